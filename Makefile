@@ -1,0 +1,84 @@
+# Everything happens in .venv; nothing outside this folder is changed.
+PYTHON ?= python3
+BIN := .venv/bin
+EXTENSION := python/quicgw_fast/_core$(shell $(PYTHON) -c "import sysconfig; print(sysconfig.get_config_var('EXT_SUFFIX'))")
+RUST := Cargo.toml Cargo.lock $(shell find rust -name '*.rs' -o -name 'Cargo.toml')
+COMPILE := CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/pip-compile --quiet --allow-unsafe --generate-hashes \
+	--no-emit-index-url --no-emit-trusted-host --no-emit-find-links --strip-extras
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+export PYTHONDONTWRITEBYTECODE := 1
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo serve test test-rust test-python lint lint-rust lint-python format bench chaos proto lock clean
+
+help: ## Show this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
+
+setup: $(EXTENSION) ## Make .venv and build the extension in release mode
+
+# The stamp lies in .venv, so that a new .venv is filled again.
+.venv/.requirements: requirements/dev.txt
+	$(PYTHON) -c "import sys; sys.exit('python3 3.11 or newer is needed, this is ' + sys.version) if sys.version_info < (3, 11) else None"
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
+	touch $@
+
+# The target is the extension itself: a .venv restored without it, or a cleaned tree, builds it again.
+$(EXTENSION): .venv/.requirements pyproject.toml $(RUST)
+	$(BIN)/maturin develop --release --locked --quiet
+	touch $@
+
+demo: setup ## Start gateway and services, connect 20 clients, show and check what happens
+	$(BIN)/quicgw demo
+
+serve: setup ## Run gateway and embedded services until Ctrl-C
+	$(BIN)/quicgw dev
+
+test: test-rust test-python ## Run all tests
+
+# loom explores how threads may interleave in the queue; it needs a build of its own.
+test-rust: setup
+	cargo test --quiet --locked --package quicgw-core
+	RUSTFLAGS="--cfg loom" cargo test --quiet --release --locked --package quicgw-core --test loom --target-dir target/loom
+
+test-python: setup
+	$(BIN)/pytest
+
+lint: lint-rust lint-python ## Check style, types, stubs and generated code
+
+lint-rust: setup
+	@if cargo fmt --version >/dev/null 2>&1; then cargo fmt --all --check; \
+	else echo "NOT CHECKED: cargo fmt is not installed (rustup component add rustfmt)"; fi
+	@if cargo clippy --version >/dev/null 2>&1; then cargo clippy --quiet --locked --workspace --all-targets -- -D warnings; \
+	else echo "NOT CHECKED: cargo clippy is not installed (rustup component add clippy)"; fi
+
+lint-python: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/python -m mypy.stubtest quicgw_fast._core
+
+format: setup ## Format Python and Rust
+	$(BIN)/ruff check --fix-only --quiet .
+	$(BIN)/ruff format .
+	cargo fmt --all
+
+bench: setup ## Measure the engine and the whole path, side by side
+	$(BIN)/pytest benches/micro -p no:randomly --timeout 0
+	$(BIN)/python -m benches.whole_path
+
+chaos: setup ## The long proof over a bad network (hours)
+	$(BIN)/pytest tests/chaos --chaos-full --timeout 0
+
+proto: .venv/.requirements ## Generate the Python modules of proto/
+	$(BIN)/python proto/generate.py
+
+lock: .venv/.requirements ## Compile requirements/*.txt and Cargo.lock from the ranges
+	$(BIN)/pip install --quiet pip-tools
+	$(COMPILE) --extra dev -o requirements/dev.txt pyproject.toml
+	$(COMPILE) -o requirements/runtime.txt -c requirements/dev.txt pyproject.toml
+	cargo update
+
+clean: ## Remove what was built, and .venv
+	rm -rf .venv target benches/out .hypothesis .mypy_cache .ruff_cache
+	find python -name '*.so' -delete

@@ -1,0 +1,1 @@
+"""Generated from the folder ``proto`` by ``make proto``; never edited by hand."""
