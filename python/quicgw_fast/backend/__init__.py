@@ -1,0 +1,111 @@
+"""The engine: what happens to every message, as one API from two interchangeable makers.
+
+``rust`` is compiled (``quicgw_fast._core``), ``python`` is its readable reference; both behave the same to
+the byte. The environment variable ``QUICGW_BACKEND`` chooses: ``rust``, ``python``, or ``auto``, which is the
+compiled one if it was built and the other one if not. NAME says which one runs.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import os
+from typing import TYPE_CHECKING, Final
+
+from quicgw_fast.backend.errors import (
+    BIND_LIMIT,
+    BIND_SEQ_REQUIRED,
+    RESPONSE_ALREADY_SENT,
+    BindRefused,
+    CacheFull,
+    EngineError,
+    FrameTooLarge,
+    FutureAck,
+    NotInFlight,
+    OutboxClosed,
+    Overflowed,
+    WindowFull,
+)
+from quicgw_fast.errors import ConfigError, StartupError
+
+if TYPE_CHECKING:
+    from types import ModuleType
+
+VARIABLE: Final = "QUICGW_BACKEND"
+_MODULES: Final = {"rust": "quicgw_fast._core", "python": "quicgw_fast.backend.python"}
+
+
+def load(name: str) -> ModuleType:
+    """Return the module of one maker, ``rust`` or ``python``.
+
+    Raises ConfigError for any other name and StartupError if the compiled one cannot be imported.
+    """
+    if name not in _MODULES:
+        raise ConfigError(f"{VARIABLE} is {name!r}, but must be auto, rust or python")
+    try:
+        return importlib.import_module(_MODULES[name])
+    except ImportError as error:
+        raise StartupError(
+            f"the {name} engine cannot be imported ({error}); build it with `maturin develop --release`, "
+            f"or set {VARIABLE}=python to run without it"
+        ) from error
+
+
+def choose(wanted: str) -> ModuleType:
+    """Return the maker that a value of QUICGW_BACKEND stands for; errors as in load().
+
+    ``auto`` falls back only when the extension is missing; one that is there and does not load is an error.
+    """
+    if wanted == "auto":
+        wanted = "rust" if importlib.util.find_spec(_MODULES["rust"]) else "python"
+    return load(wanted)
+
+
+if TYPE_CHECKING:
+    # Both makers have the types of the reference; stubtest and the tests keep that true.
+    from quicgw_fast.backend.python import (
+        ByteBudget,
+        FrameDecoder,
+        NotifyBuffers,
+        Outbox,
+        SequenceAllocator,
+        TaskQueue,
+        encode_body,
+    )
+
+    NAME: str
+else:
+    _maker = choose(os.environ.get(VARIABLE, "auto"))
+    NAME = _maker.NAME
+    ByteBudget = _maker.ByteBudget
+    FrameDecoder = _maker.FrameDecoder
+    NotifyBuffers = _maker.NotifyBuffers
+    Outbox = _maker.Outbox
+    SequenceAllocator = _maker.SequenceAllocator
+    TaskQueue = _maker.TaskQueue
+    encode_body = _maker.encode_body
+
+__all__ = [
+    "BIND_LIMIT",
+    "BIND_SEQ_REQUIRED",
+    "NAME",
+    "RESPONSE_ALREADY_SENT",
+    "BindRefused",
+    "ByteBudget",
+    "CacheFull",
+    "EngineError",
+    "FrameDecoder",
+    "FrameTooLarge",
+    "FutureAck",
+    "NotInFlight",
+    "NotifyBuffers",
+    "Outbox",
+    "OutboxClosed",
+    "Overflowed",
+    "SequenceAllocator",
+    "TaskQueue",
+    "WindowFull",
+    "choose",
+    "encode_body",
+    "load",
+]

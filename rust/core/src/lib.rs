@@ -1,0 +1,26 @@
+//! The engine of quicgw_fast: what happens to every message, without Python, sockets or a clock.
+//!
+//! The readable reference of the same behaviour is the Python package `quicgw_fast.backend.python`; a module here
+//! has the name of the module there. A difference between the two is a bug in one of them.
+
+#![forbid(unsafe_code)]
+
+mod error;
+mod frame;
+mod hold;
+mod notify;
+mod outbox;
+mod queue;
+mod sequence;
+mod sync;
+mod window;
+mod wire;
+
+pub use error::{BindCode, Error, Result};
+pub use frame::{FrameDecoder, TooLarge};
+pub use notify::{Bound, NotifyBuffers, Place};
+pub use outbox::{Limits, Outbox};
+pub use queue::{PushError, Queue};
+pub use sequence::SequenceAllocator;
+pub use window::{ByteBudget, Counts};
+pub use wire::{HEAD_MAX, PUSH_ERROR, Tail, sort_headers};

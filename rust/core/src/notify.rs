@@ -1,0 +1,145 @@
+//! Notifies that wait for the reply to a request, to go out right before or right after it.
+
+use std::collections::HashMap;
+
+use bytes::Bytes;
+
+use crate::error::{BindCode, Error, Result};
+
+/// On which side of the reply a notify goes out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// Right before.
+    Before,
+    /// Right after.
+    After,
+}
+
+/// What waits for the reply to one request, each side in the order it was bound.
+#[derive(Debug, Default)]
+pub struct Bound {
+    /// Goes out before the reply.
+    pub before: Vec<Waiting>,
+    /// Goes out after it.
+    pub after: Vec<Waiting>,
+}
+
+/// One notify that waits.
+#[derive(Debug)]
+pub struct Waiting {
+    /// The message without its number.
+    pub body: Bytes,
+    expires_at: f64,
+}
+
+/// Notifies bound to requests, by the request's number, the "grid" (contract §4).
+#[derive(Debug)]
+pub struct NotifyBuffers {
+    bound: HashMap<u64, Bound>,
+    len: u64,
+    per_request: u64,
+    total: u64,
+}
+
+impl NotifyBuffers {
+    /// At most `per_request` notifies of one request, both sides together, and `total` of all requests.
+    #[must_use]
+    pub fn new(per_request: u64, total: u64) -> Self {
+        Self {
+            bound: HashMap::new(),
+            len: 0,
+            per_request,
+            total,
+        }
+    }
+
+    /// Keeps a notify for the reply to `grid`, behind those kept already, until `expires_at` seconds.
+    pub fn bind(&mut self, grid: u64, place: Place, body: &[u8], expires_at: f64) -> Result<()> {
+        if self.len >= self.total || self.count(grid) >= self.per_request {
+            return Err(Error::BindRefused(BindCode::Limit));
+        }
+        let waiting = Waiting {
+            body: Bytes::copy_from_slice(body),
+            expires_at,
+        };
+        self.bound.entry(grid).or_default().side(place).push(waiting);
+        self.len += 1;
+        Ok(())
+    }
+
+    /// Takes out one side of what waits for `grid`.
+    pub fn take(&mut self, grid: u64, place: Place) -> Vec<Waiting> {
+        let Some(bound) = self.bound.get_mut(&grid) else {
+            return Vec::new();
+        };
+        let taken = std::mem::take(bound.side(place));
+        if bound.len() == 0 {
+            self.bound.remove(&grid);
+        }
+        self.len -= taken.len() as u64;
+        taken
+    }
+
+    /// Takes out both sides of what waits for `grid`.
+    pub fn take_all(&mut self, grid: u64) -> Bound {
+        let bound = self.bound.remove(&grid).unwrap_or_default();
+        self.len -= bound.len();
+        bound
+    }
+
+    /// Drops the notifies whose time is not after `now`, and gives how many.
+    pub fn expire(&mut self, now: f64) -> u64 {
+        self.bound.retain(|_, bound| {
+            bound.before.retain(|waiting| !waiting.expired(now));
+            bound.after.retain(|waiting| !waiting.expired(now));
+            bound.len() > 0
+        });
+        let before = self.len;
+        self.len = self.bound.values().map(Bound::len).sum();
+        before - self.len
+    }
+
+    /// How many notifies wait for the reply to `grid`.
+    #[must_use]
+    pub fn count(&self, grid: u64) -> u64 {
+        self.bound.get(&grid).map_or(0, Bound::len)
+    }
+
+    /// How many notifies wait.
+    #[must_use]
+    pub fn len(&self) -> u64 {
+        self.len
+    }
+
+    /// Whether none waits.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// Drops everything.
+    pub fn clear(&mut self) {
+        self.bound = HashMap::new();
+        self.len = 0;
+    }
+}
+
+impl Bound {
+    fn side(&mut self, place: Place) -> &mut Vec<Waiting> {
+        match place {
+            Place::Before => &mut self.before,
+            Place::After => &mut self.after,
+        }
+    }
+
+    fn len(&self) -> u64 {
+        (self.before.len() + self.after.len()) as u64
+    }
+}
+
+impl Waiting {
+    /// A time that is not a number is never reached.
+    fn expired(&self, now: f64) -> bool {
+        self.expires_at <= now
+    }
+}

@@ -1,0 +1,218 @@
+//! Properties of the engine that hold for all inputs. What each call does in detail is tested from Python, on this
+//! engine and its reference alike.
+#![cfg(not(loom))]
+
+use std::sync::Arc;
+
+use proptest::collection::vec;
+use proptest::prelude::*;
+use quicgw_core::{
+    ByteBudget, Error, FrameDecoder, HEAD_MAX, Limits, Outbox, Place, SequenceAllocator, Tail,
+};
+
+const LIMITS: Limits = Limits {
+    window_messages: 8,
+    window_bytes: 400,
+    max_body: 100,
+    bind_per_request: 3,
+    bind_total: 6,
+    hold_messages: 4,
+    hold_bytes: 60,
+};
+
+type NoHeaders = [(&'static str, &'static str); 0];
+
+fn tail(data: &[u8]) -> Tail<'_, &'static str> {
+    const NONE: &NoHeaders = &[];
+    Tail::new(3, 200, "", data, NONE)
+}
+
+/// The number and the length of each frame, with a varint reader of its own.
+fn read(mut stream: &[u8]) -> Vec<(u64, usize)> {
+    let mut frames = Vec::new();
+    while let Some((prefix, rest)) = stream.split_first_chunk::<4>() {
+        let (message, next) = rest.split_at(u32::from_be_bytes(*prefix) as usize);
+        let mut fields = message;
+        let mut field = varint(&mut fields);
+        if field == 1 << 3 {
+            varint(&mut fields);
+            field = varint(&mut fields);
+        }
+        assert_eq!(field, 2 << 3);
+        frames.push((varint(&mut fields), 4 + message.len()));
+        stream = next;
+    }
+    assert!(stream.is_empty());
+    frames
+}
+
+fn varint(bytes: &mut &[u8]) -> u64 {
+    let mut value = 0;
+    for shift in (0..).step_by(7) {
+        let Some((byte, rest)) = bytes.split_first() else {
+            break;
+        };
+        *bytes = rest;
+        value |= u64::from(byte & 0x7f) << shift;
+        if byte & 0x80 == 0 {
+            break;
+        }
+    }
+    value
+}
+
+#[derive(Clone, Debug)]
+enum Step {
+    Accept,
+    Reply(u64, Vec<u8>),
+    Push(Vec<u8>),
+    Bind(u64, bool, Vec<u8>),
+    Hold(Vec<u8>),
+    Release,
+    Refuse,
+    Ack(u64),
+    Expire(f64),
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let body = || vec(any::<u8>(), 0..50);
+    prop_oneof![
+        3 => Just(Step::Accept),
+        3 => (1_u64..9, body()).prop_map(|(grid, body)| Step::Reply(grid, body)),
+        2 => body().prop_map(Step::Push),
+        3 => (0_u64..9, any::<bool>(), body()).prop_map(|(grid, before, body)| Step::Bind(grid, before, body)),
+        1 => body().prop_map(Step::Hold),
+        1 => Just(Step::Release),
+        1 => Just(Step::Refuse),
+        2 => (0_u64..20).prop_map(Step::Ack),
+        1 => (0.0..3.0).prop_map(Step::Expire),
+    ]
+}
+
+/// What a step sent, nothing if it was refused.
+fn run(outbox: &mut Outbox, step: Step) -> Vec<u8> {
+    let sent = match step {
+        Step::Accept => outbox
+            .accept(outbox.numbers().max_client_seq() + 1)
+            .map(|_| bytes::Bytes::new()),
+        Step::Reply(grid, body) => outbox.reply(grid, 300, tail(&body)),
+        Step::Push(body) => outbox.push(&body),
+        Step::Bind(grid, true, body) => outbox.bind(grid, Place::Before, &body, 1.0),
+        Step::Bind(grid, false, body) => outbox.bind(grid, Place::After, &body, 2.0),
+        Step::Hold(body) => outbox.hold(&body).map(|()| bytes::Bytes::new()),
+        Step::Release => outbox.release(),
+        Step::Refuse => outbox.refuse(1, tail(b"no")),
+        Step::Ack(seq) => outbox.ack(seq).map(|_| bytes::Bytes::new()),
+        Step::Expire(now) => {
+            outbox.expire(now);
+            Ok(bytes::Bytes::new())
+        }
+    };
+    sent.map(|sent| sent.to_vec()).unwrap_or_default()
+}
+
+proptest! {
+    /// Numbers are gap-free whatever is refused, and what is retained is, to the byte, the end of what was sent.
+    #[test]
+    fn what_leaves_is_gap_free_and_retained(after in 0_u64..300, steps in vec(step(), 0..80)) {
+        let budget = Arc::new(ByteBudget::new(350));
+        let mut outbox = Outbox::new(after, LIMITS, Some(Arc::clone(&budget))).unwrap();
+        let mut sent = Vec::new();
+        for step in steps {
+            sent.extend(run(&mut outbox, step));
+
+            let frames = read(&sent);
+            let last = outbox.numbers().last();
+            prop_assert!(frames.iter().map(|(seq, _)| *seq).eq(after + 1..=last));
+            prop_assert_eq!(outbox.retained() == 0, outbox.retained_bytes() == 0);
+            prop_assert_eq!(budget.used(), outbox.retained_bytes());
+            prop_assert!(outbox.retained() <= LIMITS.window_messages + LIMITS.window_messages / 4);
+            let (responses, notifies) = outbox.missed(0);
+            prop_assert_eq!(responses + notifies, last - outbox.numbers().acked());
+            if !outbox.overflowed() {
+                let (replayed, number) = outbox.replay(0, u64::MAX);
+                prop_assert!(sent.ends_with(&replayed));
+                prop_assert_eq!((number, replayed.len() as u64), (last, outbox.retained_bytes()));
+            }
+        }
+        drop(outbox);
+        prop_assert_eq!(budget.used(), 0);
+    }
+
+    /// A stream comes out as it went in, however it is cut; what is whole is not copied.
+    #[test]
+    fn frames_survive_any_cut(bodies in vec(vec(any::<u8>(), 0..40), 0..20), cut in 1_usize..50) {
+        let stream: Vec<u8> = bodies
+            .iter()
+            .flat_map(|body| (body.len() as u32).to_be_bytes().into_iter().chain(body.iter().copied()))
+            .collect();
+        let mut decoder = FrameDecoder::new(40, None);
+        let mut seen = Vec::new();
+        for piece in stream.chunks(cut) {
+            seen.extend(decoder.feed(piece).unwrap().into_iter().map(std::borrow::Cow::into_owned));
+        }
+        prop_assert_eq!(seen, bodies);
+        prop_assert_eq!(decoder.partial(), 0);
+    }
+
+    /// Whatever comes in, a decoder keeps no more than the longest message and its length.
+    #[test]
+    fn a_decoder_is_bounded(pieces in vec(vec(prop_oneof![Just(0_u8), 0_u8..9], 0..12), 0..40)) {
+        let mut decoder = FrameDecoder::new(6, Some(3));
+        for piece in pieces {
+            let broken = decoder.feed(&piece).is_err();
+            prop_assert!(decoder.partial() < 4 + 6);
+            prop_assert!(!broken || decoder.partial() == 0);
+        }
+    }
+
+    /// A tail is refused exactly when its message could be too long, and its length is what is written.
+    #[test]
+    fn a_tail_knows_its_length(
+        push_type: i32,
+        code: i32,
+        message in ".*",
+        data in vec(any::<u8>(), 0..300),
+        headers in vec((".*", ".*"), 0..4),
+    ) {
+        let tail = || Tail::new(push_type, code, &message, &data, &headers);
+        let encoded = tail().encode();
+        let length = encoded.len() as u64 + HEAD_MAX;
+        prop_assert_eq!(encoded.capacity(), encoded.len());
+        prop_assert!(tail().check(length).is_ok());
+        let refused = tail().check(length - 1).err();
+        prop_assert_eq!(refused, Some(Error::FrameTooLarge { length, limit: length - 1 }));
+    }
+}
+
+#[test]
+fn the_highest_numbers_are_used_and_no_more() {
+    let mut outbox = Outbox::new(u64::MAX - 1, LIMITS, None).unwrap();
+    assert_eq!(read(&outbox.push(b"last").unwrap())[0].0, u64::MAX);
+    assert_eq!(outbox.push(b"one more"), Err(Error::NumbersUsedUp));
+
+    let mut numbers = SequenceAllocator::new(u64::MAX);
+    assert_eq!(numbers.next_many(1), Err(Error::NumbersUsedUp));
+    assert_eq!(numbers.accept(u64::MAX), Ok(()));
+    assert_eq!(numbers.accept(0), Err(u64::MAX));
+}
+
+#[test]
+fn many_outboxes_may_take_from_one_budget_at_once() {
+    let budget = Arc::new(ByteBudget::new(10_000));
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                let mut outbox = Outbox::new(0, LIMITS, Some(Arc::clone(&budget))).unwrap();
+                for seq in 1..=20_000 {
+                    outbox.push(&[0; 40]).unwrap();
+                    assert!(budget.used() <= 10_000);
+                    if seq % 5 == 0 {
+                        outbox.ack(seq).unwrap();
+                    }
+                }
+            });
+        }
+    });
+    assert_eq!(budget.used(), 0);
+}

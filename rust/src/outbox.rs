@@ -1,0 +1,294 @@
+//! `Outbox` and `ByteBudget`.
+
+use std::sync::Arc;
+
+use pyo3::prelude::*;
+use pyo3::types::PyBytes;
+use quicgw_core::{Counts, Limits, PUSH_ERROR, Result};
+
+use crate::convert::{Headers, Locked};
+use crate::notify::place;
+use crate::raise::raise;
+use crate::sequence::expected;
+
+/// Bytes that the retained messages of many outboxes may take together.
+///
+/// limit: bytes. Replies may go a quarter beyond it, and one message always fits into an empty window.
+#[pyclass(frozen, weakref, module = "quicgw_fast._core")]
+pub(crate) struct ByteBudget(Arc<quicgw_core::ByteBudget>);
+
+#[pymethods]
+impl ByteBudget {
+    #[new]
+    fn new(limit: u64) -> Self {
+        Self(Arc::new(quicgw_core::ByteBudget::new(limit)))
+    }
+
+    /// The bound in bytes, without the reserve for replies.
+    #[getter]
+    fn limit(&self) -> u64 {
+        self.0.limit()
+    }
+
+    /// Bytes taken now.
+    #[getter]
+    fn used(&self) -> u64 {
+        self.0.used()
+    }
+}
+
+/// The ordered way down of one session (contract §4, §5).
+///
+/// Each step numbers, encodes, frames and retains its messages at once, and takes numbers only when nothing
+/// can fail any more. What a step returns are the frames as they go on the stream; they are kept until ack().
+/// Bodies are what encode_body() returns. Nothing reads a clock; an outbox belongs to one thread.
+///
+/// after: the number that the first message follows. window_messages, window_bytes: bound of what is not
+/// acknowledged, frames counted with their length prefix, at least 1 each, else ValueError; replies may go a
+/// quarter beyond it, and one message always fits into an empty window. max_body: longest message in bytes,
+/// below 2**32. budget: a bound that many outboxes share. bind_per_request, bind_total: as in NotifyBuffers.
+/// hold_messages, hold_bytes: bound of hold().
+///
+/// After an overflow nothing is sent any more and what would be counts as dropped; only a reset helps the
+/// session.
+#[pyclass(frozen, weakref, module = "quicgw_fast._core")]
+pub(crate) struct Outbox(Locked<quicgw_core::Outbox>);
+
+#[pymethods]
+impl Outbox {
+    #[new]
+    #[pyo3(signature = (
+        *,
+        after = 0,
+        window_messages = 1024,
+        window_bytes = 1048576,
+        max_body = 1048576,
+        budget = None,
+        bind_per_request = 64,
+        bind_total = 1024,
+        hold_messages = 64,
+        hold_bytes = 65536
+    ))]
+    #[expect(clippy::too_many_arguments, reason = "these are the parameters in Python")]
+    fn new(
+        after: u64,
+        window_messages: u64,
+        window_bytes: u64,
+        max_body: u32,
+        budget: Option<Bound<'_, ByteBudget>>,
+        bind_per_request: u64,
+        bind_total: u64,
+        hold_messages: u64,
+        hold_bytes: u64,
+    ) -> PyResult<Self> {
+        let limits = Limits {
+            window_messages,
+            window_bytes,
+            max_body,
+            bind_per_request,
+            bind_total,
+            hold_messages,
+            hold_bytes,
+        };
+        let budget = budget.map(|budget| Arc::clone(&budget.get().0));
+        let core = quicgw_core::Outbox::new(after, limits, budget).map_err(raise)?;
+        Ok(Self(Locked::new(core)))
+    }
+
+    /// Accept the client's next request as SequenceAllocator.accept(); it is in flight until its reply.
+    fn accept(&self, py: Python<'_>, seq: u64) -> PyResult<u64> {
+        self.0.lock(py).accept(seq).map(expected).map_err(raise)
+    }
+
+    /// Whether request seq is in flight: accepted and not replied to.
+    fn is_open(&self, py: Python<'_>, seq: u64) -> bool {
+        self.0.lock(py).is_open(seq)
+    }
+
+    /// Reply to request grid, with the notifies bound before and after it, as one step.
+    ///
+    /// The arguments from push_type on are those of encode_body(). Raises NotInFlight if grid has no reply to
+    /// get, FrameTooLarge if the reply is too long (both change nothing), Overflowed if the step does not
+    /// fit: then grid has had its reply, and that and its notifies count as dropped.
+    #[expect(clippy::too_many_arguments, reason = "these are the parameters in Python")]
+    fn reply<'py>(
+        &self,
+        py: Python<'py>,
+        grid: u64,
+        msg_id: u32,
+        push_type: i32,
+        code: i32,
+        message: &str,
+        data: &[u8],
+        headers: Headers,
+    ) -> PyResult<Bound<'py, PyBytes>> {
+        let tail = headers.tail(push_type, code, message, data);
+        let sent = self.0.lock(py).reply(grid, msg_id, tail);
+        frames(py, sent)
+    }
+
+    /// Send a numbered PUSH_ERROR for a request that was not accepted.
+    ///
+    /// The payload is ErrorMessage; the other arguments are as in encode_body(). Raises FrameTooLarge or
+    /// Overflowed as reply() does.
+    fn refuse<'py>(
+        &self,
+        py: Python<'py>,
+        msg_id: u32,
+        code: i32,
+        message: &str,
+        detail: &str,
+        headers: Headers,
+    ) -> PyResult<Bound<'py, PyBytes>> {
+        let tail = headers.tail(PUSH_ERROR, code, message, detail.as_bytes());
+        let sent = self.0.lock(py).refuse(msg_id, tail);
+        frames(py, sent)
+    }
+
+    /// Send a notify now. Raises WindowFull and FrameTooLarge, which change nothing, and Overflowed.
+    fn push<'py>(&self, py: Python<'py>, body: &[u8]) -> PyResult<Bound<'py, PyBytes>> {
+        let sent = self.0.lock(py).push(body);
+        frames(py, sent)
+    }
+
+    /// Bind a notify to the reply to request grid: keep it and return b"" while that reply is to come.
+    ///
+    /// It is to come when grid is in flight or above all requests accepted. Else a notify for after the reply
+    /// is sent as by push(), and one for before it raises BindRefused RESPONSE_ALREADY_SENT. Raises
+    /// BindRefused BIND_SEQ_REQUIRED for grid 0, FrameTooLarge, and BindRefused BIND_LIMIT as
+    /// NotifyBuffers.bind() does.
+    fn bind<'py>(
+        &self,
+        py: Python<'py>,
+        grid: u64,
+        before: bool,
+        body: &[u8],
+        expires_at: f64,
+    ) -> PyResult<Bound<'py, PyBytes>> {
+        let sent = self.0.lock(py).bind(grid, place(before), body, expires_at);
+        frames(py, sent)
+    }
+
+    /// Drop bound notifies as NotifyBuffers.expire(), and return how many.
+    fn expire(&self, py: Python<'_>, now: f64) -> u64 {
+        self.0.lock(py).expire(now)
+    }
+
+    /// Keep a notify until release(). Raises FrameTooLarge, and CacheFull over the bound.
+    fn hold(&self, py: Python<'_>, body: &[u8]) -> PyResult<()> {
+        self.0.lock(py).hold(body).map_err(raise)
+    }
+
+    /// Send what was held, in order, as one step. Raises Overflowed as reply() does.
+    fn release<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyBytes>> {
+        let sent = self.0.lock(py).release();
+        frames(py, sent)
+    }
+
+    /// Acknowledge all up to seq and return how many frames were freed; FutureAck above last_seq.
+    fn ack(&self, py: Python<'_>, seq: u64) -> PyResult<u64> {
+        self.0.lock(py).ack(seq).map_err(raise)
+    }
+
+    /// Return retained frames numbered above after, oldest first, and the number of the last one of them.
+    ///
+    /// As many as max_bytes hold, but at least one if there is one; if there is none, b"" and the higher one
+    /// of after and acked_seq.
+    fn replay<'py>(&self, py: Python<'py>, after: u64, max_bytes: u64) -> (Bound<'py, PyBytes>, u64) {
+        let (joined, last) = self.0.lock(py).replay(after, max_bytes);
+        (PyBytes::new(py, &joined), last)
+    }
+
+    /// Overflow now: drop the retained frames, and count so many messages more as dropped.
+    #[pyo3(signature = (responses = 0, notifies = 0))]
+    fn mark_overflow(&self, py: Python<'_>, responses: u32, notifies: u32) {
+        self.0.lock(py).mark_overflow(responses.into(), notifies.into());
+    }
+
+    /// Count (responses, notifies) numbered above after that are not acknowledged, retained or not.
+    fn missed(&self, py: Python<'_>, after: u64) -> Counts {
+        self.0.lock(py).missed(after)
+    }
+
+    /// End: drop frames, requests in flight, bound and held notifies; missed() still tells.
+    fn close(&self, py: Python<'_>) {
+        self.0.lock(py).close();
+    }
+
+    /// How many requests are accepted and not replied to.
+    #[getter]
+    fn in_flight(&self, py: Python<'_>) -> u64 {
+        self.0.lock(py).in_flight()
+    }
+
+    /// How many notifies wait for the reply to their request.
+    #[getter]
+    fn bound(&self, py: Python<'_>) -> u64 {
+        self.0.lock(py).bound()
+    }
+
+    /// How many notifies wait for release().
+    #[getter]
+    fn held(&self, py: Python<'_>) -> u64 {
+        self.0.lock(py).held()
+    }
+
+    /// The number of the last request accepted, 0 before the first.
+    #[getter]
+    fn max_client_seq(&self, py: Python<'_>) -> u64 {
+        self.0.lock(py).numbers().max_client_seq()
+    }
+
+    /// The number of the last message sent.
+    #[getter]
+    fn last_seq(&self, py: Python<'_>) -> u64 {
+        self.0.lock(py).numbers().last()
+    }
+
+    /// The number of the last message acknowledged.
+    #[getter]
+    fn acked_seq(&self, py: Python<'_>) -> u64 {
+        self.0.lock(py).numbers().acked()
+    }
+
+    /// How many messages are kept for a resume.
+    #[getter]
+    fn retained(&self, py: Python<'_>) -> u64 {
+        self.0.lock(py).retained()
+    }
+
+    /// Bytes of the frames that are kept for a resume.
+    #[getter]
+    fn retained_bytes(&self, py: Python<'_>) -> u64 {
+        self.0.lock(py).retained_bytes()
+    }
+
+    /// How full the window is, by messages or bytes, whichever is more: 1.0 is full, more the reserve.
+    #[getter]
+    fn fill(&self, py: Python<'_>) -> f64 {
+        self.0.lock(py).fill()
+    }
+
+    /// Whether the session overflowed.
+    #[getter]
+    fn overflowed(&self, py: Python<'_>) -> bool {
+        self.0.lock(py).overflowed()
+    }
+
+    /// How many (responses, notifies) never took a number because the session overflowed.
+    #[getter]
+    fn dropped(&self, py: Python<'_>) -> Counts {
+        self.0.lock(py).dropped()
+    }
+
+    /// Whether close() was called.
+    #[getter]
+    fn closed(&self, py: Python<'_>) -> bool {
+        self.0.lock(py).closed()
+    }
+}
+
+/// What a step sent, as Python bytes; made when the lock is no longer held.
+fn frames<B: AsRef<[u8]>>(py: Python<'_>, sent: Result<B>) -> PyResult<Bound<'_, PyBytes>> {
+    sent.map(|sent| PyBytes::new(py, sent.as_ref())).map_err(raise)
+}

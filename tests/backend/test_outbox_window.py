@@ -1,0 +1,241 @@
+"""Bounds of what is not acknowledged: the window, its reserve, the shared budget, and what overflows."""
+
+from __future__ import annotations
+
+import gc
+from typing import TYPE_CHECKING
+
+import pytest
+
+from quicgw_fast.backend import CacheFull, NotInFlight, OutboxClosed, Overflowed, WindowFull
+
+from .sent import notify, numbers, texts
+
+if TYPE_CHECKING:
+    from types import ModuleType
+
+# A pushed body of n bytes is n + 6 bytes on the stream while numbers have one byte: length 4, tag 1, number 1.
+FRAME = 6
+
+
+def test_pushes_fill_the_plain_window(engine: ModuleType) -> None:
+    outbox = engine.Outbox(window_messages=2)
+    frames = outbox.push(notify(engine, "a")) + outbox.push(notify(engine, "b"))
+    assert outbox.fill == 1.0
+    with pytest.raises(WindowFull):
+        outbox.push(notify(engine, "c"))
+    assert (outbox.last_seq, outbox.retained, outbox.overflowed, outbox.dropped) == (2, 2, False, (0, 0))
+    outbox.ack(1)
+    assert numbers(frames + outbox.push(notify(engine, "c"))) == [1, 2, 3]
+
+
+def test_the_window_counts_bytes_with_their_framing(engine: ModuleType) -> None:
+    outbox = engine.Outbox(window_bytes=100)
+    outbox.push(bytes(50 - FRAME))
+    assert (outbox.retained_bytes, outbox.fill) == (50, 0.5)
+    with pytest.raises(WindowFull):
+        outbox.push(bytes(51 - FRAME))
+    outbox.push(bytes(50 - FRAME))
+    assert outbox.retained_bytes == 100
+
+
+def test_one_message_always_fits_an_empty_window(engine: ModuleType) -> None:
+    outbox = engine.Outbox(window_bytes=10, budget=engine.ByteBudget(5))
+    outbox.push(bytes(1000))
+    assert outbox.fill == (1000 + FRAME) / 10
+    with pytest.raises(WindowFull):
+        outbox.push(b"")
+    outbox.ack(1)
+    outbox.refuse(1, 400, "x" * 100, "", {})
+    with pytest.raises(Overflowed):
+        outbox.refuse(1, 400, "", "", {})
+
+
+def test_replies_may_use_a_quarter_more(engine: ModuleType) -> None:
+    outbox = engine.Outbox(window_messages=8)
+    for seq in range(1, 9):
+        outbox.push(b"")
+        outbox.accept(seq)
+    with pytest.raises(WindowFull):
+        outbox.push(b"")
+    outbox.reply(1, 1, 3, 200, "", b"", {})
+    outbox.refuse(1, 400, "", "", {})
+    assert (outbox.retained, outbox.fill, outbox.overflowed) == (10, 1.25, False)
+    with pytest.raises(Overflowed):
+        outbox.reply(2, 1, 3, 200, "", b"", {})
+
+
+def test_a_step_that_does_not_fit_as_a_whole_overflows(engine: ModuleType) -> None:
+    outbox = engine.Outbox(window_messages=2)
+    outbox.accept(1)
+    outbox.accept(2)
+    outbox.push(b"")
+    for before in (True, True, False):
+        outbox.bind(1, before, b"", 60.0)
+    with pytest.raises(Overflowed):
+        outbox.reply(1, 1, 3, 200, "", b"", {})
+
+    assert outbox.overflowed
+    assert outbox.dropped == (1, 3)
+    assert (outbox.last_seq, outbox.bound, outbox.is_open(1), outbox.in_flight) == (1, 0, False, 1)
+    assert (outbox.retained, outbox.retained_bytes, outbox.fill) == (0, 0, 0.0)
+
+
+def test_several_messages_have_no_right_to_an_empty_window(engine: ModuleType) -> None:
+    outbox = engine.Outbox(window_messages=1)
+    outbox.accept(1)
+    outbox.bind(1, True, b"", 60.0)
+    with pytest.raises(Overflowed):
+        outbox.reply(1, 1, 3, 200, "", b"", {})
+    assert outbox.dropped == (1, 1)
+
+
+def test_after_an_overflow_nothing_is_sent_and_everything_is_counted(engine: ModuleType) -> None:
+    outbox = engine.Outbox(max_body=100)
+    for seq in (1, 2):
+        outbox.accept(seq)
+    outbox.reply(1, 1, 3, 200, "", b"", {})
+    outbox.push(b"")
+    outbox.hold(b"")
+    outbox.bind(2, True, b"", 60.0)
+    outbox.mark_overflow(notifies=1)
+    assert outbox.dropped == (0, 1)
+
+    steps = [
+        (lambda: outbox.push(b""), (0, 2)),
+        (lambda: outbox.bind(1, False, b"", 60.0), (0, 3)),
+        (lambda: outbox.refuse(1, 400, "", "", {}), (1, 3)),
+        (lambda: outbox.reply(2, 2, 3, 200, "", b"", {}), (2, 4)),
+        (outbox.release, (2, 5)),
+        (outbox.release, (2, 5)),
+    ]
+    for step, dropped in steps:
+        with pytest.raises(Overflowed):
+            step()
+        assert outbox.dropped == dropped
+    with pytest.raises(NotInFlight):
+        outbox.reply(2, 2, 3, 200, "", b"", {})
+
+    assert outbox.accept(3) == 0
+    assert outbox.bind(3, True, b"", 60.0) == b""
+    outbox.hold(b"")
+    assert (outbox.last_seq, outbox.missed(0), outbox.replay(0, 1000)) == (2, (1, 1), (b"", 0))
+    assert outbox.ack(1) == 0
+    assert (outbox.acked_seq, outbox.missed(0)) == (1, (0, 1))
+
+
+class TestHold:
+    def test_what_is_held_goes_out_in_order(self, engine: ModuleType) -> None:
+        outbox = engine.Outbox()
+        for name in "abc":
+            outbox.hold(notify(engine, name))
+        assert (outbox.held, outbox.last_seq) == (3, 0)
+        frames = outbox.release()
+        assert (texts(frames), numbers(frames)) == (["a", "b", "c"], [1, 2, 3])
+        assert (outbox.held, outbox.retained, outbox.missed(0)) == (0, 3, (0, 3))
+        assert outbox.release() == b""
+
+    def test_it_is_bounded(self, engine: ModuleType) -> None:
+        outbox = engine.Outbox(hold_messages=2, hold_bytes=10)
+        outbox.hold(bytes(6))
+        with pytest.raises(CacheFull):
+            outbox.hold(bytes(5))
+        outbox.hold(bytes(4))
+        with pytest.raises(CacheFull):
+            outbox.hold(b"")
+        assert outbox.held == 2
+        outbox.release()
+        outbox.hold(bytes(10))
+
+    def test_what_does_not_fit_overflows(self, engine: ModuleType) -> None:
+        outbox = engine.Outbox(window_messages=4)
+        for _ in range(6):
+            outbox.hold(b"")
+        with pytest.raises(Overflowed):
+            outbox.release()
+        assert (outbox.held, outbox.dropped, outbox.last_seq) == (0, (0, 6), 0)
+
+
+class TestBudget:
+    def test_it_is_shared(self, engine: ModuleType) -> None:
+        budget = engine.ByteBudget(100)
+        one, two = engine.Outbox(budget=budget), engine.Outbox(budget=budget)
+        for outbox in (one, two):
+            outbox.push(bytes(10 - FRAME))
+        one.push(bytes(80 - FRAME))
+        assert (budget.used, budget.limit) == (100, 100)
+        with pytest.raises(WindowFull):
+            two.push(b"")
+        one.ack(2)
+        assert budget.used == 10
+        two.push(b"")
+
+    def test_replies_may_use_a_quarter_more_of_it(self, engine: ModuleType) -> None:
+        budget = engine.ByteBudget(100)
+        outbox = engine.Outbox(budget=budget)
+        outbox.push(bytes(50 - FRAME))
+        outbox.push(bytes(50 - FRAME))
+        with pytest.raises(WindowFull):
+            outbox.push(b"")
+        for _ in range(2):
+            outbox.hold(bytes(12 - FRAME))
+            outbox.release()
+        assert budget.used == 124
+        outbox.hold(b"")
+        with pytest.raises(Overflowed):
+            outbox.release()
+        assert budget.used == 0
+
+    def test_nothing_to_release_needs_no_room(self, engine: ModuleType) -> None:
+        budget = engine.ByteBudget(10)
+        engine_outbox = engine.Outbox(budget=budget)
+        engine_outbox.push(bytes(100))
+        assert engine_outbox.release() == b""
+
+    @pytest.mark.parametrize("ending", ["close", "mark_overflow", "forget"])
+    def test_it_is_given_back(self, engine: ModuleType, ending: str) -> None:
+        budget = engine.ByteBudget(100)
+        outbox = engine.Outbox(budget=budget)
+        outbox.push(b"abc")
+        assert budget.used == 9
+        if ending != "forget":
+            getattr(outbox, ending)()
+            assert budget.used == 0
+        del outbox
+        gc.collect()
+        assert budget.used == 0
+
+
+def test_after_close_only_the_past_can_be_read(engine: ModuleType) -> None:
+    outbox = engine.Outbox()
+    outbox.accept(1)
+    outbox.accept(2)
+    outbox.reply(1, 1, 3, 200, "", b"", {})
+    outbox.push(b"")
+    outbox.bind(2, True, b"", 60.0)
+    outbox.hold(b"")
+    outbox.close()
+    outbox.close()
+
+    for call in (
+        lambda: outbox.accept(3),
+        lambda: outbox.reply(2, 1, 3, 200, "", b"", {}),
+        lambda: outbox.refuse(1, 400, "", "", {}),
+        lambda: outbox.push(b""),
+        lambda: outbox.bind(0, True, b"", 60.0),
+        lambda: outbox.hold(b""),
+        outbox.release,
+    ):
+        with pytest.raises(OutboxClosed):
+            call()
+    assert outbox.closed
+    assert not outbox.overflowed
+    assert (outbox.in_flight, outbox.bound, outbox.held, outbox.retained) == (0, 0, 0, 0)
+    assert (outbox.last_seq, outbox.max_client_seq, outbox.missed(0), outbox.dropped) == (2, 2, (1, 1), (0, 0))
+    assert (outbox.expire(99.0), outbox.ack(1), outbox.missed(0), outbox.replay(0, 9)) == (0, 0, (0, 1), (b"", 1))
+
+
+@pytest.mark.parametrize("size", ["window_messages", "window_bytes"])
+def test_a_window_needs_room(engine: ModuleType, size: str) -> None:
+    with pytest.raises(ValueError, match="at least one message and one byte"):
+        engine.Outbox(**{size: 0})
