@@ -1,0 +1,40 @@
+"""The configuration: one model per TOML table (contract §7), read from file, environment and flags.
+
+A flag wins over the environment (``QUICGW_SERVER__QUIC=…``), the environment over the file, the file over the
+defaults.
+Keys that do not exist are refused, so that a misspelt one is found at start and not in production.
+"""
+
+from quicgw_fast.config.loading import Config, load
+from quicgw_fast.config.models import (
+    Auth,
+    Limits,
+    Log,
+    Offline,
+    Processor,
+    Routing,
+    Server,
+    Session,
+    Tls,
+    Upstream,
+)
+from quicgw_fast.config.values import join_address, parse_duration, parse_size, split_address
+
+__all__ = [
+    "Auth",
+    "Config",
+    "Limits",
+    "Log",
+    "Offline",
+    "Processor",
+    "Routing",
+    "Server",
+    "Session",
+    "Tls",
+    "Upstream",
+    "join_address",
+    "load",
+    "parse_duration",
+    "parse_size",
+    "split_address",
+]

@@ -1,0 +1,179 @@
+"""One model per TOML table (contract §7); every field says what it means."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path  # noqa: TC003 - pydantic resolves the annotation when the class is made
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+from quicgw_fast.config.values import Address, Count, Duration, Size, parse_duration
+
+
+class Section(BaseModel):
+    """One table of the file: frozen, unknown keys refused."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+
+class Server(Section):
+    """``[server]``: where the gateway listens; port 0 takes any free port."""
+
+    quic: Address = "0.0.0.0:8443"
+    """UDP address for clients."""
+    grpc: Address = "127.0.0.1:8092"
+    """Address of the gateway's own gRPC services: pushes, registration, health, reflection."""
+    admin: Address = "127.0.0.1:8080"
+    """HTTP address for /healthz, /readyz and /stats."""
+
+
+class Tls(Section):
+    """``[tls]``: PEM files; both are needed to serve."""
+
+    cert: Path | None = None
+    """Certificate chain, the server's own first."""
+    key: Path | None = None
+    """Private key of the certificate."""
+
+
+class Upstream(Section):
+    """``[upstream]``: addresses of each service in service mode."""
+
+    hello: tuple[Address, ...] = ()
+    """Instances that log users in and keep their state."""
+    business: tuple[Address, ...] = ()
+    """Instances for everything that is routed nowhere else."""
+    zone: tuple[Address, ...] = ()
+    """Instances of the zone service."""
+    max_concurrency: Annotated[int, Field(ge=0)] = 0
+    """Calls under way at once per service; more are answered 503. 0 sets no limit."""
+
+
+class Routing(Section):
+    """``[routing]``: which service gets an action (contract §3)."""
+
+    mode: Literal["service", "zone"] = "service"
+    """``service``: by action. ``zone``: by openid, to the instance registered for its zone."""
+    exact: dict[str, str] = Field(
+        default={
+            **dict.fromkeys(("hello", "logout", "status", "heartbeat", "data_sync"), "hello"),
+            **dict.fromkeys(("zone", "echo", "calculate", "time"), "zone"),
+        }
+    )
+    """Lower-case action to service; looked at first."""
+    containing: dict[str, str] = Field(default=dict.fromkeys(("zone", "echo", "calculate", "time"), "zone"))
+    """Part of an action to service; looked at next, in this order."""
+    default: str = "business"
+    """Service of every other action."""
+    zone_ranges: tuple[tuple[int, int, str], ...] = ()
+    """Inclusive ranges of a numeric openid, ``[[1, 9999, "001"], …]``; without one, MD5 decides."""
+
+
+class Processor(Section):
+    """``[processor]``: the queue and the workers behind it."""
+
+    max_workers: Annotated[int, Field(ge=0)] = 0
+    """Upstream calls under way at once; 0 means processor cores × 4."""
+    max_queue_size: Count = 10_000
+    """Accepted requests that may wait; one more is answered 503."""
+    task_timeout: Duration = 30.0
+    """From acceptance to the reply; a client may ask for less with the header ``timeout-ms``."""
+    drain_timeout: Duration = 30.0
+    """How long a stop waits for what was accepted; the rest is answered 503."""
+
+    @property
+    def workers(self) -> int:
+        """The number of workers that ``max_workers`` means on this machine."""
+        return self.max_workers or (os.cpu_count() or 1) * 4
+
+
+class Session(Section):
+    """``[session]``: how long sessions live and how much they keep (contract §2, §5)."""
+
+    timeout: Duration = 300.0
+    """A connection without any message for so long is closed with IDLE."""
+    heartbeat_interval: Duration = 30.0
+    """What clients are told to keep; sent in whole seconds, at least 1."""
+    resume_window: Duration = 120.0
+    """How long a session without a connection can be resumed, and an ended one is remembered."""
+    window_messages: Count = 1024
+    """Messages kept per session until acknowledged."""
+    window_bytes: Size = 1 << 20
+    """Bytes kept per session until acknowledged."""
+    memory: Size = 256 << 20
+    """Bytes kept for all sessions together."""
+    start_timeout: Duration = 5.0
+    """START must arrive within this time after the handshake."""
+    frame_timeout: Duration = 5.0
+    """A message that began must be complete within this time."""
+    slow_consumer_after: Duration = 10.0
+    """A window over 80 % without an acknowledgement for so long closes the connection with SLOW_CONSUMER."""
+    bind_timeout: Duration = 60.0
+    """How long a notify waits for the request it is bound to."""
+
+
+class Auth(Section):
+    """``[auth]``: who may take which openid."""
+
+    mode: Literal["none", "jwt"] = "none"
+    """``none`` believes every client; ``jwt`` wants a signed token whose ``sub`` is the openid."""
+    key_file: Path | None = None
+    """Secret (HS256) or PEM public key."""
+    jwks_file: Path | None = None
+    """JSON Web Key Set, instead of key_file."""
+    algorithms: tuple[str, ...] = ("HS256",)
+    """Accepted signature algorithms: HS256, RS256, ES256, EdDSA."""
+    audience: str | None = None
+    """Required ``aud``."""
+    issuer: str | None = None
+    """Required ``iss``."""
+    leeway: Annotated[float, BeforeValidator(parse_duration), Field(ge=0, le=300)] = 0.0
+    """Clock difference that is forgiven when times in a token are checked."""
+
+
+class Limits(Section):
+    """``[limits]``: what one client, one address and the process may use."""
+
+    messages_per_second: Annotated[float, Field(gt=0)] = 100.0
+    """BUSINESS messages per session and second; more are answered 429."""
+    message_burst: Count = 200
+    """BUSINESS messages that may come at once before the rate counts."""
+    in_flight: Count = 64
+    """Requests of one session without their reply; more are answered 429."""
+    auth_failures_per_minute: Count = 10
+    """Refused tokens per address; more are refused unread."""
+    max_connections: Count = 50_000
+    """Connections at once."""
+    max_half_open: Count = 512
+    """Handshakes under way at once."""
+    retry_above: Annotated[int, Field(ge=0)] = 64
+    """Above this many handshakes under way, a new client must prove its address (RFC 9000 §8.1.2)."""
+    handshakes_per_second: Annotated[float, Field(gt=0)] = 200.0
+    """New connections per address and second."""
+
+
+class Offline(Section):
+    """``[offline]``: pushes to an openid that has no session."""
+
+    store: Literal["off", "memory", "sqlite"] = "off"
+    """``off`` answers TARGET_NOT_FOUND; the others keep the push until the openid logs in."""
+    path: Path | None = None
+    """Database file of ``sqlite``."""
+    max_messages: Count = 100
+    """Per openid."""
+    max_bytes: Size = 256 << 10
+    """Per openid."""
+    max_total_bytes: Size = 64 << 20
+    """For all."""
+    max_age: Duration = 86_400.0
+    """Older messages are dropped and counted."""
+
+
+class Log(Section):
+    """``[log]``: what goes to standard error."""
+
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    """Least level that is written."""
+    format: Literal["auto", "text", "json"] = "auto"
+    """``auto``: text on a terminal, JSON lines elsewhere."""

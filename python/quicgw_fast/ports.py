@@ -1,0 +1,39 @@
+"""What the stages need of each other, as narrow protocols: no stage imports another one."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from quicgw_fast.backend import Outbox
+
+
+class Link(Protocol):
+    """One client's connection as the stages behind the transport see it."""
+
+    @property
+    def peer(self) -> str:
+        """The client's address as ``host:port``, safe to log."""
+
+    @property
+    def closed(self) -> bool:
+        """True once nothing can be sent any more."""
+
+    @property
+    def pending(self) -> int:
+        """Bytes sent that the client's QUIC has not acknowledged."""
+
+    def send(self, data: bytes) -> None:
+        """Queue bytes on the client's stream; nothing happens after the connection ended."""
+
+    def close(self, code: int, reason: str = "") -> None:
+        """Close with a QUIC application error code once what was sent before is flushed."""
+
+
+class Recipient(Protocol):
+    """Who gets ordered messages: an outbox, and perhaps a connection that it flows into."""
+
+    outbox: Outbox
+    link: Link | None
+    cursor: int
+    """The highest number that was handed to ``link``; behind ``outbox.last_seq`` while the link is congested."""

@@ -1,0 +1,66 @@
+"""Numbers of the wire that several stages share (contract §1 and §6)."""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+
+class CloseCode(IntEnum):
+    """QUIC application error codes (contract §6). The reason phrase begins with the member's name."""
+
+    NORMAL = 0
+    AUTH_FAILED = 0x101
+    PROTOCOL_ERROR = 0x102
+    SUPERSEDED = 0x103
+    KICKED = 0x104
+    TOKEN_EXPIRED = 0x105
+    IDLE = 0x201
+    OVERLOADED = 0x202
+    DRAINING = 0x203
+    SLOW_CONSUMER = 0x204
+    INTERNAL = 0x205
+
+    def phrase(self, detail: str = "") -> str:
+        """Return the reason phrase that goes with the code, for example ``IDLE: no message for 300 s``."""
+        return f"{self.name}: {detail}" if detail else self.name
+
+
+class RequestType(IntEnum):
+    """What a client's message is."""
+
+    UNKNOWN = 0
+    START = 1
+    STOP = 2
+    HEARTBEAT = 3
+    BUSINESS = 4
+    ACK = 5
+
+
+class PushType(IntEnum):
+    """What a message to the client is."""
+
+    UNKNOWN = 0
+    START_RESP = 1
+    HEARTBEAT_RESP = 2
+    BUSINESS_DATA = 3
+    ERROR = 4
+
+
+class ResetReason(IntEnum):
+    """Why a resume was answered by a fresh session (contract §5)."""
+
+    NONE = 0
+    UNKNOWN_SESSION = 1
+    EXPIRED = 2
+    OVERFLOW = 3
+    EPOCH = 4
+    FUTURE_ACK = 5
+    NOT_RETAINED = 6
+
+
+class SyncHint(IntEnum):
+    """Where a notify belongs in relation to a response (contract §4)."""
+
+    IMMEDIATELY = 0
+    BEFORE_RESPONSE = 1
+    AFTER_RESPONSE = 2

@@ -1,0 +1,62 @@
+"""Durations, sizes and addresses as people write them."""
+
+from __future__ import annotations
+
+import pytest
+
+from quicgw_fast.config import join_address, parse_duration, parse_size, split_address
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        ("250ms", 0.25),
+        ("30s", 30.0),
+        ("5m", 300.0),
+        ("2h", 7200.0),
+        ("1d", 86400.0),
+        ("1.5m", 90.0),
+        ("10", 10.0),
+        (" 10 s ", 10.0),
+        ("0s", 0.0),
+        (7, 7),
+        (0.5, 0.5),
+    ],
+)
+def test_durations(text: object, seconds: float) -> None:
+    assert parse_duration(text) == pytest.approx(seconds)
+
+
+@pytest.mark.parametrize("text", ["", "s", "10 sec", "-5s", "5 m 3 s", "1e3", "1,5s", "٣s", "5M", True, False])
+def test_what_is_no_duration_is_told_the_forms(text: object) -> None:
+    with pytest.raises(ValueError, match="write for example 250ms, 30s, 5m or 2h"):
+        parse_duration(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "size"),
+    [("4096", 4096), ("1KiB", 1024), ("1 MiB", 1 << 20), ("2GiB", 2 << 30), ("7B", 7), (9, 9)],
+)
+def test_sizes(text: object, size: int) -> None:
+    assert parse_size(text) == size
+
+
+@pytest.mark.parametrize("text", ["", "MiB", "1.5MiB", "1MB", "-1", "1 kib", True])
+def test_what_is_no_size_is_told_the_forms(text: object) -> None:
+    with pytest.raises(ValueError, match="write for example 4096, 64KiB, 1MiB or 2GiB"):
+        parse_size(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "host", "port"),
+    [("127.0.0.1:8443", "127.0.0.1", 8443), ("[::1]:0", "::1", 0), ("gateway.example:65535", "gateway.example", 65535)],
+)
+def test_addresses_there_and_back(text: str, host: str, port: int) -> None:
+    assert split_address(text) == (host, port)
+    assert join_address(host, port) == text
+
+
+@pytest.mark.parametrize("text", ["", "host", "host:", ":80", "host:65536", "host:-1", "host:http", "host:٣", "[]:80"])
+def test_what_is_no_address_is_told_the_form(text: str) -> None:
+    with pytest.raises(ValueError, match=r"write HOST:PORT, for example 127\.0\.0\.1:8443"):
+        split_address(text)

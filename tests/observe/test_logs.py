@@ -1,0 +1,152 @@
+"""Logs: one line each, nothing forged, everything on standard error."""
+
+from __future__ import annotations
+
+import json
+import logging
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import structlog
+
+from quicgw_fast.config import Log
+from quicgw_fast.observe import configure_logging
+from quicgw_fast.observe.logs import LONGEST_VALUE, tame_values
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+@pytest.fixture(autouse=True)
+def logging_as_before() -> Iterator[None]:
+    root, quic = logging.getLogger(), logging.getLogger("quic")
+    before = (root.handlers, root.level, quic.level)
+    yield
+    root.handlers, root.level, quic.level = before[0], root.level, before[2]
+    root.setLevel(before[1])
+    structlog.reset_defaults()
+
+
+def tame(**values: Any) -> dict[str, Any]:
+    return dict(tame_values(None, "info", values))
+
+
+# Values
+
+
+@pytest.mark.parametrize(
+    ("raw", "written"),
+    [
+        ("alice", "alice"),
+        ("Zoë ☕", "Zoë ☕"),
+        ("a\nlevel=error forged", "a\\nlevel=error forged"),
+        ("a\r\nb", "a\\r\\nb"),
+        ("\x1b[2J", "\\x1b[2J"),
+        ("\u2028", "\\u2028"),
+        ("\u202egnp.exe", "\\u202egnp.exe"),
+        ("\x00\x7f", "\\x00\\x7f"),
+        ("", ""),
+    ],
+)
+def test_what_does_not_print_is_escaped(raw: str, written: str) -> None:
+    assert tame(openid=raw) == {"openid": written}
+    assert tame(event=raw) == {"event": written}
+
+
+def test_long_values_are_cut() -> None:
+    assert tame(openid="x" * LONGEST_VALUE)["openid"] == "x" * LONGEST_VALUE
+    assert tame(openid="x" * 10_000)["openid"] == "x" * LONGEST_VALUE + "…"
+    assert len(tame(openid="\n" * 10_000)["openid"]) == LONGEST_VALUE + 1
+
+
+def test_sentences_and_tracebacks_are_not_cut() -> None:
+    assert tame(event="x" * 500)["event"] == "x" * 500
+    trace = "Traceback\n" + "  File\n" * 100
+    assert tame(exception=trace)["exception"] == trace
+
+
+def test_a_traceback_commands_no_terminal() -> None:
+    assert tame(exception="ValueError: \x1b[31m\r\nnext")["exception"] == "ValueError: \\x1b[31m\\r\nnext"
+
+
+def test_what_is_no_text_is_left_alone() -> None:
+    assert tame(count=3, nothing=None, flag=True) == {"count": 3, "nothing": None, "flag": True}
+
+
+# Lines
+
+
+def lines(capsys: pytest.CaptureFixture[str]) -> list[str]:
+    out, err = capsys.readouterr()
+    assert out == "", "standard output belongs to the command"
+    return err.splitlines()
+
+
+def test_json_lines(capsys: pytest.CaptureFixture[str]) -> None:
+    configure_logging(Log(format="json"))
+    logging.getLogger("quicgw.session").info("closed %s", "bob\nforged", extra={"openid": "a\n{}", "n": 3})
+    (line,) = lines(capsys)
+    record = json.loads(line)
+    assert record["event"] == "closed bob\\nforged"
+    assert (record["openid"], record["n"], record["level"], record["logger"]) == ("a\\n{}", 3, "info", "quicgw.session")
+    assert "timestamp" in record
+
+
+def test_text_lines(capsys: pytest.CaptureFixture[str]) -> None:
+    configure_logging(Log(format="text"))
+    logging.getLogger("quicgw.session").warning("closed", extra={"openid": "a\nlevel=error"})
+    (line,) = lines(capsys)
+    assert "closed" in line
+    assert "\\nlevel=error" in line
+
+
+def test_not_on_a_terminal_auto_is_json(capsys: pytest.CaptureFixture[str]) -> None:
+    configure_logging(Log())
+    logging.getLogger("x").info("hello")
+    assert json.loads(lines(capsys)[0])["event"] == "hello"
+
+
+def test_who_logs_with_structlog_gets_the_same_lines_on_standard_error(capsys: pytest.CaptureFixture[str]) -> None:
+    early = structlog.get_logger("quicgw_fast.auth")
+    configure_logging(Log(format="json"))
+    early.warning("authentication is OFF", remedy="set\nit")
+    early.debug("not written")
+    (line,) = lines(capsys)
+    record = json.loads(line)
+    assert (record["event"], record["remedy"], record["level"]) == ("authentication is OFF", "set\\nit", "warning")
+    assert record["logger"] == "quicgw_fast.auth"
+
+
+def test_an_exception_is_one_json_line(capsys: pytest.CaptureFixture[str]) -> None:
+    configure_logging(Log(format="json"))
+    try:
+        raise ValueError("bad \x1b[0m value")
+    except ValueError:
+        logging.getLogger("x").exception("failed")
+        structlog.get_logger("y").exception("failed too")
+    first, second = (json.loads(line) for line in lines(capsys))
+    for record in (first, second):
+        assert "ValueError: bad \\x1b[0m value" in record["exception"]
+        assert record["exception"].startswith("Traceback")
+
+
+@pytest.mark.parametrize(("level", "written"), [("debug", 4), ("info", 3), ("warning", 2), ("error", 1)])
+def test_the_level(capsys: pytest.CaptureFixture[str], level: Any, written: int) -> None:
+    configure_logging(Log(level=level, format="json"))
+    logger = logging.getLogger("x")
+    for name in ("debug", "info", "warning", "error"):
+        getattr(logger, name)("said")
+    assert len(lines(capsys)) == written
+
+
+def test_aioquic_does_not_log_every_connection(capsys: pytest.CaptureFixture[str]) -> None:
+    configure_logging(Log(format="json"))
+    logging.getLogger("quic").info("[1234] ALPN negotiated")
+    assert lines(capsys) == []
+
+
+def test_configuring_twice_writes_once(capsys: pytest.CaptureFixture[str]) -> None:
+    configure_logging(Log(format="json"))
+    configure_logging(Log(format="json"))
+    logging.getLogger("x").info("once")
+    assert len(lines(capsys)) == 1
