@@ -1,0 +1,21 @@
+"""QUIC in and out: listeners, dialed connections and their limits; the only importer of aioquic."""
+
+from quicgw_fast.transport.certificates import development_certificate
+from quicgw_fast.transport.connection import Connection
+from quicgw_fast.transport.dialer import dial
+from quicgw_fast.transport.errors import ConnectFailed
+from quicgw_fast.transport.handler import ConnectionHandler, HandlerFactory
+from quicgw_fast.transport.limits import TransportLimits
+from quicgw_fast.transport.listener import Listener, ListenerCounters
+
+__all__ = [
+    "ConnectFailed",
+    "Connection",
+    "ConnectionHandler",
+    "HandlerFactory",
+    "Listener",
+    "ListenerCounters",
+    "TransportLimits",
+    "development_certificate",
+    "dial",
+]

@@ -1,0 +1,226 @@
+"""One UDP socket and the connections behind it: reads in bursts, sends once per touched connection.
+
+The endpoint drives aioquic itself instead of through asyncio's datagram transport: it drains up to
+``limits.drain`` datagrams per wake-up, hands each to the connection its id names, and only then lets every
+connection that got something, or that was written to, produce its output: one packet may then carry the
+answers to several, and the ACK of all of them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import socket
+from collections import deque
+from time import monotonic
+from typing import TYPE_CHECKING, Any, Protocol
+
+from quicgw_fast.rates import TokenBucket
+from quicgw_fast.transport.packets import CID_LENGTH, LongHeader, pull_long_header
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from quicgw_fast.transport.closing import Farewell
+    from quicgw_fast.transport.limits import TransportLimits
+
+logger = logging.getLogger("quicgw.transport")
+
+MAX_DATAGRAM = 65536
+SEND_BACKLOG = 4096
+"""Datagrams kept while the kernel's send buffer is full; QUIC sends again what is dropped beyond."""
+
+SO_RCVBUFFORCE = 33
+SO_SNDBUFFORCE = 32
+
+
+class Receiver(Protocol):
+    """What a connection id leads to: a connection, or what is left of one that has ended."""
+
+    def datagram(self, data: bytes, address: Any, now: float, /) -> None:
+        """Take one datagram that names one of its connection ids."""
+
+
+class Serviced(Protocol):
+    """A connection that has something to process or to send."""
+
+    def service(self, now: float) -> None:
+        """Handle what arrived and send what is due; raises nothing."""
+
+
+class Stranger(Protocol):
+    """Takes datagrams that no connection owns; ``header`` is None for a short header packet."""
+
+    def __call__(self, data: bytes, address: Any, header: LongHeader | None, now: float, /) -> None:
+        """Answer, start a connection, or drop."""
+
+
+class Endpoint:
+    """A bound UDP socket in the running loop (asyncio's or uvloop's)."""
+
+    def __init__(
+        self, sock: socket.socket, limits: TransportLimits, stranger: Stranger, *, connected: bool = False
+    ) -> None:
+        self.closed = False
+        self.limits = limits
+        self.loop = asyncio.get_running_loop()
+        self.receivers: dict[bytes, Receiver] = {}
+        self.farewells: set[Farewell] = set()
+        self.on_socket_error: Callable[[OSError], None] | None = None
+        self.dropped = 0
+        self._stranger = stranger
+        self._sock = sock
+        self._fd = sock.fileno()
+        self._put = self._put_connected if connected else sock.sendto
+        self._touched: list[Serviced] = []
+        self._flushing = False
+        self._flush_handle: asyncio.Handle | None = None
+        self._backlog: deque[tuple[bytes, Any]] = deque()
+        self._complaints = TokenBucket(1.0, 10)
+        sock.setblocking(False)
+        enlarge_buffers(sock, limits.socket_buffer)
+        self.address = sock.getsockname()
+        self.loop.add_reader(self._fd, self._on_readable)
+
+    def touch(self, connection: Serviced) -> None:
+        """Have the connection serviced: at the end of the running burst, or in the loop's next turn."""
+        self._touched.append(connection)
+        if not self._flushing and self._flush_handle is None:
+            self._flush_handle = self.loop.call_soon(self._flush_soon)
+
+    def send(self, data: bytes, address: Any) -> None:
+        """Send one datagram; queue it when the kernel's buffer is full; a lost one is QUIC's to repeat."""
+        if self._backlog:
+            self._postpone(data, address)
+            return
+        if self.closed:
+            return
+        try:
+            self._put(data, address)
+        except (BlockingIOError, InterruptedError):
+            self._postpone(data, address)
+        except OSError as error:
+            self._complain(error)
+
+    def close(self) -> None:
+        """Release the socket and every callback; connections must have been ended before."""
+        if self.closed:
+            return
+        self.closed = True
+        for farewell in list(self.farewells):
+            farewell.finish()
+        if self._flush_handle is not None:
+            self._flush_handle.cancel()
+            self._flush_handle = None
+        self.loop.remove_reader(self._fd)
+        self.loop.remove_writer(self._fd)
+        self._backlog.clear()
+        self._touched.clear()
+        self.receivers.clear()
+        self._sock.close()
+
+    def report(self, message: str, *args: object, error: BaseException | None = None) -> None:
+        """Log a fault that a peer may be able to cause, at most about one a second."""
+        if self._complaints.take(monotonic()) == 0.0:
+            logger.warning(message, *args, exc_info=error)
+
+    # The socket
+
+    def _put_connected(self, data: bytes, _address: Any, /) -> int:
+        # The address is the socket's own peer; some systems refuse to hear it twice.
+        return self._sock.send(data)
+
+    def _on_readable(self) -> None:
+        receive = self._sock.recvfrom
+        now = monotonic()
+        self._flushing = True
+        for _ in range(self.limits.drain):
+            try:
+                data, address = receive(MAX_DATAGRAM)
+            except (BlockingIOError, InterruptedError):
+                break
+            except OSError as error:
+                self._complain(error)
+                break
+            if data:
+                self._dispatch(data, address, now)
+        self._flush()
+
+    def _dispatch(self, data: bytes, address: Any, now: float) -> None:
+        header = None
+        if data[0] & 0x80:
+            header = pull_long_header(data)
+            if header is None:
+                self.dropped += 1
+                return
+            receiver = self.receivers.get(header.destination_cid)
+        else:
+            receiver = self.receivers.get(data[1 : 1 + CID_LENGTH])
+        if receiver is not None:
+            receiver.datagram(data, address, now)
+            return
+        try:
+            self._stranger(data, address, header, now)
+        except Exception as error:  # a stranger's packet must never end the burst
+            self.dropped += 1
+            self.report("a packet of no connection could not be handled", error=error)
+
+    def _flush_soon(self) -> None:
+        self._flush_handle = None
+        self._flushing = True
+        self._flush()
+
+    def _flush(self) -> None:
+        now = monotonic()
+        touched = self._touched
+        try:
+            # Servicing one connection may touch others: the list grows while it is walked.
+            for connection in touched:
+                connection.service(now)
+        finally:
+            touched.clear()
+            self._flushing = False
+
+    def _postpone(self, data: bytes, address: Any) -> None:
+        if not self._backlog:
+            self.loop.add_writer(self._fd, self._on_writable)
+        if len(self._backlog) < SEND_BACKLOG:
+            self._backlog.append((data, address))
+        else:
+            self.dropped += 1
+
+    def _on_writable(self) -> None:
+        while self._backlog:
+            try:
+                self._put(*self._backlog[0])
+            except (BlockingIOError, InterruptedError):
+                return
+            except OSError as error:
+                self._complain(error)
+            self._backlog.popleft()
+        self.loop.remove_writer(self._fd)
+
+    def _complain(self, error: OSError) -> None:
+        if self.on_socket_error is not None:
+            self.on_socket_error(error)
+        else:
+            self.report("UDP socket %s: %s", self.address, error)
+
+
+def enlarge_buffers(sock: socket.socket, size: int) -> None:
+    """Ask for socket buffers of ``size`` bytes, past the system's limit where the process may."""
+    for forced, plain in ((SO_RCVBUFFORCE, socket.SO_RCVBUF), (SO_SNDBUFFORCE, socket.SO_SNDBUF)):
+        sock.setsockopt(socket.SOL_SOCKET, plain, size)
+        if sock.getsockopt(socket.SOL_SOCKET, plain) < size:
+            with contextlib.suppress(OSError):  # needs CAP_NET_ADMIN; the result is checked below
+                sock.setsockopt(socket.SOL_SOCKET, forced, size)
+    granted = sock.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF)
+    if granted < size:
+        logger.info(
+            "the UDP receive buffer is %d bytes, not %d: bursts of many clients may be lost; "
+            "raise it with: sysctl -w net.core.rmem_max=%d",
+            granted,
+            size,
+            size,
+        )

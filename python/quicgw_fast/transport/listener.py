@@ -1,0 +1,287 @@
+"""The server side: one UDP socket that accepts QUIC connections with ALPN ``gatesvr`` (contract §1)."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Self
+
+from aioquic._buffer import Buffer
+from aioquic.quic.packet import (
+    QuicErrorCode,
+    QuicHeader,
+    QuicPacketType,
+    encode_quic_retry,
+    pull_quic_header,
+)
+from aioquic.quic.retry import QuicRetryTokenHandler
+
+from quicgw_fast.rates import TokenBucket
+from quicgw_fast.transport.admission import Admission, Verdict
+from quicgw_fast.transport.aioquic_private import GatewayQuic
+from quicgw_fast.transport.certificates import load_identity
+from quicgw_fast.transport.configuration import server_configuration
+from quicgw_fast.transport.connection import Connection
+from quicgw_fast.transport.endpoint import Endpoint
+from quicgw_fast.transport.limits import TransportLimits
+from quicgw_fast.transport.packets import (
+    CID_LENGTH,
+    MIN_CLIENT_CID,
+    MIN_INITIAL,
+    VERSIONS,
+    LongHeader,
+    refusal,
+    reset_tokens,
+    stateless_reset,
+    version_negotiation,
+)
+from quicgw_fast.transport.sockets import listening_socket
+from quicgw_fast.types import CloseCode
+
+if TYPE_CHECKING:
+    import socket
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from quicgw_fast.transport.certificates import Identity
+    from quicgw_fast.transport.handler import ConnectionHandler, HandlerFactory
+
+ANSWERS_PER_SECOND = 1000
+"""Refusals and stateless resets a second at most; both answer packets that anybody can forge."""
+
+LAST_FAREWELL = 0.25
+"""Seconds that ``close`` goes on repeating closing packets to peers that still send."""
+
+
+@dataclass(slots=True)
+class ListenerCounters:
+    """What happened at the door since the start."""
+
+    accepted: int = 0
+    established: int = 0
+    refused: int = 0
+    retries: int = 0
+    dropped: int = 0
+    version_negotiations: int = 0
+    stateless_resets: int = 0
+
+
+class Listener:
+    """Accepts connections until it is closed; made by ``await Listener.start(…)``."""
+
+    closing_ptos = 3.0
+    draining_ptos = 3.0
+    longest_farewell = math.inf
+
+    def __init__(
+        self, sock: socket.socket, identity: Identity, factory: HandlerFactory, limits: TransportLimits
+    ) -> None:
+        self.counters = ListenerCounters()
+        self._factory = factory
+        self._limits = limits
+        self._configuration = server_configuration(identity, limits)
+        self._admission = Admission(limits)
+        self._retry = QuicRetryTokenHandler()
+        self._reset_token: Callable[[bytes], bytes] | None = None
+        if limits.stateless_reset:
+            self._reset_token = reset_tokens(identity.private_key)
+        self._alive: set[Connection] = set()
+        self._half_open: set[Connection] = set()
+        self._open: set[Connection] = set()
+        self._empty: asyncio.Future[None] | None = None
+        self._endpoint = Endpoint(sock, limits, self._stranger)
+        self._answers = TokenBucket(ANSWERS_PER_SECOND, ANSWERS_PER_SECOND)
+
+    @classmethod
+    async def start(
+        cls,
+        host: str,
+        port: int,
+        *,
+        certificate: Path,
+        private_key: Path,
+        factory: HandlerFactory,
+        limits: TransportLimits | None = None,
+    ) -> Self:
+        """Listen on ``host:port`` (port 0: any free one).
+
+        ``factory`` makes the handler of each connection when its handshake is complete. Raises StartupError
+        for an address that cannot be bound and for a certificate or key that cannot be used.
+        """
+        identity = load_identity(certificate, private_key)
+        return cls(await listening_socket(host, port), identity, factory, limits or TransportLimits())
+
+    @property
+    def address(self) -> tuple[str, int]:
+        """The address that is bound, as (host, port)."""
+        return self._endpoint.address[0], self._endpoint.address[1]
+
+    @property
+    def connections(self) -> int:
+        """Established connections that are not closed."""
+        return len(self._open)
+
+    @property
+    def half_open(self) -> int:
+        """Handshakes under way."""
+        return len(self._half_open)
+
+    def stop_accepting(self) -> None:
+        """Refuse new connections from now on; established ones go on."""
+        self._admission.accepting = False
+
+    async def close(self, code: int = CloseCode.DRAINING, reason: str = "") -> None:
+        """Close every connection with ``code`` and the complete phrase ``reason``, then the socket.
+
+        Waits until the closes were sent, behind what was sent before them, at most about 1.3 s.
+        """
+        if self._endpoint.closed:
+            return
+        self.stop_accepting()
+        self.longest_farewell = LAST_FAREWELL
+        for farewell in self._endpoint.farewells:
+            farewell.shorten(LAST_FAREWELL)
+        for connection in list(self._alive):
+            connection.close(code, reason or CloseCode(code).phrase())
+        if self._alive:
+            self._empty = asyncio.get_running_loop().create_future()
+            await asyncio.wait([self._empty], timeout=self._limits.linger + 2 * LAST_FAREWELL)
+        for connection in list(self._alive):
+            connection.abort(code, reason)
+        self._endpoint.close()
+
+    # What connections report
+
+    def established(self, connection: Connection) -> ConnectionHandler | None:
+        """Count the connection and make its handler."""
+        self._half_open.discard(connection)
+        if not self._admission.accepting:
+            connection.close(CloseCode.DRAINING, CloseCode.DRAINING.phrase("no new connections"))
+            return None
+        self.counters.established += 1
+        self._open.add(connection)
+        return self._factory(connection)
+
+    def ended(self, connection: Connection, _code: int, _reason: str, /) -> None:
+        """Stop counting the connection."""
+        self._half_open.discard(connection)
+        self._open.discard(connection)
+
+    def released(self, connection: Connection, /) -> None:
+        """Forget the connection."""
+        self._alive.discard(connection)
+        if self._empty is not None and not self._alive and not self._empty.done():
+            self._empty.set_result(None)
+
+    # Packets of no connection
+
+    def _stranger(self, data: bytes, address: Any, header: LongHeader | None, now: float) -> None:
+        if header is None:
+            self._unknown_short(data, address, now)
+        elif header.version not in VERSIONS:
+            self._unknown_version(data, address, header, now)
+        elif not self._maybe_first(data, address, header, now):
+            self.counters.dropped += 1
+
+    def _unknown_short(self, data: bytes, address: Any, now: float) -> None:
+        self.counters.dropped += 1
+        if self._reset_token is None or len(data) <= CID_LENGTH or not data[0] & 0x40:
+            return
+        answer = stateless_reset(len(data), self._reset_token(data[1 : 1 + CID_LENGTH]))
+        if answer is not None and self._answers.take(now) == 0.0:
+            self.counters.stateless_resets += 1
+            self._endpoint.send(answer, address)
+
+    def _unknown_version(self, data: bytes, address: Any, header: LongHeader, now: float) -> None:
+        # Version 0 is itself a negotiation packet: answering it could make two servers talk for ever.
+        if header.version == 0 or len(data) < MIN_INITIAL or self._answers.take(now) > 0.0:
+            self.counters.dropped += 1
+            return
+        self.counters.version_negotiations += 1
+        self._endpoint.send(version_negotiation(header), address)
+
+    def _maybe_first(self, data: bytes, address: Any, invariant: LongHeader, now: float) -> bool:
+        if len(data) < MIN_INITIAL or not MIN_CLIENT_CID <= len(invariant.destination_cid) <= 20:
+            return False
+        try:
+            header = pull_quic_header(Buffer(data=data), host_cid_length=CID_LENGTH)
+        except ValueError:
+            return False
+        if header.packet_type is not QuicPacketType.INITIAL:
+            return False
+        original = header.destination_cid
+        if header.token:
+            try:
+                original = self._retry.validate_token(
+                    address=address, destination_cid=header.destination_cid, token=header.token, now=now
+                )
+            except ValueError:
+                return self._refuse(invariant, address, QuicErrorCode.INVALID_TOKEN, now)
+        verdict = self._admission.decide(
+            address[0],
+            proven=bool(header.token),
+            half_open=len(self._half_open),
+            total=len(self._half_open) + len(self._open),
+            now=now,
+        )
+        if verdict is Verdict.ACCEPT:
+            self._accept(data, address, header, original, now)
+        elif verdict is Verdict.RETRY:
+            self._send_retry(address, header, now)
+        elif verdict is Verdict.REFUSE:
+            return self._refuse(invariant, address, QuicErrorCode.CONNECTION_REFUSED, now)
+        return verdict is not Verdict.DROP
+
+    def _refuse(self, header: LongHeader, address: Any, code: QuicErrorCode, now: float) -> bool:
+        if self._answers.take(now) > 0.0:
+            return False
+        self.counters.refused += 1
+        self._endpoint.send(refusal(header, code), address)
+        return True
+
+    def _send_retry(self, address: Any, header: QuicHeader, now: float) -> None:
+        self.counters.retries += 1
+        # The client's next Initial names this id; it is only used to tell that it followed the Retry.
+        source = os.urandom(CID_LENGTH)
+        assert header.version is not None
+        self._endpoint.send(
+            encode_quic_retry(
+                version=header.version,
+                source_cid=source,
+                destination_cid=header.source_cid,
+                original_destination_cid=header.destination_cid,
+                retry_token=self._retry.create_token(
+                    address=address,
+                    original_destination_connection_id=header.destination_cid,
+                    retry_source_connection_id=source,
+                    now=now,
+                ),
+            ),
+            address,
+        )
+
+    def _accept(self, data: bytes, address: Any, header: QuicHeader, original: bytes, now: float) -> None:
+        retried = header.destination_cid if header.token else None
+
+        def make_core(cid_issued: Callable[[bytes], None]) -> GatewayQuic:
+            return GatewayQuic(
+                configuration=self._configuration,
+                limits=self._limits,
+                cid_issued=cid_issued,
+                reset_token=self._reset_token,
+                original_destination_cid=original,
+                retry_source_cid=retried,
+            )
+
+        connection = Connection(self._endpoint, self, make_core, [header.destination_cid])
+        self._alive.add(connection)
+        self._half_open.add(connection)
+        connection.datagram(data, address, now)
+        if connection.core.untouched():
+            # Nothing in it could be decrypted: whoever sent it is not starting a handshake.
+            self.counters.dropped += 1
+            connection.abort(CloseCode.INTERNAL, "", tell_peer=False)
+        else:
+            self.counters.accepted += 1

@@ -1,0 +1,137 @@
+"""Datagrams that are read or made without a connection: invariant headers, refusals, stateless resets."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import os
+from typing import TYPE_CHECKING, NamedTuple
+
+from aioquic.quic.connection import TRANSPORT_CLOSE_FRAME_CAPACITY
+from aioquic.quic.crypto import CryptoPair
+from aioquic.quic.packet import QuicFrameType, QuicPacketType, QuicProtocolVersion
+from aioquic.quic.packet_builder import QuicPacketBuilder
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
+
+CID_LENGTH = 8
+"""Length of the connection ids that we choose, so that a short header can be read without a look-up."""
+
+MIN_INITIAL = 1200
+"""A client's Initial datagram is at least this long (RFC 9000 §14.1)."""
+
+MIN_CLIENT_CID = 8
+"""A client's first destination connection id is at least this long (RFC 9000 §7.2)."""
+
+RESET_TOKEN = 16
+SHORTEST_RESET = 5 + RESET_TOKEN
+LONGEST_RESET = 42
+
+VERSIONS = (int(QuicProtocolVersion.VERSION_1), int(QuicProtocolVersion.VERSION_2))
+
+
+class LongHeader(NamedTuple):
+    """What every QUIC version has at the start of a long header packet (RFC 8999 §5.1)."""
+
+    version: int
+    destination_cid: bytes
+    source_cid: bytes
+
+
+def pull_long_header(data: bytes) -> LongHeader | None:
+    """Read the version-independent part of a long header; None when the datagram is too short for it."""
+    if len(data) < 7:
+        return None
+    after_destination = 6 + data[5]
+    if len(data) <= after_destination:
+        return None
+    after_source = after_destination + 1 + data[after_destination]
+    if len(data) < after_source:
+        return None
+    return LongHeader(
+        int.from_bytes(data[1:5], "big"),
+        data[6:after_destination],
+        data[after_destination + 1 : after_source],
+    )
+
+
+def version_negotiation(header: LongHeader, versions: Sequence[int] = VERSIONS) -> bytes:
+    """Answer a packet of an unknown version with the versions we speak (RFC 8999 §6).
+
+    Connection ids of up to 255 bytes are echoed, as other versions may use them (RFC 9000 §17.2).
+    """
+    return b"".join(
+        (
+            bytes((0x80 | os.urandom(1)[0],)),
+            bytes(4),
+            bytes((len(header.source_cid),)),
+            header.source_cid,
+            bytes((len(header.destination_cid),)),
+            header.destination_cid,
+            *(version.to_bytes(4, "big") for version in versions),
+        )
+    )
+
+
+def refusal(header: LongHeader, error_code: int) -> bytes:
+    """Close a connection in its first packet without keeping any state for it (RFC 9000 §5.2.2, §8.1.3)."""
+    crypto = CryptoPair()
+    crypto.setup_initial(cid=header.destination_cid, is_client=False, version=header.version)
+    builder = QuicPacketBuilder(
+        host_cid=header.destination_cid,
+        is_client=False,
+        max_datagram_size=MIN_INITIAL,
+        peer_cid=header.source_cid,
+        version=header.version,
+    )
+    builder.start_packet(QuicPacketType.INITIAL, crypto)
+    buf = builder.start_frame(QuicFrameType.TRANSPORT_CLOSE, capacity=TRANSPORT_CLOSE_FRAME_CAPACITY)
+    buf.push_uint_var(error_code)
+    buf.push_uint_var(QuicFrameType.PADDING)
+    buf.push_uint_var(0)
+    datagrams, _ = builder.flush()
+    return datagrams[0]
+
+
+def reset_tokens(private_key: PrivateKeyTypes) -> Callable[[bytes], bytes]:
+    """Return the function that gives a connection id its stateless reset token (RFC 9000 §10.3.2).
+
+    The tokens come from the TLS key, so that they survive a restart, and nobody without it can forge one.
+    """
+    secret = private_key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
+    key = HKDF(SHA256(), 32, salt=None, info=b"quicgw stateless reset").derive(secret)
+
+    def token(cid: bytes) -> bytes:
+        return hmac.digest(key, cid, hashlib.sha256)[:RESET_TOKEN]
+
+    return token
+
+
+def stateless_reset(received: int, token: bytes) -> bytes | None:
+    """Make a stateless reset for a packet of ``received`` bytes; None when it would not be shorter.
+
+    It is always shorter than its cause, so that two endpoints cannot reset each other for ever
+    (RFC 9000 §10.3.3).
+    """
+    size = min(received - 1, LONGEST_RESET)
+    if size < SHORTEST_RESET:
+        return None
+    noise = os.urandom(size - RESET_TOKEN)
+    return bytes(((noise[0] & 0x3F) | 0x40,)) + noise[1:] + token
+
+
+def carries_token(data: bytes, tokens: Sequence[bytes]) -> bool:
+    """Tell whether a datagram ends with one of the tokens, in constant time (RFC 9000 §10.3.1)."""
+    if len(data) < SHORTEST_RESET:
+        return False
+    end = data[-RESET_TOKEN:]
+    found = False
+    for token in tokens:
+        found |= hmac.compare_digest(end, token)
+    return found

@@ -1,0 +1,81 @@
+"""Finding addresses and binding UDP sockets."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import socket
+from typing import Any, NamedTuple
+
+from quicgw_fast.errors import StartupError
+
+
+class Target(NamedTuple):
+    """One resolved UDP address."""
+
+    family: socket.AddressFamily
+    address: Any
+
+
+async def resolve(host: str, port: int, *, passive: bool = False) -> list[Target]:
+    """Resolve a host name or IP literal; raises OSError (also for a port outside of 0–65535)."""
+    if not 0 <= port <= 65535:
+        raise OSError(errno.EINVAL, f"{port} is not a port number (0 to 65535)")
+    flags = socket.AI_PASSIVE if passive else 0
+    found = await asyncio.get_running_loop().getaddrinfo(host or None, port, type=socket.SOCK_DGRAM, flags=flags)
+    targets = [
+        Target(socket.AddressFamily(family), address)
+        for family, _, _, _, address in found
+        if family in (socket.AF_INET, socket.AF_INET6)
+    ]
+    if not targets:
+        raise OSError(errno.EADDRNOTAVAIL, "the name has no IPv4 or IPv6 address")
+    return list(dict.fromkeys(targets))
+
+
+async def listening_socket(host: str, port: int) -> socket.socket:
+    """Bind a UDP socket; StartupError says what to do when that is impossible. ``::`` also takes IPv4."""
+    where = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    try:
+        target = (await resolve(host, port, passive=True))[0]
+    except (OSError, UnicodeError) as error:
+        raise StartupError(
+            f"the QUIC address {where} cannot be used ({_why(error)}): "
+            "check server.quic, it is HOST:PORT with a local address"
+        ) from error
+    sock = socket.socket(target.family, socket.SOCK_DGRAM)
+    try:
+        if target.family == socket.AF_INET6:
+            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+        sock.bind(target.address)
+    except OSError as error:
+        sock.close()
+        raise StartupError(
+            f"the QUIC address {where} (UDP) cannot be bound ({_why(error)}): {_advice(error)}"
+        ) from error
+    return sock
+
+
+def dialing_socket(target: Target, local: tuple[str, int] | None) -> socket.socket:
+    """Make a UDP socket connected to the target, so that a dead port is noticed; raises OSError."""
+    sock = socket.socket(target.family, socket.SOCK_DGRAM)
+    with contextlib.ExitStack() as on_error:
+        on_error.callback(sock.close)
+        if local is not None:
+            sock.bind(local)
+        sock.connect(target.address)
+        on_error.pop_all()
+    return sock
+
+
+def _why(error: BaseException) -> str:
+    return str(getattr(error, "strerror", None) or error)
+
+
+def _advice(error: OSError) -> str:
+    if error.errno == errno.EADDRINUSE:
+        return "another process has this port; stop it or choose another port in server.quic"
+    if error.errno == errno.EACCES:
+        return "ports below 1024 need privileges; choose a higher port in server.quic"
+    return "server.quic must name an address of this machine"

@@ -1,0 +1,221 @@
+"""What the transport tests share: recording handlers and a raw client on stock aioquic."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+import ssl
+from dataclasses import dataclass, field
+from time import monotonic
+from typing import TYPE_CHECKING, Any
+
+from aioquic.quic import events
+from aioquic.quic.configuration import QuicConfiguration
+from aioquic.quic.connection import QuicConnection
+from aioquic.quic.packet import QuicPacketType
+from aioquic.quic.packet_builder import QuicPacketBuilder
+from aioquic.tls import Epoch
+
+from quicgw_fast.transport import Connection, Listener, TransportLimits
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+
+HOST = "127.0.0.1"
+
+
+async def until(condition: Callable[[], object], timeout: float = 10.0) -> None:  # noqa: ASYNC109
+    """Wait for a condition; fails the test when it does not come true."""
+    deadline = monotonic() + timeout
+    while not condition():
+        assert monotonic() < deadline, "the condition did not come true in time"
+        await asyncio.sleep(0.002)
+
+
+@dataclass
+class Recorder:
+    """A handler that keeps what it is told."""
+
+    connection: Connection
+    echo: bool = False
+    data: bytearray = field(default_factory=bytearray)
+    writable_calls: int = 0
+    ends: list[tuple[int, str, bool]] = field(default_factory=list)
+
+    def received(self, data: bytes) -> None:
+        assert not self.ends, "received after closed"
+        self.data += data
+        if self.echo:
+            self.connection.send(data)
+
+    def writable(self) -> None:
+        self.writable_calls += 1
+
+    def closed(self, code: int, reason: str, by_peer: bool) -> None:
+        self.ends.append((code, reason, by_peer))
+
+    async def end(self) -> tuple[int, str, bool]:
+        await until(lambda: self.ends)
+        return self.ends[0]
+
+
+class Recorders(list[Recorder]):
+    """A factory that keeps the handlers it made."""
+
+    def __init__(self, *, echo: bool = False) -> None:
+        super().__init__()
+        self.echo = echo
+
+    def __call__(self, connection: Connection) -> Recorder:
+        recorder = Recorder(connection, echo=self.echo)
+        self.append(recorder)
+        return recorder
+
+    async def first(self) -> Recorder:
+        await until(lambda: self)
+        return self[0]
+
+
+@contextlib.asynccontextmanager
+async def listening(
+    identity: tuple[Any, Any], factory: Any, limits: TransportLimits | None = None
+) -> AsyncIterator[Listener]:
+    """A listener on a free port; fails the test if it does not close cleanly."""
+    certificate, key = identity
+    listener = await Listener.start(HOST, 0, certificate=certificate, private_key=key, factory=factory, limits=limits)
+    try:
+        yield listener
+    finally:
+        await listener.close()
+        assert listener.connections == 0
+        assert listener.half_open == 0
+
+
+class RawClient:
+    """A stock aioquic connection on its own socket, with a back door for frames of any kind."""
+
+    def __init__(self, server: tuple[str, int], *, alpn: list[str] | None = None, **options: Any) -> None:
+        self.server = server
+        self.quic = QuicConnection(
+            configuration=QuicConfiguration(
+                alpn_protocols=["gatesvr"] if alpn is None else (alpn or None),
+                verify_mode=ssl.CERT_NONE,
+                **options,
+            )
+        )
+        self.data = bytearray()
+        self.established = False
+        self.retried = False
+        self.close_seen: tuple[int, int | None, str] | None = None
+        self.reading = True
+        self._timer: asyncio.TimerHandle | None = None
+        self._loop = asyncio.get_running_loop()
+        self.sock = self._open()
+
+    async def __aenter__(self) -> RawClient:
+        self.quic.connect(self.server, now=monotonic())
+        self.transmit()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        if self.quic._close_event is None:
+            self.quic.close(error_code=0)
+            with contextlib.suppress(AssertionError):
+                self.transmit()
+        self._shut()
+
+    async def connected(self) -> RawClient:
+        await until(lambda: self.established or self.close_seen)
+        assert self.established, self.close_seen
+        return self
+
+    async def closed(self) -> tuple[int, int | None, str]:
+        await until(lambda: self.close_seen)
+        assert self.close_seen is not None
+        return self.close_seen
+
+    async def received(self, count: int) -> bytes:
+        await until(lambda: len(self.data) >= count, timeout=25)
+        return bytes(self.data)
+
+    def send(self, data: bytes, *, stream: int = 0, fin: bool = False) -> None:
+        self.quic.send_stream_data(stream, data, end_stream=fin)
+        self.transmit()
+
+    def transmit(self) -> None:
+        for data, address in self.quic.datagrams_to_send(now=monotonic()):
+            self.sock.sendto(data, address)
+        self._settle()
+
+    def frames(self, payload: bytes) -> None:
+        """Send one 1-RTT packet with these frames, whatever they are."""
+        quic = self.quic
+        builder = QuicPacketBuilder(
+            host_cid=quic.host_cid,
+            peer_cid=quic._peer_cid.cid,
+            version=quic._version or 1,
+            is_client=True,
+            max_datagram_size=1400,
+            packet_number=quic._packet_number,
+        )
+        builder.start_packet(QuicPacketType.ONE_RTT, quic._cryptos[Epoch.ONE_RTT])
+        builder._buffer.push_bytes(payload)
+        datagrams, _ = builder.flush()
+        quic._packet_number = builder.packet_number
+        for data in datagrams:
+            self.sock.sendto(data, self.server)
+
+    def rebind(self) -> None:
+        """Go on from another UDP port, as after a NAT forgot the old one."""
+        self._shut()
+        self.sock = self._open()
+
+    def _open(self) -> socket.socket:
+        sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        sock.setblocking(False)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 << 20)
+        sock.bind((HOST, 0))
+        self._loop.add_reader(sock.fileno(), self._readable)
+        return sock
+
+    def _shut(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        self._loop.remove_reader(self.sock.fileno())
+        self.sock.close()
+
+    def _readable(self) -> None:
+        for _ in range(64):
+            try:
+                data, address = self.sock.recvfrom(65536)
+            except BlockingIOError:
+                break
+            self.retried |= data[0] & 0xF0 == 0xF0
+            self.quic.receive_datagram(data, address, now=monotonic())
+        self._settle()
+        if self.reading:
+            self.transmit()
+
+    def _settle(self) -> None:
+        while (event := self.quic.next_event()) is not None:
+            if isinstance(event, events.StreamDataReceived):
+                self.data += event.data
+            elif isinstance(event, events.HandshakeCompleted):
+                self.established = True
+        end = self.quic._close_event
+        if end is not None and self.close_seen is None:
+            self.close_seen = (end.error_code, end.frame_type, end.reason_phrase)
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        at = self.quic.get_timer()
+        if at is not None and self.sock.fileno() >= 0:
+            self._timer = self._loop.call_later(max(0.0, at - monotonic()), self._fire)
+
+    def _fire(self) -> None:
+        self._timer = None
+        if self.reading:
+            self.quic.handle_timer(now=monotonic())
+            self.transmit()

@@ -1,0 +1,252 @@
+"""Who gets in: limits on handshakes and connections, Retry, version negotiation, garbage."""
+
+from __future__ import annotations
+
+import random
+import socket
+from pathlib import Path
+
+import pytest
+from aioquic.quic.packet import QuicErrorCode
+
+from quicgw_fast.transport import TransportLimits
+from quicgw_fast.transport.admission import AddressRates, Admission, Verdict
+from quicgw_fast.types import CloseCode
+
+from .helpers import HOST, RawClient, Recorders, listening, until
+
+Identity = tuple[Path, Path]
+
+
+class MuteSocket:
+    """Sends first packets of handshakes that will never go on."""
+
+    def __init__(self, server: tuple[str, int]) -> None:
+        self._server = server
+        self._sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self._sock.bind((HOST, 0))
+        self._sock.setblocking(False)
+
+    def __enter__(self) -> MuteSocket:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._sock.close()
+
+    def send(self, *datagrams: bytes) -> None:
+        for data in datagrams:
+            self._sock.sendto(data, self._server)
+
+    def answers(self) -> list[bytes]:
+        found = []
+        while True:
+            try:
+                found.append(self._sock.recv(65536))
+            except BlockingIOError:
+                return found
+
+
+def first_packet() -> bytes:
+    """A client's valid first datagram."""
+    from time import monotonic
+
+    from aioquic.quic.configuration import QuicConfiguration
+    from aioquic.quic.connection import QuicConnection
+
+    quic = QuicConnection(configuration=QuicConfiguration(alpn_protocols=["gatesvr"], server_name="x"))
+    quic.connect((HOST, 1), now=monotonic())
+    return quic.datagrams_to_send(now=monotonic())[0][0]
+
+
+async def test_a_handshake_flood_meets_retry_and_honest_clients_get_in(identity: Identity) -> None:
+    server = Recorders(echo=True)
+    limits = TransportLimits(retry_above=8)
+    async with listening(identity, server, limits) as listener:
+        with MuteSocket(listener.address) as flood:
+            flood.send(*(first_packet() for _ in range(8)))
+            await until(lambda: listener.half_open == 8)
+            flood.send(*(first_packet() for _ in range(12)))
+            await until(lambda: listener.counters.retries == 12)
+            assert listener.half_open == 8
+            async with RawClient(listener.address) as client:
+                await client.connected()
+                assert client.retried
+                client.send(b"hello")
+                assert await client.received(5) == b"hello"
+
+
+async def test_at_most_so_many_half_open_connections(identity: Identity) -> None:
+    limits = TransportLimits(retry_above=100, max_half_open=5, handshake_timeout=0.4)
+    async with listening(identity, Recorders(), limits) as listener:
+        with MuteSocket(listener.address) as flood:
+            flood.send(*(first_packet() for _ in range(12)))
+            await until(lambda: listener.counters.dropped == 7)
+            assert listener.half_open == 5
+            await until(lambda: listener.half_open == 0)  # the handshake timeout
+            flood.send(first_packet())
+            await until(lambda: listener.half_open == 1)
+
+
+async def test_the_connection_limit_refuses_at_once(identity: Identity) -> None:
+    async with listening(identity, Recorders(), TransportLimits(max_connections=1)) as listener:
+        async with RawClient(listener.address) as first:
+            await first.connected()
+            async with RawClient(listener.address) as second:
+                assert (await second.closed())[0] == QuicErrorCode.CONNECTION_REFUSED
+                assert listener.counters.refused >= 1
+        await until(lambda: listener.connections == 0)
+        async with RawClient(listener.address) as third:
+            await third.connected()
+
+
+async def test_stop_accepting_keeps_what_is_there(identity: Identity) -> None:
+    async with listening(identity, Recorders(echo=True)) as listener, RawClient(listener.address) as first:
+        await first.connected()
+        await until(lambda: listener.connections == 1)
+        listener.stop_accepting()
+        async with RawClient(listener.address) as second:
+            assert (await second.closed())[0] == QuicErrorCode.CONNECTION_REFUSED
+        first.send(b"still here")
+        assert await first.received(10) == b"still here"
+
+
+async def test_a_handshake_under_way_when_accepting_stops_is_turned_away(identity: Identity) -> None:
+    server = Recorders()
+    async with listening(identity, server) as listener, RawClient(listener.address) as client:
+        client.reading = False
+        await until(lambda: listener.half_open == 1)
+        await until(lambda: client.established)
+        listener.stop_accepting()
+        client.reading = True
+        client.transmit()
+        assert (await client.closed())[0] == CloseCode.DRAINING
+        assert not server
+
+
+async def test_a_forged_retry_token_is_refused(identity: Identity) -> None:
+    async with listening(identity, Recorders()) as listener:
+        async with RawClient(listener.address, token=b"no such token" * 4) as client:
+            assert (await client.closed())[0] == QuicErrorCode.INVALID_TOKEN
+        assert listener.counters.accepted == 0
+
+
+async def test_garbage_is_dropped_and_answered_with_nothing_longer(identity: Identity) -> None:
+    rng = random.Random(7)
+    server = Recorders(echo=True)
+    async with listening(identity, server) as listener, RawClient(listener.address) as witness:
+        await witness.connected()
+        with MuteSocket(listener.address) as sender:
+            sent = 0
+            for _ in range(150):
+                valid = first_packet()
+                junk = rng.randbytes(rng.choice((1, 5, 20, 60, 300, 1200, 1350)))
+                broken = bytearray(valid)
+                for _ in range(rng.randrange(1, 8)):
+                    broken[rng.randrange(len(broken))] ^= 1 << rng.randrange(8)
+                sender.send(junk, valid[: rng.randrange(1, len(valid))], bytes(broken))
+                sent += len(junk) + len(broken)
+            witness.send(b"all is well")
+            assert await witness.received(11) == b"all is well"
+            assert sum(map(len, sender.answers())) < 3 * sent
+        assert listener.connections == 1
+        assert listener.counters.dropped > 150
+
+
+async def test_a_first_packet_that_cannot_be_decrypted_leaves_nothing(identity: Identity) -> None:
+    async with listening(identity, Recorders()) as listener:
+        routes = len(listener._endpoint.receivers)
+        with MuteSocket(listener.address) as sender:
+            broken = bytearray(first_packet())
+            broken[100] ^= 1
+            sender.send(bytes(broken))
+            await until(lambda: listener.counters.dropped == 1)
+        assert listener.half_open == 0
+        assert len(listener._endpoint.receivers) == routes
+
+
+@pytest.mark.parametrize("cid", [8, 20, 40])
+async def test_version_negotiation(identity: Identity, cid: int) -> None:
+    destination, source = bytes(range(cid)), bytes(range(100, 100 + cid))
+    header = b"\xc0" + (0x1A2A3A4A).to_bytes(4, "big") + bytes((cid,)) + destination + bytes((cid,)) + source
+    async with listening(identity, Recorders()) as listener:
+        with MuteSocket(listener.address) as sender:
+            sender.send(header)  # too short to be answered
+            sender.send(b"\xc0" + bytes(4) + header[5:].ljust(1300, b"\0"))  # a negotiation packet itself
+            sender.send(header.ljust(1200, b"\0"))
+            await until(lambda: listener.counters.version_negotiations == 1)
+            answers: list[bytes] = []
+            await until(lambda: answers.extend(sender.answers()) or answers)
+        assert len(answers) == 1
+        head, rest = answers[0][:5], answers[0][5:]
+        assert head[0] & 0x80
+        assert head[1:] == bytes(4)
+        assert rest[: 1 + cid] == bytes((cid,)) + source
+        assert rest[1 + cid : 2 + 2 * cid] == bytes((cid,)) + destination
+        versions = rest[2 + 2 * cid :]
+        assert versions == (1).to_bytes(4, "big") + (0x6B3343CF).to_bytes(4, "big")
+
+
+async def test_both_versions_are_spoken(identity: Identity) -> None:
+    async with listening(identity, Recorders(echo=True)) as listener:
+        for version in (1, 0x6B3343CF):
+            async with RawClient(listener.address, supported_versions=[version]) as client:
+                await client.connected()
+                assert client.quic._version == version
+                client.send(b"hi")
+                assert await client.received(2) == b"hi"
+
+
+async def test_a_client_without_idle_timeout_is_kept(identity: Identity) -> None:
+    async with (
+        listening(identity, Recorders(echo=True)) as listener,
+        RawClient(listener.address, idle_timeout=0.0) as client,
+    ):
+        client.quic._idle_timeout = lambda: 60.0  # type: ignore[method-assign]
+        await client.connected()
+        client.send(b"a")
+        await client.received(1)
+        core = next(iter(listener._open)).core
+        assert core._idle_timeout() == 60.0
+
+
+# The decisions alone
+
+
+def admission(**limits: object) -> Admission:
+    return Admission(TransportLimits(**limits))  # type: ignore[arg-type]
+
+
+def test_the_order_of_decisions() -> None:
+    gate = admission(retry_above=2, max_half_open=4, max_connections=10)
+
+    def decide(half_open: int, total: int, *, proven: bool = False) -> Verdict:
+        return gate.decide("192.0.2.1", proven=proven, half_open=half_open, total=total, now=0.0)
+
+    assert decide(0, 0) is Verdict.ACCEPT
+    assert decide(2, 2) is Verdict.RETRY
+    assert decide(2, 2, proven=True) is Verdict.ACCEPT
+    assert decide(4, 4, proven=True) is Verdict.DROP
+    assert decide(0, 10, proven=True) is Verdict.REFUSE
+    gate.accepting = False
+    assert decide(0, 0) is Verdict.REFUSE
+
+
+def test_an_address_over_its_rate_has_to_prove_itself_first() -> None:
+    gate = admission(handshakes_per_address=(1.0, 3))
+
+    def decide(now: float, *, proven: bool = False, host: str = "192.0.2.1") -> Verdict:
+        return gate.decide(host, proven=proven, half_open=0, total=0, now=now)
+
+    assert [decide(0.0) for _ in range(4)] == [Verdict.ACCEPT] * 3 + [Verdict.RETRY]
+    # What others did in its name does not count against the real owner of the address.
+    assert [decide(0.0, proven=True) for _ in range(4)] == [Verdict.ACCEPT] * 3 + [Verdict.DROP]
+    assert decide(0.0, host="192.0.2.2") is Verdict.ACCEPT
+    assert decide(1.0) is Verdict.ACCEPT
+
+
+def test_remembered_addresses_are_bounded() -> None:
+    rates = AddressRates(1.0, 1, remembered=4)
+    for number in range(10):
+        assert rates.take(f"192.0.2.{number}", 0.0)
+    assert len(rates) == 4
+    assert not rates.take("192.0.2.9", 0.0)

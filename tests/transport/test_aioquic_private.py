@@ -1,0 +1,170 @@
+"""aioquic's private parts that we stand on: fails when a release removes or changes one of them."""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+
+import pytest
+from aioquic.quic import connection, packet_builder, recovery, stream
+from aioquic.tls import Epoch
+
+from quicgw_fast.transport import aioquic_private
+from quicgw_fast.transport.aioquic_private import GatewayQuic
+
+from .pair import CLIENT, SERVER, connected_pair
+
+# Overridden or relied-on code, with a digest of its source in the tested release. When one differs: read what
+# changed, see whether our step in aioquic_private.py still does the right thing, then renew the digest (the
+# failure shows it).
+SOURCES = {
+    "QuicConnection._get_or_create_stream": "aee09c84cd0da114",
+    "QuicConnection._handle_ack_frame": "a9cf2707aa0f99a5",
+    "QuicConnection._handle_connection_close_frame": "66f05d8258d15e1b",
+    "QuicConnection._handle_crypto_frame": "e77f8695d9acaf8e",
+    "QuicConnection._handle_stream_frame": "8c79348a854e307d",
+    "QuicConnection._handle_streams_blocked_frame": "e5edd9a92f2df390",
+    "QuicConnection._initialize": "6a41681e541c05d7",
+    "QuicConnection._on_connection_limit_delivery": "ffc582d72ac9685a",
+    "QuicConnection._on_max_stream_data_delivery": "76e906ea95ee03fe",
+    "QuicConnection._replenish_connection_ids": "73b127efb89c53a3",
+    "QuicConnection._write_ack_frame": "dc0bde63adda7ae4",
+    "QuicConnection._write_application": "c37bf64378f72b2f",
+    "QuicConnection._write_connection_limits": "02c42c5455ae1a31",
+    "QuicConnection._write_stream_limits": "398d4a898f7c580f",
+    "QuicConnection.close": "f24ea1b2912e68d7",
+    "QuicConnection.datagrams_to_send": "f4eb22c8add260fe",
+    "QuicConnection.get_timer": "07184a05f894e968",
+    "QuicConnection.handle_timer": "8ebd76a179bf5e25",
+    "QuicConnection.receive_datagram": "3c7f29826050cbfe",
+    "QuicConnection.request_key_update": "5f5b283854898c8e",
+    "QuicStreamReceiver.handle_frame": "c54bce9f11e6f2de",
+    "QuicStreamSender.on_data_delivery": "675e1c2812ea3744",
+    "QuicStreamSender.write": "77d188425093015b",
+}
+
+MODULES = (connection, packet_builder, recovery, stream)
+
+
+def digest(name: str) -> str:
+    owner, _, method = name.partition(".")
+    holder = next(getattr(module, owner) for module in MODULES if hasattr(module, owner))
+    return hashlib.sha256(inspect.getsource(getattr(holder, method)).encode()).hexdigest()[:16]
+
+
+@pytest.mark.parametrize("name", SOURCES)
+def test_the_code_that_we_stand_on_is_the_tested_one(name: str) -> None:
+    assert digest(name) == SOURCES[name]
+
+
+def test_overridden_methods_exist_with_the_same_parameters() -> None:
+    for name, ours in vars(GatewayQuic).items():
+        theirs = getattr(connection.QuicConnection, name, None)
+        if theirs is None:
+            assert not name.startswith("_") or name in ADDED, name
+        elif inspect.isfunction(ours) and name != "__init__":
+            assert list(inspect.signature(ours).parameters) == list(inspect.signature(theirs).parameters), name
+
+
+ADDED = {
+    "_announce_connection_limit",
+    "_control_due",
+    "_probing_due",
+    "_skip_packet_number",
+    "_stream_control_due",
+    "__firstlineno__",
+    "__static_attributes__",
+}
+
+
+def test_the_names_that_we_use_exist() -> None:
+    client, server, now = connected_pair()
+    client.send_stream_data(0, b"x")
+    deliver(client, server, CLIENT, now)
+    for core in (client, server):
+        here = vars(core)
+        for name in ATTRIBUTES:
+            assert name in here, name
+        sender, receiver = core._streams[0].sender, core._streams[0].receiver
+        assert {"_buffer", "_buffer_start", "_reset_error_code", "buffer_is_empty", "reset_pending"} <= set(
+            vars(sender)
+        )
+        assert {"_ranges", "stop_pending"} <= set(vars(receiver))
+        assert set(core._spaces) == {Epoch.INITIAL, Epoch.HANDSHAKE, Epoch.ONE_RTT}
+        assert core.gw_space is core._spaces[Epoch.ONE_RTT]
+    assert server._local_max_streams_bidi.value == server._local_max_streams_bidi.sent == 1
+    assert client._local_max_streams_bidi.value == server._local_max_streams_uni.value == 0
+    assert aioquic_private.QuicConnectionState.FIRSTFLIGHT.value == 0
+
+
+ATTRIBUTES = (
+    "_ack_delay",
+    "_close_event",
+    "_close_pending",
+    "_crypto_streams",
+    "_cryptos",
+    "_handshake_complete",
+    "_handshake_confirmed",
+    "_handshake_done_pending",
+    "_host_cids",
+    "_is_client",
+    "_local_max_data",
+    "_local_max_streams_bidi",
+    "_local_max_streams_uni",
+    "_logger",
+    "_loss",
+    "_network_paths",
+    "_pacing_at",
+    "_packet_number",
+    "_peer_cid",
+    "_peer_cid_available",
+    "_ping_pending",
+    "_probe_pending",
+    "_remote_max_idle_timeout",
+    "_retire_connection_ids",
+    "_spaces",
+    "_state",
+    "_streams",
+    "_streams_blocked_pending",
+)
+
+
+def test_an_ack_waits_for_data_to_ride_on() -> None:
+    client, server, now = connected_pair()
+    now += 1.0
+    deliver(client, server, CLIENT, now)
+    deliver(server, client, SERVER, now)
+    client.send_stream_data(0, b"request")
+    deliver(client, server, CLIENT, now)
+    server.plan_ack(now)
+    assert not server.has_output(now), "an ACK alone waits"
+    server.send_stream_data(0, b"answer")
+    server.plan_ack(now)
+    assert server.has_output(now)
+    assert len(server.datagrams_to_send(now)) == 1
+    assert server.gw_space is not None
+    assert server.gw_space.ack_at is None
+    assert not server.has_output(now)
+
+
+def test_bulk_is_acknowledged_every_two_datagrams() -> None:
+    client, server, now = connected_pair()
+    now += 1.0
+    server.datagrams_to_send(now)
+    client.send_stream_data(0, bytes(20_000))
+    datagrams = client.datagrams_to_send(now)
+    assert len(datagrams) >= 3
+    acked = 0
+    for data, _ in datagrams:
+        server.gw_received_unacked += len(data)
+        server.receive_datagram(data, CLIENT, now)
+        server.plan_ack(now)
+        if server.has_output(now):
+            acked += 1
+            server.datagrams_to_send(now)
+    assert acked == len(datagrams) // 2
+
+
+def deliver(source: GatewayQuic, target: GatewayQuic, address: tuple[str, int], now: float) -> None:
+    for data, _ in source.datagrams_to_send(now):
+        target.receive_datagram(data, address, now)

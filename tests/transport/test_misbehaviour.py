@@ -1,0 +1,324 @@
+"""Clients that break the rules: each is closed, and the connection beside it notices nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import random
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from aioquic.buffer import encode_uint_var
+from aioquic.quic.configuration import QuicConfiguration
+from aioquic.quic.connection import QuicConnection
+from aioquic.quic.packet import QuicErrorCode
+from aioquic.tls import Epoch
+
+from quicgw_fast.transport import Listener, TransportLimits
+from quicgw_fast.types import CloseCode
+
+from .helpers import RawClient, Recorder, Recorders, listening, until
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+Identity = tuple[Path, Path]
+var = encode_uint_var
+
+
+@contextlib.asynccontextmanager
+async def offender_and_witness(
+    identity: Identity, limits: TransportLimits | None = None
+) -> AsyncIterator[tuple[Listener, RawClient, Recorder]]:
+    """A connected client that is about to misbehave, and one beside it that must go on afterwards."""
+    server = Recorders(echo=True)
+    async with (
+        listening(identity, server, limits) as listener,
+        RawClient(listener.address) as witness,
+        RawClient(listener.address) as offender,
+    ):
+        await witness.connected()
+        witness.send(b"before;")
+        await witness.received(7)
+        await offender.connected()
+        offender.send(b"hello")
+        await offender.received(5)
+        yield listener, offender, server[1]
+        witness.send(b"after;")
+        assert await witness.received(13) == b"before;after;"
+        assert witness.close_seen is None
+        await until(lambda: listener.connections == (1 if offender.close_seen else 2))
+
+
+def stream_frame(stream: int, offset: int, data: bytes, *, fin: bool = False) -> bytes:
+    return bytes((0x0E | fin,)) + var(stream) + var(offset) + var(len(data)) + data
+
+
+@pytest.mark.parametrize("alpn", [["h3"], []], ids=["wrong", "none"])
+async def test_alpn_is_mandatory(identity: Identity, alpn: list[str]) -> None:
+    server = Recorders()
+    async with listening(identity, server) as listener, RawClient(listener.address, alpn=alpn) as client:
+        code, frame_type, _ = await client.closed()
+        assert (code, frame_type is None) == (0x100 + 120, False)
+        await until(lambda: listener.half_open == 0)
+        assert not server
+
+
+@pytest.mark.parametrize(
+    "frames",
+    [
+        stream_frame(4, 0, b"second"),
+        stream_frame(400, 0, b""),
+        stream_frame(2, 0, b"unidirectional"),
+        b"\x16" + var(1),  # STREAMS_BLOCKED, bidirectional: it has one and wants another
+        b"\x17" + var(0),  # STREAMS_BLOCKED, unidirectional
+        b"\x04" + var(4) + var(0) + var(0),  # RESET_STREAM of a second stream
+    ],
+    ids=["second", "hundredth", "unidirectional", "blocked", "blocked-uni", "reset"],
+)
+async def test_one_bidirectional_stream_only(identity: Identity, frames: bytes) -> None:
+    async with offender_and_witness(identity) as (_, offender, recorder):
+        offender.frames(frames)
+        code, frame_type, reason = await offender.closed()
+        assert (code, frame_type) == (CloseCode.PROTOCOL_ERROR, None)
+        assert reason.startswith("PROTOCOL_ERROR: ")
+        assert "stream" in reason
+        assert await recorder.end() == (code, reason, False)
+
+
+async def test_stock_client_that_asks_for_a_second_stream(identity: Identity) -> None:
+    async with offender_and_witness(identity) as (_, offender, _recorder):
+        offender.send(b"more", stream=4)
+        assert (await offender.closed())[0] == CloseCode.PROTOCOL_ERROR
+
+
+async def test_an_old_streams_blocked_is_no_offence(identity: Identity) -> None:
+    async with offender_and_witness(identity) as (listener, offender, _):
+        offender.frames(b"\x16" + var(0) + b"\x01")
+        offender.send(b" again")
+        assert await offender.received(11) == b"hello again"
+        assert listener.connections == 2
+
+
+async def test_fin_ends_the_connection_after_its_data(identity: Identity) -> None:
+    async with offender_and_witness(identity) as (_, offender, recorder):
+        offender.send(b" and bye", fin=True)
+        code, reason, by_peer = await recorder.end()
+        assert (code, by_peer) == (0, True)
+        assert reason.startswith("NORMAL: ")
+        assert recorder.data == b"hello and bye"
+        assert (await offender.closed())[0] == 0
+        assert offender.data == b"hello and bye"
+
+
+async def test_reset_and_stop_sending_end_the_connection(identity: Identity) -> None:
+    async with offender_and_witness(identity) as (_, offender, recorder):
+        offender.quic.reset_stream(0, 7)
+        offender.transmit()
+        assert (await recorder.end())[::2] == (0, True)
+        assert "reset" in recorder.ends[0][1]
+        assert (await offender.closed())[0] == 0
+    async with offender_and_witness(identity) as (_, offender, recorder):
+        offender.quic.stop_stream(0, 7)
+        offender.transmit()
+        assert (await recorder.end())[::2] == (0, True)
+        recorder.connection.send(b"too late")
+        assert (await offender.closed())[0] == 0
+
+
+async def test_sparse_frames_take_no_memory(identity: Identity) -> None:
+    async with offender_and_witness(identity) as (_, offender, recorder):
+        core = recorder.connection.core
+        window = recorder.connection._limits.stream_window
+        for step in range(1, 12):
+            offender.frames(stream_frame(0, 5 + step * (window // 16), b"x"))
+        await until(lambda: len(core._streams[0].receiver._buffer) > window // 2)
+        assert core._streams[0].max_stream_data_local <= 5 + window
+        offender.frames(stream_frame(0, 5 + window + 1, b"x"))
+        assert (await offender.closed())[0] == QuicErrorCode.FLOW_CONTROL_ERROR
+        assert (await recorder.end())[::2] == (CloseCode.PROTOCOL_ERROR, False)
+        assert len(core._streams[0].receiver._buffer) <= window
+
+
+async def test_a_stream_full_of_holes_is_refused(identity: Identity) -> None:
+    async with offender_and_witness(identity, TransportLimits(max_gaps=64)) as (_, offender, _recorder):
+        offender.frames(b"".join(stream_frame(0, 100 + 2 * step, b"x") for step in range(66)))
+        code, _, reason = await offender.closed()
+        assert (code, reason) == (CloseCode.PROTOCOL_ERROR, "PROTOCOL_ERROR: too many gaps in the stream")
+
+
+def ack(largest: int, first_range: int) -> bytes:
+    return b"\x02" + var(largest) + var(0) + var(0) + var(first_range)
+
+
+async def test_ack_of_a_packet_that_was_never_sent(identity: Identity) -> None:
+    async with offender_and_witness(identity) as (_, offender, recorder):
+        offender.frames(ack(recorder.connection.core._packet_number + 5, 0))
+        assert (await offender.closed())[0] == QuicErrorCode.PROTOCOL_VIOLATION
+        assert "never sent" in recorder.ends[0][1]
+
+
+async def test_optimistic_ack_of_a_skipped_packet_number(identity: Identity) -> None:
+    async with offender_and_witness(identity) as (_, offender, recorder):
+        core = recorder.connection.core
+        core.gw_next_skip = core._packet_number
+        offender.reading = False  # an honest ACK would take the trap away
+        offender.send(b"x")
+        await until(lambda: core.gw_skipped is not None)
+        largest = core._packet_number - 1
+        offender.frames(ack(largest, largest - core.gw_skipped))
+        await until(lambda: recorder.ends)
+        assert "never sent" in recorder.ends[0][1]
+
+
+async def test_tls_data_without_end(identity: Identity) -> None:
+    async with offender_and_witness(identity) as (_, offender, _recorder):
+        offender.frames(b"\x06" + var(20_000) + var(4) + b"\x00" * 4)
+        assert (await offender.closed())[0] == QuicErrorCode.CRYPTO_BUFFER_EXCEEDED
+
+
+@pytest.mark.parametrize(
+    "frames",
+    [
+        b"\x00\x40",
+        b"\x21\x00\x00",
+        b"\x0e" + var(0) + var(5) + var(100),
+        b"\x1e\x00",
+        b"\x18" + var(9) + var(10) + b"\x08" + bytes(24),
+        b"\x19" + var(77),
+        b"\x02" + var(3) + var(0) + var(2) + var(3) + var(0) + var(0),
+        b"\x07\x01\x00\x00",
+        b"\x31\x03abc",
+        b"\x06" + var(0) + var(4) + b"\x01\x00\x00\x00",
+    ],
+    ids=[
+        "half-a-frame-type",
+        "unknown-frame",
+        "cut-off-stream-frame",
+        "handshake-done",
+        "retire-more-than-issued",
+        "retire-unknown-id",
+        "ack-below-zero",
+        "new-token",
+        "datagram",
+        "second-client-hello",
+    ],
+)
+async def test_malformed_packets_end_their_connection_only(identity: Identity, frames: bytes) -> None:
+    async with offender_and_witness(identity) as (_, offender, recorder):
+        offender.frames(frames)
+        code, frame_type, _ = await offender.closed()
+        assert code != 0
+        assert frame_type is not None
+        assert (await recorder.end())[::2] == (CloseCode.PROTOCOL_ERROR, False)
+
+
+async def test_path_challenge_flood_is_survived(identity: Identity) -> None:
+    async with offender_and_witness(identity) as (listener, offender, _):
+        for _ in range(20):
+            offender.frames(b"".join(b"\x1a" + bytes((n,)) * 8 for n in range(100)))
+        offender.send(b" again")
+        assert await offender.received(11) == b"hello again"
+        assert listener.connections == 2
+
+
+async def test_connection_id_churn_keeps_the_routes_bounded(identity: Identity) -> None:
+    async with offender_and_witness(identity) as (listener, offender, recorder):
+        routes = len(listener._endpoint.receivers)
+        core = recorder.connection.core
+        await until(lambda: offender.quic._peer_cid_available)
+        for _ in range(40):
+            old = offender.quic._peer_cid.cid
+            offender.quic.change_connection_id()
+            offender.transmit()
+            await until(lambda old=old: old not in [cid.cid for cid in core._host_cids])
+            await until(lambda: len(offender.quic._peer_cid_available) >= 6)
+        assert len(listener._endpoint.receivers) == routes
+        offender.send(b" again")
+        assert await offender.received(11) == b"hello again"
+
+
+async def test_a_fault_in_the_stack_or_the_handler_closes_one_connection(
+    identity: Identity, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with offender_and_witness(identity) as (_, offender, recorder):
+
+        def fail(*_: object) -> None:
+            raise AssertionError("a hole")
+
+        recorder.connection.core._handle_ping_frame = fail  # type: ignore[method-assign]
+        recorder.received = fail  # type: ignore[method-assign]
+        offender.send(b"boom")
+        code, _, reason = await offender.closed()
+        assert code == CloseCode.INTERNAL
+        assert reason.startswith("INTERNAL: ")
+        assert (await recorder.end())[::2] == (CloseCode.INTERNAL, False)
+        assert "a hole" in caplog.text
+
+
+@pytest.mark.parametrize("broken", ["receive_datagram", "get_timer", "datagrams_to_send"])
+async def test_a_broken_protocol_stack_closes_one_connection(
+    identity: Identity, broken: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with offender_and_witness(identity) as (listener, offender, recorder):
+
+        def fail(*_: object, **__: object) -> None:
+            raise AssertionError("a hole in the stack")
+
+        setattr(recorder.connection.core, broken, fail)
+        offender.send(b"boom")
+        assert (await recorder.end())[::2] == (CloseCode.INTERNAL, False)
+        recorder.connection._on_timer()
+        await until(lambda: listener.connections == 1)
+        if broken != "datagrams_to_send":
+            assert (await offender.closed())[0] == CloseCode.INTERNAL
+        else:
+            offender.close_seen = (0, None, "it could not be told")
+        assert "a hole in the stack" in caplog.text
+
+
+async def test_answering_a_peer_that_has_just_stopped_reading(identity: Identity) -> None:
+    async with offender_and_witness(identity) as (_, offender, recorder):
+        offender.frames(stream_frame(0, 5, b" and more") + b"\x05" + var(0) + var(7))
+        assert (await recorder.end())[::2] == (0, True)
+        assert recorder.data == b"hello and more"
+        assert (await offender.closed())[0] == 0
+
+
+async def test_tls_data_full_of_holes(identity: Identity) -> None:
+    async with offender_and_witness(identity, TransportLimits(max_gaps=32)) as (_, offender, _recorder):
+        offender.frames(b"".join(b"\x06" + var(100 + 2 * step) + var(1) + b"x" for step in range(34)))
+        assert (await offender.closed())[0] == QuicErrorCode.CRYPTO_BUFFER_EXCEEDED
+
+
+async def test_a_factory_that_fails_closes_its_connection(identity: Identity, caplog: pytest.LogCaptureFixture) -> None:
+    def factory(_: object) -> Recorder:
+        raise RuntimeError("no handler today")
+
+    async with listening(identity, factory) as listener, RawClient(listener.address) as client:
+        assert (await client.closed())[0] == CloseCode.INTERNAL
+        assert listener.connections == 0
+    assert "no handler today" in caplog.text
+
+
+async def test_mutated_client_hellos(identity: Identity) -> None:
+    rng = random.Random(11)
+    async with offender_and_witness(identity, TransportLimits(handshake_timeout=0.5)) as (listener, offender, _):
+        for _ in range(150):
+            offender.sock.sendto(mutated_client_hello(rng), offender.server)
+            await asyncio.sleep(0)
+        await until(lambda: listener.half_open == 0)
+        assert listener.counters.accepted > 100
+        offender.send(b" again")
+        assert await offender.received(11) == b"hello again"
+
+
+def mutated_client_hello(rng: random.Random) -> bytes:
+    """A first packet that decrypts well and whose TLS message is damaged."""
+    quic = QuicConnection(configuration=QuicConfiguration(alpn_protocols=["gatesvr"], server_name="example.org"))
+    quic.connect(("192.0.2.1", 1), now=0.0)
+    sender = quic._crypto_streams[Epoch.INITIAL].sender
+    for _ in range(rng.randrange(1, 4)):
+        sender._buffer[rng.randrange(4, len(sender._buffer))] = rng.randrange(256)
+    return quic.datagrams_to_send(now=0.0)[0][0]

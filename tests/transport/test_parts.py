@@ -1,0 +1,156 @@
+"""The small parts alone: pressure, timers, text, the send queue of the endpoint."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import socket
+from pathlib import Path
+from time import monotonic
+
+import pytest
+
+from quicgw_fast.transport import TransportLimits
+from quicgw_fast.transport.endpoint import SEND_BACKLOG, Endpoint
+from quicgw_fast.transport.pressure import Pressure, Signal
+from quicgw_fast.transport.text import format_address, printable
+from quicgw_fast.transport.timers import LazyTimer
+
+from .helpers import HOST, RawClient, Recorders, listening, until
+
+Identity = tuple[Path, Path]
+
+
+def test_pressure() -> None:
+    pressure = Pressure(TransportLimits(high_water=100, low_water=20, stall_timeout=10.0))
+    assert pressure.look(100, 0, now=0.0) is Signal.NONE
+    assert not pressure.over
+    assert pressure.look(101, 0, now=1.0) is Signal.NONE
+    assert (pressure.over, pressure.deadline) == (True, 11.0)
+    assert pressure.look(500, 1, now=10.9) is Signal.NONE  # one byte of progress
+    assert pressure.deadline == 20.9
+    assert pressure.look(50, 500, now=12.0) is Signal.NONE
+    assert (pressure.over, pressure.deadline) == (True, math.inf)
+    assert pressure.look(101, 500, now=30.0) is Signal.NONE
+    assert pressure.look(20, 600, now=31.0) is Signal.WRITABLE
+    assert pressure.look(0, 620, now=32.0) is Signal.NONE
+    assert pressure.look(101, 620, now=40.0) is Signal.NONE
+    assert pressure.look(101, 620, now=50.0) is Signal.STALLED
+
+
+async def test_a_lazy_timer_only_moves_forward() -> None:
+    fired: list[float] = []
+    timer = LazyTimer(asyncio.get_running_loop(), lambda: fired.append(monotonic()))
+    now = monotonic()
+    timer.set(now + 0.02, now)
+    timer.set(now + 5.0, now)
+    await until(lambda: fired)
+    assert 0.02 <= fired[0] - now < 4.0
+    timer.set(now + 9.0, now)
+    timer.set(now - 1.0, now)
+    await until(lambda: len(fired) == 2)
+    timer.set(now, now)
+    timer.cancel()
+    timer.cancel()
+    timer.set(monotonic() + 0.01, monotonic())
+    await until(lambda: len(fired) == 3)
+
+
+@pytest.mark.parametrize(
+    ("address", "text"),
+    [
+        (("192.0.2.1", 5), "192.0.2.1:5"),
+        (("2001:db8::1", 5, 0, 0), "[2001:db8::1]:5"),
+        (("::ffff:192.0.2.1", 5, 0, 0), "192.0.2.1:5"),
+        (("fe80::1%eth0", 5, 0, 2), "[fe80::1]:5"),
+        (("host\nname", 5), "host\\nname:5"),
+        (None, "unknown"),
+    ],
+)
+def test_addresses_as_text(address: object, text: str) -> None:
+    assert format_address(address) == text
+
+
+def test_text_of_peers_is_made_printable() -> None:
+    assert printable("plain ünïcode") == "plain ünïcode"
+    assert printable("a\r\n\x1b[2J\u202e") == "a\\r\\n\\x1b[2J\\u202e"
+    assert len(printable("\n" * 1000)) == 128
+    assert printable("x" * 10, 4) == "xxxx"
+
+
+async def test_a_full_send_buffer_delays_and_then_drops() -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as other:
+        other.bind((HOST, 0))
+        other.setblocking(False)
+        sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        sock.bind((HOST, 0))
+        endpoint = Endpoint(sock, TransportLimits(), lambda *_: None)
+        real, full = endpoint._put, True
+
+        def put(data: bytes, address: object) -> int:
+            if full:
+                raise BlockingIOError
+            return real(data, address)
+
+        endpoint._put = put
+        for number in range(SEND_BACKLOG + 3):
+            endpoint.send(b"%d" % number, other.getsockname())
+        assert endpoint.dropped == 3
+        full = False
+        heard: list[bytes] = []
+
+        def receive() -> bool:
+            try:
+                while True:
+                    heard.append(other.recv(100))
+            except BlockingIOError:
+                return bool(heard)
+
+        await until(receive)
+        await until(lambda: receive() and not endpoint._backlog)
+        assert heard[:3] == [b"0", b"1", b"2"]
+        endpoint.close()
+        endpoint.close()
+        endpoint.send(b"late", other.getsockname())
+
+
+async def test_socket_errors_are_logged_and_survived(caplog: pytest.LogCaptureFixture) -> None:
+    sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    sock.bind((HOST, 0))
+    endpoint = Endpoint(sock, TransportLimits(), lambda *_: None)
+    endpoint.send(bytes(70_000), (HOST, 9))
+    assert "too long" in caplog.text
+    for _ in range(100):
+        endpoint.send(bytes(70_000), (HOST, 9))
+    assert caplog.text.count("too long") <= 11
+    endpoint.close()
+
+
+async def test_a_stranger_that_fails_is_survived(identity: Identity, caplog: pytest.LogCaptureFixture) -> None:
+    async with listening(identity, Recorders(echo=True)) as listener, RawClient(listener.address) as client:
+        await client.connected()
+
+        def fail(*_: object) -> None:
+            raise AssertionError("a hole at the door")
+
+        listener._endpoint._stranger = fail
+        client.sock.sendto(b"\x40" * 60, listener.address)
+        client.send(b"hello")
+        assert await client.received(5) == b"hello"
+    assert "a hole at the door" in caplog.text
+
+
+async def test_closed_that_fails_is_logged(identity: Identity, caplog: pytest.LogCaptureFixture) -> None:
+    server = Recorders()
+    async with listening(identity, server) as listener, RawClient(listener.address) as client:
+        await client.connected()
+        recorder = await server.first()
+
+        def fail(*_: object) -> None:
+            raise AssertionError("cannot say goodbye")
+
+        recorder.closed = fail  # type: ignore[method-assign]
+        recorder.connection.close(0, "NORMAL")
+        await client.closed()
+        await until(lambda: "cannot say goodbye" in caplog.text)
+        await until(lambda: listener.connections == 0)

@@ -1,0 +1,118 @@
+"""Stateless resets (RFC 9000 §10.3): a restarted gateway tells old clients at once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from aioquic.quic.packet import QuicErrorCode
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
+
+from quicgw_fast.transport import Listener, TransportLimits, dial
+from quicgw_fast.transport.packets import (
+    LONGEST_RESET,
+    SHORTEST_RESET,
+    LongHeader,
+    carries_token,
+    pull_long_header,
+    refusal,
+    reset_tokens,
+    stateless_reset,
+)
+from quicgw_fast.types import CloseCode
+
+from .helpers import RawClient, Recorders, listening, until
+
+Identity = tuple[Path, Path]
+
+
+async def kill(listener: Listener) -> tuple[str, int]:
+    """End a listener as a crash would: without a word to anybody."""
+    address = listener.address
+    for connection in list(listener._alive):
+        connection.abort(0, "", tell_peer=False)
+    listener._endpoint.close()
+    return address
+
+
+async def test_a_client_of_a_restarted_gateway_learns_at_once(identity: Identity) -> None:
+    certificate, key = identity
+    server, client = Recorders(echo=True), Recorders()
+    old = await Listener.start("127.0.0.1", 0, certificate=certificate, private_key=key, factory=server)
+    connection = await dial(*old.address, factory=client, insecure=True)
+    connection.send(b"hello")
+    await until(lambda: client[0].data == b"hello")
+    host, port = await kill(old)
+    new = await Listener.start(host, port, certificate=certificate, private_key=key, factory=server)
+    connection.send(b"anybody there? " * 4)
+    code, reason, by_peer = await client[0].end()
+    assert (code, by_peer) == (CloseCode.INTERNAL, True)
+    assert "no longer knows" in reason
+    await connection.wait_closed()
+    assert new.counters.stateless_resets >= 1
+    await new.close()
+
+
+async def test_resets_can_be_switched_off_and_short_packets_get_none(identity: Identity) -> None:
+    for limits, count, expected in (
+        (TransportLimits(stateless_reset=False), 60, 0),
+        (TransportLimits(), SHORTEST_RESET, 0),
+        (TransportLimits(), SHORTEST_RESET + 1, 1),
+    ):
+        async with listening(identity, Recorders(), limits) as listener, RawClient(listener.address) as client:
+            await client.connected()
+            client.sock.sendto(b"\x40" + bytes(count - 1), listener.address)
+            await until(lambda listener=listener: listener.counters.dropped)
+            assert listener.counters.stateless_resets == expected
+
+
+async def test_a_wrong_token_resets_nothing(identity: Identity) -> None:
+    server, client = Recorders(echo=True), Recorders()
+    async with listening(identity, server) as listener:
+        connection = await dial(*listener.address, factory=client, insecure=True)
+        recorder = await server.first()
+        address = recorder.connection.core.get_peer_address()
+        listener._endpoint.send(b"\x40" + bytes(40), address)
+        connection.send(b"hello")
+        await until(lambda: client[0].data == b"hello")
+        assert not client[0].ends
+        connection.close(0)
+        await connection.wait_closed()
+
+
+def test_tokens_depend_on_key_and_connection_id(identity: Identity) -> None:
+    key = load_pem_private_key(identity[1].read_bytes(), None)
+    tokens = reset_tokens(key)
+    assert tokens(b"a" * 8) == reset_tokens(key)(b"a" * 8)
+    assert len({tokens(b"a" * 8), tokens(b"b" * 8)}) == 2
+    assert len(tokens(b"")) == 16
+
+
+@pytest.mark.parametrize("received", [0, 10, 21, 22, 43, 44, 1200])
+def test_a_reset_is_shorter_than_its_cause(received: int) -> None:
+    token = bytes(range(16))
+    answer = stateless_reset(received, token)
+    if received <= SHORTEST_RESET:
+        assert answer is None
+    else:
+        assert answer is not None
+        assert SHORTEST_RESET <= len(answer) < received
+        assert len(answer) <= LONGEST_RESET
+        assert answer[0] & 0xC0 == 0x40
+        assert carries_token(answer, [bytes(16), token])
+        assert not carries_token(answer, [bytes(16)])
+    assert not carries_token(token, [token])
+
+
+def test_long_headers_of_any_length() -> None:
+    whole = b"\xc0\x00\x00\x00\x01\x03abc\x02de"
+    assert pull_long_header(whole + b"rest") == LongHeader(1, b"abc", b"de")
+    for cut in range(len(whole)):
+        assert pull_long_header(whole[:cut]) is None
+    assert pull_long_header(b"\x80" + bytes(4) + b"\xff" + bytes(255) + b"\x00") == LongHeader(0, bytes(255), b"")
+
+
+def test_a_refusal_is_shorter_than_the_first_packet() -> None:
+    for version in (1, 0x6B3343CF):
+        answer = refusal(LongHeader(version, bytes(20), bytes(20)), QuicErrorCode.CONNECTION_REFUSED)
+        assert len(answer) < 200
