@@ -1,0 +1,34 @@
+"""Build a notify of contract §4 from what a service pushed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from quicgw_fast.types import PushType
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from quicgw_fast._proto.service_pb2 import BroadcastRequest, UnicastPushRequest
+
+NOTIFY_CODE = 200
+
+
+def notify_body(
+    push: UnicastPushRequest | BroadcastRequest,
+    encode: Callable[..., bytes],
+    extra: dict[str, str] | None = None,
+) -> bytes:
+    """Encode the notify without its number; ``encode`` is the engine's ``encode_body``.
+
+    ``extra`` headers come on top of the push's metadata. Raises the engine's FrameTooLarge.
+    """
+    headers = {
+        **push.metadata,
+        **(extra or {}),
+        "notify-type": push.msg_type,
+        "notify-title": push.title,
+        "notify-content": push.content,
+    }
+    data = push.data or push.content.encode()
+    return encode(PushType.BUSINESS_DATA, NOTIFY_CODE, f"[{push.msg_type}] {push.title}", data, headers)

@@ -1,0 +1,156 @@
+"""All sessions: found by id, openid or gid, and remembered for a while after their end."""
+
+from __future__ import annotations
+
+import secrets
+from collections import OrderedDict
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from quicgw_fast.session.session import Session
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from quicgw_fast.backend import Outbox
+    from quicgw_fast.session.states import Event, State
+
+ENDED_SESSIONS = 10_000
+"""How many ended sessions are remembered at most (contract §5)."""
+
+
+@dataclass(slots=True, frozen=True)
+class Ended:
+    """What is remembered of a session that ended: enough to tell its client what it missed."""
+
+    id: str
+    openid: str
+    epoch: str
+    outbox: Outbox
+    unanswered: int
+    """Requests that were in flight at the end."""
+    undelivered: int
+    """Notifies that waited for a login or for their request at the end."""
+    stored_ids: dict[int, int]
+    """As the session's: offline messages that were sent and not acknowledged."""
+    at: float
+
+
+class Registry:
+    """The one place that knows which sessions there are. One openid has at most one live session."""
+
+    def __init__(
+        self, make_outbox: Callable[[int], Outbox], *, remember: float, max_ended: int = ENDED_SESSIONS
+    ) -> None:
+        """``make_outbox(after)`` makes an outbox that numbers from after + 1; ``remember`` is in seconds."""
+        self._make_outbox = make_outbox
+        self._remember = remember
+        self._max_ended = max_ended
+        self._by_id: dict[str, Session] = {}
+        self._by_openid: dict[str, Session] = {}
+        # By gid and then by session id, the newest last.
+        self._by_gid: dict[str, dict[str, Session]] = {}
+        self._ended: OrderedDict[str, Ended] = OrderedDict()
+        self._ended_by_openid: dict[str, str] = {}
+
+    def __len__(self) -> int:
+        return len(self._by_id)
+
+    def __iter__(self) -> Iterator[Session]:
+        """Iterate over a snapshot, so that sessions may come and go meanwhile."""
+        return iter(list(self._by_id.values()))
+
+    @property
+    def remembered(self) -> int:
+        """How many ended sessions are remembered."""
+        return len(self._ended)
+
+    def create(self, openid: str, after: int, now: float) -> Session:
+        """Make a fresh session whose numbers begin at ``after`` + 1; the openid must have no live one."""
+        if openid in self._by_openid:
+            raise ValueError("the openid has a live session; end it first")
+        session = Session(
+            id=secrets.token_hex(16),
+            openid=openid,
+            epoch=secrets.token_hex(8),
+            outbox=self._make_outbox(after),
+            last_activity=now,
+            cursor=after,
+        )
+        self._by_id[session.id] = session
+        self._by_openid[openid] = session
+        return session
+
+    def by_id(self, session_id: str) -> Session | None:
+        """The live session with this id."""
+        return self._by_id.get(session_id)
+
+    def by_openid(self, openid: str) -> Session | None:
+        """The live session of this openid."""
+        return self._by_openid.get(openid)
+
+    def by_gid(self, gid: str) -> Session | None:
+        """The newest live session that was given this gid."""
+        holders = self._by_gid.get(gid)
+        return next(reversed(holders.values())) if holders else None
+
+    def set_gid(self, session: Session, gid: str) -> None:
+        """Give the session a gid; a push to the gid goes to the session that got it last (contract §2)."""
+        self._drop_gid(session)
+        session.gid = gid
+        self._by_gid.setdefault(gid, {})[session.id] = session
+
+    def ended_by_id(self, session_id: str, now: float) -> Ended | None:
+        """An ended session that is still remembered."""
+        self._forget(now)
+        return self._ended.get(session_id)
+
+    def ended_by_openid(self, openid: str, now: float) -> Ended | None:
+        """The session of this openid that ended last, while it is remembered."""
+        self._forget(now)
+        return self._ended.get(self._ended_by_openid.get(openid, ""))
+
+    def end(self, session: Session, event: Event, now: float) -> int:
+        """End a session: nothing is kept but its memory. Returns how many requests were left unanswered."""
+        session.apply(event)
+        outbox = session.outbox
+        unanswered, undelivered = outbox.in_flight, outbox.held + outbox.bound
+        session.waiting.clear()
+        outbox.close()
+        del self._by_id[session.id]
+        del self._by_openid[session.openid]
+        self._drop_gid(session)
+        ended = Ended(
+            session.id, session.openid, session.epoch, outbox, unanswered, undelivered, session.stored_ids, now
+        )
+        self._ended[session.id] = ended
+        self._ended_by_openid[session.openid] = session.id
+        self._forget(now)
+        return unanswered
+
+    def expired(self, now: float, window: float) -> list[Session]:
+        """The sessions that have been without a connection for longer than ``window`` seconds."""
+        return [
+            session
+            for session in self._by_id.values()
+            if session.detached_at is not None and now - session.detached_at > window
+        ]
+
+    def count(self, state: State) -> int:
+        """How many sessions are in this state."""
+        return sum(session.state is state for session in self._by_id.values())
+
+    def _drop_gid(self, session: Session) -> None:
+        holders = self._by_gid.get(session.gid, {})
+        holders.pop(session.id, None)
+        if not holders:
+            self._by_gid.pop(session.gid, None)
+
+    def _forget(self, now: float) -> None:
+        while self._ended:
+            oldest = next(iter(self._ended.values()))
+            if len(self._ended) <= self._max_ended and now - oldest.at <= self._remember:
+                return
+            del self._ended[oldest.id]
+            if self._ended_by_openid.get(oldest.openid) == oldest.id:
+                del self._ended_by_openid[oldest.openid]

@@ -1,0 +1,143 @@
+"""Decide what a START means: continue a session, or begin a fresh one and say why (contract §5)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from quicgw_fast.types import ResetReason
+
+if TYPE_CHECKING:
+    from quicgw_fast.backend import Outbox
+    from quicgw_fast.session.registry import Ended, Registry
+    from quicgw_fast.session.session import Session
+
+
+@dataclass(slots=True, frozen=True)
+class Gap:
+    """What a client missed when its resume is refused; None where nobody can know it."""
+
+    reason: ResetReason
+    first: int
+    """The first number that the client does not have."""
+    last: int | None = None
+    """The highest number that the lost session had sent."""
+    responses: int | None = None
+    notifies: int | None = None
+    acknowledged: int | None = None
+    """Of the missing numbers, how many this client had acknowledged before."""
+    unnumbered: int | None = None
+    """Counted in responses and notifies, but lost before they took a number: overflow, not yet due, not logged in."""
+    unanswered: int | None = None
+    """Requests that were in flight and whose replies will not come."""
+
+    def headers(self) -> dict[str, str]:
+        """The headers of the START_RESP that report the gap; a key is missing when its value is unknown."""
+        values = {
+            "gap-from": self.first,
+            "gap-to": self.last,
+            "gap-responses": self.responses,
+            "gap-notifies": self.notifies,
+            "gap-acknowledged": self.acknowledged,
+            "gap-unnumbered": self.unnumbered,
+            "gap-unanswered": self.unanswered,
+        }
+        known = {name: str(value) for name, value in values.items() if value is not None}
+        return {"gap-reason": self.reason.name, **known}
+
+
+@dataclass(slots=True, frozen=True)
+class Claim:
+    """What a client says of itself in START."""
+
+    openid: str
+    last_acked: int = 0
+    session_id: str = ""
+    epoch: str = ""
+
+    @property
+    def fresh(self) -> bool:
+        """A start that asks for nothing old."""
+        return self.last_acked == 0 and not self.session_id
+
+
+@dataclass(slots=True, frozen=True)
+class Verdict:
+    """``resume`` is the session to continue; otherwise a fresh one is made and ``gap`` says what was lost."""
+
+    resume: Session | None = None
+    gap: Gap | None = None
+    lost: Session | Ended | None = None
+    """The session that the claim's number belongs to and that cannot go on; None where there is none."""
+
+    @property
+    def reason(self) -> ResetReason:
+        """The reset reason of the START_RESP."""
+        return self.gap.reason if self.gap else ResetReason.NONE
+
+
+def decide(claim: Claim, registry: Registry, now: float) -> Verdict:
+    """Judge a START whose openid is authenticated; changes nothing.
+
+    A session of another openid looks exactly like one that never was: nothing may be learnt by guessing ids.
+    """
+    if claim.fresh:
+        return Verdict()
+    session = _claimed(claim, registry)
+    if session is None:
+        return _judge_ended(claim, registry, now)
+    reason = _refusal(claim, session)
+    if reason is ResetReason.NONE:
+        return Verdict(resume=session)
+    if reason in (ResetReason.EPOCH, ResetReason.FUTURE_ACK):  # a number of another history says nothing of this one
+        return Verdict(gap=Gap(reason, claim.last_acked + 1))
+    outbox = session.outbox
+    return Verdict(gap=_gap(claim, reason, outbox, outbox.in_flight, outbox.held + outbox.bound), lost=session)
+
+
+def _claimed(claim: Claim, registry: Registry) -> Session | None:
+    if not claim.session_id:
+        return registry.by_openid(claim.openid)
+    session = registry.by_id(claim.session_id)
+    return session if session is not None and session.openid == claim.openid else None
+
+
+def _refusal(claim: Claim, session: Session) -> ResetReason:
+    if claim.epoch and claim.epoch != session.epoch:
+        return ResetReason.EPOCH
+    if claim.last_acked > session.outbox.last_seq:
+        return ResetReason.FUTURE_ACK
+    if claim.last_acked < session.outbox.acked_seq:
+        return ResetReason.NOT_RETAINED
+    if session.outbox.overflowed:
+        return ResetReason.OVERFLOW
+    return ResetReason.NONE
+
+
+def _judge_ended(claim: Claim, registry: Registry, now: float) -> Verdict:
+    if claim.session_id:
+        ended = registry.ended_by_id(claim.session_id, now)
+    else:
+        ended = registry.ended_by_openid(claim.openid, now)
+    if ended is None or ended.openid != claim.openid:
+        return Verdict(gap=Gap(ResetReason.UNKNOWN_SESSION, claim.last_acked + 1))
+    if (claim.epoch and claim.epoch != ended.epoch) or claim.last_acked > ended.outbox.last_seq:
+        # As above: it ended, but the number is of another history.
+        return Verdict(gap=Gap(ResetReason.EXPIRED, claim.last_acked + 1))
+    gap = _gap(claim, ResetReason.EXPIRED, ended.outbox, ended.unanswered, ended.undelivered)
+    return Verdict(gap=gap, lost=ended)
+
+
+def _gap(claim: Claim, reason: ResetReason, outbox: Outbox, unanswered: int, undelivered: int) -> Gap:
+    responses, notifies = outbox.missed(claim.last_acked)
+    dropped_responses, dropped_notifies = outbox.dropped
+    return Gap(
+        reason,
+        first=claim.last_acked + 1,
+        last=outbox.last_seq,
+        responses=responses + dropped_responses,
+        notifies=notifies + dropped_notifies + undelivered,
+        acknowledged=max(0, outbox.acked_seq - claim.last_acked),
+        unnumbered=dropped_responses + dropped_notifies + undelivered,
+        unanswered=unanswered,
+    )

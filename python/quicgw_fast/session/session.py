@@ -1,0 +1,87 @@
+"""One client's session: who it is, how far it came, what connection it has, what it is owed."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from quicgw_fast.session.states import Event, State, next_state
+
+if TYPE_CHECKING:
+    from quicgw_fast.backend import Outbox
+    from quicgw_fast.ports import Link
+
+
+@dataclass(slots=True, eq=False)
+class Session:
+    """All that the gateway knows of one session. Times are seconds of the gateway's monotonic clock."""
+
+    id: str
+    openid: str
+    epoch: str
+    """Names one history of numbers; a resume under another epoch cannot continue it (contract §5)."""
+    outbox: Outbox
+    last_activity: float
+    state: State = State.INITED
+    link: Link | None = None
+    generation: int = 0
+    """Counts the connections that the session had: only the newest may change anything."""
+    cursor: int = 0
+    """The highest number handed to the connection."""
+    detached_at: float | None = None
+    """When the connection went; None while one is attached."""
+    crowded_since: float | None = None
+    """Since when the window is over 80 % without an acknowledgement; None when it is not."""
+    expires_at: float | None = None
+    """Wall clock seconds at which the client's token ends; None for never."""
+    zone: int = 0
+    gid: str = ""
+    overflow_told: bool = False
+    """The overflow was counted and the client told; later ones change nothing."""
+    logging_in: bool = False
+    """A hello is under way: BUSINESS messages wait in ``waiting`` for its result."""
+    waiting: deque[Any] = field(default_factory=deque)
+    stored_ids: dict[int, int] = field(default_factory=dict)
+    """Offline messages that were sent and not acknowledged: server number to the store's id."""
+    stored_up_to: int = 0
+    """The highest id of an offline message that was sent in this session; they are sent in order of their ids."""
+    store_changed: bool = False
+    """The offline store got something for this openid that was not delivered yet."""
+    allowance: Any = None
+    """The session's rate limit, made by whoever counts (``overload``)."""
+
+    @property
+    def attached(self) -> bool:
+        """Whether a connection is there."""
+        return self.link is not None
+
+    def apply(self, event: Event) -> None:
+        """Move to the state that ``event`` leads to (``states.TRANSITIONS``)."""
+        self.state = next_state(self.state, event)
+
+    def touch(self, now: float) -> None:
+        """Note that a message came."""
+        self.last_activity = now
+
+    def attach(self, link: Link, cursor: int, now: float) -> int:
+        """Take ``link`` as the session's connection and return the generation that fences older ones."""
+        self.link = link
+        self.cursor = cursor
+        self.generation += 1
+        self.detached_at = None
+        self.crowded_since = None
+        self.last_activity = now
+        return self.generation
+
+    def detach(self, now: float) -> None:
+        """Forget the connection; the session lives on for the resume window."""
+        self.link = None
+        self.detached_at = now
+        self.crowded_since = None
+
+    def serviceable(self, now: float, resume_window: float) -> bool:
+        """Whether work for this session still has a point (contract §3): not CLOSED, attached or resumable."""
+        if self.state is State.CLOSED:
+            return False
+        return self.detached_at is None or now - self.detached_at <= resume_window

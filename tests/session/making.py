@@ -1,0 +1,48 @@
+"""Registries and sessions for the tests of this folder, and a link that only remembers."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from quicgw_fast.session import Registry
+from quicgw_fast.types import PushType
+
+if TYPE_CHECKING:
+    from types import ModuleType
+
+    from quicgw_fast.session import Session
+
+REMEMBER = 120.0
+
+
+def make_registry(
+    engine: ModuleType, *, remember: float = REMEMBER, max_ended: int = 10_000, **outbox: Any
+) -> Registry:
+    """A registry whose outboxes have these options."""
+    return Registry(lambda after: engine.Outbox(after=after, **outbox), remember=remember, max_ended=max_ended)
+
+
+class Nowhere:
+    """A link to nobody."""
+
+    peer = "192.0.2.1:1"
+    closed = False
+    pending = 0
+
+    def send(self, data: bytes) -> None:
+        """Forget it."""
+
+    def close(self, code: int, reason: str = "") -> None:
+        """Stay as it is."""
+
+
+def notify(engine: ModuleType, text: bytes = b"n") -> bytes:
+    """A notify's body."""
+    body = engine.encode_body(PushType.BUSINESS_DATA, 200, "[t] x", text, {})
+    assert isinstance(body, bytes)
+    return body
+
+
+def answer(session: Session, grid: int) -> bytes:
+    """Reply to a request."""
+    return session.outbox.reply(grid, grid, PushType.BUSINESS_DATA, 200, "ok", b"", {})
