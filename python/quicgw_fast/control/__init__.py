@@ -1,0 +1,6 @@
+"""How the gateway is driven from inside: pushes and registration over gRPC, admin pages over HTTP."""
+
+from quicgw_fast.control.admin import AdminServer
+from quicgw_fast.control.grpc_server import ControlServer, Pusher
+
+__all__ = ["AdminServer", "ControlServer", "Pusher"]

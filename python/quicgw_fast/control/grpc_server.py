@@ -1,0 +1,142 @@
+# ruff: noqa: N802  (gRPC names the methods)
+"""The gateway's own gRPC port: GatewayService, health and reflection."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from urllib.parse import unquote
+
+import grpc
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection
+
+from quicgw_fast._proto.service_pb2_grpc import GatewayServiceServicer, add_GatewayServiceServicer_to_server
+from quicgw_fast.control.listen import free_address
+from quicgw_fast.errors import StartupError
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable
+
+    from quicgw_fast._proto import service_pb2 as pb
+
+    Context = grpc.aio.ServicerContext[Any, Any]
+    Answer = TypeVar("Answer")
+
+logger = logging.getLogger(__name__)
+
+GATEWAY_SERVICE = "gatesvr.proto.GatewayService"
+_ADVICE = "set server.grpc"
+
+_OPTIONS = (
+    # Two gateways on one port would share its connections by chance.
+    ("grpc.so_reuseport", 0),
+    # A push over the frame limit of 1 MiB still comes in: its sender gets a reason and not a gRPC error.
+    ("grpc.max_receive_message_length", 4 << 20),
+    # Upstreams may ping an idle connection to see whether the gateway is alive.
+    ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
+    ("grpc.keepalive_permit_without_calls", 1),
+)
+
+
+class Pusher(Protocol):
+    """What the gateway does when an upstream service calls it."""
+
+    async def push(self, request: pb.UnicastPushRequest) -> pb.UnicastPushResponse:
+        """Deliver, keep or refuse a push to one client."""
+
+    async def broadcast(self, request: pb.BroadcastRequest) -> pb.BroadcastResponse:
+        """Push to every logged-in session."""
+
+    async def register(self, request: pb.UpstreamRegisterRequest) -> pb.UpstreamRegisterResponse:
+        """Take in an instance of a service or zone."""
+
+
+class ControlServer:
+    """The running server; ``start`` makes it.
+
+    ``address`` is (host, port) as bound: the host as given, the port as it is.
+    """
+
+    def __init__(
+        self, server: grpc.aio.Server, health_service: health.aio.HealthServicer, address: tuple[str, int]
+    ) -> None:
+        self._server = server
+        self._health = health_service
+        self.address = address
+
+    @classmethod
+    async def start(cls, host: str, port: int, pusher: Pusher, *, max_concurrent_calls: int = 4096) -> ControlServer:
+        """Listen and serve; health is SERVING at once.
+
+        Calls above ``max_concurrent_calls`` get RESOURCE_EXHAUSTED.
+        Raises StartupError when the address cannot be had.
+        """
+        server = grpc.aio.server(options=_OPTIONS, maximum_concurrent_rpcs=max_concurrent_calls)
+        add_GatewayServiceServicer_to_server(_Servicer(pusher), server)
+        health_service = health.aio.HealthServicer()
+        health_pb2_grpc.add_HealthServicer_to_server(health_service, server)
+        names = (GATEWAY_SERVICE, health.SERVICE_NAME, reflection.SERVICE_NAME)
+        reflection.enable_server_reflection(names, server)
+        bound = add_port(server, host, port, "gRPC", _ADVICE)
+        control = cls(server, health_service, (host, bound))
+        await control.set_serving(True)
+        await server.start()
+        return control
+
+    async def set_serving(self, serving: bool) -> None:
+        """Tell health checkers whether the gateway takes work: False while it drains."""
+        statuses = health_pb2.HealthCheckResponse
+        status = statuses.SERVING if serving else statuses.NOT_SERVING
+        for service in (health.OVERALL_HEALTH, GATEWAY_SERVICE):
+            await self._health.set(service, status)
+
+    async def stop(self, grace: float = 0.0) -> None:
+        """Close the port and give calls under way ``grace`` seconds; idempotent."""
+        await self.set_serving(False)
+        await self._server.stop(grace or None)
+
+
+def add_port(server: grpc.aio.Server, host: str, port: int, what: str, advice: str) -> int:
+    """Add the port to a gRPC server and return it as bound; StartupError as in ``listen.bind_tcp``."""
+    address = free_address(host, port, what, advice)
+    try:
+        return server.add_insecure_port(address)
+    except RuntimeError as error:
+        raise StartupError(
+            f"cannot listen on {address} for {what}: {error}; another program took it just now: start again or {advice}"
+        ) from error
+
+
+class _Servicer(GatewayServiceServicer):
+    def __init__(self, pusher: Pusher) -> None:
+        self._pusher = pusher
+
+    async def PushToClient(self, request: pb.UnicastPushRequest, context: Context) -> pb.UnicastPushResponse:
+        return await _answer(self._pusher.push(request), "PushToClient", context)
+
+    async def BroadcastToClients(self, request: pb.BroadcastRequest, context: Context) -> pb.BroadcastResponse:
+        return await _answer(self._pusher.broadcast(request), "BroadcastToClients", context)
+
+    async def RegisterUpstream(
+        self, request: pb.UpstreamRegisterRequest, context: Context
+    ) -> pb.UpstreamRegisterResponse:
+        if request.address.startswith(":"):
+            # Deployed services register the address they listen on, ":9001": the host is where they call from.
+            request.address = caller_host(context.peer()) + request.address
+        return await _answer(self._pusher.register(request), "RegisterUpstream", context)
+
+
+def caller_host(peer: str) -> str:
+    """Return the host of a gRPC peer such as ``ipv4:127.0.0.1:5000`` or ``ipv6:%5B::1%5D:5000``, IPv6 in brackets."""
+    _, _, address = unquote(peer).partition(":")
+    return address.rpartition(":")[0]
+
+
+async def _answer(result: Awaitable[Answer], method: str, context: Context) -> Answer:
+    """Await the gateway's answer; an unexpected error is logged and goes out as INTERNAL, without detail."""
+    try:
+        return await result
+    except Exception:
+        logger.exception("%s failed", method)
+        await context.abort(grpc.StatusCode.INTERNAL, "internal error of the gateway")

@@ -1,0 +1,240 @@
+"""What the embedded services answer: one function per action, found by name in ``ACTIONS``."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import math
+import operator
+import re
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, NamedTuple
+
+import grpc
+
+from quicgw_fast.upstream import zone_of
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Mapping
+
+    from quicgw_fast._proto import service_pb2 as pb
+    from quicgw_fast.upstream import GatewayClient
+
+    Handler = Callable[["Service", pb.UpstreamRequest], Awaitable["Reply"]]
+
+_MOST_USERS = 1000
+_LARGEST_ECHO = 8 << 20
+_LONGEST_SLEEP_MS = 600_000
+_LONGEST_NUMBER = 64
+_INTEGER = re.compile(r"[+-]?\d{1,30}")
+_OPERATIONS: Mapping[str, Callable[[float, float], float]] = {
+    "add": operator.add,
+    "sub": operator.sub,
+    "mul": operator.mul,
+    "div": operator.truediv,
+}
+
+
+class Reply(NamedTuple):
+    """The answer of an action."""
+
+    data: bytes = b""
+    message: str = "ok"
+    headers: Mapping[str, str] = {}
+    code: int = 200
+
+
+class Refused(Exception):  # noqa: N818
+    """The action answers with this code and message."""
+
+    def __init__(self, code: int, message: str) -> None:
+        self.code = code
+        super().__init__(message)
+
+
+class BrokenOff(Exception):  # noqa: N818
+    """The action ends the call with a gRPC error."""
+
+    def __init__(self, status: grpc.StatusCode, details: str) -> None:
+        self.status = status
+        super().__init__(details)
+
+
+@dataclass
+class Shared:
+    """What the embedded services have in common, as they run in one process."""
+
+    gateway: GatewayClient | None = None
+    users: dict[str, str] = field(default_factory=dict)
+    """openid → session of those who said hello, the 1 000 latest."""
+
+
+@dataclass
+class Service:
+    """One embedded service, as its actions see it."""
+
+    name: str
+    shared: Shared
+    started: float = field(default_factory=time.monotonic)
+    served: int = 0
+    in_flight: int = 0
+
+    @property
+    def uptime(self) -> int:
+        """Whole seconds since the start."""
+        return int(time.monotonic() - self.started)
+
+
+ACTIONS: dict[str, Handler] = {}
+
+
+def action(*names: str) -> Callable[[Handler], Handler]:
+    """Enter the decorated function in ``ACTIONS`` under ``names``."""
+
+    def enter(handler: Handler) -> Handler:
+        ACTIONS.update(dict.fromkeys(names, handler))
+        return handler
+
+    return enter
+
+
+def whole_number(params: Mapping[str, str], name: str, default: int, low: int, high: int) -> int:
+    """Return a parameter as an int; Refused 400 when it is none or outside ``low`` … ``high``."""
+    text = params.get(name, str(default))
+    if not _INTEGER.fullmatch(text) or not low <= int(text) <= high:
+        raise Refused(400, f"{name} must be a whole number from {low} to {high}")
+    return int(text)
+
+
+def _json(value: object) -> bytes:
+    return json.dumps(value, ensure_ascii=False, sort_keys=True).encode()
+
+
+@action("hello", "login")
+async def hello(service: Service, request: pb.UpstreamRequest) -> Reply:
+    """Log in: headers ``zone`` and ``gid`` derived from the openid. Param refuse=1 (or a code) refuses."""
+    refuse = whole_number(request.params, "refuse", 0, 0, 999)
+    if refuse:
+        raise Refused(401 if refuse == 1 else refuse, "login refused, as asked for")
+    users = service.shared.users
+    users.pop(request.openid, None)
+    users[request.openid] = request.session_id
+    if len(users) > _MOST_USERS:
+        del users[next(iter(users))]
+    zone = int(zone_of(request.openid))
+    return Reply(f"hello {request.openid}".encode(), headers={"zone": str(zone), "gid": f"gid-{request.openid}"})
+
+
+@action("logout")
+async def logout(service: Service, request: pb.UpstreamRequest) -> Reply:
+    """Forget the user."""
+    known = service.shared.users.pop(request.openid, None) is not None
+    return Reply(message="goodbye" if known else "was not logged in")
+
+
+@action("echo")
+async def echo(_: Service, request: pb.UpstreamRequest) -> Reply:
+    """Answer the data that came; without data the param ``text``, or ``size`` bytes of filling."""
+    size = whole_number(request.params, "size", 0, 0, _LARGEST_ECHO)
+    return Reply(request.data or request.params.get("text", "").encode() or b"x" * size)
+
+
+@action("zone", "business_msg")
+async def accept(service: Service, request: pb.UpstreamRequest) -> Reply:
+    """Answer the data that came, and in the message who took it."""
+    return Reply(request.data or request.params.get("text", "").encode(), f"taken by {service.name}")
+
+
+@action("time", "heartbeat")
+async def tell_time(_: Service, request: pb.UpstreamRequest) -> Reply:  # noqa: ARG001
+    """Answer the service's clock in milliseconds since 1970."""
+    return Reply(str(time.time_ns() // 1_000_000).encode())
+
+
+@action("calculate")
+async def calculate(_: Service, request: pb.UpstreamRequest) -> Reply:
+    """Params op (add, sub, mul, div), a and b; 400 for anything that has no finite result."""
+    name = request.params.get("op", "")
+    if name not in _OPERATIONS:
+        raise Refused(400, f"op must be one of {', '.join(_OPERATIONS)}")
+    a, b = _operand(request.params, "a"), _operand(request.params, "b")
+    if name == "div" and b == 0:
+        raise Refused(400, "division by zero")
+    result = _OPERATIONS[name](a, b)
+    if not math.isfinite(result):
+        raise Refused(400, "the result is too large")
+    return Reply(str(result).encode())
+
+
+def _operand(params: Mapping[str, str], name: str) -> float:
+    text = params.get(name, "")
+    try:
+        value = int(text) if _INTEGER.fullmatch(text) else float(text)
+    except ValueError:
+        value = math.nan
+    if len(text) > _LONGEST_NUMBER or not math.isfinite(value):
+        raise Refused(400, f"{name} must be a number")
+    return value
+
+
+@action("status")
+async def status(service: Service, request: pb.UpstreamRequest) -> Reply:  # noqa: ARG001
+    """Answer what the service has done, as JSON."""
+    return Reply(
+        _json(
+            {
+                "service": service.name,
+                "uptime": service.uptime,
+                "served": service.served,
+                "users": len(service.shared.users),
+            }
+        )
+    )
+
+
+@action("session_info")
+async def session_info(_: Service, request: pb.UpstreamRequest) -> Reply:
+    """Answer what the gateway says about the caller, as JSON."""
+    return Reply(
+        _json(
+            {
+                "session_id": request.session_id,
+                "openid": request.openid,
+                "client_seq_id": request.client_seq_id,
+                "headers": dict(request.headers),
+            }
+        )
+    )
+
+
+@action("user_list")
+async def user_list(service: Service, request: pb.UpstreamRequest) -> Reply:  # noqa: ARG001
+    """Answer the openids that said hello and not logout, as a JSON list in order of their hello."""
+    return Reply(_json(list(service.shared.users)))
+
+
+@action("data_sync")
+async def data_sync(_: Service, request: pb.UpstreamRequest) -> Reply:
+    """Answer the data that came and its length."""
+    return Reply(request.data, f"synced {len(request.data)} bytes")
+
+
+@action("sleep")
+async def sleep(_: Service, request: pb.UpstreamRequest) -> Reply:
+    """Answer after ``ms`` milliseconds (default 100)."""
+    ms = whole_number(request.params, "ms", 100, 0, _LONGEST_SLEEP_MS)
+    await asyncio.sleep(ms / 1000)
+    return Reply(request.data, f"slept {ms} ms")
+
+
+@action("fail")
+async def fail(_: Service, request: pb.UpstreamRequest) -> Reply:
+    """Answer with the param ``code`` (default 500), or with grpc=1 end the call with the gRPC ``status``."""
+    code = whole_number(request.params, "code", 500, 1, 999)
+    if whole_number(request.params, "grpc", 0, 0, 1):
+        name = request.params.get("status", "INTERNAL").upper()
+        if name not in grpc.StatusCode.__members__ or name == "OK":
+            raise Refused(400, "status must be the name of a gRPC error")
+        raise BrokenOff(grpc.StatusCode[name], "failed, as asked for")
+    raise Refused(code, "failed, as asked for")

@@ -1,0 +1,208 @@
+# ruff: noqa: N802  (gRPC names the methods)
+"""The embedded upstream services: real gRPC servers in one loop, one port each, and their registration."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import TYPE_CHECKING, Any
+
+import grpc
+
+from quicgw_fast._proto import service_pb2 as pb
+from quicgw_fast._proto.service_pb2_grpc import UpstreamServiceServicer, add_UpstreamServiceServicer_to_server
+from quicgw_fast.config import join_address
+from quicgw_fast.control.grpc_server import add_port
+from quicgw_fast.demo import pushes  # noqa: F401 - enters its actions
+from quicgw_fast.demo.actions import ACTIONS, BrokenOff, Refused, Reply, Service, Shared
+from quicgw_fast.errors import StartupError
+from quicgw_fast.upstream import SERVICES, GatewayCallFailed, GatewayClient
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from quicgw_fast.upstream.routing import Mode
+
+    Context = grpc.aio.ServicerContext[Any, Any]
+
+logger = logging.getLogger(__name__)
+
+
+class Services:
+    """The running services; ``start_services`` makes them.
+
+    ``addresses`` maps each name to host:port as bound.
+    """
+
+    def __init__(self, host: str) -> None:
+        self.addresses: dict[str, str] = {}
+        self._host = host
+        self._shared = Shared()
+        self._servers: list[grpc.aio.Server] = []
+        self._renewal: asyncio.Task[None] | None = None
+
+    async def use_gateway(self, address: str) -> None:
+        """Push through the gateway at ``address`` from now on."""
+        previous, self._shared.gateway = self._shared.gateway, GatewayClient(address)
+        if previous is not None:
+            await previous.close()
+
+    async def register(
+        self,
+        gateway_address: str,
+        mode: Mode = "service",
+        zones: Sequence[str] = (),
+        *,
+        timeout: float = 30.0,  # noqa: ASYNC109
+        renew_every: float | None = None,
+    ) -> None:
+        """Register every service with the gateway, waiting up to ``timeout`` seconds for it to be there.
+
+        Service mode registers each under its name. Zone mode wants one zone per service in ``zones``, or
+        services that are named like zones. ``renew_every`` (seconds) registers again and again from then on,
+        as a restarted gateway remembers nobody. Raises StartupError when the gateway is not there or refuses.
+        """
+        names = list(self.addresses)
+        labels = list(zones or names) if mode == "zone" else names
+        if len(labels) != len(names):
+            raise StartupError(f"{len(names)} services cannot serve {len(labels)} zones; give one each")
+        requests = [
+            pb.UpstreamRegisterRequest(address=address, zone_id=label)
+            if mode == "zone"
+            else pb.UpstreamRegisterRequest(address=address, service_name=label)
+            for label, address in zip(labels, self.addresses.values(), strict=True)
+        ]
+        client = GatewayClient(gateway_address)
+        try:
+            await _register_all(client, requests, timeout)
+        except BaseException:
+            await client.close()
+            raise
+        if renew_every is None:
+            await client.close()
+        else:
+            await self._stop_renewal()
+            self._renewal = asyncio.create_task(
+                _keep_registered(client, requests, renew_every), name="demo-registration"
+            )
+
+    async def stop(self, grace: float = 0.0) -> None:
+        """Close the ports and break off what is under way after ``grace`` seconds; idempotent."""
+        await self._stop_renewal()
+        await asyncio.gather(*(server.stop(grace or None) for server in self._servers))
+        if self._shared.gateway is not None:
+            gateway, self._shared.gateway = self._shared.gateway, None
+            await gateway.close()
+
+    async def start_one(self, name: str, port: int) -> None:
+        """Serve one more service; StartupError when its port cannot be had."""
+        server = grpc.aio.server(options=(("grpc.so_reuseport", 0), ("grpc.max_receive_message_length", 4 << 20)))
+        add_UpstreamServiceServicer_to_server(_Servicer(Service(name, self._shared)), server)
+        bound = add_port(server, self._host, port, f"the {name} service", "choose another port")
+        await server.start()
+        self._servers.append(server)
+        self.addresses[name] = join_address(self._host, bound)
+
+    async def _stop_renewal(self) -> None:
+        if self._renewal is not None:
+            task, self._renewal = self._renewal, None
+            task.cancel()
+            await asyncio.wait([task])
+
+
+async def start_services(
+    gateway_address: str | None = None,
+    ports: Sequence[int] = (0, 0, 0),
+    *,
+    names: Sequence[str] = SERVICES,
+    host: str = "127.0.0.1",
+) -> Services:
+    """Serve the embedded services, one per name and port; port 0 takes any free one.
+
+    ``gateway_address`` is where they push to; it may come later with ``Services.use_gateway``, as a gateway
+    on a free port wants to know its upstreams first. Raises StartupError when a port cannot be had.
+    """
+    services = Services(host)
+    try:
+        for name, port in zip(names, ports, strict=True):
+            await services.start_one(name, port)
+        if gateway_address is not None:
+            await services.use_gateway(gateway_address)
+    except BaseException:
+        await services.stop()
+        raise
+    return services
+
+
+async def _register_all(client: GatewayClient, requests: Sequence[pb.UpstreamRegisterRequest], seconds: float) -> None:
+    for request in requests:
+        try:
+            answer = await client.register(request, seconds)
+        except GatewayCallFailed as error:
+            raise StartupError(f"cannot register {request.address}: {error}; is it running?") from error
+        if not answer.success:
+            raise StartupError(
+                f"the gateway at {client.address} refuses {request.address}: {answer.error_code} {answer.message}"
+            )
+
+
+async def _keep_registered(client: GatewayClient, requests: Sequence[pb.UpstreamRegisterRequest], every: float) -> None:
+    """Register every ``every`` seconds for ever; says in the log when that begins or ceases to fail."""
+    failing = False
+    try:
+        while True:
+            await asyncio.sleep(every)
+            try:
+                await _register_all(client, requests, every)
+            except StartupError as error:
+                if not failing:
+                    logger.warning("%s", error)
+                failing = True
+            else:
+                if failing:
+                    logger.info("registered again with the gateway at %s", client.address)
+                failing = False
+    finally:
+        await client.close()
+
+
+class _Servicer(UpstreamServiceServicer):
+    def __init__(self, service: Service) -> None:
+        self._service = service
+
+    async def ProcessRequest(self, request: pb.UpstreamRequest, context: Context) -> pb.UpstreamResponse:
+        service = self._service
+        service.served += 1
+        service.in_flight += 1
+        try:
+            reply = await _run(service, request)
+        except BrokenOff as error:
+            await context.abort(error.status, str(error))
+        finally:
+            service.in_flight -= 1
+        return pb.UpstreamResponse(
+            code=reply.code,
+            message=reply.message,
+            data=reply.data,
+            headers=reply.headers,
+            client_seq_id=request.client_seq_id,
+        )
+
+    async def GetStatus(self, request: pb.StatusRequest, context: Context) -> pb.StatusResponse:  # noqa: ARG002
+        service = self._service
+        return pb.StatusResponse(
+            status="running",
+            uptime=service.uptime,
+            active_connections=service.in_flight,
+            metadata={"service": service.name, "served": str(service.served)},
+        )
+
+
+async def _run(service: Service, request: pb.UpstreamRequest) -> Reply:
+    handler = ACTIONS.get(request.action.lower())
+    if handler is None:
+        return Reply(message=f"unknown action {request.action[:64]!r}", code=404)
+    try:
+        return await handler(service, request)
+    except Refused as error:
+        return Reply(message=str(error), code=error.code)

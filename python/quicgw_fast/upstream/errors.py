@@ -1,0 +1,85 @@
+# ruff: noqa: N818  (the names say what happened)
+"""How an upstream call can end without an answer; each error knows the code the client gets (contract §3)."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from quicgw_fast.errors import GatewayError
+
+_DETAIL_LIMIT = 256
+
+
+class UpstreamError(GatewayError):
+    """Base: no answer from an upstream. ``detail`` is one line of at most 256 characters."""
+
+    code: ClassVar[int] = 500
+
+    @property
+    def public(self) -> str:
+        """What a client may know: no address of the inside."""
+        return self.detail
+
+    def __init__(self, detail: str) -> None:
+        self.detail = " ".join(detail.split())[:_DETAIL_LIMIT]
+        super().__init__(self.detail)
+
+
+class NoInstance(UpstreamError):
+    """No instance of the service is configured, registered or in service."""
+
+    code = 503
+
+    def __init__(self, service: str) -> None:
+        self.service = service
+        super().__init__(f"no instance of {service}")
+
+
+class UpstreamBusy(UpstreamError):
+    """As many calls to the service are under way as are allowed."""
+
+    code = 503
+
+    def __init__(self, service: str, limit: int) -> None:
+        self.service = service
+        self.limit = limit
+        super().__init__(f"{limit} calls to {service} are under way, which is the limit")
+
+
+class UpstreamTimeout(UpstreamError):
+    """The deadline passed before the answer came."""
+
+    code = 504
+
+    @property
+    def public(self) -> str:
+        """What a client may know: no address of the inside."""
+        return "the service did not answer in time"
+
+
+class UpstreamFailed(UpstreamError):
+    """The call failed: refused, broken off, a gRPC error, or an answer unreadable or too large.
+
+    ``status`` is the gRPC status by name.
+    """
+
+    def __init__(self, detail: str, status: str = "UNKNOWN") -> None:
+        self.status = status
+        super().__init__(detail)
+
+    @property
+    def public(self) -> str:
+        """What a client may know: no address of the inside."""
+        return f"the service failed with {self.status}"
+
+
+class RegisterRefused(GatewayError):
+    """An upstream cannot be registered; ``error_code`` and the message go into its answer."""
+
+    def __init__(self, error_code: str, message: str) -> None:
+        self.error_code = error_code
+        super().__init__(message)
+
+
+class GatewayCallFailed(GatewayError):
+    """The gateway cannot be reached or failed; the message has its address and the gRPC status."""

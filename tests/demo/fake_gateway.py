@@ -1,0 +1,62 @@
+"""A GatewayService that keeps what services push and register, and answers as told."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import grpc
+
+from quicgw_fast._proto import service_pb2 as pb
+from quicgw_fast._proto.service_pb2_grpc import (
+    GatewayServiceServicer,
+    add_GatewayServiceServicer_to_server,
+)
+
+if TYPE_CHECKING:
+    Context = grpc.aio.ServicerContext[Any, Any]
+
+
+class FakeGateway(GatewayServiceServicer):
+    """Takes ``accept`` pushes and refuses the rest with BIND_LIMIT; registers nothing when ``closed_to_upstreams``."""
+
+    def __init__(self) -> None:
+        self.pushes: list[pb.UnicastPushRequest] = []
+        self.broadcasts: list[pb.BroadcastRequest] = []
+        self.registered: list[tuple[str, str, str]] = []
+        self.accept = 1000
+        self.closed_to_upstreams = False
+        self.address = ""
+        self._server: grpc.aio.Server | None = None
+
+    async def start(self, port: int = 0) -> str:
+        self._server = grpc.aio.server(options=[("grpc.so_reuseport", 0)])
+        add_GatewayServiceServicer_to_server(self, self._server)
+        self.address = f"127.0.0.1:{self._server.add_insecure_port(f'127.0.0.1:{port}')}"
+        await self._server.start()
+        return self.address
+
+    async def stop(self) -> None:
+        if self._server is not None:
+            await self._server.stop(None)
+
+    async def PushToClient(  # noqa: N802
+        self, request: pb.UnicastPushRequest, context: Context
+    ) -> pb.UnicastPushResponse:
+        if len(self.pushes) == self.accept:
+            return pb.UnicastPushResponse(success=False, message="too many", error_code="BIND_LIMIT")
+        self.pushes.append(request)
+        return pb.UnicastPushResponse(success=True)
+
+    async def BroadcastToClients(  # noqa: N802
+        self, request: pb.BroadcastRequest, context: Context
+    ) -> pb.BroadcastResponse:
+        self.broadcasts.append(request)
+        return pb.BroadcastResponse(sent_count=42)
+
+    async def RegisterUpstream(  # noqa: N802
+        self, request: pb.UpstreamRegisterRequest, context: Context
+    ) -> pb.UpstreamRegisterResponse:
+        if self.closed_to_upstreams:
+            return pb.UpstreamRegisterResponse(success=False, message="no room", error_code="DIRECTORY_FULL")
+        self.registered.append((request.address, request.zone_id, request.service_name))
+        return pb.UpstreamRegisterResponse(success=True)

@@ -1,0 +1,66 @@
+"""A caller in front of real gRPC upstreams, and waiting for what it sees of them."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import pytest_asyncio
+
+from quicgw_fast.upstream import SERVICES, Directory, GrpcCaller
+from tests.support.raw_upstream import RawUpstream
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable
+
+    from quicgw_fast.upstream import Instance
+
+
+@pytest_asyncio.fixture
+async def upstream() -> AsyncIterator[Callable[[], Awaitable[RawUpstream]]]:
+    """Start upstreams, and stop them when the test is over."""
+    started = []
+
+    async def start() -> RawUpstream:
+        server = RawUpstream()
+        started.append(server)
+        await server.start()
+        return server
+
+    yield start
+    for server in started:
+        await server.stop()
+
+
+@pytest_asyncio.fixture
+async def caller_for() -> AsyncIterator[Callable[..., GrpcCaller]]:
+    """Make callers whose hello service has the given addresses, and close them when the test is over.
+
+    Nothing may be left running then but what ran before and the test itself.
+    """
+    before = asyncio.all_tasks()
+    made = []
+
+    def make(*addresses: str, **options: int) -> GrpcCaller:
+        directory = Directory(SERVICES)
+        for address in addresses:
+            directory.add("hello", address)
+        made.append(GrpcCaller(directory, **options))
+        return made[-1]
+
+    yield make
+    for caller in made:
+        await caller.close()
+    left = {task for task in asyncio.all_tasks() - before if "upstream" in task.get_name()}
+    assert not left
+
+
+async def until(condition: Callable[[], object], within: float = 10.0) -> None:
+    """Wait for a condition that nothing announces."""
+    async with asyncio.timeout(within):
+        while not condition():  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+
+
+async def until_health(instance: Instance, healthy: bool) -> None:
+    await until(lambda: instance.healthy is healthy)

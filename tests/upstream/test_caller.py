@@ -1,0 +1,317 @@
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import TYPE_CHECKING, Any
+
+import grpc
+import pytest
+import uvloop
+
+from quicgw_fast._proto.service_pb2 import UpstreamRequest, UpstreamResponse
+from quicgw_fast.upstream import (
+    SERVICES,
+    Directory,
+    GrpcCaller,
+    NoInstance,
+    UpstreamBusy,
+    UpstreamFailed,
+    UpstreamTimeout,
+)
+from quicgw_fast.upstream.caller import PROCESS_REQUEST, target_of
+from tests.support.raw_upstream import RawUpstream, Rejected, answer
+from tests.upstream.conftest import until
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    Start = Callable[[], Awaitable[RawUpstream]]
+    CallerFor = Callable[..., GrpcCaller]
+
+
+def instances_of(caller: GrpcCaller) -> list[dict[str, Any]]:
+    instances = caller.stats()["instances"]
+    assert isinstance(instances, list)
+    return instances
+
+
+async def serve_raw(response: bytes) -> tuple[grpc.aio.Server, str]:
+    """An upstream that answers with these bytes, whether they are a message or not."""
+
+    async def process(_: bytes, __: object) -> bytes:
+        return response
+
+    service, method = PROCESS_REQUEST.strip("/").split("/")
+    handlers: dict[str, grpc.RpcMethodHandler[Any, Any]] = {method: grpc.unary_unary_rpc_method_handler(process)}
+    server = grpc.aio.server(options=[("grpc.so_reuseport", 0)])
+    server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(service, handlers),))
+    port = server.add_insecure_port("127.0.0.1:0")
+    await server.start()
+    return server, f"127.0.0.1:{port}"
+
+
+async def test_request_and_answer_pass_unchanged(upstream: Start, caller_for: CallerFor) -> None:
+    server = await upstream()
+
+    async def reply(request: UpstreamRequest) -> UpstreamResponse:
+        return answer(request, -7, "ünïcode", b"\x00\xff", {"zone": "3"})
+
+    server.on("anything", reply)
+    request = UpstreamRequest(
+        session_id="s",
+        openid="o",
+        action="anything",
+        params={"a": "1"},
+        data=b"\x00",
+        headers={"h": "v"},
+        client_seq_id=2**64 - 1,
+    )
+    response = await caller_for(server.address).call("hello", request, 5.0)
+    assert server.requests == [request]
+    assert (response.code, response.message, response.data) == (-7, "ünïcode", b"\x00\xff")
+    assert dict(response.headers) == {"zone": "3"}
+    assert response.client_seq_id == 2**64 - 1
+
+
+async def test_deadline_reaches_the_upstream(upstream: Start, caller_for: CallerFor) -> None:
+    server = await upstream()
+    await caller_for(server.address).call("hello", UpstreamRequest(action="x"), 7.5)
+    remaining = server.seen[0].remaining
+    assert remaining is not None
+    assert 5.0 < remaining <= 7.6
+
+
+async def test_round_robin_over_real_servers(upstream: Start, caller_for: CallerFor) -> None:
+    servers = [await upstream() for _ in range(3)]
+    caller = caller_for(*(server.address for server in servers))
+    for _ in range(9):
+        await caller.call("hello", UpstreamRequest(action="x"), 5.0)
+    assert [len(server.seen) for server in servers] == [3, 3, 3]
+    assert [entry["calls"] for entry in instances_of(caller)] == [3, 3, 3]
+
+
+async def test_no_instance(caller_for: CallerFor) -> None:
+    with pytest.raises(NoInstance):
+        await caller_for().call("hello", UpstreamRequest(), 1.0)
+
+
+async def test_refused_connection_fails(upstream: Start, caller_for: CallerFor) -> None:
+    server = await upstream()
+    await server.stop()
+    caller = caller_for(server.address)
+    for _ in range(3):
+        with pytest.raises(UpstreamFailed) as caught:
+            await caller.call("hello", UpstreamRequest(), 5.0)
+        assert caught.value.code == 500
+        assert caught.value.status == "UNAVAILABLE"
+        assert server.address in caught.value.detail
+        assert len(caught.value.detail) <= 256
+    assert instances_of(caller)[0]["failures"] == 3
+
+
+async def test_too_slow_is_a_timeout(upstream: Start, caller_for: CallerFor) -> None:
+    server = await upstream()
+    server.hold("slow")
+    caller = caller_for(server.address)
+    started = time.monotonic()
+    with pytest.raises(UpstreamTimeout) as caught:
+        await caller.call("hello", UpstreamRequest(action="slow"), 0.2)
+    assert 0.15 < time.monotonic() - started < 5.0
+    assert caught.value.code == 504
+    assert instances_of(caller)[0]["timeouts"] == 1
+    await until(lambda: server.cancelled == 1)
+
+
+@pytest.mark.parametrize("remaining", [0.0, -1.0])
+async def test_no_time_left_means_no_call(upstream: Start, caller_for: CallerFor, remaining: float) -> None:
+    server = await upstream()
+    caller = caller_for(server.address)
+    with pytest.raises(UpstreamTimeout):
+        await caller.call("hello", UpstreamRequest(), remaining)
+    assert server.seen == []
+    assert instances_of(caller)[0]["calls"] == 0
+
+
+@pytest.mark.parametrize(
+    "status",
+    [
+        grpc.StatusCode.INTERNAL,
+        grpc.StatusCode.UNIMPLEMENTED,
+        grpc.StatusCode.UNAVAILABLE,
+        grpc.StatusCode.CANCELLED,
+        grpc.StatusCode.RESOURCE_EXHAUSTED,
+        grpc.StatusCode.UNAUTHENTICATED,
+    ],
+)
+async def test_grpc_errors_fail_once_and_are_not_retried(
+    upstream: Start, caller_for: CallerFor, status: grpc.StatusCode
+) -> None:
+    server = await upstream()
+
+    async def reject(_: UpstreamRequest) -> UpstreamResponse:
+        raise Rejected(status, "line one\nline two " + "x" * 1000)
+
+    server.on("bad", reject)
+    with pytest.raises(UpstreamFailed) as caught:
+        await caller_for(server.address).call("hello", UpstreamRequest(action="bad"), 5.0)
+    assert caught.value.status == status.name
+    assert "line one line two" in caught.value.detail
+    assert len(caught.value.detail) == 256
+    assert len(server.seen) == 1
+
+
+async def test_deadline_exceeded_of_the_upstream_itself_is_a_timeout(upstream: Start, caller_for: CallerFor) -> None:
+    server = await upstream()
+
+    async def reject(_: UpstreamRequest) -> UpstreamResponse:
+        raise Rejected(grpc.StatusCode.DEADLINE_EXCEEDED)
+
+    server.on("bad", reject)
+    with pytest.raises(UpstreamTimeout):
+        await caller_for(server.address).call("hello", UpstreamRequest(action="bad"), 5.0)
+
+
+async def test_cancelling_the_task_cancels_the_call(upstream: Start, caller_for: CallerFor) -> None:
+    server = await upstream()
+    server.hold("slow")
+    caller = caller_for(server.address)
+    task = asyncio.create_task(caller.call("hello", UpstreamRequest(action="slow"), 30.0))
+    await server.wait_requests(1)
+    assert instances_of(caller)[0]["in_flight"] == 1
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    await until(lambda: server.cancelled == 1)
+    assert instances_of(caller)[0]["in_flight"] == 0
+    assert caller.stats()["under_way"] == {}
+    response = await caller.call("hello", UpstreamRequest(action="x", data=b"y"), 5.0)
+    assert response.data == b"y"
+
+
+async def test_closing_fails_what_is_under_way_instead_of_cancelling_its_task(
+    upstream: Start, caller_for: CallerFor
+) -> None:
+    server = await upstream()
+    server.hold("slow")
+    caller = caller_for(server.address)
+
+    async def worker() -> str:
+        with pytest.raises(UpstreamFailed) as caught:
+            await caller.call("hello", UpstreamRequest(action="slow"), 30.0)
+        return caught.value.status
+
+    task = asyncio.create_task(worker())
+    await server.wait_requests(1)
+    await caller.close()
+    assert await task == "CANCELLED"
+    with pytest.raises(UpstreamFailed, match="stopping"):
+        await caller.call("hello", UpstreamRequest(), 1.0)
+    await caller.close()
+
+
+async def test_cancelled_while_closing_stays_cancelled(upstream: Start, caller_for: CallerFor) -> None:
+    server = await upstream()
+    server.hold("slow")
+    caller = caller_for(server.address)
+    task = asyncio.create_task(caller.call("hello", UpstreamRequest(action="slow"), 30.0))
+    await server.wait_requests(1)
+    task.cancel()
+    await caller.close()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+
+async def test_answer_of_a_mebibyte_passes_and_a_much_larger_one_fails(upstream: Start, caller_for: CallerFor) -> None:
+    server = await upstream()
+
+    async def fill(request: UpstreamRequest) -> UpstreamResponse:
+        return answer(request, data=bytes(int(request.params["size"])))
+
+    server.on("fill", fill)
+    caller = caller_for(server.address)
+    fits = UpstreamRequest(action="fill", params={"size": str((1 << 20) + 1000)})
+    assert len((await caller.call("hello", fits, 5.0)).data) == (1 << 20) + 1000
+    with pytest.raises(UpstreamFailed) as caught:
+        await caller.call("hello", UpstreamRequest(action="fill", params={"size": str(2 << 20)}), 5.0)
+    assert caught.value.status == "RESOURCE_EXHAUSTED"
+    assert (await caller.call("hello", fits, 5.0)).code == 200
+
+
+async def test_unreadable_answer_fails(caller_for: CallerFor, caplog: pytest.LogCaptureFixture) -> None:
+    server, address = await serve_raw(b"\xff\xff\xff")
+    with pytest.raises(UpstreamFailed, match="no UpstreamResponse"):
+        await caller_for(address).call("hello", UpstreamRequest(), 5.0)
+    assert not caplog.records
+    await server.stop(None)
+
+
+async def test_empty_answer_is_an_answer(caller_for: CallerFor) -> None:
+    server, address = await serve_raw(b"")
+    assert await caller_for(address).call("hello", UpstreamRequest(), 5.0) == UpstreamResponse()
+    await server.stop(None)
+
+
+async def test_concurrency_limit_is_per_service(upstream: Start) -> None:
+    server = await upstream()
+    gate = server.hold("slow")
+    directory = Directory(SERVICES)
+    directory.add("hello", server.address)
+    directory.add("zone", server.address)
+    caller = GrpcCaller(directory, max_concurrency=2)
+    slow = UpstreamRequest(action="slow")
+    running = [asyncio.create_task(caller.call("hello", slow, 30.0)) for _ in range(2)]
+    await server.wait_requests(2)
+    with pytest.raises(UpstreamBusy) as caught:
+        await caller.call("hello", slow, 30.0)
+    assert caught.value.code == 503
+    assert (await caller.call("zone", UpstreamRequest(action="x"), 5.0)).code == 200
+    assert caller.stats()["under_way"] == {"hello": 2}
+    gate.open()
+    await asyncio.gather(*running)
+    assert (await caller.call("hello", slow, 5.0)).code == 200
+    await caller.close()
+
+
+async def test_registered_instance_is_dialled_and_an_evicted_one_hung_up(upstream: Start) -> None:
+    old, new = await upstream(), await upstream()
+    old.hold("slow")
+    directory = Directory(SERVICES, max_instances=1)
+    caller = GrpcCaller(directory)
+    directory.register(old.address, service_name="hello")
+    task = asyncio.create_task(caller.call("hello", UpstreamRequest(action="slow"), 30.0))
+    await old.wait_requests(1)
+    directory.instances()[0].healthy = False
+    directory.register(new.address, service_name="hello")
+    with pytest.raises(UpstreamFailed, match="hung up"):
+        await task
+    await caller.call("hello", UpstreamRequest(action="x"), 5.0)
+    assert len(new.seen) == 1
+    await caller.close()
+
+
+@pytest.mark.parametrize(
+    ("address", "target"),
+    [
+        ("127.0.0.1:9001", "ipv4:127.0.0.1:9001"),
+        ("[::1]:9001", "ipv6:[::1]:9001"),
+        ("localhost:9001", "dns:///localhost:9001"),
+    ],
+)
+def test_targets_name_their_scheme(address: str, target: str) -> None:
+    assert target_of(address) == target
+
+
+def test_call_under_uvloop() -> None:
+    async def scene() -> None:
+        async with RawUpstream() as server:
+            directory = Directory(SERVICES)
+            directory.add("hello", server.address)
+            caller = GrpcCaller(directory)
+            assert (await caller.call("hello", UpstreamRequest(action="x", data=b"y"), 5.0)).data == b"y"
+            await server.stop()
+            with pytest.raises(UpstreamFailed):
+                await caller.call("hello", UpstreamRequest(), 5.0)
+            await caller.close()
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(scene())

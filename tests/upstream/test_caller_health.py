@@ -1,0 +1,174 @@
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import grpc
+import pytest
+import pytest_asyncio
+
+import quicgw_fast
+from quicgw_fast._proto.service_pb2 import UpstreamRequest
+from quicgw_fast.upstream import SERVICES, Directory, GrpcCaller, UpstreamFailed
+from tests.upstream.conftest import until_health
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable
+
+    from tests.support.raw_upstream import RawUpstream
+
+    Start = Callable[[], Awaitable[RawUpstream]]
+    StartProcess = Callable[[int], Awaitable[tuple[asyncio.subprocess.Process, str]]]
+
+REQUEST = UpstreamRequest(action="x")
+# An upstream that came back should be used within 2 s; the rest is for a busy machine.
+COMEBACK = 4.0
+
+
+def caller_and_directory(*addresses: str) -> tuple[GrpcCaller, Directory]:
+    directory = Directory(SERVICES)
+    for address in addresses:
+        directory.add("hello", address)
+    return GrpcCaller(directory), directory
+
+
+@pytest_asyncio.fixture
+async def start_process() -> AsyncIterator[StartProcess]:
+    """Start upstreams in their own processes, return each when it listens, and kill what is left after the test."""
+    root = Path(__file__).parents[2]
+    package = Path(quicgw_fast.__file__).parents[1]
+    started = []
+
+    async def start(port: int) -> tuple[asyncio.subprocess.Process, str]:
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            str(Path(__file__).with_name("upstream_process.py")),
+            str(port),
+            env={**os.environ, "PYTHONPATH": f"{root}{os.pathsep}{package}"},
+            stdout=asyncio.subprocess.PIPE,
+        )
+        started.append(process)
+        assert process.stdout is not None
+        address = (await process.stdout.readline()).decode().strip()
+        assert address
+        return process, address
+
+    yield start
+    for process in started:
+        if process.returncode is None:
+            process.kill()
+        await process.wait()
+
+
+async def test_stopped_instance_is_skipped_and_used_again_when_back(upstream: Start) -> None:
+    steady, flaky = await upstream(), await upstream()
+    caller, directory = caller_and_directory(steady.address, flaky.address)
+    for _ in range(4):
+        await caller.call("hello", REQUEST, 5.0)
+    instance = directory.instances()[1]
+    address = flaky.address
+    await flaky.stop()
+    await until_health(instance, False)
+    for _ in range(6):
+        await caller.call("hello", REQUEST, 5.0)
+    assert (len(steady.seen), len(flaky.seen)) == (8, 2)
+    await flaky.start(address)
+    async with asyncio.timeout(COMEBACK):
+        await until_health(instance, True)
+    for _ in range(4):
+        await caller.call("hello", REQUEST, 5.0)
+    assert (len(steady.seen), len(flaky.seen)) == (10, 4)
+    assert instance.failures == 0
+    await caller.close()
+
+
+async def test_instance_that_was_never_there_is_used_when_it_comes(upstream: Start) -> None:
+    server = await upstream()
+    address = server.address
+    await server.stop()
+    caller, directory = caller_and_directory(address)
+    await until_health(directory.instances()[0], False)
+    with pytest.raises(UpstreamFailed):
+        await caller.call("hello", REQUEST, 5.0)
+    await server.start(address)
+    async with asyncio.timeout(COMEBACK):
+        await until_health(directory.instances()[0], True)
+    assert (await caller.call("hello", REQUEST, 5.0)).code == 200
+    await caller.close()
+
+
+async def test_name_with_several_addresses_comes_back(upstream: Start) -> None:
+    server = await upstream()
+    address = server.address
+    caller, directory = caller_and_directory("localhost:" + address.rpartition(":")[2])
+    instance = directory.instances()[0]
+    assert (await caller.call("hello", REQUEST, 5.0)).code == 200
+    await server.stop()
+    await until_health(instance, False)
+    await server.start(address)
+    async with asyncio.timeout(COMEBACK):
+        await until_health(instance, True)
+    assert (await caller.call("hello", REQUEST, 5.0)).code == 200
+    await caller.close()
+
+
+async def test_killed_and_restarted_process_is_used_again(start_process: StartProcess) -> None:
+    process, address = await start_process(0)
+    caller, directory = caller_and_directory(address)
+    instance = directory.instances()[0]
+    assert (await caller.call("hello", REQUEST, 10.0)).code == 200
+    process.kill()
+    await process.wait()
+    await until_health(instance, False)
+    with pytest.raises(UpstreamFailed):
+        await caller.call("hello", REQUEST, 5.0)
+    _, again = await start_process(int(address.rpartition(":")[2]))
+    assert again == address
+    async with asyncio.timeout(COMEBACK):
+        await until_health(instance, True)
+    assert (await caller.call("hello", REQUEST, 5.0)).code == 200
+    await caller.close()
+
+
+async def test_first_call_after_a_kill_fails_at_once(start_process: StartProcess) -> None:
+    process, address = await start_process(0)
+    caller, directory = caller_and_directory(address)
+    await caller.call("hello", REQUEST, 10.0)
+    process.kill()
+    await process.wait()
+    with pytest.raises(UpstreamFailed) as caught:
+        await caller.call("hello", REQUEST, 5.0)
+    assert caught.value.status == "UNAVAILABLE"
+    assert directory.instances()[0].in_flight == 0
+    await caller.close()
+
+
+async def test_health_changes_are_logged_once(upstream: Start, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO", "quicgw_fast")
+    server = await upstream()
+    caller, directory = caller_and_directory(server.address)
+    for _ in range(20):
+        await caller.call("hello", REQUEST, 5.0)
+    await server.stop()
+    await until_health(directory.instances()[0], False)
+    await caller.close()
+    assert [record.getMessage() for record in caplog.records] == [f"upstream {server.address} is down"]
+
+
+async def test_lost_watch_is_reported_and_leaves_the_instance_in_use(
+    upstream: Start, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def broken(*_: object) -> None:
+        raise RuntimeError("watch failed")
+
+    async with grpc.aio.insecure_channel("ipv4:127.0.0.1:1") as channel:
+        monkeypatch.setattr(type(channel), "wait_for_state_change", broken)
+    server = await upstream()
+    caller, directory = caller_and_directory(server.address)
+    assert (await caller.call("hello", REQUEST, 5.0)).code == 200
+    assert directory.instances()[0].healthy
+    await caller.close()
+    assert "no longer followed" in caplog.text

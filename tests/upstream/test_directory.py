@@ -1,0 +1,221 @@
+from __future__ import annotations
+
+import pytest
+
+from quicgw_fast.errors import ConfigError
+from quicgw_fast.upstream.directory import Directory, Instance, parse_address
+from quicgw_fast.upstream.errors import NoInstance, RegisterRefused
+from quicgw_fast.upstream.routing import SERVICES, ZONES
+
+
+class Recorder:
+    def __init__(self) -> None:
+        self.events: list[str] = []
+
+    def instance_added(self, instance: Instance) -> None:
+        self.events.append(f"+{instance.address}")
+
+    def instance_removed(self, instance: Instance) -> None:
+        self.events.append(f"-{instance.address}")
+
+
+def addresses(directory: Directory, service: str) -> list[str]:
+    return [instance.address for instance in directory.instances(service)]
+
+
+def picks(directory: Directory, service: str, count: int) -> str:
+    """The last digits of the picked ports, as one string."""
+    return "".join(directory.pick(service).address[-1] for _ in range(count))
+
+
+def three_hellos() -> Directory:
+    directory = Directory(SERVICES)
+    for port in (9001, 9002, 9003):
+        directory.add("hello", f"127.0.0.1:{port}")
+    return directory
+
+
+def test_round_robin() -> None:
+    assert picks(three_hellos(), "hello", 7) == "1231231"
+
+
+def test_services_take_turns_independently() -> None:
+    directory = three_hellos()
+    directory.add("business", "127.0.0.1:9001")
+    directory.add("business", "127.0.0.1:9005")
+    assert picks(directory, "hello", 2) == "12"
+    assert picks(directory, "business", 3) == "151"
+    assert picks(directory, "hello", 2) == "31"
+
+
+def test_unhealthy_is_skipped_until_it_is_back() -> None:
+    directory = three_hellos()
+    sick = directory.instances("hello")[1]
+    sick.healthy = False
+    assert picks(directory, "hello", 4) == "1313"
+    sick.healthy = True
+    assert picks(directory, "hello", 4) == "1231"
+
+
+def test_all_unhealthy_are_tried_in_turn() -> None:
+    directory = three_hellos()
+    for instance in directory.instances("hello"):
+        instance.healthy = False
+    assert picks(directory, "hello", 4) == "1231"
+
+
+@pytest.mark.parametrize("service", ["business", "unheard-of"])
+def test_nothing_to_pick(service: str) -> None:
+    with pytest.raises(NoInstance, match=service) as caught:
+        three_hellos().pick(service)
+    assert caught.value.code == 503
+
+
+def test_one_address_in_two_services_is_one_instance() -> None:
+    directory = Directory(SERVICES)
+    directory.listener = recorder = Recorder()
+    first = directory.add("hello", "127.0.0.1:9001")
+    assert directory.add("zone", "127.0.0.1:9001") is first
+    assert directory.services_of(first) == ("hello", "zone")
+    assert directory.instances() == (first,)
+    assert recorder.events == ["+127.0.0.1:9001"]
+
+
+def test_add_names_the_key_that_is_wrong() -> None:
+    directory = Directory(SERVICES, max_instances=1)
+    with pytest.raises(ConfigError, match=r"upstream\.greeter: no such service"):
+        directory.add("greeter", "127.0.0.1:9001")
+    with pytest.raises(ConfigError, match=r"upstream\.hello: .*port 0"):
+        directory.add("hello", "127.0.0.1:0")
+    directory.add("hello", "127.0.0.1:9001")
+    directory.add("hello", "127.0.0.1:9001")
+    with pytest.raises(ConfigError, match="configure fewer"):
+        directory.add("hello", "127.0.0.1:9002")
+
+
+def test_register_by_service_name_is_idempotent() -> None:
+    directory = Directory(SERVICES)
+    assert directory.register("127.0.0.1:9001", "004", " Hello ") == "hello"
+    assert directory.register("127.0.0.1:9001", "", "hello") == "hello"
+    assert directory.register("127.0.0.1:9001", "", "zone") == "zone"
+    assert addresses(directory, "hello") == addresses(directory, "zone") == ["127.0.0.1:9001"]
+
+
+def test_registering_a_configured_address_keeps_it_configured() -> None:
+    directory = three_hellos()
+    directory.register("127.0.0.1:9001", service_name="hello")
+    assert not directory.instances("hello")[0].registered
+    assert len(directory.instances("hello")) == 3
+
+
+def test_register_by_zone_moves_between_zones() -> None:
+    directory = Directory(ZONES, "zone")
+    directory.listener = recorder = Recorder()
+    assert directory.register("127.0.0.1:9001", "001", "whatever") == "001"
+    assert directory.register("127.0.0.1:9002", "001") == "001"
+    assert directory.register("127.0.0.1:9001", "006") == "006"
+    assert directory.register("127.0.0.1:9001", "006") == "006"
+    assert addresses(directory, "001") == ["127.0.0.1:9002"]
+    assert addresses(directory, "006") == ["127.0.0.1:9001"]
+    assert recorder.events == ["+127.0.0.1:9001", "+127.0.0.1:9002"]
+    directory.register("127.0.0.1:9002", "006")
+    with pytest.raises(NoInstance):
+        directory.pick("001")
+
+
+@pytest.mark.parametrize(
+    ("mode", "address", "zone", "name", "error_code"),
+    [
+        ("service", "127.0.0.1:9001", "001", "", "BAD_SERVICE"),
+        ("service", "127.0.0.1:9001", "", "greeter", "BAD_SERVICE"),
+        ("zone", "127.0.0.1:9001", "", "hello", "BAD_ZONE"),
+        ("zone", "127.0.0.1:9001", "007", "", "BAD_ZONE"),
+        ("zone", "127.0.0.1:9001", "1", "", "BAD_ZONE"),
+        ("service", "nonsense", "", "hello", "BAD_ADDRESS"),
+        ("zone", "127.0.0.1:0", "001", "", "BAD_ADDRESS"),
+    ],
+)
+def test_refused_registration_changes_nothing(mode: str, address: str, zone: str, name: str, error_code: str) -> None:
+    directory = Directory(SERVICES if mode == "service" else ZONES, mode)  # type: ignore[arg-type]
+    with pytest.raises(RegisterRefused) as caught:
+        directory.register(address, zone, name)
+    assert caught.value.error_code == error_code
+    assert directory.instances() == ()
+
+
+def test_full_service_gives_up_its_oldest_unhealthy_registered_instance() -> None:
+    directory = Directory(SERVICES, max_instances=3)
+    configured = directory.add("zone", "127.0.0.1:9001")
+    directory.register("127.0.0.1:9002", service_name="zone")
+    directory.register("127.0.0.1:9003", service_name="zone")
+    with pytest.raises(RegisterRefused) as caught:
+        directory.register("127.0.0.1:9004", service_name="zone")
+    assert caught.value.error_code == "DIRECTORY_FULL"
+    configured.healthy = False
+    with pytest.raises(RegisterRefused):
+        directory.register("127.0.0.1:9004", service_name="zone")
+    directory.instances("zone")[2].healthy = False
+    directory.listener = recorder = Recorder()
+    directory.register("127.0.0.1:9004", service_name="zone")
+    assert addresses(directory, "zone") == ["127.0.0.1:9001", "127.0.0.1:9002", "127.0.0.1:9004"]
+    assert recorder.events == ["-127.0.0.1:9003", "+127.0.0.1:9004"]
+    assert picks(directory, "zone", 4) == "2424"
+
+
+def test_full_zone_keeps_the_moving_address_where_it_was() -> None:
+    directory = Directory(ZONES, "zone", max_instances=1)
+    directory.register("127.0.0.1:9001", "001")
+    directory.register("127.0.0.1:9002", "002")
+    with pytest.raises(RegisterRefused):
+        directory.register("127.0.0.1:9001", "002")
+    assert addresses(directory, "001") == ["127.0.0.1:9001"]
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [
+        ("127.0.0.1:9001", "127.0.0.1:9001"),
+        ("127.0.0.1:09001", "127.0.0.1:9001"),
+        ("[::1]:9001", "[::1]:9001"),
+        ("[0:0:0:0:0:0:0:1]:9001", "[::1]:9001"),
+        ("Zone-1.Example.COM.:65535", "zone-1.example.com:65535"),
+        ("my_service:1", "my_service:1"),
+    ],
+)
+def test_addresses_have_one_spelling(written: str, meant: str) -> None:
+    assert parse_address(written) == meant
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        "",
+        "127.0.0.1",
+        ":9001",
+        "127.0.0.1:",
+        "127.0.0.1:x",
+        "127.0.0.1:0",
+        "127.0.0.1:65536",
+        "127.0.0.1:-1",
+        "127.0.0.256:9001",
+        "1.2.3:9001",
+        "::1:9001",
+        "[::1:9001",
+        "[::g]:9001",
+        "[]:9001",
+        "[127.0.0.1]:9001",
+        "unix:/tmp/x:1",
+        "http://host:1",
+        "ho st:1",
+        "host/path:1",
+        "-host:1",
+        "a..b:1",
+        "x" * 64 + ":1",
+        ".".join(["abcdefgh"] * 29) + ":1",
+        "hö:1",
+        "[fe80::1%eth0]:1\n",
+    ],
+)
+def test_unusable_addresses_are_refused(written: str) -> None:
+    with pytest.raises(ValueError, match="address"):
+        parse_address(written)
