@@ -1,0 +1,68 @@
+"""What every authenticator answers, and the settings that choose one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+from quicgw_fast.errors import GatewayError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+class AuthRefused(GatewayError):  # noqa: N818 - said of the client, not of the program
+    """This client may not use this openid.
+
+    ``reason`` is for the log alone: what a guesser learns from a reply is that the answer is no. It never
+    holds the token, and what it quotes from one is escaped and cut.
+    """
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """A yes."""
+
+    openid: str
+    #: Wall-clock seconds from which on it is a no; ``None``: never.
+    expires_at: float | None
+
+
+class Authenticator(Protocol):
+    """Decides who a client is. Pure computation: no waiting, no clock of its own."""
+
+    def authenticate(self, openid: str, token: str, wall: float) -> Grant:
+        """Check that ``token`` proves ``openid`` at ``wall`` (wall-clock seconds).
+
+        Raises:
+            AuthRefused: it does not.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class AuthSettings:
+    """The ``[auth]`` table (contract §7)."""
+
+    #: ``"none"`` or ``"jwt"``.
+    mode: str = "none"
+    #: HS256: the raw secret. RS256, ES256, EdDSA: a PEM public key or certificate. Exactly one of this and
+    #: ``jwks_file``.
+    key_file: Path | None = None
+    #: A JSON Web Key Set (RFC 7517); the token's ``kid`` picks the key, so that keys can be rotated.
+    jwks_file: Path | None = None
+    #: The algorithms that are accepted, whatever a token says of itself.
+    algorithms: tuple[str, ...] = ("HS256",)
+    #: If set, a token's ``aud`` must be or contain it. If not, a token must have none (RFC 7519 §4.1.3).
+    audience: str | None = None
+    #: If set, a token's ``iss`` must be it.
+    issuer: str | None = None
+    #: Seconds by which the issuer's clock may differ from ours, for ``exp`` and ``nbf``. 0: an expired token
+    #: is expired; a few seconds help where the issuer runs on another machine and writes ``nbf``.
+    leeway: float = 0.0
+    #: Development: ``mode = "none"`` needs no warning.
+    dev: bool = False

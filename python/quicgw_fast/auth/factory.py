@@ -1,0 +1,25 @@
+"""From settings to an authenticator."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from quicgw_fast.auth.nobody import NoAuth
+from quicgw_fast.auth.tokens import JwtAuth
+from quicgw_fast.errors import ConfigError
+
+if TYPE_CHECKING:
+    from quicgw_fast.auth.base import Authenticator, AuthSettings
+
+
+def make_authenticator(settings: AuthSettings) -> Authenticator:
+    """Make the authenticator of ``auth.mode``; reads the key files.
+
+    Raises:
+        ConfigError: an unknown mode, or settings or files that cannot be used.
+    """
+    if settings.mode == "none":
+        return NoAuth(dev=settings.dev)
+    if settings.mode == "jwt":
+        return JwtAuth(settings)
+    raise ConfigError(f'auth.mode = "{settings.mode}" is unknown. Set it to "none" or "jwt".')

@@ -1,0 +1,139 @@
+"""Making tokens and keys, for the command line and for tests. The gateway itself only verifies."""
+
+from __future__ import annotations
+
+import math
+import os
+import secrets
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+import jwt
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    PublicFormat,
+    load_pem_private_key,
+)
+
+from quicgw_fast.auth.keys import (
+    MIN_SECRET,
+    algorithm_of,
+    check_algorithms,
+    check_strength,
+    read_file,
+    read_secret,
+)
+from quicgw_fast.errors import ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+PrivateKey = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey
+
+_MAKERS: Final[dict[str, Callable[[], PrivateKey]]] = {
+    "RS256": lambda: rsa.generate_private_key(65537, 2048),
+    "ES256": lambda: ec.generate_private_key(ec.SECP256R1()),
+    "EdDSA": ed25519.Ed25519PrivateKey.generate,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class GeneratedKey:
+    """Where a new key is: ``signing`` makes tokens, ``verifying`` goes to the gateway.
+
+    HS256 has one file for both.
+    """
+
+    signing: Path
+    verifying: Path
+
+
+def issue_token(
+    openid: str,
+    key_file: Path,
+    *,
+    algorithm: str = "HS256",
+    ttl: float = 3600.0,
+    audience: str | None = None,
+    issuer: str | None = None,
+    kid: str | None = None,
+    wall: float,
+) -> str:
+    """Make a token for ``openid``.
+
+    Valid from ``wall`` (wall-clock seconds) for at least ``ttl`` seconds. ``key_file`` holds the secret (HS256) or an
+    unencrypted PEM private key.
+
+    Raises:
+        ConfigError: the algorithm, the key file, the openid or ``ttl`` cannot be used.
+    """
+    check_algorithms((algorithm,), "algorithm")
+    if not openid:
+        raise ConfigError("The openid is empty. Name whom the token is for.")
+    if not (math.isfinite(ttl) and ttl > 0):
+        raise ConfigError(f"A time to live of {ttl} s is no use. Give more than 0 s.")
+    # Whole seconds, which every verifier reads; rounded so that no second of the promise is lost.
+    claims: dict[str, Any] = {"sub": openid, "iat": int(wall), "exp": math.ceil(wall + ttl)}
+    claims |= {name: value for name, value in (("aud", audience), ("iss", issuer)) if value is not None}
+    key = read_secret(key_file, "key file") if algorithm == "HS256" else _private_key(key_file, algorithm)
+    return jwt.encode(claims, key, algorithm, headers=None if kid is None else {"kid": kid})
+
+
+def generate_key(algorithm: str, folder: Path) -> GeneratedKey:
+    """Write a new ``secret.key``, or ``private.pem`` and ``public.pem``, into an existing folder.
+
+    What is secret is readable for its owner alone. Nothing is ever overwritten.
+
+    Raises:
+        ConfigError: unknown algorithm, or the files cannot be made.
+    """
+    check_algorithms((algorithm,), "algorithm")
+    if algorithm == "HS256":
+        path = folder / "secret.key"
+        # As text, so that it survives editors and copying; 256 bits all the same.
+        _write_new(path, f"{secrets.token_hex(MIN_SECRET)}\n".encode(), 0o600)
+        return GeneratedKey(path, path)
+    made = GeneratedKey(folder / "private.pem", folder / "public.pem")
+    if made.verifying.exists():
+        raise _exists(made.verifying)
+    key = _MAKERS[algorithm]()
+    private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    public = key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+    _write_new(made.signing, private, 0o600)
+    _write_new(made.verifying, public, 0o644)
+    return made
+
+
+def _private_key(path: Path, algorithm: str) -> PrivateKey:
+    try:
+        key = load_pem_private_key(read_file(path, "key file"), password=None)
+    except (ValueError, TypeError, UnsupportedAlgorithm) as error:
+        raise ConfigError(
+            f"key file: {path} is no unencrypted PEM private key, which {algorithm} needs to make tokens."
+        ) from error
+    public = key.public_key()
+    if algorithm_of(public) != algorithm:
+        raise ConfigError(f"key file: {path} does not hold a key for {algorithm}. Name the algorithm of the key.")
+    check_strength(public, f"key file: {path}")
+    assert isinstance(key, PrivateKey)  # algorithm_of() has said so
+    return key
+
+
+def _write_new(path: Path, data: bytes, mode: int) -> None:
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+    except FileExistsError as error:
+        raise _exists(path) from error
+    except OSError as error:
+        raise ConfigError(f"Cannot make {path}: {error.strerror}. Name an existing, writable folder.") from error
+    with open(descriptor, "wb") as file:  # noqa: PTH123 - a descriptor, opened with its mode
+        file.write(data)
+
+
+def _exists(path: Path) -> ConfigError:
+    return ConfigError(f"{path} exists and is not overwritten. Name another folder, or move it away.")

@@ -1,0 +1,169 @@
+"""JSON Web Tokens (RFC 7519): the claim ``sub`` is the openid.
+
+PyJWT checks the signature, with the key and the algorithm that *we* chose; the claims are checked here
+against the time that the caller gives, so that nothing in this stage reads a clock.
+"""
+
+from __future__ import annotations
+
+import hmac
+import math
+from typing import TYPE_CHECKING, Any, Final
+
+import jwt
+from jwt.exceptions import PyJWTError
+
+from quicgw_fast.auth.base import AuthRefused, AuthSettings, Grant
+from quicgw_fast.auth.keys import KeyRing, check_algorithms, load_jwks_file, load_key_file
+from quicgw_fast.errors import ConfigError
+
+if TYPE_CHECKING:
+    from jwt.types import Options
+
+    from quicgw_fast.auth.keys import VerifyKey
+
+#: Characters. A START has 4 KiB in all (contract §1), so that a longer token comes from somewhere else.
+MAX_TOKEN: Final = 4096
+#: More leeway than this is a misunderstanding.
+MAX_LEEWAY: Final = 300.0
+#: ``iat`` is no bound of validity (RFC 7519 §4.1.6), and an issuer's clock that runs a second ahead of ours
+#: is no attack: only a token from well in the future is refused, for its issuer's clock is wrong.
+IAT_SLACK: Final = 60.0
+
+_SIGNATURE_ONLY: Final[Options] = {
+    "verify_signature": True,
+    "verify_exp": False,
+    "verify_nbf": False,
+    "verify_iat": False,
+    "verify_aud": False,
+    "verify_iss": False,
+    "verify_sub": False,
+    "verify_jti": False,
+    "enforce_minimum_key_length": True,
+}
+
+
+class JwtAuth:
+    """Accepts a client whose token is signed by one of the configured keys, names its openid, and is in its
+    time.
+    """
+
+    def __init__(self, settings: AuthSettings) -> None:
+        """Check the settings and read the key or the key set.
+
+        Raises:
+            ConfigError: what is wrong, where, and what to do.
+        """
+        check_algorithms(settings.algorithms, "auth.algorithms")
+        if not 0.0 <= settings.leeway <= MAX_LEEWAY:
+            raise ConfigError(f"auth.leeway = {settings.leeway} s is outside of 0 to {MAX_LEEWAY:.0f} s.")
+        for name, value in (("audience", settings.audience), ("issuer", settings.issuer)):
+            if value == "":
+                raise ConfigError(f"auth.{name} is empty. Give the value that tokens carry, or remove the key.")
+        self._settings = settings
+        self._keys = _load_keys(settings)
+
+    def reload(self) -> None:
+        """Read the key files again, for a rotation without a restart; blocks for the read of a small file.
+
+        Raises:
+            ConfigError: the new files cannot be used; the old keys stay in force.
+        """
+        self._keys = _load_keys(self._settings)
+
+    def authenticate(self, openid: str, token: str, wall: float) -> Grant:
+        """Check signature and claims at ``wall`` (wall-clock seconds).
+
+        The grant ends when the token would be refused: at its ``exp``, plus the leeway.
+
+        Raises:
+            AuthRefused: anything at all is wrong with the token.
+        """
+        if not token:
+            raise AuthRefused("no token")
+        if len(token) > MAX_TOKEN:
+            raise AuthRefused(f"token of {len(token)} characters, {MAX_TOKEN} are allowed")
+        if not token.isascii():
+            raise AuthRefused("token is no JWT: it is not ASCII")
+        try:
+            kid = jwt.get_unverified_header(token).get("kid")
+            claims = self._verified_claims(token, kid)
+        except PyJWTError as error:
+            raise AuthRefused(f"token refused: {_quoted(error)}") from error
+        self._check_subject(claims, openid)
+        self._check_origin(claims)
+        return Grant(openid, self._check_time(claims, wall))
+
+    def _verified_claims(self, token: str, kid: str | None) -> dict[str, Any]:
+        key: VerifyKey | None = self._keys.pick(kid)
+        if key is None:
+            raise AuthRefused("no kid, and several keys" if kid is None else f"unknown kid {_quoted(kid)}")
+        return jwt.decode(token, key.material, algorithms=[key.algorithm], options=_SIGNATURE_ONLY)
+
+    def _check_subject(self, claims: dict[str, Any], openid: str) -> None:
+        subject = claims.get("sub")
+        if not isinstance(subject, str) or not subject:
+            raise AuthRefused("sub is missing or no text")
+        # JSON can spell lone surrogates, which plain UTF-8 cannot encode.
+        given, wanted = (text.encode("utf-8", "surrogatepass") for text in (subject, openid))
+        if not hmac.compare_digest(given, wanted):
+            raise AuthRefused("sub is another openid")
+
+    def _check_origin(self, claims: dict[str, Any]) -> None:
+        audience, issuer = self._settings.audience, self._settings.issuer
+        meant_for = claims.get("aud")
+        if audience is None:
+            if meant_for is not None:
+                raise AuthRefused("token has an audience (aud), and auth.audience is not set")
+        elif audience != meant_for and not (isinstance(meant_for, list) and audience in meant_for):
+            raise AuthRefused("aud is missing or another audience")
+        if issuer is not None and claims.get("iss") != issuer:
+            raise AuthRefused("iss is missing or another issuer")
+
+    def _check_time(self, claims: dict[str, Any], wall: float) -> float:
+        """Return the wall second from which on the token is refused.
+
+        Refused at ``exp`` already, not only after it (RFC 7519 §4.1.4).
+        """
+        leeway = self._settings.leeway
+        expires, not_before, issued = (_numeric_date(claims, name) for name in ("exp", "nbf", "iat"))
+        if expires is None:
+            raise AuthRefused("exp is missing")
+        if not wall < expires + leeway:
+            raise AuthRefused("expired")
+        if not_before is not None and wall + leeway < not_before:
+            raise AuthRefused("not valid yet (nbf)")
+        if issued is not None and wall + leeway + IAT_SLACK < issued:
+            raise AuthRefused("issued in the future (iat)")
+        return expires + leeway
+
+
+def _load_keys(settings: AuthSettings) -> KeyRing:
+    if settings.key_file is not None and settings.jwks_file is not None:
+        raise ConfigError("auth.key_file and auth.jwks_file are both set. Remove one of them.")
+    if settings.jwks_file is not None:
+        return load_jwks_file(settings.jwks_file, settings.algorithms)
+    if settings.key_file is not None:
+        return KeyRing([load_key_file(settings.key_file, settings.algorithms)])
+    raise ConfigError('auth.mode = "jwt" needs a key. Set auth.key_file or auth.jwks_file.')
+
+
+def _numeric_date(claims: dict[str, Any], name: str) -> float | None:
+    """Return a time claim in seconds.
+
+    JSON as Python reads it has NaN, which is never over, and integers past any float.
+    """
+    value = claims.get(name)
+    if value is None:
+        return None
+    try:
+        if isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(seconds := float(value)):
+            return seconds
+    except OverflowError:
+        pass  # falls through to the refusal
+    raise AuthRefused(f"{name} is no number of seconds")
+
+
+def _quoted(value: object) -> str:
+    """Quote what came from a token in a log line: escaped, and cut to 128 characters."""
+    return ascii(str(value)[:128])[:128]

@@ -1,0 +1,41 @@
+"""The offline store: pushes to an openid that is not there, kept until its next login.
+
+What was answered as stored stays until it is deleted or too old; what does not fit is refused, never dropped
+later.
+"""
+
+from __future__ import annotations
+
+from quicgw_fast.store.base import (
+    STORE_BUSY,
+    STORE_CLOSED,
+    STORE_FAILED,
+    STORE_FULL,
+    STORE_TOO_LARGE,
+    OfflineStore,
+    PutResult,
+    Stored,
+    StoreFailed,
+    StoreSettings,
+    StoreStats,
+)
+from quicgw_fast.store.factory import make_store
+from quicgw_fast.store.memory import MemoryStore
+from quicgw_fast.store.sqlite import SqliteStore
+
+__all__ = [
+    "STORE_BUSY",
+    "STORE_CLOSED",
+    "STORE_FAILED",
+    "STORE_FULL",
+    "STORE_TOO_LARGE",
+    "MemoryStore",
+    "OfflineStore",
+    "PutResult",
+    "SqliteStore",
+    "StoreFailed",
+    "StoreSettings",
+    "StoreStats",
+    "Stored",
+    "make_store",
+]

@@ -1,0 +1,185 @@
+"""What a store promises, and the one rule by which all of them refuse."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, Protocol
+
+from quicgw_fast.errors import GatewayError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+#: The openid's bound, or that of the whole store, is reached.
+STORE_FULL: Final = "STORE_FULL"
+#: The message alone is over a bound: it fits into no empty store either.
+STORE_TOO_LARGE: Final = "STORE_TOO_LARGE"
+#: More is waiting to be written than the disk takes; later it may work.
+STORE_BUSY: Final = "STORE_BUSY"
+#: The disk did not take it.
+STORE_FAILED: Final = "STORE_FAILED"
+#: The gateway is going down.
+STORE_CLOSED: Final = "STORE_CLOSED"
+
+#: Bytes that keeping a message costs beside its body and its openid. Without them a flood of tiny messages
+#: would take many times the memory that the bound promises.
+RECORD_COST: Final = 128
+
+
+class StoreFailed(GatewayError):  # noqa: N818 - reads as what happened
+    """The store could not do it (disk error, or closed); nothing was changed."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoreSettings:
+    """The bounds of an offline store, and where it is."""
+
+    #: ``"off"``, ``"memory"`` (lost at a restart) or ``"sqlite"``.
+    kind: str = "off"
+    #: The database file, for ``sqlite``.
+    path: Path | None = None
+    #: Messages of one openid.
+    max_messages: int = 100
+    #: Bytes of the bodies of one openid.
+    max_bytes: int = 256 << 10
+    #: Bytes of everything: bodies, openids, and :data:`RECORD_COST` for each message.
+    max_total_bytes: int = 64 << 20
+    #: Seconds; older messages are not delivered any more.
+    max_age: float = 24 * 3600.0
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """A message that waits: ``body`` as it was given, ``stored_at`` in wall seconds. Ids only ever grow."""
+
+    id: int
+    body: bytes
+    stored_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class PutResult:
+    """Stored, or refused."""
+
+    #: 0 if refused.
+    id: int
+    #: One of the ``STORE_…`` codes if refused, else empty.
+    error_code: str = ""
+    #: The same for people.
+    message: str = ""
+
+    @property
+    def stored(self) -> bool:
+        """Whether the message is kept."""
+        return self.id > 0
+
+
+@dataclass(frozen=True, slots=True)
+class StoreStats:
+    """What is there now, and what happened since the store was opened."""
+
+    messages: int = 0
+    #: As ``max_total_bytes`` counts them.
+    bytes: int = 0
+    stored: int = 0
+    refused: int = 0
+    expired: int = 0
+    deleted: int = 0
+
+    def plus(
+        self,
+        *,
+        messages: int = 0,
+        bytes: int = 0,  # noqa: A002 - the names of the fields
+        stored: int = 0,
+        refused: int = 0,
+        expired: int = 0,
+        deleted: int = 0,
+    ) -> StoreStats:
+        """Return the figures after these changes."""
+        return StoreStats(
+            self.messages + messages,
+            self.bytes + bytes,
+            self.stored + stored,
+            self.refused + refused,
+            self.expired + expired,
+            self.deleted + deleted,
+        )
+
+
+class OfflineStore(Protocol):
+    """Messages for openids that are away. Used from one event loop, which it never blocks."""
+
+    async def put(self, openid: str, body: bytes, wall: float) -> PutResult:
+        """Keep ``body`` for ``openid``; ``wall`` is now, in wall-clock seconds, as in every method here.
+
+        Returns only when the message is as safe as this store makes it. Never raises for a full or broken
+        store: that is a refusal, whose code goes to the sender.
+        """
+        ...
+
+    async def load(self, openid: str, wall: float) -> list[Stored]:
+        """Return what waits for ``openid`` in the order of arrival; it stays until :meth:`delete`.
+
+        Messages over their age are removed and counted instead. Raises StoreFailed.
+        """
+        ...
+
+    async def delete(self, openid: str, ids: Iterable[int]) -> int:
+        """Forget these messages of ``openid``; return how many there were.
+
+        Unknown ids are no error. Raises StoreFailed.
+        """
+        ...
+
+    async def sweep(self, wall: float) -> int:
+        """Remove every message over its age; return how many. Raises StoreFailed."""
+        ...
+
+    def stats(self) -> StoreStats:
+        """Return the figures now, without waiting."""
+        ...
+
+    async def close(self) -> None:
+        """Finish what was begun, and let go of the file. May be called twice."""
+        ...
+
+
+def cost(openid: str, body: bytes) -> int:
+    """Return what a message takes of ``max_total_bytes``."""
+    return len(body) + len(openid) + RECORD_COST
+
+
+def misfit(settings: StoreSettings, openid: str, body: bytes) -> PutResult | None:
+    """Return the refusal of a message that fits into no empty store, else ``None``."""
+    if len(body) > settings.max_bytes:
+        what = f"the message has {len(body)} bytes, {settings.max_bytes} are kept for an openid"
+    elif cost(openid, body) > settings.max_total_bytes:
+        what = f"the message costs {cost(openid, body)} bytes, {settings.max_total_bytes} are kept in all"
+    elif settings.max_messages < 1:
+        what = "no message is kept for an openid"
+    else:
+        return None
+    return PutResult(0, STORE_TOO_LARGE, what)
+
+
+def crowded(settings: StoreSettings, body: bytes, messages: int, size: int) -> PutResult | None:
+    """Return the refusal if an openid that has ``messages`` of ``size`` bytes cannot have ``body`` too."""
+    if messages >= settings.max_messages:
+        return PutResult(0, STORE_FULL, f"{messages} messages wait for this openid")
+    if size + len(body) > settings.max_bytes:
+        return PutResult(0, STORE_FULL, f"{size} bytes wait for this openid")
+    return None
+
+
+def exhausted(settings: StoreSettings, openid: str, body: bytes, total: int) -> PutResult | None:
+    """Return the refusal if a store that holds ``total`` bytes cannot hold this message too."""
+    if total + cost(openid, body) > settings.max_total_bytes:
+        return PutResult(0, STORE_FULL, f"the store holds {total} bytes for all openids")
+    return None
+
+
+def oldest_kept(settings: StoreSettings, wall: float) -> float:
+    """Return the ``stored_at`` at which, and before which, a message is too old at ``wall``."""
+    return wall - settings.max_age

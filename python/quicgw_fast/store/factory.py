@@ -1,0 +1,34 @@
+"""From settings to a store."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from quicgw_fast.errors import ConfigError
+from quicgw_fast.store.memory import MemoryStore
+from quicgw_fast.store.sqlite import SqliteStore
+
+if TYPE_CHECKING:
+    from quicgw_fast.store.base import OfflineStore, StoreSettings
+
+
+def make_store(settings: StoreSettings) -> OfflineStore | None:
+    """Make the store of the settings; ``None`` for ``"off"``. Opens the database, which may take some 100 ms.
+
+    Raises:
+        ConfigError: an unknown kind, bounds that hold nothing, or a file that cannot be used.
+        StartupError: another process has the file.
+    """
+    if settings.kind == "off":
+        return None
+    for name in ("max_messages", "max_bytes", "max_total_bytes", "max_age"):
+        value = getattr(settings, name)
+        if not value > 0:
+            raise ConfigError(f'Offline store: {name} = {value} keeps nothing. Give more than 0, or set kind = "off".')
+    if settings.kind == "memory":
+        return MemoryStore(settings)
+    if settings.kind == "sqlite":
+        if settings.path is None:
+            raise ConfigError('Offline store: kind = "sqlite" needs path, the database file.')
+        return SqliteStore(settings.path, settings)
+    raise ConfigError(f'Offline store: kind = "{settings.kind}" is unknown. Set it to "off", "memory" or "sqlite".')

@@ -1,0 +1,115 @@
+"""The offline store in an SQLite file: what was stored survives ``kill -9``, a restart and a power cut."""
+
+from __future__ import annotations
+
+import asyncio
+from functools import partial
+from typing import TYPE_CHECKING, Final
+
+from quicgw_fast.store.base import (
+    STORE_BUSY,
+    STORE_CLOSED,
+    STORE_FAILED,
+    PutResult,
+    Stored,
+    StoreFailed,
+    StoreSettings,
+    StoreStats,
+)
+from quicgw_fast.store.sqlite_file import open_database
+from quicgw_fast.store.sqlite_shelf import SWEEP_STEP, SqliteShelf
+from quicgw_fast.store.sqlite_worker import Committer
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+#: Bytes of bodies that may wait for the disk.
+MAX_BACKLOG: Final = 8 << 20
+_MAX_ID: Final = (1 << 63) - 1
+
+
+class SqliteStore:
+    """Messages in one table of one file, which this process has for itself."""
+
+    def __init__(self, path: Path, settings: StoreSettings | None = None, *, max_backlog: int = MAX_BACKLOG) -> None:
+        """Open or make the file; blocks meanwhile (recovery and check of a full store: some 100 ms).
+
+        Raises:
+            ConfigError: the path or the file cannot be used.
+            StartupError: another process has it.
+        """
+        self._shelf = SqliteShelf(open_database(path), settings or StoreSettings(kind="sqlite", path=path))
+        self._committer = Committer(self._shelf)
+        self._max_backlog = max_backlog
+        self._backlog = 0
+        self._refused = 0
+        self._closed = False
+
+    @property
+    def commits(self) -> int:
+        """Return how many transactions there were: far fewer than puts when many come at once."""
+        return self._committer.commits
+
+    async def put(self, openid: str, body: bytes, wall: float) -> PutResult:
+        """Keep ``body`` for ``openid``, or refuse it; returns after the commit.
+
+        A caller that is cancelled meanwhile does not know: the message is then stored or not.
+        """
+        if self._closed:
+            return self._refuse(STORE_CLOSED, "the offline store is closed")
+        if self._backlog + len(body) > self._max_backlog and self._backlog:
+            return self._refuse(STORE_BUSY, f"{self._backlog} bytes wait for the disk")
+        _check_text(openid)
+        self._backlog += len(body)
+        future = self._committer.submit(partial(self._shelf.put, openid, bytes(body), wall))
+        future.add_done_callback(lambda _: self._written(len(body)))
+        try:
+            # Shielded, so that a cancelled caller's body still counts while it waits.
+            return await asyncio.shield(future)
+        except StoreFailed as error:
+            return self._refuse(STORE_FAILED, str(error))
+
+    async def load(self, openid: str, wall: float) -> list[Stored]:
+        """Return what waits for ``openid``, oldest first. Raises StoreFailed."""
+        _check_text(openid)
+        return await self._committer.submit(partial(self._shelf.load, openid, wall))
+
+    async def delete(self, openid: str, ids: Iterable[int]) -> int:
+        """Forget these messages of ``openid``; return how many there were. Raises StoreFailed."""
+        _check_text(openid)
+        known = [number for number in ids if 0 < number <= _MAX_ID]
+        return await self._committer.submit(partial(self._shelf.delete, openid, known))
+
+    async def sweep(self, wall: float) -> int:
+        """Remove every message over its age; return how many. Raises StoreFailed.
+
+        Goes in steps that let others in between.
+        """
+        gone = 0
+        while True:
+            step = await self._committer.submit(partial(self._shelf.expire, wall))
+            gone += step
+            if step < SWEEP_STEP:
+                return gone
+
+    def stats(self) -> StoreStats:
+        """Return the figures as of the last commit."""
+        return self._shelf.committed.plus(refused=self._refused)
+
+    async def close(self) -> None:
+        """Write what is queued and close the file."""
+        self._closed = True
+        await self._committer.close()
+
+    def _written(self, size: int) -> None:
+        self._backlog -= size
+
+    def _refuse(self, code: str, message: str) -> PutResult:
+        self._refused += 1
+        return PutResult(0, code, message)
+
+
+def _check_text(openid: str) -> None:
+    """Raise UnicodeEncodeError, a ValueError, for what no text column can hold (lone surrogates)."""
+    openid.encode()

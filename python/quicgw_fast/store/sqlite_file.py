@@ -1,0 +1,130 @@
+"""Opening the database file: ours, whole, of a version we know, and for this process alone."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from contextlib import suppress
+from typing import TYPE_CHECKING, Final
+
+from quicgw_fast.errors import ConfigError, StartupError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+#: "QGWF": says whose database it is, so that a wrong path does not write into somebody else's.
+APPLICATION_ID: Final = 0x51475746
+SCHEMA_VERSION: Final = 1
+#: Seconds to wait for another process, such as our own predecessor, to let go of the file.
+LOCK_TIMEOUT: Final = 2.0
+
+# AUTOINCREMENT: an id is never given out again, also when the newest message was deleted before a restart.
+_SCHEMA: Final = (
+    """CREATE TABLE message (
+           id INTEGER PRIMARY KEY AUTOINCREMENT,
+           openid TEXT NOT NULL,
+           stored_at REAL NOT NULL,
+           cost INTEGER NOT NULL,
+           body BLOB NOT NULL)""",
+    "CREATE INDEX message_openid ON message (openid, id)",
+    "CREATE INDEX message_age ON message (stored_at)",
+    f"PRAGMA application_id = {APPLICATION_ID}",
+    f"PRAGMA user_version = {SCHEMA_VERSION}",
+)
+
+
+def open_database(path: Path) -> sqlite3.Connection:
+    """Open or make the database; the connection is in autocommit mode and may be handed to another thread.
+
+    Raises:
+        ConfigError: the path cannot be used, or the file is no database, somebody else's, damaged or too new.
+        StartupError: another process has it open.
+    """
+    _make_private(path)
+    connection = None
+    try:
+        connection = sqlite3.connect(path, timeout=LOCK_TIMEOUT, isolation_level=None, check_same_thread=False)
+        _prepare(connection, path)
+    except sqlite3.Error as error:
+        _close(connection)
+        raise _explained(error, path) from error
+    except BaseException:
+        _close(connection)
+        raise
+    return connection
+
+
+def _make_private(path: Path) -> None:
+    """Make the file readable for its owner alone: it holds users' messages.
+
+    SQLite gives its journal the same mode.
+    """
+    try:
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+    except OSError as error:
+        raise ConfigError(
+            f"Offline store: cannot open {path}: {error.strerror}. Name a file in a writable folder."
+        ) from error
+
+
+def _prepare(connection: sqlite3.Connection, path: Path) -> None:
+    # The bounds, and the promise that a message is delivered by one gateway, need the file for one process
+    # alone.
+    connection.execute("PRAGMA locking_mode = EXCLUSIVE")
+    fresh = _identify(connection, path)  # before anything is written
+    if _value(connection, "PRAGMA journal_mode = WAL") != "wal":
+        raise ConfigError(f"Offline store: {path} cannot use a write-ahead log. Put it on a local file system.")
+    # FULL: a commit is on the disk before it is reported. NORMAL would do against kill -9, but a power cut
+    # would take back what senders were told is stored. Group commit shares the price, one fsync, among all
+    # that wait for it.
+    connection.execute("PRAGMA synchronous = FULL")
+    connection.execute("BEGIN IMMEDIATE")
+    for statement in _SCHEMA if fresh else ():
+        connection.execute(statement)
+    connection.execute("COMMIT")
+    if (verdict := _value(connection, "PRAGMA quick_check(1)")) != "ok":
+        raise ConfigError(_damaged(path, str(verdict)))
+
+
+def _identify(connection: sqlite3.Connection, path: Path) -> bool:
+    """Return whether the database is still empty. Raises ConfigError if it is not ours to use."""
+    if _value(connection, "SELECT count(*) FROM sqlite_master") == 0:
+        return True
+    if _value(connection, "PRAGMA application_id") != APPLICATION_ID:
+        raise ConfigError(f"Offline store: {path} is a database of something else. Name another file.")
+    version = _value(connection, "PRAGMA user_version")
+    if version != SCHEMA_VERSION:
+        raise ConfigError(
+            f"Offline store: {path} has schema version {version}, this release reads {SCHEMA_VERSION}. "
+            "Run the release that wrote it, or name another file."
+        )
+    return False
+
+
+def _value(connection: sqlite3.Connection, query: str) -> object:
+    row = connection.execute(query).fetchone()
+    return None if row is None else row[0]
+
+
+def _explained(error: sqlite3.Error, path: Path) -> StartupError:
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # the low byte is the primary code
+    if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+        return StartupError(
+            f"Offline store: {path} is in use by another process. "
+            "Stop it, or name another file: each gateway needs its own."
+        )
+    if code == sqlite3.SQLITE_NOTADB:
+        return ConfigError(f"Offline store: {path} is no SQLite database. Name another file, or move it away.")
+    if code == sqlite3.SQLITE_CORRUPT:
+        return ConfigError(_damaged(path, str(error)))
+    return ConfigError(f"Offline store: cannot open {path}: {error}. Check the disk and the rights.")
+
+
+def _damaged(path: Path, detail: str) -> str:
+    return f"Offline store: {path} is damaged ({detail}). Restore it, or move it away to start with an empty one."
+
+
+def _close(connection: sqlite3.Connection | None) -> None:
+    if connection is not None:
+        with suppress(sqlite3.Error):  # on the way out with a better error
+            connection.close()

@@ -1,0 +1,124 @@
+"""The SQL of the offline store: plain steps inside of a transaction that somebody else begins and ends."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from quicgw_fast.store.base import (
+    PutResult,
+    Stored,
+    StoreSettings,
+    StoreStats,
+    cost,
+    crowded,
+    exhausted,
+    misfit,
+    oldest_kept,
+)
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Iterable
+
+#: Messages that one step removes at most, so that a great cleaning does not keep everybody else waiting.
+SWEEP_STEP: Final = 1000
+
+
+class SqliteShelf:
+    """The table of messages, with figures that go back with the transaction if it fails. For one thread."""
+
+    def __init__(self, connection: sqlite3.Connection, settings: StoreSettings) -> None:
+        """Take over an open database (see :func:`~quicgw_fast.store.sqlite_file.open_database`)."""
+        self._db = connection
+        self._settings = settings
+        messages, size = connection.execute("SELECT count(*), coalesce(sum(cost), 0) FROM message").fetchone()
+        self._now = StoreStats(messages, size)
+        self._written = connection.total_changes
+        #: The figures as of the last commit; replaced as a whole, so that any thread may read them.
+        self.committed = self._now
+
+    def begin(self) -> None:
+        """Begin a transaction."""
+        self._db.execute("BEGIN IMMEDIATE")
+
+    def commit(self) -> bool:
+        """Make everything since :meth:`begin` durable; return whether that was anything at all."""
+        self._db.execute("COMMIT")
+        self.committed = self._now
+        before, self._written = self._written, self._db.total_changes
+        return self._written > before
+
+    def rollback(self) -> None:
+        """Undo everything since :meth:`begin`."""
+        self._now = self.committed
+        if self._db.in_transaction:  # after some errors SQLite has rolled back by itself
+            self._db.execute("ROLLBACK")
+
+    def close(self) -> None:
+        """Close the database."""
+        self._db.close()
+
+    def put(self, openid: str, body: bytes, wall: float) -> PutResult:
+        """Insert a message, or say why not."""
+        refusal = self._refusal(openid, body, wall)
+        if refusal is not None:
+            self._now = self._now.plus(refused=1)
+            return refusal
+        price = cost(openid, body)
+        row = self._db.execute(
+            "INSERT INTO message (openid, stored_at, cost, body) VALUES (?, ?, ?, ?)",
+            (openid, wall, price, body),
+        )
+        self._now = self._now.plus(messages=1, bytes=price, stored=1)
+        assert row.lastrowid is not None  # it was an INSERT
+        return PutResult(row.lastrowid)
+
+    def load(self, openid: str, wall: float) -> list[Stored]:
+        """Return the messages of ``openid`` by id, after removing the too old ones."""
+        self._expire_of(openid, wall)
+        rows = self._db.execute("SELECT id, body, stored_at FROM message WHERE openid = ? ORDER BY id", (openid,))
+        return [Stored(*row) for row in rows]
+
+    def delete(self, openid: str, ids: Iterable[int]) -> int:
+        """Delete these messages if they are of ``openid``; return how many were."""
+        found = "SELECT id, cost FROM message WHERE id = ? AND openid = ?"
+        rows = [row for number in set(ids) for row in self._db.execute(found, (number, openid))]
+        self._remove(rows)
+        self._now = self._now.plus(deleted=len(rows))
+        return len(rows)
+
+    def expire(self, wall: float) -> int:
+        """Remove at most :data:`SWEEP_STEP` of the messages over their age; return how many."""
+        limit = oldest_kept(self._settings, wall)
+        return self._expire(
+            "SELECT id, cost FROM message WHERE stored_at <= ? ORDER BY stored_at LIMIT ?",
+            (limit, SWEEP_STEP),
+        )
+
+    def _expire_of(self, openid: str, wall: float) -> None:
+        limit = oldest_kept(self._settings, wall)
+        self._expire("SELECT id, cost FROM message WHERE openid = ? AND stored_at <= ?", (openid, limit))
+
+    def _expire(self, query: str, arguments: tuple[str | float, ...]) -> int:
+        rows = self._db.execute(query, arguments).fetchall()
+        self._remove(rows)
+        self._now = self._now.plus(expired=len(rows))
+        return len(rows)
+
+    def _remove(self, rows: list[tuple[int, int]]) -> None:
+        self._db.executemany("DELETE FROM message WHERE id = ?", [(number,) for number, _ in rows])
+        self._now = self._now.plus(messages=-len(rows), bytes=-sum(price for _, price in rows))
+
+    def _refusal(self, openid: str, body: bytes, wall: float) -> PutResult | None:
+        if (refusal := misfit(self._settings, openid, body)) is not None:
+            return refusal
+        self._expire_of(openid, wall)
+        messages, size = self._db.execute(
+            "SELECT count(*), coalesce(sum(length(body)), 0) FROM message WHERE openid = ?", (openid,)
+        ).fetchone()
+        if (refusal := crowded(self._settings, body, messages, size)) is not None:
+            return refusal
+        if exhausted(self._settings, openid, body, self._now.bytes) is None:
+            return None
+        self.expire(wall)
+        return exhausted(self._settings, openid, body, self._now.bytes)

@@ -1,0 +1,156 @@
+"""One thread that owns the database: the event loop never waits for the disk, and commits are shared."""
+
+from __future__ import annotations
+
+import asyncio
+import queue
+import sqlite3
+import threading
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+import structlog
+
+from quicgw_fast.store.base import StoreFailed
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from quicgw_fast.store.sqlite_shelf import SqliteShelf
+
+T = TypeVar("T")
+_log = structlog.get_logger("quicgw_fast.store")
+
+#: Steps in one transaction at most: what comes first need not wait for an endless queue behind it.
+MAX_BATCH: Final = 512
+
+
+@dataclass(slots=True, eq=False)
+class _Job:
+    """A step that waits for its turn, and the future that its caller waits for."""
+
+    step: Callable[[], Any]
+    future: asyncio.Future[Any]
+    result: Any = None
+
+
+class Committer:
+    """Runs steps on the shelf in the order given; what queues up during a commit shares the next transaction.
+
+    A step's result is given out after its transaction is committed, so that nobody hears of what may not
+    last. A transaction that fails is undone, and each of its steps gets one of its own: a full disk takes no
+    more messages, but those that wait can still be read.
+    """
+
+    def __init__(self, shelf: SqliteShelf) -> None:
+        """Start the thread; the shelf belongs to it from now on."""
+        self._shelf = shelf
+        # Unbounded; what can flood it, puts, is bounded by the store.
+        self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
+        self._closing = False
+        self._failing = False
+        #: Transactions committed.
+        self.commits = 0
+        # A daemon: an abandoned store must not keep the process alive, and every commit is whole.
+        self._thread = threading.Thread(target=self._work, name="quicgw-store", daemon=True)
+        self._thread.start()
+
+    def submit(self, step: Callable[[], T]) -> asyncio.Future[T]:
+        """Queue ``step``; its future raises StoreFailed if it failed.
+
+        Raises:
+            StoreFailed: the store is closed.
+        """
+        if self._closing:
+            raise StoreFailed("the offline store is closed")
+        future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+        self._jobs.put(_Job(step, future))
+        return future
+
+    async def close(self) -> None:
+        """Do what is queued, close the database, end the thread."""
+        if not self._closing:
+            self._closing = True
+            self._jobs.put(None)
+        await asyncio.to_thread(self._thread.join)
+
+    def _work(self) -> None:
+        while True:
+            batch, last = self._next_batch()
+            if batch:
+                self._run(batch)
+            if last:
+                break
+        try:
+            self._shelf.close()
+        except sqlite3.Error as error:
+            _log.error("offline store: closing the database failed", error=str(error))
+
+    def _next_batch(self) -> tuple[list[_Job], bool]:
+        """Wait for a job; return it with all behind it, and whether the end was among them."""
+        job = self._jobs.get()
+        batch: list[_Job] = []
+        while job is not None:
+            batch.append(job)
+            if len(batch) >= MAX_BATCH:
+                return batch, False
+            try:
+                job = self._jobs.get_nowait()
+            except queue.Empty:
+                return batch, False
+        return batch, True
+
+    def _run(self, batch: list[_Job]) -> None:
+        try:
+            self._shelf.begin()
+            for job in batch:
+                job.result = job.step()
+            wrote = self._shelf.commit()
+        except Exception as error:
+            self._undo(error)
+            if len(batch) > 1:
+                for job in batch:
+                    self._run([job])
+                return
+            failure = StoreFailed(f"the offline store failed: {error}")
+            failure.__cause__ = error
+            _report(batch, failure)
+            return
+        self.commits += 1
+        if self._failing and wrote:  # reading may have worked all the time
+            self._failing = False
+            _log.warning("offline store works again")
+        _report(batch, None)
+
+    def _undo(self, error: Exception) -> None:
+        if not self._failing:  # one line for a full disk, not one for each message
+            self._failing = True
+            known = isinstance(error, sqlite3.Error)
+            _log.error("offline store failed; messages are refused", error=str(error), exc_info=not known)
+        try:
+            self._shelf.rollback()
+        except sqlite3.Error as again:
+            _log.error("offline store: rolling back failed", error=str(again))
+
+
+def _report(batch: list[_Job], failure: StoreFailed | None) -> None:
+    """Give every job its result on its event loop, one call for each loop."""
+    by_loop: dict[asyncio.AbstractEventLoop, list[_Job]] = {}
+    for job in batch:
+        by_loop.setdefault(job.future.get_loop(), []).append(job)
+    for loop, jobs in by_loop.items():
+        try:
+            loop.call_soon_threadsafe(_settle, jobs, failure)
+        except RuntimeError:
+            # The loop is closed, so that nobody waits; what was committed stays.
+            _log.warning("offline store: results came after the end of the event loop", results=len(jobs))
+
+
+def _settle(jobs: list[_Job], failure: StoreFailed | None) -> None:
+    for job in jobs:
+        if job.future.done():  # its caller was cancelled
+            continue
+        if failure is None:
+            job.future.set_result(job.result)
+        else:
+            job.future.set_exception(failure)

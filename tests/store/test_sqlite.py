@@ -1,0 +1,420 @@
+"""What only the file has: it survives, it is ours alone, and the event loop does not wait for it."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import random
+import sqlite3
+import subprocess
+import sys
+import threading
+from contextlib import closing, suppress
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from structlog.testing import capture_logs
+
+from quicgw_fast.errors import ConfigError, StartupError
+from quicgw_fast.store import (
+    STORE_BUSY,
+    STORE_FAILED,
+    SqliteStore,
+    StoreFailed,
+    StoreSettings,
+    StoreStats,
+    sqlite_file,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+NOW = 1_800_000_000.0
+ROOMY = StoreSettings(kind="sqlite", max_messages=10**9, max_bytes=10**9, max_total_bytes=10**9)
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "store.db"
+
+
+@pytest.fixture
+async def store(path: Path) -> AsyncIterator[SqliteStore]:
+    made = SqliteStore(path, ROOMY)
+    yield made
+    await made.close()
+
+
+class Gate:
+    """Holds the database's thread inside of a step, as a slow disk would."""
+
+    def __init__(self, store: SqliteStore) -> None:
+        self.entered, self.opened = threading.Event(), threading.Event()
+        self.done = store._committer.submit(self._step)
+
+    def _step(self) -> None:
+        self.entered.set()
+        self.opened.wait()
+
+    @classmethod
+    async def shut(cls, store: SqliteStore) -> Gate:
+        gate = cls(store)
+        await asyncio.to_thread(gate.entered.wait)
+        return gate
+
+
+async def pragma(store: SqliteStore, text: str) -> object:
+    """Run a pragma on the store's own connection, on its thread, outside of a transaction."""
+    return await store._committer.submit(lambda: store._shelf._db.execute(f"PRAGMA {text}").fetchone()[0])
+
+
+# Surviving
+
+
+async def test_a_restart_loses_nothing_and_ids_go_on(path: Path) -> None:
+    store = SqliteStore(path)
+    first = await store.put("alice", b"1", NOW)
+    second = await store.put("alice", b"2", NOW + 1)
+    last = await store.put("bob", b"x", NOW)
+    await store.delete("bob", [last.id])
+    await store.close()
+
+    store = SqliteStore(path)
+    loaded = await store.load("alice", NOW)
+    assert [(m.id, m.body, m.stored_at) for m in loaded] == [(first.id, b"1", NOW), (second.id, b"2", NOW + 1)]
+    assert store.stats().messages == 2
+    # The highest id was deleted before the restart, and is not given out again.
+    assert (await store.put("carol", b"", NOW)).id > last.id
+    await store.close()
+
+
+async def test_bounds_and_age_count_what_was_there_before(path: Path) -> None:
+    bounds = StoreSettings(kind="sqlite", max_messages=2, max_total_bytes=450, max_age=60.0)
+    store = SqliteStore(path, bounds)
+    assert (await store.put("alice", b"1", NOW)).stored
+    assert (await store.put("alice", b"2", NOW)).stored
+    before = store.stats()
+    await store.close()
+
+    store = SqliteStore(path, bounds)
+    assert store.stats() == StoreStats(before.messages, before.bytes)
+    assert not (await store.put("alice", b"3", NOW)).stored
+    assert (await store.put("bob", b"1", NOW)).stored
+    assert not (await store.put("carol", b"1", NOW)).stored
+    assert await store.load("alice", NOW + 60) == []
+    await store.close()
+
+
+def killed_at_random(path: Path, start: int, dice: random.Random) -> dict[str, dict[int, int]]:
+    """Run the writer, kill it with SIGKILL after some of its messages, and return what it said is stored."""
+    command = [sys.executable, str(Path(__file__).with_name("writer.py")), str(path), str(start)]
+    environment = os.environ | {"PYTHONPATH": str(Path(sqlite_file.__file__).parents[2])}
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as writer:
+        assert writer.stdout is not None
+        lines = [writer.stdout.readline() for _ in range(dice.randint(1, 400))]
+        writer.kill()
+        lines += writer.stdout.readlines()
+    assert writer.returncode == -9
+    said: dict[str, dict[int, int]] = {}
+    for line in lines:
+        if line.endswith("\n"):
+            openid, number, stored_id = line.split()
+            said.setdefault(openid, {})[int(number)] = int(stored_id)
+    return said
+
+
+@pytest.mark.parametrize("seed", range(4))
+async def test_what_was_said_to_be_stored_survives_kill_9(path: Path, seed: int) -> None:
+    dice = random.Random(seed)
+    said: dict[str, dict[int, int]] = {}
+    for start in (0, 1_000_000, 2_000_000):  # the second and third writer go on in what the one before left
+        for openid, numbers in (await asyncio.to_thread(killed_at_random, path, start, dice)).items():
+            said.setdefault(openid, {}).update(numbers)
+
+    store = SqliteStore(path, ROOMY)
+    for openid, numbers in said.items():
+        loaded = await store.load(openid, NOW)
+        assert [m.id for m in loaded] == sorted(m.id for m in loaded)
+        found = [int(m.body.split()[1].rstrip(b".")) for m in loaded]
+        assert found == sorted(set(found)), "in order, nothing twice"
+        by_number = dict(zip(found, loaded, strict=True))
+        for number, stored_id in numbers.items():
+            assert by_number[number].id == stored_id
+            assert by_number[number].body == f"{openid} {number}".encode() + b"." * (number % 300)
+        # At most the one that each writer had begun is there without having been said.
+        assert len(found) - len(numbers) <= 3
+    await store.close()
+
+
+async def test_a_commit_waits_for_the_disk(store: SqliteStore) -> None:
+    full, exclusive_wal = 2, ("exclusive", "wal")
+    assert await pragma(store, "synchronous") == full
+    assert (await pragma(store, "locking_mode"), await pragma(store, "journal_mode")) == exclusive_wal
+
+
+# One thread, shared commits
+
+
+async def test_the_loop_goes_on_while_the_disk_does_not(store: SqliteStore) -> None:
+    gate = await Gate.shut(store)
+    waiting = asyncio.ensure_future(store.put("alice", b"1", NOW))
+    for _ in range(100):
+        await asyncio.sleep(0)
+    assert not waiting.done()
+    assert store.stats().messages == 0
+    gate.opened.set()
+    assert (await waiting).stored
+    assert store.stats().messages == 1
+
+
+async def test_what_queues_up_shares_one_commit(store: SqliteStore) -> None:
+    gate = await Gate.shut(store)
+    before = store.commits
+    puts = [asyncio.ensure_future(store.put("alice", b"x", NOW)) for _ in range(100)]
+    await asyncio.sleep(0)
+    gate.opened.set()
+    assert all(result.stored for result in await asyncio.gather(*puts))
+    assert store.commits == before + 2  # the gate's own, and one for all
+
+
+async def test_a_load_sees_the_puts_before_it(store: SqliteStore) -> None:
+    gate = await Gate.shut(store)
+    first = asyncio.ensure_future(store.put("alice", b"1", NOW))
+    load = asyncio.ensure_future(store.load("alice", NOW))
+    second = asyncio.ensure_future(store.put("alice", b"2", NOW))
+    await asyncio.sleep(0)
+    gate.opened.set()
+    assert [m.body for m in await load] == [b"1"]
+    assert (await first).stored
+    assert (await second).stored
+
+
+async def test_what_waits_for_the_disk_is_bounded(path: Path) -> None:
+    store = SqliteStore(path, max_backlog=100)
+    gate = await Gate.shut(store)
+    waiting = [asyncio.ensure_future(store.put("alice", b"x" * 50, NOW)) for _ in range(2)]
+    await asyncio.sleep(0)
+    refusal = await store.put("alice", b"x", NOW)
+    assert (refusal.stored, refusal.error_code) == (False, STORE_BUSY)
+    gate.opened.set()
+    assert all(result.stored for result in await asyncio.gather(*waiting))
+    # Alone, a message may be larger than the backlog.
+    assert (await store.put("alice", b"x" * 200, NOW)).stored
+    assert (store.stats().stored, store.stats().refused) == (3, 1)
+    await store.close()
+
+
+async def test_a_cancelled_sender_changes_nothing_for_others(path: Path) -> None:
+    store = SqliteStore(path, max_backlog=100)
+    gate = await Gate.shut(store)
+    gone = asyncio.ensure_future(store.put("alice", b"1" * 100, NOW))
+    load = asyncio.ensure_future(store.load("alice", NOW))
+    await asyncio.sleep(0)
+    gone.cancel()
+    load.cancel()
+    with suppress(asyncio.CancelledError):
+        await gone
+    # What it gave still waits for the disk, and still counts.
+    assert (await store.put("alice", b"2", NOW)).error_code == STORE_BUSY
+    gate.opened.set()
+    assert [m.body for m in await store.load("alice", NOW)] == [b"1" * 100]
+    assert (await store.put("alice", b"3", NOW)).stored
+    await store.close()
+
+
+async def test_close_writes_what_is_queued(path: Path) -> None:
+    store = SqliteStore(path)
+    puts = [asyncio.ensure_future(store.put("alice", b"x", NOW)) for _ in range(50)]
+    await asyncio.sleep(0)
+    await store.close()
+    assert all(result.stored for result in await asyncio.gather(*puts))
+    assert [file.name for file in path.parent.iterdir()] == [path.name]  # no journal is left over
+
+    store = SqliteStore(path)
+    assert store.stats().messages == 50
+    await store.close()
+
+
+def test_a_loop_that_is_gone_does_not_stop_the_thread(path: Path) -> None:
+    store = SqliteStore(path)
+    gates: list[Gate] = []
+
+    async def abandon() -> None:
+        gates.append(await Gate.shut(store))
+        waiting = asyncio.ensure_future(store.put("alice", b"1", NOW))
+        await asyncio.sleep(0)
+        waiting.cancel()
+
+    async def return_later() -> StoreStats:
+        await store.load("alice", NOW)
+        await store.close()
+        return store.stats()
+
+    with capture_logs() as logs:
+        asyncio.run(abandon())
+        gates[0].opened.set()
+        assert asyncio.run(return_later()).messages == 1
+    assert "event loop" in logs[0]["event"]
+
+
+# A disk that fails
+
+
+async def test_a_full_disk_is_a_refusal_and_what_was_stored_stays(store: SqliteStore) -> None:
+    assert (await store.put("alice", b"first", NOW)).stored
+    await pragma(store, f"max_page_count = {await pragma(store, 'page_count')}")
+    with capture_logs() as logs:
+        results = [await store.put("alice", b"x" * 100_000, NOW) for _ in range(3)]
+    assert [result.error_code for result in results] == [STORE_FAILED] * 3
+    assert "full" in results[0].message
+    assert [entry["log_level"] for entry in logs] == ["error"]
+    assert [m.body for m in await store.load("alice", NOW)] == [b"first"]
+    assert (store.stats().messages, store.stats().stored, store.stats().refused) == (1, 1, 3)
+
+    await pragma(store, "max_page_count = 1000000")
+    with capture_logs() as logs:
+        assert (await store.put("alice", b"x" * 100_000, NOW)).stored
+    assert [entry["event"] for entry in logs] == ["offline store works again"]
+    assert len(await store.load("alice", NOW)) == 2
+
+
+async def test_one_that_fails_does_not_take_others_along(store: SqliteStore) -> None:
+    assert (await store.put("alice", b"first", NOW)).stored
+    await pragma(store, f"max_page_count = {await pragma(store, 'page_count')}")
+    gate = await Gate.shut(store)
+    before = asyncio.ensure_future(store.put("alice", b"before", NOW))
+    too_much = asyncio.ensure_future(store.put("alice", b"x" * 100_000, NOW))
+    load = asyncio.ensure_future(store.load("alice", NOW))
+    small = asyncio.ensure_future(store.put("alice", b"second", NOW))
+    await asyncio.sleep(0)
+    gate.opened.set()
+    assert (await too_much).error_code == STORE_FAILED
+    assert (await before).stored
+    assert [m.body for m in await load] == [b"first", b"before"]
+    assert (await small).stored
+    # What was undone and done again is counted once.
+    assert (store.stats().messages, store.stats().stored) == (3, 3)
+
+
+async def test_a_file_that_breaks_under_us_is_an_error_and_never_a_success(store: SqliteStore) -> None:
+    await store._committer.submit(partial(store._shelf._db.execute, "DROP TABLE message"))
+    with capture_logs() as logs:
+        assert (await store.put("alice", b"1", NOW)).error_code == STORE_FAILED
+        for step in (store.load("alice", NOW), store.delete("alice", [1]), store.sweep(NOW)):
+            with pytest.raises(StoreFailed, match="no such table"):
+                await step
+    assert len(logs) == 1
+
+
+async def test_an_openid_that_is_no_text_fails_its_own_call(store: SqliteStore) -> None:
+    for step in (
+        store.put("\ud800", b"", NOW),
+        store.load("\ud800", NOW),
+        store.delete("\ud800", []),
+    ):
+        with pytest.raises(ValueError, match="surrogates"):
+            await step
+    assert (await store.put("alice", b"1", float("nan"))).error_code == STORE_FAILED
+    assert (await store.put("alice", b"1", NOW)).stored
+
+
+# A file that cannot be used
+
+
+def complaint(path: Path, kind: type[Exception] = ConfigError) -> str:
+    with pytest.raises(kind) as error:
+        SqliteStore(path)
+    text = str(error.value)
+    assert str(path) in text
+    assert text.endswith(".")
+    return text
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sqlite_file, "LOCK_TIMEOUT", 0.05)
+
+
+async def test_the_file_is_private(store: SqliteStore, path: Path) -> None:
+    await store.put("alice", b"1", NOW)
+    files = list(path.parent.iterdir())
+    assert {file.name for file in files} == {"store.db", "store.db-wal"}
+    assert {file.stat().st_mode & 0o777 for file in files} == {0o600}
+
+
+def test_a_folder_that_is_not_there(tmp_path: Path) -> None:
+    assert "No such file" in complaint(tmp_path / "absent" / "store.db")
+
+
+def test_a_folder_instead_of_a_file(tmp_path: Path) -> None:
+    assert "directory" in complaint(tmp_path)
+
+
+def test_a_file_that_is_no_database_is_left_alone(path: Path) -> None:
+    path.write_bytes(b"important notes of somebody " * 100)
+    assert "no SQLite database" in complaint(path)
+    assert path.read_bytes() == b"important notes of somebody " * 100
+
+
+def test_a_database_of_something_else_is_left_alone(path: Path) -> None:
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.execute("CREATE TABLE message (id)")
+    before = path.read_bytes()
+    assert "something else" in complaint(path)
+    assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize("version", [0, 2, 1000])
+async def test_another_schema_version_is_not_guessed_at(path: Path, version: int) -> None:
+    await SqliteStore(path).close()
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute(f"PRAGMA user_version = {version}")
+    assert f"version {version}" in complaint(path)
+
+
+async def test_a_damaged_file_is_found_at_the_start(path: Path) -> None:
+    store = SqliteStore(path, ROOMY)
+    for n in range(200):
+        await store.put("alice", bytes([n]) * 500, NOW)
+    await store.close()
+    with path.open("r+b") as file:
+        file.seek(8192)
+        file.write(b"\xa5" * 4096 * 3)
+    assert "damaged" in complaint(path)
+
+
+async def test_a_truncated_file_is_found_at_the_start(path: Path) -> None:
+    store = SqliteStore(path, ROOMY)
+    for n in range(200):
+        await store.put("alice", bytes([n]) * 500, NOW)
+    await store.close()
+    os.truncate(path, 20_000)
+    assert "damaged" in complaint(path)
+
+
+@pytest.mark.usefixtures("impatient")
+async def test_a_file_has_one_gateway(store: SqliteStore, path: Path) -> None:
+    assert "in use" in complaint(path, StartupError)
+    assert (await store.put("alice", b"1", NOW)).stored
+
+
+@pytest.mark.usefixtures("impatient")
+async def test_a_file_that_another_program_writes_to_is_in_use(path: Path) -> None:
+    await SqliteStore(path).close()
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.execute("BEGIN IMMEDIATE")
+        assert "in use" in complaint(path, StartupError)
+    await SqliteStore(path).close()
+
+
+def test_an_empty_file_becomes_a_store(path: Path) -> None:
+    path.touch()
+    asyncio.run(SqliteStore(path).close())
+    assert path.stat().st_size > 0
+
+
+def test_the_error_of_the_disk_is_passed_on(path: Path) -> None:
+    error = sqlite3.OperationalError("disk I/O error")
+    assert "disk I/O error" in str(sqlite_file._explained(error, path))

@@ -1,0 +1,398 @@
+"""What a store promises; every test runs on both."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from typing import TYPE_CHECKING, Protocol
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from quicgw_fast.errors import ConfigError
+from quicgw_fast.store import (
+    STORE_CLOSED,
+    STORE_FULL,
+    STORE_TOO_LARGE,
+    MemoryStore,
+    OfflineStore,
+    SqliteStore,
+    Stored,
+    StoreFailed,
+    StoreSettings,
+    StoreStats,
+    make_store,
+)
+from quicgw_fast.store.base import RECORD_COST
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from pathlib import Path
+
+KINDS = ["memory", "sqlite"]
+NOW = 1_800_000_000.0
+DAY = 24 * 3600.0
+
+
+class Opener(Protocol):
+    def __call__(self, **bounds: float) -> OfflineStore: ...
+
+
+@pytest.fixture(params=KINDS)
+async def opened(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Opener]:
+    """Give a function that opens a store of this kind with some bounds."""
+    stores: list[OfflineStore] = []
+
+    def opener(**bounds: float) -> OfflineStore:
+        made = make_store(
+            replace(
+                StoreSettings(kind=request.param, path=tmp_path / f"store-{len(stores)}.db"),
+                **bounds,  # type: ignore[arg-type]
+            )
+        )
+        assert made is not None
+        stores.append(made)
+        return made
+
+    yield opener
+    for store in stores:
+        await store.close()
+
+
+async def put(store: OfflineStore, openid: str, *bodies: bytes, wall: float = NOW) -> list[int]:
+    results = [await store.put(openid, body, wall) for body in bodies]
+    assert all(result.stored and not result.error_code for result in results), results
+    return [result.id for result in results]
+
+
+async def refused(store: OfflineStore, openid: str, body: bytes, wall: float = NOW) -> str:
+    before = store.stats()
+    result = await store.put(openid, body, wall)
+    assert not result.stored
+    assert result.id == 0
+    assert result.message
+    after = store.stats()
+    assert (after.refused, after.stored) == (before.refused + 1, before.stored)
+    return result.error_code
+
+
+async def bodies(store: OfflineStore, openid: str, wall: float = NOW) -> list[bytes]:
+    return [stored.body for stored in await store.load(openid, wall)]
+
+
+async def test_messages_come_back_in_the_order_of_arrival_each_to_its_own(opened: Opener) -> None:
+    store = opened()
+    await put(store, "alice", b"1")
+    await put(store, "bob", b"x")
+    await put(store, "alice", b"2", b"", b"\0\xff")
+    assert await bodies(store, "alice") == [b"1", b"2", b"", b"\0\xff"]
+    assert await bodies(store, "bob") == [b"x"]
+    assert await bodies(store, "carol") == []
+
+
+async def test_what_is_loaded_says_when_it_came_and_stays(opened: Opener) -> None:
+    store = opened()
+    (first,) = await put(store, "alice", b"1", wall=NOW - 5)
+    (second,) = await put(store, "alice", b"2", wall=NOW)
+    expected = [Stored(first, b"1", NOW - 5), Stored(second, b"2", NOW)]
+    assert await store.load("alice", NOW) == expected
+    assert await store.load("alice", NOW) == expected
+
+
+async def test_order_is_that_of_arrival_also_when_the_wall_clock_is_set_back(opened: Opener) -> None:
+    store = opened()
+    for wall in (NOW, NOW - 3600, NOW + 3600):
+        await put(store, "alice", str(wall).encode(), wall=wall)
+    assert await bodies(store, "alice") == [str(wall).encode() for wall in (NOW, NOW - 3600, NOW + 3600)]
+
+
+async def test_ids_grow_and_are_never_used_again(opened: Opener) -> None:
+    store = opened()
+    seen: list[int] = []
+    for _ in range(3):
+        ids = await put(store, "alice", b"1", b"2") + await put(store, "bob", b"3")
+        await store.delete("alice", ids)
+        await store.delete("bob", ids)
+        seen += ids
+    assert seen == sorted(set(seen))
+    assert seen[0] > 0
+
+
+async def test_delete_takes_only_what_is_named_and_owned(opened: Opener) -> None:
+    store = opened()
+    mine = await put(store, "alice", b"1", b"2", b"3")
+    theirs = await put(store, "bob", b"x")
+    assert await store.delete("alice", [mine[1], *theirs, 0, -1, 10**9, 1 << 63, 1 << 70]) == 1
+    assert await bodies(store, "alice") == [b"1", b"3"]
+    assert await bodies(store, "bob") == [b"x"]
+    assert await store.delete("alice", mine) == 2
+    assert await store.delete("alice", mine) == 0
+    assert await store.delete("alice", []) == 0
+    assert await store.delete("nobody", iter([1])) == 0
+    assert store.stats().deleted == 3
+
+
+async def test_an_id_named_twice_counts_once(opened: Opener) -> None:
+    store = opened()
+    (number,) = await put(store, "alice", b"1")
+    assert await store.delete("alice", [number, number]) == 1
+    assert store.stats().messages == 0
+
+
+# Bounds: what does not fit is refused, and what was accepted stays.
+
+
+async def test_messages_of_an_openid_are_bounded(opened: Opener) -> None:
+    store = opened(max_messages=3)
+    ids = await put(store, "alice", b"1", b"2", b"3")
+    assert await refused(store, "alice", b"4") == STORE_FULL
+    await put(store, "bob", b"1")
+    assert await bodies(store, "alice") == [b"1", b"2", b"3"]
+    await store.delete("alice", ids[:1])
+    await put(store, "alice", b"5")
+    assert await bodies(store, "alice") == [b"2", b"3", b"5"]
+
+
+async def test_bytes_of_an_openid_are_bounded(opened: Opener) -> None:
+    store = opened(max_bytes=100)
+    ids = await put(store, "alice", b"a" * 60, b"b" * 40)
+    assert await refused(store, "alice", b"c") == STORE_FULL
+    await put(store, "alice", b"")
+    await put(store, "bob", b"x" * 100)
+    await store.delete("alice", ids[1:])
+    assert await refused(store, "alice", b"d" * 41) == STORE_FULL
+    await put(store, "alice", b"d" * 40)
+
+
+async def test_all_bytes_together_are_bounded_by_what_keeping_them_costs(opened: Opener) -> None:
+    price = RECORD_COST + len("u1") + 10
+    store = opened(max_total_bytes=3 * price)
+    first = await put(store, "u1", b"x" * 10)
+    await put(store, "u2", b"x" * 10)
+    await put(store, "u3", b"x" * 9)
+    assert await refused(store, "u4", b"") == STORE_FULL
+    assert await refused(store, "u1", b"") == STORE_FULL
+    await store.delete("u1", first)
+    await put(store, "u4", b"x" * 11)
+    assert store.stats().bytes == 3 * price
+
+
+async def test_a_message_that_never_fits_is_told_so(opened: Opener) -> None:
+    assert await refused(opened(max_bytes=10), "alice", b"x" * 11) == STORE_TOO_LARGE
+    assert await refused(opened(max_total_bytes=RECORD_COST + 10), "alice", b"x" * 6) == STORE_TOO_LARGE
+    assert await refused(opened(max_total_bytes=RECORD_COST + 10), "a" * 11, b"") == STORE_TOO_LARGE
+
+
+async def test_the_defaults_are_a_hundred_messages_and_256_kib(opened: Opener) -> None:
+    store = opened()
+    await put(store, "alice", *[b"x"] * 100)
+    assert await refused(store, "alice", b"x") == STORE_FULL
+    await put(store, "bob", b"x" * (256 << 10))
+    assert await refused(store, "bob", b"x") == STORE_FULL
+
+
+# Age
+
+
+async def test_messages_over_their_age_are_not_delivered_but_counted(opened: Opener) -> None:
+    store = opened()
+    await put(store, "alice", b"old", wall=NOW)
+    await put(store, "alice", b"new", wall=NOW + 10)
+    assert await bodies(store, "alice", NOW + DAY - 0.1) == [b"old", b"new"]
+    assert store.stats().expired == 0
+    assert await bodies(store, "alice", NOW + DAY) == [b"new"]
+    assert await bodies(store, "alice", NOW) == [b"new"]
+    assert store.stats() == StoreStats(1, RECORD_COST + len("alice") + 3, stored=2, expired=1)
+
+
+async def test_messages_over_their_age_take_no_room_of_their_openid(opened: Opener) -> None:
+    store = opened(max_messages=1)
+    await put(store, "alice", b"old")
+    assert await refused(store, "alice", b"new", NOW + DAY - 0.1) == STORE_FULL
+    await put(store, "alice", b"new", wall=NOW + DAY)
+    assert await bodies(store, "alice", NOW + DAY) == [b"new"]
+
+
+async def test_messages_over_their_age_take_no_room_of_others(opened: Opener) -> None:
+    store = opened(max_total_bytes=2 * (RECORD_COST + 2))
+    await put(store, "u1", b"")
+    await put(store, "u2", b"", wall=NOW + 10)
+    assert await refused(store, "u3", b"", NOW + DAY - 0.1) == STORE_FULL
+    await put(store, "u3", b"", wall=NOW + DAY)
+    assert store.stats().expired == 1
+
+
+async def test_sweep_removes_what_is_over_its_age_of_everybody(opened: Opener) -> None:
+    store = opened(max_messages=2000, max_age=60.0)
+    await put(store, "alice", *[b"a"] * 1200)
+    await put(store, "bob", b"b", wall=NOW)
+    await put(store, "bob", b"c", wall=NOW + 1)
+    assert await store.sweep(NOW + 59.9) == 0
+    assert await store.sweep(NOW + 60) == 1201
+    assert await store.sweep(NOW + 60) == 0
+    assert await bodies(store, "bob", NOW + 60) == [b"c"]
+    assert store.stats() == StoreStats(1, RECORD_COST + len("bob") + 1, stored=1202, expired=1201)
+
+
+# Names, many at once, the end
+
+
+@pytest.mark.parametrize("openid", ["", "阿莉丝", "a\0b", "a' OR '1'='1", "%", "🦊" * 50])
+async def test_any_openid_is_only_a_name(opened: Opener, openid: str) -> None:
+    store = opened()
+    await put(store, openid, b"1")
+    await put(store, "a", b"2")
+    assert await bodies(store, openid) == [b"1"]
+    assert await bodies(store, "a") == [b"2"]
+
+
+async def test_puts_at_once_keep_their_order(opened: Opener) -> None:
+    store = opened(max_messages=500)
+    results = await asyncio.gather(*(store.put("alice", str(n).encode(), NOW) for n in range(500)))
+    assert [result.id for result in results] == sorted(result.id for result in results)
+    assert await bodies(store, "alice") == [str(n).encode() for n in range(500)]
+
+
+async def test_bounds_hold_for_puts_at_once(opened: Opener) -> None:
+    store = opened(max_messages=10)
+    results = await asyncio.gather(*(store.put("alice", b"x", NOW) for _ in range(100)))
+    assert [result.error_code for result in results] == [""] * 10 + [STORE_FULL] * 90
+    assert store.stats() == StoreStats(10, 10 * (RECORD_COST + 6), stored=10, refused=90)
+
+
+async def test_a_body_may_be_changed_after_it_was_given(opened: Opener) -> None:
+    store, body = opened(), bytearray(b"before")
+    waiting = asyncio.ensure_future(store.put("alice", body, NOW))  # type: ignore[arg-type]
+    await asyncio.sleep(0)
+    body[:] = b"after!"
+    await waiting
+    assert await bodies(store, "alice") == [b"before"]
+
+
+async def test_after_the_end_nothing_is_stored_and_nobody_is_told_otherwise(opened: Opener) -> None:
+    store = opened()
+    await put(store, "alice", b"1")
+    await store.close()
+    await store.close()
+    assert await refused(store, "alice", b"2") == STORE_CLOSED
+    for step in (store.load("alice", NOW), store.delete("alice", [1]), store.sweep(NOW)):
+        with pytest.raises(StoreFailed, match="closed"):
+            await step
+
+
+# From settings
+
+
+def test_off_is_no_store() -> None:
+    assert make_store(StoreSettings()) is None
+
+
+async def test_kinds(tmp_path: Path) -> None:
+    memory = make_store(StoreSettings(kind="memory"))
+    sqlite = make_store(StoreSettings(kind="sqlite", path=tmp_path / "store.db"))
+    assert isinstance(memory, MemoryStore)
+    assert isinstance(sqlite, SqliteStore)
+    await memory.close()
+    await sqlite.close()
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        StoreSettings(kind="redis"),
+        StoreSettings(kind="sqlite"),
+        StoreSettings(kind="memory", max_messages=0),
+        StoreSettings(kind="memory", max_bytes=-1),
+        StoreSettings(kind="memory", max_total_bytes=0),
+        StoreSettings(kind="memory", max_age=0.0),
+        StoreSettings(kind="memory", max_age=float("nan")),
+    ],
+)
+def test_settings_that_make_no_store(settings: StoreSettings) -> None:
+    with pytest.raises(ConfigError, match="Offline store"):
+        make_store(settings)
+
+
+# Against a model
+
+
+_openids = st.sampled_from(["a", "b", "c"])
+_steps = st.lists(
+    st.one_of(
+        st.tuples(st.just("put"), _openids, st.binary(max_size=12)),
+        st.tuples(st.just("delete"), _openids, st.lists(st.integers(1, 20), max_size=4)),
+        st.tuples(st.just("load"), _openids, st.none()),
+        st.tuples(st.just("sweep"), st.just(""), st.none()),
+        st.tuples(st.just("later"), st.just(""), st.integers(1, 8)),
+    ),
+    max_size=40,
+)
+
+
+class Model:
+    """The promise in the plainest words: one list."""
+
+    def __init__(self, bounds: StoreSettings) -> None:
+        self.bounds = bounds
+        self.messages: list[tuple[str, Stored]] = []
+        self.last_id = 0
+
+    def live(self, wall: float, openid: str | None = None) -> list[Stored]:
+        return [
+            message
+            for owner, message in self.messages
+            if openid in (None, owner) and wall - message.stored_at < self.bounds.max_age
+        ]
+
+    def put(self, openid: str, body: bytes, wall: float) -> int:
+        mine = self.live(wall, openid)
+        fits = (
+            len(mine) < self.bounds.max_messages
+            and sum(len(message.body) for message in mine) + len(body) <= self.bounds.max_bytes
+            and sum(len(message.body) + 1 + RECORD_COST for message in self.live(wall)) + len(body) + 1 + RECORD_COST
+            <= self.bounds.max_total_bytes
+        )
+        if fits:
+            self.last_id += 1
+            self.messages.append((openid, Stored(self.last_id, body, wall)))
+        return self.last_id if fits else 0
+
+    def delete(self, openid: str, ids: list[int]) -> None:
+        self.messages = [(owner, m) for owner, m in self.messages if owner != openid or m.id not in ids]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=60)
+@given(steps=_steps)
+def test_a_store_does_what_the_model_does(kind: str, steps: list[tuple[str, str, object]], tmp_path: Path) -> None:
+    bounds = StoreSettings(
+        kind=kind, path=tmp_path / "store.db", max_messages=4, max_bytes=20, max_total_bytes=900, max_age=10.0
+    )
+    for leftover in tmp_path.iterdir():
+        leftover.unlink()
+    asyncio.run(_compare(bounds, steps))
+
+
+async def _compare(bounds: StoreSettings, steps: list[tuple[str, str, object]]) -> None:
+    store, model, wall = make_store(bounds), Model(bounds), NOW
+    assert store is not None
+    for name, openid, argument in steps:
+        if name == "put" and isinstance(argument, bytes):
+            assert (await store.put(openid, argument, wall)).id == model.put(openid, argument, wall)
+        elif name == "delete" and isinstance(argument, list):
+            await store.delete(openid, argument)
+            model.delete(openid, argument)
+        elif name == "load":
+            assert await store.load(openid, wall) == model.live(wall, openid)
+        elif name == "sweep":
+            await store.sweep(wall)
+            assert store.stats().messages == len(model.live(wall))
+        elif name == "later" and isinstance(argument, int):
+            wall += argument
+    for openid in ("a", "b", "c"):
+        assert await store.load(openid, wall) == model.live(wall, openid)
+    stats = store.stats()
+    assert stats.messages == len(model.live(wall))
+    assert stats.messages == stats.stored - stats.deleted - stats.expired
+    await store.close()
