@@ -1,0 +1,51 @@
+"""How connections and sessions end: each way in one place, counted."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+from quicgw_fast.session import Event
+from quicgw_fast.types import CloseCode
+
+if TYPE_CHECKING:
+    from quicgw_fast.flow.parts import Parts
+    from quicgw_fast.session import Session
+
+_log = logging.getLogger("quicgw.session")
+
+
+def disconnect(parts: Parts, session: Session, code: CloseCode, detail: str) -> None:
+    """Close the session's connection, if there is one; the session stays and can be resumed."""
+    link = session.link
+    if link is None:
+        return
+    session.detach(parts.clock())
+    link.close(code, code.phrase(detail))
+    _log.info("disconnected", extra={"session": session.id, "close": code.name, "detail": detail})
+
+
+def end_session(parts: Parts, session: Session, event: Event, code: CloseCode, detail: str) -> None:
+    """End the session for good: its connection is closed and what was in flight is dropped and counted."""
+    disconnect(parts, session, code, detail)
+    if event is not Event.STOPPED:
+        parts.offline.salvage(session)
+    dropped = parts.registry.end(session, event, parts.clock())
+    parts.counters.add("in_flight_dropped", dropped)
+
+
+def expire(parts: Parts, session: Session) -> bool:
+    """End a session whose resume window passed, also between two rounds of upkeep: its work may be skipped already."""
+    if session.serviceable(parts.clock(), parts.config.session.resume_window):
+        return False
+    parts.counters.add("sessions_expired")
+    end_session(parts, session, Event.EXPIRED, CloseCode.IDLE, "resume window passed")
+    return True
+
+
+def overflowed(parts: Parts, session: Session) -> None:
+    """The session missed something; its client learns it at once and can only start afresh (contract §5)."""
+    if not session.overflow_told:
+        session.overflow_told = True
+        parts.counters.add("overflows")
+        disconnect(parts, session, CloseCode.SLOW_CONSUMER, "the window overflowed; only a reset continues")

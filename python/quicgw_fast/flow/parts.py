@@ -1,0 +1,47 @@
+"""The parts of a running gateway that the flow of messages goes through."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from quicgw_fast._proto.service_pb2 import UpstreamRequest, UpstreamResponse
+    from quicgw_fast.auth import Authenticator
+    from quicgw_fast.config import Config
+    from quicgw_fast.delivery import OrderedSender
+    from quicgw_fast.flow.conversation import Conversation
+    from quicgw_fast.flow.offline import Offline
+    from quicgw_fast.observe import Counters
+    from quicgw_fast.overload import AttemptLimiter
+    from quicgw_fast.processor import AsyncRequestProcessor
+    from quicgw_fast.session import Registry, Session
+    from quicgw_fast.store import OfflineStore
+
+
+@dataclass(slots=True)
+class Parts:
+    """Made once by ``Gateway``; everything that handles a message gets it."""
+
+    config: Config
+    engine: Any
+    """The module of the engine's maker (``backend.load``)."""
+    clock: Callable[[], float]
+    """Monotonic seconds, the event loop's."""
+    wall: Callable[[], float]
+    """Seconds since 1970, for tokens and the offline store only."""
+    counters: Counters
+    registry: Registry
+    sender: OrderedSender[Session]
+    authenticator: Authenticator
+    attempts: AttemptLimiter
+    route: Callable[[str, str], str]
+    """Action and openid to the name of a service."""
+    call: Callable[[str, UpstreamRequest, float], Awaitable[UpstreamResponse]]
+    store: OfflineStore | None
+    processor: AsyncRequestProcessor = field(init=False)
+    offline: Offline = field(init=False)
+    conversations: set[Conversation] = field(default_factory=set)
+    draining: bool = False

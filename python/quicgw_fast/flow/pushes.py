@@ -1,0 +1,138 @@
+"""What services push through the gateway: to one session, to an openid, to a gid, or to all (contract §4)."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from quicgw_fast._proto.service_pb2 import BroadcastResponse, UnicastPushResponse
+from quicgw_fast.backend.errors import BindRefused, CacheFull, FrameTooLarge, Overflowed, WindowFull
+from quicgw_fast.delivery import notify_body
+from quicgw_fast.flow.ending import expire
+from quicgw_fast.flow.offline import offline_id
+from quicgw_fast.session import State
+from quicgw_fast.types import SyncHint
+
+if TYPE_CHECKING:
+    from quicgw_fast._proto.service_pb2 import BroadcastRequest, UnicastPushRequest
+    from quicgw_fast.flow.parts import Parts
+    from quicgw_fast.session import Session
+
+BROADCAST_SLICE = 256
+"""Sessions served before a broadcast lets the loop do something else."""
+
+
+class Refused(Exception):  # noqa: N818 - an answer to the sender, not a fault
+    """The push is refused; its sender gets the code and the reason."""
+
+    def __init__(self, code: str, why: str) -> None:
+        super().__init__(why)
+        self.code = code
+
+
+class Pushes:
+    """Answers PushToClient and BroadcastToClients; success is only said of what was really taken."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+        # Two broadcasts reach every session in the same order.
+        self._broadcasting = asyncio.Lock()
+
+    async def push(self, request: UnicastPushRequest) -> UnicastPushResponse:
+        """Deliver, cache, bind or store one notify, and say which."""
+        self._parts.counters.add("pushes")
+        try:
+            return UnicastPushResponse(success=True, message=await self._push(request))
+        except Refused as refused:
+            self._parts.counters.add("pushes_refused")
+            return UnicastPushResponse(success=False, message=str(refused), error_code=refused.code)
+
+    async def broadcast(self, request: BroadcastRequest) -> BroadcastResponse:
+        """Send one notify to every logged-in session; ``sent_count`` is how many took a number for it."""
+        self._parts.counters.add("broadcasts")
+        try:
+            body = notify_body(request, self._parts.engine.encode_body)
+        except FrameTooLarge as error:
+            return BroadcastResponse(sent_count=0, message=f"refused: {error}")
+        sent = 0
+        async with self._broadcasting:
+            for number, session in enumerate(self._parts.registry, start=1):
+                if session.state is State.NORMAL:
+                    sent += self._broadcast_to(session, body)
+                if number % BROADCAST_SLICE == 0:
+                    await asyncio.sleep(0)
+        return BroadcastResponse(sent_count=sent, message="sent")
+
+    async def _push(self, request: UnicastPushRequest) -> str:
+        session = self._find(request)
+        extra = offline_id() if session is None else None
+        try:
+            body = notify_body(request, self._parts.engine.encode_body, extra)
+        except FrameTooLarge as error:
+            raise Refused("MESSAGE_TOO_LARGE", str(error)) from error
+        if session is None:
+            return await self._store(request, body)
+        if session.outbox.overflowed:  # refused here, so that it is not counted as missed by the client
+            raise Refused("WINDOW_FULL", "the session overflowed and can only be reset")
+        try:
+            if int(request.sync_hint) == SyncHint.IMMEDIATELY:
+                return self._now(session, body)
+            return self._bind(session, request, body)
+        except (WindowFull, Overflowed) as error:
+            raise Refused("WINDOW_FULL", str(error)) from error
+
+    def _find(self, request: UnicastPushRequest) -> Session | None:
+        registry = self._parts.registry
+        lookup = {"session": registry.by_id, "openid": registry.by_openid, "gid": registry.by_gid}
+        find = lookup.get(request.target_type)
+        if find is None:
+            raise Refused("BAD_TARGET", f"target_type must be one of {', '.join(lookup)}")
+        if int(request.sync_hint) not in list(SyncHint):
+            raise Refused("BAD_SYNC_HINT", f"sync_hint {request.sync_hint} is unknown")
+        session = find(request.target_id)
+        while session is not None and expire(self._parts, session):
+            session = find(request.target_id)  # a gid may have an older one
+        return session
+
+    async def _store(self, request: UnicastPushRequest, body: bytes) -> str:
+        """Keep a notify whose openid is away. One that is bound to a request has lost its request."""
+        result = None
+        if request.target_type == "openid" and request.target_id and int(request.sync_hint) == SyncHint.IMMEDIATELY:
+            result = await self._parts.offline.put(request.target_id, body)
+        if result is None:
+            raise Refused("TARGET_NOT_FOUND", f"no session for {request.target_type} {request.target_id[:128]!r}")
+        if not result.stored:
+            raise Refused(result.error_code, result.message)
+        self._parts.counters.add("pushes_stored")
+        return "stored"
+
+    def _now(self, session: Session, body: bytes) -> str:
+        if session.state is State.INITED:
+            try:
+                session.outbox.hold(body)
+            except CacheFull as error:
+                raise Refused("CACHE_FULL", str(error)) from error
+            return "cached"
+        self._parts.sender.push(session, body)
+        return "sent" if session.attached else "retained"
+
+    def _bind(self, session: Session, request: UnicastPushRequest, body: bytes) -> str:
+        before = int(request.sync_hint) == SyncHint.BEFORE_RESPONSE
+        expires_at = self._parts.clock() + self._parts.config.session.bind_timeout
+        try:
+            sent = self._parts.sender.bind(
+                session, request.bind_client_seq_id, body, before=before, expires_at=expires_at
+            )
+        except BindRefused as error:
+            raise Refused(error.code, str(error)) from error
+        return "sent" if sent else "bound"
+
+    def _broadcast_to(self, session: Session, body: bytes) -> bool:
+        try:
+            self._parts.sender.push(session, body)
+        except WindowFull:
+            self._parts.sender.overflow(session, notifies=1)
+            return False
+        except Overflowed:
+            return False
+        return True

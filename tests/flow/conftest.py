@@ -1,0 +1,31 @@
+"""Houses, on both engines, that are taken down after each test."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import TYPE_CHECKING, Any
+
+import pytest_asyncio
+
+from tests.flow.house import House
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable
+    from types import ModuleType
+
+
+@pytest_asyncio.fixture
+async def make_house(engine: ModuleType) -> AsyncIterator[Callable[..., Awaitable[House]]]:
+    """Make houses with tables of the configuration, ``await make_house(session={"timeout": 1.0})``."""
+    async with contextlib.AsyncExitStack() as stack:
+
+        async def make(**options: Any) -> House:
+            return await stack.enter_async_context(House(engine, **options))
+
+        yield make
+
+
+@pytest_asyncio.fixture
+async def house(make_house: Callable[..., Awaitable[House]]) -> House:
+    """A house with the defaults."""
+    return await make_house()

@@ -1,0 +1,418 @@
+"""The flow of messages with everything real but its two ends.
+
+The engine, the sessions, the processor with its workers, the sender and the store are those of the gateway. In place
+of the QUIC connection there is a link that records, in place of the services a function that the test answers for,
+and time stands still until the test moves it. The same promises over real QUIC and real gRPC are in ``tests/wire``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from quicgw_fast import config as configs
+from quicgw_fast._proto import client_pb2 as pb
+from quicgw_fast._proto.service_pb2 import (
+    BroadcastRequest,
+    BroadcastResponse,
+    UnicastPushRequest,
+    UnicastPushResponse,
+    UpstreamRequest,
+    UpstreamResponse,
+)
+from quicgw_fast.auth import NoAuth
+from quicgw_fast.delivery import OrderedSender
+from quicgw_fast.flow.conversation import MAX_BODY, Conversation
+from quicgw_fast.flow.ending import overflowed
+from quicgw_fast.flow.offline import Offline
+from quicgw_fast.flow.parts import Parts
+from quicgw_fast.flow.pushes import Pushes
+from quicgw_fast.flow.requests import Requests
+from quicgw_fast.flow.starting import Starting
+from quicgw_fast.flow.upkeep import Upkeep
+from quicgw_fast.observe import Counters
+from quicgw_fast.overload import AttemptLimiter
+from quicgw_fast.processor import AsyncRequestProcessor, Ports
+from quicgw_fast.session import Registry, Session
+from quicgw_fast.types import CloseCode, RequestType, SyncHint
+from tests.support.wire import Splitter, business, error, frame
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from types import ModuleType
+
+    from quicgw_fast.auth import Authenticator
+    from quicgw_fast.store import OfflineStore
+
+HIGH_WATER = 512 << 10
+MANY_TURNS = 40
+
+
+class Clock:
+    """Monotonic and wall time that only the test moves."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+        self.wall = 1_800_000_000.0
+
+    def advance(self, seconds: float) -> None:
+        self.now += seconds
+        self.wall += seconds
+
+
+class Link:
+    """A connection that remembers what was sent on it and how it ended."""
+
+    def __init__(self, peer: str) -> None:
+        self.peer = peer
+        self.closed = False
+        self.pending = 0
+        self.counts_pending = False
+        """Whether what is sent stays unacknowledged, until ``relieve``."""
+        self.sent: list[pb.ServerPush] = []
+        self.ended: tuple[CloseCode, str] | None = None
+        self.handler: Conversation
+        self._splitter = Splitter()
+
+    def send(self, data: bytes) -> None:
+        if self.closed:
+            return
+        self.sent += [pb.ServerPush.FromString(body) for body in self._splitter.feed(data)]
+        assert not self._splitter.partial, "half a message was sent"
+        if self.counts_pending:
+            self.pending += len(data)
+
+    def close(self, code: int, reason: str = "") -> None:
+        if not self.closed:
+            self.closed = True
+            self.ended = (CloseCode(code), reason)
+            # As the transport does: in the loop's next turn.
+            asyncio.get_running_loop().call_soon(self.handler.closed, code, reason, False)
+
+    def lose(self, code: int = 0) -> None:
+        """The client disappears, or closes."""
+        self.closed = True
+        self.handler.closed(code, "", True)
+
+    def relieve(self) -> None:
+        """The client read everything."""
+        self.pending = 0
+        self.handler.writable()
+
+
+@dataclass
+class Call:
+    """One call of a service, that ``answer`` or ``fail`` ends."""
+
+    service: str
+    request: UpstreamRequest
+    timeout: float
+    result: asyncio.Future[UpstreamResponse]
+
+    def answer(self, code: int = 200, message: str = "ok", data: bytes = b"", **headers: str) -> None:
+        self.result.set_result(UpstreamResponse(code=code, message=message, data=data, headers=headers))
+
+    def fail(self, reason: Exception) -> None:
+        self.result.set_exception(reason)
+
+
+@dataclass
+class Upstream:
+    """All services: an action in ``held`` waits for the test, the others are answered at once."""
+
+    held: set[str] = field(default_factory=set)
+    answers: dict[str, UpstreamResponse | Exception] = field(default_factory=dict)
+    calls: list[Call] = field(default_factory=list)
+
+    async def __call__(self, service: str, request: UpstreamRequest, timeout: float) -> UpstreamResponse:  # noqa: ASYNC109
+        call = Call(service, request, timeout, asyncio.get_running_loop().create_future())
+        self.calls.append(call)
+        if request.action in self.held:
+            return await call.result
+        answer = self.answers.get(request.action, UpstreamResponse(code=200, message="ok", data=request.data))
+        if isinstance(answer, Exception):
+            call.result.cancel()
+            raise answer
+        call.result.set_result(answer)
+        return answer
+
+    def waiting(self, action: str | None = None) -> list[Call]:
+        """The calls that were not ended yet."""
+        return [c for c in self.calls if not c.result.done() and (c.request.action == action or not action)]
+
+    def called(self) -> list[str]:
+        return [call.request.action for call in self.calls]
+
+
+class Client:
+    """A client that speaks the contract's messages and believes nothing."""
+
+    def __init__(self, house: House, peer: str) -> None:
+        self.house = house
+        self.link = Link(peer)
+        self.conversation = house.converse(self.link)
+        self.link.handler = self.conversation
+        self.seq = 0
+        self.msg_ids = itertools.count(100)
+        self.answer = pb.StartResponse()
+        self.answer_headers: dict[str, str] = {}
+
+    # Up
+
+    def raw(self, data: bytes) -> None:
+        self.conversation.received(data)
+
+    def send(
+        self,
+        kind: RequestType | int,
+        payload: bytes = b"",
+        *,
+        seq: int = 0,
+        msg_id: int | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> int:
+        msg_id = next(self.msg_ids) if msg_id is None else msg_id
+        request = pb.ClientRequest(msg_id=msg_id, seq_id=seq, type=int(kind), payload=payload, headers=headers)  # type: ignore[arg-type]
+        self.raw(frame(request.SerializeToString()))
+        return msg_id
+
+    def start(
+        self, openid: str = "alice", last_acked: int = 0, session_id: str = "", epoch: str = "", token: str = ""
+    ) -> pb.StartResponse:
+        start = pb.StartRequest(
+            openid=openid, auth_token=token, last_acked_seq_id=last_acked, session_id=session_id, epoch=epoch
+        )
+        return self.started(self.send(RequestType.START, start.SerializeToString()))
+
+    def started(self, msg_id: int) -> pb.StartResponse:
+        """The answer to START, which must have come at once."""
+        push = next(p for p in self.link.sent if p.type == pb.PUSH_START_RESP and p.msg_id == msg_id)
+        assert push.seq_id == 0
+        self.answer = pb.StartResponse.FromString(push.payload)
+        self.answer_headers = dict(push.headers)
+        return self.answer
+
+    def call(
+        self,
+        action: str,
+        data: bytes = b"",
+        *,
+        seq: int | None = None,
+        headers: Mapping[str, str] | None = None,
+        payload: bytes | None = None,
+    ) -> int:
+        """Send a BUSINESS message under the next number; returns its number."""
+        if seq is None:
+            self.seq += 1
+            seq = self.seq
+        if payload is None:
+            payload = pb.BusinessRequest(action=action, data=data).SerializeToString()
+        self.send(RequestType.BUSINESS, payload, seq=seq, headers=headers, msg_id=msg_id_of(seq))
+        return seq
+
+    def ack(self, number: int) -> int:
+        return self.send(RequestType.ACK, pb.ClientAck(acked_seq_id=number).SerializeToString())
+
+    def heartbeat(self, **headers: str) -> int:
+        beat = pb.HeartbeatRequest(client_timestamp=7)
+        named = {name.replace("_", "-"): value for name, value in headers.items()}
+        return self.send(RequestType.HEARTBEAT, beat.SerializeToString(), headers=named)
+
+    def stop(self) -> int:
+        return self.send(RequestType.STOP, pb.StopRequest(reason=pb.StopRequest.USER_LOGOUT).SerializeToString())
+
+    # Down
+
+    @property
+    def session(self) -> Session:
+        assert self.conversation.session is not None
+        return self.conversation.session
+
+    @property
+    def numbered(self) -> list[pb.ServerPush]:
+        return [push for push in self.link.sent if push.seq_id]
+
+    @property
+    def numbers(self) -> list[int]:
+        return [push.seq_id for push in self.numbered]
+
+    @property
+    def texts(self) -> list[str]:
+        """The numbered messages in order: a response's code and data, an error's code, a notify's data."""
+        return [text_of(push) for push in self.numbered]
+
+    def replies(self, seq: int) -> list[pb.ServerPush]:
+        """Everything that came for the BUSINESS message of that number."""
+        return [push for push in self.link.sent if push.msg_id == msg_id_of(seq)]
+
+    def reply(self, seq: int) -> pb.ServerPush:
+        """The one reply to it."""
+        (push,) = self.replies(seq)
+        return push
+
+    def error_of(self, seq: int) -> pb.ErrorMessage:
+        return error(self.reply(seq))
+
+    def pushes(self, msg_id: int) -> list[pb.ServerPush]:
+        return [push for push in self.link.sent if push.msg_id == msg_id]
+
+    @property
+    def ended(self) -> CloseCode | None:
+        """How the gateway closed the connection."""
+        if self.link.ended is None:
+            return None
+        code, reason = self.link.ended
+        assert reason.startswith(code.name), "the reason begins with the name (contract §6)"
+        return code
+
+
+def msg_id_of(seq: int) -> int:
+    """The msg_id under which ``Client.call`` sends a number."""
+    return (1000 + seq) % (1 << 32)
+
+
+def text_of(push: pb.ServerPush) -> str:
+    if push.type == pb.PUSH_ERROR:
+        return f"error {error(push).error_code}"
+    response = business(push)
+    return f"{response.data.decode()}" if push.msg_id == 0 else f"{response.code} {response.data.decode()}"
+
+
+class House:
+    """The parts of a gateway between its two ends."""
+
+    def __init__(
+        self,
+        engine: ModuleType,
+        *,
+        store: OfflineStore | None = None,
+        authenticator: Authenticator | None = None,
+        **sections: dict[str, Any],
+    ) -> None:
+        """``sections`` are tables of the configuration."""
+        self.engine = engine
+        self.config = config = configs.load(overrides=sections)
+        self.clock = Clock()
+        self.upstream = Upstream()
+        self.budget = engine.ByteBudget(config.session.memory)
+        self.parts = parts = Parts(
+            config=config,
+            engine=engine,
+            clock=lambda: self.clock.now,
+            wall=lambda: self.clock.wall,
+            counters=Counters(),
+            registry=Registry(self._make_outbox, remember=config.session.resume_window),
+            sender=OrderedSender(HIGH_WATER, lambda session: overflowed(parts, session)),
+            authenticator=authenticator or NoAuth(dev=True),
+            attempts=AttemptLimiter(config.limits.auth_failures_per_minute),
+            route=lambda action, openid: "hello" if action.lower() == "hello" else "business",
+            call=self.upstream,
+            store=store,
+        )
+        self.offline = parts.offline = Offline(parts)
+        self.requests = Requests(parts)
+        self.starting = Starting(parts)
+        self.pushing = Pushes(parts)
+        self.upkeep = Upkeep(parts, self.starting)
+        ports = Ports(parts.call, self.requests.reply, self.requests.is_valid, parts.clock)
+        queue = engine.TaskQueue(config.processor.max_queue_size)
+        parts.processor = AsyncRequestProcessor(queue, ports, config.processor.workers)
+        self._peers = itertools.count(5000)
+
+    def _make_outbox(self, after: int) -> Any:
+        session = self.config.session
+        return self.engine.Outbox(
+            after=after,
+            window_messages=session.window_messages,
+            window_bytes=session.window_bytes,
+            max_body=MAX_BODY,
+            budget=self.budget,
+        )
+
+    async def __aenter__(self) -> House:
+        self.parts.processor.start()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self.parts.draining = True
+        await self.stop(0.0)
+        await self.offline.stop()
+
+    async def stop(self, drain: float) -> None:
+        """As the gateway does it."""
+        await self.requests.stop(drain)
+        await self.parts.processor.stop(drain)
+
+    def converse(self, link: Link) -> Conversation:
+        return Conversation(link, self.parts, self.starting, self.requests)
+
+    # Clients
+
+    def connect(self, peer: str | None = None) -> Client:
+        return Client(self, peer or f"192.0.2.1:{next(self._peers)}")
+
+    def started(self, openid: str = "alice", **claim: Any) -> Client:
+        client = self.connect()
+        assert client.start(openid, **claim).success
+        return client
+
+    async def online(self, openid: str = "alice", **claim: Any) -> Client:
+        """A client that is logged in; its first numbers are used up and acknowledged."""
+        client = self.started(openid, **claim)
+        client.call("hello")
+        await self.settle()
+        client.ack(client.numbers[-1])
+        client.link.sent.clear()
+        return client
+
+    def back(self, before: Client, last_acked: int, *, by_session: bool = True) -> Client:
+        """Connect again for the session of an earlier connection."""
+        client = self.connect()
+        claim = (before.answer.connection_id, before.answer.epoch) if by_session else ("", "")
+        client.start(before.session.openid, last_acked, *claim)
+        client.seq = before.seq
+        return client
+
+    # Services
+
+    async def push(
+        self,
+        target: str = "alice",
+        content: str = "n",
+        hint: SyncHint | int = SyncHint.IMMEDIATELY,
+        grid: int = 0,
+        kind: str = "openid",
+        **fields: Any,
+    ) -> UnicastPushResponse:
+        request = UnicastPushRequest(
+            target_type=kind,
+            target_id=target,
+            msg_type="t",
+            title="x",
+            content=content,
+            sync_hint=int(hint),  # type: ignore[arg-type]
+            bind_client_seq_id=grid,
+            **fields,
+        )
+        return await self.pushing.push(request)
+
+    async def broadcast(self, content: str = "b", **fields: Any) -> BroadcastResponse:
+        return await self.pushing.broadcast(BroadcastRequest(msg_type="t", title="x", content=content, **fields))
+
+    # Time
+
+    async def settle(self) -> None:
+        """Let everything happen that can happen without the test."""
+        for _ in range(MANY_TURNS):
+            await asyncio.sleep(0)
+
+    async def pass_time(self, seconds: float) -> None:
+        """Move the clocks, do the upkeep that is due, and let things happen."""
+        self.clock.advance(seconds)
+        self.upkeep.round(self.clock.now, self.clock.wall)
+        await self.settle()
+
+    def count(self, name: str) -> int:
+        return self.parts.counters[name]

@@ -1,0 +1,262 @@
+"""Bytes that are no messages, messages that need no number, and the ways a connection ends (contract §1, §2)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from quicgw_fast._proto import client_pb2 as pb
+from quicgw_fast.session import State
+from quicgw_fast.types import CloseCode, RequestType, ResetReason
+from tests.support.wire import error, frame
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from tests.flow.house import House
+
+GARBAGE = b"\x0a\xff\xff\xff\xff"
+
+
+# Frames
+
+
+async def test_an_unparsable_message_ends_the_connection(house: House) -> None:
+    client = house.started()
+    client.raw(frame(GARBAGE))
+    (push,) = client.pushes(0)
+    assert (error(push).error_code, push.seq_id) == (400, 1)
+    assert client.ended is CloseCode.PROTOCOL_ERROR
+    assert not client.session.attached
+
+
+async def test_an_unparsable_first_message_ends_the_connection(house: House) -> None:
+    client = house.connect()
+    client.raw(frame(GARBAGE))
+    (push,) = client.pushes(0)
+    assert (error(push).error_code, push.seq_id) == (400, 0)
+    assert client.ended is CloseCode.PROTOCOL_ERROR
+
+
+async def test_a_message_over_the_limit_is_413_by_its_length_alone(house: House) -> None:
+    client = house.started()
+    client.raw(((1 << 20) + 1).to_bytes(4, "big"))
+    (push,) = client.pushes(0)
+    assert (error(push).error_code, push.seq_id) == (413, 1)
+    assert client.ended is CloseCode.PROTOCOL_ERROR
+
+
+async def test_before_start_the_limit_is_lower(house: House) -> None:
+    client = house.connect()
+    client.raw((4097).to_bytes(4, "big"))
+    (push,) = client.pushes(0)
+    assert (error(push).error_code, push.seq_id) == (413, 0)
+    assert client.ended is CloseCode.PROTOCOL_ERROR
+
+
+async def test_a_message_of_exactly_the_limit_is_taken(house: House) -> None:
+    client = await house.online()
+    room = (1 << 20) - pb.ClientRequest(
+        msg_id=1002, seq_id=2, type=pb.REQUEST_BUSINESS, payload=b"", headers={"k": ""}
+    ).ByteSize()
+    payload = pb.BusinessRequest(action="sink").SerializeToString()
+    padding = room - len(payload) - 2 - 6
+    request = pb.ClientRequest(
+        msg_id=1002, seq_id=2, type=pb.REQUEST_BUSINESS, payload=payload, headers={"k": "x" * padding}
+    )
+    body = request.SerializeToString()
+    assert len(body) <= 1 << 20
+    client.raw(frame(body))
+    await house.settle()
+    assert client.ended is None
+    assert client.texts == ["200 "]
+
+
+async def test_messages_before_a_broken_one_are_answered(house: House) -> None:
+    client = await house.online()
+    business = pb.BusinessRequest(action="echo", data=b"x").SerializeToString()
+    request = pb.ClientRequest(msg_id=1002, seq_id=2, type=pb.REQUEST_BUSINESS, payload=business)
+    client.raw(frame(request.SerializeToString()) + b"\xff\xff\xff\xff")
+    await house.settle()
+    assert client.texts == ["error 413"]  # sent before the connection closed; the reply is retained
+    again = house.back(client, client.numbers[-1])
+    await house.settle()
+    assert again.texts == ["200 x"]
+
+
+async def test_a_stream_may_come_in_single_bytes(house: House) -> None:
+    client = house.connect()
+    request = pb.ClientRequest(
+        msg_id=1, type=pb.REQUEST_START, payload=pb.StartRequest(openid="alice").SerializeToString()
+    )
+    for byte in frame(request.SerializeToString()):
+        assert client.conversation.session is None
+        client.raw(bytes([byte]))
+    assert client.started(1).success
+
+
+async def test_a_message_must_be_whole_within_its_time(house: House) -> None:
+    client = house.started()
+    client.raw(b"\x00\x00")
+    await house.pass_time(3.0)
+    client.raw(b"\x00\x10")  # bytes without a message are no progress
+    await house.pass_time(2.0)
+    assert client.ended is None
+    await house.pass_time(0.1)
+    assert client.ended is CloseCode.PROTOCOL_ERROR
+    (push,) = client.pushes(0)
+    assert error(push).error_code == 400
+
+
+async def test_a_slow_stream_of_whole_messages_is_no_partial_one(house: House) -> None:
+    client = house.started()
+    beat = frame(pb.ClientRequest(type=pb.REQUEST_HEARTBEAT).SerializeToString())
+    client.raw(beat[:3])
+    for _ in range(5):
+        await house.pass_time(4.0)
+        client.raw(beat[3:] + beat[:3])
+    assert client.ended is None
+    client.raw(beat[3:])
+    await house.pass_time(60.0)
+    assert client.ended is None
+
+
+@pytest.mark.parametrize("kind", [RequestType.UNKNOWN, 77])
+async def test_an_unknown_type_is_400_and_costs_nothing_else(house: House, kind: int) -> None:
+    client = await house.online()
+    (push,) = client.pushes(client.send(kind))
+    assert error(push).error_code == 400
+    assert client.ended is None
+    seq = client.call("echo")
+    await house.settle()
+    assert client.reply(seq).type == pb.PUSH_BUSINESS_DATA
+    assert client.numbers == [2, 3]
+
+
+# Heartbeat
+
+
+async def test_a_heartbeat_is_answered_without_a_number(house: House) -> None:
+    client = house.started()
+    (push,) = client.pushes(client.heartbeat())
+    assert (push.type, push.seq_id) == (pb.PUSH_HEARTBEAT_RESP, 0)
+    answer = pb.HeartbeatResponse.FromString(push.payload)
+    assert (answer.client_timestamp, answer.server_timestamp) == (7, int(house.clock.wall * 1000))
+
+
+@pytest.mark.parametrize("kind", [RequestType.HEARTBEAT, RequestType.ACK])
+async def test_a_number_where_none_belongs_is_400(house: House, kind: RequestType) -> None:
+    client = house.started()
+    (push,) = client.pushes(client.send(kind, seq=3))
+    assert error(push).error_code == 400
+    assert client.ended is None
+    assert client.session.outbox.max_client_seq == 0
+
+
+@pytest.mark.parametrize("kind", [RequestType.HEARTBEAT, RequestType.ACK, RequestType.STOP])
+async def test_an_unparsable_payload_is_400(house: House, kind: RequestType) -> None:
+    client = house.started()
+    (push,) = client.pushes(client.send(kind, GARBAGE))
+    assert error(push).error_code == 400
+    assert client.ended is None
+
+
+async def test_answers_to_heartbeats_do_not_pile_up_for_who_does_not_read(house: House) -> None:
+    client = house.started()
+    client.link.pending = (2 << 20) + house.parts.config.session.window_bytes
+    client.heartbeat()
+    assert client.ended is None
+    client.link.pending += 1
+    client.heartbeat()
+    assert client.ended is CloseCode.SLOW_CONSUMER
+
+
+async def test_a_large_reply_under_way_does_not_make_a_heartbeat_the_end(house: House) -> None:
+    """Pending bytes of one window and its reserve are no sign of a client that does not read."""
+    client = await house.online()
+    client.link.counts_pending = True
+    client.link.pending = 512 << 10
+    seq = client.call("echo", b"x" * ((1 << 20) - 200))
+    await house.settle()
+    assert client.replies(seq)
+    client.heartbeat()
+    assert client.ended is None
+
+
+# STOP
+
+
+async def test_stop_ends_the_session_at_once(house: House) -> None:
+    client = await house.online()
+    house.upstream.held.add("slow")
+    seq = client.call("slow")
+    await house.settle()
+    session = client.session
+    client.stop()
+    assert client.ended is CloseCode.NORMAL
+    assert session.state is State.CLOSED
+    assert house.parts.registry.by_openid("alice") is None
+    assert house.count("in_flight_dropped") == 1
+    house.upstream.waiting()[0].answer()
+    await house.settle()
+    assert not client.replies(seq)
+    assert house.count("replies_dropped") == 1
+
+
+async def test_what_comes_behind_stop_is_ignored(house: House) -> None:
+    client = house.started()
+    client.stop()
+    before = len(client.link.sent)
+    client.heartbeat()
+    client.call("hello")
+    await house.settle()
+    assert len(client.link.sent) == before
+    assert not house.upstream.calls
+
+
+async def test_a_stopped_session_is_remembered_as_ended(house: House) -> None:
+    client = await house.online()
+    client.stop()
+    again = house.connect()
+    answer = again.start("alice", 1, client.answer.connection_id, client.answer.epoch)
+    assert (answer.resumed, answer.reset_reason) == (False, ResetReason.EXPIRED)
+
+
+async def test_an_unknown_reason_to_stop_is_a_reason(house: House) -> None:
+    client = house.started()
+    client.send(RequestType.STOP, b"\x08\x63")
+    assert client.ended is CloseCode.NORMAL
+
+
+# The connection goes
+
+
+@pytest.mark.parametrize("code", [0, 5, CloseCode.IDLE])
+async def test_a_connection_that_ends_without_stop_is_a_drop(house: House, code: int) -> None:
+    client = await house.online()
+    client.link.lose(code)
+    assert not client.session.attached
+    assert client.session.state is State.NORMAL
+    assert not house.parts.conversations
+    assert house.back(client, 1).answer.resumed
+
+
+async def test_nothing_is_processed_after_the_end(house: House) -> None:
+    client = await house.online()
+    client.link.lose()
+    client.call("echo")
+    await house.settle()
+    assert house.upstream.called() == ["hello"]
+
+
+async def test_the_end_of_one_connection_is_nothing_to_others(make_house: Callable[..., Awaitable[House]]) -> None:
+    house = await make_house()
+    good, bad = await house.online("good"), await house.online("bad")
+    bad.raw(b"\xff" * 64)
+    assert bad.ended is CloseCode.PROTOCOL_ERROR
+    seq = good.call("echo", b"still here")
+    await house.settle()
+    assert good.texts == ["200 still here"]
+    assert good.reply(seq)
+    assert good.ended is None

@@ -1,0 +1,289 @@
+"""hello: synchronous for its own client, nothing to others, and what it lets out (contract §2)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from quicgw_fast._proto import client_pb2 as pb
+from quicgw_fast._proto.service_pb2 import UpstreamResponse
+from quicgw_fast.errors import RequestError
+from quicgw_fast.session import State
+from quicgw_fast.types import CloseCode, SyncHint
+from tests.support.wire import business
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from tests.flow.house import House
+
+
+@pytest.mark.parametrize("action", ["hello", "HELLO", "Hello"])
+async def test_hello_in_any_case_logs_in(house: House, action: str) -> None:
+    house.upstream.answers[action] = UpstreamResponse(code=200, headers={"zone": "-7", "gid": "g1"})
+    client = house.started()
+    client.call(action)
+    assert client.session.state is State.INITED
+    await house.settle()
+    assert client.session.state is State.NORMAL
+    assert client.session.zone == -7
+    assert house.parts.registry.by_gid("g1") is client.session
+    assert house.upstream.calls[0].service == "hello"
+    assert dict(client.numbered[0].headers) == {"zone": "-7", "gid": "g1"}
+
+
+@pytest.mark.parametrize("code", [0, 201, 401, 500, -1])
+async def test_another_code_is_passed_on_and_changes_nothing(house: House, code: int) -> None:
+    house.upstream.answers["hello"] = UpstreamResponse(code=code, headers={"gid": "g1"})
+    client = house.started()
+    seq = client.call("hello")
+    await house.settle()
+    assert business(client.reply(seq)).code == code
+    assert client.session.state is State.INITED
+    assert house.parts.registry.by_gid("g1") is None
+
+
+async def test_hello_again_is_allowed_and_may_fail_without_harm(house: House) -> None:
+    client = await house.online()
+    house.upstream.answers["hello"] = UpstreamResponse(code=403)
+    client.call("hello")
+    await house.settle()
+    assert client.session.state is State.NORMAL
+    house.upstream.answers["hello"] = UpstreamResponse(code=200, headers={"gid": "g2"})
+    client.call("hello")
+    await house.settle()
+    assert house.parts.registry.by_gid("g2") is client.session
+
+
+@pytest.mark.parametrize("zone", ["", "north", "9223372036854775808", "1" * 5000])
+async def test_a_zone_that_is_no_int64_does_not_matter(house: House, zone: str) -> None:
+    house.upstream.answers["hello"] = UpstreamResponse(code=200, headers={"zone": zone})
+    client = house.started()
+    client.call("hello")
+    await house.settle()
+    assert (client.session.state, client.session.zone) == (State.NORMAL, 0)
+
+
+@pytest.mark.parametrize(("failure", "code"), [(RequestError(503, "no instance"), 503), (RuntimeError("bug"), 500)])
+async def test_a_login_that_cannot_be_asked_for(house: House, failure: Exception, code: int) -> None:
+    house.upstream.answers["hello"] = failure
+    client = house.started()
+    seq, behind = client.call("hello"), client.call("echo")
+    await house.settle()
+    assert client.error_of(seq).error_code == code
+    assert client.error_of(behind).error_code == 401
+    del house.upstream.answers["hello"]
+    client.call("hello")
+    await house.settle()
+    assert client.session.state is State.NORMAL
+
+
+# The gate
+
+
+async def test_messages_behind_a_hello_wait_for_it_and_keep_their_order(house: House) -> None:
+    house.upstream.held.add("hello")
+    client = house.started()
+    client.call("hello")
+    for number in range(5):
+        client.call("echo", str(number).encode())
+    await house.settle()
+    assert house.upstream.called() == ["hello"]
+    assert not client.numbered
+    house.upstream.waiting()[0].answer(data=b"welcome")
+    await house.settle()
+    assert client.texts == ["200 welcome", "200 0", "200 1", "200 2", "200 3", "200 4"]
+
+
+async def test_a_hello_behind_a_hello_waits_too(house: House) -> None:
+    house.upstream.held.add("hello")
+    client = house.started()
+    seqs = [client.call(action) for action in ("hello", "echo", "hello", "echo")]
+    await house.settle()
+    assert house.upstream.called() == ["hello"]
+    house.upstream.waiting()[0].answer()
+    await house.settle()
+    assert sorted(house.upstream.called()) == ["echo", "hello", "hello"]
+    assert not client.replies(seqs[3])
+    house.upstream.waiting()[0].answer()
+    await house.settle()
+    assert all(len(client.replies(seq)) == 1 for seq in seqs)
+
+
+async def test_behind_a_hello_that_fails_nobody_is_logged_in(house: House) -> None:
+    house.upstream.held.add("hello")
+    client = house.started()
+    seqs = [client.call("hello"), client.call("echo"), client.call("echo")]
+    await house.settle()
+    house.upstream.waiting()[0].answer(code=403)
+    await house.settle()
+    assert client.texts == ["403 ", "error 401", "error 401"]
+    assert client.numbers == [1, 2, 3]
+    assert seqs == [1, 2, 3]
+
+
+async def test_heartbeats_acks_and_other_clients_do_not_wait(house: House) -> None:
+    other = await house.online("bob")
+    house.upstream.held.add("hello")
+    client = house.started()
+    client.call("hello")
+    client.call("echo")
+    await house.settle()
+    (beat,) = client.pushes(client.heartbeat())
+    assert beat.type == pb.PUSH_HEARTBEAT_RESP
+    assert not client.pushes(client.ack(0))
+    other.call("echo")
+    await house.settle()
+    assert other.texts == ["200 "]
+    assert not client.numbered
+
+
+async def test_a_stop_does_not_wait(house: House) -> None:
+    house.upstream.held.add("hello")
+    client = house.started()
+    client.call("hello")
+    client.call("echo")
+    await house.settle()
+    client.stop()
+    assert client.ended is CloseCode.NORMAL
+    assert house.count("in_flight_dropped") == 2
+    house.upstream.waiting()[0].answer()
+    await house.settle()
+    assert not client.numbered
+    assert house.upstream.called() == ["hello"]
+
+
+async def test_a_refused_number_does_not_wait(house: House) -> None:
+    house.upstream.held.add("hello")
+    client = house.started()
+    client.call("hello")
+    client.call("echo", seq=9)
+    assert client.error_of(9).error_code == 400
+
+
+async def test_who_waits_keeps_the_deadline_of_its_arrival(house: House) -> None:
+    house.upstream.held.add("hello")
+    client = house.started()
+    client.call("hello", headers={"timeout-ms": "20000"})
+    client.call("echo")
+    late = client.call("echo", headers={"timeout-ms": "5000"})
+    await house.settle()
+    house.clock.advance(8.0)
+    house.upstream.waiting()[0].answer()
+    await house.settle()
+    assert [(c.request.action, c.timeout) for c in house.upstream.calls] == [("hello", 20.0), ("echo", 22.0)]
+    assert client.error_of(late).error_code == 504
+
+
+async def test_a_login_finishes_while_its_client_is_away(house: House) -> None:
+    house.upstream.held.add("hello")
+    client = house.started()
+    client.call("hello")
+    client.call("echo", b"behind")
+    await house.settle()
+    client.link.lose()
+    again = house.back(client, 0)
+    assert again.answer.resumed
+    assert again.answer.max_client_seq == 2
+    again.seq = 2
+    again.call("echo", b"new")
+    house.upstream.waiting()[0].answer()
+    await house.settle()
+    assert again.texts == ["200 ", "200 behind", "200 new"]
+    assert again.session.state is State.NORMAL
+
+
+async def test_a_resumed_session_needs_no_second_hello(house: House) -> None:
+    client = await house.online()
+    client.link.lose()
+    again = house.back(client, 1)
+    again.call("echo", b"x")
+    await house.settle()
+    assert again.texts == ["200 x"]
+
+
+async def test_logins_do_not_take_workers_from_requests(make_house: Callable[..., Awaitable[House]]) -> None:
+    house = await make_house(processor={"max_workers": 1})
+    other = await house.online("bob")
+    house.upstream.held.add("hello")
+    for number in range(5):
+        house.started(f"u{number}").call("hello")
+    await house.settle()
+    assert len(house.upstream.waiting("hello")) == 5
+    other.call("echo")
+    await house.settle()
+    assert other.texts == ["200 "]
+
+
+# What was cached
+
+
+async def test_what_was_cached_goes_out_right_behind_the_reply_and_its_notifies(house: House) -> None:
+    house.upstream.held.add("hello")
+    client = house.started()
+    for number in range(3):
+        told = await house.push(content=f"cached {number}")
+        assert (told.success, told.message) == (True, "cached")
+    await house.push(content="before", hint=SyncHint.BEFORE_RESPONSE, grid=1)
+    await house.push(content="after", hint=SyncHint.AFTER_RESPONSE, grid=1)
+    client.call("hello")
+    client.call("echo", b"behind")
+    await house.settle()
+    await house.push(content="cached 3")
+    assert not client.numbered
+    house.upstream.waiting()[0].answer(data=b"welcome")
+    await house.settle()
+    assert client.texts == [
+        "before",
+        "200 welcome",
+        "after",
+        "cached 0",
+        "cached 1",
+        "cached 2",
+        "cached 3",
+        "200 behind",
+    ]
+    assert client.numbers == list(range(1, 9))
+
+
+async def test_what_was_cached_waits_through_a_login_that_fails(house: House) -> None:
+    client = house.started()
+    await house.push(content="cached")
+    house.upstream.answers["hello"] = UpstreamResponse(code=403)
+    client.call("hello")
+    await house.settle()
+    assert client.texts == ["403 "]
+    del house.upstream.answers["hello"]
+    client.call("hello")
+    await house.settle()
+    assert client.texts == ["403 ", "200 ", "cached"]
+
+
+async def test_what_was_cached_survives_a_lost_connection(house: House) -> None:
+    client = house.started()
+    await house.push(content="cached")
+    client.link.lose()
+    await house.push(content="cached too")
+    again = house.back(client, 0)
+    again.call("hello")
+    await house.settle()
+    assert again.texts == ["200 ", "cached", "cached too"]
+
+
+async def test_the_cache_has_its_bounds(house: House) -> None:
+    client = house.started()
+    assert all([(await house.push()).success for _ in range(64)])
+    told = await house.push()
+    assert (told.success, told.error_code) == (False, "CACHE_FULL")
+    client.call("hello")
+    await house.settle()
+    assert len(client.numbered) == 65
+    assert (await house.push()).message == "sent"
+
+
+async def test_the_cache_is_bounded_in_bytes_too(house: House) -> None:
+    house.started()
+    assert (await house.push(data=b"x" * 40_000)).message == "cached"
+    assert (await house.push(data=b"x" * 40_000)).error_code == "CACHE_FULL"
+    assert (await house.push(data=b"x" * 20_000)).message == "cached"

@@ -1,0 +1,153 @@
+"""START: first, once, in time, whole; and what a refused one is told (contract §2)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from quicgw_fast._proto import client_pb2 as pb
+from quicgw_fast.session import State
+from quicgw_fast.types import CloseCode, RequestType, ResetReason
+from tests.support.wire import error, frame
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from tests.flow.house import Client, House
+
+
+def start_message(**fields: object) -> bytes:
+    return pb.StartRequest(**fields).SerializeToString()  # type: ignore[arg-type]
+
+
+def refused(client: Client, msg_id: int) -> pb.ErrorMessage:
+    answer = client.started(msg_id)
+    assert not answer.success
+    assert not answer.connection_id
+    return answer.error
+
+
+async def test_a_start_is_answered_with_all_that_a_client_needs(house: House) -> None:
+    client = house.connect()
+    answer = client.start("alice")
+    assert answer.success
+    assert answer.connection_id == client.session.id
+    assert answer.epoch == client.session.epoch
+    assert not answer.resumed
+    assert answer.max_client_seq == 0
+    assert answer.reset_reason == ResetReason.NONE
+    assert answer.replay_from == 1
+    assert (answer.heartbeat_interval, answer.resume_window) == (30, 120)
+    assert client.session.state is State.INITED
+    assert client.session.attached
+
+
+async def test_the_openid_of_the_envelope_is_ignored(house: House) -> None:
+    client = house.connect()
+    request = pb.ClientRequest(msg_id=1, type=pb.REQUEST_START, openid="mallory", payload=start_message(openid="alice"))
+    client.raw(frame(request.SerializeToString()))
+    assert client.session.openid == "alice"
+
+
+@pytest.mark.parametrize(
+    "kind", [RequestType.BUSINESS, RequestType.HEARTBEAT, RequestType.ACK, RequestType.STOP, 0, 99]
+)
+async def test_anything_else_first_is_a_protocol_error(house: House, kind: int) -> None:
+    client = house.connect()
+    msg_id = client.send(kind, seq=0)
+    (push,) = client.pushes(msg_id)
+    assert (error(push).error_code, push.seq_id) == (400, 0)
+    assert client.ended is CloseCode.PROTOCOL_ERROR
+    assert len(house.parts.registry) == 0
+
+
+async def test_a_second_start_is_refused_and_ends_the_connection(house: House) -> None:
+    client = house.started("alice")
+    first = client.session
+    msg_id = client.send(RequestType.START, start_message(openid="bob"))
+    assert refused(client, msg_id).error_code == 400
+    assert client.ended is CloseCode.PROTOCOL_ERROR
+    assert house.parts.registry.by_openid("bob") is None
+    assert house.parts.registry.by_openid("alice") is first  # its session can be resumed
+    assert not first.attached
+
+
+async def test_a_start_without_openid_is_refused(house: House) -> None:
+    client = house.connect()
+    told = refused(client, client.send(RequestType.START, start_message(auth_token="t")))
+    assert told.error_code == 400
+    assert "openid" in told.detail
+    assert client.ended is CloseCode.PROTOCOL_ERROR
+
+
+async def test_a_start_with_a_number_is_refused(house: House) -> None:
+    client = house.connect()
+    told = refused(client, client.send(RequestType.START, start_message(openid="alice"), seq=1))
+    assert told.error_code == 400
+    assert client.ended is CloseCode.PROTOCOL_ERROR
+
+
+async def test_an_unparsable_start_is_refused(house: House) -> None:
+    client = house.connect()
+    assert refused(client, client.send(RequestType.START, b"\xff\xff\xff")).error_code == 400
+    assert client.ended is CloseCode.PROTOCOL_ERROR
+
+
+@pytest.mark.parametrize("fields", [{"openid": "x" * 257}, {"openid": "a", "last_acked_seq_id": 1 << 63}])
+async def test_a_start_beyond_its_bounds_is_refused(house: House, fields: dict[str, object]) -> None:
+    client = house.connect()
+    assert refused(client, client.send(RequestType.START, start_message(**fields))).error_code == 400
+    assert client.ended is CloseCode.PROTOCOL_ERROR
+
+
+async def test_numbers_go_on_from_the_largest_that_can_be_claimed(house: House) -> None:
+    client = house.started("alice", last_acked=(1 << 63) - 1)
+    client.call("echo")
+    assert client.numbers == [1 << 63]
+
+
+async def test_a_start_that_does_not_come_is_answered_and_closed(house: House) -> None:
+    late = house.connect()
+    await house.pass_time(5.0)
+    assert late.ended is None
+    await house.pass_time(0.1)
+    assert refused(late, 0).error_code == 400
+    assert late.ended is CloseCode.PROTOCOL_ERROR
+    late.raw(frame(pb.ClientRequest(type=pb.REQUEST_START, payload=start_message(openid="a")).SerializeToString()))
+    assert len(house.parts.registry) == 0
+    assert house.count("starts_refused") == 1
+
+
+async def test_a_start_in_time_is_not_disturbed_later(house: House) -> None:
+    client = house.connect()
+    await house.pass_time(4.9)
+    assert client.start("alice").success
+    await house.pass_time(10.0)
+    assert client.ended is None
+
+
+async def test_what_comes_behind_a_refused_start_is_ignored(house: House) -> None:
+    client = house.connect()
+    bad = pb.ClientRequest(msg_id=1, type=pb.REQUEST_START, payload=start_message()).SerializeToString()
+    good = pb.ClientRequest(msg_id=2, type=pb.REQUEST_START, payload=start_message(openid="alice")).SerializeToString()
+    client.raw(frame(bad) + frame(good))
+    assert not client.pushes(2)
+    assert len(house.parts.registry) == 0
+
+
+async def test_while_the_gateway_stops_a_start_is_sent_elsewhere(house: House) -> None:
+    house.parts.draining = True
+    client = house.connect()
+    answer = client.start("alice")
+    assert (answer.success, answer.error.error_code) == (False, 503)
+    assert client.ended is CloseCode.DRAINING
+    assert len(house.parts.registry) == 0
+
+
+async def test_heartbeat_interval_and_window_are_told_in_whole_seconds(
+    make_house: Callable[..., Awaitable[House]],
+) -> None:
+    house = await make_house(session={"heartbeat_interval": "200ms", "resume_window": "2500ms"})
+    answer = house.connect().start("alice")
+    assert (answer.heartbeat_interval, answer.resume_window) == (1, 2)

@@ -1,0 +1,190 @@
+"""Authentication on the way: START, renewal by heartbeat, expiry, and what guessing costs (contract §2, THREATS)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from quicgw_fast.auth import AuthRefused, Grant
+from quicgw_fast.types import CloseCode, RequestType
+from tests.support.wire import error
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from tests.flow.house import Client, House
+
+    MakeHouse = Callable[..., Awaitable[House]]
+
+
+class Doorman:
+    """Knows tokens of the form ``openid:wall seconds of its end``."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+
+    def authenticate(self, openid: str, token: str, wall: float) -> Grant:
+        self.asked += 1
+        name, _, end = token.partition(":")
+        if name != openid:
+            raise AuthRefused("sub is another openid")
+        if wall >= float(end or "inf"):
+            raise AuthRefused("expired")
+        return Grant(openid, float(end) if end else None)
+
+
+@pytest.fixture
+async def house(make_house: MakeHouse) -> House:
+    return await make_house(authenticator=Doorman())
+
+
+def token_for(house: House, openid: str, seconds: float) -> str:
+    return f"{openid}:{house.clock.wall + seconds}"
+
+
+def refused(client: Client, openid: str, token: str) -> tuple[int, str, str]:
+    answer = client.start(openid, token=token)
+    assert not answer.success
+    return answer.error.error_code, answer.error.error_message, answer.error.detail
+
+
+async def test_a_good_token_starts_a_session(house: House) -> None:
+    client = house.connect()
+    assert client.start("alice", token=token_for(house, "alice", 90.0)).success
+    assert client.answer_headers == {"token-expires-in": "90"}
+
+
+async def test_a_token_without_an_end(house: House) -> None:
+    client = house.connect()
+    assert client.start("alice", token="alice").success
+    assert client.answer_headers == {}
+
+
+async def test_every_bad_token_gets_the_same_answer(house: House) -> None:
+    answers = set()
+    for token in ("", "bob", token_for(house, "alice", -1.0), "x" * 3000):
+        client = house.connect()
+        answers.add(refused(client, "alice", token))
+        assert client.ended is CloseCode.AUTH_FAILED
+    assert answers == {(401, "authentication failed", "")}
+    assert len(house.parts.registry) == 0
+    assert house.count("auth_refused") == 4
+
+
+async def test_an_openid_is_not_taken_over_without_its_token(house: House) -> None:
+    client = house.connect()
+    client.start("alice", token="alice")
+    thief = house.connect()
+    thief.start("alice", 0, client.answer.connection_id, client.answer.epoch, token="mallory")
+    assert thief.ended is CloseCode.AUTH_FAILED
+    assert client.ended is None
+    assert client.session.attached
+
+
+async def test_another_ones_session_and_none_look_the_same(house: House) -> None:
+    client = house.connect()
+    client.start("alice", token="alice")
+    seen = []
+    for session_id, epoch in ((client.answer.connection_id, client.answer.epoch), ("0" * 32, "0" * 16)):
+        thief = house.connect()
+        answer = thief.start("mallory", 5, session_id, epoch, token="mallory")
+        seen.append((answer.resumed, answer.reset_reason, answer.replay_from, thief.answer_headers))
+    assert seen[0] == seen[1]
+    assert client.ended is None
+
+
+# Guessing
+
+
+async def test_after_ten_refused_tokens_an_address_is_not_asked_any_more(house: House) -> None:
+    for number in range(10):
+        assert refused(house.connect(f"192.0.2.66:{number}"), "alice", "guess")[0] == 401
+    late = house.connect("192.0.2.66:99")
+    assert refused(late, "alice", "alice")[0] == 429  # not even a good one
+    (push,) = late.link.sent
+    assert 0 < int(push.headers["retry-after-ms"]) <= 60_001
+    assert late.ended is CloseCode.AUTH_FAILED
+    doorman = house.parts.authenticator
+    assert isinstance(doorman, Doorman)
+    assert doorman.asked == 10
+    assert house.connect("192.0.2.67:1").start("alice", token="alice").success
+    house.clock.advance(60.5)
+    assert house.connect("192.0.2.66:100").start("alice", token="alice").success
+
+
+# Renewal
+
+
+async def test_a_heartbeat_renews_the_token(house: House) -> None:
+    client = house.connect()
+    client.start("alice", token=token_for(house, "alice", 60.0))
+    await house.pass_time(50.0)
+    (push,) = client.pushes(client.heartbeat(auth_token=token_for(house, "alice", 100.0)))
+    assert dict(push.headers) == {"auth-refresh": "ok", "token-expires-in": "100"}
+    await house.pass_time(99.0)
+    assert client.ended is None
+    await house.pass_time(1.0)
+    assert client.ended is CloseCode.TOKEN_EXPIRED
+
+
+async def test_without_renewal_the_connection_ends_with_the_token(house: House) -> None:
+    client = house.connect()
+    client.start("alice", token=token_for(house, "alice", 60.0))
+    await house.pass_time(59.0)
+    client.heartbeat()
+    assert client.ended is None
+    await house.pass_time(1.0)
+    assert client.ended is CloseCode.TOKEN_EXPIRED
+    assert not client.session.attached
+    assert house.count("tokens_expired") == 1
+    again = house.connect()
+    answer = again.start("alice", 0, client.answer.connection_id, token=token_for(house, "alice", 60.0))
+    assert answer.resumed
+    await house.pass_time(30.0)
+    assert again.ended is None
+
+
+@pytest.mark.parametrize("token", ["", "bob", "alice:1"])
+async def test_a_bad_renewal_is_401_and_the_old_token_stays(house: House, token: str) -> None:
+    client = house.connect()
+    client.start("alice", token=token_for(house, "alice", 60.0))
+    (push,) = client.pushes(client.heartbeat(auth_token=token))
+    assert error(push).error_code == 401
+    await house.pass_time(59.0)
+    assert client.ended is None
+    await house.pass_time(1.0)
+    assert client.ended is CloseCode.TOKEN_EXPIRED
+
+
+async def test_three_bad_renewals_end_the_connection(house: House) -> None:
+    client = house.connect()
+    client.start("alice", token="alice")
+    client.heartbeat(auth_token="bob")
+    client.heartbeat(auth_token="alice")
+    client.heartbeat(auth_token="bob")
+    assert client.ended is None
+    client.heartbeat(auth_token="bob")
+    assert client.ended is CloseCode.AUTH_FAILED
+    assert client.link.sent[-1].seq_id == 2  # the third one is answered by the close alone
+
+
+async def test_a_renewal_that_is_not_looked_at_does_not_count_as_bad(house: House) -> None:
+    """Someone else behind the same address guesses: that must not end the connection of who did nothing wrong."""
+    client = house.connect("192.0.2.66:1")
+    client.start("alice", token=token_for(house, "alice", 600.0))
+    for number in range(10):
+        refused(house.connect(f"192.0.2.66:{100 + number}"), "alice", "guess")
+    for _ in range(5):
+        (push,) = client.pushes(client.heartbeat(auth_token=token_for(house, "alice", 900.0)))
+        assert error(push).error_code == 429
+        assert int(push.headers["retry-after-ms"]) > 0
+    assert client.ended is None
+
+
+async def test_a_token_in_another_message_renews_nothing(house: House) -> None:
+    client = house.connect()
+    client.start("alice", token=token_for(house, "alice", 60.0))
+    client.send(RequestType.ACK, headers={"auth-token": token_for(house, "alice", 900.0)})
+    await house.pass_time(60.0)
+    assert client.ended is CloseCode.TOKEN_EXPIRED

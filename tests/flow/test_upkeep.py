@@ -1,0 +1,117 @@
+"""What time does to sessions and connections."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import TYPE_CHECKING
+
+import pytest
+
+from quicgw_fast.session import State
+from quicgw_fast.types import CloseCode, SyncHint
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from tests.flow.house import Client, House
+
+    MakeHouse = Callable[..., Awaitable[House]]
+
+
+async def test_a_silent_session_is_closed_and_can_be_resumed(house: House) -> None:
+    client = await house.online()
+    await house.pass_time(300.0)
+    assert client.ended is None
+    await house.pass_time(0.5)
+    assert client.ended is CloseCode.IDLE
+    assert client.session.state is State.NORMAL
+    assert house.back(client, 1).answer.resumed
+    assert house.count("idle_closed") == 1
+
+
+@pytest.mark.parametrize("how", ["heartbeat", "ack", "business", "refused"])
+async def test_any_message_keeps_a_session_alive(house: House, how: str) -> None:
+    client = await house.online()
+
+    def speak(client: Client) -> None:
+        match how:
+            case "heartbeat":
+                client.heartbeat()
+            case "ack":
+                client.ack(0)
+            case "business":
+                client.call("echo")
+            case "refused":
+                client.call("echo", seq=12345)
+
+    for _ in range(4):
+        await house.pass_time(250.0)
+        speak(client)
+    assert client.ended is None
+
+
+async def test_what_is_pushed_to_a_client_keeps_nothing_alive(house: House) -> None:
+    client = await house.online()
+    for _ in range(4):
+        await house.push()
+        await house.pass_time(80.0)
+    assert client.ended is CloseCode.IDLE
+
+
+async def test_a_session_that_was_idle_expires_after_its_resume_window(house: House) -> None:
+    client = await house.online()
+    await house.pass_time(301.0)
+    await house.pass_time(121.0)
+    assert client.session.state is State.CLOSED
+    assert len(house.parts.registry) == 0
+
+
+async def test_a_session_that_never_logged_in_expires_too(house: House) -> None:
+    client = house.started()
+    await house.push(content="cached")
+    client.link.lose()
+    await house.pass_time(121.0)
+    again = house.back(client, 0)
+    assert again.answer_headers["gap-reason"] == "EXPIRED"
+    assert again.answer_headers["gap-notifies"] == "1"
+
+
+async def test_bindings_expire_without_a_connection_as_well(house: House) -> None:
+    client = await house.online()
+    await house.push(hint=SyncHint.BEFORE_RESPONSE, grid=9)
+    client.link.lose()
+    await house.pass_time(61.0)
+    assert client.session.outbox.bound == 0
+    assert house.count("binds_expired") == 1
+
+
+async def test_a_round_that_fails_is_logged_and_the_next_one_works(
+    make_house: MakeHouse, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    house = await make_house(session={"start_timeout": "10ms"})
+    done = asyncio.Event()
+    rounds = 0
+
+    def fails(now: float, wall: float) -> None:
+        nonlocal rounds
+        rounds += 1
+        if rounds == 1:
+            raise OSError("disk full")
+        done.set()
+
+    monkeypatch.setattr(house.upkeep, "round", fails)
+    task = asyncio.create_task(house.upkeep.run())
+    with caplog.at_level(logging.ERROR):
+        await asyncio.wait_for(done.wait(), 10.0)
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    assert "upkeep failed" in caplog.text
+
+
+@pytest.mark.parametrize(("times", "pause"), [({}, 0.625), ({"start_timeout": "80ms"}, 0.01)])
+async def test_rounds_are_as_frequent_as_the_shortest_time_needs(
+    make_house: MakeHouse, times: dict[str, str], pause: float
+) -> None:
+    house = await make_house(session=times)
+    assert house.upkeep._pause == pytest.approx(pause)

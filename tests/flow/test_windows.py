@@ -1,0 +1,174 @@
+"""Full windows, the memory of all sessions, and clients that do not read or do not acknowledge (contract §5)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from quicgw_fast.types import CloseCode, ResetReason, SyncHint
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from tests.flow.house import House
+
+    MakeHouse = Callable[..., Awaitable[House]]
+
+
+async def fill(house: House, count: int, target: str = "alice") -> None:
+    for number in range(count):
+        assert (await house.push(target, content=str(number))).success
+
+
+# Full windows
+
+
+async def test_a_client_that_does_not_acknowledge_is_closed_and_can_resume(make_house: MakeHouse) -> None:
+    house = await make_house(session={"window_messages": 10})
+    client = await house.online()
+    await fill(house, 9)
+    await house.pass_time(1.0)
+    await house.pass_time(10.0)
+    assert client.ended is None
+    await house.pass_time(0.5)
+    assert client.ended is CloseCode.SLOW_CONSUMER
+    again = house.back(client, 1)
+    assert again.answer.resumed
+    assert again.texts == [str(number) for number in range(9)]
+    assert house.count("slow_consumers") == 1
+
+
+async def test_eighty_percent_are_no_slow_consumer(make_house: MakeHouse) -> None:
+    house = await make_house(session={"window_messages": 10})
+    client = await house.online()
+    await fill(house, 8)
+    for _ in range(5):
+        await house.pass_time(10.0)
+    assert client.ended is None
+
+
+async def test_any_acknowledgement_begins_the_time_anew(make_house: MakeHouse) -> None:
+    house = await make_house(session={"window_messages": 20})
+    client = await house.online()
+    await fill(house, 20)
+    for number in range(2, 5):  # the window stays over 80 %
+        await house.pass_time(1.0)
+        await house.pass_time(9.5)
+        client.ack(number)
+    assert client.session.outbox.fill > 0.8
+    assert client.ended is None
+
+
+async def test_a_stale_ack_is_no_sign_of_life_for_the_window(make_house: MakeHouse) -> None:
+    house = await make_house(session={"window_messages": 10})
+    client = await house.online()
+    await fill(house, 9)
+    for _ in range(4):
+        await house.pass_time(4.0)
+        client.ack(1)
+    assert client.ended is CloseCode.SLOW_CONSUMER
+
+
+async def test_replies_have_a_reserve(make_house: MakeHouse) -> None:
+    house = await make_house(session={"window_messages": 4})
+    client = await house.online()
+    house.upstream.held.add("slow")
+    seq = client.call("slow")
+    await fill(house, 4)
+    await house.settle()
+    house.upstream.waiting()[0].answer()
+    await house.settle()
+    assert client.replies(seq)
+    assert client.ended is None
+
+
+async def test_a_reply_beyond_the_reserve_is_an_overflow(make_house: MakeHouse) -> None:
+    house = await make_house(session={"window_messages": 4})
+    client = await house.online()
+    house.upstream.held.add("slow")
+    seqs = [client.call("slow"), client.call("slow")]
+    await house.push(content="b", hint=SyncHint.BEFORE_RESPONSE, grid=seqs[0])
+    await fill(house, 4)
+    await house.settle()
+    for call in house.upstream.waiting():
+        call.answer()
+    await house.settle()
+    assert client.ended is CloseCode.SLOW_CONSUMER
+    assert client.texts == ["0", "1", "2", "3"]  # nothing of the group, nothing after it
+    assert house.count("overflows") == 1
+    assert house.count("replies_dropped") == 2
+    assert house.budget.used == 0
+    again = house.back(client, 3)
+    assert again.answer.reset_reason == ResetReason.OVERFLOW
+    assert {name: value for name, value in again.answer_headers.items() if value != "0"} == {
+        "gap-reason": "OVERFLOW",
+        "gap-from": "4",
+        "gap-to": "5",
+        "gap-responses": "2",
+        "gap-notifies": "3",
+        "gap-unnumbered": "3",
+    }
+    again.call("hello", seq=1)
+    await house.settle()
+    assert again.numbers == [4]
+
+
+async def test_errors_for_refused_messages_are_bounded_too(make_house: MakeHouse) -> None:
+    house = await make_house(session={"window_messages": 8})
+    client = await house.online()
+    for _ in range(50):
+        client.call("echo", seq=999)
+    assert client.ended is CloseCode.SLOW_CONSUMER
+    assert len(client.numbered) == 10
+    assert house.budget.used == 0
+
+
+async def test_one_message_always_fits_into_an_empty_window(make_house: MakeHouse) -> None:
+    house = await make_house(session={"window_bytes": 100, "memory": 100})
+    client = await house.online()
+    assert (await house.push(data=b"x" * 1000)).success
+    assert (await house.push()).error_code == "WINDOW_FULL"
+    client.ack(client.numbers[-1])
+    assert (await house.push(data=b"x" * 1000)).success
+
+
+async def test_the_memory_of_all_sessions_has_a_bound(make_house: MakeHouse) -> None:
+    house = await make_house(session={"memory": 20_000})
+    first, second = await house.online("first"), await house.online("second")
+    while (await house.push("first", data=b"x" * 1000)).success:
+        pass
+    assert house.budget.used <= 20_000
+    assert (await house.push("second", data=b"x" * 1000)).success  # its window is empty
+    assert (await house.push("second", data=b"x" * 1000)).error_code == "WINDOW_FULL"
+    first.ack(first.numbers[-1])
+    assert (await house.push("second", data=b"x" * 1000)).success
+    first.stop()
+    second.stop()
+    assert house.budget.used == 0
+
+
+# A client that does not read
+
+
+async def test_who_does_not_read_costs_no_more_than_its_window(house: House) -> None:
+    client = await house.online()
+    client.link.counts_pending = True
+    pushed = 0
+    while (await house.push(content=str(pushed), data=b"x" * 10_000)).success:
+        pushed += 1
+    assert pushed > 90
+    assert client.link.pending < 600_000
+    assert len(client.numbered) < pushed
+    while client.numbers[-1] < pushed + 1:
+        client.link.relieve()
+    assert client.numbers == list(range(2, pushed + 2))
+
+
+async def test_a_connection_with_room_again_goes_on_with_the_next_message(house: House) -> None:
+    """Also if nobody ever says that it is writable: the cursor must not stay behind for ever."""
+    client = await house.online()
+    client.link.pending = 1 << 20
+    await house.push(content="first")
+    assert client.texts == []
+    client.link.pending = 0
+    await house.push(content="second")
+    assert client.texts == ["first", "second"]
