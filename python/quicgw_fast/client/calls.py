@@ -1,0 +1,177 @@
+"""The calls of one client: those that wait for a connection, those in flight, and their deadlines."""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from itertools import chain
+from typing import TYPE_CHECKING
+
+from quicgw_fast.client.errors import CallTimeout, TooLarge
+from quicgw_fast.client.session import Request
+from quicgw_fast.client.wire import TIMEOUT_HEADER, business_frame, business_request
+
+if TYPE_CHECKING:
+    import asyncio
+    from collections.abc import Callable, Iterable, Mapping
+
+    from quicgw_fast._proto.client_pb2 import ClientRequest
+    from quicgw_fast.client.errors import QuicgwClientError, ReplyError
+    from quicgw_fast.client.messages import ClientStats, Reply
+    from quicgw_fast.client.session import Session
+
+_SWEEP_STEP = 0.002
+"""Seconds between two looks for passed deadlines at least: many calls that end together are found together."""
+
+
+class Call(Request):
+    """One call: its message, who waits for it, and until when."""
+
+    __slots__ = ("_own_deadline", "action", "deadline", "future", "message", "timeout")
+
+    def __init__(
+        self, action: str, message: ClientRequest, timeout: float, deadline: float, future: asyncio.Future[Reply]
+    ) -> None:
+        super().__init__()
+        self.action = action
+        self.message = message
+        self.timeout = timeout
+        self.deadline = deadline
+        self.future = future
+        self._own_deadline = TIMEOUT_HEADER in message.headers
+
+    def encode(self, seq: int, now: float) -> bytes:
+        """Return the frame that sends this call as number ``seq``; the gateway gets the time that is left.
+
+        A call that was given up is only sent again because its number must not be missing; it gets the shortest
+        deadline there is.
+        """
+        if self.future.done():
+            self.message.headers[TIMEOUT_HEADER] = "1"
+        elif self.deadline != math.inf and not self._own_deadline:
+            self.message.headers[TIMEOUT_HEADER] = str(max(1, math.ceil((self.deadline - now) * 1000)))
+        return business_frame(self.message, seq)
+
+
+class Calls:
+    """Takes calls, numbers them in the order in which they were made, ends each exactly once."""
+
+    def __init__(self, session: Session[Call], stats: ClientStats, loop: asyncio.AbstractEventLoop) -> None:
+        self._session = session
+        self._stats = stats
+        self._loop = loop
+        self._waiting: deque[Call] = deque()
+        self._timer: asyncio.TimerHandle | None = None
+        self._timer_at = math.inf
+
+    @property
+    def waiting(self) -> int:
+        """Calls that have not been sent yet."""
+        return len(self._waiting)
+
+    def make(
+        self,
+        action: str,
+        params: Mapping[str, str] | None,
+        data: bytes,
+        headers: Mapping[str, str] | None,
+        timeout: float,
+    ) -> Call:
+        """Make a call with a running deadline; it goes nowhere yet."""
+        if timeout <= 0:
+            raise ValueError("timeout must be above 0 seconds")
+        message = business_request(action, params, data, headers)
+        deadline = self._loop.time() + timeout
+        call = Call(action, message, timeout, deadline, self._loop.create_future())
+        self._stats.calls += 1
+        if deadline < self._timer_at:
+            self._arm(deadline)
+        return call
+
+    def wait(self, call: Call) -> None:
+        """Keep ``call`` until take() asks for it."""
+        self._waiting.append(call)
+
+    def encode_new(self, call: Call) -> bytes:
+        """Number ``call`` and return its frame; b"" when it is too large, which is then its result."""
+        try:
+            frame = call.encode(self._session.next_seq, self._loop.time())
+        except TooLarge as error:
+            call.future.set_exception(error)
+            return b""
+        self._session.number(call)
+        return frame
+
+    def take(self, room: int) -> bytes:
+        """Return the frames of waiting calls, in order, until they reach ``room`` bytes."""
+        frames = []
+        while self._waiting and room > 0:
+            call = self._waiting.popleft()
+            if not call.future.done():
+                frames.append(self.encode_new(call))
+                room -= len(frames[-1])
+        return b"".join(frames)
+
+    def encode_again(self, calls: Iterable[Call]) -> bytes:
+        """Return the frames of calls that the gateway has not got, with their old numbers."""
+        now = self._loop.time()
+        return b"".join(call.encode(call.seq, now) for call in calls)
+
+    def answer(self, msg_id: int, result: Reply | ReplyError) -> None:
+        """End the call that a reply belongs to."""
+        call = self._session.settle(msg_id)
+        if call is None or call.future.done():
+            self._stats.unmatched_replies += 1
+        elif isinstance(result, Exception):
+            self._stats.errors += 1
+            call.future.set_exception(result)
+        else:
+            self._stats.replies += 1
+            call.future.set_result(result)
+
+    def open_futures(self) -> list[asyncio.Future[Reply]]:
+        """The results that somebody may still wait for."""
+        every = chain(self._session.in_flight.values(), self._waiting)
+        return [call.future for call in every if not call.future.done()]
+
+    def fail(self, calls: Iterable[Call], error: Callable[[], QuicgwClientError]) -> int:
+        """End ``calls`` with an error each; returns how many were still waited for."""
+        failed = 0
+        for call in calls:
+            if not call.future.done():
+                call.future.set_exception(error())
+                failed += 1
+        return failed
+
+    def close(self, error: Callable[[], QuicgwClientError]) -> None:
+        """End everything that is open."""
+        self.fail([*self._session.in_flight.values(), *self._waiting], error)
+        self._session.in_flight.clear()
+        self._waiting.clear()
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _arm(self, at: float) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = self._loop.call_at(at, self._sweep)
+        self._timer_at = at
+
+    def _sweep(self) -> None:
+        """End the calls whose deadline has passed: one timer for all calls, not one each."""
+        self._timer, self._timer_at = None, math.inf
+        now = self._loop.time()
+        earliest = math.inf
+        for call in chain(self._session.in_flight.values(), self._waiting):
+            if call.future.done():
+                continue
+            if call.deadline <= now:
+                self._stats.timeouts += 1
+                call.future.set_exception(CallTimeout(call.action, call.timeout))
+            elif call.deadline < earliest:
+                earliest = call.deadline
+        while self._waiting and self._waiting[0].future.done():
+            self._waiting.popleft()
+        if earliest != math.inf:
+            self._arm(max(earliest, now + _SWEEP_STEP))

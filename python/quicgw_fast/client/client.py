@@ -1,0 +1,322 @@
+"""The client: connect, call, receive, and leave."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
+
+from quicgw_fast.client.errors import ConnectionFailed, Draining, QuicgwClientError
+from quicgw_fast.client.messages import StopReason
+from quicgw_fast.client.options import (
+    ClientOptions,
+    Login,
+    ReceivePolicy,
+    Reconnect,
+    Tls,
+    parse_address,
+)
+from quicgw_fast.client.runner import Runner
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import AsyncIterator, Generator, Mapping
+    from types import TracebackType
+
+    from quicgw_fast.client.messages import ClientStats, Notify, Reply, Ticket
+    from quicgw_fast.client.options import StateCallback, TokenSource
+
+
+def connect(
+    address: str,
+    *,
+    openid: str,
+    token: TokenSource = "",
+    ca: str | os.PathLike[str] | None = None,
+    insecure: bool = False,
+    server_name: str | None = None,
+    login: bool = True,
+    hello_params: Mapping[str, str] | None = None,
+    hello_data: bytes = b"",
+    hello_headers: Mapping[str, str] | None = None,
+    timeout: float = 30.0,
+    connect_timeout: float = 10.0,
+    close_timeout: float = 2.0,
+    heartbeat: float = 5.0,
+    max_missed: int = 3,
+    ack_every: int = 32,
+    ack_delay: float = 0.05,
+    queue_size: int = 1024,
+    queue_policy: ReceivePolicy | str = ReceivePolicy.PAUSE,
+    reconnect: Reconnect | bool = True,
+    resume: Ticket | None = None,
+    on_state: StateCallback | None = None,
+) -> Client:
+    """Make a client of the gateway at ``address`` (``host:port``); enter or await it to connect.
+
+    ::
+
+        async with quicgw_fast.connect("127.0.0.1:8443", openid="alice", insecure=True) as client:
+            reply = await client.call("echo", data=b"hi")
+
+    openid, token: who you are; a callable token (plain or async) is asked at each START and before a token
+    expires. ca, insecure, server_name: how to check the gateway's certificate. login: say ``hello`` in each new
+    session, with hello_params, hello_data and hello_headers. timeout: default of a call, seconds;
+    connect_timeout: for the first connection, login included; close_timeout: for the gateway to confirm a close.
+    heartbeat, max_missed: the link is dead after so many intervals of silence. ack_every, ack_delay: how
+    acknowledgements are gathered. queue_size, queue_policy: notifies that may wait for you, and what happens
+    to more (see ReceivePolicy). reconnect: how to come back; False for not at all. resume: the ticket that
+    another client's detach() returned. on_state: called with each StateEvent.
+
+    ValueError for a value that makes no sense; connecting raises ConnectionFailed, ConnectionClosed, or the
+    ReplyError with which START or hello was refused.
+    """
+    host, port = parse_address(address)
+    if isinstance(reconnect, bool):
+        reconnect = Reconnect(enabled=reconnect)
+    options = ClientOptions(
+        host=host,
+        port=port,
+        openid=openid,
+        token=token,
+        tls=Tls(ca=Path(ca) if ca is not None else None, insecure=insecure, server_name=server_name),
+        login=Login(enabled=login, params=dict(hello_params or {}), data=hello_data, headers=dict(hello_headers or {})),
+        timeout=timeout,
+        connect_timeout=connect_timeout,
+        close_timeout=close_timeout,
+        heartbeat=heartbeat,
+        max_missed=max_missed,
+        ack_every=ack_every,
+        ack_delay=ack_delay,
+        queue_size=queue_size,
+        queue_policy=ReceivePolicy(queue_policy),
+        reconnect=reconnect,
+        resume=resume,
+        on_state=on_state,
+    )
+    return Client(options)
+
+
+class Client:
+    """One session with a gateway, kept over any number of connections.
+
+    Made by `connect`. Use it from one event loop. Calls and notifies survive a lost connection: the client comes
+    back, resumes, sends again what did not arrive, and drops what it already has. When the gateway cannot
+    resume, calls in flight raise SessionReset and ``on_state`` says what was lost.
+    """
+
+    def __init__(self, options: ClientOptions) -> None:
+        self.options = options
+        self._runner: Runner | None = None
+        self._draining = False
+
+    # Coming and going -------------------------------------------------------------------------------------
+
+    async def __aenter__(self) -> Self:
+        return await self.start()
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    def __await__(self) -> Generator[object, None, Self]:
+        """``client = await connect(…)``; then close() is yours to call."""
+        return self.start().__await__()
+
+    async def start(self) -> Self:
+        """Connect, START and log in; once per client.
+
+        ConnectionFailed, ConnectionClosed, or a ReplyError when the gateway refuses START or hello.
+        """
+        if self._runner is not None:
+            raise RuntimeError("the client was started before; make a new one")
+        runner = self._runner = Runner(self.options)
+        runner.start()
+        limit = self.options.connect_timeout
+        try:
+            await asyncio.wait_for(asyncio.shield(runner.first_ready), limit)
+        except TimeoutError as error:
+            await runner.shut_down(StopReason.APP_CLOSE)
+            where = f"{self.options.host}:{self.options.port}"
+            raise ConnectionFailed(f"{where}: not ready for calls within {limit:g} s") from error
+        except BaseException:
+            await runner.shut_down(StopReason.APP_CLOSE)
+            raise
+        return self
+
+    async def close(self, reason: StopReason = StopReason.APP_CLOSE) -> None:
+        """Acknowledge, end the session with STOP, close the connection; idempotent.
+
+        Calls in flight raise ConnectionClosed. Notifies that were received can still be read.
+        """
+        if self._runner is not None:
+            await self._runner.shut_down(reason)
+
+    async def detach(self) -> Ticket:
+        """Close the connection but leave the session: the ticket lets another client resume it in time.
+
+        What waits in the receive queue counts as yours. Calls in flight raise ConnectionClosed here; their
+        replies go to whoever resumes. QuicgwClientError when there never was a session.
+        """
+        runner = self._live()
+        await runner.shut_down(None)
+        runner.inbox.queue.discard_kept_back()
+        ticket = runner.session.ticket()
+        if ticket is None:
+            raise QuicgwClientError("there is no session to leave behind")
+        return ticket
+
+    async def drain(self, timeout: float | None = None) -> bool:  # noqa: ASYNC109  (friendlier than a block)
+        """Take no new calls, wait for those in flight, acknowledge everything; the client stays connected.
+
+        False when calls were still open after ``timeout`` seconds (None: wait as long as they do).
+        """
+        runner = self._live()
+        self._draining = True
+        late: set[asyncio.Future[Reply]] = set()
+        if futures := runner.calls.open_futures():
+            _, late = await asyncio.wait(futures, timeout=timeout)
+        runner.inbox.acknowledge_now()
+        return not late
+
+    # Calls ------------------------------------------------------------------------------------------------
+
+    async def call(
+        self,
+        action: str,
+        *,
+        params: Mapping[str, str] | None = None,
+        data: bytes = b"",
+        headers: Mapping[str, str] | None = None,
+        timeout: float | None = None,  # noqa: ASYNC109  (the gateway hears of it too)
+    ) -> Reply:
+        """Send a request and wait for its one reply.
+
+        timeout: seconds, None for the client's default; the gateway gets what is left of it as header
+        ``timeout-ms``. Without a connection the call waits for one.
+
+        ReplyError (by its code) when the gateway answers with an error; CallTimeout without an answer in time;
+        SessionReset when the session was lost while the call was in flight; ConnectionClosed when the client
+        has ended; Draining after drain(). An upstream's own code other than 200 is not raised: see Reply.code.
+        """
+        return await self.submit(action, params=params, data=data, headers=headers, timeout=timeout)
+
+    def submit(
+        self,
+        action: str,
+        *,
+        params: Mapping[str, str] | None = None,
+        data: bytes = b"",
+        headers: Mapping[str, str] | None = None,
+        timeout: float | None = None,
+    ) -> asyncio.Future[Reply]:
+        """Send a request now and return the future of its reply: many calls in flight without a task each.
+
+        Requests are numbered in the order of submit(). Parameters and errors as in call(); those of the reply
+        come out of the future. Cancelling the future gives the reply up, not the request.
+        """
+        runner = self._live()
+        if self._draining:
+            raise Draining
+        if runner.over:
+            raise runner.closing_error()
+        limit = self.options.timeout if timeout is None else timeout
+        call = runner.calls.make(action, params, data, headers, limit)
+        runner.submit(call)
+        return call.future
+
+    # Notifies ---------------------------------------------------------------------------------------------
+
+    async def notifies(self) -> AsyncIterator[Notify]:
+        """Iterate over the notifies, each once and in order, until the client is closed.
+
+        When the client ends for another reason than close() or detach(), that is raised after the last one.
+        """
+        while (notify := await self._live().inbox.queue.get()) is not None:
+            yield notify
+        self._raise_failure()
+
+    async def next_notify(self, timeout: float | None = None) -> Notify:  # noqa: ASYNC109  (as in call)
+        """Wait for the next notify; TimeoutError after ``timeout`` seconds, ConnectionClosed at the end."""
+        runner = self._live()
+        async with asyncio.timeout(timeout):
+            notify = await runner.inbox.queue.get()
+        if notify is None:
+            self._raise_failure()
+            raise runner.closing_error()
+        return notify
+
+    # Tokens -----------------------------------------------------------------------------------------------
+
+    async def refresh_token(
+        self,
+        token: str | None = None,
+        *,
+        timeout: float | None = None,  # noqa: ASYNC109  (as in call)
+    ) -> None:
+        """Give the gateway a fresh token without reconnecting; None takes one from the token source.
+
+        Unauthorized when the gateway refuses it; CallTimeout without an answer in time.
+        """
+        runner = self._live()
+        if runner.over:
+            raise runner.closing_error()
+        await runner.refresher.refresh(token, self.options.timeout if timeout is None else timeout)
+
+    # What is known ----------------------------------------------------------------------------------------
+
+    @property
+    def connected(self) -> bool:
+        """Calls go out at once."""
+        return self._runner is not None and self._runner.ready
+
+    @property
+    def closed(self) -> bool:
+        """The client has ended and does not come back."""
+        return self._runner is not None and self._runner.over
+
+    @property
+    def session_id(self) -> str:
+        """The gateway's id of the session, "" before the first START."""
+        return self._live().session.session_id
+
+    @property
+    def epoch(self) -> str:
+        """The name of the session's history of numbers."""
+        return self._live().session.epoch
+
+    @property
+    def resumed(self) -> bool:
+        """The last connection continued the session that was there before."""
+        return self._live().resumed
+
+    @property
+    def hello(self) -> Reply | None:
+        """The answer to the last successful login."""
+        return self._live().login.reply
+
+    @property
+    def ticket(self) -> Ticket | None:
+        """What another client would need to resume this session; None before the first START."""
+        return self._live().session.ticket()
+
+    @property
+    def pending_notifies(self) -> int:
+        """Notifies that were received and not read yet."""
+        return len(self._live().inbox.queue)
+
+    @property
+    def stats(self) -> ClientStats:
+        """Counts since the start."""
+        return self._live().stats
+
+    def _live(self) -> Runner:
+        if self._runner is None:
+            raise RuntimeError("the client is not connected yet: use `async with connect(…)` or `await connect(…)`")
+        return self._runner
+
+    def _raise_failure(self) -> None:
+        runner = self._live()
+        if runner.failure is not None:
+            raise runner.closing_error()

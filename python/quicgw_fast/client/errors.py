@@ -1,0 +1,192 @@
+# ruff: noqa: N818  (the names say what happened, and callers read well with them)
+"""What the SDK raises: one base, an error reply of the gateway by its code, and what happens to a connection.
+
+Every error can be copied (``copy.copy``), because one cause may end many calls at once and each of them
+raises an exception of its own.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from quicgw_fast.errors import GatewayError
+from quicgw_fast.types import CloseCode, ResetReason
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from quicgw_fast.client.messages import GapReport
+
+RETRY_AFTER = "retry-after-ms"
+
+
+class QuicgwClientError(GatewayError):
+    """Base of everything that the client raises on purpose."""
+
+
+class ReplyError(QuicgwClientError):
+    """The gateway answered with an error (contract §3): the one terminal reply of that request.
+
+    code: as HTTP's (400, 401, 403, 413, 429, 500, 503, 504); message, detail: the gateway's words;
+    headers: of the reply. Known codes have a subclass of their own.
+    """
+
+    seq_id: int = 0
+    """The reply's number in the session's order (contract §4), 0 for one without a number."""
+
+    def __init__(
+        self, code: int, message: str = "", detail: str = "", headers: Mapping[str, str] | None = None
+    ) -> None:
+        super().__init__(code, message, detail, headers)
+        self.code = code
+        self.message = message
+        self.detail = detail
+        self.headers: dict[str, str] = dict(headers or {})
+
+    def __str__(self) -> str:
+        text = f"{self.code} {self.message}".rstrip()
+        return f"{text}: {self.detail}" if self.detail else text
+
+    @property
+    def retry_after(self) -> float | None:
+        """Seconds after which to try again (header ``retry-after-ms``), None when the gateway did not say."""
+        value = self.headers.get(RETRY_AFTER, "")
+        return int(value) / 1000 if value.isdecimal() and value.isascii() else None
+
+
+class BadRequest(ReplyError):
+    """400: the request was not understood."""
+
+
+class Unauthorized(ReplyError):
+    """401: not logged in, or the token was refused."""
+
+
+class Forbidden(ReplyError):
+    """403: the session's state forbids it."""
+
+
+class TooLarge(ReplyError):
+    """413: the message is over the frame limit. The client raises it itself, before anything is sent."""
+
+
+class RateLimited(ReplyError):
+    """429: over this session's rate or in-flight limit; see ``retry_after``."""
+
+
+class UpstreamError(ReplyError):
+    """500: the call of the upstream service failed."""
+
+
+class Overloaded(ReplyError):
+    """503: the gateway has no room or no instance for it; see ``retry_after``."""
+
+
+class DeadlineExceeded(ReplyError, TimeoutError):
+    """504: the gateway gave the request up at its deadline."""
+
+
+class CallTimeout(QuicgwClientError, TimeoutError):
+    """No reply came within the call's timeout (seconds). Whether the request ran is unknown."""
+
+    def __init__(self, action: str, timeout: float) -> None:
+        super().__init__(action, timeout)
+        self.action = action
+        self.timeout = timeout
+
+    def __str__(self) -> str:
+        return f"no reply to {self.action!r} within {self.timeout:g} s"
+
+
+class ConnectionFailed(QuicgwClientError, ConnectionError):
+    """No connection to the gateway could be made; the message says why."""
+
+
+class ConnectionClosed(QuicgwClientError, ConnectionError):
+    """The connection has ended and the client does not come back (contract §6).
+
+    code: the QUIC close code, a CloseCode when it is one of the contract's; reason: the close phrase.
+    """
+
+    def __init__(self, code: int, reason: str = "") -> None:
+        super().__init__(code, reason)
+        self.code = code
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return f"connection closed: {self.reason or close_name(self.code)}"
+
+
+class ReceiveQueueFull(ConnectionClosed):
+    """The receive queue was full under the policy ``fail``, or far more came than was acknowledged."""
+
+    def __init__(self, capacity: int) -> None:
+        super().__init__(CloseCode.NORMAL, f"receive queue full ({capacity} notifies unread)")
+        self.args = (capacity,)
+        self.capacity = capacity
+
+
+class Draining(QuicgwClientError):
+    """The client takes no new calls since drain()."""
+
+    def __str__(self) -> str:
+        return "the client is draining: no new calls are taken"
+
+
+class SessionReset(QuicgwClientError):
+    """The session could not be resumed while this call was in flight: whether the request ran is unknown.
+
+    reason: a ResetReason, or the bare number of one that this version does not know;
+    gap: what the gateway says was missed, None when it did not say.
+    """
+
+    def __init__(self, reason: int, gap: GapReport | None = None) -> None:
+        super().__init__(reason, gap)
+        self.reason = reason
+        self.gap = gap
+
+    def __str__(self) -> str:
+        return f"the session was reset ({reset_name(self.reason)}); it is unknown whether the call ran"
+
+
+class ProtocolFailure(QuicgwClientError):
+    """The gateway broke the wire contract; the connection is dropped and the session resumed."""
+
+
+class NumberGap(ProtocolFailure):
+    """A message's number is not the next one: something between is missing."""
+
+    def __init__(self, expected: int, got: int) -> None:
+        super().__init__(expected, got)
+        self.expected = expected
+        self.got = got
+
+    def __str__(self) -> str:
+        return f"message {self.got} came where {self.expected} was due"
+
+
+_BY_CODE: dict[int, type[ReplyError]] = {
+    400: BadRequest,
+    401: Unauthorized,
+    403: Forbidden,
+    413: TooLarge,
+    429: RateLimited,
+    500: UpstreamError,
+    503: Overloaded,
+    504: DeadlineExceeded,
+}
+
+
+def reply_error(code: int, message: str = "", detail: str = "", headers: Mapping[str, str] | None = None) -> ReplyError:
+    """Make the error of the class that stands for ``code``, ReplyError itself for an unknown one."""
+    return _BY_CODE.get(code, ReplyError)(code, message, detail, headers)
+
+
+def close_name(code: int) -> str:
+    """Return the contract's name of a close code, ``code 0x…`` for any other number."""
+    return CloseCode(code).name if code in CloseCode.__members__.values() else f"code 0x{code:x}"
+
+
+def reset_name(reason: int) -> str:
+    """Return the contract's name of a reset reason, ``reason N`` for any other number."""
+    return ResetReason(reason).name if reason in ResetReason.__members__.values() else f"reason {reason}"

@@ -1,0 +1,127 @@
+"""Messages of the gateway on their way to the application, and their acknowledgement."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from quicgw_fast._proto.client_pb2 import PUSH_BUSINESS_DATA, PUSH_ERROR
+from quicgw_fast.client import wire
+from quicgw_fast.client.errors import ReceiveQueueFull
+from quicgw_fast.client.queue import Put, ReceiveQueue
+
+if TYPE_CHECKING:
+    from quicgw_fast._proto.client_pb2 import ServerPush
+    from quicgw_fast.client.calls import Call, Calls
+    from quicgw_fast.client.link import Link
+    from quicgw_fast.client.messages import ClientStats
+    from quicgw_fast.client.options import ClientOptions
+    from quicgw_fast.client.session import Session
+
+
+class Inbox:
+    """Hands each message over once and in order, and acknowledges what the application has (contract §5)."""
+
+    def __init__(self, options: ClientOptions, session: Session[Call], calls: Calls, stats: ClientStats) -> None:
+        self._session = session
+        self._calls = calls
+        self._stats = stats
+        self._loop = asyncio.get_running_loop()
+        self._link: Link | None = None
+        self._ack_timer: asyncio.TimerHandle | None = None
+        self.queue = ReceiveQueue(options.queue_size, options.queue_policy, self._has_room)
+
+    def attach(self, link: Link) -> None:
+        """Acknowledge over ``link`` from now on."""
+        self._link = link
+
+    def detach(self) -> None:
+        """There is no connection to acknowledge over; the next START does it."""
+        self._link = None
+        if self._ack_timer is not None:
+            self._ack_timer.cancel()
+            self._ack_timer = None
+
+    def take(self, link: Link, push: ServerPush, now: float) -> None:
+        """Take a reply, an error or a notify, unless its number was seen before.
+
+        ProtocolFailure for what does not parse or leaves a gap; then nothing has changed. ReceiveQueueFull when
+        the application cannot take a notify, which is then not acknowledged.
+        """
+        if 0 < push.seq_id <= self._session.seen:
+            self._stats.duplicates += 1
+        elif push.type == PUSH_BUSINESS_DATA:
+            if push.msg_id:
+                reply = wire.parse_reply(push)
+                self._count(push.seq_id, now)
+                self._calls.answer(push.msg_id, reply)
+            else:
+                self._notified(push, now)
+        elif push.type == PUSH_ERROR:
+            self._failed(link, push, now)
+        else:  # of a later version: its number counts, and nobody here knows what it means
+            self._count(push.seq_id, now)
+            self._stats.unknown_messages += 1
+
+    def _count(self, seq: int, now: float) -> None:
+        if seq:
+            self._session.receive(seq, now)
+
+    def _notified(self, push: ServerPush, now: float) -> None:
+        notify = wire.parse_notify(push)
+        self._count(notify.seq_id, now)
+        offline_id = notify.headers.get(wire.OFFLINE_HEADER)
+        if offline_id is not None and not self._session.first_time(offline_id):
+            self._stats.offline_duplicates += 1
+            return
+        try:
+            put = self.queue.put(notify, self._session.generation)
+        except ReceiveQueueFull:
+            self._keep_back(notify.seq_id)
+            raise
+        self._stats.notifies += 1
+        if put is Put.KEPT_BACK:
+            self._keep_back(notify.seq_id)
+        elif put is Put.DROPPED_OLDEST:
+            self._stats.dropped_notifies += 1
+
+    def _keep_back(self, seq: int) -> None:
+        if seq:
+            self._session.keep_back(seq)
+
+    def _failed(self, link: Link, push: ServerPush, now: float) -> None:
+        error = wire.parse_error(push)
+        self._count(push.seq_id, now)
+        if push.msg_id == 0:  # about no request: the close that follows decides
+            self._stats.last_error = str(error)
+        elif not link.refresh_refused(push.msg_id, error):
+            self._calls.answer(push.msg_id, error)
+
+    def _has_room(self, generation: int, seq: int) -> None:
+        self._session.hand_over(generation, seq, self._loop.time())
+        self.acknowledge()
+
+    def acknowledge(self) -> None:
+        """Acknowledge if it is time, or see to it that it happens in time."""
+        if self._link is None:
+            return
+        due = self._session.ack_due(self._loop.time())
+        if due is None:
+            return
+        if due <= 0:
+            self.acknowledge_now()
+        elif self._ack_timer is None:
+            self._ack_timer = self._loop.call_later(due, self._ack_timer_fired)
+
+    def acknowledge_now(self) -> None:
+        """Acknowledge at once whatever the application has."""
+        if self._link is None:
+            return
+        seq = self._session.take_ack()
+        if seq is not None:
+            self._link.send(wire.ack_frame(seq))
+            self._stats.acks += 1
+
+    def _ack_timer_fired(self) -> None:
+        self._ack_timer = None
+        self.acknowledge()

@@ -1,0 +1,290 @@
+"""One connection: dial, START, heartbeats, token refresh, and how it ended."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+from quicgw_fast._proto.client_pb2 import PUSH_ERROR, PUSH_HEARTBEAT_RESP, PUSH_START_RESP
+from quicgw_fast.backend import FrameDecoder, FrameTooLarge
+from quicgw_fast.client import wire
+from quicgw_fast.client.errors import ConnectionFailed, ProtocolFailure, QuicgwClientError, ReplyError, TooLarge
+from quicgw_fast.client.liveness import Liveness, Pulse
+from quicgw_fast.transport import ConnectFailed, TransportLimits, dial
+from quicgw_fast.types import CloseCode
+
+if TYPE_CHECKING:
+    from quicgw_fast._proto.client_pb2 import ServerPush
+    from quicgw_fast.client.options import ClientOptions
+    from quicgw_fast.client.wire import Claim, StartAnswer
+    from quicgw_fast.transport import Connection
+
+LIMITS = TransportLimits()
+
+
+@dataclass(slots=True, frozen=True)
+class LinkEnd:
+    """How a connection ended, or why there was none.
+
+    by_peer: the gateway closed it, and ``code`` is one of contract §6; else it was lost or given up here.
+    error: why START was refused (ReplyError), or what went wrong on this side.
+    """
+
+    code: int = CloseCode.NORMAL
+    reason: str = ""
+    by_peer: bool = False
+    error: QuicgwClientError | None = None
+
+
+class LinkLost(QuicgwClientError):  # noqa: N818
+    """The connection ended before the answer to a token refresh."""
+
+
+class Owner(Protocol):
+    """Who uses a link; every method is called in the event loop, in the order of the messages."""
+
+    def started(self, link: Link, answer: StartAnswer) -> None:
+        """START was accepted; what this method sends goes first. May raise ProtocolFailure."""
+
+    def pushed(self, link: Link, push: ServerPush, now: float) -> None:
+        """A message came that is no START_RESP or HEARTBEAT_RESP. May raise ProtocolFailure."""
+
+    def paused(self) -> None:
+        """Everything that came together has been handed over."""
+
+    def writable(self, link: Link) -> None:
+        """What was congested flows again."""
+
+    def heartbeat_answered(self, headers: dict[str, str], rtt: float | None) -> None:
+        """A HEARTBEAT_RESP came; ``rtt`` in seconds when it answers the last one sent."""
+
+    def heartbeat_sent(self) -> None:
+        """Count it."""
+
+
+class Link:
+    """One attempt at a connection, from dial to end; use it once."""
+
+    def __init__(self, owner: Owner, options: ClientOptions) -> None:
+        self._owner = owner
+        self._options = options
+        self._loop = asyncio.get_running_loop()
+        self._connection: Connection | None = None
+        self._decoder = FrameDecoder(wire.MAX_BODY)
+        self._msg_ids = 0
+        self._settled: asyncio.Future[None] = self._loop.create_future()
+        self._ended: asyncio.Future[LinkEnd] = self._loop.create_future()
+        self._liveness: Liveness | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._last_heartbeat = (0, 0.0)
+        self._refreshes: dict[int, asyncio.Future[dict[str, str]]] = {}
+        self.is_started = False
+        self.started_at = 0.0
+
+    # One life ---------------------------------------------------------------------------------------------
+
+    async def run(self, token: str, claim: Claim, limit: float) -> LinkEnd:
+        """Dial, START within ``limit`` seconds, then live until the end; returns how it ended."""
+        try:
+            await self._open(token, claim, limit)
+            return await self._ended
+        except asyncio.CancelledError:
+            self.drop("given up")
+            raise
+
+    async def _open(self, token: str, claim: Claim, limit: float) -> None:
+        """Dial, send START and wait for its answer; every failure becomes the end of the link."""
+        options = self._options
+        try:
+            async with asyncio.timeout(limit):
+                await dial(
+                    options.host,
+                    options.port,
+                    factory=self._attach,
+                    ca=options.tls.ca,
+                    insecure=options.tls.insecure,
+                    server_name=options.tls.server_name,
+                    timeout=limit,
+                    limits=LIMITS,
+                )
+                self.send(wire.start_frame(self.next_msg_id(), options.openid, token, claim))
+                await self._settled
+        except ConnectFailed as error:
+            failed = ConnectionFailed(str(error))
+            failed.__cause__ = error
+            self._end(LinkEnd(error=failed))
+        except TimeoutError:
+            what = "answer to START" if self._connection else "connection"
+            where = f"{options.host}:{options.port}"
+            self.drop(f"no {what}", ConnectionFailed(f"{where}: no {what} within {limit:g} s"))
+        except TooLarge as error:
+            self.drop("START is too large", error)
+
+    def next_msg_id(self) -> int:
+        """Return a msg_id for a message that is no request."""
+        self._msg_ids += 1
+        return wire.control_msg_id(self._msg_ids)
+
+    def send(self, frames: bytes) -> None:
+        """Queue whole frames."""
+        if self._connection is not None and not self._ended.done():
+            self._connection.send(frames)
+
+    @property
+    def room(self) -> int:
+        """Bytes that take the connection over its high water mark, after which writable() follows."""
+        return LIMITS.high_water + 1 - self._connection.pending if self._connection is not None else 0
+
+    def drop(self, why: str, error: QuicgwClientError | None = None, code: int = CloseCode.NORMAL) -> None:
+        """Close from this side without STOP: for the gateway the session is detached (contract §5)."""
+        self._end(LinkEnd(code, why, error=error))
+        if self._connection is not None:
+            self._connection.close(code, f"{CloseCode(code).name}: {why}")
+
+    async def wait_ended(self, limit: float) -> None:
+        """Wait until the connection has ended, at most ``limit`` seconds."""
+        await asyncio.wait([self._ended], timeout=limit)
+
+    async def wait_gone(self) -> None:
+        """Wait until nothing is left of an ended connection, its socket included."""
+        if self._connection is not None:
+            await self._connection.wait_closed()
+
+    # What the transport calls -----------------------------------------------------------------------------
+
+    def _attach(self, connection: Connection) -> Link:
+        self._connection = connection
+        return self
+
+    def received(self, data: bytes) -> None:
+        """Stream bytes in order."""
+        if self._ended.done():
+            return
+        now = self._loop.time()
+        if self._liveness is not None:
+            self._liveness.sign(now)
+        broken: FrameTooLarge | None = None
+        try:
+            bodies = self._decoder.feed(data)
+        except FrameTooLarge as error:
+            bodies, broken = error.messages, error
+        try:
+            for body in bodies:
+                self._dispatch(wire.parse_push(body), now)
+                if self._ended.done():
+                    return
+            if broken is not None:
+                raise ProtocolFailure(str(broken)) from broken
+        except ProtocolFailure as error:
+            self.drop(str(error), error, CloseCode.PROTOCOL_ERROR)
+        else:
+            self._owner.paused()
+
+    def writable(self) -> None:
+        """The connection took what was pending."""
+        if self.is_started and not self._ended.done():
+            self._owner.writable(self)
+
+    def closed(self, code: int, reason: str, by_peer: bool) -> None:
+        """The connection is over."""
+        self._end(LinkEnd(code, reason, by_peer))
+
+    # Messages ---------------------------------------------------------------------------------------------
+
+    def _dispatch(self, push: ServerPush, now: float) -> None:
+        if not self.is_started:
+            self._begin(push, now)
+        elif push.type == PUSH_HEARTBEAT_RESP:
+            self._heartbeat_answered(push, now)
+        elif push.type == PUSH_START_RESP:
+            raise ProtocolFailure("a second START_RESP came")
+        else:
+            self._owner.pushed(self, push, now)
+
+    def _begin(self, push: ServerPush, now: float) -> None:
+        if push.type == PUSH_ERROR:
+            return self._refused(wire.parse_error(push))
+        if push.type != PUSH_START_RESP:
+            raise ProtocolFailure("the first message is no START_RESP")
+        try:
+            answer = wire.parse_start(push)
+        except ReplyError as refusal:
+            return self._refused(refusal)
+        self.is_started = True
+        self.started_at = now
+        interval = self._options.heartbeat
+        if answer.heartbeat_interval > 0:
+            interval = min(interval, answer.heartbeat_interval)
+        self._liveness = Liveness(interval, self._options.max_missed, now)
+        self._timer = self._loop.call_at(self._liveness.wake_at, self._pulse)
+        self._owner.started(self, answer)
+        if not self._settled.done():
+            self._settled.set_result(None)
+        return None
+
+    def _refused(self, refusal: ReplyError) -> None:
+        self.drop("START was refused", refusal)
+
+    def _pulse(self) -> None:
+        assert self._liveness is not None  # set before the timer
+        now = self._loop.time()
+        pulse = self._liveness.poll(now)
+        if pulse is Pulse.DEAD:
+            silence = self._liveness.interval * self._options.max_missed
+            error = ConnectionFailed(f"nothing came from the gateway for {silence:g} s")
+            return self.drop("no answer to heartbeats", error)
+        if pulse is Pulse.SEND:
+            self._last_heartbeat = (self._heartbeat(None), now)
+        self._timer = self._loop.call_at(self._liveness.wake_at, self._pulse)
+        return None
+
+    def _heartbeat(self, headers: dict[str, str] | None) -> int:
+        msg_id = self.next_msg_id()
+        self.send(wire.heartbeat_frame(msg_id, time.time_ns() // 1_000_000, headers))
+        self._owner.heartbeat_sent()
+        return msg_id
+
+    def _heartbeat_answered(self, push: ServerPush, now: float) -> None:
+        headers = dict(push.headers)
+        msg_id, sent_at = self._last_heartbeat
+        self._owner.heartbeat_answered(headers, now - sent_at if msg_id == push.msg_id else None)
+        refresh = self._refreshes.pop(push.msg_id, None)
+        if refresh is not None and not refresh.done():
+            refresh.set_result(headers)
+
+    # Token refresh ----------------------------------------------------------------------------------------
+
+    def refresh(self, token: str) -> asyncio.Future[dict[str, str]]:
+        """Send a heartbeat with a new token; the result is the headers of its answer.
+
+        ReplyError when the token was refused, LinkLost when the connection ended first.
+        """
+        result: asyncio.Future[dict[str, str]] = self._loop.create_future()
+        self._refreshes[self._heartbeat({wire.TOKEN_HEADER: token})] = result
+        return result
+
+    def refresh_refused(self, msg_id: int, error: ReplyError) -> bool:
+        """Take an error that answers a refresh; False when it answers none."""
+        refresh = self._refreshes.pop(msg_id, None)
+        if refresh is None:
+            return False
+        if not refresh.done():
+            refresh.set_exception(error)
+        return True
+
+    # End --------------------------------------------------------------------------------------------------
+
+    def _end(self, end: LinkEnd) -> None:
+        if self._ended.done():
+            return
+        self._ended.set_result(end)
+        if not self._settled.done():
+            self._settled.set_result(None)
+        if self._timer is not None:
+            self._timer.cancel()
+        for refresh in self._refreshes.values():
+            if not refresh.done():
+                refresh.set_exception(LinkLost())
+        self._refreshes.clear()

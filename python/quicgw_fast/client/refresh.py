@@ -1,0 +1,122 @@
+"""A fresh token for a session that goes on: by hand, or by itself before the old one expires."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import TYPE_CHECKING
+
+from quicgw_fast.client.errors import CallTimeout, QuicgwClientError, ReplyError
+from quicgw_fast.client.link import LinkLost
+from quicgw_fast.client.tokens import refresh_delay
+from quicgw_fast.client.wire import REFRESHED_HEADER
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from quicgw_fast.client.runner import Runner
+
+log = logging.getLogger("quicgw_fast.client")
+
+
+class Refresher:
+    """Sends a token in a heartbeat (header ``auth-token``) and waits for the gateway's word on it."""
+
+    def __init__(self, runner: Runner) -> None:
+        self._runner = runner
+        self._timer: asyncio.TimerHandle | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._expires_at = 0.0
+        self._starts: set[asyncio.Future[None]] = set()
+
+    async def refresh(self, token: str | None, limit: float) -> None:
+        """Make ``token`` (None: one from the token source) count for this session, within ``limit`` seconds.
+
+        Without a connection, or when it is lost meanwhile, the next START does it. ReplyError (401) when the
+        gateway refuses the token; a fixed token is then the old one again.
+        """
+        runner = self._runner
+        try:
+            async with asyncio.timeout(limit):
+                fresh = await runner.tokens.fresh() if token is None else token
+                old = runner.tokens.replace(fresh)
+                try:
+                    await self._announce(fresh)
+                except ReplyError:
+                    runner.tokens.restore(fresh, old)
+                    raise
+        except TimeoutError as error:
+            raise CallTimeout("refresh_token", limit) from error
+        runner.stats.refreshes += 1
+
+    async def _announce(self, token: str) -> None:
+        link = self._runner.link
+        if link is not None:
+            try:
+                headers = await link.refresh(token)
+            except LinkLost:
+                link = None
+            else:
+                if headers.get(REFRESHED_HEADER) != "ok":
+                    raise QuicgwClientError("the gateway did not take the token: it cannot refresh one")
+        if link is None:
+            await self._next_start()
+
+    async def _next_start(self) -> None:
+        if self._runner.over:
+            raise self._runner.closing_error()
+        start: asyncio.Future[None] = self._runner.loop.create_future()
+        self._starts.add(start)
+        try:
+            await start
+        finally:
+            self._starts.discard(start)
+
+    # By itself --------------------------------------------------------------------------------------------
+
+    def plan(self, expires_in: float | None) -> None:
+        """The token lives ``expires_in`` seconds more: refresh it in time if that is possible."""
+        if expires_in is None or not self._runner.tokens.renewable:
+            return
+        self._expires_at = self._runner.loop.time() + expires_in
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = self._runner.loop.call_later(refresh_delay(expires_in), self._begin)
+
+    def _begin(self) -> None:
+        self._timer = None
+        if self._task is None or self._task.done():
+            self._task = self._runner.loop.create_task(self._by_itself())
+
+    async def _by_itself(self) -> None:
+        try:
+            await self.refresh(None, self._runner.options.connect_timeout)
+        except Exception as error:  # the token source is the application's: it may raise anything
+            log.warning("the token was not refreshed: %s", error)
+            left = self._expires_at - self._runner.loop.time()
+            if left > 0:
+                self.plan(left)
+
+    # What the connection does -----------------------------------------------------------------------------
+
+    def connected(self) -> None:
+        """START was accepted, with the newest token."""
+        for start in self._starts:
+            if not start.done():
+                start.set_result(None)
+
+    def disconnected(self) -> None:
+        """The next START brings a fresh token anyway."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if self._task is not None:
+            self._task.cancel()
+            self._task = None
+
+    def close(self, error: Callable[[], QuicgwClientError]) -> None:
+        """The client ended."""
+        self.disconnected()
+        for start in self._starts:
+            if not start.done():
+                start.set_exception(error())

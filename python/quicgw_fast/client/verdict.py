@@ -1,0 +1,59 @@
+"""Whether to come back after a connection ended (contract §6): one pure decision."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from quicgw_fast.client.errors import ConnectionClosed, QuicgwClientError, ReplyError
+from quicgw_fast.types import CloseCode
+
+if TYPE_CHECKING:
+    from quicgw_fast.client.link import LinkEnd
+
+_FINAL = frozenset(
+    {
+        CloseCode.NORMAL,
+        CloseCode.AUTH_FAILED,
+        CloseCode.PROTOCOL_ERROR,
+        CloseCode.SUPERSEDED,
+        CloseCode.KICKED,
+        CloseCode.TOKEN_EXPIRED,
+    }
+)
+_RATE_LIMITED = 429
+PASSING = frozenset({_RATE_LIMITED, 500, 503, 504})
+"""Codes of errors that may be over later."""
+
+
+@dataclass(slots=True, frozen=True)
+class Verdict:
+    """``retry`` after at least ``at_least`` seconds, or end with ``error``; the error is the cause either way."""
+
+    retry: bool
+    error: QuicgwClientError
+    at_least: float = 0.0
+
+
+def judge(end: LinkEnd, *, renewable_token: bool) -> Verdict:
+    """Decide what an end means for a client that wants to stay.
+
+    The codes 0 and 0x101 to 0x105 say "do not reconnect as you are": only an expired token is something that a
+    client with a ``renewable_token`` can change. Everything else, also what QUIC itself reports, is a lost
+    connection.
+    """
+    if isinstance(end.error, ReplyError):
+        return _refused(end.error)
+    if end.error is not None:
+        return Verdict(True, end.error)
+    closed = ConnectionClosed(end.code, end.reason)
+    if end.by_peer and end.code in _FINAL:
+        return Verdict(end.code == CloseCode.TOKEN_EXPIRED and renewable_token, closed)
+    return Verdict(True, closed)
+
+
+def _refused(refusal: ReplyError) -> Verdict:
+    """START was refused: a bad token stays bad, an overload passes, a rate limit says itself when it passes."""
+    if refusal.code == _RATE_LIMITED and refusal.retry_after is None:
+        return Verdict(False, refusal)
+    return Verdict(refusal.code in PASSING, refusal, refusal.retry_after or 0.0)

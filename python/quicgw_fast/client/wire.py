@@ -1,0 +1,219 @@
+"""The client's half of the wire (contract §1): frames up, envelopes down. No clock, no sockets."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
+
+from google.protobuf.message import DecodeError
+
+from quicgw_fast._proto.client_pb2 import (
+    REQUEST_ACK,
+    REQUEST_BUSINESS,
+    REQUEST_HEARTBEAT,
+    REQUEST_START,
+    REQUEST_STOP,
+    BusinessRequest,
+    BusinessResponse,
+    ClientAck,
+    ClientRequest,
+    ErrorMessage,
+    HeartbeatRequest,
+    ServerPush,
+    StartRequest,
+    StartResponse,
+    StopRequest,
+)
+from quicgw_fast.client.errors import ProtocolFailure, ReplyError, TooLarge, reply_error
+from quicgw_fast.client.messages import GapReport, Notify, Reply
+from quicgw_fast.types import ResetReason
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from quicgw_fast.client.messages import StopReason
+
+MAX_BODY = 1 << 20
+"""Longest message body in bytes, either way."""
+MAX_START_BODY = 4096
+"""Longest body before START is accepted."""
+TIMEOUT_HEADER = "timeout-ms"
+TOKEN_HEADER = "auth-token"
+REFRESHED_HEADER = "auth-refresh"
+EXPIRES_HEADER = "token-expires-in"
+OFFLINE_HEADER = "offline-id"
+
+_CONTROL_BIT = 0x8000_0000
+
+
+class Claim(NamedTuple):
+    """What START says about the session to go on with; all empty for a fresh start."""
+
+    last_acked: int = 0
+    session_id: str = ""
+    epoch: str = ""
+
+
+@dataclass(slots=True, frozen=True)
+class StartAnswer:
+    """An accepted START."""
+
+    session_id: str
+    epoch: str
+    resumed: bool
+    max_client_seq: int
+    """Highest number of a request that the gateway got in this session."""
+    reset_reason: int
+    replay_from: int
+    heartbeat_interval: int
+    """Seconds, 0 when the gateway does not say."""
+    gap: GapReport | None = None
+    token_expires_in: float | None = None
+    """Seconds."""
+
+
+def business_msg_id(seq: int) -> int:
+    """Return the msg_id of request ``seq``.
+
+    It is made from the number, so that a process that takes the session over never uses the msg_id of a
+    request that is still in flight.
+    """
+    return (seq - 1) % (_CONTROL_BIT - 1) + 1
+
+
+def control_msg_id(count: int) -> int:
+    """Return the msg_id of the ``count``-th message that is no request; never one of a request."""
+    return _CONTROL_BIT | count % _CONTROL_BIT
+
+
+def start_frame(msg_id: int, openid: str, token: str, claim: Claim) -> bytes:
+    """Encode START; TooLarge when openid and token do not fit into what is allowed before login."""
+    request = StartRequest(
+        openid=openid,
+        auth_token=token,
+        last_acked_seq_id=claim.last_acked,
+        session_id=claim.session_id,
+        epoch=claim.epoch,
+    )
+    body = ClientRequest(msg_id=msg_id, type=REQUEST_START, payload=request.SerializeToString())
+    return _frame(body, MAX_START_BODY)
+
+
+def stop_frame(msg_id: int, reason: StopReason) -> bytes:
+    """Encode STOP."""
+    request = StopRequest(reason=reason.value)  # type: ignore[arg-type]  # the enum mirrors the wire's
+    return _frame(ClientRequest(msg_id=msg_id, type=REQUEST_STOP, payload=request.SerializeToString()))
+
+
+def heartbeat_frame(msg_id: int, timestamp_ms: int, headers: Mapping[str, str] | None = None) -> bytes:
+    """Encode HEARTBEAT; ``timestamp_ms`` is wall time."""
+    payload = HeartbeatRequest(client_timestamp=timestamp_ms).SerializeToString()
+    return _frame(ClientRequest(msg_id=msg_id, type=REQUEST_HEARTBEAT, payload=payload, headers=headers))
+
+
+def ack_frame(seq: int) -> bytes:
+    """Encode the cumulative acknowledgement of everything up to ``seq``."""
+    payload = ClientAck(acked_seq_id=seq).SerializeToString()
+    return _frame(ClientRequest(type=REQUEST_ACK, payload=payload))
+
+
+def business_request(
+    action: str, params: Mapping[str, str] | None, data: bytes, headers: Mapping[str, str] | None
+) -> ClientRequest:
+    """Make a request that has no number yet; TypeError or ValueError for what protobuf cannot hold."""
+    payload = BusinessRequest(action=action, params=params, data=data).SerializeToString()
+    return ClientRequest(type=REQUEST_BUSINESS, payload=payload, headers=headers)
+
+
+def business_frame(request: ClientRequest, seq: int) -> bytes:
+    """Encode ``request`` as number ``seq``; TooLarge when it is longer than a body may be."""
+    request.msg_id = business_msg_id(seq)
+    request.seq_id = seq
+    return _frame(request)
+
+
+def parse_push(body: bytes) -> ServerPush:
+    """Parse an envelope; ProtocolFailure when it is none."""
+    try:
+        return ServerPush.FromString(body)
+    except DecodeError as error:
+        raise ProtocolFailure(f"{len(body)} bytes are no ServerPush") from error
+
+
+def parse_start(push: ServerPush) -> StartAnswer:
+    """Read START_RESP; raises ReplyError (by its code) when START was refused."""
+    try:
+        answer = StartResponse.FromString(push.payload)
+    except DecodeError as error:
+        raise ProtocolFailure("the payload of START_RESP does not parse") from error
+    headers = dict(push.headers)
+    if not answer.success:
+        refusal = answer.error
+        raise reply_error(refusal.error_code, refusal.error_message, refusal.detail, headers)
+    return StartAnswer(
+        session_id=answer.connection_id,
+        epoch=answer.epoch,
+        resumed=answer.resumed,
+        max_client_seq=answer.max_client_seq,
+        reset_reason=_reset_reason(answer.reset_reason),
+        replay_from=answer.replay_from,
+        heartbeat_interval=answer.heartbeat_interval,
+        gap=GapReport.from_headers(headers),
+        token_expires_in=expires_in(headers),
+    )
+
+
+def parse_reply(push: ServerPush) -> Reply:
+    """Read a response; ProtocolFailure when its payload does not parse."""
+    answer = _business(push)
+    return Reply(answer.code, answer.message, answer.data, dict(push.headers), push.seq_id)
+
+
+def parse_notify(push: ServerPush) -> Notify:
+    """Read a notify (contract §4); ProtocolFailure when its payload does not parse."""
+    body = _business(push)
+    headers = dict(push.headers)
+    return Notify(
+        body.data,
+        body.message,
+        headers.get("notify-type", ""),
+        headers.get("notify-title", ""),
+        headers.get("notify-content", ""),
+        headers,
+        push.seq_id,
+    )
+
+
+def parse_error(push: ServerPush) -> ReplyError:
+    """Read PUSH_ERROR as the exception of its code; ProtocolFailure when its payload does not parse."""
+    try:
+        message = ErrorMessage.FromString(push.payload)
+    except DecodeError as problem:
+        raise ProtocolFailure("the payload of PUSH_ERROR does not parse") from problem
+    error = reply_error(message.error_code, message.error_message, message.detail, dict(push.headers))
+    error.seq_id = push.seq_id
+    return error
+
+
+def expires_in(headers: Mapping[str, str]) -> float | None:
+    """Seconds until the token expires, None when the gateway does not say."""
+    text = headers.get(EXPIRES_HEADER, "")
+    return float(text) if text.isascii() and text.isdecimal() else None
+
+
+def _business(push: ServerPush) -> BusinessResponse:
+    try:
+        return BusinessResponse.FromString(push.payload)
+    except DecodeError as error:
+        raise ProtocolFailure("the payload of PUSH_BUSINESS_DATA does not parse") from error
+
+
+def _reset_reason(value: int) -> int:
+    return ResetReason(value) if value in ResetReason.__members__.values() else value
+
+
+def _frame(message: ClientRequest, limit: int = MAX_BODY) -> bytes:
+    body = message.SerializeToString()
+    if len(body) > limit:
+        raise TooLarge(413, "message too large", f"{len(body)} bytes are over the limit of {limit}")
+    return len(body).to_bytes(4, "big") + body

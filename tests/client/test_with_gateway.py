@@ -1,0 +1,176 @@
+"""The client against the real gateway, as processes: what the scripted one cannot prove."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+import quicgw_fast.client as sdk
+from quicgw_fast.auth import issue_token
+from quicgw_fast.client import (
+    ConnectionClosed,
+    DeadlineExceeded,
+    RateLimited,
+    Reconnect,
+    SessionReset,
+    State,
+    Unauthorized,
+    UpstreamError,
+)
+from quicgw_fast.types import CloseCode, ResetReason
+from tests.client.conftest import FAST, States
+from tests.support.gateway_process import GatewayProcess, Ready
+from tests.support.udp_proxy import Impairment, UdpProxy
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from pathlib import Path
+
+SECRET = "a secret for tests that nobody else has, long enough"
+
+
+@pytest.fixture
+async def ready() -> AsyncIterator[Ready]:
+    async with GatewayProcess.dev() as process:
+        yield process.ready
+
+
+def address_of(ready: Ready) -> str:
+    return f"{ready.quic[0]}:{ready.quic[1]}"
+
+
+async def test_the_life_of_a_client(ready: Ready, states: States) -> None:
+    async with sdk.connect(address_of(ready), openid="alice", insecure=True, on_state=states) as client:
+        assert client.hello is not None
+        assert client.hello.headers["gid"] == "gid-alice"
+        reply = await client.call("before", data=b"bound")
+        early = await client.next_notify(timeout=5)
+        assert (early.data, early.seq_id) == (b"bound", reply.seq_id - 1)
+        reply = await client.call("after", data=b"bound")
+        late = await client.next_notify(timeout=5)
+        assert (late.data, late.seq_id) == (b"bound", reply.seq_id + 1)
+        with pytest.raises(UpstreamError) as failed:
+            await client.call("fail", params={"grpc": "1"})
+        assert failed.value.seq_id == late.seq_id + 1
+        with pytest.raises(DeadlineExceeded):
+            await client.call("sleep", params={"ms": "2000"}, headers={"timeout-ms": "100"})
+        assert (await client.call("fail")).code == 500
+        await client.close()
+    assert states.names == ["connecting", "connected", "closed"]
+
+
+async def test_limits_of_a_session(ready: Ready) -> None:
+    async with sdk.connect(address_of(ready), openid="alice", insecure=True) as client:
+        calls = [client.submit("sleep", params={"ms": "300"}) for _ in range(70)]
+        results = await asyncio.gather(*calls, return_exceptions=True)
+        refused = [result for result in results if isinstance(result, RateLimited)]
+        assert refused
+        assert all(error.retry_after is not None for error in refused)
+        assert len(refused) < 10
+
+
+async def test_the_newer_client_wins(ready: Ready) -> None:
+    async with (
+        sdk.connect(address_of(ready), openid="alice", insecure=True) as first,
+        sdk.connect(address_of(ready), openid="alice", insecure=True) as second,
+    ):
+        with pytest.raises(ConnectionClosed) as caught:
+            await first.next_notify(timeout=5)
+        assert caught.value.code == CloseCode.SUPERSEDED
+        assert (await second.call("echo", data=b"x")).data == b"x"
+
+
+async def test_a_ticket_works_for_another_client(ready: Ready) -> None:
+    first = await sdk.connect(address_of(ready), openid="alice", insecure=True)
+    ticket = await first.detach()
+    async with sdk.connect(address_of(ready), openid="bob", insecure=True) as bob:
+        reply = await bob.call("notification", params={"target_type": "openid", "target_id": "alice"}, data=b"for you")
+        assert reply.ok
+    async with sdk.connect(address_of(ready), openid="alice", insecure=True, resume=ticket) as second:
+        assert second.resumed
+        assert (await second.next_notify(timeout=5)).data == b"for you"
+
+
+async def test_a_killed_gateway_is_an_explicit_reset(states: States) -> None:
+    async with GatewayProcess.dev() as first:
+        port = first.ready.quic[1]
+        client = await sdk.connect(
+            f"127.0.0.1:{port}", openid="alice", insecure=True, heartbeat=0.5, reconnect=FAST, on_state=states
+        )
+        try:
+            call = client.submit("sleep", params={"ms": "20000"})
+            await client.call("echo")
+            await first.kill()
+            again = GatewayProcess(
+                "dev", "--quic", f"127.0.0.1:{port}", "--grpc", "127.0.0.1:0", "--admin", "127.0.0.1:0"
+            )
+            async with again:
+                restarted = time.monotonic()
+                with pytest.raises(SessionReset):
+                    await call
+                assert time.monotonic() - restarted < 5
+                await states.reach(State.CONNECTED, count=2)
+                event = await states.reach(State.RESET)
+                assert event.reason == ResetReason.UNKNOWN_SESSION
+                assert (await client.call("echo", data=b"x")).data == b"x"
+        finally:
+            await client.close()
+
+
+async def test_tokens_are_refreshed_before_they_expire(tmp_path: Path) -> None:
+    key = tmp_path / "secret"
+    key.write_text(SECRET)
+    config = tmp_path / "gateway.toml"
+    config.write_text(f'[auth]\nmode = "jwt"\nkey_file = "{key}"\n')
+    made = []
+
+    def token() -> str:
+        made.append(issue_token("alice", key, ttl=2, wall=time.time()))
+        return made[-1]
+
+    async with GatewayProcess.dev("--config", str(config)) as process:
+        address = address_of(process.ready)
+        with pytest.raises(Unauthorized):
+            await sdk.connect(address, openid="alice", token="forged", insecure=True)
+        async with sdk.connect(address, openid="alice", token=token, insecure=True, reconnect=False) as client:
+            async with asyncio.timeout(10):
+                while client.stats.refreshes < 2:  # noqa: ASYNC110  (a count that nobody announces)
+                    await asyncio.sleep(0.05)
+            assert (await client.call("echo", data=b"x")).data == b"x"
+            with pytest.raises(Unauthorized):
+                await client.refresh_token("forged")
+            await client.refresh_token(issue_token("alice", key, ttl=60, wall=time.time()))
+            assert client.stats.connects == 1
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+async def test_a_bad_network(ready: Ready, seed: int) -> None:
+    """Loss, reordering, duplicates, and now and then nothing at all: every call once, every notify once, in order."""
+    bad = Impairment(loss=0.05, delay=0.005, jitter=0.01, duplicate=0.05)
+    async with UdpProxy(ready.quic, seed=seed, up=bad, down=bad) as proxy:
+        client = await sdk.connect(
+            f"127.0.0.1:{proxy.address[1]}",
+            openid="alice",
+            insecure=True,
+            heartbeat=0.4,
+            reconnect=Reconnect(base=0.01, cap=0.1, attempt_timeout=3),
+        )
+        try:
+            numbers = []
+            for batch in range(20):
+                if batch % 7 == 3:
+                    proxy.blackhole(seconds=1.5)
+                calls = [client.submit("after", data=b"%d.%d" % (batch, n), timeout=30) for n in range(5)]
+                replies = await asyncio.gather(*calls)
+                assert [reply.data for reply in replies] == [b"%d.%d" % (batch, n) for n in range(5)]
+                numbers += [reply.seq_id for reply in replies]
+            notifies = [await client.next_notify(timeout=10) for _ in range(100)]
+            assert sorted(n.data for n in notifies) == sorted(b"%d.%d" % (b, n) for b in range(20) for n in range(5))
+            assert sorted(numbers + [n.seq_id for n in notifies]) == list(range(2, 202))
+            assert client.stats.resumes >= 1
+            assert client.stats.resets == 0
+        finally:
+            await client.close()
