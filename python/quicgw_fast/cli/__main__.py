@@ -1,0 +1,6 @@
+"""``python -m quicgw_fast.cli`` is the command ``quicgw``."""
+
+from quicgw_fast.cli import main
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,88 @@
+"""The commands and what they have in common."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from quicgw_fast.cli.call import call
+from quicgw_fast.cli.demo import demo
+from quicgw_fast.cli.dev import dev
+from quicgw_fast.cli.gentoken import gentoken
+from quicgw_fast.cli.push import push
+from quicgw_fast.cli.serve import serve
+from quicgw_fast.cli.text import examples, help_of
+from quicgw_fast.cli.upstream import upstream
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+app = typer.Typer(
+    name="quicgw",
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _add(command: Callable[..., None], *lines: str) -> None:
+    app.command(help=help_of(command), epilog=examples(*lines))(command)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from quicgw_fast.cli.version import version_line
+
+        typer.echo(version_line())
+        raise typer.Exit
+
+
+@app.callback(
+    epilog=examples(
+        "quicgw demo                                 see what a gateway does",
+        "quicgw dev                                  a gateway to try things out on",
+        "quicgw call echo --data hello --insecure    one request to it",
+        "quicgw serve --config gateway.toml          the real thing",
+    )
+)
+def quicgw(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and the engine.")
+    ] = False,
+) -> None:
+    """A QUIC access gateway: sessions, strict order and resume in front of gRPC services."""
+
+
+_add(
+    serve,
+    "quicgw serve --config gateway.toml",
+    "quicgw serve -c gateway.toml --quic 127.0.0.1:0 --admin 127.0.0.1:9000",
+    "QUICGW_SESSION__TIMEOUT=1m quicgw serve --config gateway.toml",
+)
+_add(
+    dev,
+    "quicgw dev",
+    "quicgw dev --quic 127.0.0.1:0 --grpc 127.0.0.1:0 --admin 127.0.0.1:0",
+    "quicgw dev --config limits.toml",
+)
+_add(
+    call,
+    "quicgw call echo --data hello --insecure",
+    "quicgw call calculate -p op=add -p a=1 -p b=2 --ca dev-cert.pem",
+    "quicgw call after -p count=3 --openid alice --wait 1s --insecure --json",
+    "quicgw call business_msg --data @message.bin --server gateway.example:8443",
+)
+_add(
+    upstream,
+    "quicgw upstream --gateway 127.0.0.1:8092",
+    "quicgw upstream --mode zone --zone 001 --zone 002 --ports 9001,9002",
+)
+app.add_typer(push, name="push")
+_add(
+    gentoken,
+    "quicgw gentoken alice --key secret.key --ttl 8h",
+    "quicgw gentoken alice --new-key keys --algorithm EdDSA --audience game",
+)
+_add(demo, "quicgw demo", "quicgw demo --clients 50 --requests 5000")

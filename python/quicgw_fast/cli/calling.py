@@ -1,0 +1,183 @@
+"""The work of ``quicgw call``: a client that asks once and prints what comes, in the order of the numbers."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections import deque
+from dataclasses import dataclass
+from itertools import count
+from typing import TYPE_CHECKING
+
+from quicgw_fast.cli.printing import JsonPrinter, TextPrinter
+from quicgw_fast.client import (
+    CallTimeout,
+    Client,
+    ConnectionClosed,
+    ConnectionFailed,
+    QuicgwClientError,
+    Reply,
+    ReplyError,
+    SessionReset,
+    connect,
+)
+from quicgw_fast.errors import StartupError
+from quicgw_fast.types import CloseCode
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from quicgw_fast.cli.printing import Printer
+    from quicgw_fast.client import Notify
+
+LOGIN = "hello"
+CONNECT_TIMEOUT = 10.0
+"""Seconds for handshake, START and login at most."""
+GRACE = 2.0
+"""Seconds that the gateway has to report its own timeout before this side reports one."""
+OK, ANSWERED_WITH_ERROR = 0, 1
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What to ask for; times in seconds."""
+
+    action: str
+    params: dict[str, str]
+    data: bytes
+    headers: dict[str, str]
+    timeout: float
+    wait: float
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Whom to ask, as whom, and whose certificate to believe."""
+
+    server: str
+    openid: str
+    token: str
+    ca: Path | None
+    insecure: bool
+
+    async def call(self, wish: Wish, *, as_json: bool) -> int:
+        """Ask, print, and return the exit status; StartupError when there is no connection (any more)."""
+        printer = JsonPrinter() if as_json else TextPrinter()
+        client = connect(
+            self.server,
+            openid=self.openid,
+            token=self.token,
+            ca=self.ca,
+            insecure=self.insecure,
+            login=wish.action.lower() != LOGIN,
+            connect_timeout=min(CONNECT_TIMEOUT, wish.timeout),
+            reconnect=False,
+        )
+        try:
+            async with client:
+                return await _ask(client, wish, printer)
+        except ReplyError as refusal:
+            printer.error(refusal, "START or hello was refused")
+            return ANSWERED_WITH_ERROR
+        except (ConnectionFailed, ConnectionClosed, SessionReset) as error:
+            raise StartupError(self._advise(error)) from error
+
+    def _advise(self, error: QuicgwClientError) -> str:
+        text = str(error)
+        if isinstance(error, ConnectionClosed) and error.code == CloseCode.AUTH_FAILED:
+            return f"{text}; give a valid --token (see quicgw gentoken)"
+        if "CA file" in text:
+            return f"{text}; give another one with --ca"
+        if "certificate" in text:
+            return f"{text}; use --ca FILE, or --insecure to accept any certificate"
+        if isinstance(error, ConnectionFailed):
+            return f"{text}; start a gateway there, or name another address with --server"
+        return text
+
+
+async def _ask(client: Client, wish: Wish, printer: Printer) -> int:
+    headers = {"timeout-ms": str(max(1, int(wish.timeout * 1000))), **wish.headers}
+    notifies = Notifies(client, printer)
+    asked = client.submit(
+        wish.action, params=wish.params, data=wish.data, headers=headers, timeout=wish.timeout + GRACE
+    )
+    try:
+        await notifies.print_before(asked)
+        status = _print_answer(asked, printer)
+        await notifies.print_after(wish.wait)
+    finally:
+        notifies.stop()
+    return status
+
+
+def _print_answer(asked: asyncio.Future[Reply], printer: Printer) -> int:
+    """Print the answer and return the exit status; raises what says that there is no connection any more."""
+    try:
+        reply = asked.result()
+    except (ReplyError, CallTimeout) as error:
+        printer.error(error)
+        return ANSWERED_WITH_ERROR
+    printer.reply(reply)
+    return OK if reply.ok else ANSWERED_WITH_ERROR
+
+
+class Notifies:
+    """Prints a client's notifies around its one answer: those with lower numbers before it, the others behind it."""
+
+    def __init__(self, client: Client, printer: Printer) -> None:
+        self._client = client
+        self._printer = printer
+        self._arrived: deque[Notify] = deque()
+        self._numbers = {client.hello.seq_id} if client.hello else set()
+        self._news = asyncio.Event()
+        self._collector = asyncio.create_task(self._collect())
+        self._collector.add_done_callback(self._wake)
+
+    async def print_before(self, asked: asyncio.Future[Reply]) -> None:
+        """Print notifies as they come until the answer is there and would be next."""
+        asked.add_done_callback(self._wake)
+        while not asked.done():
+            self._print_below(math.inf)
+            await self._news.wait()
+            self._news.clear()
+        self._print_below(self._number_of(asked))
+
+    async def print_after(self, seconds: float) -> None:
+        """Print notifies as they come for so long."""
+        try:
+            async with asyncio.timeout(seconds):
+                while not self._collector.done():
+                    self._print_below(math.inf)
+                    await self._news.wait()
+                    self._news.clear()
+        except TimeoutError:
+            pass
+        self._print_below(math.inf)
+        if self._collector.done() and (error := self._collector.exception()) is not None:
+            self._printer.closed(str(error))  # the answer was there: that the gateway then closed changes nothing
+
+    def stop(self) -> None:
+        """Read no more."""
+        self._collector.cancel()
+
+    async def _collect(self) -> None:
+        async for notify in self._client.notifies():
+            self._arrived.append(notify)
+            self._numbers.add(notify.seq_id)
+            self._news.set()
+
+    def _wake(self, _: object) -> None:
+        self._news.set()
+
+    def _print_below(self, number: float) -> None:
+        while self._arrived and self._arrived[0].seq_id < number:
+            self._printer.notify(self._arrived.popleft())
+
+    def _number_of(self, asked: asyncio.Future[Reply]) -> float:
+        """Return the answer's number. An error does not tell it, but it is what the others leave free (contract §4)."""
+        error = asked.exception()
+        if error is None:
+            return asked.result().seq_id
+        if isinstance(error, ReplyError):
+            return next(number for number in count(1) if number not in self._numbers)
+        return math.inf

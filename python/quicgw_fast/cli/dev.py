@@ -1,0 +1,43 @@
+"""``quicgw dev``: a gateway with embedded upstreams, for trying things out."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from quicgw_fast.cli import options
+
+if TYPE_CHECKING:
+    from quicgw_fast.config import Config
+
+
+def dev(
+    config: options.Config = None,
+    quic: options.Quic = None,
+    grpc: options.Grpc = None,
+    admin: options.Admin = None,
+) -> None:
+    """Run a gateway with embedded upstreams until SIGTERM or Ctrl-C.
+
+    Needs no configuration; listens on 127.0.0.1:8443 (QUIC), :8092 (gRPC) and :8080 (admin) unless told otherwise. The
+    certificate is self-signed, made at the start and removed at the end; the log says where it is. What --config has
+    goes before these defaults.
+    """
+    from quicgw_fast.cli.preflight import require_upb
+    from quicgw_fast.cli.running import run
+    from quicgw_fast.demo.embedded import load_for_development
+    from quicgw_fast.observe import configure_logging
+
+    settings = load_for_development(config, options.server_flags(quic, grpc, admin))
+    require_upb()
+    configure_logging(settings.log)
+    run(_dev(settings))
+
+
+async def _dev(config: Config) -> None:
+    from quicgw_fast.cli.running import Signals, announce
+    from quicgw_fast.demo.embedded import Folder, embedded_gateway
+
+    with Folder() as folder, Signals(at_once=folder.remove) as signals:
+        async with embedded_gateway(config, folder.path) as gateway:
+            announce(gateway.addresses.ready_line())
+            await signals.wait()

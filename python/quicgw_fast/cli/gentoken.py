@@ -1,0 +1,77 @@
+"""``quicgw gentoken``: tokens for clients, and keys to make them with."""
+
+from __future__ import annotations
+
+import sys
+from enum import StrEnum
+from pathlib import Path  # noqa: TC003 - typer resolves the annotation
+from typing import Annotated
+
+import typer
+
+from quicgw_fast.cli.options import Seconds
+
+
+class Algorithm(StrEnum):
+    """Signature algorithms that the gateway verifies."""
+
+    HS256 = "HS256"
+    RS256 = "RS256"
+    ES256 = "ES256"
+    EDDSA = "EdDSA"
+
+
+def gentoken(
+    openid: Annotated[str | None, typer.Argument(help="Whom the token is for (claim sub).")] = None,
+    key: Annotated[
+        Path | None, typer.Option("--key", "-k", metavar="FILE", help="Secret (HS256) or PEM private key.")
+    ] = None,
+    new_key: Annotated[
+        Path | None, typer.Option("--new-key", metavar="FOLDER", help="Make a key there first, and use it.")
+    ] = None,
+    algorithm: Annotated[Algorithm, typer.Option("--algorithm", "-a", help="What the key is for.")] = Algorithm.HS256,
+    ttl: Annotated[float, Seconds("--ttl", default="1h", help="How long the token is valid.")] = 3600.0,
+    audience: Annotated[str | None, typer.Option("--audience", metavar="NAME", help="Claim aud.")] = None,
+    issuer: Annotated[str | None, typer.Option("--issuer", metavar="NAME", help="Claim iss.")] = None,
+    kid: Annotated[str | None, typer.Option("--kid", metavar="NAME", help="The key's name in a key set.")] = None,
+) -> None:
+    """Print a token for a client of a gateway with auth.mode = "jwt".
+
+    With --new-key a key is made in an existing folder: secret.key, or private.pem and public.pem. Nothing is ever
+    overwritten. Standard error says what the gateway needs of it. Without OPENID that is all.
+    """
+    if (key is None) == (new_key is None):
+        raise typer.BadParameter(
+            "give one of them: a key there is, or a folder for a new one", param_hint="--key, --new-key"
+        )
+    if openid is None and new_key is None:
+        raise typer.BadParameter("whom is the token for?", param_hint="OPENID")
+    import time
+
+    from quicgw_fast.auth import issue_token
+
+    signing = key if new_key is None else _new_key(new_key, algorithm)
+    if openid is not None and signing is not None:
+        token = issue_token(
+            openid,
+            signing,
+            algorithm=algorithm.value,
+            ttl=ttl,
+            audience=audience,
+            issuer=issuer,
+            kid=kid,
+            wall=time.time(),
+        )
+        typer.echo(token)
+
+
+def _new_key(folder: Path, algorithm: Algorithm) -> Path:
+    from quicgw_fast.auth import generate_key
+
+    made = generate_key(algorithm.value, folder)
+    print(  # noqa: T201 - for people; standard output has the token only
+        f'made {made.signing}; the gateway needs [auth] mode = "jwt", algorithms = ["{algorithm.value}"], '
+        f'key_file = "{made.verifying.absolute()}"',
+        file=sys.stderr,
+    )
+    return made.signing

@@ -1,0 +1,122 @@
+"""How answers and notifies are shown: for people, or as one JSON object per line for programs."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any, Protocol
+
+from quicgw_fast.client import ReplyError
+
+if TYPE_CHECKING:
+    from quicgw_fast.client import Notify, QuicgwClientError, Reply
+
+NO_CODE = 0
+"""Stands for the code where this side gave up and nobody answered."""
+
+
+class Printer(Protocol):
+    """Shows what comes, in the order in which it is told."""
+
+    def reply(self, reply: Reply) -> None:
+        """Show a service's answer, whatever its code."""
+
+    def error(self, error: QuicgwClientError, about: str = "") -> None:
+        """Show an error of the gateway, or that no answer came in time."""
+
+    def notify(self, notify: Notify) -> None:
+        """Show a notify."""
+
+    def closed(self, why: str) -> None:
+        """Show that the connection ended after the answer."""
+
+
+class TextPrinter:
+    """For people: what matters first, data as text where it is text."""
+
+    def reply(self, reply: Reply) -> None:
+        """Show a service's answer, whatever its code."""
+        _say(f"{reply.code} {_line(reply.message)}")
+        _say_body(reply.data, reply.headers)
+
+    def error(self, error: QuicgwClientError, about: str = "") -> None:
+        """Show an error of the gateway, or that no answer came in time."""
+        _say(f"error {_line(str(error))}" + (f" ({about})" if about else ""))
+        if isinstance(error, ReplyError):
+            _say_body(b"", error.headers)
+
+    def notify(self, notify: Notify) -> None:
+        """Show a notify."""
+        _say(f"notify {notify.seq_id} {_line(notify.message)}")
+        _say_body(notify.data, {})
+
+    def closed(self, why: str) -> None:
+        """Show that the connection ended after the answer."""
+        _say(_line(why))
+
+
+class JsonPrinter:
+    """For programs: ``kind`` is reply, error, notify or closed; ``data`` is text, else ``data_hex`` has its bytes."""
+
+    def reply(self, reply: Reply) -> None:
+        """Show a service's answer, whatever its code."""
+        fields = {"code": reply.code, "message": reply.message, "seq_id": reply.seq_id, "headers": reply.headers}
+        _say_json("reply", {**fields, **_json_data(reply.data)})
+
+    def error(self, error: QuicgwClientError, about: str = "") -> None:
+        """Show an error of the gateway, or that no answer came in time."""
+        if isinstance(error, ReplyError):
+            fields = {"code": error.code, "message": error.message, "detail": error.detail, "headers": error.headers}
+        else:
+            fields = {"code": NO_CODE, "message": str(error), "detail": "", "headers": {}}
+        _say_json("error", {**fields, "about": about} if about else fields)
+
+    def notify(self, notify: Notify) -> None:
+        """Show a notify."""
+        fields = {
+            "seq_id": notify.seq_id,
+            "message": notify.message,
+            "type": notify.type,
+            "title": notify.title,
+            "content": notify.content,
+            "headers": notify.headers,
+        }
+        _say_json("notify", {**fields, **_json_data(notify.data)})
+
+    def closed(self, why: str) -> None:
+        """Show that the connection ended after the answer."""
+        _say_json("closed", {"message": why})
+
+
+def _say(line: str) -> None:
+    print(line, flush=True)  # noqa: T201 - this is the command's output
+
+
+def _say_body(data: bytes, headers: dict[str, str]) -> None:
+    for name in sorted(headers):
+        _say(f"  {_line(name)}: {_line(headers[name])}")
+    if data:
+        _say(_text(data))
+
+
+def _say_json(kind: str, fields: dict[str, Any]) -> None:
+    _say(json.dumps({"kind": kind, **fields}))
+
+
+def _json_data(data: bytes) -> dict[str, str]:
+    try:
+        return {"data": data.decode()}
+    except UnicodeDecodeError:
+        return {"data_hex": data.hex()}
+
+
+def _line(text: str) -> str:
+    """Make one harmless line: what a service sends must not move the terminal's cursor."""
+    return text if text.isprintable() else text.encode("unicode_escape").decode("ascii")
+
+
+def _text(data: bytes) -> str:
+    try:
+        text = data.decode()
+    except UnicodeDecodeError:
+        return f"({len(data)} bytes) {data.hex()}"
+    return "".join(char if char.isprintable() or char in "\n\t" else ascii(char)[1:-1] for char in text)

@@ -1,0 +1,121 @@
+"""The work of ``quicgw push``: one call of the gateway's GatewayService, and its outcome."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from quicgw_fast._proto import service_pb2 as pb
+from quicgw_fast.config import split_address
+from quicgw_fast.errors import StartupError
+from quicgw_fast.upstream import GatewayCallFailed, GatewayClient
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+OK, REFUSED = 0, 1
+REACH_TIMEOUT = 5.0
+"""Seconds for the TCP connection."""
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """What is pushed."""
+
+    type: str
+    title: str
+    content: str
+    data: bytes
+    metadata: dict[str, str]
+
+    def fields(self) -> dict[str, Any]:
+        """The fields that both kinds of request have."""
+        return {
+            "msg_type": self.type,
+            "title": self.title,
+            "content": self.content,
+            "data": self.data,
+            "metadata": self.metadata,
+        }
+
+
+async def unicast(
+    gateway: str,
+    timeout: float,  # noqa: ASYNC109 - it is the call's own
+    kind: str,
+    target: str,
+    message: Message,
+    *,
+    before: int | None,
+    after: int | None,
+    as_json: bool,
+) -> int:
+    """Push to one target, print the outcome, return the exit status; StartupError when there is no gateway."""
+    hint = pb.NSH_IMMEDIATELY
+    if before is not None:
+        hint = pb.NSH_BEFORE_RESPONSE
+    elif after is not None:
+        hint = pb.NSH_AFTER_RESPONSE
+    request = pb.UnicastPushRequest(
+        target_type=kind,
+        target_id=target,
+        sync_hint=hint,
+        bind_client_seq_id=before or after or 0,
+        **message.fields(),
+    )
+    async with _client(gateway) as client:
+        answer = await client.push(request, timeout)
+    if as_json:
+        _say_json(success=answer.success, message=answer.message, error_code=answer.error_code)
+    elif answer.success:
+        _say(answer.message or "sent")
+    else:
+        _say(f"refused: {answer.error_code} {answer.message}".rstrip())
+    return OK if answer.success else REFUSED
+
+
+async def broadcast(gateway: str, timeout: float, message: Message, *, as_json: bool) -> int:  # noqa: ASYNC109
+    """Push to everybody, print how many took it, return the exit status; StartupError when there is no gateway."""
+    async with _client(gateway) as client:
+        answer = await client.broadcast(pb.BroadcastRequest(**message.fields()), timeout)
+    if as_json:
+        _say_json(sent_count=answer.sent_count, message=answer.message)
+    else:
+        _say(f"sent to {answer.sent_count} clients")
+    return OK
+
+
+@asynccontextmanager
+async def _client(gateway: str) -> AsyncIterator[GatewayClient]:
+    client = GatewayClient(gateway)
+    try:
+        await _reach(client.address)
+        yield client
+    except GatewayCallFailed as error:
+        raise StartupError(f"{error}; check --gateway") from error
+    finally:
+        await client.close()
+
+
+async def _reach(address: str) -> None:
+    """Raise StartupError when nothing listens; gRPC itself would go on trying until the timeout."""
+    try:
+        async with asyncio.timeout(REACH_TIMEOUT):
+            _, writer = await asyncio.open_connection(*split_address(address))
+    except OSError as error:
+        why = error.strerror or "no answer"
+        raise StartupError(
+            f"no gateway at {address} (gRPC, TCP): {why}; start it, or name another address with --gateway"
+        ) from error
+    writer.close()
+
+
+def _say(line: str) -> None:
+    print(line, flush=True)  # noqa: T201 - this is the command's output
+
+
+def _say_json(**fields: Any) -> None:
+    _say(json.dumps(fields))

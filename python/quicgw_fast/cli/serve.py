@@ -1,0 +1,43 @@
+"""``quicgw serve``: the gateway by a configuration file."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from quicgw_fast.cli import options
+
+if TYPE_CHECKING:
+    from quicgw_fast.config import Config
+
+
+def serve(
+    config: options.Config = None,
+    quic: options.Quic = None,
+    grpc: options.Grpc = None,
+    admin: options.Admin = None,
+) -> None:
+    """Run the gateway until SIGTERM or Ctrl-C.
+
+    Prints one line "ready quic=HOST:PORT grpc=HOST:PORT admin=HOST:PORT" when everything listens. The first signal
+    stops it: what was accepted is answered, clients are closed with DRAINING, exit status 0. The second one ends it at
+    once. The log goes to standard error.
+    """
+    from quicgw_fast.cli.preflight import require_upb
+    from quicgw_fast.cli.running import run
+    from quicgw_fast.config import load
+    from quicgw_fast.observe import configure_logging
+
+    settings = load(config, options.server_flags(quic, grpc, admin))
+    require_upb()
+    configure_logging(settings.log)
+    run(_serve(settings))
+
+
+async def _serve(config: Config) -> None:
+    from quicgw_fast.cli.running import Signals, announce
+    from quicgw_fast.gateway import Gateway
+
+    with Signals() as signals:
+        async with Gateway(config) as gateway:
+            announce(gateway.addresses.ready_line())
+            await signals.wait()

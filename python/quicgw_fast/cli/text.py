@@ -1,0 +1,102 @@
+"""Values as they are written on the command line; a bad one is a usage error (exit status 2)."""
+
+from __future__ import annotations
+
+import inspect
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+import typer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+FILE_MARK = "@"
+
+
+def examples(*lines: str) -> str:
+    """Return an epilog for a command's help: each line stays a line."""
+    return "\n".join(["Examples:", *(f"  {line}" for line in lines)])
+
+
+def help_of(command: Callable[..., None]) -> str:
+    """Return a command's docstring with each paragraph on one line, to be wrapped to the terminal's width."""
+    paragraphs = inspect.cleandoc(command.__doc__ or "").split("\n\n")
+    return "\n\n".join(paragraph.replace("\n", " ") for paragraph in paragraphs)
+
+
+def listen_address(value: str | None) -> str | None:
+    """Check HOST:PORT of something to listen on; port 0 takes any free one."""
+    return None if value is None else _address(value, lowest=0)
+
+
+def peer_address(value: str) -> str:
+    """Check HOST:PORT of something to connect to."""
+    return _address(value, lowest=1)
+
+
+def _address(value: str, lowest: int) -> str:
+    from quicgw_fast.config import split_address
+
+    try:
+        _, port = split_address(value)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from None
+    if port < lowest:
+        raise typer.BadParameter(f"{value!r} has port 0, to which nobody can connect")
+    return value
+
+
+def duration(value: str) -> float:
+    """Return seconds above 0 for ``250ms``, ``30s``, ``5m`` or a number."""
+    seconds = duration_or_none(value)
+    if seconds <= 0:
+        raise typer.BadParameter("must be above 0")
+    return seconds
+
+
+def duration_or_none(value: str) -> float:
+    """Return seconds as duration() does; 0 is allowed and means no time at all."""
+    from quicgw_fast.config import parse_duration
+
+    try:
+        return cast("float", parse_duration(str(value)))
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from None
+
+
+def pairs(values: Iterable[str], option: str) -> dict[str, str]:
+    """Turn every ``KEY=VALUE`` of ``option`` into an entry; the value may be empty and contain ``=``."""
+    entries = {}
+    for text in values:
+        key, equals, value = text.partition("=")
+        if not equals or not key:
+            raise typer.BadParameter(f"{text!r} is not of the form KEY=VALUE", param_hint=option)
+        if key in entries:
+            raise typer.BadParameter(f"{key!r} is given twice", param_hint=option)
+        entries[key] = _utf8(value, option)
+    return entries
+
+
+def content(value: str, option: str) -> bytes:
+    """Return TEXT as UTF-8, or what is in the file for ``@FILE`` (``@-`` is standard input, ``@@…`` a text with @)."""
+    if not value.startswith(FILE_MARK):
+        return _utf8(value, option).encode()
+    name = value[1:]
+    if name.startswith(FILE_MARK):
+        return _utf8(name, option).encode()
+    if not name:
+        raise typer.BadParameter("names no file behind the @", param_hint=option)
+    try:
+        return sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes()
+    except OSError as error:
+        raise typer.BadParameter(f"cannot read {name}: {error.strerror}", param_hint=option) from None
+
+
+def _utf8(value: str, option: str) -> str:
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        raise typer.BadParameter("is no UTF-8; put it into a file and give @FILE", param_hint=option) from None
+    return value

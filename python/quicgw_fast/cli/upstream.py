@@ -1,0 +1,104 @@
+"""``quicgw upstream``: the embedded services alone."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+
+from quicgw_fast.cli import options
+from quicgw_fast.cli.options import Seconds
+
+ZONES = ("001", "002", "003", "004", "005", "006")
+SERVICES = ("hello", "business", "zone")
+RENEW_EVERY = 5.0
+"""Seconds between two registrations: a gateway that was restarted remembers nobody."""
+
+
+class Mode(StrEnum):
+    """What the services are registered for."""
+
+    SERVICE = "service"
+    ZONE = "zone"
+
+
+def upstream(
+    gateway: options.Gateway = options.GATEWAY_DEFAULT,
+    mode: Annotated[
+        Mode, typer.Option("--mode", "-m", help="As the gateway's routing.mode: three services, or one per zone.")
+    ] = Mode.SERVICE,
+    zone: Annotated[
+        list[str] | None, typer.Option("--zone", "-z", metavar="001…006", help="Repeatable; all six without it.")
+    ] = None,
+    ports: Annotated[
+        str | None, typer.Option("--ports", metavar="A,B,C", help="One per service or zone. Any free ones without it.")
+    ] = None,
+    host: Annotated[
+        str, typer.Option("--host", metavar="ADDRESS", help="Where to listen; the gateway must reach it.")
+    ] = "127.0.0.1",
+    timeout: Annotated[float, Seconds("--timeout", default="30s", help="How long to wait for the gateway.")] = 30.0,
+) -> None:
+    """Run the embedded services until SIGTERM or Ctrl-C, registered with a gateway.
+
+    Prints one line "ready NAME=HOST:PORT …" when all are registered. A gateway that comes back after a restart gets
+    them again.
+    """
+    from quicgw_fast.cli.running import run
+    from quicgw_fast.config import Log
+    from quicgw_fast.observe import configure_logging
+
+    names = _names(mode, zone)
+    numbers = _ports(ports, len(names))
+    configure_logging(Log())
+    run(_serve(gateway, mode, names, numbers, host, timeout))
+
+
+def _names(mode: Mode, zone: list[str] | None) -> tuple[str, ...]:
+    if mode is Mode.SERVICE:
+        if zone:
+            raise typer.BadParameter("needs --mode zone", param_hint="--zone")
+        return SERVICES
+    for name in zone or ():
+        if name not in ZONES:
+            raise typer.BadParameter(f"{name!r} is no zone; choose from {', '.join(ZONES)}", param_hint="--zone")
+    if zone and len(set(zone)) < len(zone):
+        raise typer.BadParameter("names a zone twice", param_hint="--zone")
+    return tuple(zone or ZONES)
+
+
+def _ports(text: str | None, count: int) -> list[int]:
+    if text is None:
+        return [0] * count
+    parts = text.split(",")
+    if not all(part.isascii() and part.isdigit() and int(part) <= 65535 for part in parts):
+        raise typer.BadParameter(f"{text!r} is no list of ports; write A,B,C", param_hint="--ports")
+    if len(parts) != count:
+        raise typer.BadParameter(f"names {len(parts)} ports for {count} services", param_hint="--ports")
+    return [int(part) for part in parts]
+
+
+async def _serve(
+    gateway: str,
+    mode: Mode,
+    names: tuple[str, ...],
+    ports: list[int],
+    host: str,
+    timeout: float,  # noqa: ASYNC109 - it is handed on
+) -> None:
+    from quicgw_fast.cli.running import Interrupted, Signals, announce
+    from quicgw_fast.demo.services import start_services
+
+    with Signals() as signals:
+        services = await start_services(gateway, ports, names=names, host=host)
+        try:
+            zones = names if mode is Mode.ZONE else ()
+            await signals.unless(
+                services.register(gateway, mode.value, zones, timeout=timeout, renew_every=RENEW_EVERY)
+            )
+            announce("ready " + " ".join(f"{name}={address}" for name, address in services.addresses.items()))
+            await signals.wait()
+        except Interrupted:
+            return
+        finally:
+            await services.stop(grace=1.0)

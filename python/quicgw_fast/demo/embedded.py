@@ -1,0 +1,103 @@
+"""A gateway and its upstream services in one process: real QUIC, real gRPC, nothing to configure."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+import tempfile
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from quicgw_fast.config import join_address, load, split_address
+from quicgw_fast.demo.services import Services, start_services
+from quicgw_fast.gateway import Gateway
+from quicgw_fast.transport import development_certificate
+from quicgw_fast.upstream import SERVICES, ZONES
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from types import TracebackType
+
+    from quicgw_fast.config import Config
+
+LOOPBACK = "127.0.0.1"
+_EVERYWHERE = {"0.0.0.0": LOOPBACK, "::": "::1"}
+
+_log = logging.getLogger("quicgw.dev")
+
+
+class Folder:
+    """A temporary folder while the context lasts, for a certificate and a key that nobody needs afterwards."""
+
+    def __init__(self) -> None:
+        self.path = Path()
+
+    def remove(self) -> None:
+        """Remove it now; harmless when it is gone."""
+        shutil.rmtree(self.path, ignore_errors=True)
+
+    def __enter__(self) -> Folder:
+        self.path = Path(tempfile.mkdtemp(prefix="quicgw-dev-"))
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.remove()
+
+
+def load_for_development(path: Path | None, flags: dict[str, dict[str, Any]]) -> Config:
+    """Read the configuration as ``config.load`` does, but with clients on this machine only unless told otherwise.
+
+    Without tokens anybody is let in, so that nobody else should find the door by accident. Raises ConfigError.
+    """
+    config = load(path, flags)
+    if "quic" in config.server.model_fields_set:
+        return config
+    _, port = split_address(config.server.quic)
+    server = config.server.model_copy(update={"quic": join_address(LOOPBACK, port)})
+    return config.model_copy(update={"server": server})
+
+
+@asynccontextmanager
+async def embedded_gateway(config: Config, folder: Path) -> AsyncIterator[Gateway]:
+    """Start services and gateway; stop the gateway first, so that it can answer what it accepted.
+
+    What ``config`` does not name is embedded: each service without an address, every zone in zone mode, and the
+    certificate, which is made in ``folder``. Raises StartupError.
+    """
+    zones = config.routing.mode == "zone"
+    missing = [name for name in SERVICES if not getattr(config.upstream, name)]
+    names = ZONES if zones else missing
+    async with AsyncExitStack() as stack:
+        services = await start_services(names=names, ports=[0] * len(names))
+        stack.push_async_callback(services.stop)
+        if not zones:
+            config = _with_upstreams(config, services)
+        gateway = Gateway(_with_certificate(config, folder), dev=True)
+        await stack.enter_async_context(gateway)
+        address = reachable(gateway.addresses.grpc)
+        await services.use_gateway(address)
+        if zones:
+            await services.register(address, "zone")
+        yield gateway
+
+
+def reachable(address: str) -> str:
+    """Turn an address that is listened on into one to connect to from here: 0.0.0.0 is no place to go."""
+    host, port = split_address(address)
+    return join_address(_EVERYWHERE.get(host, host), port)
+
+
+def _with_upstreams(config: Config, services: Services) -> Config:
+    update = {name: (address,) for name, address in services.addresses.items()}
+    return config.model_copy(update={"upstream": config.upstream.model_copy(update=update)})
+
+
+def _with_certificate(config: Config, folder: Path) -> Config:
+    if config.tls.cert is not None or config.tls.key is not None:
+        return config
+    cert, key = development_certificate(folder)
+    _log.info("certificate made; clients may use it as their CA", extra={"ca": str(cert)})
+    return config.model_copy(update={"tls": config.tls.model_copy(update={"cert": cert, "key": key})})

@@ -1,0 +1,143 @@
+"""What the demonstration plays on: two gateways with their services, and clients whose messages are on tape."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from quicgw_fast.client import Client, StateEvent, connect
+from quicgw_fast.config import Config, Limits, Processor, Server, Tls, Upstream
+from quicgw_fast.demo.embedded import Folder, embedded_gateway
+from quicgw_fast.demo.services import Services, start_services
+from quicgw_fast.demo.tour.tape import Tape, insert, taping
+from quicgw_fast.transport import development_certificate
+from quicgw_fast.upstream import GatewayClient
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+    from pathlib import Path
+
+    from quicgw_fast.gateway import Gateway
+
+PATIENCE = 10.0
+"""Seconds that anything may take on a machine that is busy with other things."""
+SMALL_WORKERS, SMALL_QUEUE = 1, 2
+_FREE = "127.0.0.1:0"
+_SERVER = Server(quic=_FREE, grpc=_FREE, admin=_FREE)
+
+
+@dataclass(frozen=True, slots=True)
+class Scale:
+    """How much is played."""
+
+    clients: int = 20
+    requests: int = 1000
+    """All clients together."""
+
+    @property
+    def per_client(self) -> int:
+        """Requests of the busiest client."""
+        return -(-self.requests // self.clients)
+
+
+@dataclass(slots=True)
+class Player:
+    """One client, its tape, and what it told about its connection."""
+
+    client: Client
+    tape: Tape
+    states: list[StateEvent] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class Stage:
+    """Everything that the scenes use and leave to each other."""
+
+    scale: Scale
+    gateway: Gateway
+    small: Gateway
+    """A gateway with one worker and a queue of two: easily overloaded."""
+    doomed: Services
+    """The small gateway's zone service, which one scene takes down."""
+    pusher: GatewayClient
+    """Pushes through ``gateway`` as a service does."""
+    ca: Path
+    players: list[Player] = field(default_factory=list)
+    """Who plays in most scenes."""
+    guests: list[Player] = field(default_factory=list)
+    """Who has one scene only."""
+    latencies: list[float] = field(default_factory=list)
+    """Seconds from each request of the load scene to its reply."""
+    load_seconds: float = 0.0
+
+    @property
+    def everybody(self) -> list[Player]:
+        """All clients."""
+        return [*self.players, *self.guests]
+
+    async def enter(self, openid: str) -> Player:
+        """Connect and log in one more player."""
+        return await self._enter(self.players, openid, self.gateway.addresses.quic, {})
+
+    async def enter_guest(self, openid: str, address: str, **options: Any) -> Player:
+        """Connect a client for one scene; ``options`` are those of the SDK's connect()."""
+        return await self._enter(self.guests, openid, address, options)
+
+    async def _enter(self, among: list[Player], openid: str, address: str, options: dict[str, Any]) -> Player:
+        tape, states = Tape(openid), list[StateEvent]()
+        settings = {"heartbeat": 1.0, "max_missed": 10, "timeout": PATIENCE, **options}
+        client = connect(address, openid=openid, ca=self.ca, on_state=states.append, **settings)
+        player = Player(client, tape, states)
+        among.append(player)
+        insert(tape)
+        await client.start()
+        return player
+
+
+@asynccontextmanager
+async def open_stage(scale: Scale) -> AsyncIterator[Stage]:
+    """Start gateways and services; everything is closed at the end. Raises StartupError."""
+    async with AsyncExitStack() as stack:
+        folder = stack.enter_context(Folder()).path
+        stack.enter_context(taping())
+        cert, key = development_certificate(folder)
+        tls = Tls(cert=cert, key=key)
+        config = _config(tls=tls, limits=_limits(scale))
+        gateway = await stack.enter_async_context(embedded_gateway(config, folder))
+        doomed = await start_services(names=("zone",), ports=(0,))
+        stack.push_async_callback(doomed.stop)
+        narrow = Processor(max_workers=SMALL_WORKERS, max_queue_size=SMALL_QUEUE)
+        config = _config(tls=tls, processor=narrow, upstream=Upstream(zone=(doomed.addresses["zone"],)))
+        small = await stack.enter_async_context(embedded_gateway(config, folder))
+        pusher = GatewayClient(gateway.addresses.grpc)
+        stack.push_async_callback(pusher.close)
+        stage = Stage(scale, gateway, small, doomed, pusher, cert)
+        stack.push_async_callback(_leave, stage)
+        yield stage
+
+
+async def until(true: Callable[[], bool], what: str) -> None:
+    """Wait until something is true; TimeoutError says what was waited for."""
+    try:
+        async with asyncio.timeout(PATIENCE):
+            while not true():  # noqa: ASYNC110 - what is waited for has no events
+                await asyncio.sleep(0.01)
+    except TimeoutError:
+        raise TimeoutError(f"{what} did not happen within {PATIENCE:g} s") from None
+
+
+async def _leave(stage: Stage) -> None:
+    await asyncio.gather(*(player.client.close() for player in stage.everybody))
+
+
+def _config(**sections: Any) -> Config:
+    """Make a configuration without looking at the environment: the demonstration is the same everywhere."""
+    return Config.model_construct(**{"server": _SERVER, **sections})
+
+
+def _limits(scale: Scale) -> Limits:
+    """Allow what is asked for: the default allowance is enough for the default scale."""
+    default = Limits()
+    return Limits(message_burst=max(default.message_burst, scale.per_client + default.message_burst // 2))

@@ -1,0 +1,37 @@
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.cli.process import Gateway
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+
+@pytest.fixture(autouse=True)
+def logging_as_before() -> Iterator[None]:
+    """Put back what a command that ran in this process has done to the logging."""
+    root = logging.getLogger()
+    handlers, level = root.handlers, root.level
+    yield
+    root.handlers, root.level = handlers, level
+
+
+@pytest.fixture(scope="package")
+def dev() -> Iterator[Gateway]:
+    """One ``quicgw dev`` for all tests that only use it."""
+    with Gateway("dev") as gateway:
+        yield gateway
+
+
+@pytest.fixture
+def certified(tmp_path: Path) -> str:
+    """The ``[tls]`` table of a configuration, with a certificate that exists."""
+    from quicgw_fast.transport import development_certificate
+
+    cert, key = development_certificate(tmp_path)
+    return f'[tls]\ncert = "{cert}"\nkey = "{key}"\n'

@@ -1,0 +1,63 @@
+from __future__ import annotations
+
+import signal
+from typing import TYPE_CHECKING
+
+import jwt
+
+from tests.cli.process import Gateway, assert_one_sentence, in_process, quicgw
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def test_a_token_opens_a_gateway_that_wants_one(tmp_path: Path, certified: str) -> None:
+    made = quicgw("gentoken", "alice", "--new-key", str(tmp_path), "--algorithm", "EdDSA", "--audience", "game")
+    assert made.returncode == 0
+    assert "private.pem" in made.stderr
+    public = tmp_path / "public.pem"
+    assert str(public) in made.stderr
+    file = tmp_path / "gateway.toml"
+    file.write_text(
+        f'{certified}[auth]\nmode = "jwt"\nkey_file = "{public}"\nalgorithms = ["EdDSA"]\naudience = "game"\n'
+    )
+    with Gateway("dev", "--config", str(file)) as gateway:
+        call = ("call", "echo", "--data", "in", "--server", gateway.quic, "--insecure", "--openid", "alice")
+        token = made.stdout.strip()
+        assert in_process(*call, "--token", token).stdout == "200 ok\nin\n"
+        assert quicgw(*call, extra={"QUICGW_TOKEN": token}).returncode == 0
+        refused = in_process(*call)
+        assert refused.returncode == 1
+        assert refused.stdout.startswith("error 401 ")
+        gateway.signal(signal.SIGTERM)
+        assert gateway.ended() == (0, "")
+
+
+def test_claims_and_header(tmp_path: Path) -> None:
+    key = tmp_path / "secret.key"
+    key.write_text("k" * 32)
+    done = quicgw(
+        "gentoken", "bob", "--key", str(key), "--ttl", "90s", "--issuer", "me", "--audience", "you", "--kid", "one"
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    token = done.stdout.strip()
+    claims = jwt.decode(token, "k" * 32, algorithms=["HS256"], audience="you", issuer="me")
+    assert claims["sub"] == "bob"
+    assert 90 <= claims["exp"] - claims["iat"] <= 91
+    assert jwt.get_unverified_header(token)["kid"] == "one"
+
+
+def test_a_key_alone_and_never_over_another_one(tmp_path: Path) -> None:
+    first = in_process("gentoken", "--new-key", str(tmp_path))
+    assert (first.returncode, first.stdout) == (0, "")
+    secret = (tmp_path / "secret.key").read_text()
+    assert_one_sentence(in_process("gentoken", "--new-key", str(tmp_path)), "secret.key")
+    assert (tmp_path / "secret.key").read_text() == secret
+
+
+def test_keys_that_cannot_be_used(tmp_path: Path) -> None:
+    short = tmp_path / "short.key"
+    short.write_text("short")
+    assert_one_sentence(in_process("gentoken", "alice", "--key", str(short)), "short.key")
+    assert_one_sentence(in_process("gentoken", "alice", "--key", "/does/not/exist"), "/does/not/exist")
+    assert_one_sentence(in_process("gentoken", "alice", "--new-key", "/does/not/exist"), "/does/not/exist")

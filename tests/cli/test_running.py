@@ -1,0 +1,59 @@
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+
+import pytest
+
+from quicgw_fast.cli.running import Interrupted, Signals, run
+
+
+async def name_of_the_loop() -> str:
+    return type(asyncio.get_running_loop()).__module__
+
+
+def test_uvloop_where_it_is_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert run(name_of_the_loop()).startswith("uvloop")
+    monkeypatch.setitem(sys.modules, "uvloop", None)  # as if it were not installed
+    assert run(name_of_the_loop()).startswith("asyncio")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_the_first_signal_is_noticed_and_handlers_are_put_back(number: signal.Signals) -> None:
+    before = [signal.getsignal(one) for one in (signal.SIGINT, signal.SIGTERM)]
+
+    async def work() -> None:
+        with Signals() as signals:
+            os.kill(os.getpid(), number)
+            await signals.wait()
+
+    run(work())
+    assert [signal.getsignal(one) for one in (signal.SIGINT, signal.SIGTERM)] == before
+
+
+def test_work_is_broken_off_by_a_signal_and_otherwise_not() -> None:
+    ended: list[str] = []
+
+    async def endless() -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended.append("endless")
+
+    async def work() -> None:
+        with Signals() as signals:
+            assert await signals.unless(asyncio.sleep(0, "done")) == "done"
+            with pytest.raises(ZeroDivisionError):
+                await signals.unless(divide())
+            asyncio.get_running_loop().call_soon(os.kill, os.getpid(), signal.SIGTERM)
+            await signals.unless(endless())
+
+    with pytest.raises(Interrupted):
+        run(work())
+    assert ended == ["endless"]
+
+
+async def divide() -> float:
+    return 1 / 0

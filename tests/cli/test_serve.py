@@ -1,0 +1,216 @@
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from quicgw_fast.client import ConnectionClosed, connect
+from quicgw_fast.types import CloseCode
+from tests.cli.process import FREE, FREE_PORTS, Gateway, assert_one_sentence, environment, in_process, quicgw
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+
+def serve(tmp_path: Path, text: str, *flags: str, **extra: str) -> subprocess.CompletedProcess[str]:
+    """Run ``quicgw serve`` with a configuration that it must refuse."""
+    file = tmp_path / "gateway.toml"
+    file.write_text(text)
+    return quicgw("serve", "--config", str(file), *FREE_PORTS, *flags, extra=extra)
+
+
+def serve_here(tmp_path: Path, text: str) -> subprocess.CompletedProcess[str]:
+    """The same without a process of its own."""
+    file = tmp_path / "gateway.toml"
+    file.write_text(text)
+    return in_process("serve", "--config", str(file), *FREE_PORTS)
+
+
+def test_missing_configuration() -> None:
+    assert_one_sentence(quicgw("serve", "--config", "/does/not/exist.toml"), "/does/not/exist.toml", "--config")
+
+
+def test_configuration_that_is_no_toml(tmp_path: Path) -> None:
+    assert_one_sentence(serve_here(tmp_path, "server = ["), "gateway.toml", "TOML")
+
+
+@pytest.mark.parametrize(
+    ("text", "key"),
+    [
+        ("[server]\nquick = 'x'\n", "server.quick"),
+        ("[sever]\n", "sever"),
+        ("[processor]\nmax_queue_size = 0\n", "max_queue_size"),
+    ],
+)
+def test_bad_key(tmp_path: Path, text: str, key: str) -> None:
+    assert_one_sentence(serve_here(tmp_path, text), key)
+
+
+def test_bad_environment_variable(tmp_path: Path, certified: str) -> None:
+    assert_one_sentence(serve(tmp_path, certified, QUICGW_SERVERS__QUIC=FREE), "QUICGW_SERVERS__QUIC")
+
+
+def test_without_a_certificate(tmp_path: Path) -> None:
+    assert_one_sentence(serve_here(tmp_path, ""), "tls.cert")
+
+
+def test_unreadable_certificate(tmp_path: Path) -> None:
+    text = f'[tls]\ncert = "{tmp_path}/none.pem"\nkey = "{tmp_path}/none.key"\n'
+    assert_one_sentence(serve_here(tmp_path, text), "none.pem", "tls.cert")
+
+
+def test_certificate_that_is_none(tmp_path: Path) -> None:
+    (tmp_path / "junk.pem").write_text("junk")
+    text = f'[tls]\ncert = "{tmp_path}/junk.pem"\nkey = "{tmp_path}/junk.pem"\n'
+    assert_one_sentence(serve_here(tmp_path, text), "junk.pem", "PEM")
+
+
+@pytest.mark.parametrize(
+    ("flag", "kind"), [("--quic", socket.SOCK_DGRAM), ("--grpc", socket.SOCK_STREAM), ("--admin", socket.SOCK_STREAM)]
+)
+def test_busy_port(tmp_path: Path, certified: str, flag: str, kind: socket.SocketKind) -> None:
+    with socket.socket(socket.AF_INET, kind) as taken:
+        taken.bind(("127.0.0.1", 0))
+        if kind is socket.SOCK_STREAM:
+            taken.listen()
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        assert_one_sentence(serve(tmp_path, certified, flag, address), address, "in use")
+
+
+def test_other_protobufs_are_refused(tmp_path: Path, certified: str) -> None:
+    done = serve(tmp_path, certified, PROTOCOL_BUFFERS_PYTHON_IMPLEMENTATION="python")
+    assert_one_sentence(done, "upb", "PROTOCOL_BUFFERS_PYTHON_IMPLEMENTATION")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_serve_is_ready_and_ends_by_a_signal(tmp_path: Path, certified: str, number: signal.Signals) -> None:
+    file = tmp_path / "gateway.toml"
+    file.write_text(certified + '[server]\nquic = "127.0.0.1:1"\n')  # the flag must win
+    with Gateway("serve", "--config", str(file)) as gateway:
+        assert len({gateway.quic, gateway.grpc, gateway.admin}) == 3
+        gateway.signal(number)
+        assert gateway.ended() == (0, "")
+        assert "Traceback" not in gateway.errors
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_dev_leaves_nothing_behind(number: signal.Signals) -> None:
+    with Gateway("dev") as gateway:
+        folder = Path(gateway.log("certificate made")["ca"]).parent
+        assert folder.is_dir()
+        gateway.signal(number)
+        assert gateway.ended() == (0, "")
+        assert not folder.exists()
+
+
+async def test_what_was_accepted_is_answered_and_clients_are_told() -> None:
+    with Gateway("dev") as gateway:
+        client = await connect(gateway.quic, openid="alice", insecure=True, reconnect=False)
+        waiting = client.submit("sleep", params={"ms": "500"}, data=b"accepted")
+        await client.call("echo")  # answered, so the request before it has arrived
+        gateway.signal(signal.SIGTERM)
+        assert (await waiting).data == b"accepted"
+        with pytest.raises(ConnectionClosed) as closed:
+            await client.next_notify(10)
+        assert closed.value.code == CloseCode.DRAINING
+        await client.close()
+        assert gateway.ended() == (0, "")
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_second_signal_ends_at_once(number: signal.Signals, status: int) -> None:
+    with Gateway("dev") as gateway:
+        folder = Path(gateway.log("certificate made")["ca"]).parent
+        with calling(gateway, "sleep", "--param", "ms=20000"):
+            until(lambda: stats(gateway)["counters"]["requests"] == 2)  # hello and sleep
+            gateway.signal(number)
+            until(lambda: not ready(gateway))
+            assert gateway.process.poll() is None  # the request that sleeps keeps it busy for longer than this test
+            gateway.signal(number)
+            assert gateway.ended() == (status, "")
+        assert "second signal" in gateway.errors
+        assert not folder.exists()
+
+
+@contextmanager
+def calling(gateway: Gateway, *arguments: str) -> Iterator[None]:
+    """Call something in another process that nobody waits for."""
+    command = [sys.executable, "-m", "quicgw_fast", "call", *arguments, "--server", gateway.quic, "--insecure"]
+    with subprocess.Popen(command, env=environment(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+        try:
+            yield
+        finally:
+            process.kill()
+
+
+def until(true: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 20
+    while not true():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def stats(gateway: Gateway) -> Any:
+    with urllib.request.urlopen(f"http://{gateway.admin}/stats", timeout=5) as answer:
+        return json.load(answer)
+
+
+def ready(gateway: Gateway) -> bool:
+    try:
+        with urllib.request.urlopen(f"http://{gateway.admin}/readyz", timeout=5):
+            return True
+    except urllib.error.HTTPError as error:
+        error.close()
+        assert error.code == 503
+        return False
+
+
+def test_dev_takes_a_configuration(tmp_path: Path) -> None:
+    file = tmp_path / "dev.toml"
+    file.write_text('[routing]\nmode = "zone"\n[log]\nlevel = "error"\n')
+    with Gateway("dev", "--config", str(file)) as gateway:
+        done = in_process("call", "echo", "--data", "to my zone", "--insecure", "--server", gateway.quic)
+        assert (done.returncode, done.stdout) == (0, "200 ok\nto my zone\n")
+        gateway.signal(signal.SIGTERM)
+        assert gateway.ended() == (0, "")
+        assert gateway.errors == ""
+
+
+def test_dev_with_a_busy_port_leaves_nothing_behind(tmp_path: Path) -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as taken:
+        taken.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        done = quicgw("dev", *FREE_PORTS, "--quic", address, extra={"TMPDIR": str(tmp_path)})
+    assert_one_sentence(done, address)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_closed_standard_output_is_said() -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    try:
+        done = subprocess.run(
+            [sys.executable, "-m", "quicgw_fast", "dev", *FREE_PORTS],
+            env=environment(),
+            stdout=writing,
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=30,
+            check=False,
+        )
+    finally:
+        os.close(writing)
+    assert done.returncode == 3
+    assert "quicgw: cannot write to standard output" in done.stderr
+    assert "Traceback" not in done.stderr

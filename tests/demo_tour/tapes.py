@@ -1,0 +1,42 @@
+"""Tapes to check, good ones to begin with."""
+
+from __future__ import annotations
+
+from quicgw_fast.demo.tour.tape import Closed, Kind, Received, Sent, Tape
+from quicgw_fast.types import RequestType
+
+
+def start(link: int = 1, replay_from: int = 1) -> Received:
+    return Received(link=link, kind=Kind.START, replay_from=replay_from)
+
+
+def reply(seq: int, msg_id: int, *, link: int = 1, kind: Kind = Kind.REPLY, payload: bytes = b"") -> Received:
+    return Received(link=link, kind=kind, seq_id=seq, msg_id=msg_id, payload=payload)
+
+
+def notify(seq: int, text: str, *, link: int = 1) -> Received:
+    return Received(link=link, kind=Kind.NOTIFY, seq_id=seq, text=text, payload=text.encode())
+
+
+def asked(*msg_ids: int) -> list[Sent]:
+    return [Sent(link=1, type=RequestType.BUSINESS, msg_id=msg_id, seq_id=msg_id) for msg_id in msg_ids]
+
+
+def tape(*received: Received, sent: list[Sent] | None = None) -> Tape:
+    return Tape("tim", sent or [], list(received), [Closed(0, "NORMAL: bye", True)], 1)
+
+
+def good() -> Tape:
+    """Two requests, the second with a notify before and an error after a resume that brings some of it again."""
+    return tape(
+        start(),
+        reply(1, 1),
+        Received(link=1, kind=Kind.HEARTBEAT, msg_id=9),
+        notify(2, "before"),
+        reply(3, 2, kind=Kind.ERROR),
+        start(link=2, replay_from=2),
+        notify(2, "before", link=2),
+        reply(3, 2, link=2, kind=Kind.ERROR),
+        notify(4, "after", link=2),
+        sent=asked(1, 2),
+    )
