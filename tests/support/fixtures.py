@@ -1,0 +1,62 @@
+"""Fixtures of the tests that run a whole gateway: a world per test and engine."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.support.world import World, write_certificate
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from pathlib import Path
+
+    from tests.support.world import WorldMaker
+
+
+class QuickAsyncio:
+    """The module asyncio with shorter naps."""
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(asyncio, name)
+
+    async def sleep(self, delay: float) -> None:
+        await asyncio.sleep(delay / 20)
+
+
+@pytest.fixture(autouse=True)
+def quick_end_of_the_admin_pages(monkeypatch: pytest.MonkeyPatch) -> None:
+    """uvicorn naps for 0.2 s at its end, which would be half the time of these tests."""
+    monkeypatch.setattr("uvicorn.server.asyncio", QuickAsyncio())
+
+
+@pytest.fixture(params=["rust", "python"])
+def backend(request: pytest.FixtureRequest) -> str:
+    """The engine that the gateway runs on."""
+    return str(request.param)
+
+
+@pytest.fixture(scope="session")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """Certificate and key as PEM files."""
+    return write_certificate(tmp_path_factory.mktemp("tls"))
+
+
+@pytest.fixture
+async def make_world(backend: str, certificate: tuple[Path, Path]) -> AsyncIterator[WorldMaker]:
+    """Make a world with the given tables of the configuration."""
+    async with contextlib.AsyncExitStack() as stack:
+
+        async def make(**sections: Any) -> World:
+            return await stack.enter_async_context(World(backend, certificate, **sections))
+
+        yield make
+
+
+@pytest.fixture
+async def world(make_world: WorldMaker) -> World:
+    """A world with the default configuration."""
+    return await make_world()

@@ -1,0 +1,269 @@
+"""The rules of the house (ARCHITECTURE.md), read from the code: who imports whom, how long things are, what is made."""
+
+from __future__ import annotations
+
+import ast
+import filecmp
+import os
+import subprocess
+import sys
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from quicgw_fast.session import states
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+ROOT = Path(__file__).resolve().parent.parent
+PACKAGE = ROOT / "python" / "quicgw_fast"
+
+STAGES = frozenset(
+    {
+        "auth",
+        "control",
+        "delivery",
+        "frame",
+        "observe",
+        "overload",
+        "processor",
+        "session",
+        "store",
+        "transport",
+        "upstream",
+    }
+)
+SHARED = frozenset({"config", "errors", "types", "ports", "rates", "backend", "_proto"})
+EVERYTHING = STAGES | SHARED | {"flow", "gateway", "client", "cli", "demo", "_core"}
+
+# What a part of the package may import of the others.
+MAY_IMPORT = {
+    **dict.fromkeys(STAGES, SHARED),
+    "config": frozenset({"errors"}),
+    "errors": frozenset(),
+    "types": frozenset(),
+    "rates": frozenset(),
+    "ports": frozenset({"backend", "types"}),
+    "backend": frozenset({"errors", "_core"}),
+    "_core": frozenset({"backend"}),
+    "_proto": frozenset(),
+    "flow": STAGES - {"transport", "upstream", "control"} | SHARED,
+    "gateway": STAGES | SHARED | {"flow"},
+    "client": SHARED | {"transport", "frame"},
+    "cli": EVERYTHING,
+    "demo": EVERYTHING,
+    "__init__": frozenset({"client"}),
+    "__main__": frozenset({"cli"}),
+}
+
+# Without a clock and without a network: time is an argument, bytes come and go as values.
+PURE = ("frame", "session", "delivery", "backend")
+IMPURE_MODULES = frozenset({"asyncio", "aioquic", "grpc", "time", "datetime", "socket", "selectors", "uvloop"})
+
+CLIENT_SIDE_OF_GRPC = frozenset({"insecure_channel", "secure_channel", "intercept_channel"})
+
+FILE_LINES = 420
+FUNCTION_LINES = 60
+
+
+@dataclass(frozen=True)
+class Import:
+    """One import statement's target, wherever in the file it is: under TYPE_CHECKING and in functions, too."""
+
+    part: str
+    """The part of the package that imports: a folder or a module right under it."""
+    file: Path
+    line: int
+    target: str
+    """The dotted name of what is imported."""
+
+    def __str__(self) -> str:
+        return f"{self.file.relative_to(ROOT)}:{self.line} imports {self.target}"
+
+    @property
+    def top(self) -> str:
+        return self.target.split(".")[0]
+
+    @property
+    def our_part(self) -> str | None:
+        """The part of this package that is imported; None for other packages."""
+        names = self.target.split(".")
+        return names[1] if names[0] == PACKAGE.name and len(names) > 1 else None
+
+
+def sources(folder: Path = PACKAGE) -> list[Path]:
+    """All our Python files, without the generated ones."""
+    return sorted(
+        path for path in folder.rglob("*.py*") if path.suffix in {".py", ".pyi"} and "_proto" not in path.parts
+    )
+
+
+def part_of(path: Path) -> str:
+    return path.relative_to(PACKAGE).parts[0].partition(".")[0]
+
+
+def absolute(node: ast.ImportFrom, path: Path) -> str:
+    if not node.level:
+        return node.module or ""
+    package = path.relative_to(PACKAGE.parent).parent.parts
+    base = package[: len(package) - node.level + 1]
+    return ".".join([*base, *([node.module] if node.module else [])])
+
+
+def targets(node: ast.AST, path: Path) -> list[str]:
+    if isinstance(node, ast.Import):
+        return [alias.name for alias in node.names]
+    if isinstance(node, ast.ImportFrom):
+        module = absolute(node, path)
+        # `from quicgw_fast import backend` names a part only behind the import.
+        return [f"{module}.{alias.name}" for alias in node.names] if module == PACKAGE.name else [module]
+    if isinstance(node, ast.Call) and isinstance(node.func, (ast.Attribute, ast.Name)):
+        name = node.func.attr if isinstance(node.func, ast.Attribute) else node.func.id
+        if name in {"import_module", "__import__"} and node.args and isinstance(node.args[0], ast.Constant):
+            return [str(node.args[0].value)]
+    return []
+
+
+def imports() -> Iterator[Import]:
+    for path in sources():
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            for target in targets(node, path):
+                yield Import(part_of(path), path, node.lineno, target)
+
+
+ALL_IMPORTS = list(imports())
+
+
+def test_the_reader_of_imports_sees_what_it_must() -> None:
+    assert any(i.part == "transport" and i.top == "aioquic" for i in ALL_IMPORTS)
+    assert any(i.part == "flow" and i.our_part == "session" for i in ALL_IMPORTS)
+    assert any(i.part == "gateway" and i.our_part == "backend" for i in ALL_IMPORTS)
+    inside = PACKAGE / "flow" / "x.py"
+    tree = ast.parse("from ..session import Session\nfrom . import parts\nimport_module('quicgw_fast.upstream')")
+    found = [target for node in ast.walk(tree) for target in targets(node, inside)]
+    assert sorted(found) == ["quicgw_fast.flow", "quicgw_fast.session", "quicgw_fast.upstream"]
+
+
+@pytest.mark.parametrize("part", sorted({part_of(path) for path in sources()}))
+def test_a_part_imports_only_what_it_may(part: str) -> None:
+    assert part in MAY_IMPORT, f"{part} is new: say in MAY_IMPORT what it may import"
+    allowed = MAY_IMPORT[part] | {part}
+    wrong = [str(i) for i in ALL_IMPORTS if i.part == part and i.our_part is not None and i.our_part not in allowed]
+    assert not wrong, "\n".join(wrong)
+
+
+def test_nothing_imports_the_gateway_but_what_runs_it() -> None:
+    users = {i.part for i in ALL_IMPORTS if i.our_part == "gateway"}
+    assert users <= {"cli", "demo"}
+
+
+def test_only_transport_imports_aioquic() -> None:
+    wrong = [str(i) for i in ALL_IMPORTS if i.top == "aioquic" and i.part != "transport"]
+    assert not wrong, "\n".join(wrong)
+
+
+def test_grpc_is_imported_only_where_it_is_spoken() -> None:
+    ours = {"upstream", "control", "demo"}
+    wrong = [str(i) for i in ALL_IMPORTS if i.top.startswith("grpc") and i.part not in ours]
+    assert not wrong, "\n".join(wrong)
+
+
+def test_only_upstream_uses_the_client_side_of_grpc() -> None:
+    wrong = []
+    for path in sources():
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            name = node.attr if isinstance(node, ast.Attribute) else node.id if isinstance(node, ast.Name) else ""
+            if (name in CLIENT_SIDE_OF_GRPC or name.endswith("ServiceStub")) and part_of(path) != "upstream":
+                wrong.append(f"{path.relative_to(ROOT)}:{node.lineno} uses {name}")
+    assert not wrong, "\n".join(wrong)
+
+
+@pytest.mark.parametrize("part", PURE)
+def test_a_pure_stage_knows_no_loop_no_network_and_no_clock(part: str) -> None:
+    wrong = [str(i) for i in ALL_IMPORTS if i.part == part and i.top in IMPURE_MODULES]
+    assert not wrong, "\n".join(wrong)
+
+
+def test_the_rust_core_does_not_depend_on_pyo3() -> None:
+    manifest = tomllib.loads((ROOT / "rust/core/Cargo.toml").read_text(encoding="utf-8"))
+    locked = tomllib.loads((ROOT / "Cargo.lock").read_text(encoding="utf-8"))["package"]
+    needs = {package["name"]: [d.split()[0] for d in package.get("dependencies", ())] for package in locked}
+    todo, seen = [manifest["package"]["name"]], set()
+    while todo:
+        name = todo.pop()
+        if name not in seen:
+            seen.add(name)
+            todo += needs[name]
+    assert "crossbeam-queue" in seen
+    assert not [name for name in seen if "pyo3" in name]
+
+
+def is_silent(handler: ast.ExceptHandler) -> bool:
+    catches_all = handler.type is None or (
+        isinstance(handler.type, ast.Name) and handler.type.id in {"Exception", "BaseException"}
+    )
+    does_nothing = all(isinstance(step, (ast.Pass, ast.Continue, ast.Break)) for step in handler.body)
+    return catches_all and does_nothing
+
+
+def test_no_error_is_swallowed() -> None:
+    wrong = []
+    for path in sources():
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            where = f"{path.relative_to(ROOT)}:{getattr(node, 'lineno', 0)}"
+            if isinstance(node, ast.ExceptHandler) and is_silent(node):
+                wrong.append(f"{where} catches everything and says nothing")
+            if isinstance(node, ast.Call) and ast.unparse(node.func).endswith("suppress"):
+                wrong += [f"{where} suppresses everything" for a in node.args if ast.unparse(a).endswith("Exception")]
+    assert not wrong, "\n".join(wrong)
+
+
+def test_files_can_be_read_in_one_go() -> None:
+    files = [*sources(), *sorted((ROOT / "rust").rglob("src/**/*.rs"))]
+    lengths = {path: len(path.read_text(encoding="utf-8").splitlines()) for path in files}
+    long = [f"{path.relative_to(ROOT)}: {n} lines" for path, n in lengths.items() if n > FILE_LINES]
+    assert not long, f"over {FILE_LINES} lines; split by subject:\n" + "\n".join(long)
+
+
+def lines_of(node: ast.stmt) -> int:
+    return (node.end_lineno or node.lineno) - node.lineno + 1
+
+
+def test_functions_fit_on_a_screen() -> None:
+    found = []
+    for path in sources():
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+                length = lines_of(node) - (lines_of(node.body[0]) if ast.get_docstring(node) else 0)
+                found.append((length, f"{path.relative_to(ROOT)}:{node.lineno} {node.name}"))
+    found.sort(reverse=True)
+    report = "\n".join(f"{length:4} {where}" for length, where in found[:15])
+    print(f"the longest of {len(found)} functions, in lines without docstrings:\n{report}")
+    assert found[0][0] <= FUNCTION_LINES, f"a function is over {FUNCTION_LINES} lines; the longest ones:\n{report}"
+
+
+def test_generated_code_is_in_one_place_and_up_to_date(tmp_path: Path) -> None:
+    makers = {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
+    command = [sys.executable, str(ROOT / "proto" / "generate.py"), str(tmp_path)]
+    subprocess.run(command, check=True, env=makers, capture_output=True, text=True)
+    made = tmp_path / "quicgw_fast" / "_proto"
+    names = sorted(path.name for path in made.iterdir())
+    assert names == sorted(path.name for path in (PACKAGE / "_proto").glob("*_pb2*"))
+    _, differ, missing = filecmp.cmpfiles(made, PACKAGE / "_proto", names, shallow=False)
+    assert not differ, "run python proto/generate.py"
+    assert not missing
+    others = [p for p in ROOT.glob("*/**/*_pb2*.py*") if p.parent != PACKAGE / "_proto" and ".venv" not in p.parts]
+    assert not [p for p in others if p.suffix in {".py", ".pyi"}]
+
+
+def test_the_state_diagram_in_the_documents_is_the_table_in_the_code() -> None:
+    text = (ROOT / "ARCHITECTURE.md").read_text(encoding="utf-8")
+    _, begin, rest = text.partition("<!-- states -->")
+    drawn, end, _ = rest.partition("<!-- /states -->")
+    assert begin, "ARCHITECTURE.md has no place for the diagram: <!-- states -->"
+    assert end, "ARCHITECTURE.md does not end the diagram: <!-- /states -->"
+    assert drawn.strip() == f"```mermaid\n{states.mermaid()}\n```", "print session.states.mermaid() and put it there"

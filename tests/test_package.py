@@ -1,0 +1,110 @@
+"""The package as others see it: its front door, its types, what it depends on."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import importlib.util
+import os
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+import quicgw_fast
+from quicgw_fast import client
+
+ROOT = Path(__file__).resolve().parent.parent
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+
+
+def in_a_new_process(code: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    path = os.pathsep.join([str(ROOT / "python"), os.environ.get("PYTHONPATH", "")])
+    return subprocess.run(
+        [sys.executable, "-W", "error", "-c", code],
+        env={**os.environ, "PYTHONPATH": path, **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def modules() -> list[str]:
+    package = ROOT / "python"
+    paths = (path for path in (package / "quicgw_fast").rglob("*.py") if path.name != "__main__.py")
+    return sorted(".".join(path.relative_to(package).with_suffix("").parts).removesuffix(".__init__") for path in paths)
+
+
+def test_the_sdk_is_at_the_front_door() -> None:
+    for name in client.__all__:
+        assert getattr(quicgw_fast, name) is getattr(client, name)
+
+
+def test_what_is_not_there_is_an_attribute_error() -> None:
+    with pytest.raises(AttributeError, match="no attribute 'nonsense'"):
+        quicgw_fast.nonsense  # noqa: B018
+
+
+@pytest.mark.parametrize(
+    "first", ["from quicgw_fast import backend", "import quicgw_fast", "import quicgw_fast.config"]
+)
+def test_the_package_starts_without_the_client_and_quic(first: str) -> None:
+    done = in_a_new_process(
+        f"{first}\nimport sys\nprint('aioquic' in sys.modules, 'quicgw_fast.client' in sys.modules)"
+    )
+    assert (done.returncode, done.stdout.strip()) == (0, "False False"), done.stderr
+
+
+def test_the_sdk_comes_when_it_is_asked_for() -> None:
+    done = in_a_new_process("import quicgw_fast\nprint(quicgw_fast.connect.__module__)")
+    assert done.stdout.startswith("quicgw_fast.client"), done.stderr
+
+
+def test_every_module_can_be_imported_alone_and_warns_of_nothing() -> None:
+    # One process for all, each module first in its own clean table: the order must not matter.
+    code = f"""
+import importlib, sys
+before = set(sys.modules)
+for name in {modules()!r}:
+    for loaded in [m for m in sys.modules if m.startswith("quicgw_fast") and "_proto" not in m and "_core" not in m]:
+        del sys.modules[loaded]
+    importlib.import_module(name)
+"""
+    done = in_a_new_process(code)
+    assert done.returncode == 0, done.stderr
+
+
+def test_an_unknown_engine_is_an_error_that_says_what_may_be() -> None:
+    done = in_a_new_process("import quicgw_fast.backend", QUICGW_BACKEND="cython")
+    assert done.returncode != 0
+    assert "must be auto, rust or python" in done.stderr
+
+
+def test_the_package_is_typed() -> None:
+    assert (ROOT / "python/quicgw_fast/py.typed").is_file()
+
+
+def test_the_licence_is_there() -> None:
+    assert PROJECT["license"] == "Apache-2.0"
+    assert "Apache License" in (ROOT / "LICENSE").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("requirement", PROJECT["dependencies"])
+def test_a_dependency_has_a_tested_range_and_the_installed_one_is_in_it(requirement: str) -> None:
+    match = re.fullmatch(r"([\w-]+)(?:\[\w+\])?>=([\d.]+),<([\d.]+)(?:; .+)?", requirement)
+    assert match is not None, f"{requirement} must have a lower and an upper bound"
+    name, low, high = match.groups()
+    installed = importlib.metadata.version(name)
+    assert numbers(low) <= numbers(installed) < numbers(high), f"{name} {installed} was never tested"
+
+
+def numbers(version: str) -> list[int]:
+    return [int(part) for part in re.findall(r"\d+", version)]
+
+
+def test_protobuf_runs_on_its_c_implementation() -> None:
+    from google.protobuf.internal import api_implementation
+
+    assert api_implementation.Type() == "upb"

@@ -1,0 +1,145 @@
+"""Contract §2, §6 and §7: who may use an openid, and for how long."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+import jwt
+import pytest
+
+from quicgw_fast._proto import client_pb2 as pb
+from quicgw_fast.types import CloseCode
+from tests.support import wire
+from tests.support.world import assert_closed
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.support.raw_client import RawClient
+    from tests.support.world import World, WorldMaker
+
+SECRET = "0123456789abcdef0123456789abcdef-secret"
+
+
+def token(
+    openid: str = "alice", *, lasts: float = 60.0, key: str = SECRET, algorithm: str = "HS256", **claims: Any
+) -> str:
+    """A signed token for an openid."""
+    body = {"sub": openid, "exp": int(time.time() + lasts), **claims}
+    return jwt.encode({name: value for name, value in body.items() if value is not None}, key, algorithm=algorithm)
+
+
+@pytest.fixture
+async def world(make_world: WorldMaker, tmp_path: Path) -> World:
+    """A world that wants tokens."""
+    key = tmp_path / "secret"
+    key.write_text(SECRET)
+    limits = {"auth_failures_per_minute": 1000}
+    return await make_world(auth={"mode": "jwt", "key_file": key, "algorithms": ["HS256"]}, limits=limits)
+
+
+async def start(world: World, openid: str, text: str, **more: Any) -> RawClient:
+    client = await world.connect()
+    await client.start(openid, text, **more)
+    return client
+
+
+async def test_a_good_token_is_accepted(world: World) -> None:
+    client = await start(world, "alice", token())
+    assert client.started is not None
+    assert client.started.success, client.started.error
+    assert wire.business(await client.hello()).code == 200
+
+
+BAD = {
+    "none": "",
+    "garbage": "abc.def.ghi",
+    "wrong key": token(key="another-secret-another-secret-another"),
+    "somebody else": token("bob"),
+    "expired": token(lasts=-30),
+    "not yet": token(nbf=int(time.time()) + 600),
+    "no exp": token(exp=None),
+    "no sub": token(sub=None),
+    "unsigned": token(key="", algorithm="none"),
+    "other algorithm": token(algorithm="HS512", key=SECRET + SECRET),
+}
+
+
+@pytest.mark.parametrize("kind", list(BAD))
+async def test_a_bad_token_is_refused_without_detail(world: World, kind: str) -> None:
+    client = await start(world, "alice", BAD[kind])
+    answer = client.started
+    assert answer is not None
+    assert not answer.success
+    assert answer.error.error_code == 401
+    assert not answer.connection_id
+    assert not answer.epoch
+    phrase = await assert_closed(client, CloseCode.AUTH_FAILED)
+    other = await start(world, "alice", BAD["garbage"])
+    assert other.started == answer, "the answer tells which part was wrong"
+    assert await assert_closed(other, CloseCode.AUTH_FAILED) == phrase
+
+
+async def test_nobody_is_taken_over_by_a_client_that_is_not_authenticated(world: World) -> None:
+    victim = await start(world, "alice", token())
+    await victim.hello()
+    assert victim.started is not None
+    session = {"session_id": victim.started.connection_id, "epoch": victim.started.epoch}
+    for openid, text in (("alice", ""), ("alice", token("mallory")), ("alice", BAD["wrong key"])):
+        thief = await start(world, openid, text, last_acked=1, **session)
+        assert thief.started is not None
+        assert not thief.started.success
+    # Authenticated, but as somebody else:
+    thief = await start(world, "mallory", token("mallory"), last_acked=1, **session)
+    assert thief.started is not None
+    assert thief.started.reset_reason == pb.RESET_REASON_UNKNOWN_SESSION
+    assert wire.business(await victim.call("echo")).code == 200
+    victim.assert_gap_free()
+
+
+async def test_a_token_that_ends_closes_the_connection_and_a_new_one_resumes(world: World) -> None:
+    client = await start(world, "alice", token(lasts=2.0))
+    await client.hello()
+    await assert_closed(client, CloseCode.TOKEN_EXPIRED)
+    assert client.started is not None
+    again = await start(
+        world, "alice", token(), last_acked=1, session_id=client.started.connection_id, epoch=client.started.epoch
+    )
+    assert again.started is not None
+    assert again.started.resumed
+
+
+async def test_a_token_can_be_renewed_without_reconnecting(world: World) -> None:
+    client = await start(world, "alice", token(lasts=2.0))
+    await client.hello()
+    beat = pb.HeartbeatRequest().SerializeToString()
+    push = await client.reply(client.request(pb.REQUEST_HEARTBEAT, beat, headers={"auth-token": token()}))
+    assert push.type == pb.PUSH_HEARTBEAT_RESP
+    with pytest.raises(TimeoutError):
+        await client.wait_closed(within=2.6)
+    assert wire.business(await client.call("echo")).code == 200
+
+
+async def test_renewing_with_a_bad_token_is_401_and_the_third_time_the_end(world: World) -> None:
+    client = await start(world, "alice", token())
+    await client.hello()
+    beat = pb.HeartbeatRequest().SerializeToString()
+    for _ in range(2):
+        push = await client.reply(client.request(pb.REQUEST_HEARTBEAT, beat, headers={"auth-token": "bad"}))
+        assert wire.error(push).error_code == 401
+    client.request(pb.REQUEST_HEARTBEAT, beat, headers={"auth-token": token("bob")})
+    await assert_closed(client, CloseCode.AUTH_FAILED)
+
+
+async def test_an_address_that_guesses_is_slowed_down(make_world: WorldMaker, tmp_path: Path) -> None:
+    key = tmp_path / "secret"
+    key.write_text(SECRET)
+    world = await make_world(auth={"mode": "jwt", "key_file": key}, limits={"auth_failures_per_minute": 5})
+    codes = []
+    for _ in range(7):
+        client = await start(world, "alice", "bad")
+        assert client.started is not None
+        codes.append(client.started.error.error_code)
+        await client.wait_closed()
+    assert codes == [401] * 5 + [429] * 2
