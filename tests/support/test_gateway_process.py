@@ -19,11 +19,11 @@ import os, signal, sys, time
 mode = sys.argv[1]
 if mode == "fail":
     sys.exit("port 8443 is busy")
+signal.signal(signal.SIGTERM, signal.SIG_IGN if mode == "stubborn" else lambda *_: sys.exit(0))
 print("something else")
 print(os.environ["QUICGW_BACKEND"], file=sys.stderr)
 if mode != "silent":
     print("ready quic=127.0.0.1:1234 grpc=127.0.0.1:2345 admin=127.0.0.1:3456")
-signal.signal(signal.SIGTERM, signal.SIG_IGN if mode == "stubborn" else lambda *_: sys.exit(0))
 time.sleep(600)
 """
 

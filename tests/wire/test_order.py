@@ -155,6 +155,20 @@ async def test_bound_to_a_request_that_was_not_seen_yet_is_kept_for_it(world: Wo
     assert told(client) == [b"reply 2", b"reply 3", *pair]
 
 
+@pytest.mark.parametrize("payload", [b"\xff\xff", b"", pb.BusinessRequest(action="echo").SerializeToString()])
+async def test_notifies_go_out_around_a_refusal_too(world: World, payload: bytes) -> None:
+    """A payload that does not parse, no action, and a login that is missing: each error is the one reply."""
+    client = await world.started("alice")
+    for hint, data in ((BEFORE, b"before"), (AFTER, b"after")):
+        assert (await world.pusher.push("alice", data=data, hint=hint, bind=1)).success
+    message = client.request(pb.REQUEST_BUSINESS, payload, seq=1)
+    first, error, last = await client.wait_count(3)
+    assert wire.error(error).error_code in (400, 401)
+    assert error.msg_id == message
+    assert [wire.business(push).data for push in (first, last)] == [b"before", b"after"]
+    client.assert_gap_free()
+
+
 async def test_after_an_answered_request_is_sent_at_once(world: World) -> None:
     client = await world.online("alice")
     await client.call("echo", data=b"reply")

@@ -208,11 +208,11 @@ async def test_at_80_percent_nobody_is_closed(make_world: WorldMaker) -> None:
 
 
 async def test_an_acknowledgement_begins_the_time_anew(make_world: WorldMaker) -> None:
-    world = await make_world(session={"window_messages": 10, "slow_consumer_after": 0.8})
+    world = await make_world(session={"window_messages": 10, "slow_consumer_after": 1.0})
     client = await world.online("alice")
     await fill(world, "alice")
     for number in range(1, 5):
-        await asyncio.sleep(0.5)
+        await asyncio.sleep(0.4)
         await acknowledged(client, number)
         assert await fill(world, "alice") == 1
     assert client.closed is None
