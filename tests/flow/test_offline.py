@@ -155,55 +155,6 @@ async def test_a_session_that_cannot_be_resumed_any_more_is_away(house: House, s
     assert again.texts == ["200 ", "kept"]
 
 
-async def test_what_was_retained_for_a_session_that_expires_is_stored(house: House, store: SlowStore) -> None:
-    """What went to a connection before is not: whether the client has it, the gap report leaves to the client."""
-    client = await house.online()
-    await house.push(content="under way")
-    client.link.lose()
-    assert [(await house.push(content=text)).message for text in ("first", "second")] == ["retained", "retained"]
-    assert await stored(store) == 0
-    house.clock.advance(120.5)
-    house.upkeep.round(house.clock.now, house.clock.wall)
-    await house.settle()
-    assert await stored(store) == 2
-    again = house.started()
-    again.call("hello")
-    await house.settle()
-    assert again.texts == ["200 ", "first", "second"]
-    assert all(push.headers["offline-id"] for push in again.numbered[1:])
-
-
-async def test_what_was_cached_for_a_login_that_never_came_is_stored(house: House, store: SlowStore) -> None:
-    client = house.started()
-    assert (await house.push(content="early")).message == "cached"
-    client.link.lose()
-    house.clock.advance(120.5)
-    house.upkeep.round(house.clock.now, house.clock.wall)
-    await house.settle()
-    again = house.started()
-    again.call("hello")
-    await house.settle()
-    assert again.texts == ["200 ", "early"]
-
-
-async def test_a_fresh_start_gets_what_the_replaced_session_retained(house: House, store: SlowStore) -> None:
-    client = await house.online()
-    client.link.lose()
-    await house.push(content="retained")
-    again = house.started()
-    again.call("hello")
-    await house.settle()
-    assert again.texts == ["200 ", "retained"]
-
-
-async def test_a_stop_of_the_client_leaves_nothing_behind(house: House, store: SlowStore) -> None:
-    client = house.started()
-    await house.push(content="cached")
-    client.stop()
-    await house.settle()
-    assert await stored(store) == 0
-
-
 async def test_a_store_that_is_full_says_so(make_house: MakeHouse) -> None:
     house = await make_house(store=MemoryStore(StoreSettings(kind="memory", max_messages=2)))
     assert [(await house.push()).error_code for _ in range(3)] == ["", "", "STORE_FULL"]
