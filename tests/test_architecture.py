@@ -37,7 +37,7 @@ STAGES = frozenset(
         "upstream",
     }
 )
-SHARED = frozenset({"config", "errors", "types", "ports", "rates", "backend", "_proto"})
+SHARED = frozenset({"config", "errors", "types", "ports", "rates", "repeats", "backend", "_proto"})
 EVERYTHING = STAGES | SHARED | {"flow", "gateway", "client", "cli", "demo", "_core"}
 
 # What a part of the package may import of the others.
@@ -47,6 +47,7 @@ MAY_IMPORT = {
     "errors": frozenset(),
     "types": frozenset(),
     "rates": frozenset(),
+    "repeats": frozenset(),
     "ports": frozenset({"backend", "types"}),
     "backend": frozenset({"errors", "_core"}),
     "_core": frozenset({"backend"}),

@@ -175,7 +175,7 @@ class Gateway:
             wall=time.time,
             counters=Counters(),
             registry=Registry(self._make_outbox, remember=config.session.resume_window),
-            sender=OrderedSender(TransportLimits().high_water, self._overflowed),
+            sender=OrderedSender(self._overflowed),
             authenticator=make_authenticator(AuthSettings(**config.auth.model_dump(), dev=dev)),
             attempts=AttemptLimiter(config.limits.auth_failures_per_minute),
             route=self._table.service_for,

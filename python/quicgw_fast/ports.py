@@ -23,6 +23,12 @@ class Link(Protocol):
     def pending(self) -> int:
         """Bytes sent that the client's QUIC has not acknowledged."""
 
+    def ready(self) -> bool:
+        """Whether more may be sent now; False promises that the handler's ``writable`` is called once there is room.
+
+        Whoever declines to send asks here, so that the wake-up cannot be forgotten. False for good after the close.
+        """
+
     def send(self, data: bytes) -> None:
         """Queue bytes on the client's stream; nothing happens after the connection ended."""
 

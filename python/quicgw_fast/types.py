@@ -56,6 +56,7 @@ class ResetReason(IntEnum):
     EPOCH = 4
     FUTURE_ACK = 5
     NOT_RETAINED = 6
+    NODE_LOST = 7
 
 
 class SyncHint(IntEnum):

@@ -28,6 +28,9 @@ class Link:
     pending: int = 0
     sent: bytearray = field(default_factory=bytearray)
 
+    def ready(self) -> bool:
+        return not self.closed and self.pending <= HIGH_WATER
+
     def send(self, data: bytes) -> None:
         assert data, "nothing was sent"
         self.sent += data
@@ -61,7 +64,7 @@ class Client:
     def __post_init__(self) -> None:
         self.outbox = self.engine.Outbox(after=self.after, **self.options)
         self.cursor = self.after
-        self.sender: OrderedSender[Client] = OrderedSender(HIGH_WATER, self._overflowed)
+        self.sender: OrderedSender[Client] = OrderedSender(self._overflowed)
 
     def _overflowed(self, client: Client) -> None:
         assert client is self

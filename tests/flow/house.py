@@ -76,6 +76,9 @@ class Link:
         self.handler: Conversation
         self._splitter = Splitter()
 
+    def ready(self) -> bool:
+        return not self.closed and self.pending <= HIGH_WATER
+
     def send(self, data: bytes) -> None:
         if self.closed:
             return
@@ -304,7 +307,7 @@ class House:
             wall=lambda: self.clock.wall,
             counters=Counters(),
             registry=Registry(self._make_outbox, remember=config.session.resume_window),
-            sender=OrderedSender(HIGH_WATER, lambda session: overflowed(parts, session)),
+            sender=OrderedSender(lambda session: overflowed(parts, session)),
             authenticator=authenticator or NoAuth(dev=True),
             attempts=AttemptLimiter(config.limits.auth_failures_per_minute),
             route=lambda action, openid: "hello" if action.lower() == "hello" else "business",

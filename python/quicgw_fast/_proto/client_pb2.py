@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1fquicgw_fast/_proto/client.proto\x12\rgatesvr.proto\"\xe6\x01\n\rClientRequest\x12\x0e\n\x06msg_id\x18\x01 \x01(\r\x12\x0e\n\x06seq_id\x18\x02 \x01(\x04\x12(\n\x04type\x18\x03 \x01(\x0e\x32\x1a.gatesvr.proto.RequestType\x12\x0f\n\x07payload\x18\x04 \x01(\x0c\x12:\n\x07headers\x18\x05 \x03(\x0b\x32).gatesvr.proto.ClientRequest.HeadersEntry\x12\x0e\n\x06openid\x18\x06 \x01(\t\x1a.\n\x0cHeadersEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\xcd\x01\n\nServerPush\x12\x0e\n\x06msg_id\x18\x01 \x01(\r\x12\x0e\n\x06seq_id\x18\x02 \x01(\x04\x12%\n\x04type\x18\x03 \x01(\x0e\x32\x17.gatesvr.proto.PushType\x12\x0f\n\x07payload\x18\x04 \x01(\x0c\x12\x37\n\x07headers\x18\x05 \x03(\x0b\x32&.gatesvr.proto.ServerPush.HeadersEntry\x1a.\n\x0cHeadersEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"I\n\x0c\x45rrorMessage\x12\x12\n\nerror_code\x18\x01 \x01(\x05\x12\x15\n\rerror_message\x18\x02 \x01(\t\x12\x0e\n\x06\x64\x65tail\x18\x03 \x01(\t\"p\n\x0cStartRequest\x12\x0e\n\x06openid\x18\x01 \x01(\t\x12\x12\n\nauth_token\x18\x02 \x01(\t\x12\x19\n\x11last_acked_seq_id\x18\x03 \x01(\x04\x12\x12\n\nsession_id\x18\x04 \x01(\t\x12\r\n\x05\x65poch\x18\x05 \x01(\t\"\x95\x02\n\rStartResponse\x12\x0f\n\x07success\x18\x01 \x01(\x08\x12*\n\x05\x65rror\x18\x02 \x01(\x0b\x32\x1b.gatesvr.proto.ErrorMessage\x12\x1a\n\x12heartbeat_interval\x18\x03 \x01(\x05\x12\x15\n\rconnection_id\x18\x04 \x01(\t\x12\x0f\n\x07resumed\x18\x05 \x01(\x08\x12\r\n\x05\x65poch\x18\x06 \x01(\t\x12\x16\n\x0emax_client_seq\x18\x07 \x01(\x04\x12\x30\n\x0creset_reason\x18\x08 \x01(\x0e\x32\x1a.gatesvr.proto.ResetReason\x12\x13\n\x0breplay_from\x18\t \x01(\x04\x12\x15\n\rresume_window\x18\n \x01(\x05\"\x8b\x01\n\x0bStopRequest\x12\x31\n\x06reason\x18\x01 \x01(\x0e\x32!.gatesvr.proto.StopRequest.Reason\"I\n\x06Reason\x12\x0b\n\x07UNKNOWN\x10\x00\x12\x0f\n\x0bUSER_LOGOUT\x10\x01\x12\r\n\tAPP_CLOSE\x10\x02\x12\x12\n\x0eSWITCH_ACCOUNT\x10\x03\",\n\x10HeartbeatRequest\x12\x18\n\x10\x63lient_timestamp\x18\x01 \x01(\x03\"G\n\x11HeartbeatResponse\x12\x18\n\x10\x63lient_timestamp\x18\x01 \x01(\x03\x12\x18\n\x10server_timestamp\x18\x02 \x01(\x03\"\x9a\x01\n\x0f\x42usinessRequest\x12\x0e\n\x06\x61\x63tion\x18\x01 \x01(\t\x12:\n\x06params\x18\x02 \x03(\x0b\x32*.gatesvr.proto.BusinessRequest.ParamsEntry\x12\x0c\n\x04\x64\x61ta\x18\x03 \x01(\x0c\x1a-\n\x0bParamsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"?\n\x10\x42usinessResponse\x12\x0c\n\x04\x63ode\x18\x01 \x01(\x05\x12\x0f\n\x07message\x18\x02 \x01(\t\x12\x0c\n\x04\x64\x61ta\x18\x03 \x01(\x0c\"!\n\tClientAck\x12\x14\n\x0c\x61\x63ked_seq_id\x18\x01 \x01(\x04*\x85\x01\n\x0bRequestType\x12\x13\n\x0fREQUEST_UNKNOWN\x10\x00\x12\x11\n\rREQUEST_START\x10\x01\x12\x10\n\x0cREQUEST_STOP\x10\x02\x12\x15\n\x11REQUEST_HEARTBEAT\x10\x03\x12\x14\n\x10REQUEST_BUSINESS\x10\x04\x12\x0f\n\x0bREQUEST_ACK\x10\x05*r\n\x08PushType\x12\x10\n\x0cPUSH_UNKNOWN\x10\x00\x12\x13\n\x0fPUSH_START_RESP\x10\x01\x12\x17\n\x13PUSH_HEARTBEAT_RESP\x10\x02\x12\x16\n\x12PUSH_BUSINESS_DATA\x10\x03\x12\x0e\n\nPUSH_ERROR\x10\x04*\xcf\x01\n\x0bResetReason\x12\x15\n\x11RESET_REASON_NONE\x10\x00\x12 \n\x1cRESET_REASON_UNKNOWN_SESSION\x10\x01\x12\x18\n\x14RESET_REASON_EXPIRED\x10\x02\x12\x19\n\x15RESET_REASON_OVERFLOW\x10\x03\x12\x16\n\x12RESET_REASON_EPOCH\x10\x04\x12\x1b\n\x17RESET_REASON_FUTURE_ACK\x10\x05\x12\x1d\n\x19RESET_REASON_NOT_RETAINED\x10\x06\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1fquicgw_fast/_proto/client.proto\x12\rgatesvr.proto\"\xe6\x01\n\rClientRequest\x12\x0e\n\x06msg_id\x18\x01 \x01(\r\x12\x0e\n\x06seq_id\x18\x02 \x01(\x04\x12(\n\x04type\x18\x03 \x01(\x0e\x32\x1a.gatesvr.proto.RequestType\x12\x0f\n\x07payload\x18\x04 \x01(\x0c\x12:\n\x07headers\x18\x05 \x03(\x0b\x32).gatesvr.proto.ClientRequest.HeadersEntry\x12\x0e\n\x06openid\x18\x06 \x01(\t\x1a.\n\x0cHeadersEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\xcd\x01\n\nServerPush\x12\x0e\n\x06msg_id\x18\x01 \x01(\r\x12\x0e\n\x06seq_id\x18\x02 \x01(\x04\x12%\n\x04type\x18\x03 \x01(\x0e\x32\x17.gatesvr.proto.PushType\x12\x0f\n\x07payload\x18\x04 \x01(\x0c\x12\x37\n\x07headers\x18\x05 \x03(\x0b\x32&.gatesvr.proto.ServerPush.HeadersEntry\x1a.\n\x0cHeadersEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"I\n\x0c\x45rrorMessage\x12\x12\n\nerror_code\x18\x01 \x01(\x05\x12\x15\n\rerror_message\x18\x02 \x01(\t\x12\x0e\n\x06\x64\x65tail\x18\x03 \x01(\t\"\x81\x01\n\x0cStartRequest\x12\x0e\n\x06openid\x18\x01 \x01(\t\x12\x12\n\nauth_token\x18\x02 \x01(\t\x12\x19\n\x11last_acked_seq_id\x18\x03 \x01(\x04\x12\x12\n\nsession_id\x18\x04 \x01(\t\x12\r\n\x05\x65poch\x18\x05 \x01(\t\x12\x0f\n\x07\x61ttempt\x18\x06 \x01(\x04\"\x95\x02\n\rStartResponse\x12\x0f\n\x07success\x18\x01 \x01(\x08\x12*\n\x05\x65rror\x18\x02 \x01(\x0b\x32\x1b.gatesvr.proto.ErrorMessage\x12\x1a\n\x12heartbeat_interval\x18\x03 \x01(\x05\x12\x15\n\rconnection_id\x18\x04 \x01(\t\x12\x0f\n\x07resumed\x18\x05 \x01(\x08\x12\r\n\x05\x65poch\x18\x06 \x01(\t\x12\x16\n\x0emax_client_seq\x18\x07 \x01(\x04\x12\x30\n\x0creset_reason\x18\x08 \x01(\x0e\x32\x1a.gatesvr.proto.ResetReason\x12\x13\n\x0breplay_from\x18\t \x01(\x04\x12\x15\n\rresume_window\x18\n \x01(\x05\"\x8b\x01\n\x0bStopRequest\x12\x31\n\x06reason\x18\x01 \x01(\x0e\x32!.gatesvr.proto.StopRequest.Reason\"I\n\x06Reason\x12\x0b\n\x07UNKNOWN\x10\x00\x12\x0f\n\x0bUSER_LOGOUT\x10\x01\x12\r\n\tAPP_CLOSE\x10\x02\x12\x12\n\x0eSWITCH_ACCOUNT\x10\x03\",\n\x10HeartbeatRequest\x12\x18\n\x10\x63lient_timestamp\x18\x01 \x01(\x03\"G\n\x11HeartbeatResponse\x12\x18\n\x10\x63lient_timestamp\x18\x01 \x01(\x03\x12\x18\n\x10server_timestamp\x18\x02 \x01(\x03\"\x9a\x01\n\x0f\x42usinessRequest\x12\x0e\n\x06\x61\x63tion\x18\x01 \x01(\t\x12:\n\x06params\x18\x02 \x03(\x0b\x32*.gatesvr.proto.BusinessRequest.ParamsEntry\x12\x0c\n\x04\x64\x61ta\x18\x03 \x01(\x0c\x1a-\n\x0bParamsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"?\n\x10\x42usinessResponse\x12\x0c\n\x04\x63ode\x18\x01 \x01(\x05\x12\x0f\n\x07message\x18\x02 \x01(\t\x12\x0c\n\x04\x64\x61ta\x18\x03 \x01(\x0c\"!\n\tClientAck\x12\x14\n\x0c\x61\x63ked_seq_id\x18\x01 \x01(\x04*\x85\x01\n\x0bRequestType\x12\x13\n\x0fREQUEST_UNKNOWN\x10\x00\x12\x11\n\rREQUEST_START\x10\x01\x12\x10\n\x0cREQUEST_STOP\x10\x02\x12\x15\n\x11REQUEST_HEARTBEAT\x10\x03\x12\x14\n\x10REQUEST_BUSINESS\x10\x04\x12\x0f\n\x0bREQUEST_ACK\x10\x05*r\n\x08PushType\x12\x10\n\x0cPUSH_UNKNOWN\x10\x00\x12\x13\n\x0fPUSH_START_RESP\x10\x01\x12\x17\n\x13PUSH_HEARTBEAT_RESP\x10\x02\x12\x16\n\x12PUSH_BUSINESS_DATA\x10\x03\x12\x0e\n\nPUSH_ERROR\x10\x04*\xeb\x01\n\x0bResetReason\x12\x15\n\x11RESET_REASON_NONE\x10\x00\x12 \n\x1cRESET_REASON_UNKNOWN_SESSION\x10\x01\x12\x18\n\x14RESET_REASON_EXPIRED\x10\x02\x12\x19\n\x15RESET_REASON_OVERFLOW\x10\x03\x12\x16\n\x12RESET_REASON_EPOCH\x10\x04\x12\x1b\n\x17RESET_REASON_FUTURE_ACK\x10\x05\x12\x1d\n\x19RESET_REASON_NOT_RETAINED\x10\x06\x12\x1a\n\x16RESET_REASON_NODE_LOST\x10\x07\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -37,12 +37,12 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_SERVERPUSH_HEADERSENTRY']._serialized_options = b'8\001'
   _globals['_BUSINESSREQUEST_PARAMSENTRY']._loaded_options = None
   _globals['_BUSINESSREQUEST_PARAMSENTRY']._serialized_options = b'8\001'
-  _globals['_REQUESTTYPE']._serialized_start=1479
-  _globals['_REQUESTTYPE']._serialized_end=1612
-  _globals['_PUSHTYPE']._serialized_start=1614
-  _globals['_PUSHTYPE']._serialized_end=1728
-  _globals['_RESETREASON']._serialized_start=1731
-  _globals['_RESETREASON']._serialized_end=1938
+  _globals['_REQUESTTYPE']._serialized_start=1497
+  _globals['_REQUESTTYPE']._serialized_end=1630
+  _globals['_PUSHTYPE']._serialized_start=1632
+  _globals['_PUSHTYPE']._serialized_end=1746
+  _globals['_RESETREASON']._serialized_start=1749
+  _globals['_RESETREASON']._serialized_end=1984
   _globals['_CLIENTREQUEST']._serialized_start=51
   _globals['_CLIENTREQUEST']._serialized_end=281
   _globals['_CLIENTREQUEST_HEADERSENTRY']._serialized_start=235
@@ -53,24 +53,24 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_SERVERPUSH_HEADERSENTRY']._serialized_end=281
   _globals['_ERRORMESSAGE']._serialized_start=491
   _globals['_ERRORMESSAGE']._serialized_end=564
-  _globals['_STARTREQUEST']._serialized_start=566
-  _globals['_STARTREQUEST']._serialized_end=678
-  _globals['_STARTRESPONSE']._serialized_start=681
-  _globals['_STARTRESPONSE']._serialized_end=958
-  _globals['_STOPREQUEST']._serialized_start=961
-  _globals['_STOPREQUEST']._serialized_end=1100
-  _globals['_STOPREQUEST_REASON']._serialized_start=1027
-  _globals['_STOPREQUEST_REASON']._serialized_end=1100
-  _globals['_HEARTBEATREQUEST']._serialized_start=1102
-  _globals['_HEARTBEATREQUEST']._serialized_end=1146
-  _globals['_HEARTBEATRESPONSE']._serialized_start=1148
-  _globals['_HEARTBEATRESPONSE']._serialized_end=1219
-  _globals['_BUSINESSREQUEST']._serialized_start=1222
-  _globals['_BUSINESSREQUEST']._serialized_end=1376
-  _globals['_BUSINESSREQUEST_PARAMSENTRY']._serialized_start=1331
-  _globals['_BUSINESSREQUEST_PARAMSENTRY']._serialized_end=1376
-  _globals['_BUSINESSRESPONSE']._serialized_start=1378
-  _globals['_BUSINESSRESPONSE']._serialized_end=1441
-  _globals['_CLIENTACK']._serialized_start=1443
-  _globals['_CLIENTACK']._serialized_end=1476
+  _globals['_STARTREQUEST']._serialized_start=567
+  _globals['_STARTREQUEST']._serialized_end=696
+  _globals['_STARTRESPONSE']._serialized_start=699
+  _globals['_STARTRESPONSE']._serialized_end=976
+  _globals['_STOPREQUEST']._serialized_start=979
+  _globals['_STOPREQUEST']._serialized_end=1118
+  _globals['_STOPREQUEST_REASON']._serialized_start=1045
+  _globals['_STOPREQUEST_REASON']._serialized_end=1118
+  _globals['_HEARTBEATREQUEST']._serialized_start=1120
+  _globals['_HEARTBEATREQUEST']._serialized_end=1164
+  _globals['_HEARTBEATRESPONSE']._serialized_start=1166
+  _globals['_HEARTBEATRESPONSE']._serialized_end=1237
+  _globals['_BUSINESSREQUEST']._serialized_start=1240
+  _globals['_BUSINESSREQUEST']._serialized_end=1394
+  _globals['_BUSINESSREQUEST_PARAMSENTRY']._serialized_start=1349
+  _globals['_BUSINESSREQUEST_PARAMSENTRY']._serialized_end=1394
+  _globals['_BUSINESSRESPONSE']._serialized_start=1396
+  _globals['_BUSINESSRESPONSE']._serialized_end=1459
+  _globals['_CLIENTACK']._serialized_start=1461
+  _globals['_CLIENTACK']._serialized_end=1494
 # @@protoc_insertion_point(module_scope)

@@ -76,6 +76,7 @@ class _ResetReasonEnumTypeWrapper(enum_type_wrapper._EnumTypeWrapper[_ResetReaso
     RESET_REASON_EPOCH: _ResetReason.ValueType  # 4
     RESET_REASON_FUTURE_ACK: _ResetReason.ValueType  # 5
     RESET_REASON_NOT_RETAINED: _ResetReason.ValueType  # 6
+    RESET_REASON_NODE_LOST: _ResetReason.ValueType  # 7
 
 class ResetReason(_ResetReason, metaclass=_ResetReasonEnumTypeWrapper):
     """Why a resume was refused; the values carry a prefix because proto3 enum values share their package's scope."""
@@ -87,6 +88,7 @@ RESET_REASON_OVERFLOW: ResetReason.ValueType  # 3
 RESET_REASON_EPOCH: ResetReason.ValueType  # 4
 RESET_REASON_FUTURE_ACK: ResetReason.ValueType  # 5
 RESET_REASON_NOT_RETAINED: ResetReason.ValueType  # 6
+RESET_REASON_NODE_LOST: ResetReason.ValueType  # 7
 
 @typing.final
 class ClientRequest(message.Message):
@@ -224,11 +226,14 @@ class StartRequest(message.Message):
     LAST_ACKED_SEQ_ID_FIELD_NUMBER: builtins.int
     SESSION_ID_FIELD_NUMBER: builtins.int
     EPOCH_FIELD_NUMBER: builtins.int
+    ATTEMPT_FIELD_NUMBER: builtins.int
     openid: builtins.str
     auth_token: builtins.str
     last_acked_seq_id: builtins.int
     session_id: builtins.str
     epoch: builtins.str
+    attempt: builtins.int
+    """grows with each START of one epoch; 0: not compared"""
     def __init__(
         self,
         *,
@@ -237,10 +242,11 @@ class StartRequest(message.Message):
         last_acked_seq_id: builtins.int = ...,
         session_id: builtins.str = ...,
         epoch: builtins.str = ...,
+        attempt: builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["auth_token", b"auth_token", "epoch", b"epoch", "last_acked_seq_id", b"last_acked_seq_id", "openid", b"openid", "session_id", b"session_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["attempt", b"attempt", "auth_token", b"auth_token", "epoch", b"epoch", "last_acked_seq_id", b"last_acked_seq_id", "openid", b"openid", "session_id", b"session_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -21,14 +21,13 @@ R = TypeVar("R", bound=Recipient)
 class OrderedSender(Generic[R]):
     """All numbered messages go through here; ``link`` gets them in order or not at all.
 
-    While the connection has more than ``high_water`` bytes unacknowledged, messages stay in the outbox, where they are
+    While the connection is not ``ready``, messages stay in the outbox, where they are
     retained anyway, and ``pump`` continues from the cursor when the connection has room again. So a client that does
     not read costs no memory beyond its window.
     """
 
-    def __init__(self, high_water: int, on_overflow: Callable[[R], None]) -> None:
+    def __init__(self, on_overflow: Callable[[R], None]) -> None:
         """``on_overflow`` is called once the recipient can only be reset (contract §5)."""
-        self._high_water = high_water
         self._on_overflow = on_overflow
 
     def reply(
@@ -75,7 +74,7 @@ class OrderedSender(Generic[R]):
     def pump(self, to: R) -> None:
         """Hand over what is retained behind the cursor, as far as the connection has room."""
         link = to.link
-        while link is not None and to.cursor < to.outbox.last_seq and link.pending <= self._high_water:
+        while link is not None and to.cursor < to.outbox.last_seq and link.ready():
             frames, to.cursor = to.outbox.replay(to.cursor, CHUNK)
             if not frames:  # overflowed: there is nothing to replay
                 return
@@ -93,7 +92,7 @@ class OrderedSender(Generic[R]):
     def _flow(self, to: R, commit: Callable[[], bytes]) -> bytes:
         outbox, link = to.outbox, to.link
         caught_up = to.cursor == outbox.last_seq
-        room = link if link is not None and caught_up and link.pending <= self._high_water else None
+        room = link if link is not None and caught_up and link.ready() else None
         frames = commit()
         if room is None:
             self.pump(to)  # in case the connection has room, but the cursor is behind: it must not stay there

@@ -102,6 +102,15 @@ class Connection:
         """Bytes given to ``send`` that the peer's QUIC has not acknowledged yet."""
         return self._core.unacked() + len(self._early)
 
+    def ready(self) -> bool:
+        """Whether the peer may be sent more; False promises ``writable`` once it may again, unless it is closed."""
+        if self.closed:
+            return False
+        if self.pending <= self._limits.high_water:
+            return True
+        self._pressure.over = True
+        return False
+
     def send(self, data: bytes) -> None:
         """Queue bytes on the stream; they leave at the end of this burst or in the loop's next turn.
 

@@ -1,0 +1,71 @@
+"""Log lines for what may happen a thousand times a second: the first at once, then one a minute with the count."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import logging
+    from collections.abc import Mapping
+
+
+@dataclass(slots=True)
+class _Series:
+    level: int
+    event: str
+    fields: dict[str, object]
+    logged_at: float
+    unsaid: int = 0
+    """How many came since the last line."""
+
+
+class RepeatLog:
+    """Writes an event of one kind about one subject at once, and then at most one line per ``interval`` seconds.
+
+    A later line carries ``count``, how many it stands for. Nothing is left unsaid for longer than the interval if
+    somebody calls ``flush`` now and then. Of more than ``remembered`` series the one that was logged longest ago is
+    flushed and forgotten, so that peers with many addresses cost no memory. The clock is an argument.
+    """
+
+    def __init__(self, logger: logging.Logger, interval: float = 60.0, remembered: int = 1024) -> None:
+        self._logger = logger
+        self._interval = interval
+        self._remembered = remembered
+        self._series: OrderedDict[tuple[str, str], _Series] = OrderedDict()
+
+    def add(self, level: int, event: str, subject: str, now: float, fields: Mapping[str, object] | None = None) -> None:
+        """Note that ``event`` happened to ``subject``, for example an address, at ``now`` (monotonic seconds)."""
+        key = (event, subject)
+        series = self._series.get(key)
+        if series is None:
+            if len(self._series) >= self._remembered:
+                _, oldest = self._series.popitem(last=False)
+                self._say_rest(oldest, now)
+            series = self._series[key] = _Series(level, event, dict(fields or {}), now)
+            self._logger.log(level, event, extra=series.fields)
+            return
+        series.unsaid += 1
+        series.fields = dict(fields or {})
+        if now - series.logged_at >= self._interval:
+            self._say_rest(series, now)
+            self._series.move_to_end(key)
+
+    def flush(self, now: float) -> None:
+        """Write what is unsaid and due, and forget the series that went quiet."""
+        while self._series:
+            key, oldest = next(iter(self._series.items()))
+            if now - oldest.logged_at < self._interval:
+                return
+            if oldest.unsaid:
+                self._say_rest(oldest, now)
+                self._series.move_to_end(key)
+            else:
+                del self._series[key]
+
+    def _say_rest(self, series: _Series, now: float) -> None:
+        if series.unsaid:
+            self._logger.log(series.level, series.event, extra={**series.fields, "count": series.unsaid})
+            series.unsaid = 0
+            series.logged_at = now
