@@ -219,3 +219,31 @@ class RawClient:
         if self.reading:
             self.quic.handle_timer(now=monotonic())
             self.transmit()
+
+
+class MuteSocket:
+    """Sends datagrams of any kind and says nothing else, for example first packets of handshakes."""
+
+    def __init__(self, server: tuple[str, int]) -> None:
+        self._server = server
+        self._sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self._sock.bind((HOST, 0))
+        self._sock.setblocking(False)
+
+    def __enter__(self) -> MuteSocket:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._sock.close()
+
+    def send(self, *datagrams: bytes) -> None:
+        for data in datagrams:
+            self._sock.sendto(data, self._server)
+
+    def answers(self) -> list[bytes]:
+        found = []
+        while True:
+            try:
+                found.append(self._sock.recv(65536))
+            except BlockingIOError:
+                return found

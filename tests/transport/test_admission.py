@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-import socket
 from pathlib import Path
 
 import pytest
@@ -12,50 +11,11 @@ from aioquic.quic.packet import QuicErrorCode
 from quicgw_fast.transport import TransportLimits
 from quicgw_fast.transport.admission import AddressRates, Admission, Verdict
 from quicgw_fast.types import CloseCode
+from tests.support.raw_initial import first_packet
 
-from .helpers import HOST, RawClient, Recorders, listening, until
+from .helpers import MuteSocket, RawClient, Recorders, listening, until
 
 Identity = tuple[Path, Path]
-
-
-class MuteSocket:
-    """Sends first packets of handshakes that will never go on."""
-
-    def __init__(self, server: tuple[str, int]) -> None:
-        self._server = server
-        self._sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self._sock.bind((HOST, 0))
-        self._sock.setblocking(False)
-
-    def __enter__(self) -> MuteSocket:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._sock.close()
-
-    def send(self, *datagrams: bytes) -> None:
-        for data in datagrams:
-            self._sock.sendto(data, self._server)
-
-    def answers(self) -> list[bytes]:
-        found = []
-        while True:
-            try:
-                found.append(self._sock.recv(65536))
-            except BlockingIOError:
-                return found
-
-
-def first_packet() -> bytes:
-    """A client's valid first datagram."""
-    from time import monotonic
-
-    from aioquic.quic.configuration import QuicConfiguration
-    from aioquic.quic.connection import QuicConnection
-
-    quic = QuicConnection(configuration=QuicConfiguration(alpn_protocols=["gatesvr"], server_name="x"))
-    quic.connect((HOST, 1), now=monotonic())
-    return quic.datagrams_to_send(now=monotonic())[0][0]
 
 
 async def test_a_handshake_flood_meets_retry_and_honest_clients_get_in(identity: Identity) -> None:

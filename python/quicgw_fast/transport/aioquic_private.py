@@ -212,10 +212,13 @@ class GatewayQuic(ReceivingQuic):
             self.request_key_update()
         probing = self._probe_pending
         datagrams = super().datagrams_to_send(now)
-        if probing and self._handshake_confirmed and self._close_event is None:
+        if probing and not self._probe_pending and self._handshake_confirmed and self._close_event is None:
             # Two probes, as RFC 9002 §6.2.4 allows: with 20 % loss each way a lone one fails every third time.
             self._probe_pending = True
             datagrams += super().datagrams_to_send(now)
+            # Where pacing held the second one back it is not owed any more: probes ignore the congestion window,
+            # so that one left pending would be followed by another with every turn.
+            self._probe_pending = False
         if self.gw_space is not None and len(self.gw_space.sent_packets) > self.gw_next_prune:
             self._forget_acks(self.gw_space)
         return datagrams
