@@ -7,6 +7,7 @@ from quicgw_fast.transport.errors import ConnectFailed
 from quicgw_fast.transport.handler import ConnectionHandler, HandlerFactory
 from quicgw_fast.transport.limits import TransportLimits
 from quicgw_fast.transport.listener import Listener, ListenerCounters
+from quicgw_fast.transport.problems import Problem
 
 __all__ = [
     "ConnectFailed",
@@ -15,6 +16,7 @@ __all__ = [
     "HandlerFactory",
     "Listener",
     "ListenerCounters",
+    "Problem",
     "TransportLimits",
     "development_certificate",
     "dial",
