@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import math
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -52,7 +53,7 @@ if TYPE_CHECKING:
         UpstreamRequest,
         UpstreamResponse,
     )
-    from quicgw_fast.config import Config
+    from quicgw_fast.config import Config, Tls
 
 RETRY_AFTER_MS = 1000
 _CALL_FAILED = {500: "upstream failed", 503: "upstream not available", 504: "deadline passed"}
@@ -199,7 +200,7 @@ class Gateway:
     async def _listen(self, stack: contextlib.AsyncExitStack) -> None:
         server, tls = self._config.server, self._config.tls
         if tls.cert is None or tls.key is None:
-            raise ConfigError("tls.cert and tls.key are not set; QUIC needs a certificate and its key, both PEM files")
+            raise ConfigError(_without_certificate(tls))
         admin = await AdminServer.start(*split_address(server.admin), ready=self._ready, stats=self.stats)
         stack.push_async_callback(admin.stop)
         self._control = await ControlServer.start(*split_address(server.grpc), self)
@@ -254,19 +255,23 @@ class Gateway:
 
 def _routing(config: Config) -> RoutingTable:
     routing = config.routing
-    return RoutingTable(routing.mode, routing.exact, routing.containing, routing.default, routing.zone_ranges)
+    return RoutingTable(routing.mode, routing.actions, routing.parts, routing.default, routing.zone_ranges)
 
 
 def _directory(config: Config, table: RoutingTable) -> Directory:
     directory = Directory(table.services, config.routing.mode)
     for service in SERVICES:
-        addresses = getattr(config.upstream, service)
-        if addresses and config.routing.mode == "zone":
-            _log.warning("upstream.%s is not used: in zone mode instances register themselves", service)
-            continue
-        for address in addresses:
+        for address in getattr(config.upstream, service) if config.routing.mode == "service" else ():
             directory.add(service, address)
     return directory
+
+
+def _without_certificate(tls: Tls) -> str:
+    need = "QUIC needs a certificate and its key, both PEM files"
+    if tls.cert is None and tls.key is None:
+        return f"tls.cert and tls.key are not set; {need}"
+    there, missing = ("tls.cert", "tls.key") if tls.key is None else ("tls.key", "tls.cert")
+    return f"only {there} is set, {missing} is not; {need}"
 
 
 def _transport_limits(config: Config) -> TransportLimits:
@@ -275,7 +280,7 @@ def _transport_limits(config: Config) -> TransportLimits:
         max_connections=limits.max_connections,
         max_half_open=limits.max_half_open,
         retry_above=limits.retry_above,
-        handshakes_per_address=(limits.handshakes_per_second, int(limits.handshakes_per_second * 10)),
+        handshakes_per_address=(limits.handshakes_per_second, math.ceil(limits.handshakes_per_second * 10)),
         # A silent client is closed with IDLE by its session first; QUIC's own timeout comes behind it.
         idle_timeout=config.session.timeout + 5.0,
     )
