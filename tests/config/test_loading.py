@@ -242,11 +242,11 @@ def test_an_unknown_flag() -> None:
         ("[processor]\nmax_queue_size = true", "processor.max_queue_size: true is no number"),
         (
             "[processor]\nmax_queue_size = 16777217",
-            "processor.max_queue_size: 16_777_217 is out of bounds; allowed: 1 to 1_048_576 requests",
+            "16_777_217 is out of bounds; allowed: 1 to 1_048_576 requests",
         ),
         (
             "[limits]\nhandshakes_per_second = inf",
-            "limits.handshakes_per_second: inf is out of bounds; allowed: 0.001 to 1_000_000.0 a second",
+            "inf is out of bounds; allowed: 0.001 to 1_000_000 a second",
         ),
         ('[upstream]\nhello = ["127.0.0.1:1", "nowhere"]', "upstream.hello: entry 2 'nowhere' is no address"),
         ('[upstream]\nhello = "127.0.0.1:1"', "upstream.hello: must be a list, for example ["),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
@@ -151,13 +152,17 @@ def size(low: int, high: int) -> Within:
 
 def number(low: float, high: float, unit: str) -> Within:
     """Bound a number of something."""
-    return Within(low, high, _no_flag, lambda value: f"{value:_}", unit)
+    return Within(low, high, _no_flag, _plain, unit)
 
 
 def _seconds(written: str) -> float:
     seconds = parse_duration(written)
     assert isinstance(seconds, float)
     return seconds
+
+
+def _plain(value: float) -> str:
+    return f"{int(value):_}" if math.isfinite(value) and value == int(value) else f"{value:_}"
 
 
 def _no_flag(value: object) -> object:
