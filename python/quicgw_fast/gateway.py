@@ -25,7 +25,7 @@ from quicgw_fast.flow.pushes import Pushes
 from quicgw_fast.flow.requests import Requests
 from quicgw_fast.flow.starting import Starting
 from quicgw_fast.flow.upkeep import Upkeep
-from quicgw_fast.observe import Counters
+from quicgw_fast.observe import Counters, lines_dropped
 from quicgw_fast.overload import AttemptLimiter
 from quicgw_fast.processor import AsyncRequestProcessor, Ports
 from quicgw_fast.session import Registry, Session, State
@@ -162,6 +162,7 @@ class Gateway:
             "processor": parts.processor.stats(),
             "upstream": self._caller.stats() if self._caller else {},
             "counters": parts.counters.snapshot(),
+            "log_lines_dropped": lines_dropped(),
         }
 
     # Wiring

@@ -30,6 +30,7 @@ def dev(
     settings = load_for_development(config, options.server_flags(quic, grpc, admin))
     require_upb()
     configure_logging(settings.log)
+    options.log_advice(settings)
     run(_dev(settings))
 
 

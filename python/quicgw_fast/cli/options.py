@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from quicgw_fast.cli.text import duration, duration_or_none, listen_address, peer_address
+
+if TYPE_CHECKING:
+    from quicgw_fast import config
 
 ADDRESS = "HOST:PORT"
 
@@ -45,3 +49,11 @@ def server_flags(quic: str | None, grpc: str | None, admin: str | None) -> dict[
     """Return the flags that were given in the form that ``config.load`` takes."""
     given = {"quic": quic, "grpc": grpc, "admin": admin}
     return {"server": {name: value for name, value in given.items() if value is not None}}
+
+
+def log_advice(settings: config.Config) -> None:
+    """Log what of the configuration has no effect."""
+    from quicgw_fast.config import advice
+
+    for told in advice(settings):
+        logging.getLogger("quicgw.config").warning("%s", told)

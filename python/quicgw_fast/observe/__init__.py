@@ -1,6 +1,7 @@
 """What the gateway tells about itself: counts and logs."""
 
 from quicgw_fast.observe.counters import Counters
-from quicgw_fast.observe.logs import configure_logging
+from quicgw_fast.observe.logs import configure_logging, lines_dropped
+from quicgw_fast.observe.writer import Writer, write_if_free
 
-__all__ = ["Counters", "configure_logging"]
+__all__ = ["Counters", "Writer", "configure_logging", "lines_dropped", "write_if_free"]
