@@ -31,6 +31,7 @@ def end_session(parts: Parts, session: Session, event: Event, code: CloseCode, d
     if event is not Event.STOPPED:
         parts.offline.salvage(session)
     dropped = parts.registry.end(session, event, parts.clock())
+    parts.accounts.end(session.outbox.tally)
     parts.counters.add("in_flight_dropped", dropped)
 
 

@@ -66,6 +66,7 @@ class Upkeep:
             self._check_conversation(conversation, now)
         for session in self._parts.registry:
             self._check_session(session, now, wall)
+        self._parts.memory.tend(now)
         for session in self._parts.registry.expired(now, self._parts.config.session.resume_window):
             self._parts.counters.add("sessions_expired")
             end_session(self._parts, session, Event.EXPIRED, CloseCode.IDLE, "resume window passed")
@@ -84,6 +85,7 @@ class Upkeep:
         times, counters = self._parts.config.session, self._parts.counters
         if session.outbox.bound:
             counters.add("binds_expired", session.outbox.expire(now))
+        self._parts.sender.acknowledged(session)  # in case that room was missing that others have given back since
         if not session.attached:
             return
         if now - session.last_activity > times.timeout:
