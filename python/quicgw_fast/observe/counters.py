@@ -32,6 +32,7 @@ NAMES = (
     "tokens_expired",
     "sessions_expired",
     "in_flight_dropped",
+    "upkeep_failed",
 )
 
 
