@@ -83,3 +83,18 @@ async def test_who_is_away_goes_first_and_is_told(make_world: WorldMaker) -> Non
     assert again.started.reset_reason == pb.RESET_REASON_OVERFLOW
     assert again.start_push.headers["gap-notifies"] == "1"
     assert [client.closed for client in (here, *newer)] == [None] * 4
+
+
+async def test_an_acknowledgement_gives_room_back(make_world: WorldMaker) -> None:
+    """Sixteen times the memory goes through clients that acknowledge, and nobody has to go."""
+    world = await make_world(session={"memory": "256KiB"})
+    clients = [await world.online(f"client{number}") for number in range(4)]
+    for number in range(16):
+        for client in clients:
+            assert (await world.pusher.push(client.openid, data=bytes(60_000))).success
+        for client in clients:
+            await client.wait_count(2 + number)
+            client.ack(client.last_seq)
+            await client.reply(client.heartbeat())
+    assert held(world) == 0
+    assert [client.closed for client in clients] == [None] * 4
