@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from quicgw_fast._proto.client_pb2 import BusinessRequest
 from quicgw_fast._proto.service_pb2 import UpstreamRequest
-from quicgw_fast.backend.errors import FrameTooLarge
+from quicgw_fast.backend.errors import FrameTooLarge, NumbersUsedUp
 from quicgw_fast.errors import RequestError
 from quicgw_fast.frame import parse_payload
 from quicgw_fast.processor import AsyncTask, Outcome, execute
@@ -40,7 +40,10 @@ class Requests:
 
     def accept(self, session: Session, request: ClientRequest) -> None:
         """Accept the message if its number is the expected one; RequestError 400 names the right one otherwise."""
-        expected = session.outbox.accept(request.seq_id)
+        try:
+            expected = session.outbox.accept(request.seq_id)
+        except NumbersUsedUp as error:
+            raise RequestError(400, "numbers used up", "seq_id is at its end; START a fresh session") from error
         if expected:
             raise RequestError(400, "wrong seq_id", f"expected {expected}, got {request.seq_id}")
         self._parts.counters.add("requests")
