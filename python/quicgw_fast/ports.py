@@ -43,3 +43,5 @@ class Recipient(Protocol):
     link: Link | None
     cursor: int
     """The highest number that was handed to ``link``; behind ``outbox.last_seq`` while the link is congested."""
+    handed: int
+    """The highest number that was ever handed to any link."""

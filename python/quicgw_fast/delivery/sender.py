@@ -55,9 +55,12 @@ class OrderedSender(Generic[R]):
         """Send what was cached before the login; False when the session overflowed."""
         return self._step(to, to.outbox.release)
 
-    def push(self, to: R, body: bytes) -> None:
-        """Send one notify; raises the engine's WindowFull or Overflowed, and then nothing was sent."""
-        self._flow(to, lambda: to.outbox.push(body))
+    def push(self, to: R, body: bytes, *, kept: bool = False) -> None:
+        """Send one notify; raises the engine's WindowFull, BudgetFull or Overflowed, and then nothing was sent.
+
+        ``kept`` says that its original stays elsewhere, so that its loss is none.
+        """
+        self._flow(to, lambda: to.outbox.push(body, kept))
 
     def bind(self, to: R, grid: int, body: bytes, *, before: bool, expires_at: float) -> bool:
         """Bind a notify to the reply of ``grid``; True when it was sent at once, False when it is kept.
@@ -79,6 +82,7 @@ class OrderedSender(Generic[R]):
             if not frames:  # overflowed: there is nothing to replay
                 return
             link.send(frames)
+            to.handed = max(to.handed, to.cursor)
 
     def _step(self, to: R, commit: Callable[[], bytes]) -> bool:
         """A commit that must not be refused: when it overflows, the session is marked and its connection told."""
@@ -98,5 +102,5 @@ class OrderedSender(Generic[R]):
             self.pump(to)  # in case the connection has room, but the cursor is behind: it must not stay there
         elif frames:
             room.send(frames)
-            to.cursor = outbox.last_seq
+            to.cursor = to.handed = outbox.last_seq
         return frames

@@ -15,7 +15,7 @@ class NotifyBuffers:
     per_request: most notifies of one request, before and after together; total: most of all requests.
     """
 
-    __slots__ = ("__weakref__", "_after", "_before", "_size", "_len", "_per_request", "_total")
+    __slots__ = ("__weakref__", "_after", "_before", "_len", "_per_request", "_size", "_total")
 
     def __init__(self, per_request: int = 64, total: int = 1024) -> None:
         self._per_request = checks.u64(per_request)
