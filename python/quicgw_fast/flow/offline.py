@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from quicgw_fast.backend.errors import BudgetFull, FrameTooLarge, Overflowed, WindowFull
 from quicgw_fast.flow.deletions import Deletions
 from quicgw_fast.flow.handovers import Handovers
+from quicgw_fast.flow.starting import MAX_OPENID
 from quicgw_fast.repeats import RepeatLog
 from quicgw_fast.session import State
 from quicgw_fast.store import StoreFailed
@@ -23,8 +24,6 @@ if TYPE_CHECKING:
 
 LONGEST_READ = 1.0
 """Seconds that a login waits for what is stored; what comes later is delivered when it comes."""
-MAX_OPENID = 256
-"""Bytes of an openid (contract §2: a START for a longer one is refused, so that nobody would ever read it)."""
 READ_AGAIN = 1.0
 """Seconds before a read that failed is tried again."""
 STORE_ROUND = 60.0

@@ -88,7 +88,7 @@ class Upkeep:
 
     def _check_conversation(self, conversation: Conversation, now: float) -> None:
         times = self._parts.config.session
-        if conversation.session is None and now - conversation.born > times.start_timeout:
+        if conversation.session is None and not conversation.held and now - conversation.born > times.start_timeout:
             late = RequestError(400, "START is missing", f"it must come within {times.start_timeout:g} s")
             self._starting.refuse(conversation, 0, late, CloseCode.PROTOCOL_ERROR)
         elif conversation.partial_since is not None and now - conversation.partial_since > times.frame_timeout:
