@@ -24,7 +24,7 @@ pub(crate) fn raise(error: Error) -> PyErr {
     match error {
         Error::FrameTooLarge { length, limit } => errors::FrameTooLarge::new_err((length, limit)),
         Error::WindowFull => errors::WindowFull::new_err(()),
-        Error::BudgetFull => errors::BudgetFull::new_err(()),
+        Error::BudgetFull { needed } => errors::BudgetFull::new_err(needed),
         Error::Overflowed => errors::Overflowed::new_err(()),
         Error::Closed => errors::OutboxClosed::new_err(()),
         Error::CacheFull => errors::CacheFull::new_err(()),

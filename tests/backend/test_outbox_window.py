@@ -201,8 +201,9 @@ class TestBudget:
             outbox.push(bytes(10 - FRAME))
         one.push(bytes(80 - FRAME))
         assert (budget.used, budget.limit, one.memory, two.memory) == (100, 100, 90, 10)
-        with pytest.raises(BudgetFull):
+        with pytest.raises(BudgetFull, match="no room for 6 bytes more") as caught:
             two.push(b"")
+        assert caught.value.needed == FRAME
         one.ack(2)
         assert budget.used == 10
         two.push(b"")

@@ -38,10 +38,17 @@ class WindowFull(EngineError):
 
 
 class BudgetFull(EngineError):
-    """The memory that all sessions share is full; nothing changed. Whoever can make room may try again."""
+    """The memory that all sessions share has no room for ``needed`` bytes more; nothing changed.
+
+    Whoever can make room may try again.
+    """
+
+    def __init__(self, needed: int) -> None:
+        super().__init__(needed)
+        self.needed = needed
 
     def __str__(self) -> str:
-        return "the memory that all sessions share is full"
+        return f"the memory that all sessions share has no room for {self.needed} bytes more"
 
 
 class Overflowed(EngineError):

@@ -36,6 +36,7 @@ def end_session(parts: Parts, session: Session, event: Event, code: CloseCode, d
     unnumbered = min(len(bodies), session.outbox.held)
     given = Notifies(len(bodies) - unnumbered, unnumbered)
     dropped = parts.registry.end(session, event, parts.clock(), given)
+    parts.accounts.end(session.outbox.tally)
     parts.counters.add("in_flight_dropped", dropped)
     parts.offline.handovers.begin(session, bodies, unnumbered)
 

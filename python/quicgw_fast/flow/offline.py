@@ -6,13 +6,14 @@ import asyncio
 import logging
 from typing import TYPE_CHECKING
 
-from quicgw_fast.backend.errors import BudgetFull, FrameTooLarge, Overflowed, WindowFull
+from quicgw_fast.backend.errors import FrameTooLarge, Overflowed, WindowFull
+from quicgw_fast.flow.accounts import NO_STORE, StoreShare
 from quicgw_fast.flow.deletions import Deletions
 from quicgw_fast.flow.handovers import Handovers
 from quicgw_fast.flow.starting import MAX_OPENID
 from quicgw_fast.repeats import RepeatLog
 from quicgw_fast.session import State
-from quicgw_fast.store import StoreFailed
+from quicgw_fast.store import StoreFailed, StoreStats
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
@@ -56,10 +57,11 @@ class Offline:
         self._swept = parts.clock()
         self._sweeping = False
         self._stopped = False
-        self.undeliverable = 0
-        """Stored messages that no client can be sent."""
-        self.found = parts.store.stats().messages if parts.store is not None else 0
-        """Messages that an earlier process left in the store."""
+        self._undeliverable = 0
+        self._undeliverable_left: dict[int, str] = {}
+        """Of these, id and openid of those that were not deleted yet."""
+        # With what an earlier process left in the store.
+        self._before = parts.store.stats() if parts.store is not None else StoreStats()
 
     # Into the store
 
@@ -125,14 +127,14 @@ class Offline:
         try:
             self._parts.sender.push(session, stored.body, kept=True)
         except WindowFull:
-            return False  # acknowledged() comes back for the rest
-        except BudgetFull:
-            self._unread.add(session)
-            return False
+            if not session.outbox.retained:  # the memory that all share is full; no acknowledgement will come
+                self._unread.add(session)
+            return False  # else acknowledged() comes back for the rest
         except Overflowed:
             return False
         except FrameTooLarge as error:  # another release, or other bounds, let it in
-            self.undeliverable += 1
+            self._undeliverable += 1
+            self._undeliverable_left[stored.id] = session.openid
             self._parts.counters.add("pushes_lost")
             fields = {"openid": session.openid, "session": session.id, "lost": 1, "reason": str(error)}
             self._repeats.add(logging.WARNING, "pushes lost", session.openid, self._parts.clock(), fields)
@@ -151,8 +153,6 @@ class Offline:
             self._deletions.add(session.openid, ids)
         if session.behind:
             self._go_on(session)
-        elif session.outbox.releasing:
-            self._parts.sender.release(session)
 
     def received(self, openid: str, stored_ids: dict[int, int], up_to: int) -> None:
         """Delete what a client says to have of a session that cannot go on."""
@@ -227,6 +227,22 @@ class Offline:
         except TimeoutError:
             fields = {"seconds": within, "pushes": self.handovers.waiting, "deletions": len(self._deletions)}
             _log.error("the offline store did not finish in time", extra=fields)
+
+    def share(self) -> StoreShare:
+        """What the store adds to the accounts."""
+        store, handovers = self._parts.store, self.handovers
+        if store is None:
+            return NO_STORE
+        stats, before = store.stats(), self._before
+        left = {i: o for i, o in self._undeliverable_left.items() if i in self._deletions.pending(o)}
+        self._undeliverable_left = left
+        return StoreShare(
+            accepted=before.messages + stats.stored - before.stored - handovers.kept,
+            delivered=stats.deleted - before.deleted - (self._undeliverable - len(left)),
+            lost=handovers.lost + stats.expired - before.expired + self._undeliverable,
+            waiting=handovers.waiting,
+            stored=stats.messages - len(left),
+        )
 
     def _failed(self, error: StoreFailed, event: str = "the offline store failed") -> None:
         self._parts.counters.add("store_failures")

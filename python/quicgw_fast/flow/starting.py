@@ -140,6 +140,8 @@ class Starting:
 
     def _end_old(self, start: _Start) -> None:
         parts, lost = self._parts, start.verdict.lost
+        if isinstance(lost, Session):
+            lost.outbox.ack(start.claim.last_acked)  # delivered: the client says so
         if lost is not None:  # what the client has of it need not be delivered once more
             parts.offline.received(start.claim.openid, lost.stored_ids, start.claim.last_acked)
         old = parts.registry.by_openid(start.claim.openid)
@@ -168,6 +170,7 @@ class Starting:
         headers = {**(gap.headers() if gap else {}), **self._lifetime(grant)}
         answer = self._answer(session, claim, start.verdict).SerializeToString()
         conversation.link.send(unnumbered(start.msg_id, PushType.START_RESP, answer, headers))
+        self._parts.sender.acknowledged(session)
         self._parts.sender.pump(session)
 
     def _gap(self, start: _Start) -> Gap | None:

@@ -92,7 +92,7 @@ impl Share {
             && let Some(budget) = &self.budget
             && !budget.try_take(bytes, reserve)
         {
-            return Err(Error::BudgetFull);
+            return Err(Error::BudgetFull { needed: bytes });
         }
         self.taken += bytes;
         Ok(())

@@ -20,8 +20,11 @@ pub enum Error {
     #[error("the window of unacknowledged messages is full")]
     WindowFull,
     /// The memory that all sessions share is full.
-    #[error("the memory that all sessions share is full")]
-    BudgetFull,
+    #[error("the memory that all sessions share has no room for {needed} bytes more")]
+    BudgetFull {
+        /// What it takes beyond what its session has.
+        needed: u64,
+    },
     /// Something had to be left out and was counted; the session can only go on by a reset.
     #[error("the session overflowed and can only be reset")]
     Overflowed,

@@ -248,7 +248,7 @@ impl Outbox {
             .iter()
             .map(|body| Message::<&str>::notify(body, Kind::Notify));
         match self.line.send(messages, true, size) {
-            Err(Error::BudgetFull) => Ok(Bytes::new()), // another thread was faster
+            Err(Error::BudgetFull { .. }) => Ok(Bytes::new()), // another thread was faster
             Err(refused) => Err(refused),
             Ok(sent) => {
                 self.held.forget(fitting);

@@ -54,7 +54,7 @@ class Share:
     def take(self, size: int, *, reserve: bool) -> None:
         """Take bytes, or raise BudgetFull; none can always be taken."""
         if not self.has_room(size, reserve=reserve):
-            raise BudgetFull
+            raise BudgetFull(size)
         self._change(size)
 
     def give_back(self, size: int) -> None:
