@@ -3,28 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import errno
 import json
 import sys
 from pathlib import Path
 from typing import Any
 
 from quicgw_fast.store import SqliteStore, StoreFailed, StoreSettings
+from tests.support.small_disk import fill
 
 NOW = 1_800_000_000.0
 MESSAGES = 20
-
-
-def fill(path: Path) -> None:
-    """Write until the disk has no byte left."""
-    with path.open("wb", buffering=0) as file:
-        for size in (4096, 1):
-            try:
-                while file.write(b"x" * size):
-                    pass
-            except OSError as error:
-                if error.errno != errno.ENOSPC:
-                    raise
 
 
 async def works(step: Any) -> bool:

@@ -27,6 +27,7 @@ from quicgw_fast.store import (
     sqlite_worker,
 )
 from tests.store.test_sqlite import NOW, ROOMY, Gate
+from tests.support.small_disk import on_a_disk_of_its_own
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -58,29 +59,20 @@ async def small(request: pytest.FixtureRequest, path: Path) -> AsyncIterator[Off
 # Full
 
 
-def on_a_disk_of_its_own(script: Path, folder: Path, size: str) -> str:
-    """Run a script on a file system of its own that is really full; it goes away with the process."""
-    mount = f'mount -t tmpfs -o size={size} tmpfs "$0" && exec "$@"'
-    command = ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c", mount, str(folder)]
-    try:
-        subprocess.run([*command, "true"], check=True, capture_output=True)
-    except (OSError, subprocess.CalledProcessError) as error:
-        pytest.skip(f"no file system may be mounted here, and nothing else is full in the same way: {error}")
+def run_on_a_small_disk(script: Path, folder: Path) -> dict[str, object]:
+    """Run a script with a folder on a disk of its own, and return what it says."""
+    command = [*on_a_disk_of_its_own(folder, "4m"), sys.executable, str(script), str(folder)]
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
-    done = subprocess.run(
-        [*command, sys.executable, str(script), str(folder)],
-        check=False,
-        capture_output=True,
-        text=True,
-        env=environment,
-    )
+    done = subprocess.run(command, check=False, capture_output=True, text=True, env=environment)
     assert done.returncode == 0, done.stderr
-    return done.stdout
+    said: dict[str, object] = json.loads(done.stdout.splitlines()[-1])
+    return said
 
 
 def test_a_disk_that_others_filled_is_read_and_what_is_acknowledged_goes(tmp_path: Path) -> None:
-    said = json.loads(on_a_disk_of_its_own(Path(__file__).with_name("full_disk.py"), tmp_path, "4m").splitlines()[-1])
+    said = run_on_a_small_disk(Path(__file__).with_name("full_disk.py"), tmp_path)
     put, deleted = said.pop("put"), said.pop("deleted one by one")
+    assert isinstance(put, int)
     assert put >= 20
     assert deleted == [True] * put
     assert said == {
