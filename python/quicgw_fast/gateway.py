@@ -17,7 +17,7 @@ from quicgw_fast.control import AdminServer, ControlServer
 from quicgw_fast.delivery import OrderedSender
 from quicgw_fast.errors import ConfigError, RequestError
 from quicgw_fast.flow.conversation import MAX_BODY, Conversation
-from quicgw_fast.flow.ending import overflowed
+from quicgw_fast.flow.ending import end_all, overflowed
 from quicgw_fast.flow.offline import Offline
 from quicgw_fast.flow.parts import Parts
 from quicgw_fast.flow.pushes import Pushes
@@ -55,6 +55,8 @@ if TYPE_CHECKING:
     from quicgw_fast.config import Config
 
 RETRY_AFTER_MS = 1000
+LEAST_STORE_TIME = 1.0
+"""Seconds for what ended sessions hand over to the offline store, also when draining took all of its time."""
 _CALL_FAILED = {500: "upstream failed", 503: "upstream not available", 504: "deadline passed"}
 
 _log = logging.getLogger("quicgw.gateway")
@@ -121,17 +123,17 @@ class Gateway:
             return
         self._parts.draining = True
         drain = self._config.processor.drain_timeout
+        deadline = time.monotonic() + drain
         if self._listener is not None and self._control is not None:
             self._listener.stop_accepting()
             await self._control.set_serving(False)
-            deadline = time.monotonic() + drain
             # Logins first: what waits behind them was accepted too and still has to go through the queue.
             await self._requests.stop(drain)
             await self._parts.processor.stop(deadline - time.monotonic())
             # What was just answered leaves before the close does.
             await self._listener.close(CloseCode.DRAINING, CloseCode.DRAINING.phrase("the gateway stops"))
-        for session in self._parts.registry:
-            self._parts.offline.salvage(session)
+        end_all(self._parts)
+        await self._parts.offline.stop(max(LEAST_STORE_TIME, deadline - time.monotonic()))
         await self._stack.aclose()
         _log.info("gateway stopped", extra=self._parts.counters.snapshot())
 
@@ -158,7 +160,7 @@ class Gateway:
                 "remembered": parts.registry.remembered,
             },
             "retained_bytes": self._budget.used,
-            "accounts": parts.accounts.snapshot(session.outbox.tally for session in parts.registry),
+            "accounts": parts.accounts.snapshot((s.outbox.tally for s in parts.registry), parts.offline.share()),
             "processor": parts.processor.stats(),
             "upstream": self._caller.stats() if self._caller else {},
             "counters": parts.counters.snapshot(),

@@ -432,7 +432,8 @@ class House:
 
     def accounts(self) -> dict[str, dict[str, int]]:
         """What /stats shows under ``accounts``."""
-        return self.parts.accounts.snapshot(session.outbox.tally for session in self.parts.registry)
+        live = (session.outbox.tally for session in self.parts.registry)
+        return self.parts.accounts.snapshot(live, self.offline.share())
 
     def count(self, name: str) -> int:
         return self.parts.counters[name]

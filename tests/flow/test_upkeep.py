@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from quicgw_fast.session import Event, Session, State
+from quicgw_fast.session import State
 from quicgw_fast.types import CloseCode, SyncHint
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
+    from quicgw_fast.session import Session
     from tests.flow.house import Client, House
 
     MakeHouse = Callable[..., Awaitable[House]]
@@ -117,10 +118,10 @@ async def test_one_session_that_fails_does_not_keep_the_others_waiting(
         client.link.lose()
     end = house.parts.registry.end
 
-    def fails_for_alice(session: Session, event: Event, now: float) -> int:
+    def fails_for_alice(session: Session, *details: Any) -> int:
         if session.openid == "alice":
             raise OSError("surprise")
-        return end(session, event, now)
+        return end(session, *details)
 
     monkeypatch.setattr(house.parts.registry, "end", fails_for_alice)
     with caplog.at_level(logging.ERROR):

@@ -111,6 +111,7 @@ class OrderedSender(Generic[R]):
             if not frames:  # overflowed: there is nothing to replay
                 return
             link.send(frames)
+            to.handed = max(to.handed, to.cursor)
 
     def _step(self, to: R, commit: Callable[[], bytes]) -> bool:
         """A commit that must not be refused: when it overflows, the session is marked and its connection told."""

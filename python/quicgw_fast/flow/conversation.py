@@ -30,6 +30,10 @@ MAX_BODY = 1 << 20
 """Bytes of one message (contract §1)."""
 MAX_BODY_BEFORE_START = 4 << 10
 """Bytes of the first message, from a client that nobody knows yet (contract §1)."""
+MAX_HELD = 2 * MAX_BODY
+"""Bytes of messages that wait behind a START; who sends more before its answer may come back."""
+HELD_COST = 128
+"""Bytes that keeping one of them costs beside its body."""
 
 
 class Conversation:
@@ -47,6 +51,9 @@ class Conversation:
         self._starting = starting
         self._requests = requests
         self._over = False
+        self._held: list[bytes] | None = None
+        """Messages that came behind a START that waits; None while none does."""
+        self._held_bytes = 0
         self._decoder = parts.engine.FrameDecoder(MAX_BODY, MAX_BODY_BEFORE_START)
         parts.conversations.add(self)
         parts.counters.add("connections")
@@ -56,6 +63,28 @@ class Conversation:
         """Whether this connection still speaks for its session: a newer one fences it (contract §2)."""
         session = self.session
         return session is not None and session.attached and session.generation == self.generation
+
+    @property
+    def open(self) -> bool:
+        """Whether anything that is done for this connection still reaches its client."""
+        return not self._over and not self.link.closed
+
+    @property
+    def held(self) -> bool:
+        """Whether its START waits (see ``HeldStarts``)."""
+        return self._held is not None
+
+    def hold(self) -> None:
+        """Keep what the client sends from now on until ``let_go``."""
+        self._held, self._held_bytes = [], 0
+
+    def let_go(self) -> None:
+        """Go on with what was kept, in order."""
+        bodies, self._held = self._held or [], None
+        for body in bodies:
+            if self._over:
+                return
+            self._message(body)
 
     # The transport's side
 
@@ -115,6 +144,12 @@ class Conversation:
             self.partial_since = self._parts.clock()
 
     def _message(self, body: bytes) -> None:
+        if self._held is not None:
+            self._held.append(body)
+            self._held_bytes += len(body) + HELD_COST
+            if self._held_bytes > MAX_HELD:
+                self.close(CloseCode.OVERLOADED, "too much was sent before START was answered")
+            return
         try:
             self._dispatch(parse_envelope(body))
         except ProtocolError as error:

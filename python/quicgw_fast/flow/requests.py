@@ -133,7 +133,8 @@ class Requests:
     async def _login(self, session: Session, task: AsyncTask) -> None:
         try:
             outcome = await execute(task, self._parts.call, self._parts.clock)
-            stored = await self._parts.offline.fetch(session) if _logs_in(outcome) else []
+            left = task.deadline - self._parts.clock()
+            stored = await self._parts.offline.fetch(session, left) if _logs_in(outcome) else []
         except asyncio.CancelledError:
             stopping = RequestError(503, "gateway stopping", retry_after_ms=_RETRY_AFTER_MS)
             self._finish_login(session, task, Outcome.of_error(stopping), [])  # what waits behind it gets replies too
@@ -161,9 +162,8 @@ class Requests:
             session.zone = _int64(zone, session)
         if gid:
             self._parts.registry.set_gid(session, gid)
-        # What was stored is older than what was cached since START.
+        # What was stored is older than what was cached since START, which it lets out behind it.
         self._parts.offline.deliver(session, stored)
-        self._parts.sender.release(session)
 
     async def stop(self, timeout: float) -> None:  # noqa: ASYNC109
         """Wait at most ``timeout`` seconds for logins and what waits behind them, then answer the rest 503."""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 from quicgw_fast._proto.client_pb2 import ErrorMessage, StartResponse
@@ -10,8 +12,9 @@ from quicgw_fast.auth import AuthRefused
 from quicgw_fast.config import split_address
 from quicgw_fast.errors import ProtocolError, RequestError
 from quicgw_fast.flow.ending import disconnect, end_session, expire
+from quicgw_fast.flow.held_starts import HeldStarts
 from quicgw_fast.frame import parse_start, unnumbered
-from quicgw_fast.session import Claim, Event, Session, Verdict, decide
+from quicgw_fast.session import NOTHING, Claim, Event, Gap, Session, Verdict, decide, settle
 from quicgw_fast.types import CloseCode, PushType, RequestType
 
 if TYPE_CHECKING:
@@ -30,11 +33,23 @@ TOKEN_TRIES = 3
 _log = logging.getLogger("quicgw.session")
 
 
+@dataclass(slots=True, frozen=True)
+class _Start:
+    """An authenticated START that is being acted on."""
+
+    conversation: Conversation
+    msg_id: int
+    claim: Claim
+    grant: Grant
+    verdict: Verdict
+
+
 class Starting:
     """Decides about every START and about tokens that clients renew with a heartbeat."""
 
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
+        self._held = HeldStarts()
 
     def start(self, conversation: Conversation, request: ClientRequest) -> None:
         """Handle the first message of a connection; ProtocolError when it is no START."""
@@ -43,7 +58,7 @@ class Starting:
         try:
             claim, token = _claim(request)
             if self._parts.draining:
-                raise RequestError(503, "gateway stopping", "connect to another one", retry_after_ms=1000)
+                raise _stopping()
             grant = self._authenticate(conversation, claim.openid, token)
         except RequestError as error:
             code = {401: CloseCode.AUTH_FAILED, 429: CloseCode.AUTH_FAILED, 503: CloseCode.DRAINING}
@@ -99,40 +114,71 @@ class Starting:
             raise RequestError(401, "authentication failed") from refused
 
     def _begin(self, conversation: Conversation, msg_id: int, claim: Claim, grant: Grant) -> None:
-        parts, now = self._parts, self._parts.clock()
+        parts = self._parts
+        self._held.newer(claim.openid)
         old = parts.registry.by_openid(claim.openid)
         if old is not None:
             expire(parts, old)
-        verdict = decide(claim, parts.registry, now)
-        session = verdict.resume
-        if session is not None:
-            self._supersede(session)
-            session.outbox.ack(claim.last_acked)
-            self._parts.offline.acknowledged(session)
-            parts.counters.add("resumes")
+        start = _Start(conversation, msg_id, claim, grant, decide(claim, parts.registry, parts.clock()))
+        if start.verdict.resume is not None:
+            self._resume(start, start.verdict.resume)
+            return
+        self._end_old(start)
+        undecided = parts.offline.handovers.undecided(claim.openid)
+        if undecided is None:
+            self._begin_fresh(start)
         else:
-            if isinstance(verdict.lost, Session):
-                verdict.lost.outbox.ack(claim.last_acked)  # delivered: the client says so
-            if verdict.lost is not None:  # what the client has of it need not be delivered once more
-                self._parts.offline.received(claim.openid, verdict.lost.stored_ids, claim.last_acked)
-            session = self._fresh(claim, now)
-            parts.counters.add("resets" if verdict.gap else "starts")
-        session.expires_at = grant.expires_at
-        conversation.session = session
-        conversation.generation = session.attach(conversation.link, claim.last_acked, now)
-        headers = {**(verdict.gap.headers() if verdict.gap else {}), **self._lifetime(grant)}
-        answer = self._answer(session, claim, verdict).SerializeToString()
-        conversation.link.send(unnumbered(msg_id, PushType.START_RESP, answer, headers))
-        parts.sender.acknowledged(session)
-        parts.sender.pump(session)
+            go_on, give_way = partial(self._begin_fresh, start), partial(self._give_way, start)
+            self._held.hold(claim.openid, conversation, undecided, go_on, give_way)
 
-    def _fresh(self, claim: Claim, now: float) -> Session:
-        parts = self._parts
-        old = parts.registry.by_openid(claim.openid)
+    def _resume(self, start: _Start, session: Session) -> None:
+        self._supersede(session)
+        session.outbox.ack(start.claim.last_acked)
+        self._parts.offline.acknowledged(session)
+        self._parts.counters.add("resumes")
+        self._attach(start, session)
+
+    def _end_old(self, start: _Start) -> None:
+        parts, lost = self._parts, start.verdict.lost
+        if isinstance(lost, Session):
+            lost.outbox.ack(start.claim.last_acked)  # delivered: the client says so
+        if lost is not None:  # what the client has of it need not be delivered once more
+            parts.offline.received(start.claim.openid, lost.stored_ids, start.claim.last_acked)
+        old = parts.registry.by_openid(start.claim.openid)
         if old is not None:
             self._supersede(old)
             end_session(parts, old, Event.REPLACED, CloseCode.SUPERSEDED, "a fresh session began")
-        return parts.registry.create(claim.openid, claim.last_acked, now)
+
+    def _begin_fresh(self, start: _Start) -> None:
+        parts, claim = self._parts, start.claim
+        if parts.draining:  # since it was held
+            self.refuse(start.conversation, start.msg_id, _stopping(), CloseCode.DRAINING)
+            return
+        parts.counters.add("resets" if start.verdict.gap else "starts")
+        self._attach(start, parts.registry.create(claim.openid, claim.last_acked, parts.clock()))
+
+    def _give_way(self, start: _Start) -> None:
+        newer = RequestError(403, "superseded", "a newer connection took over")
+        self.refuse(start.conversation, start.msg_id, newer, CloseCode.SUPERSEDED)
+
+    def _attach(self, start: _Start, session: Session) -> None:
+        conversation, claim, grant = start.conversation, start.claim, start.grant
+        session.expires_at = grant.expires_at
+        conversation.session = session
+        conversation.generation = session.attach(conversation.link, claim.last_acked, self._parts.clock())
+        gap = self._gap(start)
+        headers = {**(gap.headers() if gap else {}), **self._lifetime(grant)}
+        answer = self._answer(session, claim, start.verdict).SerializeToString()
+        conversation.link.send(unnumbered(start.msg_id, PushType.START_RESP, answer, headers))
+        self._parts.sender.acknowledged(session)
+        self._parts.sender.pump(session)
+
+    def _gap(self, start: _Start) -> Gap | None:
+        """What the client missed, without what the offline store delivers again, with what that could not take."""
+        lost_id = start.verdict.lost.id if start.verdict.lost is not None else ""
+        ended = self._parts.registry.ended_by_id(lost_id, self._parts.clock())
+        losses = self._parts.offline.handovers.losses.take(start.claim.openid, lost_id)
+        return settle(start.verdict.gap, NOTHING if ended is None else ended.given, losses)
 
     def _supersede(self, session: Session) -> None:
         if session.attached:
@@ -157,6 +203,10 @@ class Starting:
         if grant.expires_at is None:
             return {}
         return {"token-expires-in": str(max(0, int(grant.expires_at - self._parts.wall())))}
+
+
+def _stopping() -> RequestError:
+    return RequestError(503, "gateway stopping", "connect to another one", retry_after_ms=1000)
 
 
 def _claim(request: ClientRequest) -> tuple[Claim, str]:

@@ -18,7 +18,7 @@ class Gap:
     """What a client missed when its resume is refused; None where nobody can know it."""
 
     reason: ResetReason
-    first: int
+    first: int | None = None
     """The first number that the client does not have."""
     last: int | None = None
     """The highest number that the lost session had sent."""

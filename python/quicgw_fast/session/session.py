@@ -48,8 +48,12 @@ class Session:
     """Offline messages that were sent and not acknowledged: server number to the store's id."""
     stored_up_to: int = 0
     """The highest id of an offline message that was sent in this session; they are sent in order of their ids."""
+    behind: bool = False
+    """Not all that the offline store has for this openid was sent yet; new pushes are held behind it."""
+    reading: bool = False
+    """The offline store is being read for this session."""
     store_changed: bool = False
-    """The offline store got something for this openid that was not delivered yet."""
+    """The offline store got something for this openid since it was last read."""
     allowance: Any = None
     """The session's rate limit, made by whoever counts (``overload``)."""
 
