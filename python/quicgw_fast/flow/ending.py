@@ -30,6 +30,7 @@ def end_session(parts: Parts, session: Session, event: Event, code: CloseCode, d
     disconnect(parts, session, code, detail)
     if event is not Event.STOPPED:
         parts.offline.salvage(session)
+    parts.requests.session_ended(session)
     dropped = parts.registry.end(session, event, parts.clock())
     parts.counters.add("in_flight_dropped", dropped)
 
