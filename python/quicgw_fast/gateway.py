@@ -155,6 +155,7 @@ class Gateway:
             },
             "retained_bytes": self._budget.used,
             "request_memory": self._requests.memory.stats(),
+            "accounts": parts.accounts.snapshot(session.outbox.tally for session in parts.registry),
             "processor": parts.processor.stats(),
             "logins": self._requests.logins.stats(),
             "upstream": self._caller.stats() if self._caller else {},
@@ -174,12 +175,13 @@ class Gateway:
             wall=time.time,
             counters=Counters(),
             registry=Registry(self._make_outbox, remember=config.session.resume_window),
-            sender=OrderedSender(self._overflowed),
+            sender=OrderedSender(self._overflowed, lambda needed: self._parts.memory.make_room(needed)),
             authenticator=make_authenticator(AuthSettings(**config.auth.model_dump(), dev=dev)),
             attempts=AttemptLimiter(config.limits.auth_failures_per_minute),
             route=self._table.service_for,
             call=self._call,
             store=make_store(_store_settings(config)),
+            budget=self._budget,
         )
 
     def _overflowed(self, session: Session) -> None:

@@ -344,12 +344,15 @@ class House:
             wall=lambda: self.clock.wall,
             counters=Counters(),
             registry=Registry(self._make_outbox, remember=config.session.resume_window),
-            sender=OrderedSender(lambda session: overflowed(parts, session)),
+            sender=OrderedSender(
+                lambda session: overflowed(parts, session), lambda needed: parts.memory.make_room(needed)
+            ),
             authenticator=authenticator or NoAuth(dev=True),
             attempts=AttemptLimiter(config.limits.auth_failures_per_minute),
             route=lambda action, openid: "hello" if action.lower() == "hello" else "business",
             call=self.upstream,
             store=store,
+            budget=self.budget,
         )
         self.offline = parts.offline = Offline(parts)
         self.requests = parts.requests = Requests(parts)
@@ -450,6 +453,10 @@ class House:
         self.clock.advance(seconds)
         self.upkeep.round(self.clock.now, self.clock.wall)
         await self.settle()
+
+    def accounts(self) -> dict[str, dict[str, int]]:
+        """What /stats shows under ``accounts``."""
+        return self.parts.accounts.snapshot(session.outbox.tally for session in self.parts.registry)
 
     def count(self, name: str) -> int:
         return self.parts.counters[name]

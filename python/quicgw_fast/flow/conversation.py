@@ -159,6 +159,7 @@ class Conversation:
             raise ProtocolError(400, "acknowledged what was never sent", str(error), msg_id=request.msg_id) from error
         if freed:
             session.crowded_since = None
+            self._parts.sender.acknowledged(session)
             self._parts.offline.acknowledged(session)
 
     def _heartbeat(self, session: Session, request: ClientRequest) -> None:

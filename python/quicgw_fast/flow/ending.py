@@ -32,6 +32,7 @@ def end_session(parts: Parts, session: Session, event: Event, code: CloseCode, d
         parts.offline.salvage(session)
     parts.requests.session_ended(session)
     dropped = parts.registry.end(session, event, parts.clock())
+    parts.accounts.end(session.outbox.tally)
     parts.counters.add("in_flight_dropped", dropped)
 
 

@@ -5,11 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from quicgw_fast.flow.accounts import Accounts
+from quicgw_fast.flow.memory import Memory
+
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from quicgw_fast._proto.service_pb2 import UpstreamRequest, UpstreamResponse
     from quicgw_fast.auth import Authenticator
+    from quicgw_fast.backend import ByteBudget
     from quicgw_fast.config import Config
     from quicgw_fast.delivery import OrderedSender
     from quicgw_fast.flow.conversation import Conversation
@@ -44,8 +48,16 @@ class Parts:
     """Action and openid to the name of a service."""
     call: Callable[[str, UpstreamRequest, float], Awaitable[UpstreamResponse]]
     store: OfflineStore | None
+    budget: ByteBudget
+    """The memory that the outboxes of all sessions share."""
     processor: AsyncRequestProcessor = field(init=False)
     requests: Requests = field(init=False)
     offline: Offline = field(init=False)
+    memory: Memory = field(init=False)
+    accounts: Accounts = field(default_factory=Accounts)
     conversations: set[Conversation] = field(default_factory=set)
     draining: bool = False
+
+    def __post_init__(self) -> None:
+        """Give the memory's keeper the parts that it makes room in."""
+        self.memory = Memory(self)

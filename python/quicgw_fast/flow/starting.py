@@ -111,6 +111,8 @@ class Starting:
             self._parts.offline.acknowledged(session)
             parts.counters.add("resumes")
         else:
+            if isinstance(verdict.lost, Session):
+                verdict.lost.outbox.ack(claim.last_acked)  # delivered: the client says so
             if verdict.lost is not None:  # what the client has of it need not be delivered once more
                 self._parts.offline.received(claim.openid, verdict.lost.stored_ids, claim.last_acked)
             session = self._fresh(claim, now)
@@ -121,6 +123,7 @@ class Starting:
         headers = {**(verdict.gap.headers() if verdict.gap else {}), **self._lifetime(grant)}
         answer = self._answer(session, claim, verdict).SerializeToString()
         conversation.link.send(unnumbered(msg_id, PushType.START_RESP, answer, headers))
+        parts.sender.acknowledged(session)
         parts.sender.pump(session)
 
     def _fresh(self, claim: Claim, now: float) -> Session:

@@ -74,6 +74,7 @@ class Upkeep:
             except Exception as error:
                 self._failed("session", session.id, error, now)
         self._parts.offline.tend(now)
+        self._parts.memory.tend(now)
         self._repeats.flush(now)
 
     def _expire(self, session: Session) -> None:
@@ -100,6 +101,7 @@ class Upkeep:
         times, counters = self._parts.config.session, self._parts.counters
         if session.outbox.bound:
             counters.add("binds_expired", session.outbox.expire(now))
+        self._parts.sender.acknowledged(session)  # in case that room was missing that others have given back since
         if not session.attached:
             return
         if now - session.last_activity > times.timeout:

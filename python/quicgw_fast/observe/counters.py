@@ -26,6 +26,7 @@ NAMES = (
     "broadcasts",
     "binds_expired",
     "overflows",
+    "memory_victims",
     "slow_consumers",
     "idle_closed",
     "tokens_expired",

@@ -76,6 +76,7 @@ class Registry:
             outbox=self._make_outbox(after),
             last_activity=now,
             cursor=after,
+            handed=after,
         )
         self._by_id[session.id] = session
         self._by_openid[openid] = session

@@ -29,6 +29,8 @@ class Session:
     """Counts the connections that the session had: only the newest may change anything."""
     cursor: int = 0
     """The highest number handed to the connection."""
+    handed: int = 0
+    """The highest number ever handed to any connection, or known to be with the client."""
     detached_at: float | None = None
     """When the connection went; None while one is attached."""
     crowded_since: float | None = None
@@ -62,6 +64,11 @@ class Session:
         """Move to the state that ``event`` leads to (``states.TRANSITIONS``)."""
         self.state = next_state(self.state, event)
 
+    @property
+    def reachable(self) -> bool:
+        """Whether a connection is there and not about to go: what is sent now leaves now."""
+        return self.link is not None and not self.link.closed
+
     def touch(self, now: float) -> None:
         """Note that a message came."""
         self.last_activity = now
@@ -70,6 +77,7 @@ class Session:
         """Take ``link`` as the session's connection and return the generation that fences older ones."""
         self.link = link
         self.cursor = cursor
+        self.handed = max(self.handed, cursor)
         self.generation += 1
         self.detached_at = None
         self.crowded_since = None
