@@ -15,7 +15,7 @@ from quicgw_fast.auth import AuthSettings, make_authenticator
 from quicgw_fast.config import join_address, split_address
 from quicgw_fast.control import AdminServer, ControlServer
 from quicgw_fast.delivery import OrderedSender
-from quicgw_fast.errors import ConfigError, RequestError
+from quicgw_fast.errors import BusyError, ConfigError, RequestError
 from quicgw_fast.flow.conversation import MAX_BODY, Conversation
 from quicgw_fast.flow.ending import end_all, overflowed
 from quicgw_fast.flow.offline import Offline
@@ -26,7 +26,6 @@ from quicgw_fast.flow.starting import Starting
 from quicgw_fast.flow.upkeep import Upkeep
 from quicgw_fast.observe import Counters
 from quicgw_fast.overload import AttemptLimiter
-from quicgw_fast.processor import AsyncRequestProcessor, Ports
 from quicgw_fast.session import Registry, Session, State
 from quicgw_fast.store import StoreSettings, make_store
 from quicgw_fast.transport import Connection, Listener, TransportLimits
@@ -35,7 +34,6 @@ from quicgw_fast.upstream import (
     SERVICES,
     Directory,
     GrpcCaller,
-    NoInstance,
     RegisterRefused,
     RoutingTable,
     UpstreamBusy,
@@ -43,6 +41,8 @@ from quicgw_fast.upstream import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from quicgw_fast._proto.service_pb2 import (
         BroadcastRequest,
         BroadcastResponse,
@@ -54,7 +54,6 @@ if TYPE_CHECKING:
     )
     from quicgw_fast.config import Config
 
-RETRY_AFTER_MS = 1000
 LEAST_STORE_TIME = 1.0
 """Seconds for what ended sessions hand over to the offline store, also when draining took all of its time."""
 _CALL_FAILED = {500: "upstream failed", 503: "upstream not available", 504: "deadline passed"}
@@ -89,13 +88,10 @@ class Gateway:
         self._caller: GrpcCaller | None = None
         self._parts = parts = self._make_parts(engine, dev)
         parts.offline = Offline(parts)
-        self._requests = Requests(parts)
+        self._requests = parts.requests = Requests(parts)
         self._starting = Starting(parts)
         self._pushes = Pushes(parts)
         self._upkeep = Upkeep(parts, self._starting)
-        ports = Ports(parts.call, self._requests.reply, self._requests.is_valid, parts.clock)
-        queue = engine.TaskQueue(config.processor.max_queue_size)
-        parts.processor = AsyncRequestProcessor(queue, ports, config.processor.workers)
         self._started_at = time.monotonic()
         self._stack = contextlib.AsyncExitStack()
         self._listener: Listener | None = None
@@ -111,7 +107,7 @@ class Gateway:
             self._caller = GrpcCaller(self._directory, self._config.upstream.max_concurrency)
             stack.push_async_callback(self._caller.close)
             await self._listen(stack)
-            self._parts.processor.start()
+            self._requests.start()
             upkeep = asyncio.create_task(self._upkeep.run(), name="upkeep")
             stack.push_async_callback(_cancel, upkeep)
             self._stack = stack.pop_all()
@@ -160,8 +156,10 @@ class Gateway:
                 "remembered": parts.registry.remembered,
             },
             "retained_bytes": self._budget.used,
+            "request_memory": self._requests.memory.stats(),
             "accounts": parts.accounts.snapshot((s.outbox.tally for s in parts.registry), parts.offline.share()),
             "processor": parts.processor.stats(),
+            "logins": self._requests.logins.stats(),
             "upstream": self._caller.stats() if self._caller else {},
             "counters": parts.counters.snapshot(),
         }
@@ -175,6 +173,7 @@ class Gateway:
             config=config,
             engine=engine,
             clock=time.monotonic,
+            call_later=_call_later,
             wall=time.time,
             counters=Counters(),
             registry=Registry(self._make_outbox, remember=config.session.resume_window),
@@ -229,9 +228,9 @@ class Gateway:
         try:
             return await self._caller.call(service, request, timeout)
         except UpstreamError as error:
-            retry = RETRY_AFTER_MS if isinstance(error, (NoInstance, UpstreamBusy)) else None
             _log.debug("call failed", extra={"service": service, "detail": error.detail})
-            raise RequestError(error.code, _CALL_FAILED[error.code], error.public, retry_after_ms=retry) from error
+            kind = BusyError if isinstance(error, UpstreamBusy) else RequestError
+            raise kind(error.code, _CALL_FAILED[error.code], error.public) from error
 
     def _ready(self) -> str | None:
         return "the gateway stops" if self._parts.draining else None
@@ -299,6 +298,10 @@ def _store_settings(config: Config) -> StoreSettings:
 
 def _fields(addresses: Addresses) -> dict[str, str]:
     return {"quic": addresses.quic, "grpc": addresses.grpc, "admin": addresses.admin}
+
+
+def _call_later(delay: float, callback: Callable[[], None]) -> asyncio.TimerHandle:
+    return asyncio.get_running_loop().call_later(delay, callback)
 
 
 async def _cancel(task: asyncio.Task[None]) -> None:

@@ -34,13 +34,12 @@ from quicgw_fast.flow.starting import Starting
 from quicgw_fast.flow.upkeep import Upkeep
 from quicgw_fast.observe import Counters
 from quicgw_fast.overload import AttemptLimiter
-from quicgw_fast.processor import AsyncRequestProcessor, Ports
 from quicgw_fast.session import Registry, Session
 from quicgw_fast.types import CloseCode, RequestType, SyncHint
 from tests.support.wire import Splitter, business, error, frame
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from types import ModuleType
 
     from quicgw_fast.auth import Authenticator
@@ -50,14 +49,41 @@ HIGH_WATER = 512 << 10
 MANY_TURNS = 40
 
 
+class Timer:
+    """A call that comes when the test has moved the time far enough."""
+
+    def __init__(self, at: float, callback: Callable[[], None]) -> None:
+        self.at = at
+        self.callback = callback
+        self.cancelled = False
+
+    def cancel(self) -> None:
+        self.cancelled = True
+
+
 class Clock:
-    """Monotonic and wall time that only the test moves."""
+    """Monotonic and wall time that only the test moves, and the timers that go off meanwhile."""
 
     def __init__(self) -> None:
         self.now = 1000.0
         self.wall = 1_800_000_000.0
+        self._timers: list[Timer] = []
+
+    def call_later(self, delay: float, callback: Callable[[], None]) -> Timer:
+        self._timers.append(Timer(self.now + delay, callback))
+        return self._timers[-1]
 
     def advance(self, seconds: float) -> None:
+        end = self.now + seconds
+        while due := [timer for timer in self._timers if timer.at <= end and not timer.cancelled]:
+            timer = min(due, key=lambda timer: timer.at)
+            self._timers.remove(timer)
+            self._pass(max(timer.at - self.now, 0.0))
+            timer.callback()
+        self._timers = [timer for timer in self._timers if not timer.cancelled]
+        self._pass(end - self.now)
+
+    def _pass(self, seconds: float) -> None:
         self.now += seconds
         self.wall += seconds
 
@@ -314,6 +340,7 @@ class House:
             config=config,
             engine=engine,
             clock=lambda: self.clock.now,
+            call_later=self.clock.call_later,
             wall=lambda: self.clock.wall,
             counters=Counters(),
             registry=Registry(self._make_outbox, remember=config.session.resume_window),
@@ -328,13 +355,10 @@ class House:
             budget=self.budget,
         )
         self.offline = parts.offline = Offline(parts)
-        self.requests = Requests(parts)
+        self.requests = parts.requests = Requests(parts)
         self.starting = Starting(parts)
         self.pushing = Pushes(parts)
         self.upkeep = Upkeep(parts, self.starting)
-        ports = Ports(parts.call, self.requests.reply, self.requests.is_valid, parts.clock)
-        queue = engine.TaskQueue(config.processor.max_queue_size)
-        parts.processor = AsyncRequestProcessor(queue, ports, config.processor.workers)
         self._peers = itertools.count(5000)
 
     def _make_outbox(self, after: int) -> Any:
@@ -348,7 +372,7 @@ class House:
         )
 
     async def __aenter__(self) -> House:
-        self.parts.processor.start()
+        self.requests.start()
         return self
 
     async def __aexit__(self, *_: object) -> None:

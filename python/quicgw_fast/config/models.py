@@ -75,8 +75,10 @@ class Processor(Section):
 
     max_workers: Annotated[int, Field(ge=0)] = 0
     """Upstream calls under way at once; 0 means processor cores × 4."""
+    max_logins: Annotated[int, Field(ge=0)] = 0
+    """Hello calls under way at once; 0 means as many as workers. More wait in a queue of their own."""
     max_queue_size: Count = 10_000
-    """Accepted requests that may wait; one more is answered 503."""
+    """Accepted requests that may wait, and logins as well; one more is answered 503."""
     task_timeout: Duration = 30.0
     """From acceptance to the reply; a client may ask for less with the header ``timeout-ms``."""
     drain_timeout: Duration = 30.0
@@ -141,6 +143,10 @@ class Limits(Section):
     """BUSINESS messages that may come at once before the rate counts."""
     in_flight: Count = 64
     """Requests of one session without their reply; more are answered 429."""
+    request_bytes: Size = 4 << 20
+    """What they take in memory, per session; more are answered 429, but one alone is always taken."""
+    request_memory: Annotated[Size, Field(ge=16 << 20)] = 256 << 20
+    """What they take for all sessions together, at least 16 MiB; more are answered 503."""
     auth_failures_per_minute: Count = 10
     """Refused tokens per address; more are refused unread."""
     max_connections: Count = 50_000

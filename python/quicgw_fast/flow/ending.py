@@ -32,6 +32,7 @@ def end_session(parts: Parts, session: Session, event: Event, code: CloseCode, d
     session's messages may keep it from ending.
     """
     disconnect(parts, session, code, detail)
+    parts.requests.session_ended(session)
     bodies = [] if event is Event.STOPPED else parts.offline.unsent(session)
     unnumbered = min(len(bodies), session.outbox.held)
     given = Notifies(len(bodies) - unnumbered, unnumbered)

@@ -2,5 +2,6 @@
 
 from quicgw_fast.overload.attempts import AttemptLimiter
 from quicgw_fast.overload.memory import Holding, choose
+from quicgw_fast.overload.request_memory import RequestMemory, size_of
 
-__all__ = ["AttemptLimiter", "Holding", "choose"]
+__all__ = ["AttemptLimiter", "Holding", "RequestMemory", "choose", "size_of"]

@@ -44,6 +44,8 @@ class Session:
     logging_in: bool = False
     """A hello is under way: BUSINESS messages wait in ``waiting`` for its result."""
     waiting: deque[Any] = field(default_factory=deque)
+    request_bytes: int = 0
+    """What the requests without a reply take in memory (``overload``)."""
     stored_ids: dict[int, int] = field(default_factory=dict)
     """Offline messages that were sent and not acknowledged: server number to the store's id."""
     stored_up_to: int = 0
