@@ -113,6 +113,10 @@ class GatewayQuic(ReceivingQuic):
         """Tell whether the TLS handshake is done on this side."""
         return self._handshake_complete
 
+    def untouched(self) -> bool:
+        """Tell whether nothing that could be decrypted has arrived yet."""
+        return self._state is QuicConnectionState.FIRSTFLIGHT
+
     def can_farewell(self) -> bool:
         """Tell whether there is an address and a key to send a close with."""
         return bool(self._network_paths) and bool(self._cryptos)
