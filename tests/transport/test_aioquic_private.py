@@ -16,8 +16,8 @@ from quicgw_fast.transport.aioquic_receiving import ReceivingQuic
 from .pair import CLIENT, SERVER, connected_pair
 
 # Overridden or relied-on code, with a digest of its source in the tested release. When one differs: read what
-# changed, see whether our step in aioquic_private.py or aioquic_receiving.py still does the right thing, then renew the digest (the
-# failure shows it).
+# changed, see whether our step in aioquic_private.py or aioquic_receiving.py still does the right thing, then renew
+# the digest (the failure shows it).
 SOURCES = {
     "QuicConnection._get_or_create_stream": "aee09c84cd0da114",
     "QuicConnection._handle_ack_frame": "a9cf2707aa0f99a5",
