@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import logging
 import time
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from quicgw_fast import backend
@@ -24,11 +24,11 @@ from quicgw_fast.flow.pushes import Pushes
 from quicgw_fast.flow.requests import Requests
 from quicgw_fast.flow.starting import Starting
 from quicgw_fast.flow.upkeep import Upkeep
-from quicgw_fast.observe import Counters
+from quicgw_fast.observe import Counters, Door
 from quicgw_fast.overload import AttemptLimiter
 from quicgw_fast.session import Registry, Session, State
 from quicgw_fast.store import StoreSettings, make_store
-from quicgw_fast.transport import Connection, Listener, TransportLimits
+from quicgw_fast.transport import Connection, Listener, TransportLimits, reset_key_for
 from quicgw_fast.types import CloseCode
 from quicgw_fast.upstream import (
     SERVICES,
@@ -83,6 +83,7 @@ class Gateway:
         Raises ConfigError for what cannot be used.
         """
         self._config = config
+        self._dev = dev
         self._table = _routing(config)
         self._directory = _directory(config, self._table)
         self._caller: GrpcCaller | None = None
@@ -91,7 +92,8 @@ class Gateway:
         self._requests = parts.requests = Requests(parts)
         self._starting = Starting(parts)
         self._pushes = Pushes(parts)
-        self._upkeep = Upkeep(parts, self._starting)
+        self._door = Door(parts.counters, parts.clock)
+        self._upkeep = Upkeep(parts, self._starting, also=[self._door.flush])
         self._started_at = time.monotonic()
         self._stack = contextlib.AsyncExitStack()
         self._listener: Listener | None = None
@@ -149,6 +151,9 @@ class Gateway:
             "engine": parts.engine.NAME,
             "uptime": round(time.monotonic() - self._started_at, 1),
             "connections": self._listener.connections if self._listener else 0,
+            "transport": {"half_open": self._listener.half_open, **asdict(self._listener.counters)}
+            if self._listener
+            else {},
             "sessions": {
                 "INITED": parts.registry.count(State.INITED),
                 "NORMAL": parts.registry.count(State.NORMAL),
@@ -207,12 +212,16 @@ class Gateway:
         stack.push_async_callback(admin.stop)
         self._control = await ControlServer.start(*split_address(server.grpc), self)
         stack.push_async_callback(self._control.stop)
+        host, port = split_address(server.quic)
         self._listener = await Listener.start(
-            *split_address(server.quic),
+            host,
+            port,
             certificate=tls.cert,
             private_key=tls.key,
             factory=self._converse,
             limits=_transport_limits(self._config),
+            observer=self._door,
+            reset_key=reset_key_for(server.reset_key_file, tls.key, 0 if self._dev else port),
         )
         stack.push_async_callback(
             self._listener.close, CloseCode.INTERNAL, CloseCode.INTERNAL.phrase("the gateway could not start")

@@ -26,6 +26,9 @@ class Server(Section):
     """Address of the gateway's own gRPC services: pushes, registration, health, reflection."""
     admin: Address = "127.0.0.1:8080"
     """HTTP address for /healthz, /readyz and /stats."""
+    reset_key_file: Path | None = None
+    """Secret of stateless resets, made if it is not there; every gateway needs its own. Without one, a file beside
+    ``tls.key`` is used where it can be written."""
 
 
 class Tls(Section):

@@ -14,6 +14,8 @@ from quicgw_fast.session import Event
 from quicgw_fast.types import CloseCode
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
     from quicgw_fast.flow.conversation import Conversation
     from quicgw_fast.flow.parts import Parts
     from quicgw_fast.flow.starting import Starting
@@ -32,7 +34,9 @@ _log = logging.getLogger("quicgw.upkeep")
 class Upkeep:
     """Goes round all connections and sessions; one round is plain work without waiting."""
 
-    def __init__(self, parts: Parts, starting: Starting) -> None:
+    def __init__(self, parts: Parts, starting: Starting, also: Sequence[Callable[[float], None]] = ()) -> None:
+        """``also`` is called with the time (monotonic) at the end of every round."""
+        self._also = also
         self._parts = parts
         self._starting = starting
         self._repeats = RepeatLog(_log)
@@ -76,6 +80,8 @@ class Upkeep:
         self._parts.offline.tend(now)
         self._parts.memory.tend(now)
         self._repeats.flush(now)
+        for tend in self._also:
+            tend(now)
 
     def _expire(self, session: Session) -> None:
         self._parts.counters.add("sessions_expired")

@@ -4,6 +4,13 @@ from __future__ import annotations
 
 NAMES = (
     "connections",
+    "connections_refused",
+    "handshakes_failed_alpn",
+    "handshakes_failed_left",
+    "handshakes_failed_protocol",
+    "handshakes_failed_timeout",
+    "handshakes_failed_tls",
+    "peers_throttled",
     "starts",
     "starts_refused",
     "auth_refused",
