@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from typing import TYPE_CHECKING
 
 from quicgw_fast.session import Event
@@ -12,8 +11,6 @@ if TYPE_CHECKING:
     from quicgw_fast.flow.parts import Parts
     from quicgw_fast.session import Session
 
-_log = logging.getLogger("quicgw.session")
-
 
 def disconnect(parts: Parts, session: Session, code: CloseCode, detail: str) -> None:
     """Close the session's connection, if there is one; the session stays and can be resumed."""
@@ -22,7 +19,6 @@ def disconnect(parts: Parts, session: Session, code: CloseCode, detail: str) -> 
         return
     session.detach(parts.clock())
     link.close(code, code.phrase(detail))
-    _log.info("disconnected", extra={"session": session.id, "close": code.name, "detail": detail})
 
 
 def end_session(parts: Parts, session: Session, event: Event, code: CloseCode, detail: str) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from quicgw_fast.flow.journal import Journal
+
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
@@ -44,4 +46,7 @@ class Parts:
     processor: AsyncRequestProcessor = field(init=False)
     offline: Offline = field(init=False)
     conversations: set[Conversation] = field(default_factory=set)
+    watched: set[Conversation] = field(default_factory=set)
+    """Those of them that wait for something in time: for START, or for the rest of a message."""
+    journal: Journal = field(default_factory=Journal)
     draining: bool = False
