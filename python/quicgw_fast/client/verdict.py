@@ -11,16 +11,8 @@ from quicgw_fast.types import CloseCode
 if TYPE_CHECKING:
     from quicgw_fast.client.link import LinkEnd
 
-_FINAL = frozenset(
-    {
-        CloseCode.NORMAL,
-        CloseCode.AUTH_FAILED,
-        CloseCode.PROTOCOL_ERROR,
-        CloseCode.SUPERSEDED,
-        CloseCode.KICKED,
-        CloseCode.TOKEN_EXPIRED,
-    }
-)
+_FINAL = range(0x100, 0x200)
+"""Close codes that say "do not come back", also those that this version does not know (contract §6)."""
 _RATE_LIMITED = 429
 PASSING = frozenset({_RATE_LIMITED, 500, 503, 504})
 """Codes of errors that may be over later."""
@@ -38,16 +30,15 @@ class Verdict:
 def judge(end: LinkEnd, *, renewable_token: bool) -> Verdict:
     """Decide what an end means for a client that wants to stay.
 
-    The codes 0 and 0x101 to 0x105 say "do not reconnect as you are": only an expired token is something that a
-    client with a ``renewable_token`` can change. Everything else, also what QUIC itself reports, is a lost
-    connection.
+    The codes 0 and 0x1xx say "do not reconnect as you are": only an expired token is something that a client with
+    a ``renewable_token`` can change. Everything else, also what QUIC itself reports, is a lost connection.
     """
     if isinstance(end.error, ReplyError):
         return _refused(end.error)
     if end.error is not None:
         return Verdict(True, end.error)
     closed = ConnectionClosed(end.code, end.reason)
-    if end.by_peer and end.code in _FINAL:
+    if end.by_peer and (end.code == CloseCode.NORMAL or end.code in _FINAL):
         return Verdict(end.code == CloseCode.TOKEN_EXPIRED and renewable_token, closed)
     return Verdict(True, closed)
 

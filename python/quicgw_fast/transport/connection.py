@@ -85,8 +85,8 @@ class Connection:
 
     @property
     def peer(self) -> str:
-        """The peer's current address as ``host:port``; it changes when the client migrates."""
-        return format_address(self._core.get_peer_address())
+        """The peer's address as ``host:port``; it changes when the client migrated and QUIC validated where to."""
+        return format_address(self._core.validated_address())
 
     @property
     def pending(self) -> int:
