@@ -111,7 +111,9 @@ class Session(Section):
     start_timeout: Duration = 5.0
     """START must arrive within this time after the handshake."""
     frame_timeout: Duration = 5.0
-    """A message that began must be complete within this time."""
+    """A message that began may be so long without another byte."""
+    frame_rate: Size = 4 << 10
+    """Bytes a second with which a message must come that takes longer than ``frame_timeout``."""
     slow_consumer_after: Duration = 10.0
     """A window over 80 % without an acknowledgement for so long closes the connection with SLOW_CONSUMER."""
     bind_timeout: Duration = 60.0
@@ -150,8 +152,12 @@ class Limits(Section):
     """What they take in memory, per session; more are answered 429, but one alone is always taken."""
     request_memory: Annotated[Size, Field(ge=16 << 20)] = 256 << 20
     """What they take for all sessions together, at least 16 MiB; more are answered 503."""
+    control_per_second: Annotated[float, Field(gt=0)] = 100.0
+    """Heartbeats, acknowledgements of nothing new and refused messages per connection and second; more close it."""
+    control_burst: Count = 400
+    """The same, at once before the rate counts."""
     auth_failures_per_minute: Count = 10
-    """Refused tokens per address; more are refused unread."""
+    """Refused tokens per address; over it, tokens from there are checked at a small rate."""
     max_connections: Count = 50_000
     """Connections at once."""
     max_half_open: Count = 512

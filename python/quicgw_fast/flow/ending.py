@@ -22,7 +22,6 @@ def disconnect(parts: Parts, session: Session, code: CloseCode, detail: str) -> 
         return
     session.detach(parts.clock())
     link.close(code, code.phrase(detail))
-    _log.info("disconnected", extra={"session": session.id, "close": code.name, "detail": detail})
 
 
 def end_session(parts: Parts, session: Session, event: Event, code: CloseCode, detail: str) -> None:
