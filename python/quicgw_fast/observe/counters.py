@@ -31,6 +31,9 @@ NAMES = (
     "tokens_expired",
     "sessions_expired",
     "in_flight_dropped",
+    "upstream_failures",
+    "upstream_timeouts",
+    "upstream_unavailable",
 )
 
 
