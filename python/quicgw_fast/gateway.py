@@ -10,7 +10,6 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from quicgw_fast import backend
-from quicgw_fast._proto.service_pb2 import UpstreamRegisterResponse
 from quicgw_fast.auth import AuthSettings, make_authenticator
 from quicgw_fast.config import join_address, split_address
 from quicgw_fast.control import AdminServer, ControlServer
@@ -34,10 +33,13 @@ from quicgw_fast.upstream import (
     SERVICES,
     Directory,
     GrpcCaller,
-    RegisterRefused,
+    OwnAddresses,
+    Registration,
     RoutingTable,
     UpstreamBusy,
     UpstreamError,
+    UpstreamFailed,
+    UpstreamTimeout,
 )
 
 if TYPE_CHECKING:
@@ -49,6 +51,7 @@ if TYPE_CHECKING:
         UnicastPushRequest,
         UnicastPushResponse,
         UpstreamRegisterRequest,
+        UpstreamRegisterResponse,
         UpstreamRequest,
         UpstreamResponse,
     )
@@ -56,7 +59,6 @@ if TYPE_CHECKING:
 
 LEAST_STORE_TIME = 1.0
 """Seconds for what ended sessions hand over to the offline store, also when draining took all of its time."""
-_CALL_FAILED = {500: "upstream failed", 503: "upstream not available", 504: "deadline passed"}
 
 _log = logging.getLogger("quicgw.gateway")
 
@@ -87,6 +89,8 @@ class Gateway:
         self._table = _routing(config)
         self._directory = _directory(config, self._table)
         self._caller: GrpcCaller | None = None
+        self._registration: Registration | None = None
+        self._own = OwnAddresses()
         self._parts = parts = self._make_parts(engine, dev)
         parts.offline = Offline(parts)
         self._requests = parts.requests = Requests(parts)
@@ -106,8 +110,10 @@ class Gateway:
         """Listen on all three addresses; StartupError says what could not be had, and then nothing is left open."""
         async with contextlib.AsyncExitStack() as stack:
             stack.push_async_callback(self._parts.offline.stop)
-            self._caller = GrpcCaller(self._directory, self._config.upstream.max_concurrency)
+            upstream = self._config.upstream
+            self._caller = GrpcCaller(self._directory, upstream.max_concurrency, forget_after=upstream.forget_after)
             stack.push_async_callback(self._caller.close)
+            self._registration = Registration(self._directory, self._caller, self._own)
             await self._listen(stack)
             self._requests.start()
             upkeep = asyncio.create_task(self._upkeep.run(), name="upkeep")
@@ -210,8 +216,11 @@ class Gateway:
             raise ConfigError("tls.cert and tls.key are not set; QUIC needs a certificate and its key, both PEM files")
         admin = await AdminServer.start(*split_address(server.admin), ready=self._ready, stats=self.stats)
         stack.push_async_callback(admin.stop)
+        await self._own.add(*admin.address)
         self._control = await ControlServer.start(*split_address(server.grpc), self)
         stack.push_async_callback(self._control.stop)
+        await self._own.add(*self._control.address)
+        await self._refuse_own_address()
         host, port = split_address(server.quic)
         self._listener = await Listener.start(
             host,
@@ -226,6 +235,7 @@ class Gateway:
         stack.push_async_callback(
             self._listener.close, CloseCode.INTERNAL, CloseCode.INTERNAL.phrase("the gateway could not start")
         )
+        await self._own.add(*self._listener.address)
         self.addresses = Addresses(*(join_address(*part.address) for part in (self._listener, self._control, admin)))
 
     def _converse(self, connection: Connection) -> Conversation:
@@ -237,12 +247,20 @@ class Gateway:
         try:
             return await self._caller.call(service, request, timeout)
         except UpstreamError as error:
-            _log.debug("call failed", extra={"service": service, "detail": error.detail})
+            self._parts.counters.add(_counter_of(error))
             kind = BusyError if isinstance(error, UpstreamBusy) else RequestError
-            raise kind(error.code, _CALL_FAILED[error.code], error.public) from error
+            raise kind(error.code, error.message, error.public) from error
 
     def _ready(self) -> str | None:
-        return "the gateway stops" if self._parts.draining else None
+        if self._parts.draining:
+            return "the gateway stops"
+        return "the gateway is starting" if self._caller is None else self._caller.readiness.reason()
+
+    async def _refuse_own_address(self) -> None:
+        for instance in self._directory.instances():
+            if await self._own.include(instance.address, names=False):
+                services = ", ".join(f"upstream.{service}" for service in self._directory.services_of(instance))
+                raise ConfigError(f"{services}: {instance.address} is the gateway itself; write the service's address")
 
     # GatewayService (contract §4)
 
@@ -256,12 +274,9 @@ class Gateway:
 
     async def register(self, request: UpstreamRegisterRequest) -> UpstreamRegisterResponse:
         """Answer RegisterUpstream."""
-        try:
-            service = self._directory.register(request.address, request.zone_id, request.service_name)
-        except RegisterRefused as refused:
-            return UpstreamRegisterResponse(success=False, message=str(refused), error_code=refused.error_code)
-        _log.info("upstream registered", extra={"address": request.address, "service": service})
-        return UpstreamRegisterResponse(success=True, message=f"registered for {service}")
+        if self._registration is None:
+            raise RuntimeError("the gateway is not started")
+        return await self._registration.answer(request)
 
 
 def _routing(config: Config) -> RoutingTable:
@@ -303,6 +318,12 @@ def _store_settings(config: Config) -> StoreSettings:
         offline.max_total_bytes,
         offline.max_age,
     )
+
+
+def _counter_of(error: UpstreamError) -> str:
+    if isinstance(error, UpstreamFailed):
+        return "upstream_failures"
+    return "upstream_timeouts" if isinstance(error, UpstreamTimeout) else "upstream_unavailable"
 
 
 def _fields(addresses: Addresses) -> dict[str, str]:

@@ -51,6 +51,8 @@ class Upstream(Section):
     """Instances of the zone service."""
     max_concurrency: Annotated[int, Field(ge=0)] = 0
     """Calls under way at once per service; more are answered 503. 0 sets no limit."""
+    forget_after: Annotated[float, BeforeValidator(parse_duration), Field(ge=1, le=30 * 86_400)] = 3600.0
+    """A registered instance that cannot be connected to for so long is forgotten, until it registers again."""
 
 
 class Routing(Section):

@@ -49,6 +49,9 @@ NAMES = (
     "sessions_expired",
     "in_flight_dropped",
     "upkeep_failed",
+    "upstream_failures",
+    "upstream_timeouts",
+    "upstream_unavailable",
 )
 
 
