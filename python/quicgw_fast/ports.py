@@ -20,8 +20,19 @@ class Link(Protocol):
         """True once nothing can be sent any more."""
 
     @property
+    def departed(self) -> bool:
+        """True when the client has ended the connection, and what it sent before is still being handed over.
+
+        Nothing may be begun for a client that is already gone (contract §2): only what it did before counts.
+        """
+
+    @property
     def pending(self) -> int:
         """Bytes sent that the client's QUIC has not acknowledged."""
+
+    @property
+    def progress(self) -> int:
+        """Bytes that the client's QUIC has acknowledged without a gap; with ``pending`` all that was ever sent."""
 
     def ready(self) -> bool:
         """Whether more may be sent now; False promises that the handler's ``writable`` is called once there is room.

@@ -68,7 +68,10 @@ class Link:
     def __init__(self, peer: str) -> None:
         self.peer = peer
         self.closed = False
+        self.departed = False
+        """Whether the client had closed already when what it sent is looked at."""
         self.pending = 0
+        self.progress = 0
         self.counts_pending = False
         """Whether what is sent stays unacknowledged, until ``relieve``."""
         self.sent: list[pb.ServerPush] = []
@@ -86,6 +89,8 @@ class Link:
         assert not self._splitter.partial, "half a message was sent"
         if self.counts_pending:
             self.pending += len(data)
+        else:
+            self.progress += len(data)
 
     def close(self, code: int, reason: str = "") -> None:
         if not self.closed:
@@ -99,9 +104,14 @@ class Link:
         self.closed = True
         self.handler.closed(code, "", True)
 
+    def read(self, count: int) -> None:
+        """The client's QUIC acknowledged that many bytes."""
+        self.pending -= count
+        self.progress += count
+
     def relieve(self) -> None:
         """The client read everything."""
-        self.pending = 0
+        self.read(self.pending)
         self.handler.writable()
 
 

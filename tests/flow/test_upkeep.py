@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from quicgw_fast.session import State
+from quicgw_fast.session import Event, Session, State
 from quicgw_fast.types import CloseCode, SyncHint
 
 if TYPE_CHECKING:
@@ -107,6 +107,29 @@ async def test_a_round_that_fails_is_logged_and_the_next_one_works(
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
     assert "upkeep failed" in caplog.text
+
+
+async def test_one_session_that_fails_does_not_keep_the_others_waiting(
+    house: House, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    clients = [await house.online(openid) for openid in ("alice", "bob", "carol")]
+    for client in clients:
+        client.link.lose()
+    end = house.parts.registry.end
+
+    def fails_for_alice(session: Session, event: Event, now: float) -> int:
+        if session.openid == "alice":
+            raise OSError("surprise")
+        return end(session, event, now)
+
+    monkeypatch.setattr(house.parts.registry, "end", fails_for_alice)
+    with caplog.at_level(logging.ERROR):
+        await house.pass_time(121.0)
+        await house.pass_time(1.0)
+    assert [client.session.state is State.CLOSED for client in clients] == [False, True, True]
+    failures = [record for record in caplog.records if record.name == "quicgw.upkeep"]
+    assert [record.getMessage() for record in failures] == ["upkeep of a session failed"]  # once, not in each round
+    assert house.count("upkeep_failed") == 2
 
 
 @pytest.mark.parametrize(("times", "pause"), [({}, 0.625), ({"start_timeout": "80ms"}, 0.01)])

@@ -287,7 +287,7 @@ async def test_answering_a_peer_that_has_just_stopped_reading(identity: Identity
 
 
 async def test_tls_data_full_of_holes(identity: Identity) -> None:
-    async with offender_and_witness(identity, TransportLimits(max_gaps=32)) as (_, offender, _recorder):
+    async with offender_and_witness(identity, TransportLimits(max_crypto_gaps=32)) as (_, offender, _recorder):
         offender.frames(b"".join(b"\x06" + var(100 + 2 * step) + var(1) + b"x" for step in range(34)))
         assert (await offender.closed())[0] == QuicErrorCode.CRYPTO_BUFFER_EXCEEDED
 
@@ -304,7 +304,11 @@ async def test_a_factory_that_fails_closes_its_connection(identity: Identity, ca
 
 async def test_mutated_client_hellos(identity: Identity) -> None:
     rng = random.Random(11)
-    async with offender_and_witness(identity, TransportLimits(handshake_timeout=0.5)) as (listener, offender, _):
+    async with offender_and_witness(identity, TransportLimits(handshake_timeout=0.5, retry_above=1000)) as (
+        listener,
+        offender,
+        _,
+    ):
         for _ in range(150):
             offender.sock.sendto(mutated_client_hello(rng), offender.server)
             await asyncio.sleep(0)

@@ -20,10 +20,12 @@ if TYPE_CHECKING:
     from quicgw_fast._proto.client_pb2 import ServerPush
     from quicgw_fast.flow.parts import Parts
     from quicgw_fast.session import Session
-    from quicgw_fast.store import PutResult, Stored
+    from quicgw_fast.store import OfflineStore, PutResult, Stored
 
 ALL = 1 << 40
 """More bytes than any window holds."""
+STORE_ROUND = 60.0
+"""Seconds between two clean-ups of the store."""
 
 _log = logging.getLogger("quicgw.offline")
 
@@ -43,6 +45,8 @@ class Offline:
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
         self._running: set[asyncio.Task[object]] = set()
+        self._swept = parts.clock()
+        self._sweeping = False
 
     async def put(self, openid: str, body: bytes) -> PutResult | None:
         """Store a notify for an openid; None without a store.
@@ -138,6 +142,19 @@ class Offline:
             result = await self.put(openid, body)
             if result is not None and not result.stored:
                 _log.warning("a retained push is lost", extra={"openid": openid, "why": result.message})
+
+    def tend(self, now: float) -> None:
+        """Clean up the store now and then, beside everything else: a disk that hangs holds up no upkeep."""
+        store = self._parts.store
+        if store is not None and now - self._swept >= STORE_ROUND and not self._sweeping:
+            self._swept, self._sweeping = now, True
+            self._spawn(self._sweep(store))
+
+    async def _sweep(self, store: OfflineStore) -> None:
+        try:
+            await store.sweep(self._parts.wall())
+        finally:
+            self._sweeping = False
 
     async def stop(self) -> None:
         """Finish what was begun and close the store."""

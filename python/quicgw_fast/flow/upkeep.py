@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import traceback
 from typing import TYPE_CHECKING
 
 from quicgw_fast.errors import ProtocolError, RequestError
 from quicgw_fast.flow.ending import disconnect, end_session
+from quicgw_fast.repeats import RepeatLog
 from quicgw_fast.session import Event
 from quicgw_fast.types import CloseCode
 
@@ -23,8 +25,6 @@ CROWDED = 0.8
 """Fill of the window above which a client must acknowledge (contract §5)."""
 PAUSES_PER_TIMEOUT = 8
 """Rounds in the shortest of the configured times."""
-STORE_ROUND = 60.0
-"""Seconds between two clean-ups of the offline store."""
 
 _log = logging.getLogger("quicgw.upkeep")
 
@@ -35,6 +35,7 @@ class Upkeep:
     def __init__(self, parts: Parts, starting: Starting) -> None:
         self._parts = parts
         self._starting = starting
+        self._repeats = RepeatLog(_log)
         times = parts.config.session
         shortest = min(
             times.timeout,
@@ -48,27 +49,42 @@ class Upkeep:
 
     async def run(self) -> None:
         """Go round for ever; cancel to stop."""
-        swept = self._parts.clock()
         while True:
             await asyncio.sleep(self._pause)
-            now = self._parts.clock()
             try:
-                self.round(now, self._parts.wall())
-                if self._parts.store is not None and now - swept >= STORE_ROUND:
-                    swept = now
-                    await self._parts.store.sweep(self._parts.wall())
-            except Exception:  # a full disk, or a bug: without upkeep nothing would ever end
+                self.round(self._parts.clock(), self._parts.wall())
+            except Exception:  # a bug: without upkeep nothing would ever end
                 _log.exception("upkeep failed; the next round tries again")
 
     def round(self, now: float, wall: float) -> None:
-        """Do everything that is due at ``now`` (monotonic) and ``wall`` seconds."""
+        """Do everything that is due at ``now`` (monotonic) and ``wall`` seconds; nobody waits behind one that fails."""
         for conversation in list(self._parts.conversations):
-            self._check_conversation(conversation, now)
+            try:
+                self._check_conversation(conversation, now)
+            except Exception as error:
+                self._failed("conversation", conversation.link.peer, error, now)
         for session in self._parts.registry:
-            self._check_session(session, now, wall)
+            try:
+                self._check_session(session, now, wall)
+            except Exception as error:
+                self._failed("session", session.id, error, now)
         for session in self._parts.registry.expired(now, self._parts.config.session.resume_window):
-            self._parts.counters.add("sessions_expired")
-            end_session(self._parts, session, Event.EXPIRED, CloseCode.IDLE, "resume window passed")
+            try:
+                self._expire(session)
+            except Exception as error:
+                self._failed("session", session.id, error, now)
+        self._parts.offline.tend(now)
+        self._repeats.flush(now)
+
+    def _expire(self, session: Session) -> None:
+        self._parts.counters.add("sessions_expired")
+        end_session(self._parts, session, Event.EXPIRED, CloseCode.IDLE, "resume window passed")
+
+    def _failed(self, kind: str, name: str, error: Exception, now: float) -> None:
+        """Tell what failed about one session or conversation, surely a bug; the round goes on."""
+        self._parts.counters.add("upkeep_failed")
+        trace = "".join(traceback.format_exception(error))
+        self._repeats.add(logging.ERROR, f"upkeep of a {kind} failed", name, now, {kind: name, "exception": trace})
 
     def _check_conversation(self, conversation: Conversation, now: float) -> None:
         times = self._parts.config.session

@@ -31,6 +31,7 @@ NAMES = (
     "tokens_expired",
     "sessions_expired",
     "in_flight_dropped",
+    "upkeep_failed",
 )
 
 
