@@ -54,3 +54,5 @@ class Recipient(Protocol):
     link: Link | None
     cursor: int
     """The highest number that was handed to ``link``; behind ``outbox.last_seq`` while the link is congested."""
+    handed: int
+    """The highest number that was ever handed to a connection: what is above it, no client can have."""

@@ -5,7 +5,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedStr;
 use pyo3::sync::MutexExt;
-use pyo3::types::{PyBytes, PyDict, PyMapping, PyString};
+use pyo3::types::{PyBytes, PyDict, PyList, PyMapping, PyString};
 use quicgw_core::{Tail, sort_headers};
 
 use crate::raise::raise;
@@ -65,6 +65,23 @@ impl<'py> FromPyObject<'_, 'py> for Headers {
     }
 }
 
+/// Python bytes; MemoryError when there is no memory for them.
+pub(crate) fn bytes<'py>(py: Python<'py>, data: &[u8]) -> PyResult<Bound<'py, PyBytes>> {
+    PyBytes::new_with(py, data.len(), |target| {
+        target.copy_from_slice(data);
+        Ok(())
+    })
+}
+
+/// A list of Python bytes; MemoryError as in `bytes`.
+pub(crate) fn list<'py, B: AsRef<[u8]>>(py: Python<'py>, items: &[B]) -> PyResult<Bound<'py, PyList>> {
+    let made = PyList::empty(py);
+    for item in items {
+        made.append(bytes(py, item.as_ref())?)?;
+    }
+    Ok(made)
+}
+
 fn string(object: Bound<'_, PyAny>) -> PyResult<PyBackedStr> {
     object.cast_into::<PyString>()?.try_into()
 }
@@ -90,5 +107,5 @@ pub(crate) fn encode_body<'py>(
         .tail(push_type, code, message, data)
         .check(limit)
         .map_err(raise)?;
-    Ok(PyBytes::new(py, &tail.encode()))
+    bytes(py, &tail.encode().map_err(raise)?)
 }

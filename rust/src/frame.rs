@@ -1,12 +1,10 @@
 //! `FrameDecoder`.
 
-use std::borrow::Cow;
-
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyList};
+use pyo3::types::PyList;
 use quicgw_core::TooLarge;
 
-use crate::convert::Locked;
+use crate::convert::{Locked, list};
 use crate::raise::raise_with_messages;
 
 /// Cuts a stream into messages: each is a 4-byte big-endian length and that many bytes (contract §1).
@@ -51,8 +49,4 @@ impl FrameDecoder {
             }
         }
     }
-}
-
-fn list<'py>(py: Python<'py>, messages: &[Cow<'_, [u8]>]) -> PyResult<Bound<'py, PyList>> {
-    PyList::new(py, messages.iter().map(|message| PyBytes::new(py, message)))
 }

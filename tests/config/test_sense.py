@@ -71,6 +71,17 @@ def test_the_defaults_contradict_nothing() -> None:
             ["limits.message_burst", "limits.messages_per_second"],
             "would wait 20s",
         ),
+        ({"limits": {"request_bytes": "1KiB"}}, ["limits.request_bytes"], "at least 1MiB"),
+        (
+            {"limits": {"request_bytes": "32MiB", "request_memory": "16MiB"}},
+            ["limits.request_bytes", "limits.request_memory"],
+            "one session may hold 32MiB, all together 16MiB",
+        ),
+        (
+            {"limits": {"control_per_second": 0.01}},
+            ["limits.control_per_second", "session.heartbeat_interval"],
+            "over its rate",
+        ),
         (
             {"offline": {"max_bytes": "2MiB", "max_total_bytes": "1MiB"}},
             ["offline.max_bytes", "offline.max_total_bytes"],

@@ -5,6 +5,7 @@ Everything heavier than typer is imported by the command that needs it, so that 
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 from typing import TYPE_CHECKING
@@ -64,4 +65,7 @@ def _run(arguments: Sequence[str] | None, output: Output) -> int:
 
 
 def _say_error(sentence: str) -> None:
-    print(f"quicgw: {sentence}", file=sys.stderr)  # noqa: T201 - this is what the command says
+    """Write what the command ends with, behind the log and in one piece."""
+    for handler in logging.getLogger().handlers:
+        handler.flush()
+    sys.stderr.write(f"quicgw: {sentence}\n")

@@ -14,7 +14,7 @@ from quicgw_fast.errors import StartupError
 from quicgw_fast.observe import write_if_free
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine
+    from collections.abc import Callable, Coroutine
     from types import FrameType, TracebackType
     from typing import Any
 
@@ -57,10 +57,12 @@ async def _interruptible(work: Coroutine[Any, Any, Result]) -> Result:
 class Signals:
     """SIGINT and SIGTERM while the context lasts: the first one asks for an end, the second one is the end.
 
-    The handlers are the interpreter's and not the loop's: a loop that hangs would never look at them.
+    The handlers are the interpreter's and not the loop's: a loop that hangs would never look at them. ``at_once`` is
+    called right before the second signal ends the process: for what must not be left behind.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, at_once: Callable[[], None] | None = None) -> None:
+        self._at_once = at_once
         self._came = asyncio.Event()
         self._number = 0
         self._loop = asyncio.get_running_loop()
@@ -102,6 +104,8 @@ class Signals:
             self._loop.call_soon_threadsafe(self._came.set)
             return
         try:
+            if self._at_once is not None:
+                self._at_once()
             write_if_free(2, b"quicgw: ended by a second signal\n")
         finally:
             os._exit(128 + number)

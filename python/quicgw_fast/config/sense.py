@@ -14,6 +14,10 @@ if TYPE_CHECKING:
 
 LARGEST_STEP = 2 << 20
 """Bytes: room for one message of the largest size (contract §1) with what is kept beside it."""
+LARGEST_MESSAGE = 1 << 20
+"""Bytes of a body (contract §1)."""
+HEARTBEATS = 2
+"""Messages that a client may send in one heartbeat interval at least: the heartbeat and an acknowledgement."""
 SHORTEST_PATIENCE = 0.05
 """Seconds: in less nothing can be answered over a real network, so that nobody would ever be served."""
 LONGEST_TURN = 10.0
@@ -37,7 +41,7 @@ def contradictions(config: Config) -> Iterator[tuple[tuple[Key, ...], str]]:
 
 def _of_sessions(config: Config) -> Iterator[tuple[tuple[Key, ...], str]]:
     session = config.session
-    told = max(1.0, session.heartbeat_interval)  # whole seconds go over the wire, at least 1
+    told = _told_interval(config)
     if session.timeout <= told:
         why = f"a client that keeps to heartbeats every {write_duration(told)} is closed as idle after "
         yield (
@@ -65,6 +69,26 @@ def _of_limits(config: Config) -> Iterator[tuple[tuple[Key, ...], str]]:
     if limits.message_burst == 1 and limits.messages_per_second * LONGEST_TURN < 1:
         why = f"the first request after hello would wait {write_duration(1 / limits.messages_per_second)}"
         yield (("limits", "message_burst"), ("limits", "messages_per_second")), f"{why}: allow a burst of 2"
+
+    if limits.request_bytes < LARGEST_MESSAGE:
+        why = f"a request of the largest size would never be taken: at least {write_size(LARGEST_MESSAGE)} are needed"
+        yield (("limits", "request_bytes"),), why
+    if limits.request_bytes > limits.request_memory:
+        ours = f"one session may hold {write_size(limits.request_bytes)}"
+        why = f"{ours}, all together {write_size(limits.request_memory)}"
+        yield (
+            (("limits", "request_bytes"), ("limits", "request_memory")),
+            f"{why}: raise the second, or lower the first",
+        )
+    told = _told_interval(config)
+    if limits.control_per_second * told < HEARTBEATS:
+        why = f"a client that keeps to heartbeats every {write_duration(told)} would be over its rate"
+        yield (("limits", "control_per_second"), ("session", "heartbeat_interval")), f"{why}: raise the first"
+
+
+def _told_interval(config: Config) -> float:
+    """Return the heartbeat interval that clients are told: whole seconds, at least 1."""
+    return max(1.0, config.session.heartbeat_interval)
 
 
 def without_effect(config: Config) -> Iterator[str]:
