@@ -6,8 +6,6 @@ mod resume;
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use bytes::Bytes;
-
 use crate::budget::{ByteBudget, Share};
 use crate::error::{BindCode, Error, Result};
 use crate::hold::HoldCache;
