@@ -95,18 +95,6 @@ async def test_one_message_fits_into_an_empty_window_whatever_its_size(make_worl
     client.assert_gap_free()
 
 
-async def test_the_process_has_a_window_for_all_sessions(make_world: WorldMaker) -> None:
-    world = await make_world(session={"memory": "100KiB"})
-    first, second = await world.online("alice"), await world.online("bob")
-    count = await fill(world, "alice", size=1000)
-    assert 80 < count < 105
-    assert await fill(world, "bob", size=1000) <= 2
-    await first.wait_count(count + 1)
-    await acknowledged(first, count + 1)
-    assert (await world.pusher.push("bob", data=bytes(1000))).success, "the acknowledgement gave nothing back"
-    assert second.closed is None
-
-
 async def test_replies_have_a_quarter_more_and_the_next_one_overflows(make_world: WorldMaker) -> None:
     world = await make_world(session={"window_messages": 8})
     async with world.bystander():

@@ -68,13 +68,13 @@ class Upkeep:
                 self._check_session(session, now, wall)
             except Exception as error:
                 self._failed("session", session.id, error, now)
-        self._parts.memory.tend(now)
         for session in self._parts.registry.expired(now, self._parts.config.session.resume_window):
             try:
                 self._expire(session)
             except Exception as error:
                 self._failed("session", session.id, error, now)
         self._parts.offline.tend(now)
+        self._parts.memory.tend(now)
         self._repeats.flush(now)
 
     def _expire(self, session: Session) -> None:
