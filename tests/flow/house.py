@@ -34,13 +34,12 @@ from quicgw_fast.flow.starting import Starting
 from quicgw_fast.flow.upkeep import Upkeep
 from quicgw_fast.observe import Counters
 from quicgw_fast.overload import AttemptLimiter
-from quicgw_fast.processor import AsyncRequestProcessor, Ports
 from quicgw_fast.session import Registry, Session
 from quicgw_fast.types import CloseCode, RequestType, SyncHint
 from tests.support.wire import Splitter, business, error, frame
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from types import ModuleType
 
     from quicgw_fast.auth import Authenticator
@@ -50,14 +49,41 @@ HIGH_WATER = 512 << 10
 MANY_TURNS = 40
 
 
+class Timer:
+    """A call that comes when the test has moved the time far enough."""
+
+    def __init__(self, at: float, callback: Callable[[], None]) -> None:
+        self.at = at
+        self.callback = callback
+        self.cancelled = False
+
+    def cancel(self) -> None:
+        self.cancelled = True
+
+
 class Clock:
-    """Monotonic and wall time that only the test moves."""
+    """Monotonic and wall time that only the test moves, and the timers that go off meanwhile."""
 
     def __init__(self) -> None:
         self.now = 1000.0
         self.wall = 1_800_000_000.0
+        self._timers: list[Timer] = []
+
+    def call_later(self, delay: float, callback: Callable[[], None]) -> Timer:
+        self._timers.append(Timer(self.now + delay, callback))
+        return self._timers[-1]
 
     def advance(self, seconds: float) -> None:
+        end = self.now + seconds
+        while due := [timer for timer in self._timers if timer.at <= end and not timer.cancelled]:
+            timer = min(due, key=lambda timer: timer.at)
+            self._timers.remove(timer)
+            self._pass(max(timer.at - self.now, 0.0))
+            timer.callback()
+        self._timers = [timer for timer in self._timers if not timer.cancelled]
+        self._pass(end - self.now)
+
+    def _pass(self, seconds: float) -> None:
         self.now += seconds
         self.wall += seconds
 
@@ -171,6 +197,8 @@ class Client:
         self.msg_ids = itertools.count(100)
         self.answer = pb.StartResponse()
         self.answer_headers: dict[str, str] = {}
+        """The headers of the answer to START, but for the limits."""
+        self.limits: dict[str, str] = {}
 
     # Up
 
@@ -192,10 +220,21 @@ class Client:
         return msg_id
 
     def start(
-        self, openid: str = "alice", last_acked: int = 0, session_id: str = "", epoch: str = "", token: str = ""
+        self,
+        openid: str = "alice",
+        last_acked: int = 0,
+        session_id: str = "",
+        epoch: str = "",
+        token: str = "",
+        attempt: int = 0,
     ) -> pb.StartResponse:
         start = pb.StartRequest(
-            openid=openid, auth_token=token, last_acked_seq_id=last_acked, session_id=session_id, epoch=epoch
+            openid=openid,
+            auth_token=token,
+            last_acked_seq_id=last_acked,
+            session_id=session_id,
+            epoch=epoch,
+            attempt=attempt,
         )
         return self.started(self.send(RequestType.START, start.SerializeToString()))
 
@@ -204,7 +243,9 @@ class Client:
         push = next(p for p in self.link.sent if p.type == pb.PUSH_START_RESP and p.msg_id == msg_id)
         assert push.seq_id == 0
         self.answer = pb.StartResponse.FromString(push.payload)
-        self.answer_headers = dict(push.headers)
+        headers = dict(push.headers)
+        self.limits = {name: headers.pop(name) for name in list(headers) if name.startswith("limit-")}
+        self.answer_headers = headers
         return self.answer
 
     def call(
@@ -314,6 +355,7 @@ class House:
             config=config,
             engine=engine,
             clock=lambda: self.clock.now,
+            call_later=self.clock.call_later,
             wall=lambda: self.clock.wall,
             counters=Counters(),
             registry=Registry(self._make_outbox, remember=config.session.resume_window),
@@ -328,13 +370,10 @@ class House:
             budget=self.budget,
         )
         self.offline = parts.offline = Offline(parts)
-        self.requests = Requests(parts)
+        self.requests = parts.requests = Requests(parts)
         self.starting = Starting(parts)
         self.pushing = Pushes(parts)
         self.upkeep = Upkeep(parts, self.starting)
-        ports = Ports(parts.call, self.requests.reply, self.requests.is_valid, parts.clock)
-        queue = engine.TaskQueue(config.processor.max_queue_size)
-        parts.processor = AsyncRequestProcessor(queue, ports, config.processor.workers)
         self._peers = itertools.count(5000)
 
     def _make_outbox(self, after: int) -> Any:
@@ -348,7 +387,7 @@ class House:
         )
 
     async def __aenter__(self) -> House:
-        self.parts.processor.start()
+        self.requests.start()
         return self
 
     async def __aexit__(self, *_: object) -> None:

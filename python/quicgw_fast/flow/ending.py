@@ -22,7 +22,6 @@ def disconnect(parts: Parts, session: Session, code: CloseCode, detail: str) -> 
         return
     session.detach(parts.clock())
     link.close(code, code.phrase(detail))
-    _log.info("disconnected", extra={"session": session.id, "close": code.name, "detail": detail})
 
 
 def end_session(parts: Parts, session: Session, event: Event, code: CloseCode, detail: str) -> None:
@@ -32,6 +31,7 @@ def end_session(parts: Parts, session: Session, event: Event, code: CloseCode, d
     session's messages may keep it from ending.
     """
     disconnect(parts, session, code, detail)
+    parts.requests.session_ended(session)
     bodies = [] if event is Event.STOPPED else parts.offline.unsent(session)
     unnumbered = min(len(bodies), session.outbox.held)
     given = Notifies(len(bodies) - unnumbered, unnumbered)

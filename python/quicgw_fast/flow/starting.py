@@ -1,18 +1,16 @@
-"""START: authenticate, take over, resume or begin afresh (contract §2, §5); and tokens renewed on the way."""
+"""START: authenticate, take over, resume or begin afresh (contract §2, §5)."""
 
 from __future__ import annotations
 
-import logging
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
 from quicgw_fast._proto.client_pb2 import ErrorMessage, StartResponse
-from quicgw_fast.auth import AuthRefused
-from quicgw_fast.config import split_address
 from quicgw_fast.errors import ProtocolError, RequestError
 from quicgw_fast.flow.ending import disconnect, end_session, expire
 from quicgw_fast.flow.held_starts import HeldStarts
+from quicgw_fast.flow.tokens import Tokens
 from quicgw_fast.frame import parse_start, unnumbered
 from quicgw_fast.session import NOTHING, Claim, Event, Gap, Session, Verdict, decide, settle
 from quicgw_fast.types import CloseCode, PushType, RequestType
@@ -27,10 +25,13 @@ MAX_OPENID = 256
 """Bytes of an openid; longer ones are refused."""
 MAX_LAST_ACKED = (1 << 63) - 1
 """A fresh session numbers on from what the client names, and numbers must not run out."""
-TOKEN_TRIES = 3
-"""Refused tokens on one connection before it is closed."""
-
-_log = logging.getLogger("quicgw.session")
+CLOSES = {
+    401: CloseCode.AUTH_FAILED,
+    403: CloseCode.SUPERSEDED,
+    429: CloseCode.OVERLOADED,
+    503: CloseCode.DRAINING,
+}
+"""How a connection is closed whose START is refused with an error code; PROTOCOL_ERROR for every other."""
 
 
 @dataclass(slots=True, frozen=True)
@@ -45,24 +46,37 @@ class _Start:
 
 
 class Starting:
-    """Decides about every START and about tokens that clients renew with a heartbeat."""
+    """Decides about every START."""
 
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
         self._held = HeldStarts()
+        self.tokens = Tokens(parts)
+        limits = parts.config.limits
+        self._limits = {
+            "limit-in-flight": str(limits.in_flight),
+            "limit-messages-per-second": _decimal(limits.messages_per_second),
+        }
 
     def start(self, conversation: Conversation, request: ClientRequest) -> None:
         """Handle the first message of a connection; ProtocolError when it is no START."""
         if int(request.type) != RequestType.START:
             raise ProtocolError(400, "START expected", "the first message must be START", msg_id=request.msg_id)
+        if conversation.link.departed:
+            # Perhaps an old attempt, late in the network: a session must not be taken for who is gone (contract §2).
+            self._parts.counters.add("starts_departed")
+            conversation.ignore()
+            return
         try:
             claim, token = _claim(request)
             if self._parts.draining:
                 raise _stopping()
-            grant = self._authenticate(conversation, claim.openid, token)
+            grant = self.tokens.check(conversation.link.peer, claim.openid, token)
+            if self._outdated(claim):
+                self._parts.counters.add("starts_outdated")
+                raise RequestError(403, "outdated START", "a newer attempt of the same epoch was here before")
         except RequestError as error:
-            code = {401: CloseCode.AUTH_FAILED, 429: CloseCode.AUTH_FAILED, 503: CloseCode.DRAINING}
-            self.refuse(conversation, request.msg_id, error, code.get(error.code, CloseCode.PROTOCOL_ERROR))
+            self.refuse(conversation, request.msg_id, error, CLOSES.get(error.code, CloseCode.PROTOCOL_ERROR))
             return
         self._begin(conversation, request.msg_id, claim, grant)
 
@@ -79,39 +93,14 @@ class Starting:
         conversation.link.send(unnumbered(msg_id, PushType.START_RESP, answer, error.headers))
         conversation.close(code, error.message)
 
-    def refresh(self, conversation: Conversation, session: Session, request: ClientRequest) -> dict[str, str] | None:
-        """Take the new token of a heartbeat's header ``auth-token``, if there is one.
+    def _outdated(self, claim: Claim) -> bool:
+        """Whether a newer attempt of the claim's epoch was acted on before; 0 is not compared (contract §2)."""
+        return 0 < claim.attempt <= self._attempts(claim.openid).get(claim.epoch, 0)
 
-        Returns the headers of the answer, None when the connection was closed; RequestError 401 for a bad token.
-        """
-        token = request.headers.get("auth-token")
-        if token is None:
-            return {}
-        try:
-            grant = self._authenticate(conversation, session.openid, token)
-        except RequestError as error:
-            conversation.refused_tokens += error.code == 401  # 429 is no word about this token
-            if conversation.refused_tokens < TOKEN_TRIES:
-                raise
-            conversation.close(CloseCode.AUTH_FAILED, "too many refused tokens")
-            return None
-        session.expires_at = grant.expires_at
-        return {"auth-refresh": "ok", **self._lifetime(grant)}
-
-    def _authenticate(self, conversation: Conversation, openid: str, token: str) -> Grant:
-        parts = self._parts
-        address, now = split_address(conversation.link.peer)[0], parts.clock()
-        wait = parts.attempts.allowed(address, now)
-        if wait > 0:
-            raise RequestError(429, "too many refused tokens", retry_after_ms=int(wait * 1000) + 1)
-        try:
-            return parts.authenticator.authenticate(openid, token, parts.wall())
-        except AuthRefused as refused:
-            parts.attempts.failed(address, now)
-            parts.counters.add("auth_refused")
-            _log.warning("token refused", extra={"openid": openid, "peer": address, "reason": str(refused)})
-            # One sentence for every cause: a guesser must not learn which part was wrong.
-            raise RequestError(401, "authentication failed") from refused
+    def _attempts(self, openid: str) -> dict[str, int]:
+        registry = self._parts.registry
+        last = registry.by_openid(openid) or registry.ended_by_openid(openid, self._parts.clock())
+        return last.attempts if last is not None else {}
 
     def _begin(self, conversation: Conversation, msg_id: int, claim: Claim, grant: Grant) -> None:
         parts = self._parts
@@ -155,7 +144,10 @@ class Starting:
             self.refuse(start.conversation, start.msg_id, _stopping(), CloseCode.DRAINING)
             return
         parts.counters.add("resets" if start.verdict.gap else "starts")
-        self._attach(start, parts.registry.create(claim.openid, claim.last_acked, parts.clock()))
+        attempts = dict(self._attempts(claim.openid))
+        session = parts.registry.create(claim.openid, claim.last_acked, parts.clock())
+        session.attempts = attempts
+        self._attach(start, session)
 
     def _give_way(self, start: _Start) -> None:
         newer = RequestError(403, "superseded", "a newer connection took over")
@@ -163,11 +155,14 @@ class Starting:
 
     def _attach(self, start: _Start, session: Session) -> None:
         conversation, claim, grant = start.conversation, start.claim, start.grant
+        now = self._parts.clock()
+        session.note_attempt(claim)
         session.expires_at = grant.expires_at
         conversation.session = session
-        conversation.generation = session.attach(conversation.link, claim.last_acked, self._parts.clock())
+        conversation.generation = session.attach(conversation.link, claim.last_acked, now)
+        self._parts.journal.began(session, conversation.link.peer, _how(start.verdict), now)
         gap = self._gap(start)
-        headers = {**(gap.headers() if gap else {}), **self._lifetime(grant)}
+        headers = {**(gap.headers() if gap else {}), **self.tokens.lifetime(grant), **self._limits}
         answer = self._answer(session, claim, start.verdict).SerializeToString()
         conversation.link.send(unnumbered(start.msg_id, PushType.START_RESP, answer, headers))
         self._parts.sender.acknowledged(session)
@@ -199,10 +194,16 @@ class Starting:
             resume_window=max(1, int(times.resume_window)),
         )
 
-    def _lifetime(self, grant: Grant) -> dict[str, str]:
-        if grant.expires_at is None:
-            return {}
-        return {"token-expires-in": str(max(0, int(grant.expires_at - self._parts.wall())))}
+
+def _how(verdict: Verdict) -> str:
+    if verdict.resume is not None:
+        return "resumed"
+    return f"reset ({verdict.reason.name})" if verdict.gap else "started"
+
+
+def _decimal(value: float) -> str:
+    """Write a number without an exponent, which few parsers of headers expect."""
+    return f"{value:.6f}".rstrip("0").rstrip(".")
 
 
 def _stopping() -> RequestError:
@@ -220,5 +221,5 @@ def _claim(request: ClientRequest) -> tuple[Claim, str]:
         raise RequestError(400, "bad field", f"openid is over {MAX_OPENID} bytes")
     if start.last_acked_seq_id > MAX_LAST_ACKED:
         raise RequestError(400, "bad field", "last_acked_seq_id is over 2**63 - 1")
-    claim = Claim(start.openid, start.last_acked_seq_id, start.session_id, start.epoch)
+    claim = Claim(start.openid, start.last_acked_seq_id, start.session_id, start.epoch, start.attempt)
     return claim, start.auth_token

@@ -4,9 +4,19 @@ from __future__ import annotations
 
 NAMES = (
     "connections",
+    "connections_refused",
+    "handshakes_failed_alpn",
+    "handshakes_failed_left",
+    "handshakes_failed_protocol",
+    "handshakes_failed_timeout",
+    "handshakes_failed_tls",
+    "peers_throttled",
     "starts",
+    "starts_departed",
+    "starts_outdated",
     "starts_refused",
     "auth_refused",
+    "auth_unread",
     "resumes",
     "resets",
     "takeovers",
@@ -31,11 +41,17 @@ NAMES = (
     "overflows",
     "memory_victims",
     "slow_consumers",
+    "slow_senders",
+    "floods_closed",
+    "drain_undelivered",
     "idle_closed",
     "tokens_expired",
     "sessions_expired",
     "in_flight_dropped",
     "upkeep_failed",
+    "upstream_failures",
+    "upstream_timeouts",
+    "upstream_unavailable",
 )
 
 

@@ -38,6 +38,8 @@ class Ended:
     given: Notifies
     """What the offline store was given of the undelivered notifies."""
     at: float
+    attempts: dict[str, int]
+    """As the session's."""
 
 
 class Registry:
@@ -129,20 +131,21 @@ class Registry:
         del self._by_openid[session.openid]
         self._drop_gid(session)
         ended = Ended(
-            session.id, session.openid, session.epoch, outbox, unanswered, undelivered, session.stored_ids, given, now
+            session.id,
+            session.openid,
+            session.epoch,
+            outbox,
+            unanswered,
+            undelivered,
+            session.stored_ids,
+            given,
+            now,
+            session.attempts,
         )
         self._ended[session.id] = ended
         self._ended_by_openid[session.openid] = session.id
         self._forget(now)
         return unanswered
-
-    def expired(self, now: float, window: float) -> list[Session]:
-        """The sessions that have been without a connection for longer than ``window`` seconds."""
-        return [
-            session
-            for session in self._by_id.values()
-            if session.detached_at is not None and now - session.detached_at > window
-        ]
 
     def count(self, state: State) -> int:
         """How many sessions are in this state."""

@@ -54,6 +54,8 @@ class Claim:
     last_acked: int = 0
     session_id: str = ""
     epoch: str = ""
+    attempt: int = 0
+    """Grows with each START of the epoch; 0 from clients that do not count (contract §2)."""
 
     @property
     def fresh(self) -> bool:
