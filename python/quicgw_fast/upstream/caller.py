@@ -176,8 +176,7 @@ class _Link:
             failure = UpstreamFailed(f"{self._instance.address}: {error}", "CANCELLED")
         except asyncio.CancelledError:
             # Closing a channel cancels its calls, and gRPC reports that as if the waiting task was.
-            task = asyncio.current_task()
-            if not self._closed or (task is not None and task.cancelling()):
+            if not self._closed or _task_is_cancelled():
                 raise
             failure = UpstreamFailed(f"{self._instance.address}: the gateway hung up", "CANCELLED")
         else:
@@ -220,6 +219,13 @@ class _Link:
         if healthy != self._instance.healthy:
             self._instance.healthy = healthy
             logger.info("upstream %s is %s", self._instance.address, "up" if healthy else "down")
+
+
+def _task_is_cancelled() -> bool:
+    # Not in the caller's frame: a traceback that leads to its own task keeps the call alive until the garbage is
+    # collected, and a channel does not shut down before its last call is gone.
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
 
 
 def target_of(address: str) -> str:
