@@ -118,7 +118,7 @@ class Link:
         else:
             self.progress += len(data)
 
-    def close(self, code: int, reason: str = "") -> None:
+    def close(self, code: int, reason: str = "", *, flush: bool = True) -> None:
         if not self.closed:
             self.closed = True
             self.ended = (CloseCode(code), reason)
