@@ -11,6 +11,7 @@ from google.protobuf.message import DecodeError
 
 from quicgw_fast._proto.service_pb2 import UpstreamRequest, UpstreamResponse
 from quicgw_fast.upstream.errors import UpstreamBusy, UpstreamFailed, UpstreamTimeout
+from quicgw_fast.upstream.timeouts import sendable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -89,6 +90,7 @@ class GrpcCaller:
         Raises NoInstance, UpstreamBusy, UpstreamTimeout or UpstreamFailed.
         Cancelling the task cancels the call.
         """
+        timeout = sendable(timeout)
         if timeout <= 0:
             raise UpstreamTimeout("no time was left for the call")
         if self._closed:
