@@ -201,7 +201,7 @@ async def test_stop_ends_the_session_at_once(house: House) -> None:
     await house.settle()
     assert not house.upstream.waiting()
     assert not client.replies(seq)
-    assert house.count("replies_dropped") == 1
+    assert house.count("replies_dropped") == 0, "it is counted once"
 
 
 async def test_what_comes_behind_stop_is_ignored(house: House) -> None:
