@@ -17,7 +17,6 @@ from quicgw_fast.client.errors import (
     ProtocolFailure,
     QuicgwClientError,
     ReceiveQueueFull,
-    ReplyError,
     SessionReset,
 )
 from quicgw_fast.client.inbox import Inbox
@@ -166,8 +165,8 @@ class Runner:
         if self._ever_started:
             allowed = self.options.reconnect.enabled and not self._backoff.exhausted
         else:  # the gateway itself says when to come back, and there is time for it
-            allowed = isinstance(end.error, ReplyError) and end.error.retry_after is not None
-        delay = self._backoff.next_delay(verdict.at_least) if verdict.retry and allowed else 0.0
+            allowed = verdict.at_least is not None
+        delay = self._backoff.next_delay(verdict.at_least or 0.0) if verdict.retry and allowed else 0.0
         late = not self._ever_started and self.loop.time() + delay >= self.connect_by
         if not (verdict.retry and allowed) or late:
             self.failure = error

@@ -8,7 +8,7 @@ from quicgw_fast.transport.handler import ConnectionHandler, HandlerFactory
 from quicgw_fast.transport.limits import TransportLimits
 from quicgw_fast.transport.listener import Listener, ListenerCounters
 from quicgw_fast.transport.observer import HandshakeFault, Observer
-from quicgw_fast.transport.problems import Problem
+from quicgw_fast.transport.problems import Problem, told_delay
 from quicgw_fast.transport.reset_key import kept_reset_key, new_reset_key
 
 __all__ = [
@@ -26,4 +26,5 @@ __all__ = [
     "dial",
     "kept_reset_key",
     "new_reset_key",
+    "told_delay",
 ]
