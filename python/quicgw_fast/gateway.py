@@ -17,6 +17,7 @@ from quicgw_fast.control import AdminServer, ControlServer
 from quicgw_fast.delivery import OrderedSender
 from quicgw_fast.errors import BusyError, ConfigError, RequestError
 from quicgw_fast.flow.conversation import MAX_BODY, Conversation
+from quicgw_fast.flow.draining import hand_out
 from quicgw_fast.flow.ending import end_all, overflowed
 from quicgw_fast.flow.offline import Offline
 from quicgw_fast.flow.parts import Parts
@@ -140,7 +141,7 @@ class Gateway:
             # Logins first: what waits behind them was accepted too and still has to go through the queue.
             await self._requests.stop(drain)
             await self._parts.processor.stop(deadline - time.monotonic())
-            # What was just answered leaves before the close does.
+            await hand_out(self._parts, deadline)
             await self._listener.close(CloseCode.DRAINING, CloseCode.DRAINING.phrase("the gateway stops"))
         end_all(self._parts)
         await self._parts.offline.stop(max(LEAST_STORE_TIME, deadline - time.monotonic()))
@@ -180,6 +181,7 @@ class Gateway:
             "upstream": self._caller.stats() if self._caller else {},
             "counters": parts.counters.snapshot(),
             "log_lines_dropped": lines_dropped(),
+            "closes": parts.journal.closes(),
         }
 
     # Wiring

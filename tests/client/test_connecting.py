@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 import time
 from typing import TYPE_CHECKING, Any
@@ -11,7 +12,7 @@ import pytest
 import quicgw_fast.client as sdk
 from quicgw_fast._proto.client_pb2 import BusinessResponse, ErrorMessage
 from quicgw_fast.client import ConnectionClosed, ConnectionFailed, DeadlineExceeded, Overloaded, State, UpstreamError
-from quicgw_fast.transport import Problem
+from quicgw_fast.transport import Problem, TransportLimits
 from quicgw_fast.types import CloseCode, RequestType
 
 if TYPE_CHECKING:
@@ -111,10 +112,18 @@ async def test_a_black_hole_is_named() -> None:
 
 
 async def test_a_full_gateway_is_no_missing_one(gateway: ScriptedGateway, connect: Connect) -> None:
-    gateway.listener.stop_accepting()
-    with pytest.raises(ConnectionFailed, match="try again later") as caught:
-        await connect()
-    assert caught.value.problem is Problem.FULL
+    await gateway.close()
+    await gateway.listen(gateway.files, limits=TransportLimits(max_connections=1))
+    first = await connect()
+    with pytest.raises((ConnectionFailed, ConnectionClosed), match="try again later") as caught:
+        await connect(connect_timeout=0.5)
+    assert "start a gateway" not in str(caught.value)
+    assert "full" in str(caught.value)
+    # It says when to come back, and there is time: as soon as there is room, the waiting one is in.
+    waiting = asyncio.create_task(connect())
+    await asyncio.sleep(0)
+    await first.close()
+    assert (await waiting).connected
 
 
 async def test_a_gateway_that_closes_as_overloaded_is_full(gateway: ScriptedGateway, connect: Connect) -> None:
@@ -123,7 +132,7 @@ async def test_a_gateway_that_closes_as_overloaded_is_full(gateway: ScriptedGate
         return True
 
     gateway.on[RequestType.START] = close
-    with pytest.raises(ConnectionClosed, match="the gateway is full: try again later") as caught:
+    with pytest.raises(ConnectionClosed, match=r"too many connections .*try again later") as caught:
         await connect()
     assert caught.value.code == CloseCode.OVERLOADED
 
@@ -139,7 +148,7 @@ async def test_a_drain_is_shown_as_a_drain(gateway: ScriptedGateway, connect: Co
     for error in errors[1:]:
         assert isinstance(error, ConnectionFailed)
         assert error.problem is Problem.DRAINING
-        assert "the gateway is shutting down (DRAINING)" in str(error)
+        assert "is shutting down" in str(error)
     await client.close()
 
 

@@ -95,7 +95,7 @@ async def test_pause_by_choice_stays_pause(
     for count in (1, 2):
         gateway.peer.close(CloseCode.SLOW_CONSUMER)
         await states.reach(State.RESUMED, count)
-    assert warnings(caplog) == ["closed as a slow consumer: 6 notifies wait to be read by 'alice'"]
+    assert warnings(caplog) == ["closed as a slow consumer: 6 notifies unread by 'alice'"]
     assert [(await client.next_notify()).data for _ in range(6)] == [b"%d" % number for number in range(6)]
 
 

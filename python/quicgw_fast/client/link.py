@@ -112,7 +112,7 @@ class Link:
                 self.send(wire.start_frame(self.next_msg_id(), options.openid, token, claim))
                 await self._settled
         except ConnectFailed as error:
-            failed = ConnectionFailed(str(error), error.problem)
+            failed = ConnectionFailed(str(error), error.problem, error.retry_after)
             failed.__cause__ = error
             self._end(LinkEnd(error=failed))
         except TimeoutError:

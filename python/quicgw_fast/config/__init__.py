@@ -19,7 +19,7 @@ from quicgw_fast.config.models import (
     Tls,
     Upstream,
 )
-from quicgw_fast.config.values import join_address, parse_duration, parse_size, split_address
+from quicgw_fast.config.values import checked_path, join_address, parse_duration, parse_size, split_address
 
 __all__ = [
     "DEFAULT_CONTAINING",
@@ -36,6 +36,7 @@ __all__ = [
     "Tls",
     "Upstream",
     "advice",
+    "checked_path",
     "join_address",
     "load",
     "parse_duration",

@@ -15,13 +15,16 @@ if TYPE_CHECKING:
 _log = logging.getLogger("quicgw.session")
 
 
-def disconnect(parts: Parts, session: Session, code: CloseCode, detail: str) -> None:
-    """Close the session's connection, if there is one; the session stays and can be resumed."""
+def disconnect(parts: Parts, session: Session, code: CloseCode, detail: str, *, flush: bool = True) -> None:
+    """Close the session's connection, if there is one; the session stays and can be resumed.
+
+    What was sent before arrives before the close, unless it is not to be waited for (``flush``).
+    """
     link = session.link
     if link is None:
         return
     session.detach(parts.clock())
-    link.close(code, code.phrase(detail))
+    link.close(code, code.phrase(detail), flush=flush)
 
 
 def end_session(parts: Parts, session: Session, event: Event, code: CloseCode, detail: str) -> None:

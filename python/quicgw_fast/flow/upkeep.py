@@ -101,7 +101,7 @@ class Upkeep:
         times = self._parts.config.session
         if conversation.over:
             return
-        if conversation.session is None and now - conversation.born > times.start_timeout:
+        if conversation.session is None and not conversation.held and now - conversation.born > times.start_timeout:
             late = RequestError(400, "START is missing", f"it must come within {times.start_timeout:g} s")
             self._starting.refuse(conversation, 0, late, CloseCode.PROTOCOL_ERROR)
         elif slow := conversation.slow_for(now):

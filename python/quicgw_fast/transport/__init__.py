@@ -8,7 +8,7 @@ from quicgw_fast.transport.handler import ConnectionHandler, HandlerFactory
 from quicgw_fast.transport.limits import TransportLimits
 from quicgw_fast.transport.listener import Listener, ListenerCounters
 from quicgw_fast.transport.observer import Observer
-from quicgw_fast.transport.problems import Problem
+from quicgw_fast.transport.problems import Problem, told_delay
 from quicgw_fast.transport.reset_key import reset_key_for
 
 __all__ = [
@@ -25,4 +25,5 @@ __all__ = [
     "development_pair",
     "dial",
     "reset_key_for",
+    "told_delay",
 ]
