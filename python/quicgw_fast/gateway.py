@@ -6,38 +6,41 @@ import asyncio
 import contextlib
 import logging
 import time
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from quicgw_fast import backend
-from quicgw_fast._proto.service_pb2 import UpstreamRegisterResponse
 from quicgw_fast.auth import AuthSettings, make_authenticator
 from quicgw_fast.config import join_address, split_address
 from quicgw_fast.control import AdminServer, ControlServer
 from quicgw_fast.delivery import OrderedSender
 from quicgw_fast.errors import BusyError, ConfigError, RequestError
 from quicgw_fast.flow.conversation import MAX_BODY, Conversation
-from quicgw_fast.flow.ending import overflowed
+from quicgw_fast.flow.draining import hand_out
+from quicgw_fast.flow.ending import end_all, overflowed
 from quicgw_fast.flow.offline import Offline
 from quicgw_fast.flow.parts import Parts
 from quicgw_fast.flow.pushes import Pushes
 from quicgw_fast.flow.requests import Requests
 from quicgw_fast.flow.starting import Starting
 from quicgw_fast.flow.upkeep import Upkeep
-from quicgw_fast.observe import Counters
+from quicgw_fast.observe import Counters, Door
 from quicgw_fast.overload import AttemptLimiter
 from quicgw_fast.session import Registry, Session, State
 from quicgw_fast.store import StoreSettings, make_store
-from quicgw_fast.transport import Connection, Listener, TransportLimits
+from quicgw_fast.transport import Connection, Listener, TransportLimits, reset_key_for
 from quicgw_fast.types import CloseCode
 from quicgw_fast.upstream import (
     SERVICES,
     Directory,
     GrpcCaller,
-    RegisterRefused,
+    OwnAddresses,
+    Registration,
     RoutingTable,
     UpstreamBusy,
     UpstreamError,
+    UpstreamFailed,
+    UpstreamTimeout,
 )
 
 if TYPE_CHECKING:
@@ -49,12 +52,14 @@ if TYPE_CHECKING:
         UnicastPushRequest,
         UnicastPushResponse,
         UpstreamRegisterRequest,
+        UpstreamRegisterResponse,
         UpstreamRequest,
         UpstreamResponse,
     )
     from quicgw_fast.config import Config
 
-_CALL_FAILED = {500: "upstream failed", 503: "upstream not available", 504: "deadline passed"}
+LEAST_STORE_TIME = 1.0
+"""Seconds for what ended sessions hand over to the offline store, also when draining took all of its time."""
 
 _log = logging.getLogger("quicgw.gateway")
 
@@ -81,15 +86,19 @@ class Gateway:
         Raises ConfigError for what cannot be used.
         """
         self._config = config
+        self._dev = dev
         self._table = _routing(config)
         self._directory = _directory(config, self._table)
         self._caller: GrpcCaller | None = None
+        self._registration: Registration | None = None
+        self._own = OwnAddresses()
         self._parts = parts = self._make_parts(engine, dev)
         parts.offline = Offline(parts)
         self._requests = parts.requests = Requests(parts)
         self._starting = Starting(parts)
         self._pushes = Pushes(parts)
-        self._upkeep = Upkeep(parts, self._starting)
+        self._door = Door(parts.counters, parts.clock)
+        self._upkeep = Upkeep(parts, self._starting, also=[self._door.flush])
         self._started_at = time.monotonic()
         self._stack = contextlib.AsyncExitStack()
         self._listener: Listener | None = None
@@ -102,8 +111,10 @@ class Gateway:
         """Listen on all three addresses; StartupError says what could not be had, and then nothing is left open."""
         async with contextlib.AsyncExitStack() as stack:
             stack.push_async_callback(self._parts.offline.stop)
-            self._caller = GrpcCaller(self._directory, self._config.upstream.max_concurrency)
+            upstream = self._config.upstream
+            self._caller = GrpcCaller(self._directory, upstream.max_concurrency, forget_after=upstream.forget_after)
             stack.push_async_callback(self._caller.close)
+            self._registration = Registration(self._directory, self._caller, self._own)
             await self._listen(stack)
             self._requests.start()
             upkeep = asyncio.create_task(self._upkeep.run(), name="upkeep")
@@ -117,17 +128,17 @@ class Gateway:
             return
         self._parts.draining = True
         drain = self._config.processor.drain_timeout
+        deadline = time.monotonic() + drain
         if self._listener is not None and self._control is not None:
             self._listener.stop_accepting()
             await self._control.set_serving(False)
-            deadline = time.monotonic() + drain
             # Logins first: what waits behind them was accepted too and still has to go through the queue.
             await self._requests.stop(drain)
             await self._parts.processor.stop(deadline - time.monotonic())
-            # What was just answered leaves before the close does.
+            await hand_out(self._parts, deadline)
             await self._listener.close(CloseCode.DRAINING, CloseCode.DRAINING.phrase("the gateway stops"))
-        for session in self._parts.registry:
-            self._parts.offline.salvage(session)
+        end_all(self._parts)
+        await self._parts.offline.stop(max(LEAST_STORE_TIME, deadline - time.monotonic()))
         await self._stack.aclose()
         _log.info("gateway stopped", extra=self._parts.counters.snapshot())
 
@@ -147,6 +158,9 @@ class Gateway:
             "engine": parts.engine.NAME,
             "uptime": round(time.monotonic() - self._started_at, 1),
             "connections": self._listener.connections if self._listener else 0,
+            "transport": {"half_open": self._listener.half_open, **asdict(self._listener.counters)}
+            if self._listener
+            else {},
             "sessions": {
                 "INITED": parts.registry.count(State.INITED),
                 "NORMAL": parts.registry.count(State.NORMAL),
@@ -155,11 +169,12 @@ class Gateway:
             },
             "retained_bytes": self._budget.used,
             "request_memory": self._requests.memory.stats(),
-            "accounts": parts.accounts.snapshot(session.outbox.tally for session in parts.registry),
+            "accounts": parts.accounts.snapshot((s.outbox.tally for s in parts.registry), parts.offline.share()),
             "processor": parts.processor.stats(),
             "logins": self._requests.logins.stats(),
             "upstream": self._caller.stats() if self._caller else {},
             "counters": parts.counters.snapshot(),
+            "closes": parts.journal.closes(),
         }
 
     # Wiring
@@ -203,18 +218,26 @@ class Gateway:
             raise ConfigError("tls.cert and tls.key are not set; QUIC needs a certificate and its key, both PEM files")
         admin = await AdminServer.start(*split_address(server.admin), ready=self._ready, stats=self.stats)
         stack.push_async_callback(admin.stop)
+        await self._own.add(*admin.address)
         self._control = await ControlServer.start(*split_address(server.grpc), self)
         stack.push_async_callback(self._control.stop)
+        await self._own.add(*self._control.address)
+        await self._refuse_own_address()
+        host, port = split_address(server.quic)
         self._listener = await Listener.start(
-            *split_address(server.quic),
+            host,
+            port,
             certificate=tls.cert,
             private_key=tls.key,
             factory=self._converse,
             limits=_transport_limits(self._config),
+            observer=self._door,
+            reset_key=reset_key_for(server.reset_key_file, tls.key, 0 if self._dev else port),
         )
         stack.push_async_callback(
             self._listener.close, CloseCode.INTERNAL, CloseCode.INTERNAL.phrase("the gateway could not start")
         )
+        await self._own.add(*self._listener.address)
         self.addresses = Addresses(*(join_address(*part.address) for part in (self._listener, self._control, admin)))
 
     def _converse(self, connection: Connection) -> Conversation:
@@ -226,12 +249,20 @@ class Gateway:
         try:
             return await self._caller.call(service, request, timeout)
         except UpstreamError as error:
-            _log.debug("call failed", extra={"service": service, "detail": error.detail})
+            self._parts.counters.add(_counter_of(error))
             kind = BusyError if isinstance(error, UpstreamBusy) else RequestError
-            raise kind(error.code, _CALL_FAILED[error.code], error.public) from error
+            raise kind(error.code, error.message, error.public) from error
 
     def _ready(self) -> str | None:
-        return "the gateway stops" if self._parts.draining else None
+        if self._parts.draining:
+            return "the gateway stops"
+        return "the gateway is starting" if self._caller is None else self._caller.readiness.reason()
+
+    async def _refuse_own_address(self) -> None:
+        for instance in self._directory.instances():
+            if await self._own.include(instance.address, names=False):
+                services = ", ".join(f"upstream.{service}" for service in self._directory.services_of(instance))
+                raise ConfigError(f"{services}: {instance.address} is the gateway itself; write the service's address")
 
     # GatewayService (contract §4)
 
@@ -245,12 +276,9 @@ class Gateway:
 
     async def register(self, request: UpstreamRegisterRequest) -> UpstreamRegisterResponse:
         """Answer RegisterUpstream."""
-        try:
-            service = self._directory.register(request.address, request.zone_id, request.service_name)
-        except RegisterRefused as refused:
-            return UpstreamRegisterResponse(success=False, message=str(refused), error_code=refused.error_code)
-        _log.info("upstream registered", extra={"address": request.address, "service": service})
-        return UpstreamRegisterResponse(success=True, message=f"registered for {service}")
+        if self._registration is None:
+            raise RuntimeError("the gateway is not started")
+        return await self._registration.answer(request)
 
 
 def _routing(config: Config) -> RoutingTable:
@@ -292,6 +320,12 @@ def _store_settings(config: Config) -> StoreSettings:
         offline.max_total_bytes,
         offline.max_age,
     )
+
+
+def _counter_of(error: UpstreamError) -> str:
+    if isinstance(error, UpstreamFailed):
+        return "upstream_failures"
+    return "upstream_timeouts" if isinstance(error, UpstreamTimeout) else "upstream_unavailable"
 
 
 def _fields(addresses: Addresses) -> dict[str, str]:

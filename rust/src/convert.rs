@@ -5,8 +5,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedStr;
 use pyo3::sync::MutexExt;
-use pyo3::types::{PyBytes, PyDict, PyList, PyMapping, PyString};
-use quicgw_core::{Tail, sort_headers};
+use pyo3::types::{PyBytes, PyDict, PyMapping, PyString};
+use quicgw_core::{Error, Tail, sort_headers};
 
 use crate::raise::raise;
 
@@ -50,7 +50,9 @@ impl<'py> FromPyObject<'_, 'py> for Headers {
     fn extract(headers: Borrowed<'_, 'py, PyAny>) -> PyResult<Self> {
         let mut items = Vec::new();
         if let Ok(dict) = headers.cast_exact::<PyDict>() {
-            items.reserve_exact(dict.len());
+            items
+                .try_reserve_exact(dict.len())
+                .map_err(|_| raise(Error::OutOfMemory))?;
             for (key, value) in dict.iter() {
                 items.push((string(key)?, string(value)?));
             }
@@ -73,13 +75,9 @@ pub(crate) fn bytes<'py>(py: Python<'py>, data: &[u8]) -> PyResult<Bound<'py, Py
     })
 }
 
-/// A list of Python bytes; MemoryError as in `bytes`.
-pub(crate) fn list<'py, B: AsRef<[u8]>>(py: Python<'py>, items: &[B]) -> PyResult<Bound<'py, PyList>> {
-    let made = PyList::empty(py);
-    for item in items {
-        made.append(bytes(py, item.as_ref())?)?;
-    }
-    Ok(made)
+/// Makes Python bytes of what a step gives, within the step: no Python code runs in that either.
+pub(crate) fn give<'py>(py: Python<'py>) -> impl Fn(&[u8]) -> quicgw_core::Result<Bound<'py, PyBytes>> {
+    move |data| bytes(py, data).map_err(|_| Error::OutOfMemory)
 }
 
 fn string(object: Bound<'_, PyAny>) -> PyResult<PyBackedStr> {

@@ -4,7 +4,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyList;
 use quicgw_core::Place;
 
-use crate::convert::{Locked, list};
+use crate::convert::{Locked, bytes};
 use crate::raise::raise;
 
 /// Notifies bound to requests, by the request's number, the "grid" (contract §4).
@@ -64,9 +64,13 @@ impl NotifyBuffers {
 
 impl NotifyBuffers {
     fn take<'py>(&self, py: Python<'py>, grid: u64, place: Place) -> PyResult<Bound<'py, PyList>> {
-        let taken = self.0.lock(py).take(grid, place);
-        let bodies: Vec<_> = taken.into_iter().map(|waiting| waiting.body).collect();
-        list(py, &bodies)
+        let taken = PyList::empty(py); // not under the lock: a new list may set off a garbage collection
+        let mut core = self.0.lock(py);
+        for body in core.bodies(grid, place) {
+            taken.append(bytes(py, &body)?)?;
+        }
+        core.take(grid, place);
+        Ok(taken)
     }
 }
 

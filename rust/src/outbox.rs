@@ -5,9 +5,9 @@ use std::sync::Arc;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyBytes, PyList, PyType};
-use quicgw_core::{Counts, Limits, PUSH_ERROR, Result};
+use quicgw_core::{Counts, Limits, PUSH_ERROR};
 
-use crate::convert::{Headers, Locked, bytes, list};
+use crate::convert::{Headers, Locked, bytes, give};
 use crate::notify::place;
 use crate::raise::raise;
 use crate::sequence::expected;
@@ -126,8 +126,7 @@ impl Outbox {
         headers: Headers,
     ) -> PyResult<Bound<'py, PyBytes>> {
         let tail = headers.tail(push_type, code, message, data);
-        let sent = self.0.lock(py).reply(grid, msg_id, tail);
-        frames(py, sent)
+        self.0.lock(py).reply(grid, msg_id, tail, give(py)).map_err(raise)
     }
 
     /// Send a numbered PUSH_ERROR for a request that was not accepted.
@@ -144,8 +143,7 @@ impl Outbox {
         headers: Headers,
     ) -> PyResult<Bound<'py, PyBytes>> {
         let tail = headers.tail(PUSH_ERROR, code, message, detail.as_bytes());
-        let sent = self.0.lock(py).refuse(msg_id, tail);
-        frames(py, sent)
+        self.0.lock(py).refuse(msg_id, tail, give(py)).map_err(raise)
     }
 
     /// Send a notify now.
@@ -154,8 +152,7 @@ impl Outbox {
     /// FrameTooLarge, WindowFull, also while releasing, and BudgetFull, which change nothing, and Overflowed.
     #[pyo3(signature = (body, kept = false))]
     fn push<'py>(&self, py: Python<'py>, body: &[u8], kept: bool) -> PyResult<Bound<'py, PyBytes>> {
-        let sent = self.0.lock(py).push(body, kept);
-        frames(py, sent)
+        self.0.lock(py).push(body, kept, give(py)).map_err(raise)
     }
 
     /// Bind a notify to the reply to request grid: keep it and return b"" while that reply is to come.
@@ -173,8 +170,10 @@ impl Outbox {
         body: &[u8],
         expires_at: f64,
     ) -> PyResult<Bound<'py, PyBytes>> {
-        let sent = self.0.lock(py).bind(grid, place(before), body, expires_at);
-        frames(py, sent)
+        self.0
+            .lock(py)
+            .bind(grid, place(before), body, expires_at, give(py))
+            .map_err(raise)
     }
 
     /// Drop bound notifies as NotifyBuffers.expire(), and return how many.
@@ -192,8 +191,7 @@ impl Outbox {
     /// It may use the reserve. While something is left behind, nothing new overtakes it, see releasing. Raises
     /// Overflowed after an overflow.
     fn release<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyBytes>> {
-        let sent = self.0.lock(py).release();
-        frames(py, sent)
+        self.0.lock(py).release(give(py)).map_err(raise)
     }
 
     /// Acknowledge all up to seq and return how many frames were freed; FutureAck above last_seq.
@@ -236,7 +234,11 @@ impl Outbox {
     /// nothing.
     fn unsent<'py>(&self, py: Python<'py>, after: u64) -> PyResult<Bound<'py, PyList>> {
         let bodies = self.0.lock(py).unsent(after);
-        list(py, &bodies)
+        let unsent = PyList::empty(py);
+        for body in bodies {
+            unsent.append(bytes(py, &body)?)?;
+        }
+        Ok(unsent)
     }
 
     /// End: drop frames, requests in flight, bound and held notifies; missed() still tells.
@@ -351,9 +353,4 @@ impl Outbox {
     fn closed(&self, py: Python<'_>) -> bool {
         self.0.lock(py).closed()
     }
-}
-
-/// What a step sent, as Python bytes; made when the lock is no longer held.
-fn frames<B: AsRef<[u8]>>(py: Python<'_>, sent: Result<B>) -> PyResult<Bound<'_, PyBytes>> {
-    bytes(py, sent.map_err(raise)?.as_ref())
 }

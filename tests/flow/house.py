@@ -80,7 +80,7 @@ class Link:
         else:
             self.progress += len(data)
 
-    def close(self, code: int, reason: str = "") -> None:
+    def close(self, code: int, reason: str = "", *, flush: bool = True) -> None:
         if not self.closed:
             self.closed = True
             self.ended = (CloseCode(code), reason)
@@ -159,6 +159,8 @@ class Client:
         self.msg_ids = itertools.count(100)
         self.answer = pb.StartResponse()
         self.answer_headers: dict[str, str] = {}
+        """The headers of the answer to START, but for the limits."""
+        self.limits: dict[str, str] = {}
 
     # Up
 
@@ -180,10 +182,21 @@ class Client:
         return msg_id
 
     def start(
-        self, openid: str = "alice", last_acked: int = 0, session_id: str = "", epoch: str = "", token: str = ""
+        self,
+        openid: str = "alice",
+        last_acked: int = 0,
+        session_id: str = "",
+        epoch: str = "",
+        token: str = "",
+        attempt: int = 0,
     ) -> pb.StartResponse:
         start = pb.StartRequest(
-            openid=openid, auth_token=token, last_acked_seq_id=last_acked, session_id=session_id, epoch=epoch
+            openid=openid,
+            auth_token=token,
+            last_acked_seq_id=last_acked,
+            session_id=session_id,
+            epoch=epoch,
+            attempt=attempt,
         )
         return self.started(self.send(RequestType.START, start.SerializeToString()))
 
@@ -192,7 +205,9 @@ class Client:
         push = next(p for p in self.link.sent if p.type == pb.PUSH_START_RESP and p.msg_id == msg_id)
         assert push.seq_id == 0
         self.answer = pb.StartResponse.FromString(push.payload)
-        self.answer_headers = dict(push.headers)
+        headers = dict(push.headers)
+        self.limits = {name: headers.pop(name) for name in list(headers) if name.startswith("limit-")}
+        self.answer_headers = headers
         return self.answer
 
     def call(
@@ -418,7 +433,8 @@ class House:
 
     def accounts(self) -> dict[str, dict[str, int]]:
         """What /stats shows under ``accounts``."""
-        return self.parts.accounts.snapshot(session.outbox.tally for session in self.parts.registry)
+        live = (session.outbox.tally for session in self.parts.registry)
+        return self.parts.accounts.snapshot(live, self.offline.share())
 
     def count(self, name: str) -> int:
         return self.parts.counters[name]

@@ -98,6 +98,31 @@ async def test_what_is_bound_and_cached_counts(make_house: MakeHouse) -> None:
     assert house.budget.used < 30_000
 
 
+async def test_a_push_that_is_refused_is_in_no_account(make_house: MakeHouse) -> None:
+    """Also when its own session had to go to make room; a broadcast is owed, and lost."""
+    house = await make_house(session={"memory": LIMIT})
+    client = await house.online()
+    taken = 0
+    while (told := await house.push(data=b"x" * 30_000)).success:
+        taken += 1
+    assert (told.error_code, client.ended) == ("WINDOW_FULL", CloseCode.SLOW_CONSUMER)
+    assert house.accounts()["notifies"] == {"accepted": taken, "delivered": 0, "lost": 0, "open": taken, "stored": 0}
+    other = await house.online("other")
+    broadcasts = 1
+    while (await house.broadcast(data=b"x" * 30_000)).sent_count:
+        broadcasts += 1
+    assert other.ended is CloseCode.SLOW_CONSUMER
+    lost = broadcasts + 1  # for the one that overflowed before, and the last one for the other too
+    accepted = taken + 2 * broadcasts
+    assert house.accounts()["notifies"] == {
+        "accepted": accepted,
+        "delivered": 0,
+        "lost": lost,
+        "open": accepted - lost,
+        "stored": 0,
+    }
+
+
 async def test_what_can_never_fit_costs_nobody_anything(make_house: MakeHouse) -> None:
     house = await make_house(session={"memory": LIMIT})
     healthy, other = await house.online("healthy"), await house.online("other")

@@ -98,3 +98,33 @@ async def test_an_acknowledgement_gives_room_back(make_world: WorldMaker) -> Non
             await client.reply(client.heartbeat())
     assert held(world) == 0
     assert [client.closed for client in clients] == [None] * 4
+
+
+async def test_what_is_bound_to_requests_that_never_come_is_bounded(make_world: WorldMaker) -> None:
+    world = await make_world()
+    client = await world.online("alice")
+    codes = [
+        (await world.pusher.push("alice", data=bytes(1_000_000), hint=hint, bind=2 + number)).error_code
+        for number, hint in enumerate([1, 2] * 6)
+    ]
+    assert codes == ["", *["BIND_LIMIT"] * 11]
+    assert held(world) < 1_100_000
+    client.ack(1)  # the step of the next request fits into an empty window, whatever its size
+    reply = await client.call("echo", data=bytes(900_000))
+    assert wire.business(reply).data == bytes(900_000)
+    assert [len(wire.business(push).data) for push in client.numbered[1:]] == [1_000_000, 900_000]
+    assert (await world.pusher.push("alice", data=bytes(700_000), hint=1, bind=9)).message == "bound"
+    client.stop()
+    await client.wait_closed()
+    assert held(world) == 0
+
+
+async def test_many_sessions_cannot_bind_more_than_the_memory(make_world: WorldMaker) -> None:
+    world = await make_world(session={"memory": LIMIT})
+    healthy = await world.online("healthy")
+    for number in range(6):
+        client = await world.online(f"hog{number}")
+        told = await world.pusher.push(client.openid, data=bytes(600_000), hint=1, bind=9)
+        assert told.message == "bound"
+        assert held(world) <= LIMIT
+    await at_work(world, healthy, 0)

@@ -26,6 +26,9 @@ class Server(Section):
     """Address of the gateway's own gRPC services: pushes, registration, health, reflection."""
     admin: Address = "127.0.0.1:8080"
     """HTTP address for /healthz, /readyz and /stats."""
+    reset_key_file: Path | None = None
+    """Secret of stateless resets, made if it is not there; every gateway needs its own. Without one, a file beside
+    ``tls.key`` is used where it can be written."""
 
 
 class Tls(Section):
@@ -48,6 +51,8 @@ class Upstream(Section):
     """Instances of the zone service."""
     max_concurrency: Annotated[int, Field(ge=0)] = 0
     """Calls under way at once per service; more are answered 503. 0 sets no limit."""
+    forget_after: Annotated[float, BeforeValidator(parse_duration), Field(ge=1, le=30 * 86_400)] = 3600.0
+    """A registered instance that cannot be connected to for so long is forgotten, until it registers again."""
 
 
 class Routing(Section):
@@ -108,7 +113,9 @@ class Session(Section):
     start_timeout: Duration = 5.0
     """START must arrive within this time after the handshake."""
     frame_timeout: Duration = 5.0
-    """A message that began must be complete within this time."""
+    """A message that began may be so long without another byte."""
+    frame_rate: Size = 4 << 10
+    """Bytes a second with which a message must come that takes longer than ``frame_timeout``."""
     slow_consumer_after: Duration = 10.0
     """A window over 80 % without an acknowledgement for so long closes the connection with SLOW_CONSUMER."""
     bind_timeout: Duration = 60.0
@@ -147,8 +154,12 @@ class Limits(Section):
     """What they take in memory, per session; more are answered 429, but one alone is always taken."""
     request_memory: Annotated[Size, Field(ge=16 << 20)] = 256 << 20
     """What they take for all sessions together, at least 16 MiB; more are answered 503."""
+    control_per_second: Annotated[float, Field(gt=0)] = 100.0
+    """Heartbeats, acknowledgements of nothing new and refused messages per connection and second; more close it."""
+    control_burst: Count = 400
+    """The same, at once before the rate counts."""
     auth_failures_per_minute: Count = 10
-    """Refused tokens per address; more are refused unread."""
+    """Refused tokens per address; over it, tokens from there are checked at a small rate."""
     max_connections: Count = 50_000
     """Connections at once."""
     max_half_open: Count = 512

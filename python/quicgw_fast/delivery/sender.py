@@ -59,7 +59,7 @@ class OrderedSender(Generic[R]):
 
     def hold(self, to: R, body: bytes) -> None:
         """Keep one notify until ``release``; raises the engine's CacheFull, BudgetFull or Overflowed."""
-        self._with_room(lambda: to.outbox.hold(body))
+        self._with_room(to, lambda: to.outbox.hold(body))
 
     def release(self, to: R) -> bool:
         """Send of what was held as much as fits; the rest goes with ``acknowledged``, before anything new.
@@ -83,7 +83,7 @@ class OrderedSender(Generic[R]):
 
         Raises the engine's WindowFull or Overflowed, and then nothing was sent.
         """
-        self.acknowledged(to)
+        self._release_first(to)
         try:
             self._flow(to, lambda: to.outbox.push(body, kept))
         except BudgetFull as error:
@@ -94,7 +94,7 @@ class OrderedSender(Generic[R]):
 
         Raises the engine's BindRefused, WindowFull, BudgetFull or Overflowed.
         """
-        self.acknowledged(to)
+        self._release_first(to)
         return bool(self._flow(to, lambda: to.outbox.bind(grid, before, body, expires_at)))
 
     def overflow(self, to: R, *, notifies: int = 0) -> None:
@@ -111,6 +111,11 @@ class OrderedSender(Generic[R]):
             if not frames:  # overflowed: there is nothing to replay
                 return
             link.send(frames)
+            to.handed = max(to.handed, to.cursor)
+
+    def _release_first(self, to: R) -> None:
+        if to.outbox.releasing and not self.release(to):
+            raise WindowFull  # to make room for what waited, this one had to go: what is new was never taken
 
     def _step(self, to: R, commit: Callable[[], bytes]) -> bool:
         """A commit that must not be refused: when it overflows, the session is marked and its connection told."""
@@ -129,7 +134,7 @@ class OrderedSender(Generic[R]):
         caught_up = to.cursor == outbox.last_seq
         # Before the commit: a link that is not ready wakes the pump later, and what is new must not overtake.
         room = link if link is not None and caught_up and link.ready() else None
-        frames = self._with_room(commit)
+        frames = self._with_room(to, commit)
         if room is None:
             self.pump(to)  # in case the connection has room, but the cursor is behind: it must not stay there
         elif frames:
@@ -137,13 +142,13 @@ class OrderedSender(Generic[R]):
             room.send(frames)
         return frames
 
-    def _with_room(self, commit: Callable[[], T]) -> T:
-        """Do it, and make room for it as long as others can give some."""
+    def _with_room(self, to: R, commit: Callable[[], T]) -> T:
+        """Do it, and make room for it as long as others can give some; BudgetFull if ``to`` had to give it itself."""
         while True:
             try:
                 return commit()
             except BudgetFull as full:
-                if not self._make_room(full.needed):
+                if not self._make_room(full.needed) or to.outbox.overflowed:
                     raise
 
 

@@ -93,7 +93,7 @@ class Logins:
         outcome = await execute(task, self._call, self._parts.clock)
         if outcome.push_type is not PushType.BUSINESS_DATA or outcome.code != 200:
             return outcome
-        stored = await self._parts.offline.fetch(task.session)
+        stored = await self._parts.offline.fetch(task.session, task.deadline - self._parts.clock())
         return LoggedIn(outcome.push_type, outcome.code, outcome.message, outcome.data, outcome.headers, stored)
 
     async def _call(self, service: str, request: UpstreamRequest, timeout: float) -> UpstreamResponse:  # noqa: ASYNC109
@@ -128,9 +128,8 @@ class Logins:
             session.zone = _int64(zone, session)
         if gid:
             self._parts.registry.set_gid(session, gid)
-        # What was stored is older than what was cached since START.
+        # What was stored is older than what was cached since START, which it lets out behind it.
         self._parts.offline.deliver(session, outcome.stored)
-        self._parts.sender.release(session)
 
     def _late(self, task: AsyncTask) -> None:
         """Answer a task whose deadline passed while it waited behind a hello."""

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from quicgw_fast.flow.accounts import Accounts
+from quicgw_fast.flow.journal import Journal
 from quicgw_fast.flow.memory import Memory
 
 if TYPE_CHECKING:
@@ -56,6 +57,9 @@ class Parts:
     memory: Memory = field(init=False)
     accounts: Accounts = field(default_factory=Accounts)
     conversations: set[Conversation] = field(default_factory=set)
+    watched: set[Conversation] = field(default_factory=set)
+    """Those of them that wait for something in time: for START, or for the rest of a message."""
+    journal: Journal = field(default_factory=Journal)
     draining: bool = False
 
     def __post_init__(self) -> None:

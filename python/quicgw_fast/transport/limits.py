@@ -88,6 +88,9 @@ class TransportLimits:
     cpu_per_step: float = 200e-6
     """Seconds earned at least by a datagram that moved any; a short request costs about a quarter of it."""
 
+    cpu_per_datagram: float = 5e-3
+    """Seconds that one datagram is charged at most; the bounds on frames and gaps keep the worst one below."""
+
     max_unacked_packets: int = 2048
     """Packets remembered until they are acknowledged; beyond, those that carry nothing but an ACK are forgotten."""
 

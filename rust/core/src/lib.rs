@@ -21,7 +21,7 @@ mod wire;
 
 pub use budget::ByteBudget;
 pub use error::{BindCode, Error, Result};
-pub use frame::{FrameDecoder, TooLarge};
+pub use frame::FrameDecoder;
 pub use notify::{Bound, NotifyBuffers, Place};
 pub use outbox::{Limits, Outbox};
 pub use queue::{PushError, Queue};

@@ -20,19 +20,21 @@ impl Line {
     /// Numbers, encodes, frames and retains the messages of a step, or refuses and changes nothing.
     ///
     /// A step fits into an empty window whatever its size (contract §4), else into the bounds, with `reserve` a
-    /// quarter beyond. `freed`: bytes of its bodies that the share has for them already, as bound or held.
-    pub(crate) fn send<'a, S>(
+    /// quarter beyond. `freed`: bytes of its bodies that the share has for them already, as bound or held. `give` hands
+    /// the frames on; it is called while it still may fail.
+    pub(crate) fn send<'a, S, T>(
         &mut self,
         messages: impl Iterator<Item = Message<'a, S>> + Clone,
         reserve: bool,
         freed: u64,
-    ) -> Result<Bytes>
+        give: impl Fn(&[u8]) -> Result<T>,
+    ) -> Result<T>
     where
         S: AsRef<str> + 'a,
     {
         let count = messages.clone().count();
         if count == 0 {
-            return Ok(Bytes::new());
+            return give(&[]);
         }
         self.numbers.check_left(count as u64)?;
         let last = self.numbers.last();
@@ -44,24 +46,28 @@ impl Line {
         if !self.window.is_empty() && !self.window.has_room(count as u64, size, reserve) {
             return Err(Error::WindowFull);
         }
-        let joined = frames(numbered.clone(), size)?;
-        // What stays of a step is in pieces: one that is not acknowledged must not hold the memory of the others.
-        let pieces = if count == 1 {
-            Vec::new()
-        } else {
-            split(&joined, numbered.clone(), count)?
-        };
-        self.window.reserve(count)?;
-        self.share.take(size - freed, reserve)?;
+        let more = size - freed;
+        self.share.take(more, reserve)?;
+        let made = self.window.reserve(count).and_then(|()| {
+            let joined = frames(numbered.clone(), size)?;
+            // What stays of a step is in pieces: one that is not acknowledged must not hold the memory of the others.
+            let pieces = if count == 1 {
+                Vec::new()
+            } else {
+                split(&joined, numbered.clone(), count)?
+            };
+            Ok((give(&joined)?, joined, pieces))
+        });
+        let (given, joined, pieces) = made.inspect_err(|_| self.share.give_back(more))?;
 
         // From here on nothing can fail.
+        let whole = (count == 1).then(|| Bytes::from(joined));
         let kinds = numbered.map(|(_, message)| message.kind);
-        let whole = std::iter::repeat_with(|| joined.clone()).take(usize::from(count == 1));
-        for (frame, kind) in whole.chain(pieces).zip(kinds) {
+        for (frame, kind) in whole.into_iter().chain(pieces).zip(kinds) {
             self.window.keep(frame, kind);
         }
         self.numbers.advance(count as u64);
-        Ok(joined)
+        Ok(given)
     }
 
     /// How many of these notifies, which are in the share already, can be sent now, in their order.
@@ -91,17 +97,17 @@ impl Line {
 fn frames<'a, S: AsRef<str> + 'a>(
     numbered: impl Iterator<Item = (u64, Message<'a, S>)>,
     size: u64,
-) -> Result<Bytes> {
+) -> Result<Vec<u8>> {
     let mut joined = wire::room(size)?;
     for (seq, message) in numbered {
         message.body.write_frame(&mut joined, message.msg_id, seq);
     }
-    Ok(joined.into())
+    Ok(joined)
 }
 
 /// The frames of a step one by one, each in memory of its own.
 fn split<'a, S: AsRef<str> + 'a>(
-    joined: &Bytes,
+    joined: &[u8],
     numbered: impl Iterator<Item = (u64, Message<'a, S>)>,
     count: usize,
 ) -> Result<Vec<Bytes>> {

@@ -63,6 +63,7 @@ impl NotifyBuffers {
             body: wire::copy(body)?,
             expires_at,
         };
+        self.bound.try_reserve(1).map_err(|_| Error::OutOfMemory)?;
         self.bound.entry(grid).or_default().side(place).push(waiting);
         self.len += 1;
         self.bytes += body.len() as u64;
@@ -97,6 +98,19 @@ impl NotifyBuffers {
         self.len -= bound.len();
         self.bytes -= bound.bytes();
         bound
+    }
+
+    /// One side of what waits for `grid`.
+    #[must_use]
+    pub fn bodies(&self, grid: u64, place: Place) -> Vec<Bytes> {
+        let side = self.bound.get(&grid).map(|bound| match place {
+            Place::Before => &bound.before,
+            Place::After => &bound.after,
+        });
+        side.into_iter()
+            .flatten()
+            .map(|waiting| waiting.body.clone())
+            .collect()
     }
 
     /// What waits for `grid`.

@@ -1,11 +1,10 @@
 //! Everything that a session sends in order: the only place where its sequence numbers are taken.
 
 mod reading;
+mod resume;
 
 use std::collections::HashSet;
 use std::sync::Arc;
-
-use bytes::Bytes;
 
 use crate::budget::{ByteBudget, Share};
 use crate::error::{BindCode, Error, Result};
@@ -39,7 +38,8 @@ pub struct Limits {
 /// The ordered way down of one session (contract §4, §5).
 ///
 /// Each step numbers, encodes, frames and retains its messages at once, and takes numbers only when nothing can fail
-/// any more. What a step gives are the frames as they go on the stream; they are kept until `ack`.
+/// any more. What a step gives are the frames as they go on the stream; they are kept until `ack`. `give` makes of them
+/// what the step returns; it is called before anything has changed, since it may find no memory.
 #[derive(Debug)]
 pub struct Outbox {
     line: Line,
@@ -91,6 +91,7 @@ impl Outbox {
     /// Accepts the client's next request, or gives the number expected; it is in flight until its reply.
     pub fn accept(&mut self, seq: u64) -> Result<std::result::Result<(), u64>> {
         self.check_closed()?;
+        self.open.try_reserve(1).map_err(|_| Error::OutOfMemory)?;
         let accepted = self.line.numbers.accept(seq)?;
         if accepted.is_ok() {
             self.open.insert(seq);
@@ -110,7 +111,13 @@ impl Outbox {
     /// Replies to request `grid`, with the notifies bound before and after it, as one step.
     ///
     /// An overflow closes the request too, and counts what was not sent.
-    pub fn reply<S: AsRef<str>>(&mut self, grid: u64, msg_id: u32, tail: Tail<'_, S>) -> Result<Bytes> {
+    pub fn reply<S: AsRef<str>, T>(
+        &mut self,
+        grid: u64,
+        msg_id: u32,
+        tail: Tail<'_, S>,
+        give: impl Fn(&[u8]) -> Result<T>,
+    ) -> Result<T> {
         self.check_closed()?;
         if !self.open.contains(&grid) {
             return Err(Error::NotInFlight { seq: grid });
@@ -119,7 +126,7 @@ impl Outbox {
         let sent = if self.overflowed {
             Err(Error::WindowFull)
         } else {
-            self.send_reply(grid, msg_id, &tail)
+            self.send_reply(grid, msg_id, &tail, give)
         };
         match sent {
             Err(Error::WindowFull) => {
@@ -136,7 +143,12 @@ impl Outbox {
     }
 
     /// Sends a numbered error for a request that was not accepted.
-    pub fn refuse<S: AsRef<str>>(&mut self, msg_id: u32, tail: Tail<'_, S>) -> Result<Bytes> {
+    pub fn refuse<S: AsRef<str>, T>(
+        &mut self,
+        msg_id: u32,
+        tail: Tail<'_, S>,
+        give: impl Fn(&[u8]) -> Result<T>,
+    ) -> Result<T> {
         self.check_closed()?;
         let tail = tail.check(self.max_body)?;
         let refusal = Message {
@@ -147,7 +159,7 @@ impl Outbox {
         let sent = if self.overflowed {
             Err(Error::WindowFull)
         } else {
-            self.line.send([refusal].into_iter(), true, 0)
+            self.line.send([refusal].into_iter(), true, 0, give)
         };
         match sent {
             Err(Error::WindowFull) => {
@@ -163,17 +175,24 @@ impl Outbox {
     }
 
     /// Sends a notify now; `kept`: its original is kept elsewhere, so that its loss is none.
-    pub fn push(&mut self, body: &[u8], kept: bool) -> Result<Bytes> {
+    pub fn push<T>(&mut self, body: &[u8], kept: bool, give: impl Fn(&[u8]) -> Result<T>) -> Result<T> {
         self.check_closed()?;
         wire::check_length(body.len() as u64, self.max_body)?;
-        self.push_checked(body, if kept { Kind::Kept } else { Kind::Notify })
+        self.push_checked(body, if kept { Kind::Kept } else { Kind::Notify }, give)
     }
 
     /// Binds a notify to the reply to request `grid`: keeps it, and gives nothing, while that reply is to come.
     ///
     /// It is to come when `grid` is in flight or above all requests accepted. Else a notify for after the reply is
     /// sent as by `push`, and one for before it is refused.
-    pub fn bind(&mut self, grid: u64, place: Place, body: &[u8], expires_at: f64) -> Result<Bytes> {
+    pub fn bind<T>(
+        &mut self,
+        grid: u64,
+        place: Place,
+        body: &[u8],
+        expires_at: f64,
+        give: impl Fn(&[u8]) -> Result<T>,
+    ) -> Result<T> {
         self.check_closed()?;
         if grid == 0 {
             return Err(Error::BindRefused(BindCode::SeqRequired));
@@ -183,7 +202,7 @@ impl Outbox {
         if !self.open.contains(&grid) && grid <= self.line.numbers.max_client_seq() {
             return match place {
                 Place::Before => Err(Error::BindRefused(BindCode::ResponseAlreadySent)),
-                Place::After => self.push_checked(body, Kind::Attached),
+                Place::After => self.push_checked(body, Kind::Attached, give),
             };
         }
         if self.overflowed {
@@ -196,12 +215,13 @@ impl Outbox {
             return Err(Error::BindRefused(BindCode::Limit));
         }
         self.line.share.take(size, false)?;
-        if let Err(refused) = self.binds.bind(grid, place, body, expires_at) {
-            self.line.share.give_back(size);
-            return Err(refused);
-        }
+        let bound = give(&[]).and_then(|nothing| {
+            self.binds.bind(grid, place, body, expires_at)?;
+            Ok(nothing)
+        });
+        let nothing = bound.inspect_err(|_| self.line.share.give_back(size))?;
         self.tally.accept(NOTIFY);
-        Ok(Bytes::new())
+        Ok(nothing)
     }
 
     /// Drops bound notifies whose time is not after `now`, and gives how many.
@@ -225,16 +245,14 @@ impl Outbox {
             return Err(Error::CacheFull);
         }
         self.line.share.take(size, false)?;
-        if let Err(refused) = self.held.add(body) {
-            self.line.share.give_back(size);
-            return Err(refused);
-        }
+        let held = self.held.add(body);
+        held.inspect_err(|_| self.line.share.give_back(size))?;
         self.tally.accept(NOTIFY);
         Ok(())
     }
 
     /// Sends of what is held as much as fits, in order, and keeps the rest, which nothing may overtake from then on.
-    pub fn release(&mut self) -> Result<Bytes> {
+    pub fn release<T>(&mut self, give: impl Fn(&[u8]) -> Result<T>) -> Result<T> {
         self.check_closed()?;
         if self.overflowed {
             return Err(Error::Overflowed);
@@ -247,8 +265,8 @@ impl Outbox {
         let messages = bodies
             .iter()
             .map(|body| Message::<&str>::notify(body, Kind::Notify));
-        match self.line.send(messages, true, size) {
-            Err(Error::BudgetFull { .. }) => Ok(Bytes::new()), // another thread was faster
+        match self.line.send(messages, true, size, &give) {
+            Err(Error::BudgetFull { .. }) => give(&[]), // another thread was faster
             Err(refused) => Err(refused),
             Ok(sent) => {
                 self.held.forget(fitting);
@@ -258,71 +276,12 @@ impl Outbox {
         }
     }
 
-    // Acknowledgement and resume
-
-    /// Acknowledges everything up to `seq` and gives how many frames were freed.
-    pub fn ack(&mut self, seq: u64) -> Result<u64> {
-        let news = self.line.numbers.ack(seq)?;
-        if news == 0 {
-            return Ok(0);
-        }
-        let freed = self.line.window.free(news);
-        self.line.share.give_back(freed.bytes);
-        if !self.closed {
-            self.tally.deliver(freed.counts);
-        }
-        Ok(freed.frames)
-    }
-
-    /// Retained frames numbered above `after`, oldest first, and the number of the last one of them.
-    ///
-    /// As many as `max_bytes` hold, but at least one if there is one; if there is none, nothing and the higher one of
-    /// `after` and the number acknowledged.
-    pub fn replay(&self, after: u64, max_bytes: u64) -> Result<(Vec<u8>, u64)> {
-        let acked = self.line.numbers.acked();
-        let mut last = after.max(acked);
-        let mut size = 0;
-        let mut count = 0;
-        for (frame, _) in self.line.window.after(last - acked) {
-            let with_it = size + frame.len() as u64;
-            if count > 0 && with_it > max_bytes {
-                break;
-            }
-            size = with_it;
-            count += 1;
-        }
-        let mut joined = wire::room(size)?;
-        for (frame, _) in self.line.window.after(last - acked).take(count) {
-            joined.extend_from_slice(frame);
-        }
-        last += count as u64;
-        Ok((joined, last))
-    }
+    // Ends
 
     /// Overflows now, and counts so many messages more, which were to be sent, as dropped.
     pub fn mark_overflow(&mut self, responses: u64, notifies: u64) {
         self.tally.accept((responses, notifies));
         self.overflow((responses, notifies));
-    }
-
-    /// What is numbered above `after` and not acknowledged, retained or not, without what is kept elsewhere.
-    #[must_use]
-    pub fn missed(&self, after: u64) -> Counts {
-        let acked = self.line.numbers.acked();
-        self.line.window.kinds(after.saturating_sub(acked))
-    }
-
-    /// The bodies of notifies of their own that are numbered above `after`, oldest first, and then of those held.
-    #[must_use]
-    pub fn unsent(&self, after: u64) -> Vec<Bytes> {
-        let acked = self.line.numbers.acked();
-        let after = after.max(acked);
-        let numbered = (after.saturating_add(1)..).zip(self.line.window.after(after - acked));
-        numbered
-            .filter(|(_, (_, kind))| *kind == Kind::Notify)
-            .map(|(seq, (frame, _))| wire::body_of(frame, seq))
-            .chain(self.held.bodies().iter().cloned())
-            .collect()
     }
 
     /// Ends: drops frames, requests in flight, bound and held notifies; `missed` still tells.
@@ -349,7 +308,7 @@ impl Outbox {
         if self.closed { Err(Error::Closed) } else { Ok(()) }
     }
 
-    fn push_checked(&mut self, body: &[u8], kind: Kind) -> Result<Bytes> {
+    fn push_checked<T>(&mut self, body: &[u8], kind: Kind, give: impl Fn(&[u8]) -> Result<T>) -> Result<T> {
         let counts = if kind == Kind::Kept { (0, 0) } else { NOTIFY };
         if self.overflowed {
             self.tally.accept(counts);
@@ -359,12 +318,18 @@ impl Outbox {
             return Err(Error::WindowFull);
         }
         let message = Message::<&str>::notify(body, kind);
-        let sent = self.line.send([message].into_iter(), false, 0)?;
+        let sent = self.line.send([message].into_iter(), false, 0, give)?;
         self.tally.accept(counts);
         Ok(sent)
     }
 
-    fn send_reply<S: AsRef<str>>(&mut self, grid: u64, msg_id: u32, tail: &Tail<'_, S>) -> Result<Bytes> {
+    fn send_reply<S: AsRef<str>, T>(
+        &mut self,
+        grid: u64,
+        msg_id: u32,
+        tail: &Tail<'_, S>,
+        give: impl Fn(&[u8]) -> Result<T>,
+    ) -> Result<T> {
         let none = Bound::default();
         let bound = self.binds.get(grid).unwrap_or(&none);
         let reply = Message {
@@ -375,7 +340,7 @@ impl Outbox {
         let before = bound.before.iter().map(attached);
         let after = bound.after.iter().map(attached);
         self.line
-            .send(before.chain([reply]).chain(after), true, bound.bytes())
+            .send(before.chain([reply]).chain(after), true, bound.bytes(), give)
     }
 
     /// Overflows: what is retained or waits can never go out, and its memory is of use to others.

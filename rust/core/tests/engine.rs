@@ -89,26 +89,31 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
+/// Frames as a test keeps them.
+fn give(frames: &[u8]) -> Result<Vec<u8>, Error> {
+    Ok(frames.to_vec())
+}
+
 /// What a step sent, nothing if it was refused.
 fn run(outbox: &mut Outbox, step: Step) -> Vec<u8> {
     let sent = match step {
         Step::Accept => outbox
             .accept(outbox.numbers().max_client_seq() + 1)
-            .map(|_| bytes::Bytes::new()),
-        Step::Reply(grid, body) => outbox.reply(grid, 300, tail(&body)),
-        Step::Push(body, kept) => outbox.push(&body, kept),
-        Step::Bind(grid, true, body) => outbox.bind(grid, Place::Before, &body, 1.0),
-        Step::Bind(grid, false, body) => outbox.bind(grid, Place::After, &body, 2.0),
-        Step::Hold(body) => outbox.hold(&body).map(|()| bytes::Bytes::new()),
-        Step::Release => outbox.release(),
-        Step::Refuse => outbox.refuse(1, tail(b"no")),
-        Step::Ack(seq) => outbox.ack(seq).map(|_| bytes::Bytes::new()),
+            .map(|_| Vec::new()),
+        Step::Reply(grid, body) => outbox.reply(grid, 300, tail(&body), give),
+        Step::Push(body, kept) => outbox.push(&body, kept, give),
+        Step::Bind(grid, true, body) => outbox.bind(grid, Place::Before, &body, 1.0, give),
+        Step::Bind(grid, false, body) => outbox.bind(grid, Place::After, &body, 2.0, give),
+        Step::Hold(body) => outbox.hold(&body).map(|()| Vec::new()),
+        Step::Release => outbox.release(give),
+        Step::Refuse => outbox.refuse(1, tail(b"no"), give),
+        Step::Ack(seq) => outbox.ack(seq).map(|_| Vec::new()),
         Step::Expire(now) => {
             outbox.expire(now);
-            Ok(bytes::Bytes::new())
+            Ok(Vec::new())
         }
     };
-    sent.map(|sent| sent.to_vec()).unwrap_or_default()
+    sent.unwrap_or_default()
 }
 
 /// What is neither delivered nor lost.
@@ -175,7 +180,12 @@ proptest! {
         let mut decoder = FrameDecoder::new(40, None);
         let mut seen = Vec::new();
         for piece in stream.chunks(cut) {
-            seen.extend(decoder.feed(piece).unwrap().into_iter().map(std::borrow::Cow::into_owned));
+            decoder
+                .feed(piece, |message| {
+                    seen.push(message.to_vec());
+                    Ok(())
+                })
+                .unwrap();
         }
         prop_assert_eq!(seen, bodies);
         prop_assert_eq!(decoder.partial(), 0);
@@ -186,7 +196,7 @@ proptest! {
     fn a_decoder_is_bounded(pieces in vec(vec(prop_oneof![Just(0_u8), 0_u8..9], 0..12), 0..40)) {
         let mut decoder = FrameDecoder::new(6, Some(3));
         for piece in pieces {
-            let broken = decoder.feed(&piece).is_err();
+            let broken = decoder.feed(&piece, |_| Ok(())).is_err();
             prop_assert!(decoder.partial() < 4 + 6);
             prop_assert!(!broken || decoder.partial() == 0);
         }
@@ -214,8 +224,8 @@ proptest! {
 #[test]
 fn the_highest_numbers_are_used_and_no_more() {
     let mut outbox = Outbox::new(u64::MAX - 1, LIMITS, None).unwrap();
-    assert_eq!(read(&outbox.push(b"last", false).unwrap())[0].0, u64::MAX);
-    assert_eq!(outbox.push(b"one more", false), Err(Error::NumbersUsedUp));
+    assert_eq!(read(&outbox.push(b"last", false, give).unwrap())[0].0, u64::MAX);
+    assert_eq!(outbox.push(b"one more", false, give), Err(Error::NumbersUsedUp));
 
     let mut numbers = SequenceAllocator::new(u64::MAX);
     assert_eq!(numbers.next_many(1), Err(Error::NumbersUsedUp));
@@ -231,7 +241,7 @@ fn many_outboxes_may_take_from_one_budget_at_once() {
             scope.spawn(|| {
                 let mut outbox = Outbox::new(0, LIMITS, Some(Arc::clone(&budget))).unwrap();
                 for seq in 1..=20_000 {
-                    outbox.push(&[0; 40], false).unwrap();
+                    outbox.push(&[0; 40], false, give).unwrap();
                     assert!(budget.used() <= 10_000);
                     if seq % 5 == 0 {
                         outbox.ack(seq).unwrap();

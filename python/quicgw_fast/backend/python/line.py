@@ -45,11 +45,12 @@ class Line:
         size = sum(map(len, frames))
         if self.window.frames and not self.window.has_room(len(frames), size, reserve=reserve):
             raise WindowFull
+        joined = b"".join(frames)
         self.share.take(size - freed, reserve=reserve)
         for frame, message in zip(frames, messages, strict=True):
             self.window.keep(frame, message.kind)
         self.numbers.next_many(len(frames))
-        return b"".join(frames)
+        return joined
 
     def fitting(self, bodies: list[bytes]) -> int:
         """Return how many of these notifies, which are in the share already, can be sent now, in their order."""
