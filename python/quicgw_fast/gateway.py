@@ -325,6 +325,8 @@ def _store_settings(config: Config) -> StoreSettings:
 def _counter_of(error: UpstreamError) -> str:
     if isinstance(error, UpstreamFailed):
         return "upstream_failures"
+    if isinstance(error, UpstreamBusy):  # also each time that a login asks again
+        return "upstream_busy"
     return "upstream_timeouts" if isinstance(error, UpstreamTimeout) else "upstream_unavailable"
 
 

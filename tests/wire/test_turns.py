@@ -139,6 +139,7 @@ async def test_logins_wait_for_a_service_that_takes_few_calls(make_world: WorldM
     codes = await asyncio.gather(*(client.hello() for client in clients))
     assert [wire.business(push).code for push in codes] == [200] * 40
     assert hellos.most == 4, "with the three that hang: one at a time"
+    assert stats(world, "counters")["upstream_busy"] > 0
     second = [first.business("status") for _ in range(2)]
     await base.hello.wait_requests(4, "status")
     refused = await first.reply(second[1])
