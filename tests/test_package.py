@@ -12,6 +12,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
+from mypy import api as mypy
 
 import quicgw_fast
 from quicgw_fast import client
@@ -45,6 +46,20 @@ def test_the_sdk_is_at_the_front_door() -> None:
 def test_what_is_not_there_is_an_attribute_error() -> None:
     with pytest.raises(AttributeError, match="no attribute 'nonsense'"):
         quicgw_fast.nonsense  # noqa: B018
+
+
+def test_a_misspelt_name_does_not_pass_the_type_checker(tmp_path: Path) -> None:
+    program = tmp_path / "program.py"
+    program.write_text(
+        "import quicgw_fast\n"
+        "client: quicgw_fast.Client = quicgw_fast.connect('127.0.0.1:1', openid='a')\n"
+        "quicgw_fast.conect('127.0.0.1:1', openid='a')\n"
+    )
+    # The cache of the project is enough for all but these three lines.
+    said, failed, _ = mypy.run(["--strict", "--config-file", str(ROOT / "pyproject.toml"), str(program)])
+    assert not failed
+    assert [line.partition(": ")[0] for line in said.splitlines() if " error: " in line] == [f"{program}:3"], said
+    assert "conect" in said
 
 
 @pytest.mark.parametrize(

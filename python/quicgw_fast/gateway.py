@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import logging
 import time
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from quicgw_fast import backend
@@ -14,27 +14,26 @@ from quicgw_fast.auth import AuthSettings, make_authenticator
 from quicgw_fast.config import join_address, split_address
 from quicgw_fast.control import AdminServer, ControlServer
 from quicgw_fast.delivery import OrderedSender
-from quicgw_fast.errors import ConfigError, RequestError
+from quicgw_fast.errors import BusyError, ConfigError, RequestError
 from quicgw_fast.flow.conversation import MAX_BODY, Conversation
-from quicgw_fast.flow.ending import overflowed
+from quicgw_fast.flow.draining import hand_out
+from quicgw_fast.flow.ending import end_all, overflowed
 from quicgw_fast.flow.offline import Offline
 from quicgw_fast.flow.parts import Parts
 from quicgw_fast.flow.pushes import Pushes
 from quicgw_fast.flow.requests import Requests
 from quicgw_fast.flow.starting import Starting
 from quicgw_fast.flow.upkeep import Upkeep
-from quicgw_fast.observe import Counters
+from quicgw_fast.observe import Counters, Door
 from quicgw_fast.overload import AttemptLimiter
-from quicgw_fast.processor import AsyncRequestProcessor, Ports
 from quicgw_fast.session import Registry, Session, State
 from quicgw_fast.store import StoreSettings, make_store
-from quicgw_fast.transport import Connection, Listener, TransportLimits
+from quicgw_fast.transport import Connection, Listener, TransportLimits, reset_key_for
 from quicgw_fast.types import CloseCode
 from quicgw_fast.upstream import (
     SERVICES,
     Directory,
     GrpcCaller,
-    NoInstance,
     OwnAddresses,
     Registration,
     RoutingTable,
@@ -45,6 +44,8 @@ from quicgw_fast.upstream import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from quicgw_fast._proto.service_pb2 import (
         BroadcastRequest,
         BroadcastResponse,
@@ -57,7 +58,8 @@ if TYPE_CHECKING:
     )
     from quicgw_fast.config import Config
 
-RETRY_AFTER_MS = 1000
+LEAST_STORE_TIME = 1.0
+"""Seconds for what ended sessions hand over to the offline store, also when draining took all of its time."""
 
 _log = logging.getLogger("quicgw.gateway")
 
@@ -84,6 +86,7 @@ class Gateway:
         Raises ConfigError for what cannot be used.
         """
         self._config = config
+        self._dev = dev
         self._table = _routing(config)
         self._directory = _directory(config, self._table)
         self._caller: GrpcCaller | None = None
@@ -91,13 +94,11 @@ class Gateway:
         self._own = OwnAddresses()
         self._parts = parts = self._make_parts(engine, dev)
         parts.offline = Offline(parts)
-        self._requests = Requests(parts)
+        self._requests = parts.requests = Requests(parts)
         self._starting = Starting(parts)
         self._pushes = Pushes(parts)
-        self._upkeep = Upkeep(parts, self._starting)
-        ports = Ports(parts.call, self._requests.reply, self._requests.is_valid, parts.clock)
-        queue = engine.TaskQueue(config.processor.max_queue_size)
-        parts.processor = AsyncRequestProcessor(queue, ports, config.processor.workers)
+        self._door = Door(parts.counters, parts.clock)
+        self._upkeep = Upkeep(parts, self._starting, also=[self._door.flush])
         self._started_at = time.monotonic()
         self._stack = contextlib.AsyncExitStack()
         self._listener: Listener | None = None
@@ -115,7 +116,7 @@ class Gateway:
             stack.push_async_callback(self._caller.close)
             self._registration = Registration(self._directory, self._caller, self._own)
             await self._listen(stack)
-            self._parts.processor.start()
+            self._requests.start()
             upkeep = asyncio.create_task(self._upkeep.run(), name="upkeep")
             stack.push_async_callback(_cancel, upkeep)
             self._stack = stack.pop_all()
@@ -127,17 +128,17 @@ class Gateway:
             return
         self._parts.draining = True
         drain = self._config.processor.drain_timeout
+        deadline = time.monotonic() + drain
         if self._listener is not None and self._control is not None:
             self._listener.stop_accepting()
             await self._control.set_serving(False)
-            deadline = time.monotonic() + drain
             # Logins first: what waits behind them was accepted too and still has to go through the queue.
             await self._requests.stop(drain)
             await self._parts.processor.stop(deadline - time.monotonic())
-            # What was just answered leaves before the close does.
+            await hand_out(self._parts, deadline)
             await self._listener.close(CloseCode.DRAINING, CloseCode.DRAINING.phrase("the gateway stops"))
-        for session in self._parts.registry:
-            self._parts.offline.salvage(session)
+        end_all(self._parts)
+        await self._parts.offline.stop(max(LEAST_STORE_TIME, deadline - time.monotonic()))
         await self._stack.aclose()
         _log.info("gateway stopped", extra=self._parts.counters.snapshot())
 
@@ -157,6 +158,9 @@ class Gateway:
             "engine": parts.engine.NAME,
             "uptime": round(time.monotonic() - self._started_at, 1),
             "connections": self._listener.connections if self._listener else 0,
+            "transport": {"half_open": self._listener.half_open, **asdict(self._listener.counters)}
+            if self._listener
+            else {},
             "sessions": {
                 "INITED": parts.registry.count(State.INITED),
                 "NORMAL": parts.registry.count(State.NORMAL),
@@ -164,9 +168,13 @@ class Gateway:
                 "remembered": parts.registry.remembered,
             },
             "retained_bytes": self._budget.used,
+            "request_memory": self._requests.memory.stats(),
+            "accounts": parts.accounts.snapshot((s.outbox.tally for s in parts.registry), parts.offline.share()),
             "processor": parts.processor.stats(),
+            "logins": self._requests.logins.stats(),
             "upstream": self._caller.stats() if self._caller else {},
             "counters": parts.counters.snapshot(),
+            "closes": parts.journal.closes(),
         }
 
     # Wiring
@@ -178,15 +186,17 @@ class Gateway:
             config=config,
             engine=engine,
             clock=time.monotonic,
+            call_later=_call_later,
             wall=time.time,
             counters=Counters(),
             registry=Registry(self._make_outbox, remember=config.session.resume_window),
-            sender=OrderedSender(self._overflowed),
+            sender=OrderedSender(self._overflowed, lambda needed: self._parts.memory.make_room(needed)),
             authenticator=make_authenticator(AuthSettings(**config.auth.model_dump(), dev=dev)),
             attempts=AttemptLimiter(config.limits.auth_failures_per_minute),
             route=self._table.service_for,
             call=self._call,
             store=make_store(_store_settings(config)),
+            budget=self._budget,
         )
 
     def _overflowed(self, session: Session) -> None:
@@ -213,12 +223,16 @@ class Gateway:
         stack.push_async_callback(self._control.stop)
         await self._own.add(*self._control.address)
         await self._refuse_own_address()
+        host, port = split_address(server.quic)
         self._listener = await Listener.start(
-            *split_address(server.quic),
+            host,
+            port,
             certificate=tls.cert,
             private_key=tls.key,
             factory=self._converse,
             limits=_transport_limits(self._config),
+            observer=self._door,
+            reset_key=reset_key_for(server.reset_key_file, tls.key, 0 if self._dev else port),
         )
         stack.push_async_callback(
             self._listener.close, CloseCode.INTERNAL, CloseCode.INTERNAL.phrase("the gateway could not start")
@@ -235,9 +249,15 @@ class Gateway:
         try:
             return await self._caller.call(service, request, timeout)
         except UpstreamError as error:
-            retry = RETRY_AFTER_MS if isinstance(error, (NoInstance, UpstreamBusy)) else None
-            self._parts.counters.add(_counter_of(error))
-            raise RequestError(error.code, error.message, error.public, retry_after_ms=retry) from error
+            self._parts.counters.add(
+                "upstream_failures"
+                if isinstance(error, UpstreamFailed)
+                else "upstream_timeouts"
+                if isinstance(error, UpstreamTimeout)
+                else "upstream_unavailable"
+            )
+            kind = BusyError if isinstance(error, UpstreamBusy) else RequestError
+            raise kind(error.code, error.message, error.public) from error
 
     def _ready(self) -> str | None:
         if self._parts.draining:
@@ -308,14 +328,12 @@ def _store_settings(config: Config) -> StoreSettings:
     )
 
 
-def _counter_of(error: UpstreamError) -> str:
-    if isinstance(error, UpstreamFailed):
-        return "upstream_failures"
-    return "upstream_timeouts" if isinstance(error, UpstreamTimeout) else "upstream_unavailable"
-
-
 def _fields(addresses: Addresses) -> dict[str, str]:
     return {"quic": addresses.quic, "grpc": addresses.grpc, "admin": addresses.admin}
+
+
+def _call_later(delay: float, callback: Callable[[], None]) -> asyncio.TimerHandle:
+    return asyncio.get_running_loop().call_later(delay, callback)
 
 
 async def _cancel(task: asyncio.Task[None]) -> None:

@@ -20,8 +20,19 @@ class Link(Protocol):
         """True once nothing can be sent any more."""
 
     @property
+    def departed(self) -> bool:
+        """True when the client has ended the connection, and what it sent before is still being handed over.
+
+        Nothing may be begun for a client that is already gone (contract §2): only what it did before counts.
+        """
+
+    @property
     def pending(self) -> int:
         """Bytes sent that the client's QUIC has not acknowledged."""
+
+    @property
+    def progress(self) -> int:
+        """Bytes that the client's QUIC has acknowledged without a gap; with ``pending`` all that was ever sent."""
 
     def ready(self) -> bool:
         """Whether more may be sent now; False promises that the handler's ``writable`` is called once there is room.
@@ -32,8 +43,8 @@ class Link(Protocol):
     def send(self, data: bytes) -> None:
         """Queue bytes on the client's stream; nothing happens after the connection ended."""
 
-    def close(self, code: int, reason: str = "") -> None:
-        """Close with a QUIC application error code once what was sent before is flushed."""
+    def close(self, code: int, reason: str = "", *, flush: bool = True) -> None:
+        """Close with a QUIC application error code, once what was sent before is flushed, or at once."""
 
 
 class Recipient(Protocol):
@@ -43,3 +54,5 @@ class Recipient(Protocol):
     link: Link | None
     cursor: int
     """The highest number that was handed to ``link``; behind ``outbox.last_seq`` while the link is congested."""
+    handed: int
+    """The highest number that was ever handed to a connection: what is above it, no client can have."""

@@ -33,12 +33,15 @@ class TokenBucket:
 
         If there is none, nothing is taken, and the seconds until there is one are returned.
         """
-        full_at = max(self._full_at, now)
-        wait = full_at - now - self._ahead
-        if wait > ROUNDING:
-            return wait
-        self._full_at = full_at + self._interval
-        return 0.0
+        wait = self.wait(now)
+        if wait == 0.0:
+            self._full_at = max(self._full_at, now) + self._interval
+        return wait
+
+    def wait(self, now: float) -> float:
+        """Return the seconds until there is a token, 0.0 if there is one at ``now``; takes nothing."""
+        wait = max(self._full_at, now) - now - self._ahead
+        return wait if wait > ROUNDING else 0.0
 
 
 def address_group(address: str) -> str:

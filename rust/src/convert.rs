@@ -6,7 +6,7 @@ use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedStr;
 use pyo3::sync::MutexExt;
 use pyo3::types::{PyBytes, PyDict, PyMapping, PyString};
-use quicgw_core::{Tail, sort_headers};
+use quicgw_core::{Error, Tail, sort_headers};
 
 use crate::raise::raise;
 
@@ -50,7 +50,9 @@ impl<'py> FromPyObject<'_, 'py> for Headers {
     fn extract(headers: Borrowed<'_, 'py, PyAny>) -> PyResult<Self> {
         let mut items = Vec::new();
         if let Ok(dict) = headers.cast_exact::<PyDict>() {
-            items.reserve_exact(dict.len());
+            items
+                .try_reserve_exact(dict.len())
+                .map_err(|_| raise(Error::OutOfMemory))?;
             for (key, value) in dict.iter() {
                 items.push((string(key)?, string(value)?));
             }
@@ -63,6 +65,19 @@ impl<'py> FromPyObject<'_, 'py> for Headers {
         sort_headers(&mut items);
         Ok(Self(items))
     }
+}
+
+/// Python bytes; MemoryError when there is no memory for them.
+pub(crate) fn bytes<'py>(py: Python<'py>, data: &[u8]) -> PyResult<Bound<'py, PyBytes>> {
+    PyBytes::new_with(py, data.len(), |target| {
+        target.copy_from_slice(data);
+        Ok(())
+    })
+}
+
+/// Makes Python bytes of what a step gives, within the step: no Python code runs in that either.
+pub(crate) fn give<'py>(py: Python<'py>) -> impl Fn(&[u8]) -> quicgw_core::Result<Bound<'py, PyBytes>> {
+    move |data| bytes(py, data).map_err(|_| Error::OutOfMemory)
 }
 
 fn string(object: Bound<'_, PyAny>) -> PyResult<PyBackedStr> {
@@ -90,5 +105,5 @@ pub(crate) fn encode_body<'py>(
         .tail(push_type, code, message, data)
         .check(limit)
         .map_err(raise)?;
-    Ok(PyBytes::new(py, &tail.encode()))
+    bytes(py, &tail.encode().map_err(raise)?)
 }

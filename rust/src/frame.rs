@@ -1,13 +1,11 @@
 //! `FrameDecoder`.
 
-use std::borrow::Cow;
-
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyList};
-use quicgw_core::TooLarge;
+use pyo3::types::PyList;
+use quicgw_core::Error;
 
-use crate::convert::Locked;
-use crate::raise::raise_with_messages;
+use crate::convert::{Locked, give};
+use crate::raise::{raise, raise_with_messages};
 
 /// Cuts a stream into messages: each is a 4-byte big-endian length and that many bytes (contract §1).
 ///
@@ -36,23 +34,18 @@ impl FrameDecoder {
     /// Take the next bytes and return the messages that they complete, without their lengths.
     ///
     /// Raises FrameTooLarge as soon as the length of a too long message is there. The messages completed
-    /// before it are in the error; every later feed raises it again, without any.
+    /// before it are in the error; every later feed raises it again, without any. MemoryError changes nothing.
     fn feed<'py>(&self, py: Python<'py>, data: &[u8]) -> PyResult<Bound<'py, PyList>> {
-        let fed = self.0.lock(py).feed(data);
+        let messages = PyList::empty(py);
+        let fed = self.0.lock(py).feed(data, |message| {
+            give(py)(message).and_then(|message| messages.append(message).map_err(|_| Error::OutOfMemory))
+        });
         match fed {
-            Ok(messages) => list(py, &messages),
-            Err(TooLarge {
-                length,
-                limit,
-                messages,
-            }) => {
-                let messages = list(py, &messages)?.into_any().unbind();
-                Err(raise_with_messages(length, limit, messages))
+            Ok(()) => Ok(messages),
+            Err(Error::FrameTooLarge { length, limit }) => {
+                Err(raise_with_messages(length, limit, messages.into_any().unbind()))
             }
+            Err(error) => Err(raise(error)),
         }
     }
-}
-
-fn list<'py>(py: Python<'py>, messages: &[Cow<'_, [u8]>]) -> PyResult<Bound<'py, PyList>> {
-    PyList::new(py, messages.iter().map(|message| PyBytes::new(py, message)))
 }

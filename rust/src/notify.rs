@@ -1,10 +1,10 @@
 //! `NotifyBuffers`.
 
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyList};
+use pyo3::types::PyList;
 use quicgw_core::Place;
 
-use crate::convert::Locked;
+use crate::convert::{Locked, bytes};
 use crate::raise::raise;
 
 /// Notifies bound to requests, by the request's number, the "grid" (contract §4).
@@ -51,6 +51,12 @@ impl NotifyBuffers {
         self.0.lock(py).count(g)
     }
 
+    /// Bytes of the notifies that are kept.
+    #[getter]
+    fn size(&self, py: Python<'_>) -> u64 {
+        self.0.lock(py).bytes()
+    }
+
     fn __len__(&self, py: Python<'_>) -> usize {
         self.0.lock(py).len() as usize
     }
@@ -58,8 +64,13 @@ impl NotifyBuffers {
 
 impl NotifyBuffers {
     fn take<'py>(&self, py: Python<'py>, grid: u64, place: Place) -> PyResult<Bound<'py, PyList>> {
-        let taken = self.0.lock(py).take(grid, place);
-        PyList::new(py, taken.iter().map(|waiting| PyBytes::new(py, &waiting.body)))
+        let taken = PyList::empty(py); // not under the lock: a new list may set off a garbage collection
+        let mut core = self.0.lock(py);
+        for body in core.bodies(grid, place) {
+            taken.append(bytes(py, &body)?)?;
+        }
+        core.take(grid, place);
+        Ok(taken)
     }
 }
 

@@ -3,17 +3,18 @@
 use std::sync::Arc;
 
 use pyo3::prelude::*;
-use pyo3::types::PyBytes;
-use quicgw_core::{Counts, Limits, PUSH_ERROR, Result};
+use pyo3::sync::PyOnceLock;
+use pyo3::types::{PyBytes, PyList, PyType};
+use quicgw_core::{Counts, Limits, PUSH_ERROR};
 
-use crate::convert::{Headers, Locked};
+use crate::convert::{Headers, Locked, bytes, give};
 use crate::notify::place;
 use crate::raise::raise;
 use crate::sequence::expected;
 
-/// Bytes that the retained messages of many outboxes may take together.
+/// Bytes that many outboxes may take together for what they keep: retained, bound and held messages.
 ///
-/// limit: bytes. Replies may go a quarter beyond it, and one message always fits into an empty window.
+/// limit: bytes. Replies may go a quarter beyond it, and nothing beyond that.
 #[pyclass(frozen, weakref, module = "quicgw_fast._core")]
 pub(crate) struct ByteBudget(Arc<quicgw_core::ByteBudget>);
 
@@ -45,12 +46,14 @@ impl ByteBudget {
 ///
 /// after: the number that the first message follows. window_messages, window_bytes: bound of what is not
 /// acknowledged, frames counted with their length prefix, at least 1 each, else ValueError; replies may go a
-/// quarter beyond it, and one message always fits into an empty window. max_body: longest message in bytes,
-/// below 2**32. budget: a bound that many outboxes share. bind_per_request, bind_total: as in NotifyBuffers.
-/// hold_messages, hold_bytes: bound of hold().
+/// quarter beyond it, and one step always fits into an empty window. max_body: longest message in bytes,
+/// below 2**32. budget: a bound that many outboxes share, of what is retained, bound and held; nothing is
+/// excepted from it. bind_per_request, bind_total: as in NotifyBuffers. hold_messages, hold_bytes: bound of
+/// hold(), which the window's holds for too.
 ///
-/// After an overflow nothing is sent any more and what would be counts as dropped; only a reset helps the
-/// session.
+/// What a call needs and the budget or the machine does not have is BudgetFull or MemoryError, and nothing
+/// changed. After an overflow nothing is sent any more and what would be counts as dropped; only a reset
+/// helps the session.
 #[pyclass(frozen, weakref, module = "quicgw_fast._core")]
 pub(crate) struct Outbox(Locked<quicgw_core::Outbox>);
 
@@ -108,8 +111,8 @@ impl Outbox {
     /// Reply to request grid, with the notifies bound before and after it, as one step.
     ///
     /// The arguments from push_type on are those of encode_body(). Raises NotInFlight if grid has no reply to
-    /// get, FrameTooLarge if the reply is too long (both change nothing), Overflowed if the step does not
-    /// fit: then grid has had its reply, and that and its notifies count as dropped.
+    /// get, FrameTooLarge if the reply is too long, BudgetFull (these change nothing), Overflowed if the step
+    /// does not fit: then grid has had its reply, and that and its notifies count as dropped.
     #[expect(clippy::too_many_arguments, reason = "these are the parameters in Python")]
     fn reply<'py>(
         &self,
@@ -123,14 +126,13 @@ impl Outbox {
         headers: Headers,
     ) -> PyResult<Bound<'py, PyBytes>> {
         let tail = headers.tail(push_type, code, message, data);
-        let sent = self.0.lock(py).reply(grid, msg_id, tail);
-        frames(py, sent)
+        self.0.lock(py).reply(grid, msg_id, tail, give(py)).map_err(raise)
     }
 
     /// Send a numbered PUSH_ERROR for a request that was not accepted.
     ///
-    /// The payload is ErrorMessage; the other arguments are as in encode_body(). Raises FrameTooLarge or
-    /// Overflowed as reply() does.
+    /// The payload is ErrorMessage; the other arguments are as in encode_body(). Raises FrameTooLarge,
+    /// BudgetFull or Overflowed as reply() does.
     fn refuse<'py>(
         &self,
         py: Python<'py>,
@@ -141,22 +143,25 @@ impl Outbox {
         headers: Headers,
     ) -> PyResult<Bound<'py, PyBytes>> {
         let tail = headers.tail(PUSH_ERROR, code, message, detail.as_bytes());
-        let sent = self.0.lock(py).refuse(msg_id, tail);
-        frames(py, sent)
+        self.0.lock(py).refuse(msg_id, tail, give(py)).map_err(raise)
     }
 
-    /// Send a notify now. Raises WindowFull and FrameTooLarge, which change nothing, and Overflowed.
-    fn push<'py>(&self, py: Python<'py>, body: &[u8]) -> PyResult<Bound<'py, PyBytes>> {
-        let sent = self.0.lock(py).push(body);
-        frames(py, sent)
+    /// Send a notify now.
+    ///
+    /// kept: its original is kept elsewhere, so that its loss is none and it is in no account. Raises
+    /// FrameTooLarge, WindowFull, also while releasing, and BudgetFull, which change nothing, and Overflowed.
+    #[pyo3(signature = (body, kept = false))]
+    fn push<'py>(&self, py: Python<'py>, body: &[u8], kept: bool) -> PyResult<Bound<'py, PyBytes>> {
+        self.0.lock(py).push(body, kept, give(py)).map_err(raise)
     }
 
     /// Bind a notify to the reply to request grid: keep it and return b"" while that reply is to come.
     ///
     /// It is to come when grid is in flight or above all requests accepted. Else a notify for after the reply
     /// is sent as by push(), and one for before it raises BindRefused RESPONSE_ALREADY_SENT. Raises
-    /// BindRefused BIND_SEQ_REQUIRED for grid 0, FrameTooLarge, and BindRefused BIND_LIMIT as
-    /// NotifyBuffers.bind() does.
+    /// BindRefused BIND_SEQ_REQUIRED for grid 0, FrameTooLarge, Overflowed, BudgetFull, and BindRefused
+    /// BIND_LIMIT as NotifyBuffers.bind() does, or if its step would have more messages, or all that is bound
+    /// more bytes, than the window.
     fn bind<'py>(
         &self,
         py: Python<'py>,
@@ -165,8 +170,10 @@ impl Outbox {
         body: &[u8],
         expires_at: f64,
     ) -> PyResult<Bound<'py, PyBytes>> {
-        let sent = self.0.lock(py).bind(grid, place(before), body, expires_at);
-        frames(py, sent)
+        self.0
+            .lock(py)
+            .bind(grid, place(before), body, expires_at, give(py))
+            .map_err(raise)
     }
 
     /// Drop bound notifies as NotifyBuffers.expire(), and return how many.
@@ -174,15 +181,17 @@ impl Outbox {
         self.0.lock(py).expire(now)
     }
 
-    /// Keep a notify until release(). Raises FrameTooLarge, and CacheFull over the bound.
+    /// Keep a notify until release(). Raises FrameTooLarge, Overflowed, BudgetFull, and CacheFull over the bound.
     fn hold(&self, py: Python<'_>, body: &[u8]) -> PyResult<()> {
         self.0.lock(py).hold(body).map_err(raise)
     }
 
-    /// Send what was held, in order, as one step. Raises Overflowed as reply() does.
+    /// Send what was held, in order, as far as it fits, and keep the rest: b"" when nothing fits now.
+    ///
+    /// It may use the reserve. While something is left behind, nothing new overtakes it, see releasing. Raises
+    /// Overflowed after an overflow.
     fn release<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyBytes>> {
-        let sent = self.0.lock(py).release();
-        frames(py, sent)
+        self.0.lock(py).release(give(py)).map_err(raise)
     }
 
     /// Acknowledge all up to seq and return how many frames were freed; FutureAck above last_seq.
@@ -194,25 +203,51 @@ impl Outbox {
     ///
     /// As many as max_bytes hold, but at least one if there is one; if there is none, b"" and the higher one
     /// of after and acked_seq.
-    fn replay<'py>(&self, py: Python<'py>, after: u64, max_bytes: u64) -> (Bound<'py, PyBytes>, u64) {
-        let (joined, last) = self.0.lock(py).replay(after, max_bytes);
-        (PyBytes::new(py, &joined), last)
+    fn replay<'py>(
+        &self,
+        py: Python<'py>,
+        after: u64,
+        max_bytes: u64,
+    ) -> PyResult<(Bound<'py, PyBytes>, u64)> {
+        let (joined, last) = self.0.lock(py).replay(after, max_bytes).map_err(raise)?;
+        Ok((bytes(py, &joined)?, last))
     }
 
-    /// Overflow now: drop the retained frames, and count so many messages more as dropped.
+    /// Overflow now: drop what is retained, bound and held, the latter two counted as dropped.
+    ///
+    /// responses, notifies: so many more were to be sent and count as dropped.
     #[pyo3(signature = (responses = 0, notifies = 0))]
     fn mark_overflow(&self, py: Python<'_>, responses: u32, notifies: u32) {
         self.0.lock(py).mark_overflow(responses.into(), notifies.into());
     }
 
     /// Count (responses, notifies) numbered above after that are not acknowledged, retained or not.
+    ///
+    /// Without notifies that were pushed as kept.
     fn missed(&self, py: Python<'_>, after: u64) -> Counts {
         self.0.lock(py).missed(after)
     }
 
+    /// Return the bodies of notifies numbered above after, oldest first, and then of those held.
+    ///
+    /// Without what is bound to a request or was, and without notifies that were pushed as kept. Changes
+    /// nothing.
+    fn unsent<'py>(&self, py: Python<'py>, after: u64) -> PyResult<Bound<'py, PyList>> {
+        let bodies = self.0.lock(py).unsent(after);
+        let unsent = PyList::empty(py);
+        for body in bodies {
+            unsent.append(bytes(py, &body)?)?;
+        }
+        Ok(unsent)
+    }
+
     /// End: drop frames, requests in flight, bound and held notifies; missed() still tells.
-    fn close(&self, py: Python<'_>) {
-        self.0.lock(py).close();
+    ///
+    /// saved: so many of the notifies that were open are kept elsewhere now, at most all of them; the others are
+    /// lost. A second call changes nothing.
+    #[pyo3(signature = (saved = 0))]
+    fn close(&self, py: Python<'_>, saved: u64) {
+        self.0.lock(py).close(saved);
     }
 
     /// How many requests are accepted and not replied to.
@@ -231,6 +266,12 @@ impl Outbox {
     #[getter]
     fn held(&self, py: Python<'_>) -> u64 {
         self.0.lock(py).held()
+    }
+
+    /// Whether release() left something behind, which goes before anything new: push() raises WindowFull.
+    #[getter]
+    fn releasing(&self, py: Python<'_>) -> bool {
+        self.0.lock(py).releasing()
     }
 
     /// The number of the last request accepted, 0 before the first.
@@ -263,6 +304,12 @@ impl Outbox {
         self.0.lock(py).retained_bytes()
     }
 
+    /// Bytes taken from the budget: of what is retained, bound and held.
+    #[getter]
+    fn memory(&self, py: Python<'_>) -> u64 {
+        self.0.lock(py).memory()
+    }
+
     /// How full the window is, by messages or bytes, whichever is more: 1.0 is full, more the reserve.
     #[getter]
     fn fill(&self, py: Python<'_>) -> f64 {
@@ -281,14 +328,29 @@ impl Outbox {
         self.0.lock(py).dropped()
     }
 
+    /// The accounts of the session: what was accepted for delivery, and what became of it.
+    ///
+    /// Without notifies that were pushed as kept. What took a number stays open until it is acknowledged or the
+    /// session ends, also after an overflow.
+    #[getter]
+    fn tally<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        static CLASS: PyOnceLock<Py<PyType>> = PyOnceLock::new();
+        let tally = self.0.lock(py).tally();
+        let (responses, notifies) = (tally.responses, tally.notifies);
+        CLASS.import(py, "quicgw_fast.backend.tally", "Tally")?.call1((
+            responses.accepted,
+            responses.delivered,
+            responses.lost,
+            notifies.accepted,
+            notifies.delivered,
+            notifies.lost,
+            tally.saved,
+        ))
+    }
+
     /// Whether close() was called.
     #[getter]
     fn closed(&self, py: Python<'_>) -> bool {
         self.0.lock(py).closed()
     }
-}
-
-/// What a step sent, as Python bytes; made when the lock is no longer held.
-fn frames<B: AsRef<[u8]>>(py: Python<'_>, sent: Result<B>) -> PyResult<Bound<'_, PyBytes>> {
-    sent.map(|sent| PyBytes::new(py, sent.as_ref())).map_err(raise)
 }

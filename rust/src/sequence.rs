@@ -37,12 +37,12 @@ impl SequenceAllocator {
         self.0.lock(py).max_client_seq()
     }
 
-    /// Take the next number; OverflowError after the last one there is.
+    /// Take the next number; NumbersUsedUp after the last one there is.
     fn next(&self, py: Python<'_>) -> PyResult<u64> {
         self.next_many(py, 1)
     }
 
-    /// Take n consecutive numbers and return the first; ValueError for 0, OverflowError as in next().
+    /// Take n consecutive numbers and return the first; ValueError for 0, NumbersUsedUp as in next().
     fn next_many(&self, py: Python<'_>, n: u64) -> PyResult<u64> {
         self.0.lock(py).next_many(n).map_err(raise)
     }
@@ -50,9 +50,9 @@ impl SequenceAllocator {
     /// Accept the client's next number and return 0, or change nothing and return the number expected.
     ///
     /// 0 is never accepted. The first number may be any other, then each must be one more than the one
-    /// before. After the highest number there is, nothing more is accepted and that number is returned.
-    fn accept(&self, py: Python<'_>, seq: u64) -> u64 {
-        expected(self.0.lock(py).accept(seq))
+    /// before. After the highest number there is, nothing more can be accepted: NumbersUsedUp.
+    fn accept(&self, py: Python<'_>, seq: u64) -> PyResult<u64> {
+        self.0.lock(py).accept(seq).map(expected).map_err(raise)
     }
 
     /// Acknowledge everything up to seq; False if that is not news, FutureAck if it was never sent.

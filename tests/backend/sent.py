@@ -59,3 +59,9 @@ def notify(engine: ModuleType, message: str, data: bytes = b"") -> bytes:
     """Encode a notify that texts() can tell from others."""
     body: bytes = engine.encode_body(3, 200, message, data, {})
     return body
+
+
+def body_of(size: int) -> bytes:
+    """A notify of just so many bytes, 0 or at least 2: its type again and again, which protobuf allows."""
+    odd = size % 2
+    return b"\x18\x83\x00" * odd + b"\x18\x03" * ((size - 3 * odd) // 2)

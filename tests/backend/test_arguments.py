@@ -40,7 +40,7 @@ CALLS: list[tuple[str, tuple[Any, ...], str, dict[str, Any]]] = [
         {"grid": 1, "msg_id": 5, "push_type": 3, "code": 0, "message": "", "data": b"", "headers": {}},
     ),
     ("Outbox", (), "refuse", {"msg_id": 5, "code": 0, "message": "", "detail": "", "headers": {}}),
-    ("Outbox", (), "push", {"body": b""}),
+    ("Outbox", (), "push", {"body": b"", "kept": False}),
     ("Outbox", (), "bind", {"grid": 5, "before": True, "body": b"", "expires_at": 5.0}),
     ("Outbox", (), "expire", {"now": 5.0}),
     ("Outbox", (), "hold", {"body": b""}),
@@ -48,6 +48,8 @@ CALLS: list[tuple[str, tuple[Any, ...], str, dict[str, Any]]] = [
     ("Outbox", (), "replay", {"after": 5, "max_bytes": 5}),
     ("Outbox", (), "mark_overflow", {"responses": 5, "notifies": 5}),
     ("Outbox", (), "missed", {"after": 5}),
+    ("Outbox", (), "unsent", {"after": 5}),
+    ("Outbox", (), "close", {"saved": 5}),
 ]
 I32 = (-(2**31), 2**31 - 1)
 RANGES = {"push_type": I32, "code": I32} | dict.fromkeys(

@@ -74,6 +74,7 @@ OUTBOX_STEPS = st.one_of(
     operation("reply to one in flight", st.integers(0, 9), TEXTS, BODIES),
     operation("reply to one in flight", st.integers(0, 9), TEXTS, BODIES),
     operation("refuse", MSG_IDS, CODES, TEXTS, TEXTS, HEADERS),
+    operation("push", BODIES, st.booleans()),
     operation("push", BODIES),
     operation("bind", GRIDS, st.booleans(), BODIES, TIMES),
     operation("bind near the highest", st.integers(-2, 2), st.booleans(), BODIES, TIMES),
@@ -85,9 +86,10 @@ OUTBOX_STEPS = st.one_of(
     operation("ack some", st.integers(0, 4)),
     operation("replay", SEQS, st.integers(0, 150)),
     operation("missed", SEQS),
+    operation("unsent", SEQS),
     operation("is_open", SEQS),
 )
-ENDINGS = operation("close") | operation("mark_overflow", st.integers(-1, 3), st.integers(0, 3))
+ENDINGS = operation("close", st.integers(-1, 4)) | operation("mark_overflow", st.integers(-1, 3), st.integers(0, 3))
 OUTBOX_STEP = st.tuples(st.integers(0, 1), OUTBOX_STEPS)
 OUTBOX_SETTINGS = st.fixed_dictionaries(
     {},
@@ -119,9 +121,12 @@ PROPERTIES = [
     "in_flight",
     "last_seq",
     "max_client_seq",
+    "memory",
     "overflowed",
+    "releasing",
     "retained",
     "retained_bytes",
+    "tally",
 ]
 
 
@@ -130,6 +135,7 @@ def looks(outbox: Any) -> list[Any]:
         *(getattr(outbox, name) for name in PROPERTIES),
         outbox.missed(0),
         outbox.replay(0, TOP),
+        outbox.unsent(0),
         [seq for seq in range(12) if outbox.is_open(seq)],
     ]
 
@@ -206,7 +212,7 @@ def test_sequence_allocator(after: int, steps: list[Operation]) -> None:
 def test_notify_buffers(bounds: tuple[int, int], steps: list[Operation]) -> None:
     pair = RUST.NotifyBuffers(*bounds), PYTHON.NotifyBuffers(*bounds)
     for step in steps:
-        compare(pair, step, lambda made: (len(made), [made.count(grid) for grid in range(4)]))
+        compare(pair, step, lambda made: (len(made), made.size, [made.count(grid) for grid in range(4)]))
 
 
 @settings(CALM, max_examples=SEQUENCES // 5)

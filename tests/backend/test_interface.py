@@ -25,9 +25,13 @@ def public() -> Iterator[tuple[str, object, object]]:
     for name in CLASSES:
         ours, reference = getattr(RUST, name), getattr(PYTHON, name)
         yield name, ours, reference
-        for member in vars(reference):
+        for member in dir(reference):
             if not member.startswith("_"):
-                yield f"{name}.{member}", inspect.getattr_static(ours, member), vars(reference)[member]
+                yield (
+                    f"{name}.{member}",
+                    inspect.getattr_static(ours, member),
+                    inspect.getattr_static(reference, member),
+                )
 
 
 THINGS = {name: (ours, reference) for name, ours, reference in public()}

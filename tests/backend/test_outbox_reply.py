@@ -16,7 +16,7 @@ from quicgw_fast.backend import (
     WindowFull,
 )
 
-from .sent import Sent, notify, numbers, read, texts
+from .sent import Sent, body_of, notify, numbers, read, texts
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -157,6 +157,24 @@ class TestBind:
         with pytest.raises(BindRefused):
             outbox.bind(3, False, b"", 60.0)
         assert (outbox.bound, outbox.dropped) == (2, (0, 0))
+
+    def test_a_bind_that_could_not_go_out_with_its_reply_is_refused(self, engine: ModuleType) -> None:
+        outbox = engine.Outbox(window_messages=3, window_bytes=100)
+        outbox.bind(1, True, body_of(10), 60.0)
+        outbox.bind(1, False, body_of(10), 60.0)
+        for grid, size in [(1, 0), (2, 81), (2, 2**20)]:
+            with pytest.raises((BindRefused, FrameTooLarge)) as caught:
+                outbox.bind(grid, True, body_of(size), 60.0)
+            assert getattr(caught.value, "code", BIND_LIMIT) == BIND_LIMIT
+        outbox.bind(2, True, body_of(80), 60.0)
+        assert (outbox.bound, outbox.memory) == (3, 100)
+        outbox.accept(1)
+        assert numbers(outbox.reply(1, 1, 3, 200, "", b"", {})) == [1, 2, 3]
+
+    def test_a_window_of_one_has_no_place_for_a_bound_notify(self, engine: ModuleType) -> None:
+        with pytest.raises(BindRefused) as caught:
+            engine.Outbox(window_messages=1).bind(1, True, b"", 60.0)
+        assert caught.value.code == BIND_LIMIT
 
     def test_it_expires(self, engine: ModuleType) -> None:
         outbox = engine.Outbox()

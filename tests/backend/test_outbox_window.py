@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from quicgw_fast.backend import CacheFull, NotInFlight, OutboxClosed, Overflowed, WindowFull
+from quicgw_fast.backend import BudgetFull, CacheFull, NotInFlight, OutboxClosed, Overflowed, WindowFull
 
-from .sent import notify, numbers, texts
+from .sent import body_of, notify, numbers, texts
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -40,7 +40,7 @@ def test_the_window_counts_bytes_with_their_framing(engine: ModuleType) -> None:
 
 
 def test_one_message_always_fits_an_empty_window(engine: ModuleType) -> None:
-    outbox = engine.Outbox(window_bytes=10, budget=engine.ByteBudget(5))
+    outbox = engine.Outbox(window_bytes=10)
     outbox.push(bytes(1000))
     assert outbox.fill == (1000 + FRAME) / 10
     with pytest.raises(WindowFull):
@@ -66,9 +66,10 @@ def test_replies_may_use_a_quarter_more(engine: ModuleType) -> None:
 
 
 def test_a_step_that_does_not_fit_as_a_whole_overflows(engine: ModuleType) -> None:
-    outbox = engine.Outbox(window_messages=2)
+    outbox = engine.Outbox(window_messages=4)
     outbox.accept(1)
     outbox.accept(2)
+    outbox.push(b"")
     outbox.push(b"")
     for before in (True, True, False):
         outbox.bind(1, before, b"", 60.0)
@@ -77,17 +78,20 @@ def test_a_step_that_does_not_fit_as_a_whole_overflows(engine: ModuleType) -> No
 
     assert outbox.overflowed
     assert outbox.dropped == (1, 3)
-    assert (outbox.last_seq, outbox.bound, outbox.is_open(1), outbox.in_flight) == (1, 0, False, 1)
+    assert (outbox.last_seq, outbox.bound, outbox.is_open(1), outbox.in_flight) == (2, 0, False, 1)
     assert (outbox.retained, outbox.retained_bytes, outbox.fill) == (0, 0, 0.0)
 
 
-def test_several_messages_have_no_right_to_an_empty_window(engine: ModuleType) -> None:
-    outbox = engine.Outbox(window_messages=1)
+@pytest.mark.parametrize("size", [100, 900])
+def test_one_step_always_fits_an_empty_window(engine: ModuleType, size: int) -> None:
+    """A reply and a notify that was answered "bound" before it are of any size each."""
+    outbox = engine.Outbox(window_messages=3, window_bytes=1000)
     outbox.accept(1)
-    outbox.bind(1, True, b"", 60.0)
-    with pytest.raises(Overflowed):
-        outbox.reply(1, 1, 3, 200, "", b"", {})
-    assert outbox.dropped == (1, 1)
+    outbox.bind(1, True, body_of(size), 60.0)
+    outbox.bind(1, False, body_of(100), 60.0)
+    frames = outbox.reply(1, 1, 3, 200, "", b"r" * 900, {})
+    assert numbers(frames) == [1, 2, 3]
+    assert outbox.missed(0) == (1, 2)
 
 
 def test_after_an_overflow_nothing_is_sent_and_everything_is_counted(engine: ModuleType) -> None:
@@ -96,17 +100,21 @@ def test_after_an_overflow_nothing_is_sent_and_everything_is_counted(engine: Mod
         outbox.accept(seq)
     outbox.reply(1, 1, 3, 200, "", b"", {})
     outbox.push(b"")
-    outbox.hold(b"")
-    outbox.bind(2, True, b"", 60.0)
+    outbox.hold(b"abc")
+    outbox.bind(2, True, b"abc", 60.0)
     outbox.mark_overflow(notifies=1)
-    assert outbox.dropped == (0, 1)
+    assert outbox.dropped == (0, 3)
+    assert (outbox.bound, outbox.held, outbox.memory) == (0, 0, 0)
 
     steps = [
-        (lambda: outbox.push(b""), (0, 2)),
-        (lambda: outbox.bind(1, False, b"", 60.0), (0, 3)),
-        (lambda: outbox.refuse(1, 400, "", "", {}), (1, 3)),
-        (lambda: outbox.reply(2, 2, 3, 200, "", b"", {}), (2, 4)),
-        (outbox.release, (2, 5)),
+        (lambda: outbox.push(b""), (0, 4)),
+        (lambda: outbox.push(b"", kept=True), (0, 4)),
+        (lambda: outbox.bind(1, False, b"", 60.0), (0, 5)),
+        (lambda: outbox.refuse(1, 400, "", "", {}), (1, 5)),
+        (lambda: outbox.reply(2, 2, 3, 200, "", b"", {}), (2, 5)),
+        # Refused to its sender: it was never taken, and is not missed.
+        (lambda: outbox.bind(3, True, b"", 60.0), (2, 5)),
+        (lambda: outbox.hold(b""), (2, 5)),
         (outbox.release, (2, 5)),
     ]
     for step, dropped in steps:
@@ -117,8 +125,6 @@ def test_after_an_overflow_nothing_is_sent_and_everything_is_counted(engine: Mod
         outbox.reply(2, 2, 3, 200, "", b"", {})
 
     assert outbox.accept(3) == 0
-    assert outbox.bind(3, True, b"", 60.0) == b""
-    outbox.hold(b"")
     assert (outbox.last_seq, outbox.missed(0), outbox.replay(0, 1000)) == (2, (1, 1), (b"", 0))
     assert outbox.ack(1) == 0
     assert (outbox.acked_seq, outbox.missed(0)) == (1, (0, 1))
@@ -147,13 +153,44 @@ class TestHold:
         outbox.release()
         outbox.hold(bytes(10))
 
-    def test_what_does_not_fit_overflows(self, engine: ModuleType) -> None:
+    @pytest.mark.parametrize("bounds", [{"window_messages": 2}, {"window_bytes": 10}])
+    def test_what_could_never_be_sent_is_not_held(self, engine: ModuleType, bounds: dict[str, int]) -> None:
+        outbox = engine.Outbox(**bounds)
+        for _ in range(2):
+            outbox.hold(bytes(5))
+        with pytest.raises(CacheFull):
+            outbox.hold(bytes(5))
+        assert outbox.held == 2
+
+    def test_what_does_not_fit_now_stays_and_nothing_overtakes_it(self, engine: ModuleType) -> None:
         outbox = engine.Outbox(window_messages=4)
-        for _ in range(6):
-            outbox.hold(b"")
-        with pytest.raises(Overflowed):
-            outbox.release()
-        assert (outbox.held, outbox.dropped, outbox.last_seq) == (0, (0, 6), 0)
+        for _ in range(3):
+            outbox.push(b"")
+        for name in "abcd":
+            outbox.hold(notify(engine, name))
+        outbox.accept(1)
+        outbox.reply(1, 1, 3, 200, "", b"", {})
+        assert not outbox.releasing
+        assert texts(outbox.release()) == ["a"]  # the reserve too
+        assert outbox.release() == b""
+        assert (outbox.held, outbox.releasing, outbox.overflowed) == (3, True, False)
+        outbox.ack(5)
+        for late in (lambda: outbox.push(b""), lambda: outbox.bind(1, False, b"", 60.0)):
+            with pytest.raises(WindowFull):
+                late()
+        outbox.hold(notify(engine, "e"))
+        assert texts(outbox.release()) == ["b", "c", "d", "e"]
+        assert (outbox.held, outbox.releasing, outbox.last_seq) == (0, False, 9)
+        outbox.ack(9)
+        outbox.push(b"")
+
+    def test_one_always_fits_an_empty_window(self, engine: ModuleType) -> None:
+        outbox = engine.Outbox(window_bytes=10)
+        for _ in range(2):
+            outbox.hold(body_of(5))
+        assert numbers(outbox.release()) == [1]
+        outbox.ack(1)
+        assert numbers(outbox.release()) == [2]
 
 
 class TestBudget:
@@ -163,41 +200,93 @@ class TestBudget:
         for outbox in (one, two):
             outbox.push(bytes(10 - FRAME))
         one.push(bytes(80 - FRAME))
-        assert (budget.used, budget.limit) == (100, 100)
-        with pytest.raises(WindowFull):
+        assert (budget.used, budget.limit, one.memory, two.memory) == (100, 100, 90, 10)
+        with pytest.raises(BudgetFull, match="no room for 6 bytes more") as caught:
             two.push(b"")
+        assert caught.value.needed == FRAME
         one.ack(2)
         assert budget.used == 10
         two.push(b"")
+
+    def test_no_message_is_excepted_from_it(self, engine: ModuleType) -> None:
+        """That one always fits is for a session's window, never for the memory of the process."""
+        budget = engine.ByteBudget(100)
+        outbox = engine.Outbox(budget=budget)
+        outbox.accept(1)
+        outbox.bind(1, True, bytes(20), 60.0)
+        for call in (
+            lambda: outbox.push(bytes(101 - 20 - FRAME)),
+            lambda: outbox.bind(2, True, bytes(81), 60.0),
+            lambda: outbox.hold(bytes(81)),
+            lambda: outbox.refuse(1, 400, "x" * 120, "", {}),
+            lambda: outbox.reply(1, 1, 3, 200, "", bytes(110), {}),
+        ):
+            with pytest.raises(BudgetFull):
+                call()
+            assert (outbox.memory, budget.used, outbox.last_seq, outbox.bound) == (20, 20, 0, 1)
+            assert (outbox.in_flight, outbox.overflowed, outbox.dropped) == (1, False, (0, 0))
+        outbox.reply(1, 1, 3, 200, "", bytes(60), {})
+        assert outbox.retained == 2
+        assert outbox.memory == budget.used == outbox.retained_bytes
 
     def test_replies_may_use_a_quarter_more_of_it(self, engine: ModuleType) -> None:
         budget = engine.ByteBudget(100)
         outbox = engine.Outbox(budget=budget)
         outbox.push(bytes(50 - FRAME))
-        outbox.push(bytes(50 - FRAME))
-        with pytest.raises(WindowFull):
+        outbox.push(bytes(38 - FRAME))
+        outbox.hold(bytes(6))
+        outbox.hold(bytes(6))
+        with pytest.raises(BudgetFull):
             outbox.push(b"")
-        for _ in range(2):
-            outbox.hold(bytes(12 - FRAME))
-            outbox.release()
-        assert budget.used == 124
-        outbox.hold(b"")
-        with pytest.raises(Overflowed):
-            outbox.release()
-        assert budget.used == 0
+        assert (len(outbox.release()), budget.used) == (24, 112)
+        outbox.refuse(0, 0, "", "", {})
+        assert budget.used == 120
+        with pytest.raises(BudgetFull):
+            outbox.refuse(0, 0, "", "", {})
+
+    def test_what_is_held_stays_when_it_is_full(self, engine: ModuleType) -> None:
+        budget = engine.ByteBudget(16)
+        one, two = engine.Outbox(budget=budget), engine.Outbox(budget=budget)
+        two.hold(body_of(3))
+        two.hold(body_of(3))
+        one.push(body_of(10 - FRAME))
+        assert numbers(two.release()) == []
+        assert (two.held, two.releasing, two.retained, budget.used) == (2, True, 0, 16)
+        one.ack(1)
+        assert numbers(two.release()) == [1, 2]
+        assert (two.held, two.releasing, budget.used) == (0, False, 18)
+
+    def test_what_waits_counts_and_is_given_back(self, engine: ModuleType) -> None:
+        budget = engine.ByteBudget(100)
+        outbox = engine.Outbox(budget=budget)
+        outbox.bind(1, True, bytes(10), 1.0)
+        outbox.bind(1, False, bytes(20), 2.0)
+        outbox.hold(bytes(30))
+        assert (outbox.memory, budget.used) == (60, 60)
+        outbox.expire(1.0)
+        assert budget.used == 50
+        outbox.release()
+        outbox.accept(1)
+        outbox.reply(1, 0, 3, 200, "", b"", {})
+        assert budget.used == outbox.retained_bytes == outbox.memory
+        outbox.ack(3)
+        assert (budget.used, outbox.memory) == (0, 0)
 
     def test_nothing_to_release_needs_no_room(self, engine: ModuleType) -> None:
         budget = engine.ByteBudget(10)
-        engine_outbox = engine.Outbox(budget=budget)
-        engine_outbox.push(bytes(100))
-        assert engine_outbox.release() == b""
+        outbox = engine.Outbox(budget=budget)
+        outbox.push(bytes(4))
+        assert outbox.release() == b""
+        assert outbox.bind(1, True, b"", 60.0) == b""
 
     @pytest.mark.parametrize("ending", ["close", "mark_overflow", "forget"])
     def test_it_is_given_back(self, engine: ModuleType, ending: str) -> None:
         budget = engine.ByteBudget(100)
         outbox = engine.Outbox(budget=budget)
         outbox.push(b"abc")
-        assert budget.used == 9
+        outbox.hold(b"ab")
+        outbox.bind(1, True, b"a", 60.0)
+        assert budget.used == 12
         if ending != "forget":
             getattr(outbox, ending)()
             assert budget.used == 0

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from quicgw_fast.backend import FutureAck
+from quicgw_fast.backend import FutureAck, NumbersUsedUp
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -60,7 +60,8 @@ def test_after_the_highest_client_number_nothing_is_accepted(engine: ModuleType)
     numbers = engine.SequenceAllocator()
     numbers.accept(TOP)
     for refused in (0, 1, TOP):
-        assert numbers.accept(refused) == TOP
+        with pytest.raises(NumbersUsedUp, match="used up"):
+            numbers.accept(refused)
     assert numbers.max_client_seq == TOP
 
 

@@ -75,14 +75,14 @@ class TestLiveness:
 
 
 class TestJudge:
-    @pytest.mark.parametrize("code", [0, 0x101, 0x102, 0x103, 0x104, 0x105])
+    @pytest.mark.parametrize("code", [0, 0x101, 0x102, 0x103, 0x104, 0x105, 0x100, 0x106, 0x1FF])
     def test_final_codes_of_the_gateway(self, code: int) -> None:
         verdict = judge(LinkEnd(code, "why", by_peer=True), renewable_token=False)
         assert not verdict.retry
         assert isinstance(verdict.error, ConnectionClosed)
         assert (verdict.error.code, verdict.error.reason) == (code, "why")
 
-    @pytest.mark.parametrize("code", [0x201, 0x202, 0x203, 0x204, 0x205, 0x1FF, 0x42])
+    @pytest.mark.parametrize("code", [0x201, 0x202, 0x203, 0x204, 0x205, 0x206, 0x2FF, 0x42])
     def test_all_other_codes_mean_to_come_back(self, code: int) -> None:
         assert judge(LinkEnd(code, by_peer=True), renewable_token=False).retry
 
@@ -104,6 +104,14 @@ class TestJudge:
     @pytest.mark.parametrize(("code", "retry"), [(400, False), (401, False), (403, False), (503, True), (500, True)])
     def test_a_refused_start(self, code: int, retry: bool) -> None:
         assert judge(LinkEnd(error=reply_error(code)), renewable_token=True).retry is retry
+
+    def test_a_full_gateway_says_when_to_come_back(self) -> None:
+        verdict = judge(
+            LinkEnd(CloseCode.OVERLOADED, "OVERLOADED: full, retry-after-ms 1500", by_peer=True), renewable_token=False
+        )
+        assert (verdict.retry, verdict.at_least) == (True, 1.5)
+        silent = judge(LinkEnd(CloseCode.OVERLOADED, "OVERLOADED: full", by_peer=True), renewable_token=False)
+        assert (silent.retry, silent.at_least) == (True, None)
 
     def test_a_rate_limit_says_itself_when_to_come_back(self) -> None:
         assert not judge(LinkEnd(error=reply_error(429)), renewable_token=False).retry

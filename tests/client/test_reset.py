@@ -263,8 +263,16 @@ class TestRefusedStarts:
             await connect()
         self.refuse(gateway, 429, {"retry-after-ms": "1500"})
         with pytest.raises(RateLimited) as caught:
-            await connect()
+            await connect(connect_timeout=1)  # no time to come back
         assert caught.value.retry_after == 1.5
+
+    async def test_a_first_start_comes_back_when_the_gateway_says_so(
+        self, gateway: ScriptedGateway, connect: Connect
+    ) -> None:
+        self.refuse(gateway, 503, {"retry-after-ms": "100"}, times=2)
+        client = await connect(reconnect=False)
+        assert (await client.call("echo")).ok
+        assert len(gateway.peers) == 3
 
     async def test_a_bad_token_ends_a_client_that_was_connected(
         self, gateway: ScriptedGateway, connect: Connect, states: States

@@ -6,7 +6,7 @@ import pytest
 
 from quicgw_fast.client.errors import NumberGap, ProtocolFailure
 from quicgw_fast.client.messages import Ticket
-from quicgw_fast.client.session import OFFLINE_IDS, Request, Session, Start
+from quicgw_fast.client.session import ACK_BYTES, OFFLINE_IDS, Request, Session, Start
 from quicgw_fast.client.wire import Claim, StartAnswer
 from quicgw_fast.types import ResetReason
 
@@ -21,7 +21,7 @@ def resumed(max_client_seq: int, replay_from: int = 0, session_id: str = "s1", e
 
 def begun() -> Session[Request]:
     session: Session[Request] = Session()
-    assert session.claim() == Claim()
+    assert session.claim() == Claim(attempt=1)
     assert session.started(fresh()).start is Start.FRESH
     return session
 
@@ -87,7 +87,7 @@ class TestRequests:
         requests = ask(session, 1)
         session.receive(1, 0.0)
         session.forget()
-        assert session.claim() == Claim()
+        assert session.claim() == Claim(attempt=2)
         outcome = session.started(fresh("s2", "e2"))
         assert (outcome.start, outcome.lost) == (Start.RESET, requests)
         assert session.receive(1, 0.0)
@@ -110,7 +110,7 @@ class TestMessages:
         for number in (1, 2, 3):
             session.receive(number, 0.0)
         session.keep_back(3)
-        assert session.claim() == Claim(2, "s1", "e1")
+        assert session.claim() == Claim(2, "s1", "e1", 2)
         session.started(fresh("s2", "e2", ResetReason.UNKNOWN_SESSION))
         assert session.receive(3, 0.0)
 
@@ -174,7 +174,7 @@ class TestAcknowledging:
     def test_start_acknowledges_too(self) -> None:
         session = begun()
         session.receive(1, 0.0)
-        assert session.claim() == Claim(1, "s1", "e1")
+        assert session.claim() == Claim(1, "s1", "e1", 2)
         session.started(resumed(0, replay_from=2))
         assert session.take_ack() is None
 
@@ -190,9 +190,9 @@ class TestTickets:
         first.receive(1, 0.0)
         first.receive(2, 0.0)
         ticket = first.ticket()
-        assert ticket == Ticket("s1", "e1", 2, True)
+        assert ticket == Ticket("s1", "e1", 2, True, 1)
         second: Session[Request] = Session(ticket)
-        assert second.claim() == Claim(2, "s1", "e1")
+        assert second.claim() == Claim(2, "s1", "e1", 2)
         assert second.started(resumed(4, replay_from=3)).start is Start.RESUMED
         assert second.logged_in
         assert second.next_seq == 5
@@ -205,3 +205,39 @@ class TestTickets:
         assert outcome.start is Start.RESET
         assert not session.logged_in
         assert session.receive(8, 0.0)
+
+    def test_attempts_grow_over_connections_processes_and_clocks(self) -> None:
+        session = begun()
+        assert session.claim(1000).attempt == 1000
+        assert session.claim(900).attempt == 1001  # a clock that was set back
+        written_down = session.ticket()
+        session.claim(2000)
+        assert written_down is not None
+        again: Session[Request] = Session(written_down)
+        assert again.claim(2001).attempt == 2001, "the process died after another START"
+        assert Session(Ticket("s1", "e1", 2)).claim(3000).attempt == 3000, "a ticket of an earlier version"
+
+
+class TestBytes:
+    def test_bytes_are_a_reason_to_acknowledge_at_once(self) -> None:
+        session = begun()
+        session.receive(1, 0.0, ACK_BYTES - 1)
+        assert session.ack_due(0.0) == 0.05
+        session.receive(2, 0.0, 1)
+        assert session.ack_due(0.0) == 0.0
+        assert session.take_ack() == 2
+        session.receive(3, 0.0, 10)
+        assert session.ack_due(0.0) == 0.05
+
+    def test_what_is_on_its_way_is_counted(self) -> None:
+        session = begun()
+        first, second = Request(), Request()
+        session.number(first, 100)
+        session.number(second, 20)
+        assert session.bytes_in_flight == 120
+        session.settle(1)
+        session.settle(1)
+        assert session.bytes_in_flight == 20
+        session.claim()
+        session.started(fresh("s2", "e2"))
+        assert session.bytes_in_flight == 0

@@ -47,7 +47,7 @@ class SessionLife(RuleBasedStateMachine):
 
     @initialize()
     def begin(self) -> None:
-        assert self.session.claim() == Claim()
+        assert self.session.claim() == Claim(attempt=1)
         self._fresh(0, ResetReason.NONE)
 
     def _fresh(self, after: int, reason: ResetReason) -> None:

@@ -143,8 +143,10 @@ async def test_reflection_lists_the_services_and_knows_the_methods(channel: grpc
     requests = [
         reflection_pb2.ServerReflectionRequest(list_services=""),
         reflection_pb2.ServerReflectionRequest(file_containing_symbol=GATEWAY_SERVICE),
+        reflection_pb2.ServerReflectionRequest(file_containing_symbol="grpc.health.v1.Health"),
+        reflection_pb2.ServerReflectionRequest(file_containing_symbol="grpc.reflection.v1alpha.ServerReflection"),
     ]
-    listed, described = [answer async for answer in stub.ServerReflectionInfo(iter(requests), timeout=5)]
+    listed, described, *others = [answer async for answer in stub.ServerReflectionInfo(iter(requests), timeout=5)]
     names = {service.name for service in listed.list_services_response.service}
     assert names == {
         GATEWAY_SERVICE,
@@ -153,6 +155,7 @@ async def test_reflection_lists_the_services_and_knows_the_methods(channel: grpc
     }
     files = described.file_descriptor_response.file_descriptor_proto
     assert any(b"RegisterUpstream" in file for file in files)
+    assert all(answer.file_descriptor_response.file_descriptor_proto for answer in others)
 
 
 async def test_busy_port_is_a_startup_error(server: ControlServer, pusher: RecordingPusher) -> None:

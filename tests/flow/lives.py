@@ -30,7 +30,7 @@ WINDOW = 8
 RESERVE = WINDOW // 4
 RESUME = 120.0
 BIND = 60.0
-HELD = 64
+HELD = min(64, WINDOW)
 LONG = 10_000_000.0
 WRONG = ("future", "forgotten", "epoch", "unknown")
 
@@ -55,6 +55,8 @@ class Life:
     bound: list[tuple[int, bool, str, float]] = field(default_factory=list)
     """Request, before, name, end of its time."""
     held: list[str] = field(default_factory=list)
+    releasing: bool = False
+    """The login let out what was held, and not all of it fitted."""
     login: int | None = None
     """The hello that is under way."""
     behind: list[int] = field(default_factory=list)
@@ -71,10 +73,23 @@ class Life:
         return 0 if self.overflowed else self.last - self.acked
 
     def fits(self, count: int, reserve: int = 0) -> bool:
-        return (count == 1 and self.retained == 0) or self.retained + count <= WINDOW + reserve
+        return self.retained == 0 or self.retained + count <= WINDOW + reserve
+
+    def release(self) -> None:
+        """As much as fits, one after the other; the rest keeps its place."""
+        while self.held and self.fits(1, RESERVE):
+            self.texts.append(self.held.pop(0))
+        self.releasing = bool(self.held)
 
     def missed(self, number: int) -> list[str]:
         return self.texts[max(number, self.acked) - self.base :]
+
+    @property
+    def open_messages(self) -> tuple[int, int]:
+        """Responses and notifies that are still to come."""
+        notifies = sum(map(is_notify, self.missed(0)))
+        responses = len(self.missed(0)) - notifies
+        return responses + len(self.open), notifies + len(self.bound) + len(self.held)
 
     def gap(self, number: int, reason: ResetReason) -> dict[str, str]:
         missed = self.missed(number)
@@ -185,8 +200,9 @@ class Lives(RuleBasedStateMachine):
         life = self.alive
         life.overflowed = True
         notifies = sum(is_notify(text) for text in texts)
-        life.lost_notifies += notifies
+        life.lost_notifies += notifies + len(life.bound) + len(life.held)
         life.lost_responses += len(texts) - notifies
+        life.bound, life.held, life.releasing = [], [], False
         if self.client is not None:
             closed = self.online
             self.detach()
@@ -235,6 +251,7 @@ class Lives(RuleBasedStateMachine):
             self.detach()
             life.acked = max(life.acked, last_acked)
             life.detached_at = None
+            self.go_on()
         else:
             assert answer.reset_reason == reason
             assert answer.max_client_seq == 0
@@ -392,7 +409,9 @@ class Lives(RuleBasedStateMachine):
     def acknowledge(self, less: int) -> None:
         number = max(self.have - less, 0)
         self.run(lambda: self.online.ack(number))
-        self.alive.acked = max(self.alive.acked, number)
+        if number > self.alive.acked:
+            self.alive.acked = number
+            self.go_on()
 
     @precondition(lambda self: self.client)
     @rule(more=st.integers(1, 5))
@@ -468,8 +487,7 @@ class Lives(RuleBasedStateMachine):
         life.login = None
         if self.reply(call.request.client_seq_id, f"{code} hello") and code == 200:
             life.logged_in = True
-            held, life.held = life.held, []
-            self.commit(held)
+            life.release()
         behind, life.behind = life.behind, []
         for seq in behind:
             self.dispatch(seq)
@@ -496,8 +514,12 @@ class Lives(RuleBasedStateMachine):
         else:
             self.plain_push(name, told)
 
+    def go_on(self) -> None:
+        if self.alive.releasing:
+            self.alive.release()
+
     def plain_push(self, name: str, told: Any) -> None:
-        fits = self.alive.fits(1)
+        fits = self.alive.fits(1) and not self.alive.releasing
         assert (told.success, told.error_code) == (fits, "" if fits else "WINDOW_FULL")
         if fits:
             self.alive.texts.append(name)
@@ -514,6 +536,10 @@ class Lives(RuleBasedStateMachine):
         elif grid == 0:
             assert told.error_code == "BIND_SEQ_REQUIRED"
         elif grid in life.open or grid > life.last_request:
+            # The step of its request must fit into an empty window: it, its reply, and what is bound already.
+            if sum(entry[0] == grid for entry in life.bound) + 2 > WINDOW:
+                assert told.error_code == "BIND_LIMIT"
+                return
             assert told.message == "bound"
             life.bound.append((grid, before, name, self.house.clock.now + BIND))
         elif before:
@@ -525,7 +551,7 @@ class Lives(RuleBasedStateMachine):
     def broadcast(self) -> None:
         name, life = self.name(), self.life
         told = self.run(lambda: self.house.broadcast(name))
-        reached = life is not None and life.logged_in and not life.overflowed and life.fits(1)
+        reached = life is not None and life.logged_in and not life.overflowed and life.fits(1) and not life.releasing
         assert told.sent_count == int(reached)
         if reached:
             self.alive.texts.append(name)
@@ -552,7 +578,10 @@ class Lives(RuleBasedStateMachine):
         assert outbox.dropped == (life.lost_responses, life.lost_notifies)
         assert (outbox.in_flight, outbox.max_client_seq) == (len(life.open), life.last_request)
         assert (outbox.held, outbox.bound) == (len(life.held), len(life.bound))
-        assert self.house.budget.used == outbox.retained_bytes
+        assert outbox.releasing == life.releasing
+        assert self.house.budget.used == outbox.memory >= outbox.retained_bytes
+        accounts = self.house.accounts()
+        assert (accounts["responses"]["open"], accounts["notifies"]["open"]) == life.open_messages
 
     @invariant()
     def nothing_is_sent_on_an_old_connection(self) -> None:

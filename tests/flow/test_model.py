@@ -125,5 +125,6 @@ def test_long_lives_are_full_of_events() -> None:
             walk(lives, chance)
         lives.teardown()
     print(sorted(met.items()))
-    assert set(met) >= {reason.name for reason in ResetReason} | {"resumed", "reply", "reply lost", "detached"}
+    reasons = {reason.name for reason in ResetReason if reason is not ResetReason.NODE_LOST}  # one gateway has no nodes
+    assert set(met) >= reasons | {"resumed", "reply", "reply lost", "detached"}
     assert met["gap-responses"] and met["gap-notifies"] and met["gap-unnumbered"] and met["gap-unanswered"]

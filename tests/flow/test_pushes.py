@@ -371,3 +371,43 @@ async def test_broadcasts_come_to_all_in_the_same_order(house: House) -> None:
     orders = {tuple(client.texts) for client in clients}
     assert len(orders) == 1
     assert sorted(orders.pop()) == ["b0", "b1", "b2"]
+
+
+# A connection that is about to go
+
+
+@pytest.mark.parametrize("hint", [SyncHint.IMMEDIATELY, SyncHint.AFTER_RESPONSE])
+async def test_between_the_close_and_its_callback_a_push_is_retained(house: House, hint: SyncHint) -> None:
+    """The transport has closed, its handler is told in the loop's next turn: nothing is sent any more."""
+    client = await house.online()
+    client.link.closed = True
+    told = await house.push(content="late", hint=hint, grid=client.seq if hint else 0)
+    assert (told.success, told.message) == (True, "retained")
+    assert (client.session.cursor, client.session.handed, client.session.outbox.last_seq) == (1, 1, 2)
+    client.link.lose()
+    again = house.back(client, 1)
+    assert again.answer.resumed
+    assert again.texts == ["late"]
+    assert client.session.handed == 2
+
+
+async def test_a_bound_notify_that_is_due_at_once_is_retained_for_who_is_away(house: House) -> None:
+    client = await house.online()
+    client.link.lose()
+    told = await house.push(content="after", hint=SyncHint.AFTER_RESPONSE, grid=client.seq)
+    assert (told.success, told.message) == (True, "retained")
+
+
+async def test_what_was_ever_handed_over_is_remembered(house: House) -> None:
+    """Also when a later connection took less: what is above it, no client can have."""
+    client = await house.online()
+    await house.push(content="first")
+    client.link.pending = 1 << 20
+    await house.push(content="second")
+    session = client.session
+    assert (session.cursor, session.handed) == (2, 2)
+    client.link.lose()
+    again = house.connect()
+    again.link.pending = 1 << 20
+    again.start("alice", 1, client.answer.connection_id, client.answer.epoch)
+    assert (session.cursor, session.handed, session.outbox.last_seq) == (1, 2, 3)

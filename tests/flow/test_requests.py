@@ -10,7 +10,7 @@ import pytest
 from quicgw_fast._proto import client_pb2 as pb
 from quicgw_fast._proto.service_pb2 import UpstreamResponse
 from quicgw_fast.errors import RequestError
-from quicgw_fast.types import ResetReason, SyncHint
+from quicgw_fast.types import RequestType, ResetReason, SyncHint
 from tests.support.wire import business, error
 
 if TYPE_CHECKING:
@@ -70,6 +70,25 @@ async def test_zero_is_no_number(house: House) -> None:
     client.call("hello", seq=4)
     await house.settle()
     assert client.reply(4).type == pb.PUSH_BUSINESS_DATA
+
+
+async def test_after_the_highest_number_only_a_fresh_session_helps(house: House) -> None:
+    top = 2**64 - 1
+    client = house.started()
+    client.call("hello", seq=top)
+    await house.settle()
+    assert business(client.reply(top)).code == 200
+    for seq in (top, 0, 1):
+        msg_id = client.send(RequestType.BUSINESS, seq=seq)
+        (push,) = client.pushes(msg_id)
+        told = error(push)
+        assert (told.error_code, told.error_message) == (400, "numbers used up")
+        assert "fresh session" in told.detail
+    assert client.ended is None
+    fresh = house.started()
+    fresh.call("hello")
+    await house.settle()
+    assert business(fresh.reply(1)).code == 200
 
 
 @pytest.mark.parametrize("wrong", [0, 1, 4, 100])

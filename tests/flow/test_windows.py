@@ -68,6 +68,47 @@ async def test_a_stale_ack_is_no_sign_of_life_for_the_window(make_house: MakeHou
     assert client.ended is CloseCode.SLOW_CONSUMER
 
 
+async def test_a_client_that_reads_slowly_is_no_slow_consumer(house: House) -> None:
+    """1 MiB at 65 kB/s: it cannot acknowledge before all of it is there, but QUIC shows that it reads."""
+    client = await house.online()
+    client.link.counts_pending = True
+    assert (await house.push(data=bytes(1_000_000))).success
+    while client.link.pending > 65_000:
+        await house.pass_time(1.0)
+        client.link.read(65_000)
+        assert client.ended is None
+    client.link.read(client.link.pending)
+    await house.pass_time(9.0)
+    client.ack(client.numbers[-1])
+    await house.pass_time(60.0)
+    assert client.ended is None
+
+
+async def test_a_client_that_reads_everything_and_acknowledges_nothing_is_closed(house: House) -> None:
+    client = await house.online()
+    await house.push(data=bytes(1_000_000))
+    for _ in range(9):
+        await house.pass_time(1.0)
+        client.heartbeat()  # its answer is acknowledged by QUIC too, and is no sign of life for the window
+        assert client.ended is None
+    await house.pass_time(2.5)
+    assert client.ended is CloseCode.SLOW_CONSUMER
+    assert house.back(client, 1).answer.resumed
+
+
+async def test_a_client_that_stops_reading_half_way_is_closed(house: House) -> None:
+    client = await house.online()
+    client.link.counts_pending = True
+    await house.push(data=bytes(1_000_000))
+    for _ in range(20):
+        await house.pass_time(1.0)
+        client.link.read(10_000)
+    assert client.ended is None
+    await house.pass_time(1.0)
+    await house.pass_time(10.1)
+    assert client.ended is CloseCode.SLOW_CONSUMER
+
+
 async def test_replies_have_a_reserve(make_house: MakeHouse) -> None:
     house = await make_house(session={"window_messages": 4})
     client = await house.online()
@@ -123,7 +164,7 @@ async def test_errors_for_refused_messages_are_bounded_too(make_house: MakeHouse
 
 
 async def test_one_message_always_fits_into_an_empty_window(make_house: MakeHouse) -> None:
-    house = await make_house(session={"window_bytes": 100, "memory": 100})
+    house = await make_house(session={"window_bytes": 100})
     client = await house.online()
     assert (await house.push(data=b"x" * 1000)).success
     assert (await house.push()).error_code == "WINDOW_FULL"
@@ -131,19 +172,65 @@ async def test_one_message_always_fits_into_an_empty_window(make_house: MakeHous
     assert (await house.push(data=b"x" * 1000)).success
 
 
-async def test_the_memory_of_all_sessions_has_a_bound(make_house: MakeHouse) -> None:
-    house = await make_house(session={"memory": 20_000})
-    first, second = await house.online("first"), await house.online("second")
-    while (await house.push("first", data=b"x" * 1000)).success:
-        pass
-    assert house.budget.used <= 20_000
-    assert (await house.push("second", data=b"x" * 1000)).success  # its window is empty
-    assert (await house.push("second", data=b"x" * 1000)).error_code == "WINDOW_FULL"
-    first.ack(first.numbers[-1])
-    assert (await house.push("second", data=b"x" * 1000)).success
-    first.stop()
-    second.stop()
-    assert house.budget.used == 0
+async def test_one_step_always_fits_into_an_empty_window(house: House) -> None:
+    """A reply of 900 kB with a notify of 500 kB before it, which was answered "bound"."""
+    client = await house.online()
+    seq = client.seq + 1
+    notify = b"n" * 500_000
+    assert (await house.push(data=notify, hint=SyncHint.BEFORE_RESPONSE, grid=seq)).message == "bound"
+    client.call("echo", b"r" * 900_000, seq=seq)
+    await house.settle()
+    assert [len(text) for text in client.texts] == [500_000, 900_004]
+    assert client.ended is None
+
+
+async def test_what_could_not_go_out_with_its_reply_is_not_bound(house: House) -> None:
+    client = await house.online()
+    seq = client.seq + 1
+    told = [
+        await house.push(data=b"n" * 700_000, hint=hint, grid=seq + number)
+        for number, hint in enumerate([SyncHint.BEFORE_RESPONSE, SyncHint.AFTER_RESPONSE, SyncHint.BEFORE_RESPONSE])
+    ]
+    assert [t.message for t in told[:1]] == ["bound"]
+    assert [t.error_code for t in told] == ["", "BIND_LIMIT", "BIND_LIMIT"]
+    assert house.budget.used < 1_000_000
+
+
+async def test_what_was_cached_is_not_lost_to_a_small_window(make_house: MakeHouse) -> None:
+    house = await make_house(session={"window_messages": 10})
+    client = house.started()
+    told = [await house.push(content=str(number)) for number in range(64)]
+    cached = [t.success for t in told].count(True)
+    assert cached == 10
+    assert {t.error_code for t in told[cached:]} == {"CACHE_FULL"}
+    client.call("hello")
+    await house.settle()
+    assert client.ended is None
+    told_late = await house.push(content="late")
+    while len(client.numbered) < 1 + cached:
+        client.ack(client.numbers[-1])
+    assert client.texts == ["200 ", *map(str, range(cached)), *(["late"] if told_late.success else [])]
+    assert client.numbers == list(range(1, len(client.numbers) + 1))
+
+
+async def test_what_is_left_of_the_cache_goes_before_anything_new(make_house: MakeHouse) -> None:
+    house = await make_house(session={"window_messages": 4})
+    client = house.started()
+    for number in range(4):
+        assert (await house.push(content=str(number))).message == "cached"
+    for _ in range(3):
+        client.call("echo", seq=0)  # refused, with numbers
+    client.call("hello")
+    await house.settle()
+    assert client.texts == ["error 400"] * 3 + ["200 ", "0"]
+    assert (await house.push(content="new")).error_code == "WINDOW_FULL"
+    client.ack(3)
+    assert client.texts[5:] == ["1", "2", "3"]
+    assert (await house.push(content="new")).error_code == "WINDOW_FULL"
+    client.ack(5)
+    assert (await house.push(content="new")).message == "sent"
+    assert client.texts[8:] == ["new"]
+    assert client.ended is None
 
 
 # A client that does not read

@@ -36,6 +36,7 @@ class SessionModel:
     in_flight: dict[int, bytes] = field(default_factory=dict)
     bound: dict[int, Bound] = field(default_factory=dict)
     cached: list[bytes] = field(default_factory=list)
+    """Waits for the login, and after it for room: nothing new may overtake it."""
 
     def __post_init__(self) -> None:
         self.acked = self.first
@@ -56,17 +57,26 @@ class SessionModel:
             self.sent[self.last + 1] = message
 
     def has_room(self, count: int, *, reserve: bool) -> bool:
-        """Whether so many more messages fit; one always fits into an empty window."""
+        """Whether so many more messages of one step fit; one step always fits into an empty window."""
         limit = self.window + (self.window // 4 if reserve else 0)
-        return self.retained + count <= limit or (self.retained == 0 and count == 1)
+        return self.retained + count <= limit or self.retained == 0
+
+    def takes_new(self) -> bool:
+        """Whether a notify can be sent now."""
+        return not self.overflowed and not (self.normal and self.cached) and self.has_room(1, reserve=False)
 
     def commit(self, *messages: bytes) -> bool:
         """Send as one step that may use the reserve; False, and overflowed, when it does not fit."""
         if self.overflowed or not self.has_room(len(messages), reserve=True):
-            self.overflowed = True
+            self.overflow()
             return False
         self.number(*messages)
         return True
+
+    def overflow(self) -> None:
+        """Something had to be left out: what waits can never go out either."""
+        self.overflowed = True
+        self.bound, self.cached = {}, []
 
     def accept(self, seq: int, data: bytes) -> None:
         """A request with the right number came."""
@@ -78,20 +88,26 @@ class SessionModel:
         bound = self.bound.pop(seq, Bound())
         return self.commit(*bound.before, self.in_flight.pop(seq), *bound.after)
 
-    def log_in(self) -> bool:
-        """The login was answered; what was cached follows it."""
+    def log_in(self) -> None:
+        """The login was answered; what was cached follows it as far as it fits."""
         self.normal = True
-        cached, self.cached = self.cached, []
-        return not cached or self.commit(*cached)
+        self.release()
+
+    def release(self) -> None:
+        """Send what was cached, as far as it fits."""
+        while self.cached and self.has_room(1, reserve=True):
+            self.number(self.cached.pop(0))
 
     def push(self, data: bytes) -> str:
         """An immediate push; returns the error code, empty for success."""
+        if self.overflowed:
+            return "WINDOW_FULL"
         if not self.normal:
-            if len(self.cached) >= 64:
+            if len(self.cached) >= min(64, self.window):
                 return "CACHE_FULL"
             self.cached.append(data)
             return ""
-        if self.overflowed or not self.has_room(1, reserve=False):
+        if not self.takes_new():
             return "WINDOW_FULL"
         self.number(data)
         return ""
@@ -106,12 +122,15 @@ class SessionModel:
         if self.overflowed:
             return "WINDOW_FULL"
         if seq in self.in_flight or seq > self.max_client:
-            bound = self.bound.setdefault(seq, Bound())
+            bound = self.bound.get(seq, Bound())
+            if len(bound.before) + len(bound.after) + 2 > self.window:  # with it and the reply: no step that fits
+                return "BIND_LIMIT"
+            self.bound[seq] = bound
             (bound.before if hint == BEFORE else bound.after).append(data)
             return ""
         if hint == BEFORE:
             return "RESPONSE_ALREADY_SENT"
-        if not self.has_room(1, reserve=False):
+        if not self.takes_new():
             return "WINDOW_FULL"
         self.number(data)
         return ""
@@ -120,15 +139,18 @@ class SessionModel:
         """A broadcast; returns what it counts for this session."""
         if not self.normal or self.overflowed:
             return 0
-        if not self.has_room(1, reserve=False):
-            self.overflowed = True
+        if not self.takes_new():
+            self.overflow()
             return 0
         self.number(data)
         return 1
 
     def acknowledge(self, number: int) -> None:
         """The client has everything up to a number."""
-        self.acked = max(self.acked, number)
+        if number > self.acked:
+            self.acked = number
+            if self.normal:
+                self.release()
 
     def refusals(self, number: int, epoch: str) -> set[int]:
         """The reasons that stand against a resume from a number; empty means that it must succeed."""

@@ -17,10 +17,12 @@ from aioquic.quic.packet import QuicPacketType
 from aioquic.quic.packet_builder import QuicPacketBuilder
 from aioquic.tls import Epoch
 
-from quicgw_fast.transport import Connection, Listener, TransportLimits
+from quicgw_fast.transport import Connection, Listener, Observer, TransportLimits
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
+
+    from quicgw_fast.types import HandshakeFault
 
 HOST = "127.0.0.1"
 
@@ -77,13 +79,37 @@ class Recorders(list[Recorder]):
         return self[0]
 
 
+class Watch:
+    """An observer that keeps what it is told."""
+
+    def __init__(self) -> None:
+        self.faults: list[str] = []
+        self.peers: list[str] = []
+        self.reasons: list[str] = []
+        self.refusals: list[tuple[str, str]] = []
+        self.throttled: list[str] = []
+
+    def handshake_failed(self, fault: HandshakeFault, peer: str, reason: str) -> None:
+        self.faults.append(fault.value)
+        self.peers.append(peer)
+        self.reasons.append(reason)
+
+    def connection_refused(self, peer: str, reason: str) -> None:
+        self.refusals.append((peer.partition(":")[0], reason))
+
+    def peer_throttled(self, peer: str) -> None:
+        self.throttled.append(peer)
+
+
 @contextlib.asynccontextmanager
 async def listening(
-    identity: tuple[Any, Any], factory: Any, limits: TransportLimits | None = None
+    identity: tuple[Any, Any], factory: Any, limits: TransportLimits | None = None, observer: Observer | None = None
 ) -> AsyncIterator[Listener]:
     """A listener on a free port; fails the test if it does not close cleanly."""
     certificate, key = identity
-    listener = await Listener.start(HOST, 0, certificate=certificate, private_key=key, factory=factory, limits=limits)
+    listener = await Listener.start(
+        HOST, 0, certificate=certificate, private_key=key, factory=factory, limits=limits, observer=observer
+    )
     try:
         yield listener
     finally:
@@ -219,3 +245,31 @@ class RawClient:
         if self.reading:
             self.quic.handle_timer(now=monotonic())
             self.transmit()
+
+
+class MuteSocket:
+    """Sends datagrams of any kind and says nothing else, for example first packets of handshakes."""
+
+    def __init__(self, server: tuple[str, int]) -> None:
+        self._server = server
+        self._sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self._sock.bind((HOST, 0))
+        self._sock.setblocking(False)
+
+    def __enter__(self) -> MuteSocket:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._sock.close()
+
+    def send(self, *datagrams: bytes) -> None:
+        for data in datagrams:
+            self._sock.sendto(data, self._server)
+
+    def answers(self) -> list[bytes]:
+        found = []
+        while True:
+            try:
+                found.append(self._sock.recv(65536))
+            except BlockingIOError:
+                return found

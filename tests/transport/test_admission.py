@@ -3,59 +3,20 @@
 from __future__ import annotations
 
 import random
-import socket
 from pathlib import Path
+from time import monotonic
 
 import pytest
 from aioquic.quic.packet import QuicErrorCode
 
-from quicgw_fast.transport import TransportLimits
+from quicgw_fast.transport import ConnectFailed, TransportLimits, dial
 from quicgw_fast.transport.admission import AddressRates, Admission, Verdict
 from quicgw_fast.types import CloseCode
+from tests.support.raw_initial import InitialMaker, crypto, first_packet
 
-from .helpers import HOST, RawClient, Recorders, listening, until
+from .helpers import HOST, MuteSocket, RawClient, Recorders, Watch, listening, until
 
 Identity = tuple[Path, Path]
-
-
-class MuteSocket:
-    """Sends first packets of handshakes that will never go on."""
-
-    def __init__(self, server: tuple[str, int]) -> None:
-        self._server = server
-        self._sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self._sock.bind((HOST, 0))
-        self._sock.setblocking(False)
-
-    def __enter__(self) -> MuteSocket:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._sock.close()
-
-    def send(self, *datagrams: bytes) -> None:
-        for data in datagrams:
-            self._sock.sendto(data, self._server)
-
-    def answers(self) -> list[bytes]:
-        found = []
-        while True:
-            try:
-                found.append(self._sock.recv(65536))
-            except BlockingIOError:
-                return found
-
-
-def first_packet() -> bytes:
-    """A client's valid first datagram."""
-    from time import monotonic
-
-    from aioquic.quic.configuration import QuicConfiguration
-    from aioquic.quic.connection import QuicConnection
-
-    quic = QuicConnection(configuration=QuicConfiguration(alpn_protocols=["gatesvr"], server_name="x"))
-    quic.connect((HOST, 1), now=monotonic())
-    return quic.datagrams_to_send(now=monotonic())[0][0]
 
 
 async def test_a_handshake_flood_meets_retry_and_honest_clients_get_in(identity: Identity) -> None:
@@ -87,16 +48,57 @@ async def test_at_most_so_many_half_open_connections(identity: Identity) -> None
             await until(lambda: listener.half_open == 1)
 
 
-async def test_the_connection_limit_refuses_at_once(identity: Identity) -> None:
-    async with listening(identity, Recorders(), TransportLimits(max_connections=1)) as listener:
+async def test_a_full_gateway_says_so_in_words_that_clients_understand(identity: Identity) -> None:
+    server, watch = Recorders(), Watch()
+    limits = TransportLimits(max_connections=1)
+    async with listening(identity, server, limits, watch) as listener:
         async with RawClient(listener.address) as first:
             await first.connected()
             async with RawClient(listener.address) as second:
-                assert (await second.closed())[0] == QuicErrorCode.CONNECTION_REFUSED
-                assert listener.counters.refused >= 1
+                code, frame_type, reason = await second.closed()
+                assert (code, frame_type) == (CloseCode.OVERLOADED, None)
+                assert reason.startswith("OVERLOADED: the gateway is full")
+                assert "retry-after-ms" in reason
+                assert listener.counters.refused == 1
+                assert watch.refusals == [("127.0.0.1", reason)]
+            assert len(server) == 1
+            assert listener.connections == 1
         await until(lambda: listener.connections == 0)
         async with RawClient(listener.address) as third:
             await third.connected()
+
+
+async def test_how_often_a_full_gateway_explains_itself_is_bounded(identity: Identity) -> None:
+    limits = TransportLimits(max_connections=1, turning_away=(1e-6, 2))
+    async with listening(identity, Recorders(), limits) as listener, RawClient(listener.address) as first:
+        await first.connected()
+        ends = []
+        for _ in range(4):
+            async with RawClient(listener.address) as other:
+                ends.append(await other.closed())
+        assert [end[0] for end in ends] == [CloseCode.OVERLOADED] * 2 + [QuicErrorCode.CONNECTION_REFUSED] * 2
+        assert all(end[2].startswith("OVERLOADED: ") for end in ends)
+        assert listener.counters.refused >= 4
+        assert first.close_seen is None
+
+
+async def test_a_place_that_became_free_meanwhile_is_given(identity: Identity) -> None:
+    server = Recorders(echo=True)
+    async with (
+        listening(identity, server, TransportLimits(max_connections=1)) as listener,
+        RawClient(listener.address) as first,
+        RawClient(listener.address) as second,
+    ):
+        second.reading = False
+        await first.connected()
+        await until(lambda: listener.half_open == 1)
+        first.quic.close(error_code=0)
+        first.transmit()
+        await until(lambda: listener.connections == 0)
+        second.reading = True
+        second.transmit()
+        second.send(b"hello")
+        assert await second.received(5) == b"hello"
 
 
 async def test_stop_accepting_keeps_what_is_there(identity: Identity) -> None:
@@ -105,7 +107,9 @@ async def test_stop_accepting_keeps_what_is_there(identity: Identity) -> None:
         await until(lambda: listener.connections == 1)
         listener.stop_accepting()
         async with RawClient(listener.address) as second:
-            assert (await second.closed())[0] == QuicErrorCode.CONNECTION_REFUSED
+            code, _, reason = await second.closed()
+            assert code == QuicErrorCode.CONNECTION_REFUSED
+            assert reason.startswith("DRAINING: ")
         first.send(b"still here")
         assert await first.received(10) == b"still here"
 
@@ -121,13 +125,6 @@ async def test_a_handshake_under_way_when_accepting_stops_is_turned_away(identit
         client.transmit()
         assert (await client.closed())[0] == CloseCode.DRAINING
         assert not server
-
-
-async def test_a_forged_retry_token_is_refused(identity: Identity) -> None:
-    async with listening(identity, Recorders()) as listener:
-        async with RawClient(listener.address, token=b"no such token" * 4) as client:
-            assert (await client.closed())[0] == QuicErrorCode.INVALID_TOKEN
-        assert listener.counters.accepted == 0
 
 
 async def test_garbage_is_dropped_and_answered_with_nothing_longer(identity: Identity) -> None:
@@ -152,16 +149,48 @@ async def test_garbage_is_dropped_and_answered_with_nothing_longer(identity: Ide
         assert listener.counters.dropped > 150
 
 
-async def test_a_first_packet_that_cannot_be_decrypted_leaves_nothing(identity: Identity) -> None:
-    async with listening(identity, Recorders()) as listener:
-        routes = len(listener._endpoint.receivers)
-        with MuteSocket(listener.address) as sender:
-            broken = bytearray(first_packet())
-            broken[100] ^= 1
-            sender.send(bytes(broken))
-            await until(lambda: listener.counters.dropped == 1)
-        assert listener.half_open == 0
-        assert len(listener._endpoint.receivers) == routes
+async def test_first_packets_that_fail_at_once_start_retry_too(identity: Identity) -> None:
+    """They cost as much as those that never go on, and are not half-open for a moment."""
+    limits = TransportLimits(retry_above=8, handshake_timeout=0.5)
+    async with listening(identity, Recorders(), limits) as listener:
+        with MuteSocket(listener.address) as flood:
+            for _ in range(8):
+                flood.send(first_packet(alpn_protocols=["h3"]))
+            await until(lambda: listener.counters.failed == 8)
+            flood.send(first_packet(alpn_protocols=["h3"]))
+            await until(lambda: listener.counters.retries == 1)
+            assert listener.counters.accepted == 8
+        async with RawClient(listener.address) as client:
+            await client.connected()
+            assert client.retried
+
+        await until(lambda: not listener._admission._recent_failures(monotonic()))
+        async with RawClient(listener.address) as client:
+            await client.connected()
+            assert not client.retried
+
+
+async def test_handshakes_that_fail_are_told_with_their_reason(identity: Identity) -> None:
+    watch = Watch()
+    limits = TransportLimits(handshake_timeout=0.3)
+    async with listening(identity, Recorders(), limits, watch) as listener:
+        async with RawClient(listener.address, alpn=["h3"]) as client:
+            await client.closed()
+        await until(lambda: watch.faults == ["alpn"])
+        with pytest.raises(ConnectFailed):
+            await dial(*listener.address, factory=Recorders())  # it does not trust the certificate
+        await until(lambda: watch.faults == ["alpn", "tls"])
+        with MuteSocket(listener.address) as mute:
+            mute.send(first_packet())
+            await until(lambda: watch.faults == ["alpn", "tls", "timeout"])
+            mute.send(InitialMaker().packet(b"\x01"))
+            await until(lambda: watch.faults == ["alpn", "tls", "timeout", "protocol"])
+            mute.send(InitialMaker().packet(b"\x1c\x00\x00\x00" + crypto(0, b"")))
+            await until(lambda: watch.faults == ["alpn", "tls", "timeout", "protocol", "left"])
+        assert listener.counters.failed == 5
+        assert all(peer.startswith(f"{HOST}:") for peer in watch.peers)
+        assert "the handshake took too long" in watch.reasons[2]
+    assert len(watch.faults) == 5
 
 
 @pytest.mark.parametrize("cid", [8, 20, 40])
@@ -226,9 +255,36 @@ def test_the_order_of_decisions() -> None:
     assert decide(2, 2) is Verdict.RETRY
     assert decide(2, 2, proven=True) is Verdict.ACCEPT
     assert decide(4, 4, proven=True) is Verdict.DROP
-    assert decide(0, 10, proven=True) is Verdict.REFUSE
     gate.accepting = False
     assert decide(0, 0) is Verdict.REFUSE
+
+
+def test_a_full_gateway_takes_some_to_tell_them_why_and_refuses_the_rest() -> None:
+    gate = admission(max_connections=10, turning_away=(1.0, 2), retry_above=5)
+
+    def decide(now: float, *, half_open: int = 0, total: int = 10) -> Verdict:
+        return gate.decide("192.0.2.1", proven=False, half_open=half_open, total=total, now=now)
+
+    assert [decide(0.0) for _ in range(3)] == [Verdict.ACCEPT] * 2 + [Verdict.REFUSE]
+    assert decide(0.0, total=9) is Verdict.ACCEPT
+    assert decide(1.0, half_open=5) is Verdict.RETRY
+    assert decide(1.0) is Verdict.REFUSE
+
+
+def test_failed_handshakes_count_as_half_open_for_a_while() -> None:
+    gate = admission(retry_above=3, handshake_timeout=5.0, max_half_open=4)
+
+    def decide(now: float) -> Verdict:
+        return gate.decide("192.0.2.1", proven=False, half_open=0, total=0, now=now)
+
+    for now in (0.0, 1.0, 2.0):
+        assert decide(now) is Verdict.ACCEPT
+        gate.failed(now)
+    assert decide(2.0) is Verdict.RETRY
+    assert decide(5.1) is Verdict.ACCEPT
+    for _ in range(100):  # remembered are no more than matter
+        gate.failed(5.1)
+    assert len(gate._failures) == 4
 
 
 def test_an_address_over_its_rate_has_to_prove_itself_first() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
+import socket
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -223,6 +224,29 @@ async def test_path_challenge_flood_is_survived(identity: Identity) -> None:
         assert listener.connections == 2
 
 
+async def test_a_forged_source_address_is_not_believed_before_it_is_validated(identity: Identity) -> None:
+    """Who counts something against an address must not be led to a stranger's by one packet."""
+    async with offender_and_witness(identity) as (listener, offender, recorder):
+        own = "{}:{}".format(*offender.sock.getsockname())
+        assert recorder.connection.peer == own
+        victim = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        with victim:
+            victim.bind(("127.0.0.3", 0))
+            sends, offender.sock = offender.sock, victim
+            offender.frames(stream_frame(0, 5, b" forged"))
+            offender.sock = sends
+            await until(lambda: recorder.data == b"hello forged")
+            core = recorder.connection.core
+            assert core.get_peer_address() == victim.getsockname()
+            assert recorder.connection.peer == own
+            assert listener.connections == 2
+        offender.rebind()  # a real move, which answers the challenge
+        new = "{}:{}".format(*offender.sock.getsockname())
+        offender.frames(stream_frame(0, 12, b" moved"))
+        await until(lambda: recorder.connection.peer == new)
+        assert recorder.data == b"hello forged moved"
+
+
 async def test_connection_id_churn_keeps_the_routes_bounded(identity: Identity) -> None:
     async with offender_and_witness(identity) as (listener, offender, recorder):
         routes = len(listener._endpoint.receivers)
@@ -287,7 +311,7 @@ async def test_answering_a_peer_that_has_just_stopped_reading(identity: Identity
 
 
 async def test_tls_data_full_of_holes(identity: Identity) -> None:
-    async with offender_and_witness(identity, TransportLimits(max_gaps=32)) as (_, offender, _recorder):
+    async with offender_and_witness(identity, TransportLimits(max_crypto_gaps=32)) as (_, offender, _recorder):
         offender.frames(b"".join(b"\x06" + var(100 + 2 * step) + var(1) + b"x" for step in range(34)))
         assert (await offender.closed())[0] == QuicErrorCode.CRYPTO_BUFFER_EXCEEDED
 
@@ -304,7 +328,11 @@ async def test_a_factory_that_fails_closes_its_connection(identity: Identity, ca
 
 async def test_mutated_client_hellos(identity: Identity) -> None:
     rng = random.Random(11)
-    async with offender_and_witness(identity, TransportLimits(handshake_timeout=0.5)) as (listener, offender, _):
+    async with offender_and_witness(identity, TransportLimits(handshake_timeout=0.5, retry_above=1000)) as (
+        listener,
+        offender,
+        _,
+    ):
         for _ in range(150):
             offender.sock.sendto(mutated_client_hello(rng), offender.server)
             await asyncio.sleep(0)

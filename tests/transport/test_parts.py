@@ -24,13 +24,13 @@ Identity = tuple[Path, Path]
 def test_pressure() -> None:
     pressure = Pressure(TransportLimits(high_water=100, low_water=20, stall_timeout=10.0))
     assert pressure.look(100, 0, now=0.0) is Signal.NONE
-    assert not pressure.over
+    assert not pressure.owed
     assert pressure.look(101, 0, now=1.0) is Signal.NONE
-    assert (pressure.over, pressure.deadline) == (True, 11.0)
+    assert (pressure.owed, pressure.deadline) == (True, 11.0)
     assert pressure.look(500, 1, now=10.9) is Signal.NONE  # one byte of progress
     assert pressure.deadline == 20.9
     assert pressure.look(50, 500, now=12.0) is Signal.NONE
-    assert (pressure.over, pressure.deadline) == (True, math.inf)
+    assert (pressure.owed, pressure.deadline) == (True, math.inf)
     assert pressure.look(101, 500, now=30.0) is Signal.NONE
     assert pressure.look(20, 600, now=31.0) is Signal.WRITABLE
     assert pressure.look(0, 620, now=32.0) is Signal.NONE

@@ -140,19 +140,19 @@ async def test_dialing_in_vain(identity: Identity, tmp_path: Path) -> None:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as deaf:
         deaf.bind((HOST, 0))
         port = deaf.getsockname()[1]
-        with pytest.raises(ConnectFailed, match=rf"{HOST}:{port}: INTERNAL: the handshake took too long"):
+        with pytest.raises(ConnectFailed, match=rf"no answer from {HOST}:{port}"):
             await dial(HOST, port, factory=Recorders(), insecure=True, timeout=0.2)
     with pytest.raises(ConnectFailed, match="nothing listens"):
         await dial(HOST, port, factory=Recorders(), insecure=True)
     with pytest.raises(ConnectFailed, match="not a port number"):
         await dial(HOST, 65536, factory=Recorders())
-    with pytest.raises(ConnectFailed, match=r"no\.such\.host"):
+    with pytest.raises(ConnectFailed, match=r"no\.such\.host.*unknown"):
         await dial("no.such.host.invalid", 1, factory=Recorders())
     with pytest.raises(ConnectFailed, match="CA file"):
         await dial(HOST, port, factory=Recorders(), ca=tmp_path / "none.pem")
     async with listening(identity, Recorders()) as listener:
         listener.stop_accepting()
-        with pytest.raises(ConnectFailed, match="QUIC error 0x2"):
+        with pytest.raises(ConnectFailed, match="shutting down"):
             await dial(*listener.address, factory=Recorders(), insecure=True)
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import stat
 from pathlib import Path
 
 import pytest
 from aioquic.quic.packet import QuicErrorCode
-from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
-from quicgw_fast.transport import Listener, TransportLimits, dial
+from quicgw_fast.errors import StartupError
+from quicgw_fast.transport import Listener, TransportLimits, development_certificate, dial
 from quicgw_fast.transport.packets import (
     LONGEST_RESET,
     SHORTEST_RESET,
@@ -19,9 +20,10 @@ from quicgw_fast.transport.packets import (
     reset_tokens,
     stateless_reset,
 )
+from quicgw_fast.transport.reset_key import kept_reset_key, reset_key_for
 from quicgw_fast.types import CloseCode
 
-from .helpers import RawClient, Recorders, listening, until
+from .helpers import MuteSocket, RawClient, Recorders, listening, until
 
 Identity = tuple[Path, Path]
 
@@ -35,15 +37,24 @@ async def kill(listener: Listener) -> tuple[str, int]:
     return address
 
 
-async def test_a_client_of_a_restarted_gateway_learns_at_once(identity: Identity) -> None:
-    certificate, key = identity
+async def listen(identity: Identity, server: Recorders, port: int = 0, key: bytes | None = None) -> Listener:
+    certificate, private = identity
+    return await Listener.start(
+        "127.0.0.1", port, certificate=certificate, private_key=private, factory=server, reset_key=key
+    )
+
+
+async def test_a_client_of_a_restarted_gateway_learns_at_once(identity: Identity, tmp_path: Path) -> None:
+    """Also when its TLS key was renewed meanwhile: the secret of resets is another one."""
     server, client = Recorders(echo=True), Recorders()
-    old = await Listener.start("127.0.0.1", 0, certificate=certificate, private_key=key, factory=server)
+    secret = kept_reset_key(tmp_path / "reset.key")
+    old = await listen(identity, server, key=secret)
     connection = await dial(*old.address, factory=client, insecure=True)
     connection.send(b"hello")
     await until(lambda: client[0].data == b"hello")
-    host, port = await kill(old)
-    new = await Listener.start(host, port, certificate=certificate, private_key=key, factory=server)
+    _, port = await kill(old)
+    renewed = development_certificate(tmp_path / "renewed")
+    new = await listen(renewed, server, port, key=kept_reset_key(tmp_path / "reset.key"))
     connection.send(b"anybody there? " * 4)
     code, reason, by_peer = await client[0].end()
     assert (code, by_peer) == (CloseCode.INTERNAL, True)
@@ -51,6 +62,62 @@ async def test_a_client_of_a_restarted_gateway_learns_at_once(identity: Identity
     await connection.wait_closed()
     assert new.counters.stateless_resets >= 1
     await new.close()
+
+
+async def test_a_gateway_with_the_same_certificate_cannot_reset(identity: Identity) -> None:
+    """Asked with the connection id of another one's live connection, it answers, and not with its token."""
+    server, client = Recorders(echo=True), Recorders()
+    first, second = await listen(identity, server), await listen(identity, server)
+    connection = await dial(*first.address, factory=client, insecure=True)
+    connection.send(b"hello")
+    await until(lambda: client[0].data == b"hello")
+    tokens = connection.core.peer_reset_tokens()
+    assert len(tokens) > 1
+    for cid in [connection.core._peer_cid, *connection.core._peer_cid_available]:
+        with MuteSocket(second.address) as asking:
+            asking.send(b"\x40" + cid.cid + bytes(60))
+            answers: list[bytes] = []
+            await until(lambda asking=asking, answers=answers: answers.extend(asking.answers()) or answers)
+        assert not carries_token(answers[0], tokens)
+    connection.close(0)
+    await connection.wait_closed()
+    await first.close()
+    await second.close()
+
+
+def test_a_kept_reset_key(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    path = tmp_path / "new" / "reset.key"
+    secret = kept_reset_key(path)
+    assert kept_reset_key(path) == secret == path.read_bytes()
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert [found.name for found in path.parent.iterdir()] == ["reset.key"]
+    assert kept_reset_key(tmp_path / "other.key") != secret
+    assert not caplog.records
+    path.chmod(0o646)
+    assert kept_reset_key(path) == secret
+    (record,) = caplog.records
+    assert (record.getMessage(), record.__dict__["file"]) == ("secret file exposed", str(path))
+    assert record.__dict__["everybody may"] == "read and write"
+    path.write_bytes(b"too little")
+    with pytest.raises(StartupError, match=r"no reset key.*server\.reset_key_file"):
+        kept_reset_key(path)
+    with pytest.raises(OSError, match="directory"):
+        kept_reset_key(tmp_path)
+
+
+def test_where_the_secret_comes_from(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO")
+    tls_key = tmp_path / "key.pem"
+    assert len({reset_key_for(None, tls_key, port) for port in (0, 0, 8443, 8444, 8443)}) == 4
+    assert len(list(tmp_path.glob("quicgw-reset-*-844[34].key"))) == 2
+    given = tmp_path / "given.key"
+    assert reset_key_for(given, tls_key, 0) == given.read_bytes() != reset_key_for(None, tls_key, 8443)
+    assert not caplog.records
+    nowhere = given / "key.pem"
+    assert reset_key_for(None, nowhere, 8443) != reset_key_for(None, nowhere, 8443)
+    assert {record.getMessage() for record in caplog.records} == {"reset key not kept"}
+    with pytest.raises(StartupError, match=r"neither read nor made.*server\.reset_key_file"):
+        reset_key_for(tmp_path, tls_key, 8443)
 
 
 async def test_resets_can_be_switched_off_and_short_packets_get_none(identity: Identity) -> None:
@@ -80,10 +147,9 @@ async def test_a_wrong_token_resets_nothing(identity: Identity) -> None:
         await connection.wait_closed()
 
 
-def test_tokens_depend_on_key_and_connection_id(identity: Identity) -> None:
-    key = load_pem_private_key(identity[1].read_bytes(), None)
-    tokens = reset_tokens(key)
-    assert tokens(b"a" * 8) == reset_tokens(key)(b"a" * 8)
+def test_tokens_depend_on_key_and_connection_id() -> None:
+    tokens = reset_tokens(b"k" * 32)
+    assert tokens(b"a" * 8) == reset_tokens(b"k" * 32)(b"a" * 8)
     assert len({tokens(b"a" * 8), tokens(b"b" * 8)}) == 2
     assert len(tokens(b"")) == 16
 

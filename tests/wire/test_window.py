@@ -95,18 +95,6 @@ async def test_one_message_fits_into_an_empty_window_whatever_its_size(make_worl
     client.assert_gap_free()
 
 
-async def test_the_process_has_a_window_for_all_sessions(make_world: WorldMaker) -> None:
-    world = await make_world(session={"memory": "100KiB"})
-    first, second = await world.online("alice"), await world.online("bob")
-    count = await fill(world, "alice", size=1000)
-    assert 80 < count < 105
-    assert await fill(world, "bob", size=1000) <= 2
-    await first.wait_count(count + 1)
-    await acknowledged(first, count + 1)
-    assert (await world.pusher.push("bob", data=bytes(1000))).success, "the acknowledgement gave nothing back"
-    assert second.closed is None
-
-
 async def test_replies_have_a_quarter_more_and_the_next_one_overflows(make_world: WorldMaker) -> None:
     world = await make_world(session={"window_messages": 8})
     async with world.bystander():
@@ -238,3 +226,38 @@ async def test_a_client_that_never_reads_disturbs_nobody(make_world: WorldMaker)
         again = await world.resumed(client, 1)
         await again.wait_count(count, within=20)
         again.assert_gap_free(2)
+
+
+async def test_a_client_on_a_slow_link_gets_an_answer_that_fills_its_window(make_world: WorldMaker) -> None:
+    """It takes several times as long as a client may take that makes no progress, and is acknowledged at its end."""
+    world = await make_world(session={"slow_consumer_after": 1.0})
+    client = await world.online("alice", receive_window=16 << 10)
+    client.pause_reading()
+    message = client.business("echo", data=bytes(1_000_000))
+    begun = time.monotonic()
+    while not client.replies(message):
+        assert client.closed is None, f"closed after {time.monotonic() - begun:.1f} s: {client.closed}"
+        assert time.monotonic() - begun < 15.0
+        await asyncio.sleep(0.4)  # its credit doubles each time
+        client.resume_reading()
+        client.pause_reading()
+    assert time.monotonic() - begun > 2 * 1.0
+    client.resume_reading()
+    await acknowledged(client, client.last_seq)
+    assert client.closed is None
+    client.assert_gap_free()
+
+
+async def test_a_client_that_reads_and_never_acknowledges_is_closed_whatever_else_it_sends(
+    make_world: WorldMaker,
+) -> None:
+    world = await make_world(session={"window_messages": 10, "slow_consumer_after": 0.6})
+    client = await world.online("alice")
+    for _ in range(8):
+        assert (await world.pusher.push("alice")).success
+    begun = time.monotonic()
+    while client.closed is None:
+        client.heartbeat()
+        await asyncio.sleep(0.05)
+        assert time.monotonic() - begun < 5.0
+    await assert_closed(client, CloseCode.SLOW_CONSUMER)

@@ -1,1 +1,1 @@
-"""Generated from the folder ``proto`` by ``make proto``; never edited by hand."""
+"""Generated from the folder ``proto`` by ``make proto``, except for ``pool``; never edited by hand."""

@@ -17,15 +17,18 @@ from quicgw_fast.backend.errors import (
     BIND_SEQ_REQUIRED,
     RESPONSE_ALREADY_SENT,
     BindRefused,
+    BudgetFull,
     CacheFull,
     EngineError,
     FrameTooLarge,
     FutureAck,
     NotInFlight,
+    NumbersUsedUp,
     OutboxClosed,
     Overflowed,
     WindowFull,
 )
+from quicgw_fast.backend.tally import Tally
 from quicgw_fast.errors import ConfigError, StartupError
 
 if TYPE_CHECKING:
@@ -91,6 +94,7 @@ __all__ = [
     "NAME",
     "RESPONSE_ALREADY_SENT",
     "BindRefused",
+    "BudgetFull",
     "ByteBudget",
     "CacheFull",
     "EngineError",
@@ -99,10 +103,12 @@ __all__ = [
     "FutureAck",
     "NotInFlight",
     "NotifyBuffers",
+    "NumbersUsedUp",
     "Outbox",
     "OutboxClosed",
     "Overflowed",
     "SequenceAllocator",
+    "Tally",
     "TaskQueue",
     "WindowFull",
     "choose",

@@ -37,6 +37,20 @@ class WindowFull(EngineError):
         return "the window of unacknowledged messages is full"
 
 
+class BudgetFull(EngineError):
+    """The memory that all sessions share has no room for ``needed`` bytes more; nothing changed.
+
+    Whoever can make room may try again.
+    """
+
+    def __init__(self, needed: int) -> None:
+        super().__init__(needed)
+        self.needed = needed
+
+    def __str__(self) -> str:
+        return f"the memory that all sessions share has no room for {self.needed} bytes more"
+
+
 class Overflowed(EngineError):
     """Something had to be left out, so the session can only go on by a reset (contract §5)."""
 
@@ -52,7 +66,7 @@ class OutboxClosed(EngineError):
 
 
 class CacheFull(EngineError):
-    """The notifies held until login are at their bound; nothing changed."""
+    """The notifies held until they can be sent are at their bound; nothing changed."""
 
     def __str__(self) -> str:
         return "the cache of notifies before login is full"
@@ -68,6 +82,13 @@ class FutureAck(EngineError):
 
     def __str__(self) -> str:
         return f"{self.seq} is acknowledged, but the last number sent is {self.highest}"
+
+
+class NumbersUsedUp(EngineError, OverflowError):
+    """There are no more 64-bit numbers, of the client or for it; only a fresh session has some."""
+
+    def __str__(self) -> str:
+        return "the sequence numbers are used up"
 
 
 class NotInFlight(EngineError):

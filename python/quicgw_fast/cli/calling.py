@@ -22,6 +22,7 @@ from quicgw_fast.client import (
     connect,
 )
 from quicgw_fast.errors import StartupError
+from quicgw_fast.transport import Problem
 from quicgw_fast.types import CloseCode
 
 if TYPE_CHECKING:
@@ -36,6 +37,16 @@ CONNECT_TIMEOUT = 10.0
 GRACE = 2.0
 """Seconds that the gateway has to report its own timeout before this side reports one."""
 OK, ANSWERED_WITH_ERROR = 0, 1
+_TRUST = "use --ca FILE, or --insecure to accept any certificate"
+_ELSEWHERE = "or name another address with --server"
+_FLAGS = {
+    Problem.BAD_CA_FILE: "give another one with --ca",
+    **dict.fromkeys((Problem.UNKNOWN_AUTHORITY, Problem.WRONG_NAME, Problem.BAD_CERTIFICATE), _TRUST),
+    **dict.fromkeys((Problem.CERTIFICATE_EXPIRED, Problem.CERTIFICATE_NOT_YET_VALID), _TRUST),
+    **dict.fromkeys((Problem.UNKNOWN_HOST, Problem.NOTHING_LISTENS, Problem.NO_ANSWER), _ELSEWHERE),
+    Problem.WRONG_PROTOCOL: _ELSEWHERE,
+}
+"""The command's own words for what can be done about a connection that failed; a full gateway has none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,12 +97,8 @@ class Caller:
         text = str(error)
         if isinstance(error, ConnectionClosed) and error.code == CloseCode.AUTH_FAILED:
             return f"{text}; give a valid --token (see quicgw gentoken)"
-        if "CA file" in text:
-            return f"{text}; give another one with --ca"
-        if "certificate" in text:
-            return f"{text}; use --ca FILE, or --insecure to accept any certificate"
-        if isinstance(error, ConnectionFailed):
-            return f"{text}; start a gateway there, or name another address with --server"
+        if isinstance(error, ConnectionFailed) and error.problem in _FLAGS:
+            return f"{text}; {_FLAGS[error.problem]}"
         return text
 
 

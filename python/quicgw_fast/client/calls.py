@@ -7,7 +7,8 @@ from collections import deque
 from itertools import chain
 from typing import TYPE_CHECKING
 
-from quicgw_fast.client.errors import CallTimeout, TooLarge
+from quicgw_fast.client import checks
+from quicgw_fast.client.errors import CallTimeout, RateLimited, TooLarge
 from quicgw_fast.client.session import Request
 from quicgw_fast.client.wire import TIMEOUT_HEADER, business_frame, business_request
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
     from quicgw_fast._proto.client_pb2 import ClientRequest
+    from quicgw_fast.client.checks import Octets
     from quicgw_fast.client.errors import QuicgwClientError, ReplyError
     from quicgw_fast.client.messages import ClientStats, Reply
     from quicgw_fast.client.session import Session
@@ -27,12 +29,24 @@ _SWEEP_STEP = 0.002
 class Call(Request):
     """One call: its message, who waits for it, and until when."""
 
-    __slots__ = ("_own_deadline", "action", "deadline", "future", "message", "timeout")
+    __slots__ = ("_own_deadline", "action", "deadline", "future", "message", "order", "repeats", "timeout")
 
     def __init__(
-        self, action: str, message: ClientRequest, timeout: float, deadline: float, future: asyncio.Future[Reply]
+        self,
+        action: str,
+        message: ClientRequest,
+        timeout: float,
+        deadline: float,
+        future: asyncio.Future[Reply],
+        *,
+        order: int,
+        repeats: bool,
     ) -> None:
         super().__init__()
+        self.order = order
+        """Its place in the order in which calls were made."""
+        self.repeats = repeats
+        """It is sent once more when the gateway refused it unread for its rate."""
         self.action = action
         self.message = message
         self.timeout = timeout
@@ -63,6 +77,9 @@ class Calls:
         self._waiting: deque[Call] = deque()
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = math.inf
+        self._made = 0
+        self.on_refused: Callable[[float], None] = lambda _: None
+        """Told when a request was refused for its rate: seconds until another one may be sent."""
 
     @property
     def waiting(self) -> int:
@@ -73,24 +90,36 @@ class Calls:
         self,
         action: str,
         params: Mapping[str, str] | None,
-        data: bytes,
+        data: Octets,
         headers: Mapping[str, str] | None,
         timeout: float,
+        *,
+        repeats: bool = True,
     ) -> Call:
         """Make a call with a running deadline; it goes nowhere yet."""
-        if timeout <= 0:
-            raise ValueError("timeout must be above 0 seconds")
         message = business_request(action, params, data, headers)
-        deadline = self._loop.time() + timeout
-        call = Call(action, message, timeout, deadline, self._loop.create_future())
+        deadline = self._loop.time() + checks.seconds("timeout", timeout, forever=True)
+        self._made += 1
+        call = Call(action, message, timeout, deadline, self._loop.create_future(), order=self._made, repeats=repeats)
+        call.size = memoryview(data).nbytes
         self._stats.calls += 1
         if deadline < self._timer_at:
             self._arm(deadline)
         return call
 
     def wait(self, call: Call) -> None:
-        """Keep ``call`` until take() asks for it."""
+        """Keep ``call`` until it can be sent, behind all others."""
         self._waiting.append(call)
+
+    def first_waiting(self) -> Call | None:
+        """Return the next call to send, without those that were given up."""
+        while self._waiting and self._waiting[0].future.done():
+            self._waiting.popleft()
+        return self._waiting[0] if self._waiting else None
+
+    def drop_first(self) -> None:
+        """The call that first_waiting() returned is being sent."""
+        self._waiting.popleft()
 
     def encode_new(self, call: Call) -> bytes:
         """Number ``call`` and return its frame; b"" when it is too large, which is then its result."""
@@ -99,18 +128,8 @@ class Calls:
         except TooLarge as error:
             call.future.set_exception(error)
             return b""
-        self._session.number(call)
+        self._session.number(call, len(frame))
         return frame
-
-    def take(self, room: int) -> bytes:
-        """Return the frames of waiting calls, in order, until they reach ``room`` bytes."""
-        frames = []
-        while self._waiting and room > 0:
-            call = self._waiting.popleft()
-            if not call.future.done():
-                frames.append(self.encode_new(call))
-                room -= len(frames[-1])
-        return b"".join(frames)
 
     def encode_again(self, calls: Iterable[Call]) -> bytes:
         """Return the frames of calls that the gateway has not got, with their old numbers."""
@@ -122,12 +141,31 @@ class Calls:
         call = self._session.settle(msg_id)
         if call is None or call.future.done():
             self._stats.unmatched_replies += 1
+        elif isinstance(result, RateLimited) and self._again(call, result.retry_after):
+            self._stats.repeated += 1
         elif isinstance(result, Exception):
             self._stats.errors += 1
             call.future.set_exception(result)
         else:
             self._stats.replies += 1
             call.future.set_result(result)
+
+    def _again(self, call: Call, retry_after: float | None) -> bool:
+        """Let a call that the gateway refused unread wait for another try, in its old place, if it has the time.
+
+        That is no second run: a request over its limits was never passed on (contract §3). No other error is
+        followed by a repetition.
+        """
+        if retry_after is None:
+            return False
+        self.on_refused(retry_after)
+        if not call.repeats or self._loop.time() + retry_after >= call.deadline:
+            return False
+        place = 0
+        while place < len(self._waiting) and self._waiting[place].order < call.order:
+            place += 1
+        self._waiting.insert(place, call)
+        return True
 
     def open_futures(self) -> list[asyncio.Future[Reply]]:
         """The results that somebody may still wait for."""
@@ -146,7 +184,7 @@ class Calls:
     def close(self, error: Callable[[], QuicgwClientError]) -> None:
         """End everything that is open."""
         self.fail([*self._session.in_flight.values(), *self._waiting], error)
-        self._session.in_flight.clear()
+        self._session.forget_requests()
         self._waiting.clear()
         if self._timer is not None:
             self._timer.cancel()
@@ -171,7 +209,6 @@ class Calls:
                 call.future.set_exception(CallTimeout(call.action, call.timeout))
             elif call.deadline < earliest:
                 earliest = call.deadline
-        while self._waiting and self._waiting[0].future.done():
-            self._waiting.popleft()
+        self.first_waiting()  # forgets those at the front that have just ended
         if earliest != math.inf:
             self._arm(max(earliest, now + _SWEEP_STEP))

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from pathlib import Path
+import math
 from typing import TYPE_CHECKING, Self
 
-from quicgw_fast.client.errors import ConnectionFailed, Draining, QuicgwClientError
+from quicgw_fast.client import checks
+from quicgw_fast.client.errors import Draining, QuicgwClientError
 from quicgw_fast.client.messages import StopReason
 from quicgw_fast.client.options import (
     ClientOptions,
@@ -14,6 +15,7 @@ from quicgw_fast.client.options import (
     ReceivePolicy,
     Reconnect,
     Tls,
+    ca_path,
     parse_address,
 )
 from quicgw_fast.client.runner import Runner
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Generator, Mapping
     from types import TracebackType
 
+    from quicgw_fast.client.checks import Octets
     from quicgw_fast.client.messages import ClientStats, Notify, Reply, Ticket
     from quicgw_fast.client.options import StateCallback, TokenSource
 
@@ -37,7 +40,7 @@ def connect(
     server_name: str | None = None,
     login: bool = True,
     hello_params: Mapping[str, str] | None = None,
-    hello_data: bytes = b"",
+    hello_data: Octets = b"",
     hello_headers: Mapping[str, str] | None = None,
     timeout: float = 30.0,
     connect_timeout: float = 10.0,
@@ -47,7 +50,7 @@ def connect(
     ack_every: int = 32,
     ack_delay: float = 0.05,
     queue_size: int = 1024,
-    queue_policy: ReceivePolicy | str = ReceivePolicy.PAUSE,
+    queue_policy: ReceivePolicy | str = ReceivePolicy.AUTO,
     reconnect: Reconnect | bool = True,
     resume: Ticket | None = None,
     on_state: StateCallback | None = None,
@@ -68,10 +71,13 @@ def connect(
     to more (see ReceivePolicy). reconnect: how to come back; False for not at all. resume: the ticket that
     another client's detach() returned. on_state: called with each StateEvent.
 
-    ValueError for a value that makes no sense; connecting raises ConnectionFailed, ConnectionClosed, or the
-    ReplyError with which START or hello was refused.
+    TypeError or ValueError for a value that makes no sense; connecting raises ConnectionFailed, ConnectionClosed,
+    or the ReplyError with which START or hello was refused.
     """
     host, port = parse_address(address)
+    # Before they are copied into dicts, which would take a list of pairs, too.
+    checks.strings("hello_params", hello_params)
+    checks.strings("hello_headers", hello_headers)
     if isinstance(reconnect, bool):
         reconnect = Reconnect(enabled=reconnect)
     options = ClientOptions(
@@ -79,8 +85,13 @@ def connect(
         port=port,
         openid=openid,
         token=token,
-        tls=Tls(ca=Path(ca) if ca is not None else None, insecure=insecure, server_name=server_name),
-        login=Login(enabled=login, params=dict(hello_params or {}), data=hello_data, headers=dict(hello_headers or {})),
+        tls=Tls(ca=ca_path(ca), insecure=insecure, server_name=server_name),
+        login=Login(
+            enabled=login,
+            params=dict(hello_params or {}),
+            data=checks.octets("hello_data", hello_data),
+            headers=dict(hello_headers or {}),
+        ),
         timeout=timeout,
         connect_timeout=connect_timeout,
         close_timeout=close_timeout,
@@ -127,28 +138,30 @@ class Client:
     async def start(self) -> Self:
         """Connect, START and log in; once per client.
 
-        ConnectionFailed, ConnectionClosed, or a ReplyError when the gateway refuses START or hello.
+        A gateway that has no room for START or hello now and says when to come back (header ``retry-after-ms``), or
+        that had no time for hello (504), is asked again within ``connect_timeout``. ConnectionFailed,
+        ConnectionClosed, or the last ReplyError with which START or hello was refused. Cancelled, it leaves a closed
+        client.
         """
         if self._runner is not None:
             raise RuntimeError("the client was started before; make a new one")
         runner = self._runner = Runner(self.options)
         runner.start()
-        limit = self.options.connect_timeout
         try:
-            await asyncio.wait_for(asyncio.shield(runner.first_ready), limit)
-        except TimeoutError as error:
-            await runner.shut_down(StopReason.APP_CLOSE)
-            where = f"{self.options.host}:{self.options.port}"
-            raise ConnectionFailed(f"{where}: not ready for calls within {limit:g} s") from error
+            await asyncio.wait([runner.first_ready], timeout=runner.connect_by - runner.loop.time())
+            if not runner.first_ready.done():
+                raise runner.too_late()
+            await runner.first_ready
         except BaseException:
             await runner.shut_down(StopReason.APP_CLOSE)
             raise
         return self
 
     async def close(self, reason: StopReason = StopReason.APP_CLOSE) -> None:
-        """Acknowledge, end the session with STOP, close the connection; idempotent.
+        """Acknowledge, end the session with STOP, close the connection, within ``close_timeout``; idempotent.
 
-        Calls in flight raise ConnectionClosed. Notifies that were received can still be read.
+        Calls in flight raise ConnectionClosed. Notifies that were received can still be read. Cancelled, it still
+        leaves a closed client; only that the gateway has confirmed it is then unknown.
         """
         if self._runner is not None:
             await self._runner.shut_down(reason)
@@ -157,11 +170,14 @@ class Client:
         """Close the connection but leave the session: the ticket lets another client resume it in time.
 
         What waits in the receive queue counts as yours. Calls in flight raise ConnectionClosed here; their
-        replies go to whoever resumes. QuicgwClientError when there never was a session.
+        replies go to whoever resumes. QuicgwClientError when there never was a session. Cancelled, it leaves a
+        closed client whose ``ticket`` is still good.
         """
         runner = self._live()
-        await runner.shut_down(None)
-        runner.inbox.queue.discard_kept_back()
+        try:
+            await runner.shut_down(None)
+        finally:
+            runner.inbox.queue.discard_kept_back()
         ticket = runner.session.ticket()
         if ticket is None:
             raise QuicgwClientError("there is no session to leave behind")
@@ -170,14 +186,19 @@ class Client:
     async def drain(self, timeout: float | None = None) -> bool:  # noqa: ASYNC109  (friendlier than a block)
         """Take no new calls, wait for those in flight, acknowledge everything; the client stays connected.
 
-        False when calls were still open after ``timeout`` seconds (None: wait as long as they do).
+        False when calls were still open after ``timeout`` seconds (None: wait as long as they do). Cancelled, it
+        leaves the client draining: wait again, or close it.
         """
         runner = self._live()
+        if timeout is not None:
+            checks.seconds("timeout", timeout, zero=True, forever=True)
         self._draining = True
         late: set[asyncio.Future[Reply]] = set()
-        if futures := runner.calls.open_futures():
-            _, late = await asyncio.wait(futures, timeout=timeout)
-        runner.inbox.acknowledge_now()
+        try:
+            if futures := runner.calls.open_futures():
+                _, late = await asyncio.wait(futures, timeout=None if timeout == math.inf else timeout)
+        finally:
+            runner.inbox.acknowledge_now()
         return not late
 
     # Calls ------------------------------------------------------------------------------------------------
@@ -187,14 +208,17 @@ class Client:
         action: str,
         *,
         params: Mapping[str, str] | None = None,
-        data: bytes = b"",
+        data: Octets = b"",
         headers: Mapping[str, str] | None = None,
         timeout: float | None = None,  # noqa: ASYNC109  (the gateway hears of it too)
     ) -> Reply:
         """Send a request and wait for its one reply.
 
         timeout: seconds, None for the client's default; the gateway gets what is left of it as header
-        ``timeout-ms``. Without a connection the call waits for one.
+        ``timeout-ms``. Without a connection the call waits for one; beyond the gateway's limits (a rate, and a
+        number in flight, which it names at START) it waits for its turn. A request that the gateway refused unread
+        for its rate (429) is sent again, in that order, when ``retry-after-ms`` ends within the timeout; nothing
+        else is ever sent twice. data: bytes, a bytearray or a memoryview, which is copied.
 
         ReplyError (by its code) when the gateway answers with an error; CallTimeout without an answer in time;
         SessionReset when the session was lost while the call was in flight; ConnectionClosed when the client
@@ -207,7 +231,7 @@ class Client:
         action: str,
         *,
         params: Mapping[str, str] | None = None,
-        data: bytes = b"",
+        data: Octets = b"",
         headers: Mapping[str, str] | None = None,
         timeout: float | None = None,
     ) -> asyncio.Future[Reply]:
@@ -223,7 +247,7 @@ class Client:
             raise runner.closing_error()
         limit = self.options.timeout if timeout is None else timeout
         call = runner.calls.make(action, params, data, headers, limit)
-        runner.submit(call)
+        runner.outgoing.submit(call)
         return call.future
 
     # Notifies ---------------------------------------------------------------------------------------------
@@ -240,7 +264,9 @@ class Client:
     async def next_notify(self, timeout: float | None = None) -> Notify:  # noqa: ASYNC109  (as in call)
         """Wait for the next notify; TimeoutError after ``timeout`` seconds, ConnectionClosed at the end."""
         runner = self._live()
-        async with asyncio.timeout(timeout):
+        if timeout is not None:
+            checks.seconds("timeout", timeout, zero=True, forever=True)
+        async with asyncio.timeout(None if timeout == math.inf else timeout):
             notify = await runner.inbox.queue.get()
         if notify is None:
             self._raise_failure()
@@ -262,7 +288,10 @@ class Client:
         runner = self._live()
         if runner.over:
             raise runner.closing_error()
-        await runner.refresher.refresh(token, self.options.timeout if timeout is None else timeout)
+        if token is not None:
+            checks.text("token", token, empty=True)
+        limit = checks.seconds("timeout", self.options.timeout if timeout is None else timeout, forever=True)
+        await runner.refresher.refresh(token, limit)
 
     # What is known ----------------------------------------------------------------------------------------
 

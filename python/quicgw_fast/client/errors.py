@@ -9,7 +9,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from quicgw_fast.client.headers import whole
 from quicgw_fast.errors import GatewayError
+from quicgw_fast.transport import Problem, told_delay
 from quicgw_fast.types import CloseCode, ResetReason
 
 if TYPE_CHECKING:
@@ -50,8 +52,8 @@ class ReplyError(QuicgwClientError):
     @property
     def retry_after(self) -> float | None:
         """Seconds after which to try again (header ``retry-after-ms``), None when the gateway did not say."""
-        value = self.headers.get(RETRY_AFTER, "")
-        return int(value) / 1000 if value.isdecimal() and value.isascii() else None
+        milliseconds = whole(self.headers, RETRY_AFTER)
+        return None if milliseconds is None else milliseconds / 1000
 
 
 class BadRequest(ReplyError):
@@ -71,7 +73,7 @@ class TooLarge(ReplyError):
 
 
 class RateLimited(ReplyError):
-    """429: over this session's rate or in-flight limit; see ``retry_after``."""
+    """429: over this session's rate or in-flight limit, and ``retry_after`` is more than the call had left."""
 
 
 class UpstreamError(ReplyError):
@@ -99,7 +101,15 @@ class CallTimeout(QuicgwClientError, TimeoutError):
 
 
 class ConnectionFailed(QuicgwClientError, ConnectionError):
-    """No connection to the gateway could be made; the message says why."""
+    """No connection to the gateway could be made; the message says why and what to do.
+
+    problem: why, for programs; retry_after: seconds after which to try again, None when the gateway did not say.
+    """
+
+    def __init__(self, message: str, problem: Problem = Problem.OTHER, retry_after: float | None = None) -> None:
+        super().__init__(message)
+        self.problem = problem
+        self.retry_after = retry_after
 
 
 class ConnectionClosed(QuicgwClientError, ConnectionError):
@@ -114,7 +124,13 @@ class ConnectionClosed(QuicgwClientError, ConnectionError):
         self.reason = reason
 
     def __str__(self) -> str:
-        return f"connection closed: {self.reason or close_name(self.code)}"
+        text = f"connection closed: {self.reason or close_name(self.code)}"
+        return f"{text} (it has no room for now: try again later)" if self.code == CloseCode.OVERLOADED else text
+
+    @property
+    def retry_after(self) -> float | None:
+        """Seconds after which to try again, None when the gateway did not say."""
+        return told_delay(self.reason) if self.code == CloseCode.OVERLOADED else None
 
 
 class ReceiveQueueFull(ConnectionClosed):

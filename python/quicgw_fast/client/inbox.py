@@ -11,6 +11,8 @@ from quicgw_fast.client.errors import ReceiveQueueFull
 from quicgw_fast.client.queue import Put, ReceiveQueue
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from quicgw_fast._proto.client_pb2 import ServerPush
     from quicgw_fast.client.calls import Call, Calls
     from quicgw_fast.client.link import Link
@@ -18,17 +20,35 @@ if TYPE_CHECKING:
     from quicgw_fast.client.options import ClientOptions
     from quicgw_fast.client.session import Session
 
+UNREAD_PATIENCE = 2.0
+"""Seconds that notifies may wait beyond the queue for a program's first look (ReceivePolicy ``auto``); well below the
+10 seconds after which a gateway takes the client for a slow consumer."""
+UNREAD_MESSAGES = 512
+"""That many end the patience: half of a gateway's usual window."""
+UNREAD_BYTES = 512 << 10
+"""So do that many bytes."""
+
 
 class Inbox:
     """Hands each message over once and in order, and acknowledges what the application has (contract §5)."""
 
-    def __init__(self, options: ClientOptions, session: Session[Call], calls: Calls, stats: ClientStats) -> None:
+    def __init__(
+        self,
+        options: ClientOptions,
+        session: Session[Call],
+        calls: Calls,
+        stats: ClientStats,
+        nobody_reads: Callable[[], None],
+    ) -> None:
         self._session = session
         self._calls = calls
         self._stats = stats
         self._loop = asyncio.get_running_loop()
         self._link: Link | None = None
         self._ack_timer: asyncio.TimerHandle | None = None
+        self._nobody_reads = nobody_reads
+        self._patience: asyncio.TimerHandle | None = None
+        self._kept_bytes = 0
         self.queue = ReceiveQueue(options.queue_size, options.queue_policy, self._has_room)
 
     def attach(self, link: Link) -> None:
@@ -42,8 +62,8 @@ class Inbox:
             self._ack_timer.cancel()
             self._ack_timer = None
 
-    def take(self, link: Link, push: ServerPush, now: float) -> None:
-        """Take a reply, an error or a notify, unless its number was seen before.
+    def take(self, link: Link, push: ServerPush, now: float, size: int) -> None:
+        """Take a reply, an error or a notify of ``size`` bytes, unless its number was seen before.
 
         ProtocolFailure for what does not parse or leaves a gap; then nothing has changed. ReceiveQueueFull when
         the application cannot take a notify, which is then not acknowledged.
@@ -53,23 +73,23 @@ class Inbox:
         elif push.type == PUSH_BUSINESS_DATA:
             if push.msg_id:
                 reply = wire.parse_reply(push)
-                self._count(push.seq_id, now)
+                self._count(push.seq_id, now, size)
                 self._calls.answer(push.msg_id, reply)
             else:
-                self._notified(push, now)
+                self._notified(push, now, size)
         elif push.type == PUSH_ERROR:
-            self._failed(link, push, now)
+            self._failed(link, push, now, size)
         else:  # of a later version: its number counts, and nobody here knows what it means
-            self._count(push.seq_id, now)
+            self._count(push.seq_id, now, size)
             self._stats.unknown_messages += 1
 
-    def _count(self, seq: int, now: float) -> None:
+    def _count(self, seq: int, now: float, size: int) -> None:
         if seq:
-            self._session.receive(seq, now)
+            self._session.receive(seq, now, size)
 
-    def _notified(self, push: ServerPush, now: float) -> None:
+    def _notified(self, push: ServerPush, now: float, size: int) -> None:
         notify = wire.parse_notify(push)
-        self._count(notify.seq_id, now)
+        self._count(notify.seq_id, now, size)
         offline_id = notify.headers.get(wire.OFFLINE_HEADER)
         if offline_id is not None and not self._session.first_time(offline_id):
             self._stats.offline_duplicates += 1
@@ -82,16 +102,43 @@ class Inbox:
         self._stats.notifies += 1
         if put is Put.KEPT_BACK:
             self._keep_back(notify.seq_id)
+            self._look_for_a_reader(size)
         elif put is Put.DROPPED_OLDEST:
             self._stats.dropped_notifies += 1
+
+    def _look_for_a_reader(self, size: int) -> None:
+        """Under the policy ``auto``, give a program that has not read yet some time, and then drop for it."""
+        if not self.queue.may_drop:
+            return
+        self._kept_bytes += size
+        if self.queue.beyond >= UNREAD_MESSAGES or self._kept_bytes >= UNREAD_BYTES:
+            self._drop_unread()
+        elif self._patience is None:
+            self._patience = self._loop.call_later(UNREAD_PATIENCE, self._drop_unread)
+
+    def _drop_unread(self) -> None:
+        self._stop_patience()
+        if self.queue.may_drop:
+            self._stats.dropped_notifies += self.queue.drop_unread()
+            self._nobody_reads()
+
+    def _stop_patience(self) -> None:
+        if self._patience is not None:
+            self._patience.cancel()
+            self._patience = None
+
+    def close(self) -> None:
+        """The client ended; readers get what is left."""
+        self._stop_patience()
+        self.queue.close()
 
     def _keep_back(self, seq: int) -> None:
         if seq:
             self._session.keep_back(seq)
 
-    def _failed(self, link: Link, push: ServerPush, now: float) -> None:
+    def _failed(self, link: Link, push: ServerPush, now: float, size: int) -> None:
         error = wire.parse_error(push)
-        self._count(push.seq_id, now)
+        self._count(push.seq_id, now, size)
         if push.msg_id == 0:  # about no request: the close that follows decides
             self._stats.last_error = str(error)
         elif not link.refresh_refused(push.msg_id, error):

@@ -12,7 +12,7 @@ from quicgw_fast.backend import FrameDecoder, FrameTooLarge
 from quicgw_fast.client import wire
 from quicgw_fast.client.errors import ConnectionFailed, ProtocolFailure, QuicgwClientError, ReplyError, TooLarge
 from quicgw_fast.client.liveness import Liveness, Pulse
-from quicgw_fast.transport import ConnectFailed, TransportLimits, dial
+from quicgw_fast.transport import ConnectFailed, Problem, TransportLimits, dial
 from quicgw_fast.types import CloseCode
 
 if TYPE_CHECKING:
@@ -48,8 +48,8 @@ class Owner(Protocol):
     def started(self, link: Link, answer: StartAnswer) -> None:
         """START was accepted; what this method sends goes first. May raise ProtocolFailure."""
 
-    def pushed(self, link: Link, push: ServerPush, now: float) -> None:
-        """A message came that is no START_RESP or HEARTBEAT_RESP. May raise ProtocolFailure."""
+    def pushed(self, link: Link, push: ServerPush, now: float, size: int) -> None:
+        """A message of ``size`` bytes came that is no START_RESP or HEARTBEAT_RESP. May raise ProtocolFailure."""
 
     def paused(self) -> None:
         """Everything that came together has been handed over."""
@@ -112,15 +112,23 @@ class Link:
                 self.send(wire.start_frame(self.next_msg_id(), options.openid, token, claim))
                 await self._settled
         except ConnectFailed as error:
-            failed = ConnectionFailed(str(error))
+            failed = ConnectionFailed(str(error), error.problem, error.retry_after)
             failed.__cause__ = error
             self._end(LinkEnd(error=failed))
         except TimeoutError:
-            what = "answer to START" if self._connection else "connection"
-            where = f"{options.host}:{options.port}"
-            self.drop(f"no {what}", ConnectionFailed(f"{where}: no {what} within {limit:g} s"))
+            self.drop("it took too long", self.too_late(limit))
         except TooLarge as error:
             self.drop("START is too large", error)
+
+    def too_late(self, limit: float) -> ConnectionFailed:
+        """Say what is still missing after ``limit`` seconds: the connection, or the answer to START."""
+        where = f"{self._options.host}:{self._options.port}"
+        if self._connection is not None:
+            return ConnectionFailed(f"{where}: connected, but START was not answered within {limit:.3g} s")
+        return ConnectionFailed(
+            f"{where}: no answer within {limit:.3g} s: is the host up, and does a firewall let UDP through to it?",
+            Problem.NO_ANSWER,
+        )
 
     def next_msg_id(self) -> int:
         """Return a msg_id for a message that is no request."""
@@ -132,9 +140,13 @@ class Link:
         if self._connection is not None and not self._ended.done():
             self._connection.send(frames)
 
+    def ready(self) -> bool:
+        """Whether more may be sent now; False promises the owner's writable() unless the connection is over."""
+        return self._connection is not None and not self._ended.done() and self._connection.ready()
+
     @property
     def room(self) -> int:
-        """Bytes that take the connection over its high water mark, after which writable() follows."""
+        """Bytes that take the connection over its high water mark; then ready() says no."""
         return LIMITS.high_water + 1 - self._connection.pending if self._connection is not None else 0
 
     def drop(self, why: str, error: QuicgwClientError | None = None, code: int = CloseCode.NORMAL) -> None:
@@ -151,6 +163,11 @@ class Link:
         """Wait until nothing is left of an ended connection, its socket included."""
         if self._connection is not None:
             await self._connection.wait_closed()
+
+    def abandon(self) -> None:
+        """Leave nothing behind, now: what has not been acknowledged is not waited for."""
+        if self._connection is not None:
+            self._connection.abort(CloseCode.NORMAL, CloseCode.NORMAL.phrase("given up"))
 
     # What the transport calls -----------------------------------------------------------------------------
 
@@ -172,7 +189,7 @@ class Link:
             bodies, broken = error.messages, error
         try:
             for body in bodies:
-                self._dispatch(wire.parse_push(body), now)
+                self._dispatch(wire.parse_push(body), now, len(body))
                 if self._ended.done():
                     return
             if broken is not None:
@@ -193,7 +210,7 @@ class Link:
 
     # Messages ---------------------------------------------------------------------------------------------
 
-    def _dispatch(self, push: ServerPush, now: float) -> None:
+    def _dispatch(self, push: ServerPush, now: float, size: int) -> None:
         if not self.is_started:
             self._begin(push, now)
         elif push.type == PUSH_HEARTBEAT_RESP:
@@ -201,7 +218,7 @@ class Link:
         elif push.type == PUSH_START_RESP:
             raise ProtocolFailure("a second START_RESP came")
         else:
-            self._owner.pushed(self, push, now)
+            self._owner.pushed(self, push, now, size)
 
     def _begin(self, push: ServerPush, now: float) -> None:
         if push.type == PUSH_ERROR:
@@ -262,6 +279,9 @@ class Link:
         ReplyError when the token was refused, LinkLost when the connection ended first.
         """
         result: asyncio.Future[dict[str, str]] = self._loop.create_future()
+        if self._ended.done():  # its owner learns that in the loop's next turn
+            result.set_exception(LinkLost())
+            return result
         self._refreshes[self._heartbeat({wire.TOKEN_HEADER: token})] = result
         return result
 

@@ -16,12 +16,15 @@ if TYPE_CHECKING:
     from quicgw_fast.client.runner import Runner
 
 HELLO = "hello"
+SHORTEST = 0.001
+"""Seconds that a hello has at least."""
+FIRST_PASSING = frozenset({429, 503, 504})
 
 
 class LoginStep:
     """Says hello when the session is not logged in, tries again after passing errors, opens the way for calls.
 
-    ``reply`` is the answer to the last hello that succeeded.
+    ``reply`` is the answer to the last hello that succeeded, ``refusal`` the one that did not since then.
     """
 
     def __init__(self, runner: Runner) -> None:
@@ -30,6 +33,7 @@ class LoginStep:
         self._retry: asyncio.TimerHandle | None = None
         self._backoff = Backoff(runner.options.reconnect)
         self.reply: Reply | None = None
+        self.refusal: ReplyError | None = None
 
     def begin(self, *, fresh: bool) -> None:
         """START was accepted, in a ``fresh`` session or the old one: log in if that is needed."""
@@ -51,10 +55,13 @@ class LoginStep:
         if runner.link is None:
             return
         login = runner.options.login
-        call = runner.calls.make(HELLO, login.params, login.data, login.headers, runner.options.connect_timeout)
+        limit = runner.options.connect_timeout
+        if not runner.first_ready.done():
+            limit = max(runner.connect_by - runner.loop.time(), SHORTEST)
+        call = runner.calls.make(HELLO, login.params, login.data, login.headers, limit, repeats=False)
         self._call = call
         call.future.add_done_callback(self._answered)
-        runner.send_call(runner.link, call)
+        runner.outgoing.send_ahead(runner.link, call)
 
     def _answered(self, future: asyncio.Future[Reply]) -> None:
         if self._call is None or future is not self._call.future:
@@ -70,7 +77,7 @@ class LoginStep:
         return None
 
     def _succeeded(self, reply: Reply) -> None:
-        self.reply = reply
+        self.reply, self.refusal = reply, None
         self._backoff.reset()
         self._runner.session.logged_in = True
         if self._runner.link is not None:
@@ -80,9 +87,25 @@ class LoginStep:
         runner = self._runner
         if runner.over or runner.stopping:
             return
-        passing = isinstance(error, CallTimeout) or (isinstance(error, ReplyError) and error.code in PASSING)
-        if not (passing and runner.first_ready.done()):
-            runner.finish(error, stop=True)
+        self.refusal = error if isinstance(error, ReplyError) else None
+        first = not runner.first_ready.done()
+        if not _is_passing(error, first=first):
+            runner.finish(runner.too_late() if isinstance(error, CallTimeout) else error, stop=True)
             return
         wish = error.retry_after if isinstance(error, ReplyError) else None
-        self._retry = runner.loop.call_later(self._backoff.next_delay(wish or 0.0), self._hello)
+        delay = self._backoff.next_delay(wish or 0.0)
+        if first and runner.loop.time() + delay >= runner.connect_by:
+            runner.finish(error, stop=True)
+            return
+        self._retry = runner.loop.call_later(delay, self._hello)
+
+
+def _is_passing(error: QuicgwClientError, *, first: bool) -> bool:
+    """Whether another hello may succeed.
+
+    The ``first`` one is said again only where the gateway had no room or no time for it: whoever connects wants to
+    hear at once that the service behind hello fails.
+    """
+    if isinstance(error, ReplyError):
+        return error.code in (FIRST_PASSING if first else PASSING)
+    return isinstance(error, CallTimeout) and not first

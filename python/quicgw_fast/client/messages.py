@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from enum import IntEnum, StrEnum
 from typing import TYPE_CHECKING
 
+from quicgw_fast.client.headers import whole
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -58,6 +60,8 @@ class State(StrEnum):
     """Back, but in a new session: ``reason`` and ``gap`` say what was lost."""
     RECONNECTING = "reconnecting"
     """The connection was lost; the next attempt begins after ``delay``."""
+    UNREAD = "unread"
+    """Nobody reads the notifies, and from now on the oldest are dropped (ReceivePolicy ``auto``); said once."""
     CLOSED = "closed"
     """The client has ended; ``error`` is None after an own close()."""
 
@@ -89,20 +93,15 @@ class GapReport:
         if not any(name.startswith("gap-") for name in headers):
             return None
         return cls(
-            first=_number(headers, "gap-from"),
-            last=_number(headers, "gap-to"),
-            responses=_number(headers, "gap-responses"),
-            notifies=_number(headers, "gap-notifies"),
-            acknowledged=_number(headers, "gap-acknowledged"),
-            unnumbered=_number(headers, "gap-unnumbered"),
-            unanswered=_number(headers, "gap-unanswered"),
+            first=whole(headers, "gap-from"),
+            last=whole(headers, "gap-to"),
+            responses=whole(headers, "gap-responses"),
+            notifies=whole(headers, "gap-notifies"),
+            acknowledged=whole(headers, "gap-acknowledged"),
+            unnumbered=whole(headers, "gap-unnumbered"),
+            unanswered=whole(headers, "gap-unanswered"),
             reason=headers.get("gap-reason", ""),
         )
-
-
-def _number(headers: Mapping[str, str], name: str) -> int | None:
-    text = headers.get(name, "")
-    return int(text) if text.isascii() and text.isdecimal() else None
 
 
 @dataclass(slots=True, frozen=True, kw_only=True)
@@ -138,6 +137,8 @@ class Ticket:
     """Number of the last message that the application has."""
     logged_in: bool = True
     """False makes the next client log in again."""
+    attempt: int = 0
+    """Number of the last START that was sent for this session."""
 
 
 class StopReason(IntEnum):
@@ -160,11 +161,13 @@ class ClientStats:
     """Replies that were errors of the gateway."""
     timeouts: int = 0
     """Calls given up by this side."""
+    repeated: int = 0
+    """Requests sent once more because the gateway had refused them unread for their rate (429)."""
     unmatched_replies: int = 0
     """Replies whose call had been given up, or belonged to another process."""
     notifies: int = 0
     dropped_notifies: int = 0
-    """Dropped by the policy ``drop_oldest``."""
+    """Dropped by the policy ``drop_oldest``, or by ``auto`` while nobody read."""
     duplicates: int = 0
     """Messages that came again after a resume and were dropped."""
     offline_duplicates: int = 0

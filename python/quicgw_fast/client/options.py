@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from pathlib import Path  # noqa: TC003  (dataclass field)
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from quicgw_fast.client import checks
+from quicgw_fast.client.messages import Ticket
+
 if TYPE_CHECKING:
-    from quicgw_fast.client.messages import StateEvent, Ticket
+    from quicgw_fast.client.messages import StateEvent
 
 TokenSource = str | Callable[[], str | Awaitable[str]]
 """A token, or a callable that gives a fresh one: at each START and when one is about to expire."""
@@ -23,6 +27,10 @@ _MAX_PORT = 65535
 class ReceivePolicy(StrEnum):
     """What happens to a notify when the receive queue is full."""
 
+    AUTO = "auto"
+    """As ``pause`` for a program that reads its notifies. One that never does would be reset by the gateway in the
+    end, calls and all; for it this becomes ``drop_oldest``, with one warning in the log and the state ``unread``,
+    when notifies have waited beyond the queue for 2 seconds or are more than 512, until it reads."""
     PAUSE = "pause"
     """Nothing is lost: it is kept but not acknowledged until the application reads. Then the gateway's window
     fills, and it closes the connection as SLOW_CONSUMER, after which the client resumes."""
@@ -47,10 +55,13 @@ class Reconnect:
     """Seconds after which a connection counts as good even if nothing new came over it."""
 
     def __post_init__(self) -> None:
-        _check(self.base > 0, "reconnect.base", "be above 0 seconds")
+        checks.flag("reconnect.enabled", self.enabled)
+        for name in ("base", "cap", "attempt_timeout"):
+            checks.seconds(f"reconnect.{name}", getattr(self, name))
+        checks.seconds("reconnect.stable_after", self.stable_after, zero=True)
         _check(self.cap >= self.base, "reconnect.cap", "not be below base")
-        _check(self.attempt_timeout > 0, "reconnect.attempt_timeout", "be above 0 seconds")
-        _check((self.max_attempts or 0) >= 0, "reconnect.max_attempts", "not be negative")
+        if self.max_attempts is not None:
+            checks.count("reconnect.max_attempts", self.max_attempts, 0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,6 +75,13 @@ class Tls:
     server_name: str | None = None
     """Name that the certificate must carry; None: the host of the address."""
 
+    def __post_init__(self) -> None:
+        checks.flag("insecure", self.insecure)
+        if self.ca is not None and self.insecure:
+            raise ValueError("ca goes without insecure=True: the one trusts somebody, the other anybody")
+        if self.server_name is not None:
+            checks.text("server_name", self.server_name)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Login:
@@ -73,6 +91,11 @@ class Login:
     params: Mapping[str, str] = field(default_factory=dict)
     data: bytes = b""
     headers: Mapping[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        checks.flag("login", self.enabled)
+        checks.strings("hello_params", self.params)
+        checks.strings("hello_headers", self.headers)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,7 +113,7 @@ class ClientOptions:
     connect_timeout: float = 10.0
     """For the first connection, login included."""
     close_timeout: float = 2.0
-    """How long close() waits for the gateway to confirm."""
+    """How long close() takes at most: the gateway confirms it, and what was sent is acknowledged."""
     heartbeat: float = 5.0
     """Longest time between two heartbeats; the gateway's own interval counts when it is shorter."""
     max_missed: int = 3
@@ -101,7 +124,7 @@ class ClientOptions:
     """… or after this time."""
     queue_size: int = 1024
     """Notifies that may wait for the application."""
-    queue_policy: ReceivePolicy = ReceivePolicy.PAUSE
+    queue_policy: ReceivePolicy = ReceivePolicy.AUTO
     reconnect: Reconnect = field(default_factory=Reconnect)
     resume: Ticket | None = None
     """Go on with the session that another client left with detach()."""
@@ -109,19 +132,43 @@ class ClientOptions:
     """Called in the event loop for each StateEvent; it must not block."""
 
     def __post_init__(self) -> None:
-        _check(bool(self.openid), "openid", "not be empty")
-        _check(self.timeout > 0, "timeout", "be above 0 seconds")
-        _check(self.connect_timeout > 0, "connect_timeout", "be above 0 seconds")
-        _check(self.close_timeout >= 0, "close_timeout", "not be negative")
-        _check(self.heartbeat > 0, "heartbeat", "be above 0 seconds")
-        _check(self.max_missed >= 1, "max_missed", "be at least 1")
-        _check(self.ack_every >= 1, "ack_every", "be at least 1")
-        _check(self.ack_delay >= 0, "ack_delay", "not be negative")
-        _check(self.queue_size >= 1, "queue_size", "be at least 1")
+        checks.text("openid", self.openid)
+        if not callable(self.token) and not isinstance(self.token, str):
+            raise TypeError(f"token must be a str or a callable that returns one, not {type(self.token).__name__}")
+        if isinstance(self.token, str):
+            checks.text("token", self.token, empty=True)
+        checks.seconds("timeout", self.timeout, forever=True)
+        for name in ("connect_timeout", "heartbeat"):
+            checks.seconds(name, getattr(self, name))
+        for name in ("close_timeout", "ack_delay"):
+            checks.seconds(name, getattr(self, name), zero=True)
+        for name in ("max_missed", "ack_every", "queue_size"):
+            checks.count(name, getattr(self, name), 1)
+        checks.instance("reconnect", self.reconnect, Reconnect)
+        if self.resume is not None:
+            checks.instance("resume", self.resume, Ticket)
+        if self.on_state is not None:
+            checks.is_callable("on_state", self.on_state)
+
+
+def ca_path(ca: str | os.PathLike[str] | None) -> Path | None:
+    """Return the path of the file with the authorities; the certificates themselves are refused, unprinted."""
+    if ca is None:
+        return None
+    if not isinstance(ca, str | os.PathLike):
+        raise TypeError(f"ca must be the path of a PEM file, not {type(ca).__name__}")
+    path = os.fspath(ca)
+    if not isinstance(path, str):
+        raise TypeError(f"ca must be a path of str, not of {type(path).__name__}")
+    if "-----BEGIN" in path or "\n" in path:
+        raise ValueError("ca must be the path of a PEM file; this is the text of one: write it to a file")
+    _check(bool(path) and "\0" not in path, "ca", "be the path of a PEM file")
+    return Path(path)
 
 
 def parse_address(address: str) -> tuple[str, int]:
     """Split ``host:port``, ``[ipv6]:port`` or a bare host (port 8443); ValueError says what is wrong."""
+    checks.text("address", address)
     if address.startswith("["):
         host, bracket, rest = address[1:].partition("]")
         _check(bool(bracket) and (not rest or rest.startswith(":")), "address", "look like [::1]:8443")

@@ -43,6 +43,29 @@ class ReceiveQueue:
         self._beyond: deque[tuple[int, Notify]] = deque()
         self._readers: deque[asyncio.Future[None]] = deque()
         self._closed = False
+        self._was_read = False
+        self._dropping = False
+
+    @property
+    def beyond(self) -> int:
+        """Notifies that were kept back."""
+        return len(self._beyond)
+
+    @property
+    def may_drop(self) -> bool:
+        """Nobody has read yet, and the policy is to drop for a program that never will; drop_unread() begins it."""
+        return self._policy is ReceivePolicy.AUTO and not self._was_read and not self._dropping
+
+    def drop_unread(self) -> int:
+        """Keep only the newest from now on, until somebody reads; returns how many went."""
+        self._dropping = True
+        dropped = len(self._beyond)
+        while self._beyond:
+            generation, notify = self._beyond.popleft()
+            self._ready.popleft()
+            self._ready.append(notify)
+            self._on_room(generation, notify.seq_id)
+        return dropped
 
     def __len__(self) -> int:
         """Notifies that wait, those beyond the bound included."""
@@ -54,7 +77,7 @@ class ReceiveQueue:
             self._ready.append(notify)
             self._wake_one()
             return Put.QUEUED
-        if self._policy is ReceivePolicy.DROP_OLDEST:
+        if self._policy is ReceivePolicy.DROP_OLDEST or self._dropping:
             self._ready.popleft()
             self._ready.append(notify)
             return Put.DROPPED_OLDEST
@@ -65,6 +88,7 @@ class ReceiveQueue:
 
     def get_nowait(self) -> Notify | None:
         """Return the oldest notify, None when there is none."""
+        self._was_read, self._dropping = True, False
         if not self._ready:
             return None
         notify = self._ready.popleft()
@@ -76,6 +100,7 @@ class ReceiveQueue:
 
     async def get(self) -> Notify | None:
         """Wait for the oldest notify; None when the queue is closed and empty."""
+        self._was_read, self._dropping = True, False
         while not self._ready:
             if self._closed:
                 return None

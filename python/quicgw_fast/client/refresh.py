@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 from typing import TYPE_CHECKING
 
 from quicgw_fast.client.errors import CallTimeout, QuicgwClientError, ReplyError
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
     from quicgw_fast.client.runner import Runner
 
-log = logging.getLogger("quicgw_fast.client")
+_log = logging.getLogger("quicgw.client")
 
 
 class Refresher:
@@ -27,7 +28,7 @@ class Refresher:
         self._timer: asyncio.TimerHandle | None = None
         self._task: asyncio.Task[None] | None = None
         self._expires_at = 0.0
-        self._starts: set[asyncio.Future[None]] = set()
+        self._starts: set[asyncio.Future[str]] = set()
 
     async def refresh(self, token: str | None, limit: float) -> None:
         """Make ``token`` (None: one from the token source) count for this session, within ``limit`` seconds.
@@ -36,8 +37,9 @@ class Refresher:
         gateway refuses the token; a fixed token is then the old one again.
         """
         runner = self._runner
+        scope = asyncio.timeout(limit if limit < math.inf else None)
         try:
-            async with asyncio.timeout(limit):
+            async with scope:
                 fresh = await runner.tokens.fresh() if token is None else token
                 old = runner.tokens.replace(fresh)
                 try:
@@ -46,29 +48,34 @@ class Refresher:
                     runner.tokens.restore(fresh, old)
                     raise
         except TimeoutError as error:
+            if not scope.expired():  # the token source's own, or an answer that is a TimeoutError as well (504)
+                raise
             raise CallTimeout("refresh_token", limit) from error
         runner.stats.refreshes += 1
 
     async def _announce(self, token: str) -> None:
-        link = self._runner.link
-        if link is not None:
+        while True:
+            link = self._runner.link
             try:
-                headers = await link.refresh(token)
+                headers = await link.refresh(token) if link is not None else None
             except LinkLost:
-                link = None
-            else:
+                headers = None
+            if headers is not None:
                 if headers.get(REFRESHED_HEADER) != "ok":
                     raise QuicgwClientError("the gateway did not take the token: it cannot refresh one")
-        if link is None:
-            await self._next_start()
+                return
+            if await self._next_start() == token:
+                return
+            # That START was on its way with an older token, or took another one from the token source.
 
-    async def _next_start(self) -> None:
+    async def _next_start(self) -> str:
+        """Wait for the next START; returns the token that it had."""
         if self._runner.over:
             raise self._runner.closing_error()
-        start: asyncio.Future[None] = self._runner.loop.create_future()
+        start: asyncio.Future[str] = self._runner.loop.create_future()
         self._starts.add(start)
         try:
-            await start
+            return await start
         finally:
             self._starts.discard(start)
 
@@ -92,18 +99,18 @@ class Refresher:
         try:
             await self.refresh(None, self._runner.options.connect_timeout)
         except Exception as error:  # the token source is the application's: it may raise anything
-            log.warning("the token was not refreshed: %s", error)
+            _log.warning("the token was not refreshed: %s", error)
             left = self._expires_at - self._runner.loop.time()
             if left > 0:
                 self.plan(left)
 
     # What the connection does -----------------------------------------------------------------------------
 
-    def connected(self) -> None:
-        """START was accepted, with the newest token."""
+    def connected(self, token: str) -> None:
+        """START was accepted, with ``token``."""
         for start in self._starts:
             if not start.done():
-                start.set_result(None)
+                start.set_result(token)
 
     def disconnected(self) -> None:
         """The next START brings a fresh token anyway."""

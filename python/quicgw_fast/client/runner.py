@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import copy
 import logging
+import time
 from typing import TYPE_CHECKING, Any
 
 from quicgw_fast.client import wire
@@ -22,10 +23,12 @@ from quicgw_fast.client.inbox import Inbox
 from quicgw_fast.client.link import Link, LinkEnd
 from quicgw_fast.client.login import LoginStep
 from quicgw_fast.client.messages import ClientStats, State, StateEvent, StopReason
+from quicgw_fast.client.outgoing import Outgoing
 from quicgw_fast.client.refresh import Refresher
 from quicgw_fast.client.session import Session, Start
 from quicgw_fast.client.tokens import Tokens
 from quicgw_fast.client.verdict import judge
+from quicgw_fast.transport import Problem
 from quicgw_fast.types import CloseCode
 
 if TYPE_CHECKING:
@@ -34,16 +37,19 @@ if TYPE_CHECKING:
     from quicgw_fast.client.session import Outcome
     from quicgw_fast.client.wire import StartAnswer
 
-log = logging.getLogger("quicgw_fast.client")
+_log = logging.getLogger("quicgw.client")
 
 OWN_CLOSE = "NORMAL: closed by this client"
+_ANSWERS_DRAINING = frozenset({Problem.FULL, Problem.NOTHING_LISTENS})
+"""How a new connection fails at a gateway that said before that it shuts down."""
 
 
 class Runner:
     """The moving part of a client; `Client` is the face of it. Everything happens in one event loop.
 
     ``link`` is the connection on which START was accepted, None while there is none. ``ready`` says that calls
-    may be sent on it: started and, if wanted, logged in.
+    may be sent on it: started and, if wanted, logged in. ``connect_by`` is the loop's time until which the first
+    connection must be ready.
     """
 
     def __init__(self, options: ClientOptions) -> None:
@@ -52,12 +58,13 @@ class Runner:
         self.stats = ClientStats()
         self.session: Session[Call] = Session(options.resume, ack_every=options.ack_every, ack_delay=options.ack_delay)
         self.calls = Calls(self.session, self.stats, self.loop)
-        self.inbox = Inbox(options, self.session, self.calls, self.stats)
+        self.outgoing = Outgoing(self.session, self.calls, self.loop)
+        self.inbox = Inbox(options, self.session, self.calls, self.stats, self._nobody_reads)
         self.tokens = Tokens(options.token)
         self.refresher = Refresher(self)
         self.login = LoginStep(self)
         self.link: Link | None = None
-        self.ready = False
+        self.connect_by = self.loop.time() + options.connect_timeout
         self.resumed = False
         """The last START continued the session."""
         self.stopping = False
@@ -66,6 +73,15 @@ class Runner:
         """Why the client ended, None while it lives and after an own close."""
         self.first_ready: asyncio.Future[None] = self.loop.create_future()
         self._task: asyncio.Task[None] | None = None
+        self._trying: Link | None = None
+        self._token = ""
+        self._draining = False
+        """The gateway closed the last connection because it shuts down."""
+        self._slow = False
+        """The gateway found this client too slow, and the application was told."""
+        self._closing: asyncio.Task[None] | None = None
+        self._links: set[Link] = set()
+        """Those of which something is left."""
         self._farewells: set[asyncio.Task[None]] = set()
         self._backoff = Backoff(options.reconnect)
         self._ever_started = False
@@ -77,6 +93,11 @@ class Runner:
         """Begin; ``first_ready`` tells when calls can be made, or why not."""
         self._task = self.loop.create_task(self._run(), name=f"quicgw client {self.options.openid}")
 
+    @property
+    def ready(self) -> bool:
+        """Calls go out at once."""
+        return self.outgoing.is_open
+
     async def _run(self) -> None:
         try:
             self.emit(State.CONNECTING)
@@ -87,8 +108,12 @@ class Runner:
                 if self.stopping or self.over:
                     return
                 delay = self._next_delay(end)
+        except asyncio.CancelledError:
+            # By finish(), which has done everything; or by somebody who ends all tasks of the loop.
+            self.finish(ConnectionClosed(CloseCode.NORMAL, "NORMAL: the client's task was cancelled"))
+            raise
         except Exception as error:
-            log.exception("the client failed")
+            _log.exception("the client failed")
             self.failure = ConnectionFailed(f"the client failed: {error!r}")
         self.finish(self.failure)
 
@@ -100,11 +125,14 @@ class Runner:
             failed = ConnectionFailed(f"the token source failed: {error!r}")
             failed.__cause__ = error
             return LinkEnd(error=failed)
-        link = Link(self, self.options)
-        rule = self.options.reconnect
-        timeout = rule.attempt_timeout if self._ever_started else self.options.connect_timeout
+        self._token = token
+        link = self._trying = Link(self, self.options)
+        if self._ever_started:
+            timeout = self.options.reconnect.attempt_timeout
+        else:
+            timeout = max(self.connect_by - self.loop.time(), 0.0)
         try:
-            return await link.run(token, self.session.claim(), timeout)
+            return await link.run(token, self.session.claim(time.time_ns() // 1_000_000), timeout)
         finally:
             self._detached(link)
 
@@ -114,27 +142,62 @@ class Runner:
             lasted = self.loop.time() - link.started_at >= self.options.reconnect.stable_after
             if lasted or self.session.seen > self._seen_at_start:
                 self._backoff.reset()
-        self.link = None
-        self.ready = False
+        self.link = self._trying = None
+        self.outgoing.close()
         self.inbox.detach()
         self.refresher.disconnected()
         self.login.cancel_retry()
-        farewell = self.loop.create_task(link.wait_gone())
+        self._links.add(link)
+        farewell = self.loop.create_task(self._see_off(link))
         self._farewells.add(farewell)
         farewell.add_done_callback(self._farewells.discard)
+
+    async def _see_off(self, link: Link) -> None:
+        await link.wait_gone()
+        self._links.discard(link)
 
     def _next_delay(self, end: LinkEnd) -> float | None:
         """Seconds until the next attempt; None is the end, and ``failure`` says why."""
         verdict = judge(end, renewable_token=self.tokens.renewable)
         if isinstance(end.error, ProtocolFailure):
             self.stats.protocol_failures += 1
-        allowed = self.options.reconnect.enabled and self._ever_started and not self._backoff.exhausted
-        if not (verdict.retry and allowed):
-            self.failure = verdict.error
+        error = self._in_context(end, verdict.error)
+        if self._ever_started:
+            allowed = self.options.reconnect.enabled and not self._backoff.exhausted
+        else:  # the gateway itself says when to come back, and there is time for it
+            allowed = verdict.at_least is not None
+        delay = self._backoff.next_delay(verdict.at_least or 0.0) if verdict.retry and allowed else 0.0
+        late = not self._ever_started and self.loop.time() + delay >= self.connect_by
+        if not (verdict.retry and allowed) or late:
+            self.failure = error
             return None
-        delay = self._backoff.next_delay(verdict.at_least)
-        self.emit(State.RECONNECTING, attempt=self._backoff.attempts, delay=delay, error=verdict.error)
+        self.emit(State.RECONNECTING, attempt=self._backoff.attempts, delay=delay, error=error)
         return delay
+
+    def _in_context(self, end: LinkEnd, error: QuicgwClientError) -> QuicgwClientError:
+        """Return what a connection's end means after what went before it."""
+        if end.by_peer:
+            self._draining = end.code == CloseCode.DRAINING
+            unread = len(self.inbox.queue)
+            if end.code == CloseCode.SLOW_CONSUMER and unread and not self._slow:
+                self._slow = True
+                _log.warning("closed as a slow consumer: %d notifies unread by %r", unread, self.options.openid)
+        elif self._draining and isinstance(error, ConnectionFailed) and error.problem in _ANSWERS_DRAINING:
+            where = f"{self.options.host}:{self.options.port}"
+            return ConnectionFailed(f"{where}: the gateway is shutting down (DRAINING)", Problem.DRAINING)
+        return error
+
+    def too_late(self) -> QuicgwClientError:
+        """Say why the first connection is not ready in time."""
+        limit = self.options.connect_timeout
+        if self.login.refusal is not None:
+            return self.login.refusal
+        if self.link is not None:
+            where = f"{self.options.host}:{self.options.port}"
+            return ConnectionFailed(f"{where}: connected, but hello was not answered within {limit:g} s")
+        if self._trying is not None:
+            return self._trying.too_late(limit)
+        return ConnectionFailed(f"not ready for calls within {limit:g} s: the token source did not answer")
 
     def finish(self, error: QuicgwClientError | None, *, stop: bool = False) -> None:
         """End the client for good: everybody who waits gets an answer. ``error`` None is an own close.
@@ -146,7 +209,8 @@ class Runner:
         self.over = True
         self.failure = error
         self.calls.close(self.closing_error)
-        self.inbox.queue.close()
+        self.outgoing.close()
+        self.inbox.close()
         self.refresher.close(self.closing_error)
         self.login.cancel_retry()
         if self.link is not None:
@@ -173,22 +237,45 @@ class Runner:
         return closed
 
     async def shut_down(self, stop: StopReason | None) -> None:
-        """End by the application's wish: with STOP and its reason, or (None) leaving the session behind."""
-        self.stopping = True
-        link = self.link
-        if link is not None:
-            self.inbox.acknowledge_now()
-            if stop is not None:
-                link.send(wire.stop_frame(link.next_msg_id(), stop))
+        """End by the application's wish: with STOP and its reason, or (None) leaving the session behind.
+
+        Within ``close_timeout``. Whoever is cancelled while waiting leaves a client that has ended all the same:
+        nobody waits for it any more, and the connection is let go in the background.
+        """
+        if self._closing is None:
+            link = self.link
+            self.stopping = True
+            self.outgoing.close()  # nothing may follow STOP
+            if link is not None:
+                self.inbox.acknowledge_now()
+                if stop is not None:
+                    link.send(wire.stop_frame(link.next_msg_id(), stop))
+                else:
+                    link.drop("closed by the client")
+            self._closing = self.loop.create_task(self._close(link), name="quicgw client closing")
+        try:
+            await asyncio.shield(self._closing)
+        finally:
+            self.finish(None)
+
+    async def _close(self, link: Link | None) -> None:
+        give_up_at = self.loop.time() + self.options.close_timeout
+        try:
+            if link is not None:
                 await link.wait_ended(self.options.close_timeout)
-            link.drop("closed by the client")
-        self.finish(None)
-        if self._task is not None:
-            await asyncio.wait([self._task])
-        if self._farewells:
-            _, late = await asyncio.wait(self._farewells, timeout=self.options.close_timeout)
-            for farewell in late:
-                farewell.cancel()
+                link.drop("closed by the client")
+            self.finish(None)
+            await self._wait_for({self._task} if self._task is not None else set(), give_up_at)
+            await self._wait_for(self._farewells, give_up_at)
+        finally:
+            self.finish(None)
+            if self.options.close_timeout > 0:  # 0 waits for nothing: what is on its way goes out in the background
+                for left in list(self._links):
+                    left.abandon()
+
+    async def _wait_for(self, tasks: set[asyncio.Task[None]], until: float) -> None:
+        if tasks:
+            await asyncio.wait(set(tasks), timeout=max(until - self.loop.time(), 0.0))
 
     # START ------------------------------------------------------------------------------------------------
 
@@ -202,6 +289,7 @@ class Runner:
         self.link = link
         self.resumed = outcome.start is Start.RESUMED
         self._ever_started = True
+        self._draining = False
         self._seen_at_start = self.session.seen
         self.stats.connects += 1
         self.inbox.attach(link)
@@ -209,8 +297,9 @@ class Runner:
             self._resume(link, outcome)
         elif outcome.start is Start.RESET:
             self._reset(outcome, answer)
+        self.outgoing.learn(answer.limits)
         self.refresher.plan(answer.token_expires_in)
-        self.refresher.connected()
+        self.refresher.connected(self._token)
         self.login.begin(fresh=not self.resumed)
 
     def _resume(self, link: Link, outcome: Outcome[Call]) -> None:
@@ -227,52 +316,40 @@ class Runner:
 
     def become_ready(self, *, announce: bool) -> None:
         """Calls may be sent now; those that waited go first."""
-        self.ready = True
-        self._flush()
+        if self.link is not None and not self.stopping:
+            self.outgoing.open(self.link)
         if announce:
             self.emit(State.CONNECTED)
         if not self.first_ready.done():
             self.first_ready.set_result(None)
 
-    # Up ---------------------------------------------------------------------------------------------------
-
-    def submit(self, call: Call) -> None:
-        """Send ``call`` now, or when the connection allows it, in the order of submission."""
-        link = self.link
-        if link is None or not self.ready or self.calls.waiting or link.room <= 0:
-            self.calls.wait(call)
-        else:
-            self.send_call(link, call)
-
-    def send_call(self, link: Link, call: Call) -> None:
-        """Send ``call`` on ``link`` whatever waits before it."""
-        frame = self.calls.encode_new(call)
-        if frame:
-            link.send(frame)
-
-    def writable(self, link: Link) -> None:
-        """The connection is no longer congested."""
-        if link is self.link:
-            self._flush()
-
-    def _flush(self) -> None:
-        if self.link is not None and self.ready and self.calls.waiting:
-            self.link.send(self.calls.take(self.link.room))
-
     # Down -------------------------------------------------------------------------------------------------
 
-    def pushed(self, link: Link, push: ServerPush, now: float) -> None:
+    def pushed(self, link: Link, push: ServerPush, now: float, size: int) -> None:
         """A message came; when the application cannot take it under the policy ``fail``, that is the end."""
         try:
-            self.inbox.take(link, push, now)
+            self.inbox.take(link, push, now, size)
         except ReceiveQueueFull as error:
             self.finish(error)
 
     def paused(self) -> None:
-        """A batch of messages is done: acknowledge, and look whether calls still wait for room."""
+        """A batch of messages is done: acknowledge, and look whether calls still wait for room or for a reply."""
         self.inbox.acknowledge()
         if self.calls.waiting:
-            self._flush()
+            self.outgoing.flush()
+
+    def writable(self, link: Link) -> None:
+        """The connection is no longer congested."""
+        if link is self.link:
+            self.outgoing.flush()
+
+    def _nobody_reads(self) -> None:
+        _log.warning(
+            "nobody reads the notifies of %r: the oldest are dropped and counted from now on; "
+            "read them with notifies(), or choose a queue_policy",
+            self.options.openid,
+        )
+        self.emit(State.UNREAD)
 
     def heartbeat_sent(self) -> None:
         """Count it."""

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from quicgw_fast.client.wire import StartAnswer
 
 
+ACK_BYTES = 64 << 10
+"""Received bytes after which an acknowledgement goes out at once, however few messages they were: the gateway keeps
+every message until it comes, and its window (1 MiB by default) may hold no more than one."""
 OFFLINE_IDS = 1024
 """Ids of stored notifies that are remembered, to drop those that come again after a reset."""
 
@@ -26,11 +29,13 @@ OFFLINE_IDS = 1024
 class Request:
     """One request that took a number, until its reply. Subclasses add who waits for it."""
 
-    __slots__ = ("seq",)
+    __slots__ = ("seq", "size")
 
     def __init__(self) -> None:
         self.seq = 0
         """Its number in the session, 0 until it is first sent."""
+        self.size = 0
+        """Bytes that it took on the wire; before it is sent, about that."""
 
 
 R = TypeVar("R", bound=Request)
@@ -73,29 +78,39 @@ class Session(Generic[R]):
         self.acked = self.seen
         """The last number that was acknowledged to the gateway."""
         self._claimed = self.seen
+        self._attempt = ticket.attempt if ticket else 0
         self.last_client_seq = 0
         self.in_flight: dict[int, R] = {}
         """Requests without a reply, by msg_id, in the order of their numbers."""
+        self.bytes_in_flight = 0
+        """Their bytes."""
         self._settled_up_to = 0
         self._kept_back: deque[int] = deque()
         self._offline_ids: OrderedDict[str, None] = OrderedDict()
         self._ack_every = ack_every
         self._ack_delay = ack_delay
         self._ack_since: float | None = None
+        self._unacked_bytes = 0
 
     # Starting ---------------------------------------------------------------------------------------------
 
-    def claim(self) -> Claim:
-        """Return what the next START says; it acknowledges everything that the application has."""
+    def claim(self, wall_ms: int = 0) -> Claim:
+        """Return what the next START says; it acknowledges everything that the application has.
+
+        Its ``attempt`` is above every one before it. Where the wall clock's milliseconds are above that, they are
+        taken: a ticket that was written down before this process reconnected and died still leads to a higher one.
+        """
         self.acked = self._claimed = self.ackable
         self._ack_since = None
-        return Claim(self._claimed, self.session_id, self.epoch)
+        self._unacked_bytes = 0
+        self._attempt = max(self._attempt + 1, wall_ms)
+        return Claim(self._claimed, self.session_id, self.epoch, self._attempt)
 
     def ticket(self) -> Ticket | None:
         """Return what another process needs to go on, None before the first session."""
         if not self.session_id:
             return None
-        return Ticket(self.session_id, self.epoch, self.ackable, self.logged_in)
+        return Ticket(self.session_id, self.epoch, self.ackable, self.logged_in, self._attempt)
 
     def forget(self) -> None:
         """Give the gateway's session up: the next START is a fresh one. Calls in flight are lost with it."""
@@ -128,7 +143,7 @@ class Session(Generic[R]):
     def _fresh(self, answer: StartAnswer) -> Outcome[R]:
         known = self.generation > 0 or bool(self.session_id)
         lost = list(self.in_flight.values())
-        self.in_flight.clear()
+        self.forget_requests()
         self._kept_back.clear()
         self.generation += 1
         self.session_id, self.epoch = answer.session_id, answer.epoch
@@ -136,6 +151,7 @@ class Session(Generic[R]):
         self.seen = self.acked = self._claimed  # the numbers go on behind what START said (contract §5)
         self.last_client_seq = self._settled_up_to = 0
         self._ack_since = None
+        self._unacked_bytes = 0
         return Outcome(Start.RESET if known else Start.FRESH, lost=lost, reason=answer.reset_reason)
 
     # Requests ---------------------------------------------------------------------------------------------
@@ -145,28 +161,39 @@ class Session(Generic[R]):
         """The number of the next request."""
         return self.last_client_seq + 1
 
-    def number(self, request: R) -> None:
+    def number(self, request: R, size: int = 0) -> None:
         """Give ``request`` the next number and remember it until its reply; call it when nothing can fail."""
         request.seq = self.last_client_seq = self.next_seq
+        request.size = size
+        self.bytes_in_flight += size
         self.in_flight[business_msg_id(request.seq)] = request
 
     def settle(self, msg_id: int) -> R | None:
         """Return the request that a reply belongs to, which ends it; None when there is none."""
         request = self.in_flight.pop(msg_id, None)
-        if request is not None and request.seq > self._settled_up_to:
+        if request is None:
+            return None
+        self.bytes_in_flight -= request.size
+        if request.seq > self._settled_up_to:
             self._settled_up_to = request.seq
         return request
 
+    def forget_requests(self) -> None:
+        """Nothing is in flight any more: nobody will hear of what was."""
+        self.in_flight.clear()
+        self.bytes_in_flight = 0
+
     # Messages ---------------------------------------------------------------------------------------------
 
-    def receive(self, seq: int, now: float) -> bool:
-        """Take the number of a message: False when it was seen before. NumberGap when one is missing."""
+    def receive(self, seq: int, now: float, size: int = 0) -> bool:
+        """Take the number of a message of ``size`` bytes: False when it was seen before. NumberGap for a hole."""
         expected = self.seen + 1
         if seq > expected:
             raise NumberGap(expected, seq)
         if seq < expected:
             return False
         self.seen = seq
+        self._unacked_bytes += size
         if self._ack_since is None:
             self._ack_since = now
         return True
@@ -205,7 +232,7 @@ class Session(Generic[R]):
         waiting = self.ackable - self.acked
         if waiting <= 0 or self._ack_since is None:
             return None
-        if waiting >= self._ack_every:
+        if waiting >= self._ack_every or self._unacked_bytes >= ACK_BYTES:
             return 0.0
         return self._ack_since + self._ack_delay - now
 
@@ -216,4 +243,5 @@ class Session(Generic[R]):
             return None
         self.acked = ackable
         self._ack_since = None
+        self._unacked_bytes = 0
         return ackable

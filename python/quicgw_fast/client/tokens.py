@@ -5,6 +5,8 @@ from __future__ import annotations
 import inspect
 from typing import TYPE_CHECKING
 
+from quicgw_fast.client.checks import LONGEST, text
+
 if TYPE_CHECKING:
     from quicgw_fast.client.options import TokenSource
 
@@ -30,7 +32,9 @@ class Tokens:
         if not callable(self._source):
             return self._source
         token = self._source()
-        return await token if inspect.isawaitable(token) else token
+        if inspect.isawaitable(token):
+            token = await token
+        return text("what the token source returns", token, empty=True)
 
     def replace(self, token: str) -> str | None:
         """Use ``token`` from now on and return the one before; a callable stays, then None is returned."""
@@ -47,4 +51,4 @@ class Tokens:
 
 def refresh_delay(expires_in: float) -> float:
     """Seconds after which a token that lives ``expires_in`` seconds more is refreshed."""
-    return max(MIN_REFRESH_DELAY, expires_in * REFRESH_AT)
+    return min(max(MIN_REFRESH_DELAY, expires_in * REFRESH_AT), LONGEST)

@@ -5,22 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from quicgw_fast.client.errors import ConnectionClosed, QuicgwClientError, ReplyError
+from quicgw_fast.client.errors import ConnectionClosed, ConnectionFailed, QuicgwClientError, ReplyError
 from quicgw_fast.types import CloseCode
 
 if TYPE_CHECKING:
     from quicgw_fast.client.link import LinkEnd
 
-_FINAL = frozenset(
-    {
-        CloseCode.NORMAL,
-        CloseCode.AUTH_FAILED,
-        CloseCode.PROTOCOL_ERROR,
-        CloseCode.SUPERSEDED,
-        CloseCode.KICKED,
-        CloseCode.TOKEN_EXPIRED,
-    }
-)
+_FINAL = range(0x100, 0x200)
+"""Close codes that say "do not come back", also those that this version does not know (contract §6)."""
 _RATE_LIMITED = 429
 PASSING = frozenset({_RATE_LIMITED, 500, 503, 504})
 """Codes of errors that may be over later."""
@@ -28,32 +20,34 @@ PASSING = frozenset({_RATE_LIMITED, 500, 503, 504})
 
 @dataclass(slots=True, frozen=True)
 class Verdict:
-    """``retry`` after at least ``at_least`` seconds, or end with ``error``; the error is the cause either way."""
+    """``retry`` after at least ``at_least`` seconds, or end with ``error``; the error is the cause either way.
+
+    ``at_least`` None: the gateway did not say when.
+    """
 
     retry: bool
     error: QuicgwClientError
-    at_least: float = 0.0
+    at_least: float | None = None
 
 
 def judge(end: LinkEnd, *, renewable_token: bool) -> Verdict:
     """Decide what an end means for a client that wants to stay.
 
-    The codes 0 and 0x101 to 0x105 say "do not reconnect as you are": only an expired token is something that a
-    client with a ``renewable_token`` can change. Everything else, also what QUIC itself reports, is a lost
-    connection.
+    The codes 0 and 0x1xx say "do not reconnect as you are": only an expired token is something that a client with
+    a ``renewable_token`` can change. Everything else, also what QUIC itself reports, is a lost connection.
     """
     if isinstance(end.error, ReplyError):
         return _refused(end.error)
     if end.error is not None:
-        return Verdict(True, end.error)
+        return Verdict(True, end.error, end.error.retry_after if isinstance(end.error, ConnectionFailed) else None)
     closed = ConnectionClosed(end.code, end.reason)
-    if end.by_peer and end.code in _FINAL:
+    if end.by_peer and (end.code == CloseCode.NORMAL or end.code in _FINAL):
         return Verdict(end.code == CloseCode.TOKEN_EXPIRED and renewable_token, closed)
-    return Verdict(True, closed)
+    return Verdict(True, closed, closed.retry_after if end.by_peer else None)
 
 
 def _refused(refusal: ReplyError) -> Verdict:
     """START was refused: a bad token stays bad, an overload passes, a rate limit says itself when it passes."""
     if refusal.code == _RATE_LIMITED and refusal.retry_after is None:
         return Verdict(False, refusal)
-    return Verdict(refusal.code in PASSING, refusal, refusal.retry_after or 0.0)
+    return Verdict(refusal.code in PASSING, refusal, refusal.retry_after)

@@ -24,13 +24,16 @@ from quicgw_fast._proto.client_pb2 import (
     StartResponse,
     StopRequest,
 )
+from quicgw_fast.client import checks
 from quicgw_fast.client.errors import ProtocolFailure, ReplyError, TooLarge, reply_error
+from quicgw_fast.client.headers import whole
 from quicgw_fast.client.messages import GapReport, Notify, Reply
 from quicgw_fast.types import ResetReason
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from quicgw_fast.client.checks import Octets
     from quicgw_fast.client.messages import StopReason
 
 MAX_BODY = 1 << 20
@@ -42,6 +45,8 @@ TOKEN_HEADER = "auth-token"
 REFRESHED_HEADER = "auth-refresh"
 EXPIRES_HEADER = "token-expires-in"
 OFFLINE_HEADER = "offline-id"
+IN_FLIGHT_HEADER = "limit-in-flight"
+RATE_HEADER = "limit-messages-per-second"
 
 _CONTROL_BIT = 0x8000_0000
 
@@ -52,6 +57,19 @@ class Claim(NamedTuple):
     last_acked: int = 0
     session_id: str = ""
     epoch: str = ""
+    attempt: int = 0
+
+
+class Limits(NamedTuple):
+    """What the gateway takes from one session (contract §2); None where it does not say."""
+
+    in_flight: int | None = None
+    """Requests without a reply."""
+    rate: float | None = None
+    """Requests per second."""
+
+
+UNKNOWN_LIMITS = Limits()
 
 
 @dataclass(slots=True, frozen=True)
@@ -70,6 +88,7 @@ class StartAnswer:
     gap: GapReport | None = None
     token_expires_in: float | None = None
     """Seconds."""
+    limits: Limits = UNKNOWN_LIMITS
 
 
 def business_msg_id(seq: int) -> int:
@@ -94,6 +113,7 @@ def start_frame(msg_id: int, openid: str, token: str, claim: Claim) -> bytes:
         last_acked_seq_id=claim.last_acked,
         session_id=claim.session_id,
         epoch=claim.epoch,
+        attempt=claim.attempt,
     )
     body = ClientRequest(msg_id=msg_id, type=REQUEST_START, payload=request.SerializeToString())
     return _frame(body, MAX_START_BODY)
@@ -118,11 +138,19 @@ def ack_frame(seq: int) -> bytes:
 
 
 def business_request(
-    action: str, params: Mapping[str, str] | None, data: bytes, headers: Mapping[str, str] | None
+    action: str, params: Mapping[str, str] | None, data: Octets, headers: Mapping[str, str] | None
 ) -> ClientRequest:
-    """Make a request that has no number yet; TypeError or ValueError for what protobuf cannot hold."""
-    payload = BusinessRequest(action=action, params=params, data=data).SerializeToString()
-    return ClientRequest(type=REQUEST_BUSINESS, payload=payload, headers=headers)
+    """Make a request that has no number yet; TypeError or ValueError names the argument that cannot be sent."""
+    octets = data if isinstance(data, bytes) else checks.octets("data", data)
+    try:
+        payload = BusinessRequest(action=action, params=params, data=octets).SerializeToString()
+        return ClientRequest(type=REQUEST_BUSINESS, payload=payload, headers=headers)
+    except (TypeError, ValueError, AttributeError):
+        # protobuf does not say which argument it was; looking at all of them each time would cost more than sending.
+        checks.text("action", action, empty=True)
+        checks.strings("params", params)
+        checks.strings("headers", headers)
+        raise
 
 
 def business_frame(request: ClientRequest, seq: int) -> bytes:
@@ -160,6 +188,7 @@ def parse_start(push: ServerPush) -> StartAnswer:
         heartbeat_interval=answer.heartbeat_interval,
         gap=GapReport.from_headers(headers),
         token_expires_in=expires_in(headers),
+        limits=_limits(headers),
     )
 
 
@@ -197,8 +226,17 @@ def parse_error(push: ServerPush) -> ReplyError:
 
 def expires_in(headers: Mapping[str, str]) -> float | None:
     """Seconds until the token expires, None when the gateway does not say."""
-    text = headers.get(EXPIRES_HEADER, "")
-    return float(text) if text.isascii() and text.isdecimal() else None
+    seconds = whole(headers, EXPIRES_HEADER)
+    return None if seconds is None else float(seconds)
+
+
+def _limits(headers: Mapping[str, str]) -> Limits:
+    """Read the limits; what is no sensible number counts as not said."""
+    try:
+        rate = float(headers.get(RATE_HEADER, ""))
+    except ValueError:
+        rate = 0.0
+    return Limits(whole(headers, IN_FLIGHT_HEADER) or None, rate if 1e-3 <= rate <= 1e9 else None)
 
 
 def _business(push: ServerPush) -> BusinessResponse:

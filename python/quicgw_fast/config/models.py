@@ -26,6 +26,9 @@ class Server(Section):
     """Address of the gateway's own gRPC services: pushes, registration, health, reflection."""
     admin: Address = "127.0.0.1:8080"
     """HTTP address for /healthz, /readyz and /stats."""
+    reset_key_file: Path | None = None
+    """Secret of stateless resets, made if it is not there; every gateway needs its own. Without one, a file beside
+    ``tls.key`` is used where it can be written."""
 
 
 class Tls(Section):
@@ -77,8 +80,10 @@ class Processor(Section):
 
     max_workers: Annotated[int, Field(ge=0)] = 0
     """Upstream calls under way at once; 0 means processor cores × 4."""
+    max_logins: Annotated[int, Field(ge=0)] = 0
+    """Hello calls under way at once; 0 means as many as workers. More wait in a queue of their own."""
     max_queue_size: Count = 10_000
-    """Accepted requests that may wait; one more is answered 503."""
+    """Accepted requests that may wait, and logins as well; one more is answered 503."""
     task_timeout: Duration = 30.0
     """From acceptance to the reply; a client may ask for less with the header ``timeout-ms``."""
     drain_timeout: Duration = 30.0
@@ -108,7 +113,9 @@ class Session(Section):
     start_timeout: Duration = 5.0
     """START must arrive within this time after the handshake."""
     frame_timeout: Duration = 5.0
-    """A message that began must be complete within this time."""
+    """A message that began may be so long without another byte."""
+    frame_rate: Size = 4 << 10
+    """Bytes a second with which a message must come that takes longer than ``frame_timeout``."""
     slow_consumer_after: Duration = 10.0
     """A window over 80 % without an acknowledgement for so long closes the connection with SLOW_CONSUMER."""
     bind_timeout: Duration = 60.0
@@ -143,8 +150,16 @@ class Limits(Section):
     """BUSINESS messages that may come at once before the rate counts."""
     in_flight: Count = 64
     """Requests of one session without their reply; more are answered 429."""
+    request_bytes: Size = 4 << 20
+    """What they take in memory, per session; more are answered 429, but one alone is always taken."""
+    request_memory: Annotated[Size, Field(ge=16 << 20)] = 256 << 20
+    """What they take for all sessions together, at least 16 MiB; more are answered 503."""
+    control_per_second: Annotated[float, Field(gt=0)] = 100.0
+    """Heartbeats, acknowledgements of nothing new and refused messages per connection and second; more close it."""
+    control_burst: Count = 400
+    """The same, at once before the rate counts."""
     auth_failures_per_minute: Count = 10
-    """Refused tokens per address; more are refused unread."""
+    """Refused tokens per address; over it, tokens from there are checked at a small rate."""
     max_connections: Count = 50_000
     """Connections at once."""
     max_half_open: Count = 512

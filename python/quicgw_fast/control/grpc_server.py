@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 from urllib.parse import unquote
 
 import grpc
+from google.protobuf.descriptor_pool import DescriptorPool
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
-from grpc_reflection.v1alpha import reflection
+from grpc_reflection.v1alpha import reflection, reflection_pb2
 
+from quicgw_fast._proto import service_pb2
 from quicgw_fast._proto.service_pb2_grpc import GatewayServiceServicer, add_GatewayServiceServicer_to_server
 from quicgw_fast.control.intake import Intake
 from quicgw_fast.control.listen import free_address
@@ -133,7 +135,7 @@ class ControlServer:
         health_service = health.aio.HealthServicer()
         health_pb2_grpc.add_HealthServicer_to_server(health_service, server)
         names = (GATEWAY_SERVICE, health.SERVICE_NAME, reflection.SERVICE_NAME)
-        reflection.enable_server_reflection(names, server)
+        reflection.enable_server_reflection(names, server, pool=_described())
         bound = add_port(server, host, port, "gRPC", _ADVICE)
         control = cls(server, health_service, (host, bound))
         await control.set_serving(True)
@@ -151,6 +153,14 @@ class ControlServer:
         """Close the port and give calls under way ``grace`` seconds; idempotent."""
         await self.set_serving(False)
         await self._server.stop(grace or None)
+
+
+def _described() -> DescriptorPool:
+    """Return a pool with what reflection tells about: our messages are in a pool of their own, the others' are not."""
+    pool = DescriptorPool()
+    for file in (service_pb2.DESCRIPTOR, health_pb2.DESCRIPTOR, reflection_pb2.DESCRIPTOR):
+        pool.AddSerializedFile(file.serialized_pb)
+    return pool
 
 
 def add_port(server: grpc.aio.Server, host: str, port: int, what: str, advice: str) -> int:

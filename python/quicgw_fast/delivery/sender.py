@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Generic, TypeVar
 
-from quicgw_fast.backend.errors import Overflowed
+from quicgw_fast.backend.errors import BudgetFull, Overflowed, WindowFull
 from quicgw_fast.ports import Recipient
 
 if TYPE_CHECKING:
@@ -16,6 +16,7 @@ CHUNK = 64 << 10
 """Bytes that are taken from the outbox at once when a connection catches up."""
 
 R = TypeVar("R", bound=Recipient)
+T = TypeVar("T")
 
 
 class OrderedSender(Generic[R]):
@@ -26,9 +27,14 @@ class OrderedSender(Generic[R]):
     not read costs no memory beyond its window.
     """
 
-    def __init__(self, on_overflow: Callable[[R], None]) -> None:
-        """``on_overflow`` is called once the recipient can only be reset (contract §5)."""
+    def __init__(self, on_overflow: Callable[[R], None], make_room: Callable[[int], bool]) -> None:
+        """``on_overflow`` is called once the recipient can only be reset (contract §5).
+
+        ``make_room(bytes)`` is called when the memory that all recipients share has no room for so many more; True
+        when some was given back, so that another try has a point.
+        """
         self._on_overflow = on_overflow
+        self._make_room = make_room
 
     def reply(
         self,
@@ -51,19 +57,44 @@ class OrderedSender(Generic[R]):
         """Send a numbered error for a message that was not accepted; False when the session overflowed."""
         return self._step(to, lambda: to.outbox.refuse(msg_id, code, message, detail, headers))
 
-    def release(self, to: R) -> bool:
-        """Send what was cached before the login; False when the session overflowed."""
-        return self._step(to, to.outbox.release)
+    def hold(self, to: R, body: bytes) -> None:
+        """Keep one notify until ``release``; raises the engine's CacheFull, BudgetFull or Overflowed."""
+        self._with_room(to, lambda: to.outbox.hold(body))
 
-    def push(self, to: R, body: bytes) -> None:
-        """Send one notify; raises the engine's WindowFull or Overflowed, and then nothing was sent."""
-        self._flow(to, lambda: to.outbox.push(body))
+    def release(self, to: R) -> bool:
+        """Send of what was held as much as fits; the rest goes with ``acknowledged``, before anything new.
+
+        False when the session overflowed.
+        """
+        outbox = to.outbox
+        self._step(to, outbox.release)
+        # One message always fits into an empty window: if none did, what all share is full.
+        while outbox.held and not outbox.retained and self._make_room(0):
+            self._step(to, outbox.release)
+        return not outbox.overflowed
+
+    def acknowledged(self, to: R) -> None:
+        """Go on with what a ``release`` left behind, now that the client made room."""
+        if to.outbox.releasing:
+            self.release(to)
+
+    def push(self, to: R, body: bytes, *, kept: bool = False) -> None:
+        """Send one notify, of which the original may be ``kept`` elsewhere.
+
+        Raises the engine's WindowFull or Overflowed, and then nothing was sent.
+        """
+        self._release_first(to)
+        try:
+            self._flow(to, lambda: to.outbox.push(body, kept))
+        except BudgetFull as error:
+            raise WindowFull from error
 
     def bind(self, to: R, grid: int, body: bytes, *, before: bool, expires_at: float) -> bool:
         """Bind a notify to the reply of ``grid``; True when it was sent at once, False when it is kept.
 
-        Raises the engine's BindRefused, WindowFull or Overflowed.
+        Raises the engine's BindRefused, WindowFull, BudgetFull or Overflowed.
         """
+        self._release_first(to)
         return bool(self._flow(to, lambda: to.outbox.bind(grid, before, body, expires_at)))
 
     def overflow(self, to: R, *, notifies: int = 0) -> None:
@@ -75,15 +106,24 @@ class OrderedSender(Generic[R]):
         """Hand over what is retained behind the cursor, as far as the connection has room."""
         link = to.link
         while link is not None and to.cursor < to.outbox.last_seq and link.ready():
-            frames, to.cursor = to.outbox.replay(to.cursor, CHUNK)
+            frames, cursor = to.outbox.replay(to.cursor, CHUNK)
+            _handed(to, cursor)
             if not frames:  # overflowed: there is nothing to replay
                 return
             link.send(frames)
+            to.handed = max(to.handed, to.cursor)
+
+    def _release_first(self, to: R) -> None:
+        if to.outbox.releasing and not self.release(to):
+            raise WindowFull  # to make room for what waited, this one had to go: what is new was never taken
 
     def _step(self, to: R, commit: Callable[[], bytes]) -> bool:
         """A commit that must not be refused: when it overflows, the session is marked and its connection told."""
         try:
             self._flow(to, commit)
+        except BudgetFull:
+            to.outbox.mark_overflow()
+            return self._step(to, commit)  # which overflows now, and is counted by that
         except Overflowed:
             self._on_overflow(to)
             return False
@@ -92,11 +132,26 @@ class OrderedSender(Generic[R]):
     def _flow(self, to: R, commit: Callable[[], bytes]) -> bytes:
         outbox, link = to.outbox, to.link
         caught_up = to.cursor == outbox.last_seq
+        # Before the commit: a link that is not ready wakes the pump later, and what is new must not overtake.
         room = link if link is not None and caught_up and link.ready() else None
-        frames = commit()
+        frames = self._with_room(to, commit)
         if room is None:
             self.pump(to)  # in case the connection has room, but the cursor is behind: it must not stay there
         elif frames:
+            _handed(to, outbox.last_seq)
             room.send(frames)
-            to.cursor = outbox.last_seq
         return frames
+
+    def _with_room(self, to: R, commit: Callable[[], T]) -> T:
+        """Do it, and make room for it as long as others can give some; BudgetFull if ``to`` had to give it itself."""
+        while True:
+            try:
+                return commit()
+            except BudgetFull as full:
+                if not self._make_room(full.needed) or to.outbox.overflowed:
+                    raise
+
+
+def _handed(to: Recipient, cursor: int) -> None:
+    to.cursor = cursor
+    to.handed = max(to.handed, cursor)

@@ -6,10 +6,18 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from quicgw_fast._proto.service_pb2 import BroadcastResponse, UnicastPushResponse
-from quicgw_fast.backend.errors import BindRefused, CacheFull, FrameTooLarge, Overflowed, WindowFull
+from quicgw_fast.backend.errors import (
+    BIND_LIMIT,
+    BindRefused,
+    BudgetFull,
+    CacheFull,
+    FrameTooLarge,
+    Overflowed,
+    WindowFull,
+)
 from quicgw_fast.delivery import notify_body
 from quicgw_fast.flow.ending import expire
-from quicgw_fast.flow.offline import offline_id
+from quicgw_fast.flow.handovers import offline_id
 from quicgw_fast.session import State
 from quicgw_fast.types import SyncHint
 
@@ -107,14 +115,14 @@ class Pushes:
         return "stored"
 
     def _now(self, session: Session, body: bytes) -> str:
-        if session.state is State.INITED:
+        if session.state is State.INITED or session.behind:
             try:
-                session.outbox.hold(body)
-            except CacheFull as error:
+                self._parts.sender.hold(session, body)
+            except (CacheFull, BudgetFull) as error:
                 raise Refused("CACHE_FULL", str(error)) from error
             return "cached"
         self._parts.sender.push(session, body)
-        return "sent" if session.attached else "retained"
+        return _sent(session)
 
     def _bind(self, session: Session, request: UnicastPushRequest, body: bytes) -> str:
         before = int(request.sync_hint) == SyncHint.BEFORE_RESPONSE
@@ -125,7 +133,9 @@ class Pushes:
             )
         except BindRefused as error:
             raise Refused(error.code, str(error)) from error
-        return "sent" if sent else "bound"
+        except BudgetFull as error:
+            raise Refused(BIND_LIMIT, str(error)) from error
+        return _sent(session) if sent else "bound"
 
     def _broadcast_to(self, session: Session, body: bytes) -> bool:
         try:
@@ -136,3 +146,8 @@ class Pushes:
         except Overflowed:
             return False
         return True
+
+
+def _sent(session: Session) -> str:
+    """What became of a notify that took its number: a connection that is about to go takes nothing any more."""
+    return "sent" if session.reachable else "retained"

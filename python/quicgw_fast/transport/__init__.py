@@ -7,6 +7,9 @@ from quicgw_fast.transport.errors import ConnectFailed
 from quicgw_fast.transport.handler import ConnectionHandler, HandlerFactory
 from quicgw_fast.transport.limits import TransportLimits
 from quicgw_fast.transport.listener import Listener, ListenerCounters
+from quicgw_fast.transport.observer import Observer
+from quicgw_fast.transport.problems import Problem, told_delay
+from quicgw_fast.transport.reset_key import reset_key_for
 
 __all__ = [
     "ConnectFailed",
@@ -15,7 +18,11 @@ __all__ = [
     "HandlerFactory",
     "Listener",
     "ListenerCounters",
+    "Observer",
+    "Problem",
     "TransportLimits",
     "development_certificate",
     "dial",
+    "reset_key_for",
+    "told_delay",
 ]

@@ -1,9 +1,9 @@
-"""The one place that knows aioquic's private names: ``GatewayQuic``, its connection with our limits.
+"""The place that knows aioquic's private names: ``GatewayQuic``, its connection with our limits.
 
 aioquic is a sans-I/O state machine: datagrams and time go in, datagrams and events come out. It leaves out
 some defences and lets some memory grow, so single steps are overridden here. Everything outside of this
-module uses the methods without a leading underscore. ``RELIED_ON`` names what a new release must not change
-unnoticed; a test compares it with the installed one.
+module uses the methods without a leading underscore. What a peer's packets may do is in its base class, in
+``aioquic_receiving.py``. A test says what a new release must not change unnoticed.
 """
 
 from __future__ import annotations
@@ -16,20 +16,16 @@ from aioquic.quic.connection import (
     MAX_STREAM_DATA_FRAME_CAPACITY,
     Limit,
     NetworkAddress,
-    QuicConnection,
-    QuicConnectionError,
     QuicConnectionState,
-    QuicReceiveContext,
 )
-from aioquic.quic.packet import QuicErrorCode, QuicFrameType, pull_ack_frame
+from aioquic.quic.packet import QuicErrorCode, QuicFrameType
 from aioquic.tls import Epoch
 
-from quicgw_fast.types import CloseCode
+from quicgw_fast.transport.aioquic_receiving import STREAM, ReceivingQuic
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from aioquic._buffer import Buffer
     from aioquic.quic.configuration import QuicConfiguration
     from aioquic.quic.packet_builder import QuicPacketBuilder
     from aioquic.quic.recovery import QuicPacketSpace
@@ -37,8 +33,7 @@ if TYPE_CHECKING:
 
     from quicgw_fast.transport.limits import TransportLimits
 
-STREAM = 0
-"""The only stream: the first bidirectional one of the client."""
+__all__ = ["STREAM", "GatewayQuic", "Termination"]
 
 ACK_BYTES = 2000
 """Two nearly full datagrams received without an ACK are acknowledged at once (RFC 9000 §13.2.2)."""
@@ -71,7 +66,7 @@ class _Silent:
 _SILENT = _Silent()
 
 
-class GatewayQuic(QuicConnection):
+class GatewayQuic(ReceivingQuic):
     """An aioquic connection with one stream, bounded memory and our ACK and packet number rules."""
 
     def __init__(
@@ -83,9 +78,12 @@ class GatewayQuic(QuicConnection):
         reset_token: Callable[[bytes], bytes] | None = None,
         original_destination_cid: bytes | None = None,
         retry_source_cid: bytes | None = None,
+        unread: Callable[[ReceivingQuic], None] | None = None,
     ) -> None:
         super().__init__(
             configuration=configuration,
+            limits=limits,
+            unread=unread,
             original_destination_connection_id=original_destination_cid,
             retry_source_connection_id=retry_source_cid,
         )
@@ -97,7 +95,6 @@ class GatewayQuic(QuicConnection):
             (self._local_max_streams_uni, 0),
         ):
             limit.value = limit.sent = streams
-        self.gw_limits = limits
         self.gw_cid_issued = cid_issued
         self.gw_reset_token = reset_token
         if reset_token is not None:
@@ -105,7 +102,7 @@ class GatewayQuic(QuicConnection):
         self.gw_space: QuicPacketSpace | None = None
         self.gw_received_unacked = 0
         self.gw_acked_ranges = 1
-        self.gw_skipped: int | None = None
+        self.gw_next_prune = limits.max_unacked_packets
         self.gw_next_skip = random.randrange(SKIP_EVERY // 4, SKIP_EVERY)
         self.gw_next_rekey = limits.rekey_after
         cid_issued(self.host_cid)
@@ -155,6 +152,16 @@ class GatewayQuic(QuicConnection):
             event.reason_phrase,
             self._state is QuicConnectionState.DRAINING,
         )
+
+    def validated_address(self) -> NetworkAddress | None:
+        """Return the peer's address that was validated last, or before that the one its first packet came from.
+
+        aioquic's own answer is where it sends to, which any packet with a forged source moves for a while.
+        """
+        for path in self._network_paths:
+            if path.is_validated:
+                return path.addr
+        return self.get_peer_address()
 
     def peer_reset_tokens(self) -> list[bytes]:
         """Return the stateless reset tokens of the peer's connection ids that are in use or in reserve."""
@@ -209,10 +216,15 @@ class GatewayQuic(QuicConnection):
             self.request_key_update()
         probing = self._probe_pending
         datagrams = super().datagrams_to_send(now)
-        if probing and self._handshake_confirmed and self._close_event is None:
+        if probing and not self._probe_pending and self._handshake_confirmed and self._close_event is None:
             # Two probes, as RFC 9002 §6.2.4 allows: with 20 % loss each way a lone one fails every third time.
             self._probe_pending = True
             datagrams += super().datagrams_to_send(now)
+            # Where pacing held the second one back it is not owed any more: probes ignore the congestion window,
+            # so that one left pending would be followed by another with every turn.
+            self._probe_pending = False
+        if self.gw_space is not None and len(self.gw_space.sent_packets) > self.gw_next_prune:
+            self._forget_acks(self.gw_space)
         return datagrams
 
     def handle_timer(self, now: float) -> None:
@@ -263,6 +275,12 @@ class GatewayQuic(QuicConnection):
             self.gw_skipped = self._packet_number
             self._packet_number += 1
 
+    def _forget_acks(self, space: QuicPacketSpace) -> None:
+        """Forget packets that carried nothing but an ACK: a peer that acknowledges nothing never ends them."""
+        for number in [number for number, packet in space.sent_packets.items() if not packet.in_flight]:
+            del space.sent_packets[number]
+        self.gw_next_prune = len(space.sent_packets) + self.gw_limits.max_unacked_packets
+
     # Steps of aioquic that are done differently
 
     def _initialize(self, peer_cid: bytes) -> None:
@@ -283,58 +301,6 @@ class GatewayQuic(QuicConnection):
                 cid.stateless_reset_token = self.gw_reset_token(cid.cid)
             # The peer may use an id as soon as it has it: it must be routed before it is sent.
             self.gw_cid_issued(cid.cid)
-
-    def _get_or_create_stream(self, frame_type: int, stream_id: int) -> QuicStream:
-        if stream_id == STREAM:
-            stream = self._streams.get(STREAM)
-            if stream is not None:
-                return stream
-        elif not self._is_client and not stream_id & 1:
-            raise _second_stream(f"stream {stream_id}")
-        return super()._get_or_create_stream(frame_type, stream_id)
-
-    def _handle_streams_blocked_frame(self, context: QuicReceiveContext, frame_type: int, buf: Buffer) -> None:
-        start = buf.tell()
-        wanted = buf.pull_uint_var()
-        if not self._is_client:
-            if frame_type == QuicFrameType.STREAMS_BLOCKED_UNI:
-                raise _second_stream("a unidirectional stream")
-            if wanted >= self._local_max_streams_bidi.value:
-                raise _second_stream("a second stream")
-        buf.seek(start)
-        super()._handle_streams_blocked_frame(context, frame_type, buf)
-
-    def _handle_stream_frame(self, context: QuicReceiveContext, frame_type: int, buf: Buffer) -> None:
-        super()._handle_stream_frame(context, frame_type, buf)
-        stream = self._streams.get(STREAM)
-        if stream is not None and len(stream.receiver._ranges) > self.gw_limits.max_gaps:
-            raise _application_error(CloseCode.PROTOCOL_ERROR, "too many gaps in the stream")
-
-    def _handle_crypto_frame(self, context: QuicReceiveContext, frame_type: int, buf: Buffer) -> None:
-        start = buf.tell()
-        end = buf.pull_uint_var() + buf.pull_uint_var()
-        buf.seek(start)
-        if not self._is_client and end > self.gw_limits.max_crypto:
-            # aioquic keeps half a megabyte of gaps, and gathers one TLS message of any length.
-            raise QuicConnectionError(QuicErrorCode.CRYPTO_BUFFER_EXCEEDED, frame_type, "too much TLS data")
-        super()._handle_crypto_frame(context, frame_type, buf)
-        if len(self._crypto_streams[context.epoch].receiver._ranges) > self.gw_limits.max_gaps:
-            raise QuicConnectionError(QuicErrorCode.CRYPTO_BUFFER_EXCEEDED, frame_type, "too many gaps in the TLS data")
-
-    def _handle_ack_frame(self, context: QuicReceiveContext, frame_type: int, buf: Buffer) -> None:
-        start = buf.tell()
-        largest = buf.pull_uint_var()
-        buf.seek(start)
-        never_sent = largest >= self._packet_number
-        if not never_sent and self.gw_skipped is not None and largest >= self.gw_skipped:
-            never_sent = _acknowledges(buf, self.gw_skipped)
-            buf.seek(start)
-            self.gw_skipped = None
-        if never_sent:
-            raise QuicConnectionError(
-                QuicErrorCode.PROTOCOL_VIOLATION, frame_type, "ACK of a packet that was never sent"
-            )
-        super()._handle_ack_frame(context, frame_type, buf)
 
     def _write_ack_frame(self, builder: QuicPacketBuilder, space: QuicPacketSpace, now: float) -> None:
         super()._write_ack_frame(builder, space, now)
@@ -386,20 +352,3 @@ class GatewayQuic(QuicConnection):
         buf.push_uint_var(STREAM)
         buf.push_uint_var(stream.max_stream_data_local)
         stream.max_stream_data_local_sent = stream.max_stream_data_local
-
-
-def _acknowledges(buf: Buffer, packet_number: int) -> bool:
-    try:
-        ranges, _ = pull_ack_frame(buf)
-    except ValueError:
-        return False  # the regular parser is about to say what is wrong with it
-    return packet_number in ranges
-
-
-def _application_error(code: CloseCode, detail: str) -> QuicConnectionError:
-    # Without a frame type aioquic closes with an application code, which is what our clients understand.
-    return QuicConnectionError(error_code=int(code), frame_type=None, reason_phrase=code.phrase(detail))  # type: ignore[arg-type]
-
-
-def _second_stream(what: str) -> QuicConnectionError:
-    return _application_error(CloseCode.PROTOCOL_ERROR, f"{what}: a connection has one bidirectional stream")

@@ -20,6 +20,7 @@ from cryptography.hazmat.primitives.serialization import (
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from quicgw_fast.errors import StartupError
+from quicgw_fast.transport.reset_key import warn_if_exposed
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -58,6 +59,7 @@ def load_identity(certificate: Path, private_key: Path) -> Identity:
             f"the certificates in {certificate} are longer than {MAX_CHAIN} bytes together: "
             "leave only the server's certificate and its intermediates in the file"
         )
+    warn_if_exposed(private_key, "tls.key")
     return Identity(chain[0], chain[1:], key)
 
 

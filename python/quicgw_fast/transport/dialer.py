@@ -3,24 +3,26 @@
 from __future__ import annotations
 
 import asyncio
+import errno
+import socket
 from dataclasses import replace
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from quicgw_fast.transport.aioquic_private import GatewayQuic
 from quicgw_fast.transport.certificates import load_authorities
-from quicgw_fast.transport.configuration import ALPN, client_configuration
+from quicgw_fast.transport.configuration import client_configuration
 from quicgw_fast.transport.connection import Connection
 from quicgw_fast.transport.endpoint import Endpoint
 from quicgw_fast.transport.errors import ConnectFailed
 from quicgw_fast.transport.limits import TransportLimits
 from quicgw_fast.transport.packets import LongHeader, carries_token
+from quicgw_fast.transport.problems import Problem, explain, no_answer, told_delay
 from quicgw_fast.transport.sockets import Target, dialing_socket, resolve
-from quicgw_fast.transport.text import format_address
+from quicgw_fast.transport.text import format_address, printable
 from quicgw_fast.types import CloseCode
 
 if TYPE_CHECKING:
-    import socket
     from collections.abc import Callable
     from pathlib import Path
 
@@ -28,10 +30,10 @@ if TYPE_CHECKING:
 
     from quicgw_fast.transport.handler import ConnectionHandler, HandlerFactory
 
-CERTIFICATE_ALERTS = range(0x100 + 42, 0x100 + 50)
-"""QUIC errors for the TLS alerts bad_certificate … access_denied (RFC 8446 §6)."""
-
-NO_APPLICATION_PROTOCOL = 0x100 + 120
+_NOBODY_THERE = frozenset({Problem.NOTHING_LISTENS, Problem.NO_ANSWER, Problem.UNREACHABLE, Problem.OTHER})
+"""Of several addresses, one where somebody answered says more than those where nobody did."""
+_NO_WAY = frozenset({errno.ENETUNREACH, errno.EHOSTUNREACH})
+_LONGEST_PATH = 128
 
 
 async def dial(
@@ -50,7 +52,8 @@ async def dial(
 
     The server's certificate is verified against the PEM file ``ca`` (default: the public authorities) and
     for ``server_name`` (default: ``host``); ``insecure`` skips both. Every address of the host is tried in
-    turn. Raises ConnectFailed, after ``timeout`` seconds at the latest.
+    turn. Raises ConnectFailed, after ``timeout`` seconds at the latest: of several addresses, the failure that says
+    most.
     """
     where = format_address((host, port))
     deadline = monotonic() + timeout
@@ -61,20 +64,21 @@ async def dial(
         authorities=None if ca is None or insecure else _authorities(ca),
         insecure=insecure,
     )
-    failure = ConnectFailed(f"no connection to {where}: no address")
+    failure = ConnectFailed(f"no connection to {where}: no address", Problem.UNKNOWN_HOST)
     targets = await _addresses(host, port, where, timeout)
     for index, target in enumerate(targets):
         share = (deadline - monotonic()) / (len(targets) - index)
         try:
             sock = dialing_socket(target, local_addr)
-        except OSError as error:
-            failure = ConnectFailed(f"no connection to {where}: {error.strerror or error}")
-            continue
-        dialer = Dialer(sock, target, configuration, factory, replace(limits, handshake_timeout=max(share, 0.0)))
-        try:
+            dialer = Dialer(sock, target, configuration, factory, replace(limits, handshake_timeout=max(share, 0.0)))
             return await dialer.connect()
+        except OSError as error:
+            problem = Problem.UNREACHABLE if error.errno in _NO_WAY else Problem.OTHER
+            failed = ConnectFailed(f"no connection to {where}: {error.strerror or error}", problem)
         except ConnectFailed as error:
-            failure = ConnectFailed(f"no connection to {where}: {error}")
+            failed = ConnectFailed(f"no connection to {where}: {error}", error.problem, error.retry_after)
+        if index == 0 or failure.problem in _NOBODY_THERE or failed.problem not in _NOBODY_THERE:
+            failure = failed
     raise failure
 
 
@@ -95,8 +99,10 @@ class Dialer:
     ) -> None:
         self._factory = factory
         self._where = format_address(target.address)
+        self._name = configuration.server_name or ""
         self._endpoint = Endpoint(sock, limits, self._stranger, connected=True)
         self._endpoint.on_socket_error = self._socket_error
+        self._socket_problem: tuple[Problem, str] | None = None
         self._outcome: asyncio.Future[Connection] = self._endpoint.loop.create_future()
         self._peer = sock.getpeername()
 
@@ -126,21 +132,22 @@ class Dialer:
     def ended(self, connection: Connection, _code: int, reason: str, /) -> None:
         """Tell who waits for the connection that there will be none."""
         if not self._outcome.done():
-            self._outcome.set_exception(ConnectFailed(self._explain(connection, reason)))
+            problem, why = self._explain(connection, reason)
+            self._outcome.set_exception(ConnectFailed(why, problem, told_delay(why)))
 
     def released(self, _connection: Connection, /) -> None:
         """Close the socket."""
         self._endpoint.close()
 
-    def _explain(self, connection: Connection, reason: str) -> str:
+    def _explain(self, connection: Connection, reason: str) -> tuple[Problem, str]:
+        if self._socket_problem is not None:
+            return self._socket_problem
         ended = connection.core.ended()
-        if ended is None or ended.frame_type is None:
-            return reason
-        if ended.error_code in CERTIFICATE_ALERTS and not ended.by_peer:
-            return f"the certificate of {self._where} was not accepted ({ended.reason}): give its authority as CA"
-        if ended.error_code == NO_APPLICATION_PROTOCOL:
-            return f"{self._where} does not speak {ALPN!r}"
-        return reason
+        if ended is not None:
+            return explain(ended, self._where, self._name)
+        if connection.core.untouched():
+            return no_answer(self._where)
+        return Problem.OTHER, f"{self._where} answered, but then: {reason}"
 
     # The socket
 
@@ -150,8 +157,16 @@ class Dialer:
 
     def _socket_error(self, error: OSError) -> None:
         # ICMP messages can be forged: they only count while there is no connection to lose.
-        if isinstance(error, ConnectionRefusedError) and not self._outcome.done():
-            self._connection.abort(CloseCode.INTERNAL, f"nothing listens on {self._where} (UDP)", tell_peer=False)
+        if self._outcome.done():
+            return
+        if isinstance(error, ConnectionRefusedError):
+            told = f"nothing listens on {self._where} (UDP): is the gateway running, and on that port?"
+            self._socket_problem = Problem.NOTHING_LISTENS, told
+        elif error.errno in _NO_WAY:
+            self._socket_problem = Problem.UNREACHABLE, f"there is no way to {self._where} ({error.strerror})"
+        else:
+            return
+        self._connection.abort(CloseCode.INTERNAL, self._socket_problem[1], tell_peer=False)
 
 
 async def _addresses(host: str, port: int, where: str, patience: float) -> list[Target]:
@@ -159,13 +174,26 @@ async def _addresses(host: str, port: int, where: str, patience: float) -> list[
         async with asyncio.timeout(patience):
             return await resolve(host, port)
     except TimeoutError:
-        raise ConnectFailed(f"no connection to {where}: its name could not be resolved in time") from None
-    except (OSError, UnicodeError) as error:
-        raise ConnectFailed(f"no connection to {where}: {getattr(error, 'strerror', None) or error}") from error
+        raise ConnectFailed(
+            f"no connection to {where}: its name could not be resolved in time: does the name service answer?",
+            Problem.UNKNOWN_HOST,
+        ) from None
+    except (socket.gaierror, UnicodeError) as error:
+        why = printable(getattr(error, "strerror", None) or str(error))
+        raise ConnectFailed(
+            f"no connection to {where}: the host is unknown ({why}): check its name", Problem.UNKNOWN_HOST
+        ) from error
+    except OSError as error:
+        raise ConnectFailed(f"no connection to {where}: {error.strerror or error}") from error
 
 
 def _authorities(ca: Path) -> bytes:
     try:
         return load_authorities(ca)
     except (OSError, ValueError) as error:
-        raise ConnectFailed(f"the CA file {ca} cannot be used: {getattr(error, 'strerror', None) or error}") from error
+        why = getattr(error, "strerror", None) or error
+        raise ConnectFailed(
+            # Cut: somebody may have given the certificates themselves.
+            f"the CA file {printable(str(ca), _LONGEST_PATH)} cannot be used: {why}",
+            Problem.BAD_CA_FILE,
+        ) from error

@@ -1,9 +1,9 @@
 """One UDP socket and the connections behind it: reads in bursts, sends once per touched connection.
 
 The endpoint drives aioquic itself instead of through asyncio's datagram transport: it drains up to
-``limits.drain`` datagrams per wake-up, hands each to the connection its id names, and only then lets every
-connection that got something, or that was written to, produce its output: one packet may then carry the
-answers to several, and the ACK of all of them.
+``limits.drain`` datagrams per wake-up, for ``limits.drain_time`` seconds at most, hands each to the connection its
+id names, and only then lets every connection that got something, or that was written to, produce its output: one
+packet may then carry the answers to several, and the ACK of all of them.
 """
 
 from __future__ import annotations
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("quicgw.transport")
 
-MAX_DATAGRAM = 65536
 SEND_BACKLOG = 4096
 """Datagrams kept while the kernel's send buffer is full; QUIC sends again what is dropped beyond."""
 
@@ -133,18 +132,24 @@ class Endpoint:
 
     def _on_readable(self) -> None:
         receive = self._sock.recvfrom
+        most = self.limits.max_datagram
         now = monotonic()
+        until = now + self.limits.drain_time
         self._flushing = True
         for _ in range(self.limits.drain):
             try:
-                data, address = receive(MAX_DATAGRAM)
+                data, address = receive(most + 1)
             except (BlockingIOError, InterruptedError):
                 break
             except OSError as error:
                 self._complain(error)
                 break
-            if data:
+            if len(data) > most:
+                self.dropped += 1
+            elif data:
                 self._dispatch(data, address, now)
+            if monotonic() >= until:
+                break  # what is left wakes the loop again, behind everybody else's turn
         self._flush()
 
     def _dispatch(self, data: bytes, address: Any, now: float) -> None:

@@ -36,6 +36,13 @@ class TransportLimits:
     handshakes_per_address: tuple[float, int] = (200.0, 2000)
     """Rate per second and burst of handshakes from one IPv4 address or IPv6 /64."""
 
+    noise_per_address: tuple[float, int] = (20.0, 200)
+    """Rate and burst of Initials that do not authenticate; beyond, the address gets nothing but Retry."""
+
+    turning_away: tuple[float, int] = (50.0, 32)
+    """When the gateway is full: handshakes a second, and at once, that are done only to close with OVERLOADED.
+    Beyond, a client gets a bare CONNECTION_REFUSED with the same words."""
+
     idle_timeout: float = 60.0
     """Nothing heard for this long ends a connection; the smaller value of both sides counts."""
 
@@ -45,17 +52,56 @@ class TransportLimits:
     connection_window: int = 512 * KIB
     """The same for the whole connection."""
 
-    max_gaps: int = 512
+    max_gaps: int = 128
     """Holes in the received stream at most: each costs time on every frame. Far more than loss can make."""
 
     max_crypto: int = 16 * KIB
     """Bytes of TLS messages a client may send per encryption level; a ClientHello has a few hundred."""
+
+    max_crypto_gaps: int = 16
+    """Holes in those at most. Clients that scatter a ClientHello on purpose make up to ten."""
+
+    max_frames: int = 128
+    """Frames and ranges of acknowledged packets in one packet at most; more is nobody's way to say something."""
+
+    max_early_frames: int = 64
+    """The same in a packet of the handshake, which costs its sender nothing but the packet."""
+
+    max_coalesced: int = 8
+    """Packets in one datagram at most; one per encryption level, and some in case, are what is needed."""
+
+    max_datagram: int = 2048
+    """Longer datagrams are dropped unread; advertised as max_udp_payload_size (RFC 9000 §18.2)."""
+
+    early_datagrams: int = 40
+    """Datagrams read per connection before its handshake is complete; four or five are what it takes."""
+
+    cpu_share: float = 0.05
+    """Part of a processor that one peer's packets may use without moving any data."""
+
+    cpu_burst: float = 0.05
+    """Seconds of processor time that a peer may save up; a handshake takes about 3 ms."""
+
+    cpu_per_byte: float = 0.25e-6
+    """Seconds earned by each stream byte received in order or acknowledged; bulk costs about a quarter of it."""
+
+    cpu_per_step: float = 200e-6
+    """Seconds earned at least by a datagram that moved any; a short request costs about a quarter of it."""
+
+    cpu_per_datagram: float = 5e-3
+    """Seconds that one datagram is charged at most; the bounds on frames and gaps keep the worst one below."""
+
+    max_unacked_packets: int = 2048
+    """Packets remembered until they are acknowledged; beyond, those that carry nothing but an ACK are forgotten."""
 
     socket_buffer: int = 4 * MIB
     """SO_RCVBUF and SO_SNDBUF asked for; 208 KiB lose thousands of packets with 200 busy clients."""
 
     drain: int = 64
     """Datagrams read per wake-up before the loop gets its turn again."""
+
+    drain_time: float = 0.005
+    """Seconds of reading per wake-up, likewise."""
 
     ack_delay: float = 0.02
     """How long an ACK waits for data to ride on; below the advertised max_ack_delay of 25 ms."""
@@ -73,5 +119,7 @@ class TransportLimits:
     def __post_init__(self) -> None:
         if not 0 <= self.low_water <= self.high_water:
             raise ValueError("low_water must lie between 0 and high_water")
+        if self.max_datagram < 1200:
+            raise ValueError("max_datagram must be at least 1200: every QUIC peer may send that much")
         if self.ack_delay >= 0.025:
             raise ValueError("ack_delay must stay below the advertised max_ack_delay of 0.025 s")

@@ -6,6 +6,7 @@ import asyncio
 import math
 import os
 from dataclasses import dataclass
+from time import monotonic
 from typing import TYPE_CHECKING, Any, Self
 
 from aioquic._buffer import Buffer
@@ -16,7 +17,6 @@ from aioquic.quic.packet import (
     encode_quic_retry,
     pull_quic_header,
 )
-from aioquic.quic.retry import QuicRetryTokenHandler
 
 from quicgw_fast.rates import TokenBucket
 from quicgw_fast.transport.admission import Admission, Verdict
@@ -25,7 +25,9 @@ from quicgw_fast.transport.certificates import load_identity
 from quicgw_fast.transport.configuration import server_configuration
 from quicgw_fast.transport.connection import Connection
 from quicgw_fast.transport.endpoint import Endpoint
+from quicgw_fast.transport.initials import RetryTokens, Standing, authenticates
 from quicgw_fast.transport.limits import TransportLimits
+from quicgw_fast.transport.observer import Nobody, Observer, fault_of
 from quicgw_fast.transport.packets import (
     CID_LENGTH,
     MIN_CLIENT_CID,
@@ -37,7 +39,9 @@ from quicgw_fast.transport.packets import (
     stateless_reset,
     version_negotiation,
 )
+from quicgw_fast.transport.reset_key import new_reset_key
 from quicgw_fast.transport.sockets import listening_socket
+from quicgw_fast.transport.text import format_address
 from quicgw_fast.types import CloseCode
 
 if TYPE_CHECKING:
@@ -45,11 +49,21 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from quicgw_fast.transport.aioquic_receiving import ReceivingQuic
     from quicgw_fast.transport.certificates import Identity
     from quicgw_fast.transport.handler import ConnectionHandler, HandlerFactory
 
 ANSWERS_PER_SECOND = 1000
 """Refusals and stateless resets a second at most; both answer packets that anybody can forge."""
+
+RETRIES_PER_SECOND = 4000
+"""Retry packets a second at most: each costs about as much as looking at the packet it answers."""
+
+RETRY_AFTER_MS = 1000
+"""When a client that met a full gateway should come back."""
+
+FULL = CloseCode.OVERLOADED.phrase(f"the gateway is full, retry-after-ms {RETRY_AFTER_MS}")
+STOPPING = CloseCode.DRAINING.phrase("no new connections")
 
 LAST_FAREWELL = 0.25
 """Seconds that ``close`` goes on repeating closing packets to peers that still send."""
@@ -61,9 +75,18 @@ class ListenerCounters:
 
     accepted: int = 0
     established: int = 0
+    failed: int = 0
+    """Handshakes that ended before they were complete."""
     refused: int = 0
+    """Turned away with a reason, as the gateway was full or stopping."""
     retries: int = 0
+    invalid_tokens: int = 0
+    noise: int = 0
+    """Initials that did not authenticate; nothing was built for them."""
+    unread: int = 0
+    """Datagrams of connections, dropped because their peer used more than it may."""
     dropped: int = 0
+    """Datagrams without a connection that were not answered, noise included."""
     version_negotiations: int = 0
     stateless_resets: int = 0
 
@@ -76,23 +99,31 @@ class Listener:
     longest_farewell = math.inf
 
     def __init__(
-        self, sock: socket.socket, identity: Identity, factory: HandlerFactory, limits: TransportLimits
+        self,
+        sock: socket.socket,
+        identity: Identity,
+        factory: HandlerFactory,
+        limits: TransportLimits,
+        observer: Observer,
+        reset_key: bytes,
     ) -> None:
         self.counters = ListenerCounters()
         self._factory = factory
         self._limits = limits
         self._configuration = server_configuration(identity, limits)
         self._admission = Admission(limits)
-        self._retry = QuicRetryTokenHandler()
+        self._observer = observer
+        self._tokens = RetryTokens()
         self._reset_token: Callable[[bytes], bytes] | None = None
         if limits.stateless_reset:
-            self._reset_token = reset_tokens(identity.private_key)
+            self._reset_token = reset_tokens(reset_key)
         self._alive: set[Connection] = set()
         self._half_open: set[Connection] = set()
         self._open: set[Connection] = set()
         self._empty: asyncio.Future[None] | None = None
         self._endpoint = Endpoint(sock, limits, self._stranger)
         self._answers = TokenBucket(ANSWERS_PER_SECOND, ANSWERS_PER_SECOND)
+        self._retries = TokenBucket(RETRIES_PER_SECOND, RETRIES_PER_SECOND)
 
     @classmethod
     async def start(
@@ -104,14 +135,20 @@ class Listener:
         private_key: Path,
         factory: HandlerFactory,
         limits: TransportLimits | None = None,
+        observer: Observer | None = None,
+        reset_key: bytes | None = None,
     ) -> Self:
         """Listen on ``host:port`` (port 0: any free one).
 
-        ``factory`` makes the handler of each connection when its handshake is complete. Raises StartupError
-        for an address that cannot be bound and for a certificate or key that cannot be used.
+        ``factory`` makes the handler of each connection when its handshake is complete. ``reset_key`` is the
+        secret of an earlier process whose clients are to be told that it is gone; None makes a new one. Raises
+        StartupError for an address that cannot be bound and for a certificate or key that cannot be used.
         """
         identity = load_identity(certificate, private_key)
-        return cls(await listening_socket(host, port), identity, factory, limits or TransportLimits())
+        sock = await listening_socket(host, port)
+        return cls(
+            sock, identity, factory, limits or TransportLimits(), observer or Nobody(), reset_key or new_reset_key()
+        )
 
     @property
     def address(self) -> tuple[str, int]:
@@ -157,15 +194,22 @@ class Listener:
     def established(self, connection: Connection) -> ConnectionHandler | None:
         """Count the connection and make its handler."""
         self._half_open.discard(connection)
-        if not self._admission.accepting:
-            connection.close(CloseCode.DRAINING, CloseCode.DRAINING.phrase("no new connections"))
+        full = len(self._open) >= self._limits.max_connections
+        if full or not self._admission.accepting:
+            self._count_refusal(connection.peer)
+            code, phrase = (CloseCode.OVERLOADED, FULL) if full else (CloseCode.DRAINING, STOPPING)
+            connection.close(code, phrase)
             return None
         self.counters.established += 1
         self._open.add(connection)
         return self._factory(connection)
 
-    def ended(self, connection: Connection, _code: int, _reason: str, /) -> None:
-        """Stop counting the connection."""
+    def ended(self, connection: Connection, _code: int, reason: str, /) -> None:
+        """Stop counting the connection; one whose handshake is not complete has failed, unless we stop."""
+        if connection in self._half_open and self._admission.accepting:
+            self.counters.failed += 1
+            self._admission.failed(monotonic())
+            self._observer.handshake_failed(fault_of(connection.core.ended()), connection.peer, reason)
         self._half_open.discard(connection)
         self._open.discard(connection)
 
@@ -203,45 +247,57 @@ class Listener:
         self._endpoint.send(version_negotiation(header), address)
 
     def _maybe_first(self, data: bytes, address: Any, invariant: LongHeader, now: float) -> bool:
+        """Do what is to be done about a long header packet of no connection; False when it is dropped."""
         if len(data) < MIN_INITIAL or not MIN_CLIENT_CID <= len(invariant.destination_cid) <= 20:
             return False
+        buf = Buffer(data=data)
         try:
-            header = pull_quic_header(Buffer(data=data), host_cid_length=CID_LENGTH)
+            header = pull_quic_header(buf, host_cid_length=CID_LENGTH)
         except ValueError:
             return False
         if header.packet_type is not QuicPacketType.INITIAL:
             return False
-        original = header.destination_cid
-        if header.token:
-            try:
-                original = self._retry.validate_token(
-                    address=address, destination_cid=header.destination_cid, token=header.token, now=now
-                )
-            except ValueError:
-                return self._refuse(invariant, address, QuicErrorCode.INVALID_TOKEN, now)
+        token = self._tokens.judge(header.token, address, header.destination_cid, now)
+        proven = token.standing is Standing.PROVEN
+        if not proven and self._admission.noisy(address[0], now):
+            return self._send_retry(address, header, now)
+        if not authenticates(data, header, buf.tell()):
+            self.counters.noise += 1
+            self._admission.noise(address[0], now)
+            return False
+        if token.standing is Standing.WRONG:
+            self.counters.invalid_tokens += 1
+            return self._answer(refusal(invariant, QuicErrorCode.INVALID_TOKEN), address, now)
         verdict = self._admission.decide(
             address[0],
-            proven=bool(header.token),
+            proven=proven,
             half_open=len(self._half_open),
             total=len(self._half_open) + len(self._open),
             now=now,
         )
         if verdict is Verdict.ACCEPT:
-            self._accept(data, address, header, original, now)
+            self._accept(data, address, header, token.original, now)
         elif verdict is Verdict.RETRY:
-            self._send_retry(address, header, now)
+            return self._send_retry(address, header, now)
         elif verdict is Verdict.REFUSE:
-            return self._refuse(invariant, address, QuicErrorCode.CONNECTION_REFUSED, now)
+            phrase = FULL if self._admission.accepting else STOPPING
+            self._count_refusal(format_address(address))
+            return self._answer(refusal(invariant, QuicErrorCode.CONNECTION_REFUSED, phrase), address, now)
         return verdict is not Verdict.DROP
 
-    def _refuse(self, header: LongHeader, address: Any, code: QuicErrorCode, now: float) -> bool:
+    def _count_refusal(self, peer: str) -> None:
+        self.counters.refused += 1
+        self._observer.connection_refused(peer, FULL if self._admission.accepting else STOPPING)
+
+    def _answer(self, datagram: bytes, address: Any, now: float) -> bool:
         if self._answers.take(now) > 0.0:
             return False
-        self.counters.refused += 1
-        self._endpoint.send(refusal(header, code), address)
+        self._endpoint.send(datagram, address)
         return True
 
-    def _send_retry(self, address: Any, header: QuicHeader, now: float) -> None:
+    def _send_retry(self, address: Any, header: QuicHeader, now: float) -> bool:
+        if self._retries.take(now) > 0.0:
+            return False
         self.counters.retries += 1
         # The client's next Initial names this id; it is only used to tell that it followed the Retry.
         source = os.urandom(CID_LENGTH)
@@ -252,18 +308,14 @@ class Listener:
                 source_cid=source,
                 destination_cid=header.source_cid,
                 original_destination_cid=header.destination_cid,
-                retry_token=self._retry.create_token(
-                    address=address,
-                    original_destination_connection_id=header.destination_cid,
-                    retry_source_connection_id=source,
-                    now=now,
-                ),
+                retry_token=self._tokens.make(address, header.destination_cid, source, now),
             ),
             address,
         )
+        return True
 
     def _accept(self, data: bytes, address: Any, header: QuicHeader, original: bytes, now: float) -> None:
-        retried = header.destination_cid if header.token else None
+        """Build the connection; ``original`` is empty unless the client came by way of a Retry."""
 
         def make_core(cid_issued: Callable[[bytes], None]) -> GatewayQuic:
             return GatewayQuic(
@@ -271,17 +323,18 @@ class Listener:
                 limits=self._limits,
                 cid_issued=cid_issued,
                 reset_token=self._reset_token,
-                original_destination_cid=original,
-                retry_source_cid=retried,
+                original_destination_cid=original or header.destination_cid,
+                retry_source_cid=header.destination_cid if original else None,
+                unread=self._unread,
             )
 
         connection = Connection(self._endpoint, self, make_core, [header.destination_cid])
         self._alive.add(connection)
         self._half_open.add(connection)
+        self.counters.accepted += 1
         connection.datagram(data, address, now)
-        if connection.core.untouched():
-            # Nothing in it could be decrypted: whoever sent it is not starting a handshake.
-            self.counters.dropped += 1
-            connection.abort(CloseCode.INTERNAL, "", tell_peer=False)
-        else:
-            self.counters.accepted += 1
+
+    def _unread(self, core: ReceivingQuic) -> None:
+        self.counters.unread += 1
+        if core.gw_unread == 1:
+            self._observer.peer_throttled(format_address(core.get_peer_address()))

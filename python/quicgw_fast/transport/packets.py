@@ -13,12 +13,9 @@ from aioquic.quic.packet import QuicFrameType, QuicPacketType, QuicProtocolVersi
 from aioquic.quic.packet_builder import QuicPacketBuilder
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-
-    from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
 
 CID_LENGTH = 8
 """Length of the connection ids that we choose, so that a short header can be read without a look-up."""
@@ -61,6 +58,31 @@ def pull_long_header(data: bytes) -> LongHeader | None:
     )
 
 
+def packets_in(data: bytes) -> int:
+    """Count the packets that a datagram claims to hold, by their lengths alone; damaged ones end the count."""
+    count, at, size = 0, 0, len(data)
+    while at < size:
+        count += 1
+        header = pull_long_header(data[at:]) if data[at] & 0x80 else None
+        if header is None or header.version not in VERSIONS:
+            break  # a short header packet is the last one, and so is anything that has no length
+        body = at + 7 + len(header.destination_cid) + len(header.source_cid)
+        kind = (data[at] & 0x30) >> 4
+        if kind == (1 if header.version == QuicProtocolVersion.VERSION_2 else 0):  # Initial: it has a token
+            body = sum(_uint_var(data, body))
+        at = sum(_uint_var(data, body))
+    return count
+
+
+def _uint_var(data: bytes, at: int) -> tuple[int, int]:
+    """Return where a variable-length integer ends, and its value (RFC 9000 §16); cut off, an end beyond the data."""
+    if at >= len(data):
+        return len(data), 0
+    end = at + (1 << (data[at] >> 6))
+    mask = (1 << (8 * (end - at) - 2)) - 1
+    return end, int.from_bytes(data[at:end], "big") & mask
+
+
 def version_negotiation(header: LongHeader, versions: Sequence[int] = VERSIONS) -> bytes:
     """Answer a packet of an unknown version with the versions we speak (RFC 8999 §6).
 
@@ -79,8 +101,12 @@ def version_negotiation(header: LongHeader, versions: Sequence[int] = VERSIONS) 
     )
 
 
-def refusal(header: LongHeader, error_code: int) -> bytes:
-    """Close a connection in its first packet without keeping any state for it (RFC 9000 §5.2.2, §8.1.3)."""
+def refusal(header: LongHeader, error_code: int, reason: str = "") -> bytes:
+    """Close a connection in its first packet without keeping any state for it (RFC 9000 §5.2.2, §8.1.3).
+
+    Only a transport error can be said there (§10.2.3), so that what our clients understand is in ``reason``.
+    """
+    phrase = reason.encode()
     crypto = CryptoPair()
     crypto.setup_initial(cid=header.destination_cid, is_client=False, version=header.version)
     builder = QuicPacketBuilder(
@@ -91,20 +117,21 @@ def refusal(header: LongHeader, error_code: int) -> bytes:
         version=header.version,
     )
     builder.start_packet(QuicPacketType.INITIAL, crypto)
-    buf = builder.start_frame(QuicFrameType.TRANSPORT_CLOSE, capacity=TRANSPORT_CLOSE_FRAME_CAPACITY)
+    buf = builder.start_frame(QuicFrameType.TRANSPORT_CLOSE, capacity=TRANSPORT_CLOSE_FRAME_CAPACITY + len(phrase))
     buf.push_uint_var(error_code)
     buf.push_uint_var(QuicFrameType.PADDING)
-    buf.push_uint_var(0)
+    buf.push_uint_var(len(phrase))
+    buf.push_bytes(phrase)
     datagrams, _ = builder.flush()
     return datagrams[0]
 
 
-def reset_tokens(private_key: PrivateKeyTypes) -> Callable[[bytes], bytes]:
+def reset_tokens(secret: bytes) -> Callable[[bytes], bytes]:
     """Return the function that gives a connection id its stateless reset token (RFC 9000 §10.3.2).
 
-    The tokens come from the TLS key, so that they survive a restart, and nobody without it can forge one.
+    Whoever has the secret can end the connections whose ids were made with it, and so can a process that gets
+    their packets: two gateways must not share one.
     """
-    secret = private_key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
     key = HKDF(SHA256(), 32, salt=None, info=b"quicgw stateless reset").derive(secret)
 
     def token(cid: bytes) -> bytes:

@@ -21,26 +21,36 @@ class Signal(Enum):
 class Pressure:
     """Watches the bytes that a peer has not acknowledged; the clock is an argument."""
 
-    __slots__ = ("_limits", "_progress", "deadline", "over")
+    __slots__ = ("_limits", "_progress", "deadline", "owed")
 
     def __init__(self, limits: TransportLimits) -> None:
         self._limits = limits
         self._progress = 0
-        self.over = False
-        """True from passing the high water mark until falling to the low one."""
+        self.owed = False
+        """``writable`` is owed: the high water mark was passed, or somebody was told to wait for the low one."""
         self.deadline = math.inf
         """When the peer counts as stalled if it acknowledges nothing more; infinite below the high mark."""
+
+    @property
+    def active(self) -> bool:
+        """Whether a look can find anything although there is room."""
+        return self.owed or self.deadline < math.inf
 
     def look(self, pending: int, progress: int, now: float) -> Signal:
         """Judge ``pending`` bytes with ``progress`` bytes acknowledged in all, ``now`` in seconds."""
         if pending > self._limits.high_water:
+            self.owed = True
             if self.deadline == math.inf or progress != self._progress:
-                self.over = True
                 self._progress = progress
                 self.deadline = now + self._limits.stall_timeout
             return Signal.STALLED if now >= self.deadline else Signal.NONE
         self.deadline = math.inf
-        if self.over and pending <= self._limits.low_water:
-            self.over = False
+        if self.owed and pending <= self._limits.low_water:
+            self.owed = False
             return Signal.WRITABLE
         return Signal.NONE
+
+    def stop(self) -> None:
+        """Forget what is owed and when."""
+        self.owed = False
+        self.deadline = math.inf

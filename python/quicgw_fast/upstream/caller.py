@@ -12,6 +12,7 @@ from quicgw_fast.upstream.causes import TOO_SLOW
 from quicgw_fast.upstream.errors import NoInstance, UpstreamBusy, UpstreamFailed, UpstreamTimeout
 from quicgw_fast.upstream.link import Link
 from quicgw_fast.upstream.readiness import Readiness
+from quicgw_fast.upstream.timeouts import sendable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Mapping
@@ -77,6 +78,7 @@ class GrpcCaller:
         Raises NoInstance, UpstreamBusy, UpstreamTimeout or UpstreamFailed.
         Cancelling the task cancels the call.
         """
+        timeout = sendable(timeout)
         if timeout <= 0:
             raise UpstreamTimeout("no time was left for the call")
         if self._closed:

@@ -115,8 +115,7 @@ class Link:
             failure = UpstreamFailed(f"{address}: {error}", "CANCELLED", "the gateway hung up")
         except asyncio.CancelledError:
             # Closing a channel cancels its calls, and gRPC reports that as if the waiting task was.
-            task = asyncio.current_task()
-            if not self._closed or (task is not None and task.cancelling()):
+            if not self._closed or _task_is_cancelled():
                 raise
             failure = UpstreamFailed(f"{address}: the gateway hung up", "CANCELLED", "the gateway hung up")
         else:
@@ -202,6 +201,13 @@ def target_of(address: str) -> str:
     if host.startswith("["):
         return f"ipv6:{address}"
     return f"ipv4:{address}" if host.replace(".", "").isdigit() else f"dns:///{address}"
+
+
+def _task_is_cancelled() -> bool:
+    # Not in the caller's frame: a traceback that leads to its own task keeps the call alive until the garbage is
+    # collected, and a channel does not shut down before its last call is gone.
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
 
 
 def _raw(answer: bytes) -> bytes:

@@ -19,6 +19,12 @@ pub enum Error {
     /// A notify does not fit into what may stay unacknowledged.
     #[error("the window of unacknowledged messages is full")]
     WindowFull,
+    /// The memory that all sessions share is full.
+    #[error("the memory that all sessions share has no room for {needed} bytes more")]
+    BudgetFull {
+        /// What it takes beyond what its session has.
+        needed: u64,
+    },
     /// Something had to be left out and was counted; the session can only go on by a reset.
     #[error("the session overflowed and can only be reset")]
     Overflowed,
@@ -48,6 +54,9 @@ pub enum Error {
     /// There are no more 64-bit numbers.
     #[error("the sequence numbers are used up")]
     NumbersUsedUp,
+    /// The machine has no memory left for it.
+    #[error("out of memory")]
+    OutOfMemory,
     /// A parameter has a value that makes no sense.
     #[error("{0}")]
     Invalid(&'static str),

@@ -1,8 +1,7 @@
 //! Bytes of the stream in, whole messages out.
 
-use std::borrow::Cow;
-
-use crate::{error::Error, wire::PREFIX};
+use crate::error::{Error, Result};
+use crate::wire::{self, PREFIX};
 
 /// Cuts a stream into messages: each is a 4-byte big-endian length and that many bytes (contract §1).
 ///
@@ -14,26 +13,6 @@ pub struct FrameDecoder {
     limit: u64,
     max_body: u64,
     broken: Option<(u64, u64)>,
-}
-
-/// A message is too long; its decoder takes nothing any more.
-#[derive(Debug, PartialEq, Eq)]
-pub struct TooLarge<'a> {
-    /// Bytes that its length announced.
-    pub length: u64,
-    /// Bytes that it may have.
-    pub limit: u64,
-    /// What the same feed completed before it.
-    pub messages: Vec<Cow<'a, [u8]>>,
-}
-
-impl From<TooLarge<'_>> for Error {
-    fn from(error: TooLarge<'_>) -> Self {
-        Self::FrameTooLarge {
-            length: error.length,
-            limit: error.limit,
-        }
-    }
 }
 
 impl FrameDecoder {
@@ -56,84 +35,74 @@ impl FrameDecoder {
 
     /// Takes the next bytes and gives the messages that they complete, without their lengths.
     ///
-    /// What lies in `data` as a whole is not copied.
-    pub fn feed<'a>(&mut self, data: &'a [u8]) -> Result<Vec<Cow<'a, [u8]>>, TooLarge<'a>> {
+    /// A message that is too long ends the stream; what was given before it counts. When there is no memory, also for
+    /// who is given a message, nothing has changed, and what was given so far must be forgotten.
+    pub fn feed(&mut self, data: &[u8], mut give: impl FnMut(&[u8]) -> Result<()>) -> Result<()> {
         if let Some((length, limit)) = self.broken {
-            return Err(TooLarge {
-                length,
-                limit,
-                messages: Vec::new(),
-            });
+            return Err(Error::FrameTooLarge { length, limit });
         }
-        let mut messages = Vec::new();
-        match self.feed_into(data, &mut messages) {
-            Ok(()) => Ok(messages),
-            Err((length, limit)) => {
+        let (kept, limit) = (self.buffer.len(), self.limit);
+        let fed = self.cut(data, &mut give);
+        match fed {
+            Err(Error::FrameTooLarge { length, limit }) => {
                 self.broken = Some((length, limit));
                 self.buffer = Vec::new();
-                Err(TooLarge {
-                    length,
-                    limit,
-                    messages,
-                })
             }
+            Err(_) => {
+                self.buffer.truncate(kept);
+                self.limit = limit;
+            }
+            Ok(()) => {}
         }
+        fed
     }
 
-    fn feed_into<'a>(&mut self, data: &'a [u8], messages: &mut Vec<Cow<'a, [u8]>>) -> Result<(), (u64, u64)> {
-        let mut rest = self.finish_partial(data, messages)?;
+    fn cut(&mut self, data: &[u8], give: &mut impl FnMut(&[u8]) -> Result<()>) -> Result<()> {
+        let mut rest = data;
         if !self.buffer.is_empty() {
-            return Ok(());
+            rest = self.fill(PREFIX, rest)?;
+            let Some(prefix) = self.buffer.first_chunk::<PREFIX>() else {
+                return Ok(());
+            };
+            let whole = PREFIX + self.checked(*prefix)?;
+            rest = self.fill(whole, rest)?;
+            if self.buffer.len() < whole {
+                return Ok(());
+            }
+            give(&self.buffer[PREFIX..])?;
+            self.limit = self.max_body;
         }
+        // What lies in `data` as a whole is not copied first.
         while let Some((prefix, body)) = rest.split_first_chunk::<PREFIX>() {
-            let length = self.checked(*prefix)?;
-            let Some((message, next)) = body.split_at_checked(length) else {
+            let Some((message, next)) = body.split_at_checked(self.checked(*prefix)?) else {
                 break;
             };
-            messages.push(Cow::Borrowed(message));
+            give(message)?;
             self.limit = self.max_body;
             rest = next;
         }
-        self.buffer.extend_from_slice(rest);
+        let mut kept = wire::room(rest.len() as u64)?;
+        kept.extend_from_slice(rest);
+        self.buffer = kept;
         Ok(())
     }
 
-    /// Completes the message whose beginning is kept, as far as `data` goes; gives what is left of it.
-    fn finish_partial<'a>(
-        &mut self,
-        data: &'a [u8],
-        messages: &mut Vec<Cow<'a, [u8]>>,
-    ) -> Result<&'a [u8], (u64, u64)> {
-        if self.buffer.is_empty() {
-            return Ok(data);
-        }
-        let rest = self.fill(PREFIX, data);
-        let Some(prefix) = self.buffer.first_chunk::<PREFIX>() else {
-            return Ok(rest);
-        };
-        let whole = PREFIX + self.checked(*prefix)?;
-        let rest = self.fill(whole, rest);
-        if self.buffer.len() == whole {
-            let mut message = std::mem::take(&mut self.buffer);
-            message.drain(..PREFIX);
-            messages.push(Cow::Owned(message));
-            self.limit = self.max_body;
-        }
+    /// Moves bytes of `data` to the buffer until that holds `want`; gives what is left.
+    fn fill<'a>(&mut self, want: usize, data: &'a [u8]) -> Result<&'a [u8]> {
+        let missing = want.saturating_sub(self.buffer.len()).min(data.len());
+        let (head, rest) = data.split_at(missing);
+        self.buffer.try_reserve(missing).map_err(|_| Error::OutOfMemory)?;
+        self.buffer.extend_from_slice(head);
         Ok(rest)
     }
 
-    /// Moves bytes of `data` to the buffer until that holds `want`; gives what is left.
-    fn fill<'a>(&mut self, want: usize, data: &'a [u8]) -> &'a [u8] {
-        let missing = want.saturating_sub(self.buffer.len()).min(data.len());
-        let (head, rest) = data.split_at(missing);
-        self.buffer.extend_from_slice(head);
-        rest
-    }
-
-    fn checked(&self, prefix: [u8; PREFIX]) -> Result<usize, (u64, u64)> {
+    fn checked(&self, prefix: [u8; PREFIX]) -> Result<usize> {
         let length = u32::from_be_bytes(prefix);
         if u64::from(length) > self.limit {
-            Err((length.into(), self.limit))
+            Err(Error::FrameTooLarge {
+                length: length.into(),
+                limit: self.limit,
+            })
         } else {
             Ok(length as usize)
         }

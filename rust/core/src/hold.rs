@@ -3,6 +3,7 @@
 use bytes::Bytes;
 
 use crate::error::{Error, Result};
+use crate::wire;
 
 /// Bodies in the order they came, bounded in number and bytes (contract §4, IMMEDIATE before login).
 #[derive(Debug)]
@@ -27,20 +28,31 @@ impl HoldCache {
         self.bodies.len() as u64
     }
 
-    /// Keeps one more.
+    pub(crate) fn bodies(&self) -> &[Bytes] {
+        &self.bodies
+    }
+
+    /// Whether one of so many bytes more is within the bounds.
+    pub(crate) fn has_room(&self, size: u64) -> bool {
+        self.len() < self.limit && self.bytes + size <= self.bytes_limit
+    }
+
+    /// Keeps one more, which has room.
     pub(crate) fn add(&mut self, body: &[u8]) -> Result<()> {
-        let bytes = self.bytes + body.len() as u64;
-        if self.len() >= self.limit || bytes > self.bytes_limit {
-            return Err(Error::CacheFull);
-        }
-        self.bodies.push(Bytes::copy_from_slice(body));
-        self.bytes = bytes;
+        let copy = wire::copy(body)?;
+        self.bodies.try_reserve(1).map_err(|_| Error::OutOfMemory)?;
+        self.bodies.push(copy);
+        self.bytes += body.len() as u64;
         Ok(())
     }
 
-    /// Takes all of them out.
-    pub(crate) fn take(&mut self) -> Vec<Bytes> {
+    /// Forgets the `n` oldest.
+    pub(crate) fn forget(&mut self, n: usize) {
+        self.bytes -= self.bodies.drain(..n).map(|body| body.len() as u64).sum::<u64>();
+    }
+
+    pub(crate) fn clear(&mut self) {
+        self.bodies = Vec::new();
         self.bytes = 0;
-        std::mem::take(&mut self.bodies)
     }
 }

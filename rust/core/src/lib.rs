@@ -5,22 +5,27 @@
 
 #![forbid(unsafe_code)]
 
+mod budget;
 mod error;
 mod frame;
 mod hold;
+mod line;
 mod notify;
 mod outbox;
 mod queue;
 mod sequence;
 mod sync;
+mod tally;
 mod window;
 mod wire;
 
+pub use budget::ByteBudget;
 pub use error::{BindCode, Error, Result};
-pub use frame::{FrameDecoder, TooLarge};
+pub use frame::FrameDecoder;
 pub use notify::{Bound, NotifyBuffers, Place};
 pub use outbox::{Limits, Outbox};
 pub use queue::{PushError, Queue};
 pub use sequence::SequenceAllocator;
-pub use window::{ByteBudget, Counts};
+pub use tally::{Account, Tally};
+pub use window::Counts;
 pub use wire::{HEAD_MAX, PUSH_ERROR, Tail, sort_headers};

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use bytes::Bytes;
 
 use crate::error::{BindCode, Error, Result};
+use crate::wire;
 
 /// On which side of the reply a notify goes out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,6 +38,7 @@ pub struct Waiting {
 pub struct NotifyBuffers {
     bound: HashMap<u64, Bound>,
     len: u64,
+    bytes: u64,
     per_request: u64,
     total: u64,
 }
@@ -48,6 +50,7 @@ impl NotifyBuffers {
         Self {
             bound: HashMap::new(),
             len: 0,
+            bytes: 0,
             per_request,
             total,
         }
@@ -55,15 +58,23 @@ impl NotifyBuffers {
 
     /// Keeps a notify for the reply to `grid`, behind those kept already, until `expires_at` seconds.
     pub fn bind(&mut self, grid: u64, place: Place, body: &[u8], expires_at: f64) -> Result<()> {
+        self.check_room(grid)?;
+        let waiting = Waiting {
+            body: wire::copy(body)?,
+            expires_at,
+        };
+        self.bound.try_reserve(1).map_err(|_| Error::OutOfMemory)?;
+        self.bound.entry(grid).or_default().side(place).push(waiting);
+        self.len += 1;
+        self.bytes += body.len() as u64;
+        Ok(())
+    }
+
+    /// Refuses if no more notifies may be bound to `grid`.
+    pub(crate) fn check_room(&self, grid: u64) -> Result<()> {
         if self.len >= self.total || self.count(grid) >= self.per_request {
             return Err(Error::BindRefused(BindCode::Limit));
         }
-        let waiting = Waiting {
-            body: Bytes::copy_from_slice(body),
-            expires_at,
-        };
-        self.bound.entry(grid).or_default().side(place).push(waiting);
-        self.len += 1;
         Ok(())
     }
 
@@ -77,6 +88,7 @@ impl NotifyBuffers {
             self.bound.remove(&grid);
         }
         self.len -= taken.len() as u64;
+        self.bytes -= size(&taken);
         taken
     }
 
@@ -84,7 +96,27 @@ impl NotifyBuffers {
     pub fn take_all(&mut self, grid: u64) -> Bound {
         let bound = self.bound.remove(&grid).unwrap_or_default();
         self.len -= bound.len();
+        self.bytes -= bound.bytes();
         bound
+    }
+
+    /// One side of what waits for `grid`.
+    #[must_use]
+    pub fn bodies(&self, grid: u64, place: Place) -> Vec<Bytes> {
+        let side = self.bound.get(&grid).map(|bound| match place {
+            Place::Before => &bound.before,
+            Place::After => &bound.after,
+        });
+        side.into_iter()
+            .flatten()
+            .map(|waiting| waiting.body.clone())
+            .collect()
+    }
+
+    /// What waits for `grid`.
+    #[must_use]
+    pub fn get(&self, grid: u64) -> Option<&Bound> {
+        self.bound.get(&grid)
     }
 
     /// Drops the notifies whose time is not after `now`, and gives how many.
@@ -96,6 +128,7 @@ impl NotifyBuffers {
         });
         let before = self.len;
         self.len = self.bound.values().map(Bound::len).sum();
+        self.bytes = self.bound.values().map(Bound::bytes).sum();
         before - self.len
     }
 
@@ -111,6 +144,12 @@ impl NotifyBuffers {
         self.len
     }
 
+    /// Bytes of the notifies that wait.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
     /// Whether none waits.
     #[must_use]
     pub fn is_empty(&self) -> bool {
@@ -121,6 +160,7 @@ impl NotifyBuffers {
     pub fn clear(&mut self) {
         self.bound = HashMap::new();
         self.len = 0;
+        self.bytes = 0;
     }
 }
 
@@ -135,6 +175,16 @@ impl Bound {
     fn len(&self) -> u64 {
         (self.before.len() + self.after.len()) as u64
     }
+
+    /// Bytes of all of them.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        size(&self.before) + size(&self.after)
+    }
+}
+
+fn size(waiting: &[Waiting]) -> u64 {
+    waiting.iter().map(|waiting| waiting.body.len() as u64).sum()
 }
 
 impl Waiting {

@@ -1,15 +1,19 @@
 //! Everything that a session sends in order: the only place where its sequence numbers are taken.
 
+mod reading;
+mod resume;
+
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use bytes::Bytes;
-
+use crate::budget::{ByteBudget, Share};
 use crate::error::{BindCode, Error, Result};
 use crate::hold::HoldCache;
-use crate::notify::{NotifyBuffers, Place};
+use crate::line::{Line, Message};
+use crate::notify::{Bound, NotifyBuffers, Place, Waiting};
 use crate::sequence::SequenceAllocator;
-use crate::window::{ByteBudget, Counts, Kind, Window};
+use crate::tally::Tally;
+use crate::window::{Counts, Kind, Window};
 use crate::wire::{self, Body, Tail};
 
 /// Bounds of one session; sizes in bytes.
@@ -34,15 +38,18 @@ pub struct Limits {
 /// The ordered way down of one session (contract §4, §5).
 ///
 /// Each step numbers, encodes, frames and retains its messages at once, and takes numbers only when nothing can fail
-/// any more. What a step gives are the frames as they go on the stream; they are kept until `ack`.
+/// any more. What a step gives are the frames as they go on the stream; they are kept until `ack`. `give` makes of them
+/// what the step returns; it is called before anything has changed, since it may find no memory.
 #[derive(Debug)]
 pub struct Outbox {
-    numbers: SequenceAllocator,
+    line: Line,
     binds: NotifyBuffers,
-    window: Window,
     /// Requests that were accepted and have no reply yet.
     open: HashSet<u64>,
     held: HoldCache,
+    /// A release left something behind, which nothing new may overtake.
+    releasing: bool,
+    tally: Tally,
     dropped: Counts,
     overflowed: bool,
     closed: bool,
@@ -58,11 +65,20 @@ impl Outbox {
             ));
         }
         Ok(Self {
-            numbers: SequenceAllocator::new(after),
+            line: Line {
+                numbers: SequenceAllocator::new(after),
+                window: Window::new(limits.window_messages, limits.window_bytes),
+                share: Share::new(budget),
+            },
             binds: NotifyBuffers::new(limits.bind_per_request, limits.bind_total),
-            window: Window::new(limits.window_messages, limits.window_bytes, budget),
             open: HashSet::new(),
-            held: HoldCache::new(limits.hold_messages, limits.hold_bytes),
+            // What could never be sent is not held.
+            held: HoldCache::new(
+                limits.hold_messages.min(limits.window_messages),
+                limits.hold_bytes.min(limits.window_bytes),
+            ),
+            releasing: false,
+            tally: Tally::default(),
             dropped: (0, 0),
             overflowed: false,
             closed: false,
@@ -75,9 +91,11 @@ impl Outbox {
     /// Accepts the client's next request, or gives the number expected; it is in flight until its reply.
     pub fn accept(&mut self, seq: u64) -> Result<std::result::Result<(), u64>> {
         self.check_closed()?;
-        let accepted = self.numbers.accept(seq);
+        self.open.try_reserve(1).map_err(|_| Error::OutOfMemory)?;
+        let accepted = self.line.numbers.accept(seq)?;
         if accepted.is_ok() {
             self.open.insert(seq);
+            self.tally.accept(RESPONSE);
         }
         Ok(accepted)
     }
@@ -93,200 +111,195 @@ impl Outbox {
     /// Replies to request `grid`, with the notifies bound before and after it, as one step.
     ///
     /// An overflow closes the request too, and counts what was not sent.
-    pub fn reply<S: AsRef<str>>(&mut self, grid: u64, msg_id: u32, tail: Tail<'_, S>) -> Result<Bytes> {
+    pub fn reply<S: AsRef<str>, T>(
+        &mut self,
+        grid: u64,
+        msg_id: u32,
+        tail: Tail<'_, S>,
+        give: impl Fn(&[u8]) -> Result<T>,
+    ) -> Result<T> {
         self.check_closed()?;
         if !self.open.contains(&grid) {
             return Err(Error::NotInFlight { seq: grid });
         }
         let tail = tail.check(self.max_body)?;
-        if !self.overflowed {
-            self.numbers.check_left(self.binds.count(grid) + 1)?;
+        let sent = if self.overflowed {
+            Err(Error::WindowFull)
+        } else {
+            self.send_reply(grid, msg_id, &tail, give)
+        };
+        match sent {
+            Err(Error::WindowFull) => {
+                self.open.remove(&grid);
+                Err(self.overflow(RESPONSE)) // its notifies are dropped as all that are bound
+            }
+            Err(refused) => Err(refused),
+            Ok(sent) => {
+                self.open.remove(&grid);
+                self.binds.take_all(grid);
+                Ok(sent)
+            }
         }
-        self.open.remove(&grid);
-        let bound = self.binds.take_all(grid);
-        let before = bound.before.iter().map(|waiting| Message::notify(&waiting.body));
-        let after = bound.after.iter().map(|waiting| Message::notify(&waiting.body));
-        let reply = Message {
+    }
+
+    /// Sends a numbered error for a request that was not accepted.
+    pub fn refuse<S: AsRef<str>, T>(
+        &mut self,
+        msg_id: u32,
+        tail: Tail<'_, S>,
+        give: impl Fn(&[u8]) -> Result<T>,
+    ) -> Result<T> {
+        self.check_closed()?;
+        let tail = tail.check(self.max_body)?;
+        let refusal = Message {
             msg_id,
             body: Body::Tail(&tail),
             kind: Kind::Response,
         };
-        self.send_or_overflow(before.chain([reply]).chain(after))
+        let sent = if self.overflowed {
+            Err(Error::WindowFull)
+        } else {
+            self.line.send([refusal].into_iter(), true, 0, give)
+        };
+        match sent {
+            Err(Error::WindowFull) => {
+                self.tally.accept(RESPONSE);
+                Err(self.overflow(RESPONSE))
+            }
+            Err(refused) => Err(refused),
+            Ok(sent) => {
+                self.tally.accept(RESPONSE);
+                Ok(sent)
+            }
+        }
     }
 
-    /// Sends a numbered error for a request that was not accepted.
-    pub fn refuse<S: AsRef<str>>(&mut self, msg_id: u32, tail: Tail<'_, S>) -> Result<Bytes> {
-        self.check_closed()?;
-        let tail = tail.check(self.max_body)?;
-        self.send_or_overflow(
-            [Message {
-                msg_id,
-                body: Body::Tail(&tail),
-                kind: Kind::Response,
-            }]
-            .into_iter(),
-        )
-    }
-
-    /// Sends a notify now.
-    pub fn push(&mut self, body: &[u8]) -> Result<Bytes> {
+    /// Sends a notify now; `kept`: its original is kept elsewhere, so that its loss is none.
+    pub fn push<T>(&mut self, body: &[u8], kept: bool, give: impl Fn(&[u8]) -> Result<T>) -> Result<T> {
         self.check_closed()?;
         wire::check_length(body.len() as u64, self.max_body)?;
-        self.push_checked(body)
+        self.push_checked(body, if kept { Kind::Kept } else { Kind::Notify }, give)
     }
 
     /// Binds a notify to the reply to request `grid`: keeps it, and gives nothing, while that reply is to come.
     ///
     /// It is to come when `grid` is in flight or above all requests accepted. Else a notify for after the reply is
     /// sent as by `push`, and one for before it is refused.
-    pub fn bind(&mut self, grid: u64, place: Place, body: &[u8], expires_at: f64) -> Result<Bytes> {
+    pub fn bind<T>(
+        &mut self,
+        grid: u64,
+        place: Place,
+        body: &[u8],
+        expires_at: f64,
+        give: impl Fn(&[u8]) -> Result<T>,
+    ) -> Result<T> {
         self.check_closed()?;
         if grid == 0 {
             return Err(Error::BindRefused(BindCode::SeqRequired));
         }
-        wire::check_length(body.len() as u64, self.max_body)?;
-        if self.open.contains(&grid) || grid > self.numbers.max_client_seq() {
+        let size = body.len() as u64;
+        wire::check_length(size, self.max_body)?;
+        if !self.open.contains(&grid) && grid <= self.line.numbers.max_client_seq() {
+            return match place {
+                Place::Before => Err(Error::BindRefused(BindCode::ResponseAlreadySent)),
+                Place::After => self.push_checked(body, Kind::Attached, give),
+            };
+        }
+        if self.overflowed {
+            return Err(Error::Overflowed);
+        }
+        self.binds.check_room(grid)?;
+        // With its reply it must be able to go out: messages of the step, bytes of all steps.
+        let window = &self.line.window;
+        if self.binds.count(grid) + 2 > window.limit() || self.binds.bytes() + size > window.bytes_limit() {
+            return Err(Error::BindRefused(BindCode::Limit));
+        }
+        self.line.share.take(size, false)?;
+        let bound = give(&[]).and_then(|nothing| {
             self.binds.bind(grid, place, body, expires_at)?;
-            return Ok(Bytes::new());
-        }
-        match place {
-            Place::Before => Err(Error::BindRefused(BindCode::ResponseAlreadySent)),
-            Place::After => self.push_checked(body),
-        }
+            Ok(nothing)
+        });
+        let nothing = bound.inspect_err(|_| self.line.share.give_back(size))?;
+        self.tally.accept(NOTIFY);
+        Ok(nothing)
     }
 
     /// Drops bound notifies whose time is not after `now`, and gives how many.
     pub fn expire(&mut self, now: f64) -> u64 {
-        self.binds.expire(now)
+        let before = self.binds.bytes();
+        let expired = self.binds.expire(now);
+        self.line.share.give_back(before - self.binds.bytes());
+        self.tally.lose((0, expired));
+        expired
     }
 
     /// Keeps a notify until `release`.
     pub fn hold(&mut self, body: &[u8]) -> Result<()> {
         self.check_closed()?;
-        wire::check_length(body.len() as u64, self.max_body)?;
-        self.held.add(body)
+        let size = body.len() as u64;
+        wire::check_length(size, self.max_body)?;
+        if self.overflowed {
+            return Err(Error::Overflowed);
+        }
+        if !self.held.has_room(size) {
+            return Err(Error::CacheFull);
+        }
+        self.line.share.take(size, false)?;
+        let held = self.held.add(body);
+        held.inspect_err(|_| self.line.share.give_back(size))?;
+        self.tally.accept(NOTIFY);
+        Ok(())
     }
 
-    /// Sends what was held, in order, as one step; an overflow drops and counts it.
-    pub fn release(&mut self) -> Result<Bytes> {
+    /// Sends of what is held as much as fits, in order, and keeps the rest, which nothing may overtake from then on.
+    pub fn release<T>(&mut self, give: impl Fn(&[u8]) -> Result<T>) -> Result<T> {
         self.check_closed()?;
-        if !self.overflowed {
-            self.numbers.check_left(self.held())?;
+        if self.overflowed {
+            return Err(Error::Overflowed);
         }
-        let held = self.held.take();
-        self.send_or_overflow(held.iter().map(|body| Message::<&str>::notify(body)))
-    }
-
-    // Acknowledgement and resume
-
-    /// Acknowledges everything up to `seq` and gives how many frames were freed.
-    pub fn ack(&mut self, seq: u64) -> Result<u64> {
-        let news = self.numbers.ack(seq)?;
-        Ok(if news > 0 { self.window.free(news) } else { 0 })
-    }
-
-    /// Retained frames numbered above `after`, oldest first, and the number of the last one of them.
-    ///
-    /// As many as `max_bytes` hold, but at least one if there is one; if there is none, nothing and the higher one of
-    /// `after` and the number acknowledged.
-    #[must_use]
-    pub fn replay(&self, after: u64, max_bytes: u64) -> (Vec<u8>, u64) {
-        let acked = self.numbers.acked();
-        let mut last = after.max(acked);
-        let mut joined = Vec::new();
-        for frame in self.window.after(last - acked) {
-            if !joined.is_empty() && (joined.len() + frame.len()) as u64 > max_bytes {
-                break;
+        self.line.numbers.check_left(self.held())?;
+        self.releasing = self.held() > 0;
+        let fitting = self.line.fitting(self.held.bodies());
+        let bodies = &self.held.bodies()[..fitting];
+        let size = bodies.iter().map(|body| body.len() as u64).sum();
+        let messages = bodies
+            .iter()
+            .map(|body| Message::<&str>::notify(body, Kind::Notify));
+        match self.line.send(messages, true, size, &give) {
+            Err(Error::BudgetFull { .. }) => give(&[]), // another thread was faster
+            Err(refused) => Err(refused),
+            Ok(sent) => {
+                self.held.forget(fitting);
+                self.releasing = self.held() > 0;
+                Ok(sent)
             }
-            joined.extend_from_slice(frame);
-            last += 1;
         }
-        (joined, last)
     }
 
-    /// Overflows now: drops the retained frames, and counts so many messages more as dropped.
+    // Ends
+
+    /// Overflows now, and counts so many messages more, which were to be sent, as dropped.
     pub fn mark_overflow(&mut self, responses: u64, notifies: u64) {
-        self.overflowed = true;
-        self.dropped.0 += responses;
-        self.dropped.1 += notifies;
-        self.window.drop_frames();
-    }
-
-    /// What is numbered above `after` and not acknowledged, retained or not.
-    #[must_use]
-    pub fn missed(&self, after: u64) -> Counts {
-        self.window.kinds(after.saturating_sub(self.numbers.acked()))
+        self.tally.accept((responses, notifies));
+        self.overflow((responses, notifies));
     }
 
     /// Ends: drops frames, requests in flight, bound and held notifies; `missed` still tells.
-    pub fn close(&mut self) {
+    ///
+    /// `saved` notifies of what was not acknowledged are elsewhere now, at most as many as there are; the rest is
+    /// lost.
+    pub fn close(&mut self, saved: u64) {
+        if self.closed {
+            return;
+        }
+        let (responses, notifies) = self.missed(0);
+        let notifies = notifies + self.bound() + self.held();
+        self.tally.saved = saved.min(notifies);
+        self.tally
+            .lose((responses + self.in_flight(), notifies - self.tally.saved));
         self.closed = true;
-        self.window.drop_frames();
         self.open = HashSet::new();
-        self.binds.clear();
-        self.held.take();
-    }
-
-    // What can be read
-
-    /// How many requests are accepted and not replied to.
-    #[must_use]
-    pub fn in_flight(&self) -> u64 {
-        self.open.len() as u64
-    }
-
-    /// How many notifies wait for the reply to their request.
-    #[must_use]
-    pub fn bound(&self) -> u64 {
-        self.binds.len()
-    }
-
-    /// How many notifies wait for `release`.
-    #[must_use]
-    pub fn held(&self) -> u64 {
-        self.held.len()
-    }
-
-    /// The numbers of the session.
-    #[must_use]
-    pub fn numbers(&self) -> &SequenceAllocator {
-        &self.numbers
-    }
-
-    /// How many messages are kept for a resume.
-    #[must_use]
-    pub fn retained(&self) -> u64 {
-        self.window.len()
-    }
-
-    /// Bytes of the frames that are kept for a resume.
-    #[must_use]
-    pub fn retained_bytes(&self) -> u64 {
-        self.window.bytes()
-    }
-
-    /// How full the window is, by messages or bytes, whichever is more: 1.0 is full, more the reserve.
-    #[must_use]
-    pub fn fill(&self) -> f64 {
-        self.window.fill()
-    }
-
-    /// Whether the session overflowed.
-    #[must_use]
-    pub fn overflowed(&self) -> bool {
-        self.overflowed
-    }
-
-    /// What never took a number because the session overflowed.
-    #[must_use]
-    pub fn dropped(&self) -> Counts {
-        self.dropped
-    }
-
-    /// Whether the session has ended.
-    #[must_use]
-    pub fn closed(&self) -> bool {
-        self.closed
+        self.drop_waiting();
     }
 
     // Steps
@@ -295,103 +308,66 @@ impl Outbox {
         if self.closed { Err(Error::Closed) } else { Ok(()) }
     }
 
-    fn push_checked(&mut self, body: &[u8]) -> Result<Bytes> {
+    fn push_checked<T>(&mut self, body: &[u8], kind: Kind, give: impl Fn(&[u8]) -> Result<T>) -> Result<T> {
+        let counts = if kind == Kind::Kept { (0, 0) } else { NOTIFY };
         if self.overflowed {
-            self.mark_overflow(0, 1);
-            return Err(Error::Overflowed);
+            self.tally.accept(counts);
+            return Err(self.overflow(counts));
         }
-        self.send([Message::<&str>::notify(body)].into_iter(), false)
-    }
-
-    /// Sends messages that may use the reserve, or drops and counts all of them.
-    fn send_or_overflow<'a, S>(
-        &mut self,
-        messages: impl Iterator<Item = Message<'a, S>> + Clone,
-    ) -> Result<Bytes>
-    where
-        S: AsRef<str> + 'a,
-    {
-        if !self.overflowed {
-            match self.send(messages.clone(), true) {
-                Err(Error::WindowFull) => {}
-                sent => return sent,
-            }
-        }
-        let (responses, notifies) =
-            messages.fold((0, 0), |(responses, notifies), message| match message.kind {
-                Kind::Response => (responses + 1, notifies),
-                Kind::Notify => (responses, notifies + 1),
-            });
-        self.mark_overflow(responses, notifies);
-        Err(Error::Overflowed)
-    }
-
-    /// Numbers, encodes, frames and retains messages, or refuses and changes nothing.
-    fn send<'a, S>(
-        &mut self,
-        messages: impl Iterator<Item = Message<'a, S>> + Clone,
-        reserve: bool,
-    ) -> Result<Bytes>
-    where
-        S: AsRef<str> + 'a,
-    {
-        let count = messages.clone().count() as u64;
-        if count == 0 {
-            return Ok(Bytes::new());
-        }
-        self.numbers.check_left(count)?;
-        let last = self.numbers.last();
-        let numbered = (last + 1..=last + count).zip(messages);
-        let size = numbered
-            .clone()
-            .map(|(seq, message)| message.frame_len(seq))
-            .sum();
-        if !self.window.admit(count, size, reserve) {
+        if self.releasing {
             return Err(Error::WindowFull);
         }
+        let message = Message::<&str>::notify(body, kind);
+        let sent = self.line.send([message].into_iter(), false, 0, give)?;
+        self.tally.accept(counts);
+        Ok(sent)
+    }
 
-        // From here on nothing can fail.
-        let mut joined = Vec::with_capacity(size as usize);
-        for (seq, message) in numbered.clone() {
-            message.body.write_frame(&mut joined, message.msg_id, seq);
-        }
-        let joined = Bytes::from(joined);
-        let mut start = 0;
-        for (seq, message) in numbered {
-            let end = start + message.frame_len(seq) as usize;
-            self.window.keep(joined.slice(start..end), message.kind);
-            start = end;
-        }
-        self.numbers.advance(count);
-        Ok(joined)
+    fn send_reply<S: AsRef<str>, T>(
+        &mut self,
+        grid: u64,
+        msg_id: u32,
+        tail: &Tail<'_, S>,
+        give: impl Fn(&[u8]) -> Result<T>,
+    ) -> Result<T> {
+        let none = Bound::default();
+        let bound = self.binds.get(grid).unwrap_or(&none);
+        let reply = Message {
+            msg_id,
+            body: Body::Tail(tail),
+            kind: Kind::Response,
+        };
+        let before = bound.before.iter().map(attached);
+        let after = bound.after.iter().map(attached);
+        self.line
+            .send(before.chain([reply]).chain(after), true, bound.bytes(), give)
+    }
+
+    /// Overflows: what is retained or waits can never go out, and its memory is of use to others.
+    ///
+    /// `owed` is dropped too, and so is counted already as accepted.
+    fn overflow(&mut self, owed: Counts) -> Error {
+        let (responses, notifies) = owed;
+        let dropped = (responses, notifies + self.bound() + self.held());
+        self.overflowed = true;
+        self.dropped.0 += dropped.0;
+        self.dropped.1 += dropped.1;
+        self.tally.lose(dropped);
+        self.drop_waiting();
+        Error::Overflowed
+    }
+
+    fn drop_waiting(&mut self) {
+        self.binds.clear();
+        self.held.clear();
+        self.releasing = false;
+        self.line.drop_frames();
     }
 }
 
-/// A message that has no number yet.
-struct Message<'a, S> {
-    msg_id: u32,
-    body: Body<'a, S>,
-    kind: Kind,
+fn attached<S: AsRef<str>>(waiting: &Waiting) -> Message<'_, S> {
+    Message::notify(&waiting.body, Kind::Attached)
 }
 
-impl<'a, S: AsRef<str>> Message<'a, S> {
-    fn notify(body: &'a [u8]) -> Self {
-        Self {
-            msg_id: 0,
-            body: Body::Encoded(body),
-            kind: Kind::Notify,
-        }
-    }
-
-    fn frame_len(&self, seq: u64) -> u64 {
-        self.body.frame_len(self.msg_id, seq)
-    }
-}
-
-impl<S> Clone for Message<'_, S> {
-    fn clone(&self) -> Self {
-        *self
-    }
-}
-
-impl<S> Copy for Message<'_, S> {}
+const RESPONSE: Counts = (1, 0);
+const NOTIFY: Counts = (0, 1);

@@ -67,14 +67,14 @@ impl SequenceAllocator {
     /// Accepts the client's next number, or gives the number expected.
     ///
     /// 0 is never accepted. The first number may be any other, then each must be one more than the one before. After
-    /// the highest number there is, nothing more is accepted and that number is given.
-    pub fn accept(&mut self, seq: u64) -> std::result::Result<(), u64> {
-        let next = self.max_client_seq.checked_add(1);
-        if next == Some(seq) || (self.max_client_seq == 0 && seq > 0) {
+    /// the highest number there is, nothing more can be accepted: the numbers are used up.
+    pub fn accept(&mut self, seq: u64) -> Result<std::result::Result<(), u64>> {
+        let next = self.max_client_seq.checked_add(1).ok_or(Error::NumbersUsedUp)?;
+        if seq == next || (self.max_client_seq == 0 && seq > 0) {
             self.max_client_seq = seq;
-            return Ok(());
+            return Ok(Ok(()));
         }
-        Err(next.unwrap_or(u64::MAX))
+        Ok(Err(next))
     }
 
     /// Acknowledges everything up to `seq`; gives how many numbers that is, 0 if it is not news.

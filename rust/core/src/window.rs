@@ -1,70 +1,14 @@
-//! Messages that were sent and not acknowledged yet, and the memory that all sessions may take for them.
+//! Messages that were sent and not acknowledged yet.
 
 use std::collections::VecDeque;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
 
+use crate::budget::with_reserve;
+use crate::error::{Error, Result};
+
 /// How many (responses, notifies).
 pub type Counts = (u64, u64);
-
-/// Bytes that the retained messages of many outboxes may take together.
-///
-/// Replies may go a quarter beyond the limit, and one message always fits into an empty window.
-#[derive(Debug)]
-pub struct ByteBudget {
-    limit: u64,
-    used: AtomicU64,
-}
-
-impl ByteBudget {
-    /// A budget of `limit` bytes.
-    #[must_use]
-    pub fn new(limit: u64) -> Self {
-        Self {
-            limit,
-            used: AtomicU64::new(0),
-        }
-    }
-
-    /// The bound in bytes, without the reserve for replies.
-    #[must_use]
-    pub fn limit(&self) -> u64 {
-        self.limit
-    }
-
-    /// Bytes taken now.
-    #[must_use]
-    pub fn used(&self) -> u64 {
-        // The counter orders nothing else, so all its operations are relaxed.
-        self.used.load(Ordering::Relaxed)
-    }
-
-    fn try_take(&self, bytes: u64, reserve: bool) -> bool {
-        let bound = bound(self.limit, reserve);
-        let fits = |used: u64| used.checked_add(bytes).filter(|sum| *sum <= bound);
-        self.used
-            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, fits)
-            .is_ok()
-    }
-
-    fn take(&self, bytes: u64) {
-        self.used.fetch_add(bytes, Ordering::Relaxed);
-    }
-
-    fn give_back(&self, bytes: u64) {
-        self.used.fetch_sub(bytes, Ordering::Relaxed);
-    }
-}
-
-fn bound(limit: u64, reserve: bool) -> u64 {
-    if reserve {
-        limit.saturating_add(limit / 4)
-    } else {
-        limit
-    }
-}
 
 /// Places that an empty window keeps, so that one busy moment of each of many sessions does not cost for ever.
 const IDLE_CAPACITY: usize = 32;
@@ -72,8 +16,30 @@ const IDLE_CAPACITY: usize = 32;
 /// What a message counts as when it was missed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
+    /// A reply or a refusal.
     Response,
+    /// A notify that belongs to a request: without it, it means nothing.
+    Attached,
+    /// A notify of its own.
     Notify,
+    /// A notify whose original is kept elsewhere: its loss is no loss.
+    Kept,
+}
+
+/// How many of each kind, without the kept ones.
+pub(crate) fn count(kinds: impl Iterator<Item = Kind>) -> Counts {
+    kinds.fold((0, 0), |(responses, notifies), kind| match kind {
+        Kind::Response => (responses + 1, notifies),
+        Kind::Attached | Kind::Notify => (responses, notifies + 1),
+        Kind::Kept => (responses, notifies),
+    })
+}
+
+/// What an acknowledgement freed.
+pub(crate) struct Freed {
+    pub(crate) frames: u64,
+    pub(crate) bytes: u64,
+    pub(crate) counts: Counts,
 }
 
 /// The retained frames of one session, oldest first, and of each its kind.
@@ -86,18 +52,16 @@ pub(crate) struct Window {
     bytes: u64,
     frames: VecDeque<Bytes>,
     kinds: VecDeque<Kind>,
-    budget: Option<Arc<ByteBudget>>,
 }
 
 impl Window {
-    pub(crate) fn new(limit: u64, bytes_limit: u64, budget: Option<Arc<ByteBudget>>) -> Self {
+    pub(crate) fn new(limit: u64, bytes_limit: u64) -> Self {
         Self {
             limit,
             bytes_limit,
             bytes: 0,
             frames: VecDeque::new(),
             kinds: VecDeque::new(),
-            budget,
         }
     }
 
@@ -105,8 +69,20 @@ impl Window {
         self.frames.len() as u64
     }
 
+    pub(crate) fn is_empty(&self) -> bool {
+        self.frames.is_empty()
+    }
+
     pub(crate) fn bytes(&self) -> u64 {
         self.bytes
+    }
+
+    pub(crate) fn limit(&self) -> u64 {
+        self.limit
+    }
+
+    pub(crate) fn bytes_limit(&self) -> u64 {
+        self.bytes_limit
     }
 
     /// By messages or bytes, whichever is more; 1.0 is full, more is the reserve.
@@ -115,86 +91,64 @@ impl Window {
         messages.max(self.bytes as f64 / self.bytes_limit as f64)
     }
 
-    /// Makes room for frames of `size` bytes together, if they fit; they must be kept then.
-    ///
-    /// reserve: a quarter more may be used.
-    #[must_use]
-    pub(crate) fn admit(&mut self, messages: u64, size: u64, reserve: bool) -> bool {
-        if messages == 1 && self.frames.is_empty() {
-            // One message always fits into an empty window, whatever its size (contract §5).
-            if let Some(budget) = &self.budget {
-                budget.take(size);
-            }
-        } else if self.len() + messages > bound(self.limit, reserve)
-            || self.bytes + size > bound(self.bytes_limit, reserve)
-            || self
-                .budget
-                .as_ref()
-                .is_some_and(|budget| !budget.try_take(size, reserve))
-        {
-            return false;
-        }
-        self.bytes += size;
-        true
+    /// Whether frames of `size` bytes together are within the bounds; reserve: a quarter more may be used.
+    pub(crate) fn has_room(&self, messages: u64, size: u64, reserve: bool) -> bool {
+        self.len() + messages <= with_reserve(self.limit, reserve)
+            && self.bytes + size <= with_reserve(self.bytes_limit, reserve)
     }
 
-    /// Keeps a frame that was admitted. It may share its memory with the others of its step, which is free when the
-    /// last of them is.
+    /// Sees to it that so many frames can be kept without taking memory.
+    pub(crate) fn reserve(&mut self, messages: usize) -> Result<()> {
+        self.frames
+            .try_reserve(messages)
+            .and_then(|()| self.kinds.try_reserve(messages))
+            .map_err(|_| Error::OutOfMemory)
+    }
+
     pub(crate) fn keep(&mut self, frame: Bytes, kind: Kind) {
+        self.bytes += frame.len() as u64;
         self.frames.push_back(frame);
         self.kinds.push_back(kind);
     }
 
-    /// Forgets the `n` oldest messages; gives how many frames that were.
-    pub(crate) fn free(&mut self, n: u64) -> u64 {
+    /// Forgets the `n` oldest messages.
+    pub(crate) fn free(&mut self, n: u64) -> Freed {
         let n = n as usize;
-        self.kinds.drain(..n.min(self.kinds.len()));
-        let freed = n.min(self.frames.len());
-        let size = self.frames.drain(..freed).map(|frame| frame.len() as u64).sum();
-        self.give_back(size);
+        let counts = count(self.kinds.drain(..n.min(self.kinds.len())));
+        let frames = n.min(self.frames.len());
+        let bytes = self.frames.drain(..frames).map(|frame| frame.len() as u64).sum();
+        self.bytes -= bytes;
         if self.frames.is_empty() && self.frames.capacity() > IDLE_CAPACITY {
             self.frames.shrink_to(IDLE_CAPACITY);
             self.kinds.shrink_to(IDLE_CAPACITY);
         }
-        freed as u64
+        Freed {
+            frames: frames as u64,
+            bytes,
+            counts,
+        }
     }
 
     /// Forgets all frames, but not their kinds.
     pub(crate) fn drop_frames(&mut self) {
         self.frames = VecDeque::new();
-        self.give_back(self.bytes);
+        self.bytes = 0;
     }
 
-    /// The frames without the `skip` oldest.
-    pub(crate) fn after(&self, skip: u64) -> impl Iterator<Item = &Bytes> {
+    /// The frames without the `skip` oldest, with their kinds.
+    pub(crate) fn after(&self, skip: u64) -> impl Iterator<Item = (&Bytes, Kind)> {
         self.frames
             .iter()
-            .skip(usize::try_from(skip).unwrap_or(usize::MAX))
+            .zip(self.kinds.iter().copied())
+            .skip(places(skip))
     }
 
     /// What there is without the `skip` oldest messages.
     pub(crate) fn kinds(&self, skip: u64) -> Counts {
-        let kinds = self
-            .kinds
-            .iter()
-            .skip(usize::try_from(skip).unwrap_or(usize::MAX));
-        kinds.fold((0, 0), |(responses, notifies), kind| match kind {
-            Kind::Response => (responses + 1, notifies),
-            Kind::Notify => (responses, notifies + 1),
-        })
-    }
-
-    fn give_back(&mut self, size: u64) {
-        self.bytes -= size;
-        if let Some(budget) = &self.budget {
-            budget.give_back(size);
-        }
+        count(self.kinds.iter().copied().skip(places(skip)))
     }
 }
 
-impl Drop for Window {
-    /// Gives the budget back even if the session was never closed.
-    fn drop(&mut self) {
-        self.give_back(self.bytes);
-    }
+fn places(skip: u64) -> usize {
+    usize::try_from(skip).unwrap_or(usize::MAX)
 }

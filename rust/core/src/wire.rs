@@ -4,6 +4,8 @@
 //! only when it is sent, `msg_id` (1) and `seq_id` (2). The *tail* holds the rest: `type` (3), `payload` (4) and
 //! `headers` (5). Notifies are kept as tails until they take their numbers.
 
+use bytes::Bytes;
+
 use crate::error::{Error, Result};
 
 /// The value of PushType for an error.
@@ -71,11 +73,10 @@ impl<'a, S: AsRef<str>> Tail<'a, S> {
     }
 
     /// Encodes it.
-    #[must_use]
-    pub fn encode(&self) -> Vec<u8> {
-        let mut out = Vec::with_capacity(self.len as usize);
+    pub fn encode(&self) -> Result<Vec<u8>> {
+        let mut out = room(self.len)?;
         self.write(&mut out);
-        out
+        Ok(out)
     }
 
     fn write(&self, out: &mut Vec<u8>) {
@@ -143,6 +144,30 @@ impl<S: AsRef<str>> Body<'_, S> {
         write_varint(out, seq);
         self.write(out);
     }
+}
+
+/// An empty vector with room for so many bytes.
+///
+/// What peers send decides how many, so that there may be no memory for them is no reason to end the process.
+pub(crate) fn room(bytes: u64) -> Result<Vec<u8>> {
+    let mut out = Vec::new();
+    usize::try_from(bytes)
+        .ok()
+        .and_then(|bytes| out.try_reserve_exact(bytes).ok())
+        .map(|()| out)
+        .ok_or(Error::OutOfMemory)
+}
+
+/// A copy of bytes in memory of its own.
+pub(crate) fn copy(bytes: &[u8]) -> Result<Bytes> {
+    let mut out = room(bytes.len() as u64)?;
+    out.extend_from_slice(bytes);
+    Ok(out.into())
+}
+
+/// The body of a frame that `write_frame` wrote with msg_id 0.
+pub(crate) fn body_of(frame: &Bytes, seq: u64) -> Bytes {
+    frame.slice(PREFIX + head_len(0, seq) as usize..)
 }
 
 /// Refuses a tail whose message could be longer than `limit` with the largest numbers at its head.

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Final
 
+from quicgw_fast.backend.python.budget import ByteBudget
 from quicgw_fast.backend.python.frame import FrameDecoder
 from quicgw_fast.backend.python.notify import NotifyBuffers
 from quicgw_fast.backend.python.outbox import Outbox
 from quicgw_fast.backend.python.queue import TaskQueue
 from quicgw_fast.backend.python.sequence import SequenceAllocator
-from quicgw_fast.backend.python.window import ByteBudget
 from quicgw_fast.backend.python.wire import encode_body
 
 NAME: Final = "python"

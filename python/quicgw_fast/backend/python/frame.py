@@ -35,11 +35,20 @@ class FrameDecoder:
         """Take the next bytes and return the messages that they complete, without their lengths.
 
         Raises FrameTooLarge as soon as the length of a too long message is there. The messages completed
-        before it are in the error; every later feed raises it again, without any.
+        before it are in the error; every later feed raises it again, without any. MemoryError changes nothing.
         """
         data = checks.octets(data)
         if self._broken is not None:
             raise FrameTooLarge(*self._broken)
+        kept, limit = len(self._buffer), self._limit
+        try:
+            return self._cut(data)
+        except MemoryError:
+            del self._buffer[kept:]
+            self._limit = limit
+            raise
+
+    def _cut(self, data: bytes) -> list[bytes]:
         if self._buffer:
             self._buffer += data
         source = self._buffer or data  # what arrives whole is not copied into the buffer first

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from quicgw_fast.backend.errors import CacheFull
-
 
 class HoldCache:
     """Bodies in the order they came, bounded in number and bytes (contract §4, IMMEDIATE before login)."""
@@ -16,14 +14,16 @@ class HoldCache:
         self._bytes = 0
         self.bodies: list[bytes] = []
 
+    def has_room(self, size: int) -> bool:
+        """Whether one of so many bytes more is within the bounds."""
+        return len(self.bodies) < self._limit and self._bytes + size <= self._bytes_limit
+
     def add(self, body: bytes) -> None:
-        """Keep one more; CacheFull over a bound."""
-        if len(self.bodies) >= self._limit or self._bytes + len(body) > self._bytes_limit:
-            raise CacheFull
+        """Keep one more, which has room."""
         self.bodies.append(body)
         self._bytes += len(body)
 
-    def take(self) -> list[bytes]:
-        """Take all of them out."""
-        taken, self.bodies, self._bytes = self.bodies, [], 0
-        return taken
+    def forget(self, n: int) -> None:
+        """Forget the n oldest."""
+        self._bytes -= sum(map(len, self.bodies[:n]))
+        del self.bodies[:n]

@@ -15,7 +15,7 @@ class NotifyBuffers:
     per_request: most notifies of one request, before and after together; total: most of all requests.
     """
 
-    __slots__ = ("__weakref__", "_after", "_before", "_len", "_per_request", "_total")
+    __slots__ = ("__weakref__", "_after", "_before", "_len", "_per_request", "_size", "_total")
 
     def __init__(self, per_request: int = 64, total: int = 1024) -> None:
         self._per_request = checks.u64(per_request)
@@ -23,6 +23,7 @@ class NotifyBuffers:
         self._before: dict[int, list[tuple[bytes, float]]] = {}
         self._after: dict[int, list[tuple[bytes, float]]] = {}
         self._len = 0
+        self._size = 0
 
     def bind(self, grid: int, before: bool, body: bytes, expires_at: float) -> None:
         """Keep a notify for the reply to grid, behind those kept already.
@@ -32,10 +33,10 @@ class NotifyBuffers:
         grid = checks.u64(grid)
         side = self._before if checks.flag(before) else self._after
         bound = (checks.octets(body), checks.seconds(expires_at))
-        if self._len >= self._total or self.count(grid) >= self._per_request:
-            raise BindRefused(BIND_LIMIT)
+        self._check_room(grid)
         side.setdefault(grid, []).append(bound)
         self._len += 1
+        self._size += len(body)
 
     def take_before(self, g: int) -> list[bytes]:
         """Take out what goes before the reply to g, in the order it was bound."""
@@ -48,30 +49,57 @@ class NotifyBuffers:
     def expire(self, now: float) -> int:
         """Drop the notifies whose expires_at is not after now, and return how many."""
         now = checks.seconds(now)
-        dropped = sum(_expire(side, now) for side in (self._before, self._after))
-        self._len -= dropped
-        return dropped
+        dropped = [body for side in (self._before, self._after) for body in _expire(side, now)]
+        self._forget(dropped)
+        return len(dropped)
 
     def count(self, g: int) -> int:
         """How many notifies are kept for g."""
         g = checks.u64(g)
         return len(self._before.get(g, ())) + len(self._after.get(g, ()))
 
+    @property
+    def size(self) -> int:
+        """Bytes of the notifies that are kept."""
+        return self._size
+
     def __len__(self) -> int:
         return self._len
 
+    # For the outbox
+
+    def _check_room(self, grid: int) -> None:
+        """Raise BindRefused if no more notifies may be bound to grid."""
+        if self._len >= self._total or self.count(grid) >= self._per_request:
+            raise BindRefused(BIND_LIMIT)
+
+    def _waiting(self, grid: int) -> tuple[list[bytes], list[bytes]]:
+        """Return what goes before and after the reply to grid."""
+        before, after = ([body for body, _ in side.get(grid, ())] for side in (self._before, self._after))
+        return before, after
+
+    def _clear(self) -> None:
+        """Drop everything."""
+        self._before.clear()
+        self._after.clear()
+        self._len = self._size = 0
+
     def _take(self, side: dict[int, list[tuple[bytes, float]]], grid: int) -> list[bytes]:
-        taken = side.pop(grid, [])
-        self._len -= len(taken)
-        return [body for body, _ in taken]
+        taken = [body for body, _ in side.pop(grid, [])]
+        self._forget(taken)
+        return taken
+
+    def _forget(self, bodies: list[bytes]) -> None:
+        self._len -= len(bodies)
+        self._size -= sum(map(len, bodies))
 
 
-def _expire(side: dict[int, list[tuple[bytes, float]]], now: float) -> int:
-    dropped = 0
+def _expire(side: dict[int, list[tuple[bytes, float]]], now: float) -> list[bytes]:
+    dropped = []
     for grid, kept in list(side.items()):
         # "not <=" and not ">": a time that is not a number is never reached.
         alive = [bound for bound in kept if not bound[1] <= now]
-        dropped += len(kept) - len(alive)
+        dropped += [body for body, expires_at in kept if expires_at <= now]
         if alive:
             side[grid] = alive
         else:

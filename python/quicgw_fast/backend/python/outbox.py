@@ -2,41 +2,42 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple, final
+from typing import TYPE_CHECKING, Final, final
 
 from quicgw_fast.backend.errors import (
+    BIND_LIMIT,
     BIND_SEQ_REQUIRED,
     RESPONSE_ALREADY_SENT,
     BindRefused,
+    CacheFull,
     NotInFlight,
     OutboxClosed,
     Overflowed,
     WindowFull,
 )
 from quicgw_fast.backend.python import checks, wire
+from quicgw_fast.backend.python.budget import ByteBudget
 from quicgw_fast.backend.python.hold import HoldCache
+from quicgw_fast.backend.python.line import Line, Message
 from quicgw_fast.backend.python.notify import NotifyBuffers
+from quicgw_fast.backend.python.reading import Reading
 from quicgw_fast.backend.python.sequence import SequenceAllocator, check_left
-from quicgw_fast.backend.python.window import ByteBudget, Window
+from quicgw_fast.backend.python.window import Counts, Kind, Window
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-
-class Message(NamedTuple):
-    """A message that has no number yet."""
-
-    msg_id: int
-    body: bytes
-    response: bool
+_NOTHING: Final = (0, 0)
+_RESPONSE: Final = (1, 0)
+_NOTIFY: Final = (0, 1)
 
 
-def _notify(body: bytes) -> Message:
-    return Message(0, body, False)
+def _sum(one: Counts, other: Counts) -> Counts:
+    return one[0] + other[0], one[1] + other[1]
 
 
 @final
-class Outbox:
+class Outbox(Reading):
     """The ordered way down of one session (contract §4, §5).
 
     Each step numbers, encodes, frames and retains its messages at once, and takes numbers only when nothing
@@ -45,26 +46,17 @@ class Outbox:
 
     after: the number that the first message follows. window_messages, window_bytes: bound of what is not
     acknowledged, frames counted with their length prefix, at least 1 each, else ValueError; replies may go a
-    quarter beyond it, and one message always fits into an empty window. max_body: longest message in bytes,
-    below 2**32. budget: a bound that many outboxes share. bind_per_request, bind_total: as in NotifyBuffers.
-    hold_messages, hold_bytes: bound of hold().
+    quarter beyond it, and one step always fits into an empty window. max_body: longest message in bytes,
+    below 2**32. budget: a bound that many outboxes share, of what is retained, bound and held; nothing is
+    excepted from it. bind_per_request, bind_total: as in NotifyBuffers. hold_messages, hold_bytes: bound of
+    hold(), which the window's holds for too.
 
-    After an overflow nothing is sent any more and what would be counts as dropped; only a reset helps the
-    session.
+    What a call needs and the budget or the machine does not have is BudgetFull or MemoryError, and nothing
+    changed. After an overflow nothing is sent any more and what would be counts as dropped; only a reset
+    helps the session.
     """
 
-    __slots__ = (
-        "__weakref__",
-        "_binds",
-        "_closed",
-        "_dropped",
-        "_held",
-        "_max_body",
-        "_numbers",
-        "_open",
-        "_overflowed",
-        "_window",
-    )
+    __slots__ = ("__weakref__",)
 
     def __init__(
         self,
@@ -79,18 +71,23 @@ class Outbox:
         hold_messages: int = 64,
         hold_bytes: int = 65536,
     ) -> None:
-        self._numbers = SequenceAllocator(after)
+        numbers = SequenceAllocator(after)
         window_messages, window_bytes = checks.u64(window_messages), checks.u64(window_bytes)
         self._max_body = checks.u32(max_body)
         if not isinstance(budget, (ByteBudget, type(None))):
             raise TypeError(f"budget must be a ByteBudget or None, not {type(budget).__name__}")
         self._binds = NotifyBuffers(bind_per_request, bind_total)
-        self._held = HoldCache(checks.u64(hold_messages), checks.u64(hold_bytes))
+        # What could never be sent is not held.
+        self._held = HoldCache(
+            min(checks.u64(hold_messages), window_messages), min(checks.u64(hold_bytes), window_bytes)
+        )
         if window_messages == 0 or window_bytes == 0:
             raise ValueError("a window needs room for at least one message and one byte")
-        self._window = Window(window_messages, window_bytes, budget)
+        self._line = Line(numbers, Window(window_messages, window_bytes), budget)
         self._open: set[int] = set()
-        self._dropped = (0, 0)
+        self._accepted = self._delivered = self._lost = self._dropped = _NOTHING
+        self._saved = 0
+        self._releasing = False
         self._overflowed = False
         self._closed = False
 
@@ -100,9 +97,10 @@ class Outbox:
         """Accept the client's next request as SequenceAllocator.accept(); it is in flight until its reply."""
         seq = checks.u64(seq)
         self._check_closed()
-        expected = self._numbers.accept(seq)
+        expected = self._line.numbers.accept(seq)
         if expected == 0:
             self._open.add(seq)
+            self._accepted = _sum(self._accepted, _RESPONSE)
         return expected
 
     def is_open(self, seq: int) -> bool:
@@ -124,8 +122,8 @@ class Outbox:
         """Reply to request grid, with the notifies bound before and after it, as one step.
 
         The arguments from push_type on are those of encode_body(). Raises NotInFlight if grid has no reply to
-        get, FrameTooLarge if the reply is too long (both change nothing), Overflowed if the step does not
-        fit: then grid has had its reply, and that and its notifies count as dropped.
+        get, FrameTooLarge if the reply is too long, BudgetFull (these change nothing), Overflowed if the step
+        does not fit: then grid has had its reply, and that and its notifies count as dropped.
         """
         grid = checks.u64(grid)
         msg_id = checks.u32(msg_id)
@@ -140,22 +138,27 @@ class Outbox:
         if grid not in self._open:
             raise NotInFlight(grid)
         wire.check_length(body, self._max_body)
-        if not self._overflowed:
-            check_left(self._numbers.last, self._binds.count(grid) + 1)
+        before, after = self._binds._waiting(grid)
+        step = [
+            *(Message(0, notify, Kind.ATTACHED) for notify in before),
+            Message(msg_id, body, Kind.RESPONSE),
+            *(Message(0, notify, Kind.ATTACHED) for notify in after),
+        ]
+        try:
+            sent = self._send_or_overflow(step, freed=sum(map(len, [*before, *after])))
+        except Overflowed:  # its notifies were dropped as all that were bound
+            self._open.remove(grid)
+            raise
         self._open.remove(grid)
-        return self._send_or_overflow(
-            [
-                *map(_notify, self._binds.take_before(grid)),
-                Message(msg_id, body, True),
-                *map(_notify, self._binds.take_after(grid)),
-            ]
-        )
+        self._binds.take_before(grid)
+        self._binds.take_after(grid)
+        return sent
 
     def refuse(self, msg_id: int, code: int, message: str, detail: str, headers: Mapping[str, str]) -> bytes:
         """Send a numbered PUSH_ERROR for a request that was not accepted.
 
-        The payload is ErrorMessage; the other arguments are as in encode_body(). Raises FrameTooLarge or
-        Overflowed as reply() does.
+        The payload is ErrorMessage; the other arguments are as in encode_body(). Raises FrameTooLarge,
+        BudgetFull or Overflowed as reply() does.
         """
         msg_id = checks.u32(msg_id)
         body = wire.tail(
@@ -167,22 +170,33 @@ class Outbox:
         )
         self._check_closed()
         wire.check_length(body, self._max_body)
-        return self._send_or_overflow([Message(msg_id, body, True)])
+        try:
+            sent = self._send_or_overflow([Message(msg_id, body, Kind.RESPONSE)])
+        except Overflowed:
+            self._accepted = _sum(self._accepted, _RESPONSE)
+            raise
+        self._accepted = _sum(self._accepted, _RESPONSE)
+        return sent
 
-    def push(self, body: bytes) -> bytes:
-        """Send a notify now. Raises WindowFull and FrameTooLarge, which change nothing, and Overflowed."""
-        body = checks.octets(body)
+    def push(self, body: bytes, kept: bool = False) -> bytes:
+        """Send a notify now.
+
+        kept: its original is kept elsewhere, so that its loss is none and it is in no account. Raises
+        FrameTooLarge, WindowFull, also while releasing, and BudgetFull, which change nothing, and Overflowed.
+        """
+        body, kept = checks.octets(body), checks.flag(kept)
         self._check_closed()
         wire.check_length(body, self._max_body)
-        return self._push(body)
+        return self._push(body, Kind.KEPT if kept else Kind.NOTIFY)
 
     def bind(self, grid: int, before: bool, body: bytes, expires_at: float) -> bytes:
         """Bind a notify to the reply to request grid: keep it and return b"" while that reply is to come.
 
         It is to come when grid is in flight or above all requests accepted. Else a notify for after the reply
         is sent as by push(), and one for before it raises BindRefused RESPONSE_ALREADY_SENT. Raises
-        BindRefused BIND_SEQ_REQUIRED for grid 0, FrameTooLarge, and BindRefused BIND_LIMIT as
-        NotifyBuffers.bind() does.
+        BindRefused BIND_SEQ_REQUIRED for grid 0, FrameTooLarge, Overflowed, BudgetFull, and BindRefused
+        BIND_LIMIT as NotifyBuffers.bind() does, or if its step would have more messages, or all that is bound
+        more bytes, than the window.
         """
         grid = checks.u64(grid)
         before, body, expires_at = checks.flag(before), checks.octets(body), checks.seconds(expires_at)
@@ -190,37 +204,72 @@ class Outbox:
         if grid == 0:
             raise BindRefused(BIND_SEQ_REQUIRED)
         wire.check_length(body, self._max_body)
-        if grid in self._open or grid > self._numbers.max_client_seq:
-            self._binds.bind(grid, before, body, expires_at)
-            return b""
-        if before:
-            raise BindRefused(RESPONSE_ALREADY_SENT)
-        return self._push(body)
+        if grid not in self._open and grid <= self.max_client_seq:
+            if before:
+                raise BindRefused(RESPONSE_ALREADY_SENT)
+            return self._push(body, Kind.ATTACHED)
+        if self._overflowed:
+            raise Overflowed
+        self._binds._check_room(grid)
+        # With its reply it must be able to go out: messages of the step, bytes of all steps.
+        window = self._line.window
+        if self._binds.count(grid) + 2 > window.limit or self._binds.size + len(body) > window.bytes_limit:
+            raise BindRefused(BIND_LIMIT)
+        self._line.share.take(len(body), reserve=False)
+        self._binds.bind(grid, before, body, expires_at)
+        self._accepted = _sum(self._accepted, _NOTIFY)
+        return b""
 
     def expire(self, now: float) -> int:
         """Drop bound notifies as NotifyBuffers.expire(), and return how many."""
-        return self._binds.expire(now)
+        before = self._binds.size
+        expired = self._binds.expire(now)
+        self._line.share.give_back(before - self._binds.size)
+        self._lost = _sum(self._lost, (0, expired))
+        return expired
 
     def hold(self, body: bytes) -> None:
-        """Keep a notify until release(). Raises FrameTooLarge, and CacheFull over the bound."""
+        """Keep a notify until release(). Raises FrameTooLarge, Overflowed, BudgetFull, and CacheFull over the bound."""
         body = checks.octets(body)
         self._check_closed()
         wire.check_length(body, self._max_body)
+        if self._overflowed:
+            raise Overflowed
+        if not self._held.has_room(len(body)):
+            raise CacheFull
+        self._line.share.take(len(body), reserve=False)
         self._held.add(body)
+        self._accepted = _sum(self._accepted, _NOTIFY)
 
     def release(self) -> bytes:
-        """Send what was held, in order, as one step. Raises Overflowed as reply() does."""
+        """Send what was held, in order, as far as it fits, and keep the rest: b"" when nothing fits now.
+
+        It may use the reserve. While something is left behind, nothing new overtakes it, see releasing. Raises
+        Overflowed after an overflow.
+        """
         self._check_closed()
-        if not self._overflowed:
-            check_left(self._numbers.last, self.held)
-        return self._send_or_overflow([*map(_notify, self._held.take())])
+        if self._overflowed:
+            raise Overflowed
+        check_left(self.last_seq, self.held)
+        bodies = self._held.bodies[: self._line.fitting(self._held.bodies)]
+        messages = [Message(0, body, Kind.NOTIFY) for body in bodies]
+        sent = self._line.send(messages, reserve=True, freed=sum(map(len, bodies)))
+        self._held.forget(len(bodies))
+        self._releasing = self.held > 0
+        return sent
 
     # Acknowledgement and resume
 
     def ack(self, seq: int) -> int:
         """Acknowledge all up to seq and return how many frames were freed; FutureAck above last_seq."""
-        acked = self._numbers.acked
-        return self._window.free(seq - acked) if self._numbers.ack(seq) else 0
+        acked = self.acked_seq
+        if not self._line.numbers.ack(seq):
+            return 0
+        frames, size, counts = self._line.window.free(self.acked_seq - acked)
+        self._line.share.give_back(size)
+        if not self._closed:
+            self._delivered = _sum(self._delivered, counts)
+        return frames
 
     def replay(self, after: int, max_bytes: int) -> tuple[bytes, int]:
         """Return retained frames numbered above after, oldest first, and the number of the last one of them.
@@ -231,7 +280,7 @@ class Outbox:
         after, max_bytes = max(checks.u64(after), self.acked_seq), checks.u64(max_bytes)
         frames: list[bytes] = []
         size = 0
-        for frame in self._window.after(after - self.acked_seq):
+        for frame, _ in self._line.window.after(after - self.acked_seq):
             size += len(frame)
             if frames and size > max_bytes:
                 break
@@ -239,85 +288,47 @@ class Outbox:
         return b"".join(frames), after + len(frames)
 
     def mark_overflow(self, responses: int = 0, notifies: int = 0) -> None:
-        """Overflow now: drop the retained frames, and count so many messages more as dropped."""
-        responses, notifies = checks.u32(responses), checks.u32(notifies)
-        self._overflowed = True
-        self._dropped = (self._dropped[0] + responses, self._dropped[1] + notifies)
-        self._window.drop()
+        """Overflow now: drop what is retained, bound and held, the latter two counted as dropped.
+
+        responses, notifies: so many more were to be sent and count as dropped.
+        """
+        owed = checks.u32(responses), checks.u32(notifies)
+        self._accepted = _sum(self._accepted, owed)
+        self._overflow(owed)
 
     def missed(self, after: int) -> tuple[int, int]:
-        """Count (responses, notifies) numbered above after that are not acknowledged, retained or not."""
-        return self._window.kinds(max(checks.u64(after) - self.acked_seq, 0))
+        """Count (responses, notifies) numbered above after that are not acknowledged, retained or not.
 
-    def close(self) -> None:
-        """End: drop frames, requests in flight, bound and held notifies; missed() still tells."""
+        Without notifies that were pushed as kept.
+        """
+        return self._line.window.kinds(max(checks.u64(after) - self.acked_seq, 0))
+
+    def unsent(self, after: int) -> list[bytes]:
+        """Return the bodies of notifies numbered above after, oldest first, and then of those held.
+
+        Without what is bound to a request or was, and without notifies that were pushed as kept. Changes
+        nothing.
+        """
+        after = max(checks.u64(after), self.acked_seq)
+        numbered = enumerate(self._line.window.after(after - self.acked_seq), after + 1)
+        bodies = [wire.body_of(frame, seq) for seq, (frame, kind) in numbered if kind is Kind.NOTIFY]
+        return bodies + self._held.bodies
+
+    def close(self, saved: int = 0) -> None:
+        """End: drop frames, requests in flight, bound and held notifies; missed() still tells.
+
+        saved: so many of the notifies that were open are kept elsewhere now, at most all of them; the others are
+        lost. A second call changes nothing.
+        """
+        saved = checks.u64(saved)
+        if self._closed:
+            return
+        responses, notifies = _sum(self.missed(0), (self.in_flight, self.bound + self.held))
+        self._saved = min(saved, notifies)
+        self._lost = _sum(self._lost, (responses, notifies - self._saved))
         self._closed = True
-        self._window.drop()
         self._open.clear()
-        self._binds = NotifyBuffers(0, 0)
-        self._held.take()
-
-    # What can be read
-
-    @property
-    def in_flight(self) -> int:
-        """How many requests are accepted and not replied to."""
-        return len(self._open)
-
-    @property
-    def bound(self) -> int:
-        """How many notifies wait for the reply to their request."""
-        return len(self._binds)
-
-    @property
-    def held(self) -> int:
-        """How many notifies wait for release()."""
-        return len(self._held.bodies)
-
-    @property
-    def max_client_seq(self) -> int:
-        """The number of the last request accepted, 0 before the first."""
-        return self._numbers.max_client_seq
-
-    @property
-    def last_seq(self) -> int:
-        """The number of the last message sent."""
-        return self._numbers.last
-
-    @property
-    def acked_seq(self) -> int:
-        """The number of the last message acknowledged."""
-        return self._numbers.acked
-
-    @property
-    def retained(self) -> int:
-        """How many messages are kept for a resume."""
-        return len(self._window.frames)
-
-    @property
-    def retained_bytes(self) -> int:
-        """Bytes of the frames that are kept for a resume."""
-        return self._window.bytes
-
-    @property
-    def fill(self) -> float:
-        """How full the window is, by messages or bytes, whichever is more: 1.0 is full, more the reserve."""
-        return max(self.retained / self._window.limit, self.retained_bytes / self._window.bytes_limit)
-
-    @property
-    def overflowed(self) -> bool:
-        """Whether the session overflowed."""
-        return self._overflowed
-
-    @property
-    def dropped(self) -> tuple[int, int]:
-        """How many (responses, notifies) never took a number because the session overflowed."""
-        return self._dropped
-
-    @property
-    def closed(self) -> bool:
-        """Whether close() was called."""
-        return self._closed
+        self._drop_waiting()
 
     # Steps
 
@@ -325,31 +336,40 @@ class Outbox:
         if self._closed:
             raise OutboxClosed
 
-    def _push(self, body: bytes) -> bytes:
+    def _push(self, body: bytes, kind: Kind) -> bytes:
+        counts = _NOTHING if kind is Kind.KEPT else _NOTIFY
         if self._overflowed:
-            self.mark_overflow(notifies=1)
+            self.mark_overflow(*counts)
             raise Overflowed
-        return self._send([_notify(body)], reserve=False)
+        if self._releasing:
+            raise WindowFull
+        sent = self._line.send([Message(0, body, kind)], reserve=False)
+        self._accepted = _sum(self._accepted, counts)
+        return sent
 
-    def _send_or_overflow(self, messages: list[Message]) -> bytes:
-        """Send messages that may use the reserve, or drop and count all of them."""
+    def _send_or_overflow(self, step: list[Message], *, freed: int = 0) -> bytes:
+        """Send a step with a response, which may use the reserve; if it does not fit, overflow and count that."""
         try:
             if not self._overflowed:
-                return self._send(messages, reserve=True)
+                return self._line.send(step, reserve=True, freed=freed)
         except WindowFull:
             pass
-        responses = sum(message.response for message in messages)
-        self.mark_overflow(responses, len(messages) - responses)
+        self._overflow(_RESPONSE)
         raise Overflowed
 
-    def _send(self, messages: list[Message], *, reserve: bool) -> bytes:
-        """Number, encode, frame and retain messages, or raise WindowFull and change nothing."""
-        if not messages:
-            return b""
-        last = self._numbers.last
-        check_left(last, len(messages))
-        frames = [wire.frame(message.msg_id, seq, message.body) for seq, message in enumerate(messages, last + 1)]
-        if not self._window.retain(frames, [message.response for message in messages], reserve):
-            raise WindowFull
-        self._numbers.next_many(len(frames))
-        return b"".join(frames)
+    def _overflow(self, owed: Counts) -> None:
+        """Drop what is retained or waits, which can never go out: its memory is of use to others.
+
+        owed is dropped too, and so is counted already as accepted.
+        """
+        dropped = _sum(owed, (0, self.bound + self.held))
+        self._overflowed = True
+        self._dropped = _sum(self._dropped, dropped)
+        self._lost = _sum(self._lost, dropped)
+        self._drop_waiting()
+
+    def _drop_waiting(self) -> None:
+        self._binds._clear()
+        self._held.forget(self.held)
+        self._releasing = False
+        self._line.drop_frames()

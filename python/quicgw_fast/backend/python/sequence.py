@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import final
 
-from quicgw_fast.backend.errors import FutureAck
+from quicgw_fast.backend.errors import FutureAck, NumbersUsedUp
 from quicgw_fast.backend.python import checks
 
 
 def check_left(last: int, n: int) -> None:
-    """Raise OverflowError if there are no n numbers of 64 bits after last."""
+    """Raise NumbersUsedUp if there are no n numbers of 64 bits after last."""
     if last + n > checks.U64_MAX:
-        raise OverflowError("the sequence numbers are used up")
+        raise NumbersUsedUp
 
 
 @final
@@ -44,11 +44,11 @@ class SequenceAllocator:
         return self._max_client_seq
 
     def next(self) -> int:
-        """Take the next number; OverflowError after the last one there is."""
+        """Take the next number; NumbersUsedUp after the last one there is."""
         return self.next_many(1)
 
     def next_many(self, n: int) -> int:
-        """Take n consecutive numbers and return the first; ValueError for 0, OverflowError as in next()."""
+        """Take n consecutive numbers and return the first; ValueError for 0, NumbersUsedUp as in next()."""
         n = checks.u64(n)
         if n == 0:
             raise ValueError("at least one number must be taken")
@@ -60,14 +60,15 @@ class SequenceAllocator:
         """Accept the client's next number and return 0, or change nothing and return the number expected.
 
         0 is never accepted. The first number may be any other, then each must be one more than the one
-        before. After the highest number there is, nothing more is accepted and that number is returned.
+        before. After the highest number there is, nothing more can be accepted: NumbersUsedUp.
         """
         seq = checks.u64(seq)
+        check_left(self._max_client_seq, 1)
         expected = self._max_client_seq + 1
         if seq == expected or (self._max_client_seq == 0 and seq > 0):
             self._max_client_seq = seq
             return 0
-        return min(expected, checks.U64_MAX)
+        return expected
 
     def ack(self, seq: int) -> bool:
         """Acknowledge everything up to seq; False if that is not news, FutureAck if it was never sent."""

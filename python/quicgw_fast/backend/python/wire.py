@@ -71,6 +71,11 @@ def frame(msg_id: int, seq: int, body: bytes) -> bytes:
     return b"".join(((len(head) + len(body)).to_bytes(4, "big"), head, body))
 
 
+def body_of(framed: bytes, seq: int) -> bytes:
+    """Return the body of what frame() made with msg_id 0."""
+    return framed[4 + 1 + len(varint(seq)) :]
+
+
 def encode_body(
     push_type: int, code: int, message: str, data: bytes, headers: Mapping[str, str], limit: int = 1048576
 ) -> bytes:

@@ -1,0 +1,47 @@
+"""Room in the memory that all sessions share: the largest go first, and a healthy client does not pay for others."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+from quicgw_fast.overload import Holding, choose
+from quicgw_fast.repeats import RepeatLog
+
+if TYPE_CHECKING:
+    from quicgw_fast.flow.parts import Parts
+
+FREE_TO = 0.9
+"""Share of the limit down to which room is made, so that a full memory is not looked through for every message."""
+
+_log = logging.getLogger("quicgw.session")
+
+
+class Memory:
+    """Makes room by ending what sessions hold; their clients learn it as any overflow and start afresh."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+        self._repeats = RepeatLog(_log)
+
+    def make_room(self, needed: int) -> bool:
+        """Try to have room for ``needed`` bytes more; True when some was given back."""
+        parts = self._parts
+        budget = parts.budget
+        if needed > budget.limit + budget.limit // 4:  # with the reserve: more than there ever is
+            return False
+        holdings = [(session, Holding(session.outbox.memory, session.reachable)) for session in parts.registry]
+        victims = choose(holdings, budget.used + needed - int(budget.limit * FREE_TO))
+        freed = sum(session.outbox.memory for session in victims)
+        for session in victims:
+            parts.sender.overflow(session)
+        if not victims:
+            return False
+        parts.counters.add("memory_victims", len(victims))
+        fields = {"sessions": len(victims), "freed": freed, "limit": budget.limit}
+        self._repeats.add(logging.WARNING, "session memory full", "", parts.clock(), fields)
+        return True
+
+    def tend(self, now: float) -> None:
+        """Write what the log owes."""
+        self._repeats.flush(now)

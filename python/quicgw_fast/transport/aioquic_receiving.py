@@ -1,0 +1,206 @@
+"""What a peer's packets may do to aioquic: ``ReceivingQuic``, the receiving half of our connection.
+
+Nothing that a peer sends may cost more than in proportion to its length, and not much in proportion. aioquic walks
+lists that the peer makes long (holes in streams, ranges of an ACK), and looks at frames one by one in Python. So
+lists and frames are counted, and what a peer uses without moving data is booked against a budget. Private names of
+aioquic are used here and in ``aioquic_private.py``, nowhere else; a test compares them with the installed release.
+"""
+
+from __future__ import annotations
+
+from time import thread_time
+from typing import TYPE_CHECKING, Any
+
+from aioquic.buffer import encode_uint_var
+from aioquic.quic.connection import (
+    NetworkAddress,
+    QuicConnection,
+    QuicConnectionError,
+    QuicReceiveContext,
+)
+from aioquic.quic.packet import QuicErrorCode, QuicFrameType, pull_ack_frame
+from aioquic.tls import Epoch
+
+from quicgw_fast.transport.budget import CpuBudget
+from quicgw_fast.transport.packets import packets_in
+from quicgw_fast.types import CloseCode
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from aioquic._buffer import Buffer
+    from aioquic.quic.configuration import QuicConfiguration
+    from aioquic.quic.stream import QuicStream
+
+    from quicgw_fast.transport.limits import TransportLimits
+
+STREAM = 0
+"""The only stream: the first bidirectional one of the client."""
+
+MAX_UDP_PAYLOAD_SIZE = 0x03
+"""The transport parameter that tells a peer how long its datagrams may be (RFC 9000 §18.2)."""
+
+
+class _Handlers(dict[int, Any]):
+    """aioquic's table of frame handlers, which it asks once per frame: the place to count them."""
+
+    left = 0
+    """How many more frames, and ranges in ACK frames, the packet in hand may have."""
+
+    def __getitem__(self, frame_type: int) -> Any:
+        self.take(1, frame_type)
+        return super().__getitem__(frame_type)
+
+    def take(self, count: int, frame_type: int) -> None:
+        self.left -= count
+        if self.left < 0:
+            raise QuicConnectionError(QuicErrorCode.PROTOCOL_VIOLATION, frame_type, "too many frames in one packet")
+
+
+class ReceivingQuic(QuicConnection):
+    """An aioquic connection that takes only one stream, and only bounded work, from its peer."""
+
+    def __init__(
+        self,
+        *,
+        configuration: QuicConfiguration,
+        limits: TransportLimits,
+        unread: Callable[[ReceivingQuic], None] | None = None,
+        **options: Any,
+    ) -> None:
+        """``unread`` is called for every datagram that is dropped because its peer uses too much."""
+        super().__init__(configuration=configuration, **options)
+        self.gw_limits = limits
+        self.gw_skipped: int | None = None
+        self.gw_unread = 0
+        """Datagrams dropped unread, because they were too many or their peer had used up its time."""
+        self._gw_tell_unread = unread
+        self._gw_budget = CpuBudget(limits)
+        self._gw_early = 0
+        self._QuicConnection__frame_handlers: dict[int, Any]  # aioquic's own private name
+        self._gw_handlers = self._QuicConnection__frame_handlers = _Handlers(self._QuicConnection__frame_handlers)
+
+    def receive_datagram(self, data: bytes, addr: NetworkAddress, now: float) -> None:
+        """Take a datagram, if the peer may still cause work; a client trusts its server with that."""
+        if self._is_client:
+            super().receive_datagram(data, addr, now)
+            return
+        if not self._gw_may_read(data, now):
+            self.gw_unread += 1
+            if self._gw_tell_unread is not None:
+                self._gw_tell_unread(self)
+            return
+        begin, before = thread_time(), self._gw_moved()
+        try:
+            super().receive_datagram(data, addr, now)
+        finally:
+            self._gw_budget.charge(thread_time() - begin, self._gw_moved() - before)
+
+    def _gw_may_read(self, data: bytes, now: float) -> bool:
+        if not self._handshake_complete:
+            self._gw_early += 1
+            if self._gw_early > self.gw_limits.early_datagrams:
+                return False
+        if data[0] & 0x80 and packets_in(data) > self.gw_limits.max_coalesced:
+            return False
+        return self._gw_budget.allows(now)
+
+    def _gw_moved(self) -> int:
+        """Return how many bytes of the stream have been delivered in order, to us and to the peer."""
+        stream = self._streams.get(STREAM)
+        return 0 if stream is None else stream.receiver._buffer_start + stream.sender._buffer_start
+
+    # Steps of aioquic that are done differently
+
+    def _serialize_transport_parameters(self) -> bytes:
+        size = encode_uint_var(self.gw_limits.max_datagram)
+        return super()._serialize_transport_parameters() + bytes((MAX_UDP_PAYLOAD_SIZE, len(size))) + size
+
+    def _payload_received(
+        self, context: QuicReceiveContext, plain: bytes, crypto_frame_required: bool = False
+    ) -> tuple[bool, bool]:
+        limits = self.gw_limits
+        self._gw_handlers.left = limits.max_frames if context.epoch is Epoch.ONE_RTT else limits.max_early_frames
+        return super()._payload_received(context, plain, crypto_frame_required)
+
+    def _handle_padding_frame(
+        self,
+        context: QuicReceiveContext,  # noqa: ARG002 - the signature is aioquic's
+        frame_type: int,  # noqa: ARG002
+        buf: Buffer,
+    ) -> None:
+        # Stock aioquic steps through the padding byte by byte.
+        start = buf.tell()
+        rest = buf.data_slice(start, buf.capacity)
+        buf.seek(start + len(rest) - len(rest.lstrip(b"\0")))
+
+    def _get_or_create_stream(self, frame_type: int, stream_id: int) -> QuicStream:
+        if stream_id == STREAM:
+            stream = self._streams.get(STREAM)
+            if stream is not None:
+                return stream
+        elif not self._is_client and not stream_id & 1:
+            raise _second_stream(f"stream {stream_id}")
+        return super()._get_or_create_stream(frame_type, stream_id)
+
+    def _handle_streams_blocked_frame(self, context: QuicReceiveContext, frame_type: int, buf: Buffer) -> None:
+        start = buf.tell()
+        wanted = buf.pull_uint_var()
+        if not self._is_client:
+            if frame_type == QuicFrameType.STREAMS_BLOCKED_UNI:
+                raise _second_stream("a unidirectional stream")
+            if wanted >= self._local_max_streams_bidi.value:
+                raise _second_stream("a second stream")
+        buf.seek(start)
+        super()._handle_streams_blocked_frame(context, frame_type, buf)
+
+    def _handle_stream_frame(self, context: QuicReceiveContext, frame_type: int, buf: Buffer) -> None:
+        super()._handle_stream_frame(context, frame_type, buf)
+        stream = self._streams.get(STREAM)
+        if stream is not None and len(stream.receiver._ranges) > self.gw_limits.max_gaps:
+            raise _application_error(CloseCode.PROTOCOL_ERROR, "too many gaps in the stream")
+
+    def _handle_crypto_frame(self, context: QuicReceiveContext, frame_type: int, buf: Buffer) -> None:
+        start = buf.tell()
+        end = buf.pull_uint_var() + buf.pull_uint_var()
+        buf.seek(start)
+        if not self._is_client and end > self.gw_limits.max_crypto:
+            # aioquic keeps half a megabyte of gaps, and gathers one TLS message of any length.
+            raise QuicConnectionError(QuicErrorCode.CRYPTO_BUFFER_EXCEEDED, frame_type, "too much TLS data")
+        super()._handle_crypto_frame(context, frame_type, buf)
+        if len(self._crypto_streams[context.epoch].receiver._ranges) > self.gw_limits.max_crypto_gaps:
+            raise QuicConnectionError(QuicErrorCode.CRYPTO_BUFFER_EXCEEDED, frame_type, "too many gaps in the TLS data")
+
+    def _handle_ack_frame(self, context: QuicReceiveContext, frame_type: int, buf: Buffer) -> None:
+        start = buf.tell()
+        largest = buf.pull_uint_var()
+        buf.pull_uint_var()
+        self._gw_handlers.take(buf.pull_uint_var(), frame_type)
+        buf.seek(start)
+        never_sent = largest >= self._packet_number
+        if not never_sent and self.gw_skipped is not None and largest >= self.gw_skipped:
+            never_sent = _acknowledges(buf, self.gw_skipped)
+            buf.seek(start)
+            self.gw_skipped = None
+        if never_sent:
+            raise QuicConnectionError(
+                QuicErrorCode.PROTOCOL_VIOLATION, frame_type, "ACK of a packet that was never sent"
+            )
+        super()._handle_ack_frame(context, frame_type, buf)
+
+
+def _acknowledges(buf: Buffer, packet_number: int) -> bool:
+    try:
+        ranges, _ = pull_ack_frame(buf)
+    except ValueError:
+        return False  # the regular parser is about to say what is wrong with it
+    return packet_number in ranges
+
+
+def _application_error(code: CloseCode, detail: str) -> QuicConnectionError:
+    # Without a frame type aioquic closes with an application code, which is what our clients understand.
+    return QuicConnectionError(error_code=int(code), frame_type=None, reason_phrase=code.phrase(detail))  # type: ignore[arg-type]
+
+
+def _second_stream(what: str) -> QuicConnectionError:
+    return _application_error(CloseCode.PROTOCOL_ERROR, f"{what}: a connection has one bidirectional stream")

@@ -1,0 +1,41 @@
+"""How much processor time one peer's packets may use: the clock and what was used are arguments."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from quicgw_fast.transport.limits import TransportLimits
+
+
+class CpuBudget:
+    """An account of processor time, in seconds: filled at a small constant rate, and by every step forward.
+
+    A step forward is a stream byte that arrived in order or that the peer acknowledged. Whoever moves data earns
+    several times what an honest transfer costs, so that bulk is never slowed down; whoever only keeps us busy has
+    the constant share. The balance may go below zero by one datagram. What that is charged is bounded: beyond, it was
+    a pause of the garbage collector that fell into it, which is no work of this peer.
+    """
+
+    __slots__ = ("_at", "_balance", "_limits")
+
+    def __init__(self, limits: TransportLimits) -> None:
+        self._limits = limits
+        self._balance = limits.cpu_burst
+        self._at: float | None = None
+
+    def allows(self, now: float) -> bool:
+        """Tell whether another datagram may be looked at, at ``now`` (monotonic seconds)."""
+        limits = self._limits
+        if self._at is not None and self._balance < limits.cpu_burst:
+            self._balance = min(limits.cpu_burst, self._balance + (now - self._at) * limits.cpu_share)
+        self._at = now
+        return self._balance > 0.0
+
+    def charge(self, used: float, moved: int) -> None:
+        """Take the ``used`` seconds of a datagram that moved the stream by ``moved`` bytes, in both directions."""
+        limits = self._limits
+        used = min(used, limits.cpu_per_datagram)
+        if moved > 0:
+            used -= max(limits.cpu_per_step, moved * limits.cpu_per_byte)
+        self._balance = min(limits.cpu_burst, self._balance - used)

@@ -1,0 +1,114 @@
+"""Why there is no connection: the cause, and a sentence with what can be done about it."""
+
+from __future__ import annotations
+
+import re
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from aioquic.quic.packet import QuicErrorCode
+
+from quicgw_fast.transport.configuration import ALPN
+from quicgw_fast.transport.text import printable
+from quicgw_fast.types import CloseCode
+
+if TYPE_CHECKING:
+    from quicgw_fast.transport.aioquic_private import Termination
+
+CERTIFICATE_ALERTS = range(0x100 + 42, 0x100 + 50)
+"""QUIC errors for the TLS alerts bad_certificate … access_denied (RFC 8446 §6)."""
+NO_APPLICATION_PROTOCOL = 0x100 + 120
+REASON_LIMIT = 200
+_RETRY_AFTER = re.compile(r"\bretry-after-ms[ =:]{1,2}([0-9]{1,9})\b")
+
+
+class Problem(StrEnum):
+    """What stood in the way of a connection."""
+
+    UNKNOWN_HOST = "unknown_host"
+    """The name has no address."""
+    UNREACHABLE = "unreachable"
+    """This machine has no way to the address."""
+    NOTHING_LISTENS = "nothing_listens"
+    """The host is there, and nothing has the UDP port."""
+    NO_ANSWER = "no_answer"
+    """Nothing came back: the host is down, or UDP is filtered on the way."""
+    FULL = "full"
+    """The gateway is there and takes no more connections for now."""
+    DRAINING = "draining"
+    """The gateway is shutting down."""
+    CERTIFICATE_EXPIRED = "certificate_expired"
+    CERTIFICATE_NOT_YET_VALID = "certificate_not_yet_valid"
+    UNKNOWN_AUTHORITY = "unknown_authority"
+    """Nobody who is trusted vouches for the certificate."""
+    WRONG_NAME = "wrong_name"
+    """The certificate is for another name."""
+    BAD_CERTIFICATE = "bad_certificate"
+    """Anything else about the certificate."""
+    BAD_CA_FILE = "bad_ca_file"
+    """The file of trusted authorities on this side."""
+    WRONG_PROTOCOL = "wrong_protocol"
+    """Something else than a gateway speaks QUIC there."""
+    OTHER = "other"
+
+
+def explain(ended: Termination, where: str, name: str) -> tuple[Problem, str]:
+    """Say why a handshake with ``where`` failed; ``name`` is what the certificate had to carry.
+
+    What comes from the peer or from TLS is cut and made printable.
+    """
+    reason = printable(ended.reason, REASON_LIMIT)
+    code = ended.error_code
+    if not ended.by_peer:
+        if code in CERTIFICATE_ALERTS:
+            return _certificate(reason, where, name)
+        if ended.reason == "Idle timeout":
+            return no_answer(where)
+    elif code == QuicErrorCode.CONNECTION_REFUSED or (code == CloseCode.OVERLOADED and ended.frame_type is None):
+        return refused(reason, where)
+    elif code == CloseCode.DRAINING and ended.frame_type is None:
+        return refused(reason or CloseCode.DRAINING.name, where)
+    if code == NO_APPLICATION_PROTOCOL:
+        return Problem.WRONG_PROTOCOL, f"{where} does not speak {ALPN!r}: is it a gateway, and the right port?"
+    who = "it" if ended.by_peer else "this side"
+    told = f" ({reason})" if reason else ""
+    return Problem.OTHER, f"{who} ended the handshake with QUIC error {code:#x}{told}"
+
+
+def refused(reason: str, where: str) -> tuple[Problem, str]:
+    """Say what it means that a server takes no connection: it is there, so waiting is what helps."""
+    if reason.startswith(CloseCode.DRAINING.name):
+        return Problem.DRAINING, f"the gateway at {where} is shutting down: try another one, or again later"
+    told = f" ({reason})" if reason else ""
+    return Problem.FULL, f"the gateway at {where} is full and takes no more connections for now{told}: try again later"
+
+
+def told_delay(reason: str) -> float | None:
+    """Return the seconds after which to come back, where a close phrase names them (``… retry-after-ms 1000``)."""
+    found = _RETRY_AFTER.search(reason)
+    return int(found[1]) / 1000 if found else None
+
+
+def no_answer(where: str) -> tuple[Problem, str]:
+    """Say what it means that nothing came back."""
+    return Problem.NO_ANSWER, (
+        f"no answer from {where}: is the host up, and does a firewall let UDP through to that port?"
+    )
+
+
+def _certificate(reason: str, where: str, name: str) -> tuple[Problem, str]:
+    """Tell apart what TLS says about a certificate; it has one alert for most of it, and only the words differ."""
+    says = f"the certificate of {where} was not accepted"
+    low = reason.lower()
+    if "no longer valid" in low or "has expired" in low:
+        return Problem.CERTIFICATE_EXPIRED, f"{says}: it has expired; the gateway needs a new one (or set this clock)"
+    if "not valid yet" in low or "not yet valid" in low:
+        return Problem.CERTIFICATE_NOT_YET_VALID, f"{says}: it is not valid yet; compare the clocks of both machines"
+    if "doesn't match" in low or "hostname" in low or "ipaddress" in low.replace(" ", ""):
+        told = f" ({reason})" if reason else ""
+        return Problem.WRONG_NAME, (
+            f"{says}: it is not for {name!r}{told}; connect by a name that it carries, or give that as the server name"
+        )
+    if any(word in low for word in ("self-signed", "self signed", "issuer", "unable to verify", "certificate chain")):
+        return Problem.UNKNOWN_AUTHORITY, f"{says}: its authority is not trusted ({reason}); give its authority as CA"
+    return Problem.BAD_CERTIFICATE, f"{says} ({reason}): the gateway needs another one"

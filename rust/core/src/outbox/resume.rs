@@ -1,0 +1,69 @@
+//! Acknowledgement, and what a client that comes back is given again or told to have missed.
+
+use bytes::Bytes;
+
+use super::Outbox;
+use crate::error::Result;
+use crate::window::{Counts, Kind};
+use crate::wire;
+
+impl Outbox {
+    /// Acknowledges everything up to `seq` and gives how many frames were freed.
+    pub fn ack(&mut self, seq: u64) -> Result<u64> {
+        let news = self.line.numbers.ack(seq)?;
+        if news == 0 {
+            return Ok(0);
+        }
+        let freed = self.line.window.free(news);
+        self.line.share.give_back(freed.bytes);
+        if !self.closed {
+            self.tally.deliver(freed.counts);
+        }
+        Ok(freed.frames)
+    }
+
+    /// Retained frames numbered above `after`, oldest first, and the number of the last one of them.
+    ///
+    /// As many as `max_bytes` hold, but at least one if there is one; if there is none, nothing and the higher one of
+    /// `after` and the number acknowledged.
+    pub fn replay(&self, after: u64, max_bytes: u64) -> Result<(Vec<u8>, u64)> {
+        let acked = self.line.numbers.acked();
+        let mut last = after.max(acked);
+        let mut size = 0;
+        let mut count = 0;
+        for (frame, _) in self.line.window.after(last - acked) {
+            let with_it = size + frame.len() as u64;
+            if count > 0 && with_it > max_bytes {
+                break;
+            }
+            size = with_it;
+            count += 1;
+        }
+        let mut joined = wire::room(size)?;
+        for (frame, _) in self.line.window.after(last - acked).take(count) {
+            joined.extend_from_slice(frame);
+        }
+        last += count as u64;
+        Ok((joined, last))
+    }
+
+    /// What is numbered above `after` and not acknowledged, retained or not, without what is kept elsewhere.
+    #[must_use]
+    pub fn missed(&self, after: u64) -> Counts {
+        let acked = self.line.numbers.acked();
+        self.line.window.kinds(after.saturating_sub(acked))
+    }
+
+    /// The bodies of notifies of their own that are numbered above `after`, oldest first, and then of those held.
+    #[must_use]
+    pub fn unsent(&self, after: u64) -> Vec<Bytes> {
+        let acked = self.line.numbers.acked();
+        let after = after.max(acked);
+        let numbered = (after.saturating_add(1)..).zip(self.line.window.after(after - acked));
+        numbered
+            .filter(|(_, (_, kind))| *kind == Kind::Notify)
+            .map(|(seq, (frame, _))| wire::body_of(frame, seq))
+            .chain(self.held.bodies().iter().cloned())
+            .collect()
+    }
+}

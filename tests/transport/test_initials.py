@@ -1,0 +1,119 @@
+"""First packets: whether they authenticate, and what their Retry token says (RFC 9000 §8.1)."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+
+import pytest
+from aioquic.buffer import Buffer
+from aioquic.quic.packet import QuicPacketType, pull_quic_header
+
+from quicgw_fast.transport import Connection, TransportLimits
+from quicgw_fast.transport.initials import RetryTokens, Standing, Token, authenticates
+from quicgw_fast.transport.packets import VERSIONS
+from tests.support.raw_initial import InitialMaker, first_packet
+
+from .helpers import HOST, MuteSocket, RawClient, Recorders, listening, until
+
+Identity = tuple[Path, Path]
+
+
+@pytest.mark.parametrize("token", [b"short", b"no such token" * 4, RetryTokens().make((HOST, 1), b"o", b"s", 0.0)])
+async def test_a_token_that_is_not_ours_is_as_good_as_none(identity: Identity, token: bytes) -> None:
+    """RFC 9000 §8.1.3: another server's, an earlier process's, or nonsense."""
+    async with listening(identity, Recorders(echo=True)) as listener:
+        async with RawClient(listener.address, token=token) as client:
+            await client.connected()
+            assert not client.retried
+            client.send(b"hello")
+            assert await client.received(5) == b"hello"
+        assert listener.counters.invalid_tokens == 0
+    async with (
+        listening(identity, Recorders(), TransportLimits(retry_above=0)) as listener,
+        RawClient(listener.address, token=token) as client,
+    ):
+        await client.connected()
+        assert client.retried
+
+
+def test_retry_tokens() -> None:
+    tokens, address = RetryTokens(), ("127.0.0.1", 4000)
+    token = tokens.make(address, b"original", b"source", now=100.0)
+
+    def judge(token: bytes = token, address: object = address, cid: bytes = b"source", now: float = 101.0) -> Token:
+        return tokens.judge(token, address, cid, now)
+
+    assert judge() == Token(Standing.PROVEN, b"original")
+    assert judge(now=129.0).standing is Standing.PROVEN
+    # Ours, and wrong: its client takes no second Retry (RFC 9000 §8.1.2).
+    assert judge(now=131.0) == Token(Standing.WRONG)
+    assert judge(address=("127.0.0.1", 4001)) == Token(Standing.WRONG)
+    assert judge(address=("127.0.0.2", 4000)) == Token(Standing.WRONG)
+    assert judge(cid=b"another") == Token(Standing.WRONG)
+    # Not ours.
+    for cut in range(len(token)):
+        assert judge(token[:cut]) == Token(Standing.UNKNOWN)
+    assert judge(RetryTokens().make(address, b"original", b"source", now=100.0)) == Token(Standing.UNKNOWN)
+    v6 = ("fe80::1%2", 5, 0, 2)
+    assert judge(tokens.make(v6, b"o" * 20, b"s", now=1.0), v6, b"s", 2.0) == Token(Standing.PROVEN, b"o" * 20)
+
+
+async def test_our_token_from_elsewhere_is_refused_at_once(identity: Identity) -> None:
+    async with listening(identity, Recorders(), TransportLimits(retry_above=0)) as listener:
+        with MuteSocket(listener.address) as here, MuteSocket(listener.address) as there:
+            start = first_packet()
+            here.send(start)
+            answers: list[bytes] = []
+            await until(lambda: answers.extend(here.answers()) or answers)
+            retry = pull_quic_header(Buffer(data=answers[0]))
+            assert retry.packet_type is QuicPacketType.RETRY
+            packet = InitialMaker(retry.source_cid).packet(b"\x01", retry.token)
+            there.send(packet)
+            await until(lambda: listener.counters.invalid_tokens == 1)
+            await until(there.answers)
+            assert listener.counters.accepted == 0
+            here.send(packet)
+            await until(lambda: listener.counters.accepted == 1)
+
+
+async def test_a_first_packet_that_does_not_authenticate_builds_nothing(
+    identity: Identity, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    built = []
+    real = Connection.__init__
+    monkeypatch.setattr(Connection, "__init__", lambda self, *args: built.append(self) or real(self, *args))
+    limits = TransportLimits(noise_per_address=(1e-6, 100))
+    async with listening(identity, Recorders(), limits) as listener:
+        routes = len(listener._endpoint.receivers)
+        with MuteSocket(listener.address) as sender:
+            for step in range(100):
+                broken = bytearray(first_packet() if step < 5 else InitialMaker().packet(b"\x01"))
+                broken[-1 - 7 * step if step >= 5 else 100] ^= 1
+                sender.send(bytes(broken))
+            await until(lambda: listener.counters.noise == 100)
+            assert listener.counters.dropped == 100
+            assert not built
+            assert listener.half_open == 0
+            assert len(listener._endpoint.receivers) == routes
+            # It is counted: from now on the address has to prove itself, and is not looked at before.
+            sender.send(bytes(broken))
+            await until(lambda: listener.counters.retries == 1)
+        async with RawClient(listener.address) as client:
+            await client.connected()
+            assert client.retried
+        assert len(built) == 1
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_the_check_agrees_with_the_stack(version: int) -> None:
+    rng = random.Random(3)
+    for _ in range(60):
+        data = bytearray(first_packet(version) if rng.random() < 0.5 else InitialMaker(version=version).packet(b"\x01"))
+        buf = Buffer(data=bytes(data))
+        header = pull_quic_header(buf)
+        assert authenticates(bytes(data), header, buf.tell())
+        data[rng.choice((0, 20, buf.tell(), buf.tell() + 2, header.packet_length - 1))] ^= 1
+        if bytes(data[:1]) != buf.data[:1]:
+            data[0] ^= 1 ^ 2  # another length of the packet number, and still a long header
+        assert not authenticates(bytes(data), header, buf.tell())
