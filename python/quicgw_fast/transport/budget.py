@@ -34,6 +34,7 @@ class CpuBudget:
     def charge(self, used: float, moved: int) -> None:
         """Take the ``used`` seconds of a datagram that moved the stream by ``moved`` bytes, in both directions."""
         limits = self._limits
+        used = min(used, limits.cpu_per_datagram)
         if moved > 0:
             used -= max(limits.cpu_per_step, moved * limits.cpu_per_byte)
         self._balance = min(limits.cpu_burst, self._balance - used)

@@ -82,6 +82,10 @@ class TransportLimits:
     cpu_burst: float = 0.05
     """Seconds of processor time that a peer may save up; a handshake takes about 3 ms."""
 
+    cpu_per_datagram: float = 0.005
+    """Seconds that are counted for one datagram at most. The other limits keep it below two thousandths; what takes
+    longer is not the peer's doing, above all the interpreter's garbage collection."""
+
     cpu_per_byte: float = 0.25e-6
     """Seconds earned by each stream byte received in order or acknowledged; bulk costs about a quarter of it."""
 
