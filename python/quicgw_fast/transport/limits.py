@@ -82,9 +82,9 @@ class TransportLimits:
     cpu_burst: float = 0.05
     """Seconds of processor time that a peer may save up; a handshake takes about 3 ms."""
 
-    cpu_per_datagram: float = 0.005
-    """Seconds that are counted for one datagram at most. The other limits keep it below two thousandths; what takes
-    longer is not the peer's doing, above all the interpreter's garbage collection."""
+    cpu_per_datagram: float = 0.001
+    """Seconds that are counted for one datagram at most, as the other limits keep it about there. What takes longer
+    is not the peer's doing: garbage collection, or another process that had the processor meanwhile."""
 
     cpu_per_byte: float = 0.25e-6
     """Seconds earned by each stream byte received in order or acknowledged; bulk costs about a quarter of it."""
