@@ -257,7 +257,7 @@ class Gateway:
         try:
             return await self._caller.call(service, request, timeout)
         except UpstreamError as error:
-            self._parts.counters.add(_counter_of(error))
+            _count(self._parts.counters, error)
             kind = BusyError if isinstance(error, UpstreamBusy) else RequestError
             raise kind(error.code, error.message, error.public) from error
 
@@ -334,10 +334,15 @@ def _store_settings(config: Config) -> StoreSettings:
     )
 
 
-def _counter_of(error: UpstreamError) -> str:
+def _count(counters: Counters, error: UpstreamError) -> None:
     if isinstance(error, UpstreamFailed):
-        return "upstream_failures"
-    return "upstream_timeouts" if isinstance(error, UpstreamTimeout) else "upstream_unavailable"
+        counters.add("upstream_failures")
+    elif isinstance(error, UpstreamTimeout):
+        counters.add("upstream_timeouts")
+    elif isinstance(error, UpstreamBusy):  # also each time that a login asks again
+        counters.add("upstream_busy")
+    else:
+        counters.add("upstream_unavailable")
 
 
 def _fields(addresses: Addresses) -> dict[str, str]:
