@@ -71,7 +71,6 @@ def test_the_defaults_contradict_nothing() -> None:
             ["limits.message_burst", "limits.messages_per_second"],
             "would wait 20s",
         ),
-        ({"limits": {"request_bytes": "1KiB"}}, ["limits.request_bytes"], "at least 1MiB"),
         (
             {"limits": {"request_bytes": "32MiB", "request_memory": "16MiB"}},
             ["limits.request_bytes", "limits.request_memory"],

@@ -14,8 +14,6 @@ if TYPE_CHECKING:
 
 LARGEST_STEP = 2 << 20
 """Bytes: room for one message of the largest size (contract §1) with what is kept beside it."""
-LARGEST_MESSAGE = 1 << 20
-"""Bytes of a body (contract §1)."""
 HEARTBEATS = 2
 """Messages that a client may send in one heartbeat interval at least: the heartbeat and an acknowledgement."""
 SHORTEST_PATIENCE = 0.05
@@ -70,9 +68,6 @@ def _of_limits(config: Config) -> Iterator[tuple[tuple[Key, ...], str]]:
         why = f"the first request after hello would wait {write_duration(1 / limits.messages_per_second)}"
         yield (("limits", "message_burst"), ("limits", "messages_per_second")), f"{why}: allow a burst of 2"
 
-    if limits.request_bytes < LARGEST_MESSAGE:
-        why = f"a request of the largest size would never be taken: at least {write_size(LARGEST_MESSAGE)} are needed"
-        yield (("limits", "request_bytes"),), why
     if limits.request_bytes > limits.request_memory:
         ours = f"one session may hold {write_size(limits.request_bytes)}"
         why = f"{ours}, all together {write_size(limits.request_memory)}"
