@@ -57,3 +57,18 @@ def test_memory_is_bounded_and_nothing_is_left_unsaid(lines: pytest.LogCaptureFi
     for subject in ("x", "x", "y", "z"):
         log.add(logging.INFO, "a", subject, 0.0)
     assert said(lines) == [("a", None), ("a", None), ("a", 1), ("a", None)]
+
+
+def test_very_many_new_subjects_share_a_line(lines: pytest.LogCaptureFixture) -> None:
+    """Forged addresses must not fill the log, whose writer the disk pays for."""
+    log = RepeatLog(LOGGER, interval=60.0, fresh=3)
+    for number in range(1000):
+        log.add(logging.WARNING, "handshake failed", f"127.0.0.{number}", 0.01 * number)
+    assert said(lines) == [("handshake failed", None)] * 4
+    log.add(logging.WARNING, "handshake failed", "127.0.0.1", 59.0)  # a known one still counts for itself
+    log.add(logging.WARNING, "another event", "127.0.0.1", 59.0)
+    assert said(lines)[4:] == [("another event", None)]
+    log.flush(61.0)
+    assert sorted(said(lines)[5:], key=str) == [("handshake failed", 1), ("handshake failed", 996)]
+    log.add(logging.WARNING, "handshake failed", "127.0.1.1", 61.0)  # a new interval, a new allowance
+    assert said(lines)[7:] == [("handshake failed", None)]

@@ -15,11 +15,17 @@ class ConfigError(StartupError):
     """A configuration key, value or file cannot be used."""
 
 
+RETRY_LATER = frozenset({429, 503})
+"""Codes that always carry the header ``retry-after-ms`` (contract §3)."""
+RETRY_AFTER_MS = 1000
+"""What they carry when nobody knows better."""
+
+
 class RequestError(GatewayError):
     """A request that gets an error for its reply (contract §3).
 
     ``code`` is the error code, ``message`` goes to the client, ``detail`` too; ``retry_after_ms`` becomes the
-    header ``retry-after-ms`` when it is not None.
+    header ``retry-after-ms``, which 429 and 503 always have.
     """
 
     def __init__(self, code: int, message: str, detail: str = "", *, retry_after_ms: int | None = None) -> None:
@@ -27,12 +33,16 @@ class RequestError(GatewayError):
         self.code = code
         self.message = message
         self.detail = detail
-        self.retry_after_ms = retry_after_ms
+        self.retry_after_ms = RETRY_AFTER_MS if retry_after_ms is None and code in RETRY_LATER else retry_after_ms
 
     @property
     def headers(self) -> dict[str, str]:
         """The headers that go with the error."""
         return {} if self.retry_after_ms is None else {"retry-after-ms": str(self.retry_after_ms)}
+
+
+class BusyError(RequestError):
+    """A service has as many calls under way as it may have; it was not called. Another try may find room."""
 
 
 class ProtocolError(GatewayError):

@@ -5,57 +5,62 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import math
 import time
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from quicgw_fast import backend
-from quicgw_fast._proto.service_pb2 import UpstreamRegisterResponse
 from quicgw_fast.auth import AuthSettings, make_authenticator
 from quicgw_fast.config import join_address, split_address
 from quicgw_fast.control import AdminServer, ControlServer
 from quicgw_fast.delivery import OrderedSender
-from quicgw_fast.errors import ConfigError, RequestError
+from quicgw_fast.errors import BusyError, ConfigError, RequestError
 from quicgw_fast.flow.conversation import MAX_BODY, Conversation
-from quicgw_fast.flow.ending import overflowed
+from quicgw_fast.flow.draining import hand_out
+from quicgw_fast.flow.ending import end_all, overflowed
 from quicgw_fast.flow.offline import Offline
 from quicgw_fast.flow.parts import Parts
 from quicgw_fast.flow.pushes import Pushes
 from quicgw_fast.flow.requests import Requests
 from quicgw_fast.flow.starting import Starting
 from quicgw_fast.flow.upkeep import Upkeep
-from quicgw_fast.observe import Counters
+from quicgw_fast.observe import Counters, Door, lines_dropped
 from quicgw_fast.overload import AttemptLimiter
-from quicgw_fast.processor import AsyncRequestProcessor, Ports
 from quicgw_fast.session import Registry, Session, State
 from quicgw_fast.store import StoreSettings, make_store
-from quicgw_fast.transport import Connection, Listener, TransportLimits
+from quicgw_fast.transport import Connection, Listener, TransportLimits, reset_key_for
 from quicgw_fast.types import CloseCode
 from quicgw_fast.upstream import (
     SERVICES,
     Directory,
     GrpcCaller,
-    NoInstance,
-    RegisterRefused,
+    OwnAddresses,
+    Registration,
     RoutingTable,
     UpstreamBusy,
     UpstreamError,
+    UpstreamFailed,
+    UpstreamTimeout,
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from quicgw_fast._proto.service_pb2 import (
         BroadcastRequest,
         BroadcastResponse,
         UnicastPushRequest,
         UnicastPushResponse,
         UpstreamRegisterRequest,
+        UpstreamRegisterResponse,
         UpstreamRequest,
         UpstreamResponse,
     )
-    from quicgw_fast.config import Config
+    from quicgw_fast.config import Config, Tls
 
-RETRY_AFTER_MS = 1000
-_CALL_FAILED = {500: "upstream failed", 503: "upstream not available", 504: "deadline passed"}
+LEAST_STORE_TIME = 1.0
+"""Seconds for what ended sessions hand over to the offline store, also when draining took all of its time."""
 
 _log = logging.getLogger("quicgw.gateway")
 
@@ -76,24 +81,30 @@ class Addresses:
 class Gateway:
     """One gateway in the running event loop: ``start()``, then ``addresses``, at the end ``stop()``."""
 
-    def __init__(self, config: Config, *, engine: Any = backend, dev: bool = False) -> None:
+    def __init__(
+        self, config: Config, *, engine: Any = backend, dev: bool = False, tls_key: bytes | None = None
+    ) -> None:
         """``engine`` is a maker of ``backend.load``; ``dev`` spares the warning of ``auth.mode = "none"``.
+
+        ``tls_key`` is the private key of ``tls.cert`` as PEM, for one that is in no file.
 
         Raises ConfigError for what cannot be used.
         """
         self._config = config
+        self._dev = dev
+        self._tls_key = tls_key
         self._table = _routing(config)
         self._directory = _directory(config, self._table)
         self._caller: GrpcCaller | None = None
+        self._registration: Registration | None = None
+        self._own = OwnAddresses()
         self._parts = parts = self._make_parts(engine, dev)
         parts.offline = Offline(parts)
-        self._requests = Requests(parts)
+        self._requests = parts.requests = Requests(parts)
         self._starting = Starting(parts)
         self._pushes = Pushes(parts)
-        self._upkeep = Upkeep(parts, self._starting)
-        ports = Ports(parts.call, self._requests.reply, self._requests.is_valid, parts.clock)
-        queue = engine.TaskQueue(config.processor.max_queue_size)
-        parts.processor = AsyncRequestProcessor(queue, ports, config.processor.workers)
+        self._door = Door(parts.counters, parts.clock)
+        self._upkeep = Upkeep(parts, self._starting, also=[self._door.flush])
         self._started_at = time.monotonic()
         self._stack = contextlib.AsyncExitStack()
         self._listener: Listener | None = None
@@ -106,10 +117,12 @@ class Gateway:
         """Listen on all three addresses; StartupError says what could not be had, and then nothing is left open."""
         async with contextlib.AsyncExitStack() as stack:
             stack.push_async_callback(self._parts.offline.stop)
-            self._caller = GrpcCaller(self._directory, self._config.upstream.max_concurrency)
+            upstream = self._config.upstream
+            self._caller = GrpcCaller(self._directory, upstream.max_concurrency, forget_after=upstream.forget_after)
             stack.push_async_callback(self._caller.close)
+            self._registration = Registration(self._directory, self._caller, self._own)
             await self._listen(stack)
-            self._parts.processor.start()
+            self._requests.start()
             upkeep = asyncio.create_task(self._upkeep.run(), name="upkeep")
             stack.push_async_callback(_cancel, upkeep)
             self._stack = stack.pop_all()
@@ -121,17 +134,17 @@ class Gateway:
             return
         self._parts.draining = True
         drain = self._config.processor.drain_timeout
+        deadline = time.monotonic() + drain
         if self._listener is not None and self._control is not None:
             self._listener.stop_accepting()
             await self._control.set_serving(False)
-            deadline = time.monotonic() + drain
             # Logins first: what waits behind them was accepted too and still has to go through the queue.
             await self._requests.stop(drain)
             await self._parts.processor.stop(deadline - time.monotonic())
-            # What was just answered leaves before the close does.
+            await hand_out(self._parts, deadline)
             await self._listener.close(CloseCode.DRAINING, CloseCode.DRAINING.phrase("the gateway stops"))
-        for session in self._parts.registry:
-            self._parts.offline.salvage(session)
+        end_all(self._parts)
+        await self._parts.offline.stop(max(LEAST_STORE_TIME, deadline - time.monotonic()))
         await self._stack.aclose()
         _log.info("gateway stopped", extra=self._parts.counters.snapshot())
 
@@ -151,6 +164,9 @@ class Gateway:
             "engine": parts.engine.NAME,
             "uptime": round(time.monotonic() - self._started_at, 1),
             "connections": self._listener.connections if self._listener else 0,
+            "transport": {"half_open": self._listener.half_open, **asdict(self._listener.counters)}
+            if self._listener
+            else {},
             "sessions": {
                 "INITED": parts.registry.count(State.INITED),
                 "NORMAL": parts.registry.count(State.NORMAL),
@@ -158,10 +174,14 @@ class Gateway:
                 "remembered": parts.registry.remembered,
             },
             "retained_bytes": self._budget.used,
-            "accounts": parts.accounts.snapshot(session.outbox.tally for session in parts.registry),
+            "request_memory": self._requests.memory.stats(),
+            "accounts": parts.accounts.snapshot((s.outbox.tally for s in parts.registry), parts.offline.share()),
             "processor": parts.processor.stats(),
+            "logins": self._requests.logins.stats(),
             "upstream": self._caller.stats() if self._caller else {},
             "counters": parts.counters.snapshot(),
+            "log_lines_dropped": lines_dropped(),
+            "closes": parts.journal.closes(),
         }
 
     # Wiring
@@ -173,6 +193,7 @@ class Gateway:
             config=config,
             engine=engine,
             clock=time.monotonic,
+            call_later=_call_later,
             wall=time.time,
             counters=Counters(),
             registry=Registry(self._make_outbox, remember=config.session.resume_window),
@@ -200,22 +221,31 @@ class Gateway:
 
     async def _listen(self, stack: contextlib.AsyncExitStack) -> None:
         server, tls = self._config.server, self._config.tls
-        if tls.cert is None or tls.key is None:
-            raise ConfigError("tls.cert and tls.key are not set; QUIC needs a certificate and its key, both PEM files")
+        key = self._tls_key or tls.key
+        if tls.cert is None or key is None:
+            raise ConfigError(_without_certificate(tls))
         admin = await AdminServer.start(*split_address(server.admin), ready=self._ready, stats=self.stats)
         stack.push_async_callback(admin.stop)
+        await self._own.add(*admin.address)
         self._control = await ControlServer.start(*split_address(server.grpc), self)
         stack.push_async_callback(self._control.stop)
+        await self._own.add(*self._control.address)
+        await self._refuse_own_address()
+        host, port = split_address(server.quic)
         self._listener = await Listener.start(
-            *split_address(server.quic),
+            host,
+            port,
             certificate=tls.cert,
-            private_key=tls.key,
+            private_key=key,
             factory=self._converse,
             limits=_transport_limits(self._config),
+            observer=self._door,
+            reset_key=reset_key_for(server.reset_key_file, tls.key or tls.cert, 0 if self._dev else port),
         )
         stack.push_async_callback(
             self._listener.close, CloseCode.INTERNAL, CloseCode.INTERNAL.phrase("the gateway could not start")
         )
+        await self._own.add(*self._listener.address)
         self.addresses = Addresses(*(join_address(*part.address) for part in (self._listener, self._control, admin)))
 
     def _converse(self, connection: Connection) -> Conversation:
@@ -227,12 +257,20 @@ class Gateway:
         try:
             return await self._caller.call(service, request, timeout)
         except UpstreamError as error:
-            retry = RETRY_AFTER_MS if isinstance(error, (NoInstance, UpstreamBusy)) else None
-            _log.debug("call failed", extra={"service": service, "detail": error.detail})
-            raise RequestError(error.code, _CALL_FAILED[error.code], error.public, retry_after_ms=retry) from error
+            _count(self._parts.counters, error)
+            kind = BusyError if isinstance(error, UpstreamBusy) else RequestError
+            raise kind(error.code, error.message, error.public) from error
 
     def _ready(self) -> str | None:
-        return "the gateway stops" if self._parts.draining else None
+        if self._parts.draining:
+            return "the gateway stops"
+        return "the gateway is starting" if self._caller is None else self._caller.readiness.reason()
+
+    async def _refuse_own_address(self) -> None:
+        for instance in self._directory.instances():
+            if await self._own.include(instance.address, names=False):
+                services = ", ".join(f"upstream.{service}" for service in self._directory.services_of(instance))
+                raise ConfigError(f"{services}: {instance.address} is the gateway itself; write the service's address")
 
     # GatewayService (contract §4)
 
@@ -246,29 +284,30 @@ class Gateway:
 
     async def register(self, request: UpstreamRegisterRequest) -> UpstreamRegisterResponse:
         """Answer RegisterUpstream."""
-        try:
-            service = self._directory.register(request.address, request.zone_id, request.service_name)
-        except RegisterRefused as refused:
-            return UpstreamRegisterResponse(success=False, message=str(refused), error_code=refused.error_code)
-        _log.info("upstream registered", extra={"address": request.address, "service": service})
-        return UpstreamRegisterResponse(success=True, message=f"registered for {service}")
+        if self._registration is None:
+            raise RuntimeError("the gateway is not started")
+        return await self._registration.answer(request)
 
 
 def _routing(config: Config) -> RoutingTable:
     routing = config.routing
-    return RoutingTable(routing.mode, routing.exact, routing.containing, routing.default, routing.zone_ranges)
+    return RoutingTable(routing.mode, routing.actions, routing.parts, routing.default, routing.zone_ranges)
 
 
 def _directory(config: Config, table: RoutingTable) -> Directory:
     directory = Directory(table.services, config.routing.mode)
     for service in SERVICES:
-        addresses = getattr(config.upstream, service)
-        if addresses and config.routing.mode == "zone":
-            _log.warning("upstream.%s is not used: in zone mode instances register themselves", service)
-            continue
-        for address in addresses:
+        for address in getattr(config.upstream, service) if config.routing.mode == "service" else ():
             directory.add(service, address)
     return directory
+
+
+def _without_certificate(tls: Tls) -> str:
+    need = "QUIC needs a certificate and its key, both PEM files"
+    if tls.cert is None and tls.key is None:
+        return f"tls.cert and tls.key are not set; {need}"
+    there, missing = ("tls.cert", "tls.key") if tls.key is None else ("tls.key", "tls.cert")
+    return f"only {there} is set, {missing} is not; {need}"
 
 
 def _transport_limits(config: Config) -> TransportLimits:
@@ -277,7 +316,7 @@ def _transport_limits(config: Config) -> TransportLimits:
         max_connections=limits.max_connections,
         max_half_open=limits.max_half_open,
         retry_above=limits.retry_above,
-        handshakes_per_address=(limits.handshakes_per_second, int(limits.handshakes_per_second * 10)),
+        handshakes_per_address=(limits.handshakes_per_second, math.ceil(limits.handshakes_per_second * 10)),
         # A silent client is closed with IDLE by its session first; QUIC's own timeout comes behind it.
         idle_timeout=config.session.timeout + 5.0,
     )
@@ -295,8 +334,23 @@ def _store_settings(config: Config) -> StoreSettings:
     )
 
 
+def _count(counters: Counters, error: UpstreamError) -> None:
+    if isinstance(error, UpstreamFailed):
+        counters.add("upstream_failures")
+    elif isinstance(error, UpstreamTimeout):
+        counters.add("upstream_timeouts")
+    elif isinstance(error, UpstreamBusy):  # also each time that a login asks again
+        counters.add("upstream_busy")
+    else:
+        counters.add("upstream_unavailable")
+
+
 def _fields(addresses: Addresses) -> dict[str, str]:
     return {"quic": addresses.quic, "grpc": addresses.grpc, "admin": addresses.admin}
+
+
+def _call_later(delay: float, callback: Callable[[], None]) -> asyncio.TimerHandle:
+    return asyncio.get_running_loop().call_later(delay, callback)
 
 
 async def _cancel(task: asyncio.Task[None]) -> None:

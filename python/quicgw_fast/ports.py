@@ -43,8 +43,8 @@ class Link(Protocol):
     def send(self, data: bytes) -> None:
         """Queue bytes on the client's stream; nothing happens after the connection ended."""
 
-    def close(self, code: int, reason: str = "") -> None:
-        """Close with a QUIC application error code once what was sent before is flushed."""
+    def close(self, code: int, reason: str = "", *, flush: bool = True) -> None:
+        """Close with a QUIC application error code, once what was sent before is flushed, or at once."""
 
 
 class Recipient(Protocol):

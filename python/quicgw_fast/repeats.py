@@ -10,6 +10,9 @@ if TYPE_CHECKING:
     import logging
     from collections.abc import Mapping
 
+OTHERS = ""
+"""The subject of what came when too many subjects were new."""
+
 
 @dataclass(slots=True)
 class _Series:
@@ -26,19 +29,29 @@ class RepeatLog:
 
     A later line carries ``count``, how many it stands for. Nothing is left unsaid for longer than the interval if
     somebody calls ``flush`` now and then. Of more than ``remembered`` series the one that was logged longest ago is
-    flushed and forgotten, so that peers with many addresses cost no memory. The clock is an argument.
+    flushed and forgotten, so that peers with many addresses cost no memory. Nor do they fill the log: of more than
+    ``fresh`` new series within an interval the rest share one per event, with the subject ``OTHERS``. The clock is
+    an argument.
     """
 
-    def __init__(self, logger: logging.Logger, interval: float = 60.0, remembered: int = 1024) -> None:
+    def __init__(
+        self, logger: logging.Logger, interval: float = 60.0, remembered: int = 1024, fresh: int = 100
+    ) -> None:
         self._logger = logger
         self._interval = interval
         self._remembered = remembered
+        self._fresh = fresh
+        self._fresh_until = 0.0
+        self._begun = 0
         self._series: OrderedDict[tuple[str, str], _Series] = OrderedDict()
 
     def add(self, level: int, event: str, subject: str, now: float, fields: Mapping[str, object] | None = None) -> None:
         """Note that ``event`` happened to ``subject``, for example an address, at ``now`` (monotonic seconds)."""
         key = (event, subject)
         series = self._series.get(key)
+        if series is None and not self._may_begin(now):
+            key = (event, OTHERS)
+            series = self._series.get(key)
         if series is None:
             if len(self._series) >= self._remembered:
                 _, oldest = self._series.popitem(last=False)
@@ -51,6 +64,12 @@ class RepeatLog:
         if now - series.logged_at >= self._interval:
             self._say_rest(series, now)
             self._series.move_to_end(key)
+
+    def _may_begin(self, now: float) -> bool:
+        if now >= self._fresh_until:
+            self._fresh_until, self._begun = now + self._interval, 0
+        self._begun += 1
+        return self._begun <= self._fresh
 
     def flush(self, now: float) -> None:
         """Write what is unsaid and due, and forget the series that went quiet."""

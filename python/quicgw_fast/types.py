@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from enum import IntEnum
+from enum import Enum, IntEnum
 
 
 class CloseCode(IntEnum):
@@ -23,6 +23,21 @@ class CloseCode(IntEnum):
     def phrase(self, detail: str = "") -> str:
         """Return the reason phrase that goes with the code, for example ``IDLE: no message for 300 s``."""
         return f"{self.name}: {detail}" if detail else self.name
+
+
+class HandshakeFault(Enum):
+    """Why a handshake came to nothing."""
+
+    ALPN = "alpn"
+    """The client offers another application protocol, or none."""
+    TLS = "tls"
+    """Any other TLS alert, of either side: mostly a client that does not trust the certificate."""
+    TIMEOUT = "timeout"
+    """The client went silent."""
+    LEFT = "left"
+    """The client closed without an error."""
+    PROTOCOL = "protocol"
+    """The client broke a rule of QUIC."""
 
 
 class RequestType(IntEnum):

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
-    from quicgw_fast.transport import Connection
+    from quicgw_fast.transport import Connection, TransportLimits
 
 Hook = "Callable[[Peer, ClientRequest], bool]"
 
@@ -131,10 +131,10 @@ class ScriptedGateway:
         self._ids = itertools.count(1)
         self._news = asyncio.Event()
 
-    async def listen(self, folder: tuple[Path, Path], port: int = 0) -> Self:
+    async def listen(self, folder: tuple[Path, Path], port: int = 0, limits: TransportLimits | None = None) -> Self:
         self.files = certificate, key = folder
         self.listener = await Listener.start(
-            "127.0.0.1", port, certificate=certificate, private_key=key, factory=self._connected
+            "127.0.0.1", port, certificate=certificate, private_key=key, factory=self._connected, limits=limits
         )
         return self
 

@@ -105,6 +105,14 @@ class TestJudge:
     def test_a_refused_start(self, code: int, retry: bool) -> None:
         assert judge(LinkEnd(error=reply_error(code)), renewable_token=True).retry is retry
 
+    def test_a_full_gateway_says_when_to_come_back(self) -> None:
+        verdict = judge(
+            LinkEnd(CloseCode.OVERLOADED, "OVERLOADED: full, retry-after-ms 1500", by_peer=True), renewable_token=False
+        )
+        assert (verdict.retry, verdict.at_least) == (True, 1.5)
+        silent = judge(LinkEnd(CloseCode.OVERLOADED, "OVERLOADED: full", by_peer=True), renewable_token=False)
+        assert (silent.retry, silent.at_least) == (True, None)
+
     def test_a_rate_limit_says_itself_when_to_come_back(self) -> None:
         assert not judge(LinkEnd(error=reply_error(429)), renewable_token=False).retry
         verdict = judge(LinkEnd(error=reply_error(429, headers={"retry-after-ms": "2500"})), renewable_token=False)

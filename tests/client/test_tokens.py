@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -172,3 +173,70 @@ async def test_closing_ends_a_refresh(gateway: ScriptedGateway, connect: Connect
         await refresh
     with pytest.raises(QuicgwClientError, match="KICKED"):
         await client.refresh_token("newer")
+
+
+async def test_a_refresh_in_the_turn_in_which_the_link_ends_is_done_by_the_next_start(
+    gateway: ScriptedGateway, connect: Connect
+) -> None:
+    client = await connect(token="old")
+    link = client._runner.link if client._runner is not None else None
+    assert link is not None
+    link.drop("cut")  # its end is known here, and only in the loop's next turn to the client
+    begun = time.monotonic()
+    await client.refresh_token("new", timeout=20)
+    assert time.monotonic() - begun < 5
+    assert gateway.tokens == ["old", "new"]
+
+
+async def test_such_a_refresh_fails_at_once_when_nobody_comes_back(gateway: ScriptedGateway, connect: Connect) -> None:
+    client = await connect(token="old", reconnect=False)
+    assert client._runner is not None
+    assert client._runner.link is not None
+    client._runner.link.drop("cut")
+    begun = time.monotonic()
+    with pytest.raises(QuicgwClientError):
+        await client.refresh_token("new", timeout=20)
+    assert time.monotonic() - begun < 5
+
+
+async def test_a_start_that_was_on_its_way_with_the_old_token_does_not_count(
+    gateway: ScriptedGateway, connect: Connect, states: States
+) -> None:
+    client = await connect(token="old")
+    held: list[tuple[Peer, ClientRequest]] = []
+
+    def hold(peer: Peer, request: ClientRequest) -> bool:
+        held.append((peer, request))
+        return True
+
+    gateway.on[RequestType.START] = hold
+    gateway.on[RequestType.HEARTBEAT] = accept
+    gateway.peer.close(CloseCode.INTERNAL)
+    await gateway.until(lambda: held)
+    refresh = asyncio.create_task(client.refresh_token("new", timeout=10))
+    await asyncio.sleep(0)
+    del gateway.on[RequestType.START]
+    gateway.take(*held[0])
+    await refresh
+    assert gateway.tokens == ["old", "old", "new"]
+    assert len(gateway.peers) == 2
+
+
+async def test_the_sources_own_timeout_is_its_own(gateway: ScriptedGateway, connect: Connect) -> None:
+    working = True
+
+    def source() -> str:
+        if not working:
+            raise TimeoutError("the vault does not answer")
+        return "token"
+
+    client = await connect(token=source)
+    working = False
+    with pytest.raises(TimeoutError, match="vault"):
+        await client.refresh_token(timeout=30)
+
+
+async def test_a_lifetime_that_no_clock_holds(gateway: ScriptedGateway, connect: Connect) -> None:
+    gateway.start_headers = {"token-expires-in": "9" * 15}
+    client = await connect(token=lambda: "token")
+    assert (await client.call("echo")).ok

@@ -13,7 +13,6 @@ from quicgw_fast.auth import issue_token
 from quicgw_fast.client import (
     ConnectionClosed,
     DeadlineExceeded,
-    RateLimited,
     Reconnect,
     SessionReset,
     State,
@@ -62,14 +61,40 @@ async def test_the_life_of_a_client(ready: Ready, states: States) -> None:
     assert states.names == ["connecting", "connected", "closed"]
 
 
-async def test_limits_of_a_session(ready: Ready) -> None:
+async def test_the_limits_of_a_session_are_kept_by_the_client(ready: Ready) -> None:
     async with sdk.connect(address_of(ready), openid="alice", insecure=True) as client:
-        calls = [client.submit("sleep", params={"ms": "300"}) for _ in range(70)]
-        results = await asyncio.gather(*calls, return_exceptions=True)
-        refused = [result for result in results if isinstance(result, RateLimited)]
-        assert refused
-        assert all(error.retry_after is not None for error in refused)
-        assert len(refused) < 10
+        calls = [client.submit("sleep", params={"ms": "100"}) for _ in range(70)]
+        assert all(reply.ok for reply in await asyncio.gather(*calls))
+        for number in range(250):
+            assert (await client.call("echo", data=b"%d" % number)).ok
+        assert client.stats.repeated == 0, "the gateway refused none"
+
+
+async def test_calls_made_while_away_are_not_refused(states: States) -> None:
+    async with GatewayProcess.dev() as first:
+        client = await sdk.connect(
+            address_of(first.ready), openid="alice", insecure=True, heartbeat=0.2, reconnect=FAST, on_state=states
+        )
+        try:
+            await first.kill()
+            await states.reach(State.RECONNECTING)
+            calls = [client.submit("echo", data=b"%d" % number) for number in range(300)]
+            quic = "{}:{}".format(*first.ready.quic)
+            async with GatewayProcess("dev", "--quic", quic, "--grpc", "127.0.0.1:0", "--admin", "127.0.0.1:0"):
+                replies = await asyncio.gather(*calls)
+            assert [reply.data for reply in replies] == [b"%d" % number for number in range(300)]
+        finally:
+            await client.close()
+
+
+@pytest.mark.parametrize("size", [600_000, 900_000])
+async def test_large_echoes_are_never_a_reset(ready: Ready, states: States, size: int) -> None:
+    async with sdk.connect(address_of(ready), openid="alice", insecure=True, on_state=states) as client:
+        for number in range(8):
+            assert (await client.call("echo", data=bytes([number]) * size)).data == bytes([number]) * size
+        replies = await asyncio.gather(*(client.call("echo", data=bytes(size)) for _ in range(4)))
+        assert all(len(reply.data) == size for reply in replies), "nor at once: what is on its way is counted"
+        assert states.names == ["connecting", "connected"]
 
 
 async def test_the_newer_client_wins(ready: Ready) -> None:

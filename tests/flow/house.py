@@ -34,9 +34,9 @@ from quicgw_fast.flow.starting import Starting
 from quicgw_fast.flow.upkeep import Upkeep
 from quicgw_fast.observe import Counters
 from quicgw_fast.overload import AttemptLimiter
-from quicgw_fast.processor import AsyncRequestProcessor, Ports
 from quicgw_fast.session import Registry, Session
 from quicgw_fast.types import CloseCode, RequestType, SyncHint
+from tests.support.clock import Clock
 from tests.support.wire import Splitter, business, error, frame
 
 if TYPE_CHECKING:
@@ -48,18 +48,6 @@ if TYPE_CHECKING:
 
 HIGH_WATER = 512 << 10
 MANY_TURNS = 40
-
-
-class Clock:
-    """Monotonic and wall time that only the test moves."""
-
-    def __init__(self) -> None:
-        self.now = 1000.0
-        self.wall = 1_800_000_000.0
-
-    def advance(self, seconds: float) -> None:
-        self.now += seconds
-        self.wall += seconds
 
 
 class Link:
@@ -92,7 +80,7 @@ class Link:
         else:
             self.progress += len(data)
 
-    def close(self, code: int, reason: str = "") -> None:
+    def close(self, code: int, reason: str = "", *, flush: bool = True) -> None:
         if not self.closed:
             self.closed = True
             self.ended = (CloseCode(code), reason)
@@ -171,6 +159,8 @@ class Client:
         self.msg_ids = itertools.count(100)
         self.answer = pb.StartResponse()
         self.answer_headers: dict[str, str] = {}
+        """The headers of the answer to START, but for the limits."""
+        self.limits: dict[str, str] = {}
 
     # Up
 
@@ -192,10 +182,21 @@ class Client:
         return msg_id
 
     def start(
-        self, openid: str = "alice", last_acked: int = 0, session_id: str = "", epoch: str = "", token: str = ""
+        self,
+        openid: str = "alice",
+        last_acked: int = 0,
+        session_id: str = "",
+        epoch: str = "",
+        token: str = "",
+        attempt: int = 0,
     ) -> pb.StartResponse:
         start = pb.StartRequest(
-            openid=openid, auth_token=token, last_acked_seq_id=last_acked, session_id=session_id, epoch=epoch
+            openid=openid,
+            auth_token=token,
+            last_acked_seq_id=last_acked,
+            session_id=session_id,
+            epoch=epoch,
+            attempt=attempt,
         )
         return self.started(self.send(RequestType.START, start.SerializeToString()))
 
@@ -204,7 +205,9 @@ class Client:
         push = next(p for p in self.link.sent if p.type == pb.PUSH_START_RESP and p.msg_id == msg_id)
         assert push.seq_id == 0
         self.answer = pb.StartResponse.FromString(push.payload)
-        self.answer_headers = dict(push.headers)
+        headers = dict(push.headers)
+        self.limits = {name: headers.pop(name) for name in list(headers) if name.startswith("limit-")}
+        self.answer_headers = headers
         return self.answer
 
     def call(
@@ -306,7 +309,7 @@ class House:
     ) -> None:
         """``sections`` are tables of the configuration."""
         self.engine = engine
-        self.config = config = configs.load(overrides=sections)
+        self.config = config = configs.read(overrides=sections)
         self.clock = Clock()
         self.upstream = Upstream()
         self.budget = engine.ByteBudget(config.session.memory)
@@ -314,6 +317,7 @@ class House:
             config=config,
             engine=engine,
             clock=lambda: self.clock.now,
+            call_later=self.clock.call_later,
             wall=lambda: self.clock.wall,
             counters=Counters(),
             registry=Registry(self._make_outbox, remember=config.session.resume_window),
@@ -328,13 +332,10 @@ class House:
             budget=self.budget,
         )
         self.offline = parts.offline = Offline(parts)
-        self.requests = Requests(parts)
+        self.requests = parts.requests = Requests(parts)
         self.starting = Starting(parts)
         self.pushing = Pushes(parts)
         self.upkeep = Upkeep(parts, self.starting)
-        ports = Ports(parts.call, self.requests.reply, self.requests.is_valid, parts.clock)
-        queue = engine.TaskQueue(config.processor.max_queue_size)
-        parts.processor = AsyncRequestProcessor(queue, ports, config.processor.workers)
         self._peers = itertools.count(5000)
 
     def _make_outbox(self, after: int) -> Any:
@@ -348,7 +349,7 @@ class House:
         )
 
     async def __aenter__(self) -> House:
-        self.parts.processor.start()
+        self.requests.start()
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -432,7 +433,8 @@ class House:
 
     def accounts(self) -> dict[str, dict[str, int]]:
         """What /stats shows under ``accounts``."""
-        return self.parts.accounts.snapshot(session.outbox.tally for session in self.parts.registry)
+        live = (session.outbox.tally for session in self.parts.registry)
+        return self.parts.accounts.snapshot(live, self.offline.share())
 
     def count(self, name: str) -> int:
         return self.parts.counters[name]

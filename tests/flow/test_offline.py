@@ -10,55 +10,17 @@ import pytest
 
 from quicgw_fast._proto.service_pb2 import UpstreamResponse
 from quicgw_fast.session import State
-from quicgw_fast.store import MemoryStore, StoreFailed, StoreSettings
+from quicgw_fast.store import MemoryStore, StoreSettings
 from quicgw_fast.types import ResetReason, SyncHint
+from tests.flow.slow_store import SlowStore
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable
+    from collections.abc import Awaitable, Callable
 
-    from quicgw_fast.store import PutResult, Stored
+    from quicgw_fast.store import Stored
     from tests.flow.house import House
 
     MakeHouse = Callable[..., Awaitable[House]]
-
-
-class SlowStore(MemoryStore):
-    """A store whose answers wait for the test, as one on a disk would; and that can break."""
-
-    def __init__(self, settings: StoreSettings | None = None) -> None:
-        super().__init__(settings)
-        self.gates: dict[str, asyncio.Event] = {}
-        self.broken = False
-        self.closed_at_last = False
-
-    def shut(self, method: str) -> None:
-        self.gates[method] = asyncio.Event()
-
-    def open(self, method: str) -> None:
-        self.gates.pop(method).set()
-
-    async def _pass(self, method: str) -> None:
-        if method in self.gates:
-            await self.gates[method].wait()
-        if self.broken:
-            raise StoreFailed("disk error")
-
-    async def put(self, openid: str, body: bytes, wall: float) -> PutResult:
-        await self._pass("put")
-        return await super().put(openid, body, wall)
-
-    async def load(self, openid: str, wall: float) -> list[Stored]:
-        found = await super().load(openid, wall)
-        await self._pass("load")
-        return found
-
-    async def delete(self, openid: str, ids: Iterable[int]) -> int:
-        await self._pass("delete")
-        return await super().delete(openid, ids)
-
-    async def close(self) -> None:
-        self.closed_at_last = True
-        await super().close()
 
 
 @pytest.fixture

@@ -151,3 +151,130 @@ async def test_heartbeat_interval_and_window_are_told_in_whole_seconds(
     house = await make_house(session={"heartbeat_interval": "200ms", "resume_window": "2500ms"})
     answer = house.connect().start("alice")
     assert (answer.heartbeat_interval, answer.resume_window) == (1, 2)
+
+
+async def test_the_limits_are_told(house: House, make_house: Callable[..., Awaitable[House]]) -> None:
+    client = house.started()
+    assert client.limits == {"limit-in-flight": "64", "limit-messages-per-second": "100"}
+    other = await make_house(limits={"messages_per_second": 1e6 + 0.5, "in_flight": 3})
+    assert other.started().limits == {"limit-in-flight": "3", "limit-messages-per-second": "1000000.5"}
+
+
+# Attempts that come too late
+
+
+async def test_a_start_of_a_client_that_is_gone_changes_nothing(house: House) -> None:
+    client = await house.online()
+    late = house.connect()
+    late.link.departed = True
+    for message in (start_message(openid="alice", session_id=client.answer.connection_id), start_message(openid="x")):
+        late.send(RequestType.START, message)
+    late.call("hello")
+    assert late.link.sent == []
+    assert client.ended is None
+    assert client.session.attached
+    assert len(house.parts.registry) == 1
+    assert house.count("starts_departed") == 1
+    late.link.lose()
+
+
+async def test_what_a_client_did_before_it_left_counts(house: House) -> None:
+    client = await house.online()
+    await house.push(content="read")
+    client.link.departed = True
+    client.ack(client.numbers[-1])
+    seq = client.call("echo", b"fire and forget")
+    client.link.lose()
+    await house.settle()
+    assert house.upstream.called() == ["hello", "echo"]
+    again = house.back(client, 2)
+    assert again.answer.resumed
+    assert again.texts == ["200 fire and forget"]
+    assert again.replies(seq)
+
+
+async def test_a_stop_before_leaving_counts(house: House) -> None:
+    client = await house.online()
+    client.link.departed = True
+    client.stop()
+    assert client.session.state is State.CLOSED
+
+
+def attempt(house: House, of: Client, number: int, last_acked: int = 1) -> Client:
+    """A START for the session of an earlier client, with the number of the attempt."""
+    client = house.connect()
+    client.start("alice", last_acked, of.answer.connection_id, of.answer.epoch, attempt=number)
+    return client
+
+
+def assert_outdated(client: Client) -> None:
+    assert not client.answer.success
+    assert client.answer.error.error_code == 403
+    assert not client.answer.connection_id
+    assert client.ended is CloseCode.SUPERSEDED
+
+
+@pytest.mark.parametrize("late", [1, 4, 5])
+async def test_an_older_attempt_of_the_same_epoch_changes_nothing(house: House, late: int) -> None:
+    first = await house.online()
+    newest = attempt(house, first, 5)
+    assert newest.answer.resumed
+    assert_outdated(attempt(house, first, late))
+    assert newest.ended is None
+    assert newest.session.attached
+    assert house.count("starts_outdated") == 1
+    assert attempt(house, first, 6).answer.resumed
+
+
+async def test_an_attempt_that_is_not_counted_is_not_compared(house: House) -> None:
+    first = await house.online()
+    attempt(house, first, 5)
+    assert attempt(house, first, 0).answer.resumed
+    assert_outdated(attempt(house, first, 5))
+
+
+async def test_a_refused_attempt_is_not_the_highest_seen(house: House) -> None:
+    first = await house.online()
+    house.parts.draining = True
+    attempt(house, first, 9)
+    house.parts.draining = False
+    assert attempt(house, first, 3).answer.resumed
+
+
+async def test_another_epoch_counts_its_own_attempts(house: House) -> None:
+    first = await house.online()
+    attempt(house, first, 5)
+    fresh = house.connect()
+    assert fresh.start("alice", attempt=1).success, "a program that was started anew"
+    assert attempt(house, fresh, 1, 0).answer.resumed
+
+
+async def test_an_attempt_is_outdated_after_the_reset_that_a_newer_one_brought(house: House) -> None:
+    """The late one would end the session that the client has now."""
+    first = await house.online()
+    newer = attempt(house, first, 3, last_acked=99)
+    assert newer.answer.reset_reason == ResetReason.FUTURE_ACK
+    assert_outdated(attempt(house, first, 2))
+    assert newer.ended is None
+    last = house.connect()
+    last.start("alice", 99, newer.answer.connection_id, "other", attempt=7)
+    assert last.answer.reset_reason == ResetReason.EPOCH
+    assert_outdated(attempt(house, first, 3))
+    assert last.ended is None
+
+
+async def test_an_attempt_is_outdated_after_the_end_of_its_session(house: House) -> None:
+    first = await house.online()
+    attempt(house, first, 3).stop()
+    assert_outdated(attempt(house, first, 3))
+    assert len(house.parts.registry) == 0
+    await house.pass_time(121.0)
+    assert attempt(house, first, 3).answer.reset_reason == ResetReason.UNKNOWN_SESSION
+
+
+async def test_an_openids_attempts_are_nobody_elses(house: House) -> None:
+    first = await house.online()
+    attempt(house, first, 5)
+    other = house.connect()
+    other.start("mallory", 1, first.answer.connection_id, first.answer.epoch, attempt=2)
+    assert other.answer.reset_reason == ResetReason.UNKNOWN_SESSION

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from quicgw_fast.session import Event, Session, State
+from quicgw_fast._proto import client_pb2 as pb
+from quicgw_fast.flow.upkeep import SLICE
+from quicgw_fast.session import Session, State
 from quicgw_fast.types import CloseCode, SyncHint
+from tests.support.wire import frame
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
+    from quicgw_fast.session import Session
     from tests.flow.house import Client, House
 
     MakeHouse = Callable[..., Awaitable[House]]
@@ -93,14 +97,15 @@ async def test_a_round_that_fails_is_logged_and_the_next_one_works(
     done = asyncio.Event()
     rounds = 0
 
-    def fails(now: float, wall: float) -> None:
+    def fails(now: float, wall: float) -> list[None]:
         nonlocal rounds
         rounds += 1
         if rounds == 1:
             raise OSError("disk full")
         done.set()
+        return []
 
-    monkeypatch.setattr(house.upkeep, "round", fails)
+    monkeypatch.setattr(house.upkeep, "slices", fails)
     task = asyncio.create_task(house.upkeep.run())
     with caplog.at_level(logging.ERROR):
         await asyncio.wait_for(done.wait(), 10.0)
@@ -117,10 +122,10 @@ async def test_one_session_that_fails_does_not_keep_the_others_waiting(
         client.link.lose()
     end = house.parts.registry.end
 
-    def fails_for_alice(session: Session, event: Event, now: float) -> int:
+    def fails_for_alice(session: Session, *details: Any) -> int:
         if session.openid == "alice":
             raise OSError("surprise")
-        return end(session, event, now)
+        return end(session, *details)
 
     monkeypatch.setattr(house.parts.registry, "end", fails_for_alice)
     with caplog.at_level(logging.ERROR):
@@ -130,6 +135,39 @@ async def test_one_session_that_fails_does_not_keep_the_others_waiting(
     failures = [record for record in caplog.records if record.name == "quicgw.upkeep"]
     assert [record.getMessage() for record in failures] == ["upkeep of a session failed"]  # once, not in each round
     assert house.count("upkeep_failed") == 2
+
+
+async def test_others_have_their_turn_within_a_round_of_many_sessions(house: House) -> None:
+    for number in range(2 * SLICE + 1):
+        house.parts.registry.create(f"user-{number}", 0, house.clock.now).detach(house.clock.now)
+    house.clock.advance(121.0)
+    left = [len(house.parts.registry) for _ in house.upkeep.slices(house.clock.now, house.clock.wall)]
+    assert left == [SLICE + 1, 1, 0]
+
+
+async def test_a_session_that_ends_within_a_round_is_left_alone(house: House) -> None:
+    clients = [house.started(f"user-{number}") for number in range(SLICE + 1)]
+    house.clock.advance(301.0)
+    round_ = house.upkeep.slices(house.clock.now, house.clock.wall)
+    next(round_)
+    clients[-1].stop()
+    assert list(round_) == [None]
+    assert clients[-1].ended is CloseCode.NORMAL
+    assert house.count("idle_closed") == SLICE
+
+
+async def test_connections_that_wait_for_nothing_cost_a_round_nothing(house: House) -> None:
+    waiting, whole, partial = house.connect(), house.started("whole"), house.started("partial")
+    beat = frame(pb.ClientRequest(type=pb.REQUEST_HEARTBEAT).SerializeToString())
+    partial.raw(beat + beat[:3])
+    assert house.parts.watched == {waiting.conversation, partial.conversation}
+    partial.raw(beat[3:])
+    assert house.parts.watched == {waiting.conversation}
+    partial.raw(beat[:3])
+    partial.link.lose()
+    waiting.link.lose()
+    assert not house.parts.watched
+    assert house.parts.conversations == {whole.conversation}
 
 
 @pytest.mark.parametrize(("times", "pause"), [({}, 0.625), ({"start_timeout": "80ms"}, 0.01)])

@@ -68,6 +68,47 @@ async def test_a_stale_ack_is_no_sign_of_life_for_the_window(make_house: MakeHou
     assert client.ended is CloseCode.SLOW_CONSUMER
 
 
+async def test_a_client_that_reads_slowly_is_no_slow_consumer(house: House) -> None:
+    """1 MiB at 65 kB/s: it cannot acknowledge before all of it is there, but QUIC shows that it reads."""
+    client = await house.online()
+    client.link.counts_pending = True
+    assert (await house.push(data=bytes(1_000_000))).success
+    while client.link.pending > 65_000:
+        await house.pass_time(1.0)
+        client.link.read(65_000)
+        assert client.ended is None
+    client.link.read(client.link.pending)
+    await house.pass_time(9.0)
+    client.ack(client.numbers[-1])
+    await house.pass_time(60.0)
+    assert client.ended is None
+
+
+async def test_a_client_that_reads_everything_and_acknowledges_nothing_is_closed(house: House) -> None:
+    client = await house.online()
+    await house.push(data=bytes(1_000_000))
+    for _ in range(9):
+        await house.pass_time(1.0)
+        client.heartbeat()  # its answer is acknowledged by QUIC too, and is no sign of life for the window
+        assert client.ended is None
+    await house.pass_time(2.5)
+    assert client.ended is CloseCode.SLOW_CONSUMER
+    assert house.back(client, 1).answer.resumed
+
+
+async def test_a_client_that_stops_reading_half_way_is_closed(house: House) -> None:
+    client = await house.online()
+    client.link.counts_pending = True
+    await house.push(data=bytes(1_000_000))
+    for _ in range(20):
+        await house.pass_time(1.0)
+        client.link.read(10_000)
+    assert client.ended is None
+    await house.pass_time(1.0)
+    await house.pass_time(10.1)
+    assert client.ended is CloseCode.SLOW_CONSUMER
+
+
 async def test_replies_have_a_reserve(make_house: MakeHouse) -> None:
     house = await make_house(session={"window_messages": 4})
     client = await house.online()

@@ -6,7 +6,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from quicgw_fast.overload import AttemptLimiter
 from quicgw_fast.rates import TokenBucket, address_group
 
 
@@ -61,62 +60,10 @@ def test_who_waits_as_told_is_served_and_no_one_gets_more_than_the_rate(
 def test_waiting_as_told_is_enough_in_spite_of_rounding() -> None:
     for step in range(2000):
         now = step * 0.0137
-        bucket, limiter = TokenBucket(rate=7.3, burst=5), AttemptLimiter(limit=1, window=61.7)
+        bucket = TokenBucket(rate=7.3, burst=5)
         while not (wait := bucket.take(now)):
             pass
         assert bucket.take(now + wait) == 0.0
-        limiter.failed("192.0.2.1", now)
-        later = now + step * 0.0011
-        assert limiter.allowed("192.0.2.1", later + limiter.allowed("192.0.2.1", later)) == 0.0
-
-
-def test_ten_failures_a_minute_block_an_address_until_the_oldest_is_a_minute_ago() -> None:
-    limiter = AttemptLimiter()
-    waits = [limiter.failed("192.0.2.1", now=1000.0 + n) for n in range(10)]
-    assert waits == [0.0] * 9 + [pytest.approx(51.0)]
-    assert limiter.allowed("192.0.2.1", 1010.0) == pytest.approx(50.0)
-    assert limiter.allowed("192.0.2.2", 1010.0) == 0.0
-    assert limiter.allowed("192.0.2.1", 1059.9) == pytest.approx(0.1)
-    assert limiter.allowed("192.0.2.1", 1060.0) == 0.0
-    # The window slides: the second failure is still counted.
-    assert limiter.failed("192.0.2.1", 1060.0) == pytest.approx(1.0)
-
-
-def test_a_success_is_not_counted() -> None:
-    limiter = AttemptLimiter(limit=1)
-    assert [limiter.allowed("192.0.2.1", 0.0) for _ in range(100)] == [0.0] * 100
-    assert len(limiter) == 0
-
-
-def test_memory_is_bounded_and_the_longest_ago_is_forgotten_first() -> None:
-    limiter = AttemptLimiter(limit=1, max_addresses=3)
-    for last in (1, 2, 3, 1, 4):
-        limiter.failed(f"192.0.2.{last}", now=0.0)
-    assert len(limiter) == 3
-    assert [limiter.allowed(f"192.0.2.{last}", 0.0) > 0 for last in (1, 2, 3, 4)] == [True, False, True, True]
-
-
-def test_what_is_older_than_the_window_is_forgotten() -> None:
-    limiter = AttemptLimiter(window=60.0)
-    for last in range(100):
-        limiter.failed(f"192.0.2.{last}", now=float(last))
-    limiter.failed("198.51.100.1", now=159.0)
-    assert len(limiter) == 1
-
-
-@pytest.mark.parametrize("arguments", [(0, 1.0, 1), (1, 0.0, 1), (1, 1.0, 0)])
-def test_limits_must_be_positive(arguments: tuple[int, float, int]) -> None:
-    with pytest.raises(ValueError, match="positive"):
-        AttemptLimiter(*arguments)
-
-
-def test_one_subnet_of_ipv6_counts_as_one() -> None:
-    limiter = AttemptLimiter()
-    for host in range(10):
-        limiter.failed(f"[2001:db8:1:2::{host:x}]:4433", now=0.0)
-    assert limiter.allowed("2001:db8:1:2:ffff::1", 1.0) > 0
-    assert limiter.allowed("2001:db8:1:3::1", 1.0) == 0.0
-    assert len(limiter) == 1
 
 
 @pytest.mark.parametrize(

@@ -32,7 +32,7 @@ class Nowhere:
     def send(self, data: bytes) -> None:
         """Forget it."""
 
-    def close(self, code: int, reason: str = "") -> None:
+    def close(self, code: int, reason: str = "", *, flush: bool = True) -> None:
         """Stay as it is."""
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from quicgw_fast.session import Event, State
-from tests.session.making import REMEMBER, Nowhere, answer, make_registry, notify
+from tests.session.making import REMEMBER, answer, make_registry, notify
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -171,18 +171,6 @@ def test_an_openid_is_remembered_by_its_last_session(engine: ModuleType) -> None
     assert last is not None
     assert last.id == sessions[-1].id
     assert registry.ended_by_openid("bob", 1.0) is None
-
-
-def test_expired_are_those_detached_for_longer_than_the_window(engine: ModuleType) -> None:
-    registry = make_registry(engine)
-    here, gone, longer = (registry.create(name, 0, 0.0) for name in ("here", "gone", "longer"))
-    for session in (here, gone, longer):
-        session.attach(Nowhere(), 0, 0.0)
-    gone.detach(100.0)
-    longer.detach(50.0)
-    assert registry.expired(170.0, 120.0) == []
-    assert registry.expired(170.5, 120.0) == [longer]
-    assert set(registry.expired(1e6, 120.0)) == {gone, longer}
 
 
 def test_sessions_are_counted_by_state(engine: ModuleType) -> None:

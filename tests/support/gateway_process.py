@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from types import TracebackType
 
 SOURCE = Path(__file__).resolve().parents[2] / "python"
@@ -36,9 +36,15 @@ class GatewayProcess:
     """One ``quicgw`` process. As a context manager it is started on entry and surely dead after exit."""
 
     def __init__(
-        self, *arguments: str, backend: str | None = None, environment: Mapping[str, str] | None = None
+        self,
+        *arguments: str,
+        backend: str | None = None,
+        environment: Mapping[str, str] | None = None,
+        prefix: Sequence[str] = (),
     ) -> None:
+        """``prefix`` is a command that executes the one behind it."""
         self.arguments = arguments
+        self._prefix = prefix
         self.output: list[str] = []
         self.ready: Ready
         self._environment = {**os.environ, "PYTHONUNBUFFERED": "1", **(environment or {})}
@@ -59,9 +65,11 @@ class GatewayProcess:
         return cls("dev", "--quic", free, "--grpc", free, "--admin", free, *arguments, backend=backend)
 
     @classmethod
-    def serve(cls, config: Path, *arguments: str, backend: str | None = None) -> GatewayProcess:
+    def serve(
+        cls, config: Path, *arguments: str, backend: str | None = None, prefix: Sequence[str] = ()
+    ) -> GatewayProcess:
         """Prepare ``quicgw serve`` with a configuration file."""
-        return cls("serve", "--config", str(config), *arguments, backend=backend)
+        return cls("serve", "--config", str(config), *arguments, backend=backend, prefix=prefix)
 
     @property
     def errors(self) -> str:
@@ -83,6 +91,7 @@ class GatewayProcess:
         """Start the process without waiting for anything."""
         self._announced = asyncio.get_running_loop().create_future()
         self._process = await asyncio.create_subprocess_exec(
+            *self._prefix,
             sys.executable,
             "-m",
             "quicgw_fast.cli",

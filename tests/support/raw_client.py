@@ -176,12 +176,18 @@ class RawClient(PushLog):
         session_id: str = "",
         epoch: str = "",
         *,
+        attempt: int = 0,
         within: float = 5.0,
     ) -> pb.StartResponse:
         """Send START and return its answer; it is kept in ``started``, its push in ``start_push``."""
         self.openid = openid
         body = pb.StartRequest(
-            openid=openid, auth_token=token, last_acked_seq_id=last_acked, session_id=session_id, epoch=epoch
+            openid=openid,
+            auth_token=token,
+            last_acked_seq_id=last_acked,
+            session_id=session_id,
+            epoch=epoch,
+            attempt=attempt,
         )
         msg_id = self.request(pb.REQUEST_START, body.SerializeToString())
         push = await self.wait_for(lambda p: p.type == pb.PUSH_START_RESP and p.msg_id == msg_id, within)

@@ -17,10 +17,12 @@ from aioquic.quic.packet import QuicPacketType
 from aioquic.quic.packet_builder import QuicPacketBuilder
 from aioquic.tls import Epoch
 
-from quicgw_fast.transport import Connection, HandshakeFault, Listener, Observer, TransportLimits
+from quicgw_fast.transport import Connection, Listener, Observer, TransportLimits
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
+
+    from quicgw_fast.types import HandshakeFault
 
 HOST = "127.0.0.1"
 

@@ -11,16 +11,20 @@ from aioquic.tls import Epoch
 
 from quicgw_fast.transport import aioquic_private
 from quicgw_fast.transport.aioquic_private import GatewayQuic
+from quicgw_fast.transport.aioquic_receiving import ReceivingQuic
 
 from .pair import CLIENT, SERVER, connected_pair
 
 # Overridden or relied-on code, with a digest of its source in the tested release. When one differs: read what
-# changed, see whether our step in aioquic_private.py still does the right thing, then renew the digest (the
-# failure shows it).
+# changed, see whether our step in aioquic_private.py or aioquic_receiving.py still does the right thing, then renew
+# the digest (the failure shows it).
 SOURCES = {
     "QuicConnection._get_or_create_stream": "aee09c84cd0da114",
     "QuicConnection._handle_ack_frame": "a9cf2707aa0f99a5",
     "QuicConnection._handle_connection_close_frame": "66f05d8258d15e1b",
+    "QuicConnection._handle_padding_frame": "22b37c79d3b79ef0",
+    "QuicConnection._payload_received": "612b67759a96c701",
+    "QuicConnection._serialize_transport_parameters": "be651f3ddfcd3f39",
     "QuicConnection._handle_crypto_frame": "e77f8695d9acaf8e",
     "QuicConnection._handle_stream_frame": "8c79348a854e307d",
     "QuicConnection._handle_streams_blocked_frame": "e5edd9a92f2df390",
@@ -57,8 +61,9 @@ def test_the_code_that_we_stand_on_is_the_tested_one(name: str) -> None:
     assert digest(name) == SOURCES[name]
 
 
-def test_overridden_methods_exist_with_the_same_parameters() -> None:
-    for name, ours in vars(GatewayQuic).items():
+@pytest.mark.parametrize("half", [ReceivingQuic, GatewayQuic])
+def test_overridden_methods_exist_with_the_same_parameters(half: type) -> None:
+    for name, ours in vars(half).items():
         theirs = getattr(connection.QuicConnection, name, None)
         if theirs is None:
             assert not name.startswith("_") or name in ADDED, name
@@ -69,6 +74,9 @@ def test_overridden_methods_exist_with_the_same_parameters() -> None:
 ADDED = {
     "_announce_connection_limit",
     "_control_due",
+    "_forget_acks",
+    "_gw_may_read",
+    "_gw_moved",
     "_probing_due",
     "_skip_packet_number",
     "_stream_control_due",
@@ -91,6 +99,11 @@ def test_the_names_that_we_use_exist() -> None:
         )
         assert {"_ranges", "stop_pending"} <= set(vars(receiver))
         assert set(core._spaces) == {Epoch.INITIAL, Epoch.HANDSHAKE, Epoch.ONE_RTT}
+        assert {"is_validated", "addr"} <= set(vars(core._network_paths[0]))
+        assert {"sent_packets", "ack_queue", "ack_at"} <= set(vars(core._spaces[Epoch.ONE_RTT]))
+        # Every handler that could be called is in the table that counts the frames.
+        assert core._QuicConnection__frame_handlers is core._gw_handlers
+        assert len(core._gw_handlers) == 33
         assert core.gw_space is core._spaces[Epoch.ONE_RTT]
     assert server._local_max_streams_bidi.value == server._local_max_streams_bidi.sent == 1
     assert client._local_max_streams_bidi.value == server._local_max_streams_uni.value == 0

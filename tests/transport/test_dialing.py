@@ -92,9 +92,17 @@ async def test_a_wrong_ip_address_is_a_wrong_name(tmp_path: Path) -> None:
 
 
 async def test_a_full_gateway_is_there(identity: tuple[Path, Path]) -> None:
-    async with listening(identity, Recorders(), TransportLimits(max_connections=1)) as listener:
+    """It completes some handshakes only to say so; to the rest it says so in the first packet."""
+    limits = TransportLimits(max_connections=1, turning_away=(1e-6, 1))
+    async with listening(identity, Recorders(), limits) as listener:
         first = await dial(*listener.address, factory=Recorders(), insecure=True)
+        told = Recorders()
+        second = await dial(*listener.address, factory=told, insecure=True)
+        code, reason, by_peer = await told[0].end()
+        assert (code, by_peer) == (CloseCode.OVERLOADED, True)
+        assert reason.startswith("OVERLOADED: the gateway is full")
         failed = await failure(*listener.address, insecure=True)
+        await second.wait_closed()
         first.close(0)
         await first.wait_closed()
     assert failed.problem is Problem.FULL

@@ -179,7 +179,7 @@ def test_packets_in_a_datagram_are_counted() -> None:
 
 
 def test_the_budget() -> None:
-    limits = TransportLimits(cpu_share=0.1, cpu_burst=1.0, cpu_per_byte=0.001, cpu_per_step=0.01)
+    limits = TransportLimits(cpu_share=0.1, cpu_burst=1.0, cpu_per_byte=0.001, cpu_per_step=0.01, cpu_per_datagram=2.0)
     budget = CpuBudget(limits)
     assert budget.allows(now=0.0)
     budget.charge(0.9, moved=0)
@@ -195,6 +195,14 @@ def test_the_budget() -> None:
     budget.charge(0.0, moved=10**6)
     budget.charge(1.1, moved=0)  # nobody saves more than the burst
     assert not budget.allows(now=2.1)
+
+
+def test_a_collection_of_garbage_is_not_charged_to_the_peer_it_falls_on() -> None:
+    """With thousands of connections one takes a tenth of a second, in the middle of anybody's packet."""
+    budget = CpuBudget(TransportLimits())
+    for _ in range(5):
+        budget.charge(0.5, moved=0)
+    assert budget.allows(now=0.0)
 
 
 async def test_a_peer_that_used_up_its_time_is_dropped_unread_and_others_are_not(identity: Identity) -> None:

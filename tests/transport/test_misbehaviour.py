@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
+import socket
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -221,6 +222,29 @@ async def test_path_challenge_flood_is_survived(identity: Identity) -> None:
         offender.send(b" again")
         assert await offender.received(11) == b"hello again"
         assert listener.connections == 2
+
+
+async def test_a_forged_source_address_is_not_believed_before_it_is_validated(identity: Identity) -> None:
+    """Who counts something against an address must not be led to a stranger's by one packet."""
+    async with offender_and_witness(identity) as (listener, offender, recorder):
+        own = "{}:{}".format(*offender.sock.getsockname())
+        assert recorder.connection.peer == own
+        victim = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        with victim:
+            victim.bind(("127.0.0.3", 0))
+            sends, offender.sock = offender.sock, victim
+            offender.frames(stream_frame(0, 5, b" forged"))
+            offender.sock = sends
+            await until(lambda: recorder.data == b"hello forged")
+            core = recorder.connection.core
+            assert core.get_peer_address() == victim.getsockname()
+            assert recorder.connection.peer == own
+            assert listener.connections == 2
+        offender.rebind()  # a real move, which answers the challenge
+        new = "{}:{}".format(*offender.sock.getsockname())
+        offender.frames(stream_frame(0, 12, b" moved"))
+        await until(lambda: recorder.connection.peer == new)
+        assert recorder.data == b"hello forged moved"
 
 
 async def test_connection_id_churn_keeps_the_routes_bounded(identity: Identity) -> None:

@@ -96,6 +96,32 @@ def test_small_exchanges_do_not_stall_under_loss() -> None:
     assert worst < 4.0
 
 
+def test_a_probe_that_pacing_held_back_is_not_owed_for_ever() -> None:
+    """Probes ignore the congestion window: one that stayed pending was followed by another with every turn."""
+    client, server, now = connected_pair()
+    network = Network(client, server, now, 1, 0.0)
+    client.send_stream_data(0, bytes(100_000))
+    network.run(now + 0.5)
+    now = network.now
+    client.send_stream_data(0, bytes(400_000))
+    for _ in range(400):  # a whole congestion window leaves, and none of it arrives
+        now += 0.001
+        client.datagrams_to_send(now)
+    loss = client._loss
+    assert loss.congestion_window - loss.bytes_in_flight < 1300
+    for _ in range(3):
+        at = client.get_timer()
+        assert at is not None
+        now = at + 1e-6
+        client.handle_timer(now)
+        for _ in range(200):  # now and then pacing lets one packet through
+            now += 1e-4
+            loss._pacer.bucket_time, loss._pacer.evaluation_time = 1e-9, now
+            client.datagrams_to_send(now)
+    assert not client._probe_pending
+    assert loss.bytes_in_flight <= loss.congestion_window + 6 * 1300
+
+
 def test_probes_come_in_pairs_and_never_too_far_apart() -> None:
     client, server, now = connected_pair()
     network = Network(client, server, now, 0, 0.0)

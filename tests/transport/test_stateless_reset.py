@@ -9,7 +9,7 @@ import pytest
 from aioquic.quic.packet import QuicErrorCode
 
 from quicgw_fast.errors import StartupError
-from quicgw_fast.transport import Listener, TransportLimits, development_certificate, dial, kept_reset_key
+from quicgw_fast.transport import Listener, TransportLimits, development_certificate, dial
 from quicgw_fast.transport.packets import (
     LONGEST_RESET,
     SHORTEST_RESET,
@@ -20,6 +20,7 @@ from quicgw_fast.transport.packets import (
     reset_tokens,
     stateless_reset,
 )
+from quicgw_fast.transport.reset_key import kept_reset_key, reset_key_for
 from quicgw_fast.types import CloseCode
 
 from .helpers import MuteSocket, RawClient, Recorders, listening, until
@@ -102,6 +103,21 @@ def test_a_kept_reset_key(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> N
         kept_reset_key(path)
     with pytest.raises(OSError, match="directory"):
         kept_reset_key(tmp_path)
+
+
+def test_where_the_secret_comes_from(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO")
+    tls_key = tmp_path / "key.pem"
+    assert len({reset_key_for(None, tls_key, port) for port in (0, 0, 8443, 8444, 8443)}) == 4
+    assert len(list(tmp_path.glob("quicgw-reset-*-844[34].key"))) == 2
+    given = tmp_path / "given.key"
+    assert reset_key_for(given, tls_key, 0) == given.read_bytes() != reset_key_for(None, tls_key, 8443)
+    assert not caplog.records
+    nowhere = given / "key.pem"
+    assert reset_key_for(None, nowhere, 8443) != reset_key_for(None, nowhere, 8443)
+    assert {record.getMessage() for record in caplog.records} == {"reset key not kept"}
+    with pytest.raises(StartupError, match=r"neither read nor made.*server\.reset_key_file"):
+        reset_key_for(tmp_path, tls_key, 8443)
 
 
 async def test_resets_can_be_switched_off_and_short_packets_get_none(identity: Identity) -> None:

@@ -11,6 +11,7 @@ import uvloop
 from quicgw_fast._proto.service_pb2 import UpstreamRequest, UpstreamResponse
 from quicgw_fast.upstream import (
     SERVICES,
+    AnswerTooLarge,
     Directory,
     GrpcCaller,
     NoInstance,
@@ -18,7 +19,7 @@ from quicgw_fast.upstream import (
     UpstreamFailed,
     UpstreamTimeout,
 )
-from quicgw_fast.upstream.caller import PROCESS_REQUEST, target_of
+from quicgw_fast.upstream.link import PROCESS_REQUEST, target_of
 from tests.support.raw_upstream import RawUpstream, Rejected, answer
 from tests.upstream.conftest import until
 
@@ -231,9 +232,11 @@ async def test_answer_of_a_mebibyte_passes_and_a_much_larger_one_fails(upstream:
     caller = caller_for(server.address)
     fits = UpstreamRequest(action="fill", params={"size": str((1 << 20) + 1000)})
     assert len((await caller.call("hello", fits, 5.0)).data) == (1 << 20) + 1000
-    with pytest.raises(UpstreamFailed) as caught:
+    with pytest.raises(AnswerTooLarge) as caught:
         await caller.call("hello", UpstreamRequest(action="fill", params={"size": str(2 << 20)}), 5.0)
-    assert caught.value.status == "RESOURCE_EXHAUSTED"
+    assert caught.value.size > 2 << 20
+    assert caught.value.public == f"the answer of {caught.value.size} bytes is larger than a frame may be"
+    assert instances_of(caller)[0]["failures_by_status"] == {"ANSWER_TOO_LARGE": 1}
     assert (await caller.call("hello", fits, 5.0)).code == 200
 
 
@@ -241,7 +244,7 @@ async def test_unreadable_answer_fails(caller_for: CallerFor, caplog: pytest.Log
     server, address = await serve_raw(b"\xff\xff\xff")
     with pytest.raises(UpstreamFailed, match="no UpstreamResponse"):
         await caller_for(address).call("hello", UpstreamRequest(), 5.0)
-    assert not caplog.records
+    assert [record.getMessage() for record in caplog.records if record.name != "quicgw.upstream"] == []
     await server.stop(None)
 
 
@@ -277,16 +280,50 @@ async def test_registered_instance_is_dialled_and_an_evicted_one_hung_up(upstrea
     old.hold("slow")
     directory = Directory(SERVICES, max_instances=1)
     caller = GrpcCaller(directory)
-    directory.register(old.address, service_name="hello")
+    instance = directory.register(old.address, service_name="hello").instance
+    assert await caller.wait_reached(instance, 5.0)
     task = asyncio.create_task(caller.call("hello", UpstreamRequest(action="slow"), 30.0))
     await old.wait_requests(1)
-    directory.instances()[0].healthy = False
-    directory.register(new.address, service_name="hello")
+    instance.healthy = False
+    newer = directory.register(new.address, service_name="hello").instance
     with pytest.raises(UpstreamFailed, match="hung up"):
         await task
+    assert await caller.wait_reached(newer, 5.0)
     await caller.call("hello", UpstreamRequest(action="x"), 5.0)
     assert len(new.seen) == 1
     await caller.close()
+
+
+async def test_a_deregistered_instance_answers_what_is_under_way(upstream: Start) -> None:
+    server = await upstream()
+    gate = server.hold("slow")
+    directory = Directory(SERVICES)
+    caller = GrpcCaller(directory)
+    instance = directory.register(server.address, service_name="hello").instance
+    assert await caller.wait_reached(instance, 5.0)
+    task = asyncio.create_task(caller.call("hello", UpstreamRequest(action="slow", data=b"x"), 30.0))
+    await server.wait_requests(1)
+    directory.deregister(server.address, service_name="hello")
+    with pytest.raises(NoInstance):
+        await caller.call("hello", UpstreamRequest(), 5.0)
+    gate.open()
+    assert (await task).data == b"x"
+    await caller.close()
+
+
+async def test_closing_does_not_wait_for_a_deregistered_instance(upstream: Start) -> None:
+    server = await upstream()
+    server.hold("slow")
+    directory = Directory(SERVICES)
+    caller = GrpcCaller(directory)
+    assert await caller.wait_reached(directory.register(server.address, service_name="hello").instance, 5.0)
+    task = asyncio.create_task(caller.call("hello", UpstreamRequest(action="slow"), 30.0))
+    await server.wait_requests(1)
+    directory.deregister(server.address, service_name="hello")
+    async with asyncio.timeout(5.0):
+        await caller.close()
+    with pytest.raises(UpstreamFailed, match="hung up"):
+        await task
 
 
 @pytest.mark.parametrize(

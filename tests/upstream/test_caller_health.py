@@ -147,7 +147,7 @@ async def test_first_call_after_a_kill_fails_at_once(start_process: StartProcess
 
 
 async def test_health_changes_are_logged_once(upstream: Start, caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level("INFO", "quicgw_fast")
+    caplog.set_level("INFO", "quicgw.upstream")
     server = await upstream()
     caller, directory = caller_and_directory(server.address)
     for _ in range(20):
@@ -155,7 +155,13 @@ async def test_health_changes_are_logged_once(upstream: Start, caplog: pytest.Lo
     await server.stop()
     await until_health(directory.instances()[0], False)
     await caller.close()
-    assert [record.getMessage() for record in caplog.records] == [f"upstream {server.address} is down"]
+    assert [(record.getMessage(), record.levelname) for record in caplog.records] == [
+        ("upstream up", "INFO"),
+        ("upstream down", "WARNING"),
+        ("not ready", "WARNING"),
+    ]
+    down = vars(caplog.records[1])
+    assert (down["address"], down["services"], down["reason"]) == (server.address, "hello", "nothing listens there")
 
 
 async def test_lost_watch_is_reported_and_leaves_the_instance_in_use(
@@ -171,4 +177,4 @@ async def test_lost_watch_is_reported_and_leaves_the_instance_in_use(
     assert (await caller.call("hello", REQUEST, 5.0)).code == 200
     assert directory.instances()[0].healthy
     await caller.close()
-    assert "no longer followed" in caplog.text
+    assert "upstream not followed any more" in caplog.text

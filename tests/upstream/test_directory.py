@@ -15,8 +15,8 @@ class Recorder:
     def instance_added(self, instance: Instance) -> None:
         self.events.append(f"+{instance.address}")
 
-    def instance_removed(self, instance: Instance) -> None:
-        self.events.append(f"-{instance.address}")
+    def instance_removed(self, instance: Instance, *, hang_up: bool) -> None:
+        self.events.append(f"{'!' if hang_up else '-'}{instance.address}")
 
 
 def addresses(directory: Directory, service: str) -> list[str]:
@@ -26,6 +26,16 @@ def addresses(directory: Directory, service: str) -> list[str]:
 def picks(directory: Directory, service: str, count: int) -> str:
     """The last digits of the picked ports, as one string."""
     return "".join(directory.pick(service).address[-1] for _ in range(count))
+
+
+def up(instance: Instance) -> None:
+    instance.connected = instance.healthy = instance.tried = instance.reached = True
+
+
+def down(instance: Instance, since: float = 0.0) -> None:
+    instance.connected = instance.healthy = False
+    instance.tried = True
+    instance.down_since = since
 
 
 def three_hellos() -> Directory:
@@ -51,17 +61,46 @@ def test_services_take_turns_independently() -> None:
 def test_unhealthy_is_skipped_until_it_is_back() -> None:
     directory = three_hellos()
     sick = directory.instances("hello")[1]
-    sick.healthy = False
+    down(sick)
     assert picks(directory, "hello", 4) == "1313"
-    sick.healthy = True
+    up(sick)
     assert picks(directory, "hello", 4) == "1231"
 
 
 def test_all_unhealthy_are_tried_in_turn() -> None:
     directory = three_hellos()
     for instance in directory.instances("hello"):
-        instance.healthy = False
+        down(instance)
     assert picks(directory, "hello", 4) == "1231"
+
+
+def test_what_just_lost_its_connection_comes_second_and_what_is_down_last() -> None:
+    directory = three_hellos()
+    first, second, third = directory.instances("hello")
+    up(first)
+    up(second)
+    down(third)
+    first.connected = False
+    assert picks(directory, "hello", 3) == "222"
+    second.connected = False
+    assert picks(directory, "hello", 4) == "1212"
+    down(first)
+    down(second)
+    assert picks(directory, "hello", 4) == "3123"
+
+
+def test_a_registered_instance_gets_no_call_before_it_was_connected_once() -> None:
+    directory = Directory(SERVICES)
+    hole = directory.register("127.0.0.1:9001", service_name="zone").instance
+    with pytest.raises(NoInstance):
+        directory.pick("zone")
+    good = directory.register("127.0.0.1:9002", service_name="zone").instance
+    up(good)
+    assert picks(directory, "zone", 4) == "2222"
+    down(good)
+    assert picks(directory, "zone", 2) == "22", "it was there once; the black hole never was"
+    up(hole)
+    assert picks(directory, "zone", 2) == "11"
 
 
 @pytest.mark.parametrize("service", ["business", "unheard-of"])
@@ -95,9 +134,8 @@ def test_add_names_the_key_that_is_wrong() -> None:
 
 def test_register_by_service_name_is_idempotent() -> None:
     directory = Directory(SERVICES)
-    assert directory.register("127.0.0.1:9001", "004", " Hello ") == "hello"
-    assert directory.register("127.0.0.1:9001", "", "hello") == "hello"
-    assert directory.register("127.0.0.1:9001", "", "zone") == "zone"
+    told = [directory.register("127.0.0.1:9001", *names) for names in (("004", " Hello "), ("", "hello"), ("", "zone"))]
+    assert [(each.service, each.is_new) for each in told] == [("hello", True), ("hello", False), ("zone", True)]
     assert addresses(directory, "hello") == addresses(directory, "zone") == ["127.0.0.1:9001"]
 
 
@@ -108,19 +146,67 @@ def test_registering_a_configured_address_keeps_it_configured() -> None:
     assert len(directory.instances("hello")) == 3
 
 
-def test_register_by_zone_moves_between_zones() -> None:
+def test_one_address_serves_every_zone_it_registered_for() -> None:
     directory = Directory(ZONES, "zone")
     directory.listener = recorder = Recorder()
-    assert directory.register("127.0.0.1:9001", "001", "whatever") == "001"
-    assert directory.register("127.0.0.1:9002", "001") == "001"
-    assert directory.register("127.0.0.1:9001", "006") == "006"
-    assert directory.register("127.0.0.1:9001", "006") == "006"
-    assert addresses(directory, "001") == ["127.0.0.1:9002"]
+    for zone in ("001", "006", "006", "001"):
+        assert directory.register("127.0.0.1:9001", zone, "whatever").service == zone
+    assert directory.register("127.0.0.1:9002", "001").service == "001"
+    assert addresses(directory, "001") == ["127.0.0.1:9001", "127.0.0.1:9002"]
     assert addresses(directory, "006") == ["127.0.0.1:9001"]
     assert recorder.events == ["+127.0.0.1:9001", "+127.0.0.1:9002"]
-    directory.register("127.0.0.1:9002", "006")
-    with pytest.raises(NoInstance):
-        directory.pick("001")
+
+
+def test_deregistered_from_one_zone_it_still_serves_the_other() -> None:
+    directory = Directory(ZONES, "zone")
+    directory.listener = recorder = Recorder()
+    directory.register("127.0.0.1:9001", "001")
+    directory.register("127.0.0.1:9001", "002")
+    assert directory.deregister("127.0.0.1:09001", "001") == "001"
+    assert (addresses(directory, "001"), addresses(directory, "002")) == ([], ["127.0.0.1:9001"])
+    assert directory.deregister("127.0.0.1:9001", "002") == "002"
+    assert recorder.events == ["+127.0.0.1:9001", "-127.0.0.1:9001"]
+    assert directory.instances() == ()
+
+
+@pytest.mark.parametrize(
+    ("address", "name", "code"),
+    [
+        ("127.0.0.1:9009", "hello", "NOT_REGISTERED"),
+        ("127.0.0.1:9004", "hello", "NOT_REGISTERED"),
+        ("127.0.0.1:9001", "hello", "CONFIGURED"),
+        ("nonsense", "hello", "BAD_ADDRESS"),
+        ("127.0.0.1:9001", "greeter", "BAD_SERVICE"),
+    ],
+)
+def test_refused_deregistration_changes_nothing(address: str, name: str, code: str) -> None:
+    directory = three_hellos()
+    directory.register("127.0.0.1:9004", service_name="zone")
+    with pytest.raises(RegisterRefused) as caught:
+        directory.deregister(address, service_name=name)
+    assert caught.value.error_code == code
+    assert len(directory.instances()) == 4
+
+
+def test_what_is_configured_for_one_service_may_leave_another_it_registered_for() -> None:
+    directory = three_hellos()
+    directory.register("127.0.0.1:9001", service_name="zone")
+    directory.deregister("127.0.0.1:9001", service_name="zone")
+    assert addresses(directory, "zone") == []
+    assert len(directory.instances("hello")) == 3
+
+
+def test_who_stays_down_is_forgotten_in_every_zone_unless_it_is_configured() -> None:
+    directory = Directory(SERVICES)
+    directory.listener = recorder = Recorder()
+    down(directory.add("hello", "127.0.0.1:9001"), since=0.0)
+    for name in ("hello", "zone"):
+        down(directory.register("127.0.0.1:9002", service_name=name).instance, since=100.0)
+    up(directory.register("127.0.0.1:9003", service_name="zone").instance)
+    assert directory.forget(159.9, 60.0) == []
+    assert [instance.address for instance in directory.forget(160.0, 60.0)] == ["127.0.0.1:9002"]
+    assert [instance.address for instance in directory.instances()] == ["127.0.0.1:9001", "127.0.0.1:9003"]
+    assert recorder.events[-1] == "-127.0.0.1:9002"
 
 
 @pytest.mark.parametrize(
@@ -146,26 +232,27 @@ def test_refused_registration_changes_nothing(mode: str, address: str, zone: str
 def test_full_service_gives_up_its_oldest_unhealthy_registered_instance() -> None:
     directory = Directory(SERVICES, max_instances=3)
     configured = directory.add("zone", "127.0.0.1:9001")
-    directory.register("127.0.0.1:9002", service_name="zone")
-    directory.register("127.0.0.1:9003", service_name="zone")
+    for port in (9002, 9003):
+        up(directory.register(f"127.0.0.1:{port}", service_name="zone").instance)
     with pytest.raises(RegisterRefused) as caught:
         directory.register("127.0.0.1:9004", service_name="zone")
     assert caught.value.error_code == "DIRECTORY_FULL"
-    configured.healthy = False
+    down(configured)
     with pytest.raises(RegisterRefused):
         directory.register("127.0.0.1:9004", service_name="zone")
-    directory.instances("zone")[2].healthy = False
+    down(directory.instances("zone")[2])
     directory.listener = recorder = Recorder()
     directory.register("127.0.0.1:9004", service_name="zone")
     assert addresses(directory, "zone") == ["127.0.0.1:9001", "127.0.0.1:9002", "127.0.0.1:9004"]
-    assert recorder.events == ["-127.0.0.1:9003", "+127.0.0.1:9004"]
+    assert recorder.events == ["!127.0.0.1:9003", "+127.0.0.1:9004"]
+    up(directory.instances("zone")[2])
     assert picks(directory, "zone", 4) == "2424"
 
 
-def test_full_zone_keeps_the_moving_address_where_it_was() -> None:
+def test_a_full_zone_refuses_an_address_that_serves_another_one() -> None:
     directory = Directory(ZONES, "zone", max_instances=1)
-    directory.register("127.0.0.1:9001", "001")
-    directory.register("127.0.0.1:9002", "002")
+    for port, zone in ((9001, "001"), (9002, "002")):
+        up(directory.register(f"127.0.0.1:{port}", zone).instance)
     with pytest.raises(RegisterRefused):
         directory.register("127.0.0.1:9001", "002")
     assert addresses(directory, "001") == ["127.0.0.1:9001"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -132,14 +133,41 @@ async def test_renewing_with_a_bad_token_is_401_and_the_third_time_the_end(world
     await assert_closed(client, CloseCode.AUTH_FAILED)
 
 
-async def test_an_address_that_guesses_is_slowed_down(make_world: WorldMaker, tmp_path: Path) -> None:
+async def test_an_address_that_guesses_is_slowed_down_and_refuses_no_good_token(
+    make_world: WorldMaker, tmp_path: Path
+) -> None:
     key = tmp_path / "secret"
     key.write_text(SECRET)
     world = await make_world(auth={"mode": "jwt", "key_file": key}, limits={"auth_failures_per_minute": 5})
+    there = await start(world, "carol", token("carol"))
     codes = []
-    for _ in range(7):
-        client = await start(world, "alice", "bad")
+    for number in range(30):
+        client = await start(world, "alice", f"bad {number}")
         assert client.started is not None
         codes.append(client.started.error.error_code)
-        await client.wait_closed()
-    assert codes == [401] * 5 + [429] * 2
+        if codes[-1] == 429:
+            await assert_closed(client, CloseCode.OVERLOADED)
+            assert client.start_push is not None
+            assert 0 < int(client.start_push.headers["retry-after-ms"]) <= 1000
+        else:
+            await assert_closed(client, CloseCode.AUTH_FAILED)
+    assert codes[:5] == [401] * 5
+    assert codes.count(429) > 10
+    for openid in ("bob", "alice"):
+        await retried(world, openid)
+    beat = pb.HeartbeatRequest().SerializeToString()
+    push = await there.reply(there.request(pb.REQUEST_HEARTBEAT, beat, headers={"auth-token": token("carol")}))
+    assert push.headers["auth-refresh"] == "ok"
+
+
+async def retried(world: World, openid: str) -> None:
+    """START with a good token, again after the time that is told; never is it refused for good."""
+    for _ in range(5):
+        client = await start(world, openid, token(openid))
+        assert client.started is not None
+        if client.started.success:
+            return
+        await assert_closed(client, CloseCode.OVERLOADED)
+        assert client.start_push is not None
+        await asyncio.sleep(int(client.start_push.headers["retry-after-ms"]) / 1000)
+    raise AssertionError("a good token did not get through")

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from quicgw_fast._proto import client_pb2 as pb
+from quicgw_fast.flow.journal import Journal
+from quicgw_fast.transport import TransportLimits
 from quicgw_fast.types import CloseCode
 from tests.support import raw_client, wire
 from tests.support.raw_client import HandshakeError
@@ -116,3 +119,79 @@ async def test_more_connections_than_allowed_are_refused_and_the_others_stay(mak
     await wire.until(lambda: world.gateway.stats()["connections"] == 2, what="the free place")
     again = await world.online("user-9")
     assert wire.business(await again.call("echo")).code == 200
+
+
+async def test_every_end_is_counted_by_its_code_and_told_with_openid_and_peer(
+    make_world: WorldMaker, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", "quicgw.session")
+    world = await make_world(session={"timeout": 0.5, "heartbeat_interval": 0.1})
+    left, broken, idle = [await world.started(name) for name in ("left", "broken", "idle")]
+    await left.close(0x7777, "my own reasons")
+    broken.send_raw(b"\xff" * 8)
+    await assert_closed(broken, CloseCode.PROTOCOL_ERROR)
+    await assert_closed(idle, CloseCode.IDLE)
+    await wire.until(lambda: not world.gateway._parts.conversations, what="their ends")
+    closes = world.gateway.stats()["closes"]
+    assert isinstance(closes, dict)
+    assert {name: count for name, count in closes["client"].items() if count} == {"OTHER": 1}
+    assert {name: count for name, count in closes["gateway"].items() if count} == {"PROTOCOL_ERROR": 1, "IDLE": 1}
+    told = {
+        (record.getMessage(), record.openid): record.__dict__
+        for record in caplog.records
+        if record.name == "quicgw.session" and hasattr(record, "openid")
+    }
+    for client, close, level in (
+        (left, "0x7777", "INFO"),
+        (broken, "PROTOCOL_ERROR", "WARNING"),
+        (idle, "IDLE", "INFO"),
+    ):
+        peer = f"127.0.0.1:{client.local_port}" if client is not left else None
+        began, ended = told["session attached", client.openid], told["disconnected", client.openid]
+        assert began["how"] == "started"
+        assert (ended["close"], ended["levelname"]) == (close, level)
+        assert began["session"] == ended["session"]
+        assert began["peer"] == ended["peer"]
+        assert peer in (None, began["peer"])
+
+
+async def test_a_client_that_the_transport_gives_up_is_counted_too(
+    make_world: WorldMaker, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("quicgw_fast.gateway.TransportLimits", hurried)
+    world = await make_world()
+    client = await world.online("alice", receive_window=16 << 10)
+    client.pause_reading()
+    for _ in range(8):
+        assert (await world.pusher.push("alice", data=bytes(10_000))).success
+    await assert_closed(client, CloseCode.SLOW_CONSUMER)
+    await wire.until(lambda: not world.gateway._parts.conversations, what="its end")
+    closes = world.gateway.stats()["closes"]
+    assert isinstance(closes, dict)
+    assert closes["gateway"]["SLOW_CONSUMER"] == 1
+    assert any(r.getMessage() == "disconnected" and r.levelname == "WARNING" for r in caplog.records)
+
+
+def hurried(**limits: Any) -> TransportLimits:
+    """The transport's limits with little patience: they are no configuration."""
+    return TransportLimits(**limits, high_water=32 << 10, low_water=8 << 10, stall_timeout=0.3)
+
+
+async def test_thousands_of_reconnects_are_no_thousands_of_lines(caplog: pytest.LogCaptureFixture) -> None:
+    """The journal alone, with a clock of its own: real connections would take minutes."""
+    caplog.set_level("INFO", "quicgw.session")
+    journal = Journal()
+    for number in range(10_000):
+        now = number / 2000
+        address = f"127.{number >> 16 & 255}.{number >> 8 & 255}.{number & 255}:1"
+        session = SimpleNamespace(id=f"s{number}", openid=f"user-{number}")
+        journal.began(session, address, "resumed", now)  # type: ignore[arg-type]
+        conversation = SimpleNamespace(link=SimpleNamespace(peer=address), session=session)
+        journal.ended(conversation, 0, "", by_peer=True, now=now)  # type: ignore[arg-type]
+    journal.flush(100.0)
+    assert 100 < len(caplog.records) < 500
+    attached = [r for r in caplog.records if r.getMessage() == "session attached"]
+    ended = [r for r in caplog.records if r.getMessage() == "disconnected"]
+    for records in (attached, ended):
+        assert sum(getattr(record, "count", 1) for record in records) == 10_000
+    assert journal.closes()["client"]["NORMAL"] == 10_000

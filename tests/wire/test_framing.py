@@ -197,14 +197,39 @@ async def test_the_openid_of_the_envelope_is_ignored(world: World) -> None:
     assert world.hello.requests[-1].openid == "alice"
 
 
-async def test_a_dripping_message_ends_the_connection(make_world: WorldMaker) -> None:
+async def test_a_message_that_stands_still_ends_the_connection(make_world: WorldMaker) -> None:
     world = await make_world(session={"frame_timeout": 0.4})
     async with world.bystander():
         client = await world.online("alice")
         begun = time.monotonic()
         client.send_raw(b"\x00\x00\x00\x10ab")
-        await assert_closed(client, CloseCode.PROTOCOL_ERROR)
+        await assert_closed(client, CloseCode.SLOW_CONSUMER)
         assert time.monotonic() - begun >= 0.35
+        await world.resumed(client, client.last_seq)
+
+
+async def test_a_message_may_come_slowly(make_world: WorldMaker) -> None:
+    """It takes several times as long as no byte at all may take."""
+    world = await make_world(session={"frame_timeout": 0.4})
+    store_nothing(world)
+    client = await world.online("alice")
+    body = wire.frame(business_of_size(600_000, 2))
+    for start in range(0, len(body), 60_000):
+        client.send_raw(body[start : start + 60_000])
+        await asyncio.sleep(0.12)
+    assert wire.business(await client.reply(77)).code == 200
+
+
+async def test_a_dripping_message_ends_the_connection(make_world: WorldMaker) -> None:
+    world = await make_world(session={"frame_timeout": 0.4})
+    client = await world.online("alice")
+    client.send_raw(b"\x00\x00\x10\x00")
+    begun = time.monotonic()
+    while client.closed is None:
+        client.send_raw(b"x")
+        await asyncio.sleep(0.05)
+        assert time.monotonic() - begun < 5.0
+    await assert_closed(client, CloseCode.SLOW_CONSUMER)
 
 
 @pytest.mark.parametrize("unidirectional", [False, True])

@@ -128,6 +128,60 @@ async def test_start_that_comes_too_late_is_a_protocol_error(make_world: WorldMa
         assert 0.4 < time.monotonic() - begun < 2.0
 
 
+async def test_the_limits_are_told(make_world: WorldMaker) -> None:
+    world = await make_world(limits={"in_flight": 7, "messages_per_second": 12.5})
+    client = await world.started("alice")
+    assert client.start_push is not None
+    told = {name: text for name, text in client.start_push.headers.items() if name.startswith("limit-")}
+    assert told == {"limit-in-flight": "7", "limit-messages-per-second": "12.5"}
+
+
+# ---- attempts that come too late
+
+
+@pytest.mark.parametrize("resumes", [False, True])
+async def test_a_start_whose_client_has_left_is_not_acted_on(world: World, resumes: bool) -> None:
+    """Its packets arrive late and together: START, and the close of an attempt that was given up."""
+    client = await world.online("alice")
+    assert client.started is not None
+    late = await world.connect()
+    body = pb.StartRequest(openid="alice")
+    if resumes:
+        body.session_id, body.epoch, body.last_acked_seq_id = client.started.connection_id, client.started.epoch, 1
+    late.request(pb.REQUEST_START, body.SerializeToString())
+    await late.close()  # nothing is waited for in between: the gateway reads both in one go
+    await wire.until(lambda: world.gateway._parts.counters["starts_departed"] == 1, what="the late START")
+    assert wire.business(await client.call("echo", data=b"still mine")).data == b"still mine"
+    assert client.closed is None
+    counters = world.gateway._parts.counters
+    assert (counters["starts"], counters["resumes"], counters["takeovers"]) == (1, 0, 0)
+
+
+async def test_what_was_sent_before_a_proper_close_counts(world: World) -> None:
+    client = await world.online("alice")
+    client.business("echo", data=b"fire and forget")
+    await client.close()
+    await world.zone.wait_requests(1, "echo")
+    again = await world.resumed(client, client.last_seq)
+    await again.wait_count(1)
+    assert wire.business(again.log[-1]).data == b"fire and forget"
+
+
+async def test_an_outdated_attempt_is_refused_and_changes_nothing(world: World) -> None:
+    first = await world.online("alice")
+    assert first.started is not None
+    session = (first.started.connection_id, first.started.epoch)
+    newest, late = await world.connect(), await world.connect()
+    assert (await newest.start("alice", "", 1, *session, attempt=2)).resumed
+    for attempt in (1, 2):
+        late = await world.connect()
+        await late.start("alice", "", 1, *session, attempt=attempt)
+        assert (await refused_start(late, CloseCode.SUPERSEDED)).error.error_code == 403
+    newest.next_seq = 2
+    assert wire.business(await newest.call("echo")).code == 200
+    assert newest.closed is None
+
+
 # ---- take-over
 
 

@@ -226,3 +226,38 @@ async def test_a_client_that_never_reads_disturbs_nobody(make_world: WorldMaker)
         again = await world.resumed(client, 1)
         await again.wait_count(count, within=20)
         again.assert_gap_free(2)
+
+
+async def test_a_client_on_a_slow_link_gets_an_answer_that_fills_its_window(make_world: WorldMaker) -> None:
+    """It takes several times as long as a client may take that makes no progress, and is acknowledged at its end."""
+    world = await make_world(session={"slow_consumer_after": 1.0})
+    client = await world.online("alice", receive_window=16 << 10)
+    client.pause_reading()
+    message = client.business("echo", data=bytes(1_000_000))
+    begun = time.monotonic()
+    while not client.replies(message):
+        assert client.closed is None, f"closed after {time.monotonic() - begun:.1f} s: {client.closed}"
+        assert time.monotonic() - begun < 15.0
+        await asyncio.sleep(0.4)  # its credit doubles each time
+        client.resume_reading()
+        client.pause_reading()
+    assert time.monotonic() - begun > 2 * 1.0
+    client.resume_reading()
+    await acknowledged(client, client.last_seq)
+    assert client.closed is None
+    client.assert_gap_free()
+
+
+async def test_a_client_that_reads_and_never_acknowledges_is_closed_whatever_else_it_sends(
+    make_world: WorldMaker,
+) -> None:
+    world = await make_world(session={"window_messages": 10, "slow_consumer_after": 0.6})
+    client = await world.online("alice")
+    for _ in range(8):
+        assert (await world.pusher.push("alice")).success
+    begun = time.monotonic()
+    while client.closed is None:
+        client.heartbeat()
+        await asyncio.sleep(0.05)
+        assert time.monotonic() - begun < 5.0
+    await assert_closed(client, CloseCode.SLOW_CONSUMER)

@@ -62,7 +62,7 @@ class AuthSettings:
     #: If set, a token's ``iss`` must be it.
     issuer: str | None = None
     #: Seconds by which the issuer's clock may differ from ours, for ``exp`` and ``nbf``. 0: an expired token
-    #: is expired; a few seconds help where the issuer runs on another machine and writes ``nbf``.
+    #: is expired; ``nbf`` is forgiven five seconds in any case.
     leeway: float = 0.0
     #: Development: ``mode = "none"`` needs no warning.
     dev: bool = False

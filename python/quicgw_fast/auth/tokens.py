@@ -29,6 +29,9 @@ MAX_LEEWAY: Final = 300.0
 #: ``iat`` is no bound of validity (RFC 7519 §4.1.6), and an issuer's clock that runs a second ahead of ours
 #: is no attack: only a token from well in the future is refused, for its issuer's clock is wrong.
 IAT_SLACK: Final = 60.0
+#: The same for ``nbf``, which is one: an issuer writes the moment of issue, and its clock may be ahead of ours.
+#: A larger leeway counts instead.
+NBF_SLACK: Final = 5.0
 
 _SIGNATURE_ONLY: Final[Options] = {
     "verify_signature": True,
@@ -131,7 +134,7 @@ class JwtAuth:
             raise AuthRefused("exp is missing")
         if not wall < expires + leeway:
             raise AuthRefused("expired")
-        if not_before is not None and wall + leeway < not_before:
+        if not_before is not None and wall + max(leeway, NBF_SLACK) < not_before:
             raise AuthRefused("not valid yet (nbf)")
         if issued is not None and wall + leeway + IAT_SLACK < issued:
             raise AuthRefused("issued in the future (iat)")

@@ -31,6 +31,7 @@ from quicgw_fast.client.messages import (
     Ticket,
 )
 from quicgw_fast.client.options import ReceivePolicy, Reconnect
+from quicgw_fast.transport import Problem
 
 __all__ = [
     "BadRequest",
@@ -45,6 +46,7 @@ __all__ = [
     "GapReport",
     "Notify",
     "Overloaded",
+    "Problem",
     "ProtocolFailure",
     "QuicgwClientError",
     "RateLimited",

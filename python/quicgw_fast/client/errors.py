@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from quicgw_fast.client.headers import whole
 from quicgw_fast.errors import GatewayError
-from quicgw_fast.transport import Problem
+from quicgw_fast.transport import Problem, told_delay
 from quicgw_fast.types import CloseCode, ResetReason
 
 if TYPE_CHECKING:
@@ -103,12 +103,13 @@ class CallTimeout(QuicgwClientError, TimeoutError):
 class ConnectionFailed(QuicgwClientError, ConnectionError):
     """No connection to the gateway could be made; the message says why and what to do.
 
-    problem: why, for programs.
+    problem: why, for programs; retry_after: seconds after which to try again, None when the gateway did not say.
     """
 
-    def __init__(self, message: str, problem: Problem = Problem.OTHER) -> None:
+    def __init__(self, message: str, problem: Problem = Problem.OTHER, retry_after: float | None = None) -> None:
         super().__init__(message)
         self.problem = problem
+        self.retry_after = retry_after
 
 
 class ConnectionClosed(QuicgwClientError, ConnectionError):
@@ -124,7 +125,12 @@ class ConnectionClosed(QuicgwClientError, ConnectionError):
 
     def __str__(self) -> str:
         text = f"connection closed: {self.reason or close_name(self.code)}"
-        return f"{text} (the gateway is full: try again later)" if self.code == CloseCode.OVERLOADED else text
+        return f"{text} (it has no room for now: try again later)" if self.code == CloseCode.OVERLOADED else text
+
+    @property
+    def retry_after(self) -> float | None:
+        """Seconds after which to try again, None when the gateway did not say."""
+        return told_delay(self.reason) if self.code == CloseCode.OVERLOADED else None
 
 
 class ReceiveQueueFull(ConnectionClosed):

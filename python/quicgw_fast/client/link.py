@@ -112,7 +112,7 @@ class Link:
                 self.send(wire.start_frame(self.next_msg_id(), options.openid, token, claim))
                 await self._settled
         except ConnectFailed as error:
-            failed = ConnectionFailed(str(error), error.problem)
+            failed = ConnectionFailed(str(error), error.problem, error.retry_after)
             failed.__cause__ = error
             self._end(LinkEnd(error=failed))
         except TimeoutError:
@@ -124,9 +124,9 @@ class Link:
         """Say what is still missing after ``limit`` seconds: the connection, or the answer to START."""
         where = f"{self._options.host}:{self._options.port}"
         if self._connection is not None:
-            return ConnectionFailed(f"{where}: connected, but START was not answered within {limit:g} s")
+            return ConnectionFailed(f"{where}: connected, but START was not answered within {limit:.3g} s")
         return ConnectionFailed(
-            f"{where}: no answer within {limit:g} s: is the host up, and does a firewall let UDP through to that port?",
+            f"{where}: no answer within {limit:.3g} s: is the host up, and does a firewall let UDP through to it?",
             Problem.NO_ANSWER,
         )
 

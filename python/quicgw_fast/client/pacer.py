@@ -16,6 +16,7 @@ BYTES_IN_FLIGHT = 1 << 20
 """Bytes of requests without a reply at most, unless it is a single one, where limits are known. Replies tend to be as
 large as their requests, and what is not acknowledged yet must fit into the gateway's window (1 MiB by default)."""
 ASSUMED_RATE = 100.0
+LEAST_RATE = 1.0
 ASSUMED_IN_FLIGHT = 64
 """What a gateway that names no limits is taken to mean by its first refusal; halved at each further one."""
 
@@ -61,9 +62,9 @@ class Pacer:
         elif self._burst > 1:
             self._set(self._rate, self._burst // 2)
         elif self._limits is None or self._limits.rate is None:
-            self._set(max(self._rate / 2, 1.0), 1)
+            self._set(max(self._rate / 2, LEAST_RATE), 1)
         else:
-            self._set(self._rate * MARGIN, 1)
+            self._set(max(self._rate * MARGIN, self._limits.rate / 10), 1)
 
     def take(self, requests: int, size: int, now: float) -> float:
         """Ask for one request beside ``requests`` that have no reply yet, ``size`` bytes with it; 0.0 grants it.

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from quicgw_fast.client.runner import Runner
 
-log = logging.getLogger("quicgw_fast.client")
+_log = logging.getLogger("quicgw.client")
 
 
 class Refresher:
@@ -99,7 +99,7 @@ class Refresher:
         try:
             await self.refresh(None, self._runner.options.connect_timeout)
         except Exception as error:  # the token source is the application's: it may raise anything
-            log.warning("the token was not refreshed: %s", error)
+            _log.warning("the token was not refreshed: %s", error)
             left = self._expires_at - self._runner.loop.time()
             if left > 0:
                 self.plan(left)

@@ -17,7 +17,6 @@ from quicgw_fast.client.errors import (
     ProtocolFailure,
     QuicgwClientError,
     ReceiveQueueFull,
-    ReplyError,
     SessionReset,
 )
 from quicgw_fast.client.inbox import Inbox
@@ -38,7 +37,7 @@ if TYPE_CHECKING:
     from quicgw_fast.client.session import Outcome
     from quicgw_fast.client.wire import StartAnswer
 
-log = logging.getLogger("quicgw_fast.client")
+_log = logging.getLogger("quicgw.client")
 
 OWN_CLOSE = "NORMAL: closed by this client"
 _ANSWERS_DRAINING = frozenset({Problem.FULL, Problem.NOTHING_LISTENS})
@@ -114,7 +113,7 @@ class Runner:
             self.finish(ConnectionClosed(CloseCode.NORMAL, "NORMAL: the client's task was cancelled"))
             raise
         except Exception as error:
-            log.exception("the client failed")
+            _log.exception("the client failed")
             self.failure = ConnectionFailed(f"the client failed: {error!r}")
         self.finish(self.failure)
 
@@ -166,8 +165,8 @@ class Runner:
         if self._ever_started:
             allowed = self.options.reconnect.enabled and not self._backoff.exhausted
         else:  # the gateway itself says when to come back, and there is time for it
-            allowed = isinstance(end.error, ReplyError) and end.error.retry_after is not None
-        delay = self._backoff.next_delay(verdict.at_least) if verdict.retry and allowed else 0.0
+            allowed = verdict.at_least is not None
+        delay = self._backoff.next_delay(verdict.at_least or 0.0) if verdict.retry and allowed else 0.0
         late = not self._ever_started and self.loop.time() + delay >= self.connect_by
         if not (verdict.retry and allowed) or late:
             self.failure = error
@@ -182,7 +181,7 @@ class Runner:
             unread = len(self.inbox.queue)
             if end.code == CloseCode.SLOW_CONSUMER and unread and not self._slow:
                 self._slow = True
-                log.warning("closed as a slow consumer: %d notifies wait to be read by %r", unread, self.options.openid)
+                _log.warning("closed as a slow consumer: %d notifies unread by %r", unread, self.options.openid)
         elif self._draining and isinstance(error, ConnectionFailed) and error.problem in _ANSWERS_DRAINING:
             where = f"{self.options.host}:{self.options.port}"
             return ConnectionFailed(f"{where}: the gateway is shutting down (DRAINING)", Problem.DRAINING)
@@ -345,7 +344,7 @@ class Runner:
             self.outgoing.flush()
 
     def _nobody_reads(self) -> None:
-        log.warning(
+        _log.warning(
             "nobody reads the notifies of %r: the oldest are dropped and counted from now on; "
             "read them with notifies(), or choose a queue_policy",
             self.options.openid,

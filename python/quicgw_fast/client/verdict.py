@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from quicgw_fast.client.errors import ConnectionClosed, QuicgwClientError, ReplyError
+from quicgw_fast.client.errors import ConnectionClosed, ConnectionFailed, QuicgwClientError, ReplyError
 from quicgw_fast.types import CloseCode
 
 if TYPE_CHECKING:
@@ -20,11 +20,14 @@ PASSING = frozenset({_RATE_LIMITED, 500, 503, 504})
 
 @dataclass(slots=True, frozen=True)
 class Verdict:
-    """``retry`` after at least ``at_least`` seconds, or end with ``error``; the error is the cause either way."""
+    """``retry`` after at least ``at_least`` seconds, or end with ``error``; the error is the cause either way.
+
+    ``at_least`` None: the gateway did not say when.
+    """
 
     retry: bool
     error: QuicgwClientError
-    at_least: float = 0.0
+    at_least: float | None = None
 
 
 def judge(end: LinkEnd, *, renewable_token: bool) -> Verdict:
@@ -36,15 +39,15 @@ def judge(end: LinkEnd, *, renewable_token: bool) -> Verdict:
     if isinstance(end.error, ReplyError):
         return _refused(end.error)
     if end.error is not None:
-        return Verdict(True, end.error)
+        return Verdict(True, end.error, end.error.retry_after if isinstance(end.error, ConnectionFailed) else None)
     closed = ConnectionClosed(end.code, end.reason)
     if end.by_peer and (end.code == CloseCode.NORMAL or end.code in _FINAL):
         return Verdict(end.code == CloseCode.TOKEN_EXPIRED and renewable_token, closed)
-    return Verdict(True, closed)
+    return Verdict(True, closed, closed.retry_after if end.by_peer else None)
 
 
 def _refused(refusal: ReplyError) -> Verdict:
     """START was refused: a bad token stays bad, an overload passes, a rate limit says itself when it passes."""
     if refusal.code == _RATE_LIMITED and refusal.retry_after is None:
         return Verdict(False, refusal)
-    return Verdict(refusal.code in PASSING, refusal, refusal.retry_after or 0.0)
+    return Verdict(refusal.code in PASSING, refusal, refusal.retry_after)

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, cast
 
 import uvicorn
 from starlette.applications import Starlette
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import BaseRoute, Route
 
+from quicgw_fast.control.http import PATIENCE, Connection
 from quicgw_fast.control.listen import bind_tcp
 
 if TYPE_CHECKING:
@@ -71,21 +73,24 @@ class AdminServer:
         ready: Callable[[], str | None],
         stats: Callable[[], Mapping[str, object]],
         routes: Sequence[BaseRoute] = (),
+        patience: float = PATIENCE,
     ) -> AdminServer:
-        """Serve the pages of ``make_app``. Raises StartupError when the address cannot be had."""
+        """Serve the pages of ``make_app``; a connection without a complete request for ``patience`` seconds is closed.
+
+        Raises StartupError when the address cannot be had.
+        """
         sock = bind_tcp(host, port, "the admin pages", "set server.admin")
         server = _Server(
             uvicorn.Config(
                 make_app(ready, stats, routes),
-                http="h11",
+                http=cast("type[asyncio.Protocol]", partial(Connection, patience=patience)),
                 ws="none",
                 lifespan="off",
                 log_config=None,
-                log_level="warning",
+                log_level="error",  # a warning for each bad request would be written as often as anybody likes
                 access_log=False,
                 server_header=False,
                 proxy_headers=False,
-                limit_concurrency=128,
                 timeout_graceful_shutdown=1,
             )
         )

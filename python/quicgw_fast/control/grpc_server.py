@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 from urllib.parse import unquote
 
@@ -14,6 +15,7 @@ from grpc_reflection.v1alpha import reflection, reflection_pb2
 
 from quicgw_fast._proto import service_pb2
 from quicgw_fast._proto.service_pb2_grpc import GatewayServiceServicer, add_GatewayServiceServicer_to_server
+from quicgw_fast.control.intake import Intake
 from quicgw_fast.control.listen import free_address
 from quicgw_fast.errors import StartupError
 
@@ -25,19 +27,61 @@ if TYPE_CHECKING:
     Context = grpc.aio.ServicerContext[Any, Any]
     Answer = TypeVar("Answer")
 
-logger = logging.getLogger(__name__)
+_log = logging.getLogger("quicgw.control")
 
 GATEWAY_SERVICE = "gatesvr.proto.GatewayService"
 _ADVICE = "set server.grpc"
+_EVERYWHERE = ("", "0.0.0.0", "[::]")
+
+_LARGEST = (1 << 20) + (256 << 10)
+"""Bytes of a message: what is a little over the frame limit of 1 MiB still comes in, and is refused with a reason."""
+_WAITING = 4096
+"""Calls at once, nearly all of them waiting for their turn."""
+_PLACES = {
+    f"/{GATEWAY_SERVICE}/PushToClient": 32,
+    f"/{GATEWAY_SERVICE}/BroadcastToClients": 8,
+    f"/{GATEWAY_SERVICE}/RegisterUpstream": 8,
+}
+"""Calls of a method whose message is in memory at once: 60 MiB in all, if every one is as large as it may be."""
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long a silent peer is borne with, in seconds."""
+
+    handshake: float = 5.0
+    """From the TCP connection to a complete HTTP/2 greeting."""
+    idle: float = 300.0
+    """Without a call; gRPC clients connect again by themselves with the next one."""
+    ping_every: float = 30.0
+    """A peer that does not answer a ping in ``ping_answer`` is gone: half-open connections end."""
+    ping_answer: float = 10.0
+
+    def options(self) -> list[tuple[str, int]]:
+        """Return the settings of gRPC that mean this."""
+        return [
+            ("grpc.server_handshake_timeout_ms", _ms(self.handshake)),
+            ("grpc.max_connection_idle_ms", _ms(self.idle)),
+            ("grpc.keepalive_time_ms", _ms(self.ping_every)),
+            ("grpc.keepalive_timeout_ms", _ms(self.ping_answer)),
+            # It is this one that ends the connection; left alone it is a minute.
+            ("grpc.http2.ping_timeout_ms", _ms(self.ping_answer)),
+            # A connection without a call is pinged too.
+            ("grpc.keepalive_permit_without_calls", 1),
+            ("grpc.http2.max_pings_without_data", 0),
+        ]
+
 
 _OPTIONS = (
     # Two gateways on one port would share its connections by chance.
     ("grpc.so_reuseport", 0),
-    # A push over the frame limit of 1 MiB still comes in: its sender gets a reason and not a gRPC error.
-    ("grpc.max_receive_message_length", 4 << 20),
+    ("grpc.max_receive_message_length", _LARGEST),
+    # Of a call whose turn has not come only 64 KiB come in, whatever the line could carry.
+    ("grpc.http2.bdp_probe", 0),
+    # What one client has more than this under way waits on its own side.
+    ("grpc.max_concurrent_streams", 256),
     # Upstreams may ping an idle connection to see whether the gateway is alive.
     ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
-    ("grpc.keepalive_permit_without_calls", 1),
 )
 
 
@@ -68,13 +112,25 @@ class ControlServer:
         self.address = address
 
     @classmethod
-    async def start(cls, host: str, port: int, pusher: Pusher, *, max_concurrent_calls: int = 4096) -> ControlServer:
+    async def start(
+        cls,
+        host: str,
+        port: int,
+        pusher: Pusher,
+        *,
+        max_concurrent_calls: int = _WAITING,
+        patience: Patience | None = None,
+    ) -> ControlServer:
         """Listen and serve; health is SERVING at once.
 
         Calls above ``max_concurrent_calls`` get RESOURCE_EXHAUSTED.
         Raises StartupError when the address cannot be had.
         """
-        server = grpc.aio.server(options=_OPTIONS, maximum_concurrent_rpcs=max_concurrent_calls)
+        server = grpc.aio.server(
+            options=[*_OPTIONS, *(patience or Patience()).options()],
+            interceptors=[Intake(_PLACES)],
+            maximum_concurrent_rpcs=max_concurrent_calls,
+        )
         add_GatewayServiceServicer_to_server(_Servicer(pusher), server)
         health_service = health.aio.HealthServicer()
         health_pb2_grpc.add_HealthServicer_to_server(health_service, server)
@@ -131,10 +187,15 @@ class _Servicer(GatewayServiceServicer):
     async def RegisterUpstream(
         self, request: pb.UpstreamRegisterRequest, context: Context
     ) -> pb.UpstreamRegisterResponse:
-        if request.address.startswith(":"):
+        host, colon, port = request.address.rpartition(":")
+        if colon and host in _EVERYWHERE:
             # Deployed services register the address they listen on, ":9001": the host is where they call from.
-            request.address = caller_host(context.peer()) + request.address
+            request.address = caller_host(context.peer()) + colon + port
         return await _answer(self._pusher.register(request), "RegisterUpstream", context)
+
+
+def _ms(seconds: float) -> int:
+    return round(seconds * 1000)
 
 
 def caller_host(peer: str) -> str:
@@ -148,5 +209,5 @@ async def _answer(result: Awaitable[Answer], method: str, context: Context) -> A
     try:
         return await result
     except Exception:
-        logger.exception("%s failed", method)
+        _log.exception("call failed", extra={"method": method})
         await context.abort(grpc.StatusCode.INTERNAL, "internal error of the gateway")

@@ -111,6 +111,7 @@ class OrderedSender(Generic[R]):
             if not frames:  # overflowed: there is nothing to replay
                 return
             link.send(frames)
+            to.handed = max(to.handed, to.cursor)
 
     def _release_first(self, to: R) -> None:
         if to.outbox.releasing and not self.release(to):

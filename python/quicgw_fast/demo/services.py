@@ -25,7 +25,12 @@ if TYPE_CHECKING:
 
     Context = grpc.aio.ServicerContext[Any, Any]
 
-logger = logging.getLogger(__name__)
+_log = logging.getLogger("quicgw.demo")
+
+SAY_WAITING_AFTER = 2.0
+"""Seconds without a connection to the gateway after which that is said."""
+LEAVE_TIMEOUT = 1.0
+"""Seconds that a stop spends on telling the gateway."""
 
 
 class Services:
@@ -40,6 +45,8 @@ class Services:
         self._shared = Shared()
         self._servers: list[grpc.aio.Server] = []
         self._renewal: asyncio.Task[None] | None = None
+        self._registered: list[tuple[str, pb.UpstreamRegisterRequest]] = []
+        """Gateway and request of each registration that holds."""
 
     async def use_gateway(self, address: str) -> None:
         """Push through the gateway at ``address`` from now on."""
@@ -72,9 +79,11 @@ class Services:
             else pb.UpstreamRegisterRequest(address=address, service_name=label)
             for label, address in zip(labels, self.addresses.values(), strict=True)
         ]
-        client = GatewayClient(gateway_address)
+        client = GatewayClient(gateway_address, connect_timeout=timeout)
         try:
+            await _say_if_it_takes_long(client, timeout)
             await _register_all(client, requests, timeout)
+            self._registered.extend((client.address, request) for request in requests)
         except BaseException:
             await client.close()
             raise
@@ -87,8 +96,9 @@ class Services:
             )
 
     async def stop(self, grace: float = 0.0) -> None:
-        """Close the ports and break off what is under way after ``grace`` seconds; idempotent."""
+        """Leave the gateway, close the ports and break off what is under way after ``grace`` seconds; idempotent."""
         await self._stop_renewal()
+        await self._leave()
         await asyncio.gather(*(server.stop(grace or None) for server in self._servers))
         if self._shared.gateway is not None:
             gateway, self._shared.gateway = self._shared.gateway, None
@@ -102,6 +112,19 @@ class Services:
         await server.start()
         self._servers.append(server)
         self.addresses[name] = join_address(self._host, bound)
+
+    async def _leave(self) -> None:
+        """Take back every registration, so that the gateway sends nothing more to a port that closes."""
+        registered, self._registered = self._registered, []
+        for address in {address for address, _ in registered}:
+            client = GatewayClient(address, connect_timeout=LEAVE_TIMEOUT, patient=False)
+            try:
+                for request in [request for gateway, request in registered if gateway == address]:
+                    await client.deregister(request, LEAVE_TIMEOUT)
+            except GatewayCallFailed as error:  # it is gone too, and will find out by itself
+                _log.debug("not deregistered", extra={"gateway": address, "reason": str(error)})
+            finally:
+                await client.close()
 
     async def _stop_renewal(self) -> None:
         if self._renewal is not None:
@@ -134,6 +157,16 @@ async def start_services(
     return services
 
 
+async def _say_if_it_takes_long(client: GatewayClient, seconds: float) -> None:
+    """Wait a little for the gateway; if it is not there, say why before the long wait begins."""
+    if seconds <= SAY_WAITING_AFTER:
+        return
+    try:
+        await client.connect(SAY_WAITING_AFTER)
+    except GatewayCallFailed as error:
+        _log.warning("waiting for the gateway", extra={"gateway": client.address, "reason": str(error)})
+
+
 async def _register_all(client: GatewayClient, requests: Sequence[pb.UpstreamRegisterRequest], seconds: float) -> None:
     for request in requests:
         try:
@@ -156,11 +189,11 @@ async def _keep_registered(client: GatewayClient, requests: Sequence[pb.Upstream
                 await _register_all(client, requests, every)
             except StartupError as error:
                 if not failing:
-                    logger.warning("%s", error)
+                    _log.warning("registration fails", extra={"gateway": client.address, "reason": str(error)})
                 failing = True
             else:
                 if failing:
-                    logger.info("registered again with the gateway at %s", client.address)
+                    _log.info("registered again", extra={"gateway": client.address})
                 failing = False
     finally:
         await client.close()

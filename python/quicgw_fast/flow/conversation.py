@@ -16,6 +16,7 @@ from quicgw_fast.backend.errors import FrameTooLarge, FutureAck
 from quicgw_fast.errors import ProtocolError, RequestError
 from quicgw_fast.flow.ending import end_session
 from quicgw_fast.frame import parse_envelope, parse_payload, unnumbered
+from quicgw_fast.overload import FloodGuard
 from quicgw_fast.session import Event
 from quicgw_fast.types import CloseCode, PushType, RequestType
 
@@ -30,6 +31,13 @@ MAX_BODY = 1 << 20
 """Bytes of one message (contract §1)."""
 MAX_BODY_BEFORE_START = 4 << 10
 """Bytes of the first message, from a client that nobody knows yet (contract §1)."""
+MAX_HELD = 2 * MAX_BODY
+"""Bytes of messages that wait behind a START; who sends more before its answer may come back."""
+HELD_COST = 128
+"""Bytes that keeping one of them costs beside its body."""
+
+COUNTED = frozenset({RequestType.BUSINESS, RequestType.HEARTBEAT})
+"""Types that count towards their rate before they are looked at; others count when nothing good came of them."""
 
 
 class Conversation:
@@ -40,22 +48,59 @@ class Conversation:
         self.session: Session | None = None
         self.generation = 0
         self.born = parts.clock()
-        self.partial_since: float | None = None
-        """Since when a message is incomplete; None at a border between messages."""
+        self._partial_since: float | None = None
+        """When the message began that is incomplete; None at a border between messages."""
+        self._partial_at = 0.0
+        """When the last bytes of it came."""
         self.refused_tokens = 0
         self._parts = parts
         self._starting = starting
         self._requests = requests
         self._over = False
+        self._held: list[bytes] | None = None
+        """Messages that came behind a START that waits; None while none does."""
+        self._held_bytes = 0
+        limits = parts.config.limits
+        self._flood = FloodGuard(
+            (limits.control_per_second, limits.control_burst), (limits.messages_per_second, limits.message_burst)
+        )
         self._decoder = parts.engine.FrameDecoder(MAX_BODY, MAX_BODY_BEFORE_START)
         parts.conversations.add(self)
+        parts.watched.add(self)
         parts.counters.add("connections")
+
+    @property
+    def over(self) -> bool:
+        """Whether the connection is closed, or about to be."""
+        return self._over
 
     @property
     def current(self) -> bool:
         """Whether this connection still speaks for its session: a newer one fences it (contract §2)."""
         session = self.session
         return session is not None and session.attached and session.generation == self.generation
+
+    @property
+    def open(self) -> bool:
+        """Whether anything that is done for this connection still reaches its client."""
+        return not self._over and not self.link.closed
+
+    @property
+    def held(self) -> bool:
+        """Whether its START waits (see ``HeldStarts``)."""
+        return self._held is not None
+
+    def hold(self) -> None:
+        """Keep what the client sends from now on until ``let_go``."""
+        self._held, self._held_bytes = [], 0
+
+    def let_go(self) -> None:
+        """Go on with what was kept, in order."""
+        bodies, self._held = self._held or [], None
+        for body in bodies:
+            if self._over:
+                return
+            self._message(body)
 
     # The transport's side
 
@@ -80,14 +125,21 @@ class Conversation:
         if self.current and self.session is not None:
             self._parts.sender.pump(self.session)
 
-    def closed(self, code: int, reason: str, by_peer: bool) -> None:  # noqa: ARG002
-        """The connection is gone; without STOP the session can be resumed."""
+    def closed(self, code: int, reason: str, by_peer: bool) -> None:
+        """The connection is gone, whoever decided it; without STOP the session can be resumed."""
+        now = self._parts.clock()
         self._parts.conversations.discard(self)
+        self._parts.watched.discard(self)
         self._over = True
         if self.current and self.session is not None:
-            self.session.detach(self._parts.clock())
+            self.session.detach(now)
+        self._parts.journal.ended(self, code, reason, by_peer=by_peer, now=now)
 
     # How it ends from here
+
+    def ignore(self) -> None:
+        """Ignore whatever still comes: the client has left."""
+        self._over = True
 
     def close(self, code: CloseCode, detail: str) -> None:
         """Close the connection; whatever still comes on it is ignored."""
@@ -108,13 +160,35 @@ class Conversation:
 
     # Messages
 
+    def slow_for(self, now: float) -> str:
+        """Say what is too slow about the message that is incomplete at ``now``; empty when nothing is (contract §3)."""
+        if self._partial_since is None:
+            return ""
+        times = self._parts.config.session
+        if now - self._partial_at > times.frame_timeout:
+            return f"no byte of a message for {times.frame_timeout:g} s"
+        # The rate counts from where a message of nothing but pauses would have been given up.
+        due = (now - self._partial_since - times.frame_timeout) * times.frame_rate
+        return f"a message came with less than {times.frame_rate} bytes a second" if self._decoder.partial < due else ""
+
     def _watch_partial(self, *, progress: bool) -> None:
-        if not self._decoder.partial:
-            self.partial_since = None
-        elif self.partial_since is None or progress:
-            self.partial_since = self._parts.clock()
+        if self._decoder.partial:
+            self._partial_at = self._parts.clock()
+            if self._partial_since is None or progress:
+                self._partial_since = self._partial_at
+                self._parts.watched.add(self)
+        else:
+            self._partial_since = None
+            if self.session is not None:
+                self._parts.watched.discard(self)
 
     def _message(self, body: bytes) -> None:
+        if self._held is not None:
+            self._held.append(body)
+            self._held_bytes += len(body) + HELD_COST
+            if self._held_bytes > MAX_HELD:
+                self.close(CloseCode.OVERLOADED, "too much was sent before START was answered")
+            return
         try:
             self._dispatch(parse_envelope(body))
         except ProtocolError as error:
@@ -128,21 +202,27 @@ class Conversation:
         if not self.current:
             self._over = True
             return
-        session.touch(self._parts.clock())
+        now = self._parts.clock()
+        session.touch(now)
         try:
-            self._route(session, request)
+            self._route(session, request, now)
         except RequestError as error:
+            if int(request.type) not in COUNTED and self._floods(self._flood.control(now)):
+                return
             self._parts.counters.add("requests_refused")
             self._parts.sender.refuse(session, request.msg_id, error.code, error.message, error.detail, error.headers)
 
-    def _route(self, session: Session, request: ClientRequest) -> None:
+    def _route(self, session: Session, request: ClientRequest, now: float) -> None:
         match int(request.type):
             case RequestType.BUSINESS:
-                self._requests.accept(session, request)
+                if not self._floods(self._flood.request(now)):
+                    self._requests.accept(session, request)
             case RequestType.ACK:
-                self._acknowledge(session, request)
+                if not self._acknowledge(session, request):
+                    self._floods(self._flood.control(now))
             case RequestType.HEARTBEAT:
-                self._heartbeat(session, request)
+                if not self._floods(self._flood.control(now)):
+                    self._heartbeat(session, request)
             case RequestType.STOP:
                 self._stop(session, request)
             case RequestType.START:
@@ -150,7 +230,16 @@ class Conversation:
             case other:
                 raise RequestError(400, "unknown request type", f"type {other}")
 
-    def _acknowledge(self, session: Session, request: ClientRequest) -> None:
+    def _floods(self, within: bool) -> bool:
+        """Close the connection unless what came is still within all patience; what follows is not looked at."""
+        if within:
+            return False
+        self._parts.counters.add("floods_closed")
+        self.close(CloseCode.OVERLOADED, "too many messages; send fewer a second")
+        return True
+
+    def _acknowledge(self, session: Session, request: ClientRequest) -> bool:
+        """Take an ACK; False when it acknowledged nothing new."""
         _require_unnumbered(request)
         acked = parse_payload(ClientAck, request.payload).acked_seq_id
         try:
@@ -161,6 +250,7 @@ class Conversation:
             session.crowded_since = None
             self._parts.sender.acknowledged(session)
             self._parts.offline.acknowledged(session)
+        return bool(freed)
 
     def _heartbeat(self, session: Session, request: ClientRequest) -> None:
         _require_unnumbered(request)
@@ -169,7 +259,7 @@ class Conversation:
             # More than ordered messages can make: answers that are never read must not pile up.
             self.close(CloseCode.SLOW_CONSUMER, "heartbeats are sent but nothing is read")
             return
-        headers = self._starting.refresh(self, session, request)
+        headers = self._starting.tokens.renew(self, session, request)
         if headers is None:
             return
         answer = HeartbeatResponse(

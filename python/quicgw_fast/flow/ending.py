@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
-from quicgw_fast.session import Event
+from quicgw_fast.session import Event, Notifies
 from quicgw_fast.types import CloseCode
 
 if TYPE_CHECKING:
@@ -15,24 +15,50 @@ if TYPE_CHECKING:
 _log = logging.getLogger("quicgw.session")
 
 
-def disconnect(parts: Parts, session: Session, code: CloseCode, detail: str) -> None:
-    """Close the session's connection, if there is one; the session stays and can be resumed."""
+def disconnect(parts: Parts, session: Session, code: CloseCode, detail: str, *, flush: bool = True) -> None:
+    """Close the session's connection, if there is one; the session stays and can be resumed.
+
+    What was sent before arrives before the close, unless it is not to be waited for (``flush``).
+    """
     link = session.link
     if link is None:
         return
     session.detach(parts.clock())
-    link.close(code, code.phrase(detail))
-    _log.info("disconnected", extra={"session": session.id, "close": code.name, "detail": detail})
+    link.close(code, code.phrase(detail), flush=flush)
 
 
 def end_session(parts: Parts, session: Session, event: Event, code: CloseCode, detail: str) -> None:
-    """End the session for good: its connection is closed and what was in flight is dropped and counted."""
+    """End the session for good: its connection is closed and what was in flight is dropped and counted.
+
+    What no connection took goes to the offline store, unless its client said STOP. That comes last: nothing of a
+    session's messages may keep it from ending.
+    """
     disconnect(parts, session, code, detail)
-    if event is not Event.STOPPED:
-        parts.offline.salvage(session)
-    dropped = parts.registry.end(session, event, parts.clock())
+    parts.requests.session_ended(session)
+    bodies = [] if event is Event.STOPPED else _unsent(parts, session)
+    unnumbered = min(len(bodies), session.outbox.held)
+    given = Notifies(len(bodies) - unnumbered, unnumbered)
+    dropped = parts.registry.end(session, event, parts.clock(), given)
     parts.accounts.end(session.outbox.tally)
     parts.counters.add("in_flight_dropped", dropped)
+    parts.offline.handovers.begin(session, bodies, unnumbered)
+
+
+def _unsent(parts: Parts, session: Session) -> list[bytes]:
+    try:
+        return parts.offline.unsent(session)
+    except MemoryError:  # then they are lost with the session, and its accounts and its gap report say so
+        _log.exception("no memory to hand over pushes", extra={"session": session.id})
+        return []
+
+
+def end_all(parts: Parts) -> None:
+    """End every session, because nobody resumes at a gateway that stops; one that cannot be ended is told and left."""
+    for session in parts.registry:
+        try:
+            end_session(parts, session, Event.EXPIRED, CloseCode.DRAINING, "the gateway stops")
+        except Exception:  # a bug, and no reason to lose what the others are owed
+            _log.exception("session could not be ended", extra={"session": session.id})
 
 
 def expire(parts: Parts, session: Session) -> bool:

@@ -4,35 +4,37 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import secrets
 from typing import TYPE_CHECKING
 
-from quicgw_fast._proto.client_pb2 import BusinessResponse
-from quicgw_fast.backend.errors import Overflowed, WindowFull
-from quicgw_fast.frame import parse_pushes
+from quicgw_fast.backend.errors import FrameTooLarge, Overflowed, WindowFull
+from quicgw_fast.flow.accounts import NO_STORE, StoreShare
+from quicgw_fast.flow.deletions import Deletions
+from quicgw_fast.flow.handovers import Handovers
+from quicgw_fast.flow.starting import MAX_OPENID
+from quicgw_fast.repeats import RepeatLog
 from quicgw_fast.session import State
-from quicgw_fast.store import StoreFailed
+from quicgw_fast.store import StoreFailed, StoreStats
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
     from typing import Any
 
-    from quicgw_fast._proto.client_pb2 import ServerPush
     from quicgw_fast.flow.parts import Parts
     from quicgw_fast.session import Session
     from quicgw_fast.store import OfflineStore, PutResult, Stored
 
-ALL = 1 << 40
-"""More bytes than any window holds."""
+LONGEST_READ = 1.0
+"""Seconds that a login waits for what is stored; what comes later is delivered when it comes."""
+MAX_READS = 4096
+"""Reads under way at most: while a disk hangs, sessions that come and go must not pile them up."""
+READ_AGAIN = 1.0
+"""Seconds before a read that failed is tried again."""
 STORE_ROUND = 60.0
 """Seconds between two clean-ups of the store."""
+STOP_TIME = 5.0
+"""Seconds that the end waits for the store unless told otherwise."""
 
 _log = logging.getLogger("quicgw.offline")
-
-
-def offline_id() -> dict[str, str]:
-    """The header by which a client recognises a stored message that it gets a second time."""
-    return {"offline-id": secrets.token_hex(8)}
 
 
 class Offline:
@@ -40,146 +42,230 @@ class Offline:
 
     A message leaves the store only when its client acknowledged it: until then a crash of the gateway, or an end of
     the session, costs nothing but a second delivery, recognisable by its header ``offline-id``.
+
+    While a session is ``behind``, not all that is stored for it was sent. What is pushed to it meanwhile is held, as
+    before the login, and released behind it: the older ones come first, however slow the store is.
     """
 
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
         self._running: set[asyncio.Task[object]] = set()
+        self._repeats = RepeatLog(_log)
+        self.handovers = Handovers(parts, self._repeats)
+        self._deletions = Deletions(parts.store, parts.clock, self._spawn, self._failed)
+        self._unread: set[Session] = set()
+        """Sessions that are behind and for whom no acknowledgement may ever come."""
+        self._read_again = 0.0
         self._swept = parts.clock()
         self._sweeping = False
+        self._stopped = False
+        self._undeliverable = 0
+        self._undeliverable_left: dict[int, str] = {}
+        """Of these, id and openid of those that were not deleted yet."""
+        # With what an earlier process left in the store.
+        self._before = parts.store.stats() if parts.store is not None else StoreStats()
+
+    # Into the store
 
     async def put(self, openid: str, body: bytes) -> PutResult | None:
-        """Store a notify for an openid; None without a store.
+        """Store a notify for an openid; None without a store, or for an openid that nobody can have.
 
         When a session of the openid appeared meanwhile, the message is delivered to it.
         """
         store = self._parts.store
-        if store is None:
+        if store is None or len(openid.encode()) > MAX_OPENID:
             return None
         result = await store.put(openid, body, self._parts.wall())
         session = self._parts.registry.by_openid(openid)
         if session is not None and result.stored:
-            session.store_changed = True
-            if session.state is State.NORMAL:
-                self._spawn(self._catch_up(session))
+            session.store_changed = session.behind = True
+            self._go_on(session)
         return result
 
-    async def fetch(self, session: Session) -> list[Stored] | None:
-        """Read what is stored for the session's openid, oldest first; None when it cannot be read now."""
+    def unsent(self, session: Session) -> list[bytes]:
+        """What the store is to keep of a session that is about to end: what no connection ever took.
+
+        Of what one took nobody can know whether the client has it; the gap report leaves that to the client.
+        """
+        return [] if self._parts.store is None else session.outbox.unsent(session.handed)
+
+    # Out of it
+
+    async def fetch(self, session: Session, within: float) -> list[Stored] | None:
+        """Read for a login what is stored, oldest first; None when that fails or takes longer than ``within`` seconds.
+
+        Then the session stays behind and gets it later.
+        """
         store = self._parts.store
-        if store is None:
+        if store is None or (session.state is State.NORMAL and not session.behind):
             return []
+        session.behind = True
+        if session.reading or len(self._running) >= MAX_READS:
+            return None
+        reading = self._spawn(self._read(store, session))
+        await asyncio.wait([reading], timeout=max(0.0, min(within, LONGEST_READ)))
+        if reading.done():
+            return _result(reading)
+        reading.add_done_callback(lambda _: self._came_late(session, reading))
+        return None
+
+    def deliver(self, session: Session, messages: list[Stored] | None) -> None:
+        """Push what was fetched and not sent before, in order, as far as there is room; then what was held behind."""
+        if not session.behind:
+            self._parts.sender.release(session)
+            return
+        if messages is None:
+            if not session.reading:  # else it comes late
+                self._unread.add(session)
+            return
+        for stored in messages:
+            if stored.id > session.stored_up_to and not self._push(session, stored):
+                return
+        if not session.store_changed:
+            session.behind = False
+            self._parts.sender.release(session)
+
+    def _push(self, session: Session, stored: Stored) -> bool:
+        try:
+            self._parts.sender.push(session, stored.body, kept=True)
+        except WindowFull:
+            if not session.outbox.retained:  # the memory that all share is full; no acknowledgement will come
+                self._unread.add(session)
+            return False  # else acknowledged() comes back for the rest
+        except Overflowed:
+            return False
+        except FrameTooLarge as error:  # another release, or other bounds, let it in
+            self._undeliverable += 1
+            self._undeliverable_left[stored.id] = session.openid
+            self._parts.counters.add("pushes_lost")
+            fields = {"openid": session.openid, "session": session.id, "lost": 1, "reason": str(error)}
+            self._repeats.add(logging.WARNING, "pushes lost", session.openid, self._parts.clock(), fields)
+            self._deletions.add(session.openid, [stored.id])
+        else:
+            session.stored_ids[session.outbox.last_seq] = stored.id
+        session.stored_up_to = stored.id
+        return True
+
+    def acknowledged(self, session: Session) -> None:
+        """Delete from the store what the client now has, and go on with what did not fit before."""
+        acked = session.outbox.acked_seq
+        ids = [stored_id for seq, stored_id in session.stored_ids.items() if seq <= acked]
+        if ids:
+            session.stored_ids = {seq: i for seq, i in session.stored_ids.items() if seq > acked}
+            self._deletions.add(session.openid, ids)
+        if session.behind:
+            self._go_on(session)
+
+    def received(self, openid: str, stored_ids: dict[int, int], up_to: int) -> None:
+        """Delete what a client says to have of a session that cannot go on."""
+        ids = [stored_id for seq, stored_id in stored_ids.items() if seq <= up_to]
+        if ids:
+            self._deletions.add(openid, ids)
+
+    def _go_on(self, session: Session) -> None:
+        store = self._parts.store
+        if store is None or session.state is not State.NORMAL or session.reading:
+            return
+        if len(self._running) >= MAX_READS:
+            self._unread.add(session)
+        else:
+            reading = self._spawn(self._read(store, session))
+            reading.add_done_callback(lambda _: self._came_late(session, reading))
+
+    async def _read(self, store: OfflineStore, session: Session) -> list[Stored] | None:
+        session.reading = True
         try:
             while True:
                 session.store_changed = False
                 messages = await store.load(session.openid, self._parts.wall())
                 if not session.store_changed:  # else something was put meanwhile, by who saw no session yet
-                    return messages
-        except StoreFailed:  # no reason to refuse a login: the messages stay where they are
-            session.store_changed = True
-            _log.exception("stored messages could not be read", extra={"session": session.id})
+                    break
+        except StoreFailed as error:  # no reason to refuse a login: the messages stay where they are
+            self._failed(error, "stored messages could not be read")
             return None
+        finally:
+            session.reading = False
+        gone = self._deletions.pending(session.openid)
+        return [stored for stored in messages if stored.id not in gone]
 
-    def deliver(self, session: Session, messages: list[Stored] | None) -> None:
-        """Push what was fetched and not sent before, in order, as far as the window allows."""
-        if messages is None:
-            return  # acknowledged() comes back for them
-        for stored in messages:
-            if stored.id <= session.stored_up_to:
-                continue
-            try:
-                self._parts.sender.push(session, stored.body)
-            except WindowFull:
-                session.store_changed = True  # acknowledged() comes back for the rest
-                return
-            except Overflowed:
-                return
-            session.stored_ids[session.outbox.last_seq] = session.stored_up_to = stored.id
+    def _came_late(self, session: Session, reading: asyncio.Task[list[Stored] | None]) -> None:
+        if session.state is State.NORMAL:
+            self.deliver(session, _result(reading))
 
-    def acknowledged(self, session: Session) -> None:
-        """Delete from the store what the client now has."""
-        acked = session.outbox.acked_seq
-        ids = [stored_id for seq, stored_id in session.stored_ids.items() if seq <= acked]
-        if ids:
-            session.stored_ids = {seq: i for seq, i in session.stored_ids.items() if seq > acked}
-            self._spawn(self._delete(session, ids))
-        elif session.store_changed and session.state is State.NORMAL:
-            self._spawn(self._catch_up(session))
-
-    def received(self, openid: str, stored_ids: dict[int, int], up_to: int) -> None:
-        """Delete what a client says to have of a session that cannot go on."""
-        ids = [stored_id for seq, stored_id in stored_ids.items() if seq <= up_to]
-        store = self._parts.store
-        if ids and store is not None:
-            self._spawn(store.delete(openid, ids))
-
-    def salvage(self, session: Session) -> None:
-        """Store what a session that is about to end was promised to deliver and never handed to a connection.
-
-        That is what was pushed while it had none, and what was cached for a login that never came.
-        """
-        if self._parts.store is None or session.outbox.overflowed:
-            return
-        self._parts.sender.release(session)  # numbers them, so that they can be read back like the others
-        bodies = [
-            self._storable(push)
-            for push in parse_pushes(session.outbox.replay(session.cursor, ALL)[0])
-            if not push.msg_id and push.seq_id not in session.stored_ids
-        ]
-        if bodies:
-            self._spawn(self._put_all(session.openid, bodies))
-
-    def _storable(self, push: ServerPush) -> bytes:
-        notify = BusinessResponse.FromString(push.payload)
-        return bytes(
-            self._parts.engine.encode_body(
-                push.type, notify.code, notify.message, notify.data, {**push.headers, **offline_id()}
-            )
-        )
-
-    async def _put_all(self, openid: str, bodies: list[bytes]) -> None:
-        for body in bodies:
-            result = await self.put(openid, body)
-            if result is not None and not result.stored:
-                _log.warning("a retained push is lost", extra={"openid": openid, "why": result.message})
+    # Meanwhile
 
     def tend(self, now: float) -> None:
-        """Clean up the store now and then, beside everything else: a disk that hangs holds up no upkeep."""
+        """Try again what failed, and clean up now and then; a disk that hangs holds up nobody who calls this."""
         store = self._parts.store
-        if store is not None and now - self._swept >= STORE_ROUND and not self._sweeping:
+        if store is None:
+            return
+        self._deletions.tend(now)
+        if self._unread and now >= self._read_again:
+            self._read_again = now + READ_AGAIN
+            unread, self._unread = self._unread, set()
+            for session in unread:
+                self._go_on(session)
+        if now - self._swept >= STORE_ROUND and not self._sweeping:
             self._swept, self._sweeping = now, True
             self._spawn(self._sweep(store))
+        self._repeats.flush(now)
 
     async def _sweep(self, store: OfflineStore) -> None:
         try:
             await store.sweep(self._parts.wall())
+        except StoreFailed as error:
+            self._failed(error)
         finally:
             self._sweeping = False
 
-    async def stop(self) -> None:
-        """Finish what was begun and close the store."""
-        while self._running:
-            await asyncio.gather(*self._running, return_exceptions=True)  # _done has logged them
-        if self._parts.store is not None:
-            await self._parts.store.close()
+    async def stop(self, within: float = STOP_TIME) -> None:
+        """Finish what was begun and close the store, in ``within`` seconds: a disk that hangs is left alone."""
+        if self._stopped:
+            return
+        self._stopped = True
+        try:
+            async with asyncio.timeout(within):
+                self._deletions.tend(float("inf"))  # the last chance of what failed before
+                while self._running:
+                    await asyncio.wait(self._running)
+                if self._parts.store is not None:
+                    await self._parts.store.close()
+        except TimeoutError:
+            fields = {"seconds": within, "pushes": self.handovers.waiting, "deletions": len(self._deletions)}
+            _log.error("the offline store did not finish in time", extra=fields)
 
-    async def _delete(self, session: Session, ids: list[int]) -> None:
-        if self._parts.store is not None:
-            await self._parts.store.delete(session.openid, ids)
-        if session.store_changed and session.state is State.NORMAL:
-            await self._catch_up(session)
+    def share(self) -> StoreShare:
+        """What the store adds to the accounts."""
+        store, handovers = self._parts.store, self.handovers
+        if store is None:
+            return NO_STORE
+        stats, before = store.stats(), self._before
+        left = {i: o for i, o in self._undeliverable_left.items() if i in self._deletions.pending(o)}
+        self._undeliverable_left = left
+        return StoreShare(
+            accepted=before.messages + stats.stored - before.stored - handovers.kept,
+            delivered=stats.deleted - before.deleted - (self._undeliverable - len(left)),
+            lost=handovers.lost + stats.expired - before.expired + self._undeliverable,
+            waiting=handovers.waiting,
+            stored=stats.messages - len(left),
+        )
 
-    async def _catch_up(self, session: Session) -> None:
-        messages = await self.fetch(session)
-        if session.state is State.NORMAL:
-            self.deliver(session, messages)
+    def _failed(self, error: StoreFailed, event: str = "the offline store failed") -> None:
+        self._parts.counters.add("store_failures")
+        self._repeats.add(logging.ERROR, event, "", self._parts.clock(), {"error": str(error)})
 
-    def _spawn(self, work: Coroutine[Any, Any, object]) -> None:
+    def _spawn(self, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
         task = asyncio.create_task(work, name="offline")
         self._running.add(task)
         task.add_done_callback(self._done)
+        return task
 
     def _done(self, task: asyncio.Task[object]) -> None:
         self._running.discard(task)
         if not task.cancelled() and task.exception() is not None:
             _log.error("the offline store failed", exc_info=task.exception())
+
+
+def _result(reading: asyncio.Task[list[Stored] | None]) -> list[Stored] | None:
+    """What was read; None also when the reading met a bug, which was logged."""
+    return None if reading.cancelled() or reading.exception() is not None else reading.result()

@@ -17,7 +17,7 @@ from quicgw_fast.backend.errors import (
 )
 from quicgw_fast.delivery import notify_body
 from quicgw_fast.flow.ending import expire
-from quicgw_fast.flow.offline import offline_id
+from quicgw_fast.flow.handovers import offline_id
 from quicgw_fast.session import State
 from quicgw_fast.types import SyncHint
 
@@ -115,7 +115,7 @@ class Pushes:
         return "stored"
 
     def _now(self, session: Session, body: bytes) -> str:
-        if session.state is State.INITED:
+        if session.state is State.INITED or session.behind:
             try:
                 self._parts.sender.hold(session, body)
             except (CacheFull, BudgetFull) as error:

@@ -1,17 +1,18 @@
-"""START: authenticate, take over, resume or begin afresh (contract §2, §5); and tokens renewed on the way."""
+"""START: authenticate, take over, resume or begin afresh (contract §2, §5)."""
 
 from __future__ import annotations
 
-import logging
+from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 from quicgw_fast._proto.client_pb2 import ErrorMessage, StartResponse
-from quicgw_fast.auth import AuthRefused
-from quicgw_fast.config import split_address
 from quicgw_fast.errors import ProtocolError, RequestError
 from quicgw_fast.flow.ending import disconnect, end_session, expire
+from quicgw_fast.flow.held_starts import HeldStarts
+from quicgw_fast.flow.tokens import Tokens
 from quicgw_fast.frame import parse_start, unnumbered
-from quicgw_fast.session import Claim, Event, Session, Verdict, decide
+from quicgw_fast.session import NOTHING, Claim, Event, Gap, Session, Verdict, decide, note_attempt, settle
 from quicgw_fast.types import CloseCode, PushType, RequestType
 
 if TYPE_CHECKING:
@@ -24,30 +25,58 @@ MAX_OPENID = 256
 """Bytes of an openid; longer ones are refused."""
 MAX_LAST_ACKED = (1 << 63) - 1
 """A fresh session numbers on from what the client names, and numbers must not run out."""
-TOKEN_TRIES = 3
-"""Refused tokens on one connection before it is closed."""
+CLOSES = {
+    401: CloseCode.AUTH_FAILED,
+    403: CloseCode.SUPERSEDED,
+    429: CloseCode.OVERLOADED,
+    503: CloseCode.DRAINING,
+}
+"""How a connection is closed whose START is refused with an error code; PROTOCOL_ERROR for every other."""
 
-_log = logging.getLogger("quicgw.session")
+
+@dataclass(slots=True, frozen=True)
+class _Start:
+    """An authenticated START that is being acted on."""
+
+    conversation: Conversation
+    msg_id: int
+    claim: Claim
+    grant: Grant
+    verdict: Verdict
 
 
 class Starting:
-    """Decides about every START and about tokens that clients renew with a heartbeat."""
+    """Decides about every START."""
 
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
+        self._held = HeldStarts()
+        self.tokens = Tokens(parts)
+        limits = parts.config.limits
+        self._limits = {
+            "limit-in-flight": str(limits.in_flight),
+            "limit-messages-per-second": _decimal(limits.messages_per_second),
+        }
 
     def start(self, conversation: Conversation, request: ClientRequest) -> None:
         """Handle the first message of a connection; ProtocolError when it is no START."""
         if int(request.type) != RequestType.START:
             raise ProtocolError(400, "START expected", "the first message must be START", msg_id=request.msg_id)
+        if conversation.link.departed:
+            # Perhaps an old attempt, late in the network: a session must not be taken for who is gone (contract §2).
+            self._parts.counters.add("starts_departed")
+            conversation.ignore()
+            return
         try:
             claim, token = _claim(request)
             if self._parts.draining:
-                raise RequestError(503, "gateway stopping", "connect to another one", retry_after_ms=1000)
-            grant = self._authenticate(conversation, claim.openid, token)
+                raise _stopping()
+            grant = self.tokens.check(conversation.link.peer, claim.openid, token)
+            if self._outdated(claim):
+                self._parts.counters.add("starts_outdated")
+                raise RequestError(403, "outdated START", "a newer attempt of the same epoch was here before")
         except RequestError as error:
-            code = {401: CloseCode.AUTH_FAILED, 429: CloseCode.AUTH_FAILED, 503: CloseCode.DRAINING}
-            self.refuse(conversation, request.msg_id, error, code.get(error.code, CloseCode.PROTOCOL_ERROR))
+            self.refuse(conversation, request.msg_id, error, CLOSES.get(error.code, CloseCode.PROTOCOL_ERROR))
             return
         self._begin(conversation, request.msg_id, claim, grant)
 
@@ -64,75 +93,94 @@ class Starting:
         conversation.link.send(unnumbered(msg_id, PushType.START_RESP, answer, error.headers))
         conversation.close(code, error.message)
 
-    def refresh(self, conversation: Conversation, session: Session, request: ClientRequest) -> dict[str, str] | None:
-        """Take the new token of a heartbeat's header ``auth-token``, if there is one.
+    def _outdated(self, claim: Claim) -> bool:
+        """Whether a newer attempt of the claim's epoch was acted on before; 0 is not compared (contract §2)."""
+        return 0 < claim.attempt <= self._attempts(claim.openid).get(claim.epoch, 0)
 
-        Returns the headers of the answer, None when the connection was closed; RequestError 401 for a bad token.
-        """
-        token = request.headers.get("auth-token")
-        if token is None:
-            return {}
-        try:
-            grant = self._authenticate(conversation, session.openid, token)
-        except RequestError as error:
-            conversation.refused_tokens += error.code == 401  # 429 is no word about this token
-            if conversation.refused_tokens < TOKEN_TRIES:
-                raise
-            conversation.close(CloseCode.AUTH_FAILED, "too many refused tokens")
-            return None
-        session.expires_at = grant.expires_at
-        return {"auth-refresh": "ok", **self._lifetime(grant)}
+    def _attempts(self, openid: str) -> dict[str, int]:
+        registry = self._parts.registry
+        last = registry.by_openid(openid) or registry.ended_by_openid(openid, self._parts.clock())
+        return last.attempts if last is not None else {}
 
-    def _authenticate(self, conversation: Conversation, openid: str, token: str) -> Grant:
-        parts = self._parts
-        address, now = split_address(conversation.link.peer)[0], parts.clock()
-        wait = parts.attempts.allowed(address, now)
-        if wait > 0:
-            raise RequestError(429, "too many refused tokens", retry_after_ms=int(wait * 1000) + 1)
-        try:
-            return parts.authenticator.authenticate(openid, token, parts.wall())
-        except AuthRefused as refused:
-            parts.attempts.failed(address, now)
-            parts.counters.add("auth_refused")
-            _log.warning("token refused", extra={"openid": openid, "peer": address, "reason": str(refused)})
-            # One sentence for every cause: a guesser must not learn which part was wrong.
-            raise RequestError(401, "authentication failed") from refused
+    def _note_attempt(self, claim: Claim) -> None:
+        """Note the attempt of a START that has no session yet: an older one must not take its place (contract §2)."""
+        ended = self._parts.registry.ended_by_openid(claim.openid, self._parts.clock())
+        if ended is not None:
+            note_attempt(ended.attempts, claim)
 
     def _begin(self, conversation: Conversation, msg_id: int, claim: Claim, grant: Grant) -> None:
-        parts, now = self._parts, self._parts.clock()
+        parts = self._parts
+        self._held.newer(claim.openid)
         old = parts.registry.by_openid(claim.openid)
         if old is not None:
             expire(parts, old)
-        verdict = decide(claim, parts.registry, now)
-        session = verdict.resume
-        if session is not None:
-            self._supersede(session)
-            session.outbox.ack(claim.last_acked)
-            self._parts.offline.acknowledged(session)
-            parts.counters.add("resumes")
+        start = _Start(conversation, msg_id, claim, grant, decide(claim, parts.registry, parts.clock()))
+        if start.verdict.resume is not None:
+            self._resume(start, start.verdict.resume)
+            return
+        self._end_old(start)
+        undecided = parts.offline.handovers.undecided(claim.openid)
+        if undecided is None:
+            self._begin_fresh(start)
         else:
-            if isinstance(verdict.lost, Session):
-                verdict.lost.outbox.ack(claim.last_acked)  # delivered: the client says so
-            if verdict.lost is not None:  # what the client has of it need not be delivered once more
-                self._parts.offline.received(claim.openid, verdict.lost.stored_ids, claim.last_acked)
-            session = self._fresh(claim, now)
-            parts.counters.add("resets" if verdict.gap else "starts")
-        session.expires_at = grant.expires_at
-        conversation.session = session
-        conversation.generation = session.attach(conversation.link, claim.last_acked, now)
-        headers = {**(verdict.gap.headers() if verdict.gap else {}), **self._lifetime(grant)}
-        answer = self._answer(session, claim, verdict).SerializeToString()
-        conversation.link.send(unnumbered(msg_id, PushType.START_RESP, answer, headers))
-        parts.sender.acknowledged(session)
-        parts.sender.pump(session)
+            self._note_attempt(claim)
+            go_on, give_way = partial(self._begin_fresh, start), partial(self._give_way, start)
+            self._held.hold(claim.openid, conversation, undecided, go_on, give_way)
 
-    def _fresh(self, claim: Claim, now: float) -> Session:
-        parts = self._parts
-        old = parts.registry.by_openid(claim.openid)
+    def _resume(self, start: _Start, session: Session) -> None:
+        self._supersede(session)
+        session.outbox.ack(start.claim.last_acked)
+        self._parts.offline.acknowledged(session)
+        self._parts.counters.add("resumes")
+        self._attach(start, session)
+
+    def _end_old(self, start: _Start) -> None:
+        parts, lost = self._parts, start.verdict.lost
+        if isinstance(lost, Session):
+            lost.outbox.ack(start.claim.last_acked)  # delivered: the client says so
+        if lost is not None:  # what the client has of it need not be delivered once more
+            parts.offline.received(start.claim.openid, lost.stored_ids, start.claim.last_acked)
+        old = parts.registry.by_openid(start.claim.openid)
         if old is not None:
             self._supersede(old)
             end_session(parts, old, Event.REPLACED, CloseCode.SUPERSEDED, "a fresh session began")
-        return parts.registry.create(claim.openid, claim.last_acked, now)
+
+    def _begin_fresh(self, start: _Start) -> None:
+        parts, claim = self._parts, start.claim
+        if parts.draining:  # since it was held
+            self.refuse(start.conversation, start.msg_id, _stopping(), CloseCode.DRAINING)
+            return
+        parts.counters.add("resets" if start.verdict.gap else "starts")
+        attempts = dict(self._attempts(claim.openid))
+        session = parts.registry.create(claim.openid, claim.last_acked, parts.clock())
+        session.attempts = attempts
+        self._attach(start, session)
+
+    def _give_way(self, start: _Start) -> None:
+        newer = RequestError(403, "superseded", "a newer connection took over")
+        self.refuse(start.conversation, start.msg_id, newer, CloseCode.SUPERSEDED)
+
+    def _attach(self, start: _Start, session: Session) -> None:
+        conversation, claim, grant = start.conversation, start.claim, start.grant
+        now = self._parts.clock()
+        session.note_attempt(claim)
+        session.expires_at = grant.expires_at
+        conversation.session = session
+        conversation.generation = session.attach(conversation.link, claim.last_acked, now)
+        self._parts.journal.began(session, conversation.link.peer, _how(start.verdict), now)
+        gap = self._gap(start)
+        headers = {**(gap.headers() if gap else {}), **self.tokens.lifetime(grant), **self._limits}
+        answer = self._answer(session, claim, start.verdict).SerializeToString()
+        conversation.link.send(unnumbered(start.msg_id, PushType.START_RESP, answer, headers))
+        self._parts.sender.acknowledged(session)
+        self._parts.sender.pump(session)
+
+    def _gap(self, start: _Start) -> Gap | None:
+        """What the client missed, without what the offline store delivers again, with what that could not take."""
+        lost_id = start.verdict.lost.id if start.verdict.lost is not None else ""
+        ended = self._parts.registry.ended_by_id(lost_id, self._parts.clock())
+        losses = self._parts.offline.handovers.losses.take(start.claim.openid, lost_id)
+        return settle(start.verdict.gap, NOTHING if ended is None else ended.given, losses)
 
     def _supersede(self, session: Session) -> None:
         if session.attached:
@@ -153,10 +201,20 @@ class Starting:
             resume_window=max(1, int(times.resume_window)),
         )
 
-    def _lifetime(self, grant: Grant) -> dict[str, str]:
-        if grant.expires_at is None:
-            return {}
-        return {"token-expires-in": str(max(0, int(grant.expires_at - self._parts.wall())))}
+
+def _how(verdict: Verdict) -> str:
+    if verdict.resume is not None:
+        return "resumed"
+    return f"reset ({verdict.reason.name})" if verdict.gap else "started"
+
+
+def _decimal(value: float) -> str:
+    """Write a number without an exponent, which few parsers of headers expect."""
+    return f"{value:.6f}".rstrip("0").rstrip(".")
+
+
+def _stopping() -> RequestError:
+    return RequestError(503, "gateway stopping", "connect to another one", retry_after_ms=1000)
 
 
 def _claim(request: ClientRequest) -> tuple[Claim, str]:
@@ -170,5 +228,5 @@ def _claim(request: ClientRequest) -> tuple[Claim, str]:
         raise RequestError(400, "bad field", f"openid is over {MAX_OPENID} bytes")
     if start.last_acked_seq_id > MAX_LAST_ACKED:
         raise RequestError(400, "bad field", "last_acked_seq_id is over 2**63 - 1")
-    claim = Claim(start.openid, start.last_acked_seq_id, start.session_id, start.epoch)
+    claim = Claim(start.openid, start.last_acked_seq_id, start.session_id, start.epoch, start.attempt)
     return claim, start.auth_token

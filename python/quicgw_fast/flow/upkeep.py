@@ -7,13 +7,15 @@ import logging
 import traceback
 from typing import TYPE_CHECKING
 
-from quicgw_fast.errors import ProtocolError, RequestError
-from quicgw_fast.flow.ending import disconnect, end_session
+from quicgw_fast.errors import RequestError
+from quicgw_fast.flow.ending import disconnect, expire
 from quicgw_fast.repeats import RepeatLog
-from quicgw_fast.session import Event
+from quicgw_fast.session import State
 from quicgw_fast.types import CloseCode
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
     from quicgw_fast.flow.conversation import Conversation
     from quicgw_fast.flow.parts import Parts
     from quicgw_fast.flow.starting import Starting
@@ -25,14 +27,18 @@ CROWDED = 0.8
 """Fill of the window above which a client must acknowledge (contract §5)."""
 PAUSES_PER_TIMEOUT = 8
 """Rounds in the shortest of the configured times."""
+SLICE = 500
+"""Sessions that are looked at in one go, for about half a millisecond, before the loop has its turn."""
 
 _log = logging.getLogger("quicgw.upkeep")
 
 
 class Upkeep:
-    """Goes round all connections and sessions; one round is plain work without waiting."""
+    """Goes round all connections and sessions; one round is plain work in slices."""
 
-    def __init__(self, parts: Parts, starting: Starting) -> None:
+    def __init__(self, parts: Parts, starting: Starting, also: Sequence[Callable[[float], None]] = ()) -> None:
+        """``also`` is called with the time (monotonic) at the end of every round."""
+        self._also = also
         self._parts = parts
         self._starting = starting
         self._repeats = RepeatLog(_log)
@@ -52,34 +58,38 @@ class Upkeep:
         while True:
             await asyncio.sleep(self._pause)
             try:
-                self.round(self._parts.clock(), self._parts.wall())
+                for _ in self.slices(self._parts.clock(), self._parts.wall()):
+                    await asyncio.sleep(0)
             except Exception:  # a bug: without upkeep nothing would ever end
                 _log.exception("upkeep failed; the next round tries again")
 
     def round(self, now: float, wall: float) -> None:
-        """Do everything that is due at ``now`` (monotonic) and ``wall`` seconds; nobody waits behind one that fails."""
-        for conversation in list(self._parts.conversations):
+        """Do everything that is due at ``now`` (monotonic) and ``wall`` seconds."""
+        for _ in self.slices(now, wall):
+            pass
+
+    def slices(self, now: float, wall: float) -> Iterator[None]:
+        """Do a round; after each step others may have their turn. Nobody waits behind one that fails."""
+        for conversation in list(self._parts.watched):
             try:
                 self._check_conversation(conversation, now)
             except Exception as error:
                 self._failed("conversation", conversation.link.peer, error, now)
-        for session in self._parts.registry:
+        for number, session in enumerate(self._parts.registry, 1):
             try:
                 self._check_session(session, now, wall)
             except Exception as error:
                 self._failed("session", session.id, error, now)
-        for session in self._parts.registry.expired(now, self._parts.config.session.resume_window):
-            try:
-                self._expire(session)
-            except Exception as error:
-                self._failed("session", session.id, error, now)
+            if number % SLICE == 0:
+                yield
         self._parts.offline.tend(now)
         self._parts.memory.tend(now)
         self._repeats.flush(now)
-
-    def _expire(self, session: Session) -> None:
-        self._parts.counters.add("sessions_expired")
-        end_session(self._parts, session, Event.EXPIRED, CloseCode.IDLE, "resume window passed")
+        self._parts.journal.flush(now)
+        self._starting.tokens.flush(now)
+        for tend in self._also:
+            tend(now)
+        yield
 
     def _failed(self, kind: str, name: str, error: Exception, now: float) -> None:
         """Tell what failed about one session or conversation, surely a bug; the round goes on."""
@@ -89,20 +99,24 @@ class Upkeep:
 
     def _check_conversation(self, conversation: Conversation, now: float) -> None:
         times = self._parts.config.session
-        if conversation.session is None and now - conversation.born > times.start_timeout:
+        if conversation.over:
+            return
+        if conversation.session is None and not conversation.held and now - conversation.born > times.start_timeout:
             late = RequestError(400, "START is missing", f"it must come within {times.start_timeout:g} s")
             self._starting.refuse(conversation, 0, late, CloseCode.PROTOCOL_ERROR)
-        elif conversation.partial_since is not None and now - conversation.partial_since > times.frame_timeout:
-            conversation.fail(
-                ProtocolError(400, "message incomplete", f"it must be whole within {times.frame_timeout:g} s")
-            )
+        elif slow := conversation.slow_for(now):
+            self._parts.counters.add("slow_senders")
+            conversation.close(CloseCode.SLOW_CONSUMER, slow)
 
     def _check_session(self, session: Session, now: float, wall: float) -> None:
         times, counters = self._parts.config.session, self._parts.counters
+        if session.state is State.CLOSED:
+            return  # it ended since the round began
         if session.outbox.bound:
             counters.add("binds_expired", session.outbox.expire(now))
         self._parts.sender.acknowledged(session)  # in case that room was missing that others have given back since
         if not session.attached:
+            expire(self._parts, session)
             return
         if now - session.last_activity > times.timeout:
             counters.add("idle_closed")
@@ -112,8 +126,6 @@ class Upkeep:
             disconnect(self._parts, session, CloseCode.TOKEN_EXPIRED, "renew the token and reconnect")
         elif session.outbox.fill <= CROWDED:
             session.crowded_since = None
-        elif session.crowded_since is None:
-            session.crowded_since = now
-        elif now - session.crowded_since > times.slow_consumer_after:
+        elif session.crowded_for(now) > times.slow_consumer_after:
             counters.add("slow_consumers")
-            disconnect(self._parts, session, CloseCode.SLOW_CONSUMER, "acknowledge what was received")
+            disconnect(self._parts, session, CloseCode.SLOW_CONSUMER, "read and acknowledge what was sent")

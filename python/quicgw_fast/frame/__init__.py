@@ -1,6 +1,6 @@
 """Bytes of the stream to messages and back (contract §1); no clock, no sockets."""
 
 from quicgw_fast.frame.incoming import parse_envelope, parse_payload, parse_start
-from quicgw_fast.frame.outgoing import parse_pushes, unnumbered
+from quicgw_fast.frame.outgoing import unnumbered
 
-__all__ = ["parse_envelope", "parse_payload", "parse_pushes", "parse_start", "unnumbered"]
+__all__ = ["parse_envelope", "parse_payload", "parse_start", "unnumbered"]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from quicgw_fast._proto.client_pb2 import ServerPush
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
 
     from quicgw_fast.types import PushType
 
@@ -20,12 +20,3 @@ def unnumbered(msg_id: int, push_type: PushType, payload: bytes, headers: Mappin
     push = ServerPush(msg_id=msg_id, type=push_type.value, payload=payload, headers=headers)  # type: ignore[arg-type]
     body = push.SerializeToString()
     return len(body).to_bytes(LENGTH_PREFIX, "big") + body
-
-
-def parse_pushes(frames: bytes) -> Iterator[ServerPush]:
-    """Read back what the outbox encoded: whole frames, joined."""
-    start = 0
-    while start < len(frames):
-        body = start + LENGTH_PREFIX
-        start = body + int.from_bytes(frames[start:body], "big")
-        yield ServerPush.FromString(frames[body:start])

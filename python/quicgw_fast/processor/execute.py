@@ -41,7 +41,7 @@ class Outcome:
 
 
 def too_late(task: AsyncTask) -> RequestError:
-    """The error of a request whose deadline passed before its upstream was called."""
+    """The error of a request whose deadline passed before its service was called."""
     return RequestError(504, "deadline passed", f"{task.request.action} waited too long for its turn")
 
 

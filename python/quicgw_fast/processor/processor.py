@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
-from collections import deque
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from quicgw_fast.errors import RequestError
-from quicgw_fast.processor.execute import Outcome, execute
+from quicgw_fast.processor.deadlines import Deadlines
+from quicgw_fast.processor.execute import Outcome, too_late
+from quicgw_fast.processor.turns import Turns
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable
 
     from quicgw_fast.backend import TaskQueue
-    from quicgw_fast.processor.execute import Call
+    from quicgw_fast.processor.deadlines import Timer
     from quicgw_fast.processor.task import AsyncTask
 
 TURN = 16
-"""Tasks after which a worker lets others run: answering a backlog that is too late never waits by itself."""
+"""Tasks after which a worker lets others run: a backlog whose sessions are gone never waits by itself."""
 
 _log = logging.getLogger("quicgw.processor")
 
@@ -28,125 +30,247 @@ _log = logging.getLogger("quicgw.processor")
 class Ports:
     """What the processor needs of the rest of the gateway."""
 
-    call: Call
+    work: Callable[[AsyncTask], Awaitable[Outcome]]
+    """Do the task, by calling its service; a RequestError belongs into the outcome."""
     reply: Callable[[AsyncTask, Outcome], object]
     """Send the terminal reply with the notifies bound to it, as one step."""
     is_valid: Callable[[AsyncTask], bool]
     """Whether the session can still get a reply; otherwise the task is skipped and counted."""
     clock: Callable[[], float]
     """Monotonic seconds."""
+    call_later: Callable[[float, Callable[[], None]], Timer]
+    """The event loop's: call after so many seconds."""
+
+
+class _Worker:
+    """A place for one task at a time. What is in it is owed a reply, whatever becomes of the coroutine."""
+
+    __slots__ = ("given_up", "runner", "task", "waiter", "working")
+
+    def __init__(self) -> None:
+        self.task: AsyncTask | None = None
+        self.working = False
+        """The coroutine has begun with the task."""
+        self.given_up = False
+        """The task's session ended; if the coroutine was working, it was cancelled for that."""
+        self.waiter: asyncio.Future[None] | None = None
+        self.runner: asyncio.Task[None]
 
 
 class AsyncRequestProcessor:
-    """Takes accepted requests without blocking and answers each exactly once while its session lives."""
+    """Takes accepted requests without blocking and answers each exactly once while its session lives.
+
+    A task goes to a free worker at once, if the rule of ``Turns`` gives it one. Else it goes into the queue, from
+    where it is put in its session's lane when a worker next becomes free. It waits, in either place, until its turn
+    or its deadline comes or its session ends; ``queue_length`` counts both places, and the queue's capacity bounds
+    them together.
+    """
 
     def __init__(self, queue: TaskQueue[AsyncTask], ports: Ports, max_workers: int) -> None:
         self._queue = queue
         self._ports = ports
-        self._max_workers = max_workers
-        self._workers: list[asyncio.Task[None]] = []
-        self._idle: deque[asyncio.Future[None]] = deque()
+        self._turns = Turns(max_workers)
+        self._deadlines = Deadlines(ports.clock, ports.call_later, self._late)
+        self._workers = [_Worker() for _ in range(max_workers)]
+        self._idle: list[_Worker] = []
         self._started = False
-        self._counts = dict.fromkeys(("submitted", "rejected", "completed", "skipped"), 0)
-        self._busy = 0
+        self._rested: asyncio.Event | None = None
+        """Set, and forgotten, when the last task is done; there while somebody waits for that."""
+        names = ("submitted", "rejected", "completed", "skipped", "cancelled", "late")
+        self._counts = dict.fromkeys(names, 0)
 
     def start(self) -> None:
         """Start the workers in the running loop."""
         if self._started or self._queue.closed:
             raise RuntimeError("a processor is started once")
         self._started = True
-        self._workers = [
-            asyncio.create_task(self._work(), name=f"worker-{number}") for number in range(self._max_workers)
-        ]
+        for number, worker in enumerate(self._workers):
+            worker.runner = asyncio.create_task(self._run(worker), name=f"worker-{number}")
+        self._idle = self._workers[::-1]
 
     def submit(self, task: AsyncTask) -> bool:
-        """Queue a task without waiting; False when the queue is full or the processor does not run."""
-        if not self._started or not self._queue.try_push(task):
+        """Take a task without waiting; False when the queue is full or the processor does not run."""
+        if not self._started:
             self._counts["rejected"] += 1
             return False
+        if self._turns.may_start(task.session):
+            self._take_in()
+            self._turns.add(task)
+            self._counts["submitted"] += 1
+            self._dispatch()
+            return True
+        if self.queue_length >= self._queue.capacity or not self._queue.try_push(task):
+            self._counts["rejected"] += 1
+            return False
+        self._deadlines.add(task)
         self._counts["submitted"] += 1
-        self._wake_one()
         return True
+
+    def cancel(self, session: Any) -> None:
+        """End everything that is done for a session that ended: it gets no reply any more, and its workers are free."""
+        self._take_in()
+        for task in self._turns.drop(session):
+            self._deadlines.discard(task)
+            self._counts["skipped"] += 1
+        if not self._turns.running(session):
+            return
+        for worker in self._workers:
+            if worker.task is not None and worker.task.session is session and not worker.given_up:
+                worker.given_up = True
+                if worker.working:
+                    worker.runner.cancel()
+
+    async def quiet(self, timeout: float) -> None:  # noqa: ASYNC109
+        """Wait until nothing is waiting or under way, at most ``timeout`` seconds."""
+        if not self._busy and not self.queue_length:
+            return
+        self._rested = self._rested or asyncio.Event()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(max(timeout, 0.0)):
+                await self._rested.wait()
 
     async def stop(self, drain_timeout: float) -> None:
         """Take no more tasks, work off the queue for at most ``drain_timeout`` seconds, then answer the rest 503."""
-        self._started = False
+        was_started, self._started = self._started, False
         self._queue.close()
-        while self._idle:
-            self._wake_one()
-        if self._workers:
-            await asyncio.wait(self._workers, timeout=max(drain_timeout, 0.0))
+        if not was_started:
+            return
+        await self.quiet(drain_timeout)
+        self._deadlines.close()
         for worker in self._workers:
-            worker.cancel()
-        await asyncio.gather(*self._workers, return_exceptions=True)
-        self._workers.clear()
-        while (task := self._next()) is not None:
+            worker.runner.cancel()
+        await asyncio.gather(*(worker.runner for worker in self._workers), return_exceptions=True)
+        self._take_in()
+        for task in self._empty_workers() + self._turns.drop_all():
             self._finish(task, Outcome.of_error(_stopping()))
 
+    @property
+    def queue_length(self) -> int:
+        """How many tasks were accepted and did not start."""
+        return self._turns.waiting + len(self._queue)
+
+    @property
+    def _busy(self) -> int:
+        return len(self._workers) - self._turns.free
+
     def stats(self) -> dict[str, int | bool]:
-        """Sizes and counts since the start (names of the first four: contract §3)."""
+        """Sizes and counts since the start (names of the first four: contract §3).
+
+        ``skipped``: dropped before they started, because their session was gone. ``cancelled``: dropped while their
+        service worked on them, for the same reason. ``late``: answered 504 before they started.
+        """
         return {
-            "max_workers": self._max_workers,
+            "max_workers": len(self._workers),
             "max_queue_size": self._queue.capacity,
-            "queue_length": len(self._queue),
+            "queue_length": self.queue_length,
             "started": self._started,
             "busy_workers": self._busy,
             **self._counts,
         }
 
-    def _next(self) -> AsyncTask | None:
-        return self._queue.try_pop()
+    def _empty_workers(self) -> list[AsyncTask]:
+        """Take out what the workers left, and return what is owed a reply."""
+        owed = []
+        for worker in self._workers:
+            task, worker.task = worker.task, None
+            if task is not None:
+                self._turns.end(task.session)
+                if not worker.given_up:
+                    owed.append(task)
+        return owed
 
-    def _wake_one(self) -> None:
-        while self._idle:
-            waiter = self._idle.popleft()
-            if not waiter.done():
-                waiter.set_result(None)
-                return
+    # Who is next
 
-    async def _work(self) -> None:
+    def _take_in(self) -> None:
+        """Put what arrived into the lanes of its sessions."""
+        arrived = len(self._queue)
+        if arrived:
+            for task in self._queue.pop_many(arrived):
+                self._turns.add(task)
+
+    def _dispatch(self) -> None:
+        """Give free workers to whose turn it is."""
+        while (task := self._turns.next()) is not None:
+            self._deadlines.discard(task)
+            worker = self._idle.pop()
+            worker.task = task
+            if worker.waiter is not None and not worker.waiter.done():
+                worker.waiter.set_result(None)
+
+    def _late(self, task: AsyncTask) -> None:
+        """Answer a task whose deadline passed while it waited."""
+        self._take_in()
+        self._turns.remove(task)
+        self._counts["late"] += 1
+        self._finish(task, Outcome.of_error(too_late(task)))
+        self._tell_rest()
+
+    def _tell_rest(self) -> None:
+        if self._rested is not None and not self._busy and not self.queue_length:
+            self._rested.set()
+            self._rested = None
+
+    # A worker
+
+    async def _run(self, worker: _Worker) -> None:
         loop = asyncio.get_running_loop()
         taken = 0
-        while True:
-            task = self._next()
-            if task is not None:
-                await self._process(task)
-                taken += 1
-                if taken % TURN == 0:
-                    await asyncio.sleep(0)
-            elif self._queue.closed:
-                return
-            else:
-                waiter = loop.create_future()
-                self._idle.append(waiter)
-                await waiter
+        while not worker.runner.cancelling():  # by stop() alone: see _try
+            if worker.task is None:
+                worker.waiter = loop.create_future()
+                await worker.waiter
+                worker.waiter = None
+            await self._serve(worker)
+            taken += 1
+            if taken % TURN == 0:
+                await asyncio.sleep(0)
 
-    async def _process(self, task: AsyncTask) -> None:
-        if not self._ports.is_valid(task):
-            self._counts["skipped"] += 1
+    async def _serve(self, worker: _Worker) -> None:
+        """Do what is in the worker's place. A cancellation that was meant for the task alone ends here."""
+        task, outcome = worker.task, None
+        if task is None:
             return
-        self._busy += 1
+        if worker.given_up or not self._ports.is_valid(task):
+            self._counts["skipped"] += 1
+        else:
+            outcome = await self._try(worker, task)
+        worker.task, worker.given_up = None, False
+        self._idle.append(worker)
+        self._turns.end(task.session)
+        # The reply comes first, because it may submit what waited for it; whose turn it is then is seen for all.
+        if outcome is not None:
+            self._finish(task, outcome)
+        self._take_in()
+        self._dispatch()
+        self._tell_rest()
+
+    async def _try(self, worker: _Worker, task: AsyncTask) -> Outcome | None:
+        """Work on the task; None when its session ended meanwhile."""
+        worker.working = True
         try:
-            outcome = await execute(task, self._ports.call, self._ports.clock)
-        except asyncio.CancelledError:  # the gateway stops and the drain time is over
-            self._finish(task, Outcome.of_error(_stopping()))
-            raise
+            outcome = await self._ports.work(task)
+        except asyncio.CancelledError:
+            if not worker.given_up or worker.runner.cancelling() > 1:
+                raise  # the processor stops, and answers for the task
         except Exception:
-            _log.exception("task failed: task_id=%s action=%r", task.task_id, task.request.action[:128])
+            _log.exception("task failed", extra={"task": task.task_id, "action": task.request.action})
             outcome = Outcome.of_error(RequestError(500, "internal error"))
-        finally:
-            self._busy -= 1
-        self._finish(task, outcome)
+        worker.working = False
+        if not worker.given_up:
+            return outcome
+        worker.runner.uncancel()
+        self._counts["cancelled"] += 1
+        return None
 
     def _finish(self, task: AsyncTask, outcome: Outcome) -> None:
         """Reply; a bug in there must cost neither the worker nor the tasks behind this one."""
         try:
             self._ports.reply(task, outcome)
         except Exception:
-            _log.exception("reply failed: task_id=%s", task.task_id)
+            _log.exception("reply failed", extra={"task": task.task_id})
         else:
             self._counts["completed"] += 1
 
 
 def _stopping() -> RequestError:
-    return RequestError(503, "gateway stopping", "the request was not finished in time", retry_after_ms=1000)
+    return RequestError(503, "gateway stopping", "the request was not finished in time")

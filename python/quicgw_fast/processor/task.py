@@ -9,18 +9,22 @@ if TYPE_CHECKING:
     from quicgw_fast._proto.service_pb2 import UpstreamRequest
 
 
-@dataclass(slots=True, frozen=True, eq=False)
+@dataclass(slots=True, eq=False)
 class AsyncTask:
     """What a worker needs to know; the session is held, so that it need not be looked up again."""
 
     session: Any
-    """The session that gets the reply; the processor only hands it through."""
+    """The session that gets the reply; tasks of one session take turns with those of others."""
     msg_id: int
     service: str
     request: UpstreamRequest
     deadline: float
     """Monotonic seconds; counted from acceptance, independent of the connection (contract §3)."""
     is_login: bool = False
+    cost: int = 0
+    """Bytes that are counted for it until its reply."""
+    watch: int = 0
+    """Under which number ``Deadlines`` watches it."""
 
     @property
     def seq_id(self) -> int:

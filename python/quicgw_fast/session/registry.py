@@ -7,12 +7,14 @@ from collections import OrderedDict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from quicgw_fast.session.notifies import NOTHING
 from quicgw_fast.session.session import Session
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from quicgw_fast.backend import Outbox
+    from quicgw_fast.session.notifies import Notifies
     from quicgw_fast.session.states import Event, State
 
 ENDED_SESSIONS = 10_000
@@ -33,7 +35,11 @@ class Ended:
     """Notifies that waited for a login or for their request at the end."""
     stored_ids: dict[int, int]
     """As the session's: offline messages that were sent and not acknowledged."""
+    given: Notifies
+    """What the offline store was given of the undelivered notifies."""
     at: float
+    attempts: dict[str, int]
+    """As the session's."""
 
 
 class Registry:
@@ -111,31 +117,35 @@ class Registry:
         self._forget(now)
         return self._ended.get(self._ended_by_openid.get(openid, ""))
 
-    def end(self, session: Session, event: Event, now: float) -> int:
-        """End a session: nothing is kept but its memory. Returns how many requests were left unanswered."""
+    def end(self, session: Session, event: Event, now: float, given: Notifies = NOTHING) -> int:
+        """End a session: nothing is kept but its memory. Returns how many requests were left unanswered.
+
+        ``given`` counts what the offline store gets of it: that is not lost.
+        """
         session.apply(event)
         outbox = session.outbox
         unanswered, undelivered = outbox.in_flight, outbox.held + outbox.bound
         session.waiting.clear()
-        outbox.close()
+        outbox.close(given.total)
         del self._by_id[session.id]
         del self._by_openid[session.openid]
         self._drop_gid(session)
         ended = Ended(
-            session.id, session.openid, session.epoch, outbox, unanswered, undelivered, session.stored_ids, now
+            session.id,
+            session.openid,
+            session.epoch,
+            outbox,
+            unanswered,
+            undelivered,
+            session.stored_ids,
+            given,
+            now,
+            session.attempts,
         )
         self._ended[session.id] = ended
         self._ended_by_openid[session.openid] = session.id
         self._forget(now)
         return unanswered
-
-    def expired(self, now: float, window: float) -> list[Session]:
-        """The sessions that have been without a connection for longer than ``window`` seconds."""
-        return [
-            session
-            for session in self._by_id.values()
-            if session.detached_at is not None and now - session.detached_at > window
-        ]
 
     def count(self, state: State) -> int:
         """How many sessions are in this state."""

@@ -18,7 +18,7 @@ class Gap:
     """What a client missed when its resume is refused; None where nobody can know it."""
 
     reason: ResetReason
-    first: int
+    first: int | None = None
     """The first number that the client does not have."""
     last: int | None = None
     """The highest number that the lost session had sent."""
@@ -54,6 +54,8 @@ class Claim:
     last_acked: int = 0
     session_id: str = ""
     epoch: str = ""
+    attempt: int = 0
+    """Grows with each START of the epoch; 0 from clients that do not count (contract §2)."""
 
     @property
     def fresh(self) -> bool:

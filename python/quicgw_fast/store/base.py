@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Final, Protocol
 from quicgw_fast.errors import GatewayError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    import asyncio
+    from collections.abc import Iterable, Sequence
     from pathlib import Path
 
 #: The openid's bound, or that of the whole store, is reached.
@@ -109,7 +110,11 @@ class StoreStats:
 
 
 class OfflineStore(Protocol):
-    """Messages for openids that are away. Used from one event loop, which it never blocks."""
+    """Messages for openids that are away. Used from one event loop, which it never blocks.
+
+    What is asked for is done in the order in which it was asked: a :meth:`load` sees every put that was begun before
+    it. So whoever hands something in needs no queue of its own to keep the order of an openid's messages.
+    """
 
     async def put(self, openid: str, body: bytes, wall: float) -> PutResult:
         """Keep ``body`` for ``openid``; ``wall`` is now, in wall-clock seconds, as in every method here.
@@ -119,10 +124,18 @@ class OfflineStore(Protocol):
         """
         ...
 
+    def put_all(self, openid: str, bodies: Sequence[bytes], wall: float) -> asyncio.Future[list[PutResult]]:
+        """Keep these for ``openid`` in their order; each is stored or refused as by :meth:`put`, which tells why.
+
+        Begun before it returns; a future, so that who asks sees whether it is decided already. It never raises.
+        """
+        ...
+
     async def load(self, openid: str, wall: float) -> list[Stored]:
         """Return what waits for ``openid`` in the order of arrival; it stays until :meth:`delete`.
 
-        Messages over their age are removed and counted instead. Raises StoreFailed.
+        Messages over their age are removed and counted instead, or at least left out while nothing can be written.
+        Raises StoreFailed.
         """
         ...
 
@@ -142,13 +155,13 @@ class OfflineStore(Protocol):
         ...
 
     async def close(self) -> None:
-        """Finish what was begun, and let go of the file. May be called twice."""
+        """Finish what was begun, and let go of the file. May be called twice, and cancelled when it takes too long."""
         ...
 
 
 def cost(openid: str, body: bytes) -> int:
-    """Return what a message takes of ``max_total_bytes``."""
-    return len(body) + len(openid) + RECORD_COST
+    """Return what a message takes of ``max_total_bytes``; ValueError for an openid that is no text."""
+    return len(body) + len(openid.encode()) + RECORD_COST
 
 
 def misfit(settings: StoreSettings, openid: str, body: bytes) -> PutResult | None:

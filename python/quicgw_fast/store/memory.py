@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import OrderedDict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -21,7 +22,7 @@ from quicgw_fast.store.base import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
 
 @dataclass(slots=True)
@@ -47,6 +48,15 @@ class MemoryStore:
 
     async def put(self, openid: str, body: bytes, wall: float) -> PutResult:
         """Keep ``body`` for ``openid``, or refuse it (see :class:`~quicgw_fast.store.base.OfflineStore`)."""
+        return self._put(openid, body, wall)
+
+    def put_all(self, openid: str, bodies: Sequence[bytes], wall: float) -> asyncio.Future[list[PutResult]]:
+        """Keep these in their order, or refuse them; the future is done."""
+        future: asyncio.Future[list[PutResult]] = asyncio.get_running_loop().create_future()
+        future.set_result([self._put(openid, body, wall) for body in bodies])
+        return future
+
+    def _put(self, openid: str, body: bytes, wall: float) -> PutResult:
         refusal = self._refusal(openid, body, wall)
         if refusal is not None:
             self._stats = self._stats.plus(refused=1)

@@ -21,11 +21,14 @@ from quicgw_fast.store.sqlite_shelf import SWEEP_STEP, SqliteShelf
 from quicgw_fast.store.sqlite_worker import Committer
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
     from pathlib import Path
 
-#: Bytes of bodies that may wait for the disk.
+#: Bytes of bodies of :meth:`SqliteStore.put` that may wait for the disk.
 MAX_BACKLOG: Final = 8 << 20
+#: The same for :meth:`SqliteStore.put_all`, with room for many sessions that end at once: nobody can be asked to try
+#: again with these.
+MAX_HANDED_OVER: Final = 64 << 20
 _MAX_ID: Final = (1 << 63) - 1
 
 
@@ -39,10 +42,10 @@ class SqliteStore:
             ConfigError: the path or the file cannot be used.
             StartupError: another process has it.
         """
-        self._shelf = SqliteShelf(open_database(path), settings or StoreSettings(kind="sqlite", path=path))
+        self._shelf = SqliteShelf(open_database(path), path, settings or StoreSettings(kind="sqlite", path=path))
         self._committer = Committer(self._shelf)
         self._max_backlog = max_backlog
-        self._backlog = 0
+        self._backlog = self._handed_over = 0
         self._refused = 0
         self._closed = False
 
@@ -61,8 +64,11 @@ class SqliteStore:
         if self._backlog + len(body) > self._max_backlog and self._backlog:
             return self._refuse(STORE_BUSY, f"{self._backlog} bytes wait for the disk")
         _check_text(openid)
+        try:
+            future = self._committer.submit(partial(self._shelf.put, openid, bytes(body), wall), len(body))
+        except StoreFailed as error:
+            return self._refuse(STORE_BUSY, str(error))
         self._backlog += len(body)
-        future = self._committer.submit(partial(self._shelf.put, openid, bytes(body), wall))
         future.add_done_callback(lambda _: self._written(len(body)))
         try:
             # Shielded, so that a cancelled caller's body still counts while it waits.
@@ -70,9 +76,42 @@ class SqliteStore:
         except StoreFailed as error:
             return self._refuse(STORE_FAILED, str(error))
 
+    def put_all(self, openid: str, bodies: Sequence[bytes], wall: float) -> asyncio.Future[list[PutResult]]:
+        """Keep these in their order, or refuse them, in one step; the future is done after the commit."""
+        _check_text(openid)
+        kept = [bytes(body) for body in bodies]
+        size = sum(map(len, kept))
+        told: asyncio.Future[list[PutResult]] = asyncio.get_running_loop().create_future()
+        try:
+            if self._handed_over + size > MAX_HANDED_OVER:
+                raise StoreFailed(f"{self._handed_over} bytes of ended sessions wait for the disk")
+            future = self._committer.submit(partial(self._shelf.put_all, openid, kept, wall), size)
+        except StoreFailed as error:
+            told.set_result([self._refuse(STORE_CLOSED if self._closed else STORE_BUSY, str(error)) for _ in kept])
+            return told
+        self._handed_over += size
+        future.add_done_callback(partial(self._settle, told, len(kept), size))
+        return told
+
+    def _settle(
+        self,
+        told: asyncio.Future[list[PutResult]],
+        count: int,
+        size: int,
+        done: asyncio.Future[list[PutResult]],
+    ) -> None:
+        self._handed_over -= size
+        failure = done.exception()
+        results = [self._refuse(STORE_FAILED, str(failure)) for _ in range(count)] if failure else done.result()
+        if not told.done():  # else who asked was cancelled
+            told.set_result(results)
+
     async def load(self, openid: str, wall: float) -> list[Stored]:
         """Return what waits for ``openid``, oldest first. Raises StoreFailed."""
         _check_text(openid)
+        # A step of its own, whose failure the committer logs: on a full disk nothing can be removed, but read.
+        expiring = self._committer.submit(partial(self._shelf.expire_of, openid, wall))
+        expiring.add_done_callback(_look_away)
         return await self._committer.submit(partial(self._shelf.load, openid, wall))
 
     async def delete(self, openid: str, ids: Iterable[int]) -> int:
@@ -108,6 +147,12 @@ class SqliteStore:
     def _refuse(self, code: str, message: str) -> PutResult:
         self._refused += 1
         return PutResult(0, code, message)
+
+
+def _look_away(done: asyncio.Future[int]) -> None:
+    """Say that the result was seen, so that asyncio does not complain about a failure."""
+    if not done.cancelled():
+        done.exception()
 
 
 def _check_text(openid: str) -> None:

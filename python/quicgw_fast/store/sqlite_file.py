@@ -7,16 +7,27 @@ import sqlite3
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
+import structlog
+
 from quicgw_fast.errors import ConfigError, StartupError
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+_log = structlog.get_logger("quicgw_fast.store")
 
 #: "QGWF": says whose database it is, so that a wrong path does not write into somebody else's.
 APPLICATION_ID: Final = 0x51475746
 SCHEMA_VERSION: Final = 1
 #: Seconds to wait for another process, such as our own predecessor, to let go of the file.
 LOCK_TIMEOUT: Final = 2.0
+#: Pages in the write-ahead log after which they are moved into the database and the log begins anew.
+CHECKPOINT_PAGES: Final = 32
+#: Bytes of the disk that the write-ahead log keeps. Deleting has to write, too: in a log that begins anew early, and
+#: whose place is never given back, what was acknowledged can be deleted although other programs filled the disk.
+LOG_BYTES: Final = 512 << 10
+#: Bytes of the disk that messages leave free: what is in the log must still get into the database.
+SPARE_BYTES: Final = 256 << 10
 
 # AUTOINCREMENT: an id is never given out again, also when the newest message was deleted before a restart.
 _SCHEMA: Final = (
@@ -45,6 +56,7 @@ def open_database(path: Path) -> sqlite3.Connection:
     try:
         connection = sqlite3.connect(path, timeout=LOCK_TIMEOUT, isolation_level=None, check_same_thread=False)
         _prepare(connection, path)
+        _keep_room(path.with_name(path.name + "-wal"))
     except sqlite3.Error as error:
         _close(connection)
         raise _explained(error, path) from error
@@ -78,12 +90,37 @@ def _prepare(connection: sqlite3.Connection, path: Path) -> None:
     # would take back what senders were told is stored. Group commit shares the price, one fsync, among all
     # that wait for it.
     connection.execute("PRAGMA synchronous = FULL")
+    connection.execute(f"PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}")
+    connection.execute(f"PRAGMA journal_size_limit = {LOG_BYTES}")
     connection.execute("BEGIN IMMEDIATE")
     for statement in _SCHEMA if fresh else ():
         connection.execute(statement)
     connection.execute("COMMIT")
     if (verdict := _value(connection, "PRAGMA quick_check(1)")) != "ok":
         raise ConfigError(_damaged(path, str(verdict)))
+
+
+def _keep_room(log: Path) -> None:
+    """Take the disk space of the write-ahead log now; the zeros behind its end mean nothing to SQLite.
+
+    Where it cannot be had, for one on a disk that is full already, the store is still worth opening: it can be read.
+    """
+    if not hasattr(os, "posix_fallocate"):  # macOS
+        return
+    try:
+        file = os.open(log, os.O_RDWR)
+        try:
+            os.posix_fallocate(file, 0, LOG_BYTES)
+        finally:
+            os.close(file)
+    except OSError as error:
+        _log.warning("offline store: no disk space could be kept for its log", path=str(log), error=error.strerror)
+
+
+def free_bytes(path: Path) -> int:
+    """Return what the disk of ``path`` has left for us."""
+    disk = os.statvfs(path)
+    return disk.f_bavail * disk.f_frsize
 
 
 def _identify(connection: sqlite3.Connection, path: Path) -> bool:

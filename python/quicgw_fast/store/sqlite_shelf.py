@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+import structlog
+
 from quicgw_fast.store.base import (
+    STORE_FAILED,
     PutResult,
     Stored,
     StoreSettings,
@@ -15,11 +18,17 @@ from quicgw_fast.store.base import (
     misfit,
     oldest_kept,
 )
+from quicgw_fast.store.sqlite_file import LOG_BYTES, SPARE_BYTES, free_bytes
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
+    from pathlib import Path
 
+_log = structlog.get_logger("quicgw_fast.store")
+
+#: SQLite's own default.
+PAGE_BYTES: Final = 4096
 #: Messages that one step removes at most, so that a great cleaning does not keep everybody else waiting.
 SWEEP_STEP: Final = 1000
 
@@ -27,9 +36,13 @@ SWEEP_STEP: Final = 1000
 class SqliteShelf:
     """The table of messages, with figures that go back with the transaction if it fails. For one thread."""
 
-    def __init__(self, connection: sqlite3.Connection, settings: StoreSettings) -> None:
-        """Take over an open database (see :func:`~quicgw_fast.store.sqlite_file.open_database`)."""
+    def __init__(self, connection: sqlite3.Connection, path: Path, settings: StoreSettings) -> None:
+        """Take over an open database (see :func:`~quicgw_fast.store.sqlite_file.open_database`), the file ``path``."""
         self._db = connection
+        self._path = path
+        #: Bytes that this transaction may still add; None before they were asked for.
+        self._room: int | None = None
+        self._full = False
         self._settings = settings
         messages, size = connection.execute("SELECT count(*), coalesce(sum(cost), 0) FROM message").fetchone()
         self._now = StoreStats(messages, size)
@@ -39,6 +52,7 @@ class SqliteShelf:
 
     def begin(self) -> None:
         """Begin a transaction."""
+        self._room = None
         self._db.execute("BEGIN IMMEDIATE")
 
     def commit(self) -> bool:
@@ -53,6 +67,7 @@ class SqliteShelf:
         self._now = self.committed
         if self._db.in_transaction:  # after some errors SQLite has rolled back by itself
             self._db.execute("ROLLBACK")
+        self._written = self._db.total_changes  # SQLite also counts what was undone
 
     def close(self) -> None:
         """Close the database."""
@@ -65,6 +80,9 @@ class SqliteShelf:
             self._now = self._now.plus(refused=1)
             return refusal
         price = cost(openid, body)
+        if not self._takes(price):
+            self._now = self._now.plus(refused=1)
+            return PutResult(0, STORE_FAILED, "the disk of the offline store is full")
         row = self._db.execute(
             "INSERT INTO message (openid, stored_at, cost, body) VALUES (?, ?, ?, ?)",
             (openid, wall, price, body),
@@ -73,10 +91,35 @@ class SqliteShelf:
         assert row.lastrowid is not None  # it was an INSERT
         return PutResult(row.lastrowid)
 
+    def _takes(self, size: int) -> bool:
+        """Say whether the disk has room for so many bytes more.
+
+        On a disk that is nearly full, messages must not eat up what deletions need. One takes room twice: in the log,
+        which has some of its own, and in the database, where it may take the place of what was deleted.
+        """
+        if self._room is None:
+            (pages,) = self._db.execute("PRAGMA freelist_count").fetchone()
+            free = max(0, free_bytes(self._path) - SPARE_BYTES) // 2
+            self._room = free + min(pages * PAGE_BYTES, LOG_BYTES // 4)
+            if self._full and free > LOG_BYTES:
+                self._full = False
+                _log.warning("offline store: the disk has room again")
+        self._room -= size
+        if self._room < 0 and not self._full:  # one line, not one for each message
+            self._full = True
+            _log.error("offline store: the disk is full; messages are refused")
+        return self._room >= 0
+
+    def put_all(self, openid: str, bodies: Sequence[bytes], wall: float) -> list[PutResult]:
+        """Insert messages in their order, each that is not refused."""
+        return [self.put(openid, body, wall) for body in bodies]
+
     def load(self, openid: str, wall: float) -> list[Stored]:
-        """Return the messages of ``openid`` by id, after removing the too old ones."""
-        self._expire_of(openid, wall)
-        rows = self._db.execute("SELECT id, body, stored_at FROM message WHERE openid = ? ORDER BY id", (openid,))
+        """Return the messages of ``openid`` by id, without the too old ones. Only reads: a full disk can do that."""
+        rows = self._db.execute(
+            "SELECT id, body, stored_at FROM message WHERE openid = ? AND stored_at > ? ORDER BY id",
+            (openid, oldest_kept(self._settings, wall)),
+        )
         return [Stored(*row) for row in rows]
 
     def delete(self, openid: str, ids: Iterable[int]) -> int:
@@ -95,9 +138,10 @@ class SqliteShelf:
             (limit, SWEEP_STEP),
         )
 
-    def _expire_of(self, openid: str, wall: float) -> None:
+    def expire_of(self, openid: str, wall: float) -> int:
+        """Remove the messages of ``openid`` that are over their age; return how many."""
         limit = oldest_kept(self._settings, wall)
-        self._expire("SELECT id, cost FROM message WHERE openid = ? AND stored_at <= ?", (openid, limit))
+        return self._expire("SELECT id, cost FROM message WHERE openid = ? AND stored_at <= ?", (openid, limit))
 
     def _expire(self, query: str, arguments: tuple[str | float, ...]) -> int:
         rows = self._db.execute(query, arguments).fetchall()
@@ -112,7 +156,7 @@ class SqliteShelf:
     def _refusal(self, openid: str, body: bytes, wall: float) -> PutResult | None:
         if (refusal := misfit(self._settings, openid, body)) is not None:
             return refusal
-        self._expire_of(openid, wall)
+        self.expire_of(openid, wall)
         messages, size = self._db.execute(
             "SELECT count(*), coalesce(sum(length(body)), 0) FROM message WHERE openid = ?", (openid,)
         ).fetchone()

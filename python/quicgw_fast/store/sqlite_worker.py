@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import concurrent.futures
 import queue
 import sqlite3
 import threading
@@ -23,6 +24,10 @@ _log = structlog.get_logger("quicgw_fast.store")
 
 #: Steps in one transaction at most: what comes first need not wait for an endless queue behind it.
 MAX_BATCH: Final = 512
+#: Bytes written in one transaction at most, about: the write-ahead log must hold them once more.
+MAX_BATCH_BYTES: Final = 4 << 20
+#: Steps that may wait: a disk that hangs must not cost memory without a bound.
+MAX_WAITING: Final = 1 << 16
 
 
 @dataclass(slots=True, eq=False)
@@ -31,6 +36,8 @@ class _Job:
 
     step: Callable[[], Any]
     future: asyncio.Future[Any]
+    #: Bytes that it writes, about.
+    size: int = 0
     result: Any = None
 
 
@@ -45,34 +52,41 @@ class Committer:
     def __init__(self, shelf: SqliteShelf) -> None:
         """Start the thread; the shelf belongs to it from now on."""
         self._shelf = shelf
-        # Unbounded; what can flood it, puts, is bounded by the store.
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._closing = False
         self._failing = False
         #: Transactions committed.
         self.commits = 0
+        self._ended: concurrent.futures.Future[None] = concurrent.futures.Future()
         # A daemon: an abandoned store must not keep the process alive, and every commit is whole.
         self._thread = threading.Thread(target=self._work, name="quicgw-store", daemon=True)
         self._thread.start()
 
-    def submit(self, step: Callable[[], T]) -> asyncio.Future[T]:
-        """Queue ``step``; its future raises StoreFailed if it failed.
+    def submit(self, step: Callable[[], T], size: int = 0) -> asyncio.Future[T]:
+        """Queue ``step``, which writes about ``size`` bytes; its future raises StoreFailed if it failed.
+
+        A step whose future is cancelled before its turn is left out.
 
         Raises:
-            StoreFailed: the store is closed.
+            StoreFailed: the store is closed, or too much waits for the disk.
         """
         if self._closing:
             raise StoreFailed("the offline store is closed")
+        if self._jobs.qsize() >= MAX_WAITING:
+            raise StoreFailed(f"{MAX_WAITING} steps wait for the disk of the offline store")
         future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
-        self._jobs.put(_Job(step, future))
+        self._jobs.put(_Job(step, future, size))
         return future
 
     async def close(self) -> None:
-        """Do what is queued, close the database, end the thread."""
+        """Do what is queued, close the database, end the thread.
+
+        Cancel it to go without a disk that hangs: nothing of this process waits for the thread.
+        """
         if not self._closing:
             self._closing = True
             self._jobs.put(None)
-        await asyncio.to_thread(self._thread.join)
+        await asyncio.shield(asyncio.wrap_future(self._ended))
 
     def _work(self) -> None:
         while True:
@@ -85,14 +99,18 @@ class Committer:
             self._shelf.close()
         except sqlite3.Error as error:
             _log.error("offline store: closing the database failed", error=str(error))
+        self._ended.set_result(None)
 
     def _next_batch(self) -> tuple[list[_Job], bool]:
         """Wait for a job; return it with all behind it, and whether the end was among them."""
         job = self._jobs.get()
         batch: list[_Job] = []
+        size = 0
         while job is not None:
-            batch.append(job)
-            if len(batch) >= MAX_BATCH:
+            if not job.future.cancelled():
+                batch.append(job)
+                size += job.size
+            if len(batch) >= MAX_BATCH or size >= MAX_BATCH_BYTES:
                 return batch, False
             try:
                 job = self._jobs.get_nowait()

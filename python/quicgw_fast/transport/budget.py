@@ -13,7 +13,8 @@ class CpuBudget:
 
     A step forward is a stream byte that arrived in order or that the peer acknowledged. Whoever moves data earns
     several times what an honest transfer costs, so that bulk is never slowed down; whoever only keeps us busy has
-    the constant share. The balance may go below zero by one datagram, whose cost other limits bound.
+    the constant share. The balance may go below zero by one datagram, of which no more is counted than its peer can
+    bring about.
     """
 
     __slots__ = ("_at", "_balance", "_limits")
@@ -34,6 +35,7 @@ class CpuBudget:
     def charge(self, used: float, moved: int) -> None:
         """Take the ``used`` seconds of a datagram that moved the stream by ``moved`` bytes, in both directions."""
         limits = self._limits
+        used = min(used, limits.cpu_per_datagram)
         if moved > 0:
             used -= max(limits.cpu_per_step, moved * limits.cpu_per_byte)
         self._balance = min(limits.cpu_burst, self._balance - used)

@@ -110,15 +110,16 @@ class Connection:
         if not self.closed and data and self._outflow.write(data):
             self._touch()
 
-    def close(self, code: int, reason: str = "") -> None:
+    def close(self, code: int, reason: str = "", *, flush: bool = True) -> None:
         """Close with an application error code; ``reason`` is the complete phrase of contract §6.
 
-        What was sent before goes out first: the closing packet waits until the peer has acknowledged it,
-        at most ``linger`` seconds. ``closed()`` is called in the loop's next turn. Idempotent.
+        What was sent before goes out first: the closing packet waits until the peer has acknowledged it, at most
+        ``linger`` seconds, and not at all without ``flush``. ``closed()`` is called in the loop's next turn.
+        Idempotent.
         """
         if not self.closed:
             self._departure.words = (code, reason)
-            self._deadline = monotonic() + self._limits.linger
+            self._deadline = monotonic() + (self._limits.linger if flush else 0.0)
             self._finish(code, reason, by_peer=False)
             self._touch()
 

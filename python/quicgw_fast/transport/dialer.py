@@ -17,7 +17,7 @@ from quicgw_fast.transport.endpoint import Endpoint
 from quicgw_fast.transport.errors import ConnectFailed
 from quicgw_fast.transport.limits import TransportLimits
 from quicgw_fast.transport.packets import LongHeader, carries_token
-from quicgw_fast.transport.problems import Problem, explain, no_answer
+from quicgw_fast.transport.problems import Problem, explain, no_answer, told_delay
 from quicgw_fast.transport.sockets import Target, dialing_socket, resolve
 from quicgw_fast.transport.text import format_address, printable
 from quicgw_fast.types import CloseCode
@@ -76,7 +76,7 @@ async def dial(
             problem = Problem.UNREACHABLE if error.errno in _NO_WAY else Problem.OTHER
             failed = ConnectFailed(f"no connection to {where}: {error.strerror or error}", problem)
         except ConnectFailed as error:
-            failed = ConnectFailed(f"no connection to {where}: {error}", error.problem)
+            failed = ConnectFailed(f"no connection to {where}: {error}", error.problem, error.retry_after)
         if index == 0 or failure.problem in _NOBODY_THERE or failed.problem not in _NOBODY_THERE:
             failure = failed
     raise failure
@@ -133,7 +133,7 @@ class Dialer:
         """Tell who waits for the connection that there will be none."""
         if not self._outcome.done():
             problem, why = self._explain(connection, reason)
-            self._outcome.set_exception(ConnectFailed(why, problem))
+            self._outcome.set_exception(ConnectFailed(why, problem, told_delay(why)))
 
     def released(self, _connection: Connection, /) -> None:
         """Close the socket."""

@@ -9,6 +9,8 @@ from quicgw_fast.transport.problems import Problem
 class ConnectFailed(GatewayError):  # noqa: N818 - says what happened, as its users read it
     """``dial`` got no connection; the message says where, why and what to do, ``problem`` why for programs."""
 
-    def __init__(self, message: str, problem: Problem = Problem.OTHER) -> None:
+    def __init__(self, message: str, problem: Problem = Problem.OTHER, retry_after: float | None = None) -> None:
         super().__init__(message)
         self.problem = problem
+        self.retry_after = retry_after
+        """Seconds after which to try again, where the peer says so."""

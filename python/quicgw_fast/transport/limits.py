@@ -82,6 +82,10 @@ class TransportLimits:
     cpu_burst: float = 0.05
     """Seconds of processor time that a peer may save up; a handshake takes about 3 ms."""
 
+    cpu_per_datagram: float = 0.001
+    """Seconds that are counted for one datagram at most, as the other limits keep it about there. What takes longer
+    is not the peer's doing: garbage collection, or another process that had the processor meanwhile."""
+
     cpu_per_byte: float = 0.25e-6
     """Seconds earned by each stream byte received in order or acknowledged; bulk costs about a quarter of it."""
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from enum import Enum
 from typing import TYPE_CHECKING, Protocol
+
+from quicgw_fast.types import HandshakeFault
 
 if TYPE_CHECKING:
     from quicgw_fast.transport.aioquic_private import Termination
@@ -12,21 +13,6 @@ TLS_ALERTS = range(0x100, 0x200)
 """QUIC's error codes for TLS alerts (RFC 9001 §4.8)."""
 
 NO_APPLICATION_PROTOCOL = 0x100 + 120
-
-
-class HandshakeFault(Enum):
-    """Why a handshake came to nothing."""
-
-    ALPN = "alpn"
-    """The client offers another application protocol, or none."""
-    TLS = "tls"
-    """Any other TLS alert, of either side: mostly a client that does not trust the certificate."""
-    TIMEOUT = "timeout"
-    """The client went silent."""
-    LEFT = "left"
-    """The client closed without an error."""
-    PROTOCOL = "protocol"
-    """The client broke a rule of QUIC."""
 
 
 class Observer(Protocol):

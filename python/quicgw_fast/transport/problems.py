@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,7 @@ CERTIFICATE_ALERTS = range(0x100 + 42, 0x100 + 50)
 """QUIC errors for the TLS alerts bad_certificate … access_denied (RFC 8446 §6)."""
 NO_APPLICATION_PROTOCOL = 0x100 + 120
 REASON_LIMIT = 200
+_RETRY_AFTER = re.compile(r"\bretry-after-ms[ =:]{1,2}([0-9]{1,9})\b")
 
 
 class Problem(StrEnum):
@@ -79,6 +81,12 @@ def refused(reason: str, where: str) -> tuple[Problem, str]:
         return Problem.DRAINING, f"the gateway at {where} is shutting down: try another one, or again later"
     told = f" ({reason})" if reason else ""
     return Problem.FULL, f"the gateway at {where} is full and takes no more connections for now{told}: try again later"
+
+
+def told_delay(reason: str) -> float | None:
+    """Return the seconds after which to come back, where a close phrase names them (``… retry-after-ms 1000``)."""
+    found = _RETRY_AFTER.search(reason)
+    return int(found[1]) / 1000 if found else None
 
 
 def no_answer(where: str) -> tuple[Problem, str]:

@@ -6,6 +6,7 @@ import contextlib
 import logging
 import os
 import secrets
+import socket
 import stat
 import tempfile
 from typing import TYPE_CHECKING
@@ -24,6 +25,32 @@ _log = logging.getLogger("quicgw.transport")
 def new_reset_key() -> bytes:
     """Make a secret for this process alone: after a restart its clients notice by their heartbeats only."""
     return os.urandom(LENGTH)
+
+
+def reset_key_for(setting: Path | None, tls_key: Path, port: int) -> bytes:
+    """Return the secret of the gateway on ``port``: from the file that is set, or else from one beside the TLS key.
+
+    The name of that one has host and port in it, so that gateways that share a folder do not share a secret. Where
+    it cannot be kept (a read-only folder) or would mean nothing (port 0) it is made for this process alone. Raises
+    StartupError when the file that is set cannot be used.
+    """
+    if setting is not None:
+        try:
+            return kept_reset_key(setting)
+        except OSError as error:
+            raise StartupError(
+                f"the reset key {setting} can be neither read nor made ({error.strerror}): check server.reset_key_file "
+                "and the permissions of its folder"
+            ) from error
+    if port == 0:
+        return new_reset_key()
+    path = tls_key.with_name(f"quicgw-reset-{socket.gethostname()}-{port}.key")
+    try:
+        return kept_reset_key(path)
+    except OSError as error:
+        remedy = "set server.reset_key_file, or clients notice a restart by their heartbeats only"
+        _log.info("reset key not kept", extra={"file": str(path), "reason": error.strerror, "remedy": remedy})
+        return new_reset_key()
 
 
 def kept_reset_key(path: Path) -> bytes:

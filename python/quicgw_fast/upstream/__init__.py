@@ -3,6 +3,7 @@
 from quicgw_fast.upstream.caller import GrpcCaller, UpstreamCaller
 from quicgw_fast.upstream.directory import Directory, DirectoryListener, Instance, parse_address
 from quicgw_fast.upstream.errors import (
+    AnswerTooLarge,
     GatewayCallFailed,
     NoInstance,
     RegisterRefused,
@@ -12,11 +13,14 @@ from quicgw_fast.upstream.errors import (
     UpstreamTimeout,
 )
 from quicgw_fast.upstream.gateway_client import GatewayClient
+from quicgw_fast.upstream.own import OwnAddresses
+from quicgw_fast.upstream.registration import Registration
 from quicgw_fast.upstream.routing import SERVICES, ZONES, RoutingTable, zone_of
 
 __all__ = [
     "SERVICES",
     "ZONES",
+    "AnswerTooLarge",
     "Directory",
     "DirectoryListener",
     "GatewayCallFailed",
@@ -24,7 +28,9 @@ __all__ = [
     "GrpcCaller",
     "Instance",
     "NoInstance",
+    "OwnAddresses",
     "RegisterRefused",
+    "Registration",
     "RoutingTable",
     "UpstreamBusy",
     "UpstreamCaller",

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeVar
 
 from quicgw_fast.config import join_address, split_address
 from quicgw_fast.errors import ConfigError
@@ -23,17 +23,51 @@ _LONGEST_NAME = 253
 
 @dataclass(eq=False, slots=True)
 class Instance:
-    """One upstream address; one that serves several services has one channel and one health."""
+    """One upstream address; one that serves several services has one channel and one health.
+
+    Whoever dials the address keeps the state of the connection.
+    """
 
     address: str
     registered: bool
-    """Came through RegisterUpstream; only such a one may be pushed out by a newer one."""
-    healthy: bool = True
-    """Kept by whoever dials the address; an address never tried counts as healthy."""
+    """Came through RegisterUpstream: it may leave, and it gets no call before it was connected once."""
+    healthy: bool = False
+    """Was connected, and no attempt to connect has failed since."""
+    connected: bool = False
+    """Is connected now. A healthy one without a connection is about to get a new one."""
+    tried: bool = False
+    """A first attempt to connect has ended, well or badly."""
+    reached: bool = False
+    """Was connected at least once."""
+    down_since: float = 0.0
+    """Monotonic seconds at which it was last known not to be healthy; no meaning while it is."""
+    reason: str = ""
+    """Why it is not healthy, in a few words."""
     calls: int = 0
     failures: int = 0
     timeouts: int = 0
     in_flight: int = 0
+    statuses: dict[str, int] = field(default_factory=dict)
+    """Failures by gRPC status."""
+
+    @property
+    def callable(self) -> bool:
+        """Whether it may be called at all: what registered itself and never connected may be a black hole."""
+        return not self.registered or self.reached
+
+    @property
+    def preferred(self) -> bool:
+        """Whether a call has good prospects: connected, or configured and about to be connected first."""
+        return self.connected or not (self.registered or self.tried)
+
+
+class Registered(NamedTuple):
+    """What a registration came to."""
+
+    service: str
+    instance: Instance
+    is_new: bool
+    """False when it was registered for this service already."""
 
 
 class DirectoryListener(Protocol):
@@ -42,22 +76,23 @@ class DirectoryListener(Protocol):
     def instance_added(self, instance: Instance) -> None:
         """Start watching the address."""
 
-    def instance_removed(self, instance: Instance) -> None:
-        """Forget the address."""
+    def instance_removed(self, instance: Instance, *, hang_up: bool) -> None:
+        """Forget the address, at once with ``hang_up``, else when the calls under way are answered."""
 
 
 class Directory:
     """Services (in zone mode: zones) and their instances.
 
     ``services`` are the only names it knows. ``max_instances`` bounds the instances per service; when that
-    many are there, a newly registered one takes the place of the oldest registered one that is unhealthy.
+    many are there, a newly registered one takes the place of the oldest registered one that is not healthy.
     """
 
     def __init__(self, services: Iterable[str], mode: Mode = "service", max_instances: int = 64) -> None:
         self._members: dict[str, list[Instance]] = {service: [] for service in services}
         self._turn = dict.fromkeys(self._members, 0)
         self._by_address: dict[str, Instance] = {}
-        self._mode = mode
+        self._configured: set[tuple[str, str]] = set()
+        self.mode = mode
         self._max_instances = max_instances
         self.listener: DirectoryListener | None = None
 
@@ -66,60 +101,94 @@ class Directory:
         if service not in self._members:
             raise ConfigError(f"upstream.{service}: no such service; known are {', '.join(self._members)}")
         try:
-            return self._join(service, parse_address(address), registered=False)
+            instance = self._join(service, parse_address(address), registered=False)
         except ValueError as error:
             raise ConfigError(f"upstream.{service}: {error}") from error
         except RegisterRefused as error:
             raise ConfigError(f"upstream.{service}: {error}; configure fewer") from error
+        self._configured.add((service, instance.address))
+        return instance
 
-    def register(self, address: str, zone_id: str = "", service_name: str = "") -> str:
-        """Take in an instance that registered itself, and return the service or zone it now serves.
+    def register(self, address: str, zone_id: str = "", service_name: str = "") -> Registered:
+        """Take in an instance that registered itself; return the service or zone that it now serves too.
 
-        Service mode looks at ``service_name``, zone mode at ``zone_id``. Doing it again changes nothing,
-        except that in zone mode an address leaves the zone it was in before.
-        Raises RegisterRefused with BAD_ADDRESS, BAD_SERVICE, BAD_ZONE or DIRECTORY_FULL.
+        Service mode looks at ``service_name``, zone mode at ``zone_id``. An address may serve several, and doing
+        it again changes nothing. Raises RegisterRefused with BAD_ADDRESS, BAD_SERVICE, BAD_ZONE or DIRECTORY_FULL.
         """
         service = self._registered_service(zone_id, service_name)
-        try:
-            address = parse_address(address)
-        except ValueError as error:
-            raise RegisterRefused("BAD_ADDRESS", str(error)) from error
-        instance = self._join(service, address, registered=True)
-        if self._mode == "zone":
-            for other in self._members:
-                if other != service and instance in self._members[other]:
-                    self._leave(other, instance)
+        before = self._by_address.get(address := usable(address))
+        is_new = before not in self._members[service]
+        return Registered(service, self._join(service, address, registered=True), is_new)
+
+    def deregister(self, address: str, zone_id: str = "", service_name: str = "") -> str:
+        """Take a registered instance out of one service or zone and return that; calls under way are answered.
+
+        Raises RegisterRefused as ``register`` does, with NOT_REGISTERED for what is not there, and with CONFIGURED
+        for what the configuration names.
+        """
+        service = self._registered_service(zone_id, service_name)
+        address = usable(address)
+        instance = self._by_address.get(address)
+        if instance is None or instance not in self._members[service]:
+            raise RegisterRefused("NOT_REGISTERED", f"{address} is not registered for {service}")
+        if (service, address) in self._configured:
+            raise RegisterRefused("CONFIGURED", f"{address} is an instance by configuration (upstream.{service})")
+        self._leave(service, instance, hang_up=False)
         return service
 
-    def pick(self, service: str) -> Instance:
-        """Return the next healthy instance in turn, or the next one at all when none is healthy.
+    def forget(self, now: float, after: float) -> list[Instance]:
+        """Take out every registered instance that has not been healthy for ``after`` seconds, and return them."""
+        gone = [
+            instance
+            for instance in self._by_address.values()
+            if instance.registered and not instance.healthy and now - instance.down_since >= after
+        ]
+        for instance in gone:
+            for service in self.services_of(instance):
+                self._leave(service, instance, hang_up=False)
+        return gone
 
-        Raises NoInstance when there is none.
+    def pick(self, service: str) -> Instance:
+        """Return the next instance in turn of those with the best prospects.
+
+        Those that are connected come first, then those that only just lost their connection, then all that may be
+        called at all. Raises NoInstance when there is none.
         """
-        members = self._members.get(service)
-        if not members:
-            raise NoInstance(service)
-        start = self._turn[service]
+        members = self._members.get(service, ())
+        start = self._turn[service] if members else 0
+        second = third = None
         for turn in range(start, start + len(members)):
             instance = members[turn % len(members)]
+            if instance.preferred:
+                return self._took(service, turn)
             if instance.healthy:
-                break
-        else:
-            turn = start
-            instance = members[turn % len(members)]
+                second = turn if second is None else second
+            elif instance.callable:
+                third = turn if third is None else third
+        best = third if second is None else second
+        if best is None:
+            raise NoInstance(service)
+        return self._took(service, best)
+
+    def _took(self, service: str, turn: int) -> Instance:
+        members = self._members[service]
         self._turn[service] = (turn + 1) % len(members)
-        return instance
+        return members[turn % len(members)]
 
     def instances(self, service: str | None = None) -> tuple[Instance, ...]:
         """Return the instances of one service, or all of them, each once."""
         return tuple(self._by_address.values() if service is None else self._members.get(service, ()))
+
+    def login_instances(self) -> tuple[Instance, ...]:
+        """Return the instances that may answer a hello: those of ``hello``, in zone mode those of any zone."""
+        return self.instances("hello" if self.mode == "service" else None)
 
     def services_of(self, instance: Instance) -> tuple[str, ...]:
         """Return the services that the instance serves."""
         return tuple(service for service, members in self._members.items() if instance in members)
 
     def _registered_service(self, zone_id: str, service_name: str) -> str:
-        if self._mode == "zone":
+        if self.mode == "zone":
             service, what, error_code = zone_id.strip(), "zone_id", "BAD_ZONE"
         else:
             service, what, error_code = service_name.strip().lower(), "service_name", "BAD_SERVICE"
@@ -145,16 +214,24 @@ class Directory:
     def _make_room(self, service: str) -> None:
         for instance in self._members[service]:
             if instance.registered and not instance.healthy:
-                self._leave(service, instance)
+                self._leave(service, instance, hang_up=True)
                 return
         raise RegisterRefused("DIRECTORY_FULL", f"{service} has {self._max_instances} instances already")
 
-    def _leave(self, service: str, instance: Instance) -> None:
+    def _leave(self, service: str, instance: Instance, *, hang_up: bool) -> None:
         self._members[service].remove(instance)
         if not self.services_of(instance):
             del self._by_address[instance.address]
             if self.listener is not None:
-                self.listener.instance_removed(instance)
+                self.listener.instance_removed(instance, hang_up=hang_up)
+
+
+def usable(address: str) -> str:
+    """Do what ``parse_address`` does; raises RegisterRefused with BAD_ADDRESS."""
+    try:
+        return parse_address(address)
+    except ValueError as error:
+        raise RegisterRefused("BAD_ADDRESS", str(error)) from error
 
 
 def parse_address(address: str) -> str:

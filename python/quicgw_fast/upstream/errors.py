@@ -14,6 +14,8 @@ class UpstreamError(GatewayError):
     """Base: no answer from an upstream. ``detail`` is one line of at most 256 characters."""
 
     code: ClassVar[int] = 500
+    message: ClassVar[str] = "upstream failed"
+    """What the client is told in a few words; ``public`` is the rest."""
 
     @property
     def public(self) -> str:
@@ -29,6 +31,7 @@ class NoInstance(UpstreamError):
     """No instance of the service is configured, registered or in service."""
 
     code = 503
+    message = "upstream not available"
 
     def __init__(self, service: str) -> None:
         self.service = service
@@ -39,6 +42,7 @@ class UpstreamBusy(UpstreamError):
     """As many calls to the service are under way as are allowed."""
 
     code = 503
+    message = "upstream not available"
 
     def __init__(self, service: str, limit: int) -> None:
         self.service = service
@@ -50,6 +54,7 @@ class UpstreamTimeout(UpstreamError):
     """The deadline passed before the answer came."""
 
     code = 504
+    message = "deadline passed"
 
     @property
     def public(self) -> str:
@@ -60,17 +65,35 @@ class UpstreamTimeout(UpstreamError):
 class UpstreamFailed(UpstreamError):
     """The call failed: refused, broken off, a gRPC error, or an answer unreadable or too large.
 
-    ``status`` is the gRPC status by name.
+    ``status`` is the gRPC status by name, or another short name where gRPC's would mislead; ``cause`` says in a few
+    words what it means.
     """
 
-    def __init__(self, detail: str, status: str = "UNKNOWN") -> None:
+    def __init__(self, detail: str, status: str = "UNKNOWN", cause: str = "") -> None:
         self.status = status
+        self.cause = cause or f"it answered with {status}"
         super().__init__(detail)
 
     @property
     def public(self) -> str:
         """What a client may know: no address of the inside."""
         return f"the service failed with {self.status}"
+
+
+class AnswerTooLarge(UpstreamFailed):
+    """The answer of ``size`` bytes was refused unread, as no frame could carry it (contract §3: 500)."""
+
+    message = "upstream answer too large"
+
+    def __init__(self, address: str, size: int) -> None:
+        self.size = size
+        what = f"the answer of {size} bytes is larger than a frame may be"
+        super().__init__(f"{address}: {what}", "ANSWER_TOO_LARGE", what)
+
+    @property
+    def public(self) -> str:
+        """What a client may know: no address of the inside."""
+        return self.cause
 
 
 class RegisterRefused(GatewayError):

@@ -2,57 +2,58 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 from typing import TYPE_CHECKING
 
 import grpc
 
+from quicgw_fast._proto import service_pb2 as pb
 from quicgw_fast._proto.service_pb2_grpc import GatewayServiceStub
 from quicgw_fast.errors import ConfigError
-from quicgw_fast.upstream.caller import target_of
+from quicgw_fast.upstream.causes import NO_ANSWER, cause_of
 from quicgw_fast.upstream.directory import parse_address
 from quicgw_fast.upstream.errors import GatewayCallFailed
+from quicgw_fast.upstream.link import DIALLING, PROBE, target_of
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable
+    from collections.abc import Awaitable, Callable
     from typing import TypeVar
-
-    from quicgw_fast._proto import service_pb2 as pb
 
     Answer = TypeVar("Answer")
 
-_OPTIONS = (
-    ("grpc.initial_reconnect_backoff_ms", 100),
-    ("grpc.max_reconnect_backoff_ms", 1_000),
-    ("grpc.min_reconnect_backoff_ms", 1_000),
-    ("grpc.enable_http_proxy", 0),
-    ("grpc.use_local_subchannel_pool", 1),
-    # A push that was sent twice would be shown twice.
-    ("grpc.enable_retries", 0),
-)
+CONNECT_TIMEOUT = 3.0
+"""Seconds to wait for a connection, unless told otherwise."""
+_PROBE_TIMEOUT = 0.5
 
 
 class GatewayClient:
     """A reused channel to one gateway; ``address`` is host:port (else ConfigError).
 
-    Make it inside the running loop.
-    Every call takes its timeout in seconds and waits within it for a gateway that is not up yet.
+    Make it inside the running loop. Every call takes its timeout in seconds. Within it, and for at most
+    ``connect_timeout`` seconds, it waits for a gateway that is not up yet; without ``patient`` the first failed attempt
+    to connect is the answer. What cannot be called raises GatewayCallFailed, which says why: nothing listens, no
+    answer, no gRPC, unknown host, too slow.
     """
 
-    def __init__(self, address: str) -> None:
+    def __init__(self, address: str, *, connect_timeout: float = CONNECT_TIMEOUT, patient: bool = True) -> None:
         try:
             self.address = parse_address(address)
         except ValueError as error:
             raise ConfigError(f"the gateway's {error}") from error
-        self._channel = grpc.aio.insecure_channel(target_of(self.address), _OPTIONS)
+        self._connect_timeout = connect_timeout
+        self._patient = patient
+        self._channel = grpc.aio.insecure_channel(target_of(self.address), DIALLING)
         self._stub = GatewayServiceStub(self._channel)
+        self._probe: grpc.aio.UnaryUnaryMultiCallable[bytes, bytes] = self._channel.unary_unary(PROBE)
 
     async def push(self, request: pb.UnicastPushRequest, timeout: float = 5.0) -> pb.UnicastPushResponse:  # noqa: ASYNC109
         """PushToClient. A refusal is an answer with ``success`` false; raises GatewayCallFailed."""
-        return await self._checked(self._stub.PushToClient(request, timeout=timeout, wait_for_ready=True))
+        return await self._call(self._stub.PushToClient, request, timeout)
 
     async def broadcast(self, request: pb.BroadcastRequest, timeout: float = 5.0) -> pb.BroadcastResponse:  # noqa: ASYNC109
         """BroadcastToClients; raises GatewayCallFailed."""
-        return await self._checked(self._stub.BroadcastToClients(request, timeout=timeout, wait_for_ready=True))
+        return await self._call(self._stub.BroadcastToClients, request, timeout)
 
     async def register(
         self,
@@ -60,16 +61,62 @@ class GatewayClient:
         timeout: float = 5.0,  # noqa: ASYNC109
     ) -> pb.UpstreamRegisterResponse:
         """RegisterUpstream. A refusal is an answer with ``success`` false; raises GatewayCallFailed."""
-        return await self._checked(self._stub.RegisterUpstream(request, timeout=timeout, wait_for_ready=True))
+        return await self._call(self._stub.RegisterUpstream, request, timeout)
+
+    async def deregister(
+        self,
+        request: pb.UpstreamRegisterRequest,
+        timeout: float = 5.0,  # noqa: ASYNC109
+    ) -> pb.UpstreamRegisterResponse:
+        """Take back what ``register`` did with the same request; raises GatewayCallFailed."""
+        leaving = pb.UpstreamRegisterRequest()
+        leaving.CopyFrom(request)
+        leaving.deregister = True
+        return await self.register(leaving, timeout)
+
+    async def connect(self, timeout: float | None = None) -> None:  # noqa: ASYNC109
+        """Wait until there is a connection, ``connect_timeout`` seconds without an own ``timeout``.
+
+        Raises GatewayCallFailed with the reason.
+        """
+        patience = self._connect_timeout if timeout is None else timeout
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(patience):
+                if await self._connected():
+                    return
+        raise GatewayCallFailed(f"no connection to the gateway at {self.address}: {await self._why()}")
 
     async def close(self) -> None:
         """Close the channel."""
         await self._channel.close()
 
-    async def _checked(self, call: Awaitable[Answer]) -> Answer:
+    async def _connected(self) -> bool:
+        while (state := self._channel.get_state(try_to_connect=True)) is not grpc.ChannelConnectivity.READY:
+            if state is grpc.ChannelConnectivity.TRANSIENT_FAILURE and not self._patient:
+                return False
+            await self._channel.wait_for_state_change(state)
+        return True
+
+    async def _why(self) -> str:
+        """Return why there is no connection: gRPC only tells a call that fails for it."""
+        if self._channel.get_state() is not grpc.ChannelConnectivity.TRANSIENT_FAILURE:
+            return NO_ANSWER
         try:
-            return await call
+            await self._probe(b"", timeout=_PROBE_TIMEOUT)
         except grpc.aio.AioRpcError as error:
-            reason = f"{error.code().name}: {error.details()}"
+            return cause_of(error.code(), error.details())
+        return NO_ANSWER
+
+    async def _call(self, method: Callable[..., Awaitable[Answer]], request: object, seconds: float) -> Answer:
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + seconds
+        await self.connect(min(seconds, self._connect_timeout))
+        try:
+            return await method(request, timeout=max(deadline - loop.time(), 0.0))
+        except grpc.aio.AioRpcError as error:
+            status, details = error.code(), error.details()
         # Raised here, so that the gRPC error does not keep its call, and the channel, alive as a context.
-        raise GatewayCallFailed(f"the gateway at {self.address} failed: {reason}")
+        why = f"{cause_of(status, details)} ({status.name}: {details})"
+        if status is grpc.StatusCode.DEADLINE_EXCEEDED:
+            why = f"it is connected, but did not answer within {seconds:g} s (DEADLINE_EXCEEDED)"
+        raise GatewayCallFailed(f"the gateway at {self.address} failed: {why}")

@@ -1,0 +1,93 @@
+"""What a session that ends was to deliver and no connection ever took: given to the offline store, or counted lost."""
+
+from __future__ import annotations
+
+import logging
+import secrets
+from functools import partial
+from typing import TYPE_CHECKING
+
+from quicgw_fast._proto.client_pb2 import ServerPush
+from quicgw_fast.backend.python.wire import HEAD_MAX
+from quicgw_fast.flow.conversation import MAX_BODY
+from quicgw_fast.session import Losses, Notifies
+
+if TYPE_CHECKING:
+    import asyncio
+    from collections.abc import Sequence
+
+    from quicgw_fast.flow.parts import Parts
+    from quicgw_fast.repeats import RepeatLog
+    from quicgw_fast.session import Session
+    from quicgw_fast.store import PutResult
+
+_log = logging.getLogger("quicgw.offline")
+
+
+def offline_id() -> dict[str, str]:
+    """The header by which a client recognises a stored message that it gets a second time."""
+    return {"offline-id": secrets.token_hex(8)}
+
+
+class Handovers:
+    """Hands over what ended sessions still owed; nothing of it can keep a session from ending.
+
+    A session has ended before anything is handed over. The store does everything in the order in which it is asked, so
+    that later pushes to the openid, and the login that reads them, come behind without any waiting here.
+    """
+
+    def __init__(self, parts: Parts, repeats: RepeatLog) -> None:
+        self._parts = parts
+        self._repeats = repeats
+        self.losses = Losses()
+        self.kept = 0
+        """Notifies that the store took."""
+        self.lost = 0
+        """Notifies that it did not take."""
+        self.waiting = 0
+        """Notifies that it has not answered for yet."""
+        # The newest of each openid: those before are decided before it is.
+        self._undecided: dict[str, asyncio.Future[list[PutResult]]] = {}
+
+    def undecided(self, openid: str) -> asyncio.Future[list[PutResult]] | None:
+        """The hand-over of this openid that the store has not answered yet."""
+        return self._undecided.get(openid)
+
+    def begin(self, session: Session, bodies: Sequence[bytes], unnumbered: int) -> None:
+        """Give the store what an ended session owed, oldest first; the last ``unnumbered`` bodies had no number yet."""
+        store = self._parts.store
+        if store is None or not bodies:
+            return
+        named = [body + ServerPush(headers=offline_id()).SerializeToString() for body in bodies]
+        fits = [len(body) + HEAD_MAX <= MAX_BODY for body in named]
+        self.waiting += len(named)
+        decided = store.put_all(
+            session.openid, [body for body, good in zip(named, fits, strict=True) if good], self._parts.wall()
+        )
+        done = partial(self._done, session, fits, len(named) - unnumbered)
+        if decided.done():
+            done(decided)
+        else:
+            self._undecided[session.openid] = decided
+            decided.add_done_callback(done)
+
+    def _done(
+        self, session: Session, fits: list[bool], numbered: int, decided: asyncio.Future[list[PutResult]]
+    ) -> None:
+        if self._undecided.get(session.openid) is decided:
+            del self._undecided[session.openid]
+        if decided.cancelled():  # only with the event loop itself
+            return
+        results = iter(decided.result())
+        reasons = [next(results).message if good else "too large to be stored" for good in fits]
+        lost = Notifies(sum(map(bool, reasons[:numbered])), sum(map(bool, reasons[numbered:])))
+        self.waiting -= len(fits)
+        self.kept += len(fits) - lost.total
+        self.lost += lost.total
+        self._parts.counters.add("pushes_handed_over", len(fits) - lost.total)
+        self._parts.counters.add("pushes_lost", lost.total)
+        self.losses.add(session.openid, session.id, lost)
+        if lost.total:
+            reason = next(filter(None, reasons))
+            fields = {"openid": session.openid, "session": session.id, "lost": lost.total, "reason": reason}
+            self._repeats.add(logging.WARNING, "pushes lost", session.openid, self._parts.clock(), fields)

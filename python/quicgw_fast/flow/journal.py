@@ -1,0 +1,80 @@
+"""Where it is counted and said that sessions begin and connections end, whoever decided it."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+from quicgw_fast.rates import TokenBucket, address_group
+from quicgw_fast.repeats import RepeatLog
+from quicgw_fast.types import CloseCode
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from quicgw_fast.flow.conversation import Conversation
+    from quicgw_fast.session import Session
+
+LINES = (20.0, 200)
+"""Lines a second, and at once, before they are told together: ten thousand clients that come back are no news each."""
+OTHER = "OTHER"
+"""What a code is counted as that the contract does not know: clients may close with any."""
+FAULTS = frozenset(
+    {
+        CloseCode.AUTH_FAILED,
+        CloseCode.PROTOCOL_ERROR,
+        CloseCode.OVERLOADED,
+        CloseCode.SLOW_CONSUMER,
+        CloseCode.INTERNAL,
+    }
+)
+"""Closes by the gateway that somebody should look into."""
+
+_NAMES = {int(code): code.name for code in CloseCode}
+
+_log = logging.getLogger("quicgw.session")
+
+
+class Journal:
+    """Counts closes by code, and writes a line for each beginning and end unless there are too many."""
+
+    def __init__(self) -> None:
+        self._repeats = RepeatLog(_log)
+        self._lines = TokenBucket(*LINES)
+        self._by_gateway = dict.fromkeys((*_NAMES.values(), OTHER), 0)
+        self._by_client = dict.fromkeys((*_NAMES.values(), OTHER), 0)
+
+    def began(self, session: Session, peer: str, how: str, now: float) -> None:
+        """Tell that ``session`` has a connection from ``peer``; ``how`` is started, resumed, or reset."""
+        fields = {"how": how, "openid": session.openid, "peer": peer, "session": session.id}
+        self._add(logging.INFO, "session attached", session.openid, now, fields)
+
+    def ended(self, conversation: Conversation, code: int, reason: str, *, by_peer: bool, now: float) -> None:
+        """Count and tell the end of an established connection: the one place that learns of all of them."""
+        name = _NAMES.get(code, OTHER)
+        counts = self._by_client if by_peer else self._by_gateway
+        counts[name] += 1
+        peer, session = conversation.link.peer, conversation.session
+        fields = {
+            "close": name if name != OTHER else f"{code:#x}",
+            "by": "client" if by_peer else "gateway",
+            "detail": reason.removeprefix(f"{name}: "),
+            "peer": peer,
+        }
+        if session is not None:
+            fields |= {"openid": session.openid, "session": session.id}
+        level = logging.WARNING if not by_peer and code in FAULTS else logging.INFO
+        self._add(level, "disconnected", f"{address_group(peer)} {name} {by_peer}", now, fields)
+
+    def closes(self) -> dict[str, dict[str, int]]:
+        """How many connections ended, by who closed them and by code; for /stats."""
+        return {"gateway": dict(self._by_gateway), "client": dict(self._by_client)}
+
+    def flush(self, now: float) -> None:
+        """Write the lines that are due."""
+        self._repeats.flush(now)
+
+    def _add(self, level: int, event: str, subject: str, now: float, fields: Mapping[str, object]) -> None:
+        if self._lines.take(now) > 0:
+            subject = f"many {level}"
+        self._repeats.add(level, event, subject, now, fields)

@@ -1,0 +1,159 @@
+"""hello: synchronous for its own client, no burden for others (contract §2)."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from quicgw_fast.errors import BusyError
+from quicgw_fast.processor import AsyncRequestProcessor, Deadlines, Outcome, Ports, execute, too_late
+from quicgw_fast.session import Event, Session
+from quicgw_fast.types import PushType
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from quicgw_fast._proto.service_pb2 import UpstreamRequest, UpstreamResponse
+    from quicgw_fast.config import Config
+    from quicgw_fast.flow.parts import Parts
+    from quicgw_fast.processor import AsyncTask
+    from quicgw_fast.store import Stored
+
+BUSY_PAUSE = 0.02
+"""Seconds after which a login asks a service again that had no room for the call."""
+_INT64 = range(-(1 << 63), 1 << 63)
+
+_log = logging.getLogger("quicgw.requests")
+
+
+@dataclass(slots=True, frozen=True)
+class LoggedIn(Outcome):
+    """A hello that was answered 200."""
+
+    stored: list[Stored] | None = None
+    """What waited for the openid in the offline store; None when that could not be read."""
+
+
+class Logins:
+    """Hellos, at most so many calls at once, in a queue of their own; behind each, what its client sent after it.
+
+    One session has one hello under way; ``session.waiting`` holds the tasks behind it, and each of them is answered
+    504 at its own deadline like any other that waits.
+    """
+
+    def __init__(
+        self,
+        parts: Parts,
+        *,
+        reply: Callable[[AsyncTask, Outcome], bool],
+        is_valid: Callable[[AsyncTask], bool],
+        go_on: Callable[[AsyncTask], None],
+    ) -> None:
+        """``go_on`` takes what waited behind a hello that is answered."""
+        self._parts = parts
+        self._reply = reply
+        self._go_on = go_on
+        ports = Ports(self._log_in, self._finish, is_valid, parts.clock, parts.call_later)
+        config = parts.config
+        # A client has one hello there at most.
+        queue = parts.engine.TaskQueue(min(config.processor.max_queue_size, config.limits.max_connections))
+        self.pool = AsyncRequestProcessor(queue, ports, _calls_at_once(config))
+        self._behind = Deadlines(parts.clock, parts.call_later, self._late)
+        self._late_behind = 0
+
+    def submit(self, task: AsyncTask) -> bool:
+        """Begin a login; False when there is no room for it."""
+        task.session.logging_in = self.pool.submit(task)
+        return bool(task.session.logging_in)
+
+    def wait_behind(self, task: AsyncTask) -> None:
+        """Have a task wait for the result of its session's hello."""
+        task.session.waiting.append(task)
+        self._behind.add(task)
+
+    def cancel(self, session: Session) -> None:
+        """The session ended: its hello is called off, and nothing behind it is owed anything."""
+        for task in session.waiting:
+            self._behind.discard(task)
+        session.waiting.clear()
+        self.pool.cancel(session)
+
+    async def stop(self) -> None:
+        """Answer 503 whatever is left; what waits behind a hello goes on first."""
+        await self.pool.stop(0.0)
+        self._behind.close()
+
+    def stats(self) -> dict[str, int | bool]:
+        """As the processor's, and what waits behind hellos."""
+        return {**self.pool.stats(), "waiting_behind": len(self._behind), "late_behind": self._late_behind}
+
+    # A hello
+
+    async def _log_in(self, task: AsyncTask) -> Outcome:
+        outcome = await execute(task, self._call, self._parts.clock)
+        if outcome.push_type is not PushType.BUSINESS_DATA or outcome.code != 200:
+            return outcome
+        stored = await self._parts.offline.fetch(task.session, task.deadline - self._parts.clock())
+        return LoggedIn(outcome.push_type, outcome.code, outcome.message, outcome.data, outcome.headers, stored)
+
+    async def _call(self, service: str, request: UpstreamRequest, timeout: float) -> UpstreamResponse:  # noqa: ASYNC109
+        """Call the service; one that is busy with other calls is asked again until the time is over."""
+        deadline = self._parts.clock() + timeout
+        while True:
+            try:
+                return await self._parts.call(service, request, deadline - self._parts.clock())
+            except BusyError:
+                if deadline - self._parts.clock() <= BUSY_PAUSE:
+                    raise
+            await asyncio.sleep(BUSY_PAUSE)
+
+    def _finish(self, task: AsyncTask, outcome: Outcome) -> None:
+        """Reply, let out what waited for the login, then go on with what the client sent behind it: one step."""
+        session = task.session
+        session.logging_in = False
+        try:
+            if self._reply(task, outcome) and isinstance(outcome, LoggedIn):
+                self._logged_in(session, outcome)
+        finally:
+            while session.waiting and not session.logging_in:
+                behind = session.waiting.popleft()
+                self._behind.discard(behind)
+                self._go_on(behind)
+
+    def _logged_in(self, session: Session, outcome: LoggedIn) -> None:
+        session.apply(Event.LOGGED_IN)
+        self._parts.counters.add("logins")
+        zone, gid = outcome.headers.get("zone"), outcome.headers.get("gid")
+        if zone is not None:
+            session.zone = _int64(zone, session)
+        if gid:
+            self._parts.registry.set_gid(session, gid)
+        # What was stored is older than what was cached since START, which it lets out behind it.
+        self._parts.offline.deliver(session, outcome.stored)
+
+    def _late(self, task: AsyncTask) -> None:
+        """Answer a task whose deadline passed while it waited behind a hello."""
+        task.session.waiting.remove(task)
+        self._late_behind += 1
+        self._reply(task, Outcome.of_error(too_late(task)))
+
+
+def _calls_at_once(config: Config) -> int:
+    """As many hello calls as configured; no more than their service takes, where there is one service for all."""
+    calls = config.processor.max_logins or config.processor.workers
+    if config.routing.mode == "service" and config.upstream.max_concurrency:
+        return min(calls, config.upstream.max_concurrency)
+    return calls
+
+
+def _int64(text: str, session: Session) -> int:
+    try:
+        value = int(text)
+    except ValueError:
+        value = _INT64.stop
+    if value in _INT64:
+        return value
+    _log.warning("the upstream's zone is no int64", extra={"session": session.id, "zone": text})
+    return 0

@@ -1,0 +1,96 @@
+"""Tokens: checked at START and renewed by heartbeats, at rates that guessers cannot use up for others (contract §2)."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+from quicgw_fast.auth import AuthRefused
+from quicgw_fast.errors import RequestError
+from quicgw_fast.rates import TokenBucket, address_group
+from quicgw_fast.repeats import RepeatLog
+from quicgw_fast.types import CloseCode
+
+if TYPE_CHECKING:
+    from quicgw_fast._proto.client_pb2 import ClientRequest
+    from quicgw_fast.auth import Grant
+    from quicgw_fast.flow.conversation import Conversation
+    from quicgw_fast.flow.parts import Parts
+    from quicgw_fast.session import Session
+
+RENEWAL_TRIES = 3
+"""Refused renewals on one connection before it is closed."""
+RENEWALS = (1.0, 5)
+"""Renewals per second that a session may ask for, and how many at once: each costs a signature check."""
+
+_log = logging.getLogger("quicgw.session")
+
+
+class Tokens:
+    """Asks the authenticator, as often as each client may."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+        self._repeats = RepeatLog(_log)
+
+    def check(self, address: str, openid: str, token: str) -> Grant:
+        """Check the token of a START from ``address``, which QUIC validated.
+
+        RequestError 401 for a bad one; 429 when it was not looked at, which says nothing about it.
+        """
+        parts, now = self._parts, self._parts.clock()
+        wait = parts.attempts.admit(address, openid, now)
+        if wait > 0:
+            parts.counters.add("auth_unread")
+            raise RequestError(429, "too many refused tokens", retry_after_ms=int(wait * 1000) + 1)
+        try:
+            return self._authenticate(address, openid, token)
+        except RequestError:
+            parts.attempts.failed(address, openid, now)
+            raise
+
+    def renew(self, conversation: Conversation, session: Session, request: ClientRequest) -> dict[str, str] | None:
+        """Take the new token of a heartbeat's header ``auth-token``, if there is one.
+
+        Counted for the session alone: whoever has one has shown a good token. Returns the headers of the answer,
+        None when the connection was closed; RequestError 401 for a bad token, 429 for too many.
+        """
+        token = request.headers.get("auth-token")
+        if token is None:
+            return {}
+        if session.renewals is None:
+            session.renewals = TokenBucket(*RENEWALS)
+        wait = session.renewals.take(self._parts.clock())
+        if wait > 0:
+            raise RequestError(429, "too many renewals", retry_after_ms=int(wait * 1000) + 1)
+        try:
+            grant = self._authenticate(conversation.link.peer, session.openid, token)
+        except RequestError:
+            conversation.refused_tokens += 1
+            if conversation.refused_tokens < RENEWAL_TRIES:
+                raise
+            conversation.close(CloseCode.AUTH_FAILED, "too many refused tokens")
+            return None
+        session.expires_at = grant.expires_at
+        return {"auth-refresh": "ok", **self.lifetime(grant)}
+
+    def lifetime(self, grant: Grant) -> dict[str, str]:
+        """Return the header that tells how long the client may stay."""
+        if grant.expires_at is None:
+            return {}
+        return {"token-expires-in": str(max(0, int(grant.expires_at - self._parts.wall())))}
+
+    def flush(self, now: float) -> None:
+        """Write the log lines that are due."""
+        self._repeats.flush(now)
+
+    def _authenticate(self, address: str, openid: str, token: str) -> Grant:
+        parts = self._parts
+        try:
+            return parts.authenticator.authenticate(openid, token, parts.wall())
+        except AuthRefused as refused:
+            parts.counters.add("auth_refused")
+            fields = {"openid": openid, "peer": address, "reason": str(refused)}
+            self._repeats.add(logging.WARNING, "token refused", address_group(address), parts.clock(), fields)
+            # One sentence for every cause: a guesser must not learn which part was wrong.
+            raise RequestError(401, "authentication failed") from refused

@@ -1,0 +1,107 @@
+"""A processor with real asyncio and the real queue; the service is an async function, which is its port."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from quicgw_fast._proto.service_pb2 import UpstreamRequest, UpstreamResponse
+from quicgw_fast.errors import RequestError
+from quicgw_fast.processor import AsyncRequestProcessor, AsyncTask, Outcome, Ports, execute
+from tests.support.clock import Clock
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import ModuleType
+
+
+@dataclass(eq=False)
+class Session:
+    """As much of a session as the processor hands through."""
+
+    valid: bool = True
+
+
+class RealTime:
+    """The event loop's clock and timers, for a test about the loop."""
+
+    @property
+    def now(self) -> float:
+        return asyncio.get_running_loop().time()
+
+    def call_later(self, delay: float, callback: Callable[[], None]) -> asyncio.TimerHandle:
+        return asyncio.get_running_loop().call_later(delay, callback)
+
+
+@dataclass
+class Bench:
+    """A processor with everything around it under the test's control."""
+
+    engine: ModuleType
+    workers: int = 2
+    capacity: int = 100
+    clock: Clock | RealTime = field(default_factory=Clock)
+    calls: list[str] = field(default_factory=list)
+    held: dict[str, asyncio.Future[UpstreamResponse]] = field(default_factory=dict)
+    cancelled: list[str] = field(default_factory=list)
+    replies: list[tuple[str, Outcome]] = field(default_factory=list)
+    broken_reply: bool = False
+    session: Session = field(default_factory=Session)
+    running: int = 0
+    most_running: int = 0
+
+    def __post_init__(self) -> None:
+        work = functools.partial(execute, call=self.call, clock=lambda: self.clock.now)
+        clock = self.clock
+        ports = Ports(work, self.reply, lambda task: task.session.valid, lambda: clock.now, clock.call_later)
+        self.processor = AsyncRequestProcessor(self.engine.TaskQueue(self.capacity), ports, self.workers)
+
+    async def call(self, service: str, request: UpstreamRequest, remaining: float) -> UpstreamResponse:
+        self.calls.append(request.action)
+        self.running += 1
+        self.most_running = max(self.most_running, self.running)
+        try:
+            if request.action.startswith("hold"):
+                self.held[request.action] = asyncio.get_running_loop().create_future()
+                return await self.held[request.action]
+            if request.action == "bug":
+                raise ZeroDivisionError
+            if request.action == "fail":
+                raise RequestError(500, "failed")
+            return UpstreamResponse(code=200, message=request.action)
+        except asyncio.CancelledError:
+            self.cancelled.append(request.action)
+            raise
+        finally:
+            self.running -= 1
+
+    def reply(self, task: AsyncTask, outcome: Outcome) -> None:
+        if self.broken_reply:
+            raise KeyError("a bug in the reply")
+        self.replies.append((task.request.action, outcome))
+
+    def submit(self, action: str, *, session: Session | None = None, within: float = 30.0) -> bool:
+        """Submit a task of the one session, or of another one, whose deadline is so many seconds from now."""
+        request = UpstreamRequest(session_id="s", client_seq_id=1 + len(self.calls), action=action)
+        task = AsyncTask(session or self.session, 1, "business", request, self.clock.now + within)
+        return self.processor.submit(task)
+
+    def answer(self, action: str) -> None:
+        self.held[action].set_result(UpstreamResponse(code=200))
+
+    def stat(self, name: str) -> int:
+        return self.processor.stats()[name]
+
+    @property
+    def codes(self) -> dict[str, list[int]]:
+        """All replies by action."""
+        found: dict[str, list[int]] = {}
+        for action, outcome in self.replies:
+            found.setdefault(action, []).append(outcome.code)
+        return found
+
+    async def settle(self) -> None:
+        for _ in range(40):
+            await asyncio.sleep(0)

@@ -1,0 +1,75 @@
+"""A service that renews its connections: no call fails for it, none runs twice, and nobody takes it for down."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+import grpc
+
+from quicgw_fast._proto.service_pb2 import UpstreamRequest, UpstreamResponse
+from quicgw_fast._proto.service_pb2_grpc import UpstreamServiceServicer, add_UpstreamServiceServicer_to_server
+from quicgw_fast.upstream import UpstreamFailed
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import pytest
+
+    from quicgw_fast.upstream import GrpcCaller
+
+CALLS = 6000
+ABREAST = 32
+AGE_MS = 50
+"""So short that the calls see dozens of renewals; without transparent retries several of them then fail."""
+GRACE_MS = 5000
+
+
+class Counting(UpstreamServiceServicer):
+    """Counts how often each request ran, and from how many connections they came."""
+
+    def __init__(self) -> None:
+        self.runs: Counter[int] = Counter()
+        self.peers: set[str] = set()
+
+    async def ProcessRequest(  # noqa: N802
+        self, request: UpstreamRequest, context: grpc.aio.ServicerContext[Any, Any]
+    ) -> UpstreamResponse:
+        self.runs[request.client_seq_id] += 1
+        self.peers.add(context.peer())
+        return UpstreamResponse(code=200)
+
+
+async def test_no_call_fails_or_runs_twice_when_connections_are_renewed(
+    caller_for: Callable[..., GrpcCaller], caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", "quicgw.upstream")
+    service = Counting()
+    options = (
+        ("grpc.so_reuseport", 0),
+        ("grpc.max_connection_age_ms", AGE_MS),
+        ("grpc.max_connection_age_grace_ms", GRACE_MS),
+    )
+    server = grpc.aio.server(options=options)
+    add_UpstreamServiceServicer_to_server(service, server)
+    address = f"127.0.0.1:{server.add_insecure_port('127.0.0.1:0')}"
+    await server.start()
+    caller = caller_for(address)
+    numbers = iter(range(CALLS))
+    failed: list[str] = []
+
+    async def work() -> None:
+        for number in numbers:
+            try:
+                await caller.call("hello", UpstreamRequest(action="x", client_seq_id=number), 20.0)
+            except UpstreamFailed as error:
+                failed.append(error.detail)
+
+    await asyncio.gather(*(work() for _ in range(ABREAST)))
+    assert failed == []
+    assert service.runs == Counter(range(CALLS))
+    assert len(service.peers) > 5, "the connections were not renewed, so that nothing was tested"
+    assert [record.getMessage() for record in caplog.records] == ["upstream up"]
+    await caller.close()
+    await server.stop(None)

@@ -1,0 +1,56 @@
+"""The door of a running gateway: full, refused, and what the counters and the log say about it (contract §6)."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import urllib.request
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from quicgw_fast.types import CloseCode
+from tests.support import raw_client
+from tests.support.world import PLENTY, assert_closed
+
+if TYPE_CHECKING:
+    from tests.support.world import World, WorldMaker
+
+
+async def stats(world: World) -> Any:
+    def get() -> Any:
+        with urllib.request.urlopen(f"http://{world.gateway.addresses.admin}/stats", timeout=5) as page:
+            return json.load(page)
+
+    return await asyncio.to_thread(get)
+
+
+async def test_a_full_gateway_answers_overloaded_counts_it_and_says_so_once(
+    make_world: WorldMaker, caplog: pytest.LogCaptureFixture
+) -> None:
+    world = await make_world(limits={**PLENTY, "max_connections": 1})
+    alice = await world.online("alice")
+    for _ in range(3):
+        late = await world.connect()
+        phrase = await assert_closed(late, CloseCode.OVERLOADED)
+        assert "retry-after-ms" in phrase
+    numbers = await stats(world)
+    assert numbers["counters"]["connections_refused"] == 3
+    assert numbers["transport"]["refused"] == 3
+    lines = [record for record in caplog.records if record.getMessage() == "connection refused"]
+    assert len(lines) == 1
+    assert lines[0].__dict__["reason"].startswith("OVERLOADED: ")
+    await alice.call("echo", data=b"not my problem")
+
+
+async def test_a_client_of_another_protocol_leaves_a_line_and_a_count(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    for _ in range(3):
+        with pytest.raises(ConnectionError):
+            await raw_client.connect(*world.address, alpn="h3")
+    assert (await stats(world))["counters"]["handshakes_failed_alpn"] == 3
+    lines = [record for record in caplog.records if record.getMessage() == "handshake failed"]
+    assert [(line.__dict__["cause"], line.__dict__["peer"].partition(":")[0]) for line in lines] == [
+        ("alpn", "127.0.0.1")
+    ]

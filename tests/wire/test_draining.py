@@ -1,0 +1,190 @@
+"""Contract §6: a stop ends when the clients have what was accepted, and within its time."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+from quicgw_fast.types import CloseCode
+from tests.support import raw_client, wire
+from tests.support.gateway_process import GatewayProcess
+from tests.support.raw_upstream import RawUpstream, answer
+from tests.support.world import assert_closed
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from quicgw_fast._proto.service_pb2 import UpstreamRequest, UpstreamResponse
+    from tests.support.world import WorldMaker
+
+
+@pytest.mark.parametrize(("count", "size"), [(18, 50_000), (9, 200_000)])
+async def test_answers_under_way_arrive_before_the_close(make_world: WorldMaker, count: int, size: int) -> None:
+    """More than goes onto the connection at once: part of it is still in the outbox when the last call ends."""
+    world = await make_world(processor={"max_workers": 32, "drain_timeout": 10.0}, session={"window_bytes": "4MiB"})
+    gate = world.zone.hold("echo")  # it echoes when it is let go
+    client = await world.online("alice")
+    messages = [client.business("echo", data=bytes(size)) for _ in range(count)]
+    await world.zone.wait_requests(count, "echo")
+    stopping = asyncio.create_task(world.gateway.stop())
+    await wire.until(lambda: world.gateway._parts.draining, what="the drain")
+    gate.open()
+    for message in messages:
+        assert len(wire.business(await client.reply(message)).data) == size
+    await assert_closed(client, CloseCode.DRAINING)
+    client.assert_gap_free()
+    await stopping
+    assert world.gateway._parts.counters["drain_undelivered"] == 0
+
+
+async def test_a_client_that_takes_its_time_gets_everything(make_world: WorldMaker) -> None:
+    world = await make_world(processor={"drain_timeout": 10.0})
+    client = await world.online("alice", receive_window=64 << 10)
+    client.pause_reading()
+    for _ in range(15):
+        assert (await world.pusher.push("alice", data=bytes(50_000))).success
+    stopping = asyncio.create_task(world.gateway.stop())
+    await wire.until(lambda: world.gateway._parts.draining, what="the drain")
+    with pytest.raises(TimeoutError):
+        await client.wait_closed(within=1.0)
+    client.resume_reading()
+    await assert_closed(client, CloseCode.DRAINING)
+    assert len(client.notifies) == 15
+    client.assert_gap_free()
+    await stopping
+
+
+async def test_a_client_that_has_everything_does_not_wait_for_one_that_has_not(make_world: WorldMaker) -> None:
+    world = await make_world(processor={"drain_timeout": 10.0})
+    slow, quick = await world.online("slow", receive_window=64 << 10), await world.online("quick")
+    slow.pause_reading()
+    assert (await world.pusher.push("slow", data=bytes(200_000))).success
+    stopping = asyncio.create_task(world.gateway.stop())
+    await assert_closed(quick, CloseCode.DRAINING)
+    assert slow.closed is None
+    slow.resume_reading()
+    await assert_closed(slow, CloseCode.DRAINING)
+    assert len(slow.notifies) == 1
+    await stopping
+
+
+async def test_a_client_that_does_not_read_holds_up_nothing_beyond_the_time(
+    make_world: WorldMaker, caplog: pytest.LogCaptureFixture
+) -> None:
+    world = await make_world(processor={"drain_timeout": 0.5})
+    client = await world.online("alice", receive_window=64 << 10)
+    client.pause_reading()
+    for _ in range(15):
+        assert (await world.pusher.push("alice", data=bytes(50_000))).success
+    begun = time.monotonic()
+    with caplog.at_level("WARNING"):
+        await world.gateway.stop()
+    assert time.monotonic() - begun < 2.5
+    assert world.gateway._parts.counters["drain_undelivered"] == 16, "the login's reply is not acknowledged either"
+    (line,) = [record for record in caplog.records if record.getMessage() == "drain incomplete"]
+    assert (line.clients, line.messages) == (1, 16)  # type: ignore[attr-defined]
+
+
+async def test_a_client_that_has_vanished_is_given_up(make_world: WorldMaker) -> None:
+    """Long before the drain time is over: what makes no progress at all will not get there."""
+    world = await make_world(processor={"drain_timeout": 60.0}, session={"slow_consumer_after": 0.5})
+    client = await world.online("alice")
+    client.deafen()
+    assert (await world.pusher.push("alice", data=b"nobody hears")).success
+    begun = time.monotonic()
+    await world.gateway.stop()
+    assert time.monotonic() - begun < 4.0
+    assert world.gateway._parts.counters["drain_undelivered"] == 2
+
+
+async def test_the_time_of_a_drain_is_kept(make_world: WorldMaker) -> None:
+    async def slow(request: UpstreamRequest) -> UpstreamResponse:
+        await asyncio.sleep(4)
+        return answer(request)
+
+    world = await make_world(processor={"drain_timeout": 0.5})
+    world.zone.on("echo", slow)
+    client = await world.online("alice")
+    message = client.business("echo")
+    await world.zone.wait_requests(1, "echo")
+    begun = time.monotonic()
+    await world.gateway.stop()
+    took = time.monotonic() - begun
+    assert wire.error(client.replies(message)[0]).error_code == 503
+    assert 0.45 < took < 1.2, took
+    await assert_closed(client, CloseCode.DRAINING)
+
+
+# ---- the real command
+
+
+def write_config(folder: Path, certificate: tuple[Path, Path], upstream: RawUpstream, drain: str) -> Path:
+    path = folder / "gateway.toml"
+    path.write_text(f"""
+[server]
+quic = "127.0.0.1:0"
+grpc = "127.0.0.1:0"
+admin = "127.0.0.1:0"
+[tls]
+cert = "{certificate[0]}"
+key = "{certificate[1]}"
+[upstream]
+hello = ["{upstream.address}"]
+zone = ["{upstream.address}"]
+[processor]
+drain_timeout = "{drain}"
+max_workers = 32
+""")
+    return path
+
+
+async def test_sigterm_loses_no_answer_that_was_accepted(
+    backend: str, tmp_path: Path, certificate: tuple[Path, Path]
+) -> None:
+    async with RawUpstream() as upstream:
+        gate = upstream.hold("echo")
+        config = write_config(tmp_path, certificate, upstream, "10s")
+        async with (
+            GatewayProcess.serve(config, backend=backend) as gateway,
+            await raw_client.connect(*gateway.ready.quic) as client,
+        ):
+            await client.start("alice")
+            await client.hello()
+            messages = [client.business("echo", data=bytes(50_000)) for _ in range(18)]
+            await upstream.wait_requests(18, "echo")
+            gateway.terminate()
+            gate.open()
+            for message in messages:
+                assert len(wire.business(await client.reply(message)).data) == 50_000
+            await assert_closed(client, CloseCode.DRAINING)
+            assert await gateway.wait() == 0
+
+
+async def test_sigterm_ends_in_its_time_whatever_a_client_does(
+    backend: str, tmp_path: Path, certificate: tuple[Path, Path]
+) -> None:
+    """One call hangs, and the client does not read."""
+    async with RawUpstream() as upstream:
+        gate = upstream.hold("time")
+        config = write_config(tmp_path, certificate, upstream, "500ms")
+        async with (
+            GatewayProcess.serve(config, backend=backend) as gateway,
+            await raw_client.connect(*gateway.ready.quic, receive_window=64 << 10) as client,
+        ):
+            await client.start("alice")
+            await client.hello()
+            client.pause_reading()
+            for _ in range(8):
+                client.business("echo", data=bytes(50_000))
+            client.business("time")
+            await upstream.wait_requests(1, "time")
+            await upstream.wait_requests(8, "echo")
+            begun = time.monotonic()
+            gateway.terminate()
+            assert await gateway.wait() == 0
+            assert 0.4 < time.monotonic() - begun < 2.5
+            assert "drain incomplete" in gateway.errors
+            gate.open()

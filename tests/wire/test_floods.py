@@ -1,0 +1,42 @@
+"""Messages that cost the gateway something and bring nothing have a bound, whatever their kind."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from quicgw_fast._proto import client_pb2 as pb
+from quicgw_fast.types import CloseCode
+from tests.support import wire
+from tests.support.world import assert_closed
+
+if TYPE_CHECKING:
+    from tests.support.world import World
+
+FLOOD = 20_000
+
+
+@pytest.mark.parametrize("kind", [pb.REQUEST_HEARTBEAT, pb.REQUEST_ACK, 99])
+async def test_a_flood_ends_its_own_connection_and_disturbs_nobody(world: World, kind: int) -> None:
+    async with world.bystander():
+        client = await world.online("alice")
+        one = wire.frame(pb.ClientRequest(type=kind).SerializeToString())  # type: ignore[arg-type]
+        for _ in range(20):
+            client.send_raw(one * (FLOOD // 20), flush=False)
+        client.flush()
+        await assert_closed(client, CloseCode.OVERLOADED)
+        assert len(client.log) < 1000
+        again = await world.resumed(client, 1)
+        assert wire.business(await again.call("echo")).code == 200
+
+
+async def test_a_busy_honest_client_is_not_taken_for_a_flood(world: World) -> None:
+    client = await world.online("alice")
+    for number in range(600):
+        message = client.business("echo", data=b"%d" % number)
+        if number % 5 == 0:
+            await client.reply(client.heartbeat())
+        await client.reply(message)
+        client.ack(client.last_seq)
+    assert client.closed is None
