@@ -12,7 +12,7 @@ from quicgw_fast.flow.ending import disconnect, end_session, expire
 from quicgw_fast.flow.held_starts import HeldStarts
 from quicgw_fast.flow.tokens import Tokens
 from quicgw_fast.frame import parse_start, unnumbered
-from quicgw_fast.session import NOTHING, Claim, Event, Gap, Session, Verdict, decide, settle
+from quicgw_fast.session import NOTHING, Claim, Event, Gap, Session, Verdict, decide, note_attempt, settle
 from quicgw_fast.types import CloseCode, PushType, RequestType
 
 if TYPE_CHECKING:
@@ -117,6 +117,7 @@ class Starting:
         if undecided is None:
             self._begin_fresh(start)
         else:
+            note_attempt(self._attempts(claim.openid), claim)  # an older one must not take the place of this one
             go_on, give_way = partial(self._begin_fresh, start), partial(self._give_way, start)
             self._held.hold(claim.openid, conversation, undecided, go_on, give_way)
 
@@ -156,7 +157,7 @@ class Starting:
     def _attach(self, start: _Start, session: Session) -> None:
         conversation, claim, grant = start.conversation, start.claim, start.grant
         now = self._parts.clock()
-        session.note_attempt(claim)
+        note_attempt(session.attempts, claim)
         session.expires_at = grant.expires_at
         conversation.session = session
         conversation.generation = session.attach(conversation.link, claim.last_acked, now)

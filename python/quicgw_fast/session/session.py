@@ -11,10 +11,6 @@ from quicgw_fast.session.states import Event, State, next_state
 if TYPE_CHECKING:
     from quicgw_fast.backend import Outbox
     from quicgw_fast.ports import Link
-    from quicgw_fast.session.resume import Claim
-
-REMEMBERED_EPOCHS = 4
-"""Epochs of one openid whose attempts are compared: the session's own and those it came from."""
 
 
 @dataclass(slots=True, eq=False)
@@ -106,13 +102,6 @@ class Session:
         self.link = None
         self.detached_at = now
         self.crowded_since = None
-
-    def note_attempt(self, claim: Claim) -> None:
-        """Remember that a START of this session's client is acted on, also for the session that follows this one."""
-        if claim.epoch and claim.attempt:
-            self.attempts[claim.epoch] = max(claim.attempt, self.attempts.pop(claim.epoch, 0))
-            if len(self.attempts) > REMEMBERED_EPOCHS:
-                del self.attempts[next(iter(self.attempts))]
 
     def crowded_for(self, now: float) -> float:
         """Seconds since the client last took something of what it must acknowledge; asked while its window is crowded.
