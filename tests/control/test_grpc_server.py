@@ -51,12 +51,22 @@ def test_the_host_of_a_grpc_peer(peer: str, host: str) -> None:
     assert caller_host(peer) == host
 
 
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [
+        (":9001", "127.0.0.1:9001"),
+        ("0.0.0.0:9001", "127.0.0.1:9001"),
+        ("[::]:9001", "127.0.0.1:9001"),
+        ("9001", "9001"),
+        ("", ""),
+    ],
+)
 async def test_an_address_without_host_is_at_the_host_that_calls(
-    pusher: RecordingPusher, channel: grpc.aio.Channel
+    pusher: RecordingPusher, channel: grpc.aio.Channel, written: str, meant: str
 ) -> None:
-    request = pb.UpstreamRegisterRequest(address=":9001", zone_id="001")
+    request = pb.UpstreamRegisterRequest(address=written, zone_id="001")
     assert (await GatewayServiceStub(channel).RegisterUpstream(request, timeout=5)).success
-    assert pusher.seen == [pb.UpstreamRegisterRequest(address="127.0.0.1:9001", zone_id="001")]
+    assert pusher.seen == [pb.UpstreamRegisterRequest(address=meant, zone_id="001")]
 
 
 async def test_every_method_reaches_the_pusher_and_its_answer_the_caller(
@@ -66,7 +76,7 @@ async def test_every_method_reaches_the_pusher_and_its_answer_the_caller(
     push = pb.UnicastPushRequest(
         target_type="openid",
         target_id="o",
-        data=b"\x00" * (2 << 20),
+        data=b"\x00" * (1 << 20) + b"a little more",
         sync_hint=pb.NSH_AFTER_RESPONSE,
         bind_client_seq_id=2**64 - 1,
     )
@@ -93,11 +103,9 @@ async def test_unexpected_error_is_logged_inside_and_plain_outside(
             await call()
         assert caught.value.code() is grpc.StatusCode.INTERNAL
         assert caught.value.details() == "internal error of the gateway"
-    assert [record.getMessage() for record in caplog.records if record.name.startswith("quicgw_fast")] == [
-        "PushToClient failed",
-        "BroadcastToClients failed",
-        "RegisterUpstream failed",
-    ]
+    assert [record.getMessage() for record in caplog.records if record.name == "quicgw.control"] == ["call failed"] * 3
+    methods = [vars(record)["method"] for record in caplog.records if record.name == "quicgw.control"]
+    assert methods == ["PushToClient", "BroadcastToClients", "RegisterUpstream"]
     assert "a secret" in caplog.text
     pusher.error = None
     assert (await stub.BroadcastToClients(pb.BroadcastRequest(), timeout=5)).sent_count == 7

@@ -23,6 +23,7 @@ class FakeGateway(GatewayServiceServicer):
         self.pushes: list[pb.UnicastPushRequest] = []
         self.broadcasts: list[pb.BroadcastRequest] = []
         self.registered: list[tuple[str, str, str]] = []
+        self.left: list[tuple[str, str, str]] = []
         self.accept = 1000
         self.closed_to_upstreams = False
         self.address = ""
@@ -58,5 +59,6 @@ class FakeGateway(GatewayServiceServicer):
     ) -> pb.UpstreamRegisterResponse:
         if self.closed_to_upstreams:
             return pb.UpstreamRegisterResponse(success=False, message="no room", error_code="DIRECTORY_FULL")
-        self.registered.append((request.address, request.zone_id, request.service_name))
+        into = self.left if request.deregister else self.registered
+        into.append((request.address, request.zone_id, request.service_name))
         return pb.UpstreamRegisterResponse(success=True)

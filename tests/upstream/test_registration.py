@@ -1,4 +1,4 @@
-"""RegisterUpstream as the gateway answers it: nobody may offer the gateway, and a promise is not a connection."""
+"""RegisterUpstream as the gateway answers it: never itself, and a promise is no connection."""
 
 from __future__ import annotations
 

@@ -64,6 +64,8 @@ class Patience:
             ("grpc.max_connection_idle_ms", _ms(self.idle)),
             ("grpc.keepalive_time_ms", _ms(self.ping_every)),
             ("grpc.keepalive_timeout_ms", _ms(self.ping_answer)),
+            # It is this one that ends the connection; left alone it is a minute.
+            ("grpc.http2.ping_timeout_ms", _ms(self.ping_answer)),
             # A connection without a call is pinged too.
             ("grpc.keepalive_permit_without_calls", 1),
             ("grpc.http2.max_pings_without_data", 0),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import socket
+import struct
 from typing import TYPE_CHECKING, Any
 
 from uvicorn.protocols.http.h11_impl import H11Protocol
@@ -14,6 +16,8 @@ PATIENCE = 5.0
 MOST = 128
 """Connections at once. One more takes the place of the one that has been silent longest, so that whoever asks is
 answered, however many others are silent."""
+
+_RESET = struct.pack("ii", 1, 0)
 
 
 class Connection(H11Protocol):
@@ -36,7 +40,10 @@ class Connection(H11Protocol):
         self._arm()
         others = [other for other in self.connections if isinstance(other, Connection) and other is not self]
         if len(others) >= self._most:
-            min(others, key=lambda other: (other.answering, other.deadline)).transport.abort()
+            longest = min(others, key=lambda other: (other.answering, other.deadline))
+            # Many may come in one turn of the loop, and what was aborted hears of it only in the next one.
+            self.connections.discard(longest)
+            longest.drop()
 
     @property
     def answering(self) -> bool:
@@ -55,7 +62,14 @@ class Connection(H11Protocol):
             self._late = None
         super().connection_lost(exc)
 
+    def drop(self) -> None:
+        """Close at once. What a deaf peer has not read is thrown away, in the kernel too."""
+        if self.transport.get_write_buffer_size():
+            sock = self.transport.get_extra_info("socket")
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+        self.transport.abort()
+
     def _arm(self) -> None:
         if self._late is not None:
             self._late.cancel()
-        self._late = self.loop.call_later(self._patience, self.transport.abort)
+        self._late = self.loop.call_later(self._patience, self.drop)

@@ -102,6 +102,12 @@ class Starting:
         last = registry.by_openid(openid) or registry.ended_by_openid(openid, self._parts.clock())
         return last.attempts if last is not None else {}
 
+    def _note_attempt(self, claim: Claim) -> None:
+        """Note the attempt of a START that has no session yet: an older one must not take its place (contract §2)."""
+        ended = self._parts.registry.ended_by_openid(claim.openid, self._parts.clock())
+        if ended is not None:
+            note_attempt(ended.attempts, claim)
+
     def _begin(self, conversation: Conversation, msg_id: int, claim: Claim, grant: Grant) -> None:
         parts = self._parts
         self._held.newer(claim.openid)
@@ -117,7 +123,7 @@ class Starting:
         if undecided is None:
             self._begin_fresh(start)
         else:
-            note_attempt(self._attempts(claim.openid), claim)  # an older one must not take the place of this one
+            self._note_attempt(claim)
             go_on, give_way = partial(self._begin_fresh, start), partial(self._give_way, start)
             self._held.hold(claim.openid, conversation, undecided, go_on, give_way)
 
@@ -157,7 +163,7 @@ class Starting:
     def _attach(self, start: _Start, session: Session) -> None:
         conversation, claim, grant = start.conversation, start.claim, start.grant
         now = self._parts.clock()
-        note_attempt(session.attempts, claim)
+        session.note_attempt(claim)
         session.expires_at = grant.expires_at
         conversation.session = session
         conversation.generation = session.attach(conversation.link, claim.last_acked, now)

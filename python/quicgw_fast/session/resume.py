@@ -12,9 +12,6 @@ if TYPE_CHECKING:
     from quicgw_fast.session.registry import Ended, Registry
     from quicgw_fast.session.session import Session
 
-REMEMBERED_EPOCHS = 4
-"""Epochs of one openid whose attempts are compared: its session's own and those it came from."""
-
 
 @dataclass(slots=True, frozen=True)
 class Gap:
@@ -64,14 +61,6 @@ class Claim:
     def fresh(self) -> bool:
         """A start that asks for nothing old."""
         return self.last_acked == 0 and not self.session_id
-
-
-def note_attempt(attempts: dict[str, int], claim: Claim) -> None:
-    """Remember in a session's ``attempts`` that this START is acted on; an older one of its epoch is outdated then."""
-    if claim.epoch and claim.attempt:
-        attempts[claim.epoch] = max(claim.attempt, attempts.pop(claim.epoch, 0))
-        if len(attempts) > REMEMBERED_EPOCHS:
-            del attempts[next(iter(attempts))]
 
 
 @dataclass(slots=True, frozen=True)

@@ -11,6 +11,18 @@ from quicgw_fast.session.states import Event, State, next_state
 if TYPE_CHECKING:
     from quicgw_fast.backend import Outbox
     from quicgw_fast.ports import Link
+    from quicgw_fast.session.resume import Claim
+
+REMEMBERED_EPOCHS = 4
+"""Epochs of one openid whose attempts are compared: the session's own and those it came from."""
+
+
+def note_attempt(attempts: dict[str, int], claim: Claim) -> None:
+    """Remember in ``attempts``, epoch to number, the attempt of a START that is acted on."""
+    if claim.epoch and claim.attempt:
+        attempts[claim.epoch] = max(claim.attempt, attempts.pop(claim.epoch, 0))
+        if len(attempts) > REMEMBERED_EPOCHS:
+            del attempts[next(iter(attempts))]
 
 
 @dataclass(slots=True, eq=False)
@@ -102,6 +114,10 @@ class Session:
         self.link = None
         self.detached_at = now
         self.crowded_since = None
+
+    def note_attempt(self, claim: Claim) -> None:
+        """Remember that a START of this session's client is acted on, also for the session that follows this one."""
+        note_attempt(self.attempts, claim)
 
     def crowded_for(self, now: float) -> float:
         """Seconds since the client last took something of what it must acknowledge; asked while its window is crowded.

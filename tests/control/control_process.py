@@ -1,0 +1,30 @@
+"""The gateway's gRPC port in a process of its own, whose memory can be measured; a push takes 50 ms."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from quicgw_fast.config import join_address
+from quicgw_fast.control import ControlServer
+from tests.control.recording import RecordingPusher
+
+if TYPE_CHECKING:
+    from quicgw_fast._proto import service_pb2 as pb
+
+
+class SlowPusher(RecordingPusher):
+    async def push(self, request: pb.UnicastPushRequest) -> pb.UnicastPushResponse:
+        await asyncio.sleep(0.05)
+        answer = await super().push(request)
+        self.seen.clear()
+        return answer
+
+
+async def main() -> None:
+    control = await ControlServer.start("127.0.0.1", 0, SlowPusher())
+    print(join_address(*control.address), flush=True)
+    await asyncio.Event().wait()
+
+
+asyncio.run(main())
