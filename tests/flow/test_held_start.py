@@ -82,24 +82,6 @@ async def test_a_start_does_not_wait_for_ever(
     )
 
 
-async def test_an_older_attempt_does_not_take_the_place_of_one_that_waits(
-    make_house: MakeHouse, disk: SqliteStore
-) -> None:
-    house = await make_house(store=disk)
-    before = await away(house, "alice", "kept")
-    gate = await Gate.shut(disk)
-    newest, late = house.connect(), house.connect()
-    for client, number in ((newest, 2), (late, 1)):
-        claim = pb.StartRequest(openid="alice", epoch=before.answer.epoch, attempt=number)
-        client.send(RequestType.START, claim.SerializeToString(), msg_id=7)
-    assert late.started(7).error.error_code == 403
-    assert late.ended is CloseCode.SUPERSEDED
-    assert newest.ended is None
-    gate.opened.set()
-    await until(lambda: answered(newest))
-    assert newest.started(7).success
-
-
 async def test_a_newer_start_takes_the_place_of_one_that_waits(waiting: tuple[House, Client, Gate]) -> None:
     house, client, gate = waiting
     newer = house.connect()
