@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import math
 import time
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
@@ -24,7 +25,7 @@ from quicgw_fast.flow.pushes import Pushes
 from quicgw_fast.flow.requests import Requests
 from quicgw_fast.flow.starting import Starting
 from quicgw_fast.flow.upkeep import Upkeep
-from quicgw_fast.observe import Counters, Door
+from quicgw_fast.observe import Counters, Door, lines_dropped
 from quicgw_fast.overload import AttemptLimiter
 from quicgw_fast.session import Registry, Session, State
 from quicgw_fast.store import StoreSettings, make_store
@@ -56,7 +57,7 @@ if TYPE_CHECKING:
         UpstreamRequest,
         UpstreamResponse,
     )
-    from quicgw_fast.config import Config
+    from quicgw_fast.config import Config, Tls
 
 LEAST_STORE_TIME = 1.0
 """Seconds for what ended sessions hand over to the offline store, also when draining took all of its time."""
@@ -80,13 +81,18 @@ class Addresses:
 class Gateway:
     """One gateway in the running event loop: ``start()``, then ``addresses``, at the end ``stop()``."""
 
-    def __init__(self, config: Config, *, engine: Any = backend, dev: bool = False) -> None:
+    def __init__(
+        self, config: Config, *, engine: Any = backend, dev: bool = False, tls_key: bytes | None = None
+    ) -> None:
         """``engine`` is a maker of ``backend.load``; ``dev`` spares the warning of ``auth.mode = "none"``.
+
+        ``tls_key`` is the private key of ``tls.cert`` as PEM, for one that is in no file.
 
         Raises ConfigError for what cannot be used.
         """
         self._config = config
         self._dev = dev
+        self._tls_key = tls_key
         self._table = _routing(config)
         self._directory = _directory(config, self._table)
         self._caller: GrpcCaller | None = None
@@ -174,6 +180,7 @@ class Gateway:
             "logins": self._requests.logins.stats(),
             "upstream": self._caller.stats() if self._caller else {},
             "counters": parts.counters.snapshot(),
+            "log_lines_dropped": lines_dropped(),
             "closes": parts.journal.closes(),
         }
 
@@ -214,8 +221,9 @@ class Gateway:
 
     async def _listen(self, stack: contextlib.AsyncExitStack) -> None:
         server, tls = self._config.server, self._config.tls
-        if tls.cert is None or tls.key is None:
-            raise ConfigError("tls.cert and tls.key are not set; QUIC needs a certificate and its key, both PEM files")
+        key = self._tls_key or tls.key
+        if tls.cert is None or key is None:
+            raise ConfigError(_without_certificate(tls))
         admin = await AdminServer.start(*split_address(server.admin), ready=self._ready, stats=self.stats)
         stack.push_async_callback(admin.stop)
         await self._own.add(*admin.address)
@@ -228,11 +236,11 @@ class Gateway:
             host,
             port,
             certificate=tls.cert,
-            private_key=tls.key,
+            private_key=key,
             factory=self._converse,
             limits=_transport_limits(self._config),
             observer=self._door,
-            reset_key=reset_key_for(server.reset_key_file, tls.key, 0 if self._dev else port),
+            reset_key=reset_key_for(server.reset_key_file, tls.key or tls.cert, 0 if self._dev else port),
         )
         stack.push_async_callback(
             self._listener.close, CloseCode.INTERNAL, CloseCode.INTERNAL.phrase("the gateway could not start")
@@ -249,13 +257,7 @@ class Gateway:
         try:
             return await self._caller.call(service, request, timeout)
         except UpstreamError as error:
-            self._parts.counters.add(
-                "upstream_failures"
-                if isinstance(error, UpstreamFailed)
-                else "upstream_timeouts"
-                if isinstance(error, UpstreamTimeout)
-                else "upstream_unavailable"
-            )
+            _count(self._parts.counters, error)
             kind = BusyError if isinstance(error, UpstreamBusy) else RequestError
             raise kind(error.code, error.message, error.public) from error
 
@@ -289,19 +291,23 @@ class Gateway:
 
 def _routing(config: Config) -> RoutingTable:
     routing = config.routing
-    return RoutingTable(routing.mode, routing.exact, routing.containing, routing.default, routing.zone_ranges)
+    return RoutingTable(routing.mode, routing.actions, routing.parts, routing.default, routing.zone_ranges)
 
 
 def _directory(config: Config, table: RoutingTable) -> Directory:
     directory = Directory(table.services, config.routing.mode)
     for service in SERVICES:
-        addresses = getattr(config.upstream, service)
-        if addresses and config.routing.mode == "zone":
-            _log.warning("upstream.%s is not used: in zone mode instances register themselves", service)
-            continue
-        for address in addresses:
+        for address in getattr(config.upstream, service) if config.routing.mode == "service" else ():
             directory.add(service, address)
     return directory
+
+
+def _without_certificate(tls: Tls) -> str:
+    need = "QUIC needs a certificate and its key, both PEM files"
+    if tls.cert is None and tls.key is None:
+        return f"tls.cert and tls.key are not set; {need}"
+    there, missing = ("tls.cert", "tls.key") if tls.key is None else ("tls.key", "tls.cert")
+    return f"only {there} is set, {missing} is not; {need}"
 
 
 def _transport_limits(config: Config) -> TransportLimits:
@@ -310,7 +316,7 @@ def _transport_limits(config: Config) -> TransportLimits:
         max_connections=limits.max_connections,
         max_half_open=limits.max_half_open,
         retry_above=limits.retry_above,
-        handshakes_per_address=(limits.handshakes_per_second, int(limits.handshakes_per_second * 10)),
+        handshakes_per_address=(limits.handshakes_per_second, math.ceil(limits.handshakes_per_second * 10)),
         # A silent client is closed with IDLE by its session first; QUIC's own timeout comes behind it.
         idle_timeout=config.session.timeout + 5.0,
     )
@@ -326,6 +332,17 @@ def _store_settings(config: Config) -> StoreSettings:
         offline.max_total_bytes,
         offline.max_age,
     )
+
+
+def _count(counters: Counters, error: UpstreamError) -> None:
+    if isinstance(error, UpstreamFailed):
+        counters.add("upstream_failures")
+    elif isinstance(error, UpstreamTimeout):
+        counters.add("upstream_timeouts")
+    elif isinstance(error, UpstreamBusy):  # also each time that a login asks again
+        counters.add("upstream_busy")
+    else:
+        counters.add("upstream_unavailable")
 
 
 def _fields(addresses: Addresses) -> dict[str, str]:

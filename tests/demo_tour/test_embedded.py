@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from quicgw_fast.demo.embedded import Folder, load_for_development, reachable
+from quicgw_fast.demo.embedded import Certificate, load_for_development, reachable
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -37,12 +37,14 @@ def test_an_address_to_listen_on_becomes_one_to_connect_to(address: str, reached
     assert reachable(address) == reached
 
 
-def test_a_folder_is_gone_afterwards() -> None:
-    with Folder() as folder:
-        (folder.path / "key").touch()
-        folder.remove()
-        folder.remove()
-    assert not folder.path.exists()
-    with Folder() as folder:
-        (folder.path / "key").touch()
-    assert not folder.path.exists()
+def test_a_certificate_is_gone_afterwards_and_its_key_was_never_there() -> None:
+    with Certificate() as certificate:
+        assert b"PRIVATE KEY" in certificate.key
+        assert [path.name for path in certificate.path.parent.iterdir()] == ["dev-cert.pem"]
+        assert b"PRIVATE KEY" not in certificate.path.read_bytes()
+        certificate.remove()
+        certificate.remove()
+    assert not certificate.path.parent.exists()
+    with Certificate() as certificate:
+        assert certificate.path.exists()
+    assert not certificate.path.parent.exists()

@@ -309,7 +309,7 @@ class House:
     ) -> None:
         """``sections`` are tables of the configuration."""
         self.engine = engine
-        self.config = config = configs.load(overrides=sections)
+        self.config = config = configs.read(overrides=sections)
         self.clock = Clock()
         self.upstream = Upstream()
         self.budget = engine.ByteBudget(config.session.memory)

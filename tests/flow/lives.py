@@ -31,7 +31,7 @@ RESERVE = WINDOW // 4
 RESUME = 120.0
 BIND = 60.0
 HELD = min(64, WINDOW)
-LONG = 10_000_000.0
+LONG = 86_400.0
 WRONG = ("future", "forgotten", "epoch", "unknown")
 
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from quicgw_fast._proto import client_pb2 as pb
 from quicgw_fast.flow import conversation as conversations
 from quicgw_fast.flow import held_starts
 from quicgw_fast.session import State
@@ -94,6 +95,29 @@ async def test_a_newer_start_takes_the_place_of_one_that_waits(waiting: tuple[Ho
     assert newer.started(8).success
     assert client.conversation.session is None
     assert len(house.parts.registry) == 1
+
+
+async def test_an_older_attempt_does_not_take_the_place_of_one_that_waits(
+    make_house: MakeHouse, disk: SqliteStore
+) -> None:
+    house = await make_house(store=disk)
+    before = await away(house, "alice", "kept")
+    gate = await Gate.shut(disk)
+
+    def attempt(number: int) -> Client:
+        client = house.connect()
+        # The epoch is that of the session, its id is not: it cannot go on.
+        claim = pb.StartRequest(openid="alice", session_id="gone", epoch=before.answer.epoch, attempt=number)
+        client.send(RequestType.START, claim.SerializeToString(), msg_id=number)
+        return client
+
+    newer, older = attempt(5), attempt(4)
+    await house.settle()
+    assert older.ended is CloseCode.SUPERSEDED
+    assert newer.ended is None
+    gate.opened.set()
+    await until(lambda: answered(newer))
+    assert newer.started(5).success
 
 
 async def test_a_start_whose_connection_ends_meanwhile_begins_nothing(waiting: tuple[House, Client, Gate]) -> None:

@@ -246,6 +246,7 @@ async def test_logins_are_bounded_and_wait_in_their_own_queue(make_house: MakeHo
         ({"processor": {"max_workers": 6, "max_logins": 2}}, 2),
         ({"processor": {"max_logins": 20}}, 20),
         ({"processor": {"max_logins": 20}, "upstream": {"max_concurrency": 3}}, 3),
+        ({"processor": {"max_logins": 20}, "upstream": {"max_concurrency": 3}, "routing": {"mode": "zone"}}, 20),
     ],
 )
 async def test_the_bound_of_logins(make_house: MakeHouse, section: dict[str, object], bound: int) -> None:

@@ -90,7 +90,7 @@ class World:
         }
         for name, section in self.sections.items():
             tables[name] = {**(tables.get(name, {}) if name != "upstream" else {}), **section}
-        return configs.load(overrides=tables)
+        return configs.read(overrides=tables)
 
     async def _leave(self) -> None:
         for client in self._clients:

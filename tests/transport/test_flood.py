@@ -197,10 +197,11 @@ def test_the_budget() -> None:
     assert not budget.allows(now=2.1)
 
 
-def test_a_pause_of_the_collector_is_not_charged_to_the_peer_that_it_met() -> None:
+def test_a_collection_of_garbage_is_not_charged_to_the_peer_it_falls_on() -> None:
+    """With thousands of connections one takes a tenth of a second, in the middle of anybody's packet."""
     budget = CpuBudget(TransportLimits())
     for _ in range(5):
-        budget.charge(10.0, moved=0)
+        budget.charge(0.5, moved=0)
     assert budget.allows(now=0.0)
 
 

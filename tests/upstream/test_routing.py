@@ -41,7 +41,8 @@ def test_default_table_routes_by_action(action: str, service: str) -> None:
 
 
 def test_exact_wins_over_containing_and_containing_keeps_its_order() -> None:
-    table = RoutingTable(exact={"timeline": "business"}, containing={"line": "hello", "time": "zone"}, default="zone")
+    exact = {"hello": "hello", "timeline": "business"}
+    table = RoutingTable(exact=exact, containing={"line": "hello", "time": "zone"}, default="zone")
     assert table.service_for("TIMELINE", "") == "business"
     assert table.service_for("timelines", "") == "hello"
     assert table.service_for("daytime", "") == "zone"
@@ -52,8 +53,8 @@ def test_default_table_is_the_configured_default() -> None:
     configured = Routing()
     table = RoutingTable(
         configured.mode,
-        configured.exact,
-        configured.containing,
+        configured.actions,
+        configured.parts,
         configured.default,
         configured.zone_ranges,
     )
@@ -63,6 +64,20 @@ def test_default_table_is_the_configured_default() -> None:
     )
     assert table.default == RoutingTable().default
     assert table.services == SERVICES
+
+
+def test_own_routes_are_added_to_those_as_deployed() -> None:
+    own = Routing(exact={"foo": "hello", "time": "business"}, containing={"fo": "zone"})
+    table = RoutingTable(exact=own.actions, containing=own.parts)
+    routes = {"foo": "hello", "hello": "hello", "time": "business", "food": "zone", "my-echo": "zone", "x": "business"}
+    assert {action: table.service_for(action, "") for action in routes} == routes
+    assert next(iter(own.parts)) == "fo"
+
+
+def test_only_an_explicit_word_replaces_them() -> None:
+    own = Routing(exact={"hello": "hello"}, replace_defaults=True)
+    table = RoutingTable(exact=own.actions, containing=own.parts)
+    assert (table.service_for("hello", ""), table.service_for("echo", "")) == ("hello", "business")
 
 
 @given(st.text())
@@ -101,6 +116,8 @@ def test_openid_without_range_falls_to_md5(openid: str) -> None:
         ({"containing": {"": "hello"}}, "not empty"),
         ({"exact": {"hello": "greeter"}}, "routing.exact.hello names the service 'greeter'"),
         ({"default": "001"}, "routing.default"),
+        ({"exact": {"hello": "zone"}}, "hello to the service zone, so that nobody could log in"),
+        ({"exact": {"foo": "hello"}, "containing": {}}, "hello to the service business, so that nobody could log in"),
         ({"zone_ranges": [(1, 2, "007")]}, "'007'"),
         ({"zone_ranges": [(5, 2, "001")]}, "low <= high"),
         ({"zone_ranges": [(-1, 2, "001")]}, "low <= high"),

@@ -1,33 +1,71 @@
 """The command ``quicgw``.
 
-Exit statuses: 0 done, 1 answered with an error or a check failed, 2 wrong usage, 3 could not start or connect, 130 and
-143 ended by a second signal. Everything heavier than typer is imported by the command that needs it, so that help and
-usage errors come at once.
+Everything heavier than typer is imported by the command that needs it, so that help and usage errors come at once.
 """
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 from typing import TYPE_CHECKING
+
+from quicgw_fast.cli.output import Output, OutputFailed, open_missing_descriptors
+from quicgw_fast.cli.statuses import Status
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import NoReturn
 
-START_FAILED = 3
-
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
-    """Run the command line and exit; ``arguments`` are those of the process when None."""
+    """Run the command line and exit with a Status; ``arguments`` are those of the process when None."""
+    open_missing_descriptors()
     # gRPC's C core writes lines of its own past our log, for things that are no errors; who wants them sets it.
     os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
-    from quicgw_fast.cli.app import app
+    with Output() as output:
+        try:
+            status = _run(arguments, output)
+            output.finish()
+        except OutputFailed as failure:
+            if failure.status is not Status.READER_GONE:
+                _say_error(f"{failure}; nothing is wrong with the command itself")
+            status = failure.status
+        except KeyboardInterrupt:
+            status = Status.INTERRUPTED
+    sys.exit(status)
+
+
+def _run(arguments: Sequence[str] | None, output: Output) -> int:
+    """Run the command and return its status; what it prints may still be on its way."""
+    from quicgw_fast.cli.app import app, fit_to_terminal
+    from quicgw_fast.cli.running import Interrupted
     from quicgw_fast.errors import StartupError
 
+    fit_to_terminal(app)
     try:
         app(args=arguments, prog_name="quicgw")
+    except SystemExit as done:
+        return done.code if isinstance(done.code, int) else Status.DONE
     except StartupError as error:
-        print(f"quicgw: {error}", file=sys.stderr)  # noqa: T201 - this is what the command says
-        sys.exit(START_FAILED)
-    sys.exit(0)
+        output.settle(None)  # what was printed before stands before it
+        _say_error(str(error))
+        return Status.FAILED
+    except Interrupted as ended:
+        return 128 + ended.number
+    except OutputFailed:
+        raise
+    except Exception:
+        import traceback
+
+        traceback.print_exc()
+        _say_error("this is a fault of the program; please report what is above")
+        return Status.BUG
+    return Status.DONE
+
+
+def _say_error(sentence: str) -> None:
+    """Write what the command ends with, behind the log and in one piece."""
+    for handler in logging.getLogger().handlers:
+        handler.flush()
+    sys.stderr.write(f"quicgw: {sentence}\n")

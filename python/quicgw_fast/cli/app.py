@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -25,6 +26,19 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+
+NARROW = 70
+"""Columns of a terminal in which tables with borders leave no room for words."""
+
+
+def fit_to_terminal(whole: typer.Typer) -> None:
+    """Write help and mistakes of usage as plain paragraphs where the terminal is too narrow for tables."""
+    if shutil.get_terminal_size().columns < NARROW:
+        whole.rich_markup_mode = None
+        for group in whole.registered_groups:
+            if group.typer_instance is not None:
+                group.typer_instance.rich_markup_mode = None
 
 
 def _add(command: Callable[..., None], *lines: str) -> None:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import base64
+import json as json_module
+import secrets
+import sys
 from pathlib import Path  # noqa: TC003 - typer resolves the annotation
 from typing import Annotated
 
@@ -9,7 +13,7 @@ import typer
 
 from quicgw_fast.cli import options
 from quicgw_fast.cli.options import Seconds
-from quicgw_fast.cli.text import content, pairs, peer_address
+from quicgw_fast.cli.text import content, file_path, pairs, peer_address
 
 
 def call(
@@ -20,16 +24,25 @@ def call(
     server: Annotated[
         str, typer.Option("--server", "-s", metavar=options.ADDRESS, callback=peer_address, help="QUIC address.")
     ] = "127.0.0.1:8443",
-    openid: Annotated[str, typer.Option("--openid", "-o", metavar="ID", help="Who calls.")] = "quicgw-call",
+    openid: Annotated[
+        str | None,
+        typer.Option(
+            "--openid", "-o", metavar="ID", help="Who calls. Without it the token's subject, or a name of its own."
+        ),
+    ] = None,
     token: Annotated[
         str, typer.Option("--token", metavar="TOKEN", envvar="QUICGW_TOKEN", help="See gentoken.", show_default=False)
     ] = "",
     ca: Annotated[
         Path | None,
-        typer.Option("--ca", metavar="FILE", exists=True, dir_okay=False, help="PEM file with the authority to trust."),
+        typer.Option("--ca", metavar="FILE", callback=file_path, help="PEM file with the authority to trust."),
     ] = None,
     insecure: Annotated[bool, typer.Option("--insecure", "-k", help="Accept any certificate.")] = False,
     timeout: Annotated[float, Seconds("--timeout", "-t", default="30s", help="For the answer.")] = 30.0,
+    connect_timeout: Annotated[
+        float | None,
+        Seconds("--connect-timeout", default="10s, at most --timeout", help="For connection and login."),
+    ] = None,
     wait: Annotated[
         float, Seconds("--wait", "-w", default="200ms", zero=True, help="For notifies that come after the answer.")
     ] = 0.2,
@@ -37,25 +50,43 @@ def call(
 ) -> None:
     """Log in, send one request, print the answer and every notify, in the order of their numbers.
 
-    Exit status 0: answered with code 200. 1: answered with an error, or not in time. 3: no connection. The action
-    hello is the login itself.
+    Exit status 0: answered with code 200. 1: answered with an error, or not in time. 3: no connection, or a file that
+    cannot be read. The action hello is the login itself.
     """
-    from quicgw_fast.cli.calling import Caller, Wish
+    from quicgw_fast.cli.calling import CONNECT_TIMEOUT, Caller, Wish
     from quicgw_fast.cli.running import run
 
     if not action:
         raise typer.BadParameter("must not be empty", param_hint="ACTION")
-    if not openid:
+    if openid == "":
         raise typer.BadParameter("must not be empty", param_hint="--openid")
     if ca is not None and insecure:
         raise typer.BadParameter("goes without --insecure: one trusts somebody, the other anybody", param_hint="--ca")
-    wish = Wish(
-        action=action,
-        params=pairs(param or (), "--param"),
-        data=content(data, "--data"),
-        headers=pairs(header or (), "--header"),
-        timeout=timeout,
-        wait=wait,
-    )
-    caller = Caller(server, openid, token, ca, insecure)
-    raise typer.Exit(run(caller.call(wish, as_json=json)))
+    named = pairs(param or (), "--param"), pairs(header or (), "--header")
+    with options.failures_as_json(json):
+        wish = Wish(action, named[0], content(data, "--data"), named[1], timeout, wait)
+        within = min(CONNECT_TIMEOUT, timeout) if connect_timeout is None else connect_timeout
+        caller = Caller(server, _who(openid, token), token, ca, insecure, within)
+        raise typer.Exit(run(caller.call(wish, as_json=json)))
+
+
+def _who(openid: str | None, token: str) -> str:
+    """Choose the openid: one of its own by default, so that two calls at once do not take each other's session."""
+    subject = _subject(token)
+    if openid is None:
+        return subject or f"quicgw-call-{secrets.token_hex(4)}"
+    if subject is not None and subject != openid:
+        said = f"the token is for {subject[:64]!r} (claim sub), --openid is {openid[:64]!r}: a gateway will refuse that"
+        print(f"quicgw: {said}", file=sys.stderr)  # noqa: T201 - this is for people
+    return openid
+
+
+def _subject(token: str) -> str | None:
+    """Return whom a token is for; None when it is not of the usual form, of which the gateway is the judge."""
+    try:
+        body = token.split(".")[1]
+        claims = json_module.loads(base64.urlsafe_b64decode(body + "=" * (-len(body) % 4)))
+        subject = claims["sub"]
+    except (ValueError, LookupError, TypeError):
+        return None
+    return subject if isinstance(subject, str) and subject else None

@@ -6,10 +6,10 @@ import asyncio
 import math
 from collections import deque
 from dataclasses import dataclass
-from itertools import count
 from typing import TYPE_CHECKING
 
 from quicgw_fast.cli.printing import JsonPrinter, TextPrinter
+from quicgw_fast.cli.statuses import Status
 from quicgw_fast.client import (
     CallTimeout,
     Client,
@@ -33,10 +33,11 @@ if TYPE_CHECKING:
 
 LOGIN = "hello"
 CONNECT_TIMEOUT = 10.0
-"""Seconds for handshake, START and login at most."""
-GRACE = 2.0
+"""Seconds for handshake, START and login unless told otherwise."""
+GRACE = 0.3
 """Seconds that the gateway has to report its own timeout before this side reports one."""
-OK, ANSWERED_WITH_ERROR = 0, 1
+CLOSE_TIMEOUT = 0.5
+"""Seconds for the gateway to confirm the close; nothing depends on it any more."""
 _TRUST = "use --ca FILE, or --insecure to accept any certificate"
 _ELSEWHERE = "or name another address with --server"
 _FLAGS = {
@@ -70,6 +71,7 @@ class Caller:
     token: str
     ca: Path | None
     insecure: bool
+    connect_timeout: float = CONNECT_TIMEOUT
 
     async def call(self, wish: Wish, *, as_json: bool) -> int:
         """Ask, print, and return the exit status; StartupError when there is no connection (any more)."""
@@ -81,7 +83,8 @@ class Caller:
             ca=self.ca,
             insecure=self.insecure,
             login=wish.action.lower() != LOGIN,
-            connect_timeout=min(CONNECT_TIMEOUT, wish.timeout),
+            connect_timeout=self.connect_timeout,
+            close_timeout=CLOSE_TIMEOUT,
             reconnect=False,
         )
         try:
@@ -89,7 +92,7 @@ class Caller:
                 return await _ask(client, wish, printer)
         except ReplyError as refusal:
             printer.error(refusal, "START or hello was refused")
-            return ANSWERED_WITH_ERROR
+            return Status.NO
         except (ConnectionFailed, ConnectionClosed, SessionReset) as error:
             raise StartupError(self._advise(error)) from error
 
@@ -108,24 +111,39 @@ async def _ask(client: Client, wish: Wish, printer: Printer) -> int:
     asked = client.submit(
         wish.action, params=wish.params, data=wish.data, headers=headers, timeout=wish.timeout + GRACE
     )
+    asked.add_done_callback(_seen)
     try:
         await notifies.print_before(asked)
-        status = _print_answer(asked, printer)
-        await notifies.print_after(wish.wait)
+        status = _print_answer(asked, wish, printer)
+        if not _is_timeout(asked):
+            await notifies.print_after(wish.wait)
     finally:
         notifies.stop()
     return status
 
 
-def _print_answer(asked: asyncio.Future[Reply], printer: Printer) -> int:
+def _seen(asked: asyncio.Future[Reply]) -> None:
+    """Have an error count as looked at: who interrupts the command does not wait for it."""
+    if not asked.cancelled():
+        asked.exception()
+
+
+def _is_timeout(asked: asyncio.Future[Reply]) -> bool:
+    return isinstance(asked.exception(), CallTimeout)
+
+
+def _print_answer(asked: asyncio.Future[Reply], wish: Wish, printer: Printer) -> int:
     """Print the answer and return the exit status; raises what says that there is no connection any more."""
     try:
         reply = asked.result()
-    except (ReplyError, CallTimeout) as error:
+    except CallTimeout:
+        printer.error(CallTimeout(wish.action, wish.timeout))  # as it was asked for, without the grace
+        return Status.NO
+    except ReplyError as error:
         printer.error(error)
-        return ANSWERED_WITH_ERROR
+        return Status.NO
     printer.reply(reply)
-    return OK if reply.ok else ANSWERED_WITH_ERROR
+    return Status.DONE if reply.ok else Status.NO
 
 
 class Notifies:
@@ -135,7 +153,6 @@ class Notifies:
         self._client = client
         self._printer = printer
         self._arrived: deque[Notify] = deque()
-        self._numbers = {client.hello.seq_id} if client.hello else set()
         self._news = asyncio.Event()
         self._collector = asyncio.create_task(self._collect())
         self._collector.add_done_callback(self._wake)
@@ -170,7 +187,6 @@ class Notifies:
     async def _collect(self) -> None:
         async for notify in self._client.notifies():
             self._arrived.append(notify)
-            self._numbers.add(notify.seq_id)
             self._news.set()
 
     def _wake(self, _: object) -> None:
@@ -181,10 +197,7 @@ class Notifies:
             self._printer.notify(self._arrived.popleft())
 
     def _number_of(self, asked: asyncio.Future[Reply]) -> float:
-        """Return the answer's number. An error does not tell it, but it is what the others leave free (contract §4)."""
+        """Return the answer's number; what has none (contract §4) comes behind everything."""
         error = asked.exception()
-        if error is None:
-            return asked.result().seq_id
-        if isinstance(error, ReplyError):
-            return next(number for number in count(1) if number not in self._numbers)
-        return math.inf
+        number = asked.result().seq_id if error is None else getattr(error, "seq_id", 0)
+        return number or math.inf

@@ -19,8 +19,8 @@ def dev(
     """Run a gateway with embedded upstreams until SIGTERM or Ctrl-C.
 
     Needs no configuration; listens on 127.0.0.1:8443 (QUIC), :8092 (gRPC) and :8080 (admin) unless told otherwise. The
-    certificate is self-signed, made at the start and removed at the end; the log says where it is. What --config has
-    goes before these defaults.
+    certificate is self-signed, made at the start and removed at the end; the log says where it is. Its private key is
+    in memory alone. What --config has goes before these defaults.
     """
     from quicgw_fast.cli.preflight import require_upb
     from quicgw_fast.cli.running import run
@@ -30,14 +30,15 @@ def dev(
     settings = load_for_development(config, options.server_flags(quic, grpc, admin))
     require_upb()
     configure_logging(settings.log)
+    options.log_advice(settings)
     run(_dev(settings))
 
 
 async def _dev(config: Config) -> None:
     from quicgw_fast.cli.running import Signals, announce
-    from quicgw_fast.demo.embedded import Folder, embedded_gateway
+    from quicgw_fast.demo.embedded import Certificate, embedded_gateway
 
-    with Folder() as folder, Signals(at_once=folder.remove) as signals:
-        async with embedded_gateway(config, folder.path) as gateway:
-            announce(gateway.addresses.ready_line())
+    with Certificate() as certificate, Signals(at_once=certificate.remove) as signals:
+        async with embedded_gateway(config, certificate) as gateway:
+            await announce(gateway.addresses.ready_line())
             await signals.wait()

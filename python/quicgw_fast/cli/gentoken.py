@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from quicgw_fast.cli.options import Seconds
+from quicgw_fast.cli.text import file_path
 
 
 class Algorithm(StrEnum):
@@ -24,10 +25,12 @@ class Algorithm(StrEnum):
 def gentoken(
     openid: Annotated[str | None, typer.Argument(help="Whom the token is for (claim sub).")] = None,
     key: Annotated[
-        Path | None, typer.Option("--key", "-k", metavar="FILE", help="Secret (HS256) or PEM private key.")
+        Path | None,
+        typer.Option("--key", "-k", metavar="FILE", callback=file_path, help="Secret (HS256) or PEM private key."),
     ] = None,
     new_key: Annotated[
-        Path | None, typer.Option("--new-key", metavar="FOLDER", help="Make a key there first, and use it.")
+        Path | None,
+        typer.Option("--new-key", metavar="FOLDER", callback=file_path, help="Make a key there first, and use it."),
     ] = None,
     algorithm: Annotated[Algorithm, typer.Option("--algorithm", "-a", help="What the key is for.")] = Algorithm.HS256,
     ttl: Annotated[float, Seconds("--ttl", default="1h", help="How long the token is valid.")] = 3600.0,

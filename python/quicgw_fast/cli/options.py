@@ -2,17 +2,29 @@
 
 from __future__ import annotations
 
+import logging
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from quicgw_fast.cli.text import duration, duration_or_none, listen_address, peer_address
+from quicgw_fast.cli.statuses import Status
+from quicgw_fast.cli.text import duration, duration_or_none, file_path, listen_address, peer_address
+from quicgw_fast.errors import StartupError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from quicgw_fast import config
 
 ADDRESS = "HOST:PORT"
 
 Config = Annotated[
-    Path | None, typer.Option("--config", "-c", metavar="FILE", help="TOML file. QUICGW_… variables override it.")
+    Path | None,
+    typer.Option(
+        "--config", "-c", metavar="FILE", callback=file_path, help="TOML file. QUICGW_… variables override it."
+    ),
 ]
 Quic = Annotated[
     str | None,
@@ -45,3 +57,25 @@ def server_flags(quic: str | None, grpc: str | None, admin: str | None) -> dict[
     """Return the flags that were given in the form that ``config.load`` takes."""
     given = {"quic": quic, "grpc": grpc, "admin": admin}
     return {"server": {name: value for name, value in given.items() if value is not None}}
+
+
+@contextmanager
+def failures_as_json(wanted: bool) -> Iterator[None]:
+    """Print what cannot be done as an object of kind error where --json asks for objects, and exit as always."""
+    try:
+        yield
+    except StartupError as error:
+        if not wanted:
+            raise
+        from quicgw_fast.cli.printing import nobody_answered, say_json
+
+        say_json("error", {**nobody_answered(str(error)), "status": Status.FAILED})
+        raise typer.Exit(Status.FAILED) from None
+
+
+def log_advice(settings: config.Config) -> None:
+    """Log what of the configuration has no effect."""
+    from quicgw_fast.config import advice
+
+    for told in advice(settings):
+        logging.getLogger("quicgw.config").warning("%s", told)

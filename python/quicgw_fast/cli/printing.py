@@ -35,12 +35,13 @@ class TextPrinter:
 
     def reply(self, reply: Reply) -> None:
         """Show a service's answer, whatever its code."""
-        _say(f"{reply.code} {_line(reply.message)}")
+        _say(f"reply {reply.seq_id} {reply.code} {_line(reply.message)}")
         _say_body(reply.data, reply.headers)
 
     def error(self, error: QuicgwClientError, about: str = "") -> None:
         """Show an error of the gateway, or that no answer came in time."""
-        _say(f"error {_line(str(error))}" + (f" ({about})" if about else ""))
+        number = f"{error.seq_id} " if isinstance(error, ReplyError) and error.seq_id else ""
+        _say(f"error {number}{_line(str(error))}" + (f" ({about})" if about else ""))
         if isinstance(error, ReplyError):
             _say_body(b"", error.headers)
 
@@ -60,15 +61,16 @@ class JsonPrinter:
     def reply(self, reply: Reply) -> None:
         """Show a service's answer, whatever its code."""
         fields = {"code": reply.code, "message": reply.message, "seq_id": reply.seq_id, "headers": reply.headers}
-        _say_json("reply", {**fields, **_json_data(reply.data)})
+        say_json("reply", {**fields, **_json_data(reply.data)})
 
     def error(self, error: QuicgwClientError, about: str = "") -> None:
         """Show an error of the gateway, or that no answer came in time."""
         if isinstance(error, ReplyError):
             fields = {"code": error.code, "message": error.message, "detail": error.detail, "headers": error.headers}
+            fields["seq_id"] = error.seq_id
         else:
-            fields = {"code": NO_CODE, "message": str(error), "detail": "", "headers": {}}
-        _say_json("error", {**fields, "about": about} if about else fields)
+            fields = nobody_answered(str(error))
+        say_json("error", {**fields, "about": about} if about else fields)
 
     def notify(self, notify: Notify) -> None:
         """Show a notify."""
@@ -80,11 +82,16 @@ class JsonPrinter:
             "content": notify.content,
             "headers": notify.headers,
         }
-        _say_json("notify", {**fields, **_json_data(notify.data)})
+        say_json("notify", {**fields, **_json_data(notify.data)})
 
     def closed(self, why: str) -> None:
         """Show that the connection ended after the answer."""
-        _say_json("closed", {"message": why})
+        say_json("closed", {"message": why})
+
+
+def nobody_answered(why: str) -> dict[str, Any]:
+    """Return the fields of an error that is no answer: this side gave up."""
+    return {"code": NO_CODE, "message": why, "detail": "", "headers": {}, "seq_id": 0}
 
 
 def _say(line: str) -> None:
@@ -98,7 +105,8 @@ def _say_body(data: bytes, headers: dict[str, str]) -> None:
         _say(_text(data))
 
 
-def _say_json(kind: str, fields: dict[str, Any]) -> None:
+def say_json(kind: str, fields: dict[str, Any]) -> None:
+    """Print one object."""
     _say(json.dumps({"kind": kind, **fields}))
 
 

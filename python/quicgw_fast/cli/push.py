@@ -56,9 +56,10 @@ def unicast(
         raise typer.BadParameter(f"{to!r} is not of the form session:ID, openid:ID or gid:ID", param_hint="--to")
     if before is not None and after is not None:
         raise typer.BadParameter("goes without --after", param_hint="--before")
-    message = _message(type, title, content, data, meta)
-    work = pushing.unicast(gateway, timeout, kind, target, message, before=before, after=after, as_json=json)
-    raise typer.Exit(run(work))
+    with options.failures_as_json(json):
+        message = _message(type, title, content, data, meta)
+        work = pushing.unicast(gateway, timeout, kind, target, message, before=before, after=after, as_json=json)
+        raise typer.Exit(run(work))
 
 
 def broadcast(
@@ -78,8 +79,9 @@ def broadcast(
     from quicgw_fast.cli import pushing
     from quicgw_fast.cli.running import run
 
-    message = _message(type, title, content, data, meta)
-    raise typer.Exit(run(pushing.broadcast(gateway, timeout, message, as_json=json)))
+    with options.failures_as_json(json):
+        message = _message(type, title, content, data, meta)
+        raise typer.Exit(run(pushing.broadcast(gateway, timeout, message, as_json=json)))
 
 
 push.command(

@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from quicgw_fast._proto import service_pb2 as pb
-from quicgw_fast.config import split_address
+from quicgw_fast.cli.statuses import Status
 from quicgw_fast.errors import StartupError
 from quicgw_fast.upstream import GatewayCallFailed, GatewayClient
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
-
-OK, REFUSED = 0, 1
-REACH_TIMEOUT = 5.0
-"""Seconds for the TCP connection."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +69,7 @@ async def unicast(
         _say(answer.message or "sent")
     else:
         _say(f"refused: {answer.error_code} {answer.message}".rstrip())
-    return OK if answer.success else REFUSED
+    return Status.DONE if answer.success else Status.NO
 
 
 async def broadcast(gateway: str, timeout: float, message: Message, *, as_json: bool) -> int:  # noqa: ASYNC109
@@ -85,32 +80,20 @@ async def broadcast(gateway: str, timeout: float, message: Message, *, as_json: 
         _say_json(sent_count=answer.sent_count, message=answer.message)
     else:
         _say(f"sent to {answer.sent_count} clients")
-    return OK
+    return Status.DONE
 
 
 @asynccontextmanager
 async def _client(gateway: str) -> AsyncIterator[GatewayClient]:
-    client = GatewayClient(gateway)
+    client = GatewayClient(gateway, patient=False)
     try:
-        await _reach(client.address)
         yield client
     except GatewayCallFailed as error:
-        raise StartupError(f"{error}; check --gateway") from error
+        raise StartupError(
+            f"{error}; start a gateway there, or name the gRPC address of another one with --gateway"
+        ) from error
     finally:
         await client.close()
-
-
-async def _reach(address: str) -> None:
-    """Raise StartupError when nothing listens; gRPC itself would go on trying until the timeout."""
-    try:
-        async with asyncio.timeout(REACH_TIMEOUT):
-            _, writer = await asyncio.open_connection(*split_address(address))
-    except OSError as error:
-        why = error.strerror or "no answer"
-        raise StartupError(
-            f"no gateway at {address} (gRPC, TCP): {why}; start it, or name another address with --gateway"
-        ) from error
-    writer.close()
 
 
 def _say(line: str) -> None:

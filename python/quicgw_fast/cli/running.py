@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import signal
 import sys
 from typing import TYPE_CHECKING, TypeVar
 
+from quicgw_fast.cli.output import Output, OutputFailed
 from quicgw_fast.errors import StartupError
+from quicgw_fast.observe import write_if_free
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -18,31 +21,50 @@ if TYPE_CHECKING:
     Result = TypeVar("Result")
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
+READER_PATIENCE = 1.0
+"""Seconds that whoever reads the line of ``announce`` has to take it."""
 
-
-def run(work: Coroutine[Any, Any, Result]) -> Result:
-    """Run ``work`` to its end, on uvloop where that is installed."""
-    try:
-        from uvloop import new_event_loop
-    except ImportError:  # it does not exist for every platform; asyncio's own loop does the same, slower
-        new_event_loop = asyncio.new_event_loop  # type: ignore[assignment]
-    with asyncio.Runner(loop_factory=new_event_loop) as runner:
-        return runner.run(work)
+_log = logging.getLogger("quicgw.cli")
 
 
 class Interrupted(Exception):  # noqa: N818 - it is no error
     """The first signal came while something was waited for that it may break off."""
 
+    def __init__(self, number: int) -> None:
+        super().__init__(number)
+        self.number = number
+
+
+def run(work: Coroutine[Any, Any, Result]) -> Result:
+    """Run ``work`` to its end, on uvloop where that is installed.
+
+    A signal cancels it, unless it looks at them itself (``Signals``), and Interrupted is raised; a second one ends the
+    process.
+    """
+    try:
+        from uvloop import new_event_loop
+    except ImportError:  # it does not exist for every platform; asyncio's own loop does the same, slower
+        new_event_loop = asyncio.new_event_loop  # type: ignore[assignment]
+    with asyncio.Runner(loop_factory=new_event_loop) as runner:
+        return runner.run(_interruptible(work))
+
+
+async def _interruptible(work: Coroutine[Any, Any, Result]) -> Result:
+    with Signals() as signals:
+        return await signals.unless(work)
+
 
 class Signals:
     """SIGINT and SIGTERM while the context lasts: the first one asks for an end, the second one is the end.
 
-    ``at_once`` is called right before the second signal ends the process: for what must not be left behind.
+    The handlers are the interpreter's and not the loop's: a loop that hangs would never look at them. ``at_once`` is
+    called right before the second signal ends the process: for what must not be left behind.
     """
 
     def __init__(self, at_once: Callable[[], None] | None = None) -> None:
         self._at_once = at_once
         self._came = asyncio.Event()
+        self._number = 0
         self._loop = asyncio.get_running_loop()
         self._before: dict[signal.Signals, Any] = {}
 
@@ -58,7 +80,7 @@ class Signals:
             await asyncio.wait((task, came), return_when=asyncio.FIRST_COMPLETED)
             if task.done():
                 return task.result()
-            raise Interrupted
+            raise Interrupted(self._number)
         finally:
             came.cancel()
             task.cancel()
@@ -66,39 +88,44 @@ class Signals:
 
     def __enter__(self) -> Signals:
         for number in SIGNALS:
-            self._before[number] = signal.getsignal(number)
-            self._loop.add_signal_handler(number, self._first)
+            self._before[number] = signal.signal(number, self._arrived)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
     ) -> None:
         for number, handler in self._before.items():
-            self._loop.remove_signal_handler(number)
             signal.signal(number, handler)
 
-    def _first(self) -> None:
-        """Ask for the end. From now on signals are not the loop's business: it may be what hangs."""
-        for number in SIGNALS:
-            self._loop.remove_signal_handler(number)
-            signal.signal(number, self._second)
-        self._came.set()
-
-    def _second(self, number: int, frame: FrameType | None) -> None:  # noqa: ARG002
-        """End the process. It may have been interrupted anywhere, so nothing is used that could be half-way."""
+    def _arrived(self, number: int, frame: FrameType | None) -> None:  # noqa: ARG002
+        """Ask for the end, or end the process. It may have been interrupted anywhere, so little is used here."""
+        if not self._number:
+            self._number = number
+            self._loop.call_soon_threadsafe(self._came.set)
+            return
         try:
             if self._at_once is not None:
                 self._at_once()
-            os.write(sys.stderr.fileno(), b"quicgw: ended by a second signal\n")
+            write_if_free(2, b"quicgw: ended by a second signal\n")
         finally:
             os._exit(128 + number)
 
 
-def announce(line: str) -> None:
-    """Write ``line`` to standard output at once: scripts wait for it."""
+async def announce(line: str) -> None:
+    """Write ``line`` to standard output: scripts wait for it.
+
+    Raises StartupError when it cannot be written. A reader that does not read is only told of in the log: what is
+    announced goes on without it.
+    """
+    output = sys.stdout
     try:
         print(line, flush=True)  # noqa: T201 - this is the command's output
-    except OSError as error:
-        # Python flushes once more at its end, which must not fail again.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        raise StartupError(f"cannot write to standard output: {error.strerror}; it must stay open") from error
+        if isinstance(output, Output):
+            taken = await asyncio.get_running_loop().run_in_executor(None, output.settle, READER_PATIENCE)
+            if not taken:
+                _log.warning("nobody reads standard output", extra={"line": line})
+    except OutputFailed as error:
+        raise StartupError(f"{error}; it must stay open") from error
+    finally:
+        if isinstance(output, Output):
+            output.abandon()

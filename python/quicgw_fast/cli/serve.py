@@ -30,6 +30,7 @@ def serve(
     settings = load(config, options.server_flags(quic, grpc, admin))
     require_upb()
     configure_logging(settings.log)
+    options.log_advice(settings)
     run(_serve(settings))
 
 
@@ -39,5 +40,5 @@ async def _serve(config: Config) -> None:
 
     with Signals() as signals:
         async with Gateway(config) as gateway:
-            announce(gateway.addresses.ready_line())
+            await announce(gateway.addresses.ready_line())
             await signals.wait()

@@ -1,4 +1,4 @@
-"""Values as they are written on the command line; a bad one is a usage error (exit status 2)."""
+"""Values as they are written on the command line; a bad one is a usage error, a file that cannot be read is none."""
 
 from __future__ import annotations
 
@@ -9,10 +9,16 @@ from typing import TYPE_CHECKING, cast
 
 import typer
 
+from quicgw_fast.errors import StartupError
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
 FILE_MARK = "@"
+LARGEST_CONTENT = 1 << 20
+"""Bytes of a body at most (contract §1)."""
+LONGEST_NAME = 200
+"""Characters of a file's name that a message repeats."""
 
 
 def examples(*lines: str) -> str:
@@ -80,7 +86,10 @@ def pairs(values: Iterable[str], option: str) -> dict[str, str]:
 
 
 def content(value: str, option: str) -> bytes:
-    """Return TEXT as UTF-8, or what is in the file for ``@FILE`` (``@-`` is standard input, ``@@…`` a text with @)."""
+    """Return TEXT as UTF-8, or what is in the file for ``@FILE`` (``@-`` is standard input, ``@@…`` a text with @).
+
+    Raises StartupError for a file that cannot be read.
+    """
     if not value.startswith(FILE_MARK):
         return _utf8(value, option).encode()
     name = value[1:]
@@ -88,10 +97,38 @@ def content(value: str, option: str) -> bytes:
         return _utf8(name, option).encode()
     if not name:
         raise typer.BadParameter("names no file behind the @", param_hint=option)
+    data = _read(name, option)
+    if len(data) > LARGEST_CONTENT:
+        raise StartupError(f"{option}: {_short(name)} is larger than a message may be (1 MiB); send it in parts")
+    return data
+
+
+def file_path(path: Path | None) -> Path | None:
+    """Check that this can be the path of a file; the text of one is refused and never printed."""
+    from quicgw_fast.config import checked_path
+
     try:
-        return sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes()
-    except OSError as error:
-        raise typer.BadParameter(f"cannot read {name}: {error.strerror}", param_hint=option) from None
+        checked_path(None if path is None else str(path))
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from None
+    return path
+
+
+def _read(name: str, option: str) -> bytes:
+    try:
+        if name != "-":
+            with Path(name).open("rb") as file:
+                return file.read(LARGEST_CONTENT + 1)
+        if sys.stdin is None:
+            raise StartupError(f"{option}: standard input is closed; give the data another way")
+        return sys.stdin.buffer.read(LARGEST_CONTENT + 1)
+    except (OSError, ValueError) as error:  # ValueError: a name that no file can have
+        why = error.strerror if isinstance(error, OSError) else error
+        raise StartupError(f"{option}: cannot read {_short(name)}: {why}; give the name of a readable file") from None
+
+
+def _short(name: str) -> str:
+    return name if len(name) <= LONGEST_NAME and name.isprintable() else f"{name[:LONGEST_NAME]!r}…"
 
 
 def _utf8(value: str, option: str) -> str:

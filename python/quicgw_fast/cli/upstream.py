@@ -96,7 +96,7 @@ async def _serve(
             await signals.unless(
                 services.register(gateway, mode.value, zones, timeout=timeout, renew_every=RENEW_EVERY)
             )
-            announce("ready " + " ".join(f"{name}={address}" for name, address in services.addresses.items()))
+            await announce("ready " + " ".join(f"{name}={address}" for name, address in services.addresses.items()))
             await signals.wait()
         except Interrupted:
             return

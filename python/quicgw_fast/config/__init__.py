@@ -1,12 +1,13 @@
 """The configuration: one model per TOML table (contract §7), read from file, environment and flags.
 
 A flag wins over the environment (``QUICGW_SERVER__QUIC=…``), the environment over the file, the file over the
-defaults.
-Keys that do not exist are refused, so that a misspelt one is found at start and not in production.
+defaults. Keys that do not exist are refused, so that a misspelt one is found at start and not in production.
 """
 
-from quicgw_fast.config.loading import Config, load
+from quicgw_fast.config.loading import Config, advice, load, read
 from quicgw_fast.config.models import (
+    DEFAULT_CONTAINING,
+    DEFAULT_EXACT,
     Auth,
     Limits,
     Log,
@@ -18,9 +19,11 @@ from quicgw_fast.config.models import (
     Tls,
     Upstream,
 )
-from quicgw_fast.config.values import join_address, parse_duration, parse_size, split_address
+from quicgw_fast.config.values import checked_path, join_address, parse_duration, parse_size, split_address
 
 __all__ = [
+    "DEFAULT_CONTAINING",
+    "DEFAULT_EXACT",
     "Auth",
     "Config",
     "Limits",
@@ -32,9 +35,12 @@ __all__ = [
     "Session",
     "Tls",
     "Upstream",
+    "advice",
+    "checked_path",
     "join_address",
     "load",
     "parse_duration",
     "parse_size",
+    "read",
     "split_address",
 ]

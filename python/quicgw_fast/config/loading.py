@@ -1,13 +1,11 @@
-"""Where the configuration comes from and in which order: flag, environment, file, default."""
+"""One configuration from all sources, checked: flag over environment over file over default."""
 
 from __future__ import annotations
 
 import os
-import tomllib
 from typing import TYPE_CHECKING, Any
 
-from pydantic import ValidationError
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, SettingsError
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from quicgw_fast.config.models import (
     Auth,
@@ -21,18 +19,24 @@ from quicgw_fast.config.models import (
     Tls,
     Upstream,
 )
+from quicgw_fast.config.sense import contradictions, without_effect
+from quicgw_fast.config.sources import Sources, from_environment, from_file, from_flags, stray
+from quicgw_fast.config.wording import explain
 from quicgw_fast.errors import ConfigError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
-_LIST_EXAMPLE = """write for example QUICGW_UPSTREAM__HELLO='["127.0.0.1:9001"]'"""
+    from quicgw_fast.config.sources import Key
+
+    Flags = Mapping[str, Mapping[str, Any]]
 
 
-class Config(BaseSettings):
+class Config(BaseModel):
     """Everything that can be configured; ``load`` reads it."""
 
-    model_config = SettingsConfigDict(env_prefix="QUICGW_", env_nested_delimiter="__", extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True)
 
     server: Server = Server()
     tls: Tls = Tls()
@@ -45,90 +49,56 @@ class Config(BaseSettings):
     offline: Offline = Offline()
     log: Log = Log()
 
-    @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],  # noqa: ARG003
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
-        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Environment over what ``load`` passes in (the file); flags are merged in by ``load`` afterwards."""
-        return env_settings, init_settings
+
+SECTIONS: dict[str, type[BaseModel]] = {
+    name: known.annotation
+    for name, known in Config.model_fields.items()
+    if isinstance(known.annotation, type) and issubclass(known.annotation, BaseModel)
+}
 
 
-def load(path: Path | None = None, overrides: dict[str, dict[str, Any]] | None = None) -> Config:
-    """Read the configuration.
+def load(path: Path | None = None, overrides: Flags | None = None) -> Config:
+    """Read the configuration that a gateway is to run with.
 
-    ``path`` is a TOML file, ``overrides`` holds flags as ``{"server": {"quic": "…"}}``.
-    Raises ConfigError naming the file or variable, the key and what it should be.
+    ``path`` is a TOML file, ``overrides`` holds flags as ``{"server": {"quic": "…"}}``. Paths in the file count from
+    its folder, all others from the working directory. Raises ConfigError naming the key, where it is written, and what
+    it should be; also for values that are good alone and contradict each other.
     """
-    _refuse_unknown_variables()
-    origin = str(path) if path else "the defaults"
-    tables = _read(path) if path else {}
-    try:
-        config = Config(**tables)
-    except ValidationError as error:
-        raise ConfigError(_explain(error, f"{origin} or a QUICGW_… variable")) from error
-    except SettingsError as error:  # a list or a table is given as JSON
-        raise ConfigError(f"a QUICGW_… variable is no JSON where it must be: {error}; {_LIST_EXAMPLE}") from error
-    return _override(config, overrides or {})
+    config, sources = _read(path, overrides)
+    wrong = [f"{_told(keys, sources)}: {why}" for keys, why in contradictions(config)]
+    if wrong:
+        raise ConfigError(f"bad configuration: {'; '.join(wrong)}")
+    return config
 
 
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        tables = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ConfigError(f"cannot read the configuration {path}: {error.strerror}; check --config") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path} is no TOML: {error}; correct that line") from error
-    for name in tables:
-        if name.startswith("_"):  # pydantic would take some of these as orders to itself
-            raise ConfigError(f"{path}: {name} is no section; known: {', '.join(Config.model_fields)}")
-    return tables
+def read(path: Path | None = None, overrides: Flags | None = None) -> Config:
+    """Read as ``load`` does, but take settings that contradict each other: for tests of one of them."""
+    return _read(path, overrides)[0]
 
 
-def _override(config: Config, flags: dict[str, dict[str, Any]]) -> Config:
-    """Flags go in last and section by section: as arguments of Config they would lose to the environment."""
-    update = {}
-    for name, table in flags.items():
-        section = getattr(config, name)
-        try:
-            update[name] = type(section).model_validate({**section.model_dump(exclude_unset=True), **table})
-        except ValidationError as error:
-            raise ConfigError(_explain(error, "the command line", name)) from error
-    return config.model_copy(update=update)
-
-
-def _refuse_unknown_variables() -> None:
-    """Refuse variables that look like configuration and name no section; pydantic itself sees only the sections.
-
-    ``QUICGW_SESION__TIMEOUT`` and ``QUICGW_SESSION_TIMEOUT`` do, ``QUICGW_TOKEN`` may belong to somebody else.
-    """
-    for name in os.environ:  # in any case: pydantic reads them so
-        upper = name.upper()
-        if not upper.startswith("QUICGW_") or upper == "QUICGW_BACKEND":
-            continue
-        key = upper.removeprefix("QUICGW_").lower()
-        section = key.split("__")[0]
-        if section not in Config.model_fields and ("__" in key or key.split("_")[0] in Config.model_fields):
-            known = ", ".join(Config.model_fields)
-            raise ConfigError(
-                f"the environment variable {name} names no section; write QUICGW_SECTION__KEY; known: {known}"
-            )
-
-
-def _explain(error: ValidationError, origin: str, *prefix: str) -> str:
-    lines = []
-    for problem in error.errors():
-        path = (*prefix, *problem["loc"])
-        key = ".".join(str(part) for part in path)
-        if problem["type"] == "extra_forbidden":
-            model = Config.model_fields.get(str(path[0]))
-            section = model.annotation if model and len(path) > 1 else Config
-            known = ", ".join(getattr(section, "model_fields", {}))
-            lines.append(f"{key}: there is no such key; known: {known}")
+def advice(config: Config) -> list[str]:
+    """Return warnings about what was probably meant otherwise; not errors, so that a start never fails for them."""
+    others = []
+    told = []
+    for variable, meant in stray(os.environ, SECTIONS):
+        if meant:
+            told.append(f"the environment variable {variable} is not read; did you mean {meant}?")
         else:
-            lines.append(f"{key}: {problem['msg'].removeprefix('Value error, ')}")
-    return f"bad configuration (from {origin}): " + "; ".join(lines)
+            others.append(variable)
+    if others:
+        names = ", ".join(others[:8]) + (f" and {len(others) - 8} more" if len(others) > 8 else "")
+        told.append(f"not read from the environment: {names}; settings are written QUICGW_SECTION__KEY")
+    return [*told, *without_effect(config)]
+
+
+def _read(path: Path | None, overrides: Flags | None) -> tuple[Config, Sources]:
+    files = [from_file(path, SECTIONS)] if path else []
+    sources = Sources(*files, from_environment(os.environ, SECTIONS), from_flags(overrides or {}))
+    try:
+        return Config.model_validate(sources.tables), sources
+    except ValidationError as error:
+        raise ConfigError(explain(error, sources.place, SECTIONS)) from error
+
+
+def _told(keys: tuple[Key, ...], sources: Sources) -> str:
+    return " and ".join(f"{'.'.join(key)} ({sources.place(key)})" for key in keys)

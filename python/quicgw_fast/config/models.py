@@ -3,12 +3,28 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path  # noqa: TC003 - pydantic resolves the annotation when the class is made
+from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field
 
-from quicgw_fast.config.values import Address, Count, Duration, Size, parse_duration
+from quicgw_fast.config.values import Address, Count, Duration, Size, checked_file, duration, number, size
+
+File = Annotated[Path, checked_file]
+Rate = Annotated[float, number(0.001, 1e6, "a second")]
+"""Of something per second."""
+
+MAX_QUEUE = 1 << 20
+"""Places of the request queue, which is made at once: a million take some 40 MiB."""
+
+_ZONE_WORDS = ("zone", "echo", "calculate", "time")
+DEFAULT_EXACT = {
+    **dict.fromkeys(("hello", "logout", "status", "heartbeat", "data_sync"), "hello"),
+    **dict.fromkeys(_ZONE_WORDS, "zone"),
+}
+"""Lower-case action to service, as deployed (contract §3)."""
+DEFAULT_CONTAINING = dict.fromkeys(_ZONE_WORDS, "zone")
+"""Part of an action to service, as deployed (contract §3)."""
 
 
 class Section(BaseModel):
@@ -26,7 +42,7 @@ class Server(Section):
     """Address of the gateway's own gRPC services: pushes, registration, health, reflection."""
     admin: Address = "127.0.0.1:8080"
     """HTTP address for /healthz, /readyz and /stats."""
-    reset_key_file: Path | None = None
+    reset_key_file: File | None = None
     """Secret of stateless resets, made if it is not there; every gateway needs its own. Without one, a file beside
     ``tls.key`` is used where it can be written."""
 
@@ -34,9 +50,9 @@ class Server(Section):
 class Tls(Section):
     """``[tls]``: PEM files; both are needed to serve."""
 
-    cert: Path | None = None
+    cert: File | None = None
     """Certificate chain, the server's own first."""
-    key: Path | None = None
+    key: File | None = None
     """Private key of the certificate."""
 
 
@@ -49,9 +65,9 @@ class Upstream(Section):
     """Instances for everything that is routed nowhere else."""
     zone: tuple[Address, ...] = ()
     """Instances of the zone service."""
-    max_concurrency: Annotated[int, Field(ge=0)] = 0
+    max_concurrency: Annotated[int, number(0, 1_000_000, "calls")] = 0
     """Calls under way at once per service; more are answered 503. 0 sets no limit."""
-    forget_after: Annotated[float, BeforeValidator(parse_duration), Field(ge=1, le=30 * 86_400)] = 3600.0
+    forget_after: Annotated[float, duration("1s", "30d")] = 3600.0
     """A registered instance that cannot be connected to for so long is forgotten, until it registers again."""
 
 
@@ -60,29 +76,38 @@ class Routing(Section):
 
     mode: Literal["service", "zone"] = "service"
     """``service``: by action. ``zone``: by openid, to the instance registered for its zone."""
-    exact: dict[str, str] = Field(
-        default={
-            **dict.fromkeys(("hello", "logout", "status", "heartbeat", "data_sync"), "hello"),
-            **dict.fromkeys(("zone", "echo", "calculate", "time"), "zone"),
-        }
-    )
-    """Lower-case action to service; looked at first."""
-    containing: dict[str, str] = Field(default=dict.fromkeys(("zone", "echo", "calculate", "time"), "zone"))
-    """Part of an action to service; looked at next, in this order."""
+    exact: dict[str, str] = Field(default_factory=dict)
+    """Lower-case action to service, added to those as deployed; looked at first."""
+    containing: dict[str, str] = Field(default_factory=dict)
+    """Part of an action to service, looked at next, in this order, before those as deployed."""
+    replace_defaults: bool = False
+    """``exact`` and ``containing`` are the whole table: nothing as deployed is kept."""
     default: str = "business"
     """Service of every other action."""
     zone_ranges: tuple[tuple[int, int, str], ...] = ()
     """Inclusive ranges of a numeric openid, ``[[1, 9999, "001"], …]``; without one, MD5 decides."""
 
+    @property
+    def actions(self) -> dict[str, str]:
+        """The whole table of actions: own entries and, unless they are replaced, those as deployed."""
+        return self.exact if self.replace_defaults else {**DEFAULT_EXACT, **self.exact}
+
+    @property
+    def parts(self) -> dict[str, str]:
+        """The whole table of parts of actions, own entries first."""
+        if self.replace_defaults:
+            return self.containing
+        return self.containing | {part: to for part, to in DEFAULT_CONTAINING.items() if part not in self.containing}
+
 
 class Processor(Section):
     """``[processor]``: the queue and the workers behind it."""
 
-    max_workers: Annotated[int, Field(ge=0)] = 0
+    max_workers: Annotated[int, number(0, 65_536, "workers")] = 0
     """Upstream calls under way at once; 0 means processor cores × 4."""
-    max_logins: Annotated[int, Field(ge=0)] = 0
+    max_logins: Annotated[int, number(0, 65_536, "logins")] = 0
     """Hello calls under way at once; 0 means as many as workers. More wait in a queue of their own."""
-    max_queue_size: Count = 10_000
+    max_queue_size: Annotated[int, number(1, MAX_QUEUE, "requests")] = 10_000
     """Accepted requests that may wait, and logins as well; one more is answered 503."""
     task_timeout: Duration = 30.0
     """From acceptance to the reply; a client may ask for less with the header ``timeout-ms``."""
@@ -100,13 +125,13 @@ class Session(Section):
 
     timeout: Duration = 300.0
     """A connection without any message for so long is closed with IDLE."""
-    heartbeat_interval: Duration = 30.0
+    heartbeat_interval: Annotated[float, duration("1ms", "1h")] = 30.0
     """What clients are told to keep; sent in whole seconds, at least 1."""
-    resume_window: Duration = 120.0
+    resume_window: Annotated[float, duration("1ms", "7d")] = 120.0
     """How long a session without a connection can be resumed, and an ended one is remembered."""
-    window_messages: Count = 1024
+    window_messages: Annotated[int, number(1, 1_000_000, "messages")] = 1024
     """Messages kept per session until acknowledged."""
-    window_bytes: Size = 1 << 20
+    window_bytes: Annotated[int, size(1, 1 << 30)] = 1 << 20
     """Bytes kept per session until acknowledged."""
     memory: Size = 256 << 20
     """Bytes kept for all sessions together."""
@@ -127,9 +152,9 @@ class Auth(Section):
 
     mode: Literal["none", "jwt"] = "none"
     """``none`` believes every client; ``jwt`` wants a signed token whose ``sub`` is the openid."""
-    key_file: Path | None = None
+    key_file: File | None = None
     """Secret (HS256) or PEM public key."""
-    jwks_file: Path | None = None
+    jwks_file: File | None = None
     """JSON Web Key Set, instead of key_file."""
     algorithms: tuple[str, ...] = ("HS256",)
     """Accepted signature algorithms: HS256, RS256, ES256, EdDSA."""
@@ -137,14 +162,14 @@ class Auth(Section):
     """Required ``aud``."""
     issuer: str | None = None
     """Required ``iss``."""
-    leeway: Annotated[float, BeforeValidator(parse_duration), Field(ge=0, le=300)] = 0.0
+    leeway: Annotated[float, duration("0s", "5m")] = 0.0
     """Clock difference that is forgiven when times in a token are checked."""
 
 
 class Limits(Section):
     """``[limits]``: what one client, one address and the process may use."""
 
-    messages_per_second: Annotated[float, Field(gt=0)] = 100.0
+    messages_per_second: Rate = 100.0
     """BUSINESS messages per session and second; more are answered 429."""
     message_burst: Count = 200
     """BUSINESS messages that may come at once before the rate counts."""
@@ -152,9 +177,9 @@ class Limits(Section):
     """Requests of one session without their reply; more are answered 429."""
     request_bytes: Size = 4 << 20
     """What they take in memory, per session; more are answered 429, but one alone is always taken."""
-    request_memory: Annotated[Size, Field(ge=16 << 20)] = 256 << 20
+    request_memory: Annotated[int, size(16 << 20, 1 << 40)] = 256 << 20
     """What they take for all sessions together, at least 16 MiB; more are answered 503."""
-    control_per_second: Annotated[float, Field(gt=0)] = 100.0
+    control_per_second: Rate = 100.0
     """Heartbeats, acknowledgements of nothing new and refused messages per connection and second; more close it."""
     control_burst: Count = 400
     """The same, at once before the rate counts."""
@@ -164,9 +189,9 @@ class Limits(Section):
     """Connections at once."""
     max_half_open: Count = 512
     """Handshakes under way at once."""
-    retry_above: Annotated[int, Field(ge=0)] = 64
+    retry_above: Annotated[int, number(0, 1_000_000, "handshakes")] = 64
     """Above this many handshakes under way, a new client must prove its address (RFC 9000 §8.1.2)."""
-    handshakes_per_second: Annotated[float, Field(gt=0)] = 200.0
+    handshakes_per_second: Rate = 200.0
     """New connections per address and second."""
 
 
@@ -175,7 +200,7 @@ class Offline(Section):
 
     store: Literal["off", "memory", "sqlite"] = "off"
     """``off`` answers TARGET_NOT_FOUND; the others keep the push until the openid logs in."""
-    path: Path | None = None
+    path: File | None = None
     """Database file of ``sqlite``."""
     max_messages: Count = 100
     """Per openid."""
@@ -183,7 +208,7 @@ class Offline(Section):
     """Per openid."""
     max_total_bytes: Size = 64 << 20
     """For all."""
-    max_age: Duration = 86_400.0
+    max_age: Annotated[float, duration("1ms", "3650d")] = 86_400.0
     """Older messages are dropped and counted."""
 
 

@@ -1,16 +1,34 @@
-"""Values as people write them: durations, sizes and addresses."""
+"""Values as people write them: durations, sizes, counts, addresses and paths, each with its bounds."""
 
 from __future__ import annotations
 
+import math
 import re
-from typing import Annotated
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any
 
-from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator
+from pydantic_core import core_schema
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from pydantic import GetCoreSchemaHandler
 
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d)?", re.ASCII)
 _SECONDS = {"ms": 0.001, "s": 1.0, None: 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
-_SIZE = re.compile(r"(\d+)\s*(B|KiB|MiB|GiB)?", re.ASCII)
-_BYTES = {"B": 1, None: 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30}
+_SIZE = re.compile(r"(\d{1,30})\s*(B|KiB|MiB|GiB|TiB)?", re.ASCII)
+_BYTES = {"B": 1, None: 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30, "TiB": 1 << 40}
+_LONGEST_SHOWN = 60
+
+
+def shown(value: object) -> str:
+    """Return ``value`` as it can stand in a message: cut, and on one line."""
+    try:
+        text = repr(value)
+    except ValueError:  # a number of more digits than Python writes
+        return "a huge number"
+    return text if len(text) <= _LONGEST_SHOWN else text[:_LONGEST_SHOWN] + "…"
 
 
 def parse_duration(value: object) -> object:
@@ -21,7 +39,7 @@ def parse_duration(value: object) -> object:
         return value
     match = _DURATION.fullmatch(value.strip())
     if match is None:
-        raise ValueError(f"{value!r} is no duration; write for example 250ms, 30s, 5m or 2h")
+        raise ValueError(f"{shown(value)} is no duration; write for example 250ms, 30s, 5m or 2h")
     return float(match[1]) * _SECONDS[match[2]]
 
 
@@ -33,16 +51,35 @@ def parse_size(value: object) -> object:
         return value
     match = _SIZE.fullmatch(value.strip())
     if match is None:
-        raise ValueError(f"{value!r} is no size; write for example 4096, 64KiB, 1MiB or 2GiB")
+        raise ValueError(f"{shown(value)} is no size; write for example 4096, 64KiB, 1MiB or 2GiB")
     return int(match[1]) * _BYTES[match[2]]
+
+
+def write_duration(seconds: float) -> str:
+    """Write seconds in the largest unit that goes into them, as ``parse_duration`` reads it."""
+    if 0 < seconds < 1:
+        return f"{seconds * 1000:g}ms"
+    for unit, length in (("d", 86400), ("h", 3600), ("m", 60)):
+        if seconds >= length and seconds % length == 0:
+            return f"{seconds / length:g}{unit}"
+    return f"{seconds:g}s"
+
+
+def write_size(count: int) -> str:
+    """Write a number of bytes in the largest unit that goes into it, as ``parse_size`` reads it."""
+    for unit in ("TiB", "GiB", "MiB", "KiB"):
+        if count >= _BYTES[unit] and count % _BYTES[unit] == 0:
+            return f"{count // _BYTES[unit]}{unit}"
+    return f"{count}B"
 
 
 def split_address(value: str) -> tuple[str, int]:
     """Split ``host:port`` (IPv6 in brackets) into its parts; ValueError when it is not of that form."""
     host, colon, port = value.rpartition(":")
     host = host.removeprefix("[").removesuffix("]")
-    if not colon or not host or not port.isascii() or not port.isdigit() or int(port) > 65535:
-        raise ValueError(f"{value!r} is no address; write HOST:PORT, for example 127.0.0.1:8443")
+    digits = port.isascii() and port.isdigit() and len(port) <= 5
+    if not colon or not host or not digits or int(port) > 65535:
+        raise ValueError(f"{shown(value)} is no address; write HOST:PORT, for example 127.0.0.1:8443")
     return host, int(port)
 
 
@@ -51,12 +88,92 @@ def join_address(host: str, port: int) -> str:
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
-def _checked_address(value: str) -> str:
-    split_address(value)
+def checked_path(value: object) -> object:
+    """Refuse what names no file, and the text of a file in place of its path: that must not get into a message."""
+    if isinstance(value, str):
+        if "-----BEGIN" in value or "\n" in value:
+            raise ValueError("must be the path of a file; this is the text of one, so write it to a file")
+        if not value or "\0" in value:
+            raise ValueError("must be the path of a file; leave the key out for none")
     return value
 
 
-Duration = Annotated[float, BeforeValidator(parse_duration), Field(gt=0, allow_inf_nan=False)]
-Size = Annotated[int, BeforeValidator(parse_size), Field(gt=0)]
+_HOST = re.compile(r"[A-Za-z0-9_.:%-]{1,253}", re.ASCII)
+
+
+def _checked_address(value: str) -> str:
+    host, _ = split_address(value)
+    # What no resolver takes must not reach one: their errors are of every kind.
+    if not _HOST.fullmatch(host) or any(len(label) > 63 for label in host.split(".")):
+        raise ValueError(f"{shown(value)} is no address; write HOST:PORT, for example 127.0.0.1:8443")
+    return value
+
+
+@dataclass(frozen=True, slots=True)
+class Within:
+    """The bounds of a number, both allowed, for pydantic: goes into ``Annotated``."""
+
+    low: float
+    high: float
+    parse: Callable[[object], object]
+    """From what is written to a number; ValueError says the forms."""
+    write: Callable[[Any], str]
+    """From a number to how people write it."""
+    unit: str = ""
+    """What is counted, where ``write`` does not say it."""
+
+    def check(self, value: float) -> float:
+        """Return ``value``; ValueError when it is outside, which NaN always is."""
+        if self.low <= value <= self.high:
+            return value
+        try:
+            written = self.write(value)
+        except ValueError:  # a number of more digits than Python writes
+            written = "a huge number"
+        written = written if len(written) <= _LONGEST_SHOWN else written[:_LONGEST_SHOWN] + "…"
+        bounds = f"{self.write(self.low)} to {self.write(self.high)} {self.unit}".rstrip()
+        raise ValueError(f"{written} is out of bounds; allowed: {bounds}")
+
+    def __get_pydantic_core_schema__(self, source: object, handler: GetCoreSchemaHandler) -> core_schema.CoreSchema:
+        """Parse first, then the number's own type, then the bounds."""
+        checked = core_schema.no_info_after_validator_function(self.check, handler(source))
+        return core_schema.no_info_before_validator_function(self.parse, checked)
+
+
+def duration(low: str, high: str) -> Within:
+    """Bound a duration by two of them, both as people write them."""
+    return Within(_seconds(low), _seconds(high), parse_duration, write_duration)
+
+
+def size(low: int, high: int) -> Within:
+    """Bound a number of bytes."""
+    return Within(low, high, parse_size, write_size)
+
+
+def number(low: float, high: float, unit: str) -> Within:
+    """Bound a number of something."""
+    return Within(low, high, _no_flag, _plain, unit)
+
+
+def _seconds(written: str) -> float:
+    seconds = parse_duration(written)
+    assert isinstance(seconds, float)
+    return seconds
+
+
+def _plain(value: float) -> str:
+    return f"{int(value):_}" if math.isfinite(value) and value == int(value) else f"{value:_}"
+
+
+def _no_flag(value: object) -> object:
+    if isinstance(value, bool):
+        raise ValueError(f"{str(value).lower()} is no number")
+    return value
+
+
+MAX_SIZE = 1 << 40
+Duration = Annotated[float, duration("1ms", "1d")]
+Size = Annotated[int, size(1, MAX_SIZE)]
+Count = Annotated[int, number(1, 1_000_000, "")]
 Address = Annotated[str, AfterValidator(_checked_address)]
-Count = Annotated[int, Field(ge=1)]
+checked_file = BeforeValidator(checked_path)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from quicgw_fast.config import join_address, load, split_address
 from quicgw_fast.demo.services import Services, start_services
 from quicgw_fast.gateway import Gateway
-from quicgw_fast.transport import development_certificate
+from quicgw_fast.transport import development_pair
 from quicgw_fast.upstream import SERVICES, ZONES
 
 if TYPE_CHECKING:
@@ -27,18 +27,27 @@ _EVERYWHERE = {"0.0.0.0": LOOPBACK, "::": "::1"}
 _log = logging.getLogger("quicgw.dev")
 
 
-class Folder:
-    """A temporary folder while the context lasts, for a certificate and a key that nobody needs afterwards."""
+class Certificate:
+    """A self-signed certificate while the context lasts: in a file of a temporary folder, for clients to trust.
+
+    Its private key is in memory alone: a process that is killed leaves nothing behind that is worth anything.
+    """
 
     def __init__(self) -> None:
         self.path = Path()
+        self.key = b""
+        """PEM."""
+        self._folder = Path()
 
     def remove(self) -> None:
-        """Remove it now; harmless when it is gone."""
-        shutil.rmtree(self.path, ignore_errors=True)
+        """Remove the file now; harmless when it is gone."""
+        shutil.rmtree(self._folder, ignore_errors=True)
 
-    def __enter__(self) -> Folder:
-        self.path = Path(tempfile.mkdtemp(prefix="quicgw-dev-"))
+    def __enter__(self) -> Certificate:
+        certificate, self.key = development_pair()
+        self._folder = Path(tempfile.mkdtemp(prefix="quicgw-dev-"))
+        self.path = self._folder / "dev-cert.pem"
+        self.path.write_bytes(certificate)
         return self
 
     def __exit__(
@@ -61,11 +70,11 @@ def load_for_development(path: Path | None, flags: dict[str, dict[str, Any]]) ->
 
 
 @asynccontextmanager
-async def embedded_gateway(config: Config, folder: Path) -> AsyncIterator[Gateway]:
+async def embedded_gateway(config: Config, certificate: Certificate) -> AsyncIterator[Gateway]:
     """Start services and gateway; stop the gateway first, so that it can answer what it accepted.
 
     What ``config`` does not name is embedded: each service without an address, every zone in zone mode, and the
-    certificate, which is made in ``folder``. Raises StartupError.
+    certificate. Raises StartupError.
     """
     zones = config.routing.mode == "zone"
     missing = [name for name in SERVICES if not getattr(config.upstream, name)]
@@ -75,7 +84,10 @@ async def embedded_gateway(config: Config, folder: Path) -> AsyncIterator[Gatewa
         stack.push_async_callback(services.stop)
         if not zones:
             config = _with_upstreams(config, services)
-        gateway = Gateway(_with_certificate(config, folder), dev=True)
+        key = None
+        if config.tls.cert is None and config.tls.key is None:
+            config, key = _with_certificate(config, certificate), certificate.key
+        gateway = Gateway(config, dev=True, tls_key=key)
         await stack.enter_async_context(gateway)
         address = reachable(gateway.addresses.grpc)
         await services.use_gateway(address)
@@ -95,9 +107,6 @@ def _with_upstreams(config: Config, services: Services) -> Config:
     return config.model_copy(update={"upstream": config.upstream.model_copy(update=update)})
 
 
-def _with_certificate(config: Config, folder: Path) -> Config:
-    if config.tls.cert is not None or config.tls.key is not None:
-        return config
-    cert, key = development_certificate(folder)
-    _log.info("certificate made; clients may use it as their CA", extra={"ca": str(cert)})
-    return config.model_copy(update={"tls": config.tls.model_copy(update={"cert": cert, "key": key})})
+def _with_certificate(config: Config, certificate: Certificate) -> Config:
+    _log.info("certificate made; clients may use it as their CA", extra={"ca": str(certificate.path)})
+    return config.model_copy(update={"tls": config.tls.model_copy(update={"cert": certificate.path})})

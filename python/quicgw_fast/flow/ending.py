@@ -35,13 +35,21 @@ def end_session(parts: Parts, session: Session, event: Event, code: CloseCode, d
     """
     disconnect(parts, session, code, detail)
     parts.requests.session_ended(session)
-    bodies = [] if event is Event.STOPPED else parts.offline.unsent(session)
+    bodies = [] if event is Event.STOPPED else _unsent(parts, session)
     unnumbered = min(len(bodies), session.outbox.held)
     given = Notifies(len(bodies) - unnumbered, unnumbered)
     dropped = parts.registry.end(session, event, parts.clock(), given)
     parts.accounts.end(session.outbox.tally)
     parts.counters.add("in_flight_dropped", dropped)
     parts.offline.handovers.begin(session, bodies, unnumbered)
+
+
+def _unsent(parts: Parts, session: Session) -> list[bytes]:
+    try:
+        return parts.offline.unsent(session)
+    except MemoryError:  # then they are lost with the session, and its accounts and its gap report say so
+        _log.exception("no memory to hand over pushes", extra={"session": session.id})
+        return []
 
 
 def end_all(parts: Parts) -> None:

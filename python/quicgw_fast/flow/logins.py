@@ -56,8 +56,10 @@ class Logins:
         self._reply = reply
         self._go_on = go_on
         ports = Ports(self._log_in, self._finish, is_valid, parts.clock, parts.call_later)
-        queue = parts.engine.TaskQueue(parts.config.processor.max_queue_size)
-        self.pool = AsyncRequestProcessor(queue, ports, _bound(parts.config))
+        config = parts.config
+        # A client has one hello there at most.
+        queue = parts.engine.TaskQueue(min(config.processor.max_queue_size, config.limits.max_connections))
+        self.pool = AsyncRequestProcessor(queue, ports, _calls_at_once(config))
         self._behind = Deadlines(parts.clock, parts.call_later, self._late)
         self._late_behind = 0
 
@@ -138,10 +140,12 @@ class Logins:
         self._reply(task, Outcome.of_error(too_late(task)))
 
 
-def _bound(config: Config) -> int:
-    """Hello calls at once: as configured, and never more than one service takes."""
-    bound = config.processor.max_logins or config.processor.workers
-    return min(bound, config.upstream.max_concurrency or bound)
+def _calls_at_once(config: Config) -> int:
+    """As many hello calls as configured; no more than their service takes, where there is one service for all."""
+    calls = config.processor.max_logins or config.processor.workers
+    if config.routing.mode == "service" and config.upstream.max_concurrency:
+        return min(calls, config.upstream.max_concurrency)
+    return calls
 
 
 def _int64(text: str, session: Session) -> int:

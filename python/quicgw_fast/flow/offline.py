@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 LONGEST_READ = 1.0
 """Seconds that a login waits for what is stored; what comes later is delivered when it comes."""
+MAX_READS = 4096
+"""Reads under way at most: while a disk hangs, sessions that come and go must not pile them up."""
 READ_AGAIN = 1.0
 """Seconds before a read that failed is tried again."""
 STORE_ROUND = 60.0
@@ -97,9 +99,9 @@ class Offline:
         store = self._parts.store
         if store is None or (session.state is State.NORMAL and not session.behind):
             return []
-        if session.reading:
-            return None
         session.behind = True
+        if session.reading or len(self._running) >= MAX_READS:
+            return None
         reading = self._spawn(self._read(store, session))
         await asyncio.wait([reading], timeout=max(0.0, min(within, LONGEST_READ)))
         if reading.done():
@@ -162,7 +164,11 @@ class Offline:
 
     def _go_on(self, session: Session) -> None:
         store = self._parts.store
-        if store is not None and session.state is State.NORMAL and not session.reading:
+        if store is None or session.state is not State.NORMAL or session.reading:
+            return
+        if len(self._running) >= MAX_READS:
+            self._unread.add(session)
+        else:
             reading = self._spawn(self._read(store, session))
             reading.add_done_callback(lambda _: self._came_late(session, reading))
 

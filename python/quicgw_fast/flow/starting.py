@@ -12,7 +12,7 @@ from quicgw_fast.flow.ending import disconnect, end_session, expire
 from quicgw_fast.flow.held_starts import HeldStarts
 from quicgw_fast.flow.tokens import Tokens
 from quicgw_fast.frame import parse_start, unnumbered
-from quicgw_fast.session import NOTHING, Claim, Event, Gap, Session, Verdict, decide, settle
+from quicgw_fast.session import NOTHING, Claim, Event, Gap, Session, Verdict, decide, note_attempt, settle
 from quicgw_fast.types import CloseCode, PushType, RequestType
 
 if TYPE_CHECKING:
@@ -102,6 +102,12 @@ class Starting:
         last = registry.by_openid(openid) or registry.ended_by_openid(openid, self._parts.clock())
         return last.attempts if last is not None else {}
 
+    def _note_attempt(self, claim: Claim) -> None:
+        """Note the attempt of a START that has no session yet: an older one must not take its place (contract §2)."""
+        ended = self._parts.registry.ended_by_openid(claim.openid, self._parts.clock())
+        if ended is not None:
+            note_attempt(ended.attempts, claim)
+
     def _begin(self, conversation: Conversation, msg_id: int, claim: Claim, grant: Grant) -> None:
         parts = self._parts
         self._held.newer(claim.openid)
@@ -117,6 +123,7 @@ class Starting:
         if undecided is None:
             self._begin_fresh(start)
         else:
+            self._note_attempt(claim)
             go_on, give_way = partial(self._begin_fresh, start), partial(self._give_way, start)
             self._held.hold(claim.openid, conversation, undecided, go_on, give_way)
 

@@ -2,6 +2,7 @@
 
 from quicgw_fast.observe.counters import Counters
 from quicgw_fast.observe.door import Door
-from quicgw_fast.observe.logs import configure_logging
+from quicgw_fast.observe.logs import configure_logging, lines_dropped
+from quicgw_fast.observe.writer import Writer, write_if_free
 
-__all__ = ["Counters", "Door", "configure_logging"]
+__all__ = ["Counters", "Door", "Writer", "configure_logging", "lines_dropped", "write_if_free"]

@@ -51,6 +51,7 @@ NAMES = (
     "upkeep_failed",
     "upstream_failures",
     "upstream_timeouts",
+    "upstream_busy",
     "upstream_unavailable",
 )
 

@@ -1,18 +1,26 @@
-"""Logging: text for people, JSON lines for machines, always on standard error."""
+"""Logging: text for people, JSON lines for machines, always on standard error, never holding anybody up."""
 
 from __future__ import annotations
 
 import logging
+import os
 import sys
+import traceback
 from typing import TYPE_CHECKING, Any
 
 import structlog
+
+from quicgw_fast.observe.writer import Writer
 
 if TYPE_CHECKING:
     from collections.abc import MutableMapping
 
     from quicgw_fast.config import Log
 
+FLUSH_SECONDS = 0.5
+"""How long the end of the process waits for a log reader."""
+MOST_WAITING = 4 << 20
+"""Bytes of lines that wait for a log reader; more are dropped and counted."""
 LONGEST_VALUE = 128
 """Characters of a value that are written: a client must not be able to fill the log."""
 
@@ -37,7 +45,8 @@ def _printable(text: str) -> str:
 
 def configure_logging(config: Log) -> None:
     """Route the standard library's logging and structlog's own through one handler, as ``config`` says."""
-    text = config.format == "text" or (config.format == "auto" and sys.stderr.isatty())
+    terminal = sys.stderr is not None and sys.stderr.isatty()
+    text = config.format == "text" or (config.format == "auto" and terminal)
     shared: list[Any] = [
         structlog.stdlib.add_log_level,
         structlog.stdlib.add_logger_name,
@@ -46,16 +55,13 @@ def configure_logging(config: Log) -> None:
         structlog.processors.format_exc_info,
         tame_values,
     ]
-    render: Any = (
-        structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty()) if text else structlog.processors.JSONRenderer()
+    colors = terminal and not os.environ.get("NO_COLOR")  # https://no-color.org
+    render: Any = structlog.dev.ConsoleRenderer(colors=colors) if text else structlog.processors.JSONRenderer()
+    formatter = structlog.stdlib.ProcessorFormatter(
+        foreign_pre_chain=shared,
+        processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, render],
     )
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(
-        structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=shared,
-            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, render],
-        )
-    )
+    handler = _handler(formatter)
     structlog.configure(  # left alone, it would write to standard output
         processors=[
             structlog.stdlib.filter_by_level,
@@ -69,3 +75,49 @@ def configure_logging(config: Log) -> None:
     root.handlers = [handler]
     root.setLevel(config.level.upper())
     logging.getLogger("quic").setLevel(logging.ERROR)  # aioquic logs every connection at INFO
+
+
+def lines_dropped() -> int:
+    """Count the log lines of this process that nobody took in time."""
+    return sum(handler.dropped for handler in logging.getLogger().handlers if isinstance(handler, _QueueHandler))
+
+
+class _QueueHandler(logging.Handler):
+    """Formats at once and writes later, so that no log reader can hold up the event loop."""
+
+    def __init__(self, descriptor: int, formatter: logging.Formatter) -> None:
+        super().__init__()
+        self.setFormatter(formatter)
+        self._writer = Writer(descriptor, limit=MOST_WAITING, notice=self._notice)
+
+    @property
+    def dropped(self) -> int:
+        return self._writer.dropped
+
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            self._writer.put(self._encoded(record))
+        except Exception:  # as every handler of logging does: a line that cannot be formatted is told, not raised
+            self._writer.put(f"a log line of {record.pathname} failed\n{traceback.format_exc()}".encode())
+
+    def flush(self) -> None:
+        """Wait for what is on its way, at the end of the process, but not for long."""
+        self._writer.drain(FLUSH_SECONDS)
+
+    def _encoded(self, record: logging.LogRecord) -> bytes:
+        return f"{self.format(record)}\n".encode("utf-8", "backslashreplace")
+
+    def _notice(self, count: int) -> bytes:
+        said = {"name": "quicgw.log", "levelno": logging.WARNING, "levelname": "WARNING", "msg": "log lines dropped"}
+        return self._encoded(logging.makeLogRecord({**said, "count": count}))
+
+
+def _handler(formatter: logging.Formatter) -> logging.Handler:
+    stream = sys.stderr
+    try:
+        descriptor = stream.fileno() if stream is not None else None
+    except OSError:  # it lies in memory, as in tests, and keeps nobody waiting
+        handler: logging.Handler = logging.StreamHandler(stream)
+        handler.setFormatter(formatter)
+        return handler
+    return logging.NullHandler() if descriptor is None else _QueueHandler(descriptor, formatter)

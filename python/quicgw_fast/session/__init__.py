@@ -4,7 +4,7 @@ from quicgw_fast.session.handover import Losses, settle
 from quicgw_fast.session.notifies import NOTHING, Notifies
 from quicgw_fast.session.registry import Registry
 from quicgw_fast.session.resume import Claim, Gap, Verdict, decide
-from quicgw_fast.session.session import Session
+from quicgw_fast.session.session import Session, note_attempt
 from quicgw_fast.session.states import Event, State
 
 __all__ = [
@@ -19,5 +19,6 @@ __all__ = [
     "State",
     "Verdict",
     "decide",
+    "note_attempt",
     "settle",
 ]

@@ -17,6 +17,14 @@ REMEMBERED_EPOCHS = 4
 """Epochs of one openid whose attempts are compared: the session's own and those it came from."""
 
 
+def note_attempt(attempts: dict[str, int], claim: Claim) -> None:
+    """Remember in ``attempts``, epoch to number, the attempt of a START that is acted on."""
+    if claim.epoch and claim.attempt:
+        attempts[claim.epoch] = max(claim.attempt, attempts.pop(claim.epoch, 0))
+        if len(attempts) > REMEMBERED_EPOCHS:
+            del attempts[next(iter(attempts))]
+
+
 @dataclass(slots=True, eq=False)
 class Session:
     """All that the gateway knows of one session. Times are seconds of the gateway's monotonic clock."""
@@ -109,10 +117,7 @@ class Session:
 
     def note_attempt(self, claim: Claim) -> None:
         """Remember that a START of this session's client is acted on, also for the session that follows this one."""
-        if claim.epoch and claim.attempt:
-            self.attempts[claim.epoch] = max(claim.attempt, self.attempts.pop(claim.epoch, 0))
-            if len(self.attempts) > REMEMBERED_EPOCHS:
-                del self.attempts[next(iter(self.attempts))]
+        note_attempt(self.attempts, claim)
 
     def crowded_for(self, now: float) -> float:
         """Seconds since the client last took something of what it must acknowledge; asked while its window is crowded.

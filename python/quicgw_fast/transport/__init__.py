@@ -1,6 +1,6 @@
 """QUIC in and out: listeners, dialed connections and their limits; the only importer of aioquic."""
 
-from quicgw_fast.transport.certificates import development_certificate
+from quicgw_fast.transport.certificates import development_certificate, development_pair
 from quicgw_fast.transport.connection import Connection
 from quicgw_fast.transport.dialer import dial
 from quicgw_fast.transport.errors import ConnectFailed
@@ -22,6 +22,7 @@ __all__ = [
     "Problem",
     "TransportLimits",
     "development_certificate",
+    "development_pair",
     "dial",
     "reset_key_for",
     "told_delay",

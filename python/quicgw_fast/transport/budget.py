@@ -13,8 +13,8 @@ class CpuBudget:
 
     A step forward is a stream byte that arrived in order or that the peer acknowledged. Whoever moves data earns
     several times what an honest transfer costs, so that bulk is never slowed down; whoever only keeps us busy has
-    the constant share. The balance may go below zero by one datagram. What that is charged is bounded: beyond, it was
-    a pause of the garbage collector that fell into it, which is no work of this peer.
+    the constant share. The balance may go below zero by one datagram, of which no more is counted than its peer can
+    bring about.
     """
 
     __slots__ = ("_at", "_balance", "_limits")

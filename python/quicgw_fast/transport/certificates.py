@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import os
 from ipaddress import ip_address
+from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from cryptography import x509
@@ -24,7 +25,6 @@ from quicgw_fast.transport.reset_key import warn_if_exposed
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
     from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes, PublicKeyTypes
 
@@ -40,18 +40,21 @@ class Identity(NamedTuple):
     private_key: PrivateKeyTypes
 
 
-def load_identity(certificate: Path, private_key: Path) -> Identity:
-    """Read and check a PEM certificate chain and its key; StartupError says what is wrong and what to do."""
+def load_identity(certificate: Path, private_key: Path | bytes) -> Identity:
+    """Read and check a PEM certificate chain and its key; StartupError says what is wrong and what to do.
+
+    A key that must not lie in a file is given as its PEM bytes.
+    """
     chain = _load_chain(certificate)
     key = _load_key(private_key)
+    where = private_key if isinstance(private_key, Path) else "memory"
     if not _usable(key):
         raise StartupError(
-            f"the private key in {private_key} is of a kind that QUIC cannot use: "
-            "make an Ed25519, P-256, P-384 or RSA key"
+            f"the private key in {where} is of a kind that QUIC cannot use: make an Ed25519, P-256, P-384 or RSA key"
         )
     if _raw(chain[0].public_key()) != _raw(key.public_key()):
         raise StartupError(
-            f"the private key in {private_key} does not belong to the first certificate in {certificate}: "
+            f"the private key in {where} does not belong to the first certificate in {certificate}: "
             "give the pair that was made together"
         )
     if sum(len(one.public_bytes(Encoding.DER)) for one in chain) > MAX_CHAIN:
@@ -59,7 +62,8 @@ def load_identity(certificate: Path, private_key: Path) -> Identity:
             f"the certificates in {certificate} are longer than {MAX_CHAIN} bytes together: "
             "leave only the server's certificate and its intermediates in the file"
         )
-    warn_if_exposed(private_key, "tls.key")
+    if isinstance(private_key, Path):
+        warn_if_exposed(private_key, "tls.key")
     return Identity(chain[0], chain[1:], key)
 
 
@@ -75,10 +79,25 @@ def load_authorities(ca: Path) -> bytes:
 def development_certificate(
     folder: Path, names: Sequence[str] = ("localhost", "127.0.0.1", "::1"), days: int = 365
 ) -> tuple[Path, Path]:
-    """Make a self-signed P-256 certificate for ``names`` in ``folder``; return its and its key's PEM path.
+    """Make a self-signed certificate in ``folder``; return its and its key's PEM path.
 
-    It is its own authority, so that the certificate's path can be given to clients as their CA file. The
-    key's file can be read by its owner only. Files of an earlier call are replaced.
+    The key's file can be read by its owner only. Files of an earlier call are replaced.
+    """
+    certificate, key = development_pair(names, days)
+    folder.mkdir(parents=True, exist_ok=True)
+    certificate_path, key_path = folder / "dev-cert.pem", folder / "dev-key.pem"
+    certificate_path.write_bytes(certificate)
+    key_path.unlink(missing_ok=True)
+    descriptor = os.open(key_path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(key)
+    return certificate_path, key_path
+
+
+def development_pair(names: Sequence[str] = ("localhost", "127.0.0.1", "::1"), days: int = 365) -> tuple[bytes, bytes]:
+    """Make a self-signed P-256 certificate for ``names``; return it and its private key, both PEM.
+
+    It is its own authority, so that clients can be given it as their CA file.
     """
     key = ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "quicgw development")])
@@ -96,14 +115,8 @@ def development_certificate(
         .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
         .sign(key, SHA256())
     )
-    folder.mkdir(parents=True, exist_ok=True)
-    certificate_path, key_path = folder / "dev-cert.pem", folder / "dev-key.pem"
-    certificate_path.write_bytes(certificate.public_bytes(Encoding.PEM))
-    key_path.unlink(missing_ok=True)
-    descriptor = os.open(key_path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
-    return certificate_path, key_path
+    private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    return certificate.public_bytes(Encoding.PEM), private
 
 
 def _load_chain(path: Path) -> list[x509.Certificate]:
@@ -119,7 +132,10 @@ def _load_chain(path: Path) -> list[x509.Certificate]:
         ) from error
 
 
-def _load_key(path: Path) -> PrivateKeyTypes:
+def _load_key(source: Path | bytes) -> PrivateKeyTypes:
+    if isinstance(source, bytes):
+        return load_pem_private_key(source, password=None)
+    path = source
     try:
         return load_pem_private_key(path.read_bytes(), password=None)
     except OSError as error:

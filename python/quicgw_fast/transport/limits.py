@@ -82,14 +82,15 @@ class TransportLimits:
     cpu_burst: float = 0.05
     """Seconds of processor time that a peer may save up; a handshake takes about 3 ms."""
 
+    cpu_per_datagram: float = 0.001
+    """Seconds that are counted for one datagram at most, as the other limits keep it about there. What takes longer
+    is not the peer's doing: garbage collection, or another process that had the processor meanwhile."""
+
     cpu_per_byte: float = 0.25e-6
     """Seconds earned by each stream byte received in order or acknowledged; bulk costs about a quarter of it."""
 
     cpu_per_step: float = 200e-6
     """Seconds earned at least by a datagram that moved any; a short request costs about a quarter of it."""
-
-    cpu_per_datagram: float = 5e-3
-    """Seconds that one datagram is charged at most; the bounds on frames and gaps keep the worst one below."""
 
     max_unacked_packets: int = 2048
     """Packets remembered until they are acknowledged; beyond, those that carry nothing but an ACK are forgotten."""

@@ -132,7 +132,7 @@ class Listener:
         port: int,
         *,
         certificate: Path,
-        private_key: Path,
+        private_key: Path | bytes,
         factory: HandlerFactory,
         limits: TransportLimits | None = None,
         observer: Observer | None = None,
@@ -140,7 +140,8 @@ class Listener:
     ) -> Self:
         """Listen on ``host:port`` (port 0: any free one).
 
-        ``factory`` makes the handler of each connection when its handshake is complete. ``reset_key`` is the
+        ``private_key`` is a PEM file or, for a key that is in no file, its bytes. ``factory`` makes the handler of
+        each connection when its handshake is complete. ``reset_key`` is the
         secret of an earlier process whose clients are to be told that it is gone; None makes a new one. Raises
         StartupError for an address that cannot be bound and for a certificate or key that cannot be used.
         """

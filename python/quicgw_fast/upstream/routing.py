@@ -6,6 +6,7 @@ import hashlib
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, get_args
 
+from quicgw_fast.config import DEFAULT_CONTAINING, DEFAULT_EXACT
 from quicgw_fast.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -13,15 +14,10 @@ if TYPE_CHECKING:
 
 Mode = Literal["service", "zone"]
 
+LOGIN = "hello"
+"""The action that logs in, and the service that answers it (contract §2)."""
 SERVICES = ("hello", "business", "zone")
 ZONES = ("001", "002", "003", "004", "005", "006")
-
-_ZONE_WORDS = ("zone", "echo", "calculate", "time")
-DEFAULT_EXACT: Mapping[str, str] = {
-    **dict.fromkeys(("hello", "logout", "status", "heartbeat", "data_sync"), "hello"),
-    **dict.fromkeys(_ZONE_WORDS, "zone"),
-}
-DEFAULT_CONTAINING: Mapping[str, str] = dict.fromkeys(_ZONE_WORDS, "zone")
 
 # 2**64 - 1 has 20 digits; an openid with more is a name that happens to consist of digits.
 _LONGEST_NUMBER = 20
@@ -50,6 +46,12 @@ class RoutingTable:
         _check_actions("containing", self.containing)
         _check_service("routing.default", self.default)
         _check_ranges(self.zone_ranges)
+        login = self._by_action(LOGIN)
+        if self.mode == "service" and login != LOGIN:
+            raise ConfigError(
+                f"the routing table sends the action hello to the service {login}, so that nobody could log in; "
+                'add hello = "hello" to [routing.exact], or leave out routing.replace_defaults'
+            )
 
     @property
     def services(self) -> tuple[str, ...]:

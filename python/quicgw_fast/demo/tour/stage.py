@@ -8,11 +8,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from quicgw_fast.client import Client, StateEvent, connect
-from quicgw_fast.config import Config, Limits, Processor, Server, Tls, Upstream
-from quicgw_fast.demo.embedded import Folder, embedded_gateway
+from quicgw_fast.config import Config, Limits, Processor, Server, Upstream
+from quicgw_fast.demo.embedded import Certificate, embedded_gateway
 from quicgw_fast.demo.services import Services, start_services
 from quicgw_fast.demo.tour.tape import Tape, insert, taping
-from quicgw_fast.transport import development_certificate
 from quicgw_fast.upstream import GatewayClient
 
 if TYPE_CHECKING:
@@ -100,20 +99,18 @@ class Stage:
 async def open_stage(scale: Scale) -> AsyncIterator[Stage]:
     """Start gateways and services; everything is closed at the end. Raises StartupError."""
     async with AsyncExitStack() as stack:
-        folder = stack.enter_context(Folder()).path
+        certificate = stack.enter_context(Certificate())
         stack.enter_context(taping())
-        cert, key = development_certificate(folder)
-        tls = Tls(cert=cert, key=key)
-        config = _config(tls=tls, limits=_limits(scale))
-        gateway = await stack.enter_async_context(embedded_gateway(config, folder))
+        config = _config(limits=_limits(scale))
+        gateway = await stack.enter_async_context(embedded_gateway(config, certificate))
         doomed = await start_services(names=("zone",), ports=(0,))
         stack.push_async_callback(doomed.stop)
         narrow = Processor(max_workers=SMALL_WORKERS, max_queue_size=SMALL_QUEUE)
-        config = _config(tls=tls, processor=narrow, upstream=Upstream(zone=(doomed.addresses["zone"],)))
-        small = await stack.enter_async_context(embedded_gateway(config, folder))
+        config = _config(processor=narrow, upstream=Upstream(zone=(doomed.addresses["zone"],)))
+        small = await stack.enter_async_context(embedded_gateway(config, certificate))
         pusher = GatewayClient(gateway.addresses.grpc)
         stack.push_async_callback(pusher.close)
-        stage = Stage(scale, gateway, small, doomed, pusher, cert)
+        stage = Stage(scale, gateway, small, doomed, pusher, certificate.path)
         stack.push_async_callback(_leave, stage)
         yield stage
 
@@ -134,7 +131,7 @@ async def _leave(stage: Stage) -> None:
 
 def _config(**sections: Any) -> Config:
     """Make a configuration without looking at the environment: the demonstration is the same everywhere."""
-    return Config.model_construct(**{"server": _SERVER, **sections})
+    return Config(server=_SERVER, **sections)
 
 
 def _limits(scale: Scale) -> Limits:

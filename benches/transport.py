@@ -1,0 +1,207 @@
+"""What one request costs the transport, as connections become many: 10, 100, 1 000, 5 000 of them.
+
+The listener has a process of its own, and its CPU time is read from the operating system. Two loads on each number:
+a few connections busy while the rest is silent, and the same work handed round over all of them, so that each one is
+cold and answers to its own timers. Flat means: the last row costs at most half more than the first.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import itertools
+import statistics
+import sys
+import tempfile
+import time
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import uvloop
+
+from benches.whole_path import cpu_seconds
+from quicgw_fast.transport import Connection, Listener, TransportLimits, development_certificate, dial
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+SIZES = (10, 100, 1000, 5000)
+BUSY = 10
+"""Connections that work while the others are silent."""
+import os
+
+OUTSTANDING = int(os.environ.get("OUT", 50))
+"""Requests under way at once."""
+BODY = b"x" * 128
+LIMITS = TransportLimits(
+    idle_timeout=600.0, retry_above=100_000, max_half_open=100_000, handshakes_per_address=(1e6, 1_000_000)
+)
+
+
+class Echo:
+    """The handler of the listener."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def received(self, data: bytes) -> None:
+        self._connection.send(data)
+
+    def writable(self) -> None: ...
+
+    def closed(self, code: int, reason: str, by_peer: bool) -> None: ...
+
+
+@dataclass
+class Caller:
+    """The handler of a client: one request at a time."""
+
+    connection: Connection
+    left: int = 0
+    answered: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def call(self) -> None:
+        self.left += len(BODY)
+        self.answered.clear()
+        self.connection.send(BODY)
+        await self.answered.wait()
+
+    def received(self, data: bytes) -> None:
+        self.left -= len(data)
+        if self.left <= 0:
+            self.answered.set()
+
+    def writable(self) -> None: ...
+
+    def closed(self, code: int, reason: str, by_peer: bool) -> None:
+        raise RuntimeError(f"a connection was lost: {code:#x} {reason}")
+
+
+async def serve(folder: Path) -> None:
+    """Listen until standard input ends."""
+    certificate, key = development_certificate(folder)
+    listener = await Listener.start(
+        "127.0.0.1", 0, certificate=certificate, private_key=key, factory=Echo, limits=LIMITS
+    )
+    print(listener.address[1], flush=True)
+    import gc
+
+    if os.environ.get("GC") == "off":
+        gc.disable()
+    if os.environ.get("GC") == "thr":
+        gc.set_threshold(50000, 20, 100)
+    st = {"t": 0, "n": [0, 0, 0], "s": [0.0, 0.0, 0.0]}
+
+    def cb(phase, info):
+        if phase == "start":
+            st["t"] = time.thread_time()
+        else:
+            g = info["generation"]
+            st["n"][g] += 1
+            st["s"][g] += time.thread_time() - st["t"]
+
+    gc.callbacks.append(cb)
+
+    async def show():
+        while True:
+            await asyncio.sleep(2)
+            print(
+                listener.counters.unread,
+                listener.connections,
+                listener._endpoint.dropped,
+                st["n"],
+                [round(x, 3) for x in st["s"]],
+                time.process_time(),
+                file=sys.stderr,
+            )
+
+    t = asyncio.create_task(show())
+    await asyncio.get_running_loop().run_in_executor(None, sys.stdin.read)
+    await listener.close()
+
+
+@asynccontextmanager
+async def server() -> AsyncIterator[tuple[int, int]]:
+    """Run ``serve`` in a process; give its port and process id."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "benches.transport", "--serve",
+        stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
+    )  # fmt: skip
+    assert process.stdout is not None
+    try:
+        yield int(await process.stdout.readline()), process.pid
+    finally:
+        process.terminate()
+        await process.wait()
+
+
+async def connect(port: int, count: int) -> list[Caller]:
+    """Open connections, a few at a time, and make one call on each."""
+    callers: list[Caller] = []
+    places = asyncio.Semaphore(20)
+
+    def factory(connection: Connection) -> Caller:
+        callers.append(Caller(connection))
+        return callers[-1]
+
+    async def one() -> None:
+        async with places:
+            await dial("127.0.0.1", port, factory=factory, insecure=True, limits=LIMITS, timeout=60.0)
+
+    await asyncio.gather(*(one() for _ in range(count)))
+    await asyncio.gather(*(caller.call() for caller in callers))
+    await asyncio.sleep(1.0)  # the last timers of the handshakes
+    return callers
+
+
+async def measure(pid: int, callers: list[Caller], seconds: float) -> float:
+    """Hand requests round over ``callers``; return µs of server CPU per request."""
+    turn = itertools.cycle(callers)
+    until = time.monotonic() + seconds
+    count = 0
+
+    async def lane() -> None:
+        nonlocal count
+        while time.monotonic() < until:
+            await next(turn).call()
+            count += 1
+
+    used = cpu_seconds(pid)
+    await asyncio.gather(*(lane() for _ in range(min(OUTSTANDING or len(callers), len(callers)))))
+    return (cpu_seconds(pid) - used) / count * 1e6
+
+
+async def run(sizes: list[int], seconds: float, rounds: int) -> None:
+    """Print one row per number of connections."""
+    print(f"{'connections':>11}{'10 busy, rest silent':>23}{'all in turn':>14}   us of server CPU per request")
+    async with server() as (port, pid):
+        callers: list[Caller] = []
+        for size in sizes:
+            callers += await connect(port, size - len(callers))
+            figures = [
+                statistics.median([await measure(pid, some, seconds) for _ in range(rounds)])
+                for some in (callers[:BUSY], callers)
+            ]
+            print(f"{size:>11}{figures[0]:>23.0f}{figures[1]:>14.0f}", flush=True)
+
+
+def main() -> None:
+    """Read the arguments; ``--serve`` is for the process with the listener."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("sizes", nargs="*", type=int, default=list(SIZES))
+    parser.add_argument("--seconds", type=float, default=3.0)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--serve", action="store_true", help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        if arguments.serve:
+            with tempfile.TemporaryDirectory() as folder:
+                runner.run(serve(Path(folder)))
+        else:
+            runner.run(run(sorted(arguments.sizes), arguments.seconds, arguments.rounds))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,112 @@
+"""What settings mean together: contradictions are refused, settings without effect are told."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from quicgw_fast.config.values import write_duration, write_size
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from quicgw_fast.config.loading import Config
+    from quicgw_fast.config.sources import Key
+
+LARGEST_STEP = 2 << 20
+"""Bytes: room for one message of the largest size (contract §1) with what is kept beside it."""
+LARGEST_MESSAGE = 1 << 20
+"""Bytes of a body (contract §1)."""
+HEARTBEATS = 2
+"""Messages that a client may send in one heartbeat interval at least: the heartbeat and an acknowledgement."""
+SHORTEST_PATIENCE = 0.05
+"""Seconds: in less nothing can be answered over a real network, so that nobody would ever be served."""
+LONGEST_TURN = 10.0
+"""Seconds between hello and the first request, which a client's own timeouts surely allow."""
+
+
+def contradictions(config: Config) -> Iterator[tuple[tuple[Key, ...], str]]:
+    """Say which keys go badly together, and why: with them a gateway starts and serves nobody, or not as it says."""
+    yield from _of_sessions(config)
+    yield from _of_limits(config)
+    offline, auth = config.offline, config.auth
+    if offline.max_bytes > offline.max_total_bytes:
+        why = f"one openid may keep {write_size(offline.max_bytes)}, all together {write_size(offline.max_total_bytes)}"
+        yield (("offline", "max_bytes"), ("offline", "max_total_bytes")), f"{why}: raise the second, or lower the first"
+    if offline.store == "sqlite" and offline.path is None:
+        yield (("offline", "store"), ("offline", "path")), "sqlite needs a file: set offline.path"
+    if auth.mode == "jwt" and (auth.key_file is None) == (auth.jwks_file is None):
+        both = (("auth", "mode"), ("auth", "key_file"), ("auth", "jwks_file"))
+        yield both, "jwt needs exactly one of auth.key_file and auth.jwks_file"
+
+
+def _of_sessions(config: Config) -> Iterator[tuple[tuple[Key, ...], str]]:
+    session = config.session
+    told = _told_interval(config)
+    if session.timeout <= told:
+        why = f"a client that keeps to heartbeats every {write_duration(told)} is closed as idle after "
+        yield (
+            (("session", "timeout"), ("session", "heartbeat_interval")),
+            f"{why}{write_duration(session.timeout)}: the first must be above the second",
+        )
+    if session.memory < session.window_bytes:
+        why = f"one session may keep {write_size(session.window_bytes)}, all together {write_size(session.memory)}"
+        yield (("session", "memory"), ("session", "window_bytes")), f"{why}: raise the first, or lower the second"
+    if session.memory < LARGEST_STEP:
+        need = f"one reply of the largest size would not fit: at least {write_size(LARGEST_STEP)} are needed"
+        yield (("session", "memory"),), need
+    for table, key in (("session", "start_timeout"), ("session", "frame_timeout"), ("processor", "task_timeout")):
+        seconds = getattr(getattr(config, table), key)
+        if seconds < SHORTEST_PATIENCE:
+            why = f"{write_duration(seconds)} is too short for any client"
+            yield ((table, key),), f"{why}: at least {write_duration(SHORTEST_PATIENCE)} are needed"
+
+
+def _of_limits(config: Config) -> Iterator[tuple[tuple[Key, ...], str]]:
+    limits = config.limits
+    if limits.retry_above >= limits.max_half_open:
+        why = f"{limits.max_half_open} handshakes fill the gateway before anybody is asked to prove its address"
+        yield (("limits", "retry_above"), ("limits", "max_half_open")), f"{why}: the first must be below the second"
+    if limits.message_burst == 1 and limits.messages_per_second * LONGEST_TURN < 1:
+        why = f"the first request after hello would wait {write_duration(1 / limits.messages_per_second)}"
+        yield (("limits", "message_burst"), ("limits", "messages_per_second")), f"{why}: allow a burst of 2"
+
+    if limits.request_bytes < LARGEST_MESSAGE:
+        why = f"a request of the largest size would never be taken: at least {write_size(LARGEST_MESSAGE)} are needed"
+        yield (("limits", "request_bytes"),), why
+    if limits.request_bytes > limits.request_memory:
+        ours = f"one session may hold {write_size(limits.request_bytes)}"
+        why = f"{ours}, all together {write_size(limits.request_memory)}"
+        yield (
+            (("limits", "request_bytes"), ("limits", "request_memory")),
+            f"{why}: raise the second, or lower the first",
+        )
+    told = _told_interval(config)
+    if limits.control_per_second * told < HEARTBEATS:
+        why = f"a client that keeps to heartbeats every {write_duration(told)} would be over its rate"
+        yield (("limits", "control_per_second"), ("session", "heartbeat_interval")), f"{why}: raise the first"
+
+
+def _told_interval(config: Config) -> float:
+    """Return the heartbeat interval that clients are told: whole seconds, at least 1."""
+    return max(1.0, config.session.heartbeat_interval)
+
+
+def without_effect(config: Config) -> Iterator[str]:
+    """Say which settings were written and change nothing."""
+    auth, offline, routing = config.auth, config.offline, config.routing
+    if auth.mode == "none":
+        for key in sorted(auth.model_fields_set - {"mode"}):
+            yield f'auth.{key} is not used: auth.mode is "none"; set it to "jwt"'
+    if offline.store != "sqlite" and offline.path is not None:
+        yield f'offline.path is not used: offline.store is "{offline.store}"; set it to "sqlite"'
+    if offline.store == "off":
+        for key in sorted(offline.model_fields_set - {"store", "path"}):
+            yield f'offline.{key} is not used: offline.store is "off"; set it to "memory" or "sqlite"'
+    if routing.mode == "zone":
+        for key in sorted(config.upstream.model_fields_set & {"hello", "business", "zone"}):
+            yield f'upstream.{key} is not used: routing.mode is "zone", where instances register themselves'
+        unused = {"exact", "containing", "default", "replace_defaults"}
+    else:
+        unused = {"zone_ranges"}
+    for key in sorted(routing.model_fields_set & unused):
+        yield f'routing.{key} is not used: routing.mode is "{routing.mode}"'

@@ -1,0 +1,120 @@
+"""Settings that are good alone: contradictions are refused, settings without effect are told."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, get_args, get_origin
+
+import pytest
+
+from quicgw_fast.config import advice, load, read
+from quicgw_fast.config.loading import SECTIONS
+from quicgw_fast.config.values import Within
+from quicgw_fast.errors import ConfigError
+
+README = Path(__file__).parents[2] / "README.md"
+
+
+def numbers() -> list[tuple[str, Any]]:
+    return [
+        (f"{name}.{key}", known)
+        for name, section in SECTIONS.items()
+        for key, known in section.model_fields.items()
+        if known.annotation in (int, float)
+    ]
+
+
+@pytest.mark.parametrize(("key", "known"), numbers(), ids=[key for key, _ in numbers()])
+def test_every_number_has_bounds_and_its_default_lies_within(key: str, known: Any) -> None:
+    (bounds,) = [one for one in known.metadata if isinstance(one, Within)]
+    assert bounds.low < bounds.high < float("inf"), key
+    assert bounds.check(known.default) == known.default
+
+
+def test_no_number_hides_in_another_type() -> None:
+    """An optional number, say, would escape the test above."""
+    for name, section in SECTIONS.items():
+        for key, known in section.model_fields.items():
+            if known.annotation not in (int, float) and get_origin(known.annotation) is not tuple:
+                inner = {part for part in get_args(known.annotation) if get_origin(part) is not Annotated}
+                assert not inner & {int, float}, f"{name}.{key}"
+
+
+def test_the_readme_names_every_key() -> None:
+    table = README.read_text(encoding="utf-8").partition("## Configuration")[2].partition("## Watching")[0]
+    for name, section in SECTIONS.items():
+        for key in section.model_fields:
+            assert f"`{name}.{key}`" in table or f"`.{key}`" in table, f"{name}.{key}"
+
+
+def test_the_defaults_contradict_nothing() -> None:
+    assert advice(load()) == []
+
+
+@pytest.mark.parametrize(
+    ("tables", "keys", "why"),
+    [
+        (
+            {"session": {"timeout": "30s"}},
+            ["session.timeout (on the command line)", "session.heartbeat_interval (the default)"],
+            "every 30s is closed as idle after 30s",
+        ),
+        ({"session": {"timeout": "1s", "heartbeat_interval": "10ms"}}, ["session.timeout"], "heartbeats every 1s"),
+        ({"session": {"memory": "4MiB", "window_bytes": "5MiB"}}, ["session.memory", "session.window_bytes"], "4MiB"),
+        ({"session": {"memory": "1MiB"}}, ["session.memory"], "at least 2MiB"),
+        ({"session": {"start_timeout": "1ms"}}, ["session.start_timeout"], "too short"),
+        ({"session": {"frame_timeout": "1ms"}}, ["session.frame_timeout"], "too short"),
+        ({"processor": {"task_timeout": "1ms"}}, ["processor.task_timeout"], "too short"),
+        ({"limits": {"max_half_open": 64}}, ["limits.retry_above", "limits.max_half_open"], "prove its address"),
+        (
+            {"limits": {"message_burst": 1, "messages_per_second": 0.05}},
+            ["limits.message_burst", "limits.messages_per_second"],
+            "would wait 20s",
+        ),
+        ({"limits": {"request_bytes": "1KiB"}}, ["limits.request_bytes"], "at least 1MiB"),
+        (
+            {"limits": {"request_bytes": "32MiB", "request_memory": "16MiB"}},
+            ["limits.request_bytes", "limits.request_memory"],
+            "one session may hold 32MiB, all together 16MiB",
+        ),
+        (
+            {"limits": {"control_per_second": 0.01}},
+            ["limits.control_per_second", "session.heartbeat_interval"],
+            "over its rate",
+        ),
+        (
+            {"offline": {"max_bytes": "2MiB", "max_total_bytes": "1MiB"}},
+            ["offline.max_bytes", "offline.max_total_bytes"],
+            "one openid may keep 2MiB, all together 1MiB",
+        ),
+        ({"offline": {"store": "sqlite"}}, ["offline.store", "offline.path"], "set offline.path"),
+        ({"auth": {"mode": "jwt"}}, ["auth.mode", "auth.key_file", "auth.jwks_file"], "exactly one"),
+        ({"auth": {"mode": "jwt", "key_file": "a", "jwks_file": "b"}}, ["auth.key_file"], "exactly one"),
+    ],
+)
+def test_contradictions_are_refused(tables: dict[str, dict[str, Any]], keys: list[str], why: str) -> None:
+    read(overrides=tables)
+    with pytest.raises(ConfigError) as refused:
+        load(overrides=tables)
+    told = str(refused.value)
+    assert "\n" not in told
+    for part in (*keys, why):
+        assert part in told
+
+
+@pytest.mark.parametrize(
+    ("tables", "told"),
+    [
+        ({"auth": {"key_file": "a"}}, ['auth.key_file is not used: auth.mode is "none"; set it to "jwt"']),
+        ({"offline": {"path": "a"}}, ['offline.path is not used: offline.store is "off"; set it to "sqlite"']),
+        ({"offline": {"path": "a", "store": "memory"}}, ["offline.path is not used"]),
+        ({"offline": {"max_age": "1h"}}, ["offline.max_age is not used"]),
+        ({"routing": {"mode": "zone"}, "upstream": {"hello": []}}, ["upstream.hello is not used"]),
+        ({"routing": {"mode": "zone", "exact": {"x": "hello"}}}, ["routing.exact is not used"]),
+        ({"routing": {"zone_ranges": []}}, ["routing.zone_ranges is not used"]),
+    ],
+)
+def test_settings_without_effect_are_told(tables: dict[str, dict[str, Any]], told: list[str]) -> None:
+    said = advice(load(overrides=tables))
+    assert len(said) == len(told)
+    assert all(part in line for part, line in zip(told, said, strict=True))
