@@ -30,9 +30,7 @@ if TYPE_CHECKING:
 SIZES = (10, 100, 1000, 5000)
 BUSY = 10
 """Connections that work while the others are silent."""
-import os
-
-OUTSTANDING = int(os.environ.get("OUT", 50))
+OUTSTANDING = 50
 """Requests under way at once."""
 BODY = b"x" * 128
 LIMITS = TransportLimits(
@@ -86,38 +84,6 @@ async def serve(folder: Path) -> None:
         "127.0.0.1", 0, certificate=certificate, private_key=key, factory=Echo, limits=LIMITS
     )
     print(listener.address[1], flush=True)
-    import gc
-
-    if os.environ.get("GC") == "off":
-        gc.disable()
-    if os.environ.get("GC") == "thr":
-        gc.set_threshold(50000, 20, 100)
-    st = {"t": 0, "n": [0, 0, 0], "s": [0.0, 0.0, 0.0]}
-
-    def cb(phase, info):
-        if phase == "start":
-            st["t"] = time.thread_time()
-        else:
-            g = info["generation"]
-            st["n"][g] += 1
-            st["s"][g] += time.thread_time() - st["t"]
-
-    gc.callbacks.append(cb)
-
-    async def show():
-        while True:
-            await asyncio.sleep(2)
-            print(
-                listener.counters.unread,
-                listener.connections,
-                listener._endpoint.dropped,
-                st["n"],
-                [round(x, 3) for x in st["s"]],
-                time.process_time(),
-                file=sys.stderr,
-            )
-
-    t = asyncio.create_task(show())
     await asyncio.get_running_loop().run_in_executor(None, sys.stdin.read)
     await listener.close()
 
@@ -169,7 +135,7 @@ async def measure(pid: int, callers: list[Caller], seconds: float) -> float:
             count += 1
 
     used = cpu_seconds(pid)
-    await asyncio.gather(*(lane() for _ in range(min(OUTSTANDING or len(callers), len(callers)))))
+    await asyncio.gather(*(lane() for _ in range(min(OUTSTANDING, len(callers)))))
     return (cpu_seconds(pid) - used) / count * 1e6
 
 
