@@ -64,7 +64,7 @@ def test_nobody_waits_for_a_reader_and_what_is_dropped_is_told_where_it_was(pipe
     assert not writer.drain(0.05)
     assert writer.dropped > 0
     written = told = 0
-    with open(pipe[0], "rb", closefd=False) as lines:  # noqa: PTH123 - a descriptor
+    with open(pipe[0], "rb", closefd=False) as lines:
         while written + told < total:
             line = lines.readline()
             written += line == LINE
