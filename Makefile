@@ -9,7 +9,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 export PYTHONDONTWRITEBYTECODE := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo serve test test-rust test-python lint lint-rust lint-python format bench chaos proto lock clean
+.PHONY: help setup demo serve test test-rust test-python lint lint-rust lint-python format bench attacks chaos proto lock clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
@@ -66,6 +66,10 @@ format: setup ## Format Python and Rust
 bench: setup ## Measure the engine and the whole path, side by side
 	$(BIN)/pytest benches/micro -p no:randomly --timeout 0
 	$(BIN)/python -m benches.whole_path
+	$(BIN)/python -m benches.transport
+
+attacks: setup ## Attack a gateway process, and show what honest clients notice
+	$(BIN)/python -m benches.attacks
 
 chaos: setup ## The long proof over a bad network (hours)
 	$(BIN)/pytest tests/chaos --chaos-full --timeout 0

@@ -56,7 +56,7 @@ async def gateway(backend: str, folder: Path, upstreams: dict[str, str]) -> Asyn
         "server": {"quic": "127.0.0.1:0", "grpc": "127.0.0.1:0", "admin": "127.0.0.1:0"},
         "tls": {"cert": str(certificate), "key": str(key)},
         "upstream": {name: [address] for name, address in upstreams.items()},
-        "limits": {"messages_per_second": 1e9, "message_burst": 1_000_000},
+        "limits": {"messages_per_second": 1e6, "message_burst": 1_000_000},
         "log": {"level": "error"},
     }
     # JSON strings, numbers and lists are TOML as well.

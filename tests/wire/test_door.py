@@ -4,16 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import json
+import socket
+import stat
+import time
 import urllib.request
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from quicgw_fast.transport import dial
 from quicgw_fast.types import CloseCode
 from tests.support import raw_client
-from tests.support.world import PLENTY, assert_closed
+from tests.support.gateway_process import GatewayProcess
+from tests.support.world import PLENTY, assert_closed, write_certificate
+from tests.transport.helpers import Recorders, until
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tests.support.world import World, WorldMaker
 
 
@@ -54,3 +62,43 @@ async def test_a_client_of_another_protocol_leaves_a_line_and_a_count(
     assert [(line.__dict__["cause"], line.__dict__["peer"].partition(":")[0]) for line in lines] == [
         ("alpn", "127.0.0.1")
     ]
+
+
+def modes(folder: Path, pattern: str) -> list[int]:
+    return [stat.S_IMODE(path.stat().st_mode) for path in folder.glob(pattern)]
+
+
+async def test_a_restart_with_a_renewed_tls_key_is_noticed_at_once(tmp_path: Path) -> None:
+    """The secret of stateless resets outlives both the process and the TLS key (RFC 9000 §10.3)."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    config = tmp_path / "gateway.toml"
+    config.write_text(f"""
+[server]
+quic = "127.0.0.1:{port}"
+grpc = "127.0.0.1:0"
+admin = "127.0.0.1:0"
+[tls]
+cert = "{tmp_path}/cert.pem"
+key = "{tmp_path}/key.pem"
+[upstream]
+hello = ["127.0.0.1:9"]
+""")
+    write_certificate(tmp_path)
+    client = Recorders()
+    async with GatewayProcess.serve(config) as gateway:
+        connection = await dial("127.0.0.1", port, factory=client, insecure=True)
+        connection.send(bytes((0, 0)))  # half a length: the gateway waits for more
+        await until(lambda: not connection.pending)
+        await gateway.kill()
+    write_certificate(tmp_path)
+    async with GatewayProcess.serve(config):
+        begin = time.monotonic()
+        connection.send(bytes(60))
+        code, reason, by_peer = await client[0].end()
+        assert time.monotonic() - begin < 3.0
+        assert (code, by_peer) == (CloseCode.INTERNAL, True)
+        assert "no longer knows" in reason
+        await connection.wait_closed()
+    assert modes(tmp_path, "quicgw-reset-*.key") == [0o600]

@@ -287,6 +287,11 @@ class GatewayQuic(ReceivingQuic):
         super()._initialize(peer_cid)
         self.gw_space = self._spaces[Epoch.ONE_RTT]
 
+    def _confirm_handshake(self) -> None:
+        super()._confirm_handshake()
+        # Every look at the clocks goes over all spaces, also over those that are done with.
+        self._loss.spaces = [space for space in self._loss.spaces if not space.discarded]
+
     def _parse_transport_parameters(self, data: bytes, from_session_ticket: bool = False) -> None:
         super()._parse_transport_parameters(data, from_session_ticket)
         if self._remote_max_idle_timeout == 0:

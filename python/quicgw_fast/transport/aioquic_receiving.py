@@ -9,7 +9,7 @@ aioquic are used here and in ``aioquic_private.py``, nowhere else; a test compar
 from __future__ import annotations
 
 from time import perf_counter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from aioquic.buffer import encode_uint_var
 from aioquic.quic.connection import (
@@ -41,15 +41,28 @@ MAX_UDP_PAYLOAD_SIZE = 0x03
 """The transport parameter that tells a peer how long its datagrams may be (RFC 9000 §18.2)."""
 
 
-class _Handlers(dict[int, Any]):
-    """aioquic's table of frame handlers, which it asks once per frame: the place to count them."""
+class _Handlers:
+    """Stands in for aioquic's table of frame handlers, which it asks once per frame: the place to count them.
 
-    left = 0
-    """How many more frames, and ranges in ACK frames, the packet in hand may have."""
+    aioquic makes a hundred objects of it per connection. Here the table is shared, by the names of the handlers.
+    """
 
-    def __getitem__(self, frame_type: int) -> Any:
+    table: ClassVar[dict[int, tuple[str, Any]]] = {}
+    """Frame type to the name of its handler and the encryption levels that it may come in."""
+
+    __slots__ = ("_core", "left")
+
+    def __init__(self, core: ReceivingQuic, stock: dict[int, tuple[Any, Any]]) -> None:
+        self._core = core
+        self.left = 0
+        """How many more frames, and ranges in ACK frames, the packet in hand may have."""
+        if not self.table:
+            self.table.update((kind, (handler.__name__, epochs)) for kind, (handler, epochs) in stock.items())
+
+    def __getitem__(self, frame_type: int) -> tuple[Any, Any]:
         self.take(1, frame_type)
-        return super().__getitem__(frame_type)
+        name, epochs = self.table[frame_type]
+        return getattr(self._core, name), epochs
 
     def take(self, count: int, frame_type: int) -> None:
         self.left -= count
@@ -77,8 +90,8 @@ class ReceivingQuic(QuicConnection):
         self._gw_tell_unread = unread
         self._gw_budget = CpuBudget(limits)
         self._gw_early = 0
-        self._QuicConnection__frame_handlers: dict[int, Any]  # aioquic's own private name
-        self._gw_handlers = self._QuicConnection__frame_handlers = _Handlers(self._QuicConnection__frame_handlers)
+        self._QuicConnection__frame_handlers: Any  # aioquic's own private name
+        self._gw_handlers = self._QuicConnection__frame_handlers = _Handlers(self, self._QuicConnection__frame_handlers)
 
     def receive_datagram(self, data: bytes, addr: NetworkAddress, now: float) -> None:
         """Take a datagram, if the peer may still cause work; a client trusts its server with that."""
