@@ -146,6 +146,7 @@ class Gateway:
         end_all(self._parts)
         await self._parts.offline.stop(max(LEAST_STORE_TIME, deadline - time.monotonic()))
         await self._stack.aclose()
+        self._parts.journal.flush(math.inf)
         _log.info("gateway stopped", extra=self._parts.counters.snapshot())
 
     async def __aenter__(self) -> Gateway:

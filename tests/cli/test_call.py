@@ -27,20 +27,20 @@ def told(done: subprocess.CompletedProcess[str]) -> list[dict[str, Any]]:
 
 def test_echo(dev: Gateway) -> None:
     done = quicgw("call", "echo", "--data", "grüße\nzweite Zeile", "--server", dev.quic, "--insecure")
-    assert (done.returncode, done.stdout, done.stderr) == (0, "200 ok\ngrüße\nzweite Zeile\n", "")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "reply 2 200 ok\ngrüße\nzweite Zeile\n", "")
 
 
 def test_data_from_a_file_and_answers_that_are_no_text(dev: Gateway, tmp_path: Path) -> None:
     file = tmp_path / "data.bin"
     file.write_bytes(b"\x00\xff")
-    assert call(dev, "echo", "--data", f"@{file}").stdout == "200 ok\n(2 bytes) 00ff\n"
+    assert call(dev, "echo", "--data", f"@{file}").stdout == "reply 2 200 ok\n(2 bytes) 00ff\n"
     (reply,) = told(quicgw("call", "echo", "-d", "@-", "-s", dev.quic, "-k", "--json", data=b"\x00\xff"))
     assert reply["data_hex"] == "00ff"
 
 
 def test_what_a_service_sends_cannot_move_the_cursor(dev: Gateway) -> None:
     done = call(dev, "echo", "--data", "\x1b[2Jgone")
-    assert done.stdout == "200 ok\n\\x1b[2Jgone\n"
+    assert done.stdout == "reply 2 200 ok\n\\x1b[2Jgone\n"
 
 
 def test_params_and_headers_arrive(dev: Gateway) -> None:
@@ -49,7 +49,7 @@ def test_params_and_headers_arrive(dev: Gateway) -> None:
     assert info["openid"] == "alice"
     assert info["headers"]["trace"] == "42"
     done = call(dev, "calculate", "-p", "op=div", "-p", "a=9", "-p", "b=2")
-    assert done.stdout == "200 ok\n4.5\n"
+    assert done.stdout == "reply 2 200 ok\n4.5\n"
 
 
 def test_notifies_stand_where_their_numbers_say(dev: Gateway) -> None:
@@ -59,7 +59,7 @@ def test_notifies_stand_where_their_numbers_say(dev: Gateway) -> None:
         "before 1 of 2",
         "notify 3 [before] before",
         "before 2 of 2",
-        "200 2 pushed",
+        "reply 4 200 2 pushed",
     ]
     after = told(call(dev, "after", "--param", "count=2", "--json"))
     assert [(one["kind"], one["seq_id"]) for one in after] == [("reply", 2), ("notify", 3), ("notify", 4)]
@@ -68,7 +68,6 @@ def test_notifies_stand_where_their_numbers_say(dev: Gateway) -> None:
 
 
 async def test_an_error_stands_between_its_notifies_too(dev: Gateway, capsys: pytest.CaptureFixture[str]) -> None:
-    """The error itself tells no number; it is what the notifies around it leave free."""
     wish = Wish("sleep", {"ms": "20000"}, b"", {}, timeout=2.0, wait=0.2)
     calling = asyncio.create_task(Caller(dev.quic, "bound-to-fail", "", None, True).call(wish, as_json=True))
     services = GatewayClient(dev.grpc)
@@ -78,7 +77,7 @@ async def test_an_error_stands_between_its_notifies_too(dev: Gateway, capsys: py
     await services.close()
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert [line["kind"] for line in lines] == ["notify", "error", "notify"]
-    assert [lines[0]["seq_id"], lines[2]["seq_id"]] == [2, 4]
+    assert [line["seq_id"] for line in lines] == [2, 3, 4]
     assert lines[1]["code"] == 504
 
 
@@ -95,15 +94,15 @@ async def push_until_taken(
 def test_hello_is_the_login_itself(dev: Gateway) -> None:
     done = call(dev, "hello", "--openid", "alice")
     assert done.returncode == 0
-    assert done.stdout.splitlines()[0] == "200 ok"
+    assert done.stdout.splitlines()[0] == "reply 1 200 ok"
     assert done.stdout.splitlines()[-1] == "hello alice"
     refused = call(dev, "HELLO", "--param", "refuse=403")
-    assert (refused.returncode, refused.stdout) == (1, "403 login refused, as asked for\n")
+    assert (refused.returncode, refused.stdout) == (1, "reply 1 403 login refused, as asked for\n")
 
 
 def test_an_error_of_the_service_exits_with_1(dev: Gateway) -> None:
     done = call(dev, "fail", "--param", "code=418")
-    assert (done.returncode, done.stdout) == (1, "418 failed, as asked for\n")
+    assert (done.returncode, done.stdout) == (1, "reply 2 418 failed, as asked for\n")
 
 
 def test_an_error_of_the_gateway_exits_with_1(dev: Gateway) -> None:
@@ -116,7 +115,7 @@ def test_an_error_of_the_gateway_exits_with_1(dev: Gateway) -> None:
 def test_a_deadline_is_the_gateways(dev: Gateway) -> None:
     done = call(dev, "sleep", "--param", "ms=20000", "--timeout", "300ms")
     assert done.returncode == 1
-    assert done.stdout.startswith("error 504 deadline passed")
+    assert done.stdout.startswith("error 2 504 deadline passed")
 
 
 def test_the_certificate_is_verified(dev: Gateway) -> None:
@@ -124,7 +123,7 @@ def test_the_certificate_is_verified(dev: Gateway) -> None:
     assert_one_sentence(untrusted, "certificate", "--ca", "--insecure")
     ca = dev.log("certificate made")["ca"]
     trusted = in_process("call", "echo", "--server", dev.quic, "--ca", ca, "--data", "safe")
-    assert (trusted.returncode, trusted.stdout) == (0, "200 ok\nsafe\n")
+    assert (trusted.returncode, trusted.stdout) == (0, "reply 2 200 ok\nsafe\n")
 
 
 def test_a_ca_file_that_is_none(dev: Gateway, tmp_path: Path) -> None:

@@ -24,7 +24,7 @@ def test_a_token_opens_a_gateway_that_wants_one(tmp_path: Path, certified: str) 
     with Gateway("dev", "--config", str(file)) as gateway:
         call = ("call", "echo", "--data", "in", "--server", gateway.quic, "--insecure", "--openid", "alice")
         token = made.stdout.strip()
-        assert in_process(*call, "--token", token).stdout == "200 ok\nin\n"
+        assert in_process(*call, "--token", token).stdout == "reply 2 200 ok\nin\n"
         assert quicgw(*call, extra={"QUICGW_TOKEN": token}).returncode == 0
         refused = in_process(*call)
         assert refused.returncode == 1

@@ -70,4 +70,6 @@ def test_no_gateway() -> None:
         free.bind(("127.0.0.1", 0))
         address = f"127.0.0.1:{free.getsockname()[1]}"
     for arguments in (("unicast", "--to", "openid:a"), ("broadcast",)):
-        assert_one_sentence(in_process("push", *arguments, "--gateway", address), address, "--gateway", "refused")
+        assert_one_sentence(
+            in_process("push", *arguments, "--gateway", address), address, "--gateway", "nothing listens"
+        )

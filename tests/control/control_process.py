@@ -1,4 +1,4 @@
-"""The gateway's gRPC port in a process of its own, whose memory can be measured; a push takes 50 ms."""
+"""The gateway's gRPC port in a process of its own, whose memory can be measured; a push takes 0.4 s."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 class SlowPusher(RecordingPusher):
     async def push(self, request: pb.UnicastPushRequest) -> pb.UnicastPushResponse:
-        await asyncio.sleep(0.05)
+        await asyncio.sleep(0.4)
         answer = await super().push(request)
         self.seen.clear()
         return answer

@@ -28,7 +28,7 @@ PUSH = "/gatesvr.proto.GatewayService/PushToClient"
 SENDERS = 8
 EACH = 32
 GROWTH = 160 << 20
-"""Bytes that the process may grow by: 60 MiB of messages in their places, each of them twice, and what it started."""
+"""Bytes that the process may grow by: 40 MiB of pushes in their places, each of them twice, and what it started."""
 
 
 class SlowPusher(RecordingPusher):

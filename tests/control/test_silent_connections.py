@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import grpc
 import pytest
+import uvloop
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from quicgw_fast.config import join_address
@@ -123,6 +124,16 @@ async def test_a_peer_that_does_not_read_its_answer_is_dropped() -> None:
         poll.register(deaf, select.POLLERR | select.POLLHUP)
         assert await asyncio.to_thread(poll.poll, (PATIENCE + SLACK) * 1000), "it was not closed"
     await server.stop()
+
+
+def test_all_of_it_on_the_loop_that_the_command_uses() -> None:
+    async def scene() -> None:
+        await test_a_peer_that_does_not_read_its_answer_is_dropped()
+        await test_silent_connections_to_the_admin_pages(b"GET /heal")
+        await test_silent_connections_to_the_grpc_port(b"")
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(scene())
 
 
 @contextlib.asynccontextmanager

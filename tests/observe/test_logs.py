@@ -19,11 +19,13 @@ if TYPE_CHECKING:
 
 @pytest.fixture(autouse=True)
 def logging_as_before() -> Iterator[None]:
-    root, quic = logging.getLogger(), logging.getLogger("quic")
-    before = (root.handlers, root.level, quic.level)
+    root, libraries = logging.getLogger(), [logging.getLogger(name) for name in ("quic", "grpc")]
+    handlers, level, levels = root.handlers, root.level, [logger.level for logger in libraries]
     yield
-    root.handlers, root.level, quic.level = before[0], root.level, before[2]
-    root.setLevel(before[1])
+    root.handlers = handlers
+    root.setLevel(level)
+    for logger, before in zip(libraries, levels, strict=True):
+        logger.setLevel(before)
     structlog.reset_defaults()
 
 
@@ -143,6 +145,14 @@ def test_aioquic_does_not_log_every_connection(capsys: pytest.CaptureFixture[str
     configure_logging(Log(format="json"))
     logging.getLogger("quic").info("[1234] ALPN negotiated")
     assert lines(capsys) == []
+
+
+def test_grpc_does_not_log_its_own_debugging(capsys: pytest.CaptureFixture[str]) -> None:
+    configure_logging(Log(format="json", level="debug"))
+    inside = logging.getLogger("grpc._cython.cygrpc")
+    inside.debug("Using AsyncIOEngine.POLLER as I/O engine")
+    inside.error("Unexpected [ValueError] raised by servicer method")
+    assert [json.loads(line)["level"] for line in lines(capsys)] == ["error"]
 
 
 def test_configuring_twice_writes_once(capsys: pytest.CaptureFixture[str]) -> None:

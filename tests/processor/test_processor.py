@@ -328,3 +328,20 @@ async def test_tasks_are_let_go_when_they_are_done(bench: Bench) -> None:
     del session
     gc.collect()
     assert gone() is None
+
+
+async def test_a_bug_in_the_question_whether_the_session_is_there_costs_no_worker(
+    make_bench: Callable[..., Bench],
+) -> None:
+    class Broken(Session):
+        valid = property(lambda self: 1 / 0)  # type: ignore[assignment]
+
+        def __init__(self) -> None:
+            pass
+
+    bench = make_bench(workers=1)
+    bench.processor.start()
+    bench.submit("broken", session=Broken())
+    bench.submit("fine")
+    await bench.settle()
+    assert bench.codes == {"broken": [500], "fine": [200]}

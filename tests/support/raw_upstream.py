@@ -212,10 +212,18 @@ class RawPusher:
         return await self._stub.BroadcastToClients(request, timeout=within)
 
     async def register(
-        self, address: str, zone_id: str, service_name: str = "zone", within: float = 10.0
+        self,
+        address: str,
+        zone_id: str,
+        service_name: str = "zone",
+        *,
+        deregister: bool = False,
+        within: float = 10.0,
     ) -> pb.UpstreamRegisterResponse:
-        """Offer an upstream's address for a zone."""
-        request = pb.UpstreamRegisterRequest(address=address, zone_id=zone_id, service_name=service_name)
+        """Offer an upstream's address for a zone, or take it back."""
+        request = pb.UpstreamRegisterRequest(
+            address=address, zone_id=zone_id, service_name=service_name, deregister=deregister
+        )
         return await self._stub.RegisterUpstream(request, timeout=within)
 
     async def close(self) -> None:

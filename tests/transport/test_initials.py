@@ -19,7 +19,11 @@ from .helpers import HOST, MuteSocket, RawClient, Recorders, listening, until
 Identity = tuple[Path, Path]
 
 
-@pytest.mark.parametrize("token", [b"short", b"no such token" * 4, RetryTokens().make((HOST, 1), b"o", b"s", 0.0)])
+@pytest.mark.parametrize(
+    "token",
+    [b"short", b"no such token" * 4, RetryTokens().make((HOST, 1), b"o", b"s", 0.0)],
+    ids=["short", "long", "of another gateway"],
+)
 async def test_a_token_that_is_not_ours_is_as_good_as_none(identity: Identity, token: bytes) -> None:
     """RFC 9000 §8.1.3: another server's, an earlier process's, or nonsense."""
     async with listening(identity, Recorders(echo=True)) as listener:

@@ -10,8 +10,8 @@ import pytest
 
 from quicgw_fast._proto.service_pb2 import UpstreamRequest, UpstreamResponse
 from quicgw_fast.upstream import SERVICES, Directory, GrpcCaller, NoInstance, UpstreamError, causes
+from tests.support import strangers
 from tests.support.raw_upstream import RawUpstream, Rejected
-from tests.upstream import strangers
 from tests.upstream.conftest import until
 
 if TYPE_CHECKING:

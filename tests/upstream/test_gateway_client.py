@@ -13,7 +13,7 @@ from quicgw_fast.errors import ConfigError
 from quicgw_fast.upstream import GatewayCallFailed, GatewayClient, causes
 from tests.control.recording import RecordingPusher
 from tests.demo.fake_gateway import FakeGateway
-from tests.upstream import strangers
+from tests.support import strangers
 
 if TYPE_CHECKING:
     from collections.abc import Callable

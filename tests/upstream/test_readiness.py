@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from quicgw_fast.upstream import SERVICES, ZONES, Directory, GrpcCaller
-from tests.upstream import strangers
+from tests.support import strangers
 from tests.upstream.conftest import until
 
 if TYPE_CHECKING:

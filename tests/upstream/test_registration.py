@@ -21,7 +21,7 @@ from quicgw_fast.upstream import (
     UpstreamFailed,
 )
 from quicgw_fast.upstream import registration as registrations
-from tests.upstream import strangers
+from tests.support import strangers
 from tests.upstream.conftest import until
 
 if TYPE_CHECKING:

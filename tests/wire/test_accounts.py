@@ -176,7 +176,7 @@ class Book:
 
 @pytest.mark.parametrize("seed", [1, 2])
 async def test_the_accounts_add_up_after_any_history(make_world: WorldMaker, seed: int) -> None:
-    world = await make_world(session={"window_messages": WINDOW, "start_timeout": 1.0})
+    world = await make_world(session={"window_messages": WINDOW, "bind_timeout": 1.0})
     gate = world.business.hold("slow")
     book = Book(world, random.Random(seed), gate)
     for name in NAMES:
@@ -189,6 +189,10 @@ async def test_the_accounts_add_up_after_any_history(make_world: WorldMaker, see
         await step(book.chance.choice(NAMES))
         if number % 8 == 0:
             await book.check()
+    sure = [book.take_over, book.call_what_takes_long, book.drop_and_come_back, book.fill, book.broadcast]
+    for step in [*sure, book.drop_and_come_back, book.stop, book.expire]:  # whatever the chance was, each at least once
+        await step("anna")
+    await book.check()
     gate.open()
     await world.business.wait_requests(1)
     for name in NAMES:

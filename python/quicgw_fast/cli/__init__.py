@@ -29,7 +29,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
             output.finish()
         except OutputFailed as failure:
             if failure.status is not Status.READER_GONE:
-                _say_error(f"{failure}; nothing is wrong with the command itself")
+                _say_error(f"{failure}; give it another place to write to")
             status = failure.status
         except KeyboardInterrupt:
             status = Status.INTERRUPTED

@@ -13,18 +13,20 @@ from quicgw_fast.cli.dev import dev
 from quicgw_fast.cli.gentoken import gentoken
 from quicgw_fast.cli.push import push
 from quicgw_fast.cli.serve import serve
-from quicgw_fast.cli.text import examples, help_of
+from quicgw_fast.cli.text import examples, help_of, narrow
 from quicgw_fast.cli.upstream import upstream
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+SETTINGS = {"help_option_names": ["-h", "--help"]}
 
 app = typer.Typer(
     name="quicgw",
     no_args_is_help=True,
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
+    context_settings=SETTINGS,
 )
 
 
@@ -34,11 +36,16 @@ NARROW = 70
 
 def fit_to_terminal(whole: typer.Typer) -> None:
     """Write help and mistakes of usage as plain paragraphs where the terminal is too narrow for tables."""
-    if shutil.get_terminal_size().columns < NARROW:
-        whole.rich_markup_mode = None
-        for group in whole.registered_groups:
-            if group.typer_instance is not None:
-                group.typer_instance.rich_markup_mode = None
+    columns = shutil.get_terminal_size().columns
+    if columns >= NARROW:
+        return
+    groups = [whole, *(group.typer_instance for group in whole.registered_groups if group.typer_instance)]
+    for group in groups:
+        group.rich_markup_mode = None
+        group.info.context_settings = {**SETTINGS, "terminal_width": columns}
+        for one in (group.registered_callback, *group.registered_commands):
+            if one is not None and isinstance(one.epilog, str):
+                one.epilog = narrow(one.epilog)
 
 
 def _add(command: Callable[..., None], *lines: str) -> None:

@@ -38,10 +38,10 @@ GRACE = 0.3
 """Seconds that the gateway has to report its own timeout before this side reports one."""
 CLOSE_TIMEOUT = 0.5
 """Seconds for the gateway to confirm the close; nothing depends on it any more."""
-_TRUST = "use --ca FILE, or --insecure to accept any certificate"
-_ELSEWHERE = "or name another address with --server"
+_TRUST = "--ca FILE names an authority to trust, --insecure accepts any certificate"
+_ELSEWHERE = "--server names another address"
 _FLAGS = {
-    Problem.BAD_CA_FILE: "give another one with --ca",
+    Problem.BAD_CA_FILE: "--ca FILE names another one",
     **dict.fromkeys((Problem.UNKNOWN_AUTHORITY, Problem.WRONG_NAME, Problem.BAD_CERTIFICATE), _TRUST),
     **dict.fromkeys((Problem.CERTIFICATE_EXPIRED, Problem.CERTIFICATE_NOT_YET_VALID), _TRUST),
     **dict.fromkeys((Problem.UNKNOWN_HOST, Problem.NOTHING_LISTENS, Problem.NO_ANSWER), _ELSEWHERE),
@@ -101,7 +101,7 @@ class Caller:
         if isinstance(error, ConnectionClosed) and error.code == CloseCode.AUTH_FAILED:
             return f"{text}; give a valid --token (see quicgw gentoken)"
         if isinstance(error, ConnectionFailed) and error.problem in _FLAGS:
-            return f"{text}; {_FLAGS[error.problem]}"
+            return f"{text} ({_FLAGS[error.problem]})"
         return text
 
 

@@ -89,9 +89,7 @@ async def _client(gateway: str) -> AsyncIterator[GatewayClient]:
     try:
         yield client
     except GatewayCallFailed as error:
-        raise StartupError(
-            f"{error}; start a gateway there, or name the gRPC address of another one with --gateway"
-        ) from error
+        raise StartupError(f"{error} (--gateway names another address: the gateway's server.grpc)") from error
     finally:
         await client.close()
 

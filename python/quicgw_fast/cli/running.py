@@ -7,6 +7,7 @@ import logging
 import os
 import signal
 import sys
+import time
 from typing import TYPE_CHECKING, TypeVar
 
 from quicgw_fast.cli.output import Output, OutputFailed
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     Result = TypeVar("Result")
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
+SAME_SIGNAL = 0.05
+"""Seconds in which a signal counts as the first one, delivered twice: timeout(1) signals its child and its group."""
 READER_PATIENCE = 1.0
 """Seconds that whoever reads the line of ``announce`` has to take it."""
 
@@ -65,6 +68,7 @@ class Signals:
         self._at_once = at_once
         self._came = asyncio.Event()
         self._number = 0
+        self._first_at = 0.0
         self._loop = asyncio.get_running_loop()
         self._before: dict[signal.Signals, Any] = {}
 
@@ -99,9 +103,12 @@ class Signals:
 
     def _arrived(self, number: int, frame: FrameType | None) -> None:  # noqa: ARG002
         """Ask for the end, or end the process. It may have been interrupted anywhere, so little is used here."""
+        now = time.monotonic()
         if not self._number:
-            self._number = number
+            self._number, self._first_at = number, now
             self._loop.call_soon_threadsafe(self._came.set)
+            return
+        if now - self._first_at < SAME_SIGNAL:
             return
         try:
             if self._at_once is not None:

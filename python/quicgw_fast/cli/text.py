@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
@@ -24,6 +25,11 @@ LONGEST_NAME = 200
 def examples(*lines: str) -> str:
     """Return an epilog for a command's help: each line stays a line."""
     return "\n".join(["Examples:", *(f"  {line}" for line in lines)])
+
+
+def narrow(epilog: str) -> str:
+    """Keep the lines of ``examples`` as they are in plain help, and put what explains one below it."""
+    return "\b\n" + re.sub(r" {4,}", "\n    ", epilog).replace("\n  ", "\n")
 
 
 def help_of(command: Callable[..., None]) -> str:

@@ -40,9 +40,9 @@ _WAITING = 4096
 _PLACES = {
     f"/{GATEWAY_SERVICE}/PushToClient": 32,
     f"/{GATEWAY_SERVICE}/BroadcastToClients": 8,
-    f"/{GATEWAY_SERVICE}/RegisterUpstream": 8,
+    f"/{GATEWAY_SERVICE}/RegisterUpstream": 16,
 }
-"""Calls of a method whose message is in memory at once: 60 MiB in all, if every one is as large as it may be."""
+"""Calls of a method whose message is in memory at once: 70 MiB in all, if every one is as large as it may be."""
 
 
 @dataclass(frozen=True, slots=True)

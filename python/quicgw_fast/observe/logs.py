@@ -75,6 +75,7 @@ def configure_logging(config: Log) -> None:
     root.handlers = [handler]
     root.setLevel(config.level.upper())
     logging.getLogger("quic").setLevel(logging.ERROR)  # aioquic logs every connection at INFO
+    logging.getLogger("grpc").setLevel(logging.WARNING)  # its lines for debugging are about its own inside
 
 
 def lines_dropped() -> int:

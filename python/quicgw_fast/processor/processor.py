@@ -230,7 +230,7 @@ class AsyncRequestProcessor:
         task, outcome = worker.task, None
         if task is None:
             return
-        if worker.given_up or not self._ports.is_valid(task):
+        if worker.given_up:
             self._counts["skipped"] += 1
         else:
             outcome = await self._try(worker, task)
@@ -245,10 +245,14 @@ class AsyncRequestProcessor:
         self._tell_rest()
 
     async def _try(self, worker: _Worker, task: AsyncTask) -> Outcome | None:
-        """Work on the task; None when its session ended meanwhile."""
+        """Work on the task; None when its session is gone, or ends meanwhile."""
+        outcome = None
         worker.working = True
         try:
-            outcome = await self._ports.work(task)
+            if self._ports.is_valid(task):
+                outcome = await self._ports.work(task)
+            else:
+                self._counts["skipped"] += 1
         except asyncio.CancelledError:
             if not worker.given_up or worker.runner.cancelling() > 1:
                 raise  # the processor stops, and answers for the task
