@@ -294,3 +294,16 @@ def test_a_ring_of_all_kinds(tmp_path: Path) -> None:
     ring = load_jwks_file(path, EVERY)
     assert [key.algorithm for name in EVERY if (key := ring.pick(name)) is not None] == list(EVERY)
     assert ring.pick(None) is None
+
+
+@pytest.mark.parametrize("setting", ["key_file", "jwks_file"])
+def test_public_keys_that_everybody_may_change_are_told(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, setting: str
+) -> None:
+    """Whoever can write there can add a key of its own and make tokens with it."""
+    text = pair("EdDSA").public_pem if setting == "key_file" else json.dumps({"keys": [jwk("EdDSA")]})
+    path = write(tmp_path / "public", text)
+    path.chmod(0o646)
+    JwtAuth(AuthSettings(mode="jwt", algorithms=("EdDSA",), **{setting: path}))
+    (record,) = [one for one in caplog.records if one.name == "quicgw.config"]
+    assert record.__dict__["setting"] == f"auth.{setting}"

@@ -10,6 +10,8 @@ import re
 import subprocess
 import sys
 import tempfile
+import time
+import urllib.request
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +19,7 @@ from quicgw_fast.cli import main
 
 if TYPE_CHECKING:
     import signal
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
 SOURCE = Path(__file__).resolve().parents[2] / "python"
 FREE = "127.0.0.1:0"
@@ -122,6 +124,18 @@ class Gateway(Running):
         match = READY.fullmatch(self.first_line)
         assert match, f"no ready line: {self.first_line!r}\n{self.errors}"
         self.quic, self.grpc, self.admin = match.groups()
+
+
+def until(true: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 20
+    while not true():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def stats(gateway: Gateway) -> Any:
+    with urllib.request.urlopen(f"http://{gateway.admin}/stats", timeout=5) as answer:
+        return json.load(answer)
 
 
 def assert_one_sentence(done: subprocess.CompletedProcess[str], *fragments: str) -> None:

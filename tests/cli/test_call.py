@@ -1,20 +1,36 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
+import signal
 import socket
+import subprocess
+import sys
+import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from quicgw_fast._proto import service_pb2 as pb
-from quicgw_fast.cli.calling import Caller, Wish
+from quicgw_fast.cli.calling import CLOSE_TIMEOUT, GRACE, Caller, Wish
 from quicgw_fast.upstream import GatewayClient
-from tests.cli.process import Gateway, assert_one_sentence, in_process, quicgw
+from tests.cli.process import (
+    PATIENCE,
+    Gateway,
+    assert_one_sentence,
+    environment,
+    in_process,
+    quicgw,
+    stats,
+    until,
+)
 
 if TYPE_CHECKING:
-    import subprocess
     from pathlib import Path
+
+
+CALL = [sys.executable, "-m", "quicgw_fast", "call", "--insecure"]
 
 
 def call(dev: Gateway, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -142,3 +158,84 @@ def test_nobody_listens() -> None:
 @pytest.mark.parametrize("wait", ["0", "200ms"])
 def test_waiting_ends(dev: Gateway, wait: str) -> None:
     assert call(dev, "time", "--wait", wait).returncode == 0
+
+
+def test_two_calls_at_once_do_not_take_each_others_session(dev: Gateway) -> None:
+    command = [*CALL, "sleep", "-p", "ms=1000", "--server", dev.quic]
+    both = [subprocess.Popen(command, env=environment(), stdout=subprocess.PIPE, text=True) for _ in range(2)]
+    said = [process.communicate(timeout=PATIENCE)[0] for process in both]
+    assert [process.returncode for process in both] == [0, 0]
+    assert all(text.startswith("reply 2 200 ") and "SUPERSEDED" not in text for text in said)
+
+
+def token(subject: object) -> str:
+    """A token for somebody, with a signature that only a gateway looks at."""
+    claims = base64.urlsafe_b64encode(json.dumps({"sub": subject}).encode()).decode().rstrip("=")
+    return f"e30.{claims}.c2ln"
+
+
+def test_the_tokens_subject_is_the_default_openid_and_another_one_is_told(dev: Gateway) -> None:
+    info = call(dev, "session_info", "--token", token("alice"), "--json")
+    assert json.loads(told(info)[0]["data"])["openid"] == "alice"
+    assert info.stderr == ""
+    other = call(dev, "session_info", "--token", token("alice"), "--openid", "bob", "--json")
+    assert json.loads(told(other)[0]["data"])["openid"] == "bob"
+    assert "the token is for 'alice' (claim sub), --openid is 'bob'" in other.stderr
+
+
+@pytest.mark.parametrize("odd", ["x", "a.b.c", token(5), token(""), "..", "e30.W10.x"])
+def test_a_token_of_another_form_is_the_gateways_business(dev: Gateway, odd: str) -> None:
+    done = call(dev, "echo", "--token", odd, "--data", "x")
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_a_gateway_that_stops_answering_ends_a_call_in_its_time() -> None:
+    """Stopped, not killed: a killed one's port would say that nobody is there."""
+    with Gateway("dev") as gateway:
+        told: list[float] = []
+        before = stats(gateway)["counters"]["requests"]
+        with subprocess.Popen(
+            [
+                sys.executable,
+                "-m",
+                "quicgw_fast",
+                "call",
+                "sleep",
+                "-p",
+                "ms=20000",
+                "-t",
+                "2s",
+                "-k",
+                "-s",
+                gateway.quic,
+            ],
+            env=environment(),
+            stdout=subprocess.PIPE,
+            text=True,
+        ) as process:
+            until(lambda: stats(gateway)["counters"]["requests"] == before + 2)
+            started = time.monotonic()
+            gateway.signal(signal.SIGSTOP)
+            try:
+                said = process.communicate(timeout=PATIENCE)[0]
+                told.append(time.monotonic() - started)
+            finally:
+                gateway.signal(signal.SIGCONT)
+        assert (process.returncode, said) == (1, "error no reply to 'sleep' within 2 s\n")
+        assert told[0] < 2 + GRACE + CLOSE_TIMEOUT + 1.5
+
+
+def test_a_black_hole_is_given_up_when_one_says() -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as silent:
+        silent.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{silent.getsockname()[1]}"
+        started = time.monotonic()
+        done = in_process("call", "echo", "-k", "-s", address, "--connect-timeout", "300ms")
+        assert time.monotonic() - started < 3
+    assert_one_sentence(done, "no answer", address, "--server names another address")
+
+
+def test_values_that_the_client_refuses_are_wrong_usage(dev: Gateway) -> None:
+    done = call(dev, "echo", "--openid", "x" * 100_000)
+    assert "Traceback" not in done.stderr
+    assert done.returncode in (1, 2, 3)

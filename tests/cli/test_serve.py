@@ -11,17 +11,27 @@ import urllib.error
 import urllib.request
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
 from quicgw_fast.cli.running import SAME_SIGNAL
 from quicgw_fast.client import ConnectionClosed, connect
 from quicgw_fast.types import CloseCode
-from tests.cli.process import FREE, FREE_PORTS, Gateway, assert_one_sentence, environment, in_process, quicgw
+from tests.cli.process import (
+    FREE,
+    FREE_PORTS,
+    Gateway,
+    assert_one_sentence,
+    environment,
+    in_process,
+    quicgw,
+    stats,
+    until,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
 
 def serve(tmp_path: Path, text: str, *flags: str, **extra: str) -> subprocess.CompletedProcess[str]:
@@ -63,7 +73,17 @@ def test_bad_environment_variable(tmp_path: Path, certified: str) -> None:
 
 
 def test_without_a_certificate(tmp_path: Path) -> None:
-    assert_one_sentence(serve_here(tmp_path, ""), "tls.cert")
+    assert_one_sentence(serve_here(tmp_path, ""), "tls.cert and tls.key are not set")
+
+
+@pytest.mark.parametrize(("there", "missing"), [("cert", "key"), ("key", "cert")])
+@pytest.mark.parametrize("command", ["serve", "dev"])
+def test_half_a_certificate(tmp_path: Path, command: str, there: str, missing: str) -> None:
+    file = tmp_path / "gateway.toml"
+    file.write_text(f'[tls]\n{there} = "x.pem"\n')
+    done = in_process(command, "--config", str(file), *FREE_PORTS)
+    assert done.returncode == 3
+    assert f"only tls.{there} is set, tls.{missing} is not" in done.stderr
 
 
 def test_unreadable_certificate(tmp_path: Path) -> None:
@@ -156,18 +176,6 @@ def calling(gateway: Gateway, *arguments: str) -> Iterator[None]:
             process.kill()
 
 
-def until(true: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 20
-    while not true():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
-
-
-def stats(gateway: Gateway) -> Any:
-    with urllib.request.urlopen(f"http://{gateway.admin}/stats", timeout=5) as answer:
-        return json.load(answer)
-
-
 def ready(gateway: Gateway) -> bool:
     try:
         with urllib.request.urlopen(f"http://{gateway.admin}/readyz", timeout=5):
@@ -216,3 +224,41 @@ def test_a_closed_standard_output_is_said() -> None:
     assert done.returncode == 3
     assert "quicgw: cannot write to standard output" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+KUBERNETES = {
+    "QUICGW_SERVER_SERVICE_HOST": "10.0.0.1",
+    "QUICGW_SERVER_PORT": "udp://10.0.0.1:8443",
+    "QUICGW_SERVER_PORT_8443_UDP_ADDR": "10.0.0.1",
+}
+
+
+def test_a_platforms_variables_and_settings_without_effect_are_told_and_stop_nothing(tmp_path: Path) -> None:
+    file = tmp_path / "gateway.toml"
+    file.write_bytes(
+        b"\xef\xbb\xbf" + b'[offline]\npath = "x.db"\n[auth]\nkey_file = "x"\n[routing.exact]\nfoo = "hello"\n'
+    )
+    with Gateway("dev", "--config", str(file), extra=KUBERNETES) as gateway:
+        warnings = [json.loads(line)["event"] for line in gateway.errors.splitlines() if "quicgw.config" in line]
+        assert any("QUICGW_SERVER_SERVICE_HOST" in event for event in warnings)
+        assert any(event.startswith("auth.key_file is not used") for event in warnings)
+        assert any(event.startswith("offline.path is not used") for event in warnings)
+        assert len(warnings) == 3
+        done = in_process("call", "echo", "--data", "in", "--insecure", "--server", gateway.quic)
+        assert (done.returncode, done.stdout) == (0, "reply 2 200 ok\nin\n"), "an own route takes nobody's login away"
+
+
+def test_a_table_by_which_nobody_could_log_in_is_refused(tmp_path: Path, certified: str) -> None:
+    text = f'{certified}[routing]\nreplace_defaults = true\n[routing.exact]\nfoo = "hello"\n'
+    assert_one_sentence(serve_here(tmp_path, text), "hello to the service business", "replace_defaults")
+
+
+def test_a_key_that_everybody_may_read_or_change_is_told(tmp_path: Path) -> None:
+    secret = tmp_path / "secret.key"
+    secret.write_text("k" * 32)
+    secret.chmod(0o666)
+    file = tmp_path / "gateway.toml"
+    file.write_text('[auth]\nmode = "jwt"\nkey_file = "secret.key"\n')
+    with Gateway("dev", "--config", str(file)) as gateway:
+        told = gateway.log("secret file exposed")
+    assert (told["setting"], told["everybody may"], told["file"]) == ("auth.key_file", "read and write", str(secret))

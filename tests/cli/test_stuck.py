@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+import fcntl
 import json
 import os
 import signal
 import subprocess
 import sys
-import threading
 import time
 import urllib.request
 from contextlib import contextmanager
@@ -18,32 +19,37 @@ import pytest
 from quicgw_fast.cli.running import SAME_SIGNAL
 from quicgw_fast.client import connect
 from tests.cli.process import FREE_PORTS, PATIENCE, READY, environment
-from tests.support import raw_client
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from quicgw_fast.client import Client
+DEV = [sys.executable, "-m", "quicgw_fast", "dev", *FREE_PORTS]
 
-PIPE = 64 << 10
-"""What a pipe takes before it holds up who writes."""
+
+@pytest.fixture
+def full_pipe() -> Iterator[tuple[int, int]]:
+    """A pipe, small and full: whoever writes more into it waits."""
+    reading, writing = os.pipe()
+    fcntl.fcntl(writing, fcntl.F_SETPIPE_SZ, 4096)
+    os.set_blocking(writing, False)
+    with pytest.raises(BlockingIOError):
+        while True:
+            os.write(writing, b"x" * 512)
+    os.set_blocking(writing, True)
+    yield reading, writing
+    os.close(reading)
+    os.close(writing)
 
 
 @contextmanager
-def dev(stderr: int, *, stdout: int = subprocess.PIPE, **extra: str) -> Iterator[subprocess.Popen[str]]:
-    """Run ``quicgw dev`` with these descriptors; it is surely dead afterwards."""
-    command = [sys.executable, "-m", "quicgw_fast", "dev", *FREE_PORTS]
-    process = subprocess.Popen(
-        command, env=environment(extra), stdin=subprocess.DEVNULL, stdout=stdout, stderr=stderr, text=True
-    )
-    try:
-        yield process
-    finally:
-        process.kill()
-        process.wait()
-        if process.stdout is not None:
-            process.stdout.close()
+def running(command: list[str], **streams: Any) -> Iterator[subprocess.Popen[str]]:
+    """Run a command; it is surely dead afterwards."""
+    with subprocess.Popen(command, env=environment(), text=True, **streams) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
 
 
 def addresses(process: subprocess.Popen[str]) -> tuple[str, str, str]:
@@ -54,48 +60,132 @@ def addresses(process: subprocess.Popen[str]) -> tuple[str, str, str]:
     return quic, grpc, admin
 
 
-def page(admin: str, name: str) -> Any:
-    with urllib.request.urlopen(f"http://{admin}/{name}", timeout=5) as answer:
-        return answer.read()
+def status_of(admin: str, page: str) -> int:
+    with urllib.request.urlopen(f"http://{admin}/{page}", timeout=5) as answer:
+        status = answer.status
+    assert isinstance(status, int)
+    return status
 
 
-async def log_more_than_a_pipe_takes(quic: str, admin: str) -> None:
-    """Reconnect until the gateway says that log lines were dropped."""
-    host, _, port = quic.rpartition(":")
+def until(true: Callable[[], bool]) -> None:
     deadline = time.monotonic() + 20
-    number = 0
-    while json.loads(page(admin, "stats"))["log_lines_dropped"] == 0:
+    while not true():
         assert time.monotonic() < deadline
-        for _ in range(10):
-            number += 1
-            client = await raw_client.connect(host, int(port))
-            await client.start(f"guest-{number}")
-            await client.close()
+        time.sleep(0.01)
 
 
-async def test_a_log_that_nobody_reads_holds_up_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    reading, writing = os.pipe()
-    try:
-        with dev(writing, QUICGW_LOG__LEVEL="debug", QUICGW_TEST_LOG_LIMIT="1") as process:
-            os.close(writing)
-            quic, _, admin = addresses(process)
-            async with connect(quic, openid="alice", insecure=True, heartbeat=0.1, timeout=5) as client:
-                await make_noise(client, reading)
-                before = client.stats.heartbeats
-                assert (await client.call("echo", data=b"still there")).data == b"still there"
-                assert page(admin, "healthz")
-                async with connect(quic, openid="bob", insecure=True, connect_timeout=5) as other:
+async def test_a_log_that_nobody_reads_holds_up_nothing(full_pipe: tuple[int, int]) -> None:
+    reading, writing = full_pipe
+    with running(DEV, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=writing) as process:
+        quic, _, admin = addresses(process)
+        async with connect(quic, openid="alice", insecure=True, heartbeat=0.1, timeout=10) as client:
+            for number in range(5):
+                async with connect(quic, openid=f"guest-{number}", insecure=True) as other:
                     assert (await other.call("echo")).code == 200
-                await client.call("sleep", params={"ms": "300"})
-                assert client.stats.heartbeats > before
-                assert client.stats.connects == 1
-            started = time.monotonic()
+            before = client.stats.heartbeats
+            await client.call("sleep", params={"ms": "400"})
+            assert client.stats.heartbeats > before
+            assert client.stats.connects == 1
+            assert await asyncio.to_thread(status_of, admin, "healthz") == 200
+            assert await asyncio.to_thread(status_of, admin, "stats") == 200
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(PATIENCE) == 0
+    os.set_blocking(reading, False)
+    assert set(os.read(reading, 1 << 16)) == {ord("x")}, "the pipe was full all the time"
+
+
+async def test_when_the_log_is_read_again_it_goes_on(full_pipe: tuple[int, int]) -> None:
+    reading, writing = full_pipe
+    with running(DEV, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=writing) as process:
+        addresses(process)
+        said = b""
+        while b"gateway started" not in said:
+            said += os.read(reading, 1 << 16)
+        process.send_signal(signal.SIGTERM)
+        while b"gateway stopped" not in said:
+            said += os.read(reading, 1 << 16)
+        assert process.wait(PATIENCE) == 0
+
+
+def test_a_ready_line_that_nobody_reads_holds_up_nothing(full_pipe: tuple[int, int], tmp_path: Path) -> None:
+    errors = tmp_path / "errors"
+    with errors.open("wb") as file, running(DEV, stdin=subprocess.DEVNULL, stdout=full_pipe[1], stderr=file) as process:
+        until(lambda: "nobody reads standard output" in errors.read_text())
+        started = [json.loads(line) for line in errors.read_text().splitlines() if "gateway started" in line]
+        assert status_of(started[0]["admin"], "healthz") == 200
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(PATIENCE) == 0
+
+
+@pytest.mark.parametrize(("closed", "status"), [("0<&-", 0), ("1>&-", 3), ("2>&-", 0), ("0<&- 2>&-", 0)])
+def test_a_gateway_started_without_a_standard_descriptor(closed: str, status: int, tmp_path: Path) -> None:
+    """It works, or it says why not; before, the next socket got that number."""
+    command = ["/bin/sh", "-c", f'exec "$@" {closed}', "sh", *DEV]
+    errors = tmp_path / "errors"
+    with (
+        errors.open("wb") as file,
+        running(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=file) as process,
+    ):
+        assert process.stdout is not None
+        line = process.stdout.readline()
+        if status == 0:
+            assert READY.fullmatch(line)
             process.send_signal(signal.SIGTERM)
-            assert process.wait(PATIENCE) == 0
-            assert time.monotonic() - started < 10
-    finally:
-        os.close(reading)
+        assert process.wait(PATIENCE) == status
+    if status:
+        assert "quicgw: cannot write to standard output: it is closed; it must stay open\n" in errors.read_text()
+    elif "2>" in closed:
+        assert errors.read_text() == ""
 
 
-async def make_noise(client: Client, reading: int) -> None:
-    """Have the gateway log until the pipe is full, and then as much again."""
+HANGING = """
+import sys, time
+from quicgw_fast.cli.running import Signals, run
+
+async def hang():
+    with Signals() as signals:
+        print("hanging", flush=True)
+        while True:
+            time.sleep(0.01)
+
+run(hang())
+"""
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_second_signal_ends_a_process_whose_loop_hangs(
+    number: signal.Signals, status: int, full_pipe: tuple[int, int]
+) -> None:
+    with running([sys.executable, "-c", HANGING], stdout=subprocess.PIPE, stderr=full_pipe[1]) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "hanging\n"
+        process.send_signal(number)
+        with pytest.raises(subprocess.TimeoutExpired):
+            process.wait(2 * SAME_SIGNAL)
+        process.send_signal(number)
+        assert process.wait(PATIENCE) == status
+
+
+def test_a_signal_that_is_delivered_twice_is_one() -> None:
+    """As timeout(1) does, which signals its child and then its group."""
+    with running(DEV, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
+        addresses(process)
+        process.send_signal(signal.SIGTERM)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(PATIENCE) == 0
+
+
+def test_a_killed_dev_leaves_no_private_key(tmp_path: Path) -> None:
+    with subprocess.Popen(
+        DEV,
+        env=environment({"TMPDIR": str(tmp_path)}),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    ) as process:
+        addresses(process)
+        process.kill()
+    left = [path for path in tmp_path.rglob("*") if path.is_file()]
+    assert [path.name for path in left] == ["dev-cert.pem"]
+    assert "PRIVATE" not in left[0].read_text()

@@ -66,12 +66,9 @@ def test_the_defaults_contradict_nothing() -> None:
         ({"session": {"frame_timeout": "1ms"}}, ["session.frame_timeout"], "too short"),
         ({"processor": {"task_timeout": "1ms"}}, ["processor.task_timeout"], "too short"),
         ({"limits": {"max_half_open": 64}}, ["limits.retry_above", "limits.max_half_open"], "prove its address"),
-        (
-            {"limits": {"message_burst": 1, "messages_per_second": 0.05}},
-            ["limits.message_burst", "limits.messages_per_second"],
-            "would wait 20s",
-        ),
-        ({"limits": {"request_bytes": "1KiB"}}, ["limits.request_bytes"], "at least 1MiB"),
+        ({"limits": {"messages_per_second": 0.05}}, ["limits.messages_per_second"], "waits 20s"),
+        ({"session": {"window_messages": 1}}, ["session.window_messages"], "at least 2 messages"),
+        ({"session": {"window_bytes": 100}}, ["session.window_bytes"], "at least 4KiB"),
         (
             {"limits": {"request_bytes": "32MiB", "request_memory": "16MiB"}},
             ["limits.request_bytes", "limits.request_memory"],
@@ -118,3 +115,9 @@ def test_settings_without_effect_are_told(tables: dict[str, dict[str, Any]], tol
     said = advice(load(overrides=tables))
     assert len(said) == len(told)
     assert all(part in line for part, line in zip(told, said, strict=True))
+
+
+def test_a_window_that_the_allowed_requests_overflow_is_told() -> None:
+    (told,) = advice(load(overrides={"session": {"window_messages": 50}}))
+    assert "limits.in_flight (64) is more than session.window_messages holds (replies: 62)" in told
+    assert advice(load(overrides={"session": {"window_messages": 52}})) == []

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import logging
+import os
+import pty
+import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -160,3 +163,36 @@ def test_configuring_twice_writes_once(capsys: pytest.CaptureFixture[str]) -> No
     configure_logging(Log(format="json"))
     logging.getLogger("x").info("once")
     assert len(lines(capsys)) == 1
+
+
+@pytest.mark.parametrize(("no_color", "coloured"), [("", True), ("1", False)])
+def test_no_color_holds_for_log_lines(monkeypatch: pytest.MonkeyPatch, no_color: str, coloured: bool) -> None:
+    """https://no-color.org, on a real terminal."""
+    monkeypatch.setenv("NO_COLOR", no_color)
+    leader, follower = pty.openpty()
+    with os.fdopen(follower, "w") as terminal:
+        monkeypatch.setattr(sys, "stderr", terminal)
+        configure_logging(Log())
+        logging.getLogger("quicgw.session").warning("closed", extra={"openid": "alice"})
+        logging.getLogger().handlers[0].flush()
+        line = os.read(leader, 1 << 16)
+    os.close(leader)
+    assert b"closed" in line
+    assert (b"\x1b[" in line) is coloured
+
+
+def test_a_line_that_cannot_be_formatted_is_told(capfd: pytest.CaptureFixture[str]) -> None:
+    configure_logging(Log(format="json"))
+    logging.getLogger("x").warning("%d", "no number")
+    logging.getLogger("x").warning("after it")
+    logging.getLogger().handlers[0].flush()
+    told = capfd.readouterr().err
+    assert "a log line of" in told
+    assert "test_logs.py" in told
+    assert "after it" in told
+
+
+def test_who_started_without_standard_error_logs_nowhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stderr", None)
+    configure_logging(Log())
+    logging.getLogger("x").warning("said to nobody")

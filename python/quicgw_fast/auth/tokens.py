@@ -15,6 +15,7 @@ from jwt.exceptions import PyJWTError
 
 from quicgw_fast.auth.base import AuthRefused, AuthSettings, Grant
 from quicgw_fast.auth.keys import KeyRing, check_algorithms, load_jwks_file, load_key_file
+from quicgw_fast.config import warn_if_exposed
 from quicgw_fast.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -144,10 +145,15 @@ class JwtAuth:
 def _load_keys(settings: AuthSettings) -> KeyRing:
     if settings.key_file is not None and settings.jwks_file is not None:
         raise ConfigError("auth.key_file and auth.jwks_file are both set. Remove one of them.")
+    secret = "HS256" in settings.algorithms
     if settings.jwks_file is not None:
-        return load_jwks_file(settings.jwks_file, settings.algorithms)
+        ring = load_jwks_file(settings.jwks_file, settings.algorithms)
+        warn_if_exposed(settings.jwks_file, "auth.jwks_file", secret=secret)
+        return ring
     if settings.key_file is not None:
-        return KeyRing([load_key_file(settings.key_file, settings.algorithms)])
+        key = load_key_file(settings.key_file, settings.algorithms)
+        warn_if_exposed(settings.key_file, "auth.key_file", secret=secret)
+        return KeyRing([key])
     raise ConfigError('auth.mode = "jwt" needs a key. Set auth.key_file or auth.jwks_file.')
 
 

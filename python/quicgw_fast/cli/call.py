@@ -13,11 +13,11 @@ import typer
 
 from quicgw_fast.cli import options
 from quicgw_fast.cli.options import Seconds
-from quicgw_fast.cli.text import content, file_path, pairs, peer_address
+from quicgw_fast.cli.text import content, file_path, pairs, peer_address, plain
 
 
 def call(
-    action: Annotated[str, typer.Argument(help="What is asked for, for example echo, time or sleep.")],
+    action: Annotated[str, typer.Argument(callback=plain, help="What is asked for, for example echo, time or sleep.")],
     param: Annotated[list[str] | None, typer.Option("--param", "-p", metavar="KEY=VALUE", help="Repeatable.")] = None,
     data: Annotated[str, typer.Option("--data", "-d", metavar="TEXT|@FILE", help="@- is standard input.")] = "",
     header: Annotated[list[str] | None, typer.Option("--header", "-H", metavar="KEY=VALUE", help="Repeatable.")] = None,
@@ -27,7 +27,11 @@ def call(
     openid: Annotated[
         str | None,
         typer.Option(
-            "--openid", "-o", metavar="ID", help="Who calls. Without it the token's subject, or a name of its own."
+            "--openid",
+            "-o",
+            metavar="ID",
+            callback=plain,
+            help="Who calls. Without it the token's subject, or a name of its own.",
         ),
     ] = None,
     token: Annotated[

@@ -8,6 +8,8 @@ from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import typer
+
 from quicgw_fast.cli.printing import JsonPrinter, TextPrinter
 from quicgw_fast.cli.statuses import Status
 from quicgw_fast.client import (
@@ -76,7 +78,21 @@ class Caller:
     async def call(self, wish: Wish, *, as_json: bool) -> int:
         """Ask, print, and return the exit status; StartupError when there is no connection (any more)."""
         printer = JsonPrinter() if as_json else TextPrinter()
-        client = connect(
+        try:
+            client = self._client(wish)
+        except ValueError as error:  # the checks of the SDK know more than ours
+            raise typer.BadParameter(str(error)) from None
+        try:
+            async with client:
+                return await _ask(client, wish, printer)
+        except ReplyError as refusal:
+            printer.error(refusal, "START or hello was refused")
+            return Status.NO
+        except (ConnectionFailed, ConnectionClosed, SessionReset) as error:
+            raise StartupError(self._advise(error)) from error
+
+    def _client(self, wish: Wish) -> Client:
+        return connect(
             self.server,
             openid=self.openid,
             token=self.token,
@@ -87,14 +103,6 @@ class Caller:
             close_timeout=CLOSE_TIMEOUT,
             reconnect=False,
         )
-        try:
-            async with client:
-                return await _ask(client, wish, printer)
-        except ReplyError as refusal:
-            printer.error(refusal, "START or hello was refused")
-            return Status.NO
-        except (ConnectionFailed, ConnectionClosed, SessionReset) as error:
-            raise StartupError(self._advise(error)) from error
 
     def _advise(self, error: QuicgwClientError) -> str:
         text = str(error)

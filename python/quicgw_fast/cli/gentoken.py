@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from quicgw_fast.cli.options import Seconds
-from quicgw_fast.cli.text import file_path
+from quicgw_fast.cli.text import file_path, one_of, plain
 
 
 class Algorithm(StrEnum):
@@ -23,7 +23,7 @@ class Algorithm(StrEnum):
 
 
 def gentoken(
-    openid: Annotated[str | None, typer.Argument(help="Whom the token is for (claim sub).")] = None,
+    openid: Annotated[str | None, typer.Argument(callback=plain, help="Whom the token is for (claim sub).")] = None,
     key: Annotated[
         Path | None,
         typer.Option("--key", "-k", metavar="FILE", callback=file_path, help="Secret (HS256) or PEM private key."),
@@ -32,7 +32,12 @@ def gentoken(
         Path | None,
         typer.Option("--new-key", metavar="FOLDER", callback=file_path, help="Make a key there first, and use it."),
     ] = None,
-    algorithm: Annotated[Algorithm, typer.Option("--algorithm", "-a", help="What the key is for.")] = Algorithm.HS256,
+    algorithm: Annotated[
+        Algorithm,
+        typer.Option(
+            "--algorithm", "-a", metavar="NAME", parser=one_of(Algorithm), help=f"One of {', '.join(Algorithm)}."
+        ),
+    ] = Algorithm.HS256,
     ttl: Annotated[float, Seconds("--ttl", default="1h", help="How long the token is valid.")] = 3600.0,
     audience: Annotated[str | None, typer.Option("--audience", metavar="NAME", help="Claim aud.")] = None,
     issuer: Annotated[str | None, typer.Option("--issuer", metavar="NAME", help="Claim iss.")] = None,

@@ -28,7 +28,7 @@ push = typer.Typer(no_args_is_help=True, help="Push a notify to clients through 
 
 
 def unicast(
-    to: Annotated[str, typer.Option("--to", metavar="session:ID|openid:ID|gid:ID", help="Who gets it.")],
+    to: Annotated[str, typer.Option("--to", metavar="KIND:ID", help="Who gets it; KIND is session, openid or gid.")],
     type: Type = "notice",  # noqa: A002 - the option's name
     title: Title = "",
     content: Content = "",

@@ -5,8 +5,9 @@ from __future__ import annotations
 import inspect
 import re
 import sys
+from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, TypeVar, cast
 
 import typer
 
@@ -15,9 +16,13 @@ from quicgw_fast.errors import StartupError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+Choice = TypeVar("Choice", bound=StrEnum)
+
 FILE_MARK = "@"
 LARGEST_CONTENT = 1 << 20
 """Bytes of a body at most (contract §1)."""
+LONGEST_DURATION = 3650 * 86_400.0
+"""Seconds."""
 LONGEST_NAME = 200
 """Characters of a file's name that a message repeats."""
 
@@ -73,9 +78,34 @@ def duration_or_none(value: str) -> float:
     from quicgw_fast.config import parse_duration
 
     try:
-        return cast("float", parse_duration(str(value)))
+        seconds = cast("float", parse_duration(str(value)))
     except ValueError as error:
         raise typer.BadParameter(str(error)) from None
+    if seconds > LONGEST_DURATION:
+        raise typer.BadParameter(f"{value[:40]} is longer than 3650d")
+    return seconds
+
+
+def one_of(choices: type[Choice]) -> Callable[[str], Choice]:
+    """Make a parser for the values of an enumeration."""
+
+    def parse(value: str) -> Choice:
+        try:
+            return choices(value)
+        except ValueError:
+            known = ", ".join(choices)
+            raise typer.BadParameter(f"{value[:40]!r} is unknown; choose from {known}") from None
+
+    return parse
+
+
+def plain(value: str | None) -> str | None:
+    """Check that this is text: a command line may hold any bytes."""
+    try:
+        (value or "").encode()
+    except UnicodeEncodeError:
+        raise typer.BadParameter("is no UTF-8") from None
+    return value
 
 
 def pairs(values: Iterable[str], option: str) -> dict[str, str]:

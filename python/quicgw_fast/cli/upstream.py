@@ -9,6 +9,7 @@ import typer
 
 from quicgw_fast.cli import options
 from quicgw_fast.cli.options import Seconds
+from quicgw_fast.cli.text import one_of
 
 ZONES = ("001", "002", "003", "004", "005", "006")
 SERVICES = ("hello", "business", "zone")
@@ -26,7 +27,14 @@ class Mode(StrEnum):
 def upstream(
     gateway: options.Gateway = options.GATEWAY_DEFAULT,
     mode: Annotated[
-        Mode, typer.Option("--mode", "-m", help="As the gateway's routing.mode: three services, or one per zone.")
+        Mode,
+        typer.Option(
+            "--mode",
+            "-m",
+            metavar="service|zone",
+            parser=one_of(Mode),
+            help="As the gateway's routing.mode: three services, or one per zone.",
+        ),
     ] = Mode.SERVICE,
     zone: Annotated[
         list[str] | None, typer.Option("--zone", "-z", metavar="001…006", help="Repeatable; all six without it.")

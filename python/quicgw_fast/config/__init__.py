@@ -4,6 +4,7 @@ A flag wins over the environment (``QUICGW_SERVER__QUIC=…``), the environment 
 defaults. Keys that do not exist are refused, so that a misspelt one is found at start and not in production.
 """
 
+from quicgw_fast.config.exposure import warn_if_exposed
 from quicgw_fast.config.loading import Config, advice, load, read
 from quicgw_fast.config.models import (
     DEFAULT_CONTAINING,
@@ -43,4 +44,5 @@ __all__ = [
     "parse_size",
     "read",
     "split_address",
+    "warn_if_exposed",
 ]

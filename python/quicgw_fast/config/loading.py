@@ -19,7 +19,7 @@ from quicgw_fast.config.models import (
     Tls,
     Upstream,
 )
-from quicgw_fast.config.sense import contradictions, without_effect
+from quicgw_fast.config.sense import contradictions, risks, without_effect
 from quicgw_fast.config.sources import Sources, from_environment, from_file, from_flags, stray
 from quicgw_fast.config.wording import explain
 from quicgw_fast.errors import ConfigError
@@ -88,7 +88,7 @@ def advice(config: Config) -> list[str]:
     if others:
         names = ", ".join(others[:8]) + (f" and {len(others) - 8} more" if len(others) > 8 else "")
         told.append(f"not read from the environment: {names}; settings are written QUICGW_SECTION__KEY")
-    return [*told, *without_effect(config)]
+    return [*told, *without_effect(config), *risks(config)]
 
 
 def _read(path: Path | None, overrides: Flags | None) -> tuple[Config, Sources]:

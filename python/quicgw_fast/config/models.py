@@ -103,9 +103,9 @@ class Routing(Section):
 class Processor(Section):
     """``[processor]``: the queue and the workers behind it."""
 
-    max_workers: Annotated[int, number(0, 65_536, "workers")] = 0
+    max_workers: Annotated[int, number(0, 10_000, "workers")] = 0
     """Upstream calls under way at once; 0 means processor cores × 4."""
-    max_logins: Annotated[int, number(0, 65_536, "logins")] = 0
+    max_logins: Annotated[int, number(0, 10_000, "logins")] = 0
     """Hello calls under way at once; 0 means as many as workers. More wait in a queue of their own."""
     max_queue_size: Annotated[int, number(1, MAX_QUEUE, "requests")] = 10_000
     """Accepted requests that may wait, and logins as well; one more is answered 503."""

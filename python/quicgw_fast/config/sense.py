@@ -14,14 +14,16 @@ if TYPE_CHECKING:
 
 LARGEST_STEP = 2 << 20
 """Bytes: room for one message of the largest size (contract §1) with what is kept beside it."""
-LARGEST_MESSAGE = 1 << 20
-"""Bytes of a body (contract §1)."""
+CLIENT_HEARTBEAT = 5.0
+"""Seconds between the heartbeats of a client that is not told to be quicker."""
 HEARTBEATS = 2
 """Messages that a client may send in one heartbeat interval at least: the heartbeat and an acknowledgement."""
 SHORTEST_PATIENCE = 0.05
 """Seconds: in less nothing can be answered over a real network, so that nobody would ever be served."""
-LONGEST_TURN = 10.0
-"""Seconds between hello and the first request, which a client's own timeouts surely allow."""
+LONGEST_TURN = 5.0
+"""Seconds between two requests of a client that paces itself, which its own timeouts surely allow."""
+LEAST_MESSAGES, LEAST_BYTES = 2, 4 << 10
+"""A window holds hello's reply and one more: they may be on their way before the first acknowledgement."""
 
 
 def contradictions(config: Config) -> Iterator[tuple[tuple[Key, ...], str]]:
@@ -54,6 +56,12 @@ def _of_sessions(config: Config) -> Iterator[tuple[tuple[Key, ...], str]]:
     if session.memory < LARGEST_STEP:
         need = f"one reply of the largest size would not fit: at least {write_size(LARGEST_STEP)} are needed"
         yield (("session", "memory"),), need
+    if session.window_messages < LEAST_MESSAGES:
+        why = f"the replies to hello and to one request must fit: at least {LEAST_MESSAGES} messages are needed"
+        yield (("session", "window_messages"),), why
+    if session.window_bytes < LEAST_BYTES:
+        why = f"the replies to hello and to one request must fit: at least {write_size(LEAST_BYTES)} are needed"
+        yield (("session", "window_bytes"),), why
     for table, key in (("session", "start_timeout"), ("session", "frame_timeout"), ("processor", "task_timeout")):
         seconds = getattr(getattr(config, table), key)
         if seconds < SHORTEST_PATIENCE:
@@ -66,13 +74,9 @@ def _of_limits(config: Config) -> Iterator[tuple[tuple[Key, ...], str]]:
     if limits.retry_above >= limits.max_half_open:
         why = f"{limits.max_half_open} handshakes fill the gateway before anybody is asked to prove its address"
         yield (("limits", "retry_above"), ("limits", "max_half_open")), f"{why}: the first must be below the second"
-    if limits.message_burst == 1 and limits.messages_per_second * LONGEST_TURN < 1:
-        why = f"the first request after hello would wait {write_duration(1 / limits.messages_per_second)}"
-        yield (("limits", "message_burst"), ("limits", "messages_per_second")), f"{why}: allow a burst of 2"
-
-    if limits.request_bytes < LARGEST_MESSAGE:
-        why = f"a request of the largest size would never be taken: at least {write_size(LARGEST_MESSAGE)} are needed"
-        yield (("limits", "request_bytes"),), why
+    if limits.messages_per_second * LONGEST_TURN < 1:
+        why = f"a client that paces itself by it waits {write_duration(1 / limits.messages_per_second)} for its turn"
+        yield (("limits", "messages_per_second"),), f"{why}: at least {1 / LONGEST_TURN:g} a second are needed"
     if limits.request_bytes > limits.request_memory:
         ours = f"one session may hold {write_size(limits.request_bytes)}"
         why = f"{ours}, all together {write_size(limits.request_memory)}"
@@ -80,15 +84,24 @@ def _of_limits(config: Config) -> Iterator[tuple[tuple[Key, ...], str]]:
             (("limits", "request_bytes"), ("limits", "request_memory")),
             f"{why}: raise the second, or lower the first",
         )
-    told = _told_interval(config)
-    if limits.control_per_second * told < HEARTBEATS:
-        why = f"a client that keeps to heartbeats every {write_duration(told)} would be over its rate"
+    beat = min(_told_interval(config), CLIENT_HEARTBEAT)
+    if limits.control_per_second * beat < HEARTBEATS:
+        why = f"a client with heartbeats every {write_duration(beat)} would be over its rate"
         yield (("limits", "control_per_second"), ("session", "heartbeat_interval")), f"{why}: raise the first"
 
 
 def _told_interval(config: Config) -> float:
     """Return the heartbeat interval that clients are told: whole seconds, at least 1."""
     return max(1.0, config.session.heartbeat_interval)
+
+
+def risks(config: Config) -> Iterator[str]:
+    """Say what a client may do in good faith and must not."""
+    room = config.session.window_messages * 5 // 4  # replies have a reserve of a quarter (contract §5)
+    if config.limits.in_flight > room:
+        allowed = f"limits.in_flight ({config.limits.in_flight})"
+        why = "a client with so many requests under way overflows its window"
+        yield f"{allowed} is more than session.window_messages holds (replies: {room}): {why}"
 
 
 def without_effect(config: Config) -> Iterator[str]:

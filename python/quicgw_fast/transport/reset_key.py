@@ -7,10 +7,10 @@ import logging
 import os
 import secrets
 import socket
-import stat
 import tempfile
 from typing import TYPE_CHECKING
 
+from quicgw_fast.config import warn_if_exposed
 from quicgw_fast.errors import StartupError
 
 if TYPE_CHECKING:
@@ -72,17 +72,6 @@ def kept_reset_key(path: Path) -> bytes:
         with contextlib.suppress(FileExistsError):  # another start was faster: its secret counts
             os.link(name, path)
     return _read(path)
-
-
-def warn_if_exposed(path: Path, key: str) -> None:
-    """Say so when everybody on the machine may read or write the secret file that the setting ``key`` names."""
-    mode = path.stat().st_mode
-    open_to = [name for bit, name in ((stat.S_IROTH, "read"), (stat.S_IWOTH, "write")) if mode & bit]
-    if open_to:
-        _log.warning(
-            "secret file exposed",
-            extra={"file": str(path), "setting": key, "everybody may": " and ".join(open_to), "remedy": "chmod 600"},
-        )
 
 
 def _read(path: Path) -> bytes:

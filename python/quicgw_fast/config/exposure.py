@@ -1,0 +1,26 @@
+"""Files with secrets or keys that more people can get at than should."""
+
+from __future__ import annotations
+
+import logging
+import stat
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_log = logging.getLogger("quicgw.config")
+
+
+def warn_if_exposed(path: Path, key: str, *, secret: bool = True) -> None:
+    """Say so when everybody on the machine may write the file that the setting ``key`` names, or read a secret one.
+
+    Who can write a file of public keys can add an own one and make tokens with it. Raises OSError.
+    """
+    mode = path.stat().st_mode
+    bits = [("read", stat.S_IROTH)] if secret else []
+    open_to = [name for name, bit in (*bits, ("write", stat.S_IWOTH)) if mode & bit]
+    if open_to:
+        remedy = "chmod 600" if secret else "chmod o-w"
+        fields = {"file": str(path), "setting": key, "everybody may": " and ".join(open_to), "remedy": remedy}
+        _log.warning("secret file exposed" if secret else "key file exposed", extra=fields)

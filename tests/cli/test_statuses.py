@@ -1,0 +1,180 @@
+"""One table of exit statuses for every command, and what is said with them."""
+
+from __future__ import annotations
+
+import json
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+from quicgw_fast.cli.statuses import Status
+from tests.cli.process import PATIENCE, Gateway, environment, in_process, quicgw
+
+CALL = [sys.executable, "-X", "dev", "-m", "quicgw_fast", "call", "--insecure"]
+README = Path(__file__).parents[2] / "README.md"
+
+
+def shell(line: str, *arguments: str, data: int = subprocess.DEVNULL) -> subprocess.CompletedProcess[str]:
+    """Run a line of shell in which ``quicgw`` is the command and ``$1`` … are arguments."""
+    script = f'quicgw() {{ {sys.executable} -m quicgw_fast "$@"; }}\n{line}'
+    return subprocess.run(
+        ["/bin/bash", "-c", script, "bash", *arguments],
+        env=environment(),
+        stdin=data,
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=False,
+    )
+
+
+def test_the_readme_has_the_table() -> None:
+    text = README.read_text(encoding="utf-8")
+    told = {int(number) for number in re.findall(r"^\| (\d+) \|", text, re.MULTILINE)}
+    assert told == set(Status)
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["--help", "call --help", "gentoken alice --key KEY", "--version", "call echo -k -s $1", "push broadcast -g $2"],
+)
+def test_output_that_cannot_be_written(dev: Gateway, line: str, tmp_path: Path) -> None:
+    (tmp_path / "key").write_text("k" * 32)
+    line = line.replace("KEY", str(tmp_path / "key"))
+    full = shell(f"quicgw {line} >/dev/full", dev.quic, dev.grpc)
+    assert full.returncode == Status.UNWRITTEN
+    assert full.stderr == (
+        "quicgw: cannot write to standard output: No space left on device; give it another place to write to\n"
+    )
+    closed = shell(f"quicgw {line} >&-", dev.quic, dev.grpc)
+    assert closed.returncode == Status.UNWRITTEN
+    assert "it is closed" in closed.stderr
+    gone = shell(f"quicgw {line} | true; exit ${{PIPESTATUS[0]}}", dev.quic, dev.grpc)
+    assert (gone.returncode, gone.stderr) == (Status.READER_GONE, "")
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "call echo -d @{missing}",
+        "call echo -d @{folder}",
+        "call echo -k -d @/dev/zero",
+        "call echo --ca {missing} -s 127.0.0.1:1",
+        "push broadcast -d @{missing}",
+        "serve --config {missing}",
+        "serve --config {folder}",
+        "dev --config {missing}",
+        "gentoken alice --key {missing}",
+        "gentoken alice --key {folder}",
+    ],
+)
+def test_a_file_that_cannot_be_read_is_one_status_everywhere(line: str, tmp_path: Path) -> None:
+    done = in_process(*line.format(missing=tmp_path / "missing", folder=tmp_path).split())
+    assert done.returncode == Status.FAILED
+    assert done.stdout == ""
+    assert done.stderr.startswith("quicgw: ")
+    assert done.stderr.count("\n") == 1
+
+
+def test_standard_input_that_is_closed() -> None:
+    done = shell("quicgw call echo -k -d @- <&-")
+    assert done.returncode == Status.FAILED
+    assert done.stderr == "quicgw: --data: standard input is closed; give the data another way\n"
+
+
+@pytest.mark.parametrize(
+    "command", ["call echo -k -s ADDRESS", "push broadcast -g ADDRESS", "push unicast --to openid:a -g ADDRESS"]
+)
+def test_what_cannot_connect_is_an_object_too(command: str) -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as free:
+        free.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{free.getsockname()[1]}"
+    done = in_process(*command.replace("ADDRESS", address).split(), "--json")
+    assert (done.returncode, done.stderr) == (Status.FAILED, "")
+    told = json.loads(done.stdout)
+    assert (told["kind"], told["code"], told["status"]) == ("error", 0, Status.FAILED)
+    assert address in told["message"]
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_call_that_is_interrupted_says_nothing(dev: Gateway, number: signal.Signals, status: int) -> None:
+    command = [
+        sys.executable,
+        "-m",
+        "quicgw_fast",
+        "call",
+        "before",
+        "-p",
+        "count=1",
+        "-w",
+        "20s",
+        "-k",
+        "-s",
+        dev.quic,
+    ]
+    with subprocess.Popen(
+        command, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline().startswith("notify 2")
+        started = time.monotonic()
+        process.send_signal(number)
+        assert process.stderr is not None
+        assert process.stderr.read() == ""
+        assert process.wait(PATIENCE) == status
+        assert time.monotonic() - started < 5
+
+
+def test_interrupting_a_call_that_has_no_answer_yet(dev: Gateway) -> None:
+    """The future of the answer is not waited for any more, and nobody complains about that."""
+    command = [*CALL, "sleep", "-p", "ms=20000", "--server", dev.quic]
+    before = _requests(dev)
+    with subprocess.Popen(command, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        deadline = time.monotonic() + 20
+        while _requests(dev) < before + 2:
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=PATIENCE)
+    assert process.returncode == Status.INTERRUPTED
+    assert out == b""
+    assert b"never retrieved" not in err
+    assert b"Traceback" not in err
+
+
+def _requests(dev: Gateway) -> int:
+    with urllib.request.urlopen(f"http://{dev.admin}/stats", timeout=5) as answer:
+        count = json.load(answer)["counters"]["requests"]
+        assert isinstance(count, int)
+        return count
+
+
+def test_a_fault_of_the_program_is_none_of_the_other_statuses(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken() -> str:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr("quicgw_fast.cli.version.version_line", broken)
+    done = in_process("--version")
+    assert done.returncode == Status.BUG
+    assert "ZeroDivisionError" in done.stderr
+    assert "fault of the program" in done.stderr
+
+
+def test_help_fits_a_narrow_terminal() -> None:
+    for command in ((), ("serve",), ("call",), ("push", "unicast"), ("gentoken",)):
+        done = quicgw(*command, "--help", extra={"COLUMNS": "40"})
+        assert done.returncode == 0
+        prose, _, examples = done.stdout.partition("Examples:")
+        assert max(map(len, prose.splitlines())) <= 40
+        assert "│" not in prose
+        assert "…" not in prose.replace("QUICGW_…", "").replace("001…006", "")
+        assert examples.count("\n") >= 2
+    wide = quicgw("call", "--help", extra={"COLUMNS": "100"}).stdout
+    assert "│" in wide
