@@ -117,9 +117,19 @@ async def connect(port: int, count: int) -> list[Caller]:
             await dial("127.0.0.1", port, factory=factory, insecure=True, limits=LIMITS, timeout=60.0)
 
     await asyncio.gather(*(one() for _ in range(count)))
-    await asyncio.gather(*(caller.call() for caller in callers))
-    await asyncio.sleep(1.0)  # the last timers of the handshakes
+    for caller in callers:
+        await caller.call()
+    await settle()
     return callers
+
+
+async def settle() -> None:
+    """Wait until this process has nothing more to do: thousands of handshakes leave timers behind."""
+    quiet = 0
+    while quiet < 20:
+        begin = time.monotonic()
+        await asyncio.sleep(0.05)
+        quiet = quiet + 1 if time.monotonic() - begin < 0.1 else 0
 
 
 class CountingEndpoint(Endpoint):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING, Any
 
 from quicgw_fast._proto import client_pb2 as pb
@@ -88,7 +87,7 @@ class Driver:
         if self.model is not None and session_id in ("", self.model.session_id):
             return self.model.refusals(number, epoch) or None
         if session_id in self.ended or (not session_id and self.ended):
-            return {pb.RESET_REASON_EXPIRED, pb.RESET_REASON_UNKNOWN_SESSION}  # remembered for a short while
+            return {pb.RESET_REASON_EXPIRED}
         return {pb.RESET_REASON_UNKNOWN_SESSION}
 
     def _leave(self) -> RawClient | None:
@@ -231,9 +230,12 @@ class Driver:
         self._end()
         assert (await self.world.pusher.push(OPENID)).error_code == "TARGET_NOT_FOUND"
 
-    async def expire(self, seconds: float) -> None:
-        """Stay away for longer than the resume window."""
-        await asyncio.sleep(seconds)
+    async def expire(self) -> None:
+        """Stay away for longer than the resume window: the moment of going is moved back, so that nobody waits."""
+        assert self.model is not None
+        session = self.world.gateway._parts.registry.by_id(self.model.session_id)
+        assert session is not None
+        session.detached_at = -1e6
         self._end()
         assert (await self.world.pusher.push(OPENID)).error_code == "TARGET_NOT_FOUND"
 

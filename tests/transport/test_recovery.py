@@ -80,6 +80,7 @@ def test_everything_arrives_in_order(seed: int, loss: float) -> None:
     network.run(network.now + 5.0, lambda: not client.unacked() and not server.unacked())
     assert client.unacked() == server.unacked() == 0
     assert client.ended() is server.ended() is None
+    assert server.gw_unread == 0, "an honest transfer never runs out of its budget, whatever the network does to it"
 
 
 def test_small_exchanges_do_not_stall_under_loss() -> None:

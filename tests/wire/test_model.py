@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from tests.support.session_model import SessionModel
 
 WINDOW = 8
-RESUME_WINDOW = 1.0
 EXAMPLES, STEPS = 25, 50
 
 mostly = st.sampled_from([True] * 5 + [False])
@@ -41,7 +40,6 @@ class Wire(RuleBasedStateMachine):
         self.loop = asyncio.new_event_loop()
         self.world: World
         self.driver: Driver
-        self.expired = False
 
     @property
     def model(self) -> SessionModel:
@@ -58,7 +56,7 @@ class Wire(RuleBasedStateMachine):
     @initialize(login=mostly)
     def begin(self, login: bool) -> None:
         async def step() -> None:
-            session = {"window_messages": WINDOW, "resume_window": RESUME_WINDOW, "slow_consumer_after": 60}
+            session = {"window_messages": WINDOW, "slow_consumer_after": 60}
             self.world = World(self.backend, self.certificate, session=session, processor={"max_workers": 32})
             await self.world.__aenter__()
             self.driver = Driver(self.world, WINDOW)
@@ -143,12 +141,11 @@ class Wire(RuleBasedStateMachine):
             self.run(self.driver.stop())
 
     @alive
-    @precondition(lambda self: self.driver.client is None and not self.expired)
+    @precondition(lambda self: self.driver.client is None)
     @rule(really=rarely)
     def expire(self, really: bool) -> None:
         if really:
-            self.expired = True  # it takes a while, so once in a history
-            self.run(self.driver.expire(RESUME_WINDOW * 1.5))
+            self.run(self.driver.expire())
 
     # ---- coming back, or taking over
 

@@ -170,5 +170,5 @@ async def test_failed_calls_are_counted_and_say_no_address(world: World) -> None
     assert wire.error(await client.call("time", headers={"timeout-ms": "400"})).error_code == 504
     after = counters(world)
     changed = {name: after[name] - before[name] for name in after if name.startswith("upstream_")}
-    assert changed == {"upstream_failures": 1, "upstream_timeouts": 1, "upstream_unavailable": 0}
+    assert {name: count for name, count in changed.items() if count} == {"upstream_failures": 1, "upstream_timeouts": 1}
     assert after["errors"] - before["errors"] == 2
