@@ -248,7 +248,7 @@ def test_an_unknown_flag() -> None:
             "[limits]\nhandshakes_per_second = inf",
             "inf is out of bounds; allowed: 0.001 to 1_000_000 a second",
         ),
-        (f"[limits]\nin_flight = 1{'0' * 400}", "limits.in_flight: 1_000_"),
+        (f"[limits]\nin_flight = 1{'0' * 400}", "limits.in_flight: 10_000_"),
         (f"[session]\nwindow_bytes = 1{'0' * 400}", "session.window_bytes: "),
         (f"[session]\ntimeout = 1{'0' * 400}", "session.timeout: "),
         ('[upstream]\nhello = ["127.0.0.1:1", "nowhere"]', "upstream.hello: entry 2 'nowhere' is no address"),
