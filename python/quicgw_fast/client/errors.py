@@ -89,15 +89,21 @@ class DeadlineExceeded(ReplyError, TimeoutError):
 
 
 class CallTimeout(QuicgwClientError, TimeoutError):
-    """No reply came within the call's timeout (seconds). Whether the request ran is unknown."""
+    """No reply came within the call's timeout (seconds).
 
-    def __init__(self, action: str, timeout: float) -> None:
-        super().__init__(action, timeout)
+    sent: whether the request ran is unknown; False: it waited all the time and did not run.
+    """
+
+    def __init__(self, action: str, timeout: float, sent: bool = True) -> None:
+        super().__init__(action, timeout, sent)
         self.action = action
         self.timeout = timeout
+        self.sent = sent
 
     def __str__(self) -> str:
-        return f"no reply to {self.action!r} within {self.timeout:g} s"
+        text = f"no reply to {self.action!r} within {self.timeout:g} s"
+        why = "it waited for a connection, or for its turn within the gateway's limits"
+        return text if self.sent else f"{text}: it was not sent, {why}"
 
 
 class ConnectionFailed(QuicgwClientError, ConnectionError):
