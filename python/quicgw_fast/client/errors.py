@@ -134,6 +134,11 @@ class ConnectionClosed(QuicgwClientError, ConnectionError):
         return f"{text} (it has no room for now: try again later)" if self.code == CloseCode.OVERLOADED else text
 
     @property
+    def problem(self) -> Problem:
+        """The same as a ConnectionFailed has, for one who was let in only to be told so."""
+        return _PROBLEMS.get(self.code, Problem.OTHER)
+
+    @property
     def retry_after(self) -> float | None:
         """Seconds after which to try again, None when the gateway did not say."""
         return told_delay(self.reason) if self.code == CloseCode.OVERLOADED else None
@@ -186,6 +191,8 @@ class NumberGap(ProtocolFailure):
     def __str__(self) -> str:
         return f"message {self.got} came where {self.expected} was due"
 
+
+_PROBLEMS: dict[int, Problem] = {CloseCode.OVERLOADED: Problem.FULL, CloseCode.DRAINING: Problem.DRAINING}
 
 _BY_CODE: dict[int, type[ReplyError]] = {
     400: BadRequest,
