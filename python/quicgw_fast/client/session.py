@@ -87,7 +87,7 @@ class Session(Generic[R]):
         self._settled_up_to = 0
         self._kept_back: deque[int] = deque()
         self._offline_ids: OrderedDict[str, None] = OrderedDict()
-        self._ack_every = ack_every
+        self._most_unacked = self._ack_every = ack_every
         self._ack_delay = ack_delay
         self._ack_since: float | None = None
         self._unacked_bytes = 0
@@ -226,6 +226,11 @@ class Session(Generic[R]):
     def ackable(self) -> int:
         """The highest number up to which the application has everything."""
         return self._kept_back[0] - 1 if self._kept_back else self.seen
+
+    def share_window(self, in_flight: int | None) -> None:
+        """Learn how many requests the gateway allows at once: as many of its replies must have room at least twice."""
+        allowed = self._most_unacked if in_flight is None else max(1, in_flight // 2)
+        self._ack_every = min(self._most_unacked, allowed)
 
     def ack_due(self, now: float) -> float | None:
         """Seconds until an acknowledgement must go out; 0 or less: now, None: there is none to send."""

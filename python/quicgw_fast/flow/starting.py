@@ -52,9 +52,10 @@ class Starting:
         self._parts = parts
         self._held = HeldStarts()
         self.tokens = Tokens(parts)
-        limits = parts.config.limits
+        limits, window = parts.config.limits, parts.config.session.window_messages
         self._limits = {
-            "limit-in-flight": str(limits.in_flight),
+            # Replies that are not acknowledged yet and those to come share the window: half of it for each.
+            "limit-in-flight": str(max(1, min(limits.in_flight, window // 2))),
             "limit-messages-per-second": _decimal(limits.messages_per_second),
         }
 
