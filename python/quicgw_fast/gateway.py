@@ -147,7 +147,7 @@ class Gateway:
         await self._parts.offline.stop(max(LEAST_STORE_TIME, deadline - time.monotonic()))
         await self._stack.aclose()
         self._parts.journal.flush(math.inf)
-        _log.info("gateway stopped", extra=self._parts.counters.snapshot())
+        _log.info("gateway stopped", extra={**self._parts.counters.snapshot(), **self._lost()})
 
     async def __aenter__(self) -> Gateway:
         """Start the gateway."""
@@ -184,6 +184,11 @@ class Gateway:
             "log_lines_dropped": lines_dropped(),
             "closes": parts.journal.closes(),
         }
+
+    def _lost(self) -> dict[str, int]:
+        """What was accepted for clients and is lost, or was sent and never acknowledged."""
+        accounts = self._parts.accounts.snapshot((), self._parts.offline.share())
+        return {f"{kind}_lost": account["lost"] for kind, account in accounts.items()}
 
     # Wiring
 

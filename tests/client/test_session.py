@@ -148,7 +148,7 @@ class TestAcknowledging:
         session = begun()
         seq = 0
         for in_flight, at_once in ((1, 1), (2, 1), (8, 4), (None, 32)):
-            session.share_window(in_flight)
+            session.share_window(in_flight, None)
             for _ in range(at_once):
                 assert session.ack_due(0.0) != 0.0
                 seq += 1

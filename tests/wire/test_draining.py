@@ -219,3 +219,22 @@ async def test_a_push_that_nobody_would_get_any_more_is_refused(make_world: Worl
     assert [wire.business(push).data for push in busy.notifies] == [b"now", b"all", b"with"]
     await assert_closed(new, CloseCode.DRAINING)
     await stopping
+
+
+async def test_the_last_line_says_what_is_lost_with_the_stop(
+    make_world: WorldMaker, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A push that was retained before the stop has nobody to come back for it."""
+    world = await make_world()
+    client = await world.online("alice")
+    client.ack(1)
+    await client.reply(client.heartbeat())
+    await client.close()
+    session = world.gateway._parts.registry.by_openid("alice")
+    assert session is not None
+    await wire.until(lambda: not session.attached)
+    assert (await world.pusher.push("alice")).message == "retained"
+    with caplog.at_level("INFO", "quicgw.gateway"):
+        await world.gateway.stop()
+    (line,) = [record for record in caplog.records if record.getMessage() == "gateway stopped"]
+    assert (line.notifies_lost, line.responses_lost) == (1, 0)  # type: ignore[attr-defined]

@@ -252,3 +252,15 @@ async def test_a_client_that_keeps_to_what_it_is_told_fits_into_a_small_window(
     assert [reply.data for reply in replies] == [b"%d" % number for number in range(40)]
     counters: Any = world.gateway.stats()["counters"]
     assert counters["overflows"] == 0
+
+
+@pytest.mark.parametrize(("window", "size"), [("16KiB", 2_000), ("64KiB", 20_000), ("256KiB", 60_000)])
+async def test_the_same_for_a_window_of_few_bytes(make_world: WorldMaker, window: str, size: int) -> None:
+    world = await make_world(session={"window_bytes": window})
+    async with sdk.connect(world.gateway.addresses.quic, openid="alice", insecure=True) as client:
+        for _ in range(20):
+            assert (await client.call("echo", data=bytes(size))).code == 200
+        replies = await asyncio.gather(*(client.call("echo", data=bytes(size)) for _ in range(30)))
+    assert {len(reply.data) for reply in replies} == {size}
+    counters: Any = world.gateway.stats()["counters"]
+    assert counters["overflows"] == 0
