@@ -56,6 +56,12 @@ async def test_a_good_token_starts_a_session(house: House) -> None:
     assert client.answer_headers == {"token-expires-in": "90"}
 
 
+async def test_an_end_that_no_integer_of_a_client_holds_is_told_as_a_long_time(house: House) -> None:
+    client = house.connect()
+    assert client.start("alice", token="alice:1e300").success
+    assert client.answer_headers == {"token-expires-in": str(2**31 - 1)}
+
+
 async def test_a_token_without_an_end(house: House) -> None:
     client = house.connect()
     assert client.start("alice", token="alice").success

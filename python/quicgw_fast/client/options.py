@@ -119,7 +119,7 @@ class ClientOptions:
     max_missed: int = 3
     """The link is dead after so many intervals without anything from the gateway."""
     ack_every: int = 32
-    """Acknowledge at the latest after so many messages …"""
+    """Acknowledge at the latest after so many messages (half as many as the gateway allows requests at once) …"""
     ack_delay: float = 0.05
     """… or after this time."""
     queue_size: int = 1024
