@@ -161,15 +161,45 @@ async def test_grpc_errors_fail_once_and_are_not_retried(
     assert len(server.seen) == 1
 
 
-async def test_deadline_exceeded_of_the_upstream_itself_is_a_timeout(upstream: Start, caller_for: CallerFor) -> None:
+async def test_a_status_of_deadline_exceeded_before_the_deadline_is_a_failure(
+    upstream: Start, caller_for: CallerFor
+) -> None:
+    """Only a passed deadline is a 504 (contract §3); this is a service whose own work was too slow."""
     server = await upstream()
 
     async def reject(_: UpstreamRequest) -> UpstreamResponse:
-        raise Rejected(grpc.StatusCode.DEADLINE_EXCEEDED)
+        raise Rejected(grpc.StatusCode.DEADLINE_EXCEEDED, "the database did not answer")
 
     server.on("bad", reject)
+    caller = caller_for(server.address)
+    with pytest.raises(UpstreamFailed) as caught:
+        await caller.call("hello", UpstreamRequest(action="bad"), 5.0)
+    assert (caught.value.code, caught.value.status) == (500, "DEADLINE_EXCEEDED")
+    assert "the database did not answer" in caught.value.detail
+    assert "before the deadline" in caught.value.cause
+    instance = instances_of(caller)[0]
+    assert (instance["failures"], instance["failures_by_status"], instance["timeouts"]) == (
+        1,
+        {"DEADLINE_EXCEEDED": 1},
+        0,
+    )
+
+
+async def test_a_service_that_ends_at_the_deadline_it_was_told_is_a_timeout(
+    upstream: Start, caller_for: CallerFor
+) -> None:
+    server = await upstream()
+    caller = caller_for(server.address)
+
+    async def give_up(_: UpstreamRequest) -> UpstreamResponse:
+        remaining = server.seen[-1].remaining
+        assert remaining is not None
+        await asyncio.sleep(remaining)
+        raise Rejected(grpc.StatusCode.DEADLINE_EXCEEDED)
+
+    server.on("slow", give_up)
     with pytest.raises(UpstreamTimeout):
-        await caller_for(server.address).call("hello", UpstreamRequest(action="bad"), 5.0)
+        await caller.call("hello", UpstreamRequest(action="slow"), 0.3)
 
 
 async def test_cancelling_the_task_cancels_the_call(upstream: Start, caller_for: CallerFor) -> None:

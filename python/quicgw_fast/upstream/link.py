@@ -57,6 +57,8 @@ CHANNEL_OPTIONS: Sequence[tuple[str, int]] = (
 
 # Seconds to wait for gRPC to end what it usually ends at once.
 _PATIENCE = 0.5
+# Seconds by which a deadline may seem to pass too early: gRPC counts in milliseconds on a clock of its own.
+_CLOCKS_DIFFER = 0.01
 
 
 class LinkListener(Protocol):
@@ -107,10 +109,12 @@ class Link:
         # call alive, and a channel does not shut down before its last call is gone.
         failure: UpstreamTimeout | UpstreamFailed
         address = self.instance.address
+        clock = asyncio.get_running_loop().time
+        deadline = clock() + timeout
         try:
             answer = await self._process(request, timeout=timeout)
         except grpc.aio.AioRpcError as error:
-            failure = _translate(error, address)
+            failure = _translate(error, address, passed=clock() >= deadline - _CLOCKS_DIFFER)
         except grpc.aio.BaseError as error:
             failure = UpstreamFailed(f"{address}: {error}", "CANCELLED", "the gateway hung up")
         except asyncio.CancelledError:
@@ -214,13 +218,15 @@ def _raw(answer: bytes) -> bytes:
     return answer
 
 
-def _translate(error: grpc.aio.AioRpcError, address: str) -> UpstreamTimeout | UpstreamFailed:
+def _translate(error: grpc.aio.AioRpcError, address: str, *, passed: bool) -> UpstreamTimeout | UpstreamFailed:
+    """Say what became of a call; ``passed``: its deadline did, by our own clock."""
     status, details = error.code(), error.details()
+    cause = cause_of(status, details)
     if status is grpc.StatusCode.DEADLINE_EXCEEDED:
-        return UpstreamTimeout(f"{address} did not answer in time")
+        if passed:
+            return UpstreamTimeout(f"{address} did not answer in time")
+        cause = f"it answered with {status.name} before the deadline"  # one of its own, of a database for example
     size = size_over_limit(status, details)
     if size is not None:
         return AnswerTooLarge(address, size)
-    return UpstreamFailed(
-        f"{address}: {status.name}: {details or 'no details'}", status.name, cause_of(status, details)
-    )
+    return UpstreamFailed(f"{address}: {status.name}: {details or 'no details'}", status.name, cause)
