@@ -9,6 +9,8 @@ import pytest
 import uvloop
 
 from quicgw_fast._proto.service_pb2 import UpstreamRequest, UpstreamResponse
+from quicgw_fast.backend.python.wire import HEAD_MAX, encode_body
+from quicgw_fast.types import PushType
 from quicgw_fast.upstream import (
     SERVICES,
     AnswerTooLarge,
@@ -252,22 +254,38 @@ async def test_cancelled_while_closing_stays_cancelled(upstream: Start, caller_f
         await task
 
 
-async def test_answer_of_a_mebibyte_passes_and_a_much_larger_one_fails(upstream: Start, caller_for: CallerFor) -> None:
+async def test_an_answer_that_fits_into_a_frame_passes_and_every_larger_one_fails(
+    upstream: Start, caller_for: CallerFor, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Whether gRPC refuses it or only the frame is too small for it: counted and told in one place."""
     server = await upstream()
 
     async def fill(request: UpstreamRequest) -> UpstreamResponse:
-        return answer(request, data=bytes(int(request.params["size"])))
+        return answer(request, data=bytes(int(request.params["size"])), headers=request.headers)
 
     server.on("fill", fill)
     caller = caller_for(server.address)
-    fits = UpstreamRequest(action="fill", params={"size": str((1 << 20) + 1000)})
-    assert len((await caller.call("hello", fits, 5.0)).data) == (1 << 20) + 1000
-    with pytest.raises(AnswerTooLarge) as caught:
-        await caller.call("hello", UpstreamRequest(action="fill", params={"size": str(2 << 20)}), 5.0)
-    assert caught.value.size > 2 << 20
-    assert caught.value.public == f"the answer of {caught.value.size} bytes is larger than a frame may be"
-    assert instances_of(caller)[0]["failures_by_status"] == {"ANSWER_TOO_LARGE": 1}
-    assert (await caller.call("hello", fits, 5.0)).code == 200
+
+    async def call(size: int, **headers: str) -> UpstreamResponse:
+        request = UpstreamRequest(action="fill", params={"size": str(size)}, headers=headers)
+        return await caller.call("hello", request, 5.0)
+
+    half = 1 << 19
+    most = (1 << 20) - (len(encode_body(PushType.BUSINESS_DATA, 200, "ok", bytes(half), {})) - half + HEAD_MAX)
+    assert len((await call(most)).data) == most
+    sizes = [most + 1, 1 << 20, (1 << 20) + 1000, 2 << 20]
+    for size in sizes:
+        with pytest.raises(AnswerTooLarge) as caught:
+            await call(size)
+        assert caught.value.size > 1 << 20
+        assert caught.value.public == f"the answer of {caught.value.size} bytes is larger than a frame may be"
+    with pytest.raises(AnswerTooLarge):
+        await call(most, flag="")
+    assert instances_of(caller)[0]["failures_by_status"] == {"ANSWER_TOO_LARGE": len(sizes) + 1}
+    assert [
+        record.__dict__["status"] for record in caplog.records if record.getMessage() == "upstream call failed"
+    ] == ["ANSWER_TOO_LARGE"]
+    assert (await call(most)).code == 200
 
 
 async def test_unreadable_answer_fails(caller_for: CallerFor, caplog: pytest.LogCaptureFixture) -> None:

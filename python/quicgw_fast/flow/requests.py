@@ -171,7 +171,7 @@ class Requests:
             return False
         try:
             sent = self._commit(session, seq_id, msg_id, outcome)
-        except FrameTooLarge as error:
+        except FrameTooLarge as error:  # who called the service refuses such answers; whatever comes here has its reply
             too_large = RequestError(500, "upstream answer too large", str(error))
             self._commit(session, seq_id, msg_id, Outcome.of_error(too_large))
             counters.add("errors")
