@@ -57,8 +57,8 @@ class Requests:
         self._stopped = True
         await self.logins.stop()
 
-    def session_ended(self, session: Session) -> None:
-        """Give up what is done for a session that ended: nobody can be told of it (contract §3)."""
+    def give_up(self, session: Session) -> None:
+        """Give up what is done for a session that ended, or can only be reset: nobody gets a reply (contract §3)."""
         self.logins.cancel(session)
         self._parts.processor.cancel(session)
         self.memory.end(session)
