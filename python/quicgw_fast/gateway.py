@@ -321,7 +321,7 @@ def _transport_limits(config: Config) -> TransportLimits:
     return TransportLimits(
         max_connections=limits.max_connections,
         max_half_open=limits.max_half_open,
-        retry_above=limits.retry_above,
+        retry_above=limits.retry_from,
         handshakes_per_address=(limits.handshakes_per_second, math.ceil(limits.handshakes_per_second * 10)),
         # A silent client is closed with IDLE by its session first; QUIC's own timeout comes behind it.
         idle_timeout=config.session.timeout + 5.0,

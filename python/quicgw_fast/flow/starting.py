@@ -191,7 +191,7 @@ class Starting:
         times = self._parts.config.session
         return StartResponse(
             success=True,
-            heartbeat_interval=max(1, int(times.heartbeat_interval)),
+            heartbeat_interval=times.told_interval,
             connection_id=session.id,
             resumed=verdict.resume is not None,
             epoch=session.epoch,
