@@ -102,6 +102,17 @@ class Endpoint:
         except OSError as error:
             self._complain(error)
 
+    def unread(self) -> bool:
+        """Whether a datagram has arrived that is not read yet."""
+        try:
+            self._sock.recv(1, socket.MSG_PEEK)
+        except (BlockingIOError, InterruptedError):
+            return False
+        except OSError as error:
+            self._complain(error)  # the system tells it once
+            return False
+        return True
+
     def close(self) -> None:
         """Release the socket and every callback; connections must have been ended before."""
         if self.closed:
