@@ -135,21 +135,26 @@ class Gateway:
         if self._parts.draining:
             return
         self._parts.draining = True
-        drain = self._config.processor.drain_timeout
-        deadline = time.monotonic() + drain
-        if self._listener is not None and self._control is not None:
-            self._listener.stop_accepting()
-            await self._control.set_serving(False)
-            # Logins first: what waits behind them was accepted too and still has to go through the queue.
-            await self._requests.stop(drain)
-            await self._parts.processor.stop(deadline - time.monotonic())
-            await hand_out(self._parts, deadline)
-            await self._listener.close(CloseCode.DRAINING, CloseCode.DRAINING.phrase("the gateway stops"))
-        end_all(self._parts)
-        await self._parts.offline.stop(max(LEAST_STORE_TIME, deadline - time.monotonic()))
-        await self._stack.aclose()
+        deadline = time.monotonic() + self._config.processor.drain_timeout
+        async with self._stack:  # whatever fails on the way, everything is closed
+            try:
+                await self._drain(deadline)
+            finally:
+                end_all(self._parts)
+                await self._parts.offline.stop(max(LEAST_STORE_TIME, deadline - time.monotonic()))
         self._parts.journal.flush(math.inf)
         _log.info("gateway stopped", extra=self._parts.counters.snapshot())
+
+    async def _drain(self, deadline: float) -> None:
+        if self._listener is None or self._control is None:
+            return
+        self._listener.stop_accepting()
+        await self._control.set_serving(False)
+        # Logins first: what waits behind them was accepted too and still has to go through the queue.
+        await self._requests.stop(deadline - time.monotonic())
+        await self._parts.processor.stop(deadline - time.monotonic())
+        await hand_out(self._parts, deadline)
+        await self._listener.close(CloseCode.DRAINING, CloseCode.DRAINING.phrase("the gateway stops"))
 
     async def __aenter__(self) -> Gateway:
         """Start the gateway."""

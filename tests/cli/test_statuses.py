@@ -9,13 +9,12 @@ import socket
 import subprocess
 import sys
 import time
-import urllib.request
 from pathlib import Path
 
 import pytest
 
 from quicgw_fast.cli.statuses import Status
-from tests.cli.process import PATIENCE, Gateway, environment, in_process, quicgw
+from tests.cli.process import PATIENCE, Gateway, environment, in_process, quicgw, stats, until
 
 CALL = [sys.executable, "-X", "dev", "-m", "quicgw_fast", "call", "--insecure"]
 README = Path(__file__).parents[2] / "README.md"
@@ -68,7 +67,9 @@ def test_output_that_cannot_be_written(dev: Gateway, line: str, tmp_path: Path) 
         "call echo -k -d @/dev/zero",
         "call echo --ca {missing} -s 127.0.0.1:1",
         "push broadcast -d @{missing}",
-        "serve --config {missing}",
+        "call echo --ca /dev/zero -s 127.0.0.1:1",
+    "serve --config /dev/zero",
+    "serve --config {missing}",
         "serve --config {folder}",
         "dev --config {missing}",
         "gentoken alice --key {missing}",
@@ -135,12 +136,9 @@ def test_a_call_that_is_interrupted_says_nothing(dev: Gateway, number: signal.Si
 def test_interrupting_a_call_that_has_no_answer_yet(dev: Gateway) -> None:
     """The future of the answer is not waited for any more, and nobody complains about that."""
     command = [*CALL, "sleep", "-p", "ms=20000", "--server", dev.quic]
-    before = _requests(dev)
+    before = _counter(dev, "requests")
     with subprocess.Popen(command, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
-        deadline = time.monotonic() + 20
-        while _requests(dev) < before + 2:
-            assert time.monotonic() < deadline
-            time.sleep(0.01)
+        until(lambda: _counter(dev, "requests") == before + 2)  # hello and sleep
         process.send_signal(signal.SIGINT)
         out, err = process.communicate(timeout=PATIENCE)
     assert process.returncode == Status.INTERRUPTED
@@ -149,11 +147,10 @@ def test_interrupting_a_call_that_has_no_answer_yet(dev: Gateway) -> None:
     assert b"Traceback" not in err
 
 
-def _requests(dev: Gateway) -> int:
-    with urllib.request.urlopen(f"http://{dev.admin}/stats", timeout=5) as answer:
-        count = json.load(answer)["counters"]["requests"]
-        assert isinstance(count, int)
-        return count
+def _counter(dev: Gateway, name: str) -> int:
+    count = stats(dev)["counters"][name]
+    assert isinstance(count, int)
+    return count
 
 
 def test_a_fault_of_the_program_is_none_of_the_other_statuses(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -178,3 +175,22 @@ def test_help_fits_a_narrow_terminal() -> None:
         assert examples.count("\n") >= 2
     wide = quicgw("call", "--help", extra={"COLUMNS": "100"}).stdout
     assert "│" in wide
+
+
+def test_what_a_terminal_cannot_show_is_escaped(dev: Gateway) -> None:
+    extra = {"PYTHONIOENCODING": "ascii"}
+    done = quicgw("call", "echo", "--data", "grüße", "-k", "-s", dev.quic, extra=extra)
+    assert (done.returncode, done.stdout) == (0, "reply 2 200 ok\ngr\\xfc\\xdfe\n")
+
+
+def test_a_reader_that_does_not_read_does_not_keep_a_call_from_being_interrupted(dev: Gateway) -> None:
+    """Nor does it keep the connection from being served meanwhile."""
+    command = [*CALL, "echo", "--data", "x" * 100_000, "--wait", "0", "--server", dev.quic]
+    before = _counter(dev, "stops")
+    with subprocess.Popen(command, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        until(lambda: _counter(dev, "stops") > before)  # the call is over, its output is not
+        assert process.poll() is None
+        process.send_signal(signal.SIGINT)
+        assert process.wait(PATIENCE) == Status.INTERRUPTED
+        assert process.stderr is not None
+        assert b"Traceback" not in process.stderr.read()

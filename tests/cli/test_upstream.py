@@ -26,7 +26,7 @@ def serve(tmp_path: Path, certified: str, mode: str) -> Gateway:
 def test_a_gateway_with_services_of_another_process(tmp_path: Path, certified: str, mode: str) -> None:
     names = SERVICES if mode == "service" else ZONES
     with serve(tmp_path, certified, mode) as gateway:
-        alone = in_process("call", "echo", "--server", gateway.quic, "--insecure")
+        alone = in_process("call", "echo", "--server", gateway.quic, "--insecure", "--connect-timeout", "300ms")
         assert (alone.returncode, "no instance" in alone.stdout) == (1, True)
         with Running("upstream", "--gateway", gateway.grpc, "--mode", mode) as services:
             assert re.fullmatch("ready " + " ".join(f"{name}={ADDRESS}" for name in names) + "\n", services.first_line)

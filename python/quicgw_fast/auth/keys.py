@@ -21,6 +21,7 @@ from jwt import PyJWK
 from jwt.algorithms import HMACAlgorithm
 from jwt.exceptions import InvalidKeyError, PyJWTError
 
+from quicgw_fast.config import read_small
 from quicgw_fast.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -32,8 +33,6 @@ ALGORITHMS: Final = ("HS256", "RS256", "ES256", "EdDSA")
 MIN_SECRET: Final = 32
 #: RFC 7518 §3.3.
 MIN_RSA_BITS: Final = 2048
-#: A key file larger than this is some other file.
-MAX_FILE: Final = 1 << 20
 
 PublicKey = RSAPublicKey | EllipticCurvePublicKey | Ed25519PublicKey
 _KEY_TYPES: Final = {
@@ -82,18 +81,15 @@ def check_algorithms(algorithms: Collection[str], where: str) -> None:
 
 
 def read_file(path: Path, where: str) -> bytes:
-    """Read a key file of at most :data:`MAX_FILE` bytes. Raises ConfigError."""
+    """Read a key file of at most 1 MiB. Raises ConfigError."""
     try:
-        with path.open("rb") as file:
-            data = file.read(MAX_FILE + 1)
+        data = read_small(path)
     except OSError as error:
         raise ConfigError(
             f"{where}: cannot read {path}: {error.strerror}. Give the path of a readable file."
         ) from error
     if not data.strip():
         raise ConfigError(f"{where}: {path} is empty. Put the key into it.")
-    if len(data) > MAX_FILE:
-        raise ConfigError(f"{where}: {path} is larger than 1 MiB, so it is no key file. Check the path.")
     return data
 
 

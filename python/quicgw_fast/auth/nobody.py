@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import structlog
+import logging
 
 from quicgw_fast.auth.base import Grant
 
-_log = structlog.get_logger("quicgw_fast.auth")
+_log = logging.getLogger("quicgw.auth")
 
 
 class NoAuth:
@@ -17,7 +17,7 @@ class NoAuth:
         if not dev:
             _log.warning(
                 "authentication is OFF: any client may use any openid, and take over any session",
-                remedy='set auth.mode = "jwt" and auth.key_file or auth.jwks_file',
+                extra={"remedy": 'set auth.mode = "jwt" and auth.key_file or auth.jwks_file'},
             )
 
     def authenticate(self, openid: str, token: str, wall: float) -> Grant:

@@ -4,7 +4,7 @@ A flag wins over the environment (``QUICGW_SERVER__QUIC=…``), the environment 
 defaults. Keys that do not exist are refused, so that a misspelt one is found at start and not in production.
 """
 
-from quicgw_fast.config.exposure import warn_if_exposed
+from quicgw_fast.config.files import read_small, warn_if_exposed
 from quicgw_fast.config.loading import Config, advice, load, read
 from quicgw_fast.config.models import (
     DEFAULT_CONTAINING,
@@ -43,6 +43,7 @@ __all__ = [
     "parse_duration",
     "parse_size",
     "read",
+    "read_small",
     "split_address",
     "warn_if_exposed",
 ]

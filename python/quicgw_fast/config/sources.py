@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args, get_origin
 
+from quicgw_fast.config.files import read_small
 from quicgw_fast.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -63,7 +64,7 @@ class Sources:
 def from_file(path: Path, sections: Mapping[str, type[BaseModel]]) -> Source:
     """Read a TOML file; relative paths in it count from its folder. Raises ConfigError."""
     try:
-        data = path.read_bytes()
+        data = read_small(path)
     except (OSError, ValueError) as error:  # ValueError: a name that no file can have
         why = error.strerror if isinstance(error, OSError) else error
         raise ConfigError(f"cannot read the configuration {path}: {why}; check --config") from error

@@ -20,6 +20,7 @@ _SECONDS = {"ms": 0.001, "s": 1.0, None: 1.0, "m": 60.0, "h": 3600.0, "d": 86400
 _SIZE = re.compile(r"(\d{1,30})\s*(B|KiB|MiB|GiB|TiB)?", re.ASCII)
 _BYTES = {"B": 1, None: 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30, "TiB": 1 << 40}
 _LONGEST_SHOWN = 60
+_LONGEST_PATH = 1024
 
 
 def shown(value: object) -> str:
@@ -95,6 +96,8 @@ def checked_path(value: object) -> object:
             raise ValueError("must be the path of a file; this is the text of one, so write it to a file")
         if not value or "\0" in value:
             raise ValueError("must be the path of a file; leave the key out for none")
+        if len(value) > _LONGEST_PATH:
+            raise ValueError(f"must be the path of a file, and none has {len(value)} characters")
     return value
 
 
@@ -104,7 +107,8 @@ _HOST = re.compile(r"[A-Za-z0-9_.:%-]{1,253}", re.ASCII)
 def _checked_address(value: str) -> str:
     host, _ = split_address(value)
     # What no resolver takes must not reach one: their errors are of every kind.
-    if not _HOST.fullmatch(host) or any(len(label) > 63 for label in host.split(".")):
+    labels = host.removesuffix(".").split(".")
+    if not _HOST.fullmatch(host) or not all(0 < len(label) <= 63 for label in labels):
         raise ValueError(f"{shown(value)} is no address; write HOST:PORT, for example 127.0.0.1:8443")
     return value
 

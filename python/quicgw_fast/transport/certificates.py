@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from quicgw_fast.config import warn_if_exposed
+from quicgw_fast.config import read_small, warn_if_exposed
 from quicgw_fast.errors import StartupError
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ def load_authorities(ca: Path) -> bytes:
 
     Raises OSError or ValueError.
     """
-    certificates = x509.load_pem_x509_certificates(ca.read_bytes())
+    certificates = x509.load_pem_x509_certificates(read_small(ca))
     return b"".join(one.public_bytes(Encoding.PEM) for one in certificates)
 
 
@@ -121,7 +121,7 @@ def development_pair(names: Sequence[str] = ("localhost", "127.0.0.1", "::1"), d
 
 def _load_chain(path: Path) -> list[x509.Certificate]:
     try:
-        return x509.load_pem_x509_certificates(path.read_bytes())
+        return x509.load_pem_x509_certificates(read_small(path))
     except OSError as error:
         raise StartupError(
             f"the certificate {path} cannot be read ({error.strerror}): check tls.cert and the file's permissions"
@@ -137,7 +137,7 @@ def _load_key(source: Path | bytes) -> PrivateKeyTypes:
         return load_pem_private_key(source, password=None)
     path = source
     try:
-        return load_pem_private_key(path.read_bytes(), password=None)
+        return load_pem_private_key(read_small(path), password=None)
     except OSError as error:
         raise StartupError(
             f"the private key {path} cannot be read ({error.strerror}): check tls.key and the file's permissions"

@@ -10,7 +10,7 @@ import socket
 import tempfile
 from typing import TYPE_CHECKING
 
-from quicgw_fast.config import warn_if_exposed
+from quicgw_fast.config import read_small, warn_if_exposed
 from quicgw_fast.errors import StartupError
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ def kept_reset_key(path: Path) -> bytes:
 
 
 def _read(path: Path) -> bytes:
-    secret = path.read_bytes()
+    secret = read_small(path)
     if len(secret) < LENGTH:
         raise StartupError(
             f"{path} is no reset key, it holds {len(secret)} bytes: give server.reset_key_file {LENGTH} random bytes "

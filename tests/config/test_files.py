@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
-from quicgw_fast.config import warn_if_exposed
-
-if TYPE_CHECKING:
-    from pathlib import Path
+from quicgw_fast.config import read_small, warn_if_exposed
 
 
 @pytest.mark.parametrize(
@@ -35,3 +32,9 @@ def test_what_everybody_may_do(
         warn_if_exposed(path, "auth.key_file", secret=secret)
     assert [record.__dict__["everybody may"] for record in caplog.records] == ([told] if told else [])
     assert all(record.__dict__["setting"] == "auth.key_file" for record in caplog.records)
+
+
+@pytest.mark.parametrize("endless", ["/dev/zero", "/dev/full", "/dev/urandom"])
+def test_a_file_without_an_end_is_some_other_file(endless: str) -> None:
+    with pytest.raises(OSError, match="larger than 1 MiB"):
+        read_small(Path(endless))

@@ -1,7 +1,8 @@
-"""Files with secrets or keys that more people can get at than should."""
+"""Files that settings name: read within bounds, and told when more people can get at them than should."""
 
 from __future__ import annotations
 
+import errno
 import logging
 import stat
 from typing import TYPE_CHECKING
@@ -9,7 +10,19 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from pathlib import Path
 
+MAX_FILE = 1 << 20
+"""Bytes: a configuration, key or certificate that is larger is some other file, ``/dev/zero`` without an end."""
+
 _log = logging.getLogger("quicgw.config")
+
+
+def read_small(path: Path) -> bytes:
+    """Read a whole file of at most ``MAX_FILE`` bytes; raises OSError, also for a larger one."""
+    with path.open("rb") as file:
+        data = file.read(MAX_FILE + 1)
+    if len(data) > MAX_FILE:
+        raise OSError(errno.EFBIG, "it is larger than 1 MiB, so it is some other file", str(path))
+    return data
 
 
 def warn_if_exposed(path: Path, key: str, *, secret: bool = True) -> None:
