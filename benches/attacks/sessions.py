@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from tests.support.raw_client import RawClient
 
 MEGABYTE = 1_000_000
+BATCH = 500
 
 
 async def online(target: Target, openid: str, receive_window: int = 1 << 20) -> RawClient:
@@ -32,9 +33,8 @@ async def rest(until: float) -> None:
     await asyncio.sleep(max(0.0, until - time.monotonic()))
 
 
-@attack()
-async def unacknowledged_replies(target: Target, until: float) -> Sent:
-    """400 sessions ask for one reply of 1 MB each, and read and acknowledge nothing of it"""
+async def hoard(target: Target, until: float, *, acknowledge: bool) -> Sent:
+    """Log 400 clients in that each ask for 1 MB and stop reading."""
     clients: list[RawClient] = []
     places = asyncio.Semaphore(20)
 
@@ -42,15 +42,30 @@ async def unacknowledged_replies(target: Target, until: float) -> Sent:
         async with places:
             if time.monotonic() < until:
                 client = await online(target, f"hog-{number}", 16 << 10)
+                clients.append(client)
                 client.pause_reading()
                 client.business("echo", {"size": str(MEGABYTE)})
-                clients.append(client)
+                if acknowledge:
+                    await asyncio.sleep(0.5)  # an acknowledgement of what is not there yet would be a protocol error
+                    client.ack(2)
 
     await asyncio.gather(*(one(number) for number in range(400)))
     await rest(until)
-    reset = sum(client.closed is not None for client in clients)
+    ended = sum(client.closed is not None for client in clients)
     await asyncio.gather(*(client.close() for client in clients))
-    return Sent(len(clients), 0, f"{reset} of {len(clients)} sessions ended")
+    return Sent(len(clients), 0, f"{ended} of {len(clients)} connections closed")
+
+
+@attack()
+async def unacknowledged_replies(target: Target, until: float) -> Sent:
+    """400 sessions ask for one reply of 1 MB each, and read and acknowledge nothing of it"""
+    return await hoard(target, until, acknowledge=False)
+
+
+@attack(session={"memory": "64MiB"})
+async def unread_replies(target: Target, until: float) -> Sent:
+    """The same, and acknowledge what they never read, where `session.memory` is 64 MiB"""
+    return await hoard(target, until, acknowledge=True)
 
 
 @attack()
@@ -92,9 +107,9 @@ async def large_requests(target: Target, until: float) -> Sent:
 
 
 async def useless_messages(target: Target, until: float, kind: int) -> Sent:
-    """From each of 20 connections that read nothing 2 000 messages a second; a closed one comes again."""
+    """From each of 20 connections that read nothing 5 000 messages a second; a closed one comes again."""
     one = pb.ClientRequest(type=kind).SerializeToString()  # type: ignore[arg-type]
-    batch = wire.frame(one) * 200
+    batch = wire.frame(one) * BATCH
     count = closed = 0
 
     async def lane(number: int) -> None:
@@ -105,7 +120,7 @@ async def useless_messages(target: Target, until: float, kind: int) -> Sent:
                 client.pause_reading()
                 while client.closed is None and time.monotonic() < until:
                     client.send_raw(batch)
-                    count += 200
+                    count += BATCH
                     await asyncio.sleep(0.1)
                 closed += client.closed is not None
                 await client.close()
