@@ -7,8 +7,10 @@ from typing import Annotated, Any, get_args, get_origin
 
 import pytest
 
+from quicgw_fast.backend.python import budget
 from quicgw_fast.config import advice, load, read
 from quicgw_fast.config.loading import SECTIONS
+from quicgw_fast.config.sense import MESSAGE_COST
 from quicgw_fast.config.values import Within
 from quicgw_fast.errors import ConfigError
 
@@ -81,6 +83,12 @@ def test_a_timeout_that_no_heartbeat_can_keep_is_told() -> None:
         ({"session": {"timeout": "1s", "heartbeat_interval": "10ms"}}, ["session.timeout"], "heartbeats every 1s"),
         ({"session": {"memory": "4MiB", "window_bytes": "5MiB"}}, ["session.memory", "session.window_bytes"], "4MiB"),
         ({"session": {"memory": "512KiB", "window_bytes": "1KiB"}}, ["session.memory"], "at least 1MiB"),
+        (
+            {"session": {"memory": "2MiB", "window_messages": 30_000}},
+            ["session.memory", "session.window_messages"],
+            "30_000 messages of one session take 2880000B at least, all together may take 2MiB",
+        ),
+        ({"limits": {"request_bytes": "1000KiB"}}, ["limits.request_bytes"], "largest size takes more: at least 1MiB"),
         ({"session": {"start_timeout": "1ms"}}, ["session.start_timeout"], "too short"),
         ({"session": {"frame_timeout": "1ms"}}, ["session.frame_timeout"], "too short"),
         ({"processor": {"task_timeout": "1ms"}}, ["processor.task_timeout"], "too short"),
@@ -139,6 +147,10 @@ def test_settings_without_effect_are_told(tables: dict[str, dict[str, Any]], tol
     said = advice(load(overrides=tables))
     assert len(said) == len(told)
     assert all(part in line for part, line in zip(told, said, strict=True))
+
+
+def test_what_a_message_costs_is_what_the_engine_counts() -> None:
+    assert MESSAGE_COST == budget.MESSAGE_COST
 
 
 def test_a_window_that_the_allowed_requests_overflow_is_told() -> None:

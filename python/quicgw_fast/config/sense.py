@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 LARGEST_MESSAGE = 1 << 20
 """Bytes of one message (contract §1); replies have a reserve of a quarter for what is kept beside it."""
+MESSAGE_COST = 96
+"""Bytes that a message counts in ``session.memory`` beside its own (``ByteBudget``)."""
 CLIENT_HEARTBEAT = 5.0
 """Seconds between the heartbeats of a client that is not told to be quicker."""
 HEARTBEATS = 2
@@ -59,6 +61,11 @@ def _of_sessions(config: Config) -> Iterator[tuple[tuple[Key, ...], str]]:
     if session.memory < session.window_bytes:
         why = f"one session may keep {write_size(session.window_bytes)}, all together {write_size(session.memory)}"
         yield (("session", "memory"), ("session", "window_bytes")), f"{why}: raise the first, or lower the second"
+    least = session.window_messages * MESSAGE_COST
+    if session.memory < least:
+        ours = f"{session.window_messages:_} messages of one session take {write_size(least)} at least"
+        why = f"{ours}, all together may take {write_size(session.memory)}"
+        yield (("session", "memory"), ("session", "window_messages")), f"{why}: raise the first, or lower the second"
     if session.memory < LARGEST_MESSAGE:
         need = f"one reply of the largest size would not fit: at least {write_size(LARGEST_MESSAGE)} are needed"
         yield (("session", "memory"),), need
@@ -90,6 +97,9 @@ def _of_limits(config: Config) -> Iterator[tuple[tuple[Key, ...], str]]:
             (("limits", "request_bytes"), ("limits", "request_memory")),
             f"{why}: raise the second, or lower the first",
         )
+    if limits.request_bytes < LARGEST_MESSAGE:
+        need = f"one request of the largest size takes more: at least {write_size(LARGEST_MESSAGE)} are needed"
+        yield (("limits", "request_bytes"),), need
     beat = min(config.session.told_interval, CLIENT_HEARTBEAT)
     if limits.control_per_second * beat < HEARTBEATS:
         why = f"a client with heartbeats every {write_duration(beat)} would be over its rate"
