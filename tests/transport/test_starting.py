@@ -49,6 +49,10 @@ async def test_certificates_that_cannot_be_used(identity: Identity, tmp_path: Pa
     assert f"{tmp_path} cannot be read" in await refused(tmp_path, key)
     assert "no readable PEM certificate" in await refused(junk, key)
     assert "no readable PEM private key" in await refused(certificate, junk)
+    assert "(it is a private key)" in await refused(key, key)
+    damaged = tmp_path / "damaged.pem"
+    damaged.write_bytes(certificate.read_bytes().replace(b"\nM", b"\n*", 1))
+    assert "(a certificate in it is damaged)" in await refused(damaged, key)
     other = write_key(tmp_path / "other.pem", ec.generate_private_key(ec.SECP256R1()))
     assert "does not belong to" in await refused(certificate, other)
     secret = write_key(tmp_path / "secret.pem", ed25519.Ed25519PrivateKey.generate(), BestAvailableEncryption(b"x"))

@@ -170,3 +170,53 @@ async def test_sigterm_ends_in_its_time_whatever_a_client_does(
             assert 0.4 < time.monotonic() - begun < 2.5
             assert "drain incomplete" in gateway.errors
             gate.open()
+
+
+async def test_a_push_that_nobody_would_get_any_more_is_refused(make_world: WorldMaker) -> None:
+    """Nobody comes back to a gateway that stops: "retained" or "cached" would be a success for a dropped message."""
+    world = await make_world(processor={"drain_timeout": 5.0})
+    gate = world.business.hold("slow")
+    busy, away, new = await world.online("busy"), await world.online("away"), await world.started("new")
+    await away.close()
+    await wire.until(lambda: not world.gateway._parts.registry.by_openid("away").attached)  # type: ignore[union-attr]
+    request = busy.next_seq
+    message = busy.business("slow")
+    await world.business.wait_requests(1, "slow")
+    stopping = asyncio.create_task(world.gateway.stop())
+    await wire.until(lambda: world.gateway._parts.draining, what="the drain")
+    for openid, options in (
+        ("away", {}),
+        ("new", {}),
+        ("away", {"hint": 2, "bind": 1}),
+        ("busy", {"hint": 1, "bind": 9}),
+    ):
+        refused = await world.pusher.push(openid, **options)
+        assert (refused.success, refused.error_code) == (False, "DRAINING"), (openid, options, refused)
+    assert (await world.pusher.push("busy", data=b"now")).message == "sent"
+    assert (await world.pusher.push("busy", data=b"with", hint=1, bind=request)).message == "bound"
+    assert (await world.pusher.broadcast(data=b"all")).sent_count == 1
+    gate.open()
+    await busy.reply(message)
+    await assert_closed(busy, CloseCode.DRAINING)
+    assert [wire.business(push).data for push in busy.notifies] == [b"now", b"all", b"with"]
+    await assert_closed(new, CloseCode.DRAINING)
+    await stopping
+
+
+async def test_the_last_line_says_what_is_lost_with_the_stop(
+    make_world: WorldMaker, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A push that was retained before the stop has nobody to come back for it."""
+    world = await make_world()
+    client = await world.online("alice")
+    client.ack(1)
+    await client.reply(client.heartbeat())
+    await client.close()
+    session = world.gateway._parts.registry.by_openid("alice")
+    assert session is not None
+    await wire.until(lambda: not session.attached)
+    assert (await world.pusher.push("alice")).message == "retained"
+    with caplog.at_level("INFO", "quicgw.gateway"):
+        await world.gateway.stop()
+    (line,) = [record for record in caplog.records if record.getMessage() == "gateway stopped"]
+    assert (line.notifies_lost, line.responses_lost) == (1, 0)  # type: ignore[attr-defined]

@@ -303,3 +303,19 @@ async def test_a_full_disk_loses_nothing_of_what_was_stored(backend: str, config
         await pushed(pusher, "bob", b"room again", "stored")
         gateway.terminate()
         assert await gateway.wait() == 0
+
+
+async def test_bytes_of_openids_count_and_not_their_characters(
+    make_world: WorldMaker, sqlite: dict[str, object], tmp_path: Path
+) -> None:
+    limit = 128 << 10
+    world = await make_world(offline={**sqlite, "max_bytes": 1000, "max_total_bytes": limit})
+    codes = []
+    for number in range(400):
+        told = await world.pusher.push(f"{number:04}" + "\U0001f98a" * 63)
+        codes.append(told.error_code)
+    assert codes[:100] == [""] * 100
+    assert set(codes[-100:]) == {"STORE_FULL"}
+    assert codes.count("") * 256 < limit
+    await world.gateway.stop()
+    assert (tmp_path / "store.db").stat().st_size < 4 * limit, "each name is there twice, in whole pages"

@@ -144,8 +144,8 @@ def _print_answer(asked: asyncio.Future[Reply], wish: Wish, printer: Printer) ->
     """Print the answer and return the exit status; raises what says that there is no connection any more."""
     try:
         reply = asked.result()
-    except CallTimeout:
-        printer.error(CallTimeout(wish.action, wish.timeout))  # as it was asked for, without the grace
+    except CallTimeout as late:
+        printer.error(CallTimeout(wish.action, wish.timeout, late.sent))  # as it was asked for, without the grace
         return Status.NO
     except ReplyError as error:
         printer.error(error)

@@ -72,7 +72,7 @@ def load_authorities(ca: Path) -> bytes:
 
     Raises OSError or ValueError.
     """
-    certificates = x509.load_pem_x509_certificates(read_small(ca))
+    certificates = _certificates(read_small(ca))
     return b"".join(one.public_bytes(Encoding.PEM) for one in certificates)
 
 
@@ -121,7 +121,7 @@ def development_pair(names: Sequence[str] = ("localhost", "127.0.0.1", "::1"), d
 
 def _load_chain(path: Path) -> list[x509.Certificate]:
     try:
-        return x509.load_pem_x509_certificates(read_small(path))
+        return _certificates(read_small(path))
     except OSError as error:
         raise StartupError(
             f"the certificate {path} cannot be read ({error.strerror}): check tls.cert and the file's permissions"
@@ -130,6 +130,18 @@ def _load_chain(path: Path) -> list[x509.Certificate]:
         raise StartupError(
             f"{path} holds no readable PEM certificate ({error}): give the server's certificate as PEM"
         ) from error
+
+
+def _certificates(pem: bytes) -> list[x509.Certificate]:
+    """Read PEM; ValueError says what there is instead, where the library points at a page of its own."""
+    try:
+        return x509.load_pem_x509_certificates(pem)
+    except ValueError as error:
+        if b"-----BEGIN CERTIFICATE-----" in pem:
+            raise ValueError("a certificate in it is damaged") from error
+        if b"PRIVATE KEY-----" in pem:
+            raise ValueError("it is a private key") from error
+        raise ValueError("nothing in it begins with -----BEGIN CERTIFICATE-----") from error
 
 
 def _load_key(source: Path | bytes) -> PrivateKeyTypes:

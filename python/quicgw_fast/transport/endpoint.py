@@ -17,6 +17,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any, Protocol
 
 from quicgw_fast.rates import TokenBucket
+from quicgw_fast.transport.backlog import Backlog
 from quicgw_fast.transport.packets import CID_LENGTH, LongHeader, pull_long_header
 
 if TYPE_CHECKING:
@@ -66,6 +67,7 @@ class Endpoint:
         self.loop = asyncio.get_running_loop()
         self.receivers: dict[bytes, Receiver] = {}
         self.farewells: set[Farewell] = set()
+        self.backlog = Backlog(self.loop, limits.backlog)
         self.on_socket_error: Callable[[OSError], None] | None = None
         self.dropped = 0
         self._stranger = stranger
@@ -101,6 +103,17 @@ class Endpoint:
             self._postpone(data, address)
         except OSError as error:
             self._complain(error)
+
+    def unread(self) -> bool:
+        """Whether a datagram has arrived that is not read yet."""
+        try:
+            self._sock.recv(1, socket.MSG_PEEK)
+        except (BlockingIOError, InterruptedError):
+            return False
+        except OSError as error:
+            self._complain(error)  # the system tells it once
+            return False
+        return True
 
     def close(self) -> None:
         """Release the socket and every callback; connections must have been ended before."""

@@ -24,6 +24,9 @@ class TransportLimits:
     stall_timeout: float = 10.0
     """Above ``high_water`` without a byte of progress for this long: the peer is closed as SLOW_CONSUMER."""
 
+    backlog: int = 256 * MIB
+    """Unacknowledged bytes to all peers together; beyond, those with most of them are closed as SLOW_CONSUMER."""
+
     retry_above: int = 64
     """Half-open connections above which a client first has to prove its address (Retry, RFC 9000 §8.1.2)."""
 
