@@ -5,6 +5,7 @@ EXTENSION := python/quicgw_fast/_core$(shell $(PYTHON) -c "import sysconfig; pri
 RUST := Cargo.toml Cargo.lock $(shell find rust -name '*.rs' -o -name 'Cargo.toml')
 COMPILE := CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/pip-compile --quiet --allow-unsafe --generate-hashes \
 	--no-emit-index-url --no-emit-trusted-host --no-emit-find-links --strip-extras
+WORKERS ?= 2
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export PYTHONDONTWRITEBYTECODE := 1
 
@@ -41,8 +42,9 @@ test-rust: setup
 	cargo test --quiet --locked --package quicgw-core
 	RUSTFLAGS="--cfg loom" cargo test --quiet --release --locked --package quicgw-core --test loom --target-dir target/loom
 
+# Two processes, on one core too: many tests wait for time-outs. One after the other: make test-python WORKERS=0
 test-python: setup
-	$(BIN)/pytest
+	$(BIN)/pytest -n $(WORKERS) --dist worksteal
 
 lint: lint-rust lint-python ## Check style, types, stubs and generated code
 

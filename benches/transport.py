@@ -1,8 +1,9 @@
 """What one datagram costs the transport, as connections become many: 10, 100, 1 000, 5 000 of them.
 
-The listener has a process of its own, and its CPU time is read from the operating system. Two loads on each number:
-a few connections busy while the rest is silent, and the same work handed round over all of them, so that each one is
-cold and answers to its own timers. Flat means: a datagram costs at most half more in the last row than in the first.
+The listener has a process of its own, and its CPU time is read from the operating system. Three loads on each number:
+a few connections busy while the rest is silent; the same work handed round over all of them, so that each one is
+cold and answers to its own timers; and a request under way on every one of them at once, so that a long queue stands
+before somebody's socket. Flat means: a datagram costs at most half more in the last row than in the first.
 """
 
 from __future__ import annotations
@@ -142,7 +143,7 @@ class CountingEndpoint(Endpoint):
         super().send(data, address)
 
 
-async def measure(pid: int, callers: list[Caller], seconds: float) -> tuple[float, float]:
+async def measure(pid: int, callers: list[Caller], seconds: float, outstanding: int) -> tuple[float, float]:
     """Hand requests round over ``callers``; return µs of server CPU per datagram, and datagrams per request."""
     turn = itertools.cycle(callers)
     until = time.monotonic() + seconds
@@ -155,7 +156,7 @@ async def measure(pid: int, callers: list[Caller], seconds: float) -> tuple[floa
             count += 1
 
     used, sent = cpu_seconds(pid), CountingEndpoint.sent
-    await asyncio.gather(*(lane() for _ in range(min(OUTSTANDING, len(callers)))))
+    await asyncio.gather(*(lane() for _ in range(min(outstanding, len(callers)))))
     sent = CountingEndpoint.sent - sent
     return (cpu_seconds(pid) - used) / sent * 1e6, sent / count
 
@@ -163,14 +164,15 @@ async def measure(pid: int, callers: list[Caller], seconds: float) -> tuple[floa
 async def run(sizes: list[int], seconds: float, rounds: int) -> None:
     """Print one row per number of connections."""
     dialer.Endpoint = CountingEndpoint  # type: ignore[misc]
-    print(f"{'connections':>11}{'10 busy, rest silent':>30}{'all in turn':>30}")
-    print(f"{'':>11}" + f"{'us/datagram':>16}{'per request':>14}" * 2, flush=True)
+    print(f"{'connections':>11}{'10 busy, rest silent':>30}{'all in turn':>30}{'all at once':>30}")
+    print(f"{'':>11}" + f"{'us/datagram':>16}{'per request':>14}" * 3, flush=True)
     async with server() as (port, pid):
         callers: list[Caller] = []
         for size in sizes:
             callers += await connect(port, size - len(callers))
             figures = [
-                min([await measure(pid, some, seconds) for _ in range(rounds)]) for some in (callers[:BUSY], callers)
+                min([await measure(pid, some, seconds, outstanding) for _ in range(rounds)])
+                for some, outstanding in ((callers[:BUSY], BUSY), (callers, OUTSTANDING), (callers, size))
             ]
             print(f"{size:>11}" + "".join(f"{us:>16.0f}{each:>14.2f}" for us, each in figures), flush=True)
 

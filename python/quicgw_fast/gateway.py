@@ -143,7 +143,7 @@ class Gateway:
                 end_all(self._parts)
                 await self._parts.offline.stop(max(LEAST_STORE_TIME, deadline - time.monotonic()))
         self._parts.journal.flush(math.inf)
-        _log.info("gateway stopped", extra=self._parts.counters.snapshot())
+        _log.info("gateway stopped", extra={**self._parts.counters.snapshot(), **self._lost()})
 
     async def _drain(self, deadline: float) -> None:
         if self._listener is None or self._control is None:
@@ -196,6 +196,11 @@ class Gateway:
             "log_lines_dropped": lines_dropped(),
             "closes": parts.journal.closes(),
         }
+
+    def _lost(self) -> dict[str, int]:
+        """What was accepted for clients and is lost, or was sent and never acknowledged."""
+        accounts = self._parts.accounts.snapshot((), self._parts.offline.share())
+        return {f"{kind}_lost": account["lost"] for kind, account in accounts.items()}
 
     # Wiring
 
@@ -330,7 +335,7 @@ def _transport_limits(config: Config) -> TransportLimits:
         max_half_open=limits.max_half_open,
         # What sessions retain is there a second time while their clients' QUIC has not acknowledged it.
         backlog=max(config.session.memory, LEAST_BACKLOG),
-        retry_above=limits.retry_above,
+        retry_above=limits.retry_from,
         handshakes_per_address=(limits.handshakes_per_second, math.ceil(limits.handshakes_per_second * 10)),
         # A silent client is closed with IDLE by its session first; QUIC's own timeout comes behind it.
         idle_timeout=config.session.timeout + 5.0,

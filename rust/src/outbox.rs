@@ -14,7 +14,8 @@ use crate::sequence::expected;
 
 /// Bytes that many outboxes may take together for what they keep: retained, bound and held messages.
 ///
-/// limit: bytes. Replies may go a quarter beyond it, and nothing beyond that.
+/// limit: bytes, of which each message takes 96 beside its own. Replies may go a quarter beyond it, and nothing
+/// beyond that.
 #[pyclass(frozen, weakref, module = "quicgw_fast._core")]
 pub(crate) struct ByteBudget(Arc<quicgw_core::ByteBudget>);
 
@@ -304,7 +305,7 @@ impl Outbox {
         self.0.lock(py).retained_bytes()
     }
 
-    /// Bytes taken from the budget: of what is retained, bound and held.
+    /// Bytes taken from the budget: of what is retained, bound and held, and 96 for each message.
     #[getter]
     fn memory(&self, py: Python<'_>) -> u64 {
         self.0.lock(py).memory()

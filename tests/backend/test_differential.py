@@ -159,7 +159,7 @@ def resolve(reference: Any, step: Operation) -> Operation:
 @settings(CALM, max_examples=SEQUENCES)
 @given(
     options=st.tuples(OUTBOX_SETTINGS, OUTBOX_SETTINGS),
-    limit=st.sampled_from([None, None, 0, 60, 200, 500]),
+    limit=st.sampled_from([None, None, 0, 102, 400, 1000, 2000]),
     steps=OUTBOX_SEQUENCES,
 )
 def test_outbox(

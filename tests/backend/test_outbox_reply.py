@@ -167,7 +167,7 @@ class TestBind:
                 outbox.bind(grid, True, body_of(size), 60.0)
             assert getattr(caught.value, "code", BIND_LIMIT) == BIND_LIMIT
         outbox.bind(2, True, body_of(80), 60.0)
-        assert (outbox.bound, outbox.memory) == (3, 100)
+        assert (outbox.bound, outbox.memory) == (3, 100 + 3 * 96)
         outbox.accept(1)
         assert numbers(outbox.reply(1, 1, 3, 200, "", b"", {})) == [1, 2, 3]
 

@@ -158,7 +158,7 @@ def still_open(outbox: Any) -> tuple[int, int]:
 @settings(CALM, max_examples=400)
 @given(
     steps=st.lists(STEPS, max_size=60),
-    limit=st.sampled_from([100, 300, 2**40]),
+    limit=st.sampled_from([300, 1000, 2**40]),
     window=st.integers(1, 9),
     saved=st.integers(0, 3),
 )

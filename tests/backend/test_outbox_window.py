@@ -193,24 +193,49 @@ class TestHold:
         assert numbers(outbox.release()) == [2]
 
 
+def room(messages: int, size: int) -> int:
+    """What so many messages of size bytes together count in the memory that all share."""
+    return size + 96 * messages
+
+
 class TestBudget:
+    def test_each_message_counts_with_what_it_takes_beside_its_bytes(self, engine: ModuleType) -> None:
+        """Else a million of empty ones would count as nothing; the session's own window counts the bytes alone."""
+        budget = engine.ByteBudget(room(3, 6))
+        outbox = engine.Outbox(budget=budget)
+        outbox.push(b"")
+        outbox.hold(b"")
+        outbox.bind(1, True, b"", 60.0)
+        assert (budget.used, outbox.memory) == (room(3, 6), room(3, 6))
+        assert (outbox.retained_bytes, outbox.fill) == (6, 1 / 1024)
+        for more in (lambda: outbox.push(b""), lambda: outbox.hold(b""), lambda: outbox.bind(1, True, b"", 60.0)):
+            with pytest.raises(BudgetFull):
+                more()
+        outbox.expire(60.0)
+        assert budget.used == room(2, 6)
+        outbox.release()
+        assert budget.used == room(2, 12)
+        outbox.ack(1)
+        assert budget.used == room(1, 6)
+
     def test_it_is_shared(self, engine: ModuleType) -> None:
-        budget = engine.ByteBudget(100)
+        limit = room(3, 100)
+        budget = engine.ByteBudget(limit)
         one, two = engine.Outbox(budget=budget), engine.Outbox(budget=budget)
         for outbox in (one, two):
             outbox.push(bytes(10 - FRAME))
         one.push(bytes(80 - FRAME))
-        assert (budget.used, budget.limit, one.memory, two.memory) == (100, 100, 90, 10)
-        with pytest.raises(BudgetFull, match="no room for 6 bytes more") as caught:
+        assert (budget.used, budget.limit, one.memory, two.memory) == (limit, limit, room(2, 90), room(1, 10))
+        with pytest.raises(BudgetFull, match="no room for 102 bytes more") as caught:
             two.push(b"")
-        assert caught.value.needed == FRAME
+        assert caught.value.needed == room(1, FRAME)
         one.ack(2)
-        assert budget.used == 10
+        assert budget.used == room(1, 10)
         two.push(b"")
 
     def test_no_message_is_excepted_from_it(self, engine: ModuleType) -> None:
         """That one always fits is for a session's window, never for the memory of the process."""
-        budget = engine.ByteBudget(100)
+        budget = engine.ByteBudget(room(2, 100))
         outbox = engine.Outbox(budget=budget)
         outbox.accept(1)
         outbox.bind(1, True, bytes(20), 60.0)
@@ -218,19 +243,20 @@ class TestBudget:
             lambda: outbox.push(bytes(101 - 20 - FRAME)),
             lambda: outbox.bind(2, True, bytes(81), 60.0),
             lambda: outbox.hold(bytes(81)),
-            lambda: outbox.refuse(1, 400, "x" * 120, "", {}),
-            lambda: outbox.reply(1, 1, 3, 200, "", bytes(110), {}),
+            lambda: outbox.refuse(1, 400, "x" * 170, "", {}),
+            lambda: outbox.reply(1, 1, 3, 200, "", bytes(160), {}),
         ):
             with pytest.raises(BudgetFull):
                 call()
-            assert (outbox.memory, budget.used, outbox.last_seq, outbox.bound) == (20, 20, 0, 1)
+            assert (outbox.memory, outbox.last_seq, outbox.bound) == (room(1, 20), 0, 1)
+            assert budget.used == outbox.memory
             assert (outbox.in_flight, outbox.overflowed, outbox.dropped) == (1, False, (0, 0))
-        outbox.reply(1, 1, 3, 200, "", bytes(60), {})
+        outbox.reply(1, 1, 3, 200, "", bytes(110), {})
         assert outbox.retained == 2
-        assert outbox.memory == budget.used == outbox.retained_bytes
+        assert outbox.memory == budget.used == room(2, outbox.retained_bytes)
 
     def test_replies_may_use_a_quarter_more_of_it(self, engine: ModuleType) -> None:
-        budget = engine.ByteBudget(100)
+        budget = engine.ByteBudget(room(4, 100))
         outbox = engine.Outbox(budget=budget)
         outbox.push(bytes(50 - FRAME))
         outbox.push(bytes(38 - FRAME))
@@ -238,55 +264,56 @@ class TestBudget:
         outbox.hold(bytes(6))
         with pytest.raises(BudgetFull):
             outbox.push(b"")
-        assert (len(outbox.release()), budget.used) == (24, 112)
-        outbox.refuse(0, 0, "", "", {})
-        assert budget.used == 120
+        assert (len(outbox.release()), budget.used) == (24, room(4, 112))
+        outbox.refuse(0, 0, "", "", {})  # 8 bytes, of the quarter of 121
+        assert budget.used == room(5, 120)
         with pytest.raises(BudgetFull):
             outbox.refuse(0, 0, "", "", {})
 
     def test_what_is_held_stays_when_it_is_full(self, engine: ModuleType) -> None:
-        budget = engine.ByteBudget(16)
+        budget = engine.ByteBudget(800)
         one, two = engine.Outbox(budget=budget), engine.Outbox(budget=budget)
         two.hold(body_of(3))
         two.hold(body_of(3))
-        one.push(body_of(10 - FRAME))
+        one.push(bytes(800 - room(2, 6) - room(1, FRAME)))
+        one.refuse(0, 0, "", "x" * (200 - room(1, 12)), {})  # its frame has 12 bytes more
         assert numbers(two.release()) == []
-        assert (two.held, two.releasing, two.retained, budget.used) == (2, True, 0, 16)
-        one.ack(1)
+        assert (two.held, two.releasing, two.retained, budget.used) == (2, True, 0, 1000)
+        one.ack(2)
         assert numbers(two.release()) == [1, 2]
-        assert (two.held, two.releasing, budget.used) == (0, False, 18)
+        assert (two.held, two.releasing, budget.used) == (0, False, room(2, 18))
 
     def test_what_waits_counts_and_is_given_back(self, engine: ModuleType) -> None:
-        budget = engine.ByteBudget(100)
+        budget = engine.ByteBudget(room(9, 100))
         outbox = engine.Outbox(budget=budget)
         outbox.bind(1, True, bytes(10), 1.0)
         outbox.bind(1, False, bytes(20), 2.0)
         outbox.hold(bytes(30))
-        assert (outbox.memory, budget.used) == (60, 60)
+        assert outbox.memory == budget.used == room(3, 60)
         outbox.expire(1.0)
-        assert budget.used == 50
+        assert budget.used == room(2, 50)
         outbox.release()
         outbox.accept(1)
         outbox.reply(1, 0, 3, 200, "", b"", {})
-        assert budget.used == outbox.retained_bytes == outbox.memory
+        assert budget.used == outbox.memory == room(3, outbox.retained_bytes)
         outbox.ack(3)
         assert (budget.used, outbox.memory) == (0, 0)
 
     def test_nothing_to_release_needs_no_room(self, engine: ModuleType) -> None:
-        budget = engine.ByteBudget(10)
+        budget = engine.ByteBudget(room(1, 10))
         outbox = engine.Outbox(budget=budget)
         outbox.push(bytes(4))
+        assert budget.used == budget.limit
         assert outbox.release() == b""
-        assert outbox.bind(1, True, b"", 60.0) == b""
 
     @pytest.mark.parametrize("ending", ["close", "mark_overflow", "forget"])
     def test_it_is_given_back(self, engine: ModuleType, ending: str) -> None:
-        budget = engine.ByteBudget(100)
+        budget = engine.ByteBudget(room(3, 100))
         outbox = engine.Outbox(budget=budget)
         outbox.push(b"abc")
         outbox.hold(b"ab")
         outbox.bind(1, True, b"a", 60.0)
-        assert budget.used == 12
+        assert budget.used == room(3, 12)
         if ending != "forget":
             getattr(outbox, ending)()
             assert budget.used == 0

@@ -144,6 +144,18 @@ class TestAcknowledging:
         session.receive(4, 12.0)
         assert session.ack_due(12.0) == pytest.approx(0.05)
 
+    def test_where_few_requests_are_allowed_at_once_so_few_replies_may_wait(self) -> None:
+        session = begun()
+        seq = 0
+        for in_flight, at_once in ((1, 1), (2, 1), (8, 4), (None, 32)):
+            session.share_window(in_flight, None)
+            for _ in range(at_once):
+                assert session.ack_due(0.0) != 0.0
+                seq += 1
+                session.receive(seq, 0.0)
+            assert session.ack_due(0.0) == 0.0
+            assert session.take_ack() == seq
+
     def test_what_is_kept_back_holds_the_acknowledgement(self) -> None:
         session = begun()
         for number in range(1, 6):

@@ -136,7 +136,7 @@ REFUSED = (
     "limits.handshakes_per_second = inf",
     "processor.task_timeout = 1e12",
     f"processor.max_queue_size = {2**24 + 1}",
-    'session.timeout = "30s"',
+    'session.timeout = "30s"\nsession.heartbeat_interval = "30s"',
 )
 
 

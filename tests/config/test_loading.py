@@ -248,6 +248,9 @@ def test_an_unknown_flag() -> None:
             "[limits]\nhandshakes_per_second = inf",
             "inf is out of bounds; allowed: 0.001 to 1_000_000 a second",
         ),
+        (f"[limits]\nin_flight = 1{'0' * 400}", "limits.in_flight: 10_000_"),
+        (f"[session]\nwindow_bytes = 1{'0' * 400}", "session.window_bytes: "),
+        (f"[session]\ntimeout = 1{'0' * 400}", "session.timeout: "),
         ('[upstream]\nhello = ["127.0.0.1:1", "nowhere"]', "upstream.hello: entry 2 'nowhere' is no address"),
         ('[upstream]\nhello = "127.0.0.1:1"', "upstream.hello: must be a list, for example ["),
         ('[server]\nquic = "no\\u0000host:1"', "server.quic: 'no\\x00host:1' is no address"),
@@ -297,7 +300,28 @@ def test_a_file_that_is_no_toml(write: Callable[[str], Path]) -> None:
 def test_a_file_that_is_no_text(tmp_path: Path) -> None:
     path = tmp_path / "x.toml"
     path.write_bytes(b"\xff\xfe")
-    assert "is no TOML" in problem(path)
+    assert "is no TOML: it is not UTF-8" in problem(path)
+
+
+@pytest.mark.parametrize("text", ["server = 5\n", '[[server]]\nquic = "127.0.0.1:1"\n'])
+def test_what_should_be_a_table_is_not_replaced_by_what_lies_over_it(
+    write: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch, text: str
+) -> None:
+    path = write(text)
+    told = "server: must be a table, not "
+    assert told in problem(path)
+    assert told in problem(path, {"server": {}})  # no flag was given
+    monkeypatch.setenv("QUICGW_SERVER__QUIC", "127.0.0.1:0")
+    assert told in problem(path, {"server": {"grpc": "127.0.0.1:0"}})
+    assert f"(in {path})" in problem(path)
+
+
+def test_a_key_that_should_be_a_table_is_not_replaced(
+    write: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = write('[routing]\nexact = "hello"\n')
+    monkeypatch.setenv("QUICGW_ROUTING__EXACT__FOO", "hello")
+    assert "routing.exact: must be a table, not 'hello'" in problem(path)
 
 
 def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:

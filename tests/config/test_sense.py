@@ -7,8 +7,10 @@ from typing import Annotated, Any, get_args, get_origin
 
 import pytest
 
+from quicgw_fast.backend.python import budget
 from quicgw_fast.config import advice, load, read
 from quicgw_fast.config.loading import SECTIONS
+from quicgw_fast.config.sense import MESSAGE_COST
 from quicgw_fast.config.values import Within
 from quicgw_fast.errors import ConfigError
 
@@ -51,24 +53,53 @@ def test_the_defaults_contradict_nothing() -> None:
     assert advice(load()) == []
 
 
+def test_a_default_gives_way_to_what_was_written() -> None:
+    config = load(
+        overrides={
+            "session": {"timeout": "6s"},
+            "limits": {"max_half_open": 10},
+            "offline": {"store": "memory", "max_total_bytes": "64KiB"},
+        }
+    )
+    assert config.session.told_interval == 2
+    assert config.limits.retry_from == 5
+    assert advice(config) == []
+    assert load().session.told_interval == 30
+    assert load(overrides={"session": {"timeout": "2s", "heartbeat_interval": "1s"}}).session.told_interval == 1
+
+
+def test_a_timeout_that_no_heartbeat_can_keep_is_told() -> None:
+    assert "is closed as idle" in " ".join(advice(load(overrides={"session": {"timeout": "1s"}})))
+
+
 @pytest.mark.parametrize(
     ("tables", "keys", "why"),
     [
         (
-            {"session": {"timeout": "30s"}},
-            ["session.timeout (on the command line)", "session.heartbeat_interval (the default)"],
+            {"session": {"timeout": "30s", "heartbeat_interval": "30s"}},
+            ["session.timeout (on the command line)", "session.heartbeat_interval (on the command line)"],
             "every 30s is closed as idle after 30s",
         ),
         ({"session": {"timeout": "1s", "heartbeat_interval": "10ms"}}, ["session.timeout"], "heartbeats every 1s"),
         ({"session": {"memory": "4MiB", "window_bytes": "5MiB"}}, ["session.memory", "session.window_bytes"], "4MiB"),
-        ({"session": {"memory": "1MiB"}}, ["session.memory"], "at least 2MiB"),
+        ({"session": {"memory": "512KiB", "window_bytes": "1KiB"}}, ["session.memory"], "at least 1MiB"),
+        (
+            {"session": {"memory": "2MiB", "window_messages": 30_000}},
+            ["session.memory", "session.window_messages"],
+            "30_000 messages of one session take 2880000B at least, all together may take 2MiB",
+        ),
+        ({"limits": {"request_bytes": "1000KiB"}}, ["limits.request_bytes"], "largest size takes more: at least 1MiB"),
         ({"session": {"start_timeout": "1ms"}}, ["session.start_timeout"], "too short"),
         ({"session": {"frame_timeout": "1ms"}}, ["session.frame_timeout"], "too short"),
         ({"processor": {"task_timeout": "1ms"}}, ["processor.task_timeout"], "too short"),
-        ({"limits": {"max_half_open": 64}}, ["limits.retry_above", "limits.max_half_open"], "prove its address"),
+        (
+            {"limits": {"max_half_open": 64, "retry_above": 64}},
+            ["limits.retry_above", "limits.max_half_open"],
+            "prove its address",
+        ),
         ({"limits": {"messages_per_second": 0.05}}, ["limits.messages_per_second"], "waits 20s"),
         ({"session": {"window_messages": 1}}, ["session.window_messages"], "at least 2 messages"),
-        ({"session": {"window_bytes": 100}}, ["session.window_bytes"], "at least 4KiB"),
+        ({"session": {"window_bytes": 100}}, ["session.window_bytes"], "at least 1KiB"),
         (
             {"limits": {"request_bytes": "32MiB", "request_memory": "16MiB"}},
             ["limits.request_bytes", "limits.request_memory"],
@@ -85,6 +116,7 @@ def test_the_defaults_contradict_nothing() -> None:
             "one openid may keep 2MiB, all together 1MiB",
         ),
         ({"offline": {"store": "sqlite"}}, ["offline.store", "offline.path"], "set offline.path"),
+        ({"server": {"grpc": "127.0.0.1:9", "admin": "127.0.0.1:9"}}, ["server.grpc", "server.admin"], "of their own"),
         ({"auth": {"mode": "jwt"}}, ["auth.mode", "auth.key_file", "auth.jwks_file"], "exactly one"),
         ({"auth": {"mode": "jwt", "key_file": "a", "jwks_file": "b"}}, ["auth.key_file"], "exactly one"),
     ],
@@ -115,6 +147,10 @@ def test_settings_without_effect_are_told(tables: dict[str, dict[str, Any]], tol
     said = advice(load(overrides=tables))
     assert len(said) == len(told)
     assert all(part in line for part, line in zip(told, said, strict=True))
+
+
+def test_what_a_message_costs_is_what_the_engine_counts() -> None:
+    assert MESSAGE_COST == budget.MESSAGE_COST
 
 
 def test_a_window_that_the_allowed_requests_overflow_is_told() -> None:

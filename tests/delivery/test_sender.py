@@ -9,6 +9,7 @@ import pytest
 
 from quicgw_fast._proto import client_pb2 as pb
 from quicgw_fast.backend import BindRefused, BudgetFull, FrameTooLarge, NotInFlight, Overflowed, WindowFull
+from quicgw_fast.backend.python.budget import MESSAGE_COST
 from quicgw_fast.delivery import CHUNK, OrderedSender
 from quicgw_fast.types import PushType
 from tests.support.wire import Splitter, business, error
@@ -414,9 +415,9 @@ def hog(engine: ModuleType) -> Client:
     """Somebody else, who took all memory there is."""
     budget = engine.ByteBudget(1000)
     client = Client(engine, {"budget": budget})
-    client.push(1000 - client.outbox.memory - 30)
-    while budget.used < 1000:
-        client.outbox.hold(b"x")
+    client.push(500)
+    client.outbox.hold(bytes(budget.limit - budget.used - MESSAGE_COST))
+    assert budget.used == budget.limit
     return client
 
 
@@ -467,14 +468,13 @@ def test_without_room_a_push_is_refused_and_a_reply_overflows(hog: Client, poor:
 
 def test_what_was_held_waits_for_room(engine: ModuleType) -> None:
     """Until the memory that all share has some, and then it needs no message of its client."""
-    size = len(Client(engine).body(200))
-    # With the reserve, refusals of 8 bytes fill what the held notify leaves to the last byte.
-    limit = next(n for n in range(4 * size, 5 * size, 4) if (n * 5 // 4 - size) % 8 == 0)
-    budget = engine.ByteBudget(limit)
+    budget = engine.ByteBudget(800)
     poor, hog = Client(engine, {"budget": budget}), Client(engine, {"budget": budget})
     poor.sender.hold(poor, poor.body(200))
-    while budget.used < limit * 5 // 4:
-        hog.sender.refuse(hog, 0, 0, "", "", {})
+    hog.outbox.hold(bytes(budget.limit - budget.used - MESSAGE_COST))
+    left = budget.limit * 5 // 4 - budget.used - MESSAGE_COST
+    hog.sender.refuse(hog, 0, 0, "", "x" * (left - 12), {})  # its frame has 12 bytes more
+    assert budget.used == 1000, "with the reserve of replies there is nothing left"
     assert poor.sender.release(poor) is True
     assert (poor.there.pushes, poor.outbox.held, poor.overflows, len(poor.room)) == ([], 1, 0, 1)
     hog.outbox.ack(1)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from typing import TYPE_CHECKING, Any
 
+import pytest
 import pytest_asyncio
 
 from tests.flow.house import House
@@ -12,6 +13,8 @@ from tests.flow.house import House
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
     from types import ModuleType
+
+    from quicgw_fast.store import OfflineStore
 
 
 @pytest_asyncio.fixture
@@ -25,7 +28,13 @@ async def make_house(engine: ModuleType) -> AsyncIterator[Callable[..., Awaitabl
         yield make
 
 
+@pytest.fixture
+def store() -> OfflineStore | None:
+    """None, but tests of the offline store have one."""
+    return None
+
+
 @pytest_asyncio.fixture
-async def house(make_house: Callable[..., Awaitable[House]]) -> House:
-    """A house with the defaults."""
-    return await make_house()
+async def house(make_house: Callable[..., Awaitable[House]], store: OfflineStore | None) -> House:
+    """A house with the defaults, and with ``store``."""
+    return await make_house(store=store)

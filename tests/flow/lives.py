@@ -203,6 +203,7 @@ class Lives(RuleBasedStateMachine):
         life.lost_notifies += notifies + len(life.bound) + len(life.held)
         life.lost_responses += len(texts) - notifies
         life.bound, life.held, life.releasing = [], [], False
+        life.behind, life.login = [], None  # nobody can get a reply any more, so what is under way is given up
         if self.client is not None:
             closed = self.online
             self.detach()
@@ -488,9 +489,8 @@ class Lives(RuleBasedStateMachine):
         if self.reply(call.request.client_seq_id, f"{code} hello") and code == 200:
             life.logged_in = True
             life.release()
-        behind, life.behind = life.behind, []
-        for seq in behind:
-            self.dispatch(seq)
+        while life.behind:  # an overflow by one of them is the end for the rest
+            self.dispatch(life.behind.pop(0))
 
     # Pushes
 

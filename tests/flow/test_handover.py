@@ -34,11 +34,6 @@ def store() -> MemoryStore:
 
 
 @pytest.fixture
-async def house(make_house: MakeHouse, store: MemoryStore) -> House:
-    return await make_house(store=store)
-
-
-@pytest.fixture
 async def disk(tmp_path: Path) -> AsyncIterator[SqliteStore]:
     made = SqliteStore(tmp_path / "store.db", StoreSettings(kind="sqlite", max_messages=1000))
     yield made

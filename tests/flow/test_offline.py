@@ -28,11 +28,6 @@ def store() -> SlowStore:
     return SlowStore()
 
 
-@pytest.fixture
-async def house(make_house: MakeHouse, store: SlowStore) -> House:
-    return await make_house(store=store)
-
-
 async def stored(store: MemoryStore, openid: str = "alice") -> int:
     return len(await MemoryStore.load(store, openid, 1_800_000_000.0))
 
@@ -251,6 +246,29 @@ async def test_a_push_that_is_stored_while_the_login_reads(house: House, store: 
     store.open("load")
     await house.settle()
     assert client.texts == ["200 ", "0", "1", "cached"]
+
+
+async def test_a_push_that_is_stored_between_the_reading_of_a_login_and_its_end(
+    house: House, store: SlowStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody can read for the session then, which is not logged in yet: it must not wait for an acknowledgement."""
+    store.shut("put")
+    pushing = asyncio.create_task(house.push(content="late"))
+    await house.settle()
+    client = house.started()
+    load = store.load
+
+    async def load_and_let_the_push_end(openid: str, wall: float) -> list[Stored]:
+        found = await load(openid, wall)
+        if "put" in store.gates:
+            store.open("put")
+        return found
+
+    monkeypatch.setattr(store, "load", load_and_let_the_push_end)
+    client.call("hello")
+    await house.settle()
+    assert (await pushing).message == "stored"
+    assert client.texts == ["200 ", "late"]
 
 
 async def test_nothing_is_delivered_twice_while_its_deletion_is_under_way(house: House, store: SlowStore) -> None:

@@ -26,11 +26,6 @@ def store() -> SlowStore:
     return SlowStore()
 
 
-@pytest.fixture
-async def house(make_house: MakeHouse, store: SlowStore) -> House:
-    return await make_house(store=store)
-
-
 async def stored(store: MemoryStore) -> int:
     return len(await MemoryStore.load(store, "alice", 1_800_000_000.0))
 

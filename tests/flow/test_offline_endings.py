@@ -21,11 +21,6 @@ def store() -> MemoryStore:
     return MemoryStore()
 
 
-@pytest.fixture
-async def house(make_house: MakeHouse, store: MemoryStore) -> House:
-    return await make_house(store=store)
-
-
 def kept(store: MemoryStore) -> int:
     return store.stats().messages
 

@@ -154,10 +154,16 @@ async def test_heartbeat_interval_and_window_are_told_in_whole_seconds(
 
 
 async def test_the_limits_are_told(house: House, make_house: Callable[..., Awaitable[House]]) -> None:
-    client = house.started()
-    assert client.limits == {"limit-in-flight": "64", "limit-messages-per-second": "100"}
+    window = {"limit-window-bytes": str(1 << 20)}
+    assert house.started().limits == {"limit-in-flight": "64", "limit-messages-per-second": "100", **window}
     other = await make_house(limits={"messages_per_second": 99_999.5, "in_flight": 3})
-    assert other.started().limits == {"limit-in-flight": "3", "limit-messages-per-second": "99999.5"}
+    assert other.started().limits == {"limit-in-flight": "3", "limit-messages-per-second": "99999.5", **window}
+    small = await make_house(session={"window_messages": 8, "window_bytes": "16KiB"})
+    assert small.started().limits == {
+        "limit-in-flight": "4",
+        "limit-messages-per-second": "100",
+        "limit-window-bytes": str(16 << 10),
+    }
 
 
 # Attempts that come too late

@@ -56,6 +56,12 @@ async def test_a_good_token_starts_a_session(house: House) -> None:
     assert client.answer_headers == {"token-expires-in": "90"}
 
 
+async def test_an_end_that_no_integer_of_a_client_holds_is_told_as_a_long_time(house: House) -> None:
+    client = house.connect()
+    assert client.start("alice", token="alice:1e300").success
+    assert client.answer_headers == {"token-expires-in": str(2**31 - 1)}
+
+
 async def test_a_token_without_an_end(house: House) -> None:
     client = house.connect()
     assert client.start("alice", token="alice").success
@@ -148,6 +154,22 @@ async def test_refused_tokens_are_one_line_a_minute(house: House, caplog: pytest
         await house.pass_time(61.0)
     lines = [record for record in caplog.records if record.getMessage() == "token refused"]
     assert [getattr(record, "count", 1) for record in lines] == [1, 8]
+
+
+async def test_each_reason_has_its_own_line(house: House, caplog: pytest.LogCaptureFixture) -> None:
+    """Nobody who configures tokens finds the right one if only the first mistake of a minute is told."""
+    reasons = iter([AuthRefused("expired"), AuthRefused("no token"), *(AuthRefused(f"no {n}", "no") for n in range(3))])
+
+    class Refuses:
+        def authenticate(self, openid: str, token: str, wall: float) -> Grant:
+            raise next(reasons)
+
+    house.parts.authenticator = Refuses()
+    with caplog.at_level(logging.WARNING):
+        for port in range(5):
+            house.connect(f"192.0.2.66:{port + 1}").start("alice", token="x")
+    lines = [record for record in caplog.records if record.getMessage() == "token refused"]
+    assert [vars(record)["reason"] for record in lines] == ["expired", "no token", "no 0"]
 
 
 # Renewal

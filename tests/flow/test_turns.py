@@ -176,12 +176,14 @@ async def test_the_calls_of_an_ended_session_are_cancelled_and_its_workers_freed
         for _ in range(20):
             await house.broadcast()
         assert house.count("overflows") == 1
-        assert house.back(greedy, 1).answer.reset_reason == ResetReason.OVERFLOW
     await house.settle()
     assert house.upstream.waiting() == []
     stats = house.parts.processor.stats()
     assert (stats["busy_workers"], stats["queue_length"]) == (0, 0)
     assert (stats["cancelled"], stats["skipped"]) == (3, 61)
+    if how == "overflow":  # what was given up stays open until the session ends: by a reset, or after its time
+        assert house.accounts()["responses"]["open"] == 64
+        assert house.back(greedy, 1).answer.reset_reason == ResetReason.OVERFLOW
     assert house.count("in_flight_dropped") == 64
     assert house.requests.memory.used == session.request_bytes == 0
     assert_all_counted(house)

@@ -106,6 +106,7 @@ def test_the_names_that_we_use_exist() -> None:
         assert core._QuicConnection__frame_handlers is core._gw_handlers
         assert len(core._gw_handlers.table) == 33
         assert core.gw_space is core._spaces[Epoch.ONE_RTT]
+        assert core._loss._time_of_last_sent_ack_eliciting_packet > 0.0
     assert server._local_max_streams_bidi.value == server._local_max_streams_bidi.sent == 1
     assert client._local_max_streams_bidi.value == server._local_max_streams_uni.value == 0
     assert aioquic_private.QuicConnectionState.FIRSTFLIGHT.value == 0
@@ -113,6 +114,7 @@ def test_the_names_that_we_use_exist() -> None:
 
 ATTRIBUTES = (
     "_ack_delay",
+    "_close_at",
     "_close_event",
     "_close_pending",
     "_crypto_streams",
@@ -127,6 +129,7 @@ ATTRIBUTES = (
     "_local_max_streams_uni",
     "_logger",
     "_loss",
+    "_loss_at",
     "_network_paths",
     "_pacing_at",
     "_packet_number",

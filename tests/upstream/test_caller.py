@@ -9,6 +9,8 @@ import pytest
 import uvloop
 
 from quicgw_fast._proto.service_pb2 import UpstreamRequest, UpstreamResponse
+from quicgw_fast.backend.python.wire import HEAD_MAX, encode_body
+from quicgw_fast.types import PushType
 from quicgw_fast.upstream import (
     SERVICES,
     AnswerTooLarge,
@@ -161,15 +163,45 @@ async def test_grpc_errors_fail_once_and_are_not_retried(
     assert len(server.seen) == 1
 
 
-async def test_deadline_exceeded_of_the_upstream_itself_is_a_timeout(upstream: Start, caller_for: CallerFor) -> None:
+async def test_a_status_of_deadline_exceeded_before_the_deadline_is_a_failure(
+    upstream: Start, caller_for: CallerFor
+) -> None:
+    """Only a passed deadline is a 504 (contract §3); this is a service whose own work was too slow."""
     server = await upstream()
 
     async def reject(_: UpstreamRequest) -> UpstreamResponse:
-        raise Rejected(grpc.StatusCode.DEADLINE_EXCEEDED)
+        raise Rejected(grpc.StatusCode.DEADLINE_EXCEEDED, "the database did not answer")
 
     server.on("bad", reject)
+    caller = caller_for(server.address)
+    with pytest.raises(UpstreamFailed) as caught:
+        await caller.call("hello", UpstreamRequest(action="bad"), 5.0)
+    assert (caught.value.code, caught.value.status) == (500, "DEADLINE_EXCEEDED")
+    assert "the database did not answer" in caught.value.detail
+    assert "before the deadline" in caught.value.cause
+    instance = instances_of(caller)[0]
+    assert (instance["failures"], instance["failures_by_status"], instance["timeouts"]) == (
+        1,
+        {"DEADLINE_EXCEEDED": 1},
+        0,
+    )
+
+
+async def test_a_service_that_ends_at_the_deadline_it_was_told_is_a_timeout(
+    upstream: Start, caller_for: CallerFor
+) -> None:
+    server = await upstream()
+    caller = caller_for(server.address)
+
+    async def give_up(_: UpstreamRequest) -> UpstreamResponse:
+        remaining = server.seen[-1].remaining
+        assert remaining is not None
+        await asyncio.sleep(remaining)
+        raise Rejected(grpc.StatusCode.DEADLINE_EXCEEDED)
+
+    server.on("slow", give_up)
     with pytest.raises(UpstreamTimeout):
-        await caller_for(server.address).call("hello", UpstreamRequest(action="bad"), 5.0)
+        await caller.call("hello", UpstreamRequest(action="slow"), 0.3)
 
 
 async def test_cancelling_the_task_cancels_the_call(upstream: Start, caller_for: CallerFor) -> None:
@@ -222,22 +254,38 @@ async def test_cancelled_while_closing_stays_cancelled(upstream: Start, caller_f
         await task
 
 
-async def test_answer_of_a_mebibyte_passes_and_a_much_larger_one_fails(upstream: Start, caller_for: CallerFor) -> None:
+async def test_an_answer_that_fits_into_a_frame_passes_and_every_larger_one_fails(
+    upstream: Start, caller_for: CallerFor, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Whether gRPC refuses it or only the frame is too small for it: counted and told in one place."""
     server = await upstream()
 
     async def fill(request: UpstreamRequest) -> UpstreamResponse:
-        return answer(request, data=bytes(int(request.params["size"])))
+        return answer(request, data=bytes(int(request.params["size"])), headers=request.headers)
 
     server.on("fill", fill)
     caller = caller_for(server.address)
-    fits = UpstreamRequest(action="fill", params={"size": str((1 << 20) + 1000)})
-    assert len((await caller.call("hello", fits, 5.0)).data) == (1 << 20) + 1000
-    with pytest.raises(AnswerTooLarge) as caught:
-        await caller.call("hello", UpstreamRequest(action="fill", params={"size": str(2 << 20)}), 5.0)
-    assert caught.value.size > 2 << 20
-    assert caught.value.public == f"the answer of {caught.value.size} bytes is larger than a frame may be"
-    assert instances_of(caller)[0]["failures_by_status"] == {"ANSWER_TOO_LARGE": 1}
-    assert (await caller.call("hello", fits, 5.0)).code == 200
+
+    async def call(size: int, **headers: str) -> UpstreamResponse:
+        request = UpstreamRequest(action="fill", params={"size": str(size)}, headers=headers)
+        return await caller.call("hello", request, 5.0)
+
+    half = 1 << 19
+    most = (1 << 20) - (len(encode_body(PushType.BUSINESS_DATA, 200, "ok", bytes(half), {})) - half + HEAD_MAX)
+    assert len((await call(most)).data) == most
+    sizes = [most + 1, 1 << 20, (1 << 20) + 1000, 2 << 20]
+    for size in sizes:
+        with pytest.raises(AnswerTooLarge) as caught:
+            await call(size)
+        assert caught.value.size > 1 << 20
+        assert caught.value.public == f"the answer of {caught.value.size} bytes is larger than a frame may be"
+    with pytest.raises(AnswerTooLarge):
+        await call(most, flag="")
+    assert instances_of(caller)[0]["failures_by_status"] == {"ANSWER_TOO_LARGE": len(sizes) + 1}
+    assert [
+        record.__dict__["status"] for record in caplog.records if record.getMessage() == "upstream call failed"
+    ] == ["ANSWER_TOO_LARGE"]
+    assert (await call(most)).code == 200
 
 
 async def test_unreadable_answer_fails(caller_for: CallerFor, caplog: pytest.LogCaptureFixture) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from quicgw_fast.types import CloseCode
 from tests.support import raw_client, wire
-from tests.support.gateway_process import GatewayProcess
+from tests.support.gateway_process import GatewayProcess, write_config
 from tests.support.raw_upstream import RawUpstream, answer
 from tests.support.world import assert_closed
 
@@ -120,25 +120,7 @@ async def test_the_time_of_a_drain_is_kept(make_world: WorldMaker) -> None:
 
 # ---- the real command
 
-
-def write_config(folder: Path, certificate: tuple[Path, Path], upstream: RawUpstream, drain: str) -> Path:
-    path = folder / "gateway.toml"
-    path.write_text(f"""
-[server]
-quic = "127.0.0.1:0"
-grpc = "127.0.0.1:0"
-admin = "127.0.0.1:0"
-[tls]
-cert = "{certificate[0]}"
-key = "{certificate[1]}"
-[upstream]
-hello = ["{upstream.address}"]
-zone = ["{upstream.address}"]
-[processor]
-drain_timeout = "{drain}"
-max_workers = 32
-""")
-    return path
+WORKERS = "[processor]\nmax_workers = 32\n"
 
 
 async def test_sigterm_loses_no_answer_that_was_accepted(
@@ -146,7 +128,7 @@ async def test_sigterm_loses_no_answer_that_was_accepted(
 ) -> None:
     async with RawUpstream() as upstream:
         gate = upstream.hold("echo")
-        config = write_config(tmp_path, certificate, upstream, "10s")
+        config = write_config(tmp_path, certificate, upstream.address, WORKERS + 'drain_timeout = "10s"')
         async with (
             GatewayProcess.serve(config, backend=backend) as gateway,
             await raw_client.connect(*gateway.ready.quic) as client,
@@ -169,7 +151,7 @@ async def test_sigterm_ends_in_its_time_whatever_a_client_does(
     """One call hangs, and the client does not read."""
     async with RawUpstream() as upstream:
         gate = upstream.hold("time")
-        config = write_config(tmp_path, certificate, upstream, "500ms")
+        config = write_config(tmp_path, certificate, upstream.address, WORKERS + 'drain_timeout = "500ms"')
         async with (
             GatewayProcess.serve(config, backend=backend) as gateway,
             await raw_client.connect(*gateway.ready.quic, receive_window=64 << 10) as client,
@@ -188,3 +170,53 @@ async def test_sigterm_ends_in_its_time_whatever_a_client_does(
             assert 0.4 < time.monotonic() - begun < 2.5
             assert "drain incomplete" in gateway.errors
             gate.open()
+
+
+async def test_a_push_that_nobody_would_get_any_more_is_refused(make_world: WorldMaker) -> None:
+    """Nobody comes back to a gateway that stops: "retained" or "cached" would be a success for a dropped message."""
+    world = await make_world(processor={"drain_timeout": 5.0})
+    gate = world.business.hold("slow")
+    busy, away, new = await world.online("busy"), await world.online("away"), await world.started("new")
+    await away.close()
+    await wire.until(lambda: not world.gateway._parts.registry.by_openid("away").attached)  # type: ignore[union-attr]
+    request = busy.next_seq
+    message = busy.business("slow")
+    await world.business.wait_requests(1, "slow")
+    stopping = asyncio.create_task(world.gateway.stop())
+    await wire.until(lambda: world.gateway._parts.draining, what="the drain")
+    for openid, options in (
+        ("away", {}),
+        ("new", {}),
+        ("away", {"hint": 2, "bind": 1}),
+        ("busy", {"hint": 1, "bind": 9}),
+    ):
+        refused = await world.pusher.push(openid, **options)
+        assert (refused.success, refused.error_code) == (False, "DRAINING"), (openid, options, refused)
+    assert (await world.pusher.push("busy", data=b"now")).message == "sent"
+    assert (await world.pusher.push("busy", data=b"with", hint=1, bind=request)).message == "bound"
+    assert (await world.pusher.broadcast(data=b"all")).sent_count == 1
+    gate.open()
+    await busy.reply(message)
+    await assert_closed(busy, CloseCode.DRAINING)
+    assert [wire.business(push).data for push in busy.notifies] == [b"now", b"all", b"with"]
+    await assert_closed(new, CloseCode.DRAINING)
+    await stopping
+
+
+async def test_the_last_line_says_what_is_lost_with_the_stop(
+    make_world: WorldMaker, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A push that was retained before the stop has nobody to come back for it."""
+    world = await make_world()
+    client = await world.online("alice")
+    client.ack(1)
+    await client.reply(client.heartbeat())
+    await client.close()
+    session = world.gateway._parts.registry.by_openid("alice")
+    assert session is not None
+    await wire.until(lambda: not session.attached)
+    assert (await world.pusher.push("alice")).message == "retained"
+    with caplog.at_level("INFO", "quicgw.gateway"):
+        await world.gateway.stop()
+    (line,) = [record for record in caplog.records if record.getMessage() == "gateway stopped"]
+    assert (line.notifies_lost, line.responses_lost) == (1, 0)  # type: ignore[attr-defined]

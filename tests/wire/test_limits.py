@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import grpc
 import pytest
 
+from quicgw_fast import client as sdk
 from quicgw_fast import config as configs
 from quicgw_fast._proto import client_pb2 as pb
 from tests.support import wire
@@ -239,3 +240,27 @@ async def test_an_answer_larger_than_a_frame_is_500(world: World) -> None:
     assert wire.error(await client.call("echo", {"size": str(5 << 20)})).error_code == 500
     assert wire.business(await client.call("status")).code == 200
     client.assert_gap_free()
+
+
+@pytest.mark.parametrize("window", [2, 3, 8])
+async def test_a_client_that_keeps_to_what_it_is_told_fits_into_a_small_window(
+    make_world: WorldMaker, window: int
+) -> None:
+    world = await make_world(session={"window_messages": window}, limits={"in_flight": 64})
+    async with sdk.connect(world.gateway.addresses.quic, openid="alice", insecure=True) as client:
+        replies = await asyncio.gather(*(client.call("echo", data=b"%d" % number) for number in range(40)))
+    assert [reply.data for reply in replies] == [b"%d" % number for number in range(40)]
+    counters: Any = world.gateway.stats()["counters"]
+    assert counters["overflows"] == 0
+
+
+@pytest.mark.parametrize(("window", "size"), [("16KiB", 2_000), ("64KiB", 20_000), ("256KiB", 60_000)])
+async def test_the_same_for_a_window_of_few_bytes(make_world: WorldMaker, window: str, size: int) -> None:
+    world = await make_world(session={"window_bytes": window})
+    async with sdk.connect(world.gateway.addresses.quic, openid="alice", insecure=True) as client:
+        for _ in range(20):
+            assert (await client.call("echo", data=bytes(size))).code == 200
+        replies = await asyncio.gather(*(client.call("echo", data=bytes(size)) for _ in range(30)))
+    assert {len(reply.data) for reply in replies} == {size}
+    counters: Any = world.gateway.stats()["counters"]
+    assert counters["overflows"] == 0

@@ -133,7 +133,7 @@ async def test_the_limits_are_told(make_world: WorldMaker) -> None:
     client = await world.started("alice")
     assert client.start_push is not None
     told = {name: text for name, text in client.start_push.headers.items() if name.startswith("limit-")}
-    assert told == {"limit-in-flight": "7", "limit-messages-per-second": "12.5"}
+    assert told == {"limit-in-flight": "7", "limit-messages-per-second": "12.5", "limit-window-bytes": str(1 << 20)}
 
 
 # ---- attempts that come too late

@@ -154,6 +154,7 @@ async def test_an_answer_larger_than_a_frame_is_called_that(world: World, size: 
     error = wire.error(await client.call("echo"))
     assert (error.error_code, error.error_message) == (500, "upstream answer too large")
     assert "RESOURCE_EXHAUSTED" not in error.detail
+    assert counters(world)["upstream_failures"] == 1
     assert wire.business(await client.call("time")).code == 200
 
 

@@ -22,6 +22,7 @@ def dev(
     certificate is self-signed, made at the start and removed at the end; the log says where it is. Its private key is
     in memory alone. What --config has goes before these defaults.
     """
+    from quicgw_fast.cli.descriptors import raise_descriptor_limit
     from quicgw_fast.cli.preflight import require_upb
     from quicgw_fast.cli.running import run
     from quicgw_fast.demo.embedded import load_for_development
@@ -30,6 +31,7 @@ def dev(
     settings = load_for_development(config, options.server_flags(quic, grpc, admin))
     require_upb()
     configure_logging(settings.log)
+    raise_descriptor_limit()
     options.log_advice(settings)
     run(_dev(settings))
 

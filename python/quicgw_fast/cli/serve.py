@@ -22,6 +22,7 @@ def serve(
     stops it: what was accepted is answered, clients are closed with DRAINING, exit status 0. The second one ends it at
     once. The log goes to standard error.
     """
+    from quicgw_fast.cli.descriptors import raise_descriptor_limit
     from quicgw_fast.cli.preflight import require_upb
     from quicgw_fast.cli.running import run
     from quicgw_fast.config import load
@@ -30,6 +31,7 @@ def serve(
     settings = load(config, options.server_flags(quic, grpc, admin))
     require_upb()
     configure_logging(settings.log)
+    raise_descriptor_limit()
     options.log_advice(settings)
     run(_serve(settings))
 

@@ -52,6 +52,7 @@ def upstream(
     Prints one line "ready NAME=HOST:PORT …" when all are registered. A gateway that comes back after a restart gets
     them again.
     """
+    from quicgw_fast.cli.descriptors import raise_descriptor_limit
     from quicgw_fast.cli.running import run
     from quicgw_fast.config import Log
     from quicgw_fast.observe import configure_logging
@@ -59,6 +60,7 @@ def upstream(
     names = _names(mode, zone)
     numbers = _ports(ports, len(names))
     configure_logging(Log())
+    raise_descriptor_limit()
     run(_serve(gateway, mode, names, numbers, host, timeout))
 
 

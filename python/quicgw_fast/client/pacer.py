@@ -14,7 +14,7 @@ MARGIN = 0.95
 """Part of the gateway's rate that is used: what was sent evenly arrives unevenly."""
 BYTES_IN_FLIGHT = 1 << 20
 """Bytes of requests without a reply at most, unless it is a single one, where limits are known. Replies tend to be as
-large as their requests, and what is not acknowledged yet must fit into the gateway's window (1 MiB by default)."""
+large as their requests, and what is not acknowledged yet must fit into the gateway's window: fewer if it is smaller."""
 ASSUMED_RATE = 100.0
 LEAST_RATE = 1.0
 ASSUMED_IN_FLIGHT = 64
@@ -33,6 +33,7 @@ class Pacer:
     def __init__(self) -> None:
         self._limits: Limits | None = None
         self._in_flight = math.inf
+        self._bytes = BYTES_IN_FLIGHT
         self._rate = math.inf
         self._burst = 1
         self._bucket: TokenBucket | None = None
@@ -44,6 +45,7 @@ class Pacer:
             return
         self._limits = limits
         self._in_flight = math.inf if limits.in_flight is None else limits.in_flight
+        self._bytes = min(BYTES_IN_FLIGHT, limits.window_bytes or BYTES_IN_FLIGHT)
         if limits.rate is None:
             self._rate, self._bucket = math.inf, None
         else:
@@ -71,7 +73,7 @@ class Pacer:
 
         Else the seconds after which to ask again, infinite when only a reply can help.
         """
-        if requests and self._in_flight < math.inf and (requests >= self._in_flight or size > BYTES_IN_FLIGHT):
+        if requests and self._in_flight < math.inf and (requests >= self._in_flight or size > self._bytes):
             return math.inf
         if now < self._held_until:
             return self._held_until - now

@@ -298,6 +298,7 @@ class Runner:
         elif outcome.start is Start.RESET:
             self._reset(outcome, answer)
         self.outgoing.learn(answer.limits)
+        self.session.share_window(answer.limits.in_flight, answer.limits.window_bytes)
         self.refresher.plan(answer.token_expires_in)
         self.refresher.connected(self._token)
         self.login.begin(fresh=not self.resumed)

@@ -87,7 +87,8 @@ class Session(Generic[R]):
         self._settled_up_to = 0
         self._kept_back: deque[int] = deque()
         self._offline_ids: OrderedDict[str, None] = OrderedDict()
-        self._ack_every = ack_every
+        self._most_unacked = self._ack_every = ack_every
+        self._ack_bytes = ACK_BYTES
         self._ack_delay = ack_delay
         self._ack_since: float | None = None
         self._unacked_bytes = 0
@@ -227,12 +228,18 @@ class Session(Generic[R]):
         """The highest number up to which the application has everything."""
         return self._kept_back[0] - 1 if self._kept_back else self.seen
 
+    def share_window(self, in_flight: int | None, window_bytes: int | None) -> None:
+        """Learn what the gateway has room for: requests at once, of whose replies twice as many fit, and bytes."""
+        self._ack_bytes = ACK_BYTES if window_bytes is None else min(ACK_BYTES, window_bytes // 16)
+        allowed = self._most_unacked if in_flight is None else max(1, in_flight // 2)
+        self._ack_every = min(self._most_unacked, allowed)
+
     def ack_due(self, now: float) -> float | None:
         """Seconds until an acknowledgement must go out; 0 or less: now, None: there is none to send."""
         waiting = self.ackable - self.acked
         if waiting <= 0 or self._ack_since is None:
             return None
-        if waiting >= self._ack_every or self._unacked_bytes >= ACK_BYTES:
+        if waiting >= self._ack_every or self._unacked_bytes >= self._ack_bytes:
             return 0.0
         return self._ack_since + self._ack_delay - now
 

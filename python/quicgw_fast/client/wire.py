@@ -46,6 +46,7 @@ REFRESHED_HEADER = "auth-refresh"
 EXPIRES_HEADER = "token-expires-in"
 OFFLINE_HEADER = "offline-id"
 IN_FLIGHT_HEADER = "limit-in-flight"
+WINDOW_HEADER = "limit-window-bytes"
 RATE_HEADER = "limit-messages-per-second"
 
 _CONTROL_BIT = 0x8000_0000
@@ -67,6 +68,8 @@ class Limits(NamedTuple):
     """Requests without a reply."""
     rate: float | None = None
     """Requests per second."""
+    window_bytes: int | None = None
+    """Bytes of what the gateway sent that may be without an acknowledgement."""
 
 
 UNKNOWN_LIMITS = Limits()
@@ -236,7 +239,11 @@ def _limits(headers: Mapping[str, str]) -> Limits:
         rate = float(headers.get(RATE_HEADER, ""))
     except ValueError:
         rate = 0.0
-    return Limits(whole(headers, IN_FLIGHT_HEADER) or None, rate if 1e-3 <= rate <= 1e9 else None)
+    return Limits(
+        whole(headers, IN_FLIGHT_HEADER) or None,
+        rate if 1e-3 <= rate <= 1e9 else None,
+        whole(headers, WINDOW_HEADER) or None,
+    )
 
 
 def _business(push: ServerPush) -> BusinessResponse:

@@ -126,7 +126,8 @@ class Session(Section):
     timeout: Duration = 300.0
     """A connection without any message for so long is closed with IDLE."""
     heartbeat_interval: Annotated[float, duration("1ms", "1h")] = 30.0
-    """What clients are told to keep; sent in whole seconds, at least 1."""
+    """What clients are told to keep; sent in whole seconds, at least 1. Unless it is set, a shorter ``timeout`` brings
+    it down to a third of that."""
     resume_window: Annotated[float, duration("1ms", "7d")] = 120.0
     """How long a session without a connection can be resumed, and an ended one is remembered."""
     window_messages: Annotated[int, number(1, 1_000_000, "messages")] = 1024
@@ -134,7 +135,7 @@ class Session(Section):
     window_bytes: Annotated[int, size(1, 1 << 30)] = 1 << 20
     """Bytes kept per session until acknowledged."""
     memory: Size = 256 << 20
-    """Bytes kept for all sessions together."""
+    """Bytes kept for all sessions together; each message counts with 96 beside its own."""
     start_timeout: Duration = 5.0
     """START must arrive within this time after the handshake."""
     frame_timeout: Duration = 5.0
@@ -145,6 +146,13 @@ class Session(Section):
     """A window over 80 % without an acknowledgement for so long closes the connection with SLOW_CONSUMER."""
     bind_timeout: Duration = 60.0
     """How long a notify waits for the request it is bound to."""
+
+    @property
+    def told_interval(self) -> int:
+        """The heartbeat interval that clients are told, in seconds."""
+        written = "heartbeat_interval" in self.model_fields_set
+        interval = self.heartbeat_interval if written else min(self.heartbeat_interval, self.timeout / 3)
+        return max(1, int(interval))
 
 
 class Auth(Section):
@@ -190,9 +198,19 @@ class Limits(Section):
     max_half_open: Count = 512
     """Handshakes under way at once."""
     retry_above: Annotated[int, number(0, 1_000_000, "handshakes")] = 64
-    """Above this many handshakes under way, a new client must prove its address (RFC 9000 §8.1.2)."""
+    """Above this many handshakes under way, a new client must prove its address (RFC 9000 §8.1.2). Unless it is set, a
+    small ``max_half_open`` brings it down to half of that."""
     handshakes_per_second: Rate = 200.0
     """New connections per address and second."""
+
+    @property
+    def retry_from(self) -> int:
+        """The number of handshakes that ``retry_above`` means."""
+        return (
+            self.retry_above
+            if "retry_above" in self.model_fields_set
+            else min(self.retry_above, self.max_half_open // 2)
+        )
 
 
 class Offline(Section):

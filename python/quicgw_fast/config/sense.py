@@ -12,8 +12,10 @@ if TYPE_CHECKING:
     from quicgw_fast.config.loading import Config
     from quicgw_fast.config.sources import Key
 
-LARGEST_STEP = 2 << 20
-"""Bytes: room for one message of the largest size (contract §1) with what is kept beside it."""
+LARGEST_MESSAGE = 1 << 20
+"""Bytes of one message (contract §1); replies have a reserve of a quarter for what is kept beside it."""
+MESSAGE_COST = 96
+"""Bytes that a message counts in ``session.memory`` beside its own (``ByteBudget``)."""
 CLIENT_HEARTBEAT = 5.0
 """Seconds between the heartbeats of a client that is not told to be quicker."""
 HEARTBEATS = 2
@@ -22,16 +24,22 @@ SHORTEST_PATIENCE = 0.05
 """Seconds: in less nothing can be answered over a real network, so that nobody would ever be served."""
 LONGEST_TURN = 5.0
 """Seconds between two requests of a client that paces itself, which its own timeouts surely allow."""
-LEAST_MESSAGES, LEAST_BYTES = 2, 4 << 10
+LEAST_MESSAGES, LEAST_BYTES = 2, 1 << 10
 """A window holds hello's reply and one more: they may be on their way before the first acknowledgement."""
 
 
 def contradictions(config: Config) -> Iterator[tuple[tuple[Key, ...], str]]:
-    """Say which keys go badly together, and why: with them a gateway starts and serves nobody, or not as it says."""
+    """Say which keys go badly together, and why: with them a gateway starts and serves nobody, or not as it says.
+
+    A default contradicts nothing that was written: it gives way where that is possible.
+    """
     yield from _of_sessions(config)
     yield from _of_limits(config)
+    if config.server.grpc == config.server.admin and not config.server.grpc.endswith(":0"):
+        why = "gRPC and the admin pages each need an address of their own: change one"
+        yield (("server", "grpc"), ("server", "admin")), why
     offline, auth = config.offline, config.auth
-    if offline.max_bytes > offline.max_total_bytes:
+    if offline.max_bytes > offline.max_total_bytes and "max_bytes" in offline.model_fields_set:
         why = f"one openid may keep {write_size(offline.max_bytes)}, all together {write_size(offline.max_total_bytes)}"
         yield (("offline", "max_bytes"), ("offline", "max_total_bytes")), f"{why}: raise the second, or lower the first"
     if offline.store == "sqlite" and offline.path is None:
@@ -43,8 +51,8 @@ def contradictions(config: Config) -> Iterator[tuple[tuple[Key, ...], str]]:
 
 def _of_sessions(config: Config) -> Iterator[tuple[tuple[Key, ...], str]]:
     session = config.session
-    told = _told_interval(config)
-    if session.timeout <= told:
+    told = session.told_interval
+    if session.timeout <= told and "heartbeat_interval" in session.model_fields_set:
         why = f"a client that keeps to heartbeats every {write_duration(told)} is closed as idle after "
         yield (
             (("session", "timeout"), ("session", "heartbeat_interval")),
@@ -53,8 +61,13 @@ def _of_sessions(config: Config) -> Iterator[tuple[tuple[Key, ...], str]]:
     if session.memory < session.window_bytes:
         why = f"one session may keep {write_size(session.window_bytes)}, all together {write_size(session.memory)}"
         yield (("session", "memory"), ("session", "window_bytes")), f"{why}: raise the first, or lower the second"
-    if session.memory < LARGEST_STEP:
-        need = f"one reply of the largest size would not fit: at least {write_size(LARGEST_STEP)} are needed"
+    least = session.window_messages * MESSAGE_COST
+    if session.memory < least:
+        ours = f"{session.window_messages:_} messages of one session take {write_size(least)} at least"
+        why = f"{ours}, all together may take {write_size(session.memory)}"
+        yield (("session", "memory"), ("session", "window_messages")), f"{why}: raise the first, or lower the second"
+    if session.memory < LARGEST_MESSAGE:
+        need = f"one reply of the largest size would not fit: at least {write_size(LARGEST_MESSAGE)} are needed"
         yield (("session", "memory"),), need
     if session.window_messages < LEAST_MESSAGES:
         why = f"the replies to hello and to one request must fit: at least {LEAST_MESSAGES} messages are needed"
@@ -71,7 +84,7 @@ def _of_sessions(config: Config) -> Iterator[tuple[tuple[Key, ...], str]]:
 
 def _of_limits(config: Config) -> Iterator[tuple[tuple[Key, ...], str]]:
     limits = config.limits
-    if limits.retry_above >= limits.max_half_open:
+    if limits.retry_from >= limits.max_half_open:
         why = f"{limits.max_half_open} handshakes fill the gateway before anybody is asked to prove its address"
         yield (("limits", "retry_above"), ("limits", "max_half_open")), f"{why}: the first must be below the second"
     if limits.messages_per_second * LONGEST_TURN < 1:
@@ -84,19 +97,21 @@ def _of_limits(config: Config) -> Iterator[tuple[tuple[Key, ...], str]]:
             (("limits", "request_bytes"), ("limits", "request_memory")),
             f"{why}: raise the second, or lower the first",
         )
-    beat = min(_told_interval(config), CLIENT_HEARTBEAT)
+    if limits.request_bytes < LARGEST_MESSAGE:
+        need = f"one request of the largest size takes more: at least {write_size(LARGEST_MESSAGE)} are needed"
+        yield (("limits", "request_bytes"),), need
+    beat = min(config.session.told_interval, CLIENT_HEARTBEAT)
     if limits.control_per_second * beat < HEARTBEATS:
         why = f"a client with heartbeats every {write_duration(beat)} would be over its rate"
         yield (("limits", "control_per_second"), ("session", "heartbeat_interval")), f"{why}: raise the first"
 
 
-def _told_interval(config: Config) -> float:
-    """Return the heartbeat interval that clients are told: whole seconds, at least 1."""
-    return max(1.0, config.session.heartbeat_interval)
-
-
 def risks(config: Config) -> Iterator[str]:
     """Say what a client may do in good faith and must not."""
+    session = config.session
+    if session.timeout <= session.told_interval and "heartbeat_interval" not in session.model_fields_set:
+        why = f"a client that keeps to heartbeats every {session.told_interval} s, the shortest there is, is closed"
+        yield f"session.timeout is {write_duration(session.timeout)}: {why} as idle"
     room = config.session.window_messages * 5 // 4  # replies have a reserve of a quarter (contract §5)
     if config.limits.in_flight > room:
         allowed = f"limits.in_flight ({config.limits.in_flight})"

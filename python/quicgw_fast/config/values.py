@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
@@ -166,7 +165,7 @@ def _seconds(written: str) -> float:
 
 
 def _plain(value: float) -> str:
-    return f"{int(value):_}" if math.isfinite(value) and value == int(value) else f"{value:_}"
+    return f"{int(value):_}" if isinstance(value, float) and value.is_integer() else f"{value:_}"
 
 
 def _no_flag(value: object) -> object:

@@ -34,7 +34,7 @@ def end_session(parts: Parts, session: Session, event: Event, code: CloseCode, d
     session's messages may keep it from ending.
     """
     disconnect(parts, session, code, detail)
-    parts.requests.session_ended(session)
+    parts.requests.give_up(session)
     bodies = [] if event is Event.STOPPED else _unsent(parts, session)
     unnumbered = min(len(bodies), session.outbox.held)
     given = Notifies(len(bodies) - unnumbered, unnumbered)
@@ -71,8 +71,12 @@ def expire(parts: Parts, session: Session) -> bool:
 
 
 def overflowed(parts: Parts, session: Session) -> None:
-    """The session missed something; its client learns it at once and can only start afresh (contract §5)."""
+    """The session missed something; its client learns it at once and can only start afresh (contract §5).
+
+    So nobody can get the replies to what is under way: they stay open until the session ends, and then count as lost.
+    """
     if not session.overflow_told:
         session.overflow_told = True
         parts.counters.add("overflows")
+        parts.requests.give_up(session)
         disconnect(parts, session, CloseCode.SLOW_CONSUMER, "the window overflowed; only a reset continues")

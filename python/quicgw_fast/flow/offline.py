@@ -124,6 +124,8 @@ class Offline:
         if not session.store_changed:
             session.behind = False
             self._parts.sender.release(session)
+        elif not session.reading:  # something was put since, when nobody could read for this session yet
+            self._go_on(session)
 
     def _push(self, session: Session, stored: Stored) -> bool:
         try:

@@ -65,7 +65,7 @@ class Pushes:
         sent = 0
         async with self._broadcasting:
             for number, session in enumerate(self._parts.registry, start=1):
-                if session.state is State.NORMAL:
+                if session.state is State.NORMAL and not self._doomed(session):
                     sent += self._broadcast_to(session, body)
                 if number % BROADCAST_SLICE == 0:
                     await asyncio.sleep(0)
@@ -82,12 +82,25 @@ class Pushes:
             return await self._store(request, body)
         if session.outbox.overflowed:  # refused here, so that it is not counted as missed by the client
             raise Refused("WINDOW_FULL", "the session overflowed and can only be reset")
+        immediate = int(request.sync_hint) == SyncHint.IMMEDIATELY
+        if self._doomed(session) if immediate else self._unbindable(session, request.bind_client_seq_id):
+            raise Refused("DRAINING", "the gateway stops, and its client would never get this")
         try:
-            if int(request.sync_hint) == SyncHint.IMMEDIATELY:
-                return self._now(session, body)
-            return self._bind(session, request, body)
+            return self._now(session, body) if immediate else self._bind(session, request, body)
         except (WindowFull, Overflowed) as error:
             raise Refused("WINDOW_FULL", str(error)) from error
+
+    def _doomed(self, session: Session) -> bool:
+        """Whether what is kept for a session is lost for certain: nobody comes back to a gateway that stops."""
+        if not self._parts.draining or self._parts.store is not None:
+            return False
+        return not session.reachable or (session.state is State.INITED and not session.logging_in)
+
+    def _unbindable(self, session: Session, grid: int) -> bool:
+        """The same of a notify that is bound to request ``grid``; the offline store does not take those."""
+        if not self._parts.draining:
+            return False
+        return not session.reachable or grid > session.outbox.max_client_seq  # that will not be called any more
 
     def _find(self, request: UnicastPushRequest) -> Session | None:
         registry = self._parts.registry

@@ -57,8 +57,8 @@ class Requests:
         self._stopped = True
         await self.logins.stop()
 
-    def session_ended(self, session: Session) -> None:
-        """Give up what is done for a session that ended: nobody can be told of it (contract §3)."""
+    def give_up(self, session: Session) -> None:
+        """Give up what is done for a session that ended, or can only be reset: nobody gets a reply (contract §3)."""
         self.logins.cancel(session)
         self._parts.processor.cancel(session)
         self.memory.end(session)
@@ -171,7 +171,7 @@ class Requests:
             return False
         try:
             sent = self._commit(session, seq_id, msg_id, outcome)
-        except FrameTooLarge as error:
+        except FrameTooLarge as error:  # who called the service refuses such answers; whatever comes here has its reply
             too_large = RequestError(500, "upstream answer too large", str(error))
             self._commit(session, seq_id, msg_id, Outcome.of_error(too_large))
             counters.add("errors")

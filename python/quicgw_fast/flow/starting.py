@@ -52,10 +52,12 @@ class Starting:
         self._parts = parts
         self._held = HeldStarts()
         self.tokens = Tokens(parts)
-        limits = parts.config.limits
+        limits, session = parts.config.limits, parts.config.session
         self._limits = {
-            "limit-in-flight": str(limits.in_flight),
+            # Replies that are not acknowledged yet and those to come share the window: half of it for each.
+            "limit-in-flight": str(max(1, min(limits.in_flight, session.window_messages // 2))),
             "limit-messages-per-second": _decimal(limits.messages_per_second),
+            "limit-window-bytes": str(session.window_bytes),
         }
 
     def start(self, conversation: Conversation, request: ClientRequest) -> None:
@@ -191,7 +193,7 @@ class Starting:
         times = self._parts.config.session
         return StartResponse(
             success=True,
-            heartbeat_interval=max(1, int(times.heartbeat_interval)),
+            heartbeat_interval=times.told_interval,
             connection_id=session.id,
             resumed=verdict.resume is not None,
             epoch=session.epoch,

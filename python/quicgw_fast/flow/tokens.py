@@ -22,6 +22,8 @@ RENEWAL_TRIES = 3
 """Refused renewals on one connection before it is closed."""
 RENEWALS = (1.0, 5)
 """Renewals per second that a session may ask for, and how many at once: each costs a signature check."""
+LONGEST_TOLD = (1 << 31) - 1
+"""Seconds; a token may name an end that no client's integer holds."""
 
 _log = logging.getLogger("quicgw.session")
 
@@ -78,7 +80,8 @@ class Tokens:
         """Return the header that tells how long the client may stay."""
         if grant.expires_at is None:
             return {}
-        return {"token-expires-in": str(max(0, int(grant.expires_at - self._parts.wall())))}
+        left = min(max(0, int(grant.expires_at - self._parts.wall())), LONGEST_TOLD)
+        return {"token-expires-in": str(left)}
 
     def flush(self, now: float) -> None:
         """Write the log lines that are due."""
@@ -91,6 +94,8 @@ class Tokens:
         except AuthRefused as refused:
             parts.counters.add("auth_refused")
             fields = {"openid": openid, "peer": address, "reason": str(refused)}
-            self._repeats.add(logging.WARNING, "token refused", address_group(address), parts.clock(), fields)
+            # By reason as well, so that whoever tries one token after the other finds each cause in the log.
+            subject = f"{address_group(address)} {refused.kind}"
+            self._repeats.add(logging.WARNING, "token refused", subject, parts.clock(), fields)
             # One sentence for every cause: a guesser must not learn which part was wrong.
             raise RequestError(401, "authentication failed") from refused

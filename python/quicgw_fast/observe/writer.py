@@ -98,7 +98,7 @@ class Writer:
                 try:
                     view = view[os.write(self._descriptor, view) :]
                 except BlockingIOError:  # another process that shares it has made it non-blocking
-                    select.select([], [self._descriptor], [])
+                    _writable(self._descriptor, None)
         except OSError as error:
             return error
         return None
@@ -106,6 +106,11 @@ class Writer:
 
 def write_if_free(descriptor: int, data: bytes) -> bool:
     """Write at once what is shorter than a pipe's page (4 096 bytes), or not at all when it would have to wait."""
+    return _writable(descriptor, 0) and os.write(descriptor, data) == len(data)
+
+
+def _writable(descriptor: int, timeout: int | None) -> bool:
+    """Wait so many milliseconds, or for ever, until something can be written; of any number, unlike select()."""
     poll = select.poll()
     poll.register(descriptor, select.POLLOUT)
-    return bool(poll.poll(0)) and os.write(descriptor, data) == len(data)
+    return bool(poll.poll(timeout))

@@ -42,6 +42,10 @@ LONGEST_PTO = 2.0
 """Seconds between probes at most (or 4 PTO): unbounded doubling leaves a link that was dead for ten seconds
 dead for ten more. A packet every two seconds congests nothing."""
 
+FIRST_HOLD = 0.005
+LONGEST_HOLD = 1.0
+"""Seconds that a probe waits for datagrams that are there but not read: at first (doubled each time), and in all."""
+
 SKIP_EVERY = 512
 """About every so many packets a number is left out; who acknowledges it is lying (RFC 9000 §21.4)."""
 
@@ -105,6 +109,8 @@ class GatewayQuic(ReceivingQuic):
         self.gw_next_prune = limits.max_unacked_packets
         self.gw_next_skip = random.randrange(SKIP_EVERY // 4, SKIP_EVERY)
         self.gw_next_rekey = limits.rekey_after
+        self.gw_held = 0.0
+        self.gw_held_since = -1.0
         cid_issued(self.host_cid)
 
     # What the connection asks
@@ -231,6 +237,24 @@ class GatewayQuic(ReceivingQuic):
         if self.gw_space is not None and len(self.gw_space.sent_packets) > self.gw_next_prune:
             self._forget_acks(self.gw_space)
         return datagrams
+
+    def probe_due(self, now: float) -> bool:
+        """Tell whether the probe timeout has run out and may be put off once more."""
+        loss = self._loss
+        if self._loss_at is None or self._loss_at > now or (self._close_at is not None and self._close_at <= now):
+            return False
+        if loss._time_of_last_sent_ack_eliciting_packet != self.gw_held_since:
+            self.gw_held = 0.0
+        return self._handshake_confirmed and self.gw_held < LONGEST_HOLD and loss._get_loss_space() is None
+
+    def hold_probe(self, now: float) -> None:
+        """Put the probe off: the acknowledgement that it would ask for may have arrived and wait to be read."""
+        wait = max(FIRST_HOLD, self.gw_held)
+        assert self._loss_at is not None
+        self.gw_held += wait
+        # The timeout counts from the last packet sent. Samples of the round trip have their times elsewhere.
+        self._loss._time_of_last_sent_ack_eliciting_packet += now - self._loss_at + wait
+        self.gw_held_since = self._loss._time_of_last_sent_ack_eliciting_packet
 
     def handle_timer(self, now: float) -> None:
         """Act on what is due, and keep the probe timeout's back-off within ``LONGEST_PTO``."""

@@ -290,9 +290,13 @@ class Connection:
     def _on_timer(self) -> None:
         now = monotonic()
         try:
-            at = self._core.get_timer()
+            core = self._core
+            at = core.get_timer()
             if at is not None and at <= now:
-                self._core.handle_timer(now)
+                if core.probe_due(now) and self._endpoint.unread():
+                    core.hold_probe(now)
+                    core.get_timer()
+                core.handle_timer(now)
         except Exception as error:  # state that the peer brought about
             self._broken(error)
             return

@@ -112,7 +112,9 @@ class GrpcCaller:
 
     def _tell_failure(self, instance: Instance, service: str, status: str, cause: str, detail: str) -> None:
         fields = {"address": instance.address, "service": service, "status": status, "cause": cause, "detail": detail}
-        self.warn("upstream call failed", f"{instance.address} {status}", fields)
+        # A deadline that passed and one that the service speaks of have the same status, and are different stories.
+        subject = f"{instance.address} {cause if status == DEADLINE else status}"
+        self.warn("upstream call failed", subject, fields)
 
     def warn(self, event: str, subject: str, fields: Mapping[str, object]) -> None:
         """Log a warning about ``subject``, an address for example: at once, then once a minute with the count."""

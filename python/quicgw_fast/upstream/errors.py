@@ -81,7 +81,7 @@ class UpstreamFailed(UpstreamError):
 
 
 class AnswerTooLarge(UpstreamFailed):
-    """The answer of ``size`` bytes was refused unread, as no frame could carry it (contract §3: 500)."""
+    """The answer of ``size`` bytes is refused, as no frame could carry it (contract §3: 500)."""
 
     message = "upstream answer too large"
 

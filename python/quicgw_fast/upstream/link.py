@@ -11,6 +11,9 @@ import grpc
 from google.protobuf.message import DecodeError
 
 from quicgw_fast._proto.service_pb2 import UpstreamRequest, UpstreamResponse
+from quicgw_fast.backend.errors import FrameTooLarge
+from quicgw_fast.backend.python.wire import encode_body
+from quicgw_fast.types import PushType
 from quicgw_fast.upstream.causes import cause_of, size_over_limit
 from quicgw_fast.upstream.errors import AnswerTooLarge, UpstreamFailed, UpstreamTimeout
 
@@ -51,12 +54,16 @@ CHANNEL_OPTIONS: Sequence[tuple[str, int]] = (
     ("grpc.keepalive_time_ms", 310_000),
     ("grpc.keepalive_timeout_ms", 10_000),
     ("grpc.client_idle_timeout_ms", 2**31 - 1),
-    # A little over the frame limit, so that headers and numbers of an answer that just fits do not count.
+    # A little over the frame limit: what is in between is looked at exactly.
     ("grpc.max_receive_message_length", (1 << 20) + (64 << 10)),
 )
 
 # Seconds to wait for gRPC to end what it usually ends at once.
 _PATIENCE = 0.5
+# Seconds by which a deadline may seem to pass too early: gRPC counts in milliseconds on a clock of its own.
+_CLOCKS_DIFFER = 0.01
+# Bytes of an answer from which on it is looked at: a frame has a few more, and for each header without a value too.
+_SURELY_FITS = 1 << 19
 
 
 class LinkListener(Protocol):
@@ -107,10 +114,12 @@ class Link:
         # call alive, and a channel does not shut down before its last call is gone.
         failure: UpstreamTimeout | UpstreamFailed
         address = self.instance.address
+        clock = asyncio.get_running_loop().time
+        deadline = clock() + timeout
         try:
             answer = await self._process(request, timeout=timeout)
         except grpc.aio.AioRpcError as error:
-            failure = _translate(error, address)
+            failure = _translate(error, address, passed=clock() >= deadline - _CLOCKS_DIFFER)
         except grpc.aio.BaseError as error:
             failure = UpstreamFailed(f"{address}: {error}", "CANCELLED", "the gateway hung up")
         except asyncio.CancelledError:
@@ -124,10 +133,19 @@ class Link:
 
     def _parsed(self, answer: bytes) -> UpstreamResponse:
         try:
-            return UpstreamResponse.FromString(answer)
+            response = UpstreamResponse.FromString(answer)
         except DecodeError as error:
             what = "it answered what is no UpstreamResponse"
             raise UpstreamFailed(f"{self.instance.address}: {what}", "UNKNOWN", what) from error
+        if len(answer) > _SURELY_FITS:
+            self._check_fits(response)
+        return response
+
+    def _check_fits(self, response: UpstreamResponse) -> None:
+        try:
+            encode_body(PushType.BUSINESS_DATA, response.code, response.message, response.data, response.headers)
+        except FrameTooLarge as error:
+            raise AnswerTooLarge(self.instance.address, error.length) from error
 
     async def wait_reached(self, seconds: float) -> None:
         """Wait until it was connected once, at most ``seconds``."""
@@ -214,13 +232,15 @@ def _raw(answer: bytes) -> bytes:
     return answer
 
 
-def _translate(error: grpc.aio.AioRpcError, address: str) -> UpstreamTimeout | UpstreamFailed:
+def _translate(error: grpc.aio.AioRpcError, address: str, *, passed: bool) -> UpstreamTimeout | UpstreamFailed:
+    """Say what became of a call; ``passed``: its deadline did, by our own clock."""
     status, details = error.code(), error.details()
+    cause = cause_of(status, details)
     if status is grpc.StatusCode.DEADLINE_EXCEEDED:
-        return UpstreamTimeout(f"{address} did not answer in time")
+        if passed:
+            return UpstreamTimeout(f"{address} did not answer in time")
+        cause = f"it answered with {status.name} before the deadline"  # one of its own, of a database for example
     size = size_over_limit(status, details)
     if size is not None:
         return AnswerTooLarge(address, size)
-    return UpstreamFailed(
-        f"{address}: {status.name}: {details or 'no details'}", status.name, cause_of(status, details)
-    )
+    return UpstreamFailed(f"{address}: {status.name}: {details or 'no details'}", status.name, cause)

@@ -19,7 +19,7 @@ mod tally;
 mod window;
 mod wire;
 
-pub use budget::ByteBudget;
+pub use budget::{ByteBudget, MESSAGE_COST};
 pub use error::{BindCode, Error, Result};
 pub use frame::FrameDecoder;
 pub use notify::{Bound, NotifyBuffers, Place};

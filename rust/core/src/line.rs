@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use crate::budget::Share;
+use crate::budget::{Share, cost};
 use crate::error::{Error, Result};
 use crate::sequence::SequenceAllocator;
 use crate::window::{Kind, Window};
@@ -20,8 +20,8 @@ impl Line {
     /// Numbers, encodes, frames and retains the messages of a step, or refuses and changes nothing.
     ///
     /// A step fits into an empty window whatever its size (contract §4), else into the bounds, with `reserve` a
-    /// quarter beyond. `freed`: bytes of its bodies that the share has for them already, as bound or held. `give` hands
-    /// the frames on; it is called while it still may fail.
+    /// quarter beyond. `freed`: what its bodies cost that the share has already, as bound or held. `give` hands the
+    /// frames on; it is called while it still may fail.
     pub(crate) fn send<'a, S, T>(
         &mut self,
         messages: impl Iterator<Item = Message<'a, S>> + Clone,
@@ -46,7 +46,7 @@ impl Line {
         if !self.window.is_empty() && !self.window.has_room(count as u64, size, reserve) {
             return Err(Error::WindowFull);
         }
-        let more = size - freed;
+        let more = cost(count as u64, size) - freed;
         self.share.take(more, reserve)?;
         let made = self.window.reserve(count).and_then(|()| {
             let joined = frames(numbered.clone(), size)?;

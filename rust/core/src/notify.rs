@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use bytes::Bytes;
 
+use crate::budget::cost;
 use crate::error::{BindCode, Error, Result};
 use crate::wire;
 
@@ -64,7 +65,14 @@ impl NotifyBuffers {
             expires_at,
         };
         self.bound.try_reserve(1).map_err(|_| Error::OutOfMemory)?;
-        self.bound.entry(grid).or_default().side(place).push(waiting);
+        let side = self.bound.entry(grid).or_default().side(place);
+        let room = if side.is_empty() {
+            side.try_reserve_exact(1) // most requests have a single one, and a vector begins with room for four
+        } else {
+            side.try_reserve(1)
+        };
+        room.map_err(|_| Error::OutOfMemory)?;
+        side.push(waiting);
         self.len += 1;
         self.bytes += body.len() as u64;
         Ok(())
@@ -180,6 +188,11 @@ impl Bound {
     #[must_use]
     pub fn bytes(&self) -> u64 {
         size(&self.before) + size(&self.after)
+    }
+
+    /// What they count in the budget.
+    pub(crate) fn cost(&self) -> u64 {
+        cost(self.len(), self.bytes())
     }
 }
 

@@ -6,7 +6,7 @@ mod resume;
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use crate::budget::{ByteBudget, Share};
+use crate::budget::{ByteBudget, Share, cost};
 use crate::error::{BindCode, Error, Result};
 use crate::hold::HoldCache;
 use crate::line::{Line, Message};
@@ -214,12 +214,13 @@ impl Outbox {
         if self.binds.count(grid) + 2 > window.limit() || self.binds.bytes() + size > window.bytes_limit() {
             return Err(Error::BindRefused(BindCode::Limit));
         }
-        self.line.share.take(size, false)?;
+        let cost = cost(1, size);
+        self.line.share.take(cost, false)?;
         let bound = give(&[]).and_then(|nothing| {
             self.binds.bind(grid, place, body, expires_at)?;
             Ok(nothing)
         });
-        let nothing = bound.inspect_err(|_| self.line.share.give_back(size))?;
+        let nothing = bound.inspect_err(|_| self.line.share.give_back(cost))?;
         self.tally.accept(NOTIFY);
         Ok(nothing)
     }
@@ -228,7 +229,9 @@ impl Outbox {
     pub fn expire(&mut self, now: f64) -> u64 {
         let before = self.binds.bytes();
         let expired = self.binds.expire(now);
-        self.line.share.give_back(before - self.binds.bytes());
+        self.line
+            .share
+            .give_back(cost(expired, before - self.binds.bytes()));
         self.tally.lose((0, expired));
         expired
     }
@@ -244,9 +247,10 @@ impl Outbox {
         if !self.held.has_room(size) {
             return Err(Error::CacheFull);
         }
-        self.line.share.take(size, false)?;
+        let cost = cost(1, size);
+        self.line.share.take(cost, false)?;
         let held = self.held.add(body);
-        held.inspect_err(|_| self.line.share.give_back(size))?;
+        held.inspect_err(|_| self.line.share.give_back(cost))?;
         self.tally.accept(NOTIFY);
         Ok(())
     }
@@ -265,7 +269,7 @@ impl Outbox {
         let messages = bodies
             .iter()
             .map(|body| Message::<&str>::notify(body, Kind::Notify));
-        match self.line.send(messages, true, size, &give) {
+        match self.line.send(messages, true, cost(fitting as u64, size), &give) {
             Err(Error::BudgetFull { .. }) => give(&[]), // another thread was faster
             Err(refused) => Err(refused),
             Ok(sent) => {
@@ -340,7 +344,7 @@ impl Outbox {
         let before = bound.before.iter().map(attached);
         let after = bound.after.iter().map(attached);
         self.line
-            .send(before.chain([reply]).chain(after), true, bound.bytes(), give)
+            .send(before.chain([reply]).chain(after), true, bound.cost(), give)
     }
 
     /// Overflows: what is retained or waits can never go out, and its memory is of use to others.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use quicgw_core::{
-    Account, ByteBudget, Error, FrameDecoder, HEAD_MAX, Limits, Outbox, Place, SequenceAllocator, Tail,
+    Account, ByteBudget, Error, FrameDecoder, HEAD_MAX, Limits, MESSAGE_COST, Outbox, Place, SequenceAllocator, Tail,
 };
 
 const LIMITS: Limits = Limits {
@@ -125,7 +125,7 @@ proptest! {
     /// Numbers are gap-free whatever is refused, and what is retained is, to the byte, the end of what was sent.
     #[test]
     fn what_leaves_is_gap_free_and_retained(after in 0_u64..300, steps in vec(step(), 0..80)) {
-        let budget = Arc::new(ByteBudget::new(350));
+        let budget = Arc::new(ByteBudget::new(350 + 4 * MESSAGE_COST));
         let mut outbox = Outbox::new(after, LIMITS, Some(Arc::clone(&budget))).unwrap();
         let mut sent = Vec::new();
         for step in steps {
@@ -136,6 +136,8 @@ proptest! {
             prop_assert!(frames.iter().map(|(seq, _)| *seq).eq(after + 1..=last));
             prop_assert_eq!(outbox.retained() == 0, outbox.retained_bytes() == 0);
             prop_assert_eq!(budget.used(), outbox.memory());
+            let messages = outbox.retained() + outbox.bound() + outbox.held();
+            prop_assert!(outbox.memory() >= outbox.retained_bytes() + messages * MESSAGE_COST);
             prop_assert!(budget.used() <= budget.limit() + budget.limit() / 4);
             prop_assert!(outbox.retained() <= LIMITS.window_messages + LIMITS.window_messages / 4);
             let (responses, notifies) = outbox.missed(0);
@@ -153,7 +155,7 @@ proptest! {
     /// Of each kind, what was accepted is delivered, lost, saved or still there.
     #[test]
     fn the_accounts_add_up(steps in vec(step(), 0..80), overflow in 0_usize..200, saved in 0_u64..3) {
-        let budget = Arc::new(ByteBudget::new(350));
+        let budget = Arc::new(ByteBudget::new(350 + 4 * MESSAGE_COST));
         let mut outbox = Outbox::new(0, LIMITS, Some(budget)).unwrap();
         for (number, step) in steps.into_iter().enumerate() {
             if number == overflow {

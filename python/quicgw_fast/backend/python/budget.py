@@ -2,17 +2,30 @@
 
 from __future__ import annotations
 
-from typing import final
+from typing import Final, final
 
 from quicgw_fast.backend.errors import BudgetFull
 from quicgw_fast.backend.python import checks
+
+MESSAGE_COST: Final = 96
+"""Bytes that a message counts beside its own.
+
+A frame of 40 bytes takes 44 to 77 more in Rust and 60 in Python: the allocator's, its place in a queue that grows by
+doubling, and its kind. A notify that is bound alone takes some 190 more.
+"""
+
+
+def cost(messages: int, size: int) -> int:
+    """Return what so many messages of size bytes together count in the budget."""
+    return size + messages * MESSAGE_COST
 
 
 @final
 class ByteBudget:
     """Bytes that many outboxes may take together for what they keep: retained, bound and held messages.
 
-    limit: bytes. Replies may go a quarter beyond it, and nothing beyond that.
+    limit: bytes, of which each message takes 96 beside its own. Replies may go a quarter beyond it, and nothing
+    beyond that.
     """
 
     __slots__ = ("__weakref__", "_limit", "_used")

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from quicgw_fast.backend.errors import WindowFull
 from quicgw_fast.backend.python import wire
-from quicgw_fast.backend.python.budget import ByteBudget, Share
+from quicgw_fast.backend.python.budget import ByteBudget, Share, cost
 from quicgw_fast.backend.python.sequence import SequenceAllocator, check_left
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ class Line:
         """Number, encode, frame and retain the messages of a step; WindowFull and BudgetFull change nothing.
 
         A step fits into an empty window whatever its size (contract §4), else into the bounds, with the reserve a
-        quarter beyond. freed: bytes of its bodies that the share has for them already, as bound or held.
+        quarter beyond. freed: what its bodies cost that the share has already, as bound or held.
         """
         if not messages:
             return b""
@@ -46,7 +46,7 @@ class Line:
         if self.window.frames and not self.window.has_room(len(frames), size, reserve=reserve):
             raise WindowFull
         joined = b"".join(frames)
-        self.share.take(size - freed, reserve=reserve)
+        self.share.take(cost(len(frames), size) - freed, reserve=reserve)
         for frame, message in zip(frames, messages, strict=True):
             self.window.keep(frame, message.kind)
         self.numbers.next_many(len(frames))

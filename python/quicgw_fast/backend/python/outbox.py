@@ -16,7 +16,7 @@ from quicgw_fast.backend.errors import (
     WindowFull,
 )
 from quicgw_fast.backend.python import checks, wire
-from quicgw_fast.backend.python.budget import ByteBudget
+from quicgw_fast.backend.python.budget import ByteBudget, cost
 from quicgw_fast.backend.python.hold import HoldCache
 from quicgw_fast.backend.python.line import Line, Message
 from quicgw_fast.backend.python.notify import NotifyBuffers
@@ -34,6 +34,10 @@ _NOTIFY: Final = (0, 1)
 
 def _sum(one: Counts, other: Counts) -> Counts:
     return one[0] + other[0], one[1] + other[1]
+
+
+def _cost(bodies: list[bytes]) -> int:
+    return cost(len(bodies), sum(map(len, bodies)))
 
 
 @final
@@ -145,7 +149,7 @@ class Outbox(Reading):
             *(Message(0, notify, Kind.ATTACHED) for notify in after),
         ]
         try:
-            sent = self._send_or_overflow(step, freed=sum(map(len, [*before, *after])))
+            sent = self._send_or_overflow(step, freed=_cost([*before, *after]))
         except Overflowed:  # its notifies were dropped as all that were bound
             self._open.remove(grid)
             raise
@@ -215,7 +219,7 @@ class Outbox(Reading):
         window = self._line.window
         if self._binds.count(grid) + 2 > window.limit or self._binds.size + len(body) > window.bytes_limit:
             raise BindRefused(BIND_LIMIT)
-        self._line.share.take(len(body), reserve=False)
+        self._line.share.take(cost(1, len(body)), reserve=False)
         self._binds.bind(grid, before, body, expires_at)
         self._accepted = _sum(self._accepted, _NOTIFY)
         return b""
@@ -224,7 +228,7 @@ class Outbox(Reading):
         """Drop bound notifies as NotifyBuffers.expire(), and return how many."""
         before = self._binds.size
         expired = self._binds.expire(now)
-        self._line.share.give_back(before - self._binds.size)
+        self._line.share.give_back(cost(expired, before - self._binds.size))
         self._lost = _sum(self._lost, (0, expired))
         return expired
 
@@ -237,7 +241,7 @@ class Outbox(Reading):
             raise Overflowed
         if not self._held.has_room(len(body)):
             raise CacheFull
-        self._line.share.take(len(body), reserve=False)
+        self._line.share.take(cost(1, len(body)), reserve=False)
         self._held.add(body)
         self._accepted = _sum(self._accepted, _NOTIFY)
 
@@ -253,7 +257,7 @@ class Outbox(Reading):
         check_left(self.last_seq, self.held)
         bodies = self._held.bodies[: self._line.fitting(self._held.bodies)]
         messages = [Message(0, body, Kind.NOTIFY) for body in bodies]
-        sent = self._line.send(messages, reserve=True, freed=sum(map(len, bodies)))
+        sent = self._line.send(messages, reserve=True, freed=_cost(bodies))
         self._held.forget(len(bodies))
         self._releasing = self.held > 0
         return sent
@@ -266,7 +270,7 @@ class Outbox(Reading):
         if not self._line.numbers.ack(seq):
             return 0
         frames, size, counts = self._line.window.free(self.acked_seq - acked)
-        self._line.share.give_back(size)
+        self._line.share.give_back(cost(frames, size))
         if not self._closed:
             self._delivered = _sum(self._delivered, counts)
         return frames

@@ -93,7 +93,7 @@ class Reading:
 
     @property
     def memory(self) -> int:
-        """Bytes taken from the budget: of what is retained, bound and held."""
+        """Bytes taken from the budget: of what is retained, bound and held, and 96 for each message."""
         return self._line.share.taken
 
     @property

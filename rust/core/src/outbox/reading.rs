@@ -48,7 +48,7 @@ impl Outbox {
         self.line.window.bytes()
     }
 
-    /// Bytes taken from the budget: of what is retained, bound and held.
+    /// Bytes taken from the budget: of what is retained, bound and held, and `MESSAGE_COST` for each message.
     #[must_use]
     pub fn memory(&self) -> u64 {
         self.line.share.taken()

@@ -3,6 +3,7 @@
 use bytes::Bytes;
 
 use super::Outbox;
+use crate::budget::cost;
 use crate::error::Result;
 use crate::window::{Counts, Kind};
 use crate::wire;
@@ -15,7 +16,7 @@ impl Outbox {
             return Ok(0);
         }
         let freed = self.line.window.free(news);
-        self.line.share.give_back(freed.bytes);
+        self.line.share.give_back(cost(freed.frames, freed.bytes));
         if !self.closed {
             self.tally.deliver(freed.counts);
         }
