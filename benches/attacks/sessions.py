@@ -56,15 +56,15 @@ async def hoard(target: Target, until: float, *, acknowledge: bool) -> Sent:
     return Sent(len(clients), 0, f"{ended} of {len(clients)} connections closed")
 
 
-@attack()
+@attack(session={"memory": "64MiB"})
 async def unacknowledged_replies(target: Target, until: float) -> Sent:
-    """400 sessions ask for one reply of 1 MB each, and read and acknowledge nothing of it"""
+    """400 sessions ask for one reply of 1 MB each, and read and acknowledge nothing (`session.memory` 64 MiB)"""
     return await hoard(target, until, acknowledge=False)
 
 
 @attack(session={"memory": "64MiB"})
 async def unread_replies(target: Target, until: float) -> Sent:
-    """The same, and acknowledge what they never read, where `session.memory` is 64 MiB"""
+    """The same, and they acknowledge what they never read"""
     return await hoard(target, until, acknowledge=True)
 
 

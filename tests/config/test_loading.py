@@ -369,12 +369,12 @@ def test_own_routes_are_added(write: Callable[[str], Path], monkeypatch: pytest.
 
 
 KUBERNETES = {
-    "QUICGW_SERVER_SERVICE_HOST": "10.0.0.1",
+    "QUICGW_SERVER_SERVICE_HOST": "127.0.0.1",
     "QUICGW_SERVER_SERVICE_PORT": "8443",
-    "QUICGW_SERVER_PORT": "udp://10.0.0.1:8443",
-    "QUICGW_SERVER_PORT_8443_UDP": "udp://10.0.0.1:8443",
-    "QUICGW_SERVER_PORT_8443_UDP_ADDR": "10.0.0.1",
-    "QUICGW_LOG": "tcp://10.0.0.1:80",
+    "QUICGW_SERVER_PORT": "udp://127.0.0.1:8443",
+    "QUICGW_SERVER_PORT_8443_UDP": "udp://127.0.0.1:8443",
+    "QUICGW_SERVER_PORT_8443_UDP_ADDR": "127.0.0.1",
+    "QUICGW_LOG": "tcp://127.0.0.1:80",
 }
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +11,7 @@ import pytest
 from quicgw_fast._proto import client_pb2 as pb
 from tests.store.test_sqlite import Gate
 from tests.support import raw_client, wire
-from tests.support.gateway_process import GatewayProcess
+from tests.support.gateway_process import GatewayProcess, write_config
 from tests.support.raw_upstream import RawPusher, RawUpstream
 from tests.support.small_disk import fill, on_a_disk_of_its_own
 
@@ -206,30 +205,18 @@ class Configure:
     def __init__(self, folder: Path, certificate: tuple[Path, Path], upstream: RawUpstream) -> None:
         self._folder = folder
         self._certificate = certificate
-        self._address = json.dumps([upstream.address])
+        self._address = upstream.address
 
     def __call__(self, database: Path, session: str = "") -> Path:
-        path = self._folder / "gateway.toml"
-        path.write_text(f"""
-[server]
-quic = "127.0.0.1:0"
-grpc = "127.0.0.1:0"
-admin = "127.0.0.1:0"
-[tls]
-cert = "{self._certificate[0]}"
-key = "{self._certificate[1]}"
-[upstream]
-hello = {self._address}
-business = {self._address}
-zone = {self._address}
+        tables = f"""
 [offline]
 store = "sqlite"
 path = "{database}"
 max_bytes = "4MiB"
 [session]
 {session}
-""")
-        return path
+"""
+        return write_config(self._folder, self._certificate, self._address, tables)
 
 
 @pytest.fixture

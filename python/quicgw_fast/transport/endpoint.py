@@ -149,7 +149,7 @@ class Endpoint:
         now = monotonic()
         until = now + self.limits.drain_time
         self._flushing = True
-        for _ in range(self.limits.drain):
+        for number in range(1, self.limits.drain + 1):
             try:
                 data, address = receive(most + 1)
             except (BlockingIOError, InterruptedError):
@@ -161,7 +161,7 @@ class Endpoint:
                 self.dropped += 1
             elif data:
                 self._dispatch(data, address, now)
-            if monotonic() >= until:
+            if number >= self.limits.drain_least and monotonic() >= until:
                 break  # what is left wakes the loop again, behind everybody else's turn
         self._flush()
 

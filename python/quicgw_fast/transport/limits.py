@@ -104,6 +104,10 @@ class TransportLimits:
     drain: int = 64
     """Datagrams read per wake-up before the loop gets its turn again."""
 
+    drain_least: int = 8
+    """Datagrams read per wake-up however long they take: what a peer sent in one go is seen in one go, also when
+    another process had the processor meanwhile."""
+
     drain_time: float = 0.005
     """Seconds of reading per wake-up, likewise."""
 
