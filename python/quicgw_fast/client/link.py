@@ -122,11 +122,12 @@ class Link:
 
     def too_late(self, limit: float) -> ConnectionFailed:
         """Say what is still missing after ``limit`` seconds: the connection, or the answer to START."""
+        limit = round(limit, 2)  # what was used up before the dialing is nobody's concern
         where = f"{self._options.host}:{self._options.port}"
         if self._connection is not None:
-            return ConnectionFailed(f"{where}: connected, but START was not answered within {round(limit, 2):g} s")
+            return ConnectionFailed(f"{where}: connected, but START was not answered within {limit:g} s")
         return ConnectionFailed(
-            f"{where}: no answer within {round(limit, 2):g} s: is the host up, and does a firewall let UDP through to it?",
+            f"{where}: no answer within {limit:g} s: is the host up, and does a firewall let UDP through to it?",
             Problem.NO_ANSWER,
         )
 
