@@ -34,7 +34,7 @@ class _Waiting:
 
     def has_everything(self) -> bool:
         link = self.session.link
-        return link is None or (self.session.cursor >= self.session.outbox.last_seq and not link.pending)
+        return link is None or link.closed or (self.session.cursor >= self.session.outbox.last_seq and not link.pending)
 
     def stands_still_for(self, now: float) -> float:
         link = self.session.link

@@ -5,12 +5,15 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
+from quicgw_fast.flow.ending import disconnect
 from quicgw_fast.overload import Holding, choose
 from quicgw_fast.repeats import RepeatLog
+from quicgw_fast.types import CloseCode
 
 if TYPE_CHECKING:
     from quicgw_fast.flow.parts import Parts
 
+DETAIL = "the memory of all sessions is full; only a reset continues"
 FREE_TO = 0.9
 """Share of the limit down to which room is made, so that a full memory is not looked through for every message."""
 
@@ -34,6 +37,8 @@ class Memory:
         victims = choose(holdings, budget.used + needed - int(budget.limit * FREE_TO))
         freed = sum(session.outbox.memory for session in victims)
         for session in victims:
+            # At once: what waits to be delivered would hold the same memory for as long as the close waits for it.
+            disconnect(parts, session, CloseCode.SLOW_CONSUMER, DETAIL, flush=False)
             parts.sender.overflow(session)
         if not victims:
             return False

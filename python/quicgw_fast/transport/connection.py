@@ -365,6 +365,7 @@ class Connection:
 
     def _leave(self, datagrams: list[tuple[bytes, Any]]) -> None:
         self._timer.cancel()
+        self._core.forget_unacked()  # its farewell lasts longer than anybody needs that
         self._endpoint.backlog.note(self, 0)
         self._departure.leave(datagrams)
 
