@@ -86,5 +86,6 @@ lock: .venv/.requirements ## Compile requirements/*.txt and Cargo.lock from the 
 	cargo update
 
 clean: ## Remove what was built, and .venv
-	rm -rf .venv target benches/out .hypothesis .mypy_cache .ruff_cache
+	rm -rf .venv target build benches/out .benchmarks .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find python -name '*.so' -delete
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

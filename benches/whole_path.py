@@ -16,7 +16,7 @@ import time
 from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import quicgw_fast
 from quicgw_fast.demo.services import start_services
@@ -49,8 +49,13 @@ def cpu_seconds(pid: int) -> float:
 
 
 @asynccontextmanager
-async def gateway(backend: str, folder: Path, upstreams: dict[str, str]) -> AsyncIterator[tuple[str, int]]:
-    """Run ``quicgw serve`` and give its QUIC address and process id."""
+async def gateway(
+    backend: str, folder: Path, upstreams: dict[str, str], *, python: str = sys.executable, **more: dict[str, Any]
+) -> AsyncIterator[tuple[dict[str, str], int]]:
+    """Run ``quicgw serve`` in ``folder`` and give its addresses (quic, grpc, admin) and process id.
+
+    ``python`` is the interpreter whose ``quicgw_fast`` runs, ``more`` are further tables of the configuration.
+    """
     certificate, key = development_certificate(folder)
     tables = {
         "server": {"quic": "127.0.0.1:0", "grpc": "127.0.0.1:0", "admin": "127.0.0.1:0"},
@@ -58,6 +63,7 @@ async def gateway(backend: str, folder: Path, upstreams: dict[str, str]) -> Asyn
         "upstream": {name: [address] for name, address in upstreams.items()},
         "limits": {"messages_per_second": 1e6, "message_burst": 1_000_000},
         "log": {"level": "error"},
+        **more,
     }
     # JSON strings, numbers and lists are TOML as well.
     lines = [
@@ -65,15 +71,18 @@ async def gateway(backend: str, folder: Path, upstreams: dict[str, str]) -> Asyn
     ]
     config = folder / "gateway.toml"
     config.write_text("\n".join(lines))
+    environment = {**os.environ, "QUICGW_BACKEND": backend}
+    if python != sys.executable:
+        environment.pop("PYTHONPATH", None)  # which would bring this build's package to the other one
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "quicgw_fast", "serve", "--config", str(config),
-        stdout=asyncio.subprocess.PIPE, env={**os.environ, "QUICGW_BACKEND": backend},
+        python, "-m", "quicgw_fast", "serve", "--config", str(config),
+        cwd=folder, stdout=asyncio.subprocess.PIPE, env=environment,
     )  # fmt: skip
     assert process.stdout is not None
     try:
         ready = (await process.stdout.readline()).decode().split()
         addresses = dict(field.split("=", 1) for field in ready[1:])
-        yield addresses["quic"], process.pid
+        yield addresses, process.pid
     finally:
         process.terminate()
         await process.wait()
@@ -94,7 +103,8 @@ async def one_client(address: str, number: int, until: float, latencies: list[fl
 async def measure(backend: str, upstreams: dict[str, str]) -> Figures:
     """Run one round with one backend."""
     with tempfile.TemporaryDirectory() as folder:
-        async with gateway(backend, Path(folder), upstreams) as (address, pid):
+        async with gateway(backend, Path(folder), upstreams) as (addresses, pid):
+            address = addresses["quic"]
             latencies: list[float] = []
             begin, used = time.perf_counter(), cpu_seconds(pid)
             await asyncio.gather(*(one_client(address, i, begin + SECONDS, latencies) for i in range(CLIENTS)))

@@ -59,6 +59,8 @@ if TYPE_CHECKING:
     )
     from quicgw_fast.config import Config, Tls
 
+LEAST_BACKLOG = 16 << 20
+"""Bytes that clients together may leave unacknowledged by QUIC, however small ``session.memory`` is."""
 LEAST_STORE_TIME = 1.0
 """Seconds for what ended sessions hand over to the offline store, also when draining took all of its time."""
 
@@ -170,7 +172,12 @@ class Gateway:
             "engine": parts.engine.NAME,
             "uptime": round(time.monotonic() - self._started_at, 1),
             "connections": self._listener.connections if self._listener else 0,
-            "transport": {"half_open": self._listener.half_open, **asdict(self._listener.counters)}
+            "transport": {
+                "half_open": self._listener.half_open,
+                "unacknowledged": self._listener.unacknowledged,
+                "given_up": self._listener.given_up,
+                **asdict(self._listener.counters),
+            }
             if self._listener
             else {},
             "sessions": {
@@ -326,6 +333,8 @@ def _transport_limits(config: Config) -> TransportLimits:
     return TransportLimits(
         max_connections=limits.max_connections,
         max_half_open=limits.max_half_open,
+        # What sessions retain is there a second time while their clients' QUIC has not acknowledged it.
+        backlog=max(config.session.memory, LEAST_BACKLOG),
         retry_above=limits.retry_from,
         handshakes_per_address=(limits.handshakes_per_second, math.ceil(limits.handshakes_per_second * 10)),
         # A silent client is closed with IDLE by its session first; QUIC's own timeout comes behind it.

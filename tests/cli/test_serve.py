@@ -227,9 +227,9 @@ def test_a_closed_standard_output_is_said() -> None:
 
 
 KUBERNETES = {
-    "QUICGW_SERVER_SERVICE_HOST": "10.0.0.1",
-    "QUICGW_SERVER_PORT": "udp://10.0.0.1:8443",
-    "QUICGW_SERVER_PORT_8443_UDP_ADDR": "10.0.0.1",
+    "QUICGW_SERVER_SERVICE_HOST": "127.0.0.1",
+    "QUICGW_SERVER_PORT": "udp://127.0.0.1:8443",
+    "QUICGW_SERVER_PORT_8443_UDP_ADDR": "127.0.0.1",
 }
 
 

@@ -135,6 +135,7 @@ async def test_a_gateway_that_closes_as_overloaded_is_full(gateway: ScriptedGate
     with pytest.raises(ConnectionClosed, match=r"too many connections .*try again later") as caught:
         await connect()
     assert caught.value.code == CloseCode.OVERLOADED
+    assert caught.value.problem is Problem.FULL
 
 
 async def test_a_drain_is_shown_as_a_drain(gateway: ScriptedGateway, connect: Connect, states: States) -> None:

@@ -51,6 +51,7 @@ def test_timeouts_and_connection_errors_are_what_python_calls_them() -> None:
     [
         errors.reply_error(503, "busy", "later", {"retry-after-ms": "10"}),
         errors.CallTimeout("echo", 1.5),
+        errors.CallTimeout("echo", 1.5, False),
         errors.ConnectionClosed(0x103, "SUPERSEDED: newer"),
         errors.ConnectionClosed(0x203),
         errors.ReceiveQueueFull(7),

@@ -300,7 +300,28 @@ def test_a_file_that_is_no_toml(write: Callable[[str], Path]) -> None:
 def test_a_file_that_is_no_text(tmp_path: Path) -> None:
     path = tmp_path / "x.toml"
     path.write_bytes(b"\xff\xfe")
-    assert "is no TOML" in problem(path)
+    assert "is no TOML: it is not UTF-8" in problem(path)
+
+
+@pytest.mark.parametrize("text", ["server = 5\n", '[[server]]\nquic = "127.0.0.1:1"\n'])
+def test_what_should_be_a_table_is_not_replaced_by_what_lies_over_it(
+    write: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch, text: str
+) -> None:
+    path = write(text)
+    told = "server: must be a table, not "
+    assert told in problem(path)
+    assert told in problem(path, {"server": {}})  # no flag was given
+    monkeypatch.setenv("QUICGW_SERVER__QUIC", "127.0.0.1:0")
+    assert told in problem(path, {"server": {"grpc": "127.0.0.1:0"}})
+    assert f"(in {path})" in problem(path)
+
+
+def test_a_key_that_should_be_a_table_is_not_replaced(
+    write: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = write('[routing]\nexact = "hello"\n')
+    monkeypatch.setenv("QUICGW_ROUTING__EXACT__FOO", "hello")
+    assert "routing.exact: must be a table, not 'hello'" in problem(path)
 
 
 def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:
@@ -348,12 +369,12 @@ def test_own_routes_are_added(write: Callable[[str], Path], monkeypatch: pytest.
 
 
 KUBERNETES = {
-    "QUICGW_SERVER_SERVICE_HOST": "10.0.0.1",
+    "QUICGW_SERVER_SERVICE_HOST": "127.0.0.1",
     "QUICGW_SERVER_SERVICE_PORT": "8443",
-    "QUICGW_SERVER_PORT": "udp://10.0.0.1:8443",
-    "QUICGW_SERVER_PORT_8443_UDP": "udp://10.0.0.1:8443",
-    "QUICGW_SERVER_PORT_8443_UDP_ADDR": "10.0.0.1",
-    "QUICGW_LOG": "tcp://10.0.0.1:80",
+    "QUICGW_SERVER_PORT": "udp://127.0.0.1:8443",
+    "QUICGW_SERVER_PORT_8443_UDP": "udp://127.0.0.1:8443",
+    "QUICGW_SERVER_PORT_8443_UDP_ADDR": "127.0.0.1",
+    "QUICGW_LOG": "tcp://127.0.0.1:80",
 }
 
 

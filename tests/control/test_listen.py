@@ -31,12 +31,11 @@ def test_free_port_is_bound() -> None:
     assert free_address("127.0.0.1", port, "gRPC", ADVICE) == f"127.0.0.1:{port}"
 
 
-@pytest.mark.parametrize("host", ["127.0.0.1", "0.0.0.0"])
-def test_busy_port_is_an_error_that_helps(busy: int, host: str) -> None:
+def test_busy_port_is_an_error_that_helps(busy: int) -> None:
     with pytest.raises(StartupError) as caught:
-        bind_tcp(host, busy, "gRPC", ADVICE)
+        bind_tcp("127.0.0.1", busy, "gRPC", ADVICE)
     message = str(caught.value)
-    assert f"{host}:{busy}" in message
+    assert f"127.0.0.1:{busy}" in message
     assert "for gRPC" in message
     assert "Address already in use" in message
     assert "set server.grpc (port 0 takes any free one)" in message

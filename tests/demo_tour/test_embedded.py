@@ -21,17 +21,17 @@ def test_without_a_choice_only_this_machine_is_let_in(tmp_path: Path) -> None:
 
 
 def test_a_choice_counts_wherever_it_is_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert quic(quic="0.0.0.0:0") == "0.0.0.0:0"
+    assert quic(quic="127.0.0.2:0") == "127.0.0.2:0"
     file = tmp_path / "dev.toml"
-    file.write_text('[server]\nquic = "10.0.0.1:1"\n')
-    assert quic(file) == "10.0.0.1:1"
-    monkeypatch.setenv("QUICGW_SERVER__QUIC", "[::]:8443")
-    assert quic() == quic(file) == "[::]:8443"
+    file.write_text('[server]\nquic = "127.0.0.1:1"\n')
+    assert quic(file) == "127.0.0.1:1"
+    monkeypatch.setenv("QUICGW_SERVER__QUIC", "[::1]:8443")
+    assert quic() == quic(file) == "[::1]:8443"
 
 
 @pytest.mark.parametrize(
     ("address", "reached"),
-    [("0.0.0.0:80", "127.0.0.1:80"), ("[::]:80", "[::1]:80"), ("10.0.0.1:80", "10.0.0.1:80")],
+    [("0.0.0.0:80", "127.0.0.1:80"), ("[::]:80", "[::1]:80"), ("127.0.0.1:80", "127.0.0.1:80")],
 )
 def test_an_address_to_listen_on_becomes_one_to_connect_to(address: str, reached: str) -> None:
     assert reachable(address) == reached

@@ -156,6 +156,22 @@ async def test_refused_tokens_are_one_line_a_minute(house: House, caplog: pytest
     assert [getattr(record, "count", 1) for record in lines] == [1, 8]
 
 
+async def test_each_reason_has_its_own_line(house: House, caplog: pytest.LogCaptureFixture) -> None:
+    """Nobody who configures tokens finds the right one if only the first mistake of a minute is told."""
+    reasons = iter([AuthRefused("expired"), AuthRefused("no token"), *(AuthRefused(f"no {n}", "no") for n in range(3))])
+
+    class Refuses:
+        def authenticate(self, openid: str, token: str, wall: float) -> Grant:
+            raise next(reasons)
+
+    house.parts.authenticator = Refuses()
+    with caplog.at_level(logging.WARNING):
+        for port in range(5):
+            house.connect(f"192.0.2.66:{port + 1}").start("alice", token="x")
+    lines = [record for record in caplog.records if record.getMessage() == "token refused"]
+    assert [vars(record)["reason"] for record in lines] == ["expired", "no token", "no 0"]
+
+
 # Renewal
 
 

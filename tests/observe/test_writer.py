@@ -57,18 +57,19 @@ def test_lines_are_written_in_order(pipe: tuple[int, int]) -> None:
 
 
 def test_nobody_waits_for_a_reader_and_what_is_dropped_is_told_where_it_was(pipe: tuple[int, int]) -> None:
+    long = b"x" * 9999 + b"\n"  # few lines: each is a change of threads, which takes its time on a busy machine
     writer = Writer(pipe[1], limit=PIPE, notice=notice)
-    total = 3 * PIPE // len(LINE)
+    total = 3 * PIPE // len(long)
     for _ in range(total):
-        writer.put(LINE)
+        writer.put(long)
     assert not writer.drain(0.05)
     assert writer.dropped > 0
     written = told = 0
     with open(pipe[0], "rb", closefd=False) as lines:
         while written + told < total:
             line = lines.readline()
-            written += line == LINE
-            told += int(line.split()[0]) if line != LINE else 0
+            written += line == long
+            told += int(line.split()[0]) if line != long else 0
     assert (written + told, told) == (total, writer.dropped), "told without a further line"
     assert writer.drain(10)
 

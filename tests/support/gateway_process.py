@@ -20,6 +20,26 @@ KEPT = 64 << 10
 """Bytes of standard error kept for failure messages: the last ones."""
 
 
+def write_config(folder: Path, certificate: tuple[Path, Path], upstream: str, tables: str = "", port: int = 0) -> Path:
+    """Write a configuration on loopback, with one service for everything; ``tables`` is more of it, as TOML."""
+    path = folder / "gateway.toml"
+    path.write_text(f"""
+[server]
+quic = "127.0.0.1:{port}"
+grpc = "127.0.0.1:0"
+admin = "127.0.0.1:0"
+[tls]
+cert = "{certificate[0]}"
+key = "{certificate[1]}"
+[upstream]
+hello = ["{upstream}"]
+business = ["{upstream}"]
+zone = ["{upstream}"]
+{tables}
+""")
+    return path
+
+
 class Ready(NamedTuple):
     """The addresses of the ``ready`` line (contract §7)."""
 

@@ -121,8 +121,11 @@ async def listening(
 class RawClient:
     """A stock aioquic connection on its own socket, with a back door for frames of any kind."""
 
-    def __init__(self, server: tuple[str, int], *, alpn: list[str] | None = None, **options: Any) -> None:
+    def __init__(
+        self, server: tuple[str, int], *, alpn: list[str] | None = None, host: str = HOST, **options: Any
+    ) -> None:
         self.server = server
+        self.host = host
         self.quic = QuicConnection(
             configuration=QuicConfiguration(
                 alpn_protocols=["gatesvr"] if alpn is None else (alpn or None),
@@ -174,8 +177,8 @@ class RawClient:
             self.sock.sendto(data, address)
         self._settle()
 
-    def frames(self, payload: bytes) -> None:
-        """Send one 1-RTT packet with these frames, whatever they are."""
+    def frames(self, payload: bytes, *, by: socket.socket | None = None) -> None:
+        """Send one 1-RTT packet with these frames, whatever they are; ``by`` another socket, as who forges does."""
         quic = self.quic
         builder = QuicPacketBuilder(
             host_cid=quic.host_cid,
@@ -190,7 +193,7 @@ class RawClient:
         datagrams, _ = builder.flush()
         quic._packet_number = builder.packet_number
         for data in datagrams:
-            self.sock.sendto(data, self.server)
+            (by or self.sock).sendto(data, self.server)
 
     def rebind(self) -> None:
         """Go on from another UDP port, as after a NAT forgot the old one."""
@@ -201,7 +204,7 @@ class RawClient:
         sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         sock.setblocking(False)
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 << 20)
-        sock.bind((HOST, 0))
+        sock.bind((self.host, 0))
         self._loop.add_reader(sock.fileno(), self._readable)
         return sock
 
@@ -213,9 +216,13 @@ class RawClient:
         self.sock.close()
 
     def _readable(self) -> None:
+        self.hear(self.sock)
+
+    def hear(self, sock: socket.socket) -> None:
+        """Take what came to a socket, be it another one."""
         for _ in range(64):
             try:
-                data, address = self.sock.recvfrom(65536)
+                data, address = sock.recvfrom(65536)
             except BlockingIOError:
                 break
             self.retried |= data[0] & 0xF0 == 0xF0

@@ -80,6 +80,7 @@ async def test_each_fault_of_a_certificate_is_told_apart(
         failed = await failure(HOST, listener.address[1], server_name="localhost", **options)
     assert failed.problem is problem, failed
     assert remedy in str(failed)
+    assert "Pattern" not in str(failed)
     assert f"the certificate of {HOST}:{listener.address[1]} was not accepted" in str(failed)
 
 
@@ -88,6 +89,7 @@ async def test_a_wrong_ip_address_is_a_wrong_name(tmp_path: Path) -> None:
     async with listening(identity, Recorders()) as listener:
         failed = await failure(HOST, listener.address[1], ca=identity[0])
     assert failed.problem is Problem.WRONG_NAME, failed
+    assert "Pattern" not in str(failed)
     assert f"it is not for {HOST!r}" in str(failed)
 
 

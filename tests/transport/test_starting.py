@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import datetime
 import socket
 import stat
 from pathlib import Path
@@ -12,15 +13,18 @@ from aioquic.asyncio.server import serve
 from aioquic.quic.configuration import QuicConfiguration
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
+from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import (
     BestAvailableEncryption,
     Encoding,
     NoEncryption,
     PrivateFormat,
 )
+from cryptography.x509.oid import NameOID
 
 from quicgw_fast.errors import StartupError
 from quicgw_fast.transport import ConnectFailed, Listener, TransportLimits, development_certificate, dial
+from quicgw_fast.transport.certificates import load_identity
 
 from .helpers import HOST, Recorders, listening, until
 
@@ -49,6 +53,10 @@ async def test_certificates_that_cannot_be_used(identity: Identity, tmp_path: Pa
     assert f"{tmp_path} cannot be read" in await refused(tmp_path, key)
     assert "no readable PEM certificate" in await refused(junk, key)
     assert "no readable PEM private key" in await refused(certificate, junk)
+    assert "(it is a private key)" in await refused(key, key)
+    damaged = tmp_path / "damaged.pem"
+    damaged.write_bytes(certificate.read_bytes().replace(b"\nM", b"\n*", 1))
+    assert "(a certificate in it is damaged)" in await refused(damaged, key)
     other = write_key(tmp_path / "other.pem", ec.generate_private_key(ec.SECP256R1()))
     assert "does not belong to" in await refused(certificate, other)
     secret = write_key(tmp_path / "secret.pem", ed25519.Ed25519PrivateKey.generate(), BestAvailableEncryption(b"x"))
@@ -79,6 +87,32 @@ async def test_a_port_is_free_again_after_the_close(identity: Identity) -> None:
         listener = await Listener.start(HOST, port, certificate=certificate, private_key=key, factory=Recorders())
         port = listener.address[1]
         await listener.close()
+
+
+@pytest.mark.parametrize(
+    ("days", "reason"), [((-9, -1), "it expired at "), ((1, 9), "it is valid from ")], ids=["expired", "not yet"]
+)
+def test_a_certificate_that_no_client_would_take_is_told_at_the_start(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, days: tuple[int, int], reason: str
+) -> None:
+    now = datetime.datetime.now(datetime.UTC)
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "gateway")])
+    made = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(1)
+        .not_valid_before(now + datetime.timedelta(days=days[0]))
+        .not_valid_after(now + datetime.timedelta(days=days[1]))
+        .sign(key, SHA256())
+    )
+    path = tmp_path / "cert.pem"
+    path.write_bytes(made.public_bytes(Encoding.PEM))
+    load_identity(path, write_key(tmp_path / "key.pem", key))
+    (told,) = [record for record in caplog.records if record.getMessage() == "certificate not valid now"]
+    assert vars(told)["reason"].startswith(reason)
 
 
 def test_the_development_certificate(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING
@@ -237,3 +238,33 @@ async def test_a_peer_that_has_closed_is_departed_while_its_last_words_are_hande
             await handlers[0].end()
             assert handlers[0].data == b"first;last"
             assert handlers[0].departed is True
+
+
+async def test_what_all_peers_leave_unacknowledged_is_bounded_and_the_largest_pay(identity: Identity) -> None:
+    server = Recorders()
+    limits = TransportLimits(backlog=1 << 20)
+    async with listening(identity, server, limits) as listener, contextlib.AsyncExitStack() as stack:
+        for number in range(6):
+            client = await stack.enter_async_context(RawClient(listener.address, max_stream_data=8 * KIB))
+            client.quic._write_stream_limits = lambda **_: None  # type: ignore[method-assign]
+            await client.connected()
+            client.send(b"hello")
+            await until(lambda n=number: len(server) == n + 1 and server[n].data)  # type: ignore[misc]
+            server[number].connection.send(bytes(300 * KIB))
+            await asyncio.sleep(0)
+            assert listener.unacknowledged <= limits.backlog
+        honest = await stack.enter_async_context(RawClient(listener.address))
+        await honest.connected()
+        honest.send(b"hello")
+        await until(lambda: len(server) == 7 and server[6].data)
+        for number in range(1, 5):
+            server[6].connection.send(bytes(200 * KIB))
+            await honest.received(200 * KIB * number)
+        assert 3 <= listener.given_up <= 4
+        closed = [recorder for recorder in server if recorder.ends]
+        assert len(closed) == listener.given_up
+        for recorder in closed:
+            code, reason, by_peer = recorder.ends[0]
+            assert (code, by_peer) == (CloseCode.SLOW_CONSUMER, False)
+            assert "unacknowledged" in reason
+        assert not server[6].ends

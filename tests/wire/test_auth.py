@@ -11,7 +11,7 @@ import pytest
 
 from quicgw_fast._proto import client_pb2 as pb
 from quicgw_fast.types import CloseCode
-from tests.support import wire
+from tests.support import forged, wire
 from tests.support.world import assert_closed
 
 if TYPE_CHECKING:
@@ -158,6 +158,27 @@ async def test_an_address_that_guesses_is_slowed_down_and_refuses_no_good_token(
     beat = pb.HeartbeatRequest().SerializeToString()
     push = await there.reply(there.request(pb.REQUEST_HEARTBEAT, beat, headers={"auth-token": token("carol")}))
     assert push.headers["auth-refresh"] == "ok"
+
+
+@pytest.mark.parametrize("victim", ["127.0.0.9"])
+async def test_guesses_count_for_the_address_that_was_validated_and_not_for_a_forged_one(
+    make_world: WorldMaker, tmp_path: Path, victim: str
+) -> None:
+    key = tmp_path / "secret"
+    key.write_text(SECRET)
+    world = await make_world(auth={"mode": "jwt", "key_file": key}, limits={"auth_failures_per_minute": 5})
+    codes = []
+    with forged.address_of(victim) as stranger:
+        for number in range(30):
+            answer = await forged.start(world.address, "alice", f"bad {number}", forged=stranger)
+            assert answer is not None
+            codes.append(answer.error.error_code)
+    assert codes[:5] == [401] * 5
+    assert codes.count(429) > 10, "they are limited, whatever address they claim"
+    for openid in ("bob", "alice"):
+        answer = await forged.start(world.address, openid, token(openid), host=victim)
+        assert answer is not None
+        assert answer.success, "nothing was held against the stranger"
 
 
 async def retried(world: World, openid: str) -> None:

@@ -15,7 +15,7 @@ import pytest
 from quicgw_fast.transport import dial
 from quicgw_fast.types import CloseCode
 from tests.support import raw_client
-from tests.support.gateway_process import GatewayProcess
+from tests.support.gateway_process import GatewayProcess, write_config
 from tests.support.world import PLENTY, assert_closed, write_certificate
 from tests.transport.helpers import Recorders, until
 
@@ -73,18 +73,7 @@ async def test_a_restart_with_a_renewed_tls_key_is_noticed_at_once(tmp_path: Pat
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    config = tmp_path / "gateway.toml"
-    config.write_text(f"""
-[server]
-quic = "127.0.0.1:{port}"
-grpc = "127.0.0.1:0"
-admin = "127.0.0.1:0"
-[tls]
-cert = "{tmp_path}/cert.pem"
-key = "{tmp_path}/key.pem"
-[upstream]
-hello = ["127.0.0.1:9"]
-""")
+    config = write_config(tmp_path, (tmp_path / "cert.pem", tmp_path / "key.pem"), "127.0.0.1:9", port=port)
     write_certificate(tmp_path)
     client = Recorders()
     async with GatewayProcess.serve(config) as gateway:

@@ -10,7 +10,7 @@ import pytest
 
 from quicgw_fast.types import CloseCode
 from tests.support import raw_client, wire
-from tests.support.gateway_process import GatewayProcess
+from tests.support.gateway_process import GatewayProcess, write_config
 from tests.support.raw_upstream import RawUpstream, answer
 from tests.support.world import assert_closed
 
@@ -120,25 +120,7 @@ async def test_the_time_of_a_drain_is_kept(make_world: WorldMaker) -> None:
 
 # ---- the real command
 
-
-def write_config(folder: Path, certificate: tuple[Path, Path], upstream: RawUpstream, drain: str) -> Path:
-    path = folder / "gateway.toml"
-    path.write_text(f"""
-[server]
-quic = "127.0.0.1:0"
-grpc = "127.0.0.1:0"
-admin = "127.0.0.1:0"
-[tls]
-cert = "{certificate[0]}"
-key = "{certificate[1]}"
-[upstream]
-hello = ["{upstream.address}"]
-zone = ["{upstream.address}"]
-[processor]
-drain_timeout = "{drain}"
-max_workers = 32
-""")
-    return path
+WORKERS = "[processor]\nmax_workers = 32\n"
 
 
 async def test_sigterm_loses_no_answer_that_was_accepted(
@@ -146,7 +128,7 @@ async def test_sigterm_loses_no_answer_that_was_accepted(
 ) -> None:
     async with RawUpstream() as upstream:
         gate = upstream.hold("echo")
-        config = write_config(tmp_path, certificate, upstream, "10s")
+        config = write_config(tmp_path, certificate, upstream.address, WORKERS + 'drain_timeout = "10s"')
         async with (
             GatewayProcess.serve(config, backend=backend) as gateway,
             await raw_client.connect(*gateway.ready.quic) as client,
@@ -169,7 +151,7 @@ async def test_sigterm_ends_in_its_time_whatever_a_client_does(
     """One call hangs, and the client does not read."""
     async with RawUpstream() as upstream:
         gate = upstream.hold("time")
-        config = write_config(tmp_path, certificate, upstream, "500ms")
+        config = write_config(tmp_path, certificate, upstream.address, WORKERS + 'drain_timeout = "500ms"')
         async with (
             GatewayProcess.serve(config, backend=backend) as gateway,
             await raw_client.connect(*gateway.ready.quic, receive_window=64 << 10) as client,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -29,6 +29,21 @@ async def test_a_flood_ends_its_own_connection_and_disturbs_nobody(world: World,
         assert len(client.log) < 1000
         again = await world.resumed(client, 1)
         assert wire.business(await again.call("echo")).code == 200
+
+
+@pytest.mark.parametrize("kind", [pb.REQUEST_HEARTBEAT, pb.REQUEST_ACK, 99])
+async def test_who_floods_and_reads_nothing_is_ended_too_and_nothing_piles_up(world: World, kind: int) -> None:
+    async with world.bystander():
+        clients = [await world.online(f"deaf{number}", receive_window=16 << 10) for number in range(3)]
+        one = wire.frame(pb.ClientRequest(type=kind).SerializeToString())  # type: ignore[arg-type]
+        for client in clients:
+            client.pause_reading()
+            for _ in range(5):
+                client.send_raw(one * 1000)
+        for client in clients:
+            await assert_closed(client, CloseCode.OVERLOADED)
+        counters: Any = world.gateway.stats()["counters"]
+        assert counters["errors"] < 3 * 1000, "of 15 000"
 
 
 async def test_a_busy_honest_client_is_not_taken_for_a_flood(world: World) -> None:

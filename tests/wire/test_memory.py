@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import pytest
+
 from quicgw_fast._proto import client_pb2 as pb
+from quicgw_fast.gateway import LEAST_BACKLOG
 from quicgw_fast.types import CloseCode
 from tests.support import wire
 
@@ -128,3 +131,44 @@ async def test_many_sessions_cannot_bind_more_than_the_memory(make_world: WorldM
         assert told.message == "bound"
         assert held(world) <= LIMIT
     await at_work(world, healthy, 0)
+
+
+@pytest.mark.parametrize("size", [600_000, 900_000])
+async def test_large_replies_in_sequence_are_no_reset_for_who_acknowledges_each(world: World, size: int) -> None:
+    """The acknowledgement and the next request go out together, as a client's do that has no time to lose."""
+    client = await world.online("alice")
+    for number in range(8):
+        client.ack(client.last_seq)
+        reply = await client.call("echo", data=bytes([number]) * size)
+        assert wire.business(reply).data == bytes([number]) * size
+    client.assert_gap_free()
+    assert client.closed is None
+    assert held(world) <= size + 1000
+
+
+def in_quic(world: World, name: str) -> int:
+    found: Any = world.gateway.stats()["transport"]
+    assert isinstance(found, dict)
+    return int(found[name])
+
+
+async def test_who_acknowledges_what_it_never_read_takes_no_memory_either(make_world: WorldMaker) -> None:
+    """Its window is free, so that what QUIC holds for it is in no session's account: that has a bound of its own."""
+    world = await make_world(session={"memory": LIMIT})
+    healthy = await world.online("healthy")
+    hogs = []
+    for number in range(24):
+        hog = await world.online(f"hog{number}", receive_window=16 << 10)
+        hogs.append(hog)
+        hog.pause_reading()
+        before = held(world)
+        hog.business("echo", data=bytes(1_000_000))
+        await wire.until(lambda h=hog, b=before: h.closed is not None or held(world) > b + 900_000, what="the reply")  # type: ignore[misc]
+        if hog.closed is None:
+            hog.ack(2)
+            await wire.until(lambda h=hog, b=before: h.closed is not None or held(world) < b + 9_000, what="its end")  # type: ignore[misc]
+        assert in_quic(world, "unacknowledged") <= LEAST_BACKLOG
+    await at_work(world, healthy, 0)
+    assert in_quic(world, "given_up") >= 5
+    closed = [hog.closed.code for hog in hogs if hog.closed is not None]
+    assert set(closed) == {CloseCode.SLOW_CONSUMER}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +11,7 @@ import pytest
 from quicgw_fast._proto import client_pb2 as pb
 from tests.store.test_sqlite import Gate
 from tests.support import raw_client, wire
-from tests.support.gateway_process import GatewayProcess
+from tests.support.gateway_process import GatewayProcess, write_config
 from tests.support.raw_upstream import RawPusher, RawUpstream
 from tests.support.small_disk import fill, on_a_disk_of_its_own
 
@@ -206,30 +205,18 @@ class Configure:
     def __init__(self, folder: Path, certificate: tuple[Path, Path], upstream: RawUpstream) -> None:
         self._folder = folder
         self._certificate = certificate
-        self._address = json.dumps([upstream.address])
+        self._address = upstream.address
 
     def __call__(self, database: Path, session: str = "") -> Path:
-        path = self._folder / "gateway.toml"
-        path.write_text(f"""
-[server]
-quic = "127.0.0.1:0"
-grpc = "127.0.0.1:0"
-admin = "127.0.0.1:0"
-[tls]
-cert = "{self._certificate[0]}"
-key = "{self._certificate[1]}"
-[upstream]
-hello = {self._address}
-business = {self._address}
-zone = {self._address}
+        tables = f"""
 [offline]
 store = "sqlite"
 path = "{database}"
 max_bytes = "4MiB"
 [session]
 {session}
-""")
-        return path
+"""
+        return write_config(self._folder, self._certificate, self._address, tables)
 
 
 @pytest.fixture
@@ -316,3 +303,19 @@ async def test_a_full_disk_loses_nothing_of_what_was_stored(backend: str, config
         await pushed(pusher, "bob", b"room again", "stored")
         gateway.terminate()
         assert await gateway.wait() == 0
+
+
+async def test_bytes_of_openids_count_and_not_their_characters(
+    make_world: WorldMaker, sqlite: dict[str, object], tmp_path: Path
+) -> None:
+    limit = 128 << 10
+    world = await make_world(offline={**sqlite, "max_bytes": 1000, "max_total_bytes": limit})
+    codes = []
+    for number in range(400):
+        told = await world.pusher.push(f"{number:04}" + "\U0001f98a" * 63)
+        codes.append(told.error_code)
+    assert codes[:100] == [""] * 100
+    assert set(codes[-100:]) == {"STORE_FULL"}
+    assert codes.count("") * 256 < limit
+    await world.gateway.stop()
+    assert (tmp_path / "store.db").stat().st_size < 4 * limit, "each name is there twice, in whole pages"

@@ -13,7 +13,7 @@ import pytest
 from quicgw_fast._proto import client_pb2 as pb
 from quicgw_fast.types import CloseCode
 from tests.support import raw_client, wire
-from tests.support.gateway_process import GatewayProcess
+from tests.support.gateway_process import GatewayProcess, write_config
 from tests.support.raw_upstream import RawPusher, RawUpstream
 from tests.support.world import assert_closed
 
@@ -31,20 +31,7 @@ async def upstream() -> AsyncIterator[RawUpstream]:
 @pytest.fixture
 def config(tmp_path: Path, certificate: tuple[Path, Path], upstream: RawUpstream) -> Path:
     """A configuration file with nothing but names of the contract."""
-    address = json.dumps([upstream.address])
-    path = tmp_path / "gateway.toml"
-    path.write_text(f"""
-[server]
-quic = "127.0.0.1:0"
-grpc = "127.0.0.1:0"
-admin = "127.0.0.1:0"
-[tls]
-cert = "{certificate[0]}"
-key = "{certificate[1]}"
-[upstream]
-hello = {address}
-business = {address}
-zone = {address}
+    tables = """
 [routing]
 mode = "service"
 [processor]
@@ -59,8 +46,8 @@ window_messages = 1024
 window_bytes = "1MiB"
 [auth]
 mode = "none"
-""")
-    return path
+"""
+    return write_config(tmp_path, certificate, upstream.address, tables)
 
 
 async def http(address: str, path: str) -> tuple[int, str]:

@@ -15,12 +15,14 @@ class AuthRefused(GatewayError):  # noqa: N818 - said of the client, not of the 
     """This client may not use this openid.
 
     ``reason`` is for the log alone: what a guesser learns from a reply is that the answer is no. It never
-    holds the token, and what it quotes from one is escaped and cut.
+    holds the token, and what it quotes from one is escaped and cut. ``kind`` is the reason without what it quotes:
+    there are few of them.
     """
 
-    def __init__(self, reason: str) -> None:
+    def __init__(self, reason: str, kind: str = "") -> None:
         super().__init__(reason)
         self.reason = reason
+        self.kind = kind or reason
 
 
 @dataclass(frozen=True, slots=True)

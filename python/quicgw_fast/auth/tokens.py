@@ -86,14 +86,14 @@ class JwtAuth:
         if not token:
             raise AuthRefused("no token")
         if len(token) > MAX_TOKEN:
-            raise AuthRefused(f"token of {len(token)} characters, {MAX_TOKEN} are allowed")
+            raise AuthRefused(f"token of {len(token)} characters, {MAX_TOKEN} are allowed", "too long")
         if not token.isascii():
             raise AuthRefused("token is no JWT: it is not ASCII")
         try:
             kid = jwt.get_unverified_header(token).get("kid")
             claims = self._verified_claims(token, kid)
         except PyJWTError as error:
-            raise AuthRefused(f"token refused: {_quoted(error)}") from error
+            raise AuthRefused(f"token refused: {_quoted(error)}", "invalid") from error
         self._check_subject(claims, openid)
         self._check_origin(claims)
         return Grant(openid, self._check_time(claims, wall))
@@ -101,7 +101,9 @@ class JwtAuth:
     def _verified_claims(self, token: str, kid: str | None) -> dict[str, Any]:
         key: VerifyKey | None = self._keys.pick(kid)
         if key is None:
-            raise AuthRefused("no kid, and several keys" if kid is None else f"unknown kid {_quoted(kid)}")
+            if kid is None:
+                raise AuthRefused("no kid, and several keys")
+            raise AuthRefused(f"unknown kid {_quoted(kid)}", "unknown kid")
         return jwt.decode(token, key.material, algorithms=[key.algorithm], options=_SIGNATURE_ONLY)
 
     def _check_subject(self, claims: dict[str, Any], openid: str) -> None:

@@ -40,12 +40,12 @@ GRACE = 0.3
 """Seconds that the gateway has to report its own timeout before this side reports one."""
 CLOSE_TIMEOUT = 0.5
 """Seconds for the gateway to confirm the close; nothing depends on it any more."""
-_TRUST = "--ca FILE names an authority to trust, --insecure accepts any certificate"
+_ANY = "--insecure accepts any certificate"
 _ELSEWHERE = "--server names another address"
 _FLAGS = {
     Problem.BAD_CA_FILE: "--ca FILE names another one",
-    **dict.fromkeys((Problem.UNKNOWN_AUTHORITY, Problem.WRONG_NAME, Problem.BAD_CERTIFICATE), _TRUST),
-    **dict.fromkeys((Problem.CERTIFICATE_EXPIRED, Problem.CERTIFICATE_NOT_YET_VALID), _TRUST),
+    **dict.fromkeys((Problem.UNKNOWN_AUTHORITY, Problem.BAD_CERTIFICATE), f"--ca FILE names an authority, {_ANY}"),
+    **dict.fromkeys((Problem.CERTIFICATE_EXPIRED, Problem.CERTIFICATE_NOT_YET_VALID, Problem.WRONG_NAME), _ANY),
     **dict.fromkeys((Problem.UNKNOWN_HOST, Problem.NOTHING_LISTENS, Problem.NO_ANSWER), _ELSEWHERE),
     Problem.WRONG_PROTOCOL: _ELSEWHERE,
 }
@@ -144,8 +144,8 @@ def _print_answer(asked: asyncio.Future[Reply], wish: Wish, printer: Printer) ->
     """Print the answer and return the exit status; raises what says that there is no connection any more."""
     try:
         reply = asked.result()
-    except CallTimeout:
-        printer.error(CallTimeout(wish.action, wish.timeout))  # as it was asked for, without the grace
+    except CallTimeout as late:
+        printer.error(CallTimeout(wish.action, wish.timeout, late.sent))  # as it was asked for, without the grace
         return Status.NO
     except ReplyError as error:
         printer.error(error)

@@ -201,14 +201,15 @@ class Calls:
         self._timer, self._timer_at = None, math.inf
         now = self._loop.time()
         earliest = math.inf
-        for call in chain(self._session.in_flight.values(), self._waiting):
-            if call.future.done():
-                continue
-            if call.deadline <= now:
-                self._stats.timeouts += 1
-                call.future.set_exception(CallTimeout(call.action, call.timeout))
-            elif call.deadline < earliest:
-                earliest = call.deadline
+        for calls, sent in ((self._session.in_flight.values(), True), (self._waiting, False)):
+            for call in calls:
+                if call.future.done():
+                    continue
+                if call.deadline <= now:
+                    self._stats.timeouts += 1
+                    call.future.set_exception(CallTimeout(call.action, call.timeout, sent))
+                elif call.deadline < earliest:
+                    earliest = call.deadline
         self.first_waiting()  # forgets those at the front that have just ended
         if earliest != math.inf:
             self._arm(max(earliest, now + _SWEEP_STEP))

@@ -29,7 +29,7 @@ def seconds(name: str, value: float, *, zero: bool = False, forever: bool = Fals
     if not (0 < value <= LONGEST or (zero and value == 0)):  # nan is neither
         least = "at least 0" if zero else "above 0"
         most = " or math.inf" if forever else ""
-        raise ValueError(f"{name} must be {least} and at most {LONGEST:g} seconds{most}, not {value!r}")
+        raise ValueError(f"{name} must be {least} and at most {LONGEST:.0f} seconds{most}, not {value!r}")
     return value
 
 

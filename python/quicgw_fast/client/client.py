@@ -17,6 +17,7 @@ from quicgw_fast.client.options import (
     Tls,
     ca_path,
     parse_address,
+    receive_policy,
 )
 from quicgw_fast.client.runner import Runner
 
@@ -100,7 +101,7 @@ def connect(
         ack_every=ack_every,
         ack_delay=ack_delay,
         queue_size=queue_size,
-        queue_policy=ReceivePolicy(queue_policy),
+        queue_policy=receive_policy(queue_policy),
         reconnect=reconnect,
         resume=resume,
         on_state=on_state,

@@ -89,15 +89,21 @@ class DeadlineExceeded(ReplyError, TimeoutError):
 
 
 class CallTimeout(QuicgwClientError, TimeoutError):
-    """No reply came within the call's timeout (seconds). Whether the request ran is unknown."""
+    """No reply came within the call's timeout (seconds).
 
-    def __init__(self, action: str, timeout: float) -> None:
-        super().__init__(action, timeout)
+    sent: whether the request ran is unknown; False: it waited all the time and did not run.
+    """
+
+    def __init__(self, action: str, timeout: float, sent: bool = True) -> None:
+        super().__init__(action, timeout, sent)
         self.action = action
         self.timeout = timeout
+        self.sent = sent
 
     def __str__(self) -> str:
-        return f"no reply to {self.action!r} within {self.timeout:g} s"
+        text = f"no reply to {self.action!r} within {self.timeout:g} s"
+        why = "it waited for a connection, or for its turn within the gateway's limits"
+        return text if self.sent else f"{text}: it was not sent, {why}"
 
 
 class ConnectionFailed(QuicgwClientError, ConnectionError):
@@ -126,6 +132,11 @@ class ConnectionClosed(QuicgwClientError, ConnectionError):
     def __str__(self) -> str:
         text = f"connection closed: {self.reason or close_name(self.code)}"
         return f"{text} (it has no room for now: try again later)" if self.code == CloseCode.OVERLOADED else text
+
+    @property
+    def problem(self) -> Problem:
+        """The same as a ConnectionFailed has, for one who was let in only to be told so."""
+        return _PROBLEMS.get(self.code, Problem.OTHER)
 
     @property
     def retry_after(self) -> float | None:
@@ -180,6 +191,8 @@ class NumberGap(ProtocolFailure):
     def __str__(self) -> str:
         return f"message {self.got} came where {self.expected} was due"
 
+
+_PROBLEMS: dict[int, Problem] = {CloseCode.OVERLOADED: Problem.FULL, CloseCode.DRAINING: Problem.DRAINING}
 
 _BY_CODE: dict[int, type[ReplyError]] = {
     400: BadRequest,

@@ -166,9 +166,19 @@ def ca_path(ca: str | os.PathLike[str] | None) -> Path | None:
     return Path(path)
 
 
+def receive_policy(policy: ReceivePolicy | str) -> ReceivePolicy:
+    """Return the policy of that name."""
+    try:
+        return ReceivePolicy(policy)
+    except ValueError:
+        known = ", ".join(f'"{one}"' for one in ReceivePolicy)
+        raise ValueError(f"queue_policy must be one of {known}, not {policy!r:.40}") from None
+
+
 def parse_address(address: str) -> tuple[str, int]:
     """Split ``host:port``, ``[ipv6]:port`` or a bare host (port 8443); ValueError says what is wrong."""
     checks.text("address", address)
+    _check("/" not in address, "address", f"be HOST:PORT without a scheme or path, not {address!r:.80}")
     if address.startswith("["):
         host, bracket, rest = address[1:].partition("]")
         _check(bool(bracket) and (not rest or rest.startswith(":")), "address", "look like [::1]:8443")

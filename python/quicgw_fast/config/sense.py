@@ -35,6 +35,9 @@ def contradictions(config: Config) -> Iterator[tuple[tuple[Key, ...], str]]:
     """
     yield from _of_sessions(config)
     yield from _of_limits(config)
+    if config.server.grpc == config.server.admin and not config.server.grpc.endswith(":0"):
+        why = "gRPC and the admin pages each need an address of their own: change one"
+        yield (("server", "grpc"), ("server", "admin")), why
     offline, auth = config.offline, config.auth
     if offline.max_bytes > offline.max_total_bytes and "max_bytes" in offline.model_fields_set:
         why = f"one openid may keep {write_size(offline.max_bytes)}, all together {write_size(offline.max_total_bytes)}"

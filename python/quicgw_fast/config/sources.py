@@ -43,7 +43,8 @@ class Source:
             if name not in value:
                 return None
             value = value[name]
-        return next((self.places[key[:n]] for n in range(len(key), 0, -1) if key[:n] in self.places), self.everywhere)
+        written = (self.places[key[:n]] for n in range(len(key), 0, -1) if key[:n] in self.places)
+        return next(written, self.everywhere or None)
 
 
 class Sources:
@@ -70,6 +71,8 @@ def from_file(path: Path, sections: Mapping[str, type[BaseModel]]) -> Source:
         raise ConfigError(f"cannot read the configuration {path}: {why}; check --config") from error
     try:
         tables = tomllib.loads(data.removeprefix(codecs.BOM_UTF8).decode())
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path} is no TOML: it is not UTF-8 from byte {error.start} on; save it as UTF-8") from error
     except RecursionError as error:
         raise ConfigError(f"{path} is no TOML for this: it is nested too deeply; correct it") from error
     except ValueError as error:  # of TOML, of UTF-8, and of numbers with thousands of digits
@@ -105,7 +108,8 @@ def from_environment(environment: Mapping[str, str], sections: Mapping[str, type
 
 def from_flags(flags: Mapping[str, Mapping[str, Any]]) -> Source:
     """Take what the command line gave, as ``{"server": {"quic": "…"}}``."""
-    return Source({name: dict(table) for name, table in flags.items()}, everywhere="on the command line")
+    given = {name: dict(table) for name, table in flags.items() if table}
+    return Source(given, everywhere="on the command line")
 
 
 def stray(environment: Mapping[str, str], sections: Mapping[str, type[BaseModel]]) -> Iterator[tuple[str, str | None]]:
@@ -177,6 +181,8 @@ def _merge(into: dict[str, Any], tables: Mapping[str, Any]) -> None:
         there = into.get(name)
         if isinstance(there, dict) and isinstance(value, dict):
             _merge(there, value)
+        elif name in into and isinstance(value, dict):
+            continue  # what should be a table and is none stays, to be refused
         else:
             into[name] = _copied(value)
 

@@ -94,6 +94,8 @@ class Tokens:
         except AuthRefused as refused:
             parts.counters.add("auth_refused")
             fields = {"openid": openid, "peer": address, "reason": str(refused)}
-            self._repeats.add(logging.WARNING, "token refused", address_group(address), parts.clock(), fields)
+            # By reason as well, so that whoever tries one token after the other finds each cause in the log.
+            subject = f"{address_group(address)} {refused.kind}"
+            self._repeats.add(logging.WARNING, "token refused", subject, parts.clock(), fields)
             # One sentence for every cause: a guesser must not learn which part was wrong.
             raise RequestError(401, "authentication failed") from refused

@@ -138,6 +138,11 @@ class GatewayQuic(ReceivingQuic):
             return 0  # no stream, or the peer stopped it: nothing will be acknowledged any more
         return len(stream.sender._buffer)
 
+    def forget_unacked(self) -> None:
+        """Drop what the peer has not acknowledged; only for a connection that closes and sends nothing but that."""
+        if (stream := self._streams.get(STREAM)) is not None:
+            stream.sender._buffer = bytearray()
+
     def progress(self) -> int:
         """Return how many bytes of the stream the peer has acknowledged without a gap."""
         stream = self._streams.get(STREAM)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import logging
 import os
 from ipaddress import ip_address
 from pathlib import Path
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes, PublicKeyTypes
+
+_log = logging.getLogger("quicgw.transport")
 
 MAX_CHAIN = 12_000
 """Bytes of certificates at most: the handshake's flight has to fit into aioquic's 16 KiB buffer."""
@@ -64,7 +67,23 @@ def load_identity(certificate: Path, private_key: Path | bytes) -> Identity:
         )
     if isinstance(private_key, Path):
         warn_if_exposed(private_key, "tls.key")
+    _warn_of_dates(chain[0], certificate)
     return Identity(chain[0], chain[1:], key)
+
+
+def _warn_of_dates(certificate: x509.Certificate, path: Path) -> None:
+    """Say at the start what every client would find out. No refusal: this machine's clock may be the wrong one."""
+    now = datetime.datetime.now(datetime.UTC)
+    begin, end = certificate.not_valid_before_utc, certificate.not_valid_after_utc
+    if now > end:
+        why, remedy = f"it expired at {end:%Y-%m-%d %H:%M} UTC", "clients will refuse it: renew it, or set this clock"
+    elif now < begin:
+        why = f"it is valid from {begin:%Y-%m-%d %H:%M} UTC on"
+        remedy = "clients will refuse it until then: compare the clocks of both machines"
+    else:
+        return
+    fields = {"file": str(path), "setting": "tls.cert", "reason": why, "remedy": remedy}
+    _log.warning("certificate not valid now", extra=fields)
 
 
 def load_authorities(ca: Path) -> bytes:
@@ -72,7 +91,7 @@ def load_authorities(ca: Path) -> bytes:
 
     Raises OSError or ValueError.
     """
-    certificates = x509.load_pem_x509_certificates(read_small(ca))
+    certificates = _certificates(read_small(ca))
     return b"".join(one.public_bytes(Encoding.PEM) for one in certificates)
 
 
@@ -121,7 +140,7 @@ def development_pair(names: Sequence[str] = ("localhost", "127.0.0.1", "::1"), d
 
 def _load_chain(path: Path) -> list[x509.Certificate]:
     try:
-        return x509.load_pem_x509_certificates(read_small(path))
+        return _certificates(read_small(path))
     except OSError as error:
         raise StartupError(
             f"the certificate {path} cannot be read ({error.strerror}): check tls.cert and the file's permissions"
@@ -130,6 +149,18 @@ def _load_chain(path: Path) -> list[x509.Certificate]:
         raise StartupError(
             f"{path} holds no readable PEM certificate ({error}): give the server's certificate as PEM"
         ) from error
+
+
+def _certificates(pem: bytes) -> list[x509.Certificate]:
+    """Read PEM; ValueError says what there is instead, where the library points at a page of its own."""
+    try:
+        return x509.load_pem_x509_certificates(pem)
+    except ValueError as error:
+        if b"-----BEGIN CERTIFICATE-----" in pem:
+            raise ValueError("a certificate in it is damaged") from error
+        if b"PRIVATE KEY-----" in pem:
+            raise ValueError("it is a private key") from error
+        raise ValueError("nothing in it begins with -----BEGIN CERTIFICATE-----") from error
 
 
 def _load_key(source: Path | bytes) -> PrivateKeyTypes:

@@ -54,6 +54,7 @@ class Connection:
         "closed",
         "departed",
         "id",
+        "noted",
     )
 
     def __init__(
@@ -65,6 +66,7 @@ class Connection:
     ) -> None:
         self.id = next(_ids)
         self.closed = False
+        self.noted = 0
         self.departed = False
         """The peer has ended the connection; what it sent before is still handed over (see ``Link.departed``)."""
         self._endpoint = endpoint
@@ -107,8 +109,10 @@ class Connection:
 
         Never blocks and never raises. The caller bounds ``pending``. Does nothing after the close.
         """
-        if not self.closed and data and self._outflow.write(data):
-            self._touch()
+        if not self.closed and data:
+            if self._outflow.write(data):
+                self._touch()
+            self._endpoint.backlog.note(self, self._outflow.pending)
 
     def close(self, code: int, reason: str = "", *, flush: bool = True) -> None:
         """Close with an application error code; ``reason`` is the complete phrase of contract §6.
@@ -173,6 +177,17 @@ class Connection:
             for data, address in self._departure.last_words():
                 self._endpoint.send(data, address)
         self._release()
+
+    def give_up(self) -> None:
+        """Close at once and keep nothing, as all peers together left too much unacknowledged."""
+        if self.closed:
+            self._deadline = 0.0
+        else:
+            detail = "too much is unacknowledged, by all peers together and most by this one"
+            self._hang_up(CloseCode.SLOW_CONSUMER, CloseCode.SLOW_CONSUMER.phrase(detail), by_peer=False)
+        self._core.forget_unacked()
+        self._endpoint.backlog.note(self, self._outflow.pending)
+        self._touch()
 
     def reset_by_peer(self) -> None:
         """Take a stateless reset: the peer has forgotten the connection (RFC 9000 §10.3)."""
@@ -241,6 +256,7 @@ class Connection:
     def _look_after(self, now: float) -> None:
         core = self._core
         self._outflow.flush_early()
+        self._endpoint.backlog.note(self, self._outflow.pending)
         if self.closed:
             if self._departure.words is not None and (now >= self._deadline or core.unacked() == 0):
                 self._departure.say_goodbye()
@@ -349,10 +365,12 @@ class Connection:
 
     def _leave(self, datagrams: list[tuple[bytes, Any]]) -> None:
         self._timer.cancel()
+        self._endpoint.backlog.note(self, 0)
         self._departure.leave(datagrams)
 
     def _release(self) -> None:
         self._timer.cancel()
+        self._endpoint.backlog.note(self, 0)
         self._departure.release()
 
     def _released(self) -> None:

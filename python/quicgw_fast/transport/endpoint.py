@@ -17,6 +17,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any, Protocol
 
 from quicgw_fast.rates import TokenBucket
+from quicgw_fast.transport.backlog import Backlog
 from quicgw_fast.transport.packets import CID_LENGTH, LongHeader, pull_long_header
 
 if TYPE_CHECKING:
@@ -66,6 +67,7 @@ class Endpoint:
         self.loop = asyncio.get_running_loop()
         self.receivers: dict[bytes, Receiver] = {}
         self.farewells: set[Farewell] = set()
+        self.backlog = Backlog(self.loop, limits.backlog)
         self.on_socket_error: Callable[[OSError], None] | None = None
         self.dropped = 0
         self._stranger = stranger
@@ -147,7 +149,7 @@ class Endpoint:
         now = monotonic()
         until = now + self.limits.drain_time
         self._flushing = True
-        for _ in range(self.limits.drain):
+        for number in range(1, self.limits.drain + 1):
             try:
                 data, address = receive(most + 1)
             except (BlockingIOError, InterruptedError):
@@ -159,7 +161,7 @@ class Endpoint:
                 self.dropped += 1
             elif data:
                 self._dispatch(data, address, now)
-            if monotonic() >= until:
+            if number >= self.limits.drain_least and monotonic() >= until:
                 break  # what is left wakes the loop again, behind everybody else's turn
         self._flush()
 

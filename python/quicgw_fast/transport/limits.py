@@ -24,6 +24,9 @@ class TransportLimits:
     stall_timeout: float = 10.0
     """Above ``high_water`` without a byte of progress for this long: the peer is closed as SLOW_CONSUMER."""
 
+    backlog: int = 256 * MIB
+    """Unacknowledged bytes to all peers together; beyond, those with most of them are closed as SLOW_CONSUMER."""
+
     retry_above: int = 64
     """Half-open connections above which a client first has to prove its address (Retry, RFC 9000 §8.1.2)."""
 
@@ -100,6 +103,10 @@ class TransportLimits:
 
     drain: int = 64
     """Datagrams read per wake-up before the loop gets its turn again."""
+
+    drain_least: int = 8
+    """Datagrams read per wake-up however long they take: what a peer sent in one go is seen in one go, also when
+    another process had the processor meanwhile."""
 
     drain_time: float = 0.005
     """Seconds of reading per wake-up, likewise."""

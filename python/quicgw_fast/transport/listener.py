@@ -166,6 +166,16 @@ class Listener:
         """Handshakes under way."""
         return len(self._half_open)
 
+    @property
+    def unacknowledged(self) -> int:
+        """Bytes that were written to all peers and that their QUIC has not acknowledged."""
+        return self._endpoint.backlog.used
+
+    @property
+    def given_up(self) -> int:
+        """Connections that were closed since the start because those were too many."""
+        return self._endpoint.backlog.given_up
+
     def stop_accepting(self) -> None:
         """Refuse new connections from now on; established ones go on."""
         self._admission.accepting = False

@@ -19,6 +19,8 @@ CERTIFICATE_ALERTS = range(0x100 + 42, 0x100 + 50)
 """QUIC errors for the TLS alerts bad_certificate … access_denied (RFC 8446 §6)."""
 NO_APPLICATION_PROTOCOL = 0x100 + 120
 REASON_LIMIT = 200
+_PATTERN = re.compile(r"\w+Pattern\(pattern=b?'([^']*)'\)")
+"""How the library writes a name in a certificate."""
 _RETRY_AFTER = re.compile(r"\bretry-after-ms[ =:]{1,2}([0-9]{1,9})\b")
 
 
@@ -105,7 +107,8 @@ def _certificate(reason: str, where: str, name: str) -> tuple[Problem, str]:
     if "not valid yet" in low or "not yet valid" in low:
         return Problem.CERTIFICATE_NOT_YET_VALID, f"{says}: it is not valid yet; compare the clocks of both machines"
     if "doesn't match" in low or "hostname" in low or "ipaddress" in low.replace(" ", ""):
-        told = f" ({reason})" if reason else ""
+        said = _PATTERN.sub(r"\1", reason)
+        told = f" ({said})" if said else ""
         return Problem.WRONG_NAME, (
             f"{says}: it is not for {name!r}{told}; connect by a name that it carries, or give that as the server name"
         )

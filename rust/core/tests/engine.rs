@@ -7,7 +7,8 @@ use std::sync::Arc;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use quicgw_core::{
-    Account, ByteBudget, Error, FrameDecoder, HEAD_MAX, Limits, MESSAGE_COST, Outbox, Place, SequenceAllocator, Tail,
+    Account, ByteBudget, Error, FrameDecoder, HEAD_MAX, Limits, MESSAGE_COST, Outbox, Place,
+    SequenceAllocator, Tail,
 };
 
 const LIMITS: Limits = Limits {
