@@ -159,19 +159,22 @@ async def test_nothing_follows_stop(gateway: ScriptedGateway, connect: Connect) 
 
 
 async def test_a_token_source_that_never_ends_does_not_hold_up_the_close(connect: Connect) -> None:
+    ended = asyncio.Event()
+
     async def stubborn() -> str:
         while True:
             try:
                 await asyncio.sleep(0.5)
             except asyncio.CancelledError:
                 continue
+            ended.set()
             return "late"
 
     begun = time.monotonic()
     with pytest.raises(ConnectionError, match="token source did not answer"):
         await connect(token=stubborn, connect_timeout=0.1, close_timeout=0.1)
     assert time.monotonic() - begun < 1.0
-    await asyncio.sleep(0.6)  # it ends by itself
+    await asyncio.wait_for(ended.wait(), 10.0)  # by itself
 
 
 async def test_closed_is_told_once(gateway: ScriptedGateway, connect: Connect, states: States) -> None:

@@ -114,7 +114,7 @@ async def test_the_time_of_a_drain_is_kept(make_world: WorldMaker) -> None:
     await world.gateway.stop()
     took = time.monotonic() - begun
     assert wire.error(client.replies(message)[0]).error_code == 503
-    assert 0.45 < took < 2.0, took
+    assert 0.45 < took < 1.2, took
     await assert_closed(client, CloseCode.DRAINING)
 
 
@@ -167,7 +167,7 @@ async def test_sigterm_ends_in_its_time_whatever_a_client_does(
             begun = time.monotonic()
             gateway.terminate()
             assert await gateway.wait() == 0
-            assert 0.4 < time.monotonic() - begun < 5.0  # and not with the call, which never ends
+            assert 0.4 < time.monotonic() - begun < 2.5
             assert "drain incomplete" in gateway.errors
             gate.open()
 
