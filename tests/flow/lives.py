@@ -19,12 +19,13 @@ from hypothesis.stateful import (
 from quicgw_fast import backend
 from quicgw_fast.session import State
 from quicgw_fast.types import CloseCode, ResetReason, SyncHint
-from tests.flow.house import HIGH_WATER, Client, House, text_of
+from tests.flow.ends import HIGH_WATER
+from tests.flow.house import Client, House, text_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tests.flow.house import Call
+    from tests.flow.ends import Call
 
 WINDOW = 8
 RESERVE = WINDOW // 4
