@@ -18,7 +18,8 @@ from hypothesis import Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
 
 from quicgw_fast.types import ResetReason
-from tests.flow.lives import WRONG, Lives
+from tests.flow.lives import Lives
+from tests.flow.oracle import WRONG
 
 if TYPE_CHECKING:
     from collections.abc import Callable
