@@ -54,7 +54,9 @@ def run(work: Coroutine[Any, Any, Result]) -> Result:
 
 async def _interruptible(work: Coroutine[Any, Any, Result]) -> Result:
     with Signals() as signals:
-        return await signals.unless(work)
+        result = await signals.unless(work)
+    signals.check()  # one that came when the work was over still ends what follows it, such as waiting for a reader
+    return result
 
 
 class Signals:
@@ -89,6 +91,11 @@ class Signals:
             came.cancel()
             task.cancel()
             await asyncio.wait((task, came))
+
+    def check(self) -> None:
+        """Raise Interrupted if a signal came."""
+        if self._number:
+            raise Interrupted(self._number)
 
     def __enter__(self) -> Signals:
         for number in SIGNALS:
