@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import NoReturn
 
+LAST_MOMENT = 0.5
+"""Seconds that what was printed has to be read after a signal."""
+
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run the command line and exit with a Status; ``arguments`` are those of the process when None."""
@@ -52,6 +55,8 @@ def _run(arguments: Sequence[str] | None, output: Output) -> int:
         _say_error(str(error))
         return Status.FAILED
     except Interrupted as ended:
+        output.settle(LAST_MOMENT)  # for a reader that reads; nobody waits for one that does not
+        output.abandon()
         return 128 + ended.number
     except OutputFailed:
         raise
