@@ -49,6 +49,9 @@ def _run(arguments: Sequence[str] | None, output: Output) -> int:
     try:
         app(args=arguments, prog_name="quicgw")
     except SystemExit as done:
+        if done.code == Status.INTERRUPTED:  # a Ctrl-C that came outside of the event loop
+            output.settle(LAST_MOMENT)
+            output.abandon()
         return done.code if isinstance(done.code, int) else Status.DONE
     except StartupError as error:
         output.settle(None)  # what was printed before stands before it
