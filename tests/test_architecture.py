@@ -27,8 +27,7 @@ STAGES = frozenset(
         "auth",
         "control",
         "delivery",
-        "frame",
-        "observe",
+        "carrier",
         "overload",
         "processor",
         "session",
@@ -37,7 +36,7 @@ STAGES = frozenset(
         "upstream",
     }
 )
-SHARED = frozenset({"config", "errors", "types", "ports", "rates", "repeats", "backend", "_proto"})
+SHARED = frozenset({"config", "errors", "codes", "observe", "ports", "rates", "backend", "_proto"})
 EVERYTHING = STAGES | SHARED | {"flow", "gateway", "client", "cli", "demo", "_core"}
 
 # What a part of the package may import of the others.
@@ -45,16 +44,16 @@ MAY_IMPORT = {
     **dict.fromkeys(STAGES, SHARED),
     "config": frozenset({"errors"}),
     "errors": frozenset(),
-    "types": frozenset(),
+    "codes": frozenset(),
     "rates": frozenset(),
-    "repeats": frozenset(),
-    "ports": frozenset({"backend", "types"}),
-    "backend": frozenset({"errors", "_core"}),
+    "observe": frozenset({"config", "errors", "codes", "rates"}),
+    "ports": frozenset({"backend", "codes"}),
+    "backend": frozenset({"errors", "codes", "_core"}),
     "_core": frozenset({"backend"}),
     "_proto": frozenset(),
     "flow": STAGES - {"transport", "upstream", "control"} | SHARED,
     "gateway": STAGES | SHARED | {"flow"},
-    "client": SHARED | {"transport", "frame"},
+    "client": SHARED | {"transport", "carrier"},
     "cli": EVERYTHING,
     "demo": EVERYTHING,
     "__init__": frozenset({"client"}),
@@ -62,7 +61,7 @@ MAY_IMPORT = {
 }
 
 # Without a clock and without a network: time is an argument, bytes come and go as values.
-PURE = ("frame", "session", "delivery", "backend")
+PURE = ("carrier", "session", "delivery", "backend")
 IMPURE_MODULES = frozenset({"asyncio", "aioquic", "grpc", "time", "datetime", "socket", "selectors", "uvloop"})
 
 CLIENT_SIDE_OF_GRPC = frozenset({"insecure_channel", "secure_channel", "intercept_channel"})

@@ -43,11 +43,11 @@ def test_bind_and_take(measure: Measure, who: str) -> None:
     bind, take_before, take_after = notifies.bind, notifies.take_before, notifies.take_after
 
     def work() -> None:
-        for grid in range(SIZE):
-            bind(grid, True, BODY, 60.0)
-            bind(grid, False, BODY, 60.0)
-            take_before(grid)
-            take_after(grid)
+        for client_seq in range(SIZE):
+            bind(client_seq, True, BODY, 60.0)
+            bind(client_seq, False, BODY, 60.0)
+            take_before(client_seq)
+            take_after(client_seq)
 
     measure("NotifyBuffers bind 2 + take both", who, SIZE, work)
 
@@ -57,11 +57,11 @@ def test_bind_and_take_with_dicts(measure: Measure) -> None:
     after: dict[int, list[tuple[bytes, float]]] = {}
 
     def work() -> None:
-        for grid in range(SIZE):
-            before.setdefault(grid, []).append((BODY, 60.0))
-            after.setdefault(grid, []).append((BODY, 60.0))
-            before.pop(grid, None)
-            after.pop(grid, None)
+        for client_seq in range(SIZE):
+            before.setdefault(client_seq, []).append((BODY, 60.0))
+            after.setdefault(client_seq, []).append((BODY, 60.0))
+            before.pop(client_seq, None)
+            after.pop(client_seq, None)
 
     measure("NotifyBuffers bind 2 + take both", "two dicts, no bounds", SIZE, work)
 

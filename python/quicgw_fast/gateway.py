@@ -12,25 +12,25 @@ from typing import TYPE_CHECKING, Any
 
 from quicgw_fast import backend
 from quicgw_fast.auth import AuthSettings, make_authenticator
+from quicgw_fast.codes import CloseCode
 from quicgw_fast.config import join_address, split_address
 from quicgw_fast.control import AdminServer, ControlServer
 from quicgw_fast.delivery import OrderedSender
 from quicgw_fast.errors import BusyError, ConfigError, RequestError
+from quicgw_fast.flow.closing import end_all, overflowed
 from quicgw_fast.flow.conversation import MAX_BODY, Conversation
 from quicgw_fast.flow.draining import hand_out
-from quicgw_fast.flow.ending import end_all, overflowed
+from quicgw_fast.flow.housekeeping import Housekeeping
 from quicgw_fast.flow.offline import Offline
 from quicgw_fast.flow.parts import Parts
 from quicgw_fast.flow.pushes import Pushes
 from quicgw_fast.flow.requests import Requests
-from quicgw_fast.flow.starting import Starting
-from quicgw_fast.flow.upkeep import Upkeep
+from quicgw_fast.flow.start import StartHandler
 from quicgw_fast.observe import Counters, Door, lines_dropped
 from quicgw_fast.overload import AttemptLimiter
 from quicgw_fast.session import Registry, Session, State
 from quicgw_fast.store import StoreSettings, make_store
 from quicgw_fast.transport import Connection, Listener, TransportLimits, reset_key_for
-from quicgw_fast.types import CloseCode
 from quicgw_fast.upstream import (
     SERVICES,
     Directory,
@@ -57,7 +57,7 @@ if TYPE_CHECKING:
         UpstreamRequest,
         UpstreamResponse,
     )
-    from quicgw_fast.config import Config, Tls
+    from quicgw_fast.config import Config, TlsConfig
 
 LEAST_BACKLOG = 16 << 20
 """Bytes that clients together may leave unacknowledged by QUIC, however small ``session.memory`` is."""
@@ -103,10 +103,10 @@ class Gateway:
         self._parts = parts = self._make_parts(engine, dev)
         parts.offline = Offline(parts)
         self._requests = parts.requests = Requests(parts)
-        self._starting = Starting(parts)
+        self._starting = StartHandler(parts)
         self._pushes = Pushes(parts)
         self._door = Door(parts.counters, parts.clock)
-        self._upkeep = Upkeep(parts, self._starting, also=[self._door.flush])
+        self._housekeeping = Housekeeping(parts, self._starting, also=[self._door.flush])
         self._started_at = time.monotonic()
         self._stack = contextlib.AsyncExitStack()
         self._listener: Listener | None = None
@@ -125,8 +125,8 @@ class Gateway:
             self._registration = Registration(self._directory, self._caller, self._own)
             await self._listen(stack)
             self._requests.start()
-            upkeep = asyncio.create_task(self._upkeep.run(), name="upkeep")
-            stack.push_async_callback(_cancel, upkeep)
+            housekeeping = asyncio.create_task(self._housekeeping.run(), name="housekeeping")
+            stack.push_async_callback(_cancel, housekeeping)
             self._stack = stack.pop_all()
         _log.info("gateway started", extra={"engine": self._parts.engine.NAME, **_fields(self.addresses)})
 
@@ -320,7 +320,7 @@ def _directory(config: Config, table: RoutingTable) -> Directory:
     return directory
 
 
-def _without_certificate(tls: Tls) -> str:
+def _without_certificate(tls: TlsConfig) -> str:
     need = "QUIC needs a certificate and its key, both PEM files"
     if tls.cert is None and tls.key is None:
         return f"tls.cert and tls.key are not set; {need}"

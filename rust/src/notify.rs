@@ -7,7 +7,7 @@ use quicgw_core::Place;
 use crate::convert::{Locked, bytes};
 use crate::raise::raise;
 
-/// Notifies bound to requests, by the request's number, the "grid" (contract §4).
+/// Notifies bound to requests, by the request's number, the "client_seq" (contract §4).
 ///
 /// per_request: most notifies of one request, before and after together; total: most of all requests.
 #[pyclass(frozen, weakref, module = "quicgw_fast._core")]
@@ -21,13 +21,20 @@ impl NotifyBuffers {
         Self(Locked::new(quicgw_core::NotifyBuffers::new(per_request, total)))
     }
 
-    /// Keep a notify for the reply to grid, behind those kept already.
+    /// Keep a notify for the reply to client_seq, behind those kept already.
     ///
     /// expires_at: seconds on the clock of expire(). Raises BindRefused BIND_LIMIT over a bound.
-    fn bind(&self, py: Python<'_>, grid: u64, before: bool, body: &[u8], expires_at: f64) -> PyResult<()> {
+    fn bind(
+        &self,
+        py: Python<'_>,
+        client_seq: u64,
+        before: bool,
+        body: &[u8],
+        expires_at: f64,
+    ) -> PyResult<()> {
         self.0
             .lock(py)
-            .bind(grid, place(before), body, expires_at)
+            .bind(client_seq, place(before), body, expires_at)
             .map_err(raise)
     }
 
@@ -63,13 +70,13 @@ impl NotifyBuffers {
 }
 
 impl NotifyBuffers {
-    fn take<'py>(&self, py: Python<'py>, grid: u64, place: Place) -> PyResult<Bound<'py, PyList>> {
+    fn take<'py>(&self, py: Python<'py>, client_seq: u64, place: Place) -> PyResult<Bound<'py, PyList>> {
         let taken = PyList::empty(py); // not under the lock: a new list may set off a garbage collection
         let mut core = self.0.lock(py);
-        for body in core.bodies(grid, place) {
+        for body in core.bodies(client_seq, place) {
             taken.append(bytes(py, &body)?)?;
         }
-        core.take(grid, place);
+        core.take(client_seq, place);
         Ok(taken)
     }
 }

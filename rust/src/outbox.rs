@@ -109,16 +109,16 @@ impl Outbox {
         self.0.lock(py).is_open(seq)
     }
 
-    /// Reply to request grid, with the notifies bound before and after it, as one step.
+    /// Reply to request client_seq, with the notifies bound before and after it, as one step.
     ///
-    /// The arguments from push_type on are those of encode_body(). Raises NotInFlight if grid has no reply to
+    /// The arguments from push_type on are those of encode_body(). Raises NotInFlight if client_seq has no reply to
     /// get, FrameTooLarge if the reply is too long, BudgetFull (these change nothing), Overflowed if the step
-    /// does not fit: then grid has had its reply, and that and its notifies count as dropped.
+    /// does not fit: then client_seq has had its reply, and that and its notifies count as dropped.
     #[expect(clippy::too_many_arguments, reason = "these are the parameters in Python")]
     fn reply<'py>(
         &self,
         py: Python<'py>,
-        grid: u64,
+        client_seq: u64,
         msg_id: u32,
         push_type: i32,
         code: i32,
@@ -127,7 +127,10 @@ impl Outbox {
         headers: Headers,
     ) -> PyResult<Bound<'py, PyBytes>> {
         let tail = headers.tail(push_type, code, message, data);
-        self.0.lock(py).reply(grid, msg_id, tail, give(py)).map_err(raise)
+        self.0
+            .lock(py)
+            .reply(client_seq, msg_id, tail, give(py))
+            .map_err(raise)
     }
 
     /// Send a numbered PUSH_ERROR for a request that was not accepted.
@@ -156,24 +159,24 @@ impl Outbox {
         self.0.lock(py).push(body, kept, give(py)).map_err(raise)
     }
 
-    /// Bind a notify to the reply to request grid: keep it and return b"" while that reply is to come.
+    /// Bind a notify to the reply to request client_seq: keep it and return b"" while that reply is to come.
     ///
-    /// It is to come when grid is in flight or above all requests accepted. Else a notify for after the reply
+    /// It is to come when client_seq is in flight or above all requests accepted. Else a notify for after the reply
     /// is sent as by push(), and one for before it raises BindRefused RESPONSE_ALREADY_SENT. Raises
-    /// BindRefused BIND_SEQ_REQUIRED for grid 0, FrameTooLarge, Overflowed, BudgetFull, and BindRefused
+    /// BindRefused BIND_SEQ_REQUIRED for client_seq 0, FrameTooLarge, Overflowed, BudgetFull, and BindRefused
     /// BIND_LIMIT as NotifyBuffers.bind() does, or if its step would have more messages, or all that is bound
     /// more bytes, than the window.
     fn bind<'py>(
         &self,
         py: Python<'py>,
-        grid: u64,
+        client_seq: u64,
         before: bool,
         body: &[u8],
         expires_at: f64,
     ) -> PyResult<Bound<'py, PyBytes>> {
         self.0
             .lock(py)
-            .bind(grid, place(before), body, expires_at, give(py))
+            .bind(client_seq, place(before), body, expires_at, give(py))
             .map_err(raise)
     }
 

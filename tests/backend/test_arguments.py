@@ -25,7 +25,7 @@ CALLS: list[tuple[str, tuple[Any, ...], str, dict[str, Any]]] = [
     ("SequenceAllocator", (9,), "next_many", {"n": 5}),
     ("SequenceAllocator", (9,), "accept", {"seq": 5}),
     ("SequenceAllocator", (9,), "ack", {"seq": 5}),
-    ("NotifyBuffers", (), "bind", {"grid": 5, "before": True, "body": b"", "expires_at": 5.0}),
+    ("NotifyBuffers", (), "bind", {"client_seq": 5, "before": True, "body": b"", "expires_at": 5.0}),
     ("NotifyBuffers", (), "take_before", {"g": 5}),
     ("NotifyBuffers", (), "take_after", {"g": 5}),
     ("NotifyBuffers", (), "count", {"g": 5}),
@@ -37,11 +37,11 @@ CALLS: list[tuple[str, tuple[Any, ...], str, dict[str, Any]]] = [
         "Outbox",
         (),
         "reply",
-        {"grid": 1, "msg_id": 5, "push_type": 3, "code": 0, "message": "", "data": b"", "headers": {}},
+        {"client_seq": 1, "msg_id": 5, "push_type": 3, "code": 0, "message": "", "data": b"", "headers": {}},
     ),
     ("Outbox", (), "refuse", {"msg_id": 5, "code": 0, "message": "", "detail": "", "headers": {}}),
     ("Outbox", (), "push", {"body": b"", "kept": False}),
-    ("Outbox", (), "bind", {"grid": 5, "before": True, "body": b"", "expires_at": 5.0}),
+    ("Outbox", (), "bind", {"client_seq": 5, "before": True, "body": b"", "expires_at": 5.0}),
     ("Outbox", (), "expire", {"now": 5.0}),
     ("Outbox", (), "hold", {"body": b""}),
     ("Outbox", (), "ack", {"seq": 0}),
@@ -136,16 +136,16 @@ def test_a_budget_of_something_else() -> None:
 
 @pytest.mark.parametrize("late", [{"expires_at": 10**400}, {"expires_at": float("nan")}, {"expires_at": -1}])
 def test_odd_times(late: dict[str, float]) -> None:
-    both("Outbox", (), "bind", {"grid": 5, "before": True, "body": b""} | late)
+    both("Outbox", (), "bind", {"client_seq": 5, "before": True, "body": b""} | late)
 
 
 def test_arguments_are_checked_in_their_order() -> None:
     for bad in (
-        {"grid": -1, "msg_id": "x"},
-        {"grid": "x", "msg_id": -1},
+        {"client_seq": -1, "msg_id": "x"},
+        {"client_seq": "x", "msg_id": -1},
         {"code": 2**40, "message": 5},
         {"message": "\ud800", "headers": 5},
-        {"headers": 5, "grid": 77},
+        {"headers": 5, "client_seq": 77},
     ):
-        good = {"grid": 1, "msg_id": 5, "push_type": 3, "code": 0, "message": "", "data": b"", "headers": {}}
+        good = {"client_seq": 1, "msg_id": 5, "push_type": 3, "code": 0, "message": "", "data": b"", "headers": {}}
         both("Outbox", (), "reply", good | bad)

@@ -212,7 +212,7 @@ def test_sequence_allocator(after: int, steps: list[Operation]) -> None:
 def test_notify_buffers(bounds: tuple[int, int], steps: list[Operation]) -> None:
     pair = RUST.NotifyBuffers(*bounds), PYTHON.NotifyBuffers(*bounds)
     for step in steps:
-        compare(pair, step, lambda made: (len(made), made.size, [made.count(grid) for grid in range(4)]))
+        compare(pair, step, lambda made: (len(made), made.size, [made.count(client_seq) for client_seq in range(4)]))
 
 
 @settings(CALM, max_examples=SEQUENCES // 5)

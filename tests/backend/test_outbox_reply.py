@@ -36,8 +36,8 @@ def test_notifies_go_around_the_reply_in_the_order_they_were_bound(engine: Modul
     outbox = engine.Outbox(after=10)
     outbox.accept(1)
     outbox.accept(2)
-    for grid, before, name in [(1, False, "c"), (1, True, "a"), (2, True, "x"), (1, False, "d"), (1, True, "b")]:
-        assert outbox.bind(grid, before, notify(engine, name), 60.0) == b""
+    for client_seq, before, name in [(1, False, "c"), (1, True, "a"), (2, True, "x"), (1, False, "d"), (1, True, "b")]:
+        assert outbox.bind(client_seq, before, notify(engine, name), 60.0) == b""
     assert outbox.bound == 5
 
     frames = outbox.reply(1, 5, 3, 200, "reply", b"", {})
@@ -58,10 +58,10 @@ def test_a_request_has_one_reply(engine: ModuleType) -> None:
     outbox = engine.Outbox()
     outbox.accept(1)
     outbox.reply(1, 0, 3, 200, "", b"", {})
-    for grid in (1, 2, 0):
+    for client_seq in (1, 2, 0):
         with pytest.raises(NotInFlight) as caught:
-            outbox.reply(grid, 0, 3, 200, "", b"", {})
-        assert caught.value.seq == grid
+            outbox.reply(client_seq, 0, 3, 200, "", b"", {})
+        assert caught.value.seq == client_seq
     assert outbox.last_seq == 1
 
 
@@ -69,7 +69,7 @@ def test_requests_may_be_answered_in_any_order(engine: ModuleType) -> None:
     outbox = engine.Outbox()
     assert [outbox.accept(seq) for seq in (5, 6, 7, 7, 9)] == [0, 0, 0, 8, 8]
     assert (outbox.in_flight, outbox.max_client_seq) == (3, 7)
-    frames = b"".join(outbox.reply(grid, grid, 3, 200, "", b"", {}) for grid in (6, 7, 5))
+    frames = b"".join(outbox.reply(client_seq, client_seq, 3, 200, "", b"", {}) for client_seq in (6, 7, 5))
     assert [(message.seq, message.msg_id) for message in read(frames)] == [(1, 6), (2, 7), (3, 5)]
     assert [outbox.is_open(seq) for seq in (5, 6, 7, 8)] == [False] * 4
 
@@ -134,11 +134,11 @@ class TestBind:
         outbox.accept(4)
         outbox.reply(4, 1, 3, 200, "", b"", {})
         # 3 was never in flight, but is not to come either: everything up to the highest one counts as answered.
-        for grid in (4, 3):
+        for client_seq in (4, 3):
             with pytest.raises(BindRefused) as caught:
-                outbox.bind(grid, True, notify(engine, "late"), 60.0)
+                outbox.bind(client_seq, True, notify(engine, "late"), 60.0)
             assert caught.value.code == RESPONSE_ALREADY_SENT
-            assert texts(outbox.bind(grid, False, notify(engine, "after"), 60.0)) == ["after"]
+            assert texts(outbox.bind(client_seq, False, notify(engine, "after"), 60.0)) == ["after"]
         assert (outbox.last_seq, outbox.bound) == (3, 0)
 
     @pytest.mark.parametrize("before", [True, False])
@@ -162,9 +162,9 @@ class TestBind:
         outbox = engine.Outbox(window_messages=3, window_bytes=100)
         outbox.bind(1, True, body_of(10), 60.0)
         outbox.bind(1, False, body_of(10), 60.0)
-        for grid, size in [(1, 0), (2, 81), (2, 2**20)]:
+        for client_seq, size in [(1, 0), (2, 81), (2, 2**20)]:
             with pytest.raises((BindRefused, FrameTooLarge)) as caught:
-                outbox.bind(grid, True, body_of(size), 60.0)
+                outbox.bind(client_seq, True, body_of(size), 60.0)
             assert getattr(caught.value, "code", BIND_LIMIT) == BIND_LIMIT
         outbox.bind(2, True, body_of(80), 60.0)
         assert (outbox.bound, outbox.memory) == (3, 100 + 3 * 96)

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from types import ModuleType
 
 
-def reply(outbox: Any, grid: int) -> None:
-    outbox.reply(grid, 1, 3, 200, "", b"", {})
+def reply(outbox: Any, client_seq: int) -> None:
+    outbox.reply(client_seq, 1, 3, 200, "", b"", {})
 
 
 def test_a_life(engine: ModuleType) -> None:
@@ -130,14 +130,14 @@ def play(outbox: Any, name: str, *arguments: Any) -> None:
     match name, arguments:
         case "accept", (skip,):
             outbox.accept(outbox.max_client_seq + (0 if skip == 7 else 1))
-        case "reply", (grid, size):
-            outbox.reply(grid, 1, 3, 200, "", bytes(size), {})
+        case "reply", (client_seq, size):
+            outbox.reply(client_seq, 1, 3, 200, "", bytes(size), {})
         case "refuse", (size,):
             outbox.refuse(1, 400, "x" * size, "", {})
         case "push", (size, kept):
             outbox.push(bytes(size), kept)
-        case "bind", (grid, before, size, expires_at):
-            outbox.bind(grid, before, bytes(size), expires_at)
+        case "bind", (client_seq, before, size, expires_at):
+            outbox.bind(client_seq, before, bytes(size), expires_at)
         case "hold", (size,):
             outbox.hold(bytes(size))
         case "ack", (some,):

@@ -17,7 +17,7 @@ import pytest
 
 from quicgw_fast.cli.running import SAME_SIGNAL
 from quicgw_fast.client import ConnectionClosed, connect
-from quicgw_fast.types import CloseCode
+from quicgw_fast.codes import CloseCode
 from tests.cli.process import (
     FREE,
     FREE_PORTS,

@@ -22,8 +22,8 @@ from quicgw_fast._proto.client_pb2 import (
     StopRequest,
 )
 from quicgw_fast.backend import FrameDecoder
+from quicgw_fast.codes import CloseCode, PushType, RequestType, ResetReason
 from quicgw_fast.transport import Listener
-from quicgw_fast.types import CloseCode, PushType, RequestType, ResetReason
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

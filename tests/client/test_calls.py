@@ -23,7 +23,7 @@ from quicgw_fast.client import (
     TooLarge,
     Unauthorized,
 )
-from quicgw_fast.types import CloseCode, RequestType
+from quicgw_fast.codes import CloseCode, RequestType
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -270,7 +270,7 @@ async def test_the_gateways_shorter_interval_counts(gateway: ScriptedGateway, co
 
 async def test_an_error_about_no_request_is_noted(gateway: ScriptedGateway, connect: Connect, states: States) -> None:
     client = await connect()
-    from quicgw_fast.types import PushType
+    from quicgw_fast.codes import PushType
     from tests.client.scripted import push
 
     gateway.number(push(PushType.ERROR, ErrorMessage(error_code=413, error_message="too long").SerializeToString()))

@@ -10,7 +10,7 @@ import pytest
 
 from quicgw_fast._proto.client_pb2 import BusinessResponse
 from quicgw_fast.client import ConnectionClosed, Draining, State
-from quicgw_fast.types import CloseCode, RequestType
+from quicgw_fast.codes import CloseCode, RequestType
 from tests.support.udp_proxy import UdpProxy
 
 if TYPE_CHECKING:

@@ -12,8 +12,8 @@ import pytest
 import quicgw_fast.client as sdk
 from quicgw_fast._proto.client_pb2 import BusinessResponse, ErrorMessage
 from quicgw_fast.client import ConnectionClosed, ConnectionFailed, DeadlineExceeded, Overloaded, State, UpstreamError
+from quicgw_fast.codes import CloseCode, RequestType
 from quicgw_fast.transport import Problem, TransportLimits
-from quicgw_fast.types import CloseCode, RequestType
 
 if TYPE_CHECKING:
     from quicgw_fast._proto.client_pb2 import ClientRequest

@@ -8,8 +8,8 @@ import pytest
 
 from quicgw_fast.client import errors
 from quicgw_fast.client.messages import GapReport
+from quicgw_fast.codes import ResetReason
 from quicgw_fast.errors import GatewayError
-from quicgw_fast.types import ResetReason
 
 
 @pytest.mark.parametrize(

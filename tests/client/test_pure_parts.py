@@ -15,7 +15,7 @@ from quicgw_fast.client.liveness import Liveness, Pulse
 from quicgw_fast.client.options import Reconnect
 from quicgw_fast.client.tokens import Tokens, refresh_delay
 from quicgw_fast.client.verdict import judge
-from quicgw_fast.types import CloseCode
+from quicgw_fast.codes import CloseCode
 
 
 class TestBackoff:

@@ -18,7 +18,7 @@ from quicgw_fast.client import (
     Ticket,
     Unauthorized,
 )
-from quicgw_fast.types import CloseCode, RequestType, ResetReason
+from quicgw_fast.codes import CloseCode, RequestType, ResetReason
 from tests.client.scripted import Peer, ScriptedGateway, echo
 
 if TYPE_CHECKING:

@@ -18,7 +18,7 @@ from quicgw_fast.client import (
     State,
 )
 from quicgw_fast.client.errors import NumberGap
-from quicgw_fast.types import CloseCode, RequestType
+from quicgw_fast.codes import CloseCode, RequestType
 from tests.client.scripted import Peer, echo
 from tests.support.udp_proxy import UdpProxy
 

@@ -8,7 +8,7 @@ from quicgw_fast.client.errors import NumberGap, ProtocolFailure
 from quicgw_fast.client.messages import Ticket
 from quicgw_fast.client.session import ACK_BYTES, OFFLINE_IDS, Request, Session, Start
 from quicgw_fast.client.wire import Claim, StartAnswer
-from quicgw_fast.types import ResetReason
+from quicgw_fast.codes import ResetReason
 
 
 def fresh(session_id: str = "s1", epoch: str = "e1", reason: int = ResetReason.NONE) -> StartAnswer:

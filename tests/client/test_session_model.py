@@ -11,7 +11,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from quicgw_fast.client.messages import Ticket
 from quicgw_fast.client.session import Request, Session, Start
 from quicgw_fast.client.wire import Claim, StartAnswer
-from quicgw_fast.types import ResetReason
+from quicgw_fast.codes import ResetReason
 
 
 class Model:

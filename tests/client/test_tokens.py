@@ -11,7 +11,7 @@ import pytest
 
 from quicgw_fast._proto.client_pb2 import ClientRequest, ErrorMessage
 from quicgw_fast.client import CallTimeout, ConnectionFailed, QuicgwClientError, State, Unauthorized
-from quicgw_fast.types import CloseCode, PushType, RequestType
+from quicgw_fast.codes import CloseCode, PushType, RequestType
 from tests.client.scripted import Peer, ScriptedGateway, push
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from quicgw_fast.client import State, inbox
-from quicgw_fast.types import CloseCode
+from quicgw_fast.codes import CloseCode
 
 if TYPE_CHECKING:
     from tests.client.conftest import Connect, States

@@ -21,7 +21,7 @@ from quicgw_fast._proto.client_pb2 import (
 from quicgw_fast.client import wire
 from quicgw_fast.client.errors import Overloaded, ProtocolFailure, TooLarge, Unauthorized
 from quicgw_fast.client.messages import GapReport, StopReason
-from quicgw_fast.types import PushType, RequestType, ResetReason
+from quicgw_fast.codes import PushType, RequestType, ResetReason
 
 
 def unframe(frame: bytes) -> ClientRequest:

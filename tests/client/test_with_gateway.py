@@ -19,7 +19,7 @@ from quicgw_fast.client import (
     Unauthorized,
     UpstreamError,
 )
-from quicgw_fast.types import CloseCode, ResetReason
+from quicgw_fast.codes import CloseCode, ResetReason
 from tests.client.conftest import FAST, States
 from tests.support.gateway_process import GatewayProcess, Ready
 from tests.support.udp_proxy import Impairment, UdpProxy

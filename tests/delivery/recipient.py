@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from quicgw_fast._proto import client_pb2 as pb
+from quicgw_fast.codes import PushType
 from quicgw_fast.delivery import OrderedSender
-from quicgw_fast.types import PushType
 from tests.support.wire import Splitter
 
 if TYPE_CHECKING:
@@ -84,8 +84,8 @@ class Client:
     def push(self, size: int = 0) -> None:
         self.sender.push(self, self.body(size))
 
-    def reply(self, grid: int, data: bytes = b"") -> bool:
-        return self.sender.reply(self, grid, 7, PushType.BUSINESS_DATA, 200, "ok", data, {"h": "v"})
+    def reply(self, client_seq: int, data: bytes = b"") -> bool:
+        return self.sender.reply(self, client_seq, 7, PushType.BUSINESS_DATA, 200, "ok", data, {"h": "v"})
 
     @property
     def there(self) -> Link:

@@ -166,7 +166,7 @@ async def test_unknown_action(ask: Ask) -> None:
 
 
 @pytest.mark.parametrize(
-    ("action", "hint", "grid"),
+    ("action", "hint", "client_seq"),
     [
         ("notification", pb.NSH_IMMEDIATELY, 0),
         ("before", pb.NSH_BEFORE_RESPONSE, 9),
@@ -174,7 +174,7 @@ async def test_unknown_action(ask: Ask) -> None:
     ],
 )
 async def test_pushes_go_to_the_caller_and_are_bound_to_the_request(
-    ask: Ask, gateway: FakeGateway, action: str, hint: pb.NotifySyncHint.ValueType, grid: int
+    ask: Ask, gateway: FakeGateway, action: str, hint: pb.NotifySyncHint.ValueType, client_seq: int
 ) -> None:
     response = await ask(action, b"payload", count="3", text="read this", title="Look")
     assert response.code == 200
@@ -190,7 +190,7 @@ async def test_pushes_go_to_the_caller_and_are_bound_to_the_request(
             data=b"payload",
             metadata={"index": str(index)},
             sync_hint=hint,
-            bind_client_seq_id=grid,
+            bind_client_seq_id=client_seq,
         )
         for index in (1, 2, 3)
     ]

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from quicgw_fast.codes import RequestType
 from quicgw_fast.demo.tour.tape import Closed, Kind, Received, Sent, Tape
-from quicgw_fast.types import RequestType
 
 
 def start(link: int = 1, replay_from: int = 1) -> Received:

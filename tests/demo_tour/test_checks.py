@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from quicgw_fast.codes import RequestType
 from quicgw_fast.demo.tour import checks
 from quicgw_fast.demo.tour.tape import Closed, Kind, Received, Sent
-from quicgw_fast.types import RequestType
 from tests.demo_tour.tapes import asked, good, notify, reply, start, tape
 
 if TYPE_CHECKING:

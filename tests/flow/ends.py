@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from quicgw_fast._proto import client_pb2 as pb
 from quicgw_fast._proto.service_pb2 import UpstreamRequest, UpstreamResponse
-from quicgw_fast.types import CloseCode
+from quicgw_fast.codes import CloseCode
 from tests.support.wire import Splitter
 
 if TYPE_CHECKING:

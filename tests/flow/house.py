@@ -20,19 +20,19 @@ from quicgw_fast._proto.service_pb2 import (
     UnicastPushResponse,
 )
 from quicgw_fast.auth import NoAuth
+from quicgw_fast.codes import CloseCode, RequestType, SyncHint
 from quicgw_fast.delivery import OrderedSender
+from quicgw_fast.flow.closing import overflowed
 from quicgw_fast.flow.conversation import MAX_BODY, Conversation
-from quicgw_fast.flow.ending import overflowed
+from quicgw_fast.flow.housekeeping import Housekeeping
 from quicgw_fast.flow.offline import Offline
 from quicgw_fast.flow.parts import Parts
 from quicgw_fast.flow.pushes import Pushes
 from quicgw_fast.flow.requests import Requests
-from quicgw_fast.flow.starting import Starting
-from quicgw_fast.flow.upkeep import Upkeep
+from quicgw_fast.flow.start import StartHandler
 from quicgw_fast.observe import Counters
 from quicgw_fast.overload import AttemptLimiter
 from quicgw_fast.session import Registry, Session
-from quicgw_fast.types import CloseCode, RequestType, SyncHint
 from tests.flow.ends import Link, Upstream
 from tests.support.clock import Clock
 from tests.support.wire import business, error, frame
@@ -233,9 +233,9 @@ class House:
         )
         self.offline = parts.offline = Offline(parts)
         self.requests = parts.requests = Requests(parts)
-        self.starting = Starting(parts)
+        self.starting = StartHandler(parts)
         self.pushing = Pushes(parts)
-        self.upkeep = Upkeep(parts, self.starting)
+        self.housekeeping = Housekeeping(parts, self.starting)
         self._peers = itertools.count(5000)
 
     def _make_outbox(self, after: int) -> Any:
@@ -299,7 +299,7 @@ class House:
         target: str = "alice",
         content: str = "n",
         hint: SyncHint | int = SyncHint.IMMEDIATELY,
-        grid: int = 0,
+        client_seq: int = 0,
         kind: str = "openid",
         **fields: Any,
     ) -> UnicastPushResponse:
@@ -310,7 +310,7 @@ class House:
             title="x",
             content=content,
             sync_hint=int(hint),  # type: ignore[arg-type]
-            bind_client_seq_id=grid,
+            bind_client_seq_id=client_seq,
             **fields,
         )
         return await self.pushing.push(request)
@@ -326,9 +326,9 @@ class House:
             await asyncio.sleep(0)
 
     async def pass_time(self, seconds: float) -> None:
-        """Move the clocks, do the upkeep that is due, and let things happen."""
+        """Move the clocks, do the housekeeping that is due, and let things happen."""
         self.clock.advance(seconds)
-        self.upkeep.round(self.clock.now, self.clock.wall)
+        self.housekeeping.round(self.clock.now, self.clock.wall)
         await self.settle()
 
     def accounts(self) -> dict[str, dict[str, int]]:

@@ -12,8 +12,8 @@ from hypothesis.stateful import (
     rule,
 )
 
+from quicgw_fast.codes import CloseCode, ResetReason, SyncHint
 from quicgw_fast.session import State
-from quicgw_fast.types import CloseCode, ResetReason, SyncHint
 from tests.flow.ends import HIGH_WATER
 from tests.flow.house import text_of
 from tests.flow.oracle import BIND, HELD, WINDOW, WRONG, Life, Oracle
@@ -313,20 +313,20 @@ class Lives(Oracle):
     @rule(before=st.booleans(), ahead=st.integers(-3, 3))
     def bind(self, before: bool, ahead: int) -> None:
         name, life = self.name(), self.alive
-        grid = max(life.last_request + ahead, 0)
+        client_seq = max(life.last_request + ahead, 0)
         hint = SyncHint.BEFORE_RESPONSE if before else SyncHint.AFTER_RESPONSE
-        told = self.run(lambda: self.house.push(content=name, hint=hint, grid=grid))
+        told = self.run(lambda: self.house.push(content=name, hint=hint, client_seq=client_seq))
         if life.overflowed:
             assert told.error_code == "WINDOW_FULL"
-        elif grid == 0:
+        elif client_seq == 0:
             assert told.error_code == "BIND_SEQ_REQUIRED"
-        elif grid in life.open or grid > life.last_request:
+        elif client_seq in life.open or client_seq > life.last_request:
             # The step of its request must fit into an empty window: it, its reply, and what is bound already.
-            if sum(entry[0] == grid for entry in life.bound) + 2 > WINDOW:
+            if sum(entry[0] == client_seq for entry in life.bound) + 2 > WINDOW:
                 assert told.error_code == "BIND_LIMIT"
                 return
             assert told.message == "bound"
-            life.bound.append((grid, before, name, self.house.clock.now + BIND))
+            life.bound.append((client_seq, before, name, self.house.clock.now + BIND))
         elif before:
             assert told.error_code == "RESPONSE_ALREADY_SENT"
         else:

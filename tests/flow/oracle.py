@@ -12,7 +12,7 @@ from hypothesis.stateful import (
 )
 
 from quicgw_fast import backend
-from quicgw_fast.types import CloseCode, ResetReason
+from quicgw_fast.codes import CloseCode, ResetReason
 from tests.flow.house import Client, House
 
 if TYPE_CHECKING:
@@ -196,8 +196,8 @@ class Oracle(RuleBasedStateMachine):
     def reply(self, seq: int, text: str) -> bool:
         life = self.alive
         life.open.remove(seq)
-        before = [name for grid, first, name, _ in life.bound if grid == seq and first]
-        after = [name for grid, first, name, _ in life.bound if grid == seq and not first]
+        before = [name for client_seq, first, name, _ in life.bound if client_seq == seq and first]
+        after = [name for client_seq, first, name, _ in life.bound if client_seq == seq and not first]
         life.bound = [entry for entry in life.bound if entry[0] != seq]
         return self.commit([*before, text, *after])
 

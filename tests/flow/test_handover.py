@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from quicgw_fast.flow.ending import end_all
+from quicgw_fast.codes import RequestType, ResetReason, SyncHint
+from quicgw_fast.flow.closing import end_all
 from quicgw_fast.session import State
 from quicgw_fast.store import MemoryStore, SqliteStore, StoreSettings
-from quicgw_fast.types import RequestType, ResetReason, SyncHint
 from tests.flow.endings import away, gap, logged_in, until
 from tests.store.test_sqlite import Gate
 
@@ -54,7 +54,7 @@ async def test_a_message_that_the_store_cannot_take_keeps_nobody_from_ending(
     with caplog.at_level(logging.WARNING):
         await house.pass_time(120.5)
     assert all(c.session.state is State.CLOSED for c in [*clients, client])
-    assert house.count("upkeep_failed") == 0
+    assert house.count("housekeeping_failed") == 0
     assert [r.getMessage() for r in caplog.records if r.name == "quicgw.offline"] == ["pushes lost"]
     assert (house.count("pushes_lost"), house.count("pushes_handed_over")) == (1, 3)
     assert (await house.push("dave", content="later")).message == "stored"
@@ -194,12 +194,12 @@ async def test_notifies_of_a_reply_are_not_handed_over_without_it(house: House, 
     done, waits = client.call("slow"), client.call("slow")
     await house.settle()
     client.link.lose()
-    for grid in (done, waits):
+    for client_seq in (done, waits):
         for hint in (SyncHint.BEFORE_RESPONSE, SyncHint.AFTER_RESPONSE):
-            assert (await house.push(content="bound", hint=hint, grid=grid)).message == "bound"
+            assert (await house.push(content="bound", hint=hint, client_seq=client_seq)).message == "bound"
     house.upstream.waiting()[0].answer()
     await house.settle()
-    assert (await house.push(content="late", hint=SyncHint.AFTER_RESPONSE, grid=done)).success
+    assert (await house.push(content="late", hint=SyncHint.AFTER_RESPONSE, client_seq=done)).success
     assert (await house.push(content="free")).success
     await house.pass_time(30.0)
     await house.pass_time(90.5)

@@ -8,9 +8,9 @@ import pytest
 
 from quicgw_fast._proto import client_pb2 as pb
 from quicgw_fast._proto.service_pb2 import UpstreamResponse
+from quicgw_fast.codes import CloseCode, SyncHint
 from quicgw_fast.errors import RequestError
 from quicgw_fast.session import State
-from quicgw_fast.types import CloseCode, SyncHint
 from tests.support.wire import business
 
 if TYPE_CHECKING:
@@ -225,8 +225,8 @@ async def test_what_was_cached_goes_out_right_behind_the_reply_and_its_notifies(
     for number in range(3):
         told = await house.push(content=f"cached {number}")
         assert (told.success, told.message) == (True, "cached")
-    await house.push(content="before", hint=SyncHint.BEFORE_RESPONSE, grid=1)
-    await house.push(content="after", hint=SyncHint.AFTER_RESPONSE, grid=1)
+    await house.push(content="before", hint=SyncHint.BEFORE_RESPONSE, client_seq=1)
+    await house.push(content="after", hint=SyncHint.AFTER_RESPONSE, client_seq=1)
     client.call("hello")
     client.call("echo", b"behind")
     await house.settle()

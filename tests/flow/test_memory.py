@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from quicgw_fast.types import CloseCode, ResetReason, SyncHint
+from quicgw_fast.codes import CloseCode, ResetReason, SyncHint
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -88,8 +88,8 @@ async def test_who_is_away_goes_first(make_house: MakeHouse) -> None:
 async def test_what_is_bound_and_cached_counts(make_house: MakeHouse) -> None:
     house = await make_house(session={"memory": LIMIT})
     client = await house.online("binder")
-    for grid in range(10, 14):
-        told = await house.push("binder", data=b"x" * 20_000, hint=SyncHint.BEFORE_RESPONSE, grid=grid)
+    for client_seq in range(10, 14):
+        told = await house.push("binder", data=b"x" * 20_000, hint=SyncHint.BEFORE_RESPONSE, client_seq=client_seq)
         assert told.message == "bound"
     assert house.budget.used > 80_000
     house.started("waiting")
@@ -129,7 +129,7 @@ async def test_what_can_never_fit_costs_nobody_anything(make_house: MakeHouse) -
     await house.push("healthy", content="kept")
     too_long = b"x" * (LIMIT + LIMIT // 4)
     assert (await house.push("other", data=too_long)).error_code == "WINDOW_FULL"
-    told = await house.push("other", data=too_long, hint=SyncHint.BEFORE_RESPONSE, grid=99)
+    told = await house.push("other", data=too_long, hint=SyncHint.BEFORE_RESPONSE, client_seq=99)
     assert told.error_code == "BIND_LIMIT"
     house.started("third")
     assert (await house.push("third", data=b"x" * 60_000)).message == "cached"

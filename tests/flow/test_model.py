@@ -17,7 +17,7 @@ import pytest
 from hypothesis import Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
 
-from quicgw_fast.types import ResetReason
+from quicgw_fast.codes import ResetReason
 from tests.flow.lives import Lives
 from tests.flow.oracle import WRONG
 

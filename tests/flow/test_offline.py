@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from quicgw_fast._proto.service_pb2 import UpstreamResponse
+from quicgw_fast.codes import ResetReason, SyncHint
 from quicgw_fast.session import State
 from quicgw_fast.store import MemoryStore, StoreSettings
-from quicgw_fast.types import ResetReason, SyncHint
 from tests.flow.slow_store import SlowStore
 
 if TYPE_CHECKING:
@@ -83,8 +83,8 @@ async def test_only_what_is_for_an_openid_and_for_no_request_is_stored(house: Ho
     for options in (
         {"kind": "session"},
         {"kind": "gid"},
-        {"hint": SyncHint.BEFORE_RESPONSE, "grid": 1},
-        {"hint": SyncHint.AFTER_RESPONSE, "grid": 1},
+        {"hint": SyncHint.BEFORE_RESPONSE, "client_seq": 1},
+        {"hint": SyncHint.AFTER_RESPONSE, "client_seq": 1},
         {"target": ""},
     ):
         told = await house.push(**options)  # type: ignore[arg-type]
@@ -100,7 +100,7 @@ async def test_a_session_that_is_only_detached_is_not_away(house: House, store: 
 
 
 async def test_a_session_that_cannot_be_resumed_any_more_is_away(house: House, store: SlowStore) -> None:
-    """Also before the next round of upkeep: what it retained now would be lost."""
+    """Also before the next round of housekeeping: what it retained now would be lost."""
     client = await house.online()
     client.link.lose()
     house.clock.advance(120.5)

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from quicgw_fast.flow.ending import end_all
+from quicgw_fast.codes import SyncHint
+from quicgw_fast.flow.closing import end_all
 from quicgw_fast.store import MemoryStore, StoreSettings
-from quicgw_fast.types import SyncHint
 from tests.flow.slow_store import SlowStore
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ class History:
     async def push(self, openid: str) -> None:
         body = "x" * self.dice.choice((1, 10, 1000))
         hint = self.dice.choice((SyncHint.IMMEDIATELY, SyncHint.IMMEDIATELY, SyncHint.BEFORE_RESPONSE, SyncHint(2)))
-        await self.house.push(openid, content=body, hint=hint, grid=self.dice.randrange(1, 9) if hint else 0)
+        await self.house.push(openid, content=body, hint=hint, client_seq=self.dice.randrange(1, 9) if hint else 0)
 
     def act(self, openid: str) -> None:
         """Let a client do something."""
@@ -124,4 +124,4 @@ async def test_it_adds_up_after_any_history(make_house: MakeHouse, seed: int) ->
     await house.settle()
     assert balance(house)["open"] == 0
     assert balance(house)["accepted"] > 20
-    assert not house.count("upkeep_failed")
+    assert not house.count("housekeeping_failed")

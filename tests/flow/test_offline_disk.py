@@ -251,7 +251,7 @@ async def test_a_store_that_hangs_does_not_hold_up_the_end(
     store.open(method)
 
 
-async def test_upkeep_does_not_wait_for_a_store_that_hangs(house: House, store: SlowStore) -> None:
+async def test_housekeeping_does_not_wait_for_a_store_that_hangs(house: House, store: SlowStore) -> None:
     store.shut("sweep")
     for _ in range(3):
         await house.pass_time(61.0)

@@ -27,7 +27,7 @@ def kept(store: MemoryStore) -> int:
 
 async def resume_window_passes(house: House) -> None:
     house.clock.advance(120.5)
-    house.upkeep.round(house.clock.now, house.clock.wall)
+    house.housekeeping.round(house.clock.now, house.clock.wall)
     await house.settle()
 
 

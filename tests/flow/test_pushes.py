@@ -9,8 +9,8 @@ import pytest
 
 from quicgw_fast._proto import client_pb2 as pb
 from quicgw_fast._proto.service_pb2 import UpstreamResponse
+from quicgw_fast.codes import CloseCode, ResetReason, SyncHint
 from quicgw_fast.errors import RequestError
-from quicgw_fast.types import CloseCode, ResetReason, SyncHint
 from tests.support.wire import business
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ async def test_notifies_around_a_reply_are_one_step(house: House) -> None:
     seq = client.call("slow")
     await house.settle()
     for hint, content in ((AFTER, "a1"), (BEFORE, "b1"), (AFTER, "a2"), (BEFORE, "b2")):
-        told = await house.push(content=content, hint=hint, grid=seq)
+        told = await house.push(content=content, hint=hint, client_seq=seq)
         assert (told.success, told.message) == (True, "bound")
     assert not client.numbered
     house.upstream.waiting()[0].answer(data=b"reply")
@@ -54,7 +54,7 @@ async def test_notifies_around_a_reply_are_one_step(house: House) -> None:
 @pytest.mark.parametrize("hint", [BEFORE, AFTER])
 async def test_a_notify_waits_for_a_request_that_was_not_seen_yet(house: House, hint: SyncHint) -> None:
     client = await house.online()
-    assert (await house.push(content="n", hint=hint, grid=4)).success
+    assert (await house.push(content="n", hint=hint, client_seq=4)).success
     for _ in range(3):
         client.call("echo")
         await house.settle()
@@ -64,7 +64,7 @@ async def test_a_notify_waits_for_a_request_that_was_not_seen_yet(house: House, 
 
 async def test_before_the_first_request_every_number_is_still_to_come(house: House) -> None:
     client = house.started()
-    assert (await house.push(content="b", hint=BEFORE, grid=1)).success
+    assert (await house.push(content="b", hint=BEFORE, client_seq=1)).success
     client.call("hello")
     await house.settle()
     assert client.texts == ["b", "200 "]
@@ -77,8 +77,8 @@ async def test_before_the_first_request_every_number_is_still_to_come(house: Hou
 async def test_if_the_service_fails_the_error_is_the_reply(house: House, failure: Exception) -> None:
     client = await house.online()
     house.upstream.answers["fail"] = failure
-    await house.push(content="b", hint=BEFORE, grid=2)
-    await house.push(content="a", hint=AFTER, grid=2)
+    await house.push(content="b", hint=BEFORE, client_seq=2)
+    await house.push(content="a", hint=AFTER, client_seq=2)
     client.call("fail")
     await house.settle()
     assert client.texts == ["b", f"error {getattr(failure, 'code', 500)}", "a"]
@@ -91,16 +91,16 @@ async def test_also_around_an_error_that_no_service_made(make_house: Callable[..
     if why == "429":
         client.call("echo")
         client.link.sent.clear()
-    grid = client.seq + 1
-    await house.push(content="b", hint=BEFORE, grid=grid)
-    await house.push(content="a", hint=AFTER, grid=grid)
+    client_seq = client.seq + 1
+    await house.push(content="b", hint=BEFORE, client_seq=client_seq)
+    await house.push(content="a", hint=AFTER, client_seq=client_seq)
     client.call("echo", payload=b"\xff" if why == "400" else None)
     assert client.texts == ["b", f"error {why}", "a"]
 
 
 async def test_a_refused_number_does_not_take_the_notifies_bound_to_it(house: House) -> None:
     client = await house.online()
-    await house.push(content="b", hint=BEFORE, grid=3)
+    await house.push(content="b", hint=BEFORE, client_seq=3)
     client.call("echo", seq=3)
     client.call("echo", seq=2)
     client.call("echo", seq=3)
@@ -114,9 +114,9 @@ async def test_notifies_bound_while_the_client_is_away_come_with_the_reply(house
     seq = client.call("slow")
     await house.settle()
     client.link.lose()
-    await house.push(content="b", hint=BEFORE, grid=seq)
+    await house.push(content="b", hint=BEFORE, client_seq=seq)
     again = house.back(client, 1)
-    await house.push(content="a", hint=AFTER, grid=seq)
+    await house.push(content="a", hint=AFTER, client_seq=seq)
     house.upstream.waiting()[0].answer()
     await house.settle()
     assert again.texts == ["b", "200 ", "a"]
@@ -124,9 +124,9 @@ async def test_notifies_bound_while_the_client_is_away_come_with_the_reply(house
 
 async def test_a_bound_notify_is_dropped_and_counted_after_its_time(house: House) -> None:
     client = await house.online()
-    await house.push(content="b", hint=BEFORE, grid=2)
+    await house.push(content="b", hint=BEFORE, client_seq=2)
     await house.pass_time(59.0)
-    await house.push(content="later", hint=BEFORE, grid=2)
+    await house.push(content="later", hint=BEFORE, client_seq=2)
     await house.pass_time(1.5)
     assert house.count("binds_expired") == 1
     client.call("echo")
@@ -137,17 +137,17 @@ async def test_a_bound_notify_is_dropped_and_counted_after_its_time(house: House
 async def test_too_many_notifies_for_one_request(house: House) -> None:
     await house.online()
     for number in range(64):
-        assert (await house.push(hint=BEFORE if number % 2 else AFTER, grid=2)).success
-    told = await house.push(hint=BEFORE, grid=2)
+        assert (await house.push(hint=BEFORE if number % 2 else AFTER, client_seq=2)).success
+    told = await house.push(hint=BEFORE, client_seq=2)
     assert (told.success, told.error_code) == (False, "BIND_LIMIT")
-    assert (await house.push(hint=BEFORE, grid=3)).success
+    assert (await house.push(hint=BEFORE, client_seq=3)).success
 
 
 async def test_too_many_notifies_for_one_session(house: House) -> None:
     await house.online()
     for number in range(1024):
-        assert (await house.push(hint=AFTER, grid=2 + number // 64)).success
-    assert (await house.push(hint=AFTER, grid=1000)).error_code == "BIND_LIMIT"
+        assert (await house.push(hint=AFTER, client_seq=2 + number // 64)).success
+    assert (await house.push(hint=AFTER, client_seq=1000)).error_code == "BIND_LIMIT"
 
 
 # The request was answered already
@@ -157,7 +157,7 @@ async def test_after_an_answered_request_a_notify_is_sent_at_once(house: House) 
     client = await house.online()
     seq = client.call("echo")
     await house.settle()
-    told = await house.push(content="a", hint=AFTER, grid=seq)
+    told = await house.push(content="a", hint=AFTER, client_seq=seq)
     assert (told.success, told.message) == (True, "sent")
     assert client.texts == ["200 ", "a"]
 
@@ -166,7 +166,7 @@ async def test_before_an_answered_request_is_refused_and_never_late(house: House
     client = await house.online()
     seq = client.call("echo")
     await house.settle()
-    told = await house.push(hint=BEFORE, grid=seq)
+    told = await house.push(hint=BEFORE, client_seq=seq)
     assert (told.success, told.error_code) == (False, "RESPONSE_ALREADY_SENT")
     assert client.texts == ["200 "]
 
@@ -176,13 +176,13 @@ async def test_what_is_below_the_first_number_counts_as_answered(house: House, h
     client = house.started()
     client.call("hello", seq=50)
     await house.settle()
-    assert (await house.push(hint=hint, grid=49)).error_code == code
+    assert (await house.push(hint=hint, client_seq=49)).error_code == code
 
 
 @pytest.mark.parametrize("hint", [BEFORE, AFTER])
 async def test_a_bound_notify_needs_its_request(house: House, hint: SyncHint) -> None:
     await house.online()
-    told = await house.push(hint=hint, grid=0)
+    told = await house.push(hint=hint, client_seq=0)
     assert (told.success, told.error_code) == (False, "BIND_SEQ_REQUIRED")
 
 
@@ -224,7 +224,7 @@ async def test_a_full_window_refuses_a_late_after_notify_too(make_house: Callabl
     await house.online()
     await house.push()
     await house.push()
-    assert (await house.push(hint=AFTER, grid=1)).error_code == "WINDOW_FULL"
+    assert (await house.push(hint=AFTER, client_seq=1)).error_code == "WINDOW_FULL"
 
 
 # Targets
@@ -252,7 +252,7 @@ async def test_a_gid_is_the_newest_session_that_got_it(house: House) -> None:
 async def test_a_target_that_is_not_there(house: House, kind: str, hint: SyncHint) -> None:
     await house.online()
     for target in ("nobody", ""):
-        told = await house.push(target, kind=kind, hint=hint, grid=1)
+        told = await house.push(target, kind=kind, hint=hint, client_seq=1)
         assert (told.success, told.error_code) == (False, "TARGET_NOT_FOUND")
 
 
@@ -264,7 +264,7 @@ async def test_a_target_type_that_does_not_exist(house: House, kind: str) -> Non
 
 async def test_a_hint_that_does_not_exist(house: House) -> None:
     await house.online()
-    assert (await house.push(hint=9, grid=1)).error_code == "BAD_SYNC_HINT"
+    assert (await house.push(hint=9, client_seq=1)).error_code == "BAD_SYNC_HINT"
 
 
 async def test_an_ended_session_is_no_target(house: House) -> None:
@@ -277,7 +277,7 @@ async def test_an_ended_session_is_no_target(house: House) -> None:
 @pytest.mark.parametrize("hint", [NOW, BEFORE, AFTER])
 async def test_a_notify_larger_than_a_frame_is_refused(house: House, hint: SyncHint) -> None:
     client = await house.online()
-    told = await house.push(data=b"x" * (1 << 20), hint=hint, grid=9)
+    told = await house.push(data=b"x" * (1 << 20), hint=hint, client_seq=9)
     assert (told.success, told.error_code) == (False, "MESSAGE_TOO_LARGE")
     assert not client.numbered
 
@@ -339,7 +339,7 @@ async def test_a_push_to_an_overflowed_session_is_refused_and_not_counted_as_mis
     client = await house.online()
     await house.push()
     await house.broadcast()
-    for options in ({}, {"hint": AFTER, "grid": 1}, {"hint": BEFORE, "grid": 5}):
+    for options in ({}, {"hint": AFTER, "client_seq": 1}, {"hint": BEFORE, "client_seq": 5}):
         told = await house.push(**options)  # type: ignore[arg-type]
         assert (told.success, told.error_code) == (False, "WINDOW_FULL")
     assert house.back(client, 1).answer_headers["gap-notifies"] == "2"
@@ -381,7 +381,7 @@ async def test_between_the_close_and_its_callback_a_push_is_retained(house: Hous
     """The transport has closed, its handler is told in the loop's next turn: nothing is sent any more."""
     client = await house.online()
     client.link.closed = True
-    told = await house.push(content="late", hint=hint, grid=client.seq if hint else 0)
+    told = await house.push(content="late", hint=hint, client_seq=client.seq if hint else 0)
     assert (told.success, told.message) == (True, "retained")
     assert (client.session.cursor, client.session.handed, client.session.outbox.last_seq) == (1, 1, 2)
     client.link.lose()
@@ -394,7 +394,7 @@ async def test_between_the_close_and_its_callback_a_push_is_retained(house: Hous
 async def test_a_bound_notify_that_is_due_at_once_is_retained_for_who_is_away(house: House) -> None:
     client = await house.online()
     client.link.lose()
-    told = await house.push(content="after", hint=SyncHint.AFTER_RESPONSE, grid=client.seq)
+    told = await house.push(content="after", hint=SyncHint.AFTER_RESPONSE, client_seq=client.seq)
     assert (told.success, told.message) == (True, "retained")
 
 

@@ -9,8 +9,8 @@ import pytest
 
 from quicgw_fast._proto import client_pb2 as pb
 from quicgw_fast._proto.service_pb2 import UpstreamResponse
+from quicgw_fast.codes import RequestType, ResetReason, SyncHint
 from quicgw_fast.errors import RequestError
-from quicgw_fast.types import RequestType, ResetReason, SyncHint
 from tests.support.wire import business, error
 
 if TYPE_CHECKING:
@@ -168,7 +168,7 @@ async def test_a_bug_in_the_call_is_500_and_the_next_request_works(house: House)
 async def test_an_answer_larger_than_a_frame_is_500(house: House) -> None:
     client = await house.online()
     house.upstream.answers["huge"] = UpstreamResponse(code=200, data=b"x" * (1 << 20))
-    await house.push(content="bound", hint=SyncHint.BEFORE_RESPONSE, grid=2)
+    await house.push(content="bound", hint=SyncHint.BEFORE_RESPONSE, client_seq=2)
     seq = client.call("huge")
     await house.settle()
     assert client.error_of(seq).error_code == 500
@@ -338,7 +338,7 @@ async def test_a_request_of_an_ended_session_is_skipped_and_counted(make_house: 
 async def test_a_request_whose_resume_window_passed_is_skipped_and_its_session_cannot_be_resumed(
     make_house: MakeHouse,
 ) -> None:
-    """Between the end of the window and the next upkeep nothing may resume what was skipped: it would get no reply."""
+    """Between the end of the window and the next round nothing may resume what was skipped: it would get no reply."""
     house = await make_house(processor={"max_workers": 1}, session={"resume_window": "10s"})
     client, other = await house.online(), await house.online("bob")
     house.upstream.held.add("slow")

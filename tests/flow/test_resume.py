@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from quicgw_fast.codes import CloseCode, ResetReason, SyncHint
 from quicgw_fast.session import State
-from quicgw_fast.types import CloseCode, ResetReason, SyncHint
 from tests.support.wire import error
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ async def test_a_resume_replays_what_is_missing_and_then_goes_on(house: House, b
 
 async def test_a_replayed_message_is_the_same_to_the_byte(house: House) -> None:
     client = await house.online()
-    await house.push(content="b", hint=SyncHint.BEFORE_RESPONSE, grid=2, metadata={"z": "1", "a": "2"})
+    await house.push(content="b", hint=SyncHint.BEFORE_RESPONSE, client_seq=2, metadata={"z": "1", "a": "2"})
     client.call("echo", b"data")
     await house.settle()
     again = house.back(client, 1)

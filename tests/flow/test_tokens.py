@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from quicgw_fast.auth import AuthRefused, Grant
-from quicgw_fast.types import CloseCode, RequestType
+from quicgw_fast.codes import CloseCode, RequestType
 from tests.support.wire import error
 
 if TYPE_CHECKING:

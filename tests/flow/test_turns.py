@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from quicgw_fast._proto.service_pb2 import UpstreamResponse
-from quicgw_fast.types import ResetReason
+from quicgw_fast.codes import ResetReason
 from tests.support.wire import business
 
 if TYPE_CHECKING:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from quicgw_fast.types import CloseCode, ResetReason, SyncHint
+from quicgw_fast.codes import CloseCode, ResetReason, SyncHint
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -127,7 +127,7 @@ async def test_a_reply_beyond_the_reserve_is_an_overflow(make_house: MakeHouse) 
     client = await house.online()
     house.upstream.held.add("slow")
     seqs = [client.call("slow"), client.call("slow")]
-    await house.push(content="b", hint=SyncHint.BEFORE_RESPONSE, grid=seqs[0])
+    await house.push(content="b", hint=SyncHint.BEFORE_RESPONSE, client_seq=seqs[0])
     await fill(house, 4)
     await house.settle()
     for call in house.upstream.waiting():
@@ -178,7 +178,7 @@ async def test_one_step_always_fits_into_an_empty_window(house: House) -> None:
     client = await house.online()
     seq = client.seq + 1
     notify = b"n" * 500_000
-    assert (await house.push(data=notify, hint=SyncHint.BEFORE_RESPONSE, grid=seq)).message == "bound"
+    assert (await house.push(data=notify, hint=SyncHint.BEFORE_RESPONSE, client_seq=seq)).message == "bound"
     client.call("echo", b"r" * 900_000, seq=seq)
     await house.settle()
     assert [len(text) for text in client.texts] == [500_000, 900_004]
@@ -189,7 +189,7 @@ async def test_what_could_not_go_out_with_its_reply_is_not_bound(house: House) -
     client = await house.online()
     seq = client.seq + 1
     told = [
-        await house.push(data=b"n" * 700_000, hint=hint, grid=seq + number)
+        await house.push(data=b"n" * 700_000, hint=hint, client_seq=seq + number)
         for number, hint in enumerate([SyncHint.BEFORE_RESPONSE, SyncHint.AFTER_RESPONSE, SyncHint.BEFORE_RESPONSE])
     ]
     assert [t.message for t in told[:1]] == ["bound"]

@@ -5,8 +5,8 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
+from quicgw_fast.codes import HandshakeFault
 from quicgw_fast.observe import Counters, Door
-from quicgw_fast.types import HandshakeFault
 
 if TYPE_CHECKING:
     import pytest

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import structlog
 
-from quicgw_fast.config import Log
+from quicgw_fast.config import LogConfig
 from quicgw_fast.observe import configure_logging
 from quicgw_fast.observe.logs import LONGEST_VALUE, tame_values
 
@@ -88,7 +88,7 @@ def lines(capsys: pytest.CaptureFixture[str]) -> list[str]:
 
 
 def test_json_lines(capsys: pytest.CaptureFixture[str]) -> None:
-    configure_logging(Log(format="json"))
+    configure_logging(LogConfig(format="json"))
     logging.getLogger("quicgw.session").info("closed %s", "bob\nforged", extra={"openid": "a\n{}", "n": 3})
     (line,) = lines(capsys)
     record = json.loads(line)
@@ -98,7 +98,7 @@ def test_json_lines(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_text_lines(capsys: pytest.CaptureFixture[str]) -> None:
-    configure_logging(Log(format="text"))
+    configure_logging(LogConfig(format="text"))
     logging.getLogger("quicgw.session").warning("closed", extra={"openid": "a\nlevel=error"})
     (line,) = lines(capsys)
     assert "closed" in line
@@ -106,14 +106,14 @@ def test_text_lines(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_not_on_a_terminal_auto_is_json(capsys: pytest.CaptureFixture[str]) -> None:
-    configure_logging(Log())
+    configure_logging(LogConfig())
     logging.getLogger("x").info("hello")
     assert json.loads(lines(capsys)[0])["event"] == "hello"
 
 
 def test_who_logs_with_structlog_gets_the_same_lines_on_standard_error(capsys: pytest.CaptureFixture[str]) -> None:
     early = structlog.get_logger("quicgw_fast.auth")
-    configure_logging(Log(format="json"))
+    configure_logging(LogConfig(format="json"))
     early.warning("authentication is OFF", remedy="set\nit")
     early.debug("not written")
     (line,) = lines(capsys)
@@ -123,7 +123,7 @@ def test_who_logs_with_structlog_gets_the_same_lines_on_standard_error(capsys: p
 
 
 def test_an_exception_is_one_json_line(capsys: pytest.CaptureFixture[str]) -> None:
-    configure_logging(Log(format="json"))
+    configure_logging(LogConfig(format="json"))
     try:
         raise ValueError("bad \x1b[0m value")
     except ValueError:
@@ -137,7 +137,7 @@ def test_an_exception_is_one_json_line(capsys: pytest.CaptureFixture[str]) -> No
 
 @pytest.mark.parametrize(("level", "written"), [("debug", 4), ("info", 3), ("warning", 2), ("error", 1)])
 def test_the_level(capsys: pytest.CaptureFixture[str], level: Any, written: int) -> None:
-    configure_logging(Log(level=level, format="json"))
+    configure_logging(LogConfig(level=level, format="json"))
     logger = logging.getLogger("x")
     for name in ("debug", "info", "warning", "error"):
         getattr(logger, name)("said")
@@ -145,13 +145,13 @@ def test_the_level(capsys: pytest.CaptureFixture[str], level: Any, written: int)
 
 
 def test_aioquic_does_not_log_every_connection(capsys: pytest.CaptureFixture[str]) -> None:
-    configure_logging(Log(format="json"))
+    configure_logging(LogConfig(format="json"))
     logging.getLogger("quic").info("[1234] ALPN negotiated")
     assert lines(capsys) == []
 
 
 def test_grpc_does_not_log_its_own_debugging(capsys: pytest.CaptureFixture[str]) -> None:
-    configure_logging(Log(format="json", level="debug"))
+    configure_logging(LogConfig(format="json", level="debug"))
     inside = logging.getLogger("grpc._cython.cygrpc")
     inside.debug("Using AsyncIOEngine.POLLER as I/O engine")
     inside.error("Unexpected [ValueError] raised by servicer method")
@@ -159,8 +159,8 @@ def test_grpc_does_not_log_its_own_debugging(capsys: pytest.CaptureFixture[str])
 
 
 def test_configuring_twice_writes_once(capsys: pytest.CaptureFixture[str]) -> None:
-    configure_logging(Log(format="json"))
-    configure_logging(Log(format="json"))
+    configure_logging(LogConfig(format="json"))
+    configure_logging(LogConfig(format="json"))
     logging.getLogger("x").info("once")
     assert len(lines(capsys)) == 1
 
@@ -172,7 +172,7 @@ def test_no_color_holds_for_log_lines(monkeypatch: pytest.MonkeyPatch, no_color:
     leader, follower = pty.openpty()
     with os.fdopen(follower, "w") as terminal:
         monkeypatch.setattr(sys, "stderr", terminal)
-        configure_logging(Log())
+        configure_logging(LogConfig())
         logging.getLogger("quicgw.session").warning("closed", extra={"openid": "alice"})
         logging.getLogger().handlers[0].flush()
         line = os.read(leader, 1 << 16)
@@ -182,7 +182,7 @@ def test_no_color_holds_for_log_lines(monkeypatch: pytest.MonkeyPatch, no_color:
 
 
 def test_a_line_that_cannot_be_formatted_is_told(capfd: pytest.CaptureFixture[str]) -> None:
-    configure_logging(Log(format="json"))
+    configure_logging(LogConfig(format="json"))
     logging.getLogger("x").warning("%d", "no number")
     logging.getLogger("x").warning("after it")
     logging.getLogger().handlers[0].flush()
@@ -194,5 +194,5 @@ def test_a_line_that_cannot_be_formatted_is_told(capfd: pytest.CaptureFixture[st
 
 def test_who_started_without_standard_error_logs_nowhere(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stderr", None)
-    configure_logging(Log())
+    configure_logging(LogConfig())
     logging.getLogger("x").warning("said to nobody")

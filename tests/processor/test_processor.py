@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from quicgw_fast.types import PushType
+from quicgw_fast.codes import PushType
 from tests.processor.bench import RealTime, Session
 
 if TYPE_CHECKING:

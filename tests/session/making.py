@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from quicgw_fast.codes import PushType
 from quicgw_fast.session import Registry
-from quicgw_fast.types import PushType
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -43,6 +43,6 @@ def notify(engine: ModuleType, text: bytes = b"n") -> bytes:
     return body
 
 
-def answer(session: Session, grid: int) -> bytes:
+def answer(session: Session, client_seq: int) -> bytes:
     """Reply to a request."""
-    return session.outbox.reply(grid, grid, PushType.BUSINESS_DATA, 200, "ok", b"", {})
+    return session.outbox.reply(client_seq, client_seq, PushType.BUSINESS_DATA, 200, "ok", b"", {})

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from quicgw_fast.codes import ResetReason
 from quicgw_fast.session import Claim, Event, Verdict, decide
 from quicgw_fast.session.resume import Gap
-from quicgw_fast.types import ResetReason
 from tests.session.making import REMEMBER, answer, make_registry, notify
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from quicgw_fast._proto import client_pb2 as pb
-from quicgw_fast.types import CloseCode
+from quicgw_fast.codes import CloseCode
 from tests.support import wire
 from tests.support.raw_upstream import Gate, answer
 from tests.support.session_model import ERROR, SessionModel

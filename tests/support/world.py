@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from types import TracebackType
 
-    from quicgw_fast.types import CloseCode
+    from quicgw_fast.codes import CloseCode
     from tests.support.raw_client import RawClient
 
 PLENTY: dict[str, Any] = {"messages_per_second": 1e6, "message_burst": 1_000_000, "handshakes_per_second": 1e4}

@@ -22,7 +22,7 @@ from quicgw_fast.transport import Connection, Listener, Observer, TransportLimit
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
-    from quicgw_fast.types import HandshakeFault
+    from quicgw_fast.codes import HandshakeFault
 
 HOST = "127.0.0.1"
 

@@ -9,9 +9,9 @@ from time import monotonic
 import pytest
 from aioquic.quic.packet import QuicErrorCode
 
+from quicgw_fast.codes import CloseCode
 from quicgw_fast.transport import ConnectFailed, TransportLimits, dial
 from quicgw_fast.transport.admission import AddressRates, Admission, Verdict
-from quicgw_fast.types import CloseCode
 from tests.support.raw_initial import InitialMaker, crypto, first_packet
 
 from .helpers import HOST, MuteSocket, RawClient, Recorders, Watch, listening, until

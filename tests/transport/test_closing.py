@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 from aioquic.buffer import encode_uint_var
 
+from quicgw_fast.codes import CloseCode
 from quicgw_fast.transport import TransportLimits, dial
 from quicgw_fast.transport.aioquic_private import Termination
 from quicgw_fast.transport.closing import outcome
-from quicgw_fast.types import CloseCode
 
 from .helpers import RawClient, Recorder, Recorders, listening, until
 

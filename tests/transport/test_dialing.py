@@ -13,10 +13,10 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
 
+from quicgw_fast.codes import CloseCode
 from quicgw_fast.transport import ConnectFailed, Problem, TransportLimits, dial
 from quicgw_fast.transport.aioquic_private import Termination
 from quicgw_fast.transport.problems import explain
-from quicgw_fast.types import CloseCode
 
 from .helpers import HOST, Recorders, listening
 

@@ -13,10 +13,10 @@ from aioquic.quic.packet import QuicErrorCode, QuicPacketType
 from aioquic.quic.packet_builder import QuicPacketBuilder
 from aioquic.tls import Epoch
 
+from quicgw_fast.codes import CloseCode
 from quicgw_fast.transport import TransportLimits
 from quicgw_fast.transport.budget import CpuBudget
 from quicgw_fast.transport.packets import packets_in
-from quicgw_fast.types import CloseCode
 from tests.support.raw_initial import InitialMaker, crypto, destination_of, first_packet
 
 from .helpers import MuteSocket, RawClient, Recorders, listening, until

@@ -16,8 +16,8 @@ from aioquic.quic.connection import QuicConnection
 from aioquic.quic.packet import QuicErrorCode
 from aioquic.tls import Epoch
 
+from quicgw_fast.codes import CloseCode
 from quicgw_fast.transport import Listener, TransportLimits
-from quicgw_fast.types import CloseCode
 
 from .helpers import RawClient, Recorder, Recorders, listening, until
 

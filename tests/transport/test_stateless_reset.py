@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from aioquic.quic.packet import QuicErrorCode
 
+from quicgw_fast.codes import CloseCode
 from quicgw_fast.errors import StartupError
 from quicgw_fast.transport import Listener, TransportLimits, development_certificate, dial
 from quicgw_fast.transport.packets import (
@@ -21,7 +22,6 @@ from quicgw_fast.transport.packets import (
     stateless_reset,
 )
 from quicgw_fast.transport.reset_key import kept_reset_key, reset_key_for
-from quicgw_fast.types import CloseCode
 
 from .helpers import MuteSocket, RawClient, Recorders, listening, until
 

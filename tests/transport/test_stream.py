@@ -10,8 +10,8 @@ import pytest
 import uvloop
 from aioquic.tls import Epoch
 
+from quicgw_fast.codes import CloseCode
 from quicgw_fast.transport import TransportLimits, dial
-from quicgw_fast.types import CloseCode
 
 from .helpers import RawClient, Recorders, listening, until
 

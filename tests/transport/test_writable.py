@@ -8,8 +8,8 @@ from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING
 
+from quicgw_fast.codes import CloseCode
 from quicgw_fast.transport import TransportLimits, dial
-from quicgw_fast.types import CloseCode
 
 from .helpers import RawClient, Recorder, Recorders, listening, until
 

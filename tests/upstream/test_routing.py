@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from quicgw_fast.config import Routing
+from quicgw_fast.config import RoutingConfig
 from quicgw_fast.errors import ConfigError
 from quicgw_fast.upstream.routing import SERVICES, ZONES, RoutingTable, zone_of
 
@@ -50,7 +50,7 @@ def test_exact_wins_over_containing_and_containing_keeps_its_order() -> None:
 
 
 def test_default_table_is_the_configured_default() -> None:
-    configured = Routing()
+    configured = RoutingConfig()
     table = RoutingTable(
         configured.mode,
         configured.actions,
@@ -67,7 +67,7 @@ def test_default_table_is_the_configured_default() -> None:
 
 
 def test_own_routes_are_added_to_those_as_deployed() -> None:
-    own = Routing(exact={"foo": "hello", "time": "business"}, containing={"fo": "zone"})
+    own = RoutingConfig(exact={"foo": "hello", "time": "business"}, containing={"fo": "zone"})
     table = RoutingTable(exact=own.actions, containing=own.parts)
     routes = {"foo": "hello", "hello": "hello", "time": "business", "food": "zone", "my-echo": "zone", "x": "business"}
     assert {action: table.service_for(action, "") for action in routes} == routes
@@ -75,7 +75,7 @@ def test_own_routes_are_added_to_those_as_deployed() -> None:
 
 
 def test_only_an_explicit_word_replaces_them() -> None:
-    own = Routing(exact={"hello": "hello"}, replace_defaults=True)
+    own = RoutingConfig(exact={"hello": "hello"}, replace_defaults=True)
     table = RoutingTable(exact=own.actions, containing=own.parts)
     assert (table.service_for("hello", ""), table.service_for("echo", "")) == ("hello", "business")
 

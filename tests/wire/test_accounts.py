@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from quicgw_fast.types import CloseCode
+from quicgw_fast.codes import CloseCode
 from tests.support import wire
 from tests.support.world import assert_closed
 
@@ -97,9 +97,9 @@ class Book:
         self.accepted["notifies"] += (await self.world.pusher.push(name)).success
 
     async def bind(self, name: str) -> None:
-        grid = self.clients[name].next_seq - 1 + self.chance.randint(0, 2)
+        client_seq = self.clients[name].next_seq - 1 + self.chance.randint(0, 2)
         hint = self.chance.choice([1, 2])
-        self.accepted["notifies"] += (await self.world.pusher.push(name, hint=hint, bind=grid)).success
+        self.accepted["notifies"] += (await self.world.pusher.push(name, hint=hint, bind=client_seq)).success
 
     async def broadcast(self, _: str) -> None:
         sessions: Any = self.world.gateway.stats()["sessions"]

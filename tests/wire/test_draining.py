@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from quicgw_fast.types import CloseCode
+from quicgw_fast.codes import CloseCode
 from tests.support import raw_client, wire
 from tests.support.gateway_process import GatewayProcess, write_config
 from tests.support.raw_upstream import RawUpstream, answer

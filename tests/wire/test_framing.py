@@ -13,7 +13,7 @@ from grpc import aio
 from quicgw_fast import config as configs
 from quicgw_fast._proto import client_pb2 as pb
 from quicgw_fast._proto import service_pb2
-from quicgw_fast.types import CloseCode
+from quicgw_fast.codes import CloseCode
 from tests.support import wire
 from tests.support.raw_client import HandshakeError, RawClient
 from tests.support.raw_upstream import answer

@@ -35,21 +35,21 @@ class BusyUpstream:
         self.immediate: dict[str, list[bytes]] = {}
 
     async def handle(self, request: UpstreamRequest) -> UpstreamResponse:
-        openid, grid, chance = request.openid, request.client_seq_id, self._random
+        openid, client_seq, chance = request.openid, request.client_seq_id, self._random
         for n in range(chance.choice((0, 0, 1, 1, 2, 3))):
             hint = chance.choice((0, 1, 2))
-            data = b"%d/%d/%d" % (grid, hint, n)
-            reply = await self._world.pusher.push(openid, data=data, hint=hint, bind=grid, within=30)
+            data = b"%d/%d/%d" % (client_seq, hint, n)
+            reply = await self._world.pusher.push(openid, data=data, hint=hint, bind=client_seq, within=30)
             assert reply.success, reply
             if hint == 0:
                 self.immediate.setdefault(openid, []).append(data)
             else:
-                (self.before if hint == 1 else self.after).setdefault((openid, grid), []).append(data)
+                (self.before if hint == 1 else self.after).setdefault((openid, client_seq), []).append(data)
         if chance.random() < 0.3:
             await asyncio.sleep(chance.random() * 0.02)
         if chance.random() < 0.05:
             raise Rejected
-        return answer(request, data=b"%d" % grid)
+        return answer(request, data=b"%d" % client_seq)
 
 
 async def work(client: RawClient, requests: int, seed: int) -> list[int]:
@@ -74,15 +74,15 @@ def check(client: RawClient, openid: str, messages: list[int], busy: BusyUpstrea
     pushes = client.numbered[1:]
     place = {push.msg_id: index for index, push in enumerate(pushes) if push.msg_id}
     assert len(place) == len(messages) == sum(push.msg_id > 0 for push in pushes), "a reply missing or twice"
-    for grid, message in enumerate(messages, 2):
+    for client_seq, message in enumerate(messages, 2):
         at = place[message]
-        before, after = busy.before.get((openid, grid), []), busy.after.get((openid, grid), [])
+        before, after = busy.before.get((openid, client_seq), []), busy.after.get((openid, client_seq), [])
         group = [wire.business(push).data for push in pushes[at - len(before) : at]]
-        assert group == before, f"{openid} {grid}: {group} instead of {before} before the reply"
+        assert group == before, f"{openid} {client_seq}: {group} instead of {before} before the reply"
         group = [wire.business(push).data for push in pushes[at + 1 : at + 1 + len(after)]]
-        assert group == after, f"{openid} {grid}: {group} instead of {after} behind the reply"
+        assert group == after, f"{openid} {client_seq}: {group} instead of {after} behind the reply"
         if pushes[at].type == pb.PUSH_BUSINESS_DATA:
-            assert wire.business(pushes[at]).data == b"%d" % grid
+            assert wire.business(pushes[at]).data == b"%d" % client_seq
     immediate = [
         wire.business(push).data for push in pushes if wire.is_notify(push) and b"/0/" in wire.business(push).data
     ]

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 LARGEST = 1_048_477
 """Bytes of data of a push that is just small enough for a frame."""
 QUICK = {"start_timeout": 0.4}
-"""Makes the rounds of upkeep frequent; a resume window ends when the test wants it, however busy the machine is."""
+"""Makes housekeeping frequent; a resume window ends when the test wants it, however busy the machine is."""
 
 
 async def until(condition: Callable[[], object], within: float = 10.0) -> None:
@@ -89,7 +89,7 @@ async def test_a_session_with_a_message_that_no_store_takes_ends_as_any_other(
     large, small = await asyncio.gather(away(world, "alice", b"x" * LARGEST), away(world, "bob", b"small"))
     await expire(world, "alice", "bob")
     await until(lambda: counted(world, "pushes_handed_over") == 1)
-    assert (counted(world, "pushes_lost"), counted(world, "upkeep_failed")) == (1, 0)
+    assert (counted(world, "pushes_lost"), counted(world, "housekeeping_failed")) == (1, 0)
     assert (await world.pusher.push("alice", data=b"later")).message == "stored"
     for before, lost, delivered in ((large, "1", b"later"), (small, "0", b"small")):
         again = await world.back(before, 1)

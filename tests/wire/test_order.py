@@ -31,29 +31,29 @@ def binds_around(world: World, befores: int = 2, afters: int = 2) -> None:
     """Make ``echo`` bind notifies around its own reply before it answers."""
 
     async def handler(request: UpstreamRequest) -> UpstreamResponse:
-        grid = request.client_seq_id
+        client_seq = request.client_seq_id
         for number in range(max(befores, afters)):
             for hint, count, word in ((AFTER, afters, b"after"), (BEFORE, befores, b"before")):
                 if number < count:
-                    data = b"%s %d of %d" % (word, number, grid)
-                    reply = await world.pusher.push(request.openid, data=data, hint=hint, bind=grid)
+                    data = b"%s %d of %d" % (word, number, client_seq)
+                    reply = await world.pusher.push(request.openid, data=data, hint=hint, bind=client_seq)
                     assert reply.success, reply
         if request.data == b"fail":
             raise Rejected
         if request.data == b"hang":
             await asyncio.sleep(30)
-        return answer(request, data=b"reply %d" % grid)
+        return answer(request, data=b"reply %d" % client_seq)
 
     world.zone.on("echo", handler)
 
 
-def group(grid: int, middle: bytes | None = None, befores: int = 2, afters: int = 2) -> list[bytes]:
+def group(client_seq: int, middle: bytes | None = None, befores: int = 2, afters: int = 2) -> list[bytes]:
     """What must come for one request, in this order and with nothing between."""
-    reply = b"reply %d" % grid if middle is None else middle
+    reply = b"reply %d" % client_seq if middle is None else middle
     return [
-        *(b"before %d of %d" % (n, grid) for n in range(befores)),
+        *(b"before %d of %d" % (n, client_seq) for n in range(befores)),
         reply,
-        *(b"after %d of %d" % (n, grid) for n in range(afters)),
+        *(b"after %d of %d" % (n, client_seq) for n in range(afters)),
     ]
 
 
@@ -112,10 +112,10 @@ async def test_groups_of_many_requests_stay_whole_among_other_pushes(world: Worl
     assert_groups(told(client), range(2, 32))
 
 
-def assert_groups(data: list[bytes], grids: range) -> None:
-    for grid in grids:
-        start = data.index(b"before 0 of %d" % grid)
-        assert data[start : start + 5] == group(grid)
+def assert_groups(data: list[bytes], client_seqs: range) -> None:
+    for client_seq in client_seqs:
+        start = data.index(b"before 0 of %d" % client_seq)
+        assert data[start : start + 5] == group(client_seq)
 
 
 async def test_requests_are_answered_in_the_order_of_their_completion(world: World) -> None:
@@ -230,8 +230,8 @@ async def test_the_64_are_counted_for_before_and_after_together(world: World) ->
 
 async def test_a_session_holds_1024_bound_notifies(world: World) -> None:
     await world.online("alice")
-    grids = [2 + n // 60 for n in range(1025)]
-    replies = [await world.pusher.push("alice", hint=AFTER, bind=grid) for grid in grids]
+    client_seqs = [2 + n // 60 for n in range(1025)]
+    replies = [await world.pusher.push("alice", hint=AFTER, bind=client_seq) for client_seq in client_seqs]
     assert [reply.success for reply in replies] == [True] * 1024 + [False]
     assert replies[-1].error_code == "BIND_LIMIT"
 
@@ -264,17 +264,18 @@ async def test_a_bound_notify_is_not_dropped_before_its_time(make_world: WorldMa
 async def test_binding_races_with_the_reply_and_is_never_silently_late(world: World) -> None:
     """BEFORE pushes are sent while the reply is on its way: each is before it, or was refused."""
     client = await world.online("alice")
-    for grid in range(2, 42):
-        message = client.business("echo", data=b"reply %d" % grid)
+    for client_seq in range(2, 42):
+        message = client.business("echo", data=b"reply %d" % client_seq)
         pushes = [
-            world.pusher.push("alice", data=b"%d before %d" % (n, grid), hint=BEFORE, bind=grid) for n in range(3)
+            world.pusher.push("alice", data=b"%d before %d" % (n, client_seq), hint=BEFORE, bind=client_seq)
+            for n in range(3)
         ]
         results = await asyncio.gather(*pushes)
         await client.reply(message)
         data = told(client)
-        at = data.index(b"reply %d" % grid)
+        at = data.index(b"reply %d" % client_seq)
         for n, result in enumerate(results):
-            text = b"%d before %d" % (n, grid)
+            text = b"%d before %d" % (n, client_seq)
             assert (text in data[:at]) == result.success
             assert result.success or result.error_code == "RESPONSE_ALREADY_SENT"
     client.assert_gap_free()

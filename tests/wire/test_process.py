@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from quicgw_fast._proto import client_pb2 as pb
-from quicgw_fast.types import CloseCode
+from quicgw_fast.codes import CloseCode
 from tests.support import raw_client, wire
 from tests.support.gateway_process import GatewayProcess, write_config
 from tests.support.raw_upstream import RawPusher, RawUpstream

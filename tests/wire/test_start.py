@@ -10,7 +10,7 @@ import pytest
 
 from quicgw_fast import config as configs
 from quicgw_fast._proto import client_pb2 as pb
-from quicgw_fast.types import CloseCode
+from quicgw_fast.codes import CloseCode
 from tests.support import wire
 from tests.support.raw_client import ConnectionEndedError
 from tests.support.world import assert_closed

@@ -93,7 +93,7 @@ class UpstreamRequest(message.Message):
     action: builtins.str
     data: builtins.bytes
     client_seq_id: builtins.int
-    """the "grid" that notifies bind to"""
+    """the number of the request, to which notifies bind"""
     @builtins.property
     def params(self) -> containers.ScalarMap[builtins.str, builtins.str]: ...
     @builtins.property

@@ -23,9 +23,9 @@ from quicgw_fast.client import (
     SessionReset,
     connect,
 )
+from quicgw_fast.codes import CloseCode
 from quicgw_fast.errors import StartupError
 from quicgw_fast.transport import Problem
-from quicgw_fast.types import CloseCode
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -54,12 +54,12 @@ def upstream(
     """
     from quicgw_fast.cli.descriptors import raise_descriptor_limit
     from quicgw_fast.cli.running import run
-    from quicgw_fast.config import Log
+    from quicgw_fast.config import LogConfig
     from quicgw_fast.observe import configure_logging
 
     names = _names(mode, zone)
     numbers = _ports(ports, len(names))
-    configure_logging(Log())
+    configure_logging(LogConfig())
     raise_descriptor_limit()
     run(_serve(gateway, mode, names, numbers, host, timeout))
 

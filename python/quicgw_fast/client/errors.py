@@ -10,9 +10,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from quicgw_fast.client.headers import whole
+from quicgw_fast.codes import CloseCode, ResetReason
 from quicgw_fast.errors import GatewayError
 from quicgw_fast.transport import Problem, told_delay
-from quicgw_fast.types import CloseCode, ResetReason
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

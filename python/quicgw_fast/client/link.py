@@ -12,8 +12,8 @@ from quicgw_fast.backend import FrameDecoder, FrameTooLarge
 from quicgw_fast.client import wire
 from quicgw_fast.client.errors import ConnectionFailed, ProtocolFailure, QuicgwClientError, ReplyError, TooLarge
 from quicgw_fast.client.liveness import Liveness, Pulse
+from quicgw_fast.codes import CloseCode
 from quicgw_fast.transport import ConnectFailed, Problem, TransportLimits, dial
-from quicgw_fast.types import CloseCode
 
 if TYPE_CHECKING:
     from quicgw_fast._proto.client_pb2 import ServerPush

@@ -28,8 +28,8 @@ from quicgw_fast.client.refresh import Refresher
 from quicgw_fast.client.session import Session, Start
 from quicgw_fast.client.tokens import Tokens
 from quicgw_fast.client.verdict import judge
+from quicgw_fast.codes import CloseCode
 from quicgw_fast.transport import Problem
-from quicgw_fast.types import CloseCode
 
 if TYPE_CHECKING:
     from quicgw_fast._proto.client_pb2 import ServerPush

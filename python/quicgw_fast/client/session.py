@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 from quicgw_fast.client.errors import NumberGap, ProtocolFailure
 from quicgw_fast.client.messages import Ticket
 from quicgw_fast.client.wire import Claim, business_msg_id
-from quicgw_fast.types import ResetReason
+from quicgw_fast.codes import ResetReason
 
 if TYPE_CHECKING:
     from quicgw_fast.client.wire import StartAnswer
@@ -93,7 +93,7 @@ class Session(Generic[R]):
         self._ack_since: float | None = None
         self._unacked_bytes = 0
 
-    # Starting ---------------------------------------------------------------------------------------------
+    # START ---------------------------------------------------------------------------------------------
 
     def claim(self, wall_ms: int = 0) -> Claim:
         """Return what the next START says; it acknowledges everything that the application has.

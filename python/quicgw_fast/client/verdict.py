@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from quicgw_fast.client.errors import ConnectionClosed, ConnectionFailed, QuicgwClientError, ReplyError
-from quicgw_fast.types import CloseCode
+from quicgw_fast.codes import CloseCode
 
 if TYPE_CHECKING:
     from quicgw_fast.client.link import LinkEnd

@@ -28,7 +28,7 @@ from quicgw_fast.client import checks
 from quicgw_fast.client.errors import ProtocolFailure, ReplyError, TooLarge, reply_error
 from quicgw_fast.client.headers import whole
 from quicgw_fast.client.messages import GapReport, Notify, Reply
-from quicgw_fast.types import ResetReason
+from quicgw_fast.codes import ResetReason
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

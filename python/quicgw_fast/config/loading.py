@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING, Any
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from quicgw_fast.config.models import (
-    Auth,
-    Limits,
-    Log,
-    Offline,
-    Processor,
-    Routing,
-    Server,
-    Session,
-    Tls,
-    Upstream,
+    AuthConfig,
+    LimitsConfig,
+    LogConfig,
+    OfflineConfig,
+    ProcessorConfig,
+    RoutingConfig,
+    ServerConfig,
+    SessionConfig,
+    TlsConfig,
+    UpstreamConfig,
 )
 from quicgw_fast.config.sense import contradictions, risks, without_effect
 from quicgw_fast.config.sources import Sources, from_environment, from_file, from_flags, stray
@@ -38,16 +38,16 @@ class Config(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    server: Server = Server()
-    tls: Tls = Tls()
-    upstream: Upstream = Upstream()
-    routing: Routing = Routing()
-    processor: Processor = Processor()
-    session: Session = Session()
-    auth: Auth = Auth()
-    limits: Limits = Limits()
-    offline: Offline = Offline()
-    log: Log = Log()
+    server: ServerConfig = ServerConfig()
+    tls: TlsConfig = TlsConfig()
+    upstream: UpstreamConfig = UpstreamConfig()
+    routing: RoutingConfig = RoutingConfig()
+    processor: ProcessorConfig = ProcessorConfig()
+    session: SessionConfig = SessionConfig()
+    auth: AuthConfig = AuthConfig()
+    limits: LimitsConfig = LimitsConfig()
+    offline: OfflineConfig = OfflineConfig()
+    log: LogConfig = LogConfig()
 
 
 SECTIONS: dict[str, type[BaseModel]] = {

@@ -33,7 +33,7 @@ class Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
 
-class Server(Section):
+class ServerConfig(Section):
     """``[server]``: where the gateway listens; port 0 takes any free port."""
 
     quic: Address = "0.0.0.0:8443"
@@ -47,7 +47,7 @@ class Server(Section):
     ``tls.key`` is used where it can be written."""
 
 
-class Tls(Section):
+class TlsConfig(Section):
     """``[tls]``: PEM files; both are needed to serve."""
 
     cert: File | None = None
@@ -56,7 +56,7 @@ class Tls(Section):
     """Private key of the certificate."""
 
 
-class Upstream(Section):
+class UpstreamConfig(Section):
     """``[upstream]``: addresses of each service in service mode."""
 
     hello: tuple[Address, ...] = ()
@@ -71,7 +71,7 @@ class Upstream(Section):
     """A registered instance that cannot be connected to for so long is forgotten, until it registers again."""
 
 
-class Routing(Section):
+class RoutingConfig(Section):
     """``[routing]``: which service gets an action (contract §3)."""
 
     mode: Literal["service", "zone"] = "service"
@@ -100,7 +100,7 @@ class Routing(Section):
         return self.containing | {part: to for part, to in DEFAULT_CONTAINING.items() if part not in self.containing}
 
 
-class Processor(Section):
+class ProcessorConfig(Section):
     """``[processor]``: the queue and the workers behind it."""
 
     max_workers: Annotated[int, number(0, 10_000, "workers")] = 0
@@ -120,7 +120,7 @@ class Processor(Section):
         return self.max_workers or (os.cpu_count() or 1) * 4
 
 
-class Session(Section):
+class SessionConfig(Section):
     """``[session]``: how long sessions live and how much they keep (contract §2, §5)."""
 
     timeout: Duration = 300.0
@@ -155,7 +155,7 @@ class Session(Section):
         return max(1, int(interval))
 
 
-class Auth(Section):
+class AuthConfig(Section):
     """``[auth]``: who may take which openid."""
 
     mode: Literal["none", "jwt"] = "none"
@@ -174,7 +174,7 @@ class Auth(Section):
     """Clock difference that is forgiven when times in a token are checked."""
 
 
-class Limits(Section):
+class LimitsConfig(Section):
     """``[limits]``: what one client, one address and the process may use."""
 
     messages_per_second: Rate = 100.0
@@ -213,7 +213,7 @@ class Limits(Section):
         )
 
 
-class Offline(Section):
+class OfflineConfig(Section):
     """``[offline]``: pushes to an openid that has no session."""
 
     store: Literal["off", "memory", "sqlite"] = "off"
@@ -230,7 +230,7 @@ class Offline(Section):
     """Older messages are dropped and counted."""
 
 
-class Log(Section):
+class LogConfig(Section):
     """``[log]``: what goes to standard error."""
 
     level: Literal["debug", "info", "warning", "error"] = "info"

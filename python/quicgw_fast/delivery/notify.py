@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from quicgw_fast.types import PushType
+from quicgw_fast.codes import PushType
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -10,7 +10,7 @@ from quicgw_fast.ports import Recipient
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from quicgw_fast.types import PushType
+    from quicgw_fast.codes import PushType
 
 CHUNK = 64 << 10
 """Bytes that are taken from the outbox at once when a connection catches up."""
@@ -39,7 +39,7 @@ class OrderedSender(Generic[R]):
     def reply(
         self,
         to: R,
-        grid: int,
+        client_seq: int,
         msg_id: int,
         push_type: PushType,
         code: int,
@@ -47,11 +47,11 @@ class OrderedSender(Generic[R]):
         data: bytes,
         headers: Mapping[str, str],
     ) -> bool:
-        """Send the reply to request ``grid`` with the notifies bound to it, as one step.
+        """Send the reply to request ``client_seq`` with the notifies bound to it, as one step.
 
         False when the session overflowed. Raises the engine's NotInFlight and FrameTooLarge.
         """
-        return self._step(to, lambda: to.outbox.reply(grid, msg_id, push_type, code, message, data, headers))
+        return self._step(to, lambda: to.outbox.reply(client_seq, msg_id, push_type, code, message, data, headers))
 
     def refuse(self, to: R, msg_id: int, code: int, message: str, detail: str, headers: Mapping[str, str]) -> bool:
         """Send a numbered error for a message that was not accepted; False when the session overflowed."""
@@ -89,13 +89,13 @@ class OrderedSender(Generic[R]):
         except BudgetFull as error:
             raise WindowFull from error
 
-    def bind(self, to: R, grid: int, body: bytes, *, before: bool, expires_at: float) -> bool:
-        """Bind a notify to the reply of ``grid``; True when it was sent at once, False when it is kept.
+    def bind(self, to: R, client_seq: int, body: bytes, *, before: bool, expires_at: float) -> bool:
+        """Bind a notify to the reply of ``client_seq``; True when it was sent at once, False when it is kept.
 
         Raises the engine's BindRefused, WindowFull, BudgetFull or Overflowed.
         """
         self._release_first(to)
-        return bool(self._flow(to, lambda: to.outbox.bind(grid, before, body, expires_at)))
+        return bool(self._flow(to, lambda: to.outbox.bind(client_seq, before, body, expires_at)))
 
     def overflow(self, to: R, *, notifies: int = 0) -> None:
         """Mark a session that had to miss something: it goes on only by a reset."""

@@ -13,17 +13,17 @@ from quicgw_fast._proto.client_pb2 import (
     StopRequest,
 )
 from quicgw_fast.backend.errors import FrameTooLarge, FutureAck
+from quicgw_fast.carrier import parse_envelope, parse_payload, unnumbered
+from quicgw_fast.codes import CloseCode, PushType, RequestType
 from quicgw_fast.errors import ProtocolError, RequestError
-from quicgw_fast.flow.ending import end_session
-from quicgw_fast.frame import parse_envelope, parse_payload, unnumbered
+from quicgw_fast.flow.closing import end_session
 from quicgw_fast.overload import FloodGuard
 from quicgw_fast.session import Event
-from quicgw_fast.types import CloseCode, PushType, RequestType
 
 if TYPE_CHECKING:
     from quicgw_fast.flow.parts import Parts
     from quicgw_fast.flow.requests import Requests
-    from quicgw_fast.flow.starting import Starting
+    from quicgw_fast.flow.start import StartHandler
     from quicgw_fast.ports import Link
     from quicgw_fast.session import Session
 
@@ -43,7 +43,7 @@ COUNTED = frozenset({RequestType.BUSINESS, RequestType.HEARTBEAT})
 class Conversation:
     """The transport's handler of one connection; nothing that a client sends raises out of here."""
 
-    def __init__(self, link: Link, parts: Parts, starting: Starting, requests: Requests) -> None:
+    def __init__(self, link: Link, parts: Parts, starting: StartHandler, requests: Requests) -> None:
         self.link = link
         self.session: Session | None = None
         self.generation = 0
@@ -87,7 +87,7 @@ class Conversation:
 
     @property
     def held(self) -> bool:
-        """Whether its START waits (see ``HeldStarts``)."""
+        """Whether its START waits (see ``PendingStarts``)."""
         return self._held is not None
 
     def hold(self) -> None:

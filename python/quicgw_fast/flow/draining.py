@@ -7,8 +7,8 @@ import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from quicgw_fast.flow.ending import disconnect
-from quicgw_fast.types import CloseCode
+from quicgw_fast.codes import CloseCode
+from quicgw_fast.flow.closing import disconnect
 
 if TYPE_CHECKING:
     from quicgw_fast.flow.parts import Parts

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from quicgw_fast.flow.parts import Parts
-    from quicgw_fast.repeats import RepeatLog
+    from quicgw_fast.observe.repeats import RepeatLog
     from quicgw_fast.session import Session
     from quicgw_fast.store import PutResult
 

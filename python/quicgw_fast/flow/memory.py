@@ -5,10 +5,10 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
-from quicgw_fast.flow.ending import disconnect
+from quicgw_fast.codes import CloseCode
+from quicgw_fast.flow.closing import disconnect
+from quicgw_fast.observe.repeats import RepeatLog
 from quicgw_fast.overload import Holding, choose
-from quicgw_fast.repeats import RepeatLog
-from quicgw_fast.types import CloseCode
 
 if TYPE_CHECKING:
     from quicgw_fast.flow.parts import Parts

@@ -10,8 +10,8 @@ from quicgw_fast.backend.errors import FrameTooLarge, Overflowed, WindowFull
 from quicgw_fast.flow.accounts import NO_STORE, StoreShare
 from quicgw_fast.flow.deletions import Deletions
 from quicgw_fast.flow.handovers import Handovers
-from quicgw_fast.flow.starting import MAX_OPENID
-from quicgw_fast.repeats import RepeatLog
+from quicgw_fast.flow.start import MAX_OPENID
+from quicgw_fast.observe.repeats import RepeatLog
 from quicgw_fast.session import State
 from quicgw_fast.store import StoreFailed, StoreStats
 

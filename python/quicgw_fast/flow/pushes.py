@@ -15,11 +15,11 @@ from quicgw_fast.backend.errors import (
     Overflowed,
     WindowFull,
 )
+from quicgw_fast.codes import SyncHint
 from quicgw_fast.delivery import notify_body
-from quicgw_fast.flow.ending import expire
+from quicgw_fast.flow.closing import expire
 from quicgw_fast.flow.handovers import offline_id
 from quicgw_fast.session import State
-from quicgw_fast.types import SyncHint
 
 if TYPE_CHECKING:
     from quicgw_fast._proto.service_pb2 import BroadcastRequest, UnicastPushRequest
@@ -96,11 +96,11 @@ class Pushes:
             return False
         return not session.reachable or (session.state is State.INITED and not session.logging_in)
 
-    def _unbindable(self, session: Session, grid: int) -> bool:
-        """The same of a notify that is bound to request ``grid``; the offline store does not take those."""
+    def _unbindable(self, session: Session, client_seq: int) -> bool:
+        """The same of a notify that is bound to request ``client_seq``; the offline store does not take those."""
         if not self._parts.draining:
             return False
-        return not session.reachable or grid > session.outbox.max_client_seq  # that will not be called any more
+        return not session.reachable or client_seq > session.outbox.max_client_seq  # that will not be called any more
 
     def _find(self, request: UnicastPushRequest) -> Session | None:
         registry = self._parts.registry

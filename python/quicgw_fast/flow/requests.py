@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 from quicgw_fast._proto.client_pb2 import BusinessRequest
 from quicgw_fast._proto.service_pb2 import UpstreamRequest
 from quicgw_fast.backend.errors import FrameTooLarge, NumbersUsedUp
+from quicgw_fast.carrier import parse_payload
+from quicgw_fast.codes import PushType
 from quicgw_fast.errors import RequestError
-from quicgw_fast.flow.logins import Logins
-from quicgw_fast.frame import parse_payload
+from quicgw_fast.flow.login import Logins
 from quicgw_fast.overload import RequestMemory, size_of
 from quicgw_fast.processor import AsyncRequestProcessor, AsyncTask, Outcome, Ports, execute
 from quicgw_fast.rates import TokenBucket
 from quicgw_fast.session import Session, State
-from quicgw_fast.types import PushType
 
 if TYPE_CHECKING:
     from quicgw_fast._proto.client_pb2 import ClientRequest

@@ -6,10 +6,10 @@ import logging
 from typing import TYPE_CHECKING
 
 from quicgw_fast.auth import AuthRefused
+from quicgw_fast.codes import CloseCode
 from quicgw_fast.errors import RequestError
+from quicgw_fast.observe.repeats import RepeatLog
 from quicgw_fast.rates import TokenBucket, address_group
-from quicgw_fast.repeats import RepeatLog
-from quicgw_fast.types import CloseCode
 
 if TYPE_CHECKING:
     from quicgw_fast._proto.client_pb2 import ClientRequest

@@ -48,7 +48,7 @@ NAMES = (
     "tokens_expired",
     "sessions_expired",
     "in_flight_dropped",
-    "upkeep_failed",
+    "housekeeping_failed",
     "upstream_failures",
     "upstream_timeouts",
     "upstream_busy",

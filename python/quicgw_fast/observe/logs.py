@@ -15,7 +15,7 @@ from quicgw_fast.observe.writer import Writer
 if TYPE_CHECKING:
     from collections.abc import MutableMapping
 
-    from quicgw_fast.config import Log
+    from quicgw_fast.config import LogConfig
 
 FLUSH_SECONDS = 0.5
 """How long the end of the process waits for a log reader."""
@@ -43,7 +43,7 @@ def _printable(text: str) -> str:
     return text if text.isprintable() else text.encode("unicode_escape").decode("ascii")
 
 
-def configure_logging(config: Log) -> None:
+def configure_logging(config: LogConfig) -> None:
     """Route the standard library's logging and structlog's own through one handler, as ``config`` says."""
     terminal = sys.stderr is not None and sys.stderr.isatty()
     text = config.format == "text" or (config.format == "auto" and terminal)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from quicgw_fast.codes import PushType
 from quicgw_fast.errors import RequestError
-from quicgw_fast.types import PushType
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping

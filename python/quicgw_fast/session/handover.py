@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections import OrderedDict
 from dataclasses import dataclass, replace
 
+from quicgw_fast.codes import ResetReason
 from quicgw_fast.session.notifies import Notifies
 from quicgw_fast.session.resume import Gap
-from quicgw_fast.types import ResetReason
 
 REMEMBERED_OPENIDS = 10_000
 """How many openids are remembered to have lost something; of more, those who lost first are not told (but counted)."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from quicgw_fast.types import ResetReason
+from quicgw_fast.codes import ResetReason
 
 if TYPE_CHECKING:
     from quicgw_fast.backend import Outbox

@@ -21,9 +21,9 @@ from aioquic.quic.connection import (
 from aioquic.quic.packet import QuicErrorCode, QuicFrameType, pull_ack_frame
 from aioquic.tls import Epoch
 
+from quicgw_fast.codes import CloseCode
 from quicgw_fast.transport.budget import CpuBudget
 from quicgw_fast.transport.packets import packets_in
-from quicgw_fast.types import CloseCode
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -6,8 +6,8 @@ import asyncio
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
+from quicgw_fast.codes import CloseCode
 from quicgw_fast.transport.text import printable
-from quicgw_fast.types import CloseCode
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence

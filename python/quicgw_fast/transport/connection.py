@@ -16,13 +16,13 @@ from aioquic.quic.events import (
     StreamReset,
 )
 
+from quicgw_fast.codes import CloseCode
 from quicgw_fast.transport.closing import REASON_LIMIT, Departure, outcome
 from quicgw_fast.transport.outflow import Outflow
 from quicgw_fast.transport.pressure import Signal
 from quicgw_fast.transport.routes import Routes
 from quicgw_fast.transport.text import format_address, printable
 from quicgw_fast.transport.timers import LazyTimer
-from quicgw_fast.types import CloseCode
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

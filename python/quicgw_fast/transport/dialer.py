@@ -9,6 +9,7 @@ from dataclasses import replace
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
+from quicgw_fast.codes import CloseCode
 from quicgw_fast.transport.aioquic_private import GatewayQuic
 from quicgw_fast.transport.certificates import load_authorities
 from quicgw_fast.transport.configuration import client_configuration
@@ -20,7 +21,6 @@ from quicgw_fast.transport.packets import LongHeader, carries_token
 from quicgw_fast.transport.problems import Problem, explain, no_answer, told_delay
 from quicgw_fast.transport.sockets import Target, dialing_socket, resolve
 from quicgw_fast.transport.text import format_address, printable
-from quicgw_fast.types import CloseCode
 
 if TYPE_CHECKING:
     from collections.abc import Callable

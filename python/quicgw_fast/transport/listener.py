@@ -18,6 +18,7 @@ from aioquic.quic.packet import (
     pull_quic_header,
 )
 
+from quicgw_fast.codes import CloseCode
 from quicgw_fast.rates import TokenBucket
 from quicgw_fast.transport.admission import Admission, Verdict
 from quicgw_fast.transport.aioquic_private import GatewayQuic
@@ -42,7 +43,6 @@ from quicgw_fast.transport.packets import (
 from quicgw_fast.transport.reset_key import new_reset_key
 from quicgw_fast.transport.sockets import listening_socket
 from quicgw_fast.transport.text import format_address
-from quicgw_fast.types import CloseCode
 
 if TYPE_CHECKING:
     import socket

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
-from quicgw_fast.types import HandshakeFault
+from quicgw_fast.codes import HandshakeFault
 
 if TYPE_CHECKING:
     from quicgw_fast.transport.aioquic_private import Termination

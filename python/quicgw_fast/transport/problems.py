@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 from aioquic.quic.packet import QuicErrorCode
 
+from quicgw_fast.codes import CloseCode
 from quicgw_fast.transport.configuration import ALPN
 from quicgw_fast.transport.text import printable
-from quicgw_fast.types import CloseCode
 
 if TYPE_CHECKING:
     from quicgw_fast.transport.aioquic_private import Termination

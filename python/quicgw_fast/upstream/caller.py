@@ -7,7 +7,7 @@ import logging
 import time
 from typing import TYPE_CHECKING, Protocol
 
-from quicgw_fast.repeats import RepeatLog
+from quicgw_fast.observe.repeats import RepeatLog
 from quicgw_fast.upstream.causes import TOO_SLOW
 from quicgw_fast.upstream.errors import NoInstance, UpstreamBusy, UpstreamFailed, UpstreamTimeout
 from quicgw_fast.upstream.link import Link
@@ -70,7 +70,7 @@ class GrpcCaller:
         directory.listener = self
         for instance in directory.instances():
             self.instance_added(instance)
-        self._upkeep = asyncio.create_task(self._run(), name="upstream-upkeep")
+        self._housekeeping = asyncio.create_task(self._run(), name="upstream-housekeeping")
 
     async def call(self, service: str, request: UpstreamRequest, timeout: float) -> UpstreamResponse:  # noqa: ASYNC109
         """Call the instance of ``service`` whose turn it is, once; ``timeout`` in seconds.
@@ -174,11 +174,11 @@ class GrpcCaller:
         """Break off what is under way (it raises UpstreamFailed) and close every channel; idempotent."""
         self._closed = True
         self._directory.listener = None
-        self._upkeep.cancel()
+        self._housekeeping.cancel()
         links = [*self._links.values(), *self._leaving]
         self._links.clear()
         await asyncio.gather(*(link.close() for link in links), *self._leaving.values())
-        await asyncio.wait({self._upkeep})
+        await asyncio.wait({self._housekeeping})
 
     def stats(self) -> dict[str, object]:
         """Return per instance address, services, health and counts; a cancelled call is only in ``calls``."""

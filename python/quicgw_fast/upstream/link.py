@@ -13,7 +13,7 @@ from google.protobuf.message import DecodeError
 from quicgw_fast._proto.service_pb2 import UpstreamRequest, UpstreamResponse
 from quicgw_fast.backend.errors import FrameTooLarge
 from quicgw_fast.backend.python.wire import encode_body
-from quicgw_fast.types import PushType
+from quicgw_fast.codes import PushType
 from quicgw_fast.upstream.causes import cause_of, size_over_limit
 from quicgw_fast.upstream.errors import AnswerTooLarge, UpstreamFailed, UpstreamTimeout
 

@@ -34,7 +34,7 @@ pub struct Waiting {
     expires_at: f64,
 }
 
-/// Notifies bound to requests, by the request's number, the "grid" (contract §4).
+/// Notifies bound to requests, by the request's number, the "client_seq" (contract §4).
 #[derive(Debug)]
 pub struct NotifyBuffers {
     bound: HashMap<u64, Bound>,
@@ -57,15 +57,15 @@ impl NotifyBuffers {
         }
     }
 
-    /// Keeps a notify for the reply to `grid`, behind those kept already, until `expires_at` seconds.
-    pub fn bind(&mut self, grid: u64, place: Place, body: &[u8], expires_at: f64) -> Result<()> {
-        self.check_room(grid)?;
+    /// Keeps a notify for the reply to `client_seq`, behind those kept already, until `expires_at` seconds.
+    pub fn bind(&mut self, client_seq: u64, place: Place, body: &[u8], expires_at: f64) -> Result<()> {
+        self.check_room(client_seq)?;
         let waiting = Waiting {
             body: wire::copy(body)?,
             expires_at,
         };
         self.bound.try_reserve(1).map_err(|_| Error::OutOfMemory)?;
-        let side = self.bound.entry(grid).or_default().side(place);
+        let side = self.bound.entry(client_seq).or_default().side(place);
         let room = if side.is_empty() {
             side.try_reserve_exact(1) // most requests have a single one, and a vector begins with room for four
         } else {
@@ -78,40 +78,40 @@ impl NotifyBuffers {
         Ok(())
     }
 
-    /// Refuses if no more notifies may be bound to `grid`.
-    pub(crate) fn check_room(&self, grid: u64) -> Result<()> {
-        if self.len >= self.total || self.count(grid) >= self.per_request {
+    /// Refuses if no more notifies may be bound to `client_seq`.
+    pub(crate) fn check_room(&self, client_seq: u64) -> Result<()> {
+        if self.len >= self.total || self.count(client_seq) >= self.per_request {
             return Err(Error::BindRefused(BindCode::Limit));
         }
         Ok(())
     }
 
-    /// Takes out one side of what waits for `grid`.
-    pub fn take(&mut self, grid: u64, place: Place) -> Vec<Waiting> {
-        let Some(bound) = self.bound.get_mut(&grid) else {
+    /// Takes out one side of what waits for `client_seq`.
+    pub fn take(&mut self, client_seq: u64, place: Place) -> Vec<Waiting> {
+        let Some(bound) = self.bound.get_mut(&client_seq) else {
             return Vec::new();
         };
         let taken = std::mem::take(bound.side(place));
         if bound.len() == 0 {
-            self.bound.remove(&grid);
+            self.bound.remove(&client_seq);
         }
         self.len -= taken.len() as u64;
         self.bytes -= size(&taken);
         taken
     }
 
-    /// Takes out both sides of what waits for `grid`.
-    pub fn take_all(&mut self, grid: u64) -> Bound {
-        let bound = self.bound.remove(&grid).unwrap_or_default();
+    /// Takes out both sides of what waits for `client_seq`.
+    pub fn take_all(&mut self, client_seq: u64) -> Bound {
+        let bound = self.bound.remove(&client_seq).unwrap_or_default();
         self.len -= bound.len();
         self.bytes -= bound.bytes();
         bound
     }
 
-    /// One side of what waits for `grid`.
+    /// One side of what waits for `client_seq`.
     #[must_use]
-    pub fn bodies(&self, grid: u64, place: Place) -> Vec<Bytes> {
-        let side = self.bound.get(&grid).map(|bound| match place {
+    pub fn bodies(&self, client_seq: u64, place: Place) -> Vec<Bytes> {
+        let side = self.bound.get(&client_seq).map(|bound| match place {
             Place::Before => &bound.before,
             Place::After => &bound.after,
         });
@@ -121,10 +121,10 @@ impl NotifyBuffers {
             .collect()
     }
 
-    /// What waits for `grid`.
+    /// What waits for `client_seq`.
     #[must_use]
-    pub fn get(&self, grid: u64) -> Option<&Bound> {
-        self.bound.get(&grid)
+    pub fn get(&self, client_seq: u64) -> Option<&Bound> {
+        self.bound.get(&client_seq)
     }
 
     /// Drops the notifies whose time is not after `now`, and gives how many.
@@ -140,10 +140,10 @@ impl NotifyBuffers {
         before - self.len
     }
 
-    /// How many notifies wait for the reply to `grid`.
+    /// How many notifies wait for the reply to `client_seq`.
     #[must_use]
-    pub fn count(&self, grid: u64) -> u64 {
-        self.bound.get(&grid).map_or(0, Bound::len)
+    pub fn count(&self, client_seq: u64) -> u64 {
+        self.bound.get(&client_seq).map_or(0, Bound::len)
     }
 
     /// How many notifies wait.

@@ -108,35 +108,35 @@ impl Outbox {
 
     // Messages on their way down
 
-    /// Replies to request `grid`, with the notifies bound before and after it, as one step.
+    /// Replies to request `client_seq`, with the notifies bound before and after it, as one step.
     ///
     /// An overflow closes the request too, and counts what was not sent.
     pub fn reply<S: AsRef<str>, T>(
         &mut self,
-        grid: u64,
+        client_seq: u64,
         msg_id: u32,
         tail: Tail<'_, S>,
         give: impl Fn(&[u8]) -> Result<T>,
     ) -> Result<T> {
         self.check_closed()?;
-        if !self.open.contains(&grid) {
-            return Err(Error::NotInFlight { seq: grid });
+        if !self.open.contains(&client_seq) {
+            return Err(Error::NotInFlight { seq: client_seq });
         }
         let tail = tail.check(self.max_body)?;
         let sent = if self.overflowed {
             Err(Error::WindowFull)
         } else {
-            self.send_reply(grid, msg_id, &tail, give)
+            self.send_reply(client_seq, msg_id, &tail, give)
         };
         match sent {
             Err(Error::WindowFull) => {
-                self.open.remove(&grid);
+                self.open.remove(&client_seq);
                 Err(self.overflow(RESPONSE)) // its notifies are dropped as all that are bound
             }
             Err(refused) => Err(refused),
             Ok(sent) => {
-                self.open.remove(&grid);
-                self.binds.take_all(grid);
+                self.open.remove(&client_seq);
+                self.binds.take_all(client_seq);
                 Ok(sent)
             }
         }
@@ -181,25 +181,25 @@ impl Outbox {
         self.push_checked(body, if kept { Kind::Kept } else { Kind::Notify }, give)
     }
 
-    /// Binds a notify to the reply to request `grid`: keeps it, and gives nothing, while that reply is to come.
+    /// Binds a notify to the reply to request `client_seq`: keeps it, and gives nothing, while that reply is to come.
     ///
-    /// It is to come when `grid` is in flight or above all requests accepted. Else a notify for after the reply is
+    /// It is to come when `client_seq` is in flight or above all requests accepted. Else a notify for after the reply is
     /// sent as by `push`, and one for before it is refused.
     pub fn bind<T>(
         &mut self,
-        grid: u64,
+        client_seq: u64,
         place: Place,
         body: &[u8],
         expires_at: f64,
         give: impl Fn(&[u8]) -> Result<T>,
     ) -> Result<T> {
         self.check_closed()?;
-        if grid == 0 {
+        if client_seq == 0 {
             return Err(Error::BindRefused(BindCode::SeqRequired));
         }
         let size = body.len() as u64;
         wire::check_length(size, self.max_body)?;
-        if !self.open.contains(&grid) && grid <= self.line.numbers.max_client_seq() {
+        if !self.open.contains(&client_seq) && client_seq <= self.line.numbers.max_client_seq() {
             return match place {
                 Place::Before => Err(Error::BindRefused(BindCode::ResponseAlreadySent)),
                 Place::After => self.push_checked(body, Kind::Attached, give),
@@ -208,16 +208,18 @@ impl Outbox {
         if self.overflowed {
             return Err(Error::Overflowed);
         }
-        self.binds.check_room(grid)?;
+        self.binds.check_room(client_seq)?;
         // With its reply it must be able to go out: messages of the step, bytes of all steps.
         let window = &self.line.window;
-        if self.binds.count(grid) + 2 > window.limit() || self.binds.bytes() + size > window.bytes_limit() {
+        if self.binds.count(client_seq) + 2 > window.limit()
+            || self.binds.bytes() + size > window.bytes_limit()
+        {
             return Err(Error::BindRefused(BindCode::Limit));
         }
         let cost = cost(1, size);
         self.line.share.take(cost, false)?;
         let bound = give(&[]).and_then(|nothing| {
-            self.binds.bind(grid, place, body, expires_at)?;
+            self.binds.bind(client_seq, place, body, expires_at)?;
             Ok(nothing)
         });
         let nothing = bound.inspect_err(|_| self.line.share.give_back(cost))?;
@@ -329,13 +331,13 @@ impl Outbox {
 
     fn send_reply<S: AsRef<str>, T>(
         &mut self,
-        grid: u64,
+        client_seq: u64,
         msg_id: u32,
         tail: &Tail<'_, S>,
         give: impl Fn(&[u8]) -> Result<T>,
     ) -> Result<T> {
         let none = Bound::default();
-        let bound = self.binds.get(grid).unwrap_or(&none);
+        let bound = self.binds.get(client_seq).unwrap_or(&none);
         let reply = Message {
             msg_id,
             body: Body::Tail(tail),

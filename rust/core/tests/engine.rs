@@ -79,9 +79,9 @@ fn step() -> impl Strategy<Value = Step> {
     let body = || vec(any::<u8>(), 0..50);
     prop_oneof![
         3 => Just(Step::Accept),
-        3 => (1_u64..9, body()).prop_map(|(grid, body)| Step::Reply(grid, body)),
+        3 => (1_u64..9, body()).prop_map(|(client_seq, body)| Step::Reply(client_seq, body)),
         2 => (body(), any::<bool>()).prop_map(|(body, kept)| Step::Push(body, kept)),
-        3 => (0_u64..9, any::<bool>(), body()).prop_map(|(grid, before, body)| Step::Bind(grid, before, body)),
+        3 => (0_u64..9, any::<bool>(), body()).prop_map(|(client_seq, before, body)| Step::Bind(client_seq, before, body)),
         1 => body().prop_map(Step::Hold),
         1 => Just(Step::Release),
         1 => Just(Step::Refuse),
@@ -101,10 +101,10 @@ fn run(outbox: &mut Outbox, step: Step) -> Vec<u8> {
         Step::Accept => outbox
             .accept(outbox.numbers().max_client_seq() + 1)
             .map(|_| Vec::new()),
-        Step::Reply(grid, body) => outbox.reply(grid, 300, tail(&body), give),
+        Step::Reply(client_seq, body) => outbox.reply(client_seq, 300, tail(&body), give),
         Step::Push(body, kept) => outbox.push(&body, kept, give),
-        Step::Bind(grid, true, body) => outbox.bind(grid, Place::Before, &body, 1.0, give),
-        Step::Bind(grid, false, body) => outbox.bind(grid, Place::After, &body, 2.0, give),
+        Step::Bind(client_seq, true, body) => outbox.bind(client_seq, Place::Before, &body, 1.0, give),
+        Step::Bind(client_seq, false, body) => outbox.bind(client_seq, Place::After, &body, 2.0, give),
         Step::Hold(body) => outbox.hold(&body).map(|()| Vec::new()),
         Step::Release => outbox.release(give),
         Step::Refuse => outbox.refuse(1, tail(b"no"), give),

@@ -10,7 +10,7 @@ from quicgw_fast.backend.python import checks
 
 @final
 class NotifyBuffers:
-    """Notifies bound to requests, by the request's number, the "grid" (contract §4).
+    """Notifies bound to requests, by the request's number, the "client_seq" (contract §4).
 
     per_request: most notifies of one request, before and after together; total: most of all requests.
     """
@@ -25,16 +25,16 @@ class NotifyBuffers:
         self._len = 0
         self._size = 0
 
-    def bind(self, grid: int, before: bool, body: bytes, expires_at: float) -> None:
-        """Keep a notify for the reply to grid, behind those kept already.
+    def bind(self, client_seq: int, before: bool, body: bytes, expires_at: float) -> None:
+        """Keep a notify for the reply to client_seq, behind those kept already.
 
         expires_at: seconds on the clock of expire(). Raises BindRefused BIND_LIMIT over a bound.
         """
-        grid = checks.u64(grid)
+        client_seq = checks.u64(client_seq)
         side = self._before if checks.flag(before) else self._after
         bound = (checks.octets(body), checks.seconds(expires_at))
-        self._check_room(grid)
-        side.setdefault(grid, []).append(bound)
+        self._check_room(client_seq)
+        side.setdefault(client_seq, []).append(bound)
         self._len += 1
         self._size += len(body)
 
@@ -68,14 +68,14 @@ class NotifyBuffers:
 
     # For the outbox
 
-    def _check_room(self, grid: int) -> None:
-        """Raise BindRefused if no more notifies may be bound to grid."""
-        if self._len >= self._total or self.count(grid) >= self._per_request:
+    def _check_room(self, client_seq: int) -> None:
+        """Raise BindRefused if no more notifies may be bound to client_seq."""
+        if self._len >= self._total or self.count(client_seq) >= self._per_request:
             raise BindRefused(BIND_LIMIT)
 
-    def _waiting(self, grid: int) -> tuple[list[bytes], list[bytes]]:
-        """Return what goes before and after the reply to grid."""
-        before, after = ([body for body, _ in side.get(grid, ())] for side in (self._before, self._after))
+    def _waiting(self, client_seq: int) -> tuple[list[bytes], list[bytes]]:
+        """Return what goes before and after the reply to client_seq."""
+        before, after = ([body for body, _ in side.get(client_seq, ())] for side in (self._before, self._after))
         return before, after
 
     def _clear(self) -> None:
@@ -84,8 +84,8 @@ class NotifyBuffers:
         self._after.clear()
         self._len = self._size = 0
 
-    def _take(self, side: dict[int, list[tuple[bytes, float]]], grid: int) -> list[bytes]:
-        taken = [body for body, _ in side.pop(grid, [])]
+    def _take(self, side: dict[int, list[tuple[bytes, float]]], client_seq: int) -> list[bytes]:
+        taken = [body for body, _ in side.pop(client_seq, [])]
         self._forget(taken)
         return taken
 
@@ -96,12 +96,12 @@ class NotifyBuffers:
 
 def _expire(side: dict[int, list[tuple[bytes, float]]], now: float) -> list[bytes]:
     dropped = []
-    for grid, kept in list(side.items()):
+    for client_seq, kept in list(side.items()):
         # "not <=" and not ">": a time that is not a number is never reached.
         alive = [bound for bound in kept if not bound[1] <= now]
         dropped += [body for body, expires_at in kept if expires_at <= now]
         if alive:
-            side[grid] = alive
+            side[client_seq] = alive
         else:
-            del side[grid]
+            del side[client_seq]
     return dropped

@@ -115,7 +115,7 @@ class Outbox(Reading):
 
     def reply(
         self,
-        grid: int,
+        client_seq: int,
         msg_id: int,
         push_type: int,
         code: int,
@@ -123,13 +123,13 @@ class Outbox(Reading):
         data: bytes,
         headers: Mapping[str, str],
     ) -> bytes:
-        """Reply to request grid, with the notifies bound before and after it, as one step.
+        """Reply to request client_seq, with the notifies bound before and after it, as one step.
 
-        The arguments from push_type on are those of encode_body(). Raises NotInFlight if grid has no reply to
+        The arguments from push_type on are those of encode_body(). Raises NotInFlight if client_seq has no reply to
         get, FrameTooLarge if the reply is too long, BudgetFull (these change nothing), Overflowed if the step
-        does not fit: then grid has had its reply, and that and its notifies count as dropped.
+        does not fit: then client_seq has had its reply, and that and its notifies count as dropped.
         """
-        grid = checks.u64(grid)
+        client_seq = checks.u64(client_seq)
         msg_id = checks.u32(msg_id)
         body = wire.tail(
             checks.i32(push_type),
@@ -139,10 +139,10 @@ class Outbox(Reading):
             checks.headers(headers),
         )
         self._check_closed()
-        if grid not in self._open:
-            raise NotInFlight(grid)
+        if client_seq not in self._open:
+            raise NotInFlight(client_seq)
         wire.check_length(body, self._max_body)
-        before, after = self._binds._waiting(grid)
+        before, after = self._binds._waiting(client_seq)
         step = [
             *(Message(0, notify, Kind.ATTACHED) for notify in before),
             Message(msg_id, body, Kind.RESPONSE),
@@ -151,11 +151,11 @@ class Outbox(Reading):
         try:
             sent = self._send_or_overflow(step, freed=_cost([*before, *after]))
         except Overflowed:  # its notifies were dropped as all that were bound
-            self._open.remove(grid)
+            self._open.remove(client_seq)
             raise
-        self._open.remove(grid)
-        self._binds.take_before(grid)
-        self._binds.take_after(grid)
+        self._open.remove(client_seq)
+        self._binds.take_before(client_seq)
+        self._binds.take_after(client_seq)
         return sent
 
     def refuse(self, msg_id: int, code: int, message: str, detail: str, headers: Mapping[str, str]) -> bytes:
@@ -193,34 +193,34 @@ class Outbox(Reading):
         wire.check_length(body, self._max_body)
         return self._push(body, Kind.KEPT if kept else Kind.NOTIFY)
 
-    def bind(self, grid: int, before: bool, body: bytes, expires_at: float) -> bytes:
-        """Bind a notify to the reply to request grid: keep it and return b"" while that reply is to come.
+    def bind(self, client_seq: int, before: bool, body: bytes, expires_at: float) -> bytes:
+        """Bind a notify to the reply to request client_seq: keep it and return b"" while that reply is to come.
 
-        It is to come when grid is in flight or above all requests accepted. Else a notify for after the reply
+        It is to come when client_seq is in flight or above all requests accepted. Else a notify for after the reply
         is sent as by push(), and one for before it raises BindRefused RESPONSE_ALREADY_SENT. Raises
-        BindRefused BIND_SEQ_REQUIRED for grid 0, FrameTooLarge, Overflowed, BudgetFull, and BindRefused
+        BindRefused BIND_SEQ_REQUIRED for client_seq 0, FrameTooLarge, Overflowed, BudgetFull, and BindRefused
         BIND_LIMIT as NotifyBuffers.bind() does, or if its step would have more messages, or all that is bound
         more bytes, than the window.
         """
-        grid = checks.u64(grid)
+        client_seq = checks.u64(client_seq)
         before, body, expires_at = checks.flag(before), checks.octets(body), checks.seconds(expires_at)
         self._check_closed()
-        if grid == 0:
+        if client_seq == 0:
             raise BindRefused(BIND_SEQ_REQUIRED)
         wire.check_length(body, self._max_body)
-        if grid not in self._open and grid <= self.max_client_seq:
+        if client_seq not in self._open and client_seq <= self.max_client_seq:
             if before:
                 raise BindRefused(RESPONSE_ALREADY_SENT)
             return self._push(body, Kind.ATTACHED)
         if self._overflowed:
             raise Overflowed
-        self._binds._check_room(grid)
+        self._binds._check_room(client_seq)
         # With its reply it must be able to go out: messages of the step, bytes of all steps.
         window = self._line.window
-        if self._binds.count(grid) + 2 > window.limit or self._binds.size + len(body) > window.bytes_limit:
+        if self._binds.count(client_seq) + 2 > window.limit or self._binds.size + len(body) > window.bytes_limit:
             raise BindRefused(BIND_LIMIT)
         self._line.share.take(cost(1, len(body)), reserve=False)
-        self._binds.bind(grid, before, body, expires_at)
+        self._binds.bind(client_seq, before, body, expires_at)
         self._accepted = _sum(self._accepted, _NOTIFY)
         return b""
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
+from quicgw_fast.codes import RequestType
 from quicgw_fast.demo.tour import checks
 from quicgw_fast.demo.tour.scenes import IN_FLIGHT
 from quicgw_fast.demo.tour.tape import Kind
-from quicgw_fast.types import RequestType
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

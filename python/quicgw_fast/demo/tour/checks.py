@@ -6,8 +6,8 @@ from collections import Counter
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
+from quicgw_fast.codes import RequestType
 from quicgw_fast.demo.tour.tape import Kind, Received
-from quicgw_fast.types import RequestType
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from quicgw_fast import backend
-from quicgw_fast.config import Log
+from quicgw_fast.config import LogConfig
 from quicgw_fast.demo.tour import scenes as day
 from quicgw_fast.demo.tour import trouble
 from quicgw_fast.demo.tour.books import books, table
@@ -42,7 +42,7 @@ SCENES: tuple[tuple[str, Scene], ...] = (
 async def run_demo(scale: Scale | None = None, show: Show | None = None) -> int:
     """Play everything; return the exit status, 0 when every check held. Raises StartupError."""
     show = show or Show()
-    configure_logging(Log(level="error"))
+    configure_logging(LogConfig(level="error"))
     async with open_stage(scale or Scale()) as stage:
         addresses = stage.gateway.addresses
         show.title(f"quicgw demo: a gateway with three upstream services, engine {backend.NAME}")

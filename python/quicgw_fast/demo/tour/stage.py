@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from quicgw_fast.client import Client, StateEvent, connect
-from quicgw_fast.config import Config, Limits, Processor, Server, Upstream
+from quicgw_fast.config import Config, LimitsConfig, ProcessorConfig, ServerConfig, UpstreamConfig
 from quicgw_fast.demo.embedded import Certificate, embedded_gateway
 from quicgw_fast.demo.services import Services, start_services
 from quicgw_fast.demo.tour.tape import Tape, insert, taping
@@ -24,7 +24,7 @@ PATIENCE = 10.0
 """Seconds that anything may take on a machine that is busy with other things."""
 SMALL_WORKERS, SMALL_QUEUE = 1, 2
 _FREE = "127.0.0.1:0"
-_SERVER = Server(quic=_FREE, grpc=_FREE, admin=_FREE)
+_SERVER = ServerConfig(quic=_FREE, grpc=_FREE, admin=_FREE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,8 +105,8 @@ async def open_stage(scale: Scale) -> AsyncIterator[Stage]:
         gateway = await stack.enter_async_context(embedded_gateway(config, certificate))
         doomed = await start_services(names=("zone",), ports=(0,))
         stack.push_async_callback(doomed.stop)
-        narrow = Processor(max_workers=SMALL_WORKERS, max_queue_size=SMALL_QUEUE)
-        config = _config(processor=narrow, upstream=Upstream(zone=(doomed.addresses["zone"],)))
+        narrow = ProcessorConfig(max_workers=SMALL_WORKERS, max_queue_size=SMALL_QUEUE)
+        config = _config(processor=narrow, upstream=UpstreamConfig(zone=(doomed.addresses["zone"],)))
         small = await stack.enter_async_context(embedded_gateway(config, certificate))
         pusher = GatewayClient(gateway.addresses.grpc)
         stack.push_async_callback(pusher.close)
@@ -134,7 +134,7 @@ def _config(**sections: Any) -> Config:
     return Config(server=_SERVER, **sections)
 
 
-def _limits(scale: Scale) -> Limits:
+def _limits(scale: Scale) -> LimitsConfig:
     """Allow what is asked for: the default allowance is enough for the default scale."""
-    default = Limits()
-    return Limits(message_burst=max(default.message_burst, scale.per_client + default.message_burst // 2))
+    default = LimitsConfig()
+    return LimitsConfig(message_burst=max(default.message_burst, scale.per_client + default.message_burst // 2))

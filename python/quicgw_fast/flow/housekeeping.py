@@ -7,18 +7,18 @@ import logging
 import traceback
 from typing import TYPE_CHECKING
 
+from quicgw_fast.codes import CloseCode
 from quicgw_fast.errors import RequestError
-from quicgw_fast.flow.ending import disconnect, expire
-from quicgw_fast.repeats import RepeatLog
+from quicgw_fast.flow.closing import disconnect, expire
+from quicgw_fast.observe.repeats import RepeatLog
 from quicgw_fast.session import State
-from quicgw_fast.types import CloseCode
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from quicgw_fast.flow.conversation import Conversation
     from quicgw_fast.flow.parts import Parts
-    from quicgw_fast.flow.starting import Starting
+    from quicgw_fast.flow.start import StartHandler
     from quicgw_fast.session import Session
 
 LONGEST_PAUSE = 1.0
@@ -30,13 +30,13 @@ PAUSES_PER_TIMEOUT = 8
 SLICE = 500
 """Sessions that are looked at in one go, for about half a millisecond, before the loop has its turn."""
 
-_log = logging.getLogger("quicgw.upkeep")
+_log = logging.getLogger("quicgw.housekeeping")
 
 
-class Upkeep:
+class Housekeeping:
     """Goes round all connections and sessions; one round is plain work in slices."""
 
-    def __init__(self, parts: Parts, starting: Starting, also: Sequence[Callable[[float], None]] = ()) -> None:
+    def __init__(self, parts: Parts, starting: StartHandler, also: Sequence[Callable[[float], None]] = ()) -> None:
         """``also`` is called with the time (monotonic) at the end of every round."""
         self._also = also
         self._parts = parts
@@ -60,8 +60,8 @@ class Upkeep:
             try:
                 for _ in self.slices(self._parts.clock(), self._parts.wall()):
                     await asyncio.sleep(0)
-            except Exception:  # a bug: without upkeep nothing would ever end
-                _log.exception("upkeep failed; the next round tries again")
+            except Exception:  # a bug: without housekeeping nothing would ever end
+                _log.exception("housekeeping failed; the next round tries again")
 
     def round(self, now: float, wall: float) -> None:
         """Do everything that is due at ``now`` (monotonic) and ``wall`` seconds."""
@@ -93,9 +93,11 @@ class Upkeep:
 
     def _failed(self, kind: str, name: str, error: Exception, now: float) -> None:
         """Tell what failed about one session or conversation, surely a bug; the round goes on."""
-        self._parts.counters.add("upkeep_failed")
+        self._parts.counters.add("housekeeping_failed")
         trace = "".join(traceback.format_exception(error))
-        self._repeats.add(logging.ERROR, f"upkeep of a {kind} failed", name, now, {kind: name, "exception": trace})
+        self._repeats.add(
+            logging.ERROR, f"housekeeping of a {kind} failed", name, now, {kind: name, "exception": trace}
+        )
 
     def _check_conversation(self, conversation: Conversation, now: float) -> None:
         times = self._parts.config.session

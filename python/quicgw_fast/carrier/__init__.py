@@ -1,6 +1,6 @@
 """Bytes of the stream to messages and back (contract §1); no clock, no sockets."""
 
-from quicgw_fast.frame.incoming import parse_envelope, parse_payload, parse_start
-from quicgw_fast.frame.outgoing import unnumbered
+from quicgw_fast.carrier.incoming import parse_envelope, parse_payload, parse_start
+from quicgw_fast.carrier.outgoing import unnumbered
 
 __all__ = ["parse_envelope", "parse_payload", "parse_start", "unnumbered"]

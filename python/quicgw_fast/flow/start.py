@@ -7,13 +7,13 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from quicgw_fast._proto.client_pb2 import ErrorMessage, StartResponse
+from quicgw_fast.carrier import parse_start, unnumbered
+from quicgw_fast.codes import CloseCode, PushType, RequestType
 from quicgw_fast.errors import ProtocolError, RequestError
-from quicgw_fast.flow.ending import disconnect, end_session, expire
-from quicgw_fast.flow.held_starts import HeldStarts
+from quicgw_fast.flow.closing import disconnect, end_session, expire
+from quicgw_fast.flow.pending_starts import PendingStarts
 from quicgw_fast.flow.tokens import Tokens
-from quicgw_fast.frame import parse_start, unnumbered
 from quicgw_fast.session import NOTHING, Claim, Event, Gap, Session, Verdict, decide, note_attempt, settle
-from quicgw_fast.types import CloseCode, PushType, RequestType
 
 if TYPE_CHECKING:
     from quicgw_fast._proto.client_pb2 import ClientRequest
@@ -45,12 +45,12 @@ class _Start:
     verdict: Verdict
 
 
-class Starting:
+class StartHandler:
     """Decides about every START."""
 
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
-        self._held = HeldStarts()
+        self._held = PendingStarts()
         self.tokens = Tokens(parts)
         limits, session = parts.config.limits, parts.config.session
         self._limits = {

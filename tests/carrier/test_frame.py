@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from quicgw_fast._proto import client_pb2 as pb
+from quicgw_fast.carrier import parse_envelope, parse_payload, parse_start, unnumbered
+from quicgw_fast.codes import PushType, RequestType
 from quicgw_fast.errors import ProtocolError, RequestError
-from quicgw_fast.frame import parse_envelope, parse_payload, parse_start, unnumbered
-from quicgw_fast.types import PushType, RequestType
 
 BROKEN = [b"\xff", b"\x0a\x05ab", b"\x08", b"\x22\xff\xff\xff\xff\x0f", b"\x32\x01\xff"]
 """No tag, a short string, no value, a length past the end, an openid that is no UTF-8."""

@@ -9,7 +9,7 @@ from quicgw_fast._proto.client_pb2 import ServerPush
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from quicgw_fast.types import PushType
+    from quicgw_fast.codes import PushType
 
 
 LENGTH_PREFIX = 4

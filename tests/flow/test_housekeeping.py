@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from quicgw_fast._proto import client_pb2 as pb
-from quicgw_fast.flow.upkeep import SLICE
+from quicgw_fast.codes import CloseCode, SyncHint
+from quicgw_fast.flow.housekeeping import SLICE
 from quicgw_fast.session import Session, State
-from quicgw_fast.types import CloseCode, SyncHint
 from tests.support.wire import frame
 
 if TYPE_CHECKING:
@@ -83,7 +83,7 @@ async def test_a_session_that_never_logged_in_expires_too(house: House) -> None:
 
 async def test_bindings_expire_without_a_connection_as_well(house: House) -> None:
     client = await house.online()
-    await house.push(hint=SyncHint.BEFORE_RESPONSE, grid=9)
+    await house.push(hint=SyncHint.BEFORE_RESPONSE, client_seq=9)
     client.link.lose()
     await house.pass_time(61.0)
     assert client.session.outbox.bound == 0
@@ -105,13 +105,13 @@ async def test_a_round_that_fails_is_logged_and_the_next_one_works(
         done.set()
         return []
 
-    monkeypatch.setattr(house.upkeep, "slices", fails)
-    task = asyncio.create_task(house.upkeep.run())
+    monkeypatch.setattr(house.housekeeping, "slices", fails)
+    task = asyncio.create_task(house.housekeeping.run())
     with caplog.at_level(logging.ERROR):
         await asyncio.wait_for(done.wait(), 10.0)
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
-    assert "upkeep failed" in caplog.text
+    assert "housekeeping failed" in caplog.text
 
 
 async def test_one_session_that_fails_does_not_keep_the_others_waiting(
@@ -132,23 +132,23 @@ async def test_one_session_that_fails_does_not_keep_the_others_waiting(
         await house.pass_time(121.0)
         await house.pass_time(1.0)
     assert [client.session.state is State.CLOSED for client in clients] == [False, True, True]
-    failures = [record for record in caplog.records if record.name == "quicgw.upkeep"]
-    assert [record.getMessage() for record in failures] == ["upkeep of a session failed"]  # once, not in each round
-    assert house.count("upkeep_failed") == 2
+    failures = [record for record in caplog.records if record.name == "quicgw.housekeeping"]
+    assert [record.getMessage() for record in failures] == ["housekeeping of a session failed"]
+    assert house.count("housekeeping_failed") == 2
 
 
 async def test_others_have_their_turn_within_a_round_of_many_sessions(house: House) -> None:
     for number in range(2 * SLICE + 1):
         house.parts.registry.create(f"user-{number}", 0, house.clock.now).detach(house.clock.now)
     house.clock.advance(121.0)
-    left = [len(house.parts.registry) for _ in house.upkeep.slices(house.clock.now, house.clock.wall)]
+    left = [len(house.parts.registry) for _ in house.housekeeping.slices(house.clock.now, house.clock.wall)]
     assert left == [SLICE + 1, 1, 0]
 
 
 async def test_a_session_that_ends_within_a_round_is_left_alone(house: House) -> None:
     clients = [house.started(f"user-{number}") for number in range(SLICE + 1)]
     house.clock.advance(301.0)
-    round_ = house.upkeep.slices(house.clock.now, house.clock.wall)
+    round_ = house.housekeeping.slices(house.clock.now, house.clock.wall)
     next(round_)
     clients[-1].stop()
     assert list(round_) == [None]
@@ -175,4 +175,4 @@ async def test_rounds_are_as_frequent_as_the_shortest_time_needs(
     make_house: MakeHouse, times: dict[str, str], pause: float
 ) -> None:
     house = await make_house(session=times)
-    assert house.upkeep._pause == pytest.approx(pause)
+    assert house.housekeeping._pause == pytest.approx(pause)

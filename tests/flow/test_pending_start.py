@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from quicgw_fast._proto import client_pb2 as pb
+from quicgw_fast.codes import CloseCode, RequestType
 from quicgw_fast.flow import conversation as conversations
-from quicgw_fast.flow import held_starts
+from quicgw_fast.flow import pending_starts
 from quicgw_fast.session import State
 from quicgw_fast.store import SqliteStore, StoreSettings
-from quicgw_fast.types import CloseCode, RequestType
 from tests.flow.endings import answered, away, gap, until
 from tests.store.test_sqlite import Gate
 
@@ -61,7 +61,7 @@ async def test_what_comes_behind_a_start_that_waits_keeps_its_order(waiting: tup
 async def test_a_start_does_not_wait_for_ever(
     make_house: MakeHouse, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(held_starts, "LONGEST_WAIT", 0.02)
+    monkeypatch.setattr(pending_starts, "LONGEST_WAIT", 0.02)
     disk = SqliteStore(tmp_path / "store.db", StoreSettings(kind="sqlite", max_messages=1))
     house = await make_house(store=disk)
     client = await away(house, "alice", "kept", "lost")

@@ -6,7 +6,7 @@ import logging
 
 import pytest
 
-from quicgw_fast.repeats import RepeatLog
+from quicgw_fast.observe.repeats import RepeatLog
 
 LOGGER = logging.getLogger("quicgw.test_repeats")
 

@@ -7,10 +7,10 @@ import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from quicgw_fast.codes import PushType
 from quicgw_fast.errors import BusyError
 from quicgw_fast.processor import AsyncRequestProcessor, Deadlines, Outcome, Ports, execute, too_late
 from quicgw_fast.session import Event, Session
-from quicgw_fast.types import PushType
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -7,7 +7,7 @@ import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from quicgw_fast.types import CloseCode
+from quicgw_fast.codes import CloseCode
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -29,7 +29,7 @@ class _Held:
     timer: asyncio.TimerHandle
 
 
-class HeldStarts:
+class PendingStarts:
     """At most one START of an openid waits: a newer one takes its place, as it would take over its session."""
 
     def __init__(self) -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
+from quicgw_fast.codes import CloseCode
 from quicgw_fast.session import Event, Notifies
-from quicgw_fast.types import CloseCode
 
 if TYPE_CHECKING:
     from quicgw_fast.flow.parts import Parts
@@ -62,7 +62,7 @@ def end_all(parts: Parts) -> None:
 
 
 def expire(parts: Parts, session: Session) -> bool:
-    """End a session whose resume window passed, also between two rounds of upkeep: its work may be skipped already."""
+    """End a session whose resume window passed, also between two rounds: its work may be skipped already."""
     if session.serviceable(parts.clock(), parts.config.session.resume_window):
         return False
     parts.counters.add("sessions_expired")
