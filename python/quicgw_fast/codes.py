@@ -1,4 +1,4 @@
-"""Numbers of the wire that several stages share (contract §1 and §6)."""
+"""Numbers of the wire that several stages share (protocol §1 and §6)."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from enum import Enum, IntEnum
 
 
 class CloseCode(IntEnum):
-    """QUIC application error codes (contract §6). The reason phrase begins with the member's name."""
+    """QUIC application error codes (protocol §6). The reason phrase begins with the member's name."""
 
     NORMAL = 0
     AUTH_FAILED = 0x101
@@ -62,7 +62,7 @@ class PushType(IntEnum):
 
 
 class ResetReason(IntEnum):
-    """Why a resume was answered by a fresh session (contract §5)."""
+    """Why a resume was answered by a fresh session (protocol §5)."""
 
     NONE = 0
     UNKNOWN_SESSION = 1
@@ -75,7 +75,7 @@ class ResetReason(IntEnum):
 
 
 class SyncHint(IntEnum):
-    """Where a notify belongs in relation to a response (contract §4)."""
+    """Where a notify belongs in relation to a response (protocol §4)."""
 
     IMMEDIATELY = 0
     BEFORE_RESPONSE = 1

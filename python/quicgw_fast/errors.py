@@ -16,13 +16,13 @@ class ConfigError(StartupError):
 
 
 RETRY_LATER = frozenset({429, 503})
-"""Codes that always carry the header ``retry-after-ms`` (contract §3)."""
+"""Codes that always carry the header ``retry-after-ms`` (protocol §3)."""
 RETRY_AFTER_MS = 1000
 """What they carry when nobody knows better."""
 
 
 class RequestError(GatewayError):
-    """A request that gets an error for its reply (contract §3).
+    """A request that gets an error for its reply (protocol §3).
 
     ``code`` is the error code, ``message`` goes to the client, ``detail`` too; ``retry_after_ms`` becomes the
     header ``retry-after-ms``, which 429 and 503 always have.

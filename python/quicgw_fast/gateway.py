@@ -76,7 +76,7 @@ class Addresses:
     admin: str
 
     def ready_line(self) -> str:
-        """The line that the commands print once everything listens (contract §7)."""
+        """The line that the commands print once everything listens (protocol §7)."""
         return f"ready quic={self.quic} grpc={self.grpc} admin={self.admin}"
 
 
@@ -131,7 +131,7 @@ class Gateway:
         _log.info("gateway started", extra={"engine": self._parts.engine.NAME, **_fields(self.addresses)})
 
     async def stop(self) -> None:
-        """Answer what was accepted, tell the clients, close everything (contract §6, ``DRAINING``)."""
+        """Answer what was accepted, tell the clients, close everything (protocol §6, ``DRAINING``)."""
         if self._parts.draining:
             return
         self._parts.draining = True
@@ -290,7 +290,7 @@ class Gateway:
                 services = ", ".join(f"upstream.{service}" for service in self._directory.services_of(instance))
                 raise ConfigError(f"{services}: {instance.address} is the gateway itself; write the service's address")
 
-    # GatewayService (contract §4)
+    # GatewayService (protocol §4)
 
     async def push(self, request: UnicastPushRequest) -> UnicastPushResponse:
         """Answer PushToClient."""

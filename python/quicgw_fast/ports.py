@@ -23,7 +23,7 @@ class Link(Protocol):
     def departed(self) -> bool:
         """True when the client has ended the connection, and what it sent before is still being handed over.
 
-        Nothing may be begun for a client that is already gone (contract §2): only what it did before counts.
+        Nothing may be begun for a client that is already gone (protocol §2): only what it did before counts.
         """
 
     @property

@@ -7,7 +7,7 @@ use quicgw_core::Place;
 use crate::convert::{Locked, bytes};
 use crate::raise::raise;
 
-/// Notifies bound to requests, by the request's number, the "client_seq" (contract §4).
+/// Notifies bound to requests, by the request's number, the "client_seq" (protocol §4).
 ///
 /// per_request: most notifies of one request, before and after together; total: most of all requests.
 #[pyclass(frozen, weakref, module = "quicgw_fast._core")]

@@ -39,7 +39,7 @@ impl ByteBudget {
     }
 }
 
-/// The ordered way down of one session (contract §4, §5).
+/// The ordered way down of one session (protocol §4, §5).
 ///
 /// Each step numbers, encodes, frames and retains its messages at once, and takes numbers only when nothing
 /// can fail any more. What a step returns are the frames as they go on the stream; they are kept until ack().

@@ -5,7 +5,7 @@ use pyo3::prelude::*;
 use crate::convert::Locked;
 use crate::raise::raise;
 
-/// Numbers of one session (contract §3, §4, §5), all unsigned 64 bit.
+/// Numbers of one session (protocol §3, §4, §5), all unsigned 64 bit.
 ///
 /// after: the number that the first next() follows; everything up to it counts as acknowledged.
 #[pyclass(frozen, weakref, module = "quicgw_fast._core")]

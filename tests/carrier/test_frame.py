@@ -1,4 +1,4 @@
-"""Envelopes and payloads in, unnumbered messages out (contract §1)."""
+"""Envelopes and payloads in, unnumbered messages out (protocol §1)."""
 
 from __future__ import annotations
 

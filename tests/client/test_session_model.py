@@ -15,7 +15,7 @@ from quicgw_fast.codes import ResetReason
 
 
 class Model:
-    """What a gateway keeps of one session (contract §5): retained numbers, highest request, acknowledged."""
+    """What a gateway keeps of one session (protocol §5): retained numbers, highest request, acknowledged."""
 
     def __init__(self, number: int, after: int) -> None:
         self.id = f"s{number}"

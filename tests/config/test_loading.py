@@ -1,4 +1,4 @@
-"""Where the configuration comes from, what wins, and how a mistake is told (contract §7)."""
+"""Where the configuration comes from, what wins, and how a mistake is told (protocol §7)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a notify is made of, read back with protobuf (contract §4)."""
+"""What a notify is made of, read back with protobuf (protocol §4)."""
 
 from __future__ import annotations
 

@@ -180,7 +180,7 @@ class Client:
         if self.link.ended is None:
             return None
         code, reason = self.link.ended
-        assert reason.startswith(code.name), "the reason begins with the name (contract §6)"
+        assert reason.startswith(code.name), "the reason begins with the name (protocol §6)"
         return code
 
 

@@ -1,4 +1,4 @@
-"""Bytes that are no messages, messages that need no number, and the ways a connection ends (contract §1, §2)."""
+"""Bytes that are no messages, messages that need no number, and the ways a connection ends (protocol §1, §2)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The memory that all sessions share: it has a bound, and who fills it goes before who does not (contract §5)."""
+"""The memory that all sessions share: it has a bound, and who fills it goes before who does not (protocol §5)."""
 
 from __future__ import annotations
 

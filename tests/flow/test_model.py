@@ -1,6 +1,6 @@
 """Random lives of one openid against a simple oracle: exactly once, in order, or an explicit reset with an exact gap.
 
-The oracle is a list of what the session must have sent so far, and plain rules from contract §2, §4 and §5 for what
+The oracle is a list of what the session must have sent so far, and plain rules from protocol §2, §4 and §5 for what
 comes next. The gateway's side is everything real but the connection, the service and the clock (``house``). A client
 reads what is on its connection only sometimes, loses connections with unread messages on them, acknowledges what it
 has or what it has not, comes back with its number or with a wrong one; services push, bind, broadcast and answer in any

@@ -1,4 +1,4 @@
-"""Pushes, row by row of the table in contract §4, and broadcasts."""
+"""Pushes, row by row of the table in protocol §4, and broadcasts."""
 
 from __future__ import annotations
 

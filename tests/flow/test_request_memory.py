@@ -1,4 +1,4 @@
-"""The bytes that accepted requests hold until their reply are bounded, wherever they wait (contract §3)."""
+"""The bytes that accepted requests hold until their reply are bounded, wherever they wait (protocol §3)."""
 
 from __future__ import annotations
 

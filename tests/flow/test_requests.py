@@ -1,4 +1,4 @@
-"""A BUSINESS message: its number, its limits, its deadline, and its one reply (contract §3)."""
+"""A BUSINESS message: its number, its limits, its deadline, and its one reply (protocol §3)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Acknowledgement, resume, take-over: what a client has, and what it gets again (contract §2, §5)."""
+"""Acknowledgement, resume, take-over: what a client has, and what it gets again (protocol §2, §5)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""START: first, once, in time, whole; and what a refused one is told (contract §2)."""
+"""START: first, once, in time, whole; and what a refused one is told (protocol §2)."""
 
 from __future__ import annotations
 

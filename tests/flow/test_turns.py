@@ -1,4 +1,4 @@
-"""What one client's requests may do to another's: turns, deadlines, and the end of a session (contract §3)."""
+"""What one client's requests may do to another's: turns, deadlines, and the end of a session (protocol §3)."""
 
 from __future__ import annotations
 

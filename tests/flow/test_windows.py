@@ -1,4 +1,4 @@
-"""Full windows, the memory of all sessions, and clients that do not read or do not acknowledge (contract §5)."""
+"""Full windows, the memory of all sessions, and clients that do not read or do not acknowledge (protocol §5)."""
 
 from __future__ import annotations
 

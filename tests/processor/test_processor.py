@@ -1,4 +1,4 @@
-"""The asynchronous request processor: one reply for each task, whatever happens (contract §3).
+"""The asynchronous request processor: one reply for each task, whatever happens (protocol §3).
 
 Real asyncio and the real queue of both engines; the service is an async function, which is the processor's port.
 """

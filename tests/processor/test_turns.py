@@ -1,4 +1,4 @@
-"""Whose turn it is (contract §3): the rule in examples, and against a model that looks at everything each time."""
+"""Whose turn it is (protocol §3): the rule in examples, and against a model that looks at everything each time."""
 
 from __future__ import annotations
 

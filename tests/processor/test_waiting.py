@@ -1,4 +1,4 @@
-"""A task that waits: answered 504 when its deadline passes, and given up when its session ends (contract §3)."""
+"""A task that waits: answered 504 when its deadline passes, and given up when its session ends (protocol §3)."""
 
 from __future__ import annotations
 

@@ -60,7 +60,7 @@ def test_sessions_may_end_while_all_are_gone_through(engine: ModuleType) -> None
     assert len(registry) == 0
 
 
-# gid: contract §2, "a push to a gid goes to the newest session that got it"
+# gid: protocol §2, "a push to a gid goes to the newest session that got it"
 
 
 def test_the_newest_session_with_a_gid_has_it(engine: ModuleType) -> None:

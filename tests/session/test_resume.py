@@ -1,4 +1,4 @@
-"""What a START means: every reset reason, whose session it is, and the exact gap (contract §5)."""
+"""What a START means: every reset reason, whose session it is, and the exact gap (protocol §5)."""
 
 from __future__ import annotations
 

@@ -8,7 +8,7 @@ import pytest
 
 from quicgw_fast.session.states import TRANSITIONS, Event, State, mermaid, next_state
 
-# Written from contract §2, not from the code.
+# Written from protocol §2, not from the code.
 ENDINGS = (Event.STOPPED, Event.REPLACED, Event.EXPIRED)
 EXPECTED = {
     (State.INITED, Event.LOGGED_IN): State.NORMAL,

@@ -1,4 +1,4 @@
-"""Judges what a client received: exactly once, in order, or one explicit reset (contract §4, §5).
+"""Judges what a client received: exactly once, in order, or one explicit reset (protocol §4, §5).
 
 :class:`History` looks at every push as it comes; :func:`compare` holds the result against what the sender was
 told. Neither knows a network: the chaos client feeds them, and tests of the checker itself feed them lies.

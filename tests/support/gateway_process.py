@@ -41,7 +41,7 @@ zone = ["{upstream}"]
 
 
 class Ready(NamedTuple):
-    """The addresses of the ``ready`` line (contract §7)."""
+    """The addresses of the ``ready`` line (protocol §7)."""
 
     quic: tuple[str, int]
     grpc: str

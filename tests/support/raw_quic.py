@@ -33,7 +33,7 @@ SOCKET_BUFFER = 1 << 20
 
 @dataclass(frozen=True, slots=True)
 class CloseInfo:
-    """How a connection ended; ``application``: the code is of contract §6, not one of QUIC itself."""
+    """How a connection ended; ``application``: the code is of protocol §6, not one of QUIC itself."""
 
     code: int
     reason: str

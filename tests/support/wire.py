@@ -11,10 +11,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
 MAX_BODY = 1 << 20
-"""Most bytes of one message's body (contract §1)."""
+"""Most bytes of one message's body (protocol §1)."""
 
 MAX_FIRST_BODY = 4 << 10
-"""Most bytes of a body before START is accepted (contract §1)."""
+"""Most bytes of a body before START is accepted (protocol §1)."""
 
 
 def frame(body: bytes) -> bytes:
@@ -64,7 +64,7 @@ def error(push: pb.ServerPush) -> pb.ErrorMessage:
 
 
 def is_notify(push: pb.ServerPush) -> bool:
-    """Tell whether a push is a notify: business data that answers no request (contract §4)."""
+    """Tell whether a push is a notify: business data that answers no request (protocol §4)."""
     return push.type == pb.PUSH_BUSINESS_DATA and push.msg_id == 0
 
 

@@ -156,7 +156,7 @@ class World:
 
 
 async def assert_closed(client: RawClient, code: CloseCode, within: float = 5.0) -> str:
-    """Wait for the close, check code and phrase (contract §6), and return the phrase."""
+    """Wait for the close, check code and phrase (protocol §6), and return the phrase."""
     close = await client.wait_closed(within)
     said = f"{close}\n{wire.describe_all(client.log)}"
     assert client.closed is not None

@@ -166,7 +166,7 @@ async def test_grpc_errors_fail_once_and_are_not_retried(
 async def test_a_status_of_deadline_exceeded_before_the_deadline_is_a_failure(
     upstream: Start, caller_for: CallerFor
 ) -> None:
-    """Only a passed deadline is a 504 (contract §3); this is a service whose own work was too slow."""
+    """Only a passed deadline is a 504 (protocol §3); this is a service whose own work was too slow."""
     server = await upstream()
 
     async def reject(_: UpstreamRequest) -> UpstreamResponse:

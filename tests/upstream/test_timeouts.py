@@ -1,4 +1,4 @@
-"""A service is never told more time than there is, whatever gRPC makes of it on the way (contract §3)."""
+"""A service is never told more time than there is, whatever gRPC makes of it on the way (protocol §3)."""
 
 from __future__ import annotations
 

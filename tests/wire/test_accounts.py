@@ -1,4 +1,4 @@
-"""Whatever happens, accepted = delivered + lost + open (+ stored), per kind, as /stats shows it (contract §5)."""
+"""Whatever happens, accepted = delivered + lost + open (+ stored), per kind, as /stats shows it (protocol §5)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The door of a running gateway: full, refused, and what the counters and the log say about it (contract §6)."""
+"""The door of a running gateway: full, refused, and what the counters and the log say about it (protocol §6)."""
 
 from __future__ import annotations
 

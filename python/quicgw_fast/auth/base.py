@@ -48,7 +48,7 @@ class Authenticator(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class AuthSettings:
-    """The ``[auth]`` table (contract §7)."""
+    """The ``[auth]`` table (protocol §7)."""
 
     #: ``"none"`` or ``"jwt"``.
     mode: str = "none"

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from quicgw_fast.auth.keys import VerifyKey
 
-#: Characters. A START has 4 KiB in all (contract §1), so that a longer token comes from somewhere else.
+#: Characters. A START has 4 KiB in all (protocol §1), so that a longer token comes from somewhere else.
 MAX_TOKEN: Final = 4096
 #: More leeway than this is a misunderstanding.
 MAX_LEEWAY: Final = 300.0

@@ -52,7 +52,7 @@ class BudgetFull(EngineError):
 
 
 class Overflowed(EngineError):
-    """Something had to be left out, so the session can only go on by a reset (contract §5)."""
+    """Something had to be left out, so the session can only go on by a reset (protocol §5)."""
 
     def __str__(self) -> str:
         return "the session overflowed and can only be reset"
@@ -103,7 +103,7 @@ class NotInFlight(EngineError):
 
 
 class BindRefused(EngineError):
-    """A notify cannot be bound; ``code`` is the error code of contract §4 for its sender."""
+    """A notify cannot be bound; ``code`` is the error code of protocol §4 for its sender."""
 
     def __init__(self, code: str) -> None:
         super().__init__(code)

@@ -1,4 +1,4 @@
-"""Bytes of the stream to messages and back (contract §1); no clock, no sockets."""
+"""Bytes of the stream to messages and back (protocol §1); no clock, no sockets."""
 
 from quicgw_fast.carrier.incoming import parse_envelope, parse_payload, parse_start
 from quicgw_fast.carrier.outgoing import unnumbered

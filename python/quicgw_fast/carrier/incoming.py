@@ -41,7 +41,7 @@ def parse_payload(kind: type[Payload], payload: bytes) -> Payload:
 def parse_start(payload: bytes) -> StartRequest:
     """Parse a StartRequest; RequestError 400 when it is none.
 
-    Clients were built with two numberings of it: the one of contract §1, and an older one that has ``auth_token`` as 3
+    Clients were built with two numberings of it: the one of protocol §1, and an older one that has ``auth_token`` as 3
     and ``last_acked_seq_id`` as 4. On the wire the two cannot be confused, as a string and an integer are encoded with
     different wire types: what is of the other type stays behind as an unknown field, and is taken from there.
     """

@@ -205,7 +205,7 @@ class Notifies:
             self._printer.notify(self._arrived.popleft())
 
     def _number_of(self, asked: asyncio.Future[Reply]) -> float:
-        """Return the answer's number; what has none (contract §4) comes behind everything."""
+        """Return the answer's number; what has none (protocol §4) comes behind everything."""
         error = asked.exception()
         number = asked.result().seq_id if error is None else getattr(error, "seq_id", 0)
         return number or math.inf

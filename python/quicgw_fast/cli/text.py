@@ -20,7 +20,7 @@ Choice = TypeVar("Choice", bound=StrEnum)
 
 FILE_MARK = "@"
 LARGEST_CONTENT = 1 << 20
-"""Bytes of a body at most (contract §1)."""
+"""Bytes of a body at most (protocol §1)."""
 LONGEST_DURATION = 3650 * 86_400.0
 """Seconds."""
 LONGEST_NAME = 200

@@ -153,7 +153,7 @@ class Calls:
     def _again(self, call: Call, retry_after: float | None) -> bool:
         """Let a call that the gateway refused unread wait for another try, in its old place, if it has the time.
 
-        That is no second run: a request over its limits was never passed on (contract §3). No other error is
+        That is no second run: a request over its limits was never passed on (protocol §3). No other error is
         followed by a repetition.
         """
         if retry_after is None:

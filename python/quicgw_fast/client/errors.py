@@ -27,14 +27,14 @@ class QuicgwClientError(GatewayError):
 
 
 class ReplyError(QuicgwClientError):
-    """The gateway answered with an error (contract §3): the one terminal reply of that request.
+    """The gateway answered with an error (protocol §3): the one terminal reply of that request.
 
     code: as HTTP's (400, 401, 403, 413, 429, 500, 503, 504); message, detail: the gateway's words;
     headers: of the reply. Known codes have a subclass of their own.
     """
 
     seq_id: int = 0
-    """The reply's number in the session's order (contract §4), 0 for one without a number."""
+    """The reply's number in the session's order (protocol §4), 0 for one without a number."""
 
     def __init__(
         self, code: int, message: str = "", detail: str = "", headers: Mapping[str, str] | None = None
@@ -119,7 +119,7 @@ class ConnectionFailed(QuicgwClientError, ConnectionError):
 
 
 class ConnectionClosed(QuicgwClientError, ConnectionError):
-    """The connection has ended and the client does not come back (contract §6).
+    """The connection has ended and the client does not come back (protocol §6).
 
     code: the QUIC close code, a CloseCode when it is one of the contract's; reason: the close phrase.
     """

@@ -30,7 +30,7 @@ UNREAD_BYTES = 512 << 10
 
 
 class Inbox:
-    """Hands each message over once and in order, and acknowledges what the application has (contract §5)."""
+    """Hands each message over once and in order, and acknowledges what the application has (protocol §5)."""
 
     def __init__(
         self,

@@ -28,7 +28,7 @@ LIMITS = TransportLimits()
 class LinkEnd:
     """How a connection ended, or why there was none.
 
-    by_peer: the gateway closed it, and ``code`` is one of contract §6; else it was lost or given up here.
+    by_peer: the gateway closed it, and ``code`` is one of protocol §6; else it was lost or given up here.
     error: why START was refused (ReplyError), or what went wrong on this side.
     """
 
@@ -151,7 +151,7 @@ class Link:
         return LIMITS.high_water + 1 - self._connection.pending if self._connection is not None else 0
 
     def drop(self, why: str, error: QuicgwClientError | None = None, code: int = CloseCode.NORMAL) -> None:
-        """Close from this side without STOP: for the gateway the session is detached (contract §5)."""
+        """Close from this side without STOP: for the gateway the session is detached (protocol §5)."""
         self._end(LinkEnd(code, why, error=error))
         if self._connection is not None:
             self._connection.close(code, f"{CloseCode(code).name}: {why}")

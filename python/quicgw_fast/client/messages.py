@@ -25,7 +25,7 @@ class Reply:
     data: bytes
     headers: dict[str, str]
     seq_id: int
-    """The message's number in the session's order (contract §4)."""
+    """The message's number in the session's order (protocol §4)."""
 
     @property
     def ok(self) -> bool:
@@ -44,7 +44,7 @@ class Notify:
     content: str
     headers: dict[str, str]
     seq_id: int
-    """The message's number in the session's order (contract §4)."""
+    """The message's number in the session's order (protocol §4)."""
 
 
 class State(StrEnum):
@@ -142,7 +142,7 @@ class Ticket:
 
 
 class StopReason(IntEnum):
-    """Why the client ends its session (contract §1, StopRequest)."""
+    """Why the client ends its session (protocol §1, StopRequest)."""
 
     UNKNOWN = 0
     USER_LOGOUT = 1

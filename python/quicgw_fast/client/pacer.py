@@ -1,4 +1,4 @@
-"""How fast requests may go out, so that the gateway refuses none (contract §2). Time is an argument, in seconds."""
+"""How fast requests may go out, so that the gateway refuses none (protocol §2). Time is an argument, in seconds."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """The client's side of one session: numbers up, order down, what to acknowledge, what to send again.
 
-Pure state (contract §3 to §5): no sockets, no event loop, no clock; time is an argument, in seconds.
+Pure state (protocol §3 to §5): no sockets, no event loop, no clock; time is an argument, in seconds.
 """
 
 from __future__ import annotations
@@ -149,7 +149,7 @@ class Session(Generic[R]):
         self.generation += 1
         self.session_id, self.epoch = answer.session_id, answer.epoch
         self.logged_in = False
-        self.seen = self.acked = self._claimed  # the numbers go on behind what START said (contract §5)
+        self.seen = self.acked = self._claimed  # the numbers go on behind what START said (protocol §5)
         self.last_client_seq = self._settled_up_to = 0
         self._ack_since = None
         self._unacked_bytes = 0

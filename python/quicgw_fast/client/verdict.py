@@ -1,4 +1,4 @@
-"""Whether to come back after a connection ended (contract §6): one pure decision."""
+"""Whether to come back after a connection ended (protocol §6): one pure decision."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from quicgw_fast.client.link import LinkEnd
 
 _FINAL = range(0x100, 0x200)
-"""Close codes that say "do not come back", also those that this version does not know (contract §6)."""
+"""Close codes that say "do not come back", also those that this version does not know (protocol §6)."""
 _RATE_LIMITED = 429
 PASSING = frozenset({_RATE_LIMITED, 500, 503, 504})
 """Codes of errors that may be over later."""

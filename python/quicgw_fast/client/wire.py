@@ -1,4 +1,4 @@
-"""The client's half of the wire (contract §1): frames up, envelopes down. No clock, no sockets."""
+"""The client's half of the wire (protocol §1): frames up, envelopes down. No clock, no sockets."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ class Claim(NamedTuple):
 
 
 class Limits(NamedTuple):
-    """What the gateway takes from one session (contract §2); None where it does not say."""
+    """What the gateway takes from one session (protocol §2); None where it does not say."""
 
     in_flight: int | None = None
     """Requests without a reply."""
@@ -202,7 +202,7 @@ def parse_reply(push: ServerPush) -> Reply:
 
 
 def parse_notify(push: ServerPush) -> Notify:
-    """Read a notify (contract §4); ProtocolFailure when its payload does not parse."""
+    """Read a notify (protocol §4); ProtocolFailure when its payload does not parse."""
     body = _business(push)
     headers = dict(push.headers)
     return Notify(

@@ -1,4 +1,4 @@
-"""The configuration: one model per TOML table (contract §7), read from file, environment and flags.
+"""The configuration: one model per TOML table (protocol §7), read from file, environment and flags.
 
 A flag wins over the environment (``QUICGW_SERVER__QUIC=…``), the environment over the file, the file over the
 defaults. Keys that do not exist are refused, so that a misspelt one is found at start and not in production.

@@ -1,4 +1,4 @@
-"""One model per TOML table (contract §7); every field says what it means."""
+"""One model per TOML table (protocol §7); every field says what it means."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ DEFAULT_EXACT = {
     **dict.fromkeys(("hello", "logout", "status", "heartbeat", "data_sync"), "hello"),
     **dict.fromkeys(_ZONE_WORDS, "zone"),
 }
-"""Lower-case action to service, as deployed (contract §3)."""
+"""Lower-case action to service, as deployed (protocol §3)."""
 DEFAULT_CONTAINING = dict.fromkeys(_ZONE_WORDS, "zone")
-"""Part of an action to service, as deployed (contract §3)."""
+"""Part of an action to service, as deployed (protocol §3)."""
 
 
 class Section(BaseModel):
@@ -72,7 +72,7 @@ class UpstreamConfig(Section):
 
 
 class RoutingConfig(Section):
-    """``[routing]``: which service gets an action (contract §3)."""
+    """``[routing]``: which service gets an action (protocol §3)."""
 
     mode: Literal["service", "zone"] = "service"
     """``service``: by action. ``zone``: by openid, to the instance registered for its zone."""
@@ -121,7 +121,7 @@ class ProcessorConfig(Section):
 
 
 class SessionConfig(Section):
-    """``[session]``: how long sessions live and how much they keep (contract §2, §5)."""
+    """``[session]``: how long sessions live and how much they keep (protocol §2, §5)."""
 
     timeout: Duration = 300.0
     """A connection without any message for so long is closed with IDLE."""

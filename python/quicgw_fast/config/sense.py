@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from quicgw_fast.config.sources import Key
 
 LARGEST_MESSAGE = 1 << 20
-"""Bytes of one message (contract §1); replies have a reserve of a quarter for what is kept beside it."""
+"""Bytes of one message (protocol §1); replies have a reserve of a quarter for what is kept beside it."""
 MESSAGE_COST = 96
 """Bytes that a message counts in ``session.memory`` beside its own (``ByteBudget``)."""
 CLIENT_HEARTBEAT = 5.0
@@ -112,7 +112,7 @@ def risks(config: Config) -> Iterator[str]:
     if session.timeout <= session.told_interval and "heartbeat_interval" not in session.model_fields_set:
         why = f"a client that keeps to heartbeats every {session.told_interval} s, the shortest there is, is closed"
         yield f"session.timeout is {write_duration(session.timeout)}: {why} as idle"
-    room = config.session.window_messages * 5 // 4  # replies have a reserve of a quarter (contract §5)
+    room = config.session.window_messages * 5 // 4  # replies have a reserve of a quarter (protocol §5)
     if config.limits.in_flight > room:
         allowed = f"limits.in_flight ({config.limits.in_flight})"
         why = "a client with so many requests under way overflows its window"

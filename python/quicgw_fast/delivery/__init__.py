@@ -1,4 +1,4 @@
-"""The ordered way down: from the outbox to the client's connection (contract §4, §5)."""
+"""The ordered way down: from the outbox to the client's connection (protocol §4, §5)."""
 
 from quicgw_fast.delivery.notify import notify_body
 from quicgw_fast.delivery.sender import CHUNK, OrderedSender

@@ -1,4 +1,4 @@
-"""Build a notify of contract §4 from what a service pushed."""
+"""Build a notify of protocol §4 from what a service pushed."""
 
 from __future__ import annotations
 

@@ -28,7 +28,7 @@ class OrderedSender(Generic[R]):
     """
 
     def __init__(self, on_overflow: Callable[[R], None], make_room: Callable[[int], bool]) -> None:
-        """``on_overflow`` is called once the recipient can only be reset (contract §5).
+        """``on_overflow`` is called once the recipient can only be reset (protocol §5).
 
         ``make_room(bytes)`` is called when the memory that all recipients share has no room for so many more; True
         when some was given back, so that another try has a point.

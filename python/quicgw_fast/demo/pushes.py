@@ -1,4 +1,4 @@
-"""The actions that push to clients through the gateway while, before or after they answer (contract §4)."""
+"""The actions that push to clients through the gateway while, before or after they answer (protocol §4)."""
 
 from __future__ import annotations
 

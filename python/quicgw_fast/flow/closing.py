@@ -71,7 +71,7 @@ def expire(parts: Parts, session: Session) -> bool:
 
 
 def overflowed(parts: Parts, session: Session) -> None:
-    """The session missed something; its client learns it at once and can only start afresh (contract §5).
+    """The session missed something; its client learns it at once and can only start afresh (protocol §5).
 
     So nobody can get the replies to what is under way: they stay open until the session ends, and then count as lost.
     """

@@ -28,9 +28,9 @@ if TYPE_CHECKING:
     from quicgw_fast.session import Session
 
 MAX_BODY = 1 << 20
-"""Bytes of one message (contract §1)."""
+"""Bytes of one message (protocol §1)."""
 MAX_BODY_BEFORE_START = 4 << 10
-"""Bytes of the first message, from a client that nobody knows yet (contract §1)."""
+"""Bytes of the first message, from a client that nobody knows yet (protocol §1)."""
 MAX_HELD = 2 * MAX_BODY
 """Bytes of messages that wait behind a START; who sends more before its answer may come back."""
 HELD_COST = 128
@@ -76,7 +76,7 @@ class Conversation:
 
     @property
     def current(self) -> bool:
-        """Whether this connection still speaks for its session: a newer one fences it (contract §2)."""
+        """Whether this connection still speaks for its session: a newer one fences it (protocol §2)."""
         session = self.session
         return session is not None and session.attached and session.generation == self.generation
 
@@ -161,7 +161,7 @@ class Conversation:
     # Messages
 
     def slow_for(self, now: float) -> str:
-        """Say what is too slow about the message that is incomplete at ``now``; empty when nothing is (contract §3)."""
+        """Say what is too slow about the message that is incomplete at ``now``; empty when nothing is (protocol §3)."""
         if self._partial_since is None:
             return ""
         times = self._parts.config.session

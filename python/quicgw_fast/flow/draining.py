@@ -1,4 +1,4 @@
-"""The last leg of a stop: the clients get what was accepted for them, and are sent elsewhere (contract §6)."""
+"""The last leg of a stop: the clients get what was accepted for them, and are sent elsewhere (protocol §6)."""
 
 from __future__ import annotations
 

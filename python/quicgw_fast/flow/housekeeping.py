@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 LONGEST_PAUSE = 1.0
 """Seconds between two rounds at most; shorter when a configured time is short."""
 CROWDED = 0.8
-"""Fill of the window above which a client must acknowledge (contract §5)."""
+"""Fill of the window above which a client must acknowledge (protocol §5)."""
 PAUSES_PER_TIMEOUT = 8
 """Rounds in the shortest of the configured times."""
 SLICE = 500

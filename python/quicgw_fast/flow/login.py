@@ -1,4 +1,4 @@
-"""hello: synchronous for its own client, no burden for others (contract §2)."""
+"""hello: synchronous for its own client, no burden for others (protocol §2)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What services push through the gateway: to one session, to an openid, to a gid, or to all (contract §4)."""
+"""What services push through the gateway: to one session, to an openid, to a gid, or to all (protocol §4)."""
 
 from __future__ import annotations
 

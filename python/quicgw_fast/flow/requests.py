@@ -25,7 +25,7 @@ LOGIN_ACTION = "hello"
 
 
 class Requests:
-    """Takes every BUSINESS message and sees to it that it gets exactly one terminal reply (contract §3).
+    """Takes every BUSINESS message and sees to it that it gets exactly one terminal reply (protocol §3).
 
     A message becomes a task when it is accepted, and the task is in one place until its reply: behind its session's
     hello, with the logins, or with the processor. Whoever holds it watches its deadline.
@@ -58,7 +58,7 @@ class Requests:
         await self.logins.stop()
 
     def give_up(self, session: Session) -> None:
-        """Give up what is done for a session that ended, or can only be reset: nobody gets a reply (contract §3)."""
+        """Give up what is done for a session that ended, or can only be reset: nobody gets a reply (protocol §3)."""
         self.logins.cancel(session)
         self._parts.processor.cancel(session)
         self.memory.end(session)

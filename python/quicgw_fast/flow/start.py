@@ -1,4 +1,4 @@
-"""START: authenticate, take over, resume or begin afresh (contract §2, §5)."""
+"""START: authenticate, take over, resume or begin afresh (protocol §2, §5)."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ class StartHandler:
         if int(request.type) != RequestType.START:
             raise ProtocolError(400, "START expected", "the first message must be START", msg_id=request.msg_id)
         if conversation.link.departed:
-            # Perhaps an old attempt, late in the network: a session must not be taken for who is gone (contract §2).
+            # Perhaps an old attempt, late in the network: a session must not be taken for who is gone (protocol §2).
             self._parts.counters.add("starts_departed")
             conversation.ignore()
             return
@@ -88,7 +88,7 @@ class StartHandler:
         self.refuse(conversation, request.msg_id, error, CloseCode.PROTOCOL_ERROR)
 
     def refuse(self, conversation: Conversation, msg_id: int, error: RequestError, code: CloseCode) -> None:
-        """Answer a START with what is wrong and close the connection (contract §2)."""
+        """Answer a START with what is wrong and close the connection (protocol §2)."""
         self._parts.counters.add("starts_refused")
         told = ErrorMessage(error_code=error.code, error_message=error.message, detail=error.detail)
         answer = StartResponse(success=False, error=told).SerializeToString()
@@ -96,7 +96,7 @@ class StartHandler:
         conversation.close(code, error.message)
 
     def _outdated(self, claim: Claim) -> bool:
-        """Whether a newer attempt of the claim's epoch was acted on before; 0 is not compared (contract §2)."""
+        """Whether a newer attempt of the claim's epoch was acted on before; 0 is not compared (protocol §2)."""
         return 0 < claim.attempt <= self._attempts(claim.openid).get(claim.epoch, 0)
 
     def _attempts(self, openid: str) -> dict[str, int]:
@@ -105,7 +105,7 @@ class StartHandler:
         return last.attempts if last is not None else {}
 
     def _note_attempt(self, claim: Claim) -> None:
-        """Note the attempt of a START that has no session yet: an older one must not take its place (contract §2)."""
+        """Note the attempt of a START that has no session yet: an older one must not take its place (protocol §2)."""
         ended = self._parts.registry.ended_by_openid(claim.openid, self._parts.clock())
         if ended is not None:
             note_attempt(ended.attempts, claim)

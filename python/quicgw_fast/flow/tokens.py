@@ -1,4 +1,4 @@
-"""Tokens: checked at START and renewed by heartbeats, at rates that guessers cannot use up for others (contract §2)."""
+"""Tokens: checked at START and renewed by heartbeats, at rates that guessers cannot use up for others (protocol §2)."""
 
 from __future__ import annotations
 

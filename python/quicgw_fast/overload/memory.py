@@ -1,4 +1,4 @@
-"""Who has to go when the memory that all sessions share is full (contract §5)."""
+"""Who has to go when the memory that all sessions share is full (protocol §5)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A bound of the bytes that accepted requests hold until their reply, per session and for all (contract §3)."""
+"""A bound of the bytes that accepted requests hold until their reply, per session and for all (protocol §3)."""
 
 from __future__ import annotations
 

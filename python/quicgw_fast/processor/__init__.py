@@ -1,4 +1,4 @@
-"""The asynchronous request processor: bounded queue, turns, workers, deadlines (contract §3)."""
+"""The asynchronous request processor: bounded queue, turns, workers, deadlines (protocol §3)."""
 
 from quicgw_fast.processor.deadlines import Deadlines, Timer
 from quicgw_fast.processor.execute import Outcome, execute, too_late

@@ -46,7 +46,7 @@ def too_late(task: AsyncTask) -> RequestError:
 
 
 async def execute(task: AsyncTask, call: Call, clock: Callable[[], float]) -> Outcome:
-    """Call the task's service with the time that is left as the call's deadline (contract §3)."""
+    """Call the task's service with the time that is left as the call's deadline (protocol §3)."""
     remaining = task.deadline - clock()
     try:
         if remaining <= 0:

@@ -154,7 +154,7 @@ class AsyncRequestProcessor:
         return len(self._workers) - self._turns.free
 
     def stats(self) -> dict[str, int | bool]:
-        """Sizes and counts since the start (names of the first four: contract §3).
+        """Sizes and counts since the start (names of the first four: protocol §3).
 
         ``skipped``: dropped before they started, because their session was gone. ``cancelled``: dropped while their
         service worked on them, for the same reason. ``late``: answered 504 before they started.

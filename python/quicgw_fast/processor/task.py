@@ -19,7 +19,7 @@ class AsyncTask:
     service: str
     request: UpstreamRequest
     deadline: float
-    """Monotonic seconds; counted from acceptance, independent of the connection (contract §3)."""
+    """Monotonic seconds; counted from acceptance, independent of the connection (protocol §3)."""
     is_login: bool = False
     cost: int = 0
     """Bytes that are counted for it until its reply."""

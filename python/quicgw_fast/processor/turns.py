@@ -7,7 +7,7 @@ of the ring *that has nothing running*, and stays free when there is none. So
 - the tasks of one session start in the order they came,
 - a session waits for at most one task of each other session that waits,
 - with two workers or more, no session ever holds all of them: another one's first request starts at once
-  (contract §3). The price is that a session alone uses all workers but one.
+  (protocol §3). The price is that a session alone uses all workers but one.
 
 With one worker nothing runs when it is free, and the exception never holds: what remains is taking turns.
 

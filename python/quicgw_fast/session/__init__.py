@@ -1,4 +1,4 @@
-"""Sessions: their states, their registry, and what a START may resume. No sockets, no clock (contract §2, §5)."""
+"""Sessions: their states, their registry, and what a START may resume. No sockets, no clock (protocol §2, §5)."""
 
 from quicgw_fast.session.handover import Losses, settle
 from quicgw_fast.session.notifies import NOTHING, Notifies

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from quicgw_fast.session.states import Event, State
 
 ENDED_SESSIONS = 10_000
-"""How many ended sessions are remembered at most (contract §5)."""
+"""How many ended sessions are remembered at most (protocol §5)."""
 
 
 @dataclass(slots=True, frozen=True)
@@ -102,7 +102,7 @@ class Registry:
         return next(reversed(holders.values())) if holders else None
 
     def set_gid(self, session: Session, gid: str) -> None:
-        """Give the session a gid; a push to the gid goes to the session that got it last (contract §2)."""
+        """Give the session a gid; a push to the gid goes to the session that got it last (protocol §2)."""
         self._drop_gid(session)
         session.gid = gid
         self._by_gid.setdefault(gid, {})[session.id] = session

@@ -1,4 +1,4 @@
-"""Decide what a START means: continue a session, or begin a fresh one and say why (contract §5)."""
+"""Decide what a START means: continue a session, or begin a fresh one and say why (protocol §5)."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class Claim:
     session_id: str = ""
     epoch: str = ""
     attempt: int = 0
-    """Grows with each START of the epoch; 0 from clients that do not count (contract §2)."""
+    """Grows with each START of the epoch; 0 from clients that do not count (protocol §2)."""
 
     @property
     def fresh(self) -> bool:

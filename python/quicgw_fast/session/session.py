@@ -32,7 +32,7 @@ class Session:
     id: str
     openid: str
     epoch: str
-    """Names one history of numbers; a resume under another epoch cannot continue it (contract §5)."""
+    """Names one history of numbers; a resume under another epoch cannot continue it (protocol §5)."""
     outbox: Outbox
     last_activity: float
     state: State = State.INITED
@@ -122,7 +122,7 @@ class Session:
     def crowded_for(self, now: float) -> float:
         """Seconds since the client last took something of what it must acknowledge; asked while its window is crowded.
 
-        Progress is what QUIC acknowledged of the stream up to the last numbered message (contract §5): answers to
+        Progress is what QUIC acknowledged of the stream up to the last numbered message (protocol §5): answers to
         heartbeats behind it must not make somebody look alive who acknowledges nothing.
         """
         link = self.link
@@ -138,7 +138,7 @@ class Session:
         return now - self.crowded_since
 
     def serviceable(self, now: float, resume_window: float) -> bool:
-        """Whether work for this session still has a point (contract §3): not CLOSED, attached or resumable."""
+        """Whether work for this session still has a point (protocol §3): not CLOSED, attached or resumable."""
         if self.state is State.CLOSED:
             return False
         return self.detached_at is None or now - self.detached_at <= resume_window

@@ -1,4 +1,4 @@
-"""The states of a session and every way between them (contract §2).
+"""The states of a session and every way between them (protocol §2).
 
 Whether a connection is attached is a second, separate fact and no state. The diagram in ARCHITECTURE.md is made
 from ``TRANSITIONS`` by ``mermaid()``; a test compares the two.

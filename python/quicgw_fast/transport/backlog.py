@@ -24,7 +24,7 @@ class Debtor(Protocol):
 class Backlog:
     """Sums up what was written and not acknowledged; when it is too much, those with most are given up.
 
-    An application that acknowledges what its QUIC has not (contract §5 knows only the former) would otherwise have
+    An application that acknowledges what its QUIC has not (protocol §5 knows only the former) would otherwise have
     its window free and its bytes here, in every connection that it can open.
     """
 

@@ -115,7 +115,7 @@ class Connection:
             self._endpoint.backlog.note(self, self._outflow.pending)
 
     def close(self, code: int, reason: str = "", *, flush: bool = True) -> None:
-        """Close with an application error code; ``reason`` is the complete phrase of contract §6.
+        """Close with an application error code; ``reason`` is the complete phrase of protocol §6.
 
         What was sent before goes out first: the closing packet waits until the peer has acknowledged it, at most
         ``linger`` seconds, and not at all without ``flush``. ``closed()`` is called in the loop's next turn.

@@ -1,4 +1,4 @@
-"""The server side: one UDP socket that accepts QUIC connections with ALPN ``gatesvr`` (contract §1)."""
+"""The server side: one UDP socket that accepts QUIC connections with ALPN ``gatesvr`` (protocol §1)."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # ruff: noqa: N818  (the names say what happened)
-"""How an upstream call can end without an answer; each error knows the code the client gets (contract §3)."""
+"""How an upstream call can end without an answer; each error knows the code the client gets (protocol §3)."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ class UpstreamFailed(UpstreamError):
 
 
 class AnswerTooLarge(UpstreamFailed):
-    """The answer of ``size`` bytes is refused, as no frame could carry it (contract §3: 500)."""
+    """The answer of ``size`` bytes is refused, as no frame could carry it (protocol §3: 500)."""
 
     message = "upstream answer too large"
 

@@ -1,4 +1,4 @@
-"""The other direction: how an upstream service calls the gateway (GatewayService of contract §1)."""
+"""The other direction: how an upstream service calls the gateway (GatewayService of protocol §1)."""
 
 from __future__ import annotations
 

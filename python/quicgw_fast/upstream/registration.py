@@ -1,4 +1,4 @@
-"""RegisterUpstream: services that offer themselves, and leave again (contract §1)."""
+"""RegisterUpstream: services that offer themselves, and leave again (protocol §1)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which service a request goes to: by its action, or by its openid (contract §3)."""
+"""Which service a request goes to: by its action, or by its openid (protocol §3)."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 Mode = Literal["service", "zone"]
 
 LOGIN = "hello"
-"""The action that logs in, and the service that answers it (contract §2)."""
+"""The action that logs in, and the service that answers it (protocol §2)."""
 SERVICES = ("hello", "business", "zone")
 ZONES = ("001", "002", "003", "004", "005", "006")
 

@@ -62,7 +62,7 @@ pub enum Error {
     Invalid(&'static str),
 }
 
-/// The error code for the sender of a notify (contract §4).
+/// The error code for the sender of a notify (protocol §4).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BindCode {
     /// Bound to request 0, which does not exist.

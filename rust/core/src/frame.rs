@@ -3,7 +3,7 @@
 use crate::error::{Error, Result};
 use crate::wire::{self, PREFIX};
 
-/// Cuts a stream into messages: each is a 4-byte big-endian length and that many bytes (contract §1).
+/// Cuts a stream into messages: each is a 4-byte big-endian length and that many bytes (protocol §1).
 ///
 /// Memory is taken only for bytes that have arrived.
 #[derive(Debug)]

@@ -5,7 +5,7 @@ use bytes::Bytes;
 use crate::error::{Error, Result};
 use crate::wire;
 
-/// Bodies in the order they came, bounded in number and bytes (contract §4, IMMEDIATE before login).
+/// Bodies in the order they came, bounded in number and bytes (protocol §4, IMMEDIATE before login).
 #[derive(Debug)]
 pub(crate) struct HoldCache {
     bodies: Vec<Bytes>,

@@ -19,7 +19,7 @@ pub(crate) struct Line {
 impl Line {
     /// Numbers, encodes, frames and retains the messages of a step, or refuses and changes nothing.
     ///
-    /// A step fits into an empty window whatever its size (contract §4), else into the bounds, with `reserve` a
+    /// A step fits into an empty window whatever its size (protocol §4), else into the bounds, with `reserve` a
     /// quarter beyond. `freed`: what its bodies cost that the share has already, as bound or held. `give` hands the
     /// frames on; it is called while it still may fail.
     pub(crate) fn send<'a, S, T>(

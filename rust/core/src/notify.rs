@@ -34,7 +34,7 @@ pub struct Waiting {
     expires_at: f64,
 }
 
-/// Notifies bound to requests, by the request's number, the "client_seq" (contract §4).
+/// Notifies bound to requests, by the request's number, the "client_seq" (protocol §4).
 #[derive(Debug)]
 pub struct NotifyBuffers {
     bound: HashMap<u64, Bound>,

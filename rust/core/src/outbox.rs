@@ -35,7 +35,7 @@ pub struct Limits {
     pub hold_bytes: u64,
 }
 
-/// The ordered way down of one session (contract §4, §5).
+/// The ordered way down of one session (protocol §4, §5).
 ///
 /// Each step numbers, encodes, frames and retains its messages at once, and takes numbers only when nothing can fail
 /// any more. What a step gives are the frames as they go on the stream; they are kept until `ack`. `give` makes of them

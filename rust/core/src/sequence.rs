@@ -2,7 +2,7 @@
 
 use crate::error::{Error, Result};
 
-/// Numbers of one session (contract §3, §4, §5).
+/// Numbers of one session (protocol §3, §4, §5).
 #[derive(Debug)]
 pub struct SequenceAllocator {
     last: u64,

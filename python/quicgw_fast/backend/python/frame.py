@@ -12,7 +12,7 @@ _PREFIX: Final = 4
 
 @final
 class FrameDecoder:
-    """Cuts a stream into messages: each is a 4-byte big-endian length and that many bytes (contract §1).
+    """Cuts a stream into messages: each is a 4-byte big-endian length and that many bytes (protocol §1).
 
     max_body: longest message in bytes; first_max_body: the same for the first message alone, None for no
     difference. Memory is taken only for bytes that have arrived.

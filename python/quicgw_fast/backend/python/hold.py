@@ -4,7 +4,7 @@ from __future__ import annotations
 
 
 class HoldCache:
-    """Bodies in the order they came, bounded in number and bytes (contract §4, IMMEDIATE before login)."""
+    """Bodies in the order they came, bounded in number and bytes (protocol §4, IMMEDIATE before login)."""
 
     __slots__ = ("_bytes", "_bytes_limit", "_limit", "bodies")
 

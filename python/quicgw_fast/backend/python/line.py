@@ -34,7 +34,7 @@ class Line:
     def send(self, messages: list[Message], *, reserve: bool, freed: int = 0) -> bytes:
         """Number, encode, frame and retain the messages of a step; WindowFull and BudgetFull change nothing.
 
-        A step fits into an empty window whatever its size (contract §4), else into the bounds, with the reserve a
+        A step fits into an empty window whatever its size (protocol §4), else into the bounds, with the reserve a
         quarter beyond. freed: what its bodies cost that the share has already, as bound or held.
         """
         if not messages:

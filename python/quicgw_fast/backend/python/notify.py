@@ -10,7 +10,7 @@ from quicgw_fast.backend.python import checks
 
 @final
 class NotifyBuffers:
-    """Notifies bound to requests, by the request's number, the "client_seq" (contract §4).
+    """Notifies bound to requests, by the request's number, the "client_seq" (protocol §4).
 
     per_request: most notifies of one request, before and after together; total: most of all requests.
     """

@@ -16,7 +16,7 @@ def check_left(last: int, n: int) -> None:
 
 @final
 class SequenceAllocator:
-    """Numbers of one session (contract §3, §4, §5), all unsigned 64 bit.
+    """Numbers of one session (protocol §3, §4, §5), all unsigned 64 bit.
 
     after: the number that the first next() follows; everything up to it counts as acknowledged.
     """

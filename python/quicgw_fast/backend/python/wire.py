@@ -1,4 +1,4 @@
-"""Encoding of ServerPush by hand, so that the engine needs no protobuf runtime (contract §1).
+"""Encoding of ServerPush by hand, so that the engine needs no protobuf runtime (protocol §1).
 
 A message to the client is split where its number stops mattering. The *head* holds the two fields that are
 known only when it is sent, ``msg_id`` (1) and ``seq_id`` (2). The *tail* holds the rest: ``type`` (3),

@@ -19,7 +19,7 @@ UNNUMBERED = (Kind.START, Kind.HEARTBEAT)
 
 
 def numbers(tape: Tape) -> list[str]:
-    """Check that every connection counts on without a gap (contract §4).
+    """Check that every connection counts on without a gap (protocol §4).
 
     The first one begins at 1. A resumed one begins again where its START_RESP says, which is nowhere beyond what was
     received before.
@@ -43,7 +43,7 @@ def numbers(tape: Tape) -> list[str]:
 
 
 def same_again(tape: Tape) -> list[str]:
-    """Check that a number that came twice, which a resume may bring, came with the same message (contract §5)."""
+    """Check that a number that came twice, which a resume may bring, came with the same message (protocol §5)."""
     found = []
     first: dict[int, Received] = {}
     for message in numbered(tape):
@@ -56,7 +56,7 @@ def same_again(tape: Tape) -> list[str]:
 
 
 def one_reply_each(tape: Tape) -> list[str]:
-    """Check that every request on the tape has exactly one reply or error, and nothing else has (contract §3)."""
+    """Check that every request on the tape has exactly one reply or error, and nothing else has (protocol §3)."""
     asked = {sent.msg_id for sent in tape.sent if sent.type == RequestType.BUSINESS}
     answers = Counter(message.msg_id for message in once(tape) if message.kind in ANSWERS)
     found = [f"{tape.name}: request {msg_id} has no reply" for msg_id in sorted(asked - answers.keys())]
@@ -76,7 +76,7 @@ def client_numbers(tape: Tape) -> list[str]:
 
 
 def around(tape: Tape, reply_seq: int, before: Sequence[str], after: Sequence[str]) -> list[str]:
-    """Check that exactly the notifies with these texts stand right before and right after a reply (contract §4)."""
+    """Check that exactly the notifies with these texts stand right before and right after a reply (protocol §4)."""
     by_number = {message.seq_id: message for message in numbered(tape)}
     wanted = {reply_seq - len(before) + index: text for index, text in enumerate(before)}
     wanted |= {reply_seq + 1 + index: text for index, text in enumerate(after)}
@@ -108,7 +108,7 @@ def equal(what: str, expected: object, got: object) -> list[str]:
 
 
 def ended_normally(tape: Tape) -> list[str]:
-    """Check that the last connection was closed by the gateway with NORMAL, as STOP asks for (contract §2)."""
+    """Check that the last connection was closed by the gateway with NORMAL, as STOP asks for (protocol §2)."""
     if not tape.closed:
         return [f"{tape.name}: the connection is still open"]
     last = tape.closed[-1]
