@@ -1,4 +1,4 @@
-"""Clients that keep the contract's letter and none of its sense: they ask for much, or do not read."""
+"""Clients that keep the protocol's letter and none of its sense: they ask for much, or do not read."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The checker finds every kind of lie, and accepts what the contract allows."""
+"""The checker finds every kind of lie, and accepts what the protocol allows."""
 
 from __future__ import annotations
 

@@ -48,7 +48,7 @@ MANY_TURNS = 40
 
 
 class Client:
-    """A client that speaks the contract's messages and believes nothing."""
+    """A client that speaks the protocol's messages and believes nothing."""
 
     def __init__(self, house: House, peer: str) -> None:
         self.house = house

@@ -134,7 +134,7 @@ class Model:
 
 
 class Compared(RuleBasedStateMachine):
-    """Random histories; the books and the model never differ, and the promises of the contract hold."""
+    """Random histories; the books and the model never differ, and the promises of the protocol hold."""
 
     @initialize(workers=st.integers(1, 6))
     def begin(self, workers: int) -> None:

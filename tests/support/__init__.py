@@ -1,1 +1,1 @@
-"""Helpers of the tests that speak to the gateway from outside, over the wire contract only."""
+"""Helpers of the tests that speak to the gateway from outside, over the wire protocol only."""

@@ -1,4 +1,4 @@
-"""A client that speaks the wire contract and nothing else: stock aioquic and the generated messages.
+"""A client that speaks the wire protocol and nothing else: stock aioquic and the generated messages.
 
 It never retries, reconnects or acknowledges by itself, and it can be as rude as a test needs.
 """

@@ -1,4 +1,4 @@
-"""What one openid's session must be like after every step, in plain words of the contract (§2, §4, §5)."""
+"""What one openid's session must be like after every step, in plain words of the protocol (§2, §4, §5)."""
 
 from __future__ import annotations
 

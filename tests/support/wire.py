@@ -1,4 +1,4 @@
-"""Frames and payloads of the wire, written from the contract alone (§1), to judge the gateway with."""
+"""Frames and payloads of the wire, written from the protocol alone (§1), to judge the gateway with."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Random histories of one session over real QUIC and gRPC, each step compared with a model of the contract."""
+"""Random histories of one session over real QUIC and gRPC, each step compared with a model of the protocol."""
 
 from __future__ import annotations
 

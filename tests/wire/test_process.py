@@ -30,7 +30,7 @@ async def upstream() -> AsyncIterator[RawUpstream]:
 
 @pytest.fixture
 def config(tmp_path: Path, certificate: tuple[Path, Path], upstream: RawUpstream) -> Path:
-    """A configuration file with nothing but names of the contract."""
+    """A configuration file with nothing but names of the protocol."""
     tables = """
 [routing]
 mode = "service"

@@ -47,7 +47,7 @@ async def test_several_addresses_take_turns_and_one_that_is_down_is_left_out(mak
 
 
 def zone_of(openid: str) -> str:
-    """The zone by the contract's words."""
+    """The zone by the protocol's words."""
     number = int.from_bytes(hashlib.md5(openid.encode()).digest()[:4], "big")
     return f"{number % 6 + 1:03}"
 

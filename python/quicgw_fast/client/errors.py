@@ -121,7 +121,7 @@ class ConnectionFailed(QuicgwClientError, ConnectionError):
 class ConnectionClosed(QuicgwClientError, ConnectionError):
     """The connection has ended and the client does not come back (protocol §6).
 
-    code: the QUIC close code, a CloseCode when it is one of the contract's; reason: the close phrase.
+    code: the QUIC close code, a CloseCode when it is one of the protocol's; reason: the close phrase.
     """
 
     def __init__(self, code: int, reason: str = "") -> None:
@@ -177,7 +177,7 @@ class SessionReset(QuicgwClientError):
 
 
 class ProtocolFailure(QuicgwClientError):
-    """The gateway broke the wire contract; the connection is dropped and the session resumed."""
+    """The gateway broke the wire protocol; the connection is dropped and the session resumed."""
 
 
 class NumberGap(ProtocolFailure):
@@ -212,10 +212,10 @@ def reply_error(code: int, message: str = "", detail: str = "", headers: Mapping
 
 
 def close_name(code: int) -> str:
-    """Return the contract's name of a close code, ``code 0x…`` for any other number."""
+    """Return the protocol's name of a close code, ``code 0x…`` for any other number."""
     return CloseCode(code).name if code in CloseCode.__members__.values() else f"code 0x{code:x}"
 
 
 def reset_name(reason: int) -> str:
-    """Return the contract's name of a reset reason, ``reason N`` for any other number."""
+    """Return the protocol's name of a reset reason, ``reason N`` for any other number."""
     return ResetReason(reason).name if reason in ResetReason.__members__.values() else f"reason {reason}"

@@ -173,7 +173,7 @@ class ClientStats:
     offline_duplicates: int = 0
     """Stored notifies that came again after a reset and were dropped."""
     protocol_failures: int = 0
-    """Connections dropped because the gateway broke the contract."""
+    """Connections dropped because the gateway broke the protocol."""
     connects: int = 0
     """Sessions started or resumed."""
     resumes: int = 0

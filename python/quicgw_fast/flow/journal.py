@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 LINES = (20.0, 200)
 """Lines a second, and at once, before they are told together: ten thousand clients that come back are no news each."""
 OTHER = "OTHER"
-"""What a code is counted as that the contract does not know: clients may close with any."""
+"""What a code is counted as that the protocol does not know: clients may close with any."""
 FAULTS = frozenset(
     {
         CloseCode.AUTH_FAILED,
