@@ -1,1 +1,1 @@
-"""The contract, sentence by sentence, over real QUIC and real gRPC, on both engines."""
+"""The protocol, sentence by sentence, over real QUIC and real gRPC, on both engines."""

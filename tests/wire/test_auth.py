@@ -1,4 +1,4 @@
-"""Contract §2, §6 and §7: who may use an openid, and for how long."""
+"""Protocol §2, §6 and §7: who may use an openid, and for how long."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Contract §6: draining, and limits of connections."""
+"""Protocol §6: draining, and limits of connections."""
 
 from __future__ import annotations
 

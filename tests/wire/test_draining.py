@@ -1,4 +1,4 @@
-"""Contract §6: a stop ends when the clients have what was accepted, and within its time."""
+"""Protocol §6: a stop ends when the clients have what was accepted, and within its time."""
 
 from __future__ import annotations
 

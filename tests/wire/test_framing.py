@@ -1,4 +1,4 @@
-"""Contract §1: connections, frames, envelopes, and what old peers may leave out or add."""
+"""Protocol §1: connections, frames, envelopes, and what old peers may leave out or add."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Contract §3: deadlines, limits, and upstreams that fail."""
+"""Protocol §3: deadlines, limits, and upstreams that fail."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Contract §4: numbers without gaps, and a reply with its bound notifies as one step."""
+"""Protocol §4: numbers without gaps, and a reply with its bound notifies as one step."""
 
 from __future__ import annotations
 

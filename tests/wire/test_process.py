@@ -1,4 +1,4 @@
-"""Contract §6 and §7 on the real command: the ready line, configuration, SIGTERM, and a kill with a restart."""
+"""Protocol §6 and §7 on the real command: the ready line, configuration, SIGTERM, and a kill with a restart."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Contract §4: what a notify looks like, where it goes, and what its sender is told."""
+"""Protocol §4: what a notify looks like, where it goes, and what its sender is told."""
 
 from __future__ import annotations
 

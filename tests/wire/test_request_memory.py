@@ -1,4 +1,4 @@
-"""Contract §3: requests that nobody answers take a bounded part of the gateway's memory, as the system counts it."""
+"""Protocol §3: requests that nobody answers take a bounded part of the gateway's memory, as the system counts it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Contract §3: numbers of requests, and one reply for each."""
+"""Protocol §3: numbers of requests, and one reply for each."""
 
 from __future__ import annotations
 

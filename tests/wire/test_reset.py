@@ -1,4 +1,4 @@
-"""Contract §5: every reason for a reset, and what it tells."""
+"""Protocol §5: every reason for a reset, and what it tells."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Contract §5: acknowledgement and resume."""
+"""Protocol §5: acknowledgement and resume."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Contract §3: which upstream gets a request."""
+"""Protocol §3: which upstream gets a request."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Contract §2: login, heartbeat, STOP, silence, and what is cached before the login."""
+"""Protocol §2: login, heartbeat, STOP, silence, and what is cached before the login."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Contract §2: how a connection begins, who may not begin, and taking a session over."""
+"""Protocol §2: how a connection begins, who may not begin, and taking a session over."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Contract §3: what one client's slow requests, logins and ends may do to another's, over real QUIC and gRPC."""
+"""Protocol §3: what one client's slow requests, logins and ends may do to another's, over real QUIC and gRPC."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Contract §3, the other side: services that register and leave, that are missing, and that answer too much."""
+"""Protocol §3, the other side: services that register and leave, that are missing, and that answer too much."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Contract §5: the retained window, slow consumers, and overflow."""
+"""Protocol §5: the retained window, slow consumers, and overflow."""
 
 from __future__ import annotations
 
