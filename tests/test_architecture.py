@@ -43,7 +43,7 @@ EVERYTHING = STAGES | SHARED | {"flow", "gateway", "client", "cli", "demo", "_co
 MAY_IMPORT = {
     **dict.fromkeys(STAGES, SHARED),
     "config": frozenset({"errors"}),
-    "errors": frozenset(),
+    "errors": frozenset({"codes"}),
     "codes": frozenset(),
     "rates": frozenset(),
     "observe": frozenset({"config", "errors", "codes", "rates"}),

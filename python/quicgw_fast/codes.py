@@ -1,43 +1,20 @@
-"""Numbers of the wire that several stages share (protocol §1 and §6)."""
+"""The numbers and words of the wire: each set is one enum, and a code is one line of it (protocol §1 … §6).
+
+A code carries what is to be known of it: the sentence that says when it is used, and whether the same may succeed
+later (``retryable``). A new one is one line here; the tables of ``docs/protocol.md`` are compared with this file by
+a test. Numbers that a peer sends need not be known here: ``is_final`` judges any close code by its range, and
+``may_pass`` any error code.
+"""
 
 from __future__ import annotations
 
-from enum import Enum, IntEnum
+from enum import Enum, IntEnum, StrEnum
+from typing import Final, Self
 
-
-class CloseCode(IntEnum):
-    """QUIC application error codes (protocol §6). The reason phrase begins with the member's name."""
-
-    NORMAL = 0
-    AUTH_FAILED = 0x101
-    PROTOCOL_ERROR = 0x102
-    SUPERSEDED = 0x103
-    KICKED = 0x104
-    TOKEN_EXPIRED = 0x105
-    IDLE = 0x201
-    OVERLOADED = 0x202
-    DRAINING = 0x203
-    SLOW_CONSUMER = 0x204
-    INTERNAL = 0x205
-
-    def phrase(self, detail: str = "") -> str:
-        """Return the reason phrase that goes with the code, for example ``IDLE: no message for 300 s``."""
-        return f"{self.name}: {detail}" if detail else self.name
-
-
-class HandshakeFault(Enum):
-    """Why a handshake came to nothing."""
-
-    ALPN = "alpn"
-    """The client offers another application protocol, or none."""
-    TLS = "tls"
-    """Any other TLS alert, of either side: mostly a client that does not trust the certificate."""
-    TIMEOUT = "timeout"
-    """The client went silent."""
-    LEFT = "left"
-    """The client closed without an error."""
-    PROTOCOL = "protocol"
-    """The client broke a rule of QUIC."""
+LATER: Final = True
+"""The third column of a code: retryable, the same may succeed later without any change."""
+ALARM: Final = True
+"""The third column of a close code: somebody should look into it."""
 
 
 class RequestType(IntEnum):
@@ -80,3 +57,162 @@ class SyncHint(IntEnum):
     IMMEDIATELY = 0
     BEFORE_RESPONSE = 1
     AFTER_RESPONSE = 2
+
+
+# The replies to requests
+
+OK: Final = 200
+"""The code of a response that says yes, and of every notify (protocol §2, §4). Services choose their other codes."""
+
+
+class ErrorCode(IntEnum):
+    """Why a request gets an error for its reply (protocol §3)."""
+
+    BAD_REQUEST = 400, "the payload, type, number or a field of the request cannot be used"
+    UNAUTHORIZED = 401, "not logged in, or the token is refused"
+    FORBIDDEN = 403, "the state of the session forbids it"
+    TOO_LARGE = 413, "the message is over the frame limit"
+    RATE_LIMITED = 429, "over this session's rate or what it may have in flight", LATER
+    FAILED = 500, "the call of the service failed, or its answer is larger than a frame may be", LATER
+    OVERLOADED = 503, "the gateway has no room for it or no instance of the service", LATER
+    DEADLINE_PASSED = 504, "the deadline of the request passed", LATER
+
+    sentence: str
+    retryable: bool
+
+    def __new__(cls, value: int, sentence: str = "", retryable: bool = False) -> Self:
+        """Keep the columns of a member's line."""
+        code = int.__new__(cls, value)
+        code._value_ = value
+        code.sentence, code.retryable = sentence, retryable
+        return code
+
+    @property
+    def says_when(self) -> bool:
+        """Whether it always carries the header ``retry-after-ms``: the request was not passed on to any service."""
+        return self in (ErrorCode.RATE_LIMITED, ErrorCode.OVERLOADED)
+
+
+def may_pass(code: int) -> bool:
+    """Whether what was answered with this error code may succeed later; never for a code that nobody knows."""
+    return code in ErrorCode.__members__.values() and ErrorCode(code).retryable
+
+
+# The ends of connections
+
+
+class CloseCode(IntEnum):
+    """QUIC application error codes (protocol §6). The reason phrase begins with the member's name."""
+
+    NORMAL = 0, "the client said STOP"
+    AUTH_FAILED = 0x101, "the token is refused", ALARM
+    PROTOCOL_ERROR = 0x102, "the peer broke the protocol", ALARM
+    SUPERSEDED = 0x103, "a newer connection of the same client took over"
+    KICKED = 0x104, "an operator ended the session"
+    TOKEN_EXPIRED = 0x105, "the token ended; come back with a new one"
+    IDLE = 0x201, "no message came for too long"
+    OVERLOADED = 0x202, "the gateway has no room for this client", ALARM
+    DRAINING = 0x203, "the gateway stops"
+    SLOW_CONSUMER = 0x204, "the client does not take, acknowledge or send fast enough", ALARM
+    INTERNAL = 0x205, "something failed that is not the peer's fault", ALARM
+
+    sentence: str
+    alarming: bool
+
+    def __new__(cls, value: int, sentence: str = "", alarming: bool = False) -> Self:
+        """Keep the columns of a member's line."""
+        code = int.__new__(cls, value)
+        code._value_ = value
+        code.sentence, code.alarming = sentence, alarming
+        return code
+
+    @property
+    def retryable(self) -> bool:
+        """Whether the client may come back as it is."""
+        return not is_final(self)
+
+    def phrase(self, detail: str = "") -> str:
+        """Return the reason phrase that goes with the code, for example ``IDLE: no message for 300 s``."""
+        return f"{self.name}: {detail}" if detail else self.name
+
+
+_FINAL = range(0x100, 0x200)
+
+
+def is_final(code: int) -> bool:
+    """Whether a close code of the gateway says "do not come back as you are", also one that nobody knows."""
+    return code == CloseCode.NORMAL or code in _FINAL
+
+
+class HandshakeFault(Enum):
+    """Why a handshake came to nothing."""
+
+    ALPN = "alpn"
+    """The client offers another application protocol, or none."""
+    TLS = "tls"
+    """Any other TLS alert, of either side: mostly a client that does not trust the certificate."""
+    TIMEOUT = "timeout"
+    """The client went silent."""
+    LEFT = "left"
+    """The client closed without an error."""
+    PROTOCOL = "protocol"
+    """The client broke a rule of QUIC."""
+
+
+# The gateway's answers to services
+
+
+class _RefusalCode(StrEnum):
+    """The ``error_code`` of a refusal."""
+
+    sentence: str
+    retryable: bool
+
+    def __new__(cls, value: str, sentence: str = "", retryable: bool = False) -> Self:
+        """Keep the columns of a member's line."""
+        code = str.__new__(cls, value)
+        code._value_ = value
+        code.sentence, code.retryable = sentence, retryable
+        return code
+
+
+class PushCode(_RefusalCode):
+    """Why a push is refused to its sender (protocol §4); also ``BindCode`` and ``StoreCode``."""
+
+    BAD_TARGET = "BAD_TARGET", "target_type is unknown"
+    BAD_SYNC_HINT = "BAD_SYNC_HINT", "sync_hint is unknown"
+    TARGET_NOT_FOUND = "TARGET_NOT_FOUND", "there is no such session, and nothing is kept for it", LATER
+    MESSAGE_TOO_LARGE = "MESSAGE_TOO_LARGE", "the notify is over the frame limit"
+    WINDOW_FULL = "WINDOW_FULL", "the client has too much that it did not acknowledge", LATER
+    CACHE_FULL = "CACHE_FULL", "too much waits for the login of the session", LATER
+    DRAINING = "DRAINING", "the gateway stops, and its client would never get this", LATER
+
+
+class BindCode(_RefusalCode):
+    """Why a notify cannot be bound to a request (protocol §4). Both engines refuse with exactly these."""
+
+    SEQ_REQUIRED = "BIND_SEQ_REQUIRED", "bind_client_seq_id is missing"
+    RESPONSE_ALREADY_SENT = "RESPONSE_ALREADY_SENT", "it should go before a response that is gone"
+    LIMIT = "BIND_LIMIT", "too much is bound to the request, to the session, or in all", LATER
+
+
+class StoreCode(_RefusalCode):
+    """Why the offline store does not keep a push."""
+
+    FULL = "STORE_FULL", "the openid's bound, or that of the whole store, is reached", LATER
+    TOO_LARGE = "STORE_TOO_LARGE", "the message alone is over a bound: it fits into no empty store either"
+    BUSY = "STORE_BUSY", "more waits to be written than the disk takes", LATER
+    FAILED = "STORE_FAILED", "the disk did not take it", LATER
+    CLOSED = "STORE_CLOSED", "the gateway stops", LATER
+
+
+class RegisterCode(_RefusalCode):
+    """Why an instance is not registered, or not taken out."""
+
+    BAD_ADDRESS = "BAD_ADDRESS", "the address cannot be called"
+    OWN_ADDRESS = "OWN_ADDRESS", "the address is the gateway itself"
+    BAD_SERVICE = "BAD_SERVICE", "service_name is unknown"
+    BAD_ZONE = "BAD_ZONE", "zone_id is unknown"
+    DIRECTORY_FULL = "DIRECTORY_FULL", "the service has as many instances as it may have", LATER
+    NOT_REGISTERED = "NOT_REGISTERED", "it was not registered for this service"
+    CONFIGURED = "CONFIGURED", "the configuration names it, so nobody can take it out"

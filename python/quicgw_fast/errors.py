@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from quicgw_fast.codes import ErrorCode
+
 
 class GatewayError(Exception):
     """Base of everything that this package raises on purpose."""
@@ -15,25 +20,23 @@ class ConfigError(StartupError):
     """A configuration key, value or file cannot be used."""
 
 
-RETRY_LATER = frozenset({429, 503})
-"""Codes that always carry the header ``retry-after-ms`` (protocol §3)."""
 RETRY_AFTER_MS = 1000
-"""What they carry when nobody knows better."""
+"""What the header ``retry-after-ms`` says when nobody knows better."""
 
 
 class RequestError(GatewayError):
     """A request that gets an error for its reply (protocol §3).
 
-    ``code`` is the error code, ``message`` goes to the client, ``detail`` too; ``retry_after_ms`` becomes the
-    header ``retry-after-ms``, which 429 and 503 always have.
+    ``message`` goes to the client, ``detail`` too; ``retry_after_ms`` becomes the header ``retry-after-ms``, which
+    some codes always have (``ErrorCode.says_when``).
     """
 
-    def __init__(self, code: int, message: str, detail: str = "", *, retry_after_ms: int | None = None) -> None:
+    def __init__(self, code: ErrorCode, message: str, detail: str = "", *, retry_after_ms: int | None = None) -> None:
         super().__init__(f"{code} {message}: {detail}" if detail else f"{code} {message}")
         self.code = code
         self.message = message
         self.detail = detail
-        self.retry_after_ms = RETRY_AFTER_MS if retry_after_ms is None and code in RETRY_LATER else retry_after_ms
+        self.retry_after_ms = RETRY_AFTER_MS if retry_after_ms is None and code.says_when else retry_after_ms
 
     @property
     def headers(self) -> dict[str, str]:
@@ -51,7 +54,7 @@ class ProtocolError(GatewayError):
     ``code`` and the message go to the client as a last PUSH_ERROR; ``msg_id`` is that of the offending request.
     """
 
-    def __init__(self, code: int, message: str, detail: str = "", *, msg_id: int = 0) -> None:
+    def __init__(self, code: ErrorCode, message: str, detail: str = "", *, msg_id: int = 0) -> None:
         super().__init__(f"{message}: {detail}" if detail else message)
         self.code = code
         self.message = message

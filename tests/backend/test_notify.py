@@ -4,7 +4,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from quicgw_fast.backend import BIND_LIMIT, BindRefused
+from quicgw_fast.backend import BindRefused
+from quicgw_fast.codes import BindCode
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -40,7 +41,7 @@ def test_the_bound_of_a_request_counts_both_sides(engine: ModuleType) -> None:
     buffers.bind(1, False, b"b", 60.0)
     with pytest.raises(BindRefused) as caught:
         buffers.bind(1, True, b"c", 60.0)
-    assert caught.value.code == BIND_LIMIT
+    assert caught.value.code == BindCode.LIMIT
     buffers.bind(2, True, b"d", 60.0)
     assert (buffers.take_before(1), buffers.take_after(1)) == ([b"a"], [b"b"])
 

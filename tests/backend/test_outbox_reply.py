@@ -7,14 +7,12 @@ from typing import TYPE_CHECKING
 import pytest
 
 from quicgw_fast.backend import (
-    BIND_LIMIT,
-    BIND_SEQ_REQUIRED,
-    RESPONSE_ALREADY_SENT,
     BindRefused,
     FrameTooLarge,
     NotInFlight,
     WindowFull,
 )
+from quicgw_fast.codes import BindCode
 
 from .sent import Sent, body_of, notify, numbers, read, texts
 
@@ -137,7 +135,7 @@ class TestBind:
         for client_seq in (4, 3):
             with pytest.raises(BindRefused) as caught:
                 outbox.bind(client_seq, True, notify(engine, "late"), 60.0)
-            assert caught.value.code == RESPONSE_ALREADY_SENT
+            assert caught.value.code == BindCode.RESPONSE_ALREADY_SENT
             assert texts(outbox.bind(client_seq, False, notify(engine, "after"), 60.0)) == ["after"]
         assert (outbox.last_seq, outbox.bound) == (3, 0)
 
@@ -145,14 +143,14 @@ class TestBind:
     def test_it_needs_a_request(self, engine: ModuleType, before: bool) -> None:
         with pytest.raises(BindRefused) as caught:
             engine.Outbox().bind(0, before, b"", 60.0)
-        assert caught.value.code == BIND_SEQ_REQUIRED
+        assert caught.value.code == BindCode.SEQ_REQUIRED
 
     def test_it_is_bounded(self, engine: ModuleType) -> None:
         outbox = engine.Outbox(bind_per_request=1, bind_total=2)
         outbox.bind(1, True, b"", 60.0)
         with pytest.raises(BindRefused) as caught:
             outbox.bind(1, False, b"", 60.0)
-        assert caught.value.code == BIND_LIMIT
+        assert caught.value.code == BindCode.LIMIT
         outbox.bind(2, False, b"", 60.0)
         with pytest.raises(BindRefused):
             outbox.bind(3, False, b"", 60.0)
@@ -165,7 +163,7 @@ class TestBind:
         for client_seq, size in [(1, 0), (2, 81), (2, 2**20)]:
             with pytest.raises((BindRefused, FrameTooLarge)) as caught:
                 outbox.bind(client_seq, True, body_of(size), 60.0)
-            assert getattr(caught.value, "code", BIND_LIMIT) == BIND_LIMIT
+            assert getattr(caught.value, "code", BindCode.LIMIT) == BindCode.LIMIT
         outbox.bind(2, True, body_of(80), 60.0)
         assert (outbox.bound, outbox.memory) == (3, 100 + 3 * 96)
         outbox.accept(1)
@@ -174,7 +172,7 @@ class TestBind:
     def test_a_window_of_one_has_no_place_for_a_bound_notify(self, engine: ModuleType) -> None:
         with pytest.raises(BindRefused) as caught:
             engine.Outbox(window_messages=1).bind(1, True, b"", 60.0)
-        assert caught.value.code == BIND_LIMIT
+        assert caught.value.code == BindCode.LIMIT
 
     def test_it_expires(self, engine: ModuleType) -> None:
         outbox = engine.Outbox()

@@ -8,7 +8,7 @@ import pytest
 
 from quicgw_fast._proto import client_pb2 as pb
 from quicgw_fast._proto.service_pb2 import UpstreamResponse
-from quicgw_fast.codes import CloseCode, SyncHint
+from quicgw_fast.codes import CloseCode, ErrorCode, SyncHint
 from quicgw_fast.errors import RequestError
 from quicgw_fast.session import State
 from tests.support.wire import business
@@ -65,7 +65,9 @@ async def test_a_zone_that_is_no_int64_does_not_matter(house: House, zone: str) 
     assert (client.session.state, client.session.zone) == (State.NORMAL, 0)
 
 
-@pytest.mark.parametrize(("failure", "code"), [(RequestError(503, "no instance"), 503), (RuntimeError("bug"), 500)])
+@pytest.mark.parametrize(
+    ("failure", "code"), [(RequestError(ErrorCode.OVERLOADED, "no instance"), 503), (RuntimeError("bug"), 500)]
+)
 async def test_a_login_that_cannot_be_asked_for(house: House, failure: Exception, code: int) -> None:
     house.upstream.answers["hello"] = failure
     client = house.started()

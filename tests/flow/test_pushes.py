@@ -9,7 +9,7 @@ import pytest
 
 from quicgw_fast._proto import client_pb2 as pb
 from quicgw_fast._proto.service_pb2 import UpstreamResponse
-from quicgw_fast.codes import CloseCode, ResetReason, SyncHint
+from quicgw_fast.codes import CloseCode, ErrorCode, ResetReason, SyncHint
 from quicgw_fast.errors import RequestError
 from tests.support.wire import business
 
@@ -72,7 +72,12 @@ async def test_before_the_first_request_every_number_is_still_to_come(house: Hou
 
 @pytest.mark.parametrize(
     "failure",
-    [RequestError(500, "failed"), RequestError(503, "no instance"), RequestError(504, "late"), OSError("bug")],
+    [
+        RequestError(ErrorCode.FAILED, "failed"),
+        RequestError(ErrorCode.OVERLOADED, "no instance"),
+        RequestError(ErrorCode.DEADLINE_PASSED, "late"),
+        OSError("bug"),
+    ],
 )
 async def test_if_the_service_fails_the_error_is_the_reply(house: House, failure: Exception) -> None:
     client = await house.online()

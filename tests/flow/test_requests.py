@@ -9,7 +9,7 @@ import pytest
 
 from quicgw_fast._proto import client_pb2 as pb
 from quicgw_fast._proto.service_pb2 import UpstreamResponse
-from quicgw_fast.codes import RequestType, ResetReason, SyncHint
+from quicgw_fast.codes import ErrorCode, RequestType, ResetReason, SyncHint
 from quicgw_fast.errors import RequestError
 from tests.support.wire import business, error
 
@@ -144,7 +144,11 @@ async def test_a_payload_that_is_none(house: House) -> None:
 
 async def test_what_the_service_could_not_do(house: House) -> None:
     client = await house.online()
-    for code, options in ((500, {}), (503, {"retry_after_ms": 250}), (504, {})):
+    for code, options in (
+        (ErrorCode.FAILED, {}),
+        (ErrorCode.OVERLOADED, {"retry_after_ms": 250}),
+        (ErrorCode.DEADLINE_PASSED, {}),
+    ):
         house.upstream.answers["fail"] = RequestError(code, "it failed", **options)
         seq = client.call("fail")
         await house.settle()

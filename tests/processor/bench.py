@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from quicgw_fast._proto.service_pb2 import UpstreamRequest, UpstreamResponse
+from quicgw_fast.codes import ErrorCode
 from quicgw_fast.errors import RequestError
 from quicgw_fast.processor import AsyncRequestProcessor, AsyncTask, Outcome, Ports, execute
 from tests.support.clock import Clock
@@ -69,7 +70,7 @@ class Bench:
             if request.action == "bug":
                 raise ZeroDivisionError
             if request.action == "fail":
-                raise RequestError(500, "failed")
+                raise RequestError(ErrorCode.FAILED, "failed")
             return UpstreamResponse(code=200, message=request.action)
         except asyncio.CancelledError:
             self.cancelled.append(request.action)

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import pytest
 
 from quicgw_fast._proto.service_pb2 import UpstreamRequest, UpstreamResponse
-from quicgw_fast.codes import PushType
+from quicgw_fast.codes import ErrorCode, PushType
 from quicgw_fast.errors import RequestError
 from quicgw_fast.processor import AsyncTask, Outcome, execute
 
@@ -45,7 +45,7 @@ async def test_at_its_deadline_a_task_is_504_without_a_call(now: float) -> None:
 
 async def test_what_the_call_refuses_is_the_outcome() -> None:
     async def call(service: str, request: UpstreamRequest, remaining: float) -> UpstreamResponse:
-        raise RequestError(503, "no instance", "none is up", retry_after_ms=7)
+        raise RequestError(ErrorCode.OVERLOADED, "no instance", "none is up", retry_after_ms=7)
 
     outcome = await execute(task(), call, lambda: 0.0)
     assert outcome == Outcome(PushType.ERROR, 503, "no instance", b"none is up", {"retry-after-ms": "7"})

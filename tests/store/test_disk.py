@@ -13,11 +13,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from quicgw_fast.codes import StoreCode
 from quicgw_fast.store import (
-    STORE_BUSY,
-    STORE_CLOSED,
-    STORE_FULL,
-    STORE_TOO_LARGE,
     OfflineStore,
     SqliteStore,
     StoreSettings,
@@ -111,7 +108,7 @@ async def test_all_bytes_together_are_bytes_also_on_the_disk(path: Path) -> None
     limit = 1 << 20
     store = SqliteStore(path, StoreSettings(kind="sqlite", path=path, max_total_bytes=limit))
     results = await asyncio.gather(*(store.put(f"{number:04}{LONGEST_OPENID[1:]}", b"", NOW) for number in range(4000)))
-    assert {result.error_code for result in results} == {"", STORE_FULL}
+    assert {result.error_code for result in results} == {None, StoreCode.FULL}
     assert store.stats().bytes <= limit
     await store.close()
     assert os.path.getsize(path) < 2 * limit  # noqa: ASYNC240, PTH202 - the name stands in the table and in its index
@@ -125,7 +122,7 @@ async def test_a_disk_that_hangs_does_not_hold_up_the_end(path: Path) -> None:
     gate = await Gate.shut(store)
     with pytest.raises(TimeoutError):
         await asyncio.wait_for(store.close(), 0.05)
-    assert (await store.put("alice", b"1", NOW)).error_code == STORE_CLOSED
+    assert (await store.put("alice", b"1", NOW)).error_code == StoreCode.CLOSED
     gate.opened.set()
     await store.close()
 
@@ -146,8 +143,8 @@ async def test_steps_that_wait_for_the_disk_are_bounded(store: SqliteStore, monk
     gate = await Gate.shut(store)
     waiting = [asyncio.ensure_future(store.put("alice", b"x", NOW)) for _ in range(2)]
     await asyncio.sleep(0)
-    assert (await store.put("alice", b"x", NOW)).error_code == STORE_BUSY
-    assert [result.error_code for result in await store.put_all("alice", [b"x"], NOW)] == [STORE_BUSY]
+    assert (await store.put("alice", b"x", NOW)).error_code == StoreCode.BUSY
+    assert [result.error_code for result in await store.put_all("alice", [b"x"], NOW)] == [StoreCode.BUSY]
     gate.opened.set()
     assert all(result.stored for result in await asyncio.gather(*waiting))
 
@@ -157,7 +154,13 @@ async def test_steps_that_wait_for_the_disk_are_bounded(store: SqliteStore, monk
 
 async def test_put_all_keeps_the_order_and_says_of_each_whether_it_stays(small: OfflineStore) -> None:
     results = await small.put_all("alice", [b"1", b"x" * 101, b"2", b"3", b"4"], NOW)
-    assert [result.error_code for result in results] == ["", STORE_TOO_LARGE, "", "", STORE_FULL]
+    assert [result.error_code for result in results] == [
+        None,
+        StoreCode.TOO_LARGE,
+        None,
+        None,
+        StoreCode.FULL,
+    ]
     assert [stored.body for stored in await small.load("alice", NOW)] == [b"1", b"2", b"3"]
     assert (small.stats().stored, small.stats().refused) == (3, 2)
 
@@ -184,9 +187,9 @@ async def test_put_all_never_raises(store: SqliteStore, path: Path, monkeypatch:
     gate = await Gate.shut(store)
     first, second = store.put_all("alice", [b"x" * 10], NOW), store.put_all("alice", [b"y"], NOW)
     assert not first.done()
-    assert [result.error_code for result in await second] == [STORE_BUSY]
+    assert [result.error_code for result in await second] == [StoreCode.BUSY]
     gate.opened.set()
     assert (await first)[0].stored
     assert (await store.put_all("alice", [b"z"], NOW))[0].stored  # what is done does not count any more
     await store.close()
-    assert [result.error_code for result in await store.put_all("alice", [b"1"], NOW)] == [STORE_CLOSED]
+    assert [result.error_code for result in await store.put_all("alice", [b"1"], NOW)] == [StoreCode.CLOSED]

@@ -17,10 +17,9 @@ from typing import TYPE_CHECKING
 import pytest
 from structlog.testing import capture_logs
 
+from quicgw_fast.codes import StoreCode
 from quicgw_fast.errors import ConfigError, StartupError
 from quicgw_fast.store import (
-    STORE_BUSY,
-    STORE_FAILED,
     SqliteStore,
     StoreFailed,
     StoreSettings,
@@ -197,7 +196,7 @@ async def test_what_waits_for_the_disk_is_bounded(path: Path) -> None:
     waiting = [asyncio.ensure_future(store.put("alice", b"x" * 50, NOW)) for _ in range(2)]
     await asyncio.sleep(0)
     refusal = await store.put("alice", b"x", NOW)
-    assert (refusal.stored, refusal.error_code) == (False, STORE_BUSY)
+    assert (refusal.stored, refusal.error_code) == (False, StoreCode.BUSY)
     gate.opened.set()
     assert all(result.stored for result in await asyncio.gather(*waiting))
     # Alone, a message may be larger than the backlog.
@@ -217,7 +216,7 @@ async def test_a_cancelled_sender_changes_nothing_for_others(path: Path) -> None
     with suppress(asyncio.CancelledError):
         await gone
     # What it gave still waits for the disk, and still counts.
-    assert (await store.put("alice", b"2", NOW)).error_code == STORE_BUSY
+    assert (await store.put("alice", b"2", NOW)).error_code == StoreCode.BUSY
     gate.opened.set()
     assert [m.body for m in await store.load("alice", NOW)] == [b"1" * 100]
     assert (await store.put("alice", b"3", NOW)).stored
@@ -267,7 +266,7 @@ async def test_a_full_disk_is_a_refusal_and_what_was_stored_stays(store: SqliteS
     await pragma(store, f"max_page_count = {await pragma(store, 'page_count')}")
     with capture_logs() as logs:
         results = [await store.put("alice", b"x" * 100_000, NOW) for _ in range(3)]
-    assert [result.error_code for result in results] == [STORE_FAILED] * 3
+    assert [result.error_code for result in results] == [StoreCode.FAILED] * 3
     assert "full" in results[0].message
     assert [entry["log_level"] for entry in logs] == ["error"]
     assert [m.body for m in await store.load("alice", NOW)] == [b"first"]
@@ -290,7 +289,7 @@ async def test_one_that_fails_does_not_take_others_along(store: SqliteStore) -> 
     small = asyncio.ensure_future(store.put("alice", b"second", NOW))
     await asyncio.sleep(0)
     gate.opened.set()
-    assert (await too_much).error_code == STORE_FAILED
+    assert (await too_much).error_code == StoreCode.FAILED
     assert (await before).stored
     assert [m.body for m in await load] == [b"first", b"before"]
     assert (await small).stored
@@ -301,7 +300,7 @@ async def test_one_that_fails_does_not_take_others_along(store: SqliteStore) -> 
 async def test_a_file_that_breaks_under_us_is_an_error_and_never_a_success(store: SqliteStore) -> None:
     await store._committer.submit(partial(store._shelf._db.execute, "DROP TABLE message"))
     with capture_logs() as logs:
-        assert (await store.put("alice", b"1", NOW)).error_code == STORE_FAILED
+        assert (await store.put("alice", b"1", NOW)).error_code == StoreCode.FAILED
         for step in (store.load("alice", NOW), store.delete("alice", [1]), store.sweep(NOW)):
             with pytest.raises(StoreFailed, match="no such table"):
                 await step
@@ -316,7 +315,7 @@ async def test_an_openid_that_is_no_text_fails_its_own_call(store: SqliteStore) 
     ):
         with pytest.raises(ValueError, match="surrogates"):
             await step
-    assert (await store.put("alice", b"1", float("nan"))).error_code == STORE_FAILED
+    assert (await store.put("alice", b"1", float("nan"))).error_code == StoreCode.FAILED
     assert (await store.put("alice", b"1", NOW)).stored
 
 

@@ -10,11 +10,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from quicgw_fast.codes import StoreCode
 from quicgw_fast.errors import ConfigError
 from quicgw_fast.store import (
-    STORE_CLOSED,
-    STORE_FULL,
-    STORE_TOO_LARGE,
     MemoryStore,
     OfflineStore,
     SqliteStore,
@@ -146,7 +144,7 @@ async def test_an_id_named_twice_counts_once(opened: Opener) -> None:
 async def test_messages_of_an_openid_are_bounded(opened: Opener) -> None:
     store = opened(max_messages=3)
     ids = await put(store, "alice", b"1", b"2", b"3")
-    assert await refused(store, "alice", b"4") == STORE_FULL
+    assert await refused(store, "alice", b"4") == StoreCode.FULL
     await put(store, "bob", b"1")
     assert await bodies(store, "alice") == [b"1", b"2", b"3"]
     await store.delete("alice", ids[:1])
@@ -157,11 +155,11 @@ async def test_messages_of_an_openid_are_bounded(opened: Opener) -> None:
 async def test_bytes_of_an_openid_are_bounded(opened: Opener) -> None:
     store = opened(max_bytes=100)
     ids = await put(store, "alice", b"a" * 60, b"b" * 40)
-    assert await refused(store, "alice", b"c") == STORE_FULL
+    assert await refused(store, "alice", b"c") == StoreCode.FULL
     await put(store, "alice", b"")
     await put(store, "bob", b"x" * 100)
     await store.delete("alice", ids[1:])
-    assert await refused(store, "alice", b"d" * 41) == STORE_FULL
+    assert await refused(store, "alice", b"d" * 41) == StoreCode.FULL
     await put(store, "alice", b"d" * 40)
 
 
@@ -171,25 +169,25 @@ async def test_all_bytes_together_are_bounded_by_what_keeping_them_costs(opened:
     first = await put(store, "u1", b"x" * 10)
     await put(store, "u2", b"x" * 10)
     await put(store, "u3", b"x" * 9)
-    assert await refused(store, "u4", b"") == STORE_FULL
-    assert await refused(store, "u1", b"") == STORE_FULL
+    assert await refused(store, "u4", b"") == StoreCode.FULL
+    assert await refused(store, "u1", b"") == StoreCode.FULL
     await store.delete("u1", first)
     await put(store, "u4", b"x" * 11)
     assert store.stats().bytes == 3 * price
 
 
 async def test_a_message_that_never_fits_is_told_so(opened: Opener) -> None:
-    assert await refused(opened(max_bytes=10), "alice", b"x" * 11) == STORE_TOO_LARGE
-    assert await refused(opened(max_total_bytes=RECORD_COST + 10), "alice", b"x" * 6) == STORE_TOO_LARGE
-    assert await refused(opened(max_total_bytes=RECORD_COST + 10), "a" * 11, b"") == STORE_TOO_LARGE
+    assert await refused(opened(max_bytes=10), "alice", b"x" * 11) == StoreCode.TOO_LARGE
+    assert await refused(opened(max_total_bytes=RECORD_COST + 10), "alice", b"x" * 6) == StoreCode.TOO_LARGE
+    assert await refused(opened(max_total_bytes=RECORD_COST + 10), "a" * 11, b"") == StoreCode.TOO_LARGE
 
 
 async def test_the_defaults_are_a_hundred_messages_and_256_kib(opened: Opener) -> None:
     store = opened()
     await put(store, "alice", *[b"x"] * 100)
-    assert await refused(store, "alice", b"x") == STORE_FULL
+    assert await refused(store, "alice", b"x") == StoreCode.FULL
     await put(store, "bob", b"x" * (256 << 10))
-    assert await refused(store, "bob", b"x") == STORE_FULL
+    assert await refused(store, "bob", b"x") == StoreCode.FULL
 
 
 # Age
@@ -209,7 +207,7 @@ async def test_messages_over_their_age_are_not_delivered_but_counted(opened: Ope
 async def test_messages_over_their_age_take_no_room_of_their_openid(opened: Opener) -> None:
     store = opened(max_messages=1)
     await put(store, "alice", b"old")
-    assert await refused(store, "alice", b"new", NOW + DAY - 0.1) == STORE_FULL
+    assert await refused(store, "alice", b"new", NOW + DAY - 0.1) == StoreCode.FULL
     await put(store, "alice", b"new", wall=NOW + DAY)
     assert await bodies(store, "alice", NOW + DAY) == [b"new"]
 
@@ -218,7 +216,7 @@ async def test_messages_over_their_age_take_no_room_of_others(opened: Opener) ->
     store = opened(max_total_bytes=2 * (RECORD_COST + 2))
     await put(store, "u1", b"")
     await put(store, "u2", b"", wall=NOW + 10)
-    assert await refused(store, "u3", b"", NOW + DAY - 0.1) == STORE_FULL
+    assert await refused(store, "u3", b"", NOW + DAY - 0.1) == StoreCode.FULL
     await put(store, "u3", b"", wall=NOW + DAY)
     assert store.stats().expired == 1
 
@@ -257,7 +255,7 @@ async def test_puts_at_once_keep_their_order(opened: Opener) -> None:
 async def test_bounds_hold_for_puts_at_once(opened: Opener) -> None:
     store = opened(max_messages=10)
     results = await asyncio.gather(*(store.put("alice", b"x", NOW) for _ in range(100)))
-    assert [result.error_code for result in results] == [""] * 10 + [STORE_FULL] * 90
+    assert [result.error_code for result in results] == [None] * 10 + [StoreCode.FULL] * 90
     assert store.stats() == StoreStats(10, 10 * (RECORD_COST + 6), stored=10, refused=90)
 
 
@@ -275,7 +273,7 @@ async def test_after_the_end_nothing_is_stored_and_nobody_is_told_otherwise(open
     await put(store, "alice", b"1")
     await store.close()
     await store.close()
-    assert await refused(store, "alice", b"2") == STORE_CLOSED
+    assert await refused(store, "alice", b"2") == StoreCode.CLOSED
     for step in (store.load("alice", NOW), store.delete("alice", [1]), store.sweep(NOW)):
         with pytest.raises(StoreFailed, match="closed"):
             await step

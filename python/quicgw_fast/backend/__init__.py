@@ -13,9 +13,6 @@ import os
 from typing import TYPE_CHECKING, Final
 
 from quicgw_fast.backend.errors import (
-    BIND_LIMIT,
-    BIND_SEQ_REQUIRED,
-    RESPONSE_ALREADY_SENT,
     BindRefused,
     BudgetFull,
     CacheFull,
@@ -89,10 +86,7 @@ else:
     encode_body = _maker.encode_body
 
 __all__ = [
-    "BIND_LIMIT",
-    "BIND_SEQ_REQUIRED",
     "NAME",
-    "RESPONSE_ALREADY_SENT",
     "BindRefused",
     "BudgetFull",
     "ByteBudget",

@@ -3,11 +3,7 @@
 
 from __future__ import annotations
 
-from typing import Final
-
-BIND_SEQ_REQUIRED: Final = "BIND_SEQ_REQUIRED"
-RESPONSE_ALREADY_SENT: Final = "RESPONSE_ALREADY_SENT"
-BIND_LIMIT: Final = "BIND_LIMIT"
+from quicgw_fast.codes import BindCode
 
 
 class EngineError(Exception):
@@ -107,7 +103,7 @@ class BindRefused(EngineError):
 
     def __init__(self, code: str) -> None:
         super().__init__(code)
-        self.code = code
+        self.code = BindCode(code)
 
     def __str__(self) -> str:
         return f"the notify cannot be bound: {self.code}"

@@ -9,6 +9,7 @@ from google.protobuf.message import DecodeError
 from google.protobuf.unknown_fields import UnknownFieldSet
 
 from quicgw_fast._proto.client_pb2 import ClientRequest, StartRequest
+from quicgw_fast.codes import ErrorCode
 from quicgw_fast.errors import ProtocolError, RequestError
 
 if TYPE_CHECKING:
@@ -26,7 +27,9 @@ def parse_envelope(body: bytes) -> ClientRequest:
         return ClientRequest.FromString(body)
     except DecodeError as error:
         raise ProtocolError(
-            400, "unparsable message", f"{len(body)} bytes are no ClientRequest; check framing and encoding"
+            ErrorCode.BAD_REQUEST,
+            "unparsable message",
+            f"{len(body)} bytes are no ClientRequest; check framing and encoding",
         ) from error
 
 
@@ -35,7 +38,9 @@ def parse_payload(kind: type[Payload], payload: bytes) -> Payload:
     try:
         return kind.FromString(payload)
     except DecodeError as error:
-        raise RequestError(400, "unparsable payload", f"{len(payload)} bytes are no {kind.DESCRIPTOR.name}") from error
+        raise RequestError(
+            ErrorCode.BAD_REQUEST, "unparsable payload", f"{len(payload)} bytes are no {kind.DESCRIPTOR.name}"
+        ) from error
 
 
 def parse_start(payload: bytes) -> StartRequest:
@@ -52,7 +57,7 @@ def parse_start(payload: bytes) -> StartRequest:
             try:
                 start.auth_token = field.data.decode()
             except UnicodeDecodeError as error:
-                raise RequestError(400, "unparsable payload", "auth_token is no UTF-8") from error
+                raise RequestError(ErrorCode.BAD_REQUEST, "unparsable payload", "auth_token is no UTF-8") from error
         elif field.field_number == OLD_LAST_ACKED and field.wire_type == WIRETYPE_VARINT:
             start.last_acked_seq_id = field.data
     return start

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from quicgw_fast.client.headers import whole
-from quicgw_fast.codes import CloseCode, ResetReason
+from quicgw_fast.codes import CloseCode, ErrorCode, ResetReason
 from quicgw_fast.errors import GatewayError
 from quicgw_fast.transport import Problem, told_delay
 
@@ -195,14 +195,14 @@ class NumberGap(ProtocolFailure):
 _PROBLEMS: dict[int, Problem] = {CloseCode.OVERLOADED: Problem.FULL, CloseCode.DRAINING: Problem.DRAINING}
 
 _BY_CODE: dict[int, type[ReplyError]] = {
-    400: BadRequest,
-    401: Unauthorized,
-    403: Forbidden,
-    413: TooLarge,
-    429: RateLimited,
-    500: UpstreamError,
-    503: Overloaded,
-    504: DeadlineExceeded,
+    ErrorCode.BAD_REQUEST: BadRequest,
+    ErrorCode.UNAUTHORIZED: Unauthorized,
+    ErrorCode.FORBIDDEN: Forbidden,
+    ErrorCode.TOO_LARGE: TooLarge,
+    ErrorCode.RATE_LIMITED: RateLimited,
+    ErrorCode.FAILED: UpstreamError,
+    ErrorCode.OVERLOADED: Overloaded,
+    ErrorCode.DEADLINE_PASSED: DeadlineExceeded,
 }
 
 

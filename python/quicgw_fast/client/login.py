@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from quicgw_fast.client.backoff import Backoff
 from quicgw_fast.client.errors import CallTimeout, QuicgwClientError, ReplyError, reply_error
-from quicgw_fast.client.verdict import PASSING
+from quicgw_fast.codes import ErrorCode, may_pass
 
 if TYPE_CHECKING:
     import asyncio
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 HELLO = "hello"
 SHORTEST = 0.001
 """Seconds that a hello has at least."""
-FIRST_PASSING = frozenset({429, 503, 504})
 
 
 class LoginStep:
@@ -107,5 +106,5 @@ def _is_passing(error: QuicgwClientError, *, first: bool) -> bool:
     hear at once that the service behind hello fails.
     """
     if isinstance(error, ReplyError):
-        return error.code in (FIRST_PASSING if first else PASSING)
+        return may_pass(error.code) and not (first and error.code == ErrorCode.FAILED)
     return isinstance(error, CallTimeout) and not first

@@ -7,13 +7,12 @@ from enum import IntEnum, StrEnum
 from typing import TYPE_CHECKING
 
 from quicgw_fast.client.headers import whole
+from quicgw_fast.codes import OK
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from quicgw_fast.client.errors import QuicgwClientError
-
-OK = 200
 
 
 @dataclass(slots=True)

@@ -6,16 +6,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from quicgw_fast.client.errors import ConnectionClosed, ConnectionFailed, QuicgwClientError, ReplyError
-from quicgw_fast.codes import CloseCode
+from quicgw_fast.codes import CloseCode, ErrorCode, is_final, may_pass
 
 if TYPE_CHECKING:
     from quicgw_fast.client.link import LinkEnd
-
-_FINAL = range(0x100, 0x200)
-"""Close codes that say "do not come back", also those that this version does not know (protocol §6)."""
-_RATE_LIMITED = 429
-PASSING = frozenset({_RATE_LIMITED, 500, 503, 504})
-"""Codes of errors that may be over later."""
 
 
 @dataclass(slots=True, frozen=True)
@@ -41,13 +35,13 @@ def judge(end: LinkEnd, *, renewable_token: bool) -> Verdict:
     if end.error is not None:
         return Verdict(True, end.error, end.error.retry_after if isinstance(end.error, ConnectionFailed) else None)
     closed = ConnectionClosed(end.code, end.reason)
-    if end.by_peer and (end.code == CloseCode.NORMAL or end.code in _FINAL):
+    if end.by_peer and is_final(end.code):
         return Verdict(end.code == CloseCode.TOKEN_EXPIRED and renewable_token, closed)
     return Verdict(True, closed, closed.retry_after if end.by_peer else None)
 
 
 def _refused(refusal: ReplyError) -> Verdict:
     """START was refused: a bad token stays bad, an overload passes, a rate limit says itself when it passes."""
-    if refusal.code == _RATE_LIMITED and refusal.retry_after is None:
+    if refusal.code == ErrorCode.RATE_LIMITED and refusal.retry_after is None:
         return Verdict(False, refusal)
-    return Verdict(refusal.code in PASSING, refusal, refusal.retry_after)
+    return Verdict(may_pass(refusal.code), refusal, refusal.retry_after)

@@ -28,7 +28,7 @@ from quicgw_fast.client import checks
 from quicgw_fast.client.errors import ProtocolFailure, ReplyError, TooLarge, reply_error
 from quicgw_fast.client.headers import whole
 from quicgw_fast.client.messages import GapReport, Notify, Reply
-from quicgw_fast.codes import ResetReason
+from quicgw_fast.codes import ErrorCode, ResetReason
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -260,5 +260,5 @@ def _reset_reason(value: int) -> int:
 def _frame(message: ClientRequest, limit: int = MAX_BODY) -> bytes:
     body = message.SerializeToString()
     if len(body) > limit:
-        raise TooLarge(413, "message too large", f"{len(body)} bytes are over the limit of {limit}")
+        raise TooLarge(ErrorCode.TOO_LARGE, "message too large", f"{len(body)} bytes are over the limit of {limit}")
     return len(body).to_bytes(4, "big") + body

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from quicgw_fast.codes import PushType
+from quicgw_fast.codes import OK, PushType
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from quicgw_fast._proto.service_pb2 import BroadcastRequest, UnicastPushRequest
-
-NOTIFY_CODE = 200
 
 
 def notify_body(
@@ -31,4 +29,4 @@ def notify_body(
         "notify-content": push.content,
     }
     data = push.data or push.content.encode()
-    return encode(PushType.BUSINESS_DATA, NOTIFY_CODE, f"[{push.msg_type}] {push.title}", data, headers)
+    return encode(PushType.BUSINESS_DATA, OK, f"[{push.msg_type}] {push.title}", data, headers)

@@ -14,7 +14,7 @@ from quicgw_fast._proto.client_pb2 import (
 )
 from quicgw_fast.backend.errors import FrameTooLarge, FutureAck
 from quicgw_fast.carrier import parse_envelope, parse_payload, unnumbered
-from quicgw_fast.codes import CloseCode, PushType, RequestType
+from quicgw_fast.codes import CloseCode, ErrorCode, PushType, RequestType
 from quicgw_fast.errors import ProtocolError, RequestError
 from quicgw_fast.flow.closing import end_session
 from quicgw_fast.overload import FloodGuard
@@ -111,7 +111,7 @@ class Conversation:
         try:
             bodies, failure = self._decoder.feed(data), None
         except FrameTooLarge as error:
-            bodies, failure = error.messages, ProtocolError(413, "message too large", str(error))
+            bodies, failure = error.messages, ProtocolError(ErrorCode.TOO_LARGE, "message too large", str(error))
         for body in bodies:
             if self._over:
                 return
@@ -228,7 +228,7 @@ class Conversation:
             case RequestType.START:
                 self._starting.refuse_second(self, request)
             case other:
-                raise RequestError(400, "unknown request type", f"type {other}")
+                raise RequestError(ErrorCode.BAD_REQUEST, "unknown request type", f"type {other}")
 
     def _floods(self, within: bool) -> bool:
         """Close the connection unless what came is still within all patience; what follows is not looked at."""
@@ -245,7 +245,9 @@ class Conversation:
         try:
             freed = session.outbox.ack(acked)
         except FutureAck as error:
-            raise ProtocolError(400, "acknowledged what was never sent", str(error), msg_id=request.msg_id) from error
+            raise ProtocolError(
+                ErrorCode.BAD_REQUEST, "acknowledged what was never sent", str(error), msg_id=request.msg_id
+            ) from error
         if freed:
             session.crowded_since = None
             self._parts.sender.acknowledged(session)
@@ -277,4 +279,4 @@ class Conversation:
 
 def _require_unnumbered(request: ClientRequest) -> None:
     if request.seq_id:
-        raise RequestError(400, "wrong seq_id", f"expected 0 for this type, got {request.seq_id}")
+        raise RequestError(ErrorCode.BAD_REQUEST, "wrong seq_id", f"expected 0 for this type, got {request.seq_id}")

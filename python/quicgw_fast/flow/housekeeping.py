@@ -7,7 +7,7 @@ import logging
 import traceback
 from typing import TYPE_CHECKING
 
-from quicgw_fast.codes import CloseCode
+from quicgw_fast.codes import CloseCode, ErrorCode
 from quicgw_fast.errors import RequestError
 from quicgw_fast.flow.closing import disconnect, expire
 from quicgw_fast.observe.repeats import RepeatLog
@@ -104,7 +104,9 @@ class Housekeeping:
         if conversation.over:
             return
         if conversation.session is None and not conversation.held and now - conversation.born > times.start_timeout:
-            late = RequestError(400, "START is missing", f"it must come within {times.start_timeout:g} s")
+            late = RequestError(
+                ErrorCode.BAD_REQUEST, "START is missing", f"it must come within {times.start_timeout:g} s"
+            )
             self._starting.refuse(conversation, 0, late, CloseCode.PROTOCOL_ERROR)
         elif slow := conversation.slow_for(now):
             self._parts.counters.add("slow_senders")

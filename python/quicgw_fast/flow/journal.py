@@ -19,15 +19,7 @@ LINES = (20.0, 200)
 """Lines a second, and at once, before they are told together: ten thousand clients that come back are no news each."""
 OTHER = "OTHER"
 """What a code is counted as that the protocol does not know: clients may close with any."""
-FAULTS = frozenset(
-    {
-        CloseCode.AUTH_FAILED,
-        CloseCode.PROTOCOL_ERROR,
-        CloseCode.OVERLOADED,
-        CloseCode.SLOW_CONSUMER,
-        CloseCode.INTERNAL,
-    }
-)
+FAULTS = frozenset(code for code in CloseCode if code.alarming)
 """Closes by the gateway that somebody should look into."""
 
 _NAMES = {int(code): code.name for code in CloseCode}

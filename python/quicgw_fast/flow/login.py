@@ -7,7 +7,7 @@ import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from quicgw_fast.codes import PushType
+from quicgw_fast.codes import OK, PushType
 from quicgw_fast.errors import BusyError
 from quicgw_fast.processor import AsyncRequestProcessor, Deadlines, Outcome, Ports, execute, too_late
 from quicgw_fast.session import Event, Session
@@ -93,7 +93,7 @@ class Logins:
 
     async def _log_in(self, task: AsyncTask) -> Outcome:
         outcome = await execute(task, self._call, self._parts.clock)
-        if outcome.push_type is not PushType.BUSINESS_DATA or outcome.code != 200:
+        if outcome.push_type is not PushType.BUSINESS_DATA or outcome.code != OK:
             return outcome
         stored = await self._parts.offline.fetch(task.session, task.deadline - self._parts.clock())
         return LoggedIn(outcome.push_type, outcome.code, outcome.message, outcome.data, outcome.headers, stored)

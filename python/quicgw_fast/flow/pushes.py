@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 from quicgw_fast._proto.service_pb2 import BroadcastResponse, UnicastPushResponse
 from quicgw_fast.backend.errors import (
-    BIND_LIMIT,
     BindRefused,
     BudgetFull,
     CacheFull,
@@ -15,7 +14,7 @@ from quicgw_fast.backend.errors import (
     Overflowed,
     WindowFull,
 )
-from quicgw_fast.codes import SyncHint
+from quicgw_fast.codes import BindCode, PushCode, StoreCode, SyncHint
 from quicgw_fast.delivery import notify_body
 from quicgw_fast.flow.closing import expire
 from quicgw_fast.flow.handovers import offline_id
@@ -33,7 +32,7 @@ BROADCAST_SLICE = 256
 class Refused(Exception):  # noqa: N818 - an answer to the sender, not a fault
     """The push is refused; its sender gets the code and the reason."""
 
-    def __init__(self, code: str, why: str) -> None:
+    def __init__(self, code: PushCode | BindCode | StoreCode, why: str) -> None:
         super().__init__(why)
         self.code = code
 
@@ -77,18 +76,18 @@ class Pushes:
         try:
             body = notify_body(request, self._parts.engine.encode_body, extra)
         except FrameTooLarge as error:
-            raise Refused("MESSAGE_TOO_LARGE", str(error)) from error
+            raise Refused(PushCode.MESSAGE_TOO_LARGE, str(error)) from error
         if session is None:
             return await self._store(request, body)
         if session.outbox.overflowed:  # refused here, so that it is not counted as missed by the client
-            raise Refused("WINDOW_FULL", "the session overflowed and can only be reset")
+            raise Refused(PushCode.WINDOW_FULL, "the session overflowed and can only be reset")
         immediate = int(request.sync_hint) == SyncHint.IMMEDIATELY
         if self._doomed(session) if immediate else self._unbindable(session, request.bind_client_seq_id):
-            raise Refused("DRAINING", "the gateway stops, and its client would never get this")
+            raise Refused(PushCode.DRAINING, "the gateway stops, and its client would never get this")
         try:
             return self._now(session, body) if immediate else self._bind(session, request, body)
         except (WindowFull, Overflowed) as error:
-            raise Refused("WINDOW_FULL", str(error)) from error
+            raise Refused(PushCode.WINDOW_FULL, str(error)) from error
 
     def _doomed(self, session: Session) -> bool:
         """Whether what is kept for a session is lost for certain: nobody comes back to a gateway that stops."""
@@ -107,9 +106,9 @@ class Pushes:
         lookup = {"session": registry.by_id, "openid": registry.by_openid, "gid": registry.by_gid}
         find = lookup.get(request.target_type)
         if find is None:
-            raise Refused("BAD_TARGET", f"target_type must be one of {', '.join(lookup)}")
+            raise Refused(PushCode.BAD_TARGET, f"target_type must be one of {', '.join(lookup)}")
         if int(request.sync_hint) not in list(SyncHint):
-            raise Refused("BAD_SYNC_HINT", f"sync_hint {request.sync_hint} is unknown")
+            raise Refused(PushCode.BAD_SYNC_HINT, f"sync_hint {request.sync_hint} is unknown")
         session = find(request.target_id)
         while session is not None and expire(self._parts, session):
             session = find(request.target_id)  # a gid may have an older one
@@ -121,8 +120,10 @@ class Pushes:
         if request.target_type == "openid" and request.target_id and int(request.sync_hint) == SyncHint.IMMEDIATELY:
             result = await self._parts.offline.put(request.target_id, body)
         if result is None:
-            raise Refused("TARGET_NOT_FOUND", f"no session for {request.target_type} {request.target_id[:128]!r}")
-        if not result.stored:
+            raise Refused(
+                PushCode.TARGET_NOT_FOUND, f"no session for {request.target_type} {request.target_id[:128]!r}"
+            )
+        if result.error_code is not None:
             raise Refused(result.error_code, result.message)
         self._parts.counters.add("pushes_stored")
         return "stored"
@@ -132,7 +133,7 @@ class Pushes:
             try:
                 self._parts.sender.hold(session, body)
             except (CacheFull, BudgetFull) as error:
-                raise Refused("CACHE_FULL", str(error)) from error
+                raise Refused(PushCode.CACHE_FULL, str(error)) from error
             return "cached"
         self._parts.sender.push(session, body)
         return _sent(session)
@@ -147,7 +148,7 @@ class Pushes:
         except BindRefused as error:
             raise Refused(error.code, str(error)) from error
         except BudgetFull as error:
-            raise Refused(BIND_LIMIT, str(error)) from error
+            raise Refused(BindCode.LIMIT, str(error)) from error
         return _sent(session) if sent else "bound"
 
     def _broadcast_to(self, session: Session, body: bytes) -> bool:

@@ -9,7 +9,7 @@ from quicgw_fast._proto.client_pb2 import BusinessRequest
 from quicgw_fast._proto.service_pb2 import UpstreamRequest
 from quicgw_fast.backend.errors import FrameTooLarge, NumbersUsedUp
 from quicgw_fast.carrier import parse_payload
-from quicgw_fast.codes import PushType
+from quicgw_fast.codes import ErrorCode, PushType
 from quicgw_fast.errors import RequestError
 from quicgw_fast.flow.login import Logins
 from quicgw_fast.overload import RequestMemory, size_of
@@ -70,14 +70,16 @@ class Requests:
         try:
             expected = session.outbox.accept(request.seq_id)
         except NumbersUsedUp as error:
-            raise RequestError(400, "numbers used up", "seq_id is at its end; START a fresh session") from error
+            raise RequestError(
+                ErrorCode.BAD_REQUEST, "numbers used up", "seq_id is at its end; START a fresh session"
+            ) from error
         if expected:
-            raise RequestError(400, "wrong seq_id", f"expected {expected}, got {request.seq_id}")
+            raise RequestError(ErrorCode.BAD_REQUEST, "wrong seq_id", f"expected {expected}, got {request.seq_id}")
         self._parts.counters.add("requests")
         try:
             task = self._admit(session, request)
         except RequestError as error:
-            if error.code == 429:
+            if error.code is ErrorCode.RATE_LIMITED:
                 self._parts.counters.add("rate_limited")
             self._send(session, request.seq_id, request.msg_id, Outcome.of_error(error))
         else:
@@ -85,7 +87,7 @@ class Requests:
 
     def _admit(self, session: Session, request: ClientRequest) -> AsyncTask:
         if self._parts.draining:
-            raise RequestError(503, "overloaded", "the gateway is stopping")
+            raise RequestError(ErrorCode.OVERLOADED, "overloaded", "the gateway is stopping")
         now = self._parts.clock()
         self._check_limits(session, now)
         task = self._prepare(session, request, now)
@@ -100,16 +102,16 @@ class Requests:
         wait = session.allowance.take(now)
         if wait > 0:
             rate = f"over {limits.messages_per_second:g} messages a second"
-            raise RequestError(429, "too many messages", rate, retry_after_ms=int(wait * 1000) + 1)
+            raise RequestError(ErrorCode.RATE_LIMITED, "too many messages", rate, retry_after_ms=int(wait * 1000) + 1)
         if session.outbox.in_flight > limits.in_flight:
             open_now = f"{limits.in_flight} requests wait for their reply"
-            raise RequestError(429, "too many requests in flight", open_now)
+            raise RequestError(ErrorCode.RATE_LIMITED, "too many requests in flight", open_now)
 
     def _prepare(self, session: Session, request: ClientRequest, now: float) -> AsyncTask:
         """Make the task; from here on the message itself is not needed any more."""
         business = parse_payload(BusinessRequest, request.payload)
         if not business.action:
-            raise RequestError(400, "missing field", "action is empty")
+            raise RequestError(ErrorCode.BAD_REQUEST, "missing field", "action is empty")
         is_login = business.action.lower() == LOGIN_ACTION
         if not is_login and not session.logging_in:
             _require_login(session)
@@ -129,7 +131,7 @@ class Requests:
         """Hand an accepted task on: behind the hello under way, to the logins, or to the processor."""
         try:
             if self._stopped:
-                raise RequestError(503, "overloaded", "the gateway is stopping")
+                raise RequestError(ErrorCode.OVERLOADED, "overloaded", "the gateway is stopping")
             if task.session.logging_in:
                 self.logins.wait_behind(task)
                 return
@@ -138,7 +140,7 @@ class Requests:
             submit = self.logins.submit if task.is_login else self._parts.processor.submit
             if not submit(task):
                 self._parts.counters.add("queue_full")
-                raise RequestError(503, "overloaded", f"the queue of {_kind(task)} is full")
+                raise RequestError(ErrorCode.OVERLOADED, "overloaded", f"the queue of {_kind(task)} is full")
         except RequestError as error:
             self.reply(task, Outcome.of_error(error))
 
@@ -149,7 +151,9 @@ class Requests:
         if asked is None:
             return longest
         if not (asked.isascii() and asked.isdigit() and 0 < len(asked) < 16 and int(asked) > 0):
-            raise RequestError(400, "bad header", f"timeout-ms is {asked[:32]!r}; write whole milliseconds above 0")
+            raise RequestError(
+                ErrorCode.BAD_REQUEST, "bad header", f"timeout-ms is {asked[:32]!r}; write whole milliseconds above 0"
+            )
         return min(longest, int(asked) / 1000)
 
     # Down
@@ -172,7 +176,7 @@ class Requests:
         try:
             sent = self._commit(session, seq_id, msg_id, outcome)
         except FrameTooLarge as error:  # who called the service refuses such answers; whatever comes here has its reply
-            too_large = RequestError(500, "upstream answer too large", str(error))
+            too_large = RequestError(ErrorCode.FAILED, "upstream answer too large", str(error))
             self._commit(session, seq_id, msg_id, Outcome.of_error(too_large))
             counters.add("errors")
             return False
@@ -197,7 +201,7 @@ class Requests:
 
 def _require_login(session: Session) -> None:
     if session.state is not State.NORMAL:
-        raise RequestError(401, "not logged in", f"send {LOGIN_ACTION} first")
+        raise RequestError(ErrorCode.UNAUTHORIZED, "not logged in", f"send {LOGIN_ACTION} first")
 
 
 def _kind(task: AsyncTask) -> str:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from quicgw_fast._proto.client_pb2 import ErrorMessage, StartResponse
 from quicgw_fast.carrier import parse_start, unnumbered
-from quicgw_fast.codes import CloseCode, PushType, RequestType
+from quicgw_fast.codes import CloseCode, ErrorCode, PushType, RequestType
 from quicgw_fast.errors import ProtocolError, RequestError
 from quicgw_fast.flow.closing import disconnect, end_session, expire
 from quicgw_fast.flow.pending_starts import PendingStarts
@@ -26,10 +26,10 @@ MAX_OPENID = 256
 MAX_LAST_ACKED = (1 << 63) - 1
 """A fresh session numbers on from what the client names, and numbers must not run out."""
 CLOSES = {
-    401: CloseCode.AUTH_FAILED,
-    403: CloseCode.SUPERSEDED,
-    429: CloseCode.OVERLOADED,
-    503: CloseCode.DRAINING,
+    ErrorCode.UNAUTHORIZED: CloseCode.AUTH_FAILED,
+    ErrorCode.FORBIDDEN: CloseCode.SUPERSEDED,
+    ErrorCode.RATE_LIMITED: CloseCode.OVERLOADED,
+    ErrorCode.OVERLOADED: CloseCode.DRAINING,
 }
 """How a connection is closed whose START is refused with an error code; PROTOCOL_ERROR for every other."""
 
@@ -63,7 +63,9 @@ class StartHandler:
     def start(self, conversation: Conversation, request: ClientRequest) -> None:
         """Handle the first message of a connection; ProtocolError when it is no START."""
         if int(request.type) != RequestType.START:
-            raise ProtocolError(400, "START expected", "the first message must be START", msg_id=request.msg_id)
+            raise ProtocolError(
+                ErrorCode.BAD_REQUEST, "START expected", "the first message must be START", msg_id=request.msg_id
+            )
         if conversation.link.departed:
             # Perhaps an old attempt, late in the network: a session must not be taken for who is gone (protocol §2).
             self._parts.counters.add("starts_departed")
@@ -76,7 +78,9 @@ class StartHandler:
             grant = self.tokens.check(conversation.link.peer, claim.openid, token)
             if self._outdated(claim):
                 self._parts.counters.add("starts_outdated")
-                raise RequestError(403, "outdated START", "a newer attempt of the same epoch was here before")
+                raise RequestError(
+                    ErrorCode.FORBIDDEN, "outdated START", "a newer attempt of the same epoch was here before"
+                )
         except RequestError as error:
             self.refuse(conversation, request.msg_id, error, CLOSES.get(error.code, CloseCode.PROTOCOL_ERROR))
             return
@@ -84,7 +88,9 @@ class StartHandler:
 
     def refuse_second(self, conversation: Conversation, request: ClientRequest) -> None:
         """START on a connection that has a session."""
-        error = RequestError(400, "START twice", "this connection has its session; reconnect for another one")
+        error = RequestError(
+            ErrorCode.BAD_REQUEST, "START twice", "this connection has its session; reconnect for another one"
+        )
         self.refuse(conversation, request.msg_id, error, CloseCode.PROTOCOL_ERROR)
 
     def refuse(self, conversation: Conversation, msg_id: int, error: RequestError, code: CloseCode) -> None:
@@ -159,7 +165,7 @@ class StartHandler:
         self._attach(start, session)
 
     def _give_way(self, start: _Start) -> None:
-        newer = RequestError(403, "superseded", "a newer connection took over")
+        newer = RequestError(ErrorCode.FORBIDDEN, "superseded", "a newer connection took over")
         self.refuse(start.conversation, start.msg_id, newer, CloseCode.SUPERSEDED)
 
     def _attach(self, start: _Start, session: Session) -> None:
@@ -216,19 +222,19 @@ def _decimal(value: float) -> str:
 
 
 def _stopping() -> RequestError:
-    return RequestError(503, "gateway stopping", "connect to another one", retry_after_ms=1000)
+    return RequestError(ErrorCode.OVERLOADED, "gateway stopping", "connect to another one")
 
 
 def _claim(request: ClientRequest) -> tuple[Claim, str]:
     """Validate a START and return what it claims, with the token; RequestError 400."""
     if request.seq_id:
-        raise RequestError(400, "wrong seq_id", f"expected 0 for START, got {request.seq_id}")
+        raise RequestError(ErrorCode.BAD_REQUEST, "wrong seq_id", f"expected 0 for START, got {request.seq_id}")
     start = parse_start(request.payload)
     if not start.openid:
-        raise RequestError(400, "missing field", "openid is empty")
+        raise RequestError(ErrorCode.BAD_REQUEST, "missing field", "openid is empty")
     if len(start.openid.encode()) > MAX_OPENID:
-        raise RequestError(400, "bad field", f"openid is over {MAX_OPENID} bytes")
+        raise RequestError(ErrorCode.BAD_REQUEST, "bad field", f"openid is over {MAX_OPENID} bytes")
     if start.last_acked_seq_id > MAX_LAST_ACKED:
-        raise RequestError(400, "bad field", "last_acked_seq_id is over 2**63 - 1")
+        raise RequestError(ErrorCode.BAD_REQUEST, "bad field", "last_acked_seq_id is over 2**63 - 1")
     claim = Claim(start.openid, start.last_acked_seq_id, start.session_id, start.epoch, start.attempt)
     return claim, start.auth_token

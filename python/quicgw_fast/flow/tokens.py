@@ -6,7 +6,7 @@ import logging
 from typing import TYPE_CHECKING
 
 from quicgw_fast.auth import AuthRefused
-from quicgw_fast.codes import CloseCode
+from quicgw_fast.codes import CloseCode, ErrorCode
 from quicgw_fast.errors import RequestError
 from quicgw_fast.observe.repeats import RepeatLog
 from quicgw_fast.rates import TokenBucket, address_group
@@ -44,7 +44,7 @@ class Tokens:
         wait = parts.attempts.admit(address, openid, now)
         if wait > 0:
             parts.counters.add("auth_unread")
-            raise RequestError(429, "too many refused tokens", retry_after_ms=int(wait * 1000) + 1)
+            raise RequestError(ErrorCode.RATE_LIMITED, "too many refused tokens", retry_after_ms=int(wait * 1000) + 1)
         try:
             return self._authenticate(address, openid, token)
         except RequestError:
@@ -64,7 +64,7 @@ class Tokens:
             session.renewals = TokenBucket(*RENEWALS)
         wait = session.renewals.take(self._parts.clock())
         if wait > 0:
-            raise RequestError(429, "too many renewals", retry_after_ms=int(wait * 1000) + 1)
+            raise RequestError(ErrorCode.RATE_LIMITED, "too many renewals", retry_after_ms=int(wait * 1000) + 1)
         try:
             grant = self._authenticate(conversation.link.peer, session.openid, token)
         except RequestError:
@@ -98,4 +98,4 @@ class Tokens:
             subject = f"{address_group(address)} {refused.kind}"
             self._repeats.add(logging.WARNING, "token refused", subject, parts.clock(), fields)
             # One sentence for every cause: a guesser must not learn which part was wrong.
-            raise RequestError(401, "authentication failed") from refused
+            raise RequestError(ErrorCode.UNAUTHORIZED, "authentication failed") from refused

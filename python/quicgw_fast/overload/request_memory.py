@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
+from quicgw_fast.codes import ErrorCode
 from quicgw_fast.errors import RequestError
 
 if TYPE_CHECKING:
@@ -36,10 +37,10 @@ class RequestMemory:
         """Charge a session ``size`` bytes more, or raise RequestError: 429 over its own bound, 503 over that of all."""
         if session.request_bytes and session.request_bytes + size > self._per_session:
             held = f"{session.request_bytes} bytes wait for their reply, {self._per_session} may"
-            raise RequestError(429, "too many bytes in flight", held)
+            raise RequestError(ErrorCode.RATE_LIMITED, "too many bytes in flight", held)
         if self.used + size > self._total:
             self._refused += 1
-            raise RequestError(503, "overloaded", "the memory for requests is full")
+            raise RequestError(ErrorCode.OVERLOADED, "overloaded", "the memory for requests is full")
         session.request_bytes += size
         self.used += size
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from quicgw_fast.codes import PushType
+from quicgw_fast.codes import ErrorCode, PushType
 from quicgw_fast.errors import RequestError
 
 if TYPE_CHECKING:
@@ -42,7 +42,9 @@ class Outcome:
 
 def too_late(task: AsyncTask) -> RequestError:
     """The error of a request whose deadline passed before its service was called."""
-    return RequestError(504, "deadline passed", f"{task.request.action} waited too long for its turn")
+    return RequestError(
+        ErrorCode.DEADLINE_PASSED, "deadline passed", f"{task.request.action} waited too long for its turn"
+    )
 
 
 async def execute(task: AsyncTask, call: Call, clock: Callable[[], float]) -> Outcome:

@@ -8,6 +8,7 @@ import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from quicgw_fast.codes import ErrorCode
 from quicgw_fast.errors import RequestError
 from quicgw_fast.processor.deadlines import Deadlines
 from quicgw_fast.processor.execute import Outcome, too_late
@@ -258,7 +259,7 @@ class AsyncRequestProcessor:
                 raise  # the processor stops, and answers for the task
         except Exception:
             _log.exception("task failed", extra={"task": task.task_id, "action": task.request.action})
-            outcome = Outcome.of_error(RequestError(500, "internal error"))
+            outcome = Outcome.of_error(RequestError(ErrorCode.FAILED, "internal error"))
         worker.working = False
         if not worker.given_up:
             return outcome
@@ -277,4 +278,4 @@ class AsyncRequestProcessor:
 
 
 def _stopping() -> RequestError:
-    return RequestError(503, "gateway stopping", "the request was not finished in time")
+    return RequestError(ErrorCode.OVERLOADED, "gateway stopping", "the request was not finished in time")

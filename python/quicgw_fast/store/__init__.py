@@ -7,11 +7,6 @@ later.
 from __future__ import annotations
 
 from quicgw_fast.store.base import (
-    STORE_BUSY,
-    STORE_CLOSED,
-    STORE_FAILED,
-    STORE_FULL,
-    STORE_TOO_LARGE,
     OfflineStore,
     PutResult,
     Stored,
@@ -24,11 +19,6 @@ from quicgw_fast.store.memory import MemoryStore
 from quicgw_fast.store.sqlite import SqliteStore
 
 __all__ = [
-    "STORE_BUSY",
-    "STORE_CLOSED",
-    "STORE_FAILED",
-    "STORE_FULL",
-    "STORE_TOO_LARGE",
     "MemoryStore",
     "OfflineStore",
     "PutResult",

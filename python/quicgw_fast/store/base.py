@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Protocol
 
+from quicgw_fast.codes import StoreCode
 from quicgw_fast.errors import GatewayError
 
 if TYPE_CHECKING:
@@ -12,16 +13,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from pathlib import Path
 
-#: The openid's bound, or that of the whole store, is reached.
-STORE_FULL: Final = "STORE_FULL"
-#: The message alone is over a bound: it fits into no empty store either.
-STORE_TOO_LARGE: Final = "STORE_TOO_LARGE"
-#: More is waiting to be written than the disk takes; later it may work.
-STORE_BUSY: Final = "STORE_BUSY"
-#: The disk did not take it.
-STORE_FAILED: Final = "STORE_FAILED"
-#: The gateway is going down.
-STORE_CLOSED: Final = "STORE_CLOSED"
 
 #: Bytes that keeping a message costs beside its body and its openid. Without them a flood of tiny messages
 #: would take many times the memory that the bound promises.
@@ -65,8 +56,8 @@ class PutResult:
 
     #: 0 if refused.
     id: int
-    #: One of the ``STORE_…`` codes if refused, else empty.
-    error_code: str = ""
+    #: None if stored.
+    error_code: StoreCode | None = None
     #: The same for people.
     message: str = ""
 
@@ -174,22 +165,22 @@ def misfit(settings: StoreSettings, openid: str, body: bytes) -> PutResult | Non
         what = "no message is kept for an openid"
     else:
         return None
-    return PutResult(0, STORE_TOO_LARGE, what)
+    return PutResult(0, StoreCode.TOO_LARGE, what)
 
 
 def crowded(settings: StoreSettings, body: bytes, messages: int, size: int) -> PutResult | None:
     """Return the refusal if an openid that has ``messages`` of ``size`` bytes cannot have ``body`` too."""
     if messages >= settings.max_messages:
-        return PutResult(0, STORE_FULL, f"{messages} messages wait for this openid")
+        return PutResult(0, StoreCode.FULL, f"{messages} messages wait for this openid")
     if size + len(body) > settings.max_bytes:
-        return PutResult(0, STORE_FULL, f"{size} bytes wait for this openid")
+        return PutResult(0, StoreCode.FULL, f"{size} bytes wait for this openid")
     return None
 
 
 def exhausted(settings: StoreSettings, openid: str, body: bytes, total: int) -> PutResult | None:
     """Return the refusal if a store that holds ``total`` bytes cannot hold this message too."""
     if total + cost(openid, body) > settings.max_total_bytes:
-        return PutResult(0, STORE_FULL, f"the store holds {total} bytes for all openids")
+        return PutResult(0, StoreCode.FULL, f"the store holds {total} bytes for all openids")
     return None
 
 

@@ -7,8 +7,8 @@ from collections import OrderedDict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from quicgw_fast.codes import StoreCode
 from quicgw_fast.store.base import (
-    STORE_CLOSED,
     PutResult,
     Stored,
     StoreFailed,
@@ -105,7 +105,7 @@ class MemoryStore:
 
     def _refusal(self, openid: str, body: bytes, wall: float) -> PutResult | None:
         if self._closed:
-            return PutResult(0, STORE_CLOSED, "the offline store is closed")
+            return PutResult(0, StoreCode.CLOSED, "the offline store is closed")
         if (refusal := misfit(self._settings, openid, body)) is not None:
             return refusal
         self._expire(openid, wall)

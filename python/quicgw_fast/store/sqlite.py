@@ -6,10 +6,8 @@ import asyncio
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
+from quicgw_fast.codes import StoreCode
 from quicgw_fast.store.base import (
-    STORE_BUSY,
-    STORE_CLOSED,
-    STORE_FAILED,
     PutResult,
     Stored,
     StoreFailed,
@@ -60,21 +58,21 @@ class SqliteStore:
         A caller that is cancelled meanwhile does not know: the message is then stored or not.
         """
         if self._closed:
-            return self._refuse(STORE_CLOSED, "the offline store is closed")
+            return self._refuse(StoreCode.CLOSED, "the offline store is closed")
         if self._backlog + len(body) > self._max_backlog and self._backlog:
-            return self._refuse(STORE_BUSY, f"{self._backlog} bytes wait for the disk")
+            return self._refuse(StoreCode.BUSY, f"{self._backlog} bytes wait for the disk")
         _check_text(openid)
         try:
             future = self._committer.submit(partial(self._shelf.put, openid, bytes(body), wall), len(body))
         except StoreFailed as error:
-            return self._refuse(STORE_BUSY, str(error))
+            return self._refuse(StoreCode.BUSY, str(error))
         self._backlog += len(body)
         future.add_done_callback(lambda _: self._written(len(body)))
         try:
             # Shielded, so that a cancelled caller's body still counts while it waits.
             return await asyncio.shield(future)
         except StoreFailed as error:
-            return self._refuse(STORE_FAILED, str(error))
+            return self._refuse(StoreCode.FAILED, str(error))
 
     def put_all(self, openid: str, bodies: Sequence[bytes], wall: float) -> asyncio.Future[list[PutResult]]:
         """Keep these in their order, or refuse them, in one step; the future is done after the commit."""
@@ -87,7 +85,9 @@ class SqliteStore:
                 raise StoreFailed(f"{self._handed_over} bytes of ended sessions wait for the disk")
             future = self._committer.submit(partial(self._shelf.put_all, openid, kept, wall), size)
         except StoreFailed as error:
-            told.set_result([self._refuse(STORE_CLOSED if self._closed else STORE_BUSY, str(error)) for _ in kept])
+            told.set_result(
+                [self._refuse(StoreCode.CLOSED if self._closed else StoreCode.BUSY, str(error)) for _ in kept]
+            )
             return told
         self._handed_over += size
         future.add_done_callback(partial(self._settle, told, len(kept), size))
@@ -102,7 +102,7 @@ class SqliteStore:
     ) -> None:
         self._handed_over -= size
         failure = done.exception()
-        results = [self._refuse(STORE_FAILED, str(failure)) for _ in range(count)] if failure else done.result()
+        results = [self._refuse(StoreCode.FAILED, str(failure)) for _ in range(count)] if failure else done.result()
         if not told.done():  # else who asked was cancelled
             told.set_result(results)
 
@@ -144,7 +144,7 @@ class SqliteStore:
     def _written(self, size: int) -> None:
         self._backlog -= size
 
-    def _refuse(self, code: str, message: str) -> PutResult:
+    def _refuse(self, code: StoreCode, message: str) -> PutResult:
         self._refused += 1
         return PutResult(0, code, message)
 

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Final
 
 import structlog
 
+from quicgw_fast.codes import StoreCode
 from quicgw_fast.store.base import (
-    STORE_FAILED,
     PutResult,
     Stored,
     StoreSettings,
@@ -82,7 +82,7 @@ class SqliteShelf:
         price = cost(openid, body)
         if not self._takes(price):
             self._now = self._now.plus(refused=1)
-            return PutResult(0, STORE_FAILED, "the disk of the offline store is full")
+            return PutResult(0, StoreCode.FAILED, "the disk of the offline store is full")
         row = self._db.execute(
             "INSERT INTO message (openid, stored_at, cost, body) VALUES (?, ?, ?, ?)",
             (openid, wall, price, body),

@@ -7,6 +7,7 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeVar
 
+from quicgw_fast.codes import RegisterCode
 from quicgw_fast.config import join_address, split_address
 from quicgw_fast.errors import ConfigError
 from quicgw_fast.upstream.errors import NoInstance, RegisterRefused
@@ -130,9 +131,11 @@ class Directory:
         address = usable(address)
         instance = self._by_address.get(address)
         if instance is None or instance not in self._members[service]:
-            raise RegisterRefused("NOT_REGISTERED", f"{address} is not registered for {service}")
+            raise RegisterRefused(RegisterCode.NOT_REGISTERED, f"{address} is not registered for {service}")
         if (service, address) in self._configured:
-            raise RegisterRefused("CONFIGURED", f"{address} is an instance by configuration (upstream.{service})")
+            raise RegisterRefused(
+                RegisterCode.CONFIGURED, f"{address} is an instance by configuration (upstream.{service})"
+            )
         self._leave(service, instance, hang_up=False)
         return service
 
@@ -189,9 +192,9 @@ class Directory:
 
     def _registered_service(self, zone_id: str, service_name: str) -> str:
         if self.mode == "zone":
-            service, what, error_code = zone_id.strip(), "zone_id", "BAD_ZONE"
+            service, what, error_code = zone_id.strip(), "zone_id", RegisterCode.BAD_ZONE
         else:
-            service, what, error_code = service_name.strip().lower(), "service_name", "BAD_SERVICE"
+            service, what, error_code = service_name.strip().lower(), "service_name", RegisterCode.BAD_SERVICE
         if service not in self._members:
             known = ", ".join(self._members)
             raise RegisterRefused(error_code, f"{what} {service[:64]!r} is not known; known are {known}")
@@ -216,7 +219,7 @@ class Directory:
             if instance.registered and not instance.healthy:
                 self._leave(service, instance, hang_up=True)
                 return
-        raise RegisterRefused("DIRECTORY_FULL", f"{service} has {self._max_instances} instances already")
+        raise RegisterRefused(RegisterCode.DIRECTORY_FULL, f"{service} has {self._max_instances} instances already")
 
     def _leave(self, service: str, instance: Instance, *, hang_up: bool) -> None:
         self._members[service].remove(instance)
@@ -231,7 +234,7 @@ def usable(address: str) -> str:
     try:
         return parse_address(address)
     except ValueError as error:
-        raise RegisterRefused("BAD_ADDRESS", str(error)) from error
+        raise RegisterRefused(RegisterCode.BAD_ADDRESS, str(error)) from error
 
 
 def parse_address(address: str) -> str:

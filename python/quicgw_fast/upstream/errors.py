@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from quicgw_fast.codes import ErrorCode, RegisterCode
 from quicgw_fast.errors import GatewayError
 
 _DETAIL_LIMIT = 256
@@ -13,7 +14,7 @@ _DETAIL_LIMIT = 256
 class UpstreamError(GatewayError):
     """Base: no answer from an upstream. ``detail`` is one line of at most 256 characters."""
 
-    code: ClassVar[int] = 500
+    code: ClassVar[ErrorCode] = ErrorCode.FAILED
     message: ClassVar[str] = "upstream failed"
     """What the client is told in a few words; ``public`` is the rest."""
 
@@ -30,7 +31,7 @@ class UpstreamError(GatewayError):
 class NoInstance(UpstreamError):
     """No instance of the service is configured, registered or in service."""
 
-    code = 503
+    code = ErrorCode.OVERLOADED
     message = "upstream not available"
 
     def __init__(self, service: str) -> None:
@@ -41,7 +42,7 @@ class NoInstance(UpstreamError):
 class UpstreamBusy(UpstreamError):
     """As many calls to the service are under way as are allowed."""
 
-    code = 503
+    code = ErrorCode.OVERLOADED
     message = "upstream not available"
 
     def __init__(self, service: str, limit: int) -> None:
@@ -53,7 +54,7 @@ class UpstreamBusy(UpstreamError):
 class UpstreamTimeout(UpstreamError):
     """The deadline passed before the answer came."""
 
-    code = 504
+    code = ErrorCode.DEADLINE_PASSED
     message = "deadline passed"
 
     @property
@@ -99,7 +100,7 @@ class AnswerTooLarge(UpstreamFailed):
 class RegisterRefused(GatewayError):
     """An upstream cannot be registered; ``error_code`` and the message go into its answer."""
 
-    def __init__(self, error_code: str, message: str) -> None:
+    def __init__(self, error_code: RegisterCode, message: str) -> None:
         self.error_code = error_code
         super().__init__(message)
 

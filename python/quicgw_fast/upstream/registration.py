@@ -6,6 +6,7 @@ import logging
 from typing import TYPE_CHECKING
 
 from quicgw_fast._proto.service_pb2 import UpstreamRegisterRequest, UpstreamRegisterResponse
+from quicgw_fast.codes import RegisterCode
 from quicgw_fast.upstream.directory import usable
 from quicgw_fast.upstream.errors import RegisterRefused
 
@@ -47,7 +48,7 @@ class Registration:
     async def _join(self, request: UpstreamRegisterRequest) -> str:
         if await self._own.include(usable(request.address)):
             raise RegisterRefused(
-                "OWN_ADDRESS", f"{request.address} is the gateway itself; register where the service listens"
+                RegisterCode.OWN_ADDRESS, f"{request.address} is the gateway itself; register where the service listens"
             )
         service, instance, is_new = self._directory.register(request.address, request.zone_id, request.service_name)
         reached = await self._caller.wait_reached(instance, WAIT)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import final
 
-from quicgw_fast.backend.errors import BIND_LIMIT, BindRefused
+from quicgw_fast.backend.errors import BindRefused
 from quicgw_fast.backend.python import checks
+from quicgw_fast.codes import BindCode
 
 
 @final
@@ -71,7 +72,7 @@ class NotifyBuffers:
     def _check_room(self, client_seq: int) -> None:
         """Raise BindRefused if no more notifies may be bound to client_seq."""
         if self._len >= self._total or self.count(client_seq) >= self._per_request:
-            raise BindRefused(BIND_LIMIT)
+            raise BindRefused(BindCode.LIMIT)
 
     def _waiting(self, client_seq: int) -> tuple[list[bytes], list[bytes]]:
         """Return what goes before and after the reply to client_seq."""

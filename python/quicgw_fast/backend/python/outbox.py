@@ -5,9 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, final
 
 from quicgw_fast.backend.errors import (
-    BIND_LIMIT,
-    BIND_SEQ_REQUIRED,
-    RESPONSE_ALREADY_SENT,
     BindRefused,
     CacheFull,
     NotInFlight,
@@ -23,6 +20,7 @@ from quicgw_fast.backend.python.notify import NotifyBuffers
 from quicgw_fast.backend.python.reading import Reading
 from quicgw_fast.backend.python.sequence import SequenceAllocator, check_left
 from quicgw_fast.backend.python.window import Counts, Kind, Window
+from quicgw_fast.codes import BindCode
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -206,11 +204,11 @@ class Outbox(Reading):
         before, body, expires_at = checks.flag(before), checks.octets(body), checks.seconds(expires_at)
         self._check_closed()
         if client_seq == 0:
-            raise BindRefused(BIND_SEQ_REQUIRED)
+            raise BindRefused(BindCode.SEQ_REQUIRED)
         wire.check_length(body, self._max_body)
         if client_seq not in self._open and client_seq <= self.max_client_seq:
             if before:
-                raise BindRefused(RESPONSE_ALREADY_SENT)
+                raise BindRefused(BindCode.RESPONSE_ALREADY_SENT)
             return self._push(body, Kind.ATTACHED)
         if self._overflowed:
             raise Overflowed
@@ -218,7 +216,7 @@ class Outbox(Reading):
         # With its reply it must be able to go out: messages of the step, bytes of all steps.
         window = self._line.window
         if self._binds.count(client_seq) + 2 > window.limit or self._binds.size + len(body) > window.bytes_limit:
-            raise BindRefused(BIND_LIMIT)
+            raise BindRefused(BindCode.LIMIT)
         self._line.share.take(cost(1, len(body)), reserve=False)
         self._binds.bind(client_seq, before, body, expires_at)
         self._accepted = _sum(self._accepted, _NOTIFY)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from quicgw_fast._proto import service_pb2 as pb
 from quicgw_fast.client import Reconnect, ReplyError, State
+from quicgw_fast.codes import ErrorCode
 from quicgw_fast.demo.tour import checks
 from quicgw_fast.demo.tour.relay import Relay
 from quicgw_fast.demo.tour.stage import PATIENCE, SMALL_QUEUE, SMALL_WORKERS, until
@@ -106,7 +107,7 @@ async def _darkness(stage: Stage, relay: Relay, guest: Player) -> None:
         )
         answer = await stage.pusher.push(push)
         if not answer.success:
-            raise RequestError(500, "a push to the lost client was refused", answer.error_code)
+            raise RequestError(ErrorCode.FAILED, "a push to the lost client was refused", answer.error_code)
     await until(lambda: _times(guest, State.RECONNECTING) > 0, "noticing that the connection is dead")
     relay.dark = False
 
