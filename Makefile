@@ -1,7 +1,7 @@
 # Everything happens in .venv; nothing outside this folder is changed.
 PYTHON ?= python3
 BIN := .venv/bin
-EXTENSION := python/quicgw_fast/_core$(shell $(PYTHON) -c "import sysconfig; print(sysconfig.get_config_var('EXT_SUFFIX'))")
+EXTENSION := python/quicgw_fast/_core.abi3.so
 RUST := Cargo.toml Cargo.lock $(shell find rust -name '*.rs' -o -name 'Cargo.toml')
 COMPILE := CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/pip-compile --quiet --allow-unsafe --generate-hashes \
 	--no-emit-index-url --no-emit-trusted-host --no-emit-find-links --strip-extras
@@ -10,7 +10,8 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 export PYTHONDONTWRITEBYTECODE := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo serve test test-rust test-python lint lint-rust lint-python format bench attacks chaos proto lock clean
+.PHONY: help setup demo serve test test-rust test-python coverage lint lint-rust lint-python format wheel
+.PHONY: bench bench-rust attacks chaos proto lock clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
@@ -24,8 +25,10 @@ setup: $(EXTENSION) ## Make .venv and build the extension in release mode
 	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
 	touch $@
 
-# The target is the extension itself: a .venv restored without it, or a cleaned tree, builds it again.
+# The target is the extension itself: a .venv restored without it, or a cleaned tree, builds it again. One that was
+# built for a single Python would be imported before this one, so all go first.
 $(EXTENSION): .venv/.requirements pyproject.toml $(RUST)
+	rm -f python/quicgw_fast/_core.*.so
 	$(BIN)/maturin develop --release --locked --quiet
 	touch $@
 
@@ -65,6 +68,9 @@ format: setup ## Format Python and Rust
 	$(BIN)/ruff format .
 	cargo fmt --all
 
+wheel: setup ## Build the wheel (one for every Python from 3.11 on) and the sdist, in dist/
+	$(BIN)/maturin build --release --locked --sdist --out dist
+
 bench: setup ## Measure the engine and the whole path, side by side
 	$(BIN)/pytest benches/micro -p no:randomly --timeout 0
 	$(BIN)/python -m benches.whole_path
@@ -86,6 +92,6 @@ lock: .venv/.requirements ## Compile requirements/*.txt and Cargo.lock from the 
 	cargo update
 
 clean: ## Remove what was built, and .venv
-	rm -rf .venv target build benches/out .benchmarks .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf .venv target build dist benches/out .benchmarks .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find python -name '*.so' -delete
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,4 +1,4 @@
-"""Generate the Python modules of the two .proto files into ``python/quicgw_fast/_proto`` (never edit those by hand).
+"""Generate the Python modules of the two .proto files into ``python/quicgw_fast/proto`` (never edit those by hand).
 
 Copies of the .proto files go there, too: that is how wheels come to have them.
 """
@@ -13,11 +13,11 @@ from pathlib import Path
 from grpc_tools import protoc
 
 ROOT = Path(__file__).resolve().parent.parent
-PACKAGE = "quicgw_fast/_proto"
+PACKAGE = "quicgw_fast/proto"
 
 DEFAULT_POOL = "_descriptor_pool.Default()"
 PRIVATE_POOL = "_pool.POOL"
-POOL_IMPORT = "# @@protoc_insertion_point(imports)\nfrom quicgw_fast._proto import pool as _pool\n"
+POOL_IMPORT = "# @@protoc_insertion_point(imports)\nfrom quicgw_fast.proto import pool as _pool\n"
 
 
 def main(out: Path = ROOT / "python") -> int:

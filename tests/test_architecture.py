@@ -36,8 +36,8 @@ STAGES = frozenset(
         "upstream",
     }
 )
-SHARED = frozenset({"config", "errors", "codes", "observe", "ports", "rates", "backend", "_proto"})
-EVERYTHING = STAGES | SHARED | {"flow", "gateway", "client", "cli", "demo", "proto", "_core"}
+SHARED = frozenset({"config", "errors", "codes", "observe", "ports", "rates", "backend", "proto", "_proto"})
+EVERYTHING = STAGES | SHARED | {"flow", "gateway", "client", "cli", "demo", "_core"}
 
 # What a part of the package may import of the others.
 MAY_IMPORT = {
@@ -50,8 +50,8 @@ MAY_IMPORT = {
     "ports": frozenset({"backend", "codes"}),
     "backend": frozenset({"errors", "codes", "_core"}),
     "_core": frozenset({"backend"}),
-    "_proto": frozenset(),
-    "proto": frozenset({"_proto"}),
+    "proto": frozenset(),
+    "_proto": frozenset({"proto"}),
     "flow": STAGES - {"transport", "upstream", "control"} | SHARED,
     "gateway": STAGES | SHARED | {"flow"},
     "client": SHARED | {"transport", "carrier"},
@@ -98,9 +98,7 @@ class Import:
 
 def sources(folder: Path = PACKAGE) -> list[Path]:
     """All our Python files, without the generated ones."""
-    return sorted(
-        path for path in folder.rglob("*.py*") if path.suffix in {".py", ".pyi"} and "_proto" not in path.parts
-    )
+    return sorted(path for path in folder.rglob("*.py*") if path.suffix in {".py", ".pyi"} and "_pb2" not in path.name)
 
 
 def part_of(path: Path) -> str:
@@ -251,15 +249,19 @@ def test_generated_code_is_in_one_place_and_up_to_date(tmp_path: Path) -> None:
     makers = {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
     command = [sys.executable, str(ROOT / "proto" / "generate.py"), str(tmp_path)]
     subprocess.run(command, check=True, env=makers, capture_output=True, text=True)
-    made = tmp_path / "quicgw_fast" / "_proto"
+    made = tmp_path / "quicgw_fast" / "proto"
     names = sorted(path.name for path in made.iterdir())
     assert names == sorted(
-        path.name for path in (PACKAGE / "_proto").glob("*.p*") if path.stem not in {"__init__", "pool"}
+        path.name for path in (PACKAGE / "proto").glob("*.p*") if path.stem not in {"__init__", "pool"}
     )
-    _, differ, missing = filecmp.cmpfiles(made, PACKAGE / "_proto", names, shallow=False)
+    _, differ, missing = filecmp.cmpfiles(made, PACKAGE / "proto", names, shallow=False)
     assert not differ, "run python proto/generate.py"
     assert not missing
-    others = [p for p in ROOT.glob("*/**/*_pb2*.py*") if p.parent != PACKAGE / "_proto" and ".venv" not in p.parts]
+    others = [
+        p
+        for p in ROOT.glob("*/**/*_pb2*.py*")
+        if p.parent not in (PACKAGE / "proto", PACKAGE / "_proto") and ".venv" not in p.parts
+    ]
     assert not [p for p in others if p.suffix in {".py", ".pyi"}]
 
 

@@ -1,1 +1,1 @@
-"""Generated from the folder ``proto`` by ``make proto``, except for ``pool``; never edited by hand."""
+"""The old place of ``quicgw_fast.proto``, until the last import of it is gone."""

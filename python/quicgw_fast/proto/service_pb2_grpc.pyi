@@ -7,7 +7,7 @@ Deployed peers depend on every number here: add fields with new numbers, never c
 
 from collections import abc as abc
 from grpc import aio as aio
-from quicgw_fast._proto import service_pb2 as service_pb2
+from quicgw_fast.proto import service_pb2 as service_pb2
 import abc as abc_1
 import grpc as grpc
 import sys
