@@ -49,6 +49,9 @@ test-rust: setup
 test-python: setup
 	$(BIN)/pytest -n $(WORKERS) --dist worksteal
 
+coverage: setup ## Show how much of each module the tests of its own room cover; fails below 95 %
+	$(BIN)/python -m tests.own_coverage $(ROOMS)
+
 lint: lint-rust lint-python ## Check style, types, stubs and generated code
 
 lint-rust: setup
@@ -75,6 +78,9 @@ bench: setup ## Measure the engine and the whole path, side by side
 	$(BIN)/pytest benches/micro -p no:randomly --timeout 0
 	$(BIN)/python -m benches.whole_path
 	$(BIN)/python -m benches.transport
+
+bench-rust: ## Measure the steps of the engine without Python
+	cargo bench --locked --package quicgw-core
 
 attacks: setup ## Attack a gateway process, and show what honest clients notice
 	$(BIN)/python -m benches.attacks

@@ -1,0 +1,108 @@
+"""How much of each module the tests of its own room cover, lines and branches; other rooms' tests do not count.
+
+A room is a folder of the package, or a module right under it; its tests are the folder ``tests/<room>`` and the module
+``tests/test_<room>.py``. What a test runs in other processes is not seen. ``make coverage``, or for some rooms only:
+``python -m tests.own_coverage session overload``.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import NamedTuple
+
+ROOT = Path(__file__).resolve().parent.parent
+PACKAGE = ROOT / "python" / "quicgw_fast"
+
+LEAST = 95.0
+"""Percent of a module's lines and branches."""
+MORE_TESTS = {
+    "client": ["support"],
+    "codes": ["test_protocol.py"],
+    "demo": ["demo_tour"],
+    "gateway": ["wire"],
+    "proto": ["client/test_own_stubs.py", "test_protocol.py"],
+    "rates": ["overload"],
+}
+"""Tests of a room that do not have its name."""
+ELSEWHERE = {"_core", "__main__", "_proto"}
+"""Not measured: compiled, or a single line that other processes run."""
+
+
+class Module(NamedTuple):
+    """A line of the report."""
+
+    percent: float
+    lines: int
+    path: str
+    missing: str
+
+
+def rooms() -> list[str]:
+    """All rooms with code."""
+    paths = (path for path in PACKAGE.iterdir() if path.suffix == ".py" or (path / "__init__.py").exists())
+    names = {path.stem if path.stem != "__init__" else "package" for path in paths}
+    return sorted(names - ELSEWHERE)
+
+
+def tests_of(room: str) -> list[str]:
+    """The paths of a room's own tests, from the root of the repository."""
+    names = [room, f"test_{room}.py", *MORE_TESTS.get(room, [])]
+    return [f"tests/{name}" for name in names if (ROOT / "tests" / name).exists()]
+
+
+def source_of(room: str) -> str:
+    """The pattern of the files of a room."""
+    if room == "package":
+        return str(PACKAGE / "__init__.py")
+    return str(PACKAGE / room / "*") if (PACKAGE / room).is_dir() else str(PACKAGE / f"{room}.py")
+
+
+def measure(room: str, folder: Path) -> list[Module]:
+    """Run a room's own tests, and return its modules; SystemExit when tests fail."""
+    own = tests_of(room)
+    data, report = folder / f"{room}.data", folder / f"{room}.json"
+    coverage = [sys.executable, "-m", "coverage"]
+    # Of a folder, also what no test imports is reported.
+    only = f"--source={PACKAGE / room}" if (PACKAGE / room).is_dir() else f"--include={source_of(room)}"
+    pytest = ["-m", "pytest", "-q", "--no-header", "-p", "no:randomly", "--timeout=300"]
+    run = [*coverage, "run", f"--data-file={data}", only, *pytest, *own]
+    done = subprocess.run(run, cwd=ROOT, env=os.environ, capture_output=True, text=True, check=False)
+    if done.returncode != 0 and own:
+        raise SystemExit(f"the tests of {room} fail:\n{done.stdout[-4000:]}{done.stderr[-2000:]}")
+    told = [*coverage, "json", "-q", f"--data-file={data}", f"--include={source_of(room)}", "-o", str(report)]
+    subprocess.run(told, cwd=ROOT, capture_output=True, check=False)
+    if not report.exists():  # none of its tests came to a line of it
+        return [Module(0.0, 0, room, "its own tests: " + (", ".join(own) or "there are none"))]
+    return [line_of(path, file) for path, file in json.loads(report.read_text(encoding="utf-8"))["files"].items()]
+
+
+def line_of(path: str, file: dict) -> Module:  # type: ignore[type-arg]
+    """One module of coverage's report."""
+    branches = [f"{start}→{'end' if stop < 0 else stop}" for start, stop in file["missing_branches"]]
+    missing = " ".join([*map(str, file["missing_lines"]), *branches])
+    name = str((ROOT / path).relative_to(PACKAGE.parent))
+    return Module(file["summary"]["percent_covered"], file["summary"]["num_statements"], name, missing)
+
+
+def main(wanted: list[str]) -> int:
+    """Print the report, the worst modules last; 1 when one of them is below the least."""
+    found: list[Module] = []
+    with tempfile.TemporaryDirectory() as folder:
+        for room in wanted or rooms():
+            found += measure(room, Path(folder))
+            print(f"measured: {room}", file=sys.stderr)
+    found.sort(reverse=True)
+    for module in found:
+        print(f"{module.percent:6.1f} %  {module.lines:4} lines  {module.path}  {module.missing[:160]}")
+    low = [module for module in found if module.percent < LEAST]
+    print(f"{len(low)} of {len(found)} modules are below {LEAST:g} %")
+    return 1 if low else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
