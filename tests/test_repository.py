@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 import yaml
 
+from tests import own_coverage
+
 ROOT = Path(__file__).resolve().parent.parent
 HOME = "https://github.com/quicgw/quicgw_fast"
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "examples").glob("*.md")])
@@ -82,6 +84,10 @@ def test_the_hooks_are_the_commands_of_the_project() -> None:
     assert repository["repo"] == "local"
     entries = [hook["entry"].split() for hook in repository["hooks"]]
     assert all(entry[0] == "make" and entry[1] in TARGETS for entry in entries)
+
+
+def test_every_room_has_tests_of_its_own() -> None:
+    assert not [room for room in own_coverage.rooms() if not own_coverage.tests_of(room)]
 
 
 def test_any_rust_that_is_there_will_do() -> None:
