@@ -1,11 +1,7 @@
-"""Generate the Python modules of the two .proto files into ``python/quicgw_fast/proto`` (never edit those by hand).
-
-Copies of the .proto files go there, too: that is how wheels come to have them.
-"""
+"""Generate the Python modules of the two .proto files into ``python/quicgw_fast/proto`` (never edit those by hand)."""
 
 from __future__ import annotations
 
-import shutil
 import sys
 from importlib.resources import files
 from pathlib import Path
@@ -33,7 +29,6 @@ def main(out: Path = ROOT / "python") -> int:
     if not status:
         for name in ("client", "service"):
             keep_private(out / PACKAGE / f"{name}_pb2.py")
-            shutil.copyfile(ROOT / "proto" / f"{name}.proto", out / PACKAGE / f"{name}.proto")
     return int(status)
 
 
