@@ -22,7 +22,6 @@ from quicgw_fast.session import (
     StartClaim,
     decide,
     gap_to_tell,
-    note_attempt,
 )
 
 if TYPE_CHECKING:
@@ -86,7 +85,7 @@ class StartHandler:
             if self._parts.draining:
                 raise _stopping()
             grant = self.tokens.check(conversation.link.peer, claim.openid, token)
-            if self._outdated(claim):
+            if self._parts.registry.attempts(claim.openid, self._parts.clock()).outdated(claim):
                 self._parts.counters.add("starts_outdated")
                 raise RequestError(
                     ErrorCode.FORBIDDEN, "outdated START", "a newer attempt of the same epoch was here before"
@@ -111,21 +110,6 @@ class StartHandler:
         conversation.link.send(unnumbered(msg_id, PushType.START_RESP, answer, error.headers))
         conversation.close(code, error.message)
 
-    def _outdated(self, claim: StartClaim) -> bool:
-        """Whether a newer attempt of the claim's epoch was acted on before; 0 is not compared (protocol §2)."""
-        return 0 < claim.attempt <= self._attempts(claim.openid).get(claim.epoch, 0)
-
-    def _attempts(self, openid: str) -> dict[str, int]:
-        registry = self._parts.registry
-        last = registry.by_openid(openid) or registry.ended_by_openid(openid, self._parts.clock())
-        return last.attempts if last is not None else {}
-
-    def _note_attempt(self, claim: StartClaim) -> None:
-        """Note the attempt of a START that has no session yet: an older one must not take its place (protocol §2)."""
-        ended = self._parts.registry.ended_by_openid(claim.openid, self._parts.clock())
-        if ended is not None:
-            note_attempt(ended.attempts, claim)
-
     def _begin(self, conversation: Conversation, msg_id: int, claim: StartClaim, grant: Grant) -> None:
         parts = self._parts
         self._held.newer(claim.openid)
@@ -141,7 +125,7 @@ class StartHandler:
         if undecided is None:
             self._begin_fresh(start)
         else:
-            self._note_attempt(claim)
+            parts.registry.attempts(claim.openid, parts.clock()).note(claim)  # an older one must not take its place
             go_on, give_way = partial(self._begin_fresh, start), partial(self._give_way, start)
             self._held.hold(claim.openid, conversation, undecided, go_on, give_way)
 
@@ -169,9 +153,7 @@ class StartHandler:
             self.refuse(start.conversation, start.msg_id, _stopping(), CloseCode.DRAINING)
             return
         parts.counters.add("resets" if start.verdict.gap else "starts")
-        attempts = dict(self._attempts(claim.openid))
         session = parts.registry.create(claim.openid, claim.last_acked, parts.clock())
-        session.attempts = attempts
         self._attach(start, session)
 
     def _give_way(self, start: _Start) -> None:
@@ -181,7 +163,7 @@ class StartHandler:
     def _attach(self, start: _Start, session: Session) -> None:
         conversation, claim, grant = start.conversation, start.claim, start.grant
         now = self._parts.clock()
-        session.note_attempt(claim)
+        session.attempts.note(claim)
         session.expires_at = grant.expires_at
         conversation.session = session
         conversation.generation = session.attach(conversation.link, claim.last_acked, now)

@@ -1,11 +1,12 @@
 """Sessions: their states, their registry, and what a START may resume. No sockets, no clock (protocol §2, §5)."""
 
 from quicgw_fast.session.catch_up import CatchUp, ReadingEvent
+from quicgw_fast.session.claim import StartClaim
 from quicgw_fast.session.losses import UntoldLosses, gap_to_tell
 from quicgw_fast.session.notify_count import NO_NOTIFIES, NotifyCount
 from quicgw_fast.session.registry import Registry
-from quicgw_fast.session.resume import Gap, ResumeDecision, StartClaim, decide
-from quicgw_fast.session.session import Session, note_attempt
+from quicgw_fast.session.resume import Gap, ResumeDecision, decide
+from quicgw_fast.session.session import Session
 from quicgw_fast.session.states import Action, Event, Login, State
 
 __all__ = [
@@ -25,5 +26,4 @@ __all__ = [
     "UntoldLosses",
     "decide",
     "gap_to_tell",
-    "note_attempt",
 ]

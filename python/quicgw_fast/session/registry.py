@@ -7,6 +7,7 @@ from collections import OrderedDict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from quicgw_fast.session.claim import Attempts
 from quicgw_fast.session.notify_count import NO_NOTIFIES
 from quicgw_fast.session.session import Session
 
@@ -39,7 +40,7 @@ class Ended:
     given: NotifyCount
     """What the offline store was given of the undelivered notifies."""
     at: float
-    attempts: dict[str, int]
+    attempts: Attempts
     """As the session's."""
 
 
@@ -84,6 +85,7 @@ class Registry:
             last_activity=now,
             cursor=after,
             handed=after,
+            attempts=self.attempts(openid, now).copy(),
         )
         self._by_id[session.id] = session
         self._by_openid[openid] = session
@@ -117,6 +119,11 @@ class Registry:
         """The session of this openid that ended last, while it is remembered."""
         self._forget(now)
         return self._ended.get(self._ended_by_openid.get(openid, ""))
+
+    def attempts(self, openid: str, now: float) -> Attempts:
+        """What is known of the STARTs that were acted on for this openid, by its session or the last one that ended."""
+        last = self.by_openid(openid) or self.ended_by_openid(openid, now)
+        return Attempts() if last is None else last.attempts
 
     def end(self, session: Session, event: Event, now: float, given: NotifyCount = NO_NOTIFIES) -> int:
         """End a session: nothing is kept but its memory. Returns how many requests were left unanswered.

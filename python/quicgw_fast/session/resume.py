@@ -9,6 +9,7 @@ from quicgw_fast.codes import ResetReason
 
 if TYPE_CHECKING:
     from quicgw_fast.backend import Outbox
+    from quicgw_fast.session.claim import StartClaim
     from quicgw_fast.session.registry import Ended, Registry
     from quicgw_fast.session.session import Session
 
@@ -44,23 +45,6 @@ class Gap:
         }
         known = {name: str(value) for name, value in values.items() if value is not None}
         return {"gap-reason": self.reason.name, **known}
-
-
-@dataclass(slots=True, frozen=True)
-class StartClaim:
-    """What a client says of itself in START."""
-
-    openid: str
-    last_acked: int = 0
-    session_id: str = ""
-    epoch: str = ""
-    attempt: int = 0
-    """Grows with each START of the epoch; 0 from clients that do not count (protocol §2)."""
-
-    @property
-    def fresh(self) -> bool:
-        """A start that asks for nothing old."""
-        return self.last_acked == 0 and not self.session_id
 
 
 @dataclass(slots=True, frozen=True)

@@ -6,24 +6,13 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from quicgw_fast.session.catch_up import CatchUp
+from quicgw_fast.session.claim import Attempts
 from quicgw_fast.session.states import Action, Connection, Event, Life, Login, State, Window, step
 
 if TYPE_CHECKING:
     from quicgw_fast.backend import Outbox
     from quicgw_fast.ports import Link
     from quicgw_fast.rates import TokenBucket
-    from quicgw_fast.session.resume import StartClaim
-
-REMEMBERED_EPOCHS = 4
-"""Epochs of one openid whose attempts are compared: the session's own and those it came from."""
-
-
-def note_attempt(attempts: dict[str, int], claim: StartClaim) -> None:
-    """Remember in ``attempts``, epoch to number, the attempt of a START that is acted on."""
-    if claim.epoch and claim.attempt:
-        attempts[claim.epoch] = max(claim.attempt, attempts.pop(claim.epoch, 0))
-        if len(attempts) > REMEMBERED_EPOCHS:
-            del attempts[next(iter(attempts))]
 
 
 @dataclass(slots=True, eq=False)
@@ -79,8 +68,8 @@ class Session:
     """What the requests without a reply take in memory (``overload``)."""
     catch_up: CatchUp = field(default_factory=CatchUp)
     """How far it is with what the offline store has for it."""
-    attempts: dict[str, int] = field(default_factory=dict)
-    """Epoch to the highest ``attempt`` of a START that was acted on: older ones come too late."""
+    attempts: Attempts = field(default_factory=Attempts)
+    """Which STARTs of its client come too late; also those of the sessions that this one follows."""
     renewals: TokenBucket | None = None
     """Its rate of token renewals, made with the first; here, so that a reconnect brings no new allowance."""
     allowance: TokenBucket | None = None
@@ -133,10 +122,6 @@ class Session:
         self.crowded_since = None
         self.last_activity = now
         return self.generation
-
-    def note_attempt(self, claim: StartClaim) -> None:
-        """Remember that a START of this session's client is acted on, also for the session that follows this one."""
-        note_attempt(self.attempts, claim)
 
     def crowded_for(self, now: float) -> float:
         """Seconds since the client last took something of what it must acknowledge; asked while its window is crowded.
