@@ -138,16 +138,16 @@ class Registry:
         del self._by_openid[session.openid]
         self._drop_gid(session)
         ended = Ended(
-            session.id,
-            session.openid,
-            session.epoch,
-            outbox,
-            unanswered,
-            undelivered,
-            session.catch_up,
-            given,
-            now,
-            session.attempts,
+            id=session.id,
+            openid=session.openid,
+            epoch=session.epoch,
+            outbox=outbox,
+            unanswered=unanswered,
+            undelivered=undelivered,
+            catch_up=session.catch_up,
+            given=given,
+            at=now,
+            attempts=session.attempts,
         )
         self._ended[session.id] = ended
         self._ended_by_openid[session.openid] = session.id
