@@ -65,7 +65,21 @@ OK: Final = 200
 """The code of a response that says yes, and of every notify (protocol §2, §4). Services choose their other codes."""
 
 
-class ErrorCode(IntEnum):
+class _NumberCode(IntEnum):
+    """A number with the columns of its line: a sentence, and a mark of which each set says what it means."""
+
+    sentence: str
+    marked: bool
+
+    def __new__(cls, value: int, sentence: str = "", marked: bool = False) -> Self:
+        """Keep the columns."""
+        code = int.__new__(cls, value)
+        code._value_ = value
+        code.sentence, code.marked = sentence, marked
+        return code
+
+
+class ErrorCode(_NumberCode):
     """Why a request gets an error for its reply (protocol §3)."""
 
     BAD_REQUEST = 400, "the payload, type, number or a field of the request cannot be used"
@@ -77,15 +91,10 @@ class ErrorCode(IntEnum):
     OVERLOADED = 503, "the gateway has no room for it or no instance of the service", LATER
     DEADLINE_PASSED = 504, "the deadline of the request passed", LATER
 
-    sentence: str
-    retryable: bool
-
-    def __new__(cls, value: int, sentence: str = "", retryable: bool = False) -> Self:
-        """Keep the columns of a member's line."""
-        code = int.__new__(cls, value)
-        code._value_ = value
-        code.sentence, code.retryable = sentence, retryable
-        return code
+    @property
+    def retryable(self) -> bool:
+        """Whether the same request may succeed later."""
+        return self.marked
 
     @property
     def says_when(self) -> bool:
@@ -101,7 +110,7 @@ def may_pass(code: int) -> bool:
 # The ends of connections
 
 
-class CloseCode(IntEnum):
+class CloseCode(_NumberCode):
     """QUIC application error codes (protocol §6). The reason phrase begins with the member's name."""
 
     NORMAL = 0, "the client said STOP"
@@ -116,15 +125,10 @@ class CloseCode(IntEnum):
     SLOW_CONSUMER = 0x204, "the client does not take, acknowledge or send fast enough", ALARM
     INTERNAL = 0x205, "something failed that is not the peer's fault", ALARM
 
-    sentence: str
-    alarming: bool
-
-    def __new__(cls, value: int, sentence: str = "", alarming: bool = False) -> Self:
-        """Keep the columns of a member's line."""
-        code = int.__new__(cls, value)
-        code._value_ = value
-        code.sentence, code.alarming = sentence, alarming
-        return code
+    @property
+    def alarming(self) -> bool:
+        """Whether somebody should look into it when the gateway closes with it."""
+        return self.marked
 
     @property
     def retryable(self) -> bool:

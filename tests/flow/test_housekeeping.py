@@ -139,7 +139,7 @@ async def test_one_session_that_fails_does_not_keep_the_others_waiting(
 
 async def test_others_have_their_turn_within_a_round_of_many_sessions(house: House) -> None:
     for number in range(2 * SLICE + 1):
-        house.parts.registry.create(f"user-{number}", 0, house.clock.now).detach(house.clock.now)
+        house.parts.registry.create(f"user-{number}", 0, house.clock.now).detached_at = house.clock.now
     house.clock.advance(121.0)
     left = [len(house.parts.registry) for _ in house.housekeeping.slices(house.clock.now, house.clock.wall)]
     assert left == [SLICE + 1, 1, 0]

@@ -140,6 +140,6 @@ async def test_what_waits_is_held_once(house: House) -> None:
     client = house.started()
     client.call("hello")
     client.call("echo", LARGE)
-    (task,) = client.session.waiting
+    (task,) = house.parts.requests.logins._waiting[client.session]
     assert task.request.data == LARGE
     assert task.cost == pytest.approx(len(LARGE), rel=0.01)

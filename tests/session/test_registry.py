@@ -113,11 +113,9 @@ def test_ending_closes_the_outbox_and_tells_what_was_left_open(engine: ModuleTyp
     for seq in (1, 2, 3):
         session.outbox.accept(seq)
     answer(session, 2)
-    session.waiting.append("something")
     assert registry.end(session, Event.STOPPED, 7.0) == 2
     assert session.state is State.CLOSED
     assert session.outbox.closed
-    assert not session.waiting
     assert registry.by_id(session.id) is None
     assert registry.by_openid("alice") is None
 
@@ -131,13 +129,13 @@ def test_an_ended_session_is_remembered_with_what_its_client_missed(engine: Modu
     session.outbox.push(notify(engine))
     session.outbox.hold(notify(engine))
     session.outbox.bind(2, True, notify(engine), 99.0)
-    session.stored_ids[2] = 77
+    session.catch_up.sent(2, 77)
     registry.end(session, Event.EXPIRED, 10.0)
     ended = registry.ended_by_id(session.id, 10.0)
     assert ended is registry.ended_by_openid("alice", 10.0)
     assert ended is not None
     assert (ended.openid, ended.epoch, ended.unanswered, ended.undelivered) == ("alice", session.epoch, 1, 2)
-    assert ended.stored_ids == {2: 77}
+    assert ended.catch_up.unacknowledged == {2: 77}
     assert ended.outbox.missed(0) == (1, 1)
 
 
@@ -176,7 +174,8 @@ def test_an_openid_is_remembered_by_its_last_session(engine: ModuleType) -> None
 def test_sessions_are_counted_by_state(engine: ModuleType) -> None:
     registry = make_registry(engine)
     alice, bob = registry.create("alice", 0, 0.0), registry.create("bob", 0, 0.0)
-    alice.apply(Event.LOGGED_IN)
+    alice.apply(Event.LOGIN_BEGUN, 0.0)
+    alice.apply(Event.LOGGED_IN, 0.0)
     assert (registry.count(State.INITED), registry.count(State.NORMAL), registry.count(State.CLOSED)) == (1, 1, 0)
     registry.end(bob, Event.STOPPED, 0.0)
     assert (registry.count(State.INITED), registry.count(State.NORMAL), registry.count(State.CLOSED)) == (0, 1, 0)

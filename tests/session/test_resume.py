@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from quicgw_fast.codes import ResetReason
-from quicgw_fast.session import Claim, Event, Verdict, decide
+from quicgw_fast.session import Event, ResumeDecision, StartClaim, decide
 from quicgw_fast.session.resume import Gap
 from tests.session.making import REMEMBER, answer, make_registry, notify
 
@@ -43,8 +43,8 @@ class House:
 
     def decide(
         self, last_acked: int, session_id: str = "", epoch: str = "", openid: str = "alice", now: float = 1.0
-    ) -> Verdict:
-        return decide(Claim(openid, last_acked, session_id, epoch), self.registry, now)
+    ) -> ResumeDecision:
+        return decide(StartClaim(openid, last_acked, session_id, epoch), self.registry, now)
 
 
 @pytest.fixture
@@ -72,11 +72,11 @@ def test_a_new_client_resumes_by_session_and_epoch(house: House) -> None:
 def test_a_new_client_resumes_before_its_first_message(engine: ModuleType) -> None:
     registry = make_registry(engine)
     alice = registry.create("alice", 0, 0.0)
-    assert decide(Claim("alice", 0, alice.id, alice.epoch), registry, 1.0).resume is alice
+    assert decide(StartClaim("alice", 0, alice.id, alice.epoch), registry, 1.0).resume is alice
 
 
 def test_nothing_named_is_a_fresh_start(house: House) -> None:
-    for claim in (Claim("alice"), Claim("alice", 0, "", house.alice.epoch), Claim("nobody")):
+    for claim in (StartClaim("alice"), StartClaim("alice", 0, "", house.alice.epoch), StartClaim("nobody")):
         verdict = decide(claim, house.registry, 1.0)
         assert claim.fresh
         assert (verdict.resume, verdict.gap, verdict.reason) == (None, None, ResetReason.NONE)

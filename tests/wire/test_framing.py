@@ -259,5 +259,5 @@ async def test_the_paths_of_the_push_service(world: World) -> None:
 
 
 def test_the_default_addresses() -> None:
-    server = configs.Server()
+    server = configs.ServerConfig()
     assert [configs.split_address(a)[1] for a in (server.quic, server.grpc, server.admin)] == [8443, 8092, 8080]

@@ -34,7 +34,7 @@ async def error_of(client: RawClient, message: int, within: float = 10.0) -> pb.
 
 
 def test_the_default_deadline_is_thirty_seconds() -> None:
-    assert configs.Processor().task_timeout == 30.0
+    assert configs.ProcessorConfig().task_timeout == 30.0
 
 
 async def test_a_request_that_takes_too_long_is_504(make_world: WorldMaker) -> None:
@@ -165,7 +165,7 @@ async def test_a_flood_of_messages_is_429_and_only_for_its_sender(make_world: Wo
 
 
 def test_the_default_rate_limits() -> None:
-    assert (configs.Limits().messages_per_second, configs.Limits().in_flight) == (100, 64)
+    assert (configs.LimitsConfig().messages_per_second, configs.LimitsConfig().in_flight) == (100, 64)
 
 
 async def test_more_calls_to_an_upstream_than_allowed_are_503(make_world: WorldMaker) -> None:

@@ -113,7 +113,7 @@ async def test_start_for_another_openid_on_the_same_connection_changes_nothing(w
 
 
 def test_start_has_five_seconds_by_default() -> None:
-    assert configs.Session().start_timeout == 5.0
+    assert configs.SessionConfig().start_timeout == 5.0
 
 
 @pytest.mark.parametrize("sent", [b"", b"\x00\x00\x00\x20half of it"])

@@ -43,7 +43,7 @@ async def assert_overflow_reset(world: World, client: RawClient, last_acked: int
 
 
 def test_the_default_window() -> None:
-    session = configs.Session()
+    session = configs.SessionConfig()
     assert (session.window_messages, session.window_bytes) == (1024, 1 << 20)
     assert session.memory == 256 << 20
     assert session.slow_consumer_after == 10

@@ -106,4 +106,4 @@ class BindRefused(EngineError):
         self.code = BindCode(code)
 
     def __str__(self) -> str:
-        return f"the notify cannot be bound: {self.code}"
+        return f"the notify cannot be bound: {self.code.sentence}"

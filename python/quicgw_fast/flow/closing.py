@@ -6,7 +6,7 @@ import logging
 from typing import TYPE_CHECKING
 
 from quicgw_fast.codes import CloseCode
-from quicgw_fast.session import Event, Notifies
+from quicgw_fast.session import Action, Event, NotifyCount
 
 if TYPE_CHECKING:
     from quicgw_fast.flow.parts import Parts
@@ -23,7 +23,7 @@ def disconnect(parts: Parts, session: Session, code: CloseCode, detail: str, *, 
     link = session.link
     if link is None:
         return
-    session.detach(parts.clock())
+    session.apply(Event.DETACHED, parts.clock())
     link.close(code, code.phrase(detail), flush=flush)
 
 
@@ -33,11 +33,17 @@ def end_session(parts: Parts, session: Session, event: Event, code: CloseCode, d
     What no connection took goes to the offline store, unless its client said STOP. That comes last: nothing of a
     session's messages may keep it from ending.
     """
-    disconnect(parts, session, code, detail)
-    parts.requests.give_up(session)
-    bodies = [] if event is Event.STOPPED else _unsent(parts, session)
+    bodies: list[bytes] = []
+    for action in session.due(event):
+        match action:
+            case Action.CLOSE_CONNECTION:
+                disconnect(parts, session, code, detail)
+            case Action.GIVE_UP:
+                parts.requests.give_up(session)
+            case Action.HAND_OVER:
+                bodies = _unsent(parts, session)
     unnumbered = min(len(bodies), session.outbox.held)
-    given = Notifies(len(bodies) - unnumbered, unnumbered)
+    given = NotifyCount(len(bodies) - unnumbered, unnumbered)
     dropped = parts.registry.end(session, event, parts.clock(), given)
     parts.accounts.end(session.outbox.tally)
     parts.counters.add("in_flight_dropped", dropped)
@@ -75,8 +81,11 @@ def overflowed(parts: Parts, session: Session) -> None:
 
     So nobody can get the replies to what is under way: they stay open until the session ends, and then count as lost.
     """
-    if not session.overflow_told:
-        session.overflow_told = True
-        parts.counters.add("overflows")
-        parts.requests.give_up(session)
-        disconnect(parts, session, CloseCode.SLOW_CONSUMER, "the window overflowed; only a reset continues")
+    for action in session.apply(Event.OVERFLOWED, parts.clock()):
+        match action:
+            case Action.COUNT_OVERFLOW:
+                parts.counters.add("overflows")
+            case Action.GIVE_UP:
+                parts.requests.give_up(session)
+            case Action.CLOSE_CONNECTION:
+                disconnect(parts, session, CloseCode.SLOW_CONSUMER, "the window overflowed; only a reset continues")

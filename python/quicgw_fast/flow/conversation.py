@@ -132,7 +132,7 @@ class Conversation:
         self._parts.watched.discard(self)
         self._over = True
         if self.current and self.session is not None:
-            self.session.detach(now)
+            self.session.apply(Event.DETACHED, now)
         self._parts.journal.ended(self, code, reason, by_peer=by_peer, now=now)
 
     # How it ends from here
@@ -145,7 +145,7 @@ class Conversation:
         """Close the connection; whatever still comes on it is ignored."""
         self._over = True
         if self.current and self.session is not None:
-            self.session.detach(self._parts.clock())
+            self.session.apply(Event.DETACHED, self._parts.clock())
         self.link.close(code, code.phrase(detail))
 
     def fail(self, error: ProtocolError) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from quicgw_fast._proto.client_pb2 import ServerPush
 from quicgw_fast.backend.python.wire import HEAD_MAX
 from quicgw_fast.flow.conversation import MAX_BODY
-from quicgw_fast.session import Losses, Notifies
+from quicgw_fast.session import NotifyCount, UntoldLosses
 
 if TYPE_CHECKING:
     import asyncio
@@ -39,7 +39,7 @@ class Handovers:
     def __init__(self, parts: Parts, repeats: RepeatLog) -> None:
         self._parts = parts
         self._repeats = repeats
-        self.losses = Losses()
+        self.losses = UntoldLosses()
         self.kept = 0
         """Notifies that the store took."""
         self.lost = 0
@@ -80,7 +80,7 @@ class Handovers:
             return
         results = iter(decided.result())
         reasons = [next(results).message if good else "too large to be stored" for good in fits]
-        lost = Notifies(sum(map(bool, reasons[:numbered])), sum(map(bool, reasons[numbered:])))
+        lost = NotifyCount(sum(map(bool, reasons[:numbered])), sum(map(bool, reasons[numbered:])))
         self.waiting -= len(fits)
         self.kept += len(fits) - lost.total
         self.lost += lost.total

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from quicgw_fast.codes import OK, PushType
 from quicgw_fast.errors import BusyError
 from quicgw_fast.processor import AsyncRequestProcessor, Deadlines, Outcome, Ports, execute, too_late
-from quicgw_fast.session import Event, Session
+from quicgw_fast.session import Event, Login, Session
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
 
 BUSY_PAUSE = 0.02
 """Seconds after which a login asks a service again that had no room for the call."""
-_INT64 = range(-(1 << 63), 1 << 63)
 
 _log = logging.getLogger("quicgw.requests")
 
@@ -39,7 +39,7 @@ class LoggedIn(Outcome):
 class Logins:
     """Hellos, at most so many calls at once, in a queue of their own; behind each, what its client sent after it.
 
-    One session has one hello under way; ``session.waiting`` holds the tasks behind it, and each of them is answered
+    One session has one hello under way; the tasks behind it wait here for its answer, and each of them is answered
     504 at its own deadline like any other that waits.
     """
 
@@ -62,22 +62,26 @@ class Logins:
         self.pool = AsyncRequestProcessor(queue, ports, _calls_at_once(config))
         self._behind = Deadlines(parts.clock, parts.call_later, self._late)
         self._late_behind = 0
+        self._waiting: dict[Session, deque[AsyncTask]] = {}
+        """What each client sent behind its hello, while there is any."""
 
     def submit(self, task: AsyncTask) -> bool:
         """Begin a login; False when there is no room for it."""
-        task.session.logging_in = self.pool.submit(task)
-        return bool(task.session.logging_in)
+        if not self.pool.submit(task):
+            return False
+        task.session.apply(Event.LOGIN_BEGUN, self._parts.clock())
+        return True
 
     def wait_behind(self, task: AsyncTask) -> None:
         """Have a task wait for the result of its session's hello."""
-        task.session.waiting.append(task)
+        self._waiting.setdefault(task.session, deque()).append(task)
         self._behind.add(task)
 
     def cancel(self, session: Session) -> None:
         """The session ended: its hello is called off, and nothing behind it is owed anything."""
-        for task in session.waiting:
-            self._behind.discard(task)
-        session.waiting.clear()
+        waiting = self._waiting.pop(session, deque())
+        while waiting:
+            self._behind.discard(waiting.pop())
         self.pool.cancel(session)
 
     async def stop(self) -> None:
@@ -112,22 +116,28 @@ class Logins:
     def _finish(self, task: AsyncTask, outcome: Outcome) -> None:
         """Reply, let out what waited for the login, then go on with what the client sent behind it: one step."""
         session = task.session
-        session.logging_in = False
         try:
             if self._reply(task, outcome) and isinstance(outcome, LoggedIn):
                 self._logged_in(session, outcome)
         finally:
-            while session.waiting and not session.logging_in:
-                behind = session.waiting.popleft()
-                self._behind.discard(behind)
-                self._go_on(behind)
+            if session.login is Login.UNDER_WAY:  # neither logged in, nor ended or given up with this very reply
+                session.apply(Event.LOGIN_REFUSED, self._parts.clock())
+            self._go_on_behind(session)
+
+    def _go_on_behind(self, session: Session) -> None:
+        """Go on with what waits behind a hello that was answered, up to the next hello of the same client."""
+        waiting = self._waiting.get(session)
+        while waiting and session.login is Login.IDLE:
+            task = waiting.popleft()
+            self._behind.discard(task)
+            self._go_on(task)
+        if not waiting:
+            self._waiting.pop(session, None)
 
     def _logged_in(self, session: Session, outcome: LoggedIn) -> None:
-        session.apply(Event.LOGGED_IN)
+        session.apply(Event.LOGGED_IN, self._parts.clock())
         self._parts.counters.add("logins")
-        zone, gid = outcome.headers.get("zone"), outcome.headers.get("gid")
-        if zone is not None:
-            session.zone = _int64(zone, session)
+        gid = outcome.headers.get("gid")
         if gid:
             self._parts.registry.set_gid(session, gid)
         # What was stored is older than what was cached since START, which it lets out behind it.
@@ -135,7 +145,7 @@ class Logins:
 
     def _late(self, task: AsyncTask) -> None:
         """Answer a task whose deadline passed while it waited behind a hello."""
-        task.session.waiting.remove(task)
+        self._waiting[task.session].remove(task)
         self._late_behind += 1
         self._reply(task, Outcome.of_error(too_late(task)))
 
@@ -146,14 +156,3 @@ def _calls_at_once(config: Config) -> int:
     if config.routing.mode == "service" and config.upstream.max_concurrency:
         return min(calls, config.upstream.max_concurrency)
     return calls
-
-
-def _int64(text: str, session: Session) -> int:
-    try:
-        value = int(text)
-    except ValueError:
-        value = _INT64.stop
-    if value in _INT64:
-        return value
-    _log.warning("the upstream's zone is no int64", extra={"session": session.id, "zone": text})
-    return 0

@@ -12,7 +12,7 @@ from quicgw_fast.flow.deletions import Deletions
 from quicgw_fast.flow.handovers import Handovers
 from quicgw_fast.flow.start import MAX_OPENID
 from quicgw_fast.observe.repeats import RepeatLog
-from quicgw_fast.session import State
+from quicgw_fast.session import ReadingEvent, State
 from quicgw_fast.store import StoreFailed, StoreStats
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from quicgw_fast.flow.parts import Parts
-    from quicgw_fast.session import Session
+    from quicgw_fast.session import CatchUp, Session
     from quicgw_fast.store import OfflineStore, PutResult, Stored
 
 LONGEST_READ = 1.0
@@ -78,7 +78,7 @@ class Offline:
         result = await store.put(openid, body, self._parts.wall())
         session = self._parts.registry.by_openid(openid)
         if session is not None and result.stored:
-            session.store_changed = session.behind = True
+            session.catch_up.apply(ReadingEvent.STORED)
             self._go_on(session)
         return result
 
@@ -97,12 +97,15 @@ class Offline:
         Then the session stays behind and gets it later.
         """
         store = self._parts.store
-        if store is None or (session.state is State.NORMAL and not session.behind):
+        catch_up = session.catch_up
+        if store is None or (session.state is State.NORMAL and not catch_up.behind):
             return []
-        session.behind = True
-        if session.reading or len(self._running) >= MAX_READS:
+        if catch_up.reading:
             return None
-        reading = self._spawn(self._read(store, session))
+        if len(self._running) >= MAX_READS:
+            catch_up.apply(ReadingEvent.FAILED)
+            return None
+        reading = self._begin_reading(store, session)
         await asyncio.wait([reading], timeout=max(0.0, min(within, LONGEST_READ)))
         if reading.done():
             return _result(reading)
@@ -111,20 +114,22 @@ class Offline:
 
     def deliver(self, session: Session, messages: list[Stored] | None) -> None:
         """Push what was fetched and not sent before, in order, as far as there is room; then what was held behind."""
-        if not session.behind:
+        catch_up = session.catch_up
+        if not catch_up.behind:
             self._parts.sender.release(session)
             return
         if messages is None:
-            if not session.reading:  # else it comes late
+            if not catch_up.reading:  # else it comes late
                 self._unread.add(session)
             return
         for stored in messages:
-            if stored.id > session.stored_up_to and not self._push(session, stored):
+            if stored.id > catch_up.sent_up_to and not self._push(session, stored):
+                catch_up.apply(ReadingEvent.FULL)
                 return
-        if not session.store_changed:
-            session.behind = False
+        catch_up.apply(ReadingEvent.SENT)
+        if not catch_up.behind:
             self._parts.sender.release(session)
-        elif not session.reading:  # something was put since, when nobody could read for this session yet
+        else:  # something was put since, when nobody could read for this session yet
             self._go_on(session)
 
     def _push(self, session: Session, stored: Stored) -> bool:
@@ -143,50 +148,49 @@ class Offline:
             fields = {"openid": session.openid, "session": session.id, "lost": 1, "reason": str(error)}
             self._repeats.add(logging.WARNING, "pushes lost", session.openid, self._parts.clock(), fields)
             self._deletions.add(session.openid, [stored.id])
+            session.catch_up.skipped(stored.id)
         else:
-            session.stored_ids[session.outbox.last_seq] = stored.id
-        session.stored_up_to = stored.id
+            session.catch_up.sent(session.outbox.last_seq, stored.id)
         return True
 
     def acknowledged(self, session: Session) -> None:
         """Delete from the store what the client now has, and go on with what did not fit before."""
-        acked = session.outbox.acked_seq
-        ids = [stored_id for seq, stored_id in session.stored_ids.items() if seq <= acked]
-        if ids:
-            session.stored_ids = {seq: i for seq, i in session.stored_ids.items() if seq > acked}
-            self._deletions.add(session.openid, ids)
-        if session.behind:
+        self.received(session.openid, session.catch_up, session.outbox.acked_seq)
+        if session.catch_up.behind:
             self._go_on(session)
 
-    def received(self, openid: str, stored_ids: dict[int, int], up_to: int) -> None:
-        """Delete what a client says to have of a session that cannot go on."""
-        ids = [stored_id for seq, stored_id in stored_ids.items() if seq <= up_to]
+    def received(self, openid: str, catch_up: CatchUp, up_to: int) -> None:
+        """Delete what a client says to have, also of a session that cannot go on."""
+        ids = catch_up.acknowledged(up_to)
         if ids:
             self._deletions.add(openid, ids)
 
     def _go_on(self, session: Session) -> None:
         store = self._parts.store
-        if store is None or session.state is not State.NORMAL or session.reading:
+        if store is None or session.state is not State.NORMAL or session.catch_up.reading:
             return
         if len(self._running) >= MAX_READS:
             self._unread.add(session)
         else:
-            reading = self._spawn(self._read(store, session))
+            reading = self._begin_reading(store, session)
             reading.add_done_callback(lambda _: self._came_late(session, reading))
 
+    def _begin_reading(self, store: OfflineStore, session: Session) -> asyncio.Task[list[Stored] | None]:
+        session.catch_up.apply(ReadingEvent.BEGUN)
+        return self._spawn(self._read(store, session))
+
     async def _read(self, store: OfflineStore, session: Session) -> list[Stored] | None:
-        session.reading = True
+        catch_up = session.catch_up
         try:
-            while True:
-                session.store_changed = False
+            while catch_up.reading:
                 messages = await store.load(session.openid, self._parts.wall())
-                if not session.store_changed:  # else something was put meanwhile, by who saw no session yet
-                    break
+                catch_up.apply(ReadingEvent.LOADED)
         except StoreFailed as error:  # no reason to refuse a login: the messages stay where they are
             self._failed(error, "stored messages could not be read")
             return None
         finally:
-            session.reading = False
+            if catch_up.reading:
+                catch_up.apply(ReadingEvent.FAILED)
         gone = self._deletions.pending(session.openid)
         return [stored for stored in messages if stored.id not in gone]
 

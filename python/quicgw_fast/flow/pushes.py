@@ -18,7 +18,7 @@ from quicgw_fast.codes import BindCode, PushCode, StoreCode, SyncHint
 from quicgw_fast.delivery import notify_body
 from quicgw_fast.flow.closing import expire
 from quicgw_fast.flow.handovers import offline_id
-from quicgw_fast.session import State
+from quicgw_fast.session import Login, State
 
 if TYPE_CHECKING:
     from quicgw_fast._proto.service_pb2 import BroadcastRequest, UnicastPushRequest
@@ -93,7 +93,7 @@ class Pushes:
         """Whether what is kept for a session is lost for certain: nobody comes back to a gateway that stops."""
         if not self._parts.draining or self._parts.store is not None:
             return False
-        return not session.reachable or (session.state is State.INITED and not session.logging_in)
+        return not session.reachable or (session.state is State.INITED and session.login is Login.IDLE)
 
     def _unbindable(self, session: Session, client_seq: int) -> bool:
         """The same of a notify that is bound to request ``client_seq``; the offline store does not take those."""
@@ -129,7 +129,7 @@ class Pushes:
         return "stored"
 
     def _now(self, session: Session, body: bytes) -> str:
-        if session.state is State.INITED or session.behind:
+        if session.state is State.INITED or session.catch_up.behind:
             try:
                 self._parts.sender.hold(session, body)
             except (CacheFull, BudgetFull) as error:

@@ -15,7 +15,7 @@ from quicgw_fast.flow.login import Logins
 from quicgw_fast.overload import RequestMemory, size_of
 from quicgw_fast.processor import AsyncRequestProcessor, AsyncTask, Outcome, Ports, execute
 from quicgw_fast.rates import TokenBucket
-from quicgw_fast.session import Session, State
+from quicgw_fast.session import Login, Session, State
 
 if TYPE_CHECKING:
     from quicgw_fast._proto.client_pb2 import ClientRequest
@@ -113,7 +113,7 @@ class Requests:
         if not business.action:
             raise RequestError(ErrorCode.BAD_REQUEST, "missing field", "action is empty")
         is_login = business.action.lower() == LOGIN_ACTION
-        if not is_login and not session.logging_in:
+        if not is_login and session.login is Login.IDLE:
             _require_login(session)
         upstream = UpstreamRequest(
             session_id=session.id,
@@ -132,7 +132,7 @@ class Requests:
         try:
             if self._stopped:
                 raise RequestError(ErrorCode.OVERLOADED, "overloaded", "the gateway is stopping")
-            if task.session.logging_in:
+            if task.session.login is Login.UNDER_WAY:
                 self.logins.wait_behind(task)
                 return
             if not task.is_login:

@@ -13,7 +13,16 @@ from quicgw_fast.errors import ProtocolError, RequestError
 from quicgw_fast.flow.closing import disconnect, end_session, expire
 from quicgw_fast.flow.pending_starts import PendingStarts
 from quicgw_fast.flow.tokens import Tokens
-from quicgw_fast.session import NOTHING, Claim, Event, Gap, Session, Verdict, decide, note_attempt, settle
+from quicgw_fast.session import (
+    NO_NOTIFIES,
+    Event,
+    Gap,
+    ResumeDecision,
+    Session,
+    StartClaim,
+    decide,
+    gap_to_tell,
+)
 
 if TYPE_CHECKING:
     from quicgw_fast._proto.client_pb2 import ClientRequest
@@ -40,9 +49,9 @@ class _Start:
 
     conversation: Conversation
     msg_id: int
-    claim: Claim
+    claim: StartClaim
     grant: Grant
-    verdict: Verdict
+    verdict: ResumeDecision
 
 
 class StartHandler:
@@ -76,7 +85,7 @@ class StartHandler:
             if self._parts.draining:
                 raise _stopping()
             grant = self.tokens.check(conversation.link.peer, claim.openid, token)
-            if self._outdated(claim):
+            if self._parts.registry.attempts(claim.openid, self._parts.clock()).outdated(claim):
                 self._parts.counters.add("starts_outdated")
                 raise RequestError(
                     ErrorCode.FORBIDDEN, "outdated START", "a newer attempt of the same epoch was here before"
@@ -101,22 +110,7 @@ class StartHandler:
         conversation.link.send(unnumbered(msg_id, PushType.START_RESP, answer, error.headers))
         conversation.close(code, error.message)
 
-    def _outdated(self, claim: Claim) -> bool:
-        """Whether a newer attempt of the claim's epoch was acted on before; 0 is not compared (protocol §2)."""
-        return 0 < claim.attempt <= self._attempts(claim.openid).get(claim.epoch, 0)
-
-    def _attempts(self, openid: str) -> dict[str, int]:
-        registry = self._parts.registry
-        last = registry.by_openid(openid) or registry.ended_by_openid(openid, self._parts.clock())
-        return last.attempts if last is not None else {}
-
-    def _note_attempt(self, claim: Claim) -> None:
-        """Note the attempt of a START that has no session yet: an older one must not take its place (protocol §2)."""
-        ended = self._parts.registry.ended_by_openid(claim.openid, self._parts.clock())
-        if ended is not None:
-            note_attempt(ended.attempts, claim)
-
-    def _begin(self, conversation: Conversation, msg_id: int, claim: Claim, grant: Grant) -> None:
+    def _begin(self, conversation: Conversation, msg_id: int, claim: StartClaim, grant: Grant) -> None:
         parts = self._parts
         self._held.newer(claim.openid)
         old = parts.registry.by_openid(claim.openid)
@@ -131,7 +125,7 @@ class StartHandler:
         if undecided is None:
             self._begin_fresh(start)
         else:
-            self._note_attempt(claim)
+            parts.registry.attempts(claim.openid, parts.clock()).note(claim)  # an older one must not take its place
             go_on, give_way = partial(self._begin_fresh, start), partial(self._give_way, start)
             self._held.hold(claim.openid, conversation, undecided, go_on, give_way)
 
@@ -147,7 +141,7 @@ class StartHandler:
         if isinstance(lost, Session):
             lost.outbox.ack(start.claim.last_acked)  # delivered: the client says so
         if lost is not None:  # what the client has of it need not be delivered once more
-            parts.offline.received(start.claim.openid, lost.stored_ids, start.claim.last_acked)
+            parts.offline.received(start.claim.openid, lost.catch_up, start.claim.last_acked)
         old = parts.registry.by_openid(start.claim.openid)
         if old is not None:
             self._supersede(old)
@@ -159,9 +153,7 @@ class StartHandler:
             self.refuse(start.conversation, start.msg_id, _stopping(), CloseCode.DRAINING)
             return
         parts.counters.add("resets" if start.verdict.gap else "starts")
-        attempts = dict(self._attempts(claim.openid))
         session = parts.registry.create(claim.openid, claim.last_acked, parts.clock())
-        session.attempts = attempts
         self._attach(start, session)
 
     def _give_way(self, start: _Start) -> None:
@@ -171,7 +163,7 @@ class StartHandler:
     def _attach(self, start: _Start, session: Session) -> None:
         conversation, claim, grant = start.conversation, start.claim, start.grant
         now = self._parts.clock()
-        session.note_attempt(claim)
+        session.attempts.note(claim)
         session.expires_at = grant.expires_at
         conversation.session = session
         conversation.generation = session.attach(conversation.link, claim.last_acked, now)
@@ -188,14 +180,14 @@ class StartHandler:
         lost_id = start.verdict.lost.id if start.verdict.lost is not None else ""
         ended = self._parts.registry.ended_by_id(lost_id, self._parts.clock())
         losses = self._parts.offline.handovers.losses.take(start.claim.openid, lost_id)
-        return settle(start.verdict.gap, NOTHING if ended is None else ended.given, losses)
+        return gap_to_tell(start.verdict.gap, NO_NOTIFIES if ended is None else ended.given, losses)
 
     def _supersede(self, session: Session) -> None:
         if session.attached:
             self._parts.counters.add("takeovers")
             disconnect(self._parts, session, CloseCode.SUPERSEDED, "a newer connection took over")
 
-    def _answer(self, session: Session, claim: Claim, verdict: Verdict) -> StartResponse:
+    def _answer(self, session: Session, claim: StartClaim, verdict: ResumeDecision) -> StartResponse:
         times = self._parts.config.session
         return StartResponse(
             success=True,
@@ -210,7 +202,7 @@ class StartHandler:
         )
 
 
-def _how(verdict: Verdict) -> str:
+def _how(verdict: ResumeDecision) -> str:
     if verdict.resume is not None:
         return "resumed"
     return f"reset ({verdict.reason.name})" if verdict.gap else "started"
@@ -225,7 +217,7 @@ def _stopping() -> RequestError:
     return RequestError(ErrorCode.OVERLOADED, "gateway stopping", "connect to another one")
 
 
-def _claim(request: ClientRequest) -> tuple[Claim, str]:
+def _claim(request: ClientRequest) -> tuple[StartClaim, str]:
     """Validate a START and return what it claims, with the token; RequestError 400."""
     if request.seq_id:
         raise RequestError(ErrorCode.BAD_REQUEST, "wrong seq_id", f"expected 0 for START, got {request.seq_id}")
@@ -236,5 +228,5 @@ def _claim(request: ClientRequest) -> tuple[Claim, str]:
         raise RequestError(ErrorCode.BAD_REQUEST, "bad field", f"openid is over {MAX_OPENID} bytes")
     if start.last_acked_seq_id > MAX_LAST_ACKED:
         raise RequestError(ErrorCode.BAD_REQUEST, "bad field", "last_acked_seq_id is over 2**63 - 1")
-    claim = Claim(start.openid, start.last_acked_seq_id, start.session_id, start.epoch, start.attempt)
+    claim = StartClaim(start.openid, start.last_acked_seq_id, start.session_id, start.epoch, start.attempt)
     return claim, start.auth_token

@@ -1,24 +1,29 @@
 """Sessions: their states, their registry, and what a START may resume. No sockets, no clock (protocol §2, §5)."""
 
-from quicgw_fast.session.handover import Losses, settle
-from quicgw_fast.session.notifies import NOTHING, Notifies
+from quicgw_fast.session.catch_up import CatchUp, ReadingEvent
+from quicgw_fast.session.claim import StartClaim
+from quicgw_fast.session.losses import UntoldLosses, gap_to_tell
+from quicgw_fast.session.notify_count import NO_NOTIFIES, NotifyCount
 from quicgw_fast.session.registry import Registry
-from quicgw_fast.session.resume import Claim, Gap, Verdict, decide
-from quicgw_fast.session.session import Session, note_attempt
-from quicgw_fast.session.states import Event, State
+from quicgw_fast.session.resume import Gap, ResumeDecision, decide
+from quicgw_fast.session.session import Session
+from quicgw_fast.session.states import Action, Event, Login, State
 
 __all__ = [
-    "NOTHING",
-    "Claim",
+    "NO_NOTIFIES",
+    "Action",
+    "CatchUp",
     "Event",
     "Gap",
-    "Losses",
-    "Notifies",
+    "Login",
+    "NotifyCount",
+    "ReadingEvent",
     "Registry",
+    "ResumeDecision",
     "Session",
+    "StartClaim",
     "State",
-    "Verdict",
+    "UntoldLosses",
     "decide",
-    "note_attempt",
-    "settle",
+    "gap_to_tell",
 ]

@@ -7,14 +7,16 @@ from collections import OrderedDict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from quicgw_fast.session.notifies import NOTHING
+from quicgw_fast.session.claim import Attempts
+from quicgw_fast.session.notify_count import NO_NOTIFIES
 from quicgw_fast.session.session import Session
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from quicgw_fast.backend import Outbox
-    from quicgw_fast.session.notifies import Notifies
+    from quicgw_fast.session.catch_up import CatchUp
+    from quicgw_fast.session.notify_count import NotifyCount
     from quicgw_fast.session.states import Event, State
 
 ENDED_SESSIONS = 10_000
@@ -33,12 +35,12 @@ class Ended:
     """Requests that were in flight at the end."""
     undelivered: int
     """Notifies that waited for a login or for their request at the end."""
-    stored_ids: dict[int, int]
-    """As the session's: offline messages that were sent and not acknowledged."""
-    given: Notifies
+    catch_up: CatchUp
+    """As the session's: of the stored messages that were sent, its client may still say that it has them."""
+    given: NotifyCount
     """What the offline store was given of the undelivered notifies."""
     at: float
-    attempts: dict[str, int]
+    attempts: Attempts
     """As the session's."""
 
 
@@ -83,6 +85,7 @@ class Registry:
             last_activity=now,
             cursor=after,
             handed=after,
+            attempts=self.attempts(openid, now).copy(),
         )
         self._by_id[session.id] = session
         self._by_openid[openid] = session
@@ -117,30 +120,34 @@ class Registry:
         self._forget(now)
         return self._ended.get(self._ended_by_openid.get(openid, ""))
 
-    def end(self, session: Session, event: Event, now: float, given: Notifies = NOTHING) -> int:
+    def attempts(self, openid: str, now: float) -> Attempts:
+        """What is known of the STARTs that were acted on for this openid, by its session or the last one that ended."""
+        last = self.by_openid(openid) or self.ended_by_openid(openid, now)
+        return Attempts() if last is None else last.attempts
+
+    def end(self, session: Session, event: Event, now: float, given: NotifyCount = NO_NOTIFIES) -> int:
         """End a session: nothing is kept but its memory. Returns how many requests were left unanswered.
 
         ``given`` counts what the offline store gets of it: that is not lost.
         """
-        session.apply(event)
+        session.apply(event, now)
         outbox = session.outbox
         unanswered, undelivered = outbox.in_flight, outbox.held + outbox.bound
-        session.waiting.clear()
         outbox.close(given.total)
         del self._by_id[session.id]
         del self._by_openid[session.openid]
         self._drop_gid(session)
         ended = Ended(
-            session.id,
-            session.openid,
-            session.epoch,
-            outbox,
-            unanswered,
-            undelivered,
-            session.stored_ids,
-            given,
-            now,
-            session.attempts,
+            id=session.id,
+            openid=session.openid,
+            epoch=session.epoch,
+            outbox=outbox,
+            unanswered=unanswered,
+            undelivered=undelivered,
+            catch_up=session.catch_up,
+            given=given,
+            at=now,
+            attempts=session.attempts,
         )
         self._ended[session.id] = ended
         self._ended_by_openid[session.openid] = session.id

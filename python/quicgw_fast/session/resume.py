@@ -9,6 +9,7 @@ from quicgw_fast.codes import ResetReason
 
 if TYPE_CHECKING:
     from quicgw_fast.backend import Outbox
+    from quicgw_fast.session.claim import StartClaim
     from quicgw_fast.session.registry import Ended, Registry
     from quicgw_fast.session.session import Session
 
@@ -47,24 +48,7 @@ class Gap:
 
 
 @dataclass(slots=True, frozen=True)
-class Claim:
-    """What a client says of itself in START."""
-
-    openid: str
-    last_acked: int = 0
-    session_id: str = ""
-    epoch: str = ""
-    attempt: int = 0
-    """Grows with each START of the epoch; 0 from clients that do not count (protocol §2)."""
-
-    @property
-    def fresh(self) -> bool:
-        """A start that asks for nothing old."""
-        return self.last_acked == 0 and not self.session_id
-
-
-@dataclass(slots=True, frozen=True)
-class Verdict:
+class ResumeDecision:
     """``resume`` is the session to continue; otherwise a fresh one is made and ``gap`` says what was lost."""
 
     resume: Session | None = None
@@ -78,33 +62,33 @@ class Verdict:
         return self.gap.reason if self.gap else ResetReason.NONE
 
 
-def decide(claim: Claim, registry: Registry, now: float) -> Verdict:
+def decide(claim: StartClaim, registry: Registry, now: float) -> ResumeDecision:
     """Judge a START whose openid is authenticated; changes nothing.
 
     A session of another openid looks exactly like one that never was: nothing may be learnt by guessing ids.
     """
     if claim.fresh:
-        return Verdict()
+        return ResumeDecision()
     session = _claimed(claim, registry)
     if session is None:
         return _judge_ended(claim, registry, now)
     reason = _refusal(claim, session)
     if reason is ResetReason.NONE:
-        return Verdict(resume=session)
+        return ResumeDecision(resume=session)
     if reason in (ResetReason.EPOCH, ResetReason.FUTURE_ACK):  # a number of another history says nothing of this one
-        return Verdict(gap=Gap(reason, claim.last_acked + 1))
+        return ResumeDecision(gap=Gap(reason, claim.last_acked + 1))
     outbox = session.outbox
-    return Verdict(gap=_gap(claim, reason, outbox, outbox.in_flight, outbox.held + outbox.bound), lost=session)
+    return ResumeDecision(gap=_gap(claim, reason, outbox, outbox.in_flight, outbox.held + outbox.bound), lost=session)
 
 
-def _claimed(claim: Claim, registry: Registry) -> Session | None:
+def _claimed(claim: StartClaim, registry: Registry) -> Session | None:
     if not claim.session_id:
         return registry.by_openid(claim.openid)
     session = registry.by_id(claim.session_id)
     return session if session is not None and session.openid == claim.openid else None
 
 
-def _refusal(claim: Claim, session: Session) -> ResetReason:
+def _refusal(claim: StartClaim, session: Session) -> ResetReason:
     if claim.epoch and claim.epoch != session.epoch:
         return ResetReason.EPOCH
     if claim.last_acked > session.outbox.last_seq:
@@ -116,21 +100,21 @@ def _refusal(claim: Claim, session: Session) -> ResetReason:
     return ResetReason.NONE
 
 
-def _judge_ended(claim: Claim, registry: Registry, now: float) -> Verdict:
+def _judge_ended(claim: StartClaim, registry: Registry, now: float) -> ResumeDecision:
     if claim.session_id:
         ended = registry.ended_by_id(claim.session_id, now)
     else:
         ended = registry.ended_by_openid(claim.openid, now)
     if ended is None or ended.openid != claim.openid:
-        return Verdict(gap=Gap(ResetReason.UNKNOWN_SESSION, claim.last_acked + 1))
+        return ResumeDecision(gap=Gap(ResetReason.UNKNOWN_SESSION, claim.last_acked + 1))
     if (claim.epoch and claim.epoch != ended.epoch) or claim.last_acked > ended.outbox.last_seq:
         # As above: it ended, but the number is of another history.
-        return Verdict(gap=Gap(ResetReason.EXPIRED, claim.last_acked + 1))
+        return ResumeDecision(gap=Gap(ResetReason.EXPIRED, claim.last_acked + 1))
     gap = _gap(claim, ResetReason.EXPIRED, ended.outbox, ended.unanswered, ended.undelivered)
-    return Verdict(gap=gap, lost=ended)
+    return ResumeDecision(gap=gap, lost=ended)
 
 
-def _gap(claim: Claim, reason: ResetReason, outbox: Outbox, unanswered: int, undelivered: int) -> Gap:
+def _gap(claim: StartClaim, reason: ResetReason, outbox: Outbox, unanswered: int, undelivered: int) -> Gap:
     responses, notifies = outbox.missed(claim.last_acked)
     dropped_responses, dropped_notifies = outbox.dropped
     return Gap(

@@ -2,92 +2,105 @@
 
 from __future__ import annotations
 
-from collections import deque
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from quicgw_fast.session.states import Event, State, next_state
+from quicgw_fast.session.catch_up import CatchUp
+from quicgw_fast.session.claim import Attempts
+from quicgw_fast.session.states import Action, Connection, Event, Life, Login, State, Window, step
 
 if TYPE_CHECKING:
     from quicgw_fast.backend import Outbox
     from quicgw_fast.ports import Link
-    from quicgw_fast.session.resume import Claim
-
-REMEMBERED_EPOCHS = 4
-"""Epochs of one openid whose attempts are compared: the session's own and those it came from."""
-
-
-def note_attempt(attempts: dict[str, int], claim: Claim) -> None:
-    """Remember in ``attempts``, epoch to number, the attempt of a START that is acted on."""
-    if claim.epoch and claim.attempt:
-        attempts[claim.epoch] = max(claim.attempt, attempts.pop(claim.epoch, 0))
-        if len(attempts) > REMEMBERED_EPOCHS:
-            del attempts[next(iter(attempts))]
+    from quicgw_fast.rates import TokenBucket
 
 
 @dataclass(slots=True, eq=False)
 class Session:
     """All that the gateway knows of one session. Times are seconds of the gateway's monotonic clock."""
 
+    # Who it is.
     id: str
+    """Secret, as whoever knows it may ask for a resume; told as ``connection_id``."""
     openid: str
+    """Whom the client is authenticated as; it has no other live session."""
     epoch: str
     """Names one history of numbers; a resume under another epoch cannot continue it (protocol §5)."""
     outbox: Outbox
+    """Numbers and keeps what the client is owed."""
     last_activity: float
+    """When its client last sent anything: a silent one is closed with IDLE."""
+
+    # How far it came: the four parts of its ``Life``, which ``apply`` alone changes.
     state: State = State.INITED
+    login: Login = Login.IDLE
+    connection: Connection = Connection.DETACHED
+    window: Window = Window.COMPLETE
+
+    # Its connection.
     link: Link | None = None
+    """There while ``connection`` is ATTACHED."""
     generation: int = 0
     """Counts the connections that the session had: only the newest may change anything."""
     cursor: int = 0
-    """The highest number handed to the connection."""
+    """The highest number handed to the connection; behind the outbox while that is congested."""
     handed: int = 0
-    """The highest number ever handed to any connection, or known to be with the client."""
+    """The highest number ever handed to any connection, or known to be with the client: the rest nobody can have."""
     detached_at: float | None = None
-    """When the connection went; None while one is attached."""
+    """When the connection went, from where the resume window counts; None before the first and while one is there."""
+
+    # Whether its client takes what it gets (``crowded_for``).
     crowded_since: float | None = None
     """Since when the window is over 80 % without any progress; None when it is not."""
     crowded_read: int = 0
     """Up to where the client's QUIC had acknowledged the stream at ``crowded_since``."""
     crowded_cursor: int = -1
+    """The cursor for which ``crowded_end`` was taken; when it moved, there is a new end to reach."""
     crowded_end: int = 0
     """Where the stream ended when ``cursor`` was found to be ``crowded_cursor``."""
+
+    # What others have to know of it.
     expires_at: float | None = None
     """Wall clock seconds at which the client's token ends; None for never."""
-    zone: int = 0
     gid: str = ""
-    overflow_told: bool = False
-    """The overflow was counted and the client told; later ones change nothing."""
-    logging_in: bool = False
-    """A hello is under way: BUSINESS messages wait in ``waiting`` for its result."""
-    waiting: deque[Any] = field(default_factory=deque)
+    """The group name that its login service gave it; pushes to it are found by that (``Registry.set_gid``)."""
     request_bytes: int = 0
     """What the requests without a reply take in memory (``overload``)."""
-    stored_ids: dict[int, int] = field(default_factory=dict)
-    """Offline messages that were sent and not acknowledged: server number to the store's id."""
-    stored_up_to: int = 0
-    """The highest id of an offline message that was sent in this session; they are sent in order of their ids."""
-    behind: bool = False
-    """Not all that the offline store has for this openid was sent yet; new pushes are held behind it."""
-    reading: bool = False
-    """The offline store is being read for this session."""
-    store_changed: bool = False
-    """The offline store got something for this openid since it was last read."""
-    attempts: dict[str, int] = field(default_factory=dict)
-    """Epoch to the highest ``attempt`` of a START that was acted on."""
-    renewals: Any = None
-    """The session's rate of token renewals, made by whoever counts them."""
-    allowance: Any = None
-    """The session's rate limit, made by whoever counts (``overload``)."""
+    catch_up: CatchUp = field(default_factory=CatchUp)
+    """How far it is with what the offline store has for it."""
+    attempts: Attempts = field(default_factory=Attempts)
+    """Which STARTs of its client come too late; also those of the sessions that this one follows."""
+    renewals: TokenBucket | None = None
+    """Its rate of token renewals, made with the first; here, so that a reconnect brings no new allowance."""
+    allowance: TokenBucket | None = None
+    """Its rate of requests, made with the first; here for the same reason."""
 
     @property
     def attached(self) -> bool:
         """Whether a connection is there."""
         return self.link is not None
 
-    def apply(self, event: Event) -> None:
-        """Move to the state that ``event`` leads to (``states.TRANSITIONS``)."""
-        self.state = next_state(self.state, event)
+    @property
+    def life(self) -> Life:
+        """All that it is in at one time (``states``)."""
+        return Life(self.state, self.login, self.connection, self.window)
+
+    def due(self, event: Event) -> tuple[Action, ...]:
+        """What ``event`` would have its owner do; nothing changes. ImpossibleEventError as ``apply`` raises it."""
+        return step(self.life, event).actions
+
+    def apply(self, event: Event, now: float) -> tuple[Action, ...]:
+        """Have ``event`` happen and return what its owner has to do about it.
+
+        ImpossibleEventError for what cannot happen to such a session, which then stays as it is.
+        """
+        life, actions = step(self.life, event)
+        self.state, self.login, self.connection, self.window = life
+        if self.link is not None and life.connection is Connection.DETACHED:
+            self.link = None
+            self.detached_at = now
+            self.crowded_since = None
+        return actions
 
     @property
     def reachable(self) -> bool:
@@ -100,6 +113,7 @@ class Session:
 
     def attach(self, link: Link, cursor: int, now: float) -> int:
         """Take ``link`` as the session's connection and return the generation that fences older ones."""
+        self.apply(Event.ATTACHED, now)
         self.link = link
         self.cursor = cursor
         self.handed = max(self.handed, cursor)
@@ -108,16 +122,6 @@ class Session:
         self.crowded_since = None
         self.last_activity = now
         return self.generation
-
-    def detach(self, now: float) -> None:
-        """Forget the connection; the session lives on for the resume window."""
-        self.link = None
-        self.detached_at = now
-        self.crowded_since = None
-
-    def note_attempt(self, claim: Claim) -> None:
-        """Remember that a START of this session's client is acted on, also for the session that follows this one."""
-        note_attempt(self.attempts, claim)
 
     def crowded_for(self, now: float) -> float:
         """Seconds since the client last took something of what it must acknowledge; asked while its window is crowded.

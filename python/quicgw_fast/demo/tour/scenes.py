@@ -7,6 +7,7 @@ import time
 from typing import TYPE_CHECKING
 
 from quicgw_fast._proto import service_pb2 as pb
+from quicgw_fast.codes import BindCode
 from quicgw_fast.demo.tour import checks
 from quicgw_fast.demo.tour.stage import PATIENCE, until
 
@@ -78,7 +79,7 @@ async def bound_notifies(stage: Stage, show: Show) -> None:
     show.say(f"bound before a reply that is long out: refused, {late.error_code}")
     show.check(
         "it is refused instead of late",
-        checks.equal("outcome", (False, "RESPONSE_ALREADY_SENT"), (late.success, late.error_code)),
+        checks.equal("outcome", (False, BindCode.RESPONSE_ALREADY_SENT), (late.success, late.error_code)),
     )
 
 

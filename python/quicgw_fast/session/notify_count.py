@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final, NamedTuple
 
 
-class Notifies(NamedTuple):
+class NotifyCount(NamedTuple):
     """Numbers of notifies of one session."""
 
     numbered: int = 0
@@ -18,4 +18,4 @@ class Notifies(NamedTuple):
         return self.numbered + self.unnumbered
 
 
-NOTHING: Final = Notifies()
+NO_NOTIFIES: Final = NotifyCount()

@@ -6,7 +6,7 @@ from collections import OrderedDict
 from dataclasses import dataclass, replace
 
 from quicgw_fast.codes import ResetReason
-from quicgw_fast.session.notifies import Notifies
+from quicgw_fast.session.notify_count import NotifyCount
 from quicgw_fast.session.resume import Gap
 
 REMEMBERED_OPENIDS = 10_000
@@ -16,10 +16,10 @@ REMEMBERED_OPENIDS = 10_000
 @dataclass(slots=True, frozen=True)
 class _Loss:
     session_id: str
-    lost: Notifies
+    lost: NotifyCount
 
 
-class Losses:
+class UntoldLosses:
     """Notifies that a session had accepted and that neither a connection nor the store took, by openid.
 
     Outlives what is remembered of the sessions themselves: a client may come back long after.
@@ -29,14 +29,14 @@ class Losses:
         self._remembered = remembered
         self._by_openid: OrderedDict[str, list[_Loss]] = OrderedDict()
 
-    def add(self, openid: str, session_id: str, lost: Notifies) -> None:
+    def add(self, openid: str, session_id: str, lost: NotifyCount) -> None:
         """Remember that so many of this session were lost."""
         if lost.total:
             self._by_openid.setdefault(openid, []).append(_Loss(session_id, lost))
             if len(self._by_openid) > self._remembered:
                 self._by_openid.popitem(last=False)
 
-    def take(self, openid: str, session_id: str) -> Notifies:
+    def take(self, openid: str, session_id: str) -> NotifyCount:
         """Return what the openid was not told of yet, seen from this session ("" for none), and forget it.
 
         What other sessions lost has no number in this one's history.
@@ -48,10 +48,10 @@ class Losses:
                 unnumbered += loss.lost.unnumbered
             else:
                 unnumbered += loss.lost.total
-        return Notifies(numbered, unnumbered)
+        return NotifyCount(numbered, unnumbered)
 
 
-def settle(gap: Gap | None, given: Notifies, lost: Notifies) -> Gap | None:
+def gap_to_tell(gap: Gap | None, given: NotifyCount, lost: NotifyCount) -> Gap | None:
     """Return the gap as its client is told of it: without what was ``given`` to the store, with what that did not take.
 
     None when nothing is missing and nothing was asked for. A fresh start has a gap without a reason when something
