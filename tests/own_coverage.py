@@ -29,7 +29,7 @@ MORE_TESTS = {
     "rates": ["overload"],
 }
 """Tests of a room that do not have its name."""
-NOT_MEASURED = {"_core", "__main__", "_proto", "ports"}
+NOT_MEASURED = {"_core", "__main__", "ports"}
 """Compiled, a single line that other processes run, or nothing but types."""
 
 

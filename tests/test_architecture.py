@@ -36,7 +36,7 @@ STAGES = frozenset(
         "upstream",
     }
 )
-SHARED = frozenset({"config", "errors", "codes", "observe", "ports", "rates", "backend", "proto", "_proto"})
+SHARED = frozenset({"config", "errors", "codes", "observe", "ports", "rates", "backend", "proto"})
 EVERYTHING = STAGES | SHARED | {"flow", "gateway", "client", "cli", "demo", "_core"}
 
 # What a part of the package may import of the others.
@@ -51,7 +51,6 @@ MAY_IMPORT = {
     "backend": frozenset({"errors", "codes", "_core"}),
     "_core": frozenset({"backend"}),
     "proto": frozenset(),
-    "_proto": frozenset({"proto"}),
     "flow": STAGES - {"transport", "upstream", "control"} | SHARED,
     "gateway": STAGES | SHARED | {"flow"},
     "client": SHARED | {"transport", "carrier"},
@@ -255,11 +254,7 @@ def test_generated_code_is_in_one_place_and_up_to_date(tmp_path: Path) -> None:
     _, differ, missing = filecmp.cmpfiles(made, PACKAGE / "proto", names, shallow=False)
     assert not differ, "run python proto/generate.py"
     assert not missing
-    others = [
-        p
-        for p in ROOT.glob("*/**/*_pb2*.py*")
-        if p.parent not in (PACKAGE / "proto", PACKAGE / "_proto") and ".venv" not in p.parts
-    ]
+    others = [p for p in ROOT.glob("*/**/*_pb2*.py*") if p.parent != PACKAGE / "proto" and ".venv" not in p.parts]
     assert not [p for p in others if p.suffix in {".py", ".pyi"}]
 
 

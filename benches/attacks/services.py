@@ -13,8 +13,8 @@ import grpc
 
 from benches.attacks.base import Sent, Target, attack, tcp
 from benches.attacks.sessions import MEGABYTE, online, rest
-from quicgw_fast._proto import service_pb2 as pb
-from quicgw_fast._proto.service_pb2_grpc import GatewayServiceStub
+from quicgw_fast.proto import service_pb2 as pb
+from quicgw_fast.proto.service_pb2_grpc import GatewayServiceStub
 from tests.control.test_silent_connections import PREFACE, SETTINGS, SETTINGS_ACK
 from tests.support import strangers
 from tests.support.raw_upstream import RawPusher

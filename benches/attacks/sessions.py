@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 import quicgw_fast
 from benches.attacks.base import TICK, Sent, Target, attack
-from quicgw_fast._proto import client_pb2 as pb
 from quicgw_fast.errors import GatewayError
+from quicgw_fast.proto import client_pb2 as pb
 from tests.support import raw_client, wire
 
 if TYPE_CHECKING:
@@ -95,7 +95,7 @@ async def large_requests(target: Target, until: float) -> Sent:
                 break
             messages.append(client.business("sleep", {"ms": "60000"}, data))
             # What is not yet acknowledged is in this process: it should not be all at once.
-            while client._quic._streams[0].sender._buffer and time.monotonic() < until:  # noqa: ASYNC110
+            while client._quic._streams[0].sender._buffer and time.monotonic() < until:
                 await asyncio.sleep(TICK)
         await rest(until)
         refused += sum(bool(client.replies(message)) for message in messages)

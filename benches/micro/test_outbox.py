@@ -8,7 +8,7 @@ import pytest
 
 from benches.micro.conftest import MAKERS
 from quicgw_fast import backend
-from quicgw_fast._proto import client_pb2
+from quicgw_fast.proto import client_pb2
 
 if TYPE_CHECKING:
     from benches.micro.conftest import Measure

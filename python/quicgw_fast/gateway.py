@@ -47,7 +47,8 @@ from quicgw_fast.upstream import (
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from quicgw_fast._proto.service_pb2 import (
+    from quicgw_fast.config import Config, TlsConfig
+    from quicgw_fast.proto.service_pb2 import (
         BroadcastRequest,
         BroadcastResponse,
         UnicastPushRequest,
@@ -57,7 +58,6 @@ if TYPE_CHECKING:
         UpstreamRequest,
         UpstreamResponse,
     )
-    from quicgw_fast.config import Config, TlsConfig
 
 LEAST_BACKLOG = 16 << 20
 """Bytes that clients together may leave unacknowledged by QUIC, however small ``session.memory`` is."""
@@ -269,7 +269,7 @@ class Gateway:
     def _converse(self, connection: Connection) -> Conversation:
         return Conversation(connection, self._parts, self._starting, self._requests)
 
-    async def _call(self, service: str, request: UpstreamRequest, timeout: float) -> UpstreamResponse:  # noqa: ASYNC109
+    async def _call(self, service: str, request: UpstreamRequest, timeout: float) -> UpstreamResponse:
         if self._caller is None:
             raise RuntimeError("the gateway is not started")
         try:

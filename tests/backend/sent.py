@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from quicgw_fast._proto import client_pb2
+from quicgw_fast.proto import client_pb2
 
 if TYPE_CHECKING:
     from types import ModuleType

@@ -11,8 +11,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from quicgw_fast import backend
-from quicgw_fast._proto import client_pb2, service_pb2
 from quicgw_fast.backend import FrameTooLarge
+from quicgw_fast.proto import client_pb2, service_pb2
 
 from .conftest import CALM, MAKERS
 

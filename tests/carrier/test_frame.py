@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from quicgw_fast._proto import client_pb2 as pb
 from quicgw_fast.carrier import parse_envelope, parse_payload, parse_start, unnumbered
 from quicgw_fast.codes import PushType, RequestType
 from quicgw_fast.errors import ProtocolError, RequestError
+from quicgw_fast.proto import client_pb2 as pb
 
 BROKEN = [b"\xff", b"\x0a\x05ab", b"\x08", b"\x22\xff\xff\xff\xff\x0f", b"\x32\x01\xff"]
 """No tag, a short string, no value, a length past the end, an openid that is no UTF-8."""
@@ -95,7 +95,7 @@ def test_what_is_no_payload_is_a_request_error_that_names_what_was_expected() ->
 # START, in both numberings that clients were built with
 
 
-def test_a_start_by_the_contract() -> None:
+def test_a_start_by_the_protocol() -> None:
     start = pb.StartRequest(openid="o", auth_token="t", last_acked_seq_id=1 << 62, session_id="s", epoch="e")
     assert parse_start(start.SerializeToString()) == start
 

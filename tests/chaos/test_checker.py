@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from quicgw_fast._proto import client_pb2 as pb
+from quicgw_fast.proto import client_pb2 as pb
 from tests.support.checker import History, Ledger, compare, lost
 
 

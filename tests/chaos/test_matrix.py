@@ -17,7 +17,7 @@ from tests.support.udp_proxy import Direction, Impairment, UdpProxy
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from quicgw_fast._proto.service_pb2 import UpstreamRequest, UpstreamResponse
+    from quicgw_fast.proto.service_pb2 import UpstreamRequest, UpstreamResponse
     from tests.support.world import World
 
     Trouble = Callable[[UdpProxy, ChaosClient], Awaitable[object]]

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import grpc
 import pytest
 
-from quicgw_fast._proto import client_pb2 as pb
+from quicgw_fast.proto import client_pb2 as pb
 from tests.support.chaos_client import ChaosClient, Habits
 from tests.support.checker import Ledger, compare, lost
 from tests.support.gateway_process import GatewayProcess

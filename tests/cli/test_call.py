@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from quicgw_fast._proto import service_pb2 as pb
 from quicgw_fast.cli.calling import CLOSE_TIMEOUT, GRACE, Caller, Wish
+from quicgw_fast.proto import service_pb2 as pb
 from quicgw_fast.upstream import GatewayClient
 from tests.cli.process import (
     PATIENCE,

@@ -9,7 +9,9 @@ import itertools
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Self
 
-from quicgw_fast._proto.client_pb2 import (
+from quicgw_fast.backend import FrameDecoder
+from quicgw_fast.codes import CloseCode, PushType, RequestType, ResetReason
+from quicgw_fast.proto.client_pb2 import (
     BusinessRequest,
     BusinessResponse,
     ClientAck,
@@ -21,8 +23,6 @@ from quicgw_fast._proto.client_pb2 import (
     StartResponse,
     StopRequest,
 )
-from quicgw_fast.backend import FrameDecoder
-from quicgw_fast.codes import CloseCode, PushType, RequestType, ResetReason
 from quicgw_fast.transport import Listener
 
 if TYPE_CHECKING:

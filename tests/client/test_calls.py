@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 import pytest
 
 import quicgw_fast.client as sdk
-from quicgw_fast._proto.client_pb2 import BusinessResponse, ErrorMessage
 from quicgw_fast.client import (
     CallTimeout,
     ConnectionClosed,
@@ -24,6 +23,7 @@ from quicgw_fast.client import (
     Unauthorized,
 )
 from quicgw_fast.codes import CloseCode, RequestType
+from quicgw_fast.proto.client_pb2 import BusinessResponse, ErrorMessage
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from quicgw_fast._proto.client_pb2 import BusinessResponse
 from quicgw_fast.client import ConnectionClosed, Draining, State
 from quicgw_fast.codes import CloseCode, RequestType
+from quicgw_fast.proto.client_pb2 import BusinessResponse
 from tests.support.udp_proxy import UdpProxy
 
 if TYPE_CHECKING:
-    from quicgw_fast._proto.client_pb2 import ClientRequest
     from quicgw_fast.client import Client, Notify, Reply
+    from quicgw_fast.proto.client_pb2 import ClientRequest
     from tests.client.conftest import Connect, States
     from tests.client.scripted import Asked, Peer, ScriptedGateway
 

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import quicgw_fast.client as sdk
-from quicgw_fast._proto.client_pb2 import BusinessResponse, ErrorMessage
 from quicgw_fast.client import ConnectionClosed, ConnectionFailed, DeadlineExceeded, Overloaded, State, UpstreamError
 from quicgw_fast.codes import CloseCode, RequestType
+from quicgw_fast.proto.client_pb2 import BusinessResponse, ErrorMessage
 from quicgw_fast.transport import Problem, TransportLimits
 
 if TYPE_CHECKING:
-    from quicgw_fast._proto.client_pb2 import ClientRequest
+    from quicgw_fast.proto.client_pb2 import ClientRequest
     from tests.client.conftest import Connect, States
     from tests.client.scripted import Asked, Peer, ScriptedGateway
 

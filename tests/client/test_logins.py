@@ -12,7 +12,7 @@ from tests.support.world import World
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from quicgw_fast._proto import service_pb2 as pb
+    from quicgw_fast.proto import service_pb2 as pb
 
 AT_ONCE = 2
 

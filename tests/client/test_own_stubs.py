@@ -13,12 +13,12 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 
 OWN = "import client_pb2, service_pb2, service_pb2_grpc"
-OURS = "import quicgw_fast.client, quicgw_fast.upstream\nfrom quicgw_fast._proto import client_pb2 as ours"
+OURS = "import quicgw_fast.client, quicgw_fast.upstream\nfrom quicgw_fast.proto import client_pb2 as ours"
 
 USE = """
 import asyncio, grpc
-from quicgw_fast._proto import service_pb2 as our_service
-from quicgw_fast._proto.service_pb2_grpc import UpstreamServiceStub
+from quicgw_fast.proto import service_pb2 as our_service
+from quicgw_fast.proto.service_pb2_grpc import UpstreamServiceStub
 import service_pb2, service_pb2_grpc
 
 class Own(service_pb2_grpc.UpstreamServiceServicer):

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from quicgw_fast._proto.client_pb2 import BusinessResponse, ClientRequest, ErrorMessage
 from quicgw_fast.client import (
     ConnectionClosed,
     GapReport,
@@ -19,6 +18,7 @@ from quicgw_fast.client import (
     Unauthorized,
 )
 from quicgw_fast.codes import CloseCode, RequestType, ResetReason
+from quicgw_fast.proto.client_pb2 import BusinessResponse, ClientRequest, ErrorMessage
 from tests.client.scripted import Peer, ScriptedGateway, echo
 
 if TYPE_CHECKING:

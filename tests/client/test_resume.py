@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from quicgw_fast._proto.client_pb2 import BusinessResponse, ClientRequest
 from quicgw_fast.client import (
     CallTimeout,
     ConnectionClosed,
@@ -19,6 +18,7 @@ from quicgw_fast.client import (
 )
 from quicgw_fast.client.errors import NumberGap
 from quicgw_fast.codes import CloseCode, RequestType
+from quicgw_fast.proto.client_pb2 import BusinessResponse, ClientRequest
 from tests.client.scripted import Peer, echo
 from tests.support.udp_proxy import UdpProxy
 

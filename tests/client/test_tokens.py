@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from quicgw_fast._proto.client_pb2 import ClientRequest, ErrorMessage
 from quicgw_fast.client import CallTimeout, ConnectionFailed, QuicgwClientError, State, Unauthorized
 from quicgw_fast.codes import CloseCode, PushType, RequestType
+from quicgw_fast.proto.client_pb2 import ClientRequest, ErrorMessage
 from tests.client.scripted import Peer, ScriptedGateway, push
 
 if TYPE_CHECKING:

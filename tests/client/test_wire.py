@@ -6,7 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from quicgw_fast._proto.client_pb2 import (
+from quicgw_fast.client import wire
+from quicgw_fast.client.errors import Overloaded, ProtocolFailure, TooLarge, Unauthorized
+from quicgw_fast.client.messages import GapReport, StopReason
+from quicgw_fast.codes import PushType, RequestType, ResetReason
+from quicgw_fast.proto.client_pb2 import (
     BusinessRequest,
     BusinessResponse,
     ClientAck,
@@ -18,10 +22,6 @@ from quicgw_fast._proto.client_pb2 import (
     StartResponse,
     StopRequest,
 )
-from quicgw_fast.client import wire
-from quicgw_fast.client.errors import Overloaded, ProtocolFailure, TooLarge, Unauthorized
-from quicgw_fast.client.messages import GapReport, StopReason
-from quicgw_fast.codes import PushType, RequestType, ResetReason
 
 
 def unframe(frame: bytes) -> ClientRequest:

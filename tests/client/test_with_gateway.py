@@ -162,7 +162,7 @@ async def test_tokens_are_refreshed_before_they_expire(tmp_path: Path) -> None:
             await sdk.connect(address, openid="alice", token="forged", insecure=True)
         async with sdk.connect(address, openid="alice", token=token, insecure=True, reconnect=False) as client:
             async with asyncio.timeout(10):
-                while client.stats.refreshes < 2:  # noqa: ASYNC110  (a count that nobody announces)
+                while client.stats.refreshes < 2:
                     await asyncio.sleep(0.05)
             assert (await client.call("echo", data=b"x")).data == b"x"
             with pytest.raises(Unauthorized):

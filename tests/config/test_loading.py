@@ -44,7 +44,7 @@ def problem(path: Path | None = None, overrides: dict[str, dict[str, Any]] | Non
 # Defaults
 
 
-def test_the_defaults_are_those_of_the_contract() -> None:
+def test_the_defaults_are_those_of_the_protocol() -> None:
     config = load()
     assert config == Config()
     server, processor, session, auth = config.server, config.processor, config.session, config.auth

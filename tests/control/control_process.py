@@ -10,7 +10,7 @@ from quicgw_fast.control import ControlServer
 from tests.control.recording import RecordingPusher
 
 if TYPE_CHECKING:
-    from quicgw_fast._proto import service_pb2 as pb
+    from quicgw_fast.proto import service_pb2 as pb
 
 
 class SlowPusher(RecordingPusher):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from quicgw_fast._proto import service_pb2 as pb
+from quicgw_fast.proto import service_pb2 as pb
 
 
 class RecordingPusher:

@@ -10,12 +10,12 @@ import pytest_asyncio
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
-from quicgw_fast._proto import service_pb2 as pb
-from quicgw_fast._proto.service_pb2_grpc import GatewayServiceStub
 from quicgw_fast.config import join_address
 from quicgw_fast.control import ControlServer
 from quicgw_fast.control.grpc_server import GATEWAY_SERVICE, caller_host
 from quicgw_fast.errors import StartupError
+from quicgw_fast.proto import service_pb2 as pb
+from quicgw_fast.proto.service_pb2_grpc import GatewayServiceStub
 from tests.control.recording import RecordingPusher
 
 if TYPE_CHECKING:
@@ -231,7 +231,7 @@ async def test_nothing_is_left_behind(pusher: RecordingPusher) -> None:
     host, port = server.address
     await server.stop()
     async with asyncio.timeout(5.0):
-        while asyncio.all_tasks() - before:  # noqa: ASYNC110
+        while asyncio.all_tasks() - before:
             await asyncio.sleep(0.01)
     with socket.socket() as sock:
         assert sock.connect_ex((host, port)) != 0

@@ -13,11 +13,11 @@ import grpc
 import pytest
 
 import quicgw_fast
-from quicgw_fast._proto import service_pb2 as pb
-from quicgw_fast._proto.service_pb2_grpc import GatewayServiceStub
 from quicgw_fast.config import join_address
 from quicgw_fast.control import ControlServer, grpc_server
 from quicgw_fast.control.intake import Intake
+from quicgw_fast.proto import service_pb2 as pb
+from quicgw_fast.proto.service_pb2_grpc import GatewayServiceStub
 from tests.control.recording import RecordingPusher
 from tests.control.test_silent_connections import PREFACE, SETTINGS, SETTINGS_ACK
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from quicgw_fast._proto import client_pb2 as pb
 from quicgw_fast.codes import PushType
 from quicgw_fast.delivery import OrderedSender
+from quicgw_fast.proto import client_pb2 as pb
 from tests.support.wire import Splitter
 
 if TYPE_CHECKING:

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from quicgw_fast import backend
-from quicgw_fast._proto import client_pb2 as pb
-from quicgw_fast._proto.service_pb2 import BroadcastRequest, UnicastPushRequest
 from quicgw_fast.backend import FrameTooLarge
 from quicgw_fast.delivery import notify_body
+from quicgw_fast.proto import client_pb2 as pb
+from quicgw_fast.proto.service_pb2 import BroadcastRequest, UnicastPushRequest
 
 if TYPE_CHECKING:
     from types import ModuleType

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 import grpc
 import pytest_asyncio
 
-from quicgw_fast._proto import service_pb2 as pb
-from quicgw_fast._proto.service_pb2_grpc import UpstreamServiceStub
 from quicgw_fast.demo.services import Services, start_services
+from quicgw_fast.proto import service_pb2 as pb
+from quicgw_fast.proto.service_pb2_grpc import UpstreamServiceStub
 from tests.demo.fake_gateway import FakeGateway
 
 if TYPE_CHECKING:

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import grpc
 
-from quicgw_fast._proto import service_pb2 as pb
-from quicgw_fast._proto.service_pb2_grpc import (
+from quicgw_fast.proto import service_pb2 as pb
+from quicgw_fast.proto.service_pb2_grpc import (
     GatewayServiceServicer,
     add_GatewayServiceServicer_to_server,
 )
@@ -40,21 +40,17 @@ class FakeGateway(GatewayServiceServicer):
         if self._server is not None:
             await self._server.stop(None)
 
-    async def PushToClient(  # noqa: N802
-        self, request: pb.UnicastPushRequest, context: Context
-    ) -> pb.UnicastPushResponse:
+    async def PushToClient(self, request: pb.UnicastPushRequest, context: Context) -> pb.UnicastPushResponse:
         if len(self.pushes) == self.accept:
             return pb.UnicastPushResponse(success=False, message="too many", error_code="BIND_LIMIT")
         self.pushes.append(request)
         return pb.UnicastPushResponse(success=True)
 
-    async def BroadcastToClients(  # noqa: N802
-        self, request: pb.BroadcastRequest, context: Context
-    ) -> pb.BroadcastResponse:
+    async def BroadcastToClients(self, request: pb.BroadcastRequest, context: Context) -> pb.BroadcastResponse:
         self.broadcasts.append(request)
         return pb.BroadcastResponse(sent_count=42)
 
-    async def RegisterUpstream(  # noqa: N802
+    async def RegisterUpstream(
         self, request: pb.UpstreamRegisterRequest, context: Context
     ) -> pb.UpstreamRegisterResponse:
         if self.closed_to_upstreams:

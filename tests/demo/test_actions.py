@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import grpc
 import pytest
 
-from quicgw_fast._proto import service_pb2 as pb
 from quicgw_fast.demo.actions import ACTIONS
+from quicgw_fast.proto import service_pb2 as pb
 
 if TYPE_CHECKING:
     from tests.demo.conftest import Ask

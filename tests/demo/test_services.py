@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 import grpc
 import pytest
 
-from quicgw_fast._proto import service_pb2 as pb
-from quicgw_fast._proto.service_pb2_grpc import UpstreamServiceStub
 from quicgw_fast.demo.services import Services, start_services
 from quicgw_fast.errors import ConfigError, StartupError
+from quicgw_fast.proto import service_pb2 as pb
+from quicgw_fast.proto.service_pb2_grpc import UpstreamServiceStub
 from quicgw_fast.upstream import ZONES
 from tests.demo.fake_gateway import FakeGateway
 
@@ -25,7 +25,7 @@ async def call(address: str, action: str) -> pb.UpstreamResponse:
 
 async def until(condition: Callable[[], object]) -> None:
     async with asyncio.timeout(10.0):
-        while not condition():  # noqa: ASYNC110
+        while not condition():
             await asyncio.sleep(0.01)
 
 

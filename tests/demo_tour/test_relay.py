@@ -39,7 +39,7 @@ async def test_the_relay_passes_on_and_goes_dark() -> None:
         transport, client = ends[0]
         transport.sendto(b"lost")
         async with asyncio.timeout(5):
-            while not relay.dropped:  # noqa: ASYNC110 - it has no events
+            while not relay.dropped:
                 await asyncio.sleep(0.001)
         relay.dark = False
         transport.sendto(b"found")

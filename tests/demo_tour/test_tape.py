@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from quicgw_fast._proto import client_pb2 as pb
 from quicgw_fast.client import link as sdk_link
 from quicgw_fast.demo.tour.tape import Closed, Kind, Sent, Tape, insert, read, taping
+from quicgw_fast.proto import client_pb2 as pb
 
 if TYPE_CHECKING:
     from quicgw_fast.transport import HandlerFactory

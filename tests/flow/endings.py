@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 async def until(condition: Callable[[], object]) -> None:
     """Wait for what another thread, the store's, has to do with."""
     async with asyncio.timeout(10.0):
-        while not condition():  # noqa: ASYNC110 - any condition, which has no event
+        while not condition():
             await asyncio.sleep(0.001)
 
 

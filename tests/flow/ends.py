@@ -6,9 +6,9 @@ import asyncio
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from quicgw_fast._proto import client_pb2 as pb
-from quicgw_fast._proto.service_pb2 import UpstreamRequest, UpstreamResponse
 from quicgw_fast.codes import CloseCode
+from quicgw_fast.proto import client_pb2 as pb
+from quicgw_fast.proto.service_pb2 import UpstreamRequest, UpstreamResponse
 from tests.support.wire import Splitter
 
 if TYPE_CHECKING:
@@ -94,7 +94,7 @@ class Upstream:
     answers: dict[str, UpstreamResponse | Exception] = field(default_factory=dict)
     calls: list[Call] = field(default_factory=list)
 
-    async def __call__(self, service: str, request: UpstreamRequest, timeout: float) -> UpstreamResponse:  # noqa: ASYNC109
+    async def __call__(self, service: str, request: UpstreamRequest, timeout: float) -> UpstreamResponse:
         call = Call(service, request, timeout, asyncio.get_running_loop().create_future())
         self.calls.append(call)
         if request.action in self.held:

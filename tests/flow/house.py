@@ -12,13 +12,6 @@ import itertools
 from typing import TYPE_CHECKING, Any
 
 from quicgw_fast import config as configs
-from quicgw_fast._proto import client_pb2 as pb
-from quicgw_fast._proto.service_pb2 import (
-    BroadcastRequest,
-    BroadcastResponse,
-    UnicastPushRequest,
-    UnicastPushResponse,
-)
 from quicgw_fast.auth import NoAuth
 from quicgw_fast.codes import CloseCode, RequestType, SyncHint
 from quicgw_fast.delivery import OrderedSender
@@ -32,6 +25,13 @@ from quicgw_fast.flow.requests import Requests
 from quicgw_fast.flow.start import StartHandler
 from quicgw_fast.observe import Counters
 from quicgw_fast.overload import AttemptLimiter
+from quicgw_fast.proto import client_pb2 as pb
+from quicgw_fast.proto.service_pb2 import (
+    BroadcastRequest,
+    BroadcastResponse,
+    UnicastPushRequest,
+    UnicastPushResponse,
+)
 from quicgw_fast.session import Registry, Session
 from tests.flow.ends import Link, Upstream
 from tests.support.clock import Clock

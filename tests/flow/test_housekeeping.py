@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from quicgw_fast._proto import client_pb2 as pb
 from quicgw_fast.codes import CloseCode, SyncHint
 from quicgw_fast.flow.housekeeping import SLICE
+from quicgw_fast.proto import client_pb2 as pb
 from quicgw_fast.session import Session, State
 from tests.support.wire import frame
 

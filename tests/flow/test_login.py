@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from quicgw_fast._proto import client_pb2 as pb
-from quicgw_fast._proto.service_pb2 import UpstreamResponse
 from quicgw_fast.codes import CloseCode, ErrorCode, SyncHint
 from quicgw_fast.errors import RequestError
+from quicgw_fast.proto import client_pb2 as pb
+from quicgw_fast.proto.service_pb2 import UpstreamResponse
 from quicgw_fast.session import State
 from tests.support.wire import business
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from quicgw_fast._proto.service_pb2 import UpstreamResponse
 from quicgw_fast.codes import ResetReason, SyncHint
+from quicgw_fast.proto.service_pb2 import UpstreamResponse
 from quicgw_fast.session import State
 from quicgw_fast.store import MemoryStore, StoreSettings
 from tests.flow.slow_store import SlowStore

@@ -32,7 +32,7 @@ async def stored(store: MemoryStore) -> int:
 
 async def answered(client: Client, seq: int) -> None:
     async with asyncio.timeout(10.0):
-        while not client.replies(seq):  # noqa: ASYNC110 - the link of the test has no event
+        while not client.replies(seq):
             await asyncio.sleep(0.001)
 
 

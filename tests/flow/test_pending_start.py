@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from quicgw_fast._proto import client_pb2 as pb
 from quicgw_fast.codes import CloseCode, RequestType
 from quicgw_fast.flow import conversation as conversations
 from quicgw_fast.flow import pending_starts
+from quicgw_fast.proto import client_pb2 as pb
 from quicgw_fast.session import State
 from quicgw_fast.store import SqliteStore, StoreSettings
 from tests.flow.endings import answered, away, gap, until

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from quicgw_fast._proto import client_pb2 as pb
+from quicgw_fast.proto import client_pb2 as pb
 from tests.support.wire import business
 
 if TYPE_CHECKING:

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from quicgw_fast._proto import client_pb2 as pb
 from quicgw_fast.codes import CloseCode, RequestType, ResetReason
+from quicgw_fast.proto import client_pb2 as pb
 from quicgw_fast.session import State
 from tests.support.wire import error, frame
 

@@ -1,4 +1,4 @@
-"""Authentication on the way: START, renewal by heartbeat, expiry, and what guessing costs (protocol §2, THREATS)."""
+"""Authentication on the way: START, renewal by heartbeat, expiry, and what guessing costs (protocol §2)."""
 
 from __future__ import annotations
 

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from quicgw_fast._proto.service_pb2 import UpstreamResponse
 from quicgw_fast.codes import ResetReason
+from quicgw_fast.proto.service_pb2 import UpstreamResponse
 from tests.support.wire import business
 
 if TYPE_CHECKING:

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from quicgw_fast._proto.service_pb2 import UpstreamRequest
 from quicgw_fast.processor import AsyncTask, Deadlines
 from quicgw_fast.processor.deadlines import AT_ONCE, FORGOTTEN
+from quicgw_fast.proto.service_pb2 import UpstreamRequest
 from tests.processor.bench import Session
 from tests.support.clock import Clock
 

@@ -6,10 +6,10 @@ from types import SimpleNamespace
 
 import pytest
 
-from quicgw_fast._proto.service_pb2 import UpstreamRequest, UpstreamResponse
 from quicgw_fast.codes import ErrorCode, PushType
 from quicgw_fast.errors import RequestError
 from quicgw_fast.processor import AsyncTask, Outcome, execute
+from quicgw_fast.proto.service_pb2 import UpstreamRequest, UpstreamResponse
 
 
 def task(deadline: float = 130.0) -> AsyncTask:

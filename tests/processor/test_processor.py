@@ -290,7 +290,7 @@ async def test_an_idle_processor_stops_at_once(bench: Bench) -> None:
 # Figures
 
 
-async def test_the_figures_have_the_names_of_the_contract(make_bench: Callable[..., Bench]) -> None:
+async def test_the_figures_have_the_names_of_the_protocol(make_bench: Callable[..., Bench]) -> None:
     bench = make_bench(workers=1, capacity=7)
     assert bench.processor.stats() == {
         "max_workers": 1,

@@ -10,9 +10,9 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from quicgw_fast._proto.service_pb2 import UpstreamRequest
 from quicgw_fast.processor import AsyncTask
 from quicgw_fast.processor.turns import Turns
+from quicgw_fast.proto.service_pb2 import UpstreamRequest
 
 
 def task(session: str) -> AsyncTask:

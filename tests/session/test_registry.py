@@ -29,7 +29,7 @@ def test_ids_and_epochs_cannot_be_guessed(engine: ModuleType) -> None:
     sessions = [registry.create(f"u{number}", 0, 0.0) for number in range(200)]
     assert len({session.id for session in sessions}) == 200
     assert len({session.epoch for session in sessions}) == 200
-    assert all(len(bytes.fromhex(session.id)) == 16 for session in sessions)  # 128 bits (THREATS)
+    assert all(len(bytes.fromhex(session.id)) == 16 for session in sessions)  # 128 bits, which nobody guesses
 
 
 def test_one_openid_has_one_live_session(engine: ModuleType) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from aioquic.buffer import encode_uint_var
 
-from quicgw_fast._proto import client_pb2 as pb
+from quicgw_fast.proto import client_pb2 as pb
 from tests.support import wire
 from tests.transport.helpers import RawClient
 

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from quicgw_fast._proto import client_pb2 as pb
 from quicgw_fast.codes import CloseCode
+from quicgw_fast.proto import client_pb2 as pb
 from tests.support import wire
 from tests.support.raw_upstream import Gate, answer
 from tests.support.session_model import ERROR, SessionModel
 from tests.support.world import assert_closed
 
 if TYPE_CHECKING:
-    from quicgw_fast._proto.service_pb2 import UpstreamRequest, UpstreamResponse
+    from quicgw_fast.proto.service_pb2 import UpstreamRequest, UpstreamResponse
     from tests.support.raw_client import RawClient
     from tests.support.world import World
 

@@ -12,7 +12,7 @@ from tests.support import wire
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from quicgw_fast._proto import client_pb2 as pb
+    from quicgw_fast.proto import client_pb2 as pb
     from tests.support.raw_quic import CloseInfo
 
 

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import grpc
 from grpc import aio
 
-from quicgw_fast._proto import service_pb2 as pb
-from quicgw_fast._proto import service_pb2_grpc as rpc
+from quicgw_fast.proto import service_pb2 as pb
+from quicgw_fast.proto import service_pb2_grpc as rpc
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
@@ -47,7 +47,7 @@ async def echo(request: pb.UpstreamRequest) -> pb.UpstreamResponse:
     return answer(request, data=request.data, headers=request.headers)
 
 
-class Rejected(Exception):  # noqa: N818 - an outcome that a handler asks for
+class Rejected(Exception):
     """Raised by a handler to end the call with a gRPC status."""
 
     def __init__(self, status: grpc.StatusCode = grpc.StatusCode.INTERNAL, details: str = "as told") -> None:
@@ -120,7 +120,7 @@ class RawUpstream(rpc.UpstreamServiceServicer):
     ) -> None:
         await self.stop()
 
-    async def ProcessRequest(  # noqa: N802 - the generated name
+    async def ProcessRequest(
         self, request: pb.UpstreamRequest, context: aio.ServicerContext[Any, Any]
     ) -> pb.UpstreamResponse:
         self.seen.append(Seen(request, context.time_remaining()))
@@ -138,9 +138,7 @@ class RawUpstream(rpc.UpstreamServiceServicer):
         finally:
             self.running -= 1
 
-    async def GetStatus(  # noqa: N802 - the generated name
-        self, request: pb.StatusRequest, context: aio.ServicerContext[Any, Any]
-    ) -> pb.StatusResponse:
+    async def GetStatus(self, request: pb.StatusRequest, context: aio.ServicerContext[Any, Any]) -> pb.StatusResponse:
         return pb.StatusResponse(status="healthy", uptime=1, active_connections=self.running)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from quicgw_fast._proto import client_pb2 as pb
+from quicgw_fast.proto import client_pb2 as pb
 from tests.support import wire
 from tests.support.raw_client import Close, ConnectionEndedError, HandshakeError, connect
 from tests.support.toy_server import ToyConnection, ToyServer

@@ -8,8 +8,8 @@ import grpc
 import pytest
 from grpc import aio
 
-from quicgw_fast._proto import service_pb2 as pb
-from quicgw_fast._proto import service_pb2_grpc as rpc
+from quicgw_fast.proto import service_pb2 as pb
+from quicgw_fast.proto import service_pb2_grpc as rpc
 from tests.support.raw_upstream import RawUpstream, Rejected, answer
 from tests.support.wire import until
 

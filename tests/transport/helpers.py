@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 HOST = "127.0.0.1"
 
 
-async def until(condition: Callable[[], object], timeout: float = 10.0) -> None:  # noqa: ASYNC109
+async def until(condition: Callable[[], object], timeout: float = 10.0) -> None:
     """Wait for a condition; fails the test when it does not come true."""
     deadline = monotonic() + timeout
     while not condition():

@@ -58,7 +58,7 @@ async def caller_for() -> AsyncIterator[Callable[..., GrpcCaller]]:
 async def until(condition: Callable[[], object], within: float = 10.0) -> None:
     """Wait for a condition that nothing announces."""
     async with asyncio.timeout(within):
-        while not condition():  # noqa: ASYNC110
+        while not condition():
             await asyncio.sleep(0.01)
 
 

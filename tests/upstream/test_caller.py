@@ -8,9 +8,9 @@ import grpc
 import pytest
 import uvloop
 
-from quicgw_fast._proto.service_pb2 import UpstreamRequest, UpstreamResponse
 from quicgw_fast.backend.python.wire import HEAD_MAX, encode_body
 from quicgw_fast.codes import PushType
+from quicgw_fast.proto.service_pb2 import UpstreamRequest, UpstreamResponse
 from quicgw_fast.upstream import (
     SERVICES,
     AnswerTooLarge,

@@ -11,7 +11,7 @@ import pytest
 import pytest_asyncio
 
 import quicgw_fast
-from quicgw_fast._proto.service_pb2 import UpstreamRequest
+from quicgw_fast.proto.service_pb2 import UpstreamRequest
 from quicgw_fast.upstream import SERVICES, Directory, GrpcCaller, UpstreamFailed
 from tests.upstream.conftest import until_health
 

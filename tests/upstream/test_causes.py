@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import grpc
 import pytest
 
-from quicgw_fast._proto.service_pb2 import UpstreamRequest, UpstreamResponse
+from quicgw_fast.proto.service_pb2 import UpstreamRequest, UpstreamResponse
 from quicgw_fast.upstream import SERVICES, Directory, GrpcCaller, NoInstance, UpstreamError, causes
 from tests.support import strangers
 from tests.support.raw_upstream import RawUpstream, Rejected

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 import pytest_asyncio
 
-from quicgw_fast._proto.service_pb2 import UpstreamRegisterRequest, UpstreamRequest
+from quicgw_fast.proto.service_pb2 import UpstreamRegisterRequest, UpstreamRequest
 from quicgw_fast.upstream import (
     SERVICES,
     ZONES,

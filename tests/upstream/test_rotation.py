@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import grpc
 
-from quicgw_fast._proto.service_pb2 import UpstreamRequest, UpstreamResponse
-from quicgw_fast._proto.service_pb2_grpc import UpstreamServiceServicer, add_UpstreamServiceServicer_to_server
+from quicgw_fast.proto.service_pb2 import UpstreamRequest, UpstreamResponse
+from quicgw_fast.proto.service_pb2_grpc import UpstreamServiceServicer, add_UpstreamServiceServicer_to_server
 from quicgw_fast.upstream import UpstreamFailed
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ class Counting(UpstreamServiceServicer):
         self.runs: Counter[int] = Counter()
         self.peers: set[str] = set()
 
-    async def ProcessRequest(  # noqa: N802
+    async def ProcessRequest(
         self, request: UpstreamRequest, context: grpc.aio.ServicerContext[Any, Any]
     ) -> UpstreamResponse:
         self.runs[request.client_seq_id] += 1

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from quicgw_fast._proto.service_pb2 import UpstreamRequest
+from quicgw_fast.proto.service_pb2 import UpstreamRequest
 from quicgw_fast.upstream import UpstreamTimeout
 from quicgw_fast.upstream.timeouts import sendable
 

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from quicgw_fast._proto import client_pb2 as pb
 from quicgw_fast.codes import CloseCode
 from quicgw_fast.flow.journal import Journal
+from quicgw_fast.proto import client_pb2 as pb
 from quicgw_fast.transport import TransportLimits
 from tests.support import raw_client, wire
 from tests.support.raw_client import HandshakeError

@@ -17,7 +17,7 @@ from tests.support.world import assert_closed
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from quicgw_fast._proto.service_pb2 import UpstreamRequest, UpstreamResponse
+    from quicgw_fast.proto.service_pb2 import UpstreamRequest, UpstreamResponse
     from tests.support.world import WorldMaker
 
 

@@ -11,9 +11,9 @@ from aioquic.quic.packet import QuicProtocolVersion
 from grpc import aio
 
 from quicgw_fast import config as configs
-from quicgw_fast._proto import client_pb2 as pb
-from quicgw_fast._proto import service_pb2
 from quicgw_fast.codes import CloseCode
+from quicgw_fast.proto import client_pb2 as pb
+from quicgw_fast.proto import service_pb2
 from tests.support import wire
 from tests.support.raw_client import HandshakeError, RawClient
 from tests.support.raw_upstream import answer

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from quicgw_fast._proto import client_pb2 as pb
+from quicgw_fast.proto import client_pb2 as pb
 from tests.store.test_sqlite import Gate
 from tests.support import raw_client, wire
 from tests.support.gateway_process import GatewayProcess, write_config
@@ -30,7 +30,7 @@ QUICK = {"start_timeout": 0.4}
 
 async def until(condition: Callable[[], object], within: float = 10.0) -> None:
     async with asyncio.timeout(within):
-        while not condition():  # noqa: ASYNC110 - what the gateway counts has no event
+        while not condition():
             await asyncio.sleep(0.005)
 
 

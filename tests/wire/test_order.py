@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from quicgw_fast._proto import client_pb2 as pb
+from quicgw_fast.proto import client_pb2 as pb
 from tests.support import wire
 from tests.support.raw_upstream import Rejected, answer
 
 if TYPE_CHECKING:
-    from quicgw_fast._proto.service_pb2 import UpstreamRequest, UpstreamResponse
+    from quicgw_fast.proto.service_pb2 import UpstreamRequest, UpstreamResponse
     from tests.support.raw_client import RawClient
     from tests.support.world import World, WorldMaker
 

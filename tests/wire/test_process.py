@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from quicgw_fast._proto import client_pb2 as pb
 from quicgw_fast.codes import CloseCode
+from quicgw_fast.proto import client_pb2 as pb
 from tests.support import raw_client, wire
 from tests.support.gateway_process import GatewayProcess, write_config
 from tests.support.raw_upstream import RawPusher, RawUpstream
@@ -91,7 +91,7 @@ async def test_dev_serves_everything_on_free_ports(backend: str) -> None:
         assert await gateway.wait() == 0
 
 
-async def test_serve_with_a_file_of_the_contracts_names(backend: str, config: Path) -> None:
+async def test_serve_with_a_file_of_the_protocols_names(backend: str, config: Path) -> None:
     async with GatewayProcess.serve(config, backend=backend) as gateway:
         async with await raw_client.connect(*gateway.ready.quic) as client:
             assert (await client.start("alice")).success

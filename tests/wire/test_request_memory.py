@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from quicgw_fast._proto import client_pb2 as pb
+from quicgw_fast.proto import client_pb2 as pb
 from tests.support import raw_client, wire
 from tests.support.gateway_process import GatewayProcess
 from tests.support.raw_upstream import RawUpstream, answer
@@ -16,7 +16,7 @@ from tests.support.world import write_certificate
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from quicgw_fast._proto.service_pb2 import UpstreamRequest, UpstreamResponse
+    from quicgw_fast.proto.service_pb2 import UpstreamRequest, UpstreamResponse
 
 CLIENTS, REQUESTS, SIZE = 3, 14, 1_000_000
 SENT = CLIENTS * REQUESTS * SIZE

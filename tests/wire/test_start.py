@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from quicgw_fast import config as configs
-from quicgw_fast._proto import client_pb2 as pb
 from quicgw_fast.codes import CloseCode
+from quicgw_fast.proto import client_pb2 as pb
 from tests.support import wire
 from tests.support.raw_client import ConnectionEndedError
 from tests.support.world import assert_closed

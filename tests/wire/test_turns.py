@@ -12,7 +12,7 @@ from tests.support import wire
 from tests.support.raw_upstream import answer
 
 if TYPE_CHECKING:
-    from quicgw_fast._proto.service_pb2 import UpstreamRequest, UpstreamResponse
+    from quicgw_fast.proto.service_pb2 import UpstreamRequest, UpstreamResponse
     from tests.support.raw_client import RawClient
     from tests.support.world import World, WorldMaker
 

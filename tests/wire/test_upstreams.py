@@ -17,7 +17,7 @@ from tests.support.raw_upstream import RawUpstream, Rejected, answer
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from quicgw_fast._proto import service_pb2 as pb
+    from quicgw_fast.proto import service_pb2 as pb
     from tests.support.world import World, WorldMaker
 
 ZONES = [f"{number:03}" for number in range(1, 7)]

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-class AuthRefused(GatewayError):  # noqa: N818 - said of the client, not of the program
+class AuthRefused(GatewayError):
     """This client may not use this openid.
 
     ``reason`` is for the log alone: what a guesser learns from a reply is that the answer is no. It never

@@ -1,4 +1,3 @@
-# ruff: noqa: N818  (the names say what happened, and callers read well with them)
 """What the engine raises. Both makers raise these classes; none of them leaves the object half changed."""
 
 from __future__ import annotations

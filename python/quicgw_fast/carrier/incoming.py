@@ -8,9 +8,9 @@ from google.protobuf.internal.wire_format import WIRETYPE_LENGTH_DELIMITED, WIRE
 from google.protobuf.message import DecodeError
 from google.protobuf.unknown_fields import UnknownFieldSet
 
-from quicgw_fast._proto.client_pb2 import ClientRequest, StartRequest
 from quicgw_fast.codes import ErrorCode
 from quicgw_fast.errors import ProtocolError, RequestError
+from quicgw_fast.proto.client_pb2 import ClientRequest, StartRequest
 
 if TYPE_CHECKING:
     from google.protobuf.message import Message

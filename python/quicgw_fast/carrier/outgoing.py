@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from quicgw_fast._proto.client_pb2 import ServerPush
+from quicgw_fast.proto.client_pb2 import ServerPush
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

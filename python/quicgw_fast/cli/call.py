@@ -6,7 +6,7 @@ import base64
 import json as json_module
 import secrets
 import sys
-from pathlib import Path  # noqa: TC003 - typer resolves the annotation
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -81,7 +81,7 @@ def _who(openid: str | None, token: str) -> str:
         return subject or f"quicgw-call-{secrets.token_hex(4)}"
     if subject is not None and subject != openid:
         said = f"the token is for {subject[:64]!r} (claim sub), --openid is {openid[:64]!r}: a gateway will refuse that"
-        print(f"quicgw: {said}", file=sys.stderr)  # noqa: T201 - this is for people
+        print(f"quicgw: {said}", file=sys.stderr)
     return openid
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from enum import StrEnum
-from pathlib import Path  # noqa: TC003 - typer resolves the annotation
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -77,7 +77,7 @@ def _new_key(folder: Path, algorithm: Algorithm) -> Path:
     from quicgw_fast.auth import generate_key
 
     made = generate_key(algorithm.value, folder)
-    print(  # noqa: T201 - for people; standard output has the token only
+    print(
         f'made {made.signing}; the gateway needs [auth] mode = "jwt", algorithms = ["{algorithm.value}"], '
         f'key_file = "{made.verifying.absolute()}"',
         file=sys.stderr,

@@ -46,7 +46,7 @@ Json = Annotated[bool, typer.Option("--json", help="One JSON object per line.")]
 GATEWAY_DEFAULT = "127.0.0.1:8092"
 
 
-def Seconds(name: str, letter: str = "", *, help: str, default: str, zero: bool = False) -> typer.models.OptionInfo:  # noqa: N802, A002 - as typer.Option
+def Seconds(name: str, letter: str = "", *, help: str, default: str, zero: bool = False) -> typer.models.OptionInfo:  # noqa: N802 - as typer.Option
     """Make an option for a duration such as 250ms, 30s or 5m; ``default`` is how help writes it."""
     names = [name, letter] if letter else [name]
     parser = duration_or_none if zero else duration

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
 
-class OutputFailed(Exception):  # noqa: N818 - said of the output
+class OutputFailed(Exception):
     """What was written to standard output did not get there; ``status`` is how the command ends."""
 
     def __init__(self, error: OSError) -> None:

@@ -95,7 +95,7 @@ def nobody_answered(why: str) -> dict[str, Any]:
 
 
 def _say(line: str) -> None:
-    print(line, flush=True)  # noqa: T201 - this is the command's output
+    print(line, flush=True)
 
 
 def _say_body(data: bytes, headers: dict[str, str]) -> None:

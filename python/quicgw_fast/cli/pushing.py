@@ -7,9 +7,9 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from quicgw_fast._proto import service_pb2 as pb
 from quicgw_fast.cli.statuses import Status
 from quicgw_fast.errors import StartupError
+from quicgw_fast.proto import service_pb2 as pb
 from quicgw_fast.upstream import GatewayCallFailed, GatewayClient
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ class Message:
 
 async def unicast(
     gateway: str,
-    timeout: float,  # noqa: ASYNC109 - it is the call's own
+    timeout: float,
     kind: str,
     target: str,
     message: Message,
@@ -72,7 +72,7 @@ async def unicast(
     return Status.DONE if answer.success else Status.NO
 
 
-async def broadcast(gateway: str, timeout: float, message: Message, *, as_json: bool) -> int:  # noqa: ASYNC109
+async def broadcast(gateway: str, timeout: float, message: Message, *, as_json: bool) -> int:
     """Push to everybody, print how many took it, return the exit status; StartupError when there is no gateway."""
     async with _client(gateway) as client:
         answer = await client.broadcast(pb.BroadcastRequest(**message.fields()), timeout)
@@ -95,7 +95,7 @@ async def _client(gateway: str) -> AsyncIterator[GatewayClient]:
 
 
 def _say(line: str) -> None:
-    print(line, flush=True)  # noqa: T201 - this is the command's output
+    print(line, flush=True)
 
 
 def _say_json(**fields: Any) -> None:

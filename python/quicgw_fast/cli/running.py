@@ -30,7 +30,7 @@ READER_PATIENCE = 1.0
 _log = logging.getLogger("quicgw.cli")
 
 
-class Interrupted(Exception):  # noqa: N818 - it is no error
+class Interrupted(Exception):
     """The first signal came while something was waited for that it may break off."""
 
     def __init__(self, number: int) -> None:
@@ -133,7 +133,7 @@ async def announce(line: str) -> None:
     """
     output = sys.stdout
     try:
-        print(line, flush=True)  # noqa: T201 - this is the command's output
+        print(line, flush=True)
         if isinstance(output, Output):
             taken = await asyncio.get_running_loop().run_in_executor(None, output.settle, READER_PATIENCE)
             if not taken:

@@ -94,7 +94,7 @@ async def _serve(
     names: tuple[str, ...],
     ports: list[int],
     host: str,
-    timeout: float,  # noqa: ASYNC109 - it is handed on
+    timeout: float,
 ) -> None:
     from quicgw_fast.cli.running import Interrupted, Signals, announce
     from quicgw_fast.demo.services import start_services

@@ -16,11 +16,11 @@ if TYPE_CHECKING:
     import asyncio
     from collections.abc import Callable, Iterable, Mapping
 
-    from quicgw_fast._proto.client_pb2 import ClientRequest
     from quicgw_fast.client.checks import Octets
     from quicgw_fast.client.errors import QuicgwClientError, ReplyError
     from quicgw_fast.client.messages import ClientStats, Reply
     from quicgw_fast.client.session import Session
+    from quicgw_fast.proto.client_pb2 import ClientRequest
 
 _SWEEP_STEP = 0.002
 """Seconds between two looks for passed deadlines at least: many calls that end together are found together."""

@@ -184,7 +184,7 @@ class Client:
             raise QuicgwClientError("there is no session to leave behind")
         return ticket
 
-    async def drain(self, timeout: float | None = None) -> bool:  # noqa: ASYNC109  (friendlier than a block)
+    async def drain(self, timeout: float | None = None) -> bool:
         """Take no new calls, wait for those in flight, acknowledge everything; the client stays connected.
 
         False when calls were still open after ``timeout`` seconds (None: wait as long as they do). Cancelled, it
@@ -211,7 +211,7 @@ class Client:
         params: Mapping[str, str] | None = None,
         data: Octets = b"",
         headers: Mapping[str, str] | None = None,
-        timeout: float | None = None,  # noqa: ASYNC109  (the gateway hears of it too)
+        timeout: float | None = None,
     ) -> Reply:
         """Send a request and wait for its one reply.
 
@@ -262,7 +262,7 @@ class Client:
             yield notify
         self._raise_failure()
 
-    async def next_notify(self, timeout: float | None = None) -> Notify:  # noqa: ASYNC109  (as in call)
+    async def next_notify(self, timeout: float | None = None) -> Notify:
         """Wait for the next notify; TimeoutError after ``timeout`` seconds, ConnectionClosed at the end."""
         runner = self._live()
         if timeout is not None:
@@ -280,7 +280,7 @@ class Client:
         self,
         token: str | None = None,
         *,
-        timeout: float | None = None,  # noqa: ASYNC109  (as in call)
+        timeout: float | None = None,
     ) -> None:
         """Give the gateway a fresh token without reconnecting; None takes one from the token source.
 

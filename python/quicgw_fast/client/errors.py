@@ -1,4 +1,3 @@
-# ruff: noqa: N818  (the names say what happened, and callers read well with them)
 """What the SDK raises: one base, an error reply of the gateway by its code, and what happens to a connection.
 
 Every error can be copied (``copy.copy``), because one cause may end many calls at once and each of them

@@ -5,20 +5,20 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from quicgw_fast._proto.client_pb2 import PUSH_BUSINESS_DATA, PUSH_ERROR
 from quicgw_fast.client import wire
 from quicgw_fast.client.errors import ReceiveQueueFull
 from quicgw_fast.client.queue import Put, ReceiveQueue
+from quicgw_fast.proto.client_pb2 import PUSH_BUSINESS_DATA, PUSH_ERROR
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from quicgw_fast._proto.client_pb2 import ServerPush
     from quicgw_fast.client.calls import Call, Calls
     from quicgw_fast.client.link import Link
     from quicgw_fast.client.messages import ClientStats
     from quicgw_fast.client.options import ClientOptions
     from quicgw_fast.client.session import Session
+    from quicgw_fast.proto.client_pb2 import ServerPush
 
 UNREAD_PATIENCE = 2.0
 """Seconds that notifies may wait beyond the queue for a program's first look (ReceivePolicy ``auto``); well below the

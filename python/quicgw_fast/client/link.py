@@ -7,18 +7,18 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-from quicgw_fast._proto.client_pb2 import PUSH_ERROR, PUSH_HEARTBEAT_RESP, PUSH_START_RESP
 from quicgw_fast.backend import FrameDecoder, FrameTooLarge
 from quicgw_fast.client import wire
 from quicgw_fast.client.errors import ConnectionFailed, ProtocolFailure, QuicgwClientError, ReplyError, TooLarge
 from quicgw_fast.client.liveness import Liveness, Pulse
 from quicgw_fast.codes import CloseCode
+from quicgw_fast.proto.client_pb2 import PUSH_ERROR, PUSH_HEARTBEAT_RESP, PUSH_START_RESP
 from quicgw_fast.transport import ConnectFailed, Problem, TransportLimits, dial
 
 if TYPE_CHECKING:
-    from quicgw_fast._proto.client_pb2 import ServerPush
     from quicgw_fast.client.options import ClientOptions
     from quicgw_fast.client.wire import Claim, StartAnswer
+    from quicgw_fast.proto.client_pb2 import ServerPush
     from quicgw_fast.transport import Connection
 
 LIMITS = TransportLimits()
@@ -38,7 +38,7 @@ class LinkEnd:
     error: QuicgwClientError | None = None
 
 
-class LinkLost(QuicgwClientError):  # noqa: N818
+class LinkLost(QuicgwClientError):
     """The connection ended before the answer to a token refresh."""
 
 

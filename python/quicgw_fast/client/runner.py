@@ -32,10 +32,10 @@ from quicgw_fast.codes import CloseCode
 from quicgw_fast.transport import Problem
 
 if TYPE_CHECKING:
-    from quicgw_fast._proto.client_pb2 import ServerPush
     from quicgw_fast.client.options import ClientOptions
     from quicgw_fast.client.session import Outcome
     from quicgw_fast.client.wire import StartAnswer
+    from quicgw_fast.proto.client_pb2 import ServerPush
 
 _log = logging.getLogger("quicgw.client")
 

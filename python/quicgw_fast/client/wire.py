@@ -7,7 +7,12 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from google.protobuf.message import DecodeError
 
-from quicgw_fast._proto.client_pb2 import (
+from quicgw_fast.client import checks
+from quicgw_fast.client.errors import ProtocolFailure, ReplyError, TooLarge, reply_error
+from quicgw_fast.client.headers import whole
+from quicgw_fast.client.messages import GapReport, Notify, Reply
+from quicgw_fast.codes import ErrorCode, ResetReason
+from quicgw_fast.proto.client_pb2 import (
     REQUEST_ACK,
     REQUEST_BUSINESS,
     REQUEST_HEARTBEAT,
@@ -24,11 +29,6 @@ from quicgw_fast._proto.client_pb2 import (
     StartResponse,
     StopRequest,
 )
-from quicgw_fast.client import checks
-from quicgw_fast.client.errors import ProtocolFailure, ReplyError, TooLarge, reply_error
-from quicgw_fast.client.headers import whole
-from quicgw_fast.client.messages import GapReport, Notify, Reply
-from quicgw_fast.codes import ErrorCode, ResetReason
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -1,4 +1,3 @@
-# ruff: noqa: N802  (gRPC names the methods)
 """The gateway's own gRPC port: GatewayService, health and reflection."""
 
 from __future__ import annotations
@@ -13,16 +12,16 @@ from google.protobuf.descriptor_pool import DescriptorPool
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection, reflection_pb2
 
-from quicgw_fast._proto import service_pb2
-from quicgw_fast._proto.service_pb2_grpc import GatewayServiceServicer, add_GatewayServiceServicer_to_server
 from quicgw_fast.control.intake import Intake
 from quicgw_fast.control.listen import free_address
 from quicgw_fast.errors import StartupError
+from quicgw_fast.proto import service_pb2
+from quicgw_fast.proto.service_pb2_grpc import GatewayServiceServicer, add_GatewayServiceServicer_to_server
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable
 
-    from quicgw_fast._proto import service_pb2 as pb
+    from quicgw_fast.proto import service_pb2 as pb
 
     Context = grpc.aio.ServicerContext[Any, Any]
     Answer = TypeVar("Answer")

@@ -9,7 +9,7 @@ from quicgw_fast.codes import OK, PushType
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from quicgw_fast._proto.service_pb2 import BroadcastRequest, UnicastPushRequest
+    from quicgw_fast.proto.service_pb2 import BroadcastRequest, UnicastPushRequest
 
 
 def notify_body(

@@ -18,7 +18,7 @@ from quicgw_fast.upstream import zone_of
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
 
-    from quicgw_fast._proto import service_pb2 as pb
+    from quicgw_fast.proto import service_pb2 as pb
     from quicgw_fast.upstream import GatewayClient
 
     Handler = Callable[["Service", pb.UpstreamRequest], Awaitable["Reply"]]
@@ -45,7 +45,7 @@ class Reply(NamedTuple):
     code: int = 200
 
 
-class Refused(Exception):  # noqa: N818
+class Refused(Exception):
     """The action answers with this code and message."""
 
     def __init__(self, code: int, message: str) -> None:
@@ -53,7 +53,7 @@ class Refused(Exception):  # noqa: N818
         super().__init__(message)
 
 
-class BrokenOff(Exception):  # noqa: N818
+class BrokenOff(Exception):
     """The action ends the call with a gRPC error."""
 
     def __init__(self, status: grpc.StatusCode, details: str) -> None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from quicgw_fast._proto import service_pb2 as pb
 from quicgw_fast.demo.actions import Refused, Reply, Service, action, whole_number
+from quicgw_fast.proto import service_pb2 as pb
 from quicgw_fast.upstream import GatewayCallFailed
 
 if TYPE_CHECKING:

@@ -1,4 +1,3 @@
-# ruff: noqa: N802  (gRPC names the methods)
 """The embedded upstream services: real gRPC servers in one loop, one port each, and their registration."""
 
 from __future__ import annotations
@@ -9,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import grpc
 
-from quicgw_fast._proto import service_pb2 as pb
-from quicgw_fast._proto.service_pb2_grpc import UpstreamServiceServicer, add_UpstreamServiceServicer_to_server
 from quicgw_fast.config import join_address
 from quicgw_fast.control.grpc_server import add_port
 from quicgw_fast.demo import pushes  # noqa: F401 - enters its actions
 from quicgw_fast.demo.actions import ACTIONS, BrokenOff, Refused, Reply, Service, Shared
 from quicgw_fast.errors import StartupError
+from quicgw_fast.proto import service_pb2 as pb
+from quicgw_fast.proto.service_pb2_grpc import UpstreamServiceServicer, add_UpstreamServiceServicer_to_server
 from quicgw_fast.upstream import SERVICES, GatewayCallFailed, GatewayClient
 
 if TYPE_CHECKING:
@@ -60,7 +59,7 @@ class Services:
         mode: Mode = "service",
         zones: Sequence[str] = (),
         *,
-        timeout: float = 30.0,  # noqa: ASYNC109
+        timeout: float = 30.0,
         renew_every: float | None = None,
     ) -> None:
         """Register every service with the gateway, waiting up to ``timeout`` seconds for it to be there.

@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from quicgw_fast._proto.client_pb2 import (
+from quicgw_fast.backend.errors import FrameTooLarge, FutureAck
+from quicgw_fast.carrier import parse_envelope, parse_payload, unnumbered
+from quicgw_fast.codes import CloseCode, ErrorCode, PushType, RequestType
+from quicgw_fast.errors import ProtocolError, RequestError
+from quicgw_fast.flow.closing import end_session
+from quicgw_fast.overload import FloodGuard
+from quicgw_fast.proto.client_pb2 import (
     ClientAck,
     ClientRequest,
     ErrorMessage,
@@ -12,12 +18,6 @@ from quicgw_fast._proto.client_pb2 import (
     HeartbeatResponse,
     StopRequest,
 )
-from quicgw_fast.backend.errors import FrameTooLarge, FutureAck
-from quicgw_fast.carrier import parse_envelope, parse_payload, unnumbered
-from quicgw_fast.codes import CloseCode, ErrorCode, PushType, RequestType
-from quicgw_fast.errors import ProtocolError, RequestError
-from quicgw_fast.flow.closing import end_session
-from quicgw_fast.overload import FloodGuard
 from quicgw_fast.session import Event
 
 if TYPE_CHECKING:

@@ -16,10 +16,10 @@ from quicgw_fast.session import Event, Login, Session
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from quicgw_fast._proto.service_pb2 import UpstreamRequest, UpstreamResponse
     from quicgw_fast.config import Config
     from quicgw_fast.flow.parts import Parts
     from quicgw_fast.processor import AsyncTask
+    from quicgw_fast.proto.service_pb2 import UpstreamRequest, UpstreamResponse
     from quicgw_fast.store import Stored
 
 BUSY_PAUSE = 0.02
@@ -102,7 +102,7 @@ class Logins:
         stored = await self._parts.offline.fetch(task.session, task.deadline - self._parts.clock())
         return LoggedIn(outcome.push_type, outcome.code, outcome.message, outcome.data, outcome.headers, stored)
 
-    async def _call(self, service: str, request: UpstreamRequest, timeout: float) -> UpstreamResponse:  # noqa: ASYNC109
+    async def _call(self, service: str, request: UpstreamRequest, timeout: float) -> UpstreamResponse:
         """Call the service; one that is busy with other calls is asked again until the time is over."""
         deadline = self._parts.clock() + timeout
         while True:

@@ -12,7 +12,6 @@ from quicgw_fast.flow.memory import Memory
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from quicgw_fast._proto.service_pb2 import UpstreamRequest, UpstreamResponse
     from quicgw_fast.auth import Authenticator
     from quicgw_fast.backend import ByteBudget
     from quicgw_fast.config import Config
@@ -23,6 +22,7 @@ if TYPE_CHECKING:
     from quicgw_fast.observe import Counters
     from quicgw_fast.overload import AttemptLimiter
     from quicgw_fast.processor import AsyncRequestProcessor, Timer
+    from quicgw_fast.proto.service_pb2 import UpstreamRequest, UpstreamResponse
     from quicgw_fast.session import Registry, Session
     from quicgw_fast.store import OfflineStore
 

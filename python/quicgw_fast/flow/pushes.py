@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from quicgw_fast._proto.service_pb2 import BroadcastResponse, UnicastPushResponse
 from quicgw_fast.backend.errors import (
     BindRefused,
     BudgetFull,
@@ -18,18 +17,19 @@ from quicgw_fast.codes import BindCode, PushCode, StoreCode, SyncHint
 from quicgw_fast.delivery import notify_body
 from quicgw_fast.flow.closing import expire
 from quicgw_fast.flow.handovers import offline_id
+from quicgw_fast.proto.service_pb2 import BroadcastResponse, UnicastPushResponse
 from quicgw_fast.session import Login, State
 
 if TYPE_CHECKING:
-    from quicgw_fast._proto.service_pb2 import BroadcastRequest, UnicastPushRequest
     from quicgw_fast.flow.parts import Parts
+    from quicgw_fast.proto.service_pb2 import BroadcastRequest, UnicastPushRequest
     from quicgw_fast.session import Session
 
 BROADCAST_SLICE = 256
 """Sessions served before a broadcast lets the loop do something else."""
 
 
-class Refused(Exception):  # noqa: N818 - an answer to the sender, not a fault
+class Refused(Exception):
     """The push is refused; its sender gets the code and the reason."""
 
     def __init__(self, code: PushCode | BindCode | StoreCode, why: str) -> None:

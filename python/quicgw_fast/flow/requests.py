@@ -5,8 +5,6 @@ from __future__ import annotations
 import functools
 from typing import TYPE_CHECKING
 
-from quicgw_fast._proto.client_pb2 import BusinessRequest
-from quicgw_fast._proto.service_pb2 import UpstreamRequest
 from quicgw_fast.backend.errors import FrameTooLarge, NumbersUsedUp
 from quicgw_fast.carrier import parse_payload
 from quicgw_fast.codes import ErrorCode, PushType
@@ -14,12 +12,14 @@ from quicgw_fast.errors import RequestError
 from quicgw_fast.flow.login import Logins
 from quicgw_fast.overload import RequestMemory, size_of
 from quicgw_fast.processor import AsyncRequestProcessor, AsyncTask, Outcome, Ports, execute
+from quicgw_fast.proto.client_pb2 import BusinessRequest
+from quicgw_fast.proto.service_pb2 import UpstreamRequest
 from quicgw_fast.rates import TokenBucket
 from quicgw_fast.session import Login, Session, State
 
 if TYPE_CHECKING:
-    from quicgw_fast._proto.client_pb2 import ClientRequest
     from quicgw_fast.flow.parts import Parts
+    from quicgw_fast.proto.client_pb2 import ClientRequest
 
 LOGIN_ACTION = "hello"
 
@@ -48,7 +48,7 @@ class Requests:
         self.logins.pool.start()
         self._parts.processor.start()
 
-    async def stop(self, timeout: float) -> None:  # noqa: ASYNC109
+    async def stop(self, timeout: float) -> None:
         """Wait at most ``timeout`` seconds for logins and what waits behind them, then answer the rest 503.
 
         What is with the processor then is stopped with that.

@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
-from quicgw_fast._proto.client_pb2 import ErrorMessage, StartResponse
 from quicgw_fast.carrier import parse_start, unnumbered
 from quicgw_fast.codes import CloseCode, ErrorCode, PushType, RequestType
 from quicgw_fast.errors import ProtocolError, RequestError
 from quicgw_fast.flow.closing import disconnect, end_session, expire
 from quicgw_fast.flow.pending_starts import PendingStarts
 from quicgw_fast.flow.tokens import Tokens
+from quicgw_fast.proto.client_pb2 import ErrorMessage, StartResponse
 from quicgw_fast.session import (
     NO_NOTIFIES,
     Event,
@@ -25,10 +25,10 @@ from quicgw_fast.session import (
 )
 
 if TYPE_CHECKING:
-    from quicgw_fast._proto.client_pb2 import ClientRequest
     from quicgw_fast.auth import Grant
     from quicgw_fast.flow.conversation import Conversation
     from quicgw_fast.flow.parts import Parts
+    from quicgw_fast.proto.client_pb2 import ClientRequest
 
 MAX_OPENID = 256
 """Bytes of an openid; longer ones are refused."""

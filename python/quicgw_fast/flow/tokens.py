@@ -12,10 +12,10 @@ from quicgw_fast.observe.repeats import RepeatLog
 from quicgw_fast.rates import TokenBucket, address_group
 
 if TYPE_CHECKING:
-    from quicgw_fast._proto.client_pb2 import ClientRequest
     from quicgw_fast.auth import Grant
     from quicgw_fast.flow.conversation import Conversation
     from quicgw_fast.flow.parts import Parts
+    from quicgw_fast.proto.client_pb2 import ClientRequest
     from quicgw_fast.session import Session
 
 RENEWAL_TRIES = 3

@@ -98,13 +98,13 @@ class Metrics:
     def __init__(self) -> None:
         self._families: dict[str, Family] = {}
 
-    def counter(self, name: str, help: str, unit: Unit = Unit.EVENTS) -> Counter:  # noqa: A002 - the field's word
+    def counter(self, name: str, help: str, unit: Unit = Unit.EVENTS) -> Counter:
         """Register a counter. Raises ValueError for a name that is taken."""
         counter = Counter()
         self._add(Family(name, Kind.COUNTER, unit, help, "", (), lambda: [Sample("", counter.value)]))
         return counter
 
-    def counters(self, name: str, help: str, label: str, values: Iterable[str]) -> Mapping[str, Counter]:  # noqa: A002
+    def counters(self, name: str, help: str, label: str, values: Iterable[str]) -> Mapping[str, Counter]:
         """Register a counter for each of ``values``: there are never others. Raises ValueError as ``counter``."""
         made = {value: Counter() for value in values}
         self._add(
@@ -120,11 +120,11 @@ class Metrics:
         )
         return made
 
-    def gauge(self, name: str, help: str, read: Callable[[], float], unit: Unit = Unit.EVENTS) -> None:  # noqa: A002
+    def gauge(self, name: str, help: str, read: Callable[[], float], unit: Unit = Unit.EVENTS) -> None:
         """Register what ``read`` gives when somebody looks. Raises ValueError as ``counter``."""
         self._add(Family(name, Kind.GAUGE, unit, help, "", (), lambda: [Sample("", read())]))
 
-    def duration(self, name: str, help: str) -> Duration:  # noqa: A002
+    def duration(self, name: str, help: str) -> Duration:
         """Register a distribution of seconds. Raises ValueError as ``counter``."""
         duration = Duration()
         self._add(Family(name, Kind.DURATION, Unit.SECONDS, help, "", (), lambda: [Sample("", duration)]))

@@ -8,7 +8,7 @@ from quicgw_fast.codes import ErrorCode
 from quicgw_fast.errors import RequestError
 
 if TYPE_CHECKING:
-    from quicgw_fast._proto.service_pb2 import UpstreamRequest
+    from quicgw_fast.proto.service_pb2 import UpstreamRequest
 
 OF_A_REQUEST = 1 << 10
 """Bytes of a request that carries nothing: measured, 1 014 with its task."""

@@ -11,7 +11,7 @@ from quicgw_fast.errors import RequestError
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
 
-    from quicgw_fast._proto.service_pb2 import UpstreamRequest, UpstreamResponse
+    from quicgw_fast.proto.service_pb2 import UpstreamRequest, UpstreamResponse
 
     Call = Callable[[str, UpstreamRequest, float], Awaitable[UpstreamResponse]]
     """Call a service: name, request, remaining seconds. Raises RequestError."""

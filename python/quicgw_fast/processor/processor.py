@@ -121,7 +121,7 @@ class AsyncRequestProcessor:
                 if worker.working:
                     worker.runner.cancel()
 
-    async def quiet(self, timeout: float) -> None:  # noqa: ASYNC109
+    async def quiet(self, timeout: float) -> None:
         """Wait until nothing is waiting or under way, at most ``timeout`` seconds."""
         if not self._busy and not self.queue_length:
             return

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from quicgw_fast._proto.service_pb2 import UpstreamRequest
+    from quicgw_fast.proto.service_pb2 import UpstreamRequest
 
 
 @dataclass(slots=True, eq=False)

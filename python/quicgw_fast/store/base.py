@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 RECORD_COST: Final = 128
 
 
-class StoreFailed(GatewayError):  # noqa: N818 - reads as what happened
+class StoreFailed(GatewayError):
     """The store could not do it (disk error, or closed); nothing was changed."""
 
 

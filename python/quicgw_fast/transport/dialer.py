@@ -44,7 +44,7 @@ async def dial(
     ca: Path | None = None,
     insecure: bool = False,
     server_name: str | None = None,
-    timeout: float = 10.0,  # noqa: ASYNC109 - it is divided between addresses
+    timeout: float = 10.0,
     limits: TransportLimits | None = None,
     local_addr: tuple[str, int] | None = None,
 ) -> Connection:

@@ -6,7 +6,7 @@ from quicgw_fast.errors import GatewayError
 from quicgw_fast.transport.problems import Problem
 
 
-class ConnectFailed(GatewayError):  # noqa: N818 - says what happened, as its users read it
+class ConnectFailed(GatewayError):
     """``dial`` got no connection; the message says where, why and what to do, ``problem`` why for programs."""
 
     def __init__(self, message: str, problem: Problem = Problem.OTHER, retry_after: float | None = None) -> None:

@@ -17,7 +17,7 @@ from quicgw_fast.upstream.timeouts import sendable
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Mapping
 
-    from quicgw_fast._proto.service_pb2 import UpstreamRequest, UpstreamResponse
+    from quicgw_fast.proto.service_pb2 import UpstreamRequest, UpstreamResponse
     from quicgw_fast.upstream.directory import Directory, Instance
 
 _log = logging.getLogger("quicgw.upstream")
@@ -32,7 +32,7 @@ DEADLINE = "DEADLINE_EXCEEDED"
 class UpstreamCaller(Protocol):
     """What the workers need of the upstream side."""
 
-    async def call(self, service: str, request: UpstreamRequest, timeout: float) -> UpstreamResponse:  # noqa: ASYNC109
+    async def call(self, service: str, request: UpstreamRequest, timeout: float) -> UpstreamResponse:
         """Call one instance of ``service`` once; ``timeout`` in seconds. Raises an UpstreamError."""
 
     async def close(self) -> None:
@@ -72,7 +72,7 @@ class GrpcCaller:
             self.instance_added(instance)
         self._housekeeping = asyncio.create_task(self._run(), name="upstream-housekeeping")
 
-    async def call(self, service: str, request: UpstreamRequest, timeout: float) -> UpstreamResponse:  # noqa: ASYNC109
+    async def call(self, service: str, request: UpstreamRequest, timeout: float) -> UpstreamResponse:
         """Call the instance of ``service`` whose turn it is, once; ``timeout`` in seconds.
 
         Raises NoInstance, UpstreamBusy, UpstreamTimeout or UpstreamFailed.

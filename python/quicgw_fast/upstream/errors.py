@@ -1,4 +1,3 @@
-# ruff: noqa: N818  (the names say what happened)
 """How an upstream call can end without an answer; each error knows the code the client gets (protocol §3)."""
 
 from __future__ import annotations

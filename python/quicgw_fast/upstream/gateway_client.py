@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 import grpc
 
-from quicgw_fast._proto import service_pb2 as pb
-from quicgw_fast._proto.service_pb2_grpc import GatewayServiceStub
 from quicgw_fast.errors import ConfigError
+from quicgw_fast.proto import service_pb2 as pb
+from quicgw_fast.proto.service_pb2_grpc import GatewayServiceStub
 from quicgw_fast.upstream.causes import NO_ANSWER, cause_of
 from quicgw_fast.upstream.directory import parse_address
 from quicgw_fast.upstream.errors import GatewayCallFailed
@@ -47,18 +47,18 @@ class GatewayClient:
         self._stub = GatewayServiceStub(self._channel)
         self._probe: grpc.aio.UnaryUnaryMultiCallable[bytes, bytes] = self._channel.unary_unary(PROBE)
 
-    async def push(self, request: pb.UnicastPushRequest, timeout: float = 5.0) -> pb.UnicastPushResponse:  # noqa: ASYNC109
+    async def push(self, request: pb.UnicastPushRequest, timeout: float = 5.0) -> pb.UnicastPushResponse:
         """PushToClient. A refusal is an answer with ``success`` false; raises GatewayCallFailed."""
         return await self._call(self._stub.PushToClient, request, timeout)
 
-    async def broadcast(self, request: pb.BroadcastRequest, timeout: float = 5.0) -> pb.BroadcastResponse:  # noqa: ASYNC109
+    async def broadcast(self, request: pb.BroadcastRequest, timeout: float = 5.0) -> pb.BroadcastResponse:
         """BroadcastToClients; raises GatewayCallFailed."""
         return await self._call(self._stub.BroadcastToClients, request, timeout)
 
     async def register(
         self,
         request: pb.UpstreamRegisterRequest,
-        timeout: float = 5.0,  # noqa: ASYNC109
+        timeout: float = 5.0,
     ) -> pb.UpstreamRegisterResponse:
         """RegisterUpstream. A refusal is an answer with ``success`` false; raises GatewayCallFailed."""
         return await self._call(self._stub.RegisterUpstream, request, timeout)
@@ -66,7 +66,7 @@ class GatewayClient:
     async def deregister(
         self,
         request: pb.UpstreamRegisterRequest,
-        timeout: float = 5.0,  # noqa: ASYNC109
+        timeout: float = 5.0,
     ) -> pb.UpstreamRegisterResponse:
         """Take back what ``register`` did with the same request; raises GatewayCallFailed."""
         leaving = pb.UpstreamRegisterRequest()
@@ -74,7 +74,7 @@ class GatewayClient:
         leaving.deregister = True
         return await self.register(leaving, timeout)
 
-    async def connect(self, timeout: float | None = None) -> None:  # noqa: ASYNC109
+    async def connect(self, timeout: float | None = None) -> None:
         """Wait until there is a connection, ``connect_timeout`` seconds without an own ``timeout``.
 
         Raises GatewayCallFailed with the reason.

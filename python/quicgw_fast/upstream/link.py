@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Protocol
 import grpc
 from google.protobuf.message import DecodeError
 
-from quicgw_fast._proto.service_pb2 import UpstreamRequest, UpstreamResponse
 from quicgw_fast.backend.errors import FrameTooLarge
 from quicgw_fast.backend.python.wire import encode_body
 from quicgw_fast.codes import PushType
+from quicgw_fast.proto.service_pb2 import UpstreamRequest, UpstreamResponse
 from quicgw_fast.upstream.causes import cause_of, size_over_limit
 from quicgw_fast.upstream.errors import AnswerTooLarge, UpstreamFailed, UpstreamTimeout
 
@@ -93,7 +93,7 @@ class Link:
         self._idle.set()
         self._watcher = asyncio.create_task(self._watch(), name=f"upstream-health-{instance.address}")
 
-    async def call(self, request: UpstreamRequest, timeout: float) -> UpstreamResponse:  # noqa: ASYNC109
+    async def call(self, request: UpstreamRequest, timeout: float) -> UpstreamResponse:
         """Call once; ``timeout`` in seconds. Raises UpstreamTimeout or UpstreamFailed."""
         instance = self.instance
         instance.in_flight += 1
@@ -109,7 +109,7 @@ class Link:
             if not instance.in_flight:
                 self._idle.set()
 
-    async def _call(self, request: UpstreamRequest, timeout: float) -> UpstreamResponse:  # noqa: ASYNC109
+    async def _call(self, request: UpstreamRequest, timeout: float) -> UpstreamResponse:
         # The failure is raised outside of the handlers: with a gRPC error as its context it would keep the
         # call alive, and a channel does not shut down before its last call is gone.
         failure: UpstreamTimeout | UpstreamFailed

@@ -5,8 +5,8 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
-from quicgw_fast._proto.service_pb2 import UpstreamRegisterRequest, UpstreamRegisterResponse
 from quicgw_fast.codes import RegisterCode
+from quicgw_fast.proto.service_pb2 import UpstreamRegisterRequest, UpstreamRegisterResponse
 from quicgw_fast.upstream.directory import usable
 from quicgw_fast.upstream.errors import RegisterRefused
 

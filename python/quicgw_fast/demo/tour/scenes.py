@@ -6,10 +6,10 @@ import asyncio
 import time
 from typing import TYPE_CHECKING
 
-from quicgw_fast._proto import service_pb2 as pb
 from quicgw_fast.codes import BindCode
 from quicgw_fast.demo.tour import checks
 from quicgw_fast.demo.tour.stage import PATIENCE, until
+from quicgw_fast.proto import service_pb2 as pb
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

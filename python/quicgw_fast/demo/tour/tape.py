@@ -11,7 +11,9 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
-from quicgw_fast._proto.client_pb2 import (
+from quicgw_fast.backend import FrameDecoder
+from quicgw_fast.client import link as sdk_link
+from quicgw_fast.proto.client_pb2 import (
     PUSH_BUSINESS_DATA,
     PUSH_ERROR,
     PUSH_HEARTBEAT_RESP,
@@ -22,8 +24,6 @@ from quicgw_fast._proto.client_pb2 import (
     ServerPush,
     StartResponse,
 )
-from quicgw_fast.backend import FrameDecoder
-from quicgw_fast.client import link as sdk_link
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -6,13 +6,13 @@ import time
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from quicgw_fast._proto import service_pb2 as pb
 from quicgw_fast.client import Reconnect, ReplyError, State
 from quicgw_fast.codes import ErrorCode
 from quicgw_fast.demo.tour import checks
 from quicgw_fast.demo.tour.relay import Relay
 from quicgw_fast.demo.tour.stage import PATIENCE, SMALL_QUEUE, SMALL_WORKERS, until
 from quicgw_fast.errors import RequestError
+from quicgw_fast.proto import service_pb2 as pb
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable

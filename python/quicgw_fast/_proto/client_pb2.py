@@ -1,1 +1,0 @@
-from quicgw_fast.proto.client_pb2 import *

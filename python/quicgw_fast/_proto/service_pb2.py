@@ -1,1 +1,0 @@
-from quicgw_fast.proto.service_pb2 import *
