@@ -92,17 +92,19 @@ def line_of(path: str, file: dict) -> Module:  # type: ignore[type-arg]
 
 
 def main(wanted: list[str]) -> int:
-    """Print the report, the worst modules last; 1 when one of them is below the least."""
+    """Print the report, room by room; 1 when a module is below the least."""
     found: list[Module] = []
     with tempfile.TemporaryDirectory() as folder:
         for room in wanted or rooms():
-            found += measure(room, Path(folder))
-            print(f"measured: {room}", file=sys.stderr)
-    found.sort(reverse=True)
-    for module in found:
-        print(f"{module.percent:6.1f} %  {module.lines:4} lines  {module.path}  {module.missing[:160]}")
-    low = [module for module in found if module.percent < LEAST]
-    print(f"{len(low)} of {len(found)} modules are below {LEAST:g} %")
+            measured = sorted(measure(room, Path(folder)), reverse=True)
+            for module in measured:
+                print(
+                    f"{module.percent:6.1f} %  {module.lines:4} lines  {module.path}  {module.missing[:160]}",
+                    flush=True,
+                )
+            found += measured
+    low = [module.path for module in found if module.percent < LEAST]
+    print(f"{len(low)} of {len(found)} modules are below {LEAST:g} %", *low, sep="\n  ")
     return 1 if low else 0
 
 
