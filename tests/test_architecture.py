@@ -160,9 +160,19 @@ def test_nothing_imports_the_gateway_but_what_runs_it() -> None:
     assert users <= {"cli", "demo"}
 
 
-def test_only_transport_imports_aioquic() -> None:
-    wrong = [str(i) for i in ALL_IMPORTS if i.top == "aioquic" and i.part != "transport"]
+def test_only_its_maker_of_the_transport_imports_aioquic() -> None:
+    maker = PACKAGE / "transport" / "aioquic"
+    wrong = [str(i) for i in ALL_IMPORTS if i.top == "aioquic" and maker not in i.file.parents]
     assert not wrong, "\n".join(wrong)
+
+
+def test_nobody_reaches_into_a_maker_of_the_transport() -> None:
+    """Who uses the transport takes it from ``quicgw_fast.transport``; makers know what all share."""
+    inside = PACKAGE / "transport" / "aioquic"
+    front = PACKAGE / "transport" / "__init__.py"
+    prefix = "quicgw_fast.transport.aioquic"
+    wrong = [str(i) for i in ALL_IMPORTS if i.target.startswith(prefix) and inside not in i.file.parents]
+    assert not [line for line in wrong if str(front.relative_to(ROOT)) not in line], "\n".join(wrong)
 
 
 def test_grpc_is_imported_only_where_it_is_spoken() -> None:

@@ -23,7 +23,7 @@ from quicgw_fast.proto.client_pb2 import (
     StartResponse,
     StopRequest,
 )
-from quicgw_fast.transport import Listener
+from quicgw_fast.transport import Listener, listen
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -133,7 +133,7 @@ class ScriptedGateway:
 
     async def listen(self, folder: tuple[Path, Path], port: int = 0, limits: TransportLimits | None = None) -> Self:
         self.files = certificate, key = folder
-        self.listener = await Listener.start(
+        self.listener = await listen(
             "127.0.0.1", port, certificate=certificate, private_key=key, factory=self._connected, limits=limits
         )
         return self

@@ -17,7 +17,7 @@ from aioquic.quic.packet import QuicPacketType
 from aioquic.quic.packet_builder import QuicPacketBuilder
 from aioquic.tls import Epoch
 
-from quicgw_fast.transport import Connection, Listener, Observer, TransportLimits
+from quicgw_fast.transport import Connection, Listener, Observer, TransportLimits, listen
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -107,7 +107,7 @@ async def listening(
 ) -> AsyncIterator[Listener]:
     """A listener on a free port; fails the test if it does not close cleanly."""
     certificate, key = identity
-    listener = await Listener.start(
+    listener = await listen(
         HOST, 0, certificate=certificate, private_key=key, factory=factory, limits=limits, observer=observer
     )
     try:

@@ -9,10 +9,11 @@ from aioquic.quic.configuration import QuicConfiguration
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ed25519
 
-from quicgw_fast.transport.aioquic_private import GatewayQuic
+from quicgw_fast.transport.aioquic.configuration import server_configuration
+from quicgw_fast.transport.aioquic.private import GatewayQuic
 from quicgw_fast.transport.certificates import Identity
-from quicgw_fast.transport.configuration import ALPN, server_configuration
 from quicgw_fast.transport.limits import TransportLimits
+from quicgw_fast.transport.packets import ALPN
 
 CLIENT = ("192.0.2.1", 1)
 SERVER = ("192.0.2.2", 2)

@@ -6,7 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from quicgw_fast.transport import dial
-from quicgw_fast.transport.aioquic_private import LONGEST_HOLD
+from quicgw_fast.transport.aioquic.private import LONGEST_HOLD
 
 from .helpers import HOST, Recorders, listening, until
 from .pair import CLIENT, SERVER, connected_pair

@@ -11,8 +11,7 @@ from aioquic.buffer import encode_uint_var
 
 from quicgw_fast.codes import CloseCode
 from quicgw_fast.transport import TransportLimits, dial
-from quicgw_fast.transport.aioquic_private import Termination
-from quicgw_fast.transport.closing import outcome
+from quicgw_fast.transport.termination import Termination, outcome
 
 from .helpers import RawClient, Recorder, Recorders, listening, until
 
@@ -160,7 +159,7 @@ async def test_late_packets_are_answered_with_the_close_ever_more_rarely(identit
         for _ in range(40):
             client.frames(b"\x01")
         # 1 + 4 unasked copies, then for the 1st, 2nd, 4th, 8th, 16th and 32nd packet
-        await until(lambda: not listener._endpoint.farewells)
+        await until(lambda: not listener._endpoint.closing_periods)
         assert 7 <= Counter(heard).most_common(1)[0][1] <= 11
 
 

@@ -15,8 +15,8 @@ from cryptography.x509.oid import NameOID
 
 from quicgw_fast.codes import CloseCode
 from quicgw_fast.transport import ConnectFailed, Problem, TransportLimits, dial
-from quicgw_fast.transport.aioquic_private import Termination
 from quicgw_fast.transport.problems import explain
+from quicgw_fast.transport.termination import Termination
 
 from .helpers import HOST, Recorders, listening
 
@@ -149,7 +149,7 @@ async def test_the_address_where_somebody_answered_says_what_is_wrong(
     identity: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # A host with two addresses: a name server of our own cannot be had, so the answer of the resolver is given.
-    from quicgw_fast.transport import dialer
+    from quicgw_fast.transport.aioquic import dialer
     from quicgw_fast.transport.sockets import Target
 
     async with listening(identity, Recorders()) as listener:

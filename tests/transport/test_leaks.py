@@ -9,7 +9,7 @@ import weakref
 from pathlib import Path
 
 from quicgw_fast.transport import dial
-from quicgw_fast.transport.connection import Connection
+from quicgw_fast.transport.aioquic.connection import AioquicConnection as Connection
 
 from .helpers import RawClient, Recorders, listening, until
 
@@ -46,7 +46,7 @@ async def test_nothing_is_left(identity: Identity) -> None:
             await connection.wait_closed()
         await until(lambda: not routes)
         assert not listener._alive
-        assert not listener._endpoint.farewells
+        assert not listener._endpoint.closing_periods
     assert len(asyncio.all_tasks()) == tasks
     assert waiting_timers() == timers
     assert open_files() == files
@@ -74,7 +74,7 @@ async def test_closed_connections_are_freed(identity: Identity) -> None:
         connection.close(0)
         await connection.wait_closed()
         await recorder.end()
-        await until(lambda: not listener._endpoint.farewells)
+        await until(lambda: not listener._endpoint.closing_periods)
         server.clear()
         del connection, recorder
         gc.collect()

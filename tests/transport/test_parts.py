@@ -133,7 +133,7 @@ async def test_a_stranger_that_fails_is_survived(identity: Identity, caplog: pyt
         def fail(*_: object) -> None:
             raise AssertionError("a hole at the door")
 
-        listener._endpoint._stranger = fail
+        listener._endpoint._unmatched = fail
         client.sock.sendto(b"\x40" * 60, listener.address)
         client.send(b"hello")
         assert await client.received(5) == b"hello"

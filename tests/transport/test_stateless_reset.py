@@ -10,14 +10,14 @@ from aioquic.quic.packet import QuicErrorCode
 
 from quicgw_fast.codes import CloseCode
 from quicgw_fast.errors import StartupError
-from quicgw_fast.transport import Listener, TransportLimits, development_certificate, dial
+from quicgw_fast.transport import Listener, TransportLimits, development_certificate, dial, listen
+from quicgw_fast.transport.aioquic.initials import refusal
 from quicgw_fast.transport.packets import (
     LONGEST_RESET,
     SHORTEST_RESET,
     LongHeader,
     carries_token,
     pull_long_header,
-    refusal,
     reset_tokens,
     stateless_reset,
 )
@@ -37,24 +37,22 @@ async def kill(listener: Listener) -> tuple[str, int]:
     return address
 
 
-async def listen(identity: Identity, server: Recorders, port: int = 0, key: bytes | None = None) -> Listener:
+async def listen_again(identity: Identity, server: Recorders, port: int = 0, key: bytes | None = None) -> Listener:
     certificate, private = identity
-    return await Listener.start(
-        "127.0.0.1", port, certificate=certificate, private_key=private, factory=server, reset_key=key
-    )
+    return await listen("127.0.0.1", port, certificate=certificate, private_key=private, factory=server, reset_key=key)
 
 
 async def test_a_client_of_a_restarted_gateway_learns_at_once(identity: Identity, tmp_path: Path) -> None:
     """Also when its TLS key was renewed meanwhile: the secret of resets is another one."""
     server, client = Recorders(echo=True), Recorders()
     secret = kept_reset_key(tmp_path / "reset.key")
-    old = await listen(identity, server, key=secret)
+    old = await listen_again(identity, server, key=secret)
     connection = await dial(*old.address, factory=client, insecure=True)
     connection.send(b"hello")
     await until(lambda: client[0].data == b"hello")
     _, port = await kill(old)
     renewed = development_certificate(tmp_path / "renewed")
-    new = await listen(renewed, server, port, key=kept_reset_key(tmp_path / "reset.key"))
+    new = await listen_again(renewed, server, port, key=kept_reset_key(tmp_path / "reset.key"))
     connection.send(b"anybody there? " * 4)
     code, reason, by_peer = await client[0].end()
     assert (code, by_peer) == (CloseCode.INTERNAL, True)
@@ -67,7 +65,7 @@ async def test_a_client_of_a_restarted_gateway_learns_at_once(identity: Identity
 async def test_a_gateway_with_the_same_certificate_cannot_reset(identity: Identity) -> None:
     """Asked with the connection id of another one's live connection, it answers, and not with its token."""
     server, client = Recorders(echo=True), Recorders()
-    first, second = await listen(identity, server), await listen(identity, server)
+    first, second = await listen_again(identity, server), await listen_again(identity, server)
     connection = await dial(*first.address, factory=client, insecure=True)
     connection.send(b"hello")
     await until(lambda: client[0].data == b"hello")

@@ -208,7 +208,9 @@ async def test_a_peer_that_stops_reading_half_way_is_a_slow_consumer(identity: I
     assert await slow_reader(limits, identity, read) == CloseCode.SLOW_CONSUMER
 
 
-async def test_a_peer_that_has_closed_is_departed_while_its_last_words_are_handed_over(identity: Identity) -> None:
+async def test_a_peer_that_has_closed_is_departed_while_its_closing_datagrams_are_handed_over(
+    identity: Identity,
+) -> None:
     class Asking(Recorder):
         departed: bool | None = None
 

@@ -1,6 +1,6 @@
 """One UDP socket and the connections behind it: reads in bursts, sends once per touched connection.
 
-The endpoint drives aioquic itself instead of through asyncio's datagram transport: it drains up to
+It drives the QUIC state machines itself instead of through asyncio's datagram transport: it drains up to
 ``limits.drain`` datagrams per wake-up, for ``limits.drain_time`` seconds at most, hands each to the connection its
 id names, and only then lets every connection that got something, or that was written to, produce its output: one
 packet may then carry the answers to several, and the ACK of all of them.
@@ -23,7 +23,6 @@ from quicgw_fast.transport.packets import CID_LENGTH, LongHeader, pull_long_head
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from quicgw_fast.transport.closing import Farewell
     from quicgw_fast.transport.limits import TransportLimits
 
 logger = logging.getLogger("quicgw.transport")
@@ -42,6 +41,16 @@ class Receiver(Protocol):
         """Take one datagram that names one of its connection ids."""
 
 
+class LatePackets(Protocol):
+    """Takes the packets that still come for a connection that has ended, for a while (RFC 9000 §10.2)."""
+
+    def shorten(self, lasting: float) -> None:
+        """End in ``lasting`` seconds at the latest."""
+
+    def finish(self) -> None:
+        """End now."""
+
+
 class Serviced(Protocol):
     """A connection that has something to process or to send."""
 
@@ -49,7 +58,7 @@ class Serviced(Protocol):
         """Handle what arrived and send what is due; raises nothing."""
 
 
-class Stranger(Protocol):
+class UnmatchedHandler(Protocol):
     """Takes datagrams that no connection owns; ``header`` is None for a short header packet."""
 
     def __call__(self, data: bytes, address: Any, header: LongHeader | None, now: float, /) -> None:
@@ -60,17 +69,17 @@ class Endpoint:
     """A bound UDP socket in the running loop (asyncio's or uvloop's)."""
 
     def __init__(
-        self, sock: socket.socket, limits: TransportLimits, stranger: Stranger, *, connected: bool = False
+        self, sock: socket.socket, limits: TransportLimits, unmatched: UnmatchedHandler, *, connected: bool = False
     ) -> None:
         self.closed = False
         self.limits = limits
         self.loop = asyncio.get_running_loop()
         self.receivers: dict[bytes, Receiver] = {}
-        self.farewells: set[Farewell] = set()
+        self.closing_periods: set[LatePackets] = set()
         self.backlog = Backlog(self.loop, limits.backlog)
         self.on_socket_error: Callable[[OSError], None] | None = None
         self.dropped = 0
-        self._stranger = stranger
+        self._unmatched = unmatched
         self._sock = sock
         self._fd = sock.fileno()
         self._put = self._put_connected if connected else sock.sendto
@@ -120,8 +129,8 @@ class Endpoint:
         if self.closed:
             return
         self.closed = True
-        for farewell in list(self.farewells):
-            farewell.finish()
+        for period in list(self.closing_periods):
+            period.finish()
         if self._flush_handle is not None:
             self._flush_handle.cancel()
             self._flush_handle = None
@@ -179,8 +188,8 @@ class Endpoint:
             receiver.datagram(data, address, now)
             return
         try:
-            self._stranger(data, address, header, now)
-        except Exception as error:  # a stranger's packet must never end the burst
+            self._unmatched(data, address, header, now)
+        except Exception as error:  # such a packet must never end the burst
             self.dropped += 1
             self.report("a packet of no connection could not be handled", error=error)
 

@@ -2,17 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-from quicgw_fast.codes import HandshakeFault
-
 if TYPE_CHECKING:
-    from quicgw_fast.transport.aioquic_private import Termination
-
-TLS_ALERTS = range(0x100, 0x200)
-"""QUIC's error codes for TLS alerts (RFC 9001 §4.8)."""
-
-NO_APPLICATION_PROTOCOL = 0x100 + 120
+    from quicgw_fast.codes import HandshakeFault
 
 
 class Observer(Protocol):
@@ -41,15 +35,23 @@ class Nobody:
         """Say nothing."""
 
 
-def fault_of(ended: Termination | None) -> HandshakeFault:
-    """Tell why a handshake failed; aioquic has not ended one that we gave up ourselves."""
-    if ended is None:
-        return HandshakeFault.TIMEOUT
-    if ended.frame_type is not None:
-        if ended.error_code == NO_APPLICATION_PROTOCOL:
-            return HandshakeFault.ALPN
-        if ended.error_code in TLS_ALERTS:
-            return HandshakeFault.TLS
-    if ended.by_peer:
-        return HandshakeFault.LEFT
-    return HandshakeFault.PROTOCOL
+@dataclass(slots=True)
+class ListenerCounters:
+    """What happened at the door since the start."""
+
+    accepted: int = 0
+    established: int = 0
+    failed: int = 0
+    """Handshakes that ended before they were complete."""
+    refused: int = 0
+    """Turned away with a reason, as the gateway was full or stopping."""
+    retries: int = 0
+    invalid_tokens: int = 0
+    noise: int = 0
+    """Initials that did not authenticate; nothing was built for them."""
+    unread: int = 0
+    """Datagrams of connections, dropped because their peer used more than it may."""
+    dropped: int = 0
+    """Datagrams without a connection that were not answered, noise included."""
+    version_negotiations: int = 0
+    stateless_resets: int = 0

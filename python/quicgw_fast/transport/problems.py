@@ -6,15 +6,15 @@ import re
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from aioquic.quic.packet import QuicErrorCode
-
 from quicgw_fast.codes import CloseCode
-from quicgw_fast.transport.configuration import ALPN
+from quicgw_fast.transport.packets import ALPN
 from quicgw_fast.transport.text import printable
 
 if TYPE_CHECKING:
-    from quicgw_fast.transport.aioquic_private import Termination
+    from quicgw_fast.transport.termination import Termination
 
+CONNECTION_REFUSED = 0x2
+"""QUIC's own error of a server that takes no connection (RFC 9000 §20.1)."""
 CERTIFICATE_ALERTS = range(0x100 + 42, 0x100 + 50)
 """QUIC errors for the TLS alerts bad_certificate … access_denied (RFC 8446 §6)."""
 NO_APPLICATION_PROTOCOL = 0x100 + 120
@@ -66,7 +66,7 @@ def explain(ended: Termination, where: str, name: str) -> tuple[Problem, str]:
             return _certificate(reason, where, name)
         if ended.reason == "Idle timeout":
             return no_answer(where)
-    elif code == QuicErrorCode.CONNECTION_REFUSED or (code == CloseCode.OVERLOADED and ended.frame_type is None):
+    elif code == CONNECTION_REFUSED or (code == CloseCode.OVERLOADED and ended.frame_type is None):
         return refused(reason, where)
     elif code == CloseCode.DRAINING and ended.frame_type is None:
         return refused(reason or CloseCode.DRAINING.name, where)

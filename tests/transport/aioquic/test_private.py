@@ -9,11 +9,11 @@ import pytest
 from aioquic.quic import connection, packet_builder, recovery, stream
 from aioquic.tls import Epoch
 
-from quicgw_fast.transport import aioquic_private
-from quicgw_fast.transport.aioquic_private import GatewayQuic
-from quicgw_fast.transport.aioquic_receiving import ReceivingQuic
+from quicgw_fast.transport.aioquic import private as aioquic_private
+from quicgw_fast.transport.aioquic.private import GatewayQuic
+from quicgw_fast.transport.aioquic.receiving import ReceivingQuic
 
-from .pair import CLIENT, SERVER, connected_pair
+from ..pair import CLIENT, SERVER, connected_pair
 
 # Overridden or relied-on code, with a digest of its source in the tested release. When one differs: read what
 # changed, see whether our step in aioquic_private.py or aioquic_receiving.py still does the right thing, then renew

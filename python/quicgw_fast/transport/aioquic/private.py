@@ -9,7 +9,7 @@ module uses the methods without a leading underscore. What a peer's packets may 
 from __future__ import annotations
 
 import random
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from aioquic.quic.connection import (
     CONNECTION_LIMIT_FRAME_CAPACITY,
@@ -21,7 +21,8 @@ from aioquic.quic.connection import (
 from aioquic.quic.packet import QuicErrorCode, QuicFrameType
 from aioquic.tls import Epoch
 
-from quicgw_fast.transport.aioquic_receiving import STREAM, ReceivingQuic
+from quicgw_fast.transport.aioquic.receiving import STREAM, ReceivingQuic
+from quicgw_fast.transport.termination import Termination
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -48,15 +49,6 @@ LONGEST_HOLD = 1.0
 
 SKIP_EVERY = 512
 """About every so many packets a number is left out; who acknowledges it is lying (RFC 9000 §21.4)."""
-
-
-class Termination(NamedTuple):
-    """How a connection ended: an application close when ``frame_type`` is None, else a transport one."""
-
-    error_code: int
-    frame_type: int | None
-    reason: str
-    by_peer: bool
 
 
 class _Silent:
@@ -123,7 +115,7 @@ class GatewayQuic(ReceivingQuic):
         """Tell whether nothing that could be decrypted has arrived yet."""
         return self._state is QuicConnectionState.FIRSTFLIGHT
 
-    def can_farewell(self) -> bool:
+    def can_say_close(self) -> bool:
         """Tell whether there is an address and a key to send a close with."""
         return bool(self._network_paths) and bool(self._cryptos)
 

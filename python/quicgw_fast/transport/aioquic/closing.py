@@ -6,15 +6,12 @@ import asyncio
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
-from quicgw_fast.codes import CloseCode
-from quicgw_fast.transport.text import printable
-
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from quicgw_fast.transport.aioquic_private import GatewayQuic, Termination
+    from quicgw_fast.transport.aioquic.owner import Owner
+    from quicgw_fast.transport.aioquic.private import GatewayQuic
     from quicgw_fast.transport.endpoint import Endpoint
-    from quicgw_fast.transport.handler import Owner
     from quicgw_fast.transport.routes import Routes
 
 REASON_LIMIT = 256
@@ -24,7 +21,7 @@ COPIES = 4
 """How often the close is repeated unasked: a silent peer would not provoke a copy when the first was lost."""
 
 
-class Farewell:
+class ClosingPeriod:
     """Owns the connection ids of an ended connection until late packets have died out.
 
     When closing, it sends the close again for the 1st, 2nd, 4th, 8th … packet that still arrives
@@ -54,7 +51,7 @@ class Farewell:
         self._on_done = on_done
         for cid in self._cids:
             endpoint.receivers[cid] = self
-        endpoint.farewells.add(self)
+        endpoint.closing_periods.add(self)
         self._timer: asyncio.TimerHandle | None = None
         self._arm()
 
@@ -81,7 +78,7 @@ class Farewell:
         for cid in self._cids:
             if endpoint.receivers.get(cid) is self:
                 del endpoint.receivers[cid]
-        endpoint.farewells.discard(self)
+        endpoint.closing_periods.discard(self)
         self._on_done()
 
     def _arm(self) -> None:
@@ -105,10 +102,10 @@ class Farewell:
             self._endpoint.send(data, address)
 
 
-class Departure:
+class Teardown:
     """The way of one connection out of its endpoint.
 
-    Left: QUIC is done with, the connection's ids belong to a farewell. Gone: that one is over too.
+    Left: QUIC is done with, the connection's ids belong to a closing period. Gone: that one is over too.
     """
 
     __slots__ = ("_core", "_endpoint", "_on_gone", "_owner", "_routes", "_waiters", "gone", "left", "words")
@@ -127,24 +124,24 @@ class Departure:
         self.words: tuple[int, str] | None = None
         """The code and reason of a close that has not been said yet."""
 
-    def say_goodbye(self) -> None:
+    def say_close(self) -> None:
         """Have QUIC close, with the code and reason that wait to be said."""
         if self.words is not None:
             (code, reason), self.words = self.words, None
             phrase = reason.encode()[:REASON_LIMIT].decode(errors="ignore")
             self._core.close(error_code=int(code), reason_phrase=phrase)
 
-    def last_words(self) -> list[tuple[bytes, Any]]:
+    def closing_datagrams(self) -> list[tuple[bytes, Any]]:
         """Make the closing packets now, whatever state the connection is in."""
         try:
-            self.say_goodbye()
-            return self._core.datagrams_to_send(monotonic()) if self._core.can_farewell() else []
+            self.say_close()
+            return self._core.datagrams_to_send(monotonic()) if self._core.can_say_close() else []
         except Exception as error:  # the state is beyond repair: leave without a word
             self._endpoint.report("a connection could not be closed properly", error=error)
             return []
 
     def leave(self, datagrams: list[tuple[bytes, Any]]) -> None:
-        """Send the close, if there is one, and pass the connection ids on to a farewell."""
+        """Send the close, if there is one, and pass the connection ids on to a closing period."""
         if self.left:
             return
         endpoint = self._endpoint
@@ -152,8 +149,8 @@ class Departure:
             endpoint.send(data, address)
         self.left = True
         ptos = self._owner.closing_ptos if datagrams else self._owner.draining_ptos
-        lasting = min(ptos * self._core.probe_timeout(), self._owner.longest_farewell)
-        Farewell(endpoint, self._routes.hand_over(), datagrams, lasting=lasting, on_done=self._disappear)
+        lasting = min(ptos * self._core.probe_timeout(), self._owner.longest_closing)
+        ClosingPeriod(endpoint, self._routes.hand_over(), datagrams, lasting=lasting, on_done=self._disappear)
 
     def release(self) -> None:
         """Drop everything at once."""
@@ -176,19 +173,3 @@ class Departure:
             if not waiter.done():
                 waiter.set_result(None)
         self._waiters.clear()
-
-
-def outcome(ended: Termination) -> tuple[int, str]:
-    """Translate how QUIC ended a connection into an application code and a reason phrase."""
-    if ended.frame_type is None:
-        return ended.error_code, ended.reason
-    detail = f"QUIC error {ended.error_code:#x} {printable(ended.reason, 128)}".rstrip()
-    if ended.by_peer:
-        code = CloseCode.NORMAL if ended.error_code == 0 else CloseCode.INTERNAL
-    elif ended.reason == "Idle timeout":
-        return CloseCode.IDLE, CloseCode.IDLE.phrase("nothing was heard from the peer")
-    elif ended.reason == "No validated network path":
-        code = CloseCode.INTERNAL
-    else:
-        code = CloseCode.PROTOCOL_ERROR
-    return code, code.phrase(detail)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import math
 import os
-from dataclasses import dataclass
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Self
 
@@ -21,27 +20,27 @@ from aioquic.quic.packet import (
 from quicgw_fast.codes import CloseCode
 from quicgw_fast.rates import TokenBucket
 from quicgw_fast.transport.admission import Admission, Verdict
-from quicgw_fast.transport.aioquic_private import GatewayQuic
+from quicgw_fast.transport.aioquic.configuration import server_configuration
+from quicgw_fast.transport.aioquic.connection import AioquicConnection
+from quicgw_fast.transport.aioquic.initials import RetryTokens, Standing, authenticates, refusal
+from quicgw_fast.transport.aioquic.private import GatewayQuic
 from quicgw_fast.transport.certificates import load_identity
-from quicgw_fast.transport.configuration import server_configuration
-from quicgw_fast.transport.connection import Connection
 from quicgw_fast.transport.endpoint import Endpoint
-from quicgw_fast.transport.initials import RetryTokens, Standing, authenticates
 from quicgw_fast.transport.limits import TransportLimits
-from quicgw_fast.transport.observer import Nobody, Observer, fault_of
+from quicgw_fast.transport.observer import ListenerCounters, Nobody, Observer
 from quicgw_fast.transport.packets import (
     CID_LENGTH,
     MIN_CLIENT_CID,
     MIN_INITIAL,
     VERSIONS,
     LongHeader,
-    refusal,
     reset_tokens,
     stateless_reset,
     version_negotiation,
 )
 from quicgw_fast.transport.reset_key import new_reset_key
 from quicgw_fast.transport.sockets import listening_socket
+from quicgw_fast.transport.termination import fault_of
 from quicgw_fast.transport.text import format_address
 
 if TYPE_CHECKING:
@@ -49,9 +48,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from quicgw_fast.transport.aioquic_receiving import ReceivingQuic
+    from quicgw_fast.transport.aioquic.receiving import ReceivingQuic
     from quicgw_fast.transport.certificates import Identity
-    from quicgw_fast.transport.handler import ConnectionHandler, HandlerFactory
+    from quicgw_fast.transport.seam import ConnectionHandler, HandlerFactory
 
 ANSWERS_PER_SECOND = 1000
 """Refusals and stateless resets a second at most; both answer packets that anybody can forge."""
@@ -65,38 +64,16 @@ RETRY_AFTER_MS = 1000
 FULL = CloseCode.OVERLOADED.phrase(f"the gateway is full, retry-after-ms {RETRY_AFTER_MS}")
 STOPPING = CloseCode.DRAINING.phrase("no new connections")
 
-LAST_FAREWELL = 0.25
+LAST_CLOSING = 0.25
 """Seconds that ``close`` goes on repeating closing packets to peers that still send."""
 
 
-@dataclass(slots=True)
-class ListenerCounters:
-    """What happened at the door since the start."""
-
-    accepted: int = 0
-    established: int = 0
-    failed: int = 0
-    """Handshakes that ended before they were complete."""
-    refused: int = 0
-    """Turned away with a reason, as the gateway was full or stopping."""
-    retries: int = 0
-    invalid_tokens: int = 0
-    noise: int = 0
-    """Initials that did not authenticate; nothing was built for them."""
-    unread: int = 0
-    """Datagrams of connections, dropped because their peer used more than it may."""
-    dropped: int = 0
-    """Datagrams without a connection that were not answered, noise included."""
-    version_negotiations: int = 0
-    stateless_resets: int = 0
-
-
-class Listener:
-    """Accepts connections until it is closed; made by ``await Listener.start(…)``."""
+class AioquicListener:
+    """Accepts connections until it is closed; made by ``start``."""
 
     closing_ptos = 3.0
     draining_ptos = 3.0
-    longest_farewell = math.inf
+    longest_closing = math.inf
 
     def __init__(
         self,
@@ -117,11 +94,11 @@ class Listener:
         self._reset_token: Callable[[bytes], bytes] | None = None
         if limits.stateless_reset:
             self._reset_token = reset_tokens(reset_key)
-        self._alive: set[Connection] = set()
-        self._half_open: set[Connection] = set()
-        self._open: set[Connection] = set()
+        self._alive: set[AioquicConnection] = set()
+        self._half_open: set[AioquicConnection] = set()
+        self._open: set[AioquicConnection] = set()
         self._empty: asyncio.Future[None] | None = None
-        self._endpoint = Endpoint(sock, limits, self._stranger)
+        self._endpoint = Endpoint(sock, limits, self._unmatched)
         self._answers = TokenBucket(ANSWERS_PER_SECOND, ANSWERS_PER_SECOND)
         self._retries = TokenBucket(RETRIES_PER_SECOND, RETRIES_PER_SECOND)
 
@@ -138,13 +115,7 @@ class Listener:
         observer: Observer | None = None,
         reset_key: bytes | None = None,
     ) -> Self:
-        """Listen on ``host:port`` (port 0: any free one).
-
-        ``private_key`` is a PEM file or, for a key that is in no file, its bytes. ``factory`` makes the handler of
-        each connection when its handshake is complete. ``reset_key`` is the
-        secret of an earlier process whose clients are to be told that it is gone; None makes a new one. Raises
-        StartupError for an address that cannot be bound and for a certificate or key that cannot be used.
-        """
+        """Listen as ``transport.seam.Listen`` says."""
         identity = load_identity(certificate, private_key)
         sock = await listening_socket(host, port)
         return cls(
@@ -188,21 +159,21 @@ class Listener:
         if self._endpoint.closed:
             return
         self.stop_accepting()
-        self.longest_farewell = LAST_FAREWELL
-        for farewell in self._endpoint.farewells:
-            farewell.shorten(LAST_FAREWELL)
+        self.longest_closing = LAST_CLOSING
+        for period in self._endpoint.closing_periods:
+            period.shorten(LAST_CLOSING)
         for connection in list(self._alive):
             connection.close(code, reason or CloseCode(code).phrase())
         if self._alive:
             self._empty = asyncio.get_running_loop().create_future()
-            await asyncio.wait([self._empty], timeout=self._limits.linger + 2 * LAST_FAREWELL)
+            await asyncio.wait([self._empty], timeout=self._limits.linger + 2 * LAST_CLOSING)
         for connection in list(self._alive):
             connection.abort(code, reason)
         self._endpoint.close()
 
     # What connections report
 
-    def established(self, connection: Connection) -> ConnectionHandler | None:
+    def established(self, connection: AioquicConnection) -> ConnectionHandler | None:
         """Count the connection and make its handler."""
         self._half_open.discard(connection)
         full = len(self._open) >= self._limits.max_connections
@@ -215,7 +186,7 @@ class Listener:
         self._open.add(connection)
         return self._factory(connection)
 
-    def ended(self, connection: Connection, _code: int, reason: str, /) -> None:
+    def ended(self, connection: AioquicConnection, _code: int, reason: str, /) -> None:
         """Stop counting the connection; one whose handshake is not complete has failed, unless we stop."""
         if connection in self._half_open and self._admission.accepting:
             self.counters.failed += 1
@@ -224,7 +195,7 @@ class Listener:
         self._half_open.discard(connection)
         self._open.discard(connection)
 
-    def released(self, connection: Connection, /) -> None:
+    def released(self, connection: AioquicConnection, /) -> None:
         """Forget the connection."""
         self._alive.discard(connection)
         if self._empty is not None and not self._alive and not self._empty.done():
@@ -232,7 +203,7 @@ class Listener:
 
     # Packets of no connection
 
-    def _stranger(self, data: bytes, address: Any, header: LongHeader | None, now: float) -> None:
+    def _unmatched(self, data: bytes, address: Any, header: LongHeader | None, now: float) -> None:
         if header is None:
             self._unknown_short(data, address, now)
         elif header.version not in VERSIONS:
@@ -339,7 +310,7 @@ class Listener:
                 unread=self._unread,
             )
 
-        connection = Connection(self._endpoint, self, make_core, [header.destination_cid])
+        connection = AioquicConnection(self._endpoint, self, make_core, [header.destination_cid])
         self._alive.add(connection)
         self._half_open.add(connection)
         self.counters.accepted += 1

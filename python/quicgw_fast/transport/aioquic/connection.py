@@ -17,32 +17,34 @@ from aioquic.quic.events import (
 )
 
 from quicgw_fast.codes import CloseCode
-from quicgw_fast.transport.closing import REASON_LIMIT, Departure, outcome
-from quicgw_fast.transport.outflow import Outflow
+from quicgw_fast.transport.aioquic.closing import REASON_LIMIT, Teardown
+from quicgw_fast.transport.aioquic.outflow import Outflow
 from quicgw_fast.transport.pressure import Signal
 from quicgw_fast.transport.routes import Routes
+from quicgw_fast.transport.termination import outcome
 from quicgw_fast.transport.text import format_address, printable
 from quicgw_fast.transport.timers import LazyTimer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from quicgw_fast.transport.aioquic_private import GatewayQuic, Termination
+    from quicgw_fast.transport.aioquic.owner import Owner
+    from quicgw_fast.transport.aioquic.private import GatewayQuic
     from quicgw_fast.transport.endpoint import Endpoint
-    from quicgw_fast.transport.handler import ConnectionHandler, Owner
     from quicgw_fast.transport.limits import TransportLimits
+    from quicgw_fast.transport.seam import ConnectionHandler
+    from quicgw_fast.transport.termination import Termination
 
 _ids = itertools.count(1)
 
 
-class Connection:
+class AioquicConnection:
     """A connection, made by a listener or by ``dial``."""
 
     __slots__ = (
         "__weakref__",
         "_core",
         "_deadline",
-        "_departure",
         "_endpoint",
         "_handler",
         "_limits",
@@ -50,6 +52,7 @@ class Connection:
         "_owner",
         "_queued",
         "_routes",
+        "_teardown",
         "_timer",
         "closed",
         "departed",
@@ -81,7 +84,7 @@ class Connection:
             self._routes.add(cid)
         self._core = make_core(self._routes.add)
         self._outflow = Outflow(self._core, endpoint.limits)
-        self._departure = Departure(endpoint, owner, self._core, self._routes, self._released)
+        self._teardown = Teardown(endpoint, owner, self._core, self._routes, self._released)
 
     # For the application
 
@@ -122,14 +125,14 @@ class Connection:
         Idempotent.
         """
         if not self.closed:
-            self._departure.words = (code, reason)
+            self._teardown.words = (code, reason)
             self._deadline = monotonic() + (self._limits.linger if flush else 0.0)
             self._finish(code, reason, by_peer=False)
             self._touch()
 
     async def wait_closed(self) -> None:
         """Wait until nothing of the connection is left; for a dialed one, also its socket is closed."""
-        await self._departure.wait()
+        await self._teardown.wait()
 
     # For the endpoint and the owner
 
@@ -152,13 +155,13 @@ class Connection:
 
     def service(self, now: float) -> None:
         """Hand over what arrived, look at the clocks, send what is due."""
-        if self._departure.left:
+        if self._teardown.left:
             return
         try:
             self._read_events()
             self._queued = False
             self._look_after(now)
-            if not self._departure.left:
+            if not self._teardown.left:
                 self._transmit(now)
         except Exception as error:  # nothing may get past its connection
             self._queued = False
@@ -172,9 +175,9 @@ class Connection:
     def abort(self, code: int, reason: str, *, tell_peer: bool = True) -> None:
         """Forget the connection at once, after one attempt to tell the peer."""
         self._finish(code, reason, by_peer=False)
-        if tell_peer and not self._departure.left:
-            self._departure.words = (code, reason)
-            for data, address in self._departure.last_words():
+        if tell_peer and not self._teardown.left:
+            self._teardown.words = (code, reason)
+            for data, address in self._teardown.closing_datagrams():
                 self._endpoint.send(data, address)
         self._release()
 
@@ -242,7 +245,7 @@ class Connection:
             return
         self._handler = handler
         if self.closed:  # the factory closed it: this handler is told as any other
-            self._tell(*(self._departure.words or (int(CloseCode.INTERNAL), "")), by_peer=False)
+            self._tell(*(self._teardown.words or (int(CloseCode.INTERNAL), "")), by_peer=False)
 
     def _terminated(self, ended: Termination) -> None:
         """Aioquic ended the connection: the peer's close, a fault, a time-out, or our own close."""
@@ -258,8 +261,8 @@ class Connection:
         self._outflow.flush_early()
         self._endpoint.backlog.note(self, self._outflow.pending)
         if self.closed:
-            if self._departure.words is not None and (now >= self._deadline or core.unacked() == 0):
-                self._departure.say_goodbye()
+            if self._teardown.words is not None and (now >= self._deadline or core.unacked() == 0):
+                self._teardown.say_close()
             return
         self._react(self._outflow.look(now), now)
         if now >= self._deadline and not core.established():
@@ -313,7 +316,7 @@ class Connection:
         core = self._core
         core.plan_ack(now)
         if core.ended() is not None:
-            self._leave(self._departure.last_words())
+            self._leave(self._teardown.closing_datagrams())
             return
         if core.has_output(now):
             send = self._endpoint.send
@@ -350,7 +353,7 @@ class Connection:
 
     def _hang_up(self, code: CloseCode, reason: str, *, by_peer: bool) -> None:
         """Close now, without waiting for what is unacknowledged unless the peer is the one who ended it."""
-        self._departure.words = (code, reason)
+        self._teardown.words = (code, reason)
         self._deadline = monotonic() + (self._limits.linger if by_peer else 0.0)
         self._finish(code, reason, by_peer=by_peer)
         self._look_after(monotonic())
@@ -360,19 +363,19 @@ class Connection:
         self._endpoint.report("connection %d from %s failed", self.id, self.peer, error=error)
         phrase = CloseCode.INTERNAL.phrase("the connection could not be handled")
         self._finish(CloseCode.INTERNAL, phrase, by_peer=False)
-        self._departure.words = (CloseCode.INTERNAL, phrase)
-        self._leave(self._departure.last_words())
+        self._teardown.words = (CloseCode.INTERNAL, phrase)
+        self._leave(self._teardown.closing_datagrams())
 
     def _leave(self, datagrams: list[tuple[bytes, Any]]) -> None:
         self._timer.cancel()
-        self._core.forget_unacked()  # its farewell lasts longer than anybody needs that
+        self._core.forget_unacked()  # its closing period lasts longer than anybody needs that
         self._endpoint.backlog.note(self, 0)
-        self._departure.leave(datagrams)
+        self._teardown.leave(datagrams)
 
     def _release(self) -> None:
         self._timer.cancel()
         self._endpoint.backlog.note(self, 0)
-        self._departure.release()
+        self._teardown.release()
 
     def _released(self) -> None:
         self._owner.released(self)

@@ -11,13 +11,17 @@ from enum import Enum
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from aioquic.quic.crypto import INITIAL_SALT_VERSION_1, INITIAL_SALT_VERSION_2
-from aioquic.quic.packet import QuicProtocolVersion
+from aioquic.quic.connection import TRANSPORT_CLOSE_FRAME_CAPACITY
+from aioquic.quic.crypto import INITIAL_SALT_VERSION_1, INITIAL_SALT_VERSION_2, CryptoPair
+from aioquic.quic.packet import QuicFrameType, QuicPacketType, QuicProtocolVersion
+from aioquic.quic.packet_builder import QuicPacketBuilder
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers import Cipher
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.ciphers.algorithms import AES
 from cryptography.hazmat.primitives.ciphers.modes import ECB
+
+from quicgw_fast.transport.packets import MIN_INITIAL, LongHeader
 
 if TYPE_CHECKING:
     from aioquic.quic.packet import QuicHeader
@@ -136,3 +140,28 @@ class RetryTokens:
 
 def _packed(address: Any) -> bytes:
     return ip_address(address[0].partition("%")[0]).packed + int(address[1]).to_bytes(2, "big")
+
+
+def refusal(header: LongHeader, error_code: int, reason: str = "") -> bytes:
+    """Close a connection in its first packet without keeping any state for it (RFC 9000 §5.2.2, §8.1.3).
+
+    Only a transport error can be said there (§10.2.3), so that what our clients understand is in ``reason``.
+    """
+    phrase = reason.encode()
+    crypto = CryptoPair()
+    crypto.setup_initial(cid=header.destination_cid, is_client=False, version=header.version)
+    builder = QuicPacketBuilder(
+        host_cid=header.destination_cid,
+        is_client=False,
+        max_datagram_size=MIN_INITIAL,
+        peer_cid=header.source_cid,
+        version=header.version,
+    )
+    builder.start_packet(QuicPacketType.INITIAL, crypto)
+    buf = builder.start_frame(QuicFrameType.TRANSPORT_CLOSE, capacity=TRANSPORT_CLOSE_FRAME_CAPACITY + len(phrase))
+    buf.push_uint_var(error_code)
+    buf.push_uint_var(QuicFrameType.PADDING)
+    buf.push_uint_var(len(phrase))
+    buf.push_bytes(phrase)
+    datagrams, _ = builder.flush()
+    return datagrams[0]

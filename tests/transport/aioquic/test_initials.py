@@ -9,12 +9,13 @@ import pytest
 from aioquic.buffer import Buffer
 from aioquic.quic.packet import QuicPacketType, pull_quic_header
 
-from quicgw_fast.transport import Connection, TransportLimits
-from quicgw_fast.transport.initials import RetryTokens, Standing, Token, authenticates
+from quicgw_fast.transport import TransportLimits
+from quicgw_fast.transport.aioquic.connection import AioquicConnection
+from quicgw_fast.transport.aioquic.initials import RetryTokens, Standing, Token, authenticates
 from quicgw_fast.transport.packets import VERSIONS
 from tests.support.raw_initial import InitialMaker, first_packet
 
-from .helpers import HOST, MuteSocket, RawClient, Recorders, listening, until
+from ..helpers import HOST, MuteSocket, RawClient, Recorders, listening, until
 
 Identity = tuple[Path, Path]
 
@@ -85,8 +86,8 @@ async def test_a_first_packet_that_does_not_authenticate_builds_nothing(
     identity: Identity, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     built = []
-    real = Connection.__init__
-    monkeypatch.setattr(Connection, "__init__", lambda self, *args: built.append(self) or real(self, *args))
+    real = AioquicConnection.__init__
+    monkeypatch.setattr(AioquicConnection, "__init__", lambda self, *args: built.append(self) or real(self, *args))
     limits = TransportLimits(noise_per_address=(1e-6, 100))
     async with listening(identity, Recorders(), limits) as listener:
         routes = len(listener._endpoint.receivers)

@@ -10,10 +10,10 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from quicgw_fast.codes import CloseCode
-from quicgw_fast.transport.aioquic_private import GatewayQuic
+from quicgw_fast.transport.aioquic.configuration import client_configuration
+from quicgw_fast.transport.aioquic.connection import AioquicConnection
+from quicgw_fast.transport.aioquic.private import GatewayQuic
 from quicgw_fast.transport.certificates import load_authorities
-from quicgw_fast.transport.configuration import client_configuration
-from quicgw_fast.transport.connection import Connection
 from quicgw_fast.transport.endpoint import Endpoint
 from quicgw_fast.transport.errors import ConnectFailed
 from quicgw_fast.transport.limits import TransportLimits
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from aioquic.quic.configuration import QuicConfiguration
 
-    from quicgw_fast.transport.handler import ConnectionHandler, HandlerFactory
+    from quicgw_fast.transport.seam import ConnectionHandler, HandlerFactory
 
 _NOBODY_THERE = frozenset({Problem.NOTHING_LISTENS, Problem.NO_ANSWER, Problem.UNREACHABLE, Problem.OTHER})
 """Of several addresses, one where somebody answered says more than those where nobody did."""
@@ -47,14 +47,8 @@ async def dial(
     timeout: float = 10.0,
     limits: TransportLimits | None = None,
     local_addr: tuple[str, int] | None = None,
-) -> Connection:
-    """Connect to a gateway and return the connection, whose handler ``factory`` has made by then.
-
-    The server's certificate is verified against the PEM file ``ca`` (default: the public authorities) and
-    for ``server_name`` (default: ``host``); ``insecure`` skips both. Every address of the host is tried in
-    turn. Raises ConnectFailed, after ``timeout`` seconds at the latest: of several addresses, the failure that says
-    most.
-    """
+) -> AioquicConnection:
+    """Connect as ``transport.seam.Dial`` says."""
     where = format_address((host, port))
     deadline = monotonic() + timeout
     limits = limits or TransportLimits()
@@ -87,7 +81,7 @@ class Dialer:
 
     closing_ptos = 1.0
     draining_ptos = 0.0
-    longest_farewell = 0.2
+    longest_closing = 0.2
 
     def __init__(
         self,
@@ -100,18 +94,18 @@ class Dialer:
         self._factory = factory
         self._where = format_address(target.address)
         self._name = configuration.server_name or ""
-        self._endpoint = Endpoint(sock, limits, self._stranger, connected=True)
+        self._endpoint = Endpoint(sock, limits, self._unmatched, connected=True)
         self._endpoint.on_socket_error = self._socket_error
         self._socket_problem: tuple[Problem, str] | None = None
-        self._outcome: asyncio.Future[Connection] = self._endpoint.loop.create_future()
+        self._outcome: asyncio.Future[AioquicConnection] = self._endpoint.loop.create_future()
         self._peer = sock.getpeername()
 
         def make_core(cid_issued: Callable[[bytes], None]) -> GatewayQuic:
             return GatewayQuic(configuration=configuration, limits=limits, cid_issued=cid_issued)
 
-        self._connection = Connection(self._endpoint, self, make_core)
+        self._connection = AioquicConnection(self._endpoint, self, make_core)
 
-    async def connect(self) -> Connection:
+    async def connect(self) -> AioquicConnection:
         """Do the handshake; raises ConnectFailed. Leaves nothing behind when it fails or is cancelled."""
         self._connection.start(self._peer)
         try:
@@ -122,24 +116,24 @@ class Dialer:
 
     # What the connection reports
 
-    def established(self, connection: Connection) -> ConnectionHandler | None:
+    def established(self, connection: AioquicConnection) -> ConnectionHandler | None:
         """Make the handler and give the connection to who waits for it."""
         handler = self._factory(connection)
         if not self._outcome.done():
             self._outcome.set_result(connection)
         return handler
 
-    def ended(self, connection: Connection, _code: int, reason: str, /) -> None:
+    def ended(self, connection: AioquicConnection, _code: int, reason: str, /) -> None:
         """Tell who waits for the connection that there will be none."""
         if not self._outcome.done():
             problem, why = self._explain(connection, reason)
             self._outcome.set_exception(ConnectFailed(why, problem, told_delay(why)))
 
-    def released(self, _connection: Connection, /) -> None:
+    def released(self, _connection: AioquicConnection, /) -> None:
         """Close the socket."""
         self._endpoint.close()
 
-    def _explain(self, connection: Connection, reason: str) -> tuple[Problem, str]:
+    def _explain(self, connection: AioquicConnection, reason: str) -> tuple[Problem, str]:
         if self._socket_problem is not None:
             return self._socket_problem
         ended = connection.core.ended()
@@ -151,7 +145,7 @@ class Dialer:
 
     # The socket
 
-    def _stranger(self, data: bytes, _address: Any, header: LongHeader | None, _now: float, /) -> None:
+    def _unmatched(self, data: bytes, _address: Any, header: LongHeader | None, _now: float, /) -> None:
         if header is None and carries_token(data, self._connection.core.peer_reset_tokens()):
             self._connection.reset_by_peer()
 

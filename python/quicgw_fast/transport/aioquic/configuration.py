@@ -7,13 +7,11 @@ from typing import TYPE_CHECKING
 
 from aioquic.quic.configuration import QuicConfiguration
 
-from quicgw_fast.transport.packets import CID_LENGTH, VERSIONS
+from quicgw_fast.transport.packets import ALPN, CID_LENGTH, VERSIONS
 
 if TYPE_CHECKING:
     from quicgw_fast.transport.certificates import Identity
     from quicgw_fast.transport.limits import TransportLimits
-
-ALPN = "gatesvr"
 
 
 def server_configuration(identity: Identity, limits: TransportLimits) -> QuicConfiguration:
