@@ -22,7 +22,8 @@ from typing import TYPE_CHECKING, Any
 import uvloop
 
 from benches.whole_path import cpu_seconds
-from quicgw_fast.transport import Connection, Listener, TransportLimits, development_certificate, dial, dialer
+from quicgw_fast.transport import Connection, TransportLimits, development_certificate, dial, listen
+from quicgw_fast.transport.aioquic import dialer
 from quicgw_fast.transport.endpoint import Endpoint
 
 if TYPE_CHECKING:
@@ -81,9 +82,7 @@ class Caller:
 async def serve(folder: Path) -> None:
     """Listen until standard input ends."""
     certificate, key = development_certificate(folder)
-    listener = await Listener.start(
-        "127.0.0.1", 0, certificate=certificate, private_key=key, factory=Echo, limits=LIMITS
-    )
+    listener = await listen("127.0.0.1", 0, certificate=certificate, private_key=key, factory=Echo, limits=LIMITS)
     print(listener.address[1], flush=True)
     await asyncio.get_running_loop().run_in_executor(None, sys.stdin.read)
     await listener.close()

@@ -30,7 +30,7 @@ from quicgw_fast.observe import Counters, Door, lines_dropped
 from quicgw_fast.overload import AttemptLimiter
 from quicgw_fast.session import Registry, Session, State
 from quicgw_fast.store import StoreSettings, make_store
-from quicgw_fast.transport import Connection, Listener, TransportLimits, reset_key_for
+from quicgw_fast.transport import Connection, Listener, TransportLimits, listen, reset_key_for
 from quicgw_fast.upstream import (
     SERVICES,
     Directory,
@@ -250,7 +250,7 @@ class Gateway:
         await self._own.add(*self._control.address)
         await self._refuse_own_address()
         host, port = split_address(server.quic)
-        self._listener = await Listener.start(
+        self._listener = await listen(
             host,
             port,
             certificate=tls.cert,

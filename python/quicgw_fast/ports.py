@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 if TYPE_CHECKING:
     from quicgw_fast.backend import Outbox
+
+GATESVR: Final = "gatesvr"
+"""The ALPN of the length-prefixed stream (protocol §1)."""
 
 
 class Link(Protocol):

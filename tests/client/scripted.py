@@ -23,13 +23,13 @@ from quicgw_fast.proto.client_pb2 import (
     StartResponse,
     StopRequest,
 )
-from quicgw_fast.transport import Listener
+from quicgw_fast.transport import listen
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
-    from quicgw_fast.transport import Connection, TransportLimits
+    from quicgw_fast.transport import Connection, Listener, TransportLimits
 
 Hook = "Callable[[Peer, ClientRequest], bool]"
 
@@ -133,7 +133,7 @@ class ScriptedGateway:
 
     async def listen(self, folder: tuple[Path, Path], port: int = 0, limits: TransportLimits | None = None) -> Self:
         self.files = certificate, key = folder
-        self.listener = await Listener.start(
+        self.listener = await listen(
             "127.0.0.1", port, certificate=certificate, private_key=key, factory=self._connected, limits=limits
         )
         return self

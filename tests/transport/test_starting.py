@@ -23,10 +23,12 @@ from cryptography.hazmat.primitives.serialization import (
 from cryptography.x509.oid import NameOID
 
 from quicgw_fast.errors import StartupError
-from quicgw_fast.transport import ConnectFailed, Listener, TransportLimits, development_certificate, dial
+from quicgw_fast.transport import ConnectFailed, TransportLimits, development_certificate
 from quicgw_fast.transport.certificates import load_identity
 
-from .helpers import HOST, Recorders, listening, until
+from .helpers import HOST, Recorders, dial, listen, listening, until
+
+pytestmark = pytest.mark.usefixtures("maker")
 
 Identity = tuple[Path, Path]
 
@@ -40,7 +42,7 @@ def write_key(path: Path, key: object, encryption: object = None) -> Path:
 
 async def refused(certificate: Path, key: Path, host: str = HOST, port: int = 0) -> str:
     with pytest.raises(StartupError) as caught:
-        await Listener.start(host, port, certificate=certificate, private_key=key, factory=Recorders())
+        await listen(host, port, certificate=certificate, private_key=key, factory=Recorders())
     return str(caught.value)
 
 
@@ -84,7 +86,7 @@ async def test_a_port_is_free_again_after_the_close(identity: Identity) -> None:
     certificate, key = identity
     port = 0
     for _ in range(3):
-        listener = await Listener.start(HOST, port, certificate=certificate, private_key=key, factory=Recorders())
+        listener = await listen(HOST, port, certificate=certificate, private_key=key, factory=Recorders())
         port = listener.address[1]
         await listener.close()
 
@@ -157,7 +159,7 @@ async def test_the_certificate_is_verified(identity: Identity, host: str) -> Non
 async def test_ipv6(identity: Identity) -> None:
     certificate, key = identity
     server = Recorders(echo=True)
-    listener = await Listener.start("::", 0, certificate=certificate, private_key=key, factory=server)
+    listener = await listen("::", 0, certificate=certificate, private_key=key, factory=server)
     for number, (host, shown) in enumerate((("::1", "[::1]:"), (HOST, f"{HOST}:"))):
         client = Recorders()
         connection = await dial(host, listener.address[1], factory=client, ca=certificate)

@@ -1,15 +1,15 @@
-"""QUIC in and out: listeners, dialed connections and their limits; the only importer of aioquic."""
+"""QUIC in and out: the seam, what its makers share, and the makers by name (``makers``)."""
 
 from quicgw_fast.transport.certificates import development_certificate, development_pair
-from quicgw_fast.transport.connection import Connection
-from quicgw_fast.transport.dialer import dial
+from quicgw_fast.transport.dialing import dial
 from quicgw_fast.transport.errors import ConnectFailed
-from quicgw_fast.transport.handler import ConnectionHandler, HandlerFactory
 from quicgw_fast.transport.limits import TransportLimits
-from quicgw_fast.transport.listener import Listener, ListenerCounters
+from quicgw_fast.transport.listening import listen
+from quicgw_fast.transport.makers import load
 from quicgw_fast.transport.observer import Observer
 from quicgw_fast.transport.problems import Problem, told_delay
 from quicgw_fast.transport.reset_key import reset_key_for
+from quicgw_fast.transport.seam import Connection, ConnectionHandler, HandlerFactory, Listener, ListenerCounters
 
 __all__ = [
     "ConnectFailed",
@@ -24,6 +24,8 @@ __all__ = [
     "development_certificate",
     "development_pair",
     "dial",
+    "listen",
+    "load",
     "reset_key_for",
     "told_delay",
 ]

@@ -1,24 +1,14 @@
-"""The end of a connection: its last words, and the closing or draining period of RFC 9000 §10.2 behind them."""
+"""The closing or draining period behind the end of a connection (RFC 9000 §10.2)."""
 
 from __future__ import annotations
 
-import asyncio
-from time import monotonic
 from typing import TYPE_CHECKING, Any
 
-from quicgw_fast.codes import CloseCode
-from quicgw_fast.transport.text import printable
-
 if TYPE_CHECKING:
+    import asyncio
     from collections.abc import Callable, Iterable, Sequence
 
-    from quicgw_fast.transport.aioquic_private import GatewayQuic, Termination
     from quicgw_fast.transport.endpoint import Endpoint
-    from quicgw_fast.transport.handler import Owner
-    from quicgw_fast.transport.routes import Routes
-
-REASON_LIMIT = 256
-"""Bytes of a reason phrase at most: the frame has to fit into a packet, in a handshake beside two others."""
 
 COPIES = 4
 """How often the close is repeated unasked: a silent peer would not provoke a copy when the first was lost."""
@@ -103,92 +93,3 @@ class Farewell:
     def _send(self) -> None:
         for data, address in self._datagrams:
             self._endpoint.send(data, address)
-
-
-class Departure:
-    """The way of one connection out of its endpoint.
-
-    Left: QUIC is done with, the connection's ids belong to a farewell. Gone: that one is over too.
-    """
-
-    __slots__ = ("_core", "_endpoint", "_on_gone", "_owner", "_routes", "_waiters", "gone", "left", "words")
-
-    def __init__(
-        self, endpoint: Endpoint, owner: Owner, core: GatewayQuic, routes: Routes, on_gone: Callable[[], None]
-    ) -> None:
-        self._endpoint = endpoint
-        self._owner = owner
-        self._core = core
-        self._routes = routes
-        self._on_gone = on_gone
-        self._waiters: list[asyncio.Future[None]] = []
-        self.left = False
-        self.gone = False
-        self.words: tuple[int, str] | None = None
-        """The code and reason of a close that has not been said yet."""
-
-    def say_goodbye(self) -> None:
-        """Have QUIC close, with the code and reason that wait to be said."""
-        if self.words is not None:
-            (code, reason), self.words = self.words, None
-            phrase = reason.encode()[:REASON_LIMIT].decode(errors="ignore")
-            self._core.close(error_code=int(code), reason_phrase=phrase)
-
-    def last_words(self) -> list[tuple[bytes, Any]]:
-        """Make the closing packets now, whatever state the connection is in."""
-        try:
-            self.say_goodbye()
-            return self._core.datagrams_to_send(monotonic()) if self._core.can_farewell() else []
-        except Exception as error:  # the state is beyond repair: leave without a word
-            self._endpoint.report("a connection could not be closed properly", error=error)
-            return []
-
-    def leave(self, datagrams: list[tuple[bytes, Any]]) -> None:
-        """Send the close, if there is one, and pass the connection ids on to a farewell."""
-        if self.left:
-            return
-        endpoint = self._endpoint
-        for data, address in datagrams:
-            endpoint.send(data, address)
-        self.left = True
-        ptos = self._owner.closing_ptos if datagrams else self._owner.draining_ptos
-        lasting = min(ptos * self._core.probe_timeout(), self._owner.longest_farewell)
-        Farewell(endpoint, self._routes.hand_over(), datagrams, lasting=lasting, on_done=self._disappear)
-
-    def release(self) -> None:
-        """Drop everything at once."""
-        self._routes.drop_all()
-        if not self.left:
-            self.left = True
-            self._disappear()
-
-    async def wait(self) -> None:
-        """Wait until nothing of the connection is left."""
-        if not self.gone:
-            waiter = asyncio.get_running_loop().create_future()
-            self._waiters.append(waiter)
-            await waiter
-
-    def _disappear(self) -> None:
-        self.gone = True
-        self._on_gone()
-        for waiter in self._waiters:
-            if not waiter.done():
-                waiter.set_result(None)
-        self._waiters.clear()
-
-
-def outcome(ended: Termination) -> tuple[int, str]:
-    """Translate how QUIC ended a connection into an application code and a reason phrase."""
-    if ended.frame_type is None:
-        return ended.error_code, ended.reason
-    detail = f"QUIC error {ended.error_code:#x} {printable(ended.reason, 128)}".rstrip()
-    if ended.by_peer:
-        code = CloseCode.NORMAL if ended.error_code == 0 else CloseCode.INTERNAL
-    elif ended.reason == "Idle timeout":
-        return CloseCode.IDLE, CloseCode.IDLE.phrase("nothing was heard from the peer")
-    elif ended.reason == "No validated network path":
-        code = CloseCode.INTERNAL
-    else:
-        code = CloseCode.PROTOCOL_ERROR
-    return code, code.phrase(detail)

@@ -1,6 +1,6 @@
 """One UDP socket and the connections behind it: reads in bursts, sends once per touched connection.
 
-The endpoint drives aioquic itself instead of through asyncio's datagram transport: it drains up to
+The endpoint drives QUIC's state machines itself instead of through asyncio's datagram transport: it drains up to
 ``limits.drain`` datagrams per wake-up, for ``limits.drain_time`` seconds at most, hands each to the connection its
 id names, and only then lets every connection that got something, or that was written to, produce its output: one
 packet may then carry the answers to several, and the ACK of all of them.
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from quicgw_fast.transport.closing import Farewell
     from quicgw_fast.transport.limits import TransportLimits
 
-logger = logging.getLogger("quicgw.transport")
+_log = logging.getLogger("quicgw.transport")
 
 SEND_BACKLOG = 4096
 """Datagrams kept while the kernel's send buffer is full; QUIC sends again what is dropped beyond."""
@@ -49,7 +49,7 @@ class Serviced(Protocol):
         """Handle what arrived and send what is due; raises nothing."""
 
 
-class Stranger(Protocol):
+class Unmatched(Protocol):
     """Takes datagrams that no connection owns; ``header`` is None for a short header packet."""
 
     def __call__(self, data: bytes, address: Any, header: LongHeader | None, now: float, /) -> None:
@@ -60,17 +60,24 @@ class Endpoint:
     """A bound UDP socket in the running loop (asyncio's or uvloop's)."""
 
     def __init__(
-        self, sock: socket.socket, limits: TransportLimits, stranger: Stranger, *, connected: bool = False
+        self,
+        sock: socket.socket,
+        limits: TransportLimits,
+        unmatched: Unmatched,
+        *,
+        connected: bool = False,
+        clock: Callable[[], float] = monotonic,
     ) -> None:
         self.closed = False
         self.limits = limits
+        self.clock = clock
         self.loop = asyncio.get_running_loop()
         self.receivers: dict[bytes, Receiver] = {}
         self.farewells: set[Farewell] = set()
         self.backlog = Backlog(self.loop, limits.backlog)
         self.on_socket_error: Callable[[OSError], None] | None = None
         self.dropped = 0
-        self._stranger = stranger
+        self._unmatched = unmatched
         self._sock = sock
         self._fd = sock.fileno()
         self._put = self._put_connected if connected else sock.sendto
@@ -134,8 +141,8 @@ class Endpoint:
 
     def report(self, message: str, *args: object, error: BaseException | None = None) -> None:
         """Log a fault that a peer may be able to cause, at most about one a second."""
-        if self._complaints.take(monotonic()) == 0.0:
-            logger.warning(message, *args, exc_info=error)
+        if self._complaints.take(self.clock()) == 0.0:
+            _log.warning(message, *args, exc_info=error)
 
     # The socket
 
@@ -146,7 +153,7 @@ class Endpoint:
     def _on_readable(self) -> None:
         receive = self._sock.recvfrom
         most = self.limits.max_datagram
-        now = monotonic()
+        now = self.clock()
         until = now + self.limits.drain_time
         self._flushing = True
         for number in range(1, self.limits.drain + 1):
@@ -161,7 +168,7 @@ class Endpoint:
                 self.dropped += 1
             elif data:
                 self._dispatch(data, address, now)
-            if number >= self.limits.drain_least and monotonic() >= until:
+            if number >= self.limits.drain_least and self.clock() >= until:
                 break  # what is left wakes the loop again, behind everybody else's turn
         self._flush()
 
@@ -179,8 +186,8 @@ class Endpoint:
             receiver.datagram(data, address, now)
             return
         try:
-            self._stranger(data, address, header, now)
-        except Exception as error:  # a stranger's packet must never end the burst
+            self._unmatched(data, address, header, now)
+        except Exception as error:  # a packet of nobody's must never end the burst
             self.dropped += 1
             self.report("a packet of no connection could not be handled", error=error)
 
@@ -190,7 +197,7 @@ class Endpoint:
         self._flush()
 
     def _flush(self) -> None:
-        now = monotonic()
+        now = self.clock()
         touched = self._touched
         try:
             # Servicing one connection may touch others: the list grows while it is walked.
@@ -235,7 +242,7 @@ def enlarge_buffers(sock: socket.socket, size: int) -> None:
                 sock.setsockopt(socket.SOL_SOCKET, forced, size)
     granted = sock.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF)
     if granted < size:
-        logger.info(
+        _log.info(
             "the UDP receive buffer is %d bytes, not %d: bursts of many clients may be lost; "
             "raise it with: sysctl -w net.core.rmem_max=%d",
             granted,

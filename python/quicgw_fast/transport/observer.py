@@ -4,15 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
-from quicgw_fast.codes import HandshakeFault
-
 if TYPE_CHECKING:
-    from quicgw_fast.transport.aioquic_private import Termination
-
-TLS_ALERTS = range(0x100, 0x200)
-"""QUIC's error codes for TLS alerts (RFC 9001 §4.8)."""
-
-NO_APPLICATION_PROTOCOL = 0x100 + 120
+    from quicgw_fast.codes import HandshakeFault
 
 
 class Observer(Protocol):
@@ -39,17 +32,3 @@ class Nobody:
 
     def peer_throttled(self, _peer: str, /) -> None:
         """Say nothing."""
-
-
-def fault_of(ended: Termination | None) -> HandshakeFault:
-    """Tell why a handshake failed; aioquic has not ended one that we gave up ourselves."""
-    if ended is None:
-        return HandshakeFault.TIMEOUT
-    if ended.frame_type is not None:
-        if ended.error_code == NO_APPLICATION_PROTOCOL:
-            return HandshakeFault.ALPN
-        if ended.error_code in TLS_ALERTS:
-            return HandshakeFault.TLS
-    if ended.by_peer:
-        return HandshakeFault.LEFT
-    return HandshakeFault.PROTOCOL

@@ -1,4 +1,4 @@
-"""Datagrams that are read or made without a connection: invariant headers, refusals, stateless resets."""
+"""Datagrams that are read or made without a connection: invariant headers, version negotiation, stateless resets."""
 
 from __future__ import annotations
 
@@ -7,10 +7,6 @@ import hmac
 import os
 from typing import TYPE_CHECKING, NamedTuple
 
-from aioquic.quic.connection import TRANSPORT_CLOSE_FRAME_CAPACITY
-from aioquic.quic.crypto import CryptoPair
-from aioquic.quic.packet import QuicFrameType, QuicPacketType, QuicProtocolVersion
-from aioquic.quic.packet_builder import QuicPacketBuilder
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
@@ -30,7 +26,14 @@ RESET_TOKEN = 16
 SHORTEST_RESET = 5 + RESET_TOKEN
 LONGEST_RESET = 42
 
-VERSIONS = (int(QuicProtocolVersion.VERSION_1), int(QuicProtocolVersion.VERSION_2))
+VERSION_1, VERSION_2 = 1, 0x6B3343CF
+VERSIONS = (VERSION_1, VERSION_2)
+"""The versions that are spoken (RFC 9000 §15, RFC 9369 §3.1)."""
+
+
+def random_connection_id() -> bytes:
+    """Make a connection id that nobody can guess or tell from another."""
+    return os.urandom(CID_LENGTH)
 
 
 class LongHeader(NamedTuple):
@@ -68,7 +71,7 @@ def packets_in(data: bytes) -> int:
             break  # a short header packet is the last one, and so is anything that has no length
         body = at + 7 + len(header.destination_cid) + len(header.source_cid)
         kind = (data[at] & 0x30) >> 4
-        if kind == (1 if header.version == QuicProtocolVersion.VERSION_2 else 0):  # Initial: it has a token
+        if kind == (1 if header.version == VERSION_2 else 0):  # Initial: it has a token
             body = sum(_uint_var(data, body))
         at = sum(_uint_var(data, body))
     return count
@@ -99,31 +102,6 @@ def version_negotiation(header: LongHeader, versions: Sequence[int] = VERSIONS) 
             *(version.to_bytes(4, "big") for version in versions),
         )
     )
-
-
-def refusal(header: LongHeader, error_code: int, reason: str = "") -> bytes:
-    """Close a connection in its first packet without keeping any state for it (RFC 9000 §5.2.2, §8.1.3).
-
-    Only a transport error can be said there (§10.2.3), so that what our clients understand is in ``reason``.
-    """
-    phrase = reason.encode()
-    crypto = CryptoPair()
-    crypto.setup_initial(cid=header.destination_cid, is_client=False, version=header.version)
-    builder = QuicPacketBuilder(
-        host_cid=header.destination_cid,
-        is_client=False,
-        max_datagram_size=MIN_INITIAL,
-        peer_cid=header.source_cid,
-        version=header.version,
-    )
-    builder.start_packet(QuicPacketType.INITIAL, crypto)
-    buf = builder.start_frame(QuicFrameType.TRANSPORT_CLOSE, capacity=TRANSPORT_CLOSE_FRAME_CAPACITY + len(phrase))
-    buf.push_uint_var(error_code)
-    buf.push_uint_var(QuicFrameType.PADDING)
-    buf.push_uint_var(len(phrase))
-    buf.push_bytes(phrase)
-    datagrams, _ = builder.flush()
-    return datagrams[0]
 
 
 def reset_tokens(secret: bytes) -> Callable[[bytes], bytes]:

@@ -12,7 +12,7 @@ from aioquic.quic.events import StreamDataReceived
 from .pair import CLIENT, SERVER, connected_pair
 
 if TYPE_CHECKING:
-    from quicgw_fast.transport.aioquic_private import GatewayQuic
+    from quicgw_fast.transport.aioquic.core import GatewayQuic
 
 
 class Network:

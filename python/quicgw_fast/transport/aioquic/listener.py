@@ -1,17 +1,13 @@
-"""The server side: one UDP socket that accepts QUIC connections with ALPN ``gatesvr`` (protocol §1)."""
+"""The server side: one UDP socket that accepts QUIC connections (protocol §1)."""
 
 from __future__ import annotations
 
 import asyncio
 import math
-import os
-from dataclasses import dataclass
-from time import monotonic
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 from aioquic._buffer import Buffer
 from aioquic.quic.packet import (
-    QuicErrorCode,
     QuicHeader,
     QuicPacketType,
     encode_quic_retry,
@@ -21,37 +17,36 @@ from aioquic.quic.packet import (
 from quicgw_fast.codes import CloseCode
 from quicgw_fast.rates import TokenBucket
 from quicgw_fast.transport.admission import Admission, Verdict
-from quicgw_fast.transport.aioquic_private import GatewayQuic
-from quicgw_fast.transport.certificates import load_identity
-from quicgw_fast.transport.configuration import server_configuration
-from quicgw_fast.transport.connection import Connection
+from quicgw_fast.transport.aioquic.configuration import server_configuration
+from quicgw_fast.transport.aioquic.connection import AioquicConnection
+from quicgw_fast.transport.aioquic.core import GatewayQuic
+from quicgw_fast.transport.aioquic.initials import authenticates
+from quicgw_fast.transport.aioquic.refusal import refusal
 from quicgw_fast.transport.endpoint import Endpoint
-from quicgw_fast.transport.initials import RetryTokens, Standing, authenticates
-from quicgw_fast.transport.limits import TransportLimits
-from quicgw_fast.transport.observer import Nobody, Observer, fault_of
 from quicgw_fast.transport.packets import (
     CID_LENGTH,
     MIN_CLIENT_CID,
     MIN_INITIAL,
     VERSIONS,
     LongHeader,
-    refusal,
     reset_tokens,
     stateless_reset,
     version_negotiation,
 )
-from quicgw_fast.transport.reset_key import new_reset_key
-from quicgw_fast.transport.sockets import listening_socket
+from quicgw_fast.transport.retry_tokens import RetryTokens, Standing
+from quicgw_fast.transport.seam import ListenerCounters
+from quicgw_fast.transport.termination import CONNECTION_REFUSED, INVALID_TOKEN, fault_of
 from quicgw_fast.transport.text import format_address
 
 if TYPE_CHECKING:
     import socket
-    from collections.abc import Callable
-    from pathlib import Path
+    from collections.abc import Callable, Sequence
 
-    from quicgw_fast.transport.aioquic_receiving import ReceivingQuic
+    from quicgw_fast.transport.aioquic.receiving import ReceivingQuic
     from quicgw_fast.transport.certificates import Identity
-    from quicgw_fast.transport.handler import ConnectionHandler, HandlerFactory
+    from quicgw_fast.transport.limits import TransportLimits
+    from quicgw_fast.transport.observer import Observer
+    from quicgw_fast.transport.seam import ConnectionHandler, HandlerFactory
 
 ANSWERS_PER_SECOND = 1000
 """Refusals and stateless resets a second at most; both answer packets that anybody can forge."""
@@ -69,30 +64,8 @@ LAST_FAREWELL = 0.25
 """Seconds that ``close`` goes on repeating closing packets to peers that still send."""
 
 
-@dataclass(slots=True)
-class ListenerCounters:
-    """What happened at the door since the start."""
-
-    accepted: int = 0
-    established: int = 0
-    failed: int = 0
-    """Handshakes that ended before they were complete."""
-    refused: int = 0
-    """Turned away with a reason, as the gateway was full or stopping."""
-    retries: int = 0
-    invalid_tokens: int = 0
-    noise: int = 0
-    """Initials that did not authenticate; nothing was built for them."""
-    unread: int = 0
-    """Datagrams of connections, dropped because their peer used more than it may."""
-    dropped: int = 0
-    """Datagrams without a connection that were not answered, noise included."""
-    version_negotiations: int = 0
-    stateless_resets: int = 0
-
-
-class Listener:
-    """Accepts connections until it is closed; made by ``await Listener.start(…)``."""
+class AioquicListener:
+    """A ``seam.Listener`` on aioquic."""
 
     closing_ptos = 3.0
     draining_ptos = 3.0
@@ -103,53 +76,31 @@ class Listener:
         sock: socket.socket,
         identity: Identity,
         factory: HandlerFactory,
+        *,
+        alpn: Sequence[str],
         limits: TransportLimits,
         observer: Observer,
         reset_key: bytes,
+        connection_ids: Callable[[], bytes],
     ) -> None:
         self.counters = ListenerCounters()
         self._factory = factory
         self._limits = limits
-        self._configuration = server_configuration(identity, limits)
+        self._configuration = server_configuration(identity, limits, alpn)
         self._admission = Admission(limits)
         self._observer = observer
         self._tokens = RetryTokens()
+        self._connection_ids = connection_ids
         self._reset_token: Callable[[bytes], bytes] | None = None
         if limits.stateless_reset:
             self._reset_token = reset_tokens(reset_key)
-        self._alive: set[Connection] = set()
-        self._half_open: set[Connection] = set()
-        self._open: set[Connection] = set()
+        self._alive: set[AioquicConnection] = set()
+        self._half_open: set[AioquicConnection] = set()
+        self._open: set[AioquicConnection] = set()
         self._empty: asyncio.Future[None] | None = None
-        self._endpoint = Endpoint(sock, limits, self._stranger)
+        self._endpoint = Endpoint(sock, limits, self._unmatched)
         self._answers = TokenBucket(ANSWERS_PER_SECOND, ANSWERS_PER_SECOND)
         self._retries = TokenBucket(RETRIES_PER_SECOND, RETRIES_PER_SECOND)
-
-    @classmethod
-    async def start(
-        cls,
-        host: str,
-        port: int,
-        *,
-        certificate: Path,
-        private_key: Path | bytes,
-        factory: HandlerFactory,
-        limits: TransportLimits | None = None,
-        observer: Observer | None = None,
-        reset_key: bytes | None = None,
-    ) -> Self:
-        """Listen on ``host:port`` (port 0: any free one).
-
-        ``private_key`` is a PEM file or, for a key that is in no file, its bytes. ``factory`` makes the handler of
-        each connection when its handshake is complete. ``reset_key`` is the
-        secret of an earlier process whose clients are to be told that it is gone; None makes a new one. Raises
-        StartupError for an address that cannot be bound and for a certificate or key that cannot be used.
-        """
-        identity = load_identity(certificate, private_key)
-        sock = await listening_socket(host, port)
-        return cls(
-            sock, identity, factory, limits or TransportLimits(), observer or Nobody(), reset_key or new_reset_key()
-        )
 
     @property
     def address(self) -> tuple[str, int]:
@@ -202,7 +153,7 @@ class Listener:
 
     # What connections report
 
-    def established(self, connection: Connection) -> ConnectionHandler | None:
+    def established(self, connection: AioquicConnection) -> ConnectionHandler | None:
         """Count the connection and make its handler."""
         self._half_open.discard(connection)
         full = len(self._open) >= self._limits.max_connections
@@ -215,16 +166,16 @@ class Listener:
         self._open.add(connection)
         return self._factory(connection)
 
-    def ended(self, connection: Connection, _code: int, reason: str, /) -> None:
+    def ended(self, connection: AioquicConnection, _code: int, reason: str, /) -> None:
         """Stop counting the connection; one whose handshake is not complete has failed, unless we stop."""
         if connection in self._half_open and self._admission.accepting:
             self.counters.failed += 1
-            self._admission.failed(monotonic())
+            self._admission.failed(self._endpoint.clock())
             self._observer.handshake_failed(fault_of(connection.core.ended()), connection.peer, reason)
         self._half_open.discard(connection)
         self._open.discard(connection)
 
-    def released(self, connection: Connection, /) -> None:
+    def released(self, connection: AioquicConnection, /) -> None:
         """Forget the connection."""
         self._alive.discard(connection)
         if self._empty is not None and not self._alive and not self._empty.done():
@@ -232,7 +183,7 @@ class Listener:
 
     # Packets of no connection
 
-    def _stranger(self, data: bytes, address: Any, header: LongHeader | None, now: float) -> None:
+    def _unmatched(self, data: bytes, address: Any, header: LongHeader | None, now: float) -> None:
         if header is None:
             self._unknown_short(data, address, now)
         elif header.version not in VERSIONS:
@@ -278,7 +229,7 @@ class Listener:
             return False
         if token.standing is Standing.WRONG:
             self.counters.invalid_tokens += 1
-            return self._answer(refusal(invariant, QuicErrorCode.INVALID_TOKEN), address, now)
+            return self._answer(refusal(invariant, INVALID_TOKEN), address, now)
         verdict = self._admission.decide(
             address[0],
             proven=proven,
@@ -293,7 +244,7 @@ class Listener:
         elif verdict is Verdict.REFUSE:
             phrase = FULL if self._admission.accepting else STOPPING
             self._count_refusal(format_address(address))
-            return self._answer(refusal(invariant, QuicErrorCode.CONNECTION_REFUSED, phrase), address, now)
+            return self._answer(refusal(invariant, CONNECTION_REFUSED, phrase), address, now)
         return verdict is not Verdict.DROP
 
     def _count_refusal(self, peer: str) -> None:
@@ -311,7 +262,7 @@ class Listener:
             return False
         self.counters.retries += 1
         # The client's next Initial names this id; it is only used to tell that it followed the Retry.
-        source = os.urandom(CID_LENGTH)
+        source = self._connection_ids()
         assert header.version is not None
         self._endpoint.send(
             encode_quic_retry(
@@ -333,13 +284,14 @@ class Listener:
                 configuration=self._configuration,
                 limits=self._limits,
                 cid_issued=cid_issued,
+                connection_ids=self._connection_ids,
                 reset_token=self._reset_token,
                 original_destination_cid=original or header.destination_cid,
                 retry_source_cid=header.destination_cid if original else None,
                 unread=self._unread,
             )
 
-        connection = Connection(self._endpoint, self, make_core, [header.destination_cid])
+        connection = AioquicConnection(self._endpoint, self, make_core, [header.destination_cid])
         self._alive.add(connection)
         self._half_open.add(connection)
         self.counters.accepted += 1

@@ -3,25 +3,27 @@
 aioquic is a sans-I/O state machine: datagrams and time go in, datagrams and events come out. It leaves out
 some defences and lets some memory grow, so single steps are overridden here. Everything outside of this
 module uses the methods without a leading underscore. What a peer's packets may do is in its base class, in
-``aioquic_receiving.py``. A test says what a new release must not change unnoticed.
+``receiving.py``. A test says what a new release must not change unnoticed.
 """
 
 from __future__ import annotations
 
 import random
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from aioquic.quic.connection import (
     CONNECTION_LIMIT_FRAME_CAPACITY,
     MAX_STREAM_DATA_FRAME_CAPACITY,
     Limit,
     NetworkAddress,
+    QuicConnectionId,
     QuicConnectionState,
 )
 from aioquic.quic.packet import QuicErrorCode, QuicFrameType
 from aioquic.tls import Epoch
 
-from quicgw_fast.transport.aioquic_receiving import STREAM, ReceivingQuic
+from quicgw_fast.transport.aioquic.receiving import STREAM, ReceivingQuic
+from quicgw_fast.transport.termination import Termination
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -33,7 +35,7 @@ if TYPE_CHECKING:
 
     from quicgw_fast.transport.limits import TransportLimits
 
-__all__ = ["STREAM", "GatewayQuic", "Termination"]
+__all__ = ["STREAM", "GatewayQuic"]
 
 ACK_BYTES = 2000
 """Two nearly full datagrams received without an ACK are acknowledged at once (RFC 9000 §13.2.2)."""
@@ -48,15 +50,6 @@ LONGEST_HOLD = 1.0
 
 SKIP_EVERY = 512
 """About every so many packets a number is left out; who acknowledges it is lying (RFC 9000 §21.4)."""
-
-
-class Termination(NamedTuple):
-    """How a connection ended: an application close when ``frame_type`` is None, else a transport one."""
-
-    error_code: int
-    frame_type: int | None
-    reason: str
-    by_peer: bool
 
 
 class _Silent:
@@ -79,6 +72,7 @@ class GatewayQuic(ReceivingQuic):
         configuration: QuicConfiguration,
         limits: TransportLimits,
         cid_issued: Callable[[bytes], None],
+        connection_ids: Callable[[], bytes],
         reset_token: Callable[[bytes], bytes] | None = None,
         original_destination_cid: bytes | None = None,
         retry_source_cid: bytes | None = None,
@@ -100,9 +94,10 @@ class GatewayQuic(ReceivingQuic):
         ):
             limit.value = limit.sent = streams
         self.gw_cid_issued = cid_issued
+        self.gw_connection_ids = connection_ids
         self.gw_reset_token = reset_token
-        if reset_token is not None:
-            self._host_cids[0].stateless_reset_token = reset_token(self.host_cid)
+        self._gw_name(self._host_cids[0])
+        self.host_cid = self._local_initial_source_connection_id = self._host_cids[0].cid
         self.gw_space: QuicPacketSpace | None = None
         self.gw_received_unacked = 0
         self.gw_acked_ranges = 1
@@ -331,10 +326,15 @@ class GatewayQuic(ReceivingQuic):
         known = len(self._host_cids)
         super()._replenish_connection_ids()
         for cid in self._host_cids[known:]:
-            if self.gw_reset_token is not None:
-                cid.stateless_reset_token = self.gw_reset_token(cid.cid)
+            self._gw_name(cid)
             # The peer may use an id as soon as it has it: it must be routed before it is sent.
             self.gw_cid_issued(cid.cid)
+
+    def _gw_name(self, cid: QuicConnectionId) -> None:
+        """Replace the id and the reset token that aioquic has chosen; nothing of them has left yet."""
+        cid.cid = self.gw_connection_ids()
+        if self.gw_reset_token is not None:
+            cid.stateless_reset_token = self.gw_reset_token(cid.cid)
 
     def _write_ack_frame(self, builder: QuicPacketBuilder, space: QuicPacketSpace, now: float) -> None:
         super()._write_ack_frame(builder, space, now)

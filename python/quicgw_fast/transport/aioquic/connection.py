@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from time import monotonic
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from aioquic.quic.events import (
     ConnectionIdRetired,
@@ -17,26 +16,50 @@ from aioquic.quic.events import (
 )
 
 from quicgw_fast.codes import CloseCode
-from quicgw_fast.transport.closing import REASON_LIMIT, Departure, outcome
-from quicgw_fast.transport.outflow import Outflow
+from quicgw_fast.transport.aioquic.departure import REASON_LIMIT, Departure
+from quicgw_fast.transport.aioquic.outflow import Outflow
 from quicgw_fast.transport.pressure import Signal
 from quicgw_fast.transport.routes import Routes
+from quicgw_fast.transport.termination import outcome
 from quicgw_fast.transport.text import format_address, printable
 from quicgw_fast.transport.timers import LazyTimer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from quicgw_fast.transport.aioquic_private import GatewayQuic, Termination
+    from quicgw_fast.transport.aioquic.core import GatewayQuic
     from quicgw_fast.transport.endpoint import Endpoint
-    from quicgw_fast.transport.handler import ConnectionHandler, Owner
     from quicgw_fast.transport.limits import TransportLimits
+    from quicgw_fast.transport.seam import ConnectionHandler
+    from quicgw_fast.transport.termination import Termination
 
 _ids = itertools.count(1)
 
 
-class Connection:
-    """A connection, made by a listener or by ``dial``."""
+class Owner(Protocol):
+    """The listener or dialer behind a connection."""
+
+    closing_ptos: float
+    """How many PTOs the closing period lasts; a server's SHOULD be 3 (RFC 9000 §10.2)."""
+
+    draining_ptos: float
+    """The same for the draining period."""
+
+    longest_farewell: float
+    """Seconds that either period lasts at most."""
+
+    def established(self, connection: AioquicConnection, /) -> ConnectionHandler | None:
+        """Give the handler; None when the owner has closed the connection instead."""
+
+    def ended(self, connection: AioquicConnection, code: int, reason: str, /) -> None:
+        """The connection is closed for its handler; it may still linger or farewell."""
+
+    def released(self, connection: AioquicConnection, /) -> None:
+        """Nothing of the connection is left in the endpoint."""
+
+
+class AioquicConnection:
+    """A ``seam.Connection`` on aioquic's state machine."""
 
     __slots__ = (
         "__weakref__",
@@ -51,6 +74,7 @@ class Connection:
         "_queued",
         "_routes",
         "_timer",
+        "alpn",
         "closed",
         "departed",
         "id",
@@ -65,6 +89,7 @@ class Connection:
         first_cids: Sequence[bytes] = (),
     ) -> None:
         self.id = next(_ids)
+        self.alpn = ""
         self.closed = False
         self.noted = 0
         self.departed = False
@@ -74,7 +99,7 @@ class Connection:
         self._limits: TransportLimits = endpoint.limits
         self._handler: ConnectionHandler | None = None
         self._queued = False
-        self._deadline = monotonic() + self._limits.handshake_timeout
+        self._deadline = endpoint.clock() + self._limits.handshake_timeout
         self._timer = LazyTimer(endpoint.loop, self._on_timer)
         self._routes = Routes(endpoint, self)
         for cid in first_cids:
@@ -123,7 +148,7 @@ class Connection:
         """
         if not self.closed:
             self._departure.words = (code, reason)
-            self._deadline = monotonic() + (self._limits.linger if flush else 0.0)
+            self._deadline = self._endpoint.clock() + (self._limits.linger if flush else 0.0)
             self._finish(code, reason, by_peer=False)
             self._touch()
 
@@ -166,7 +191,7 @@ class Connection:
 
     def start(self, address: Any) -> None:
         """Begin a client's handshake with the server at ``address``."""
-        self._core.connect(address, now=monotonic())
+        self._core.connect(address, now=self._endpoint.clock())
         self._touch()
 
     def abort(self, code: int, reason: str, *, tell_peer: bool = True) -> None:
@@ -224,6 +249,7 @@ class Connection:
 
     def _other_event(self, event: QuicEvent) -> str:
         if isinstance(event, HandshakeCompleted):
+            self.alpn = event.alpn_protocol or ""
             self._established()
         elif isinstance(event, ConnectionIdRetired):
             self._routes.drop(event.connection_id)
@@ -288,7 +314,7 @@ class Connection:
             self._timer.set(at, now)
 
     def _on_timer(self) -> None:
-        now = monotonic()
+        now = self._endpoint.clock()
         try:
             core = self._core
             at = core.get_timer()
@@ -351,9 +377,9 @@ class Connection:
     def _hang_up(self, code: CloseCode, reason: str, *, by_peer: bool) -> None:
         """Close now, without waiting for what is unacknowledged unless the peer is the one who ended it."""
         self._departure.words = (code, reason)
-        self._deadline = monotonic() + (self._limits.linger if by_peer else 0.0)
+        self._deadline = self._endpoint.clock() + (self._limits.linger if by_peer else 0.0)
         self._finish(code, reason, by_peer=by_peer)
-        self._look_after(monotonic())
+        self._look_after(self._endpoint.clock())
 
     def _broken(self, error: Exception) -> None:
         """Log a fault in handling this connection, and close it with INTERNAL."""

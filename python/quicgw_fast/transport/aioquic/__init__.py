@@ -1,0 +1,9 @@
+"""QUIC by aioquic, driven from our own socket: the only importer of aioquic, and a ``seam.Maker``."""
+
+from quicgw_fast.transport.aioquic.dialer import connect
+from quicgw_fast.transport.aioquic.listener import AioquicListener
+
+NAME = "aioquic"
+listen = AioquicListener
+
+__all__ = ["NAME", "connect", "listen"]

@@ -1,0 +1,175 @@
+"""The seam of the transport: what an application may use of it, and what a maker of QUIC has to bring.
+
+A maker is a module with ``listen`` and ``connect`` (see ``Maker``), found by its name (``makers.load``). Everything
+around it is shared: names are resolved, sockets bound, certificates checked and causes explained once, in this
+folder; limits, admission, connection ids and the secret of stateless resets are handed in, so that several listeners
+may share them. All calls, in both directions, are made on the event loop's thread, and none of them blocks.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+from quicgw_fast.codes import CloseCode
+from quicgw_fast.ports import Link
+
+if TYPE_CHECKING:
+    import socket
+    from collections.abc import Callable, Sequence
+
+    from quicgw_fast.transport.certificates import Identity
+    from quicgw_fast.transport.limits import TransportLimits
+    from quicgw_fast.transport.observer import Observer
+
+
+class Connection(Link, Protocol):
+    """A QUIC connection with its one bidirectional stream, made by a listener or by ``dial``."""
+
+    @property
+    def id(self) -> int:
+        """A number that no other connection of this process has."""
+
+    @property
+    def alpn(self) -> str:
+        """The application protocol that was agreed; empty before the handshake is complete."""
+
+    def abort(self, code: int, reason: str, *, tell_peer: bool = True) -> None:
+        """Forget the connection at once, after one attempt to tell the peer."""
+
+    async def wait_closed(self) -> None:
+        """Wait until nothing of the connection is left; for a dialed one, also its socket is closed."""
+
+
+class ConnectionHandler(Protocol):
+    """What a connection reports to. All calls come from the event loop's thread and must not block.
+
+    An exception out of ``received`` or ``writable`` closes this connection with INTERNAL and no other.
+    """
+
+    def received(self, data: bytes, /) -> None:
+        """Take stream bytes, in order; one call may carry what came in several datagrams."""
+
+    def writable(self) -> None:
+        """``pending`` fell to the low water mark after having been over the high one."""
+
+    def closed(self, code: int, reason: str, by_peer: bool, /) -> None:
+        """The connection is over; called exactly once, and the last call.
+
+        ``code`` is the application error code. Ends without one are mapped: idle timeout → IDLE, a fault of
+        the peer's QUIC → PROTOCOL_ERROR, a transport error from the peer or a stateless reset → INTERNAL,
+        the end of the peer's stream → NORMAL. ``reason`` is safe to log.
+        """
+
+
+class HandlerFactory(Protocol):
+    """Makes the handler of a connection once its handshake is complete and its ALPN agreed."""
+
+    def __call__(self, connection: Connection, /) -> ConnectionHandler:
+        """Return the handler; the connection may be used at once."""
+
+
+@dataclass(slots=True)
+class ListenerCounters:
+    """What happened at the door since the start."""
+
+    accepted: int = 0
+    established: int = 0
+    failed: int = 0
+    """Handshakes that ended before they were complete."""
+    refused: int = 0
+    """Turned away with a reason, as the gateway was full or stopping."""
+    retries: int = 0
+    invalid_tokens: int = 0
+    noise: int = 0
+    """Initials that did not authenticate; nothing was built for them."""
+    unread: int = 0
+    """Datagrams of connections, dropped because their peer used more than it may."""
+    dropped: int = 0
+    """Datagrams without a connection that were not answered, noise included."""
+    version_negotiations: int = 0
+    stateless_resets: int = 0
+
+
+class Listener(Protocol):
+    """Accepts connections until it is closed."""
+
+    @property
+    def counters(self) -> ListenerCounters:
+        """What happened at the door."""
+
+    @property
+    def address(self) -> tuple[str, int]:
+        """The address that is bound, as (host, port)."""
+
+    @property
+    def connections(self) -> int:
+        """Established connections that are not closed."""
+
+    @property
+    def half_open(self) -> int:
+        """Handshakes under way."""
+
+    @property
+    def unacknowledged(self) -> int:
+        """Bytes that were written to all peers and that their QUIC has not acknowledged."""
+
+    @property
+    def given_up(self) -> int:
+        """Connections that were closed since the start because those were too many."""
+
+    def stop_accepting(self) -> None:
+        """Refuse new connections from now on; established ones go on."""
+
+    async def close(self, code: int = CloseCode.DRAINING, reason: str = "") -> None:
+        """Close every connection with ``code`` and the complete phrase ``reason``, then the socket.
+
+        Waits until the closes were sent, behind what was sent before them, at most about 1.3 s.
+        """
+
+
+class Trust(NamedTuple):
+    """What the certificate of a dialed server is checked against."""
+
+    server_name: str
+    """The name that it has to carry."""
+    authorities: bytes | None = None
+    """Who may vouch for it, as PEM; None: the public authorities."""
+    insecure: bool = False
+    """Check nothing."""
+
+
+class Maker(Protocol):
+    """One implementation of QUIC. Sockets are bound (or connected) UDP sockets, and the maker's from then on."""
+
+    NAME: str
+
+    def listen(
+        self,
+        sock: socket.socket,
+        identity: Identity,
+        factory: HandlerFactory,
+        *,
+        alpn: Sequence[str],
+        limits: TransportLimits,
+        observer: Observer,
+        reset_key: bytes,
+        connection_ids: Callable[[], bytes],
+    ) -> Listener:
+        """Accept connections on ``sock`` that offer one of ``alpn``.
+
+        ``connection_ids`` makes ids of ``packets.CID_LENGTH`` bytes, which no two connections may share;
+        ``reset_key`` is the secret of their stateless reset tokens (``packets.reset_tokens``).
+        """
+
+    async def connect(
+        self,
+        sock: socket.socket,
+        factory: HandlerFactory,
+        *,
+        trust: Trust,
+        alpn: Sequence[str],
+        limits: TransportLimits,
+        connection_ids: Callable[[], bytes],
+    ) -> Connection:
+        """Do the handshake with the peer of ``sock``; raises ConnectFailed, and then leaves nothing behind."""

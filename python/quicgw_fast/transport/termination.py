@@ -1,0 +1,59 @@
+"""How QUIC ended a connection, and what that means to the application and to who watches handshakes."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from quicgw_fast.codes import CloseCode, HandshakeFault
+from quicgw_fast.transport.text import printable
+
+TLS_ALERTS = range(0x100, 0x200)
+"""QUIC's error codes for TLS alerts (RFC 9001 §4.8)."""
+
+NO_APPLICATION_PROTOCOL = 0x100 + 120
+CONNECTION_REFUSED = 2
+INVALID_TOKEN = 11
+"""Transport error codes (RFC 9000 §20.1)."""
+
+IDLE_TIMEOUT = "Idle timeout"
+NO_PATH = "No validated network path"
+"""The reasons of the two ends that no code tells apart."""
+
+
+class Termination(NamedTuple):
+    """How a connection ended: an application close when ``frame_type`` is None, else a transport one."""
+
+    error_code: int
+    frame_type: int | None
+    reason: str
+    by_peer: bool
+
+
+def outcome(ended: Termination) -> tuple[int, str]:
+    """Translate how QUIC ended a connection into an application code and a reason phrase."""
+    if ended.frame_type is None:
+        return ended.error_code, ended.reason
+    detail = f"QUIC error {ended.error_code:#x} {printable(ended.reason, 128)}".rstrip()
+    if ended.by_peer:
+        code = CloseCode.NORMAL if ended.error_code == 0 else CloseCode.INTERNAL
+    elif ended.reason == IDLE_TIMEOUT:
+        return CloseCode.IDLE, CloseCode.IDLE.phrase("nothing was heard from the peer")
+    elif ended.reason == NO_PATH:
+        code = CloseCode.INTERNAL
+    else:
+        code = CloseCode.PROTOCOL_ERROR
+    return code, code.phrase(detail)
+
+
+def fault_of(ended: Termination | None) -> HandshakeFault:
+    """Tell why a handshake failed; QUIC itself (None) has not ended one that we gave up."""
+    if ended is None:
+        return HandshakeFault.TIMEOUT
+    if ended.frame_type is not None:
+        if ended.error_code == NO_APPLICATION_PROTOCOL:
+            return HandshakeFault.ALPN
+        if ended.error_code in TLS_ALERTS:
+            return HandshakeFault.TLS
+    if ended.by_peer:
+        return HandshakeFault.LEFT
+    return HandshakeFault.PROTOCOL
