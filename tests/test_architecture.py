@@ -36,7 +36,7 @@ STAGES = frozenset(
         "upstream",
     }
 )
-SHARED = frozenset({"config", "errors", "codes", "observe", "ports", "rates", "backend", "proto"})
+SHARED = frozenset({"config", "clock", "errors", "codes", "observe", "ports", "rates", "backend", "proto"})
 EVERYTHING = STAGES | SHARED | {"flow", "gateway", "client", "cli", "demo", "_core"}
 
 # What a part of the package may import of the others.
@@ -44,10 +44,11 @@ MAY_IMPORT = {
     **dict.fromkeys(STAGES, SHARED),
     "config": frozenset({"errors"}),
     "errors": frozenset({"codes"}),
+    "clock": frozenset(),
     "codes": frozenset(),
     "rates": frozenset(),
     "observe": frozenset({"config", "errors", "codes", "rates"}),
-    "ports": frozenset({"backend", "codes"}),
+    "ports": frozenset({"backend", "codes", "errors", "proto"}),
     "backend": frozenset({"errors", "codes", "_core"}),
     "_core": frozenset({"backend"}),
     "proto": frozenset(),

@@ -24,18 +24,29 @@ RETRY_AFTER_MS = 1000
 """What the header ``retry-after-ms`` says when nobody knows better."""
 
 
-class RequestError(GatewayError):
-    """A request that gets an error for its reply (protocol §3).
+class AnsweredError(GatewayError):
+    """Base of what a client is told by a PUSH_ERROR: a code, a message, and a detail for whoever reads the log."""
 
-    ``message`` goes to the client, ``detail`` too; ``retry_after_ms`` becomes the header ``retry-after-ms``, which
-    some codes always have (``ErrorCode.says_when``).
-    """
-
-    def __init__(self, code: ErrorCode, message: str, detail: str = "", *, retry_after_ms: int | None = None) -> None:
-        super().__init__(f"{code} {message}: {detail}" if detail else f"{code} {message}")
+    def __init__(self, said: str, code: ErrorCode, message: str, detail: str) -> None:
+        super().__init__(said)
         self.code = code
         self.message = message
         self.detail = detail
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """The headers that go with the error."""
+        return {}
+
+
+class RequestError(AnsweredError):
+    """A request that gets an error for its reply (protocol §3).
+
+    ``retry_after_ms`` becomes the header ``retry-after-ms``, which some codes always have (``ErrorCode.says_when``).
+    """
+
+    def __init__(self, code: ErrorCode, message: str, detail: str = "", *, retry_after_ms: int | None = None) -> None:
+        super().__init__(f"{code} {message}: {detail}" if detail else f"{code} {message}", code, message, detail)
         self.retry_after_ms = RETRY_AFTER_MS if retry_after_ms is None and code.says_when else retry_after_ms
 
     @property
@@ -48,15 +59,12 @@ class BusyError(RequestError):
     """A service has as many calls under way as it may have; it was not called. Another try may find room."""
 
 
-class ProtocolError(GatewayError):
+class ProtocolError(AnsweredError):
     """A peer broke the protocol in a way that ends its connection with PROTOCOL_ERROR.
 
-    ``code`` and the message go to the client as a last PUSH_ERROR; ``msg_id`` is that of the offending request.
+    The client is told by a last PUSH_ERROR; ``msg_id`` is that of the offending request.
     """
 
     def __init__(self, code: ErrorCode, message: str, detail: str = "", *, msg_id: int = 0) -> None:
-        super().__init__(f"{message}: {detail}" if detail else message)
-        self.code = code
-        self.message = message
-        self.detail = detail
+        super().__init__(f"{message}: {detail}" if detail else message, code, message, detail)
         self.msg_id = msg_id

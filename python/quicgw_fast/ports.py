@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Protocol
 
+from quicgw_fast.codes import PushType
+
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from quicgw_fast.backend import Outbox
+    from quicgw_fast.errors import RequestError
+    from quicgw_fast.proto.service_pb2 import UpstreamResponse
 
 GATESVR: Final = "gatesvr"
 """The ALPN of the length-prefixed stream (protocol §1)."""
@@ -59,3 +66,24 @@ class Recipient(Protocol):
     """The highest number that was handed to ``link``; behind ``outbox.last_seq`` while the link is congested."""
     handed: int
     """The highest number that was ever handed to a connection: what is above it, no client can have."""
+
+
+@dataclass(slots=True, frozen=True)
+class TerminalReply:
+    """The one terminal reply of a request, not yet numbered."""
+
+    push_type: PushType
+    code: int
+    message: str
+    data: bytes = b""
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def of_error(cls, error: RequestError) -> TerminalReply:
+        """The PUSH_ERROR that tells of ``error``."""
+        return cls(PushType.ERROR, error.code, error.message, error.detail.encode(), error.headers)
+
+    @classmethod
+    def of_response(cls, response: UpstreamResponse) -> TerminalReply:
+        """The PUSH_BUSINESS_DATA that passes an upstream's answer on, whatever its code."""
+        return cls(PushType.BUSINESS_DATA, response.code, response.message, response.data, response.headers)

@@ -22,7 +22,7 @@ class SlowPusher(RecordingPusher):
 
 
 async def main() -> None:
-    control = await ControlServer.start("127.0.0.1", 0, SlowPusher())
+    control = await ControlServer.start("127.0.0.1", 0, SlowPusher(), SlowPusher())
     print(join_address(*control.address), flush=True)
     await asyncio.Event().wait()
 

@@ -32,7 +32,7 @@ def pusher() -> RecordingPusher:
 
 @pytest_asyncio.fixture
 async def server(pusher: RecordingPusher) -> AsyncIterator[ControlServer]:
-    control = await ControlServer.start("127.0.0.1", 0, pusher)
+    control = await ControlServer.start("127.0.0.1", 0, pusher, pusher)
     yield control
     await control.stop()
 
@@ -158,7 +158,7 @@ async def test_reflection_lists_the_services_and_knows_the_methods(channel: grpc
 
 async def test_busy_port_is_a_startup_error(server: ControlServer, pusher: RecordingPusher) -> None:
     with pytest.raises(StartupError, match=r"for gRPC: Address already in use; .*server\.grpc"):
-        await ControlServer.start(*server.address, pusher)
+        await ControlServer.start(*server.address, pusher, pusher)
 
 
 async def test_port_taken_between_check_and_start_is_a_startup_error(
@@ -166,14 +166,14 @@ async def test_port_taken_between_check_and_start_is_a_startup_error(
 ) -> None:
     monkeypatch.setattr("quicgw_fast.control.grpc_server.free_address", lambda host, port, *_: join_address(host, port))
     with pytest.raises(StartupError, match="just now"):
-        await ControlServer.start(*server.address, pusher)
+        await ControlServer.start(*server.address, pusher, pusher)
 
 
 async def test_stop_frees_the_port_at_once(pusher: RecordingPusher) -> None:
-    first = await ControlServer.start("127.0.0.1", 0, pusher)
+    first = await ControlServer.start("127.0.0.1", 0, pusher, pusher)
     await first.stop()
     await first.stop()
-    second = await ControlServer.start(*first.address, pusher)
+    second = await ControlServer.start(*first.address, pusher, pusher)
     assert second.address == first.address
     await second.stop()
 
@@ -187,7 +187,7 @@ async def test_stop_lets_a_push_under_way_finish(pusher: RecordingPusher) -> Non
             await leave.wait()
             return pb.BroadcastResponse(sent_count=1)
 
-    server = await ControlServer.start("127.0.0.1", 0, SlowPusher())
+    server = await ControlServer.start("127.0.0.1", 0, SlowPusher(), SlowPusher())
     async with grpc.aio.insecure_channel(join_address(*server.address)) as channel:
 
         async def send() -> pb.BroadcastResponse:
@@ -202,7 +202,7 @@ async def test_stop_lets_a_push_under_way_finish(pusher: RecordingPusher) -> Non
 
 
 async def test_stop_does_not_wait_for_health_watchers(pusher: RecordingPusher) -> None:
-    server = await ControlServer.start("127.0.0.1", 0, pusher)
+    server = await ControlServer.start("127.0.0.1", 0, pusher, pusher)
     async with grpc.aio.insecure_channel(join_address(*server.address)) as channel:
         watch = health_pb2_grpc.HealthStub(channel).Watch(health_pb2.HealthCheckRequest(), timeout=30)
         assert (await watch.read()).status == SERVING
@@ -214,7 +214,7 @@ async def test_stop_does_not_wait_for_health_watchers(pusher: RecordingPusher) -
 
 
 async def test_calls_over_the_limit_are_turned_away(pusher: RecordingPusher) -> None:
-    server = await ControlServer.start("127.0.0.1", 0, pusher, max_concurrent_calls=1)
+    server = await ControlServer.start("127.0.0.1", 0, pusher, pusher, max_concurrent_calls=1)
     async with grpc.aio.insecure_channel(join_address(*server.address)) as channel:
         watch = health_pb2_grpc.HealthStub(channel).Watch(health_pb2.HealthCheckRequest(), timeout=30)
         assert (await watch.read()).status == SERVING
@@ -227,7 +227,7 @@ async def test_calls_over_the_limit_are_turned_away(pusher: RecordingPusher) -> 
 
 async def test_nothing_is_left_behind(pusher: RecordingPusher) -> None:
     before = asyncio.all_tasks()
-    server = await ControlServer.start("127.0.0.1", 0, pusher)
+    server = await ControlServer.start("127.0.0.1", 0, pusher, pusher)
     host, port = server.address
     await server.stop()
     async with asyncio.timeout(5.0):

@@ -57,7 +57,7 @@ async def served(
     monkeypatch: pytest.MonkeyPatch, pusher: RecordingPusher, places: int = 2, arrival: float = 5.0
 ) -> AsyncIterator[tuple[str, int]]:
     monkeypatch.setattr(grpc_server, "Intake", lambda _: Intake({PUSH: places}, arrival))
-    control = await ControlServer.start("127.0.0.1", 0, pusher)
+    control = await ControlServer.start("127.0.0.1", 0, pusher, pusher)
     try:
         yield control.address
     finally:

@@ -138,7 +138,7 @@ def test_all_of_it_on_the_loop_that_the_command_uses() -> None:
 
 @contextlib.asynccontextmanager
 async def grpc_port(patience: Patience) -> AsyncIterator[tuple[str, int]]:
-    server = await ControlServer.start("127.0.0.1", 0, RecordingPusher(), patience=patience)
+    server = await ControlServer.start("127.0.0.1", 0, RecordingPusher(), RecordingPusher(), patience=patience)
     try:
         yield server.address
     finally:

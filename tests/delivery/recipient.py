@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 from quicgw_fast.codes import PushType
 from quicgw_fast.delivery import OrderedSender
+from quicgw_fast.ports import TerminalReply
 from quicgw_fast.proto import client_pb2 as pb
 from tests.support.wire import Splitter
 
@@ -15,6 +17,11 @@ if TYPE_CHECKING:
     from types import ModuleType
 
 HIGH_WATER = 100_000
+
+
+def an_error(code: int, message: str, detail: str = "", **headers: str) -> Any:
+    """What a client is an_error of an error; any code, as the sender looks at none."""
+    return SimpleNamespace(code=code, message=message, detail=detail, headers=headers)
 
 
 @dataclass
@@ -85,7 +92,9 @@ class Client:
         self.sender.push(self, self.body(size))
 
     def reply(self, client_seq: int, data: bytes = b"") -> bool:
-        return self.sender.reply(self, client_seq, 7, PushType.BUSINESS_DATA, 200, "ok", data, {"h": "v"})
+        return self.sender.reply(
+            self, client_seq, 7, TerminalReply(PushType.BUSINESS_DATA, 200, "ok", data, {"h": "v"})
+        )
 
     @property
     def there(self) -> Link:

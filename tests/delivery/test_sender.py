@@ -10,7 +10,7 @@ from quicgw_fast.backend import BindRefused, FrameTooLarge, NotInFlight
 from quicgw_fast.delivery import CHUNK
 from tests.support.wire import business, error
 
-from .recipient import HIGH_WATER, Client, Link
+from .recipient import HIGH_WATER, Client, Link, an_error
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -44,7 +44,7 @@ def test_a_notify_after_an_answered_request_goes_out_at_once(client: Client) -> 
 
 
 def test_a_refusal_is_a_numbered_error(client: Client) -> None:
-    assert client.sender.refuse(client, 5, 400, "wrong", "expected 1", {"k": "v"}) is True
+    assert client.sender.refuse(client, 5, an_error(400, "wrong", "expected 1", k="v")) is True
     (push,) = client.there.pushes
     told = error(push)
     assert (push.msg_id, push.seq_id, dict(push.headers)) == (5, 1, {"k": "v"})

@@ -9,7 +9,7 @@ import pytest
 from quicgw_fast.backend import BudgetFull, Overflowed, WindowFull
 from quicgw_fast.backend.python.budget import MESSAGE_COST
 
-from .recipient import HIGH_WATER, Client
+from .recipient import HIGH_WATER, Client, an_error
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -41,8 +41,8 @@ def test_a_step_that_must_not_be_refused_is_an_overflow(engine: ModuleType, step
     if step == "reply":
         assert client.reply(1) is False
     else:
-        assert client.sender.refuse(client, 1, 400, "", "", {}) is True
-        assert client.sender.refuse(client, 1, 400, "", "", {}) is False
+        assert client.sender.refuse(client, 1, an_error(400, "")) is True
+        assert client.sender.refuse(client, 1, an_error(400, "")) is False
     assert client.overflows == 1
     assert client.outbox.overflowed
     assert client.there.numbers == list(range(1, client.outbox.last_seq + 1))
@@ -143,7 +143,7 @@ def test_room_is_made_and_the_step_tried_again(hog: Client, poor: Client, step: 
         case "reply":
             assert poor.reply(1, b"x" * 300)
         case "refuse":
-            assert poor.sender.refuse(poor, 1, 400, "x" * 300, "", {})
+            assert poor.sender.refuse(poor, 1, an_error(400, "x" * 300))
         case "bind":
             poor.sender.bind(poor, 1, poor.body(), before=True, expires_at=9.0)
         case _:
@@ -175,7 +175,7 @@ def test_what_was_held_waits_for_room(engine: ModuleType) -> None:
     poor.sender.hold(poor, poor.body(200))
     hog.outbox.hold(bytes(budget.limit - budget.used - MESSAGE_COST))
     left = budget.limit * 5 // 4 - budget.used - MESSAGE_COST
-    hog.sender.refuse(hog, 0, 0, "", "x" * (left - 12), {})  # its frame has 12 bytes more
+    hog.sender.refuse(hog, 0, an_error(0, "", "x" * (left - 12)))  # its frame has 12 bytes more
     assert budget.used == 1000, "with the reserve of replies there is nothing left"
     assert poor.sender.release(poor) is True
     assert (poor.there.pushes, poor.outbox.held, poor.overflows, len(poor.room)) == ([], 1, 0, 1)

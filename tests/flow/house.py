@@ -14,17 +14,8 @@ from typing import TYPE_CHECKING, Any
 from quicgw_fast import config as configs
 from quicgw_fast.auth import NoAuth
 from quicgw_fast.codes import CloseCode, RequestType, SyncHint
-from quicgw_fast.delivery import OrderedSender
-from quicgw_fast.flow.closing import overflowed
-from quicgw_fast.flow.conversation import MAX_BODY, Conversation
-from quicgw_fast.flow.housekeeping import Housekeeping
-from quicgw_fast.flow.offline import Offline
-from quicgw_fast.flow.parts import Parts
-from quicgw_fast.flow.pushes import Pushes
-from quicgw_fast.flow.requests import Requests
-from quicgw_fast.flow.start import StartHandler
+from quicgw_fast.flow.assembly import assemble
 from quicgw_fast.observe import Counters
-from quicgw_fast.overload import AttemptLimiter
 from quicgw_fast.proto import client_pb2 as pb
 from quicgw_fast.proto.service_pb2 import (
     BroadcastRequest,
@@ -32,16 +23,17 @@ from quicgw_fast.proto.service_pb2 import (
     UnicastPushRequest,
     UnicastPushResponse,
 )
-from quicgw_fast.session import Registry, Session
 from tests.flow.ends import Link, Upstream
 from tests.support.clock import Clock
 from tests.support.wire import business, error, frame
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from types import ModuleType
 
-    from quicgw_fast.auth import Authenticator
+    from quicgw_fast.auth import Authenticator, Grant
+    from quicgw_fast.backend.engine import Engine
+    from quicgw_fast.flow.conversation import Conversation
+    from quicgw_fast.session import Session
     from quicgw_fast.store import OfflineStore
 
 MANY_TURNS = 40
@@ -201,69 +193,51 @@ class House:
 
     def __init__(
         self,
-        engine: ModuleType,
+        engine: Engine,
         *,
         store: OfflineStore | None = None,
         authenticator: Authenticator | None = None,
         **sections: dict[str, Any],
     ) -> None:
         """``sections`` are tables of the configuration."""
-        self.engine = engine
         self.config = config = configs.read(overrides=sections)
         self.clock = Clock()
         self.upstream = Upstream()
-        self.budget = engine.ByteBudget(config.session.memory)
-        self.parts = parts = Parts(
-            config=config,
-            engine=engine,
-            clock=lambda: self.clock.now,
-            call_later=self.clock.call_later,
-            wall=lambda: self.clock.wall,
-            counters=Counters(),
-            registry=Registry(self._make_outbox, remember=config.session.resume_window),
-            sender=OrderedSender(
-                lambda session: overflowed(parts, session), lambda needed: parts.memory.make_room(needed)
-            ),
-            authenticator=authenticator or NoAuth(dev=True),
-            attempts=AttemptLimiter(config.limits.auth_failures_per_minute),
+        self.authenticator = authenticator or NoAuth(dev=True)
+        """Whom the flow asks; a test may put another one here."""
+        self.path = assemble(
+            config,
+            engine,
+            self.clock.face,
+            Counters(),
+            self,
+            store,
             route=lambda action, openid: "hello" if action.lower() == "hello" else "business",
             call=self.upstream,
-            store=store,
-            budget=self.budget,
         )
-        self.offline = parts.offline = Offline(parts)
-        self.requests = parts.requests = Requests(parts)
-        self.starting = StartHandler(parts)
-        self.pushing = Pushes(parts)
-        self.housekeeping = Housekeeping(parts, self.starting)
+        self.budget = self.path.budget
+        self.offline = self.path.offline
+        self.housekeeping = self.path.housekeeping
         self._peers = itertools.count(5000)
 
-    def _make_outbox(self, after: int) -> Any:
-        session = self.config.session
-        return self.engine.Outbox(
-            after=after,
-            window_messages=session.window_messages,
-            window_bytes=session.window_bytes,
-            max_body=MAX_BODY,
-            budget=self.budget,
-        )
-
     async def __aenter__(self) -> House:
-        self.requests.start()
+        self.path.requests.start()
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        self.parts.draining = True
+        self.path.draining.active = True
         await self.stop(0.0)
         await self.offline.stop()
 
     async def stop(self, drain: float) -> None:
         """As the gateway does it."""
-        await self.requests.stop(drain)
-        await self.parts.processor.stop(drain)
+        await self.path.requests.stop(self.clock.now + drain)
 
     def converse(self, link: Link) -> Conversation:
-        return Conversation(link, self.parts, self.starting, self.requests)
+        return self.path.conversations.begin(link)
+
+    def authenticate(self, openid: str, token: str, wall: float) -> Grant:
+        return self.authenticator.authenticate(openid, token, wall)
 
     # Clients
 
@@ -313,10 +287,10 @@ class House:
             bind_client_seq_id=client_seq,
             **fields,
         )
-        return await self.pushing.push(request)
+        return await self.path.pushes.push(request)
 
     async def broadcast(self, content: str = "b", **fields: Any) -> BroadcastResponse:
-        return await self.pushing.broadcast(BroadcastRequest(msg_type="t", title="x", content=content, **fields))
+        return await self.path.pushes.broadcast(BroadcastRequest(msg_type="t", title="x", content=content, **fields))
 
     # Time
 
@@ -333,8 +307,8 @@ class House:
 
     def accounts(self) -> dict[str, dict[str, int]]:
         """What /stats shows under ``accounts``."""
-        live = (session.outbox.tally for session in self.parts.registry)
-        return self.parts.accounts.snapshot(live, self.offline.share())
+        live = (session.outbox.tally for session in self.path.registry)
+        return self.path.accounts.snapshot(live, self.offline.share())
 
     def count(self, name: str) -> int:
-        return self.parts.counters[name]
+        return self.path.counters[name]

@@ -349,7 +349,7 @@ class Lives(Oracle):
     @invariant()
     def the_gateway_agrees_with_the_oracle(self) -> None:
         life = self.life
-        session = self.house.parts.registry.by_openid("alice")
+        session = self.house.path.registry.by_openid("alice")
         if life is None:
             assert session is None
             assert self.house.budget.used == 0

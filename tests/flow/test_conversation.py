@@ -143,7 +143,7 @@ async def test_who_drips_is_closed_soon(house: House, piece: int, seconds: float
         await house.pass_time(seconds)
         assert house.clock.now - begun < 300.0
     assert client.ended is CloseCode.SLOW_CONSUMER
-    rate = house.parts.config.session.frame_rate
+    rate = house.config.session.frame_rate
     assert house.clock.now - begun <= 5.0 + sent / rate + 5.0
 
 
@@ -202,7 +202,7 @@ async def test_an_unparsable_payload_is_400(house: House, kind: RequestType) -> 
 
 async def test_answers_to_heartbeats_do_not_pile_up_for_who_does_not_read(house: House) -> None:
     client = house.started()
-    client.link.pending = (2 << 20) + house.parts.config.session.window_bytes
+    client.link.pending = (2 << 20) + house.config.session.window_bytes
     client.heartbeat()
     assert client.ended is None
     client.link.pending += 1
@@ -294,7 +294,7 @@ async def test_stop_ends_the_session_at_once(house: House) -> None:
     client.stop()
     assert client.ended is CloseCode.NORMAL
     assert session.state is State.CLOSED
-    assert house.parts.registry.by_openid("alice") is None
+    assert house.path.registry.by_openid("alice") is None
     assert house.count("in_flight_dropped") == 1
     await house.settle()
     assert not house.upstream.waiting()
@@ -336,7 +336,7 @@ async def test_a_connection_that_ends_without_stop_is_a_drop(house: House, code:
     client.link.lose(code)
     assert not client.session.attached
     assert client.session.state is State.NORMAL
-    assert not house.parts.conversations
+    assert not house.path.conversations.open
     assert house.back(client, 1).answer.resumed
 
 

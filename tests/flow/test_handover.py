@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 import pytest
 
 from quicgw_fast.codes import RequestType, ResetReason, SyncHint
-from quicgw_fast.flow.closing import end_all
 from quicgw_fast.session import State
 from quicgw_fast.store import MemoryStore, SqliteStore, StoreSettings
 from tests.flow.endings import away, gap, logged_in, until
@@ -72,16 +71,16 @@ async def test_nothing_that_can_go_wrong_with_one_session_keeps_the_others_from_
 ) -> None:
     for openid in ("alice", "bob", "carol"):
         await away(house, openid, "kept")
-    end = house.parts.registry.end
+    end = house.path.registry.end
 
     def fails_for_alice(session: object, *details: object) -> int:
         if getattr(session, "openid", "") == "alice":
             raise OSError("surprise")
         return end(session, *details)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(house.parts.registry, "end", fails_for_alice)
+    monkeypatch.setattr(house.path.registry, "end", fails_for_alice)
     with caplog.at_level(logging.ERROR):
-        end_all(house.parts)
+        house.path.closing.end_all()
     assert store.stats().messages == 2
     assert "session could not be ended" in caplog.text
 

@@ -68,7 +68,7 @@ async def test_a_session_that_was_idle_expires_after_its_resume_window(house: Ho
     await house.pass_time(301.0)
     await house.pass_time(121.0)
     assert client.session.state is State.CLOSED
-    assert len(house.parts.registry) == 0
+    assert len(house.path.registry) == 0
 
 
 async def test_a_session_that_never_logged_in_expires_too(house: House) -> None:
@@ -120,14 +120,14 @@ async def test_one_session_that_fails_does_not_keep_the_others_waiting(
     clients = [await house.online(openid) for openid in ("alice", "bob", "carol")]
     for client in clients:
         client.link.lose()
-    end = house.parts.registry.end
+    end = house.path.registry.end
 
     def fails_for_alice(session: Session, *details: Any) -> int:
         if session.openid == "alice":
             raise OSError("surprise")
         return end(session, *details)
 
-    monkeypatch.setattr(house.parts.registry, "end", fails_for_alice)
+    monkeypatch.setattr(house.path.registry, "end", fails_for_alice)
     with caplog.at_level(logging.ERROR):
         await house.pass_time(121.0)
         await house.pass_time(1.0)
@@ -139,9 +139,9 @@ async def test_one_session_that_fails_does_not_keep_the_others_waiting(
 
 async def test_others_have_their_turn_within_a_round_of_many_sessions(house: House) -> None:
     for number in range(2 * SLICE + 1):
-        house.parts.registry.create(f"user-{number}", 0, house.clock.now).detached_at = house.clock.now
+        house.path.registry.create(f"user-{number}", 0, house.clock.now).detached_at = house.clock.now
     house.clock.advance(121.0)
-    left = [len(house.parts.registry) for _ in house.housekeeping.slices(house.clock.now, house.clock.wall)]
+    left = [len(house.path.registry) for _ in house.housekeeping.slices(house.clock.now, house.clock.wall)]
     assert left == [SLICE + 1, 1, 0]
 
 
@@ -160,14 +160,14 @@ async def test_connections_that_wait_for_nothing_cost_a_round_nothing(house: Hou
     waiting, whole, partial = house.connect(), house.started("whole"), house.started("partial")
     beat = frame(pb.ClientRequest(type=pb.REQUEST_HEARTBEAT).SerializeToString())
     partial.raw(beat + beat[:3])
-    assert house.parts.watched == {waiting.conversation, partial.conversation}
+    assert house.path.conversations.watched == {waiting.conversation, partial.conversation}
     partial.raw(beat[3:])
-    assert house.parts.watched == {waiting.conversation}
+    assert house.path.conversations.watched == {waiting.conversation}
     partial.raw(beat[:3])
     partial.link.lose()
     waiting.link.lose()
-    assert not house.parts.watched
-    assert house.parts.conversations == {whole.conversation}
+    assert not house.path.conversations.watched
+    assert house.path.conversations.open == {whole.conversation}
 
 
 @pytest.mark.parametrize(("times", "pause"), [({}, 0.625), ({"start_timeout": "80ms"}, 0.01)])

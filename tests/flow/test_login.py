@@ -27,7 +27,7 @@ async def test_hello_in_any_case_logs_in(house: House, action: str) -> None:
     assert client.session.state is State.INITED
     await house.settle()
     assert client.session.state is State.NORMAL
-    assert house.parts.registry.by_gid("g1") is client.session
+    assert house.path.registry.by_gid("g1") is client.session
     assert house.upstream.calls[0].service == "hello"
     assert dict(client.numbered[0].headers) == {"zone": "-7", "gid": "g1"}
 
@@ -40,7 +40,7 @@ async def test_another_code_is_passed_on_and_changes_nothing(house: House, code:
     await house.settle()
     assert business(client.reply(seq)).code == code
     assert client.session.state is State.INITED
-    assert house.parts.registry.by_gid("g1") is None
+    assert house.path.registry.by_gid("g1") is None
 
 
 async def test_hello_again_is_allowed_and_may_fail_without_harm(house: House) -> None:
@@ -52,7 +52,7 @@ async def test_hello_again_is_allowed_and_may_fail_without_harm(house: House) ->
     house.upstream.answers["hello"] = UpstreamResponse(code=200, headers={"gid": "g2"})
     client.call("hello")
     await house.settle()
-    assert house.parts.registry.by_gid("g2") is client.session
+    assert house.path.registry.by_gid("g2") is client.session
 
 
 @pytest.mark.parametrize("zone", ["", "north", "9223372036854775808", "1" * 5000])

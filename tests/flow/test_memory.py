@@ -36,7 +36,7 @@ async def test_it_has_a_bound_and_is_given_back(make_house: MakeHouse) -> None:
             client.stop()
     await house.pass_time(house.config.session.resume_window + 1)
     assert house.budget.used == 0
-    assert len(house.parts.registry) == 0
+    assert len(house.path.registry) == 0
 
 
 async def test_a_healthy_client_does_not_pay_for_others(make_house: MakeHouse) -> None:

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 import pytest
 
 from quicgw_fast.codes import SyncHint
-from quicgw_fast.flow.closing import end_all
 from quicgw_fast.store import MemoryStore, StoreSettings
 from tests.flow.slow_store import SlowStore
 
@@ -120,7 +119,7 @@ async def test_it_adds_up_after_any_history(make_house: MakeHouse, seed: int) ->
     for _ in range(300):
         await history.step()
         balance(house)
-    end_all(house.parts)
+    house.path.closing.end_all()
     await house.settle()
     assert balance(house)["open"] == 0
     assert balance(house)["accepted"] > 20

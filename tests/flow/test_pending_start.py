@@ -94,7 +94,7 @@ async def test_a_newer_start_takes_the_place_of_one_that_waits(waiting: tuple[Ho
     await until(lambda: answered(newer))
     assert newer.started(8).success
     assert client.conversation.session is None
-    assert len(house.parts.registry) == 1
+    assert len(house.path.registry) == 1
 
 
 async def test_an_older_attempt_does_not_take_the_place_of_one_that_waits(
@@ -127,7 +127,7 @@ async def test_a_start_whose_connection_ends_meanwhile_begins_nothing(waiting: t
     gate.opened.set()
     await until(lambda: house.count("pushes_handed_over"))
     await house.settle()
-    assert len(house.parts.registry) == 0
+    assert len(house.path.registry) == 0
     assert not house.upstream.called()[1:]
 
 
@@ -140,14 +140,14 @@ async def test_who_sends_too_much_behind_a_start_that_waits_may_come_back(
     assert client.ended is CloseCode.OVERLOADED
     gate.opened.set()
     await until(lambda: house.count("pushes_handed_over"))
-    assert len(house.parts.registry) == 0
+    assert len(house.path.registry) == 0
 
 
 async def test_a_start_that_waits_while_the_gateway_begins_to_stop_is_refused(
     waiting: tuple[House, Client, Gate],
 ) -> None:
     house, client, gate = waiting
-    house.parts.draining = True
+    house.path.draining.active = True
     gate.opened.set()
     await until(lambda: answered(client))
     assert not client.started(7).success

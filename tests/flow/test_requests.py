@@ -336,7 +336,7 @@ async def test_a_request_of_an_ended_session_is_skipped_and_counted(make_house: 
     house.upstream.waiting()[0].answer()
     await house.settle()
     assert house.upstream.called() == ["hello", "hello", "slow"]
-    assert house.parts.processor.stats()["skipped"] == 1
+    assert house.path.processor.stats()["skipped"] == 1
 
 
 async def test_a_request_whose_resume_window_passed_is_skipped_and_its_session_cannot_be_resumed(
@@ -353,7 +353,7 @@ async def test_a_request_whose_resume_window_passed_is_skipped_and_its_session_c
     house.clock.advance(10.5)
     house.upstream.waiting()[0].answer()
     await house.settle()
-    assert house.parts.processor.stats()["skipped"] == 1
+    assert house.path.processor.stats()["skipped"] == 1
     again = house.back(client, 1)
     assert not again.answer.resumed
     assert again.answer.reset_reason == ResetReason.EXPIRED
@@ -373,7 +373,7 @@ async def test_a_stop_answers_everything_exactly_once(make_house: MakeHouse) -> 
     hello = client.call("hello")
     behind = [client.call("echo"), client.call("hello"), client.call("echo")]
     await house.settle()
-    house.parts.draining = True
+    house.path.draining.active = True
     await house.stop(0.0)
     refused = client.call("echo")
     for seq in (working, queued, hello, *behind, refused):
@@ -387,7 +387,7 @@ async def test_a_stop_lets_what_was_accepted_finish_in_time(make_house: MakeHous
     house.upstream.held |= {"slow", "hello"}
     seqs = [client.call("slow"), client.call("echo"), client.call("hello"), client.call("echo")]
     await house.settle()
-    house.parts.draining = True
+    house.path.draining.active = True
     stopping = asyncio.ensure_future(house.stop(60.0))
     await house.settle()
     assert not stopping.done()

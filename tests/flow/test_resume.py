@@ -303,5 +303,5 @@ async def test_ten_clients_race_for_one_openid_and_one_is_left(house: House) -> 
     await house.settle()
     assert [client.ended for client in clients] == [CloseCode.SUPERSEDED] * 9 + [None]
     assert clients[-1].texts == [str(number) for number in range(1, 10)]
-    assert len(house.parts.registry) == 1
-    assert len(house.parts.conversations) == 1
+    assert len(house.path.registry) == 1
+    assert len(house.path.conversations.open) == 1

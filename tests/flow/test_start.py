@@ -59,7 +59,7 @@ async def test_anything_else_first_is_a_protocol_error(house: House, kind: int) 
     (push,) = client.pushes(msg_id)
     assert (error(push).error_code, push.seq_id) == (400, 0)
     assert client.ended is CloseCode.PROTOCOL_ERROR
-    assert len(house.parts.registry) == 0
+    assert len(house.path.registry) == 0
 
 
 async def test_a_second_start_is_refused_and_ends_the_connection(house: House) -> None:
@@ -68,8 +68,8 @@ async def test_a_second_start_is_refused_and_ends_the_connection(house: House) -
     msg_id = client.send(RequestType.START, start_message(openid="bob"))
     assert refused(client, msg_id).error_code == 400
     assert client.ended is CloseCode.PROTOCOL_ERROR
-    assert house.parts.registry.by_openid("bob") is None
-    assert house.parts.registry.by_openid("alice") is first  # its session can be resumed
+    assert house.path.registry.by_openid("bob") is None
+    assert house.path.registry.by_openid("alice") is first  # its session can be resumed
     assert not first.attached
 
 
@@ -115,7 +115,7 @@ async def test_a_start_that_does_not_come_is_answered_and_closed(house: House) -
     assert refused(late, 0).error_code == 400
     assert late.ended is CloseCode.PROTOCOL_ERROR
     late.raw(frame(pb.ClientRequest(type=pb.REQUEST_START, payload=start_message(openid="a")).SerializeToString()))
-    assert len(house.parts.registry) == 0
+    assert len(house.path.registry) == 0
     assert house.count("starts_refused") == 1
 
 
@@ -133,16 +133,16 @@ async def test_what_comes_behind_a_refused_start_is_ignored(house: House) -> Non
     good = pb.ClientRequest(msg_id=2, type=pb.REQUEST_START, payload=start_message(openid="alice")).SerializeToString()
     client.raw(frame(bad) + frame(good))
     assert not client.pushes(2)
-    assert len(house.parts.registry) == 0
+    assert len(house.path.registry) == 0
 
 
 async def test_while_the_gateway_stops_a_start_is_sent_elsewhere(house: House) -> None:
-    house.parts.draining = True
+    house.path.draining.active = True
     client = house.connect()
     answer = client.start("alice")
     assert (answer.success, answer.error.error_code) == (False, 503)
     assert client.ended is CloseCode.DRAINING
-    assert len(house.parts.registry) == 0
+    assert len(house.path.registry) == 0
 
 
 async def test_heartbeat_interval_and_window_are_told_in_whole_seconds(
@@ -179,7 +179,7 @@ async def test_a_start_of_a_client_that_is_gone_changes_nothing(house: House) ->
     assert late.link.sent == []
     assert client.ended is None
     assert client.session.attached
-    assert len(house.parts.registry) == 1
+    assert len(house.path.registry) == 1
     assert house.count("starts_departed") == 1
     late.link.lose()
 
@@ -241,9 +241,9 @@ async def test_an_attempt_that_is_not_counted_is_not_compared(house: House) -> N
 
 async def test_a_refused_attempt_is_not_the_highest_seen(house: House) -> None:
     first = await house.online()
-    house.parts.draining = True
+    house.path.draining.active = True
     attempt(house, first, 9)
-    house.parts.draining = False
+    house.path.draining.active = False
     assert attempt(house, first, 3).answer.resumed
 
 
@@ -273,7 +273,7 @@ async def test_an_attempt_is_outdated_after_the_end_of_its_session(house: House)
     first = await house.online()
     attempt(house, first, 3).stop()
     assert_outdated(attempt(house, first, 3))
-    assert len(house.parts.registry) == 0
+    assert len(house.path.registry) == 0
     await house.pass_time(121.0)
     assert attempt(house, first, 3).answer.reset_reason == ResetReason.UNKNOWN_SESSION
 

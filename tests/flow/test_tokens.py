@@ -75,7 +75,7 @@ async def test_every_bad_token_gets_the_same_answer(house: House) -> None:
         answers.add(refused(client, "alice", token))
         assert client.ended is CloseCode.AUTH_FAILED
     assert answers == {(401, "authentication failed", "")}
-    assert len(house.parts.registry) == 0
+    assert len(house.path.registry) == 0
     assert house.count("auth_refused") == 4
 
 
@@ -131,7 +131,7 @@ async def test_an_address_that_guesses_on_is_looked_at_rarely(house: House) -> N
         else:
             assert late.ended is CloseCode.AUTH_FAILED
     assert 0 < answers.count(401) < 10
-    doorman = house.parts.authenticator
+    doorman = house.authenticator
     assert isinstance(doorman, Doorman)
     assert doorman.asked == 10 + answers.count(401)
     assert house.count("auth_unread") == answers.count(429)
@@ -164,7 +164,7 @@ async def test_each_reason_has_its_own_line(house: House, caplog: pytest.LogCapt
         def authenticate(self, openid: str, token: str, wall: float) -> Grant:
             raise next(reasons)
 
-    house.parts.authenticator = Refuses()
+    house.authenticator = Refuses()
     with caplog.at_level(logging.WARNING):
         for port in range(5):
             house.connect(f"192.0.2.66:{port + 1}").start("alice", token="x")
@@ -243,7 +243,7 @@ async def test_bad_renewals_are_nothing_to_others_behind_the_address(house: Hous
         for _ in range(3):
             client.heartbeat(auth_token="bad")
         assert client.ended is CloseCode.AUTH_FAILED
-    assert not house.parts.attempts.over("192.0.2.66:1", house.clock.now)
+    assert not house.path.attempts.over("192.0.2.66:1", house.clock.now)
 
 
 async def test_renewals_have_a_rate(house: House) -> None:

@@ -32,7 +32,7 @@ async def busy_house(make_house: MakeHouse, **options: object) -> tuple[House, C
 def assert_all_counted(house: House) -> None:
     """Every accepted request was replied to, or counted as dropped, or is still in flight."""
     ways = ("replies", "errors", "replies_dropped", "in_flight_dropped")
-    open_now = sum(session.outbox.in_flight for session in house.parts.registry)
+    open_now = sum(session.outbox.in_flight for session in house.path.registry)
     assert house.count("requests") == sum(map(house.count, ways)) + open_now
 
 
@@ -100,7 +100,7 @@ async def test_queued_requests_are_504_at_their_deadline(make_house: MakeHouse) 
     house.clock.advance(29.9)
     # All that waited, at once; the three that are under way are for their service's deadline to end.
     assert [len(greedy.replies(number)) for number in range(2, 66)].count(1) == 61
-    assert house.parts.processor.stats()["queue_length"] == 0
+    assert house.path.processor.stats()["queue_length"] == 0
     assert_all_counted(house)
 
 
@@ -119,7 +119,7 @@ async def test_what_waits_behind_a_hello_is_504_at_its_deadline(house: House) ->
     await house.settle()
     assert business(client.reply(kept)).data == b"kept"
     assert [len(client.replies(seq)) for seq in (hello, soon, second, kept)] == [1] * 4
-    assert house.requests.logins.stats()["late_behind"] == 1
+    assert house.path.logins.stats()["late_behind"] == 1
     assert_all_counted(house)
 
 
@@ -178,14 +178,14 @@ async def test_the_calls_of_an_ended_session_are_cancelled_and_its_workers_freed
         assert house.count("overflows") == 1
     await house.settle()
     assert house.upstream.waiting() == []
-    stats = house.parts.processor.stats()
+    stats = house.path.processor.stats()
     assert (stats["busy_workers"], stats["queue_length"]) == (0, 0)
     assert (stats["cancelled"], stats["skipped"]) == (3, 61)
     if how == "overflow":  # what was given up stays open until the session ends: by a reset, or after its time
         assert house.accounts()["responses"]["open"] == 64
         assert house.back(greedy, 1).answer.reset_reason == ResetReason.OVERFLOW
     assert house.count("in_flight_dropped") == 64
-    assert house.requests.memory.used == session.request_bytes == 0
+    assert house.path.memory.used == session.request_bytes == 0
     assert_all_counted(house)
 
 
@@ -238,7 +238,7 @@ async def test_logins_are_bounded_and_wait_in_their_own_queue(make_house: MakeHo
             call.answer()
     assert seen == 40
     assert all(client.texts == ["200 "] for client in clients)
-    assert house.requests.logins.stats()["submitted"] == 40
+    assert house.path.logins.stats()["submitted"] == 40
 
 
 @pytest.mark.parametrize(
@@ -253,7 +253,7 @@ async def test_logins_are_bounded_and_wait_in_their_own_queue(make_house: MakeHo
 )
 async def test_the_bound_of_logins(make_house: MakeHouse, section: dict[str, object], bound: int) -> None:
     house = await make_house(**section)
-    assert house.requests.logins.stats()["max_workers"] == bound
+    assert house.path.logins.stats()["max_workers"] == bound
 
 
 async def test_a_login_that_finds_no_place_is_503_and_what_is_behind_it_goes_on(make_house: MakeHouse) -> None:
@@ -274,7 +274,7 @@ async def test_a_login_that_had_no_first_step_is_answered_and_what_waits_behind_
     """The reply is owed by the books, not by a coroutine that may be cancelled before it runs."""
     client = house.started()
     seqs = [client.call("hello"), client.call("echo"), client.call("hello"), client.call("echo")]
-    house.parts.draining = True
+    house.path.draining.active = True
     await house.stop(0.0)
     assert [len(client.replies(seq)) for seq in seqs] == [1] * 4
     assert client.numbers == [1, 2, 3, 4]
@@ -284,7 +284,7 @@ async def test_a_login_that_had_no_first_step_is_answered_and_what_waits_behind_
 async def test_a_second_hello_that_waits_is_answered_within_the_drain(house: House) -> None:
     client = house.started()
     seqs = [client.call("hello"), client.call("hello"), client.call("echo")]
-    house.parts.draining = True
+    house.path.draining.active = True
     await house.stop(60.0)
     assert [business(client.reply(seq)).code for seq in seqs] == [200] * 3
 
@@ -293,7 +293,7 @@ async def test_a_bug_in_the_login_costs_neither_it_nor_what_waits_behind_it(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     client = house.started()
-    monkeypatch.setattr(house.requests.logins, "_logged_in", lambda *_: 1 / 0)
+    monkeypatch.setattr(house.path.logins, "_logged_in", lambda *_: 1 / 0)
     house.upstream.answers["hello"] = UpstreamResponse(code=200)
     hello, behind = client.call("hello"), client.call("echo")
     await house.settle()

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from quicgw_fast.codes import ErrorCode
 from quicgw_fast.errors import RequestError
-from quicgw_fast.processor import AsyncRequestProcessor, AsyncTask, Outcome, Ports, execute
+from quicgw_fast.processor import AsyncRequestProcessor, AsyncTask, execute
 from quicgw_fast.proto.service_pb2 import UpstreamRequest, UpstreamResponse
 from tests.support.clock import Clock
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from types import ModuleType
+
+    from quicgw_fast.ports import TerminalReply
 
 
 @dataclass(eq=False)
@@ -28,9 +31,11 @@ class Session:
 class RealTime:
     """The event loop's clock and timers, for a test about the loop."""
 
-    @property
     def now(self) -> float:
         return asyncio.get_running_loop().time()
+
+    def wall(self) -> float:
+        return time.time()
 
     def call_later(self, delay: float, callback: Callable[[], None]) -> asyncio.TimerHandle:
         return asyncio.get_running_loop().call_later(delay, callback)
@@ -47,17 +52,22 @@ class Bench:
     calls: list[str] = field(default_factory=list)
     held: dict[str, asyncio.Future[UpstreamResponse]] = field(default_factory=dict)
     cancelled: list[str] = field(default_factory=list)
-    replies: list[tuple[str, Outcome]] = field(default_factory=list)
+    replies: list[tuple[str, TerminalReply]] = field(default_factory=list)
     broken_reply: bool = False
     session: Session = field(default_factory=Session)
     running: int = 0
     most_running: int = 0
 
     def __post_init__(self) -> None:
-        work = functools.partial(execute, call=self.call, clock=lambda: self.clock.now)
-        clock = self.clock
-        ports = Ports(work, self.reply, lambda task: task.session.valid, lambda: clock.now, clock.call_later)
-        self.processor = AsyncRequestProcessor(self.engine.TaskQueue(self.capacity), ports, self.workers)
+        clock = self.face = self.clock.face if isinstance(self.clock, Clock) else self.clock
+        self.processor: AsyncRequestProcessor[Session] = AsyncRequestProcessor(
+            self.engine.TaskQueue(self.capacity),
+            self.workers,
+            clock,
+            work=functools.partial(execute, call=self.call, clock=clock),
+            reply=self.reply,
+            is_valid=lambda task: task.session.valid,
+        )
 
     async def call(self, service: str, request: UpstreamRequest, remaining: float) -> UpstreamResponse:
         self.calls.append(request.action)
@@ -78,7 +88,7 @@ class Bench:
         finally:
             self.running -= 1
 
-    def reply(self, task: AsyncTask, outcome: Outcome) -> None:
+    def reply(self, task: AsyncTask, outcome: TerminalReply) -> None:
         if self.broken_reply:
             raise KeyError("a bug in the reply")
         self.replies.append((task.request.action, outcome))
@@ -86,7 +96,7 @@ class Bench:
     def submit(self, action: str, *, session: Session | None = None, within: float = 30.0) -> bool:
         """Submit a task of the one session, or of another one, whose deadline is so many seconds from now."""
         request = UpstreamRequest(session_id="s", client_seq_id=1 + len(self.calls), action=action)
-        task = AsyncTask(session or self.session, 1, "business", request, self.clock.now + within)
+        task = AsyncTask(session or self.session, 1, "business", request, self.face.now() + within)
         return self.processor.submit(task)
 
     def answer(self, action: str) -> None:

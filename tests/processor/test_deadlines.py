@@ -13,7 +13,7 @@ from quicgw_fast.processor import AsyncTask, Deadlines
 from quicgw_fast.processor.deadlines import AT_ONCE, FORGOTTEN
 from quicgw_fast.proto.service_pb2 import UpstreamRequest
 from tests.processor.bench import Session
-from tests.support.clock import Clock
+from tests.support.clock import Clock, Timer
 
 
 class Watch:
@@ -23,11 +23,17 @@ class Watch:
         self.clock = Clock()
         self.timers = 0
         self.late: list[AsyncTask] = []
-        self.deadlines = Deadlines(lambda: self.clock.now, self._call_later, self.late.append)
+        self.deadlines = Deadlines(self, self.late.append)
 
-    def _call_later(self, delay: float, callback: object) -> object:
+    def call_later(self, delay: float, callback: object) -> Timer:
         self.timers += 1
         return self.clock.call_later(delay, callback)  # type: ignore[arg-type]
+
+    def now(self) -> float:
+        return self.clock.now
+
+    def wall(self) -> float:
+        return self.clock.wall
 
     def add(self, within: float) -> AsyncTask:
         task = AsyncTask(Session(), 1, "business", UpstreamRequest(), self.clock.now + within)
@@ -110,7 +116,7 @@ def test_a_bug_in_telling_costs_the_others_nothing() -> None:
         watch.late.append(task)
         raise ZeroDivisionError
 
-    watch.deadlines = Deadlines(lambda: watch.clock.now, watch.clock.call_later, fail)
+    watch.deadlines = Deadlines(watch.clock.face, fail)
     watch.add(1.0)
     watch.add(2.0)
     with pytest.raises(ZeroDivisionError):

@@ -28,6 +28,11 @@ class Clock:
         self.wall = 1_800_000_000.0
         self._timers: list[Timer] = []
 
+    @property
+    def face(self) -> Face:
+        """The clock as the gateway's parts take it."""
+        return Face(self)
+
     def call_later(self, delay: float, callback: Callable[[], None]) -> Timer:
         self._timers.append(Timer(self.now + delay, callback))
         return self._timers[-1]
@@ -45,3 +50,17 @@ class Clock:
     def _pass(self, seconds: float) -> None:
         self.now += seconds
         self.wall += seconds
+
+
+class Face:
+    """A ``Clock`` of the gateway that shows a test's time."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self.call_later = clock.call_later
+
+    def now(self) -> float:
+        return self._clock.now
+
+    def wall(self) -> float:
+        return self._clock.wall

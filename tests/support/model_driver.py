@@ -233,7 +233,7 @@ class Driver:
     async def expire(self) -> None:
         """Stay away for longer than the resume window: the moment of going is moved back, so that nobody waits."""
         assert self.model is not None
-        session = self.world.gateway._parts.registry.by_id(self.model.session_id)
+        session = self.world.gateway._path.registry.by_id(self.model.session_id)
         assert session is not None
         session.detached_at = -1e6
         self._end()

@@ -45,7 +45,7 @@ async def caller_for() -> AsyncIterator[Callable[..., GrpcCaller]]:
         directory = Directory(SERVICES)
         for address in addresses:
             directory.add("hello", address)
-        made.append(GrpcCaller(directory, **options))
+        made.append(GrpcCaller(directory, **options).start())
         return made[-1]
 
     yield make

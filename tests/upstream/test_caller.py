@@ -107,8 +107,8 @@ async def test_refused_connection_fails(upstream: Start, caller_for: CallerFor) 
             await caller.call("hello", UpstreamRequest(), 5.0)
         assert caught.value.code == 500
         assert caught.value.status == "UNAVAILABLE"
-        assert server.address in caught.value.detail
-        assert len(caught.value.detail) <= 256
+        assert server.address in caught.value.internal
+        assert len(caught.value.internal) <= 256
     assert instances_of(caller)[0]["failures"] == 3
 
 
@@ -158,8 +158,8 @@ async def test_grpc_errors_fail_once_and_are_not_retried(
     with pytest.raises(UpstreamFailed) as caught:
         await caller_for(server.address).call("hello", UpstreamRequest(action="bad"), 5.0)
     assert caught.value.status == status.name
-    assert "line one line two" in caught.value.detail
-    assert len(caught.value.detail) == 256
+    assert "line one line two" in caught.value.internal
+    assert len(caught.value.internal) == 256
     assert len(server.seen) == 1
 
 
@@ -177,7 +177,7 @@ async def test_a_status_of_deadline_exceeded_before_the_deadline_is_a_failure(
     with pytest.raises(UpstreamFailed) as caught:
         await caller.call("hello", UpstreamRequest(action="bad"), 5.0)
     assert (caught.value.code, caught.value.status) == (500, "DEADLINE_EXCEEDED")
-    assert "the database did not answer" in caught.value.detail
+    assert "the database did not answer" in caught.value.internal
     assert "before the deadline" in caught.value.cause
     instance = instances_of(caller)[0]
     assert (instance["failures"], instance["failures_by_status"], instance["timeouts"]) == (
@@ -278,7 +278,7 @@ async def test_an_answer_that_fits_into_a_frame_passes_and_every_larger_one_fail
         with pytest.raises(AnswerTooLarge) as caught:
             await call(size)
         assert caught.value.size > 1 << 20
-        assert caught.value.public == f"the answer of {caught.value.size} bytes is larger than a frame may be"
+        assert caught.value.detail == f"the answer of {caught.value.size} bytes is larger than a frame may be"
     with pytest.raises(AnswerTooLarge):
         await call(most, flag="")
     assert instances_of(caller)[0]["failures_by_status"] == {"ANSWER_TOO_LARGE": len(sizes) + 1}
@@ -308,7 +308,7 @@ async def test_concurrency_limit_is_per_service(upstream: Start) -> None:
     directory = Directory(SERVICES)
     directory.add("hello", server.address)
     directory.add("zone", server.address)
-    caller = GrpcCaller(directory, max_concurrency=2)
+    caller = GrpcCaller(directory, max_concurrency=2).start()
     slow = UpstreamRequest(action="slow")
     running = [asyncio.create_task(caller.call("hello", slow, 30.0)) for _ in range(2)]
     await server.wait_requests(2)
@@ -327,7 +327,7 @@ async def test_registered_instance_is_dialled_and_an_evicted_one_hung_up(upstrea
     old, new = await upstream(), await upstream()
     old.hold("slow")
     directory = Directory(SERVICES, max_instances=1)
-    caller = GrpcCaller(directory)
+    caller = GrpcCaller(directory).start()
     instance = directory.register(old.address, service_name="hello").instance
     assert await caller.wait_reached(instance, 5.0)
     task = asyncio.create_task(caller.call("hello", UpstreamRequest(action="slow"), 30.0))
@@ -346,7 +346,7 @@ async def test_a_deregistered_instance_answers_what_is_under_way(upstream: Start
     server = await upstream()
     gate = server.hold("slow")
     directory = Directory(SERVICES)
-    caller = GrpcCaller(directory)
+    caller = GrpcCaller(directory).start()
     instance = directory.register(server.address, service_name="hello").instance
     assert await caller.wait_reached(instance, 5.0)
     task = asyncio.create_task(caller.call("hello", UpstreamRequest(action="slow", data=b"x"), 30.0))
@@ -363,7 +363,7 @@ async def test_closing_does_not_wait_for_a_deregistered_instance(upstream: Start
     server = await upstream()
     server.hold("slow")
     directory = Directory(SERVICES)
-    caller = GrpcCaller(directory)
+    caller = GrpcCaller(directory).start()
     assert await caller.wait_reached(directory.register(server.address, service_name="hello").instance, 5.0)
     task = asyncio.create_task(caller.call("hello", UpstreamRequest(action="slow"), 30.0))
     await server.wait_requests(1)
@@ -391,7 +391,7 @@ def test_call_under_uvloop() -> None:
         async with RawUpstream() as server:
             directory = Directory(SERVICES)
             directory.add("hello", server.address)
-            caller = GrpcCaller(directory)
+            caller = GrpcCaller(directory).start()
             assert (await caller.call("hello", UpstreamRequest(action="x", data=b"y"), 5.0)).data == b"y"
             await server.stop()
             with pytest.raises(UpstreamFailed):

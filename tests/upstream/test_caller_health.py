@@ -32,7 +32,7 @@ def caller_and_directory(*addresses: str) -> tuple[GrpcCaller, Directory]:
     directory = Directory(SERVICES)
     for address in addresses:
         directory.add("hello", address)
-    return GrpcCaller(directory), directory
+    return GrpcCaller(directory).start(), directory
 
 
 @pytest_asyncio.fixture

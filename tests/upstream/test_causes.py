@@ -89,7 +89,7 @@ async def test_a_service_that_raises_is_one_warning_a_minute_with_the_count(
     now = 1000.0
     directory = Directory(SERVICES)
     directory.add("hello", server.address)
-    caller = GrpcCaller(directory, clock=lambda: now)
+    caller = GrpcCaller(directory, clock=lambda: now).start()
 
     async def fail(action: str, times: int, **params: str) -> None:
         for _ in range(times):

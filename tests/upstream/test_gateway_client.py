@@ -96,7 +96,7 @@ async def test_a_gateway_that_does_not_answer_is_told_from_one_that_is_not_there
 async def test_deregister_sends_the_same_request_with_the_mark() -> None:
 
     pusher = RecordingPusher()
-    control = await ControlServer.start("127.0.0.1", 0, pusher)
+    control = await ControlServer.start("127.0.0.1", 0, pusher, pusher)
     client = GatewayClient(join_address(*control.address))
     request = pb.UpstreamRegisterRequest(address="127.0.0.1:9001", zone_id="001")
     await client.register(request)

@@ -40,7 +40,7 @@ class Gateway:
     def __init__(self, directory: Directory, **options: float) -> None:
         self.directory = directory
         self.now = 1000.0
-        self.caller = GrpcCaller(directory, clock=lambda: self.now, **options)
+        self.caller = GrpcCaller(directory, clock=lambda: self.now, **options).start()
         self.own = OwnAddresses()
         self.registration = Registration(directory, self.caller, self.own)
 
@@ -48,7 +48,7 @@ class Gateway:
         """Register or leave; return the error code, empty for success, and the message."""
         name = "zone_id" if self.directory.mode == "zone" else "service_name"
         request = UpstreamRegisterRequest(address=address, deregister=deregister, **{name: service})
-        answer = await self.registration.answer(request)
+        answer = await self.registration.register(request)
         assert answer.success is not bool(answer.error_code)
         return answer.error_code, answer.message
 

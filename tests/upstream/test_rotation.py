@@ -64,7 +64,7 @@ async def test_no_call_fails_or_runs_twice_when_connections_are_renewed(
             try:
                 await caller.call("hello", UpstreamRequest(action="x", client_seq_id=number), 20.0)
             except UpstreamFailed as error:
-                failed.append(error.detail)
+                failed.append(error.internal)
 
     await asyncio.gather(*(work() for _ in range(ABREAST)))
     assert failed == []

@@ -142,7 +142,7 @@ class Book:
     async def expire(self, name: str) -> None:
         """Its moment of going is moved back, so that nobody has to wait for the resume window."""
         await self.settle(name)
-        registry = self.world.gateway._parts.registry
+        registry = self.world.gateway._path.registry
         await self.clients[name].close()
         session = registry.by_id(self.session(name))
         assert session is not None
@@ -156,7 +156,7 @@ class Book:
             self.accepted["notifies"] += 1
 
     async def check(self) -> None:
-        live = [s.outbox for s in self.world.gateway._parts.registry]
+        live = [s.outbox for s in self.world.gateway._path.registry]
         for name in NAMES:
             await self.settle(name)
         found, delivered = accounts(self.world), self.delivered()

@@ -45,7 +45,7 @@ async def test_a_stop_answers_what_was_accepted_and_then_closes_with_draining(ma
     queued = [client.business("echo", data=b"queued") for _ in range(5)]
     await client.reply(client.heartbeat())  # they were accepted
     stopping = asyncio.create_task(world.gateway.stop())
-    await wire.until(lambda: world.gateway._parts.draining, what="the drain")
+    await wire.until(lambda: world.gateway._path.draining.active, what="the drain")
     late = client.business("echo", data=b"late")
     push = await client.reply(late)
     assert wire.error(push).error_code == 503
@@ -68,7 +68,7 @@ async def test_while_draining_nobody_new_comes_in(make_world: WorldMaker) -> Non
     message = client.business("echo")
     await world.zone.wait_requests(1)
     stopping = asyncio.create_task(world.gateway.stop())
-    await wire.until(lambda: world.gateway._parts.draining, what="the drain")
+    await wire.until(lambda: world.gateway._path.draining.active, what="the drain")
     with pytest.raises(HandshakeError):
         newcomer = await raw_client.connect(*world.address, within=1.0)
         await newcomer.wait_closed(within=1.0)
@@ -131,7 +131,7 @@ async def test_every_end_is_counted_by_its_code_and_told_with_openid_and_peer(
     broken.send_raw(b"\xff" * 8)
     await assert_closed(broken, CloseCode.PROTOCOL_ERROR)
     await assert_closed(idle, CloseCode.IDLE)
-    await wire.until(lambda: not world.gateway._parts.conversations, what="their ends")
+    await wire.until(lambda: not world.gateway._path.conversations.open, what="their ends")
     closes = world.gateway.stats()["closes"]
     assert isinstance(closes, dict)
     assert {name: count for name, count in closes["client"].items() if count} == {"OTHER": 1}
@@ -165,7 +165,7 @@ async def test_a_client_that_the_transport_gives_up_is_counted_too(
     for _ in range(8):
         assert (await world.pusher.push("alice", data=bytes(10_000))).success
     await assert_closed(client, CloseCode.SLOW_CONSUMER)
-    await wire.until(lambda: not world.gateway._parts.conversations, what="its end")
+    await wire.until(lambda: not world.gateway._path.conversations.open, what="its end")
     closes = world.gateway.stats()["closes"]
     assert isinstance(closes, dict)
     assert closes["gateway"]["SLOW_CONSUMER"] == 1

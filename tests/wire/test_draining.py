@@ -30,14 +30,14 @@ async def test_answers_under_way_arrive_before_the_close(make_world: WorldMaker,
     messages = [client.business("echo", data=bytes(size)) for _ in range(count)]
     await world.zone.wait_requests(count, "echo")
     stopping = asyncio.create_task(world.gateway.stop())
-    await wire.until(lambda: world.gateway._parts.draining, what="the drain")
+    await wire.until(lambda: world.gateway._path.draining.active, what="the drain")
     gate.open()
     for message in messages:
         assert len(wire.business(await client.reply(message)).data) == size
     await assert_closed(client, CloseCode.DRAINING)
     client.assert_gap_free()
     await stopping
-    assert world.gateway._parts.counters["drain_undelivered"] == 0
+    assert world.gateway._path.counters["drain_undelivered"] == 0
 
 
 async def test_a_client_that_takes_its_time_gets_everything(make_world: WorldMaker) -> None:
@@ -47,7 +47,7 @@ async def test_a_client_that_takes_its_time_gets_everything(make_world: WorldMak
     for _ in range(15):
         assert (await world.pusher.push("alice", data=bytes(50_000))).success
     stopping = asyncio.create_task(world.gateway.stop())
-    await wire.until(lambda: world.gateway._parts.draining, what="the drain")
+    await wire.until(lambda: world.gateway._path.draining.active, what="the drain")
     with pytest.raises(TimeoutError):
         await client.wait_closed(within=1.0)
     client.resume_reading()
@@ -83,7 +83,7 @@ async def test_a_client_that_does_not_read_holds_up_nothing_beyond_the_time(
     with caplog.at_level("WARNING"):
         await world.gateway.stop()
     assert time.monotonic() - begun < 2.5
-    assert world.gateway._parts.counters["drain_undelivered"] == 16, "the login's reply is not acknowledged either"
+    assert world.gateway._path.counters["drain_undelivered"] == 16, "the login's reply is not acknowledged either"
     (line,) = [record for record in caplog.records if record.getMessage() == "drain incomplete"]
     assert (line.clients, line.messages) == (1, 16)  # type: ignore[attr-defined]
 
@@ -97,7 +97,7 @@ async def test_a_client_that_has_vanished_is_given_up(make_world: WorldMaker) ->
     begun = time.monotonic()
     await world.gateway.stop()
     assert time.monotonic() - begun < 4.0
-    assert world.gateway._parts.counters["drain_undelivered"] == 2
+    assert world.gateway._path.counters["drain_undelivered"] == 2
 
 
 async def test_the_time_of_a_drain_is_kept(make_world: WorldMaker) -> None:
@@ -178,12 +178,12 @@ async def test_a_push_that_nobody_would_get_any_more_is_refused(make_world: Worl
     gate = world.business.hold("slow")
     busy, away, new = await world.online("busy"), await world.online("away"), await world.started("new")
     await away.close()
-    await wire.until(lambda: not world.gateway._parts.registry.by_openid("away").attached)  # type: ignore[union-attr]
+    await wire.until(lambda: not world.gateway._path.registry.by_openid("away").attached)  # type: ignore[union-attr]
     request = busy.next_seq
     message = busy.business("slow")
     await world.business.wait_requests(1, "slow")
     stopping = asyncio.create_task(world.gateway.stop())
-    await wire.until(lambda: world.gateway._parts.draining, what="the drain")
+    await wire.until(lambda: world.gateway._path.draining.active, what="the drain")
     for openid, options in (
         ("away", {}),
         ("new", {}),
@@ -212,7 +212,7 @@ async def test_the_last_line_says_what_is_lost_with_the_stop(
     client.ack(1)
     await client.reply(client.heartbeat())
     await client.close()
-    session = world.gateway._parts.registry.by_openid("alice")
+    session = world.gateway._path.registry.by_openid("alice")
     assert session is not None
     await wire.until(lambda: not session.attached)
     assert (await world.pusher.push("alice")).message == "retained"

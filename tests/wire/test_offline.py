@@ -50,7 +50,7 @@ def data(client: RawClient) -> list[bytes]:
 
 
 def disk_of(world: World) -> SqliteStore:
-    store: Any = world.gateway._parts.store
+    store: Any = world.gateway._path.offline._store
     return store  # type: ignore[no-any-return]
 
 
@@ -64,7 +64,7 @@ async def away(world: World, openid: str, *contents: bytes) -> RawClient:
     client = await world.online(openid)
     client.ack(1)
     await client.close()
-    await until(lambda: all(s.link is None for s in world.gateway._parts.registry if s.openid == openid))
+    await until(lambda: all(s.link is None for s in world.gateway._path.registry if s.openid == openid))
     for content in contents:
         told = await world.pusher.push(openid, data=content, msg_type="t", title="x")
         assert told.message == "retained", told
@@ -75,7 +75,7 @@ async def expire(world: World, *openids: str) -> None:
     """Let the resume windows of these pass."""
     before = counted(world, "sessions_expired")
     for openid in openids:
-        session = world.gateway._parts.registry.by_openid(openid)
+        session = world.gateway._path.registry.by_openid(openid)
         assert session is not None
         assert session.detached_at is not None
         session.detached_at -= 1e6
@@ -109,7 +109,7 @@ async def test_pushes_and_the_login_come_behind_a_hand_over(make_world: WorldMak
     client = await world.connect()
     client.request(pb.REQUEST_START, pb.StartRequest(openid="alice").SerializeToString())
     client.business("hello")
-    await until(lambda: world.gateway._starting._held._held)
+    await until(lambda: world.gateway._path.conversations.starts._pending._held)
     gate.opened.set()
     await client.wait_count(62, within=10.0)
     assert (await new).message == "stored"
@@ -151,7 +151,7 @@ async def test_what_an_earlier_connection_got_is_not_stored(make_world: WorldMak
     second.request(pb.REQUEST_START, claim.SerializeToString())
     await until(lambda: counted(world, "resumes") == 1)
     await second.close()
-    await until(lambda: all(s.link is None for s in world.gateway._parts.registry))
+    await until(lambda: all(s.link is None for s in world.gateway._path.registry))
     await expire(world, "alice")
     assert disk_of(world).stats().stored == 0
     again = await world.online("alice")

@@ -10,7 +10,7 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import os
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, cast
 
 from quicgw_fast.backend.errors import (
     BindRefused,
@@ -29,13 +29,13 @@ from quicgw_fast.backend.tally import Tally
 from quicgw_fast.errors import ConfigError, StartupError
 
 if TYPE_CHECKING:
-    from types import ModuleType
+    from quicgw_fast.backend.engine import Engine
 
 VARIABLE: Final = "QUICGW_BACKEND"
 _MODULES: Final = {"rust": "quicgw_fast._core", "python": "quicgw_fast.backend.python"}
 
 
-def load(name: str) -> ModuleType:
+def load(name: str) -> Engine:
     """Return the module of one maker, ``rust`` or ``python``.
 
     Raises ConfigError for any other name and StartupError if the compiled one cannot be imported.
@@ -43,7 +43,7 @@ def load(name: str) -> ModuleType:
     if name not in _MODULES:
         raise ConfigError(f"{VARIABLE} is {name!r}, but must be auto, rust or python")
     try:
-        return importlib.import_module(_MODULES[name])
+        return cast("Engine", importlib.import_module(_MODULES[name]))
     except ImportError as error:
         raise StartupError(
             f"the {name} engine cannot be imported ({error}); build it with `maturin develop --release`, "
@@ -51,7 +51,7 @@ def load(name: str) -> ModuleType:
         ) from error
 
 
-def choose(wanted: str) -> ModuleType:
+def choose(wanted: str) -> Engine:
     """Return the maker that a value of QUICGW_BACKEND stands for; errors as in load().
 
     ``auto`` falls back only when the extension is missing; one that is there and does not load is an error.

@@ -85,7 +85,7 @@ _OPTIONS = (
 
 
 class Pusher(Protocol):
-    """What the gateway does when an upstream service calls it."""
+    """What the gateway does with what a service pushes."""
 
     async def push(self, request: pb.UnicastPushRequest) -> pb.UnicastPushResponse:
         """Deliver, keep or refuse a push to one client."""
@@ -93,8 +93,12 @@ class Pusher(Protocol):
     async def broadcast(self, request: pb.BroadcastRequest) -> pb.BroadcastResponse:
         """Push to every logged-in session."""
 
+
+class Registrar(Protocol):
+    """What becomes of an upstream service that offers itself."""
+
     async def register(self, request: pb.UpstreamRegisterRequest) -> pb.UpstreamRegisterResponse:
-        """Take in an instance of a service or zone."""
+        """Take in an instance of a service or zone, or let it go."""
 
 
 class ControlServer:
@@ -116,6 +120,7 @@ class ControlServer:
         host: str,
         port: int,
         pusher: Pusher,
+        registrar: Registrar,
         *,
         max_concurrent_calls: int = _WAITING,
         patience: Patience | None = None,
@@ -130,7 +135,7 @@ class ControlServer:
             interceptors=[Intake(_PLACES)],
             maximum_concurrent_rpcs=max_concurrent_calls,
         )
-        add_GatewayServiceServicer_to_server(_Servicer(pusher), server)
+        add_GatewayServiceServicer_to_server(_Servicer(pusher, registrar), server)
         health_service = health.aio.HealthServicer()
         health_pb2_grpc.add_HealthServicer_to_server(health_service, server)
         names = (GATEWAY_SERVICE, health.SERVICE_NAME, reflection.SERVICE_NAME)
@@ -174,8 +179,9 @@ def add_port(server: grpc.aio.Server, host: str, port: int, what: str, advice: s
 
 
 class _Servicer(GatewayServiceServicer):
-    def __init__(self, pusher: Pusher) -> None:
+    def __init__(self, pusher: Pusher, registrar: Registrar) -> None:
         self._pusher = pusher
+        self._registrar = registrar
 
     async def PushToClient(self, request: pb.UnicastPushRequest, context: Context) -> pb.UnicastPushResponse:
         return await _answer(self._pusher.push(request), "PushToClient", context)
@@ -190,7 +196,7 @@ class _Servicer(GatewayServiceServicer):
         if colon and host in _EVERYWHERE:
             # Deployed services register the address they listen on, ":9001": the host is where they call from.
             request.address = caller_host(context.peer()) + colon + port
-        return await _answer(self._pusher.register(request), "RegisterUpstream", context)
+        return await _answer(self._registrar.register(request), "RegisterUpstream", context)
 
 
 def _ms(seconds: float) -> int:

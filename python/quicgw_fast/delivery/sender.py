@@ -8,9 +8,10 @@ from quicgw_fast.backend.errors import BudgetFull, Overflowed, WindowFull
 from quicgw_fast.ports import Recipient
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
-    from quicgw_fast.codes import PushType
+    from quicgw_fast.errors import AnsweredError
+    from quicgw_fast.ports import TerminalReply
 
 CHUNK = 64 << 10
 """Bytes that are taken from the outbox at once when a connection catches up."""
@@ -36,26 +37,18 @@ class OrderedSender(Generic[R]):
         self._on_overflow = on_overflow
         self._make_room = make_room
 
-    def reply(
-        self,
-        to: R,
-        client_seq: int,
-        msg_id: int,
-        push_type: PushType,
-        code: int,
-        message: str,
-        data: bytes,
-        headers: Mapping[str, str],
-    ) -> bool:
+    def reply(self, to: R, client_seq: int, msg_id: int, reply: TerminalReply) -> bool:
         """Send the reply to request ``client_seq`` with the notifies bound to it, as one step.
 
         False when the session overflowed. Raises the engine's NotInFlight and FrameTooLarge.
         """
-        return self._step(to, lambda: to.outbox.reply(client_seq, msg_id, push_type, code, message, data, headers))
+        fields = (reply.push_type, reply.code, reply.message, reply.data, reply.headers)
+        return self._step(to, lambda: to.outbox.reply(client_seq, msg_id, *fields))
 
-    def refuse(self, to: R, msg_id: int, code: int, message: str, detail: str, headers: Mapping[str, str]) -> bool:
+    def refuse(self, to: R, msg_id: int, error: AnsweredError) -> bool:
         """Send a numbered error for a message that was not accepted; False when the session overflowed."""
-        return self._step(to, lambda: to.outbox.refuse(msg_id, code, message, detail, headers))
+        fields = (error.code, error.message, error.detail, error.headers)
+        return self._step(to, lambda: to.outbox.refuse(msg_id, *fields))
 
     def hold(self, to: R, body: bytes) -> None:
         """Keep one notify until ``release``; raises the engine's CacheFull, BudgetFull or Overflowed."""

@@ -4,27 +4,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from quicgw_fast.backend.errors import FrameTooLarge, FutureAck
-from quicgw_fast.carrier import parse_envelope, parse_payload, unnumbered
+from quicgw_fast.backend.errors import FrameTooLarge
+from quicgw_fast.carrier import parse_envelope, unnumbered
 from quicgw_fast.codes import CloseCode, ErrorCode, PushType, RequestType
 from quicgw_fast.errors import ProtocolError, RequestError
-from quicgw_fast.flow.closing import end_session
-from quicgw_fast.overload import FloodGuard
-from quicgw_fast.proto.client_pb2 import (
-    ClientAck,
-    ClientRequest,
-    ErrorMessage,
-    HeartbeatRequest,
-    HeartbeatResponse,
-    StopRequest,
-)
+from quicgw_fast.proto.client_pb2 import ErrorMessage
 from quicgw_fast.session import Event
 
 if TYPE_CHECKING:
-    from quicgw_fast.flow.parts import Parts
-    from quicgw_fast.flow.requests import Requests
-    from quicgw_fast.flow.start import StartHandler
+    from quicgw_fast.backend import FrameDecoder
+    from quicgw_fast.flow.conversations import Conversations
+    from quicgw_fast.overload import FloodGuard
     from quicgw_fast.ports import Link
+    from quicgw_fast.proto.client_pb2 import ClientRequest
     from quicgw_fast.session import Session
 
 MAX_BODY = 1 << 20
@@ -43,31 +35,26 @@ COUNTED = frozenset({RequestType.BUSINESS, RequestType.HEARTBEAT})
 class Conversation:
     """The transport's handler of one connection; nothing that a client sends raises out of here."""
 
-    def __init__(self, link: Link, parts: Parts, starting: StartHandler, requests: Requests) -> None:
+    def __init__(self, link: Link, decoder: FrameDecoder, flood: FloodGuard, legs: Conversations) -> None:
+        """``legs`` are where its messages go, and who is told of its end."""
         self.link = link
         self.session: Session | None = None
         self.generation = 0
-        self.born = parts.clock()
+        """Of the session's connections, which one this is."""
+        self.born = legs.clock.now()
+        self.refused_tokens = 0
+        """Renewals that were refused; a few end the connection."""
         self._partial_since: float | None = None
         """When the message began that is incomplete; None at a border between messages."""
         self._partial_at = 0.0
         """When the last bytes of it came."""
-        self.refused_tokens = 0
-        self._parts = parts
-        self._starting = starting
-        self._requests = requests
         self._over = False
         self._held: list[bytes] | None = None
         """Messages that came behind a START that waits; None while none does."""
         self._held_bytes = 0
-        limits = parts.config.limits
-        self._flood = FloodGuard(
-            (limits.control_per_second, limits.control_burst), (limits.messages_per_second, limits.message_burst)
-        )
-        self._decoder = parts.engine.FrameDecoder(MAX_BODY, MAX_BODY_BEFORE_START)
-        parts.conversations.add(self)
-        parts.watched.add(self)
-        parts.counters.add("connections")
+        self._decoder = decoder
+        self._flood = flood
+        self._legs = legs
 
     @property
     def over(self) -> bool:
@@ -123,17 +110,14 @@ class Conversation:
     def writable(self) -> None:
         """The connection has room again: go on with what the outbox retains."""
         if self.current and self.session is not None:
-            self._parts.sender.pump(self.session)
+            self._legs.sender.pump(self.session)
 
     def closed(self, code: int, reason: str, by_peer: bool) -> None:
         """The connection is gone, whoever decided it; without STOP the session can be resumed."""
-        now = self._parts.clock()
-        self._parts.conversations.discard(self)
-        self._parts.watched.discard(self)
         self._over = True
         if self.current and self.session is not None:
-            self.session.apply(Event.DETACHED, now)
-        self._parts.journal.ended(self, code, reason, by_peer=by_peer, now=now)
+            self.session.apply(Event.DETACHED, self._legs.clock.now())
+        self._legs.ended(self, code, reason, by_peer=by_peer)
 
     # How it ends from here
 
@@ -145,17 +129,17 @@ class Conversation:
         """Close the connection; whatever still comes on it is ignored."""
         self._over = True
         if self.current and self.session is not None:
-            self.session.apply(Event.DETACHED, self._parts.clock())
+            self.session.apply(Event.DETACHED, self._legs.clock.now())
         self.link.close(code, code.phrase(detail))
 
     def fail(self, error: ProtocolError) -> None:
         """Tell the client what it did wrong, then close with PROTOCOL_ERROR."""
-        self._parts.counters.add("protocol_errors")
+        self._legs.counters.add("protocol_errors")
         if self.session is None:
             payload = ErrorMessage(error_code=error.code, error_message=error.message, detail=error.detail)
             self.link.send(unnumbered(error.msg_id, PushType.ERROR, payload.SerializeToString()))
         elif self.current:
-            self._parts.sender.refuse(self.session, error.msg_id, error.code, error.message, error.detail, {})
+            self._legs.sender.refuse(self.session, error.msg_id, error)
         self.close(CloseCode.PROTOCOL_ERROR, str(error))
 
     # Messages
@@ -164,7 +148,7 @@ class Conversation:
         """Say what is too slow about the message that is incomplete at ``now``; empty when nothing is (protocol §3)."""
         if self._partial_since is None:
             return ""
-        times = self._parts.config.session
+        times = self._legs.times
         if now - self._partial_at > times.frame_timeout:
             return f"no byte of a message for {times.frame_timeout:g} s"
         # The rate counts from where a message of nothing but pauses would have been given up.
@@ -173,14 +157,14 @@ class Conversation:
 
     def _watch_partial(self, *, progress: bool) -> None:
         if self._decoder.partial:
-            self._partial_at = self._parts.clock()
+            self._partial_at = self._legs.clock.now()
             if self._partial_since is None or progress:
                 self._partial_since = self._partial_at
-                self._parts.watched.add(self)
+                self._legs.watched.add(self)
         else:
             self._partial_since = None
             if self.session is not None:
-                self._parts.watched.discard(self)
+                self._legs.watched.discard(self)
 
     def _message(self, body: bytes) -> None:
         if self._held is not None:
@@ -197,36 +181,36 @@ class Conversation:
     def _dispatch(self, request: ClientRequest) -> None:
         session = self.session
         if session is None:
-            self._starting.start(self, request)
+            self._legs.starts.start(self, request)
             return
         if not self.current:
             self._over = True
             return
-        now = self._parts.clock()
+        now = self._legs.clock.now()
         session.touch(now)
         try:
             self._route(session, request, now)
         except RequestError as error:
             if int(request.type) not in COUNTED and self._floods(self._flood.control(now)):
                 return
-            self._parts.counters.add("requests_refused")
-            self._parts.sender.refuse(session, request.msg_id, error.code, error.message, error.detail, error.headers)
+            self._legs.counters.add("requests_refused")
+            self._legs.sender.refuse(session, request.msg_id, error)
 
     def _route(self, session: Session, request: ClientRequest, now: float) -> None:
         match int(request.type):
             case RequestType.BUSINESS:
                 if not self._floods(self._flood.request(now)):
-                    self._requests.accept(session, request)
+                    self._legs.requests.accept(session, request)
             case RequestType.ACK:
-                if not self._acknowledge(session, request):
+                if not self._legs.control.acknowledge(session, request):
                     self._floods(self._flood.control(now))
             case RequestType.HEARTBEAT:
                 if not self._floods(self._flood.control(now)):
-                    self._heartbeat(session, request)
+                    self._legs.control.heartbeat(self, session, request)
             case RequestType.STOP:
-                self._stop(session, request)
+                self._legs.control.stop(self, session, request)
             case RequestType.START:
-                self._starting.refuse_second(self, request)
+                self._legs.starts.refuse_second(self, request)
             case other:
                 raise RequestError(ErrorCode.BAD_REQUEST, "unknown request type", f"type {other}")
 
@@ -234,49 +218,6 @@ class Conversation:
         """Close the connection unless what came is still within all patience; what follows is not looked at."""
         if within:
             return False
-        self._parts.counters.add("floods_closed")
+        self._legs.counters.add("floods_closed")
         self.close(CloseCode.OVERLOADED, "too many messages; send fewer a second")
         return True
-
-    def _acknowledge(self, session: Session, request: ClientRequest) -> bool:
-        """Take an ACK; False when it acknowledged nothing new."""
-        _require_unnumbered(request)
-        acked = parse_payload(ClientAck, request.payload).acked_seq_id
-        try:
-            freed = session.outbox.ack(acked)
-        except FutureAck as error:
-            raise ProtocolError(
-                ErrorCode.BAD_REQUEST, "acknowledged what was never sent", str(error), msg_id=request.msg_id
-            ) from error
-        if freed:
-            session.crowded_since = None
-            self._parts.sender.acknowledged(session)
-            self._parts.offline.acknowledged(session)
-        return bool(freed)
-
-    def _heartbeat(self, session: Session, request: ClientRequest) -> None:
-        _require_unnumbered(request)
-        beat = parse_payload(HeartbeatRequest, request.payload)
-        if self.link.pending > 2 * MAX_BODY + self._parts.config.session.window_bytes:
-            # More than ordered messages can make: answers that are never read must not pile up.
-            self.close(CloseCode.SLOW_CONSUMER, "heartbeats are sent but nothing is read")
-            return
-        headers = self._starting.tokens.renew(self, session, request)
-        if headers is None:
-            return
-        answer = HeartbeatResponse(
-            client_timestamp=beat.client_timestamp, server_timestamp=int(self._parts.wall() * 1000)
-        )
-        self.link.send(unnumbered(request.msg_id, PushType.HEARTBEAT_RESP, answer.SerializeToString(), headers))
-
-    def _stop(self, session: Session, request: ClientRequest) -> None:
-        reason = parse_payload(StopRequest, request.payload).reason
-        name = StopRequest.Reason.Name(reason) if reason in StopRequest.Reason.values() else str(reason)
-        self._over = True
-        self._parts.counters.add("stops")
-        end_session(self._parts, session, Event.STOPPED, CloseCode.NORMAL, f"STOP {name}")
-
-
-def _require_unnumbered(request: ClientRequest) -> None:
-    if request.seq_id:
-        raise RequestError(ErrorCode.BAD_REQUEST, "wrong seq_id", f"expected 0 for this type, got {request.seq_id}")

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterable
     from typing import Any
 
+    from quicgw_fast.clock import Clock
     from quicgw_fast.store import OfflineStore
 
 AT_ONCE = 256
@@ -30,7 +31,7 @@ class Deletions:
     def __init__(
         self,
         store: OfflineStore | None,
-        clock: Callable[[], float],
+        clock: Clock,
         spawn: Callable[[Coroutine[Any, Any, object]], object],
         failed: Callable[[StoreFailed], None],
     ) -> None:
@@ -50,7 +51,7 @@ class Deletions:
     def add(self, openid: str, ids: Iterable[int]) -> None:
         """Delete these messages of the openid, now or as soon as the store can."""
         self._ids.setdefault(openid, set()).update(ids)
-        self.tend(self._clock())
+        self.tend(self._clock.now())
 
     def pending(self, openid: str) -> set[int]:
         """The messages of the openid that its client has and the store has still."""
@@ -69,7 +70,7 @@ class Deletions:
                 results = await asyncio.gather(*(self._delete(store, openid, ids) for openid, ids in some.items()))
                 if not all(results):
                     self._pause = min(LONGEST_PAUSE, self._pause * 2 or FIRST_PAUSE)
-                    self._not_before = self._clock() + self._pause
+                    self._not_before = self._clock.now() + self._pause
                     return
                 self._pause = 0.0
         finally:

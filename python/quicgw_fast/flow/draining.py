@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from quicgw_fast.codes import CloseCode
-from quicgw_fast.flow.closing import disconnect
 
 if TYPE_CHECKING:
-    from quicgw_fast.flow.parts import Parts
-    from quicgw_fast.session import Session
+    from quicgw_fast.clock import Clock
+    from quicgw_fast.flow.closing import Closing
+    from quicgw_fast.observe import Counters
+    from quicgw_fast.session import Registry, Session
 
 DETAIL = "the gateway stops"
 LOOK_EVERY = 0.02
@@ -43,40 +44,58 @@ class _Waiting:
         return now - self.since
 
 
-async def hand_out(parts: Parts, until: float) -> None:
-    """Close each attached client as soon as it has everything; return when none is left, about ``until`` at the latest.
+@dataclass(slots=True)
+class Draining:
+    """Whether the gateway stops: then nothing is begun any more, and what was begun is ended."""
 
-    A client has everything when its outbox was handed over and QUIC acknowledged every byte. Who makes no progress for
-    ``session.slow_consumer_after`` is given up. What clients may not have is counted, and said in one line.
-    """
-    patience = parts.config.session.slow_consumer_after
-    now = parts.clock()
-    until = max(until, now + LAST_MOMENT)
-    waiting = [_Waiting(s, s.link.progress, now) for s in parts.registry if s.link is not None]
-    given_up: list[Session] = []
-    while waiting:
-        left = []
-        for number, one in enumerate(waiting, 1):
-            if one.has_everything():
-                disconnect(parts, one.session, CloseCode.DRAINING, DETAIL)
-            elif now >= until or one.stands_still_for(now) >= patience:
-                given_up.append(one.session)
-            else:
-                left.append(one)
-            if number % SLICE == 0:
-                await asyncio.sleep(0)
-        waiting = left
-        if waiting:
-            await asyncio.sleep(LOOK_EVERY)
-            now = parts.clock()
-    _give_up(parts, given_up)
+    active: bool = False
 
 
-def _give_up(parts: Parts, sessions: list[Session]) -> None:
-    if not sessions:
-        return
-    messages = sum(session.outbox.last_seq - session.outbox.acked_seq for session in sessions)
-    parts.counters.add("drain_undelivered", messages)
-    _log.warning("drain incomplete", extra={"clients": len(sessions), "messages": messages})
-    for session in sessions:
-        disconnect(parts, session, CloseCode.DRAINING, DETAIL, flush=False)
+class HandOut:
+    """Gets to the clients of a gateway that stops what was accepted for them."""
+
+    def __init__(
+        self, clock: Clock, counters: Counters, registry: Registry, closing: Closing, *, patience: float
+    ) -> None:
+        """``patience`` are the seconds after which a client that makes no progress is given up."""
+        self._clock = clock
+        self._counters = counters
+        self._registry = registry
+        self._closing = closing
+        self._patience = patience
+
+    async def run(self, until: float) -> None:
+        """Close each attached client as soon as it has everything; return when none is left, about ``until`` at latest.
+
+        A client has everything when its outbox was handed over and QUIC acknowledged every byte. What clients may not
+        have is counted, and said in one line.
+        """
+        now = self._clock.now()
+        until = max(until, now + LAST_MOMENT)
+        waiting = [_Waiting(s, s.link.progress, now) for s in self._registry if s.link is not None]
+        given_up: list[Session] = []
+        while waiting:
+            left = []
+            for number, one in enumerate(waiting, 1):
+                if one.has_everything():
+                    self._closing.disconnect(one.session, CloseCode.DRAINING, DETAIL)
+                elif now >= until or one.stands_still_for(now) >= self._patience:
+                    given_up.append(one.session)
+                else:
+                    left.append(one)
+                if number % SLICE == 0:
+                    await asyncio.sleep(0)
+            waiting = left
+            if waiting:
+                await asyncio.sleep(LOOK_EVERY)
+                now = self._clock.now()
+        self._give_up(given_up)
+
+    def _give_up(self, sessions: list[Session]) -> None:
+        if not sessions:
+            return
+        messages = sum(session.outbox.last_seq - session.outbox.acked_seq for session in sessions)
+        self._counters.add("drain_undelivered", messages)
+        _log.warning("drain incomplete", extra={"clients": len(sessions), "messages": messages})
+        for session in sessions:
+            self._closing.disconnect(session, CloseCode.DRAINING, DETAIL, flush=False)

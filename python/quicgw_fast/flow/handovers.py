@@ -16,10 +16,11 @@ if TYPE_CHECKING:
     import asyncio
     from collections.abc import Sequence
 
-    from quicgw_fast.flow.parts import Parts
+    from quicgw_fast.clock import Clock
+    from quicgw_fast.observe import Counters
     from quicgw_fast.observe.repeats import RepeatLog
     from quicgw_fast.session import Session
-    from quicgw_fast.store import PutResult
+    from quicgw_fast.store import OfflineStore, PutResult
 
 _log = logging.getLogger("quicgw.offline")
 
@@ -36,8 +37,10 @@ class Handovers:
     that later pushes to the openid, and the login that reads them, come behind without any waiting here.
     """
 
-    def __init__(self, parts: Parts, repeats: RepeatLog) -> None:
-        self._parts = parts
+    def __init__(self, clock: Clock, counters: Counters, store: OfflineStore | None, repeats: RepeatLog) -> None:
+        self._clock = clock
+        self._counters = counters
+        self._store = store
         self._repeats = repeats
         self.losses = UntoldLosses()
         self.kept = 0
@@ -55,14 +58,14 @@ class Handovers:
 
     def begin(self, session: Session, bodies: Sequence[bytes], unnumbered: int) -> None:
         """Give the store what an ended session owed, oldest first; the last ``unnumbered`` bodies had no number yet."""
-        store = self._parts.store
+        store = self._store
         if store is None or not bodies:
             return
         named = [body + ServerPush(headers=offline_id()).SerializeToString() for body in bodies]
         fits = [len(body) + HEAD_MAX <= MAX_BODY for body in named]
         self.waiting += len(named)
         decided = store.put_all(
-            session.openid, [body for body, good in zip(named, fits, strict=True) if good], self._parts.wall()
+            session.openid, [body for body, good in zip(named, fits, strict=True) if good], self._clock.wall()
         )
         done = partial(self._done, session, fits, len(named) - unnumbered)
         if decided.done():
@@ -84,10 +87,10 @@ class Handovers:
         self.waiting -= len(fits)
         self.kept += len(fits) - lost.total
         self.lost += lost.total
-        self._parts.counters.add("pushes_handed_over", len(fits) - lost.total)
-        self._parts.counters.add("pushes_lost", lost.total)
+        self._counters.add("pushes_handed_over", len(fits) - lost.total)
+        self._counters.add("pushes_lost", lost.total)
         self.losses.add(session.openid, session.id, lost)
         if lost.total:
             reason = next(filter(None, reasons))
             fields = {"openid": session.openid, "session": session.id, "lost": lost.total, "reason": reason}
-            self._repeats.add(logging.WARNING, "pushes lost", session.openid, self._parts.clock(), fields)
+            self._repeats.add(logging.WARNING, "pushes lost", session.openid, self._clock.now(), fields)

@@ -9,17 +9,21 @@ from typing import TYPE_CHECKING
 
 from quicgw_fast.codes import CloseCode, ErrorCode
 from quicgw_fast.errors import RequestError
-from quicgw_fast.flow.closing import disconnect, expire
 from quicgw_fast.observe.repeats import RepeatLog
 from quicgw_fast.session import State
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
+    from quicgw_fast.clock import Clock
+    from quicgw_fast.config import SessionConfig
+    from quicgw_fast.delivery import OrderedSender
+    from quicgw_fast.flow.closing import Closing
     from quicgw_fast.flow.conversation import Conversation
-    from quicgw_fast.flow.parts import Parts
+    from quicgw_fast.flow.conversations import Conversations
     from quicgw_fast.flow.start import StartHandler
-    from quicgw_fast.session import Session
+    from quicgw_fast.observe import Counters
+    from quicgw_fast.session import Registry, Session
 
 LONGEST_PAUSE = 1.0
 """Seconds between two rounds at most; shorter when a configured time is short."""
@@ -36,13 +40,29 @@ _log = logging.getLogger("quicgw.housekeeping")
 class Housekeeping:
     """Goes round all connections and sessions; one round is plain work in slices."""
 
-    def __init__(self, parts: Parts, starting: StartHandler, also: Sequence[Callable[[float], None]] = ()) -> None:
-        """``also`` is called with the time (monotonic) at the end of every round."""
-        self._also = also
-        self._parts = parts
-        self._starting = starting
+    def __init__(
+        self,
+        clock: Clock,
+        counters: Counters,
+        registry: Registry,
+        conversations: Conversations,
+        sender: OrderedSender[Session],
+        closing: Closing,
+        starts: StartHandler,
+        times: SessionConfig,
+        chores: Sequence[Callable[[float], None]],
+    ) -> None:
+        """``chores`` are called with the time (monotonic) at the end of every round."""
+        self._clock = clock
+        self._counters = counters
+        self._registry = registry
+        self._conversations = conversations
+        self._sender = sender
+        self._closing = closing
+        self._starts = starts
+        self._times = times
+        self._chores = chores
         self._repeats = RepeatLog(_log)
-        times = parts.config.session
         shortest = min(
             times.timeout,
             times.resume_window,
@@ -58,7 +78,7 @@ class Housekeeping:
         while True:
             await asyncio.sleep(self._pause)
             try:
-                for _ in self.slices(self._parts.clock(), self._parts.wall()):
+                for _ in self.slices(self._clock.now(), self._clock.wall()):
                     await asyncio.sleep(0)
             except Exception:  # a bug: without housekeeping nothing would ever end
                 _log.exception("housekeeping failed; the next round tries again")
@@ -70,66 +90,62 @@ class Housekeeping:
 
     def slices(self, now: float, wall: float) -> Iterator[None]:
         """Do a round; after each step others may have their turn. Nobody waits behind one that fails."""
-        for conversation in list(self._parts.watched):
+        for conversation in list(self._conversations.watched):
             try:
                 self._check_conversation(conversation, now)
             except Exception as error:
                 self._failed("conversation", conversation.link.peer, error, now)
-        for number, session in enumerate(self._parts.registry, 1):
+        for number, session in enumerate(self._registry, 1):
             try:
                 self._check_session(session, now, wall)
             except Exception as error:
                 self._failed("session", session.id, error, now)
             if number % SLICE == 0:
                 yield
-        self._parts.offline.tend(now)
-        self._parts.memory.tend(now)
         self._repeats.flush(now)
-        self._parts.journal.flush(now)
-        self._starting.tokens.flush(now)
-        for tend in self._also:
-            tend(now)
+        for chore in self._chores:
+            chore(now)
         yield
 
     def _failed(self, kind: str, name: str, error: Exception, now: float) -> None:
         """Tell what failed about one session or conversation, surely a bug; the round goes on."""
-        self._parts.counters.add("housekeeping_failed")
+        self._counters.add("housekeeping_failed")
         trace = "".join(traceback.format_exception(error))
         self._repeats.add(
             logging.ERROR, f"housekeeping of a {kind} failed", name, now, {kind: name, "exception": trace}
         )
 
     def _check_conversation(self, conversation: Conversation, now: float) -> None:
-        times = self._parts.config.session
+        times = self._times
         if conversation.over:
             return
         if conversation.session is None and not conversation.held and now - conversation.born > times.start_timeout:
             late = RequestError(
                 ErrorCode.BAD_REQUEST, "START is missing", f"it must come within {times.start_timeout:g} s"
             )
-            self._starting.refuse(conversation, 0, late, CloseCode.PROTOCOL_ERROR)
+            self._starts.refuse(conversation, 0, late, CloseCode.PROTOCOL_ERROR)
         elif slow := conversation.slow_for(now):
-            self._parts.counters.add("slow_senders")
+            self._counters.add("slow_senders")
             conversation.close(CloseCode.SLOW_CONSUMER, slow)
 
     def _check_session(self, session: Session, now: float, wall: float) -> None:
-        times, counters = self._parts.config.session, self._parts.counters
+        times, counters = self._times, self._counters
         if session.state is State.CLOSED:
             return  # it ended since the round began
         if session.outbox.bound:
             counters.add("binds_expired", session.outbox.expire(now))
-        self._parts.sender.acknowledged(session)  # in case that room was missing that others have given back since
+        self._sender.acknowledged(session)  # in case that room was missing that others have given back since
         if not session.attached:
-            expire(self._parts, session)
+            self._closing.expire(session)
             return
         if now - session.last_activity > times.timeout:
             counters.add("idle_closed")
-            disconnect(self._parts, session, CloseCode.IDLE, f"no message for {times.timeout:g} s")
+            self._closing.disconnect(session, CloseCode.IDLE, f"no message for {times.timeout:g} s")
         elif session.expires_at is not None and wall >= session.expires_at:
             counters.add("tokens_expired")
-            disconnect(self._parts, session, CloseCode.TOKEN_EXPIRED, "renew the token and reconnect")
+            self._closing.disconnect(session, CloseCode.TOKEN_EXPIRED, "renew the token and reconnect")
         elif session.outbox.fill <= CROWDED:
             session.crowded_since = None
         elif session.crowded_for(now) > times.slow_consumer_after:
             counters.add("slow_consumers")
-            disconnect(self._parts, session, CloseCode.SLOW_CONSUMER, "read and acknowledge what was sent")
+            self._closing.disconnect(session, CloseCode.SLOW_CONSUMER, "read and acknowledge what was sent")

@@ -6,20 +6,24 @@ import asyncio
 import logging
 from collections import deque
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from quicgw_fast.codes import OK, PushType
 from quicgw_fast.errors import BusyError
-from quicgw_fast.processor import AsyncRequestProcessor, Deadlines, Outcome, Ports, execute, too_late
+from quicgw_fast.ports import TerminalReply
+from quicgw_fast.processor import AsyncRequestProcessor, Deadlines, execute, too_late
 from quicgw_fast.session import Event, Login, Session
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable
 
-    from quicgw_fast.config import Config
-    from quicgw_fast.flow.parts import Parts
-    from quicgw_fast.processor import AsyncTask
+    from quicgw_fast.clock import Clock
+    from quicgw_fast.flow.offline import Offline
+    from quicgw_fast.flow.replies import Replies
+    from quicgw_fast.observe import Counters
+    from quicgw_fast.processor import AsyncTask, Call
     from quicgw_fast.proto.service_pb2 import UpstreamRequest, UpstreamResponse
+    from quicgw_fast.session import Registry
     from quicgw_fast.store import Stored
 
 BUSY_PAUSE = 0.02
@@ -29,11 +33,23 @@ _log = logging.getLogger("quicgw.requests")
 
 
 @dataclass(slots=True, frozen=True)
-class LoggedIn(Outcome):
+class LoggedIn(TerminalReply):
     """A hello that was answered 200."""
 
     stored: list[Stored] | None = None
     """What waited for the openid in the offline store; None when that could not be read."""
+
+
+class PoolMaker(Protocol):
+    """Makes a processor but for what it does with a task."""
+
+    def __call__(
+        self,
+        *,
+        work: Callable[[AsyncTask[Session]], Awaitable[TerminalReply]],
+        reply: Callable[[AsyncTask[Session], TerminalReply], object],
+    ) -> AsyncRequestProcessor[Session]:
+        """``work`` and ``reply`` as for the processor."""
 
 
 class Logins:
@@ -45,34 +61,38 @@ class Logins:
 
     def __init__(
         self,
-        parts: Parts,
+        clock: Clock,
+        counters: Counters,
+        registry: Registry,
+        offline: Offline,
+        make_pool: PoolMaker,
+        call: Call,
+        replies: Replies,
         *,
-        reply: Callable[[AsyncTask, Outcome], bool],
-        is_valid: Callable[[AsyncTask], bool],
-        go_on: Callable[[AsyncTask], None],
+        go_on: Callable[[AsyncTask[Session]], None],
     ) -> None:
-        """``go_on`` takes what waited behind a hello that is answered."""
-        self._parts = parts
-        self._reply = reply
+        """``make_pool`` makes the processor of the hellos; ``go_on`` takes what waited behind one that is answered."""
+        self._clock = clock
+        self._counters = counters
+        self._registry = registry
+        self._offline = offline
+        self._call_service = call
+        self._replies = replies
         self._go_on = go_on
-        ports = Ports(self._log_in, self._finish, is_valid, parts.clock, parts.call_later)
-        config = parts.config
-        # A client has one hello there at most.
-        queue = parts.engine.TaskQueue(min(config.processor.max_queue_size, config.limits.max_connections))
-        self.pool = AsyncRequestProcessor(queue, ports, _calls_at_once(config))
-        self._behind = Deadlines(parts.clock, parts.call_later, self._late)
+        self.pool = make_pool(work=self._log_in, reply=self._finish)
+        self._behind: Deadlines[Session] = Deadlines(clock, self._late)
         self._late_behind = 0
-        self._waiting: dict[Session, deque[AsyncTask]] = {}
+        self._waiting: dict[Session, deque[AsyncTask[Session]]] = {}
         """What each client sent behind its hello, while there is any."""
 
-    def submit(self, task: AsyncTask) -> bool:
+    def submit(self, task: AsyncTask[Session]) -> bool:
         """Begin a login; False when there is no room for it."""
         if not self.pool.submit(task):
             return False
-        task.session.apply(Event.LOGIN_BEGUN, self._parts.clock())
+        task.session.apply(Event.LOGIN_BEGUN, self._clock.now())
         return True
 
-    def wait_behind(self, task: AsyncTask) -> None:
+    def wait_behind(self, task: AsyncTask[Session]) -> None:
         """Have a task wait for the result of its session's hello."""
         self._waiting.setdefault(task.session, deque()).append(task)
         self._behind.add(task)
@@ -95,33 +115,33 @@ class Logins:
 
     # A hello
 
-    async def _log_in(self, task: AsyncTask) -> Outcome:
-        outcome = await execute(task, self._call, self._parts.clock)
+    async def _log_in(self, task: AsyncTask[Session]) -> TerminalReply:
+        outcome = await execute(task, self._call, self._clock)
         if outcome.push_type is not PushType.BUSINESS_DATA or outcome.code != OK:
             return outcome
-        stored = await self._parts.offline.fetch(task.session, task.deadline - self._parts.clock())
+        stored = await self._offline.fetch(task.session, task.deadline - self._clock.now())
         return LoggedIn(outcome.push_type, outcome.code, outcome.message, outcome.data, outcome.headers, stored)
 
     async def _call(self, service: str, request: UpstreamRequest, timeout: float) -> UpstreamResponse:
         """Call the service; one that is busy with other calls is asked again until the time is over."""
-        deadline = self._parts.clock() + timeout
+        deadline = self._clock.now() + timeout
         while True:
             try:
-                return await self._parts.call(service, request, deadline - self._parts.clock())
+                return await self._call_service(service, request, deadline - self._clock.now())
             except BusyError:
-                if deadline - self._parts.clock() <= BUSY_PAUSE:
+                if deadline - self._clock.now() <= BUSY_PAUSE:
                     raise
             await asyncio.sleep(BUSY_PAUSE)
 
-    def _finish(self, task: AsyncTask, outcome: Outcome) -> None:
+    def _finish(self, task: AsyncTask[Session], outcome: TerminalReply) -> None:
         """Reply, let out what waited for the login, then go on with what the client sent behind it: one step."""
         session = task.session
         try:
-            if self._reply(task, outcome) and isinstance(outcome, LoggedIn):
+            if self._replies.to_task(task, outcome) and isinstance(outcome, LoggedIn):
                 self._logged_in(session, outcome)
         finally:
             if session.login is Login.UNDER_WAY:  # neither logged in, nor ended or given up with this very reply
-                session.apply(Event.LOGIN_REFUSED, self._parts.clock())
+                session.apply(Event.LOGIN_REFUSED, self._clock.now())
             self._go_on_behind(session)
 
     def _go_on_behind(self, session: Session) -> None:
@@ -135,24 +155,16 @@ class Logins:
             self._waiting.pop(session, None)
 
     def _logged_in(self, session: Session, outcome: LoggedIn) -> None:
-        session.apply(Event.LOGGED_IN, self._parts.clock())
-        self._parts.counters.add("logins")
+        session.apply(Event.LOGGED_IN, self._clock.now())
+        self._counters.add("logins")
         gid = outcome.headers.get("gid")
         if gid:
-            self._parts.registry.set_gid(session, gid)
+            self._registry.set_gid(session, gid)
         # What was stored is older than what was cached since START, which it lets out behind it.
-        self._parts.offline.deliver(session, outcome.stored)
+        self._offline.deliver(session, outcome.stored)
 
-    def _late(self, task: AsyncTask) -> None:
+    def _late(self, task: AsyncTask[Session]) -> None:
         """Answer a task whose deadline passed while it waited behind a hello."""
         self._waiting[task.session].remove(task)
         self._late_behind += 1
-        self._reply(task, Outcome.of_error(too_late(task)))
-
-
-def _calls_at_once(config: Config) -> int:
-    """As many hello calls as configured; no more than their service takes, where there is one service for all."""
-    calls = config.processor.max_logins or config.processor.workers
-    if config.routing.mode == "service" and config.upstream.max_concurrency:
-        return min(calls, config.upstream.max_concurrency)
-    return calls
+        self._replies.to_task(task, TerminalReply.of_error(too_late(task)))

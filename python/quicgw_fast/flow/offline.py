@@ -19,8 +19,10 @@ if TYPE_CHECKING:
     from collections.abc import Coroutine
     from typing import Any
 
-    from quicgw_fast.flow.parts import Parts
-    from quicgw_fast.session import CatchUp, Session
+    from quicgw_fast.clock import Clock
+    from quicgw_fast.delivery import OrderedSender
+    from quicgw_fast.observe import Counters
+    from quicgw_fast.session import CatchUp, Registry, Session
     from quicgw_fast.store import OfflineStore, PutResult, Stored
 
 LONGEST_READ = 1.0
@@ -47,23 +49,39 @@ class Offline:
     before the login, and released behind it: the older ones come first, however slow the store is.
     """
 
-    def __init__(self, parts: Parts) -> None:
-        self._parts = parts
+    def __init__(
+        self,
+        clock: Clock,
+        counters: Counters,
+        store: OfflineStore | None,
+        registry: Registry,
+        sender: OrderedSender[Session],
+    ) -> None:
+        self._clock = clock
+        self._counters = counters
+        self._store = store
+        self._registry = registry
+        self._sender = sender
         self._running: set[asyncio.Task[object]] = set()
         self._repeats = RepeatLog(_log)
-        self.handovers = Handovers(parts, self._repeats)
-        self._deletions = Deletions(parts.store, parts.clock, self._spawn, self._failed)
+        self.handovers = Handovers(clock, counters, store, self._repeats)
+        self._deletions = Deletions(store, clock, self._spawn, self._failed)
         self._unread: set[Session] = set()
         """Sessions that are behind and for whom no acknowledgement may ever come."""
         self._read_again = 0.0
-        self._swept = parts.clock()
+        self._swept = clock.now()
         self._sweeping = False
         self._stopped = False
         self._undeliverable = 0
         self._undeliverable_left: dict[int, str] = {}
         """Of these, id and openid of those that were not deleted yet."""
         # With what an earlier process left in the store.
-        self._before = parts.store.stats() if parts.store is not None else StoreStats()
+        self._before = store.stats() if store is not None else StoreStats()
+
+    @property
+    def enabled(self) -> bool:
+        """Whether there is a store."""
+        return self._store is not None
 
     # Into the store
 
@@ -72,11 +90,11 @@ class Offline:
 
         When a session of the openid appeared meanwhile, the message is delivered to it.
         """
-        store = self._parts.store
+        store = self._store
         if store is None or len(openid.encode()) > MAX_OPENID:
             return None
-        result = await store.put(openid, body, self._parts.wall())
-        session = self._parts.registry.by_openid(openid)
+        result = await store.put(openid, body, self._clock.wall())
+        session = self._registry.by_openid(openid)
         if session is not None and result.stored:
             session.catch_up.apply(ReadingEvent.STORED)
             self._go_on(session)
@@ -87,7 +105,7 @@ class Offline:
 
         Of what one took nobody can know whether the client has it; the gap report leaves that to the client.
         """
-        return [] if self._parts.store is None else session.outbox.unsent(session.handed)
+        return [] if self._store is None else session.outbox.unsent(session.handed)
 
     # Out of it
 
@@ -96,7 +114,7 @@ class Offline:
 
         Then the session stays behind and gets it later.
         """
-        store = self._parts.store
+        store = self._store
         catch_up = session.catch_up
         if store is None or (session.state is State.NORMAL and not catch_up.behind):
             return []
@@ -116,7 +134,7 @@ class Offline:
         """Push what was fetched and not sent before, in order, as far as there is room; then what was held behind."""
         catch_up = session.catch_up
         if not catch_up.behind:
-            self._parts.sender.release(session)
+            self._sender.release(session)
             return
         if messages is None:
             if not catch_up.reading:  # else it comes late
@@ -128,13 +146,13 @@ class Offline:
                 return
         catch_up.apply(ReadingEvent.SENT)
         if not catch_up.behind:
-            self._parts.sender.release(session)
+            self._sender.release(session)
         else:  # something was put since, when nobody could read for this session yet
             self._go_on(session)
 
     def _push(self, session: Session, stored: Stored) -> bool:
         try:
-            self._parts.sender.push(session, stored.body, kept=True)
+            self._sender.push(session, stored.body, kept=True)
         except WindowFull:
             if not session.outbox.retained:  # the memory that all share is full; no acknowledgement will come
                 self._unread.add(session)
@@ -144,9 +162,9 @@ class Offline:
         except FrameTooLarge as error:  # another release, or other bounds, let it in
             self._undeliverable += 1
             self._undeliverable_left[stored.id] = session.openid
-            self._parts.counters.add("pushes_lost")
+            self._counters.add("pushes_lost")
             fields = {"openid": session.openid, "session": session.id, "lost": 1, "reason": str(error)}
-            self._repeats.add(logging.WARNING, "pushes lost", session.openid, self._parts.clock(), fields)
+            self._repeats.add(logging.WARNING, "pushes lost", session.openid, self._clock.now(), fields)
             self._deletions.add(session.openid, [stored.id])
             session.catch_up.skipped(stored.id)
         else:
@@ -166,7 +184,7 @@ class Offline:
             self._deletions.add(openid, ids)
 
     def _go_on(self, session: Session) -> None:
-        store = self._parts.store
+        store = self._store
         if store is None or session.state is not State.NORMAL or session.catch_up.reading:
             return
         if len(self._running) >= MAX_READS:
@@ -183,7 +201,7 @@ class Offline:
         catch_up = session.catch_up
         try:
             while catch_up.reading:
-                messages = await store.load(session.openid, self._parts.wall())
+                messages = await store.load(session.openid, self._clock.wall())
                 catch_up.apply(ReadingEvent.LOADED)
         except StoreFailed as error:  # no reason to refuse a login: the messages stay where they are
             self._failed(error, "stored messages could not be read")
@@ -202,7 +220,7 @@ class Offline:
 
     def tend(self, now: float) -> None:
         """Try again what failed, and clean up now and then; a disk that hangs holds up nobody who calls this."""
-        store = self._parts.store
+        store = self._store
         if store is None:
             return
         self._deletions.tend(now)
@@ -218,7 +236,7 @@ class Offline:
 
     async def _sweep(self, store: OfflineStore) -> None:
         try:
-            await store.sweep(self._parts.wall())
+            await store.sweep(self._clock.wall())
         except StoreFailed as error:
             self._failed(error)
         finally:
@@ -234,15 +252,15 @@ class Offline:
                 self._deletions.tend(float("inf"))  # the last chance of what failed before
                 while self._running:
                     await asyncio.wait(self._running)
-                if self._parts.store is not None:
-                    await self._parts.store.close()
+                if self._store is not None:
+                    await self._store.close()
         except TimeoutError:
             fields = {"seconds": within, "pushes": self.handovers.waiting, "deletions": len(self._deletions)}
             _log.error("the offline store did not finish in time", extra=fields)
 
     def share(self) -> StoreShare:
         """What the store adds to the accounts."""
-        store, handovers = self._parts.store, self.handovers
+        store, handovers = self._store, self.handovers
         if store is None:
             return NO_STORE
         stats, before = store.stats(), self._before
@@ -257,8 +275,8 @@ class Offline:
         )
 
     def _failed(self, error: StoreFailed, event: str = "the offline store failed") -> None:
-        self._parts.counters.add("store_failures")
-        self._repeats.add(logging.ERROR, event, "", self._parts.clock(), {"error": str(error)})
+        self._counters.add("store_failures")
+        self._repeats.add(logging.ERROR, event, "", self._clock.now(), {"error": str(error)})
 
     def _spawn(self, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
         task = asyncio.create_task(work, name="offline")

@@ -15,15 +15,21 @@ from quicgw_fast.backend.errors import (
 )
 from quicgw_fast.codes import BindCode, PushCode, StoreCode, SyncHint
 from quicgw_fast.delivery import notify_body
-from quicgw_fast.flow.closing import expire
 from quicgw_fast.flow.handovers import offline_id
 from quicgw_fast.proto.service_pb2 import BroadcastResponse, UnicastPushResponse
 from quicgw_fast.session import Login, State
 
 if TYPE_CHECKING:
-    from quicgw_fast.flow.parts import Parts
+    from collections.abc import Callable
+
+    from quicgw_fast.clock import Clock
+    from quicgw_fast.delivery import OrderedSender
+    from quicgw_fast.flow.closing import Closing
+    from quicgw_fast.flow.draining import Draining
+    from quicgw_fast.flow.offline import Offline
+    from quicgw_fast.observe import Counters
     from quicgw_fast.proto.service_pb2 import BroadcastRequest, UnicastPushRequest
-    from quicgw_fast.session import Session
+    from quicgw_fast.session import Registry, Session
 
 BROADCAST_SLICE = 256
 """Sessions served before a broadcast lets the loop do something else."""
@@ -40,30 +46,50 @@ class Refused(Exception):
 class Pushes:
     """Answers PushToClient and BroadcastToClients; success is only said of what was really taken."""
 
-    def __init__(self, parts: Parts) -> None:
-        self._parts = parts
+    def __init__(
+        self,
+        clock: Clock,
+        counters: Counters,
+        draining: Draining,
+        registry: Registry,
+        sender: OrderedSender[Session],
+        closing: Closing,
+        offline: Offline,
+        encode_body: Callable[..., bytes],
+        bind_timeout: float,
+    ) -> None:
+        """``encode_body`` is the engine's; ``bind_timeout`` are the seconds that a notify waits for its reply."""
+        self._clock = clock
+        self._counters = counters
+        self._draining = draining
+        self._registry = registry
+        self._sender = sender
+        self._closing = closing
+        self._offline = offline
+        self._encode_body = encode_body
+        self._bind_timeout = bind_timeout
         # Two broadcasts reach every session in the same order.
         self._broadcasting = asyncio.Lock()
 
     async def push(self, request: UnicastPushRequest) -> UnicastPushResponse:
         """Deliver, cache, bind or store one notify, and say which."""
-        self._parts.counters.add("pushes")
+        self._counters.add("pushes")
         try:
             return UnicastPushResponse(success=True, message=await self._push(request))
         except Refused as refused:
-            self._parts.counters.add("pushes_refused")
+            self._counters.add("pushes_refused")
             return UnicastPushResponse(success=False, message=str(refused), error_code=refused.code)
 
     async def broadcast(self, request: BroadcastRequest) -> BroadcastResponse:
         """Send one notify to every logged-in session; ``sent_count`` is how many took a number for it."""
-        self._parts.counters.add("broadcasts")
+        self._counters.add("broadcasts")
         try:
-            body = notify_body(request, self._parts.engine.encode_body)
+            body = notify_body(request, self._encode_body)
         except FrameTooLarge as error:
             return BroadcastResponse(sent_count=0, message=f"refused: {error}")
         sent = 0
         async with self._broadcasting:
-            for number, session in enumerate(self._parts.registry, start=1):
+            for number, session in enumerate(self._registry, start=1):
                 if session.state is State.NORMAL and not self._doomed(session):
                     sent += self._broadcast_to(session, body)
                 if number % BROADCAST_SLICE == 0:
@@ -74,7 +100,7 @@ class Pushes:
         session = self._find(request)
         extra = offline_id() if session is None else None
         try:
-            body = notify_body(request, self._parts.engine.encode_body, extra)
+            body = notify_body(request, self._encode_body, extra)
         except FrameTooLarge as error:
             raise Refused(PushCode.MESSAGE_TOO_LARGE, str(error)) from error
         if session is None:
@@ -91,18 +117,18 @@ class Pushes:
 
     def _doomed(self, session: Session) -> bool:
         """Whether what is kept for a session is lost for certain: nobody comes back to a gateway that stops."""
-        if not self._parts.draining or self._parts.store is not None:
+        if not self._draining.active or self._offline.enabled:
             return False
         return not session.reachable or (session.state is State.INITED and session.login is Login.IDLE)
 
     def _unbindable(self, session: Session, client_seq: int) -> bool:
         """The same of a notify that is bound to request ``client_seq``; the offline store does not take those."""
-        if not self._parts.draining:
+        if not self._draining.active:
             return False
         return not session.reachable or client_seq > session.outbox.max_client_seq  # that will not be called any more
 
     def _find(self, request: UnicastPushRequest) -> Session | None:
-        registry = self._parts.registry
+        registry = self._registry
         lookup = {"session": registry.by_id, "openid": registry.by_openid, "gid": registry.by_gid}
         find = lookup.get(request.target_type)
         if find is None:
@@ -110,7 +136,7 @@ class Pushes:
         if int(request.sync_hint) not in list(SyncHint):
             raise Refused(PushCode.BAD_SYNC_HINT, f"sync_hint {request.sync_hint} is unknown")
         session = find(request.target_id)
-        while session is not None and expire(self._parts, session):
+        while session is not None and self._closing.expire(session):
             session = find(request.target_id)  # a gid may have an older one
         return session
 
@@ -118,33 +144,31 @@ class Pushes:
         """Keep a notify whose openid is away. One that is bound to a request has lost its request."""
         result = None
         if request.target_type == "openid" and request.target_id and int(request.sync_hint) == SyncHint.IMMEDIATELY:
-            result = await self._parts.offline.put(request.target_id, body)
+            result = await self._offline.put(request.target_id, body)
         if result is None:
             raise Refused(
                 PushCode.TARGET_NOT_FOUND, f"no session for {request.target_type} {request.target_id[:128]!r}"
             )
         if result.error_code is not None:
             raise Refused(result.error_code, result.message)
-        self._parts.counters.add("pushes_stored")
+        self._counters.add("pushes_stored")
         return "stored"
 
     def _now(self, session: Session, body: bytes) -> str:
         if session.state is State.INITED or session.catch_up.behind:
             try:
-                self._parts.sender.hold(session, body)
+                self._sender.hold(session, body)
             except (CacheFull, BudgetFull) as error:
                 raise Refused(PushCode.CACHE_FULL, str(error)) from error
             return "cached"
-        self._parts.sender.push(session, body)
+        self._sender.push(session, body)
         return _sent(session)
 
     def _bind(self, session: Session, request: UnicastPushRequest, body: bytes) -> str:
         before = int(request.sync_hint) == SyncHint.BEFORE_RESPONSE
-        expires_at = self._parts.clock() + self._parts.config.session.bind_timeout
+        expires_at = self._clock.now() + self._bind_timeout
         try:
-            sent = self._parts.sender.bind(
-                session, request.bind_client_seq_id, body, before=before, expires_at=expires_at
-            )
+            sent = self._sender.bind(session, request.bind_client_seq_id, body, before=before, expires_at=expires_at)
         except BindRefused as error:
             raise Refused(error.code, str(error)) from error
         except BudgetFull as error:
@@ -153,9 +177,9 @@ class Pushes:
 
     def _broadcast_to(self, session: Session, body: bytes) -> bool:
         try:
-            self._parts.sender.push(session, body)
+            self._sender.push(session, body)
         except WindowFull:
-            self._parts.sender.overflow(session, notifies=1)
+            self._sender.overflow(session, notifies=1)
             return False
         except Overflowed:
             return False

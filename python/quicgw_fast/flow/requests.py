@@ -1,24 +1,30 @@
-"""A BUSINESS message on its way up: accepted, checked, routed, queued; and its one reply on the way down."""
+"""A BUSINESS message on its way up: accepted, checked, routed, and queued (protocol §3)."""
 
 from __future__ import annotations
 
-import functools
 from typing import TYPE_CHECKING
 
-from quicgw_fast.backend.errors import FrameTooLarge, NumbersUsedUp
+from quicgw_fast.backend.errors import NumbersUsedUp
 from quicgw_fast.carrier import parse_payload
-from quicgw_fast.codes import ErrorCode, PushType
+from quicgw_fast.codes import ErrorCode
 from quicgw_fast.errors import RequestError
-from quicgw_fast.flow.login import Logins
 from quicgw_fast.overload import RequestMemory, size_of
-from quicgw_fast.processor import AsyncRequestProcessor, AsyncTask, Outcome, Ports, execute
+from quicgw_fast.ports import TerminalReply
+from quicgw_fast.processor import AsyncRequestProcessor, AsyncTask
 from quicgw_fast.proto.client_pb2 import BusinessRequest
 from quicgw_fast.proto.service_pb2 import UpstreamRequest
 from quicgw_fast.rates import TokenBucket
 from quicgw_fast.session import Login, Session, State
 
 if TYPE_CHECKING:
-    from quicgw_fast.flow.parts import Parts
+    from collections.abc import Callable
+
+    from quicgw_fast.clock import Clock
+    from quicgw_fast.config import LimitsConfig
+    from quicgw_fast.flow.draining import Draining
+    from quicgw_fast.flow.login import Logins
+    from quicgw_fast.flow.replies import Replies
+    from quicgw_fast.observe import Counters
     from quicgw_fast.proto.client_pb2 import ClientRequest
 
 LOGIN_ACTION = "hello"
@@ -31,39 +37,52 @@ class Requests:
     hello, with the logins, or with the processor. Whoever holds it watches its deadline.
     """
 
-    def __init__(self, parts: Parts) -> None:
-        """Also makes the processor of ``parts``."""
-        self._parts = parts
+    def __init__(
+        self,
+        clock: Clock,
+        counters: Counters,
+        draining: Draining,
+        memory: RequestMemory,
+        processor: AsyncRequestProcessor[Session],
+        logins: Logins,
+        replies: Replies,
+        route: Callable[[str, str], str],
+        limits: LimitsConfig,
+        timeout: float,
+    ) -> None:
+        """``route`` gives the service of an action and an openid; ``timeout`` are the seconds a request may take."""
+        self._clock = clock
+        self._counters = counters
+        self._draining = draining
+        self._memory = memory
+        self._processor = processor
+        self._logins = logins
+        self._replies = replies
+        self._route = route
+        self._limits = limits
+        self._longest = timeout
         self._stopped = False
-        limits = parts.config.limits
-        self.memory = RequestMemory(limits.request_bytes, limits.request_memory)
-        self.logins = Logins(parts, reply=self.reply, is_valid=self.is_valid, go_on=self._dispatch)
-        work = functools.partial(execute, call=parts.call, clock=parts.clock)
-        ports = Ports(work, self.reply, self.is_valid, parts.clock, parts.call_later)
-        queue = parts.engine.TaskQueue(parts.config.processor.max_queue_size)
-        parts.processor = AsyncRequestProcessor(queue, ports, parts.config.processor.workers)
 
     def start(self) -> None:
         """Start the workers in the running loop."""
-        self.logins.pool.start()
-        self._parts.processor.start()
+        self._logins.pool.start()
+        self._processor.start()
 
-    async def stop(self, timeout: float) -> None:
-        """Wait at most ``timeout`` seconds for logins and what waits behind them, then answer the rest 503.
+    async def stop(self, deadline: float) -> None:
+        """Wait until ``deadline`` (monotonic) for what was accepted, then answer the rest 503.
 
-        What is with the processor then is stopped with that.
+        Logins first: what waits behind them was accepted too and still has to go through the queue.
         """
-        await self.logins.pool.quiet(timeout)
+        await self._logins.pool.quiet(deadline - self._clock.now())
         self._stopped = True
-        await self.logins.stop()
+        await self._logins.stop()
+        await self._processor.stop(deadline - self._clock.now())
 
     def give_up(self, session: Session) -> None:
         """Give up what is done for a session that ended, or can only be reset: nobody gets a reply (protocol §3)."""
-        self.logins.cancel(session)
-        self._parts.processor.cancel(session)
-        self.memory.end(session)
-
-    # Up
+        self._logins.cancel(session)
+        self._processor.cancel(session)
+        self._memory.end(session)
 
     def accept(self, session: Session, request: ClientRequest) -> None:
         """Accept the message if its number is the expected one; RequestError 400 names the right one otherwise."""
@@ -75,28 +94,28 @@ class Requests:
             ) from error
         if expected:
             raise RequestError(ErrorCode.BAD_REQUEST, "wrong seq_id", f"expected {expected}, got {request.seq_id}")
-        self._parts.counters.add("requests")
+        self._counters.add("requests")
         try:
             task = self._admit(session, request)
         except RequestError as error:
             if error.code is ErrorCode.RATE_LIMITED:
-                self._parts.counters.add("rate_limited")
-            self._send(session, request.seq_id, request.msg_id, Outcome.of_error(error))
+                self._counters.add("rate_limited")
+            self._replies.send(session, request.seq_id, request.msg_id, TerminalReply.of_error(error))
         else:
-            self._dispatch(task)
+            self.dispatch(task)
 
-    def _admit(self, session: Session, request: ClientRequest) -> AsyncTask:
-        if self._parts.draining:
+    def _admit(self, session: Session, request: ClientRequest) -> AsyncTask[Session]:
+        if self._draining.active:
             raise RequestError(ErrorCode.OVERLOADED, "overloaded", "the gateway is stopping")
-        now = self._parts.clock()
+        now = self._clock.now()
         self._check_limits(session, now)
         task = self._prepare(session, request, now)
         task.cost = size_of(task.request)
-        self.memory.take(session, task.cost)
+        self._memory.take(session, task.cost)
         return task
 
     def _check_limits(self, session: Session, now: float) -> None:
-        limits = self._parts.config.limits
+        limits = self._limits
         if session.allowance is None:
             session.allowance = TokenBucket(limits.messages_per_second, limits.message_burst)
         wait = session.allowance.take(now)
@@ -107,7 +126,7 @@ class Requests:
             open_now = f"{limits.in_flight} requests wait for their reply"
             raise RequestError(ErrorCode.RATE_LIMITED, "too many requests in flight", open_now)
 
-    def _prepare(self, session: Session, request: ClientRequest, now: float) -> AsyncTask:
+    def _prepare(self, session: Session, request: ClientRequest, now: float) -> AsyncTask[Session]:
         """Make the task; from here on the message itself is not needed any more."""
         business = parse_payload(BusinessRequest, request.payload)
         if not business.action:
@@ -124,79 +143,36 @@ class Requests:
             headers=request.headers,
             client_seq_id=request.seq_id,
         )
-        service = self._parts.route(business.action, session.openid)
+        service = self._route(business.action, session.openid)
         return AsyncTask(session, request.msg_id, service, upstream, now + self._timeout(request), is_login)
 
-    def _dispatch(self, task: AsyncTask) -> None:
+    def dispatch(self, task: AsyncTask[Session]) -> None:
         """Hand an accepted task on: behind the hello under way, to the logins, or to the processor."""
         try:
             if self._stopped:
                 raise RequestError(ErrorCode.OVERLOADED, "overloaded", "the gateway is stopping")
             if task.session.login is Login.UNDER_WAY:
-                self.logins.wait_behind(task)
+                self._logins.wait_behind(task)
                 return
             if not task.is_login:
                 _require_login(task.session)
-            submit = self.logins.submit if task.is_login else self._parts.processor.submit
+            submit = self._logins.submit if task.is_login else self._processor.submit
             if not submit(task):
-                self._parts.counters.add("queue_full")
+                self._counters.add("queue_full")
                 raise RequestError(ErrorCode.OVERLOADED, "overloaded", f"the queue of {_kind(task)} is full")
         except RequestError as error:
-            self.reply(task, Outcome.of_error(error))
+            self._replies.to_task(task, TerminalReply.of_error(error))
 
     def _timeout(self, request: ClientRequest) -> float:
         """Seconds that the request may take: the configured ones, or fewer if its client asks so."""
-        longest = self._parts.config.processor.task_timeout
         asked = request.headers.get("timeout-ms")
         if asked is None:
-            return longest
+            return self._longest
         if not (asked.isascii() and asked.isdigit() and 0 < len(asked) < 16 and int(asked) > 0):
             raise RequestError(
                 ErrorCode.BAD_REQUEST, "bad header", f"timeout-ms is {asked[:32]!r}; write whole milliseconds above 0"
             )
-        return min(longest, int(asked) / 1000)
-
-    # Down
-
-    def is_valid(self, task: AsyncTask) -> bool:
-        """Whether the task's session can still get a reply; the worker skips the task otherwise."""
-        window = self._parts.config.session.resume_window
-        return bool(task.session.serviceable(self._parts.clock(), window))
-
-    def reply(self, task: AsyncTask, outcome: Outcome) -> bool:
-        """Send the one terminal reply of a task; True when it is the given one and was sent."""
-        self.memory.give_back(task.session, task.cost)
-        task.cost = 0
-        return self._send(task.session, task.seq_id, task.msg_id, outcome)
-
-    def _send(self, session: Session, seq_id: int, msg_id: int, outcome: Outcome) -> bool:
-        counters = self._parts.counters
-        if session.state is State.CLOSED:  # counted with what was in flight when it ended
-            return False
-        try:
-            sent = self._commit(session, seq_id, msg_id, outcome)
-        except FrameTooLarge as error:  # who called the service refuses such answers; whatever comes here has its reply
-            too_large = RequestError(ErrorCode.FAILED, "upstream answer too large", str(error))
-            self._commit(session, seq_id, msg_id, Outcome.of_error(too_large))
-            counters.add("errors")
-            return False
-        if not sent:
-            counters.add("replies_dropped")
-        else:
-            counters.add("errors" if outcome.push_type is PushType.ERROR else "replies")
-        return sent
-
-    def _commit(self, session: Session, seq_id: int, msg_id: int, outcome: Outcome) -> bool:
-        return self._parts.sender.reply(
-            session,
-            seq_id,
-            msg_id,
-            outcome.push_type,
-            outcome.code,
-            outcome.message,
-            outcome.data,
-            outcome.headers,
-        )
+        return min(self._longest, int(asked) / 1000)
 
 
 def _require_login(session: Session) -> None:
@@ -204,5 +180,5 @@ def _require_login(session: Session) -> None:
         raise RequestError(ErrorCode.UNAUTHORIZED, "not logged in", f"send {LOGIN_ACTION} first")
 
 
-def _kind(task: AsyncTask) -> str:
+def _kind(task: AsyncTask[Session]) -> str:
     return "logins" if task.is_login else "requests"

@@ -9,9 +9,7 @@ from typing import TYPE_CHECKING
 from quicgw_fast.carrier import parse_start, unnumbered
 from quicgw_fast.codes import CloseCode, ErrorCode, PushType, RequestType
 from quicgw_fast.errors import ProtocolError, RequestError
-from quicgw_fast.flow.closing import disconnect, end_session, expire
 from quicgw_fast.flow.pending_starts import PendingStarts
-from quicgw_fast.flow.tokens import Tokens
 from quicgw_fast.proto.client_pb2 import ErrorMessage, StartResponse
 from quicgw_fast.session import (
     NO_NOTIFIES,
@@ -26,9 +24,18 @@ from quicgw_fast.session import (
 
 if TYPE_CHECKING:
     from quicgw_fast.auth import Grant
+    from quicgw_fast.clock import Clock
+    from quicgw_fast.config import LimitsConfig, SessionConfig
+    from quicgw_fast.delivery import OrderedSender
+    from quicgw_fast.flow.closing import Closing
     from quicgw_fast.flow.conversation import Conversation
-    from quicgw_fast.flow.parts import Parts
+    from quicgw_fast.flow.draining import Draining
+    from quicgw_fast.flow.journal import Journal
+    from quicgw_fast.flow.offline import Offline
+    from quicgw_fast.flow.tokens import Tokens
+    from quicgw_fast.observe import Counters
     from quicgw_fast.proto.client_pb2 import ClientRequest
+    from quicgw_fast.session import Registry
 
 MAX_OPENID = 256
 """Bytes of an openid; longer ones are refused."""
@@ -57,16 +64,37 @@ class _Start:
 class StartHandler:
     """Decides about every START."""
 
-    def __init__(self, parts: Parts) -> None:
-        self._parts = parts
-        self._held = PendingStarts()
-        self.tokens = Tokens(parts)
-        limits, session = parts.config.limits, parts.config.session
+    def __init__(
+        self,
+        clock: Clock,
+        counters: Counters,
+        draining: Draining,
+        registry: Registry,
+        sender: OrderedSender[Session],
+        closing: Closing,
+        offline: Offline,
+        tokens: Tokens,
+        journal: Journal,
+        *,
+        times: SessionConfig,
+        limits: LimitsConfig,
+    ) -> None:
+        self._clock = clock
+        self._counters = counters
+        self._draining = draining
+        self._registry = registry
+        self._sender = sender
+        self._closing = closing
+        self._offline = offline
+        self._tokens = tokens
+        self._journal = journal
+        self._times = times
+        self._pending = PendingStarts()
         self._limits = {
             # Replies that are not acknowledged yet and those to come share the window: half of it for each.
-            "limit-in-flight": str(max(1, min(limits.in_flight, session.window_messages // 2))),
+            "limit-in-flight": str(max(1, min(limits.in_flight, times.window_messages // 2))),
             "limit-messages-per-second": _decimal(limits.messages_per_second),
-            "limit-window-bytes": str(session.window_bytes),
+            "limit-window-bytes": str(times.window_bytes),
         }
 
     def start(self, conversation: Conversation, request: ClientRequest) -> None:
@@ -77,16 +105,16 @@ class StartHandler:
             )
         if conversation.link.departed:
             # Perhaps an old attempt, late in the network: a session must not be taken for who is gone (protocol §2).
-            self._parts.counters.add("starts_departed")
+            self._counters.add("starts_departed")
             conversation.ignore()
             return
         try:
             claim, token = _claim(request)
-            if self._parts.draining:
+            if self._draining.active:
                 raise _stopping()
-            grant = self.tokens.check(conversation.link.peer, claim.openid, token)
-            if self._parts.registry.attempts(claim.openid, self._parts.clock()).outdated(claim):
-                self._parts.counters.add("starts_outdated")
+            grant = self._tokens.check(conversation.link.peer, claim.openid, token)
+            if self._registry.attempts(claim.openid, self._clock.now()).outdated(claim):
+                self._counters.add("starts_outdated")
                 raise RequestError(
                     ErrorCode.FORBIDDEN, "outdated START", "a newer attempt of the same epoch was here before"
                 )
@@ -104,56 +132,55 @@ class StartHandler:
 
     def refuse(self, conversation: Conversation, msg_id: int, error: RequestError, code: CloseCode) -> None:
         """Answer a START with what is wrong and close the connection (protocol §2)."""
-        self._parts.counters.add("starts_refused")
+        self._counters.add("starts_refused")
         told = ErrorMessage(error_code=error.code, error_message=error.message, detail=error.detail)
         answer = StartResponse(success=False, error=told).SerializeToString()
         conversation.link.send(unnumbered(msg_id, PushType.START_RESP, answer, error.headers))
         conversation.close(code, error.message)
 
     def _begin(self, conversation: Conversation, msg_id: int, claim: StartClaim, grant: Grant) -> None:
-        parts = self._parts
-        self._held.newer(claim.openid)
-        old = parts.registry.by_openid(claim.openid)
+        self._pending.newer(claim.openid)
+        old = self._registry.by_openid(claim.openid)
         if old is not None:
-            expire(parts, old)
-        start = _Start(conversation, msg_id, claim, grant, decide(claim, parts.registry, parts.clock()))
+            self._closing.expire(old)
+        start = _Start(conversation, msg_id, claim, grant, decide(claim, self._registry, self._clock.now()))
         if start.verdict.resume is not None:
             self._resume(start, start.verdict.resume)
             return
         self._end_old(start)
-        undecided = parts.offline.handovers.undecided(claim.openid)
+        undecided = self._offline.handovers.undecided(claim.openid)
         if undecided is None:
             self._begin_fresh(start)
         else:
-            parts.registry.attempts(claim.openid, parts.clock()).note(claim)  # an older one must not take its place
+            self._registry.attempts(claim.openid, self._clock.now()).note(claim)  # an older one must not take its place
             go_on, give_way = partial(self._begin_fresh, start), partial(self._give_way, start)
-            self._held.hold(claim.openid, conversation, undecided, go_on, give_way)
+            self._pending.hold(claim.openid, conversation, undecided, go_on, give_way)
 
     def _resume(self, start: _Start, session: Session) -> None:
         self._supersede(session)
         session.outbox.ack(start.claim.last_acked)
-        self._parts.offline.acknowledged(session)
-        self._parts.counters.add("resumes")
+        self._offline.acknowledged(session)
+        self._counters.add("resumes")
         self._attach(start, session)
 
     def _end_old(self, start: _Start) -> None:
-        parts, lost = self._parts, start.verdict.lost
+        lost = start.verdict.lost
         if isinstance(lost, Session):
             lost.outbox.ack(start.claim.last_acked)  # delivered: the client says so
         if lost is not None:  # what the client has of it need not be delivered once more
-            parts.offline.received(start.claim.openid, lost.catch_up, start.claim.last_acked)
-        old = parts.registry.by_openid(start.claim.openid)
+            self._offline.received(start.claim.openid, lost.catch_up, start.claim.last_acked)
+        old = self._registry.by_openid(start.claim.openid)
         if old is not None:
             self._supersede(old)
-            end_session(parts, old, Event.REPLACED, CloseCode.SUPERSEDED, "a fresh session began")
+            self._closing.end(old, Event.REPLACED, CloseCode.SUPERSEDED, "a fresh session began")
 
     def _begin_fresh(self, start: _Start) -> None:
-        parts, claim = self._parts, start.claim
-        if parts.draining:  # since it was held
+        claim = start.claim
+        if self._draining.active:  # since it was held
             self.refuse(start.conversation, start.msg_id, _stopping(), CloseCode.DRAINING)
             return
-        parts.counters.add("resets" if start.verdict.gap else "starts")
-        session = parts.registry.create(claim.openid, claim.last_acked, parts.clock())
+        self._counters.add("resets" if start.verdict.gap else "starts")
+        session = self._registry.create(claim.openid, claim.last_acked, self._clock.now())
         self._attach(start, session)
 
     def _give_way(self, start: _Start) -> None:
@@ -162,33 +189,33 @@ class StartHandler:
 
     def _attach(self, start: _Start, session: Session) -> None:
         conversation, claim, grant = start.conversation, start.claim, start.grant
-        now = self._parts.clock()
+        now = self._clock.now()
         session.attempts.note(claim)
         session.expires_at = grant.expires_at
         conversation.session = session
         conversation.generation = session.attach(conversation.link, claim.last_acked, now)
-        self._parts.journal.began(session, conversation.link.peer, _how(start.verdict), now)
+        self._journal.began(session, conversation.link.peer, _how(start.verdict), now)
         gap = self._gap(start)
-        headers = {**(gap.headers() if gap else {}), **self.tokens.lifetime(grant), **self._limits}
+        headers = {**(gap.headers() if gap else {}), **self._tokens.lifetime(grant), **self._limits}
         answer = self._answer(session, claim, start.verdict).SerializeToString()
         conversation.link.send(unnumbered(start.msg_id, PushType.START_RESP, answer, headers))
-        self._parts.sender.acknowledged(session)
-        self._parts.sender.pump(session)
+        self._sender.acknowledged(session)
+        self._sender.pump(session)
 
     def _gap(self, start: _Start) -> Gap | None:
         """What the client missed, without what the offline store delivers again, with what that could not take."""
         lost_id = start.verdict.lost.id if start.verdict.lost is not None else ""
-        ended = self._parts.registry.ended_by_id(lost_id, self._parts.clock())
-        losses = self._parts.offline.handovers.losses.take(start.claim.openid, lost_id)
+        ended = self._registry.ended_by_id(lost_id, self._clock.now())
+        losses = self._offline.handovers.losses.take(start.claim.openid, lost_id)
         return gap_to_tell(start.verdict.gap, NO_NOTIFIES if ended is None else ended.given, losses)
 
     def _supersede(self, session: Session) -> None:
         if session.attached:
-            self._parts.counters.add("takeovers")
-            disconnect(self._parts, session, CloseCode.SUPERSEDED, "a newer connection took over")
+            self._counters.add("takeovers")
+            self._closing.disconnect(session, CloseCode.SUPERSEDED, "a newer connection took over")
 
     def _answer(self, session: Session, claim: StartClaim, verdict: ResumeDecision) -> StartResponse:
-        times = self._parts.config.session
+        times = self._times
         return StartResponse(
             success=True,
             heartbeat_interval=times.told_interval,

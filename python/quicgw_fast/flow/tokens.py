@@ -12,9 +12,11 @@ from quicgw_fast.observe.repeats import RepeatLog
 from quicgw_fast.rates import TokenBucket, address_group
 
 if TYPE_CHECKING:
-    from quicgw_fast.auth import Grant
+    from quicgw_fast.auth import Authenticator, Grant
+    from quicgw_fast.clock import Clock
     from quicgw_fast.flow.conversation import Conversation
-    from quicgw_fast.flow.parts import Parts
+    from quicgw_fast.observe import Counters
+    from quicgw_fast.overload import AttemptLimiter
     from quicgw_fast.proto.client_pb2 import ClientRequest
     from quicgw_fast.session import Session
 
@@ -31,8 +33,13 @@ _log = logging.getLogger("quicgw.session")
 class Tokens:
     """Asks the authenticator, as often as each client may."""
 
-    def __init__(self, parts: Parts) -> None:
-        self._parts = parts
+    def __init__(
+        self, clock: Clock, counters: Counters, authenticator: Authenticator, attempts: AttemptLimiter
+    ) -> None:
+        self._clock = clock
+        self._counters = counters
+        self._authenticator = authenticator
+        self._attempts = attempts
         self._repeats = RepeatLog(_log)
 
     def check(self, address: str, openid: str, token: str) -> Grant:
@@ -40,15 +47,15 @@ class Tokens:
 
         RequestError 401 for a bad one; 429 when it was not looked at, which says nothing about it.
         """
-        parts, now = self._parts, self._parts.clock()
-        wait = parts.attempts.admit(address, openid, now)
+        now = self._clock.now()
+        wait = self._attempts.admit(address, openid, now)
         if wait > 0:
-            parts.counters.add("auth_unread")
+            self._counters.add("auth_unread")
             raise RequestError(ErrorCode.RATE_LIMITED, "too many refused tokens", retry_after_ms=int(wait * 1000) + 1)
         try:
             return self._authenticate(address, openid, token)
         except RequestError:
-            parts.attempts.failed(address, openid, now)
+            self._attempts.failed(address, openid, now)
             raise
 
     def renew(self, conversation: Conversation, session: Session, request: ClientRequest) -> dict[str, str] | None:
@@ -62,7 +69,7 @@ class Tokens:
             return {}
         if session.renewals is None:
             session.renewals = TokenBucket(*RENEWALS)
-        wait = session.renewals.take(self._parts.clock())
+        wait = session.renewals.take(self._clock.now())
         if wait > 0:
             raise RequestError(ErrorCode.RATE_LIMITED, "too many renewals", retry_after_ms=int(wait * 1000) + 1)
         try:
@@ -80,7 +87,7 @@ class Tokens:
         """Return the header that tells how long the client may stay."""
         if grant.expires_at is None:
             return {}
-        left = min(max(0, int(grant.expires_at - self._parts.wall())), LONGEST_TOLD)
+        left = min(max(0, int(grant.expires_at - self._clock.wall())), LONGEST_TOLD)
         return {"token-expires-in": str(left)}
 
     def flush(self, now: float) -> None:
@@ -88,14 +95,13 @@ class Tokens:
         self._repeats.flush(now)
 
     def _authenticate(self, address: str, openid: str, token: str) -> Grant:
-        parts = self._parts
         try:
-            return parts.authenticator.authenticate(openid, token, parts.wall())
+            return self._authenticator.authenticate(openid, token, self._clock.wall())
         except AuthRefused as refused:
-            parts.counters.add("auth_refused")
+            self._counters.add("auth_refused")
             fields = {"openid": openid, "peer": address, "reason": str(refused)}
             # By reason as well, so that whoever tries one token after the other finds each cause in the log.
             subject = f"{address_group(address)} {refused.kind}"
-            self._repeats.add(logging.WARNING, "token refused", subject, parts.clock(), fields)
+            self._repeats.add(logging.WARNING, "token refused", subject, self._clock.now(), fields)
             # One sentence for every cause: a guesser must not learn which part was wrong.
             raise RequestError(ErrorCode.UNAUTHORIZED, "authentication failed") from refused

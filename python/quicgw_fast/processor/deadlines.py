@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import heapq
 import itertools
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Generic
+
+from quicgw_fast.processor.task import AsyncTask, S
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from quicgw_fast.processor.task import AsyncTask
+    from quicgw_fast.clock import Clock, Timer
 
 AT_ONCE = 64
 """Tasks that are told in one turn of the loop: a backlog that is late as a whole must not stop it."""
@@ -17,31 +19,15 @@ FORGOTTEN = 256
 """So many left tasks may stay in the heap, beside as many as still wait."""
 
 
-class Timer(Protocol):
-    """What ``call_later`` of an event loop gives."""
-
-    def cancel(self) -> None:
-        """See to it that the call does not come."""
-
-
-class Deadlines:
+class Deadlines(Generic[S]):
     """A heap of deadlines. A task that leaves is let go at once; only its number stays until its time."""
 
-    def __init__(
-        self,
-        clock: Callable[[], float],
-        call_later: Callable[[float, Callable[[], None]], Timer],
-        late: Callable[[AsyncTask], None],
-    ) -> None:
-        """``late`` is called with each task that is still here when its deadline passes.
-
-        ``clock`` gives monotonic seconds, the measure of the deadlines; ``call_later`` takes seconds from now.
-        """
+    def __init__(self, clock: Clock, late: Callable[[AsyncTask[S]], None]) -> None:
+        """``late`` is called with each task that is still here when its deadline passes."""
         self._clock = clock
-        self._call_later = call_later
         self._late = late
         self._numbers = itertools.count(1)
-        self._tasks: dict[int, AsyncTask] = {}
+        self._tasks: dict[int, AsyncTask[S]] = {}
         self._heap: list[tuple[float, int]] = []
         self._timer: Timer | None = None
         self._timer_at = 0.0
@@ -49,14 +35,14 @@ class Deadlines:
     def __len__(self) -> int:
         return len(self._tasks)
 
-    def add(self, task: AsyncTask) -> None:
+    def add(self, task: AsyncTask[S]) -> None:
         """Watch a task until ``discard``; it may be watched in one place only."""
         task.watch = next(self._numbers)
         self._tasks[task.watch] = task
         heapq.heappush(self._heap, (task.deadline, task.watch))
         self._arm()
 
-    def discard(self, task: AsyncTask) -> None:
+    def discard(self, task: AsyncTask[S]) -> None:
         """Watch the task no more, because it goes on or is answered."""
         if self._tasks.pop(task.watch, None) is None:
             return
@@ -84,11 +70,11 @@ class Deadlines:
                 return
             self._timer.cancel()
         self._timer_at = due
-        self._timer = self._call_later(max(due - self._clock(), 0.0), self._fire)
+        self._timer = self._clock.call_later(max(due - self._clock.now(), 0.0), self._fire)
 
     def _fire(self) -> None:
         self._timer = None
-        now = self._clock()
+        now = self._clock.now()
         try:
             for _ in range(AT_ONCE):
                 if not self._heap or self._heap[0][0] > now:

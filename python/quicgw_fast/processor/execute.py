@@ -2,57 +2,38 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
-from quicgw_fast.codes import ErrorCode, PushType
+from quicgw_fast.codes import ErrorCode
 from quicgw_fast.errors import RequestError
+from quicgw_fast.ports import TerminalReply
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping
-
+    from quicgw_fast.clock import Clock
+    from quicgw_fast.processor.task import AsyncTask, S
     from quicgw_fast.proto.service_pb2 import UpstreamRequest, UpstreamResponse
 
-    Call = Callable[[str, UpstreamRequest, float], Awaitable[UpstreamResponse]]
-    """Call a service: name, request, remaining seconds. Raises RequestError."""
 
-from quicgw_fast.processor.task import AsyncTask  # noqa: TC001 - part of the public signatures
+class Call(Protocol):
+    """How a service is called."""
 
-
-@dataclass(slots=True, frozen=True)
-class Outcome:
-    """The one terminal reply of a request, not yet numbered."""
-
-    push_type: PushType
-    code: int
-    message: str
-    data: bytes = b""
-    headers: Mapping[str, str] = field(default_factory=dict)
-
-    @classmethod
-    def of_error(cls, error: RequestError) -> Outcome:
-        """The PUSH_ERROR that tells of ``error``."""
-        return cls(PushType.ERROR, error.code, error.message, error.detail.encode(), error.headers)
-
-    @classmethod
-    def of_response(cls, response: UpstreamResponse) -> Outcome:
-        """The PUSH_BUSINESS_DATA that passes an upstream's answer on, whatever its code."""
-        return cls(PushType.BUSINESS_DATA, response.code, response.message, response.data, response.headers)
+    async def __call__(self, service: str, request: UpstreamRequest, timeout: float, /) -> UpstreamResponse:
+        """Call ``service`` once; ``timeout`` in seconds. Raises RequestError, which is the reply then."""
 
 
-def too_late(task: AsyncTask) -> RequestError:
+def too_late(task: AsyncTask[S]) -> RequestError:
     """The error of a request whose deadline passed before its service was called."""
     return RequestError(
         ErrorCode.DEADLINE_PASSED, "deadline passed", f"{task.request.action} waited too long for its turn"
     )
 
 
-async def execute(task: AsyncTask, call: Call, clock: Callable[[], float]) -> Outcome:
+async def execute(task: AsyncTask[S], call: Call, clock: Clock) -> TerminalReply:
     """Call the task's service with the time that is left as the call's deadline (protocol §3)."""
-    remaining = task.deadline - clock()
+    remaining = task.deadline - clock.now()
     try:
         if remaining <= 0:
             raise too_late(task)
-        return Outcome.of_response(await call(task.service, task.request, remaining))
+        return TerminalReply.of_response(await call(task.service, task.request, remaining))
     except RequestError as error:
-        return Outcome.of_error(error)
+        return TerminalReply.of_error(error)

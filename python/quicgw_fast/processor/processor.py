@@ -5,21 +5,21 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Generic
 
 from quicgw_fast.codes import ErrorCode
 from quicgw_fast.errors import RequestError
+from quicgw_fast.ports import TerminalReply
 from quicgw_fast.processor.deadlines import Deadlines
-from quicgw_fast.processor.execute import Outcome, too_late
+from quicgw_fast.processor.execute import too_late
+from quicgw_fast.processor.task import AsyncTask, S
 from quicgw_fast.processor.turns import Turns
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from quicgw_fast.backend import TaskQueue
-    from quicgw_fast.processor.deadlines import Timer
-    from quicgw_fast.processor.task import AsyncTask
+    from quicgw_fast.clock import Clock
 
 TURN = 16
 """Tasks after which a worker lets others run: a backlog whose sessions are gone never waits by itself."""
@@ -27,29 +27,13 @@ TURN = 16
 _log = logging.getLogger("quicgw.processor")
 
 
-@dataclass(slots=True, frozen=True)
-class Ports:
-    """What the processor needs of the rest of the gateway."""
-
-    work: Callable[[AsyncTask], Awaitable[Outcome]]
-    """Do the task, by calling its service; a RequestError belongs into the outcome."""
-    reply: Callable[[AsyncTask, Outcome], object]
-    """Send the terminal reply with the notifies bound to it, as one step."""
-    is_valid: Callable[[AsyncTask], bool]
-    """Whether the session can still get a reply; otherwise the task is skipped and counted."""
-    clock: Callable[[], float]
-    """Monotonic seconds."""
-    call_later: Callable[[float, Callable[[], None]], Timer]
-    """The event loop's: call after so many seconds."""
-
-
-class _Worker:
+class _Worker(Generic[S]):
     """A place for one task at a time. What is in it is owed a reply, whatever becomes of the coroutine."""
 
     __slots__ = ("given_up", "runner", "task", "waiter", "working")
 
     def __init__(self) -> None:
-        self.task: AsyncTask | None = None
+        self.task: AsyncTask[S] | None = None
         self.working = False
         """The coroutine has begun with the task."""
         self.given_up = False
@@ -58,7 +42,7 @@ class _Worker:
         self.runner: asyncio.Task[None]
 
 
-class AsyncRequestProcessor:
+class AsyncRequestProcessor(Generic[S]):
     """Takes accepted requests without blocking and answers each exactly once while its session lives.
 
     A task goes to a free worker at once, if the rule of ``Turns`` gives it one. Else it goes into the queue, from
@@ -67,13 +51,29 @@ class AsyncRequestProcessor:
     them together.
     """
 
-    def __init__(self, queue: TaskQueue[AsyncTask], ports: Ports, max_workers: int) -> None:
+    def __init__(
+        self,
+        queue: TaskQueue[AsyncTask[S]],
+        max_workers: int,
+        clock: Clock,
+        *,
+        work: Callable[[AsyncTask[S]], Awaitable[TerminalReply]],
+        reply: Callable[[AsyncTask[S], TerminalReply], object],
+        is_valid: Callable[[AsyncTask[S]], bool],
+    ) -> None:
+        """``work`` does a task, by calling its service; a RequestError belongs into the outcome.
+
+        ``reply`` sends the terminal reply with the notifies bound to it, as one step. ``is_valid`` tells whether a
+        task's session can still get a reply; the task is skipped and counted otherwise.
+        """
         self._queue = queue
-        self._ports = ports
-        self._turns = Turns(max_workers)
-        self._deadlines = Deadlines(ports.clock, ports.call_later, self._late)
-        self._workers = [_Worker() for _ in range(max_workers)]
-        self._idle: list[_Worker] = []
+        self._work = work
+        self._reply = reply
+        self._is_valid = is_valid
+        self._turns: Turns[S] = Turns(max_workers)
+        self._deadlines = Deadlines(clock, self._late)
+        self._workers: list[_Worker[S]] = [_Worker() for _ in range(max_workers)]
+        self._idle: list[_Worker[S]] = []
         self._started = False
         self._rested: asyncio.Event | None = None
         """Set, and forgotten, when the last task is done; there while somebody waits for that."""
@@ -89,7 +89,7 @@ class AsyncRequestProcessor:
             worker.runner = asyncio.create_task(self._run(worker), name=f"worker-{number}")
         self._idle = self._workers[::-1]
 
-    def submit(self, task: AsyncTask) -> bool:
+    def submit(self, task: AsyncTask[S]) -> bool:
         """Take a task without waiting; False when the queue is full or the processor does not run."""
         if not self._started:
             self._counts["rejected"] += 1
@@ -107,7 +107,7 @@ class AsyncRequestProcessor:
         self._counts["submitted"] += 1
         return True
 
-    def cancel(self, session: Any) -> None:
+    def cancel(self, session: S) -> None:
         """End everything that is done for a session that ended: it gets no reply any more, and its workers are free."""
         self._take_in()
         for task in self._turns.drop(session):
@@ -143,7 +143,7 @@ class AsyncRequestProcessor:
         await asyncio.gather(*(worker.runner for worker in self._workers), return_exceptions=True)
         self._take_in()
         for task in self._empty_workers() + self._turns.drop_all():
-            self._finish(task, Outcome.of_error(_stopping()))
+            self._finish(task, TerminalReply.of_error(_stopping()))
 
     @property
     def queue_length(self) -> int:
@@ -169,7 +169,7 @@ class AsyncRequestProcessor:
             **self._counts,
         }
 
-    def _empty_workers(self) -> list[AsyncTask]:
+    def _empty_workers(self) -> list[AsyncTask[S]]:
         """Take out what the workers left, and return what is owed a reply."""
         owed = []
         for worker in self._workers:
@@ -198,12 +198,12 @@ class AsyncRequestProcessor:
             if worker.waiter is not None and not worker.waiter.done():
                 worker.waiter.set_result(None)
 
-    def _late(self, task: AsyncTask) -> None:
+    def _late(self, task: AsyncTask[S]) -> None:
         """Answer a task whose deadline passed while it waited."""
         self._take_in()
         self._turns.remove(task)
         self._counts["late"] += 1
-        self._finish(task, Outcome.of_error(too_late(task)))
+        self._finish(task, TerminalReply.of_error(too_late(task)))
         self._tell_rest()
 
     def _tell_rest(self) -> None:
@@ -213,7 +213,7 @@ class AsyncRequestProcessor:
 
     # A worker
 
-    async def _run(self, worker: _Worker) -> None:
+    async def _run(self, worker: _Worker[S]) -> None:
         loop = asyncio.get_running_loop()
         taken = 0
         while not worker.runner.cancelling():  # by stop() alone: see _try
@@ -226,7 +226,7 @@ class AsyncRequestProcessor:
             if taken % TURN == 0:
                 await asyncio.sleep(0)
 
-    async def _serve(self, worker: _Worker) -> None:
+    async def _serve(self, worker: _Worker[S]) -> None:
         """Do what is in the worker's place. A cancellation that was meant for the task alone ends here."""
         task, outcome = worker.task, None
         if task is None:
@@ -245,13 +245,13 @@ class AsyncRequestProcessor:
         self._dispatch()
         self._tell_rest()
 
-    async def _try(self, worker: _Worker, task: AsyncTask) -> Outcome | None:
+    async def _try(self, worker: _Worker[S], task: AsyncTask[S]) -> TerminalReply | None:
         """Work on the task; None when its session is gone, or ends meanwhile."""
         outcome = None
         worker.working = True
         try:
-            if self._ports.is_valid(task):
-                outcome = await self._ports.work(task)
+            if self._is_valid(task):
+                outcome = await self._work(task)
             else:
                 self._counts["skipped"] += 1
         except asyncio.CancelledError:
@@ -259,7 +259,7 @@ class AsyncRequestProcessor:
                 raise  # the processor stops, and answers for the task
         except Exception:
             _log.exception("task failed", extra={"task": task.task_id, "action": task.request.action})
-            outcome = Outcome.of_error(RequestError(ErrorCode.FAILED, "internal error"))
+            outcome = TerminalReply.of_error(RequestError(ErrorCode.FAILED, "internal error"))
         worker.working = False
         if not worker.given_up:
             return outcome
@@ -267,10 +267,10 @@ class AsyncRequestProcessor:
         self._counts["cancelled"] += 1
         return None
 
-    def _finish(self, task: AsyncTask, outcome: Outcome) -> None:
+    def _finish(self, task: AsyncTask[S], outcome: TerminalReply) -> None:
         """Reply; a bug in there must cost neither the worker nor the tasks behind this one."""
         try:
-            self._ports.reply(task, outcome)
+            self._reply(task, outcome)
         except Exception:
             _log.exception("reply failed", extra={"task": task.task_id})
         else:

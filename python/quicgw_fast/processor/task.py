@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 if TYPE_CHECKING:
     from quicgw_fast.proto.service_pb2 import UpstreamRequest
 
+S = TypeVar("S")
+"""A session: here it is only told apart from others."""
+
 
 @dataclass(slots=True, eq=False)
-class AsyncTask:
+class AsyncTask(Generic[S]):
     """What a worker needs to know; the session is held, so that it need not be looked up again."""
 
-    session: Any
+    session: S
     """The session that gets the reply; tasks of one session take turns with those of others."""
     msg_id: int
     service: str

@@ -18,23 +18,22 @@ gives None; then a task waits only because it may not start, and ``may_start`` t
 from __future__ import annotations
 
 from collections import OrderedDict, deque
-from typing import TYPE_CHECKING, Any
+from typing import Generic
 
-if TYPE_CHECKING:
-    from quicgw_fast.processor.task import AsyncTask
+from quicgw_fast.processor.task import AsyncTask, S
 
 
-class _Lane:
+class _Lane(Generic[S]):
     """One session's tasks; there is one while it has any."""
 
     __slots__ = ("running", "waiting")
 
     def __init__(self) -> None:
         self.running = 0
-        self.waiting: deque[AsyncTask] = deque()
+        self.waiting: deque[AsyncTask[S]] = deque()
 
 
-class Turns:
+class Turns(Generic[S]):
     """The tasks that wait and how many run, by session. Nothing costs more than the workers are many."""
 
     def __init__(self, workers: int) -> None:
@@ -42,21 +41,21 @@ class Turns:
         """Workers without a task."""
         self.waiting = 0
         """Tasks without a worker."""
-        self._lanes: dict[Any, _Lane] = {}
-        self._ring: OrderedDict[_Lane, None] = OrderedDict()
+        self._lanes: dict[S, _Lane[S]] = {}
+        self._ring: OrderedDict[_Lane[S], None] = OrderedDict()
         self._starving = 0
         """How many lanes of the ring have nothing running."""
 
-    def may_start(self, session: Any) -> bool:
+    def may_start(self, session: S) -> bool:
         """Whether a task of the session would get a worker at once."""
         return self.free > 1 or (self.free == 1 and not self.running(session))
 
-    def running(self, session: Any) -> int:
+    def running(self, session: S) -> int:
         """How many workers the session has."""
         lane = self._lanes.get(session)
         return lane.running if lane is not None else 0
 
-    def add(self, task: AsyncTask) -> None:
+    def add(self, task: AsyncTask[S]) -> None:
         """Have the task wait behind those of its session."""
         lane = self._lanes.get(task.session)
         if lane is None:
@@ -67,7 +66,7 @@ class Turns:
         lane.waiting.append(task)
         self.waiting += 1
 
-    def next(self) -> AsyncTask | None:
+    def next(self) -> AsyncTask[S] | None:
         """Give a free worker to the task whose turn it is; None when there is no task that may start."""
         lane = self._head()
         if lane is None:
@@ -83,7 +82,7 @@ class Turns:
             del self._ring[lane]
         return task
 
-    def end(self, session: Any) -> None:
+    def end(self, session: S) -> None:
         """Take a worker back from the session."""
         lane = self._lanes[session]
         lane.running -= 1
@@ -94,7 +93,7 @@ class Turns:
             else:
                 del self._lanes[session]
 
-    def remove(self, task: AsyncTask) -> None:
+    def remove(self, task: AsyncTask[S]) -> None:
         """Forget a task that waits."""
         lane = self._lanes[task.session]
         lane.waiting.remove(task)
@@ -102,7 +101,7 @@ class Turns:
         if not lane.waiting:
             self._leave_ring(task.session, lane)
 
-    def drop(self, session: Any) -> list[AsyncTask]:
+    def drop(self, session: S) -> list[AsyncTask[S]]:
         """Forget the tasks of a session that wait, and return them; those that run have their workers until ``end``."""
         lane = self._lanes.get(session)
         if lane is None or not lane.waiting:
@@ -113,11 +112,11 @@ class Turns:
         self._leave_ring(session, lane)
         return dropped
 
-    def drop_all(self) -> list[AsyncTask]:
+    def drop_all(self) -> list[AsyncTask[S]]:
         """Forget all tasks that wait, and return them, each session's in their order."""
         return [task for session in list(self._lanes) for task in self.drop(session)]
 
-    def _head(self) -> _Lane | None:
+    def _head(self) -> _Lane[S] | None:
         if self.free > 1:
             return next(iter(self._ring), None)
         if self.free == 1 and self._starving:
@@ -125,7 +124,7 @@ class Turns:
             return next(lane for lane in self._ring if not lane.running)
         return None
 
-    def _leave_ring(self, session: Any, lane: _Lane) -> None:
+    def _leave_ring(self, session: S, lane: _Lane[S]) -> None:
         del self._ring[lane]
         if not lane.running:
             self._starving -= 1

@@ -154,6 +154,10 @@ class Registry:
         self._forget(now)
         return unanswered
 
+    def serviceable(self, session: Session, now: float) -> bool:
+        """Whether work for the session still has a point (protocol §3): not CLOSED, attached or resumable."""
+        return session.serviceable(now, self._remember)
+
     def count(self, state: State) -> int:
         """How many sessions are in this state."""
         return sum(session.state is state for session in self._by_id.values())

@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, Self
 
+from quicgw_fast.observe import Counters
 from quicgw_fast.observe.repeats import RepeatLog
 from quicgw_fast.upstream.causes import TOO_SLOW
-from quicgw_fast.upstream.errors import NoInstance, UpstreamBusy, UpstreamFailed, UpstreamTimeout
+from quicgw_fast.upstream.errors import NoInstance, UpstreamBusy, UpstreamError, UpstreamFailed, UpstreamTimeout
 from quicgw_fast.upstream.link import Link
 from quicgw_fast.upstream.readiness import Readiness
 from quicgw_fast.upstream.timeouts import sendable
@@ -43,9 +44,9 @@ class UpstreamCaller(Protocol):
 
 
 class GrpcCaller:
-    """``UpstreamCaller`` over grpc.aio; it dials what the directory knows or learns.
+    """``UpstreamCaller`` over grpc.aio; from ``start`` on it dials what the directory knows or learns.
 
-    Make it inside the running loop. ``max_concurrency`` bounds the calls under way per service; 0 sets no limit.
+    ``max_concurrency`` bounds the calls under way per service; 0 sets no limit.
     ``forget_after`` (seconds): a registered instance that is not healthy for so long leaves the directory.
     """
 
@@ -54,11 +55,13 @@ class GrpcCaller:
         directory: Directory,
         max_concurrency: int = 0,
         *,
+        counters: Counters | None = None,
         forget_after: float = FORGET_AFTER,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._directory = directory
         self._max_concurrency = max_concurrency
+        self._counters = counters or Counters()
         self._forget_after = forget_after
         self._clock = clock
         self._under_way: dict[str, int] = {}
@@ -67,17 +70,29 @@ class GrpcCaller:
         self._closed = False
         self._repeats = RepeatLog(_log)
         self.readiness = Readiness(directory)
-        directory.listener = self
-        for instance in directory.instances():
+        self._housekeeping: asyncio.Task[None] | None = None
+
+    def start(self) -> Self:
+        """Dial, in the running loop; returns itself."""
+        self._directory.listener = self
+        for instance in self._directory.instances():
             self.instance_added(instance)
         self._housekeeping = asyncio.create_task(self._run(), name="upstream-housekeeping")
+        return self
 
     async def call(self, service: str, request: UpstreamRequest, timeout: float) -> UpstreamResponse:
         """Call the instance of ``service`` whose turn it is, once; ``timeout`` in seconds.
 
-        Raises NoInstance, UpstreamBusy, UpstreamTimeout or UpstreamFailed.
+        Raises NoInstance, UpstreamBusy, UpstreamTimeout or UpstreamFailed, each of which is counted.
         Cancelling the task cancels the call.
         """
+        try:
+            return await self._call(service, request, timeout)
+        except UpstreamError as error:
+            self._counters.add(error.counter)
+            raise
+
+    async def _call(self, service: str, request: UpstreamRequest, timeout: float) -> UpstreamResponse:
         timeout = sendable(timeout)
         if timeout <= 0:
             raise UpstreamTimeout("no time was left for the call")
@@ -93,12 +108,12 @@ class GrpcCaller:
             return await self._links[instance.address].call(request, timeout)
         except UpstreamTimeout as error:
             instance.timeouts += 1
-            self._tell_failure(instance, service, DEADLINE, TOO_SLOW, error.detail)
+            self._tell_failure(instance, service, DEADLINE, TOO_SLOW, error.internal)
             raise
         except UpstreamFailed as error:
             instance.failures += 1
             instance.statuses[error.status] = instance.statuses.get(error.status, 0) + 1
-            self._tell_failure(instance, service, error.status, error.cause, error.detail)
+            self._tell_failure(instance, service, error.status, error.cause, error.internal)
             raise
         finally:
             self._under_way[service] -= 1
@@ -107,7 +122,7 @@ class GrpcCaller:
         try:
             return self._directory.pick(service)
         except NoInstance as error:
-            self.warn("no upstream in service", service, {"service": service, "reason": error.detail})
+            self.warn("no upstream in service", service, {"service": service, "reason": error.internal})
             raise
 
     def _tell_failure(self, instance: Instance, service: str, status: str, cause: str, detail: str) -> None:
@@ -174,11 +189,12 @@ class GrpcCaller:
         """Break off what is under way (it raises UpstreamFailed) and close every channel; idempotent."""
         self._closed = True
         self._directory.listener = None
-        self._housekeeping.cancel()
         links = [*self._links.values(), *self._leaving]
         self._links.clear()
         await asyncio.gather(*(link.close() for link in links), *self._leaving.values())
-        await asyncio.wait({self._housekeeping})
+        if self._housekeeping is not None:
+            self._housekeeping.cancel()
+            await asyncio.wait({self._housekeeping})
 
     def stats(self) -> dict[str, object]:
         """Return per instance address, services, health and counts; a cancelled call is only in ``calls``."""

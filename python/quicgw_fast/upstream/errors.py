@@ -5,44 +5,47 @@ from __future__ import annotations
 from typing import ClassVar
 
 from quicgw_fast.codes import ErrorCode, RegisterCode
-from quicgw_fast.errors import GatewayError
+from quicgw_fast.errors import BusyError, GatewayError, RequestError
 
 _DETAIL_LIMIT = 256
 
 
-class UpstreamError(GatewayError):
-    """Base: no answer from an upstream. ``detail`` is one line of at most 256 characters."""
+class UpstreamError(RequestError):
+    """Base: no answer from an upstream, which the client is told by the code, the message and ``detail``.
 
-    code: ClassVar[ErrorCode] = ErrorCode.FAILED
-    message: ClassVar[str] = "upstream failed"
-    """What the client is told in a few words; ``public`` is the rest."""
+    ``internal`` is for the log alone, as it may name addresses of the inside: one line of at most 256 characters.
+    """
 
-    @property
-    def public(self) -> str:
-        """What a client may know: no address of the inside."""
-        return self.detail
+    code_of_all: ClassVar[ErrorCode] = ErrorCode.FAILED
+    message_of_all: ClassVar[str] = "upstream failed"
+    counter: ClassVar[str] = "upstream_unavailable"
+    """What counts it."""
 
-    def __init__(self, detail: str) -> None:
-        self.detail = " ".join(detail.split())[:_DETAIL_LIMIT]
-        super().__init__(self.detail)
+    def __init__(self, internal: str, detail: str | None = None) -> None:
+        self.internal = " ".join(internal.split())[:_DETAIL_LIMIT]
+        super().__init__(self.code_of_all, self.message_of_all, self.internal if detail is None else detail)
+
+    def __str__(self) -> str:
+        return self.internal
 
 
 class NoInstance(UpstreamError):
     """No instance of the service is configured, registered or in service."""
 
-    code = ErrorCode.OVERLOADED
-    message = "upstream not available"
+    code_of_all = ErrorCode.OVERLOADED
+    message_of_all = "upstream not available"
 
     def __init__(self, service: str) -> None:
         self.service = service
         super().__init__(f"no instance of {service}")
 
 
-class UpstreamBusy(UpstreamError):
+class UpstreamBusy(UpstreamError, BusyError):
     """As many calls to the service are under way as are allowed."""
 
-    code = ErrorCode.OVERLOADED
-    message = "upstream not available"
+    code_of_all = ErrorCode.OVERLOADED
+    message_of_all = "upstream not available"
+    counter = "upstream_busy"  # also each time that a login asks again
 
     def __init__(self, service: str, limit: int) -> None:
         self.service = service
@@ -53,13 +56,12 @@ class UpstreamBusy(UpstreamError):
 class UpstreamTimeout(UpstreamError):
     """The deadline passed before the answer came."""
 
-    code = ErrorCode.DEADLINE_PASSED
-    message = "deadline passed"
+    code_of_all = ErrorCode.DEADLINE_PASSED
+    message_of_all = "deadline passed"
+    counter = "upstream_timeouts"
 
-    @property
-    def public(self) -> str:
-        """What a client may know: no address of the inside."""
-        return "the service did not answer in time"
+    def __init__(self, internal: str) -> None:
+        super().__init__(internal, "the service did not answer in time")
 
 
 class UpstreamFailed(UpstreamError):
@@ -69,31 +71,23 @@ class UpstreamFailed(UpstreamError):
     words what it means.
     """
 
-    def __init__(self, detail: str, status: str = "UNKNOWN", cause: str = "") -> None:
+    counter = "upstream_failures"
+
+    def __init__(self, internal: str, status: str = "UNKNOWN", cause: str = "", detail: str | None = None) -> None:
         self.status = status
         self.cause = cause or f"it answered with {status}"
-        super().__init__(detail)
-
-    @property
-    def public(self) -> str:
-        """What a client may know: no address of the inside."""
-        return f"the service failed with {self.status}"
+        super().__init__(internal, detail or f"the service failed with {status}")
 
 
 class AnswerTooLarge(UpstreamFailed):
     """The answer of ``size`` bytes is refused, as no frame could carry it (protocol §3: 500)."""
 
-    message = "upstream answer too large"
+    message_of_all = "upstream answer too large"
 
     def __init__(self, address: str, size: int) -> None:
         self.size = size
         what = f"the answer of {size} bytes is larger than a frame may be"
-        super().__init__(f"{address}: {what}", "ANSWER_TOO_LARGE", what)
-
-    @property
-    def public(self) -> str:
-        """What a client may know: no address of the inside."""
-        return self.cause
+        super().__init__(f"{address}: {what}", "ANSWER_TOO_LARGE", what, what)
 
 
 class RegisterRefused(GatewayError):

@@ -29,7 +29,7 @@ class Registration:
         self._caller = caller
         self._own = own
 
-    async def answer(self, request: UpstreamRegisterRequest) -> UpstreamRegisterResponse:
+    async def register(self, request: UpstreamRegisterRequest) -> UpstreamRegisterResponse:
         """Take the instance in or out, and say what that came to."""
         try:
             message = self._leave(request) if request.deregister else await self._join(request)

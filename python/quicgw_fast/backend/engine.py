@@ -1,0 +1,54 @@
+"""What a maker of the engine offers: one module, the same names from each (the seam)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    # Both makers have the types of the reference; stubtest and the shared tests keep that true.
+    from quicgw_fast.backend.python import (
+        ByteBudget,
+        FrameDecoder,
+        NotifyBuffers,
+        Outbox,
+        SequenceAllocator,
+        TaskQueue,
+    )
+
+
+class Engine(Protocol):
+    """The module of one maker, as ``backend.load`` returns it; ``backend`` itself is the chosen one."""
+
+    @property
+    def NAME(self) -> str:  # noqa: N802 - a constant of the module
+        """Which maker it is."""
+
+    @property
+    def ByteBudget(self) -> type[ByteBudget]:  # noqa: N802 - a class of the module, as all that follow
+        """The memory that outboxes share."""
+
+    @property
+    def FrameDecoder(self) -> type[FrameDecoder]:  # noqa: N802
+        """Bytes of a stream to whole messages."""
+
+    @property
+    def NotifyBuffers(self) -> type[NotifyBuffers]:  # noqa: N802
+        """Notifies that wait for the reply they are bound to."""
+
+    @property
+    def Outbox(self) -> type[Outbox]:  # noqa: N802
+        """All that one session is owed, numbered and retained."""
+
+    @property
+    def SequenceAllocator(self) -> type[SequenceAllocator]:  # noqa: N802
+        """The numbers of one session."""
+
+    @property
+    def TaskQueue(self) -> type[TaskQueue]:  # type: ignore[type-arg]  # noqa: N802
+        """The bounded queue of accepted requests; generic in what it holds."""
+
+    @property
+    def encode_body(self) -> Callable[..., bytes]:
+        """Encode a message but for its number."""

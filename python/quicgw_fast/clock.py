@@ -1,0 +1,42 @@
+"""The one clock of a gateway: every part that knows time gets it, so that tests can let time stand still."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+class Timer(Protocol):
+    """A call that is due later."""
+
+    def cancel(self) -> None:
+        """See to it that the call does not come."""
+
+
+class Clock(Protocol):
+    """Two times that must not be mixed up, and calls that are due later."""
+
+    def now(self) -> float:
+        """Monotonic seconds: for whatever lasts or is due."""
+
+    def wall(self) -> float:
+        """Seconds since 1970: for what outlives the process, and for tokens."""
+
+    def call_later(self, delay: float, callback: Callable[[], None], /) -> Timer:
+        """Call after ``delay`` of the monotonic seconds."""
+
+
+class SystemClock:
+    """The system's clock, and the timers of the running event loop."""
+
+    now = staticmethod(time.monotonic)
+    wall = staticmethod(time.time)
+
+    @staticmethod
+    def call_later(delay: float, callback: Callable[[], None], /) -> Timer:
+        """See ``Clock``."""
+        return asyncio.get_running_loop().call_later(delay, callback)

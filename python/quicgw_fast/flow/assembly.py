@@ -1,0 +1,173 @@
+"""The way of a message, put together: one line per leg, in the order in which they need each other.
+
+Everybody gets all that it needs when it is made. Where two need each other, the one that is made first is given a call
+that finds the other: that is so in three places, all of them here, because what a full window or a full memory brings
+about has to come back to who is working for the session.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING
+
+from quicgw_fast.delivery import OrderedSender
+from quicgw_fast.flow.accounts import Accounts
+from quicgw_fast.flow.closing import Closing
+from quicgw_fast.flow.control_messages import ControlMessages
+from quicgw_fast.flow.conversation import MAX_BODY
+from quicgw_fast.flow.conversations import Conversations
+from quicgw_fast.flow.draining import Draining, HandOut
+from quicgw_fast.flow.housekeeping import Housekeeping
+from quicgw_fast.flow.journal import Journal
+from quicgw_fast.flow.login import Logins
+from quicgw_fast.flow.memory import Memory
+from quicgw_fast.flow.offline import Offline
+from quicgw_fast.flow.pushes import Pushes
+from quicgw_fast.flow.replies import Replies
+from quicgw_fast.flow.requests import Requests
+from quicgw_fast.flow.start import StartHandler
+from quicgw_fast.flow.tokens import Tokens
+from quicgw_fast.overload import AttemptLimiter, RequestMemory
+from quicgw_fast.processor import AsyncRequestProcessor, AsyncTask, execute
+from quicgw_fast.session import Registry, Session
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Sequence
+
+    from quicgw_fast.auth import Authenticator
+    from quicgw_fast.backend import ByteBudget, Outbox
+    from quicgw_fast.backend.engine import Engine
+    from quicgw_fast.clock import Clock
+    from quicgw_fast.config import Config, SessionConfig
+    from quicgw_fast.observe import Counters
+    from quicgw_fast.ports import TerminalReply
+    from quicgw_fast.processor import Call
+    from quicgw_fast.store import OfflineStore
+
+
+@dataclass(frozen=True, slots=True)
+class Path:
+    """What the outside needs of the way of a message: to bring it in, to stop it, to look at it."""
+
+    conversations: Conversations
+    requests: Requests
+    pushes: Pushes
+    housekeeping: Housekeeping
+    draining: Draining
+    hand_out: HandOut
+    closing: Closing
+    offline: Offline
+    registry: Registry
+    processor: AsyncRequestProcessor[Session]
+    logins: Logins
+    memory: RequestMemory
+    budget: ByteBudget
+    attempts: AttemptLimiter
+    counters: Counters
+    accounts: Accounts
+    journal: Journal
+
+
+def assemble(
+    config: Config,
+    engine: Engine,
+    clock: Clock,
+    counters: Counters,
+    authenticator: Authenticator,
+    store: OfflineStore | None,
+    *,
+    route: Callable[[str, str], str],
+    call: Call,
+    chores: Sequence[Callable[[float], None]] = (),
+) -> Path:
+    """Build the whole way of a message through the gateway, between its two ends.
+
+    ``route`` gives the service of an action and an openid, ``call`` calls it. ``chores`` are called with the time
+    (monotonic) in every round of the housekeeping.
+    """
+    times, limits = config.session, config.limits
+    draining, accounts, journal = Draining(), Accounts(), Journal()
+    budget = engine.ByteBudget(times.memory)
+    registry = Registry(partial(_make_outbox, times, engine, budget), remember=times.resume_window)
+
+    # Down
+    sender: OrderedSender[Session] = OrderedSender(
+        lambda session: closing.overflowed(session), lambda needed: room.make_room(needed)
+    )
+    offline = Offline(clock, counters, store, registry, sender)
+    closing = Closing(clock, counters, registry, accounts, offline, lambda session: requests.give_up(session))
+    room = Memory(clock, counters, registry, budget, closing, sender.overflow)
+    memory = RequestMemory(limits.request_bytes, limits.request_memory)
+    replies = Replies(counters, memory, sender)
+
+    # Up
+    make_processor = partial(_make_processor, engine, clock, registry)
+    queue_size, workers = config.processor.max_queue_size, config.processor.workers
+    work = partial(execute, call=call, clock=clock)
+    processor = make_processor(queue_size, workers, work=work, reply=replies.to_task)
+    # A client has one hello there at most.
+    pool = partial(make_processor, min(queue_size, limits.max_connections), _logins_at_once(config))
+    logins = Logins(clock, counters, registry, offline, pool, call, replies, go_on=lambda task: requests.dispatch(task))
+    timeout = config.processor.task_timeout
+    requests = Requests(clock, counters, draining, memory, processor, logins, replies, route, limits, timeout)
+
+    # Who comes in
+    attempts = AttemptLimiter(limits.auth_failures_per_minute)
+    tokens = Tokens(clock, counters, authenticator, attempts)
+    starts = StartHandler(
+        clock, counters, draining, registry, sender, closing, offline, tokens, journal, times=times, limits=limits
+    )
+    most_pending = 2 * MAX_BODY + times.window_bytes
+    control = ControlMessages(clock, counters, sender, closing, offline, tokens, most_pending=most_pending)
+    conversations = Conversations(clock, counters, engine, sender, starts, requests, control, journal, times, limits)
+    encode = engine.encode_body
+    pushes = Pushes(clock, counters, draining, registry, sender, closing, offline, encode, times.bind_timeout)
+
+    # What passes with time
+    chores = [offline.tend, room.tend, journal.flush, tokens.flush, *chores]
+    housekeeping = Housekeeping(clock, counters, registry, conversations, sender, closing, starts, times, chores)
+    hand_out = HandOut(clock, counters, registry, closing, patience=times.slow_consumer_after)
+    return Path(
+        conversations=conversations, requests=requests, pushes=pushes, housekeeping=housekeeping, draining=draining,
+        hand_out=hand_out, closing=closing, offline=offline, registry=registry, processor=processor, logins=logins,
+        memory=memory, budget=budget, attempts=attempts, counters=counters, accounts=accounts, journal=journal,
+    )  # fmt: skip
+
+
+def _make_outbox(times: SessionConfig, engine: Engine, budget: ByteBudget, after: int) -> Outbox:
+    """The outbox of a session whose numbers begin at ``after`` + 1."""
+    return engine.Outbox(
+        after=after,
+        window_messages=times.window_messages,
+        window_bytes=times.window_bytes,
+        max_body=MAX_BODY,
+        budget=budget,
+    )
+
+
+def _make_processor(
+    engine: Engine,
+    clock: Clock,
+    registry: Registry,
+    places: int,
+    workers: int,
+    *,
+    work: Callable[[AsyncTask[Session]], Awaitable[TerminalReply]],
+    reply: Callable[[AsyncTask[Session], TerminalReply], object],
+) -> AsyncRequestProcessor[Session]:
+    """A processor with a queue of so many places, which skips what is for sessions that are gone."""
+
+    def is_valid(task: AsyncTask[Session]) -> bool:
+        return registry.serviceable(task.session, clock.now())
+
+    queue = engine.TaskQueue(places)
+    return AsyncRequestProcessor(queue, workers, clock, work=work, reply=reply, is_valid=is_valid)
+
+
+def _logins_at_once(config: Config) -> int:
+    """As many hello calls as configured; no more than their service takes, where there is one service for all."""
+    calls = config.processor.max_logins or config.processor.workers
+    if config.routing.mode == "service" and config.upstream.max_concurrency:
+        return min(calls, config.upstream.max_concurrency)
+    return calls

@@ -1,0 +1,49 @@
+"""A request's one terminal reply on its way down (protocol §3)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from quicgw_fast.backend.errors import FrameTooLarge
+from quicgw_fast.codes import ErrorCode, PushType
+from quicgw_fast.errors import RequestError
+from quicgw_fast.ports import TerminalReply
+from quicgw_fast.session import Session, State
+
+if TYPE_CHECKING:
+    from quicgw_fast.delivery import OrderedSender
+    from quicgw_fast.observe import Counters
+    from quicgw_fast.overload import RequestMemory
+    from quicgw_fast.processor import AsyncTask
+
+
+class Replies:
+    """Sends and counts terminal replies; what a request took in memory is given back with its reply."""
+
+    def __init__(self, counters: Counters, memory: RequestMemory, sender: OrderedSender[Session]) -> None:
+        self._counters = counters
+        self._memory = memory
+        self._sender = sender
+
+    def to_task(self, task: AsyncTask[Session], reply: TerminalReply) -> bool:
+        """Send the one terminal reply of a task; True when it is the given one and was sent."""
+        self._memory.give_back(task.session, task.cost)
+        task.cost = 0
+        return self.send(task.session, task.seq_id, task.msg_id, reply)
+
+    def send(self, session: Session, seq_id: int, msg_id: int, reply: TerminalReply) -> bool:
+        """Send the reply to request ``seq_id``, with what is bound to it; True as ``to_task`` says."""
+        if session.state is State.CLOSED:  # counted with what was in flight when it ended
+            return False
+        try:
+            sent = self._sender.reply(session, seq_id, msg_id, reply)
+        except FrameTooLarge as error:  # who called the service refuses such answers; whatever comes here has its reply
+            too_large = RequestError(ErrorCode.FAILED, "upstream answer too large", str(error))
+            self._sender.reply(session, seq_id, msg_id, TerminalReply.of_error(too_large))
+            self._counters.add("errors")
+            return False
+        if not sent:
+            self._counters.add("replies_dropped")
+        else:
+            self._counters.add("errors" if reply.push_type is PushType.ERROR else "replies")
+        return sent
