@@ -14,11 +14,11 @@ COPIES = 4
 """How often the close is repeated unasked: a silent peer would not provoke a copy when the first was lost."""
 
 
-class Farewell:
-    """Owns the connection ids of an ended connection until late packets have died out.
+class ClosingPeriod:
+    """Owns the connection ids of a connection that has ended until late packets have died out.
 
     When closing, it sends the close again for the 1st, 2nd, 4th, 8th … packet that still arrives
-    (RFC 9000 §10.2.1). When draining (no datagrams given) it is silent (§10.2.2).
+    (RFC 9000 §10.2.1). Without datagrams it is the draining period, and silent (§10.2.2).
     """
 
     __slots__ = (
@@ -44,7 +44,7 @@ class Farewell:
         self._on_done = on_done
         for cid in self._cids:
             endpoint.receivers[cid] = self
-        endpoint.farewells.add(self)
+        endpoint.periods.add(self)
         self._timer: asyncio.TimerHandle | None = None
         self._arm()
 
@@ -71,7 +71,7 @@ class Farewell:
         for cid in self._cids:
             if endpoint.receivers.get(cid) is self:
                 del endpoint.receivers[cid]
-        endpoint.farewells.discard(self)
+        endpoint.periods.discard(self)
         self._on_done()
 
     def _arm(self) -> None:

@@ -23,7 +23,7 @@ from quicgw_fast.transport.packets import CID_LENGTH, LongHeader, pull_long_head
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from quicgw_fast.transport.closing import Farewell
+    from quicgw_fast.transport.closing import ClosingPeriod
     from quicgw_fast.transport.limits import TransportLimits
 
 _log = logging.getLogger("quicgw.transport")
@@ -73,7 +73,7 @@ class Endpoint:
         self.clock = clock
         self.loop = asyncio.get_running_loop()
         self.receivers: dict[bytes, Receiver] = {}
-        self.farewells: set[Farewell] = set()
+        self.periods: set[ClosingPeriod] = set()
         self.backlog = Backlog(self.loop, limits.backlog)
         self.on_socket_error: Callable[[OSError], None] | None = None
         self.dropped = 0
@@ -127,8 +127,8 @@ class Endpoint:
         if self.closed:
             return
         self.closed = True
-        for farewell in list(self.farewells):
-            farewell.finish()
+        for period in list(self.periods):
+            period.finish()
         if self._flush_handle is not None:
             self._flush_handle.cancel()
             self._flush_handle = None

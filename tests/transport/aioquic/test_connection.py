@@ -84,7 +84,7 @@ async def test_late_packets_are_answered_with_the_close_ever_more_rarely(identit
         for _ in range(40):
             client.frames(b"\x01")
         # 1 + 4 unasked copies, then for the 1st, 2nd, 4th, 8th, 16th and 32nd packet
-        await until(lambda: not inside(listener)._endpoint.farewells)
+        await until(lambda: not inside(listener)._endpoint.periods)
         assert 7 <= Counter(heard).most_common(1)[0][1] <= 11
 
 

@@ -46,7 +46,7 @@ async def test_nothing_is_left(identity: Identity) -> None:
             await connection.wait_closed()
         await until(lambda: not routes)
         assert not inside(listener)._alive
-        assert not inside(listener)._endpoint.farewells
+        assert not inside(listener)._endpoint.periods
     assert len(asyncio.all_tasks()) == tasks
     assert waiting_timers() == timers
     assert open_files() == files
@@ -74,7 +74,7 @@ async def test_closed_connections_are_freed(identity: Identity) -> None:
         connection.close(0)
         await connection.wait_closed()
         await recorder.end()
-        await until(lambda: not inside(listener)._endpoint.farewells)
+        await until(lambda: not inside(listener)._endpoint.periods)
         server.clear()
         del connection, recorder
         gc.collect()

@@ -118,10 +118,6 @@ class GatewayQuic(ReceivingQuic):
         """Tell whether nothing that could be decrypted has arrived yet."""
         return self._state is QuicConnectionState.FIRSTFLIGHT
 
-    def can_farewell(self) -> bool:
-        """Tell whether there is an address and a key to send a close with."""
-        return bool(self._network_paths) and bool(self._cryptos)
-
     def has_stream(self) -> bool:
         """Tell whether the stream is open; a server cannot send before its client opened it."""
         return STREAM in self._streams
@@ -186,6 +182,11 @@ class GatewayQuic(ReceivingQuic):
         if frame_type is None and isinstance(error_code, QuicErrorCode):
             frame_type = QuicFrameType.PADDING
         super().close(error_code, frame_type, reason_phrase)
+
+    def closing_datagrams(self, code: int, reason: str, now: float) -> list[tuple[bytes, NetworkAddress]]:
+        """Close with an application error code, and build the closing packets; none without an address or a key."""
+        self.close(error_code=code, reason_phrase=reason)
+        return self.datagrams_to_send(now) if self._network_paths and self._cryptos else []
 
     def plan_ack(self, now: float) -> None:
         """Let an ACK that is waiting go out now, if there is data for it to ride on or a reason to hurry."""

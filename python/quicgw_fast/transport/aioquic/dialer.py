@@ -44,7 +44,7 @@ class Dialer:
 
     closing_ptos = 1.0
     draining_ptos = 0.0
-    longest_farewell = 0.2
+    longest_period = 0.2
 
     def __init__(
         self,

@@ -60,7 +60,7 @@ RETRY_AFTER_MS = 1000
 FULL = CloseCode.OVERLOADED.phrase(f"the gateway is full, retry-after-ms {RETRY_AFTER_MS}")
 STOPPING = CloseCode.DRAINING.phrase("no new connections")
 
-LAST_FAREWELL = 0.25
+LAST_PERIOD = 0.25
 """Seconds that ``close`` goes on repeating closing packets to peers that still send."""
 
 
@@ -69,7 +69,7 @@ class AioquicListener:
 
     closing_ptos = 3.0
     draining_ptos = 3.0
-    longest_farewell = math.inf
+    longest_period = math.inf
 
     def __init__(
         self,
@@ -139,14 +139,14 @@ class AioquicListener:
         if self._endpoint.closed:
             return
         self.stop_accepting()
-        self.longest_farewell = LAST_FAREWELL
-        for farewell in self._endpoint.farewells:
-            farewell.shorten(LAST_FAREWELL)
+        self.longest_period = LAST_PERIOD
+        for period in self._endpoint.periods:
+            period.shorten(LAST_PERIOD)
         for connection in list(self._alive):
             connection.close(code, reason or CloseCode(code).phrase())
         if self._alive:
             self._empty = asyncio.get_running_loop().create_future()
-            await asyncio.wait([self._empty], timeout=self._limits.linger + 2 * LAST_FAREWELL)
+            await asyncio.wait([self._empty], timeout=self._limits.linger + 2 * LAST_PERIOD)
         for connection in list(self._alive):
             connection.abort(code, reason)
         self._endpoint.close()
