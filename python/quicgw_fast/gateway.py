@@ -17,7 +17,7 @@ from quicgw_fast.config import join_address, split_address
 from quicgw_fast.control import AdminServer, ControlServer
 from quicgw_fast.errors import ConfigError
 from quicgw_fast.flow.assembly import assemble
-from quicgw_fast.observe import Counters, Door, lines_dropped
+from quicgw_fast.observe import Door, Metrics, lines_dropped
 from quicgw_fast.session import State
 from quicgw_fast.store import StoreSettings, make_store
 from quicgw_fast.transport import Listener, TransportLimits, listen, reset_key_for
@@ -65,13 +65,13 @@ class Gateway:
         self._dev = dev
         self._tls_key = tls_key
         self._clock = SystemClock()
-        self._counters = counters = Counters()
-        self._door = Door(counters, self._clock.now)
+        self._metrics = metrics = Metrics()
+        self._door = Door(metrics, self._clock.now)
         table = _routing(config)
         self._directory = _directory(config, table)
         upstream = config.upstream
         self._caller = GrpcCaller(
-            self._directory, upstream.max_concurrency, counters=counters, forget_after=upstream.forget_after
+            self._directory, upstream.max_concurrency, metrics=metrics, forget_after=upstream.forget_after
         )
         self._own = OwnAddresses()
         self._registration = Registration(self._directory, self._caller, self._own)
@@ -79,7 +79,7 @@ class Gateway:
             config,
             engine,
             self._clock,
-            counters,
+            metrics,
             make_authenticator(AuthSettings(**config.auth.model_dump(), dev=dev)),
             make_store(_store_settings(config)),
             route=table.service_for,
@@ -121,7 +121,7 @@ class Gateway:
                 path.closing.end_all()
                 await path.offline.stop(max(LEAST_STORE_TIME, deadline - self._clock.now()))
         path.journal.flush(math.inf)
-        _log.info("gateway stopped", extra={**self._counters.snapshot(), **self._lost()})
+        _log.info("gateway stopped", extra={**self._metrics.counters_now(), **self._lost()})
 
     async def _drain(self, deadline: float) -> None:
         if self._listener is None or self._control is None:
@@ -168,7 +168,7 @@ class Gateway:
             "processor": path.processor.stats(),
             "logins": path.logins.stats(),
             "upstream": self._caller.stats(),
-            "counters": self._counters.snapshot(),
+            "counters": self._metrics.counters_now(),
             "log_lines_dropped": lines_dropped(),
             "closes": path.journal.closes(),
         }

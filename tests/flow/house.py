@@ -15,7 +15,7 @@ from quicgw_fast import config as configs
 from quicgw_fast.auth import NoAuth
 from quicgw_fast.codes import CloseCode, RequestType, SyncHint
 from quicgw_fast.flow.assembly import assemble
-from quicgw_fast.observe import Counters
+from quicgw_fast.observe import Metrics
 from quicgw_fast.proto import client_pb2 as pb
 from quicgw_fast.proto.service_pb2 import (
     BroadcastRequest,
@@ -209,7 +209,7 @@ class House:
             config,
             engine,
             self.clock.face,
-            Counters(),
+            Metrics(),
             self,
             store,
             route=lambda action, openid: "hello" if action.lower() == "hello" else "business",
@@ -311,4 +311,4 @@ class House:
         return self.path.accounts.snapshot(live, self.offline.share())
 
     def count(self, name: str) -> int:
-        return self.path.counters[name]
+        return self.path.metrics.count(name)

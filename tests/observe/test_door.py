@@ -6,7 +6,7 @@ import logging
 from typing import TYPE_CHECKING
 
 from quicgw_fast.codes import HandshakeFault
-from quicgw_fast.observe import Counters, Door
+from quicgw_fast.observe import Door, Metrics
 
 if TYPE_CHECKING:
     import pytest
@@ -15,13 +15,13 @@ if TYPE_CHECKING:
 def test_every_cause_has_its_counter_and_its_line(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
     now = 100.0
-    counters = Counters()
-    door = Door(counters, lambda: now)
+    metrics = Metrics()
+    door = Door(metrics, lambda: now)
     for fault in HandshakeFault:
         for port in range(5):
             door.handshake_failed(fault, f"127.0.0.1:{port + 1}", "why")
         door.handshake_failed(fault, "127.0.0.2:1", "why")
-        assert counters[f"handshakes_failed_{fault.value}"] == 6
+        assert metrics.count(f"handshakes_failed_{fault.value}") == 6
     lines = [record.__dict__ for record in caplog.records]
     assert [(line["peer"], line["cause"]) for line in lines] == [
         (peer, fault.value) for fault in HandshakeFault for peer in ("127.0.0.1:1", "127.0.0.2:1")
@@ -35,12 +35,12 @@ def test_every_cause_has_its_counter_and_its_line(caplog: pytest.LogCaptureFixtu
 
 
 def test_refusals_and_throttled_peers(caplog: pytest.LogCaptureFixture) -> None:
-    counters = Counters()
-    door = Door(counters, lambda: 1.0)
+    metrics = Metrics()
+    door = Door(metrics, lambda: 1.0)
     for number in range(300):
         door.connection_refused(f"127.0.{number // 250}.{number % 250}:9", "OVERLOADED: the gateway is full")
     door.connection_refused("127.0.0.1:9", "DRAINING: no new connections")
     door.peer_throttled("127.0.0.1:9")
-    assert (counters["connections_refused"], counters["peers_throttled"]) == (301, 1)
+    assert (metrics.count("connections_refused"), metrics.count("peers_throttled")) == (301, 1)
     assert [record.getMessage() for record in caplog.records] == ["connection refused"] * 2 + ["peer throttled"]
     assert caplog.records[0].__dict__["reason"] == "OVERLOADED: the gateway is full"

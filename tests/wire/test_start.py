@@ -150,10 +150,10 @@ async def test_a_start_whose_client_has_left_is_not_acted_on(world: World, resum
         body.session_id, body.epoch, body.last_acked_seq_id = client.started.connection_id, client.started.epoch, 1
     late.request(pb.REQUEST_START, body.SerializeToString())
     await late.close()  # nothing is waited for in between: the gateway reads both in one go
-    await wire.until(lambda: world.gateway._path.counters["starts_departed"] == 1, what="the late START")
+    await wire.until(lambda: world.gateway._path.metrics.count("starts_departed") == 1, what="the late START")
     assert wire.business(await client.call("echo", data=b"still mine")).data == b"still mine"
     assert client.closed is None
-    counters = world.gateway._path.counters
+    counters = world.gateway._path.metrics
     assert (counters["starts"], counters["resumes"], counters["takeovers"]) == (1, 0, 0)
 
 

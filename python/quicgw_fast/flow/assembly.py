@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from quicgw_fast.backend.engine import Engine
     from quicgw_fast.clock import Clock
     from quicgw_fast.config import Config, SessionConfig
-    from quicgw_fast.observe import Counters
+    from quicgw_fast.observe import Metrics
     from quicgw_fast.ports import TerminalReply
     from quicgw_fast.processor import Call
     from quicgw_fast.store import OfflineStore
@@ -64,7 +64,7 @@ class Path:
     memory: RequestMemory
     budget: ByteBudget
     attempts: AttemptLimiter
-    counters: Counters
+    metrics: Metrics
     accounts: Accounts
     journal: Journal
 
@@ -73,7 +73,7 @@ def assemble(
     config: Config,
     engine: Engine,
     clock: Clock,
-    counters: Counters,
+    metrics: Metrics,
     authenticator: Authenticator,
     store: OfflineStore | None,
     *,
@@ -95,11 +95,11 @@ def assemble(
     sender: OrderedSender[Session] = OrderedSender(
         lambda session: closing.overflowed(session), lambda needed: room.make_room(needed)
     )
-    offline = Offline(clock, counters, store, registry, sender)
-    closing = Closing(clock, counters, registry, accounts, offline, lambda session: requests.give_up(session))
-    room = Memory(clock, counters, registry, budget, closing, sender.overflow)
+    offline = Offline(clock, metrics, store, registry, sender)
+    closing = Closing(clock, metrics, registry, accounts, offline, lambda session: requests.give_up(session))
+    room = Memory(clock, metrics, registry, budget, closing, sender.overflow)
     memory = RequestMemory(limits.request_bytes, limits.request_memory)
-    replies = Replies(counters, memory, sender)
+    replies = Replies(metrics, memory, sender)
 
     # Up
     make_processor = partial(_make_processor, engine, clock, registry)
@@ -108,30 +108,30 @@ def assemble(
     processor = make_processor(queue_size, workers, work=work, reply=replies.to_task)
     # A client has one hello there at most.
     pool = partial(make_processor, min(queue_size, limits.max_connections), _logins_at_once(config))
-    logins = Logins(clock, counters, registry, offline, pool, call, replies, go_on=lambda task: requests.dispatch(task))
+    logins = Logins(clock, metrics, registry, offline, pool, call, replies, go_on=lambda task: requests.dispatch(task))
     timeout = config.processor.task_timeout
-    requests = Requests(clock, counters, draining, memory, processor, logins, replies, route, limits, timeout)
+    requests = Requests(clock, metrics, draining, memory, processor, logins, replies, route, limits, timeout)
 
     # Who comes in
     attempts = AttemptLimiter(limits.auth_failures_per_minute)
-    tokens = Tokens(clock, counters, authenticator, attempts)
+    tokens = Tokens(clock, metrics, authenticator, attempts)
     starts = StartHandler(
-        clock, counters, draining, registry, sender, closing, offline, tokens, journal, times=times, limits=limits
+        clock, metrics, draining, registry, sender, closing, offline, tokens, journal, times=times, limits=limits
     )
     most_pending = 2 * MAX_BODY + times.window_bytes
-    control = ControlMessages(clock, counters, sender, closing, offline, tokens, most_pending=most_pending)
-    conversations = Conversations(clock, counters, engine, sender, starts, requests, control, journal, times, limits)
+    control = ControlMessages(clock, metrics, sender, closing, offline, tokens, most_pending=most_pending)
+    conversations = Conversations(clock, metrics, engine, sender, starts, requests, control, journal, times, limits)
     encode = engine.encode_body
-    pushes = Pushes(clock, counters, draining, registry, sender, closing, offline, encode, times.bind_timeout)
+    pushes = Pushes(clock, metrics, draining, registry, sender, closing, offline, encode, times.bind_timeout)
 
     # What passes with time
     chores = [offline.tend, room.tend, journal.flush, tokens.flush, *chores]
-    housekeeping = Housekeeping(clock, counters, registry, conversations, sender, closing, starts, times, chores)
-    hand_out = HandOut(clock, counters, registry, closing, patience=times.slow_consumer_after)
+    housekeeping = Housekeeping(clock, metrics, registry, conversations, sender, closing, starts, times, chores)
+    hand_out = HandOut(clock, metrics, registry, closing, patience=times.slow_consumer_after)
     return Path(
         conversations=conversations, requests=requests, pushes=pushes, housekeeping=housekeeping, draining=draining,
         hand_out=hand_out, closing=closing, offline=offline, registry=registry, processor=processor, logins=logins,
-        memory=memory, budget=budget, attempts=attempts, counters=counters, accounts=accounts, journal=journal,
+        memory=memory, budget=budget, attempts=attempts, metrics=metrics, accounts=accounts, journal=journal,
     )  # fmt: skip
 
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from quicgw_fast.clock import Clock
     from quicgw_fast.flow.accounts import Accounts
     from quicgw_fast.flow.offline import Offline
-    from quicgw_fast.observe import Counters
+    from quicgw_fast.observe import Metrics
     from quicgw_fast.session import Registry, Session
 
 _log = logging.getLogger("quicgw.session")
@@ -26,7 +26,7 @@ class Closing:
     def __init__(
         self,
         clock: Clock,
-        counters: Counters,
+        metrics: Metrics,
         registry: Registry,
         accounts: Accounts,
         offline: Offline,
@@ -34,7 +34,11 @@ class Closing:
     ) -> None:
         """``give_up`` calls off what is done for a session: nobody gets the replies (protocol §3)."""
         self._clock = clock
-        self._counters = counters
+        self._count_overflows = metrics.counter("overflows", "Sessions that had to miss something")
+        self._count_in_flight_dropped = metrics.counter(
+            "in_flight_dropped", "Requests that were in flight when their session ended"
+        )
+        self._count_sessions_expired = metrics.counter("sessions_expired", "Sessions whose resume window passed")
         self._registry = registry
         self._accounts = accounts
         self._offline = offline
@@ -59,7 +63,7 @@ class Closing:
         for action in session.apply(Event.OVERFLOWED, self._clock.now()):
             match action:
                 case Action.COUNT_OVERFLOW:
-                    self._counters.add("overflows")
+                    self._count_overflows.value += 1
                 case Action.GIVE_UP:
                     self._give_up(session)
                 case Action.CLOSE_CONNECTION:
@@ -85,7 +89,7 @@ class Closing:
         given = NotifyCount(len(bodies) - unnumbered, unnumbered)
         dropped = self._registry.end(session, event, self._clock.now(), given)
         self._accounts.end(session.outbox.tally)
-        self._counters.add("in_flight_dropped", dropped)
+        self._count_in_flight_dropped.value += dropped
         self._offline.handovers.begin(session, bodies, unnumbered)
 
     def end_all(self) -> None:
@@ -100,7 +104,7 @@ class Closing:
         """End a session whose resume window passed, also between two rounds: its work may be skipped already."""
         if self._registry.serviceable(session, self._clock.now()):
             return False
-        self._counters.add("sessions_expired")
+        self._count_sessions_expired.value += 1
         self.end(session, Event.EXPIRED, CloseCode.IDLE, "resume window passed")
         return True
 

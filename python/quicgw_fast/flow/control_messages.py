@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from quicgw_fast.flow.conversation import Conversation
     from quicgw_fast.flow.offline import Offline
     from quicgw_fast.flow.tokens import Tokens
-    from quicgw_fast.observe import Counters
+    from quicgw_fast.observe import Metrics
     from quicgw_fast.proto.client_pb2 import ClientRequest
     from quicgw_fast.session import Session
 
@@ -29,7 +29,7 @@ class ControlMessages:
     def __init__(
         self,
         clock: Clock,
-        counters: Counters,
+        metrics: Metrics,
         sender: OrderedSender[Session],
         closing: Closing,
         offline: Offline,
@@ -39,7 +39,7 @@ class ControlMessages:
     ) -> None:
         """``most_pending`` are the bytes that a client which reads can have left unacknowledged."""
         self._clock = clock
-        self._counters = counters
+        self._count_stops = metrics.counter("stops", "Sessions that their clients ended with STOP")
         self._sender = sender
         self._closing = closing
         self._offline = offline
@@ -83,7 +83,7 @@ class ControlMessages:
         reason = parse_payload(StopRequest, request.payload).reason
         name = StopRequest.Reason.Name(reason) if reason in StopRequest.Reason.values() else str(reason)
         conversation.ignore()
-        self._counters.add("stops")
+        self._count_stops.value += 1
         self._closing.end(session, Event.STOPPED, CloseCode.NORMAL, f"STOP {name}")
 
 

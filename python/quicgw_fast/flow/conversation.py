@@ -134,7 +134,7 @@ class Conversation:
 
     def fail(self, error: ProtocolError) -> None:
         """Tell the client what it did wrong, then close with PROTOCOL_ERROR."""
-        self._legs.counters.add("protocol_errors")
+        self._legs.count_protocol_errors.value += 1
         if self.session is None:
             payload = ErrorMessage(error_code=error.code, error_message=error.message, detail=error.detail)
             self.link.send(unnumbered(error.msg_id, PushType.ERROR, payload.SerializeToString()))
@@ -193,7 +193,7 @@ class Conversation:
         except RequestError as error:
             if int(request.type) not in COUNTED and self._floods(self._flood.control(now)):
                 return
-            self._legs.counters.add("requests_refused")
+            self._legs.count_requests_refused.value += 1
             self._legs.sender.refuse(session, request.msg_id, error)
 
     def _route(self, session: Session, request: ClientRequest, now: float) -> None:
@@ -218,6 +218,6 @@ class Conversation:
         """Close the connection unless what came is still within all patience; what follows is not looked at."""
         if within:
             return False
-        self._legs.counters.add("floods_closed")
+        self._legs.count_floods_closed.value += 1
         self.close(CloseCode.OVERLOADED, "too many messages; send fewer a second")
         return True

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from quicgw_fast.flow.journal import Journal
     from quicgw_fast.flow.requests import Requests
     from quicgw_fast.flow.start import StartHandler
-    from quicgw_fast.observe import Counters
+    from quicgw_fast.observe import Metrics
     from quicgw_fast.ports import Link
     from quicgw_fast.session import Session
 
@@ -27,7 +27,7 @@ class Conversations:
     def __init__(
         self,
         clock: Clock,
-        counters: Counters,
+        metrics: Metrics,
         engine: Engine,
         sender: OrderedSender[Session],
         starts: StartHandler,
@@ -38,7 +38,14 @@ class Conversations:
         limits: LimitsConfig,
     ) -> None:
         self.clock = clock
-        self.counters = counters
+        self.count_protocol_errors = metrics.counter(
+            "protocol_errors", "Connections that were closed for breaking the protocol"
+        )
+        self.count_requests_refused = metrics.counter("requests_refused", "Messages that were not accepted")
+        self.count_floods_closed = metrics.counter(
+            "floods_closed", "Connections that were closed for too many messages"
+        )
+        self._count_connections = metrics.counter("connections", "Connections that were established")
         self.sender = sender
         self.starts = starts
         self.requests = requests
@@ -58,7 +65,7 @@ class Conversations:
         conversation = Conversation(link, decoder, FloodGuard(self._control_rate, self._request_rate), self)
         self.open.add(conversation)
         self.watched.add(conversation)
-        self.counters.add("connections")
+        self._count_connections.value += 1
         return conversation
 
     def ended(self, conversation: Conversation, code: int, reason: str, *, by_peer: bool) -> None:

@@ -12,7 +12,7 @@ from quicgw_fast.codes import CloseCode
 if TYPE_CHECKING:
     from quicgw_fast.clock import Clock
     from quicgw_fast.flow.closing import Closing
-    from quicgw_fast.observe import Counters
+    from quicgw_fast.observe import Metrics
     from quicgw_fast.session import Registry, Session
 
 DETAIL = "the gateway stops"
@@ -55,11 +55,13 @@ class HandOut:
     """Gets to the clients of a gateway that stops what was accepted for them."""
 
     def __init__(
-        self, clock: Clock, counters: Counters, registry: Registry, closing: Closing, *, patience: float
+        self, clock: Clock, metrics: Metrics, registry: Registry, closing: Closing, *, patience: float
     ) -> None:
         """``patience`` are the seconds after which a client that makes no progress is given up."""
         self._clock = clock
-        self._counters = counters
+        self._count_drain_undelivered = metrics.counter(
+            "drain_undelivered", "Messages that clients may not have when the gateway stops"
+        )
         self._registry = registry
         self._closing = closing
         self._patience = patience
@@ -95,7 +97,7 @@ class HandOut:
         if not sessions:
             return
         messages = sum(session.outbox.last_seq - session.outbox.acked_seq for session in sessions)
-        self._counters.add("drain_undelivered", messages)
+        self._count_drain_undelivered.value += messages
         _log.warning("drain incomplete", extra={"clients": len(sessions), "messages": messages})
         for session in sessions:
             self._closing.disconnect(session, CloseCode.DRAINING, DETAIL, flush=False)

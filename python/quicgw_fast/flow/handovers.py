@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from quicgw_fast.clock import Clock
-    from quicgw_fast.observe import Counters
+    from quicgw_fast.observe import Metrics
     from quicgw_fast.observe.repeats import RepeatLog
     from quicgw_fast.session import Session
     from quicgw_fast.store import OfflineStore, PutResult
@@ -37,9 +37,14 @@ class Handovers:
     that later pushes to the openid, and the login that reads them, come behind without any waiting here.
     """
 
-    def __init__(self, clock: Clock, counters: Counters, store: OfflineStore | None, repeats: RepeatLog) -> None:
+    def __init__(self, clock: Clock, metrics: Metrics, store: OfflineStore | None, repeats: RepeatLog) -> None:
         self._clock = clock
-        self._counters = counters
+        self._count_pushes_handed_over = metrics.counter(
+            "pushes_handed_over", "Notifies of ended sessions that the offline store took"
+        )
+        self.count_pushes_lost = metrics.counter(
+            "pushes_lost", "Notifies that were accepted and can no longer be delivered"
+        )
         self._store = store
         self._repeats = repeats
         self.losses = UntoldLosses()
@@ -87,8 +92,8 @@ class Handovers:
         self.waiting -= len(fits)
         self.kept += len(fits) - lost.total
         self.lost += lost.total
-        self._counters.add("pushes_handed_over", len(fits) - lost.total)
-        self._counters.add("pushes_lost", lost.total)
+        self._count_pushes_handed_over.value += len(fits) - lost.total
+        self.count_pushes_lost.value += lost.total
         self.losses.add(session.openid, session.id, lost)
         if lost.total:
             reason = next(filter(None, reasons))

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from quicgw_fast.flow.conversation import Conversation
     from quicgw_fast.flow.conversations import Conversations
     from quicgw_fast.flow.start import StartHandler
-    from quicgw_fast.observe import Counters
+    from quicgw_fast.observe import Metrics
     from quicgw_fast.session import Registry, Session
 
 LONGEST_PAUSE = 1.0
@@ -43,7 +43,7 @@ class Housekeeping:
     def __init__(
         self,
         clock: Clock,
-        counters: Counters,
+        metrics: Metrics,
         registry: Registry,
         conversations: Conversations,
         sender: OrderedSender[Session],
@@ -54,7 +54,18 @@ class Housekeeping:
     ) -> None:
         """``chores`` are called with the time (monotonic) at the end of every round."""
         self._clock = clock
-        self._counters = counters
+        self._count_housekeeping_failed = metrics.counter(
+            "housekeeping_failed", "Steps of the housekeeping that failed, each a bug"
+        )
+        self._count_slow_senders = metrics.counter(
+            "slow_senders", "Connections that were closed because a message came too slowly"
+        )
+        self._count_binds_expired = metrics.counter("binds_expired", "Bound notifies whose request never came")
+        self._count_idle_closed = metrics.counter("idle_closed", "Connections that were closed because no message came")
+        self._count_tokens_expired = metrics.counter("tokens_expired", "Connections whose token ended")
+        self._count_slow_consumers = metrics.counter(
+            "slow_consumers", "Connections that were closed because nothing was acknowledged"
+        )
         self._registry = registry
         self._conversations = conversations
         self._sender = sender
@@ -109,7 +120,7 @@ class Housekeeping:
 
     def _failed(self, kind: str, name: str, error: Exception, now: float) -> None:
         """Tell what failed about one session or conversation, surely a bug; the round goes on."""
-        self._counters.add("housekeeping_failed")
+        self._count_housekeeping_failed.value += 1
         trace = "".join(traceback.format_exception(error))
         self._repeats.add(
             logging.ERROR, f"housekeeping of a {kind} failed", name, now, {kind: name, "exception": trace}
@@ -125,27 +136,27 @@ class Housekeeping:
             )
             self._starts.refuse(conversation, 0, late, CloseCode.PROTOCOL_ERROR)
         elif slow := conversation.slow_for(now):
-            self._counters.add("slow_senders")
+            self._count_slow_senders.value += 1
             conversation.close(CloseCode.SLOW_CONSUMER, slow)
 
     def _check_session(self, session: Session, now: float, wall: float) -> None:
-        times, counters = self._times, self._counters
+        times = self._times
         if session.state is State.CLOSED:
             return  # it ended since the round began
         if session.outbox.bound:
-            counters.add("binds_expired", session.outbox.expire(now))
+            self._count_binds_expired.value += session.outbox.expire(now)
         self._sender.acknowledged(session)  # in case that room was missing that others have given back since
         if not session.attached:
             self._closing.expire(session)
             return
         if now - session.last_activity > times.timeout:
-            counters.add("idle_closed")
+            self._count_idle_closed.value += 1
             self._closing.disconnect(session, CloseCode.IDLE, f"no message for {times.timeout:g} s")
         elif session.expires_at is not None and wall >= session.expires_at:
-            counters.add("tokens_expired")
+            self._count_tokens_expired.value += 1
             self._closing.disconnect(session, CloseCode.TOKEN_EXPIRED, "renew the token and reconnect")
         elif session.outbox.fill <= CROWDED:
             session.crowded_since = None
         elif session.crowded_for(now) > times.slow_consumer_after:
-            counters.add("slow_consumers")
+            self._count_slow_consumers.value += 1
             self._closing.disconnect(session, CloseCode.SLOW_CONSUMER, "read and acknowledge what was sent")

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from quicgw_fast.clock import Clock
     from quicgw_fast.flow.offline import Offline
     from quicgw_fast.flow.replies import Replies
-    from quicgw_fast.observe import Counters
+    from quicgw_fast.observe import Metrics
     from quicgw_fast.processor import AsyncTask, Call
     from quicgw_fast.proto.service_pb2 import UpstreamRequest, UpstreamResponse
     from quicgw_fast.session import Registry
@@ -62,7 +62,7 @@ class Logins:
     def __init__(
         self,
         clock: Clock,
-        counters: Counters,
+        metrics: Metrics,
         registry: Registry,
         offline: Offline,
         make_pool: PoolMaker,
@@ -73,7 +73,7 @@ class Logins:
     ) -> None:
         """``make_pool`` makes the processor of the hellos; ``go_on`` takes what waited behind one that is answered."""
         self._clock = clock
-        self._counters = counters
+        self._count_logins = metrics.counter("logins", "Hellos that were answered 200")
         self._registry = registry
         self._offline = offline
         self._call_service = call
@@ -156,7 +156,7 @@ class Logins:
 
     def _logged_in(self, session: Session, outcome: LoggedIn) -> None:
         session.apply(Event.LOGGED_IN, self._clock.now())
-        self._counters.add("logins")
+        self._count_logins.value += 1
         gid = outcome.headers.get("gid")
         if gid:
             self._registry.set_gid(session, gid)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from quicgw_fast.backend import ByteBudget
     from quicgw_fast.clock import Clock
     from quicgw_fast.flow.closing import Closing
-    from quicgw_fast.observe import Counters
+    from quicgw_fast.observe import Metrics
     from quicgw_fast.session import Registry, Session
 
 DETAIL = "the memory of all sessions is full; only a reset continues"
@@ -31,7 +31,7 @@ class Memory:
     def __init__(
         self,
         clock: Clock,
-        counters: Counters,
+        metrics: Metrics,
         registry: Registry,
         budget: ByteBudget,
         closing: Closing,
@@ -39,7 +39,9 @@ class Memory:
     ) -> None:
         """``overflow`` marks a session that had to miss something."""
         self._clock = clock
-        self._counters = counters
+        self._count_memory_victims = metrics.counter(
+            "memory_victims", "Of these, those that had to give up their memory"
+        )
         self._registry = registry
         self._budget = budget
         self._closing = closing
@@ -60,7 +62,7 @@ class Memory:
             self._overflow(session)
         if not victims:
             return False
-        self._counters.add("memory_victims", len(victims))
+        self._count_memory_victims.value += len(victims)
         fields = {"sessions": len(victims), "freed": freed, "limit": budget.limit}
         self._repeats.add(logging.WARNING, "session memory full", "", self._clock.now(), fields)
         return True

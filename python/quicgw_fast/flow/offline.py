@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from quicgw_fast.clock import Clock
     from quicgw_fast.delivery import OrderedSender
-    from quicgw_fast.observe import Counters
+    from quicgw_fast.observe import Metrics
     from quicgw_fast.session import CatchUp, Registry, Session
     from quicgw_fast.store import OfflineStore, PutResult, Stored
 
@@ -52,19 +52,19 @@ class Offline:
     def __init__(
         self,
         clock: Clock,
-        counters: Counters,
+        metrics: Metrics,
         store: OfflineStore | None,
         registry: Registry,
         sender: OrderedSender[Session],
     ) -> None:
         self._clock = clock
-        self._counters = counters
+        self._count_store_failures = metrics.counter("store_failures", "Operations of the offline store that failed")
         self._store = store
         self._registry = registry
         self._sender = sender
         self._running: set[asyncio.Task[object]] = set()
         self._repeats = RepeatLog(_log)
-        self.handovers = Handovers(clock, counters, store, self._repeats)
+        self.handovers = Handovers(clock, metrics, store, self._repeats)
         self._deletions = Deletions(store, clock, self._spawn, self._failed)
         self._unread: set[Session] = set()
         """Sessions that are behind and for whom no acknowledgement may ever come."""
@@ -162,7 +162,7 @@ class Offline:
         except FrameTooLarge as error:  # another release, or other bounds, let it in
             self._undeliverable += 1
             self._undeliverable_left[stored.id] = session.openid
-            self._counters.add("pushes_lost")
+            self.handovers.count_pushes_lost.value += 1
             fields = {"openid": session.openid, "session": session.id, "lost": 1, "reason": str(error)}
             self._repeats.add(logging.WARNING, "pushes lost", session.openid, self._clock.now(), fields)
             self._deletions.add(session.openid, [stored.id])
@@ -275,7 +275,7 @@ class Offline:
         )
 
     def _failed(self, error: StoreFailed, event: str = "the offline store failed") -> None:
-        self._counters.add("store_failures")
+        self._count_store_failures.value += 1
         self._repeats.add(logging.ERROR, event, "", self._clock.now(), {"error": str(error)})
 
     def _spawn(self, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:

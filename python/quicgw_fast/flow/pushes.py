@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from quicgw_fast.flow.closing import Closing
     from quicgw_fast.flow.draining import Draining
     from quicgw_fast.flow.offline import Offline
-    from quicgw_fast.observe import Counters
+    from quicgw_fast.observe import Metrics
     from quicgw_fast.proto.service_pb2 import BroadcastRequest, UnicastPushRequest
     from quicgw_fast.session import Registry, Session
 
@@ -49,7 +49,7 @@ class Pushes:
     def __init__(
         self,
         clock: Clock,
-        counters: Counters,
+        metrics: Metrics,
         draining: Draining,
         registry: Registry,
         sender: OrderedSender[Session],
@@ -60,7 +60,10 @@ class Pushes:
     ) -> None:
         """``encode_body`` is the engine's; ``bind_timeout`` are the seconds that a notify waits for its reply."""
         self._clock = clock
-        self._counters = counters
+        self._count_pushes = metrics.counter("pushes", "Unicast pushes that services asked for")
+        self._count_pushes_refused = metrics.counter("pushes_refused", "Of these, refused")
+        self._count_broadcasts = metrics.counter("broadcasts", "Broadcasts that services asked for")
+        self._count_pushes_stored = metrics.counter("pushes_stored", "Of these, kept in the offline store")
         self._draining = draining
         self._registry = registry
         self._sender = sender
@@ -73,16 +76,16 @@ class Pushes:
 
     async def push(self, request: UnicastPushRequest) -> UnicastPushResponse:
         """Deliver, cache, bind or store one notify, and say which."""
-        self._counters.add("pushes")
+        self._count_pushes.value += 1
         try:
             return UnicastPushResponse(success=True, message=await self._push(request))
         except Refused as refused:
-            self._counters.add("pushes_refused")
+            self._count_pushes_refused.value += 1
             return UnicastPushResponse(success=False, message=str(refused), error_code=refused.code)
 
     async def broadcast(self, request: BroadcastRequest) -> BroadcastResponse:
         """Send one notify to every logged-in session; ``sent_count`` is how many took a number for it."""
-        self._counters.add("broadcasts")
+        self._count_broadcasts.value += 1
         try:
             body = notify_body(request, self._encode_body)
         except FrameTooLarge as error:
@@ -151,7 +154,7 @@ class Pushes:
             )
         if result.error_code is not None:
             raise Refused(result.error_code, result.message)
-        self._counters.add("pushes_stored")
+        self._count_pushes_stored.value += 1
         return "stored"
 
     def _now(self, session: Session, body: bytes) -> str:

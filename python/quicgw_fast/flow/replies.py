@@ -12,7 +12,7 @@ from quicgw_fast.session import Session, State
 
 if TYPE_CHECKING:
     from quicgw_fast.delivery import OrderedSender
-    from quicgw_fast.observe import Counters
+    from quicgw_fast.observe import Metrics
     from quicgw_fast.overload import RequestMemory
     from quicgw_fast.processor import AsyncTask
 
@@ -20,8 +20,10 @@ if TYPE_CHECKING:
 class Replies:
     """Sends and counts terminal replies; what a request took in memory is given back with its reply."""
 
-    def __init__(self, counters: Counters, memory: RequestMemory, sender: OrderedSender[Session]) -> None:
-        self._counters = counters
+    def __init__(self, metrics: Metrics, memory: RequestMemory, sender: OrderedSender[Session]) -> None:
+        self._count_replies = metrics.counter("replies", "Responses that were sent")
+        self._count_errors = metrics.counter("errors", "Errors that were sent for accepted requests")
+        self._count_replies_dropped = metrics.counter("replies_dropped", "Replies of sessions that had overflowed")
         self._memory = memory
         self._sender = sender
 
@@ -40,10 +42,10 @@ class Replies:
         except FrameTooLarge as error:  # who called the service refuses such answers; whatever comes here has its reply
             too_large = RequestError(ErrorCode.FAILED, "upstream answer too large", str(error))
             self._sender.reply(session, seq_id, msg_id, TerminalReply.of_error(too_large))
-            self._counters.add("errors")
+            self._count_errors.value += 1
             return False
         if not sent:
-            self._counters.add("replies_dropped")
+            self._count_replies_dropped.value += 1
         else:
-            self._counters.add("errors" if reply.push_type is PushType.ERROR else "replies")
+            (self._count_errors if reply.push_type is PushType.ERROR else self._count_replies).value += 1
         return sent

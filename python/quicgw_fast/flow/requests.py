@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from quicgw_fast.flow.draining import Draining
     from quicgw_fast.flow.login import Logins
     from quicgw_fast.flow.replies import Replies
-    from quicgw_fast.observe import Counters
+    from quicgw_fast.observe import Metrics
     from quicgw_fast.proto.client_pb2 import ClientRequest
 
 LOGIN_ACTION = "hello"
@@ -40,7 +40,7 @@ class Requests:
     def __init__(
         self,
         clock: Clock,
-        counters: Counters,
+        metrics: Metrics,
         draining: Draining,
         memory: RequestMemory,
         processor: AsyncRequestProcessor[Session],
@@ -52,7 +52,11 @@ class Requests:
     ) -> None:
         """``route`` gives the service of an action and an openid; ``timeout`` are the seconds a request may take."""
         self._clock = clock
-        self._counters = counters
+        self._count_requests = metrics.counter("requests", "BUSINESS messages that were accepted")
+        self._count_rate_limited = metrics.counter("rate_limited", "Requests that were answered 429")
+        self._count_queue_full = metrics.counter(
+            "queue_full", "Requests that were answered 503, as their queue was full"
+        )
         self._draining = draining
         self._memory = memory
         self._processor = processor
@@ -94,12 +98,12 @@ class Requests:
             ) from error
         if expected:
             raise RequestError(ErrorCode.BAD_REQUEST, "wrong seq_id", f"expected {expected}, got {request.seq_id}")
-        self._counters.add("requests")
+        self._count_requests.value += 1
         try:
             task = self._admit(session, request)
         except RequestError as error:
             if error.code is ErrorCode.RATE_LIMITED:
-                self._counters.add("rate_limited")
+                self._count_rate_limited.value += 1
             self._replies.send(session, request.seq_id, request.msg_id, TerminalReply.of_error(error))
         else:
             self.dispatch(task)
@@ -158,7 +162,7 @@ class Requests:
                 _require_login(task.session)
             submit = self._logins.submit if task.is_login else self._processor.submit
             if not submit(task):
-                self._counters.add("queue_full")
+                self._count_queue_full.value += 1
                 raise RequestError(ErrorCode.OVERLOADED, "overloaded", f"the queue of {_kind(task)} is full")
         except RequestError as error:
             self._replies.to_task(task, TerminalReply.of_error(error))

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from quicgw_fast.flow.journal import Journal
     from quicgw_fast.flow.offline import Offline
     from quicgw_fast.flow.tokens import Tokens
-    from quicgw_fast.observe import Counters
+    from quicgw_fast.observe import Metrics
     from quicgw_fast.proto.client_pb2 import ClientRequest
     from quicgw_fast.session import Registry
 
@@ -67,7 +67,7 @@ class StartHandler:
     def __init__(
         self,
         clock: Clock,
-        counters: Counters,
+        metrics: Metrics,
         draining: Draining,
         registry: Registry,
         sender: OrderedSender[Session],
@@ -80,7 +80,21 @@ class StartHandler:
         limits: LimitsConfig,
     ) -> None:
         self._clock = clock
-        self._counters = counters
+        self._count_starts = metrics.counter("starts", "Sessions that began without anything lost")
+        self._count_resets = metrics.counter(
+            "resets", "Sessions that began afresh where an earlier one could not go on"
+        )
+        self._count_starts_departed = metrics.counter(
+            "starts_departed", "STARTs that were not acted on, as their client had left already"
+        )
+        self._count_starts_outdated = metrics.counter(
+            "starts_outdated", "STARTs that were refused, as a newer attempt of the same epoch was here before"
+        )
+        self._count_starts_refused = metrics.counter("starts_refused", "STARTs that were refused, whatever for")
+        self._count_resumes = metrics.counter("resumes", "Sessions that were resumed")
+        self._count_takeovers = metrics.counter(
+            "takeovers", "Connections that were closed because a newer one took over their session"
+        )
         self._draining = draining
         self._registry = registry
         self._sender = sender
@@ -105,7 +119,7 @@ class StartHandler:
             )
         if conversation.link.departed:
             # Perhaps an old attempt, late in the network: a session must not be taken for who is gone (protocol §2).
-            self._counters.add("starts_departed")
+            self._count_starts_departed.value += 1
             conversation.ignore()
             return
         try:
@@ -114,7 +128,7 @@ class StartHandler:
                 raise _stopping()
             grant = self._tokens.check(conversation.link.peer, claim.openid, token)
             if self._registry.attempts(claim.openid, self._clock.now()).outdated(claim):
-                self._counters.add("starts_outdated")
+                self._count_starts_outdated.value += 1
                 raise RequestError(
                     ErrorCode.FORBIDDEN, "outdated START", "a newer attempt of the same epoch was here before"
                 )
@@ -132,7 +146,7 @@ class StartHandler:
 
     def refuse(self, conversation: Conversation, msg_id: int, error: RequestError, code: CloseCode) -> None:
         """Answer a START with what is wrong and close the connection (protocol §2)."""
-        self._counters.add("starts_refused")
+        self._count_starts_refused.value += 1
         told = ErrorMessage(error_code=error.code, error_message=error.message, detail=error.detail)
         answer = StartResponse(success=False, error=told).SerializeToString()
         conversation.link.send(unnumbered(msg_id, PushType.START_RESP, answer, error.headers))
@@ -160,7 +174,7 @@ class StartHandler:
         self._supersede(session)
         session.outbox.ack(start.claim.last_acked)
         self._offline.acknowledged(session)
-        self._counters.add("resumes")
+        self._count_resumes.value += 1
         self._attach(start, session)
 
     def _end_old(self, start: _Start) -> None:
@@ -179,7 +193,7 @@ class StartHandler:
         if self._draining.active:  # since it was held
             self.refuse(start.conversation, start.msg_id, _stopping(), CloseCode.DRAINING)
             return
-        self._counters.add("resets" if start.verdict.gap else "starts")
+        (self._count_resets if start.verdict.gap else self._count_starts).value += 1
         session = self._registry.create(claim.openid, claim.last_acked, self._clock.now())
         self._attach(start, session)
 
@@ -211,7 +225,7 @@ class StartHandler:
 
     def _supersede(self, session: Session) -> None:
         if session.attached:
-            self._counters.add("takeovers")
+            self._count_takeovers.value += 1
             self._closing.disconnect(session, CloseCode.SUPERSEDED, "a newer connection took over")
 
     def _answer(self, session: Session, claim: StartClaim, verdict: ResumeDecision) -> StartResponse:

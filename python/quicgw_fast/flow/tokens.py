@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from quicgw_fast.auth import Authenticator, Grant
     from quicgw_fast.clock import Clock
     from quicgw_fast.flow.conversation import Conversation
-    from quicgw_fast.observe import Counters
+    from quicgw_fast.observe import Metrics
     from quicgw_fast.overload import AttemptLimiter
     from quicgw_fast.proto.client_pb2 import ClientRequest
     from quicgw_fast.session import Session
@@ -33,11 +33,12 @@ _log = logging.getLogger("quicgw.session")
 class Tokens:
     """Asks the authenticator, as often as each client may."""
 
-    def __init__(
-        self, clock: Clock, counters: Counters, authenticator: Authenticator, attempts: AttemptLimiter
-    ) -> None:
+    def __init__(self, clock: Clock, metrics: Metrics, authenticator: Authenticator, attempts: AttemptLimiter) -> None:
         self._clock = clock
-        self._counters = counters
+        self._count_auth_unread = metrics.counter(
+            "auth_unread", "Tokens that were refused unread, as too many from their address were not good"
+        )
+        self._count_auth_refused = metrics.counter("auth_refused", "Tokens that were not good")
         self._authenticator = authenticator
         self._attempts = attempts
         self._repeats = RepeatLog(_log)
@@ -50,7 +51,7 @@ class Tokens:
         now = self._clock.now()
         wait = self._attempts.admit(address, openid, now)
         if wait > 0:
-            self._counters.add("auth_unread")
+            self._count_auth_unread.value += 1
             raise RequestError(ErrorCode.RATE_LIMITED, "too many refused tokens", retry_after_ms=int(wait * 1000) + 1)
         try:
             return self._authenticate(address, openid, token)
@@ -98,7 +99,7 @@ class Tokens:
         try:
             return self._authenticator.authenticate(openid, token, self._clock.wall())
         except AuthRefused as refused:
-            self._counters.add("auth_refused")
+            self._count_auth_refused.value += 1
             fields = {"openid": openid, "peer": address, "reason": str(refused)}
             # By reason as well, so that whoever tries one token after the other finds each cause in the log.
             subject = f"{address_group(address)} {refused.kind}"

@@ -97,11 +97,13 @@ class Metrics:
 
     def __init__(self) -> None:
         self._families: dict[str, Family] = {}
+        self._counters: dict[str, Counter] = {}
 
     def counter(self, name: str, help: str, unit: Unit = Unit.EVENTS) -> Counter:
         """Register a counter. Raises ValueError for a name that is taken."""
         counter = Counter()
         self._add(Family(name, Kind.COUNTER, unit, help, "", (), lambda: [Sample("", counter.value)]))
+        self._counters[name] = counter
         return counter
 
     def counters(self, name: str, help: str, label: str, values: Iterable[str]) -> Mapping[str, Counter]:
@@ -129,6 +131,14 @@ class Metrics:
         duration = Duration()
         self._add(Family(name, Kind.DURATION, Unit.SECONDS, help, "", (), lambda: [Sample("", duration)]))
         return duration
+
+    def count(self, name: str) -> int:
+        """The value of a counter now. Raises KeyError for a name that is not registered."""
+        return self._counters[name].value
+
+    def counters_now(self) -> dict[str, int]:
+        """The values of all counters that are not told apart by a label."""
+        return {name: counter.value for name, counter in self._counters.items()}
 
     def __iter__(self) -> Iterator[Family]:
         return iter(self._families.values())

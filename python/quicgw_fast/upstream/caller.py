@@ -7,7 +7,7 @@ import logging
 import time
 from typing import TYPE_CHECKING, Protocol, Self
 
-from quicgw_fast.observe import Counters
+from quicgw_fast.observe import Counter, Metrics
 from quicgw_fast.observe.repeats import RepeatLog
 from quicgw_fast.upstream.causes import TOO_SLOW
 from quicgw_fast.upstream.errors import NoInstance, UpstreamBusy, UpstreamError, UpstreamFailed, UpstreamTimeout
@@ -55,13 +55,13 @@ class GrpcCaller:
         directory: Directory,
         max_concurrency: int = 0,
         *,
-        counters: Counters | None = None,
+        metrics: Metrics | None = None,
         forget_after: float = FORGET_AFTER,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._directory = directory
         self._max_concurrency = max_concurrency
-        self._counters = counters or Counters()
+        self._counts = _register(metrics or Metrics())
         self._forget_after = forget_after
         self._clock = clock
         self._under_way: dict[str, int] = {}
@@ -89,7 +89,7 @@ class GrpcCaller:
         try:
             return await self._call(service, request, timeout)
         except UpstreamError as error:
-            self._counters.add(error.counter)
+            self._counts[error.counter].value += 1
             raise
 
     async def _call(self, service: str, request: UpstreamRequest, timeout: float) -> UpstreamResponse:
@@ -217,3 +217,13 @@ class GrpcCaller:
                 for instance in self._directory.instances()
             ],
         }
+
+
+def _register(metrics: Metrics) -> dict[str, Counter]:
+    """The counters of calls that failed; each kind of error names its own."""
+    return {
+        "upstream_failures": metrics.counter("upstream_failures", "Calls of services that failed"),
+        "upstream_timeouts": metrics.counter("upstream_timeouts", "Calls of services that were not answered in time"),
+        "upstream_busy": metrics.counter("upstream_busy", "Calls that were not made, as the service has its most"),
+        "upstream_unavailable": metrics.counter("upstream_unavailable", "Calls for which no service was there"),
+    }
