@@ -65,7 +65,7 @@ class Conversation:
     def current(self) -> bool:
         """Whether this connection still speaks for its session: a newer one fences it (protocol §2)."""
         session = self.session
-        return session is not None and session.attached and session.generation == self.generation
+        return session is not None and session.link is not None and session.generation == self.generation
 
     @property
     def open(self) -> bool:
@@ -105,7 +105,8 @@ class Conversation:
             self._message(body)
         if failure is not None and not self._over:
             self.fail(failure)
-        self._watch_partial(progress=bool(bodies))
+        if self._decoder.partial or self in self._legs.watched:
+            self._watch_partial(progress=bool(bodies))
 
     def writable(self) -> None:
         """The connection has room again: go on with what the outbox retains."""
@@ -187,7 +188,7 @@ class Conversation:
             self._over = True
             return
         now = self._legs.clock.now()
-        session.touch(now)
+        session.last_activity = now
         try:
             self._route(session, request, now)
         except RequestError as error:

@@ -9,6 +9,7 @@ from quicgw_fast.errors import ConfigError
 from quicgw_fast.overload.attempts import AttemptLimiter, GuessedTokens
 from quicgw_fast.overload.concurrency import Concurrency
 from quicgw_fast.overload.draining import PushWhileDraining, RequestWhileDraining, StartWhileDraining
+from quicgw_fast.overload.facts import CallFacts
 from quicgw_fast.overload.in_flight import InFlight
 from quicgw_fast.overload.message_rate import MessageRate
 from quicgw_fast.overload.renewal_rate import RenewalRate
@@ -16,11 +17,11 @@ from quicgw_fast.overload.request_memory import ProcessShare, RequestMemory, Ses
 from quicgw_fast.overload.rule import Gate, Moment, Rule
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Callable, Collection
 
     from quicgw_fast.config import LimitsConfig
     from quicgw_fast.observe import Metrics
-    from quicgw_fast.overload.facts import CallFacts, PushFacts, RenewalFacts, RequestFacts, StartFacts, TaskFacts
+    from quicgw_fast.overload.facts import PushFacts, RenewalFacts, RequestFacts, StartFacts, TaskFacts
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +68,17 @@ def make_gates(limits: LimitsConfig, metrics: Metrics, count_only: Collection[st
     )
 
 
-def call_gate(max_concurrency: int, metrics: Metrics, count_only: Collection[str] = ()) -> Gate[CallFacts]:
-    """The gate in front of the services; ``max_concurrency`` calls of each at once, 0 for no limit."""
-    return Gate(Moment.CALL, [Concurrency(max_concurrency)], metrics, count_only)
+def call_gate(
+    max_concurrency: int, metrics: Metrics, count_only: Collection[str] = ()
+) -> Callable[[str, int], str | None] | None:
+    """What is asked before a service is called, of which ``max_concurrency`` calls may be under way; None for no limit.
+
+    It takes the service and how many calls of it are under way, and says why there is to be no other, or None.
+    """
+    gate = Gate(Moment.CALL, [Concurrency(max_concurrency)], metrics, count_only)
+
+    def refuse(service: str, under_way: int) -> str | None:
+        refusal = gate.judge(CallFacts(service, under_way))
+        return None if refusal is None else refusal.detail
+
+    return refuse if max_concurrency else None
