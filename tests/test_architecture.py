@@ -64,7 +64,7 @@ MAY_IMPORT = {
 }
 
 # Without a clock and without a network: time is an argument, bytes come and go as values.
-PURE = ("carrier", "session", "delivery", "backend")
+PURE = ("carrier", "session", "delivery", "overload", "backend")
 IMPURE_MODULES = frozenset({"asyncio", "aioquic", "grpc", "time", "datetime", "socket", "selectors", "uvloop"})
 
 CLIENT_SIDE_OF_GRPC = frozenset({"insecure_channel", "secure_channel", "intercept_channel"})
