@@ -38,7 +38,7 @@ STAGES = frozenset(
         "upstream",
     }
 )
-SHARED = frozenset({"config", "clock", "errors", "codes", "observe", "ports", "rates", "backend", "proto"})
+SHARED = frozenset({"config", "clock", "errors", "codes", "observe", "ports", "rates", "sharing", "backend", "proto"})
 EVERYTHING = STAGES | SHARED | {"flow", "gateway", "client", "cli", "demo", "_core"}
 
 # What a part of the package may import of the others.
@@ -49,6 +49,7 @@ MAY_IMPORT = {
     "clock": frozenset(),
     "codes": frozenset(),
     "rates": frozenset(),
+    "sharing": frozenset(),
     "observe": frozenset({"config", "errors", "codes", "rates"}),
     "ports": frozenset({"backend", "codes", "errors", "proto"}),
     "backend": frozenset({"errors", "codes", "_core"}),

@@ -14,7 +14,6 @@ from quicgw_fast.overload.facts import (
     Traffic,
 )
 from quicgw_fast.overload.held import MAX_HELD
-from quicgw_fast.overload.memory import Holding, choose
 from quicgw_fast.overload.moments import Gates, call_gate, make_gates
 from quicgw_fast.overload.request_memory import RequestMemory, size_of
 from quicgw_fast.overload.rule import Gate, Moment, Refusal, Rule
@@ -27,7 +26,6 @@ __all__ = [
     "Gate",
     "Gates",
     "HeldFacts",
-    "Holding",
     "MessageFacts",
     "Moment",
     "PushFacts",
@@ -40,7 +38,6 @@ __all__ = [
     "TaskFacts",
     "Traffic",
     "call_gate",
-    "choose",
     "make_gates",
     "size_of",
 ]
