@@ -30,10 +30,6 @@ class Connection(Link, Protocol):
     def id(self) -> int:
         """A number that no other connection of this process has."""
 
-    @property
-    def alpn(self) -> str:
-        """The application protocol that was agreed; empty before the handshake is complete."""
-
     def abort(self, code: int, reason: str, *, tell_peer: bool = True) -> None:
         """Forget the connection at once, after one attempt to tell the peer."""
 
