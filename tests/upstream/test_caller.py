@@ -308,7 +308,7 @@ async def test_concurrency_limit_is_per_service(upstream: Start) -> None:
     directory = Directory(SERVICES)
     directory.add("hello", server.address)
     directory.add("zone", server.address)
-    caller = GrpcCaller(directory, max_concurrency=2).start()
+    caller = GrpcCaller(directory, refuse=lambda service, n: f"{n} calls to {service}" if n >= 2 else None).start()
     slow = UpstreamRequest(action="slow")
     running = [asyncio.create_task(caller.call("hello", slow, 30.0)) for _ in range(2)]
     await server.wait_requests(2)

@@ -30,6 +30,10 @@ ROUND = 1.0
 DEADLINE = "DEADLINE_EXCEEDED"
 
 
+def _admit_all(_service: str, _under_way: int) -> None:
+    """Refuse nothing."""
+
+
 class UpstreamCaller(Protocol):
     """What the workers need of the upstream side."""
 
@@ -46,21 +50,21 @@ class UpstreamCaller(Protocol):
 class GrpcCaller:
     """``UpstreamCaller`` over grpc.aio; from ``start`` on it dials what the directory knows or learns.
 
-    ``max_concurrency`` bounds the calls under way per service; 0 sets no limit.
+    ``refuse`` is asked with a service and how many calls of it are under way; a sentence says why there is no other.
     ``forget_after`` (seconds): a registered instance that is not healthy for so long leaves the directory.
     """
 
     def __init__(
         self,
         directory: Directory,
-        max_concurrency: int = 0,
         *,
+        refuse: Callable[[str, int], str | None] = _admit_all,
         metrics: Metrics | None = None,
         forget_after: float = FORGET_AFTER,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._directory = directory
-        self._max_concurrency = max_concurrency
+        self._refuse = refuse
         self._counts = _register(metrics or Metrics())
         self._forget_after = forget_after
         self._clock = clock
@@ -99,8 +103,9 @@ class GrpcCaller:
         if self._closed:
             raise UpstreamFailed("the gateway is stopping", "CANCELLED")
         under_way = self._under_way.get(service, 0)
-        if 0 < self._max_concurrency <= under_way:
-            raise UpstreamBusy(service, self._max_concurrency)
+        refused = self._refuse(service, under_way)
+        if refused is not None:
+            raise UpstreamBusy(refused)
         instance = self._pick(service)
         self._under_way[service] = under_way + 1
         instance.calls += 1
@@ -200,7 +205,6 @@ class GrpcCaller:
         """Return per instance address, services, health and counts; a cancelled call is only in ``calls``."""
         return {
             "under_way": {service: count for service, count in self._under_way.items() if count},
-            "max_concurrency": self._max_concurrency,
             "instances": [
                 {
                     "address": instance.address,

@@ -47,11 +47,6 @@ class UpstreamBusy(UpstreamError, BusyError):
     message_of_all = "upstream not available"
     counter = "upstream_busy"  # also each time that a login asks again
 
-    def __init__(self, service: str, limit: int) -> None:
-        self.service = service
-        self.limit = limit
-        super().__init__(f"{limit} calls to {service} are under way, which is the limit")
-
 
 class UpstreamTimeout(UpstreamError):
     """The deadline passed before the answer came."""
