@@ -208,6 +208,7 @@ class Gateway:
             private_key=key,
             factory=self._path.conversations.begin,
             alpn=tuple(CARRIERS),
+            clock=self._clock,
             limits=_transport_limits(self._config),
             observer=self._door,
             reset_key=reset_key_for(server.reset_key_file, tls.key or tls.cert, 0 if self._dev else port),

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     import socket
     from collections.abc import Callable, Sequence
 
+    from quicgw_fast.clock import Clock
     from quicgw_fast.transport.certificates import Identity
     from quicgw_fast.transport.limits import TransportLimits
     from quicgw_fast.transport.observer import Observer
@@ -151,11 +152,13 @@ class Maker(Protocol):
         observer: Observer,
         reset_key: bytes,
         connection_ids: Callable[[], bytes],
+        clock: Clock,
     ) -> Listener:
         """Accept connections on ``sock`` that offer one of ``alpn``.
 
         ``connection_ids`` makes ids of ``packets.CID_LENGTH`` bytes, which no two connections may share;
-        ``reset_key`` is the secret of their stateless reset tokens (``packets.reset_tokens``).
+        ``reset_key`` is the secret of their stateless reset tokens (``packets.reset_tokens``). All times and timers are
+        ``clock``'s.
         """
 
     async def connect(
@@ -167,5 +170,6 @@ class Maker(Protocol):
         alpn: Sequence[str],
         limits: TransportLimits,
         connection_ids: Callable[[], bytes],
+        clock: Clock,
     ) -> Connection:
         """Do the handshake with the peer of ``sock``; raises ConnectFailed, and then leaves nothing behind."""
