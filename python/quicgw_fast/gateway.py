@@ -23,7 +23,7 @@ from quicgw_fast.overload import CallFacts, Moment, call_gate
 from quicgw_fast.session import State
 from quicgw_fast.store import StoreSettings, make_store
 from quicgw_fast.transport import Listener, TransportLimits, listen, reset_key_for
-from quicgw_fast.upstream import SERVICES, Directory, GrpcCaller, OwnAddresses, Registration, RoutingTable
+from quicgw_fast.upstream import SERVICES, BalancingCaller, Directory, OwnAddresses, Registration, RoutingTable
 
 if TYPE_CHECKING:
     from quicgw_fast.backend.engine import Engine
@@ -72,7 +72,7 @@ class Gateway:
         table = _routing(config)
         self._directory = _directory(config, table)
         upstream = config.upstream
-        self._caller = GrpcCaller(
+        self._caller = BalancingCaller(
             self._directory,
             refuse=self._refuse_call,
             metrics=metrics,

@@ -7,6 +7,8 @@ from typing import ClassVar
 from quicgw_fast.codes import ErrorCode, RegisterCode
 from quicgw_fast.errors import BusyError, GatewayError, RequestError
 
+TOO_SLOW = "it did not answer in time"
+"""Why a call came to nothing whose deadline passed."""
 _DETAIL_LIMIT = 256
 
 
