@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from quicgw_fast.flow.conversation import MAX_BODY, MAX_BODY_BEFORE_START, Conversation
+from quicgw_fast.carrier import CARRIERS
+from quicgw_fast.flow.conversation import Conversation
+from quicgw_fast.ports import SlowSender
 
 if TYPE_CHECKING:
     from quicgw_fast.backend.engine import Engine
@@ -17,7 +19,7 @@ if TYPE_CHECKING:
     from quicgw_fast.flow.start import StartHandler
     from quicgw_fast.observe import Metrics
     from quicgw_fast.overload import Gates
-    from quicgw_fast.ports import Link
+    from quicgw_fast.ports import Carrier, Link, MessageReceiver
     from quicgw_fast.session import Session
 
 
@@ -34,8 +36,8 @@ class Conversations:
         requests: Requests,
         control: ControlMessages,
         journal: Journal,
-        gates: Gates,
         times: SessionConfig,
+        gates: Gates,
     ) -> None:
         self.clock = clock
         self.count_protocol_errors = metrics.counter(
@@ -51,21 +53,24 @@ class Conversations:
         self.requests = requests
         self.control = control
         self.gates = gates
-        self.times = times
         self.open: set[Conversation] = set()
         self.watched: set[Conversation] = set()
         """Those of them that wait for something in time: for START, or for the rest of a message."""
         self._make_decoder = engine.FrameDecoder
         self._journal = journal
+        self._slow = SlowSender(times.frame_timeout, times.frame_rate)
 
-    def begin(self, link: Link) -> Conversation:
-        """Make the handler of a connection."""
-        decoder = self._make_decoder(MAX_BODY, MAX_BODY_BEFORE_START)
-        conversation = Conversation(link, decoder, self)
+    def begin(self, link: Link) -> Carrier:
+        """Make the handler of a connection: the carrier that its ALPN stands for, and what is above it."""
+
+        def make_carrier(receiver: MessageReceiver) -> Carrier:
+            return CARRIERS[link.alpn](receiver, self._make_decoder, self.clock.now, self._slow)
+
+        conversation = Conversation(link, make_carrier, self)
         self.open.add(conversation)
         self.watched.add(conversation)
         self._count_connections.value += 1
-        return conversation
+        return conversation.carrier
 
     def ended(self, conversation: Conversation, code: int, reason: str, *, by_peer: bool) -> None:
         """Forget a connection that is gone."""

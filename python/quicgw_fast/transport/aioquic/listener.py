@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     import socket
     from collections.abc import Callable, Sequence
 
+    from quicgw_fast.clock import Clock
     from quicgw_fast.transport.aioquic.receiving import ReceivingQuic
     from quicgw_fast.transport.certificates import Identity
     from quicgw_fast.transport.limits import TransportLimits
@@ -80,6 +81,7 @@ class AioquicListener:
         observer: Observer,
         reset_key: bytes,
         connection_ids: Callable[[], bytes],
+        clock: Clock,
     ) -> None:
         self.counters = ListenerCounters()
         self._factory = factory
@@ -96,7 +98,7 @@ class AioquicListener:
         self._half_open: set[AioquicConnection] = set()
         self._open: set[AioquicConnection] = set()
         self._empty: asyncio.Future[None] | None = None
-        self._endpoint = Endpoint(sock, limits, self._unmatched)
+        self._endpoint = Endpoint(sock, limits, self._unmatched, clock=clock)
         self._answers = TokenBucket(ANSWERS_PER_SECOND, ANSWERS_PER_SECOND)
         self._retries = TokenBucket(RETRIES_PER_SECOND, RETRIES_PER_SECOND)
 
@@ -168,7 +170,7 @@ class AioquicListener:
         """Stop counting the connection; one whose handshake is not complete has failed, unless we stop."""
         if connection in self._half_open and self._admission.accepting:
             self.counters.failed += 1
-            self._admission.failed(self._endpoint.clock())
+            self._admission.failed(self._endpoint.now())
             self._observer.handshake_failed(fault_of(connection.core.ended()), connection.peer, reason)
         self._half_open.discard(connection)
         self._open.discard(connection)
