@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from quicgw_fast.client.checks import Octets
     from quicgw_fast.client.messages import ClientStats, Notify, Reply, Ticket
+    from quicgw_fast.client.observer import ClientObserver
     from quicgw_fast.client.options import StateCallback, TokenSource
 
 
@@ -55,6 +56,7 @@ def connect(
     reconnect: Reconnect | bool = True,
     resume: Ticket | None = None,
     on_state: StateCallback | None = None,
+    observer: ClientObserver | None = None,
 ) -> Client:
     """Make a client of the gateway at ``address`` (``host:port``); enter or await it to connect.
 
@@ -70,7 +72,8 @@ def connect(
     heartbeat, max_missed: the link is dead after so many intervals of silence. ack_every, ack_delay: how
     acknowledgements are gathered. queue_size, queue_policy: notifies that may wait for you, and what happens
     to more (see ReceivePolicy). reconnect: how to come back; False for not at all. resume: the ticket that
-    another client's detach() returned. on_state: called with each StateEvent.
+    another client's detach() returned. on_state: called with each StateEvent. observer: told each message that goes
+    over the wire (see ClientObserver).
 
     TypeError or ValueError for a value that makes no sense; connecting raises ConnectionFailed, ConnectionClosed,
     or the ReplyError with which START or hello was refused.
@@ -105,6 +108,7 @@ def connect(
         reconnect=reconnect,
         resume=resume,
         on_state=on_state,
+        observer=observer,
     )
     return Client(options)
 

@@ -16,6 +16,7 @@ from quicgw_fast.proto.client_pb2 import PUSH_ERROR, PUSH_HEARTBEAT_RESP, PUSH_S
 from quicgw_fast.transport import ConnectFailed, Problem, TransportLimits, dial
 
 if TYPE_CHECKING:
+    from quicgw_fast.client.observer import Observation
     from quicgw_fast.client.options import ClientOptions
     from quicgw_fast.client.wire import Claim, StartAnswer
     from quicgw_fast.proto.client_pb2 import ServerPush
@@ -67,9 +68,11 @@ class Owner(Protocol):
 class Link:
     """One attempt at a connection, from dial to end; use it once."""
 
-    def __init__(self, owner: Owner, options: ClientOptions) -> None:
+    def __init__(self, owner: Owner, options: ClientOptions, observation: Observation | None = None) -> None:
         self._owner = owner
         self._options = options
+        self._observation = observation
+        self._number = 0
         self._loop = asyncio.get_running_loop()
         self._connection: Connection | None = None
         self._decoder = FrameDecoder(wire.MAX_BODY)
@@ -140,6 +143,8 @@ class Link:
         """Queue whole frames."""
         if self._connection is not None and not self._ended.done():
             self._connection.send(frames)
+            if self._observation is not None:
+                self._observation.frames_sent(self._number, frames)
 
     def ready(self) -> bool:
         """Whether more may be sent now; False promises the owner's writable() unless the connection is over."""
@@ -174,6 +179,8 @@ class Link:
 
     def _attach(self, connection: Connection) -> Link:
         self._connection = connection
+        if self._observation is not None:
+            self._number = self._observation.connection_up()
         return self
 
     def received(self, data: bytes) -> None:
@@ -190,7 +197,10 @@ class Link:
             bodies, broken = error.messages, error
         try:
             for body in bodies:
-                self._dispatch(wire.parse_push(body), now, len(body))
+                push = wire.parse_push(body)
+                if self._observation is not None:
+                    self._observation.push_received(self._number, push)
+                self._dispatch(push, now, len(body))
                 if self._ended.done():
                     return
             if broken is not None:
@@ -208,6 +218,8 @@ class Link:
     def closed(self, code: int, reason: str, by_peer: bool) -> None:
         """The connection is over."""
         self._end(LinkEnd(code, reason, by_peer))
+        if self._observation is not None:
+            self._observation.connection_down(self._number, code, reason, by_peer)
 
     # Messages ---------------------------------------------------------------------------------------------
 

@@ -23,6 +23,7 @@ from quicgw_fast.client.inbox import Inbox
 from quicgw_fast.client.link import Link, LinkEnd
 from quicgw_fast.client.login import LoginStep
 from quicgw_fast.client.messages import ClientStats, State, StateEvent, StopReason
+from quicgw_fast.client.observer import Observation
 from quicgw_fast.client.outgoing import Outgoing
 from quicgw_fast.client.refresh import Refresher
 from quicgw_fast.client.session import Session, Start
@@ -84,6 +85,7 @@ class Runner:
         """Those of which something is left."""
         self._farewells: set[asyncio.Task[None]] = set()
         self._backoff = Backoff(options.reconnect)
+        self._observation = None if options.observer is None else Observation(options.observer)
         self._ever_started = False
         self._seen_at_start = 0
 
@@ -126,7 +128,7 @@ class Runner:
             failed.__cause__ = error
             return LinkEnd(error=failed)
         self._token = token
-        link = self._trying = Link(self, self.options)
+        link = self._trying = Link(self, self.options, self._observation)
         if self._ever_started:
             timeout = self.options.reconnect.attempt_timeout
         else:
