@@ -11,10 +11,10 @@ from quicgw_fast.client.errors import Draining, QuicgwClientError
 from quicgw_fast.client.messages import StopReason
 from quicgw_fast.client.options import (
     ClientOptions,
-    Login,
+    LoginOptions,
     ReceivePolicy,
     Reconnect,
-    Tls,
+    TlsOptions,
     ca_path,
     parse_address,
     receive_policy,
@@ -89,8 +89,8 @@ def connect(
         port=port,
         openid=openid,
         token=token,
-        tls=Tls(ca=ca_path(ca), insecure=insecure, server_name=server_name),
-        login=Login(
+        tls=TlsOptions(ca=ca_path(ca), insecure=insecure, server_name=server_name),
+        login=LoginOptions(
             enabled=login,
             params=dict(hello_params or {}),
             data=checks.octets("hello_data", hello_data),
@@ -126,7 +126,7 @@ class Client:
         self._runner: Runner | None = None
         self._draining = False
 
-    # Coming and going -------------------------------------------------------------------------------------
+    # Coming and going
 
     async def __aenter__(self) -> Self:
         return await self.start()
@@ -206,7 +206,7 @@ class Client:
             runner.inbox.acknowledge_now()
         return not late
 
-    # Calls ------------------------------------------------------------------------------------------------
+    # Calls
 
     async def call(
         self,
@@ -255,7 +255,7 @@ class Client:
         runner.outgoing.submit(call)
         return call.future
 
-    # Notifies ---------------------------------------------------------------------------------------------
+    # Notifies
 
     async def notifies(self) -> AsyncIterator[Notify]:
         """Iterate over the notifies, each once and in order, until the client is closed.
@@ -278,7 +278,7 @@ class Client:
             raise runner.closing_error()
         return notify
 
-    # Tokens -----------------------------------------------------------------------------------------------
+    # Tokens
 
     async def refresh_token(
         self,
@@ -298,7 +298,7 @@ class Client:
         limit = checks.seconds("timeout", self.options.timeout if timeout is None else timeout, forever=True)
         await runner.refresher.refresh(token, limit)
 
-    # What is known ----------------------------------------------------------------------------------------
+    # What is known
 
     @property
     def connected(self) -> bool:

@@ -18,7 +18,7 @@ from quicgw_fast.transport import ConnectFailed, Problem, TransportLimits, dial
 if TYPE_CHECKING:
     from quicgw_fast.client.observer import Observation
     from quicgw_fast.client.options import ClientOptions
-    from quicgw_fast.client.wire import Claim, StartAnswer
+    from quicgw_fast.client.wire import ResumeClaim, StartAnswer
     from quicgw_fast.proto.client_pb2 import ServerPush
     from quicgw_fast.transport import Connection
 
@@ -43,19 +43,19 @@ class LinkLost(QuicgwClientError):
     """The connection ended before the answer to a token refresh."""
 
 
-class Owner(Protocol):
+class LinkOwner(Protocol):
     """Who uses a link; every method is called in the event loop, in the order of the messages."""
 
-    def started(self, link: Link, answer: StartAnswer) -> None:
+    def started(self, link: ClientLink, answer: StartAnswer) -> None:
         """START was accepted; what this method sends goes first. May raise ProtocolFailure."""
 
-    def pushed(self, link: Link, push: ServerPush, now: float, size: int) -> None:
+    def pushed(self, link: ClientLink, push: ServerPush, now: float, size: int) -> None:
         """A message of ``size`` bytes came that is no START_RESP or HEARTBEAT_RESP. May raise ProtocolFailure."""
 
     def paused(self) -> None:
         """Everything that came together has been handed over."""
 
-    def writable(self, link: Link) -> None:
+    def writable(self, link: ClientLink) -> None:
         """What was congested flows again."""
 
     def heartbeat_answered(self, headers: dict[str, str], rtt: float | None) -> None:
@@ -65,10 +65,10 @@ class Owner(Protocol):
         """Count it."""
 
 
-class Link:
+class ClientLink:
     """One attempt at a connection, from dial to end; use it once."""
 
-    def __init__(self, owner: Owner, options: ClientOptions, observation: Observation | None = None) -> None:
+    def __init__(self, owner: LinkOwner, options: ClientOptions, observation: Observation | None = None) -> None:
         self._owner = owner
         self._options = options
         self._observation = observation
@@ -86,9 +86,9 @@ class Link:
         self.is_started = False
         self.started_at = 0.0
 
-    # One life ---------------------------------------------------------------------------------------------
+    # One life
 
-    async def run(self, token: str, claim: Claim, limit: float) -> LinkEnd:
+    async def run(self, token: str, claim: ResumeClaim, limit: float) -> LinkEnd:
         """Dial, START within ``limit`` seconds, then live until the end; returns how it ended."""
         try:
             await self._open(token, claim, limit)
@@ -97,7 +97,7 @@ class Link:
             self.drop("given up")
             raise
 
-    async def _open(self, token: str, claim: Claim, limit: float) -> None:
+    async def _open(self, token: str, claim: ResumeClaim, limit: float) -> None:
         """Dial, send START and wait for its answer; every failure becomes the end of the link."""
         options = self._options
         try:
@@ -175,9 +175,9 @@ class Link:
         if self._connection is not None:
             self._connection.abort(CloseCode.NORMAL, CloseCode.NORMAL.phrase("given up"))
 
-    # What the transport calls -----------------------------------------------------------------------------
+    # What the transport calls
 
-    def _attach(self, connection: Connection) -> Link:
+    def _attach(self, connection: Connection) -> ClientLink:
         self._connection = connection
         if self._observation is not None:
             self._number = self._observation.connection_up()
@@ -221,7 +221,7 @@ class Link:
         if self._observation is not None:
             self._observation.connection_down(self._number, code, reason, by_peer)
 
-    # Messages ---------------------------------------------------------------------------------------------
+    # Messages
 
     def _dispatch(self, push: ServerPush, now: float, size: int) -> None:
         if not self.is_started:
@@ -284,7 +284,7 @@ class Link:
         if refresh is not None and not refresh.done():
             refresh.set_result(headers)
 
-    # Token refresh ----------------------------------------------------------------------------------------
+    # Token refresh
 
     def refresh(self, token: str) -> asyncio.Future[dict[str, str]]:
         """Send a heartbeat with a new token; the result is the headers of its answer.
@@ -307,7 +307,7 @@ class Link:
             refresh.set_exception(error)
         return True
 
-    # End --------------------------------------------------------------------------------------------------
+    # End
 
     def _end(self, end: LinkEnd) -> None:
         if self._ended.done():

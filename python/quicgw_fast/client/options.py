@@ -66,7 +66,7 @@ class Reconnect:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Tls:
+class TlsOptions:
     """How the gateway proves who it is."""
 
     ca: Path | None = None
@@ -85,7 +85,7 @@ class Tls:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Login:
+class LoginOptions:
     """The ``hello`` that follows each new session."""
 
     enabled: bool = True
@@ -107,8 +107,8 @@ class ClientOptions:
     port: int
     openid: str
     token: TokenSource = ""
-    tls: Tls = field(default_factory=Tls)
-    login: Login = field(default_factory=Login)
+    tls: TlsOptions = field(default_factory=TlsOptions)
+    login: LoginOptions = field(default_factory=LoginOptions)
     timeout: float = 30.0
     """Default timeout of a call; ``math.inf``: wait for ever."""
     connect_timeout: float = 10.0

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from quicgw_fast.proto.client_pb2 import ClientRequest, ServerPush
 
 
-class Kind(StrEnum):
+class TapeKind(StrEnum):
     """What a message from the gateway is."""
 
     START = "start"
@@ -40,7 +40,7 @@ class Received:
 
     link: int
     """Which connection of this client, from 1."""
-    kind: Kind
+    kind: TapeKind
     seq_id: int = 0
     msg_id: int = 0
     code: int = 0
@@ -102,14 +102,14 @@ def read(push: ServerPush, link: int) -> Received:
     """Turn an envelope into what the tape holds."""
     common: dict[str, Any] = {"link": link, "seq_id": push.seq_id, "msg_id": push.msg_id, "payload": push.payload}
     if push.type == PUSH_START_RESP:
-        return Received(kind=Kind.START, replay_from=StartResponse.FromString(push.payload).replay_from, **common)
+        return Received(kind=TapeKind.START, replay_from=StartResponse.FromString(push.payload).replay_from, **common)
     if push.type == PUSH_HEARTBEAT_RESP:
-        return Received(kind=Kind.HEARTBEAT, **common)
+        return Received(kind=TapeKind.HEARTBEAT, **common)
     if push.type == PUSH_ERROR:
         error = ErrorMessage.FromString(push.payload)
-        return Received(kind=Kind.ERROR, code=error.error_code, text=error.error_message, **common)
+        return Received(kind=TapeKind.ERROR, code=error.error_code, text=error.error_message, **common)
     if push.type == PUSH_BUSINESS_DATA:
         answer = BusinessResponse.FromString(push.payload)
-        kind = Kind.REPLY if push.msg_id else Kind.NOTIFY
+        kind = TapeKind.REPLY if push.msg_id else TapeKind.NOTIFY
         return Received(kind=kind, code=answer.code, text=answer.message, **common)
-    return Received(kind=Kind.UNKNOWN, **common)
+    return Received(kind=TapeKind.UNKNOWN, **common)
