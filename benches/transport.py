@@ -22,7 +22,8 @@ from typing import TYPE_CHECKING, Any
 import uvloop
 
 from benches.whole_path import cpu_seconds
-from quicgw_fast.transport import Connection, TransportLimits, development_certificate, dial, dialer, listen
+from quicgw_fast.transport import Connection, TransportLimits, development_certificate, dial, listen
+from quicgw_fast.transport.aioquic import dialer
 from quicgw_fast.transport.endpoint import Endpoint
 
 if TYPE_CHECKING:

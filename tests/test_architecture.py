@@ -15,9 +15,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from quicgw_fast.session import states
+from quicgw_fast.transport import lifecycle
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from types import ModuleType
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "python" / "quicgw_fast"
@@ -160,19 +162,16 @@ def test_nothing_imports_the_gateway_but_what_runs_it() -> None:
     assert users <= {"cli", "demo"}
 
 
-def test_only_its_maker_of_the_transport_imports_aioquic() -> None:
-    maker = PACKAGE / "transport" / "aioquic"
-    wrong = [str(i) for i in ALL_IMPORTS if i.top == "aioquic" and maker not in i.file.parents]
+def test_only_its_maker_imports_aioquic() -> None:
+    folder = PACKAGE / "transport" / "aioquic"
+    wrong = [str(i) for i in ALL_IMPORTS if i.top == "aioquic" and folder not in i.file.parents]
     assert not wrong, "\n".join(wrong)
 
 
-def test_nobody_reaches_into_a_maker_of_the_transport() -> None:
-    """Who uses the transport takes it from ``quicgw_fast.transport``; makers know what all share."""
-    inside = PACKAGE / "transport" / "aioquic"
-    front = PACKAGE / "transport" / "__init__.py"
-    prefix = "quicgw_fast.transport.aioquic"
-    wrong = [str(i) for i in ALL_IMPORTS if i.target.startswith(prefix) and inside not in i.file.parents]
-    assert not [line for line in wrong if str(front.relative_to(ROOT)) not in line], "\n".join(wrong)
+def test_a_maker_of_the_transport_is_found_by_its_name_only() -> None:
+    ours = [i for i in ALL_IMPORTS if i.target.startswith("quicgw_fast.transport.aioquic")]
+    wrong = [str(i) for i in ours if PACKAGE / "transport" / "aioquic" not in i.file.parents]
+    assert not wrong, "\n".join(wrong)
 
 
 def test_grpc_is_imported_only_where_it_is_spoken() -> None:
@@ -181,12 +180,13 @@ def test_grpc_is_imported_only_where_it_is_spoken() -> None:
     assert not wrong, "\n".join(wrong)
 
 
-def test_only_upstream_uses_the_client_side_of_grpc() -> None:
+def test_only_its_maker_of_upstream_calls_uses_the_client_side_of_grpc() -> None:
+    maker = PACKAGE / "upstream" / "grpcio"
     wrong = []
     for path in sources():
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             name = node.attr if isinstance(node, ast.Attribute) else node.id if isinstance(node, ast.Name) else ""
-            if (name in CLIENT_SIDE_OF_GRPC or name.endswith("ServiceStub")) and part_of(path) != "upstream":
+            if (name in CLIENT_SIDE_OF_GRPC or name.endswith("ServiceStub")) and maker not in path.parents:
                 wrong.append(f"{path.relative_to(ROOT)}:{node.lineno} uses {name}")
     assert not wrong, "\n".join(wrong)
 
@@ -269,10 +269,11 @@ def test_generated_code_is_in_one_place_and_up_to_date(tmp_path: Path) -> None:
     assert not [p for p in others if p.suffix in {".py", ".pyi"}]
 
 
-def test_the_state_diagram_in_the_documents_is_the_table_in_the_code() -> None:
+@pytest.mark.parametrize(("place", "table"), [("states", states), ("connection", lifecycle)])
+def test_the_state_diagrams_in_the_documents_are_the_tables_in_the_code(place: str, table: ModuleType) -> None:
     text = (ROOT / "ARCHITECTURE.md").read_text(encoding="utf-8")
-    _, begin, rest = text.partition("<!-- states -->")
-    drawn, end, _ = rest.partition("<!-- /states -->")
-    assert begin, "ARCHITECTURE.md has no place for the diagram: <!-- states -->"
-    assert end, "ARCHITECTURE.md does not end the diagram: <!-- /states -->"
-    assert drawn.strip() == f"```mermaid\n{states.mermaid()}\n```", "print session.states.mermaid() and put it there"
+    _, begin, rest = text.partition(f"<!-- {place} -->")
+    drawn, end, _ = rest.partition(f"<!-- /{place} -->")
+    assert begin, f"ARCHITECTURE.md has no place for the diagram: <!-- {place} -->"
+    assert end, f"ARCHITECTURE.md does not end the diagram: <!-- /{place} -->"
+    assert drawn.strip() == f"```mermaid\n{table.mermaid()}\n```", f"print {table.__name__}.mermaid() and put it there"

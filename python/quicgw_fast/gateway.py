@@ -18,10 +18,11 @@ from quicgw_fast.control import AdminServer, ControlServer
 from quicgw_fast.errors import ConfigError
 from quicgw_fast.flow.assembly import assemble
 from quicgw_fast.observe import Door, Metrics, lines_dropped
+from quicgw_fast.overload import CallFacts, Moment, call_gate
 from quicgw_fast.session import State
 from quicgw_fast.store import StoreSettings, make_store
 from quicgw_fast.transport import Listener, TransportLimits, listen, reset_key_for
-from quicgw_fast.upstream import SERVICES, Directory, GrpcCaller, OwnAddresses, Registration, RoutingTable
+from quicgw_fast.upstream import SERVICES, BalancingCaller, Directory, OwnAddresses, Registration, RoutingTable
 
 if TYPE_CHECKING:
     from quicgw_fast.backend.engine import Engine
@@ -70,9 +71,13 @@ class Gateway:
         table = _routing(config)
         self._directory = _directory(config, table)
         upstream = config.upstream
-        self._caller = GrpcCaller(
-            self._directory, upstream.max_concurrency, metrics=metrics, forget_after=upstream.forget_after
+        self._caller = BalancingCaller(
+            self._directory,
+            refuse=self._refuse_call,
+            metrics=metrics,
+            forget_after=upstream.forget_after,
         )
+        self._call_gate = call_gate(upstream.max_concurrency, metrics, config.overload.count_only)
         self._own = OwnAddresses()
         self._registration = Registration(self._directory, self._caller, self._own)
         self._path = assemble(
@@ -163,12 +168,16 @@ class Gateway:
                 "remembered": path.registry.remembered,
             },
             "retained_bytes": path.budget.used,
-            "request_memory": path.memory.stats(),
+            "request_memory": path.gates.memory.stats(),
             "accounts": path.accounts.snapshot((s.outbox.tally for s in path.registry), path.offline.share()),
             "processor": path.processor.stats(),
             "logins": path.logins.stats(),
-            "upstream": self._caller.stats(),
+            "upstream": {"max_concurrency": self._config.upstream.max_concurrency, **self._caller.stats()},
             "counters": self._metrics.counters_now(),
+            "refused": {
+                moment.value: {rule: c.value for rule, c in self._metrics.labelled(f"refused_{moment.value}").items()}
+                for moment in Moment
+            },
             "log_lines_dropped": lines_dropped(),
             "closes": path.journal.closes(),
         }
@@ -211,6 +220,10 @@ class Gateway:
         if self._path.draining.active:
             return "the gateway stops"
         return self._caller.readiness.reason()
+
+    def _refuse_call(self, service: str, under_way: int) -> str | None:
+        refusal = self._call_gate.judge(CallFacts(service, under_way))
+        return None if refusal is None else refusal.detail
 
     async def _refuse_own_address(self) -> None:
         for instance in self._directory.instances():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 from quicgw_fast.codes import PushType
 
@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from quicgw_fast.backend import Outbox
     from quicgw_fast.errors import RequestError
     from quicgw_fast.proto.service_pb2 import UpstreamResponse
+
+GATESVR: Final = "gatesvr"
+"""The ALPN of the length-prefixed stream (protocol §1)."""
 
 
 class Link(Protocol):

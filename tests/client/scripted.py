@@ -23,13 +23,13 @@ from quicgw_fast.proto.client_pb2 import (
     StartResponse,
     StopRequest,
 )
-from quicgw_fast.transport import Listener, listen
+from quicgw_fast.transport import listen
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
-    from quicgw_fast.transport import Connection, TransportLimits
+    from quicgw_fast.transport import Connection, Listener, TransportLimits
 
 Hook = "Callable[[Peer, ClientRequest], bool]"
 

@@ -310,5 +310,5 @@ class House:
         live = (session.outbox.tally for session in self.path.registry)
         return self.path.accounts.snapshot(live, self.offline.share())
 
-    def count(self, name: str) -> int:
-        return self.path.metrics.count(name)
+    def count(self, name: str, label: str = "") -> int:
+        return self.path.metrics.count(name, label)

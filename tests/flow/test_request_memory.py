@@ -50,7 +50,7 @@ async def test_more_bytes_than_a_session_may_hold_are_429(make_house: MakeHouse,
         assert client.error_of(seq).error_code == 429
         assert int(client.reply(seq).headers["retry-after-ms"]) > 0
     assert 4_000_000 < client.session.request_bytes <= 4 * MIB
-    assert house.path.memory.used >= client.session.request_bytes
+    assert house.path.gates.memory.used >= client.session.request_bytes
 
 
 @WHERE
@@ -65,7 +65,7 @@ async def test_more_bytes_than_all_may_hold_are_503(make_house: MakeHouse, where
     codes = [client.error_of(seq).error_code for client, seq in answers if client.replies(seq)]
     assert set(codes) == {503}
     assert 3 <= len(codes) <= 5
-    stats = house.path.memory.stats()
+    stats = house.path.gates.memory.stats()
     assert 15_000_000 < stats["used"] <= stats["limit"] == 16 * MIB
     assert stats["refused"] == len(codes)
 
@@ -78,7 +78,7 @@ async def test_what_was_taken_is_given_back_however_it_ends(make_house: MakeHous
     for _ in range(4 if end == "refused" else 3):
         client.call("slow", LARGE)
     await house.settle()
-    memory, session = house.path.memory, client.session
+    memory, session = house.path.gates.memory, client.session
     assert memory.used == session.request_bytes > 3_000_000
     if end == "stop":
         client.stop()
@@ -106,10 +106,10 @@ async def test_what_is_refused_for_another_reason_takes_nothing(make_house: Make
     client.call("echo", LARGE)  # 401
     house.upstream.held.add("hello")
     client.call("hello")
-    used = house.path.memory.used
+    used = house.path.gates.memory.used
     client.call("echo", LARGE)  # 429
     client.call("", payload=b"\xff" * 1000)  # 429 as well
-    assert house.path.memory.used == used < 10_000
+    assert house.path.gates.memory.used == used < 10_000
 
 
 async def test_one_request_is_always_taken_from_a_session_that_holds_none(make_house: MakeHouse) -> None:

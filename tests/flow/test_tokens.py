@@ -134,7 +134,7 @@ async def test_an_address_that_guesses_on_is_looked_at_rarely(house: House) -> N
     doorman = house.authenticator
     assert isinstance(doorman, Doorman)
     assert doorman.asked == 10 + answers.count(401)
-    assert house.count("auth_unread") == answers.count(429)
+    assert house.count("refused_start", "guessed-tokens") == answers.count(429)
     assert house.connect("192.0.2.67:1").start("alice", token="alice").success, "another address"
     assert house.connect("192.0.2.66:200").start("bob", token="bob").success, "another client behind the same one"
 
@@ -243,7 +243,7 @@ async def test_bad_renewals_are_nothing_to_others_behind_the_address(house: Hous
         for _ in range(3):
             client.heartbeat(auth_token="bad")
         assert client.ended is CloseCode.AUTH_FAILED
-    assert not house.path.attempts.over("192.0.2.66:1", house.clock.now)
+    assert not house.path.gates.attempts.over("192.0.2.66:1", house.clock.now)
 
 
 async def test_renewals_have_a_rate(house: House) -> None:

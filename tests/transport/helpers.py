@@ -6,10 +6,12 @@ import asyncio
 import contextlib
 import socket
 import ssl
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
+from aioquic.buffer import encode_uint_var
 from aioquic.quic import events
 from aioquic.quic.configuration import QuicConfiguration
 from aioquic.quic.connection import QuicConnection
@@ -17,14 +19,28 @@ from aioquic.quic.packet import QuicPacketType
 from aioquic.quic.packet_builder import QuicPacketBuilder
 from aioquic.tls import Epoch
 
-from quicgw_fast.transport import Connection, Listener, Observer, TransportLimits, listen
+from quicgw_fast import transport
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
     from quicgw_fast.codes import HandshakeFault
+    from quicgw_fast.transport import Connection, Listener, Observer, TransportLimits
 
 HOST = "127.0.0.1"
+
+MAKER = ContextVar("maker", default="aioquic")
+"""The maker that is tested; see the fixture ``maker``."""
+
+
+async def listen(host: str, port: int, **options: Any) -> Listener:
+    """``transport.listen`` by the maker that is tested."""
+    return await transport.listen(host, port, maker=MAKER.get(), **options)
+
+
+async def dial(host: str, port: int, **options: Any) -> Connection:
+    """``transport.dial`` by the maker that is tested."""
+    return await transport.dial(host, port, maker=MAKER.get(), **options)
 
 
 async def until(condition: Callable[[], object], timeout: float = 10.0) -> None:
@@ -280,3 +296,35 @@ class MuteSocket:
                 found.append(self._sock.recv(65536))
             except BlockingIOError:
                 return found
+
+
+@contextlib.asynccontextmanager
+async def offender_and_witness(
+    identity: tuple[Any, Any], limits: TransportLimits | None = None
+) -> AsyncIterator[tuple[Listener, RawClient, Recorder]]:
+    """A connected client that is about to misbehave, and one beside it that must go on afterwards."""
+    server = Recorders(echo=True)
+    async with (
+        listening(identity, server, limits) as listener,
+        RawClient(listener.address) as witness,
+        RawClient(listener.address) as offender,
+    ):
+        await witness.connected()
+        witness.send(b"before;")
+        await witness.received(7)
+        await offender.connected()
+        offender.send(b"hello")
+        await offender.received(5)
+        yield listener, offender, server[1]
+        witness.send(b"after;")
+        assert await witness.received(13) == b"before;after;"
+        assert witness.close_seen is None
+        await until(lambda: listener.connections == (1 if offender.close_seen else 2))
+
+
+def stream_frame(stream: int, offset: int, data: bytes, *, fin: bool = False) -> bytes:
+    return bytes((0x0E | fin,)) + encode_uint_var(stream) + encode_uint_var(offset) + encode_uint_var(len(data)) + data
+
+
+def ack(largest: int, first_range: int) -> bytes:
+    return b"\x02" + encode_uint_var(largest) + encode_uint_var(0) + encode_uint_var(0) + encode_uint_var(first_range)

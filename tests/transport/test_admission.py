@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import random
 from pathlib import Path
-from time import monotonic
 
 import pytest
 from aioquic.quic.packet import QuicErrorCode
 
 from quicgw_fast.codes import CloseCode
-from quicgw_fast.transport import ConnectFailed, TransportLimits, dial
+from quicgw_fast.transport import ConnectFailed, TransportLimits
 from quicgw_fast.transport.admission import AddressRates, Admission, Verdict
 from tests.support.raw_initial import InitialMaker, crypto, first_packet
 
-from .helpers import HOST, MuteSocket, RawClient, Recorders, Watch, listening, until
+from .helpers import HOST, MuteSocket, RawClient, Recorders, Watch, dial, listening, until
+
+pytestmark = pytest.mark.usefixtures("maker")
 
 Identity = tuple[Path, Path]
 
@@ -149,27 +150,6 @@ async def test_garbage_is_dropped_and_answered_with_nothing_longer(identity: Ide
         assert listener.counters.dropped > 150
 
 
-async def test_first_packets_that_fail_at_once_start_retry_too(identity: Identity) -> None:
-    """They cost as much as those that never go on, and are not half-open for a moment."""
-    limits = TransportLimits(retry_above=8, handshake_timeout=0.5)
-    async with listening(identity, Recorders(), limits) as listener:
-        with MuteSocket(listener.address) as flood:
-            for _ in range(8):
-                flood.send(first_packet(alpn_protocols=["h3"]))
-            await until(lambda: listener.counters.failed == 8)
-            flood.send(first_packet(alpn_protocols=["h3"]))
-            await until(lambda: listener.counters.retries == 1)
-            assert listener.counters.accepted == 8
-        async with RawClient(listener.address) as client:
-            await client.connected()
-            assert client.retried
-
-        await until(lambda: not listener._admission._recent_failures(monotonic()))
-        async with RawClient(listener.address) as client:
-            await client.connected()
-            assert not client.retried
-
-
 async def test_handshakes_that_fail_are_told_with_their_reason(identity: Identity) -> None:
     watch = Watch()
     limits = TransportLimits(handshake_timeout=0.3)
@@ -223,19 +203,6 @@ async def test_both_versions_are_spoken(identity: Identity) -> None:
                 assert client.quic._version == version
                 client.send(b"hi")
                 assert await client.received(2) == b"hi"
-
-
-async def test_a_client_without_idle_timeout_is_kept(identity: Identity) -> None:
-    async with (
-        listening(identity, Recorders(echo=True)) as listener,
-        RawClient(listener.address, idle_timeout=0.0) as client,
-    ):
-        client.quic._idle_timeout = lambda: 60.0  # type: ignore[method-assign]
-        await client.connected()
-        client.send(b"a")
-        await client.received(1)
-        core = next(iter(listener._open)).core
-        assert core._idle_timeout() == 60.0
 
 
 # The decisions alone

@@ -14,14 +14,16 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from cryptography.x509.oid import NameOID
 
 from quicgw_fast.codes import CloseCode
-from quicgw_fast.transport import ConnectFailed, Problem, TransportLimits, dial
+from quicgw_fast.transport import ConnectFailed, Problem, TransportLimits
 from quicgw_fast.transport.problems import explain
 from quicgw_fast.transport.termination import Termination
 
-from .helpers import HOST, Recorders, listening
+from .helpers import HOST, Recorders, dial, listening
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+pytestmark = pytest.mark.usefixtures("maker")
 
 DAY = datetime.timedelta(days=1)
 NOW = datetime.datetime.now(datetime.UTC)
@@ -125,7 +127,7 @@ async def test_a_full_gateway_is_there(identity: tuple[Path, Path]) -> None:
     ],
 )
 def test_what_a_server_says_while_it_refuses(code: int, frame_type: int | None, reason: str, problem: Problem) -> None:
-    found, text = explain(Termination(code, frame_type, reason, True), "127.0.0.1:1", "localhost")
+    found, text = explain(Termination(code, frame_type, reason, True), "127.0.0.1:1", "localhost", ["gatesvr"])
     assert found is problem
     assert text.isprintable()
 
@@ -149,7 +151,7 @@ async def test_the_address_where_somebody_answered_says_what_is_wrong(
     identity: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # A host with two addresses: a name server of our own cannot be had, so the answer of the resolver is given.
-    from quicgw_fast.transport.aioquic import dialer
+    from quicgw_fast.transport import dialing
     from quicgw_fast.transport.sockets import Target
 
     async with listening(identity, Recorders()) as listener:
@@ -160,7 +162,7 @@ async def test_the_address_where_somebody_answered_says_what_is_wrong(
         async def both(host: str, port: int) -> list[Target]:
             return [Target(socket.AF_INET, listener.address), dead]
 
-        monkeypatch.setattr(dialer, "resolve", both)
+        monkeypatch.setattr(dialing, "resolve", both)
         failed = await failure("gateway.example", 1, ca=identity[0])
     assert failed.problem is Problem.WRONG_NAME
 

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import random
-import socket
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
 from aioquic.buffer import encode_uint_var
@@ -17,43 +14,14 @@ from aioquic.quic.packet import QuicErrorCode
 from aioquic.tls import Epoch
 
 from quicgw_fast.codes import CloseCode
-from quicgw_fast.transport import Listener, TransportLimits
+from quicgw_fast.transport import TransportLimits
 
-from .helpers import RawClient, Recorder, Recorders, listening, until
+from .helpers import RawClient, Recorder, Recorders, listening, offender_and_witness, stream_frame, until
 
-if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+pytestmark = pytest.mark.usefixtures("maker")
 
 Identity = tuple[Path, Path]
 var = encode_uint_var
-
-
-@contextlib.asynccontextmanager
-async def offender_and_witness(
-    identity: Identity, limits: TransportLimits | None = None
-) -> AsyncIterator[tuple[Listener, RawClient, Recorder]]:
-    """A connected client that is about to misbehave, and one beside it that must go on afterwards."""
-    server = Recorders(echo=True)
-    async with (
-        listening(identity, server, limits) as listener,
-        RawClient(listener.address) as witness,
-        RawClient(listener.address) as offender,
-    ):
-        await witness.connected()
-        witness.send(b"before;")
-        await witness.received(7)
-        await offender.connected()
-        offender.send(b"hello")
-        await offender.received(5)
-        yield listener, offender, server[1]
-        witness.send(b"after;")
-        assert await witness.received(13) == b"before;after;"
-        assert witness.close_seen is None
-        await until(lambda: listener.connections == (1 if offender.close_seen else 2))
-
-
-def stream_frame(stream: int, offset: int, data: bytes, *, fin: bool = False) -> bytes:
-    return bytes((0x0E | fin,)) + var(stream) + var(offset) + var(len(data)) + data
 
 
 @pytest.mark.parametrize("alpn", [["h3"], []], ids=["wrong", "none"])
@@ -128,49 +96,11 @@ async def test_reset_and_stop_sending_end_the_connection(identity: Identity) -> 
         assert (await offender.closed())[0] == 0
 
 
-async def test_sparse_frames_take_no_memory(identity: Identity) -> None:
-    async with offender_and_witness(identity) as (_, offender, recorder):
-        core = recorder.connection.core
-        window = recorder.connection._limits.stream_window
-        for step in range(1, 12):
-            offender.frames(stream_frame(0, 5 + step * (window // 16), b"x"))
-        await until(lambda: len(core._streams[0].receiver._buffer) > window // 2)
-        assert core._streams[0].max_stream_data_local <= 5 + window
-        offender.frames(stream_frame(0, 5 + window + 1, b"x"))
-        assert (await offender.closed())[0] == QuicErrorCode.FLOW_CONTROL_ERROR
-        assert (await recorder.end())[::2] == (CloseCode.PROTOCOL_ERROR, False)
-        assert len(core._streams[0].receiver._buffer) <= window
-
-
 async def test_a_stream_full_of_holes_is_refused(identity: Identity) -> None:
     async with offender_and_witness(identity, TransportLimits(max_gaps=64)) as (_, offender, _recorder):
         offender.frames(b"".join(stream_frame(0, 100 + 2 * step, b"x") for step in range(66)))
         code, _, reason = await offender.closed()
         assert (code, reason) == (CloseCode.PROTOCOL_ERROR, "PROTOCOL_ERROR: too many gaps in the stream")
-
-
-def ack(largest: int, first_range: int) -> bytes:
-    return b"\x02" + var(largest) + var(0) + var(0) + var(first_range)
-
-
-async def test_ack_of_a_packet_that_was_never_sent(identity: Identity) -> None:
-    async with offender_and_witness(identity) as (_, offender, recorder):
-        offender.frames(ack(recorder.connection.core._packet_number + 5, 0))
-        assert (await offender.closed())[0] == QuicErrorCode.PROTOCOL_VIOLATION
-        assert "never sent" in recorder.ends[0][1]
-
-
-async def test_optimistic_ack_of_a_skipped_packet_number(identity: Identity) -> None:
-    async with offender_and_witness(identity) as (_, offender, recorder):
-        core = recorder.connection.core
-        core.gw_next_skip = core._packet_number
-        offender.reading = False  # an honest ACK would take the trap away
-        offender.send(b"x")
-        await until(lambda: core.gw_skipped is not None)
-        largest = core._packet_number - 1
-        offender.frames(ack(largest, largest - core.gw_skipped))
-        await until(lambda: recorder.ends)
-        assert "never sent" in recorder.ends[0][1]
 
 
 async def test_tls_data_without_end(identity: Identity) -> None:
@@ -222,84 +152,6 @@ async def test_path_challenge_flood_is_survived(identity: Identity) -> None:
         offender.send(b" again")
         assert await offender.received(11) == b"hello again"
         assert listener.connections == 2
-
-
-async def test_a_forged_source_address_is_not_believed_before_it_is_validated(identity: Identity) -> None:
-    """Who counts something against an address must not be led to a stranger's by one packet."""
-    async with offender_and_witness(identity) as (listener, offender, recorder):
-        own = "{}:{}".format(*offender.sock.getsockname())
-        assert recorder.connection.peer == own
-        victim = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        with victim:
-            victim.bind(("127.0.0.3", 0))
-            sends, offender.sock = offender.sock, victim
-            offender.frames(stream_frame(0, 5, b" forged"))
-            offender.sock = sends
-            await until(lambda: recorder.data == b"hello forged")
-            core = recorder.connection.core
-            assert core.get_peer_address() == victim.getsockname()
-            assert recorder.connection.peer == own
-            assert listener.connections == 2
-        offender.rebind()  # a real move, which answers the challenge
-        new = "{}:{}".format(*offender.sock.getsockname())
-        offender.frames(stream_frame(0, 12, b" moved"))
-        await until(lambda: recorder.connection.peer == new)
-        assert recorder.data == b"hello forged moved"
-
-
-async def test_connection_id_churn_keeps_the_routes_bounded(identity: Identity) -> None:
-    async with offender_and_witness(identity) as (listener, offender, recorder):
-        routes = len(listener._endpoint.receivers)
-        core = recorder.connection.core
-        await until(lambda: offender.quic._peer_cid_available)
-        for _ in range(40):
-            old = offender.quic._peer_cid.cid
-            offender.quic.change_connection_id()
-            offender.transmit()
-            await until(lambda old=old: old not in [cid.cid for cid in core._host_cids])
-            await until(lambda: len(offender.quic._peer_cid_available) >= 6)
-        assert len(listener._endpoint.receivers) == routes
-        offender.send(b" again")
-        assert await offender.received(11) == b"hello again"
-
-
-async def test_a_fault_in_the_stack_or_the_handler_closes_one_connection(
-    identity: Identity, caplog: pytest.LogCaptureFixture
-) -> None:
-    async with offender_and_witness(identity) as (_, offender, recorder):
-
-        def fail(*_: object) -> None:
-            raise AssertionError("a hole")
-
-        recorder.connection.core._handle_ping_frame = fail  # type: ignore[method-assign]
-        recorder.received = fail  # type: ignore[method-assign]
-        offender.send(b"boom")
-        code, _, reason = await offender.closed()
-        assert code == CloseCode.INTERNAL
-        assert reason.startswith("INTERNAL: ")
-        assert (await recorder.end())[::2] == (CloseCode.INTERNAL, False)
-        assert "a hole" in caplog.text
-
-
-@pytest.mark.parametrize("broken", ["receive_datagram", "get_timer", "datagrams_to_send"])
-async def test_a_broken_protocol_stack_closes_one_connection(
-    identity: Identity, broken: str, caplog: pytest.LogCaptureFixture
-) -> None:
-    async with offender_and_witness(identity) as (listener, offender, recorder):
-
-        def fail(*_: object, **__: object) -> None:
-            raise AssertionError("a hole in the stack")
-
-        setattr(recorder.connection.core, broken, fail)
-        offender.send(b"boom")
-        assert (await recorder.end())[::2] == (CloseCode.INTERNAL, False)
-        recorder.connection._on_timer()
-        await until(lambda: listener.connections == 1)
-        if broken != "datagrams_to_send":
-            assert (await offender.closed())[0] == CloseCode.INTERNAL
-        else:
-            offender.close_seen = (0, None, "it could not be told")
-        assert "a hole in the stack" in caplog.text
 
 
 async def test_answering_a_peer_that_has_just_stopped_reading(identity: Identity) -> None:

@@ -126,20 +126,6 @@ async def test_socket_errors_are_logged_and_survived(caplog: pytest.LogCaptureFi
     endpoint.close()
 
 
-async def test_a_stranger_that_fails_is_survived(identity: Identity, caplog: pytest.LogCaptureFixture) -> None:
-    async with listening(identity, Recorders(echo=True)) as listener, RawClient(listener.address) as client:
-        await client.connected()
-
-        def fail(*_: object) -> None:
-            raise AssertionError("a hole at the door")
-
-        listener._endpoint._unmatched = fail
-        client.sock.sendto(b"\x40" * 60, listener.address)
-        client.send(b"hello")
-        assert await client.received(5) == b"hello"
-    assert "a hole at the door" in caplog.text
-
-
 async def test_closed_that_fails_is_logged(identity: Identity, caplog: pytest.LogCaptureFixture) -> None:
     server = Recorders()
     async with listening(identity, server) as listener, RawClient(listener.address) as client:

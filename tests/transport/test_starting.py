@@ -23,10 +23,12 @@ from cryptography.hazmat.primitives.serialization import (
 from cryptography.x509.oid import NameOID
 
 from quicgw_fast.errors import StartupError
-from quicgw_fast.transport import ConnectFailed, TransportLimits, development_certificate, dial, listen
+from quicgw_fast.transport import ConnectFailed, TransportLimits, development_certificate
 from quicgw_fast.transport.certificates import load_identity
 
-from .helpers import HOST, Recorders, listening, until
+from .helpers import HOST, Recorders, dial, listen, listening, until
+
+pytestmark = pytest.mark.usefixtures("maker")
 
 Identity = tuple[Path, Path]
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest_asyncio
 
-from quicgw_fast.upstream import SERVICES, Directory, GrpcCaller
+from quicgw_fast.upstream import SERVICES, BalancingCaller, Directory
 from tests.support.raw_upstream import RawUpstream
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ async def upstream() -> AsyncIterator[Callable[[], Awaitable[RawUpstream]]]:
 
 
 @pytest_asyncio.fixture
-async def caller_for() -> AsyncIterator[Callable[..., GrpcCaller]]:
+async def caller_for() -> AsyncIterator[Callable[..., BalancingCaller]]:
     """Make callers whose hello service has the given addresses, and close them when the test is over.
 
     Nothing may be left running then but what ran before and the test itself.
@@ -41,11 +41,11 @@ async def caller_for() -> AsyncIterator[Callable[..., GrpcCaller]]:
     before = asyncio.all_tasks()
     made = []
 
-    def make(*addresses: str, **options: int) -> GrpcCaller:
+    def make(*addresses: str, **options: int) -> BalancingCaller:
         directory = Directory(SERVICES)
         for address in addresses:
             directory.add("hello", address)
-        made.append(GrpcCaller(directory, **options).start())
+        made.append(BalancingCaller(directory, **options).start())
         return made[-1]
 
     yield make

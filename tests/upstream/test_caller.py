@@ -14,14 +14,14 @@ from quicgw_fast.proto.service_pb2 import UpstreamRequest, UpstreamResponse
 from quicgw_fast.upstream import (
     SERVICES,
     AnswerTooLarge,
+    BalancingCaller,
     Directory,
-    GrpcCaller,
     NoInstance,
     UpstreamBusy,
     UpstreamFailed,
     UpstreamTimeout,
 )
-from quicgw_fast.upstream.link import PROCESS_REQUEST, target_of
+from quicgw_fast.upstream.grpcio.channel import PROCESS_REQUEST, target_of
 from tests.support.raw_upstream import RawUpstream, Rejected, answer
 from tests.upstream.conftest import until
 
@@ -29,10 +29,10 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     Start = Callable[[], Awaitable[RawUpstream]]
-    CallerFor = Callable[..., GrpcCaller]
+    CallerFor = Callable[..., BalancingCaller]
 
 
-def instances_of(caller: GrpcCaller) -> list[dict[str, Any]]:
+def instances_of(caller: BalancingCaller) -> list[dict[str, Any]]:
     instances = caller.stats()["instances"]
     assert isinstance(instances, list)
     return instances
@@ -308,7 +308,7 @@ async def test_concurrency_limit_is_per_service(upstream: Start) -> None:
     directory = Directory(SERVICES)
     directory.add("hello", server.address)
     directory.add("zone", server.address)
-    caller = GrpcCaller(directory, max_concurrency=2).start()
+    caller = BalancingCaller(directory, refuse=lambda service, n: f"{n} calls to {service}" if n >= 2 else None).start()
     slow = UpstreamRequest(action="slow")
     running = [asyncio.create_task(caller.call("hello", slow, 30.0)) for _ in range(2)]
     await server.wait_requests(2)
@@ -327,7 +327,7 @@ async def test_registered_instance_is_dialled_and_an_evicted_one_hung_up(upstrea
     old, new = await upstream(), await upstream()
     old.hold("slow")
     directory = Directory(SERVICES, max_instances=1)
-    caller = GrpcCaller(directory).start()
+    caller = BalancingCaller(directory).start()
     instance = directory.register(old.address, service_name="hello").instance
     assert await caller.wait_reached(instance, 5.0)
     task = asyncio.create_task(caller.call("hello", UpstreamRequest(action="slow"), 30.0))
@@ -346,7 +346,7 @@ async def test_a_deregistered_instance_answers_what_is_under_way(upstream: Start
     server = await upstream()
     gate = server.hold("slow")
     directory = Directory(SERVICES)
-    caller = GrpcCaller(directory).start()
+    caller = BalancingCaller(directory).start()
     instance = directory.register(server.address, service_name="hello").instance
     assert await caller.wait_reached(instance, 5.0)
     task = asyncio.create_task(caller.call("hello", UpstreamRequest(action="slow", data=b"x"), 30.0))
@@ -363,7 +363,7 @@ async def test_closing_does_not_wait_for_a_deregistered_instance(upstream: Start
     server = await upstream()
     server.hold("slow")
     directory = Directory(SERVICES)
-    caller = GrpcCaller(directory).start()
+    caller = BalancingCaller(directory).start()
     assert await caller.wait_reached(directory.register(server.address, service_name="hello").instance, 5.0)
     task = asyncio.create_task(caller.call("hello", UpstreamRequest(action="slow"), 30.0))
     await server.wait_requests(1)
@@ -391,7 +391,7 @@ def test_call_under_uvloop() -> None:
         async with RawUpstream() as server:
             directory = Directory(SERVICES)
             directory.add("hello", server.address)
-            caller = GrpcCaller(directory).start()
+            caller = BalancingCaller(directory).start()
             assert (await caller.call("hello", UpstreamRequest(action="x", data=b"y"), 5.0)).data == b"y"
             await server.stop()
             with pytest.raises(UpstreamFailed):

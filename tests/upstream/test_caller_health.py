@@ -12,7 +12,7 @@ import pytest_asyncio
 
 import quicgw_fast
 from quicgw_fast.proto.service_pb2 import UpstreamRequest
-from quicgw_fast.upstream import SERVICES, Directory, GrpcCaller, UpstreamFailed
+from quicgw_fast.upstream import SERVICES, BalancingCaller, Directory, UpstreamFailed
 from tests.upstream.conftest import until_health
 
 if TYPE_CHECKING:
@@ -28,11 +28,11 @@ REQUEST = UpstreamRequest(action="x")
 COMEBACK = 4.0
 
 
-def caller_and_directory(*addresses: str) -> tuple[GrpcCaller, Directory]:
+def caller_and_directory(*addresses: str) -> tuple[BalancingCaller, Directory]:
     directory = Directory(SERVICES)
     for address in addresses:
         directory.add("hello", address)
-    return GrpcCaller(directory).start(), directory
+    return BalancingCaller(directory).start(), directory
 
 
 @pytest_asyncio.fixture

@@ -13,8 +13,8 @@ from quicgw_fast.proto.service_pb2 import UpstreamRegisterRequest, UpstreamReque
 from quicgw_fast.upstream import (
     SERVICES,
     ZONES,
+    BalancingCaller,
     Directory,
-    GrpcCaller,
     NoInstance,
     OwnAddresses,
     Registration,
@@ -40,7 +40,7 @@ class Gateway:
     def __init__(self, directory: Directory, **options: float) -> None:
         self.directory = directory
         self.now = 1000.0
-        self.caller = GrpcCaller(directory, clock=lambda: self.now, **options).start()
+        self.caller = BalancingCaller(directory, clock=lambda: self.now, **options).start()
         self.own = OwnAddresses()
         self.registration = Registration(directory, self.caller, self.own)
 

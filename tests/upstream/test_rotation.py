@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     import pytest
 
-    from quicgw_fast.upstream import GrpcCaller
+    from quicgw_fast.upstream import BalancingCaller
 
 CALLS = 6000
 ABREAST = 32
@@ -42,7 +42,7 @@ class Counting(UpstreamServiceServicer):
 
 
 async def test_no_call_fails_or_runs_twice_when_connections_are_renewed(
-    caller_for: Callable[..., GrpcCaller], caplog: pytest.LogCaptureFixture
+    caller_for: Callable[..., BalancingCaller], caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level("INFO", "quicgw.upstream")
     service = Counting()

@@ -12,6 +12,7 @@ from quicgw_fast.config.models import (
     LimitsConfig,
     LogConfig,
     OfflineConfig,
+    OverloadConfig,
     ProcessorConfig,
     RoutingConfig,
     ServerConfig,
@@ -46,6 +47,7 @@ class Config(BaseModel):
     session: SessionConfig = SessionConfig()
     auth: AuthConfig = AuthConfig()
     limits: LimitsConfig = LimitsConfig()
+    overload: OverloadConfig = OverloadConfig()
     offline: OfflineConfig = OfflineConfig()
     log: LogConfig = LogConfig()
 

@@ -213,6 +213,13 @@ class LimitsConfig(Section):
         )
 
 
+class OverloadConfig(Section):
+    """``[overload]``: how what is too much is refused; the bounds themselves are in ``[limits]``."""
+
+    count_only: tuple[str, ...] = ()
+    """Rules that are counted and not enforced, to see what they would refuse (``/stats``: ``refused``)."""
+
+
 class OfflineConfig(Section):
     """``[offline]``: pushes to an openid that has no session."""
 

@@ -28,7 +28,7 @@ from quicgw_fast.flow.replies import Replies
 from quicgw_fast.flow.requests import Requests
 from quicgw_fast.flow.start import StartHandler
 from quicgw_fast.flow.tokens import Tokens
-from quicgw_fast.overload import AttemptLimiter, RequestMemory
+from quicgw_fast.overload import Gates, make_gates
 from quicgw_fast.processor import AsyncRequestProcessor, AsyncTask, execute
 from quicgw_fast.session import Registry, Session
 
@@ -61,9 +61,8 @@ class Path:
     registry: Registry
     processor: AsyncRequestProcessor[Session]
     logins: Logins
-    memory: RequestMemory
+    gates: Gates
     budget: ByteBudget
-    attempts: AttemptLimiter
     metrics: Metrics
     accounts: Accounts
     journal: Journal
@@ -88,6 +87,7 @@ def assemble(
     """
     times, limits = config.session, config.limits
     draining, accounts, journal = Draining(), Accounts(), Journal()
+    gates = make_gates(limits, metrics, config.overload.count_only)
     budget = engine.ByteBudget(times.memory)
     registry = Registry(partial(_make_outbox, times, engine, budget), remember=times.resume_window)
 
@@ -98,8 +98,7 @@ def assemble(
     offline = Offline(clock, metrics, store, registry, sender)
     closing = Closing(clock, metrics, registry, accounts, offline, lambda session: requests.give_up(session))
     room = Memory(clock, metrics, registry, budget, closing, sender.overflow)
-    memory = RequestMemory(limits.request_bytes, limits.request_memory)
-    replies = Replies(metrics, memory, sender)
+    replies = Replies(metrics, gates.memory, sender)
 
     # Up
     make_processor = partial(_make_processor, engine, clock, registry)
@@ -110,19 +109,20 @@ def assemble(
     pool = partial(make_processor, min(queue_size, limits.max_connections), _logins_at_once(config))
     logins = Logins(clock, metrics, registry, offline, pool, call, replies, go_on=lambda task: requests.dispatch(task))
     timeout = config.processor.task_timeout
-    requests = Requests(clock, metrics, draining, memory, processor, logins, replies, route, limits, timeout)
+    requests = Requests(clock, metrics, draining, gates, processor, logins, replies, route, timeout)
 
     # Who comes in
-    attempts = AttemptLimiter(limits.auth_failures_per_minute)
-    tokens = Tokens(clock, metrics, authenticator, attempts)
+    tokens = Tokens(clock, metrics, authenticator, gates)
     starts = StartHandler(
-        clock, metrics, draining, registry, sender, closing, offline, tokens, journal, times=times, limits=limits
+        clock, metrics, draining, registry, sender, closing, offline, tokens, gates.start, journal, times, limits
     )
     most_pending = 2 * MAX_BODY + times.window_bytes
     control = ControlMessages(clock, metrics, sender, closing, offline, tokens, most_pending=most_pending)
     conversations = Conversations(clock, metrics, engine, sender, starts, requests, control, journal, times, limits)
     encode = engine.encode_body
-    pushes = Pushes(clock, metrics, draining, registry, sender, closing, offline, encode, times.bind_timeout)
+    pushes = Pushes(
+        clock, metrics, draining, registry, sender, closing, offline, gates.push, encode, times.bind_timeout
+    )
 
     # What passes with time
     chores = [offline.tend, room.tend, journal.flush, tokens.flush, *chores]
@@ -131,7 +131,7 @@ def assemble(
     return Path(
         conversations=conversations, requests=requests, pushes=pushes, housekeeping=housekeeping, draining=draining,
         hand_out=hand_out, closing=closing, offline=offline, registry=registry, processor=processor, logins=logins,
-        memory=memory, budget=budget, attempts=attempts, metrics=metrics, accounts=accounts, journal=journal,
+        gates=gates, budget=budget, metrics=metrics, accounts=accounts, journal=journal,
     )  # fmt: skip
 
 

@@ -16,6 +16,7 @@ from quicgw_fast.backend.errors import (
 from quicgw_fast.codes import BindCode, PushCode, StoreCode, SyncHint
 from quicgw_fast.delivery import notify_body
 from quicgw_fast.flow.handovers import offline_id
+from quicgw_fast.overload import PushFacts
 from quicgw_fast.proto.service_pb2 import BroadcastResponse, UnicastPushResponse
 from quicgw_fast.session import Login, State
 
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from quicgw_fast.flow.draining import Draining
     from quicgw_fast.flow.offline import Offline
     from quicgw_fast.observe import Metrics
+    from quicgw_fast.overload import Gate
     from quicgw_fast.proto.service_pb2 import BroadcastRequest, UnicastPushRequest
     from quicgw_fast.session import Registry, Session
 
@@ -55,6 +57,7 @@ class Pushes:
         sender: OrderedSender[Session],
         closing: Closing,
         offline: Offline,
+        gate: Gate[PushFacts],
         encode_body: Callable[..., bytes],
         bind_timeout: float,
     ) -> None:
@@ -69,6 +72,7 @@ class Pushes:
         self._sender = sender
         self._closing = closing
         self._offline = offline
+        self._gate = gate
         self._encode_body = encode_body
         self._bind_timeout = bind_timeout
         # Two broadcasts reach every session in the same order.
@@ -93,7 +97,7 @@ class Pushes:
         sent = 0
         async with self._broadcasting:
             for number, session in enumerate(self._registry, start=1):
-                if session.state is State.NORMAL and not self._doomed(session):
+                if session.state is State.NORMAL and self._admits(session):
                     sent += self._broadcast_to(session, body)
                 if number % BROADCAST_SLICE == 0:
                     await asyncio.sleep(0)
@@ -111,24 +115,28 @@ class Pushes:
         if session.outbox.overflowed:  # refused here, so that it is not counted as missed by the client
             raise Refused(PushCode.WINDOW_FULL, "the session overflowed and can only be reset")
         immediate = int(request.sync_hint) == SyncHint.IMMEDIATELY
-        if self._doomed(session) if immediate else self._unbindable(session, request.bind_client_seq_id):
-            raise Refused(PushCode.DRAINING, "the gateway stops, and its client would never get this")
+        deliverable = self._deliverable(session) if immediate else self._bindable(session, request.bind_client_seq_id)
+        refusal = self._gate.judge(PushFacts(self._draining.active, deliverable))
+        if refusal is not None:
+            raise Refused(PushCode.DRAINING, refusal.detail)
         try:
             return self._now(session, body) if immediate else self._bind(session, request, body)
         except (WindowFull, Overflowed) as error:
             raise Refused(PushCode.WINDOW_FULL, str(error)) from error
 
-    def _doomed(self, session: Session) -> bool:
-        """Whether what is kept for a session is lost for certain: nobody comes back to a gateway that stops."""
-        if not self._draining.active or self._offline.enabled:
-            return False
-        return not session.reachable or (session.state is State.INITED and session.login is Login.IDLE)
+    def _admits(self, session: Session) -> bool:
+        """Whether a notify for this session may be accepted now."""
+        return self._gate.judge(PushFacts(self._draining.active, self._deliverable(session))) is None
 
-    def _unbindable(self, session: Session, client_seq: int) -> bool:
+    def _deliverable(self, session: Session) -> bool:
+        """Whether a gateway that stops could still deliver what is kept for a session: nobody comes back to it."""
+        if self._offline.enabled:
+            return True
+        return session.reachable and (session.state is State.NORMAL or session.login is Login.UNDER_WAY)
+
+    def _bindable(self, session: Session, client_seq: int) -> bool:
         """The same of a notify that is bound to request ``client_seq``; the offline store does not take those."""
-        if not self._draining.active:
-            return False
-        return not session.reachable or client_seq > session.outbox.max_client_seq  # that will not be called any more
+        return session.reachable and client_seq <= session.outbox.max_client_seq  # others will not be called any more
 
     def _find(self, request: UnicastPushRequest) -> Session | None:
         registry = self._registry

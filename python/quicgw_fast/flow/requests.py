@@ -8,23 +8,22 @@ from quicgw_fast.backend.errors import NumbersUsedUp
 from quicgw_fast.carrier import parse_payload
 from quicgw_fast.codes import ErrorCode
 from quicgw_fast.errors import RequestError
-from quicgw_fast.overload import RequestMemory, size_of
+from quicgw_fast.overload import RequestFacts, TaskFacts, size_of
 from quicgw_fast.ports import TerminalReply
 from quicgw_fast.processor import AsyncRequestProcessor, AsyncTask
 from quicgw_fast.proto.client_pb2 import BusinessRequest
 from quicgw_fast.proto.service_pb2 import UpstreamRequest
-from quicgw_fast.rates import TokenBucket
 from quicgw_fast.session import Login, Session, State
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from quicgw_fast.clock import Clock
-    from quicgw_fast.config import LimitsConfig
     from quicgw_fast.flow.draining import Draining
     from quicgw_fast.flow.login import Logins
     from quicgw_fast.flow.replies import Replies
     from quicgw_fast.observe import Metrics
+    from quicgw_fast.overload import Gates
     from quicgw_fast.proto.client_pb2 import ClientRequest
 
 LOGIN_ACTION = "hello"
@@ -42,12 +41,11 @@ class Requests:
         clock: Clock,
         metrics: Metrics,
         draining: Draining,
-        memory: RequestMemory,
+        gates: Gates,
         processor: AsyncRequestProcessor[Session],
         logins: Logins,
         replies: Replies,
         route: Callable[[str, str], str],
-        limits: LimitsConfig,
         timeout: float,
     ) -> None:
         """``route`` gives the service of an action and an openid; ``timeout`` are the seconds a request may take."""
@@ -58,12 +56,11 @@ class Requests:
             "queue_full", "Requests that were answered 503, as their queue was full"
         )
         self._draining = draining
-        self._memory = memory
+        self._gates = gates
         self._processor = processor
         self._logins = logins
         self._replies = replies
         self._route = route
-        self._limits = limits
         self._longest = timeout
         self._stopped = False
 
@@ -86,7 +83,7 @@ class Requests:
         """Give up what is done for a session that ended, or can only be reset: nobody gets a reply (protocol §3)."""
         self._logins.cancel(session)
         self._processor.cancel(session)
-        self._memory.end(session)
+        self._gates.memory.end(session)
 
     def accept(self, session: Session, request: ClientRequest) -> None:
         """Accept the message if its number is the expected one; RequestError 400 names the right one otherwise."""
@@ -109,26 +106,17 @@ class Requests:
             self.dispatch(task)
 
     def _admit(self, session: Session, request: ClientRequest) -> AsyncTask[Session]:
-        if self._draining.active:
-            raise RequestError(ErrorCode.OVERLOADED, "overloaded", "the gateway is stopping")
         now = self._clock.now()
-        self._check_limits(session, now)
-        task = self._prepare(session, request, now)
-        task.cost = size_of(task.request)
-        self._memory.take(session, task.cost)
+        refusal = self._gates.request.judge(RequestFacts(session, self._draining.active, now))
+        if refusal is None:
+            task = self._prepare(session, request, now)
+            cost = size_of(task.request)
+            refusal = self._gates.task.judge(TaskFacts(session, cost))
+        if refusal is not None:
+            raise refusal.error()
+        task.cost = cost
+        self._gates.memory.take(session, cost)
         return task
-
-    def _check_limits(self, session: Session, now: float) -> None:
-        limits = self._limits
-        if session.allowance is None:
-            session.allowance = TokenBucket(limits.messages_per_second, limits.message_burst)
-        wait = session.allowance.take(now)
-        if wait > 0:
-            rate = f"over {limits.messages_per_second:g} messages a second"
-            raise RequestError(ErrorCode.RATE_LIMITED, "too many messages", rate, retry_after_ms=int(wait * 1000) + 1)
-        if session.outbox.in_flight > limits.in_flight:
-            open_now = f"{limits.in_flight} requests wait for their reply"
-            raise RequestError(ErrorCode.RATE_LIMITED, "too many requests in flight", open_now)
 
     def _prepare(self, session: Session, request: ClientRequest, now: float) -> AsyncTask[Session]:
         """Make the task; from here on the message itself is not needed any more."""

@@ -10,6 +10,7 @@ from quicgw_fast.carrier import parse_start, unnumbered
 from quicgw_fast.codes import CloseCode, ErrorCode, PushType, RequestType
 from quicgw_fast.errors import ProtocolError, RequestError
 from quicgw_fast.flow.pending_starts import PendingStarts
+from quicgw_fast.overload import GATEWAY_STOPS, StartFacts
 from quicgw_fast.proto.client_pb2 import ErrorMessage, StartResponse
 from quicgw_fast.session import (
     NO_NOTIFIES,
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from quicgw_fast.flow.offline import Offline
     from quicgw_fast.flow.tokens import Tokens
     from quicgw_fast.observe import Metrics
+    from quicgw_fast.overload import Gate
     from quicgw_fast.proto.client_pb2 import ClientRequest
     from quicgw_fast.session import Registry
 
@@ -74,8 +76,8 @@ class StartHandler:
         closing: Closing,
         offline: Offline,
         tokens: Tokens,
+        gate: Gate[StartFacts],
         journal: Journal,
-        *,
         times: SessionConfig,
         limits: LimitsConfig,
     ) -> None:
@@ -101,6 +103,7 @@ class StartHandler:
         self._closing = closing
         self._offline = offline
         self._tokens = tokens
+        self._gate = gate
         self._journal = journal
         self._times = times
         self._pending = PendingStarts()
@@ -124,8 +127,10 @@ class StartHandler:
             return
         try:
             claim, token = _claim(request)
-            if self._draining.active:
-                raise _stopping()
+            facts = StartFacts(conversation.link.peer, claim.openid, self._draining.active, self._clock.now())
+            refusal = self._gate.judge(facts)
+            if refusal is not None:
+                raise refusal.error()
             grant = self._tokens.check(conversation.link.peer, claim.openid, token)
             if self._registry.attempts(claim.openid, self._clock.now()).outdated(claim):
                 self._count_starts_outdated.value += 1
@@ -191,7 +196,7 @@ class StartHandler:
     def _begin_fresh(self, start: _Start) -> None:
         claim = start.claim
         if self._draining.active:  # since it was held
-            self.refuse(start.conversation, start.msg_id, _stopping(), CloseCode.DRAINING)
+            self.refuse(start.conversation, start.msg_id, GATEWAY_STOPS.error(), CloseCode.DRAINING)
             return
         (self._count_resets if start.verdict.gap else self._count_starts).value += 1
         session = self._registry.create(claim.openid, claim.last_acked, self._clock.now())
@@ -252,10 +257,6 @@ def _how(verdict: ResumeDecision) -> str:
 def _decimal(value: float) -> str:
     """Write a number without an exponent, which few parsers of headers expect."""
     return f"{value:.6f}".rstrip("0").rstrip(".")
-
-
-def _stopping() -> RequestError:
-    return RequestError(ErrorCode.OVERLOADED, "gateway stopping", "connect to another one")
 
 
 def _claim(request: ClientRequest) -> tuple[StartClaim, str]:

@@ -9,21 +9,20 @@ from quicgw_fast.auth import AuthRefused
 from quicgw_fast.codes import CloseCode, ErrorCode
 from quicgw_fast.errors import RequestError
 from quicgw_fast.observe.repeats import RepeatLog
-from quicgw_fast.rates import TokenBucket, address_group
+from quicgw_fast.overload import RenewalFacts
+from quicgw_fast.rates import address_group
 
 if TYPE_CHECKING:
     from quicgw_fast.auth import Authenticator, Grant
     from quicgw_fast.clock import Clock
     from quicgw_fast.flow.conversation import Conversation
     from quicgw_fast.observe import Metrics
-    from quicgw_fast.overload import AttemptLimiter
+    from quicgw_fast.overload import Gates
     from quicgw_fast.proto.client_pb2 import ClientRequest
     from quicgw_fast.session import Session
 
 RENEWAL_TRIES = 3
 """Refused renewals on one connection before it is closed."""
-RENEWALS = (1.0, 5)
-"""Renewals per second that a session may ask for, and how many at once: each costs a signature check."""
 LONGEST_TOLD = (1 << 31) - 1
 """Seconds; a token may name an end that no client's integer holds."""
 
@@ -33,30 +32,20 @@ _log = logging.getLogger("quicgw.session")
 class Tokens:
     """Asks the authenticator, as often as each client may."""
 
-    def __init__(self, clock: Clock, metrics: Metrics, authenticator: Authenticator, attempts: AttemptLimiter) -> None:
+    def __init__(self, clock: Clock, metrics: Metrics, authenticator: Authenticator, gates: Gates) -> None:
         self._clock = clock
-        self._count_auth_unread = metrics.counter(
-            "auth_unread", "Tokens that were refused unread, as too many from their address were not good"
-        )
         self._count_auth_refused = metrics.counter("auth_refused", "Tokens that were not good")
         self._authenticator = authenticator
-        self._attempts = attempts
+        self._gate = gates.renewal
+        self._attempts = gates.attempts
         self._repeats = RepeatLog(_log)
 
     def check(self, address: str, openid: str, token: str) -> Grant:
-        """Check the token of a START from ``address``, which QUIC validated.
-
-        RequestError 401 for a bad one; 429 when it was not looked at, which says nothing about it.
-        """
-        now = self._clock.now()
-        wait = self._attempts.admit(address, openid, now)
-        if wait > 0:
-            self._count_auth_unread.value += 1
-            raise RequestError(ErrorCode.RATE_LIMITED, "too many refused tokens", retry_after_ms=int(wait * 1000) + 1)
+        """Check the token of a START from ``address``, which QUIC validated; RequestError 401 for a bad one."""
         try:
             return self._authenticate(address, openid, token)
         except RequestError:
-            self._attempts.failed(address, openid, now)
+            self._attempts.failed(address, openid, self._clock.now())
             raise
 
     def renew(self, conversation: Conversation, session: Session, request: ClientRequest) -> dict[str, str] | None:
@@ -68,11 +57,9 @@ class Tokens:
         token = request.headers.get("auth-token")
         if token is None:
             return {}
-        if session.renewals is None:
-            session.renewals = TokenBucket(*RENEWALS)
-        wait = session.renewals.take(self._clock.now())
-        if wait > 0:
-            raise RequestError(ErrorCode.RATE_LIMITED, "too many renewals", retry_after_ms=int(wait * 1000) + 1)
+        refusal = self._gate.judge(RenewalFacts(session, self._clock.now()))
+        if refusal is not None:
+            raise refusal.error()
         try:
             grant = self._authenticate(conversation.link.peer, session.openid, token)
         except RequestError:

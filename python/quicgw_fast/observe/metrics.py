@@ -98,6 +98,7 @@ class Metrics:
     def __init__(self) -> None:
         self._families: dict[str, Family] = {}
         self._counters: dict[str, Counter] = {}
+        self._labelled: dict[str, Mapping[str, Counter]] = {}
 
     def counter(self, name: str, help: str, unit: Unit = Unit.EVENTS) -> Counter:
         """Register a counter. Raises ValueError for a name that is taken."""
@@ -120,6 +121,7 @@ class Metrics:
                 lambda: [Sample(value, counter.value) for value, counter in made.items()],
             )
         )
+        self._labelled[name] = made
         return made
 
     def gauge(self, name: str, help: str, read: Callable[[], float], unit: Unit = Unit.EVENTS) -> None:
@@ -132,9 +134,13 @@ class Metrics:
         self._add(Family(name, Kind.DURATION, Unit.SECONDS, help, "", (), lambda: [Sample("", duration)]))
         return duration
 
-    def count(self, name: str) -> int:
-        """The value of a counter now. Raises KeyError for a name that is not registered."""
-        return self._counters[name].value
+    def count(self, name: str, label: str = "") -> int:
+        """The value of a counter now, of one label where it has such. KeyError for what is not registered."""
+        return self.labelled(name)[label].value if label else self._counters[name].value
+
+    def labelled(self, name: str) -> Mapping[str, Counter]:
+        """All counters of a family that has a label. KeyError for a name that is not registered as one."""
+        return self._labelled[name]
 
     def counters_now(self) -> dict[str, int]:
         """The values of all counters that are not told apart by a label."""

@@ -9,9 +9,14 @@ all addresses over their limit share one rate, as a check costs processor time. 
 from __future__ import annotations
 
 from collections import OrderedDict, deque
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
+from quicgw_fast.codes import ErrorCode
+from quicgw_fast.overload.rule import Refusal
 from quicgw_fast.rates import ROUNDING, TokenBucket, address_group
+
+if TYPE_CHECKING:
+    from quicgw_fast.overload.facts import StartFacts
 
 SUSPECTS: Final = 16
 """Openids remembered per address, those that were refused last."""
@@ -115,3 +120,17 @@ class AttemptLimiter:
             if offender.times[-1] + self._window > now:
                 return
             del self._offenders[group]
+
+
+class GuessedTokens:
+    """A START from an address over its limit is looked at only as often as the limiter says."""
+
+    name = "guessed-tokens"
+
+    def __init__(self, limiter: AttemptLimiter) -> None:
+        self._limiter = limiter
+
+    def judge(self, facts: StartFacts, /) -> Refusal | None:
+        """See ``Rule``."""
+        wait = self._limiter.admit(facts.address, facts.openid, facts.now)
+        return Refusal(ErrorCode.RATE_LIMITED, "too many refused tokens", retry_after=wait) if wait > 0 else None

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from quicgw_fast.codes import ErrorCode
-from quicgw_fast.errors import RequestError
+from quicgw_fast.overload.rule import Refusal
 
 if TYPE_CHECKING:
+    from quicgw_fast.overload.facts import Charged, TaskFacts
     from quicgw_fast.proto.service_pb2 import UpstreamRequest
 
 OF_A_REQUEST = 1 << 10
@@ -16,48 +17,71 @@ OF_AN_ENTRY = 96
 """Bytes that a parameter or header takes beyond its text: measured, 80 to 125."""
 
 
-class Debtor(Protocol):
-    """Who is charged: a session."""
-
-    request_bytes: int
-
-
 class RequestMemory:
-    """Counts what requests take from acceptance to reply. One request is always taken from a session without any."""
+    """Counts what requests take from acceptance to reply."""
 
-    def __init__(self, per_session: int, total: int) -> None:
-        """Both in bytes."""
-        self._per_session = per_session
-        self._total = total
-        self._refused = 0
+    def __init__(self, total: int) -> None:
+        """``total`` in bytes, for all sessions."""
+        self.total = total
         self.used = 0
         """Bytes of all sessions."""
+        self.refused = 0
+        """Requests that found no room in the memory of all."""
 
-    def take(self, session: Debtor, size: int) -> None:
-        """Charge a session ``size`` bytes more, or raise RequestError: 429 over its own bound, 503 over that of all."""
-        if session.request_bytes and session.request_bytes + size > self._per_session:
-            held = f"{session.request_bytes} bytes wait for their reply, {self._per_session} may"
-            raise RequestError(ErrorCode.RATE_LIMITED, "too many bytes in flight", held)
-        if self.used + size > self._total:
-            self._refused += 1
-            raise RequestError(ErrorCode.OVERLOADED, "overloaded", "the memory for requests is full")
+    def take(self, session: Charged, size: int) -> None:
+        """Charge a session ``size`` bytes more, once the rules admitted it."""
         session.request_bytes += size
         self.used += size
 
-    def give_back(self, session: Debtor, size: int) -> None:
+    def give_back(self, session: Charged, size: int) -> None:
         """One request is over. After ``end`` this changes nothing."""
         size = min(size, session.request_bytes)
         session.request_bytes -= size
         self.used -= size
 
-    def end(self, session: Debtor) -> None:
+    def end(self, session: Charged) -> None:
         """The session is over, with all its requests."""
         self.used -= session.request_bytes
         session.request_bytes = 0
 
     def stats(self) -> dict[str, int]:
         """Bytes, and how many requests found no room in the memory of all."""
-        return {"used": self.used, "limit": self._total, "refused": self._refused}
+        return {"used": self.used, "limit": self.total, "refused": self.refused}
+
+
+class SessionShare:
+    """What one session's requests may take. One request is always taken from a session without any."""
+
+    name = "session-request-memory"
+
+    def __init__(self, most: int) -> None:
+        """``most`` in bytes."""
+        self._most = most
+
+    def judge(self, facts: TaskFacts, /) -> Refusal | None:
+        """See ``Rule``."""
+        held = facts.session.request_bytes
+        if not held or held + facts.cost <= self._most:
+            return None
+        detail = f"{held} bytes wait for their reply, {self._most} may"
+        return Refusal(ErrorCode.RATE_LIMITED, "too many bytes in flight", detail)
+
+
+class ProcessShare:
+    """What the requests of all sessions may take together."""
+
+    name = "request-memory"
+    _refusal = Refusal(ErrorCode.OVERLOADED, "overloaded", "the memory for requests is full")
+
+    def __init__(self, memory: RequestMemory) -> None:
+        self._memory = memory
+
+    def judge(self, facts: TaskFacts, /) -> Refusal | None:
+        """See ``Rule``."""
+        if self._memory.used + facts.cost <= self._memory.total:
+            return None
+        self._memory.refused += 1
+        return self._refusal
 
 
 def size_of(request: UpstreamRequest) -> int:

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 _log = logging.getLogger("quicgw.transport")
 
 MAX_CHAIN = 12_000
-"""Bytes of certificates at most: the handshake's flight has to fit into aioquic's 16 KiB buffer."""
+"""Bytes of certificates at most: the handshake's flight has to fit into 16 KiB, aioquic's buffer."""
 
 
 class Identity(NamedTuple):
@@ -87,7 +87,7 @@ def _warn_of_dates(certificate: x509.Certificate, path: Path) -> None:
 
 
 def load_authorities(ca: Path) -> bytes:
-    """Read a PEM file of trusted certificates, and return them in the form that aioquic takes.
+    """Read a PEM file of trusted certificates, and return them as PEM alone.
 
     Raises OSError or ValueError.
     """

@@ -1,6 +1,6 @@
 """One UDP socket and the connections behind it: reads in bursts, sends once per touched connection.
 
-It drives the QUIC state machines itself instead of through asyncio's datagram transport: it drains up to
+The endpoint drives QUIC's state machines itself instead of through asyncio's datagram transport: it drains up to
 ``limits.drain`` datagrams per wake-up, for ``limits.drain_time`` seconds at most, hands each to the connection its
 id names, and only then lets every connection that got something, or that was written to, produce its output: one
 packet may then carry the answers to several, and the ACK of all of them.
@@ -23,9 +23,10 @@ from quicgw_fast.transport.packets import CID_LENGTH, LongHeader, pull_long_head
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from quicgw_fast.transport.closing import ClosingPeriod
     from quicgw_fast.transport.limits import TransportLimits
 
-logger = logging.getLogger("quicgw.transport")
+_log = logging.getLogger("quicgw.transport")
 
 SEND_BACKLOG = 4096
 """Datagrams kept while the kernel's send buffer is full; QUIC sends again what is dropped beyond."""
@@ -41,16 +42,6 @@ class Receiver(Protocol):
         """Take one datagram that names one of its connection ids."""
 
 
-class LatePackets(Protocol):
-    """Takes the packets that still come for a connection that has ended, for a while (RFC 9000 §10.2)."""
-
-    def shorten(self, lasting: float) -> None:
-        """End in ``lasting`` seconds at the latest."""
-
-    def finish(self) -> None:
-        """End now."""
-
-
 class Serviced(Protocol):
     """A connection that has something to process or to send."""
 
@@ -58,7 +49,7 @@ class Serviced(Protocol):
         """Handle what arrived and send what is due; raises nothing."""
 
 
-class UnmatchedHandler(Protocol):
+class Unmatched(Protocol):
     """Takes datagrams that no connection owns; ``header`` is None for a short header packet."""
 
     def __call__(self, data: bytes, address: Any, header: LongHeader | None, now: float, /) -> None:
@@ -69,13 +60,20 @@ class Endpoint:
     """A bound UDP socket in the running loop (asyncio's or uvloop's)."""
 
     def __init__(
-        self, sock: socket.socket, limits: TransportLimits, unmatched: UnmatchedHandler, *, connected: bool = False
+        self,
+        sock: socket.socket,
+        limits: TransportLimits,
+        unmatched: Unmatched,
+        *,
+        connected: bool = False,
+        clock: Callable[[], float] = monotonic,
     ) -> None:
         self.closed = False
         self.limits = limits
+        self.clock = clock
         self.loop = asyncio.get_running_loop()
         self.receivers: dict[bytes, Receiver] = {}
-        self.closing_periods: set[LatePackets] = set()
+        self.periods: set[ClosingPeriod] = set()
         self.backlog = Backlog(self.loop, limits.backlog)
         self.on_socket_error: Callable[[OSError], None] | None = None
         self.dropped = 0
@@ -129,7 +127,7 @@ class Endpoint:
         if self.closed:
             return
         self.closed = True
-        for period in list(self.closing_periods):
+        for period in list(self.periods):
             period.finish()
         if self._flush_handle is not None:
             self._flush_handle.cancel()
@@ -143,8 +141,8 @@ class Endpoint:
 
     def report(self, message: str, *args: object, error: BaseException | None = None) -> None:
         """Log a fault that a peer may be able to cause, at most about one a second."""
-        if self._complaints.take(monotonic()) == 0.0:
-            logger.warning(message, *args, exc_info=error)
+        if self._complaints.take(self.clock()) == 0.0:
+            _log.warning(message, *args, exc_info=error)
 
     # The socket
 
@@ -155,7 +153,7 @@ class Endpoint:
     def _on_readable(self) -> None:
         receive = self._sock.recvfrom
         most = self.limits.max_datagram
-        now = monotonic()
+        now = self.clock()
         until = now + self.limits.drain_time
         self._flushing = True
         for number in range(1, self.limits.drain + 1):
@@ -170,7 +168,7 @@ class Endpoint:
                 self.dropped += 1
             elif data:
                 self._dispatch(data, address, now)
-            if number >= self.limits.drain_least and monotonic() >= until:
+            if number >= self.limits.drain_least and self.clock() >= until:
                 break  # what is left wakes the loop again, behind everybody else's turn
         self._flush()
 
@@ -189,7 +187,7 @@ class Endpoint:
             return
         try:
             self._unmatched(data, address, header, now)
-        except Exception as error:  # such a packet must never end the burst
+        except Exception as error:  # a packet of nobody's must never end the burst
             self.dropped += 1
             self.report("a packet of no connection could not be handled", error=error)
 
@@ -199,7 +197,7 @@ class Endpoint:
         self._flush()
 
     def _flush(self) -> None:
-        now = monotonic()
+        now = self.clock()
         touched = self._touched
         try:
             # Servicing one connection may touch others: the list grows while it is walked.
@@ -244,7 +242,7 @@ def enlarge_buffers(sock: socket.socket, size: int) -> None:
                 sock.setsockopt(socket.SOL_SOCKET, forced, size)
     granted = sock.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF)
     if granted < size:
-        logger.info(
+        _log.info(
             "the UDP receive buffer is %d bytes, not %d: bursts of many clients may be lost; "
             "raise it with: sysctl -w net.core.rmem_max=%d",
             granted,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
@@ -33,25 +32,3 @@ class Nobody:
 
     def peer_throttled(self, _peer: str, /) -> None:
         """Say nothing."""
-
-
-@dataclass(slots=True)
-class ListenerCounters:
-    """What happened at the door since the start."""
-
-    accepted: int = 0
-    established: int = 0
-    failed: int = 0
-    """Handshakes that ended before they were complete."""
-    refused: int = 0
-    """Turned away with a reason, as the gateway was full or stopping."""
-    retries: int = 0
-    invalid_tokens: int = 0
-    noise: int = 0
-    """Initials that did not authenticate; nothing was built for them."""
-    unread: int = 0
-    """Datagrams of connections, dropped because their peer used more than it may."""
-    dropped: int = 0
-    """Datagrams without a connection that were not answered, noise included."""
-    version_negotiations: int = 0
-    stateless_resets: int = 0

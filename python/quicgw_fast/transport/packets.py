@@ -13,9 +13,6 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-ALPN = "gatesvr"
-"""The application protocol (protocol §1)."""
-
 CID_LENGTH = 8
 """Length of the connection ids that we choose, so that a short header can be read without a look-up."""
 
@@ -30,8 +27,13 @@ SHORTEST_RESET = 5 + RESET_TOKEN
 LONGEST_RESET = 42
 
 VERSION_1, VERSION_2 = 1, 0x6B3343CF
-"""QUIC's versions (RFC 9000, RFC 9369)."""
 VERSIONS = (VERSION_1, VERSION_2)
+"""The versions that are spoken (RFC 9000 §15, RFC 9369 §3.1)."""
+
+
+def random_connection_id() -> bytes:
+    """Make a connection id that nobody can guess or tell from another."""
+    return os.urandom(CID_LENGTH)
 
 
 class LongHeader(NamedTuple):

@@ -7,17 +7,16 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from quicgw_fast.codes import CloseCode
-from quicgw_fast.transport.packets import ALPN
+from quicgw_fast.transport.termination import CONNECTION_REFUSED, IDLE_TIMEOUT, NO_APPLICATION_PROTOCOL
 from quicgw_fast.transport.text import printable
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from quicgw_fast.transport.termination import Termination
 
-CONNECTION_REFUSED = 0x2
-"""QUIC's own error of a server that takes no connection (RFC 9000 §20.1)."""
 CERTIFICATE_ALERTS = range(0x100 + 42, 0x100 + 50)
 """QUIC errors for the TLS alerts bad_certificate … access_denied (RFC 8446 §6)."""
-NO_APPLICATION_PROTOCOL = 0x100 + 120
 REASON_LIMIT = 200
 _PATTERN = re.compile(r"\w+Pattern\(pattern=b?'([^']*)'\)")
 """How the library writes a name in a certificate."""
@@ -54,8 +53,8 @@ class Problem(StrEnum):
     OTHER = "other"
 
 
-def explain(ended: Termination, where: str, name: str) -> tuple[Problem, str]:
-    """Say why a handshake with ``where`` failed; ``name`` is what the certificate had to carry.
+def explain(ended: Termination, where: str, name: str, alpn: Sequence[str]) -> tuple[Problem, str]:
+    """Say why a handshake with ``where`` failed; ``name`` is what the certificate had to carry, ``alpn`` was offered.
 
     What comes from the peer or from TLS is cut and made printable.
     """
@@ -64,14 +63,15 @@ def explain(ended: Termination, where: str, name: str) -> tuple[Problem, str]:
     if not ended.by_peer:
         if code in CERTIFICATE_ALERTS:
             return _certificate(reason, where, name)
-        if ended.reason == "Idle timeout":
+        if ended.reason == IDLE_TIMEOUT:
             return no_answer(where)
     elif code == CONNECTION_REFUSED or (code == CloseCode.OVERLOADED and ended.frame_type is None):
         return refused(reason, where)
     elif code == CloseCode.DRAINING and ended.frame_type is None:
         return refused(reason or CloseCode.DRAINING.name, where)
     if code == NO_APPLICATION_PROTOCOL:
-        return Problem.WRONG_PROTOCOL, f"{where} does not speak {ALPN!r}: is it a gateway, and the right port?"
+        offered = " or ".join(map(repr, alpn))
+        return Problem.WRONG_PROTOCOL, f"{where} does not speak {offered}: is it a gateway, and the right port?"
     who = "it" if ended.by_peer else "this side"
     told = f" ({reason})" if reason else ""
     return Problem.OTHER, f"{who} ended the handshake with QUIC error {code:#x}{told}"

@@ -1,19 +1,44 @@
-"""What a transport offers: the same names from each maker, who is free in everything else.
+"""The seam of the transport: what an application may use of it, and what a maker of QUIC has to bring.
 
-A transport carries the bytes of one stream per connection, in order, in both directions. It says when a connection is
-there and when it is over, each exactly once, and how much of what was sent the peer has not acknowledged. Everything
-happens in the running event loop, and nothing here blocks.
+A maker is a module with ``listen`` and ``connect`` (see ``Maker``), found by its name (``makers.load``). Everything
+around it is shared: names are resolved, sockets bound, certificates checked and causes explained once, in this
+folder; limits, admission, connection ids and the secret of stateless resets are handed in, so that several listeners
+may share them. All calls, in both directions, are made on the event loop's thread, and none of them blocks.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+from quicgw_fast.codes import CloseCode
+from quicgw_fast.ports import Link
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    import socket
+    from collections.abc import Callable, Sequence
 
+    from quicgw_fast.transport.certificates import Identity
     from quicgw_fast.transport.limits import TransportLimits
-    from quicgw_fast.transport.observer import ListenerCounters, Observer
+    from quicgw_fast.transport.observer import Observer
+
+
+class Connection(Link, Protocol):
+    """A QUIC connection with its one bidirectional stream, made by a listener or by ``dial``."""
+
+    @property
+    def id(self) -> int:
+        """A number that no other connection of this process has."""
+
+    @property
+    def alpn(self) -> str:
+        """The application protocol that was agreed; empty before the handshake is complete."""
+
+    def abort(self, code: int, reason: str, *, tell_peer: bool = True) -> None:
+        """Forget the connection at once, after one attempt to tell the peer."""
+
+    async def wait_closed(self) -> None:
+        """Wait until nothing of the connection is left; for a dialed one, also its socket is closed."""
 
 
 class ConnectionHandler(Protocol):
@@ -44,59 +69,34 @@ class HandlerFactory(Protocol):
         """Return the handler; the connection may be used at once."""
 
 
-class Connection(Protocol):
-    """One connection with its one bidirectional stream, for either side; see also ``ports.Link``."""
+@dataclass(slots=True)
+class ListenerCounters:
+    """What happened at the door since the start."""
 
-    @property
-    def id(self) -> int:
-        """A number that no other connection of this process has."""
-
-    @property
-    def peer(self) -> str:
-        """The peer's address as ``host:port``; it changes when the client migrated and QUIC validated where to."""
-
-    @property
-    def closed(self) -> bool:
-        """True once nothing can be sent any more."""
-
-    @property
-    def departed(self) -> bool:
-        """The peer has ended the connection; what it sent before is still handed over (see ``Link.departed``)."""
-
-    @property
-    def pending(self) -> int:
-        """Bytes given to ``send`` that the peer's QUIC has not acknowledged yet."""
-
-    @property
-    def progress(self) -> int:
-        """Bytes given to ``send`` that the peer's QUIC has acknowledged without a gap, since the beginning."""
-
-    def ready(self) -> bool:
-        """Whether the peer may be sent more; False promises ``writable`` once it may again, unless it is closed."""
-
-    def send(self, data: bytes) -> None:
-        """Queue bytes on the stream. Never blocks and never raises; does nothing after the close."""
-
-    def close(self, code: int, reason: str = "", *, flush: bool = True) -> None:
-        """Close with an application error code, behind what was sent before; with ``flush`` once that has arrived.
-
-        ``reason`` is the complete phrase of protocol §6. ``closed`` of the handler is called in the loop's next turn.
-        Idempotent.
-        """
-
-    def abort(self, code: int, reason: str, *, tell_peer: bool = True) -> None:
-        """Forget the connection at once, after one attempt to tell the peer."""
-
-    async def wait_closed(self) -> None:
-        """Wait until nothing of the connection is left; for a dialed one, also its socket is closed."""
+    accepted: int = 0
+    established: int = 0
+    failed: int = 0
+    """Handshakes that ended before they were complete."""
+    refused: int = 0
+    """Turned away with a reason, as the gateway was full or stopping."""
+    retries: int = 0
+    invalid_tokens: int = 0
+    noise: int = 0
+    """Initials that did not authenticate; nothing was built for them."""
+    unread: int = 0
+    """Datagrams of connections, dropped because their peer used more than it may."""
+    dropped: int = 0
+    """Datagrams without a connection that were not answered, noise included."""
+    version_negotiations: int = 0
+    stateless_resets: int = 0
 
 
 class Listener(Protocol):
-    """A bound UDP socket that accepts connections until it is closed."""
+    """Accepts connections until it is closed."""
 
     @property
     def counters(self) -> ListenerCounters:
-        """What happened at the door since the start."""
+        """What happened at the door."""
 
     @property
     def address(self) -> tuple[str, int]:
@@ -121,69 +121,55 @@ class Listener(Protocol):
     def stop_accepting(self) -> None:
         """Refuse new connections from now on; established ones go on."""
 
-    async def close(self, code: int, reason: str = "") -> None:
-        """Close every connection with ``code`` and the complete phrase ``reason``, then the socket."""
+    async def close(self, code: int = CloseCode.DRAINING, reason: str = "") -> None:
+        """Close every connection with ``code`` and the complete phrase ``reason``, then the socket.
+
+        Waits until the closes were sent, behind what was sent before them, at most about 1.3 s.
+        """
 
 
-class Listen(Protocol):
-    """How a listener is made."""
+class Trust(NamedTuple):
+    """What the certificate of a dialed server is checked against."""
 
-    async def __call__(
+    server_name: str
+    """The name that it has to carry."""
+    authorities: bytes | None = None
+    """Who may vouch for it, as PEM; None: the public authorities."""
+    insecure: bool = False
+    """Check nothing."""
+
+
+class Maker(Protocol):
+    """One implementation of QUIC. Sockets are bound (or connected) UDP sockets, and the maker's from then on."""
+
+    NAME: str
+
+    def listen(
         self,
-        host: str,
-        port: int,
-        *,
-        certificate: Path,
-        private_key: Path | bytes,
+        sock: socket.socket,
+        identity: Identity,
         factory: HandlerFactory,
-        limits: TransportLimits | None = None,
-        observer: Observer | None = None,
-        reset_key: bytes | None = None,
+        *,
+        alpn: Sequence[str],
+        limits: TransportLimits,
+        observer: Observer,
+        reset_key: bytes,
+        connection_ids: Callable[[], bytes],
     ) -> Listener:
-        """Listen on ``host:port`` (port 0: any free one).
+        """Accept connections on ``sock`` that offer one of ``alpn``.
 
-        ``private_key`` is a PEM file or, for a key that is in no file, its bytes. ``factory`` makes the handler of
-        each connection when its handshake is complete. ``reset_key`` is the secret of an earlier process whose clients
-        are to be told that it is gone; None makes a new one. Raises StartupError for an address that cannot be bound
-        and for a certificate or key that cannot be used.
+        ``connection_ids`` makes ids of ``packets.CID_LENGTH`` bytes, which no two connections may share;
+        ``reset_key`` is the secret of their stateless reset tokens (``packets.reset_tokens``).
         """
 
-
-class Dial(Protocol):
-    """How a connection to a gateway is made."""
-
-    async def __call__(
+    async def connect(
         self,
-        host: str,
-        port: int,
-        *,
+        sock: socket.socket,
         factory: HandlerFactory,
-        ca: Path | None = None,
-        insecure: bool = False,
-        server_name: str | None = None,
-        timeout: float = 10.0,
-        limits: TransportLimits | None = None,
-        local_addr: tuple[str, int] | None = None,
+        *,
+        trust: Trust,
+        alpn: Sequence[str],
+        limits: TransportLimits,
+        connection_ids: Callable[[], bytes],
     ) -> Connection:
-        """Connect and return the connection, whose handler ``factory`` has made by then.
-
-        The server's certificate is verified against the PEM file ``ca`` (default: the public authorities) and for
-        ``server_name`` (default: ``host``); ``insecure`` skips both. Every address of the host is tried. Raises
-        ConnectFailed, after ``timeout`` seconds at the latest: of several addresses, the failure that says most.
-        """
-
-
-class Transport(Protocol):
-    """The module of one maker, as ``transport.load`` returns it."""
-
-    @property
-    def NAME(self) -> str:  # noqa: N802 - a constant of the module
-        """Which maker it is."""
-
-    @property
-    def listen(self) -> Listen:
-        """The server side."""
-
-    @property
-    def dial(self) -> Dial:
-        """The client side."""
+        """Do the handshake with the peer of ``sock``; raises ConnectFailed, and then leaves nothing behind."""

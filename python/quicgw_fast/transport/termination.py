@@ -1,4 +1,4 @@
-"""How a connection ended, as QUIC says it, and what that means to everybody else."""
+"""How QUIC ended a connection, and what that means to the application and to who watches handshakes."""
 
 from __future__ import annotations
 
@@ -11,6 +11,13 @@ TLS_ALERTS = range(0x100, 0x200)
 """QUIC's error codes for TLS alerts (RFC 9001 §4.8)."""
 
 NO_APPLICATION_PROTOCOL = 0x100 + 120
+CONNECTION_REFUSED = 2
+INVALID_TOKEN = 11
+"""Transport error codes (RFC 9000 §20.1)."""
+
+IDLE_TIMEOUT = "Idle timeout"
+NO_PATH = "No validated network path"
+"""The reasons of the two ends that no code tells apart."""
 
 
 class Termination(NamedTuple):
@@ -29,9 +36,9 @@ def outcome(ended: Termination) -> tuple[int, str]:
     detail = f"QUIC error {ended.error_code:#x} {printable(ended.reason, 128)}".rstrip()
     if ended.by_peer:
         code = CloseCode.NORMAL if ended.error_code == 0 else CloseCode.INTERNAL
-    elif ended.reason == "Idle timeout":
+    elif ended.reason == IDLE_TIMEOUT:
         return CloseCode.IDLE, CloseCode.IDLE.phrase("nothing was heard from the peer")
-    elif ended.reason == "No validated network path":
+    elif ended.reason == NO_PATH:
         code = CloseCode.INTERNAL
     else:
         code = CloseCode.PROTOCOL_ERROR
@@ -39,7 +46,7 @@ def outcome(ended: Termination) -> tuple[int, str]:
 
 
 def fault_of(ended: Termination | None) -> HandshakeFault:
-    """Tell why a handshake failed; aioquic has not ended one that we gave up ourselves."""
+    """Tell why a handshake failed; QUIC itself (None) has not ended one that we gave up."""
     if ended is None:
         return HandshakeFault.TIMEOUT
     if ended.frame_type is not None:

@@ -1,6 +1,6 @@
 """Upstream services: which one a request goes to, which instance of it, and the call itself."""
 
-from quicgw_fast.upstream.caller import GrpcCaller, UpstreamCaller
+from quicgw_fast.upstream.caller import BalancingCaller, UpstreamCaller
 from quicgw_fast.upstream.directory import Directory, DirectoryListener, Instance, parse_address
 from quicgw_fast.upstream.errors import (
     AnswerTooLarge,
@@ -12,7 +12,7 @@ from quicgw_fast.upstream.errors import (
     UpstreamFailed,
     UpstreamTimeout,
 )
-from quicgw_fast.upstream.gateway_client import GatewayClient
+from quicgw_fast.upstream.grpcio.gateway_client import GatewayClient
 from quicgw_fast.upstream.own import OwnAddresses
 from quicgw_fast.upstream.registration import Registration
 from quicgw_fast.upstream.routing import SERVICES, ZONES, RoutingTable, zone_of
@@ -21,11 +21,11 @@ __all__ = [
     "SERVICES",
     "ZONES",
     "AnswerTooLarge",
+    "BalancingCaller",
     "Directory",
     "DirectoryListener",
     "GatewayCallFailed",
     "GatewayClient",
-    "GrpcCaller",
     "Instance",
     "NoInstance",
     "OwnAddresses",

@@ -9,9 +9,15 @@ from typing import TYPE_CHECKING, Protocol, Self
 
 from quicgw_fast.observe import Counter, Metrics
 from quicgw_fast.observe.repeats import RepeatLog
-from quicgw_fast.upstream.causes import TOO_SLOW
-from quicgw_fast.upstream.errors import NoInstance, UpstreamBusy, UpstreamError, UpstreamFailed, UpstreamTimeout
-from quicgw_fast.upstream.link import Link
+from quicgw_fast.upstream import makers
+from quicgw_fast.upstream.errors import (
+    TOO_SLOW,
+    NoInstance,
+    UpstreamBusy,
+    UpstreamError,
+    UpstreamFailed,
+    UpstreamTimeout,
+)
 from quicgw_fast.upstream.readiness import Readiness
 from quicgw_fast.upstream.timeouts import sendable
 
@@ -20,6 +26,7 @@ if TYPE_CHECKING:
 
     from quicgw_fast.proto.service_pb2 import UpstreamRequest, UpstreamResponse
     from quicgw_fast.upstream.directory import Directory, Instance
+    from quicgw_fast.upstream.seam import Channel, OpenChannel
 
 _log = logging.getLogger("quicgw.upstream")
 
@@ -28,6 +35,10 @@ FORGET_AFTER = 3600.0
 ROUND = 1.0
 """Seconds between two looks at what is due."""
 DEADLINE = "DEADLINE_EXCEEDED"
+
+
+def _admit_all(_service: str, _under_way: int) -> None:
+    """Refuse nothing."""
 
 
 class UpstreamCaller(Protocol):
@@ -43,30 +54,33 @@ class UpstreamCaller(Protocol):
         """Return counts for /stats."""
 
 
-class GrpcCaller:
-    """``UpstreamCaller`` over grpc.aio; from ``start`` on it dials what the directory knows or learns.
+class BalancingCaller:
+    """The ``UpstreamCaller`` over one channel for each instance that the directory knows or learns.
 
-    ``max_concurrency`` bounds the calls under way per service; 0 sets no limit.
-    ``forget_after`` (seconds): a registered instance that is not healthy for so long leaves the directory.
+    ``open_channel`` is a maker's, of the default one if there is none. ``refuse`` is asked with a service and how many
+    calls of it are under way; a sentence says why there is to be no other. ``forget_after`` (seconds): a registered
+    instance that is not healthy for so long leaves the directory.
     """
 
     def __init__(
         self,
         directory: Directory,
-        max_concurrency: int = 0,
         *,
+        open_channel: OpenChannel | None = None,
+        refuse: Callable[[str, int], str | None] = _admit_all,
         metrics: Metrics | None = None,
         forget_after: float = FORGET_AFTER,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._directory = directory
-        self._max_concurrency = max_concurrency
+        self._open_channel = open_channel or makers.load(makers.DEFAULT).open_channel
+        self._refuse = refuse
         self._counts = _register(metrics or Metrics())
         self._forget_after = forget_after
         self._clock = clock
         self._under_way: dict[str, int] = {}
-        self._links: dict[str, Link] = {}
-        self._leaving: dict[Link, asyncio.Task[None]] = {}
+        self._channels: dict[str, Channel] = {}
+        self._leaving: dict[Channel, asyncio.Task[None]] = {}
         self._closed = False
         self._repeats = RepeatLog(_log)
         self.readiness = Readiness(directory)
@@ -99,13 +113,14 @@ class GrpcCaller:
         if self._closed:
             raise UpstreamFailed("the gateway is stopping", "CANCELLED")
         under_way = self._under_way.get(service, 0)
-        if 0 < self._max_concurrency <= under_way:
-            raise UpstreamBusy(service, self._max_concurrency)
+        refused = self._refuse(service, under_way)
+        if refused is not None:
+            raise UpstreamBusy(refused)
         instance = self._pick(service)
         self._under_way[service] = under_way + 1
         instance.calls += 1
         try:
-            return await self._links[instance.address].call(request, timeout)
+            return await self._channels[instance.address].call(request, timeout)
         except UpstreamTimeout as error:
             instance.timeouts += 1
             self._tell_failure(instance, service, DEADLINE, TOO_SLOW, error.internal)
@@ -135,27 +150,27 @@ class GrpcCaller:
         """Log a warning about ``subject``, an address for example: at once, then once a minute with the count."""
         self._repeats.add(logging.WARNING, event, subject, self._clock(), fields)
 
-    # What becomes of the instances (DirectoryListener, LinkListener)
+    # What becomes of the instances (DirectoryListener, ChannelListener)
 
     def instance_added(self, instance: Instance) -> None:
         """Dial the instance and follow its health."""
         instance.down_since = self._clock()
-        self._links[instance.address] = Link(instance, self)
+        self._channels[instance.address] = self._open_channel(instance, self)
 
     def instance_removed(self, instance: Instance, *, hang_up: bool) -> None:
         """Close the connection, at once or when the calls under way have ended."""
-        link = self._links.pop(instance.address)
-        ending: Coroutine[None, None, None] = link.close() if hang_up else link.drain()
-        self._leaving[link] = task = asyncio.create_task(ending, name=f"upstream-close-{instance.address}")
-        task.add_done_callback(lambda _: self._leaving.pop(link, None))
+        channel = self._channels.pop(instance.address)
+        ending: Coroutine[None, None, None] = channel.close() if hang_up else channel.drain()
+        self._leaving[channel] = task = asyncio.create_task(ending, name=f"upstream-close-{instance.address}")
+        task.add_done_callback(lambda _: self._leaving.pop(channel, None))
         self.readiness.look()
 
-    def link_up(self, instance: Instance) -> None:
+    def channel_up(self, instance: Instance) -> None:
         """Say that the instance is healthy."""
         self._repeats.add(logging.INFO, "upstream up", instance.address, self._clock(), self._names(instance))
         self.readiness.look()
 
-    def link_down(self, instance: Instance) -> None:
+    def channel_down(self, instance: Instance) -> None:
         """Say that the instance is not healthy, and why."""
         instance.down_since = self._clock()
         self.warn("upstream down", instance.address, {**self._names(instance), "reason": instance.reason})
@@ -166,9 +181,9 @@ class GrpcCaller:
 
     async def wait_reached(self, instance: Instance, seconds: float) -> bool:
         """Wait at most ``seconds`` until the instance is connected for the first time; return whether it ever was."""
-        link = self._links.get(instance.address)
-        if link is not None:
-            await link.wait_reached(seconds)
+        channel = self._channels.get(instance.address)
+        if channel is not None:
+            await channel.wait_reached(seconds)
         return instance.reached
 
     async def _run(self) -> None:
@@ -189,9 +204,9 @@ class GrpcCaller:
         """Break off what is under way (it raises UpstreamFailed) and close every channel; idempotent."""
         self._closed = True
         self._directory.listener = None
-        links = [*self._links.values(), *self._leaving]
-        self._links.clear()
-        await asyncio.gather(*(link.close() for link in links), *self._leaving.values())
+        channels = [*self._channels.values(), *self._leaving]
+        self._channels.clear()
+        await asyncio.gather(*(channel.close() for channel in channels), *self._leaving.values())
         if self._housekeeping is not None:
             self._housekeeping.cancel()
             await asyncio.wait({self._housekeeping})
@@ -200,7 +215,6 @@ class GrpcCaller:
         """Return per instance address, services, health and counts; a cancelled call is only in ``calls``."""
         return {
             "under_way": {service: count for service, count in self._under_way.items() if count},
-            "max_concurrency": self._max_concurrency,
             "instances": [
                 {
                     "address": instance.address,

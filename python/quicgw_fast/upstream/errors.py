@@ -7,6 +7,8 @@ from typing import ClassVar
 from quicgw_fast.codes import ErrorCode, RegisterCode
 from quicgw_fast.errors import BusyError, GatewayError, RequestError
 
+TOO_SLOW = "it did not answer in time"
+"""Why a call came to nothing whose deadline passed."""
 _DETAIL_LIMIT = 256
 
 
@@ -46,11 +48,6 @@ class UpstreamBusy(UpstreamError, BusyError):
     code_of_all = ErrorCode.OVERLOADED
     message_of_all = "upstream not available"
     counter = "upstream_busy"  # also each time that a login asks again
-
-    def __init__(self, service: str, limit: int) -> None:
-        self.service = service
-        self.limit = limit
-        super().__init__(f"{limit} calls to {service} are under way, which is the limit")
 
 
 class UpstreamTimeout(UpstreamError):

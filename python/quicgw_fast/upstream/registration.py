@@ -11,7 +11,7 @@ from quicgw_fast.upstream.directory import usable
 from quicgw_fast.upstream.errors import RegisterRefused
 
 if TYPE_CHECKING:
-    from quicgw_fast.upstream.caller import GrpcCaller
+    from quicgw_fast.upstream.caller import BalancingCaller
     from quicgw_fast.upstream.directory import Directory
     from quicgw_fast.upstream.own import OwnAddresses
 
@@ -24,7 +24,7 @@ WAIT = 1.0
 class Registration:
     """Answers RegisterUpstream; ``own`` are the addresses that nobody may register."""
 
-    def __init__(self, directory: Directory, caller: GrpcCaller, own: OwnAddresses) -> None:
+    def __init__(self, directory: Directory, caller: BalancingCaller, own: OwnAddresses) -> None:
         self._directory = directory
         self._caller = caller
         self._own = own

@@ -11,11 +11,13 @@ from aioquic.quic.packet import QuicPacketType, pull_quic_header
 
 from quicgw_fast.transport import TransportLimits
 from quicgw_fast.transport.aioquic.connection import AioquicConnection
-from quicgw_fast.transport.aioquic.initials import RetryTokens, Standing, Token, authenticates
+from quicgw_fast.transport.aioquic.initials import authenticates
 from quicgw_fast.transport.packets import VERSIONS
+from quicgw_fast.transport.retry_tokens import RetryTokens, Standing, Token
 from tests.support.raw_initial import InitialMaker, first_packet
 
 from ..helpers import HOST, MuteSocket, RawClient, Recorders, listening, until
+from .inside import inside
 
 Identity = tuple[Path, Path]
 
@@ -90,7 +92,7 @@ async def test_a_first_packet_that_does_not_authenticate_builds_nothing(
     monkeypatch.setattr(AioquicConnection, "__init__", lambda self, *args: built.append(self) or real(self, *args))
     limits = TransportLimits(noise_per_address=(1e-6, 100))
     async with listening(identity, Recorders(), limits) as listener:
-        routes = len(listener._endpoint.receivers)
+        routes = len(inside(listener)._endpoint.receivers)
         with MuteSocket(listener.address) as sender:
             for step in range(100):
                 broken = bytearray(first_packet() if step < 5 else InitialMaker().packet(b"\x01"))
@@ -100,7 +102,7 @@ async def test_a_first_packet_that_does_not_authenticate_builds_nothing(
             assert listener.counters.dropped == 100
             assert not built
             assert listener.half_open == 0
-            assert len(listener._endpoint.receivers) == routes
+            assert len(inside(listener)._endpoint.receivers) == routes
             # It is counted: from now on the address has to prove itself, and is not looked at before.
             sender.send(bytes(broken))
             await until(lambda: listener.counters.retries == 1)

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 import pytest
 from aioquic.quic.events import StreamDataReceived
 
-from ..pair import CLIENT, SERVER, connected_pair
+from .pair import CLIENT, SERVER, connected_pair
 
 if TYPE_CHECKING:
-    from quicgw_fast.transport.aioquic.private import GatewayQuic
+    from quicgw_fast.transport.aioquic.core import GatewayQuic
 
 
 class Network:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import math
-from time import monotonic
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from aioquic.quic.events import (
     ConnectionIdRetired,
@@ -17,8 +18,9 @@ from aioquic.quic.events import (
 )
 
 from quicgw_fast.codes import CloseCode
-from quicgw_fast.transport.aioquic.closing import REASON_LIMIT, Teardown
 from quicgw_fast.transport.aioquic.outflow import Outflow
+from quicgw_fast.transport.closing import ClosingPeriod
+from quicgw_fast.transport.lifecycle import LinkAction, LinkEvent, LinkState, step
 from quicgw_fast.transport.pressure import Signal
 from quicgw_fast.transport.routes import Routes
 from quicgw_fast.transport.termination import outcome
@@ -28,37 +30,35 @@ from quicgw_fast.transport.timers import LazyTimer
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from quicgw_fast.transport.aioquic.core import GatewayQuic
     from quicgw_fast.transport.aioquic.owner import Owner
-    from quicgw_fast.transport.aioquic.private import GatewayQuic
     from quicgw_fast.transport.endpoint import Endpoint
     from quicgw_fast.transport.limits import TransportLimits
     from quicgw_fast.transport.seam import ConnectionHandler
     from quicgw_fast.transport.termination import Termination
 
+REASON_LIMIT = 256
+"""Bytes of a reason phrase at most: the frame has to fit into a packet, in a handshake beside two others."""
+
 _ids = itertools.count(1)
 
 
+class End(NamedTuple):
+    """How a connection ends, as its handler is told and as the closing packet says."""
+
+    code: int
+    reason: str
+    by_peer: bool = False
+
+
 class AioquicConnection:
-    """A connection, made by a listener or by ``dial``."""
+    """A ``seam.Connection`` on aioquic's state machine."""
 
     __slots__ = (
-        "__weakref__",
-        "_core",
-        "_deadline",
-        "_endpoint",
-        "_handler",
-        "_limits",
-        "_outflow",
-        "_owner",
-        "_queued",
-        "_routes",
-        "_teardown",
-        "_timer",
-        "closed",
-        "departed",
-        "id",
-        "noted",
-    )
+        "__weakref__", "_core", "_discarded", "_end", "_endpoint", "_flush_deadline", "_handler",
+        "_handshake_deadline", "_limits", "_outflow", "_owner", "_queued", "_routes", "_state", "_timer", "alpn",
+        "departed", "id", "noted"
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -68,7 +68,7 @@ class AioquicConnection:
         first_cids: Sequence[bytes] = (),
     ) -> None:
         self.id = next(_ids)
-        self.closed = False
+        self.alpn = ""
         self.noted = 0
         self.departed = False
         """The peer has ended the connection; what it sent before is still handed over (see ``Link.departed``)."""
@@ -77,14 +77,18 @@ class AioquicConnection:
         self._limits: TransportLimits = endpoint.limits
         self._handler: ConnectionHandler | None = None
         self._queued = False
-        self._deadline = monotonic() + self._limits.handshake_timeout
+        self._state = LinkState.HANDSHAKE
+        self._end = End(CloseCode.INTERNAL, "")
+        """How it ends, from the moment that this is known."""
+        self._handshake_deadline = endpoint.clock() + self._limits.handshake_timeout
+        self._flush_deadline = math.inf
+        self._discarded: asyncio.Future[None] = endpoint.loop.create_future()
         self._timer = LazyTimer(endpoint.loop, self._on_timer)
         self._routes = Routes(endpoint, self)
         for cid in first_cids:
             self._routes.add(cid)
         self._core = make_core(self._routes.add)
         self._outflow = Outflow(self._core, endpoint.limits)
-        self._teardown = Teardown(endpoint, owner, self._core, self._routes, self._released)
 
     # For the application
 
@@ -92,6 +96,11 @@ class AioquicConnection:
     def peer(self) -> str:
         """The peer's address as ``host:port``; it changes when the client migrated and QUIC validated where to."""
         return format_address(self._core.validated_address())
+
+    @property
+    def closed(self) -> bool:
+        """True once nothing can be sent any more."""
+        return self._state is not LinkState.OPEN and self._state is not LinkState.HANDSHAKE
 
     @property
     def pending(self) -> int:
@@ -125,14 +134,13 @@ class AioquicConnection:
         Idempotent.
         """
         if not self.closed:
-            self._teardown.words = (code, reason)
-            self._deadline = monotonic() + (self._limits.linger if flush else 0.0)
-            self._finish(code, reason, by_peer=False)
+            self._flush_deadline = self._endpoint.clock() + (self._limits.linger if flush else 0.0)
+            self._apply(LinkEvent.CLOSED, End(code, reason))
             self._touch()
 
     async def wait_closed(self) -> None:
         """Wait until nothing of the connection is left; for a dialed one, also its socket is closed."""
-        await self._teardown.wait()
+        await asyncio.shield(self._discarded)
 
     # For the endpoint and the owner
 
@@ -155,13 +163,13 @@ class AioquicConnection:
 
     def service(self, now: float) -> None:
         """Hand over what arrived, look at the clocks, send what is due."""
-        if self._teardown.left:
+        if self._left():
             return
         try:
             self._read_events()
             self._queued = False
             self._look_after(now)
-            if not self._teardown.left:
+            if not self._left():
                 self._transmit(now)
         except Exception as error:  # nothing may get past its connection
             self._queued = False
@@ -169,37 +177,29 @@ class AioquicConnection:
 
     def start(self, address: Any) -> None:
         """Begin a client's handshake with the server at ``address``."""
-        self._core.connect(address, now=monotonic())
+        self._core.connect(address, now=self._endpoint.clock())
         self._touch()
 
     def abort(self, code: int, reason: str, *, tell_peer: bool = True) -> None:
         """Forget the connection at once, after one attempt to tell the peer."""
-        self._finish(code, reason, by_peer=False)
-        if tell_peer and not self._teardown.left:
-            self._teardown.words = (code, reason)
-            for data, address in self._teardown.closing_datagrams():
-                self._endpoint.send(data, address)
-        self._release()
+        self._apply(LinkEvent.ABORTED if tell_peer else LinkEvent.FORGOTTEN, End(code, reason))
 
     def give_up(self) -> None:
         """Close at once and keep nothing, as all peers together left too much unacknowledged."""
         if self.closed:
-            self._deadline = 0.0
+            self._flush_deadline = 0.0
         else:
             detail = "too much is unacknowledged, by all peers together and most by this one"
-            self._hang_up(CloseCode.SLOW_CONSUMER, CloseCode.SLOW_CONSUMER.phrase(detail), by_peer=False)
+            end = End(CloseCode.SLOW_CONSUMER, CloseCode.SLOW_CONSUMER.phrase(detail))
+            self._hang_up(LinkEvent.CLOSED, end, linger=0.0)
         self._core.forget_unacked()
         self._endpoint.backlog.note(self, self._outflow.pending)
         self._touch()
 
     def reset_by_peer(self) -> None:
         """Take a stateless reset: the peer has forgotten the connection (RFC 9000 §10.3)."""
-        self._finish(
-            CloseCode.INTERNAL,
-            CloseCode.INTERNAL.phrase("the peer no longer knows this connection"),
-            by_peer=True,
-        )
-        self._release()
+        phrase = CloseCode.INTERNAL.phrase("the peer no longer knows this connection")
+        self._apply(LinkEvent.FORGOTTEN, End(CloseCode.INTERNAL, phrase, by_peer=True))
 
     # What arrived
 
@@ -221,13 +221,15 @@ class AioquicConnection:
             if data:
                 self._handler.received(data)
         if over and not self.closed:
-            self._hang_up(CloseCode.NORMAL, CloseCode.NORMAL.phrase(over), by_peer=True)
+            end = End(CloseCode.NORMAL, CloseCode.NORMAL.phrase(over), by_peer=True)
+            self._hang_up(LinkEvent.STREAM_ENDED, end, linger=self._limits.linger)
         if ended is not None:
             self._terminated(ended)
 
     def _other_event(self, event: QuicEvent) -> str:
         if isinstance(event, HandshakeCompleted):
-            self._established()
+            self.alpn = event.alpn_protocol or ""
+            self._apply(LinkEvent.ESTABLISHED)
         elif isinstance(event, ConnectionIdRetired):
             self._routes.drop(event.connection_id)
         elif isinstance(event, StreamReset):
@@ -236,36 +238,30 @@ class AioquicConnection:
             return f"the peer stopped reading its stream (code {event.error_code:#x})"
         return ""
 
-    def _established(self) -> None:
-        if self.closed:
-            return
-        self._deadline = math.inf
-        handler = self._owner.established(self)
-        if handler is None:
-            return
-        self._handler = handler
-        if self.closed:  # the factory closed it: this handler is told as any other
-            self._tell(*(self._teardown.words or (int(CloseCode.INTERNAL), "")), by_peer=False)
-
     def _terminated(self, ended: Termination) -> None:
         """Aioquic ended the connection: the peer's close, a fault, a time-out, or our own close."""
         code, reason = outcome(ended)
-        self._finish(code, reason, by_peer=ended.by_peer)
-        if ended.by_peer:
-            self._leave([])
+        event = LinkEvent.PEER_CLOSED if ended.by_peer else LinkEvent.QUIC_CLOSED
+        self._apply(event, End(int(code), reason, ended.by_peer))
+
+    def _left(self) -> bool:
+        """Whether QUIC is done with, and at most the connection ids are still kept."""
+        return self.closed and self._state is not LinkState.FLUSHING
 
     # Clocks
 
     def _look_after(self, now: float) -> None:
+        if self._left():
+            return
         core = self._core
         self._outflow.flush_early()
         self._endpoint.backlog.note(self, self._outflow.pending)
-        if self.closed:
-            if self._teardown.words is not None and (now >= self._deadline or core.unacked() == 0):
-                self._teardown.say_close()
+        if self._state is LinkState.FLUSHING:
+            if now >= self._flush_deadline or core.unacked() == 0:
+                self._apply(LinkEvent.FLUSHED)
             return
         self._react(self._outflow.look(now), now)
-        if now >= self._deadline and not core.established():
+        if now >= self._handshake_deadline:
             # A server stays silent: the address may be forged.
             self.abort(
                 CloseCode.INTERNAL,
@@ -280,10 +276,11 @@ class AioquicConnection:
                 self._outflow.look(now)  # begins the clock of what was just written
         elif signal is Signal.STALLED:
             detail = f"nothing was read for {self._limits.stall_timeout:g} s"
-            self._hang_up(CloseCode.SLOW_CONSUMER, CloseCode.SLOW_CONSUMER.phrase(detail), by_peer=False)
+            end = End(CloseCode.SLOW_CONSUMER, CloseCode.SLOW_CONSUMER.phrase(detail))
+            self._hang_up(LinkEvent.CLOSED, end, linger=0.0)
 
     def _set_timer(self, now: float) -> None:
-        at = min(self._deadline, self._outflow.deadline)
+        at = min(self._handshake_deadline, self._flush_deadline, self._outflow.deadline)
         quic_at = self._core.get_timer()
         if quic_at is not None and quic_at < at:
             at = quic_at
@@ -291,7 +288,7 @@ class AioquicConnection:
             self._timer.set(at, now)
 
     def _on_timer(self) -> None:
-        now = monotonic()
+        now = self._endpoint.clock()
         try:
             core = self._core
             at = core.get_timer()
@@ -315,8 +312,8 @@ class AioquicConnection:
     def _transmit(self, now: float) -> None:
         core = self._core
         core.plan_ack(now)
-        if core.ended() is not None:
-            self._leave(self._teardown.closing_datagrams())
+        if (ended := core.ended()) is not None:
+            self._terminated(ended)
             return
         if core.has_output(now):
             send = self._endpoint.send
@@ -325,57 +322,97 @@ class AioquicConnection:
         core.drop_idle_pacing(now)
         self._set_timer(now)
 
-    # The end
+    # Its life (``lifecycle``)
 
-    def _finish(self, code: int, reason: str, *, by_peer: bool) -> None:
-        """Close for the application; what the wire still needs goes on."""
-        if self.closed:
-            return
-        self.closed = True
-        self._outflow.stop()
-        reason = printable(reason, REASON_LIMIT)
-        self._owner.ended(self, int(code), reason)
+    def _apply(self, event: LinkEvent, end: End | None = None) -> None:
+        """Take one step of the life cycle; ``end`` is kept where it is one of the ends that count."""
+        found = step(self._state, event)
+        if end is not None and found.actions:
+            self._end = end
+        self._state = found.state
+        for action in found.actions:
+            self._act(action)
+
+    def _act(self, action: LinkAction) -> None:
+        match action:
+            case LinkAction.MAKE_HANDLER:
+                self._make_handler()
+            case LinkAction.TELL:
+                self._handshake_deadline = math.inf
+                self._outflow.stop()
+                self._owner.ended(self, self._end.code, printable(self._end.reason, REASON_LIMIT))
+                self._tell_handler()
+            case LinkAction.SEND_ONCE:
+                for data, address in self._closing_packets():
+                    self._endpoint.send(data, address)
+            case LinkAction.SEND_CLOSE:
+                self._send_close()
+            case LinkAction.BEGIN_DRAINING:
+                self._begin_period([], self._owner.draining_ptos)
+            case LinkAction.DROP_IDS:
+                self._timer.cancel()
+                self._endpoint.backlog.note(self, 0)
+                self._routes.drop_all()
+            case LinkAction.RELEASE:
+                self._owner.released(self)
+                self._discarded.set_result(None)
+
+    def _make_handler(self) -> None:
+        self._handshake_deadline = math.inf
+        self._handler = self._owner.established(self)
+        if self.closed:  # the factory closed it: this handler is told as any other
+            self._tell_handler()
+
+    def _tell_handler(self) -> None:
         if self._handler is not None:
-            self._tell(int(code), reason, by_peer=by_peer)
+            # In the loop's next turn, so that closed() never runs inside a call of the application.
+            self._endpoint.loop.call_soon(self._call_closed, self._end)
 
-    def _tell(self, code: int, reason: str, *, by_peer: bool) -> None:
-        # In the loop's next turn, so that closed() never runs inside a call of the application.
-        self._endpoint.loop.call_soon(self._call_closed, code, reason, by_peer)
-
-    def _call_closed(self, code: int, reason: str, by_peer: bool) -> None:
+    def _call_closed(self, end: End) -> None:
         handler, self._handler = self._handler, None
         if handler is None:
             return
         try:
-            handler.closed(code, reason, by_peer)
+            handler.closed(end.code, printable(end.reason, REASON_LIMIT), end.by_peer)
         except Exception as error:  # one handler's fault is not the loop's
             self._endpoint.report("connection %d: closed() failed", self.id, error=error)
 
-    def _hang_up(self, code: CloseCode, reason: str, *, by_peer: bool) -> None:
-        """Close now, without waiting for what is unacknowledged unless the peer is the one who ended it."""
-        self._teardown.words = (code, reason)
-        self._deadline = monotonic() + (self._limits.linger if by_peer else 0.0)
-        self._finish(code, reason, by_peer=by_peer)
-        self._look_after(monotonic())
+    def _hang_up(self, event: LinkEvent, end: End, *, linger: float) -> None:
+        """Close now, and flush for ``linger`` seconds at most."""
+        now = self._endpoint.clock()
+        self._flush_deadline = now + linger
+        self._apply(event, end)
+        self._look_after(now)
 
     def _broken(self, error: Exception) -> None:
         """Log a fault in handling this connection, and close it with INTERNAL."""
         self._endpoint.report("connection %d from %s failed", self.id, self.peer, error=error)
         phrase = CloseCode.INTERNAL.phrase("the connection could not be handled")
-        self._finish(CloseCode.INTERNAL, phrase, by_peer=False)
-        self._teardown.words = (CloseCode.INTERNAL, phrase)
-        self._leave(self._teardown.closing_datagrams())
+        self._apply(LinkEvent.BROKEN, End(CloseCode.INTERNAL, phrase))
 
-    def _leave(self, datagrams: list[tuple[bytes, Any]]) -> None:
+    def _closing_packets(self) -> list[tuple[bytes, Any]]:
+        """Make the closing packets now, whatever state QUIC is in; none when it has ended by itself or has no keys."""
+        phrase = self._end.reason.encode()[:REASON_LIMIT].decode(errors="ignore")
+        try:
+            return self._core.closing_datagrams(int(self._end.code), phrase, self._endpoint.clock())
+        except Exception as error:  # the state is beyond repair: leave without a word
+            self._endpoint.report("a connection could not be closed properly", error=error)
+            return []
+
+    def _send_close(self) -> None:
+        datagrams = self._closing_packets()
+        if not datagrams:
+            self._apply(LinkEvent.UNSAYABLE)
+            return
+        for data, address in datagrams:
+            self._endpoint.send(data, address)
+        self._begin_period(datagrams, self._owner.closing_ptos)
+
+    def _begin_period(self, datagrams: list[tuple[bytes, Any]], ptos: float) -> None:
+        """Pass the connection ids on until late packets have died out; nothing of QUIC is needed for that."""
         self._timer.cancel()
-        self._core.forget_unacked()  # its closing period lasts longer than anybody needs that
+        self._core.forget_unacked()
         self._endpoint.backlog.note(self, 0)
-        self._teardown.leave(datagrams)
-
-    def _release(self) -> None:
-        self._timer.cancel()
-        self._endpoint.backlog.note(self, 0)
-        self._teardown.release()
-
-    def _released(self) -> None:
-        self._owner.released(self)
+        lasting = min(ptos * self._core.probe_timeout(), self._owner.longest_period)
+        over = partial(self._apply, LinkEvent.PERIOD_OVER)
+        ClosingPeriod(self._endpoint, self._routes.hand_over(), datagrams, lasting=lasting, on_done=over)

@@ -1,16 +1,13 @@
-"""The server side: one UDP socket that accepts QUIC connections with ALPN ``gatesvr`` (protocol §1)."""
+"""The server side: one UDP socket that accepts QUIC connections (protocol §1)."""
 
 from __future__ import annotations
 
 import asyncio
 import math
-import os
-from time import monotonic
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 from aioquic._buffer import Buffer
 from aioquic.quic.packet import (
-    QuicErrorCode,
     QuicHeader,
     QuicPacketType,
     encode_quic_retry,
@@ -22,12 +19,10 @@ from quicgw_fast.rates import TokenBucket
 from quicgw_fast.transport.admission import Admission, Verdict
 from quicgw_fast.transport.aioquic.configuration import server_configuration
 from quicgw_fast.transport.aioquic.connection import AioquicConnection
-from quicgw_fast.transport.aioquic.initials import RetryTokens, Standing, authenticates, refusal
-from quicgw_fast.transport.aioquic.private import GatewayQuic
-from quicgw_fast.transport.certificates import load_identity
+from quicgw_fast.transport.aioquic.core import GatewayQuic
+from quicgw_fast.transport.aioquic.initials import authenticates
+from quicgw_fast.transport.aioquic.refusal import refusal
 from quicgw_fast.transport.endpoint import Endpoint
-from quicgw_fast.transport.limits import TransportLimits
-from quicgw_fast.transport.observer import ListenerCounters, Nobody, Observer
 from quicgw_fast.transport.packets import (
     CID_LENGTH,
     MIN_CLIENT_CID,
@@ -38,18 +33,19 @@ from quicgw_fast.transport.packets import (
     stateless_reset,
     version_negotiation,
 )
-from quicgw_fast.transport.reset_key import new_reset_key
-from quicgw_fast.transport.sockets import listening_socket
-from quicgw_fast.transport.termination import fault_of
+from quicgw_fast.transport.retry_tokens import RetryTokens, Standing
+from quicgw_fast.transport.seam import ListenerCounters
+from quicgw_fast.transport.termination import CONNECTION_REFUSED, INVALID_TOKEN, fault_of
 from quicgw_fast.transport.text import format_address
 
 if TYPE_CHECKING:
     import socket
-    from collections.abc import Callable
-    from pathlib import Path
+    from collections.abc import Callable, Sequence
 
     from quicgw_fast.transport.aioquic.receiving import ReceivingQuic
     from quicgw_fast.transport.certificates import Identity
+    from quicgw_fast.transport.limits import TransportLimits
+    from quicgw_fast.transport.observer import Observer
     from quicgw_fast.transport.seam import ConnectionHandler, HandlerFactory
 
 ANSWERS_PER_SECOND = 1000
@@ -64,33 +60,37 @@ RETRY_AFTER_MS = 1000
 FULL = CloseCode.OVERLOADED.phrase(f"the gateway is full, retry-after-ms {RETRY_AFTER_MS}")
 STOPPING = CloseCode.DRAINING.phrase("no new connections")
 
-LAST_CLOSING = 0.25
+LAST_PERIOD = 0.25
 """Seconds that ``close`` goes on repeating closing packets to peers that still send."""
 
 
 class AioquicListener:
-    """Accepts connections until it is closed; made by ``start``."""
+    """A ``seam.Listener`` on aioquic."""
 
     closing_ptos = 3.0
     draining_ptos = 3.0
-    longest_closing = math.inf
+    longest_period = math.inf
 
     def __init__(
         self,
         sock: socket.socket,
         identity: Identity,
         factory: HandlerFactory,
+        *,
+        alpn: Sequence[str],
         limits: TransportLimits,
         observer: Observer,
         reset_key: bytes,
+        connection_ids: Callable[[], bytes],
     ) -> None:
         self.counters = ListenerCounters()
         self._factory = factory
         self._limits = limits
-        self._configuration = server_configuration(identity, limits)
+        self._configuration = server_configuration(identity, limits, alpn)
         self._admission = Admission(limits)
         self._observer = observer
         self._tokens = RetryTokens()
+        self._connection_ids = connection_ids
         self._reset_token: Callable[[bytes], bytes] | None = None
         if limits.stateless_reset:
             self._reset_token = reset_tokens(reset_key)
@@ -101,26 +101,6 @@ class AioquicListener:
         self._endpoint = Endpoint(sock, limits, self._unmatched)
         self._answers = TokenBucket(ANSWERS_PER_SECOND, ANSWERS_PER_SECOND)
         self._retries = TokenBucket(RETRIES_PER_SECOND, RETRIES_PER_SECOND)
-
-    @classmethod
-    async def start(
-        cls,
-        host: str,
-        port: int,
-        *,
-        certificate: Path,
-        private_key: Path | bytes,
-        factory: HandlerFactory,
-        limits: TransportLimits | None = None,
-        observer: Observer | None = None,
-        reset_key: bytes | None = None,
-    ) -> Self:
-        """Listen as ``transport.seam.Listen`` says."""
-        identity = load_identity(certificate, private_key)
-        sock = await listening_socket(host, port)
-        return cls(
-            sock, identity, factory, limits or TransportLimits(), observer or Nobody(), reset_key or new_reset_key()
-        )
 
     @property
     def address(self) -> tuple[str, int]:
@@ -159,14 +139,14 @@ class AioquicListener:
         if self._endpoint.closed:
             return
         self.stop_accepting()
-        self.longest_closing = LAST_CLOSING
-        for period in self._endpoint.closing_periods:
-            period.shorten(LAST_CLOSING)
+        self.longest_period = LAST_PERIOD
+        for period in self._endpoint.periods:
+            period.shorten(LAST_PERIOD)
         for connection in list(self._alive):
             connection.close(code, reason or CloseCode(code).phrase())
         if self._alive:
             self._empty = asyncio.get_running_loop().create_future()
-            await asyncio.wait([self._empty], timeout=self._limits.linger + 2 * LAST_CLOSING)
+            await asyncio.wait([self._empty], timeout=self._limits.linger + 2 * LAST_PERIOD)
         for connection in list(self._alive):
             connection.abort(code, reason)
         self._endpoint.close()
@@ -190,7 +170,7 @@ class AioquicListener:
         """Stop counting the connection; one whose handshake is not complete has failed, unless we stop."""
         if connection in self._half_open and self._admission.accepting:
             self.counters.failed += 1
-            self._admission.failed(monotonic())
+            self._admission.failed(self._endpoint.clock())
             self._observer.handshake_failed(fault_of(connection.core.ended()), connection.peer, reason)
         self._half_open.discard(connection)
         self._open.discard(connection)
@@ -249,7 +229,7 @@ class AioquicListener:
             return False
         if token.standing is Standing.WRONG:
             self.counters.invalid_tokens += 1
-            return self._answer(refusal(invariant, QuicErrorCode.INVALID_TOKEN), address, now)
+            return self._answer(refusal(invariant, INVALID_TOKEN), address, now)
         verdict = self._admission.decide(
             address[0],
             proven=proven,
@@ -264,7 +244,7 @@ class AioquicListener:
         elif verdict is Verdict.REFUSE:
             phrase = FULL if self._admission.accepting else STOPPING
             self._count_refusal(format_address(address))
-            return self._answer(refusal(invariant, QuicErrorCode.CONNECTION_REFUSED, phrase), address, now)
+            return self._answer(refusal(invariant, CONNECTION_REFUSED, phrase), address, now)
         return verdict is not Verdict.DROP
 
     def _count_refusal(self, peer: str) -> None:
@@ -282,7 +262,7 @@ class AioquicListener:
             return False
         self.counters.retries += 1
         # The client's next Initial names this id; it is only used to tell that it followed the Retry.
-        source = os.urandom(CID_LENGTH)
+        source = self._connection_ids()
         assert header.version is not None
         self._endpoint.send(
             encode_quic_retry(
@@ -304,6 +284,7 @@ class AioquicListener:
                 configuration=self._configuration,
                 limits=self._limits,
                 cid_issued=cid_issued,
+                connection_ids=self._connection_ids,
                 reset_token=self._reset_token,
                 original_destination_cid=original or header.destination_cid,
                 retry_source_cid=header.destination_cid if original else None,

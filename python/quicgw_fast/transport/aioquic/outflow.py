@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from quicgw_fast.transport.aioquic.private import STREAM
+from quicgw_fast.transport.aioquic.core import STREAM
 from quicgw_fast.transport.pressure import Pressure, Signal
 
 if TYPE_CHECKING:
-    from quicgw_fast.transport.aioquic.private import GatewayQuic
+    from quicgw_fast.transport.aioquic.core import GatewayQuic
     from quicgw_fast.transport.limits import TransportLimits
 
 

@@ -1,4 +1,4 @@
-"""Who made a connection, and is told what becomes of it."""
+"""Who makes connections, and is told how they go."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ class Owner(Protocol):
     draining_ptos: float
     """The same for the draining period."""
 
-    longest_closing: float
+    longest_period: float
     """Seconds that either period lasts at most."""
 
     def established(self, connection: AioquicConnection, /) -> ConnectionHandler | None:
         """Give the handler; None when the owner has closed the connection instead."""
 
     def ended(self, connection: AioquicConnection, code: int, reason: str, /) -> None:
-        """The connection is closed for its handler; it may still linger, or be in its closing period."""
+        """The connection is closed for its handler; it may still flush, or be in its closing or draining period."""
 
     def released(self, connection: AioquicConnection, /) -> None:
         """Nothing of the connection is left in the endpoint."""

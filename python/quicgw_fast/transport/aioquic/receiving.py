@@ -3,7 +3,7 @@
 Nothing that a peer sends may cost more than in proportion to its length, and not much in proportion. aioquic walks
 lists that the peer makes long (holes in streams, ranges of an ACK), and looks at frames one by one in Python. So
 lists and frames are counted, and what a peer uses without moving data is booked against a budget. Private names of
-aioquic are used here and in ``aioquic_private.py``, nowhere else; a test compares them with the installed release.
+aioquic are used here and in ``core.py``, nowhere else; a test compares them with the installed release.
 """
 
 from __future__ import annotations

@@ -9,14 +9,13 @@ import pytest
 from aioquic.quic import connection, packet_builder, recovery, stream
 from aioquic.tls import Epoch
 
-from quicgw_fast.transport.aioquic import private as aioquic_private
-from quicgw_fast.transport.aioquic.private import GatewayQuic
+from quicgw_fast.transport.aioquic.core import GatewayQuic
 from quicgw_fast.transport.aioquic.receiving import ReceivingQuic
 
-from ..pair import CLIENT, SERVER, connected_pair
+from .pair import CLIENT, SERVER, connected_pair
 
 # Overridden or relied-on code, with a digest of its source in the tested release. When one differs: read what
-# changed, see whether our step in aioquic_private.py or aioquic_receiving.py still does the right thing, then renew
+# changed, see whether our step in core.py or receiving.py still does the right thing, then renew
 # the digest (the failure shows it).
 SOURCES = {
     "QuicConnection._confirm_handshake": "ffec907008d18273",
@@ -78,6 +77,7 @@ ADDED = {
     "_forget_acks",
     "_gw_may_read",
     "_gw_moved",
+    "_gw_name",
     "_probing_due",
     "_skip_packet_number",
     "_stream_control_due",
@@ -109,7 +109,7 @@ def test_the_names_that_we_use_exist() -> None:
         assert core._loss._time_of_last_sent_ack_eliciting_packet > 0.0
     assert server._local_max_streams_bidi.value == server._local_max_streams_bidi.sent == 1
     assert client._local_max_streams_bidi.value == server._local_max_streams_uni.value == 0
-    assert aioquic_private.QuicConnectionState.FIRSTFLIGHT.value == 0
+    assert connection.QuicConnectionState.FIRSTFLIGHT.value == 0
 
 
 ATTRIBUTES = (
@@ -124,6 +124,7 @@ ATTRIBUTES = (
     "_handshake_done_pending",
     "_host_cids",
     "_is_client",
+    "_local_initial_source_connection_id",
     "_local_max_data",
     "_local_max_streams_bidi",
     "_local_max_streams_uni",

@@ -3,7 +3,7 @@
 aioquic is a sans-I/O state machine: datagrams and time go in, datagrams and events come out. It leaves out
 some defences and lets some memory grow, so single steps are overridden here. Everything outside of this
 module uses the methods without a leading underscore. What a peer's packets may do is in its base class, in
-``aioquic_receiving.py``. A test says what a new release must not change unnoticed.
+``receiving.py``. A test says what a new release must not change unnoticed.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from aioquic.quic.connection import (
     MAX_STREAM_DATA_FRAME_CAPACITY,
     Limit,
     NetworkAddress,
+    QuicConnectionId,
     QuicConnectionState,
 )
 from aioquic.quic.packet import QuicErrorCode, QuicFrameType
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
 
     from quicgw_fast.transport.limits import TransportLimits
 
-__all__ = ["STREAM", "GatewayQuic", "Termination"]
+__all__ = ["STREAM", "GatewayQuic"]
 
 ACK_BYTES = 2000
 """Two nearly full datagrams received without an ACK are acknowledged at once (RFC 9000 §13.2.2)."""
@@ -71,6 +72,7 @@ class GatewayQuic(ReceivingQuic):
         configuration: QuicConfiguration,
         limits: TransportLimits,
         cid_issued: Callable[[bytes], None],
+        connection_ids: Callable[[], bytes],
         reset_token: Callable[[bytes], bytes] | None = None,
         original_destination_cid: bytes | None = None,
         retry_source_cid: bytes | None = None,
@@ -92,9 +94,10 @@ class GatewayQuic(ReceivingQuic):
         ):
             limit.value = limit.sent = streams
         self.gw_cid_issued = cid_issued
+        self.gw_connection_ids = connection_ids
         self.gw_reset_token = reset_token
-        if reset_token is not None:
-            self._host_cids[0].stateless_reset_token = reset_token(self.host_cid)
+        self._gw_name(self._host_cids[0])
+        self.host_cid = self._local_initial_source_connection_id = self._host_cids[0].cid
         self.gw_space: QuicPacketSpace | None = None
         self.gw_received_unacked = 0
         self.gw_acked_ranges = 1
@@ -114,10 +117,6 @@ class GatewayQuic(ReceivingQuic):
     def untouched(self) -> bool:
         """Tell whether nothing that could be decrypted has arrived yet."""
         return self._state is QuicConnectionState.FIRSTFLIGHT
-
-    def can_say_close(self) -> bool:
-        """Tell whether there is an address and a key to send a close with."""
-        return bool(self._network_paths) and bool(self._cryptos)
 
     def has_stream(self) -> bool:
         """Tell whether the stream is open; a server cannot send before its client opened it."""
@@ -183,6 +182,11 @@ class GatewayQuic(ReceivingQuic):
         if frame_type is None and isinstance(error_code, QuicErrorCode):
             frame_type = QuicFrameType.PADDING
         super().close(error_code, frame_type, reason_phrase)
+
+    def closing_datagrams(self, code: int, reason: str, now: float) -> list[tuple[bytes, NetworkAddress]]:
+        """Close with an application error code, and build the closing packets; none without an address or a key."""
+        self.close(error_code=code, reason_phrase=reason)
+        return self.datagrams_to_send(now) if self._network_paths and self._cryptos else []
 
     def plan_ack(self, now: float) -> None:
         """Let an ACK that is waiting go out now, if there is data for it to ride on or a reason to hurry."""
@@ -323,10 +327,15 @@ class GatewayQuic(ReceivingQuic):
         known = len(self._host_cids)
         super()._replenish_connection_ids()
         for cid in self._host_cids[known:]:
-            if self.gw_reset_token is not None:
-                cid.stateless_reset_token = self.gw_reset_token(cid.cid)
+            self._gw_name(cid)
             # The peer may use an id as soon as it has it: it must be routed before it is sent.
             self.gw_cid_issued(cid.cid)
+
+    def _gw_name(self, cid: QuicConnectionId) -> None:
+        """Replace the id and the reset token that aioquic has chosen; nothing of them has left yet."""
+        cid.cid = self.gw_connection_ids()
+        if self.gw_reset_token is not None:
+            cid.stateless_reset_token = self.gw_reset_token(cid.cid)
 
     def _write_ack_frame(self, builder: QuicPacketBuilder, space: QuicPacketSpace, now: float) -> None:
         super()._write_ack_frame(builder, space, now)

@@ -9,9 +9,10 @@ from time import monotonic
 from typing import TYPE_CHECKING
 
 from quicgw_fast.codes import CloseCode
-from quicgw_fast.transport import TransportLimits, dial
+from quicgw_fast.transport import TransportLimits
 
-from .helpers import RawClient, Recorder, Recorders, listening, until
+from ..helpers import RawClient, Recorder, Recorders, dial, listening, until
+from .inside import inside
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -42,7 +43,7 @@ class HeldBack:
         """Have the listener read them now, as in one burst, and service nothing yet."""
         kept, self._kept = self._kept, []
         for data in kept:
-            self._listener._endpoint._dispatch(data, self._client.sock.getsockname(), monotonic())
+            inside(self._listener)._endpoint._dispatch(data, self._client.sock.getsockname(), monotonic())
 
     def let_go(self) -> None:
         del self._client.transmit  # type: ignore[method-assign]
@@ -208,9 +209,7 @@ async def test_a_peer_that_stops_reading_half_way_is_a_slow_consumer(identity: I
     assert await slow_reader(limits, identity, read) == CloseCode.SLOW_CONSUMER
 
 
-async def test_a_peer_that_has_closed_is_departed_while_its_closing_datagrams_are_handed_over(
-    identity: Identity,
-) -> None:
+async def test_a_peer_that_has_closed_is_departed_while_its_last_words_are_handed_over(identity: Identity) -> None:
     class Asking(Recorder):
         departed: bool | None = None
 

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import grpc
 
+from quicgw_fast.upstream.errors import TOO_SLOW
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -16,7 +18,6 @@ NO_ANSWER = "no answer from there"
 UNKNOWN_HOST = "the host is unknown"
 BROKE_OFF = "the connection broke off"
 NO_SERVICE = "it speaks gRPC but does not offer this service"
-TOO_SLOW = "it did not answer in time"
 
 # Parts of gRPC's own words (of 1.85; a test provokes each of them), the more telling ones first.
 _SIGNS: Sequence[tuple[str, str]] = (

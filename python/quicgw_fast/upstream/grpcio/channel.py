@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 import grpc
 from google.protobuf.message import DecodeError
@@ -14,13 +14,14 @@ from quicgw_fast.backend.errors import FrameTooLarge
 from quicgw_fast.backend.python.wire import encode_body
 from quicgw_fast.codes import PushType
 from quicgw_fast.proto.service_pb2 import UpstreamRequest, UpstreamResponse
-from quicgw_fast.upstream.causes import cause_of, size_over_limit
 from quicgw_fast.upstream.errors import AnswerTooLarge, UpstreamFailed, UpstreamTimeout
+from quicgw_fast.upstream.grpcio.causes import cause_of, size_over_limit
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from quicgw_fast.upstream.directory import Instance
+    from quicgw_fast.upstream.seam import ChannelListener
 
 _log = logging.getLogger("quicgw.upstream")
 
@@ -66,20 +67,10 @@ _CLOCKS_DIFFER = 0.01
 _SURELY_FITS = 1 << 19
 
 
-class LinkListener(Protocol):
-    """Told of what becomes of the connection; ``instance`` has the new state already."""
+class GrpcChannel:
+    """The ``Channel`` to one address, which it keeps dialling. Make it inside the running loop."""
 
-    def link_up(self, instance: Instance) -> None:
-        """Note that it is connected, and was not healthy before."""
-
-    def link_down(self, instance: Instance) -> None:
-        """Note that it is not healthy any more, or that its first attempt failed; ``instance.reason`` says why."""
-
-
-class Link:
-    """The channel to one address, which it keeps dialling. Make it inside the running loop."""
-
-    def __init__(self, instance: Instance, listener: LinkListener) -> None:
+    def __init__(self, instance: Instance, listener: ChannelListener) -> None:
         self.instance = instance
         self._listener = listener
         self._channel = grpc.aio.insecure_channel(target_of(instance.address), CHANNEL_OPTIONS)
@@ -94,7 +85,7 @@ class Link:
         self._watcher = asyncio.create_task(self._watch(), name=f"upstream-health-{instance.address}")
 
     async def call(self, request: UpstreamRequest, timeout: float) -> UpstreamResponse:
-        """Call once; ``timeout`` in seconds. Raises UpstreamTimeout or UpstreamFailed."""
+        """See ``Channel``."""
         instance = self.instance
         instance.in_flight += 1
         self._idle.clear()
@@ -148,19 +139,19 @@ class Link:
             raise AnswerTooLarge(self.instance.address, error.length) from error
 
     async def wait_reached(self, seconds: float) -> None:
-        """Wait until it was connected once, at most ``seconds``."""
+        """See ``Channel``."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await self._reached.wait()
 
     async def drain(self) -> None:
-        """Close the channel when the calls under way have ended by themselves."""
+        """See ``Channel``."""
         self._leaving = True
         await self._idle.wait()
         await self.close()
 
     async def close(self) -> None:
-        """Close the channel; calls under way raise UpstreamFailed. Idempotent."""
+        """See ``Channel``."""
         self._leaving = self._closed = True
         await self._channel.close()
         # That ends the watch too, unless somebody still holds one of the channel's calls.
@@ -195,7 +186,7 @@ class Link:
         instance.reason = ""
         self._reached.set()
         if not was_healthy:
-            self._listener.link_up(instance)
+            self._listener.channel_up(instance)
 
     async def _ask_why(self) -> None:
         """Find out why there is no connection, which gRPC only tells a call that fails for it, and pass it on."""
@@ -210,7 +201,7 @@ class Link:
         self.instance.reason = cause_of(status, details)
         self.instance.healthy = False
         self.instance.tried = True
-        self._listener.link_down(self.instance)
+        self._listener.channel_down(self.instance)
 
 
 def target_of(address: str) -> str:

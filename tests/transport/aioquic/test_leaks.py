@@ -8,10 +8,10 @@ import os
 import weakref
 from pathlib import Path
 
-from quicgw_fast.transport import dial
-from quicgw_fast.transport.aioquic.connection import AioquicConnection as Connection
+from quicgw_fast.transport.aioquic.connection import AioquicConnection
 
-from .helpers import RawClient, Recorders, listening, until
+from ..helpers import RawClient, Recorders, dial, listening, until
+from .inside import inside
 
 Identity = tuple[Path, Path]
 
@@ -29,7 +29,7 @@ async def test_nothing_is_left(identity: Identity) -> None:
     tasks, timers, files = len(asyncio.all_tasks()), waiting_timers(), open_files()
     server = Recorders(echo=True)
     async with listening(identity, server) as listener:
-        routes = listener._endpoint.receivers
+        routes = inside(listener)._endpoint.receivers
         connections = []
         for _ in range(8):
             client = Recorders()
@@ -45,8 +45,8 @@ async def test_nothing_is_left(identity: Identity) -> None:
         for connection in connections:
             await connection.wait_closed()
         await until(lambda: not routes)
-        assert not listener._alive
-        assert not listener._endpoint.closing_periods
+        assert not inside(listener)._alive
+        assert not inside(listener)._endpoint.periods
     assert len(asyncio.all_tasks()) == tasks
     assert waiting_timers() == timers
     assert open_files() == files
@@ -74,9 +74,9 @@ async def test_closed_connections_are_freed(identity: Identity) -> None:
         connection.close(0)
         await connection.wait_closed()
         await recorder.end()
-        await until(lambda: not listener._endpoint.closing_periods)
+        await until(lambda: not inside(listener)._endpoint.periods)
         server.clear()
         del connection, recorder
         gc.collect()
         assert [ghost() for ghost in ghosts] == [None, None]
-    assert not [thing for thing in gc.get_objects() if type(thing) is Connection and not thing.closed]
+    assert not [thing for thing in gc.get_objects() if type(thing) is AioquicConnection and not thing.closed]

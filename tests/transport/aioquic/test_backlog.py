@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from quicgw_fast.transport import dial
-from quicgw_fast.transport.aioquic.private import LONGEST_HOLD
+from quicgw_fast.transport.aioquic.core import LONGEST_HOLD
 
-from .helpers import HOST, Recorders, listening, until
+from ..helpers import HOST, Recorders, dial, listening, until
+from .inside import core_of, inside
 from .pair import CLIENT, SERVER, connected_pair
 
 if TYPE_CHECKING:
@@ -39,8 +39,8 @@ async def test_no_probe_while_the_acknowledgement_waits_to_be_read(
         await dial(HOST, listener.address[1], factory=theirs, insecure=True)
         client, server = await theirs.first(), await ours.first()
         client.connection.send(b"request")
-        await until(lambda: server.data and server.connection.core.unacked() == 0)
-        endpoint, core = listener._endpoint, server.connection.core
+        await until(lambda: server.data and core_of(server.connection).unacked() == 0)
+        endpoint, core = inside(listener)._endpoint, core_of(server.connection)
         unread = Unread(endpoint)
         server.connection.send(b"answer")
         await until(lambda: client.data)

@@ -9,11 +9,12 @@ from aioquic.quic.configuration import QuicConfiguration
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ed25519
 
+from quicgw_fast.ports import GATESVR
 from quicgw_fast.transport.aioquic.configuration import server_configuration
-from quicgw_fast.transport.aioquic.private import GatewayQuic
+from quicgw_fast.transport.aioquic.core import GatewayQuic
 from quicgw_fast.transport.certificates import Identity
 from quicgw_fast.transport.limits import TransportLimits
-from quicgw_fast.transport.packets import ALPN
+from quicgw_fast.transport.packets import random_connection_id
 
 CLIENT = ("192.0.2.1", 1)
 SERVER = ("192.0.2.2", 2)
@@ -25,19 +26,21 @@ def connected_pair() -> tuple[GatewayQuic, GatewayQuic, float]:
     now = 1000.0
     client = GatewayQuic(
         configuration=QuicConfiguration(
-            alpn_protocols=[ALPN],
+            alpn_protocols=[GATESVR],
             max_data=LIMITS.connection_window,
             max_stream_data=LIMITS.stream_window,
             verify_mode=0,
         ),
         limits=LIMITS,
         cid_issued=lambda _: None,
+        connection_ids=random_connection_id,
     )
     client.connect(SERVER, now=now)
     server = GatewayQuic(
-        configuration=server_configuration(_identity(), LIMITS),
+        configuration=server_configuration(_identity(), LIMITS, [GATESVR]),
         limits=LIMITS,
         cid_issued=lambda _: None,
+        connection_ids=random_connection_id,
         original_destination_cid=client.original_destination_connection_id,
     )
     for _ in range(4):

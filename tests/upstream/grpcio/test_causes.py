@@ -9,7 +9,8 @@ import grpc
 import pytest
 
 from quicgw_fast.proto.service_pb2 import UpstreamRequest, UpstreamResponse
-from quicgw_fast.upstream import SERVICES, Directory, GrpcCaller, NoInstance, UpstreamError, causes
+from quicgw_fast.upstream import SERVICES, BalancingCaller, Directory, NoInstance, UpstreamError
+from quicgw_fast.upstream.grpcio import causes
 from tests.support import strangers
 from tests.support.raw_upstream import RawUpstream, Rejected
 from tests.upstream.conftest import until
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     Start = Callable[[], Awaitable[RawUpstream]]
-    CallerFor = Callable[..., GrpcCaller]
+    CallerFor = Callable[..., BalancingCaller]
 
 CALL = UpstreamRequest(action="x")
 
@@ -89,7 +90,7 @@ async def test_a_service_that_raises_is_one_warning_a_minute_with_the_count(
     now = 1000.0
     directory = Directory(SERVICES)
     directory.add("hello", server.address)
-    caller = GrpcCaller(directory, clock=lambda: now).start()
+    caller = BalancingCaller(directory, clock=lambda: now).start()
 
     async def fail(action: str, times: int, **params: str) -> None:
         for _ in range(times):

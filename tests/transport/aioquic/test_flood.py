@@ -19,7 +19,8 @@ from quicgw_fast.transport.budget import CpuBudget
 from quicgw_fast.transport.packets import packets_in
 from tests.support.raw_initial import InitialMaker, crypto, destination_of, first_packet
 
-from .helpers import MuteSocket, RawClient, Recorders, listening, until
+from ..helpers import MuteSocket, RawClient, Recorders, listening, until
+from .inside import core_of, inside
 from .pair import CLIENT, connected_pair
 
 if TYPE_CHECKING:
@@ -145,7 +146,7 @@ async def test_datagrams_longer_than_advertised_are_dropped(identity: Identity) 
         assert b"\x03\x02" + var(2048) in parameters[0]
         client.sock.sendto(b"\x40" + bytes(65_000), listener.address)
         client.sock.sendto(b"\x40" + bytes(2048), listener.address)
-        await until(lambda: listener._endpoint.dropped == 2)
+        await until(lambda: inside(listener)._endpoint.dropped == 2)
         client.send(b"all is well")
         assert await client.received(11) == b"all is well"
 
@@ -217,7 +218,7 @@ async def test_a_peer_that_used_up_its_time_is_dropped_unread_and_others_are_not
         offender.send(b"hello")
         await offender.received(5)
         await until(lambda: len(server) == 2)
-        core = next(each for each in server if each.data == b"hello").connection.core
+        core = core_of(next(each for each in server if each.data == b"hello").connection)
         core._gw_budget = CpuBudget(STARVED)
         for _ in range(10):
             offender.frames(b"\x01" * 100)
@@ -280,7 +281,7 @@ async def test_acknowledgements_that_are_never_acknowledged_are_forgotten(identi
 async def test_reading_gives_way_after_a_while(identity: Identity) -> None:
     """64 datagrams that take 5 ms each must not keep everybody else waiting for 320 ms; a few are read in any case."""
     async with listening(identity, Recorders(echo=True)) as listener:
-        endpoint = listener._endpoint
+        endpoint = inside(listener)._endpoint
         turns: list[int] = []
 
         class Slow:
@@ -309,11 +310,11 @@ async def test_long_datagrams_do_not_stall_the_loop(identity: Identity) -> None:
         await client.connected()
         client.send(b"hello")
         await client.received(5)
-        core = server[0].connection.core
+        core = core_of(server[0].connection)
         flood = [one_rtt(client.quic, b"\x00\x01" * 32_000) for _ in range(16)]
         before = time.thread_time()
         for data in flood:
             client.sock.sendto(data, listener.address)
-        await until(lambda: listener._endpoint.dropped == 16)
+        await until(lambda: inside(listener)._endpoint.dropped == 16)
         assert time.thread_time() - before < 0.5
         assert core.ended() is None

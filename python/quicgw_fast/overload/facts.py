@@ -1,0 +1,73 @@
+"""What rules look at, one kind of facts for each moment."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+if TYPE_CHECKING:
+    from quicgw_fast.backend import Outbox
+    from quicgw_fast.rates import TokenBucket
+
+
+class Charged(Protocol):
+    """A session, which keeps what rules count for it: so a reconnect brings no new allowance."""
+
+    outbox: Outbox
+    allowance: TokenBucket | None
+    """Its rate of requests."""
+    renewals: TokenBucket | None
+    """Its rate of token renewals."""
+    request_bytes: int
+    """What its requests without a reply take in memory."""
+
+
+class StartFacts(NamedTuple):
+    """A START whose claim can be read."""
+
+    address: str
+    """Of the client, which QUIC validated."""
+    openid: str
+    draining: bool
+    now: float
+    """Monotonic seconds."""
+
+
+class RenewalFacts(NamedTuple):
+    """A heartbeat with a token."""
+
+    session: Charged
+    now: float
+    """Monotonic seconds."""
+
+
+class RequestFacts(NamedTuple):
+    """A BUSINESS message with the right number."""
+
+    session: Charged
+    draining: bool
+    now: float
+    """Monotonic seconds."""
+
+
+class TaskFacts(NamedTuple):
+    """A request that is whole and allowed."""
+
+    session: Charged
+    cost: int
+    """Bytes that it takes in memory until its reply."""
+
+
+class PushFacts(NamedTuple):
+    """A notify whose session is found."""
+
+    draining: bool
+    deliverable: bool
+    """Whether somebody would still deliver it if the gateway stops."""
+
+
+class CallFacts(NamedTuple):
+    """A call of a service."""
+
+    service: str
+    under_way: int
+    """Calls of the service that are."""

@@ -1,0 +1,72 @@
+"""Which rules are asked at which moment: the one list of them. A new rule is a line here, and a file of its own."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from quicgw_fast.errors import ConfigError
+from quicgw_fast.overload.attempts import AttemptLimiter, GuessedTokens
+from quicgw_fast.overload.concurrency import Concurrency
+from quicgw_fast.overload.draining import PushWhileDraining, RequestWhileDraining, StartWhileDraining
+from quicgw_fast.overload.in_flight import InFlight
+from quicgw_fast.overload.message_rate import MessageRate
+from quicgw_fast.overload.renewal_rate import RenewalRate
+from quicgw_fast.overload.request_memory import ProcessShare, RequestMemory, SessionShare
+from quicgw_fast.overload.rule import Gate, Moment, Rule
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from quicgw_fast.config import LimitsConfig
+    from quicgw_fast.observe import Metrics
+    from quicgw_fast.overload.facts import CallFacts, PushFacts, RenewalFacts, RequestFacts, StartFacts, TaskFacts
+
+
+@dataclass(frozen=True, slots=True)
+class Gates:
+    """The gate of every moment, and what their rules keep that others have to tell them of."""
+
+    start: Gate[StartFacts]
+    renewal: Gate[RenewalFacts]
+    request: Gate[RequestFacts]
+    task: Gate[TaskFacts]
+    push: Gate[PushFacts]
+    attempts: AttemptLimiter
+    """To be told of refused tokens."""
+    memory: RequestMemory
+    """To be charged for what was admitted, and told when it is over."""
+
+
+def make_gates(limits: LimitsConfig, metrics: Metrics, count_only: Collection[str] = ()) -> Gates:
+    """Make all rules. Raises ConfigError when ``count_only`` names one that there is not."""
+    attempts = AttemptLimiter(limits.auth_failures_per_minute)
+    memory = RequestMemory(limits.request_memory)
+    start: list[Rule[StartFacts]] = [StartWhileDraining(), GuessedTokens(attempts)]
+    renewal: list[Rule[RenewalFacts]] = [RenewalRate()]
+    request: list[Rule[RequestFacts]] = [
+        RequestWhileDraining(),
+        MessageRate(limits.messages_per_second, limits.message_burst),
+        InFlight(limits.in_flight),
+    ]
+    task: list[Rule[TaskFacts]] = [SessionShare(limits.request_bytes), ProcessShare(memory)]
+    push: list[Rule[PushFacts]] = [PushWhileDraining()]
+    names = [[rule.name for rule in rules] for rules in (start, renewal, request, task, push)]
+    known = {Concurrency.name}.union(*names)
+    unknown = sorted(set(count_only) - known)
+    if unknown:
+        raise ConfigError(f"overload.count_only names {unknown[0]!r}; known rules are {', '.join(sorted(known))}")
+    return Gates(
+        Gate(Moment.START, start, metrics, count_only),
+        Gate(Moment.RENEWAL, renewal, metrics, count_only),
+        Gate(Moment.REQUEST, request, metrics, count_only),
+        Gate(Moment.TASK, task, metrics, count_only),
+        Gate(Moment.PUSH, push, metrics, count_only),
+        attempts,
+        memory,
+    )
+
+
+def call_gate(max_concurrency: int, metrics: Metrics, count_only: Collection[str] = ()) -> Gate[CallFacts]:
+    """The gate in front of the services; ``max_concurrency`` calls of each at once, 0 for no limit."""
+    return Gate(Moment.CALL, [Concurrency(max_concurrency)], metrics, count_only)

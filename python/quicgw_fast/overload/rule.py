@@ -1,0 +1,98 @@
+"""What an overload rule is, and where rules are asked.
+
+A rule looks at facts and admits, or refuses with a code, a sentence and perhaps a time after which to come back. It
+knows no clock and starts nothing: time is one of the facts, and whoever asks carries the refusal out. Rules are asked
+in one place per *moment* of a message's way, by the ``Gate`` of that moment, one after the other; the first refusal
+counts. So a rule behind another one is not asked about what that refused, and what it keeps (a bucket, a sum) is not
+charged for it.
+
+A rule can be counted without being enforced (``overload.count_only``): to see what it would refuse before it does.
+
+Adding a rule is one file with its class, and one line in the list of its moment (``moments``).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
+
+from quicgw_fast.errors import RequestError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Sequence
+
+    from quicgw_fast.codes import ErrorCode
+    from quicgw_fast.observe import Counter, Metrics
+
+F = TypeVar("F")
+F_contra = TypeVar("F_contra", contravariant=True)
+
+
+class Moment(Enum):
+    """Where on the way of a message rules are asked; a connection has a gate of another shape (``connection``)."""
+
+    START = "start"
+    """A START whose claim can be read, before its token is looked at."""
+    RENEWAL = "renewal"
+    """A heartbeat with a new token, before that is looked at."""
+    REQUEST = "request"
+    """A BUSINESS message with the right number, before its payload is parsed: a refusal costs as little as can be."""
+    TASK = "task"
+    """A request that is whole and allowed, before it takes memory."""
+    PUSH = "push"
+    """A notify whose session is found."""
+    CALL = "call"
+    """A call of a service, before an instance is chosen."""
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why something is not admitted, as its sender is told."""
+
+    code: ErrorCode
+    message: str
+    detail: str = ""
+    retry_after: float | None = None
+    """Seconds after which it would be admitted, if that is known."""
+
+    def error(self) -> RequestError:
+        """The error that is the reply."""
+        # Rounded up: who comes back exactly then must be served.
+        after = None if self.retry_after is None else int(self.retry_after * 1000) + 1
+        return RequestError(self.code, self.message, self.detail, retry_after_ms=after)
+
+
+class Rule(Protocol[F_contra]):
+    """One reason to refuse."""
+
+    @property
+    def name(self) -> str:
+        """By which it is counted and configured."""
+
+    def judge(self, facts: F_contra, /) -> Refusal | None:
+        """Refuse, or admit with None."""
+
+
+class Gate(Generic[F]):
+    """The rules of one moment."""
+
+    def __init__(
+        self, moment: Moment, rules: Sequence[Rule[F]], metrics: Metrics, count_only: Collection[str] = ()
+    ) -> None:
+        """``count_only`` are names of rules that are counted and not enforced."""
+        names = [rule.name for rule in rules]
+        counters = metrics.counters(f"refused_{moment.value}", f"Refused at the moment {moment.value}", "rule", names)
+        self._rules: list[tuple[Callable[[F], Refusal | None], Counter, bool]] = [
+            (rule.judge, counters[rule.name], rule.name not in count_only) for rule in rules
+        ]
+
+    def judge(self, facts: F) -> Refusal | None:
+        """Ask the rules in their order; the first enforced refusal, or None."""
+        for judge, counter, enforced in self._rules:
+            refusal = judge(facts)
+            if refusal is not None:
+                counter.value += 1
+                if enforced:
+                    return refusal
+        return None

@@ -1,0 +1,54 @@
+"""Listening: a certificate that was checked and a socket that was bound, given to a maker."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from quicgw_fast.ports import GATESVR
+from quicgw_fast.transport import makers
+from quicgw_fast.transport.certificates import load_identity
+from quicgw_fast.transport.limits import TransportLimits
+from quicgw_fast.transport.observer import Nobody, Observer
+from quicgw_fast.transport.packets import random_connection_id
+from quicgw_fast.transport.reset_key import new_reset_key
+from quicgw_fast.transport.sockets import listening_socket
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from quicgw_fast.transport.seam import HandlerFactory, Listener
+
+
+async def listen(
+    host: str,
+    port: int,
+    *,
+    certificate: Path,
+    private_key: Path | bytes,
+    factory: HandlerFactory,
+    alpn: Sequence[str] = (GATESVR,),
+    limits: TransportLimits | None = None,
+    observer: Observer | None = None,
+    reset_key: bytes | None = None,
+    maker: str = makers.DEFAULT,
+) -> Listener:
+    """Listen on ``host:port`` (port 0: any free one) for clients that offer one of ``alpn``.
+
+    ``private_key`` is a PEM file or, for a key that is in no file, its bytes. ``factory`` makes the handler of
+    each connection when its handshake is complete. ``reset_key`` is the secret of an earlier process whose clients
+    are to be told that it is gone; None makes a new one. Raises StartupError for an address that cannot be bound and
+    for a certificate or key that cannot be used, and ConfigError for an unknown ``maker``.
+    """
+    quic = makers.load(maker)
+    identity = load_identity(certificate, private_key)
+    return quic.listen(
+        await listening_socket(host, port),
+        identity,
+        factory,
+        alpn=alpn,
+        limits=limits or TransportLimits(),
+        observer=observer or Nobody(),
+        reset_key=reset_key or new_reset_key(),
+        connection_ids=random_connection_id,
+    )

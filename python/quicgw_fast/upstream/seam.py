@@ -1,0 +1,58 @@
+"""What a maker of upstream calls offers: the channel to one instance. All that concerns several is above it, once."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from quicgw_fast.proto.service_pb2 import UpstreamRequest, UpstreamResponse
+    from quicgw_fast.upstream.directory import Instance
+
+
+class ChannelListener(Protocol):
+    """Told of what becomes of a channel's connection; ``instance`` has the new state already."""
+
+    def channel_up(self, instance: Instance) -> None:
+        """Note that it is connected, and was not healthy before."""
+
+    def channel_down(self, instance: Instance) -> None:
+        """Note that it is not healthy any more, or that its first attempt failed; ``instance.reason`` says why."""
+
+
+class Channel(Protocol):
+    """The way to one instance, which it keeps connected, and whose health it writes into the instance."""
+
+    async def call(self, request: UpstreamRequest, timeout: float) -> UpstreamResponse:
+        """Call ProcessRequest once; ``timeout`` in seconds, which the service is told at most.
+
+        Raises UpstreamTimeout or UpstreamFailed, also for an answer that is larger than a frame may be. Cancelling the
+        task cancels the call. Nothing is tried twice unless the service said that it never looked at the call.
+        """
+
+    async def wait_reached(self, seconds: float) -> None:
+        """Wait until it was connected once, at most ``seconds``."""
+
+    async def drain(self) -> None:
+        """Close when the calls under way have ended by themselves."""
+
+    async def close(self) -> None:
+        """Close; calls under way raise UpstreamFailed. Idempotent."""
+
+
+class OpenChannel(Protocol):
+    """How a channel is made."""
+
+    def __call__(self, instance: Instance, listener: ChannelListener, /) -> Channel:
+        """Begin to connect to the instance, in the running loop."""
+
+
+class Maker(Protocol):
+    """The module of one maker, as ``makers.load`` returns it."""
+
+    @property
+    def NAME(self) -> str:  # noqa: N802 - a constant of the module
+        """Which maker it is."""
+
+    @property
+    def open_channel(self) -> OpenChannel:
+        """Make a channel."""

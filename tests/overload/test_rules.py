@@ -1,0 +1,168 @@
+"""Rules and gates: one shape, asked in one place, enforced or only counted."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from quicgw_fast.codes import ErrorCode
+from quicgw_fast.config import LimitsConfig
+from quicgw_fast.errors import ConfigError
+from quicgw_fast.observe import Metrics
+from quicgw_fast.overload import (
+    CallFacts,
+    Gate,
+    Moment,
+    PushFacts,
+    Refusal,
+    RenewalFacts,
+    RequestFacts,
+    StartFacts,
+    TaskFacts,
+    call_gate,
+    make_gates,
+)
+
+
+@dataclass
+class Always:
+    """Refuses everything, and remembers what it was asked."""
+
+    name: str
+    asked: list[int] = field(default_factory=list)
+
+    def judge(self, facts: int, /) -> Refusal | None:
+        self.asked.append(facts)
+        return Refusal(ErrorCode.OVERLOADED, self.name)
+
+
+@dataclass
+class Session:
+    outbox: Any = field(default_factory=lambda: SimpleNamespace(in_flight=1))
+    allowance: Any = None
+    renewals: Any = None
+    request_bytes: int = 0
+
+
+@pytest.fixture
+def metrics() -> Metrics:
+    return Metrics()
+
+
+def test_the_first_refusal_counts_and_the_rest_are_not_asked(metrics: Metrics) -> None:
+    first, second = Always("first"), Always("second")
+    refusal = Gate(Moment.START, [first, second], metrics).judge(1)
+    assert refusal is not None
+    assert (refusal.message, second.asked) == ("first", [])
+    assert (metrics.count("refused_start", "first"), metrics.count("refused_start", "second")) == (1, 0)
+
+
+def test_a_rule_that_is_only_counted_admits(metrics: Metrics) -> None:
+    first, second = Always("first"), Always("second")
+    assert Gate(Moment.START, [first, second], metrics, ["first", "second"]).judge(1) is None
+    assert first.asked == second.asked == [1]
+    assert {rule: metrics.count("refused_start", rule) for rule in ("first", "second")} == {"first": 1, "second": 1}
+
+
+@pytest.mark.parametrize(("after", "told"), [(None, 1000), (0.0, 1), (0.5, 501), (2.0004, 2001)])
+def test_a_refusal_says_when_to_come_back(after: float | None, told: int) -> None:
+    error = Refusal(ErrorCode.RATE_LIMITED, "too many", "detail", after).error()
+    assert error.headers == {"retry-after-ms": str(told)}
+    assert (error.code, error.message, error.detail) == (429, "too many", "detail")
+
+
+def test_a_rule_that_there_is_not_cannot_be_configured(metrics: Metrics) -> None:
+    with pytest.raises(ConfigError, match=r"'nonsense'.*concurrency.*message-rate"):
+        make_gates(LimitsConfig(), metrics, ["message-rate", "nonsense"])
+
+
+def test_a_gateway_that_stops_begins_nothing(metrics: Metrics) -> None:
+    gates = make_gates(LimitsConfig(), metrics)
+    start = gates.start.judge(StartFacts("192.0.2.1:1", "alice", True, 0.0))
+    request = gates.request.judge(RequestFacts(Session(), True, 0.0))
+    assert start is not None
+    assert request is not None
+    assert (start.code, request.code) == (503, 503)
+    assert gates.push.judge(PushFacts(draining=True, deliverable=False)) is not None
+    assert gates.push.judge(PushFacts(draining=True, deliverable=True)) is None
+    assert gates.push.judge(PushFacts(draining=False, deliverable=False)) is None
+
+
+def test_a_refused_request_uses_up_nothing_behind_the_rule(metrics: Metrics) -> None:
+    session = Session()
+    gates = make_gates(LimitsConfig(), metrics)
+    assert gates.request.judge(RequestFacts(session, True, 0.0)) is not None
+    assert session.allowance is None
+
+
+def test_the_rate_of_messages_is_the_sessions(metrics: Metrics) -> None:
+    gates = make_gates(LimitsConfig(messages_per_second=10, message_burst=2), metrics)
+    one, other = Session(), Session()
+    refusals = [gates.request.judge(RequestFacts(one, False, 0.0)) for _ in range(3)]
+    assert [refusal is None for refusal in refusals] == [True, True, False]
+    assert refusals[2] is not None
+    assert refusals[2].retry_after == pytest.approx(0.1)
+    assert gates.request.judge(RequestFacts(other, False, 0.0)) is None
+    assert gates.request.judge(RequestFacts(one, False, 0.1)) is None
+
+
+def test_requests_in_flight_are_bounded(metrics: Metrics) -> None:
+    gates = make_gates(LimitsConfig(in_flight=3), metrics)
+    session = Session()
+    session.outbox.in_flight = 3  # with the one that is judged
+    assert gates.request.judge(RequestFacts(session, False, 0.0)) is None
+    session.outbox.in_flight = 4
+    refusal = gates.request.judge(RequestFacts(session, False, 0.0))
+    assert refusal is not None
+    assert refusal.code == 429
+    assert metrics.count("refused_request", "in-flight") == 1
+
+
+def test_the_memory_of_requests_is_charged_and_given_back(metrics: Metrics) -> None:
+    gates = make_gates(LimitsConfig(request_bytes=1000, request_memory=16 << 20), metrics)
+    session = Session()
+    assert gates.task.judge(TaskFacts(session, 5000)) is None, "one is always taken"
+    gates.memory.take(session, 5000)
+    refusal = gates.task.judge(TaskFacts(session, 1))
+    assert refusal is not None
+    assert refusal.code == 429
+    assert gates.task.judge(TaskFacts(Session(), 1)) is None, "another session"
+    refusal = gates.task.judge(TaskFacts(Session(), 16 << 20))
+    assert refusal is not None
+    assert refusal.code == 503
+    assert gates.memory.stats() == {"used": 5000, "limit": 16 << 20, "refused": 1}
+    gates.memory.give_back(session, 5000)
+    assert (gates.memory.used, session.request_bytes) == (0, 0)
+    gates.memory.take(session, 7)
+    gates.memory.end(session)
+    gates.memory.give_back(session, 7)
+    assert gates.memory.used == 0
+
+
+def test_renewals_have_a_rate_of_their_own(metrics: Metrics) -> None:
+    gates = make_gates(LimitsConfig(), metrics)
+    session = Session()
+    admitted = [gates.renewal.judge(RenewalFacts(session, 0.0)) is None for _ in range(7)]
+    assert admitted == [True] * 5 + [False] * 2
+    assert session.allowance is None
+
+
+@pytest.mark.parametrize(("most", "under_way", "admitted"), [(0, 10**6, True), (2, 1, True), (2, 2, False)])
+def test_calls_of_a_service_are_bounded(metrics: Metrics, most: int, under_way: int, admitted: bool) -> None:
+    refusal = call_gate(most, metrics).judge(CallFacts("hello", under_way))
+    assert (refusal is None) is admitted
+    if refusal is not None:
+        assert (refusal.code, refusal.detail) == (503, "2 calls to hello are under way, which is the limit")
+
+
+def test_an_address_over_its_limit_is_looked_at_rarely(metrics: Metrics) -> None:
+    gates = make_gates(LimitsConfig(auth_failures_per_minute=1), metrics)
+    facts = StartFacts("192.0.2.1:1", "alice", False, 0.0)
+    assert gates.start.judge(facts) is None
+    gates.attempts.failed("192.0.2.1:1", "alice", 0.0)
+    admitted = [gates.start.judge(facts) is None for _ in range(6)]
+    assert admitted == [True] * 5 + [False]
+    assert metrics.count("refused_start", "guessed-tokens") == 1
