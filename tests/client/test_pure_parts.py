@@ -14,7 +14,7 @@ from quicgw_fast.client.errors import ConnectionClosed, ConnectionFailed, Number
 from quicgw_fast.client.link import LinkEnd
 from quicgw_fast.client.liveness import Liveness, Pulse
 from quicgw_fast.client.options import Reconnect
-from quicgw_fast.client.tokens import Tokens, refresh_delay
+from quicgw_fast.client.tokens import ClientTokens, refresh_delay
 from quicgw_fast.codes import CloseCode
 
 
@@ -124,12 +124,12 @@ class TestTokens:
         async def later() -> str:
             return "async"
 
-        assert await Tokens("fixed").fresh() == "fixed"
-        assert await Tokens(lambda: "plain").fresh() == "plain"
-        assert await Tokens(later).fresh() == "async"
+        assert await ClientTokens("fixed").fresh() == "fixed"
+        assert await ClientTokens(lambda: "plain").fresh() == "plain"
+        assert await ClientTokens(later).fresh() == "async"
 
     async def test_a_refused_token_gives_way_to_the_one_before(self) -> None:
-        tokens = Tokens("old")
+        tokens = ClientTokens("old")
         before = tokens.replace("new")
         assert await tokens.fresh() == "new"
         tokens.restore("new", before)
@@ -139,7 +139,7 @@ class TestTokens:
         assert await tokens.fresh() == "newest"
 
     async def test_a_callable_stays(self) -> None:
-        tokens = Tokens(lambda: "made")
+        tokens = ClientTokens(lambda: "made")
         assert tokens.renewable
         assert tokens.replace("given") is None
         tokens.restore("given", None)
