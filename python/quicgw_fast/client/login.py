@@ -84,7 +84,7 @@ class LoginStep:
 
     def _failed(self, error: QuicgwClientError) -> None:
         runner = self._runner
-        if runner.over or runner.stopping:
+        if runner.leaving:
             return
         self.refusal = error if isinstance(error, ReplyError) else None
         first = not runner.first_ready.done()

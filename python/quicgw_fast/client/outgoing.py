@@ -47,11 +47,6 @@ class Outgoing:
         self._link = None
         self._disarm()
 
-    @property
-    def is_open(self) -> bool:
-        """Calls go out."""
-        return self._link is not None
-
     def submit(self, call: ClientCall) -> None:
         """Send ``call`` behind all others, now or when that is possible."""
         self._calls.wait(call)

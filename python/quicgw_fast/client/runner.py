@@ -28,6 +28,7 @@ from quicgw_fast.client.observer import Observation
 from quicgw_fast.client.outgoing import Outgoing
 from quicgw_fast.client.refresh import Refresher
 from quicgw_fast.client.session import ClientSession, Start
+from quicgw_fast.client.states import ClientAction, ClientEvent, ClientState, step
 from quicgw_fast.client.tokens import ClientTokens
 from quicgw_fast.codes import CloseCode
 from quicgw_fast.transport import Problem
@@ -48,9 +49,9 @@ _ANSWERS_DRAINING = frozenset({Problem.FULL, Problem.NOTHING_LISTENS})
 class Runner:
     """The moving part of a client; `Client` is the face of it. Everything happens in one event loop.
 
-    ``link`` is the connection on which START was accepted, None while there is none. ``ready`` says that calls
-    may be sent on it: started and, if wanted, logged in. ``connect_by`` is the loop's time until which the first
-    connection must be ready.
+    ``state`` is where the client is in its life (``client.states``). ``link`` is the connection on which START was
+    accepted, None while there is none. ``connect_by`` is the loop's time until which the first connection must be
+    ready.
     """
 
     def __init__(self, options: ClientOptions) -> None:
@@ -70,8 +71,7 @@ class Runner:
         self.connect_by = self.loop.time() + options.connect_timeout
         self.resumed = False
         """The last START continued the session."""
-        self.stopping = False
-        self.over = False
+        self.state = ClientState.CONNECTING
         self.failure: QuicgwClientError | None = None
         """Why the client ended, None while it lives and after an own close."""
         self.first_ready: asyncio.Future[None] = self.loop.create_future()
@@ -88,7 +88,6 @@ class Runner:
         self._closing_links: set[asyncio.Task[None]] = set()
         self._backoff = Backoff(options.reconnect)
         self._observation = None if options.observer is None else Observation(options.observer)
-        self._ever_started = False
         self._seen_at_start = 0
 
     # The life of the client
@@ -100,7 +99,24 @@ class Runner:
     @property
     def ready(self) -> bool:
         """Calls go out at once."""
-        return self.outgoing.is_open
+        return self.state is ClientState.READY
+
+    @property
+    def over(self) -> bool:
+        """The client has ended."""
+        return self.state is ClientState.CLOSED
+
+    @property
+    def leaving(self) -> bool:
+        """The client has ended, or the application closes it: nothing new begins."""
+        return self.state in {ClientState.STOPPING, ClientState.CLOSED}
+
+    def _step(self, event: ClientEvent) -> tuple[ClientAction, ...]:
+        """Go on to the next state; returns what the caller has to do about it."""
+        self.state, actions = step(self.state, event)
+        if ClientAction.HOLD_CALLS in actions:
+            self.outgoing.close()
+        return actions
 
     async def _run(self) -> None:
         try:
@@ -109,7 +125,7 @@ class Runner:
             while delay is not None:
                 await asyncio.sleep(delay)
                 end = await self._attempt()
-                if self.stopping or self.over:
+                if self.leaving:
                     return
                 delay = self._next_delay(end)
         except asyncio.CancelledError:
@@ -131,10 +147,10 @@ class Runner:
             return LinkEnd(error=failed)
         self._token = token
         link = self._trying = ClientLink(self, self.options, self._observation)
-        if self._ever_started:
-            timeout = self.options.reconnect.attempt_timeout
-        else:
+        if self.state is ClientState.CONNECTING:
             timeout = max(self.connect_by - self.loop.time(), 0.0)
+        else:
+            timeout = self.options.reconnect.attempt_timeout
         try:
             return await link.run(token, self.session.claim(time.time_ns() // 1_000_000), timeout)
         finally:
@@ -146,8 +162,8 @@ class Runner:
             lasted = self.loop.time() - link.started_at >= self.options.reconnect.stable_after
             if lasted or self.session.seen > self._seen_at_start:
                 self._backoff.reset()
+        self._step(ClientEvent.LOST)
         self.link = self._trying = None
-        self.outgoing.close()
         self.inbox.detach()
         self.refresher.disconnected()
         self.login.cancel_retry()
@@ -166,12 +182,13 @@ class Runner:
         if isinstance(end.error, ProtocolFailure):
             self.stats.protocol_failures += 1
         error = self._in_context(end, decision.error)
-        if self._ever_started:
-            allowed = self.options.reconnect.enabled and not self._backoff.exhausted
-        else:  # the gateway itself says when to come back, and there is time for it
+        first = self.state is ClientState.CONNECTING
+        if first:  # the gateway itself says when to come back, and there is time for it
             allowed = decision.at_least is not None
+        else:
+            allowed = self.options.reconnect.enabled and not self._backoff.exhausted
         delay = self._backoff.next_delay(decision.at_least or 0.0) if decision.retry and allowed else 0.0
-        late = not self._ever_started and self.loop.time() + delay >= self.connect_by
+        late = first and self.loop.time() + delay >= self.connect_by
         if not (decision.retry and allowed) or late:
             self.failure = error
             return None
@@ -208,12 +225,10 @@ class Runner:
 
         With ``stop`` the gateway's session ends too; otherwise it stays to be resumed.
         """
-        if self.over:
+        if ClientAction.FAIL_WAITING not in self._step(ClientEvent.ENDED):
             return
-        self.over = True
         self.failure = error
         self.calls.close(self.closing_error)
-        self.outgoing.close()
         self.inbox.close()
         self.refresher.close(self.closing_error)
         self.login.cancel_retry()
@@ -248,9 +263,7 @@ class Runner:
         """
         if self._closing is None:
             link = self.link
-            self.stopping = True
-            self.outgoing.close()  # nothing may follow STOP
-            if link is not None:
+            if ClientAction.TAKE_LEAVE in self._step(ClientEvent.STOPPED) and link is not None:
                 self.inbox.acknowledge_now()
                 if stop is not None:
                     link.send(wire.stop_frame(link.next_msg_id(), stop))
@@ -290,9 +303,10 @@ class Runner:
         except ProtocolFailure:
             self.session.forget()
             raise
+        if ClientAction.TAKE_ANSWER not in self._step(ClientEvent.STARTED):
+            return
         self.link = link
         self.resumed = outcome.start is Start.RESUMED
-        self._ever_started = True
         self._draining = False
         self._seen_at_start = self.session.seen
         self.stats.connects += 1
@@ -321,8 +335,11 @@ class Runner:
 
     def become_ready(self, *, announce: bool) -> None:
         """Calls may be sent now; those that waited go first."""
-        if self.link is not None and not self.stopping:
+        actions = self._step(ClientEvent.LOGGED_IN)
+        if ClientAction.OPEN_CALLS in actions and self.link is not None:
             self.outgoing.open(self.link)
+        if ClientAction.TELL_READY not in actions:
+            return
         if announce:
             self.emit(State.CONNECTED)
         if not self.first_ready.done():
