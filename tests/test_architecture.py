@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import filecmp
 import os
+import re
 import subprocess
 import sys
 import tomllib
@@ -156,6 +157,39 @@ def test_a_part_imports_only_what_it_may(part: str) -> None:
     allowed = MAY_IMPORT[part] | {part}
     wrong = [str(i) for i in ALL_IMPORTS if i.part == part and i.our_part is not None and i.our_part not in allowed]
     assert not wrong, "\n".join(wrong)
+
+
+def rooms_drawn() -> str:
+    """The rooms of the gateway and who imports whom, as a mermaid diagram; what all share is left out."""
+    rooms = STAGES | {"flow", "gateway"}
+    arrows = sorted(
+        {(i.part, i.our_part) for i in ALL_IMPORTS if i.part in rooms and i.our_part in rooms and i.part != i.our_part}
+    )
+    return "\n".join(["flowchart TD", *(f"    {a} --> {b}" for a, b in arrows)])
+
+
+def between(text: str, name: str) -> str:
+    """What stands between the two marks of that name in a document."""
+    _, begin, rest = text.partition(f"<!-- {name} -->")
+    inside, end, _ = rest.partition(f"<!-- /{name} -->")
+    assert begin and end, f"the document has no place for it: <!-- {name} --> … <!-- /{name} -->"
+    return inside.strip()
+
+
+def test_the_drawn_rooms_are_those_of_the_imports() -> None:
+    text = (ROOT / "ARCHITECTURE.md").read_text(encoding="utf-8")
+    assert between(text, "rooms") == f"```mermaid\n{rooms_drawn()}\n```", (
+        "put tests.test_architecture.rooms_drawn() there"
+    )
+
+
+def test_the_drawn_path_has_every_room_and_no_other() -> None:
+    """README and ARCHITECTURE show the way of a message; each of its stations is a folder, and none is missing."""
+    for document in ("README.md", "ARCHITECTURE.md"):
+        drawing = between((ROOT / document).read_text(encoding="utf-8"), "path")
+        named = set(re.findall(r"[a-z]+", re.sub(r"\(.*?\)", "", drawing)))
+        stations = {name for name in named if (PACKAGE / name).is_dir()} - {"client"}  # at its other end
+        assert stations == STAGES | {"flow", "observe"}, f"{document}: {stations ^ (STAGES | {'flow', 'observe'})}"
 
 
 def test_nothing_imports_the_gateway_but_what_runs_it() -> None:

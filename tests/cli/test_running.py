@@ -7,6 +7,7 @@ import sys
 
 import pytest
 
+from quicgw_fast.cli import Interrupts
 from quicgw_fast.cli.running import Interrupted, Signals, run
 
 
@@ -57,3 +58,29 @@ def test_work_is_broken_off_by_a_signal_and_otherwise_not() -> None:
 
 async def divide() -> float:
     return 1 / 0
+
+
+def test_an_interrupt_is_remembered_where_it_cannot_be_raised(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a signal handler raises in a destructor is lost: the end of an event loop has many of them."""
+    lost: list[object] = []
+    monkeypatch.setattr(sys, "unraisablehook", lambda unraisable: lost.append(unraisable.exc_type))
+
+    class Ending:
+        def __del__(self) -> None:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    with Interrupts() as interrupts:
+        Ending()
+        assert interrupts.came
+    assert lost == [KeyboardInterrupt]
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_an_interrupt_that_somebody_has_ignored_stays_so() -> None:
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        with Interrupts() as interrupts:
+            os.kill(os.getpid(), signal.SIGINT)
+        assert not interrupts.came
+    finally:
+        signal.signal(signal.SIGINT, before)

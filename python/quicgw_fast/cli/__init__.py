@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
 import sys
+import threading
 from typing import TYPE_CHECKING
 
 from quicgw_fast.cli.output import Output, OutputFailed, open_missing_descriptors
@@ -15,6 +17,7 @@ from quicgw_fast.cli.statuses import Status
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from types import FrameType, TracebackType
     from typing import NoReturn
 
 LAST_MOMENT = 0.5
@@ -26,9 +29,11 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     open_missing_descriptors()
     # gRPC's C core writes lines of its own past our log, for things that are no errors; who wants them sets it.
     os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
-    with Output() as output:
+    with Interrupts() as interrupts, Output() as output:
         try:
             status = _run(arguments, output)
+            if interrupts.came:  # and what it raised met a place where nothing can be raised
+                raise KeyboardInterrupt
             output.finish()
         except OutputFailed as failure:
             if failure.status is not Status.READER_GONE:
@@ -37,6 +42,39 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         except KeyboardInterrupt:
             status = Status.INTERRUPTED
     sys.exit(status)
+
+
+class Interrupts:
+    """Ctrl-C outside of the event loop raises KeyboardInterrupt as ever, and is remembered.
+
+    What a signal handler raises is lost where the interpreter happens to be in a destructor, of which the end of an
+    event loop has many; without the memory of it the command would wait for a reader that it was told not to wait for.
+    """
+
+    def __init__(self) -> None:
+        self.came = False
+        self._mine = False
+
+    def __enter__(self) -> Interrupts:
+        # Not where somebody has SIGINT ignored, nor in a thread, where nobody may.
+        self._mine = signal.getsignal(signal.SIGINT) is signal.default_int_handler and _in_main_thread()
+        if self._mine:
+            signal.signal(signal.SIGINT, self._arrived)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._mine:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+
+    def _arrived(self, _number: int, _frame: FrameType | None) -> None:
+        self.came = True
+        raise KeyboardInterrupt
+
+
+def _in_main_thread() -> bool:
+    return threading.current_thread() is threading.main_thread()
 
 
 def _run(arguments: Sequence[str] | None, output: Output) -> int:
