@@ -40,7 +40,7 @@ STAGES = frozenset(
         "upstream",
     }
 )
-SHARED = frozenset({"config", "clock", "errors", "codes", "observe", "ports", "rates", "backend", "proto"})
+SHARED = frozenset({"config", "clock", "errors", "codes", "observe", "ports", "rates", "sharing", "backend", "proto"})
 EVERYTHING = STAGES | SHARED | {"flow", "gateway", "client", "cli", "demo", "_core"}
 
 # What a part of the package may import of the others.
@@ -51,6 +51,7 @@ MAY_IMPORT = {
     "clock": frozenset(),
     "codes": frozenset(),
     "rates": frozenset(),
+    "sharing": frozenset(),
     "observe": frozenset({"config", "errors", "codes", "rates"}),
     "ports": frozenset({"backend", "codes", "errors", "proto"}),
     "backend": frozenset({"errors", "codes", "_core"}),
@@ -66,7 +67,7 @@ MAY_IMPORT = {
 }
 
 # Without a clock and without a network: time is an argument, bytes come and go as values.
-PURE = ("carrier", "session", "delivery", "backend")
+PURE = ("carrier", "session", "delivery", "overload", "backend")
 IMPURE_MODULES = frozenset({"asyncio", "aioquic", "grpc", "time", "datetime", "socket", "selectors", "uvloop"})
 
 CLIENT_SIDE_OF_GRPC = frozenset({"insecure_channel", "secure_channel", "intercept_channel"})

@@ -18,7 +18,7 @@ from quicgw_fast.control import AdminServer, ControlServer
 from quicgw_fast.errors import ConfigError
 from quicgw_fast.flow.assembly import assemble
 from quicgw_fast.observe import Door, Metrics, lines_dropped
-from quicgw_fast.overload import CallFacts, Moment, call_gate
+from quicgw_fast.overload import Moment, call_gate
 from quicgw_fast.session import State
 from quicgw_fast.store import StoreSettings, make_store
 from quicgw_fast.transport import Listener, TransportLimits, listen, reset_key_for
@@ -73,11 +73,10 @@ class Gateway:
         upstream = config.upstream
         self._caller = BalancingCaller(
             self._directory,
-            refuse=self._refuse_call,
+            refuse=call_gate(upstream.max_concurrency, metrics, config.overload.count_only),
             metrics=metrics,
             forget_after=upstream.forget_after,
         )
-        self._call_gate = call_gate(upstream.max_concurrency, metrics, config.overload.count_only)
         self._own = OwnAddresses()
         self._registration = Registration(self._directory, self._caller, self._own)
         self._path = assemble(
@@ -220,10 +219,6 @@ class Gateway:
         if self._path.draining.active:
             return "the gateway stops"
         return self._caller.readiness.reason()
-
-    def _refuse_call(self, service: str, under_way: int) -> str | None:
-        refusal = self._call_gate.judge(CallFacts(service, under_way))
-        return None if refusal is None else refusal.detail
 
     async def _refuse_own_address(self) -> None:
         for instance in self._directory.instances():

@@ -12,7 +12,6 @@ if TYPE_CHECKING:
 
     from quicgw_fast.backend import Outbox
     from quicgw_fast.errors import RequestError
-    from quicgw_fast.proto.service_pb2 import UpstreamResponse
 
 GATESVR: Final = "gatesvr"
 """The ALPN of the length-prefixed stream (protocol §1)."""
@@ -82,8 +81,3 @@ class TerminalReply:
     def of_error(cls, error: RequestError) -> TerminalReply:
         """The PUSH_ERROR that tells of ``error``."""
         return cls(PushType.ERROR, error.code, error.message, error.detail.encode(), error.headers)
-
-    @classmethod
-    def of_response(cls, response: UpstreamResponse) -> TerminalReply:
-        """The PUSH_BUSINESS_DATA that passes an upstream's answer on, whatever its code."""
-        return cls(PushType.BUSINESS_DATA, response.code, response.message, response.data, response.headers)

@@ -13,7 +13,6 @@ from quicgw_fast.config import LimitsConfig
 from quicgw_fast.errors import ConfigError
 from quicgw_fast.observe import Metrics
 from quicgw_fast.overload import (
-    CallFacts,
     Gate,
     Moment,
     PushFacts,
@@ -150,12 +149,16 @@ def test_renewals_have_a_rate_of_their_own(metrics: Metrics) -> None:
     assert session.allowance is None
 
 
-@pytest.mark.parametrize(("most", "under_way", "admitted"), [(0, 10**6, True), (2, 1, True), (2, 2, False)])
-def test_calls_of_a_service_are_bounded(metrics: Metrics, most: int, under_way: int, admitted: bool) -> None:
-    refusal = call_gate(most, metrics).judge(CallFacts("hello", under_way))
-    assert (refusal is None) is admitted
-    if refusal is not None:
-        assert (refusal.code, refusal.detail) == (503, "2 calls to hello are under way, which is the limit")
+def test_calls_of_a_service_are_bounded(metrics: Metrics) -> None:
+    refuse = call_gate(2, metrics)
+    assert refuse is not None
+    assert refuse("hello", 1) is None
+    assert refuse("hello", 2) == "2 calls to hello are under way, which is the limit"
+    assert metrics.count("refused_call", "concurrency") == 1
+
+
+def test_without_a_limit_no_call_is_judged(metrics: Metrics) -> None:
+    assert call_gate(0, metrics) is None
 
 
 def test_an_address_over_its_limit_is_looked_at_rarely(metrics: Metrics) -> None:

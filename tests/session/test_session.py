@@ -70,11 +70,6 @@ def test_a_closed_session_is_never_serviceable(session: Session) -> None:
     assert not session.serviceable(0.0, 120.0)
 
 
-def test_touch_is_the_last_activity(session: Session) -> None:
-    session.touch(123.0)
-    assert session.last_activity == 123.0
-
-
 # Whether the client takes what it gets
 
 

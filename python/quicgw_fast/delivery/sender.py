@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from quicgw_fast.backend.errors import BudgetFull, Overflowed, WindowFull
@@ -43,16 +44,19 @@ class OrderedSender(Generic[R]):
         False when the session overflowed. Raises the engine's NotInFlight and FrameTooLarge.
         """
         fields = (reply.push_type, reply.code, reply.message, reply.data, reply.headers)
-        return self._step(to, lambda: to.outbox.reply(client_seq, msg_id, *fields))
+        return self._step(to, partial(to.outbox.reply, client_seq, msg_id, *fields))
 
     def refuse(self, to: R, msg_id: int, error: AnsweredError) -> bool:
         """Send a numbered error for a message that was not accepted; False when the session overflowed."""
         fields = (error.code, error.message, error.detail, error.headers)
-        return self._step(to, lambda: to.outbox.refuse(msg_id, *fields))
+        return self._step(to, partial(to.outbox.refuse, msg_id, *fields))
 
     def hold(self, to: R, body: bytes) -> None:
         """Keep one notify until ``release``; raises the engine's CacheFull, BudgetFull or Overflowed."""
-        self._with_room(to, lambda: to.outbox.hold(body))
+        try:
+            to.outbox.hold(body)
+        except BudgetFull as full:
+            self._with_room(to, partial(to.outbox.hold, body), full)
 
     def release(self, to: R) -> bool:
         """Send of what was held as much as fits; the rest goes with ``acknowledged``, before anything new.
@@ -78,7 +82,7 @@ class OrderedSender(Generic[R]):
         """
         self._release_first(to)
         try:
-            self._flow(to, lambda: to.outbox.push(body, kept))
+            self._flow(to, partial(to.outbox.push, body, kept))
         except BudgetFull as error:
             raise WindowFull from error
 
@@ -88,7 +92,7 @@ class OrderedSender(Generic[R]):
         Raises the engine's BindRefused, WindowFull, BudgetFull or Overflowed.
         """
         self._release_first(to)
-        return bool(self._flow(to, lambda: to.outbox.bind(client_seq, before, body, expires_at)))
+        return bool(self._flow(to, partial(to.outbox.bind, client_seq, before, body, expires_at)))
 
     def overflow(self, to: R, *, notifies: int = 0) -> None:
         """Mark a session that had to miss something: it goes on only by a reset."""
@@ -100,11 +104,10 @@ class OrderedSender(Generic[R]):
         link = to.link
         while link is not None and to.cursor < to.outbox.last_seq and link.ready():
             frames, cursor = to.outbox.replay(to.cursor, CHUNK)
-            _handed(to, cursor)
+            to.cursor, to.handed = cursor, max(to.handed, cursor)
             if not frames:  # overflowed: there is nothing to replay
                 return
             link.send(frames)
-            to.handed = max(to.handed, to.cursor)
 
     def _release_first(self, to: R) -> None:
         if to.outbox.releasing and not self.release(to):
@@ -127,24 +130,24 @@ class OrderedSender(Generic[R]):
         caught_up = to.cursor == outbox.last_seq
         # Before the commit: a link that is not ready wakes the pump later, and what is new must not overtake.
         room = link if link is not None and caught_up and link.ready() else None
-        frames = self._with_room(to, commit)
+        try:
+            frames = commit()
+        except BudgetFull as full:
+            frames = self._with_room(to, commit, full)
         if room is None:
             self.pump(to)  # in case the connection has room, but the cursor is behind: it must not stay there
         elif frames:
-            _handed(to, outbox.last_seq)
+            to.cursor = outbox.last_seq
+            to.handed = max(to.handed, to.cursor)
             room.send(frames)
         return frames
 
-    def _with_room(self, to: R, commit: Callable[[], T]) -> T:
-        """Do it, and make room for it as long as others can give some; BudgetFull if ``to`` had to give it itself."""
+    def _with_room(self, to: R, commit: Callable[[], T], full: BudgetFull) -> T:
+        """Make room as long as others can give some, and try again; BudgetFull if ``to`` had to give it itself."""
         while True:
+            if not self._make_room(full.needed) or to.outbox.overflowed:
+                raise full
             try:
                 return commit()
-            except BudgetFull as full:
-                if not self._make_room(full.needed) or to.outbox.overflowed:
-                    raise
-
-
-def _handed(to: Recipient, cursor: int) -> None:
-    to.cursor = cursor
-    to.handed = max(to.handed, cursor)
+            except BudgetFull as again:
+                full = again

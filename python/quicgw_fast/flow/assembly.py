@@ -118,7 +118,7 @@ def assemble(
     )
     most_pending = 2 * MAX_BODY + times.window_bytes
     control = ControlMessages(clock, metrics, sender, closing, offline, tokens, most_pending=most_pending)
-    conversations = Conversations(clock, metrics, engine, sender, starts, requests, control, journal, times, limits)
+    conversations = Conversations(clock, metrics, engine, sender, starts, requests, control, journal, gates, times)
     encode = engine.encode_body
     pushes = Pushes(
         clock, metrics, draining, registry, sender, closing, offline, gates.push, encode, times.bind_timeout

@@ -8,13 +8,14 @@ from quicgw_fast.backend.errors import FrameTooLarge
 from quicgw_fast.carrier import parse_envelope, unnumbered
 from quicgw_fast.codes import CloseCode, ErrorCode, PushType, RequestType
 from quicgw_fast.errors import ProtocolError, RequestError
+from quicgw_fast.overload import HeldFacts, MessageFacts, Traffic
 from quicgw_fast.proto.client_pb2 import ErrorMessage
 from quicgw_fast.session import Event
 
 if TYPE_CHECKING:
     from quicgw_fast.backend import FrameDecoder
     from quicgw_fast.flow.conversations import Conversations
-    from quicgw_fast.overload import FloodGuard
+    from quicgw_fast.overload import Refusal
     from quicgw_fast.ports import Link
     from quicgw_fast.proto.client_pb2 import ClientRequest
     from quicgw_fast.session import Session
@@ -23,8 +24,6 @@ MAX_BODY = 1 << 20
 """Bytes of one message (protocol §1)."""
 MAX_BODY_BEFORE_START = 4 << 10
 """Bytes of the first message, from a client that nobody knows yet (protocol §1)."""
-MAX_HELD = 2 * MAX_BODY
-"""Bytes of messages that wait behind a START; who sends more before its answer may come back."""
 HELD_COST = 128
 """Bytes that keeping one of them costs beside its body."""
 
@@ -35,7 +34,7 @@ COUNTED = frozenset({RequestType.BUSINESS, RequestType.HEARTBEAT})
 class Conversation:
     """The transport's handler of one connection; nothing that a client sends raises out of here."""
 
-    def __init__(self, link: Link, decoder: FrameDecoder, flood: FloodGuard, legs: Conversations) -> None:
+    def __init__(self, link: Link, decoder: FrameDecoder, legs: Conversations) -> None:
         """``legs`` are where its messages go, and who is told of its end."""
         self.link = link
         self.session: Session | None = None
@@ -53,7 +52,7 @@ class Conversation:
         """Messages that came behind a START that waits; None while none does."""
         self._held_bytes = 0
         self._decoder = decoder
-        self._flood = flood
+        self._traffic = Traffic()
         self._legs = legs
 
     @property
@@ -65,7 +64,7 @@ class Conversation:
     def current(self) -> bool:
         """Whether this connection still speaks for its session: a newer one fences it (protocol §2)."""
         session = self.session
-        return session is not None and session.attached and session.generation == self.generation
+        return session is not None and session.link is not None and session.generation == self.generation
 
     @property
     def open(self) -> bool:
@@ -105,7 +104,8 @@ class Conversation:
             self._message(body)
         if failure is not None and not self._over:
             self.fail(failure)
-        self._watch_partial(progress=bool(bodies))
+        if self._decoder.partial or self in self._legs.watched:
+            self._watch_partial(progress=bool(bodies))
 
     def writable(self) -> None:
         """The connection has room again: go on with what the outbox retains."""
@@ -170,8 +170,7 @@ class Conversation:
         if self._held is not None:
             self._held.append(body)
             self._held_bytes += len(body) + HELD_COST
-            if self._held_bytes > MAX_HELD:
-                self.close(CloseCode.OVERLOADED, "too much was sent before START was answered")
+            self._turned_away(self._legs.gates.held.judge(HeldFacts(self._held_bytes)))
             return
         try:
             self._dispatch(parse_envelope(body))
@@ -187,11 +186,11 @@ class Conversation:
             self._over = True
             return
         now = self._legs.clock.now()
-        session.touch(now)
+        session.last_activity = now
         try:
             self._route(session, request, now)
         except RequestError as error:
-            if int(request.type) not in COUNTED and self._floods(self._flood.control(now)):
+            if int(request.type) not in COUNTED and self._floods(now):
                 return
             self._legs.count_requests_refused.value += 1
             self._legs.sender.refuse(session, request.msg_id, error)
@@ -199,13 +198,13 @@ class Conversation:
     def _route(self, session: Session, request: ClientRequest, now: float) -> None:
         match int(request.type):
             case RequestType.BUSINESS:
-                if not self._floods(self._flood.request(now)):
+                if not self._floods(now, request=True):
                     self._legs.requests.accept(session, request)
             case RequestType.ACK:
                 if not self._legs.control.acknowledge(session, request):
-                    self._floods(self._flood.control(now))
+                    self._floods(now)
             case RequestType.HEARTBEAT:
-                if not self._floods(self._flood.control(now)):
+                if not self._floods(now):
                     self._legs.control.heartbeat(self, session, request)
             case RequestType.STOP:
                 self._legs.control.stop(self, session, request)
@@ -214,10 +213,15 @@ class Conversation:
             case other:
                 raise RequestError(ErrorCode.BAD_REQUEST, "unknown request type", f"type {other}")
 
-    def _floods(self, within: bool) -> bool:
-        """Close the connection unless what came is still within all patience; what follows is not looked at."""
-        if within:
+    def _floods(self, now: float, *, request: bool = False) -> bool:
+        """Close the connection if it sends too much of a kind; what follows is not looked at."""
+        if not self._turned_away(self._legs.gates.message.judge(MessageFacts(self._traffic, request, now))):
             return False
         self._legs.count_floods_closed.value += 1
-        self.close(CloseCode.OVERLOADED, "too many messages; send fewer a second")
+        return True
+
+    def _turned_away(self, refusal: Refusal | None) -> bool:
+        if refusal is None:
+            return False
+        self.close(CloseCode.OVERLOADED, refusal.message)
         return True

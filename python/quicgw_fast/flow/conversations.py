@@ -5,18 +5,18 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from quicgw_fast.flow.conversation import MAX_BODY, MAX_BODY_BEFORE_START, Conversation
-from quicgw_fast.overload import FloodGuard
 
 if TYPE_CHECKING:
     from quicgw_fast.backend.engine import Engine
     from quicgw_fast.clock import Clock
-    from quicgw_fast.config import LimitsConfig, SessionConfig
+    from quicgw_fast.config import SessionConfig
     from quicgw_fast.delivery import OrderedSender
     from quicgw_fast.flow.control_messages import ControlMessages
     from quicgw_fast.flow.journal import Journal
     from quicgw_fast.flow.requests import Requests
     from quicgw_fast.flow.start import StartHandler
     from quicgw_fast.observe import Metrics
+    from quicgw_fast.overload import Gates
     from quicgw_fast.ports import Link
     from quicgw_fast.session import Session
 
@@ -34,8 +34,8 @@ class Conversations:
         requests: Requests,
         control: ControlMessages,
         journal: Journal,
+        gates: Gates,
         times: SessionConfig,
-        limits: LimitsConfig,
     ) -> None:
         self.clock = clock
         self.count_protocol_errors = metrics.counter(
@@ -50,19 +50,18 @@ class Conversations:
         self.starts = starts
         self.requests = requests
         self.control = control
+        self.gates = gates
         self.times = times
         self.open: set[Conversation] = set()
         self.watched: set[Conversation] = set()
         """Those of them that wait for something in time: for START, or for the rest of a message."""
         self._make_decoder = engine.FrameDecoder
         self._journal = journal
-        self._control_rate = (limits.control_per_second, limits.control_burst)
-        self._request_rate = (limits.messages_per_second, limits.message_burst)
 
     def begin(self, link: Link) -> Conversation:
         """Make the handler of a connection."""
         decoder = self._make_decoder(MAX_BODY, MAX_BODY_BEFORE_START)
-        conversation = Conversation(link, decoder, FloodGuard(self._control_rate, self._request_rate), self)
+        conversation = Conversation(link, decoder, self)
         self.open.add(conversation)
         self.watched.add(conversation)
         self._count_connections.value += 1

@@ -29,9 +29,11 @@ class Replies:
 
     def to_task(self, task: AsyncTask[Session], reply: TerminalReply) -> bool:
         """Send the one terminal reply of a task; True when it is the given one and was sent."""
-        self._memory.give_back(task.session, task.cost)
-        task.cost = 0
-        return self.send(task.session, task.seq_id, task.msg_id, reply)
+        try:
+            return self.send(task.session, task.request.client_seq_id, task.msg_id, reply)
+        finally:
+            self._memory.give_back(task.session, task.cost)
+            task.cost = 0
 
     def send(self, session: Session, seq_id: int, msg_id: int, reply: TerminalReply) -> bool:
         """Send the reply to request ``seq_id``, with what is bound to it; True as ``to_task`` says."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
-from quicgw_fast.codes import ErrorCode
+from quicgw_fast.codes import ErrorCode, PushType
 from quicgw_fast.errors import RequestError
 from quicgw_fast.ports import TerminalReply
 
@@ -34,6 +34,7 @@ async def execute(task: AsyncTask[S], call: Call, clock: Clock) -> TerminalReply
     try:
         if remaining <= 0:
             raise too_late(task)
-        return TerminalReply.of_response(await call(task.service, task.request, remaining))
+        answer = await call(task.service, task.request, remaining)
+        return TerminalReply(PushType.BUSINESS_DATA, answer.code, answer.message, answer.data, answer.headers)
     except RequestError as error:
         return TerminalReply.of_error(error)

@@ -107,10 +107,6 @@ class Session:
         """Whether a connection is there and not about to go: what is sent now leaves now."""
         return self.link is not None and not self.link.closed
 
-    def touch(self, now: float) -> None:
-        """Note that a message came."""
-        self.last_activity = now
-
     def attach(self, link: Link, cursor: int, now: float) -> int:
         """Take ``link`` as the session's connection and return the generation that fences older ones."""
         self.apply(Event.ATTACHED, now)

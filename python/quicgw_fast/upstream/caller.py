@@ -37,10 +37,6 @@ ROUND = 1.0
 DEADLINE = "DEADLINE_EXCEEDED"
 
 
-def _admit_all(_service: str, _under_way: int) -> None:
-    """Refuse nothing."""
-
-
 class UpstreamCaller(Protocol):
     """What the workers need of the upstream side."""
 
@@ -67,7 +63,7 @@ class BalancingCaller:
         directory: Directory,
         *,
         open_channel: OpenChannel | None = None,
-        refuse: Callable[[str, int], str | None] = _admit_all,
+        refuse: Callable[[str, int], str | None] | None = None,
         metrics: Metrics | None = None,
         forget_after: float = FORGET_AFTER,
         clock: Callable[[], float] = time.monotonic,
@@ -113,7 +109,7 @@ class BalancingCaller:
         if self._closed:
             raise UpstreamFailed("the gateway is stopping", "CANCELLED")
         under_way = self._under_way.get(service, 0)
-        refused = self._refuse(service, under_way)
+        refused = self._refuse(service, under_way) if self._refuse is not None else None
         if refused is not None:
             raise UpstreamBusy(refused)
         instance = self._pick(service)

@@ -15,6 +15,7 @@ from aioquic.quic.packet import (
 )
 
 from quicgw_fast.codes import CloseCode
+from quicgw_fast.errors import RETRY_AFTER_MS
 from quicgw_fast.rates import TokenBucket
 from quicgw_fast.transport.admission import Admission, Verdict
 from quicgw_fast.transport.aioquic.configuration import server_configuration
@@ -53,9 +54,6 @@ ANSWERS_PER_SECOND = 1000
 
 RETRIES_PER_SECOND = 4000
 """Retry packets a second at most: each costs about as much as looking at the packet it answers."""
-
-RETRY_AFTER_MS = 1000
-"""When a client that met a full gateway should come back."""
 
 FULL = CloseCode.OVERLOADED.phrase(f"the gateway is full, retry-after-ms {RETRY_AFTER_MS}")
 STOPPING = CloseCode.DRAINING.phrase("no new connections")
