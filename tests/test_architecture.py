@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from quicgw_fast.client import states as client_states
 from quicgw_fast.session import states
 from quicgw_fast.transport import lifecycle
 
@@ -304,7 +305,7 @@ def test_generated_code_is_in_one_place_and_up_to_date(tmp_path: Path) -> None:
     assert not [p for p in others if p.suffix in {".py", ".pyi"}]
 
 
-@pytest.mark.parametrize(("place", "table"), [("states", states), ("connection", lifecycle)])
+@pytest.mark.parametrize(("place", "table"), [("states", states), ("connection", lifecycle), ("client", client_states)])
 def test_the_state_diagrams_in_the_documents_are_the_tables_in_the_code(place: str, table: ModuleType) -> None:
     text = (ROOT / "ARCHITECTURE.md").read_text(encoding="utf-8")
     _, begin, rest = text.partition(f"<!-- {place} -->")
