@@ -40,7 +40,7 @@ class MemoryStore:
         """Start empty."""
         self._settings = settings or StoreSettings(kind="memory")
         self._shelves: dict[str, _Shelf] = {}
-        #: Every message's openid in the order of arrival, so that the too old ones are found at the front.
+        # Every message's openid in the order of arrival, so that the too old ones are found at the front.
         self._order: OrderedDict[int, str] = OrderedDict()
         self._last_id = 0
         self._stats = StoreStats()

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING, Final
-
-import structlog
 
 from quicgw_fast.codes import StoreCode
 from quicgw_fast.store.base import (
@@ -25,12 +24,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from pathlib import Path
 
-_log = structlog.get_logger("quicgw_fast.store")
+_log = logging.getLogger("quicgw.store")
 
-#: SQLite's own default.
 PAGE_BYTES: Final = 4096
-#: Messages that one step removes at most, so that a great cleaning does not keep everybody else waiting.
+"""SQLite's own default."""
 SWEEP_STEP: Final = 1000
+"""Messages that one step removes at most, so that a great cleaning does not keep everybody else waiting."""
 
 
 class SqliteShelf:
@@ -40,14 +39,14 @@ class SqliteShelf:
         """Take over an open database (see :func:`~quicgw_fast.store.sqlite_file.open_database`), the file ``path``."""
         self._db = connection
         self._path = path
-        #: Bytes that this transaction may still add; None before they were asked for.
+        # Bytes that this transaction may still add; None before they were asked for.
         self._room: int | None = None
         self._full = False
         self._settings = settings
         messages, size = connection.execute("SELECT count(*), coalesce(sum(cost), 0) FROM message").fetchone()
         self._now = StoreStats(messages, size)
         self._written = connection.total_changes
-        #: The figures as of the last commit; replaced as a whole, so that any thread may read them.
+        # The figures as of the last commit; replaced as a whole, so that any thread may read them.
         self.committed = self._now
 
     def begin(self) -> None:
@@ -103,11 +102,11 @@ class SqliteShelf:
             self._room = free + min(pages * PAGE_BYTES, LOG_BYTES // 4)
             if self._full and free > LOG_BYTES:
                 self._full = False
-                _log.warning("offline store: the disk has room again")
+                _log.warning("disk has room again", extra={"file": str(self._path)})
         self._room -= size
         if self._room < 0 and not self._full:  # one line, not one for each message
             self._full = True
-            _log.error("offline store: the disk is full; messages are refused")
+            _log.error("disk full", extra={"file": str(self._path), "effect": "messages are refused"})
         return self._room >= 0
 
     def put_all(self, openid: str, bodies: Sequence[bytes], wall: float) -> list[PutResult]:

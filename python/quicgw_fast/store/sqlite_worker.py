@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
+import logging
 import queue
 import sqlite3
 import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, TypeVar
-
-import structlog
 
 from quicgw_fast.store.base import StoreFailed
 
@@ -20,14 +19,14 @@ if TYPE_CHECKING:
     from quicgw_fast.store.sqlite_shelf import SqliteShelf
 
 T = TypeVar("T")
-_log = structlog.get_logger("quicgw_fast.store")
+_log = logging.getLogger("quicgw.store")
 
-#: Steps in one transaction at most: what comes first need not wait for an endless queue behind it.
 MAX_BATCH: Final = 512
-#: Bytes written in one transaction at most, about: the write-ahead log must hold them once more.
+"""Steps in one transaction at most: what comes first need not wait for an endless queue behind it."""
 MAX_BATCH_BYTES: Final = 4 << 20
-#: Steps that may wait: a disk that hangs must not cost memory without a bound.
+"""Bytes written in one transaction at most, about: the write-ahead log must hold them once more."""
 MAX_WAITING: Final = 1 << 16
+"""Steps that may wait: a disk that hangs must not cost memory without a bound."""
 
 
 @dataclass(slots=True, eq=False)
@@ -36,8 +35,8 @@ class _Job:
 
     step: Callable[[], Any]
     future: asyncio.Future[Any]
-    #: Bytes that it writes, about.
     size: int = 0
+    """Bytes that it writes, about."""
     result: Any = None
 
 
@@ -55,7 +54,7 @@ class Committer:
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._closing = False
         self._failing = False
-        #: Transactions committed.
+        # Transactions committed.
         self.commits = 0
         self._ended: concurrent.futures.Future[None] = concurrent.futures.Future()
         # A daemon: an abandoned store must not keep the process alive, and every commit is whole.
@@ -67,8 +66,7 @@ class Committer:
 
         A step whose future is cancelled before its turn is left out.
 
-        Raises:
-            StoreFailed: the store is closed, or too much waits for the disk.
+        Raises StoreFailed when the store is closed, or too much waits for the disk.
         """
         if self._closing:
             raise StoreFailed("the offline store is closed")
@@ -98,7 +96,7 @@ class Committer:
         try:
             self._shelf.close()
         except sqlite3.Error as error:
-            _log.error("offline store: closing the database failed", error=str(error))
+            _log.error("database not closed", extra={"reason": str(error)})
         self._ended.set_result(None)
 
     def _next_batch(self) -> tuple[list[_Job], bool]:
@@ -144,11 +142,11 @@ class Committer:
         if not self._failing:  # one line for a full disk, not one for each message
             self._failing = True
             known = isinstance(error, sqlite3.Error)
-            _log.error("offline store failed; messages are refused", error=str(error), exc_info=not known)
+            _log.error("offline store failed", extra={"reason": str(error)}, exc_info=not known)
         try:
             self._shelf.rollback()
         except sqlite3.Error as again:
-            _log.error("offline store: rolling back failed", error=str(again))
+            _log.error("transaction not rolled back", extra={"reason": str(again)})
 
 
 def _report(batch: list[_Job], failure: StoreFailed | None) -> None:
@@ -161,7 +159,7 @@ def _report(batch: list[_Job], failure: StoreFailed | None) -> None:
             loop.call_soon_threadsafe(_settle, jobs, failure)
         except RuntimeError:
             # The loop is closed, so that nobody waits; what was committed stays.
-            _log.warning("offline store: results came after the end of the event loop", results=len(jobs))
+            _log.warning("results after the end of the event loop", extra={"results": len(jobs)})
 
 
 def _settle(jobs: list[_Job], failure: StoreFailed | None) -> None:
