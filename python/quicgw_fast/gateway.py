@@ -34,6 +34,11 @@ LEAST_BACKLOG = 16 << 20
 LEAST_STORE_TIME = 1.0
 """Seconds for what ended sessions hand over to the offline store, also when draining took all of its time."""
 
+_UNAUTHENTICATED = {
+    "effect": "any client may use any openid, and take over any session",
+    "remedy": 'set auth.mode = "jwt" and auth.key_file or auth.jwks_file',
+}
+
 _log = logging.getLogger("quicgw.gateway")
 
 
@@ -85,7 +90,7 @@ class Gateway:
             engine,
             self._clock,
             metrics,
-            make_authenticator(AuthSettings(**config.auth.model_dump(), dev=dev)),
+            make_authenticator(AuthSettings(**config.auth.model_dump())),
             make_store(_store_settings(config)),
             route=table.service_for,
             call=self._caller.call,
@@ -111,6 +116,8 @@ class Gateway:
             stack.push_async_callback(_cancel, housekeeping)
             self._stack = stack.pop_all()
         _log.info("gateway started", extra={"engine": self._engine.NAME, **asdict(self.addresses)})
+        if self._config.auth.mode == "none" and not self._dev:
+            _log.warning("authentication is off", extra=_UNAUTHENTICATED)
 
     async def stop(self) -> None:
         """Answer what was accepted, tell the clients, close everything (protocol §6, ``DRAINING``)."""

@@ -65,5 +65,3 @@ class AuthSettings:
     leeway: float = 0.0
     """Seconds by which the issuer's clock may differ from ours, for ``exp`` and ``nbf``. 0: an expired token
     is expired; ``nbf`` is forgiven five seconds in any case."""
-    dev: bool = False
-    """Development: ``mode = "none"`` needs no warning."""

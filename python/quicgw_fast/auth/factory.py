@@ -18,7 +18,7 @@ def make_authenticator(settings: AuthSettings) -> Authenticator:
     Raises ConfigError for an unknown mode, and for settings or files that cannot be used.
     """
     if settings.mode == "none":
-        return NoAuth(dev=settings.dev)
+        return NoAuth()
     if settings.mode == "jwt":
         return JwtAuth(settings)
     raise ConfigError(f'auth.mode = "{settings.mode}" is unknown. Set it to "none" or "jwt".')

@@ -15,64 +15,47 @@ from quicgw_fast.cli import options
 from quicgw_fast.cli.options import Seconds
 from quicgw_fast.cli.text import content, file_path, pairs, peer_address, plain
 
+Action = Annotated[str, typer.Argument(callback=plain, help="The action to call, for example echo, time or sleep.")]
+Params = Annotated[
+    list[str] | None, typer.Option("--param", "-p", metavar="KEY=VALUE", help="A parameter. Repeatable.")
+]
+Data = Annotated[str, typer.Option("--data", "-d", metavar="TEXT|@FILE", help="Request body; @- reads standard input.")]
+Headers = Annotated[list[str] | None, typer.Option("--header", "-H", metavar="KEY=VALUE", help="A header. Repeatable.")]
+Server = Annotated[
+    str,
+    typer.Option("--server", "-s", metavar=options.ADDRESS, callback=peer_address, help="The gateway's QUIC address."),
+]
+_OPENID_HELP = "Who calls. Default: the token's subject, else a random name."
+Openid = Annotated[str | None, typer.Option("--openid", "-o", metavar="ID", callback=plain, help=_OPENID_HELP)]
+_TOKEN_HELP = 'Signed token, which a gateway with auth.mode = "jwt" needs (see gentoken).'
+Token = Annotated[
+    str, typer.Option("--token", metavar="TOKEN", envvar="QUICGW_TOKEN", help=_TOKEN_HELP, show_default=False)
+]
+_CA_HELP = "PEM file of the certificate authority to trust."
+Ca = Annotated[Path | None, typer.Option("--ca", metavar="FILE", callback=file_path, help=_CA_HELP)]
+Insecure = Annotated[bool, typer.Option("--insecure", "-k", metavar="", help="Accept any certificate; for tests only.")]
+Timeout = Annotated[float, Seconds("--timeout", "-t", default="30s", help="How long to wait for the answer.")]
+ConnectTimeout = Annotated[
+    float | None,
+    Seconds("--connect-timeout", default="10s, at most --timeout", help="How long connecting and logging in may take."),
+]
+_WAIT_HELP = "How long to wait for notifies after the answer."
+Wait = Annotated[float, Seconds("--wait", "-w", default="200ms", zero=True, help=_WAIT_HELP)]
+
 
 def call(
-    action: Annotated[str, typer.Argument(callback=plain, help="The action to call, for example echo, time or sleep.")],
-    param: Annotated[
-        list[str] | None, typer.Option("--param", "-p", metavar="KEY=VALUE", help="A parameter. Repeatable.")
-    ] = None,
-    data: Annotated[
-        str, typer.Option("--data", "-d", metavar="TEXT|@FILE", help="Request body; @- reads standard input.")
-    ] = "",
-    header: Annotated[
-        list[str] | None, typer.Option("--header", "-H", metavar="KEY=VALUE", help="A header. Repeatable.")
-    ] = None,
-    server: Annotated[
-        str,
-        typer.Option(
-            "--server", "-s", metavar=options.ADDRESS, callback=peer_address, help="The gateway's QUIC address."
-        ),
-    ] = "127.0.0.1:8443",
-    openid: Annotated[
-        str | None,
-        typer.Option(
-            "--openid",
-            "-o",
-            metavar="ID",
-            callback=plain,
-            help="Who calls. Default: the token's subject, else a random name.",
-        ),
-    ] = None,
-    token: Annotated[
-        str,
-        typer.Option(
-            "--token",
-            metavar="TOKEN",
-            envvar="QUICGW_TOKEN",
-            help='Signed token for a gateway with auth.mode = "jwt" (see gentoken).',
-            show_default=False,
-        ),
-    ] = "",
-    ca: Annotated[
-        Path | None,
-        typer.Option(
-            "--ca", metavar="FILE", callback=file_path, help="PEM file of the certificate authority to trust."
-        ),
-    ] = None,
-    insecure: Annotated[bool, typer.Option("--insecure", "-k", help="Accept any certificate; for tests only.")] = False,
-    timeout: Annotated[
-        float, Seconds("--timeout", "-t", default="30s", help="How long to wait for the answer.")
-    ] = 30.0,
-    connect_timeout: Annotated[
-        float | None,
-        Seconds(
-            "--connect-timeout", default="10s, at most --timeout", help="How long connecting and logging in may take."
-        ),
-    ] = None,
-    wait: Annotated[
-        float,
-        Seconds("--wait", "-w", default="200ms", zero=True, help="How long to wait for notifies after the answer."),
-    ] = 0.2,
+    action: Action,
+    param: Params = None,
+    data: Data = "",
+    header: Headers = None,
+    server: Server = "127.0.0.1:8443",
+    openid: Openid = None,
+    token: Token = "",
+    ca: Ca = None,
+    insecure: Insecure = False,
+    timeout: Timeout = 30.0,
+    connect_timeout: ConnectTimeout = None,
+    wait: Wait = 0.2,
     json: options.Json = False,
 ) -> None:
     """Log in, send one request, print the answer and every notify, in the order of their numbers.

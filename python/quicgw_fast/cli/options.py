@@ -51,7 +51,7 @@ Gateway = Annotated[
     str,
     typer.Option("--gateway", "-g", metavar=ADDRESS, callback=peer_address, help="The gateway's gRPC address."),
 ]
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON object per line.")]
+Json = Annotated[bool, typer.Option("--json", metavar="", help="Print one JSON object per line.")]
 GATEWAY_DEFAULT = "127.0.0.1:8092"
 
 
