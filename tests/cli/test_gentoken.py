@@ -29,6 +29,7 @@ def test_a_token_opens_a_gateway_that_wants_one(tmp_path: Path, certified: str) 
         refused = in_process(*call)
         assert refused.returncode == 1
         assert refused.stdout.startswith("error 401 ")
+        assert "needs a token: give --token" in refused.stdout
         gateway.signal(signal.SIGTERM)
         assert gateway.ended() == (0, "")
 

@@ -124,6 +124,7 @@ def test_serve_is_ready_and_ends_by_a_signal(tmp_path: Path, certified: str, num
         assert len({gateway.quic, gateway.grpc, gateway.admin}) == 3
         gateway.signal(number)
         assert gateway.ended() == (0, "")
+        assert gateway.log("authentication is off")["level"] == "warning"
         assert "Traceback" not in gateway.errors
 
 
@@ -241,10 +242,10 @@ def test_a_platforms_variables_and_settings_without_effect_are_told_and_stop_not
         b"\xef\xbb\xbf" + b'[offline]\npath = "x.db"\n[auth]\nkey_file = "x"\n[routing.exact]\nfoo = "hello"\n'
     )
     with Gateway("dev", "--config", str(file), extra=KUBERNETES) as gateway:
-        warnings = [json.loads(line)["event"] for line in gateway.errors.splitlines() if "quicgw.config" in line]
-        assert any("QUICGW_SERVER_SERVICE_HOST" in event for event in warnings)
-        assert any(event.startswith("auth.key_file is not used") for event in warnings)
-        assert any(event.startswith("offline.path is not used") for event in warnings)
+        warnings = [json.loads(line)["advice"] for line in gateway.errors.splitlines() if "quicgw.config" in line]
+        assert any("QUICGW_SERVER_SERVICE_HOST" in told for told in warnings)
+        assert any(told.startswith("auth.key_file is not used") for told in warnings)
+        assert any(told.startswith("offline.path is not used") for told in warnings)
         assert len(warnings) == 3
         done = in_process("call", "echo", "--data", "in", "--insecure", "--server", gateway.quic)
         assert (done.returncode, done.stdout) == (0, "reply 2 200 ok\nin\n"), "an own route takes nobody's login away"

@@ -173,7 +173,7 @@ async def test_a_deletion_that_fails_is_tried_again_later_and_later(
         for _ in range(20):
             await house.pass_time(1.0)
     assert house.count("store_failures") == 5  # at once, and after 1, 2, 4 and 8 seconds
-    assert [r.getMessage() for r in caplog.records] == ["the offline store failed"]
+    assert [r.getMessage() for r in caplog.records] == ["offline store failed"]
     store.broken = False
     await house.pass_time(20.0)
     assert await stored(store) == 0

@@ -23,7 +23,7 @@ from quicgw_fast.client import (
     SessionReset,
     connect,
 )
-from quicgw_fast.codes import CloseCode
+from quicgw_fast.codes import CloseCode, ErrorCode
 from quicgw_fast.errors import StartupError
 from quicgw_fast.transport import Problem
 
@@ -86,7 +86,8 @@ class Caller:
             async with client:
                 return await _ask(client, wish, printer)
         except ReplyError as refusal:
-            printer.error(refusal, "START or hello was refused")
+            about = f"; {self._about_the_token()}" if refusal.code == ErrorCode.UNAUTHORIZED else ""
+            printer.error(refusal, f"START or hello was refused{about}")
             return Status.NO
         except (ConnectionFailed, ConnectionClosed, SessionReset) as error:
             raise StartupError(self._advise(error)) from error
@@ -107,12 +108,15 @@ class Caller:
     def _advise(self, error: QuicgwClientError) -> str:
         text = str(error)
         if isinstance(error, ConnectionClosed) and error.code == CloseCode.AUTH_FAILED:
-            if not self.token:
-                return f"{text}; the gateway needs a token: give --token (quicgw gentoken makes one)"
-            return f"{text}; give a valid --token (see quicgw gentoken)"
+            return f"{text}; {self._about_the_token()}"
         if isinstance(error, ConnectionFailed) and error.problem in _FLAGS:
             return f"{text} ({_FLAGS[error.problem]})"
         return text
+
+    def _about_the_token(self) -> str:
+        if self.token:
+            return "give a valid --token (see quicgw gentoken)"
+        return "the gateway needs a token: give --token (see quicgw gentoken)"
 
 
 async def _ask(client: Client, wish: Wish, printer: Printer) -> int:

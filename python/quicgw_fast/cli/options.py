@@ -87,4 +87,4 @@ def log_advice(settings: config.Config) -> None:
     from quicgw_fast.config import advice
 
     for told in advice(settings):
-        logging.getLogger("quicgw.config").warning("%s", told)
+        logging.getLogger("quicgw.config").warning("check the configuration", extra={"advice": told})

@@ -108,5 +108,5 @@ def _with_upstreams(config: Config, services: Services) -> Config:
 
 
 def _with_certificate(config: Config, certificate: Certificate) -> Config:
-    _log.info("certificate made; clients may use it as their CA", extra={"ca": str(certificate.path)})
+    _log.info("certificate made", extra={"ca": str(certificate.path)})
     return config.model_copy(update={"tls": config.tls.model_copy(update={"cert": certificate.path})})

@@ -92,7 +92,7 @@ class Housekeeping:
                 for _ in self.slices(self._clock.now(), self._clock.wall()):
                     await asyncio.sleep(0)
             except Exception:  # a bug: without housekeeping nothing would ever end
-                _log.exception("housekeeping failed; the next round tries again")
+                _log.exception("housekeeping failed", extra={"effect": "the next round tries again"})
 
     def round(self, now: float, wall: float) -> None:
         """Do everything that is due at ``now`` (monotonic) and ``wall`` seconds."""

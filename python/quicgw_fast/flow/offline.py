@@ -256,7 +256,7 @@ class Offline:
                     await self._store.close()
         except TimeoutError:
             fields = {"seconds": within, "pushes": self.handovers.waiting, "deletions": len(self._deletions)}
-            _log.error("the offline store did not finish in time", extra=fields)
+            _log.error("offline store did not finish in time", extra=fields)
 
     def share(self) -> StoreShare:
         """What the store adds to the accounts."""
@@ -274,7 +274,7 @@ class Offline:
             stored=stats.messages - len(left),
         )
 
-    def _failed(self, error: StoreFailed, event: str = "the offline store failed") -> None:
+    def _failed(self, error: StoreFailed, event: str = "offline store failed") -> None:
         self._count_store_failures.value += 1
         self._repeats.add(logging.ERROR, event, "", self._clock.now(), {"error": str(error)})
 
@@ -287,7 +287,7 @@ class Offline:
     def _done(self, task: asyncio.Task[object]) -> None:
         self._running.discard(task)
         if not task.cancelled() and task.exception() is not None:
-            _log.error("the offline store failed", exc_info=task.exception())
+            _log.error("offline store failed", exc_info=task.exception())
 
 
 def _result(reading: asyncio.Task[list[Stored] | None]) -> list[Stored] | None:
