@@ -142,7 +142,7 @@ _NO_KEYS = [
 @pytest.mark.parametrize("data", _NO_KEYS)
 @pytest.mark.parametrize("algorithm", ASYMMETRIC)
 def test_a_file_without_a_public_key_is_refused(tmp_path: Path, data: bytes, algorithm: str) -> None:
-    assert "no PEM public key" in complaint(with_file(tmp_path, data, algorithm))
+    assert "not a PEM public key" in complaint(with_file(tmp_path, data, algorithm))
 
 
 def test_no_other_object_is_for_an_algorithm() -> None:

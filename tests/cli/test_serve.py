@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from quicgw_fast.cli.running import SAME_SIGNAL
+from quicgw_fast.cli.event_loop import SAME_SIGNAL
 from quicgw_fast.client import ConnectionClosed, connect
 from quicgw_fast.codes import CloseCode
 from tests.cli.process import (

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from quicgw_fast.cli.running import SAME_SIGNAL
+from quicgw_fast.cli.event_loop import SAME_SIGNAL
 from quicgw_fast.client import connect
 from tests.cli.process import FREE_PORTS, PATIENCE, READY, environment
 
@@ -140,7 +140,7 @@ def test_a_gateway_started_without_a_standard_descriptor(closed: str, status: in
 
 HANGING = """
 import sys, time
-from quicgw_fast.cli.running import Signals, run
+from quicgw_fast.cli.event_loop import Signals, run
 
 async def hang():
     with Signals() as signals:

@@ -290,7 +290,7 @@ async def test_an_answer_that_fits_into_a_frame_passes_and_every_larger_one_fail
 
 async def test_unreadable_answer_fails(caller_for: CallerFor, caplog: pytest.LogCaptureFixture) -> None:
     server, address = await serve_raw(b"\xff\xff\xff")
-    with pytest.raises(UpstreamFailed, match="no UpstreamResponse"):
+    with pytest.raises(UpstreamFailed, match="not an UpstreamResponse"):
         await caller_for(address).call("hello", UpstreamRequest(), 5.0)
     assert [record.getMessage() for record in caplog.records if record.name != "quicgw.upstream"] == []
     await server.stop(None)

@@ -75,7 +75,7 @@ def issue_token(
     if not openid:
         raise ConfigError("The openid is empty. Name whom the token is for.")
     if not (math.isfinite(ttl) and ttl > 0):
-        raise ConfigError(f"A time to live of {ttl} s is no use. Give more than 0 s.")
+        raise ConfigError(f"A time to live of {ttl} s is of no use. Give more than 0 s.")
     # Whole seconds, which every verifier reads; rounded so that no second of the promise is lost.
     claims: dict[str, Any] = {"sub": openid, "iat": int(wall), "exp": math.ceil(wall + ttl)}
     claims |= {name: value for name, value in (("aud", audience), ("iss", issuer)) if value is not None}
@@ -112,7 +112,7 @@ def _private_key(path: Path, algorithm: str) -> PrivateKey:
         key = load_pem_private_key(read_file(path, "key file"), password=None)
     except (ValueError, TypeError, UnsupportedAlgorithm) as error:
         raise ConfigError(
-            f"key file: {path} is no unencrypted PEM private key, which {algorithm} needs to make tokens."
+            f"key file: {path} is not an unencrypted PEM private key, which {algorithm} needs to make tokens."
         ) from error
     public = key.public_key()
     if algorithm_of(public) != algorithm:

@@ -122,10 +122,10 @@ def load_jwks_file(path: Path, algorithms: Collection[str], where: str = "auth.j
     try:
         document = json.loads(read_file(path, where))
     except (ValueError, RecursionError) as error:
-        raise ConfigError(f'{what} is no JSON. Expected a key set: {{"keys": [...]}}.') from error
+        raise ConfigError(f'{what} is not valid JSON. Expected a key set: {{"keys": [...]}}.') from error
     entries = document.get("keys") if isinstance(document, dict) else None
     if not isinstance(entries, list):
-        raise ConfigError(f'{what} is no key set. Expected {{"keys": [...]}} (RFC 7517 §5).')
+        raise ConfigError(f'{what} is not a key set. Expected {{"keys": [...]}} (RFC 7517 §5).')
     keys = [
         key
         for index, entry in enumerate(entries)
@@ -194,7 +194,7 @@ def _public_key_file(path: Path, algorithms: Collection[str], where: str) -> Ver
             key = load_pem_public_key(data)
     except (ValueError, TypeError, UnsupportedAlgorithm) as error:
         raise ConfigError(
-            f"{what} is no PEM public key or certificate, which {', '.join(algorithms)} needs. "
+            f"{what} is not a PEM public key or certificate, which {', '.join(algorithms)} needs. "
             "Give one, or set auth.algorithms to what the file is for."
         ) from error
     algorithm = algorithm_of(key)
@@ -216,7 +216,7 @@ def _as_public(key: object) -> PublicKey:
 def _from_jwk(entry: Any, algorithms: Collection[str], what: str) -> VerifyKey | None:
     """Turn one member of a key set into a key; ``None`` if it is for something else. Raises ConfigError."""
     if not isinstance(entry, dict):
-        raise ConfigError(f"{what} is no JSON object. Remove or correct it.")
+        raise ConfigError(f"{what} is not a JSON object. Remove or correct it.")
     algorithm = _jwk_algorithm(entry)
     if algorithm is None or algorithm not in algorithms:
         return None
@@ -231,7 +231,7 @@ def _from_jwk(entry: Any, algorithms: Collection[str], what: str) -> VerifyKey |
         material = PyJWK(entry, algorithm).key
     except (PyJWTError, ValueError, TypeError, KeyError, AttributeError) as error:
         # The library's text may quote the key, so it stays out of ours.
-        raise ConfigError(f"{what} is no usable {entry['kty']} key ({type(error).__name__}).") from None
+        raise ConfigError(f"{what} is not a usable {entry['kty']} key ({type(error).__name__}).") from None
     if isinstance(material, bytes):
         return VerifyKey(algorithm, _checked_secret(material, what), kid)
     check_strength(material, what)

@@ -85,7 +85,7 @@ class JwtAuth:
         if len(token) > MAX_TOKEN:
             raise AuthRefused(f"token of {len(token)} characters, {MAX_TOKEN} are allowed", "too long")
         if not token.isascii():
-            raise AuthRefused("token is no JWT: it is not ASCII")
+            raise AuthRefused("token is not a JWT: it is not ASCII")
         try:
             kid = jwt.get_unverified_header(token).get("kid")
             claims = self._verified_claims(token, kid)
@@ -169,7 +169,7 @@ def _numeric_date(claims: dict[str, Any], name: str) -> float | None:
             return seconds
     except OverflowError:
         pass  # falls through to the refusal
-    raise AuthRefused(f"{name} is no number of seconds")
+    raise AuthRefused(f"{name} is not a number of seconds")
 
 
 def _quoted(value: object) -> str:

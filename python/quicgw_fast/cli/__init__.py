@@ -80,7 +80,7 @@ def _in_main_thread() -> bool:
 def _run(arguments: Sequence[str] | None, output: Output) -> int:
     """Run the command and return its status; what it prints may still be on its way."""
     from quicgw_fast.cli.app import app, fit_to_terminal
-    from quicgw_fast.cli.running import Interrupted
+    from quicgw_fast.cli.event_loop import Interrupted
     from quicgw_fast.errors import StartupError
 
     fit_to_terminal(app)

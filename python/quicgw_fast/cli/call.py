@@ -64,7 +64,7 @@ def call(
     cannot be read. Calling hello is the login itself.
     """
     from quicgw_fast.cli.calling import CONNECT_TIMEOUT, Caller, Wish
-    from quicgw_fast.cli.running import run
+    from quicgw_fast.cli.event_loop import run
 
     if not action:
         raise typer.BadParameter("must not be empty", param_hint="ACTION")

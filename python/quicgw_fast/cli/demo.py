@@ -8,16 +8,18 @@ import typer
 
 
 def demo(
-    clients: Annotated[int, typer.Option("--clients", min=2, max=200, help="QUIC clients.")] = 20,
-    requests: Annotated[int, typer.Option("--requests", min=1, max=100_000, help="Requests, all together.")] = 1000,
+    clients: Annotated[int, typer.Option("--clients", metavar="N", min=2, max=200, help="QUIC clients.")] = 20,
+    requests: Annotated[
+        int, typer.Option("--requests", metavar="N", min=1, max=100_000, help="Requests, all clients together.")
+    ] = 1000,
 ) -> None:
-    """Start a gateway with its upstreams, connect real clients, show and check what happens.
+    """Start a gateway with its services, connect real clients, show and check what happens.
 
     Everything is real: QUIC, TLS, gRPC, in one process on free ports of 127.0.0.1. What is shown is checked from the
-    messages that came over the wire. Exit status 0: every check held. 1: the violated ones are printed.
+    messages that went over the wire. Exit status 0: every check held. 1: some did not, and are printed.
     """
+    from quicgw_fast.cli.event_loop import run
     from quicgw_fast.cli.preflight import require_upb
-    from quicgw_fast.cli.running import run
     from quicgw_fast.demo.tour.run import Scale, run_demo
 
     require_upb()

@@ -1,4 +1,4 @@
-"""``quicgw dev``: a gateway with embedded upstreams, for trying things out."""
+"""``quicgw dev``: a gateway with embedded services, for trying things out."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ def dev(
     grpc: options.Grpc = None,
     admin: options.Admin = None,
 ) -> None:
-    """Run a gateway with embedded upstreams until SIGTERM or Ctrl-C.
+    """Run a gateway with embedded services until SIGTERM or Ctrl-C.
 
     Needs no configuration; listens on 127.0.0.1:8443 (QUIC), :8092 (gRPC) and :8080 (admin) unless told otherwise. The
     certificate is self-signed, made at the start and removed at the end; the log says where it is. Its private key is
     in memory alone. Values in --config override these defaults.
     """
     from quicgw_fast.cli.descriptors import raise_descriptor_limit
+    from quicgw_fast.cli.event_loop import run
     from quicgw_fast.cli.preflight import require_upb
-    from quicgw_fast.cli.running import run
     from quicgw_fast.demo.embedded import load_for_development
     from quicgw_fast.observe import configure_logging
 
@@ -37,7 +37,7 @@ def dev(
 
 
 async def _dev(config: Config) -> None:
-    from quicgw_fast.cli.running import Signals, announce
+    from quicgw_fast.cli.event_loop import Signals, announce
     from quicgw_fast.demo.embedded import Certificate, embedded_gateway
 
     with Certificate() as certificate, Signals(at_once=certificate.remove) as signals:

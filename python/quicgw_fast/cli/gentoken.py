@@ -41,14 +41,14 @@ def gentoken(
         ),
     ] = Algorithm.HS256,
     ttl: Annotated[float, Seconds("--ttl", default="1h", help="How long the token is valid.")] = 3600.0,
-    audience: Annotated[str | None, typer.Option("--audience", metavar="NAME", help="Claim aud.")] = None,
-    issuer: Annotated[str | None, typer.Option("--issuer", metavar="NAME", help="Claim iss.")] = None,
+    audience: Annotated[str | None, typer.Option("--audience", metavar="NAME", help="As auth.audience.")] = None,
+    issuer: Annotated[str | None, typer.Option("--issuer", metavar="NAME", help="As auth.issuer.")] = None,
     kid: Annotated[str | None, typer.Option("--kid", metavar="NAME", help="The key's name in a key set.")] = None,
 ) -> None:
     """Print a token for a client of a gateway with auth.mode = "jwt".
 
     With --new-key a key is made in an existing folder: secret.key, or private.pem and public.pem. Nothing is ever
-    overwritten. Standard error says what the gateway needs of it. Without OPENID that is all.
+    overwritten. Standard error says which settings the gateway needs for it. Without OPENID only the key is made.
     """
     if (key is None) == (new_key is None):
         raise typer.BadParameter(

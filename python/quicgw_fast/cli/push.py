@@ -43,10 +43,10 @@ def unicast(
     data: Data = "",
     meta: Metadata = None,
     before: Annotated[
-        int | None, typer.Option("--before", metavar="N", min=1, help="Goes right before the reply to request N.")
+        int | None, typer.Option("--before", metavar="N", min=1, help="Deliver right before the reply to request N.")
     ] = None,
     after: Annotated[
-        int | None, typer.Option("--after", metavar="N", min=1, help="Goes right after the reply to request N.")
+        int | None, typer.Option("--after", metavar="N", min=1, help="Deliver right after the reply to request N.")
     ] = None,
     gateway: options.Gateway = options.GATEWAY_DEFAULT,
     timeout: Timeout = 5.0,
@@ -57,7 +57,7 @@ def unicast(
     Exit status 0: the gateway took it. 1: refused, and the error code says why. 3: no gateway.
     """
     from quicgw_fast.cli import pushing
-    from quicgw_fast.cli.running import run
+    from quicgw_fast.cli.event_loop import run
 
     kind, _, target = to.partition(":")
     if kind not in TARGETS or not target:
@@ -85,7 +85,7 @@ def broadcast(
     Exit status 0: done. 3: no gateway.
     """
     from quicgw_fast.cli import pushing
-    from quicgw_fast.cli.running import run
+    from quicgw_fast.cli.event_loop import run
 
     with options.failures_as_json(json):
         message = _message(type, title, content, data, meta)

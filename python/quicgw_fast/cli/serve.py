@@ -23,8 +23,8 @@ def serve(
     once. The log goes to standard error.
     """
     from quicgw_fast.cli.descriptors import raise_descriptor_limit
+    from quicgw_fast.cli.event_loop import run
     from quicgw_fast.cli.preflight import require_upb
-    from quicgw_fast.cli.running import run
     from quicgw_fast.config import load
     from quicgw_fast.observe import configure_logging
 
@@ -37,7 +37,7 @@ def serve(
 
 
 async def _serve(config: Config) -> None:
-    from quicgw_fast.cli.running import Signals, announce
+    from quicgw_fast.cli.event_loop import Signals, announce
     from quicgw_fast.gateway import Gateway
 
     with Signals() as signals:

@@ -33,7 +33,7 @@ def upstream(
             "-m",
             metavar="service|zone",
             parser=one_of(Mode),
-            help="As the gateway's routing.mode: three services, or one per zone.",
+            help="The gateway's routing.mode: three services, or one per zone.",
         ),
     ] = Mode.SERVICE,
     zone: Annotated[
@@ -51,11 +51,11 @@ def upstream(
 ) -> None:
     """Run the embedded services until SIGTERM or Ctrl-C, registered with a gateway.
 
-    Prints one line "ready NAME=HOST:PORT …" when all are registered. A gateway that comes back after a restart gets
-    them again.
+    Prints one line "ready NAME=HOST:PORT …" when all are registered. They register again with a gateway that was
+    restarted.
     """
     from quicgw_fast.cli.descriptors import raise_descriptor_limit
-    from quicgw_fast.cli.running import run
+    from quicgw_fast.cli.event_loop import run
     from quicgw_fast.config import LogConfig
     from quicgw_fast.observe import configure_logging
 
@@ -100,7 +100,7 @@ async def _serve(
     host: str,
     timeout: float,
 ) -> None:
-    from quicgw_fast.cli.running import Interrupted, Signals, announce
+    from quicgw_fast.cli.event_loop import Interrupted, Signals, announce
     from quicgw_fast.demo.services import start_services
 
     with Signals() as signals:

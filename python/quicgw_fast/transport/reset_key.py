@@ -78,7 +78,7 @@ def _read(path: Path) -> bytes:
     secret = read_small(path)
     if len(secret) < LENGTH:
         raise StartupError(
-            f"{path} is no reset key, it holds {len(secret)} bytes: give server.reset_key_file {LENGTH} random bytes "
+            f"{path} is not a reset key: it has {len(secret)} bytes; give server.reset_key_file {LENGTH} random bytes "
             "or more, or remove the file and a new one is made"
         )
     warn_if_exposed(path, "server.reset_key_file")

@@ -126,7 +126,7 @@ class GrpcChannel:
         try:
             response = UpstreamResponse.FromString(answer)
         except DecodeError as error:
-            what = "it answered what is no UpstreamResponse"
+            what = "its answer is not an UpstreamResponse"
             raise UpstreamFailed(f"{self.instance.address}: {what}", "UNKNOWN", what) from error
         if len(answer) > _SURELY_FITS:
             self._check_fits(response)

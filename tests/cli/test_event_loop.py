@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from quicgw_fast.cli import Interrupts
-from quicgw_fast.cli.running import Interrupted, Signals, run
+from quicgw_fast.cli.event_loop import Interrupted, Signals, run
 
 
 async def name_of_the_loop() -> str:
