@@ -30,8 +30,8 @@ class Grant:
     """A yes."""
 
     openid: str
-    #: Wall-clock seconds from which on it is a no; ``None``: never.
     expires_at: float | None
+    """Wall-clock seconds from which on it is a no; ``None``: never."""
 
 
 class Authenticator(Protocol):
@@ -40,8 +40,7 @@ class Authenticator(Protocol):
     def authenticate(self, openid: str, token: str, wall: float) -> Grant:
         """Check that ``token`` proves ``openid`` at ``wall`` (wall-clock seconds).
 
-        Raises:
-            AuthRefused: it does not.
+        Raises AuthRefused when it does not.
         """
         ...
 
@@ -50,21 +49,21 @@ class Authenticator(Protocol):
 class AuthSettings:
     """The ``[auth]`` table (protocol §7)."""
 
-    #: ``"none"`` or ``"jwt"``.
     mode: str = "none"
-    #: HS256: the raw secret. RS256, ES256, EdDSA: a PEM public key or certificate. Exactly one of this and
-    #: ``jwks_file``.
+    """``"none"`` or ``"jwt"``."""
     key_file: Path | None = None
-    #: A JSON Web Key Set (RFC 7517); the token's ``kid`` picks the key, so that keys can be rotated.
+    """HS256: the raw secret. RS256, ES256, EdDSA: a PEM public key or certificate. Exactly one of this and
+    ``jwks_file``."""
     jwks_file: Path | None = None
-    #: The algorithms that are accepted, whatever a token says of itself.
+    """A JSON Web Key Set (RFC 7517); the token's ``kid`` picks the key, so that keys can be rotated."""
     algorithms: tuple[str, ...] = ("HS256",)
-    #: If set, a token's ``aud`` must be or contain it. If not, a token must have none (RFC 7519 §4.1.3).
+    """The algorithms that are accepted, whatever a token says of itself."""
     audience: str | None = None
-    #: If set, a token's ``iss`` must be it.
+    """If set, a token's ``aud`` must be or contain it. If not, a token must have none (RFC 7519 §4.1.3)."""
     issuer: str | None = None
-    #: Seconds by which the issuer's clock may differ from ours, for ``exp`` and ``nbf``. 0: an expired token
-    #: is expired; ``nbf`` is forgiven five seconds in any case.
+    """If set, a token's ``iss`` must be it."""
     leeway: float = 0.0
-    #: Development: ``mode = "none"`` needs no warning.
+    """Seconds by which the issuer's clock may differ from ours, for ``exp`` and ``nbf``. 0: an expired token
+    is expired; ``nbf`` is forgiven five seconds in any case."""
     dev: bool = False
+    """Development: ``mode = "none"`` needs no warning."""

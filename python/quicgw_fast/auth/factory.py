@@ -15,8 +15,7 @@ if TYPE_CHECKING:
 def make_authenticator(settings: AuthSettings) -> Authenticator:
     """Make the authenticator of ``auth.mode``; reads the key files.
 
-    Raises:
-        ConfigError: an unknown mode, or settings or files that cannot be used.
+    Raises ConfigError for an unknown mode, and for settings or files that cannot be used.
     """
     if settings.mode == "none":
         return NoAuth(dev=settings.dev)

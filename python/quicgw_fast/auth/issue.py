@@ -69,8 +69,7 @@ def issue_token(
     Valid from ``wall`` (wall-clock seconds) for at least ``ttl`` seconds. ``key_file`` holds the secret (HS256) or an
     unencrypted PEM private key.
 
-    Raises:
-        ConfigError: the algorithm, the key file, the openid or ``ttl`` cannot be used.
+    Raises ConfigError when the algorithm, the key file, the openid or ``ttl`` cannot be used.
     """
     check_algorithms((algorithm,), "algorithm")
     if not openid:
@@ -89,8 +88,7 @@ def generate_key(algorithm: str, folder: Path) -> GeneratedKey:
 
     What is secret is readable for its owner alone. Nothing is ever overwritten.
 
-    Raises:
-        ConfigError: unknown algorithm, or the files cannot be made.
+    Raises ConfigError when the algorithm is unknown or the files cannot be made.
     """
     check_algorithms((algorithm,), "algorithm")
     if algorithm == "HS256":

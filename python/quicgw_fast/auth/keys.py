@@ -29,10 +29,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 ALGORITHMS: Final = ("HS256", "RS256", "ES256", "EdDSA")
-#: RFC 7518 §3.2: a key of at least the size of the hash.
 MIN_SECRET: Final = 32
-#: RFC 7518 §3.3.
+"""RFC 7518 §3.2: a key of at least the size of the hash."""
 MIN_RSA_BITS: Final = 2048
+"""RFC 7518 §3.3."""
 
 PublicKey = RSAPublicKey | EllipticCurvePublicKey | Ed25519PublicKey
 _KEY_TYPES: Final = {
@@ -115,9 +115,8 @@ def read_secret(path: Path, where: str) -> bytes:
 def load_jwks_file(path: Path, algorithms: Collection[str], where: str = "auth.jwks_file") -> KeyRing:
     """Read a key set. Keys for other uses or other algorithms are left out; a broken key is an error.
 
-    Raises:
-        ConfigError: no key set, a broken or weak key, two keys that a token cannot tell apart, or no key
-        left.
+    Raises ConfigError for what is not a key set, a broken or weak key, two keys that a token cannot tell apart, and
+    when no key is left.
     """
     what = f"{where}: {path}"
     try:

@@ -23,16 +23,16 @@ if TYPE_CHECKING:
 
     from quicgw_fast.auth.keys import VerifyKey
 
-#: Characters. A START has 4 KiB in all (protocol §1), so that a longer token comes from somewhere else.
 MAX_TOKEN: Final = 4096
-#: More leeway than this is a misunderstanding.
+"""Characters. A START has 4 KiB in all (protocol §1), so that a longer token comes from somewhere else."""
 MAX_LEEWAY: Final = 300.0
-#: ``iat`` is no bound of validity (RFC 7519 §4.1.6), and an issuer's clock that runs a second ahead of ours
-#: is no attack: only a token from well in the future is refused, for its issuer's clock is wrong.
+"""More leeway than this is a misunderstanding."""
 IAT_SLACK: Final = 60.0
-#: The same for ``nbf``, which is one: an issuer writes the moment of issue, and its clock may be ahead of ours.
-#: A larger leeway counts instead.
+"""``iat`` is no bound of validity (RFC 7519 §4.1.6), and an issuer's clock that runs a second ahead of ours
+is no attack: only a token from well in the future is refused, for its issuer's clock is wrong."""
 NBF_SLACK: Final = 5.0
+"""The same for ``nbf``, which is one: an issuer writes the moment of issue, and its clock may be ahead of ours.
+A larger leeway counts instead."""
 
 _SIGNATURE_ONLY: Final[Options] = {
     "verify_signature": True,
@@ -55,8 +55,7 @@ class JwtAuth:
     def __init__(self, settings: AuthSettings) -> None:
         """Check the settings and read the key or the key set.
 
-        Raises:
-            ConfigError: what is wrong, where, and what to do.
+        Raises ConfigError, which says what is wrong, where, and what to do.
         """
         check_algorithms(settings.algorithms, "auth.algorithms")
         if not 0.0 <= settings.leeway <= MAX_LEEWAY:
@@ -70,8 +69,7 @@ class JwtAuth:
     def reload(self) -> None:
         """Read the key files again, for a rotation without a restart; blocks for the read of a small file.
 
-        Raises:
-            ConfigError: the new files cannot be used; the old keys stay in force.
+        Raises ConfigError when the new files cannot be used; the old keys stay in force.
         """
         self._keys = _load_keys(self._settings)
 
@@ -80,8 +78,7 @@ class JwtAuth:
 
         The grant ends when the token would be refused: at its ``exp``, plus the leeway.
 
-        Raises:
-            AuthRefused: anything at all is wrong with the token.
+        Raises AuthRefused when anything at all is wrong with the token.
         """
         if not token:
             raise AuthRefused("no token")

@@ -14,9 +14,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-#: Bytes that keeping a message costs beside its body and its openid. Without them a flood of tiny messages
-#: would take many times the memory that the bound promises.
 RECORD_COST: Final = 128
+"""Bytes that keeping a message costs beside its body and its openid. Without them a flood of tiny messages
+would take many times the memory that the bound promises."""
 
 
 class StoreFailed(GatewayError):
@@ -27,18 +27,18 @@ class StoreFailed(GatewayError):
 class StoreSettings:
     """The bounds of an offline store, and where it is."""
 
-    #: ``"off"``, ``"memory"`` (lost at a restart) or ``"sqlite"``.
     kind: str = "off"
-    #: The database file, for ``sqlite``.
+    """``"off"``, ``"memory"`` (lost at a restart) or ``"sqlite"``."""
     path: Path | None = None
-    #: Messages of one openid.
+    """The database file, for ``sqlite``."""
     max_messages: int = 100
-    #: Bytes of the bodies of one openid.
+    """Messages of one openid."""
     max_bytes: int = 256 << 10
-    #: Bytes of everything: bodies, openids, and :data:`RECORD_COST` for each message.
+    """Bytes of the bodies of one openid."""
     max_total_bytes: int = 64 << 20
-    #: Seconds; older messages are not delivered any more.
+    """Bytes of everything: bodies, openids, and :data:`RECORD_COST` for each message."""
     max_age: float = 24 * 3600.0
+    """Seconds; older messages are not delivered any more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,12 +54,12 @@ class Stored:
 class PutResult:
     """Stored, or refused."""
 
-    #: 0 if refused.
     id: int
-    #: None if stored.
+    """0 if refused."""
     error_code: StoreCode | None = None
-    #: The same for people.
+    """None if stored."""
     message: str = ""
+    """The same for people."""
 
     @property
     def stored(self) -> bool:
@@ -72,8 +72,8 @@ class StoreStats:
     """What is there now, and what happened since the store was opened."""
 
     messages: int = 0
-    #: As ``max_total_bytes`` counts them.
     bytes: int = 0
+    """As ``max_total_bytes`` counts them."""
     stored: int = 0
     refused: int = 0
     expired: int = 0
@@ -155,7 +155,7 @@ def cost(openid: str, body: bytes) -> int:
     return len(body) + len(openid.encode()) + RECORD_COST
 
 
-def misfit(settings: StoreSettings, openid: str, body: bytes) -> PutResult | None:
+def refusal_of(settings: StoreSettings, openid: str, body: bytes) -> PutResult | None:
     """Return the refusal of a message that fits into no empty store, else ``None``."""
     if len(body) > settings.max_bytes:
         what = f"the message has {len(body)} bytes, {settings.max_bytes} are kept for an openid"

@@ -15,9 +15,8 @@ if TYPE_CHECKING:
 def make_store(settings: StoreSettings) -> OfflineStore | None:
     """Make the store of the settings; ``None`` for ``"off"``. Opens the database, which may take some 100 ms.
 
-    Raises:
-        ConfigError: an unknown kind, bounds that hold nothing, or a file that cannot be used.
-        StartupError: another process has the file.
+    Raises ConfigError for an unknown kind, bounds that hold nothing, or a file that cannot be used, and StartupError
+    when another process has the file.
     """
     if settings.kind == "off":
         return None

@@ -17,8 +17,8 @@ from quicgw_fast.store.base import (
     cost,
     crowded,
     exhausted,
-    misfit,
     oldest_kept,
+    refusal_of,
 )
 
 if TYPE_CHECKING:
@@ -40,8 +40,8 @@ class MemoryStore:
         """Start empty."""
         self._settings = settings or StoreSettings(kind="memory")
         self._shelves: dict[str, _Shelf] = {}
-        #: Every message's openid in the order of arrival, so that the too old ones are found at the front.
         self._order: OrderedDict[int, str] = OrderedDict()
+        """Every message's openid in the order of arrival, so that the too old ones are found at the front."""
         self._last_id = 0
         self._stats = StoreStats()
         self._closed = False
@@ -106,7 +106,7 @@ class MemoryStore:
     def _refusal(self, openid: str, body: bytes, wall: float) -> PutResult | None:
         if self._closed:
             return PutResult(0, StoreCode.CLOSED, "the offline store is closed")
-        if (refusal := misfit(self._settings, openid, body)) is not None:
+        if (refusal := refusal_of(self._settings, openid, body)) is not None:
             return refusal
         self._expire(openid, wall)
         shelf = self._shelves.get(openid, _Shelf())

@@ -22,11 +22,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from pathlib import Path
 
-#: Bytes of bodies of :meth:`SqliteStore.put` that may wait for the disk.
 MAX_BACKLOG: Final = 8 << 20
-#: The same for :meth:`SqliteStore.put_all`, with room for many sessions that end at once: nobody can be asked to try
-#: again with these.
+"""Bytes of bodies of :meth:`SqliteStore.put` that may wait for the disk."""
 MAX_HANDED_OVER: Final = 64 << 20
+"""The same for :meth:`SqliteStore.put_all`, with room for many sessions that end at once: nobody can be asked to try
+again with these."""
 _MAX_ID: Final = (1 << 63) - 1
 
 
@@ -36,9 +36,7 @@ class SqliteStore:
     def __init__(self, path: Path, settings: StoreSettings | None = None, *, max_backlog: int = MAX_BACKLOG) -> None:
         """Open or make the file; blocks meanwhile (recovery and check of a full store: some 100 ms).
 
-        Raises:
-            ConfigError: the path or the file cannot be used.
-            StartupError: another process has it.
+        Raises ConfigError when the path or the file cannot be used, and StartupError when another process has it.
         """
         self._shelf = SqliteShelf(open_database(path), path, settings or StoreSettings(kind="sqlite", path=path))
         self._committer = Committer(self._shelf)

@@ -16,18 +16,18 @@ if TYPE_CHECKING:
 
 _log = structlog.get_logger("quicgw_fast.store")
 
-#: "QGWF": says whose database it is, so that a wrong path does not write into somebody else's.
 APPLICATION_ID: Final = 0x51475746
+"""``QGWF``: says whose database it is, so that a wrong path does not write into somebody else's."""
 SCHEMA_VERSION: Final = 1
-#: Seconds to wait for another process, such as our own predecessor, to let go of the file.
 LOCK_TIMEOUT: Final = 2.0
-#: Pages in the write-ahead log after which they are moved into the database and the log begins anew.
+"""Seconds to wait for another process, such as our own predecessor, to let go of the file."""
 CHECKPOINT_PAGES: Final = 32
-#: Bytes of the disk that the write-ahead log keeps. Deleting has to write, too: in a log that begins anew early, and
-#: whose place is never given back, what was acknowledged can be deleted although other programs filled the disk.
+"""Pages in the write-ahead log after which they are moved into the database and the log begins anew."""
 LOG_BYTES: Final = 512 << 10
-#: Bytes of the disk that messages leave free: what is in the log must still get into the database.
+"""Bytes of the disk that the write-ahead log keeps. Deleting has to write, too: in a log that begins anew early, and
+whose place is never given back, what was acknowledged can be deleted although other programs filled the disk."""
 SPARE_BYTES: Final = 256 << 10
+"""Bytes of the disk that messages leave free: what is in the log must still get into the database."""
 
 # AUTOINCREMENT: an id is never given out again, also when the newest message was deleted before a restart.
 _SCHEMA: Final = (
@@ -47,9 +47,8 @@ _SCHEMA: Final = (
 def open_database(path: Path) -> sqlite3.Connection:
     """Open or make the database; the connection is in autocommit mode and may be handed to another thread.
 
-    Raises:
-        ConfigError: the path cannot be used, or the file is no database, somebody else's, damaged or too new.
-        StartupError: another process has it open.
+    Raises ConfigError when the path cannot be used, or the file is not a database, somebody else's, damaged or too new,
+    and StartupError when another process has it open.
     """
     _make_private(path)
     connection = None

@@ -15,8 +15,8 @@ from quicgw_fast.store.base import (
     cost,
     crowded,
     exhausted,
-    misfit,
     oldest_kept,
+    refusal_of,
 )
 from quicgw_fast.store.sqlite_file import LOG_BYTES, SPARE_BYTES, free_bytes
 
@@ -27,10 +27,10 @@ if TYPE_CHECKING:
 
 _log = structlog.get_logger("quicgw_fast.store")
 
-#: SQLite's own default.
 PAGE_BYTES: Final = 4096
-#: Messages that one step removes at most, so that a great cleaning does not keep everybody else waiting.
+"""SQLite's own default."""
 SWEEP_STEP: Final = 1000
+"""Messages that one step removes at most, so that a great cleaning does not keep everybody else waiting."""
 
 
 class SqliteShelf:
@@ -40,15 +40,15 @@ class SqliteShelf:
         """Take over an open database (see :func:`~quicgw_fast.store.sqlite_file.open_database`), the file ``path``."""
         self._db = connection
         self._path = path
-        #: Bytes that this transaction may still add; None before they were asked for.
         self._room: int | None = None
+        """Bytes that this transaction may still add; None before they were asked for."""
         self._full = False
         self._settings = settings
         messages, size = connection.execute("SELECT count(*), coalesce(sum(cost), 0) FROM message").fetchone()
         self._now = StoreStats(messages, size)
         self._written = connection.total_changes
-        #: The figures as of the last commit; replaced as a whole, so that any thread may read them.
         self.committed = self._now
+        """The figures as of the last commit; replaced as a whole, so that any thread may read them."""
 
     def begin(self) -> None:
         """Begin a transaction."""
@@ -154,7 +154,7 @@ class SqliteShelf:
         self._now = self._now.plus(messages=-len(rows), bytes=-sum(price for _, price in rows))
 
     def _refusal(self, openid: str, body: bytes, wall: float) -> PutResult | None:
-        if (refusal := misfit(self._settings, openid, body)) is not None:
+        if (refusal := refusal_of(self._settings, openid, body)) is not None:
             return refusal
         self.expire_of(openid, wall)
         messages, size = self._db.execute(

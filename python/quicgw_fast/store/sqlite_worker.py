@@ -22,12 +22,12 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 _log = structlog.get_logger("quicgw_fast.store")
 
-#: Steps in one transaction at most: what comes first need not wait for an endless queue behind it.
 MAX_BATCH: Final = 512
-#: Bytes written in one transaction at most, about: the write-ahead log must hold them once more.
+"""Steps in one transaction at most: what comes first need not wait for an endless queue behind it."""
 MAX_BATCH_BYTES: Final = 4 << 20
-#: Steps that may wait: a disk that hangs must not cost memory without a bound.
+"""Bytes written in one transaction at most, about: the write-ahead log must hold them once more."""
 MAX_WAITING: Final = 1 << 16
+"""Steps that may wait: a disk that hangs must not cost memory without a bound."""
 
 
 @dataclass(slots=True, eq=False)
@@ -36,8 +36,8 @@ class _Job:
 
     step: Callable[[], Any]
     future: asyncio.Future[Any]
-    #: Bytes that it writes, about.
     size: int = 0
+    """Bytes that it writes, about."""
     result: Any = None
 
 
@@ -55,8 +55,8 @@ class Committer:
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._closing = False
         self._failing = False
-        #: Transactions committed.
         self.commits = 0
+        """Transactions committed."""
         self._ended: concurrent.futures.Future[None] = concurrent.futures.Future()
         # A daemon: an abandoned store must not keep the process alive, and every commit is whole.
         self._thread = threading.Thread(target=self._work, name="quicgw-store", daemon=True)
@@ -67,8 +67,7 @@ class Committer:
 
         A step whose future is cancelled before its turn is left out.
 
-        Raises:
-            StoreFailed: the store is closed, or too much waits for the disk.
+        Raises StoreFailed when the store is closed or too much waits for the disk.
         """
         if self._closing:
             raise StoreFailed("the offline store is closed")
