@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from quicgw_fast.client import states as client_states
 from quicgw_fast.session import states
 from quicgw_fast.transport import lifecycle
 
@@ -39,7 +40,7 @@ STAGES = frozenset(
         "upstream",
     }
 )
-SHARED = frozenset({"config", "clock", "errors", "codes", "observe", "ports", "rates", "backend", "proto"})
+SHARED = frozenset({"config", "clock", "errors", "codes", "observe", "ports", "rates", "sharing", "backend", "proto"})
 EVERYTHING = STAGES | SHARED | {"flow", "gateway", "client", "cli", "demo", "_core"}
 
 # What a part of the package may import of the others.
@@ -50,6 +51,7 @@ MAY_IMPORT = {
     "clock": frozenset(),
     "codes": frozenset(),
     "rates": frozenset(),
+    "sharing": frozenset(),
     "observe": frozenset({"config", "errors", "codes", "rates"}),
     "ports": frozenset({"backend", "codes", "errors", "proto"}),
     "backend": frozenset({"errors", "codes", "_core"}),
@@ -65,7 +67,7 @@ MAY_IMPORT = {
 }
 
 # Without a clock and without a network: time is an argument, bytes come and go as values.
-PURE = ("carrier", "session", "delivery", "backend")
+PURE = ("carrier", "session", "delivery", "overload", "backend")
 IMPURE_MODULES = frozenset({"asyncio", "aioquic", "grpc", "time", "datetime", "socket", "selectors", "uvloop"})
 
 CLIENT_SIDE_OF_GRPC = frozenset({"insecure_channel", "secure_channel", "intercept_channel"})
@@ -303,7 +305,7 @@ def test_generated_code_is_in_one_place_and_up_to_date(tmp_path: Path) -> None:
     assert not [p for p in others if p.suffix in {".py", ".pyi"}]
 
 
-@pytest.mark.parametrize(("place", "table"), [("states", states), ("connection", lifecycle)])
+@pytest.mark.parametrize(("place", "table"), [("states", states), ("connection", lifecycle), ("client", client_states)])
 def test_the_state_diagrams_in_the_documents_are_the_tables_in_the_code(place: str, table: ModuleType) -> None:
     text = (ROOT / "ARCHITECTURE.md").read_text(encoding="utf-8")
     _, begin, rest = text.partition(f"<!-- {place} -->")

@@ -9,6 +9,7 @@ import re
 import subprocess
 import sys
 import tomllib
+import types
 from pathlib import Path
 
 import pytest
@@ -41,6 +42,40 @@ def modules() -> list[str]:
 def test_the_sdk_is_at_the_front_door() -> None:
     for name in client.__all__:
         assert getattr(quicgw_fast, name) is getattr(client, name)
+
+
+def test_the_version_is_that_of_the_installed_package() -> None:
+    assert quicgw_fast.__version__ == importlib.metadata.version("quicgw-fast")
+
+
+def test_all_and_dir_name_everything_although_nothing_is_loaded_yet() -> None:
+    done = in_a_new_process(
+        "import quicgw_fast, sys\n"
+        "early = 'quicgw_fast.client' in sys.modules\n"
+        "missing = {*quicgw_fast.__all__} - {*dir(quicgw_fast)}\n"
+        "from quicgw_fast import *\n"
+        "print(early, missing, connect.__name__, 'Client' in quicgw_fast.__all__, bool(__version__))"
+    )
+    assert done.stdout.strip() == "False set() connect True True", done.stderr
+
+
+def test_a_shell_completes_the_names_of_the_sdk() -> None:
+    done = in_a_new_process(
+        "import quicgw_fast, rlcompleter\n"
+        "complete = rlcompleter.Completer({'quicgw_fast': quicgw_fast}).complete\n"
+        "print([complete('quicgw_fast.conn', n) for n in range(2)], complete('quicgw_fast.__ver', 0))"
+    )
+    assert "'quicgw_fast.connect(" in done.stdout, done.stderr
+    assert "quicgw_fast.__version__" in done.stdout
+
+
+def test_every_public_class_and_function_of_the_sdk_is_in_all() -> None:
+    found = {
+        name
+        for name, value in vars(client).items()
+        if not name.startswith("_") and not isinstance(value, types.ModuleType)
+    }
+    assert sorted(found) == client.__all__
 
 
 def test_what_is_not_there_is_an_attribute_error() -> None:

@@ -17,6 +17,13 @@ class Timer(Protocol):
         """See to it that the call does not come."""
 
 
+class CallLater(Protocol):
+    """How a call is made due later."""
+
+    def __call__(self, delay: float, callback: Callable[[], None], /) -> Timer:
+        """Call after ``delay`` of the monotonic seconds."""
+
+
 class Clock(Protocol):
     """Two times that must not be mixed up, and calls that are due later."""
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from quicgw_fast import backend
 from quicgw_fast.auth import AuthSettings, make_authenticator
+from quicgw_fast.carrier import CARRIERS
 from quicgw_fast.clock import SystemClock
 from quicgw_fast.codes import CloseCode
 from quicgw_fast.config import join_address, split_address
@@ -205,6 +206,8 @@ class Gateway:
             certificate=tls.cert,
             private_key=key,
             factory=self._path.conversations.begin,
+            alpn=tuple(CARRIERS),
+            clock=self._clock,
             limits=_transport_limits(self._config),
             observer=self._door,
             reset_key=reset_key_for(server.reset_key_file, tls.key or tls.cert, 0 if self._dev else port),

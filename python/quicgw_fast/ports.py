@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
 from quicgw_fast.codes import PushType
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
-    from quicgw_fast.backend import Outbox
-    from quicgw_fast.errors import RequestError
+    from quicgw_fast.backend import FrameDecoder, Outbox
+    from quicgw_fast.errors import ProtocolError, RequestError
+    from quicgw_fast.proto.client_pb2 import ClientRequest
 
 GATESVR: Final = "gatesvr"
 """The ALPN of the length-prefixed stream (protocol §1)."""
@@ -23,6 +24,10 @@ class Link(Protocol):
     @property
     def peer(self) -> str:
         """The client's address as ``host:port``, safe to log."""
+
+    @property
+    def alpn(self) -> str:
+        """The application protocol that was agreed in the handshake: it picks the carrier."""
 
     @property
     def closed(self) -> bool:
@@ -54,6 +59,82 @@ class Link(Protocol):
 
     def close(self, code: int, reason: str = "", *, flush: bool = True) -> None:
         """Close with a QUIC application error code, once what was sent before is flushed, or at once."""
+
+
+class MessageReceiver(Protocol):
+    """Who a carrier hands the messages of one connection to."""
+
+    over: bool
+    """Whether the connection is closed, or about to be: nothing more is taken."""
+
+    def message(self, request: ClientRequest) -> None:
+        """Take one message. Raises ProtocolError where it ends the connection."""
+
+    def watch(self, incomplete: bool) -> None:
+        """Be told, behind every piece of the stream, whether a message has begun that is not complete."""
+
+    def fail(self, error: ProtocolError) -> None:
+        """Tell the client what it did wrong, and close."""
+
+    def kept(self, held: int) -> None:
+        """So many bytes of messages are kept back now: too many may end the connection."""
+
+    def writable(self) -> None:
+        """There is room on the connection again."""
+
+    def closed(self, code: int, reason: str, by_peer: bool, /) -> None:
+        """The connection is gone, whoever decided it."""
+
+
+class SlowSender(NamedTuple):
+    """Who lets a message stand around half (protocol §3)."""
+
+    pause: float
+    """Seconds without a byte of it at most."""
+    rate: int
+    """Bytes a second at least, from there on."""
+
+
+class Carrier(Protocol):
+    """Bytes of one connection to messages: what a connection reports to, and what its receiver may ask of it."""
+
+    @property
+    def held(self) -> bool:
+        """Whether messages are kept back."""
+
+    @property
+    def writable(self) -> Callable[[], None]:
+        """The receiver's: there are no bytes in it."""
+
+    @property
+    def closed(self) -> Callable[[int, str, bool], None]:
+        """The receiver's, likewise."""
+
+    def received(self, data: bytes, /) -> None:
+        """Take bytes; raises nothing that a client brings about."""
+
+    def hold(self) -> None:
+        """Keep the messages that come from now on until ``let_go``, and parse none of them."""
+
+    def let_go(self) -> None:
+        """Go on with what was kept, in order."""
+
+    def slow_for(self, now: float) -> str:
+        """Say what is too slow about the message that is incomplete at ``now``; empty when nothing is (protocol §3)."""
+
+
+class MakeCarrier(Protocol):
+    """How a carrier is made for one connection."""
+
+    def __call__(
+        self,
+        receiver: MessageReceiver,
+        make_decoder: Callable[[int, int], FrameDecoder],
+        now: Callable[[], float],
+        slow: SlowSender,
+        /,
+    ) -> Carrier:
+        """``make_decoder`` is the engine's, ``now`` gives monotonic seconds."""
 
 
 class Recipient(Protocol):

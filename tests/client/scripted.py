@@ -166,7 +166,7 @@ class ScriptedGateway:
         self.changed()
         return self.peers[-1]
 
-    # Requests ---------------------------------------------------------------------------------------------
+    # Requests
 
     def take(self, peer: Peer, request: ClientRequest) -> None:
         if self.silent:
@@ -257,7 +257,7 @@ class ScriptedGateway:
         if answer is not None:
             self.reply(asked, answer)
 
-    # Messages ---------------------------------------------------------------------------------------------
+    # Messages
 
     def reply(
         self, asked: Asked, answer: BusinessResponse | ErrorMessage, headers: Mapping[str, str] | None = None

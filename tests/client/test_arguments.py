@@ -49,6 +49,7 @@ def make(**options: Any) -> sdk.Client:
         {"reconnect": 3},
         {"resume": "ticket"},
         {"on_state": "callback"},
+        {"observer": "me"},
         {"queue_size": 1.5},
         {"max_missed": "3"},
         {"ack_every": True},

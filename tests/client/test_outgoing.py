@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
-from quicgw_fast.client.calls import Call, Calls
+from quicgw_fast.client.calls import Calls, ClientCall
 from quicgw_fast.client.messages import ClientStats
 from quicgw_fast.client.outgoing import Outgoing
-from quicgw_fast.client.session import Session
+from quicgw_fast.client.session import ClientSession
 from quicgw_fast.client.wire import Limits
 
 if TYPE_CHECKING:
-    from quicgw_fast.client.link import Link
+    from quicgw_fast.client.link import ClientLink
 
 HIGH = 1000
 
@@ -57,11 +57,11 @@ class Way:
 
     def __init__(self) -> None:
         loop = asyncio.get_running_loop()
-        self.session: Session[Call] = Session()
+        self.session: ClientSession[ClientCall] = ClientSession()
         self.calls = Calls(self.session, ClientStats(), loop)
         self.outgoing = Outgoing(self.session, self.calls, loop)
         self.stub = Stub()
-        self.link = cast("Link", cast("Any", self.stub))
+        self.link = cast("ClientLink", cast("Any", self.stub))
 
     def submit(self, size: int) -> None:
         self.outgoing.submit(self.calls.make("echo", None, bytes(size), None, 60))

@@ -9,12 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from quicgw_fast.client.backoff import Backoff
+from quicgw_fast.client.decision import decide
 from quicgw_fast.client.errors import ConnectionClosed, ConnectionFailed, NumberGap, reply_error
 from quicgw_fast.client.link import LinkEnd
 from quicgw_fast.client.liveness import Liveness, Pulse
 from quicgw_fast.client.options import Reconnect
-from quicgw_fast.client.tokens import Tokens, refresh_delay
-from quicgw_fast.client.verdict import judge
+from quicgw_fast.client.tokens import ClientTokens, refresh_delay
 from quicgw_fast.codes import CloseCode
 
 
@@ -77,46 +77,46 @@ class TestLiveness:
 class TestJudge:
     @pytest.mark.parametrize("code", [0, 0x101, 0x102, 0x103, 0x104, 0x105, 0x100, 0x106, 0x1FF])
     def test_final_codes_of_the_gateway(self, code: int) -> None:
-        verdict = judge(LinkEnd(code, "why", by_peer=True), renewable_token=False)
-        assert not verdict.retry
-        assert isinstance(verdict.error, ConnectionClosed)
-        assert (verdict.error.code, verdict.error.reason) == (code, "why")
+        decision = decide(LinkEnd(code, "why", by_peer=True), renewable_token=False)
+        assert not decision.retry
+        assert isinstance(decision.error, ConnectionClosed)
+        assert (decision.error.code, decision.error.reason) == (code, "why")
 
     @pytest.mark.parametrize("code", [0x201, 0x202, 0x203, 0x204, 0x205, 0x206, 0x2FF, 0x42])
     def test_all_other_codes_mean_to_come_back(self, code: int) -> None:
-        assert judge(LinkEnd(code, by_peer=True), renewable_token=False).retry
+        assert decide(LinkEnd(code, by_peer=True), renewable_token=False).retry
 
     @pytest.mark.parametrize("code", [0, 0x102, 0x201, 0x205])
     def test_what_this_side_gave_up_comes_back(self, code: int) -> None:
-        assert judge(LinkEnd(code, by_peer=False), renewable_token=False).retry
+        assert decide(LinkEnd(code, by_peer=False), renewable_token=False).retry
 
     def test_own_errors_come_back_and_are_the_cause(self) -> None:
         for error in (NumberGap(1, 3), ConnectionFailed("no route")):
-            verdict = judge(LinkEnd(error=error), renewable_token=False)
-            assert verdict.retry
-            assert verdict.error is error
+            decision = decide(LinkEnd(error=error), renewable_token=False)
+            assert decision.retry
+            assert decision.error is error
 
     def test_an_expired_token_can_be_renewed_or_not(self) -> None:
         end = LinkEnd(CloseCode.TOKEN_EXPIRED, by_peer=True)
-        assert judge(end, renewable_token=True).retry
-        assert not judge(LinkEnd(CloseCode.AUTH_FAILED, by_peer=True), renewable_token=True).retry
+        assert decide(end, renewable_token=True).retry
+        assert not decide(LinkEnd(CloseCode.AUTH_FAILED, by_peer=True), renewable_token=True).retry
 
     @pytest.mark.parametrize(("code", "retry"), [(400, False), (401, False), (403, False), (503, True), (500, True)])
     def test_a_refused_start(self, code: int, retry: bool) -> None:
-        assert judge(LinkEnd(error=reply_error(code)), renewable_token=True).retry is retry
+        assert decide(LinkEnd(error=reply_error(code)), renewable_token=True).retry is retry
 
     def test_a_full_gateway_says_when_to_come_back(self) -> None:
-        verdict = judge(
+        decision = decide(
             LinkEnd(CloseCode.OVERLOADED, "OVERLOADED: full, retry-after-ms 1500", by_peer=True), renewable_token=False
         )
-        assert (verdict.retry, verdict.at_least) == (True, 1.5)
-        silent = judge(LinkEnd(CloseCode.OVERLOADED, "OVERLOADED: full", by_peer=True), renewable_token=False)
+        assert (decision.retry, decision.at_least) == (True, 1.5)
+        silent = decide(LinkEnd(CloseCode.OVERLOADED, "OVERLOADED: full", by_peer=True), renewable_token=False)
         assert (silent.retry, silent.at_least) == (True, None)
 
     def test_a_rate_limit_says_itself_when_to_come_back(self) -> None:
-        assert not judge(LinkEnd(error=reply_error(429)), renewable_token=False).retry
-        verdict = judge(LinkEnd(error=reply_error(429, headers={"retry-after-ms": "2500"})), renewable_token=False)
-        assert (verdict.retry, verdict.at_least) == (True, 2.5)
+        assert not decide(LinkEnd(error=reply_error(429)), renewable_token=False).retry
+        decision = decide(LinkEnd(error=reply_error(429, headers={"retry-after-ms": "2500"})), renewable_token=False)
+        assert (decision.retry, decision.at_least) == (True, 2.5)
 
 
 class TestTokens:
@@ -124,12 +124,12 @@ class TestTokens:
         async def later() -> str:
             return "async"
 
-        assert await Tokens("fixed").fresh() == "fixed"
-        assert await Tokens(lambda: "plain").fresh() == "plain"
-        assert await Tokens(later).fresh() == "async"
+        assert await ClientTokens("fixed").fresh() == "fixed"
+        assert await ClientTokens(lambda: "plain").fresh() == "plain"
+        assert await ClientTokens(later).fresh() == "async"
 
     async def test_a_refused_token_gives_way_to_the_one_before(self) -> None:
-        tokens = Tokens("old")
+        tokens = ClientTokens("old")
         before = tokens.replace("new")
         assert await tokens.fresh() == "new"
         tokens.restore("new", before)
@@ -139,7 +139,7 @@ class TestTokens:
         assert await tokens.fresh() == "newest"
 
     async def test_a_callable_stays(self) -> None:
-        tokens = Tokens(lambda: "made")
+        tokens = ClientTokens(lambda: "made")
         assert tokens.renewable
         assert tokens.replace("given") is None
         tokens.restore("given", None)

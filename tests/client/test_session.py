@@ -6,8 +6,8 @@ import pytest
 
 from quicgw_fast.client.errors import NumberGap, ProtocolFailure
 from quicgw_fast.client.messages import Ticket
-from quicgw_fast.client.session import ACK_BYTES, OFFLINE_IDS, Request, Session, Start
-from quicgw_fast.client.wire import Claim, StartAnswer
+from quicgw_fast.client.session import ACK_BYTES, OFFLINE_IDS, ClientSession, Request, Start
+from quicgw_fast.client.wire import ResumeClaim, StartAnswer
 from quicgw_fast.codes import ResetReason
 
 
@@ -19,14 +19,14 @@ def resumed(max_client_seq: int, replay_from: int = 0, session_id: str = "s1", e
     return StartAnswer(session_id, epoch, True, max_client_seq, ResetReason.NONE, replay_from, 30)
 
 
-def begun() -> Session[Request]:
-    session: Session[Request] = Session()
-    assert session.claim() == Claim(attempt=1)
+def begun() -> ClientSession[Request]:
+    session: ClientSession[Request] = ClientSession()
+    assert session.claim() == ResumeClaim(attempt=1)
     assert session.started(fresh()).start is Start.FRESH
     return session
 
 
-def ask(session: Session[Request], count: int) -> list[Request]:
+def ask(session: ClientSession[Request], count: int) -> list[Request]:
     requests = [Request() for _ in range(count)]
     for request in requests:
         session.number(request)
@@ -80,14 +80,14 @@ class TestRequests:
             with pytest.raises(ProtocolFailure):
                 session.started(answer)
         with pytest.raises(ProtocolFailure):
-            Session[Request]().started(resumed(0))
+            ClientSession[Request]().started(resumed(0))
 
     def test_a_session_given_up_starts_fresh_and_counts_as_reset(self) -> None:
         session = begun()
         requests = ask(session, 1)
         session.receive(1, 0.0)
         session.forget()
-        assert session.claim() == Claim(attempt=2)
+        assert session.claim() == ResumeClaim(attempt=2)
         outcome = session.started(fresh("s2", "e2"))
         assert (outcome.start, outcome.lost) == (Start.RESET, requests)
         assert session.receive(1, 0.0)
@@ -110,7 +110,7 @@ class TestMessages:
         for number in (1, 2, 3):
             session.receive(number, 0.0)
         session.keep_back(3)
-        assert session.claim() == Claim(2, "s1", "e1", 2)
+        assert session.claim() == ResumeClaim(2, "s1", "e1", 2)
         session.started(fresh("s2", "e2", ResetReason.UNKNOWN_SESSION))
         assert session.receive(3, 0.0)
 
@@ -130,7 +130,7 @@ class TestAcknowledging:
         assert session.take_ack() is None
 
     def test_after_so_many_messages_or_so_much_time(self) -> None:
-        session: Session[Request] = Session(ack_every=3, ack_delay=0.05)
+        session: ClientSession[Request] = ClientSession(ack_every=3, ack_delay=0.05)
         session.claim()
         session.started(fresh())
         session.receive(1, 10.0)
@@ -186,14 +186,14 @@ class TestAcknowledging:
     def test_start_acknowledges_too(self) -> None:
         session = begun()
         session.receive(1, 0.0)
-        assert session.claim() == Claim(1, "s1", "e1", 2)
+        assert session.claim() == ResumeClaim(1, "s1", "e1", 2)
         session.started(resumed(0, replay_from=2))
         assert session.take_ack() is None
 
 
 class TestTickets:
     def test_there_is_none_before_the_first_session(self) -> None:
-        assert Session[Request]().ticket() is None
+        assert ClientSession[Request]().ticket() is None
 
     def test_another_process_goes_on(self) -> None:
         first = begun()
@@ -203,15 +203,15 @@ class TestTickets:
         first.receive(2, 0.0)
         ticket = first.ticket()
         assert ticket == Ticket("s1", "e1", 2, True, 1)
-        second: Session[Request] = Session(ticket)
-        assert second.claim() == Claim(2, "s1", "e1", 2)
+        second: ClientSession[Request] = ClientSession(ticket)
+        assert second.claim() == ResumeClaim(2, "s1", "e1", 2)
         assert second.started(resumed(4, replay_from=3)).start is Start.RESUMED
         assert second.logged_in
         assert second.next_seq == 5
         assert second.receive(3, 0.0)
 
     def test_a_ticket_that_is_no_longer_good_is_a_reset(self) -> None:
-        session: Session[Request] = Session(Ticket("s1", "e1", 7))
+        session: ClientSession[Request] = ClientSession(Ticket("s1", "e1", 7))
         session.claim()
         outcome = session.started(fresh("s2", "e2", ResetReason.EXPIRED))
         assert outcome.start is Start.RESET
@@ -225,9 +225,9 @@ class TestTickets:
         written_down = session.ticket()
         session.claim(2000)
         assert written_down is not None
-        again: Session[Request] = Session(written_down)
+        again: ClientSession[Request] = ClientSession(written_down)
         assert again.claim(2001).attempt == 2001, "the process died after another START"
-        assert Session(Ticket("s1", "e1", 2)).claim(3000).attempt == 3000, "a ticket of an earlier version"
+        assert ClientSession(Ticket("s1", "e1", 2)).claim(3000).attempt == 3000, "a ticket of an earlier version"
 
 
 class TestBytes:

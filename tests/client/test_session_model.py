@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from quicgw_fast.client.messages import Ticket
-from quicgw_fast.client.session import Request, Session, Start
-from quicgw_fast.client.wire import Claim, StartAnswer
+from quicgw_fast.client.session import ClientSession, Request, Start
+from quicgw_fast.client.wire import ResumeClaim, StartAnswer
 from quicgw_fast.codes import ResetReason
 
 
@@ -32,7 +32,7 @@ class SessionLife(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.session: Session[Request] = Session(ack_every=4, ack_delay=0.05)
+        self.session: ClientSession[Request] = ClientSession(ack_every=4, ack_delay=0.05)
         self.sessions = 0
         self.gateway: Model
         self.now = 0.0
@@ -47,7 +47,7 @@ class SessionLife(RuleBasedStateMachine):
 
     @initialize()
     def begin(self) -> None:
-        assert self.session.claim() == Claim(attempt=1)
+        assert self.session.claim() == ResumeClaim(attempt=1)
         self._fresh(0, ResetReason.NONE)
 
     def _fresh(self, after: int, reason: ResetReason) -> None:
@@ -62,7 +62,7 @@ class SessionLife(RuleBasedStateMachine):
         self.asked, self.settled = [], set()
         self.connected = True
 
-    # The client's side --------------------------------------------------------------------------------------
+    # The client's side
 
     @rule()
     def ask(self) -> None:
@@ -103,7 +103,7 @@ class SessionLife(RuleBasedStateMachine):
         assert self.session.take_ack() is None
         self.up.append(-seq)
 
-    # The gateway's side -------------------------------------------------------------------------------------
+    # The gateway's side
 
     @precondition(lambda self: self.connected and self.up)
     @rule()
@@ -128,7 +128,7 @@ class SessionLife(RuleBasedStateMachine):
                 assert settled is self.asked[unsettled[0] - 1]
                 self.settled.add(unsettled[0])
 
-    # The wire -----------------------------------------------------------------------------------------------
+    # The wire
 
     @precondition(lambda self: self.connected)
     @rule(arrived=st.integers(0, 50))
@@ -177,13 +177,13 @@ class SessionLife(RuleBasedStateMachine):
         self.kept_back.clear()
         ticket = self.session.ticket()
         assert isinstance(ticket, Ticket)
-        self.session = Session(ticket, ack_every=4, ack_delay=0.05)
+        self.session = ClientSession(ticket, ack_every=4, ack_delay=0.05)
         self.session.generation = self.sessions  # only for this model's book-keeping
         self.asked = self.asked[: self.gateway.max_client_seq]  # nobody can send the others again
         self.settled = {request.seq for request in self.asked}
         self.resume()
 
-    # What must always be true -------------------------------------------------------------------------------
+    # What must always be true
 
     @invariant()
     def the_application_has_each_message_once_and_in_order(self) -> None:

@@ -31,7 +31,7 @@ def unframe(frame: bytes) -> ClientRequest:
 
 class TestUp:
     def test_start(self) -> None:
-        request = unframe(wire.start_frame(7, "alice", "secret", wire.Claim(9, "sid", "ep")))
+        request = unframe(wire.start_frame(7, "alice", "secret", wire.ResumeClaim(9, "sid", "ep")))
         assert (request.msg_id, request.seq_id, int(request.type)) == (7, 0, RequestType.START)
         start = StartRequest.FromString(request.payload)
         assert (start.openid, start.auth_token) == ("alice", "secret")
@@ -39,7 +39,7 @@ class TestUp:
 
     def test_a_start_must_fit_into_what_is_read_before_login(self) -> None:
         with pytest.raises(TooLarge):
-            wire.start_frame(1, "alice", "x" * 4096, wire.Claim())
+            wire.start_frame(1, "alice", "x" * 4096, wire.ResumeClaim())
 
     def test_stop_heartbeat_and_ack_carry_no_number(self) -> None:
         stop = unframe(wire.stop_frame(1, StopReason.USER_LOGOUT))

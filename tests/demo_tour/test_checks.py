@@ -9,7 +9,7 @@ import pytest
 
 from quicgw_fast.codes import RequestType
 from quicgw_fast.demo.tour import checks
-from quicgw_fast.demo.tour.tape import Closed, Kind, Received, Sent
+from quicgw_fast.demo.tour.tape import Closed, Received, Sent, TapeKind
 from tests.demo_tour.tapes import asked, good, notify, reply, start, tape
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ def test_a_good_tape(check: Callable[[Tape], list[str]]) -> None:
         (tape(start(), reply(1, 1), notify(1, "x")), "tim: notify has number 1 where 2 was due"),
         (tape(start(), reply(0, 1)), "tim: reply has number 0 where 1 was due"),
         (tape(reply(1, 1)), "tim: reply has number 1 where 0 was due"),
-        (tape(start(), Received(link=1, kind=Kind.HEARTBEAT, seq_id=1)), "tim: heartbeat came with number 1"),
+        (tape(start(), Received(link=1, kind=TapeKind.HEARTBEAT, seq_id=1)), "tim: heartbeat came with number 1"),
         (
             tape(start(), reply(1, 1), start(2, 3), reply(3, 2, link=2)),
             "tim: resumed at 3, but 1 was the last one received",
@@ -57,7 +57,10 @@ def test_a_number_that_means_two_things() -> None:
     [
         (tape(start(), reply(1, 1), sent=asked(1, 2)), "tim: request 2 has no reply"),
         (tape(start(), reply(1, 1), reply(2, 1), sent=asked(1)), "tim: request 1 has 2 replies"),
-        (tape(start(), reply(1, 1), reply(2, 1, kind=Kind.ERROR), sent=asked(1)), "tim: request 1 has 2 replies"),
+        (
+            tape(start(), reply(1, 1), reply(2, 1, kind=TapeKind.ERROR), sent=asked(1)),
+            "tim: request 1 has 2 replies",
+        ),
         (tape(start(), reply(1, 7), sent=[]), "tim: reply to 7, which was never asked"),
     ],
 )

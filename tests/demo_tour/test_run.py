@@ -48,7 +48,7 @@ async def test_a_violated_check_is_printed_and_makes_the_status_1(monkeypatch: p
         tape = stage.players[0].tape
         del tape.received[-1]
 
-    scenes = (("Login", day.login), ("Forgery", forge), ("Stop", day.stop), ("The books", run.books))
+    scenes = (("Login", day.login), ("Forgery", forge), ("Stop", day.stop), ("The audit", run.audit))
     monkeypatch.setattr(run, "SCENES", scenes)
     show, text = plain()
     assert await run.run_demo(run.Scale(clients=2, requests=4), show) == 1

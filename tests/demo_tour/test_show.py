@@ -4,7 +4,7 @@ import io
 
 from rich.console import Console
 
-from quicgw_fast.demo.tour.books import percentile
+from quicgw_fast.demo.tour.audit import percentile
 from quicgw_fast.demo.tour.show import MOST_SHOWN, Show
 
 

@@ -12,7 +12,7 @@ from quicgw_fast.proto.service_pb2 import UpstreamRequest, UpstreamResponse
 from tests.support.wire import Splitter
 
 if TYPE_CHECKING:
-    from quicgw_fast.flow.conversation import Conversation
+    from quicgw_fast.ports import Carrier
 
 HIGH_WATER = 512 << 10
 
@@ -22,6 +22,7 @@ class Link:
 
     def __init__(self, peer: str) -> None:
         self.peer = peer
+        self.alpn = "gatesvr"
         self.closed = False
         self.departed = False
         """Whether the client had closed already when what it sent is looked at."""
@@ -31,7 +32,7 @@ class Link:
         """Whether what is sent stays unacknowledged, until ``relieve``."""
         self.sent: list[pb.ServerPush] = []
         self.ended: tuple[CloseCode, str] | None = None
-        self.handler: Conversation
+        self.handler: Carrier
         self._splitter = Splitter()
 
     def ready(self) -> bool:

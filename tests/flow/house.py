@@ -32,7 +32,6 @@ if TYPE_CHECKING:
 
     from quicgw_fast.auth import Authenticator, Grant
     from quicgw_fast.backend.engine import Engine
-    from quicgw_fast.flow.conversation import Conversation
     from quicgw_fast.session import Session
     from quicgw_fast.store import OfflineStore
 
@@ -45,8 +44,8 @@ class Client:
     def __init__(self, house: House, peer: str) -> None:
         self.house = house
         self.link = Link(peer)
-        self.conversation = house.converse(self.link)
-        self.link.handler = self.conversation
+        self.link.handler = house.path.conversations.begin(self.link)
+        (self.conversation,) = (one for one in house.path.conversations.open if one.link is self.link)
         self.seq = 0
         self.msg_ids = itertools.count(100)
         self.answer = pb.StartResponse()
@@ -57,7 +56,7 @@ class Client:
     # Up
 
     def raw(self, data: bytes) -> None:
-        self.conversation.received(data)
+        self.link.handler.received(data)
 
     def send(
         self,
@@ -232,9 +231,6 @@ class House:
     async def stop(self, drain: float) -> None:
         """As the gateway does it."""
         await self.path.requests.stop(self.clock.now + drain)
-
-    def converse(self, link: Link) -> Conversation:
-        return self.path.conversations.begin(link)
 
     def authenticate(self, openid: str, token: str, wall: float) -> Grant:
         return self.authenticator.authenticate(openid, token, wall)

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from quicgw_fast.codes import CloseCode, RequestType
-from quicgw_fast.flow import conversation as conversations
 from quicgw_fast.flow import pending_starts
+from quicgw_fast.overload import MAX_HELD
 from quicgw_fast.proto import client_pb2 as pb
 from quicgw_fast.session import State
 from quicgw_fast.store import SqliteStore, StoreSettings
@@ -135,7 +135,7 @@ async def test_who_sends_too_much_behind_a_start_that_waits_may_come_back(
     waiting: tuple[House, Client, Gate],
 ) -> None:
     house, client, gate = waiting
-    for _ in range(conversations.MAX_HELD // (1 << 19)):
+    for _ in range(MAX_HELD // (1 << 19)):
         client.send(RequestType.BUSINESS, b"x" * (1 << 19), seq=1)
     assert client.ended is CloseCode.OVERLOADED
     gate.opened.set()

@@ -395,3 +395,13 @@ async def test_a_stop_lets_what_was_accepted_finish_in_time(make_house: MakeHous
         call.answer()
     await stopping
     assert [business(client.reply(seq)).code for seq in seqs] == [200, 200, 200, 200]
+
+
+async def test_a_rule_that_is_only_counted_lets_everything_pass(make_house: MakeHouse) -> None:
+    limits = {"messages_per_second": 1, "message_burst": 1}
+    house = await make_house(limits=limits, overload={"count_only": ["message-rate"]})
+    client = await house.online()
+    seqs = [client.call("echo") for _ in range(3)]
+    await house.settle()
+    assert [business(client.reply(seq)).code for seq in seqs] == [200] * 3
+    assert house.path.metrics.count("refused_request", "message-rate") == 3

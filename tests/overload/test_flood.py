@@ -1,30 +1,71 @@
 from __future__ import annotations
 
-from quicgw_fast.overload import FloodGuard
+from quicgw_fast.codes import ErrorCode
+from quicgw_fast.config import LimitsConfig
+from quicgw_fast.observe import Metrics
+from quicgw_fast.overload import MAX_HELD, HeldFacts, MessageFacts, Traffic, make_gates
 from quicgw_fast.overload.flood import GRACE, PATIENCE
 
-GUARD = ((100.0, 400), (100.0, 200))
+LIMITS = LimitsConfig(control_per_second=100, control_burst=400, messages_per_second=100, message_burst=200)
+
+
+class Connection:
+    """Its messages at the gate; true when one is looked at."""
+
+    def __init__(self, *count_only: str) -> None:
+        self.traffic = Traffic()
+        self.metrics = Metrics()
+        self.gate = make_gates(LIMITS, self.metrics, count_only).message
+
+    def control(self, now: float) -> bool:
+        return self.gate.judge(MessageFacts(self.traffic, request=False, now=now)) is None
+
+    def request(self, now: float) -> bool:
+        return self.gate.judge(MessageFacts(self.traffic, request=True, now=now)) is None
 
 
 def test_control_messages_have_a_burst_and_a_rate() -> None:
-    guard = FloodGuard(*GUARD)
-    assert sum(guard.control(0.0) for _ in range(1000)) == 400
-    assert sum(guard.control(1.0) for _ in range(1000)) == 100
-    assert guard.request(1.0), "requests have a rate of their own"
+    connection = Connection()
+    assert sum(connection.control(0.0) for _ in range(1000)) == 400
+    assert sum(connection.control(1.0) for _ in range(1000)) == 100
+    assert connection.request(1.0), "requests have a rate of their own"
 
 
 def test_requests_may_be_far_more_than_are_answered() -> None:
-    guard = FloodGuard(*GUARD)
+    connection = Connection()
     allowed = int(PATIENCE * 200) + GRACE
-    assert sum(guard.request(0.0) for _ in range(10_000)) == allowed
-    assert sum(guard.request(1.0) for _ in range(10_000)) == PATIENCE * 100
-    assert guard.control(1.0)
+    assert sum(connection.request(0.0) for _ in range(10_000)) == allowed
+    assert sum(connection.request(1.0) for _ in range(10_000)) == PATIENCE * 100
+    assert connection.control(1.0)
 
 
 def test_an_honest_client_is_never_at_its_limit() -> None:
-    guard = FloodGuard(*GUARD)
+    connection = Connection()
     for second in range(60):
         for step in range(100):
-            assert guard.request(second + step / 100)
+            assert connection.request(second + step / 100)
         for _ in range(5):
-            assert guard.control(float(second))
+            assert connection.control(float(second))
+
+
+def test_every_connection_has_its_own_rate() -> None:
+    connection = Connection()
+    while connection.control(0.0):
+        pass
+    connection.traffic = Traffic()
+    assert connection.control(0.0)
+
+
+def test_a_flood_can_be_only_counted() -> None:
+    connection = Connection("control-flood")
+    assert all(connection.control(0.0) for _ in range(410))
+    assert connection.metrics.count("refused_message", "control-flood") == 10
+    assert connection.metrics.count("refused_message", "request-flood") == 0
+
+
+def test_what_waits_behind_a_start_is_bounded() -> None:
+    gate = make_gates(LIMITS, Metrics()).held
+    assert gate.judge(HeldFacts(MAX_HELD)) is None
+    refusal = gate.judge(HeldFacts(MAX_HELD + 1))
+    assert refusal is not None
+    assert refusal.code is ErrorCode.RATE_LIMITED

@@ -24,6 +24,7 @@ from quicgw_fast import transport
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
+    from quicgw_fast.clock import Clock
     from quicgw_fast.codes import HandshakeFault
     from quicgw_fast.transport import Connection, Listener, Observer, TransportLimits
 
@@ -119,12 +120,23 @@ class Watch:
 
 @contextlib.asynccontextmanager
 async def listening(
-    identity: tuple[Any, Any], factory: Any, limits: TransportLimits | None = None, observer: Observer | None = None
+    identity: tuple[Any, Any],
+    factory: Any,
+    limits: TransportLimits | None = None,
+    observer: Observer | None = None,
+    clock: Clock | None = None,
 ) -> AsyncIterator[Listener]:
     """A listener on a free port; fails the test if it does not close cleanly."""
     certificate, key = identity
     listener = await listen(
-        HOST, 0, certificate=certificate, private_key=key, factory=factory, limits=limits, observer=observer
+        HOST,
+        0,
+        certificate=certificate,
+        private_key=key,
+        factory=factory,
+        limits=limits,
+        observer=observer,
+        clock=clock,
     )
     try:
         yield listener

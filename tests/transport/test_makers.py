@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from quicgw_fast.clock import SystemClock
 from quicgw_fast.errors import ConfigError
 from quicgw_fast.transport import ConnectFailed, Problem, TransportLimits, load
 from quicgw_fast.transport.certificates import load_identity
@@ -43,6 +44,7 @@ async def test_what_a_listener_is_given_is_what_it_uses(identity: tuple[Path, Pa
         observer=Nobody(),
         reset_key=secret,
         connection_ids=lambda: next(numbers).to_bytes(CID_LENGTH, "big"),
+        clock=SystemClock(),
     )
     assert listener.address == sock.getsockname()
     connection = await dial(*listener.address, factory=client, insecure=True, alpn=["two"])

@@ -30,6 +30,7 @@ from quicgw_fast.client.messages import (
     StopReason,
     Ticket,
 )
+from quicgw_fast.client.observer import ClientObserver
 from quicgw_fast.client.options import ReceivePolicy, Reconnect
 from quicgw_fast.transport import Problem
 
@@ -37,6 +38,7 @@ __all__ = [
     "BadRequest",
     "CallTimeout",
     "Client",
+    "ClientObserver",
     "ClientStats",
     "ConnectionClosed",
     "ConnectionFailed",

@@ -19,14 +19,14 @@ if TYPE_CHECKING:
     from quicgw_fast.client.checks import Octets
     from quicgw_fast.client.errors import QuicgwClientError, ReplyError
     from quicgw_fast.client.messages import ClientStats, Reply
-    from quicgw_fast.client.session import Session
+    from quicgw_fast.client.session import ClientSession
     from quicgw_fast.proto.client_pb2 import ClientRequest
 
 _SWEEP_STEP = 0.002
 """Seconds between two looks for passed deadlines at least: many calls that end together are found together."""
 
 
-class Call(Request):
+class ClientCall(Request):
     """One call: its message, who waits for it, and until when."""
 
     __slots__ = ("_own_deadline", "action", "deadline", "future", "message", "order", "repeats", "timeout")
@@ -70,11 +70,11 @@ class Call(Request):
 class Calls:
     """Takes calls, numbers them in the order in which they were made, ends each exactly once."""
 
-    def __init__(self, session: Session[Call], stats: ClientStats, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, session: ClientSession[ClientCall], stats: ClientStats, loop: asyncio.AbstractEventLoop) -> None:
         self._session = session
         self._stats = stats
         self._loop = loop
-        self._waiting: deque[Call] = deque()
+        self._waiting: deque[ClientCall] = deque()
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = math.inf
         self._made = 0
@@ -95,23 +95,25 @@ class Calls:
         timeout: float,
         *,
         repeats: bool = True,
-    ) -> Call:
+    ) -> ClientCall:
         """Make a call with a running deadline; it goes nowhere yet."""
         message = business_request(action, params, data, headers)
         deadline = self._loop.time() + checks.seconds("timeout", timeout, forever=True)
         self._made += 1
-        call = Call(action, message, timeout, deadline, self._loop.create_future(), order=self._made, repeats=repeats)
+        call = ClientCall(
+            action, message, timeout, deadline, self._loop.create_future(), order=self._made, repeats=repeats
+        )
         call.size = memoryview(data).nbytes
         self._stats.calls += 1
         if deadline < self._timer_at:
             self._arm(deadline)
         return call
 
-    def wait(self, call: Call) -> None:
+    def wait(self, call: ClientCall) -> None:
         """Keep ``call`` until it can be sent, behind all others."""
         self._waiting.append(call)
 
-    def first_waiting(self) -> Call | None:
+    def first_waiting(self) -> ClientCall | None:
         """Return the next call to send, without those that were given up."""
         while self._waiting and self._waiting[0].future.done():
             self._waiting.popleft()
@@ -121,7 +123,7 @@ class Calls:
         """The call that first_waiting() returned is being sent."""
         self._waiting.popleft()
 
-    def encode_new(self, call: Call) -> bytes:
+    def encode_new(self, call: ClientCall) -> bytes:
         """Number ``call`` and return its frame; b"" when it is too large, which is then its result."""
         try:
             frame = call.encode(self._session.next_seq, self._loop.time())
@@ -131,7 +133,7 @@ class Calls:
         self._session.number(call, len(frame))
         return frame
 
-    def encode_again(self, calls: Iterable[Call]) -> bytes:
+    def encode_again(self, calls: Iterable[ClientCall]) -> bytes:
         """Return the frames of calls that the gateway has not got, with their old numbers."""
         now = self._loop.time()
         return b"".join(call.encode(call.seq, now) for call in calls)
@@ -150,7 +152,7 @@ class Calls:
             self._stats.replies += 1
             call.future.set_result(result)
 
-    def _again(self, call: Call, retry_after: float | None) -> bool:
+    def _again(self, call: ClientCall, retry_after: float | None) -> bool:
         """Let a call that the gateway refused unread wait for another try, in its old place, if it has the time.
 
         That is no second run: a request over its limits was never passed on (protocol §3). No other error is
@@ -172,7 +174,7 @@ class Calls:
         every = chain(self._session.in_flight.values(), self._waiting)
         return [call.future for call in every if not call.future.done()]
 
-    def fail(self, calls: Iterable[Call], error: Callable[[], QuicgwClientError]) -> int:
+    def fail(self, calls: Iterable[ClientCall], error: Callable[[], QuicgwClientError]) -> int:
         """End ``calls`` with an error each; returns how many were still waited for."""
         failed = 0
         for call in calls:

@@ -11,10 +11,10 @@ from quicgw_fast.client.errors import Draining, QuicgwClientError
 from quicgw_fast.client.messages import StopReason
 from quicgw_fast.client.options import (
     ClientOptions,
-    Login,
+    LoginOptions,
     ReceivePolicy,
     Reconnect,
-    Tls,
+    TlsOptions,
     ca_path,
     parse_address,
     receive_policy,
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from quicgw_fast.client.checks import Octets
     from quicgw_fast.client.messages import ClientStats, Notify, Reply, Ticket
+    from quicgw_fast.client.observer import ClientObserver
     from quicgw_fast.client.options import StateCallback, TokenSource
 
 
@@ -55,6 +56,7 @@ def connect(
     reconnect: Reconnect | bool = True,
     resume: Ticket | None = None,
     on_state: StateCallback | None = None,
+    observer: ClientObserver | None = None,
 ) -> Client:
     """Make a client of the gateway at ``address`` (``host:port``); enter or await it to connect.
 
@@ -70,7 +72,8 @@ def connect(
     heartbeat, max_missed: the link is dead after so many intervals of silence. ack_every, ack_delay: how
     acknowledgements are gathered. queue_size, queue_policy: notifies that may wait for you, and what happens
     to more (see ReceivePolicy). reconnect: how to come back; False for not at all. resume: the ticket that
-    another client's detach() returned. on_state: called with each StateEvent.
+    another client's detach() returned. on_state: called with each StateEvent. observer: told each message that goes
+    over the wire (see ClientObserver).
 
     TypeError or ValueError for a value that makes no sense; connecting raises ConnectionFailed, ConnectionClosed,
     or the ReplyError with which START or hello was refused.
@@ -86,8 +89,8 @@ def connect(
         port=port,
         openid=openid,
         token=token,
-        tls=Tls(ca=ca_path(ca), insecure=insecure, server_name=server_name),
-        login=Login(
+        tls=TlsOptions(ca=ca_path(ca), insecure=insecure, server_name=server_name),
+        login=LoginOptions(
             enabled=login,
             params=dict(hello_params or {}),
             data=checks.octets("hello_data", hello_data),
@@ -105,6 +108,7 @@ def connect(
         reconnect=reconnect,
         resume=resume,
         on_state=on_state,
+        observer=observer,
     )
     return Client(options)
 
@@ -122,7 +126,7 @@ class Client:
         self._runner: Runner | None = None
         self._draining = False
 
-    # Coming and going -------------------------------------------------------------------------------------
+    # Coming and going
 
     async def __aenter__(self) -> Self:
         return await self.start()
@@ -202,7 +206,7 @@ class Client:
             runner.inbox.acknowledge_now()
         return not late
 
-    # Calls ------------------------------------------------------------------------------------------------
+    # Calls
 
     async def call(
         self,
@@ -251,7 +255,7 @@ class Client:
         runner.outgoing.submit(call)
         return call.future
 
-    # Notifies ---------------------------------------------------------------------------------------------
+    # Notifies
 
     async def notifies(self) -> AsyncIterator[Notify]:
         """Iterate over the notifies, each once and in order, until the client is closed.
@@ -274,7 +278,7 @@ class Client:
             raise runner.closing_error()
         return notify
 
-    # Tokens -----------------------------------------------------------------------------------------------
+    # Tokens
 
     async def refresh_token(
         self,
@@ -294,7 +298,7 @@ class Client:
         limit = checks.seconds("timeout", self.options.timeout if timeout is None else timeout, forever=True)
         await runner.refresher.refresh(token, limit)
 
-    # What is known ----------------------------------------------------------------------------------------
+    # What is known
 
     @property
     def connected(self) -> bool:

@@ -13,11 +13,11 @@ from quicgw_fast.proto.client_pb2 import PUSH_BUSINESS_DATA, PUSH_ERROR
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from quicgw_fast.client.calls import Call, Calls
-    from quicgw_fast.client.link import Link
+    from quicgw_fast.client.calls import Calls, ClientCall
+    from quicgw_fast.client.link import ClientLink
     from quicgw_fast.client.messages import ClientStats
     from quicgw_fast.client.options import ClientOptions
-    from quicgw_fast.client.session import Session
+    from quicgw_fast.client.session import ClientSession
     from quicgw_fast.proto.client_pb2 import ServerPush
 
 UNREAD_PATIENCE = 2.0
@@ -35,7 +35,7 @@ class Inbox:
     def __init__(
         self,
         options: ClientOptions,
-        session: Session[Call],
+        session: ClientSession[ClientCall],
         calls: Calls,
         stats: ClientStats,
         nobody_reads: Callable[[], None],
@@ -44,14 +44,14 @@ class Inbox:
         self._calls = calls
         self._stats = stats
         self._loop = asyncio.get_running_loop()
-        self._link: Link | None = None
+        self._link: ClientLink | None = None
         self._ack_timer: asyncio.TimerHandle | None = None
         self._nobody_reads = nobody_reads
         self._patience: asyncio.TimerHandle | None = None
         self._kept_bytes = 0
         self.queue = ReceiveQueue(options.queue_size, options.queue_policy, self._has_room)
 
-    def attach(self, link: Link) -> None:
+    def attach(self, link: ClientLink) -> None:
         """Acknowledge over ``link`` from now on."""
         self._link = link
 
@@ -62,7 +62,7 @@ class Inbox:
             self._ack_timer.cancel()
             self._ack_timer = None
 
-    def take(self, link: Link, push: ServerPush, now: float, size: int) -> None:
+    def take(self, link: ClientLink, push: ServerPush, now: float, size: int) -> None:
         """Take a reply, an error or a notify of ``size`` bytes, unless its number was seen before.
 
         ProtocolFailure for what does not parse or leaves a gap; then nothing has changed. ReceiveQueueFull when
@@ -136,7 +136,7 @@ class Inbox:
         if seq:
             self._session.keep_back(seq)
 
-    def _failed(self, link: Link, push: ServerPush, now: float, size: int) -> None:
+    def _failed(self, link: ClientLink, push: ServerPush, now: float, size: int) -> None:
         error = wire.parse_error(push)
         self._count(push.seq_id, now, size)
         if push.msg_id == 0:  # about no request: the close that follows decides

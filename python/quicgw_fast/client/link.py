@@ -16,8 +16,9 @@ from quicgw_fast.proto.client_pb2 import PUSH_ERROR, PUSH_HEARTBEAT_RESP, PUSH_S
 from quicgw_fast.transport import ConnectFailed, Problem, TransportLimits, dial
 
 if TYPE_CHECKING:
+    from quicgw_fast.client.observer import Observation
     from quicgw_fast.client.options import ClientOptions
-    from quicgw_fast.client.wire import Claim, StartAnswer
+    from quicgw_fast.client.wire import ResumeClaim, StartAnswer
     from quicgw_fast.proto.client_pb2 import ServerPush
     from quicgw_fast.transport import Connection
 
@@ -42,19 +43,19 @@ class LinkLost(QuicgwClientError):
     """The connection ended before the answer to a token refresh."""
 
 
-class Owner(Protocol):
+class LinkOwner(Protocol):
     """Who uses a link; every method is called in the event loop, in the order of the messages."""
 
-    def started(self, link: Link, answer: StartAnswer) -> None:
+    def started(self, link: ClientLink, answer: StartAnswer) -> None:
         """START was accepted; what this method sends goes first. May raise ProtocolFailure."""
 
-    def pushed(self, link: Link, push: ServerPush, now: float, size: int) -> None:
+    def pushed(self, link: ClientLink, push: ServerPush, now: float, size: int) -> None:
         """A message of ``size`` bytes came that is no START_RESP or HEARTBEAT_RESP. May raise ProtocolFailure."""
 
     def paused(self) -> None:
         """Everything that came together has been handed over."""
 
-    def writable(self, link: Link) -> None:
+    def writable(self, link: ClientLink) -> None:
         """What was congested flows again."""
 
     def heartbeat_answered(self, headers: dict[str, str], rtt: float | None) -> None:
@@ -64,12 +65,14 @@ class Owner(Protocol):
         """Count it."""
 
 
-class Link:
+class ClientLink:
     """One attempt at a connection, from dial to end; use it once."""
 
-    def __init__(self, owner: Owner, options: ClientOptions) -> None:
+    def __init__(self, owner: LinkOwner, options: ClientOptions, observation: Observation | None = None) -> None:
         self._owner = owner
         self._options = options
+        self._observation = observation
+        self._number = 0
         self._loop = asyncio.get_running_loop()
         self._connection: Connection | None = None
         self._decoder = FrameDecoder(wire.MAX_BODY)
@@ -83,9 +86,9 @@ class Link:
         self.is_started = False
         self.started_at = 0.0
 
-    # One life ---------------------------------------------------------------------------------------------
+    # One life
 
-    async def run(self, token: str, claim: Claim, limit: float) -> LinkEnd:
+    async def run(self, token: str, claim: ResumeClaim, limit: float) -> LinkEnd:
         """Dial, START within ``limit`` seconds, then live until the end; returns how it ended."""
         try:
             await self._open(token, claim, limit)
@@ -94,7 +97,7 @@ class Link:
             self.drop("given up")
             raise
 
-    async def _open(self, token: str, claim: Claim, limit: float) -> None:
+    async def _open(self, token: str, claim: ResumeClaim, limit: float) -> None:
         """Dial, send START and wait for its answer; every failure becomes the end of the link."""
         options = self._options
         try:
@@ -140,6 +143,8 @@ class Link:
         """Queue whole frames."""
         if self._connection is not None and not self._ended.done():
             self._connection.send(frames)
+            if self._observation is not None:
+                self._observation.frames_sent(self._number, frames)
 
     def ready(self) -> bool:
         """Whether more may be sent now; False promises the owner's writable() unless the connection is over."""
@@ -170,10 +175,12 @@ class Link:
         if self._connection is not None:
             self._connection.abort(CloseCode.NORMAL, CloseCode.NORMAL.phrase("given up"))
 
-    # What the transport calls -----------------------------------------------------------------------------
+    # What the transport calls
 
-    def _attach(self, connection: Connection) -> Link:
+    def _attach(self, connection: Connection) -> ClientLink:
         self._connection = connection
+        if self._observation is not None:
+            self._number = self._observation.connection_up()
         return self
 
     def received(self, data: bytes) -> None:
@@ -190,7 +197,10 @@ class Link:
             bodies, broken = error.messages, error
         try:
             for body in bodies:
-                self._dispatch(wire.parse_push(body), now, len(body))
+                push = wire.parse_push(body)
+                if self._observation is not None:
+                    self._observation.push_received(self._number, push)
+                self._dispatch(push, now, len(body))
                 if self._ended.done():
                     return
             if broken is not None:
@@ -208,8 +218,10 @@ class Link:
     def closed(self, code: int, reason: str, by_peer: bool) -> None:
         """The connection is over."""
         self._end(LinkEnd(code, reason, by_peer))
+        if self._observation is not None:
+            self._observation.connection_down(self._number, code, reason, by_peer)
 
-    # Messages ---------------------------------------------------------------------------------------------
+    # Messages
 
     def _dispatch(self, push: ServerPush, now: float, size: int) -> None:
         if not self.is_started:
@@ -272,7 +284,7 @@ class Link:
         if refresh is not None and not refresh.done():
             refresh.set_result(headers)
 
-    # Token refresh ----------------------------------------------------------------------------------------
+    # Token refresh
 
     def refresh(self, token: str) -> asyncio.Future[dict[str, str]]:
         """Send a heartbeat with a new token; the result is the headers of its answer.
@@ -295,7 +307,7 @@ class Link:
             refresh.set_exception(error)
         return True
 
-    # End --------------------------------------------------------------------------------------------------
+    # End
 
     def _end(self, end: LinkEnd) -> None:
         if self._ended.done():

@@ -11,7 +11,7 @@ from quicgw_fast.codes import ErrorCode, may_pass
 if TYPE_CHECKING:
     import asyncio
 
-    from quicgw_fast.client.calls import Call
+    from quicgw_fast.client.calls import ClientCall
     from quicgw_fast.client.messages import Reply
     from quicgw_fast.client.runner import Runner
 
@@ -28,7 +28,7 @@ class LoginStep:
 
     def __init__(self, runner: Runner) -> None:
         self._runner = runner
-        self._call: Call | None = None
+        self._call: ClientCall | None = None
         self._retry: asyncio.TimerHandle | None = None
         self._backoff = Backoff(runner.options.reconnect)
         self.reply: Reply | None = None
@@ -84,7 +84,7 @@ class LoginStep:
 
     def _failed(self, error: QuicgwClientError) -> None:
         runner = self._runner
-        if runner.over or runner.stopping:
+        if runner.leaving:
             return
         self.refusal = error if isinstance(error, ReplyError) else None
         first = not runner.first_ready.done()

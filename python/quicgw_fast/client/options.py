@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from quicgw_fast.client import checks
 from quicgw_fast.client.messages import Ticket
+from quicgw_fast.client.observer import ClientObserver
 
 if TYPE_CHECKING:
     from quicgw_fast.client.messages import StateEvent
@@ -65,7 +66,7 @@ class Reconnect:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Tls:
+class TlsOptions:
     """How the gateway proves who it is."""
 
     ca: Path | None = None
@@ -84,7 +85,7 @@ class Tls:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Login:
+class LoginOptions:
     """The ``hello`` that follows each new session."""
 
     enabled: bool = True
@@ -106,8 +107,8 @@ class ClientOptions:
     port: int
     openid: str
     token: TokenSource = ""
-    tls: Tls = field(default_factory=Tls)
-    login: Login = field(default_factory=Login)
+    tls: TlsOptions = field(default_factory=TlsOptions)
+    login: LoginOptions = field(default_factory=LoginOptions)
     timeout: float = 30.0
     """Default timeout of a call; ``math.inf``: wait for ever."""
     connect_timeout: float = 10.0
@@ -130,6 +131,8 @@ class ClientOptions:
     """Go on with the session that another client left with detach()."""
     on_state: StateCallback | None = None
     """Called in the event loop for each StateEvent; it must not block."""
+    observer: ClientObserver | None = None
+    """Told in the event loop what goes over the wire; it must not block."""
 
     def __post_init__(self) -> None:
         checks.text("openid", self.openid)
@@ -149,6 +152,8 @@ class ClientOptions:
             checks.instance("resume", self.resume, Ticket)
         if self.on_state is not None:
             checks.is_callable("on_state", self.on_state)
+        if self.observer is not None:
+            checks.instance("observer", self.observer, ClientObserver)
 
 
 def ca_path(ca: str | os.PathLike[str] | None) -> Path | None:

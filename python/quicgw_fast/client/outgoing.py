@@ -10,9 +10,9 @@ from quicgw_fast.client.pacer import Pacer
 if TYPE_CHECKING:
     import asyncio
 
-    from quicgw_fast.client.calls import Call, Calls
-    from quicgw_fast.client.link import Link
-    from quicgw_fast.client.session import Session
+    from quicgw_fast.client.calls import Calls, ClientCall
+    from quicgw_fast.client.link import ClientLink
+    from quicgw_fast.client.session import ClientSession
     from quicgw_fast.client.wire import Limits
 
 
@@ -23,11 +23,11 @@ class Outgoing:
     ``writable``, a timer is set, or a reply must come first, and that ends in ``flush``.
     """
 
-    def __init__(self, session: Session[Call], calls: Calls, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, session: ClientSession[ClientCall], calls: Calls, loop: asyncio.AbstractEventLoop) -> None:
         self._session = session
         self._calls = calls
         self._loop = loop
-        self._link: Link | None = None
+        self._link: ClientLink | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._blocked = False
         self.pacer = Pacer()
@@ -37,7 +37,7 @@ class Outgoing:
         """Keep to what the gateway takes."""
         self.pacer.learn(limits)
 
-    def open(self, link: Link) -> None:
+    def open(self, link: ClientLink) -> None:
         """Calls may go out on ``link`` from now on; those that waited go first."""
         self._link = link
         self.flush()
@@ -47,18 +47,13 @@ class Outgoing:
         self._link = None
         self._disarm()
 
-    @property
-    def is_open(self) -> bool:
-        """Calls go out."""
-        return self._link is not None
-
-    def submit(self, call: Call) -> None:
+    def submit(self, call: ClientCall) -> None:
         """Send ``call`` behind all others, now or when that is possible."""
         self._calls.wait(call)
         if not self._blocked:
             self.flush()
 
-    def send_ahead(self, link: Link, call: Call) -> None:
+    def send_ahead(self, link: ClientLink, call: ClientCall) -> None:
         """Send ``call`` on ``link`` whatever waits; the rate counts it."""
         self.pacer.take(0, 0, self._loop.time())
         frame = self._calls.encode_new(call)
@@ -83,7 +78,7 @@ class Outgoing:
                 return
         self._blocked = False
 
-    def _send_some(self, link: Link) -> float:
+    def _send_some(self, link: ClientLink) -> float:
         """Send until the connection has enough; returns the seconds until the gateway may have more, 0: now."""
         now, room, frames, wait = self._loop.time(), link.room, [], 0.0
         while room > 0 and (call := self._calls.first_waiting()) is not None:

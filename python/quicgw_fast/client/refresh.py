@@ -79,7 +79,7 @@ class Refresher:
         finally:
             self._starts.discard(start)
 
-    # By itself --------------------------------------------------------------------------------------------
+    # By itself
 
     def plan(self, expires_in: float | None) -> None:
         """The token lives ``expires_in`` seconds more: refresh it in time if that is possible."""
@@ -104,7 +104,7 @@ class Refresher:
             if left > 0:
                 self.plan(left)
 
-    # What the connection does -----------------------------------------------------------------------------
+    # What the connection does
 
     def connected(self, token: str) -> None:
         """START was accepted, with ``token``."""

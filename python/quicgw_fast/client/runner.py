@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from quicgw_fast.client import wire
 from quicgw_fast.client.backoff import Backoff
-from quicgw_fast.client.calls import Call, Calls
+from quicgw_fast.client.calls import Calls, ClientCall
+from quicgw_fast.client.decision import decide
 from quicgw_fast.client.errors import (
     ConnectionClosed,
     ConnectionFailed,
@@ -20,20 +21,21 @@ from quicgw_fast.client.errors import (
     SessionReset,
 )
 from quicgw_fast.client.inbox import Inbox
-from quicgw_fast.client.link import Link, LinkEnd
+from quicgw_fast.client.link import ClientLink, LinkEnd
 from quicgw_fast.client.login import LoginStep
 from quicgw_fast.client.messages import ClientStats, State, StateEvent, StopReason
+from quicgw_fast.client.observer import Observation
 from quicgw_fast.client.outgoing import Outgoing
 from quicgw_fast.client.refresh import Refresher
-from quicgw_fast.client.session import Session, Start
-from quicgw_fast.client.tokens import Tokens
-from quicgw_fast.client.verdict import judge
+from quicgw_fast.client.session import ClientSession, Start
+from quicgw_fast.client.states import ClientAction, ClientEvent, ClientState, step
+from quicgw_fast.client.tokens import ClientTokens
 from quicgw_fast.codes import CloseCode
 from quicgw_fast.transport import Problem
 
 if TYPE_CHECKING:
     from quicgw_fast.client.options import ClientOptions
-    from quicgw_fast.client.session import Outcome
+    from quicgw_fast.client.session import StartOutcome
     from quicgw_fast.client.wire import StartAnswer
     from quicgw_fast.proto.client_pb2 import ServerPush
 
@@ -47,47 +49,48 @@ _ANSWERS_DRAINING = frozenset({Problem.FULL, Problem.NOTHING_LISTENS})
 class Runner:
     """The moving part of a client; `Client` is the face of it. Everything happens in one event loop.
 
-    ``link`` is the connection on which START was accepted, None while there is none. ``ready`` says that calls
-    may be sent on it: started and, if wanted, logged in. ``connect_by`` is the loop's time until which the first
-    connection must be ready.
+    ``state`` is where the client is in its life (``client.states``). ``link`` is the connection on which START was
+    accepted, None while there is none. ``connect_by`` is the loop's time until which the first connection must be
+    ready.
     """
 
     def __init__(self, options: ClientOptions) -> None:
         self.options = options
         self.loop = asyncio.get_running_loop()
         self.stats = ClientStats()
-        self.session: Session[Call] = Session(options.resume, ack_every=options.ack_every, ack_delay=options.ack_delay)
+        self.session: ClientSession[ClientCall] = ClientSession(
+            options.resume, ack_every=options.ack_every, ack_delay=options.ack_delay
+        )
         self.calls = Calls(self.session, self.stats, self.loop)
         self.outgoing = Outgoing(self.session, self.calls, self.loop)
         self.inbox = Inbox(options, self.session, self.calls, self.stats, self._nobody_reads)
-        self.tokens = Tokens(options.token)
+        self.tokens = ClientTokens(options.token)
         self.refresher = Refresher(self)
         self.login = LoginStep(self)
-        self.link: Link | None = None
+        self.link: ClientLink | None = None
         self.connect_by = self.loop.time() + options.connect_timeout
         self.resumed = False
         """The last START continued the session."""
-        self.stopping = False
-        self.over = False
+        self.state = ClientState.CONNECTING
         self.failure: QuicgwClientError | None = None
         """Why the client ended, None while it lives and after an own close."""
         self.first_ready: asyncio.Future[None] = self.loop.create_future()
         self._task: asyncio.Task[None] | None = None
-        self._trying: Link | None = None
+        self._trying: ClientLink | None = None
         self._token = ""
         self._draining = False
         """The gateway closed the last connection because it shuts down."""
         self._slow = False
         """The gateway found this client too slow, and the application was told."""
         self._closing: asyncio.Task[None] | None = None
-        self._links: set[Link] = set()
+        self._links: set[ClientLink] = set()
         """Those of which something is left."""
-        self._farewells: set[asyncio.Task[None]] = set()
+        self._closing_links: set[asyncio.Task[None]] = set()
         self._backoff = Backoff(options.reconnect)
-        self._ever_started = False
+        self._observation = None if options.observer is None else Observation(options.observer)
         self._seen_at_start = 0
 
-    # The life of the client -------------------------------------------------------------------------------
+    # The life of the client
 
     def start(self) -> None:
         """Begin; ``first_ready`` tells when calls can be made, or why not."""
@@ -96,7 +99,24 @@ class Runner:
     @property
     def ready(self) -> bool:
         """Calls go out at once."""
-        return self.outgoing.is_open
+        return self.state is ClientState.READY
+
+    @property
+    def over(self) -> bool:
+        """The client has ended."""
+        return self.state is ClientState.CLOSED
+
+    @property
+    def leaving(self) -> bool:
+        """The client has ended, or the application closes it: nothing new begins."""
+        return self.state in {ClientState.STOPPING, ClientState.CLOSED}
+
+    def _step(self, event: ClientEvent) -> tuple[ClientAction, ...]:
+        """Go on to the next state; returns what the caller has to do about it."""
+        self.state, actions = step(self.state, event)
+        if ClientAction.HOLD_CALLS in actions:
+            self.outgoing.close()
+        return actions
 
     async def _run(self) -> None:
         try:
@@ -105,7 +125,7 @@ class Runner:
             while delay is not None:
                 await asyncio.sleep(delay)
                 end = await self._attempt()
-                if self.stopping or self.over:
+                if self.leaving:
                     return
                 delay = self._next_delay(end)
         except asyncio.CancelledError:
@@ -126,49 +146,50 @@ class Runner:
             failed.__cause__ = error
             return LinkEnd(error=failed)
         self._token = token
-        link = self._trying = Link(self, self.options)
-        if self._ever_started:
-            timeout = self.options.reconnect.attempt_timeout
-        else:
+        link = self._trying = ClientLink(self, self.options, self._observation)
+        if self.state is ClientState.CONNECTING:
             timeout = max(self.connect_by - self.loop.time(), 0.0)
+        else:
+            timeout = self.options.reconnect.attempt_timeout
         try:
             return await link.run(token, self.session.claim(time.time_ns() // 1_000_000), timeout)
         finally:
             self._detached(link)
 
-    def _detached(self, link: Link) -> None:
+    def _detached(self, link: ClientLink) -> None:
         """The connection is no more; forget what depended on it."""
         if link.is_started:
             lasted = self.loop.time() - link.started_at >= self.options.reconnect.stable_after
             if lasted or self.session.seen > self._seen_at_start:
                 self._backoff.reset()
+        self._step(ClientEvent.LOST)
         self.link = self._trying = None
-        self.outgoing.close()
         self.inbox.detach()
         self.refresher.disconnected()
         self.login.cancel_retry()
         self._links.add(link)
-        farewell = self.loop.create_task(self._see_off(link))
-        self._farewells.add(farewell)
-        farewell.add_done_callback(self._farewells.discard)
+        closing = self.loop.create_task(self._wait_gone(link))
+        self._closing_links.add(closing)
+        closing.add_done_callback(self._closing_links.discard)
 
-    async def _see_off(self, link: Link) -> None:
+    async def _wait_gone(self, link: ClientLink) -> None:
         await link.wait_gone()
         self._links.discard(link)
 
     def _next_delay(self, end: LinkEnd) -> float | None:
         """Seconds until the next attempt; None is the end, and ``failure`` says why."""
-        verdict = judge(end, renewable_token=self.tokens.renewable)
+        decision = decide(end, renewable_token=self.tokens.renewable)
         if isinstance(end.error, ProtocolFailure):
             self.stats.protocol_failures += 1
-        error = self._in_context(end, verdict.error)
-        if self._ever_started:
+        error = self._in_context(end, decision.error)
+        first = self.state is ClientState.CONNECTING
+        if first:  # the gateway itself says when to come back, and there is time for it
+            allowed = decision.at_least is not None
+        else:
             allowed = self.options.reconnect.enabled and not self._backoff.exhausted
-        else:  # the gateway itself says when to come back, and there is time for it
-            allowed = verdict.at_least is not None
-        delay = self._backoff.next_delay(verdict.at_least or 0.0) if verdict.retry and allowed else 0.0
-        late = not self._ever_started and self.loop.time() + delay >= self.connect_by
-        if not (verdict.retry and allowed) or late:
+        delay = self._backoff.next_delay(decision.at_least or 0.0) if decision.retry and allowed else 0.0
+        late = first and self.loop.time() + delay >= self.connect_by
+        if not (decision.retry and allowed) or late:
             self.failure = error
             return None
         self.emit(State.RECONNECTING, attempt=self._backoff.attempts, delay=delay, error=error)
@@ -204,12 +225,10 @@ class Runner:
 
         With ``stop`` the gateway's session ends too; otherwise it stays to be resumed.
         """
-        if self.over:
+        if ClientAction.FAIL_WAITING not in self._step(ClientEvent.ENDED):
             return
-        self.over = True
         self.failure = error
         self.calls.close(self.closing_error)
-        self.outgoing.close()
         self.inbox.close()
         self.refresher.close(self.closing_error)
         self.login.cancel_retry()
@@ -244,9 +263,7 @@ class Runner:
         """
         if self._closing is None:
             link = self.link
-            self.stopping = True
-            self.outgoing.close()  # nothing may follow STOP
-            if link is not None:
+            if ClientAction.TAKE_LEAVE in self._step(ClientEvent.STOPPED) and link is not None:
                 self.inbox.acknowledge_now()
                 if stop is not None:
                     link.send(wire.stop_frame(link.next_msg_id(), stop))
@@ -258,7 +275,7 @@ class Runner:
         finally:
             self.finish(None)
 
-    async def _close(self, link: Link | None) -> None:
+    async def _close(self, link: ClientLink | None) -> None:
         give_up_at = self.loop.time() + self.options.close_timeout
         try:
             if link is not None:
@@ -266,7 +283,7 @@ class Runner:
                 link.drop("closed by the client")
             self.finish(None)
             await self._wait_for({self._task} if self._task is not None else set(), give_up_at)
-            await self._wait_for(self._farewells, give_up_at)
+            await self._wait_for(self._closing_links, give_up_at)
         finally:
             self.finish(None)
             if self.options.close_timeout > 0:  # 0 waits for nothing: what is on its way goes out in the background
@@ -277,18 +294,19 @@ class Runner:
         if tasks:
             await asyncio.wait(set(tasks), timeout=max(until - self.loop.time(), 0.0))
 
-    # START ------------------------------------------------------------------------------------------------
+    # START
 
-    def started(self, link: Link, answer: StartAnswer) -> None:
+    def started(self, link: ClientLink, answer: StartAnswer) -> None:
         """START was accepted: continue or begin anew, before the messages behind it are looked at."""
         try:
             outcome = self.session.started(answer)
         except ProtocolFailure:
             self.session.forget()
             raise
+        if ClientAction.TAKE_ANSWER not in self._step(ClientEvent.STARTED):
+            return
         self.link = link
         self.resumed = outcome.start is Start.RESUMED
-        self._ever_started = True
         self._draining = False
         self._seen_at_start = self.session.seen
         self.stats.connects += 1
@@ -303,30 +321,33 @@ class Runner:
         self.refresher.connected(self._token)
         self.login.begin(fresh=not self.resumed)
 
-    def _resume(self, link: Link, outcome: Outcome[Call]) -> None:
+    def _resume(self, link: ClientLink, outcome: StartOutcome[ClientCall]) -> None:
         if outcome.resend:
             link.send(self.calls.encode_again(outcome.resend))
         self.stats.resumes += 1
         self.stats.resent += len(outcome.resend)
         self.emit(State.RESUMED, resent=len(outcome.resend))
 
-    def _reset(self, outcome: Outcome[Call], answer: StartAnswer) -> None:
+    def _reset(self, outcome: StartOutcome[ClientCall], answer: StartAnswer) -> None:
         self.stats.resets += 1
         lost = self.calls.fail(outcome.lost, lambda: SessionReset(outcome.reason, answer.gap))
         self.emit(State.RESET, reason=outcome.reason, gap=answer.gap, lost=lost)
 
     def become_ready(self, *, announce: bool) -> None:
         """Calls may be sent now; those that waited go first."""
-        if self.link is not None and not self.stopping:
+        actions = self._step(ClientEvent.LOGGED_IN)
+        if ClientAction.OPEN_CALLS in actions and self.link is not None:
             self.outgoing.open(self.link)
+        if ClientAction.TELL_READY not in actions:
+            return
         if announce:
             self.emit(State.CONNECTED)
         if not self.first_ready.done():
             self.first_ready.set_result(None)
 
-    # Down -------------------------------------------------------------------------------------------------
+    # Down
 
-    def pushed(self, link: Link, push: ServerPush, now: float, size: int) -> None:
+    def pushed(self, link: ClientLink, push: ServerPush, now: float, size: int) -> None:
         """A message came; when the application cannot take it under the policy ``fail``, that is the end."""
         try:
             self.inbox.take(link, push, now, size)
@@ -339,7 +360,7 @@ class Runner:
         if self.calls.waiting:
             self.outgoing.flush()
 
-    def writable(self, link: Link) -> None:
+    def writable(self, link: ClientLink) -> None:
         """The connection is no longer congested."""
         if link is self.link:
             self.outgoing.flush()
@@ -363,7 +384,7 @@ class Runner:
         if wire.EXPIRES_HEADER in headers:
             self.refresher.plan(wire.expires_in(headers))
 
-    # Events -----------------------------------------------------------------------------------------------
+    # Events
 
     def emit(self, state: State, **details: Any) -> None:
         """Tell the application; what its callback raises goes to the loop's exception handler."""

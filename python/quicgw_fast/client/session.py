@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 
 from quicgw_fast.client.errors import NumberGap, ProtocolFailure
 from quicgw_fast.client.messages import Ticket
-from quicgw_fast.client.wire import Claim, business_msg_id
+from quicgw_fast.client.wire import ResumeClaim, business_msg_id
 from quicgw_fast.codes import ResetReason
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ class Start(Enum):
 
 
 @dataclass(slots=True)
-class Outcome(Generic[R]):
+class StartOutcome(Generic[R]):
     """What follows from an accepted START."""
 
     start: Start
@@ -61,7 +61,7 @@ class Outcome(Generic[R]):
     reason: int = ResetReason.NONE
 
 
-class Session(Generic[R]):
+class ClientSession(Generic[R]):
     """The numbers of one client, over any number of connections and sessions of the gateway.
 
     ``generation`` counts the gateway's sessions: what belongs to an older one no longer matters for
@@ -93,9 +93,9 @@ class Session(Generic[R]):
         self._ack_since: float | None = None
         self._unacked_bytes = 0
 
-    # START ---------------------------------------------------------------------------------------------
+    # START
 
-    def claim(self, wall_ms: int = 0) -> Claim:
+    def claim(self, wall_ms: int = 0) -> ResumeClaim:
         """Return what the next START says; it acknowledges everything that the application has.
 
         Its ``attempt`` is above every one before it. Where the wall clock's milliseconds are above that, they are
@@ -105,7 +105,7 @@ class Session(Generic[R]):
         self._ack_since = None
         self._unacked_bytes = 0
         self._attempt = max(self._attempt + 1, wall_ms)
-        return Claim(self._claimed, self.session_id, self.epoch, self._attempt)
+        return ResumeClaim(self._claimed, self.session_id, self.epoch, self._attempt)
 
     def ticket(self) -> Ticket | None:
         """Return what another process needs to go on, None before the first session."""
@@ -120,7 +120,7 @@ class Session(Generic[R]):
         self._kept_back.clear()
         self.generation += 1
 
-    def started(self, answer: StartAnswer) -> Outcome[R]:
+    def started(self, answer: StartAnswer) -> StartOutcome[R]:
         """Take over what an accepted START says, right before the messages behind it.
 
         ProtocolFailure when it contradicts what this side knows for certain; then forget() is what helps.
@@ -129,7 +129,7 @@ class Session(Generic[R]):
             return self._resumed(answer)
         return self._fresh(answer)
 
-    def _resumed(self, answer: StartAnswer) -> Outcome[R]:
+    def _resumed(self, answer: StartAnswer) -> StartOutcome[R]:
         if not self.session_id or (answer.session_id, answer.epoch) != (self.session_id, self.epoch):
             raise ProtocolFailure("the gateway resumed a session that was not asked for")
         if answer.replay_from > self.seen + 1:
@@ -139,9 +139,9 @@ class Session(Generic[R]):
         self.generation = max(self.generation, 1)
         self.last_client_seq = max(self.last_client_seq, answer.max_client_seq)
         resend = [request for request in self.in_flight.values() if request.seq > answer.max_client_seq]
-        return Outcome(Start.RESUMED, resend=resend)
+        return StartOutcome(Start.RESUMED, resend=resend)
 
-    def _fresh(self, answer: StartAnswer) -> Outcome[R]:
+    def _fresh(self, answer: StartAnswer) -> StartOutcome[R]:
         known = self.generation > 0 or bool(self.session_id)
         lost = list(self.in_flight.values())
         self.forget_requests()
@@ -153,9 +153,9 @@ class Session(Generic[R]):
         self.last_client_seq = self._settled_up_to = 0
         self._ack_since = None
         self._unacked_bytes = 0
-        return Outcome(Start.RESET if known else Start.FRESH, lost=lost, reason=answer.reset_reason)
+        return StartOutcome(Start.RESET if known else Start.FRESH, lost=lost, reason=answer.reset_reason)
 
-    # Requests ---------------------------------------------------------------------------------------------
+    # Requests
 
     @property
     def next_seq(self) -> int:
@@ -184,7 +184,7 @@ class Session(Generic[R]):
         self.in_flight.clear()
         self.bytes_in_flight = 0
 
-    # Messages ---------------------------------------------------------------------------------------------
+    # Messages
 
     def receive(self, seq: int, now: float, size: int = 0) -> bool:
         """Take the number of a message of ``size`` bytes: False when it was seen before. NumberGap for a hole."""
@@ -221,7 +221,7 @@ class Session(Generic[R]):
         if self._ack_since is None:
             self._ack_since = now
 
-    # Acknowledging ----------------------------------------------------------------------------------------
+    # Acknowledging
 
     @property
     def ackable(self) -> int:

@@ -16,7 +16,7 @@ MIN_REFRESH_DELAY = 0.2
 """Seconds between two automatic refreshes at least."""
 
 
-class Tokens:
+class ClientTokens:
     """A fixed token, or a callable that makes them."""
 
     def __init__(self, source: TokenSource) -> None:

@@ -52,7 +52,7 @@ RATE_HEADER = "limit-messages-per-second"
 _CONTROL_BIT = 0x8000_0000
 
 
-class Claim(NamedTuple):
+class ResumeClaim(NamedTuple):
     """What START says about the session to go on with; all empty for a fresh start."""
 
     last_acked: int = 0
@@ -108,7 +108,7 @@ def control_msg_id(count: int) -> int:
     return _CONTROL_BIT | count % _CONTROL_BIT
 
 
-def start_frame(msg_id: int, openid: str, token: str, claim: Claim) -> bytes:
+def start_frame(msg_id: int, openid: str, token: str, claim: ResumeClaim) -> bytes:
     """Encode START; TooLarge when openid and token do not fit into what is allowed before login."""
     request = StartRequest(
         openid=openid,

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from quicgw_fast.proto import service_pb2 as pb
     from quicgw_fast.upstream import GatewayClient
 
-    Handler = Callable[["Service", pb.UpstreamRequest], Awaitable["Reply"]]
+    Handler = Callable[["Service", pb.UpstreamRequest], Awaitable["ActionReply"]]
 
 _MOST_USERS = 1000
 _LARGEST_ECHO = 8 << 20
@@ -36,7 +36,7 @@ _OPERATIONS: Mapping[str, Callable[[float, float], float]] = {
 }
 
 
-class Reply(NamedTuple):
+class ActionReply(NamedTuple):
     """The answer of an action."""
 
     data: bytes = b""
@@ -45,7 +45,7 @@ class Reply(NamedTuple):
     code: int = 200
 
 
-class Refused(Exception):
+class ActionRefused(Exception):
     """The action answers with this code and message."""
 
     def __init__(self, code: int, message: str) -> None:
@@ -100,10 +100,10 @@ def action(*names: str) -> Callable[[Handler], Handler]:
 
 
 def whole_number(params: Mapping[str, str], name: str, default: int, low: int, high: int) -> int:
-    """Return a parameter as an int; Refused 400 when it is none or outside ``low`` … ``high``."""
+    """Return a parameter as an int; ActionRefused 400 when it is none or outside ``low`` … ``high``."""
     text = params.get(name, str(default))
     if not _INTEGER.fullmatch(text) or not low <= int(text) <= high:
-        raise Refused(400, f"{name} must be a whole number from {low} to {high}")
+        raise ActionRefused(400, f"{name} must be a whole number from {low} to {high}")
     return int(text)
 
 
@@ -112,59 +112,59 @@ def _json(value: object) -> bytes:
 
 
 @action("hello", "login")
-async def hello(service: Service, request: pb.UpstreamRequest) -> Reply:
+async def hello(service: Service, request: pb.UpstreamRequest) -> ActionReply:
     """Log in: headers ``zone`` and ``gid`` derived from the openid. Param refuse=1 (or a code) refuses."""
     refuse = whole_number(request.params, "refuse", 0, 0, 999)
     if refuse:
-        raise Refused(401 if refuse == 1 else refuse, "login refused, as asked for")
+        raise ActionRefused(401 if refuse == 1 else refuse, "login refused, as asked for")
     users = service.shared.users
     users.pop(request.openid, None)
     users[request.openid] = request.session_id
     if len(users) > _MOST_USERS:
         del users[next(iter(users))]
     zone = int(zone_of(request.openid))
-    return Reply(f"hello {request.openid}".encode(), headers={"zone": str(zone), "gid": f"gid-{request.openid}"})
+    return ActionReply(f"hello {request.openid}".encode(), headers={"zone": str(zone), "gid": f"gid-{request.openid}"})
 
 
 @action("logout")
-async def logout(service: Service, request: pb.UpstreamRequest) -> Reply:
+async def logout(service: Service, request: pb.UpstreamRequest) -> ActionReply:
     """Forget the user."""
     known = service.shared.users.pop(request.openid, None) is not None
-    return Reply(message="goodbye" if known else "was not logged in")
+    return ActionReply(message="goodbye" if known else "was not logged in")
 
 
 @action("echo")
-async def echo(_: Service, request: pb.UpstreamRequest) -> Reply:
+async def echo(_: Service, request: pb.UpstreamRequest) -> ActionReply:
     """Answer the data that came; without data the param ``text``, or ``size`` bytes of filling."""
     size = whole_number(request.params, "size", 0, 0, _LARGEST_ECHO)
-    return Reply(request.data or request.params.get("text", "").encode() or b"x" * size)
+    return ActionReply(request.data or request.params.get("text", "").encode() or b"x" * size)
 
 
 @action("zone", "business_msg")
-async def accept(service: Service, request: pb.UpstreamRequest) -> Reply:
+async def accept(service: Service, request: pb.UpstreamRequest) -> ActionReply:
     """Answer the data that came, and in the message who took it."""
-    return Reply(request.data or request.params.get("text", "").encode(), f"taken by {service.name}")
+    return ActionReply(request.data or request.params.get("text", "").encode(), f"taken by {service.name}")
 
 
 @action("time", "heartbeat")
-async def tell_time(_: Service, request: pb.UpstreamRequest) -> Reply:  # noqa: ARG001
+async def tell_time(_: Service, request: pb.UpstreamRequest) -> ActionReply:  # noqa: ARG001
     """Answer the service's clock in milliseconds since 1970."""
-    return Reply(str(time.time_ns() // 1_000_000).encode())
+    return ActionReply(str(time.time_ns() // 1_000_000).encode())
 
 
 @action("calculate")
-async def calculate(_: Service, request: pb.UpstreamRequest) -> Reply:
+async def calculate(_: Service, request: pb.UpstreamRequest) -> ActionReply:
     """Params op (add, sub, mul, div), a and b; 400 for anything that has no finite result."""
     name = request.params.get("op", "")
     if name not in _OPERATIONS:
-        raise Refused(400, f"op must be one of {', '.join(_OPERATIONS)}")
+        raise ActionRefused(400, f"op must be one of {', '.join(_OPERATIONS)}")
     a, b = _operand(request.params, "a"), _operand(request.params, "b")
     if name == "div" and b == 0:
-        raise Refused(400, "division by zero")
+        raise ActionRefused(400, "division by zero")
     result = _OPERATIONS[name](a, b)
     if not math.isfinite(result):
-        raise Refused(400, "the result is too large")
-    return Reply(str(result).encode())
+        raise ActionRefused(400, "the result is too large")
+    return ActionReply(str(result).encode())
 
 
 def _operand(params: Mapping[str, str], name: str) -> float:
@@ -174,14 +174,14 @@ def _operand(params: Mapping[str, str], name: str) -> float:
     except ValueError:
         value = math.nan
     if len(text) > _LONGEST_NUMBER or not math.isfinite(value):
-        raise Refused(400, f"{name} must be a number")
+        raise ActionRefused(400, f"{name} must be a number")
     return value
 
 
 @action("status")
-async def status(service: Service, request: pb.UpstreamRequest) -> Reply:  # noqa: ARG001
+async def status(service: Service, request: pb.UpstreamRequest) -> ActionReply:  # noqa: ARG001
     """Answer what the service has done, as JSON."""
-    return Reply(
+    return ActionReply(
         _json(
             {
                 "service": service.name,
@@ -194,9 +194,9 @@ async def status(service: Service, request: pb.UpstreamRequest) -> Reply:  # noq
 
 
 @action("session_info")
-async def session_info(_: Service, request: pb.UpstreamRequest) -> Reply:
+async def session_info(_: Service, request: pb.UpstreamRequest) -> ActionReply:
     """Answer what the gateway says about the caller, as JSON."""
-    return Reply(
+    return ActionReply(
         _json(
             {
                 "session_id": request.session_id,
@@ -209,32 +209,32 @@ async def session_info(_: Service, request: pb.UpstreamRequest) -> Reply:
 
 
 @action("user_list")
-async def user_list(service: Service, request: pb.UpstreamRequest) -> Reply:  # noqa: ARG001
+async def user_list(service: Service, request: pb.UpstreamRequest) -> ActionReply:  # noqa: ARG001
     """Answer the openids that said hello and not logout, as a JSON list in order of their hello."""
-    return Reply(_json(list(service.shared.users)))
+    return ActionReply(_json(list(service.shared.users)))
 
 
 @action("data_sync")
-async def data_sync(_: Service, request: pb.UpstreamRequest) -> Reply:
+async def data_sync(_: Service, request: pb.UpstreamRequest) -> ActionReply:
     """Answer the data that came and its length."""
-    return Reply(request.data, f"synced {len(request.data)} bytes")
+    return ActionReply(request.data, f"synced {len(request.data)} bytes")
 
 
 @action("sleep")
-async def sleep(_: Service, request: pb.UpstreamRequest) -> Reply:
+async def sleep(_: Service, request: pb.UpstreamRequest) -> ActionReply:
     """Answer after ``ms`` milliseconds (default 100)."""
     ms = whole_number(request.params, "ms", 100, 0, _LONGEST_SLEEP_MS)
     await asyncio.sleep(ms / 1000)
-    return Reply(request.data, f"slept {ms} ms")
+    return ActionReply(request.data, f"slept {ms} ms")
 
 
 @action("fail")
-async def fail(_: Service, request: pb.UpstreamRequest) -> Reply:
+async def fail(_: Service, request: pb.UpstreamRequest) -> ActionReply:
     """Answer with the param ``code`` (default 500), or with grpc=1 end the call with the gRPC ``status``."""
     code = whole_number(request.params, "code", 500, 1, 999)
     if whole_number(request.params, "grpc", 0, 0, 1):
         name = request.params.get("status", "INTERNAL").upper()
         if name not in grpc.StatusCode.__members__ or name == "OK":
-            raise Refused(400, "status must be the name of a gRPC error")
+            raise ActionRefused(400, "status must be the name of a gRPC error")
         raise BrokenOff(grpc.StatusCode[name], "failed, as asked for")
-    raise Refused(code, "failed, as asked for")
+    raise ActionRefused(code, "failed, as asked for")

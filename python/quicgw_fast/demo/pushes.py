@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from quicgw_fast.demo.actions import Refused, Reply, Service, action, whole_number
+from quicgw_fast.demo.actions import ActionRefused, ActionReply, Service, action, whole_number
 from quicgw_fast.proto import service_pb2 as pb
 from quicgw_fast.upstream import GatewayCallFailed
 
@@ -15,25 +15,25 @@ _MOST_PUSHES = 2000
 
 
 @action("notification")
-async def notification(service: Service, request: pb.UpstreamRequest) -> Reply:
+async def notification(service: Service, request: pb.UpstreamRequest) -> ActionReply:
     """Push at once, to the caller's session or to ``target_type`` and ``target_id``."""
     return await _push(service, request, pb.NSH_IMMEDIATELY)
 
 
 @action("before")
-async def before(service: Service, request: pb.UpstreamRequest) -> Reply:
+async def before(service: Service, request: pb.UpstreamRequest) -> ActionReply:
     """Push notifies that must reach the caller before this answer."""
     return await _push(service, request, pb.NSH_BEFORE_RESPONSE)
 
 
 @action("after")
-async def after(service: Service, request: pb.UpstreamRequest) -> Reply:
+async def after(service: Service, request: pb.UpstreamRequest) -> ActionReply:
     """Push notifies that must reach the caller right after this answer."""
     return await _push(service, request, pb.NSH_AFTER_RESPONSE)
 
 
 @action("broadcast")
-async def broadcast(service: Service, request: pb.UpstreamRequest) -> Reply:
+async def broadcast(service: Service, request: pb.UpstreamRequest) -> ActionReply:
     """Push to every logged-in client; answers how many took it."""
     push = pb.BroadcastRequest(
         msg_type="broadcast",
@@ -45,11 +45,11 @@ async def broadcast(service: Service, request: pb.UpstreamRequest) -> Reply:
     try:
         answer = await _gateway(service).broadcast(push)
     except GatewayCallFailed as error:
-        raise Refused(503, str(error)) from error
-    return Reply(str(answer.sent_count).encode(), answer.message or "ok")
+        raise ActionRefused(503, str(error)) from error
+    return ActionReply(str(answer.sent_count).encode(), answer.message or "ok")
 
 
-async def _push(service: Service, request: pb.UpstreamRequest, hint: pb.NotifySyncHint.ValueType) -> Reply:
+async def _push(service: Service, request: pb.UpstreamRequest, hint: pb.NotifySyncHint.ValueType) -> ActionReply:
     """Send ``count`` pushes one after the other; 409 with the first error code when some were refused."""
     count = whole_number(request.params, "count", 1, 1, _MOST_PUSHES)
     gateway = _gateway(service)
@@ -58,13 +58,13 @@ async def _push(service: Service, request: pb.UpstreamRequest, hint: pb.NotifySy
         try:
             answer = await gateway.push(_notify(request, hint, index, count))
         except GatewayCallFailed as error:
-            raise Refused(503, str(error)) from error
+            raise ActionRefused(503, str(error)) from error
         if not answer.success:
             refusals.append(answer.error_code or answer.message)
     counts = {"pushed": str(count - len(refusals)), "refused": str(len(refusals))}
     if refusals:
-        return Reply(request.data, f"{len(refusals)} of {count} refused: {refusals[0]}", counts, 409)
-    return Reply(request.data, f"{count} pushed", counts)
+        return ActionReply(request.data, f"{len(refusals)} of {count} refused: {refusals[0]}", counts, 409)
+    return ActionReply(request.data, f"{count} pushed", counts)
 
 
 def _notify(
@@ -88,5 +88,5 @@ def _notify(
 
 def _gateway(service: Service) -> GatewayClient:
     if service.shared.gateway is None:
-        raise Refused(503, f"the {service.name} service knows no gateway to push through")
+        raise ActionRefused(503, f"the {service.name} service knows no gateway to push through")
     return service.shared.gateway

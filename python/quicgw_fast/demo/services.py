@@ -11,7 +11,7 @@ import grpc
 from quicgw_fast.config import join_address
 from quicgw_fast.control.grpc_server import add_port
 from quicgw_fast.demo import pushes  # noqa: F401 - enters its actions
-from quicgw_fast.demo.actions import ACTIONS, BrokenOff, Refused, Reply, Service, Shared
+from quicgw_fast.demo.actions import ACTIONS, ActionRefused, ActionReply, BrokenOff, Service, Shared
 from quicgw_fast.errors import StartupError
 from quicgw_fast.proto import service_pb2 as pb
 from quicgw_fast.proto.service_pb2_grpc import UpstreamServiceServicer, add_UpstreamServiceServicer_to_server
@@ -230,11 +230,11 @@ class _Servicer(UpstreamServiceServicer):
         )
 
 
-async def _run(service: Service, request: pb.UpstreamRequest) -> Reply:
+async def _run(service: Service, request: pb.UpstreamRequest) -> ActionReply:
     handler = ACTIONS.get(request.action.lower())
     if handler is None:
-        return Reply(message=f"unknown action {request.action[:64]!r}", code=404)
+        return ActionReply(message=f"unknown action {request.action[:64]!r}", code=404)
     try:
         return await handler(service, request)
-    except Refused as error:
-        return Reply(message=str(error), code=error.code)
+    except ActionRefused as error:
+        return ActionReply(message=str(error), code=error.code)

@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
+from quicgw_fast.carrier import MAX_BODY
 from quicgw_fast.delivery import OrderedSender
 from quicgw_fast.flow.accounts import Accounts
 from quicgw_fast.flow.closing import Closing
 from quicgw_fast.flow.control_messages import ControlMessages
-from quicgw_fast.flow.conversation import MAX_BODY
 from quicgw_fast.flow.conversations import Conversations
 from quicgw_fast.flow.draining import Draining, HandOut
 from quicgw_fast.flow.housekeeping import Housekeeping
@@ -118,7 +118,7 @@ def assemble(
     )
     most_pending = 2 * MAX_BODY + times.window_bytes
     control = ControlMessages(clock, metrics, sender, closing, offline, tokens, most_pending=most_pending)
-    conversations = Conversations(clock, metrics, engine, sender, starts, requests, control, journal, times, limits)
+    conversations = Conversations(clock, metrics, engine, sender, starts, requests, control, journal, times, gates)
     encode = engine.encode_body
     pushes = Pushes(
         clock, metrics, draining, registry, sender, closing, offline, gates.push, encode, times.bind_timeout

@@ -4,20 +4,22 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from quicgw_fast.flow.conversation import MAX_BODY, MAX_BODY_BEFORE_START, Conversation
-from quicgw_fast.overload import FloodGuard
+from quicgw_fast.carrier import CARRIERS
+from quicgw_fast.flow.conversation import Conversation
+from quicgw_fast.ports import SlowSender
 
 if TYPE_CHECKING:
     from quicgw_fast.backend.engine import Engine
     from quicgw_fast.clock import Clock
-    from quicgw_fast.config import LimitsConfig, SessionConfig
+    from quicgw_fast.config import SessionConfig
     from quicgw_fast.delivery import OrderedSender
     from quicgw_fast.flow.control_messages import ControlMessages
     from quicgw_fast.flow.journal import Journal
     from quicgw_fast.flow.requests import Requests
     from quicgw_fast.flow.start import StartHandler
     from quicgw_fast.observe import Metrics
-    from quicgw_fast.ports import Link
+    from quicgw_fast.overload import Gates
+    from quicgw_fast.ports import Carrier, Link, MessageReceiver
     from quicgw_fast.session import Session
 
 
@@ -35,7 +37,7 @@ class Conversations:
         control: ControlMessages,
         journal: Journal,
         times: SessionConfig,
-        limits: LimitsConfig,
+        gates: Gates,
     ) -> None:
         self.clock = clock
         self.count_protocol_errors = metrics.counter(
@@ -50,23 +52,25 @@ class Conversations:
         self.starts = starts
         self.requests = requests
         self.control = control
-        self.times = times
+        self.gates = gates
         self.open: set[Conversation] = set()
         self.watched: set[Conversation] = set()
         """Those of them that wait for something in time: for START, or for the rest of a message."""
         self._make_decoder = engine.FrameDecoder
         self._journal = journal
-        self._control_rate = (limits.control_per_second, limits.control_burst)
-        self._request_rate = (limits.messages_per_second, limits.message_burst)
+        self._slow = SlowSender(times.frame_timeout, times.frame_rate)
 
-    def begin(self, link: Link) -> Conversation:
-        """Make the handler of a connection."""
-        decoder = self._make_decoder(MAX_BODY, MAX_BODY_BEFORE_START)
-        conversation = Conversation(link, decoder, FloodGuard(self._control_rate, self._request_rate), self)
+    def begin(self, link: Link) -> Carrier:
+        """Make the handler of a connection: the carrier that its ALPN stands for, and what is above it."""
+
+        def make_carrier(receiver: MessageReceiver) -> Carrier:
+            return CARRIERS[link.alpn](receiver, self._make_decoder, self.clock.now, self._slow)
+
+        conversation = Conversation(link, make_carrier, self)
         self.open.add(conversation)
         self.watched.add(conversation)
         self._count_connections.value += 1
-        return conversation
+        return conversation.carrier
 
     def ended(self, conversation: Conversation, code: int, reason: str, *, by_peer: bool) -> None:
         """Forget a connection that is gone."""

@@ -8,7 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from quicgw_fast.backend.python.wire import HEAD_MAX
-from quicgw_fast.flow.conversation import MAX_BODY
+from quicgw_fast.carrier import MAX_BODY
 from quicgw_fast.proto.client_pb2 import ServerPush
 from quicgw_fast.session import NotifyCount, UntoldLosses
 

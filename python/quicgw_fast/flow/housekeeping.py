@@ -130,12 +130,16 @@ class Housekeeping:
         times = self._times
         if conversation.over:
             return
-        if conversation.session is None and not conversation.held and now - conversation.born > times.start_timeout:
+        if (
+            conversation.session is None
+            and not conversation.carrier.held
+            and now - conversation.born > times.start_timeout
+        ):
             late = RequestError(
                 ErrorCode.BAD_REQUEST, "START is missing", f"it must come within {times.start_timeout:g} s"
             )
             self._starts.refuse(conversation, 0, late, CloseCode.PROTOCOL_ERROR)
-        elif slow := conversation.slow_for(now):
+        elif slow := conversation.carrier.slow_for(now):
             self._count_slow_senders.value += 1
             conversation.close(CloseCode.SLOW_CONSUMER, slow)
 

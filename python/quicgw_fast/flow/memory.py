@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from quicgw_fast.codes import CloseCode
 from quicgw_fast.observe.repeats import RepeatLog
-from quicgw_fast.overload import Holding, choose
+from quicgw_fast.sharing import FREE_TO, Holding, choose
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from quicgw_fast.session import Registry, Session
 
 DETAIL = "the memory of all sessions is full; only a reset continues"
-FREE_TO = 0.9
-"""Share of the limit down to which room is made, so that a full memory is not looked through for every message."""
 
 _log = logging.getLogger("quicgw.session")
 

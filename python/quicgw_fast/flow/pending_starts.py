@@ -47,7 +47,7 @@ class PendingStarts:
 
         What the client sends meanwhile waits behind; when its connection ends, neither is called.
         """
-        conversation.hold()
+        conversation.carrier.hold()
         timer = asyncio.get_running_loop().call_later(LONGEST_WAIT, self._release, openid, conversation)
         self._held[openid] = _Held(conversation, go_on, give_way, timer)
         until.add_done_callback(lambda _: self._release(openid, conversation))
@@ -70,7 +70,7 @@ class PendingStarts:
             return
         try:
             held.go_on()
-            conversation.let_go()
+            conversation.carrier.let_go()
         except Exception:  # as for anything else that a client sends: its connection ends, and nobody else's
             _log.exception("START failed", extra={"openid": openid})
             conversation.close(CloseCode.INTERNAL, "internal error")

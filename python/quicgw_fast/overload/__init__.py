@@ -2,21 +2,31 @@
 
 from quicgw_fast.overload.attempts import AttemptLimiter
 from quicgw_fast.overload.draining import GATEWAY_STOPS
-from quicgw_fast.overload.facts import CallFacts, PushFacts, RenewalFacts, RequestFacts, StartFacts, TaskFacts
-from quicgw_fast.overload.flood import FloodGuard
-from quicgw_fast.overload.memory import Holding, choose
+from quicgw_fast.overload.facts import (
+    CallFacts,
+    HeldFacts,
+    MessageFacts,
+    PushFacts,
+    RenewalFacts,
+    RequestFacts,
+    StartFacts,
+    TaskFacts,
+    Traffic,
+)
+from quicgw_fast.overload.held import MAX_HELD
 from quicgw_fast.overload.moments import Gates, call_gate, make_gates
 from quicgw_fast.overload.request_memory import RequestMemory, size_of
 from quicgw_fast.overload.rule import Gate, Moment, Refusal, Rule
 
 __all__ = [
     "GATEWAY_STOPS",
+    "MAX_HELD",
     "AttemptLimiter",
     "CallFacts",
-    "FloodGuard",
     "Gate",
     "Gates",
-    "Holding",
+    "HeldFacts",
+    "MessageFacts",
     "Moment",
     "PushFacts",
     "Refusal",
@@ -26,8 +36,8 @@ __all__ = [
     "Rule",
     "StartFacts",
     "TaskFacts",
+    "Traffic",
     "call_gate",
-    "choose",
     "make_gates",
     "size_of",
 ]

@@ -21,6 +21,33 @@ class Charged(Protocol):
     """What its requests without a reply take in memory."""
 
 
+class Traffic:
+    """What rules count for one connection. Made when needed: most connections send one kind of message at most."""
+
+    __slots__ = ("control", "requests")
+
+    def __init__(self) -> None:
+        self.control: TokenBucket | None = None
+        self.requests: TokenBucket | None = None
+
+
+class HeldFacts(NamedTuple):
+    """A message behind a START that waits."""
+
+    held: int
+    """Bytes that wait, it included."""
+
+
+class MessageFacts(NamedTuple):
+    """A message of a client that has its session."""
+
+    traffic: Traffic
+    request: bool
+    """Whether it is a BUSINESS message, or one of the others."""
+    now: float
+    """Monotonic seconds."""
+
+
 class StartFacts(NamedTuple):
     """A START whose claim can be read."""
 

@@ -1,42 +1,60 @@
-"""How many messages of one connection are looked at. The clock is an argument."""
+"""How many messages of one connection are looked at; who sends more is not answered any more, but closed.
+
+An acknowledgement that acknowledges something is not judged: it costs nothing, as its number is bounded by the messages
+sent down.
+"""
 
 from __future__ import annotations
 
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
+from quicgw_fast.codes import ErrorCode
+from quicgw_fast.overload.rule import Refusal
 from quicgw_fast.rates import TokenBucket
+
+if TYPE_CHECKING:
+    from quicgw_fast.overload.facts import MessageFacts
 
 PATIENCE: Final = 4.0
 """Times the rate of requests that is answered 429 before the connection is closed: 429 is meant to be heard."""
 GRACE: Final = 1000
 """Requests over the burst that are answered 429 in any case: what an honest program sends without listening."""
 
+TOO_MANY: Final = Refusal(ErrorCode.RATE_LIMITED, "too many messages; send fewer a second")
 
-class FloodGuard:
-    """Bounds every kind of message of a connection; each method is False once its sender is beyond all patience.
 
-    An acknowledgement that acknowledges something costs nothing: its number is bounded by the messages sent down.
-    """
+class ControlFlood:
+    """Bounds heartbeats, acknowledgements of nothing new, and messages that were refused."""
 
-    __slots__ = ("_control", "_control_rate", "_request_rate", "_requests")
+    name = "control-flood"
 
-    def __init__(self, control_rate: tuple[float, int], request_rate: tuple[float, int]) -> None:
-        """Rates per second and bursts, of control messages and of requests (the rate whose excess is answered 429)."""
-        self._control_rate = control_rate
-        self._request_rate = request_rate
-        # Made when needed: most connections send one kind at most.
-        self._control: TokenBucket | None = None
-        self._requests: TokenBucket | None = None
+    def __init__(self, per_second: float, burst: int) -> None:
+        self._rate = per_second, burst
 
-    def control(self, now: float) -> bool:
-        """Count a heartbeat, an acknowledgement of nothing new, or a message that was refused."""
-        if self._control is None:
-            self._control = TokenBucket(*self._control_rate)
-        return self._control.take(now) == 0.0
+    def judge(self, facts: MessageFacts, /) -> Refusal | None:
+        """See ``Rule``."""
+        if facts.request:
+            return None
+        traffic = facts.traffic
+        if traffic.control is None:
+            traffic.control = TokenBucket(*self._rate)
+        return TOO_MANY if traffic.control.take(facts.now) > 0 else None
 
-    def request(self, now: float) -> bool:
-        """Count a BUSINESS message, whatever its answer will be."""
-        if self._requests is None:
-            rate, burst = self._request_rate
-            self._requests = TokenBucket(PATIENCE * rate, int(PATIENCE * burst) + GRACE)
-        return self._requests.take(now) == 0.0
+
+class RequestFlood:
+    """Bounds BUSINESS messages, whatever their answer will be."""
+
+    name = "request-flood"
+
+    def __init__(self, per_second: float, burst: int) -> None:
+        """Of the rate whose excess is answered 429: a flood begins well above it."""
+        self._rate = PATIENCE * per_second, int(PATIENCE * burst) + GRACE
+
+    def judge(self, facts: MessageFacts, /) -> Refusal | None:
+        """See ``Rule``."""
+        if not facts.request:
+            return None
+        traffic = facts.traffic
+        if traffic.requests is None:
+            traffic.requests = TokenBucket(*self._rate)
+        return TOO_MANY if traffic.requests.take(facts.now) > 0 else None

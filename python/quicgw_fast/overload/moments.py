@@ -10,6 +10,8 @@ from quicgw_fast.overload.attempts import AttemptLimiter, GuessedTokens
 from quicgw_fast.overload.concurrency import Concurrency
 from quicgw_fast.overload.draining import PushWhileDraining, RequestWhileDraining, StartWhileDraining
 from quicgw_fast.overload.facts import CallFacts
+from quicgw_fast.overload.flood import ControlFlood, RequestFlood
+from quicgw_fast.overload.held import HeldBytes
 from quicgw_fast.overload.in_flight import InFlight
 from quicgw_fast.overload.message_rate import MessageRate
 from quicgw_fast.overload.renewal_rate import RenewalRate
@@ -21,13 +23,23 @@ if TYPE_CHECKING:
 
     from quicgw_fast.config import LimitsConfig
     from quicgw_fast.observe import Metrics
-    from quicgw_fast.overload.facts import PushFacts, RenewalFacts, RequestFacts, StartFacts, TaskFacts
+    from quicgw_fast.overload.facts import (
+        HeldFacts,
+        MessageFacts,
+        PushFacts,
+        RenewalFacts,
+        RequestFacts,
+        StartFacts,
+        TaskFacts,
+    )
 
 
 @dataclass(frozen=True, slots=True)
 class Gates:
     """The gate of every moment, and what their rules keep that others have to tell them of."""
 
+    held: Gate[HeldFacts]
+    message: Gate[MessageFacts]
     start: Gate[StartFacts]
     renewal: Gate[RenewalFacts]
     request: Gate[RequestFacts]
@@ -43,21 +55,25 @@ def make_gates(limits: LimitsConfig, metrics: Metrics, count_only: Collection[st
     """Make all rules. Raises ConfigError when ``count_only`` names one that there is not."""
     attempts = AttemptLimiter(limits.auth_failures_per_minute)
     memory = RequestMemory(limits.request_memory)
+    rate, burst = limits.messages_per_second, limits.message_burst
+    held: list[Rule[HeldFacts]] = [HeldBytes()]
+    message: list[Rule[MessageFacts]] = [
+        ControlFlood(limits.control_per_second, limits.control_burst),
+        RequestFlood(rate, burst),
+    ]
     start: list[Rule[StartFacts]] = [StartWhileDraining(), GuessedTokens(attempts)]
     renewal: list[Rule[RenewalFacts]] = [RenewalRate()]
-    request: list[Rule[RequestFacts]] = [
-        RequestWhileDraining(),
-        MessageRate(limits.messages_per_second, limits.message_burst),
-        InFlight(limits.in_flight),
-    ]
+    request: list[Rule[RequestFacts]] = [RequestWhileDraining(), MessageRate(rate, burst), InFlight(limits.in_flight)]
     task: list[Rule[TaskFacts]] = [SessionShare(limits.request_bytes), ProcessShare(memory)]
     push: list[Rule[PushFacts]] = [PushWhileDraining()]
-    names = [[rule.name for rule in rules] for rules in (start, renewal, request, task, push)]
+    names = [[rule.name for rule in rules] for rules in (held, message, start, renewal, request, task, push)]
     known = {Concurrency.name}.union(*names)
     unknown = sorted(set(count_only) - known)
     if unknown:
         raise ConfigError(f"overload.count_only names {unknown[0]!r}; known rules are {', '.join(sorted(known))}")
     return Gates(
+        Gate(Moment.HELD, held, metrics, count_only),
+        Gate(Moment.MESSAGE, message, metrics, count_only),
         Gate(Moment.START, start, metrics, count_only),
         Gate(Moment.RENEWAL, renewal, metrics, count_only),
         Gate(Moment.REQUEST, request, metrics, count_only),

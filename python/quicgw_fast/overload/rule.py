@@ -30,8 +30,12 @@ F_contra = TypeVar("F_contra", contravariant=True)
 
 
 class Moment(Enum):
-    """Where on the way of a message rules are asked; a connection has a gate of another shape (``connection``)."""
+    """Where on the way of a message rules are asked; handshakes are judged by ``transport.admission``."""
 
+    HELD = "held"
+    """A message behind a START that waits."""
+    MESSAGE = "message"
+    """A message of a client that has its session; refused, it ends the connection."""
     START = "start"
     """A START whose claim can be read, before its token is looked at."""
     RENEWAL = "renewal"

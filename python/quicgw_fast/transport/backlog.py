@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
+from quicgw_fast.sharing import FREE_TO, Holding, choose
+
 if TYPE_CHECKING:
     from asyncio import AbstractEventLoop
-
-FREE_TO = 0.9
-"""Share of the limit down to which room is made, so that a full memory is not looked through for every message."""
 
 
 class Debtor(Protocol):
@@ -53,15 +52,11 @@ class Backlog:
             self._loop.call_soon(self._relieve)
 
     def _relieve(self) -> None:
-        """Give up the largest, and never one below the mean: it pays for no others."""
+        """Give up those who have to go."""
         self._relieving = False
-        excess = self.used - int(self.limit * FREE_TO)
         if self.used <= self.limit:
             return
-        mean = self.used / len(self._debtors)
-        for debtor in sorted(self._debtors, key=lambda one: -one.noted):
-            if excess <= 0 or debtor.noted < mean:
-                break
-            excess -= debtor.noted
+        holdings = ((debtor, Holding(debtor.noted, attached=True)) for debtor in self._debtors)
+        for debtor in choose(holdings, self.used - int(self.limit * FREE_TO)):
             self.given_up += 1
             debtor.give_up()

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    import asyncio
     from collections.abc import Callable, Iterable, Sequence
 
+    from quicgw_fast.clock import Timer
     from quicgw_fast.transport.endpoint import Endpoint
 
 COPIES = 4
@@ -40,12 +40,12 @@ class ClosingPeriod:
         self._heard = 0
         self._copies = COPIES if datagrams else 0
         self._interval = lasting / (COPIES + 1)
-        self._until = endpoint.loop.time() + lasting
+        self._until = endpoint.now() + lasting
         self._on_done = on_done
         for cid in self._cids:
             endpoint.receivers[cid] = self
         endpoint.periods.add(self)
-        self._timer: asyncio.TimerHandle | None = None
+        self._timer: Timer | None = None
         self._arm()
 
     def datagram(self, _data: bytes, _address: Any, _now: float, /) -> None:
@@ -56,7 +56,7 @@ class ClosingPeriod:
 
     def shorten(self, lasting: float) -> None:
         """End in ``lasting`` seconds at the latest."""
-        self._until = min(self._until, self._endpoint.loop.time() + lasting)
+        self._until = min(self._until, self._endpoint.now() + lasting)
         if self._timer is not None:
             self._timer.cancel()
             self._arm()
@@ -75,17 +75,17 @@ class ClosingPeriod:
         self._on_done()
 
     def _arm(self) -> None:
-        loop = self._endpoint.loop
+        now = self._endpoint.now()
         at = self._until
         if self._copies:
-            at = min(at, loop.time() + self._interval)
-        self._timer = loop.call_at(at, self._on_timer)
+            at = min(at, now + self._interval)
+        self._timer = self._endpoint.call_later(max(0.0, at - now), self._on_timer)
 
     def _on_timer(self) -> None:
         if self._copies:
             self._copies -= 1
             self._send()
-        if self._endpoint.loop.time() >= self._until:
+        if self._endpoint.now() >= self._until:
             self.finish()
         else:
             self._arm()

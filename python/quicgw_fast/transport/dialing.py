@@ -6,9 +6,9 @@ import asyncio
 import errno
 import socket
 from dataclasses import replace
-from time import monotonic
 from typing import TYPE_CHECKING
 
+from quicgw_fast.clock import SystemClock
 from quicgw_fast.ports import GATESVR
 from quicgw_fast.transport import makers
 from quicgw_fast.transport.certificates import load_authorities
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from quicgw_fast.clock import Clock
     from quicgw_fast.transport.seam import Connection, HandlerFactory
 
 _NOBODY_THERE = frozenset({Problem.NOTHING_LISTENS, Problem.NO_ANSWER, Problem.UNREACHABLE, Problem.OTHER})
@@ -45,6 +46,7 @@ async def dial(
     limits: TransportLimits | None = None,
     local_addr: tuple[str, int] | None = None,
     maker: str = makers.DEFAULT,
+    clock: Clock | None = None,
 ) -> Connection:
     """Connect to a gateway and return the connection, whose handler ``factory`` has made by then.
 
@@ -54,14 +56,15 @@ async def dial(
     failure that says most), and ConfigError for an unknown ``maker``.
     """
     where = format_address((host, port))
-    deadline = monotonic() + timeout
+    clock = clock or SystemClock()
+    deadline = clock.now() + timeout
     limits = limits or TransportLimits()
     quic = makers.load(maker)
     trust = Trust(server_name or host, None if ca is None or insecure else _authorities(ca), insecure)
     failure = ConnectFailed(f"no connection to {where}: no address", Problem.UNKNOWN_HOST)
     targets = await _addresses(host, port, where, timeout)
     for index, target in enumerate(targets):
-        share = (deadline - monotonic()) / (len(targets) - index)
+        share = (deadline - clock.now()) / (len(targets) - index)
         try:
             return await quic.connect(
                 dialing_socket(target, local_addr),
@@ -70,6 +73,7 @@ async def dial(
                 alpn=alpn,
                 limits=replace(limits, handshake_timeout=max(share, 0.0)),
                 connection_ids=random_connection_id,
+                clock=clock,
             )
         except OSError as error:
             problem = Problem.UNREACHABLE if error.errno in _NO_WAY else Problem.OTHER

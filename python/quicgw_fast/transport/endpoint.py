@@ -13,16 +13,17 @@ import contextlib
 import logging
 import socket
 from collections import deque
-from time import monotonic
 from typing import TYPE_CHECKING, Any, Protocol
 
 from quicgw_fast.rates import TokenBucket
 from quicgw_fast.transport.backlog import Backlog
 from quicgw_fast.transport.packets import CID_LENGTH, LongHeader, pull_long_header
+from quicgw_fast.transport.text import format_address
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from quicgw_fast.clock import Clock
     from quicgw_fast.transport.closing import ClosingPeriod
     from quicgw_fast.transport.limits import TransportLimits
 
@@ -66,11 +67,12 @@ class Endpoint:
         unmatched: Unmatched,
         *,
         connected: bool = False,
-        clock: Callable[[], float] = monotonic,
+        clock: Clock,
     ) -> None:
         self.closed = False
         self.limits = limits
-        self.clock = clock
+        self.now = clock.now
+        self.call_later = clock.call_later
         self.loop = asyncio.get_running_loop()
         self.receivers: dict[bytes, Receiver] = {}
         self.periods: set[ClosingPeriod] = set()
@@ -139,10 +141,10 @@ class Endpoint:
         self.receivers.clear()
         self._sock.close()
 
-    def report(self, message: str, *args: object, error: BaseException | None = None) -> None:
+    def report(self, event: str, error: BaseException | None = None, **fields: object) -> None:
         """Log a fault that a peer may be able to cause, at most about one a second."""
-        if self._complaints.take(self.clock()) == 0.0:
-            _log.warning(message, *args, exc_info=error)
+        if self._complaints.take(self.now()) == 0.0:
+            _log.warning(event, exc_info=error, extra=fields)
 
     # The socket
 
@@ -153,7 +155,7 @@ class Endpoint:
     def _on_readable(self) -> None:
         receive = self._sock.recvfrom
         most = self.limits.max_datagram
-        now = self.clock()
+        now = self.now()
         until = now + self.limits.drain_time
         self._flushing = True
         for number in range(1, self.limits.drain + 1):
@@ -168,7 +170,7 @@ class Endpoint:
                 self.dropped += 1
             elif data:
                 self._dispatch(data, address, now)
-            if number >= self.limits.drain_least and self.clock() >= until:
+            if number >= self.limits.drain_least and self.now() >= until:
                 break  # what is left wakes the loop again, behind everybody else's turn
         self._flush()
 
@@ -189,7 +191,7 @@ class Endpoint:
             self._unmatched(data, address, header, now)
         except Exception as error:  # a packet of nobody's must never end the burst
             self.dropped += 1
-            self.report("a packet of no connection could not be handled", error=error)
+            self.report("unmatched datagram failed", error)
 
     def _flush_soon(self) -> None:
         self._flush_handle = None
@@ -197,7 +199,7 @@ class Endpoint:
         self._flush()
 
     def _flush(self) -> None:
-        now = self.clock()
+        now = self.now()
         touched = self._touched
         try:
             # Servicing one connection may touch others: the list grows while it is walked.
@@ -230,7 +232,7 @@ class Endpoint:
         if self.on_socket_error is not None:
             self.on_socket_error(error)
         else:
-            self.report("UDP socket %s: %s", self.address, error)
+            self.report("udp socket failed", address=format_address(self.address), reason=error.strerror or str(error))
 
 
 def enlarge_buffers(sock: socket.socket, size: int) -> None:
@@ -242,10 +244,5 @@ def enlarge_buffers(sock: socket.socket, size: int) -> None:
                 sock.setsockopt(socket.SOL_SOCKET, forced, size)
     granted = sock.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF)
     if granted < size:
-        _log.info(
-            "the UDP receive buffer is %d bytes, not %d: bursts of many clients may be lost; "
-            "raise it with: sysctl -w net.core.rmem_max=%d",
-            granted,
-            size,
-            size,
-        )
+        fields = {"bytes": granted, "wanted": size, "remedy": f"sysctl -w net.core.rmem_max={size}"}
+        _log.info("small udp receive buffer", extra=fields)  # bursts of many clients may be lost

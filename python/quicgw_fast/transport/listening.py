@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from quicgw_fast.clock import SystemClock
 from quicgw_fast.ports import GATESVR
 from quicgw_fast.transport import makers
 from quicgw_fast.transport.certificates import load_identity
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from quicgw_fast.clock import Clock
     from quicgw_fast.transport.seam import HandlerFactory, Listener
 
 
@@ -32,6 +34,7 @@ async def listen(
     observer: Observer | None = None,
     reset_key: bytes | None = None,
     maker: str = makers.DEFAULT,
+    clock: Clock | None = None,
 ) -> Listener:
     """Listen on ``host:port`` (port 0: any free one) for clients that offer one of ``alpn``.
 
@@ -51,4 +54,5 @@ async def listen(
         observer=observer or Nobody(),
         reset_key=reset_key or new_reset_key(),
         connection_ids=random_connection_id,
+        clock=clock or SystemClock(),
     )

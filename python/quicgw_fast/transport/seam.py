@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     import socket
     from collections.abc import Callable, Sequence
 
+    from quicgw_fast.clock import Clock
     from quicgw_fast.transport.certificates import Identity
     from quicgw_fast.transport.limits import TransportLimits
     from quicgw_fast.transport.observer import Observer
@@ -29,10 +30,6 @@ class Connection(Link, Protocol):
     @property
     def id(self) -> int:
         """A number that no other connection of this process has."""
-
-    @property
-    def alpn(self) -> str:
-        """The application protocol that was agreed; empty before the handshake is complete."""
 
     def abort(self, code: int, reason: str, *, tell_peer: bool = True) -> None:
         """Forget the connection at once, after one attempt to tell the peer."""
@@ -155,11 +152,13 @@ class Maker(Protocol):
         observer: Observer,
         reset_key: bytes,
         connection_ids: Callable[[], bytes],
+        clock: Clock,
     ) -> Listener:
         """Accept connections on ``sock`` that offer one of ``alpn``.
 
         ``connection_ids`` makes ids of ``packets.CID_LENGTH`` bytes, which no two connections may share;
-        ``reset_key`` is the secret of their stateless reset tokens (``packets.reset_tokens``).
+        ``reset_key`` is the secret of their stateless reset tokens (``packets.reset_tokens``). All times and timers are
+        ``clock``'s.
         """
 
     async def connect(
@@ -171,5 +170,6 @@ class Maker(Protocol):
         alpn: Sequence[str],
         limits: TransportLimits,
         connection_ids: Callable[[], bytes],
+        clock: Clock,
     ) -> Connection:
         """Do the handshake with the peer of ``sock``; raises ConnectFailed, and then leaves nothing behind."""

@@ -6,8 +6,9 @@ import math
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    import asyncio
     from collections.abc import Callable
+
+    from quicgw_fast.clock import CallLater, Timer
 
 ROUNDING = 0.0005
 """uvloop rounds to the nearest millisecond: half of one more, so that a timer never fires too early."""
@@ -21,12 +22,12 @@ class LazyTimer:
     creating one per packet. Only an earlier deadline replaces it.
     """
 
-    __slots__ = ("_at", "_callback", "_handle", "_loop")
+    __slots__ = ("_at", "_call_later", "_callback", "_handle")
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, callback: Callable[[], None]) -> None:
-        self._loop = loop
+    def __init__(self, call_later: CallLater, callback: Callable[[], None]) -> None:
+        self._call_later = call_later
         self._callback = callback
-        self._handle: asyncio.TimerHandle | None = None
+        self._handle: Timer | None = None
         self._at = math.inf
 
     def set(self, at: float, now: float) -> None:
@@ -35,7 +36,7 @@ class LazyTimer:
             if self._handle is not None:
                 self._handle.cancel()
             self._at = at
-            self._handle = self._loop.call_later(max(0.0, at - now) + ROUNDING, self._fire)
+            self._handle = self._call_later(max(0.0, at - now) + ROUNDING, self._fire)
 
     def cancel(self) -> None:
         """Forget the deadline."""

@@ -200,7 +200,9 @@ async def test_a_broken_protocol_stack_closes_one_connection(
         assert "a hole in the stack" in caplog.text
 
 
-async def test_a_unmatched_that_fails_is_survived(identity: Identity, caplog: pytest.LogCaptureFixture) -> None:
+async def test_an_unmatched_datagram_that_fails_is_survived(
+    identity: Identity, caplog: pytest.LogCaptureFixture
+) -> None:
     async with listening(identity, Recorders(echo=True)) as listener, RawClient(listener.address) as client:
         await client.connected()
 

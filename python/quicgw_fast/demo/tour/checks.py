@@ -7,15 +7,15 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from quicgw_fast.codes import RequestType
-from quicgw_fast.demo.tour.tape import Kind, Received
+from quicgw_fast.demo.tour.tape import Received, TapeKind
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from quicgw_fast.demo.tour.tape import Tape
 
-ANSWERS = (Kind.REPLY, Kind.ERROR)
-UNNUMBERED = (Kind.START, Kind.HEARTBEAT)
+ANSWERS = (TapeKind.REPLY, TapeKind.ERROR)
+UNNUMBERED = (TapeKind.START, TapeKind.HEARTBEAT)
 
 
 def numbers(tape: Tape) -> list[str]:
@@ -30,7 +30,7 @@ def numbers(tape: Tape) -> list[str]:
         if message.kind in UNNUMBERED:
             if message.seq_id:
                 found.append(f"{tape.name}: {message.kind} came with number {message.seq_id}")
-            if message.kind is Kind.START:
+            if message.kind is TapeKind.START:
                 expected = message.replay_from
                 if expected > highest + 1:
                     found.append(f"{tape.name}: resumed at {expected}, but {highest} was the last one received")
@@ -83,7 +83,7 @@ def around(tape: Tape, reply_seq: int, before: Sequence[str], after: Sequence[st
     found = []
     for number, text in wanted.items():
         message = by_number.get(number)
-        if message is None or message.kind is not Kind.NOTIFY or message.text != text:
+        if message is None or message.kind is not TapeKind.NOTIFY or message.text != text:
             came = "nothing" if message is None else f"{message.kind} {message.text!r}"
             found.append(f"{tape.name}: notify {text!r} was due as number {number}, but {came} came")
     answer = by_number.get(reply_seq)
@@ -96,7 +96,7 @@ def received_times(tapes: Iterable[Tape], text: str, times: int = 1) -> list[str
     """Check that each client received the notify with this text so many times."""
     found = []
     for tape in tapes:
-        count = sum(message.text == text for message in once(tape) if message.kind is Kind.NOTIFY)
+        count = sum(message.text == text for message in once(tape) if message.kind is TapeKind.NOTIFY)
         if count != times:
             found.append(f"{tape.name}: notify {text!r} came {count} times instead of {times}")
     return found

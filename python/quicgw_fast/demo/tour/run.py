@@ -1,4 +1,4 @@
-"""The demonstration: scenes one after the other, each shown and checked, then the books and a table."""
+"""The demonstration: scenes one after the other, each shown and checked, then the audit and a table."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from quicgw_fast import backend
 from quicgw_fast.config import LogConfig
 from quicgw_fast.demo.tour import scenes as day
 from quicgw_fast.demo.tour import trouble
-from quicgw_fast.demo.tour.books import books, table
+from quicgw_fast.demo.tour.audit import audit, table
 from quicgw_fast.demo.tour.show import Show
 from quicgw_fast.demo.tour.stage import Scale, open_stage
 from quicgw_fast.errors import GatewayError
@@ -35,7 +35,7 @@ SCENES: tuple[tuple[str, Scene], ...] = (
     ("Lost connection", trouble.lost_connection),
     ("Heartbeats", day.heartbeats),
     ("Stop", day.stop),
-    ("The books", books),
+    ("The audit", audit),
 )
 
 

@@ -17,7 +17,7 @@ MOST_SHOWN = 5
 
 
 class Show:
-    """Tells what happens, and keeps the books on checks."""
+    """Tells what happens, and counts the checks."""
 
     def __init__(self, console: Console | None = None) -> None:
         self.held = 0

@@ -11,7 +11,7 @@ from quicgw_fast.client import Client, StateEvent, connect
 from quicgw_fast.config import Config, LimitsConfig, ProcessorConfig, ServerConfig, UpstreamConfig
 from quicgw_fast.demo.embedded import Certificate, embedded_gateway
 from quicgw_fast.demo.services import Services, start_services
-from quicgw_fast.demo.tour.tape import Tape, insert, taping
+from quicgw_fast.demo.tour.tape import Tape
 from quicgw_fast.upstream import GatewayClient
 
 if TYPE_CHECKING:
@@ -87,10 +87,9 @@ class Stage:
     async def _enter(self, among: list[Player], openid: str, address: str, options: dict[str, Any]) -> Player:
         tape, states = Tape(openid), list[StateEvent]()
         settings = {"heartbeat": 1.0, "max_missed": 10, "timeout": PATIENCE, **options}
-        client = connect(address, openid=openid, ca=self.ca, on_state=states.append, **settings)
+        client = connect(address, openid=openid, ca=self.ca, on_state=states.append, observer=tape, **settings)
         player = Player(client, tape, states)
         among.append(player)
-        insert(tape)
         await client.start()
         return player
 
@@ -100,7 +99,6 @@ async def open_stage(scale: Scale) -> AsyncIterator[Stage]:
     """Start gateways and services; everything is closed at the end. Raises StartupError."""
     async with AsyncExitStack() as stack:
         certificate = stack.enter_context(Certificate())
-        stack.enter_context(taping())
         config = _config(limits=_limits(scale))
         gateway = await stack.enter_async_context(embedded_gateway(config, certificate))
         doomed = await start_services(names=("zone",), ports=(0,))

@@ -80,10 +80,10 @@ class AioquicConnection:
         self._state = LinkState.HANDSHAKE
         self._end = End(CloseCode.INTERNAL, "")
         """How it ends, from the moment that this is known."""
-        self._handshake_deadline = endpoint.clock() + self._limits.handshake_timeout
+        self._handshake_deadline = endpoint.now() + self._limits.handshake_timeout
         self._flush_deadline = math.inf
         self._discarded: asyncio.Future[None] = endpoint.loop.create_future()
-        self._timer = LazyTimer(endpoint.loop, self._on_timer)
+        self._timer = LazyTimer(endpoint.call_later, self._on_timer)
         self._routes = Routes(endpoint, self)
         for cid in first_cids:
             self._routes.add(cid)
@@ -134,7 +134,7 @@ class AioquicConnection:
         Idempotent.
         """
         if not self.closed:
-            self._flush_deadline = self._endpoint.clock() + (self._limits.linger if flush else 0.0)
+            self._flush_deadline = self._endpoint.now() + (self._limits.linger if flush else 0.0)
             self._apply(LinkEvent.CLOSED, End(code, reason))
             self._touch()
 
@@ -177,7 +177,7 @@ class AioquicConnection:
 
     def start(self, address: Any) -> None:
         """Begin a client's handshake with the server at ``address``."""
-        self._core.connect(address, now=self._endpoint.clock())
+        self._core.connect(address, now=self._endpoint.now())
         self._touch()
 
     def abort(self, code: int, reason: str, *, tell_peer: bool = True) -> None:
@@ -288,7 +288,7 @@ class AioquicConnection:
             self._timer.set(at, now)
 
     def _on_timer(self) -> None:
-        now = self._endpoint.clock()
+        now = self._endpoint.now()
         try:
             core = self._core
             at = core.get_timer()
@@ -375,18 +375,18 @@ class AioquicConnection:
         try:
             handler.closed(end.code, printable(end.reason, REASON_LIMIT), end.by_peer)
         except Exception as error:  # one handler's fault is not the loop's
-            self._endpoint.report("connection %d: closed() failed", self.id, error=error)
+            self._endpoint.report("connection handler failed", error, connection=self.id, call="closed")
 
     def _hang_up(self, event: LinkEvent, end: End, *, linger: float) -> None:
         """Close now, and flush for ``linger`` seconds at most."""
-        now = self._endpoint.clock()
+        now = self._endpoint.now()
         self._flush_deadline = now + linger
         self._apply(event, end)
         self._look_after(now)
 
     def _broken(self, error: Exception) -> None:
         """Log a fault in handling this connection, and close it with INTERNAL."""
-        self._endpoint.report("connection %d from %s failed", self.id, self.peer, error=error)
+        self._endpoint.report("connection failed", error, connection=self.id, peer=self.peer)
         phrase = CloseCode.INTERNAL.phrase("the connection could not be handled")
         self._apply(LinkEvent.BROKEN, End(CloseCode.INTERNAL, phrase))
 
@@ -394,9 +394,9 @@ class AioquicConnection:
         """Make the closing packets now, whatever state QUIC is in; none when it has ended by itself or has no keys."""
         phrase = self._end.reason.encode()[:REASON_LIMIT].decode(errors="ignore")
         try:
-            return self._core.closing_datagrams(int(self._end.code), phrase, self._endpoint.clock())
+            return self._core.closing_datagrams(int(self._end.code), phrase, self._endpoint.now())
         except Exception as error:  # the state is beyond repair: leave without a word
-            self._endpoint.report("a connection could not be closed properly", error=error)
+            self._endpoint.report("closing packet failed", error, connection=self.id)
             return []
 
     def _send_close(self) -> None:

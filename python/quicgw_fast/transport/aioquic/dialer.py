@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     import socket
     from collections.abc import Callable, Sequence
 
+    from quicgw_fast.clock import Clock
     from quicgw_fast.transport.limits import TransportLimits
     from quicgw_fast.transport.seam import ConnectionHandler, HandlerFactory, Trust
 
@@ -34,9 +35,10 @@ async def connect(
     alpn: Sequence[str],
     limits: TransportLimits,
     connection_ids: Callable[[], bytes],
+    clock: Clock,
 ) -> AioquicConnection:
     """Do the handshake with the peer of ``sock``; see ``seam.Maker``."""
-    return await Dialer(sock, factory, trust, alpn, limits, connection_ids).connect()
+    return await Dialer(sock, factory, trust, alpn, limits, connection_ids, clock).connect()
 
 
 class Dialer:
@@ -54,6 +56,7 @@ class Dialer:
         alpn: Sequence[str],
         limits: TransportLimits,
         connection_ids: Callable[[], bytes],
+        clock: Clock,
     ) -> None:
         self._factory = factory
         self._trust = trust
@@ -61,7 +64,7 @@ class Dialer:
         self._peer = sock.getpeername()
         self._where = format_address(self._peer)
         configuration = client_configuration(trust, limits, alpn)
-        self._endpoint = Endpoint(sock, limits, self._unmatched, connected=True)
+        self._endpoint = Endpoint(sock, limits, self._unmatched, connected=True, clock=clock)
         self._endpoint.on_socket_error = self._socket_error
         self._socket_problem: tuple[Problem, str] | None = None
         self._outcome: asyncio.Future[AioquicConnection] = self._endpoint.loop.create_future()

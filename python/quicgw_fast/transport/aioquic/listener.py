@@ -15,6 +15,7 @@ from aioquic.quic.packet import (
 )
 
 from quicgw_fast.codes import CloseCode
+from quicgw_fast.errors import RETRY_AFTER_MS
 from quicgw_fast.rates import TokenBucket
 from quicgw_fast.transport.admission import Admission, Verdict
 from quicgw_fast.transport.aioquic.configuration import server_configuration
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
     import socket
     from collections.abc import Callable, Sequence
 
+    from quicgw_fast.clock import Clock
     from quicgw_fast.transport.aioquic.receiving import ReceivingQuic
     from quicgw_fast.transport.certificates import Identity
     from quicgw_fast.transport.limits import TransportLimits
@@ -53,9 +55,6 @@ ANSWERS_PER_SECOND = 1000
 
 RETRIES_PER_SECOND = 4000
 """Retry packets a second at most: each costs about as much as looking at the packet it answers."""
-
-RETRY_AFTER_MS = 1000
-"""When a client that met a full gateway should come back."""
 
 FULL = CloseCode.OVERLOADED.phrase(f"the gateway is full, retry-after-ms {RETRY_AFTER_MS}")
 STOPPING = CloseCode.DRAINING.phrase("no new connections")
@@ -82,6 +81,7 @@ class AioquicListener:
         observer: Observer,
         reset_key: bytes,
         connection_ids: Callable[[], bytes],
+        clock: Clock,
     ) -> None:
         self.counters = ListenerCounters()
         self._factory = factory
@@ -98,7 +98,7 @@ class AioquicListener:
         self._half_open: set[AioquicConnection] = set()
         self._open: set[AioquicConnection] = set()
         self._empty: asyncio.Future[None] | None = None
-        self._endpoint = Endpoint(sock, limits, self._unmatched)
+        self._endpoint = Endpoint(sock, limits, self._unmatched, clock=clock)
         self._answers = TokenBucket(ANSWERS_PER_SECOND, ANSWERS_PER_SECOND)
         self._retries = TokenBucket(RETRIES_PER_SECOND, RETRIES_PER_SECOND)
 
@@ -170,7 +170,7 @@ class AioquicListener:
         """Stop counting the connection; one whose handshake is not complete has failed, unless we stop."""
         if connection in self._half_open and self._admission.accepting:
             self.counters.failed += 1
-            self._admission.failed(self._endpoint.clock())
+            self._admission.failed(self._endpoint.now())
             self._observer.handshake_failed(fault_of(connection.core.ended()), connection.peer, reason)
         self._half_open.discard(connection)
         self._open.discard(connection)

@@ -1,17 +1,20 @@
-"""Who has to go when the memory that all sessions share is full (protocol §5)."""
+"""Who has to go when a memory that many share is full: that of all sessions (protocol §5), or of all connections."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
 T = TypeVar("T")
 
+FREE_TO: Final = 0.9
+"""Share of the limit down to which room is made, so that a full memory is not looked through for every message."""
+
 
 class Holding(NamedTuple):
-    """What one session has of the shared memory."""
+    """What one of them has of the shared memory."""
 
     memory: int
     """Bytes."""

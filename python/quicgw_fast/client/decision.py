@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(slots=True, frozen=True)
-class Verdict:
+class ReconnectDecision:
     """``retry`` after at least ``at_least`` seconds, or end with ``error``; the error is the cause either way.
 
     ``at_least`` None: the gateway did not say when.
@@ -24,7 +24,7 @@ class Verdict:
     at_least: float | None = None
 
 
-def judge(end: LinkEnd, *, renewable_token: bool) -> Verdict:
+def decide(end: LinkEnd, *, renewable_token: bool) -> ReconnectDecision:
     """Decide what an end means for a client that wants to stay.
 
     The codes 0 and 0x1xx say "do not reconnect as you are": only an expired token is something that a client with
@@ -33,15 +33,17 @@ def judge(end: LinkEnd, *, renewable_token: bool) -> Verdict:
     if isinstance(end.error, ReplyError):
         return _refused(end.error)
     if end.error is not None:
-        return Verdict(True, end.error, end.error.retry_after if isinstance(end.error, ConnectionFailed) else None)
+        return ReconnectDecision(
+            True, end.error, end.error.retry_after if isinstance(end.error, ConnectionFailed) else None
+        )
     closed = ConnectionClosed(end.code, end.reason)
     if end.by_peer and is_final(end.code):
-        return Verdict(end.code == CloseCode.TOKEN_EXPIRED and renewable_token, closed)
-    return Verdict(True, closed, closed.retry_after if end.by_peer else None)
+        return ReconnectDecision(end.code == CloseCode.TOKEN_EXPIRED and renewable_token, closed)
+    return ReconnectDecision(True, closed, closed.retry_after if end.by_peer else None)
 
 
-def _refused(refusal: ReplyError) -> Verdict:
+def _refused(refusal: ReplyError) -> ReconnectDecision:
     """START was refused: a bad token stays bad, an overload passes, a rate limit says itself when it passes."""
     if refusal.code == ErrorCode.RATE_LIMITED and refusal.retry_after is None:
-        return Verdict(False, refusal)
-    return Verdict(may_pass(refusal.code), refusal, refusal.retry_after)
+        return ReconnectDecision(False, refusal)
+    return ReconnectDecision(may_pass(refusal.code), refusal, refusal.retry_after)

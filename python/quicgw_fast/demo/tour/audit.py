@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from quicgw_fast.codes import RequestType
 from quicgw_fast.demo.tour import checks
 from quicgw_fast.demo.tour.scenes import IN_FLIGHT
-from quicgw_fast.demo.tour.tape import Kind
+from quicgw_fast.demo.tour.tape import TapeKind
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from quicgw_fast.demo.tour.tape import Tape
 
 PERCENTILES = (50, 90, 99)
-BOOKS: tuple[tuple[str, Callable[[Tape], list[str]]], ...] = (
+CLAIMS: tuple[tuple[str, Callable[[Tape], list[str]]], ...] = (
     ("the messages of every session are numbered 1, 2, 3 ... without a gap", checks.numbers),
     ("every request has exactly one reply", checks.one_reply_each),
     ("what a resume brought again is what was sent before", checks.same_again),
@@ -26,12 +26,12 @@ BOOKS: tuple[tuple[str, Callable[[Tape], list[str]]], ...] = (
 )
 
 
-async def books(stage: Stage, show: Show) -> None:
+async def audit(stage: Stage, show: Show) -> None:
     """Check everything that went over the wire, of all clients, from the first to the last message."""
     tapes = [player.tape for player in stage.everybody]
     count = sum(len(tape.received) for tape in tapes)
     show.say(f"{count} messages to {len(tapes)} clients, as they came over the wire")
-    for claim, check in BOOKS:
+    for claim, check in CLAIMS:
         show.check(claim, [violation for tape in tapes for violation in check(tape)])
     asked = sum(_asked(tape) for tape in tapes)
     show.check("the gateways counted as many requests", checks.equal("requests", asked, _counted(stage)))
@@ -41,14 +41,14 @@ def table(stage: Stage) -> list[tuple[str, str]]:
     """Return the report's rows: counts, throughput, latency."""
     tapes = [player.tape for player in stage.everybody]
     received = Counter(message.kind for tape in tapes for message in checks.once(tape))
-    errors = Counter(message.code for tape in tapes for message in checks.once(tape) if message.kind is Kind.ERROR)
-    beats = sum(message.kind is Kind.HEARTBEAT for tape in tapes for message in tape.received)
+    errors = Counter(message.code for tape in tapes for message in checks.once(tape) if message.kind is TapeKind.ERROR)
+    beats = sum(message.kind is TapeKind.HEARTBEAT for tape in tapes for message in tape.received)
     rows = [
         ("clients", str(len(tapes))),
         ("requests", str(sum(_asked(tape) for tape in tapes))),
-        ("replies", str(received[Kind.REPLY])),
+        ("replies", str(received[TapeKind.REPLY])),
         ("errors", ", ".join(f"{count} x {code}" for code, count in sorted(errors.items())) or "0"),
-        ("notifies", str(received[Kind.NOTIFY])),
+        ("notifies", str(received[TapeKind.NOTIFY])),
         ("heartbeats answered", str(beats)),
         ("connections resumed", str(sum(tape.links - 1 for tape in tapes if tape.links))),
     ]

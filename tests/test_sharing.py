@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from quicgw_fast.overload import Holding, choose
+from quicgw_fast.sharing import Holding, choose
 
 HOLDINGS = st.lists(st.builds(Holding, st.sampled_from([0, 1, 10, 100, 1000]) | st.integers(0, 2000), st.booleans()))
 

@@ -1,0 +1,116 @@
+"""The carrier ``gatesvr``: messages on a connection's stream, each with its length before it (protocol §1)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from quicgw_fast.backend.errors import FrameTooLarge
+from quicgw_fast.carrier.incoming import parse_envelope
+from quicgw_fast.codes import ErrorCode
+from quicgw_fast.errors import ProtocolError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from quicgw_fast.backend import FrameDecoder
+    from quicgw_fast.ports import MessageReceiver, SlowSender
+
+MAX_BODY = 1 << 20
+"""Bytes of one message (protocol §1)."""
+MAX_BODY_BEFORE_START = 4 << 10
+"""Bytes of the first message, from a client that nobody knows yet (protocol §1)."""
+HELD_COST = 128
+"""Bytes that keeping one of them costs beside its body."""
+
+
+class GatesvrCarrier:
+    """The transport's handler of one connection; nothing that a client sends raises out of here."""
+
+    def __init__(
+        self,
+        receiver: MessageReceiver,
+        make_decoder: Callable[[int, int], FrameDecoder],
+        now: Callable[[], float],
+        slow: SlowSender,
+    ) -> None:
+        """``now`` gives monotonic seconds."""
+        self._receiver = receiver
+        self._decoder = make_decoder(MAX_BODY, MAX_BODY_BEFORE_START)
+        self._now = now
+        self._slow = slow
+        self._partial_since: float | None = None
+        """When the message began that is incomplete; None at a border between messages."""
+        self._partial_at = 0.0
+        """When the last bytes of it came."""
+        self._held: list[bytes] | None = None
+        """Messages that came while the receiver takes none; None while it takes them."""
+        self._held_bytes = 0
+        # What has nothing to do with bytes goes from the transport to the receiver without a stop.
+        self.writable = receiver.writable
+        self.closed = receiver.closed
+
+    def received(self, data: bytes, /) -> None:
+        """Take bytes of the stream."""
+        receiver = self._receiver
+        if receiver.over:
+            return
+        try:
+            bodies, failure = self._decoder.feed(data), None
+        except FrameTooLarge as error:
+            bodies, failure = error.messages, ProtocolError(ErrorCode.TOO_LARGE, "message too large", str(error))
+        for body in bodies:
+            if receiver.over:
+                return
+            self._message(body)
+        if failure is not None and not receiver.over:
+            receiver.fail(failure)
+        self._watch_partial(progress=bool(bodies))
+
+    @property
+    def held(self) -> bool:
+        """Whether messages are kept back."""
+        return self._held is not None
+
+    def hold(self) -> None:
+        """Keep the messages that come from now on until ``let_go``, and parse none of them."""
+        self._held, self._held_bytes = [], 0
+
+    def let_go(self) -> None:
+        """Go on with what was kept, in order."""
+        bodies, self._held = self._held or [], None
+        for body in bodies:
+            if self._receiver.over:
+                return
+            self._message(body)
+
+    def slow_for(self, now: float) -> str:
+        """Say what is too slow about the message that is incomplete at ``now``; empty when nothing is (protocol §3)."""
+        if self._partial_since is None:
+            return ""
+        pause, rate = self._slow
+        if now - self._partial_at > pause:
+            return f"no byte of a message for {pause:g} s"
+        # The rate counts from where a message of nothing but pauses would have been given up.
+        due = (now - self._partial_since - pause) * rate
+        return f"a message came with less than {rate} bytes a second" if self._decoder.partial < due else ""
+
+    def _message(self, body: bytes) -> None:
+        if self._held is not None:
+            self._held.append(body)
+            self._held_bytes += len(body) + HELD_COST
+            self._receiver.kept(self._held_bytes)
+            return
+        try:
+            self._receiver.message(parse_envelope(body))
+        except ProtocolError as error:
+            self._receiver.fail(error)
+
+    def _watch_partial(self, *, progress: bool) -> None:
+        incomplete = self._decoder.partial > 0
+        if not incomplete:
+            self._partial_since = None
+        else:
+            self._partial_at = self._now()
+            if self._partial_since is None or progress:
+                self._partial_since = self._partial_at
+        self._receiver.watch(incomplete)

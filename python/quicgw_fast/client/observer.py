@@ -1,0 +1,73 @@
+"""Listening in on a client: every message as it goes over the wire, for tests, traces and demonstrations.
+
+An observer only looks. It is called in the event loop, in the order of the messages, and must not block; what it raises
+goes to the loop's exception handler and changes nothing. Without an observer nothing here exists.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, ParamSpec, Protocol, runtime_checkable
+
+from quicgw_fast.backend import FrameDecoder
+from quicgw_fast.client.wire import MAX_BODY
+from quicgw_fast.proto.client_pb2 import ClientRequest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from quicgw_fast.proto.client_pb2 import ServerPush
+
+P = ParamSpec("P")
+
+
+@runtime_checkable
+class ClientObserver(Protocol):
+    """Is told what one client sends and receives; ``connection`` counts the client's connections from 1."""
+
+    def connection_up(self, connection: int) -> None:
+        """A connection was made; START follows on it."""
+
+    def request_sent(self, connection: int, request: ClientRequest) -> None:
+        """A message was given to the connection: a request, an acknowledgement, a heartbeat, START or STOP."""
+
+    def push_received(self, connection: int, push: ServerPush) -> None:
+        """A message came, and the client has not looked at it yet: it may still be a duplicate or break a rule."""
+
+    def connection_down(self, connection: int, code: int, reason: str, by_peer: bool) -> None:
+        """The connection has ended, by the gateway (``by_peer``, with a code of protocol §6) or on this side."""
+
+
+class Observation:
+    """Numbers the connections of one client and tells its observer about them."""
+
+    def __init__(self, observer: ClientObserver) -> None:
+        self._observer = observer
+        self._loop = asyncio.get_running_loop()
+        self._connections = 0
+
+    def connection_up(self) -> int:
+        """Return the number of the new connection."""
+        self._connections += 1
+        self._tell(self._observer.connection_up, self._connections)
+        return self._connections
+
+    def frames_sent(self, connection: int, frames: bytes) -> None:
+        """Take whole frames apart again: only who is observed pays for that."""
+        for body in FrameDecoder(MAX_BODY).feed(frames):
+            request = ClientRequest.FromString(body)
+            self._tell(self._observer.request_sent, connection, request)
+
+    def push_received(self, connection: int, push: ServerPush) -> None:
+        """Pass it on."""
+        self._tell(self._observer.push_received, connection, push)
+
+    def connection_down(self, connection: int, code: int, reason: str, by_peer: bool) -> None:
+        """Pass it on."""
+        self._tell(self._observer.connection_down, connection, code, reason, by_peer)
+
+    def _tell(self, method: Callable[P, None], *args: P.args, **more: P.kwargs) -> None:
+        try:
+            method(*args, **more)
+        except Exception as error:  # the observer is the application's: it may raise anything
+            self._loop.call_exception_handler({"message": "the client's observer failed", "exception": error})
