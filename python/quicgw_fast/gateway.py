@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 from quicgw_fast import backend
-from quicgw_fast.auth import AuthSettings, make_authenticator
+from quicgw_fast.auth import make_authenticator
 from quicgw_fast.carrier import CARRIERS
 from quicgw_fast.clock import SystemClock
 from quicgw_fast.codes import CloseCode
@@ -21,7 +21,7 @@ from quicgw_fast.flow.assembly import assemble
 from quicgw_fast.observe import Door, Metrics, lines_dropped
 from quicgw_fast.overload import Moment, call_gate
 from quicgw_fast.session import State
-from quicgw_fast.store import StoreSettings, make_store
+from quicgw_fast.store import make_store
 from quicgw_fast.transport import Listener, TransportLimits, listen, reset_key_for
 from quicgw_fast.upstream import SERVICES, BalancingCaller, Directory, OwnAddresses, Registration, RoutingTable
 
@@ -85,8 +85,8 @@ class Gateway:
             engine,
             self._clock,
             metrics,
-            make_authenticator(AuthSettings(**config.auth.model_dump(), dev=dev)),
-            make_store(_store_settings(config)),
+            make_authenticator(config.auth, dev=dev),
+            make_store(config.offline),
             route=table.service_for,
             call=self._caller.call,
             chores=[self._door.flush],
@@ -262,18 +262,6 @@ def _transport_limits(config: Config) -> TransportLimits:
         handshakes_per_address=(limits.handshakes_per_second, math.ceil(limits.handshakes_per_second * 10)),
         # A silent client is closed with IDLE by its session first; QUIC's own timeout comes behind it.
         idle_timeout=config.session.timeout + 5.0,
-    )
-
-
-def _store_settings(config: Config) -> StoreSettings:
-    offline = config.offline
-    return StoreSettings(
-        offline.store,
-        offline.path,
-        offline.max_messages,
-        offline.max_bytes,
-        offline.max_total_bytes,
-        offline.max_age,
     )
 
 

@@ -4,7 +4,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from quicgw_fast.auth import AuthSettings, Grant, JwtAuth, NoAuth, make_authenticator
+from quicgw_fast.auth import Grant, JwtAuth, NoAuth, make_authenticator
+from quicgw_fast.config import AuthConfig
 from quicgw_fast.errors import ConfigError
 
 from .keyshop import NOW, secret_settings
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def test_none_warns_loudly_and_once(caplog: pytest.LogCaptureFixture) -> None:
-    auth = make_authenticator(AuthSettings(mode="none"))
+    auth = make_authenticator(AuthConfig.model_construct(mode="none"))
     for _ in range(3):
         assert auth.authenticate("anybody", "any token", NOW) == Grant("anybody", None)
     (record,) = caplog.records
@@ -24,7 +25,7 @@ def test_none_warns_loudly_and_once(caplog: pytest.LogCaptureFixture) -> None:
 
 
 def test_none_is_silent_in_development(caplog: pytest.LogCaptureFixture) -> None:
-    make_authenticator(AuthSettings(mode="none", dev=True))
+    make_authenticator(AuthConfig(), dev=True)
     assert caplog.records == []
 
 
@@ -39,4 +40,4 @@ def test_jwt_is_made_without_a_warning(tmp_path: Path, caplog: pytest.LogCapture
 @pytest.mark.parametrize("mode", ["", "JWT", "basic"])
 def test_an_unknown_mode_is_refused(mode: str) -> None:
     with pytest.raises(ConfigError, match=r"auth\.mode"):
-        make_authenticator(AuthSettings(mode=mode))
+        make_authenticator(AuthConfig.model_construct(mode=mode))

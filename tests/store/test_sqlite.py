@@ -18,11 +18,11 @@ import pytest
 from structlog.testing import capture_logs
 
 from quicgw_fast.codes import StoreCode
+from quicgw_fast.config import OfflineConfig
 from quicgw_fast.errors import ConfigError, StartupError
 from quicgw_fast.store import (
     SqliteStore,
     StoreFailed,
-    StoreSettings,
     StoreStats,
     sqlite_file,
 )
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
 NOW = 1_800_000_000.0
-ROOMY = StoreSettings(kind="sqlite", max_messages=10**9, max_bytes=10**9, max_total_bytes=10**9)
+ROOMY = OfflineConfig.model_construct(store="sqlite", max_messages=10**9, max_bytes=10**9, max_total_bytes=10**9)
 
 
 @pytest.fixture
@@ -90,7 +90,7 @@ async def test_a_restart_loses_nothing_and_ids_go_on(path: Path) -> None:
 
 
 async def test_bounds_and_age_count_what_was_there_before(path: Path) -> None:
-    bounds = StoreSettings(kind="sqlite", max_messages=2, max_total_bytes=450, max_age=60.0)
+    bounds = OfflineConfig.model_construct(store="sqlite", max_messages=2, max_total_bytes=450, max_age=60.0)
     store = SqliteStore(path, bounds)
     assert (await store.put("alice", b"1", NOW)).stored
     assert (await store.put("alice", b"2", NOW)).stored

@@ -9,16 +9,17 @@ from quicgw_fast.auth.tokens import JwtAuth
 from quicgw_fast.errors import ConfigError
 
 if TYPE_CHECKING:
-    from quicgw_fast.auth.base import Authenticator, AuthSettings
+    from quicgw_fast.auth.base import Authenticator
+    from quicgw_fast.config import AuthConfig
 
 
-def make_authenticator(settings: AuthSettings) -> Authenticator:
-    """Make the authenticator of ``auth.mode``; reads the key files.
+def make_authenticator(settings: AuthConfig, *, dev: bool = False) -> Authenticator:
+    """Make the authenticator of ``auth.mode``; reads the key files. ``dev`` spares the warning of ``none``.
 
     Raises ConfigError for an unknown mode, and for settings or files that cannot be used.
     """
     if settings.mode == "none":
-        return NoAuth(dev=settings.dev)
+        return NoAuth(dev=dev)
     if settings.mode == "jwt":
         return JwtAuth(settings)
     raise ConfigError(f'auth.mode = "{settings.mode}" is unknown. Set it to "none" or "jwt".')

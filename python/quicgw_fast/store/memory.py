@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from quicgw_fast.codes import StoreCode
+from quicgw_fast.config import OfflineConfig
 from quicgw_fast.store.base import (
     PutResult,
     Stored,
     StoreFailed,
-    StoreSettings,
     StoreStats,
     cost,
     crowded,
@@ -36,9 +36,9 @@ class _Shelf:
 class MemoryStore:
     """Messages in dictionaries, which keep the order of arrival."""
 
-    def __init__(self, settings: StoreSettings | None = None) -> None:
+    def __init__(self, settings: OfflineConfig | None = None) -> None:
         """Start empty."""
-        self._settings = settings or StoreSettings(kind="memory")
+        self._settings = settings or OfflineConfig(store="memory")
         self._shelves: dict[str, _Shelf] = {}
         self._order: OrderedDict[int, str] = OrderedDict()
         """Every message's openid in the order of arrival, so that the too old ones are found at the front."""

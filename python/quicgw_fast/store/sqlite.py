@@ -7,11 +7,11 @@ from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from quicgw_fast.codes import StoreCode
+from quicgw_fast.config import OfflineConfig
 from quicgw_fast.store.base import (
     PutResult,
     Stored,
     StoreFailed,
-    StoreSettings,
     StoreStats,
 )
 from quicgw_fast.store.sqlite_file import open_database
@@ -33,12 +33,12 @@ _MAX_ID: Final = (1 << 63) - 1
 class SqliteStore:
     """Messages in one table of one file, which this process has for itself."""
 
-    def __init__(self, path: Path, settings: StoreSettings | None = None, *, max_backlog: int = MAX_BACKLOG) -> None:
+    def __init__(self, path: Path, settings: OfflineConfig | None = None, *, max_backlog: int = MAX_BACKLOG) -> None:
         """Open or make the file; blocks meanwhile (recovery and check of a full store: some 100 ms).
 
         Raises ConfigError when the path or the file cannot be used, and StartupError when another process has it.
         """
-        self._shelf = SqliteShelf(open_database(path), path, settings or StoreSettings(kind="sqlite", path=path))
+        self._shelf = SqliteShelf(open_database(path), path, settings or OfflineConfig(store="sqlite", path=path))
         self._committer = Committer(self._shelf)
         self._max_backlog = max_backlog
         self._backlog = self._handed_over = 0

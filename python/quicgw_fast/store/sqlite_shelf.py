@@ -10,7 +10,6 @@ from quicgw_fast.codes import StoreCode
 from quicgw_fast.store.base import (
     PutResult,
     Stored,
-    StoreSettings,
     StoreStats,
     cost,
     crowded,
@@ -25,6 +24,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from pathlib import Path
 
+    from quicgw_fast.config import OfflineConfig
+
 _log = structlog.get_logger("quicgw_fast.store")
 
 PAGE_BYTES: Final = 4096
@@ -36,7 +37,7 @@ SWEEP_STEP: Final = 1000
 class SqliteShelf:
     """The table of messages, with figures that go back with the transaction if it fails. For one thread."""
 
-    def __init__(self, connection: sqlite3.Connection, path: Path, settings: StoreSettings) -> None:
+    def __init__(self, connection: sqlite3.Connection, path: Path, settings: OfflineConfig) -> None:
         """Take over an open database (see :func:`~quicgw_fast.store.sqlite_file.open_database`), the file ``path``."""
         self._db = connection
         self._path = path
