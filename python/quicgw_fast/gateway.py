@@ -29,8 +29,6 @@ if TYPE_CHECKING:
     from quicgw_fast.backend.engine import Engine
     from quicgw_fast.config import Config, TlsConfig
 
-LEAST_BACKLOG = 16 << 20
-"""Bytes that clients together may leave unacknowledged by QUIC, however small ``session.memory`` is."""
 LEAST_STORE_TIME = 1.0
 """Seconds for what ended sessions hand over to the offline store, also when draining took all of its time."""
 
@@ -208,7 +206,7 @@ class Gateway:
             factory=self._path.conversations.begin,
             alpn=tuple(CARRIERS),
             clock=self._clock,
-            limits=_transport_limits(self._config),
+            limits=TransportLimits.of(self._config.limits, self._config.session),
             observer=self._door,
             reset_key=reset_key_for(server.reset_key_file, tls.key or tls.cert, 0 if self._dev else port),
         )
@@ -249,20 +247,6 @@ def _without_certificate(tls: TlsConfig) -> str:
         return f"tls.cert and tls.key are not set; {need}"
     there, missing = ("tls.cert", "tls.key") if tls.key is None else ("tls.key", "tls.cert")
     return f"only {there} is set, {missing} is not; {need}"
-
-
-def _transport_limits(config: Config) -> TransportLimits:
-    limits = config.limits
-    return TransportLimits(
-        max_connections=limits.max_connections,
-        max_half_open=limits.max_half_open,
-        # What sessions retain is there a second time while their clients' QUIC has not acknowledged it.
-        backlog=max(config.session.memory, LEAST_BACKLOG),
-        retry_above=limits.retry_from,
-        handshakes_per_address=(limits.handshakes_per_second, math.ceil(limits.handshakes_per_second * 10)),
-        # A silent client is closed with IDLE by its session first; QUIC's own timeout comes behind it.
-        idle_timeout=config.session.timeout + 5.0,
-    )
 
 
 async def _cancel(task: asyncio.Task[None]) -> None:
