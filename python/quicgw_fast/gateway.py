@@ -20,7 +20,7 @@ from quicgw_fast.errors import ConfigError
 from quicgw_fast.flow.assembly import assemble
 from quicgw_fast.observe import Door, Metrics, lines_dropped
 from quicgw_fast.overload import Moment, call_gate
-from quicgw_fast.session import State
+from quicgw_fast.session import SessionState
 from quicgw_fast.store import make_store
 from quicgw_fast.transport import Listener, TransportLimits, listen, reset_key_for
 from quicgw_fast.upstream import SERVICES, BalancingCaller, Directory, OwnAddresses, Registration, RoutingTable
@@ -160,8 +160,8 @@ class Gateway:
             if self._listener
             else {},
             "sessions": {
-                "INITED": path.registry.count(State.INITED),
-                "NORMAL": path.registry.count(State.NORMAL),
+                "INITED": path.registry.count(SessionState.INITED),
+                "NORMAL": path.registry.count(SessionState.NORMAL),
                 "detached": sum(not session.attached for session in path.registry),
                 "remembered": path.registry.remembered,
             },

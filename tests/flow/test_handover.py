@@ -10,7 +10,7 @@ import pytest
 
 from quicgw_fast.codes import RequestType, ResetReason, SyncHint
 from quicgw_fast.config import OfflineConfig
-from quicgw_fast.session import State
+from quicgw_fast.session import SessionState
 from quicgw_fast.store import MemoryStore, SqliteStore
 from tests.flow.endings import away, gap, logged_in, until
 from tests.store.test_sqlite import Gate
@@ -53,7 +53,7 @@ async def test_a_message_that_the_store_cannot_take_keeps_nobody_from_ending(
     assert (await house.push("dave", data=b"x" * LARGEST, content="")).message == "retained"
     with caplog.at_level(logging.WARNING):
         await house.pass_time(120.5)
-    assert all(c.session.state is State.CLOSED for c in [*clients, client])
+    assert all(c.session.state is SessionState.CLOSED for c in [*clients, client])
     assert house.count("housekeeping_failed") == 0
     assert [r.getMessage() for r in caplog.records if r.name == "quicgw.offline"] == ["pushes lost"]
     assert (house.count("pushes_lost"), house.count("pushes_handed_over")) == (1, 3)

@@ -11,7 +11,7 @@ from quicgw_fast.config import OfflineConfig
 from quicgw_fast.flow import pending_starts
 from quicgw_fast.overload import MAX_HELD
 from quicgw_fast.proto import client_pb2 as pb
-from quicgw_fast.session import State
+from quicgw_fast.session import SessionState
 from quicgw_fast.store import SqliteStore
 from tests.flow.endings import answered, away, gap, until
 from tests.store.test_sqlite import Gate
@@ -75,7 +75,7 @@ async def test_a_start_does_not_wait_for_ever(
     gate.opened.set()
     await until(lambda: house.count("pushes_lost"))
     assert again.session.attached
-    assert client.session.state is State.CLOSED
+    assert client.session.state is SessionState.CLOSED
     third = house.back(again, 0)
     assert third.answer.resumed
     assert gap(third) == {"reason": "NONE", "notifies": "1", "unnumbered": "1"}, (

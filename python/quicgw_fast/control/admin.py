@@ -12,7 +12,7 @@ from starlette.applications import Starlette
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
-from quicgw_fast.control.http import PATIENCE, Connection
+from quicgw_fast.control.http import PATIENCE, AdminConnection
 from quicgw_fast.control.listen import bind_tcp
 
 if TYPE_CHECKING:
@@ -80,7 +80,7 @@ class AdminServer:
         server = _Server(
             uvicorn.Config(
                 make_app(ready, stats),
-                http=cast("type[asyncio.Protocol]", partial(Connection, patience=patience)),
+                http=cast("type[asyncio.Protocol]", partial(AdminConnection, patience=patience)),
                 ws="none",
                 lifespan="off",
                 log_config=None,
