@@ -212,6 +212,7 @@ class StartHandler:
         session.attempts.note(claim)
         session.expires_at = grant.expires_at
         conversation.session = session
+        conversation.watch(conversation.carrier.incomplete)
         conversation.generation = session.attach(conversation.link, claim.last_acked, now)
         self._journal.began(session, conversation.link.peer, _how(start.verdict), now)
         gap = self._gap(start)
