@@ -178,11 +178,11 @@ async def test_what_is_begun_first_is_done_first(store: SqliteStore) -> None:
 
 
 async def test_put_all_never_raises(store: SqliteStore, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    await store._committer.submit(partial(store._shelf._db.execute, "ALTER TABLE message RENAME TO gone"))
+    await store._committer.submit(partial(store._tables._db.execute, "ALTER TABLE message RENAME TO gone"))
     results = await store.put_all("alice", [b"1", b"2"], NOW)
     assert [result.error_code for result in results] == ["STORE_FAILED"] * 2
     assert store.stats().refused == 2
-    await store._committer.submit(partial(store._shelf._db.execute, "ALTER TABLE gone RENAME TO message"))
+    await store._committer.submit(partial(store._tables._db.execute, "ALTER TABLE gone RENAME TO message"))
     monkeypatch.setattr(sqlite, "MAX_HANDED_OVER", 10)
     gate = await Gate.shut(store)
     first, second = store.put_all("alice", [b"x" * 10], NOW), store.put_all("alice", [b"y"], NOW)

@@ -66,7 +66,7 @@ class Gate:
 
 async def pragma(store: SqliteStore, text: str) -> object:
     """Run a pragma on the store's own connection, on its thread, outside of a transaction."""
-    return await store._committer.submit(lambda: store._shelf._db.execute(f"PRAGMA {text}").fetchone()[0])
+    return await store._committer.submit(lambda: store._tables._db.execute(f"PRAGMA {text}").fetchone()[0])
 
 
 # Surviving
@@ -298,7 +298,7 @@ async def test_one_that_fails_does_not_take_others_along(store: SqliteStore) -> 
 
 
 async def test_a_file_that_breaks_under_us_is_an_error_and_never_a_success(store: SqliteStore) -> None:
-    await store._committer.submit(partial(store._shelf._db.execute, "DROP TABLE message"))
+    await store._committer.submit(partial(store._tables._db.execute, "DROP TABLE message"))
     with capture_logs() as logs:
         assert (await store.put("alice", b"1", NOW)).error_code == StoreCode.FAILED
         for step in (store.load("alice", NOW), store.delete("alice", [1]), store.sweep(NOW)):

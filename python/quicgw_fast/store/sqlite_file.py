@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sqlite3
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final
-
-import structlog
 
 from quicgw_fast.errors import ConfigError, StartupError
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-_log = structlog.get_logger("quicgw_fast.store")
+_log = logging.getLogger("quicgw.store")
 
 APPLICATION_ID: Final = 0x51475746
 """``QGWF``: says whose database it is, so that a wrong path does not write into somebody else's."""
@@ -113,7 +112,7 @@ def _keep_room(log: Path) -> None:
         finally:
             os.close(file)
     except OSError as error:
-        _log.warning("offline store: no disk space could be kept for its log", path=str(log), error=error.strerror)
+        _log.warning("offline store cannot reserve its log", extra={"path": str(log), "error": error.strerror})
 
 
 def free_bytes(path: Path) -> int:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING, Final
-
-import structlog
 
 from quicgw_fast.codes import StoreCode
 from quicgw_fast.store.base import (
@@ -26,7 +25,7 @@ if TYPE_CHECKING:
 
     from quicgw_fast.config import OfflineConfig
 
-_log = structlog.get_logger("quicgw_fast.store")
+_log = logging.getLogger("quicgw.store")
 
 PAGE_BYTES: Final = 4096
 """SQLite's own default."""
@@ -34,7 +33,7 @@ SWEEP_STEP: Final = 1000
 """Messages that one step removes at most, so that a great cleaning does not keep everybody else waiting."""
 
 
-class SqliteShelf:
+class SqliteTables:
     """The table of messages, with figures that go back with the transaction if it fails. For one thread."""
 
     def __init__(self, connection: sqlite3.Connection, path: Path, settings: OfflineConfig) -> None:
@@ -104,11 +103,11 @@ class SqliteShelf:
             self._room = free + min(pages * PAGE_BYTES, LOG_BYTES // 4)
             if self._full and free > LOG_BYTES:
                 self._full = False
-                _log.warning("offline store: the disk has room again")
+                _log.warning("offline store has room again")
         self._room -= size
         if self._room < 0 and not self._full:  # one line, not one for each message
             self._full = True
-            _log.error("offline store: the disk is full; messages are refused")
+            _log.error("offline store full")
         return self._room >= 0
 
     def put_all(self, openid: str, bodies: Sequence[bytes], wall: float) -> list[PutResult]:
