@@ -217,7 +217,7 @@ async def test_a_reset_forgets_nothing_that_the_client_said_it_has(house: House,
 
 async def test_a_stored_message_that_no_client_can_be_sent_is_lost_and_counted(house: House, store: SlowStore) -> None:
     await MemoryStore.put(store, "alice", b"", house.clock.wall)
-    store._shelves["alice"].messages[1] = Stored(1, b"x" * (1 << 20), house.clock.wall)  # of another release, say
+    store._queues["alice"].messages[1] = Stored(1, b"x" * (1 << 20), house.clock.wall)  # of another release, say
     await house.push(content="next")
     client = house.started()
     client.call("hello")

@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from structlog.testing import capture_logs
 
 from quicgw_fast.codes import StoreCode
 from quicgw_fast.config import OfflineConfig
@@ -236,7 +235,7 @@ async def test_close_writes_what_is_queued(path: Path) -> None:
     await store.close()
 
 
-def test_a_loop_that_is_gone_does_not_stop_the_thread(path: Path) -> None:
+def test_a_loop_that_is_gone_does_not_stop_the_thread(path: Path, caplog: pytest.LogCaptureFixture) -> None:
     store = SqliteStore(path)
     gates: list[Gate] = []
 
@@ -251,31 +250,36 @@ def test_a_loop_that_is_gone_does_not_stop_the_thread(path: Path) -> None:
         await store.close()
         return store.stats()
 
-    with capture_logs() as logs:
+    caplog.clear()
+    with caplog.at_level("INFO", "quicgw.store"):
         asyncio.run(abandon())
         gates[0].opened.set()
         assert asyncio.run(return_later()).messages == 1
-    assert "event loop" in logs[0]["event"]
+    assert caplog.messages[0] == "offline store results came too late"
 
 
 # A disk that fails
 
 
-async def test_a_full_disk_is_a_refusal_and_what_was_stored_stays(store: SqliteStore) -> None:
+async def test_a_full_disk_is_a_refusal_and_what_was_stored_stays(
+    store: SqliteStore, caplog: pytest.LogCaptureFixture
+) -> None:
     assert (await store.put("alice", b"first", NOW)).stored
     await pragma(store, f"max_page_count = {await pragma(store, 'page_count')}")
-    with capture_logs() as logs:
+    caplog.clear()
+    with caplog.at_level("INFO", "quicgw.store"):
         results = [await store.put("alice", b"x" * 100_000, NOW) for _ in range(3)]
     assert [result.error_code for result in results] == [StoreCode.FAILED] * 3
     assert "full" in results[0].message
-    assert [entry["log_level"] for entry in logs] == ["error"]
+    assert [record.levelname for record in caplog.records] == ["ERROR"]
     assert [m.body for m in await store.load("alice", NOW)] == [b"first"]
     assert (store.stats().messages, store.stats().stored, store.stats().refused) == (1, 1, 3)
 
     await pragma(store, "max_page_count = 1000000")
-    with capture_logs() as logs:
+    caplog.clear()
+    with caplog.at_level("INFO", "quicgw.store"):
         assert (await store.put("alice", b"x" * 100_000, NOW)).stored
-    assert [entry["event"] for entry in logs] == ["offline store works again"]
+    assert caplog.messages == ["offline store up"]
     assert len(await store.load("alice", NOW)) == 2
 
 
@@ -297,14 +301,17 @@ async def test_one_that_fails_does_not_take_others_along(store: SqliteStore) -> 
     assert (store.stats().messages, store.stats().stored) == (3, 3)
 
 
-async def test_a_file_that_breaks_under_us_is_an_error_and_never_a_success(store: SqliteStore) -> None:
+async def test_a_file_that_breaks_under_us_is_an_error_and_never_a_success(
+    store: SqliteStore, caplog: pytest.LogCaptureFixture
+) -> None:
     await store._committer.submit(partial(store._tables._db.execute, "DROP TABLE message"))
-    with capture_logs() as logs:
+    caplog.clear()
+    with caplog.at_level("INFO", "quicgw.store"):
         assert (await store.put("alice", b"1", NOW)).error_code == StoreCode.FAILED
         for step in (store.load("alice", NOW), store.delete("alice", [1]), store.sweep(NOW)):
             with pytest.raises(StoreFailed, match="no such table"):
                 await step
-    assert len(logs) == 1
+    assert len(caplog.records) == 1
 
 
 async def test_an_openid_that_is_no_text_fails_its_own_call(store: SqliteStore) -> None:
