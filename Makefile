@@ -75,7 +75,7 @@ format: setup ## Format Python and Rust
 wheel: setup ## Build the wheel (one for every Python from 3.11 on) and the sdist, in dist/
 	$(BIN)/maturin build --release --locked --sdist --out dist
 
-bench: setup ## Measure the engine and the whole path, side by side
+bench: setup ## Measure the engine and the whole path, both engines for comparison
 	$(BIN)/pytest benches/micro -p no:randomly --timeout 0
 	$(BIN)/python -m benches.whole_path
 	$(BIN)/python -m benches.transport
@@ -86,7 +86,7 @@ bench-rust: ## Measure the steps of the engine without Python
 attacks: setup ## Attack a gateway process, and show what honest clients notice
 	$(BIN)/python -m benches.attacks
 
-chaos: setup ## The long proof over a bad network (hours)
+chaos: setup ## Long soak test over a lossy network (hours)
 	$(BIN)/pytest tests/chaos --chaos-full --timeout 0
 
 proto: .venv/.requirements ## Generate the Python modules of proto/

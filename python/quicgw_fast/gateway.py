@@ -32,6 +32,11 @@ if TYPE_CHECKING:
 LEAST_STORE_TIME = 1.0
 """Seconds for what ended sessions hand over to the offline store, also when draining took all of its time."""
 
+_UNAUTHENTICATED = {
+    "effect": "any client may use any openid, and take over any session",
+    "remedy": 'set auth.mode = "jwt" and auth.key_file or auth.jwks_file',
+}
+
 _log = logging.getLogger("quicgw.gateway")
 
 
@@ -83,7 +88,7 @@ class Gateway:
             engine,
             self._clock,
             metrics,
-            make_authenticator(config.auth, dev=dev),
+            make_authenticator(config.auth),
             make_store(config.offline),
             route=table.service_for,
             call=self._caller.call,
@@ -109,6 +114,8 @@ class Gateway:
             stack.push_async_callback(_cancel, housekeeping)
             self._stack = stack.pop_all()
         _log.info("gateway started", extra={"engine": self._engine.NAME, **asdict(self.addresses)})
+        if self._config.auth.mode == "none" and not self._dev:
+            _log.warning("authentication is off", extra=_UNAUTHENTICATED)
 
     async def stop(self) -> None:
         """Answer what was accepted, tell the clients, close everything (protocol §6, ``DRAINING``)."""

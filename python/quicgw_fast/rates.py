@@ -6,9 +6,9 @@ import ipaddress
 import math
 from typing import Final
 
-#: Seconds. A caller that waits exactly as long as it was told must be served, although the sum of the times
-#: is rounded.
 ROUNDING: Final = 1e-6
+"""Seconds. A caller that waits exactly as long as it was told must be served, although the sum of the times
+is rounded."""
 
 
 class TokenBucket:

@@ -106,7 +106,9 @@ def test_busy_port(tmp_path: Path, certified: str, flag: str, kind: socket.Socke
         if kind is socket.SOCK_STREAM:
             taken.listen()
         address = f"127.0.0.1:{taken.getsockname()[1]}"
-        assert_one_sentence(serve(tmp_path, certified, flag, address), address, "in use")
+        done = serve(tmp_path, certified, flag, address)
+        assert_one_sentence(done, address, "in use")
+        assert "authentication is off" not in done.stderr, "what does not run needs no warning"
 
 
 def test_other_protobufs_are_refused(tmp_path: Path, certified: str) -> None:
@@ -251,6 +253,10 @@ def test_a_platforms_variables_and_settings_without_effect_are_told_and_stop_not
 def test_a_table_by_which_nobody_could_log_in_is_refused(tmp_path: Path, certified: str) -> None:
     text = f'{certified}[routing]\nreplace_defaults = true\n[routing.exact]\nfoo = "hello"\n'
     assert_one_sentence(serve_here(tmp_path, text), "hello to the service business", "replace_defaults")
+    text = f'{certified}[routing.exact]\nhello = "business"\n'
+    done = serve_here(tmp_path, text)
+    assert_one_sentence(done, "hello to the service business", 'remove hello = "business"')
+    assert "replace_defaults" not in done.stderr, "it is not set"
 
 
 def test_a_key_that_everybody_may_read_or_change_is_told(tmp_path: Path) -> None:

@@ -203,7 +203,7 @@ def test_other_programs_variables_are_none_of_ours(monkeypatch: pytest.MonkeyPat
 def test_a_list_in_the_environment_must_be_json(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("QUICGW_UPSTREAM__HELLO", "127.0.0.1:1")
     told = problem()
-    assert "the variable QUICGW_UPSTREAM__HELLO is no JSON" in told
+    assert "the variable QUICGW_UPSTREAM__HELLO is not valid JSON" in told
     assert """QUICGW_UPSTREAM__HELLO='["127.0.0.1:9001"]'""" in told
 
 
@@ -217,17 +217,17 @@ def test_an_unknown_flag() -> None:
 @pytest.mark.parametrize(
     ("table", "told"),
     [
-        ('[server]\nquic = "8443"', "server.quic: '8443' is no address; write HOST:PORT"),
-        ('[session]\ntimeout = "soon"', "session.timeout: 'soon' is no duration; write for example"),
+        ('[server]\nquic = "8443"', "server.quic: '8443' is not a valid address; write HOST:PORT"),
+        ('[session]\ntimeout = "soon"', "session.timeout: 'soon' is not a valid duration; write for example"),
         ('[session]\ntimeout = "0s"', "session.timeout: 0s is out of bounds; allowed: 1ms to 1d"),
         ("[session]\ntimeout = -1", "session.timeout: -1s is out of bounds"),
         ("[session]\ntimeout = inf", "session.timeout: infs is out of bounds"),
         ("[session]\ntimeout = nan", "session.timeout: nans is out of bounds"),
         ("[session]\ntimeout = 1e16", "session.timeout: 1e+16s is out of bounds; allowed: 1ms to 1d"),
         ('[session]\nresume_window = "100000d"', "session.resume_window: 100000d is out of bounds; allowed: 1ms to 7d"),
-        ("[session]\ntimeout = true", "session.timeout: True is no duration"),
+        ("[session]\ntimeout = true", "session.timeout: True is not a valid duration"),
         ("[session]\ntimeout = [1]", "session.timeout: must be a number, not [1]"),
-        ('[session]\nwindow_bytes = "1MB"', "session.window_bytes: '1MB' is no size; write for example"),
+        ('[session]\nwindow_bytes = "1MB"', "session.window_bytes: '1MB' is not a valid size; write for example"),
         (
             "[session]\nmemory = 18446744073709551616",
             "session.memory: 16777216TiB is out of bounds; allowed: 1B to 1TiB",
@@ -239,7 +239,7 @@ def test_an_unknown_flag() -> None:
         ("[session]\nwindow_messages = 1180591620717411303424", "session.window_messages: 1_180_591_620_"),
         ("[processor]\nmax_workers = -1", "processor.max_workers: -1 is out of bounds"),
         ("[processor]\nmax_queue_size = 1.5", "processor.max_queue_size: must be a whole number, not 1.5"),
-        ("[processor]\nmax_queue_size = true", "processor.max_queue_size: true is no number"),
+        ("[processor]\nmax_queue_size = true", "processor.max_queue_size: true is not a number"),
         (
             "[processor]\nmax_queue_size = 16777217",
             "16_777_217 is out of bounds; allowed: 1 to 1_048_576 requests",
@@ -251,9 +251,9 @@ def test_an_unknown_flag() -> None:
         (f"[limits]\nin_flight = 1{'0' * 400}", "limits.in_flight: 10_000_"),
         (f"[session]\nwindow_bytes = 1{'0' * 400}", "session.window_bytes: "),
         (f"[session]\ntimeout = 1{'0' * 400}", "session.timeout: "),
-        ('[upstream]\nhello = ["127.0.0.1:1", "nowhere"]', "upstream.hello: entry 2 'nowhere' is no address"),
+        ('[upstream]\nhello = ["127.0.0.1:1", "nowhere"]', "upstream.hello: entry 2 'nowhere' is not a valid address"),
         ('[upstream]\nhello = "127.0.0.1:1"', "upstream.hello: must be a list, for example ["),
-        ('[server]\nquic = "no\\u0000host:1"', "server.quic: 'no\\x00host:1' is no address"),
+        ('[server]\nquic = "no\\u0000host:1"', "server.quic: 'no\\x00host:1' is not a valid address"),
         ('[routing]\nmode = "fast"', "routing.mode: must be 'service' or 'zone', not 'fast'"),
         ("[routing]\nzone_ranges = [[1, 2]]", 'routing.zone_ranges: entry 1 must be [low, high, "zone"]'),
         ('[routing]\nexact = "hello"', "routing.exact: must be a table, not 'hello'"),
@@ -293,14 +293,14 @@ def test_a_bad_value_in_the_environment_and_as_a_flag(monkeypatch: pytest.Monkey
 
 def test_a_file_that_is_no_toml(write: Callable[[str], Path]) -> None:
     told = problem(write("[server\n"))
-    assert "is no TOML" in told
+    assert "is not valid TOML" in told
     assert "line 1" in told
 
 
 def test_a_file_that_is_no_text(tmp_path: Path) -> None:
     path = tmp_path / "x.toml"
     path.write_bytes(b"\xff\xfe")
-    assert "is no TOML: it is not UTF-8" in problem(path)
+    assert "is not valid TOML: not UTF-8" in problem(path)
 
 
 @pytest.mark.parametrize("text", ["server = 5\n", '[[server]]\nquic = "127.0.0.1:1"\n'])
@@ -331,7 +331,7 @@ def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("text", ["x = " + "9" * 5000, "x = " + "[" * 3000])
 def test_a_file_that_is_too_much_for_the_parser(write: Callable[[str], Path], text: str) -> None:
-    assert "is no TOML" in problem(write(text))
+    assert "is not valid TOML" in problem(write(text))
 
 
 def test_a_byte_order_mark_is_no_mistake(tmp_path: Path) -> None:

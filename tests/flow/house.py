@@ -202,7 +202,7 @@ class House:
         self.config = config = configs.read(overrides=sections)
         self.clock = Clock()
         self.upstream = Upstream()
-        self.authenticator = authenticator or NoAuth(dev=True)
+        self.authenticator = authenticator or NoAuth()
         """Whom the flow asks; a test may put another one here."""
         self.path = assemble(
             config,

@@ -103,7 +103,7 @@ def test_all_that_the_path_registers_can_be_shown_anywhere() -> None:
         backend,
         SystemClock(),
         metrics,
-        NoAuth(dev=True),
+        NoAuth(),
         None,
         route=lambda action, openid: "business",
         call=Upstream(),

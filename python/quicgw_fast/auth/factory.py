@@ -13,13 +13,13 @@ if TYPE_CHECKING:
     from quicgw_fast.config import AuthConfig
 
 
-def make_authenticator(settings: AuthConfig, *, dev: bool = False) -> Authenticator:
-    """Make the authenticator of ``auth.mode``; reads the key files. ``dev`` spares the warning of ``none``.
+def make_authenticator(settings: AuthConfig) -> Authenticator:
+    """Make the authenticator of ``auth.mode``; reads the key files.
 
     Raises ConfigError for an unknown mode, and for settings or files that cannot be used.
     """
     if settings.mode == "none":
-        return NoAuth(dev=dev)
+        return NoAuth()
     if settings.mode == "jwt":
         return JwtAuth(settings)
     raise ConfigError(f'auth.mode = "{settings.mode}" is unknown. Set it to "none" or "jwt".')

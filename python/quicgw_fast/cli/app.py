@@ -70,7 +70,10 @@ def _version(wanted: bool) -> None:
 )
 def quicgw(
     version: Annotated[
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and the engine.")
+        bool,
+        typer.Option(
+            "--version", metavar="", callback=_version, is_eager=True, help="Show the version and the engine."
+        ),
     ] = False,
 ) -> None:
     """A QUIC access gateway: sessions, strict order and resume in front of gRPC services."""

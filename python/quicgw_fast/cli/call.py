@@ -15,47 +15,53 @@ from quicgw_fast.cli import options
 from quicgw_fast.cli.options import Seconds
 from quicgw_fast.cli.text import content, file_path, pairs, peer_address, plain
 
+Action = Annotated[str, typer.Argument(callback=plain, help="The action to call, for example echo, time or sleep.")]
+Params = Annotated[
+    list[str] | None, typer.Option("--param", "-p", metavar="KEY=VALUE", help="A parameter. Repeatable.")
+]
+Data = Annotated[str, typer.Option("--data", "-d", metavar="TEXT|@FILE", help="Request body; @- reads standard input.")]
+Headers = Annotated[list[str] | None, typer.Option("--header", "-H", metavar="KEY=VALUE", help="A header. Repeatable.")]
+Server = Annotated[
+    str,
+    typer.Option("--server", "-s", metavar=options.ADDRESS, callback=peer_address, help="The gateway's QUIC address."),
+]
+_OPENID_HELP = "Who calls. Default: the token's subject, else a random name."
+Openid = Annotated[str | None, typer.Option("--openid", "-o", metavar="ID", callback=plain, help=_OPENID_HELP)]
+_TOKEN_HELP = 'Signed token, which a gateway with auth.mode = "jwt" needs (see gentoken).'
+Token = Annotated[
+    str, typer.Option("--token", metavar="TOKEN", envvar="QUICGW_TOKEN", help=_TOKEN_HELP, show_default=False)
+]
+_CA_HELP = "PEM file of the certificate authority to trust."
+Ca = Annotated[Path | None, typer.Option("--ca", metavar="FILE", callback=file_path, help=_CA_HELP)]
+Insecure = Annotated[bool, typer.Option("--insecure", "-k", metavar="", help="Accept any certificate; for tests only.")]
+Timeout = Annotated[float, Seconds("--timeout", "-t", default="30s", help="How long to wait for the answer.")]
+ConnectTimeout = Annotated[
+    float | None,
+    Seconds("--connect-timeout", default="10s, at most --timeout", help="How long connecting and logging in may take."),
+]
+_WAIT_HELP = "How long to wait for notifies after the answer."
+Wait = Annotated[float, Seconds("--wait", "-w", default="200ms", zero=True, help=_WAIT_HELP)]
+
 
 def call(
-    action: Annotated[str, typer.Argument(callback=plain, help="What is asked for, for example echo, time or sleep.")],
-    param: Annotated[list[str] | None, typer.Option("--param", "-p", metavar="KEY=VALUE", help="Repeatable.")] = None,
-    data: Annotated[str, typer.Option("--data", "-d", metavar="TEXT|@FILE", help="@- is standard input.")] = "",
-    header: Annotated[list[str] | None, typer.Option("--header", "-H", metavar="KEY=VALUE", help="Repeatable.")] = None,
-    server: Annotated[
-        str, typer.Option("--server", "-s", metavar=options.ADDRESS, callback=peer_address, help="QUIC address.")
-    ] = "127.0.0.1:8443",
-    openid: Annotated[
-        str | None,
-        typer.Option(
-            "--openid",
-            "-o",
-            metavar="ID",
-            callback=plain,
-            help="Who calls. Without it the token's subject, or a name of its own.",
-        ),
-    ] = None,
-    token: Annotated[
-        str, typer.Option("--token", metavar="TOKEN", envvar="QUICGW_TOKEN", help="See gentoken.", show_default=False)
-    ] = "",
-    ca: Annotated[
-        Path | None,
-        typer.Option("--ca", metavar="FILE", callback=file_path, help="PEM file with the authority to trust."),
-    ] = None,
-    insecure: Annotated[bool, typer.Option("--insecure", "-k", help="Accept any certificate.")] = False,
-    timeout: Annotated[float, Seconds("--timeout", "-t", default="30s", help="For the answer.")] = 30.0,
-    connect_timeout: Annotated[
-        float | None,
-        Seconds("--connect-timeout", default="10s, at most --timeout", help="For connection and login."),
-    ] = None,
-    wait: Annotated[
-        float, Seconds("--wait", "-w", default="200ms", zero=True, help="For notifies that come after the answer.")
-    ] = 0.2,
+    action: Action,
+    param: Params = None,
+    data: Data = "",
+    header: Headers = None,
+    server: Server = "127.0.0.1:8443",
+    openid: Openid = None,
+    token: Token = "",
+    ca: Ca = None,
+    insecure: Insecure = False,
+    timeout: Timeout = 30.0,
+    connect_timeout: ConnectTimeout = None,
+    wait: Wait = 0.2,
     json: options.Json = False,
 ) -> None:
     """Log in, send one request, print the answer and every notify, in the order of their numbers.
 
     Exit status 0: answered with code 200. 1: answered with an error, or not in time. 3: no connection, or a file that
-    cannot be read. The action hello is the login itself.
+    cannot be read. Calling hello is the login itself.
     """
     from quicgw_fast.cli.calling import CONNECT_TIMEOUT, Caller, Wish
     from quicgw_fast.cli.running import run
@@ -65,7 +71,7 @@ def call(
     if openid == "":
         raise typer.BadParameter("must not be empty", param_hint="--openid")
     if ca is not None and insecure:
-        raise typer.BadParameter("goes without --insecure: one trusts somebody, the other anybody", param_hint="--ca")
+        raise typer.BadParameter("cannot be combined with --insecure", param_hint="--ca")
     named = pairs(param or (), "--param"), pairs(header or (), "--header")
     with options.failures_as_json(json):
         wish = Wish(action, named[0], content(data, "--data"), named[1], timeout, wait)

@@ -107,6 +107,8 @@ class Caller:
     def _advise(self, error: QuicgwClientError) -> str:
         text = str(error)
         if isinstance(error, ConnectionClosed) and error.code == CloseCode.AUTH_FAILED:
+            if not self.token:
+                return f"{text}; the gateway needs a token: give --token (quicgw gentoken makes one)"
             return f"{text}; give a valid --token (see quicgw gentoken)"
         if isinstance(error, ConnectionFailed) and error.problem in _FLAGS:
             return f"{text} ({_FLAGS[error.problem]})"

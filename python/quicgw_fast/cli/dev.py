@@ -20,7 +20,7 @@ def dev(
 
     Needs no configuration; listens on 127.0.0.1:8443 (QUIC), :8092 (gRPC) and :8080 (admin) unless told otherwise. The
     certificate is self-signed, made at the start and removed at the end; the log says where it is. Its private key is
-    in memory alone. What --config has goes before these defaults.
+    in memory alone. Values in --config override these defaults.
     """
     from quicgw_fast.cli.descriptors import raise_descriptor_limit
     from quicgw_fast.cli.preflight import require_upb

@@ -30,7 +30,9 @@ def gentoken(
     ] = None,
     new_key: Annotated[
         Path | None,
-        typer.Option("--new-key", metavar="FOLDER", callback=file_path, help="Make a key there first, and use it."),
+        typer.Option(
+            "--new-key", metavar="FOLDER", callback=file_path, help="Make a new key in this folder, and use it."
+        ),
     ] = None,
     algorithm: Annotated[
         Algorithm,
@@ -50,10 +52,12 @@ def gentoken(
     """
     if (key is None) == (new_key is None):
         raise typer.BadParameter(
-            "give one of them: a key there is, or a folder for a new one", param_hint="--key, --new-key"
+            "give exactly one: an existing key, or a folder for a new one", param_hint="--key, --new-key"
         )
     if openid is None and new_key is None:
-        raise typer.BadParameter("whom is the token for?", param_hint="OPENID")
+        raise typer.BadParameter("is missing: whom is the token for?", param_hint="OPENID")
+    if openid == "":
+        raise typer.BadParameter("must not be empty", param_hint="OPENID")
     import time
 
     from quicgw_fast.auth import issue_token

@@ -28,21 +28,30 @@ Config = Annotated[
 ]
 Quic = Annotated[
     str | None,
-    typer.Option("--quic", metavar=ADDRESS, callback=listen_address, help="UDP address for clients. Port 0: any."),
+    typer.Option(
+        "--quic", metavar=ADDRESS, callback=listen_address, help="UDP address for clients; port 0 takes any free one."
+    ),
 ]
 Grpc = Annotated[
     str | None,
-    typer.Option("--grpc", metavar=ADDRESS, callback=listen_address, help="Address for services. Port 0: any."),
+    typer.Option(
+        "--grpc", metavar=ADDRESS, callback=listen_address, help="gRPC address for services; port 0 takes any free one."
+    ),
 ]
 Admin = Annotated[
     str | None,
-    typer.Option("--admin", metavar=ADDRESS, callback=listen_address, help="HTTP address for /healthz, /stats."),
+    typer.Option(
+        "--admin",
+        metavar=ADDRESS,
+        callback=listen_address,
+        help="HTTP address for operators (/healthz, /readyz, /stats).",
+    ),
 ]
 Gateway = Annotated[
     str,
     typer.Option("--gateway", "-g", metavar=ADDRESS, callback=peer_address, help="The gateway's gRPC address."),
 ]
-Json = Annotated[bool, typer.Option("--json", help="One JSON object per line.")]
+Json = Annotated[bool, typer.Option("--json", metavar="", help="Print one JSON object per line.")]
 GATEWAY_DEFAULT = "127.0.0.1:8092"
 
 

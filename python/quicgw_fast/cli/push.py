@@ -15,14 +15,22 @@ if TYPE_CHECKING:
 
 TARGETS = ("session", "openid", "gid")
 
-Type = Annotated[str, typer.Option("--type", metavar="NAME", help="Goes into [NAME] and the header notify-type.")]
+Type = Annotated[
+    str,
+    typer.Option("--type", metavar="NAME", help="Type of the notify: header notify-type, and [NAME] in its message."),
+]
 Title = Annotated[str, typer.Option("--title", metavar="TEXT", help="Header notify-title.")]
-Content = Annotated[str, typer.Option("--content", metavar="TEXT", help="Header notify-content; also data if none.")]
-Data = Annotated[str, typer.Option("--data", "-d", metavar="TEXT|@FILE", help="@- is standard input.")]
+Content = Annotated[
+    str,
+    typer.Option("--content", metavar="TEXT", help="Header notify-content; also the body when --data is not given."),
+]
+Data = Annotated[
+    str, typer.Option("--data", "-d", metavar="TEXT|@FILE", help="Body of the notify; @- reads standard input.")
+]
 Metadata = Annotated[
     list[str] | None, typer.Option("--meta", metavar="KEY=VALUE", help="A header of the notify. Repeatable.")
 ]
-Timeout = Annotated[float, Seconds("--timeout", "-t", default="5s", help="For the gateway's answer.")]
+Timeout = Annotated[float, Seconds("--timeout", "-t", default="5s", help="How long to wait for the gateway's answer.")]
 
 push = typer.Typer(no_args_is_help=True, help="Push a notify to clients through a gateway.", rich_markup_mode="rich")
 
@@ -55,7 +63,7 @@ def unicast(
     if kind not in TARGETS or not target:
         raise typer.BadParameter(f"{to!r} is not of the form session:ID, openid:ID or gid:ID", param_hint="--to")
     if before is not None and after is not None:
-        raise typer.BadParameter("goes without --after", param_hint="--before")
+        raise typer.BadParameter("cannot be combined with --after", param_hint="--before")
     with options.failures_as_json(json):
         message = _message(type, title, content, data, meta)
         work = pushing.unicast(gateway, timeout, kind, target, message, before=before, after=after, as_json=json)

@@ -10,7 +10,7 @@ class Status(IntEnum):
 
     DONE = 0
     NO = 1
-    """An answer says no, or none came in time; a check of the demonstration failed."""
+    """The gateway or service answered with an error, or not in time; a check of the demonstration failed."""
     USAGE = 2
     """The command line cannot be understood."""
     FAILED = 3

@@ -1,4 +1,4 @@
-"""Values as they are written on the command line; a bad one is a usage error, a file that cannot be read is none."""
+"""Values as they are written on the command line; a bad one is a usage error, a file that cannot be read is not."""
 
 from __future__ import annotations
 
@@ -104,7 +104,7 @@ def plain(value: str | None) -> str | None:
     try:
         (value or "").encode()
     except UnicodeEncodeError:
-        raise typer.BadParameter("is no UTF-8") from None
+        raise typer.BadParameter("is not valid UTF-8") from None
     return value
 
 
@@ -132,7 +132,7 @@ def content(value: str, option: str) -> bytes:
     if name.startswith(FILE_MARK):
         return _utf8(name, option).encode()
     if not name:
-        raise typer.BadParameter("names no file behind the @", param_hint=option)
+        raise typer.BadParameter("names no file after the @", param_hint=option)
     data = _read(name, option)
     if len(data) > LARGEST_CONTENT:
         raise StartupError(f"{option}: {_short(name)} is larger than a message may be (1 MiB); send it in parts")
@@ -171,5 +171,5 @@ def _utf8(value: str, option: str) -> str:
     try:
         value.encode()
     except UnicodeEncodeError:
-        raise typer.BadParameter("is no UTF-8; put it into a file and give @FILE", param_hint=option) from None
+        raise typer.BadParameter("is not valid UTF-8; put it into a file and give @FILE", param_hint=option) from None
     return value

@@ -37,13 +37,15 @@ def upstream(
         ),
     ] = Mode.SERVICE,
     zone: Annotated[
-        list[str] | None, typer.Option("--zone", "-z", metavar="001…006", help="Repeatable; all six without it.")
+        list[str] | None,
+        typer.Option("--zone", "-z", metavar="001…006", help="A zone to serve. Repeatable. Default: all six."),
     ] = None,
     ports: Annotated[
-        str | None, typer.Option("--ports", metavar="A,B,C", help="One per service or zone. Any free ones without it.")
+        str | None,
+        typer.Option("--ports", metavar="A,B,C", help="One port per service or zone. Default: any free ports."),
     ] = None,
     host: Annotated[
-        str, typer.Option("--host", metavar="ADDRESS", help="Where to listen; the gateway must reach it.")
+        str, typer.Option("--host", metavar="ADDRESS", help="Address to listen on; the gateway must reach it.")
     ] = "127.0.0.1",
     timeout: Annotated[float, Seconds("--timeout", default="30s", help="How long to wait for the gateway.")] = 30.0,
 ) -> None:
@@ -71,7 +73,9 @@ def _names(mode: Mode, zone: list[str] | None) -> tuple[str, ...]:
         return SERVICES
     for name in zone or ():
         if name not in ZONES:
-            raise typer.BadParameter(f"{name!r} is no zone; choose from {', '.join(ZONES)}", param_hint="--zone")
+            raise typer.BadParameter(
+                f"{name!r} is an unknown zone; choose from {', '.join(ZONES)}", param_hint="--zone"
+            )
     if zone and len(set(zone)) < len(zone):
         raise typer.BadParameter("names a zone twice", param_hint="--zone")
     return tuple(zone or ZONES)
@@ -82,7 +86,7 @@ def _ports(text: str | None, count: int) -> list[int]:
         return [0] * count
     parts = text.split(",")
     if not all(part.isascii() and part.isdigit() and int(part) <= 65535 for part in parts):
-        raise typer.BadParameter(f"{text!r} is no list of ports; write A,B,C", param_hint="--ports")
+        raise typer.BadParameter(f"{text!r} is not a list of ports; write A,B,C", param_hint="--ports")
     if len(parts) != count:
         raise typer.BadParameter(f"names {len(parts)} ports for {count} services", param_hint="--ports")
     return [int(part) for part in parts]

@@ -72,11 +72,11 @@ def from_file(path: Path, sections: Mapping[str, type[BaseModel]]) -> Source:
     try:
         tables = tomllib.loads(data.removeprefix(codecs.BOM_UTF8).decode())
     except UnicodeDecodeError as error:
-        raise ConfigError(f"{path} is no TOML: it is not UTF-8 from byte {error.start} on; save it as UTF-8") from error
+        raise ConfigError(f"{path} is not valid TOML: not UTF-8 from byte {error.start}; save it as UTF-8") from error
     except RecursionError as error:
-        raise ConfigError(f"{path} is no TOML for this: it is nested too deeply; correct it") from error
+        raise ConfigError(f"{path} is not valid TOML for this: it is nested too deeply; correct it") from error
     except ValueError as error:  # of TOML, of UTF-8, and of numbers with thousands of digits
-        raise ConfigError(f"{path} is no TOML: {error}; correct that line") from error
+        raise ConfigError(f"{path} is not valid TOML: {error}; correct that line") from error
     for table, key in _path_keys(tables, sections):
         if isinstance(table[key], str) and table[key]:
             table[key] = str(path.parent / table[key])
@@ -86,7 +86,7 @@ def from_file(path: Path, sections: Mapping[str, type[BaseModel]]) -> Source:
 def from_environment(environment: Mapping[str, str], sections: Mapping[str, type[BaseModel]]) -> Source:
     """Read ``QUICGW_SECTION__KEY`` (also ``QUICGW_SECTION`` with a JSON object), whatever the case of the letters.
 
-    Raises ConfigError for a section that does not exist, and for lists and tables that are no JSON. Variables of
+    Raises ConfigError for a section that does not exist, and for lists and tables that are not valid JSON. Variables of
     other forms are none of ours (``stray``).
     """
     source = Source()
@@ -96,7 +96,7 @@ def from_environment(environment: Mapping[str, str], sections: Mapping[str, type
         if rest and section:
             if section not in sections:
                 raise ConfigError(
-                    f"the environment variable {variable} names no section; write {PREFIX}SECTION__KEY; "
+                    f"the environment variable {variable} names an unknown section; write {PREFIX}SECTION__KEY; "
                     f"known: {', '.join(sections)}"
                 )
             _enter(source, (section, *_levels(sections[section], SEPARATOR.join(rest))), variable, value, sections)
@@ -155,7 +155,7 @@ def _json(variable: str, value: str) -> Any:
         return json.loads(value)
     except (ValueError, RecursionError) as error:
         raise ConfigError(
-            f"the variable {variable} is no JSON, which a list or a table must be: {_LIST_EXAMPLE}"
+            f"the variable {variable} is not valid JSON, as a list or a table must be: {_LIST_EXAMPLE}"
         ) from error
 
 
@@ -182,7 +182,7 @@ def _merge(into: dict[str, Any], tables: Mapping[str, Any]) -> None:
         if isinstance(there, dict) and isinstance(value, dict):
             _merge(there, value)
         elif name in into and isinstance(value, dict):
-            continue  # what should be a table and is none stays, to be refused
+            continue  # what should be a table and is not one stays, to be refused
         else:
             into[name] = _copied(value)
 

@@ -34,24 +34,24 @@ def shown(value: object) -> str:
 def parse_duration(value: object) -> object:
     """Turn ``"30s"``, ``"5m"``, ``"250ms"`` or a number into float seconds; ValueError says the forms."""
     if isinstance(value, bool):
-        raise ValueError(f"{value} is no duration; write for example 250ms, 30s, 5m or 2h")
+        raise ValueError(f"{value} is not a valid duration; write for example 250ms, 30s, 5m or 2h")
     if not isinstance(value, str):
         return value
     match = _DURATION.fullmatch(value.strip())
     if match is None:
-        raise ValueError(f"{shown(value)} is no duration; write for example 250ms, 30s, 5m or 2h")
+        raise ValueError(f"{shown(value)} is not a valid duration; write for example 250ms, 30s, 5m or 2h")
     return float(match[1]) * _SECONDS[match[2]]
 
 
 def parse_size(value: object) -> object:
     """Turn ``"1MiB"``, ``"64KiB"`` or a number of bytes into an int; ValueError says the forms."""
     if isinstance(value, bool):
-        raise ValueError(f"{value} is no size; write for example 4096, 64KiB, 1MiB or 2GiB")
+        raise ValueError(f"{value} is not a valid size; write for example 4096, 64KiB, 1MiB or 2GiB")
     if not isinstance(value, str):
         return value
     match = _SIZE.fullmatch(value.strip())
     if match is None:
-        raise ValueError(f"{shown(value)} is no size; write for example 4096, 64KiB, 1MiB or 2GiB")
+        raise ValueError(f"{shown(value)} is not a valid size; write for example 4096, 64KiB, 1MiB or 2GiB")
     return int(match[1]) * _BYTES[match[2]]
 
 
@@ -79,7 +79,7 @@ def split_address(value: str) -> tuple[str, int]:
     host = host.removeprefix("[").removesuffix("]")
     digits = port.isascii() and port.isdigit() and len(port) <= 5
     if not colon or not host or not digits or int(port) > 65535:
-        raise ValueError(f"{shown(value)} is no address; write HOST:PORT, for example 127.0.0.1:8443")
+        raise ValueError(f"{shown(value)} is not a valid address; write HOST:PORT, for example 127.0.0.1:8443")
     return host, int(port)
 
 
@@ -108,7 +108,7 @@ def _checked_address(value: str) -> str:
     # What no resolver takes must not reach one: their errors are of every kind.
     labels = host.removesuffix(".").split(".")
     if not _HOST.fullmatch(host) or not all(0 < len(label) <= 63 for label in labels):
-        raise ValueError(f"{shown(value)} is no address; write HOST:PORT, for example 127.0.0.1:8443")
+        raise ValueError(f"{shown(value)} is not a valid address; write HOST:PORT, for example 127.0.0.1:8443")
     return value
 
 
@@ -170,7 +170,7 @@ def _plain(value: float) -> str:
 
 def _no_flag(value: object) -> object:
     if isinstance(value, bool):
-        raise ValueError(f"{str(value).lower()} is no number")
+        raise ValueError(f"{str(value).lower()} is not a number")
     return value
 
 

@@ -53,7 +53,7 @@ def _what(problem: Any, key: Key, sections: Mapping[str, type[BaseModel]]) -> st
     kind, value = problem["type"], problem["input"]
     if kind == "extra_forbidden":
         known = sections[key[0]].model_fields if len(key) > 1 else sections
-        return f"there is no such key; known: {', '.join(known)}"
+        return f"unknown key; known: {', '.join(known)}"
     if kind == "value_error":
         return str(problem["msg"]).removeprefix("Value error, ")
     if kind == "literal_error":

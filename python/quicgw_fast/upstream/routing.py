@@ -48,9 +48,13 @@ class RoutingTable:
         _check_ranges(self.zone_ranges)
         login = self._by_action(LOGIN)
         if self.mode == "service" and login != LOGIN:
+            if LOGIN in self.exact:
+                remedy = f'remove hello = "{login}" from [routing.exact]'
+            else:  # the table as deployed has it
+                remedy = 'add hello = "hello" to [routing.exact], or leave out routing.replace_defaults'
             raise ConfigError(
                 f"the routing table sends the action hello to the service {login}, so that nobody could log in; "
-                'add hello = "hello" to [routing.exact], or leave out routing.replace_defaults'
+                f"{remedy}"
             )
 
     @property

@@ -110,5 +110,5 @@ async def test_deregister_sends_the_same_request_with_the_mark() -> None:
 
 
 async def test_unusable_address_is_a_configuration_error() -> None:
-    with pytest.raises(ConfigError, match="'nowhere' is no address"):
+    with pytest.raises(ConfigError, match="'nowhere' is not a valid address"):
         GatewayClient("nowhere")
