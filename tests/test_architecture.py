@@ -267,6 +267,17 @@ def test_no_error_is_swallowed() -> None:
     assert not wrong, "\n".join(wrong)
 
 
+def test_a_class_name_means_one_thing() -> None:
+    found: dict[str, list[str]] = {}
+    for path in sources():
+        if path.suffix == ".py":
+            for node in ast.parse(path.read_text(encoding="utf-8")).body:
+                if isinstance(node, ast.ClassDef):
+                    found.setdefault(node.name, []).append(str(path.relative_to(ROOT)))
+    double = {name: paths for name, paths in found.items() if len(paths) > 1}
+    assert not double, "\n".join(f"{name}: {', '.join(paths)}" for name, paths in double.items())
+
+
 def test_files_can_be_read_in_one_go() -> None:
     files = [*sources(), *sorted((ROOT / "rust").rglob("src/**/*.rs"))]
     lengths = {path: len(path.read_text(encoding="utf-8").splitlines()) for path in files}

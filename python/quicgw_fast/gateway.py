@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 from quicgw_fast import backend
-from quicgw_fast.auth import AuthSettings, make_authenticator
+from quicgw_fast.auth import make_authenticator
 from quicgw_fast.carrier import CARRIERS
 from quicgw_fast.clock import SystemClock
 from quicgw_fast.codes import CloseCode
@@ -20,8 +20,8 @@ from quicgw_fast.errors import ConfigError
 from quicgw_fast.flow.assembly import assemble
 from quicgw_fast.observe import Door, Metrics, lines_dropped
 from quicgw_fast.overload import Moment, call_gate
-from quicgw_fast.session import State
-from quicgw_fast.store import StoreSettings, make_store
+from quicgw_fast.session import SessionState
+from quicgw_fast.store import make_store
 from quicgw_fast.transport import Listener, TransportLimits, listen, reset_key_for
 from quicgw_fast.upstream import SERVICES, BalancingCaller, Directory, OwnAddresses, Registration, RoutingTable
 
@@ -29,8 +29,6 @@ if TYPE_CHECKING:
     from quicgw_fast.backend.engine import Engine
     from quicgw_fast.config import Config, TlsConfig
 
-LEAST_BACKLOG = 16 << 20
-"""Bytes that clients together may leave unacknowledged by QUIC, however small ``session.memory`` is."""
 LEAST_STORE_TIME = 1.0
 """Seconds for what ended sessions hand over to the offline store, also when draining took all of its time."""
 
@@ -90,8 +88,8 @@ class Gateway:
             engine,
             self._clock,
             metrics,
-            make_authenticator(AuthSettings(**config.auth.model_dump())),
-            make_store(_store_settings(config)),
+            make_authenticator(config.auth),
+            make_store(config.offline),
             route=table.service_for,
             call=self._caller.call,
             chores=[self._door.flush],
@@ -169,8 +167,8 @@ class Gateway:
             if self._listener
             else {},
             "sessions": {
-                "INITED": path.registry.count(State.INITED),
-                "NORMAL": path.registry.count(State.NORMAL),
+                "INITED": path.registry.count(SessionState.INITED),
+                "NORMAL": path.registry.count(SessionState.NORMAL),
                 "detached": sum(not session.attached for session in path.registry),
                 "remembered": path.registry.remembered,
             },
@@ -215,7 +213,7 @@ class Gateway:
             factory=self._path.conversations.begin,
             alpn=tuple(CARRIERS),
             clock=self._clock,
-            limits=_transport_limits(self._config),
+            limits=TransportLimits.of(self._config.limits, self._config.session),
             observer=self._door,
             reset_key=reset_key_for(server.reset_key_file, tls.key or tls.cert, 0 if self._dev else port),
         )
@@ -256,32 +254,6 @@ def _without_certificate(tls: TlsConfig) -> str:
         return f"tls.cert and tls.key are not set; {need}"
     there, missing = ("tls.cert", "tls.key") if tls.key is None else ("tls.key", "tls.cert")
     return f"only {there} is set, {missing} is not; {need}"
-
-
-def _transport_limits(config: Config) -> TransportLimits:
-    limits = config.limits
-    return TransportLimits(
-        max_connections=limits.max_connections,
-        max_half_open=limits.max_half_open,
-        # What sessions retain is there a second time while their clients' QUIC has not acknowledged it.
-        backlog=max(config.session.memory, LEAST_BACKLOG),
-        retry_above=limits.retry_from,
-        handshakes_per_address=(limits.handshakes_per_second, math.ceil(limits.handshakes_per_second * 10)),
-        # A silent client is closed with IDLE by its session first; QUIC's own timeout comes behind it.
-        idle_timeout=config.session.timeout + 5.0,
-    )
-
-
-def _store_settings(config: Config) -> StoreSettings:
-    offline = config.offline
-    return StoreSettings(
-        offline.store,
-        offline.path,
-        offline.max_messages,
-        offline.max_bytes,
-        offline.max_total_bytes,
-        offline.max_age,
-    )
 
 
 async def _cancel(task: asyncio.Task[None]) -> None:

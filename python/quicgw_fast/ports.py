@@ -71,7 +71,7 @@ class MessageReceiver(Protocol):
         """Take one message. Raises ProtocolError where it ends the connection."""
 
     def watch(self, incomplete: bool) -> None:
-        """Be told, behind every piece of the stream, whether a message has begun that is not complete."""
+        """Be told when it may have changed whether a message has begun that is not complete."""
 
     def fail(self, error: ProtocolError) -> None:
         """Tell the client what it did wrong, and close."""
@@ -97,6 +97,10 @@ class SlowSender(NamedTuple):
 
 class Carrier(Protocol):
     """Bytes of one connection to messages: what a connection reports to, and what its receiver may ask of it."""
+
+    @property
+    def incomplete(self) -> bool:
+        """Whether a message has begun that is not complete."""
 
     @property
     def held(self) -> bool:

@@ -22,7 +22,7 @@ from cryptography.hazmat.primitives.serialization import (
 from jwt.algorithms import ECAlgorithm, OKPAlgorithm, RSAAlgorithm
 from jwt.utils import base64url_encode
 
-from quicgw_fast.auth import AuthSettings
+from quicgw_fast.config import AuthConfig
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -130,10 +130,10 @@ def write(path: Path, data: bytes | str) -> Path:
     return path
 
 
-def secret_settings(folder: Path, **more: Any) -> AuthSettings:
-    return AuthSettings(mode="jwt", key_file=write(folder / "secret", SECRET), **more)
+def secret_settings(folder: Path, **more: Any) -> AuthConfig:
+    return AuthConfig.model_construct(mode="jwt", key_file=write(folder / "secret", SECRET), **more)
 
 
-def jwks_settings(folder: Path, *keys: Any, algorithms: tuple[str, ...] = EVERY) -> AuthSettings:
+def jwks_settings(folder: Path, *keys: Any, algorithms: tuple[str, ...] = EVERY) -> AuthConfig:
     path = write(folder / "jwks.json", json.dumps({"keys": keys}))
-    return AuthSettings(mode="jwt", jwks_file=path, algorithms=algorithms)
+    return AuthConfig.model_construct(mode="jwt", jwks_file=path, algorithms=algorithms)

@@ -4,7 +4,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from quicgw_fast.auth import AuthSettings, Grant, JwtAuth, NoAuth, make_authenticator
+from quicgw_fast.auth import Grant, JwtAuth, NoAuth, make_authenticator
+from quicgw_fast.config import AuthConfig
 from quicgw_fast.errors import ConfigError
 
 from .keyshop import NOW, secret_settings
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def test_none_believes_everybody() -> None:
-    auth = make_authenticator(AuthSettings(mode="none"))
+    auth = make_authenticator(AuthConfig.model_construct(mode="none"))
     for _ in range(3):
         assert auth.authenticate("anybody", "any token", NOW) == Grant("anybody", None)
     assert isinstance(auth, NoAuth)
@@ -31,4 +32,4 @@ def test_jwt_is_made_without_a_warning(tmp_path: Path, caplog: pytest.LogCapture
 @pytest.mark.parametrize("mode", ["", "JWT", "basic"])
 def test_an_unknown_mode_is_refused(mode: str) -> None:
     with pytest.raises(ConfigError, match=r"auth\.mode"):
-        make_authenticator(AuthSettings(mode=mode))
+        make_authenticator(AuthConfig.model_construct(mode=mode))

@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING, Any
 import jwt
 import pytest
 
-from quicgw_fast.auth import AuthRefused, AuthSettings, JwtAuth, generate_key, issue_token
+from quicgw_fast.auth import AuthRefused, JwtAuth, generate_key, issue_token
+from quicgw_fast.config import AuthConfig
 from quicgw_fast.errors import ConfigError
 
 from .keyshop import ASYMMETRIC, EVERY, NOW, SECRET, jwk, jwks_settings, pair, write
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 @pytest.mark.parametrize("algorithm", EVERY)
 def test_a_new_key_makes_tokens_that_the_gateway_takes(tmp_path: Path, algorithm: str) -> None:
     key = generate_key(algorithm, tmp_path)
-    settings = AuthSettings(
+    settings = AuthConfig.model_construct(
         mode="jwt", key_file=key.verifying, algorithms=(algorithm,), audience="gateway", issuer="me"
     )
     token = issue_token(

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from quicgw_fast.auth import AuthSettings, JwtAuth
+from quicgw_fast.auth import JwtAuth
 from quicgw_fast.auth.keys import algorithm_of, load_jwks_file, load_key_file
+from quicgw_fast.config import AuthConfig
 from quicgw_fast.errors import ConfigError
 
 from .keyshop import ASYMMETRIC, EVERY, NOW, SECRET, claims, jwk, jwks_settings, pair, private_jwk, sign, write
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-def complaint(settings: AuthSettings) -> str:
+def complaint(settings: AuthConfig) -> str:
     with pytest.raises(ConfigError) as error:
         JwtAuth(settings)
     text = str(error.value)
@@ -26,8 +27,10 @@ def complaint(settings: AuthSettings) -> str:
     return text
 
 
-def with_file(folder: Path, data: bytes | str, *algorithms: str) -> AuthSettings:
-    return AuthSettings(mode="jwt", key_file=write(folder / "key", data), algorithms=algorithms or ("HS256",))
+def with_file(folder: Path, data: bytes | str, *algorithms: str) -> AuthConfig:
+    return AuthConfig.model_construct(
+        mode="jwt", key_file=write(folder / "key", data), algorithms=algorithms or ("HS256",)
+    )
 
 
 # Settings
@@ -35,27 +38,27 @@ def with_file(folder: Path, data: bytes | str, *algorithms: str) -> AuthSettings
 
 @pytest.mark.parametrize("algorithms", [(), ("none",), ("HS256", "None"), ("HS512",), ("RS384",), ("hs256",), ("",)])
 def test_algorithms_are_pinned_to_the_known_four(tmp_path: Path, algorithms: tuple[str, ...]) -> None:
-    settings = AuthSettings(mode="jwt", key_file=write(tmp_path / "key", SECRET), algorithms=algorithms)
+    settings = AuthConfig.model_construct(mode="jwt", key_file=write(tmp_path / "key", SECRET), algorithms=algorithms)
     assert "auth.algorithms" in complaint(settings)
 
 
 def test_there_must_be_exactly_one_source_of_keys(tmp_path: Path) -> None:
     path = write(tmp_path / "key", SECRET)
-    assert "Set auth.key_file or auth.jwks_file" in complaint(AuthSettings(mode="jwt"))
-    assert "both" in complaint(AuthSettings(mode="jwt", key_file=path, jwks_file=path))
+    assert "Set auth.key_file or auth.jwks_file" in complaint(AuthConfig.model_construct(mode="jwt"))
+    assert "both" in complaint(AuthConfig.model_construct(mode="jwt", key_file=path, jwks_file=path))
 
 
 @pytest.mark.parametrize("leeway", [-1.0, 301.0, float("nan"), float("inf")])
 def test_leeway_is_small(tmp_path: Path, leeway: float) -> None:
     path = write(tmp_path / "key", SECRET)
-    assert "auth.leeway" in complaint(AuthSettings(mode="jwt", key_file=path, leeway=leeway))
+    assert "auth.leeway" in complaint(AuthConfig.model_construct(mode="jwt", key_file=path, leeway=leeway))
 
 
 @pytest.mark.parametrize("name", ["audience", "issuer"])
 def test_an_empty_name_is_a_mistake(tmp_path: Path, name: str) -> None:
     path = write(tmp_path / "key", SECRET)
     more: dict[str, Any] = {name: ""}
-    assert f"auth.{name}" in complaint(AuthSettings(mode="jwt", key_file=path, **more))
+    assert f"auth.{name}" in complaint(AuthConfig.model_construct(mode="jwt", key_file=path, **more))
 
 
 # Secrets
@@ -158,7 +161,7 @@ def test_no_other_object_is_for_an_algorithm() -> None:
 def test_files_that_cannot_be_read(tmp_path: Path, name: str, algorithm: str) -> None:
     def text(path: Path) -> str:
         more: dict[str, Any] = {name: path}
-        return complaint(AuthSettings(mode="jwt", algorithms=(algorithm,), **more))
+        return complaint(AuthConfig.model_construct(mode="jwt", algorithms=(algorithm,), **more))
 
     for path, word in [
         (tmp_path / "absent", "No such file"),
@@ -189,7 +192,7 @@ _NO_SETS = [
 
 @pytest.mark.parametrize("data", _NO_SETS, ids=range(len(_NO_SETS)))
 def test_a_file_that_is_no_key_set(tmp_path: Path, data: bytes | str) -> None:
-    settings = AuthSettings(mode="jwt", jwks_file=write(tmp_path / "jwks", data))
+    settings = AuthConfig.model_construct(mode="jwt", jwks_file=write(tmp_path / "jwks", data))
     assert '"keys"' in complaint(settings)
 
 
@@ -304,6 +307,6 @@ def test_public_keys_that_everybody_may_change_are_told(
     text = pair("EdDSA").public_pem if setting == "key_file" else json.dumps({"keys": [jwk("EdDSA")]})
     path = write(tmp_path / "public", text)
     path.chmod(0o646)
-    JwtAuth(AuthSettings(mode="jwt", algorithms=("EdDSA",), **{setting: path}))
+    JwtAuth(AuthConfig.model_construct(mode="jwt", algorithms=("EdDSA",), **{setting: path}))
     (record,) = [one for one in caplog.records if one.name == "quicgw.config"]
     assert record.__dict__["setting"] == f"auth.{setting}"

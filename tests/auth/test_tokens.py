@@ -11,7 +11,8 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from quicgw_fast.auth import MAX_TOKEN, AuthRefused, AuthSettings, Grant, JwtAuth
+from quicgw_fast.auth import MAX_TOKEN, AuthRefused, Grant, JwtAuth
+from quicgw_fast.config import AuthConfig
 
 from .keyshop import (
     ASYMMETRIC,
@@ -59,14 +60,14 @@ def test_a_good_token_is_granted_until_it_expires(auth: JwtAuth) -> None:
 def test_public_keys_and_certificates_verify(algorithm: str, form: str, tmp_path: Path) -> None:
     keys = pair(algorithm)
     path = write(tmp_path / "key.pem", getattr(keys, form))
-    auth = JwtAuth(AuthSettings(mode="jwt", key_file=path, algorithms=(algorithm,)))
+    auth = JwtAuth(AuthConfig.model_construct(mode="jwt", key_file=path, algorithms=(algorithm,)))
     assert auth.authenticate("alice", sign(claims(), keys.key, algorithm), NOW).openid == "alice"
     assert "Signature" in refusal(auth, sign(claims(), pair(algorithm, 1).key, algorithm))
 
 
 def test_one_key_file_with_several_public_key_algorithms_is_for_its_own(tmp_path: Path) -> None:
     path = write(tmp_path / "key.pem", pair("ES256").public_pem)
-    auth = JwtAuth(AuthSettings(mode="jwt", key_file=path, algorithms=ASYMMETRIC))
+    auth = JwtAuth(AuthConfig.model_construct(mode="jwt", key_file=path, algorithms=ASYMMETRIC))
     auth.authenticate("alice", sign(claims(), pair("ES256").key, "ES256"), NOW)
     assert "alg" in refusal(auth, sign(claims(), pair("RS256").key, "RS256"))
 
@@ -193,7 +194,7 @@ def test_a_public_key_is_no_secret(algorithm: str, form: str, tmp_path: Path) ->
     """The classic confusion: HS256 over the public key, which everybody knows."""
     keys = pair(algorithm)
     path = write(tmp_path / "key.pem", keys.public_pem)
-    auth = JwtAuth(AuthSettings(mode="jwt", key_file=path, algorithms=(algorithm,)))
+    auth = JwtAuth(AuthConfig.model_construct(mode="jwt", key_file=path, algorithms=(algorithm,)))
     assert "alg" in refusal(auth, by_hand({"alg": "HS256"}, claims(), getattr(keys, form)))
 
 

@@ -13,8 +13,8 @@ from hypothesis.stateful import (
 )
 
 from quicgw_fast.codes import CloseCode, ResetReason, SyncHint
-from quicgw_fast.session import State
-from quicgw_fast.session.states import Connection, Window
+from quicgw_fast.session import SessionState
+from quicgw_fast.session.states import Attachment, WindowState
 from tests.flow.ends import HIGH_WATER
 from tests.flow.house import text_of
 from tests.flow.oracle import BIND, HELD, WINDOW, WRONG, Life, Oracle
@@ -357,9 +357,9 @@ class Lives(Oracle):
         assert session is not None
         outbox = session.outbox
         assert session.id == life.id
-        assert (session.state is State.NORMAL) == life.logged_in
-        assert session.attached == (self.client is not None) == (session.connection is Connection.ATTACHED)
-        assert (session.window is Window.OVERFLOWED) == life.overflowed
+        assert (session.state is SessionState.NORMAL) == life.logged_in
+        assert session.attached == (self.client is not None) == (session.connection is Attachment.ATTACHED)
+        assert (session.window is WindowState.OVERFLOWED) == life.overflowed
         assert (outbox.last_seq, outbox.acked_seq, outbox.retained) == (life.last, life.acked, life.retained)
         assert outbox.overflowed == life.overflowed
         assert outbox.dropped == (life.lost_responses, life.lost_notifies)

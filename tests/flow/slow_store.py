@@ -10,13 +10,14 @@ from quicgw_fast.store import MemoryStore, StoreFailed
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from quicgw_fast.store import PutResult, Stored, StoreSettings
+    from quicgw_fast.config import OfflineConfig
+    from quicgw_fast.store import PutResult, Stored
 
 
 class SlowStore(MemoryStore):
     """A store whose answers wait for the test, as one on a disk would; and that can break."""
 
-    def __init__(self, settings: StoreSettings | None = None) -> None:
+    def __init__(self, settings: OfflineConfig | None = None) -> None:
         super().__init__(settings)
         self.gates: dict[str, asyncio.Event] = {}
         self.broken = False

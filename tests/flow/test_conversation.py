@@ -8,7 +8,7 @@ import pytest
 
 from quicgw_fast.codes import CloseCode, RequestType, ResetReason
 from quicgw_fast.proto import client_pb2 as pb
-from quicgw_fast.session import State
+from quicgw_fast.session import SessionState
 from tests.support.wire import error, frame
 
 if TYPE_CHECKING:
@@ -293,7 +293,7 @@ async def test_stop_ends_the_session_at_once(house: House) -> None:
     session = client.session
     client.stop()
     assert client.ended is CloseCode.NORMAL
-    assert session.state is State.CLOSED
+    assert session.state is SessionState.CLOSED
     assert house.path.registry.by_openid("alice") is None
     assert house.count("in_flight_dropped") == 1
     await house.settle()
@@ -335,7 +335,7 @@ async def test_a_connection_that_ends_without_stop_is_a_drop(house: House, code:
     client = await house.online()
     client.link.lose(code)
     assert not client.session.attached
-    assert client.session.state is State.NORMAL
+    assert client.session.state is SessionState.NORMAL
     assert not house.path.conversations.open
     assert house.back(client, 1).answer.resumed
 

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from quicgw_fast.codes import RequestType, ResetReason, SyncHint
-from quicgw_fast.session import State
-from quicgw_fast.store import MemoryStore, SqliteStore, StoreSettings
+from quicgw_fast.config import OfflineConfig
+from quicgw_fast.session import SessionState
+from quicgw_fast.store import MemoryStore, SqliteStore
 from tests.flow.endings import away, gap, logged_in, until
 from tests.store.test_sqlite import Gate
 
@@ -34,7 +35,7 @@ def store() -> MemoryStore:
 
 @pytest.fixture
 async def disk(tmp_path: Path) -> AsyncIterator[SqliteStore]:
-    made = SqliteStore(tmp_path / "store.db", StoreSettings(kind="sqlite", max_messages=1000))
+    made = SqliteStore(tmp_path / "store.db", OfflineConfig.model_construct(store="sqlite", max_messages=1000))
     yield made
     await made.close()
 
@@ -45,14 +46,14 @@ async def disk(tmp_path: Path) -> AsyncIterator[SqliteStore]:
 async def test_a_message_that_the_store_cannot_take_keeps_nobody_from_ending(
     make_house: MakeHouse, caplog: pytest.LogCaptureFixture
 ) -> None:
-    roomy = StoreSettings(kind="memory", max_bytes=4 << 20)
+    roomy = OfflineConfig.model_construct(store="memory", max_bytes=4 << 20)
     house = await make_house(store=MemoryStore(roomy))
     clients = [await away(house, openid, "small") for openid in ("alice", "bob", "carol")]
     client = await away(house, "dave")
     assert (await house.push("dave", data=b"x" * LARGEST, content="")).message == "retained"
     with caplog.at_level(logging.WARNING):
         await house.pass_time(120.5)
-    assert all(c.session.state is State.CLOSED for c in [*clients, client])
+    assert all(c.session.state is SessionState.CLOSED for c in [*clients, client])
     assert house.count("housekeeping_failed") == 0
     assert [r.getMessage() for r in caplog.records if r.name == "quicgw.offline"] == ["pushes lost"]
     assert (house.count("pushes_lost"), house.count("pushes_handed_over")) == (1, 3)
@@ -132,7 +133,7 @@ async def test_a_claim_of_another_history_is_told_what_is_known(house: House) ->
 
 
 async def test_what_waited_for_a_login_has_no_number_in_the_report(make_house: MakeHouse) -> None:
-    house = await make_house(store=MemoryStore(StoreSettings(kind="memory", max_messages=2)))
+    house = await make_house(store=MemoryStore(OfflineConfig.model_construct(store="memory", max_messages=2)))
     client = house.started()
     for number in range(5):
         assert (await house.push(content=str(number))).message == "cached"

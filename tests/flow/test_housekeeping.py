@@ -11,7 +11,7 @@ import pytest
 from quicgw_fast.codes import CloseCode, SyncHint
 from quicgw_fast.flow.housekeeping import SLICE
 from quicgw_fast.proto import client_pb2 as pb
-from quicgw_fast.session import Session, State
+from quicgw_fast.session import Session, SessionState
 from tests.support.wire import frame
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ async def test_a_silent_session_is_closed_and_can_be_resumed(house: House) -> No
     assert client.ended is None
     await house.pass_time(0.5)
     assert client.ended is CloseCode.IDLE
-    assert client.session.state is State.NORMAL
+    assert client.session.state is SessionState.NORMAL
     assert house.back(client, 1).answer.resumed
     assert house.count("idle_closed") == 1
 
@@ -67,7 +67,7 @@ async def test_a_session_that_was_idle_expires_after_its_resume_window(house: Ho
     client = await house.online()
     await house.pass_time(301.0)
     await house.pass_time(121.0)
-    assert client.session.state is State.CLOSED
+    assert client.session.state is SessionState.CLOSED
     assert len(house.path.registry) == 0
 
 
@@ -131,7 +131,7 @@ async def test_one_session_that_fails_does_not_keep_the_others_waiting(
     with caplog.at_level(logging.ERROR):
         await house.pass_time(121.0)
         await house.pass_time(1.0)
-    assert [client.session.state is State.CLOSED for client in clients] == [False, True, True]
+    assert [client.session.state is SessionState.CLOSED for client in clients] == [False, True, True]
     failures = [record for record in caplog.records if record.name == "quicgw.housekeeping"]
     assert [record.getMessage() for record in failures] == ["housekeeping of a session failed"]
     assert house.count("housekeeping_failed") == 2

@@ -10,7 +10,7 @@ from quicgw_fast.codes import CloseCode, ErrorCode, SyncHint
 from quicgw_fast.errors import RequestError
 from quicgw_fast.proto import client_pb2 as pb
 from quicgw_fast.proto.service_pb2 import UpstreamResponse
-from quicgw_fast.session import State
+from quicgw_fast.session import SessionState
 from tests.support.wire import business
 
 if TYPE_CHECKING:
@@ -24,9 +24,9 @@ async def test_hello_in_any_case_logs_in(house: House, action: str) -> None:
     house.upstream.answers[action] = UpstreamResponse(code=200, headers={"zone": "-7", "gid": "g1"})
     client = house.started()
     client.call(action)
-    assert client.session.state is State.INITED
+    assert client.session.state is SessionState.INITED
     await house.settle()
-    assert client.session.state is State.NORMAL
+    assert client.session.state is SessionState.NORMAL
     assert house.path.registry.by_gid("g1") is client.session
     assert house.upstream.calls[0].service == "hello"
     assert dict(client.numbered[0].headers) == {"zone": "-7", "gid": "g1"}
@@ -39,7 +39,7 @@ async def test_another_code_is_passed_on_and_changes_nothing(house: House, code:
     seq = client.call("hello")
     await house.settle()
     assert business(client.reply(seq)).code == code
-    assert client.session.state is State.INITED
+    assert client.session.state is SessionState.INITED
     assert house.path.registry.by_gid("g1") is None
 
 
@@ -48,7 +48,7 @@ async def test_hello_again_is_allowed_and_may_fail_without_harm(house: House) ->
     house.upstream.answers["hello"] = UpstreamResponse(code=403)
     client.call("hello")
     await house.settle()
-    assert client.session.state is State.NORMAL
+    assert client.session.state is SessionState.NORMAL
     house.upstream.answers["hello"] = UpstreamResponse(code=200, headers={"gid": "g2"})
     client.call("hello")
     await house.settle()
@@ -61,7 +61,7 @@ async def test_a_zone_that_is_no_int64_does_not_matter(house: House, zone: str) 
     client = house.started()
     client.call("hello")
     await house.settle()
-    assert client.session.state is State.NORMAL
+    assert client.session.state is SessionState.NORMAL
 
 
 @pytest.mark.parametrize(
@@ -77,7 +77,7 @@ async def test_a_login_that_cannot_be_asked_for(house: House, failure: Exception
     del house.upstream.answers["hello"]
     client.call("hello")
     await house.settle()
-    assert client.session.state is State.NORMAL
+    assert client.session.state is SessionState.NORMAL
 
 
 # The gate
@@ -192,7 +192,7 @@ async def test_a_login_finishes_while_its_client_is_away(house: House) -> None:
     house.upstream.waiting()[0].answer()
     await house.settle()
     assert again.texts == ["200 ", "200 behind", "200 new"]
-    assert again.session.state is State.NORMAL
+    assert again.session.state is SessionState.NORMAL
 
 
 async def test_a_resumed_session_needs_no_second_hello(house: House) -> None:

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from quicgw_fast.codes import ResetReason, SyncHint
+from quicgw_fast.config import OfflineConfig
 from quicgw_fast.proto.service_pb2 import UpstreamResponse
-from quicgw_fast.session import State
-from quicgw_fast.store import MemoryStore, StoreSettings
+from quicgw_fast.session import SessionState
+from quicgw_fast.store import MemoryStore
 from tests.flow.slow_store import SlowStore
 
 if TYPE_CHECKING:
@@ -105,7 +106,7 @@ async def test_a_session_that_cannot_be_resumed_any_more_is_away(house: House, s
     client.link.lose()
     house.clock.advance(120.5)
     assert (await house.push(content="kept")).message == "stored"
-    assert client.session.state is State.CLOSED
+    assert client.session.state is SessionState.CLOSED
     again = house.started()
     again.call("hello")
     await house.settle()
@@ -113,7 +114,7 @@ async def test_a_session_that_cannot_be_resumed_any_more_is_away(house: House, s
 
 
 async def test_a_store_that_is_full_says_so(make_house: MakeHouse) -> None:
-    house = await make_house(store=MemoryStore(StoreSettings(kind="memory", max_messages=2)))
+    house = await make_house(store=MemoryStore(OfflineConfig.model_construct(store="memory", max_messages=2)))
     assert [(await house.push()).error_code for _ in range(3)] == ["", "", "STORE_FULL"]
     told = await house.push()
     assert not told.success
@@ -349,7 +350,7 @@ async def test_a_store_that_cannot_be_read_does_not_keep_anybody_out(
         client.call("echo")
         await house.settle()
     assert client.texts == ["200 ", "200 "]
-    assert client.session.state is State.NORMAL
+    assert client.session.state is SessionState.NORMAL
     assert "could not be read" in caplog.text
     store.broken = False
     client.ack(2)

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from quicgw_fast.codes import SyncHint
-from quicgw_fast.store import MemoryStore, StoreSettings
+from quicgw_fast.config import OfflineConfig
+from quicgw_fast.store import MemoryStore
 from tests.flow.slow_store import SlowStore
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
     MakeHouse = Callable[..., Awaitable[House]]
 
-SETTINGS = StoreSettings(kind="memory", max_messages=6, max_bytes=3000, max_age=400.0)
+SETTINGS = OfflineConfig.model_construct(store="memory", max_messages=6, max_bytes=3000, max_age=400.0)
 
 
 def balance(house: House) -> dict[str, int]:

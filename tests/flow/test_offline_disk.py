@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from quicgw_fast.flow import offline
-from quicgw_fast.session import State
+from quicgw_fast.session import SessionState
 from quicgw_fast.store import MemoryStore, Stored
 from tests.flow.slow_store import SlowStore
 
@@ -54,7 +54,7 @@ async def test_a_login_does_not_wait_for_a_disk_that_hangs(
     assert client.reply(seq).type == 3
     await house.settle()
     assert client.texts == ["200 ", "200 behind"]
-    assert client.session.state is State.NORMAL
+    assert client.session.state is SessionState.NORMAL
     # What is pushed now is newer than what is stored, and waits behind it.
     assert [(await house.push(content=text)).message for text in ("1", "2")] == ["cached", "cached"]
     client.call("hello")
@@ -217,7 +217,7 @@ async def test_a_reset_forgets_nothing_that_the_client_said_it_has(house: House,
 
 async def test_a_stored_message_that_no_client_can_be_sent_is_lost_and_counted(house: House, store: SlowStore) -> None:
     await MemoryStore.put(store, "alice", b"", house.clock.wall)
-    store._shelves["alice"].messages[1] = Stored(1, b"x" * (1 << 20), house.clock.wall)  # of another release, say
+    store._queues["alice"].messages[1] = Stored(1, b"x" * (1 << 20), house.clock.wall)  # of another release, say
     await house.push(content="next")
     client = house.started()
     client.call("hello")

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING
 import pytest
 
 from quicgw_fast.codes import CloseCode, RequestType
+from quicgw_fast.config import OfflineConfig
 from quicgw_fast.flow import pending_starts
 from quicgw_fast.overload import MAX_HELD
 from quicgw_fast.proto import client_pb2 as pb
-from quicgw_fast.session import State
-from quicgw_fast.store import SqliteStore, StoreSettings
+from quicgw_fast.session import SessionState
+from quicgw_fast.store import SqliteStore
 from tests.flow.endings import answered, away, gap, until
 from tests.store.test_sqlite import Gate
 
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 async def disk(tmp_path: Path) -> AsyncIterator[SqliteStore]:
-    made = SqliteStore(tmp_path / "store.db", StoreSettings(kind="sqlite", max_messages=1000))
+    made = SqliteStore(tmp_path / "store.db", OfflineConfig.model_construct(store="sqlite", max_messages=1000))
     yield made
     await made.close()
 
@@ -62,7 +63,7 @@ async def test_a_start_does_not_wait_for_ever(
     make_house: MakeHouse, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(pending_starts, "LONGEST_WAIT", 0.02)
-    disk = SqliteStore(tmp_path / "store.db", StoreSettings(kind="sqlite", max_messages=1))
+    disk = SqliteStore(tmp_path / "store.db", OfflineConfig.model_construct(store="sqlite", max_messages=1))
     house = await make_house(store=disk)
     client = await away(house, "alice", "kept", "lost")
     gate = await Gate.shut(disk)
@@ -74,7 +75,7 @@ async def test_a_start_does_not_wait_for_ever(
     gate.opened.set()
     await until(lambda: house.count("pushes_lost"))
     assert again.session.attached
-    assert client.session.state is State.CLOSED
+    assert client.session.state is SessionState.CLOSED
     third = house.back(again, 0)
     assert third.answer.resumed
     assert gap(third) == {"reason": "NONE", "notifies": "1", "unnumbered": "1"}, (

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from quicgw_fast.codes import CloseCode, ResetReason, SyncHint
-from quicgw_fast.session import State
+from quicgw_fast.session import SessionState
 from tests.support.wire import error
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ async def test_a_resume_replays_what_is_missing_and_then_goes_on(house: House, b
     await house.push(content="new")
     assert again.numbers == [4, 5, 6, 7]
     assert again.texts == ["2", "3", "away", "new"]
-    assert again.session.state is State.NORMAL
+    assert again.session.state is SessionState.NORMAL
 
 
 async def test_a_replayed_message_is_the_same_to_the_byte(house: House) -> None:
@@ -146,7 +146,7 @@ async def test_a_fresh_start_is_a_new_session_that_numbers_from_one(house: House
     assert answer.epoch != client.answer.epoch
     assert not any(name.startswith("gap-") for name in again.answer_headers)
     assert client.ended is CloseCode.SUPERSEDED
-    assert client.session.state is State.CLOSED
+    assert client.session.state is SessionState.CLOSED
     again.call("hello", seq=70)
     await house.settle()
     assert again.numbers == [1]
@@ -184,7 +184,7 @@ async def test_a_live_session_that_cannot_go_on_is_replaced(
     assert again.answer_headers["gap-reason"] == reason.name
     assert again.answer_headers["gap-from"] == str(last_acked + 1)
     assert client.ended is CloseCode.SUPERSEDED
-    assert client.session.state is State.CLOSED
+    assert client.session.state is SessionState.CLOSED
     assert house.count("resets") == 1
 
 
@@ -196,9 +196,9 @@ async def test_a_session_ends_with_its_resume_window(house: House) -> None:
     await house.settle()
     client.link.lose()
     await house.pass_time(120.0)
-    assert client.session.state is State.NORMAL
+    assert client.session.state is SessionState.NORMAL
     await house.pass_time(0.5)
-    assert client.session.state is State.CLOSED
+    assert client.session.state is SessionState.CLOSED
     assert house.budget.used == 0
     again = house.back(client, 2)
     assert again.answer.reset_reason == ResetReason.EXPIRED

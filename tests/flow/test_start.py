@@ -8,7 +8,7 @@ import pytest
 
 from quicgw_fast.codes import CloseCode, RequestType, ResetReason
 from quicgw_fast.proto import client_pb2 as pb
-from quicgw_fast.session import State
+from quicgw_fast.session import SessionState
 from tests.support.wire import error, frame
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ async def test_a_start_is_answered_with_all_that_a_client_needs(house: House) ->
     assert answer.reset_reason == ResetReason.NONE
     assert answer.replay_from == 1
     assert (answer.heartbeat_interval, answer.resume_window) == (30, 120)
-    assert client.session.state is State.INITED
+    assert client.session.state is SessionState.INITED
     assert client.session.attached
 
 
@@ -203,7 +203,7 @@ async def test_a_stop_before_leaving_counts(house: House) -> None:
     client = await house.online()
     client.link.departed = True
     client.stop()
-    assert client.session.state is State.CLOSED
+    assert client.session.state is SessionState.CLOSED
 
 
 def attempt(house: House, of: Client, number: int, last_acked: int = 1) -> Client:

@@ -12,7 +12,7 @@ from quicgw_fast.auth import NoAuth
 from quicgw_fast.clock import SystemClock
 from quicgw_fast.flow.assembly import assemble
 from quicgw_fast.observe import Counter, Metrics
-from quicgw_fast.observe.metrics import DURATION_BOUNDS, Duration, Kind, Sample, Unit
+from quicgw_fast.observe.metrics import DURATION_BOUNDS, Duration, MetricKind, Sample, Unit
 from tests.flow.ends import Upstream
 
 PROMETHEUS_NAME = re.compile(r"[a-z][a-z0-9_]*")
@@ -77,7 +77,7 @@ def test_a_gauge_is_read_when_somebody_looks(metrics: Metrics) -> None:
     assert list(family.read()) == [Sample("", 0)]
     queue.append(1)
     assert list(family.read()) == [Sample("", 1)]
-    assert (family.kind, family.unit) == (Kind.GAUGE, Unit.EVENTS)
+    assert (family.kind, family.unit) == (MetricKind.GAUGE, Unit.EVENTS)
 
 
 def test_a_duration_has_its_classes_from_the_start(metrics: Metrics) -> None:

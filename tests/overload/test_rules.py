@@ -73,6 +73,11 @@ def test_a_refusal_says_when_to_come_back(after: float | None, told: int) -> Non
     assert (error.code, error.message, error.detail) == (429, "too many", "detail")
 
 
+def test_that_a_gateway_stops_cannot_be_only_counted(metrics: Metrics) -> None:
+    with pytest.raises(ConfigError, match="'draining'"):
+        make_gates(LimitsConfig(), metrics, ["draining"])
+
+
 def test_a_rule_that_there_is_not_cannot_be_configured(metrics: Metrics) -> None:
     with pytest.raises(ConfigError, match=r"'nonsense'.*concurrency.*message-rate"):
         make_gates(LimitsConfig(), metrics, ["message-rate", "nonsense"])

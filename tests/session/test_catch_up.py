@@ -8,17 +8,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from quicgw_fast.session.catch_up import TRANSITIONS, CatchUp, Reading, ReadingEvent
+from quicgw_fast.session.catch_up import TRANSITIONS, CatchUp, CatchUpState, ReadingEvent
 
 
-@pytest.mark.parametrize(("state", "event"), list(itertools.product(Reading, ReadingEvent)))
-def test_every_step(state: Reading, event: ReadingEvent) -> None:
-    busy = state in (Reading.READING, Reading.OUTDATED)
+@pytest.mark.parametrize(("state", "event"), list(itertools.product(CatchUpState, ReadingEvent)))
+def test_every_step(state: CatchUpState, event: ReadingEvent) -> None:
+    busy = state in (CatchUpState.READING, CatchUpState.OUTDATED)
     impossible = {
         ReadingEvent.BEGUN: busy,
         ReadingEvent.LOADED: not busy,
-        ReadingEvent.SENT: state is Reading.CURRENT,
-        ReadingEvent.FULL: state is Reading.CURRENT,
+        ReadingEvent.SENT: state is CatchUpState.CURRENT,
+        ReadingEvent.FULL: state is CatchUpState.CURRENT,
     }
     catch_up = CatchUp(state)
     if impossible.get(event, False):
@@ -30,7 +30,7 @@ def test_every_step(state: Reading, event: ReadingEvent) -> None:
         assert catch_up.behind
         assert catch_up.reading is busy
     elif event is ReadingEvent.SENT:
-        assert catch_up.behind is (state is not Reading.READ)
+        assert catch_up.behind is (state is not CatchUpState.READ)
     else:
         assert catch_up.behind
 
@@ -42,7 +42,7 @@ def test_a_session_is_current_only_after_a_read_that_began_after_the_last_put(wa
     for event in walk:
         if (catch_up.state, event) not in TRANSITIONS:
             continue
-        rereads = catch_up.state is Reading.OUTDATED and event is ReadingEvent.LOADED
+        rereads = catch_up.state is CatchUpState.OUTDATED and event is ReadingEvent.LOADED
         catch_up.apply(event)
         if event is ReadingEvent.STORED:
             missing = True

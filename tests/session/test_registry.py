@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from quicgw_fast.session import Event, State
+from quicgw_fast.session import Event, SessionState
 from tests.session.making import REMEMBER, answer, make_registry, notify
 
 if TYPE_CHECKING:
@@ -114,7 +114,7 @@ def test_ending_closes_the_outbox_and_tells_what_was_left_open(engine: ModuleTyp
         session.outbox.accept(seq)
     answer(session, 2)
     assert registry.end(session, Event.STOPPED, 7.0) == 2
-    assert session.state is State.CLOSED
+    assert session.state is SessionState.CLOSED
     assert session.outbox.closed
     assert registry.by_id(session.id) is None
     assert registry.by_openid("alice") is None
@@ -176,6 +176,14 @@ def test_sessions_are_counted_by_state(engine: ModuleType) -> None:
     alice, bob = registry.create("alice", 0, 0.0), registry.create("bob", 0, 0.0)
     alice.apply(Event.LOGIN_BEGUN, 0.0)
     alice.apply(Event.LOGGED_IN, 0.0)
-    assert (registry.count(State.INITED), registry.count(State.NORMAL), registry.count(State.CLOSED)) == (1, 1, 0)
+    assert (
+        registry.count(SessionState.INITED),
+        registry.count(SessionState.NORMAL),
+        registry.count(SessionState.CLOSED),
+    ) == (1, 1, 0)
     registry.end(bob, Event.STOPPED, 0.0)
-    assert (registry.count(State.INITED), registry.count(State.NORMAL), registry.count(State.CLOSED)) == (0, 1, 0)
+    assert (
+        registry.count(SessionState.INITED),
+        registry.count(SessionState.NORMAL),
+        registry.count(SessionState.CLOSED),
+    ) == (0, 1, 0)

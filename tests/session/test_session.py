@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from quicgw_fast.session import Action, Event, State
+from quicgw_fast.session import Action, Event, SessionState
 from quicgw_fast.session.states import ImpossibleEventError
 from tests.session.making import Nowhere, make_registry
 
@@ -22,7 +22,7 @@ def session(engine: ModuleType) -> Session:
 
 
 def test_a_new_session_is_inited_and_has_no_connection(session: Session) -> None:
-    assert session.state is State.INITED
+    assert session.state is SessionState.INITED
     assert not session.attached
     assert session.last_activity == 100.0
 
@@ -53,7 +53,7 @@ def test_detaching_keeps_the_session(session: Session) -> None:
     session.apply(Event.DETACHED, 9.0)
     assert not session.attached
     assert session.detached_at == 9.0
-    assert session.state is State.NORMAL
+    assert session.state is SessionState.NORMAL
 
 
 def test_a_session_is_serviceable_while_attached_or_within_its_resume_window(session: Session) -> None:

@@ -12,57 +12,57 @@ from quicgw_fast.session.states import (
     RULES,
     TRANSITIONS,
     Action,
-    Connection,
+    Attachment,
     Event,
     ImpossibleEventError,
     Life,
     Login,
-    State,
+    SessionState,
     Step,
-    Window,
+    WindowState,
     mermaid,
     step,
 )
 
-LIVES = list(itertools.starmap(Life, itertools.product(State, Login, Connection, Window)))
+LIVES = list(itertools.starmap(Life, itertools.product(SessionState, Login, Attachment, WindowState)))
 PAIRS = list(itertools.product(LIVES, Event))
 ENDINGS = (Event.STOPPED, Event.REPLACED, Event.EXPIRED)
 
 
 def expected(life: Life, event: Event) -> Step | None:
     """What protocol §2 and §5 say, written as a person would: not from the rules. None is impossible."""
-    attached = life.connection is Connection.ATTACHED
-    if life.state is State.CLOSED:
+    attached = life.connection is Attachment.ATTACHED
+    if life.state is SessionState.CLOSED:
         return None
     if event in ENDINGS:
         return expected_end(life, event)
     if event is Event.DETACHED:
-        return Step(life._replace(connection=Connection.DETACHED)) if attached else None
+        return Step(life._replace(connection=Attachment.DETACHED)) if attached else None
     if event is Event.OVERFLOWED:
         return expected_overflow(life)
-    if life.window is Window.OVERFLOWED:
+    if life.window is WindowState.OVERFLOWED:
         return None
     if event is Event.ATTACHED:
-        return Step(life._replace(connection=Connection.ATTACHED)) if not attached else None
+        return Step(life._replace(connection=Attachment.ATTACHED)) if not attached else None
     return expected_login(life, event)
 
 
 def expected_end(life: Life, event: Event) -> Step:
     actions = [Action.GIVE_UP]
-    if life.connection is Connection.ATTACHED:
+    if life.connection is Attachment.ATTACHED:
         actions.insert(0, Action.CLOSE_CONNECTION)
     if event is not Event.STOPPED:
         actions.append(Action.HAND_OVER)
-    return Step(Life(State.CLOSED, Login.IDLE, Connection.DETACHED, life.window), tuple(actions))
+    return Step(Life(SessionState.CLOSED, Login.IDLE, Attachment.DETACHED, life.window), tuple(actions))
 
 
 def expected_overflow(life: Life) -> Step | None:
-    if life.window is Window.OVERFLOWED:
+    if life.window is WindowState.OVERFLOWED:
         return Step(life) if life.login is Login.IDLE else None
     actions = [Action.COUNT_OVERFLOW, Action.GIVE_UP]
-    if life.connection is Connection.ATTACHED:
+    if life.connection is Attachment.ATTACHED:
         actions.append(Action.CLOSE_CONNECTION)
-    return Step(life._replace(login=Login.IDLE, window=Window.OVERFLOWED), tuple(actions))
+    return Step(life._replace(login=Login.IDLE, window=WindowState.OVERFLOWED), tuple(actions))
 
 
 def expected_login(life: Life, event: Event) -> Step | None:
@@ -71,7 +71,7 @@ def expected_login(life: Life, event: Event) -> Step | None:
     if event is Event.LOGIN_BEGUN:
         return Step(life._replace(login=Login.UNDER_WAY))
     if event is Event.LOGGED_IN:
-        return Step(life._replace(state=State.NORMAL, login=Login.IDLE))
+        return Step(life._replace(state=SessionState.NORMAL, login=Login.IDLE))
     return Step(life._replace(login=Login.IDLE))
 
 
@@ -91,11 +91,11 @@ def test_no_two_rules_are_for_the_same_pair() -> None:
 
 
 def test_closed_is_the_end() -> None:
-    assert not [life for life, _ in TRANSITIONS if life.state is State.CLOSED]
+    assert not [life for life, _ in TRANSITIONS if life.state is SessionState.CLOSED]
 
 
 def test_the_names_are_those_of_the_protocol() -> None:
-    assert [state.value for state in State] == ["INITED", "NORMAL", "CLOSED"]
+    assert [state.value for state in SessionState] == ["INITED", "NORMAL", "CLOSED"]
 
 
 def test_impossible_events_say_what_the_session_is() -> None:
@@ -128,11 +128,11 @@ def test_whatever_happens_before_it_an_end_is_always_possible_and_the_last_step(
     owner = Owner()
     for event in walk:
         owner.happen(event)
-        if owner.life.window is Window.OVERFLOWED:
+        if owner.life.window is WindowState.OVERFLOWED:
             assert owner.life.login is Login.IDLE, "nobody waits for what nobody can get"
-    assert owner.done.count(Action.COUNT_OVERFLOW) == int(owner.life.window is Window.OVERFLOWED)
+    assert owner.done.count(Action.COUNT_OVERFLOW) == int(owner.life.window is WindowState.OVERFLOWED)
     owner.happen(end)
-    assert owner.life[:3] == (State.CLOSED, Login.IDLE, Connection.DETACHED)
+    assert owner.life[:3] == (SessionState.CLOSED, Login.IDLE, Attachment.DETACHED)
     after = list(owner.done)
     for event in Event:
         owner.happen(event)
@@ -148,8 +148,8 @@ def test_every_connection_that_is_there_at_the_end_is_closed_and_every_hello_is_
         before, done = owner.life, len(owner.done)
         owner.happen(event)
         actions = owner.done[done:]
-        if before.state is not State.CLOSED and owner.life.state is State.CLOSED:
-            assert (Action.CLOSE_CONNECTION in actions) is (before.connection is Connection.ATTACHED)
+        if before.state is not SessionState.CLOSED and owner.life.state is SessionState.CLOSED:
+            assert (Action.CLOSE_CONNECTION in actions) is (before.connection is Attachment.ATTACHED)
         if before.login is Login.UNDER_WAY and owner.life.login is Login.IDLE:
             assert (event in (Event.LOGGED_IN, Event.LOGIN_REFUSED)) is not (Action.GIVE_UP in actions)
 
@@ -162,8 +162,8 @@ def test_all_lives_that_the_rules_know_can_be_reached() -> None:
         reached |= new
     # But for the lives in which a hello is under way though the window overflowed, and CLOSED with anything going on.
     never = [life for life in LIVES if life not in reached]
-    assert all(life.state is State.CLOSED or life.window is Window.OVERFLOWED for life in never)
-    assert all(life.login is Login.UNDER_WAY or life.connection is Connection.ATTACHED for life in never)
+    assert all(life.state is SessionState.CLOSED or life.window is WindowState.OVERFLOWED for life in never)
+    assert all(life.login is Login.UNDER_WAY or life.connection is Attachment.ATTACHED for life in never)
 
 
 # The picture
@@ -174,7 +174,7 @@ def test_the_picture_has_one_arrow_for_each_move_and_no_other() -> None:
     arrows = {line for line in lines if "-->" in line and "[*]" not in line}
     moves = set()
     for (life, event), (after, _) in TRANSITIONS.items():
-        if after.state is State.CLOSED:
+        if after.state is SessionState.CLOSED:
             moves.add(f"open --> CLOSED: {event.value}")
             continue
         moves |= {f"{a.name} --> {b.name}: {event.value}" for a, b in zip(life, after, strict=True) if a is not b}

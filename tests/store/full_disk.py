@@ -8,7 +8,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from quicgw_fast.store import SqliteStore, StoreFailed, StoreSettings
+from quicgw_fast.config import OfflineConfig
+from quicgw_fast.store import SqliteStore, StoreFailed
 from tests.support.small_disk import fill
 
 NOW = 1_800_000_000.0
@@ -25,8 +26,8 @@ async def works(step: Any) -> bool:
 
 async def live(folder: Path) -> dict[str, object]:
     """Fill the disk below a running store."""
-    settings = StoreSettings(
-        kind="sqlite", max_messages=1000, max_bytes=1 << 30, max_total_bytes=1 << 30, max_age=100.0
+    settings = OfflineConfig.model_construct(
+        store="sqlite", max_messages=1000, max_bytes=1 << 30, max_total_bytes=1 << 30, max_age=100.0
     )
     store = SqliteStore(folder / "store.db", settings)
     old = await store.put("bob", b"old", NOW - 99)

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from quicgw_fast.codes import StoreCode
+from quicgw_fast.config import OfflineConfig
 from quicgw_fast.store import (
     OfflineStore,
     SqliteStore,
-    StoreSettings,
     make_store,
     sqlite,
     sqlite_file,
@@ -47,7 +47,7 @@ async def store(path: Path) -> AsyncIterator[SqliteStore]:
 
 @pytest.fixture(params=["memory", "sqlite"])
 async def small(request: pytest.FixtureRequest, path: Path) -> AsyncIterator[OfflineStore]:
-    made = make_store(StoreSettings(kind=request.param, path=path, max_messages=3, max_bytes=100))
+    made = make_store(OfflineConfig.model_construct(store=request.param, path=path, max_messages=3, max_bytes=100))
     assert made is not None
     yield made
     await made.close()
@@ -106,7 +106,7 @@ async def test_a_store_without_room_for_its_log_is_opened_all_the_same(
 async def test_all_bytes_together_are_bytes_also_on_the_disk(path: Path) -> None:
     """Not characters: the longest names may take four times as many."""
     limit = 1 << 20
-    store = SqliteStore(path, StoreSettings(kind="sqlite", path=path, max_total_bytes=limit))
+    store = SqliteStore(path, OfflineConfig.model_construct(store="sqlite", path=path, max_total_bytes=limit))
     results = await asyncio.gather(*(store.put(f"{number:04}{LONGEST_OPENID[1:]}", b"", NOW) for number in range(4000)))
     assert {result.error_code for result in results} == {None, StoreCode.FULL}
     assert store.stats().bytes <= limit
@@ -178,11 +178,11 @@ async def test_what_is_begun_first_is_done_first(store: SqliteStore) -> None:
 
 
 async def test_put_all_never_raises(store: SqliteStore, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    await store._committer.submit(partial(store._shelf._db.execute, "ALTER TABLE message RENAME TO gone"))
+    await store._committer.submit(partial(store._tables._db.execute, "ALTER TABLE message RENAME TO gone"))
     results = await store.put_all("alice", [b"1", b"2"], NOW)
     assert [result.error_code for result in results] == ["STORE_FAILED"] * 2
     assert store.stats().refused == 2
-    await store._committer.submit(partial(store._shelf._db.execute, "ALTER TABLE gone RENAME TO message"))
+    await store._committer.submit(partial(store._tables._db.execute, "ALTER TABLE gone RENAME TO message"))
     monkeypatch.setattr(sqlite, "MAX_HANDED_OVER", 10)
     gate = await Gate.shut(store)
     first, second = store.put_all("alice", [b"x" * 10], NOW), store.put_all("alice", [b"y"], NOW)

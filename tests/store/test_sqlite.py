@@ -17,11 +17,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from quicgw_fast.codes import StoreCode
+from quicgw_fast.config import OfflineConfig
 from quicgw_fast.errors import ConfigError, StartupError
 from quicgw_fast.store import (
     SqliteStore,
     StoreFailed,
-    StoreSettings,
     StoreStats,
     sqlite_file,
 )
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
 NOW = 1_800_000_000.0
-ROOMY = StoreSettings(kind="sqlite", max_messages=10**9, max_bytes=10**9, max_total_bytes=10**9)
+ROOMY = OfflineConfig.model_construct(store="sqlite", max_messages=10**9, max_bytes=10**9, max_total_bytes=10**9)
 
 
 @pytest.fixture
@@ -65,7 +65,7 @@ class Gate:
 
 async def pragma(store: SqliteStore, text: str) -> object:
     """Run a pragma on the store's own connection, on its thread, outside of a transaction."""
-    return await store._committer.submit(lambda: store._shelf._db.execute(f"PRAGMA {text}").fetchone()[0])
+    return await store._committer.submit(lambda: store._tables._db.execute(f"PRAGMA {text}").fetchone()[0])
 
 
 # Surviving
@@ -89,7 +89,7 @@ async def test_a_restart_loses_nothing_and_ids_go_on(path: Path) -> None:
 
 
 async def test_bounds_and_age_count_what_was_there_before(path: Path) -> None:
-    bounds = StoreSettings(kind="sqlite", max_messages=2, max_total_bytes=450, max_age=60.0)
+    bounds = OfflineConfig.model_construct(store="sqlite", max_messages=2, max_total_bytes=450, max_age=60.0)
     store = SqliteStore(path, bounds)
     assert (await store.put("alice", b"1", NOW)).stored
     assert (await store.put("alice", b"2", NOW)).stored
@@ -250,11 +250,12 @@ def test_a_loop_that_is_gone_does_not_stop_the_thread(path: Path, caplog: pytest
         await store.close()
         return store.stats()
 
-    with caplog.at_level("WARNING", "quicgw.store"):
+    caplog.clear()
+    with caplog.at_level("INFO", "quicgw.store"):
         asyncio.run(abandon())
         gates[0].opened.set()
         assert asyncio.run(return_later()).messages == 1
-    assert "event loop" in caplog.messages[0]
+    assert caplog.messages[0] == "offline store results came too late"
 
 
 # A disk that fails
@@ -265,7 +266,8 @@ async def test_a_full_disk_is_a_refusal_and_what_was_stored_stays(
 ) -> None:
     assert (await store.put("alice", b"first", NOW)).stored
     await pragma(store, f"max_page_count = {await pragma(store, 'page_count')}")
-    with caplog.at_level("WARNING", "quicgw.store"):
+    caplog.clear()
+    with caplog.at_level("INFO", "quicgw.store"):
         results = [await store.put("alice", b"x" * 100_000, NOW) for _ in range(3)]
     assert [result.error_code for result in results] == [StoreCode.FAILED] * 3
     assert "full" in results[0].message
@@ -275,9 +277,9 @@ async def test_a_full_disk_is_a_refusal_and_what_was_stored_stays(
 
     await pragma(store, "max_page_count = 1000000")
     caplog.clear()
-    with caplog.at_level("WARNING", "quicgw.store"):
+    with caplog.at_level("INFO", "quicgw.store"):
         assert (await store.put("alice", b"x" * 100_000, NOW)).stored
-    assert caplog.messages == ["offline store works again"]
+    assert caplog.messages == ["offline store up"]
     assert len(await store.load("alice", NOW)) == 2
 
 
@@ -302,8 +304,9 @@ async def test_one_that_fails_does_not_take_others_along(store: SqliteStore) -> 
 async def test_a_file_that_breaks_under_us_is_an_error_and_never_a_success(
     store: SqliteStore, caplog: pytest.LogCaptureFixture
 ) -> None:
-    await store._committer.submit(partial(store._shelf._db.execute, "DROP TABLE message"))
-    with caplog.at_level("WARNING", "quicgw.store"):
+    await store._committer.submit(partial(store._tables._db.execute, "DROP TABLE message"))
+    caplog.clear()
+    with caplog.at_level("INFO", "quicgw.store"):
         assert (await store.put("alice", b"1", NOW)).error_code == StoreCode.FAILED
         for step in (store.load("alice", NOW), store.delete("alice", [1]), store.sweep(NOW)):
             with pytest.raises(StoreFailed, match="no such table"):

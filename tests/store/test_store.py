@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol
 
 import pytest
@@ -11,6 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from quicgw_fast.codes import StoreCode
+from quicgw_fast.config import OfflineConfig
 from quicgw_fast.errors import ConfigError
 from quicgw_fast.store import (
     MemoryStore,
@@ -18,7 +18,6 @@ from quicgw_fast.store import (
     SqliteStore,
     Stored,
     StoreFailed,
-    StoreSettings,
     StoreStats,
     make_store,
 )
@@ -43,12 +42,8 @@ async def opened(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterato
     stores: list[OfflineStore] = []
 
     def opener(**bounds: float) -> OfflineStore:
-        made = make_store(
-            replace(
-                StoreSettings(kind=request.param, path=tmp_path / f"store-{len(stores)}.db"),
-                **bounds,  # type: ignore[arg-type]
-            )
-        )
+        path = tmp_path / f"store-{len(stores)}.db"
+        made = make_store(OfflineConfig.model_construct(store=request.param, path=path, **bounds))  # type: ignore[arg-type]
         assert made is not None
         stores.append(made)
         return made
@@ -283,12 +278,12 @@ async def test_after_the_end_nothing_is_stored_and_nobody_is_told_otherwise(open
 
 
 def test_off_is_no_store() -> None:
-    assert make_store(StoreSettings()) is None
+    assert make_store(OfflineConfig()) is None
 
 
 async def test_kinds(tmp_path: Path) -> None:
-    memory = make_store(StoreSettings(kind="memory"))
-    sqlite = make_store(StoreSettings(kind="sqlite", path=tmp_path / "store.db"))
+    memory = make_store(OfflineConfig.model_construct(store="memory"))
+    sqlite = make_store(OfflineConfig.model_construct(store="sqlite", path=tmp_path / "store.db"))
     assert isinstance(memory, MemoryStore)
     assert isinstance(sqlite, SqliteStore)
     await memory.close()
@@ -298,17 +293,17 @@ async def test_kinds(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "settings",
     [
-        StoreSettings(kind="redis"),
-        StoreSettings(kind="sqlite"),
-        StoreSettings(kind="memory", max_messages=0),
-        StoreSettings(kind="memory", max_bytes=-1),
-        StoreSettings(kind="memory", max_total_bytes=0),
-        StoreSettings(kind="memory", max_age=0.0),
-        StoreSettings(kind="memory", max_age=float("nan")),
+        OfflineConfig.model_construct(store="redis"),
+        OfflineConfig.model_construct(store="sqlite"),
+        OfflineConfig.model_construct(store="memory", max_messages=0),
+        OfflineConfig.model_construct(store="memory", max_bytes=-1),
+        OfflineConfig.model_construct(store="memory", max_total_bytes=0),
+        OfflineConfig.model_construct(store="memory", max_age=0.0),
+        OfflineConfig.model_construct(store="memory", max_age=float("nan")),
     ],
 )
-def test_settings_that_make_no_store(settings: StoreSettings) -> None:
-    with pytest.raises(ConfigError, match="Offline store"):
+def test_settings_that_make_no_store(settings: OfflineConfig) -> None:
+    with pytest.raises(ConfigError, match=r"offline\.(store|max_)"):
         make_store(settings)
 
 
@@ -331,7 +326,7 @@ _steps = st.lists(
 class Model:
     """The promise in the plainest words: one list."""
 
-    def __init__(self, bounds: StoreSettings) -> None:
+    def __init__(self, bounds: OfflineConfig) -> None:
         self.bounds = bounds
         self.messages: list[tuple[str, Stored]] = []
         self.last_id = 0
@@ -364,15 +359,15 @@ class Model:
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=60)
 @given(steps=_steps)
 def test_a_store_does_what_the_model_does(kind: str, steps: list[tuple[str, str, object]], tmp_path: Path) -> None:
-    bounds = StoreSettings(
-        kind=kind, path=tmp_path / "store.db", max_messages=4, max_bytes=20, max_total_bytes=900, max_age=10.0
+    bounds = OfflineConfig.model_construct(
+        store=kind, path=tmp_path / "store.db", max_messages=4, max_bytes=20, max_total_bytes=900, max_age=10.0
     )
     for leftover in tmp_path.iterdir():
         leftover.unlink()
     asyncio.run(_compare(bounds, steps))
 
 
-async def _compare(bounds: StoreSettings, steps: list[tuple[str, str, object]]) -> None:
+async def _compare(bounds: OfflineConfig, steps: list[tuple[str, str, object]]) -> None:
     store, model, wall = make_store(bounds), Model(bounds), NOW
     assert store is not None
     for name, openid, argument in steps:

@@ -6,7 +6,8 @@ import asyncio
 import sys
 from pathlib import Path
 
-from quicgw_fast.store import SqliteStore, StoreSettings
+from quicgw_fast.config import OfflineConfig
+from quicgw_fast.store import SqliteStore
 
 
 async def write(store: SqliteStore, openid: str, start: int) -> None:
@@ -22,7 +23,8 @@ async def write(store: SqliteStore, openid: str, start: int) -> None:
 
 
 async def main(path: Path, start: int) -> None:
-    store = SqliteStore(path, StoreSettings(kind="sqlite", max_messages=10**9, max_bytes=10**9, max_total_bytes=10**9))
+    roomy = OfflineConfig.model_construct(store="sqlite", max_messages=10**9, max_bytes=10**9, max_total_bytes=10**9)
+    store = SqliteStore(path, roomy)
     await asyncio.gather(*(write(store, openid, start) for openid in ("a", "b", "c", "d", "e")))
 
 

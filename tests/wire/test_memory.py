@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from quicgw_fast.codes import CloseCode
-from quicgw_fast.gateway import LEAST_BACKLOG
 from quicgw_fast.proto import client_pb2 as pb
+from quicgw_fast.transport.limits import LEAST_BACKLOG
 from tests.support import wire
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ One question, :meth:`Authenticator.authenticate`, with two makers of the answer:
 
 from __future__ import annotations
 
-from quicgw_fast.auth.base import Authenticator, AuthRefused, AuthSettings, Grant
+from quicgw_fast.auth.base import Authenticator, AuthRefused, Grant
 from quicgw_fast.auth.factory import make_authenticator
 from quicgw_fast.auth.issue import GeneratedKey, generate_key, issue_token
 from quicgw_fast.auth.nobody import NoAuth
@@ -15,7 +15,6 @@ from quicgw_fast.auth.tokens import MAX_TOKEN, JwtAuth
 __all__ = [
     "MAX_TOKEN",
     "AuthRefused",
-    "AuthSettings",
     "Authenticator",
     "GeneratedKey",
     "Grant",

@@ -9,10 +9,11 @@ from quicgw_fast.auth.tokens import JwtAuth
 from quicgw_fast.errors import ConfigError
 
 if TYPE_CHECKING:
-    from quicgw_fast.auth.base import Authenticator, AuthSettings
+    from quicgw_fast.auth.base import Authenticator
+    from quicgw_fast.config import AuthConfig
 
 
-def make_authenticator(settings: AuthSettings) -> Authenticator:
+def make_authenticator(settings: AuthConfig) -> Authenticator:
     """Make the authenticator of ``auth.mode``; reads the key files.
 
     Raises ConfigError for an unknown mode, and for settings or files that cannot be used.

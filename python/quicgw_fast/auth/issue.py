@@ -88,7 +88,7 @@ def generate_key(algorithm: str, folder: Path) -> GeneratedKey:
 
     What is secret is readable for its owner alone. Nothing is ever overwritten.
 
-    Raises ConfigError for an unknown algorithm, and when the files cannot be made.
+    Raises ConfigError when the algorithm is unknown or the files cannot be made.
     """
     check_algorithms((algorithm,), "algorithm")
     if algorithm == "HS256":

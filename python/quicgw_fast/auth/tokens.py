@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 import jwt
 from jwt.exceptions import PyJWTError
 
-from quicgw_fast.auth.base import AuthRefused, AuthSettings, Grant
+from quicgw_fast.auth.base import AuthRefused, Grant
 from quicgw_fast.auth.keys import KeyRing, check_algorithms, load_jwks_file, load_key_file
 from quicgw_fast.config import warn_if_exposed
 from quicgw_fast.errors import ConfigError
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from jwt.types import Options
 
     from quicgw_fast.auth.keys import VerifyKey
+    from quicgw_fast.config import AuthConfig
 
 MAX_TOKEN: Final = 4096
 """Characters. A START has 4 KiB in all (protocol §1), so that a longer token comes from somewhere else."""
@@ -52,7 +53,7 @@ class JwtAuth:
     time.
     """
 
-    def __init__(self, settings: AuthSettings) -> None:
+    def __init__(self, settings: AuthConfig) -> None:
         """Check the settings and read the key or the key set.
 
         Raises ConfigError, which says what is wrong, where, and what to do.
@@ -141,7 +142,7 @@ class JwtAuth:
         return expires + leeway
 
 
-def _load_keys(settings: AuthSettings) -> KeyRing:
+def _load_keys(settings: AuthConfig) -> KeyRing:
     if settings.key_file is not None and settings.jwks_file is not None:
         raise ConfigError("auth.key_file and auth.jwks_file are both set. Remove one of them.")
     secret = "HS256" in settings.algorithms

@@ -64,7 +64,13 @@ class GatesvrCarrier:
             self._message(body)
         if failure is not None and not receiver.over:
             receiver.fail(failure)
-        self._watch_partial(progress=bool(bodies))
+        if self._decoder.partial or self._partial_since is not None:
+            self._watch_partial(progress=bool(bodies))
+
+    @property
+    def incomplete(self) -> bool:
+        """Whether a message has begun that is not complete."""
+        return self._decoder.partial > 0
 
     @property
     def held(self) -> bool:
@@ -106,7 +112,7 @@ class GatesvrCarrier:
             self._receiver.fail(error)
 
     def _watch_partial(self, *, progress: bool) -> None:
-        incomplete = self._decoder.partial > 0
+        incomplete = self.incomplete
         if not incomplete:
             self._partial_since = None
         else:

@@ -11,7 +11,7 @@ from quicgw_fast.cli.options import Seconds
 from quicgw_fast.cli.text import examples, help_of, pairs
 
 if TYPE_CHECKING:
-    from quicgw_fast.cli.pushing import Message
+    from quicgw_fast.cli.pushing import PushMessage
 
 TARGETS = ("session", "openid", "gid")
 
@@ -105,7 +105,7 @@ push.command(
 )(broadcast)
 
 
-def _message(kind: str, title: str, content: str, data: str, meta: list[str] | None) -> Message:
-    from quicgw_fast.cli.pushing import Message
+def _message(kind: str, title: str, content: str, data: str, meta: list[str] | None) -> PushMessage:
+    from quicgw_fast.cli.pushing import PushMessage
 
-    return Message(kind, title, content, text.content(data, "--data"), pairs(meta or (), "--meta"))
+    return PushMessage(kind, title, content, text.content(data, "--data"), pairs(meta or (), "--meta"))

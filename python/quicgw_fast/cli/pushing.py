@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Message:
+class PushMessage:
     """What is pushed."""
 
     type: str
@@ -42,7 +42,7 @@ async def unicast(
     timeout: float,
     kind: str,
     target: str,
-    message: Message,
+    message: PushMessage,
     *,
     before: int | None,
     after: int | None,
@@ -72,7 +72,7 @@ async def unicast(
     return Status.DONE if answer.success else Status.NO
 
 
-async def broadcast(gateway: str, timeout: float, message: Message, *, as_json: bool) -> int:
+async def broadcast(gateway: str, timeout: float, message: PushMessage, *, as_json: bool) -> int:
     """Push to everybody, print how many took it, return the exit status; StartupError when there is no gateway."""
     async with _client(gateway) as client:
         answer = await client.broadcast(pb.BroadcastRequest(**message.fields()), timeout)

@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, cast
 import uvicorn
 from starlette.applications import Starlette
 from starlette.responses import JSONResponse, PlainTextResponse, Response
-from starlette.routing import BaseRoute, Route
+from starlette.routing import Route
 
-from quicgw_fast.control.http import PATIENCE, Connection
+from quicgw_fast.control.http import PATIENCE, AdminConnection
 from quicgw_fast.control.listen import bind_tcp
 
 if TYPE_CHECKING:
     import socket
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping
 
     from starlette.requests import Request
 
@@ -25,12 +25,11 @@ if TYPE_CHECKING:
 def make_app(
     ready: Callable[[], str | None],
     stats: Callable[[], Mapping[str, object]],
-    routes: Sequence[BaseRoute] = (),
 ) -> Starlette:
     """Return the admin application.
 
     ``ready`` returns None, or the reason why the gateway takes no work; ``stats`` returns what can be written
-    as JSON; ``routes`` are further pages.
+    as JSON.
     """
 
     async def healthz(_: Request) -> Response:
@@ -48,7 +47,6 @@ def make_app(
             Route("/healthz", healthz),
             Route("/readyz", readyz),
             Route("/stats", show_stats),
-            *routes,
         ]
     )
 
@@ -72,7 +70,6 @@ class AdminServer:
         *,
         ready: Callable[[], str | None],
         stats: Callable[[], Mapping[str, object]],
-        routes: Sequence[BaseRoute] = (),
         patience: float = PATIENCE,
     ) -> AdminServer:
         """Serve the pages of ``make_app``; a connection without a complete request for ``patience`` seconds is closed.
@@ -82,8 +79,8 @@ class AdminServer:
         sock = bind_tcp(host, port, "the admin pages", "set server.admin")
         server = _Server(
             uvicorn.Config(
-                make_app(ready, stats, routes),
-                http=cast("type[asyncio.Protocol]", partial(Connection, patience=patience)),
+                make_app(ready, stats),
+                http=cast("type[asyncio.Protocol]", partial(AdminConnection, patience=patience)),
                 ws="none",
                 lifespan="off",
                 log_config=None,

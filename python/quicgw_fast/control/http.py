@@ -20,7 +20,7 @@ answered, however many others are silent."""
 _RESET = struct.pack("ii", 1, 0)
 
 
-class Connection(H11Protocol):
+class AdminConnection(H11Protocol):
     """uvicorn's connection, with an end: also for half a request, an unread answer, a peer that is gone."""
 
     def __init__(self, *arguments: Any, patience: float = PATIENCE, most: int = MOST, **named: Any) -> None:
@@ -38,7 +38,7 @@ class Connection(H11Protocol):
         """Give it its time, and make room when there are too many (asyncio)."""
         super().connection_made(transport)
         self._arm()
-        others = [other for other in self.connections if isinstance(other, Connection) and other is not self]
+        others = [other for other in self.connections if isinstance(other, AdminConnection) and other is not self]
         if len(others) >= self._most:
             longest = min(others, key=lambda other: (other.answering, other.deadline))
             # Many may come in one turn of the loop, and what was aborted hears of it only in the next one.

@@ -106,7 +106,7 @@ class Services:
     async def start_one(self, name: str, port: int) -> None:
         """Serve one more service; StartupError when its port cannot be had."""
         server = grpc.aio.server(options=(("grpc.so_reuseport", 0), ("grpc.max_receive_message_length", 4 << 20)))
-        add_UpstreamServiceServicer_to_server(_Servicer(Service(name, self._shared)), server)
+        add_UpstreamServiceServicer_to_server(_EmbeddedServicer(Service(name, self._shared)), server)
         bound = add_port(server, self._host, port, f"the {name} service", "choose another port")
         await server.start()
         self._servers.append(server)
@@ -198,7 +198,7 @@ async def _keep_registered(client: GatewayClient, requests: Sequence[pb.Upstream
         await client.close()
 
 
-class _Servicer(UpstreamServiceServicer):
+class _EmbeddedServicer(UpstreamServiceServicer):
     def __init__(self, service: Service) -> None:
         self._service = service
 

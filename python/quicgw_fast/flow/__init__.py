@@ -1,1 +1,15 @@
-"""The way of a message through the stages: one module per leg."""
+"""The way of a message through the gateway, one module for each leg; ``assembly`` puts them together.
+
+In the order in which a message goes them:
+
+* ``conversations``, ``conversation``: a connection, and its messages told apart
+* ``start``, ``tokens``, ``pending_starts``: who the client is, and which session it gets
+* ``control_messages``: ACK, HEARTBEAT and STOP, which never wait
+* ``requests``, ``login``: a request goes up, through the processor
+* ``replies``: and its one reply comes down
+* ``pushes``: what services push comes in from the side
+* ``offline``, ``handovers``, ``deletions``: and is kept for who is away
+* ``closing``, ``draining``: how connections, sessions and the gateway end
+* ``housekeeping``: what passes with time
+* ``memory``, ``accounts``, ``journal``: what is held, what became of it, what is told of it
+"""

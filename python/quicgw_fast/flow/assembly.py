@@ -17,7 +17,7 @@ from quicgw_fast.flow.accounts import Accounts
 from quicgw_fast.flow.closing import Closing
 from quicgw_fast.flow.control_messages import ControlMessages
 from quicgw_fast.flow.conversations import Conversations
-from quicgw_fast.flow.draining import Draining, HandOut
+from quicgw_fast.flow.draining import DrainState, HandOut
 from quicgw_fast.flow.housekeeping import Housekeeping
 from quicgw_fast.flow.journal import Journal
 from quicgw_fast.flow.login import Logins
@@ -54,7 +54,7 @@ class Path:
     requests: Requests
     pushes: Pushes
     housekeeping: Housekeeping
-    draining: Draining
+    draining: DrainState
     hand_out: HandOut
     closing: Closing
     offline: Offline
@@ -86,7 +86,7 @@ def assemble(
     (monotonic) in every round of the housekeeping.
     """
     times, limits = config.session, config.limits
-    draining, accounts, journal = Draining(), Accounts(), Journal()
+    draining, accounts, journal = DrainState(), Accounts(), Journal()
     gates = make_gates(limits, metrics, config.overload.count_only)
     budget = engine.ByteBudget(times.memory)
     registry = Registry(partial(_make_outbox, times, engine, budget), remember=times.resume_window)

@@ -45,7 +45,7 @@ class _Waiting:
 
 
 @dataclass(slots=True)
-class Draining:
+class DrainState:
     """Whether the gateway stops: then nothing is begun any more, and what was begun is ended."""
 
     active: bool = False

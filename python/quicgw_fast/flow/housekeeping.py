@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from quicgw_fast.codes import CloseCode, ErrorCode
 from quicgw_fast.errors import RequestError
 from quicgw_fast.observe.repeats import RepeatLog
-from quicgw_fast.session import State
+from quicgw_fast.session import SessionState
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -145,7 +145,7 @@ class Housekeeping:
 
     def _check_session(self, session: Session, now: float, wall: float) -> None:
         times = self._times
-        if session.state is State.CLOSED:
+        if session.state is SessionState.CLOSED:
             return  # it ended since the round began
         if session.outbox.bound:
             self._count_binds_expired.value += session.outbox.expire(now)

@@ -12,7 +12,7 @@ from quicgw_fast.flow.deletions import Deletions
 from quicgw_fast.flow.handovers import Handovers
 from quicgw_fast.flow.start import MAX_OPENID
 from quicgw_fast.observe.repeats import RepeatLog
-from quicgw_fast.session import ReadingEvent, State
+from quicgw_fast.session import ReadingEvent, SessionState
 from quicgw_fast.store import StoreFailed, StoreStats
 
 if TYPE_CHECKING:
@@ -116,7 +116,7 @@ class Offline:
         """
         store = self._store
         catch_up = session.catch_up
-        if store is None or (session.state is State.NORMAL and not catch_up.behind):
+        if store is None or (session.state is SessionState.NORMAL and not catch_up.behind):
             return []
         if catch_up.reading:
             return None
@@ -185,7 +185,7 @@ class Offline:
 
     def _go_on(self, session: Session) -> None:
         store = self._store
-        if store is None or session.state is not State.NORMAL or session.catch_up.reading:
+        if store is None or session.state is not SessionState.NORMAL or session.catch_up.reading:
             return
         if len(self._running) >= MAX_READS:
             self._unread.add(session)
@@ -213,7 +213,7 @@ class Offline:
         return [stored for stored in messages if stored.id not in gone]
 
     def _came_late(self, session: Session, reading: asyncio.Task[list[Stored] | None]) -> None:
-        if session.state is State.NORMAL:
+        if session.state is SessionState.NORMAL:
             self.deliver(session, _result(reading))
 
     # Meanwhile

@@ -18,7 +18,7 @@ from quicgw_fast.delivery import notify_body
 from quicgw_fast.flow.handovers import offline_id
 from quicgw_fast.overload import PushFacts
 from quicgw_fast.proto.service_pb2 import BroadcastResponse, UnicastPushResponse
-from quicgw_fast.session import Login, State
+from quicgw_fast.session import Login, SessionState
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from quicgw_fast.clock import Clock
     from quicgw_fast.delivery import OrderedSender
     from quicgw_fast.flow.closing import Closing
-    from quicgw_fast.flow.draining import Draining
+    from quicgw_fast.flow.draining import DrainState
     from quicgw_fast.flow.offline import Offline
     from quicgw_fast.observe import Metrics
     from quicgw_fast.overload import Gate
@@ -52,7 +52,7 @@ class Pushes:
         self,
         clock: Clock,
         metrics: Metrics,
-        draining: Draining,
+        draining: DrainState,
         registry: Registry,
         sender: OrderedSender[Session],
         closing: Closing,
@@ -97,7 +97,7 @@ class Pushes:
         sent = 0
         async with self._broadcasting:
             for number, session in enumerate(self._registry, start=1):
-                if session.state is State.NORMAL and self._admits(session):
+                if session.state is SessionState.NORMAL and self._admits(session):
                     sent += self._broadcast_to(session, body)
                 if number % BROADCAST_SLICE == 0:
                     await asyncio.sleep(0)
@@ -132,7 +132,7 @@ class Pushes:
         """Whether a gateway that stops could still deliver what is kept for a session: nobody comes back to it."""
         if self._offline.enabled:
             return True
-        return session.reachable and (session.state is State.NORMAL or session.login is Login.UNDER_WAY)
+        return session.reachable and (session.state is SessionState.NORMAL or session.login is Login.UNDER_WAY)
 
     def _bindable(self, session: Session, client_seq: int) -> bool:
         """The same of a notify that is bound to request ``client_seq``; the offline store does not take those."""
@@ -166,7 +166,7 @@ class Pushes:
         return "stored"
 
     def _now(self, session: Session, body: bytes) -> str:
-        if session.state is State.INITED or session.catch_up.behind:
+        if session.state is SessionState.INITED or session.catch_up.behind:
             try:
                 self._sender.hold(session, body)
             except (CacheFull, BudgetFull) as error:

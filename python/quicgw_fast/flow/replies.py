@@ -8,7 +8,7 @@ from quicgw_fast.backend.errors import FrameTooLarge
 from quicgw_fast.codes import ErrorCode, PushType
 from quicgw_fast.errors import RequestError
 from quicgw_fast.ports import TerminalReply
-from quicgw_fast.session import Session, State
+from quicgw_fast.session import Session, SessionState
 
 if TYPE_CHECKING:
     from quicgw_fast.delivery import OrderedSender
@@ -37,7 +37,7 @@ class Replies:
 
     def send(self, session: Session, seq_id: int, msg_id: int, reply: TerminalReply) -> bool:
         """Send the reply to request ``seq_id``, with what is bound to it; True as ``to_task`` says."""
-        if session.state is State.CLOSED:  # counted with what was in flight when it ended
+        if session.state is SessionState.CLOSED:  # counted with what was in flight when it ended
             return False
         try:
             sent = self._sender.reply(session, seq_id, msg_id, reply)

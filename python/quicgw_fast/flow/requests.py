@@ -13,13 +13,13 @@ from quicgw_fast.ports import TerminalReply
 from quicgw_fast.processor import AsyncRequestProcessor, AsyncTask
 from quicgw_fast.proto.client_pb2 import BusinessRequest
 from quicgw_fast.proto.service_pb2 import UpstreamRequest
-from quicgw_fast.session import Login, Session, State
+from quicgw_fast.session import Login, Session, SessionState
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from quicgw_fast.clock import Clock
-    from quicgw_fast.flow.draining import Draining
+    from quicgw_fast.flow.draining import DrainState
     from quicgw_fast.flow.login import Logins
     from quicgw_fast.flow.replies import Replies
     from quicgw_fast.observe import Metrics
@@ -40,7 +40,7 @@ class Requests:
         self,
         clock: Clock,
         metrics: Metrics,
-        draining: Draining,
+        draining: DrainState,
         gates: Gates,
         processor: AsyncRequestProcessor[Session],
         logins: Logins,
@@ -168,7 +168,7 @@ class Requests:
 
 
 def _require_login(session: Session) -> None:
-    if session.state is not State.NORMAL:
+    if session.state is not SessionState.NORMAL:
         raise RequestError(ErrorCode.UNAUTHORIZED, "not logged in", f"send {LOGIN_ACTION} first")
 
 

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from quicgw_fast.delivery import OrderedSender
     from quicgw_fast.flow.closing import Closing
     from quicgw_fast.flow.conversation import Conversation
-    from quicgw_fast.flow.draining import Draining
+    from quicgw_fast.flow.draining import DrainState
     from quicgw_fast.flow.journal import Journal
     from quicgw_fast.flow.offline import Offline
     from quicgw_fast.flow.tokens import Tokens
@@ -70,7 +70,7 @@ class StartHandler:
         self,
         clock: Clock,
         metrics: Metrics,
-        draining: Draining,
+        draining: DrainState,
         registry: Registry,
         sender: OrderedSender[Session],
         closing: Closing,
@@ -212,6 +212,7 @@ class StartHandler:
         session.attempts.note(claim)
         session.expires_at = grant.expires_at
         conversation.session = session
+        conversation.watch(conversation.carrier.incomplete)
         conversation.generation = session.attach(conversation.link, claim.last_acked, now)
         self._journal.began(session, conversation.link.peer, _how(start.verdict), now)
         gap = self._gap(start)

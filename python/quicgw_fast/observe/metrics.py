@@ -21,7 +21,7 @@ DURATION_BOUNDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0,
 """Upper bounds of the classes of a duration, in seconds; one class more is for what is longer."""
 
 
-class Kind(Enum):
+class MetricKind(Enum):
     """How a value may change."""
 
     COUNTER = "counter"
@@ -82,7 +82,7 @@ class Family:
     """Everything that is registered under one name."""
 
     name: str
-    kind: Kind
+    kind: MetricKind
     unit: Unit
     help: str
     label: str
@@ -103,7 +103,7 @@ class Metrics:
     def counter(self, name: str, help: str, unit: Unit = Unit.EVENTS) -> Counter:
         """Register a counter. Raises ValueError for a name that is taken."""
         counter = Counter()
-        self._add(Family(name, Kind.COUNTER, unit, help, "", (), lambda: [Sample("", counter.value)]))
+        self._add(Family(name, MetricKind.COUNTER, unit, help, "", (), lambda: [Sample("", counter.value)]))
         self._counters[name] = counter
         return counter
 
@@ -113,7 +113,7 @@ class Metrics:
         self._add(
             Family(
                 name,
-                Kind.COUNTER,
+                MetricKind.COUNTER,
                 Unit.EVENTS,
                 help,
                 label,
@@ -126,12 +126,12 @@ class Metrics:
 
     def gauge(self, name: str, help: str, read: Callable[[], float], unit: Unit = Unit.EVENTS) -> None:
         """Register what ``read`` gives when somebody looks. Raises ValueError as ``counter``."""
-        self._add(Family(name, Kind.GAUGE, unit, help, "", (), lambda: [Sample("", read())]))
+        self._add(Family(name, MetricKind.GAUGE, unit, help, "", (), lambda: [Sample("", read())]))
 
     def duration(self, name: str, help: str) -> Duration:
         """Register a distribution of seconds. Raises ValueError as ``counter``."""
         duration = Duration()
-        self._add(Family(name, Kind.DURATION, Unit.SECONDS, help, "", (), lambda: [Sample("", duration)]))
+        self._add(Family(name, MetricKind.DURATION, Unit.SECONDS, help, "", (), lambda: [Sample("", duration)]))
         return duration
 
     def count(self, name: str, label: str = "") -> int:

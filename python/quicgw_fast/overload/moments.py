@@ -67,7 +67,8 @@ def make_gates(limits: LimitsConfig, metrics: Metrics, count_only: Collection[st
     task: list[Rule[TaskFacts]] = [SessionShare(limits.request_bytes), ProcessShare(memory)]
     push: list[Rule[PushFacts]] = [PushWhileDraining()]
     names = [[rule.name for rule in rules] for rules in (held, message, start, renewal, request, task, push)]
-    known = {Concurrency.name}.union(*names)
+    # That a gateway stops is no opinion about load: nobody may only count it.
+    known = {Concurrency.name}.union(*names) - {StartWhileDraining.name}
     unknown = sorted(set(count_only) - known)
     if unknown:
         raise ConfigError(f"overload.count_only names {unknown[0]!r}; known rules are {', '.join(sorted(known))}")

@@ -7,7 +7,7 @@ from quicgw_fast.session.notify_count import NO_NOTIFIES, NotifyCount
 from quicgw_fast.session.registry import Registry
 from quicgw_fast.session.resume import Gap, ResumeDecision, decide
 from quicgw_fast.session.session import Session
-from quicgw_fast.session.states import Action, Event, Login, State
+from quicgw_fast.session.states import Action, Event, Login, SessionState
 
 __all__ = [
     "NO_NOTIFIES",
@@ -21,8 +21,8 @@ __all__ = [
     "Registry",
     "ResumeDecision",
     "Session",
+    "SessionState",
     "StartClaim",
-    "State",
     "UntoldLosses",
     "decide",
     "gap_to_tell",

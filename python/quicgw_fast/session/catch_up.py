@@ -13,7 +13,7 @@ from enum import Enum
 from typing import Final
 
 
-class Reading(Enum):
+class CatchUpState(Enum):
     """What is known of the store's messages for one openid."""
 
     CURRENT = "all were sent"
@@ -34,11 +34,11 @@ class ReadingEvent(Enum):
     FULL = "the client has no room for all of it"
 
 
-def _table(event: ReadingEvent, **to: Reading) -> dict[tuple[Reading, ReadingEvent], Reading]:
-    return {(Reading[state], event): after for state, after in to.items()}
+def _table(event: ReadingEvent, **to: CatchUpState) -> dict[tuple[CatchUpState, ReadingEvent], CatchUpState]:
+    return {(CatchUpState[state], event): after for state, after in to.items()}
 
 
-_CURRENT, _BEHIND, _READING, _OUTDATED, _READ = Reading
+_CURRENT, _BEHIND, _READING, _OUTDATED, _READ = CatchUpState
 
 TRANSITIONS: Final = {
     **_table(ReadingEvent.STORED, CURRENT=_BEHIND, BEHIND=_BEHIND, READING=_OUTDATED, OUTDATED=_OUTDATED, READ=_BEHIND),
@@ -56,7 +56,7 @@ TRANSITIONS: Final = {
 class CatchUp:
     """One session's way through what is stored for its openid."""
 
-    state: Reading = Reading.CURRENT
+    state: CatchUpState = CatchUpState.CURRENT
     sent_up_to: int = 0
     """The highest id that is done with in this session: they are sent in order, and none twice by a second read."""
     unacknowledged: dict[int, int] = field(default_factory=dict)
@@ -65,12 +65,12 @@ class CatchUp:
     @property
     def behind(self) -> bool:
         """Whether something older may be there that has to be sent before anything new."""
-        return self.state is not Reading.CURRENT
+        return self.state is not CatchUpState.CURRENT
 
     @property
     def reading(self) -> bool:
         """Whether a read is under way."""
-        return self.state in (Reading.READING, Reading.OUTDATED)
+        return self.state in (CatchUpState.READING, CatchUpState.OUTDATED)
 
     def apply(self, event: ReadingEvent) -> None:
         """Take a step of the table; KeyError for one that it does not have, a bug of the caller."""

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from quicgw_fast.backend import Outbox
     from quicgw_fast.session.catch_up import CatchUp
     from quicgw_fast.session.notify_count import NotifyCount
-    from quicgw_fast.session.states import Event, State
+    from quicgw_fast.session.states import Event, SessionState
 
 ENDED_SESSIONS = 10_000
 """How many ended sessions are remembered at most (protocol §5)."""
@@ -158,7 +158,7 @@ class Registry:
         """Whether work for the session still has a point (protocol §3): not CLOSED, attached or resumable."""
         return session.serviceable(now, self._remember)
 
-    def count(self, state: State) -> int:
+    def count(self, state: SessionState) -> int:
         """How many sessions are in this state."""
         return sum(session.state is state for session in self._by_id.values())
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from quicgw_fast.session.catch_up import CatchUp
 from quicgw_fast.session.claim import Attempts
-from quicgw_fast.session.states import Action, Connection, Event, Life, Login, State, Window, step
+from quicgw_fast.session.states import Action, Attachment, Event, Life, Login, SessionState, WindowState, step
 
 if TYPE_CHECKING:
     from quicgw_fast.backend import Outbox
@@ -32,10 +32,10 @@ class Session:
     """When its client last sent anything: a silent one is closed with IDLE."""
 
     # How far it came: the four parts of its ``Life``, which ``apply`` alone changes.
-    state: State = State.INITED
+    state: SessionState = SessionState.INITED
     login: Login = Login.IDLE
-    connection: Connection = Connection.DETACHED
-    window: Window = Window.COMPLETE
+    connection: Attachment = Attachment.DETACHED
+    window: WindowState = WindowState.COMPLETE
 
     # Its connection.
     link: Link | None = None
@@ -96,7 +96,7 @@ class Session:
         """
         life, actions = step(self.life, event)
         self.state, self.login, self.connection, self.window = life
-        if self.link is not None and life.connection is Connection.DETACHED:
+        if self.link is not None and life.connection is Attachment.DETACHED:
             self.link = None
             self.detached_at = now
             self.crowded_since = None
@@ -139,6 +139,6 @@ class Session:
 
     def serviceable(self, now: float, resume_window: float) -> bool:
         """Whether work for this session still has a point (protocol §3): not CLOSED, attached or resumable."""
-        if self.state is State.CLOSED:
+        if self.state is SessionState.CLOSED:
             return False
         return self.detached_at is None or now - self.detached_at <= resume_window

@@ -2,11 +2,12 @@
 
 A session is in four states at once, which answer four questions; together they are its ``Life``:
 
-* ``State``: how far has its client come? INITED since START, NORMAL since a hello was answered 200, CLOSED at the end.
+* ``SessionState``: how far has its client come? INITED since START, NORMAL since a hello was answered 200, CLOSED at
+  the end.
 * ``Login``: is a hello under way? What the client sent behind it waits for its answer, and only one is asked for at a
   time. Another hello of a session that is NORMAL does not take that back while it lasts, nor when it is refused.
-* ``Connection``: is a client attached? A detached session goes on working and retaining until its resume window passed.
-* ``Window``: is everything that the client is owed still there? Once something had to be left out, the session is
+* ``Attachment``: is a client attached? A detached session goes on working and retaining until its resume window passed.
+* ``WindowState``: is everything that the client is owed still there? Once something had to be left out, the session is
   OVERFLOWED: it takes no client any more and only waits to be replaced or to expire.
 
 They are apart because they move apart: a login goes on while its client is away, and a client comes back to whatever
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
-class State(Enum):
+class SessionState(Enum):
     """How far a session has come; the names are those of the protocol."""
 
     INITED = "INITED"
@@ -45,14 +46,14 @@ class Login(Enum):
     UNDER_WAY = "hello under way"
 
 
-class Connection(Enum):
+class Attachment(Enum):
     """Whether a client is attached."""
 
     DETACHED = "detached"
     ATTACHED = "attached"
 
 
-class Window(Enum):
+class WindowState(Enum):
     """Whether everything that the client is owed is still there."""
 
     COMPLETE = "complete"
@@ -85,10 +86,10 @@ class Action(Enum):
 class Life(NamedTuple):
     """All that a session is in at one time."""
 
-    state: State = State.INITED
+    state: SessionState = SessionState.INITED
     login: Login = Login.IDLE
-    connection: Connection = Connection.DETACHED
-    window: Window = Window.COMPLETE
+    connection: Attachment = Attachment.DETACHED
+    window: WindowState = WindowState.COMPLETE
 
 
 class Step(NamedTuple):
@@ -108,23 +109,23 @@ class ImpossibleEventError(Exception):
 class Moves(TypedDict, total=False):
     """Which of the four states change; the others stay as they are."""
 
-    state: State
+    state: SessionState
     login: Login
-    connection: Connection
-    window: Window
+    connection: Attachment
+    window: WindowState
 
 
 @dataclass(frozen=True, slots=True)
-class Rule:
+class LifeRule:
     """One way an event can go: where to, and from which lives; unless it says so, from all that are not CLOSED."""
 
     event: Event
     to: Moves
     actions: tuple[Action, ...] = ()
-    state: tuple[State, ...] = (State.INITED, State.NORMAL)
+    state: tuple[SessionState, ...] = (SessionState.INITED, SessionState.NORMAL)
     login: tuple[Login, ...] = tuple(Login)
-    connection: tuple[Connection, ...] = tuple(Connection)
-    window: tuple[Window, ...] = tuple(Window)
+    connection: tuple[Attachment, ...] = tuple(Attachment)
+    window: tuple[WindowState, ...] = tuple(WindowState)
 
     def lives(self) -> Iterator[Life]:
         """Every life to which the event can happen by this rule."""
@@ -132,44 +133,44 @@ class Rule:
 
 
 _UNDER_WAY, _IDLE = (Login.UNDER_WAY,), (Login.IDLE,)
-_ATTACHED, _DETACHED = (Connection.ATTACHED,), (Connection.DETACHED,)
-_COMPLETE, _OVERFLOWED = (Window.COMPLETE,), (Window.OVERFLOWED,)
-_CLOSED = Moves(state=State.CLOSED, login=Login.IDLE, connection=Connection.DETACHED)
-_LEFT_OUT = Moves(login=Login.IDLE, window=Window.OVERFLOWED)
+_ATTACHED, _DETACHED = (Attachment.ATTACHED,), (Attachment.DETACHED,)
+_COMPLETE, _OVERFLOWED = (WindowState.COMPLETE,), (WindowState.OVERFLOWED,)
+_CLOSED = Moves(state=SessionState.CLOSED, login=Login.IDLE, connection=Attachment.DETACHED)
+_LEFT_OUT = Moves(login=Login.IDLE, window=WindowState.OVERFLOWED)
 
 
-def _end(event: Event, *actions: Action) -> tuple[Rule, Rule]:
+def _end(event: Event, *actions: Action) -> tuple[LifeRule, LifeRule]:
     """The end of a session, whatever it was doing."""
     return (
-        Rule(event, _CLOSED, (Action.CLOSE_CONNECTION, Action.GIVE_UP, *actions), connection=_ATTACHED),
-        Rule(event, _CLOSED, (Action.GIVE_UP, *actions), connection=_DETACHED),
+        LifeRule(event, _CLOSED, (Action.CLOSE_CONNECTION, Action.GIVE_UP, *actions), connection=_ATTACHED),
+        LifeRule(event, _CLOSED, (Action.GIVE_UP, *actions), connection=_DETACHED),
     )
 
 
 RULES: Final = (
     # The connection. Who takes a session over ends its old connection first.
-    Rule(Event.ATTACHED, Moves(connection=Connection.ATTACHED), connection=_DETACHED, window=_COMPLETE),
-    Rule(Event.DETACHED, Moves(connection=Connection.DETACHED), connection=_ATTACHED),
+    LifeRule(Event.ATTACHED, Moves(connection=Attachment.ATTACHED), connection=_DETACHED, window=_COMPLETE),
+    LifeRule(Event.DETACHED, Moves(connection=Attachment.DETACHED), connection=_ATTACHED),
     # The login. A hello behind another one waits, and begins only when that is answered; also while its client is away.
-    Rule(Event.LOGIN_BEGUN, Moves(login=Login.UNDER_WAY), login=_IDLE, window=_COMPLETE),
-    Rule(Event.LOGGED_IN, Moves(state=State.NORMAL, login=Login.IDLE), login=_UNDER_WAY, window=_COMPLETE),
-    Rule(Event.LOGIN_REFUSED, Moves(login=Login.IDLE), login=_UNDER_WAY, window=_COMPLETE),
+    LifeRule(Event.LOGIN_BEGUN, Moves(login=Login.UNDER_WAY), login=_IDLE, window=_COMPLETE),
+    LifeRule(Event.LOGGED_IN, Moves(state=SessionState.NORMAL, login=Login.IDLE), login=_UNDER_WAY, window=_COMPLETE),
+    LifeRule(Event.LOGIN_REFUSED, Moves(login=Login.IDLE), login=_UNDER_WAY, window=_COMPLETE),
     # The window. Only the first overflow is counted and told; the session stays until it is replaced or expires.
-    Rule(
+    LifeRule(
         Event.OVERFLOWED,
         _LEFT_OUT,
         (Action.COUNT_OVERFLOW, Action.GIVE_UP, Action.CLOSE_CONNECTION),
         connection=_ATTACHED,
         window=_COMPLETE,
     ),
-    Rule(
+    LifeRule(
         Event.OVERFLOWED,
         _LEFT_OUT,
         (Action.COUNT_OVERFLOW, Action.GIVE_UP),
         connection=_DETACHED,
         window=_COMPLETE,
     ),
-    Rule(Event.OVERFLOWED, Moves(), login=_IDLE, window=_OVERFLOWED),
+    LifeRule(Event.OVERFLOWED, Moves(), login=_IDLE, window=_OVERFLOWED),
     # The end. What STOP leaves behind is dropped: its client wants nothing more of it.
     *_end(Event.STOPPED),
     *_end(Event.REPLACED, Action.HAND_OVER),

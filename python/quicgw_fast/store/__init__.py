@@ -11,7 +11,6 @@ from quicgw_fast.store.base import (
     PutResult,
     Stored,
     StoreFailed,
-    StoreSettings,
     StoreStats,
 )
 from quicgw_fast.store.factory import make_store
@@ -24,7 +23,6 @@ __all__ = [
     "PutResult",
     "SqliteStore",
     "StoreFailed",
-    "StoreSettings",
     "StoreStats",
     "Stored",
     "make_store",

@@ -11,7 +11,8 @@ from quicgw_fast.errors import GatewayError
 if TYPE_CHECKING:
     import asyncio
     from collections.abc import Iterable, Sequence
-    from pathlib import Path
+
+    from quicgw_fast.config import OfflineConfig
 
 
 RECORD_COST: Final = 128
@@ -21,24 +22,6 @@ would take many times the memory that the bound promises."""
 
 class StoreFailed(GatewayError):
     """The store could not do it (disk error, or closed); nothing was changed."""
-
-
-@dataclass(frozen=True, slots=True)
-class StoreSettings:
-    """The bounds of an offline store, and where it is."""
-
-    kind: str = "off"
-    """``"off"``, ``"memory"`` (lost at a restart) or ``"sqlite"``."""
-    path: Path | None = None
-    """The database file, for ``sqlite``."""
-    max_messages: int = 100
-    """Messages of one openid."""
-    max_bytes: int = 256 << 10
-    """Bytes of the bodies of one openid."""
-    max_total_bytes: int = 64 << 20
-    """Bytes of everything: bodies, openids, and :data:`RECORD_COST` for each message."""
-    max_age: float = 24 * 3600.0
-    """Seconds; older messages are not delivered any more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +138,7 @@ def cost(openid: str, body: bytes) -> int:
     return len(body) + len(openid.encode()) + RECORD_COST
 
 
-def misfit(settings: StoreSettings, openid: str, body: bytes) -> PutResult | None:
+def refusal_of(settings: OfflineConfig, openid: str, body: bytes) -> PutResult | None:
     """Return the refusal of a message that fits into no empty store, else ``None``."""
     if len(body) > settings.max_bytes:
         what = f"the message has {len(body)} bytes, {settings.max_bytes} are kept for an openid"
@@ -168,7 +151,7 @@ def misfit(settings: StoreSettings, openid: str, body: bytes) -> PutResult | Non
     return PutResult(0, StoreCode.TOO_LARGE, what)
 
 
-def crowded(settings: StoreSettings, body: bytes, messages: int, size: int) -> PutResult | None:
+def crowded(settings: OfflineConfig, body: bytes, messages: int, size: int) -> PutResult | None:
     """Return the refusal if an openid that has ``messages`` of ``size`` bytes cannot have ``body`` too."""
     if messages >= settings.max_messages:
         return PutResult(0, StoreCode.FULL, f"{messages} messages wait for this openid")
@@ -177,13 +160,13 @@ def crowded(settings: StoreSettings, body: bytes, messages: int, size: int) -> P
     return None
 
 
-def exhausted(settings: StoreSettings, openid: str, body: bytes, total: int) -> PutResult | None:
+def exhausted(settings: OfflineConfig, openid: str, body: bytes, total: int) -> PutResult | None:
     """Return the refusal if a store that holds ``total`` bytes cannot hold this message too."""
     if total + cost(openid, body) > settings.max_total_bytes:
         return PutResult(0, StoreCode.FULL, f"the store holds {total} bytes for all openids")
     return None
 
 
-def oldest_kept(settings: StoreSettings, wall: float) -> float:
+def oldest_kept(settings: OfflineConfig, wall: float) -> float:
     """Return the ``stored_at`` at which, and before which, a message is too old at ``wall``."""
     return wall - settings.max_age

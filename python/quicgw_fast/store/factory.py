@@ -9,25 +9,28 @@ from quicgw_fast.store.memory import MemoryStore
 from quicgw_fast.store.sqlite import SqliteStore
 
 if TYPE_CHECKING:
-    from quicgw_fast.store.base import OfflineStore, StoreSettings
+    from quicgw_fast.config import OfflineConfig
+    from quicgw_fast.store.base import OfflineStore
 
 
-def make_store(settings: StoreSettings) -> OfflineStore | None:
+def make_store(settings: OfflineConfig) -> OfflineStore | None:
     """Make the store of the settings; ``None`` for ``"off"``. Opens the database, which may take some 100 ms.
 
-    Raises ConfigError for an unknown kind, bounds that hold nothing, and a file that cannot be used; StartupError when
-    another process has the file.
+    Raises ConfigError for an unknown kind, bounds that hold nothing, or a file that cannot be used, and StartupError
+    when another process has the file.
     """
-    if settings.kind == "off":
+    if settings.store == "off":
         return None
     for name in ("max_messages", "max_bytes", "max_total_bytes", "max_age"):
         value = getattr(settings, name)
         if not value > 0:
-            raise ConfigError(f'Offline store: {name} = {value} keeps nothing. Give more than 0, or set kind = "off".')
-    if settings.kind == "memory":
+            raise ConfigError(
+                f'offline.{name} = {value} keeps nothing. Give more than 0, or set offline.store = "off".'
+            )
+    if settings.store == "memory":
         return MemoryStore(settings)
-    if settings.kind == "sqlite":
+    if settings.store == "sqlite":
         if settings.path is None:
-            raise ConfigError('Offline store: kind = "sqlite" needs path, the database file.')
+            raise ConfigError('offline.store = "sqlite" needs offline.path, the database file.')
         return SqliteStore(settings.path, settings)
-    raise ConfigError(f'Offline store: kind = "{settings.kind}" is unknown. Set it to "off", "memory" or "sqlite".')
+    raise ConfigError(f'offline.store = "{settings.store}" is unknown. Set it to "off", "memory" or "sqlite".')

@@ -8,17 +8,17 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from quicgw_fast.codes import StoreCode
+from quicgw_fast.config import OfflineConfig
 from quicgw_fast.store.base import (
     PutResult,
     Stored,
     StoreFailed,
-    StoreSettings,
     StoreStats,
     cost,
     crowded,
     exhausted,
-    misfit,
     oldest_kept,
+    refusal_of,
 )
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(slots=True)
-class _Shelf:
+class _Queue:
     """What waits for one openid."""
 
     messages: dict[int, Stored] = field(default_factory=dict)
@@ -36,12 +36,12 @@ class _Shelf:
 class MemoryStore:
     """Messages in dictionaries, which keep the order of arrival."""
 
-    def __init__(self, settings: StoreSettings | None = None) -> None:
+    def __init__(self, settings: OfflineConfig | None = None) -> None:
         """Start empty."""
-        self._settings = settings or StoreSettings(kind="memory")
-        self._shelves: dict[str, _Shelf] = {}
-        # Every message's openid in the order of arrival, so that the too old ones are found at the front.
+        self._settings = settings or OfflineConfig(store="memory")
+        self._queues: dict[str, _Queue] = {}
         self._order: OrderedDict[int, str] = OrderedDict()
+        """Every message's openid in the order of arrival, so that the too old ones are found at the front."""
         self._last_id = 0
         self._stats = StoreStats()
         self._closed = False
@@ -62,9 +62,9 @@ class MemoryStore:
             self._stats = self._stats.plus(refused=1)
             return refusal
         self._last_id += 1
-        shelf = self._shelves.setdefault(openid, _Shelf())
-        shelf.messages[self._last_id] = Stored(self._last_id, bytes(body), wall)
-        shelf.size += len(body)
+        queue = self._queues.setdefault(openid, _Queue())
+        queue.messages[self._last_id] = Stored(self._last_id, bytes(body), wall)
+        queue.size += len(body)
         self._order[self._last_id] = openid
         self._stats = self._stats.plus(messages=1, bytes=cost(openid, body), stored=1)
         return PutResult(self._last_id)
@@ -73,8 +73,8 @@ class MemoryStore:
         """Return what waits for ``openid``, oldest first."""
         self._check_open()
         self._expire(openid, wall)
-        shelf = self._shelves.get(openid)
-        return [] if shelf is None else list(shelf.messages.values())
+        queue = self._queues.get(openid)
+        return [] if queue is None else list(queue.messages.values())
 
     async def delete(self, openid: str, ids: Iterable[int]) -> int:
         """Forget these messages of ``openid``; return how many there were."""
@@ -95,7 +95,7 @@ class MemoryStore:
     async def close(self) -> None:
         """Forget everything."""
         self._closed = True
-        self._shelves.clear()
+        self._queues.clear()
         self._order.clear()
         self._stats = self._stats.plus(messages=-self._stats.messages, bytes=-self._stats.bytes)
 
@@ -106,11 +106,11 @@ class MemoryStore:
     def _refusal(self, openid: str, body: bytes, wall: float) -> PutResult | None:
         if self._closed:
             return PutResult(0, StoreCode.CLOSED, "the offline store is closed")
-        if (refusal := misfit(self._settings, openid, body)) is not None:
+        if (refusal := refusal_of(self._settings, openid, body)) is not None:
             return refusal
         self._expire(openid, wall)
-        shelf = self._shelves.get(openid, _Shelf())
-        if (refusal := crowded(self._settings, body, len(shelf.messages), shelf.size)) is not None:
+        queue = self._queues.get(openid, _Queue())
+        if (refusal := crowded(self._settings, body, len(queue.messages), queue.size)) is not None:
             return refusal
         if exhausted(self._settings, openid, body, self._stats.bytes) is None:
             return None
@@ -119,8 +119,8 @@ class MemoryStore:
 
     def _expire(self, openid: str, wall: float) -> None:
         limit = oldest_kept(self._settings, wall)
-        shelf = self._shelves.get(openid, _Shelf())
-        old = [number for number, message in shelf.messages.items() if message.stored_at <= limit]
+        queue = self._queues.get(openid, _Queue())
+        old = [number for number, message in queue.messages.items() if message.stored_at <= limit]
         gone = sum(self._remove(openid, number) for number in old)
         self._stats = self._stats.plus(expired=gone)
 
@@ -132,20 +132,20 @@ class MemoryStore:
         limit, gone = oldest_kept(self._settings, wall), 0
         while self._order:
             number, openid = next(iter(self._order.items()))
-            if self._shelves[openid].messages[number].stored_at > limit:
+            if self._queues[openid].messages[number].stored_at > limit:
                 break
             gone += self._remove(openid, number)
         self._stats = self._stats.plus(expired=gone)
         return gone
 
     def _remove(self, openid: str, number: int) -> int:
-        shelf = self._shelves.get(openid)
-        message = None if shelf is None else shelf.messages.pop(number, None)
-        if shelf is None or message is None:
+        queue = self._queues.get(openid)
+        message = None if queue is None else queue.messages.pop(number, None)
+        if queue is None or message is None:
             return 0
-        shelf.size -= len(message.body)
-        if not shelf.messages:
-            del self._shelves[openid]
+        queue.size -= len(message.body)
+        if not queue.messages:
+            del self._queues[openid]
         del self._order[number]
         self._stats = self._stats.plus(messages=-1, bytes=-cost(openid, message.body))
         return 1

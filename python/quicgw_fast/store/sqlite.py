@@ -7,15 +7,15 @@ from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from quicgw_fast.codes import StoreCode
+from quicgw_fast.config import OfflineConfig
 from quicgw_fast.store.base import (
     PutResult,
     Stored,
     StoreFailed,
-    StoreSettings,
     StoreStats,
 )
 from quicgw_fast.store.sqlite_file import open_database
-from quicgw_fast.store.sqlite_shelf import SWEEP_STEP, SqliteShelf
+from quicgw_fast.store.sqlite_tables import SWEEP_STEP, SqliteTables
 from quicgw_fast.store.sqlite_worker import Committer
 
 if TYPE_CHECKING:
@@ -33,13 +33,13 @@ _MAX_ID: Final = (1 << 63) - 1
 class SqliteStore:
     """Messages in one table of one file, which this process has for itself."""
 
-    def __init__(self, path: Path, settings: StoreSettings | None = None, *, max_backlog: int = MAX_BACKLOG) -> None:
+    def __init__(self, path: Path, settings: OfflineConfig | None = None, *, max_backlog: int = MAX_BACKLOG) -> None:
         """Open or make the file; blocks meanwhile (recovery and check of a full store: some 100 ms).
 
-        Raises ConfigError when the path or the file cannot be used; StartupError when another process has it.
+        Raises ConfigError when the path or the file cannot be used, and StartupError when another process has it.
         """
-        self._shelf = SqliteShelf(open_database(path), path, settings or StoreSettings(kind="sqlite", path=path))
-        self._committer = Committer(self._shelf)
+        self._tables = SqliteTables(open_database(path), path, settings or OfflineConfig(store="sqlite", path=path))
+        self._committer = Committer(self._tables)
         self._max_backlog = max_backlog
         self._backlog = self._handed_over = 0
         self._refused = 0
@@ -61,7 +61,7 @@ class SqliteStore:
             return self._refuse(StoreCode.BUSY, f"{self._backlog} bytes wait for the disk")
         _check_text(openid)
         try:
-            future = self._committer.submit(partial(self._shelf.put, openid, bytes(body), wall), len(body))
+            future = self._committer.submit(partial(self._tables.put, openid, bytes(body), wall), len(body))
         except StoreFailed as error:
             return self._refuse(StoreCode.BUSY, str(error))
         self._backlog += len(body)
@@ -81,7 +81,7 @@ class SqliteStore:
         try:
             if self._handed_over + size > MAX_HANDED_OVER:
                 raise StoreFailed(f"{self._handed_over} bytes of ended sessions wait for the disk")
-            future = self._committer.submit(partial(self._shelf.put_all, openid, kept, wall), size)
+            future = self._committer.submit(partial(self._tables.put_all, openid, kept, wall), size)
         except StoreFailed as error:
             told.set_result(
                 [self._refuse(StoreCode.CLOSED if self._closed else StoreCode.BUSY, str(error)) for _ in kept]
@@ -108,15 +108,15 @@ class SqliteStore:
         """Return what waits for ``openid``, oldest first. Raises StoreFailed."""
         _check_text(openid)
         # A step of its own, whose failure the committer logs: on a full disk nothing can be removed, but read.
-        expiring = self._committer.submit(partial(self._shelf.expire_of, openid, wall))
+        expiring = self._committer.submit(partial(self._tables.expire_of, openid, wall))
         expiring.add_done_callback(_look_away)
-        return await self._committer.submit(partial(self._shelf.load, openid, wall))
+        return await self._committer.submit(partial(self._tables.load, openid, wall))
 
     async def delete(self, openid: str, ids: Iterable[int]) -> int:
         """Forget these messages of ``openid``; return how many there were. Raises StoreFailed."""
         _check_text(openid)
         known = [number for number in ids if 0 < number <= _MAX_ID]
-        return await self._committer.submit(partial(self._shelf.delete, openid, known))
+        return await self._committer.submit(partial(self._tables.delete, openid, known))
 
     async def sweep(self, wall: float) -> int:
         """Remove every message over its age; return how many. Raises StoreFailed.
@@ -125,14 +125,14 @@ class SqliteStore:
         """
         gone = 0
         while True:
-            step = await self._committer.submit(partial(self._shelf.expire, wall))
+            step = await self._committer.submit(partial(self._tables.expire, wall))
             gone += step
             if step < SWEEP_STEP:
                 return gone
 
     def stats(self) -> StoreStats:
         """Return the figures as of the last commit."""
-        return self._shelf.committed.plus(refused=self._refused)
+        return self._tables.committed.plus(refused=self._refused)
 
     async def close(self) -> None:
         """Write what is queued and close the file."""

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 _log = logging.getLogger("quicgw.store")
 
 APPLICATION_ID: Final = 0x51475746
-"""Spells QGWF: says whose database it is, so that a wrong path does not write into somebody else's."""
+"""``QGWF``: says whose database it is, so that a wrong path does not write into somebody else's."""
 SCHEMA_VERSION: Final = 1
 LOCK_TIMEOUT: Final = 2.0
 """Seconds to wait for another process, such as our own predecessor, to let go of the file."""
@@ -46,8 +46,8 @@ _SCHEMA: Final = (
 def open_database(path: Path) -> sqlite3.Connection:
     """Open or make the database; the connection is in autocommit mode and may be handed to another thread.
 
-    Raises ConfigError when the path cannot be used, or the file is not a database, somebody else's, damaged or too new;
-    StartupError when another process has it open.
+    Raises ConfigError when the path cannot be used, or the file is not a database, somebody else's, damaged or too new,
+    and StartupError when another process has it open.
     """
     _make_private(path)
     connection = None
@@ -112,7 +112,7 @@ def _keep_room(log: Path) -> None:
         finally:
             os.close(file)
     except OSError as error:
-        _log.warning("no disk space reserved", extra={"file": str(log), "reason": error.strerror})
+        _log.warning("offline store cannot reserve its log", extra={"path": str(log), "error": error.strerror})
 
 
 def free_bytes(path: Path) -> int:

@@ -16,7 +16,7 @@ from quicgw_fast.store.base import StoreFailed
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from quicgw_fast.store.sqlite_shelf import SqliteShelf
+    from quicgw_fast.store.sqlite_tables import SqliteTables
 
 T = TypeVar("T")
 _log = logging.getLogger("quicgw.store")
@@ -48,14 +48,14 @@ class Committer:
     more messages, but those that wait can still be read.
     """
 
-    def __init__(self, shelf: SqliteShelf) -> None:
+    def __init__(self, shelf: SqliteTables) -> None:
         """Start the thread; the shelf belongs to it from now on."""
-        self._shelf = shelf
+        self._tables = shelf
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._closing = False
         self._failing = False
-        # Transactions committed.
         self.commits = 0
+        """Transactions committed."""
         self._ended: concurrent.futures.Future[None] = concurrent.futures.Future()
         # A daemon: an abandoned store must not keep the process alive, and every commit is whole.
         self._thread = threading.Thread(target=self._work, name="quicgw-store", daemon=True)
@@ -66,7 +66,7 @@ class Committer:
 
         A step whose future is cancelled before its turn is left out.
 
-        Raises StoreFailed when the store is closed, or too much waits for the disk.
+        Raises StoreFailed when the store is closed or too much waits for the disk.
         """
         if self._closing:
             raise StoreFailed("the offline store is closed")
@@ -94,9 +94,9 @@ class Committer:
             if last:
                 break
         try:
-            self._shelf.close()
+            self._tables.close()
         except sqlite3.Error as error:
-            _log.error("database not closed", extra={"reason": str(error)})
+            _log.error("offline store not closed", extra={"error": str(error)})
         self._ended.set_result(None)
 
     def _next_batch(self) -> tuple[list[_Job], bool]:
@@ -118,10 +118,10 @@ class Committer:
 
     def _run(self, batch: list[_Job]) -> None:
         try:
-            self._shelf.begin()
+            self._tables.begin()
             for job in batch:
                 job.result = job.step()
-            wrote = self._shelf.commit()
+            wrote = self._tables.commit()
         except Exception as error:
             self._undo(error)
             if len(batch) > 1:
@@ -135,18 +135,18 @@ class Committer:
         self.commits += 1
         if self._failing and wrote:  # reading may have worked all the time
             self._failing = False
-            _log.warning("offline store works again")
+            _log.warning("offline store up")
         _report(batch, None)
 
     def _undo(self, error: Exception) -> None:
         if not self._failing:  # one line for a full disk, not one for each message
             self._failing = True
             known = isinstance(error, sqlite3.Error)
-            _log.error("offline store failed", extra={"reason": str(error)}, exc_info=not known)
+            _log.error("offline store down", extra={"error": str(error)}, exc_info=not known)
         try:
-            self._shelf.rollback()
+            self._tables.rollback()
         except sqlite3.Error as again:
-            _log.error("transaction not rolled back", extra={"reason": str(again)})
+            _log.error("offline store not rolled back", extra={"error": str(again)})
 
 
 def _report(batch: list[_Job], failure: StoreFailed | None) -> None:
@@ -159,7 +159,7 @@ def _report(batch: list[_Job], failure: StoreFailed | None) -> None:
             loop.call_soon_threadsafe(_settle, jobs, failure)
         except RuntimeError:
             # The loop is closed, so that nobody waits; what was committed stays.
-            _log.warning("results after the end of the event loop", extra={"results": len(jobs)})
+            _log.warning("offline store results came too late", extra={"results": len(jobs)})
 
 
 def _settle(jobs: list[_Job], failure: StoreFailed | None) -> None:

@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from quicgw_fast.config import LimitsConfig, SessionConfig
 
 KIB = 1024
 MIB = 1024 * KIB
+LEAST_BACKLOG = 16 * MIB
+"""Bytes that clients together may leave unacknowledged by QUIC, however small ``session.memory`` is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +130,20 @@ class TransportLimits:
     stateless_reset: bool = True
     """Answer packets of unknown connections with a stateless reset. Must be off where several processes
     share one port, as a packet that strays into the wrong process would end a healthy connection."""
+
+    @classmethod
+    def of(cls, limits: LimitsConfig, session: SessionConfig) -> TransportLimits:
+        """The limits of a listener, as they are configured."""
+        return cls(
+            max_connections=limits.max_connections,
+            max_half_open=limits.max_half_open,
+            # What sessions retain is there a second time while their clients' QUIC has not acknowledged it.
+            backlog=max(session.memory, LEAST_BACKLOG),
+            retry_above=limits.retry_from,
+            handshakes_per_address=(limits.handshakes_per_second, math.ceil(limits.handshakes_per_second * 10)),
+            # A silent client is closed with IDLE by its session first; QUIC's own timeout comes behind it.
+            idle_timeout=session.timeout + 5.0,
+        )
 
     def __post_init__(self) -> None:
         if not 0 <= self.low_water <= self.high_water:

@@ -1,9 +1,9 @@
 """The seam of the transport: what an application may use of it, and what a maker of QUIC has to bring.
 
-A maker is a module with ``listen`` and ``connect`` (see ``Maker``), found by its name (``makers.load``). Everything
-around it is shared: names are resolved, sockets bound, certificates checked and causes explained once, in this
-folder; limits, admission, connection ids and the secret of stateless resets are handed in, so that several listeners
-may share them. All calls, in both directions, are made on the event loop's thread, and none of them blocks.
+A maker is a module with ``listen`` and ``connect`` (see ``TransportMaker``), found by its name (``makers.load``).
+Everything around it is shared: names are resolved, sockets bound, certificates checked and causes explained once, in
+this folder; limits, admission, connection ids and the secret of stateless resets are handed in, so that several
+listeners may share them. All calls, in both directions, are made on the event loop's thread, and none of them blocks.
 """
 
 from __future__ import annotations
@@ -136,7 +136,7 @@ class Trust(NamedTuple):
     """Check nothing."""
 
 
-class Maker(Protocol):
+class TransportMaker(Protocol):
     """One implementation of QUIC. Sockets are bound (or connected) UDP sockets, and the maker's from then on."""
 
     NAME: str

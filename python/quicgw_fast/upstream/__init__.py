@@ -8,7 +8,7 @@ from quicgw_fast.upstream.errors import (
     NoInstance,
     RegisterRefused,
     UpstreamBusy,
-    UpstreamError,
+    UpstreamCallError,
     UpstreamFailed,
     UpstreamTimeout,
 )
@@ -33,8 +33,8 @@ __all__ = [
     "Registration",
     "RoutingTable",
     "UpstreamBusy",
+    "UpstreamCallError",
     "UpstreamCaller",
-    "UpstreamError",
     "UpstreamFailed",
     "UpstreamTimeout",
     "parse_address",

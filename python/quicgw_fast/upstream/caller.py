@@ -14,7 +14,7 @@ from quicgw_fast.upstream.errors import (
     TOO_SLOW,
     NoInstance,
     UpstreamBusy,
-    UpstreamError,
+    UpstreamCallError,
     UpstreamFailed,
     UpstreamTimeout,
 )
@@ -41,7 +41,7 @@ class UpstreamCaller(Protocol):
     """What the workers need of the upstream side."""
 
     async def call(self, service: str, request: UpstreamRequest, timeout: float) -> UpstreamResponse:
-        """Call one instance of ``service`` once; ``timeout`` in seconds. Raises an UpstreamError."""
+        """Call one instance of ``service`` once; ``timeout`` in seconds. Raises an UpstreamCallError."""
 
     async def close(self) -> None:
         """Break off what is under way (it raises UpstreamFailed) and free everything."""
@@ -98,7 +98,7 @@ class BalancingCaller:
         """
         try:
             return await self._call(service, request, timeout)
-        except UpstreamError as error:
+        except UpstreamCallError as error:
             self._counts[error.counter].value += 1
             raise
 

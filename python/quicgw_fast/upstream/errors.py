@@ -12,7 +12,7 @@ TOO_SLOW = "it did not answer in time"
 _DETAIL_LIMIT = 256
 
 
-class UpstreamError(RequestError):
+class UpstreamCallError(RequestError):
     """Base: no answer from an upstream, which the client is told by the code, the message and ``detail``.
 
     ``internal`` is for the log alone, as it may name addresses of the inside: one line of at most 256 characters.
@@ -31,7 +31,7 @@ class UpstreamError(RequestError):
         return self.internal
 
 
-class NoInstance(UpstreamError):
+class NoInstance(UpstreamCallError):
     """No instance of the service is configured, registered or in service."""
 
     code_of_all = ErrorCode.OVERLOADED
@@ -42,7 +42,7 @@ class NoInstance(UpstreamError):
         super().__init__(f"no instance of {service}")
 
 
-class UpstreamBusy(UpstreamError, BusyError):
+class UpstreamBusy(UpstreamCallError, BusyError):
     """As many calls to the service are under way as are allowed."""
 
     code_of_all = ErrorCode.OVERLOADED
@@ -50,7 +50,7 @@ class UpstreamBusy(UpstreamError, BusyError):
     counter = "upstream_busy"  # also each time that a login asks again
 
 
-class UpstreamTimeout(UpstreamError):
+class UpstreamTimeout(UpstreamCallError):
     """The deadline passed before the answer came."""
 
     code_of_all = ErrorCode.DEADLINE_PASSED
@@ -61,7 +61,7 @@ class UpstreamTimeout(UpstreamError):
         super().__init__(internal, "the service did not answer in time")
 
 
-class UpstreamFailed(UpstreamError):
+class UpstreamFailed(UpstreamCallError):
     """The call failed: refused, broken off, a gRPC error, or an answer unreadable or too large.
 
     ``status`` is the gRPC status by name, or another short name where gRPC's would mislead; ``cause`` says in a few

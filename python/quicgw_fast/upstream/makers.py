@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Final, cast
 from quicgw_fast.errors import ConfigError
 
 if TYPE_CHECKING:
-    from quicgw_fast.upstream.seam import Maker
+    from quicgw_fast.upstream.seam import ChannelMaker
 
 DEFAULT: Final = "grpcio"
 MAKERS: Final = {"grpcio": "quicgw_fast.upstream.grpcio"}
 
 
-def load(name: str) -> Maker:
+def load(name: str) -> ChannelMaker:
     """Return the maker of that name, imported now and not before; raises ConfigError for an unknown one."""
     if name not in MAKERS:
         raise ConfigError(f"the upstream client is {name!r}, but must be one of: {', '.join(MAKERS)}")
-    return cast("Maker", importlib.import_module(MAKERS[name]))
+    return cast("ChannelMaker", importlib.import_module(MAKERS[name]))

@@ -46,7 +46,7 @@ class OpenChannel(Protocol):
         """Begin to connect to the instance, in the running loop."""
 
 
-class Maker(Protocol):
+class ChannelMaker(Protocol):
     """The module of one maker, as ``makers.load`` returns it."""
 
     @property

@@ -9,7 +9,7 @@ import grpc
 import pytest
 
 from quicgw_fast.proto.service_pb2 import UpstreamRequest, UpstreamResponse
-from quicgw_fast.upstream import SERVICES, BalancingCaller, Directory, NoInstance, UpstreamError
+from quicgw_fast.upstream import SERVICES, BalancingCaller, Directory, NoInstance, UpstreamCallError
 from quicgw_fast.upstream.grpcio import causes
 from tests.support import strangers
 from tests.support.raw_upstream import RawUpstream, Rejected
@@ -50,7 +50,7 @@ async def test_what_is_no_upstream_is_told_apart(
     with stranger() as address:
         caller = caller_for(address)
         for _ in range(3):
-            with pytest.raises(UpstreamError):
+            with pytest.raises(UpstreamCallError):
                 await caller.call("hello", CALL, 5.0)
         await until(lambda: lines(caplog, "upstream down"))
         failed, down = lines(caplog, "upstream call failed"), lines(caplog, "upstream down")
@@ -94,7 +94,7 @@ async def test_a_service_that_raises_is_one_warning_a_minute_with_the_count(
 
     async def fail(action: str, times: int, **params: str) -> None:
         for _ in range(times):
-            with pytest.raises(UpstreamError):
+            with pytest.raises(UpstreamCallError):
                 await caller.call("hello", UpstreamRequest(action=action, params=params), 5.0)
 
     await fail("bad", 20, status="INTERNAL")
@@ -119,12 +119,12 @@ async def test_too_slow_and_not_offered_are_told(
     server = await upstream()
     server.hold("slow")
     caller = caller_for(server.address)
-    with pytest.raises(UpstreamError):
+    with pytest.raises(UpstreamCallError):
         await caller.call("hello", UpstreamRequest(action="slow"), 0.1)
     other = grpc.aio.server(options=[("grpc.so_reuseport", 0)])
     address = f"127.0.0.1:{other.add_insecure_port('127.0.0.1:0')}"
     await other.start()
-    with pytest.raises(UpstreamError):
+    with pytest.raises(UpstreamCallError):
         await caller_for(address).call("hello", CALL, 5.0)
     await other.stop(None)
     assert [(line["status"], line["cause"]) for line in lines(caplog, "upstream call failed")] == [

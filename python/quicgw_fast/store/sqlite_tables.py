@@ -9,13 +9,12 @@ from quicgw_fast.codes import StoreCode
 from quicgw_fast.store.base import (
     PutResult,
     Stored,
-    StoreSettings,
     StoreStats,
     cost,
     crowded,
     exhausted,
-    misfit,
     oldest_kept,
+    refusal_of,
 )
 from quicgw_fast.store.sqlite_file import LOG_BYTES, SPARE_BYTES, free_bytes
 
@@ -23,6 +22,8 @@ if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Iterable, Sequence
     from pathlib import Path
+
+    from quicgw_fast.config import OfflineConfig
 
 _log = logging.getLogger("quicgw.store")
 
@@ -32,22 +33,22 @@ SWEEP_STEP: Final = 1000
 """Messages that one step removes at most, so that a great cleaning does not keep everybody else waiting."""
 
 
-class SqliteShelf:
+class SqliteTables:
     """The table of messages, with figures that go back with the transaction if it fails. For one thread."""
 
-    def __init__(self, connection: sqlite3.Connection, path: Path, settings: StoreSettings) -> None:
+    def __init__(self, connection: sqlite3.Connection, path: Path, settings: OfflineConfig) -> None:
         """Take over an open database (see :func:`~quicgw_fast.store.sqlite_file.open_database`), the file ``path``."""
         self._db = connection
         self._path = path
-        # Bytes that this transaction may still add; None before they were asked for.
         self._room: int | None = None
+        """Bytes that this transaction may still add; None before they were asked for."""
         self._full = False
         self._settings = settings
         messages, size = connection.execute("SELECT count(*), coalesce(sum(cost), 0) FROM message").fetchone()
         self._now = StoreStats(messages, size)
         self._written = connection.total_changes
-        # The figures as of the last commit; replaced as a whole, so that any thread may read them.
         self.committed = self._now
+        """The figures as of the last commit; replaced as a whole, so that any thread may read them."""
 
     def begin(self) -> None:
         """Begin a transaction."""
@@ -102,11 +103,11 @@ class SqliteShelf:
             self._room = free + min(pages * PAGE_BYTES, LOG_BYTES // 4)
             if self._full and free > LOG_BYTES:
                 self._full = False
-                _log.warning("disk has room again", extra={"file": str(self._path)})
+                _log.warning("offline store has room again")
         self._room -= size
         if self._room < 0 and not self._full:  # one line, not one for each message
             self._full = True
-            _log.error("disk full", extra={"file": str(self._path), "effect": "messages are refused"})
+            _log.error("offline store full")
         return self._room >= 0
 
     def put_all(self, openid: str, bodies: Sequence[bytes], wall: float) -> list[PutResult]:
@@ -153,7 +154,7 @@ class SqliteShelf:
         self._now = self._now.plus(messages=-len(rows), bytes=-sum(price for _, price in rows))
 
     def _refusal(self, openid: str, body: bytes, wall: float) -> PutResult | None:
-        if (refusal := misfit(self._settings, openid, body)) is not None:
+        if (refusal := refusal_of(self._settings, openid, body)) is not None:
             return refusal
         self.expire_of(openid, wall)
         messages, size = self._db.execute(
