@@ -5,15 +5,17 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
+import pytest
 import pytest_asyncio
 
-from quicgw_fast.upstream import SERVICES, BalancingCaller, Directory
+from quicgw_fast.upstream import SERVICES, BalancingCaller, Directory, makers
 from tests.support.raw_upstream import RawUpstream
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
 
     from quicgw_fast.upstream import Instance
+    from quicgw_fast.upstream.seam import OpenChannel
 
 
 @pytest_asyncio.fixture
@@ -32,8 +34,14 @@ async def upstream() -> AsyncIterator[Callable[[], Awaitable[RawUpstream]]]:
         await server.stop()
 
 
+@pytest.fixture(params=makers.MAKERS)
+def open_channel(request: pytest.FixtureRequest) -> OpenChannel:
+    """How a channel is made: whatever is tested through it holds for every maker."""
+    return makers.load(request.param).open_channel
+
+
 @pytest_asyncio.fixture
-async def caller_for() -> AsyncIterator[Callable[..., BalancingCaller]]:
+async def caller_for(open_channel: OpenChannel) -> AsyncIterator[Callable[..., BalancingCaller]]:
     """Make callers whose hello service has the given addresses, and close them when the test is over.
 
     Nothing may be left running then but what ran before and the test itself.
@@ -45,7 +53,7 @@ async def caller_for() -> AsyncIterator[Callable[..., BalancingCaller]]:
         directory = Directory(SERVICES)
         for address in addresses:
             directory.add("hello", address)
-        made.append(BalancingCaller(directory, **options).start())
+        made.append(BalancingCaller(directory, open_channel=open_channel, **options).start())
         return made[-1]
 
     yield make

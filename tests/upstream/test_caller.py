@@ -28,6 +28,8 @@ from tests.upstream.conftest import until
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
+    from quicgw_fast.upstream.seam import OpenChannel
+
     Start = Callable[[], Awaitable[RawUpstream]]
     CallerFor = Callable[..., BalancingCaller]
 
@@ -302,13 +304,17 @@ async def test_empty_answer_is_an_answer(caller_for: CallerFor) -> None:
     await server.stop(None)
 
 
-async def test_concurrency_limit_is_per_service(upstream: Start) -> None:
+async def test_concurrency_limit_is_per_service(upstream: Start, open_channel: OpenChannel) -> None:
     server = await upstream()
     gate = server.hold("slow")
     directory = Directory(SERVICES)
     directory.add("hello", server.address)
     directory.add("zone", server.address)
-    caller = BalancingCaller(directory, refuse=lambda service, n: f"{n} calls to {service}" if n >= 2 else None).start()
+
+    def refuse(service: str, under_way: int) -> str | None:
+        return f"{under_way} calls to {service}" if under_way >= 2 else None
+
+    caller = BalancingCaller(directory, open_channel=open_channel, refuse=refuse).start()
     slow = UpstreamRequest(action="slow")
     running = [asyncio.create_task(caller.call("hello", slow, 30.0)) for _ in range(2)]
     await server.wait_requests(2)
@@ -323,11 +329,13 @@ async def test_concurrency_limit_is_per_service(upstream: Start) -> None:
     await caller.close()
 
 
-async def test_registered_instance_is_dialled_and_an_evicted_one_hung_up(upstream: Start) -> None:
+async def test_registered_instance_is_dialled_and_an_evicted_one_hung_up(
+    upstream: Start, open_channel: OpenChannel
+) -> None:
     old, new = await upstream(), await upstream()
     old.hold("slow")
     directory = Directory(SERVICES, max_instances=1)
-    caller = BalancingCaller(directory).start()
+    caller = BalancingCaller(directory, open_channel=open_channel).start()
     instance = directory.register(old.address, service_name="hello").instance
     assert await caller.wait_reached(instance, 5.0)
     task = asyncio.create_task(caller.call("hello", UpstreamRequest(action="slow"), 30.0))
@@ -342,11 +350,11 @@ async def test_registered_instance_is_dialled_and_an_evicted_one_hung_up(upstrea
     await caller.close()
 
 
-async def test_a_deregistered_instance_answers_what_is_under_way(upstream: Start) -> None:
+async def test_a_deregistered_instance_answers_what_is_under_way(upstream: Start, open_channel: OpenChannel) -> None:
     server = await upstream()
     gate = server.hold("slow")
     directory = Directory(SERVICES)
-    caller = BalancingCaller(directory).start()
+    caller = BalancingCaller(directory, open_channel=open_channel).start()
     instance = directory.register(server.address, service_name="hello").instance
     assert await caller.wait_reached(instance, 5.0)
     task = asyncio.create_task(caller.call("hello", UpstreamRequest(action="slow", data=b"x"), 30.0))
@@ -359,11 +367,11 @@ async def test_a_deregistered_instance_answers_what_is_under_way(upstream: Start
     await caller.close()
 
 
-async def test_closing_does_not_wait_for_a_deregistered_instance(upstream: Start) -> None:
+async def test_closing_does_not_wait_for_a_deregistered_instance(upstream: Start, open_channel: OpenChannel) -> None:
     server = await upstream()
     server.hold("slow")
     directory = Directory(SERVICES)
-    caller = BalancingCaller(directory).start()
+    caller = BalancingCaller(directory, open_channel=open_channel).start()
     assert await caller.wait_reached(directory.register(server.address, service_name="hello").instance, 5.0)
     task = asyncio.create_task(caller.call("hello", UpstreamRequest(action="slow"), 30.0))
     await server.wait_requests(1)
