@@ -12,7 +12,7 @@ class Status(IntEnum):
     NO = 1
     """The gateway or service answered with an error, or not in time; a check of the demonstration failed."""
     USAGE = 2
-    """The command line cannot be understood."""
+    """The command line is wrong."""
     FAILED = 3
     """It could not start, connect, or read a file; one sentence on standard error says why and what to do."""
     UNWRITTEN = 4
