@@ -192,3 +192,12 @@ async def retried(world: World, openid: str) -> None:
         assert client.start_push is not None
         await asyncio.sleep(int(client.start_push.headers["retry-after-ms"]) / 1000)
     raise AssertionError("a good token did not get through")
+
+
+async def test_a_gateway_for_development_does_not_warn_that_everybody_is_let_in(
+    make_world: WorldMaker, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level("INFO", "quicgw.gateway"):
+        await make_world()
+    assert "gateway started" in caplog.messages
+    assert "authentication is off" not in caplog.messages
