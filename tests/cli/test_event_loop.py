@@ -84,3 +84,26 @@ def test_an_interrupt_that_somebody_has_ignored_stays_so() -> None:
         assert not interrupts.came
     finally:
         signal.signal(signal.SIGINT, before)
+
+
+def test_an_interrupt_in_a_loop_comes_again_when_somebody_looks() -> None:
+    """Before ``Signals`` are there, and while a loop is closed, nothing may be raised out of it."""
+
+    async def work() -> None:
+        os.kill(os.getpid(), signal.SIGINT)
+        await asyncio.sleep(0)
+        with Signals() as signals:
+            await asyncio.wait_for(signals.wait(), 10.0)
+
+    with Interrupts() as interrupts:
+        asyncio.run(work())
+    assert not interrupts.came, "it was looked at"
+
+
+def test_an_interrupt_at_the_end_of_a_loop_is_remembered() -> None:
+    async def work() -> None:
+        os.kill(os.getpid(), signal.SIGINT)
+
+    with Interrupts() as interrupts:
+        asyncio.run(work())
+    assert interrupts.came

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -17,6 +18,7 @@ from tests.support.raw_client import HandshakeError
 from tests.support.world import assert_closed
 
 if TYPE_CHECKING:
+    from quicgw_fast.config import LimitsConfig, SessionConfig
     from tests.support.world import World, WorldMaker
 
 
@@ -158,7 +160,7 @@ async def test_every_end_is_counted_by_its_code_and_told_with_openid_and_peer(
 async def test_a_client_that_the_transport_gives_up_is_counted_too(
     make_world: WorldMaker, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("quicgw_fast.gateway.TransportLimits", hurried)
+    monkeypatch.setattr("quicgw_fast.gateway.TransportLimits", SimpleNamespace(of=hurried))
     world = await make_world()
     client = await world.online("alice", receive_window=16 << 10)
     client.pause_reading()
@@ -172,9 +174,9 @@ async def test_a_client_that_the_transport_gives_up_is_counted_too(
     assert any(r.getMessage() == "disconnected" and r.levelname == "WARNING" for r in caplog.records)
 
 
-def hurried(**limits: Any) -> TransportLimits:
-    """The transport's limits with little patience: they are no configuration."""
-    return TransportLimits(**limits, high_water=32 << 10, low_water=8 << 10, stall_timeout=0.3)
+def hurried(limits: LimitsConfig, session: SessionConfig) -> TransportLimits:
+    """As configured, but for a client that is given up soon."""
+    return replace(TransportLimits.of(limits, session), high_water=32 << 10, low_water=8 << 10, stall_timeout=0.3)
 
 
 async def test_thousands_of_reconnects_are_no_thousands_of_lines(caplog: pytest.LogCaptureFixture) -> None:

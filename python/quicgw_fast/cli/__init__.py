@@ -16,10 +16,13 @@ from quicgw_fast.cli.output import Output, OutputFailed, open_missing_descriptor
 from quicgw_fast.cli.statuses import Status
 
 if TYPE_CHECKING:
+    from asyncio import AbstractEventLoop
     from collections.abc import Sequence
     from types import FrameType, TracebackType
     from typing import NoReturn
 
+ONCE_MORE = 0.05
+"""Seconds after which a signal comes again that nobody could be told of."""
 LAST_MOMENT = 0.5
 """Seconds that what was printed has to be read after a signal."""
 
@@ -45,10 +48,11 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
 
 
 class Interrupts:
-    """Ctrl-C outside of the event loop raises KeyboardInterrupt as ever, and is remembered.
+    """Ctrl-C where no ``Signals`` look at it: it raises KeyboardInterrupt as ever, and is remembered.
 
     What a signal handler raises is lost where the interpreter happens to be in a destructor, of which the end of an
-    event loop has many; without the memory of it the command would wait for a reader that it was told not to wait for.
+    event loop has many. And nothing may be raised inside of a loop that runs, which could not be closed any more: there
+    the signal comes once more a moment later, and who looks at it then is told.
     """
 
     def __init__(self) -> None:
@@ -68,9 +72,24 @@ class Interrupts:
         if self._mine:
             signal.signal(signal.SIGINT, signal.default_int_handler)
 
-    def _arrived(self, _number: int, _frame: FrameType | None) -> None:
+    def _arrived(self, number: int, _frame: FrameType | None) -> None:
         self.came = True
-        raise KeyboardInterrupt
+        loop = _running_loop()
+        if loop is None:
+            raise KeyboardInterrupt
+        loop.call_soon_threadsafe(loop.call_later, ONCE_MORE, self._again, number)
+
+    def _again(self, number: int) -> None:
+        self.came = False  # it is whose handler is there now
+        signal.raise_signal(number)
+
+
+def _running_loop() -> AbstractEventLoop | None:
+    asyncio = sys.modules.get("asyncio")  # not imported for a help text
+    try:
+        return None if asyncio is None else asyncio.get_running_loop()
+    except RuntimeError:
+        return None
 
 
 def _in_main_thread() -> bool:
