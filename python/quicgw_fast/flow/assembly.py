@@ -1,8 +1,8 @@
 """The way of a message, put together: one line per leg, in the order in which they need each other.
 
 Everybody gets all that it needs when it is made. Where two need each other, the one that is made first is given a call
-that finds the other: that is so in three places, all of them here, because what a full window or a full memory brings
-about has to come back to who is working for the session.
+that finds the other. That is so in four places, all of them here: what a full window or a full memory brings about has
+to come back to who is working for the session, and what waited behind a hello goes on as a request.
 """
 
 from __future__ import annotations

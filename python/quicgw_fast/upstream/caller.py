@@ -1,4 +1,4 @@
-"""Calls to upstream services over gRPC: whose turn it is, the call itself, and what is said of failures."""
+"""Calls to upstream services: whose turn it is, the call itself, and what is said of failures."""
 
 from __future__ import annotations
 

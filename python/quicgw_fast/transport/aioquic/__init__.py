@@ -1,4 +1,4 @@
-"""QUIC by aioquic, driven from our own socket: the only importer of aioquic, and a ``seam.Maker``."""
+"""QUIC by aioquic, driven from our own socket: the only importer of aioquic, and a ``seam.TransportMaker``."""
 
 from quicgw_fast.transport.aioquic.dialer import connect
 from quicgw_fast.transport.aioquic.listener import AioquicListener

@@ -1,4 +1,4 @@
-"""The place that knows aioquic's private names: ``GatewayQuic``, its connection with our limits.
+"""With ``receiving`` the place that knows aioquic's private names: ``GatewayQuic``, its connection with our limits.
 
 aioquic is a sans-I/O state machine: datagrams and time go in, datagrams and events come out. It leaves out
 some defences and lets some memory grow, so single steps are overridden here. Everything outside of this
