@@ -2,7 +2,7 @@
 
 A maker is a module with ``listen`` and ``connect`` (see ``TransportMaker``), found by its name (``makers.load``).
 Everything around it is shared: names are resolved, sockets bound, certificates checked and causes explained once, in
-this folder; limits, admission, connection ids and the secret of stateless resets are handed in, so that several
+this folder; limits, connection ids and the secret of stateless resets are handed in, so that several
 listeners may share them. All calls, in both directions, are made on the event loop's thread, and none of them blocks.
 """
 
