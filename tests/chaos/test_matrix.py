@@ -49,6 +49,10 @@ async def rebind(proxy: UdpProxy, client: ChaosClient) -> None:
 
 
 async def kill(proxy: UdpProxy, client: ChaosClient) -> None:
+    """Cut the connection; on a busy machine the client may not be back yet from the cut before."""
+    async with asyncio.timeout(60):
+        while not client.alive:
+            await asyncio.sleep(0.01)
     client.drop()
 
 

@@ -109,6 +109,11 @@ class ChaosClient:
         async with asyncio.timeout(within):
             await self.logged_in.wait()
 
+    @property
+    def alive(self) -> bool:
+        """Whether a connection is there."""
+        return self._raw is not None and self._raw.closed is None
+
     def drop(self) -> None:
         """Cut the present connection without a word; the client comes back by itself."""
         if self._raw is not None:
@@ -116,7 +121,7 @@ class ChaosClient:
 
     async def rebind(self) -> None:
         """Go on from another local port."""
-        if self._raw is not None and self._raw.closed is None:
+        if self._raw is not None and self.alive:
             await self._raw.rebind()
 
     def request(
