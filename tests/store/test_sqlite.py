@@ -5,44 +5,26 @@ from __future__ import annotations
 import asyncio
 import os
 import random
-import sqlite3
 import subprocess
 import sys
 import threading
-from contextlib import closing, suppress
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
 
 from quicgw_fast.codes import StoreCode
 from quicgw_fast.config import OfflineConfig
-from quicgw_fast.errors import ConfigError, StartupError
 from quicgw_fast.store import (
     SqliteStore,
     StoreFailed,
     StoreStats,
     sqlite_file,
 )
-
-if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+from tests.store.conftest import ROOMY
 
 NOW = 1_800_000_000.0
-ROOMY = OfflineConfig.model_construct(store="sqlite", max_messages=10**9, max_bytes=10**9, max_total_bytes=10**9)
-
-
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "store.db"
-
-
-@pytest.fixture
-async def store(path: Path) -> AsyncIterator[SqliteStore]:
-    made = SqliteStore(path, ROOMY)
-    yield made
-    await made.close()
 
 
 class Gate:
@@ -324,103 +306,3 @@ async def test_an_openid_that_is_no_text_fails_its_own_call(store: SqliteStore) 
             await step
     assert (await store.put("alice", b"1", float("nan"))).error_code == StoreCode.FAILED
     assert (await store.put("alice", b"1", NOW)).stored
-
-
-# A file that cannot be used
-
-
-def complaint(path: Path, kind: type[Exception] = ConfigError) -> str:
-    with pytest.raises(kind) as error:
-        SqliteStore(path)
-    text = str(error.value)
-    assert str(path) in text
-    assert text.endswith(".")
-    return text
-
-
-@pytest.fixture
-def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sqlite_file, "LOCK_TIMEOUT", 0.05)
-
-
-async def test_the_file_is_private(store: SqliteStore, path: Path) -> None:
-    await store.put("alice", b"1", NOW)
-    files = list(path.parent.iterdir())
-    assert {file.name for file in files} == {"store.db", "store.db-wal"}
-    assert {file.stat().st_mode & 0o777 for file in files} == {0o600}
-
-
-def test_a_folder_that_is_not_there(tmp_path: Path) -> None:
-    assert "No such file" in complaint(tmp_path / "absent" / "store.db")
-
-
-def test_a_folder_instead_of_a_file(tmp_path: Path) -> None:
-    assert "directory" in complaint(tmp_path)
-
-
-def test_a_file_that_is_no_database_is_left_alone(path: Path) -> None:
-    path.write_bytes(b"important notes of somebody " * 100)
-    assert "no SQLite database" in complaint(path)
-    assert path.read_bytes() == b"important notes of somebody " * 100
-
-
-def test_a_database_of_something_else_is_left_alone(path: Path) -> None:
-    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
-        connection.execute("CREATE TABLE message (id)")
-    before = path.read_bytes()
-    assert "something else" in complaint(path)
-    assert path.read_bytes() == before
-
-
-@pytest.mark.parametrize("version", [0, 2, 1000])
-async def test_another_schema_version_is_not_guessed_at(path: Path, version: int) -> None:
-    await SqliteStore(path).close()
-    with closing(sqlite3.connect(path)) as connection:
-        connection.execute(f"PRAGMA user_version = {version}")
-    assert f"version {version}" in complaint(path)
-
-
-async def test_a_damaged_file_is_found_at_the_start(path: Path) -> None:
-    store = SqliteStore(path, ROOMY)
-    for n in range(200):
-        await store.put("alice", bytes([n]) * 500, NOW)
-    await store.close()
-    with path.open("r+b") as file:
-        file.seek(8192)
-        file.write(b"\xa5" * 4096 * 3)
-    assert "damaged" in complaint(path)
-
-
-async def test_a_truncated_file_is_found_at_the_start(path: Path) -> None:
-    store = SqliteStore(path, ROOMY)
-    for n in range(200):
-        await store.put("alice", bytes([n]) * 500, NOW)
-    await store.close()
-    os.truncate(path, 20_000)
-    assert "damaged" in complaint(path)
-
-
-@pytest.mark.usefixtures("impatient")
-async def test_a_file_has_one_gateway(store: SqliteStore, path: Path) -> None:
-    assert "in use" in complaint(path, StartupError)
-    assert (await store.put("alice", b"1", NOW)).stored
-
-
-@pytest.mark.usefixtures("impatient")
-async def test_a_file_that_another_program_writes_to_is_in_use(path: Path) -> None:
-    await SqliteStore(path).close()
-    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
-        connection.execute("BEGIN IMMEDIATE")
-        assert "in use" in complaint(path, StartupError)
-    await SqliteStore(path).close()
-
-
-def test_an_empty_file_becomes_a_store(path: Path) -> None:
-    path.touch()
-    asyncio.run(SqliteStore(path).close())
-    assert path.stat().st_size > 0
-
-
-def test_the_error_of_the_disk_is_passed_on(path: Path) -> None:
-    error = sqlite3.OperationalError("disk I/O error")
-    assert "disk I/O error" in str(sqlite_file._explained(error, path))
