@@ -173,7 +173,11 @@ class Gateway:
                 "remembered": path.registry.remembered,
             },
             "retained_bytes": path.budget.used,
-            "request_memory": path.gates.memory.stats(),
+            "request_memory": {
+                "used": path.gates.memory.used,
+                "limit": path.gates.memory.total,
+                "refused": self._metrics.count("refused_task", "request-memory"),
+            },
             "accounts": path.accounts.snapshot((s.outbox.tally for s in path.registry), path.offline.share()),
             "processor": path.processor.stats(),
             "logins": path.logins.stats(),

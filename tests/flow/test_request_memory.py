@@ -65,9 +65,9 @@ async def test_more_bytes_than_all_may_hold_are_503(make_house: MakeHouse, where
     codes = [client.error_of(seq).error_code for client, seq in answers if client.replies(seq)]
     assert set(codes) == {503}
     assert 3 <= len(codes) <= 5
-    stats = house.path.gates.memory.stats()
-    assert 15_000_000 < stats["used"] <= stats["limit"] == 16 * MIB
-    assert stats["refused"] == len(codes)
+    memory = house.path.gates.memory
+    assert 15_000_000 < memory.used <= memory.total == 16 * MIB
+    assert house.count("refused_task", "request-memory") == len(codes)
 
 
 @pytest.mark.parametrize("end", ["reply", "error", "late", "stop", "expiry", "refused", "drain"])

@@ -25,8 +25,6 @@ class RequestMemory:
         self.total = total
         self.used = 0
         """Bytes of all sessions."""
-        self.refused = 0
-        """Requests that found no room in the memory of all."""
 
     def take(self, session: Charged, size: int) -> None:
         """Charge a session ``size`` bytes more, once the rules admitted it."""
@@ -43,10 +41,6 @@ class RequestMemory:
         """The session is over, with all its requests."""
         self.used -= session.request_bytes
         session.request_bytes = 0
-
-    def stats(self) -> dict[str, int]:
-        """Bytes, and how many requests found no room in the memory of all."""
-        return {"used": self.used, "limit": self.total, "refused": self.refused}
 
 
 class SessionShare:
@@ -78,10 +72,7 @@ class ProcessShare:
 
     def judge(self, facts: TaskFacts, /) -> Refusal | None:
         """See ``Rule``."""
-        if self._memory.used + facts.cost <= self._memory.total:
-            return None
-        self._memory.refused += 1
-        return self._refusal
+        return self._refusal if self._memory.used + facts.cost > self._memory.total else None
 
 
 def size_of(request: UpstreamRequest) -> int:
