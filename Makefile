@@ -29,7 +29,7 @@ setup: $(EXTENSION) ## Make .venv and build the extension in release mode
 # built for a single Python would be imported before this one, so all go first.
 $(EXTENSION): .venv/.requirements pyproject.toml $(RUST)
 	rm -f python/quicgw_fast/_core.*.so
-	$(BIN)/maturin develop --release --locked --quiet
+	PIP_QUIET=1 $(BIN)/maturin develop --release --locked --quiet
 	touch $@
 
 demo: setup ## Start gateway and services, connect 20 clients, show and check what happens
