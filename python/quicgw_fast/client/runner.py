@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import copy
 import logging
 import time
 from typing import TYPE_CHECKING
@@ -18,6 +17,7 @@ from quicgw_fast.client.errors import (
     QuicgwClientError,
     ReceiveQueueFull,
     SessionReset,
+    ended_by,
 )
 from quicgw_fast.client.events import State, StateEvents
 from quicgw_fast.client.inbox import Inbox
@@ -42,8 +42,6 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger("quicgw.client")
 
-OWN_CLOSE = "NORMAL: closed by this client"
-
 
 class Runner:
     """The moving part of a client; `Client` is the face of it. Everything happens in one event loop.
@@ -63,9 +61,7 @@ class Runner:
         self._pacer = Pacer()
         self.calls = Calls(self.session, self.stats, self._pacer, self.loop)
         self.outgoing = Outgoing(self.session, self.calls, self._pacer, self.loop)
-        self.inbox = Inbox(
-            options, self.session, self.calls, self.stats, unread=lambda: self._events.emit(State.UNREAD)
-        )
+        self.inbox = Inbox(options, self.session, self.calls, self.stats, self._unread)
         self._tokens = ClientTokens(options.token)
         self.refresher = Refresher(self._tokens, self.stats, options.connect_timeout)
         self.login = LoginStep(self, options, self.session, self.calls, self.outgoing)
@@ -79,12 +75,15 @@ class Runner:
         self.first_ready: asyncio.Future[None] = self.loop.create_future()
         self._task: asyncio.Task[None] | None = None
         self._trying: ClientLink | None = None
+        """The connection that is being made or used, None between two attempts."""
         self._token = ""
+        """The one of the last START."""
         self._closing: asyncio.Task[None] | None = None
         self._ended_links = EndedLinks()
         self._reconnecting = Reconnecting(options.reconnect, self._where)
         self._observation = None if options.observer is None else Observation(options.observer)
         self._seen_at_start = 0
+        """Number of the last message before the last START: what is above it came over this connection."""
 
     # The life of the client
 
@@ -110,10 +109,6 @@ class Runner:
     @property
     def _where(self) -> str:
         return f"{self.options.host}:{self.options.port}"
-
-    def time_to_connect(self) -> float | None:
-        """Seconds left for the first connection, login included; None once calls could be made."""
-        return None if self.first_ready.done() else self._connect_by - self.loop.time()
 
     def _step(self, event: ClientEvent) -> tuple[ClientAction, ...]:
         """Go on to the next state; returns what the caller has to do about it."""
@@ -187,16 +182,7 @@ class Runner:
             self._events.emit(State.RECONNECTING, attempt=self._reconnecting.attempts, delay=delay, error=error)
         return delay
 
-    def too_late(self) -> QuicgwClientError:
-        """Say why the first connection is not ready in time."""
-        limit = self.options.connect_timeout
-        if self.login.refusal is not None:
-            return self.login.refusal
-        if self.link is not None:
-            return ConnectionFailed(f"{self._where}: connected, but hello was not answered within {limit:g} s")
-        if self._trying is not None:
-            return self._trying.too_late(limit)
-        return ConnectionFailed(f"not ready for calls within {limit:g} s: the token source did not answer")
+    # The end
 
     def finish(self, error: QuicgwClientError | None, *, stop: bool = False) -> None:
         """End the client for good: everybody who waits gets an answer. ``error`` None is an own close.
@@ -224,14 +210,7 @@ class Runner:
 
     def closing_error(self) -> QuicgwClientError:
         """Make the error of one call that can get no reply any more."""
-        cause = self.failure
-        if cause is None:
-            return ConnectionClosed(CloseCode.NORMAL, OWN_CLOSE)
-        if isinstance(cause, ConnectionClosed):
-            return copy.copy(cause)
-        closed = ConnectionClosed(CloseCode.NORMAL, str(cause))
-        closed.__cause__ = cause
-        return closed
+        return ended_by(self.failure)
 
     async def shut_down(self, stop: StopReason | None) -> None:
         """End by the application's wish: with STOP and its reason, or (None) leaving the session behind.
@@ -267,6 +246,23 @@ class Runner:
             self.finish(None)
             if self.options.close_timeout > 0:  # 0 waits for nothing: what is on its way goes out in the background
                 self._ended_links.abandon()
+
+    # The first connection
+
+    def time_to_connect(self) -> float | None:
+        """Seconds left for the first connection, login included; None once calls could be made."""
+        return None if self.first_ready.done() else self._connect_by - self.loop.time()
+
+    def too_late(self) -> QuicgwClientError:
+        """Say why the first connection is not ready in time."""
+        limit = self.options.connect_timeout
+        if self.login.refusal is not None:
+            return self.login.refusal
+        if self.link is not None:
+            return ConnectionFailed(f"{self._where}: connected, but hello was not answered within {limit:g} s")
+        if self._trying is not None:
+            return self._trying.too_late(limit)
+        return ConnectionFailed(f"not ready for calls within {limit:g} s: the token source did not answer")
 
     # START
 
@@ -323,7 +319,7 @@ class Runner:
         """The client ends, and with it the session that nobody is logged in to."""
         self.finish(self.too_late() if isinstance(error, CallTimeout) else error, stop=True)
 
-    # Down
+    # What the connection tells
 
     def pushed(self, link: ClientLink, push: ServerPush, now: float, size: int) -> None:
         """A message came; when the application cannot take it under the policy ``fail``, that is the end."""
@@ -333,15 +329,17 @@ class Runner:
             self.finish(error)
 
     def paused(self) -> None:
-        """A batch of messages is done: acknowledge, and look whether calls still wait for room or for a reply."""
+        """A batch of messages is done: acknowledge, and send the calls that waited for a reply or its room."""
         self.inbox.acknowledge()
-        if self.calls.waiting:
-            self.outgoing.flush()
+        self.outgoing.flush()  # also when nothing waits any more: the next call must find the way open
 
     def writable(self, link: ClientLink) -> None:
         """The connection is no longer congested."""
         if link is self.link:
             self.outgoing.flush()
+
+    def _unread(self) -> None:
+        self._events.emit(State.UNREAD)
 
     def token_expires(self, seconds: float | None) -> None:
         """Fetch a fresh token in time."""
