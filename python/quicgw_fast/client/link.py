@@ -8,10 +8,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from quicgw_fast.backend import FrameDecoder, FrameTooLarge
+from quicgw_fast.carrier import MAX_BODY
 from quicgw_fast.client import wire
 from quicgw_fast.client.errors import ConnectionFailed, ProtocolFailure, ReplyError, TooLarge
 from quicgw_fast.client.heartbeats import Heartbeats
+from quicgw_fast.clock import SystemClock
 from quicgw_fast.codes import CloseCode
+from quicgw_fast.ports import GATESVR
 from quicgw_fast.proto.client_pb2 import PUSH_ERROR, PUSH_HEARTBEAT_RESP, PUSH_START_RESP
 from quicgw_fast.transport import ConnectFailed, Problem, TransportLimits, dial
 
@@ -27,6 +30,7 @@ if TYPE_CHECKING:
     from quicgw_fast.transport import Connection
 
 LIMITS = TransportLimits()
+CLOCK = SystemClock()
 
 
 @dataclass(slots=True, frozen=True)
@@ -75,7 +79,7 @@ class ClientLink:
         self._number = 0
         self._loop = asyncio.get_running_loop()
         self._connection: Connection | None = None
-        self._decoder = FrameDecoder(wire.MAX_BODY)
+        self._decoder = FrameDecoder(MAX_BODY)
         self._msg_ids = 0
         self._settled: asyncio.Future[None] = self._loop.create_future()
         self._ended: asyncio.Future[LinkEnd] = self._loop.create_future()
@@ -107,7 +111,9 @@ class ClientLink:
                     insecure=options.tls.insecure,
                     server_name=options.tls.server_name,
                     timeout=limit,
+                    alpn=(GATESVR,),
                     limits=LIMITS,
+                    clock=CLOCK,
                 )
                 self.send(wire.start_frame(self._next_msg_id(), options.openid, token, claim))
                 await self._settled

@@ -67,7 +67,7 @@ class GapReport:
 
     @classmethod
     def from_headers(cls, headers: Mapping[str, str]) -> GapReport | None:
-        """Read the report; None when there is none. A value that is no number counts as unknown."""
+        """Read the report; None when there is none. A value that is not a number counts as unknown."""
         if not any(name.startswith("gap-") for name in headers):
             return None
         return cls(

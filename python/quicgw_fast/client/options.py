@@ -77,7 +77,7 @@ class TlsOptions:
     def __post_init__(self) -> None:
         checks.flag("insecure", self.insecure)
         if self.ca is not None and self.insecure:
-            raise ValueError("ca goes without insecure=True: the one trusts somebody, the other anybody")
+            raise ValueError("ca cannot be combined with insecure=True, which accepts any certificate")
         if self.server_name is not None:
             checks.text("server_name", self.server_name)
 

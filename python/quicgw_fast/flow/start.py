@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
-from quicgw_fast.carrier import parse_start, unnumbered
+from quicgw_fast.carrier import unnumbered
 from quicgw_fast.codes import CloseCode, ErrorCode, PushType, RequestType
 from quicgw_fast.errors import ProtocolError, RequestError
+from quicgw_fast.flow.payloads import parse_start
 from quicgw_fast.flow.pending_starts import PendingStarts
 from quicgw_fast.overload import GATEWAY_STOPS, StartFacts
 from quicgw_fast.proto.client_pb2 import ErrorMessage, StartResponse
@@ -115,7 +116,7 @@ class StartHandler:
         }
 
     def start(self, conversation: Conversation, request: ClientRequest) -> None:
-        """Handle the first message of a connection; ProtocolError when it is no START."""
+        """Handle the first message of a connection; ProtocolError when it is not a START."""
         if int(request.type) != RequestType.START:
             raise ProtocolError(
                 ErrorCode.BAD_REQUEST, "START expected", "the first message must be START", msg_id=request.msg_id
