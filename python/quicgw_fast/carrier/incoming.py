@@ -10,7 +10,7 @@ from quicgw_fast.proto.client_pb2 import ClientRequest
 
 
 def parse_envelope(body: bytes) -> ClientRequest:
-    """Parse one message of the stream; ProtocolError 400 when it is not a valid ClientRequest (it ends the connection)."""
+    """Parse one message of the stream; ProtocolError 400, which ends the connection, when it is not a ClientRequest."""
     try:
         return ClientRequest.FromString(body)
     except DecodeError as error:
