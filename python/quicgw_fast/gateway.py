@@ -174,8 +174,8 @@ class Gateway:
             },
             "retained_bytes": path.budget.used,
             "request_memory": {
-                "used": path.gates.memory.used,
-                "limit": path.gates.memory.total,
+                "used": path.request_memory.used,
+                "limit": self._config.limits.request_memory,
                 "refused": self._metrics.count("refused_task", "request-memory"),
             },
             "accounts": path.accounts.snapshot((s.outbox.tally for s in path.registry), path.offline.share()),

@@ -66,7 +66,7 @@ class Bench:
             clock,
             work=functools.partial(execute, call=self.call, clock=clock),
             reply=self.reply,
-            is_valid=lambda task: task.session.valid,
+            is_valid=lambda session, _now: session.valid,
         )
 
     async def call(self, service: str, request: UpstreamRequest, remaining: float) -> UpstreamResponse:
