@@ -9,8 +9,8 @@ import pytest
 from quicgw_fast.codes import PushType
 from quicgw_fast.delivery import OrderedSender
 from quicgw_fast.flow.replies import Replies
+from quicgw_fast.flow.request_memory import RequestMemory
 from quicgw_fast.observe import Metrics
-from quicgw_fast.overload import RequestMemory
 from quicgw_fast.ports import TerminalReply
 from quicgw_fast.processor import AsyncTask
 from quicgw_fast.proto.service_pb2 import UpstreamRequest
@@ -26,7 +26,7 @@ class Desk:
 
     def __init__(self, client: Client) -> None:
         self.session = client.session
-        self.metrics, self.memory = Metrics(), RequestMemory(1 << 20)
+        self.metrics, self.memory = Metrics(), RequestMemory()
         sender: OrderedSender[Session] = OrderedSender(lambda _: None, lambda _: False)
         self.replies = Replies(self.metrics, self.memory, sender)
         seq = self.session.outbox.max_client_seq + 1
