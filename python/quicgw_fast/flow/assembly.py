@@ -78,14 +78,13 @@ def assemble(
     authenticator: Authenticator,
     store: OfflineStore | None,
     *,
-    route: Callable[[str, str], str],
     call: Call,
     chores: Sequence[Callable[[float], None]] = (),
 ) -> Path:
     """Build the whole way of a message through the gateway, between its two ends.
 
-    ``route`` gives the service of an action and an openid, ``call`` calls it. ``chores`` are called with the time
-    (monotonic) in every round of the housekeeping.
+    ``call`` calls the service of a request. ``chores`` are called with the time (monotonic) in every round of the
+    housekeeping.
     """
     times, limits = config.session, config.limits
     draining, accounts, journal = DrainState(), Accounts(), Journal()
@@ -112,7 +111,7 @@ def assemble(
     pool = partial(make_processor, min(queue_size, limits.max_connections), _logins_at_once(config))
     logins = Logins(clock, metrics, registry, offline, pool, call, replies, go_on=lambda task: requests.dispatch(task))
     timeout = config.processor.task_timeout
-    requests = Requests(clock, metrics, draining, gates, request_memory, processor, logins, replies, route, timeout)
+    requests = Requests(clock, metrics, draining, gates, request_memory, processor, logins, replies, timeout)
 
     # Who comes in
     tokens = Tokens(clock, metrics, authenticator, gates)

@@ -1,4 +1,4 @@
-"""A BUSINESS message on its way up: accepted, checked, routed, and queued (protocol §3)."""
+"""A BUSINESS message on its way up: accepted, checked, and queued (protocol §3)."""
 
 from __future__ import annotations
 
@@ -17,8 +17,6 @@ from quicgw_fast.proto.service_pb2 import UpstreamRequest
 from quicgw_fast.session import Login, Session, SessionState
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from quicgw_fast.clock import Clock
     from quicgw_fast.flow.draining import DrainState
     from quicgw_fast.flow.login import Logins
@@ -48,10 +46,9 @@ class Requests:
         processor: AsyncRequestProcessor[Session],
         logins: Logins,
         replies: Replies,
-        route: Callable[[str, str], str],
         timeout: float,
     ) -> None:
-        """``route`` gives the service of an action and an openid; ``timeout`` are the seconds a request may take."""
+        """``timeout``: the seconds a request may take."""
         self._clock = clock
         self._count_requests = metrics.counter("requests", "BUSINESS messages that were accepted")
         self._count_rate_limited = metrics.counter("rate_limited", "Requests that were answered 429")
@@ -64,7 +61,6 @@ class Requests:
         self._processor = processor
         self._logins = logins
         self._replies = replies
-        self._route = route
         self._longest = timeout
         self._stopped = False
 
@@ -140,8 +136,7 @@ class Requests:
             headers=request.headers,
             client_seq_id=request.seq_id,
         )
-        service = self._route(business.action, session.openid)
-        return AsyncTask(session, request.msg_id, service, upstream, now + self._timeout(request), is_login)
+        return AsyncTask(session, request.msg_id, upstream, now + self._timeout(request), is_login)
 
     def dispatch(self, task: AsyncTask[Session]) -> None:
         """Hand an accepted task on: behind the hello under way, to the logins, or to the processor."""
