@@ -32,7 +32,7 @@ class Desk:
         seq = self.session.outbox.max_client_seq + 1
         assert self.session.outbox.accept(seq) == 0
         request = UpstreamRequest(action="echo", client_seq_id=seq)
-        self.task = AsyncTask(self.session, 7, "business", request, 0.0)
+        self.task = AsyncTask(self.session, 7, request, 0.0)
         self.task.cost = 1000
         self.memory.take(self.session, 1000)
 
