@@ -102,7 +102,9 @@ class Conversation:
 
     def kept(self, held: int) -> None:
         """Bound what waits behind its START: so many bytes do."""
-        self._turned_away(self._legs.gates.held.judge(HeldFacts(held)))
+        refusal = self._legs.gates.held.judge(HeldFacts(held))
+        if refusal is not None:
+            self._turn_away(refusal)
 
     def message(self, request: ClientRequest) -> None:
         """Take one message; ProtocolError where it ends the connection."""
@@ -126,7 +128,9 @@ class Conversation:
     def _route(self, session: Session, request: ClientRequest, now: float) -> None:
         match int(request.type):
             case RequestType.BUSINESS:
-                self._turned_away(self._legs.requests.accept(session, request, self._traffic))
+                refusal = self._legs.requests.accept(session, request, self._traffic)
+                if refusal is not None:
+                    self._turn_away(refusal)
             case RequestType.ACK:
                 if not self._legs.control.acknowledge(session, request):
                     self._floods(now)
@@ -142,11 +146,11 @@ class Conversation:
 
     def _floods(self, now: float) -> bool:
         """Close the connection if it sends too much beside its requests; what follows is not looked at."""
-        return self._turned_away(self._legs.gates.message.judge(MessageFacts(self._traffic, now)))
+        refusal = self._legs.gates.message.judge(MessageFacts(self._traffic, now))
+        if refusal is not None:
+            self._turn_away(refusal)
+        return refusal is not None
 
-    def _turned_away(self, refusal: Refusal | None) -> bool:
-        if refusal is None:
-            return False
+    def _turn_away(self, refusal: Refusal) -> None:
         self._legs.count_floods_closed.value += 1
         self.close(CloseCode.OVERLOADED, refusal.message)
-        return True
