@@ -106,6 +106,7 @@ def test_all_that_the_path_registers_can_be_shown_anywhere() -> None:
         NoAuth(),
         None,
         call=Upstream(),
+        logins_at_once=1,
     )
     families = list(metrics)
     assert len(families) > 30
