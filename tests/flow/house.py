@@ -215,7 +215,6 @@ class House:
             self,
             store,
             placement or Here(),
-            route=lambda action, openid: "hello" if action.lower() == "hello" else "business",
             call=self.upstream,
         )
         self.budget = self.path.budget

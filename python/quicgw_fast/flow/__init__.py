@@ -2,7 +2,7 @@
 
 In the order in which a message goes them:
 
-* ``conversations``, ``conversation``: a connection, and its messages told apart; ``client`` is what the others see of it
+* ``conversations``, ``conversation``, ``client``: a connection, its messages told apart, and what the others see of it
 * ``start``, ``tokens``, ``start_refusals``: who the client is, and whether it may come in here
 * ``pending_starts``, ``attaching``: what its START waits for, and which session it gets
 * ``control_messages``: ACK, HEARTBEAT and STOP, which never wait

@@ -28,6 +28,7 @@ from quicgw_fast.flow.offline import Offline
 from quicgw_fast.flow.pending_starts import PendingStarts
 from quicgw_fast.flow.pushes import Pushes
 from quicgw_fast.flow.replies import Replies
+from quicgw_fast.flow.request_memory import RequestMemory
 from quicgw_fast.flow.requests import Requests
 from quicgw_fast.flow.start import StartHandler
 from quicgw_fast.flow.start_refusals import StartRefusals
@@ -67,6 +68,7 @@ class Path:
     processor: AsyncRequestProcessor[Session]
     logins: Logins
     gates: Gates
+    request_memory: RequestMemory
     budget: ByteBudget
     metrics: Metrics
     accounts: Accounts
@@ -82,29 +84,26 @@ def assemble(
     store: OfflineStore | None,
     placement: Placement,
     *,
-    route: Callable[[str, str], str],
     call: Call,
     chores: Sequence[Callable[[float], None]] = (),
 ) -> Path:
     """Build the whole way of a message through the gateway, between its two ends.
 
-    ``route`` gives the service of an action and an openid, ``call`` calls it. ``chores`` are called with the time
-    (monotonic) in every round of the housekeeping.
+    ``call`` calls the service of a request. ``chores`` are called with the time (monotonic) in every round of the
+    housekeeping.
     """
     times, limits = config.session, config.limits
-    draining, accounts, journal = DrainState(), Accounts(), Journal()
+    draining, accounts, journal, request_memory = DrainState(), Accounts(), Journal(), RequestMemory()
     gates = make_gates(limits, metrics, config.overload.count_only)
     budget = engine.ByteBudget(times.memory)
     registry = Registry(partial(_make_outbox, times, engine, budget), remember=times.resume_window)
 
     # Down
-    sender: OrderedSender[Session] = OrderedSender(
-        lambda session: closing.overflowed(session), lambda needed: room.make_room(needed)
-    )
+    sender = OrderedSender[Session](lambda session: closing.overflowed(session), lambda needed: room.make_room(needed))
     offline = Offline(clock, metrics, store, registry, sender)
     closing = Closing(clock, metrics, registry, accounts, offline, lambda session: requests.give_up(session))
     room = Memory(clock, metrics, registry, budget, closing, sender.overflow)
-    replies = Replies(metrics, gates.memory, sender)
+    replies = Replies(metrics, request_memory, sender)
 
     # Up
     make_processor = partial(_make_processor, engine, clock, registry)
@@ -115,7 +114,7 @@ def assemble(
     pool = partial(make_processor, min(queue_size, limits.max_connections), _logins_at_once(config))
     logins = Logins(clock, metrics, registry, offline, pool, call, replies, go_on=lambda task: requests.dispatch(task))
     timeout = config.processor.task_timeout
-    requests = Requests(clock, metrics, draining, gates, processor, logins, replies, route, timeout)
+    requests = Requests(clock, metrics, draining, gates, request_memory, processor, logins, replies, timeout)
 
     # Who comes in
     tokens = Tokens(clock, metrics, authenticator, gates)
@@ -123,23 +122,22 @@ def assemble(
     pending = PendingStarts(clock, draining, registry, start_refusals)
     attaching = Attaching(clock, metrics, registry, sender, closing, offline, tokens, pending, journal, times, limits)
     starts = StartHandler(clock, metrics, draining, gates.start, tokens, placement, pending, start_refusals, attaching)
-    most_pending = 2 * MAX_BODY + times.window_bytes
-    control = ControlMessages(clock, metrics, sender, closing, offline, tokens, most_pending=most_pending)
+    control = ControlMessages(clock, metrics, sender, closing, offline, tokens, times.window_bytes)
     legs = Legs(clock, metrics, sender, starts, requests, control, gates)
     conversations = Conversations(clock, metrics, engine, legs, journal, times)
-    encode = engine.encode_body
     pushes = Pushes(
-        clock, metrics, draining, placement, registry, sender, closing, offline, gates.push, encode, times.bind_timeout
-    )
+        clock, metrics, draining, placement, registry, sender, closing, offline, gates.push, engine.encode_body,
+        times.bind_timeout,
+    )  # fmt: skip
 
     # What passes with time
     chores = [offline.tend, room.tend, journal.flush, tokens.flush, *chores]
     housekeeping = Housekeeping(clock, metrics, registry, conversations, sender, closing, start_refusals, times, chores)
-    hand_out = HandOut(clock, metrics, registry, closing, patience=times.slow_consumer_after)
     return Path(
         conversations=conversations, requests=requests, pushes=pushes, housekeeping=housekeeping, draining=draining,
-        hand_out=hand_out, closing=closing, offline=offline, registry=registry, processor=processor, logins=logins,
-        gates=gates, budget=budget, metrics=metrics, accounts=accounts, journal=journal,
+        hand_out=HandOut(clock, metrics, registry, closing, patience=times.slow_consumer_after), closing=closing,
+        offline=offline, registry=registry, processor=processor, logins=logins,
+        gates=gates, request_memory=request_memory, budget=budget, metrics=metrics, accounts=accounts, journal=journal,
     )  # fmt: skip
 
 
@@ -165,12 +163,8 @@ def _make_processor(
     reply: Callable[[AsyncTask[Session], TerminalReply], object],
 ) -> AsyncRequestProcessor[Session]:
     """A processor with a queue of so many places, which skips what is for sessions that are gone."""
-
-    def is_valid(task: AsyncTask[Session]) -> bool:
-        return registry.serviceable(task.session, clock.now())
-
     queue = engine.TaskQueue(places)
-    return AsyncRequestProcessor(queue, workers, clock, work=work, reply=reply, is_valid=is_valid)
+    return AsyncRequestProcessor(queue, workers, clock, work=work, reply=reply, is_valid=registry.serviceable)
 
 
 def _logins_at_once(config: Config) -> int:

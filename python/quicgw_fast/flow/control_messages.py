@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from quicgw_fast.backend.errors import FutureAck
-from quicgw_fast.carrier import parse_payload, unnumbered
+from quicgw_fast.carrier import MAX_BODY, unnumbered
 from quicgw_fast.codes import CloseCode, ErrorCode, PushType
 from quicgw_fast.errors import ProtocolError, RequestError
+from quicgw_fast.flow.payloads import parse_payload
 from quicgw_fast.proto.client_pb2 import ClientAck, HeartbeatRequest, HeartbeatResponse, StopRequest
 from quicgw_fast.session import Event
 
@@ -34,17 +35,17 @@ class ControlMessages:
         closing: Closing,
         offline: Offline,
         tokens: Tokens,
-        *,
-        most_pending: int,
+        window_bytes: int,
     ) -> None:
-        """``most_pending`` are the bytes that a client which reads can have left unacknowledged."""
+        """``window_bytes`` are kept of a session until they are acknowledged."""
         self._clock = clock
         self._count_stops = metrics.counter("stops", "Sessions that their clients ended with STOP")
         self._sender = sender
         self._closing = closing
         self._offline = offline
         self._tokens = tokens
-        self._most_pending = most_pending
+        # What a client that reads can have left unacknowledged.
+        self._most_pending = 2 * MAX_BODY + window_bytes
 
     def acknowledge(self, session: Session, request: ClientRequest) -> bool:
         """Take an ACK; False when it acknowledged nothing new. ProtocolError for one of what was never sent."""

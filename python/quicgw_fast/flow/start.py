@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
-from quicgw_fast.carrier import parse_start
 from quicgw_fast.codes import CloseCode, ErrorCode, RequestType
 from quicgw_fast.errors import ProtocolError, RequestError
+from quicgw_fast.flow.payloads import parse_start
 from quicgw_fast.flow.pending_starts import AdmittedStart
 from quicgw_fast.overload import StartFacts
 from quicgw_fast.placement import Place
 from quicgw_fast.session import MAX_OPENID, StartClaim
 
 if TYPE_CHECKING:
+    import asyncio
+
     from quicgw_fast.clock import Clock
     from quicgw_fast.flow.attaching import Attaching
     from quicgw_fast.flow.client import ConnectedClient
@@ -108,10 +111,10 @@ class StartHandler:
         if isinstance(answer, Place):
             self._placed(start, answer)
         else:
-            future = answer
-            self._pending.hold(
-                start, future, lambda: self._placed(start, future.result() if future.done() else NO_ANSWER)
-            )
+            self._pending.hold(start, answer, partial(self._answered, start, answer))
+
+    def _answered(self, start: AdmittedStart, answer: asyncio.Future[Place]) -> None:
+        self._placed(start, answer.result() if answer.done() else NO_ANSWER)
 
     def _placed(self, start: AdmittedStart, place: Place) -> None:
         if place.here:
