@@ -88,8 +88,7 @@ def test_thousands_of_reconnects_are_no_thousands_of_lines(caplog: pytest.LogCap
         address = f"127.{number >> 16 & 255}.{number >> 8 & 255}.{number & 255}:1"
         session = SimpleNamespace(id=f"s{number}", openid=f"user-{number}")
         journal.began(session, address, "resumed", now)  # type: ignore[arg-type]
-        conversation = SimpleNamespace(link=SimpleNamespace(peer=address), session=session)
-        journal.ended(conversation, 0, "", by_peer=True, now=now)  # type: ignore[arg-type]
+        journal.ended(address, session, 0, "", by_peer=True, now=now)  # type: ignore[arg-type]
     journal.flush(100.0)
     assert 100 < len(caplog.records) < 500
     for records in (lines(caplog, "session attached"), lines(caplog, "disconnected")):
