@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from quicgw_fast.transport import Connection
 
 LIMITS = TransportLimits()
-CLOCK = SystemClock()
 
 
 @dataclass(slots=True, frozen=True)
@@ -113,7 +112,7 @@ class ClientLink:
                     timeout=limit,
                     alpn=(GATESVR,),
                     limits=LIMITS,
-                    clock=CLOCK,
+                    clock=SystemClock(),  # of this event loop
                 )
                 self.send(wire.start_frame(self._next_msg_id(), options.openid, token, claim))
                 await self._settled
