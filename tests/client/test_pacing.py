@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 class Strict:
     """Answers after a while, and refuses what is over its limits as the real gateway does.
 
-    Requests less than ``apart`` seconds apart count as one moment: how long their reading takes is the machine's matter.
+    Requests less than ``apart`` seconds apart count as one moment: how long reading them takes depends on the machine.
     """
 
     def __init__(
