@@ -20,6 +20,7 @@ from quicgw_fast.errors import ConfigError
 from quicgw_fast.flow.assembly import assemble
 from quicgw_fast.observe import Door, Metrics, lines_dropped
 from quicgw_fast.overload import Moment, call_gate
+from quicgw_fast.placement import makers as placements
 from quicgw_fast.session import SessionState
 from quicgw_fast.store import make_store
 from quicgw_fast.transport import Listener, TransportLimits, listen, reset_key_for
@@ -88,6 +89,7 @@ class Gateway:
             metrics,
             make_authenticator(config.auth),
             make_store(config.offline),
+            placements.load(placements.DEFAULT).make_placement(),
             call=self._upstream.caller.call,
             logins_at_once=mode.logins_at_once(config.processor.logins, most_calls),
             chores=[self._door.flush, self._upstream.tend],

@@ -14,8 +14,10 @@ from typing import TYPE_CHECKING
 from quicgw_fast.carrier import MAX_BODY
 from quicgw_fast.delivery import OrderedSender
 from quicgw_fast.flow.accounts import Accounts
+from quicgw_fast.flow.attaching import Attaching
 from quicgw_fast.flow.closing import Closing
 from quicgw_fast.flow.control_messages import ControlMessages
+from quicgw_fast.flow.conversation import Legs
 from quicgw_fast.flow.conversations import Conversations
 from quicgw_fast.flow.draining import DrainState, HandOut
 from quicgw_fast.flow.housekeeping import Housekeeping
@@ -23,11 +25,13 @@ from quicgw_fast.flow.journal import Journal
 from quicgw_fast.flow.login import Logins
 from quicgw_fast.flow.memory import Memory
 from quicgw_fast.flow.offline import Offline
+from quicgw_fast.flow.pending_starts import PendingStarts
 from quicgw_fast.flow.pushes import Pushes
 from quicgw_fast.flow.replies import Replies
 from quicgw_fast.flow.request_memory import RequestMemory
 from quicgw_fast.flow.requests import Requests
 from quicgw_fast.flow.start import StartHandler
+from quicgw_fast.flow.start_refusals import StartRefusals
 from quicgw_fast.flow.tokens import Tokens
 from quicgw_fast.overload import Gates, make_gates
 from quicgw_fast.processor import AsyncRequestProcessor, AsyncTask, execute
@@ -42,6 +46,7 @@ if TYPE_CHECKING:
     from quicgw_fast.clock import Clock
     from quicgw_fast.config import Config, SessionConfig
     from quicgw_fast.observe import Metrics
+    from quicgw_fast.placement import Placement
     from quicgw_fast.ports import TerminalReply
     from quicgw_fast.processor import Call
     from quicgw_fast.store import OfflineStore
@@ -77,6 +82,7 @@ def assemble(
     metrics: Metrics,
     authenticator: Authenticator,
     store: OfflineStore | None,
+    placement: Placement,
     *,
     call: Call,
     logins_at_once: int,
@@ -88,18 +94,15 @@ def assemble(
     in every round of the housekeeping.
     """
     times, limits = config.session, config.limits
-    draining, accounts, journal = DrainState(), Accounts(), Journal()
+    draining, accounts, journal, request_memory = DrainState(), Accounts(), Journal(), RequestMemory()
     gates = make_gates(limits, metrics, config.overload.count_only)
     budget = engine.ByteBudget(times.memory)
     registry = Registry(partial(_make_outbox, times, engine, budget), remember=times.resume_window)
 
     # Down
-    sender: OrderedSender[Session] = OrderedSender(
-        lambda session: closing.overflowed(session), lambda needed: room.make_room(needed)
-    )
+    sender = OrderedSender[Session](lambda session: closing.overflowed(session), lambda needed: room.make_room(needed))
     offline = Offline(clock, metrics, store, registry, sender)
     closing = Closing(clock, metrics, registry, accounts, offline, lambda session: requests.give_up(session))
-    request_memory = RequestMemory()
     room = Memory(clock, metrics, registry, budget, closing, sender.overflow)
     replies = Replies(metrics, request_memory, sender)
 
@@ -116,23 +119,25 @@ def assemble(
 
     # Who comes in
     tokens = Tokens(clock, metrics, authenticator, gates)
-    starts = StartHandler(
-        clock, metrics, draining, registry, sender, closing, offline, tokens, gates.start, journal, times, limits
-    )
-    most_pending = 2 * MAX_BODY + times.window_bytes
-    control = ControlMessages(clock, metrics, sender, closing, offline, tokens, most_pending=most_pending)
-    conversations = Conversations(clock, metrics, engine, sender, starts, requests, control, journal, times, gates)
+    start_refusals = StartRefusals(metrics)
+    pending = PendingStarts(clock, draining, registry, start_refusals)
+    attaching = Attaching(clock, metrics, registry, sender, closing, offline, tokens, pending, journal, times, limits)
+    starts = StartHandler(clock, metrics, draining, gates.start, tokens, placement, pending, start_refusals, attaching)
+    control = ControlMessages(clock, metrics, sender, closing, offline, tokens, times.window_bytes)
+    legs = Legs(clock, metrics, sender, starts, requests, control, gates)
+    conversations = Conversations(clock, metrics, engine, legs, journal, times)
     pushes = Pushes(
-        clock, metrics, draining, registry, sender, closing, offline, gates.push, engine.encode_body, times.bind_timeout
-    )
+        clock, metrics, draining, placement, registry, sender, closing, offline, gates.push, engine.encode_body,
+        times.bind_timeout,
+    )  # fmt: skip
 
     # What passes with time
     chores = [offline.tend, room.tend, journal.flush, tokens.flush, *chores]
-    housekeeping = Housekeeping(clock, metrics, registry, conversations, sender, closing, starts, times, chores)
-    hand_out = HandOut(clock, metrics, registry, closing, patience=times.slow_consumer_after)
+    housekeeping = Housekeeping(clock, metrics, registry, conversations, sender, closing, start_refusals, times, chores)
     return Path(
         conversations=conversations, requests=requests, pushes=pushes, housekeeping=housekeeping, draining=draining,
-        hand_out=hand_out, closing=closing, offline=offline, registry=registry, processor=processor, logins=logins,
+        hand_out=HandOut(clock, metrics, registry, closing, patience=times.slow_consumer_after), closing=closing,
+        offline=offline, registry=registry, processor=processor, logins=logins,
         gates=gates, request_memory=request_memory, budget=budget, metrics=metrics, accounts=accounts, journal=journal,
     )  # fmt: skip
 
