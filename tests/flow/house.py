@@ -24,6 +24,7 @@ from quicgw_fast.proto.service_pb2 import (
     UnicastPushRequest,
     UnicastPushResponse,
 )
+from quicgw_fast.upstream import make_mode
 from tests.flow.ends import Link, Upstream
 from tests.support.clock import Clock
 from tests.support.wire import business, error, frame
@@ -216,6 +217,9 @@ class House:
             store,
             placement or Here(),
             call=self.upstream,
+            logins_at_once=make_mode(config.routing).logins_at_once(
+                config.processor.logins, config.upstream.max_concurrency
+            ),
         )
         self.budget = self.path.budget
         self.offline = self.path.offline

@@ -108,6 +108,7 @@ def test_all_that_the_path_registers_can_be_shown_anywhere() -> None:
         None,
         Here(),
         call=Upstream(),
+        logins_at_once=1,
     )
     families = list(metrics)
     assert len(families) > 30

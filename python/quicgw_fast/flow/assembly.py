@@ -85,12 +85,13 @@ def assemble(
     placement: Placement,
     *,
     call: Call,
+    logins_at_once: int,
     chores: Sequence[Callable[[float], None]] = (),
 ) -> Path:
     """Build the whole way of a message through the gateway, between its two ends.
 
-    ``call`` calls the service of a request. ``chores`` are called with the time (monotonic) in every round of the
-    housekeeping.
+    ``call`` calls the service of a request, for so many hellos at once. ``chores`` are called with the time (monotonic)
+    in every round of the housekeeping.
     """
     times, limits = config.session, config.limits
     draining, accounts, journal, request_memory = DrainState(), Accounts(), Journal(), RequestMemory()
@@ -111,7 +112,7 @@ def assemble(
     work = partial(execute, call=call, clock=clock)
     processor = make_processor(queue_size, workers, work=work, reply=replies.to_task)
     # A client has one hello there at most.
-    pool = partial(make_processor, min(queue_size, limits.max_connections), _logins_at_once(config))
+    pool = partial(make_processor, min(queue_size, limits.max_connections), logins_at_once)
     logins = Logins(clock, metrics, registry, offline, pool, call, replies, go_on=lambda task: requests.dispatch(task))
     timeout = config.processor.task_timeout
     requests = Requests(clock, metrics, draining, gates, request_memory, processor, logins, replies, timeout)
@@ -165,11 +166,3 @@ def _make_processor(
     """A processor with a queue of so many places, which skips what is for sessions that are gone."""
     queue = engine.TaskQueue(places)
     return AsyncRequestProcessor(queue, workers, clock, work=work, reply=reply, is_valid=registry.serviceable)
-
-
-def _logins_at_once(config: Config) -> int:
-    """As many hello calls as configured; no more than their service takes, where there is one service for all."""
-    calls = config.processor.max_logins or config.processor.workers
-    if config.routing.mode == "service" and config.upstream.max_concurrency:
-        return min(calls, config.upstream.max_concurrency)
-    return calls
