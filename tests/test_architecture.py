@@ -41,7 +41,9 @@ STAGES = frozenset(
         "upstream",
     }
 )
-SHARED = frozenset({"config", "clock", "errors", "codes", "observe", "ports", "rates", "sharing", "backend", "proto"})
+SHARED = frozenset(
+    {"config", "clock", "errors", "codes", "makers", "observe", "ports", "rates", "sharing", "backend", "proto"}
+)
 EVERYTHING = STAGES | SHARED | {"flow", "gateway", "client", "cli", "demo", "_core"}
 
 # What a part of the package may import of the others.
@@ -51,6 +53,7 @@ MAY_IMPORT = {
     "errors": frozenset({"codes"}),
     "clock": frozenset(),
     "codes": frozenset(),
+    "makers": frozenset({"errors"}),
     "rates": frozenset(),
     "sharing": frozenset(),
     "observe": frozenset({"config", "errors", "codes", "rates"}),
