@@ -10,8 +10,7 @@ from quicgw_fast.config.values import write_duration, write_size
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from quicgw_fast.config.loading import Config
-    from quicgw_fast.config.models import Section
+    from quicgw_fast.config.models import Config, Section
     from quicgw_fast.config.sources import Key
 
 LARGEST_MESSAGE = 1 << 20
