@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import pytest_asyncio
@@ -30,6 +30,7 @@ from tests.upstream.conftest import until
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
 
+    from quicgw_fast.upstream import Instance
     from tests.support.raw_upstream import RawUpstream
 
     Start = Callable[[], Awaitable[RawUpstream]]
@@ -41,7 +42,7 @@ TO_BUSINESS = UpstreamRequest(action="x")
 class Gateway:
     """The side of a gateway that takes registrations."""
 
-    def __init__(self, mode: RoutingMode, **options: float) -> None:
+    def __init__(self, mode: RoutingMode, **options: Any) -> None:
         self.mode = mode
         self.directory = directory = Directory(mode.services)
         self.now = 1000.0
@@ -104,6 +105,27 @@ async def test_black_holes_take_no_share_of_the_calls(gateway: Gateway, upstream
             await gateway.caller.call(TO_ZONE, 5.0)
         assert len(server.seen) == 12
         assert [instance.healthy for instance in gateway.directory.instances()] == [False, False, False, True]
+
+
+class NeverThere:
+    """A channel whose maker does not wait: its instance was not reached, and nobody knows why yet."""
+
+    def __init__(self, instance: Instance, listener: object) -> None: ...
+
+    async def wait_reached(self, seconds: float) -> None: ...
+
+    async def close(self) -> None: ...
+
+
+async def test_who_was_not_reached_is_registered_and_told_so() -> None:
+    gateway = Gateway(ServiceMode(RoutingConfig()), open_channel=NeverThere)
+    for _ in range(2):  # a renewal is told the same
+        assert await gateway.ask("127.0.0.1:9") == (
+            "",
+            "registered for zone; no calls before the gateway can connect to it (no answer yet)",
+        )
+    assert len(gateway.directory.instances()) == 1
+    await gateway.caller.close()
 
 
 @pytest.mark.usefixtures("short_wait")
