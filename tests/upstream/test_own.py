@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from quicgw_fast.upstream import OwnAddresses
 from quicgw_fast.upstream import own as own_addresses
+from quicgw_fast.upstream.own import OwnAddresses
 
 PORT = 8092
 NOT_HERE = "192.0.2.1"
