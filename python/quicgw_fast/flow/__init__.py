@@ -8,7 +8,7 @@ In the order in which a message goes them:
 * ``control_messages``: ACK, HEARTBEAT and STOP, which never wait
 * ``requests``, ``login``: a request goes up, through the processor
 * ``replies``: and its one reply comes down
-* ``pushes``: what services push comes in from the side
+* ``pushes``, ``targets``: what services push comes in from the side, and whom it is for
 * ``offline``, ``handovers``, ``deletions``: and is kept for who is away
 * ``closing``, ``draining``: how connections, sessions and the gateway end
 * ``housekeeping``: what passes with time

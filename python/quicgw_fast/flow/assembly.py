@@ -32,6 +32,7 @@ from quicgw_fast.flow.request_memory import RequestMemory
 from quicgw_fast.flow.requests import Requests
 from quicgw_fast.flow.start import StartHandler
 from quicgw_fast.flow.start_refusals import StartRefusals
+from quicgw_fast.flow.targets import Targets
 from quicgw_fast.flow.tokens import Tokens
 from quicgw_fast.overload import Gates, make_gates
 from quicgw_fast.processor import AsyncRequestProcessor, AsyncTask, execute
@@ -126,10 +127,9 @@ def assemble(
     control = ControlMessages(clock, metrics, sender, closing, offline, tokens, times.window_bytes)
     legs = Legs(clock, metrics, sender, starts, requests, control, gates)
     conversations = Conversations(clock, metrics, engine, legs, journal, times)
-    pushes = Pushes(
-        clock, metrics, draining, placement, registry, sender, closing, offline, gates.push, engine.encode_body,
-        times.bind_timeout,
-    )  # fmt: skip
+    targets = Targets(placement, registry, closing)
+    encode, patience = engine.encode_body, times.bind_timeout
+    pushes = Pushes(clock, metrics, draining, targets, registry, sender, offline, gates.push, encode, patience)
 
     # What passes with time
     chores = [offline.tend, room.tend, journal.flush, tokens.flush, *chores]
