@@ -103,7 +103,7 @@ def assemble(
     # Down
     sender = OrderedSender[Session](lambda session: closing.overflowed(session), lambda needed: room.make_room(needed))
     offline = Offline(clock, metrics, store, registry, sender)
-    closing = Closing(clock, metrics, registry, accounts, offline, lambda session: requests.give_up(session))
+    closing = Closing(clock, metrics, registry, accounts, offline.handovers, lambda session: requests.give_up(session))
     room = Memory(clock, metrics, registry, budget, closing, sender.overflow)
     replies = Replies(metrics, request_memory, sender)
 
@@ -114,7 +114,7 @@ def assemble(
     processor = make_processor(queue_size, workers, work=work, reply=replies.to_task)
     # A client has one hello there at most.
     pool = partial(make_processor, min(queue_size, limits.max_connections), logins_at_once)
-    logins = Logins(clock, metrics, registry, offline, pool, call, replies, go_on=lambda task: requests.dispatch(task))
+    logins = Logins(clock, metrics, registry, offline.stored, pool, call, replies, lambda task: requests.dispatch(task))
     timeout = config.processor.task_timeout
     requests = Requests(clock, metrics, draining, gates, request_memory, processor, logins, replies, timeout)
 
@@ -124,7 +124,7 @@ def assemble(
     pending = PendingStarts(clock, draining, registry, start_refusals)
     attaching = Attaching(clock, metrics, registry, sender, closing, offline, tokens, pending, journal, times, limits)
     starts = StartHandler(clock, metrics, draining, gates.start, tokens, placement, pending, start_refusals, attaching)
-    control = ControlMessages(clock, metrics, sender, closing, offline, tokens, times.window_bytes)
+    control = ControlMessages(clock, metrics, sender, closing, offline.stored, tokens, times.window_bytes)
     legs = Legs(clock, metrics, sender, starts, requests, control, gates)
     conversations = Conversations(clock, metrics, engine, legs, journal, times)
     targets = Targets(placement, registry, closing)
