@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import Enum
 from typing import NamedTuple
 
 from quicgw_fast.codes import CloseCode, HandshakeFault
@@ -13,11 +14,18 @@ TLS_ALERTS = range(0x100, 0x200)
 NO_APPLICATION_PROTOCOL = 0x100 + 120
 CONNECTION_REFUSED = 2
 INVALID_TOKEN = 11
+NO_VIABLE_PATH = 16
 """Transport error codes (RFC 9000 §20.1)."""
 
-IDLE_TIMEOUT = "Idle timeout"
-NO_PATH = "No validated network path"
-"""The reasons of the two ends that no code tells apart."""
+
+class Finding(Enum):
+    """What this side found, where no code of QUIC or TLS tells it apart: a maker has to say it by itself."""
+
+    NOTHING_HEARD = "nothing was heard from the peer for too long"
+    EXPIRED = "a certificate has expired"
+    NOT_YET_VALID = "a certificate is not valid yet"
+    ANOTHER_NAME = "the certificate is for another name"
+    UNKNOWN_AUTHORITY = "nobody who is trusted vouches for the certificate"
 
 
 class Termination(NamedTuple):
@@ -27,6 +35,7 @@ class Termination(NamedTuple):
     frame_type: int | None
     reason: str
     by_peer: bool
+    finding: Finding | None = None
 
 
 def outcome(ended: Termination) -> tuple[int, str]:
@@ -36,9 +45,9 @@ def outcome(ended: Termination) -> tuple[int, str]:
     detail = f"QUIC error {ended.error_code:#x} {printable(ended.reason, 128)}".rstrip()
     if ended.by_peer:
         code = CloseCode.NORMAL if ended.error_code == 0 else CloseCode.INTERNAL
-    elif ended.reason == IDLE_TIMEOUT:
+    elif ended.finding is Finding.NOTHING_HEARD:
         return CloseCode.IDLE, CloseCode.IDLE.phrase("nothing was heard from the peer")
-    elif ended.reason == NO_PATH:
+    elif ended.error_code == NO_VIABLE_PATH:
         code = CloseCode.INTERNAL
     else:
         code = CloseCode.PROTOCOL_ERROR
