@@ -10,7 +10,7 @@ from aioquic.buffer import encode_uint_var
 
 from quicgw_fast.codes import CloseCode
 from quicgw_fast.transport import TransportLimits
-from quicgw_fast.transport.termination import Finding, Termination, outcome
+from quicgw_fast.transport.termination import Finding, Termination, end_of
 
 from .helpers import RawClient, Recorder, Recorders, dial, listening, until
 
@@ -209,7 +209,7 @@ async def test_the_connection_survives_a_change_of_the_client_port(identity: Ide
     ],
 )
 def test_how_ends_are_reported(ended: Termination, code: int, begins: str) -> None:
-    result = outcome(ended)
+    result = end_of(ended)
     assert result[0] == code
     assert result[1].startswith(begins)
 

@@ -38,20 +38,28 @@ class Termination(NamedTuple):
     finding: Finding | None = None
 
 
-def outcome(ended: Termination) -> tuple[int, str]:
+class End(NamedTuple):
+    """How a connection ends, as its handler is told and as the closing packet says."""
+
+    code: int
+    reason: str
+    by_peer: bool = False
+
+
+def end_of(ended: Termination) -> End:
     """Translate how QUIC ended a connection into an application code and a reason phrase."""
     if ended.frame_type is None:
-        return ended.error_code, ended.reason
+        return End(ended.error_code, ended.reason, ended.by_peer)
     detail = f"QUIC error {ended.error_code:#x} {printable(ended.reason, 128)}".rstrip()
     if ended.by_peer:
         code = CloseCode.NORMAL if ended.error_code == 0 else CloseCode.INTERNAL
     elif ended.finding is Finding.NOTHING_HEARD:
-        return CloseCode.IDLE, CloseCode.IDLE.phrase("nothing was heard from the peer")
+        return End(CloseCode.IDLE, CloseCode.IDLE.phrase("nothing was heard from the peer"))
     elif ended.error_code == NO_VIABLE_PATH:
         code = CloseCode.INTERNAL
     else:
         code = CloseCode.PROTOCOL_ERROR
-    return code, code.phrase(detail)
+    return End(code, code.phrase(detail), ended.by_peer)
 
 
 def fault_of(ended: Termination | None) -> HandshakeFault:
