@@ -25,6 +25,7 @@ from benches.whole_path import cpu_seconds
 from quicgw_fast.transport import Connection, TransportLimits, development_certificate, dial, listen
 from quicgw_fast.transport.aioquic import dialer
 from quicgw_fast.transport.endpoint import Endpoint
+from tests.support.gatekeeper import gatekeeper
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -35,9 +36,7 @@ BUSY = 10
 OUTSTANDING = 50
 """Requests under way at once."""
 BODY = b"x" * 128
-LIMITS = TransportLimits(
-    idle_timeout=600.0, retry_above=100_000, max_half_open=100_000, handshakes_per_address=(1e6, 1_000_000)
-)
+LIMITS = TransportLimits(idle_timeout=600.0)
 
 
 class Echo:
@@ -82,7 +81,15 @@ class Caller:
 async def serve(folder: Path) -> None:
     """Listen until standard input ends."""
     certificate, key = development_certificate(folder)
-    listener = await listen("127.0.0.1", 0, certificate=certificate, private_key=key, factory=Echo, limits=LIMITS)
+    listener = await listen(
+        "127.0.0.1",
+        0,
+        certificate=certificate,
+        private_key=key,
+        factory=Echo,
+        gatekeeper=gatekeeper(retry_above=100_000, max_half_open=100_000, handshakes_per_second=1e6),
+        limits=LIMITS,
+    )
     print(listener.address[1], flush=True)
     await asyncio.get_running_loop().run_in_executor(None, sys.stdin.read)
     await listener.close()

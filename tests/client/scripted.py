@@ -24,12 +24,14 @@ from quicgw_fast.proto.client_pb2 import (
     StopRequest,
 )
 from quicgw_fast.transport import listen
+from tests.support.gatekeeper import gatekeeper
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
-    from quicgw_fast.transport import Connection, Listener, TransportLimits
+    from quicgw_fast.ports import Gatekeeper
+    from quicgw_fast.transport import Connection, Listener
 
 Hook = "Callable[[Peer, ClientRequest], bool]"
 
@@ -131,10 +133,15 @@ class ScriptedGateway:
         self._ids = itertools.count(1)
         self._news = asyncio.Event()
 
-    async def listen(self, folder: tuple[Path, Path], port: int = 0, limits: TransportLimits | None = None) -> Self:
+    async def listen(self, folder: tuple[Path, Path], port: int = 0, gate: Gatekeeper | None = None) -> Self:
         self.files = certificate, key = folder
         self.listener = await listen(
-            "127.0.0.1", port, certificate=certificate, private_key=key, factory=self._connected, limits=limits
+            "127.0.0.1",
+            port,
+            certificate=certificate,
+            private_key=key,
+            factory=self._connected,
+            gatekeeper=gate or gatekeeper(),
         )
         return self
 

@@ -20,12 +20,14 @@ from aioquic.quic.packet_builder import QuicPacketBuilder
 from aioquic.tls import Epoch
 
 from quicgw_fast import transport
+from tests.support.gatekeeper import gatekeeper
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
     from quicgw_fast.clock import Clock
     from quicgw_fast.codes import HandshakeFault
+    from quicgw_fast.ports import Gatekeeper
     from quicgw_fast.transport import Connection, Listener, Observer, TransportLimits
 
 HOST = "127.0.0.1"
@@ -34,9 +36,9 @@ MAKER = ContextVar("maker", default="aioquic")
 """The maker that is tested; see the fixture ``maker``."""
 
 
-async def listen(host: str, port: int, **options: Any) -> Listener:
-    """``transport.listen`` by the maker that is tested."""
-    return await transport.listen(host, port, maker=MAKER.get(), **options)
+async def listen(host: str, port: int, *, gate: Gatekeeper | None = None, **options: Any) -> Listener:
+    """``transport.listen`` by the maker that is tested; without a ``gate``, with the one of a gateway as it comes."""
+    return await transport.listen(host, port, maker=MAKER.get(), gatekeeper=gate or gatekeeper(), **options)
 
 
 async def dial(host: str, port: int, **options: Any) -> Connection:
@@ -125,6 +127,7 @@ async def listening(
     limits: TransportLimits | None = None,
     observer: Observer | None = None,
     clock: Clock | None = None,
+    gate: Gatekeeper | None = None,
 ) -> AsyncIterator[Listener]:
     """A listener on a free port; fails the test if it does not close cleanly."""
     certificate, key = identity
@@ -135,6 +138,7 @@ async def listening(
         private_key=key,
         factory=factory,
         limits=limits,
+        gate=gate,
         observer=observer,
         clock=clock,
     )
@@ -312,12 +316,12 @@ class MuteSocket:
 
 @contextlib.asynccontextmanager
 async def offender_and_witness(
-    identity: tuple[Any, Any], limits: TransportLimits | None = None
+    identity: tuple[Any, Any], limits: TransportLimits | None = None, gate: Gatekeeper | None = None
 ) -> AsyncIterator[tuple[Listener, RawClient, Recorder]]:
     """A connected client that is about to misbehave, and one beside it that must go on afterwards."""
     server = Recorders(echo=True)
     async with (
-        listening(identity, server, limits) as listener,
+        listening(identity, server, limits, gate=gate) as listener,
         RawClient(listener.address) as witness,
         RawClient(listener.address) as offender,
     ):

@@ -15,6 +15,7 @@ from aioquic.tls import Epoch
 
 from quicgw_fast.codes import CloseCode
 from quicgw_fast.transport import TransportLimits
+from tests.support.gatekeeper import gatekeeper
 
 from .helpers import RawClient, Recorder, Recorders, listening, offender_and_witness, stream_frame, until
 
@@ -180,7 +181,7 @@ async def test_a_factory_that_fails_closes_its_connection(identity: Identity, ca
 
 async def test_mutated_client_hellos(identity: Identity) -> None:
     rng = random.Random(11)
-    async with offender_and_witness(identity, TransportLimits(handshake_timeout=0.5, retry_above=1000)) as (
+    async with offender_and_witness(identity, TransportLimits(handshake_timeout=0.5), gatekeeper(retry_above=1000)) as (
         listener,
         offender,
         _,

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from quicgw_fast.flow.draining import DrainState
     from quicgw_fast.flow.offline import Offline
     from quicgw_fast.observe import Metrics
-    from quicgw_fast.overload import Gate
+    from quicgw_fast.overload import Gate, Refusal
     from quicgw_fast.proto.service_pb2 import BroadcastRequest, UnicastPushRequest
     from quicgw_fast.session import Registry, Session
 
@@ -57,7 +57,7 @@ class Pushes:
         sender: OrderedSender[Session],
         closing: Closing,
         offline: Offline,
-        gate: Gate[PushFacts],
+        gate: Gate[PushFacts, Refusal],
         encode_body: Callable[..., bytes],
         bind_timeout: float,
     ) -> None:

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from quicgw_fast.flow.offline import Offline
     from quicgw_fast.flow.tokens import Tokens
     from quicgw_fast.observe import Metrics
-    from quicgw_fast.overload import Gate
+    from quicgw_fast.overload import Gate, Refusal
     from quicgw_fast.proto.client_pb2 import ClientRequest
     from quicgw_fast.session import Registry
 
@@ -76,7 +76,7 @@ class StartHandler:
         closing: Closing,
         offline: Offline,
         tokens: Tokens,
-        gate: Gate[StartFacts],
+        gate: Gate[StartFacts, Refusal],
         journal: Journal,
         times: SessionConfig,
         limits: LimitsConfig,

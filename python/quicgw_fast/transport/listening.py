@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from quicgw_fast.clock import Clock
+    from quicgw_fast.ports import Gatekeeper
     from quicgw_fast.transport.seam import HandlerFactory, Listener
 
 
@@ -29,6 +30,7 @@ async def listen(
     certificate: Path,
     private_key: Path | bytes,
     factory: HandlerFactory,
+    gatekeeper: Gatekeeper,
     alpn: Sequence[str] = (GATESVR,),
     limits: TransportLimits | None = None,
     observer: Observer | None = None,
@@ -39,9 +41,10 @@ async def listen(
     """Listen on ``host:port`` (port 0: any free one) for clients that offer one of ``alpn``.
 
     ``private_key`` is a PEM file or, for a key that is in no file, its bytes. ``factory`` makes the handler of
-    each connection when its handshake is complete. ``reset_key`` is the secret of an earlier process whose clients
-    are to be told that it is gone; None makes a new one. Raises StartupError for an address that cannot be bound and
-    for a certificate or key that cannot be used, and ConfigError for an unknown ``maker``.
+    each connection when its handshake is complete; ``gatekeeper`` says who may get so far. ``reset_key`` is the secret
+    of an earlier process whose clients are to be told that it is gone; None makes a new one. Raises StartupError for an
+    address that cannot be bound and for a certificate or key that cannot be used, and ConfigError for an unknown
+    ``maker``.
     """
     quic = makers.load(maker)
     identity = load_identity(certificate, private_key)
@@ -51,6 +54,7 @@ async def listen(
         factory,
         alpn=alpn,
         limits=limits or TransportLimits(),
+        gatekeeper=gatekeeper,
         observer=observer or Nobody(),
         reset_key=reset_key or new_reset_key(),
         connection_ids=random_connection_id,
