@@ -76,6 +76,7 @@ class Gateway:
         self._directory = _directory(config, table)
         upstream = config.upstream
         self._caller = BalancingCaller(
+            table.service_for,
             self._directory,
             refuse=call_gate(upstream.max_concurrency, metrics, config.overload.count_only),
             metrics=metrics,
@@ -90,7 +91,6 @@ class Gateway:
             metrics,
             make_authenticator(config.auth),
             make_store(config.offline),
-            route=table.service_for,
             call=self._caller.call,
             chores=[self._door.flush],
         )
@@ -174,8 +174,8 @@ class Gateway:
             },
             "retained_bytes": path.budget.used,
             "request_memory": {
-                "used": path.gates.memory.used,
-                "limit": path.gates.memory.total,
+                "used": path.request_memory.used,
+                "limit": self._config.limits.request_memory,
                 "refused": self._metrics.count("refused_task", "request-memory"),
             },
             "accounts": path.accounts.snapshot((s.outbox.tally for s in path.registry), path.offline.share()),

@@ -23,14 +23,12 @@ from quicgw_fast.proto.client_pb2 import (
     StartResponse,
     StopRequest,
 )
-from quicgw_fast.transport import listen
-from tests.support.gatekeeper import gatekeeper
+from tests.support import usual
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
-    from quicgw_fast.ports import Gatekeeper
     from quicgw_fast.transport import Connection, Listener
 
 Hook = "Callable[[Peer, ClientRequest], bool]"
@@ -133,15 +131,10 @@ class ScriptedGateway:
         self._ids = itertools.count(1)
         self._news = asyncio.Event()
 
-    async def listen(self, folder: tuple[Path, Path], port: int = 0, gate: Gatekeeper | None = None) -> Self:
+    async def listen(self, folder: tuple[Path, Path], port: int = 0, **options: Any) -> Self:
         self.files = certificate, key = folder
-        self.listener = await listen(
-            "127.0.0.1",
-            port,
-            certificate=certificate,
-            private_key=key,
-            factory=self._connected,
-            gatekeeper=gate or gatekeeper(),
+        self.listener = await usual.listen(
+            "127.0.0.1", port, certificate=certificate, private_key=key, factory=self._connected, **options
         )
         return self
 

@@ -114,7 +114,7 @@ async def test_a_black_hole_is_named() -> None:
 
 async def test_a_full_gateway_is_no_missing_one(gateway: ScriptedGateway, connect: Connect) -> None:
     await gateway.close()
-    await gateway.listen(gateway.files, gate=gatekeeper(max_connections=1))
+    await gateway.listen(gateway.files, gatekeeper=gatekeeper(max_connections=1))
     first = await connect()
     with pytest.raises((ConnectionFailed, ConnectionClosed), match="try again later") as caught:
         await connect(connect_timeout=0.5)

@@ -211,7 +211,6 @@ class House:
             Metrics(),
             self,
             store,
-            route=lambda action, openid: "hello" if action.lower() == "hello" else "business",
             call=self.upstream,
         )
         self.budget = self.path.budget

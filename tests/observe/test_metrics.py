@@ -105,7 +105,6 @@ def test_all_that_the_path_registers_can_be_shown_anywhere() -> None:
         metrics,
         NoAuth(),
         None,
-        route=lambda action, openid: "business",
         call=Upstream(),
     )
     families = list(metrics)

@@ -12,8 +12,9 @@ from quicgw_fast.codes import CloseCode
 from quicgw_fast.transport import ConnectFailed, TransportLimits
 from tests.support.gatekeeper import gatekeeper
 from tests.support.raw_initial import InitialMaker, crypto, first_packet
+from tests.support.usual import Watch
 
-from .helpers import HOST, MuteSocket, RawClient, Recorders, Watch, dial, listening, until
+from .helpers import HOST, MuteSocket, RawClient, Recorders, dial, listening, until
 
 pytestmark = pytest.mark.usefixtures("maker")
 
@@ -22,7 +23,7 @@ Identity = tuple[Path, Path]
 
 async def test_a_handshake_flood_meets_retry_and_honest_clients_get_in(identity: Identity) -> None:
     server = Recorders(echo=True)
-    async with listening(identity, server, gate=gatekeeper(retry_above=8)) as listener:
+    async with listening(identity, server, gatekeeper=gatekeeper(retry_above=8)) as listener:
         with MuteSocket(listener.address) as flood:
             flood.send(*(first_packet() for _ in range(8)))
             await until(lambda: listener.half_open == 8)
@@ -38,7 +39,7 @@ async def test_a_handshake_flood_meets_retry_and_honest_clients_get_in(identity:
 
 async def test_at_most_so_many_half_open_connections(identity: Identity) -> None:
     limits, gate = TransportLimits(handshake_timeout=0.4), gatekeeper(retry_above=100, max_half_open=5)
-    async with listening(identity, Recorders(), limits, gate=gate) as listener:
+    async with listening(identity, Recorders(), limits, gatekeeper=gate) as listener:
         with MuteSocket(listener.address) as flood:
             flood.send(*(first_packet() for _ in range(12)))
             await until(lambda: listener.counters.dropped == 7)
@@ -51,7 +52,7 @@ async def test_at_most_so_many_half_open_connections(identity: Identity) -> None
 async def test_a_full_gateway_says_so_in_words_that_clients_understand(identity: Identity) -> None:
     server, watch = Recorders(), Watch()
     gate = gatekeeper(max_connections=1)
-    async with listening(identity, server, observer=watch, gate=gate) as listener:
+    async with listening(identity, server, observer=watch, gatekeeper=gate) as listener:
         async with RawClient(listener.address) as first:
             await first.connected()
             async with RawClient(listener.address) as second:
@@ -70,7 +71,7 @@ async def test_a_full_gateway_says_so_in_words_that_clients_understand(identity:
 
 async def test_how_often_a_full_gateway_explains_itself_is_bounded(identity: Identity) -> None:
     gate = gatekeeper(max_connections=1, turning_away=(1e-6, 2))
-    async with listening(identity, Recorders(), gate=gate) as listener, RawClient(listener.address) as first:
+    async with listening(identity, Recorders(), gatekeeper=gate) as listener, RawClient(listener.address) as first:
         await first.connected()
         ends = []
         for _ in range(4):
@@ -85,7 +86,7 @@ async def test_how_often_a_full_gateway_explains_itself_is_bounded(identity: Ide
 async def test_a_place_that_became_free_meanwhile_is_given(identity: Identity) -> None:
     server = Recorders(echo=True)
     async with (
-        listening(identity, server, gate=gatekeeper(max_connections=1)) as listener,
+        listening(identity, server, gatekeeper=gatekeeper(max_connections=1)) as listener,
         RawClient(listener.address) as first,
         RawClient(listener.address) as second,
     ):
@@ -152,7 +153,7 @@ async def test_garbage_is_dropped_and_answered_with_nothing_longer(identity: Ide
 async def test_handshakes_that_fail_are_told_with_their_reason(identity: Identity) -> None:
     watch = Watch()
     limits = TransportLimits(handshake_timeout=0.3)
-    async with listening(identity, Recorders(), limits, watch) as listener:
+    async with listening(identity, Recorders(), limits, observer=watch) as listener:
         async with RawClient(listener.address, alpn=["h3"]) as client:
             await client.closed()
         await until(lambda: watch.faults == ["alpn"])

@@ -99,7 +99,7 @@ async def test_a_wrong_ip_address_is_a_wrong_name(tmp_path: Path) -> None:
 async def test_a_full_gateway_is_there(identity: tuple[Path, Path]) -> None:
     """It completes some handshakes only to say so; to the rest it says so in the first packet."""
     gate = gatekeeper(max_connections=1, turning_away=(1e-6, 1))
-    async with listening(identity, Recorders(), gate=gate) as listener:
+    async with listening(identity, Recorders(), gatekeeper=gate) as listener:
         first = await dial(*listener.address, factory=Recorders(), insecure=True)
         told = Recorders()
         second = await dial(*listener.address, factory=told, insecure=True)

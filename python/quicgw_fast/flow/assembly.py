@@ -25,6 +25,7 @@ from quicgw_fast.flow.memory import Memory
 from quicgw_fast.flow.offline import Offline
 from quicgw_fast.flow.pushes import Pushes
 from quicgw_fast.flow.replies import Replies
+from quicgw_fast.flow.request_memory import RequestMemory
 from quicgw_fast.flow.requests import Requests
 from quicgw_fast.flow.start import StartHandler
 from quicgw_fast.flow.tokens import Tokens
@@ -62,6 +63,7 @@ class Path:
     processor: AsyncRequestProcessor[Session]
     logins: Logins
     gates: Gates
+    request_memory: RequestMemory
     budget: ByteBudget
     metrics: Metrics
     accounts: Accounts
@@ -76,14 +78,13 @@ def assemble(
     authenticator: Authenticator,
     store: OfflineStore | None,
     *,
-    route: Callable[[str, str], str],
     call: Call,
     chores: Sequence[Callable[[float], None]] = (),
 ) -> Path:
     """Build the whole way of a message through the gateway, between its two ends.
 
-    ``route`` gives the service of an action and an openid, ``call`` calls it. ``chores`` are called with the time
-    (monotonic) in every round of the housekeeping.
+    ``call`` calls the service of a request. ``chores`` are called with the time (monotonic) in every round of the
+    housekeeping.
     """
     times, limits = config.session, config.limits
     draining, accounts, journal = DrainState(), Accounts(), Journal()
@@ -97,8 +98,9 @@ def assemble(
     )
     offline = Offline(clock, metrics, store, registry, sender)
     closing = Closing(clock, metrics, registry, accounts, offline, lambda session: requests.give_up(session))
+    request_memory = RequestMemory()
     room = Memory(clock, metrics, registry, budget, closing, sender.overflow)
-    replies = Replies(metrics, gates.memory, sender)
+    replies = Replies(metrics, request_memory, sender)
 
     # Up
     make_processor = partial(_make_processor, engine, clock, registry)
@@ -109,7 +111,7 @@ def assemble(
     pool = partial(make_processor, min(queue_size, limits.max_connections), _logins_at_once(config))
     logins = Logins(clock, metrics, registry, offline, pool, call, replies, go_on=lambda task: requests.dispatch(task))
     timeout = config.processor.task_timeout
-    requests = Requests(clock, metrics, draining, gates, processor, logins, replies, route, timeout)
+    requests = Requests(clock, metrics, draining, gates, request_memory, processor, logins, replies, timeout)
 
     # Who comes in
     tokens = Tokens(clock, metrics, authenticator, gates)
@@ -119,9 +121,8 @@ def assemble(
     most_pending = 2 * MAX_BODY + times.window_bytes
     control = ControlMessages(clock, metrics, sender, closing, offline, tokens, most_pending=most_pending)
     conversations = Conversations(clock, metrics, engine, sender, starts, requests, control, journal, times, gates)
-    encode = engine.encode_body
     pushes = Pushes(
-        clock, metrics, draining, registry, sender, closing, offline, gates.push, encode, times.bind_timeout
+        clock, metrics, draining, registry, sender, closing, offline, gates.push, engine.encode_body, times.bind_timeout
     )
 
     # What passes with time
@@ -131,7 +132,7 @@ def assemble(
     return Path(
         conversations=conversations, requests=requests, pushes=pushes, housekeeping=housekeeping, draining=draining,
         hand_out=hand_out, closing=closing, offline=offline, registry=registry, processor=processor, logins=logins,
-        gates=gates, budget=budget, metrics=metrics, accounts=accounts, journal=journal,
+        gates=gates, request_memory=request_memory, budget=budget, metrics=metrics, accounts=accounts, journal=journal,
     )  # fmt: skip
 
 
@@ -157,12 +158,8 @@ def _make_processor(
     reply: Callable[[AsyncTask[Session], TerminalReply], object],
 ) -> AsyncRequestProcessor[Session]:
     """A processor with a queue of so many places, which skips what is for sessions that are gone."""
-
-    def is_valid(task: AsyncTask[Session]) -> bool:
-        return registry.serviceable(task.session, clock.now())
-
     queue = engine.TaskQueue(places)
-    return AsyncRequestProcessor(queue, workers, clock, work=work, reply=reply, is_valid=is_valid)
+    return AsyncRequestProcessor(queue, workers, clock, work=work, reply=reply, is_valid=registry.serviceable)
 
 
 def _logins_at_once(config: Config) -> int:

@@ -25,7 +25,7 @@ from quicgw_fast.overload.in_flight import InFlight
 from quicgw_fast.overload.message_rate import MessageRate
 from quicgw_fast.overload.noise import NOISE, Noise
 from quicgw_fast.overload.renewal_rate import RenewalRate
-from quicgw_fast.overload.request_memory import ProcessShare, RequestMemory, SessionShare
+from quicgw_fast.overload.request_memory import ProcessShare, SessionShare
 from quicgw_fast.overload.rule import Gate, Moment, Refusal, Rule
 
 if TYPE_CHECKING:
@@ -74,8 +74,6 @@ class Gates:
     push: Gate[PushFacts, Refusal]
     attempts: AttemptLimiter
     """To be told of refused tokens."""
-    memory: RequestMemory
-    """To be charged for what was admitted, and told when it is over."""
 
 
 def make_gates(
@@ -92,20 +90,23 @@ def make_gates(
     """
     make = _GateMaker(metrics, count_only)
     attempts = AttemptLimiter(limits.auth_failures_per_minute)
-    memory = RequestMemory(limits.request_memory)
     rate, burst = limits.messages_per_second, limits.message_burst
-    floods = ControlFlood(limits.control_per_second, limits.control_burst), RequestFlood(rate, burst)
+    request: list[Rule[RequestFacts, Refusal]] = [
+        RequestFlood(rate, burst),
+        RequestWhileDraining(),
+        MessageRate(rate, burst),
+        InFlight(limits.in_flight),
+    ]
     gates = Gates(
         _connection_gates(limits, make, Noise(noise), turning_away),
         make.gate(Moment.HELD, [HeldBytes()]),
-        make.gate(Moment.MESSAGE, floods),
+        make.gate(Moment.MESSAGE, [ControlFlood(limits.control_per_second, limits.control_burst)]),
         make.gate(Moment.START, [StartWhileDraining(), GuessedTokens(attempts)]),
         make.gate(Moment.RENEWAL, [RenewalRate()]),
-        make.gate(Moment.REQUEST, [RequestWhileDraining(), MessageRate(rate, burst), InFlight(limits.in_flight)]),
-        make.gate(Moment.TASK, [SessionShare(limits.request_bytes), ProcessShare(memory)]),
+        make.gate(Moment.REQUEST, request),
+        make.gate(Moment.TASK, [SessionShare(limits.request_bytes), ProcessShare(limits.request_memory)]),
         make.gate(Moment.PUSH, [PushWhileDraining()]),
         attempts,
-        memory,
     )
     make.check_names()
     return gates
