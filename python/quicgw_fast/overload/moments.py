@@ -152,7 +152,7 @@ class _GateMaker:
 
     def check_names(self) -> None:
         """Raise ConfigError when a name that is only to be counted is no rule's."""
-        # That a gateway stops is no opinion about load: nobody may only count it.
+        # A gateway that stops takes nobody, whatever the load: this cannot be only counted.
         known = self._names - {StartWhileDraining.name}
         unknown = sorted(set(self._count_only) - known)
         if unknown:
