@@ -25,7 +25,6 @@ MORE_TESTS = {
     "codes": ["test_protocol.py"],
     "demo": ["demo_tour"],
     "proto": ["client/test_own_stubs.py", "test_protocol.py"],
-    "rates": ["overload"],
 }
 """Tests of a room that do not have its name."""
 NOT_MEASURED = {"_core", "__main__", "ports"}

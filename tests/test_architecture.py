@@ -42,7 +42,7 @@ STAGES = frozenset(
     }
 )
 SHARED = frozenset(
-    {"config", "clock", "errors", "codes", "makers", "observe", "ports", "rates", "sharing", "backend", "proto"}
+    {"addresses", "config", "clock", "errors", "codes", "makers", "observe", "ports", "sharing", "backend", "proto"}
 )
 EVERYTHING = STAGES | SHARED | {"flow", "gateway", "client", "cli", "demo", "_core"}
 
@@ -54,9 +54,9 @@ MAY_IMPORT = {
     "clock": frozenset(),
     "codes": frozenset(),
     "makers": frozenset({"errors"}),
-    "rates": frozenset(),
+    "addresses": frozenset(),
     "sharing": frozenset(),
-    "observe": frozenset({"config", "errors", "codes", "rates"}),
+    "observe": frozenset({"config", "errors", "codes", "addresses"}),
     "ports": frozenset({"backend", "codes", "errors", "proto"}),
     "backend": frozenset({"errors", "codes", "_core"}),
     "_core": frozenset({"backend"}),
