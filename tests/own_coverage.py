@@ -26,7 +26,6 @@ MORE_TESTS = {
     "demo": ["demo_tour"],
     "gateway": ["wire"],
     "proto": ["client/test_own_stubs.py", "test_protocol.py"],
-    "rates": ["overload"],
 }
 """Tests of a room that do not have its name."""
 NOT_MEASURED = {"_core", "__main__", "ports"}

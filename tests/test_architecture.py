@@ -42,7 +42,7 @@ STAGES = frozenset(
     }
 )
 SHARED = frozenset(
-    {"config", "clock", "errors", "codes", "makers", "observe", "ports", "rates", "sharing", "backend", "proto"}
+    {"addresses", "config", "clock", "errors", "codes", "makers", "observe", "ports", "sharing", "backend", "proto"}
 )
 EVERYTHING = STAGES | SHARED | {"flow", "gateway", "client", "cli", "demo", "_core"}
 
@@ -54,16 +54,16 @@ MAY_IMPORT = {
     "clock": frozenset(),
     "codes": frozenset(),
     "makers": frozenset({"errors"}),
-    "rates": frozenset(),
+    "addresses": frozenset(),
     "sharing": frozenset(),
-    "observe": frozenset({"config", "errors", "codes", "rates"}),
+    "observe": frozenset({"config", "errors", "codes", "addresses"}),
     "ports": frozenset({"backend", "codes", "errors", "proto"}),
     "backend": frozenset({"errors", "codes", "_core"}),
     "_core": frozenset({"backend"}),
     "proto": frozenset(),
     "flow": STAGES - {"transport", "upstream", "control"} | SHARED,
     "gateway": STAGES | SHARED | {"flow"},
-    "client": SHARED | {"transport", "carrier"},
+    "client": SHARED | {"transport", "carrier", "overload"},
     "cli": EVERYTHING,
     "demo": EVERYTHING,
     "__init__": frozenset({"client"}),
@@ -253,6 +253,11 @@ def test_the_drawn_path_has_every_room_and_no_other() -> None:
 def test_nothing_imports_the_gateway_but_what_runs_it() -> None:
     users = {i.part for i in ALL_IMPORTS if i.our_part == "gateway"}
     assert users <= {"cli", "demo"}
+
+
+def test_of_overload_the_sdk_takes_the_bucket_by_which_it_paces_itself() -> None:
+    taken = {i.target for i in ALL_IMPORTS if i.part == "client" and i.our_part == "overload"}
+    assert taken == {"quicgw_fast.overload.token_bucket"}
 
 
 def test_only_its_maker_imports_aioquic() -> None:

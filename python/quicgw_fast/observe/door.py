@@ -5,9 +5,9 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
+from quicgw_fast.addresses import address_group
 from quicgw_fast.codes import HandshakeFault
 from quicgw_fast.observe.repeats import RepeatLog
-from quicgw_fast.rates import address_group
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -6,16 +6,17 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 if TYPE_CHECKING:
     from quicgw_fast.backend import Outbox
-    from quicgw_fast.rates import TokenBucket
+    from quicgw_fast.overload.token_bucket import TokenBucket
+    from quicgw_fast.ports import Allowance
 
 
 class Charged(Protocol):
     """A session, which keeps what rules count for it: so a reconnect brings no new allowance."""
 
     outbox: Outbox
-    allowance: TokenBucket | None
+    allowance: Allowance | None
     """Its rate of requests."""
-    renewals: TokenBucket | None
+    renewals: Allowance | None
     """Its rate of token renewals."""
     request_bytes: int
     """What its requests without a reply take in memory."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from quicgw_fast.codes import ErrorCode
 from quicgw_fast.overload.rule import Refusal
-from quicgw_fast.rates import TokenBucket
+from quicgw_fast.overload.token_bucket import TokenBucket
 
 if TYPE_CHECKING:
     from quicgw_fast.overload.facts import MessageFacts, RequestFacts

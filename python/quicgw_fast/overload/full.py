@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Final
 
 from quicgw_fast.codes import CloseCode
 from quicgw_fast.errors import RETRY_AFTER_MS
+from quicgw_fast.overload.token_bucket import TokenBucket
 from quicgw_fast.ports import ConnectionRefusal
-from quicgw_fast.rates import TokenBucket
 
 if TYPE_CHECKING:
     from quicgw_fast.ports import Arrival

@@ -11,8 +11,7 @@ from quicgw_fast.session.states import Action, Attachment, Event, Life, Login, S
 
 if TYPE_CHECKING:
     from quicgw_fast.backend import Outbox
-    from quicgw_fast.ports import Link
-    from quicgw_fast.rates import TokenBucket
+    from quicgw_fast.ports import Allowance, Link
 
 
 @dataclass(slots=True, eq=False)
@@ -70,9 +69,9 @@ class Session:
     """How far it is with what the offline store has for it."""
     attempts: Attempts = field(default_factory=Attempts)
     """Which STARTs of its client come too late; also those of the sessions that this one follows."""
-    renewals: TokenBucket | None = None
+    renewals: Allowance | None = None
     """Its rate of token renewals, made with the first; here, so that a reconnect brings no new allowance."""
-    allowance: TokenBucket | None = None
+    allowance: Allowance | None = None
     """Its rate of requests, made with the first; here for the same reason."""
 
     @property

@@ -11,11 +11,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import math
 import socket
 from collections import deque
 from typing import TYPE_CHECKING, Any, Protocol
 
-from quicgw_fast.rates import TokenBucket
 from quicgw_fast.transport.backlog import Backlog
 from quicgw_fast.transport.packets import CID_LENGTH, LongHeader, pull_long_header
 from quicgw_fast.transport.text import format_address
@@ -87,7 +87,7 @@ class Endpoint:
         self._flushing = False
         self._flush_handle: asyncio.Handle | None = None
         self._backlog: deque[tuple[bytes, Any]] = deque()
-        self._complaints = TokenBucket(1.0, 10)
+        self._reported_at: dict[str, float] = {}
         sock.setblocking(False)
         enlarge_buffers(sock, limits.socket_buffer)
         self.address = sock.getsockname()
@@ -142,8 +142,10 @@ class Endpoint:
         self._sock.close()
 
     def report(self, event: str, error: BaseException | None = None, **fields: object) -> None:
-        """Log a fault that a peer may be able to cause, at most about one a second."""
-        if self._complaints.take(self.now()) == 0.0:
+        """Log a fault that a peer may be able to cause, at most one of its kind a second."""
+        now = self.now()
+        if now - self._reported_at.get(event, -math.inf) >= 1.0:
+            self._reported_at[event] = now
             _log.warning(event, exc_info=error, extra=fields)
 
     # The socket

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from quicgw_fast.rates import TokenBucket, address_group
+from quicgw_fast.overload.token_bucket import TokenBucket
 
 
 def test_bucket_grants_its_burst_and_then_its_rate() -> None:
@@ -64,29 +64,3 @@ def test_waiting_as_told_is_enough_in_spite_of_rounding() -> None:
         while not (wait := bucket.take(now)):
             pass
         assert bucket.take(now + wait) == 0.0
-
-
-@pytest.mark.parametrize(
-    ("address", "group"),
-    [
-        ("192.0.2.1", "192.0.2.1"),
-        ("192.0.2.1:443", "192.0.2.1"),
-        ("::ffff:192.0.2.1", "192.0.2.1"),
-        ("[::ffff:192.0.2.1]:443", "192.0.2.1"),
-        ("2001:db8::1", "2001:db8::/64"),
-        ("[2001:db8::1]:443", "2001:db8::/64"),
-        ("[2001:db8::1]", "2001:db8::/64"),
-        ("fe80::1%eth0", "fe80::/64"),
-        ("::1", "::/64"),
-        ("nonsense", "nonsense"),
-        ("", ""),
-        ("x" * 1000, "x" * 128),
-    ],
-)
-def test_address_groups(address: str, group: str) -> None:
-    assert address_group(address) == group
-
-
-@given(st.text())
-def test_any_text_has_a_group(address: str) -> None:
-    assert len(address_group(address)) <= 128

@@ -1,8 +1,10 @@
-"""Rates, for whoever limits something: a token bucket, and whom an address stands for. Nothing reads a clock."""
+"""A rate: so many a second in the long run, and so many at once.
+
+The SDK paces itself by the same bucket (``client.pacer``): what it grants there, a gateway admits here.
+"""
 
 from __future__ import annotations
 
-import ipaddress
 import math
 from typing import Final
 
@@ -42,26 +44,3 @@ class TokenBucket:
         """Return the seconds until there is a token, 0.0 if there is one at ``now``; takes nothing."""
         wait = max(self._full_at, now) - now - self._ahead
         return wait if wait > ROUNDING else 0.0
-
-
-def address_group(address: str) -> str:
-    """Return whom an address stands for: an IPv4 address for itself, an IPv6 address for its /64.
-
-    A single subscriber has a whole /64, so that counting single IPv6 addresses counts nothing. Takes an
-    address alone or with a port (``192.0.2.1:443``, ``[2001:db8::1]:443``); text that is not an address stands for
-    itself, cut to 128 characters.
-    """
-    host = address
-    if host.startswith("["):
-        host = host[1:].partition("]")[0]
-    elif host.count(":") == 1:
-        host = host.partition(":")[0]
-    try:
-        parsed = ipaddress.ip_address(host)
-    except ValueError:
-        return address[:128]
-    if isinstance(parsed, ipaddress.IPv4Address):
-        return str(parsed)
-    if parsed.ipv4_mapped is not None:
-        return str(parsed.ipv4_mapped)
-    return str(ipaddress.IPv6Address(int(parsed) >> 64 << 64)) + "/64"
