@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from quicgw_fast.flow.offline import Offline
     from quicgw_fast.flow.targets import Targets
     from quicgw_fast.observe import Metrics
-    from quicgw_fast.overload import Gate
+    from quicgw_fast.overload import Gate, Refusal
     from quicgw_fast.proto.service_pb2 import BroadcastRequest, UnicastPushRequest
     from quicgw_fast.session import Registry, Session
 
@@ -50,7 +50,7 @@ class Pushes:
         registry: Registry,
         sender: OrderedSender[Session],
         offline: Offline,
-        gate: Gate[PushFacts],
+        gate: Gate[PushFacts, Refusal],
         encode_body: Callable[..., bytes],
         bind_timeout: float,
     ) -> None:
