@@ -286,6 +286,17 @@ def test_only_its_maker_of_upstream_calls_uses_the_client_side_of_grpc() -> None
     assert not wrong, "\n".join(wrong)
 
 
+def test_a_routing_mode_is_an_object_that_nobody_compares() -> None:
+    """What depends on ``routing.mode`` is in the mode's file; a new one is no cut through the rooms."""
+    wrong = [
+        f"{path.relative_to(ROOT)}:{node.lineno}: {ast.unparse(node)}"
+        for path in sources()
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Compare) and "routing.mode" in ast.unparse(node)
+    ]
+    assert not wrong, "\n".join(wrong)
+
+
 @pytest.mark.parametrize("part", PURE)
 def test_a_pure_stage_knows_no_loop_no_network_and_no_clock(part: str) -> None:
     wrong = [str(i) for i in ALL_IMPORTS if i.part == part and i.top in IMPURE_MODULES]
