@@ -78,8 +78,6 @@ CLIENT_SIDE_OF_GRPC = frozenset({"insecure_channel", "secure_channel", "intercep
 
 CIRCLES_TO_GO = frozenset(
     {
-        "client.errors client.messages",
-        "client.login client.refresh client.runner",
         "transport.aioquic.connection transport.aioquic.owner",
         "transport.closing transport.endpoint",
     }

@@ -53,7 +53,7 @@ class Pacer:
 
     def refused(self, retry_after: float, now: float) -> None:
         """Note that a request was refused and that there is no use in asking again for ``retry_after`` seconds."""
-        first = now >= self._held_until  # many refusals of one burst are one lesson
+        first = now >= self._held_until  # the refusals of one burst count once
         self._held_until = max(self._held_until, now + retry_after)
         if not first:
             return
