@@ -1,8 +1,8 @@
 """How much of each module the tests of its own room cover, lines and branches; other rooms' tests do not count.
 
 A room is a folder of the package, or a module right under it; its tests are the folder ``tests/<room>`` and the module
-``tests/test_<room>.py``. What they run in other processes counts, but for those that end by SIGKILL. ``make coverage``, or
-for some rooms only: ``make coverage ROOMS="session overload"``.
+``tests/test_<room>.py``. What they run in other processes counts, unless SIGKILL ends them. ``make coverage``, or for
+some rooms only: ``make coverage ROOMS="session overload"``.
 """
 
 from __future__ import annotations
