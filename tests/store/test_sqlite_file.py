@@ -136,5 +136,7 @@ async def test_a_system_that_cannot_reserve_the_log_does_without(
 
 def test_a_file_that_could_not_be_opened_is_let_go_of(path: Path) -> None:
     path.write_bytes(b"important notes of somebody " * 100)
-    complaint(path)
+    with pytest.raises(ConfigError) as failed:
+        SqliteStore(path)
+    assert failed.traceback, "and is not only forgotten with the error, which holds everything that it came through"
     assert path not in [descriptor.resolve() for descriptor in Path("/proc/self/fd").iterdir()]
