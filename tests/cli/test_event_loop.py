@@ -56,6 +56,16 @@ def test_work_is_broken_off_by_a_signal_and_otherwise_not() -> None:
     assert ended == ["endless"]
 
 
+def test_a_signal_that_comes_when_the_work_is_over_ends_what_would_follow_it() -> None:
+    async def work() -> str:
+        signal.raise_signal(signal.SIGTERM)
+        return "done"
+
+    with pytest.raises(Interrupted) as interrupted:
+        run(work())
+    assert interrupted.value.number == signal.SIGTERM
+
+
 async def divide() -> float:
     return 1 / 0
 
