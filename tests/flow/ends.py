@@ -32,6 +32,8 @@ class Link:
         """Whether what is sent stays unacknowledged, until ``relieve``."""
         self.sent: list[pb.ServerPush] = []
         self.ended: tuple[CloseCode, str] | None = None
+        self.flushed: bool | None = None
+        """Whether the gateway's close was to wait until everything before it had arrived."""
         self.handler: Carrier
         self._splitter = Splitter()
 
@@ -52,6 +54,7 @@ class Link:
         if not self.closed:
             self.closed = True
             self.ended = (CloseCode(code), reason)
+            self.flushed = flush
             # As the transport does: in the loop's next turn.
             asyncio.get_running_loop().call_soon(self.handler.closed, code, reason, False)
 
@@ -75,7 +78,6 @@ class Link:
 class Call:
     """One call of a service, that ``answer`` or ``fail`` ends."""
 
-    service: str
     request: UpstreamRequest
     timeout: float
     result: asyncio.Future[UpstreamResponse]
@@ -95,8 +97,8 @@ class Upstream:
     answers: dict[str, UpstreamResponse | Exception] = field(default_factory=dict)
     calls: list[Call] = field(default_factory=list)
 
-    async def __call__(self, service: str, request: UpstreamRequest, timeout: float) -> UpstreamResponse:
-        call = Call(service, request, timeout, asyncio.get_running_loop().create_future())
+    async def __call__(self, request: UpstreamRequest, timeout: float) -> UpstreamResponse:
+        call = Call(request, timeout, asyncio.get_running_loop().create_future())
         self.calls.append(call)
         if request.action in self.held:
             return await call.result
