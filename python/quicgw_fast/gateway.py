@@ -24,7 +24,7 @@ from quicgw_fast.placement import makers as placements
 from quicgw_fast.session import SessionState
 from quicgw_fast.store import make_store
 from quicgw_fast.transport import Listener, TransportLimits, listen, reset_key_for
-from quicgw_fast.upstream import BalancingCaller, Directory, OwnAddresses, Registration, make_mode
+from quicgw_fast.upstream import assemble_upstream, make_mode, makers
 
 if TYPE_CHECKING:
     from quicgw_fast.backend.engine import Engine
@@ -73,18 +73,15 @@ class Gateway:
         self._clock = SystemClock()
         self._metrics = metrics = Metrics()
         self._door = Door(metrics, self._clock.now)
-        upstream, mode = config.upstream, make_mode(config.routing)
-        self._directory = Directory(mode.services)
-        self._directory.add_all(mode.configured(upstream))
-        self._caller = BalancingCaller(
+        mode, most_calls = make_mode(config.routing), config.upstream.max_concurrency
+        self._upstream = assemble_upstream(
             mode,
-            self._directory,
-            refuse=call_gate(upstream.max_concurrency, metrics, config.overload.count_only),
-            metrics=metrics,
-            forget_after=upstream.forget_after,
+            config.upstream,
+            self._clock,
+            metrics,
+            open_channel=makers.load(makers.DEFAULT).open_channel,
+            refuse=call_gate(most_calls, metrics, config.overload.count_only),
         )
-        self._own = OwnAddresses()
-        self._registration = Registration(mode, self._directory, self._caller, self._own)
         self._path = assemble(
             config,
             engine,
@@ -93,9 +90,9 @@ class Gateway:
             make_authenticator(config.auth),
             make_store(config.offline),
             placements.load(placements.DEFAULT).make_placement(),
-            call=self._caller.call,
-            logins_at_once=mode.logins_at_once(config.processor.logins, upstream.max_concurrency),
-            chores=[self._door.flush],
+            call=self._upstream.caller.call,
+            logins_at_once=mode.logins_at_once(config.processor.logins, most_calls),
+            chores=[self._door.flush, self._upstream.tend],
         )
         self._started_at = self._clock.now()
         self._stack = contextlib.AsyncExitStack()
@@ -109,8 +106,8 @@ class Gateway:
         """Listen on all three addresses; StartupError says what could not be had, and then nothing is left open."""
         async with contextlib.AsyncExitStack() as stack:
             stack.push_async_callback(self._path.offline.stop)
-            self._caller.start()
-            stack.push_async_callback(self._caller.close)
+            self._upstream.channels.start()
+            stack.push_async_callback(self._upstream.channels.close)
             await self._listen(stack)
             self._path.requests.start()
             housekeeping = asyncio.create_task(self._path.housekeeping.run(), name="housekeeping")
@@ -184,7 +181,7 @@ class Gateway:
             "accounts": path.accounts.snapshot((s.outbox.tally for s in path.registry), path.offline.share()),
             "processor": path.processor.stats(),
             "logins": path.logins.stats(),
-            "upstream": {"max_concurrency": self._config.upstream.max_concurrency, **self._caller.stats()},
+            "upstream": {"max_concurrency": self._config.upstream.max_concurrency, **self._upstream.caller.stats()},
             "counters": self._metrics.counters_now(),
             "refused": {
                 moment.value: {rule: c.value for rule, c in self._metrics.labelled(f"refused_{moment.value}").items()}
@@ -200,17 +197,17 @@ class Gateway:
         return {f"{kind}_lost": account["lost"] for kind, account in accounts.items()}
 
     async def _listen(self, stack: contextlib.AsyncExitStack) -> None:
-        server, tls = self._config.server, self._config.tls
+        server, tls, upstream = self._config.server, self._config.tls, self._upstream
         key = self._tls_key or tls.key
         if tls.cert is None or key is None:
             raise ConfigError(_without_certificate(tls))
         admin = await AdminServer.start(*split_address(server.admin), ready=self._ready, stats=self.stats)
         stack.push_async_callback(admin.stop)
-        await self._own.add(*admin.address)
-        self._control = await ControlServer.start(*split_address(server.grpc), self._path.pushes, self._registration)
+        await upstream.own.add(*admin.address)
+        self._control = await ControlServer.start(*split_address(server.grpc), self._path.pushes, upstream.registration)
         stack.push_async_callback(self._control.stop)
-        await self._own.add(*self._control.address)
-        await self._refuse_own_address()
+        await upstream.own.add(*self._control.address)
+        await upstream.refuse_own_addresses()
         host, port = split_address(server.quic)
         self._listener = await listen(
             host,
@@ -227,19 +224,13 @@ class Gateway:
         stack.push_async_callback(
             self._listener.close, CloseCode.INTERNAL, CloseCode.INTERNAL.phrase("the gateway could not start")
         )
-        await self._own.add(*self._listener.address)
+        await upstream.own.add(*self._listener.address)
         self.addresses = Addresses(*(join_address(*part.address) for part in (self._listener, self._control, admin)))
 
     def _ready(self) -> str | None:
         if self._path.draining.active:
             return "the gateway stops"
-        return self._caller.readiness.reason()
-
-    async def _refuse_own_address(self) -> None:
-        for instance in self._directory.instances():
-            if await self._own.include(instance.address, names=False):
-                services = ", ".join(f"upstream.{service}" for service in self._directory.services_of(instance))
-                raise ConfigError(f"{services}: {instance.address} is the gateway itself; write the service's address")
+        return self._upstream.readiness.reason()
 
 
 def _without_certificate(tls: TlsConfig) -> str:

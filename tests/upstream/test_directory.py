@@ -112,12 +112,24 @@ def test_nothing_to_pick(service: str) -> None:
 
 def test_one_address_in_two_services_is_one_instance() -> None:
     directory = Directory(SERVICES)
-    directory.listener = recorder = Recorder()
+    recorder = Recorder()
+    directory.follow(recorder)
     first = directory.add("hello", "127.0.0.1:9001")
     assert directory.add("zone", "127.0.0.1:9001") is first
     assert directory.services_of(first) == ("hello", "zone")
     assert directory.instances() == (first,)
     assert recorder.events == ["+127.0.0.1:9001"]
+
+
+def test_who_follows_is_told_of_all_that_are_there_until_it_unfollows() -> None:
+    directory = three_hellos()
+    recorder = Recorder()
+    directory.follow(recorder)
+    assert recorder.events == ["+127.0.0.1:9001", "+127.0.0.1:9002", "+127.0.0.1:9003"]
+    directory.unfollow()
+    directory.register("127.0.0.1:9004", "zone")
+    directory.deregister("127.0.0.1:9004", "zone")
+    assert len(recorder.events) == 3
 
 
 def test_add_names_the_key_that_is_wrong() -> None:
@@ -148,7 +160,8 @@ def test_registering_a_configured_address_keeps_it_configured() -> None:
 
 def test_one_address_serves_every_zone_it_registered_for() -> None:
     directory = Directory(ZONES)
-    directory.listener = recorder = Recorder()
+    recorder = Recorder()
+    directory.follow(recorder)
     for zone in ("001", "006", "006", "001"):
         directory.register("127.0.0.1:9001", zone)
     directory.register("127.0.0.1:9002", "001")
@@ -159,7 +172,8 @@ def test_one_address_serves_every_zone_it_registered_for() -> None:
 
 def test_deregistered_from_one_zone_it_still_serves_the_other() -> None:
     directory = Directory(ZONES)
-    directory.listener = recorder = Recorder()
+    recorder = Recorder()
+    directory.follow(recorder)
     directory.register("127.0.0.1:9001", "001")
     directory.register("127.0.0.1:9001", "002")
     directory.deregister("127.0.0.1:09001", "001")
@@ -197,7 +211,8 @@ def test_what_is_configured_for_one_service_may_leave_another_it_registered_for(
 
 def test_who_stays_down_is_forgotten_in_every_zone_unless_it_is_configured() -> None:
     directory = Directory(SERVICES)
-    directory.listener = recorder = Recorder()
+    recorder = Recorder()
+    directory.follow(recorder)
     down(directory.add("hello", "127.0.0.1:9001"), since=0.0)
     for name in ("hello", "zone"):
         down(directory.register("127.0.0.1:9002", name).instance, since=100.0)
@@ -229,7 +244,9 @@ def test_full_service_gives_up_its_oldest_unhealthy_registered_instance() -> Non
     with pytest.raises(RegisterRefused):
         directory.register("127.0.0.1:9004", "zone")
     down(directory.instances("zone")[2])
-    directory.listener = recorder = Recorder()
+    recorder = Recorder()
+    directory.follow(recorder)
+    recorder.events.clear()
     directory.register("127.0.0.1:9004", "zone")
     assert addresses(directory, "zone") == ["127.0.0.1:9001", "127.0.0.1:9002", "127.0.0.1:9004"]
     assert recorder.events == ["!127.0.0.1:9003", "+127.0.0.1:9004"]

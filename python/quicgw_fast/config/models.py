@@ -261,3 +261,28 @@ class LogConfig(Section):
     """Least level that is written."""
     format: Literal["auto", "text", "json"] = "auto"
     """``auto``: text on a terminal, JSON lines elsewhere."""
+
+
+class Config(BaseModel):
+    """Everything that can be configured; ``load`` reads it."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    server: ServerConfig = ServerConfig()
+    tls: TlsConfig = TlsConfig()
+    upstream: UpstreamConfig = UpstreamConfig()
+    routing: RoutingConfig = RoutingConfig()
+    processor: ProcessorConfig = ProcessorConfig()
+    session: SessionConfig = SessionConfig()
+    auth: AuthConfig = AuthConfig()
+    limits: LimitsConfig = LimitsConfig()
+    overload: OverloadConfig = OverloadConfig()
+    offline: OfflineConfig = OfflineConfig()
+    log: LogConfig = LogConfig()
+
+
+SECTIONS: dict[str, type[BaseModel]] = {
+    name: known.annotation
+    for name, known in Config.model_fields.items()
+    if isinstance(known.annotation, type) and issubclass(known.annotation, BaseModel)
+}

@@ -66,7 +66,7 @@ def make_gates(limits: LimitsConfig, metrics: Metrics, count_only: Collection[st
     task: list[Rule[TaskFacts]] = [SessionShare(limits.request_bytes), ProcessShare(limits.request_memory)]
     push: list[Rule[PushFacts]] = [PushWhileDraining()]
     names = [[rule.name for rule in rules] for rules in (held, message, start, renewal, request, task, push)]
-    # That a gateway stops is no opinion about load: nobody may only count it.
+    # A gateway that stops takes nobody, whatever the load: this cannot be only counted.
     known = {Concurrency.name}.union(*names) - {StartWhileDraining.name}
     unknown = sorted(set(count_only) - known)
     if unknown:

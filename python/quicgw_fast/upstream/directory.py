@@ -1,4 +1,4 @@
-"""Which instances serve a service, and whose turn it is. Knows addresses only; the caller dials them."""
+"""Which instances serve a service, and whose turn it is. Knows addresses only; ``Channels`` dials them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from quicgw_fast.errors import ConfigError
 from quicgw_fast.upstream.errors import NoInstance, RegisterRefused
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable
 
 _Ip = TypeVar("_Ip", ipaddress.IPv4Address, ipaddress.IPv6Address)
 _LABEL = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?<!-)")
@@ -91,13 +91,17 @@ class Directory:
         self._by_address: dict[str, Instance] = {}
         self._configured: set[tuple[str, str]] = set()
         self._max_instances = max_instances
-        self.listener: DirectoryListener | None = None
+        self._listener: DirectoryListener | None = None
 
-    def add_all(self, configured: Mapping[str, Iterable[str]]) -> None:
-        """Add the configured addresses of each service; ConfigError for one that cannot be used."""
-        for service, addresses in configured.items():
-            for address in addresses:
-                self.add(service, address)
+    def follow(self, listener: DirectoryListener) -> None:
+        """Tell the listener of each instance that there is, and from now on of all that come and go."""
+        self._listener = listener
+        for instance in self._by_address.values():
+            listener.instance_added(instance)
+
+    def unfollow(self) -> None:
+        """Tell the listener nothing any more."""
+        self._listener = None
 
     def add(self, service: str, address: str) -> Instance:
         """Add a configured address; ConfigError when it cannot be used."""
@@ -194,8 +198,8 @@ class Directory:
             self._make_room(service)
         if instance is None:
             instance = self._by_address[address] = Instance(address, registered)
-            if self.listener is not None:
-                self.listener.instance_added(instance)
+            if self._listener is not None:
+                self._listener.instance_added(instance)
         members.append(instance)
         return instance
 
@@ -210,8 +214,8 @@ class Directory:
         self._members[service].remove(instance)
         if not self.services_of(instance):
             del self._by_address[instance.address]
-            if self.listener is not None:
-                self.listener.instance_removed(instance, hang_up=hang_up)
+            if self._listener is not None:
+                self._listener.instance_removed(instance, hang_up=hang_up)
 
 
 def usable(address: str) -> str:
@@ -225,7 +229,7 @@ def usable(address: str) -> str:
 def parse_address(address: str) -> str:
     """Return ``host:port`` in one spelling, the host a name, an IPv4 or a bracketed IPv6 address.
 
-    Raises ValueError saying what is wrong. Port 0 is no address that can be called.
+    Raises ValueError saying what is wrong. Port 0 cannot be called.
     """
     shown = f"address {address[:128]!r}"
     host, port = split_address(address)
