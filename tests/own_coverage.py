@@ -24,7 +24,6 @@ MORE_TESTS = {
     "client": ["support"],
     "codes": ["test_protocol.py"],
     "demo": ["demo_tour"],
-    "gateway": ["wire"],
     "proto": ["client/test_own_stubs.py", "test_protocol.py"],
     "rates": ["overload"],
 }

@@ -14,9 +14,10 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from cryptography.x509.oid import NameOID
 
 from quicgw_fast.codes import CloseCode
-from quicgw_fast.transport import ConnectFailed, Problem, TransportLimits
+from quicgw_fast.transport import ConnectFailed, Problem
 from quicgw_fast.transport.problems import explain
 from quicgw_fast.transport.termination import Termination
+from tests.support.gatekeeper import gatekeeper
 
 from .helpers import HOST, Recorders, dial, listening
 
@@ -97,8 +98,8 @@ async def test_a_wrong_ip_address_is_a_wrong_name(tmp_path: Path) -> None:
 
 async def test_a_full_gateway_is_there(identity: tuple[Path, Path]) -> None:
     """It completes some handshakes only to say so; to the rest it says so in the first packet."""
-    limits = TransportLimits(max_connections=1, turning_away=(1e-6, 1))
-    async with listening(identity, Recorders(), limits) as listener:
+    gate = gatekeeper(max_connections=1, turning_away=(1e-6, 1))
+    async with listening(identity, Recorders(), gatekeeper=gate) as listener:
         first = await dial(*listener.address, factory=Recorders(), insecure=True)
         told = Recorders()
         second = await dial(*listener.address, factory=told, insecure=True)
