@@ -67,7 +67,7 @@ async def test_more_bytes_than_all_may_hold_are_503(make_house: MakeHouse, where
     assert 3 <= len(codes) <= 5
     memory = house.path.gates.memory
     assert 15_000_000 < memory.used <= memory.total == 16 * MIB
-    assert house.count("refused_task", "request-memory") == len(codes)
+    assert house.count("refused", "task", "request-memory") == len(codes)
 
 
 @pytest.mark.parametrize("end", ["reply", "error", "late", "stop", "expiry", "refused", "drain"])

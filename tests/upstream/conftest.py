@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import pytest_asyncio
@@ -49,7 +49,7 @@ async def caller_for(open_channel: OpenChannel) -> AsyncIterator[Callable[..., B
     before = asyncio.all_tasks()
     made = []
 
-    def make(*addresses: str, **options: int) -> BalancingCaller:
+    def make(*addresses: str, **options: Any) -> BalancingCaller:
         directory = Directory(SERVICES)
         for address in addresses:
             directory.add("hello", address)

@@ -10,6 +10,7 @@ import uvloop
 
 from quicgw_fast.backend.python.wire import HEAD_MAX, encode_body
 from quicgw_fast.codes import PushType
+from quicgw_fast.observe import Metrics
 from quicgw_fast.proto.service_pb2 import UpstreamRequest, UpstreamResponse
 from quicgw_fast.upstream import (
     SERVICES,
@@ -34,10 +35,10 @@ if TYPE_CHECKING:
     CallerFor = Callable[..., BalancingCaller]
 
 
-def instances_of(caller: BalancingCaller) -> list[dict[str, Any]]:
-    instances = caller.stats()["instances"]
-    assert isinstance(instances, list)
-    return instances
+def under_way(metrics: Metrics) -> dict[str, float]:
+    """The calls under way of each service that has any."""
+    now = {service: metrics.count("upstream_under_way", service) for service in SERVICES}
+    return {service: count for service, count in now.items() if count}
 
 
 async def serve_raw(response: bytes) -> tuple[grpc.aio.Server, str]:
@@ -92,7 +93,7 @@ async def test_round_robin_over_real_servers(upstream: Start, caller_for: Caller
     for _ in range(9):
         await caller.call("hello", UpstreamRequest(action="x"), 5.0)
     assert [len(server.seen) for server in servers] == [3, 3, 3]
-    assert [entry["calls"] for entry in instances_of(caller)] == [3, 3, 3]
+    assert [entry["calls"] for entry in caller.instances()] == [3, 3, 3]
 
 
 async def test_no_instance(caller_for: CallerFor) -> None:
@@ -111,7 +112,7 @@ async def test_refused_connection_fails(upstream: Start, caller_for: CallerFor) 
         assert caught.value.status == "UNAVAILABLE"
         assert server.address in caught.value.internal
         assert len(caught.value.internal) <= 256
-    assert instances_of(caller)[0]["failures"] == 3
+    assert caller.instances()[0]["failures"] == 3
 
 
 async def test_too_slow_is_a_timeout(upstream: Start, caller_for: CallerFor) -> None:
@@ -123,7 +124,7 @@ async def test_too_slow_is_a_timeout(upstream: Start, caller_for: CallerFor) -> 
         await caller.call("hello", UpstreamRequest(action="slow"), 0.2)
     assert 0.15 < time.monotonic() - started < 5.0
     assert caught.value.code == 504
-    assert instances_of(caller)[0]["timeouts"] == 1
+    assert caller.instances()[0]["timeouts"] == 1
     await until(lambda: server.cancelled == 1)
 
 
@@ -134,7 +135,7 @@ async def test_no_time_left_means_no_call(upstream: Start, caller_for: CallerFor
     with pytest.raises(UpstreamTimeout):
         await caller.call("hello", UpstreamRequest(), remaining)
     assert server.seen == []
-    assert instances_of(caller)[0]["calls"] == 0
+    assert caller.instances()[0]["calls"] == 0
 
 
 @pytest.mark.parametrize(
@@ -181,7 +182,7 @@ async def test_a_status_of_deadline_exceeded_before_the_deadline_is_a_failure(
     assert (caught.value.code, caught.value.status) == (500, "DEADLINE_EXCEEDED")
     assert "the database did not answer" in caught.value.internal
     assert "before the deadline" in caught.value.cause
-    instance = instances_of(caller)[0]
+    instance = caller.instances()[0]
     assert (instance["failures"], instance["failures_by_status"], instance["timeouts"]) == (
         1,
         {"DEADLINE_EXCEEDED": 1},
@@ -209,16 +210,17 @@ async def test_a_service_that_ends_at_the_deadline_it_was_told_is_a_timeout(
 async def test_cancelling_the_task_cancels_the_call(upstream: Start, caller_for: CallerFor) -> None:
     server = await upstream()
     server.hold("slow")
-    caller = caller_for(server.address)
+    metrics = Metrics()
+    caller = caller_for(server.address, metrics=metrics)
     task = asyncio.create_task(caller.call("hello", UpstreamRequest(action="slow"), 30.0))
     await server.wait_requests(1)
-    assert instances_of(caller)[0]["in_flight"] == 1
+    assert caller.instances()[0]["in_flight"] == 1
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
     await until(lambda: server.cancelled == 1)
-    assert instances_of(caller)[0]["in_flight"] == 0
-    assert caller.stats()["under_way"] == {}
+    assert caller.instances()[0]["in_flight"] == 0
+    assert under_way(metrics) == {}
     response = await caller.call("hello", UpstreamRequest(action="x", data=b"y"), 5.0)
     assert response.data == b"y"
 
@@ -283,7 +285,7 @@ async def test_an_answer_that_fits_into_a_frame_passes_and_every_larger_one_fail
         assert caught.value.detail == f"the answer of {caught.value.size} bytes is larger than a frame may be"
     with pytest.raises(AnswerTooLarge):
         await call(most, flag="")
-    assert instances_of(caller)[0]["failures_by_status"] == {"ANSWER_TOO_LARGE": len(sizes) + 1}
+    assert caller.instances()[0]["failures_by_status"] == {"ANSWER_TOO_LARGE": len(sizes) + 1}
     assert [
         record.__dict__["status"] for record in caplog.records if record.getMessage() == "upstream call failed"
     ] == ["ANSWER_TOO_LARGE"]
@@ -314,7 +316,8 @@ async def test_concurrency_limit_is_per_service(upstream: Start, open_channel: O
     def refuse(service: str, under_way: int) -> str | None:
         return f"{under_way} calls to {service}" if under_way >= 2 else None
 
-    caller = BalancingCaller(directory, open_channel=open_channel, refuse=refuse).start()
+    metrics = Metrics()
+    caller = BalancingCaller(directory, open_channel=open_channel, refuse=refuse, metrics=metrics).start()
     slow = UpstreamRequest(action="slow")
     running = [asyncio.create_task(caller.call("hello", slow, 30.0)) for _ in range(2)]
     await server.wait_requests(2)
@@ -322,7 +325,7 @@ async def test_concurrency_limit_is_per_service(upstream: Start, open_channel: O
         await caller.call("hello", slow, 30.0)
     assert caught.value.code == 503
     assert (await caller.call("zone", UpstreamRequest(action="x"), 5.0)).code == 200
-    assert caller.stats()["under_way"] == {"hello": 2}
+    assert under_way(metrics) == {"hello": 2}
     gate.open()
     await asyncio.gather(*running)
     assert (await caller.call("hello", slow, 5.0)).code == 200

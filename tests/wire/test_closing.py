@@ -11,6 +11,7 @@ import pytest
 
 from quicgw_fast.codes import CloseCode
 from quicgw_fast.flow.journal import Journal
+from quicgw_fast.observe import Metrics
 from quicgw_fast.proto import client_pb2 as pb
 from quicgw_fast.transport import TransportLimits
 from tests.support import raw_client, wire
@@ -182,7 +183,8 @@ def hurried(limits: LimitsConfig, session: SessionConfig) -> TransportLimits:
 async def test_thousands_of_reconnects_are_no_thousands_of_lines(caplog: pytest.LogCaptureFixture) -> None:
     """The journal alone, with a clock of its own: real connections would take minutes."""
     caplog.set_level("INFO", "quicgw.session")
-    journal = Journal()
+    metrics = Metrics()
+    journal = Journal(metrics)
     for number in range(10_000):
         now = number / 2000
         address = f"127.{number >> 16 & 255}.{number >> 8 & 255}.{number & 255}:1"
@@ -196,4 +198,4 @@ async def test_thousands_of_reconnects_are_no_thousands_of_lines(caplog: pytest.
     ended = [r for r in caplog.records if r.getMessage() == "disconnected"]
     for records in (attached, ended):
         assert sum(getattr(record, "count", 1) for record in records) == 10_000
-    assert journal.closes()["client"]["NORMAL"] == 10_000
+    assert metrics.count("closes", "client", "NORMAL") == 10_000

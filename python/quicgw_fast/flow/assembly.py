@@ -59,12 +59,9 @@ class Path:
     closing: Closing
     offline: Offline
     registry: Registry
-    processor: AsyncRequestProcessor[Session]
     logins: Logins
     gates: Gates
     budget: ByteBudget
-    metrics: Metrics
-    accounts: Accounts
     journal: Journal
 
 
@@ -86,16 +83,17 @@ def assemble(
     (monotonic) in every round of the housekeeping.
     """
     times, limits = config.session, config.limits
-    draining, accounts, journal = DrainState(), Accounts(), Journal()
+    draining, journal = DrainState(), Journal(metrics)
     gates = make_gates(limits, metrics, config.overload.count_only)
     budget = engine.ByteBudget(times.memory)
-    registry = Registry(partial(_make_outbox, times, engine, budget), remember=times.resume_window)
+    registry = Registry(partial(_make_outbox, times, engine, budget), metrics, remember=times.resume_window)
 
     # Down
     sender: OrderedSender[Session] = OrderedSender(
         lambda session: closing.overflowed(session), lambda needed: room.make_room(needed)
     )
     offline = Offline(clock, metrics, store, registry, sender)
+    accounts = Accounts(metrics, lambda: (session.outbox.tally for session in registry), offline.share)
     closing = Closing(clock, metrics, registry, accounts, offline, lambda session: requests.give_up(session))
     room = Memory(clock, metrics, registry, budget, closing, sender.overflow)
     replies = Replies(metrics, gates.memory, sender)
@@ -104,9 +102,10 @@ def assemble(
     make_processor = partial(_make_processor, engine, clock, registry)
     queue_size, workers = config.processor.max_queue_size, config.processor.workers
     work = partial(execute, call=call, clock=clock)
-    processor = make_processor(queue_size, workers, work=work, reply=replies.to_task)
+    processor = make_processor(metrics.part("pool", "requests"), queue_size, workers, work=work, reply=replies.to_task)
     # A client has one hello there at most.
-    pool = partial(make_processor, min(queue_size, limits.max_connections), _logins_at_once(config))
+    most_logins = min(queue_size, limits.max_connections)
+    pool = partial(make_processor, metrics.part("pool", "logins"), most_logins, _logins_at_once(config))
     logins = Logins(clock, metrics, registry, offline, pool, call, replies, go_on=lambda task: requests.dispatch(task))
     timeout = config.processor.task_timeout
     requests = Requests(clock, metrics, draining, gates, processor, logins, replies, route, timeout)
@@ -130,8 +129,8 @@ def assemble(
     hand_out = HandOut(clock, metrics, registry, closing, patience=times.slow_consumer_after)
     return Path(
         conversations=conversations, requests=requests, pushes=pushes, housekeeping=housekeeping, draining=draining,
-        hand_out=hand_out, closing=closing, offline=offline, registry=registry, processor=processor, logins=logins,
-        gates=gates, budget=budget, metrics=metrics, accounts=accounts, journal=journal,
+        hand_out=hand_out, closing=closing, offline=offline, registry=registry, logins=logins,
+        gates=gates, budget=budget, journal=journal,
     )  # fmt: skip
 
 
@@ -150,6 +149,7 @@ def _make_processor(
     engine: Engine,
     clock: Clock,
     registry: Registry,
+    metrics: Metrics,
     places: int,
     workers: int,
     *,
@@ -162,7 +162,7 @@ def _make_processor(
         return registry.serviceable(task.session, clock.now())
 
     queue = engine.TaskQueue(places)
-    return AsyncRequestProcessor(queue, workers, clock, work=work, reply=reply, is_valid=is_valid)
+    return AsyncRequestProcessor(queue, workers, clock, metrics, work=work, reply=reply, is_valid=is_valid)
 
 
 def _logins_at_once(config: Config) -> int:

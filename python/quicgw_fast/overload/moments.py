@@ -54,7 +54,7 @@ class Gates:
 def make_gates(limits: LimitsConfig, metrics: Metrics, count_only: Collection[str] = ()) -> Gates:
     """Make all rules. Raises ConfigError when ``count_only`` names one that there is not."""
     attempts = AttemptLimiter(limits.auth_failures_per_minute)
-    memory = RequestMemory(limits.request_memory)
+    memory = RequestMemory(limits.request_memory, metrics)
     rate, burst = limits.messages_per_second, limits.message_burst
     held: list[Rule[HeldFacts]] = [HeldBytes()]
     message: list[Rule[MessageFacts]] = [
@@ -92,6 +92,9 @@ def call_gate(
 
     It takes the service and how many calls of it are under way, and says why there is to be no other, or None.
     """
+    metrics.gauge(
+        "upstream_max_concurrency", "Calls of one service that may be under way, 0: any", lambda: max_concurrency
+    )
     gate = Gate(Moment.CALL, [Concurrency(max_concurrency)], metrics, count_only)
 
     def refuse(service: str, under_way: int) -> str | None:

@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from quicgw_fast.codes import ErrorCode
+from quicgw_fast.observe import Unit
 from quicgw_fast.overload.rule import Refusal
 
 if TYPE_CHECKING:
+    from quicgw_fast.observe import Metrics
     from quicgw_fast.overload.facts import Charged, TaskFacts
     from quicgw_fast.proto.service_pb2 import UpstreamRequest
 
@@ -20,11 +22,15 @@ OF_AN_ENTRY = 96
 class RequestMemory:
     """Counts what requests take from acceptance to reply."""
 
-    def __init__(self, total: int) -> None:
+    def __init__(self, total: int, metrics: Metrics) -> None:
         """``total`` in bytes, for all sessions."""
         self.total = total
         self.used = 0
         """Bytes of all sessions."""
+        metrics.gauge(
+            "request_memory_used", "What accepted requests take until their reply", lambda: self.used, Unit.BYTES
+        )
+        metrics.gauge("request_memory_limit", "What they may take", lambda: total, Unit.BYTES)
 
     def take(self, session: Charged, size: int) -> None:
         """Charge a session ``size`` bytes more, once the rules admitted it."""

@@ -46,8 +46,8 @@ class UpstreamCaller(Protocol):
     async def close(self) -> None:
         """Break off what is under way (it raises UpstreamFailed) and free everything."""
 
-    def stats(self) -> dict[str, object]:
-        """Return counts for /stats."""
+    def instances(self) -> list[dict[str, object]]:
+        """Return what there is to tell of each instance."""
 
 
 class BalancingCaller:
@@ -71,10 +71,12 @@ class BalancingCaller:
         self._directory = directory
         self._open_channel = open_channel or makers.load(makers.DEFAULT).open_channel
         self._refuse = refuse
-        self._counts = _register(metrics or Metrics())
+        metrics = metrics or Metrics()
+        self._counts = _register(metrics)
         self._forget_after = forget_after
         self._clock = clock
-        self._under_way: dict[str, int] = {}
+        self._under_way = dict.fromkeys(directory.services, 0)
+        metrics.gauges("upstream_under_way", "Calls under way", "service", directory.services, lambda: self._under_way)
         self._channels: dict[str, Channel] = {}
         self._leaving: dict[Channel, asyncio.Task[None]] = {}
         self._closed = False
@@ -207,26 +209,23 @@ class BalancingCaller:
             self._housekeeping.cancel()
             await asyncio.wait({self._housekeeping})
 
-    def stats(self) -> dict[str, object]:
+    def instances(self) -> list[dict[str, object]]:
         """Return per instance address, services, health and counts; a cancelled call is only in ``calls``."""
-        return {
-            "under_way": {service: count for service, count in self._under_way.items() if count},
-            "instances": [
-                {
-                    "address": instance.address,
-                    "services": list(self._directory.services_of(instance)),
-                    "registered": instance.registered,
-                    "healthy": instance.healthy,
-                    "reason": instance.reason,
-                    "calls": instance.calls,
-                    "failures": instance.failures,
-                    "failures_by_status": dict(instance.statuses),
-                    "timeouts": instance.timeouts,
-                    "in_flight": instance.in_flight,
-                }
-                for instance in self._directory.instances()
-            ],
-        }
+        return [
+            {
+                "address": instance.address,
+                "services": list(self._directory.services_of(instance)),
+                "registered": instance.registered,
+                "healthy": instance.healthy,
+                "reason": instance.reason,
+                "calls": instance.calls,
+                "failures": instance.failures,
+                "failures_by_status": dict(instance.statuses),
+                "timeouts": instance.timeouts,
+                "in_flight": instance.in_flight,
+            }
+            for instance in self._directory.instances()
+        ]
 
 
 def _register(metrics: Metrics) -> dict[str, Counter]:

@@ -186,6 +186,11 @@ class Directory:
         """Return the instances that may answer a hello: those of ``hello``, in zone mode those of any zone."""
         return self.instances("hello" if self.mode == "service" else None)
 
+    @property
+    def services(self) -> tuple[str, ...]:
+        """All names that it knows."""
+        return tuple(self._members)
+
     def services_of(self, instance: Instance) -> tuple[str, ...]:
         """Return the services that the instance serves."""
         return tuple(service for service, members in self._members.items() if instance in members)
