@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import itertools
+import os
 import sys
 import tempfile
 import time
@@ -22,6 +23,7 @@ from typing import TYPE_CHECKING, Any
 import uvloop
 
 from benches.whole_path import cpu_seconds
+from quicgw_fast.clock import SystemClock
 from quicgw_fast.transport import Connection, TransportLimits, development_certificate, dial, listen
 from quicgw_fast.transport.aioquic import dialer
 from quicgw_fast.transport.endpoint import Endpoint
@@ -29,15 +31,28 @@ from quicgw_fast.transport.endpoint import Endpoint
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
+    from quicgw_fast.codes import HandshakeFault
+
 SIZES = (10, 100, 1000, 5000)
 BUSY = 10
 """Connections that work while the others are silent."""
 OUTSTANDING = 50
 """Requests under way at once."""
 BODY = b"x" * 128
+ALPN = ("echo",)
 LIMITS = TransportLimits(
     idle_timeout=600.0, retry_above=100_000, max_half_open=100_000, handshakes_per_address=(1e6, 1_000_000)
 )
+
+
+class Unwatched:
+    """The observer of the listener."""
+
+    def handshake_failed(self, fault: HandshakeFault, peer: str, reason: str) -> None: ...
+
+    def connection_refused(self, peer: str, reason: str) -> None: ...
+
+    def peer_throttled(self, peer: str) -> None: ...
 
 
 class Echo:
@@ -82,7 +97,10 @@ class Caller:
 async def serve(folder: Path) -> None:
     """Listen until standard input ends."""
     certificate, key = development_certificate(folder)
-    listener = await listen("127.0.0.1", 0, certificate=certificate, private_key=key, factory=Echo, limits=LIMITS)
+    listener = await listen(
+        "127.0.0.1", 0, certificate=certificate, private_key=key, factory=Echo, alpn=ALPN, limits=LIMITS,
+        observer=Unwatched(), reset_key=os.urandom(32), clock=SystemClock(),
+    )  # fmt: skip
     print(listener.address[1], flush=True)
     await asyncio.get_running_loop().run_in_executor(None, sys.stdin.read)
     await listener.close()
@@ -114,7 +132,10 @@ async def connect(port: int, count: int) -> list[Caller]:
 
     async def one() -> None:
         async with places:
-            await dial("127.0.0.1", port, factory=factory, insecure=True, limits=LIMITS, timeout=60.0)
+            await dial(
+                "127.0.0.1", port, factory=factory, insecure=True, alpn=ALPN, limits=LIMITS, timeout=60.0,
+                clock=SystemClock(),
+            )  # fmt: skip
 
     await asyncio.gather(*(one() for _ in range(count)))
     for caller in callers:

@@ -17,7 +17,7 @@ import pytest
 
 from quicgw_fast.client import states as client_states
 from quicgw_fast.session import states
-from quicgw_fast.transport import lifecycle
+from quicgw_fast.transport import lifecycle, makers
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -208,6 +208,15 @@ def test_a_maker_of_the_transport_is_found_by_its_name_only() -> None:
     ours = [i for i in ALL_IMPORTS if i.target.startswith("quicgw_fast.transport.aioquic")]
     wrong = [str(i) for i in ours if PACKAGE / "transport" / "aioquic" not in i.file.parents]
     assert not wrong, "\n".join(wrong)
+
+
+def test_the_shared_tests_of_the_transport_look_into_no_maker() -> None:
+    suite = ROOT / "tests" / "transport"
+    for maker in makers.MAKERS:
+        assert (suite / maker / "__init__.py").exists(), f"tests that look inside {maker} belong there"
+        looks = re.compile(rf"(from|import) (quicgw_fast\.transport)?\.{maker}\b|\.transport import {maker}\b")
+        wrong = [path.name for path in suite.glob("*.py") if looks.search(path.read_text(encoding="utf-8"))]
+        assert not wrong, f"{wrong} look into {maker}"
 
 
 def test_grpc_is_imported_only_where_it_is_spoken() -> None:

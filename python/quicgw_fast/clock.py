@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from functools import cached_property
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
@@ -38,12 +39,12 @@ class Clock(Protocol):
 
 
 class SystemClock:
-    """The system's clock, and the timers of the running event loop."""
+    """The system's clock, and the timers of one event loop: the one that runs when the first call is made due."""
 
     now = staticmethod(time.monotonic)
     wall = staticmethod(time.time)
 
-    @staticmethod
-    def call_later(delay: float, callback: Callable[[], None], /) -> Timer:
-        """See ``Clock``."""
-        return asyncio.get_running_loop().call_later(delay, callback)
+    @cached_property
+    def call_later(self) -> CallLater:
+        """See ``Clock``. The loop's own method, as every datagram moves a timer."""
+        return asyncio.get_running_loop().call_later

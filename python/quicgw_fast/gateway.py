@@ -78,6 +78,7 @@ class Gateway:
         self._directory = _directory(config, table)
         upstream = config.upstream
         self._caller = BalancingCaller(
+            table.service_for,
             self._directory,
             refuse=call_gate(upstream.max_concurrency, metrics, config.overload.count_only),
             metrics=metrics,
@@ -92,7 +93,6 @@ class Gateway:
             metrics,
             make_authenticator(config.auth),
             make_store(config.offline),
-            route=table.service_for,
             call=self._caller.call,
             chores=[self._door.flush],
         )

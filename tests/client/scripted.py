@@ -23,13 +23,13 @@ from quicgw_fast.proto.client_pb2 import (
     StartResponse,
     StopRequest,
 )
-from quicgw_fast.transport import listen
+from tests.support import usual
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
-    from quicgw_fast.transport import Connection, Listener, TransportLimits
+    from quicgw_fast.transport import Connection, Listener
 
 Hook = "Callable[[Peer, ClientRequest], bool]"
 
@@ -131,10 +131,10 @@ class ScriptedGateway:
         self._ids = itertools.count(1)
         self._news = asyncio.Event()
 
-    async def listen(self, folder: tuple[Path, Path], port: int = 0, limits: TransportLimits | None = None) -> Self:
+    async def listen(self, folder: tuple[Path, Path], port: int = 0, **options: Any) -> Self:
         self.files = certificate, key = folder
-        self.listener = await listen(
-            "127.0.0.1", port, certificate=certificate, private_key=key, factory=self._connected, limits=limits
+        self.listener = await usual.listen(
+            "127.0.0.1", port, certificate=certificate, private_key=key, factory=self._connected, **options
         )
         return self
 

@@ -75,7 +75,6 @@ class Link:
 class Call:
     """One call of a service, that ``answer`` or ``fail`` ends."""
 
-    service: str
     request: UpstreamRequest
     timeout: float
     result: asyncio.Future[UpstreamResponse]
@@ -95,8 +94,8 @@ class Upstream:
     answers: dict[str, UpstreamResponse | Exception] = field(default_factory=dict)
     calls: list[Call] = field(default_factory=list)
 
-    async def __call__(self, service: str, request: UpstreamRequest, timeout: float) -> UpstreamResponse:
-        call = Call(service, request, timeout, asyncio.get_running_loop().create_future())
+    async def __call__(self, request: UpstreamRequest, timeout: float) -> UpstreamResponse:
+        call = Call(request, timeout, asyncio.get_running_loop().create_future())
         self.calls.append(call)
         if request.action in self.held:
             return await call.result

@@ -212,7 +212,6 @@ class House:
             self.metrics,
             self,
             store,
-            route=lambda action, openid: "hello" if action.lower() == "hello" else "business",
             call=self.upstream,
         )
         self.budget = self.path.budget

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 import pytest
 
+from quicgw_fast.flow.request_memory import RequestMemory
+from quicgw_fast.observe import Metrics
 from quicgw_fast.proto import client_pb2 as pb
 from tests.support.wire import business
 
@@ -50,7 +53,7 @@ async def test_more_bytes_than_a_session_may_hold_are_429(make_house: MakeHouse,
         assert client.error_of(seq).error_code == 429
         assert int(client.reply(seq).headers["retry-after-ms"]) > 0
     assert 4_000_000 < client.session.request_bytes <= 4 * MIB
-    assert house.path.gates.memory.used >= client.session.request_bytes
+    assert house.path.request_memory.used >= client.session.request_bytes
 
 
 @WHERE
@@ -65,8 +68,8 @@ async def test_more_bytes_than_all_may_hold_are_503(make_house: MakeHouse, where
     codes = [client.error_of(seq).error_code for client, seq in answers if client.replies(seq)]
     assert set(codes) == {503}
     assert 3 <= len(codes) <= 5
-    memory = house.path.gates.memory
-    assert 15_000_000 < memory.used <= memory.total == 16 * MIB
+    memory = house.path.request_memory
+    assert 15_000_000 < memory.used <= 16 * MIB
     assert house.count("refused", "task", "request-memory") == len(codes)
 
 
@@ -78,7 +81,7 @@ async def test_what_was_taken_is_given_back_however_it_ends(make_house: MakeHous
     for _ in range(4 if end == "refused" else 3):
         client.call("slow", LARGE)
     await house.settle()
-    memory, session = house.path.gates.memory, client.session
+    memory, session = house.path.request_memory, client.session
     assert memory.used == session.request_bytes > 3_000_000
     if end == "stop":
         client.stop()
@@ -106,10 +109,10 @@ async def test_what_is_refused_for_another_reason_takes_nothing(make_house: Make
     client.call("echo", LARGE)  # 401
     house.upstream.held.add("hello")
     client.call("hello")
-    used = house.path.gates.memory.used
+    used = house.path.request_memory.used
     client.call("echo", LARGE)  # 429
     client.call("", payload=b"\xff" * 1000)  # 429 as well
-    assert house.path.gates.memory.used == used < 10_000
+    assert house.path.request_memory.used == used < 10_000
 
 
 async def test_one_request_is_always_taken_from_a_session_that_holds_none(make_house: MakeHouse) -> None:
@@ -143,3 +146,13 @@ async def test_what_waits_is_held_once(house: House) -> None:
     (task,) = house.path.logins._waiting[client.session]
     assert task.request.data == LARGE
     assert task.cost == pytest.approx(len(LARGE), rel=0.01)
+
+
+def test_nothing_is_given_back_twice_after_a_session_ended() -> None:
+    memory, session = RequestMemory(Metrics()), SimpleNamespace(request_bytes=0)
+    memory.take(session, 5000)  # type: ignore[arg-type] # of a session it needs that number alone
+    assert (memory.used, session.request_bytes) == (5000, 5000)
+    memory.give_back(session, 2000)  # type: ignore[arg-type]
+    memory.end(session)  # type: ignore[arg-type]
+    memory.give_back(session, 3000)  # type: ignore[arg-type]
+    assert (memory.used, session.request_bytes) == (0, 0)

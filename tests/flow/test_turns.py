@@ -185,7 +185,7 @@ async def test_the_calls_of_an_ended_session_are_cancelled_and_its_workers_freed
         assert house.accounts()["responses"]["open"] == 64
         assert house.back(greedy, 1).answer.reset_reason == ResetReason.OVERFLOW
     assert house.count("in_flight_dropped") == 64
-    assert house.path.gates.memory.used == session.request_bytes == 0
+    assert house.path.request_memory.used == session.request_bytes == 0
     assert_all_counted(house)
 
 

@@ -3,8 +3,9 @@ from __future__ import annotations
 from quicgw_fast.codes import ErrorCode
 from quicgw_fast.config import LimitsConfig
 from quicgw_fast.observe import Metrics
-from quicgw_fast.overload import MAX_HELD, HeldFacts, MessageFacts, Traffic, make_gates
+from quicgw_fast.overload import MAX_HELD, HeldFacts, MessageFacts, RequestFacts, Traffic, make_gates
 from quicgw_fast.overload.flood import GRACE, PATIENCE
+from tests.overload.test_rules import Session
 
 LIMITS = LimitsConfig(control_per_second=100, control_burst=400, messages_per_second=100, message_burst=200)
 
@@ -15,13 +16,16 @@ class Connection:
     def __init__(self, *count_only: str) -> None:
         self.traffic = Traffic()
         self.metrics = Metrics()
-        self.gate = make_gates(LIMITS, self.metrics, count_only).message
+        self.gates = make_gates(LIMITS, self.metrics, count_only)
 
     def control(self, now: float) -> bool:
-        return self.gate.judge(MessageFacts(self.traffic, request=False, now=now)) is None
+        return self.gates.message.judge(MessageFacts(self.traffic, now)) is None
 
     def request(self, now: float) -> bool:
-        return self.gate.judge(MessageFacts(self.traffic, request=True, now=now)) is None
+        # Every request is another session's: its own rate and bounds have no say.
+        refusal = self.gates.request.judge(RequestFacts(Session(), self.traffic, draining=False, now=now))
+        assert refusal is None or refusal.closes
+        return refusal is None
 
 
 def test_control_messages_have_a_burst_and_a_rate() -> None:
@@ -60,7 +64,7 @@ def test_a_flood_can_be_only_counted() -> None:
     connection = Connection("control-flood")
     assert all(connection.control(0.0) for _ in range(410))
     assert connection.metrics.count("refused", "message", "control-flood") == 10
-    assert connection.metrics.count("refused", "message", "request-flood") == 0
+    assert connection.metrics.count("refused", "request", "request-flood") == 0
 
 
 def test_what_waits_behind_a_start_is_bounded() -> None:

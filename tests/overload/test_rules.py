@@ -21,6 +21,7 @@ from quicgw_fast.overload import (
     RequestFacts,
     StartFacts,
     TaskFacts,
+    Traffic,
     call_gate,
     make_gates,
 )
@@ -86,7 +87,7 @@ def test_a_rule_that_there_is_not_cannot_be_configured(metrics: Metrics) -> None
 def test_a_gateway_that_stops_begins_nothing(metrics: Metrics) -> None:
     gates = make_gates(LimitsConfig(), metrics)
     start = gates.start.judge(StartFacts("192.0.2.1:1", "alice", True, 0.0))
-    request = gates.request.judge(RequestFacts(Session(), True, 0.0))
+    request = gates.request.judge(RequestFacts(Session(), Traffic(), True, 0.0))
     assert start is not None
     assert request is not None
     assert (start.code, request.code) == (503, 503)
@@ -98,53 +99,46 @@ def test_a_gateway_that_stops_begins_nothing(metrics: Metrics) -> None:
 def test_a_refused_request_uses_up_nothing_behind_the_rule(metrics: Metrics) -> None:
     session = Session()
     gates = make_gates(LimitsConfig(), metrics)
-    assert gates.request.judge(RequestFacts(session, True, 0.0)) is not None
+    assert gates.request.judge(RequestFacts(session, Traffic(), True, 0.0)) is not None
     assert session.allowance is None
 
 
 def test_the_rate_of_messages_is_the_sessions(metrics: Metrics) -> None:
     gates = make_gates(LimitsConfig(messages_per_second=10, message_burst=2), metrics)
     one, other = Session(), Session()
-    refusals = [gates.request.judge(RequestFacts(one, False, 0.0)) for _ in range(3)]
+    refusals = [gates.request.judge(RequestFacts(one, Traffic(), False, 0.0)) for _ in range(3)]
     assert [refusal is None for refusal in refusals] == [True, True, False]
     assert refusals[2] is not None
     assert refusals[2].retry_after == pytest.approx(0.1)
-    assert gates.request.judge(RequestFacts(other, False, 0.0)) is None
-    assert gates.request.judge(RequestFacts(one, False, 0.1)) is None
+    assert gates.request.judge(RequestFacts(other, Traffic(), False, 0.0)) is None
+    assert gates.request.judge(RequestFacts(one, Traffic(), False, 0.1)) is None
 
 
 def test_requests_in_flight_are_bounded(metrics: Metrics) -> None:
     gates = make_gates(LimitsConfig(in_flight=3), metrics)
     session = Session()
-    session.outbox.in_flight = 3  # with the one that is judged
-    assert gates.request.judge(RequestFacts(session, False, 0.0)) is None
-    session.outbox.in_flight = 4
-    refusal = gates.request.judge(RequestFacts(session, False, 0.0))
+    session.outbox.in_flight = 2
+    assert gates.request.judge(RequestFacts(session, Traffic(), False, 0.0)) is None
+    session.outbox.in_flight = 3
+    refusal = gates.request.judge(RequestFacts(session, Traffic(), False, 0.0))
     assert refusal is not None
     assert refusal.code == 429
     assert metrics.count("refused", "request", "in-flight") == 1
 
 
-def test_the_memory_of_requests_is_charged_and_given_back(metrics: Metrics) -> None:
+def test_the_memory_of_requests_is_bounded_for_each_session_and_for_all(metrics: Metrics) -> None:
     gates = make_gates(LimitsConfig(request_bytes=1000, request_memory=16 << 20), metrics)
     session = Session()
-    assert gates.task.judge(TaskFacts(session, 5000)) is None, "one is always taken"
-    gates.memory.take(session, 5000)
-    refusal = gates.task.judge(TaskFacts(session, 1))
+    assert gates.task.judge(TaskFacts(session, 5000, 0)) is None, "one is always taken"
+    session.request_bytes = 5000
+    refusal = gates.task.judge(TaskFacts(session, 1, 5000))
     assert refusal is not None
     assert refusal.code == 429
-    assert gates.task.judge(TaskFacts(Session(), 1)) is None, "another session"
-    refusal = gates.task.judge(TaskFacts(Session(), 16 << 20))
+    assert gates.task.judge(TaskFacts(Session(), 1, 5000)) is None, "another session"
+    refusal = gates.task.judge(TaskFacts(Session(), 16 << 20, 5000))
     assert refusal is not None
     assert refusal.code == 503
-    assert (gates.memory.used, gates.memory.total) == (5000, 16 << 20)
     assert metrics.count("refused", "task", "request-memory") == 1
-    gates.memory.give_back(session, 5000)
-    assert (gates.memory.used, session.request_bytes) == (0, 0)
-    gates.memory.take(session, 7)
-    gates.memory.end(session)
-    gates.memory.give_back(session, 7)
-    assert gates.memory.used == 0
 
 
 def test_renewals_have_a_rate_of_their_own(metrics: Metrics) -> None:

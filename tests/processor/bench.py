@@ -69,10 +69,10 @@ class Bench:
             self.metrics.part("pool", "requests"),
             work=functools.partial(execute, call=self.call, clock=clock),
             reply=self.reply,
-            is_valid=lambda task: task.session.valid,
+            is_valid=lambda session, _now: session.valid,
         )
 
-    async def call(self, service: str, request: UpstreamRequest, remaining: float) -> UpstreamResponse:
+    async def call(self, request: UpstreamRequest, remaining: float) -> UpstreamResponse:
         self.calls.append(request.action)
         self.running += 1
         self.most_running = max(self.most_running, self.running)
@@ -99,7 +99,7 @@ class Bench:
     def submit(self, action: str, *, session: Session | None = None, within: float = 30.0) -> bool:
         """Submit a task of the one session, or of another one, whose deadline is so many seconds from now."""
         request = UpstreamRequest(session_id="s", client_seq_id=1 + len(self.calls), action=action)
-        task = AsyncTask(session or self.session, 1, "business", request, self.face.now() + within)
+        task = AsyncTask(session or self.session, 1, request, self.face.now() + within)
         return self.processor.submit(task)
 
     def answer(self, action: str) -> None:

@@ -19,29 +19,29 @@ from aioquic.quic.packet import QuicPacketType
 from aioquic.quic.packet_builder import QuicPacketBuilder
 from aioquic.tls import Epoch
 
-from quicgw_fast import transport
+from quicgw_fast.transport import TransportLimits
+from tests.support import usual
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
-    from quicgw_fast.clock import Clock
-    from quicgw_fast.codes import HandshakeFault
-    from quicgw_fast.transport import Connection, Listener, Observer, TransportLimits
+    from quicgw_fast.transport import Connection, Listener
 
 HOST = "127.0.0.1"
+LIMITS = TransportLimits()
 
 MAKER = ContextVar("maker", default="aioquic")
 """The maker that is tested; see the fixture ``maker``."""
 
 
 async def listen(host: str, port: int, **options: Any) -> Listener:
-    """``transport.listen`` by the maker that is tested."""
-    return await transport.listen(host, port, maker=MAKER.get(), **options)
+    """``usual.listen`` by the maker that is tested."""
+    return await usual.listen(host, port, maker=MAKER.get(), **options)
 
 
 async def dial(host: str, port: int, **options: Any) -> Connection:
-    """``transport.dial`` by the maker that is tested."""
-    return await transport.dial(host, port, maker=MAKER.get(), **options)
+    """``usual.dial`` by the maker that is tested."""
+    return await usual.dial(host, port, maker=MAKER.get(), **options)
 
 
 async def until(condition: Callable[[], object], timeout: float = 10.0) -> None:
@@ -96,47 +96,17 @@ class Recorders(list[Recorder]):
         return self[0]
 
 
-class Watch:
-    """An observer that keeps what it is told."""
-
-    def __init__(self) -> None:
-        self.faults: list[str] = []
-        self.peers: list[str] = []
-        self.reasons: list[str] = []
-        self.refusals: list[tuple[str, str]] = []
-        self.throttled: list[str] = []
-
-    def handshake_failed(self, fault: HandshakeFault, peer: str, reason: str) -> None:
-        self.faults.append(fault.value)
-        self.peers.append(peer)
-        self.reasons.append(reason)
-
-    def connection_refused(self, peer: str, reason: str) -> None:
-        self.refusals.append((peer.partition(":")[0], reason))
-
-    def peer_throttled(self, peer: str) -> None:
-        self.throttled.append(peer)
-
-
 @contextlib.asynccontextmanager
 async def listening(
     identity: tuple[Any, Any],
     factory: Any,
-    limits: TransportLimits | None = None,
-    observer: Observer | None = None,
-    clock: Clock | None = None,
+    limits: TransportLimits = LIMITS,
+    **options: Any,
 ) -> AsyncIterator[Listener]:
-    """A listener on a free port; fails the test if it does not close cleanly."""
+    """A listener on a free port, with ``options`` for ``listen``; fails the test if it does not close cleanly."""
     certificate, key = identity
     listener = await listen(
-        HOST,
-        0,
-        certificate=certificate,
-        private_key=key,
-        factory=factory,
-        limits=limits,
-        observer=observer,
-        clock=clock,
+        HOST, 0, certificate=certificate, private_key=key, factory=factory, limits=limits, **options
     )
     try:
         yield listener
@@ -312,7 +282,7 @@ class MuteSocket:
 
 @contextlib.asynccontextmanager
 async def offender_and_witness(
-    identity: tuple[Any, Any], limits: TransportLimits | None = None
+    identity: tuple[Any, Any], limits: TransportLimits = LIMITS
 ) -> AsyncIterator[tuple[Listener, RawClient, Recorder]]:
     """A connected client that is about to misbehave, and one beside it that must go on afterwards."""
     server = Recorders(echo=True)

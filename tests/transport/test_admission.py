@@ -12,8 +12,9 @@ from quicgw_fast.codes import CloseCode
 from quicgw_fast.transport import ConnectFailed, TransportLimits
 from quicgw_fast.transport.admission import AddressRates, Admission, Verdict
 from tests.support.raw_initial import InitialMaker, crypto, first_packet
+from tests.support.usual import Watch
 
-from .helpers import HOST, MuteSocket, RawClient, Recorders, Watch, dial, listening, until
+from .helpers import HOST, MuteSocket, RawClient, Recorders, dial, listening, until
 
 pytestmark = pytest.mark.usefixtures("maker")
 
@@ -52,7 +53,7 @@ async def test_at_most_so_many_half_open_connections(identity: Identity) -> None
 async def test_a_full_gateway_says_so_in_words_that_clients_understand(identity: Identity) -> None:
     server, watch = Recorders(), Watch()
     limits = TransportLimits(max_connections=1)
-    async with listening(identity, server, limits, watch) as listener:
+    async with listening(identity, server, limits, observer=watch) as listener:
         async with RawClient(listener.address) as first:
             await first.connected()
             async with RawClient(listener.address) as second:
@@ -153,7 +154,7 @@ async def test_garbage_is_dropped_and_answered_with_nothing_longer(identity: Ide
 async def test_handshakes_that_fail_are_told_with_their_reason(identity: Identity) -> None:
     watch = Watch()
     limits = TransportLimits(handshake_timeout=0.3)
-    async with listening(identity, Recorders(), limits, watch) as listener:
+    async with listening(identity, Recorders(), limits, observer=watch) as listener:
         async with RawClient(listener.address, alpn=["h3"]) as client:
             await client.closed()
         await until(lambda: watch.faults == ["alpn"])

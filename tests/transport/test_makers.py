@@ -11,9 +11,9 @@ from quicgw_fast.clock import SystemClock
 from quicgw_fast.errors import ConfigError
 from quicgw_fast.transport import ConnectFailed, Problem, TransportLimits, load
 from quicgw_fast.transport.certificates import load_identity
-from quicgw_fast.transport.observer import Nobody
 from quicgw_fast.transport.packets import CID_LENGTH, reset_tokens
 from quicgw_fast.transport.sockets import listening_socket
+from tests.support.usual import Watch
 
 from .helpers import HOST, MuteSocket, Recorders, dial, listen, until
 
@@ -41,7 +41,7 @@ async def test_what_a_listener_is_given_is_what_it_uses(identity: tuple[Path, Pa
         server,
         alpn=["one", "two"],
         limits=TransportLimits(),
-        observer=Nobody(),
+        observer=Watch(),
         reset_key=secret,
         connection_ids=lambda: next(numbers).to_bytes(CID_LENGTH, "big"),
         clock=SystemClock(),

@@ -178,6 +178,22 @@ async def test_a_factory_that_fails_closes_its_connection(identity: Identity, ca
     assert "no handler today" in caplog.text
 
 
+async def test_closed_that_fails_is_logged(identity: Identity, caplog: pytest.LogCaptureFixture) -> None:
+    server = Recorders()
+    async with listening(identity, server) as listener, RawClient(listener.address) as client:
+        await client.connected()
+        recorder = await server.first()
+
+        def fail(*_: object) -> None:
+            raise AssertionError("cannot say goodbye")
+
+        recorder.closed = fail  # type: ignore[method-assign]
+        recorder.connection.close(0, "NORMAL")
+        await client.closed()
+        await until(lambda: "cannot say goodbye" in caplog.text)
+        await until(lambda: listener.connections == 0)
+
+
 async def test_mutated_client_hellos(identity: Identity) -> None:
     rng = random.Random(11)
     async with offender_and_witness(identity, TransportLimits(handshake_timeout=0.5, retry_above=1000)) as (

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import socket
-from pathlib import Path
 from time import monotonic
 
 import pytest
@@ -16,9 +15,7 @@ from quicgw_fast.transport.pressure import Pressure, Signal
 from quicgw_fast.transport.text import format_address, printable
 from quicgw_fast.transport.timers import LazyTimer
 
-from .helpers import HOST, RawClient, Recorders, listening, until
-
-Identity = tuple[Path, Path]
+from .helpers import HOST, until
 
 
 def test_pressure() -> None:
@@ -124,19 +121,3 @@ async def test_socket_errors_are_logged_and_survived(caplog: pytest.LogCaptureFi
         endpoint.send(bytes(70_000), (HOST, 9))
     assert len([record for record in caplog.records if "too long" in record.__dict__["reason"]]) <= 11
     endpoint.close()
-
-
-async def test_closed_that_fails_is_logged(identity: Identity, caplog: pytest.LogCaptureFixture) -> None:
-    server = Recorders()
-    async with listening(identity, server) as listener, RawClient(listener.address) as client:
-        await client.connected()
-        recorder = await server.first()
-
-        def fail(*_: object) -> None:
-            raise AssertionError("cannot say goodbye")
-
-        recorder.closed = fail  # type: ignore[method-assign]
-        recorder.connection.close(0, "NORMAL")
-        await client.closed()
-        await until(lambda: "cannot say goodbye" in caplog.text)
-        await until(lambda: listener.connections == 0)

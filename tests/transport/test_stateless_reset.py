@@ -37,7 +37,7 @@ async def kill(listener: Listener, server: Recorders) -> tuple[str, int]:
     return address
 
 
-async def start(identity: Identity, server: Recorders, port: int = 0, key: bytes | None = None) -> Listener:
+async def start(identity: Identity, server: Recorders, key: bytes, port: int = 0) -> Listener:
     certificate, private = identity
     return await listen(HOST, port, certificate=certificate, private_key=private, factory=server, reset_key=key)
 
@@ -52,7 +52,7 @@ async def test_a_client_of_a_restarted_gateway_learns_at_once(identity: Identity
     await until(lambda: client[0].data == b"hello")
     _, port = await kill(old, server)
     renewed = development_certificate(tmp_path / "renewed")
-    new = await start(renewed, server, port, key=kept_reset_key(tmp_path / "reset.key"))
+    new = await start(renewed, server, kept_reset_key(tmp_path / "reset.key"), port)
     connection.send(b"anybody there? " * 4)
     code, reason, by_peer = await client[0].end()
     assert (code, by_peer) == (CloseCode.INTERNAL, True)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import pytest_asyncio
 
-from quicgw_fast.upstream import SERVICES, BalancingCaller, Directory, makers
+from quicgw_fast.upstream import SERVICES, BalancingCaller, Directory, RoutingTable, makers
 from tests.support.raw_upstream import RawUpstream
 
 if TYPE_CHECKING:
@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
     from quicgw_fast.upstream import Instance
     from quicgw_fast.upstream.seam import OpenChannel
+
+ALL_TO_HELLO = RoutingTable(exact={}, containing={}, default="hello")
+"""A routing table for those who do not care what an action is called."""
 
 
 @pytest_asyncio.fixture
@@ -53,7 +56,7 @@ async def caller_for(open_channel: OpenChannel) -> AsyncIterator[Callable[..., B
         directory = Directory(SERVICES)
         for address in addresses:
             directory.add("hello", address)
-        made.append(BalancingCaller(directory, open_channel=open_channel, **options).start())
+        made.append(BalancingCaller(ALL_TO_HELLO.service_for, directory, open_channel=open_channel, **options).start())
         return made[-1]
 
     yield make

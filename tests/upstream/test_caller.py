@@ -18,13 +18,14 @@ from quicgw_fast.upstream import (
     BalancingCaller,
     Directory,
     NoInstance,
+    RoutingTable,
     UpstreamBusy,
     UpstreamFailed,
     UpstreamTimeout,
 )
 from quicgw_fast.upstream.grpcio.channel import PROCESS_REQUEST, target_of
 from tests.support.raw_upstream import RawUpstream, Rejected, answer
-from tests.upstream.conftest import until
+from tests.upstream.conftest import ALL_TO_HELLO, until
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -72,16 +73,53 @@ async def test_request_and_answer_pass_unchanged(upstream: Start, caller_for: Ca
         headers={"h": "v"},
         client_seq_id=2**64 - 1,
     )
-    response = await caller_for(server.address).call("hello", request, 5.0)
+    response = await caller_for(server.address).call(request, 5.0)
     assert server.requests == [request]
     assert (response.code, response.message, response.data) == (-7, "ünïcode", b"\x00\xff")
     assert dict(response.headers) == {"zone": "3"}
     assert response.client_seq_id == 2**64 - 1
 
 
+@pytest.mark.parametrize(
+    ("table", "requests"),
+    [
+        (
+            RoutingTable(),
+            {
+                "hello": UpstreamRequest(action="Hello", openid="zone"),
+                "business": UpstreamRequest(action="buy", openid="hello"),
+                "zone": UpstreamRequest(action="my_echo", openid="hello"),
+            },
+        ),
+        (
+            RoutingTable("zone", zone_ranges=[(1, 1, "001"), (2, 2, "002")]),
+            {
+                "001": UpstreamRequest(action="hello", openid="1"),
+                "002": UpstreamRequest(action="hello", openid="2"),
+            },
+        ),
+    ],
+    ids=["by action", "by openid"],
+)
+async def test_a_request_goes_to_the_service_of_its_action_or_openid(
+    table: RoutingTable, requests: dict[str, UpstreamRequest], upstream: Start, open_channel: OpenChannel
+) -> None:
+    directory = Directory(table.services)
+    servers = {service: await upstream() for service in requests}
+    for service, server in servers.items():
+        directory.add(service, server.address)
+    caller = BalancingCaller(table.service_for, directory, open_channel=open_channel).start()
+    for request in requests.values():
+        await caller.call(request, 5.0)
+    assert {service: server.requests for service, server in servers.items()} == {
+        service: [request] for service, request in requests.items()
+    }
+    await caller.close()
+
+
 async def test_deadline_reaches_the_upstream(upstream: Start, caller_for: CallerFor) -> None:
     server = await upstream()
-    await caller_for(server.address).call("hello", UpstreamRequest(action="x"), 7.5)
+    await caller_for(server.address).call(UpstreamRequest(action="x"), 7.5)
     remaining = server.seen[0].remaining
     assert remaining is not None
     assert 5.0 < remaining <= 7.6
@@ -91,14 +129,14 @@ async def test_round_robin_over_real_servers(upstream: Start, caller_for: Caller
     servers = [await upstream() for _ in range(3)]
     caller = caller_for(*(server.address for server in servers))
     for _ in range(9):
-        await caller.call("hello", UpstreamRequest(action="x"), 5.0)
+        await caller.call(UpstreamRequest(action="x"), 5.0)
     assert [len(server.seen) for server in servers] == [3, 3, 3]
     assert [entry["calls"] for entry in caller.instances()] == [3, 3, 3]
 
 
 async def test_no_instance(caller_for: CallerFor) -> None:
     with pytest.raises(NoInstance):
-        await caller_for().call("hello", UpstreamRequest(), 1.0)
+        await caller_for().call(UpstreamRequest(), 1.0)
 
 
 async def test_refused_connection_fails(upstream: Start, caller_for: CallerFor) -> None:
@@ -107,7 +145,7 @@ async def test_refused_connection_fails(upstream: Start, caller_for: CallerFor) 
     caller = caller_for(server.address)
     for _ in range(3):
         with pytest.raises(UpstreamFailed) as caught:
-            await caller.call("hello", UpstreamRequest(), 5.0)
+            await caller.call(UpstreamRequest(), 5.0)
         assert caught.value.code == 500
         assert caught.value.status == "UNAVAILABLE"
         assert server.address in caught.value.internal
@@ -121,7 +159,7 @@ async def test_too_slow_is_a_timeout(upstream: Start, caller_for: CallerFor) -> 
     caller = caller_for(server.address)
     started = time.monotonic()
     with pytest.raises(UpstreamTimeout) as caught:
-        await caller.call("hello", UpstreamRequest(action="slow"), 0.2)
+        await caller.call(UpstreamRequest(action="slow"), 0.2)
     assert 0.15 < time.monotonic() - started < 5.0
     assert caught.value.code == 504
     assert caller.instances()[0]["timeouts"] == 1
@@ -133,7 +171,7 @@ async def test_no_time_left_means_no_call(upstream: Start, caller_for: CallerFor
     server = await upstream()
     caller = caller_for(server.address)
     with pytest.raises(UpstreamTimeout):
-        await caller.call("hello", UpstreamRequest(), remaining)
+        await caller.call(UpstreamRequest(), remaining)
     assert server.seen == []
     assert caller.instances()[0]["calls"] == 0
 
@@ -159,7 +197,7 @@ async def test_grpc_errors_fail_once_and_are_not_retried(
 
     server.on("bad", reject)
     with pytest.raises(UpstreamFailed) as caught:
-        await caller_for(server.address).call("hello", UpstreamRequest(action="bad"), 5.0)
+        await caller_for(server.address).call(UpstreamRequest(action="bad"), 5.0)
     assert caught.value.status == status.name
     assert "line one line two" in caught.value.internal
     assert len(caught.value.internal) == 256
@@ -178,7 +216,7 @@ async def test_a_status_of_deadline_exceeded_before_the_deadline_is_a_failure(
     server.on("bad", reject)
     caller = caller_for(server.address)
     with pytest.raises(UpstreamFailed) as caught:
-        await caller.call("hello", UpstreamRequest(action="bad"), 5.0)
+        await caller.call(UpstreamRequest(action="bad"), 5.0)
     assert (caught.value.code, caught.value.status) == (500, "DEADLINE_EXCEEDED")
     assert "the database did not answer" in caught.value.internal
     assert "before the deadline" in caught.value.cause
@@ -204,7 +242,7 @@ async def test_a_service_that_ends_at_the_deadline_it_was_told_is_a_timeout(
 
     server.on("slow", give_up)
     with pytest.raises(UpstreamTimeout):
-        await caller.call("hello", UpstreamRequest(action="slow"), 0.3)
+        await caller.call(UpstreamRequest(action="slow"), 0.3)
 
 
 async def test_cancelling_the_task_cancels_the_call(upstream: Start, caller_for: CallerFor) -> None:
@@ -212,7 +250,7 @@ async def test_cancelling_the_task_cancels_the_call(upstream: Start, caller_for:
     server.hold("slow")
     metrics = Metrics()
     caller = caller_for(server.address, metrics=metrics)
-    task = asyncio.create_task(caller.call("hello", UpstreamRequest(action="slow"), 30.0))
+    task = asyncio.create_task(caller.call(UpstreamRequest(action="slow"), 30.0))
     await server.wait_requests(1)
     assert caller.instances()[0]["in_flight"] == 1
     task.cancel()
@@ -221,7 +259,7 @@ async def test_cancelling_the_task_cancels_the_call(upstream: Start, caller_for:
     await until(lambda: server.cancelled == 1)
     assert caller.instances()[0]["in_flight"] == 0
     assert under_way(metrics) == {}
-    response = await caller.call("hello", UpstreamRequest(action="x", data=b"y"), 5.0)
+    response = await caller.call(UpstreamRequest(action="x", data=b"y"), 5.0)
     assert response.data == b"y"
 
 
@@ -234,7 +272,7 @@ async def test_closing_fails_what_is_under_way_instead_of_cancelling_its_task(
 
     async def worker() -> str:
         with pytest.raises(UpstreamFailed) as caught:
-            await caller.call("hello", UpstreamRequest(action="slow"), 30.0)
+            await caller.call(UpstreamRequest(action="slow"), 30.0)
         return caught.value.status
 
     task = asyncio.create_task(worker())
@@ -242,7 +280,7 @@ async def test_closing_fails_what_is_under_way_instead_of_cancelling_its_task(
     await caller.close()
     assert await task == "CANCELLED"
     with pytest.raises(UpstreamFailed, match="stopping"):
-        await caller.call("hello", UpstreamRequest(), 1.0)
+        await caller.call(UpstreamRequest(), 1.0)
     await caller.close()
 
 
@@ -250,7 +288,7 @@ async def test_cancelled_while_closing_stays_cancelled(upstream: Start, caller_f
     server = await upstream()
     server.hold("slow")
     caller = caller_for(server.address)
-    task = asyncio.create_task(caller.call("hello", UpstreamRequest(action="slow"), 30.0))
+    task = asyncio.create_task(caller.call(UpstreamRequest(action="slow"), 30.0))
     await server.wait_requests(1)
     task.cancel()
     await caller.close()
@@ -272,7 +310,7 @@ async def test_an_answer_that_fits_into_a_frame_passes_and_every_larger_one_fail
 
     async def call(size: int, **headers: str) -> UpstreamResponse:
         request = UpstreamRequest(action="fill", params={"size": str(size)}, headers=headers)
-        return await caller.call("hello", request, 5.0)
+        return await caller.call(request, 5.0)
 
     half = 1 << 19
     most = (1 << 20) - (len(encode_body(PushType.BUSINESS_DATA, 200, "ok", bytes(half), {})) - half + HEAD_MAX)
@@ -295,14 +333,14 @@ async def test_an_answer_that_fits_into_a_frame_passes_and_every_larger_one_fail
 async def test_unreadable_answer_fails(caller_for: CallerFor, caplog: pytest.LogCaptureFixture) -> None:
     server, address = await serve_raw(b"\xff\xff\xff")
     with pytest.raises(UpstreamFailed, match="not an UpstreamResponse"):
-        await caller_for(address).call("hello", UpstreamRequest(), 5.0)
+        await caller_for(address).call(UpstreamRequest(), 5.0)
     assert [record.getMessage() for record in caplog.records if record.name != "quicgw.upstream"] == []
     await server.stop(None)
 
 
 async def test_empty_answer_is_an_answer(caller_for: CallerFor) -> None:
     server, address = await serve_raw(b"")
-    assert await caller_for(address).call("hello", UpstreamRequest(), 5.0) == UpstreamResponse()
+    assert await caller_for(address).call(UpstreamRequest(), 5.0) == UpstreamResponse()
     await server.stop(None)
 
 
@@ -317,18 +355,19 @@ async def test_concurrency_limit_is_per_service(upstream: Start, open_channel: O
         return f"{under_way} calls to {service}" if under_way >= 2 else None
 
     metrics = Metrics()
-    caller = BalancingCaller(directory, open_channel=open_channel, refuse=refuse, metrics=metrics).start()
+    route = RoutingTable(exact={"x": "zone"}, containing={}, default="hello").service_for
+    caller = BalancingCaller(route, directory, open_channel=open_channel, refuse=refuse, metrics=metrics).start()
     slow = UpstreamRequest(action="slow")
-    running = [asyncio.create_task(caller.call("hello", slow, 30.0)) for _ in range(2)]
+    running = [asyncio.create_task(caller.call(slow, 30.0)) for _ in range(2)]
     await server.wait_requests(2)
     with pytest.raises(UpstreamBusy) as caught:
-        await caller.call("hello", slow, 30.0)
+        await caller.call(slow, 30.0)
     assert caught.value.code == 503
-    assert (await caller.call("zone", UpstreamRequest(action="x"), 5.0)).code == 200
+    assert (await caller.call(UpstreamRequest(action="x"), 5.0)).code == 200
     assert under_way(metrics) == {"hello": 2}
     gate.open()
     await asyncio.gather(*running)
-    assert (await caller.call("hello", slow, 5.0)).code == 200
+    assert (await caller.call(slow, 5.0)).code == 200
     await caller.close()
 
 
@@ -338,17 +377,17 @@ async def test_registered_instance_is_dialled_and_an_evicted_one_hung_up(
     old, new = await upstream(), await upstream()
     old.hold("slow")
     directory = Directory(SERVICES, max_instances=1)
-    caller = BalancingCaller(directory, open_channel=open_channel).start()
+    caller = BalancingCaller(ALL_TO_HELLO.service_for, directory, open_channel=open_channel).start()
     instance = directory.register(old.address, service_name="hello").instance
     assert await caller.wait_reached(instance, 5.0)
-    task = asyncio.create_task(caller.call("hello", UpstreamRequest(action="slow"), 30.0))
+    task = asyncio.create_task(caller.call(UpstreamRequest(action="slow"), 30.0))
     await old.wait_requests(1)
     instance.healthy = False
     newer = directory.register(new.address, service_name="hello").instance
     with pytest.raises(UpstreamFailed, match="hung up"):
         await task
     assert await caller.wait_reached(newer, 5.0)
-    await caller.call("hello", UpstreamRequest(action="x"), 5.0)
+    await caller.call(UpstreamRequest(action="x"), 5.0)
     assert len(new.seen) == 1
     await caller.close()
 
@@ -357,14 +396,14 @@ async def test_a_deregistered_instance_answers_what_is_under_way(upstream: Start
     server = await upstream()
     gate = server.hold("slow")
     directory = Directory(SERVICES)
-    caller = BalancingCaller(directory, open_channel=open_channel).start()
+    caller = BalancingCaller(ALL_TO_HELLO.service_for, directory, open_channel=open_channel).start()
     instance = directory.register(server.address, service_name="hello").instance
     assert await caller.wait_reached(instance, 5.0)
-    task = asyncio.create_task(caller.call("hello", UpstreamRequest(action="slow", data=b"x"), 30.0))
+    task = asyncio.create_task(caller.call(UpstreamRequest(action="slow", data=b"x"), 30.0))
     await server.wait_requests(1)
     directory.deregister(server.address, service_name="hello")
     with pytest.raises(NoInstance):
-        await caller.call("hello", UpstreamRequest(), 5.0)
+        await caller.call(UpstreamRequest(), 5.0)
     gate.open()
     assert (await task).data == b"x"
     await caller.close()
@@ -374,9 +413,9 @@ async def test_closing_does_not_wait_for_a_deregistered_instance(upstream: Start
     server = await upstream()
     server.hold("slow")
     directory = Directory(SERVICES)
-    caller = BalancingCaller(directory, open_channel=open_channel).start()
+    caller = BalancingCaller(ALL_TO_HELLO.service_for, directory, open_channel=open_channel).start()
     assert await caller.wait_reached(directory.register(server.address, service_name="hello").instance, 5.0)
-    task = asyncio.create_task(caller.call("hello", UpstreamRequest(action="slow"), 30.0))
+    task = asyncio.create_task(caller.call(UpstreamRequest(action="slow"), 30.0))
     await server.wait_requests(1)
     directory.deregister(server.address, service_name="hello")
     async with asyncio.timeout(5.0):
@@ -402,11 +441,11 @@ def test_call_under_uvloop() -> None:
         async with RawUpstream() as server:
             directory = Directory(SERVICES)
             directory.add("hello", server.address)
-            caller = BalancingCaller(directory).start()
-            assert (await caller.call("hello", UpstreamRequest(action="x", data=b"y"), 5.0)).data == b"y"
+            caller = BalancingCaller(ALL_TO_HELLO.service_for, directory).start()
+            assert (await caller.call(UpstreamRequest(action="x", data=b"y"), 5.0)).data == b"y"
             await server.stop()
             with pytest.raises(UpstreamFailed):
-                await caller.call("hello", UpstreamRequest(), 5.0)
+                await caller.call(UpstreamRequest(), 5.0)
             await caller.close()
 
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:

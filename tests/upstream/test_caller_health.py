@@ -13,7 +13,7 @@ import pytest_asyncio
 import quicgw_fast
 from quicgw_fast.proto.service_pb2 import UpstreamRequest
 from quicgw_fast.upstream import SERVICES, BalancingCaller, Directory, UpstreamFailed
-from tests.upstream.conftest import until_health
+from tests.upstream.conftest import ALL_TO_HELLO, until_health
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
@@ -32,7 +32,7 @@ def caller_and_directory(*addresses: str) -> tuple[BalancingCaller, Directory]:
     directory = Directory(SERVICES)
     for address in addresses:
         directory.add("hello", address)
-    return BalancingCaller(directory).start(), directory
+    return BalancingCaller(ALL_TO_HELLO.service_for, directory).start(), directory
 
 
 @pytest_asyncio.fixture
@@ -67,19 +67,19 @@ async def test_stopped_instance_is_skipped_and_used_again_when_back(upstream: St
     steady, flaky = await upstream(), await upstream()
     caller, directory = caller_and_directory(steady.address, flaky.address)
     for _ in range(4):
-        await caller.call("hello", REQUEST, 5.0)
+        await caller.call(REQUEST, 5.0)
     instance = directory.instances()[1]
     address = flaky.address
     await flaky.stop()
     await until_health(instance, False)
     for _ in range(6):
-        await caller.call("hello", REQUEST, 5.0)
+        await caller.call(REQUEST, 5.0)
     assert (len(steady.seen), len(flaky.seen)) == (8, 2)
     await flaky.start(address)
     async with asyncio.timeout(COMEBACK):
         await until_health(instance, True)
     for _ in range(4):
-        await caller.call("hello", REQUEST, 5.0)
+        await caller.call(REQUEST, 5.0)
     assert (len(steady.seen), len(flaky.seen)) == (10, 4)
     assert instance.failures == 0
     await caller.close()
@@ -92,11 +92,11 @@ async def test_instance_that_was_never_there_is_used_when_it_comes(upstream: Sta
     caller, directory = caller_and_directory(address)
     await until_health(directory.instances()[0], False)
     with pytest.raises(UpstreamFailed):
-        await caller.call("hello", REQUEST, 5.0)
+        await caller.call(REQUEST, 5.0)
     await server.start(address)
     async with asyncio.timeout(COMEBACK):
         await until_health(directory.instances()[0], True)
-    assert (await caller.call("hello", REQUEST, 5.0)).code == 200
+    assert (await caller.call(REQUEST, 5.0)).code == 200
     await caller.close()
 
 
@@ -105,13 +105,13 @@ async def test_name_with_several_addresses_comes_back(upstream: Start) -> None:
     address = server.address
     caller, directory = caller_and_directory("localhost:" + address.rpartition(":")[2])
     instance = directory.instances()[0]
-    assert (await caller.call("hello", REQUEST, 5.0)).code == 200
+    assert (await caller.call(REQUEST, 5.0)).code == 200
     await server.stop()
     await until_health(instance, False)
     await server.start(address)
     async with asyncio.timeout(COMEBACK):
         await until_health(instance, True)
-    assert (await caller.call("hello", REQUEST, 5.0)).code == 200
+    assert (await caller.call(REQUEST, 5.0)).code == 200
     await caller.close()
 
 
@@ -119,28 +119,28 @@ async def test_killed_and_restarted_process_is_used_again(start_process: StartPr
     process, address = await start_process(0)
     caller, directory = caller_and_directory(address)
     instance = directory.instances()[0]
-    assert (await caller.call("hello", REQUEST, 10.0)).code == 200
+    assert (await caller.call(REQUEST, 10.0)).code == 200
     process.kill()
     await process.wait()
     await until_health(instance, False)
     with pytest.raises(UpstreamFailed):
-        await caller.call("hello", REQUEST, 5.0)
+        await caller.call(REQUEST, 5.0)
     _, again = await start_process(int(address.rpartition(":")[2]))
     assert again == address
     async with asyncio.timeout(COMEBACK):
         await until_health(instance, True)
-    assert (await caller.call("hello", REQUEST, 5.0)).code == 200
+    assert (await caller.call(REQUEST, 5.0)).code == 200
     await caller.close()
 
 
 async def test_first_call_after_a_kill_fails_at_once(start_process: StartProcess) -> None:
     process, address = await start_process(0)
     caller, directory = caller_and_directory(address)
-    await caller.call("hello", REQUEST, 10.0)
+    await caller.call(REQUEST, 10.0)
     process.kill()
     await process.wait()
     with pytest.raises(UpstreamFailed) as caught:
-        await caller.call("hello", REQUEST, 5.0)
+        await caller.call(REQUEST, 5.0)
     assert caught.value.status == "UNAVAILABLE"
     assert directory.instances()[0].in_flight == 0
     await caller.close()
@@ -151,7 +151,7 @@ async def test_health_changes_are_logged_once(upstream: Start, caplog: pytest.Lo
     server = await upstream()
     caller, directory = caller_and_directory(server.address)
     for _ in range(20):
-        await caller.call("hello", REQUEST, 5.0)
+        await caller.call(REQUEST, 5.0)
     await server.stop()
     await until_health(directory.instances()[0], False)
     await caller.close()
@@ -174,7 +174,7 @@ async def test_lost_watch_is_reported_and_leaves_the_instance_in_use(
         monkeypatch.setattr(type(channel), "wait_for_state_change", broken)
     server = await upstream()
     caller, directory = caller_and_directory(server.address)
-    assert (await caller.call("hello", REQUEST, 5.0)).code == 200
+    assert (await caller.call(REQUEST, 5.0)).code == 200
     assert directory.instances()[0].healthy
     await caller.close()
     assert "upstream not followed any more" in caplog.text

@@ -11,13 +11,13 @@ import pytest_asyncio
 
 from quicgw_fast.proto.service_pb2 import UpstreamRegisterRequest, UpstreamRequest
 from quicgw_fast.upstream import (
-    SERVICES,
     ZONES,
     BalancingCaller,
     Directory,
     NoInstance,
     OwnAddresses,
     Registration,
+    RoutingTable,
     UpstreamFailed,
 )
 from quicgw_fast.upstream import registration as registrations
@@ -31,16 +31,17 @@ if TYPE_CHECKING:
 
     Start = Callable[[], Awaitable[RawUpstream]]
 
-CALL = UpstreamRequest(action="x")
+TO_ZONE = UpstreamRequest(action="zone")
+TO_BUSINESS = UpstreamRequest(action="x")
 
 
 class Gateway:
     """The side of a gateway that takes registrations."""
 
-    def __init__(self, directory: Directory, **options: float) -> None:
-        self.directory = directory
+    def __init__(self, table: RoutingTable, **options: float) -> None:
+        self.directory = directory = Directory(table.services, table.mode)
         self.now = 1000.0
-        self.caller = BalancingCaller(directory, clock=lambda: self.now, **options).start()
+        self.caller = BalancingCaller(table.service_for, directory, clock=lambda: self.now, **options).start()
         self.own = OwnAddresses()
         self.registration = Registration(directory, self.caller, self.own)
 
@@ -55,7 +56,7 @@ class Gateway:
 
 @pytest_asyncio.fixture
 async def gateway() -> AsyncIterator[Gateway]:
-    gateway = Gateway(Directory(SERVICES), forget_after=60.0)
+    gateway = Gateway(RoutingTable(), forget_after=60.0)
     yield gateway
     await gateway.caller.close()
 
@@ -68,7 +69,7 @@ def short_wait(monkeypatch: pytest.MonkeyPatch) -> None:
 async def test_who_listens_is_in_service_with_the_answer(gateway: Gateway, upstream: Start) -> None:
     server = await upstream()
     assert await gateway.ask(server.address) == ("", "registered for zone")
-    assert (await gateway.caller.call("zone", CALL, 5.0)).code == 200
+    assert (await gateway.caller.call(TO_ZONE, 5.0)).code == 200
     started = time.monotonic()
     assert await gateway.ask(server.address) == ("", "registered for zone")
     assert time.monotonic() - started < 0.5, "a renewal waits for nothing"
@@ -92,11 +93,11 @@ async def test_black_holes_take_no_share_of_the_calls(gateway: Gateway, upstream
             assert code == ""
             assert message.startswith("registered for zone; no calls before the gateway can connect to it (")
         with pytest.raises(NoInstance):
-            await gateway.caller.call("zone", CALL, 5.0)
+            await gateway.caller.call(TO_ZONE, 5.0)
         server = await upstream()
         await gateway.ask(server.address)
         for _ in range(12):
-            await gateway.caller.call("zone", CALL, 5.0)
+            await gateway.caller.call(TO_ZONE, 5.0)
         assert len(server.seen) == 12
         assert [instance.healthy for instance in gateway.directory.instances()] == [False, False, False, True]
 
@@ -134,8 +135,8 @@ async def test_leaving(gateway: Gateway, upstream: Start, caplog: pytest.LogCapt
         await gateway.ask(server.address, service)
     assert await gateway.ask(server.address, deregister=True) == ("", "deregistered from zone")
     with pytest.raises(NoInstance):
-        await gateway.caller.call("zone", CALL, 5.0)
-    assert (await gateway.caller.call("business", CALL, 5.0)).code == 200
+        await gateway.caller.call(TO_ZONE, 5.0)
+    assert (await gateway.caller.call(TO_BUSINESS, 5.0)).code == 200
     code, message = await gateway.ask(server.address, deregister=True)
     assert (code, message) == ("NOT_REGISTERED", f"{server.address} is not registered for zone")
     said = [(record.getMessage(), vars(record)["address"]) for record in caplog.records if "regist" in record.message]
@@ -148,12 +149,12 @@ async def test_leaving(gateway: Gateway, upstream: Start, caplog: pytest.LogCapt
 
 
 async def test_one_address_serves_all_its_zones(upstream: Start) -> None:
-    gateway = Gateway(Directory(ZONES, "zone"))
+    gateway = Gateway(RoutingTable("zone", zone_ranges=[(int(zone), int(zone), zone) for zone in ZONES]))
     server = await upstream()
     for zone in ZONES:
         assert await gateway.ask(server.address, zone) == ("", f"registered for {zone}")
     for zone in ZONES:
-        assert (await gateway.caller.call(zone, CALL, 5.0)).code == 200
+        assert (await gateway.caller.call(UpstreamRequest(action="x", openid=zone), 5.0)).code == 200
     assert len(server.seen) == len(ZONES)
     await gateway.caller.close()
 
@@ -197,7 +198,7 @@ async def test_a_connection_that_breaks_is_no_reason_to_leave(gateway: Gateway, 
     await server.stop()
     await until(lambda: not gateway.directory.instances()[0].healthy)
     with pytest.raises(UpstreamFailed):
-        await gateway.caller.call("zone", CALL, 5.0)
+        await gateway.caller.call(TO_ZONE, 5.0)
     await server.start(address)
     await until(lambda: gateway.directory.instances()[0].healthy)
-    assert (await gateway.caller.call("zone", CALL, 5.0)).code == 200
+    assert (await gateway.caller.call(TO_ZONE, 5.0)).code == 200

@@ -62,7 +62,7 @@ async def test_no_call_fails_or_runs_twice_when_connections_are_renewed(
     async def work() -> None:
         for number in numbers:
             try:
-                await caller.call("hello", UpstreamRequest(action="x", client_seq_id=number), 20.0)
+                await caller.call(UpstreamRequest(action="x", client_seq_id=number), 20.0)
             except UpstreamFailed as error:
                 failed.append(error.internal)
 

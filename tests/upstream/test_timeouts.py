@@ -27,9 +27,9 @@ async def test_a_service_is_told_at_most_what_remains(
 ) -> None:
     server = await upstream()
     caller = caller_for(server.address)
-    await caller.call("hello", UpstreamRequest(action="first"), 10.0)
+    await caller.call(UpstreamRequest(action="first"), 10.0)
     for seconds in (*AWKWARD, *LONG):
-        await caller.call("hello", UpstreamRequest(action="echo"), seconds)
+        await caller.call(UpstreamRequest(action="echo"), seconds)
         told = server.seen[-1].remaining
         assert told is not None
         assert told <= seconds, seconds
@@ -42,7 +42,7 @@ async def test_no_call_is_made_for_a_time_that_could_not_be_told(
 ) -> None:
     server = await upstream()
     with pytest.raises(UpstreamTimeout):
-        await caller_for(server.address).call("hello", UpstreamRequest(action="echo"), seconds)
+        await caller_for(server.address).call(UpstreamRequest(action="echo"), seconds)
     assert not server.seen
 
 

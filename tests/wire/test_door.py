@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from quicgw_fast.codes import CloseCode
-from quicgw_fast.transport import dial
 from tests.support import raw_client
 from tests.support.gateway_process import GatewayProcess, write_config
+from tests.support.usual import dial
 from tests.support.world import PLENTY, assert_closed, write_certificate
 from tests.transport.helpers import Recorders, until
 

@@ -1,24 +1,12 @@
-"""Parse what a client sent: the envelope, then the payload that its type promises."""
+"""Parse the envelope of a message; its payload is parsed by whoever answers it."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeVar
-
-from google.protobuf.internal.wire_format import WIRETYPE_LENGTH_DELIMITED, WIRETYPE_VARINT
 from google.protobuf.message import DecodeError
-from google.protobuf.unknown_fields import UnknownFieldSet
 
 from quicgw_fast.codes import ErrorCode
-from quicgw_fast.errors import ProtocolError, RequestError
-from quicgw_fast.proto.client_pb2 import ClientRequest, StartRequest
-
-if TYPE_CHECKING:
-    from google.protobuf.message import Message
-
-Payload = TypeVar("Payload", bound="Message")
-
-OLD_AUTH_TOKEN, OLD_LAST_ACKED = 3, 4
-"""Field numbers of StartRequest in older clients, see ``parse_start``."""
+from quicgw_fast.errors import ProtocolError
+from quicgw_fast.proto.client_pb2 import ClientRequest
 
 
 def parse_envelope(body: bytes) -> ClientRequest:
@@ -31,33 +19,3 @@ def parse_envelope(body: bytes) -> ClientRequest:
             "unparsable message",
             f"{len(body)} bytes are no ClientRequest; check framing and encoding",
         ) from error
-
-
-def parse_payload(kind: type[Payload], payload: bytes) -> Payload:
-    """Parse a request's payload as ``kind``; RequestError 400 when it is none."""
-    try:
-        return kind.FromString(payload)
-    except DecodeError as error:
-        raise RequestError(
-            ErrorCode.BAD_REQUEST, "unparsable payload", f"{len(payload)} bytes are no {kind.DESCRIPTOR.name}"
-        ) from error
-
-
-def parse_start(payload: bytes) -> StartRequest:
-    """Parse a StartRequest; RequestError 400 when it is none.
-
-    Clients were built with two numberings of it: the one of protocol §1, and an older one that has ``auth_token`` as 3
-    and ``last_acked_seq_id`` as 4. On the wire the two cannot be confused, as a string and an integer are encoded with
-    different wire types: what is of the other type stays behind as an unknown field, and is taken from there.
-    """
-    start = parse_payload(StartRequest, payload)
-    unknown = UnknownFieldSet(start)
-    for field in (unknown[index] for index in range(len(unknown))):
-        if field.field_number == OLD_AUTH_TOKEN and field.wire_type == WIRETYPE_LENGTH_DELIMITED:
-            try:
-                start.auth_token = field.data.decode()
-            except UnicodeDecodeError as error:
-                raise RequestError(ErrorCode.BAD_REQUEST, "unparsable payload", "auth_token is no UTF-8") from error
-        elif field.field_number == OLD_LAST_ACKED and field.wire_type == WIRETYPE_VARINT:
-            start.last_acked_seq_id = field.data
-    return start

@@ -11,7 +11,9 @@ from quicgw_fast.backend import FrameDecoder, FrameTooLarge
 from quicgw_fast.client import wire
 from quicgw_fast.client.errors import ConnectionFailed, ProtocolFailure, QuicgwClientError, ReplyError, TooLarge
 from quicgw_fast.client.liveness import Liveness, Pulse
+from quicgw_fast.clock import SystemClock
 from quicgw_fast.codes import CloseCode
+from quicgw_fast.ports import GATESVR
 from quicgw_fast.proto.client_pb2 import PUSH_ERROR, PUSH_HEARTBEAT_RESP, PUSH_START_RESP
 from quicgw_fast.transport import ConnectFailed, Problem, TransportLimits, dial
 
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
     from quicgw_fast.transport import Connection
 
 LIMITS = TransportLimits()
+CLOCK = SystemClock()
 
 
 @dataclass(slots=True, frozen=True)
@@ -110,7 +113,9 @@ class ClientLink:
                     insecure=options.tls.insecure,
                     server_name=options.tls.server_name,
                     timeout=limit,
+                    alpn=(GATESVR,),
                     limits=LIMITS,
+                    clock=CLOCK,
                 )
                 self.send(wire.start_frame(self.next_msg_id(), options.openid, token, claim))
                 await self._settled

@@ -25,6 +25,7 @@ from quicgw_fast.flow.memory import Memory
 from quicgw_fast.flow.offline import Offline
 from quicgw_fast.flow.pushes import Pushes
 from quicgw_fast.flow.replies import Replies
+from quicgw_fast.flow.request_memory import RequestMemory
 from quicgw_fast.flow.requests import Requests
 from quicgw_fast.flow.start import StartHandler
 from quicgw_fast.flow.tokens import Tokens
@@ -61,6 +62,7 @@ class Path:
     registry: Registry
     logins: Logins
     gates: Gates
+    request_memory: RequestMemory
     budget: ByteBudget
     journal: Journal
 
@@ -73,14 +75,13 @@ def assemble(
     authenticator: Authenticator,
     store: OfflineStore | None,
     *,
-    route: Callable[[str, str], str],
     call: Call,
     chores: Sequence[Callable[[float], None]] = (),
 ) -> Path:
     """Build the whole way of a message through the gateway, between its two ends.
 
-    ``route`` gives the service of an action and an openid, ``call`` calls it. ``chores`` are called with the time
-    (monotonic) in every round of the housekeeping.
+    ``call`` calls the service of a request. ``chores`` are called with the time (monotonic) in every round of the
+    housekeeping.
     """
     times, limits = config.session, config.limits
     draining, journal = DrainState(), Journal(metrics)
@@ -95,20 +96,20 @@ def assemble(
     offline = Offline(clock, metrics, store, registry, sender)
     accounts = Accounts(metrics, lambda: (session.outbox.tally for session in registry), offline.share)
     closing = Closing(clock, metrics, registry, accounts, offline, lambda session: requests.give_up(session))
+    request_memory = RequestMemory(metrics)
     room = Memory(clock, metrics, registry, budget, closing, sender.overflow)
-    replies = Replies(metrics, gates.memory, sender)
+    replies = Replies(metrics, request_memory, sender)
 
     # Up
-    make_processor = partial(_make_processor, engine, clock, registry)
+    make_processor = partial(_make_processor, engine, clock, registry, metrics)
     queue_size, workers = config.processor.max_queue_size, config.processor.workers
     work = partial(execute, call=call, clock=clock)
-    processor = make_processor(metrics.part("pool", "requests"), queue_size, workers, work=work, reply=replies.to_task)
+    processor = make_processor("requests", queue_size, workers, work=work, reply=replies.to_task)
     # A client has one hello there at most.
-    most_logins = min(queue_size, limits.max_connections)
-    pool = partial(make_processor, metrics.part("pool", "logins"), most_logins, _logins_at_once(config))
+    pool = partial(make_processor, "logins", min(queue_size, limits.max_connections), _logins_at_once(config))
     logins = Logins(clock, metrics, registry, offline, pool, call, replies, go_on=lambda task: requests.dispatch(task))
     timeout = config.processor.task_timeout
-    requests = Requests(clock, metrics, draining, gates, processor, logins, replies, route, timeout)
+    requests = Requests(clock, metrics, draining, gates, request_memory, processor, logins, replies, timeout)
 
     # Who comes in
     tokens = Tokens(clock, metrics, authenticator, gates)
@@ -118,9 +119,8 @@ def assemble(
     most_pending = 2 * MAX_BODY + times.window_bytes
     control = ControlMessages(clock, metrics, sender, closing, offline, tokens, most_pending=most_pending)
     conversations = Conversations(clock, metrics, engine, sender, starts, requests, control, journal, times, gates)
-    encode = engine.encode_body
     pushes = Pushes(
-        clock, metrics, draining, registry, sender, closing, offline, gates.push, encode, times.bind_timeout
+        clock, metrics, draining, registry, sender, closing, offline, gates.push, engine.encode_body, times.bind_timeout
     )
 
     # What passes with time
@@ -130,7 +130,7 @@ def assemble(
     return Path(
         conversations=conversations, requests=requests, pushes=pushes, housekeeping=housekeeping, draining=draining,
         hand_out=hand_out, closing=closing, offline=offline, registry=registry, logins=logins,
-        gates=gates, budget=budget, journal=journal,
+        gates=gates, request_memory=request_memory, budget=budget, journal=journal,
     )  # fmt: skip
 
 
@@ -150,6 +150,7 @@ def _make_processor(
     clock: Clock,
     registry: Registry,
     metrics: Metrics,
+    pool: str,
     places: int,
     workers: int,
     *,
@@ -157,12 +158,9 @@ def _make_processor(
     reply: Callable[[AsyncTask[Session], TerminalReply], object],
 ) -> AsyncRequestProcessor[Session]:
     """A processor with a queue of so many places, which skips what is for sessions that are gone."""
-
-    def is_valid(task: AsyncTask[Session]) -> bool:
-        return registry.serviceable(task.session, clock.now())
-
     queue = engine.TaskQueue(places)
-    return AsyncRequestProcessor(queue, workers, clock, metrics, work=work, reply=reply, is_valid=is_valid)
+    of_pool, valid = metrics.part("pool", pool), registry.serviceable
+    return AsyncRequestProcessor(queue, workers, clock, of_pool, work=work, reply=reply, is_valid=valid)
 
 
 def _logins_at_once(config: Config) -> int:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from quicgw_fast.backend.errors import FutureAck
-from quicgw_fast.carrier import parse_payload, unnumbered
+from quicgw_fast.carrier import unnumbered
 from quicgw_fast.codes import CloseCode, ErrorCode, PushType
 from quicgw_fast.errors import ProtocolError, RequestError
+from quicgw_fast.flow.payloads import parse_payload
 from quicgw_fast.proto.client_pb2 import ClientAck, HeartbeatRequest, HeartbeatResponse, StopRequest
 from quicgw_fast.session import Event
 

@@ -102,7 +102,9 @@ class Conversation:
 
     def kept(self, held: int) -> None:
         """Bound what waits behind its START: so many bytes do."""
-        self._turned_away(self._legs.gates.held.judge(HeldFacts(held)))
+        refusal = self._legs.gates.held.judge(HeldFacts(held))
+        if refusal is not None:
+            self._turn_away(refusal)
 
     def message(self, request: ClientRequest) -> None:
         """Take one message; ProtocolError where it ends the connection."""
@@ -126,8 +128,9 @@ class Conversation:
     def _route(self, session: Session, request: ClientRequest, now: float) -> None:
         match int(request.type):
             case RequestType.BUSINESS:
-                if not self._floods(now, request=True):
-                    self._legs.requests.accept(session, request)
+                refusal = self._legs.requests.accept(session, request, self._traffic)
+                if refusal is not None:
+                    self._turn_away(refusal)
             case RequestType.ACK:
                 if not self._legs.control.acknowledge(session, request):
                     self._floods(now)
@@ -141,15 +144,13 @@ class Conversation:
             case other:
                 raise RequestError(ErrorCode.BAD_REQUEST, "unknown request type", f"type {other}")
 
-    def _floods(self, now: float, *, request: bool = False) -> bool:
-        """Close the connection if it sends too much of a kind; what follows is not looked at."""
-        if not self._turned_away(self._legs.gates.message.judge(MessageFacts(self._traffic, request, now))):
-            return False
-        self._legs.count_floods_closed.value += 1
-        return True
+    def _floods(self, now: float) -> bool:
+        """Close the connection if it sends too much beside its requests; what follows is not looked at."""
+        refusal = self._legs.gates.message.judge(MessageFacts(self._traffic, now))
+        if refusal is not None:
+            self._turn_away(refusal)
+        return refusal is not None
 
-    def _turned_away(self, refusal: Refusal | None) -> bool:
-        if refusal is None:
-            return False
+    def _turn_away(self, refusal: Refusal) -> None:
+        self._legs.count_floods_closed.value += 1
         self.close(CloseCode.OVERLOADED, refusal.message)
-        return True

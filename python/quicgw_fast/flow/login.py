@@ -119,12 +119,12 @@ class Logins:
         stored = await self._offline.fetch(task.session, task.deadline - self._clock.now())
         return LoggedIn(outcome.push_type, outcome.code, outcome.message, outcome.data, outcome.headers, stored)
 
-    async def _call(self, service: str, request: UpstreamRequest, timeout: float) -> UpstreamResponse:
+    async def _call(self, request: UpstreamRequest, timeout: float) -> UpstreamResponse:
         """Call the service; one that is busy with other calls is asked again until the time is over."""
         deadline = self._clock.now() + timeout
         while True:
             try:
-                return await self._call_service(service, request, deadline - self._clock.now())
+                return await self._call_service(request, deadline - self._clock.now())
             except BusyError:
                 if deadline - self._clock.now() <= BUSY_PAUSE:
                     raise

@@ -12,8 +12,8 @@ from quicgw_fast.session import Session, SessionState
 
 if TYPE_CHECKING:
     from quicgw_fast.delivery import OrderedSender
+    from quicgw_fast.flow.request_memory import RequestMemory
     from quicgw_fast.observe import Metrics
-    from quicgw_fast.overload import RequestMemory
     from quicgw_fast.processor import AsyncTask
 
 
@@ -29,11 +29,9 @@ class Replies:
 
     def to_task(self, task: AsyncTask[Session], reply: TerminalReply) -> bool:
         """Send the one terminal reply of a task; True when it is the given one and was sent."""
-        try:
-            return self.send(task.session, task.request.client_seq_id, task.msg_id, reply)
-        finally:
-            self._memory.give_back(task.session, task.cost)
-            task.cost = 0
+        self._memory.give_back(task.session, task.cost)
+        task.cost = 0
+        return self.send(task.session, task.request.client_seq_id, task.msg_id, reply)
 
     def send(self, session: Session, seq_id: int, msg_id: int, reply: TerminalReply) -> bool:
         """Send the reply to request ``seq_id``, with what is bound to it; True as ``to_task`` says."""

@@ -1,14 +1,15 @@
-"""A BUSINESS message on its way up: accepted, checked, routed, and queued (protocol §3)."""
+"""A BUSINESS message on its way up: accepted, checked, and queued (protocol §3)."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from quicgw_fast.backend.errors import NumbersUsedUp
-from quicgw_fast.carrier import parse_payload
 from quicgw_fast.codes import ErrorCode
 from quicgw_fast.errors import RequestError
-from quicgw_fast.overload import RequestFacts, TaskFacts, size_of
+from quicgw_fast.flow.payloads import parse_payload
+from quicgw_fast.flow.request_memory import size_of
+from quicgw_fast.overload import RequestFacts, TaskFacts
 from quicgw_fast.ports import TerminalReply
 from quicgw_fast.processor import AsyncRequestProcessor, AsyncTask
 from quicgw_fast.proto.client_pb2 import BusinessRequest
@@ -16,14 +17,13 @@ from quicgw_fast.proto.service_pb2 import UpstreamRequest
 from quicgw_fast.session import Login, Session, SessionState
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from quicgw_fast.clock import Clock
     from quicgw_fast.flow.draining import DrainState
     from quicgw_fast.flow.login import Logins
     from quicgw_fast.flow.replies import Replies
+    from quicgw_fast.flow.request_memory import RequestMemory
     from quicgw_fast.observe import Metrics
-    from quicgw_fast.overload import Gates
+    from quicgw_fast.overload import Gates, Refusal, Traffic
     from quicgw_fast.proto.client_pb2 import ClientRequest
 
 LOGIN_ACTION = "hello"
@@ -42,13 +42,13 @@ class Requests:
         metrics: Metrics,
         draining: DrainState,
         gates: Gates,
+        memory: RequestMemory,
         processor: AsyncRequestProcessor[Session],
         logins: Logins,
         replies: Replies,
-        route: Callable[[str, str], str],
         timeout: float,
     ) -> None:
-        """``route`` gives the service of an action and an openid; ``timeout`` are the seconds a request may take."""
+        """``timeout``: the seconds a request may take."""
         self._clock = clock
         self._count_requests = metrics.counter("requests", "BUSINESS messages that were accepted")
         self._count_rate_limited = metrics.counter("rate_limited", "Requests that were answered 429")
@@ -57,10 +57,10 @@ class Requests:
         )
         self._draining = draining
         self._gates = gates
+        self._memory = memory
         self._processor = processor
         self._logins = logins
         self._replies = replies
-        self._route = route
         self._longest = timeout
         self._stopped = False
 
@@ -83,40 +83,41 @@ class Requests:
         """Give up what is done for a session that ended, or can only be reset: nobody gets a reply (protocol §3)."""
         self._logins.cancel(session)
         self._processor.cancel(session)
-        self._gates.memory.end(session)
+        self._memory.end(session)
 
-    def accept(self, session: Session, request: ClientRequest) -> None:
-        """Accept the message if its number is the expected one; RequestError 400 names the right one otherwise."""
-        try:
-            expected = session.outbox.accept(request.seq_id)
-        except NumbersUsedUp as error:
-            raise RequestError(
-                ErrorCode.BAD_REQUEST, "numbers used up", "seq_id is at its end; START a fresh session"
-            ) from error
-        if expected:
-            raise RequestError(ErrorCode.BAD_REQUEST, "wrong seq_id", f"expected {expected}, got {request.seq_id}")
+    def accept(self, session: Session, request: ClientRequest, traffic: Traffic) -> Refusal | None:
+        """Accept the message if its number is the expected one, and see to its reply.
+
+        A refusal is returned where the connection is to end: the message is not accepted then, and may come again
+        with the next one. Raises RequestError 400, which names the right number, for a wrong one.
+        """
+        now = self._clock.now()
+        refusal = self._gates.request.judge(RequestFacts(session, traffic, self._draining.active, now))
+        if refusal is not None and refusal.closes:
+            return refusal
+        _take_number(session, request.seq_id)
         self._count_requests.value += 1
         try:
-            task = self._admit(session, request)
+            if refusal is not None:
+                raise refusal.error()
+            task = self._prepare(session, request, now)
+            self._charge(task)
         except RequestError as error:
             if error.code is ErrorCode.RATE_LIMITED:
                 self._count_rate_limited.value += 1
             self._replies.send(session, request.seq_id, request.msg_id, TerminalReply.of_error(error))
         else:
             self.dispatch(task)
+        return None
 
-    def _admit(self, session: Session, request: ClientRequest) -> AsyncTask[Session]:
-        now = self._clock.now()
-        refusal = self._gates.request.judge(RequestFacts(session, self._draining.active, now))
-        if refusal is None:
-            task = self._prepare(session, request, now)
-            cost = size_of(task.request)
-            refusal = self._gates.task.judge(TaskFacts(session, cost))
+    def _charge(self, task: AsyncTask[Session]) -> None:
+        """Charge the session for what the task takes until its reply; RequestError where that is too much."""
+        cost = size_of(task.request)
+        refusal = self._gates.task.judge(TaskFacts(task.session, cost, self._memory.used))
         if refusal is not None:
             raise refusal.error()
         task.cost = cost
-        self._gates.memory.take(session, cost)
-        return task
+        self._memory.take(task.session, cost)
 
     def _prepare(self, session: Session, request: ClientRequest, now: float) -> AsyncTask[Session]:
         """Make the task; from here on the message itself is not needed any more."""
@@ -135,8 +136,7 @@ class Requests:
             headers=request.headers,
             client_seq_id=request.seq_id,
         )
-        service = self._route(business.action, session.openid)
-        return AsyncTask(session, request.msg_id, service, upstream, now + self._timeout(request), is_login)
+        return AsyncTask(session, request.msg_id, upstream, now + self._timeout(request), is_login)
 
     def dispatch(self, task: AsyncTask[Session]) -> None:
         """Hand an accepted task on: behind the hello under way, to the logins, or to the processor."""
@@ -165,6 +165,17 @@ class Requests:
                 ErrorCode.BAD_REQUEST, "bad header", f"timeout-ms is {asked[:32]!r}; write whole milliseconds above 0"
             )
         return min(self._longest, int(asked) / 1000)
+
+
+def _take_number(session: Session, seq_id: int) -> None:
+    try:
+        expected = session.outbox.accept(seq_id)
+    except NumbersUsedUp as error:
+        raise RequestError(
+            ErrorCode.BAD_REQUEST, "numbers used up", "seq_id is at its end; START a fresh session"
+        ) from error
+    if expected:
+        raise RequestError(ErrorCode.BAD_REQUEST, "wrong seq_id", f"expected {expected}, got {seq_id}")
 
 
 def _require_login(session: Session) -> None:

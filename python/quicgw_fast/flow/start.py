@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
-from quicgw_fast.carrier import parse_start, unnumbered
+from quicgw_fast.carrier import unnumbered
 from quicgw_fast.codes import CloseCode, ErrorCode, PushType, RequestType
 from quicgw_fast.errors import ProtocolError, RequestError
+from quicgw_fast.flow.payloads import parse_start
 from quicgw_fast.flow.pending_starts import PendingStarts
 from quicgw_fast.overload import GATEWAY_STOPS, StartFacts
 from quicgw_fast.proto.client_pb2 import ErrorMessage, StartResponse

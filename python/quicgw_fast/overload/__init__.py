@@ -15,7 +15,6 @@ from quicgw_fast.overload.facts import (
 )
 from quicgw_fast.overload.held import MAX_HELD
 from quicgw_fast.overload.moments import Gates, call_gate, make_gates
-from quicgw_fast.overload.request_memory import RequestMemory, size_of
 from quicgw_fast.overload.rule import Gate, Moment, Refusal, Rule
 
 __all__ = [
@@ -32,12 +31,10 @@ __all__ = [
     "Refusal",
     "RenewalFacts",
     "RequestFacts",
-    "RequestMemory",
     "Rule",
     "StartFacts",
     "TaskFacts",
     "Traffic",
     "call_gate",
     "make_gates",
-    "size_of",
 ]

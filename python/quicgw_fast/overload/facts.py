@@ -39,11 +39,9 @@ class HeldFacts(NamedTuple):
 
 
 class MessageFacts(NamedTuple):
-    """A message of a client that has its session."""
+    """A message of a client that has its session, and that is no request."""
 
     traffic: Traffic
-    request: bool
-    """Whether it is a BUSINESS message, or one of the others."""
     now: float
     """Monotonic seconds."""
 
@@ -68,9 +66,10 @@ class RenewalFacts(NamedTuple):
 
 
 class RequestFacts(NamedTuple):
-    """A BUSINESS message with the right number."""
+    """A BUSINESS message, whatever its number."""
 
     session: Charged
+    traffic: Traffic
     draining: bool
     now: float
     """Monotonic seconds."""
@@ -82,6 +81,8 @@ class TaskFacts(NamedTuple):
     session: Charged
     cost: int
     """Bytes that it takes in memory until its reply."""
+    used: int
+    """Bytes that the requests of all sessions take."""
 
 
 class PushFacts(NamedTuple):

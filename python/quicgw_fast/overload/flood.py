@@ -13,14 +13,14 @@ from quicgw_fast.overload.rule import Refusal
 from quicgw_fast.rates import TokenBucket
 
 if TYPE_CHECKING:
-    from quicgw_fast.overload.facts import MessageFacts
+    from quicgw_fast.overload.facts import MessageFacts, RequestFacts
 
 PATIENCE: Final = 4.0
 """Times the rate of requests that is answered 429 before the connection is closed: 429 is meant to be heard."""
 GRACE: Final = 1000
 """Requests over the burst that are answered 429 in any case: what an honest program sends without listening."""
 
-TOO_MANY: Final = Refusal(ErrorCode.RATE_LIMITED, "too many messages; send fewer a second")
+TOO_MANY: Final = Refusal(ErrorCode.RATE_LIMITED, "too many messages; send fewer a second", closes=True)
 
 
 class ControlFlood:
@@ -33,8 +33,6 @@ class ControlFlood:
 
     def judge(self, facts: MessageFacts, /) -> Refusal | None:
         """See ``Rule``."""
-        if facts.request:
-            return None
         traffic = facts.traffic
         if traffic.control is None:
             traffic.control = TokenBucket(*self._rate)
@@ -50,10 +48,8 @@ class RequestFlood:
         """Of the rate whose excess is answered 429: a flood begins well above it."""
         self._rate = PATIENCE * per_second, int(PATIENCE * burst) + GRACE
 
-    def judge(self, facts: MessageFacts, /) -> Refusal | None:
+    def judge(self, facts: RequestFacts, /) -> Refusal | None:
         """See ``Rule``."""
-        if not facts.request:
-            return None
         traffic = facts.traffic
         if traffic.requests is None:
             traffic.requests = TokenBucket(*self._rate)

@@ -18,7 +18,7 @@ class HeldBytes:
     """Bounds what waits behind one START; who sends more may come back."""
 
     name = "held-before-start"
-    _refusal = Refusal(ErrorCode.RATE_LIMITED, "too much was sent before START was answered")
+    _refusal = Refusal(ErrorCode.RATE_LIMITED, "too much was sent before START was answered", closes=True)
 
     def judge(self, facts: HeldFacts, /) -> Refusal | None:
         """See ``Rule``."""

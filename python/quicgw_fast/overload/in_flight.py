@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 class InFlight:
-    """A bound on the requests without a reply; the one that is judged counts already."""
+    """A bound on the requests without a reply; the one that is judged would be one more."""
 
     name = "in-flight"
 
@@ -24,4 +24,4 @@ class InFlight:
 
     def judge(self, facts: RequestFacts, /) -> Refusal | None:
         """See ``Rule``."""
-        return self._refusal if facts.session.outbox.in_flight > self._most else None
+        return self._refusal if facts.session.outbox.in_flight >= self._most else None

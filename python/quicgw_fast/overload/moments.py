@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from quicgw_fast.errors import ConfigError
+from quicgw_fast.observe import Unit
 from quicgw_fast.overload.attempts import AttemptLimiter, GuessedTokens
 from quicgw_fast.overload.concurrency import Concurrency
 from quicgw_fast.overload.draining import PushWhileDraining, RequestWhileDraining, StartWhileDraining
@@ -15,7 +16,7 @@ from quicgw_fast.overload.held import HeldBytes
 from quicgw_fast.overload.in_flight import InFlight
 from quicgw_fast.overload.message_rate import MessageRate
 from quicgw_fast.overload.renewal_rate import RenewalRate
-from quicgw_fast.overload.request_memory import ProcessShare, RequestMemory, SessionShare
+from quicgw_fast.overload.request_memory import ProcessShare, SessionShare
 from quicgw_fast.overload.rule import Gate, Moment, Rule
 
 if TYPE_CHECKING:
@@ -47,25 +48,25 @@ class Gates:
     push: Gate[PushFacts]
     attempts: AttemptLimiter
     """To be told of refused tokens."""
-    memory: RequestMemory
-    """To be charged for what was admitted, and told when it is over."""
 
 
 def make_gates(limits: LimitsConfig, metrics: Metrics, count_only: Collection[str] = ()) -> Gates:
     """Make all rules. Raises ConfigError when ``count_only`` names one that there is not."""
     attempts = AttemptLimiter(limits.auth_failures_per_minute)
-    memory = RequestMemory(limits.request_memory, metrics)
     rate, burst = limits.messages_per_second, limits.message_burst
     held: list[Rule[HeldFacts]] = [HeldBytes()]
-    message: list[Rule[MessageFacts]] = [
-        ControlFlood(limits.control_per_second, limits.control_burst),
-        RequestFlood(rate, burst),
-    ]
+    message: list[Rule[MessageFacts]] = [ControlFlood(limits.control_per_second, limits.control_burst)]
     start: list[Rule[StartFacts]] = [StartWhileDraining(), GuessedTokens(attempts)]
     renewal: list[Rule[RenewalFacts]] = [RenewalRate()]
-    request: list[Rule[RequestFacts]] = [RequestWhileDraining(), MessageRate(rate, burst), InFlight(limits.in_flight)]
-    task: list[Rule[TaskFacts]] = [SessionShare(limits.request_bytes), ProcessShare(memory)]
+    request: list[Rule[RequestFacts]] = [
+        RequestFlood(rate, burst),
+        RequestWhileDraining(),
+        MessageRate(rate, burst),
+        InFlight(limits.in_flight),
+    ]
+    task: list[Rule[TaskFacts]] = [SessionShare(limits.request_bytes), ProcessShare(limits.request_memory)]
     push: list[Rule[PushFacts]] = [PushWhileDraining()]
+    metrics.gauge("request_memory_limit", "What accepted requests may take", lambda: limits.request_memory, Unit.BYTES)
     names = [[rule.name for rule in rules] for rules in (held, message, start, renewal, request, task, push)]
     # That a gateway stops is no opinion about load: nobody may only count it.
     known = {Concurrency.name}.union(*names) - {StartWhileDraining.name}
@@ -81,7 +82,6 @@ def make_gates(limits: LimitsConfig, metrics: Metrics, count_only: Collection[st
         Gate(Moment.TASK, task, metrics, count_only),
         Gate(Moment.PUSH, push, metrics, count_only),
         attempts,
-        memory,
     )
 
 

@@ -35,13 +35,13 @@ class Moment(Enum):
     HELD = "held"
     """A message behind a START that waits."""
     MESSAGE = "message"
-    """A message of a client that has its session; refused, it ends the connection."""
+    """A message of a client that has its session, and that is no request; refused, it ends the connection."""
     START = "start"
     """A START whose claim can be read, before its token is looked at."""
     RENEWAL = "renewal"
     """A heartbeat with a new token, before that is looked at."""
     REQUEST = "request"
-    """A BUSINESS message with the right number, before its payload is parsed: a refusal costs as little as can be."""
+    """A BUSINESS message, before its payload is parsed: a refusal costs as little as can be."""
     TASK = "task"
     """A request that is whole and allowed, before it takes memory."""
     PUSH = "push"
@@ -59,6 +59,8 @@ class Refusal:
     detail: str = ""
     retry_after: float | None = None
     """Seconds after which it would be admitted, if that is known."""
+    closes: bool = False
+    """Its sender does not listen to refusals: the connection ends, and that is the answer."""
 
     def error(self) -> RequestError:
         """The error that is the reply."""

@@ -15,10 +15,10 @@ if TYPE_CHECKING:
 
 
 class Call(Protocol):
-    """How a service is called."""
+    """How the service of a request is called."""
 
-    async def __call__(self, service: str, request: UpstreamRequest, timeout: float, /) -> UpstreamResponse:
-        """Call ``service`` once; ``timeout`` in seconds. Raises RequestError, which is the reply then."""
+    async def __call__(self, request: UpstreamRequest, timeout: float, /) -> UpstreamResponse:
+        """Call it once; ``timeout`` in seconds. Raises RequestError, which is the reply then."""
 
 
 def too_late(task: AsyncTask[S]) -> RequestError:
@@ -34,7 +34,7 @@ async def execute(task: AsyncTask[S], call: Call, clock: Clock) -> TerminalReply
     try:
         if remaining <= 0:
             raise too_late(task)
-        answer = await call(task.service, task.request, remaining)
+        answer = await call(task.request, remaining)
         return TerminalReply(PushType.BUSINESS_DATA, answer.code, answer.message, answer.data, answer.headers)
     except RequestError as error:
         return TerminalReply.of_error(error)

@@ -62,17 +62,18 @@ class AsyncRequestProcessor(Generic[S]):
         *,
         work: Callable[[AsyncTask[S]], Awaitable[TerminalReply]],
         reply: Callable[[AsyncTask[S], TerminalReply], object],
-        is_valid: Callable[[AsyncTask[S]], bool],
+        is_valid: Callable[[S, float], bool],
     ) -> None:
         """``work`` does a task, by calling its service; a RequestError belongs into the outcome.
 
-        ``reply`` sends the terminal reply with the notifies bound to it, as one step. ``is_valid`` tells whether a
-        task's session can still get a reply; the task is skipped and counted otherwise.
+        ``reply`` sends the terminal reply with the notifies bound to it, as one step. ``is_valid`` tells of a session
+        and a time whether it can still get a reply; its task is skipped and counted otherwise.
         """
         self._queue = queue
         self._work = work
         self._reply = reply
         self._is_valid = is_valid
+        self._clock = clock
         self._turns: Turns[S] = Turns(max_workers)
         self._deadlines = Deadlines(clock, self._late)
         self._workers: list[_Worker[S]] = [_Worker() for _ in range(max_workers)]
@@ -252,7 +253,7 @@ class AsyncRequestProcessor(Generic[S]):
         outcome = None
         worker.working = True
         try:
-            if self._is_valid(task):
+            if self._is_valid(task.session, self._clock.now()):
                 outcome = await self._work(task)
             else:
                 self._count_skipped.value += 1

@@ -19,7 +19,6 @@ class AsyncTask(Generic[S]):
     session: S
     """The session that gets the reply; tasks of one session take turns with those of others."""
     msg_id: int
-    service: str
     request: UpstreamRequest
     deadline: float
     """Monotonic seconds; counted from acceptance, independent of the connection (protocol §3)."""

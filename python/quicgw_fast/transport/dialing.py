@@ -8,12 +8,9 @@ import socket
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from quicgw_fast.clock import SystemClock
-from quicgw_fast.ports import GATESVR
 from quicgw_fast.transport import makers
 from quicgw_fast.transport.certificates import load_authorities
 from quicgw_fast.transport.errors import ConnectFailed
-from quicgw_fast.transport.limits import TransportLimits
 from quicgw_fast.transport.packets import random_connection_id
 from quicgw_fast.transport.problems import Problem
 from quicgw_fast.transport.seam import Trust
@@ -25,6 +22,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from quicgw_fast.clock import Clock
+    from quicgw_fast.transport.limits import TransportLimits
     from quicgw_fast.transport.seam import Connection, HandlerFactory
 
 _NOBODY_THERE = frozenset({Problem.NOTHING_LISTENS, Problem.NO_ANSWER, Problem.UNREACHABLE, Problem.OTHER})
@@ -41,12 +39,12 @@ async def dial(
     ca: Path | None = None,
     insecure: bool = False,
     server_name: str | None = None,
-    timeout: float = 10.0,
-    alpn: Sequence[str] = (GATESVR,),
-    limits: TransportLimits | None = None,
+    timeout: float,
+    alpn: Sequence[str],
+    limits: TransportLimits,
     local_addr: tuple[str, int] | None = None,
+    clock: Clock,
     maker: str = makers.DEFAULT,
-    clock: Clock | None = None,
 ) -> Connection:
     """Connect to a gateway and return the connection, whose handler ``factory`` has made by then.
 
@@ -56,9 +54,7 @@ async def dial(
     failure that says most), and ConfigError for an unknown ``maker``.
     """
     where = format_address((host, port))
-    clock = clock or SystemClock()
     deadline = clock.now() + timeout
-    limits = limits or TransportLimits()
     quic = makers.load(maker)
     trust = Trust(server_name or host, None if ca is None or insecure else _authorities(ca), insecure)
     failure = ConnectFailed(f"no connection to {where}: no address", Problem.UNKNOWN_HOST)

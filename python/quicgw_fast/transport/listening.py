@@ -4,14 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from quicgw_fast.clock import SystemClock
-from quicgw_fast.ports import GATESVR
 from quicgw_fast.transport import makers
 from quicgw_fast.transport.certificates import load_identity
-from quicgw_fast.transport.limits import TransportLimits
-from quicgw_fast.transport.observer import Nobody, Observer
 from quicgw_fast.transport.packets import random_connection_id
-from quicgw_fast.transport.reset_key import new_reset_key
 from quicgw_fast.transport.sockets import listening_socket
 
 if TYPE_CHECKING:
@@ -19,6 +14,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from quicgw_fast.clock import Clock
+    from quicgw_fast.transport.limits import TransportLimits
+    from quicgw_fast.transport.observer import Observer
     from quicgw_fast.transport.seam import HandlerFactory, Listener
 
 
@@ -29,19 +26,19 @@ async def listen(
     certificate: Path,
     private_key: Path | bytes,
     factory: HandlerFactory,
-    alpn: Sequence[str] = (GATESVR,),
-    limits: TransportLimits | None = None,
-    observer: Observer | None = None,
-    reset_key: bytes | None = None,
+    alpn: Sequence[str],
+    limits: TransportLimits,
+    observer: Observer,
+    reset_key: bytes,
+    clock: Clock,
     maker: str = makers.DEFAULT,
-    clock: Clock | None = None,
 ) -> Listener:
     """Listen on ``host:port`` (port 0: any free one) for clients that offer one of ``alpn``.
 
     ``private_key`` is a PEM file or, for a key that is in no file, its bytes. ``factory`` makes the handler of
-    each connection when its handshake is complete. ``reset_key`` is the secret of an earlier process whose clients
-    are to be told that it is gone; None makes a new one. Raises StartupError for an address that cannot be bound and
-    for a certificate or key that cannot be used, and ConfigError for an unknown ``maker``.
+    each connection when its handshake is complete. ``reset_key`` is the secret of stateless resets: that of an earlier
+    process has its clients told that it is gone. Raises StartupError for an address that cannot be bound and for a
+    certificate or key that cannot be used, and ConfigError for an unknown ``maker``.
     """
     quic = makers.load(maker)
     identity = load_identity(certificate, private_key)
@@ -50,9 +47,9 @@ async def listen(
         identity,
         factory,
         alpn=alpn,
-        limits=limits or TransportLimits(),
-        observer=observer or Nobody(),
-        reset_key=reset_key or new_reset_key(),
+        limits=limits,
+        observer=observer,
+        reset_key=reset_key,
         connection_ids=random_connection_id,
-        clock=clock or SystemClock(),
+        clock=clock,
     )

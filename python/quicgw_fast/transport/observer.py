@@ -19,16 +19,3 @@ class Observer(Protocol):
 
     def peer_throttled(self, peer: str, /) -> None:
         """Packets of a connection are dropped unread: it uses more time than it may. Told once per connection."""
-
-
-class Nobody:
-    """The observer of a listener that was given none."""
-
-    def handshake_failed(self, _fault: HandshakeFault, _peer: str, _reason: str, /) -> None:
-        """Say nothing."""
-
-    def connection_refused(self, _peer: str, _reason: str, /) -> None:
-        """Say nothing."""
-
-    def peer_throttled(self, _peer: str, /) -> None:
-        """Say nothing."""

@@ -40,8 +40,8 @@ DEADLINE = "DEADLINE_EXCEEDED"
 class UpstreamCaller(Protocol):
     """What the workers need of the upstream side."""
 
-    async def call(self, service: str, request: UpstreamRequest, timeout: float) -> UpstreamResponse:
-        """Call one instance of ``service`` once; ``timeout`` in seconds. Raises an UpstreamCallError."""
+    async def call(self, request: UpstreamRequest, timeout: float) -> UpstreamResponse:
+        """Call one instance of the request's service once; ``timeout`` in seconds. Raises an UpstreamCallError."""
 
     async def close(self) -> None:
         """Break off what is under way (it raises UpstreamFailed) and free everything."""
@@ -53,13 +53,15 @@ class UpstreamCaller(Protocol):
 class BalancingCaller:
     """The ``UpstreamCaller`` over one channel for each instance that the directory knows or learns.
 
-    ``open_channel`` is a maker's, of the default one if there is none. ``refuse`` is asked with a service and how many
+    ``route`` gives the service of an action and an openid. ``open_channel`` is a maker's, of the default one if there
+    is none. ``refuse`` is asked with a service and how many
     calls of it are under way; a sentence says why there is to be no other. ``forget_after`` (seconds): a registered
     instance that is not healthy for so long leaves the directory.
     """
 
     def __init__(
         self,
+        route: Callable[[str, str], str],
         directory: Directory,
         *,
         open_channel: OpenChannel | None = None,
@@ -68,6 +70,7 @@ class BalancingCaller:
         forget_after: float = FORGET_AFTER,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        self._route = route
         self._directory = directory
         self._open_channel = open_channel or makers.load(makers.DEFAULT).open_channel
         self._refuse = refuse
@@ -92,14 +95,14 @@ class BalancingCaller:
         self._housekeeping = asyncio.create_task(self._run(), name="upstream-housekeeping")
         return self
 
-    async def call(self, service: str, request: UpstreamRequest, timeout: float) -> UpstreamResponse:
-        """Call the instance of ``service`` whose turn it is, once; ``timeout`` in seconds.
+    async def call(self, request: UpstreamRequest, timeout: float) -> UpstreamResponse:
+        """Call the instance whose turn it is of the request's service, once; ``timeout`` in seconds.
 
         Raises NoInstance, UpstreamBusy, UpstreamTimeout or UpstreamFailed, each of which is counted.
         Cancelling the task cancels the call.
         """
         try:
-            return await self._call(service, request, timeout)
+            return await self._call(self._route(request.action, request.openid), request, timeout)
         except UpstreamCallError as error:
             self._counts[error.counter].value += 1
             raise

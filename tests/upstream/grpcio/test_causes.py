@@ -13,7 +13,7 @@ from quicgw_fast.upstream import SERVICES, BalancingCaller, Directory, NoInstanc
 from quicgw_fast.upstream.grpcio import causes
 from tests.support import strangers
 from tests.support.raw_upstream import RawUpstream, Rejected
-from tests.upstream.conftest import until
+from tests.upstream.conftest import ALL_TO_HELLO, until
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -51,7 +51,7 @@ async def test_what_is_no_upstream_is_told_apart(
         caller = caller_for(address)
         for _ in range(3):
             with pytest.raises(UpstreamCallError):
-                await caller.call("hello", CALL, 5.0)
+                await caller.call(CALL, 5.0)
         await until(lambda: lines(caplog, "upstream down"))
         failed, down = lines(caplog, "upstream call failed"), lines(caplog, "upstream down")
         assert [(line["levelno"], line["address"], line["reason"]) for line in down] == [
@@ -90,12 +90,12 @@ async def test_a_service_that_raises_is_one_warning_a_minute_with_the_count(
     now = 1000.0
     directory = Directory(SERVICES)
     directory.add("hello", server.address)
-    caller = BalancingCaller(directory, clock=lambda: now).start()
+    caller = BalancingCaller(ALL_TO_HELLO.service_for, directory, clock=lambda: now).start()
 
     async def fail(action: str, times: int, **params: str) -> None:
         for _ in range(times):
             with pytest.raises(UpstreamCallError):
-                await caller.call("hello", UpstreamRequest(action=action, params=params), 5.0)
+                await caller.call(UpstreamRequest(action=action, params=params), 5.0)
 
     await fail("bad", 20, status="INTERNAL")
     await fail("bad", 20, status="DATA_LOSS")
@@ -120,12 +120,12 @@ async def test_too_slow_and_not_offered_are_told(
     server.hold("slow")
     caller = caller_for(server.address)
     with pytest.raises(UpstreamCallError):
-        await caller.call("hello", UpstreamRequest(action="slow"), 0.1)
+        await caller.call(UpstreamRequest(action="slow"), 0.1)
     other = grpc.aio.server(options=[("grpc.so_reuseport", 0)])
     address = f"127.0.0.1:{other.add_insecure_port('127.0.0.1:0')}"
     await other.start()
     with pytest.raises(UpstreamCallError):
-        await caller_for(address).call("hello", CALL, 5.0)
+        await caller_for(address).call(CALL, 5.0)
     await other.stop(None)
     assert [(line["status"], line["cause"]) for line in lines(caplog, "upstream call failed")] == [
         ("DEADLINE_EXCEEDED", causes.TOO_SLOW),
@@ -137,5 +137,5 @@ async def test_no_instance_is_told(caller_for: CallerFor, caplog: pytest.LogCapt
     caller = caller_for()
     for _ in range(20):
         with pytest.raises(NoInstance):
-            await caller.call("zone", CALL, 5.0)
-    assert [line["service"] for line in lines(caplog, "no upstream in service")] == ["zone"]
+            await caller.call(CALL, 5.0)
+    assert [line["service"] for line in lines(caplog, "no upstream in service")] == ["hello"]

@@ -37,7 +37,7 @@ async def connect(
     connection_ids: Callable[[], bytes],
     clock: Clock,
 ) -> AioquicConnection:
-    """Do the handshake with the peer of ``sock``; see ``seam.Maker``."""
+    """Do the handshake with the peer of ``sock``; see ``seam.TransportMaker``."""
     return await Dialer(sock, factory, trust, alpn, limits, connection_ids, clock).connect()
 
 
