@@ -20,9 +20,10 @@ from quicgw_fast.errors import ConfigError
 from quicgw_fast.flow.assembly import assemble
 from quicgw_fast.observe import Door, Metrics, Unit, lines_dropped, register_listener, render
 from quicgw_fast.overload import call_gate
+from quicgw_fast.placement import makers as placements
 from quicgw_fast.store import make_store
 from quicgw_fast.transport import Listener, TransportLimits, listen, reset_key_for
-from quicgw_fast.upstream import SERVICES, BalancingCaller, Directory, OwnAddresses, Registration, RoutingTable
+from quicgw_fast.upstream import assemble_upstream, make_mode, makers
 
 if TYPE_CHECKING:
     from quicgw_fast.backend.engine import Engine
@@ -74,18 +75,15 @@ class Gateway:
         metrics.gauge("uptime", "Since the start", lambda: round(self._clock.now() - began, 1), Unit.SECONDS)
         metrics.total("log_lines_dropped", "Log lines of this process that nobody took in time", lines_dropped)
         self._door = Door(metrics, self._clock.now)
-        table = _routing(config)
-        self._directory = _directory(config, table)
-        upstream = config.upstream
-        self._caller = BalancingCaller(
-            table.service_for,
-            self._directory,
-            refuse=call_gate(upstream.max_concurrency, metrics, config.overload.count_only),
-            metrics=metrics,
-            forget_after=upstream.forget_after,
+        mode, most_calls = make_mode(config.routing), config.upstream.max_concurrency
+        self._upstream = assemble_upstream(
+            mode,
+            config.upstream,
+            self._clock,
+            metrics,
+            open_channel=makers.load(makers.DEFAULT).open_channel,
+            refuse=call_gate(most_calls, metrics, config.overload.count_only),
         )
-        self._own = OwnAddresses()
-        self._registration = Registration(self._directory, self._caller, self._own)
         self._path = assemble(
             config,
             engine,
@@ -93,8 +91,10 @@ class Gateway:
             metrics,
             make_authenticator(config.auth),
             make_store(config.offline),
-            call=self._caller.call,
-            chores=[self._door.flush],
+            placements.load(placements.DEFAULT).make_placement(),
+            call=self._upstream.caller.call,
+            logins_at_once=mode.logins_at_once(config.processor.logins, most_calls),
+            chores=[self._door.flush, self._upstream.tend],
         )
         self._stack = contextlib.AsyncExitStack()
         self._listener: Listener | None = None
@@ -107,8 +107,8 @@ class Gateway:
         """Listen on all three addresses; StartupError says what could not be had, and then nothing is left open."""
         async with contextlib.AsyncExitStack() as stack:
             stack.push_async_callback(self._path.offline.stop)
-            self._caller.start()
-            stack.push_async_callback(self._caller.close)
+            self._upstream.channels.start()
+            stack.push_async_callback(self._upstream.channels.close)
             await self._listen(stack)
             self._path.requests.start()
             housekeeping = asyncio.create_task(self._path.housekeeping.run(), name="housekeeping")
@@ -157,20 +157,20 @@ class Gateway:
 
     def stats(self) -> dict[str, Any]:
         """Everything that /stats shows."""
-        return render(self._metrics, self._engine.NAME, self._caller.instances())
+        return render(self._metrics, self._engine.NAME, self._upstream.directory.report())
 
     async def _listen(self, stack: contextlib.AsyncExitStack) -> None:
-        server, tls = self._config.server, self._config.tls
+        server, tls, upstream = self._config.server, self._config.tls, self._upstream
         key = self._tls_key or tls.key
         if tls.cert is None or key is None:
             raise ConfigError(_without_certificate(tls))
         admin = await AdminServer.start(*split_address(server.admin), ready=self._ready, stats=self.stats)
         stack.push_async_callback(admin.stop)
-        await self._own.add(*admin.address)
-        self._control = await ControlServer.start(*split_address(server.grpc), self._path.pushes, self._registration)
+        await upstream.own.add(*admin.address)
+        self._control = await ControlServer.start(*split_address(server.grpc), self._path.pushes, upstream.registration)
         stack.push_async_callback(self._control.stop)
-        await self._own.add(*self._control.address)
-        await self._refuse_own_address()
+        await upstream.own.add(*self._control.address)
+        await upstream.refuse_own_addresses()
         host, port = split_address(server.quic)
         self._listener = await listen(
             host,
@@ -188,32 +188,13 @@ class Gateway:
             self._listener.close, CloseCode.INTERNAL, CloseCode.INTERNAL.phrase("the gateway could not start")
         )
         register_listener(self._metrics, self._listener)
-        await self._own.add(*self._listener.address)
+        await upstream.own.add(*self._listener.address)
         self.addresses = Addresses(*(join_address(*part.address) for part in (self._listener, self._control, admin)))
 
     def _ready(self) -> str | None:
         if self._path.draining.active:
             return "the gateway stops"
-        return self._caller.readiness.reason()
-
-    async def _refuse_own_address(self) -> None:
-        for instance in self._directory.instances():
-            if await self._own.include(instance.address, names=False):
-                services = ", ".join(f"upstream.{service}" for service in self._directory.services_of(instance))
-                raise ConfigError(f"{services}: {instance.address} is the gateway itself; write the service's address")
-
-
-def _routing(config: Config) -> RoutingTable:
-    routing = config.routing
-    return RoutingTable(routing.mode, routing.actions, routing.parts, routing.default, routing.zone_ranges)
-
-
-def _directory(config: Config, table: RoutingTable) -> Directory:
-    directory = Directory(table.services, config.routing.mode)
-    for service in SERVICES:
-        for address in getattr(config.upstream, service) if config.routing.mode == "service" else ():
-            directory.add(service, address)
-    return directory
+        return self._upstream.readiness.reason()
 
 
 def _without_certificate(tls: TlsConfig) -> str:

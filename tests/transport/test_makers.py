@@ -1,4 +1,4 @@
-"""Makers by name, and what is handed to them: the socket, connection ids, the secret of resets, the protocols."""
+"""What is handed to a maker: the socket, connection ids, the secret of resets, the protocols."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 import pytest
 
 from quicgw_fast.clock import SystemClock
-from quicgw_fast.errors import ConfigError
 from quicgw_fast.transport import ConnectFailed, Problem, TransportLimits, load
 from quicgw_fast.transport.certificates import load_identity
 from quicgw_fast.transport.packets import CID_LENGTH, reset_tokens
@@ -19,15 +18,6 @@ from .helpers import HOST, MuteSocket, Recorders, dial, listen, until
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-
-def test_a_maker_has_a_name(maker: str) -> None:
-    assert maker == load(maker).NAME
-
-
-def test_an_unknown_maker_is_an_error_that_names_the_others() -> None:
-    with pytest.raises(ConfigError, match="the transport is 'carrier pigeon', but must be one of: aioquic"):
-        load("carrier pigeon")
 
 
 async def test_what_a_listener_is_given_is_what_it_uses(identity: tuple[Path, Path], maker: str) -> None:

@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from quicgw_fast.transport import Connection
 
 LIMITS = TransportLimits()
-CLOCK = SystemClock()
 
 
 @dataclass(slots=True, frozen=True)
@@ -115,7 +114,7 @@ class ClientLink:
                     timeout=limit,
                     alpn=(GATESVR,),
                     limits=LIMITS,
-                    clock=CLOCK,
+                    clock=SystemClock(),
                 )
                 self.send(wire.start_frame(self.next_msg_id(), options.openid, token, claim))
                 await self._settled

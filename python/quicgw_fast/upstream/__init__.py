@@ -1,6 +1,7 @@
 """Upstream services: which one a request goes to, which instance of it, and the call itself."""
 
-from quicgw_fast.upstream.caller import BalancingCaller, UpstreamCaller
+from quicgw_fast.upstream.assembly import Upstream, assemble_upstream
+from quicgw_fast.upstream.caller import BalancingCaller
 from quicgw_fast.upstream.directory import Directory, DirectoryListener, Instance, parse_address
 from quicgw_fast.upstream.errors import (
     AnswerTooLarge,
@@ -13,9 +14,7 @@ from quicgw_fast.upstream.errors import (
     UpstreamTimeout,
 )
 from quicgw_fast.upstream.grpcio.gateway_client import GatewayClient
-from quicgw_fast.upstream.own import OwnAddresses
-from quicgw_fast.upstream.registration import Registration
-from quicgw_fast.upstream.routing import SERVICES, ZONES, RoutingTable, zone_of
+from quicgw_fast.upstream.routing import SERVICES, ZONES, RoutingMode, ServiceMode, ZoneMode, make_mode, zone_of
 
 __all__ = [
     "SERVICES",
@@ -28,15 +27,17 @@ __all__ = [
     "GatewayClient",
     "Instance",
     "NoInstance",
-    "OwnAddresses",
     "RegisterRefused",
-    "Registration",
-    "RoutingTable",
+    "RoutingMode",
+    "ServiceMode",
+    "Upstream",
     "UpstreamBusy",
     "UpstreamCallError",
-    "UpstreamCaller",
     "UpstreamFailed",
     "UpstreamTimeout",
+    "ZoneMode",
+    "assemble_upstream",
+    "make_mode",
     "parse_address",
     "zone_of",
 ]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from typing import TYPE_CHECKING
 
 from quicgw_fast.codes import RegisterCode
@@ -11,11 +10,11 @@ from quicgw_fast.upstream.directory import usable
 from quicgw_fast.upstream.errors import RegisterRefused
 
 if TYPE_CHECKING:
-    from quicgw_fast.upstream.caller import BalancingCaller
+    from quicgw_fast.upstream.channels import Channels
     from quicgw_fast.upstream.directory import Directory
+    from quicgw_fast.upstream.journal import UpstreamJournal
     from quicgw_fast.upstream.own import OwnAddresses
-
-_log = logging.getLogger("quicgw.upstream")
+    from quicgw_fast.upstream.routing import RoutingMode
 
 WAIT = 1.0
 """Seconds for the first connection: who registers and listens is in service with the answer."""
@@ -24,9 +23,13 @@ WAIT = 1.0
 class Registration:
     """Answers RegisterUpstream; ``own`` are the addresses that nobody may register."""
 
-    def __init__(self, directory: Directory, caller: BalancingCaller, own: OwnAddresses) -> None:
+    def __init__(
+        self, mode: RoutingMode, directory: Directory, channels: Channels, journal: UpstreamJournal, own: OwnAddresses
+    ) -> None:
+        self._mode = mode
         self._directory = directory
-        self._caller = caller
+        self._channels = channels
+        self._journal = journal
         self._own = own
 
     async def register(self, request: UpstreamRegisterRequest) -> UpstreamRegisterResponse:
@@ -34,14 +37,7 @@ class Registration:
         try:
             message = self._leave(request) if request.deregister else await self._join(request)
         except RegisterRefused as refused:
-            fields = {
-                "address": request.address,
-                "service": request.service_name or request.zone_id,
-                "code": refused.error_code,
-                "reason": str(refused),
-            }
-            subject = f"{request.address[:128]} {refused.error_code}"
-            self._caller.warn("upstream registration refused", subject, fields)
+            self._journal.registration_refused(request.address, request.service_name or request.zone_id, refused)
             return UpstreamRegisterResponse(success=False, message=str(refused), error_code=refused.error_code)
         return UpstreamRegisterResponse(success=True, message=message)
 
@@ -50,17 +46,18 @@ class Registration:
             raise RegisterRefused(
                 RegisterCode.OWN_ADDRESS, f"{request.address} is the gateway itself; register where the service listens"
             )
-        service, instance, is_new = self._directory.register(request.address, request.zone_id, request.service_name)
-        reached = await self._caller.wait_reached(instance, WAIT)
+        service = self._mode.registered_service(request)
+        instance, is_new = self._directory.register(request.address, service)
+        reached = await self._channels.wait_reached(instance, WAIT)
         if is_new:
-            fields = {"address": instance.address, "service": service, "connected": reached}
-            _log.info("upstream registered", extra=fields)
+            self._journal.registered(instance, service)
         if reached:
             return f"registered for {service}"
         why = instance.reason or "no answer yet"
         return f"registered for {service}; no calls before the gateway can connect to it ({why})"
 
     def _leave(self, request: UpstreamRegisterRequest) -> str:
-        service = self._directory.deregister(request.address, request.zone_id, request.service_name)
-        _log.info("upstream deregistered", extra={"address": request.address, "service": service})
+        service = self._mode.registered_service(request)
+        self._directory.deregister(request.address, service)
+        self._journal.deregistered(request.address, service)
         return f"deregistered from {service}"
