@@ -48,7 +48,7 @@ def address_group(address: str) -> str:
     """Return whom an address stands for: an IPv4 address for itself, an IPv6 address for its /64.
 
     A single subscriber has a whole /64, so that counting single IPv6 addresses counts nothing. Takes an
-    address alone or with a port (``192.0.2.1:443``, ``[2001:db8::1]:443``); what is no address stands for
+    address alone or with a port (``192.0.2.1:443``, ``[2001:db8::1]:443``); text that is not an address stands for
     itself, cut to 128 characters.
     """
     host = address

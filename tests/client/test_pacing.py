@@ -76,6 +76,21 @@ async def test_many_at_once_wait_for_their_turn(gateway: ScriptedGateway, connec
     assert strict.ran[1:] == [b"%d" % number for number in range(100)]
 
 
+async def test_a_call_is_sent_at_once_when_all_before_it_are_over(gateway: ScriptedGateway, connect: Connect) -> None:
+    """Also where the one that waited for its turn was given up, so that nobody is left who waits."""
+    gateway.start_headers = {"limit-in-flight": "1"}
+    client = await connect()
+    gateway.answer = lambda _: None
+    slow = client.submit("slow")
+    with pytest.raises(CallTimeout):
+        await client.call("echo", timeout=0.05)
+    await gateway.until(lambda: len(gateway.asked) == 2)
+    gateway.reply(gateway.asked[-1], BusinessResponse(code=200))
+    await slow
+    gateway.answer = lambda asked: BusinessResponse(code=200, data=asked.data)
+    assert (await client.call("echo", timeout=2)).ok, "no heartbeat has to come first"
+
+
 async def test_large_requests_are_counted_by_their_bytes(gateway: ScriptedGateway, connect: Connect) -> None:
     gateway.start_headers = {"limit-in-flight": "64"}
     strict = Strict(gateway, 10_000, 10_000, 64, takes=0.4)

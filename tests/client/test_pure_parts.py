@@ -9,11 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from quicgw_fast.client.backoff import Backoff
-from quicgw_fast.client.decision import decide
 from quicgw_fast.client.errors import ConnectionClosed, ConnectionFailed, NumberGap, reply_error
 from quicgw_fast.client.link import LinkEnd
 from quicgw_fast.client.liveness import Liveness, Pulse
 from quicgw_fast.client.options import Reconnect
+from quicgw_fast.client.reconnecting import decide
 from quicgw_fast.client.tokens import ClientTokens, refresh_delay
 from quicgw_fast.codes import CloseCode
 

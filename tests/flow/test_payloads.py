@@ -42,7 +42,7 @@ def test_what_is_no_payload_is_a_request_error_that_names_what_was_expected() ->
     with pytest.raises(RequestError) as caught:
         parse_payload(pb.ClientAck, b"\xff\xff")
     assert caught.value.code == 400
-    assert "2 bytes are no ClientAck" in caught.value.detail
+    assert "2 bytes are not a valid ClientAck" in caught.value.detail
 
 
 # START, in both numberings that clients were built with

@@ -54,7 +54,7 @@ def test_a_folder_instead_of_a_file(tmp_path: Path) -> None:
 
 def test_a_file_that_is_no_database_is_left_alone(path: Path) -> None:
     path.write_bytes(b"important notes of somebody " * 100)
-    assert "no SQLite database" in complaint(path)
+    assert "not a SQLite database" in complaint(path)
     assert path.read_bytes() == b"important notes of somebody " * 100
 
 

@@ -10,7 +10,7 @@ import asyncio
 from typing import TYPE_CHECKING, ParamSpec, Protocol, runtime_checkable
 
 from quicgw_fast.backend import FrameDecoder
-from quicgw_fast.client.wire import MAX_BODY
+from quicgw_fast.carrier import MAX_BODY
 from quicgw_fast.proto.client_pb2 import ClientRequest
 
 if TYPE_CHECKING:

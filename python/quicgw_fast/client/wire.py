@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from google.protobuf.message import DecodeError
 
+from quicgw_fast.carrier import MAX_BODY, MAX_BODY_BEFORE_START
 from quicgw_fast.client import checks
 from quicgw_fast.client.errors import ProtocolFailure, ReplyError, TooLarge, reply_error
 from quicgw_fast.client.headers import whole
@@ -36,10 +37,6 @@ if TYPE_CHECKING:
     from quicgw_fast.client.checks import Octets
     from quicgw_fast.client.messages import StopReason
 
-MAX_BODY = 1 << 20
-"""Longest message body in bytes, either way."""
-MAX_START_BODY = 4096
-"""Longest body before START is accepted."""
 TIMEOUT_HEADER = "timeout-ms"
 TOKEN_HEADER = "auth-token"
 REFRESHED_HEADER = "auth-refresh"
@@ -104,7 +101,7 @@ def business_msg_id(seq: int) -> int:
 
 
 def control_msg_id(count: int) -> int:
-    """Return the msg_id of the ``count``-th message that is no request; never one of a request."""
+    """Return the msg_id of the ``count``-th message that is not a request; never one of a request."""
     return _CONTROL_BIT | count % _CONTROL_BIT
 
 
@@ -119,7 +116,7 @@ def start_frame(msg_id: int, openid: str, token: str, claim: ResumeClaim) -> byt
         attempt=claim.attempt,
     )
     body = ClientRequest(msg_id=msg_id, type=REQUEST_START, payload=request.SerializeToString())
-    return _frame(body, MAX_START_BODY)
+    return _frame(body, MAX_BODY_BEFORE_START)
 
 
 def stop_frame(msg_id: int, reason: StopReason) -> bytes:
@@ -164,11 +161,11 @@ def business_frame(request: ClientRequest, seq: int) -> bytes:
 
 
 def parse_push(body: bytes) -> ServerPush:
-    """Parse an envelope; ProtocolFailure when it is none."""
+    """Parse an envelope; ProtocolFailure when it is not a valid one."""
     try:
         return ServerPush.FromString(body)
     except DecodeError as error:
-        raise ProtocolFailure(f"{len(body)} bytes are no ServerPush") from error
+        raise ProtocolFailure(f"{len(body)} bytes are not a valid ServerPush") from error
 
 
 def parse_start(push: ServerPush) -> StartAnswer:
@@ -234,7 +231,7 @@ def expires_in(headers: Mapping[str, str]) -> float | None:
 
 
 def _limits(headers: Mapping[str, str]) -> Limits:
-    """Read the limits; what is no sensible number counts as not said."""
+    """Read the limits; a value that makes no sense counts as not said."""
     try:
         rate = float(headers.get(RATE_HEADER, ""))
     except ValueError:

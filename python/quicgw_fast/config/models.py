@@ -279,3 +279,10 @@ class Config(BaseModel):
     overload: OverloadConfig = OverloadConfig()
     offline: OfflineConfig = OfflineConfig()
     log: LogConfig = LogConfig()
+
+
+SECTIONS: dict[str, type[BaseModel]] = {
+    name: known.annotation
+    for name, known in Config.model_fields.items()
+    if isinstance(known.annotation, type) and issubclass(known.annotation, BaseModel)
+}

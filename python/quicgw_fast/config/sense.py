@@ -21,7 +21,7 @@ CLIENT_HEARTBEAT = 5.0
 """Seconds between the heartbeats of a client that is not told to be quicker."""
 HEARTBEATS = 2
 """Messages that a client may send in one heartbeat interval at least: the heartbeat and an acknowledgement."""
-SHORTEST_PATIENCE = 0.05
+SHORTEST_TIMEOUT = 0.05
 """Seconds: in less nothing can be answered over a real network, so that nobody would ever be served."""
 LONGEST_TURN = 5.0
 """Seconds between two requests of a client that paces itself, which its own timeouts surely allow."""
@@ -78,9 +78,9 @@ def _of_sessions(config: Config) -> Iterator[tuple[tuple[Key, ...], str]]:
         yield (("session", "window_bytes"),), why
     for table, key in (("session", "start_timeout"), ("session", "frame_timeout"), ("processor", "task_timeout")):
         seconds = getattr(getattr(config, table), key)
-        if seconds < SHORTEST_PATIENCE:
+        if seconds < SHORTEST_TIMEOUT:
             why = f"{write_duration(seconds)} is too short for any client"
-            yield ((table, key),), f"{why}: at least {write_duration(SHORTEST_PATIENCE)} are needed"
+            yield ((table, key),), f"{why}: at least {write_duration(SHORTEST_TIMEOUT)} are needed"
 
 
 def _of_limits(config: Config) -> Iterator[tuple[tuple[Key, ...], str]]:

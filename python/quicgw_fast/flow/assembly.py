@@ -133,7 +133,7 @@ def assemble(
     housekeeping = Housekeeping(clock, metrics, registry, conversations, sender, closing, start_refusals, times, chores)
     return Path(
         conversations=conversations, requests=requests, pushes=pushes, housekeeping=housekeeping, draining=draining,
-        hand_out=HandOut(clock, metrics, registry, closing, patience=times.slow_consumer_after), closing=closing,
+        hand_out=HandOut(clock, metrics, registry, closing, stall_timeout=times.slow_consumer_after), closing=closing,
         offline=offline, registry=registry, logins=logins, gates=gates, request_memory=request_memory, budget=budget,
         journal=journal,
     )  # fmt: skip

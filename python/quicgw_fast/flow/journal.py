@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from quicgw_fast.session import Session
 
 LINES = (20.0, 200)
-"""Lines a second, and at once, before they are told together: ten thousand clients that come back are no news each."""
+"""Lines a second, and at once, before they are told together: clients that come back do so in thousands."""
 OTHER = "OTHER"
 """What a code is counted as that the protocol does not know: clients may close with any."""
 FAULTS = frozenset(code for code in CloseCode if code.alarming)

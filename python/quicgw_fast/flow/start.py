@@ -67,7 +67,7 @@ class StartHandler:
         self._attaching = attaching
 
     def start(self, client: ConnectedClient, request: ClientRequest) -> None:
-        """Handle the first message of a connection; ProtocolError when it is no START."""
+        """Handle the first message of a connection; ProtocolError when it is not a START."""
         if int(request.type) != RequestType.START:
             raise ProtocolError(
                 ErrorCode.BAD_REQUEST, "START expected", "the first message must be START", msg_id=request.msg_id

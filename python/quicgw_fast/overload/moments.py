@@ -68,7 +68,7 @@ def make_gates(limits: LimitsConfig, metrics: Metrics, count_only: Collection[st
     push: list[Rule[PushFacts]] = [PushWhileDraining()]
     metrics.gauge("request_memory_limit", "What accepted requests may take", lambda: limits.request_memory, Unit.BYTES)
     names = [[rule.name for rule in rules] for rules in (held, message, start, renewal, request, task, push)]
-    # That a gateway stops is no opinion about load: nobody may only count it.
+    # A gateway that stops takes nobody, whatever the load: this cannot be only counted.
     known = {Concurrency.name}.union(*names) - {StartWhileDraining.name}
     unknown = sorted(set(count_only) - known)
     if unknown:

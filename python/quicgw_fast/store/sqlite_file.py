@@ -149,7 +149,7 @@ def _explained(error: sqlite3.Error, path: Path) -> StartupError:
             "Stop it, or name another file: each gateway needs its own."
         )
     if code == sqlite3.SQLITE_NOTADB:
-        return ConfigError(f"Offline store: {path} is no SQLite database. Name another file, or move it away.")
+        return ConfigError(f"Offline store: {path} is not a SQLite database. Name another file, or move it away.")
     if code == sqlite3.SQLITE_CORRUPT:
         return ConfigError(_damaged(path, str(error)))
     return ConfigError(f"Offline store: cannot open {path}: {error}. Check the disk and the rights.")

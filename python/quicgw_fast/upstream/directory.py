@@ -247,7 +247,7 @@ def usable(address: str) -> str:
 def parse_address(address: str) -> str:
     """Return ``host:port`` in one spelling, the host a name, an IPv4 or a bracketed IPv6 address.
 
-    Raises ValueError saying what is wrong. Port 0 is no address that can be called.
+    Raises ValueError saying what is wrong. Port 0 cannot be called.
     """
     shown = f"address {address[:128]!r}"
     host, port = split_address(address)

@@ -79,9 +79,9 @@ class GatewayClient:
 
         Raises GatewayCallFailed with the reason.
         """
-        patience = self._connect_timeout if timeout is None else timeout
+        limit = self._connect_timeout if timeout is None else timeout
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(patience):
+            async with asyncio.timeout(limit):
                 if await self._connected():
                     return
         raise GatewayCallFailed(f"no connection to the gateway at {self.address}: {await self._why()}")
