@@ -23,9 +23,9 @@ LEAST = 95.0
 MORE_TESTS = {
     "client": ["support"],
     "codes": ["test_protocol.py"],
+    "demo": ["demo_tour"],
     "gateway": ["wire"],
     "proto": ["client/test_own_stubs.py", "test_protocol.py"],
-    "rates": ["overload"],
 }
 """Tests of a room that do not have its name."""
 NOT_MEASURED = {"_core", "__main__", "ports"}
