@@ -14,7 +14,7 @@ import socket
 from collections import deque
 from typing import TYPE_CHECKING, Any, Protocol
 
-from quicgw_fast.rates import TokenBucket
+from quicgw_fast.backend import TokenBucket
 from quicgw_fast.transport.backlog import Backlog
 from quicgw_fast.transport.packets import CID_LENGTH, LongHeader, pull_long_header
 from quicgw_fast.transport.sockets import enlarge_buffers
