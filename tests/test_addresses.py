@@ -1,3 +1,5 @@
+"""Whom an address stands for."""
+
 from __future__ import annotations
 
 import pytest

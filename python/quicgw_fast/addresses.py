@@ -1,4 +1,4 @@
-"""Whom an address of a client stands for, for whoever counts or tells something of each."""
+"""Whom an address stands for, wherever something is counted or told for each client."""
 
 from __future__ import annotations
 

@@ -90,13 +90,6 @@ class Gatekeeper(Protocol):
         """Be told that a handshake failed; one of which nothing is heard would be half-open until then."""
 
 
-class Allowance(Protocol):
-    """How much of a rate is left for somebody."""
-
-    def take(self, now: float) -> float:
-        """Take one at ``now`` (monotonic seconds) and return 0.0, or nothing and the seconds until there is one."""
-
-
 class Link(Protocol):
     """One client's connection as the stages behind the transport see it."""
 

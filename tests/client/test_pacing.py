@@ -11,11 +11,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from quicgw_fast.backend import TokenBucket
 from quicgw_fast.client import CallTimeout, Overloaded, RateLimited, Reconnect, State
 from quicgw_fast.client.pacer import ASSUMED_IN_FLIGHT, BYTES_IN_FLIGHT, Pacer
 from quicgw_fast.client.wire import Limits
 from quicgw_fast.codes import CloseCode
-from quicgw_fast.overload.token_bucket import TokenBucket
 from quicgw_fast.proto.client_pb2 import BusinessResponse, ErrorMessage
 
 if TYPE_CHECKING:

@@ -6,9 +6,9 @@ import logging
 from typing import TYPE_CHECKING
 
 from quicgw_fast.addresses import address_group
+from quicgw_fast.backend import TokenBucket
 from quicgw_fast.codes import CloseCode
 from quicgw_fast.observe.repeats import RepeatLog
-from quicgw_fast.overload import TokenBucket
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -16,7 +16,6 @@ from quicgw_fast.overload.facts import (
 from quicgw_fast.overload.held import MAX_HELD
 from quicgw_fast.overload.moments import ConnectionGates, Gates, call_gate, make_gates
 from quicgw_fast.overload.rule import Gate, Moment, Refusal, Rule
-from quicgw_fast.overload.token_bucket import TokenBucket
 
 __all__ = [
     "GATEWAY_STOPS",
@@ -36,7 +35,6 @@ __all__ = [
     "Rule",
     "StartFacts",
     "TaskFacts",
-    "TokenBucket",
     "Traffic",
     "call_gate",
     "make_gates",

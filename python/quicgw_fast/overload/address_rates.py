@@ -6,7 +6,7 @@ from collections import OrderedDict
 from typing import Final
 
 from quicgw_fast.addresses import address_group
-from quicgw_fast.overload.token_bucket import TokenBucket
+from quicgw_fast.backend import TokenBucket
 
 REMEMBERED_ADDRESSES: Final = 8192
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from quicgw_fast.overload.token_bucket import TokenBucket
+from quicgw_fast.backend import TokenBucket
 from quicgw_fast.ports import Deflection
 
 if TYPE_CHECKING:

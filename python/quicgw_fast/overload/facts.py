@@ -5,18 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 if TYPE_CHECKING:
-    from quicgw_fast.backend import Outbox
-    from quicgw_fast.overload.token_bucket import TokenBucket
-    from quicgw_fast.ports import Allowance
+    from quicgw_fast.backend import Outbox, TokenBucket
 
 
 class Charged(Protocol):
     """A session, which keeps what rules count for it: so a reconnect brings no new allowance."""
 
     outbox: Outbox
-    allowance: Allowance | None
+    allowance: TokenBucket | None
     """Its rate of requests."""
-    renewals: Allowance | None
+    renewals: TokenBucket | None
     """Its rate of token renewals."""
     request_bytes: int
     """What its requests without a reply take in memory."""

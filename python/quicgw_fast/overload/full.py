@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from quicgw_fast.backend import TokenBucket
 from quicgw_fast.codes import CloseCode
 from quicgw_fast.errors import RETRY_AFTER_MS
-from quicgw_fast.overload.token_bucket import TokenBucket
 from quicgw_fast.ports import ConnectionRefusal
 
 if TYPE_CHECKING:

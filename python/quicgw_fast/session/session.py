@@ -10,8 +10,8 @@ from quicgw_fast.session.claim import Attempts
 from quicgw_fast.session.states import Action, Attachment, Event, Life, Login, SessionState, WindowState, step
 
 if TYPE_CHECKING:
-    from quicgw_fast.backend import Outbox
-    from quicgw_fast.ports import Allowance, Link
+    from quicgw_fast.backend import Outbox, TokenBucket
+    from quicgw_fast.ports import Link
 
 
 @dataclass(slots=True, eq=False)
@@ -69,9 +69,9 @@ class Session:
     """How far it is with what the offline store has for it."""
     attempts: Attempts = field(default_factory=Attempts)
     """Which STARTs of its client come too late; also those of the sessions that this one follows."""
-    renewals: Allowance | None = None
+    renewals: TokenBucket | None = None
     """Its rate of token renewals, made with the first; here, so that a reconnect brings no new allowance."""
-    allowance: Allowance | None = None
+    allowance: TokenBucket | None = None
     """Its rate of requests, made with the first; here for the same reason."""
 
     @property
