@@ -102,7 +102,7 @@ def assemble(
     accounts = Accounts(metrics, lambda: (session.outbox.tally for session in registry), offline.share)
     closing = Closing(clock, metrics, registry, accounts, offline, lambda session: requests.give_up(session))
     room = Memory(clock, metrics, registry, budget, closing, sender.overflow)
-    replies = Replies(metrics, request_memory, sender)
+    replies = Replies(clock, metrics, request_memory, sender)
 
     # Up
     make_processor = partial(_make_processor, engine, clock, registry, metrics)
