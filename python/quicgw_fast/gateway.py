@@ -180,7 +180,8 @@ class Gateway:
             factory=self._path.conversations.begin,
             alpn=tuple(CARRIERS),
             clock=self._clock,
-            limits=TransportLimits.of(self._config.limits, self._config.session),
+            limits=TransportLimits.of(self._config.session),
+            gatekeeper=self._path.gates.connections,
             observer=self._door,
             reset_key=reset_key_for(server.reset_key_file, tls.key or tls.cert, 0 if self._dev else port),
         )

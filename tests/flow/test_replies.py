@@ -27,7 +27,7 @@ class Desk:
     def __init__(self, client: Client) -> None:
         self.session = client.session
         self.metrics = Metrics()
-        self.memory = RequestMemory(self.metrics)
+        self.memory = RequestMemory(self.metrics, 1 << 20)
         sender: OrderedSender[Session] = OrderedSender(lambda _: None, lambda _: False)
         self.replies = Replies(client.house.clock.face, self.metrics, self.memory, sender)
         seq = self.session.outbox.max_client_seq + 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -82,6 +83,15 @@ def test_that_a_gateway_stops_cannot_be_only_counted(metrics: Metrics) -> None:
 def test_a_rule_that_there_is_not_cannot_be_configured(metrics: Metrics) -> None:
     with pytest.raises(ConfigError, match=r"'nonsense'.*concurrency.*message-rate"):
         make_gates(LimitsConfig(), metrics, ["message-rate", "nonsense"])
+
+
+def test_the_readme_names_all_rules(metrics: Metrics) -> None:
+    with pytest.raises(ConfigError) as error:
+        make_gates(LimitsConfig(), metrics, ["nonsense"])
+    known = str(error.value).partition("known rules are ")[2].split(", ")
+    readme = Path(__file__).parents[2].joinpath("README.md").read_text(encoding="utf-8")
+    row = next(line for line in readme.splitlines() if line.startswith("| `overload.count_only` |"))
+    assert row.endswith(f"refuse: {', '.join(f'`{name}`' for name in known)} |")
 
 
 def test_a_gateway_that_stops_begins_nothing(metrics: Metrics) -> None:

@@ -12,6 +12,7 @@ from quicgw_fast.transport import ConnectFailed, Problem, TransportLimits, load
 from quicgw_fast.transport.certificates import load_identity
 from quicgw_fast.transport.packets import CID_LENGTH, reset_tokens
 from quicgw_fast.transport.sockets import listening_socket
+from tests.support.gatekeeper import gatekeeper
 from tests.support.usual import Watch
 
 from .helpers import HOST, MuteSocket, Recorders, dial, listen, until
@@ -31,6 +32,7 @@ async def test_what_a_listener_is_given_is_what_it_uses(identity: tuple[Path, Pa
         server,
         alpn=["one", "two"],
         limits=TransportLimits(),
+        gatekeeper=gatekeeper(),
         observer=Watch(),
         reset_key=secret,
         connection_ids=lambda: next(numbers).to_bytes(CID_LENGTH, "big"),

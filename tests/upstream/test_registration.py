@@ -27,6 +27,8 @@ from tests.upstream.conftest import side_of, until
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
 
+    from quicgw_fast.upstream import Instance
+    from quicgw_fast.upstream.seam import OpenChannel
     from tests.support.raw_upstream import RawUpstream
 
     Start = Callable[[], Awaitable[RawUpstream]]
@@ -38,10 +40,10 @@ TO_BUSINESS = UpstreamRequest(action="x")
 class Gateway:
     """The side of a gateway that takes registrations."""
 
-    def __init__(self, mode: RoutingMode) -> None:
+    def __init__(self, mode: RoutingMode, open_channel: OpenChannel | None = None) -> None:
         self.mode = mode
         self.clock = Clock()
-        self.side = side_of(UpstreamConfig(forget_after=60.0), mode, clock=self.clock.face)
+        self.side = side_of(UpstreamConfig(forget_after=60.0), mode, clock=self.clock.face, open_channel=open_channel)
         self.directory = self.side.directory
 
     def pass_time(self, seconds: float) -> None:
@@ -103,6 +105,27 @@ async def test_black_holes_take_no_share_of_the_calls(gateway: Gateway, upstream
             await gateway.side.caller.call(TO_ZONE, 5.0)
         assert len(server.seen) == 12
         assert [instance.healthy for instance in gateway.directory.instances()] == [False, False, False, True]
+
+
+class NeverThere:
+    """A channel whose maker does not wait: its instance was not reached, and nobody knows why yet."""
+
+    def __init__(self, instance: Instance, listener: object) -> None: ...
+
+    async def wait_reached(self, seconds: float) -> None: ...
+
+    async def close(self) -> None: ...
+
+
+async def test_who_was_not_reached_is_registered_and_told_so() -> None:
+    gateway = Gateway(ServiceMode(RoutingConfig()), NeverThere)
+    for _ in range(2):  # a renewal is told the same
+        assert await gateway.ask("127.0.0.1:9") == (
+            "",
+            "registered for zone; no calls before the gateway can connect to it (no answer yet)",
+        )
+    assert len(gateway.directory.instances()) == 1
+    await gateway.side.channels.close()
 
 
 @pytest.mark.usefixtures("short_wait")

@@ -33,7 +33,7 @@ class Client:
         self._runner: Runner | None = None
         self._draining = False
 
-    # Coming and going
+    # Connecting and leaving
 
     async def __aenter__(self) -> Self:
         return await self.start()
@@ -51,9 +51,8 @@ class Client:
         """Connect, START and log in; once per client.
 
         A gateway that has no room for START or hello now and says when to come back (header ``retry-after-ms``), or
-        that had no time for hello (504), is asked again within ``connect_timeout``. ConnectionFailed,
-        ConnectionClosed, or the last ReplyError with which START or hello was refused. Cancelled, it leaves a closed
-        client.
+        that had no time for hello (504), is asked again within ``connect_timeout``. Cancelled, it leaves a closed
+        client. Raises ConnectionFailed, ConnectionClosed, or the last ReplyError with which START or hello was refused.
         """
         if self._runner is not None:
             raise RuntimeError("the client was started before; make a new one")
@@ -82,8 +81,8 @@ class Client:
         """Close the connection but leave the session: the ticket lets another client resume it in time.
 
         What waits in the receive queue counts as yours. Calls in flight raise ConnectionClosed here; their
-        replies go to whoever resumes. QuicgwClientError when there never was a session. Cancelled, it leaves a
-        closed client whose ``ticket`` is still good.
+        replies go to whoever resumes. Cancelled, it leaves a closed client whose ``ticket`` is still good. Raises
+        QuicgwClientError when there never was a session.
         """
         runner = self._live()
         try:
@@ -132,9 +131,9 @@ class Client:
         for its rate (429) is sent again, in that order, when ``retry-after-ms`` ends within the timeout; nothing
         else is ever sent twice. data: bytes, a bytearray or a memoryview, which is copied.
 
-        ReplyError (by its code) when the gateway answers with an error; CallTimeout without an answer in time;
-        SessionReset when the session was lost while the call was in flight; ConnectionClosed when the client
-        has ended; Draining after drain(). An upstream's own code other than 200 is not raised: see Reply.code.
+        Raises ReplyError (the class of its code) when the gateway answers with an error, CallTimeout without an answer
+        in time, SessionReset when the session was lost while the call was in flight, ConnectionClosed when the client
+        has ended, and Draining after drain(). A service's own code other than 200 is not raised: see Reply.code.
         """
         return await self.submit(action, params=params, data=data, headers=headers, timeout=timeout)
 
@@ -167,14 +166,17 @@ class Client:
     async def notifies(self) -> AsyncIterator[Notify]:
         """Iterate over the notifies, each once and in order, until the client is closed.
 
-        When the client ends for another reason than close() or detach(), that is raised after the last one.
+        When the client ends for another reason than close() or detach(), its error is raised after the last one.
         """
         while (notify := await self._live().inbox.queue.get()) is not None:
             yield notify
         self._raise_failure()
 
     async def next_notify(self, timeout: float | None = None) -> Notify:
-        """Wait for the next notify; TimeoutError after ``timeout`` seconds, ConnectionClosed at the end."""
+        """Wait for the next notify.
+
+        Raises TimeoutError after ``timeout`` seconds, and ConnectionClosed when the client has ended and all are read.
+        """
         runner = self._live()
         if timeout is not None:
             checks.seconds("timeout", timeout, zero=True, forever=True)
@@ -195,7 +197,7 @@ class Client:
     ) -> None:
         """Give the gateway a fresh token without reconnecting; None takes one from the token source.
 
-        Unauthorized when the gateway refuses it; CallTimeout without an answer in time.
+        Raises Unauthorized when the gateway refuses it, and CallTimeout without an answer in time.
         """
         runner = self._live()
         if runner.over:

@@ -71,8 +71,8 @@ def connect(
     another client's detach() returned. on_state: called with each StateEvent. observer: told each message that goes
     over the wire (see ClientObserver).
 
-    TypeError or ValueError for a value that makes no sense; connecting raises ConnectionFailed, ConnectionClosed,
-    or the ReplyError with which START or hello was refused.
+    Raises TypeError or ValueError for a value that makes no sense. Connecting raises ConnectionFailed,
+    ConnectionClosed, or the ReplyError with which START or hello was refused.
     """
     host, port = parse_address(address)
     # Before they are copied into dicts, which would take a list of pairs, too.

@@ -131,11 +131,11 @@ class ConnectionClosed(QuicgwClientError, ConnectionError):
 
     def __str__(self) -> str:
         text = f"connection closed: {self.reason or close_name(self.code)}"
-        return f"{text} (it has no room for now: try again later)" if self.code == CloseCode.OVERLOADED else text
+        return f"{text} (the gateway has no room now: try again later)" if self.code == CloseCode.OVERLOADED else text
 
     @property
     def problem(self) -> Problem:
-        """The same as a ConnectionFailed has, for one who was let in only to be told so."""
+        """As in ConnectionFailed: a gateway may accept a connection only to say why it refuses it."""
         return _PROBLEMS.get(self.code, Problem.OTHER)
 
     @property

@@ -64,7 +64,7 @@ class Heartbeats:
     def refresh(self, token: str) -> asyncio.Future[dict[str, str]]:
         """Send a heartbeat with a new token; the result is the headers of its answer.
 
-        ReplyError when the token was refused, LinkLost when the connection ended first.
+        It raises ReplyError when the token was refused, and LinkLost when the connection ended first.
         """
         result: asyncio.Future[dict[str, str]] = self._loop.create_future()
         if self._ended:  # its owner learns that in the loop's next turn

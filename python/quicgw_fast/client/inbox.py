@@ -27,9 +27,9 @@ UNREAD_TIMEOUT = 2.0
 """Seconds that notifies may wait beyond the queue for a program's first look (ReceivePolicy ``auto``); well below the
 10 seconds after which a gateway takes the client for a slow consumer."""
 UNREAD_MESSAGES = 512
-"""That many are not waited with any longer: half of a gateway's usual window."""
+"""So many end that time at once: half of a gateway's usual window."""
 UNREAD_BYTES = 512 << 10
-"""Nor are that many bytes."""
+"""So do so many bytes."""
 
 
 class Inbox:

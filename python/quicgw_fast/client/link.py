@@ -127,7 +127,7 @@ class ClientLink:
 
     def too_late(self, limit: float) -> ConnectionFailed:
         """Say what is still missing after ``limit`` seconds: the connection, or the answer to START."""
-        limit = round(limit, 2)  # what was used up before the dialing is nobody's concern
+        limit = round(limit, 2)  # without the fractions that were used up before dialing
         where = f"{self._options.host}:{self._options.port}"
         if self._connection is not None:
             return ConnectionFailed(f"{where}: connected, but START was not answered within {limit:g} s")

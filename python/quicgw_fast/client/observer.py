@@ -1,7 +1,7 @@
 """Listening in on a client: every message as it goes over the wire, for tests, traces and demonstrations.
 
 An observer only looks. It is called in the event loop, in the order of the messages, and must not block; what it raises
-goes to the loop's exception handler and changes nothing. Without an observer nothing here exists.
+goes to the loop's exception handler and changes nothing. Without an observer none of this runs.
 """
 
 from __future__ import annotations

@@ -23,9 +23,9 @@ _log = logging.getLogger("quicgw.client")
 
 
 class Refresher:
-    """Sends a token in a heartbeat (header ``auth-token``) and waits for the gateway's word on it.
+    """Sends a token in a heartbeat (header ``auth-token``) and waits for the gateway's answer.
 
-    ``timeout`` are the seconds that a refresh by itself may take.
+    ``timeout`` are the seconds that an automatic refresh may take.
     """
 
     def __init__(self, tokens: ClientTokens, stats: ClientStats, timeout: float) -> None:
@@ -46,8 +46,8 @@ class Refresher:
     async def refresh(self, token: str | None, limit: float) -> None:
         """Make ``token`` (None: one from the token source) count for this session, within ``limit`` seconds.
 
-        Without a connection, or when it is lost meanwhile, the next START does it. ReplyError (401) when the
-        gateway refuses the token; a fixed token is then the old one again.
+        Without a connection, or when it is lost meanwhile, the next START does it. Raises ReplyError
+        (401) when the gateway refuses the token; a fixed token is then the old one again.
         """
         scope = asyncio.timeout(limit if limit < math.inf else None)
         try:
@@ -90,7 +90,7 @@ class Refresher:
         finally:
             self._starts.discard(start)
 
-    # By itself
+    # Automatic refresh
 
     def plan(self, expires_in: float | None) -> None:
         """The token lives ``expires_in`` seconds more: refresh it in time if that is possible."""
@@ -104,9 +104,9 @@ class Refresher:
     def _begin(self) -> None:
         self._timer = None
         if self._task is None or self._task.done():
-            self._task = self._loop.create_task(self._by_itself())
+            self._task = self._loop.create_task(self._refresh_in_time())
 
-    async def _by_itself(self) -> None:
+    async def _refresh_in_time(self) -> None:
         try:
             await self.refresh(None, self._timeout)
         except Exception as error:  # the token source is the application's: it may raise anything

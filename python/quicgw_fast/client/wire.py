@@ -106,7 +106,7 @@ def control_msg_id(count: int) -> int:
 
 
 def start_frame(msg_id: int, openid: str, token: str, claim: ResumeClaim) -> bytes:
-    """Encode START; TooLarge when openid and token do not fit into what is allowed before login."""
+    """Encode START; raises TooLarge when openid and token do not fit into what is allowed before login."""
     request = StartRequest(
         openid=openid,
         auth_token=token,
@@ -140,7 +140,7 @@ def ack_frame(seq: int) -> bytes:
 def business_request(
     action: str, params: Mapping[str, str] | None, data: Octets, headers: Mapping[str, str] | None
 ) -> ClientRequest:
-    """Make a request that has no number yet; TypeError or ValueError names the argument that cannot be sent."""
+    """Make a request that has no number yet. Raises TypeError or ValueError that names the argument at fault."""
     octets = data if isinstance(data, bytes) else checks.octets("data", data)
     try:
         payload = BusinessRequest(action=action, params=params, data=octets).SerializeToString()
@@ -154,14 +154,14 @@ def business_request(
 
 
 def business_frame(request: ClientRequest, seq: int) -> bytes:
-    """Encode ``request`` as number ``seq``; TooLarge when it is longer than a body may be."""
+    """Encode ``request`` as number ``seq``; raises TooLarge when it is longer than a body may be."""
     request.msg_id = business_msg_id(seq)
     request.seq_id = seq
     return _frame(request)
 
 
 def parse_push(body: bytes) -> ServerPush:
-    """Parse an envelope; ProtocolFailure when it is not a valid one."""
+    """Parse an envelope; raises ProtocolFailure when it is not a valid one."""
     try:
         return ServerPush.FromString(body)
     except DecodeError as error:
@@ -193,13 +193,13 @@ def parse_start(push: ServerPush) -> StartAnswer:
 
 
 def parse_reply(push: ServerPush) -> Reply:
-    """Read a response; ProtocolFailure when its payload does not parse."""
+    """Read a response; raises ProtocolFailure when its payload does not parse."""
     answer = _business(push)
     return Reply(answer.code, answer.message, answer.data, dict(push.headers), push.seq_id)
 
 
 def parse_notify(push: ServerPush) -> Notify:
-    """Read a notify (protocol §4); ProtocolFailure when its payload does not parse."""
+    """Read a notify (protocol §4); raises ProtocolFailure when its payload does not parse."""
     body = _business(push)
     headers = dict(push.headers)
     return Notify(
@@ -214,7 +214,7 @@ def parse_notify(push: ServerPush) -> Notify:
 
 
 def parse_error(push: ServerPush) -> ReplyError:
-    """Read PUSH_ERROR as the exception of its code; ProtocolFailure when its payload does not parse."""
+    """Read PUSH_ERROR as the exception of its code; raises ProtocolFailure when its payload does not parse."""
     try:
         message = ErrorMessage.FromString(push.payload)
     except DecodeError as problem:

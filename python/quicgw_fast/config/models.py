@@ -43,6 +43,7 @@ class ReadIn:
 
 
 OF_SERVICES = ReadIn("service", "where instances register themselves")
+"""Addresses can be written for the services alone."""
 
 
 class ServerConfig(Section):
@@ -152,7 +153,7 @@ class SessionConfig(Section):
     window_bytes: Annotated[int, size(1, 1 << 30)] = 1 << 20
     """Bytes kept per session until acknowledged."""
     memory: Size = 256 << 20
-    """Bytes kept for all sessions together; each message counts with 96 beside its own."""
+    """Bytes kept for all sessions together; each message counts with 96 on top of its own."""
     start_timeout: Duration = 5.0
     """START must arrive within this time after the handshake."""
     frame_timeout: Duration = 5.0

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 LARGEST_MESSAGE = 1 << 20
 """Bytes of one message (protocol §1); replies have a reserve of a quarter for what is kept beside it."""
 MESSAGE_COST = 96
-"""Bytes that a message counts in ``session.memory`` beside its own (``ByteBudget``)."""
+"""Bytes that a message counts in ``session.memory`` on top of its own (``ByteBudget``)."""
 CLIENT_HEARTBEAT = 5.0
 """Seconds between the heartbeats of a client that is not told to be quicker."""
 HEARTBEATS = 2

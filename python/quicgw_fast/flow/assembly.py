@@ -32,6 +32,7 @@ from quicgw_fast.flow.request_memory import RequestMemory
 from quicgw_fast.flow.requests import Requests
 from quicgw_fast.flow.start import StartHandler
 from quicgw_fast.flow.start_refusals import StartRefusals
+from quicgw_fast.flow.targets import Targets
 from quicgw_fast.flow.tokens import Tokens
 from quicgw_fast.overload import Gates, make_gates
 from quicgw_fast.processor import AsyncRequestProcessor, AsyncTask, execute
@@ -91,7 +92,7 @@ def assemble(
     in every round of the housekeeping.
     """
     times, limits, pools = config.session, config.limits, config.processor
-    draining, journal, request_memory = DrainState(), Journal(metrics), RequestMemory(metrics)
+    draining, journal, request_memory = DrainState(), Journal(metrics), RequestMemory(metrics, limits.request_memory)
     gates = make_gates(limits, metrics, config.overload.count_only)
     budget = engine.ByteBudget(times.memory)
     registry = Registry(partial(_make_outbox, times, engine, budget), metrics, remember=times.resume_window)
@@ -100,7 +101,7 @@ def assemble(
     sender = OrderedSender[Session](lambda session: closing.overflowed(session), lambda needed: room.make_room(needed))
     offline = Offline(clock, metrics, store, registry, sender)
     accounts = Accounts(metrics, lambda: (session.outbox.tally for session in registry), offline.share)
-    closing = Closing(clock, metrics, registry, accounts, offline, lambda session: requests.give_up(session))
+    closing = Closing(clock, metrics, registry, accounts, offline.handovers, lambda session: requests.give_up(session))
     room = Memory(clock, metrics, registry, budget, closing, sender.overflow)
     replies = Replies(clock, metrics, request_memory, sender)
 
@@ -111,7 +112,7 @@ def assemble(
     processor = make_processor("requests", queue_size, workers, work=work, reply=replies.to_task)
     # A client has one hello there at most.
     pool = partial(make_processor, "logins", min(queue_size, limits.max_connections), logins_at_once)
-    logins = Logins(clock, metrics, registry, offline, pool, call, replies, go_on=lambda task: requests.dispatch(task))
+    logins = Logins(clock, metrics, registry, offline.stored, pool, call, replies, lambda task: requests.dispatch(task))
     requests = Requests(clock, metrics, draining, gates, request_memory, processor, logins, replies, timeout)
 
     # Who comes in
@@ -120,13 +121,12 @@ def assemble(
     pending = PendingStarts(clock, draining, registry, start_refusals)
     attaching = Attaching(clock, metrics, registry, sender, closing, offline, tokens, pending, journal, times, limits)
     starts = StartHandler(clock, metrics, draining, gates.start, tokens, placement, pending, start_refusals, attaching)
-    control = ControlMessages(clock, metrics, sender, closing, offline, tokens, times.window_bytes)
+    control = ControlMessages(clock, metrics, sender, closing, offline.stored, tokens, times.window_bytes)
     legs = Legs(clock, metrics, sender, starts, requests, control, gates)
     conversations = Conversations(clock, metrics, engine, legs, journal, times)
-    pushes = Pushes(
-        clock, metrics, draining, placement, registry, sender, closing, offline, gates.push, engine.encode_body,
-        times.bind_timeout,
-    )  # fmt: skip
+    targets = Targets(placement, registry, closing)
+    encode, patience = engine.encode_body, times.bind_timeout
+    pushes = Pushes(clock, metrics, draining, targets, registry, sender, offline, gates.push, encode, patience)
 
     # What passes with time
     chores = [offline.tend, room.tend, journal.flush, tokens.flush, *chores]

@@ -5,9 +5,10 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
+from quicgw_fast.addresses import address_group
+from quicgw_fast.backend import TokenBucket
 from quicgw_fast.codes import CloseCode
 from quicgw_fast.observe.repeats import RepeatLog
-from quicgw_fast.rates import TokenBucket, address_group
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

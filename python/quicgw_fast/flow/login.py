@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from quicgw_fast.clock import Clock
-    from quicgw_fast.flow.offline import Offline
     from quicgw_fast.flow.replies import Replies
+    from quicgw_fast.flow.stored_messages import StoredMessages
     from quicgw_fast.observe import Metrics
     from quicgw_fast.processor import AsyncTask, Call
     from quicgw_fast.proto.service_pb2 import UpstreamRequest, UpstreamResponse
@@ -64,18 +64,17 @@ class Logins:
         clock: Clock,
         metrics: Metrics,
         registry: Registry,
-        offline: Offline,
+        stored: StoredMessages,
         make_pool: PoolMaker,
         call: Call,
         replies: Replies,
-        *,
         go_on: Callable[[AsyncTask[Session]], None],
     ) -> None:
         """``make_pool`` makes the processor of the hellos; ``go_on`` takes what waited behind one that is answered."""
         self._clock = clock
         self._count_logins = metrics.counter("logins", "Hellos that were answered 200")
         self._registry = registry
-        self._offline = offline
+        self._stored = stored
         self._call_service = call
         self._replies = replies
         self._go_on = go_on
@@ -116,7 +115,7 @@ class Logins:
         outcome = await execute(task, self._call, self._clock)
         if outcome.push_type is not PushType.BUSINESS_DATA or outcome.code != OK:
             return outcome
-        stored = await self._offline.fetch(task.session, task.deadline - self._clock.now())
+        stored = await self._stored.fetch(task.session, task.deadline - self._clock.now())
         return LoggedIn(outcome.push_type, outcome.code, outcome.message, outcome.data, outcome.headers, stored)
 
     async def _call(self, request: UpstreamRequest, timeout: float) -> UpstreamResponse:
@@ -158,7 +157,7 @@ class Logins:
         if gid:
             self._registry.set_gid(session, gid)
         # What was stored is older than what was cached since START, which it lets out behind it.
-        self._offline.deliver(session, outcome.stored)
+        self._stored.deliver(session, outcome.stored)
 
     def _late(self, task: AsyncTask[Session]) -> None:
         """Answer a task whose deadline passed while it waited behind a hello."""

@@ -6,10 +6,10 @@ import logging
 from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
+from quicgw_fast.addresses import address_group
 from quicgw_fast.codes import HandshakeFault
 from quicgw_fast.observe.metrics import Metrics, Unit
 from quicgw_fast.observe.repeats import RepeatLog
-from quicgw_fast.rates import address_group
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from quicgw_fast.observe import Counter, Metrics
     from quicgw_fast.proto.service_pb2 import UpstreamRequest, UpstreamResponse
     from quicgw_fast.upstream.channels import Channels
-    from quicgw_fast.upstream.directory import Directory, Instance
+    from quicgw_fast.upstream.directory import Directory
+    from quicgw_fast.upstream.instance import Instance
     from quicgw_fast.upstream.journal import UpstreamJournal
     from quicgw_fast.upstream.routing import RoutingMode
 
