@@ -9,6 +9,7 @@ mod notify;
 mod outbox;
 mod queue;
 mod raise;
+mod rate;
 mod sequence;
 
 use pyo3::pymodule;
@@ -26,6 +27,7 @@ mod _core {
         notify::NotifyBuffers,
         outbox::{ByteBudget, Outbox},
         queue::TaskQueue,
+        rate::TokenBucket,
         sequence::SequenceAllocator,
     };
 }

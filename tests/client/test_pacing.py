@@ -11,12 +11,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from quicgw_fast.backend import TokenBucket
 from quicgw_fast.client import CallTimeout, Overloaded, RateLimited, Reconnect, State
 from quicgw_fast.client.pacer import ASSUMED_IN_FLIGHT, BYTES_IN_FLIGHT, Pacer
 from quicgw_fast.client.wire import Limits
 from quicgw_fast.codes import CloseCode
 from quicgw_fast.proto.client_pb2 import BusinessResponse, ErrorMessage
-from quicgw_fast.rates import TokenBucket
 
 if TYPE_CHECKING:
     from tests.client.conftest import Connect, States

@@ -25,11 +25,10 @@ def page(world: World) -> Any:
     return json.loads(json.dumps(world.gateway.stats()))
 
 
-async def test_before_the_start_nobody_is_connected(config: Callable[..., Config]) -> None:
+async def test_before_the_start_there_is_no_transport_to_be_told_of(config: Callable[..., Config]) -> None:
     gateway = Gateway(config(), dev=True)
     stats = gateway.stats()
-    assert set(stats) >= KEYS
-    assert (stats["connections"], stats["transport"]) == (0, {})
+    assert KEYS - set(stats) == {"connections", "transport"}
     await gateway.stop()
 
 

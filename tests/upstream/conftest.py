@@ -52,6 +52,7 @@ def side_of(
     mode: RoutingMode = ALL_TO_HELLO,
     *,
     clock: Clock | None = None,
+    metrics: Metrics | None = None,
     open_channel: OpenChannel | None = None,
     refuse: Callable[[str, int], str | None] | None = None,
 ) -> Upstream:
@@ -61,7 +62,7 @@ def side_of(
         mode,
         config,
         clock or SystemClock(),
-        Metrics(),
+        metrics or Metrics(),
         open_channel=open_channel or maker.open_channel,
         refuse=refuse,
     )
@@ -78,8 +79,8 @@ async def side_for(open_channel: OpenChannel) -> AsyncIterator[Callable[..., Ups
     before = asyncio.all_tasks()
     made = []
 
-    def make(*addresses: str) -> Upstream:
-        made.append(side_of(UpstreamConfig(hello=addresses), open_channel=open_channel))
+    def make(*addresses: str, metrics: Metrics | None = None) -> Upstream:
+        made.append(side_of(UpstreamConfig(hello=addresses), metrics=metrics, open_channel=open_channel))
         return made[-1]
 
     yield make

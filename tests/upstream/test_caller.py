@@ -44,10 +44,10 @@ if TYPE_CHECKING:
     SideFor = Callable[..., Upstream]
 
 
-def instances_of(side: Upstream) -> list[dict[str, Any]]:
-    instances = side.caller.stats()["instances"]
-    assert isinstance(instances, list)
-    return instances
+def under_way(metrics: Metrics) -> dict[str, float]:
+    """The calls under way of each service that has any."""
+    now = {service: metrics.count("upstream_under_way", service) for service in ALL_TO_HELLO.services}
+    return {service: count for service, count in now.items() if count}
 
 
 async def serve_raw(response: bytes) -> tuple[grpc.aio.Server, str]:
@@ -138,7 +138,7 @@ async def test_round_robin_over_real_servers(upstream: Start, side_for: SideFor)
     for _ in range(9):
         await side.caller.call(UpstreamRequest(action="x"), 5.0)
     assert [len(server.seen) for server in servers] == [3, 3, 3]
-    assert [entry["calls"] for entry in instances_of(side)] == [3, 3, 3]
+    assert [entry["calls"] for entry in side.directory.report()] == [3, 3, 3]
 
 
 async def test_no_instance(side_for: SideFor) -> None:
@@ -157,7 +157,7 @@ async def test_refused_connection_fails(upstream: Start, side_for: SideFor) -> N
         assert caught.value.status == "UNAVAILABLE"
         assert server.address in caught.value.internal
         assert len(caught.value.internal) <= 256
-    assert instances_of(side)[0]["failures"] == 3
+    assert side.directory.report()[0]["failures"] == 3
 
 
 async def test_too_slow_is_a_timeout(upstream: Start, side_for: SideFor) -> None:
@@ -169,7 +169,7 @@ async def test_too_slow_is_a_timeout(upstream: Start, side_for: SideFor) -> None
         await side.caller.call(UpstreamRequest(action="slow"), 0.2)
     assert 0.15 < time.monotonic() - started < 5.0
     assert caught.value.code == 504
-    assert instances_of(side)[0]["timeouts"] == 1
+    assert side.directory.report()[0]["timeouts"] == 1
     await until(lambda: server.cancelled == 1)
 
 
@@ -180,7 +180,7 @@ async def test_no_time_left_means_no_call(upstream: Start, side_for: SideFor, re
     with pytest.raises(UpstreamTimeout):
         await side.caller.call(UpstreamRequest(), remaining)
     assert server.seen == []
-    assert instances_of(side)[0]["calls"] == 0
+    assert side.directory.report()[0]["calls"] == 0
 
 
 @pytest.mark.parametrize(
@@ -227,7 +227,7 @@ async def test_a_status_of_deadline_exceeded_before_the_deadline_is_a_failure(
     assert (caught.value.code, caught.value.status) == (500, "DEADLINE_EXCEEDED")
     assert "the database did not answer" in caught.value.internal
     assert "before the deadline" in caught.value.cause
-    instance = instances_of(side)[0]
+    instance = side.directory.report()[0]
     assert (instance["failures"], instance["failures_by_status"], instance["timeouts"]) == (
         1,
         {"DEADLINE_EXCEEDED": 1},
@@ -253,16 +253,17 @@ async def test_a_service_that_ends_at_the_deadline_it_was_told_is_a_timeout(upst
 async def test_cancelling_the_task_cancels_the_call(upstream: Start, side_for: SideFor) -> None:
     server = await upstream()
     server.hold("slow")
-    side = side_for(server.address)
+    metrics = Metrics()
+    side = side_for(server.address, metrics=metrics)
     task = asyncio.create_task(side.caller.call(UpstreamRequest(action="slow"), 30.0))
     await server.wait_requests(1)
-    assert instances_of(side)[0]["in_flight"] == 1
+    assert side.directory.report()[0]["in_flight"] == 1
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
     await until(lambda: server.cancelled == 1)
-    assert instances_of(side)[0]["in_flight"] == 0
-    assert side.caller.stats()["under_way"] == {}
+    assert side.directory.report()[0]["in_flight"] == 0
+    assert under_way(metrics) == {}
     response = await side.caller.call(UpstreamRequest(action="x", data=b"y"), 5.0)
     assert response.data == b"y"
 
@@ -327,7 +328,7 @@ async def test_an_answer_that_fits_into_a_frame_passes_and_every_larger_one_fail
         assert caught.value.detail == f"the answer of {caught.value.size} bytes is larger than a frame may be"
     with pytest.raises(AnswerTooLarge):
         await call(most, flag="")
-    assert instances_of(side)[0]["failures_by_status"] == {"ANSWER_TOO_LARGE": len(sizes) + 1}
+    assert side.directory.report()[0]["failures_by_status"] == {"ANSWER_TOO_LARGE": len(sizes) + 1}
     assert [
         record.__dict__["status"] for record in caplog.records if record.getMessage() == "upstream call failed"
     ] == ["ANSWER_TOO_LARGE"]
@@ -357,7 +358,8 @@ async def test_concurrency_limit_is_per_service(upstream: Start, open_channel: O
 
     mode = ServiceMode(RoutingConfig(exact={"x": "zone"}, replace_defaults=True, default="hello"))
     addresses = UpstreamConfig(hello=(server.address,), zone=(server.address,))
-    side = side_of(addresses, mode, open_channel=open_channel, refuse=refuse)
+    metrics = Metrics()
+    side = side_of(addresses, mode, metrics=metrics, open_channel=open_channel, refuse=refuse)
     slow = UpstreamRequest(action="slow")
     running = [asyncio.create_task(side.caller.call(slow, 30.0)) for _ in range(2)]
     await server.wait_requests(2)
@@ -365,7 +367,7 @@ async def test_concurrency_limit_is_per_service(upstream: Start, open_channel: O
         await side.caller.call(slow, 30.0)
     assert caught.value.code == 503
     assert (await side.caller.call(UpstreamRequest(action="x"), 5.0)).code == 200
-    assert side.caller.stats()["under_way"] == {"hello": 2}
+    assert under_way(metrics) == {"hello": 2}
     gate.open()
     await asyncio.gather(*running)
     assert (await side.caller.call(slow, 5.0)).code == 200

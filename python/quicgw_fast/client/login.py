@@ -74,7 +74,7 @@ class LoginStep:
         if self._session.logged_in or not self._options.login.enabled:
             self._owner.become_ready(announce=fresh)
         elif self._call is None or self._call.future.done():
-            self._hello()
+            self._hello(link)
 
     def disconnected(self) -> None:
         """The connection went away; begin() decides anew."""
@@ -86,16 +86,14 @@ class LoginStep:
             self._retry.cancel()
             self._retry = None
 
-    def _hello(self) -> None:
+    def _hello(self, link: ClientLink) -> None:
         self._retry = None
-        if self._link is None:
-            return
         left = self._owner.time_to_connect()
         limit = self._options.connect_timeout if left is None else max(left, SHORTEST)
         login = self._options.login
         call = self._call = self._calls.make(HELLO, login.params, login.data, login.headers, limit, repeats=False)
         call.future.add_done_callback(self._answered)
-        self._outgoing.send_ahead(self._link, call)
+        self._outgoing.send_ahead(link, call)
 
     def _answered(self, future: asyncio.Future[Reply]) -> None:
         if self._call is None or future is not self._call.future:
@@ -130,7 +128,8 @@ class LoginStep:
         if left is not None and delay >= left:
             self._owner.login_failed(error)
             return
-        self._retry = self._loop.call_later(delay, self._hello)
+        if self._link is not None:  # else begin() says it again
+            self._retry = self._loop.call_later(delay, self._hello, self._link)
 
 
 def _is_passing(error: QuicgwClientError, *, first: bool) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from quicgw_fast.rates import TokenBucket
+from quicgw_fast.backend import TokenBucket
 
 if TYPE_CHECKING:
     from quicgw_fast.client.wire import Limits

@@ -43,6 +43,7 @@ class ReadIn:
 
 
 OF_SERVICES = ReadIn("service", "where instances register themselves")
+"""Addresses can be written for the services alone."""
 
 
 class ServerConfig(Section):

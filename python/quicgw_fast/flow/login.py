@@ -80,7 +80,8 @@ class Logins:
         self._go_on = go_on
         self.pool = make_pool(work=self._log_in, reply=self._finish)
         self._behind: Deadlines[Session] = Deadlines(clock, self._late)
-        self._late_behind = 0
+        metrics.gauge("logins_waiting_behind", "Requests that wait behind hellos", lambda: len(self._behind))
+        self._count_late_behind = metrics.counter("logins_late_behind", "Requests that were answered 504 there")
         self._waiting: dict[Session, deque[AsyncTask[Session]]] = {}
         """What each client sent behind its hello, while there is any."""
 
@@ -107,10 +108,6 @@ class Logins:
         """Answer 503 whatever is left; what waits behind a hello goes on first."""
         await self.pool.stop(0.0)
         self._behind.close()
-
-    def stats(self) -> dict[str, int | bool]:
-        """As the processor's, and what waits behind hellos."""
-        return {**self.pool.stats(), "waiting_behind": len(self._behind), "late_behind": self._late_behind}
 
     # A hello
 
@@ -165,5 +162,5 @@ class Logins:
     def _late(self, task: AsyncTask[Session]) -> None:
         """Answer a task whose deadline passed while it waited behind a hello."""
         self._waiting[task.session].remove(task)
-        self._late_behind += 1
+        self._count_late_behind.value += 1
         self._replies.to_task(task, TerminalReply.of_error(too_late(task)))

@@ -57,9 +57,9 @@ class Pushes:
         """``encode_body`` is the engine's; ``bind_timeout`` are the seconds that a notify waits for its reply."""
         self._clock = clock
         self._count_pushes = metrics.counter("pushes", "Unicast pushes that services asked for")
-        self._count_pushes_refused = metrics.counter("pushes_refused", "Of these, refused")
+        self._count_pushes_refused = metrics.counter("pushes_refused", "Unicast pushes that were refused")
         self._count_broadcasts = metrics.counter("broadcasts", "Broadcasts that services asked for")
-        self._count_pushes_stored = metrics.counter("pushes_stored", "Of these, kept in the offline store")
+        self._count_pushes_stored = metrics.counter("pushes_stored", "Unicast pushes that the offline store took")
         self._draining = draining
         self._targets = targets
         self._registry = registry

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections import OrderedDict
 from typing import Final
 
-from quicgw_fast.rates import TokenBucket, address_group
+from quicgw_fast.addresses import address_group
+from quicgw_fast.backend import TokenBucket
 
 REMEMBERED_ADDRESSES: Final = 8192
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from quicgw_fast.backend import TokenBucket
 from quicgw_fast.ports import Deflection
-from quicgw_fast.rates import TokenBucket
 
 if TYPE_CHECKING:
     from quicgw_fast.ports import UnprovenAnswer

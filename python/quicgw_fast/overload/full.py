@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from quicgw_fast.backend import TokenBucket
 from quicgw_fast.codes import CloseCode
 from quicgw_fast.errors import RETRY_AFTER_MS
 from quicgw_fast.ports import ConnectionRefusal
-from quicgw_fast.rates import TokenBucket
 
 if TYPE_CHECKING:
     from quicgw_fast.ports import Arrival

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
 from quicgw_fast.errors import ConfigError
+from quicgw_fast.observe import Unit
 from quicgw_fast.overload.answer_rate import AnswerRate
 from quicgw_fast.overload.attempts import AttemptLimiter, GuessedTokens
 from quicgw_fast.overload.concurrency import Concurrency
@@ -97,6 +98,7 @@ def make_gates(
         MessageRate(rate, burst),
         InFlight(limits.in_flight),
     ]
+    metrics.gauge("request_memory_limit", "What accepted requests may take", lambda: limits.request_memory, Unit.BYTES)
     gates = Gates(
         _connection_gates(limits, make, Noise(noise), turning_away),
         make.gate(Moment.HELD, [HeldBytes()]),
@@ -166,6 +168,9 @@ def call_gate(
 
     It takes the service and how many calls of it are under way, and says why there is to be no other, or None.
     """
+    metrics.gauge(
+        "upstream_max_concurrency", "Calls of one service that may be under way, 0: any", lambda: max_concurrency
+    )
     gate = Gate(Moment.CALL, [Concurrency(max_concurrency)], metrics, count_only)
 
     def refuse(service: str, under_way: int) -> str | None:

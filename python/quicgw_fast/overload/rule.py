@@ -99,7 +99,8 @@ class Gate(Generic[F, R]):
     ) -> None:
         """``count_only`` are names of rules that are counted and not enforced."""
         names = [rule.name for rule in rules]
-        counters = metrics.counters(f"refused_{moment.value}", f"Refused at the moment {moment.value}", "rule", names)
+        of_moment = metrics.part("moment", moment.value)
+        counters = of_moment.counters("refused", "What the rules of overload refused", "rule", names)
         self._rules: list[tuple[Callable[[F], R | None], Counter, bool]] = [
             (rule.judge, counters[rule.name], rule.name not in count_only) for rule in rules
         ]

@@ -144,8 +144,6 @@ def refusal_of(settings: OfflineConfig, openid: str, body: bytes) -> PutResult |
         what = f"the message has {len(body)} bytes, {settings.max_bytes} are kept for an openid"
     elif cost(openid, body) > settings.max_total_bytes:
         what = f"the message costs {cost(openid, body)} bytes, {settings.max_total_bytes} are kept in all"
-    elif settings.max_messages < 1:
-        what = "no message is kept for an openid"
     else:
         return None
     return PutResult(0, StoreCode.TOO_LARGE, what)

@@ -1,8 +1,9 @@
 """Upstream services: which one a request goes to, which instance of it, and the call itself."""
 
+from quicgw_fast.upstream.address import parse_address
 from quicgw_fast.upstream.assembly import Upstream, assemble_upstream
 from quicgw_fast.upstream.caller import BalancingCaller
-from quicgw_fast.upstream.directory import Directory, DirectoryListener, Instance, parse_address
+from quicgw_fast.upstream.directory import Directory, DirectoryListener
 from quicgw_fast.upstream.errors import (
     AnswerTooLarge,
     GatewayCallFailed,
@@ -14,6 +15,7 @@ from quicgw_fast.upstream.errors import (
     UpstreamTimeout,
 )
 from quicgw_fast.upstream.grpcio.gateway_client import GatewayClient
+from quicgw_fast.upstream.instance import Instance
 from quicgw_fast.upstream.routing import SERVICES, ZONES, RoutingMode, ServiceMode, ZoneMode, make_mode, zone_of
 
 __all__ = [

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from quicgw_fast.observe import Counter, Metrics
     from quicgw_fast.proto.service_pb2 import UpstreamRequest, UpstreamResponse
     from quicgw_fast.upstream.channels import Channels
-    from quicgw_fast.upstream.directory import Directory, Instance
+    from quicgw_fast.upstream.directory import Directory
+    from quicgw_fast.upstream.instance import Instance
     from quicgw_fast.upstream.journal import UpstreamJournal
     from quicgw_fast.upstream.routing import RoutingMode
 
@@ -46,7 +47,8 @@ class BalancingCaller:
         self._journal = journal
         self._counts = _register(metrics)
         self._refuse = refuse
-        self._under_way: dict[str, int] = {}
+        self._under_way = dict.fromkeys(mode.services, 0)
+        metrics.gauges("upstream_under_way", "Calls under way", "service", mode.services, lambda: self._under_way)
 
     async def call(self, request: UpstreamRequest, timeout: float) -> UpstreamResponse:
         """Call the request's service once; ``timeout`` in seconds.
@@ -68,7 +70,7 @@ class BalancingCaller:
         """Choose the instance, if the service may be called at all."""
         if self._channels.closed:
             raise UpstreamFailed("the gateway is stopping", "CANCELLED")
-        refused = self._refuse(service, self._under_way.get(service, 0)) if self._refuse is not None else None
+        refused = self._refuse(service, self._under_way[service]) if self._refuse is not None else None
         if refused is not None:
             raise UpstreamBusy(refused)
         try:
@@ -80,7 +82,7 @@ class BalancingCaller:
     async def _call(
         self, service: str, instance: Instance, request: UpstreamRequest, timeout: float
     ) -> UpstreamResponse:
-        self._under_way[service] = self._under_way.get(service, 0) + 1
+        self._under_way[service] += 1
         instance.calls += 1
         try:
             return await self._channels.to(instance).call(request, timeout)
@@ -95,27 +97,6 @@ class BalancingCaller:
             raise
         finally:
             self._under_way[service] -= 1
-
-    def stats(self) -> dict[str, object]:
-        """Return per instance address, services, health and counts; a cancelled call is only in ``calls``."""
-        return {
-            "under_way": {service: count for service, count in self._under_way.items() if count},
-            "instances": [
-                {
-                    "address": instance.address,
-                    "services": list(self._directory.services_of(instance)),
-                    "registered": instance.registered,
-                    "healthy": instance.healthy,
-                    "reason": instance.reason,
-                    "calls": instance.calls,
-                    "failures": instance.failures,
-                    "failures_by_status": dict(instance.statuses),
-                    "timeouts": instance.timeouts,
-                    "in_flight": instance.in_flight,
-                }
-                for instance in self._directory.instances()
-            ],
-        }
 
 
 def _register(metrics: Metrics) -> dict[str, Counter]:

@@ -9,7 +9,8 @@ if TYPE_CHECKING:
     from collections.abc import Coroutine
 
     from quicgw_fast.clock import Clock
-    from quicgw_fast.upstream.directory import Directory, Instance
+    from quicgw_fast.upstream.directory import Directory
+    from quicgw_fast.upstream.instance import Instance
     from quicgw_fast.upstream.journal import UpstreamJournal
     from quicgw_fast.upstream.readiness import Readiness
     from quicgw_fast.upstream.seam import Channel, OpenChannel

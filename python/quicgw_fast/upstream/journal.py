@@ -12,8 +12,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from quicgw_fast.clock import Clock
-    from quicgw_fast.upstream.directory import Directory, Instance
+    from quicgw_fast.upstream.directory import Directory
     from quicgw_fast.upstream.errors import NoInstance, RegisterRefused, UpstreamFailed, UpstreamTimeout
+    from quicgw_fast.upstream.instance import Instance
 
 _log = logging.getLogger("quicgw.upstream")
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from quicgw_fast.codes import RegisterCode
 from quicgw_fast.proto.service_pb2 import UpstreamRegisterRequest, UpstreamRegisterResponse
-from quicgw_fast.upstream.directory import usable
+from quicgw_fast.upstream.address import usable
 from quicgw_fast.upstream.errors import RegisterRefused
 
 if TYPE_CHECKING:

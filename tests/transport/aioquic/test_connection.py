@@ -71,7 +71,7 @@ async def test_a_client_without_idle_timeout_is_kept(identity: Identity) -> None
         await client.connected()
         client.send(b"a")
         await client.received(1)
-        core = next(iter(inside(listener)._open)).core
+        core = core_of(next(iter(inside(listener)._open)))
         assert core._idle_timeout() == 60.0
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import random
 from pathlib import Path
 
@@ -119,6 +120,8 @@ def test_the_check_agrees_with_the_stack(version: int) -> None:
         buf = Buffer(data=bytes(data))
         header = pull_quic_header(buf)
         assert authenticates(bytes(data), header, buf.tell())
+        too_short = dataclasses.replace(header, packet_length=buf.tell() + 19)
+        assert not authenticates(bytes(data), too_short, buf.tell())
         data[rng.choice((0, 20, buf.tell(), buf.tell() + 2, header.packet_length - 1))] ^= 1
         if bytes(data[:1]) != buf.data[:1]:
             data[0] ^= 1 ^ 2  # another length of the packet number, and still a long header

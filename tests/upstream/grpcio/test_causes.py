@@ -108,7 +108,7 @@ async def test_a_service_that_raises_is_one_warning_a_minute_with_the_count(
     side.tend(clock.now)
     later = lines(caplog, "upstream call failed")[3:]
     assert [(line["status"], line["count"]) for line in later] == [("INTERNAL", 19), ("DATA_LOSS", 19), ("UNKNOWN", 4)]
-    instances: Any = side.caller.stats()["instances"]
+    instances: Any = side.directory.report()
     assert instances[0]["failures_by_status"] == {"INTERNAL": 20, "DATA_LOSS": 20, "UNKNOWN": 5}
     await side.channels.close()
 

@@ -25,7 +25,7 @@ from aioquic.quic.events import (
 )
 
 from quicgw_fast.codes import CloseCode
-from quicgw_fast.transport.aioquic.life import LinkLife
+from quicgw_fast.transport.aioquic.life import LinkLife, Owner
 from quicgw_fast.transport.aioquic.outflow import Outflow
 from quicgw_fast.transport.lifecycle import LEFT, LIVE, LinkEvent
 from quicgw_fast.transport.pressure import Signal
@@ -38,7 +38,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from quicgw_fast.transport.aioquic.core import GatewayQuic
-    from quicgw_fast.transport.aioquic.owner import Owner
     from quicgw_fast.transport.endpoint import Endpoint
     from quicgw_fast.transport.limits import TransportLimits
     from quicgw_fast.transport.termination import Termination

@@ -14,7 +14,7 @@ from __future__ import annotations
 import asyncio
 import math
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from quicgw_fast.codes import CloseCode
 from quicgw_fast.transport.closing import ClosingPeriod
@@ -23,17 +23,42 @@ from quicgw_fast.transport.termination import End
 from quicgw_fast.transport.text import printable
 
 if TYPE_CHECKING:
-    from quicgw_fast.transport.aioquic.connection import AioquicConnection
     from quicgw_fast.transport.aioquic.core import GatewayQuic
     from quicgw_fast.transport.aioquic.outflow import Outflow
-    from quicgw_fast.transport.aioquic.owner import Owner
     from quicgw_fast.transport.endpoint import Endpoint
     from quicgw_fast.transport.routes import Routes
-    from quicgw_fast.transport.seam import ConnectionHandler
+    from quicgw_fast.transport.seam import Connection, ConnectionHandler
+    from quicgw_fast.transport.termination import Termination
     from quicgw_fast.transport.timers import LazyTimer
 
 REASON_LIMIT = 256
 """Bytes of a reason phrase at most: the frame has to fit into a packet, in a handshake beside two others."""
+
+
+class Owner(Protocol):
+    """The listener or dialer behind a connection, which is told how it goes."""
+
+    closing_ptos: float
+    """How many PTOs the closing period lasts; a server's SHOULD be 3 (RFC 9000 §10.2)."""
+
+    draining_ptos: float
+    """The same for the draining period."""
+
+    longest_period: float
+    """Seconds that either period lasts at most."""
+
+    def established(self, connection: Connection, /) -> ConnectionHandler | None:
+        """Give the handler; None when the owner has closed the connection instead."""
+
+    def ended(self, connection: Connection, termination: Termination | None, reason: str, /) -> None:
+        """The connection is closed for its handler; it may still flush, or be in its closing or draining period.
+
+        ``termination`` is how QUIC ended it; None where it was closed or given up on this side. ``reason`` is safe to
+        log.
+        """
+
+    def released(self, connection: Connection, /) -> None:
+        """Nothing of the connection is left in the endpoint."""
 
 
 class LinkLife:
@@ -46,7 +71,7 @@ class LinkLife:
 
     def __init__(
         self,
-        connection: AioquicConnection,
+        connection: Connection,
         core: GatewayQuic,
         outflow: Outflow,
         *,
@@ -108,7 +133,7 @@ class LinkLife:
             case LinkAction.TELL:
                 self.handshake_deadline = math.inf
                 self._outflow.stop()
-                self._owner.ended(self._connection, self._end.code, printable(self._end.reason, REASON_LIMIT))
+                self._owner.ended(self._connection, self._core.ended(), printable(self._end.reason, REASON_LIMIT))
                 self._tell_handler()
             case LinkAction.SEND_ONCE:
                 self._send(self._closing_packets())

@@ -47,7 +47,8 @@ if TYPE_CHECKING:
     from quicgw_fast.transport.certificates import Identity
     from quicgw_fast.transport.limits import TransportLimits
     from quicgw_fast.transport.observer import Observer
-    from quicgw_fast.transport.seam import ConnectionHandler, HandlerFactory
+    from quicgw_fast.transport.seam import Connection, ConnectionHandler, HandlerFactory
+    from quicgw_fast.transport.termination import Termination
 
 LAST_PERIOD = 0.25
 """Seconds that ``close`` goes on repeating closing packets to peers that still send."""
@@ -86,9 +87,9 @@ class AioquicListener:
         self._reset_token: Callable[[bytes], bytes] | None = None
         if limits.stateless_reset:
             self._reset_token = reset_tokens(reset_key)
-        self._alive: set[AioquicConnection] = set()
-        self._half_open: set[AioquicConnection] = set()
-        self._open: set[AioquicConnection] = set()
+        self._alive: set[Connection] = set()
+        self._half_open: set[Connection] = set()
+        self._open: set[Connection] = set()
         self._empty: asyncio.Future[None] | None = None
         self._endpoint = Endpoint(sock, limits, self._unmatched, clock=clock)
 
@@ -143,7 +144,7 @@ class AioquicListener:
 
     # What connections report
 
-    def established(self, connection: AioquicConnection) -> ConnectionHandler | None:
+    def established(self, connection: Connection, /) -> ConnectionHandler | None:
         """Count the connection and make its handler."""
         self._half_open.discard(connection)
         # It has shown by now that it gets what is sent to its address.
@@ -156,16 +157,16 @@ class AioquicListener:
         self._open.add(connection)
         return self._factory(connection)
 
-    def ended(self, connection: AioquicConnection, _code: int, reason: str, /) -> None:
+    def ended(self, connection: Connection, termination: Termination | None, reason: str, /) -> None:
         """Stop counting the connection; one whose handshake is not complete has failed, unless we stop."""
         if connection in self._half_open and self._accepting:
             self.counters.failed += 1
             self._gatekeeper.failed(self._endpoint.now() + self._limits.handshake_timeout)
-            self._observer.handshake_failed(fault_of(connection.core.ended()), connection.peer, reason)
+            self._observer.handshake_failed(fault_of(termination), connection.peer, reason)
         self._half_open.discard(connection)
         self._open.discard(connection)
 
-    def released(self, connection: AioquicConnection, /) -> None:
+    def released(self, connection: Connection, /) -> None:
         """Forget the connection."""
         self._alive.discard(connection)
         if self._empty is not None and not self._alive and not self._empty.done():

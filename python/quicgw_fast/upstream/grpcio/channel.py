@@ -20,7 +20,7 @@ from quicgw_fast.upstream.grpcio.causes import cause_of, size_over_limit
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from quicgw_fast.upstream.directory import Instance
+    from quicgw_fast.upstream.instance import Instance
     from quicgw_fast.upstream.seam import ChannelListener
 
 _log = logging.getLogger("quicgw.upstream")

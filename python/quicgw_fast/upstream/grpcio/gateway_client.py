@@ -11,7 +11,7 @@ import grpc
 from quicgw_fast.errors import ConfigError
 from quicgw_fast.proto import service_pb2 as pb
 from quicgw_fast.proto.service_pb2_grpc import GatewayServiceStub
-from quicgw_fast.upstream.directory import parse_address
+from quicgw_fast.upstream.address import parse_address
 from quicgw_fast.upstream.errors import GatewayCallFailed
 from quicgw_fast.upstream.grpcio.causes import NO_ANSWER, cause_of
 from quicgw_fast.upstream.grpcio.channel import DIALLING, PROBE, target_of
