@@ -54,7 +54,7 @@ def test_some_are_where_operators_know_them_and_one_is_in_two_places(metrics: Me
     metrics.gauge("retained", "What is kept", lambda: 7)
     metrics.gauges("sessions", "Sessions", "state", ["NORMAL"], lambda: {"NORMAL": 3})
     metrics.gauge("sessions_detached", "Those without a connection", lambda: 1)
-    stats = render(metrics, "", [])
+    stats = render_stats(metrics, "", [])
     assert stats["retained_bytes"] == 7
     assert stats["sessions"] == {"NORMAL": 3, "detached": 1}
     assert stats["refused"] == {"task": {"request-memory": 2}, "push": {"x": 0}}
