@@ -48,6 +48,19 @@ def test_a_duration_is_shown_with_its_classes(metrics: Metrics) -> None:
     assert {bound: count for bound, count in shown["classes"].items() if count} == {0.0025: 1, "more": 1}
 
 
+def test_some_are_where_operators_know_them_and_one_is_in_two_places(metrics: Metrics) -> None:
+    refused = metrics.counters("refused", "Refusals", ("moment", "rule"), [("task", "request-memory"), ("push", "x")])
+    refused["task", "request-memory"].value += 2
+    metrics.gauge("retained", "What is kept", lambda: 7)
+    metrics.gauges("sessions", "Sessions", "state", ["NORMAL"], lambda: {"NORMAL": 3})
+    metrics.gauge("sessions_detached", "Those without a connection", lambda: 1)
+    stats = render(metrics, "", [])
+    assert stats["retained_bytes"] == 7
+    assert stats["sessions"] == {"NORMAL": 3, "detached": 1}
+    assert stats["refused"] == {"task": {"request-memory": 2}, "push": {"x": 0}}
+    assert stats["request_memory"] == {"refused": 2}
+
+
 def test_two_metrics_in_one_place_are_a_bug(metrics: Metrics) -> None:
     metrics.counters("calls", "Calls", "service", ["zone"])
     metrics.counter("calls_zone", "Calls of the zones")
