@@ -99,7 +99,8 @@ class Bench:
     def submit(self, action: str, *, session: Session | None = None, within: float = 30.0) -> bool:
         """Submit a task of the one session, or of another one, whose deadline is so many seconds from now."""
         request = UpstreamRequest(session_id="s", client_seq_id=1 + len(self.calls), action=action)
-        task = AsyncTask(session or self.session, 1, request, self.face.now() + within)
+        now = self.face.now()
+        task = AsyncTask(session or self.session, 1, request, now, now + within)
         return self.processor.submit(task)
 
     def answer(self, action: str) -> None:

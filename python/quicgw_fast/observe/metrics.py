@@ -187,9 +187,14 @@ class Metrics:
 
     def duration(self, name: str, help: str) -> Duration:
         """Register a distribution of seconds."""
-        duration = Duration()
-        self._register(name, MetricKind.DURATION, Unit.SECONDS, help, (), [()], lambda: [duration])
-        return duration
+        return self.durations(name, help, (), [()])[()]
+
+    def durations(self, name: str, help: str, labels: K, keys: Iterable[K]) -> Mapping[K, Duration]:
+        """Register a distribution of seconds for each of ``keys``, as ``counters`` does."""
+        made = [(key, Duration()) for key in keys]
+        took, of_keys = [duration for _, duration in made], [_tuple(key) for key, _ in made]
+        self._register(name, MetricKind.DURATION, Unit.SECONDS, help, _tuple(labels), of_keys, lambda: took)
+        return dict(made)
 
     def count(self, name: str, *labels: str) -> float:
         """The value of one counter or gauge now. KeyError for what is not registered."""
