@@ -131,9 +131,10 @@ def test_each_is_counted_by_its_rule() -> None:
     gates.connection(arrival(half_open=4))
     gates.connection(arrival(draining=True))
     gates.established(arrival(connections=1))
-    counted = {rule: counter.value for rule, counter in metrics.labelled("refused_connection").items()}
+    rules = ("draining", "full", "half-open", "retry-above", "handshake-rate")
+    counted = {rule: metrics.count("refused", "connection", rule) for rule in rules}
     assert counted == {"draining": 1, "full": 0, "half-open": 1, "retry-above": 1, "handshake-rate": 1}
-    assert metrics.count("refused_established", "full") == 1
+    assert metrics.count("refused", "established", "full") == 1
 
 
 @pytest.mark.parametrize(
@@ -148,4 +149,4 @@ def test_a_rule_can_be_counted_without_being_enforced(rule: str, facts: Arrival)
     gates, metrics = counting(rule)
     moment, judge = ("established", gates.established) if rule == "full" else ("connection", gates.connection)
     assert judge(facts) is None
-    assert metrics.count(f"refused_{moment}", rule) == 1
+    assert metrics.count("refused", moment, rule) == 1
