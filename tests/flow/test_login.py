@@ -1,4 +1,4 @@
-"""hello: synchronous for its own client, nothing to others, and what it lets out (protocol §2)."""
+"""hello: synchronous for its own client, and nothing to others (protocol §2)."""
 
 from __future__ import annotations
 
