@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from quicgw_fast.codes import ErrorCode
 from quicgw_fast.errors import RequestError
-from quicgw_fast.observe import Metrics, render
+from quicgw_fast.observe import Metrics, render_stats
 from quicgw_fast.processor import AsyncRequestProcessor, AsyncTask, execute
 from quicgw_fast.proto.service_pb2 import UpstreamRequest, UpstreamResponse
 from tests.support.clock import Clock
@@ -108,7 +108,7 @@ class Bench:
 
     def stats(self) -> dict[str, float]:
         """What /stats shows of it."""
-        return render(self.metrics, "", [])["processor"]
+        return render_stats(self.metrics, "", [])["processor"]
 
     def stat(self, name: str) -> float:
         return self.stats()[name]

@@ -12,7 +12,7 @@ from quicgw_fast.backend.python.wire import HEAD_MAX, encode_body
 from quicgw_fast.clock import SystemClock
 from quicgw_fast.codes import PushType
 from quicgw_fast.config import RoutingConfig, UpstreamConfig
-from quicgw_fast.observe import Metrics, render
+from quicgw_fast.observe import Metrics, render_stats
 from quicgw_fast.proto.service_pb2 import UpstreamRequest, UpstreamResponse
 from quicgw_fast.upstream import (
     SERVICES,
@@ -149,7 +149,7 @@ async def test_every_call_is_measured_however_it_ends(upstream: Start, side_for:
     await side.caller.call(UpstreamRequest(action="x"), 5.0)
     with pytest.raises(UpstreamTimeout):
         await side.caller.call(UpstreamRequest(action="slow"), 0.1)
-    took = render(metrics, "", [])["durations"]["upstream_call_hello"]
+    took = render_stats(metrics, "", [])["durations"]["upstream_call_hello"]
     assert took["count"] == 2
     assert took["sum"] >= 0.1
 
