@@ -129,7 +129,7 @@ def assemble(
     pushes = Pushes(clock, metrics, draining, targets, registry, sender, offline, gates.push, encode, patience)
 
     # What passes with time
-    chores = [offline.tend, room.tend, journal.flush, tokens.flush, *chores]
+    chores = [offline.tend, room.tend, journal.flush, tokens.flush, metrics.tend, *chores]
     housekeeping = Housekeeping(clock, metrics, registry, conversations, sender, closing, start_refusals, times, chores)
     return Path(
         conversations=conversations, requests=requests, pushes=pushes, housekeeping=housekeeping, draining=draining,
