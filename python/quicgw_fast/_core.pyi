@@ -17,6 +17,7 @@ __all__ = [
     "Outbox",
     "SequenceAllocator",
     "TaskQueue",
+    "TokenBucket",
     "encode_body",
 ]
 
