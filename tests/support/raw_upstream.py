@@ -87,7 +87,7 @@ class RawUpstream(rpc.UpstreamServiceServicer):
         """Every request that arrived."""
         return [seen.request for seen in self.seen]
 
-    async def wait_requests(self, count: int, action: str | None = None, within: float = 5.0) -> list[Seen]:
+    async def wait_requests(self, count: int, action: str | None = None, within: float = 20.0) -> list[Seen]:
         """Wait until ``count`` requests (of ``action``) have arrived; return them."""
         async with asyncio.timeout(within):
             while True:

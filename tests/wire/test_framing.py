@@ -228,7 +228,7 @@ async def test_a_dripping_message_ends_the_connection(make_world: WorldMaker) ->
     while client.closed is None:
         client.send_raw(b"x")
         await asyncio.sleep(0.05)
-        assert time.monotonic() - begun < 5.0
+        assert time.monotonic() - begun < 20.0
     await assert_closed(client, CloseCode.SLOW_CONSUMER)
 
 

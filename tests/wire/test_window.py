@@ -222,7 +222,7 @@ async def test_a_client_that_never_reads_disturbs_nobody(make_world: WorldMaker)
         client = await world.online("alice", receive_window=64 << 10)
         client.pause_reading()
         count = await fill(world, "alice", size=5000)
-        await assert_closed(client, CloseCode.SLOW_CONSUMER, within=10)
+        await assert_closed(client, CloseCode.SLOW_CONSUMER)
         again = await world.resumed(client, 1)
         await again.wait_count(count, within=20)
         again.assert_gap_free(2)
@@ -237,7 +237,7 @@ async def test_a_client_on_a_slow_link_gets_an_answer_that_fills_its_window(make
     begun = time.monotonic()
     while not client.replies(message):
         assert client.closed is None, f"closed after {time.monotonic() - begun:.1f} s: {client.closed}"
-        assert time.monotonic() - begun < 15.0
+        assert time.monotonic() - begun < 40.0
         await asyncio.sleep(0.4)  # its credit doubles each time
         client.resume_reading()
         client.pause_reading()
@@ -259,5 +259,5 @@ async def test_a_client_that_reads_and_never_acknowledges_is_closed_whatever_els
     while client.closed is None:
         client.heartbeat()
         await asyncio.sleep(0.05)
-        assert time.monotonic() - begun < 5.0
+        assert time.monotonic() - begun < 20.0
     await assert_closed(client, CloseCode.SLOW_CONSUMER)
