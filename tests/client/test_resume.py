@@ -182,7 +182,7 @@ async def test_calls_made_while_away_wait_for_the_connection(
 
 
 async def test_a_gateway_that_is_away_for_long(gateway: ScriptedGateway, connect: Connect) -> None:
-    client = await connect(reconnect=Reconnect(base=0.01, cap=0.1, attempt_timeout=0.5))
+    client = await connect(reconnect=Reconnect(base=0.01, cap=0.1, attempt_timeout=1.0))
     port = gateway.listener.address[1]
     await gateway.listener.close(CloseCode.DRAINING)
     with pytest.raises(CallTimeout):
