@@ -251,6 +251,14 @@ def test_only_its_maker_imports_aioquic() -> None:
     assert not wrong, "\n".join(wrong)
 
 
+def test_a_maker_of_the_engine_is_found_by_its_name_only() -> None:
+    """Types of the reference are what both makers have; nobody else needs to know which one there is."""
+    ours = [i for i in ALL_IMPORTS if i.target.startswith(("quicgw_fast.backend.python", "quicgw_fast._core"))]
+    assert ours
+    wrong = [str(i) for i in ours if i.part not in {"backend", "_core"}]
+    assert not wrong, "\n".join(wrong)
+
+
 def test_a_maker_of_the_transport_is_found_by_its_name_only() -> None:
     ours = [i for i in ALL_IMPORTS if i.target.startswith("quicgw_fast.transport.aioquic")]
     wrong = [str(i) for i in ours if PACKAGE / "transport" / "aioquic" not in i.file.parents]
