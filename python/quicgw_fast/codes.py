@@ -90,7 +90,7 @@ class ErrorCode(_NumberCode):
     FAILED = 500, "the call of the service failed, or its answer is larger than a frame may be", LATER
     OVERLOADED = (
         503,
-        "queue, memory or calls of the service are full, no instance of it is known or in service, or the gateway stops",
+        "queue, memory or calls of the service are full, no instance is known or in service, or the gateway stops",
         LATER,
     )
     DEADLINE_PASSED = 504, "the deadline of the request passed", LATER

@@ -80,7 +80,8 @@ class Door:
             [fault.value for fault in HandshakeFault],
         )
         self._count_refused = metrics.counter(
-            "connections_refused", "Clients that were turned away, as the gateway was full or stopping"
+            "connections_refused",
+            "Clients that were turned away with a reason and logged: transport_refused, seen from the log",
         )
         self._count_throttled = metrics.counter(
             "peers_throttled",

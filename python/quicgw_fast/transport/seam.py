@@ -78,7 +78,7 @@ class ListenerCounters:
     accepted: int = _counter("Connections whose handshake began")
     established: int = _counter("Handshakes that were completed")
     failed: int = _counter("Handshakes that ended before they were complete")
-    refused: int = _counter("Clients that were turned away with a reason, as the gateway was full or stopping")
+    refused: int = _counter("Clients that were turned away with a reason, before or at the end of their handshake")
     retries: int = _counter("Retry packets: clients that had to prove their address first")
     invalid_tokens: int = _counter("Clients whose Retry token was not good")
     noise: int = _counter("Initials that did not authenticate; nothing was built for them")
