@@ -127,6 +127,9 @@ def _register(metrics: Metrics) -> dict[str, Counter]:
     return {
         "upstream_failures": metrics.counter("upstream_failures", "Calls of services that failed"),
         "upstream_timeouts": metrics.counter("upstream_timeouts", "Calls of services that were not answered in time"),
-        "upstream_busy": metrics.counter("upstream_busy", "Calls that were not made, as the service has its most"),
+        "upstream_busy": metrics.counter(
+            "upstream_busy",
+            "Calls that a rule did not let be made, also when a login asks again; refused has them by rule",
+        ),
         "upstream_unavailable": metrics.counter("upstream_unavailable", "Calls for which no service was there"),
     }
