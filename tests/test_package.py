@@ -120,6 +120,17 @@ def test_the_package_starts_without_the_client_and_quic(first: str) -> None:
     assert (done.returncode, done.stdout.strip()) == (0, "False False"), done.stderr
 
 
+@pytest.mark.parametrize(
+    ("stage", "maker", "library"), [("transport", "aioquic", "aioquic"), ("upstream", "grpcio", "grpc")]
+)
+def test_a_stage_is_imported_without_its_makers(stage: str, maker: str, library: str) -> None:
+    done = in_a_new_process(
+        f"import quicgw_fast.{stage}, sys\n"
+        f"print('quicgw_fast.{stage}.{maker}' in sys.modules, '{library}' in sys.modules)"
+    )
+    assert (done.returncode, done.stdout.strip()) == (0, "False False"), done.stderr
+
+
 def test_the_sdk_comes_when_it_is_asked_for() -> None:
     done = in_a_new_process("import quicgw_fast\nprint(quicgw_fast.connect.__module__)")
     assert done.stdout.startswith("quicgw_fast.client"), done.stderr

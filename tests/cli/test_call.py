@@ -14,7 +14,7 @@ import pytest
 
 from quicgw_fast.cli.calling import CLOSE_TIMEOUT, GRACE, Caller, Wish
 from quicgw_fast.proto import service_pb2 as pb
-from quicgw_fast.upstream import GatewayClient
+from quicgw_fast.upstream.grpcio.gateway_client import GatewayClient
 from tests.cli.process import (
     PATIENCE,
     Gateway,
