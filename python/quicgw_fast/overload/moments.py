@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
-from quicgw_fast.errors import ConfigError
+from quicgw_fast.errors import SettingError
 from quicgw_fast.overload.answer_rate import AnswerRate
 from quicgw_fast.overload.attempts import AttemptLimiter, GuessedTokens
 from quicgw_fast.overload.concurrency import Concurrency
@@ -84,7 +84,7 @@ def make_gates(
     noise: tuple[float, int] = NOISE,
     turning_away: tuple[float, int] = TURNING_AWAY,
 ) -> Gates:
-    """Make all rules. Raises ConfigError when ``count_only`` names one that there is not.
+    """Make all rules. Raises SettingError when ``count_only`` names one that there is not.
 
     ``noise`` and ``turning_away`` are rates per second and what may come at once (``Noise``, ``HandshakeWhenFull``).
     """
@@ -151,12 +151,14 @@ class _GateMaker:
         return Gate(moment, rules, self._metrics, self._count_only)
 
     def check_names(self) -> None:
-        """Raise ConfigError when a name that is only to be counted is no rule's."""
-        # A gateway that stops takes nobody, whatever the load: this cannot be only counted.
-        known = self._names - {StartWhileDraining.name}
-        unknown = sorted(set(self._count_only) - known)
-        if unknown:
-            raise ConfigError(f"overload.count_only names {unknown[0]!r}; known rules are {', '.join(sorted(known))}")
+        """Raise SettingError when a name that is only to be counted is no rule's."""
+        # A gateway that stops takes nobody, whatever the load.
+        stops = StartWhileDraining.name
+        known = self._names - {stops}
+        for name in sorted(set(self._count_only) - known):
+            why = f"names {name!r}" if name != stops else f"has {name!r}, which cannot be only counted"
+            told = f"overload.count_only {why}; known rules are {', '.join(sorted(known))}"
+            raise SettingError(("overload", "count_only"), told)
 
 
 def call_gate(
