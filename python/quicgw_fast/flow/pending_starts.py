@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from quicgw_fast.codes import CloseCode, ErrorCode
 from quicgw_fast.errors import RequestError
-from quicgw_fast.overload import GATEWAY_STOPS
+from quicgw_fast.overload import NO_START
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -106,6 +106,6 @@ class PendingStarts:
 
     def _go_on(self, held: _Held) -> None:
         if self._draining.active:  # since it was held
-            self._refusals.refuse(held.start.client, held.start.msg_id, GATEWAY_STOPS.error())
+            self._refusals.refuse_by_rule(held.start.client, held.start.msg_id, NO_START)
         else:
             held.go_on()

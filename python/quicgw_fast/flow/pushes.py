@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from quicgw_fast.flow.offline import Offline
     from quicgw_fast.flow.targets import Targets
     from quicgw_fast.observe import Metrics
-    from quicgw_fast.overload import Gate, Refusal
+    from quicgw_fast.overload import Gate, PushRefusal
     from quicgw_fast.proto.service_pb2 import BroadcastRequest, UnicastPushRequest
     from quicgw_fast.session import Registry, Session
 
@@ -50,7 +50,7 @@ class Pushes:
         registry: Registry,
         sender: OrderedSender[Session],
         offline: Offline,
-        gate: Gate[PushFacts, Refusal],
+        gate: Gate[PushFacts, PushRefusal],
         encode_body: Callable[..., bytes],
         bind_timeout: float,
     ) -> None:
@@ -113,7 +113,7 @@ class Pushes:
         deliverable = self._deliverable(session) if immediate else self._bindable(session, request.bind_client_seq_id)
         refusal = self._gate.judge(PushFacts(self._draining.active, deliverable))
         if refusal is not None:
-            raise Refused(PushCode.DRAINING, refusal.detail)
+            raise Refused(refusal.code, refusal.why)
         try:
             return self._now(session, body) if immediate else self._bind(session, request, body)
         except (WindowFull, Overflowed) as error:
