@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from quicgw_fast.carrier import unnumbered
 from quicgw_fast.codes import CloseCode, ErrorCode, PushType, RequestType
 from quicgw_fast.errors import ProtocolError, RequestError
-from quicgw_fast.overload import HeldFacts, MessageFacts, Traffic
+from quicgw_fast.overload import Close, HeldFacts, MessageFacts, Traffic
 from quicgw_fast.proto.client_pb2 import ErrorMessage
 from quicgw_fast.session import Event
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from quicgw_fast.flow.requests import Requests
     from quicgw_fast.flow.start import StartHandler
     from quicgw_fast.observe import Metrics
-    from quicgw_fast.overload import Gates, Refusal
+    from quicgw_fast.overload import Gate
     from quicgw_fast.ports import Carrier, Link, MessageReceiver
     from quicgw_fast.proto.client_pb2 import ClientRequest
     from quicgw_fast.session import Session
@@ -40,7 +40,8 @@ class Legs:
         starts: StartHandler,
         requests: Requests,
         control: ControlMessages,
-        gates: Gates,
+        held: Gate[HeldFacts, Close],
+        message: Gate[MessageFacts, Close],
     ) -> None:
         self.clock = clock
         self.count_protocol_errors = metrics.counter(
@@ -54,7 +55,8 @@ class Legs:
         self.starts = starts
         self.requests = requests
         self.control = control
-        self.gates = gates
+        self.judge_held = held.judge
+        self.judge_message = message.judge
 
 
 class Conversation:
@@ -153,7 +155,7 @@ class Conversation:
 
     def kept(self, held: int) -> None:
         """Bound what waits behind its START: so many bytes do."""
-        refusal = self._legs.gates.held.judge(HeldFacts(held))
+        refusal = self._legs.judge_held(HeldFacts(held))
         if refusal is not None:
             self._turn_away(refusal)
 
@@ -197,11 +199,11 @@ class Conversation:
 
     def _floods(self, now: float) -> bool:
         """Close the connection if it sends too much beside its requests; what follows is not looked at."""
-        refusal = self._legs.gates.message.judge(MessageFacts(self._traffic, now))
+        refusal = self._legs.judge_message(MessageFacts(self._traffic, now))
         if refusal is not None:
             self._turn_away(refusal)
         return refusal is not None
 
-    def _turn_away(self, refusal: Refusal) -> None:
+    def _turn_away(self, refusal: Close) -> None:
         self._legs.count_floods_closed.value += 1
-        self.close(CloseCode.OVERLOADED, refusal.message)
+        self.close(refusal.code, refusal.detail)
