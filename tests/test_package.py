@@ -94,6 +94,7 @@ def test_what_is_not_there_is_an_attribute_error() -> None:
         quicgw_fast.nonsense  # noqa: B018
 
 
+@pytest.mark.timeout(300)  # it looks at the whole package, without a cache
 def test_a_misspelt_name_does_not_pass_the_type_checker(tmp_path: Path) -> None:
     program = tmp_path / "program.py"
     program.write_text(
