@@ -166,6 +166,5 @@ def _make_processor(
     reply: Callable[[AsyncTask[Session], TerminalReply], object],
 ) -> AsyncRequestProcessor[Session]:
     """A processor with a queue of so many places, which skips what is for sessions that are gone."""
-    queue = engine.TaskQueue(places)
-    of_pool, valid = metrics.part("pool", pool), registry.serviceable
-    return AsyncRequestProcessor(queue, workers, clock, of_pool, work=work, reply=reply, is_valid=valid)
+    queue, of_pool = engine.TaskQueue(places), metrics.part("pool", pool)
+    return AsyncRequestProcessor(queue, workers, clock, of_pool, work=work, reply=reply, is_valid=registry.serviceable)

@@ -26,11 +26,18 @@ if TYPE_CHECKING:
     from quicgw_fast.session import Session
 
 COUNTED = frozenset({RequestType.BUSINESS, RequestType.HEARTBEAT})
-"""Types that count towards their rate before they are looked at; others count when nothing good came of them."""
+"""Types that count towards their rate before they are looked at; others count when nothing good came of them.
+
+These two take work whatever they say. An acknowledgement that acknowledges something is free, as there are no more of
+those than messages sent down; STOP and START come once in an honest client's connection.
+"""
 
 
 class Legs:
-    """Where the messages of a connection go; the same for all of them, so made once."""
+    """Where the messages of a connection go, and what judges those that no leg does.
+
+    The same for all connections, so made once: a connection keeps one reference in place of nine.
+    """
 
     def __init__(
         self,
@@ -173,10 +180,14 @@ class Conversation:
         try:
             self._route(session, request, now)
         except RequestError as error:
-            if int(request.type) not in COUNTED and self._floods(now):
-                return
-            self._legs.count_requests_refused.value += 1
-            self._legs.sender.refuse(session, request.msg_id, error)
+            self._refuse(session, request, error, now)
+
+    def _refuse(self, session: Session, request: ClientRequest, error: RequestError, now: float) -> None:
+        """Answer with the error, unless the client sends so many such messages that it is closed."""
+        if int(request.type) not in COUNTED and self._floods(now):
+            return
+        self._legs.count_requests_refused.value += 1
+        self._legs.sender.refuse(session, request.msg_id, error)
 
     def _route(self, session: Session, request: ClientRequest, now: float) -> None:
         match int(request.type):

@@ -98,19 +98,18 @@ class PendingStarts:
             return
         del self._held[openid]
         held.timer.cancel()
-        client = held.start.client
-        if not client.open:
-            return
-        try:
+        if held.start.client.open:
             self._go_on(held)
+
+    def _go_on(self, held: _Held) -> None:
+        client, openid = held.start.client, held.start.claim.openid
+        try:
+            if self._draining.active:  # since it was held
+                self._refusals.refuse_by_rule(client, held.start.msg_id, NO_START)
+            else:
+                held.go_on()
             if openid not in self._held:
                 client.carrier.let_go()
         except Exception:  # as for anything else that a client sends: its connection ends, and nobody else's
             _log.exception("START failed", extra={"openid": openid})
             client.close(CloseCode.INTERNAL, "internal error")
-
-    def _go_on(self, held: _Held) -> None:
-        if self._draining.active:  # since it was held
-            self._refusals.refuse_by_rule(held.start.client, held.start.msg_id, NO_START)
-        else:
-            held.go_on()

@@ -97,6 +97,7 @@ class Pushes:
 
     async def _push(self, request: UnicastPushRequest) -> str:
         session = await self._targets.find(request.target_type, request.target_id)
+        # Behind the target: of two faults the sender is told that of the target, whichever way it is looked for.
         if int(request.sync_hint) not in list(SyncHint):
             raise PushRefused(PushCode.BAD_SYNC_HINT, f"sync_hint {request.sync_hint} is unknown")
         extra = offline_id() if session is None else None

@@ -133,35 +133,31 @@ class Requests:
         is_login = business.action.lower() == LOGIN_ACTION
         if not is_login and session.login is Login.IDLE:
             _require_login(session)
-        upstream = UpstreamRequest(
-            session_id=session.id,
-            openid=session.openid,
-            action=business.action,
-            params=business.params,
-            data=business.data,
-            headers=request.headers,
-            client_seq_id=request.seq_id,
-        )
+        upstream = _upstream_request(session, request, business)
         return AsyncTask(session, request.msg_id, upstream, now, now + self._timeout(request), is_login)
 
     def dispatch(self, task: AsyncTask[Session]) -> None:
         """Hand an accepted task on: behind the hello under way, to the logins, or to the processor."""
         try:
-            if self._stopped:
-                raise NO_REQUEST.error()
-            if task.session.login is Login.UNDER_WAY:
-                self._logins.wait_behind(task)
-                return
-            if not task.is_login:
-                _require_login(task.session)
-            submit = self._logins.submit if task.is_login else self._processor.submit
-            if not submit(task):
-                self._count_queue_full.value += 1
-                refusal = self._queue_gate.judge(QueueFacts("logins" if task.is_login else "requests"))
-                assert refusal is not None  # it cannot be only counted
-                raise refusal.error()
+            self._place(task)
         except RequestError as error:
             self._replies.to_task(task, TerminalReply.of_error(error))
+
+    def _place(self, task: AsyncTask[Session]) -> None:
+        """Put the task where it waits for its turn; RequestError where it may not, or where there is no place."""
+        if self._stopped:
+            raise NO_REQUEST.error()
+        if task.session.login is Login.UNDER_WAY:
+            self._logins.wait_behind(task)
+            return
+        if not task.is_login:
+            _require_login(task.session)
+        submit = self._logins.submit if task.is_login else self._processor.submit
+        if not submit(task):
+            self._count_queue_full.value += 1
+            refusal = self._queue_gate.judge(QueueFacts("logins" if task.is_login else "requests"))
+            assert refusal is not None  # it cannot be only counted
+            raise refusal.error()
 
     def _timeout(self, request: ClientRequest) -> float:
         """Seconds that the request may take: the configured ones, or fewer if its client asks so."""
@@ -173,6 +169,19 @@ class Requests:
                 ErrorCode.BAD_REQUEST, "bad header", f"timeout-ms is {asked[:32]!r}; write whole milliseconds above 0"
             )
         return min(self._longest, int(asked) / 1000)
+
+
+def _upstream_request(session: Session, request: ClientRequest, business: BusinessRequest) -> UpstreamRequest:
+    """What the service gets: the client's words, and the gateway's own as to whose they are."""
+    return UpstreamRequest(
+        session_id=session.id,
+        openid=session.openid,
+        action=business.action,
+        params=business.params,
+        data=business.data,
+        headers=request.headers,
+        client_seq_id=request.seq_id,
+    )
 
 
 def _take_number(session: Session, seq_id: int) -> None:

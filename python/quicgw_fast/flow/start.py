@@ -78,6 +78,10 @@ class StartHandler:
             self._count_starts_departed.value += 1
             client.ignore()
             return
+        self._decide(client, request)
+
+    def _decide(self, client: ConnectedClient, request: ClientRequest) -> None:
+        """Refuse the START, or go on with where its openid lives."""
         try:
             claim, token = _claim(request)
             now = self._clock.now()
