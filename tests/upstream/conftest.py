@@ -101,3 +101,9 @@ async def until(condition: Callable[[], object], within: float = 20.0) -> None:
 
 async def until_health(instance: Instance, healthy: bool) -> None:
     await until(lambda: instance.healthy is healthy)
+
+
+def under_way(metrics: Metrics) -> dict[str, float]:
+    """The calls under way of each service that has any."""
+    now = {service: metrics.count("upstream_under_way", service) for service in ALL_TO_HELLO.services}
+    return {service: count for service, count in now.items() if count}

@@ -10,33 +10,23 @@ import uvloop
 
 from quicgw_fast.backend import encode_body
 from quicgw_fast.backend.constants import HEAD_MAX
-from quicgw_fast.clock import SystemClock
-from quicgw_fast.codes import ErrorCode, PushType
-from quicgw_fast.config import LimitsConfig, RoutingConfig, UpstreamConfig
+from quicgw_fast.codes import PushType
+from quicgw_fast.config import RoutingConfig, UpstreamConfig
 from quicgw_fast.observe import Metrics, render_stats
-from quicgw_fast.overload import Gate, Moment, Refusal, make_gates
-from quicgw_fast.ports import CallFacts
 from quicgw_fast.proto.service_pb2 import UpstreamRequest, UpstreamResponse
 from quicgw_fast.upstream import (
-    SERVICES,
     AnswerTooLarge,
-    BalancingCaller,
-    Directory,
     NoInstance,
     RoutingMode,
     ServiceMode,
     Upstream,
-    UpstreamBusy,
     UpstreamFailed,
     UpstreamTimeout,
     ZoneMode,
 )
-from quicgw_fast.upstream.channels import Channels
-from quicgw_fast.upstream.grpcio.channel import PROCESS_REQUEST, target_of
-from quicgw_fast.upstream.journal import UpstreamJournal
-from quicgw_fast.upstream.readiness import Readiness
+from quicgw_fast.upstream.grpcio.channel import PROCESS_REQUEST
 from tests.support.raw_upstream import RawUpstream, Rejected, answer
-from tests.upstream.conftest import ALL_TO_HELLO, side_of, until
+from tests.upstream.conftest import side_of, under_way, until
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -45,12 +35,6 @@ if TYPE_CHECKING:
 
     Start = Callable[[], Awaitable[RawUpstream]]
     SideFor = Callable[..., Upstream]
-
-
-def under_way(metrics: Metrics) -> dict[str, float]:
-    """The calls under way of each service that has any."""
-    now = {service: metrics.count("upstream_under_way", service) for service in ALL_TO_HELLO.services}
-    return {service: count for service, count in now.items() if count}
 
 
 async def serve_raw(response: bytes) -> tuple[grpc.aio.Server, str]:
@@ -363,119 +347,6 @@ async def test_empty_answer_is_an_answer(side_for: SideFor) -> None:
     server, address = await serve_raw(b"")
     assert await side_for(address).caller.call(UpstreamRequest(), 5.0) == UpstreamResponse()
     await server.stop(None)
-
-
-async def test_concurrency_limit_is_per_service(upstream: Start, open_channel: OpenChannel) -> None:
-    server = await upstream()
-    gate = server.hold("slow")
-
-    mode = ServiceMode(RoutingConfig(exact={"x": "zone"}, replace_defaults=True, default="hello"))
-    addresses = UpstreamConfig(hello=(server.address,), zone=(server.address,))
-    metrics = Metrics()
-    limit = make_gates(LimitsConfig(), metrics, max_concurrency=2).call
-    side = side_of(addresses, mode, metrics=metrics, open_channel=open_channel, gate=limit)
-    slow = UpstreamRequest(action="slow")
-    running = [asyncio.create_task(side.caller.call(slow, 30.0)) for _ in range(2)]
-    await server.wait_requests(2)
-    with pytest.raises(UpstreamBusy) as caught:
-        await side.caller.call(slow, 30.0)
-    assert caught.value.code == 503
-    assert (await side.caller.call(UpstreamRequest(action="x"), 5.0)).code == 200
-    assert under_way(metrics) == {"hello": 2}
-    gate.open()
-    await asyncio.gather(*running)
-    assert (await side.caller.call(slow, 5.0)).code == 200
-    await side.channels.close()
-
-
-class Closed:
-    """A rule that lets no service be called."""
-
-    name = "closed"
-
-    def judge(self, facts: CallFacts, /) -> Refusal | None:
-        return Refusal(ErrorCode.RATE_LIMITED, f"{facts.service} is closed", "until later", retry_after=2.0)
-
-
-async def test_whoever_is_refused_a_call_is_told_what_the_rule_says(upstream: Start, open_channel: OpenChannel) -> None:
-    server, metrics = await upstream(), Metrics()
-    gate = Gate(Moment.CALL, [Closed()], metrics)
-    side = side_of(UpstreamConfig(hello=(server.address,)), metrics=metrics, open_channel=open_channel, gate=gate)
-    with pytest.raises(UpstreamBusy) as caught:
-        await side.caller.call(UpstreamRequest(action="x"), 5.0)
-    told = caught.value
-    assert (told.code, told.message, told.detail) == (429, "hello is closed", "until later")
-    assert told.headers == {"retry-after-ms": "2001"}
-    assert (metrics.count("upstream_busy"), metrics.count("refused", "call", "closed")) == (1, 1)
-    assert not server.requests
-    await side.channels.close()
-
-
-async def test_registered_instance_is_dialled_and_an_evicted_one_hung_up(
-    upstream: Start, open_channel: OpenChannel
-) -> None:
-    old, new = await upstream(), await upstream()
-    old.hold("slow")
-    directory, clock = Directory(SERVICES, max_instances=1), SystemClock()
-    journal = UpstreamJournal(directory, clock)
-    channels = Channels(directory, open_channel, clock, journal, Readiness(ALL_TO_HELLO, directory))
-    no_rules = Gate[CallFacts, Refusal](Moment.CALL, [], Metrics())
-    caller = BalancingCaller(ALL_TO_HELLO, directory, channels, journal, clock, Metrics(), no_rules)
-    channels.start()
-    instance = directory.register(old.address, "hello").instance
-    assert await channels.wait_reached(instance, 5.0)
-    task = asyncio.create_task(caller.call(UpstreamRequest(action="slow"), 30.0))
-    await old.wait_requests(1)
-    instance.healthy = False
-    newer = directory.register(new.address, "hello").instance
-    with pytest.raises(UpstreamFailed, match="hung up"):
-        await task
-    assert await channels.wait_reached(newer, 5.0)
-    await caller.call(UpstreamRequest(action="x"), 5.0)
-    assert len(new.seen) == 1
-    await channels.close()
-
-
-async def test_a_deregistered_instance_answers_what_is_under_way(upstream: Start, open_channel: OpenChannel) -> None:
-    server = await upstream()
-    gate = server.hold("slow")
-    side = side_of(UpstreamConfig(), open_channel=open_channel)
-    instance = side.directory.register(server.address, "hello").instance
-    assert await side.channels.wait_reached(instance, 5.0)
-    task = asyncio.create_task(side.caller.call(UpstreamRequest(action="slow", data=b"x"), 30.0))
-    await server.wait_requests(1)
-    side.directory.deregister(server.address, "hello")
-    with pytest.raises(NoInstance):
-        await side.caller.call(UpstreamRequest(), 5.0)
-    gate.open()
-    assert (await task).data == b"x"
-    await side.channels.close()
-
-
-async def test_closing_does_not_wait_for_a_deregistered_instance(upstream: Start, open_channel: OpenChannel) -> None:
-    server = await upstream()
-    server.hold("slow")
-    side = side_of(UpstreamConfig(), open_channel=open_channel)
-    assert await side.channels.wait_reached(side.directory.register(server.address, "hello").instance, 5.0)
-    task = asyncio.create_task(side.caller.call(UpstreamRequest(action="slow"), 30.0))
-    await server.wait_requests(1)
-    side.directory.deregister(server.address, "hello")
-    async with asyncio.timeout(5.0):
-        await side.channels.close()
-    with pytest.raises(UpstreamFailed, match="hung up"):
-        await task
-
-
-@pytest.mark.parametrize(
-    ("address", "target"),
-    [
-        ("127.0.0.1:9001", "ipv4:127.0.0.1:9001"),
-        ("[::1]:9001", "ipv6:[::1]:9001"),
-        ("localhost:9001", "dns:///localhost:9001"),
-    ],
-)
-def test_targets_name_their_scheme(address: str, target: str) -> None:
-    assert target_of(address) == target
 
 
 def test_call_under_uvloop() -> None:
