@@ -33,6 +33,7 @@ STAGES = frozenset(
         "delivery",
         "carrier",
         "overload",
+        "placement",
         "processor",
         "session",
         "store",

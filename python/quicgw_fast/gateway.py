@@ -20,10 +20,11 @@ from quicgw_fast.errors import ConfigError
 from quicgw_fast.flow.assembly import assemble
 from quicgw_fast.observe import Door, Metrics, lines_dropped
 from quicgw_fast.overload import Moment, call_gate
+from quicgw_fast.placement import makers as placements
 from quicgw_fast.session import SessionState
 from quicgw_fast.store import make_store
 from quicgw_fast.transport import Listener, TransportLimits, listen, reset_key_for
-from quicgw_fast.upstream import SERVICES, BalancingCaller, Directory, OwnAddresses, Registration, RoutingTable
+from quicgw_fast.upstream import BalancingCaller, Directory, OwnAddresses, Registration, make_mode
 
 if TYPE_CHECKING:
     from quicgw_fast.backend.engine import Engine
@@ -72,18 +73,18 @@ class Gateway:
         self._clock = SystemClock()
         self._metrics = metrics = Metrics()
         self._door = Door(metrics, self._clock.now)
-        table = _routing(config)
-        self._directory = _directory(config, table)
-        upstream = config.upstream
+        upstream, mode = config.upstream, make_mode(config.routing)
+        self._directory = Directory(mode.services)
+        self._directory.add_all(mode.configured(upstream))
         self._caller = BalancingCaller(
-            table.service_for,
+            mode,
             self._directory,
             refuse=call_gate(upstream.max_concurrency, metrics, config.overload.count_only),
             metrics=metrics,
             forget_after=upstream.forget_after,
         )
         self._own = OwnAddresses()
-        self._registration = Registration(self._directory, self._caller, self._own)
+        self._registration = Registration(mode, self._directory, self._caller, self._own)
         self._path = assemble(
             config,
             engine,
@@ -91,7 +92,9 @@ class Gateway:
             metrics,
             make_authenticator(config.auth),
             make_store(config.offline),
+            placements.load(placements.DEFAULT).make_placement(),
             call=self._caller.call,
+            logins_at_once=mode.logins_at_once(config.processor.logins, upstream.max_concurrency),
             chores=[self._door.flush],
         )
         self._started_at = self._clock.now()
@@ -237,19 +240,6 @@ class Gateway:
             if await self._own.include(instance.address, names=False):
                 services = ", ".join(f"upstream.{service}" for service in self._directory.services_of(instance))
                 raise ConfigError(f"{services}: {instance.address} is the gateway itself; write the service's address")
-
-
-def _routing(config: Config) -> RoutingTable:
-    routing = config.routing
-    return RoutingTable(routing.mode, routing.actions, routing.parts, routing.default, routing.zone_ranges)
-
-
-def _directory(config: Config, table: RoutingTable) -> Directory:
-    directory = Directory(table.services, config.routing.mode)
-    for service in SERVICES:
-        for address in getattr(config.upstream, service) if config.routing.mode == "service" else ():
-            directory.add(service, address)
-    return directory
 
 
 def _without_certificate(tls: TlsConfig) -> str:

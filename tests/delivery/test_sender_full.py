@@ -182,3 +182,49 @@ def test_what_was_held_waits_for_room(engine: ModuleType) -> None:
     hog.outbox.ack(1)
     poor.sender.acknowledged(poor)
     assert poor.there.numbers == [1]
+
+
+@pytest.fixture
+def waiting(engine: ModuleType) -> tuple[Client, Client]:
+    """A client whose held message waits for the memory that the other one took."""
+    budget = engine.ByteBudget(800)
+    poor, hog = Client(engine, {"budget": budget}), Client(engine, {"budget": budget})
+    poor.sender.hold(poor, poor.body(200))
+    hog.outbox.hold(bytes(budget.limit - budget.used - MESSAGE_COST))
+    hog.sender.refuse(hog, 0, an_error(0, "", "x" * (budget.limit * 5 // 4 - budget.used - MESSAGE_COST - 12)))
+    assert poor.sender.release(poor)
+    assert (poor.outbox.held, poor.outbox.retained) == (1, 0)
+    return poor, hog
+
+
+def test_room_is_made_for_what_was_held_and_nothing_else_waits_for(waiting: tuple[Client, Client]) -> None:
+    """No acknowledgement would ever bring it about: nothing of this client is retained."""
+    poor, hog = waiting
+    poor.give = lambda: free(hog)
+    assert poor.sender.release(poor) is True
+    assert poor.there.numbers == [1]
+    assert (poor.outbox.held, poor.overflows) == (0, 0)
+
+
+def test_who_has_to_give_the_room_itself_takes_nothing_new(waiting: tuple[Client, Client]) -> None:
+    """Its own memory is what was given back: what is pushed then was never taken, and does not count as missed."""
+    poor, _ = waiting
+    poor.give = lambda: free(poor)
+    with pytest.raises(WindowFull):
+        poor.push()
+    assert poor.outbox.overflowed
+    assert poor.outbox.tally.notifies_accepted == 1, "what was held, and is lost now"
+    assert poor.there.pushes == []
+
+
+def test_room_is_asked_for_until_it_is_enough(engine: ModuleType, poor: Client, hog: Client) -> None:
+    """Others may give back less than was asked for, or somebody may have taken it meanwhile."""
+    hog.outbox.mark_overflow()
+    budget = hog.options["budget"]
+    hogs = [Client(engine, {"budget": budget}) for _ in range(2)]
+    hogs[0].outbox.hold(bytes(50))
+    hogs[1].outbox.hold(bytes(budget.limit - budget.used - MESSAGE_COST))
+    poor.give = lambda: free(hogs.pop(0))
+    poor.push(400)
+    assert len(poor.room) == 2
+    assert poor.there.numbers == [1]

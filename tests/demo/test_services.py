@@ -10,7 +10,7 @@ from quicgw_fast.demo.services import Services, start_services
 from quicgw_fast.errors import ConfigError, StartupError
 from quicgw_fast.proto import service_pb2 as pb
 from quicgw_fast.proto.service_pb2_grpc import UpstreamServiceStub
-from quicgw_fast.upstream import ZONES
+from quicgw_fast.upstream import ZONES, ZoneMode
 from tests.demo.fake_gateway import FakeGateway
 
 if TYPE_CHECKING:
@@ -89,16 +89,16 @@ async def test_register_by_name(gateway: FakeGateway, services: Services) -> Non
 
 async def test_register_by_zone(gateway: FakeGateway) -> None:
     services = await start_services(gateway.address, (0,) * 6, names=ZONES)
-    await services.register(gateway.address, "zone")
+    await services.register(gateway.address, ZoneMode)
     assert gateway.registered == [(services.addresses[zone], zone, "") for zone in ZONES]
     await services.stop()
 
 
 async def test_register_for_given_zones(gateway: FakeGateway, services: Services) -> None:
-    await services.register(gateway.address, "zone", ("004", "002", "006"))
+    await services.register(gateway.address, ZoneMode, ("004", "002", "006"))
     assert [zone for _, zone, _ in gateway.registered] == ["004", "002", "006"]
     with pytest.raises(StartupError, match="3 services cannot serve 2 zones"):
-        await services.register(gateway.address, "zone", ("001", "002"))
+        await services.register(gateway.address, ZoneMode, ("001", "002"))
 
 
 async def test_register_waits_for_the_gateway(gateway: FakeGateway, services: Services) -> None:

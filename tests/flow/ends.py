@@ -32,6 +32,8 @@ class Link:
         """Whether what is sent stays unacknowledged, until ``relieve``."""
         self.sent: list[pb.ServerPush] = []
         self.ended: tuple[CloseCode, str] | None = None
+        self.flushed: bool | None = None
+        """Whether the gateway's close was to wait until everything before it had arrived."""
         self.handler: Carrier
         self._splitter = Splitter()
 
@@ -52,6 +54,7 @@ class Link:
         if not self.closed:
             self.closed = True
             self.ended = (CloseCode(code), reason)
+            self.flushed = flush
             # As the transport does: in the loop's next turn.
             asyncio.get_running_loop().call_soon(self.handler.closed, code, reason, False)
 

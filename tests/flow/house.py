@@ -16,6 +16,7 @@ from quicgw_fast.auth import NoAuth
 from quicgw_fast.codes import CloseCode, RequestType, SyncHint
 from quicgw_fast.flow.assembly import assemble
 from quicgw_fast.observe import Metrics
+from quicgw_fast.placement.here import Here
 from quicgw_fast.proto import client_pb2 as pb
 from quicgw_fast.proto.service_pb2 import (
     BroadcastRequest,
@@ -23,6 +24,7 @@ from quicgw_fast.proto.service_pb2 import (
     UnicastPushRequest,
     UnicastPushResponse,
 )
+from quicgw_fast.upstream import make_mode
 from tests.flow.ends import Link, Upstream
 from tests.support.clock import Clock
 from tests.support.wire import business, error, frame
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
 
     from quicgw_fast.auth import Authenticator, Grant
     from quicgw_fast.backend.engine import Engine
+    from quicgw_fast.placement import Placement
     from quicgw_fast.session import Session
     from quicgw_fast.store import OfflineStore
 
@@ -196,6 +199,7 @@ class House:
         *,
         store: OfflineStore | None = None,
         authenticator: Authenticator | None = None,
+        placement: Placement | None = None,
         **sections: dict[str, Any],
     ) -> None:
         """``sections`` are tables of the configuration."""
@@ -211,7 +215,11 @@ class House:
             Metrics(),
             self,
             store,
+            placement or Here(),
             call=self.upstream,
+            logins_at_once=make_mode(config.routing).logins_at_once(
+                config.processor.logins, config.upstream.max_concurrency
+            ),
         )
         self.budget = self.path.budget
         self.offline = self.path.offline

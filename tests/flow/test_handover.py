@@ -86,6 +86,25 @@ async def test_nothing_that_can_go_wrong_with_one_session_keeps_the_others_from_
     assert "session could not be ended" in caplog.text
 
 
+async def test_without_memory_for_the_handover_a_session_ends_all_the_same(
+    house: House, store: MemoryStore, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    client = await away(house, "alice", "1", "2")
+
+    def no_memory(session: object) -> list[bytes]:
+        raise MemoryError
+
+    with monkeypatch.context() as patch, caplog.at_level(logging.ERROR):
+        patch.setattr(house.offline, "unsent", no_memory)
+        await house.pass_time(121.0)
+    assert client.session.state is SessionState.CLOSED
+    assert [r.getMessage() for r in caplog.records] == ["no memory to hand over pushes"]
+    assert store.stats().messages == 0
+    again = house.back(client, 1)
+    assert gap(again)["notifies"] == "2", "they are lost, and their client is told"
+    assert house.accounts()["notifies"]["lost"] == 2
+
+
 # What the store does not take is counted, told and logged once
 
 

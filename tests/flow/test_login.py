@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from quicgw_fast.codes import CloseCode, ErrorCode, SyncHint
-from quicgw_fast.errors import RequestError
+from quicgw_fast.errors import BusyError, RequestError
 from quicgw_fast.proto import client_pb2 as pb
 from quicgw_fast.proto.service_pb2 import UpstreamResponse
 from quicgw_fast.session import SessionState
+from tests.flow.endings import until
 from tests.support.wire import business
 
 if TYPE_CHECKING:
@@ -78,6 +79,32 @@ async def test_a_login_that_cannot_be_asked_for(house: House, failure: Exception
     client.call("hello")
     await house.settle()
     assert client.session.state is SessionState.NORMAL
+
+
+async def test_a_service_that_is_busy_is_asked_again(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("quicgw_fast.flow.login.BUSY_PAUSE", 0.001)
+    house.upstream.answers["hello"] = BusyError(ErrorCode.OVERLOADED, "busy")
+    client = house.started()
+    client.call("hello", headers={"timeout-ms": "5000"})
+    await until(lambda: len(house.upstream.calls) >= 3)
+    assert not client.numbered
+    house.clock.advance(1.0)
+    del house.upstream.answers["hello"]
+    await until(lambda: client.numbered)
+    assert client.texts == ["200 "]
+    assert house.upstream.calls[-1].timeout == 4.0, "the time that is left, not a new one"
+
+
+async def test_a_service_that_stays_busy_is_busy_at_the_deadline(house: House) -> None:
+    house.upstream.answers["hello"] = BusyError(ErrorCode.OVERLOADED, "busy", retry_after_ms=70)
+    client = house.started()
+    seq = client.call("hello", headers={"timeout-ms": "5000"})
+    await house.settle()
+    assert not client.replies(seq)
+    house.clock.advance(4.99)
+    await until(lambda: client.replies(seq))
+    assert client.error_of(seq).error_code == 503
+    assert client.reply(seq).headers["retry-after-ms"] == "70"
 
 
 # The gate

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from quicgw_fast.errors import RequestError
@@ -19,6 +19,7 @@ def varint(number: int) -> bytes:
     return out + bytes([number])
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=200))
 def test_no_bytes_raise_anything_else(body: bytes) -> None:
     for kind in (pb.BusinessRequest, pb.ClientAck, pb.HeartbeatRequest, pb.StopRequest):

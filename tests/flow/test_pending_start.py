@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING
 
 import pytest
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
     from pathlib import Path
 
+    from quicgw_fast.session import Session
     from tests.flow.house import Client, House
 
     MakeHouse = Callable[..., Awaitable[House]]
@@ -130,6 +132,37 @@ async def test_a_start_whose_connection_ends_meanwhile_begins_nothing(waiting: t
     await house.settle()
     assert len(house.path.registry) == 0
     assert not house.upstream.called()[1:]
+
+
+async def test_a_start_whose_connection_is_gone_gives_way_in_silence(waiting: tuple[House, Client, Gate]) -> None:
+    house, client, gate = waiting
+    client.link.lose()
+    newer = house.connect()
+    newer.send(RequestType.START, b"\x0a\x05alice", msg_id=8)
+    await house.settle()
+    assert not client.link.sent
+    gate.opened.set()
+    await until(lambda: answered(newer))
+    assert newer.started(8).success
+
+
+async def test_a_bug_in_a_start_that_waited_ends_its_connection_and_nothing_else(
+    waiting: tuple[House, Client, Gate], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    house, client, gate = waiting
+
+    def fails(*details: object) -> Session:
+        raise OSError("surprise")
+
+    with monkeypatch.context() as patch, caplog.at_level(logging.ERROR, "quicgw.session"):
+        patch.setattr(house.path.registry, "create", fails)
+        gate.opened.set()
+        await until(lambda: client.ended is not None)
+    assert client.ended is CloseCode.INTERNAL
+    assert client.conversation.session is None
+    (line,) = caplog.records
+    assert (line.getMessage(), vars(line)["openid"]) == ("START failed", "alice")
+    assert house.started("alice").session.attached, "the next attempt is not in its way"
 
 
 async def test_who_sends_too_much_behind_a_start_that_waits_may_come_back(

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from quicgw_fast.flow.request_memory import RequestMemory
+from quicgw_fast.flow.request_memory import OF_A_REQUEST, OF_AN_ENTRY, RequestMemory, size_of
 from quicgw_fast.proto import client_pb2 as pb
+from quicgw_fast.proto.service_pb2 import UpstreamRequest
 from tests.support.wire import business
 
 if TYPE_CHECKING:
@@ -147,6 +148,9 @@ async def test_what_waits_is_held_once(house: House) -> None:
     assert task.cost == pytest.approx(len(LARGE), rel=0.01)
 
 
+# The count alone
+
+
 def test_nothing_is_given_back_twice_after_a_session_ended() -> None:
     memory, session = RequestMemory(), SimpleNamespace(request_bytes=0)
     memory.take(session, 5000)  # type: ignore[arg-type] # of a session it needs that number alone
@@ -155,3 +159,17 @@ def test_nothing_is_given_back_twice_after_a_session_ended() -> None:
     memory.end(session)  # type: ignore[arg-type]
     memory.give_back(session, 3000)  # type: ignore[arg-type]
     assert (memory.used, session.request_bytes) == (0, 0)
+
+
+def test_an_empty_request_takes_what_a_task_takes() -> None:
+    assert size_of(UpstreamRequest()) == OF_A_REQUEST
+
+
+def test_data_counts_as_it_is() -> None:
+    small, large = (size_of(UpstreamRequest(action="echo", data=bytes(size))) for size in (1000, 101_000))
+    assert large - small == 100_000 + 1, "and one byte more for its length"
+
+
+def test_each_parameter_and_header_takes_more_than_its_text() -> None:
+    request = UpstreamRequest(params={"a": "", "b": ""}, headers={"c": ""})
+    assert size_of(request) == OF_A_REQUEST + request.ByteSize() + 3 * OF_AN_ENTRY

@@ -13,6 +13,7 @@ from quicgw_fast.clock import SystemClock
 from quicgw_fast.flow.assembly import assemble
 from quicgw_fast.observe import Counter, Metrics
 from quicgw_fast.observe.metrics import DURATION_BOUNDS, Duration, MetricKind, Sample, Unit
+from quicgw_fast.placement.here import Here
 from tests.flow.ends import Upstream
 
 PROMETHEUS_NAME = re.compile(r"[a-z][a-z0-9_]*")
@@ -105,7 +106,9 @@ def test_all_that_the_path_registers_can_be_shown_anywhere() -> None:
         metrics,
         NoAuth(),
         None,
+        Here(),
         call=Upstream(),
+        logins_at_once=1,
     )
     families = list(metrics)
     assert len(families) > 30

@@ -37,7 +37,7 @@ def test_pressure() -> None:
 
 async def test_a_lazy_timer_only_moves_forward() -> None:
     fired: list[float] = []
-    timer = LazyTimer(SystemClock.call_later, lambda: fired.append(monotonic()))
+    timer = LazyTimer(SystemClock().call_later, lambda: fired.append(monotonic()))
     now = monotonic()
     timer.set(now + 0.02, now)
     timer.set(now + 5.0, now)

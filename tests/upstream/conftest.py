@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 import pytest_asyncio
 
-from quicgw_fast.upstream import SERVICES, BalancingCaller, Directory, RoutingTable, makers
+from quicgw_fast.config import RoutingConfig
+from quicgw_fast.upstream import SERVICES, BalancingCaller, Directory, ServiceMode, makers
 from tests.support.raw_upstream import RawUpstream
 
 if TYPE_CHECKING:
@@ -17,8 +18,8 @@ if TYPE_CHECKING:
     from quicgw_fast.upstream import Instance
     from quicgw_fast.upstream.seam import OpenChannel
 
-ALL_TO_HELLO = RoutingTable(exact={}, containing={}, default="hello")
-"""A routing table for those who do not care what an action is called."""
+ALL_TO_HELLO = ServiceMode(RoutingConfig(replace_defaults=True, default="hello"))
+"""A routing for those who do not care what an action is called."""
 
 
 @pytest_asyncio.fixture
@@ -56,7 +57,7 @@ async def caller_for(open_channel: OpenChannel) -> AsyncIterator[Callable[..., B
         directory = Directory(SERVICES)
         for address in addresses:
             directory.add("hello", address)
-        made.append(BalancingCaller(ALL_TO_HELLO.service_for, directory, open_channel=open_channel, **options).start())
+        made.append(BalancingCaller(ALL_TO_HELLO, directory, open_channel=open_channel, **options).start())
         return made[-1]
 
     yield make

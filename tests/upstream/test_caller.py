@@ -10,6 +10,7 @@ import uvloop
 
 from quicgw_fast.backend.python.wire import HEAD_MAX, encode_body
 from quicgw_fast.codes import PushType
+from quicgw_fast.config import RoutingConfig
 from quicgw_fast.proto.service_pb2 import UpstreamRequest, UpstreamResponse
 from quicgw_fast.upstream import (
     SERVICES,
@@ -17,10 +18,12 @@ from quicgw_fast.upstream import (
     BalancingCaller,
     Directory,
     NoInstance,
-    RoutingTable,
+    RoutingMode,
+    ServiceMode,
     UpstreamBusy,
     UpstreamFailed,
     UpstreamTimeout,
+    ZoneMode,
 )
 from quicgw_fast.upstream.grpcio.channel import PROCESS_REQUEST, target_of
 from tests.support.raw_upstream import RawUpstream, Rejected, answer
@@ -80,10 +83,10 @@ async def test_request_and_answer_pass_unchanged(upstream: Start, caller_for: Ca
 
 
 @pytest.mark.parametrize(
-    ("table", "requests"),
+    ("mode", "requests"),
     [
         (
-            RoutingTable(),
+            ServiceMode(RoutingConfig()),
             {
                 "hello": UpstreamRequest(action="Hello", openid="zone"),
                 "business": UpstreamRequest(action="buy", openid="hello"),
@@ -91,7 +94,7 @@ async def test_request_and_answer_pass_unchanged(upstream: Start, caller_for: Ca
             },
         ),
         (
-            RoutingTable("zone", zone_ranges=[(1, 1, "001"), (2, 2, "002")]),
+            ZoneMode(RoutingConfig(zone_ranges=((1, 1, "001"), (2, 2, "002")))),
             {
                 "001": UpstreamRequest(action="hello", openid="1"),
                 "002": UpstreamRequest(action="hello", openid="2"),
@@ -101,13 +104,13 @@ async def test_request_and_answer_pass_unchanged(upstream: Start, caller_for: Ca
     ids=["by action", "by openid"],
 )
 async def test_a_request_goes_to_the_service_of_its_action_or_openid(
-    table: RoutingTable, requests: dict[str, UpstreamRequest], upstream: Start, open_channel: OpenChannel
+    mode: RoutingMode, requests: dict[str, UpstreamRequest], upstream: Start, open_channel: OpenChannel
 ) -> None:
-    directory = Directory(table.services)
+    directory = Directory(mode.services)
     servers = {service: await upstream() for service in requests}
     for service, server in servers.items():
         directory.add(service, server.address)
-    caller = BalancingCaller(table.service_for, directory, open_channel=open_channel).start()
+    caller = BalancingCaller(mode, directory, open_channel=open_channel).start()
     for request in requests.values():
         await caller.call(request, 5.0)
     assert {service: server.requests for service, server in servers.items()} == {
@@ -352,8 +355,8 @@ async def test_concurrency_limit_is_per_service(upstream: Start, open_channel: O
     def refuse(service: str, under_way: int) -> str | None:
         return f"{under_way} calls to {service}" if under_way >= 2 else None
 
-    route = RoutingTable(exact={"x": "zone"}, containing={}, default="hello").service_for
-    caller = BalancingCaller(route, directory, open_channel=open_channel, refuse=refuse).start()
+    mode = ServiceMode(RoutingConfig(exact={"x": "zone"}, replace_defaults=True, default="hello"))
+    caller = BalancingCaller(mode, directory, open_channel=open_channel, refuse=refuse).start()
     slow = UpstreamRequest(action="slow")
     running = [asyncio.create_task(caller.call(slow, 30.0)) for _ in range(2)]
     await server.wait_requests(2)
@@ -374,13 +377,13 @@ async def test_registered_instance_is_dialled_and_an_evicted_one_hung_up(
     old, new = await upstream(), await upstream()
     old.hold("slow")
     directory = Directory(SERVICES, max_instances=1)
-    caller = BalancingCaller(ALL_TO_HELLO.service_for, directory, open_channel=open_channel).start()
-    instance = directory.register(old.address, service_name="hello").instance
+    caller = BalancingCaller(ALL_TO_HELLO, directory, open_channel=open_channel).start()
+    instance = directory.register(old.address, "hello").instance
     assert await caller.wait_reached(instance, 5.0)
     task = asyncio.create_task(caller.call(UpstreamRequest(action="slow"), 30.0))
     await old.wait_requests(1)
     instance.healthy = False
-    newer = directory.register(new.address, service_name="hello").instance
+    newer = directory.register(new.address, "hello").instance
     with pytest.raises(UpstreamFailed, match="hung up"):
         await task
     assert await caller.wait_reached(newer, 5.0)
@@ -393,12 +396,12 @@ async def test_a_deregistered_instance_answers_what_is_under_way(upstream: Start
     server = await upstream()
     gate = server.hold("slow")
     directory = Directory(SERVICES)
-    caller = BalancingCaller(ALL_TO_HELLO.service_for, directory, open_channel=open_channel).start()
-    instance = directory.register(server.address, service_name="hello").instance
+    caller = BalancingCaller(ALL_TO_HELLO, directory, open_channel=open_channel).start()
+    instance = directory.register(server.address, "hello").instance
     assert await caller.wait_reached(instance, 5.0)
     task = asyncio.create_task(caller.call(UpstreamRequest(action="slow", data=b"x"), 30.0))
     await server.wait_requests(1)
-    directory.deregister(server.address, service_name="hello")
+    directory.deregister(server.address, "hello")
     with pytest.raises(NoInstance):
         await caller.call(UpstreamRequest(), 5.0)
     gate.open()
@@ -410,11 +413,11 @@ async def test_closing_does_not_wait_for_a_deregistered_instance(upstream: Start
     server = await upstream()
     server.hold("slow")
     directory = Directory(SERVICES)
-    caller = BalancingCaller(ALL_TO_HELLO.service_for, directory, open_channel=open_channel).start()
-    assert await caller.wait_reached(directory.register(server.address, service_name="hello").instance, 5.0)
+    caller = BalancingCaller(ALL_TO_HELLO, directory, open_channel=open_channel).start()
+    assert await caller.wait_reached(directory.register(server.address, "hello").instance, 5.0)
     task = asyncio.create_task(caller.call(UpstreamRequest(action="slow"), 30.0))
     await server.wait_requests(1)
-    directory.deregister(server.address, service_name="hello")
+    directory.deregister(server.address, "hello")
     async with asyncio.timeout(5.0):
         await caller.close()
     with pytest.raises(UpstreamFailed, match="hung up"):
@@ -438,7 +441,7 @@ def test_call_under_uvloop() -> None:
         async with RawUpstream() as server:
             directory = Directory(SERVICES)
             directory.add("hello", server.address)
-            caller = BalancingCaller(ALL_TO_HELLO.service_for, directory).start()
+            caller = BalancingCaller(ALL_TO_HELLO, directory).start()
             assert (await caller.call(UpstreamRequest(action="x", data=b"y"), 5.0)).data == b"y"
             await server.stop()
             with pytest.raises(UpstreamFailed):

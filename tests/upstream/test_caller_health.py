@@ -32,7 +32,7 @@ def caller_and_directory(*addresses: str) -> tuple[BalancingCaller, Directory]:
     directory = Directory(SERVICES)
     for address in addresses:
         directory.add("hello", address)
-    return BalancingCaller(ALL_TO_HELLO.service_for, directory).start(), directory
+    return BalancingCaller(ALL_TO_HELLO, directory).start(), directory
 
 
 @pytest_asyncio.fixture

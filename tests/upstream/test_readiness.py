@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from quicgw_fast.upstream import SERVICES, ZONES, BalancingCaller, Directory
+from quicgw_fast.config import RoutingConfig
+from quicgw_fast.upstream import SERVICES, ZONES, BalancingCaller, Directory, ZoneMode
 from tests.support import strangers
 from tests.upstream.conftest import ALL_TO_HELLO, until
 
@@ -25,7 +26,7 @@ def said(caplog: pytest.LogCaptureFixture) -> list[str]:
 async def test_nothing_configured_is_said_once(caplog: pytest.LogCaptureFixture) -> None:
     directory = Directory(SERVICES)
     directory.add("business", "127.0.0.1:1")
-    caller = BalancingCaller(ALL_TO_HELLO.service_for, directory).start()
+    caller = BalancingCaller(ALL_TO_HELLO, directory).start()
     assert caller.readiness.reason() == "no instance of hello is configured or registered"
     for _ in range(3):
         caller.round(0.0)
@@ -39,7 +40,7 @@ async def test_it_follows_the_instances_of_hello(upstream: Start, caplog: pytest
     directory = Directory(SERVICES)
     directory.add("hello", server.address)
     directory.add("business", other.address)
-    caller = BalancingCaller(ALL_TO_HELLO.service_for, directory).start()
+    caller = BalancingCaller(ALL_TO_HELLO, directory).start()
     assert caller.readiness.reason() == f"no instance of hello is in service ({server.address}: not connected yet)"
     await until(lambda: caller.readiness.reason() is None)
     address = server.address
@@ -56,7 +57,7 @@ async def test_many_instances_are_not_all_named() -> None:
     directory = Directory(SERVICES)
     for port in range(1, 6):
         directory.add("hello", f"127.0.0.1:{port}")
-    caller = BalancingCaller(ALL_TO_HELLO.service_for, directory).start()
+    caller = BalancingCaller(ALL_TO_HELLO, directory).start()
     reason = caller.readiness.reason()
     assert reason is not None
     assert reason.count("127.0.0.1") == 3
@@ -66,8 +67,8 @@ async def test_many_instances_are_not_all_named() -> None:
 
 async def test_in_zone_mode_one_zone_is_enough_and_a_promise_is_not(upstream: Start) -> None:
     server = await upstream()
-    directory = Directory(ZONES, "zone")
-    caller = BalancingCaller(ALL_TO_HELLO.service_for, directory).start()
+    directory = Directory(ZONES)
+    caller = BalancingCaller(ZoneMode(RoutingConfig()), directory).start()
     assert caller.readiness.reason() == "no instance of any zone is configured or registered"
     with strangers.nothing() as address:
         directory.register(address, "001")

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import pytest
 import pytest_asyncio
 
-from quicgw_fast.proto.service_pb2 import UpstreamRegisterRequest, UpstreamRequest
+from quicgw_fast.config import RoutingConfig
+from quicgw_fast.proto.service_pb2 import UpstreamRequest
 from quicgw_fast.upstream import (
     ZONES,
     BalancingCaller,
@@ -17,8 +18,10 @@ from quicgw_fast.upstream import (
     NoInstance,
     OwnAddresses,
     Registration,
-    RoutingTable,
+    RoutingMode,
+    ServiceMode,
     UpstreamFailed,
+    ZoneMode,
 )
 from quicgw_fast.upstream import registration as registrations
 from tests.support import strangers
@@ -38,17 +41,18 @@ TO_BUSINESS = UpstreamRequest(action="x")
 class Gateway:
     """The side of a gateway that takes registrations."""
 
-    def __init__(self, table: RoutingTable, **options: float) -> None:
-        self.directory = directory = Directory(table.services, table.mode)
+    def __init__(self, mode: RoutingMode, **options: float) -> None:
+        self.mode = mode
+        self.directory = directory = Directory(mode.services)
         self.now = 1000.0
-        self.caller = BalancingCaller(table.service_for, directory, clock=lambda: self.now, **options).start()
+        self.caller = BalancingCaller(mode, directory, clock=lambda: self.now, **options).start()
         self.own = OwnAddresses()
-        self.registration = Registration(directory, self.caller, self.own)
+        self.registration = Registration(mode, directory, self.caller, self.own)
 
     async def ask(self, address: str, service: str = "zone", *, deregister: bool = False) -> tuple[str, str]:
         """Register or leave; return the error code, empty for success, and the message."""
-        name = "zone_id" if self.directory.mode == "zone" else "service_name"
-        request = UpstreamRegisterRequest(address=address, deregister=deregister, **{name: service})
+        request = self.mode.registration(address, service)
+        request.deregister = deregister
         answer = await self.registration.register(request)
         assert answer.success is not bool(answer.error_code)
         return answer.error_code, answer.message
@@ -56,7 +60,7 @@ class Gateway:
 
 @pytest_asyncio.fixture
 async def gateway() -> AsyncIterator[Gateway]:
-    gateway = Gateway(RoutingTable(), forget_after=60.0)
+    gateway = Gateway(ServiceMode(RoutingConfig()), forget_after=60.0)
     yield gateway
     await gateway.caller.close()
 
@@ -149,7 +153,8 @@ async def test_leaving(gateway: Gateway, upstream: Start, caplog: pytest.LogCapt
 
 
 async def test_one_address_serves_all_its_zones(upstream: Start) -> None:
-    gateway = Gateway(RoutingTable("zone", zone_ranges=[(int(zone), int(zone), zone) for zone in ZONES]))
+    ranges = tuple((int(zone), int(zone), zone) for zone in ZONES)
+    gateway = Gateway(ZoneMode(RoutingConfig(zone_ranges=ranges)))
     server = await upstream()
     for zone in ZONES:
         assert await gateway.ask(server.address, zone) == ("", f"registered for {zone}")

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 import pytest
 
 from quicgw_fast.codes import CloseCode
-from quicgw_fast.flow.journal import Journal
 from quicgw_fast.proto import client_pb2 as pb
 from quicgw_fast.transport import TransportLimits
 from tests.support import raw_client, wire
@@ -177,23 +176,3 @@ async def test_a_client_that_the_transport_gives_up_is_counted_too(
 def hurried(limits: LimitsConfig, session: SessionConfig) -> TransportLimits:
     """As configured, but for a client that is given up soon."""
     return replace(TransportLimits.of(limits, session), high_water=32 << 10, low_water=8 << 10, stall_timeout=0.3)
-
-
-async def test_thousands_of_reconnects_are_no_thousands_of_lines(caplog: pytest.LogCaptureFixture) -> None:
-    """The journal alone, with a clock of its own: real connections would take minutes."""
-    caplog.set_level("INFO", "quicgw.session")
-    journal = Journal()
-    for number in range(10_000):
-        now = number / 2000
-        address = f"127.{number >> 16 & 255}.{number >> 8 & 255}.{number & 255}:1"
-        session = SimpleNamespace(id=f"s{number}", openid=f"user-{number}")
-        journal.began(session, address, "resumed", now)  # type: ignore[arg-type]
-        conversation = SimpleNamespace(link=SimpleNamespace(peer=address), session=session)
-        journal.ended(conversation, 0, "", by_peer=True, now=now)  # type: ignore[arg-type]
-    journal.flush(100.0)
-    assert 100 < len(caplog.records) < 500
-    attached = [r for r in caplog.records if r.getMessage() == "session attached"]
-    ended = [r for r in caplog.records if r.getMessage() == "disconnected"]
-    for records in (attached, ended):
-        assert sum(getattr(record, "count", 1) for record in records) == 10_000
-    assert journal.closes()["client"]["NORMAL"] == 10_000

@@ -109,7 +109,7 @@ async def test_pushes_and_the_login_come_behind_a_hand_over(make_world: WorldMak
     client = await world.connect()
     client.request(pb.REQUEST_START, pb.StartRequest(openid="alice").SerializeToString())
     client.business("hello")
-    await until(lambda: world.gateway._path.conversations.starts._pending._held)
+    await until(lambda: any(c.carrier.held for c in world.gateway._path.conversations.open))
     gate.opened.set()
     await client.wait_count(62, within=10.0)
     assert (await new).message == "stored"

@@ -11,14 +11,12 @@ from quicgw_fast.cli import options
 from quicgw_fast.cli.options import Seconds
 from quicgw_fast.cli.text import one_of
 
-ZONES = ("001", "002", "003", "004", "005", "006")
-SERVICES = ("hello", "business", "zone")
 RENEW_EVERY = 5.0
 """Seconds between two registrations: a gateway that was restarted remembers nobody."""
 
 
 class Mode(StrEnum):
-    """What the services are registered for."""
+    """What the services are registered for: a ``routing.mode``, of those in ``upstream.routing.MODES``."""
 
     SERVICE = "service"
     ZONE = "zone"
@@ -67,18 +65,21 @@ def upstream(
 
 
 def _names(mode: Mode, zone: list[str] | None) -> tuple[str, ...]:
-    if mode is Mode.SERVICE:
-        if zone:
-            raise typer.BadParameter("needs --mode zone", param_hint="--zone")
-        return SERVICES
-    for name in zone or ():
-        if name not in ZONES:
+    from quicgw_fast.upstream.routing import MODES
+
+    known = MODES[mode].services
+    if not zone:
+        return known
+    if mode is not Mode.ZONE:
+        raise typer.BadParameter("needs --mode zone", param_hint="--zone")
+    for name in zone:
+        if name not in known:
             raise typer.BadParameter(
-                f"{name!r} is an unknown zone; choose from {', '.join(ZONES)}", param_hint="--zone"
+                f"{name!r} is an unknown zone; choose from {', '.join(known)}", param_hint="--zone"
             )
-    if zone and len(set(zone)) < len(zone):
+    if len(set(zone)) < len(zone):
         raise typer.BadParameter("names a zone twice", param_hint="--zone")
-    return tuple(zone or ZONES)
+    return tuple(zone)
 
 
 def _ports(text: str | None, count: int) -> list[int]:
@@ -102,14 +103,12 @@ async def _serve(
 ) -> None:
     from quicgw_fast.cli.event_loop import Interrupted, Signals, announce
     from quicgw_fast.demo.services import start_services
+    from quicgw_fast.upstream.routing import MODES
 
     with Signals() as signals:
         services = await start_services(gateway, ports, names=names, host=host)
         try:
-            zones = names if mode is Mode.ZONE else ()
-            await signals.unless(
-                services.register(gateway, mode.value, zones, timeout=timeout, renew_every=RENEW_EVERY)
-            )
+            await signals.unless(services.register(gateway, MODES[mode], timeout=timeout, renew_every=RENEW_EVERY))
             await announce("ready " + " ".join(f"{name}={address}" for name, address in services.addresses.items()))
             await signals.wait()
         except Interrupted:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -33,6 +34,17 @@ class Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
 
+@dataclass(frozen=True, slots=True)
+class ReadIn:
+    """Marks a key that only one ``routing.mode`` reads; ``others`` says what the other modes do without it."""
+
+    mode: str
+    others: str = ""
+
+
+OF_SERVICES = ReadIn("service", "where instances register themselves")
+
+
 class ServerConfig(Section):
     """``[server]``: where the gateway listens; port 0 takes any free port."""
 
@@ -59,11 +71,11 @@ class TlsConfig(Section):
 class UpstreamConfig(Section):
     """``[upstream]``: addresses of each service in service mode."""
 
-    hello: tuple[Address, ...] = ()
+    hello: Annotated[tuple[Address, ...], OF_SERVICES] = ()
     """Instances that log users in and keep their state."""
-    business: tuple[Address, ...] = ()
+    business: Annotated[tuple[Address, ...], OF_SERVICES] = ()
     """Instances for everything that is routed nowhere else."""
-    zone: tuple[Address, ...] = ()
+    zone: Annotated[tuple[Address, ...], OF_SERVICES] = ()
     """Instances of the zone service."""
     max_concurrency: Annotated[int, number(0, 1_000_000, "calls")] = 0
     """Calls under way at once per service; more are answered 503. 0 sets no limit."""
@@ -76,15 +88,15 @@ class RoutingConfig(Section):
 
     mode: Literal["service", "zone"] = "service"
     """``service``: by action. ``zone``: by openid, to the instance registered for its zone."""
-    exact: dict[str, str] = Field(default_factory=dict)
+    exact: Annotated[dict[str, str], ReadIn("service")] = Field(default_factory=dict)
     """Lower-case action to service, added to those as deployed; looked at first."""
-    containing: dict[str, str] = Field(default_factory=dict)
+    containing: Annotated[dict[str, str], ReadIn("service")] = Field(default_factory=dict)
     """Part of an action to service, looked at next, in this order, before those as deployed."""
-    replace_defaults: bool = False
+    replace_defaults: Annotated[bool, ReadIn("service")] = False
     """``exact`` and ``containing`` are the whole table: nothing as deployed is kept."""
-    default: str = "business"
+    default: Annotated[str, ReadIn("service")] = "business"
     """Service of every other action."""
-    zone_ranges: tuple[tuple[int, int, str], ...] = ()
+    zone_ranges: Annotated[tuple[tuple[int, int, str], ...], ReadIn("zone")] = ()
     """Inclusive ranges of a numeric openid, ``[[1, 9999, "001"], …]``; without one, MD5 decides."""
 
     @property
@@ -118,6 +130,11 @@ class ProcessorConfig(Section):
     def workers(self) -> int:
         """The number of workers that ``max_workers`` means on this machine."""
         return self.max_workers or (os.cpu_count() or 1) * 4
+
+    @property
+    def logins(self) -> int:
+        """The number of hello calls at once that ``max_logins`` means."""
+        return self.max_logins or self.workers
 
 
 class SessionConfig(Section):

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from quicgw_fast.config.models import ReadIn
 from quicgw_fast.config.values import write_duration, write_size
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from quicgw_fast.config.loading import Config
+    from quicgw_fast.config.models import Section
     from quicgw_fast.config.sources import Key
 
 LARGEST_MESSAGE = 1 << 20
@@ -121,7 +123,7 @@ def risks(config: Config) -> Iterator[str]:
 
 def without_effect(config: Config) -> Iterator[str]:
     """Say which settings were written and change nothing."""
-    auth, offline, routing = config.auth, config.offline, config.routing
+    auth, offline = config.auth, config.offline
     if auth.mode == "none":
         for key in sorted(auth.model_fields_set - {"mode"}):
             yield f'auth.{key} is not used: auth.mode is "none"; set it to "jwt"'
@@ -130,11 +132,14 @@ def without_effect(config: Config) -> Iterator[str]:
     if offline.store == "off":
         for key in sorted(offline.model_fields_set - {"store", "path"}):
             yield f'offline.{key} is not used: offline.store is "off"; set it to "memory" or "sqlite"'
-    if routing.mode == "zone":
-        for key in sorted(config.upstream.model_fields_set & {"hello", "business", "zone"}):
-            yield f'upstream.{key} is not used: routing.mode is "zone", where instances register themselves'
-        unused = {"exact", "containing", "default", "replace_defaults"}
-    else:
-        unused = {"zone_ranges"}
-    for key in sorted(routing.model_fields_set & unused):
-        yield f'routing.{key} is not used: routing.mode is "{routing.mode}"'
+    yield from _of_other_modes(config.routing.mode, upstream=config.upstream, routing=config.routing)
+
+
+def _of_other_modes(mode: str, **sections: Section) -> Iterator[str]:
+    """Say which of the keys that were written belong to another routing mode."""
+    for name, section in sections.items():
+        for key in sorted(section.model_fields_set):
+            for mark in type(section).model_fields[key].metadata:
+                if isinstance(mark, ReadIn) and mark.mode != mode:
+                    why = f", {mark.others}" if mark.others else ""
+                    yield f'{name}.{key} is not used: routing.mode is "{mode}"{why}'

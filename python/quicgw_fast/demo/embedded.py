@@ -13,7 +13,7 @@ from quicgw_fast.config import join_address, load, split_address
 from quicgw_fast.demo.services import Services, start_services
 from quicgw_fast.gateway import Gateway
 from quicgw_fast.transport import development_pair
-from quicgw_fast.upstream import SERVICES, ZONES
+from quicgw_fast.upstream.routing import MODES
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -73,16 +73,16 @@ def load_for_development(path: Path | None, flags: dict[str, dict[str, Any]]) ->
 async def embedded_gateway(config: Config, certificate: Certificate) -> AsyncIterator[Gateway]:
     """Start services and gateway; stop the gateway first, so that it can answer what it accepted.
 
-    What ``config`` does not name is embedded: each service without an address, every zone in zone mode, and the
-    certificate. Raises StartupError.
+    What ``config`` does not name is embedded: each service (or zone) without an address, and the certificate. Raises
+    StartupError.
     """
-    zones = config.routing.mode == "zone"
-    missing = [name for name in SERVICES if not getattr(config.upstream, name)]
-    names = ZONES if zones else missing
+    mode = MODES[config.routing.mode]
+    configured = mode.configured(config.upstream)
+    names = [name for name in mode.services if not configured.get(name)]
     async with AsyncExitStack() as stack:
         services = await start_services(names=names, ports=[0] * len(names))
         stack.push_async_callback(services.stop)
-        if not zones:
+        if configured:
             config = _with_upstreams(config, services)
         key = None
         if config.tls.cert is None and config.tls.key is None:
@@ -91,8 +91,8 @@ async def embedded_gateway(config: Config, certificate: Certificate) -> AsyncIte
         await stack.enter_async_context(gateway)
         address = reachable(gateway.addresses.grpc)
         await services.use_gateway(address)
-        if zones:
-            await services.register(address, "zone")
+        if not configured:  # in this mode there is no key for addresses
+            await services.register(address, mode)
         yield gateway
 
 

@@ -15,12 +15,12 @@ from quicgw_fast.demo.actions import ACTIONS, ActionRefused, ActionReply, Broken
 from quicgw_fast.errors import StartupError
 from quicgw_fast.proto import service_pb2 as pb
 from quicgw_fast.proto.service_pb2_grpc import UpstreamServiceServicer, add_UpstreamServiceServicer_to_server
-from quicgw_fast.upstream import SERVICES, GatewayCallFailed, GatewayClient
+from quicgw_fast.upstream import SERVICES, GatewayCallFailed, GatewayClient, ServiceMode
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from quicgw_fast.upstream.routing import Mode
+    from quicgw_fast.upstream import RoutingMode
 
     Context = grpc.aio.ServicerContext[Any, Any]
 
@@ -56,27 +56,23 @@ class Services:
     async def register(
         self,
         gateway_address: str,
-        mode: Mode = "service",
-        zones: Sequence[str] = (),
+        mode: type[RoutingMode] = ServiceMode,
+        labels: Sequence[str] = (),
         *,
         timeout: float = 30.0,
         renew_every: float | None = None,
     ) -> None:
         """Register every service with the gateway, waiting up to ``timeout`` seconds for it to be there.
 
-        Service mode registers each under its name. Zone mode wants one zone per service in ``zones``, or
-        services that are named like zones. ``renew_every`` (seconds) registers again and again from then on,
-        as a restarted gateway remembers nobody. Raises StartupError when the gateway is not there or refuses.
+        Each registers under its own name, or under that of ``labels`` in its place: a zone for example. ``renew_every``
+        (seconds) registers again and again from then on, as a restarted gateway remembers nobody. Raises StartupError
+        when the gateway is not there or refuses.
         """
-        names = list(self.addresses)
-        labels = list(zones or names) if mode == "zone" else names
-        if len(labels) != len(names):
-            raise StartupError(f"{len(names)} services cannot serve {len(labels)} zones; give one each")
+        labels = labels or list(self.addresses)
+        if len(labels) != len(self.addresses):
+            raise StartupError(f"{len(self.addresses)} services cannot serve {len(labels)} zones; give one each")
         requests = [
-            pb.UpstreamRegisterRequest(address=address, zone_id=label)
-            if mode == "zone"
-            else pb.UpstreamRegisterRequest(address=address, service_name=label)
-            for label, address in zip(labels, self.addresses.values(), strict=True)
+            mode.registration(address, label) for label, address in zip(labels, self.addresses.values(), strict=True)
         ]
         client = GatewayClient(gateway_address, connect_timeout=timeout)
         try:

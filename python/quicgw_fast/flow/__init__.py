@@ -2,8 +2,9 @@
 
 In the order in which a message goes them:
 
-* ``conversations``, ``conversation``: a connection, and its messages told apart
-* ``start``, ``tokens``, ``pending_starts``: who the client is, and which session it gets
+* ``conversations``, ``conversation``, ``client``: a connection, its messages told apart, and what the others see of it
+* ``start``, ``tokens``, ``start_refusals``: who the client is, and whether it may come in here
+* ``pending_starts``, ``attaching``: what its START waits for, and which session it gets
 * ``control_messages``: ACK, HEARTBEAT and STOP, which never wait
 * ``requests``, ``login``: a request goes up, through the processor
 * ``replies``: and its one reply comes down

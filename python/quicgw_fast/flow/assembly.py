@@ -14,8 +14,10 @@ from typing import TYPE_CHECKING
 from quicgw_fast.carrier import MAX_BODY
 from quicgw_fast.delivery import OrderedSender
 from quicgw_fast.flow.accounts import Accounts
+from quicgw_fast.flow.attaching import Attaching
 from quicgw_fast.flow.closing import Closing
 from quicgw_fast.flow.control_messages import ControlMessages
+from quicgw_fast.flow.conversation import Legs
 from quicgw_fast.flow.conversations import Conversations
 from quicgw_fast.flow.draining import DrainState, HandOut
 from quicgw_fast.flow.housekeeping import Housekeeping
@@ -23,11 +25,13 @@ from quicgw_fast.flow.journal import Journal
 from quicgw_fast.flow.login import Logins
 from quicgw_fast.flow.memory import Memory
 from quicgw_fast.flow.offline import Offline
+from quicgw_fast.flow.pending_starts import PendingStarts
 from quicgw_fast.flow.pushes import Pushes
 from quicgw_fast.flow.replies import Replies
 from quicgw_fast.flow.request_memory import RequestMemory
 from quicgw_fast.flow.requests import Requests
 from quicgw_fast.flow.start import StartHandler
+from quicgw_fast.flow.start_refusals import StartRefusals
 from quicgw_fast.flow.tokens import Tokens
 from quicgw_fast.overload import Gates, make_gates
 from quicgw_fast.processor import AsyncRequestProcessor, AsyncTask, execute
@@ -42,6 +46,7 @@ if TYPE_CHECKING:
     from quicgw_fast.clock import Clock
     from quicgw_fast.config import Config, SessionConfig
     from quicgw_fast.observe import Metrics
+    from quicgw_fast.placement import Placement
     from quicgw_fast.ports import TerminalReply
     from quicgw_fast.processor import Call
     from quicgw_fast.store import OfflineStore
@@ -77,28 +82,27 @@ def assemble(
     metrics: Metrics,
     authenticator: Authenticator,
     store: OfflineStore | None,
+    placement: Placement,
     *,
     call: Call,
+    logins_at_once: int,
     chores: Sequence[Callable[[float], None]] = (),
 ) -> Path:
     """Build the whole way of a message through the gateway, between its two ends.
 
-    ``call`` calls the service of a request. ``chores`` are called with the time (monotonic) in every round of the
-    housekeeping.
+    ``call`` calls the service of a request, for so many hellos at once. ``chores`` are called with the time (monotonic)
+    in every round of the housekeeping.
     """
     times, limits = config.session, config.limits
-    draining, accounts, journal = DrainState(), Accounts(), Journal()
+    draining, accounts, journal, request_memory = DrainState(), Accounts(), Journal(), RequestMemory()
     gates = make_gates(limits, metrics, config.overload.count_only)
     budget = engine.ByteBudget(times.memory)
     registry = Registry(partial(_make_outbox, times, engine, budget), remember=times.resume_window)
 
     # Down
-    sender: OrderedSender[Session] = OrderedSender(
-        lambda session: closing.overflowed(session), lambda needed: room.make_room(needed)
-    )
+    sender = OrderedSender[Session](lambda session: closing.overflowed(session), lambda needed: room.make_room(needed))
     offline = Offline(clock, metrics, store, registry, sender)
     closing = Closing(clock, metrics, registry, accounts, offline, lambda session: requests.give_up(session))
-    request_memory = RequestMemory()
     room = Memory(clock, metrics, registry, budget, closing, sender.overflow)
     replies = Replies(metrics, request_memory, sender)
 
@@ -108,30 +112,32 @@ def assemble(
     work = partial(execute, call=call, clock=clock)
     processor = make_processor(queue_size, workers, work=work, reply=replies.to_task)
     # A client has one hello there at most.
-    pool = partial(make_processor, min(queue_size, limits.max_connections), _logins_at_once(config))
+    pool = partial(make_processor, min(queue_size, limits.max_connections), logins_at_once)
     logins = Logins(clock, metrics, registry, offline, pool, call, replies, go_on=lambda task: requests.dispatch(task))
     timeout = config.processor.task_timeout
     requests = Requests(clock, metrics, draining, gates, request_memory, processor, logins, replies, timeout)
 
     # Who comes in
     tokens = Tokens(clock, metrics, authenticator, gates)
-    starts = StartHandler(
-        clock, metrics, draining, registry, sender, closing, offline, tokens, gates.start, journal, times, limits
-    )
-    most_pending = 2 * MAX_BODY + times.window_bytes
-    control = ControlMessages(clock, metrics, sender, closing, offline, tokens, most_pending=most_pending)
-    conversations = Conversations(clock, metrics, engine, sender, starts, requests, control, journal, times, gates)
+    start_refusals = StartRefusals(metrics)
+    pending = PendingStarts(clock, draining, registry, start_refusals)
+    attaching = Attaching(clock, metrics, registry, sender, closing, offline, tokens, pending, journal, times, limits)
+    starts = StartHandler(clock, metrics, draining, gates.start, tokens, placement, pending, start_refusals, attaching)
+    control = ControlMessages(clock, metrics, sender, closing, offline, tokens, times.window_bytes)
+    legs = Legs(clock, metrics, sender, starts, requests, control, gates)
+    conversations = Conversations(clock, metrics, engine, legs, journal, times)
     pushes = Pushes(
-        clock, metrics, draining, registry, sender, closing, offline, gates.push, engine.encode_body, times.bind_timeout
-    )
+        clock, metrics, draining, placement, registry, sender, closing, offline, gates.push, engine.encode_body,
+        times.bind_timeout,
+    )  # fmt: skip
 
     # What passes with time
     chores = [offline.tend, room.tend, journal.flush, tokens.flush, *chores]
-    housekeeping = Housekeeping(clock, metrics, registry, conversations, sender, closing, starts, times, chores)
-    hand_out = HandOut(clock, metrics, registry, closing, patience=times.slow_consumer_after)
+    housekeeping = Housekeeping(clock, metrics, registry, conversations, sender, closing, start_refusals, times, chores)
     return Path(
         conversations=conversations, requests=requests, pushes=pushes, housekeeping=housekeeping, draining=draining,
-        hand_out=hand_out, closing=closing, offline=offline, registry=registry, processor=processor, logins=logins,
+        hand_out=HandOut(clock, metrics, registry, closing, patience=times.slow_consumer_after), closing=closing,
+        offline=offline, registry=registry, processor=processor, logins=logins,
         gates=gates, request_memory=request_memory, budget=budget, metrics=metrics, accounts=accounts, journal=journal,
     )  # fmt: skip
 
@@ -160,11 +166,3 @@ def _make_processor(
     """A processor with a queue of so many places, which skips what is for sessions that are gone."""
     queue = engine.TaskQueue(places)
     return AsyncRequestProcessor(queue, workers, clock, work=work, reply=reply, is_valid=registry.serviceable)
-
-
-def _logins_at_once(config: Config) -> int:
-    """As many hello calls as configured; no more than their service takes, where there is one service for all."""
-    calls = config.processor.max_logins or config.processor.workers
-    if config.routing.mode == "service" and config.upstream.max_concurrency:
-        return min(calls, config.upstream.max_concurrency)
-    return calls

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from quicgw_fast.backend.errors import FutureAck
-from quicgw_fast.carrier import unnumbered
+from quicgw_fast.carrier import MAX_BODY, unnumbered
 from quicgw_fast.codes import CloseCode, ErrorCode, PushType
 from quicgw_fast.errors import ProtocolError, RequestError
 from quicgw_fast.flow.payloads import parse_payload
@@ -15,8 +15,8 @@ from quicgw_fast.session import Event
 if TYPE_CHECKING:
     from quicgw_fast.clock import Clock
     from quicgw_fast.delivery import OrderedSender
+    from quicgw_fast.flow.client import ConnectedClient
     from quicgw_fast.flow.closing import Closing
-    from quicgw_fast.flow.conversation import Conversation
     from quicgw_fast.flow.offline import Offline
     from quicgw_fast.flow.tokens import Tokens
     from quicgw_fast.observe import Metrics
@@ -35,17 +35,17 @@ class ControlMessages:
         closing: Closing,
         offline: Offline,
         tokens: Tokens,
-        *,
-        most_pending: int,
+        window_bytes: int,
     ) -> None:
-        """``most_pending`` are the bytes that a client which reads can have left unacknowledged."""
+        """``window_bytes`` are kept of a session until they are acknowledged."""
         self._clock = clock
         self._count_stops = metrics.counter("stops", "Sessions that their clients ended with STOP")
         self._sender = sender
         self._closing = closing
         self._offline = offline
         self._tokens = tokens
-        self._most_pending = most_pending
+        # What a client that reads can have left unacknowledged.
+        self._most_pending = 2 * MAX_BODY + window_bytes
 
     def acknowledge(self, session: Session, request: ClientRequest) -> bool:
         """Take an ACK; False when it acknowledged nothing new. ProtocolError for one of what was never sent."""
@@ -63,27 +63,27 @@ class ControlMessages:
             self._offline.acknowledged(session)
         return bool(freed)
 
-    def heartbeat(self, conversation: Conversation, session: Session, request: ClientRequest) -> None:
+    def heartbeat(self, client: ConnectedClient, session: Session, request: ClientRequest) -> None:
         """Answer a heartbeat, and take the token that it may carry."""
         _require_unnumbered(request)
         beat = parse_payload(HeartbeatRequest, request.payload)
-        if conversation.link.pending > self._most_pending:
+        if client.link.pending > self._most_pending:
             # More than ordered messages can make: answers that are never read must not pile up.
-            conversation.close(CloseCode.SLOW_CONSUMER, "heartbeats are sent but nothing is read")
+            client.close(CloseCode.SLOW_CONSUMER, "heartbeats are sent but nothing is read")
             return
-        headers = self._tokens.renew(conversation, session, request)
+        headers = self._tokens.renew(client, session, request)
         if headers is None:
             return
         answer = HeartbeatResponse(
             client_timestamp=beat.client_timestamp, server_timestamp=int(self._clock.wall() * 1000)
         )
-        conversation.link.send(unnumbered(request.msg_id, PushType.HEARTBEAT_RESP, answer.SerializeToString(), headers))
+        client.link.send(unnumbered(request.msg_id, PushType.HEARTBEAT_RESP, answer.SerializeToString(), headers))
 
-    def stop(self, conversation: Conversation, session: Session, request: ClientRequest) -> None:
+    def stop(self, client: ConnectedClient, session: Session, request: ClientRequest) -> None:
         """End the session, because its client says so."""
         reason = parse_payload(StopRequest, request.payload).reason
         name = StopRequest.Reason.Name(reason) if reason in StopRequest.Reason.values() else str(reason)
-        conversation.ignore()
+        client.ignore()
         self._count_stops.value += 1
         self._closing.end(session, Event.STOPPED, CloseCode.NORMAL, f"STOP {name}")
 

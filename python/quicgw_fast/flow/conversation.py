@@ -14,8 +14,13 @@ from quicgw_fast.session import Event
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from quicgw_fast.flow.conversations import Conversations
-    from quicgw_fast.overload import Refusal
+    from quicgw_fast.clock import Clock
+    from quicgw_fast.delivery import OrderedSender
+    from quicgw_fast.flow.control_messages import ControlMessages
+    from quicgw_fast.flow.requests import Requests
+    from quicgw_fast.flow.start import StartHandler
+    from quicgw_fast.observe import Metrics
+    from quicgw_fast.overload import Gates, Refusal
     from quicgw_fast.ports import Carrier, Link, MessageReceiver
     from quicgw_fast.proto.client_pb2 import ClientRequest
     from quicgw_fast.session import Session
@@ -24,11 +29,49 @@ COUNTED = frozenset({RequestType.BUSINESS, RequestType.HEARTBEAT})
 """Types that count towards their rate before they are looked at; others count when nothing good came of them."""
 
 
+class Legs:
+    """Where the messages of a connection go; the same for all of them, so made once."""
+
+    def __init__(
+        self,
+        clock: Clock,
+        metrics: Metrics,
+        sender: OrderedSender[Session],
+        starts: StartHandler,
+        requests: Requests,
+        control: ControlMessages,
+        gates: Gates,
+    ) -> None:
+        self.clock = clock
+        self.count_protocol_errors = metrics.counter(
+            "protocol_errors", "Connections that were closed for breaking the protocol"
+        )
+        self.count_requests_refused = metrics.counter("requests_refused", "Messages that were not accepted")
+        self.count_floods_closed = metrics.counter(
+            "floods_closed", "Connections that were closed for too many messages"
+        )
+        self.sender = sender
+        self.starts = starts
+        self.requests = requests
+        self.control = control
+        self.gates = gates
+
+
 class Conversation:
     """The messages of one connection, and what is known about its client."""
 
-    def __init__(self, link: Link, make_carrier: Callable[[MessageReceiver], Carrier], legs: Conversations) -> None:
-        """``legs`` are where its messages go, and who is told of its end."""
+    def __init__(
+        self,
+        link: Link,
+        make_carrier: Callable[[MessageReceiver], Carrier],
+        legs: Legs,
+        watched: set[Conversation],
+        ended: Callable[[Conversation, int, str, bool], None],
+    ) -> None:
+        """While it waits for something in time it is among the ``watched``.
+
+        ``ended`` is called when the connection is gone, with its code, its reason, and whether its client closed it.
+        """
         self.link = link
         self.session: Session | None = None
         self.generation = 0
@@ -40,6 +83,8 @@ class Conversation:
         """Whether the connection is closed, or about to be."""
         self._traffic = Traffic()
         self._legs = legs
+        self._watched = watched
+        self._ended = ended
         self.carrier = make_carrier(self)
         """Makes messages of its bytes: the transport's handler of the connection."""
 
@@ -54,6 +99,12 @@ class Conversation:
         """Whether anything that is done for this connection still reaches its client."""
         return not self.over and not self.link.closed
 
+    def attach(self, session: Session, cursor: int) -> None:
+        """Have it speak for ``session`` from now on; ``cursor`` is the highest number that its client has."""
+        self.generation = session.attach(self.link, cursor, self._legs.clock.now())
+        self.session = session
+        self.watch(self.carrier.incomplete)
+
     # What the carrier and the transport report
 
     def writable(self) -> None:
@@ -66,7 +117,7 @@ class Conversation:
         self.over = True
         if self.current and self.session is not None:
             self.session.apply(Event.DETACHED, self._legs.clock.now())
-        self._legs.ended(self, code, reason, by_peer=by_peer)
+        self._ended(self, code, reason, by_peer)
 
     # How it ends from here
 
@@ -96,9 +147,9 @@ class Conversation:
     def watch(self, incomplete: bool) -> None:
         """Have the housekeeping look after it while a message has begun that is not complete, or START is missing."""
         if incomplete:
-            self._legs.watched.add(self)
+            self._watched.add(self)
         elif self.session is not None:
-            self._legs.watched.discard(self)
+            self._watched.discard(self)
 
     def kept(self, held: int) -> None:
         """Bound what waits behind its START: so many bytes do."""

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from quicgw_fast.flow.closing import Closing
     from quicgw_fast.flow.conversation import Conversation
     from quicgw_fast.flow.conversations import Conversations
-    from quicgw_fast.flow.start import StartHandler
+    from quicgw_fast.flow.start_refusals import StartRefusals
     from quicgw_fast.observe import Metrics
     from quicgw_fast.session import Registry, Session
 
@@ -48,7 +48,7 @@ class Housekeeping:
         conversations: Conversations,
         sender: OrderedSender[Session],
         closing: Closing,
-        starts: StartHandler,
+        start_refusals: StartRefusals,
         times: SessionConfig,
         chores: Sequence[Callable[[float], None]],
     ) -> None:
@@ -70,7 +70,7 @@ class Housekeeping:
         self._conversations = conversations
         self._sender = sender
         self._closing = closing
-        self._starts = starts
+        self._start_refusals = start_refusals
         self._times = times
         self._chores = chores
         self._repeats = RepeatLog(_log)
@@ -138,7 +138,7 @@ class Housekeeping:
             late = RequestError(
                 ErrorCode.BAD_REQUEST, "START is missing", f"it must come within {times.start_timeout:g} s"
             )
-            self._starts.refuse(conversation, 0, late, CloseCode.PROTOCOL_ERROR)
+            self._start_refusals.refuse(conversation, 0, late)
         elif slow := conversation.carrier.slow_for(now):
             self._count_slow_senders.value += 1
             conversation.close(CloseCode.SLOW_CONSUMER, slow)

@@ -12,7 +12,6 @@ from quicgw_fast.rates import TokenBucket, address_group
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from quicgw_fast.flow.conversation import Conversation
     from quicgw_fast.session import Session
 
 LINES = (20.0, 200)
@@ -41,12 +40,14 @@ class Journal:
         fields = {"how": how, "openid": session.openid, "peer": peer, "session": session.id}
         self._add(logging.INFO, "session attached", session.openid, now, fields)
 
-    def ended(self, conversation: Conversation, code: int, reason: str, *, by_peer: bool, now: float) -> None:
-        """Count and tell the end of an established connection: the one place that learns of all of them."""
+    def ended(self, peer: str, session: Session | None, code: int, reason: str, *, by_peer: bool, now: float) -> None:
+        """Count and tell the end of an established connection: the one place that learns of all of them.
+
+        ``session`` is the one that it had, None when no START was taken.
+        """
         name = _NAMES.get(code, OTHER)
         counts = self._by_client if by_peer else self._by_gateway
         counts[name] += 1
-        peer, session = conversation.link.peer, conversation.session
         fields = {
             "close": name if name != OTHER else f"{code:#x}",
             "by": "client" if by_peer else "gateway",

@@ -10,9 +10,8 @@ from quicgw_fast.backend.errors import FrameTooLarge, Overflowed, WindowFull
 from quicgw_fast.flow.accounts import NO_STORE, StoreShare
 from quicgw_fast.flow.deletions import Deletions
 from quicgw_fast.flow.handovers import Handovers
-from quicgw_fast.flow.start import MAX_OPENID
 from quicgw_fast.observe.repeats import RepeatLog
-from quicgw_fast.session import ReadingEvent, SessionState
+from quicgw_fast.session import MAX_OPENID, ReadingEvent, SessionState
 from quicgw_fast.store import StoreFailed, StoreStats
 
 if TYPE_CHECKING:

@@ -17,6 +17,7 @@ from quicgw_fast.codes import BindCode, PushCode, StoreCode, SyncHint
 from quicgw_fast.delivery import notify_body
 from quicgw_fast.flow.handovers import offline_id
 from quicgw_fast.overload import PushFacts
+from quicgw_fast.placement import Place
 from quicgw_fast.proto.service_pb2 import BroadcastResponse, UnicastPushResponse
 from quicgw_fast.session import Login, SessionState
 
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from quicgw_fast.flow.offline import Offline
     from quicgw_fast.observe import Metrics
     from quicgw_fast.overload import Gate
+    from quicgw_fast.placement import Placement
     from quicgw_fast.proto.service_pb2 import BroadcastRequest, UnicastPushRequest
     from quicgw_fast.session import Registry, Session
 
@@ -53,6 +55,7 @@ class Pushes:
         clock: Clock,
         metrics: Metrics,
         draining: DrainState,
+        placement: Placement,
         registry: Registry,
         sender: OrderedSender[Session],
         closing: Closing,
@@ -68,6 +71,7 @@ class Pushes:
         self._count_broadcasts = metrics.counter("broadcasts", "Broadcasts that services asked for")
         self._count_pushes_stored = metrics.counter("pushes_stored", "Of these, kept in the offline store")
         self._draining = draining
+        self._placement = placement
         self._registry = registry
         self._sender = sender
         self._closing = closing
@@ -104,7 +108,7 @@ class Pushes:
         return BroadcastResponse(sent_count=sent, message="sent")
 
     async def _push(self, request: UnicastPushRequest) -> str:
-        session = self._find(request)
+        session = await self._find(request)
         extra = offline_id() if session is None else None
         try:
             body = notify_body(request, self._encode_body, extra)
@@ -138,7 +142,20 @@ class Pushes:
         """The same of a notify that is bound to request ``client_seq``; the offline store does not take those."""
         return session.reachable and client_seq <= session.outbox.max_client_seq  # others will not be called any more
 
-    def _find(self, request: UnicastPushRequest) -> Session | None:
+    async def _find(self, request: UnicastPushRequest) -> Session | None:
+        """The session that a push is for, None when the target is away; Refused for a target of another place."""
+        session = self._session_of(request)
+        if session is not None or request.target_type != "openid":
+            return session
+        place = self._placement.find(request.target_id)
+        if not isinstance(place, Place):
+            place = await place
+            session = self._session_of(request)  # it may have begun meanwhile
+        if session is None and not place.here:
+            raise Refused(PushCode.TARGET_NOT_FOUND, _no_session(request, place.detail))
+        return session
+
+    def _session_of(self, request: UnicastPushRequest) -> Session | None:
         registry = self._registry
         lookup = {"session": registry.by_id, "openid": registry.by_openid, "gid": registry.by_gid}
         find = lookup.get(request.target_type)
@@ -157,9 +174,7 @@ class Pushes:
         if request.target_type == "openid" and request.target_id and int(request.sync_hint) == SyncHint.IMMEDIATELY:
             result = await self._offline.put(request.target_id, body)
         if result is None:
-            raise Refused(
-                PushCode.TARGET_NOT_FOUND, f"no session for {request.target_type} {request.target_id[:128]!r}"
-            )
+            raise Refused(PushCode.TARGET_NOT_FOUND, _no_session(request))
         if result.error_code is not None:
             raise Refused(result.error_code, result.message)
         self._count_pushes_stored.value += 1
@@ -195,6 +210,11 @@ class Pushes:
         except Overflowed:
             return False
         return True
+
+
+def _no_session(request: UnicastPushRequest, why: str = "") -> str:
+    told = f"no session for {request.target_type} {request.target_id[:128]!r}"
+    return f"{told}: {why}" if why else told
 
 
 def _sent(session: Session) -> str:

@@ -15,7 +15,7 @@ from quicgw_fast.rates import address_group
 if TYPE_CHECKING:
     from quicgw_fast.auth import Authenticator, Grant
     from quicgw_fast.clock import Clock
-    from quicgw_fast.flow.conversation import Conversation
+    from quicgw_fast.flow.client import ConnectedClient
     from quicgw_fast.observe import Metrics
     from quicgw_fast.overload import Gates
     from quicgw_fast.proto.client_pb2 import ClientRequest
@@ -48,7 +48,7 @@ class Tokens:
             self._attempts.failed(address, openid, self._clock.now())
             raise
 
-    def renew(self, conversation: Conversation, session: Session, request: ClientRequest) -> dict[str, str] | None:
+    def renew(self, client: ConnectedClient, session: Session, request: ClientRequest) -> dict[str, str] | None:
         """Take the new token of a heartbeat's header ``auth-token``, if there is one.
 
         Counted for the session alone: whoever has one has shown a good token. Returns the headers of the answer,
@@ -61,12 +61,12 @@ class Tokens:
         if refusal is not None:
             raise refusal.error()
         try:
-            grant = self._authenticate(conversation.link.peer, session.openid, token)
+            grant = self._authenticate(client.link.peer, session.openid, token)
         except RequestError:
-            conversation.refused_tokens += 1
-            if conversation.refused_tokens < RENEWAL_TRIES:
+            client.refused_tokens += 1
+            if client.refused_tokens < RENEWAL_TRIES:
                 raise
-            conversation.close(CloseCode.AUTH_FAILED, "too many refused tokens")
+            client.close(CloseCode.AUTH_FAILED, "too many refused tokens")
             return None
         session.expires_at = grant.expires_at
         return {"auth-refresh": "ok", **self.lifetime(grant)}

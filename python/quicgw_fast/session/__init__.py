@@ -1,7 +1,7 @@
 """Sessions: their states, their registry, and what a START may resume. No sockets, no clock (protocol §2, §5)."""
 
 from quicgw_fast.session.catch_up import CatchUp, ReadingEvent
-from quicgw_fast.session.claim import StartClaim
+from quicgw_fast.session.claim import MAX_OPENID, Attempts, StartClaim
 from quicgw_fast.session.losses import UntoldLosses, gap_to_tell
 from quicgw_fast.session.notify_count import NO_NOTIFIES, NotifyCount
 from quicgw_fast.session.registry import Registry
@@ -10,8 +10,10 @@ from quicgw_fast.session.session import Session
 from quicgw_fast.session.states import Action, Event, Login, SessionState
 
 __all__ = [
+    "MAX_OPENID",
     "NO_NOTIFIES",
     "Action",
+    "Attempts",
     "CatchUp",
     "Event",
     "Gap",

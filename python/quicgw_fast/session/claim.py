@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Self
 
+MAX_OPENID = 256
+"""Bytes of an openid; longer ones are refused (protocol §2)."""
 REMEMBERED_EPOCHS = 4
 """Epochs of one openid whose attempts are compared: the session's own and those it came from."""
 

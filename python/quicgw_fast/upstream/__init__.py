@@ -15,7 +15,7 @@ from quicgw_fast.upstream.errors import (
 from quicgw_fast.upstream.grpcio.gateway_client import GatewayClient
 from quicgw_fast.upstream.own import OwnAddresses
 from quicgw_fast.upstream.registration import Registration
-from quicgw_fast.upstream.routing import SERVICES, ZONES, RoutingTable, zone_of
+from quicgw_fast.upstream.routing import SERVICES, ZONES, RoutingMode, ServiceMode, ZoneMode, make_mode, zone_of
 
 __all__ = [
     "SERVICES",
@@ -31,12 +31,15 @@ __all__ = [
     "OwnAddresses",
     "RegisterRefused",
     "Registration",
-    "RoutingTable",
+    "RoutingMode",
+    "ServiceMode",
     "UpstreamBusy",
     "UpstreamCallError",
     "UpstreamCaller",
     "UpstreamFailed",
     "UpstreamTimeout",
+    "ZoneMode",
+    "make_mode",
     "parse_address",
     "zone_of",
 ]

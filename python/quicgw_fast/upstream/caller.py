@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from quicgw_fast.proto.service_pb2 import UpstreamRequest, UpstreamResponse
     from quicgw_fast.upstream.directory import Directory, Instance
+    from quicgw_fast.upstream.routing import RoutingMode
     from quicgw_fast.upstream.seam import Channel, OpenChannel
 
 _log = logging.getLogger("quicgw.upstream")
@@ -53,7 +54,7 @@ class UpstreamCaller(Protocol):
 class BalancingCaller:
     """The ``UpstreamCaller`` over one channel for each instance that the directory knows or learns.
 
-    ``route`` gives the service of an action and an openid. ``open_channel`` is a maker's, of the default one if there
+    ``mode`` gives the service of a request. ``open_channel`` is a maker's, of the default one if there
     is none. ``refuse`` is asked with a service and how many
     calls of it are under way; a sentence says why there is to be no other. ``forget_after`` (seconds): a registered
     instance that is not healthy for so long leaves the directory.
@@ -61,7 +62,7 @@ class BalancingCaller:
 
     def __init__(
         self,
-        route: Callable[[str, str], str],
+        mode: RoutingMode,
         directory: Directory,
         *,
         open_channel: OpenChannel | None = None,
@@ -70,7 +71,7 @@ class BalancingCaller:
         forget_after: float = FORGET_AFTER,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._route = route
+        self._mode = mode
         self._directory = directory
         self._open_channel = open_channel or makers.load(makers.DEFAULT).open_channel
         self._refuse = refuse
@@ -82,7 +83,7 @@ class BalancingCaller:
         self._leaving: dict[Channel, asyncio.Task[None]] = {}
         self._closed = False
         self._repeats = RepeatLog(_log)
-        self.readiness = Readiness(directory)
+        self.readiness = Readiness(mode, directory)
         self._housekeeping: asyncio.Task[None] | None = None
 
     def start(self) -> Self:
@@ -100,7 +101,7 @@ class BalancingCaller:
         Cancelling the task cancels the call.
         """
         try:
-            return await self._call(self._route(request.action, request.openid), request, timeout)
+            return await self._call(self._mode.service_for(request.action, request.openid), request, timeout)
         except UpstreamCallError as error:
             self._counts[error.counter].value += 1
             raise

@@ -13,9 +13,7 @@ from quicgw_fast.errors import ConfigError
 from quicgw_fast.upstream.errors import NoInstance, RegisterRefused
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
-
-    from quicgw_fast.upstream.routing import Mode
+    from collections.abc import Callable, Iterable, Mapping
 
 _Ip = TypeVar("_Ip", ipaddress.IPv4Address, ipaddress.IPv6Address)
 _LABEL = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?<!-)")
@@ -65,7 +63,6 @@ class Instance:
 class Registered(NamedTuple):
     """What a registration came to."""
 
-    service: str
     instance: Instance
     is_new: bool
     """False when it was registered for this service already."""
@@ -82,20 +79,25 @@ class DirectoryListener(Protocol):
 
 
 class Directory:
-    """Services (in zone mode: zones) and their instances.
+    """Services and their instances.
 
     ``services`` are the only names it knows. ``max_instances`` bounds the instances per service; when that
     many are there, a newly registered one takes the place of the oldest registered one that is not healthy.
     """
 
-    def __init__(self, services: Iterable[str], mode: Mode = "service", max_instances: int = 64) -> None:
+    def __init__(self, services: Iterable[str], *, max_instances: int = 64) -> None:
         self._members: dict[str, list[Instance]] = {service: [] for service in services}
         self._turn = dict.fromkeys(self._members, 0)
         self._by_address: dict[str, Instance] = {}
         self._configured: set[tuple[str, str]] = set()
-        self.mode = mode
         self._max_instances = max_instances
         self.listener: DirectoryListener | None = None
+
+    def add_all(self, configured: Mapping[str, Iterable[str]]) -> None:
+        """Add the configured addresses of each service; ConfigError for one that cannot be used."""
+        for service, addresses in configured.items():
+            for address in addresses:
+                self.add(service, address)
 
     def add(self, service: str, address: str) -> Instance:
         """Add a configured address; ConfigError when it cannot be used."""
@@ -110,24 +112,22 @@ class Directory:
         self._configured.add((service, instance.address))
         return instance
 
-    def register(self, address: str, zone_id: str = "", service_name: str = "") -> Registered:
-        """Take in an instance that registered itself; return the service or zone that it now serves too.
+    def register(self, address: str, service: str) -> Registered:
+        """Take in an instance that registered itself for one of the services.
 
-        Service mode looks at ``service_name``, zone mode at ``zone_id``. An address may serve several, and doing
-        it again changes nothing. Raises RegisterRefused with BAD_ADDRESS, BAD_SERVICE, BAD_ZONE or DIRECTORY_FULL.
+        An address may serve several, and doing it again changes nothing. Raises RegisterRefused with BAD_ADDRESS or
+        DIRECTORY_FULL.
         """
-        service = self._registered_service(zone_id, service_name)
         before = self._by_address.get(address := usable(address))
         is_new = before not in self._members[service]
-        return Registered(service, self._join(service, address, registered=True), is_new)
+        return Registered(self._join(service, address, registered=True), is_new)
 
-    def deregister(self, address: str, zone_id: str = "", service_name: str = "") -> str:
-        """Take a registered instance out of one service or zone and return that; calls under way are answered.
+    def deregister(self, address: str, service: str) -> None:
+        """Take a registered instance out of one service; calls under way are answered.
 
-        Raises RegisterRefused as ``register`` does, with NOT_REGISTERED for what is not there, and with CONFIGURED
-        for what the configuration names.
+        Raises RegisterRefused with BAD_ADDRESS, with NOT_REGISTERED for what is not there, and with CONFIGURED for
+        what the configuration names.
         """
-        service = self._registered_service(zone_id, service_name)
         address = usable(address)
         instance = self._by_address.get(address)
         if instance is None or instance not in self._members[service]:
@@ -137,7 +137,6 @@ class Directory:
                 RegisterCode.CONFIGURED, f"{address} is an instance by configuration (upstream.{service})"
             )
         self._leave(service, instance, hang_up=False)
-        return service
 
     def forget(self, now: float, after: float) -> list[Instance]:
         """Take out every registered instance that has not been healthy for ``after`` seconds, and return them."""
@@ -182,23 +181,9 @@ class Directory:
         """Return the instances of one service, or all of them, each once."""
         return tuple(self._by_address.values() if service is None else self._members.get(service, ()))
 
-    def login_instances(self) -> tuple[Instance, ...]:
-        """Return the instances that may answer a hello: those of ``hello``, in zone mode those of any zone."""
-        return self.instances("hello" if self.mode == "service" else None)
-
     def services_of(self, instance: Instance) -> tuple[str, ...]:
         """Return the services that the instance serves."""
         return tuple(service for service, members in self._members.items() if instance in members)
-
-    def _registered_service(self, zone_id: str, service_name: str) -> str:
-        if self.mode == "zone":
-            service, what, error_code = zone_id.strip(), "zone_id", RegisterCode.BAD_ZONE
-        else:
-            service, what, error_code = service_name.strip().lower(), "service_name", RegisterCode.BAD_SERVICE
-        if service not in self._members:
-            known = ", ".join(self._members)
-            raise RegisterRefused(error_code, f"{what} {service[:64]!r} is not known; known are {known}")
-        return service
 
     def _join(self, service: str, address: str, *, registered: bool) -> Instance:
         members = self._members[service]

@@ -6,7 +6,8 @@ import logging
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from quicgw_fast.upstream.directory import Directory
+    from quicgw_fast.upstream.directory import Directory, Instance
+    from quicgw_fast.upstream.routing import RoutingMode
 
 _log = logging.getLogger("quicgw.upstream")
 
@@ -15,23 +16,24 @@ _NAMED = 3
 
 
 class Readiness:
-    """Looks at the service that answers hello; in zone mode at all zones, of which one must be in service."""
+    """Looks at the instances that may answer a hello, of which one must be in service."""
 
-    def __init__(self, directory: Directory) -> None:
+    def __init__(self, mode: RoutingMode, directory: Directory) -> None:
+        self._mode = mode
         self._directory = directory
         self._was_ready: bool | None = None
 
     def reason(self) -> str | None:
         """Return why no login can be answered, None when one can."""
-        instances = self._directory.login_instances()
+        instances = self._instances()
         if any(instance.healthy for instance in instances):
             return None
-        what = "of hello" if self._directory.mode == "service" else "of any zone"
+        what = self._mode.login_name
         if not instances:
-            return f"no instance {what} is configured or registered"
+            return f"no instance of {what} is configured or registered"
         named = [f"{each.address}: {each.reason or 'not connected yet'}" for each in instances[:_NAMED]]
         more = f" and {len(instances) - _NAMED} more" if len(instances) > _NAMED else ""
-        return f"no instance {what} is in service ({'; '.join(named)}{more})"
+        return f"no instance of {what} is in service ({'; '.join(named)}{more})"
 
     def look(self) -> None:
         """Log when it changes. At the start nothing is said before every first attempt to connect has ended."""
@@ -39,10 +41,13 @@ class Readiness:
         ready = reason is None
         if ready is self._was_ready:
             return
-        if self._was_ready is None and not ready and not all(i.tried for i in self._directory.login_instances()):
+        if self._was_ready is None and not ready and not all(i.tried for i in self._instances()):
             return
         if not ready:
             _log.warning("not ready", extra={"reason": reason})
         elif self._was_ready is False:
             _log.info("ready again")
         self._was_ready = ready
+
+    def _instances(self) -> tuple[Instance, ...]:
+        return self._directory.instances(self._mode.login_service)

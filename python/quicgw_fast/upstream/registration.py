@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from quicgw_fast.upstream.caller import BalancingCaller
     from quicgw_fast.upstream.directory import Directory
     from quicgw_fast.upstream.own import OwnAddresses
+    from quicgw_fast.upstream.routing import RoutingMode
 
 _log = logging.getLogger("quicgw.upstream")
 
@@ -24,7 +25,8 @@ WAIT = 1.0
 class Registration:
     """Answers RegisterUpstream; ``own`` are the addresses that nobody may register."""
 
-    def __init__(self, directory: Directory, caller: BalancingCaller, own: OwnAddresses) -> None:
+    def __init__(self, mode: RoutingMode, directory: Directory, caller: BalancingCaller, own: OwnAddresses) -> None:
+        self._mode = mode
         self._directory = directory
         self._caller = caller
         self._own = own
@@ -50,7 +52,8 @@ class Registration:
             raise RegisterRefused(
                 RegisterCode.OWN_ADDRESS, f"{request.address} is the gateway itself; register where the service listens"
             )
-        service, instance, is_new = self._directory.register(request.address, request.zone_id, request.service_name)
+        service = self._mode.registered_service(request)
+        instance, is_new = self._directory.register(request.address, service)
         reached = await self._caller.wait_reached(instance, WAIT)
         if is_new:
             fields = {"address": instance.address, "service": service, "connected": reached}
@@ -61,6 +64,7 @@ class Registration:
         return f"registered for {service}; no calls before the gateway can connect to it ({why})"
 
     def _leave(self, request: UpstreamRegisterRequest) -> str:
-        service = self._directory.deregister(request.address, request.zone_id, request.service_name)
+        service = self._mode.registered_service(request)
+        self._directory.deregister(request.address, service)
         _log.info("upstream deregistered", extra={"address": request.address, "service": service})
         return f"deregistered from {service}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from quicgw_fast.transport.aioquic.core import LONGEST_HOLD
+from quicgw_fast.transport.aioquic.sending import LONGEST_HOLD
 
 from ..helpers import HOST, Recorders, dial, listening, until
 from .inside import core_of, inside

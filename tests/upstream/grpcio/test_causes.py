@@ -90,7 +90,7 @@ async def test_a_service_that_raises_is_one_warning_a_minute_with_the_count(
     now = 1000.0
     directory = Directory(SERVICES)
     directory.add("hello", server.address)
-    caller = BalancingCaller(ALL_TO_HELLO.service_for, directory, clock=lambda: now).start()
+    caller = BalancingCaller(ALL_TO_HELLO, directory, clock=lambda: now).start()
 
     async def fail(action: str, times: int, **params: str) -> None:
         for _ in range(times):

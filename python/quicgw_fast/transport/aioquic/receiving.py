@@ -2,8 +2,7 @@
 
 Nothing that a peer sends may cost more than in proportion to its length, and not much in proportion. aioquic walks
 lists that the peer makes long (holes in streams, ranges of an ACK), and looks at frames one by one in Python. So
-lists and frames are counted, and what a peer uses without moving data is booked against a budget. Private names of
-aioquic are used here and in ``core.py``, nowhere else; a test compares them with the installed release.
+lists and frames are counted, and what a peer uses without moving data is booked against a budget.
 """
 
 from __future__ import annotations
@@ -13,6 +12,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from aioquic.buffer import encode_uint_var
 from aioquic.quic.connection import (
+    CONNECTION_LIMIT_FRAME_CAPACITY,
+    MAX_STREAM_DATA_FRAME_CAPACITY,
     NetworkAddress,
     QuicConnection,
     QuicConnectionError,
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
 
     from aioquic._buffer import Buffer
     from aioquic.quic.configuration import QuicConfiguration
+    from aioquic.quic.packet_builder import QuicPacketBuilder
+    from aioquic.quic.recovery import QuicPacketSpace
     from aioquic.quic.stream import QuicStream
 
     from quicgw_fast.transport.limits import TransportLimits
@@ -92,6 +95,11 @@ class ReceivingQuic(QuicConnection):
         self._gw_early = 0
         self._QuicConnection__frame_handlers: Any  # aioquic's own private name
         self._gw_handlers = self._QuicConnection__frame_handlers = _Handlers(self, self._QuicConnection__frame_handlers)
+        for limit, streams in (
+            (self._local_max_streams_bidi, 0 if configuration.is_client else 1),
+            (self._local_max_streams_uni, 0),
+        ):
+            limit.value = limit.sent = streams
 
     def receive_datagram(self, data: bytes, addr: NetworkAddress, now: float) -> None:
         """Take a datagram, if the peer may still cause work; a client trusts its server with that."""
@@ -201,6 +209,50 @@ class ReceivingQuic(QuicConnection):
                 QuicErrorCode.PROTOCOL_VIOLATION, frame_type, "ACK of a packet that was never sent"
             )
         super()._handle_ack_frame(context, frame_type, buf)
+
+    # Its windows. Stock aioquic doubles them when data arrives, wherever it lies, so that a few sparse frames grow them
+    # to gigabytes, all of it allocated. Here only what was delivered in order moves them.
+
+    def _write_connection_limits(self, builder: QuicPacketBuilder, space: QuicPacketSpace) -> None:  # noqa: ARG002
+        stream = self._streams.get(STREAM)
+        limit = self._local_max_data
+        window = self.gw_limits.connection_window
+        if stream is not None:
+            delivered = stream.receiver.starting_offset()
+            if delivered + window // 2 > limit.value:
+                limit.value = delivered + window
+        if limit.sent == limit.value:
+            return
+        buf = builder.start_frame(
+            limit.frame_type,
+            capacity=CONNECTION_LIMIT_FRAME_CAPACITY,
+            handler=self._on_connection_limit_delivery,
+            handler_args=(limit,),
+        )
+        buf.push_uint_var(limit.value)
+        limit.sent = limit.value
+
+    def _write_stream_limits(  # the signature is aioquic's
+        self,
+        builder: QuicPacketBuilder,
+        space: QuicPacketSpace,  # noqa: ARG002
+        stream: QuicStream,
+    ) -> None:
+        delivered = stream.receiver.starting_offset()
+        window = self.gw_limits.stream_window
+        if delivered + window // 2 > stream.max_stream_data_local:
+            stream.max_stream_data_local = delivered + window
+        if stream.max_stream_data_local_sent == stream.max_stream_data_local:
+            return
+        buf = builder.start_frame(
+            QuicFrameType.MAX_STREAM_DATA,
+            capacity=MAX_STREAM_DATA_FRAME_CAPACITY,
+            handler=self._on_max_stream_data_delivery,
+            handler_args=(stream,),
+        )
+        buf.push_uint_var(STREAM)
+        buf.push_uint_var(stream.max_stream_data_local)
+        stream.max_stream_data_local_sent = stream.max_stream_data_local
 
 
 def _acknowledges(buf: Buffer, packet_number: int) -> bool:

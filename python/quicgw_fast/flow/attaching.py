@@ -1,0 +1,155 @@
+"""Which session an admitted START gets: the one to go on with, or a fresh one that takes over (protocol §2, §5)."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+from quicgw_fast.carrier import unnumbered
+from quicgw_fast.codes import CloseCode, PushType
+from quicgw_fast.proto.client_pb2 import StartResponse
+from quicgw_fast.session import NO_NOTIFIES, Event, Gap, ResumeDecision, Session, StartClaim, decide, gap_to_tell
+
+if TYPE_CHECKING:
+    from quicgw_fast.clock import Clock
+    from quicgw_fast.config import LimitsConfig, SessionConfig
+    from quicgw_fast.delivery import OrderedSender
+    from quicgw_fast.flow.closing import Closing
+    from quicgw_fast.flow.journal import Journal
+    from quicgw_fast.flow.offline import Offline
+    from quicgw_fast.flow.pending_starts import AdmittedStart, PendingStarts
+    from quicgw_fast.flow.tokens import Tokens
+    from quicgw_fast.observe import Metrics
+    from quicgw_fast.session import Registry
+
+
+class Attaching:
+    """Gives each client its session, and tells it in the answer to START what it is and what it missed."""
+
+    def __init__(
+        self,
+        clock: Clock,
+        metrics: Metrics,
+        registry: Registry,
+        sender: OrderedSender[Session],
+        closing: Closing,
+        offline: Offline,
+        tokens: Tokens,
+        pending: PendingStarts,
+        journal: Journal,
+        times: SessionConfig,
+        limits: LimitsConfig,
+    ) -> None:
+        self._clock = clock
+        self._count_starts = metrics.counter("starts", "Sessions that began without anything lost")
+        self._count_resets = metrics.counter(
+            "resets", "Sessions that began afresh where an earlier one could not go on"
+        )
+        self._count_resumes = metrics.counter("resumes", "Sessions that were resumed")
+        self._count_takeovers = metrics.counter(
+            "takeovers", "Connections that were closed because a newer one took over their session"
+        )
+        self._registry = registry
+        self._sender = sender
+        self._closing = closing
+        self._offline = offline
+        self._tokens = tokens
+        self._pending = pending
+        self._journal = journal
+        self._times = times
+        self._limits = {
+            # Replies that are not acknowledged yet and those to come share the window: half of it for each.
+            "limit-in-flight": str(max(1, min(limits.in_flight, times.window_messages // 2))),
+            "limit-messages-per-second": _decimal(limits.messages_per_second),
+            "limit-window-bytes": str(times.window_bytes),
+        }
+
+    def attach(self, start: AdmittedStart) -> None:
+        """Answer a START whose openid lives here; it may have to wait for the offline store first."""
+        old = self._registry.by_openid(start.claim.openid)
+        if old is not None:
+            self._closing.expire(old)
+        verdict = decide(start.claim, self._registry, self._clock.now())
+        if verdict.resume is not None:
+            self._resume(start, verdict, verdict.resume)
+            return
+        self._end_old(start, verdict)
+        undecided = self._offline.handovers.undecided(start.claim.openid)
+        if undecided is None:
+            self._begin_fresh(start, verdict)
+        else:
+            self._pending.hold(start, undecided, partial(self._begin_fresh, start, verdict))
+
+    def _resume(self, start: AdmittedStart, verdict: ResumeDecision, session: Session) -> None:
+        self._supersede(session)
+        session.outbox.ack(start.claim.last_acked)
+        self._offline.acknowledged(session)
+        self._count_resumes.value += 1
+        self._attach(start, verdict, session)
+
+    def _end_old(self, start: AdmittedStart, verdict: ResumeDecision) -> None:
+        lost = verdict.lost
+        if isinstance(lost, Session):
+            lost.outbox.ack(start.claim.last_acked)  # delivered: the client says so
+        if lost is not None:  # what the client has of it need not be delivered once more
+            self._offline.received(start.claim.openid, lost.catch_up, start.claim.last_acked)
+        old = self._registry.by_openid(start.claim.openid)
+        if old is not None:
+            self._supersede(old)
+            self._closing.end(old, Event.REPLACED, CloseCode.SUPERSEDED, "a fresh session began")
+
+    def _begin_fresh(self, start: AdmittedStart, verdict: ResumeDecision) -> None:
+        claim = start.claim
+        (self._count_resets if verdict.gap else self._count_starts).value += 1
+        session = self._registry.create(claim.openid, claim.last_acked, self._clock.now())
+        self._attach(start, verdict, session)
+
+    def _attach(self, start: AdmittedStart, verdict: ResumeDecision, session: Session) -> None:
+        client, claim, grant = start.client, start.claim, start.grant
+        session.attempts.note(claim)
+        session.expires_at = grant.expires_at
+        client.attach(session, claim.last_acked)
+        self._journal.began(session, client.link.peer, _how(verdict), self._clock.now())
+        gap = self._gap(claim.openid, verdict)
+        headers = {**(gap.headers() if gap else {}), **self._tokens.lifetime(grant), **self._limits}
+        answer = self._answer(session, claim, verdict).SerializeToString()
+        client.link.send(unnumbered(start.msg_id, PushType.START_RESP, answer, headers))
+        self._sender.acknowledged(session)
+        self._sender.pump(session)
+
+    def _gap(self, openid: str, verdict: ResumeDecision) -> Gap | None:
+        """What the client missed, without what the offline store delivers again, with what that could not take."""
+        lost_id = verdict.lost.id if verdict.lost is not None else ""
+        ended = self._registry.ended_by_id(lost_id, self._clock.now())
+        losses = self._offline.handovers.losses.take(openid, lost_id)
+        return gap_to_tell(verdict.gap, NO_NOTIFIES if ended is None else ended.given, losses)
+
+    def _supersede(self, session: Session) -> None:
+        if session.attached:
+            self._count_takeovers.value += 1
+            self._closing.disconnect(session, CloseCode.SUPERSEDED, "a newer connection took over")
+
+    def _answer(self, session: Session, claim: StartClaim, verdict: ResumeDecision) -> StartResponse:
+        times = self._times
+        return StartResponse(
+            success=True,
+            heartbeat_interval=times.told_interval,
+            connection_id=session.id,
+            resumed=verdict.resume is not None,
+            epoch=session.epoch,
+            max_client_seq=session.outbox.max_client_seq,
+            reset_reason=verdict.reason.value,  # type: ignore[arg-type]
+            replay_from=claim.last_acked + 1,
+            resume_window=max(1, int(times.resume_window)),
+        )
+
+
+def _how(verdict: ResumeDecision) -> str:
+    if verdict.resume is not None:
+        return "resumed"
+    return f"reset ({verdict.reason.name})" if verdict.gap else "started"
+
+
+def _decimal(value: float) -> str:
+    """Write a number without an exponent, which few parsers of headers expect."""
+    return f"{value:.6f}".rstrip("0").rstrip(".")

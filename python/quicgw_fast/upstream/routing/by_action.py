@@ -1,0 +1,92 @@
+"""``routing.mode = "service"``: a request goes to the service of its action (protocol §3)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+from quicgw_fast.codes import RegisterCode
+from quicgw_fast.errors import ConfigError
+from quicgw_fast.proto.service_pb2 import UpstreamRegisterRequest
+from quicgw_fast.upstream.routing.mode import one_of
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from quicgw_fast.config import RoutingConfig, UpstreamConfig
+
+LOGIN = "hello"
+"""The action that logs in, and the service that answers it (protocol §2)."""
+SERVICES = (LOGIN, "business", "zone")
+
+
+class ServiceMode:
+    """By action in lower case: by its whole name, else by the first part of it that is in a table, else the default."""
+
+    services: ClassVar[tuple[str, ...]] = SERVICES
+    login_service: ClassVar[str | None] = LOGIN
+    login_name: ClassVar[str] = LOGIN
+
+    def __init__(self, config: RoutingConfig) -> None:
+        self._exact, self._containing, self._default = config.actions, config.parts, config.default
+        if (login := self.service_for(LOGIN, "")) != LOGIN:
+            if LOGIN in self._exact:
+                remedy = f'remove hello = "{login}" from [routing.exact]'
+            else:  # the table as deployed has it
+                remedy = 'add hello = "hello" to [routing.exact], or leave out routing.replace_defaults'
+            raise ConfigError(
+                f"the routing table sends the action hello to the service {login}, so that nobody could log in; "
+                f"{remedy}"
+            )
+
+    @staticmethod
+    def check(config: RoutingConfig) -> None:
+        """See ``RoutingMode``."""
+        _check_actions("exact", config.exact)
+        _check_actions("containing", config.containing)
+        _check_service("routing.default", config.default)
+
+    @staticmethod
+    def configured(upstream: UpstreamConfig) -> Mapping[str, Sequence[str]]:
+        """See ``RoutingMode``."""
+        return {LOGIN: upstream.hello, "business": upstream.business, "zone": upstream.zone}
+
+    @staticmethod
+    def logins_at_once(wanted: int, max_concurrency: int) -> int:
+        """See ``RoutingMode``. All of them go to one service."""
+        return min(wanted, max_concurrency or wanted)
+
+    @staticmethod
+    def registration(address: str, service: str) -> UpstreamRegisterRequest:
+        """See ``RoutingMode``."""
+        return UpstreamRegisterRequest(address=address, service_name=service)
+
+    @staticmethod
+    def registered_service(request: UpstreamRegisterRequest) -> str:
+        """See ``RoutingMode``. Raises RegisterRefused with BAD_SERVICE."""
+        return one_of(SERVICES, request.service_name.strip().lower(), "service_name", RegisterCode.BAD_SERVICE)
+
+    def service_for(self, action: str, openid: str) -> str:  # noqa: ARG002 - any client's
+        """See ``RoutingMode``."""
+        action = action.lower()
+        service = self._exact.get(action)
+        if service is not None:
+            return service
+        for part, service in self._containing.items():
+            if part in action:
+                return service
+        return self._default
+
+
+def _check_actions(table: str, actions: Mapping[str, str]) -> None:
+    for action, service in actions.items():
+        if not action or action != action.lower():
+            raise ConfigError(
+                f"routing.{table} has the action {action!r}; actions are compared in lower case, "
+                "so write it in lower case and not empty"
+            )
+        _check_service(f"routing.{table}.{action}", service)
+
+
+def _check_service(key: str, service: str) -> None:
+    if service not in SERVICES:
+        raise ConfigError(f"{key} names the service {service!r}; known are {', '.join(SERVICES)}")

@@ -1,0 +1,26 @@
+"""The routing modes, by their name in the configuration: the one place that knows them all."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from quicgw_fast.upstream.routing.by_action import ServiceMode
+from quicgw_fast.upstream.routing.by_openid import ZoneMode
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from quicgw_fast.config import RoutingConfig
+    from quicgw_fast.upstream.routing.mode import RoutingMode
+
+MODES: Final[Mapping[str, type[RoutingMode]]] = {"service": ServiceMode, "zone": ZoneMode}
+
+
+def make_mode(config: RoutingConfig) -> RoutingMode:
+    """Return the configured mode. Raises ConfigError naming the entry that cannot be used.
+
+    Entries of the other modes are checked as well: who writes them means to use them one day.
+    """
+    for mode in MODES.values():
+        mode.check(config)
+    return MODES[config.mode](config)

@@ -1,0 +1,84 @@
+"""What every maker of the placement promises, and the makers by name."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import pytest
+
+from quicgw_fast.errors import ConfigError
+from quicgw_fast.placement import HERE, Place, makers
+from tests.placement.slow import NextTurn
+
+if TYPE_CHECKING:
+    from quicgw_fast.placement import Answer, Placement
+
+IN_TIME = 5.0
+OPENIDS = ["alice", "ålice", "a" * 256, "a:b{c} d\n"]
+
+
+@pytest.fixture(params=[*makers.MAKERS, "next turn"])
+async def placement(request: pytest.FixtureRequest) -> Placement:
+    """The placement of a gateway that is alone, by each maker; and by one of the tests whose answers are futures."""
+    return NextTurn() if request.param == "next turn" else makers.load(request.param).make_placement()
+
+
+async def told(answer: Answer) -> Place:
+    """The answer, whether it is there at once or later."""
+    if isinstance(answer, Place):
+        return answer
+    async with asyncio.timeout(IN_TIME):
+        return await answer
+
+
+@pytest.mark.parametrize("openid", OPENIDS)
+async def test_an_openid_that_is_claimed_lives_here(placement: Placement, openid: str) -> None:
+    assert await told(placement.claim(openid)) == HERE
+    assert await told(placement.find(openid)) == HERE
+
+
+@pytest.mark.parametrize("openid", OPENIDS)
+async def test_what_is_for_an_openid_that_lives_nowhere_may_be_kept_here(placement: Placement, openid: str) -> None:
+    assert await told(placement.find(openid)) == HERE
+    assert await told(placement.find(openid)) == HERE
+
+
+async def test_an_openid_may_be_claimed_again_and_while_it_is_being_claimed(placement: Placement) -> None:
+    answers = [placement.claim("alice") for _ in range(3)]
+    assert [await told(answer) for answer in answers] == [HERE] * 3
+    assert await told(placement.claim("alice")) == HERE
+
+
+async def test_each_question_has_an_answer_of_its_own(placement: Placement) -> None:
+    first, second, other = placement.find("alice"), placement.find("alice"), placement.claim("bob")
+    if not isinstance(first, Place):
+        first.cancel()  # as a push does whose sender gave up
+    assert await told(second) == HERE
+    assert await told(other) == HERE
+
+
+async def test_many_are_answered_at_once(placement: Placement) -> None:
+    answers = [placement.claim(f"user-{number}") for number in range(1000)]
+    async with asyncio.timeout(IN_TIME):
+        assert {await told(answer) for answer in answers} == {HERE}
+
+
+def test_a_gateway_that_is_alone_answers_without_a_loop() -> None:
+    alone = makers.load("here").make_placement()
+    assert alone.claim("alice") is HERE
+    assert alone.find("alice") is HERE
+
+
+@pytest.mark.parametrize("name", makers.MAKERS)
+def test_each_maker_knows_its_name(name: str) -> None:
+    assert name == makers.load(name).NAME
+
+
+def test_the_default_is_one_of_them() -> None:
+    assert makers.DEFAULT in makers.MAKERS
+
+
+def test_an_unknown_maker_is_told_with_those_that_there_are() -> None:
+    with pytest.raises(ConfigError, match="the placement is 'atlantis', but must be one of: here"):
+        makers.load("atlantis")
