@@ -10,6 +10,8 @@ mod outbox;
 mod queue;
 mod raise;
 mod sequence;
+#[cfg(feature = "transport")]
+mod transport;
 
 use pyo3::pymodule;
 
@@ -28,4 +30,8 @@ mod _core {
         queue::TaskQueue,
         sequence::SequenceAllocator,
     };
+
+    #[cfg(feature = "transport")]
+    #[pymodule_export]
+    use super::transport::QuicEndpoint;
 }

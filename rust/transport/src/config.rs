@@ -9,6 +9,7 @@ use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, Server
 use rustls::crypto::CryptoProvider;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 
+use crate::budget::CpuLimits;
 use crate::ids::{Ids, MakeId};
 use crate::pressure::Marks;
 
@@ -31,6 +32,14 @@ pub struct Limits {
     pub max_datagram: u16,
     /// TLS bytes of one encryption level that are kept at most.
     pub max_crypto: usize,
+    /// Datagrams of one connection that are read before its handshake is complete.
+    pub early_datagrams: u32,
+    /// Processor time of one peer.
+    pub cpu: CpuLimits,
+    /// Refusals, negotiations and stateless resets a second at most: they answer packets that anybody can forge.
+    pub answers: u32,
+    /// Retry packets a second at most.
+    pub retries: u32,
     /// Whether packets of unknown connections are answered with a stateless reset.
     pub stateless_reset: bool,
 }

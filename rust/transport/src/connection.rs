@@ -11,6 +11,8 @@ use quinn_proto::{
 };
 
 use crate::Key;
+use crate::budget::{CpuBudget, CpuLimits};
+use crate::config::Limits;
 use crate::event::{Event, Loss, StreamEnd};
 use crate::outflow::Outflow;
 use crate::pressure::{Marks, Pressure, Signal};
@@ -23,6 +25,12 @@ pub(crate) struct Connection {
     /// When its owner wants to be told that a time has come.
     pub(crate) due: Option<Instant>,
     pub(crate) outflow: Outflow,
+    budget: CpuBudget,
+    early: u32,
+    /// Bytes that moved, in both directions, as far as they have been paid for.
+    moved: u64,
+    read: u64,
+    throttled: bool,
     pressure: Pressure,
     stream: Option<StreamId>,
     established: bool,
@@ -33,13 +41,23 @@ pub(crate) struct Connection {
 }
 
 impl Connection {
-    pub(crate) fn new(key: Key, quic: quinn_proto::Connection, all: Arc<AtomicUsize>) -> Self {
+    pub(crate) fn new(
+        key: Key,
+        quic: quinn_proto::Connection,
+        all: Arc<AtomicUsize>,
+        cpu: &CpuLimits,
+    ) -> Self {
         Self {
             key,
             quic,
             touched: false,
             due: None,
             outflow: Outflow::new(all),
+            budget: CpuBudget::new(cpu),
+            early: 0,
+            moved: 0,
+            read: 0,
+            throttled: false,
             pressure: Pressure::default(),
             stream: None,
             established: false,
@@ -48,8 +66,33 @@ impl Connection {
         }
     }
 
+    /// Take a datagram, unless its peer uses more than it may; false when it is dropped unread.
+    pub(crate) fn datagram(
+        &mut self,
+        event: quinn_proto::ConnectionEvent,
+        limits: &Limits,
+        now: Instant,
+        events: &mut VecDeque<Event>,
+    ) -> bool {
+        if !self.established {
+            self.early += 1;
+        }
+        let too_early = !self.established && self.early > limits.early_datagrams;
+        if too_early || !self.budget.allows(&limits.cpu, now) {
+            if !self.throttled {
+                self.throttled = true;
+                events.push_back(Event::Throttled { key: self.key });
+            }
+            return false;
+        }
+        let began = Instant::now();
+        self.quic.handle_event(event);
+        self.budget.charge(&limits.cpu, began.elapsed());
+        true
+    }
+
     /// Take what quinn has to tell, and read the stream.
-    pub(crate) fn look(&mut self, marks: Marks, now: Instant, events: &mut VecDeque<Event>) {
+    pub(crate) fn look(&mut self, marks: Marks, cpu: &CpuLimits, now: Instant, events: &mut VecDeque<Event>) {
         while let Some(event) = self.quic.poll() {
             match event {
                 QuicEvent::Connected => self.connected(events),
@@ -63,6 +106,9 @@ impl Connection {
         if self.over {
             return;
         }
+        let moved = self.read + self.outflow.progress();
+        self.budget.earn(cpu, moved - self.moved);
+        self.moved = moved;
         self.write();
         if self.flushing {
             if self.outflow.pending() == 0 {
@@ -194,7 +240,7 @@ impl Connection {
         let Ok(mut chunks) = receiver.read(true) else {
             return;
         };
-        let end = read_chunks(&mut chunks, self.key, self.over, events);
+        let end = read_chunks(&mut chunks, self.key, self.over, &mut self.read, events);
         // Credit for what was read goes out with the next packet, or in one of its own: flush() looks anyway.
         let _ = chunks.finalize();
         if let Some(end) = end {
@@ -221,15 +267,19 @@ fn read_chunks(
     chunks: &mut Chunks<'_>,
     key: Key,
     over: bool,
+    read: &mut u64,
     events: &mut VecDeque<Event>,
 ) -> Option<StreamEnd> {
     loop {
         match chunks.next(usize::MAX) {
             Ok(Some(chunk)) if over || chunk.bytes.is_empty() => {}
-            Ok(Some(chunk)) => events.push_back(Event::Data {
-                key,
-                bytes: chunk.bytes,
-            }),
+            Ok(Some(chunk)) => {
+                *read += chunk.bytes.len() as u64;
+                events.push_back(Event::Data {
+                    key,
+                    bytes: chunk.bytes,
+                });
+            }
             Ok(None) => return Some(StreamEnd::Finished),
             Err(ReadError::Blocked) => return None,
             Err(ReadError::Reset(code)) => return Some(StreamEnd::Reset(code.into_inner())),

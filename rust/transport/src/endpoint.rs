@@ -13,6 +13,7 @@ use quinn_proto::{
     VarInt,
 };
 
+use crate::allowance::Allowance;
 use crate::clock::Clock;
 use crate::config::{self, ClientSettings, ConfigError, Limits, ServerSettings};
 use crate::connection::Connection;
@@ -52,6 +53,8 @@ pub struct Counters {
     pub invalid_tokens: u64,
     /// First packets that did not authenticate.
     pub noise: u64,
+    /// Datagrams of connections that were dropped, as their peer used more than it may.
+    pub unread: u64,
     /// Datagrams without a connection that were not answered.
     pub dropped: u64,
     /// Version negotiation packets sent.
@@ -94,6 +97,8 @@ pub struct Endpoint {
     last_ticket: u64,
     events: VecDeque<Event>,
     unacknowledged: Arc<AtomicUsize>,
+    answers: Allowance,
+    retries: Allowance,
     arrived: Vec<(BytesMut, quinn_udp::RecvMeta)>,
     buffer: Vec<u8>,
     /// What happened at the door.
@@ -121,9 +126,12 @@ impl Endpoint {
             .transpose()?
             .map(Arc::new);
         let socket = Socket::new(socket, limits.max_datagram.into())?;
+        let clock = Clock::new(now);
         let allow_mtud = !socket.may_fragment();
         Ok(Self {
-            clock: Clock::new(now),
+            answers: Allowance::new(limits.answers, clock.instant(now)),
+            retries: Allowance::new(limits.retries, clock.instant(now)),
+            clock,
             marks: limits.marks(),
             quic: quinn_proto::Endpoint::new(endpoint, server.clone(), allow_mtud, None),
             limits,
@@ -225,15 +233,18 @@ impl Endpoint {
         {
             Some(DatagramEvent::ConnectionEvent(handle, event)) => {
                 if let Some(connection) = &mut self.connections[handle.0] {
-                    connection.quic.handle_event(event);
-                    self.touch(handle.0);
+                    if connection.datagram(event, &self.limits, now, &mut self.events) {
+                        self.touch(handle.0);
+                    } else {
+                        self.counters.unread += 1;
+                    }
                 }
             }
             Some(DatagramEvent::NewConnection(incoming)) => match header {
                 Some(header) if length >= MIN_INITIAL => self.ask(incoming, header),
                 _ => self.quic.ignore(incoming),
             },
-            Some(DatagramEvent::Response(transmit)) => self.answer(transmit, header.as_ref(), first),
+            Some(DatagramEvent::Response(transmit)) => self.answer(transmit, header.as_ref(), first, now),
             None => self.counters.dropped += 1,
         }
     }
@@ -251,13 +262,13 @@ impl Endpoint {
     }
 
     /// Send what quinn answers to a packet of no connection.
-    fn answer(&mut self, transmit: Transmit, header: Option<&LongHeader>, first: u8) {
+    fn answer(&mut self, transmit: Transmit, header: Option<&LongHeader>, first: u8, now: Instant) {
         let counter = match header {
             None => &mut self.counters.stateless_resets,
             Some(_) if self.buffer.get(1..5) == Some(&[0; 4]) => &mut self.counters.version_negotiations,
             Some(_) => &mut self.counters.invalid_tokens,
         };
-        if first & 0x80 == 0 && !self.limits.stateless_reset {
+        if first & 0x80 == 0 && !self.limits.stateless_reset || !self.answers.take(now) {
             self.counters.dropped += 1;
             return;
         }
@@ -270,18 +281,19 @@ impl Endpoint {
     /// Say what is to become of the client that `ticket` stands for; its connection, if it was accepted.
     pub fn decide(&mut self, ticket: u64, verdict: &Verdict<'_>, now: f64) -> Option<Key> {
         let Pending { incoming, header } = self.tickets.remove(&ticket)?;
+        let now = self.clock.instant(now);
         self.buffer.clear();
         match verdict {
-            Verdict::Accept => return self.accept(incoming, self.clock.instant(now)),
-            Verdict::Retry => match self.quic.retry(incoming, &mut self.buffer) {
+            Verdict::Accept => return self.accept(incoming, now),
+            Verdict::Retry if self.retries.take(now) => match self.quic.retry(incoming, &mut self.buffer) {
                 Ok(transmit) => {
                     self.counters.retries += 1;
                     self.socket.send(transmit, &self.buffer);
                 }
                 Err(error) => self.quic.ignore(error.into_incoming()),
             },
-            Verdict::Refuse(reason) => self.refuse(incoming, &header, reason),
-            Verdict::Ignore => {
+            Verdict::Refuse(reason) if self.answers.take(now) => self.refuse(incoming, &header, reason),
+            Verdict::Retry | Verdict::Refuse(_) | Verdict::Ignore => {
                 self.counters.dropped += 1;
                 self.quic.ignore(incoming);
             }
@@ -346,7 +358,12 @@ impl Endpoint {
         }
         self.taken[slot] = self.taken[slot].wrapping_add(1);
         let key = u64::from(self.taken[slot]) << 32 | slot as u64;
-        self.connections[slot] = Some(Connection::new(key, quic, Arc::clone(&self.unacknowledged)));
+        self.connections[slot] = Some(Connection::new(
+            key,
+            quic,
+            Arc::clone(&self.unacknowledged),
+            &self.limits.cpu,
+        ));
         self.touch(slot);
         key
     }
@@ -450,7 +467,7 @@ impl Endpoint {
         for at in 0..self.touched.len() {
             let slot = self.touched[at];
             if let Some(connection) = &mut self.connections[slot] {
-                connection.look(self.marks, now, &mut self.events);
+                connection.look(self.marks, &self.limits.cpu, now, &mut self.events);
             }
         }
     }

@@ -8,6 +8,8 @@
 //! Every connection has one bidirectional stream, which its client opens. Who may connect is not decided here: the
 //! first packet of a connection is an event, and is accepted, refused, sent a Retry or ignored by the owner's word.
 
+mod allowance;
+mod budget;
 mod clock;
 mod config;
 mod connection;
@@ -21,6 +23,7 @@ mod refusal;
 mod socket;
 mod timers;
 
+pub use budget::CpuLimits;
 pub use config::{ClientSettings, ConfigError, Limits, ServerSettings};
 pub use endpoint::{ConnectError, Counters, Endpoint, EndpointError, Key, Verdict};
 pub use event::{Event, Loss, StreamEnd};
