@@ -27,6 +27,7 @@ from quicgw_fast.clock import SystemClock
 from quicgw_fast.transport import Connection, TransportLimits, development_certificate, dial, listen
 from quicgw_fast.transport.aioquic import dialer
 from quicgw_fast.transport.endpoint import Endpoint
+from tests.support.gatekeeper import gatekeeper
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -40,9 +41,7 @@ OUTSTANDING = 50
 """Requests under way at once."""
 BODY = b"x" * 128
 ALPN = ("echo",)
-LIMITS = TransportLimits(
-    idle_timeout=600.0, retry_above=100_000, max_half_open=100_000, handshakes_per_address=(1e6, 1_000_000)
-)
+LIMITS = TransportLimits(idle_timeout=600.0)
 
 
 class Unwatched:
@@ -99,6 +98,7 @@ async def serve(folder: Path) -> None:
     certificate, key = development_certificate(folder)
     listener = await listen(
         "127.0.0.1", 0, certificate=certificate, private_key=key, factory=Echo, alpn=ALPN, limits=LIMITS,
+        gatekeeper=gatekeeper(retry_above=100_000, max_half_open=100_000, handshakes_per_second=1e6),
         observer=Unwatched(), reset_key=os.urandom(32), clock=SystemClock(),
     )  # fmt: skip
     print(listener.address[1], flush=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
+import hypothesis
 import pytest
 
 from quicgw_fast import backend
@@ -14,6 +15,10 @@ if TYPE_CHECKING:
     from types import ModuleType
 
 ENGINES = ("rust", "python")
+
+# A busy machine makes no property false.
+hypothesis.settings.register_profile("busy", deadline=None)
+hypothesis.settings.load_profile("busy")
 
 
 @pytest.fixture(params=ENGINES)

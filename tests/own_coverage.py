@@ -1,8 +1,8 @@
 """How much of each module the tests of its own room cover, lines and branches; other rooms' tests do not count.
 
 A room is a folder of the package, or a module right under it; its tests are the folder ``tests/<room>`` and the module
-``tests/test_<room>.py``. What a test runs in other processes is not seen. ``make coverage``, or for some rooms only:
-``python -m tests.own_coverage session overload``.
+``tests/test_<room>.py``. What they run in other processes counts, unless SIGKILL ends them. ``make coverage``, or for
+some rooms only: ``make coverage ROOMS="session overload"``.
 """
 
 from __future__ import annotations
@@ -26,7 +26,6 @@ MORE_TESTS = {
     "demo": ["demo_tour"],
     "gateway": ["wire"],
     "proto": ["client/test_own_stubs.py", "test_protocol.py"],
-    "rates": ["overload"],
 }
 """Tests of a room that do not have its name."""
 NOT_MEASURED = {"_core", "__main__", "ports"}
@@ -76,6 +75,8 @@ def measure(room: str, folder: Path) -> list[Module]:
     done = subprocess.run(run, cwd=ROOT, env=os.environ, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         raise SystemExit(f"the tests of {room} fail:\n{done.stdout[-4000:]}{done.stderr[-2000:]}")
+    # One file of data for each process, in the folder of the test's own.
+    subprocess.run([*coverage, "combine", "-q", f"--data-file={data}"], cwd=ROOT, capture_output=True, check=False)
     told = [*coverage, "json", "-q", f"--data-file={data}", f"--include={source_of(room)}", "-o", str(report)]
     subprocess.run(told, cwd=ROOT, capture_output=True, check=False)
     if not report.exists():

@@ -44,6 +44,17 @@ def test_the_sdk_is_at_the_front_door() -> None:
         assert getattr(quicgw_fast, name) is getattr(client, name)
 
 
+def test_all_and_dir_name_everything() -> None:
+    assert {*client.__all__, "__version__"} == set(quicgw_fast.__all__)
+    assert {*quicgw_fast.__all__, "__doc__"} <= set(dir(quicgw_fast))
+
+
+@pytest.mark.parametrize("name", ["_private", "backend_"])
+def test_a_name_that_cannot_be_the_sdks_is_an_attribute_error_too(name: str) -> None:
+    with pytest.raises(AttributeError, match=f"no attribute '{name}'"):
+        getattr(quicgw_fast, name)
+
+
 def test_the_version_is_that_of_the_installed_package() -> None:
     assert quicgw_fast.__version__ == importlib.metadata.version("quicgw-fast")
 
@@ -113,6 +124,7 @@ def test_the_sdk_comes_when_it_is_asked_for() -> None:
     assert done.stdout.startswith("quicgw_fast.client"), done.stderr
 
 
+@pytest.mark.timeout(300)  # all modules, once for each of them
 def test_every_module_can_be_imported_alone_and_warns_of_nothing() -> None:
     # One process for all, each module first in its own clean table: the order must not matter.
     code = f"""

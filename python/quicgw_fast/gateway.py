@@ -7,7 +7,7 @@ import contextlib
 import logging
 import math
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from quicgw_fast import backend
 from quicgw_fast.auth import make_authenticator
@@ -18,13 +18,12 @@ from quicgw_fast.config import join_address, split_address
 from quicgw_fast.control import AdminServer, ControlServer
 from quicgw_fast.errors import ConfigError
 from quicgw_fast.flow.assembly import assemble
-from quicgw_fast.observe import Door, Metrics, lines_dropped
-from quicgw_fast.overload import Moment, call_gate
+from quicgw_fast.observe import Door, Metrics, Unit, lines_dropped, register_listener, render
+from quicgw_fast.overload import call_gate
 from quicgw_fast.placement import makers as placements
-from quicgw_fast.session import SessionState
 from quicgw_fast.store import make_store
 from quicgw_fast.transport import Listener, TransportLimits, listen, reset_key_for
-from quicgw_fast.upstream import BalancingCaller, Directory, OwnAddresses, Registration, make_mode
+from quicgw_fast.upstream import assemble_upstream, make_mode, makers
 
 if TYPE_CHECKING:
     from quicgw_fast.backend.engine import Engine
@@ -72,19 +71,19 @@ class Gateway:
         self._tls_key = tls_key
         self._clock = SystemClock()
         self._metrics = metrics = Metrics()
+        began = self._clock.now()
+        metrics.gauge("uptime", "Since the start", lambda: round(self._clock.now() - began, 1), Unit.SECONDS)
+        metrics.total("log_lines_dropped", "Log lines of this process that nobody took in time", lines_dropped)
         self._door = Door(metrics, self._clock.now)
-        upstream, mode = config.upstream, make_mode(config.routing)
-        self._directory = Directory(mode.services)
-        self._directory.add_all(mode.configured(upstream))
-        self._caller = BalancingCaller(
+        mode, most_calls = make_mode(config.routing), config.upstream.max_concurrency
+        self._upstream = assemble_upstream(
             mode,
-            self._directory,
-            refuse=call_gate(upstream.max_concurrency, metrics, config.overload.count_only),
-            metrics=metrics,
-            forget_after=upstream.forget_after,
+            config.upstream,
+            self._clock,
+            metrics,
+            open_channel=makers.load(makers.DEFAULT).open_channel,
+            refuse=call_gate(most_calls, metrics, config.overload.count_only),
         )
-        self._own = OwnAddresses()
-        self._registration = Registration(mode, self._directory, self._caller, self._own)
         self._path = assemble(
             config,
             engine,
@@ -93,11 +92,10 @@ class Gateway:
             make_authenticator(config.auth),
             make_store(config.offline),
             placements.load(placements.DEFAULT).make_placement(),
-            call=self._caller.call,
-            logins_at_once=mode.logins_at_once(config.processor.logins, upstream.max_concurrency),
-            chores=[self._door.flush],
+            call=self._upstream.caller.call,
+            logins_at_once=mode.logins_at_once(config.processor.logins, most_calls),
+            chores=[self._door.flush, self._upstream.tend],
         )
-        self._started_at = self._clock.now()
         self._stack = contextlib.AsyncExitStack()
         self._listener: Listener | None = None
         self._control: ControlServer | None = None
@@ -109,8 +107,8 @@ class Gateway:
         """Listen on all three addresses; StartupError says what could not be had, and then nothing is left open."""
         async with contextlib.AsyncExitStack() as stack:
             stack.push_async_callback(self._path.offline.stop)
-            self._caller.start()
-            stack.push_async_callback(self._caller.close)
+            self._upstream.channels.start()
+            stack.push_async_callback(self._upstream.channels.close)
             await self._listen(stack)
             self._path.requests.start()
             housekeeping = asyncio.create_task(self._path.housekeeping.run(), name="housekeeping")
@@ -134,7 +132,10 @@ class Gateway:
                 path.closing.end_all()
                 await path.offline.stop(max(LEAST_STORE_TIME, deadline - self._clock.now()))
         path.journal.flush(math.inf)
-        _log.info("gateway stopped", extra={**self._metrics.counters_now(), **self._lost()})
+        stats = self.stats()
+        # What was accepted for clients and is lost, or was sent and never acknowledged, is said beside the counters.
+        lost = {f"{kind}_lost": account["lost"] for kind, account in stats["accounts"].items()}
+        _log.info("gateway stopped", extra={**stats["counters"], **lost})
 
     async def _drain(self, deadline: float) -> None:
         if self._listener is None or self._control is None:
@@ -154,63 +155,22 @@ class Gateway:
         """Stop the gateway."""
         await self.stop()
 
-    def stats(self) -> dict[str, object]:
+    def stats(self) -> dict[str, Any]:
         """Everything that /stats shows."""
-        path = self._path
-        return {
-            "engine": self._engine.NAME,
-            "uptime": round(self._clock.now() - self._started_at, 1),
-            "connections": self._listener.connections if self._listener else 0,
-            "transport": {
-                "half_open": self._listener.half_open,
-                "unacknowledged": self._listener.unacknowledged,
-                "given_up": self._listener.given_up,
-                **asdict(self._listener.counters),
-            }
-            if self._listener
-            else {},
-            "sessions": {
-                "INITED": path.registry.count(SessionState.INITED),
-                "NORMAL": path.registry.count(SessionState.NORMAL),
-                "detached": sum(not session.attached for session in path.registry),
-                "remembered": path.registry.remembered,
-            },
-            "retained_bytes": path.budget.used,
-            "request_memory": {
-                "used": path.request_memory.used,
-                "limit": self._config.limits.request_memory,
-                "refused": self._metrics.count("refused_task", "request-memory"),
-            },
-            "accounts": path.accounts.snapshot((s.outbox.tally for s in path.registry), path.offline.share()),
-            "processor": path.processor.stats(),
-            "logins": path.logins.stats(),
-            "upstream": {"max_concurrency": self._config.upstream.max_concurrency, **self._caller.stats()},
-            "counters": self._metrics.counters_now(),
-            "refused": {
-                moment.value: {rule: c.value for rule, c in self._metrics.labelled(f"refused_{moment.value}").items()}
-                for moment in Moment
-            },
-            "log_lines_dropped": lines_dropped(),
-            "closes": path.journal.closes(),
-        }
-
-    def _lost(self) -> dict[str, int]:
-        """What was accepted for clients and is lost, or was sent and never acknowledged."""
-        accounts = self._path.accounts.snapshot((), self._path.offline.share())
-        return {f"{kind}_lost": account["lost"] for kind, account in accounts.items()}
+        return render(self._metrics, self._engine.NAME, self._upstream.directory.report())
 
     async def _listen(self, stack: contextlib.AsyncExitStack) -> None:
-        server, tls = self._config.server, self._config.tls
+        server, tls, upstream = self._config.server, self._config.tls, self._upstream
         key = self._tls_key or tls.key
         if tls.cert is None or key is None:
             raise ConfigError(_without_certificate(tls))
         admin = await AdminServer.start(*split_address(server.admin), ready=self._ready, stats=self.stats)
         stack.push_async_callback(admin.stop)
-        await self._own.add(*admin.address)
-        self._control = await ControlServer.start(*split_address(server.grpc), self._path.pushes, self._registration)
+        await upstream.own.add(*admin.address)
+        self._control = await ControlServer.start(*split_address(server.grpc), self._path.pushes, upstream.registration)
         stack.push_async_callback(self._control.stop)
-        await self._own.add(*self._control.address)
-        await self._refuse_own_address()
+        await upstream.own.add(*self._control.address)
+        await upstream.refuse_own_addresses()
         host, port = split_address(server.quic)
         self._listener = await listen(
             host,
@@ -220,26 +180,22 @@ class Gateway:
             factory=self._path.conversations.begin,
             alpn=tuple(CARRIERS),
             clock=self._clock,
-            limits=TransportLimits.of(self._config.limits, self._config.session),
+            limits=TransportLimits.of(self._config.session),
+            gatekeeper=self._path.gates.connections,
             observer=self._door,
             reset_key=reset_key_for(server.reset_key_file, tls.key or tls.cert, 0 if self._dev else port),
         )
         stack.push_async_callback(
             self._listener.close, CloseCode.INTERNAL, CloseCode.INTERNAL.phrase("the gateway could not start")
         )
-        await self._own.add(*self._listener.address)
+        register_listener(self._metrics, self._listener)
+        await upstream.own.add(*self._listener.address)
         self.addresses = Addresses(*(join_address(*part.address) for part in (self._listener, self._control, admin)))
 
     def _ready(self) -> str | None:
         if self._path.draining.active:
             return "the gateway stops"
-        return self._caller.readiness.reason()
-
-    async def _refuse_own_address(self) -> None:
-        for instance in self._directory.instances():
-            if await self._own.include(instance.address, names=False):
-                services = ", ".join(f"upstream.{service}" for service in self._directory.services_of(instance))
-                raise ConfigError(f"{services}: {instance.address} is the gateway itself; write the service's address")
+        return self._upstream.readiness.reason()
 
 
 def _without_certificate(tls: TlsConfig) -> str:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
+from enum import Enum
+from typing import TYPE_CHECKING, Final, NamedTuple, Protocol, TypeAlias
 
 from quicgw_fast.codes import PushType
 
@@ -11,11 +12,82 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from quicgw_fast.backend import FrameDecoder, Outbox
+    from quicgw_fast.codes import CloseCode
     from quicgw_fast.errors import ProtocolError, RequestError
     from quicgw_fast.proto.client_pb2 import ClientRequest
 
 GATESVR: Final = "gatesvr"
 """The ALPN of the length-prefixed stream (protocol §1)."""
+
+
+class Arrival(NamedTuple):
+    """A client that wants to connect, and whom it meets."""
+
+    address: str
+    """Where its packet says that it comes from, with or without the port."""
+    proven: bool
+    """Whether the client showed that it is there (RFC 9000 §8.1)."""
+    half_open: int
+    """Handshakes under way."""
+    connections: int
+    """Those that are complete."""
+    draining: bool
+    """Whether no new connections are to be had here."""
+    now: float
+    """Monotonic seconds."""
+
+
+class UnprovenAnswer(NamedTuple):
+    """A packet that is about to be sent in answer to one that anybody can forge."""
+
+    retry: bool
+    """Whether it is a Retry, or some other."""
+    now: float
+    """Monotonic seconds."""
+
+
+class Deflection(Enum):
+    """What is done with a first packet instead of building a connection for it."""
+
+    DROP = "drop"
+    """Nothing: an honest client sends it again."""
+    RETRY = "retry"
+    """Its client has to prove its address first (RFC 9000 §8.1.2)."""
+
+
+class ConnectionRefusal(NamedTuple):
+    """Why a client is not let in, as it is told."""
+
+    code: CloseCode
+    phrase: str
+
+
+TurnedAway: TypeAlias = Deflection | ConnectionRefusal
+
+
+class Gatekeeper(Protocol):
+    """Who decides which clients may connect: a listener asks, tells what comes of it, and does as it is bidden.
+
+    The three questions about a client come in the order of their cost; None lets it go on.
+    """
+
+    def initial(self, arrival: Arrival, /) -> TurnedAway | None:
+        """Judge a first packet before it is decrypted: all that is known are two addresses."""
+
+    def connection(self, arrival: Arrival, /) -> TurnedAway | None:
+        """Judge a first packet that is genuine, before a connection is built for it."""
+
+    def established(self, arrival: Arrival, /) -> ConnectionRefusal | None:
+        """Judge a client whose handshake is complete and that is not counted among the connections yet."""
+
+    def answer(self, answer: UnprovenAnswer, /) -> Deflection | None:
+        """Judge an answer that might go to somebody who asked nothing."""
+
+    def noise(self, address: str, now: float, /) -> None:
+        """Be told of a first packet that was not genuine."""
+
+    def failed(self, until: float, /) -> None:
+        """Be told that a handshake failed; one of which nothing is heard would be half-open until then."""
 
 
 class Link(Protocol):

@@ -9,6 +9,7 @@ mod notify;
 mod outbox;
 mod queue;
 mod raise;
+mod rate;
 mod sequence;
 #[cfg(feature = "transport")]
 mod transport;
@@ -28,6 +29,7 @@ mod _core {
         notify::NotifyBuffers,
         outbox::{ByteBudget, Outbox},
         queue::TaskQueue,
+        rate::TokenBucket,
         sequence::SequenceAllocator,
     };
 

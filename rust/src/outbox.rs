@@ -14,7 +14,7 @@ use crate::sequence::expected;
 
 /// Bytes that many outboxes may take together for what they keep: retained, bound and held messages.
 ///
-/// limit: bytes, of which each message takes 96 beside its own. Replies may go a quarter beyond it, and nothing
+/// limit: bytes, of which each message takes 96 on top of its own. Replies may go a quarter beyond it, and nothing
 /// beyond that.
 #[pyclass(frozen, weakref, module = "quicgw_fast._core")]
 pub(crate) struct ByteBudget(Arc<quicgw_core::ByteBudget>);

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from quicgw_fast import backend
+from quicgw_fast.backend.engine import Engine
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -49,6 +50,13 @@ def test_the_makers_have_the_same_names() -> None:
         assert getattr(RUST, name).__name__ == name
     for name in PYTHON.__all__:
         assert hasattr(RUST, name), name
+
+
+@pytest.mark.parametrize("maker", [RUST, PYTHON, backend])
+def test_each_maker_offers_what_the_seam_says_and_so_does_the_chosen_one(maker: object) -> None:
+    said = {name for name in vars(Engine) if not name.startswith("_")}
+    assert said == {"NAME", "encode_body", *CLASSES}
+    assert all(hasattr(maker, name) for name in said)
 
 
 @pytest.mark.parametrize("name", THINGS)

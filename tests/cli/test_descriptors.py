@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import resource
+import sys
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -65,3 +66,13 @@ def test_a_failure_is_told_and_no_end(monkeypatch: pytest.MonkeyPatch, caplog: p
     fields = record.__dict__
     assert (record.levelname, fields["limit"], fields["hard"]) == ("WARNING", LOW, hard)
     assert "exceeds maximum" in fields["reason"]
+
+
+def test_where_there_is_no_such_limit_nothing_is_done(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    with soft_limit(LOW) as hard, monkeypatch.context() as patched, caplog.at_level(logging.DEBUG, "quicgw.cli"):
+        patched.setitem(sys.modules, "resource", None)  # as on Windows
+        raise_descriptor_limit()
+        assert resource.getrlimit(NAME) == (LOW, hard)
+    assert caplog.messages == []

@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from quicgw_fast.cli import Interrupts
-from quicgw_fast.cli.event_loop import Interrupted, Signals, run
+from quicgw_fast.cli.event_loop import Interrupted, Signals, announce, run
 
 
 async def name_of_the_loop() -> str:
@@ -54,6 +54,16 @@ def test_work_is_broken_off_by_a_signal_and_otherwise_not() -> None:
     with pytest.raises(Interrupted):
         run(work())
     assert ended == ["endless"]
+
+
+def test_a_signal_that_comes_when_the_work_is_over_ends_what_would_follow_it() -> None:
+    async def work() -> str:
+        signal.raise_signal(signal.SIGTERM)
+        return "done"
+
+    with pytest.raises(Interrupted) as interrupted:
+        run(work())
+    assert interrupted.value.number == signal.SIGTERM
 
 
 async def divide() -> float:
@@ -107,3 +117,19 @@ def test_an_interrupt_at_the_end_of_a_loop_is_remembered() -> None:
     with Interrupts() as interrupts:
         asyncio.run(work())
     assert interrupts.came
+
+
+def test_a_signal_that_comes_twice_at_once_is_one() -> None:
+    async def work() -> str:
+        with Signals(at_once=lambda: pytest.fail("the process would end here")) as signals:
+            signal.raise_signal(signal.SIGTERM)
+            signal.raise_signal(signal.SIGTERM)
+            await signals.wait()
+        return "the first one is looked at"
+
+    assert run(work()) == "the first one is looked at"
+
+
+async def test_what_is_announced_goes_anywhere(capsys: pytest.CaptureFixture[str]) -> None:
+    await announce("ready")  # not through an Output: as in a program that uses the gateway as a library
+    assert capsys.readouterr().out == "ready\n"

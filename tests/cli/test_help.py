@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import importlib
 import re
 import subprocess
 import sys
@@ -7,7 +8,7 @@ import sys
 import pytest
 
 from quicgw_fast.cli import main
-from tests.cli.process import environment, quicgw
+from tests.cli.process import environment, in_process, quicgw
 
 COMMANDS = (
     (),
@@ -64,6 +65,11 @@ def test_both_modules_are_the_command() -> None:
     assert "\x1b" not in first.stdout
 
 
+def test_a_tool_that_imports_every_module_runs_nothing() -> None:
+    for name in ("quicgw_fast.__main__", "quicgw_fast.cli.__main__"):
+        assert callable(importlib.import_module(name).main)
+
+
 def test_help_loads_nothing_heavy() -> None:
     program = "import sys, quicgw_fast.cli.app\nprint(*sorted(sys.modules), sep='\\n')"
     loaded = subprocess.run(
@@ -77,6 +83,11 @@ def test_version_names_the_engine() -> None:
     done = quicgw("--version", extra={"QUICGW_BACKEND": "python"})
     assert done.returncode == 0
     assert re.fullmatch(r"quicgw .+, engine python, Python 3\.\d+\.\d+\S*\n", done.stdout)
+
+
+def test_a_version_that_was_never_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("quicgw_fast.cli.version.DISTRIBUTION", "quicgw-that-nobody-installed")
+    assert in_process("--version").stdout.startswith("quicgw (not installed), engine ")
 
 
 def test_version_with_an_unknown_engine_fails_with_a_sentence() -> None:

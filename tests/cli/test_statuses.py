@@ -10,11 +10,15 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from quicgw_fast.cli.statuses import Status
 from tests.cli.process import PATIENCE, Gateway, environment, in_process, quicgw, stats, until
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 CALL = [sys.executable, "-X", "dev", "-m", "quicgw_fast", "call", "--insecure"]
 README = Path(__file__).parents[2] / "README.md"
@@ -162,6 +166,38 @@ def test_a_fault_of_the_program_is_none_of_the_other_statuses(monkeypatch: pytes
     assert done.returncode == Status.BUG
     assert "ZeroDivisionError" in done.stderr
     assert "fault of the program" in done.stderr
+
+
+def interrupt() -> str:
+    signal.raise_signal(signal.SIGINT)
+    return "never said"
+
+
+def interrupt_in_a_destructor() -> str:
+    class Ending:
+        def __del__(self) -> None:
+            signal.raise_signal(signal.SIGINT)
+
+    Ending()
+    return "quicgw 1.0"
+
+
+@pytest.mark.parametrize(
+    ("place", "comes"),
+    [
+        ("quicgw_fast.cli.version.version_line", interrupt),  # in the command
+        ("quicgw_fast.cli.version.version_line", interrupt_in_a_destructor),  # which can raise nothing
+        ("quicgw_fast.cli.app.fit_to_terminal", lambda _app: interrupt()),  # before it
+    ],
+)
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_an_interrupt_outside_of_the_event_loop_ends_a_command_wherever_it_comes(
+    monkeypatch: pytest.MonkeyPatch, place: str, comes: Callable[..., str]
+) -> None:
+    monkeypatch.setattr(place, comes)
+    done = in_process("--version")
+    assert done.returncode == Status.INTERRUPTED
+    assert "Traceback" not in done.stderr
 
 
 def test_help_fits_a_narrow_terminal() -> None:

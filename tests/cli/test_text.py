@@ -41,11 +41,24 @@ def test_bytes_that_are_no_utf8_are_refused(make: object) -> None:
         make("\udcff")  # how an argument that is no UTF-8 reaches Python
 
 
+def test_names_are_text_too() -> None:
+    assert text.plain("grüße") == "grüße"
+    assert text.plain(None) is None
+    with pytest.raises(BadParameter, match="not valid UTF-8"):
+        text.plain("\udcff")
+
+
 @pytest.mark.parametrize(
     ("written", "seconds"), [("250ms", 0.25), ("30s", 30), ("5m", 300), ("1.5", 1.5), ("1h", 3600)]
 )
 def test_duration(written: str, seconds: float) -> None:
     assert text.duration(written) == seconds
+
+
+def test_a_duration_that_nobody_lives_to_see() -> None:
+    assert text.duration("3650d") == 3650 * 86_400
+    with pytest.raises(BadParameter, match="3651d is longer than 3650d"):
+        text.duration("3651d")
 
 
 def test_only_a_wait_may_be_nothing() -> None:

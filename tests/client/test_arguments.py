@@ -94,7 +94,7 @@ def test_reconnect_rules_too(name: str, value: Any) -> None:
 
 
 def test_trusting_somebody_and_anybody_at_once_is_refused() -> None:
-    with pytest.raises(ValueError, match="ca goes without insecure"):
+    with pytest.raises(ValueError, match="ca cannot be combined with insecure=True"):
         make(ca="ca.pem", insecure=True)
 
 

@@ -13,7 +13,8 @@ import quicgw_fast.client as sdk
 from quicgw_fast.client import ConnectionClosed, ConnectionFailed, DeadlineExceeded, Overloaded, State, UpstreamError
 from quicgw_fast.codes import CloseCode, RequestType
 from quicgw_fast.proto.client_pb2 import BusinessResponse, ErrorMessage
-from quicgw_fast.transport import Problem, TransportLimits
+from quicgw_fast.transport import Problem
+from tests.support.gatekeeper import gatekeeper
 
 if TYPE_CHECKING:
     from quicgw_fast.proto.client_pb2 import ClientRequest
@@ -113,7 +114,7 @@ async def test_a_black_hole_is_named() -> None:
 
 async def test_a_full_gateway_is_no_missing_one(gateway: ScriptedGateway, connect: Connect) -> None:
     await gateway.close()
-    await gateway.listen(gateway.files, limits=TransportLimits(max_connections=1))
+    await gateway.listen(gateway.files, gatekeeper=gatekeeper(max_connections=1))
     first = await connect()
     with pytest.raises((ConnectionFailed, ConnectionClosed), match="try again later") as caught:
         await connect(connect_timeout=0.5)

@@ -15,6 +15,7 @@ import pytest
 from quicgw_fast.client.calls import Calls, ClientCall
 from quicgw_fast.client.messages import ClientStats
 from quicgw_fast.client.outgoing import Outgoing
+from quicgw_fast.client.pacer import Pacer
 from quicgw_fast.client.session import ClientSession
 from quicgw_fast.client.wire import Limits
 
@@ -58,8 +59,9 @@ class Way:
     def __init__(self) -> None:
         loop = asyncio.get_running_loop()
         self.session: ClientSession[ClientCall] = ClientSession()
-        self.calls = Calls(self.session, ClientStats(), loop)
-        self.outgoing = Outgoing(self.session, self.calls, loop)
+        self.pacer = Pacer()
+        self.calls = Calls(self.session, ClientStats(), self.pacer, loop)
+        self.outgoing = Outgoing(self.session, self.calls, self.pacer, loop)
         self.stub = Stub()
         self.link = cast("ClientLink", cast("Any", self.stub))
 
@@ -111,7 +113,7 @@ def live_a_little(way: Way, rng: random.Random, is_open: bool) -> bool:
 async def test_whatever_happens_everything_is_sent_in_the_end(seed: int) -> None:
     rng = random.Random(seed)
     way = Way()
-    way.outgoing.learn(Limits(rng.choice([None, 1, 3]), None))
+    way.pacer.learn(Limits(rng.choice([None, 1, 3]), None))
     is_open = False
     for _ in range(300):
         is_open = live_a_little(way, rng, is_open)

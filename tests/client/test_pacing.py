@@ -11,12 +11,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from quicgw_fast.backend import TokenBucket
 from quicgw_fast.client import CallTimeout, Overloaded, RateLimited, Reconnect, State
 from quicgw_fast.client.pacer import ASSUMED_IN_FLIGHT, BYTES_IN_FLIGHT, Pacer
 from quicgw_fast.client.wire import Limits
 from quicgw_fast.codes import CloseCode
 from quicgw_fast.proto.client_pb2 import BusinessResponse, ErrorMessage
-from quicgw_fast.rates import TokenBucket
 
 if TYPE_CHECKING:
     from tests.client.conftest import Connect, States
@@ -24,13 +24,27 @@ if TYPE_CHECKING:
 
 
 class Strict:
-    """Answers after a while, and refuses what is over its limits as the real gateway does."""
+    """Answers after a while, and refuses what is over its limits as the real gateway does.
 
-    def __init__(self, gateway: ScriptedGateway, rate: float, burst: int, in_flight: int, takes: float = 0.0) -> None:
+    Requests less than ``apart`` seconds apart count as one moment: how long reading them takes depends on the machine.
+    """
+
+    def __init__(
+        self,
+        gateway: ScriptedGateway,
+        rate: float,
+        burst: int,
+        in_flight: int,
+        takes: float = 0.0,
+        *,
+        apart: float = 0.0,
+    ) -> None:
         self.gateway = gateway
         self.bucket = TokenBucket(rate, burst)
         self.in_flight = in_flight
         self.takes = takes
+        self.apart = apart
+        self.moment = self.last = time.monotonic()
         self.open = 0
         self.most = 0
         self.refused = 0
@@ -38,10 +52,15 @@ class Strict:
         gateway.answer = self.answer
 
     def answer(self, asked: Asked) -> BusinessResponse | ErrorMessage | None:
-        wait = self.bucket.take(time.monotonic())
+        now = time.monotonic()
+        if now - self.last >= self.apart:
+            self.moment = now
+        self.last = now
+        wait = self.bucket.take(self.moment)
         if wait > 0 or self.open >= self.in_flight:
             self.refused += 1
-            retry = {"retry-after-ms": str(int(wait * 1000) + 1 if wait else 100)}
+            wait = max(wait, 2 * self.apart) if wait else 0.1
+            retry = {"retry-after-ms": str(int(wait * 1000) + 1)}
             self.gateway.reply(asked, ErrorMessage(error_code=429, error_message="too many"), retry)
             return None
         self.open += 1
@@ -76,6 +95,21 @@ async def test_many_at_once_wait_for_their_turn(gateway: ScriptedGateway, connec
     assert strict.ran[1:] == [b"%d" % number for number in range(100)]
 
 
+async def test_a_call_is_sent_at_once_when_all_before_it_are_over(gateway: ScriptedGateway, connect: Connect) -> None:
+    """Also where the one that waited for its turn was given up, so that nobody is left who waits."""
+    gateway.start_headers = {"limit-in-flight": "1"}
+    client = await connect()
+    gateway.answer = lambda _: None
+    slow = client.submit("slow")
+    with pytest.raises(CallTimeout):
+        await client.call("echo", timeout=0.05)
+    await gateway.until(lambda: len(gateway.asked) == 2)
+    gateway.reply(gateway.asked[-1], BusinessResponse(code=200))
+    await slow
+    gateway.answer = lambda asked: BusinessResponse(code=200, data=asked.data)
+    assert (await client.call("echo", timeout=2)).ok, "no heartbeat has to come first"
+
+
 async def test_large_requests_are_counted_by_their_bytes(gateway: ScriptedGateway, connect: Connect) -> None:
     gateway.start_headers = {"limit-in-flight": "64"}
     strict = Strict(gateway, 10_000, 10_000, 64, takes=0.4)
@@ -89,7 +123,7 @@ async def test_large_requests_are_counted_by_their_bytes(gateway: ScriptedGatewa
 async def test_what_is_refused_for_its_rate_is_sent_again_in_its_old_place(
     gateway: ScriptedGateway, connect: Connect
 ) -> None:
-    strict = Strict(gateway, 50, 10, 64)  # and it names no limits
+    strict = Strict(gateway, 50, 10, 64, apart=0.1)  # and it names no limits
     client = await connect()
     calls = [client.submit("echo", data=b"%d" % number, timeout=20) for number in range(40)]
     assert [(await call).data for call in calls] == [b"%d" % number for number in range(40)]

@@ -1,4 +1,4 @@
-"""Backoff, heartbeats, and the decision whether to come back."""
+"""Backoff, liveness, and where tokens come from."""
 
 from __future__ import annotations
 
@@ -9,13 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from quicgw_fast.client.backoff import Backoff
-from quicgw_fast.client.decision import decide
-from quicgw_fast.client.errors import ConnectionClosed, ConnectionFailed, NumberGap, reply_error
-from quicgw_fast.client.link import LinkEnd
 from quicgw_fast.client.liveness import Liveness, Pulse
 from quicgw_fast.client.options import Reconnect
 from quicgw_fast.client.tokens import ClientTokens, refresh_delay
-from quicgw_fast.codes import CloseCode
 
 
 class TestBackoff:
@@ -72,51 +68,6 @@ class TestLiveness:
         assert liveness.poll(1000.0) is Pulse.SEND
         assert liveness.wake_at == 1005.0
         assert liveness.poll(1005.0) is Pulse.DEAD
-
-
-class TestJudge:
-    @pytest.mark.parametrize("code", [0, 0x101, 0x102, 0x103, 0x104, 0x105, 0x100, 0x106, 0x1FF])
-    def test_final_codes_of_the_gateway(self, code: int) -> None:
-        decision = decide(LinkEnd(code, "why", by_peer=True), renewable_token=False)
-        assert not decision.retry
-        assert isinstance(decision.error, ConnectionClosed)
-        assert (decision.error.code, decision.error.reason) == (code, "why")
-
-    @pytest.mark.parametrize("code", [0x201, 0x202, 0x203, 0x204, 0x205, 0x206, 0x2FF, 0x42])
-    def test_all_other_codes_mean_to_come_back(self, code: int) -> None:
-        assert decide(LinkEnd(code, by_peer=True), renewable_token=False).retry
-
-    @pytest.mark.parametrize("code", [0, 0x102, 0x201, 0x205])
-    def test_what_this_side_gave_up_comes_back(self, code: int) -> None:
-        assert decide(LinkEnd(code, by_peer=False), renewable_token=False).retry
-
-    def test_own_errors_come_back_and_are_the_cause(self) -> None:
-        for error in (NumberGap(1, 3), ConnectionFailed("no route")):
-            decision = decide(LinkEnd(error=error), renewable_token=False)
-            assert decision.retry
-            assert decision.error is error
-
-    def test_an_expired_token_can_be_renewed_or_not(self) -> None:
-        end = LinkEnd(CloseCode.TOKEN_EXPIRED, by_peer=True)
-        assert decide(end, renewable_token=True).retry
-        assert not decide(LinkEnd(CloseCode.AUTH_FAILED, by_peer=True), renewable_token=True).retry
-
-    @pytest.mark.parametrize(("code", "retry"), [(400, False), (401, False), (403, False), (503, True), (500, True)])
-    def test_a_refused_start(self, code: int, retry: bool) -> None:
-        assert decide(LinkEnd(error=reply_error(code)), renewable_token=True).retry is retry
-
-    def test_a_full_gateway_says_when_to_come_back(self) -> None:
-        decision = decide(
-            LinkEnd(CloseCode.OVERLOADED, "OVERLOADED: full, retry-after-ms 1500", by_peer=True), renewable_token=False
-        )
-        assert (decision.retry, decision.at_least) == (True, 1.5)
-        silent = decide(LinkEnd(CloseCode.OVERLOADED, "OVERLOADED: full", by_peer=True), renewable_token=False)
-        assert (silent.retry, silent.at_least) == (True, None)
-
-    def test_a_rate_limit_says_itself_when_to_come_back(self) -> None:
-        assert not decide(LinkEnd(error=reply_error(429)), renewable_token=False).retry
-        decision = decide(LinkEnd(error=reply_error(429, headers={"retry-after-ms": "2500"})), renewable_token=False)
-        assert (decision.retry, decision.at_least) == (True, 2.5)
 
 
 class TestTokens:

@@ -9,6 +9,7 @@ import pytest
 
 from quicgw_fast.client import ConnectionClosed, ReceiveQueueFull, State
 from quicgw_fast.codes import CloseCode
+from quicgw_fast.proto.client_pb2 import ServerPush
 
 if TYPE_CHECKING:
     from tests.client.conftest import Connect, States
@@ -100,6 +101,35 @@ async def test_what_was_kept_back_goes_to_the_next_process(gateway: ScriptedGate
     assert [notify.data async for notify in client.notifies()] == [b"0"]
     again = await connect(resume=ticket)
     assert [(await again.next_notify(timeout=5)).data for _ in range(2)] == [b"1", b"2"]
+
+
+async def test_what_is_read_while_away_is_acknowledged_by_the_next_start(
+    gateway: ScriptedGateway, connect: Connect, states: States
+) -> None:
+    client = await connect(queue_size=1)
+    for number in range(3):
+        gateway.notify(b"%d" % number)
+    await client.call("echo")
+    gateway.silent = True
+    gateway.peer.close(CloseCode.INTERNAL)
+    await states.reach(State.RECONNECTING)
+    assert [(await client.next_notify()).data for _ in range(3)] == [b"0", b"1", b"2"]
+    await gateway.until(lambda: len(gateway.peers) == 2 and gateway.peer.requests)
+    gateway.silent = False
+    gateway.peer.close(CloseCode.INTERNAL)  # that START was not answered; the next one is
+    await states.reach(State.RESUMED)
+    assert gateway.peer.start is not None
+    assert gateway.peer.start.last_acked_seq_id == 5
+
+
+async def test_a_message_of_a_later_version_takes_its_number_and_nothing_else(
+    gateway: ScriptedGateway, connect: Connect
+) -> None:
+    client = await connect()
+    gateway.number(ServerPush(type=77))  # type: ignore[arg-type]  # no version knows it
+    assert (await client.call("echo")).ok
+    await gateway.until(lambda: gateway.acks and gateway.acks[-1] == 3)
+    assert client.stats.unknown_messages == 1
 
 
 async def test_many_clients_in_one_loop(gateway: ScriptedGateway, connect: Connect) -> None:

@@ -321,5 +321,5 @@ class TestRefusedStarts:
             return True
 
         gateway.on[RequestType.START] = heartbeat_first
-        with pytest.raises(Exception, match="no START_RESP"):
+        with pytest.raises(Exception, match="not a START_RESP"):
             await connect()

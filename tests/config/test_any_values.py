@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from quicgw_fast.client import ReplyError, connect
 from quicgw_fast.config import load
-from quicgw_fast.config.loading import SECTIONS
+from quicgw_fast.config.models import SECTIONS
 from quicgw_fast.config.values import Within
 from quicgw_fast.demo.embedded import Certificate, embedded_gateway
 from quicgw_fast.errors import ConfigError

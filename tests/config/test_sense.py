@@ -9,7 +9,7 @@ import pytest
 
 from quicgw_fast.backend.python import budget
 from quicgw_fast.config import advice, load, read
-from quicgw_fast.config.loading import SECTIONS
+from quicgw_fast.config.models import SECTIONS
 from quicgw_fast.config.sense import MESSAGE_COST
 from quicgw_fast.config.values import Within
 from quicgw_fast.errors import ConfigError

@@ -17,7 +17,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from quicgw_fast.config import join_address
 from quicgw_fast.control import AdminServer, ControlServer
-from quicgw_fast.control.grpc_server import Patience
+from quicgw_fast.control.grpc_server import SilenceTimeouts
 from quicgw_fast.control.http import MOST
 from tests.control.recording import RecordingPusher
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 SILENT = 200
 """More than any limit on connections that there is."""
-PATIENCE = 1.0
+TIMEOUT = 1.0
 SLACK = 8.0
 """Seconds that a busy machine may take to notice."""
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
@@ -47,7 +47,7 @@ async def open_many(
     return opened
 
 
-async def all_closed(connections: list[Streams], within: float = PATIENCE + SLACK) -> None:
+async def all_closed(connections: list[Streams], within: float = TIMEOUT + SLACK) -> None:
     """Wait until the other side has closed every one of them."""
 
     async def closed(reader: asyncio.StreamReader) -> None:
@@ -71,8 +71,8 @@ async def health(address: tuple[str, int]) -> int:
 
 
 @contextlib.asynccontextmanager
-async def admin_pages(patience: float = PATIENCE) -> AsyncIterator[tuple[str, int]]:
-    server = await AdminServer.start("127.0.0.1", 0, ready=lambda: None, stats=lambda: {"x": 1}, patience=patience)
+async def admin_pages(timeout: float = TIMEOUT) -> AsyncIterator[tuple[str, int]]:
+    server = await AdminServer.start("127.0.0.1", 0, ready=lambda: None, stats=lambda: {"x": 1}, timeout=timeout)
     try:
         yield server.address
     finally:
@@ -94,7 +94,7 @@ async def test_silent_connections_to_the_admin_pages(said: bytes) -> None:
 
 
 async def test_many_silent_connections_push_each_other_out_and_not_the_one_that_asks() -> None:
-    async with admin_pages(patience=600.0) as address, contextlib.AsyncExitStack() as stack:
+    async with admin_pages(timeout=600.0) as address, contextlib.AsyncExitStack() as stack:
         (reader, writer), *_ = await open_many(stack, address, 1, b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
         assert (await reader.readuntil(b"ok\n")).startswith(b"HTTP/1.1 200")
         connections = await open_many(stack, address, SILENT, b"")
@@ -109,12 +109,12 @@ async def test_a_connection_in_use_stays() -> None:
         for _ in range(6):
             writer.write(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
             assert (await reader.readuntil(b"ok\n")).startswith(b"HTTP/1.1 200")
-            await asyncio.sleep(PATIENCE / 3)  # so long that all of it together would be too long
+            await asyncio.sleep(TIMEOUT / 3)  # so long that all of it together would be too long
 
 
 async def test_a_peer_that_does_not_read_its_answer_is_dropped() -> None:
     large = "x" * (64 << 20)  # more than the kernel keeps for somebody who does not read
-    server = await AdminServer.start("127.0.0.1", 0, ready=lambda: None, stats=lambda: {"x": large}, patience=PATIENCE)
+    server = await AdminServer.start("127.0.0.1", 0, ready=lambda: None, stats=lambda: {"x": large}, timeout=TIMEOUT)
     with socket.socket() as deaf:
         deaf.connect(server.address)
         deaf.sendall(b"GET /stats HTTP/1.1\r\nHost: x\r\n\r\n")
@@ -122,7 +122,7 @@ async def test_a_peer_that_does_not_read_its_answer_is_dropped() -> None:
         assert await health(server.address) == 200
         poll = select.poll()
         poll.register(deaf, select.POLLERR | select.POLLHUP)
-        assert await asyncio.to_thread(poll.poll, (PATIENCE + SLACK) * 1000), "it was not closed"
+        assert await asyncio.to_thread(poll.poll, (TIMEOUT + SLACK) * 1000), "it was not closed"
     await server.stop()
 
 
@@ -137,8 +137,8 @@ def test_all_of_it_on_the_loop_that_the_command_uses() -> None:
 
 
 @contextlib.asynccontextmanager
-async def grpc_port(patience: Patience) -> AsyncIterator[tuple[str, int]]:
-    server = await ControlServer.start("127.0.0.1", 0, RecordingPusher(), RecordingPusher(), patience=patience)
+async def grpc_port(timeouts: SilenceTimeouts) -> AsyncIterator[tuple[str, int]]:
+    server = await ControlServer.start("127.0.0.1", 0, RecordingPusher(), RecordingPusher(), timeouts=timeouts)
     try:
         yield server.address
     finally:
@@ -153,7 +153,7 @@ async def serving(address: tuple[str, int]) -> bool:
 
 @pytest.mark.parametrize("said", [b"", b"PRI * HT", PREFACE], ids=["nothing", "half a preface", "no settings"])
 async def test_silent_connections_to_the_grpc_port(said: bytes) -> None:
-    async with grpc_port(Patience(handshake=PATIENCE)) as address, contextlib.AsyncExitStack() as stack:
+    async with grpc_port(SilenceTimeouts(handshake=TIMEOUT)) as address, contextlib.AsyncExitStack() as stack:
         connections = await open_many(stack, address, SILENT, said)
         for _ in range(3):
             assert await serving(address)
@@ -162,7 +162,7 @@ async def test_silent_connections_to_the_grpc_port(said: bytes) -> None:
 
 
 async def test_grpc_connections_without_a_call_end() -> None:
-    async with grpc_port(Patience(idle=PATIENCE)) as address, contextlib.AsyncExitStack() as stack:
+    async with grpc_port(SilenceTimeouts(idle=TIMEOUT)) as address, contextlib.AsyncExitStack() as stack:
         connections = await open_many(stack, address, SILENT, PREFACE + SETTINGS + SETTINGS_ACK)
         assert await serving(address)
         await all_closed(connections)
@@ -170,8 +170,8 @@ async def test_grpc_connections_without_a_call_end() -> None:
 
 async def test_a_grpc_peer_that_is_gone_without_a_word_is_noticed() -> None:
     """It greeted, and then answers no ping: what a half-open connection looks like from here."""
-    patience = Patience(ping_every=1.0, ping_answer=0.5)
-    async with grpc_port(patience) as address, contextlib.AsyncExitStack() as stack:
+    timeouts = SilenceTimeouts(ping_every=1.0, ping_answer=0.5)
+    async with grpc_port(timeouts) as address, contextlib.AsyncExitStack() as stack:
         connections = await open_many(stack, address, 20, PREFACE + SETTINGS + SETTINGS_ACK)
         await all_closed(connections, 1.5 + SLACK)
         assert await serving(address)

@@ -15,7 +15,7 @@ from quicgw_fast import config as configs
 from quicgw_fast.auth import NoAuth
 from quicgw_fast.codes import CloseCode, RequestType, SyncHint
 from quicgw_fast.flow.assembly import assemble
-from quicgw_fast.observe import Metrics
+from quicgw_fast.observe import Metrics, render
 from quicgw_fast.placement.here import Here
 from quicgw_fast.proto import client_pb2 as pb
 from quicgw_fast.proto.service_pb2 import (
@@ -208,11 +208,12 @@ class House:
         self.upstream = Upstream()
         self.authenticator = authenticator or NoAuth()
         """Whom the flow asks; a test may put another one here."""
+        self.metrics = Metrics()
         self.path = assemble(
             config,
             engine,
             self.clock.face,
-            Metrics(),
+            self.metrics,
             self,
             store,
             placement or Here(),
@@ -310,8 +311,11 @@ class House:
 
     def accounts(self) -> dict[str, dict[str, int]]:
         """What /stats shows under ``accounts``."""
-        live = (session.outbox.tally for session in self.path.registry)
-        return self.path.accounts.snapshot(live, self.offline.share())
+        return self.stats("accounts")
 
-    def count(self, name: str, label: str = "") -> int:
-        return self.path.metrics.count(name, label)
+    def stats(self, section: str) -> Any:
+        """What /stats shows there."""
+        return render(self.metrics, "", [])[section]
+
+    def count(self, name: str, *labels: str) -> float:
+        return self.metrics.count(name, *labels)

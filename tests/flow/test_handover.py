@@ -95,7 +95,7 @@ async def test_without_memory_for_the_handover_a_session_ends_all_the_same(
         raise MemoryError
 
     with monkeypatch.context() as patch, caplog.at_level(logging.ERROR):
-        patch.setattr(house.offline, "unsent", no_memory)
+        patch.setattr(house.offline.handovers, "unsent", no_memory)
         await house.pass_time(121.0)
     assert client.session.state is SessionState.CLOSED
     assert [r.getMessage() for r in caplog.records] == ["no memory to hand over pushes"]

@@ -12,6 +12,7 @@ from quicgw_fast.codes import CloseCode, SyncHint
 from quicgw_fast.flow.housekeeping import SLICE
 from quicgw_fast.proto import client_pb2 as pb
 from quicgw_fast.session import Session, SessionState
+from tests.flow.endings import until
 from tests.support.wire import frame
 
 if TYPE_CHECKING:
@@ -135,6 +136,37 @@ async def test_one_session_that_fails_does_not_keep_the_others_waiting(
     failures = [record for record in caplog.records if record.name == "quicgw.housekeeping"]
     assert [record.getMessage() for record in failures] == ["housekeeping of a session failed"]
     assert house.count("housekeeping_failed") == 2
+
+
+async def test_one_connection_that_fails_does_not_keep_the_others_waiting(
+    house: House, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    clients = [house.connect(f"192.0.2.{number}:1") for number in range(3)]
+
+    def fails(data: bytes) -> None:
+        raise OSError("surprise")
+
+    monkeypatch.setattr(clients[1].link, "send", fails)
+    with caplog.at_level(logging.ERROR, "quicgw.housekeeping"):
+        await house.pass_time(60.0)
+    assert [client.ended for client in clients] == [CloseCode.PROTOCOL_ERROR, None, CloseCode.PROTOCOL_ERROR]
+    (line,) = caplog.records
+    assert line.getMessage() == "housekeeping of a conversation failed"
+    assert (vars(line)["conversation"], "surprise" in vars(line)["exception"]) == ("192.0.2.1:1", True)
+    assert house.count("housekeeping_failed") == 1
+
+
+async def test_it_goes_round_by_itself_and_lets_others_work_between(make_house: MakeHouse) -> None:
+    house = await make_house(session={"start_timeout": "10ms"})
+    clients = [await house.online(openid) for openid in ("alice", "bob")]
+    task = asyncio.create_task(house.housekeeping.run())
+    house.clock.advance(301.0)
+    await until(lambda: all(client.ended is CloseCode.IDLE for client in clients))
+    house.clock.advance(121.0)
+    await until(lambda: not len(house.path.registry))
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
 
 
 async def test_others_have_their_turn_within_a_round_of_many_sessions(house: House) -> None:

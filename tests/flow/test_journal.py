@@ -10,6 +10,7 @@ import pytest
 
 from quicgw_fast.codes import CloseCode
 from quicgw_fast.flow.journal import OTHER, Journal
+from quicgw_fast.observe import Metrics
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,7 +30,7 @@ def lines(caplog: pytest.LogCaptureFixture, event: str) -> list[logging.LogRecor
 
 def counted(house: House, who: str) -> dict[str, int]:
     """The codes with which connections were closed by ``who``, and how often."""
-    return {name: count for name, count in house.path.journal.closes()[who].items() if count}
+    return {name: count for name, count in house.stats("closes")[who].items() if count}
 
 
 async def test_it_says_how_each_session_began(house: House, caplog: pytest.LogCaptureFixture) -> None:
@@ -82,7 +83,8 @@ async def test_of_a_connection_without_a_session_the_peer_is_told(
 
 
 def test_thousands_of_reconnects_are_no_thousands_of_lines(caplog: pytest.LogCaptureFixture) -> None:
-    journal = Journal()
+    metrics = Metrics()
+    journal = Journal(metrics)
     for number in range(10_000):
         now = number / 2000
         address = f"127.{number >> 16 & 255}.{number >> 8 & 255}.{number & 255}:1"
@@ -93,4 +95,4 @@ def test_thousands_of_reconnects_are_no_thousands_of_lines(caplog: pytest.LogCap
     assert 100 < len(caplog.records) < 500
     for records in (lines(caplog, "session attached"), lines(caplog, "disconnected")):
         assert sum(getattr(record, "count", 1) for record in records) == 10_000
-    assert journal.closes()["client"]["NORMAL"] == 10_000
+    assert metrics.count("closes", "client", "NORMAL") == 10_000

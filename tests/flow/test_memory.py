@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from quicgw_fast.codes import CloseCode, ResetReason, SyncHint
+from quicgw_fast.flow.memory import Memory
+from quicgw_fast.observe import Metrics
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -138,3 +140,13 @@ async def test_what_can_never_fit_costs_nobody_anything(make_house: MakeHouse) -
     await house.settle()
     assert (other.ended, healthy.ended) == (CloseCode.SLOW_CONSUMER, None)
     assert not healthy.session.outbox.overflowed
+
+
+async def test_where_nobody_holds_anything_no_room_can_be_made(house: House) -> None:
+    """And nobody is closed for it."""
+    client = house.started()
+    overflowed: list[object] = []
+    room = Memory(house.clock.face, Metrics(), house.path.registry, house.budget, house.path.closing, overflowed.append)
+    assert room.make_room(house.budget.limit) is False
+    assert room.make_room(house.budget.limit * 2) is False
+    assert (client.ended, overflowed) == (None, [])

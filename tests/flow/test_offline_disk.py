@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from quicgw_fast.flow import offline
+from quicgw_fast.flow import stored_messages
 from quicgw_fast.session import SessionState
 from quicgw_fast.store import MemoryStore, Stored
 from tests.flow.slow_store import SlowStore
@@ -47,7 +47,7 @@ async def test_a_login_does_not_wait_for_a_disk_that_hangs(
     store.shut("load")
     client = house.started()
     if patience == "our own":
-        monkeypatch.setattr(offline, "LONGEST_READ", 0.02)
+        monkeypatch.setattr(stored_messages, "LONGEST_READ", 0.02)
     seq = client.call("hello", headers={"timeout-ms": "20"} if patience == "the request's" else None)
     client.call("echo", b"behind")
     await answered(client, seq)

@@ -207,6 +207,17 @@ async def test_a_claim_that_is_not_granted_leaves_the_session_as_it_is(house: Ho
     assert before.texts == ["200 1"]
 
 
+async def test_who_was_refused_may_come_back(house: House, placement: SlowPlacement) -> None:
+    before = await online(house, placement)
+    claim = {"session_id": before.answer.connection_id, "epoch": before.answer.epoch, "last_acked_seq_id": 1}
+    first = come(house, **claim, attempt=1)
+    placement.claims[-1].answer(UNKNOWN)
+    await until(lambda: answered(first))
+    second = come(house, **claim, attempt=2)
+    await granted(house, second, placement.claims[-1])
+    assert second.answer.resumed
+
+
 async def test_a_start_whose_connection_ends_meanwhile_begins_nothing(house: House, placement: SlowPlacement) -> None:
     client = come(house)
     client.call("hello")

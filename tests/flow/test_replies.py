@@ -26,7 +26,8 @@ class Desk:
 
     def __init__(self, client: Client) -> None:
         self.session = client.session
-        self.metrics, self.memory = Metrics(), RequestMemory()
+        self.metrics = Metrics()
+        self.memory = RequestMemory(self.metrics)
         sender: OrderedSender[Session] = OrderedSender(lambda _: None, lambda _: False)
         self.replies = Replies(self.metrics, self.memory, sender)
         seq = self.session.outbox.max_client_seq + 1

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from quicgw_fast.flow.request_memory import OF_A_REQUEST, OF_AN_ENTRY, RequestMemory, size_of
+from quicgw_fast.observe import Metrics
 from quicgw_fast.proto import client_pb2 as pb
 from quicgw_fast.proto.service_pb2 import UpstreamRequest
 from tests.support.wire import business
@@ -70,7 +71,7 @@ async def test_more_bytes_than_all_may_hold_are_503(make_house: MakeHouse, where
     assert 3 <= len(codes) <= 5
     memory = house.path.request_memory
     assert 15_000_000 < memory.used <= 16 * MIB
-    assert house.count("refused_task", "request-memory") == len(codes)
+    assert house.count("refused", "task", "request-memory") == len(codes)
 
 
 @pytest.mark.parametrize("end", ["reply", "error", "late", "stop", "expiry", "refused", "drain"])
@@ -152,7 +153,7 @@ async def test_what_waits_is_held_once(house: House) -> None:
 
 
 def test_nothing_is_given_back_twice_after_a_session_ended() -> None:
-    memory, session = RequestMemory(), SimpleNamespace(request_bytes=0)
+    memory, session = RequestMemory(Metrics()), SimpleNamespace(request_bytes=0)
     memory.take(session, 5000)  # type: ignore[arg-type] # of a session it needs that number alone
     assert (memory.used, session.request_bytes) == (5000, 5000)
     memory.give_back(session, 2000)  # type: ignore[arg-type]

@@ -334,7 +334,7 @@ async def test_a_request_of_an_ended_session_is_skipped_and_counted(make_house: 
     house.upstream.waiting()[0].answer()
     await house.settle()
     assert house.upstream.called() == ["hello", "hello", "slow"]
-    assert house.path.processor.stats()["skipped"] == 1
+    assert house.stats("processor")["skipped"] == 1
 
 
 async def test_a_request_whose_resume_window_passed_is_skipped_and_its_session_cannot_be_resumed(
@@ -351,7 +351,7 @@ async def test_a_request_whose_resume_window_passed_is_skipped_and_its_session_c
     house.clock.advance(10.5)
     house.upstream.waiting()[0].answer()
     await house.settle()
-    assert house.path.processor.stats()["skipped"] == 1
+    assert house.stats("processor")["skipped"] == 1
     again = house.back(client, 1)
     assert not again.answer.resumed
     assert again.answer.reset_reason == ResetReason.EXPIRED
@@ -402,4 +402,4 @@ async def test_a_rule_that_is_only_counted_lets_everything_pass(make_house: Make
     seqs = [client.call("echo") for _ in range(3)]
     await house.settle()
     assert [business(client.reply(seq)).code for seq in seqs] == [200] * 3
-    assert house.path.metrics.count("refused_request", "message-rate") == 3
+    assert house.count("refused", "request", "message-rate") == 3

@@ -100,7 +100,7 @@ async def test_queued_requests_are_504_at_their_deadline(make_house: MakeHouse) 
     house.clock.advance(29.9)
     # All that waited, at once; the three that are under way are for their service's deadline to end.
     assert [len(greedy.replies(number)) for number in range(2, 66)].count(1) == 61
-    assert house.path.processor.stats()["queue_length"] == 0
+    assert house.stats("processor")["queue_length"] == 0
     assert_all_counted(house)
 
 
@@ -119,7 +119,7 @@ async def test_what_waits_behind_a_hello_is_504_at_its_deadline(house: House) ->
     await house.settle()
     assert business(client.reply(kept)).data == b"kept"
     assert [len(client.replies(seq)) for seq in (hello, soon, second, kept)] == [1] * 4
-    assert house.path.logins.stats()["late_behind"] == 1
+    assert house.stats("logins")["late_behind"] == 1
     assert_all_counted(house)
 
 
@@ -178,7 +178,7 @@ async def test_the_calls_of_an_ended_session_are_cancelled_and_its_workers_freed
         assert house.count("overflows") == 1
     await house.settle()
     assert house.upstream.waiting() == []
-    stats = house.path.processor.stats()
+    stats = house.stats("processor")
     assert (stats["busy_workers"], stats["queue_length"]) == (0, 0)
     assert (stats["cancelled"], stats["skipped"]) == (3, 61)
     if how == "overflow":  # what was given up stays open until the session ends: by a reset, or after its time
@@ -238,7 +238,7 @@ async def test_logins_are_bounded_and_wait_in_their_own_queue(make_house: MakeHo
             call.answer()
     assert seen == 40
     assert all(client.texts == ["200 "] for client in clients)
-    assert house.path.logins.stats()["submitted"] == 40
+    assert house.stats("logins")["submitted"] == 40
 
 
 @pytest.mark.parametrize(
@@ -253,7 +253,7 @@ async def test_logins_are_bounded_and_wait_in_their_own_queue(make_house: MakeHo
 )
 async def test_the_bound_of_logins(make_house: MakeHouse, section: dict[str, object], bound: int) -> None:
     house = await make_house(**section)
-    assert house.path.logins.stats()["max_workers"] == bound
+    assert house.stats("logins")["max_workers"] == bound
 
 
 async def test_a_login_that_finds_no_place_is_503_and_what_is_behind_it_goes_on(make_house: MakeHouse) -> None:

@@ -13,7 +13,7 @@ import pytest
 import structlog
 
 from quicgw_fast.config import LogConfig
-from quicgw_fast.observe import configure_logging
+from quicgw_fast.observe import configure_logging, lines_dropped, logs
 from quicgw_fast.observe.logs import LONGEST_VALUE, tame_values
 
 if TYPE_CHECKING:
@@ -190,6 +190,31 @@ def test_a_line_that_cannot_be_formatted_is_told(capfd: pytest.CaptureFixture[st
     assert "a log line of" in told
     assert "test_logs.py" in told
     assert "after it" in told
+
+
+def test_lines_that_nobody_takes_are_dropped_counted_and_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A reader of the log that stands still holds up nobody; when it goes on, it learns how much it missed."""
+    monkeypatch.setattr(logs, "MOST_WAITING", 4096)
+    reading, writing = os.pipe()
+    written = 0
+    with os.fdopen(reading, "rb") as reader, os.fdopen(writing, "w") as pipe:
+        monkeypatch.setattr(sys, "stderr", pipe)
+        configure_logging(LogConfig(format="json"))
+        assert lines_dropped() == 0
+        while lines_dropped() < 10:
+            logging.getLogger("x").warning("said", extra={"number": written, "padding": "x" * 100})
+            written += 1
+        dropped, numbers, told = lines_dropped(), [], 0
+        while len(numbers) + told < written:
+            line = json.loads(reader.readline())
+            if line["event"] == "said":
+                numbers.append(line["number"])
+            else:
+                assert (line["event"], line["logger"]) == ("log lines dropped", "quicgw.log")
+                told += line["count"]
+        logging.getLogger().handlers[0].flush()
+    assert told == dropped
+    assert numbers == sorted(numbers), "what was taken is whole and in order"
 
 
 def test_who_started_without_standard_error_logs_nowhere(monkeypatch: pytest.MonkeyPatch) -> None:

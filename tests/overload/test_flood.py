@@ -63,8 +63,8 @@ def test_every_connection_has_its_own_rate() -> None:
 def test_a_flood_can_be_only_counted() -> None:
     connection = Connection("control-flood")
     assert all(connection.control(0.0) for _ in range(410))
-    assert connection.metrics.count("refused_message", "control-flood") == 10
-    assert connection.metrics.count("refused_request", "request-flood") == 0
+    assert connection.metrics.count("refused", "message", "control-flood") == 10
+    assert connection.metrics.count("refused", "request", "request-flood") == 0
 
 
 def test_what_waits_behind_a_start_is_bounded() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -57,14 +58,14 @@ def test_the_first_refusal_counts_and_the_rest_are_not_asked(metrics: Metrics) -
     refusal = Gate(Moment.START, [first, second], metrics).judge(1)
     assert refusal is not None
     assert (refusal.message, second.asked) == ("first", [])
-    assert (metrics.count("refused_start", "first"), metrics.count("refused_start", "second")) == (1, 0)
+    assert (metrics.count("refused", "start", "first"), metrics.count("refused", "start", "second")) == (1, 0)
 
 
 def test_a_rule_that_is_only_counted_admits(metrics: Metrics) -> None:
     first, second = Always("first"), Always("second")
     assert Gate(Moment.START, [first, second], metrics, ["first", "second"]).judge(1) is None
     assert first.asked == second.asked == [1]
-    assert {rule: metrics.count("refused_start", rule) for rule in ("first", "second")} == {"first": 1, "second": 1}
+    assert {rule: metrics.count("refused", "start", rule) for rule in ("first", "second")} == {"first": 1, "second": 1}
 
 
 @pytest.mark.parametrize(("after", "told"), [(None, 1000), (0.0, 1), (0.5, 501), (2.0004, 2001)])
@@ -82,6 +83,15 @@ def test_that_a_gateway_stops_cannot_be_only_counted(metrics: Metrics) -> None:
 def test_a_rule_that_there_is_not_cannot_be_configured(metrics: Metrics) -> None:
     with pytest.raises(ConfigError, match=r"'nonsense'.*concurrency.*message-rate"):
         make_gates(LimitsConfig(), metrics, ["message-rate", "nonsense"])
+
+
+def test_the_readme_names_all_rules(metrics: Metrics) -> None:
+    with pytest.raises(ConfigError) as error:
+        make_gates(LimitsConfig(), metrics, ["nonsense"])
+    known = str(error.value).partition("known rules are ")[2].split(", ")
+    readme = Path(__file__).parents[2].joinpath("README.md").read_text(encoding="utf-8")
+    row = next(line for line in readme.splitlines() if line.startswith("| `overload.count_only` |"))
+    assert row.endswith(f"refuse: {', '.join(f'`{name}`' for name in known)} |")
 
 
 def test_a_gateway_that_stops_begins_nothing(metrics: Metrics) -> None:
@@ -123,7 +133,7 @@ def test_requests_in_flight_are_bounded(metrics: Metrics) -> None:
     refusal = gates.request.judge(RequestFacts(session, Traffic(), False, 0.0))
     assert refusal is not None
     assert refusal.code == 429
-    assert metrics.count("refused_request", "in-flight") == 1
+    assert metrics.count("refused", "request", "in-flight") == 1
 
 
 def test_the_memory_of_requests_is_bounded_for_each_session_and_for_all(metrics: Metrics) -> None:
@@ -138,7 +148,7 @@ def test_the_memory_of_requests_is_bounded_for_each_session_and_for_all(metrics:
     refusal = gates.task.judge(TaskFacts(Session(), 16 << 20, 5000))
     assert refusal is not None
     assert refusal.code == 503
-    assert metrics.count("refused_task", "request-memory") == 1
+    assert metrics.count("refused", "task", "request-memory") == 1
 
 
 def test_renewals_have_a_rate_of_their_own(metrics: Metrics) -> None:
@@ -154,7 +164,7 @@ def test_calls_of_a_service_are_bounded(metrics: Metrics) -> None:
     assert refuse is not None
     assert refuse("hello", 1) is None
     assert refuse("hello", 2) == "2 calls to hello are under way, which is the limit"
-    assert metrics.count("refused_call", "concurrency") == 1
+    assert metrics.count("refused", "call", "concurrency") == 1
 
 
 def test_without_a_limit_no_call_is_judged(metrics: Metrics) -> None:
@@ -168,4 +178,4 @@ def test_an_address_over_its_limit_is_looked_at_rarely(metrics: Metrics) -> None
     gates.attempts.failed("192.0.2.1:1", "alice", 0.0)
     admitted = [gates.start.judge(facts) is None for _ in range(6)]
     assert admitted == [True] * 5 + [False]
-    assert metrics.count("refused_start", "guessed-tokens") == 1
+    assert metrics.count("refused", "start", "guessed-tokens") == 1

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from quicgw_fast.codes import ErrorCode
 from quicgw_fast.errors import RequestError
+from quicgw_fast.observe import Metrics, render
 from quicgw_fast.processor import AsyncRequestProcessor, AsyncTask, execute
 from quicgw_fast.proto.service_pb2 import UpstreamRequest, UpstreamResponse
 from tests.support.clock import Clock
@@ -55,6 +56,7 @@ class Bench:
     replies: list[tuple[str, TerminalReply]] = field(default_factory=list)
     broken_reply: bool = False
     session: Session = field(default_factory=Session)
+    metrics: Metrics = field(default_factory=Metrics)
     running: int = 0
     most_running: int = 0
 
@@ -64,6 +66,7 @@ class Bench:
             self.engine.TaskQueue(self.capacity),
             self.workers,
             clock,
+            self.metrics.part("pool", "requests"),
             work=functools.partial(execute, call=self.call, clock=clock),
             reply=self.reply,
             is_valid=lambda session, _now: session.valid,
@@ -102,8 +105,12 @@ class Bench:
     def answer(self, action: str) -> None:
         self.held[action].set_result(UpstreamResponse(code=200))
 
-    def stat(self, name: str) -> int:
-        return self.processor.stats()[name]
+    def stats(self) -> dict[str, float]:
+        """What /stats shows of it."""
+        return render(self.metrics, "", [])["processor"]
+
+    def stat(self, name: str) -> float:
+        return self.stats()[name]
 
     @property
     def codes(self) -> dict[str, list[int]]:

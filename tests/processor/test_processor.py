@@ -76,7 +76,7 @@ async def test_a_full_queue_takes_nothing_more(make_bench: Callable[..., Bench])
     assert bench.submit("again") is True
     await bench.settle()
     assert list(bench.codes) == ["hold", "a0", "a1", "a2", "again"]
-    assert bench.processor.stats()["rejected"] == 2
+    assert bench.stats()["rejected"] == 2
 
 
 async def test_a_burst_fills_the_queue_and_the_idle_workers(make_bench: Callable[..., Bench]) -> None:
@@ -113,7 +113,7 @@ async def test_as_many_run_at_once_as_there_are_workers(make_bench: Callable[...
     bench.answer("hold1")
     await bench.settle()
     assert bench.calls == ["hold0", "hold1", "hold2", "hold3"]
-    assert bench.processor.stats()["busy_workers"] == 3
+    assert bench.stats()["busy_workers"] == 3
     while len(bench.replies) < 7:
         for action, waiting in list(bench.held.items()):
             if not waiting.done():
@@ -121,7 +121,7 @@ async def test_as_many_run_at_once_as_there_are_workers(make_bench: Callable[...
         await bench.settle()
     assert bench.most_running == 3
     assert all(codes == [200] for codes in bench.codes.values())
-    assert bench.processor.stats()["busy_workers"] == 0
+    assert bench.stats()["busy_workers"] == 0
 
 
 async def test_every_task_has_one_reply_however_they_are_mixed(make_bench: Callable[..., Bench]) -> None:
@@ -150,7 +150,7 @@ async def test_a_session_that_is_gone_is_skipped_and_counted(bench: Bench) -> No
     await bench.settle()
     assert bench.codes == {"here": [200]}
     assert bench.calls == ["here"]
-    assert bench.processor.stats()["skipped"] == 1
+    assert bench.stats()["skipped"] == 1
 
 
 async def test_a_session_that_goes_while_the_service_works_still_gets_its_reply_handed_on(bench: Bench) -> None:
@@ -193,7 +193,7 @@ async def test_a_bug_in_the_reply_costs_no_worker(
     bench.submit("fine")
     await bench.settle()
     assert bench.codes == {"fine": [200]}
-    assert bench.processor.stats()["completed"] == 1
+    assert bench.stats()["completed"] == 1
 
 
 @pytest.mark.parametrize("kind", ["late", "gone"])
@@ -208,7 +208,7 @@ async def test_a_backlog_that_needs_no_waiting_does_not_stop_the_loop(
         assert bench.submit("x", within=0.0 if kind == "late" else 60.0, session=Session(valid=kind == "late"))
     turns = 0
     async with asyncio.timeout(10.0):
-        while bench.processor.stats()["queue_length"]:
+        while bench.stats()["queue_length"]:
             turns += 1
             await asyncio.sleep(0)
     assert turns > 20
@@ -278,7 +278,7 @@ async def test_a_stop_may_be_repeated_and_needs_no_start(make_bench: Callable[..
     bench = make_bench()
     await bench.processor.stop(1.0)
     await bench.processor.stop(1.0)
-    assert bench.processor.stats()["started"] is False
+    assert bench.stats()["started"] is False
 
 
 async def test_an_idle_processor_stops_at_once(bench: Bench) -> None:
@@ -292,7 +292,7 @@ async def test_an_idle_processor_stops_at_once(bench: Bench) -> None:
 
 async def test_the_figures_have_the_names_of_the_protocol(make_bench: Callable[..., Bench]) -> None:
     bench = make_bench(workers=1, capacity=7)
-    assert bench.processor.stats() == {
+    assert bench.stats() == {
         "max_workers": 1,
         "max_queue_size": 7,
         "queue_length": 0,
@@ -310,14 +310,14 @@ async def test_the_figures_have_the_names_of_the_protocol(make_bench: Callable[.
     await bench.settle()
     bench.submit("a")
     bench.submit("b")
-    stats = bench.processor.stats()
+    stats = bench.stats()
     assert (stats["started"], stats["queue_length"], stats["busy_workers"]) == (True, 2, 1)
     bench.answer("hold")
     await bench.settle()
-    stats = bench.processor.stats()
+    stats = bench.stats()
     assert (stats["submitted"], stats["completed"], stats["queue_length"], stats["busy_workers"]) == (3, 3, 0, 0)
     await bench.processor.stop(1.0)
-    assert bench.processor.stats()["started"] is False
+    assert bench.stats()["started"] is False
 
 
 async def test_tasks_are_let_go_when_they_are_done(bench: Bench) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from quicgw_fast.codes import PushType
+from quicgw_fast.observe import Metrics
 from quicgw_fast.session import Registry
 
 if TYPE_CHECKING:
@@ -19,7 +20,9 @@ def make_registry(
     engine: ModuleType, *, remember: float = REMEMBER, max_ended: int = 10_000, **outbox: Any
 ) -> Registry:
     """A registry whose outboxes have these options."""
-    return Registry(lambda after: engine.Outbox(after=after, **outbox), remember=remember, max_ended=max_ended)
+    return Registry(
+        lambda after: engine.Outbox(after=after, **outbox), Metrics(), remember=remember, max_ended=max_ended
+    )
 
 
 class Nowhere:

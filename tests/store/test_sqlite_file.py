@@ -6,7 +6,7 @@ import asyncio
 import os
 import sqlite3
 from contextlib import closing
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
@@ -16,9 +16,6 @@ from quicgw_fast.store import (
     sqlite_file,
 )
 from tests.store.conftest import ROOMY
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 NOW = 1_800_000_000.0
 
@@ -54,7 +51,7 @@ def test_a_folder_instead_of_a_file(tmp_path: Path) -> None:
 
 def test_a_file_that_is_no_database_is_left_alone(path: Path) -> None:
     path.write_bytes(b"important notes of somebody " * 100)
-    assert "no SQLite database" in complaint(path)
+    assert "not a SQLite database" in complaint(path)
     assert path.read_bytes() == b"important notes of somebody " * 100
 
 
@@ -118,3 +115,28 @@ def test_an_empty_file_becomes_a_store(path: Path) -> None:
 def test_the_error_of_the_disk_is_passed_on(path: Path) -> None:
     error = sqlite3.OperationalError("disk I/O error")
     assert "disk I/O error" in str(sqlite_file._explained(error, path))
+
+
+def test_a_file_system_without_a_write_ahead_log(path: Path) -> None:
+    elsewhere = sqlite3.connect(":memory:", isolation_level=None)  # it has none, as on a network's
+    with closing(elsewhere), pytest.raises(ConfigError, match="cannot use a write-ahead log"):
+        sqlite_file._prepare(elsewhere, path)
+
+
+async def test_a_system_that_cannot_reserve_the_log_does_without(
+    path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.delattr(os, "posix_fallocate")
+    store = SqliteStore(path, ROOMY)
+    assert (await store.put("alice", b"1", NOW)).stored
+    assert path.with_name("store.db-wal").stat().st_size < sqlite_file.LOG_BYTES
+    await store.close()
+    assert caplog.messages == []
+
+
+def test_a_file_that_could_not_be_opened_is_let_go_of(path: Path) -> None:
+    path.write_bytes(b"important notes of somebody " * 100)
+    with pytest.raises(ConfigError) as failed:
+        SqliteStore(path)
+    assert failed.traceback, "and is not only forgotten with the error, which holds everything that it came through"
+    assert path not in [descriptor.resolve() for descriptor in Path("/proc/self/fd").iterdir()]

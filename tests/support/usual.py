@@ -9,6 +9,7 @@ from quicgw_fast.clock import SystemClock
 from quicgw_fast.ports import GATESVR
 from quicgw_fast.transport import TransportLimits
 from quicgw_fast.transport.reset_key import new_reset_key
+from tests.support.gatekeeper import gatekeeper
 
 if TYPE_CHECKING:
     from quicgw_fast.codes import HandshakeFault
@@ -42,6 +43,7 @@ async def listen(host: str, port: int, **options: Any) -> Listener:
     usual = {
         "alpn": (GATESVR,),
         "limits": TransportLimits(),
+        "gatekeeper": gatekeeper(),
         "observer": Watch(),
         "reset_key": new_reset_key(),
         "clock": SystemClock(),

@@ -282,12 +282,12 @@ class MuteSocket:
 
 @contextlib.asynccontextmanager
 async def offender_and_witness(
-    identity: tuple[Any, Any], limits: TransportLimits = LIMITS
+    identity: tuple[Any, Any], limits: TransportLimits = LIMITS, **options: Any
 ) -> AsyncIterator[tuple[Listener, RawClient, Recorder]]:
     """A connected client that is about to misbehave, and one beside it that must go on afterwards."""
     server = Recorders(echo=True)
     async with (
-        listening(identity, server, limits) as listener,
+        listening(identity, server, limits, **options) as listener,
         RawClient(listener.address) as witness,
         RawClient(listener.address) as offender,
     ):

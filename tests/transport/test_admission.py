@@ -10,7 +10,7 @@ from aioquic.quic.packet import QuicErrorCode
 
 from quicgw_fast.codes import CloseCode
 from quicgw_fast.transport import ConnectFailed, TransportLimits
-from quicgw_fast.transport.admission import AddressRates, Admission, Verdict
+from tests.support.gatekeeper import gatekeeper
 from tests.support.raw_initial import InitialMaker, crypto, first_packet
 from tests.support.usual import Watch
 
@@ -23,8 +23,7 @@ Identity = tuple[Path, Path]
 
 async def test_a_handshake_flood_meets_retry_and_honest_clients_get_in(identity: Identity) -> None:
     server = Recorders(echo=True)
-    limits = TransportLimits(retry_above=8)
-    async with listening(identity, server, limits) as listener:
+    async with listening(identity, server, gatekeeper=gatekeeper(retry_above=8)) as listener:
         with MuteSocket(listener.address) as flood:
             flood.send(*(first_packet() for _ in range(8)))
             await until(lambda: listener.half_open == 8)
@@ -39,8 +38,8 @@ async def test_a_handshake_flood_meets_retry_and_honest_clients_get_in(identity:
 
 
 async def test_at_most_so_many_half_open_connections(identity: Identity) -> None:
-    limits = TransportLimits(retry_above=100, max_half_open=5, handshake_timeout=0.4)
-    async with listening(identity, Recorders(), limits) as listener:
+    limits, gate = TransportLimits(handshake_timeout=0.4), gatekeeper(retry_above=100, max_half_open=5)
+    async with listening(identity, Recorders(), limits, gatekeeper=gate) as listener:
         with MuteSocket(listener.address) as flood:
             flood.send(*(first_packet() for _ in range(12)))
             await until(lambda: listener.counters.dropped == 7)
@@ -52,8 +51,8 @@ async def test_at_most_so_many_half_open_connections(identity: Identity) -> None
 
 async def test_a_full_gateway_says_so_in_words_that_clients_understand(identity: Identity) -> None:
     server, watch = Recorders(), Watch()
-    limits = TransportLimits(max_connections=1)
-    async with listening(identity, server, limits, observer=watch) as listener:
+    gate = gatekeeper(max_connections=1)
+    async with listening(identity, server, observer=watch, gatekeeper=gate) as listener:
         async with RawClient(listener.address) as first:
             await first.connected()
             async with RawClient(listener.address) as second:
@@ -71,8 +70,8 @@ async def test_a_full_gateway_says_so_in_words_that_clients_understand(identity:
 
 
 async def test_how_often_a_full_gateway_explains_itself_is_bounded(identity: Identity) -> None:
-    limits = TransportLimits(max_connections=1, turning_away=(1e-6, 2))
-    async with listening(identity, Recorders(), limits) as listener, RawClient(listener.address) as first:
+    gate = gatekeeper(max_connections=1, turning_away=(1e-6, 2))
+    async with listening(identity, Recorders(), gatekeeper=gate) as listener, RawClient(listener.address) as first:
         await first.connected()
         ends = []
         for _ in range(4):
@@ -87,7 +86,7 @@ async def test_how_often_a_full_gateway_explains_itself_is_bounded(identity: Ide
 async def test_a_place_that_became_free_meanwhile_is_given(identity: Identity) -> None:
     server = Recorders(echo=True)
     async with (
-        listening(identity, server, TransportLimits(max_connections=1)) as listener,
+        listening(identity, server, gatekeeper=gatekeeper(max_connections=1)) as listener,
         RawClient(listener.address) as first,
         RawClient(listener.address) as second,
     ):
@@ -204,73 +203,3 @@ async def test_both_versions_are_spoken(identity: Identity) -> None:
                 assert client.quic._version == version
                 client.send(b"hi")
                 assert await client.received(2) == b"hi"
-
-
-# The decisions alone
-
-
-def admission(**limits: object) -> Admission:
-    return Admission(TransportLimits(**limits))  # type: ignore[arg-type]
-
-
-def test_the_order_of_decisions() -> None:
-    gate = admission(retry_above=2, max_half_open=4, max_connections=10)
-
-    def decide(half_open: int, total: int, *, proven: bool = False) -> Verdict:
-        return gate.decide("192.0.2.1", proven=proven, half_open=half_open, total=total, now=0.0)
-
-    assert decide(0, 0) is Verdict.ACCEPT
-    assert decide(2, 2) is Verdict.RETRY
-    assert decide(2, 2, proven=True) is Verdict.ACCEPT
-    assert decide(4, 4, proven=True) is Verdict.DROP
-    gate.accepting = False
-    assert decide(0, 0) is Verdict.REFUSE
-
-
-def test_a_full_gateway_takes_some_to_tell_them_why_and_refuses_the_rest() -> None:
-    gate = admission(max_connections=10, turning_away=(1.0, 2), retry_above=5)
-
-    def decide(now: float, *, half_open: int = 0, total: int = 10) -> Verdict:
-        return gate.decide("192.0.2.1", proven=False, half_open=half_open, total=total, now=now)
-
-    assert [decide(0.0) for _ in range(3)] == [Verdict.ACCEPT] * 2 + [Verdict.REFUSE]
-    assert decide(0.0, total=9) is Verdict.ACCEPT
-    assert decide(1.0, half_open=5) is Verdict.RETRY
-    assert decide(1.0) is Verdict.REFUSE
-
-
-def test_failed_handshakes_count_as_half_open_for_a_while() -> None:
-    gate = admission(retry_above=3, handshake_timeout=5.0, max_half_open=4)
-
-    def decide(now: float) -> Verdict:
-        return gate.decide("192.0.2.1", proven=False, half_open=0, total=0, now=now)
-
-    for now in (0.0, 1.0, 2.0):
-        assert decide(now) is Verdict.ACCEPT
-        gate.failed(now)
-    assert decide(2.0) is Verdict.RETRY
-    assert decide(5.1) is Verdict.ACCEPT
-    for _ in range(100):  # remembered are no more than matter
-        gate.failed(5.1)
-    assert len(gate._failures) == 4
-
-
-def test_an_address_over_its_rate_has_to_prove_itself_first() -> None:
-    gate = admission(handshakes_per_address=(1.0, 3))
-
-    def decide(now: float, *, proven: bool = False, host: str = "192.0.2.1") -> Verdict:
-        return gate.decide(host, proven=proven, half_open=0, total=0, now=now)
-
-    assert [decide(0.0) for _ in range(4)] == [Verdict.ACCEPT] * 3 + [Verdict.RETRY]
-    # What others did in its name does not count against the real owner of the address.
-    assert [decide(0.0, proven=True) for _ in range(4)] == [Verdict.ACCEPT] * 3 + [Verdict.DROP]
-    assert decide(0.0, host="192.0.2.2") is Verdict.ACCEPT
-    assert decide(1.0) is Verdict.ACCEPT
-
-
-def test_remembered_addresses_are_bounded() -> None:
-    rates = AddressRates(1.0, 1, remembered=4)
-    for number in range(10):
-        assert rates.take(f"192.0.2.{number}", 0.0)
-    assert len(rates) == 4
-    assert not rates.take("192.0.2.9", 0.0)

@@ -10,7 +10,7 @@ from aioquic.buffer import encode_uint_var
 
 from quicgw_fast.codes import CloseCode
 from quicgw_fast.transport import TransportLimits
-from quicgw_fast.transport.termination import Termination, outcome
+from quicgw_fast.transport.termination import Finding, Termination, end_of
 
 from .helpers import RawClient, Recorder, Recorders, dial, listening, until
 
@@ -203,13 +203,13 @@ async def test_the_connection_survives_a_change_of_the_client_port(identity: Ide
         (Termination(0x201, None, "IDLE: x", True), 0x201, "IDLE: x"),
         (Termination(0, 0, "", True), 0, "NORMAL: QUIC error 0x0"),
         (Termination(1, 6, "oops\n", True), CloseCode.INTERNAL, "INTERNAL: QUIC error 0x1 oops\\n"),
-        (Termination(1, 0, "Idle timeout", False), CloseCode.IDLE, "IDLE: "),
+        (Termination(1, 0, "Idle timeout", False, Finding.NOTHING_HEARD), CloseCode.IDLE, "IDLE: "),
         (Termination(16, 0, "No validated network path", False), CloseCode.INTERNAL, "INTERNAL: "),
         (Termination(0x12A, 6, "bad", False), CloseCode.PROTOCOL_ERROR, "PROTOCOL_ERROR: QUIC error 0x12a bad"),
     ],
 )
 def test_how_ends_are_reported(ended: Termination, code: int, begins: str) -> None:
-    result = outcome(ended)
+    result = end_of(ended)
     assert result[0] == code
     assert result[1].startswith(begins)
 

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import datetime
 import socket
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from aioquic.buffer import Buffer
+from aioquic.quic.configuration import QuicConfiguration
+from aioquic.quic.connection import QuicConnection
+from aioquic.quic.packet import pull_quic_header
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.hashes import SHA256
@@ -14,9 +19,10 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from cryptography.x509.oid import NameOID
 
 from quicgw_fast.codes import CloseCode
-from quicgw_fast.transport import ConnectFailed, Problem, TransportLimits
+from quicgw_fast.transport import ConnectFailed, Problem
 from quicgw_fast.transport.problems import explain
 from quicgw_fast.transport.termination import Termination
+from tests.support.gatekeeper import gatekeeper
 
 from .helpers import HOST, Recorders, dial, listening
 
@@ -97,8 +103,8 @@ async def test_a_wrong_ip_address_is_a_wrong_name(tmp_path: Path) -> None:
 
 async def test_a_full_gateway_is_there(identity: tuple[Path, Path]) -> None:
     """It completes some handshakes only to say so; to the rest it says so in the first packet."""
-    limits = TransportLimits(max_connections=1, turning_away=(1e-6, 1))
-    async with listening(identity, Recorders(), limits) as listener:
+    gate = gatekeeper(max_connections=1, turning_away=(1e-6, 1))
+    async with listening(identity, Recorders(), gatekeeper=gate) as listener:
         first = await dial(*listener.address, factory=Recorders(), insecure=True)
         told = Recorders()
         second = await dial(*listener.address, factory=told, insecure=True)
@@ -173,3 +179,36 @@ async def test_a_ca_file_is_named_and_never_printed_whole(tmp_path: Path) -> Non
     assert failed.problem is Problem.BAD_CA_FILE
     assert "No such file" in str(failed)
     assert "y" * 100 not in str(failed)
+
+
+async def test_a_local_address_that_is_taken(identity: tuple[Path, Path]) -> None:
+    async with listening(identity, Recorders()) as listener:
+        failed = await failure(*listener.address, insecure=True, local_addr=listener.address)
+    assert failed.problem is Problem.OTHER
+    assert "Address already in use" in str(failed)
+
+
+async def test_a_name_service_that_does_not_answer_in_time() -> None:
+    failed = await failure("localhost", 1, insecure=True, timeout=0.0)
+    assert failed.problem is Problem.UNKNOWN_HOST
+    assert "could not be resolved in time" in str(failed)
+
+
+async def test_somebody_who_answers_and_falls_silent(identity: tuple[Path, Path]) -> None:
+    """Only the first packet of the server's first datagram arrives: it is there, so no firewall is to blame."""
+    configuration = QuicConfiguration(is_client=False, alpn_protocols=["gatesvr"])
+    configuration.load_cert_chain(*identity)
+    loop = asyncio.get_running_loop()
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as halfway:
+        halfway.bind((HOST, 0))
+        halfway.setblocking(False)
+        dialing = asyncio.ensure_future(failure(*halfway.getsockname(), insecure=True, timeout=0.3))
+        data, address = await loop.sock_recvfrom(halfway, 2048)
+        wanted = pull_quic_header(Buffer(data=data)).destination_cid
+        server = QuicConnection(configuration=configuration, original_destination_connection_id=wanted)
+        server.receive_datagram(data, address, now=0.0)
+        answer = server.datagrams_to_send(now=0.0)[0][0]
+        halfway.sendto(answer[: pull_quic_header(Buffer(data=answer)).packet_length], address)
+        failed = await dialing
+    assert failed.problem is Problem.OTHER
+    assert "answered, but then: INTERNAL: the handshake took too long" in str(failed)

@@ -1,4 +1,4 @@
-"""Makers by name, and what is handed to them: the socket, connection ids, the secret of resets, the protocols."""
+"""What is handed to a maker: the socket, connection ids, the secret of resets, the protocols."""
 
 from __future__ import annotations
 
@@ -8,26 +8,17 @@ from typing import TYPE_CHECKING
 import pytest
 
 from quicgw_fast.clock import SystemClock
-from quicgw_fast.errors import ConfigError
 from quicgw_fast.transport import ConnectFailed, Problem, TransportLimits, load
 from quicgw_fast.transport.certificates import load_identity
 from quicgw_fast.transport.packets import CID_LENGTH, reset_tokens
 from quicgw_fast.transport.sockets import listening_socket
+from tests.support.gatekeeper import gatekeeper
 from tests.support.usual import Watch
 
 from .helpers import HOST, MuteSocket, Recorders, dial, listen, until
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-
-def test_a_maker_has_a_name(maker: str) -> None:
-    assert maker == load(maker).NAME
-
-
-def test_an_unknown_maker_is_an_error_that_names_the_others() -> None:
-    with pytest.raises(ConfigError, match="the transport is 'carrier pigeon', but must be one of: aioquic"):
-        load("carrier pigeon")
 
 
 async def test_what_a_listener_is_given_is_what_it_uses(identity: tuple[Path, Path], maker: str) -> None:
@@ -41,6 +32,7 @@ async def test_what_a_listener_is_given_is_what_it_uses(identity: tuple[Path, Pa
         server,
         alpn=["one", "two"],
         limits=TransportLimits(),
+        gatekeeper=gatekeeper(),
         observer=Watch(),
         reset_key=secret,
         connection_ids=lambda: next(numbers).to_bytes(CID_LENGTH, "big"),

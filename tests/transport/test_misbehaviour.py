@@ -15,6 +15,7 @@ from aioquic.tls import Epoch
 
 from quicgw_fast.codes import CloseCode
 from quicgw_fast.transport import TransportLimits
+from tests.support.gatekeeper import gatekeeper
 
 from .helpers import RawClient, Recorder, Recorders, listening, offender_and_witness, stream_frame, until
 
@@ -196,11 +197,8 @@ async def test_closed_that_fails_is_logged(identity: Identity, caplog: pytest.Lo
 
 async def test_mutated_client_hellos(identity: Identity) -> None:
     rng = random.Random(11)
-    async with offender_and_witness(identity, TransportLimits(handshake_timeout=0.5, retry_above=1000)) as (
-        listener,
-        offender,
-        _,
-    ):
+    limits, gate = TransportLimits(handshake_timeout=0.5), gatekeeper(retry_above=1000)
+    async with offender_and_witness(identity, limits, gatekeeper=gate) as (listener, offender, _):
         for _ in range(150):
             offender.sock.sendto(mutated_client_hello(rng), offender.server)
             await asyncio.sleep(0)

@@ -1,21 +1,19 @@
-"""The small parts alone: pressure, timers, text, the send queue of the endpoint."""
+"""The small parts alone: pressure, timers, text."""
 
 from __future__ import annotations
 
 import math
-import socket
 from time import monotonic
 
 import pytest
 
 from quicgw_fast.clock import SystemClock
 from quicgw_fast.transport import TransportLimits
-from quicgw_fast.transport.endpoint import SEND_BACKLOG, Endpoint
 from quicgw_fast.transport.pressure import Pressure, Signal
 from quicgw_fast.transport.text import format_address, printable
 from quicgw_fast.transport.timers import LazyTimer
 
-from .helpers import HOST, until
+from .helpers import until
 
 
 def test_pressure() -> None:
@@ -73,51 +71,3 @@ def test_text_of_peers_is_made_printable() -> None:
     assert printable("a\r\n\x1b[2J\u202e") == "a\\r\\n\\x1b[2J\\u202e"
     assert len(printable("\n" * 1000)) == 128
     assert printable("x" * 10, 4) == "xxxx"
-
-
-async def test_a_full_send_buffer_delays_and_then_drops() -> None:
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as other:
-        other.bind((HOST, 0))
-        other.setblocking(False)
-        sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        sock.bind((HOST, 0))
-        endpoint = Endpoint(sock, TransportLimits(), lambda *_: None, clock=SystemClock())
-        real, full = endpoint._put, True
-
-        def put(data: bytes, address: object) -> int:
-            if full:
-                raise BlockingIOError
-            return real(data, address)
-
-        endpoint._put = put
-        for number in range(SEND_BACKLOG + 3):
-            endpoint.send(b"%d" % number, other.getsockname())
-        assert endpoint.dropped == 3
-        full = False
-        heard: list[bytes] = []
-
-        def receive() -> bool:
-            try:
-                while True:
-                    heard.append(other.recv(100))
-            except BlockingIOError:
-                return bool(heard)
-
-        await until(receive)
-        await until(lambda: receive() and not endpoint._backlog)
-        assert heard[:3] == [b"0", b"1", b"2"]
-        endpoint.close()
-        endpoint.close()
-        endpoint.send(b"late", other.getsockname())
-
-
-async def test_socket_errors_are_logged_and_survived(caplog: pytest.LogCaptureFixture) -> None:
-    sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-    sock.bind((HOST, 0))
-    endpoint = Endpoint(sock, TransportLimits(), lambda *_: None, clock=SystemClock())
-    endpoint.send(bytes(70_000), (HOST, 9))
-    assert "too long" in caplog.records[0].__dict__["reason"]
-    for _ in range(100):
-        endpoint.send(bytes(70_000), (HOST, 9))
-    assert len([record for record in caplog.records if "too long" in record.__dict__["reason"]]) <= 11
-    endpoint.close()

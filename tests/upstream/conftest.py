@@ -8,14 +8,17 @@ from typing import TYPE_CHECKING
 import pytest
 import pytest_asyncio
 
-from quicgw_fast.config import RoutingConfig
-from quicgw_fast.upstream import SERVICES, BalancingCaller, Directory, ServiceMode, makers
+from quicgw_fast.clock import SystemClock
+from quicgw_fast.config import RoutingConfig, UpstreamConfig
+from quicgw_fast.observe import Metrics
+from quicgw_fast.upstream import ServiceMode, Upstream, assemble_upstream, makers
 from tests.support.raw_upstream import RawUpstream
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
 
-    from quicgw_fast.upstream import Instance
+    from quicgw_fast.clock import Clock
+    from quicgw_fast.upstream import Instance, RoutingMode
     from quicgw_fast.upstream.seam import OpenChannel
 
 ALL_TO_HELLO = ServiceMode(RoutingConfig(replace_defaults=True, default="hello"))
@@ -44,25 +47,45 @@ def open_channel(request: pytest.FixtureRequest) -> OpenChannel:
     return makers.load(request.param).open_channel
 
 
+def side_of(
+    config: UpstreamConfig,
+    mode: RoutingMode = ALL_TO_HELLO,
+    *,
+    clock: Clock | None = None,
+    metrics: Metrics | None = None,
+    open_channel: OpenChannel | None = None,
+    refuse: Callable[[str, int], str | None] | None = None,
+) -> Upstream:
+    """The upstream side of a gateway, which dials already; whoever makes it closes its channels."""
+    maker = makers.load(makers.DEFAULT)
+    side = assemble_upstream(
+        mode,
+        config,
+        clock or SystemClock(),
+        metrics or Metrics(),
+        open_channel=open_channel or maker.open_channel,
+        refuse=refuse,
+    )
+    side.channels.start()
+    return side
+
+
 @pytest_asyncio.fixture
-async def caller_for(open_channel: OpenChannel) -> AsyncIterator[Callable[..., BalancingCaller]]:
-    """Make callers whose hello service has the given addresses, and close them when the test is over.
+async def side_for(open_channel: OpenChannel) -> AsyncIterator[Callable[..., Upstream]]:
+    """Make sides whose hello service has the given addresses, and close them when the test is over.
 
     Nothing may be left running then but what ran before and the test itself.
     """
     before = asyncio.all_tasks()
     made = []
 
-    def make(*addresses: str, **options: int) -> BalancingCaller:
-        directory = Directory(SERVICES)
-        for address in addresses:
-            directory.add("hello", address)
-        made.append(BalancingCaller(ALL_TO_HELLO, directory, open_channel=open_channel, **options).start())
+    def make(*addresses: str, metrics: Metrics | None = None) -> Upstream:
+        made.append(side_of(UpstreamConfig(hello=addresses), metrics=metrics, open_channel=open_channel))
         return made[-1]
 
     yield make
-    for caller in made:
-        await caller.close()
+    for side in made:
+        await side.channels.close()
     left = {task for task in asyncio.all_tasks() - before if "upstream" in task.get_name()}
     assert not left
 

@@ -9,8 +9,10 @@ import pytest
 import uvloop
 
 from quicgw_fast.backend.python.wire import HEAD_MAX, encode_body
+from quicgw_fast.clock import SystemClock
 from quicgw_fast.codes import PushType
-from quicgw_fast.config import RoutingConfig
+from quicgw_fast.config import RoutingConfig, UpstreamConfig
+from quicgw_fast.observe import Metrics
 from quicgw_fast.proto.service_pb2 import UpstreamRequest, UpstreamResponse
 from quicgw_fast.upstream import (
     SERVICES,
@@ -20,14 +22,18 @@ from quicgw_fast.upstream import (
     NoInstance,
     RoutingMode,
     ServiceMode,
+    Upstream,
     UpstreamBusy,
     UpstreamFailed,
     UpstreamTimeout,
     ZoneMode,
 )
+from quicgw_fast.upstream.channels import Channels
 from quicgw_fast.upstream.grpcio.channel import PROCESS_REQUEST, target_of
+from quicgw_fast.upstream.journal import UpstreamJournal
+from quicgw_fast.upstream.readiness import Readiness
 from tests.support.raw_upstream import RawUpstream, Rejected, answer
-from tests.upstream.conftest import ALL_TO_HELLO, until
+from tests.upstream.conftest import ALL_TO_HELLO, side_of, until
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -35,13 +41,13 @@ if TYPE_CHECKING:
     from quicgw_fast.upstream.seam import OpenChannel
 
     Start = Callable[[], Awaitable[RawUpstream]]
-    CallerFor = Callable[..., BalancingCaller]
+    SideFor = Callable[..., Upstream]
 
 
-def instances_of(caller: BalancingCaller) -> list[dict[str, Any]]:
-    instances = caller.stats()["instances"]
-    assert isinstance(instances, list)
-    return instances
+def under_way(metrics: Metrics) -> dict[str, float]:
+    """The calls under way of each service that has any."""
+    now = {service: metrics.count("upstream_under_way", service) for service in ALL_TO_HELLO.services}
+    return {service: count for service, count in now.items() if count}
 
 
 async def serve_raw(response: bytes) -> tuple[grpc.aio.Server, str]:
@@ -59,7 +65,7 @@ async def serve_raw(response: bytes) -> tuple[grpc.aio.Server, str]:
     return server, f"127.0.0.1:{port}"
 
 
-async def test_request_and_answer_pass_unchanged(upstream: Start, caller_for: CallerFor) -> None:
+async def test_request_and_answer_pass_unchanged(upstream: Start, side_for: SideFor) -> None:
     server = await upstream()
 
     async def reply(request: UpstreamRequest) -> UpstreamResponse:
@@ -75,7 +81,7 @@ async def test_request_and_answer_pass_unchanged(upstream: Start, caller_for: Ca
         headers={"h": "v"},
         client_seq_id=2**64 - 1,
     )
-    response = await caller_for(server.address).call(request, 5.0)
+    response = await side_for(server.address).caller.call(request, 5.0)
     assert server.requests == [request]
     assert (response.code, response.message, response.data) == (-7, "ünïcode", b"\x00\xff")
     assert dict(response.headers) == {"zone": "3"}
@@ -106,76 +112,75 @@ async def test_request_and_answer_pass_unchanged(upstream: Start, caller_for: Ca
 async def test_a_request_goes_to_the_service_of_its_action_or_openid(
     mode: RoutingMode, requests: dict[str, UpstreamRequest], upstream: Start, open_channel: OpenChannel
 ) -> None:
-    directory = Directory(mode.services)
+    side = side_of(UpstreamConfig(), mode, open_channel=open_channel)
     servers = {service: await upstream() for service in requests}
     for service, server in servers.items():
-        directory.add(service, server.address)
-    caller = BalancingCaller(mode, directory, open_channel=open_channel).start()
+        assert await side.channels.wait_reached(side.directory.register(server.address, service).instance, 5.0)
     for request in requests.values():
-        await caller.call(request, 5.0)
+        await side.caller.call(request, 5.0)
     assert {service: server.requests for service, server in servers.items()} == {
         service: [request] for service, request in requests.items()
     }
-    await caller.close()
+    await side.channels.close()
 
 
-async def test_deadline_reaches_the_upstream(upstream: Start, caller_for: CallerFor) -> None:
+async def test_deadline_reaches_the_upstream(upstream: Start, side_for: SideFor) -> None:
     server = await upstream()
-    await caller_for(server.address).call(UpstreamRequest(action="x"), 7.5)
+    await side_for(server.address).caller.call(UpstreamRequest(action="x"), 7.5)
     remaining = server.seen[0].remaining
     assert remaining is not None
     assert 5.0 < remaining <= 7.6
 
 
-async def test_round_robin_over_real_servers(upstream: Start, caller_for: CallerFor) -> None:
+async def test_round_robin_over_real_servers(upstream: Start, side_for: SideFor) -> None:
     servers = [await upstream() for _ in range(3)]
-    caller = caller_for(*(server.address for server in servers))
+    side = side_for(*(server.address for server in servers))
     for _ in range(9):
-        await caller.call(UpstreamRequest(action="x"), 5.0)
+        await side.caller.call(UpstreamRequest(action="x"), 5.0)
     assert [len(server.seen) for server in servers] == [3, 3, 3]
-    assert [entry["calls"] for entry in instances_of(caller)] == [3, 3, 3]
+    assert [entry["calls"] for entry in side.directory.report()] == [3, 3, 3]
 
 
-async def test_no_instance(caller_for: CallerFor) -> None:
+async def test_no_instance(side_for: SideFor) -> None:
     with pytest.raises(NoInstance):
-        await caller_for().call(UpstreamRequest(), 1.0)
+        await side_for().caller.call(UpstreamRequest(), 1.0)
 
 
-async def test_refused_connection_fails(upstream: Start, caller_for: CallerFor) -> None:
+async def test_refused_connection_fails(upstream: Start, side_for: SideFor) -> None:
     server = await upstream()
     await server.stop()
-    caller = caller_for(server.address)
+    side = side_for(server.address)
     for _ in range(3):
         with pytest.raises(UpstreamFailed) as caught:
-            await caller.call(UpstreamRequest(), 5.0)
+            await side.caller.call(UpstreamRequest(), 5.0)
         assert caught.value.code == 500
         assert caught.value.status == "UNAVAILABLE"
         assert server.address in caught.value.internal
         assert len(caught.value.internal) <= 256
-    assert instances_of(caller)[0]["failures"] == 3
+    assert side.directory.report()[0]["failures"] == 3
 
 
-async def test_too_slow_is_a_timeout(upstream: Start, caller_for: CallerFor) -> None:
+async def test_too_slow_is_a_timeout(upstream: Start, side_for: SideFor) -> None:
     server = await upstream()
     server.hold("slow")
-    caller = caller_for(server.address)
+    side = side_for(server.address)
     started = time.monotonic()
     with pytest.raises(UpstreamTimeout) as caught:
-        await caller.call(UpstreamRequest(action="slow"), 0.2)
+        await side.caller.call(UpstreamRequest(action="slow"), 0.2)
     assert 0.15 < time.monotonic() - started < 5.0
     assert caught.value.code == 504
-    assert instances_of(caller)[0]["timeouts"] == 1
+    assert side.directory.report()[0]["timeouts"] == 1
     await until(lambda: server.cancelled == 1)
 
 
 @pytest.mark.parametrize("remaining", [0.0, -1.0])
-async def test_no_time_left_means_no_call(upstream: Start, caller_for: CallerFor, remaining: float) -> None:
+async def test_no_time_left_means_no_call(upstream: Start, side_for: SideFor, remaining: float) -> None:
     server = await upstream()
-    caller = caller_for(server.address)
+    side = side_for(server.address)
     with pytest.raises(UpstreamTimeout):
-        await caller.call(UpstreamRequest(), remaining)
+        await side.caller.call(UpstreamRequest(), remaining)
     assert server.seen == []
-    assert instances_of(caller)[0]["calls"] == 0
+    assert side.directory.report()[0]["calls"] == 0
 
 
 @pytest.mark.parametrize(
@@ -190,7 +195,7 @@ async def test_no_time_left_means_no_call(upstream: Start, caller_for: CallerFor
     ],
 )
 async def test_grpc_errors_fail_once_and_are_not_retried(
-    upstream: Start, caller_for: CallerFor, status: grpc.StatusCode
+    upstream: Start, side_for: SideFor, status: grpc.StatusCode
 ) -> None:
     server = await upstream()
 
@@ -199,7 +204,7 @@ async def test_grpc_errors_fail_once_and_are_not_retried(
 
     server.on("bad", reject)
     with pytest.raises(UpstreamFailed) as caught:
-        await caller_for(server.address).call(UpstreamRequest(action="bad"), 5.0)
+        await side_for(server.address).caller.call(UpstreamRequest(action="bad"), 5.0)
     assert caught.value.status == status.name
     assert "line one line two" in caught.value.internal
     assert len(caught.value.internal) == 256
@@ -207,7 +212,7 @@ async def test_grpc_errors_fail_once_and_are_not_retried(
 
 
 async def test_a_status_of_deadline_exceeded_before_the_deadline_is_a_failure(
-    upstream: Start, caller_for: CallerFor
+    upstream: Start, side_for: SideFor
 ) -> None:
     """Only a passed deadline is a 504 (protocol §3); this is a service whose own work was too slow."""
     server = await upstream()
@@ -216,13 +221,13 @@ async def test_a_status_of_deadline_exceeded_before_the_deadline_is_a_failure(
         raise Rejected(grpc.StatusCode.DEADLINE_EXCEEDED, "the database did not answer")
 
     server.on("bad", reject)
-    caller = caller_for(server.address)
+    side = side_for(server.address)
     with pytest.raises(UpstreamFailed) as caught:
-        await caller.call(UpstreamRequest(action="bad"), 5.0)
+        await side.caller.call(UpstreamRequest(action="bad"), 5.0)
     assert (caught.value.code, caught.value.status) == (500, "DEADLINE_EXCEEDED")
     assert "the database did not answer" in caught.value.internal
     assert "before the deadline" in caught.value.cause
-    instance = instances_of(caller)[0]
+    instance = side.directory.report()[0]
     assert (instance["failures"], instance["failures_by_status"], instance["timeouts"]) == (
         1,
         {"DEADLINE_EXCEEDED": 1},
@@ -230,11 +235,9 @@ async def test_a_status_of_deadline_exceeded_before_the_deadline_is_a_failure(
     )
 
 
-async def test_a_service_that_ends_at_the_deadline_it_was_told_is_a_timeout(
-    upstream: Start, caller_for: CallerFor
-) -> None:
+async def test_a_service_that_ends_at_the_deadline_it_was_told_is_a_timeout(upstream: Start, side_for: SideFor) -> None:
     server = await upstream()
-    caller = caller_for(server.address)
+    side = side_for(server.address)
 
     async def give_up(_: UpstreamRequest) -> UpstreamResponse:
         remaining = server.seen[-1].remaining
@@ -244,61 +247,62 @@ async def test_a_service_that_ends_at_the_deadline_it_was_told_is_a_timeout(
 
     server.on("slow", give_up)
     with pytest.raises(UpstreamTimeout):
-        await caller.call(UpstreamRequest(action="slow"), 0.3)
+        await side.caller.call(UpstreamRequest(action="slow"), 0.3)
 
 
-async def test_cancelling_the_task_cancels_the_call(upstream: Start, caller_for: CallerFor) -> None:
+async def test_cancelling_the_task_cancels_the_call(upstream: Start, side_for: SideFor) -> None:
     server = await upstream()
     server.hold("slow")
-    caller = caller_for(server.address)
-    task = asyncio.create_task(caller.call(UpstreamRequest(action="slow"), 30.0))
+    metrics = Metrics()
+    side = side_for(server.address, metrics=metrics)
+    task = asyncio.create_task(side.caller.call(UpstreamRequest(action="slow"), 30.0))
     await server.wait_requests(1)
-    assert instances_of(caller)[0]["in_flight"] == 1
+    assert side.directory.report()[0]["in_flight"] == 1
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
     await until(lambda: server.cancelled == 1)
-    assert instances_of(caller)[0]["in_flight"] == 0
-    assert caller.stats()["under_way"] == {}
-    response = await caller.call(UpstreamRequest(action="x", data=b"y"), 5.0)
+    assert side.directory.report()[0]["in_flight"] == 0
+    assert under_way(metrics) == {}
+    response = await side.caller.call(UpstreamRequest(action="x", data=b"y"), 5.0)
     assert response.data == b"y"
 
 
 async def test_closing_fails_what_is_under_way_instead_of_cancelling_its_task(
-    upstream: Start, caller_for: CallerFor
+    upstream: Start, side_for: SideFor
 ) -> None:
     server = await upstream()
     server.hold("slow")
-    caller = caller_for(server.address)
+    side = side_for(server.address)
 
     async def worker() -> str:
         with pytest.raises(UpstreamFailed) as caught:
-            await caller.call(UpstreamRequest(action="slow"), 30.0)
+            await side.caller.call(UpstreamRequest(action="slow"), 30.0)
         return caught.value.status
 
     task = asyncio.create_task(worker())
     await server.wait_requests(1)
-    await caller.close()
+    await side.channels.close()
     assert await task == "CANCELLED"
     with pytest.raises(UpstreamFailed, match="stopping"):
-        await caller.call(UpstreamRequest(), 1.0)
-    await caller.close()
+        await side.caller.call(UpstreamRequest(), 1.0)
+    await side.channels.close()
 
 
-async def test_cancelled_while_closing_stays_cancelled(upstream: Start, caller_for: CallerFor) -> None:
+async def test_cancelled_while_closing_stays_cancelled(upstream: Start, side_for: SideFor) -> None:
     server = await upstream()
     server.hold("slow")
-    caller = caller_for(server.address)
-    task = asyncio.create_task(caller.call(UpstreamRequest(action="slow"), 30.0))
+    side = side_for(server.address)
+    task = asyncio.create_task(side.caller.call(UpstreamRequest(action="slow"), 30.0))
     await server.wait_requests(1)
     task.cancel()
-    await caller.close()
+    await side.channels.close()
     with pytest.raises(asyncio.CancelledError):
         await task
 
 
 async def test_an_answer_that_fits_into_a_frame_passes_and_every_larger_one_fails(
-    upstream: Start, caller_for: CallerFor, caplog: pytest.LogCaptureFixture
+    upstream: Start, side_for: SideFor, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Whether gRPC refuses it or only the frame is too small for it: counted and told in one place."""
     server = await upstream()
@@ -307,11 +311,11 @@ async def test_an_answer_that_fits_into_a_frame_passes_and_every_larger_one_fail
         return answer(request, data=bytes(int(request.params["size"])), headers=request.headers)
 
     server.on("fill", fill)
-    caller = caller_for(server.address)
+    side = side_for(server.address)
 
     async def call(size: int, **headers: str) -> UpstreamResponse:
         request = UpstreamRequest(action="fill", params={"size": str(size)}, headers=headers)
-        return await caller.call(request, 5.0)
+        return await side.caller.call(request, 5.0)
 
     half = 1 << 19
     most = (1 << 20) - (len(encode_body(PushType.BUSINESS_DATA, 200, "ok", bytes(half), {})) - half + HEAD_MAX)
@@ -324,51 +328,50 @@ async def test_an_answer_that_fits_into_a_frame_passes_and_every_larger_one_fail
         assert caught.value.detail == f"the answer of {caught.value.size} bytes is larger than a frame may be"
     with pytest.raises(AnswerTooLarge):
         await call(most, flag="")
-    assert instances_of(caller)[0]["failures_by_status"] == {"ANSWER_TOO_LARGE": len(sizes) + 1}
+    assert side.directory.report()[0]["failures_by_status"] == {"ANSWER_TOO_LARGE": len(sizes) + 1}
     assert [
         record.__dict__["status"] for record in caplog.records if record.getMessage() == "upstream call failed"
     ] == ["ANSWER_TOO_LARGE"]
     assert (await call(most)).code == 200
 
 
-async def test_unreadable_answer_fails(caller_for: CallerFor, caplog: pytest.LogCaptureFixture) -> None:
+async def test_unreadable_answer_fails(side_for: SideFor, caplog: pytest.LogCaptureFixture) -> None:
     server, address = await serve_raw(b"\xff\xff\xff")
     with pytest.raises(UpstreamFailed, match="not an UpstreamResponse"):
-        await caller_for(address).call(UpstreamRequest(), 5.0)
+        await side_for(address).caller.call(UpstreamRequest(), 5.0)
     assert [record.getMessage() for record in caplog.records if record.name != "quicgw.upstream"] == []
     await server.stop(None)
 
 
-async def test_empty_answer_is_an_answer(caller_for: CallerFor) -> None:
+async def test_empty_answer_is_an_answer(side_for: SideFor) -> None:
     server, address = await serve_raw(b"")
-    assert await caller_for(address).call(UpstreamRequest(), 5.0) == UpstreamResponse()
+    assert await side_for(address).caller.call(UpstreamRequest(), 5.0) == UpstreamResponse()
     await server.stop(None)
 
 
 async def test_concurrency_limit_is_per_service(upstream: Start, open_channel: OpenChannel) -> None:
     server = await upstream()
     gate = server.hold("slow")
-    directory = Directory(SERVICES)
-    directory.add("hello", server.address)
-    directory.add("zone", server.address)
 
     def refuse(service: str, under_way: int) -> str | None:
         return f"{under_way} calls to {service}" if under_way >= 2 else None
 
     mode = ServiceMode(RoutingConfig(exact={"x": "zone"}, replace_defaults=True, default="hello"))
-    caller = BalancingCaller(mode, directory, open_channel=open_channel, refuse=refuse).start()
+    addresses = UpstreamConfig(hello=(server.address,), zone=(server.address,))
+    metrics = Metrics()
+    side = side_of(addresses, mode, metrics=metrics, open_channel=open_channel, refuse=refuse)
     slow = UpstreamRequest(action="slow")
-    running = [asyncio.create_task(caller.call(slow, 30.0)) for _ in range(2)]
+    running = [asyncio.create_task(side.caller.call(slow, 30.0)) for _ in range(2)]
     await server.wait_requests(2)
     with pytest.raises(UpstreamBusy) as caught:
-        await caller.call(slow, 30.0)
+        await side.caller.call(slow, 30.0)
     assert caught.value.code == 503
-    assert (await caller.call(UpstreamRequest(action="x"), 5.0)).code == 200
-    assert caller.stats()["under_way"] == {"hello": 2}
+    assert (await side.caller.call(UpstreamRequest(action="x"), 5.0)).code == 200
+    assert under_way(metrics) == {"hello": 2}
     gate.open()
     await asyncio.gather(*running)
-    assert (await caller.call(slow, 5.0)).code == 200
-    await caller.close()
+    assert (await side.caller.call(slow, 5.0)).code == 200
+    await side.channels.close()
 
 
 async def test_registered_instance_is_dialled_and_an_evicted_one_hung_up(
@@ -376,50 +379,51 @@ async def test_registered_instance_is_dialled_and_an_evicted_one_hung_up(
 ) -> None:
     old, new = await upstream(), await upstream()
     old.hold("slow")
-    directory = Directory(SERVICES, max_instances=1)
-    caller = BalancingCaller(ALL_TO_HELLO, directory, open_channel=open_channel).start()
+    directory, clock = Directory(SERVICES, max_instances=1), SystemClock()
+    journal = UpstreamJournal(directory, clock)
+    channels = Channels(directory, open_channel, clock, journal, Readiness(ALL_TO_HELLO, directory))
+    caller = BalancingCaller(ALL_TO_HELLO, directory, channels, journal, Metrics(), refuse=None)
+    channels.start()
     instance = directory.register(old.address, "hello").instance
-    assert await caller.wait_reached(instance, 5.0)
+    assert await channels.wait_reached(instance, 5.0)
     task = asyncio.create_task(caller.call(UpstreamRequest(action="slow"), 30.0))
     await old.wait_requests(1)
     instance.healthy = False
     newer = directory.register(new.address, "hello").instance
     with pytest.raises(UpstreamFailed, match="hung up"):
         await task
-    assert await caller.wait_reached(newer, 5.0)
+    assert await channels.wait_reached(newer, 5.0)
     await caller.call(UpstreamRequest(action="x"), 5.0)
     assert len(new.seen) == 1
-    await caller.close()
+    await channels.close()
 
 
 async def test_a_deregistered_instance_answers_what_is_under_way(upstream: Start, open_channel: OpenChannel) -> None:
     server = await upstream()
     gate = server.hold("slow")
-    directory = Directory(SERVICES)
-    caller = BalancingCaller(ALL_TO_HELLO, directory, open_channel=open_channel).start()
-    instance = directory.register(server.address, "hello").instance
-    assert await caller.wait_reached(instance, 5.0)
-    task = asyncio.create_task(caller.call(UpstreamRequest(action="slow", data=b"x"), 30.0))
+    side = side_of(UpstreamConfig(), open_channel=open_channel)
+    instance = side.directory.register(server.address, "hello").instance
+    assert await side.channels.wait_reached(instance, 5.0)
+    task = asyncio.create_task(side.caller.call(UpstreamRequest(action="slow", data=b"x"), 30.0))
     await server.wait_requests(1)
-    directory.deregister(server.address, "hello")
+    side.directory.deregister(server.address, "hello")
     with pytest.raises(NoInstance):
-        await caller.call(UpstreamRequest(), 5.0)
+        await side.caller.call(UpstreamRequest(), 5.0)
     gate.open()
     assert (await task).data == b"x"
-    await caller.close()
+    await side.channels.close()
 
 
 async def test_closing_does_not_wait_for_a_deregistered_instance(upstream: Start, open_channel: OpenChannel) -> None:
     server = await upstream()
     server.hold("slow")
-    directory = Directory(SERVICES)
-    caller = BalancingCaller(ALL_TO_HELLO, directory, open_channel=open_channel).start()
-    assert await caller.wait_reached(directory.register(server.address, "hello").instance, 5.0)
-    task = asyncio.create_task(caller.call(UpstreamRequest(action="slow"), 30.0))
+    side = side_of(UpstreamConfig(), open_channel=open_channel)
+    assert await side.channels.wait_reached(side.directory.register(server.address, "hello").instance, 5.0)
+    task = asyncio.create_task(side.caller.call(UpstreamRequest(action="slow"), 30.0))
     await server.wait_requests(1)
-    directory.deregister(server.address, "hello")
+    side.directory.deregister(server.address, "hello")
     async with asyncio.timeout(5.0):
-        await caller.close()
+        await side.channels.close()
     with pytest.raises(UpstreamFailed, match="hung up"):
         await task
 
@@ -439,14 +443,12 @@ def test_targets_name_their_scheme(address: str, target: str) -> None:
 def test_call_under_uvloop() -> None:
     async def scene() -> None:
         async with RawUpstream() as server:
-            directory = Directory(SERVICES)
-            directory.add("hello", server.address)
-            caller = BalancingCaller(ALL_TO_HELLO, directory).start()
-            assert (await caller.call(UpstreamRequest(action="x", data=b"y"), 5.0)).data == b"y"
+            side = side_of(UpstreamConfig(hello=(server.address,)))
+            assert (await side.caller.call(UpstreamRequest(action="x", data=b"y"), 5.0)).data == b"y"
             await server.stop()
             with pytest.raises(UpstreamFailed):
-                await caller.call(UpstreamRequest(), 5.0)
-            await caller.close()
+                await side.caller.call(UpstreamRequest(), 5.0)
+            await side.channels.close()
 
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(scene())

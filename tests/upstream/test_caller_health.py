@@ -11,9 +11,10 @@ import pytest
 import pytest_asyncio
 
 import quicgw_fast
+from quicgw_fast.config import UpstreamConfig
 from quicgw_fast.proto.service_pb2 import UpstreamRequest
-from quicgw_fast.upstream import SERVICES, BalancingCaller, Directory, UpstreamFailed
-from tests.upstream.conftest import ALL_TO_HELLO, until_health
+from quicgw_fast.upstream import Upstream, UpstreamFailed
+from tests.upstream.conftest import side_of, until_health
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
@@ -28,11 +29,8 @@ REQUEST = UpstreamRequest(action="x")
 COMEBACK = 4.0
 
 
-def caller_and_directory(*addresses: str) -> tuple[BalancingCaller, Directory]:
-    directory = Directory(SERVICES)
-    for address in addresses:
-        directory.add("hello", address)
-    return BalancingCaller(ALL_TO_HELLO, directory).start(), directory
+def side_at(*addresses: str) -> Upstream:
+    return side_of(UpstreamConfig(hello=addresses))
 
 
 @pytest_asyncio.fixture
@@ -65,96 +63,96 @@ async def start_process() -> AsyncIterator[StartProcess]:
 
 async def test_stopped_instance_is_skipped_and_used_again_when_back(upstream: Start) -> None:
     steady, flaky = await upstream(), await upstream()
-    caller, directory = caller_and_directory(steady.address, flaky.address)
+    side = side_at(steady.address, flaky.address)
     for _ in range(4):
-        await caller.call(REQUEST, 5.0)
-    instance = directory.instances()[1]
+        await side.caller.call(REQUEST, 5.0)
+    instance = side.directory.instances()[1]
     address = flaky.address
     await flaky.stop()
     await until_health(instance, False)
     for _ in range(6):
-        await caller.call(REQUEST, 5.0)
+        await side.caller.call(REQUEST, 5.0)
     assert (len(steady.seen), len(flaky.seen)) == (8, 2)
     await flaky.start(address)
     async with asyncio.timeout(COMEBACK):
         await until_health(instance, True)
     for _ in range(4):
-        await caller.call(REQUEST, 5.0)
+        await side.caller.call(REQUEST, 5.0)
     assert (len(steady.seen), len(flaky.seen)) == (10, 4)
     assert instance.failures == 0
-    await caller.close()
+    await side.channels.close()
 
 
 async def test_instance_that_was_never_there_is_used_when_it_comes(upstream: Start) -> None:
     server = await upstream()
     address = server.address
     await server.stop()
-    caller, directory = caller_and_directory(address)
-    await until_health(directory.instances()[0], False)
+    side = side_at(address)
+    await until_health(side.directory.instances()[0], False)
     with pytest.raises(UpstreamFailed):
-        await caller.call(REQUEST, 5.0)
+        await side.caller.call(REQUEST, 5.0)
     await server.start(address)
     async with asyncio.timeout(COMEBACK):
-        await until_health(directory.instances()[0], True)
-    assert (await caller.call(REQUEST, 5.0)).code == 200
-    await caller.close()
+        await until_health(side.directory.instances()[0], True)
+    assert (await side.caller.call(REQUEST, 5.0)).code == 200
+    await side.channels.close()
 
 
 async def test_name_with_several_addresses_comes_back(upstream: Start) -> None:
     server = await upstream()
     address = server.address
-    caller, directory = caller_and_directory("localhost:" + address.rpartition(":")[2])
-    instance = directory.instances()[0]
-    assert (await caller.call(REQUEST, 5.0)).code == 200
+    side = side_at("localhost:" + address.rpartition(":")[2])
+    instance = side.directory.instances()[0]
+    assert (await side.caller.call(REQUEST, 5.0)).code == 200
     await server.stop()
     await until_health(instance, False)
     await server.start(address)
     async with asyncio.timeout(COMEBACK):
         await until_health(instance, True)
-    assert (await caller.call(REQUEST, 5.0)).code == 200
-    await caller.close()
+    assert (await side.caller.call(REQUEST, 5.0)).code == 200
+    await side.channels.close()
 
 
 async def test_killed_and_restarted_process_is_used_again(start_process: StartProcess) -> None:
     process, address = await start_process(0)
-    caller, directory = caller_and_directory(address)
-    instance = directory.instances()[0]
-    assert (await caller.call(REQUEST, 10.0)).code == 200
+    side = side_at(address)
+    instance = side.directory.instances()[0]
+    assert (await side.caller.call(REQUEST, 10.0)).code == 200
     process.kill()
     await process.wait()
     await until_health(instance, False)
     with pytest.raises(UpstreamFailed):
-        await caller.call(REQUEST, 5.0)
+        await side.caller.call(REQUEST, 5.0)
     _, again = await start_process(int(address.rpartition(":")[2]))
     assert again == address
     async with asyncio.timeout(COMEBACK):
         await until_health(instance, True)
-    assert (await caller.call(REQUEST, 5.0)).code == 200
-    await caller.close()
+    assert (await side.caller.call(REQUEST, 5.0)).code == 200
+    await side.channels.close()
 
 
 async def test_first_call_after_a_kill_fails_at_once(start_process: StartProcess) -> None:
     process, address = await start_process(0)
-    caller, directory = caller_and_directory(address)
-    await caller.call(REQUEST, 10.0)
+    side = side_at(address)
+    await side.caller.call(REQUEST, 10.0)
     process.kill()
     await process.wait()
     with pytest.raises(UpstreamFailed) as caught:
-        await caller.call(REQUEST, 5.0)
+        await side.caller.call(REQUEST, 5.0)
     assert caught.value.status == "UNAVAILABLE"
-    assert directory.instances()[0].in_flight == 0
-    await caller.close()
+    assert side.directory.instances()[0].in_flight == 0
+    await side.channels.close()
 
 
 async def test_health_changes_are_logged_once(upstream: Start, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("INFO", "quicgw.upstream")
     server = await upstream()
-    caller, directory = caller_and_directory(server.address)
+    side = side_at(server.address)
     for _ in range(20):
-        await caller.call(REQUEST, 5.0)
+        await side.caller.call(REQUEST, 5.0)
     await server.stop()
-    await until_health(directory.instances()[0], False)
-    await caller.close()
+    await until_health(side.directory.instances()[0], False)
+    await side.channels.close()
     assert [(record.getMessage(), record.levelname) for record in caplog.records] == [
         ("upstream up", "INFO"),
         ("upstream down", "WARNING"),
@@ -173,8 +171,8 @@ async def test_lost_watch_is_reported_and_leaves_the_instance_in_use(
     async with grpc.aio.insecure_channel("ipv4:127.0.0.1:1") as channel:
         monkeypatch.setattr(type(channel), "wait_for_state_change", broken)
     server = await upstream()
-    caller, directory = caller_and_directory(server.address)
-    assert (await caller.call(REQUEST, 5.0)).code == 200
-    assert directory.instances()[0].healthy
-    await caller.close()
+    side = side_at(server.address)
+    assert (await side.caller.call(REQUEST, 5.0)).code == 200
+    assert side.directory.instances()[0].healthy
+    await side.channels.close()
     assert "upstream not followed any more" in caplog.text

@@ -9,15 +9,11 @@ from typing import TYPE_CHECKING
 import pytest
 import pytest_asyncio
 
-from quicgw_fast.config import RoutingConfig
+from quicgw_fast.config import RoutingConfig, UpstreamConfig
 from quicgw_fast.proto.service_pb2 import UpstreamRequest
 from quicgw_fast.upstream import (
     ZONES,
-    BalancingCaller,
-    Directory,
     NoInstance,
-    OwnAddresses,
-    Registration,
     RoutingMode,
     ServiceMode,
     UpstreamFailed,
@@ -25,11 +21,14 @@ from quicgw_fast.upstream import (
 )
 from quicgw_fast.upstream import registration as registrations
 from tests.support import strangers
-from tests.upstream.conftest import until
+from tests.support.clock import Clock
+from tests.upstream.conftest import side_of, until
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
 
+    from quicgw_fast.upstream import Instance
+    from quicgw_fast.upstream.seam import OpenChannel
     from tests.support.raw_upstream import RawUpstream
 
     Start = Callable[[], Awaitable[RawUpstream]]
@@ -41,28 +40,30 @@ TO_BUSINESS = UpstreamRequest(action="x")
 class Gateway:
     """The side of a gateway that takes registrations."""
 
-    def __init__(self, mode: RoutingMode, **options: float) -> None:
+    def __init__(self, mode: RoutingMode, open_channel: OpenChannel | None = None) -> None:
         self.mode = mode
-        self.directory = directory = Directory(mode.services)
-        self.now = 1000.0
-        self.caller = BalancingCaller(mode, directory, clock=lambda: self.now, **options).start()
-        self.own = OwnAddresses()
-        self.registration = Registration(mode, directory, self.caller, self.own)
+        self.clock = Clock()
+        self.side = side_of(UpstreamConfig(forget_after=60.0), mode, clock=self.clock.face, open_channel=open_channel)
+        self.directory = self.side.directory
+
+    def pass_time(self, seconds: float) -> None:
+        self.clock.advance(seconds)
+        self.side.tend(self.clock.now)
 
     async def ask(self, address: str, service: str = "zone", *, deregister: bool = False) -> tuple[str, str]:
         """Register or leave; return the error code, empty for success, and the message."""
         request = self.mode.registration(address, service)
         request.deregister = deregister
-        answer = await self.registration.register(request)
+        answer = await self.side.registration.register(request)
         assert answer.success is not bool(answer.error_code)
         return answer.error_code, answer.message
 
 
 @pytest_asyncio.fixture
 async def gateway() -> AsyncIterator[Gateway]:
-    gateway = Gateway(ServiceMode(RoutingConfig()), forget_after=60.0)
+    gateway = Gateway(ServiceMode(RoutingConfig()))
     yield gateway
-    await gateway.caller.close()
+    await gateway.side.channels.close()
 
 
 @pytest.fixture
@@ -73,7 +74,7 @@ def short_wait(monkeypatch: pytest.MonkeyPatch) -> None:
 async def test_who_listens_is_in_service_with_the_answer(gateway: Gateway, upstream: Start) -> None:
     server = await upstream()
     assert await gateway.ask(server.address) == ("", "registered for zone")
-    assert (await gateway.caller.call(TO_ZONE, 5.0)).code == 200
+    assert (await gateway.side.caller.call(TO_ZONE, 5.0)).code == 200
     started = time.monotonic()
     assert await gateway.ask(server.address) == ("", "registered for zone")
     assert time.monotonic() - started < 0.5, "a renewal waits for nothing"
@@ -97,13 +98,34 @@ async def test_black_holes_take_no_share_of_the_calls(gateway: Gateway, upstream
             assert code == ""
             assert message.startswith("registered for zone; no calls before the gateway can connect to it (")
         with pytest.raises(NoInstance):
-            await gateway.caller.call(TO_ZONE, 5.0)
+            await gateway.side.caller.call(TO_ZONE, 5.0)
         server = await upstream()
         await gateway.ask(server.address)
         for _ in range(12):
-            await gateway.caller.call(TO_ZONE, 5.0)
+            await gateway.side.caller.call(TO_ZONE, 5.0)
         assert len(server.seen) == 12
         assert [instance.healthy for instance in gateway.directory.instances()] == [False, False, False, True]
+
+
+class NeverThere:
+    """A channel whose maker does not wait: its instance was not reached, and nobody knows why yet."""
+
+    def __init__(self, instance: Instance, listener: object) -> None: ...
+
+    async def wait_reached(self, seconds: float) -> None: ...
+
+    async def close(self) -> None: ...
+
+
+async def test_who_was_not_reached_is_registered_and_told_so() -> None:
+    gateway = Gateway(ServiceMode(RoutingConfig()), NeverThere)
+    for _ in range(2):  # a renewal is told the same
+        assert await gateway.ask("127.0.0.1:9") == (
+            "",
+            "registered for zone; no calls before the gateway can connect to it (no answer yet)",
+        )
+    assert len(gateway.directory.instances()) == 1
+    await gateway.side.channels.close()
 
 
 @pytest.mark.usefixtures("short_wait")
@@ -114,19 +136,16 @@ async def test_who_stays_away_is_forgotten_and_may_come_back(
     await gateway.ask(server.address)
     with strangers.black_hole() as hole:
         await gateway.ask(hole)
-        gateway.now += 59.0
-        gateway.caller.round(gateway.now)
+        gateway.pass_time(59.0)
         assert len(gateway.directory.instances()) == 2
-        gateway.now += 1.0
-        gateway.caller.round(gateway.now)
+        gateway.pass_time(1.0)
         assert [instance.address for instance in gateway.directory.instances()] == [server.address]
     forgotten = [vars(record) for record in caplog.records if record.getMessage() == "upstream forgotten"]
     assert [line["address"] for line in forgotten] == [hole]
     address = server.address
     await server.stop()
     await until(lambda: not gateway.directory.instances()[0].healthy)
-    gateway.now += 60.0
-    gateway.caller.round(gateway.now)
+    gateway.pass_time(60.0)
     assert gateway.directory.instances() == ()
     await server.start(address)
     assert await gateway.ask(address) == ("", "registered for zone")
@@ -139,8 +158,8 @@ async def test_leaving(gateway: Gateway, upstream: Start, caplog: pytest.LogCapt
         await gateway.ask(server.address, service)
     assert await gateway.ask(server.address, deregister=True) == ("", "deregistered from zone")
     with pytest.raises(NoInstance):
-        await gateway.caller.call(TO_ZONE, 5.0)
-    assert (await gateway.caller.call(TO_BUSINESS, 5.0)).code == 200
+        await gateway.side.caller.call(TO_ZONE, 5.0)
+    assert (await gateway.side.caller.call(TO_BUSINESS, 5.0)).code == 200
     code, message = await gateway.ask(server.address, deregister=True)
     assert (code, message) == ("NOT_REGISTERED", f"{server.address} is not registered for zone")
     said = [(record.getMessage(), vars(record)["address"]) for record in caplog.records if "regist" in record.message]
@@ -159,9 +178,9 @@ async def test_one_address_serves_all_its_zones(upstream: Start) -> None:
     for zone in ZONES:
         assert await gateway.ask(server.address, zone) == ("", f"registered for {zone}")
     for zone in ZONES:
-        assert (await gateway.caller.call(UpstreamRequest(action="x", openid=zone), 5.0)).code == 200
+        assert (await gateway.side.caller.call(UpstreamRequest(action="x", openid=zone), 5.0)).code == 200
     assert len(server.seen) == len(ZONES)
-    await gateway.caller.close()
+    await gateway.side.channels.close()
 
 
 OWN = ("127.0.0.1:{port}", "localhost:{port}", "LOCALHOST.:{port}", "[::ffff:127.0.0.1]:{port}")
@@ -169,7 +188,7 @@ OWN = ("127.0.0.1:{port}", "localhost:{port}", "LOCALHOST.:{port}", "[::ffff:127
 
 @pytest.mark.parametrize("spelling", OWN)
 async def test_the_gateway_itself_is_refused(gateway: Gateway, spelling: str) -> None:
-    await gateway.own.add("127.0.0.1", 8092)
+    await gateway.side.own.add("127.0.0.1", 8092)
     code, message = await gateway.ask(spelling.format(port=8092))
     assert code == "OWN_ADDRESS"
     assert "is the gateway itself" in message
@@ -181,7 +200,7 @@ async def test_the_gateway_itself_is_refused(gateway: Gateway, spelling: str) ->
 async def test_all_of_this_machine_is_refused_when_the_gateway_listens_on_all_of_it(
     gateway: Gateway, wildcard: str, spelling: str
 ) -> None:
-    await gateway.own.add(wildcard, 8092)
+    await gateway.side.own.add(wildcard, 8092)
     assert (await gateway.ask(spelling.format(port=8092)))[0] == "OWN_ADDRESS"
 
 
@@ -189,7 +208,7 @@ async def test_all_of_this_machine_is_refused_when_the_gateway_listens_on_all_of
 async def test_a_neighbour_is_not_refused(gateway: Gateway) -> None:
     with strangers.nothing() as address:
         port = int(address.rpartition(":")[2])
-        await gateway.own.add("127.0.0.1", port)
+        await gateway.side.own.add("127.0.0.1", port)
         # Same port, another address; same address, another port.
         assert (await gateway.ask(f"127.0.0.2:{port}"))[0] == ""
         with strangers.nothing() as other:
@@ -203,7 +222,7 @@ async def test_a_connection_that_breaks_is_no_reason_to_leave(gateway: Gateway, 
     await server.stop()
     await until(lambda: not gateway.directory.instances()[0].healthy)
     with pytest.raises(UpstreamFailed):
-        await gateway.caller.call(TO_ZONE, 5.0)
+        await gateway.side.caller.call(TO_ZONE, 5.0)
     await server.start(address)
     await until(lambda: gateway.directory.instances()[0].healthy)
-    assert (await gateway.caller.call(TO_ZONE, 5.0)).code == 200
+    assert (await gateway.side.caller.call(TO_ZONE, 5.0)).code == 200

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     import pytest
 
-    from quicgw_fast.upstream import BalancingCaller
+    from quicgw_fast.upstream import Upstream
 
 CALLS = 6000
 ABREAST = 32
@@ -42,7 +42,7 @@ class Counting(UpstreamServiceServicer):
 
 
 async def test_no_call_fails_or_runs_twice_when_connections_are_renewed(
-    caller_for: Callable[..., BalancingCaller], caplog: pytest.LogCaptureFixture
+    side_for: Callable[..., Upstream], caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level("INFO", "quicgw.upstream")
     service = Counting()
@@ -55,14 +55,14 @@ async def test_no_call_fails_or_runs_twice_when_connections_are_renewed(
     add_UpstreamServiceServicer_to_server(service, server)
     address = f"127.0.0.1:{server.add_insecure_port('127.0.0.1:0')}"
     await server.start()
-    caller = caller_for(address)
+    side = side_for(address)
     numbers = iter(range(CALLS))
     failed: list[str] = []
 
     async def work() -> None:
         for number in numbers:
             try:
-                await caller.call(UpstreamRequest(action="x", client_seq_id=number), 20.0)
+                await side.caller.call(UpstreamRequest(action="x", client_seq_id=number), 20.0)
             except UpstreamFailed as error:
                 failed.append(error.internal)
 
@@ -71,5 +71,5 @@ async def test_no_call_fails_or_runs_twice_when_connections_are_renewed(
     assert service.runs == Counter(range(CALLS))
     assert len(service.peers) > 5, "the connections were not renewed, so that nothing was tested"
     assert [record.getMessage() for record in caplog.records] == ["upstream up"]
-    await caller.close()
+    await side.channels.close()
     await server.stop(None)

@@ -15,7 +15,7 @@ from quicgw_fast.upstream.timeouts import sendable
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from quicgw_fast.upstream import BalancingCaller
+    from quicgw_fast.upstream import Upstream
     from tests.support.raw_upstream import RawUpstream
 
 AWKWARD = (0.05, 0.2, 0.2004, 0.999, 1.0, 1.001, 2.345, 9.99, 9.999, 10.0, 10.001, 15.05, 29.95, 29.9997, 30.0)
@@ -23,13 +23,13 @@ LONG = (99.95, 100.0, 123.45, 1000.0, 3600.0, 5000.5, 86_400.0)
 
 
 async def test_a_service_is_told_at_most_what_remains(
-    upstream: Callable[[], Awaitable[RawUpstream]], caller_for: Callable[..., BalancingCaller]
+    upstream: Callable[[], Awaitable[RawUpstream]], side_for: Callable[..., Upstream]
 ) -> None:
     server = await upstream()
-    caller = caller_for(server.address)
-    await caller.call(UpstreamRequest(action="first"), 10.0)
+    side = side_for(server.address)
+    await side.caller.call(UpstreamRequest(action="first"), 10.0)
     for seconds in (*AWKWARD, *LONG):
-        await caller.call(UpstreamRequest(action="echo"), seconds)
+        await side.caller.call(UpstreamRequest(action="echo"), seconds)
         told = server.seen[-1].remaining
         assert told is not None
         assert told <= seconds, seconds
@@ -38,11 +38,11 @@ async def test_a_service_is_told_at_most_what_remains(
 
 @pytest.mark.parametrize("seconds", [0.0, -1.0, 0.001, 0.0025])
 async def test_no_call_is_made_for_a_time_that_could_not_be_told(
-    upstream: Callable[[], Awaitable[RawUpstream]], caller_for: Callable[..., BalancingCaller], seconds: float
+    upstream: Callable[[], Awaitable[RawUpstream]], side_for: Callable[..., Upstream], seconds: float
 ) -> None:
     server = await upstream()
     with pytest.raises(UpstreamTimeout):
-        await caller_for(server.address).call(UpstreamRequest(action="echo"), seconds)
+        await side_for(server.address).caller.call(UpstreamRequest(action="echo"), seconds)
     assert not server.seen
 
 

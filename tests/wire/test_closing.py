@@ -17,7 +17,7 @@ from tests.support.raw_client import HandshakeError
 from tests.support.world import assert_closed
 
 if TYPE_CHECKING:
-    from quicgw_fast.config import LimitsConfig, SessionConfig
+    from quicgw_fast.config import SessionConfig
     from tests.support.world import World, WorldMaker
 
 
@@ -173,6 +173,6 @@ async def test_a_client_that_the_transport_gives_up_is_counted_too(
     assert any(r.getMessage() == "disconnected" and r.levelname == "WARNING" for r in caplog.records)
 
 
-def hurried(limits: LimitsConfig, session: SessionConfig) -> TransportLimits:
+def hurried(session: SessionConfig) -> TransportLimits:
     """As configured, but for a client that is given up soon."""
-    return replace(TransportLimits.of(limits, session), high_water=32 << 10, low_water=8 << 10, stall_timeout=0.3)
+    return replace(TransportLimits.of(session), high_water=32 << 10, low_water=8 << 10, stall_timeout=0.3)

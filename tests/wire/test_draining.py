@@ -37,7 +37,7 @@ async def test_answers_under_way_arrive_before_the_close(make_world: WorldMaker,
     await assert_closed(client, CloseCode.DRAINING)
     client.assert_gap_free()
     await stopping
-    assert world.gateway._path.metrics.count("drain_undelivered") == 0
+    assert world.gateway.stats()["counters"]["drain_undelivered"] == 0
 
 
 async def test_a_client_that_takes_its_time_gets_everything(make_world: WorldMaker) -> None:
@@ -83,7 +83,7 @@ async def test_a_client_that_does_not_read_holds_up_nothing_beyond_the_time(
     with caplog.at_level("WARNING"):
         await world.gateway.stop()
     assert time.monotonic() - begun < 2.5
-    assert world.gateway._path.metrics.count("drain_undelivered") == 16, "the login's reply is not acknowledged either"
+    assert world.gateway.stats()["counters"]["drain_undelivered"] == 16, "the login's reply is not acknowledged either"
     (line,) = [record for record in caplog.records if record.getMessage() == "drain incomplete"]
     assert (line.clients, line.messages) == (1, 16)  # type: ignore[attr-defined]
 
@@ -97,7 +97,7 @@ async def test_a_client_that_has_vanished_is_given_up(make_world: WorldMaker) ->
     begun = time.monotonic()
     await world.gateway.stop()
     assert time.monotonic() - begun < 4.0
-    assert world.gateway._path.metrics.count("drain_undelivered") == 2
+    assert world.gateway.stats()["counters"]["drain_undelivered"] == 2
 
 
 async def test_the_time_of_a_drain_is_kept(make_world: WorldMaker) -> None:

@@ -150,11 +150,11 @@ async def test_a_start_whose_client_has_left_is_not_acted_on(world: World, resum
         body.session_id, body.epoch, body.last_acked_seq_id = client.started.connection_id, client.started.epoch, 1
     late.request(pb.REQUEST_START, body.SerializeToString())
     await late.close()  # nothing is waited for in between: the gateway reads both in one go
-    await wire.until(lambda: world.gateway._path.metrics.count("starts_departed") == 1, what="the late START")
+    await wire.until(lambda: world.gateway.stats()["counters"]["starts_departed"] == 1, what="the late START")
     assert wire.business(await client.call("echo", data=b"still mine")).data == b"still mine"
     assert client.closed is None
-    counters = world.gateway._path.metrics
-    assert [counters.count(name) for name in ("starts", "resumes", "takeovers")] == [1, 0, 0]
+    counters = world.gateway.stats()["counters"]
+    assert [counters[name] for name in ("starts", "resumes", "takeovers")] == [1, 0, 0]
 
 
 async def test_what_was_sent_before_a_proper_close_counts(world: World) -> None:

@@ -29,8 +29,8 @@ MAX_TOKEN: Final = 4096
 MAX_LEEWAY: Final = 300.0
 """More leeway than this is a misunderstanding."""
 IAT_SLACK: Final = 60.0
-"""``iat`` is no bound of validity (RFC 7519 §4.1.6), and an issuer's clock that runs a second ahead of ours
-is no attack: only a token from well in the future is refused, for its issuer's clock is wrong."""
+"""``iat`` does not limit validity (RFC 7519 §4.1.6), and an issuer's clock that runs a second ahead of ours
+is not an attack: only a token from well in the future is refused, for its issuer's clock is wrong."""
 NBF_SLACK: Final = 5.0
 """The same for ``nbf``, which is one: an issuer writes the moment of issue, and its clock may be ahead of ours.
 A larger leeway counts instead."""

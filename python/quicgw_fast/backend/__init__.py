@@ -70,6 +70,7 @@ if TYPE_CHECKING:
         Outbox,
         SequenceAllocator,
         TaskQueue,
+        TokenBucket,
         encode_body,
     )
 
@@ -83,6 +84,7 @@ else:
     Outbox = _maker.Outbox
     SequenceAllocator = _maker.SequenceAllocator
     TaskQueue = _maker.TaskQueue
+    TokenBucket = _maker.TokenBucket
     encode_body = _maker.encode_body
 
 __all__ = [
@@ -104,6 +106,7 @@ __all__ = [
     "SequenceAllocator",
     "Tally",
     "TaskQueue",
+    "TokenBucket",
     "WindowFull",
     "choose",
     "encode_body",

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
         Outbox,
         SequenceAllocator,
         TaskQueue,
+        TokenBucket,
     )
 
 
@@ -48,6 +49,10 @@ class Engine(Protocol):
     @property
     def TaskQueue(self) -> type[TaskQueue]:  # type: ignore[type-arg]  # noqa: N802
         """The bounded queue of accepted requests; generic in what it holds."""
+
+    @property
+    def TokenBucket(self) -> type[TokenBucket]:  # noqa: N802
+        """A rate with a burst."""
 
     @property
     def encode_body(self) -> Callable[..., bytes]:

@@ -10,12 +10,12 @@ from quicgw_fast.proto.client_pb2 import ClientRequest
 
 
 def parse_envelope(body: bytes) -> ClientRequest:
-    """Parse one message of the stream; ProtocolError 400 when it is no ClientRequest (it ends the connection)."""
+    """Parse one message of the stream; ProtocolError 400, which ends the connection, when it is not a ClientRequest."""
     try:
         return ClientRequest.FromString(body)
     except DecodeError as error:
         raise ProtocolError(
             ErrorCode.BAD_REQUEST,
             "unparsable message",
-            f"{len(body)} bytes are no ClientRequest; check framing and encoding",
+            f"{len(body)} bytes are not a valid ClientRequest; check framing and encoding",
         ) from error

@@ -30,7 +30,7 @@ LAST_MOMENT = 0.5
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run the command line and exit with a Status; ``arguments`` are those of the process when None."""
     open_missing_descriptors()
-    # gRPC's C core writes lines of its own past our log, for things that are no errors; who wants them sets it.
+    # gRPC's C core writes lines of its own past our log, for things that are not errors; set it to see them.
     os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
     with Interrupts() as interrupts, Output() as output:
         try:

@@ -125,7 +125,7 @@ async def _ask(client: Client, wish: Wish, printer: Printer) -> int:
     asked = client.submit(
         wish.action, params=wish.params, data=wish.data, headers=headers, timeout=wish.timeout + GRACE
     )
-    asked.add_done_callback(_seen)
+    asked.add_done_callback(asyncio.Future.exception)  # seen: who interrupts the command does not wait for it
     try:
         await notifies.print_before(asked)
         status = _print_answer(asked, wish, printer)
@@ -134,12 +134,6 @@ async def _ask(client: Client, wish: Wish, printer: Printer) -> int:
     finally:
         notifies.stop()
     return status
-
-
-def _seen(asked: asyncio.Future[Reply]) -> None:
-    """Have an error count as looked at: who interrupts the command does not wait for it."""
-    if not asked.cancelled():
-        asked.exception()
 
 
 def _is_timeout(asked: asyncio.Future[Reply]) -> bool:

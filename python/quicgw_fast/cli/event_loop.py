@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 SAME_SIGNAL = 0.05
 """Seconds in which a signal counts as the first one, delivered twice: timeout(1) signals its child and its group."""
-READER_PATIENCE = 1.0
+READER_TIMEOUT = 1.0
 """Seconds that whoever reads the line of ``announce`` has to take it."""
 
 _log = logging.getLogger("quicgw.cli")
@@ -135,7 +135,7 @@ async def announce(line: str) -> None:
     try:
         print(line, flush=True)
         if isinstance(output, Output):
-            taken = await asyncio.get_running_loop().run_in_executor(None, output.settle, READER_PATIENCE)
+            taken = await asyncio.get_running_loop().run_in_executor(None, output.settle, READER_TIMEOUT)
             if not taken:
                 _log.warning("nobody reads standard output", extra={"line": line})
     except OutputFailed as error:

@@ -45,8 +45,10 @@ class Output(io.TextIOBase):
         return self._stream is not None and self._stream.isatty()
 
     def fileno(self) -> int:
-        """Return the descriptor, for who asks about the terminal."""
-        return sys.__stdout__.fileno() if self._stream is None and sys.__stdout__ else self._stream.fileno()
+        """Return the descriptor, for who asks about the terminal; OSError when it is closed or lies in memory."""
+        if self._stream is None:
+            raise OSError(errno.EBADF, "it is closed")
+        return self._stream.fileno()
 
     def writable(self) -> bool:
         """Say yes."""
@@ -80,12 +82,12 @@ class Output(io.TextIOBase):
 
     def __enter__(self) -> Output:
         try:
-            descriptor = self._stream.fileno() if self._stream is not None else -1
-        except OSError:  # it lies in memory
+            self._writer = Writer(self.fileno())
+        except io.UnsupportedOperation:  # it lies in memory
             return self
-        self._writer = Writer(descriptor)
-        if descriptor < 0:
-            self._writer.error = OSError(errno.EBADF, "it is closed")
+        except OSError as error:
+            self._writer = Writer(-1)
+            self._writer.error = error
         sys.stdout = self
         return self
 
@@ -110,9 +112,6 @@ def open_missing_descriptors() -> None:
         try:
             os.fstat(descriptor)
         except OSError:
-            got = os.open(os.devnull, os.O_RDWR)
-            if got != descriptor:
-                os.dup2(got, descriptor)
-                os.close(got)
+            os.open(os.devnull, os.O_RDWR)  # takes the lowest number that is free, which is this one
     if sys.stderr is None:
         sys.stderr = os.fdopen(2, "w", closefd=False)

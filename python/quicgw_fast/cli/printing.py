@@ -90,7 +90,7 @@ class JsonPrinter:
 
 
 def nobody_answered(why: str) -> dict[str, Any]:
-    """Return the fields of an error that is no answer: this side gave up."""
+    """Return the fields of an error that is not an answer: this side gave up."""
     return {"code": NO_CODE, "message": why, "detail": "", "headers": {}, "seq_id": 0}
 
 

@@ -19,8 +19,6 @@ if TYPE_CHECKING:
 Choice = TypeVar("Choice", bound=StrEnum)
 
 FILE_MARK = "@"
-LARGEST_CONTENT = 1 << 20
-"""Bytes of a body at most (protocol §1)."""
 LONGEST_DURATION = 3650 * 86_400.0
 """Seconds."""
 LONGEST_NAME = 200
@@ -133,8 +131,10 @@ def content(value: str, option: str) -> bytes:
         return _utf8(name, option).encode()
     if not name:
         raise typer.BadParameter("names no file after the @", param_hint=option)
-    data = _read(name, option)
-    if len(data) > LARGEST_CONTENT:
+    from quicgw_fast.carrier import MAX_BODY
+
+    data = _read(name, option, MAX_BODY + 1)
+    if len(data) > MAX_BODY:
         raise StartupError(f"{option}: {_short(name)} is larger than a message may be (1 MiB); send it in parts")
     return data
 
@@ -150,14 +150,14 @@ def file_path(path: Path | None) -> Path | None:
     return path
 
 
-def _read(name: str, option: str) -> bytes:
+def _read(name: str, option: str, most: int) -> bytes:
     try:
         if name != "-":
             with Path(name).open("rb") as file:
-                return file.read(LARGEST_CONTENT + 1)
+                return file.read(most)
         if sys.stdin is None:
             raise StartupError(f"{option}: standard input is closed; give the data another way")
-        return sys.stdin.buffer.read(LARGEST_CONTENT + 1)
+        return sys.stdin.buffer.read(most)
     except (OSError, ValueError) as error:  # ValueError: a name that no file can have
         why = error.strerror if isinstance(error, OSError) else error
         raise StartupError(f"{option}: cannot read {_short(name)}: {why}; give the name of a readable file") from None

@@ -1,6 +1,7 @@
 """The client SDK: one object per user of a gateway, that calls, receives, and survives lost connections."""
 
-from quicgw_fast.client.client import Client, connect
+from quicgw_fast.client.client import Client
+from quicgw_fast.client.connecting import connect
 from quicgw_fast.client.errors import (
     BadRequest,
     CallTimeout,
@@ -20,13 +21,12 @@ from quicgw_fast.client.errors import (
     Unauthorized,
     UpstreamError,
 )
+from quicgw_fast.client.events import State, StateEvent
 from quicgw_fast.client.messages import (
     ClientStats,
     GapReport,
     Notify,
     Reply,
-    State,
-    StateEvent,
     StopReason,
     Ticket,
 )

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from quicgw_fast.client.checks import Octets
     from quicgw_fast.client.errors import QuicgwClientError, ReplyError
     from quicgw_fast.client.messages import ClientStats, Reply
+    from quicgw_fast.client.pacer import Pacer
     from quicgw_fast.client.session import ClientSession
     from quicgw_fast.proto.client_pb2 import ClientRequest
 
@@ -70,16 +71,17 @@ class ClientCall(Request):
 class Calls:
     """Takes calls, numbers them in the order in which they were made, ends each exactly once."""
 
-    def __init__(self, session: ClientSession[ClientCall], stats: ClientStats, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(
+        self, session: ClientSession[ClientCall], stats: ClientStats, pacer: Pacer, loop: asyncio.AbstractEventLoop
+    ) -> None:
         self._session = session
         self._stats = stats
+        self._pacer = pacer
         self._loop = loop
         self._waiting: deque[ClientCall] = deque()
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = math.inf
         self._made = 0
-        self.on_refused: Callable[[float], None] = lambda _: None
-        """Told when a request was refused for its rate: seconds until another one may be sent."""
 
     @property
     def waiting(self) -> int:
@@ -155,13 +157,14 @@ class Calls:
     def _again(self, call: ClientCall, retry_after: float | None) -> bool:
         """Let a call that the gateway refused unread wait for another try, in its old place, if it has the time.
 
-        That is no second run: a request over its limits was never passed on (protocol §3). No other error is
+        It does not run twice by that: a request over its limits was never passed on (protocol §3). No other error is
         followed by a repetition.
         """
         if retry_after is None:
             return False
-        self.on_refused(retry_after)
-        if not call.repeats or self._loop.time() + retry_after >= call.deadline:
+        now = self._loop.time()
+        self._pacer.refused(retry_after, now)
+        if not call.repeats or now + retry_after >= call.deadline:
             return False
         place = 0
         while place < len(self._waiting) and self._waiting[place].order < call.order:

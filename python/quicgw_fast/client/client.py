@@ -9,108 +9,15 @@ from typing import TYPE_CHECKING, Self
 from quicgw_fast.client import checks
 from quicgw_fast.client.errors import Draining, QuicgwClientError
 from quicgw_fast.client.messages import StopReason
-from quicgw_fast.client.options import (
-    ClientOptions,
-    LoginOptions,
-    ReceivePolicy,
-    Reconnect,
-    TlsOptions,
-    ca_path,
-    parse_address,
-    receive_policy,
-)
 from quicgw_fast.client.runner import Runner
 
 if TYPE_CHECKING:
-    import os
     from collections.abc import AsyncIterator, Generator, Mapping
     from types import TracebackType
 
     from quicgw_fast.client.checks import Octets
     from quicgw_fast.client.messages import ClientStats, Notify, Reply, Ticket
-    from quicgw_fast.client.observer import ClientObserver
-    from quicgw_fast.client.options import StateCallback, TokenSource
-
-
-def connect(
-    address: str,
-    *,
-    openid: str,
-    token: TokenSource = "",
-    ca: str | os.PathLike[str] | None = None,
-    insecure: bool = False,
-    server_name: str | None = None,
-    login: bool = True,
-    hello_params: Mapping[str, str] | None = None,
-    hello_data: Octets = b"",
-    hello_headers: Mapping[str, str] | None = None,
-    timeout: float = 30.0,
-    connect_timeout: float = 10.0,
-    close_timeout: float = 2.0,
-    heartbeat: float = 5.0,
-    max_missed: int = 3,
-    ack_every: int = 32,
-    ack_delay: float = 0.05,
-    queue_size: int = 1024,
-    queue_policy: ReceivePolicy | str = ReceivePolicy.AUTO,
-    reconnect: Reconnect | bool = True,
-    resume: Ticket | None = None,
-    on_state: StateCallback | None = None,
-    observer: ClientObserver | None = None,
-) -> Client:
-    """Make a client of the gateway at ``address`` (``host:port``); enter or await it to connect.
-
-    ::
-
-        async with quicgw_fast.connect("127.0.0.1:8443", openid="alice", insecure=True) as client:
-            reply = await client.call("echo", data=b"hi")
-
-    openid, token: who you are; a callable token (plain or async) is asked at each START and before a token
-    expires. ca, insecure, server_name: how to check the gateway's certificate. login: say ``hello`` in each new
-    session, with hello_params, hello_data and hello_headers. timeout: default of a call, seconds;
-    connect_timeout: for the first connection, login included; close_timeout: for the gateway to confirm a close.
-    heartbeat, max_missed: the link is dead after so many intervals of silence. ack_every, ack_delay: how
-    acknowledgements are gathered. queue_size, queue_policy: notifies that may wait for you, and what happens
-    to more (see ReceivePolicy). reconnect: how to come back; False for not at all. resume: the ticket that
-    another client's detach() returned. on_state: called with each StateEvent. observer: told each message that goes
-    over the wire (see ClientObserver).
-
-    TypeError or ValueError for a value that makes no sense; connecting raises ConnectionFailed, ConnectionClosed,
-    or the ReplyError with which START or hello was refused.
-    """
-    host, port = parse_address(address)
-    # Before they are copied into dicts, which would take a list of pairs, too.
-    checks.strings("hello_params", hello_params)
-    checks.strings("hello_headers", hello_headers)
-    if isinstance(reconnect, bool):
-        reconnect = Reconnect(enabled=reconnect)
-    options = ClientOptions(
-        host=host,
-        port=port,
-        openid=openid,
-        token=token,
-        tls=TlsOptions(ca=ca_path(ca), insecure=insecure, server_name=server_name),
-        login=LoginOptions(
-            enabled=login,
-            params=dict(hello_params or {}),
-            data=checks.octets("hello_data", hello_data),
-            headers=dict(hello_headers or {}),
-        ),
-        timeout=timeout,
-        connect_timeout=connect_timeout,
-        close_timeout=close_timeout,
-        heartbeat=heartbeat,
-        max_missed=max_missed,
-        ack_every=ack_every,
-        ack_delay=ack_delay,
-        queue_size=queue_size,
-        queue_policy=receive_policy(queue_policy),
-        reconnect=reconnect,
-        resume=resume,
-        on_state=on_state,
-        observer=observer,
-    )
-    return Client(options)
+    from quicgw_fast.client.options import ClientOptions
 
 
 class Client:
@@ -126,7 +33,7 @@ class Client:
         self._runner: Runner | None = None
         self._draining = False
 
-    # Coming and going
+    # Connecting and leaving
 
     async def __aenter__(self) -> Self:
         return await self.start()
@@ -144,16 +51,15 @@ class Client:
         """Connect, START and log in; once per client.
 
         A gateway that has no room for START or hello now and says when to come back (header ``retry-after-ms``), or
-        that had no time for hello (504), is asked again within ``connect_timeout``. ConnectionFailed,
-        ConnectionClosed, or the last ReplyError with which START or hello was refused. Cancelled, it leaves a closed
-        client.
+        that had no time for hello (504), is asked again within ``connect_timeout``. Cancelled, it leaves a closed
+        client. Raises ConnectionFailed, ConnectionClosed, or the last ReplyError with which START or hello was refused.
         """
         if self._runner is not None:
             raise RuntimeError("the client was started before; make a new one")
         runner = self._runner = Runner(self.options)
         runner.start()
         try:
-            await asyncio.wait([runner.first_ready], timeout=runner.connect_by - runner.loop.time())
+            await asyncio.wait([runner.first_ready], timeout=runner.time_to_connect())
             if not runner.first_ready.done():
                 raise runner.too_late()
             await runner.first_ready
@@ -175,8 +81,8 @@ class Client:
         """Close the connection but leave the session: the ticket lets another client resume it in time.
 
         What waits in the receive queue counts as yours. Calls in flight raise ConnectionClosed here; their
-        replies go to whoever resumes. QuicgwClientError when there never was a session. Cancelled, it leaves a
-        closed client whose ``ticket`` is still good.
+        replies go to whoever resumes. Cancelled, it leaves a closed client whose ``ticket`` is still good. Raises
+        QuicgwClientError when there never was a session.
         """
         runner = self._live()
         try:
@@ -225,9 +131,9 @@ class Client:
         for its rate (429) is sent again, in that order, when ``retry-after-ms`` ends within the timeout; nothing
         else is ever sent twice. data: bytes, a bytearray or a memoryview, which is copied.
 
-        ReplyError (by its code) when the gateway answers with an error; CallTimeout without an answer in time;
-        SessionReset when the session was lost while the call was in flight; ConnectionClosed when the client
-        has ended; Draining after drain(). An upstream's own code other than 200 is not raised: see Reply.code.
+        Raises ReplyError (the class of its code) when the gateway answers with an error, CallTimeout without an answer
+        in time, SessionReset when the session was lost while the call was in flight, ConnectionClosed when the client
+        has ended, and Draining after drain(). A service's own code other than 200 is not raised: see Reply.code.
         """
         return await self.submit(action, params=params, data=data, headers=headers, timeout=timeout)
 
@@ -260,14 +166,17 @@ class Client:
     async def notifies(self) -> AsyncIterator[Notify]:
         """Iterate over the notifies, each once and in order, until the client is closed.
 
-        When the client ends for another reason than close() or detach(), that is raised after the last one.
+        When the client ends for another reason than close() or detach(), its error is raised after the last one.
         """
         while (notify := await self._live().inbox.queue.get()) is not None:
             yield notify
         self._raise_failure()
 
     async def next_notify(self, timeout: float | None = None) -> Notify:
-        """Wait for the next notify; TimeoutError after ``timeout`` seconds, ConnectionClosed at the end."""
+        """Wait for the next notify.
+
+        Raises TimeoutError after ``timeout`` seconds, and ConnectionClosed when the client has ended and all are read.
+        """
         runner = self._live()
         if timeout is not None:
             checks.seconds("timeout", timeout, zero=True, forever=True)
@@ -288,7 +197,7 @@ class Client:
     ) -> None:
         """Give the gateway a fresh token without reconnecting; None takes one from the token source.
 
-        Unauthorized when the gateway refuses it; CallTimeout without an answer in time.
+        Raises Unauthorized when the gateway refuses it, and CallTimeout without an answer in time.
         """
         runner = self._live()
         if runner.over:

@@ -6,6 +6,7 @@ raises an exception of its own.
 
 from __future__ import annotations
 
+import copy
 from typing import TYPE_CHECKING
 
 from quicgw_fast.client.headers import whole
@@ -130,11 +131,11 @@ class ConnectionClosed(QuicgwClientError, ConnectionError):
 
     def __str__(self) -> str:
         text = f"connection closed: {self.reason or close_name(self.code)}"
-        return f"{text} (it has no room for now: try again later)" if self.code == CloseCode.OVERLOADED else text
+        return f"{text} (the gateway has no room now: try again later)" if self.code == CloseCode.OVERLOADED else text
 
     @property
     def problem(self) -> Problem:
-        """The same as a ConnectionFailed has, for one who was let in only to be told so."""
+        """As in ConnectionFailed: a gateway may accept a connection only to say why it refuses it."""
         return _PROBLEMS.get(self.code, Problem.OTHER)
 
     @property
@@ -208,6 +209,17 @@ _BY_CODE: dict[int, type[ReplyError]] = {
 def reply_error(code: int, message: str = "", detail: str = "", headers: Mapping[str, str] | None = None) -> ReplyError:
     """Make the error of the class that stands for ``code``, ReplyError itself for an unknown one."""
     return _BY_CODE.get(code, ReplyError)(code, message, detail, headers)
+
+
+def ended_by(cause: QuicgwClientError | None) -> QuicgwClientError:
+    """Make the error of one call whose client ended for ``cause``, None: because the application closed it."""
+    if cause is None:
+        return ConnectionClosed(CloseCode.NORMAL, "NORMAL: closed by this client")
+    if isinstance(cause, ConnectionClosed):
+        return copy.copy(cause)
+    closed = ConnectionClosed(CloseCode.NORMAL, str(cause))
+    closed.__cause__ = cause
+    return closed
 
 
 def close_name(code: int) -> str:

@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _DIGITS = 15
-"""More than any of them has; what is longer is no number that means anything."""
+"""More than any of them has; a longer one is not a meaningful number."""
 
 
 def whole(headers: Mapping[str, str], name: str) -> int | None:

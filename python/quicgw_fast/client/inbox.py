@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from typing import TYPE_CHECKING
 
 from quicgw_fast.client import wire
@@ -20,17 +21,22 @@ if TYPE_CHECKING:
     from quicgw_fast.client.session import ClientSession
     from quicgw_fast.proto.client_pb2 import ServerPush
 
-UNREAD_PATIENCE = 2.0
+_log = logging.getLogger("quicgw.client")
+
+UNREAD_TIMEOUT = 2.0
 """Seconds that notifies may wait beyond the queue for a program's first look (ReceivePolicy ``auto``); well below the
 10 seconds after which a gateway takes the client for a slow consumer."""
 UNREAD_MESSAGES = 512
-"""That many end the patience: half of a gateway's usual window."""
+"""So many end that time at once: half of a gateway's usual window."""
 UNREAD_BYTES = 512 << 10
-"""So do that many bytes."""
+"""So do so many bytes."""
 
 
 class Inbox:
-    """Hands each message over once and in order, and acknowledges what the application has (protocol §5)."""
+    """Hands each message over once and in order, and acknowledges what the application has (protocol §5).
+
+    ``unread`` is called when nobody reads the notifies, and from then on the oldest are dropped.
+    """
 
     def __init__(
         self,
@@ -38,7 +44,7 @@ class Inbox:
         session: ClientSession[ClientCall],
         calls: Calls,
         stats: ClientStats,
-        nobody_reads: Callable[[], None],
+        unread: Callable[[], None],
     ) -> None:
         self._session = session
         self._calls = calls
@@ -46,9 +52,11 @@ class Inbox:
         self._loop = asyncio.get_running_loop()
         self._link: ClientLink | None = None
         self._ack_timer: asyncio.TimerHandle | None = None
-        self._nobody_reads = nobody_reads
-        self._patience: asyncio.TimerHandle | None = None
+        self._openid = options.openid
+        self._unread = unread
+        self._unread_timer: asyncio.TimerHandle | None = None
         self._kept_bytes = 0
+        self._told_slow = False
         self.queue = ReceiveQueue(options.queue_size, options.queue_policy, self._has_room)
 
     def attach(self, link: ClientLink) -> None:
@@ -113,23 +121,34 @@ class Inbox:
         self._kept_bytes += size
         if self.queue.beyond >= UNREAD_MESSAGES or self._kept_bytes >= UNREAD_BYTES:
             self._drop_unread()
-        elif self._patience is None:
-            self._patience = self._loop.call_later(UNREAD_PATIENCE, self._drop_unread)
+        elif self._unread_timer is None:
+            self._unread_timer = self._loop.call_later(UNREAD_TIMEOUT, self._drop_unread)
 
     def _drop_unread(self) -> None:
-        self._stop_patience()
+        self._stop_unread_timer()
         if self.queue.may_drop:
             self._stats.dropped_notifies += self.queue.drop_unread()
-            self._nobody_reads()
+            advice = "read them with notifies(), or choose a queue_policy"
+            _log.warning(
+                "nobody reads the notifies, the oldest are dropped", extra={"openid": self._openid, "advice": advice}
+            )
+            self._unread()
 
-    def _stop_patience(self) -> None:
-        if self._patience is not None:
-            self._patience.cancel()
-            self._patience = None
+    def _stop_unread_timer(self) -> None:
+        if self._unread_timer is not None:
+            self._unread_timer.cancel()
+            self._unread_timer = None
+
+    def found_slow(self) -> None:
+        """The gateway closed the connection as SLOW_CONSUMER: say so once if it is for notifies that nobody reads."""
+        unread = len(self.queue)
+        if unread and not self._told_slow:
+            self._told_slow = True
+            _log.warning("closed as a slow consumer", extra={"openid": self._openid, "unread": unread})
 
     def close(self) -> None:
         """The client ended; readers get what is left."""
-        self._stop_patience()
+        self._stop_unread_timer()
         self.queue.close()
 
     def _keep_back(self, seq: int) -> None:
@@ -141,7 +160,7 @@ class Inbox:
         self._count(push.seq_id, now, size)
         if push.msg_id == 0:  # about no request: the close that follows decides
             self._stats.last_error = str(error)
-        elif not link.refresh_refused(push.msg_id, error):
+        elif not link.heartbeats.refused(push.msg_id, error):
             self._calls.answer(push.msg_id, error)
 
     def _has_room(self, generation: int, seq: int) -> None:

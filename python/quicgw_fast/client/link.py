@@ -1,4 +1,4 @@
-"""One connection: dial, START, heartbeats, token refresh, and how it ended."""
+"""One connection: dial, START, messages, and how it ended."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from quicgw_fast.backend import FrameDecoder, FrameTooLarge
+from quicgw_fast.carrier import MAX_BODY
 from quicgw_fast.client import wire
-from quicgw_fast.client.errors import ConnectionFailed, ProtocolFailure, QuicgwClientError, ReplyError, TooLarge
-from quicgw_fast.client.liveness import Liveness, Pulse
+from quicgw_fast.client.errors import ConnectionFailed, ProtocolFailure, ReplyError, TooLarge
+from quicgw_fast.client.heartbeats import Heartbeats
 from quicgw_fast.clock import SystemClock
 from quicgw_fast.codes import CloseCode
 from quicgw_fast.ports import GATESVR
@@ -18,6 +19,10 @@ from quicgw_fast.proto.client_pb2 import PUSH_ERROR, PUSH_HEARTBEAT_RESP, PUSH_S
 from quicgw_fast.transport import ConnectFailed, Problem, TransportLimits, dial
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from quicgw_fast.client.errors import QuicgwClientError
+    from quicgw_fast.client.messages import ClientStats, StopReason
     from quicgw_fast.client.observer import Observation
     from quicgw_fast.client.options import ClientOptions
     from quicgw_fast.client.wire import ResumeClaim, StartAnswer
@@ -25,7 +30,6 @@ if TYPE_CHECKING:
     from quicgw_fast.transport import Connection
 
 LIMITS = TransportLimits()
-CLOCK = SystemClock()
 
 
 @dataclass(slots=True, frozen=True)
@@ -42,10 +46,6 @@ class LinkEnd:
     error: QuicgwClientError | None = None
 
 
-class LinkLost(QuicgwClientError):
-    """The connection ended before the answer to a token refresh."""
-
-
 class LinkOwner(Protocol):
     """Who uses a link; every method is called in the event loop, in the order of the messages."""
 
@@ -53,7 +53,7 @@ class LinkOwner(Protocol):
         """START was accepted; what this method sends goes first. May raise ProtocolFailure."""
 
     def pushed(self, link: ClientLink, push: ServerPush, now: float, size: int) -> None:
-        """A message of ``size`` bytes came that is no START_RESP or HEARTBEAT_RESP. May raise ProtocolFailure."""
+        """A message of ``size`` bytes came, neither a START_RESP nor a HEARTBEAT_RESP. May raise ProtocolFailure."""
 
     def paused(self) -> None:
         """Everything that came together has been handed over."""
@@ -61,33 +61,30 @@ class LinkOwner(Protocol):
     def writable(self, link: ClientLink) -> None:
         """What was congested flows again."""
 
-    def heartbeat_answered(self, headers: dict[str, str], rtt: float | None) -> None:
-        """A HEARTBEAT_RESP came; ``rtt`` in seconds when it answers the last one sent."""
-
-    def heartbeat_sent(self) -> None:
-        """Count it."""
+    def token_expires(self, seconds: float | None) -> None:
+        """A HEARTBEAT_RESP says how long the token still lives, None: not in a way that is understood."""
 
 
 class ClientLink:
     """One attempt at a connection, from dial to end; use it once."""
 
-    def __init__(self, owner: LinkOwner, options: ClientOptions, observation: Observation | None = None) -> None:
+    def __init__(
+        self, owner: LinkOwner, options: ClientOptions, stats: ClientStats, observation: Observation | None = None
+    ) -> None:
         self._owner = owner
         self._options = options
+        self._stats = stats
         self._observation = observation
         self._number = 0
         self._loop = asyncio.get_running_loop()
         self._connection: Connection | None = None
-        self._decoder = FrameDecoder(wire.MAX_BODY)
+        self._decoder = FrameDecoder(MAX_BODY)
         self._msg_ids = 0
         self._settled: asyncio.Future[None] = self._loop.create_future()
         self._ended: asyncio.Future[LinkEnd] = self._loop.create_future()
-        self._liveness: Liveness | None = None
-        self._timer: asyncio.TimerHandle | None = None
-        self._last_heartbeat = (0, 0.0)
-        self._refreshes: dict[int, asyncio.Future[dict[str, str]]] = {}
-        self.is_started = False
-        self.started_at = 0.0
+        self._heartbeats: Heartbeats | None = None
+        self.started_at: float | None = None
+        """The loop's time at which START was accepted."""
 
     # One life
 
@@ -115,9 +112,9 @@ class ClientLink:
                     timeout=limit,
                     alpn=(GATESVR,),
                     limits=LIMITS,
-                    clock=CLOCK,
+                    clock=SystemClock(),  # of this event loop
                 )
-                self.send(wire.start_frame(self.next_msg_id(), options.openid, token, claim))
+                self.send(wire.start_frame(self._next_msg_id(), options.openid, token, claim))
                 await self._settled
         except ConnectFailed as error:
             failed = ConnectionFailed(str(error), error.problem, error.retry_after)
@@ -130,7 +127,7 @@ class ClientLink:
 
     def too_late(self, limit: float) -> ConnectionFailed:
         """Say what is still missing after ``limit`` seconds: the connection, or the answer to START."""
-        limit = round(limit, 2)  # what was used up before the dialing is nobody's concern
+        limit = round(limit, 2)  # without the fractions that were used up before dialing
         where = f"{self._options.host}:{self._options.port}"
         if self._connection is not None:
             return ConnectionFailed(f"{where}: connected, but START was not answered within {limit:g} s")
@@ -139,10 +136,11 @@ class ClientLink:
             Problem.NO_ANSWER,
         )
 
-    def next_msg_id(self) -> int:
-        """Return a msg_id for a message that is no request."""
-        self._msg_ids += 1
-        return wire.control_msg_id(self._msg_ids)
+    @property
+    def heartbeats(self) -> Heartbeats:
+        """There are none before the owner's started()."""
+        assert self._heartbeats is not None
+        return self._heartbeats
 
     def send(self, frames: bytes) -> None:
         """Queue whole frames."""
@@ -159,6 +157,10 @@ class ClientLink:
     def room(self) -> int:
         """Bytes that take the connection over its high water mark; then ready() says no."""
         return LIMITS.high_water + 1 - self._connection.pending if self._connection is not None else 0
+
+    def stop(self, reason: StopReason) -> None:
+        """Send STOP: the gateway ends the session and closes the connection."""
+        self.send(wire.stop_frame(self._next_msg_id(), reason))
 
     def drop(self, why: str, error: QuicgwClientError | None = None, code: int = CloseCode.NORMAL) -> None:
         """Close from this side without STOP: for the gateway the session is detached (protocol §5)."""
@@ -193,8 +195,8 @@ class ClientLink:
         if self._ended.done():
             return
         now = self._loop.time()
-        if self._liveness is not None:
-            self._liveness.sign(now)
+        if self._heartbeats is not None:
+            self._heartbeats.heard(now)
         broken: FrameTooLarge | None = None
         try:
             bodies = self._decoder.feed(data)
@@ -217,7 +219,7 @@ class ClientLink:
 
     def writable(self) -> None:
         """The connection took what was pending."""
-        if self.is_started and not self._ended.done():
+        if self._heartbeats is not None and not self._ended.done():
             self._owner.writable(self)
 
     def closed(self, code: int, reason: str, by_peer: bool) -> None:
@@ -228,11 +230,19 @@ class ClientLink:
 
     # Messages
 
+    def _next_msg_id(self) -> int:
+        """Return a msg_id for a message that is not a request."""
+        self._msg_ids += 1
+        return wire.control_msg_id(self._msg_ids)
+
     def _dispatch(self, push: ServerPush, now: float, size: int) -> None:
-        if not self.is_started:
+        if self._heartbeats is None:
             self._begin(push, now)
         elif push.type == PUSH_HEARTBEAT_RESP:
-            self._heartbeat_answered(push, now)
+            headers = dict(push.headers)
+            self._heartbeats.answered(push.msg_id, headers, now)
+            if wire.EXPIRES_HEADER in headers:
+                self._owner.token_expires(wire.expires_in(headers))
         elif push.type == PUSH_START_RESP:
             raise ProtocolFailure("a second START_RESP came")
         else:
@@ -242,18 +252,18 @@ class ClientLink:
         if push.type == PUSH_ERROR:
             return self._refused(wire.parse_error(push))
         if push.type != PUSH_START_RESP:
-            raise ProtocolFailure("the first message is no START_RESP")
+            raise ProtocolFailure("the first message is not a START_RESP")
         try:
             answer = wire.parse_start(push)
         except ReplyError as refusal:
             return self._refused(refusal)
-        self.is_started = True
         self.started_at = now
         interval = self._options.heartbeat
         if answer.heartbeat_interval > 0:
             interval = min(interval, answer.heartbeat_interval)
-        self._liveness = Liveness(interval, self._options.max_missed, now)
-        self._timer = self._loop.call_at(self._liveness.wake_at, self._pulse)
+        self._heartbeats = Heartbeats(
+            interval, self._options.max_missed, self._stats, send=self._send_heartbeat, silent=self._silent
+        )
         self._owner.started(self, answer)
         if not self._settled.done():
             self._settled.set_result(None)
@@ -262,55 +272,13 @@ class ClientLink:
     def _refused(self, refusal: ReplyError) -> None:
         self.drop("START was refused", refusal)
 
-    def _pulse(self) -> None:
-        assert self._liveness is not None  # set before the timer
-        now = self._loop.time()
-        pulse = self._liveness.poll(now)
-        if pulse is Pulse.DEAD:
-            silence = self._liveness.interval * self._options.max_missed
-            error = ConnectionFailed(f"nothing came from the gateway for {silence:g} s")
-            return self.drop("no answer to heartbeats", error)
-        if pulse is Pulse.SEND:
-            self._last_heartbeat = (self._heartbeat(None), now)
-        self._timer = self._loop.call_at(self._liveness.wake_at, self._pulse)
-        return None
-
-    def _heartbeat(self, headers: dict[str, str] | None) -> int:
-        msg_id = self.next_msg_id()
+    def _send_heartbeat(self, headers: Mapping[str, str] | None) -> int:
+        msg_id = self._next_msg_id()
         self.send(wire.heartbeat_frame(msg_id, time.time_ns() // 1_000_000, headers))
-        self._owner.heartbeat_sent()
         return msg_id
 
-    def _heartbeat_answered(self, push: ServerPush, now: float) -> None:
-        headers = dict(push.headers)
-        msg_id, sent_at = self._last_heartbeat
-        self._owner.heartbeat_answered(headers, now - sent_at if msg_id == push.msg_id else None)
-        refresh = self._refreshes.pop(push.msg_id, None)
-        if refresh is not None and not refresh.done():
-            refresh.set_result(headers)
-
-    # Token refresh
-
-    def refresh(self, token: str) -> asyncio.Future[dict[str, str]]:
-        """Send a heartbeat with a new token; the result is the headers of its answer.
-
-        ReplyError when the token was refused, LinkLost when the connection ended first.
-        """
-        result: asyncio.Future[dict[str, str]] = self._loop.create_future()
-        if self._ended.done():  # its owner learns that in the loop's next turn
-            result.set_exception(LinkLost())
-            return result
-        self._refreshes[self._heartbeat({wire.TOKEN_HEADER: token})] = result
-        return result
-
-    def refresh_refused(self, msg_id: int, error: ReplyError) -> bool:
-        """Take an error that answers a refresh; False when it answers none."""
-        refresh = self._refreshes.pop(msg_id, None)
-        if refresh is None:
-            return False
-        if not refresh.done():
-            refresh.set_exception(error)
-        return True
+    def _silent(self, seconds: float) -> None:
+        self.drop("no answer to heartbeats", ConnectionFailed(f"nothing came from the gateway for {seconds:g} s"))
 
     # End
 
@@ -320,9 +288,5 @@ class ClientLink:
         self._ended.set_result(end)
         if not self._settled.done():
             self._settled.set_result(None)
-        if self._timer is not None:
-            self._timer.cancel()
-        for refresh in self._refreshes.values():
-            if not refresh.done():
-                refresh.set_exception(LinkLost())
-        self._refreshes.clear()
+        if self._heartbeats is not None:
+            self._heartbeats.end()

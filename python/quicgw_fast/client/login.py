@@ -2,22 +2,41 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import asyncio
+from typing import TYPE_CHECKING, Protocol
 
 from quicgw_fast.client.backoff import Backoff
 from quicgw_fast.client.errors import CallTimeout, QuicgwClientError, ReplyError, reply_error
 from quicgw_fast.codes import ErrorCode, may_pass
 
 if TYPE_CHECKING:
-    import asyncio
-
-    from quicgw_fast.client.calls import ClientCall
+    from quicgw_fast.client.calls import Calls, ClientCall
+    from quicgw_fast.client.link import ClientLink
     from quicgw_fast.client.messages import Reply
-    from quicgw_fast.client.runner import Runner
+    from quicgw_fast.client.options import ClientOptions
+    from quicgw_fast.client.outgoing import Outgoing
+    from quicgw_fast.client.session import ClientSession
 
 HELLO = "hello"
 SHORTEST = 0.001
 """Seconds that a hello has at least."""
+
+
+class LoginOwner(Protocol):
+    """Who is logged in."""
+
+    @property
+    def leaving(self) -> bool:
+        """The client ends: nothing new begins."""
+
+    def time_to_connect(self) -> float | None:
+        """Seconds left for the first connection, login included; None once calls could be made."""
+
+    def become_ready(self, *, announce: bool) -> None:
+        """Calls may be sent now; ``announce`` tells the application so."""
+
+    def login_failed(self, error: QuicgwClientError) -> None:
+        """There is no use in trying again."""
 
 
 class LoginStep:
@@ -26,41 +45,55 @@ class LoginStep:
     ``reply`` is the answer to the last hello that succeeded, ``refusal`` the one that did not since then.
     """
 
-    def __init__(self, runner: Runner) -> None:
-        self._runner = runner
+    def __init__(
+        self,
+        owner: LoginOwner,
+        options: ClientOptions,
+        session: ClientSession[ClientCall],
+        calls: Calls,
+        outgoing: Outgoing,
+    ) -> None:
+        self._owner = owner
+        self._options = options
+        self._session = session
+        self._calls = calls
+        self._outgoing = outgoing
+        self._loop = asyncio.get_running_loop()
+        self._link: ClientLink | None = None
+        """The connection on which START was accepted, None while there is none."""
         self._call: ClientCall | None = None
         self._retry: asyncio.TimerHandle | None = None
-        self._backoff = Backoff(runner.options.reconnect)
+        self._backoff = Backoff(options.reconnect)
         self.reply: Reply | None = None
         self.refusal: ReplyError | None = None
 
-    def begin(self, *, fresh: bool) -> None:
+    def begin(self, link: ClientLink, *, fresh: bool) -> None:
         """START was accepted, in a ``fresh`` session or the old one: log in if that is needed."""
-        self.cancel_retry()
-        if self._runner.session.logged_in or not self._runner.options.login.enabled:
-            self._runner.become_ready(announce=fresh)
+        self._cancel_retry()
+        self._link = link
+        if self._session.logged_in or not self._options.login.enabled:
+            self._owner.become_ready(announce=fresh)
         elif self._call is None or self._call.future.done():
-            self._hello()
+            self._hello(link)
 
-    def cancel_retry(self) -> None:
+    def disconnected(self) -> None:
         """The connection went away; begin() decides anew."""
+        self._link = None
+        self._cancel_retry()
+
+    def _cancel_retry(self) -> None:
         if self._retry is not None:
             self._retry.cancel()
             self._retry = None
 
-    def _hello(self) -> None:
-        runner = self._runner
+    def _hello(self, link: ClientLink) -> None:
         self._retry = None
-        if runner.link is None:
-            return
-        login = runner.options.login
-        limit = runner.options.connect_timeout
-        if not runner.first_ready.done():
-            limit = max(runner.connect_by - runner.loop.time(), SHORTEST)
-        call = runner.calls.make(HELLO, login.params, login.data, login.headers, limit, repeats=False)
-        self._call = call
+        left = self._owner.time_to_connect()
+        limit = self._options.connect_timeout if left is None else max(left, SHORTEST)
+        login = self._options.login
+        call = self._call = self._calls.make(HELLO, login.params, login.data, login.headers, limit, repeats=False)
         call.future.add_done_callback(self._answered)
-        runner.outgoing.send_ahead(runner.link, call)
+        self._outgoing.send_ahead(link, call)
 
     def _answered(self, future: asyncio.Future[Reply]) -> None:
         if self._call is None or future is not self._call.future:
@@ -78,25 +111,25 @@ class LoginStep:
     def _succeeded(self, reply: Reply) -> None:
         self.reply, self.refusal = reply, None
         self._backoff.reset()
-        self._runner.session.logged_in = True
-        if self._runner.link is not None:
-            self._runner.become_ready(announce=True)
+        self._session.logged_in = True
+        if self._link is not None:
+            self._owner.become_ready(announce=True)
 
     def _failed(self, error: QuicgwClientError) -> None:
-        runner = self._runner
-        if runner.leaving:
+        if self._owner.leaving:
             return
         self.refusal = error if isinstance(error, ReplyError) else None
-        first = not runner.first_ready.done()
-        if not _is_passing(error, first=first):
-            runner.finish(runner.too_late() if isinstance(error, CallTimeout) else error, stop=True)
+        left = self._owner.time_to_connect()
+        if not _is_passing(error, first=left is not None):
+            self._owner.login_failed(error)
             return
         wish = error.retry_after if isinstance(error, ReplyError) else None
         delay = self._backoff.next_delay(wish or 0.0)
-        if first and runner.loop.time() + delay >= runner.connect_by:
-            runner.finish(error, stop=True)
+        if left is not None and delay >= left:
+            self._owner.login_failed(error)
             return
-        self._retry = runner.loop.call_later(delay, self._hello)
+        if self._link is not None:  # else begin() says it again
+            self._retry = self._loop.call_later(delay, self._hello, self._link)
 
 
 def _is_passing(error: QuicgwClientError, *, first: bool) -> bool:

@@ -1,9 +1,9 @@
-"""What the application gets from the client: replies, notifies, state events, counts."""
+"""What the application gets from the client: replies, notifies, what was missed, a ticket, counts."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import IntEnum, StrEnum
+from enum import IntEnum
 from typing import TYPE_CHECKING
 
 from quicgw_fast.client.headers import whole
@@ -11,8 +11,6 @@ from quicgw_fast.codes import OK
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-    from quicgw_fast.client.errors import QuicgwClientError
 
 
 @dataclass(slots=True)
@@ -46,25 +44,6 @@ class Notify:
     """The message's number in the session's order (protocol §4)."""
 
 
-class State(StrEnum):
-    """What a state event reports."""
-
-    CONNECTING = "connecting"
-    """The first connection is being made."""
-    CONNECTED = "connected"
-    """Ready for calls: started and, unless login=False, logged in. Also after a reset."""
-    RESUMED = "resumed"
-    """Back with everything: the session goes on, nothing was missed."""
-    RESET = "reset"
-    """Back, but in a new session: ``reason`` and ``gap`` say what was lost."""
-    RECONNECTING = "reconnecting"
-    """The connection was lost; the next attempt begins after ``delay``."""
-    UNREAD = "unread"
-    """Nobody reads the notifies, and from now on the oldest are dropped (ReceivePolicy ``auto``); said once."""
-    CLOSED = "closed"
-    """The client has ended; ``error`` is None after an own close()."""
-
-
 @dataclass(slots=True, frozen=True)
 class GapReport:
     """What was missed when a resume was refused (headers ``gap-…`` of the START_RESP); None where unknown."""
@@ -88,7 +67,7 @@ class GapReport:
 
     @classmethod
     def from_headers(cls, headers: Mapping[str, str]) -> GapReport | None:
-        """Read the report; None when there is none. A value that is no number counts as unknown."""
+        """Read the report; None when there is none. A value that is not a number counts as unknown."""
         if not any(name.startswith("gap-") for name in headers):
             return None
         return cls(
@@ -101,29 +80,6 @@ class GapReport:
             unanswered=whole(headers, "gap-unanswered"),
             reason=headers.get("gap-reason", ""),
         )
-
-
-@dataclass(slots=True, frozen=True, kw_only=True)
-class StateEvent:
-    """One step in the life of a client, for ``on_state``; which fields mean something depends on ``state``."""
-
-    state: State
-    session_id: str = ""
-    epoch: str = ""
-    attempt: int = 0
-    """Attempts since the last good connection (connecting, reconnecting)."""
-    delay: float = 0.0
-    """Seconds until the next attempt (reconnecting)."""
-    resent: int = 0
-    """Requests that the gateway had not got and that were sent again (resumed)."""
-    lost: int = 0
-    """Calls that failed with SessionReset (reset)."""
-    reason: int | None = None
-    """Why there was a reset: a ResetReason, or a number that this version does not know."""
-    gap: GapReport | None = None
-    """What was missed, when the gateway says so (reset)."""
-    error: QuicgwClientError | None = None
-    """What ended the connection (reconnecting) or the client (closed)."""
 
 
 @dataclass(slots=True, frozen=True)

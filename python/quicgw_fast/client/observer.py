@@ -1,7 +1,7 @@
 """Listening in on a client: every message as it goes over the wire, for tests, traces and demonstrations.
 
 An observer only looks. It is called in the event loop, in the order of the messages, and must not block; what it raises
-goes to the loop's exception handler and changes nothing. Without an observer nothing here exists.
+goes to the loop's exception handler and changes nothing. Without an observer none of this runs.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import asyncio
 from typing import TYPE_CHECKING, ParamSpec, Protocol, runtime_checkable
 
 from quicgw_fast.backend import FrameDecoder
-from quicgw_fast.client.wire import MAX_BODY
+from quicgw_fast.carrier import MAX_BODY
 from quicgw_fast.proto.client_pb2 import ClientRequest
 
 if TYPE_CHECKING:

@@ -14,12 +14,10 @@ from quicgw_fast.client.messages import Ticket
 from quicgw_fast.client.observer import ClientObserver
 
 if TYPE_CHECKING:
-    from quicgw_fast.client.messages import StateEvent
+    from quicgw_fast.client.events import StateCallback
 
 TokenSource = str | Callable[[], str | Awaitable[str]]
 """A token, or a callable that gives a fresh one: at each START and when one is about to expire."""
-
-StateCallback = Callable[["StateEvent"], None]
 
 DEFAULT_PORT = 8443
 _MAX_PORT = 65535
@@ -79,7 +77,7 @@ class TlsOptions:
     def __post_init__(self) -> None:
         checks.flag("insecure", self.insecure)
         if self.ca is not None and self.insecure:
-            raise ValueError("ca goes without insecure=True: the one trusts somebody, the other anybody")
+            raise ValueError("ca cannot be combined with insecure=True, which accepts any certificate")
         if self.server_name is not None:
             checks.text("server_name", self.server_name)
 

@@ -5,15 +5,13 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from quicgw_fast.client.pacer import Pacer
-
 if TYPE_CHECKING:
     import asyncio
 
     from quicgw_fast.client.calls import Calls, ClientCall
     from quicgw_fast.client.link import ClientLink
+    from quicgw_fast.client.pacer import Pacer
     from quicgw_fast.client.session import ClientSession
-    from quicgw_fast.client.wire import Limits
 
 
 class Outgoing:
@@ -23,19 +21,17 @@ class Outgoing:
     ``writable``, a timer is set, or a reply must come first, and that ends in ``flush``.
     """
 
-    def __init__(self, session: ClientSession[ClientCall], calls: Calls, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(
+        self, session: ClientSession[ClientCall], calls: Calls, pacer: Pacer, loop: asyncio.AbstractEventLoop
+    ) -> None:
         self._session = session
         self._calls = calls
+        self._pacer = pacer
         self._loop = loop
         self._link: ClientLink | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._blocked = False
-        self.pacer = Pacer()
-        calls.on_refused = self._refused
-
-    def learn(self, limits: Limits) -> None:
-        """Keep to what the gateway takes."""
-        self.pacer.learn(limits)
+        """Something waits that flush() could not send, and flush() will be called again."""
 
     def open(self, link: ClientLink) -> None:
         """Calls may go out on ``link`` from now on; those that waited go first."""
@@ -55,7 +51,7 @@ class Outgoing:
 
     def send_ahead(self, link: ClientLink, call: ClientCall) -> None:
         """Send ``call`` on ``link`` whatever waits; the rate counts it."""
-        self.pacer.take(0, 0, self._loop.time())
+        self._pacer.take(0, 0, self._loop.time())
         frame = self._calls.encode_new(call)
         if frame:
             link.send(frame)
@@ -82,7 +78,7 @@ class Outgoing:
         """Send until the connection has enough; returns the seconds until the gateway may have more, 0: now."""
         now, room, frames, wait = self._loop.time(), link.room, [], 0.0
         while room > 0 and (call := self._calls.first_waiting()) is not None:
-            wait = self.pacer.take(len(self._session.in_flight), self._session.bytes_in_flight + call.size, now)
+            wait = self._pacer.take(len(self._session.in_flight), self._session.bytes_in_flight + call.size, now)
             if wait:
                 break
             self._calls.drop_first()
@@ -90,10 +86,6 @@ class Outgoing:
             room -= len(frames[-1])
         link.send(b"".join(frames))
         return wait
-
-    def _refused(self, retry_after: float) -> None:
-        self.pacer.refused(retry_after, self._loop.time())
-        self._blocked = False  # what waits was put there by the refusal; paused() follows, and flushes
 
     def _disarm(self) -> None:
         if self._timer is not None:

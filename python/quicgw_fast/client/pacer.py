@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from quicgw_fast.rates import TokenBucket
+from quicgw_fast.backend import TokenBucket
 
 if TYPE_CHECKING:
     from quicgw_fast.client.wire import Limits
@@ -53,7 +53,7 @@ class Pacer:
 
     def refused(self, retry_after: float, now: float) -> None:
         """Note that a request was refused and that there is no use in asking again for ``retry_after`` seconds."""
-        first = now >= self._held_until  # many refusals of one burst are one lesson
+        first = now >= self._held_until  # the refusals of one burst count once
         self._held_until = max(self._held_until, now + retry_after)
         if not first:
             return

@@ -72,7 +72,7 @@ class ReceiveQueue:
         return len(self._ready) + len(self._beyond)
 
     def put(self, notify: Notify, generation: int) -> Put:
-        """Take a notify; ReceiveQueueFull under the policy ``fail``, or when far too many were kept back."""
+        """Take a notify; raises ReceiveQueueFull under the policy ``fail``, or when far too many were kept back."""
         if len(self._ready) < self.size:
             self._ready.append(notify)
             self._wake_one()

@@ -8,56 +8,67 @@ import math
 from typing import TYPE_CHECKING
 
 from quicgw_fast.client.errors import CallTimeout, QuicgwClientError, ReplyError
-from quicgw_fast.client.link import LinkLost
+from quicgw_fast.client.heartbeats import LinkLost
 from quicgw_fast.client.tokens import refresh_delay
 from quicgw_fast.client.wire import REFRESHED_HEADER
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from quicgw_fast.client.runner import Runner
+    from quicgw_fast.client.heartbeats import Heartbeats
+    from quicgw_fast.client.messages import ClientStats
+    from quicgw_fast.client.tokens import ClientTokens
 
 _log = logging.getLogger("quicgw.client")
 
 
 class Refresher:
-    """Sends a token in a heartbeat (header ``auth-token``) and waits for the gateway's word on it."""
+    """Sends a token in a heartbeat (header ``auth-token``) and waits for the gateway's answer.
 
-    def __init__(self, runner: Runner) -> None:
-        self._runner = runner
+    ``timeout`` are the seconds that an automatic refresh may take.
+    """
+
+    def __init__(self, tokens: ClientTokens, stats: ClientStats, timeout: float) -> None:
+        self._tokens = tokens
+        self._stats = stats
+        self._timeout = timeout
+        self._loop = asyncio.get_running_loop()
+        self._heartbeats: Heartbeats | None = None
+        """Those of the connection on which START was accepted, None while there is none."""
         self._timer: asyncio.TimerHandle | None = None
         self._task: asyncio.Task[None] | None = None
         self._expires_at = 0.0
         self._starts: set[asyncio.Future[str]] = set()
+        """Refreshes that wait for the next START, each for the token that it had."""
+        self._ended: Callable[[], QuicgwClientError] | None = None
+        """Makes the error of whoever still waits; None while the client lives."""
 
     async def refresh(self, token: str | None, limit: float) -> None:
         """Make ``token`` (None: one from the token source) count for this session, within ``limit`` seconds.
 
-        Without a connection, or when it is lost meanwhile, the next START does it. ReplyError (401) when the
-        gateway refuses the token; a fixed token is then the old one again.
+        Without a connection, or when it is lost meanwhile, the next START does it. Raises ReplyError
+        (401) when the gateway refuses the token; a fixed token is then the old one again.
         """
-        runner = self._runner
         scope = asyncio.timeout(limit if limit < math.inf else None)
         try:
             async with scope:
-                fresh = await runner.tokens.fresh() if token is None else token
-                old = runner.tokens.replace(fresh)
+                fresh = await self._tokens.fresh() if token is None else token
+                old = self._tokens.replace(fresh)
                 try:
                     await self._announce(fresh)
                 except ReplyError:
-                    runner.tokens.restore(fresh, old)
+                    self._tokens.restore(fresh, old)
                     raise
         except TimeoutError as error:
             if not scope.expired():  # the token source's own, or an answer that is a TimeoutError as well (504)
                 raise
             raise CallTimeout("refresh_token", limit) from error
-        runner.stats.refreshes += 1
+        self._stats.refreshes += 1
 
     async def _announce(self, token: str) -> None:
         while True:
-            link = self._runner.link
             try:
-                headers = await link.refresh(token) if link is not None else None
+                headers = await self._heartbeats.refresh(token) if self._heartbeats is not None else None
             except LinkLost:
                 headers = None
             if headers is not None:
@@ -70,50 +81,52 @@ class Refresher:
 
     async def _next_start(self) -> str:
         """Wait for the next START; returns the token that it had."""
-        if self._runner.over:
-            raise self._runner.closing_error()
-        start: asyncio.Future[str] = self._runner.loop.create_future()
+        if self._ended is not None:
+            raise self._ended()
+        start: asyncio.Future[str] = self._loop.create_future()
         self._starts.add(start)
         try:
             return await start
         finally:
             self._starts.discard(start)
 
-    # By itself
+    # Automatic refresh
 
     def plan(self, expires_in: float | None) -> None:
         """The token lives ``expires_in`` seconds more: refresh it in time if that is possible."""
-        if expires_in is None or not self._runner.tokens.renewable:
+        if expires_in is None or not self._tokens.renewable:
             return
-        self._expires_at = self._runner.loop.time() + expires_in
+        self._expires_at = self._loop.time() + expires_in
         if self._timer is not None:
             self._timer.cancel()
-        self._timer = self._runner.loop.call_later(refresh_delay(expires_in), self._begin)
+        self._timer = self._loop.call_later(refresh_delay(expires_in), self._begin)
 
     def _begin(self) -> None:
         self._timer = None
         if self._task is None or self._task.done():
-            self._task = self._runner.loop.create_task(self._by_itself())
+            self._task = self._loop.create_task(self._refresh_in_time())
 
-    async def _by_itself(self) -> None:
+    async def _refresh_in_time(self) -> None:
         try:
-            await self.refresh(None, self._runner.options.connect_timeout)
+            await self.refresh(None, self._timeout)
         except Exception as error:  # the token source is the application's: it may raise anything
-            _log.warning("the token was not refreshed: %s", error)
-            left = self._expires_at - self._runner.loop.time()
+            _log.warning("token not refreshed", extra={"reason": str(error)})
+            left = self._expires_at - self._loop.time()
             if left > 0:
                 self.plan(left)
 
     # What the connection does
 
-    def connected(self, token: str) -> None:
+    def connected(self, heartbeats: Heartbeats, token: str) -> None:
         """START was accepted, with ``token``."""
+        self._heartbeats = heartbeats
         for start in self._starts:
             if not start.done():
                 start.set_result(token)
 
     def disconnected(self) -> None:
         """The next START brings a fresh token anyway."""
+        self._heartbeats = None
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -123,6 +136,7 @@ class Refresher:
 
     def close(self, error: Callable[[], QuicgwClientError]) -> None:
         """The client ended."""
+        self._ended = error
         self.disconnected()
         for start in self._starts:
             if not start.done():

@@ -3,35 +3,36 @@
 from __future__ import annotations
 
 import asyncio
-import copy
 import logging
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from quicgw_fast.client import wire
-from quicgw_fast.client.backoff import Backoff
 from quicgw_fast.client.calls import Calls, ClientCall
-from quicgw_fast.client.decision import decide
+from quicgw_fast.client.ended_links import EndedLinks
 from quicgw_fast.client.errors import (
+    CallTimeout,
     ConnectionClosed,
     ConnectionFailed,
     ProtocolFailure,
     QuicgwClientError,
     ReceiveQueueFull,
     SessionReset,
+    ended_by,
 )
+from quicgw_fast.client.events import State, StateEvents
 from quicgw_fast.client.inbox import Inbox
 from quicgw_fast.client.link import ClientLink, LinkEnd
 from quicgw_fast.client.login import LoginStep
-from quicgw_fast.client.messages import ClientStats, State, StateEvent, StopReason
+from quicgw_fast.client.messages import ClientStats, StopReason
 from quicgw_fast.client.observer import Observation
 from quicgw_fast.client.outgoing import Outgoing
+from quicgw_fast.client.pacer import Pacer
+from quicgw_fast.client.reconnecting import Reconnecting
 from quicgw_fast.client.refresh import Refresher
 from quicgw_fast.client.session import ClientSession, Start
 from quicgw_fast.client.states import ClientAction, ClientEvent, ClientState, step
 from quicgw_fast.client.tokens import ClientTokens
 from quicgw_fast.codes import CloseCode
-from quicgw_fast.transport import Problem
 
 if TYPE_CHECKING:
     from quicgw_fast.client.options import ClientOptions
@@ -41,17 +42,12 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger("quicgw.client")
 
-OWN_CLOSE = "NORMAL: closed by this client"
-_ANSWERS_DRAINING = frozenset({Problem.FULL, Problem.NOTHING_LISTENS})
-"""How a new connection fails at a gateway that said before that it shuts down."""
-
 
 class Runner:
     """The moving part of a client; `Client` is the face of it. Everything happens in one event loop.
 
     ``state`` is where the client is in its life (``client.states``). ``link`` is the connection on which START was
-    accepted, None while there is none. ``connect_by`` is the loop's time until which the first connection must be
-    ready.
+    accepted, None while there is none.
     """
 
     def __init__(self, options: ClientOptions) -> None:
@@ -61,14 +57,16 @@ class Runner:
         self.session: ClientSession[ClientCall] = ClientSession(
             options.resume, ack_every=options.ack_every, ack_delay=options.ack_delay
         )
-        self.calls = Calls(self.session, self.stats, self.loop)
-        self.outgoing = Outgoing(self.session, self.calls, self.loop)
-        self.inbox = Inbox(options, self.session, self.calls, self.stats, self._nobody_reads)
-        self.tokens = ClientTokens(options.token)
-        self.refresher = Refresher(self)
-        self.login = LoginStep(self)
+        self._events = StateEvents(options.on_state, self.session)
+        self._pacer = Pacer()
+        self.calls = Calls(self.session, self.stats, self._pacer, self.loop)
+        self.outgoing = Outgoing(self.session, self.calls, self._pacer, self.loop)
+        self.inbox = Inbox(options, self.session, self.calls, self.stats, self._unread)
+        self._tokens = ClientTokens(options.token)
+        self.refresher = Refresher(self._tokens, self.stats, options.connect_timeout)
+        self.login = LoginStep(self, options, self.session, self.calls, self.outgoing)
         self.link: ClientLink | None = None
-        self.connect_by = self.loop.time() + options.connect_timeout
+        self._connect_by = self.loop.time() + options.connect_timeout
         self.resumed = False
         """The last START continued the session."""
         self.state = ClientState.CONNECTING
@@ -77,18 +75,15 @@ class Runner:
         self.first_ready: asyncio.Future[None] = self.loop.create_future()
         self._task: asyncio.Task[None] | None = None
         self._trying: ClientLink | None = None
+        """The connection that is being made or used, None between two attempts."""
         self._token = ""
-        self._draining = False
-        """The gateway closed the last connection because it shuts down."""
-        self._slow = False
-        """The gateway found this client too slow, and the application was told."""
+        """The one of the last START."""
         self._closing: asyncio.Task[None] | None = None
-        self._links: set[ClientLink] = set()
-        """Those of which something is left."""
-        self._closing_links: set[asyncio.Task[None]] = set()
-        self._backoff = Backoff(options.reconnect)
+        self._ended_links = EndedLinks()
+        self._reconnecting = Reconnecting(options.reconnect, self._where)
         self._observation = None if options.observer is None else Observation(options.observer)
         self._seen_at_start = 0
+        """Number of the last message before the last START: what is above it came over this connection."""
 
     # The life of the client
 
@@ -111,6 +106,10 @@ class Runner:
         """The client has ended, or the application closes it: nothing new begins."""
         return self.state in {ClientState.STOPPING, ClientState.CLOSED}
 
+    @property
+    def _where(self) -> str:
+        return f"{self.options.host}:{self.options.port}"
+
     def _step(self, event: ClientEvent) -> tuple[ClientAction, ...]:
         """Go on to the next state; returns what the caller has to do about it."""
         self.state, actions = step(self.state, event)
@@ -120,7 +119,7 @@ class Runner:
 
     async def _run(self) -> None:
         try:
-            self.emit(State.CONNECTING)
+            self._events.emit(State.CONNECTING)
             delay: float | None = 0.0
             while delay is not None:
                 await asyncio.sleep(delay)
@@ -140,15 +139,15 @@ class Runner:
     async def _attempt(self) -> LinkEnd:
         """Make one connection and live on it to its end."""
         try:
-            token = await self.tokens.fresh()
+            token = await self._tokens.fresh()
         except Exception as error:  # the token source is the application's: it may raise anything
             failed = ConnectionFailed(f"the token source failed: {error!r}")
             failed.__cause__ = error
             return LinkEnd(error=failed)
         self._token = token
-        link = self._trying = ClientLink(self, self.options, self._observation)
+        link = self._trying = ClientLink(self, self.options, self.stats, self._observation)
         if self.state is ClientState.CONNECTING:
-            timeout = max(self.connect_by - self.loop.time(), 0.0)
+            timeout = max(self._connect_by - self.loop.time(), 0.0)
         else:
             timeout = self.options.reconnect.attempt_timeout
         try:
@@ -157,68 +156,33 @@ class Runner:
             self._detached(link)
 
     def _detached(self, link: ClientLink) -> None:
-        """The connection is no more; forget what depended on it."""
-        if link.is_started:
+        """The connection has ended: forget what depended on it."""
+        if link.started_at is not None:
             lasted = self.loop.time() - link.started_at >= self.options.reconnect.stable_after
             if lasted or self.session.seen > self._seen_at_start:
-                self._backoff.reset()
+                self._reconnecting.proved_good()
         self._step(ClientEvent.LOST)
         self.link = self._trying = None
         self.inbox.detach()
         self.refresher.disconnected()
-        self.login.cancel_retry()
-        self._links.add(link)
-        closing = self.loop.create_task(self._wait_gone(link))
-        self._closing_links.add(closing)
-        closing.add_done_callback(self._closing_links.discard)
-
-    async def _wait_gone(self, link: ClientLink) -> None:
-        await link.wait_gone()
-        self._links.discard(link)
+        self.login.disconnected()
+        self._ended_links.add(link)
 
     def _next_delay(self, end: LinkEnd) -> float | None:
         """Seconds until the next attempt; None is the end, and ``failure`` says why."""
-        decision = decide(end, renewable_token=self.tokens.renewable)
         if isinstance(end.error, ProtocolFailure):
             self.stats.protocol_failures += 1
-        error = self._in_context(end, decision.error)
-        first = self.state is ClientState.CONNECTING
-        if first:  # the gateway itself says when to come back, and there is time for it
-            allowed = decision.at_least is not None
-        else:
-            allowed = self.options.reconnect.enabled and not self._backoff.exhausted
-        delay = self._backoff.next_delay(decision.at_least or 0.0) if decision.retry and allowed else 0.0
-        late = first and self.loop.time() + delay >= self.connect_by
-        if not (decision.retry and allowed) or late:
+        if end.by_peer and end.code == CloseCode.SLOW_CONSUMER:
+            self.inbox.found_slow()
+        time_left = self._connect_by - self.loop.time() if self.state is ClientState.CONNECTING else None
+        delay, error = self._reconnecting.after(end, renewable_token=self._tokens.renewable, time_left=time_left)
+        if delay is None:
             self.failure = error
-            return None
-        self.emit(State.RECONNECTING, attempt=self._backoff.attempts, delay=delay, error=error)
+        else:
+            self._events.emit(State.RECONNECTING, attempt=self._reconnecting.attempts, delay=delay, error=error)
         return delay
 
-    def _in_context(self, end: LinkEnd, error: QuicgwClientError) -> QuicgwClientError:
-        """Return what a connection's end means after what went before it."""
-        if end.by_peer:
-            self._draining = end.code == CloseCode.DRAINING
-            unread = len(self.inbox.queue)
-            if end.code == CloseCode.SLOW_CONSUMER and unread and not self._slow:
-                self._slow = True
-                _log.warning("closed as a slow consumer: %d notifies unread by %r", unread, self.options.openid)
-        elif self._draining and isinstance(error, ConnectionFailed) and error.problem in _ANSWERS_DRAINING:
-            where = f"{self.options.host}:{self.options.port}"
-            return ConnectionFailed(f"{where}: the gateway is shutting down (DRAINING)", Problem.DRAINING)
-        return error
-
-    def too_late(self) -> QuicgwClientError:
-        """Say why the first connection is not ready in time."""
-        limit = self.options.connect_timeout
-        if self.login.refusal is not None:
-            return self.login.refusal
-        if self.link is not None:
-            where = f"{self.options.host}:{self.options.port}"
-            return ConnectionFailed(f"{where}: connected, but hello was not answered within {limit:g} s")
-        if self._trying is not None:
-            return self._trying.too_late(limit)
-        return ConnectionFailed(f"not ready for calls within {limit:g} s: the token source did not answer")
+    # The end
 
     def finish(self, error: QuicgwClientError | None, *, stop: bool = False) -> None:
         """End the client for good: everybody who waits gets an answer. ``error`` None is an own close.
@@ -231,29 +195,22 @@ class Runner:
         self.calls.close(self.closing_error)
         self.inbox.close()
         self.refresher.close(self.closing_error)
-        self.login.cancel_retry()
+        self.login.disconnected()
         if self.link is not None:
             self.inbox.acknowledge_now()
             if stop:
-                self.link.send(wire.stop_frame(self.link.next_msg_id(), StopReason.UNKNOWN))
+                self.link.stop(StopReason.UNKNOWN)
             self.link.drop("the client ended")
         if self._task is not None and self._task is not asyncio.current_task():
             self._task.cancel()
         if not self.first_ready.done():
             self.first_ready.set_exception(error or self.closing_error())
             self.first_ready.exception()  # counts as seen: the application may no longer be waiting
-        self.emit(State.CLOSED, error=error)
+        self._events.emit(State.CLOSED, error=error)
 
     def closing_error(self) -> QuicgwClientError:
         """Make the error of one call that can get no reply any more."""
-        cause = self.failure
-        if cause is None:
-            return ConnectionClosed(CloseCode.NORMAL, OWN_CLOSE)
-        if isinstance(cause, ConnectionClosed):
-            return copy.copy(cause)
-        closed = ConnectionClosed(CloseCode.NORMAL, str(cause))
-        closed.__cause__ = cause
-        return closed
+        return ended_by(self.failure)
 
     async def shut_down(self, stop: StopReason | None) -> None:
         """End by the application's wish: with STOP and its reason, or (None) leaving the session behind.
@@ -266,7 +223,7 @@ class Runner:
             if ClientAction.TAKE_LEAVE in self._step(ClientEvent.STOPPED) and link is not None:
                 self.inbox.acknowledge_now()
                 if stop is not None:
-                    link.send(wire.stop_frame(link.next_msg_id(), stop))
+                    link.stop(stop)
                 else:
                     link.drop("closed by the client")
             self._closing = self.loop.create_task(self._close(link), name="quicgw client closing")
@@ -282,17 +239,30 @@ class Runner:
                 await link.wait_ended(self.options.close_timeout)
                 link.drop("closed by the client")
             self.finish(None)
-            await self._wait_for({self._task} if self._task is not None else set(), give_up_at)
-            await self._wait_for(self._closing_links, give_up_at)
+            if self._task is not None:
+                await asyncio.wait({self._task}, timeout=max(give_up_at - self.loop.time(), 0.0))
+            await self._ended_links.wait(max(give_up_at - self.loop.time(), 0.0))
         finally:
             self.finish(None)
             if self.options.close_timeout > 0:  # 0 waits for nothing: what is on its way goes out in the background
-                for left in list(self._links):
-                    left.abandon()
+                self._ended_links.abandon()
 
-    async def _wait_for(self, tasks: set[asyncio.Task[None]], until: float) -> None:
-        if tasks:
-            await asyncio.wait(set(tasks), timeout=max(until - self.loop.time(), 0.0))
+    # The first connection
+
+    def time_to_connect(self) -> float | None:
+        """Seconds left for the first connection, login included; None once calls could be made."""
+        return None if self.first_ready.done() else self._connect_by - self.loop.time()
+
+    def too_late(self) -> QuicgwClientError:
+        """Say why the first connection is not ready in time."""
+        limit = self.options.connect_timeout
+        if self.login.refusal is not None:
+            return self.login.refusal
+        if self.link is not None:
+            return ConnectionFailed(f"{self._where}: connected, but hello was not answered within {limit:g} s")
+        if self._trying is not None:
+            return self._trying.too_late(limit)
+        return ConnectionFailed(f"not ready for calls within {limit:g} s: the token source did not answer")
 
     # START
 
@@ -307,7 +277,7 @@ class Runner:
             return
         self.link = link
         self.resumed = outcome.start is Start.RESUMED
-        self._draining = False
+        self._reconnecting.started()
         self._seen_at_start = self.session.seen
         self.stats.connects += 1
         self.inbox.attach(link)
@@ -315,23 +285,23 @@ class Runner:
             self._resume(link, outcome)
         elif outcome.start is Start.RESET:
             self._reset(outcome, answer)
-        self.outgoing.learn(answer.limits)
+        self._pacer.learn(answer.limits)
         self.session.share_window(answer.limits.in_flight, answer.limits.window_bytes)
         self.refresher.plan(answer.token_expires_in)
-        self.refresher.connected(self._token)
-        self.login.begin(fresh=not self.resumed)
+        self.refresher.connected(link.heartbeats, self._token)
+        self.login.begin(link, fresh=not self.resumed)
 
     def _resume(self, link: ClientLink, outcome: StartOutcome[ClientCall]) -> None:
         if outcome.resend:
             link.send(self.calls.encode_again(outcome.resend))
         self.stats.resumes += 1
         self.stats.resent += len(outcome.resend)
-        self.emit(State.RESUMED, resent=len(outcome.resend))
+        self._events.emit(State.RESUMED, resent=len(outcome.resend))
 
     def _reset(self, outcome: StartOutcome[ClientCall], answer: StartAnswer) -> None:
         self.stats.resets += 1
         lost = self.calls.fail(outcome.lost, lambda: SessionReset(outcome.reason, answer.gap))
-        self.emit(State.RESET, reason=outcome.reason, gap=answer.gap, lost=lost)
+        self._events.emit(State.RESET, reason=outcome.reason, gap=answer.gap, lost=lost)
 
     def become_ready(self, *, announce: bool) -> None:
         """Calls may be sent now; those that waited go first."""
@@ -341,11 +311,15 @@ class Runner:
         if ClientAction.TELL_READY not in actions:
             return
         if announce:
-            self.emit(State.CONNECTED)
+            self._events.emit(State.CONNECTED)
         if not self.first_ready.done():
             self.first_ready.set_result(None)
 
-    # Down
+    def login_failed(self, error: QuicgwClientError) -> None:
+        """The client ends, and with it the session that nobody is logged in to."""
+        self.finish(self.too_late() if isinstance(error, CallTimeout) else error, stop=True)
+
+    # What the connection tells
 
     def pushed(self, link: ClientLink, push: ServerPush, now: float, size: int) -> None:
         """A message came; when the application cannot take it under the policy ``fail``, that is the end."""
@@ -355,45 +329,18 @@ class Runner:
             self.finish(error)
 
     def paused(self) -> None:
-        """A batch of messages is done: acknowledge, and look whether calls still wait for room or for a reply."""
+        """A batch of messages is done: acknowledge, and send the calls that waited for a reply or its room."""
         self.inbox.acknowledge()
-        if self.calls.waiting:
-            self.outgoing.flush()
+        self.outgoing.flush()  # also when nothing waits any more: the next call must find the way open
 
     def writable(self, link: ClientLink) -> None:
         """The connection is no longer congested."""
         if link is self.link:
             self.outgoing.flush()
 
-    def _nobody_reads(self) -> None:
-        _log.warning(
-            "nobody reads the notifies of %r: the oldest are dropped and counted from now on; "
-            "read them with notifies(), or choose a queue_policy",
-            self.options.openid,
-        )
-        self.emit(State.UNREAD)
+    def _unread(self) -> None:
+        self._events.emit(State.UNREAD)
 
-    def heartbeat_sent(self) -> None:
-        """Count it."""
-        self.stats.heartbeats += 1
-
-    def heartbeat_answered(self, headers: dict[str, str], rtt: float | None) -> None:
-        """Note how long it took, and how long the token still lives."""
-        if rtt is not None:
-            self.stats.last_rtt = rtt
-        if wire.EXPIRES_HEADER in headers:
-            self.refresher.plan(wire.expires_in(headers))
-
-    # Events
-
-    def emit(self, state: State, **details: Any) -> None:
-        """Tell the application; what its callback raises goes to the loop's exception handler."""
-        callback = self.options.on_state
-        if callback is None:
-            return
-        session = self.session
-        event = StateEvent(state=state, session_id=session.session_id, epoch=session.epoch, **details)
-        try:
-            callback(event)
-        except Exception as error:  # the callback is the application's: it may raise anything
-            self.loop.call_exception_handler({"message": f"on_state failed at {state}", "exception": error})
+    def token_expires(self, seconds: float | None) -> None:
+        """Fetch a fresh token in time."""
+        self.refresher.plan(seconds)

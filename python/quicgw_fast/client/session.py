@@ -57,7 +57,7 @@ class StartOutcome(Generic[R]):
     resend: list[R] = field(default_factory=list)
     """Requests that the gateway has not got, by their numbers."""
     lost: list[R] = field(default_factory=list)
-    """Requests of the session before, whose fate nobody knows."""
+    """Requests of the previous session, of which nobody knows whether they ran."""
     reason: int = ResetReason.NONE
 
 
@@ -123,7 +123,7 @@ class ClientSession(Generic[R]):
     def started(self, answer: StartAnswer) -> StartOutcome[R]:
         """Take over what an accepted START says, right before the messages behind it.
 
-        ProtocolFailure when it contradicts what this side knows for certain; then forget() is what helps.
+        Raises ProtocolFailure when it contradicts what this side knows for certain; then forget() is what helps.
         """
         if answer.resumed:
             return self._resumed(answer)
@@ -180,14 +180,14 @@ class ClientSession(Generic[R]):
         return request
 
     def forget_requests(self) -> None:
-        """Nothing is in flight any more: nobody will hear of what was."""
+        """Nothing is in flight any more: what was gets no reply."""
         self.in_flight.clear()
         self.bytes_in_flight = 0
 
     # Messages
 
     def receive(self, seq: int, now: float, size: int = 0) -> bool:
-        """Take the number of a message of ``size`` bytes: False when it was seen before. NumberGap for a hole."""
+        """Take the number of a message of ``size`` bytes; False when it was seen before. Raises NumberGap."""
         expected = self.seen + 1
         if seq > expected:
             raise NumberGap(expected, seq)

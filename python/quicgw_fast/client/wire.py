@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from google.protobuf.message import DecodeError
 
+from quicgw_fast.carrier import MAX_BODY, MAX_BODY_BEFORE_START
 from quicgw_fast.client import checks
 from quicgw_fast.client.errors import ProtocolFailure, ReplyError, TooLarge, reply_error
 from quicgw_fast.client.headers import whole
@@ -36,10 +37,6 @@ if TYPE_CHECKING:
     from quicgw_fast.client.checks import Octets
     from quicgw_fast.client.messages import StopReason
 
-MAX_BODY = 1 << 20
-"""Longest message body in bytes, either way."""
-MAX_START_BODY = 4096
-"""Longest body before START is accepted."""
 TIMEOUT_HEADER = "timeout-ms"
 TOKEN_HEADER = "auth-token"
 REFRESHED_HEADER = "auth-refresh"
@@ -104,12 +101,12 @@ def business_msg_id(seq: int) -> int:
 
 
 def control_msg_id(count: int) -> int:
-    """Return the msg_id of the ``count``-th message that is no request; never one of a request."""
+    """Return the msg_id of the ``count``-th message that is not a request; never one of a request."""
     return _CONTROL_BIT | count % _CONTROL_BIT
 
 
 def start_frame(msg_id: int, openid: str, token: str, claim: ResumeClaim) -> bytes:
-    """Encode START; TooLarge when openid and token do not fit into what is allowed before login."""
+    """Encode START; raises TooLarge when openid and token do not fit into what is allowed before login."""
     request = StartRequest(
         openid=openid,
         auth_token=token,
@@ -119,7 +116,7 @@ def start_frame(msg_id: int, openid: str, token: str, claim: ResumeClaim) -> byt
         attempt=claim.attempt,
     )
     body = ClientRequest(msg_id=msg_id, type=REQUEST_START, payload=request.SerializeToString())
-    return _frame(body, MAX_START_BODY)
+    return _frame(body, MAX_BODY_BEFORE_START)
 
 
 def stop_frame(msg_id: int, reason: StopReason) -> bytes:
@@ -143,7 +140,7 @@ def ack_frame(seq: int) -> bytes:
 def business_request(
     action: str, params: Mapping[str, str] | None, data: Octets, headers: Mapping[str, str] | None
 ) -> ClientRequest:
-    """Make a request that has no number yet; TypeError or ValueError names the argument that cannot be sent."""
+    """Make a request that has no number yet. Raises TypeError or ValueError that names the argument at fault."""
     octets = data if isinstance(data, bytes) else checks.octets("data", data)
     try:
         payload = BusinessRequest(action=action, params=params, data=octets).SerializeToString()
@@ -157,18 +154,18 @@ def business_request(
 
 
 def business_frame(request: ClientRequest, seq: int) -> bytes:
-    """Encode ``request`` as number ``seq``; TooLarge when it is longer than a body may be."""
+    """Encode ``request`` as number ``seq``; raises TooLarge when it is longer than a body may be."""
     request.msg_id = business_msg_id(seq)
     request.seq_id = seq
     return _frame(request)
 
 
 def parse_push(body: bytes) -> ServerPush:
-    """Parse an envelope; ProtocolFailure when it is none."""
+    """Parse an envelope; raises ProtocolFailure when it is not a valid one."""
     try:
         return ServerPush.FromString(body)
     except DecodeError as error:
-        raise ProtocolFailure(f"{len(body)} bytes are no ServerPush") from error
+        raise ProtocolFailure(f"{len(body)} bytes are not a valid ServerPush") from error
 
 
 def parse_start(push: ServerPush) -> StartAnswer:
@@ -196,13 +193,13 @@ def parse_start(push: ServerPush) -> StartAnswer:
 
 
 def parse_reply(push: ServerPush) -> Reply:
-    """Read a response; ProtocolFailure when its payload does not parse."""
+    """Read a response; raises ProtocolFailure when its payload does not parse."""
     answer = _business(push)
     return Reply(answer.code, answer.message, answer.data, dict(push.headers), push.seq_id)
 
 
 def parse_notify(push: ServerPush) -> Notify:
-    """Read a notify (protocol §4); ProtocolFailure when its payload does not parse."""
+    """Read a notify (protocol §4); raises ProtocolFailure when its payload does not parse."""
     body = _business(push)
     headers = dict(push.headers)
     return Notify(
@@ -217,7 +214,7 @@ def parse_notify(push: ServerPush) -> Notify:
 
 
 def parse_error(push: ServerPush) -> ReplyError:
-    """Read PUSH_ERROR as the exception of its code; ProtocolFailure when its payload does not parse."""
+    """Read PUSH_ERROR as the exception of its code; raises ProtocolFailure when its payload does not parse."""
     try:
         message = ErrorMessage.FromString(push.payload)
     except DecodeError as problem:
@@ -234,7 +231,7 @@ def expires_in(headers: Mapping[str, str]) -> float | None:
 
 
 def _limits(headers: Mapping[str, str]) -> Limits:
-    """Read the limits; what is no sensible number counts as not said."""
+    """Read the limits; a value that makes no sense counts as not said."""
     try:
         rate = float(headers.get(RATE_HEADER, ""))
     except ValueError:

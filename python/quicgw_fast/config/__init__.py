@@ -5,11 +5,12 @@ defaults. Keys that do not exist are refused, so that a misspelt one is found at
 """
 
 from quicgw_fast.config.files import read_small, warn_if_exposed
-from quicgw_fast.config.loading import Config, advice, load, read
+from quicgw_fast.config.loading import advice, load, read
 from quicgw_fast.config.models import (
     DEFAULT_CONTAINING,
     DEFAULT_EXACT,
     AuthConfig,
+    Config,
     LimitsConfig,
     LogConfig,
     OfflineConfig,

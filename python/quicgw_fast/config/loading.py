@@ -5,21 +5,9 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import ValidationError
 
-from quicgw_fast.config.models import (
-    AuthConfig,
-    LimitsConfig,
-    LogConfig,
-    OfflineConfig,
-    OverloadConfig,
-    ProcessorConfig,
-    RoutingConfig,
-    ServerConfig,
-    SessionConfig,
-    TlsConfig,
-    UpstreamConfig,
-)
+from quicgw_fast.config.models import SECTIONS, Config
 from quicgw_fast.config.sense import contradictions, risks, without_effect
 from quicgw_fast.config.sources import Sources, from_environment, from_file, from_flags, stray
 from quicgw_fast.config.wording import explain
@@ -32,31 +20,6 @@ if TYPE_CHECKING:
     from quicgw_fast.config.sources import Key
 
     Flags = Mapping[str, Mapping[str, Any]]
-
-
-class Config(BaseModel):
-    """Everything that can be configured; ``load`` reads it."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    server: ServerConfig = ServerConfig()
-    tls: TlsConfig = TlsConfig()
-    upstream: UpstreamConfig = UpstreamConfig()
-    routing: RoutingConfig = RoutingConfig()
-    processor: ProcessorConfig = ProcessorConfig()
-    session: SessionConfig = SessionConfig()
-    auth: AuthConfig = AuthConfig()
-    limits: LimitsConfig = LimitsConfig()
-    overload: OverloadConfig = OverloadConfig()
-    offline: OfflineConfig = OfflineConfig()
-    log: LogConfig = LogConfig()
-
-
-SECTIONS: dict[str, type[BaseModel]] = {
-    name: known.annotation
-    for name, known in Config.model_fields.items()
-    if isinstance(known.annotation, type) and issubclass(known.annotation, BaseModel)
-}
 
 
 def load(path: Path | None = None, overrides: Flags | None = None) -> Config:

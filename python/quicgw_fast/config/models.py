@@ -43,6 +43,7 @@ class ReadIn:
 
 
 OF_SERVICES = ReadIn("service", "where instances register themselves")
+"""Addresses can be written for the services alone."""
 
 
 class ServerConfig(Section):
@@ -152,7 +153,7 @@ class SessionConfig(Section):
     window_bytes: Annotated[int, size(1, 1 << 30)] = 1 << 20
     """Bytes kept per session until acknowledged."""
     memory: Size = 256 << 20
-    """Bytes kept for all sessions together; each message counts with 96 beside its own."""
+    """Bytes kept for all sessions together; each message counts with 96 on top of its own."""
     start_timeout: Duration = 5.0
     """START must arrive within this time after the handshake."""
     frame_timeout: Duration = 5.0
@@ -261,3 +262,28 @@ class LogConfig(Section):
     """Least level that is written."""
     format: Literal["auto", "text", "json"] = "auto"
     """``auto``: text on a terminal, JSON lines elsewhere."""
+
+
+class Config(BaseModel):
+    """Everything that can be configured; ``load`` reads it."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    server: ServerConfig = ServerConfig()
+    tls: TlsConfig = TlsConfig()
+    upstream: UpstreamConfig = UpstreamConfig()
+    routing: RoutingConfig = RoutingConfig()
+    processor: ProcessorConfig = ProcessorConfig()
+    session: SessionConfig = SessionConfig()
+    auth: AuthConfig = AuthConfig()
+    limits: LimitsConfig = LimitsConfig()
+    overload: OverloadConfig = OverloadConfig()
+    offline: OfflineConfig = OfflineConfig()
+    log: LogConfig = LogConfig()
+
+
+SECTIONS: dict[str, type[BaseModel]] = {
+    name: known.annotation
+    for name, known in Config.model_fields.items()
+    if isinstance(known.annotation, type) and issubclass(known.annotation, BaseModel)
+}

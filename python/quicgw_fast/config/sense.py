@@ -10,19 +10,18 @@ from quicgw_fast.config.values import write_duration, write_size
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from quicgw_fast.config.loading import Config
-    from quicgw_fast.config.models import Section
+    from quicgw_fast.config.models import Config, Section
     from quicgw_fast.config.sources import Key
 
 LARGEST_MESSAGE = 1 << 20
 """Bytes of one message (protocol §1); replies have a reserve of a quarter for what is kept beside it."""
 MESSAGE_COST = 96
-"""Bytes that a message counts in ``session.memory`` beside its own (``ByteBudget``)."""
+"""Bytes that a message counts in ``session.memory`` on top of its own (``ByteBudget``)."""
 CLIENT_HEARTBEAT = 5.0
 """Seconds between the heartbeats of a client that is not told to be quicker."""
 HEARTBEATS = 2
 """Messages that a client may send in one heartbeat interval at least: the heartbeat and an acknowledgement."""
-SHORTEST_PATIENCE = 0.05
+SHORTEST_TIMEOUT = 0.05
 """Seconds: in less nothing can be answered over a real network, so that nobody would ever be served."""
 LONGEST_TURN = 5.0
 """Seconds between two requests of a client that paces itself, which its own timeouts surely allow."""
@@ -79,9 +78,9 @@ def _of_sessions(config: Config) -> Iterator[tuple[tuple[Key, ...], str]]:
         yield (("session", "window_bytes"),), why
     for table, key in (("session", "start_timeout"), ("session", "frame_timeout"), ("processor", "task_timeout")):
         seconds = getattr(getattr(config, table), key)
-        if seconds < SHORTEST_PATIENCE:
+        if seconds < SHORTEST_TIMEOUT:
             why = f"{write_duration(seconds)} is too short for any client"
-            yield ((table, key),), f"{why}: at least {write_duration(SHORTEST_PATIENCE)} are needed"
+            yield ((table, key),), f"{why}: at least {write_duration(SHORTEST_TIMEOUT)} are needed"
 
 
 def _of_limits(config: Config) -> Iterator[tuple[tuple[Key, ...], str]]:

@@ -96,7 +96,7 @@ def checked_path(value: object) -> object:
         if not value or "\0" in value:
             raise ValueError("must be the path of a file; leave the key out for none")
         if len(value) > _LONGEST_PATH:
-            raise ValueError(f"must be the path of a file, and none has {len(value)} characters")
+            raise ValueError(f"must be the path of a file; {len(value)} characters are too many for one")
     return value
 
 

@@ -12,7 +12,7 @@ from starlette.applications import Starlette
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
-from quicgw_fast.control.http import PATIENCE, AdminConnection
+from quicgw_fast.control.http import REQUEST_TIMEOUT, AdminConnection
 from quicgw_fast.control.listen import bind_tcp
 
 if TYPE_CHECKING:
@@ -70,9 +70,9 @@ class AdminServer:
         *,
         ready: Callable[[], str | None],
         stats: Callable[[], Mapping[str, object]],
-        patience: float = PATIENCE,
+        timeout: float = REQUEST_TIMEOUT,
     ) -> AdminServer:
-        """Serve the pages of ``make_app``; a connection without a complete request for ``patience`` seconds is closed.
+        """Serve the pages of ``make_app``; a connection without a complete request for ``timeout`` seconds is closed.
 
         Raises StartupError when the address cannot be had.
         """
@@ -80,7 +80,7 @@ class AdminServer:
         server = _Server(
             uvicorn.Config(
                 make_app(ready, stats),
-                http=cast("type[asyncio.Protocol]", partial(AdminConnection, patience=patience)),
+                http=cast("type[asyncio.Protocol]", partial(AdminConnection, timeout=timeout)),
                 ws="none",
                 lifespan="off",
                 log_config=None,

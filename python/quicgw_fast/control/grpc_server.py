@@ -45,8 +45,8 @@ _PLACES = {
 
 
 @dataclass(frozen=True, slots=True)
-class Patience:
-    """How long a silent peer is borne with, in seconds."""
+class SilenceTimeouts:
+    """After how many seconds a silent peer is closed."""
 
     handshake: float = 5.0
     """From the TCP connection to a complete HTTP/2 greeting."""
@@ -123,7 +123,7 @@ class ControlServer:
         registrar: Registrar,
         *,
         max_concurrent_calls: int = _WAITING,
-        patience: Patience | None = None,
+        timeouts: SilenceTimeouts | None = None,
     ) -> ControlServer:
         """Listen and serve; health is SERVING at once.
 
@@ -131,7 +131,7 @@ class ControlServer:
         Raises StartupError when the address cannot be had.
         """
         server = grpc.aio.server(
-            options=[*_OPTIONS, *(patience or Patience()).options()],
+            options=[*_OPTIONS, *(timeouts or SilenceTimeouts()).options()],
             interceptors=[Intake(_PLACES)],
             maximum_concurrent_rpcs=max_concurrent_calls,
         )

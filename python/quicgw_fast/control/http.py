@@ -11,7 +11,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 if TYPE_CHECKING:
     import asyncio
 
-PATIENCE = 5.0
+REQUEST_TIMEOUT = 5.0
 """Seconds for a request and its answer, from the connection or the last answer on."""
 MOST = 128
 """Connections at once. One more takes the place of the one that has been silent longest, so that whoever asks is
@@ -23,9 +23,9 @@ _RESET = struct.pack("ii", 1, 0)
 class AdminConnection(H11Protocol):
     """uvicorn's connection, with an end: also for half a request, an unread answer, a peer that is gone."""
 
-    def __init__(self, *arguments: Any, patience: float = PATIENCE, most: int = MOST, **named: Any) -> None:
+    def __init__(self, *arguments: Any, timeout: float = REQUEST_TIMEOUT, most: int = MOST, **named: Any) -> None:
         super().__init__(*arguments, **named)
-        self._patience = patience
+        self._timeout = timeout
         self._most = most
         self._late: asyncio.TimerHandle | None = None
 
@@ -72,4 +72,4 @@ class AdminConnection(H11Protocol):
     def _arm(self) -> None:
         if self._late is not None:
             self._late.cancel()
-        self._late = self.loop.call_later(self._patience, self.drop)
+        self._late = self.loop.call_later(self._timeout, self.drop)

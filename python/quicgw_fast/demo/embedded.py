@@ -97,7 +97,7 @@ async def embedded_gateway(config: Config, certificate: Certificate) -> AsyncIte
 
 
 def reachable(address: str) -> str:
-    """Turn an address that is listened on into one to connect to from here: 0.0.0.0 is no place to go."""
+    """Turn an address that is listened on into one to connect to from here: nobody can connect to 0.0.0.0."""
     host, port = split_address(address)
     return join_address(_EVERYWHERE.get(host, host), port)
 

@@ -8,8 +8,8 @@ In the order in which a message goes them:
 * ``control_messages``: ACK, HEARTBEAT and STOP, which never wait
 * ``requests``, ``login``: a request goes up, through the processor
 * ``replies``: and its one reply comes down
-* ``pushes``: what services push comes in from the side
-* ``offline``, ``handovers``, ``deletions``: and is kept for who is away
+* ``pushes``, ``targets``: what services push comes in from the side, and whom it is for
+* ``offline``, ``handovers``, ``stored_messages``, ``deletions``, ``store_tasks``: and is kept for who is away
 * ``closing``, ``draining``: how connections, sessions and the gateway end
 * ``housekeeping``: what passes with time
 * ``memory``, ``accounts``, ``journal``: what is held, what became of it, what is told of it

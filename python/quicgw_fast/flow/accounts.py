@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from quicgw_fast.backend.tally import Tally
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
+
+    from quicgw_fast.observe import Metrics
 
 
 class StoreShare(NamedTuple):
@@ -29,35 +31,42 @@ class StoreShare(NamedTuple):
 
 
 NO_STORE: Final = StoreShare()
+FATES: Final = (
+    *(("responses", fate) for fate in ("accepted", "delivered", "lost", "open")),
+    *(("notifies", fate) for fate in ("accepted", "delivered", "lost", "open", "stored")),
+)
+"""Of each kind of message, what the accounts tell apart."""
 
 
 class Accounts:
     """The accounts of all sessions that ever were; of each kind accepted = delivered + lost + open (+ stored)."""
 
-    def __init__(self) -> None:
+    def __init__(self, metrics: Metrics, live: Callable[[], Iterable[Tally]], share: Callable[[], StoreShare]) -> None:
+        """``live`` gives the accounts of the sessions that did not end, ``share`` that of the offline store."""
         self._ended = Tally()
+        self._live = live
+        self._share = share
+        # Not counters: what an earlier process left in the store is accepted here, and what is saved moves.
+        metrics.gauges("messages", "Messages for clients, and what became of them", ("kind", "fate"), FATES, self._now)
 
     def end(self, tally: Tally) -> None:
         """Take over the accounts of a session that ended."""
         self._ended = _total([self._ended, tally])
 
-    def snapshot(self, live: Iterable[Tally], share: StoreShare = NO_STORE) -> dict[str, dict[str, int]]:
-        """All accounts, with those of the sessions that live and the share of the offline store."""
-        t = _total([self._ended, *live])
+    def _now(self) -> dict[tuple[str, ...], int]:
+        t, share = _total([self._ended, *self._live()]), self._share()
+        responses_open = t.responses_accepted - t.responses_delivered - t.responses_lost
+        notifies_open = t.notifies_accepted - t.notifies_delivered - t.notifies_lost - t.notifies_saved
         return {
-            "responses": {
-                "accepted": t.responses_accepted,
-                "delivered": t.responses_delivered,
-                "lost": t.responses_lost,
-                "open": t.responses_accepted - t.responses_delivered - t.responses_lost,
-            },
-            "notifies": {
-                "accepted": t.notifies_accepted + share.accepted,
-                "delivered": t.notifies_delivered + share.delivered,
-                "lost": t.notifies_lost + share.lost,
-                "open": t.notifies_accepted - t.notifies_delivered - t.notifies_lost - t.notifies_saved + share.waiting,
-                "stored": share.stored,
-            },
+            ("responses", "accepted"): t.responses_accepted,
+            ("responses", "delivered"): t.responses_delivered,
+            ("responses", "lost"): t.responses_lost,
+            ("responses", "open"): responses_open,
+            ("notifies", "accepted"): t.notifies_accepted + share.accepted,
+            ("notifies", "delivered"): t.notifies_delivered + share.delivered,
+            ("notifies", "lost"): t.notifies_lost + share.lost,
+            ("notifies", "open"): notifies_open + share.waiting,
+            ("notifies", "stored"): share.stored,
         }
 
 

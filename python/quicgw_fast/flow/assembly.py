@@ -32,6 +32,7 @@ from quicgw_fast.flow.request_memory import RequestMemory
 from quicgw_fast.flow.requests import Requests
 from quicgw_fast.flow.start import StartHandler
 from quicgw_fast.flow.start_refusals import StartRefusals
+from quicgw_fast.flow.targets import Targets
 from quicgw_fast.flow.tokens import Tokens
 from quicgw_fast.overload import Gates, make_gates
 from quicgw_fast.processor import AsyncRequestProcessor, AsyncTask, execute
@@ -65,13 +66,10 @@ class Path:
     closing: Closing
     offline: Offline
     registry: Registry
-    processor: AsyncRequestProcessor[Session]
     logins: Logins
     gates: Gates
     request_memory: RequestMemory
     budget: ByteBudget
-    metrics: Metrics
-    accounts: Accounts
     journal: Journal
 
 
@@ -93,28 +91,28 @@ def assemble(
     ``call`` calls the service of a request, for so many hellos at once. ``chores`` are called with the time (monotonic)
     in every round of the housekeeping.
     """
-    times, limits = config.session, config.limits
-    draining, accounts, journal, request_memory = DrainState(), Accounts(), Journal(), RequestMemory()
+    times, limits, pools = config.session, config.limits, config.processor
+    draining, journal, request_memory = DrainState(), Journal(metrics), RequestMemory(metrics)
     gates = make_gates(limits, metrics, config.overload.count_only)
     budget = engine.ByteBudget(times.memory)
-    registry = Registry(partial(_make_outbox, times, engine, budget), remember=times.resume_window)
+    registry = Registry(partial(_make_outbox, times, engine, budget), metrics, remember=times.resume_window)
 
     # Down
     sender = OrderedSender[Session](lambda session: closing.overflowed(session), lambda needed: room.make_room(needed))
     offline = Offline(clock, metrics, store, registry, sender)
-    closing = Closing(clock, metrics, registry, accounts, offline, lambda session: requests.give_up(session))
+    accounts = Accounts(metrics, lambda: (session.outbox.tally for session in registry), offline.share)
+    closing = Closing(clock, metrics, registry, accounts, offline.handovers, lambda session: requests.give_up(session))
     room = Memory(clock, metrics, registry, budget, closing, sender.overflow)
     replies = Replies(metrics, request_memory, sender)
 
     # Up
-    make_processor = partial(_make_processor, engine, clock, registry)
-    queue_size, workers = config.processor.max_queue_size, config.processor.workers
+    make_processor = partial(_make_processor, engine, clock, registry, metrics)
+    queue_size, workers, timeout = pools.max_queue_size, pools.workers, pools.task_timeout
     work = partial(execute, call=call, clock=clock)
-    processor = make_processor(queue_size, workers, work=work, reply=replies.to_task)
+    processor = make_processor("requests", queue_size, workers, work=work, reply=replies.to_task)
     # A client has one hello there at most.
-    pool = partial(make_processor, min(queue_size, limits.max_connections), logins_at_once)
-    logins = Logins(clock, metrics, registry, offline, pool, call, replies, go_on=lambda task: requests.dispatch(task))
-    timeout = config.processor.task_timeout
+    pool = partial(make_processor, "logins", min(queue_size, limits.max_connections), logins_at_once)
+    logins = Logins(clock, metrics, registry, offline.stored, pool, call, replies, lambda task: requests.dispatch(task))
     requests = Requests(clock, metrics, draining, gates, request_memory, processor, logins, replies, timeout)
 
     # Who comes in
@@ -123,22 +121,21 @@ def assemble(
     pending = PendingStarts(clock, draining, registry, start_refusals)
     attaching = Attaching(clock, metrics, registry, sender, closing, offline, tokens, pending, journal, times, limits)
     starts = StartHandler(clock, metrics, draining, gates.start, tokens, placement, pending, start_refusals, attaching)
-    control = ControlMessages(clock, metrics, sender, closing, offline, tokens, times.window_bytes)
+    control = ControlMessages(clock, metrics, sender, closing, offline.stored, tokens, times.window_bytes)
     legs = Legs(clock, metrics, sender, starts, requests, control, gates)
     conversations = Conversations(clock, metrics, engine, legs, journal, times)
-    pushes = Pushes(
-        clock, metrics, draining, placement, registry, sender, closing, offline, gates.push, engine.encode_body,
-        times.bind_timeout,
-    )  # fmt: skip
+    targets = Targets(placement, registry, closing)
+    encode, patience = engine.encode_body, times.bind_timeout
+    pushes = Pushes(clock, metrics, draining, targets, registry, sender, offline, gates.push, encode, patience)
 
     # What passes with time
     chores = [offline.tend, room.tend, journal.flush, tokens.flush, *chores]
     housekeeping = Housekeeping(clock, metrics, registry, conversations, sender, closing, start_refusals, times, chores)
     return Path(
         conversations=conversations, requests=requests, pushes=pushes, housekeeping=housekeeping, draining=draining,
-        hand_out=HandOut(clock, metrics, registry, closing, patience=times.slow_consumer_after), closing=closing,
-        offline=offline, registry=registry, processor=processor, logins=logins,
-        gates=gates, request_memory=request_memory, budget=budget, metrics=metrics, accounts=accounts, journal=journal,
+        hand_out=HandOut(clock, metrics, registry, closing, stall_timeout=times.slow_consumer_after), closing=closing,
+        offline=offline, registry=registry, logins=logins, gates=gates, request_memory=request_memory, budget=budget,
+        journal=journal,
     )  # fmt: skip
 
 
@@ -157,6 +154,8 @@ def _make_processor(
     engine: Engine,
     clock: Clock,
     registry: Registry,
+    metrics: Metrics,
+    pool: str,
     places: int,
     workers: int,
     *,
@@ -165,4 +164,5 @@ def _make_processor(
 ) -> AsyncRequestProcessor[Session]:
     """A processor with a queue of so many places, which skips what is for sessions that are gone."""
     queue = engine.TaskQueue(places)
-    return AsyncRequestProcessor(queue, workers, clock, work=work, reply=reply, is_valid=registry.serviceable)
+    of_pool, valid = metrics.part("pool", pool), registry.serviceable
+    return AsyncRequestProcessor(queue, workers, clock, of_pool, work=work, reply=reply, is_valid=valid)

@@ -52,7 +52,8 @@ class Attaching:
         self._registry = registry
         self._sender = sender
         self._closing = closing
-        self._offline = offline
+        self._handovers = offline.handovers
+        self._stored = offline.stored
         self._tokens = tokens
         self._pending = pending
         self._journal = journal
@@ -74,7 +75,7 @@ class Attaching:
             self._resume(start, verdict, verdict.resume)
             return
         self._end_old(start, verdict)
-        undecided = self._offline.handovers.undecided(start.claim.openid)
+        undecided = self._handovers.undecided(start.claim.openid)
         if undecided is None:
             self._begin_fresh(start, verdict)
         else:
@@ -83,7 +84,7 @@ class Attaching:
     def _resume(self, start: AdmittedStart, verdict: ResumeDecision, session: Session) -> None:
         self._supersede(session)
         session.outbox.ack(start.claim.last_acked)
-        self._offline.acknowledged(session)
+        self._stored.acknowledged(session)
         self._count_resumes.value += 1
         self._attach(start, verdict, session)
 
@@ -92,7 +93,7 @@ class Attaching:
         if isinstance(lost, Session):
             lost.outbox.ack(start.claim.last_acked)  # delivered: the client says so
         if lost is not None:  # what the client has of it need not be delivered once more
-            self._offline.received(start.claim.openid, lost.catch_up, start.claim.last_acked)
+            self._stored.received(start.claim.openid, lost.catch_up, start.claim.last_acked)
         old = self._registry.by_openid(start.claim.openid)
         if old is not None:
             self._supersede(old)
@@ -121,7 +122,7 @@ class Attaching:
         """What the client missed, without what the offline store delivers again, with what that could not take."""
         lost_id = verdict.lost.id if verdict.lost is not None else ""
         ended = self._registry.ended_by_id(lost_id, self._clock.now())
-        losses = self._offline.handovers.losses.take(openid, lost_id)
+        losses = self._handovers.losses.take(openid, lost_id)
         return gap_to_tell(verdict.gap, NO_NOTIFIES if ended is None else ended.given, losses)
 
     def _supersede(self, session: Session) -> None:

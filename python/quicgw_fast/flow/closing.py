@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from quicgw_fast.clock import Clock
     from quicgw_fast.flow.accounts import Accounts
-    from quicgw_fast.flow.offline import Offline
+    from quicgw_fast.flow.handovers import Handovers
     from quicgw_fast.observe import Metrics
     from quicgw_fast.session import Registry, Session
 
@@ -29,7 +29,7 @@ class Closing:
         metrics: Metrics,
         registry: Registry,
         accounts: Accounts,
-        offline: Offline,
+        handovers: Handovers,
         give_up: Callable[[Session], None],
     ) -> None:
         """``give_up`` calls off what is done for a session: nobody gets the replies (protocol §3)."""
@@ -41,7 +41,7 @@ class Closing:
         self._count_sessions_expired = metrics.counter("sessions_expired", "Sessions whose resume window passed")
         self._registry = registry
         self._accounts = accounts
-        self._offline = offline
+        self._handovers = handovers
         self._give_up = give_up
 
     def disconnect(self, session: Session, code: CloseCode, detail: str, *, flush: bool = True) -> None:
@@ -90,7 +90,7 @@ class Closing:
         dropped = self._registry.end(session, event, self._clock.now(), given)
         self._accounts.end(session.outbox.tally)
         self._count_in_flight_dropped.value += dropped
-        self._offline.handovers.begin(session, bodies, unnumbered)
+        self._handovers.begin(session, bodies, unnumbered)
 
     def end_all(self) -> None:
         """End every session, because nobody resumes at a gateway that stops; one that cannot be ended is left."""
@@ -110,7 +110,7 @@ class Closing:
 
     def _unsent(self, session: Session) -> list[bytes]:
         try:
-            return self._offline.unsent(session)
+            return self._handovers.unsent(session)
         except MemoryError:  # then they are lost with the session, and its accounts and its gap report say so
             _log.exception("no memory to hand over pushes", extra={"session": session.id})
             return []

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from quicgw_fast.delivery import OrderedSender
     from quicgw_fast.flow.client import ConnectedClient
     from quicgw_fast.flow.closing import Closing
-    from quicgw_fast.flow.offline import Offline
+    from quicgw_fast.flow.stored_messages import StoredMessages
     from quicgw_fast.flow.tokens import Tokens
     from quicgw_fast.observe import Metrics
     from quicgw_fast.proto.client_pb2 import ClientRequest
@@ -33,7 +33,7 @@ class ControlMessages:
         metrics: Metrics,
         sender: OrderedSender[Session],
         closing: Closing,
-        offline: Offline,
+        stored: StoredMessages,
         tokens: Tokens,
         window_bytes: int,
     ) -> None:
@@ -42,7 +42,7 @@ class ControlMessages:
         self._count_stops = metrics.counter("stops", "Sessions that their clients ended with STOP")
         self._sender = sender
         self._closing = closing
-        self._offline = offline
+        self._stored = stored
         self._tokens = tokens
         # What a client that reads can have left unacknowledged.
         self._most_pending = 2 * MAX_BODY + window_bytes
@@ -60,7 +60,7 @@ class ControlMessages:
         if freed:
             session.crowded_since = None
             self._sender.acknowledged(session)
-            self._offline.acknowledged(session)
+            self._stored.acknowledged(session)
         return bool(freed)
 
     def heartbeat(self, client: ConnectedClient, session: Session, request: ClientRequest) -> None:

@@ -55,16 +55,16 @@ class HandOut:
     """Gets to the clients of a gateway that stops what was accepted for them."""
 
     def __init__(
-        self, clock: Clock, metrics: Metrics, registry: Registry, closing: Closing, *, patience: float
+        self, clock: Clock, metrics: Metrics, registry: Registry, closing: Closing, *, stall_timeout: float
     ) -> None:
-        """``patience`` are the seconds after which a client that makes no progress is given up."""
+        """``stall_timeout`` are the seconds after which a client that makes no progress is given up."""
         self._clock = clock
         self._count_drain_undelivered = metrics.counter(
             "drain_undelivered", "Messages that clients may not have when the gateway stops"
         )
         self._registry = registry
         self._closing = closing
-        self._patience = patience
+        self._stall_timeout = stall_timeout
 
     async def run(self, until: float) -> None:
         """Close each attached client as soon as it has everything; return when none is left, about ``until`` at latest.
@@ -81,7 +81,7 @@ class HandOut:
             for number, one in enumerate(waiting, 1):
                 if one.has_everything():
                     self._closing.disconnect(one.session, CloseCode.DRAINING, DETAIL)
-                elif now >= until or one.stands_still_for(now) >= self._patience:
+                elif now >= until or one.stands_still_for(now) >= self._stall_timeout:
                     given_up.append(one.session)
                 else:
                     left.append(one)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import secrets
 from functools import partial
 from typing import TYPE_CHECKING
@@ -17,12 +16,10 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from quicgw_fast.clock import Clock
+    from quicgw_fast.flow.store_tasks import StoreJournal
     from quicgw_fast.observe import Metrics
-    from quicgw_fast.observe.repeats import RepeatLog
     from quicgw_fast.session import Session
     from quicgw_fast.store import OfflineStore, PutResult
-
-_log = logging.getLogger("quicgw.offline")
 
 
 def offline_id() -> dict[str, str]:
@@ -37,16 +34,13 @@ class Handovers:
     that later pushes to the openid, and the login that reads them, come behind without any waiting here.
     """
 
-    def __init__(self, clock: Clock, metrics: Metrics, store: OfflineStore | None, repeats: RepeatLog) -> None:
+    def __init__(self, clock: Clock, metrics: Metrics, store: OfflineStore | None, journal: StoreJournal) -> None:
         self._clock = clock
         self._count_pushes_handed_over = metrics.counter(
             "pushes_handed_over", "Notifies of ended sessions that the offline store took"
         )
-        self.count_pushes_lost = metrics.counter(
-            "pushes_lost", "Notifies that were accepted and can no longer be delivered"
-        )
         self._store = store
-        self._repeats = repeats
+        self._journal = journal
         self.losses = UntoldLosses()
         self.kept = 0
         """Notifies that the store took."""
@@ -56,6 +50,13 @@ class Handovers:
         """Notifies that it has not answered for yet."""
         # The newest of each openid: those before are decided before it is.
         self._undecided: dict[str, asyncio.Future[list[PutResult]]] = {}
+
+    def unsent(self, session: Session) -> list[bytes]:
+        """What the store is to keep of a session that is about to end: what no connection ever took.
+
+        Of what one took nobody can know whether the client has it; the gap report leaves that to the client.
+        """
+        return [] if self._store is None else session.outbox.unsent(session.handed)
 
     def undecided(self, openid: str) -> asyncio.Future[list[PutResult]] | None:
         """The hand-over of this openid that the store has not answered yet."""
@@ -93,9 +94,6 @@ class Handovers:
         self.kept += len(fits) - lost.total
         self.lost += lost.total
         self._count_pushes_handed_over.value += len(fits) - lost.total
-        self.count_pushes_lost.value += lost.total
         self.losses.add(session.openid, session.id, lost)
         if lost.total:
-            reason = next(filter(None, reasons))
-            fields = {"openid": session.openid, "session": session.id, "lost": lost.total, "reason": reason}
-            self._repeats.add(logging.WARNING, "pushes lost", session.openid, self._clock.now(), fields)
+            self._journal.lost(session.openid, session.id, lost.total, next(filter(None, reasons)))

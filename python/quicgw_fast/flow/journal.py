@@ -5,17 +5,19 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
+from quicgw_fast.addresses import address_group
+from quicgw_fast.backend import TokenBucket
 from quicgw_fast.codes import CloseCode
 from quicgw_fast.observe.repeats import RepeatLog
-from quicgw_fast.rates import TokenBucket, address_group
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from quicgw_fast.observe import Metrics
     from quicgw_fast.session import Session
 
 LINES = (20.0, 200)
-"""Lines a second, and at once, before they are told together: ten thousand clients that come back are no news each."""
+"""Lines a second, and at once, before they are told together: clients that come back do so in thousands."""
 OTHER = "OTHER"
 """What a code is counted as that the protocol does not know: clients may close with any."""
 FAULTS = frozenset(code for code in CloseCode if code.alarming)
@@ -29,11 +31,15 @@ _log = logging.getLogger("quicgw.session")
 class Journal:
     """Counts closes by code, and writes a line for each beginning and end unless there are too many."""
 
-    def __init__(self) -> None:
+    def __init__(self, metrics: Metrics) -> None:
         self._repeats = RepeatLog(_log)
         self._lines = TokenBucket(*LINES)
-        self._by_gateway = dict.fromkeys((*_NAMES.values(), OTHER), 0)
-        self._by_client = dict.fromkeys((*_NAMES.values(), OTHER), 0)
+        self._count_closes = metrics.counters(
+            "closes",
+            "Connections that ended, by who closed them and with which code",
+            ("by", "code"),
+            [(by, name) for by in ("gateway", "client") for name in (*_NAMES.values(), OTHER)],
+        )
 
     def began(self, session: Session, peer: str, how: str, now: float) -> None:
         """Tell that ``session`` has a connection from ``peer``; ``how`` is started, resumed, or reset."""
@@ -46,11 +52,11 @@ class Journal:
         ``session`` is the one that it had, None when no START was taken.
         """
         name = _NAMES.get(code, OTHER)
-        counts = self._by_client if by_peer else self._by_gateway
-        counts[name] += 1
+        by = "client" if by_peer else "gateway"
+        self._count_closes[by, name].value += 1
         fields = {
             "close": name if name != OTHER else f"{code:#x}",
-            "by": "client" if by_peer else "gateway",
+            "by": by,
             "detail": reason.removeprefix(f"{name}: "),
             "peer": peer,
         }
@@ -58,10 +64,6 @@ class Journal:
             fields |= {"openid": session.openid, "session": session.id}
         level = logging.WARNING if not by_peer and code in FAULTS else logging.INFO
         self._add(level, "disconnected", f"{address_group(peer)} {name} {by_peer}", now, fields)
-
-    def closes(self) -> dict[str, dict[str, int]]:
-        """How many connections ended, by who closed them and by code; for /stats."""
-        return {"gateway": dict(self._by_gateway), "client": dict(self._by_client)}
 
     def flush(self, now: float) -> None:
         """Write the lines that are due."""

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from quicgw_fast.clock import Clock
-    from quicgw_fast.flow.offline import Offline
     from quicgw_fast.flow.replies import Replies
+    from quicgw_fast.flow.stored_messages import StoredMessages
     from quicgw_fast.observe import Metrics
     from quicgw_fast.processor import AsyncTask, Call
     from quicgw_fast.proto.service_pb2 import UpstreamRequest, UpstreamResponse
@@ -64,24 +64,24 @@ class Logins:
         clock: Clock,
         metrics: Metrics,
         registry: Registry,
-        offline: Offline,
+        stored: StoredMessages,
         make_pool: PoolMaker,
         call: Call,
         replies: Replies,
-        *,
         go_on: Callable[[AsyncTask[Session]], None],
     ) -> None:
         """``make_pool`` makes the processor of the hellos; ``go_on`` takes what waited behind one that is answered."""
         self._clock = clock
         self._count_logins = metrics.counter("logins", "Hellos that were answered 200")
         self._registry = registry
-        self._offline = offline
+        self._stored = stored
         self._call_service = call
         self._replies = replies
         self._go_on = go_on
         self.pool = make_pool(work=self._log_in, reply=self._finish)
         self._behind: Deadlines[Session] = Deadlines(clock, self._late)
-        self._late_behind = 0
+        metrics.gauge("logins_waiting_behind", "Requests that wait behind hellos", lambda: len(self._behind))
+        self._count_late_behind = metrics.counter("logins_late_behind", "Requests that were answered 504 there")
         self._waiting: dict[Session, deque[AsyncTask[Session]]] = {}
         """What each client sent behind its hello, while there is any."""
 
@@ -109,17 +109,13 @@ class Logins:
         await self.pool.stop(0.0)
         self._behind.close()
 
-    def stats(self) -> dict[str, int | bool]:
-        """As the processor's, and what waits behind hellos."""
-        return {**self.pool.stats(), "waiting_behind": len(self._behind), "late_behind": self._late_behind}
-
     # A hello
 
     async def _log_in(self, task: AsyncTask[Session]) -> TerminalReply:
         outcome = await execute(task, self._call, self._clock)
         if outcome.push_type is not PushType.BUSINESS_DATA or outcome.code != OK:
             return outcome
-        stored = await self._offline.fetch(task.session, task.deadline - self._clock.now())
+        stored = await self._stored.fetch(task.session, task.deadline - self._clock.now())
         return LoggedIn(outcome.push_type, outcome.code, outcome.message, outcome.data, outcome.headers, stored)
 
     async def _call(self, request: UpstreamRequest, timeout: float) -> UpstreamResponse:
@@ -161,10 +157,10 @@ class Logins:
         if gid:
             self._registry.set_gid(session, gid)
         # What was stored is older than what was cached since START, which it lets out behind it.
-        self._offline.deliver(session, outcome.stored)
+        self._stored.deliver(session, outcome.stored)
 
     def _late(self, task: AsyncTask[Session]) -> None:
         """Answer a task whose deadline passed while it waited behind a hello."""
         self._waiting[task.session].remove(task)
-        self._late_behind += 1
+        self._count_late_behind.value += 1
         self._replies.to_task(task, TerminalReply.of_error(too_late(task)))

@@ -6,6 +6,7 @@ import logging
 from typing import TYPE_CHECKING
 
 from quicgw_fast.codes import CloseCode
+from quicgw_fast.observe import Unit
 from quicgw_fast.observe.repeats import RepeatLog
 from quicgw_fast.sharing import FREE_TO, Holding, choose
 
@@ -38,8 +39,9 @@ class Memory:
         """``overflow`` marks a session that had to miss something."""
         self._clock = clock
         self._count_memory_victims = metrics.counter(
-            "memory_victims", "Of these, those that had to give up their memory"
+            "memory_victims", "Sessions that had to give up their memory, and so to miss something"
         )
+        metrics.gauge("retained", "What sessions keep of messages for their clients", lambda: budget.used, Unit.BYTES)
         self._registry = registry
         self._budget = budget
         self._closing = closing

@@ -22,17 +22,17 @@ OLD_AUTH_TOKEN, OLD_LAST_ACKED = 3, 4
 
 
 def parse_payload(kind: type[Payload], payload: bytes) -> Payload:
-    """Parse a request's payload as ``kind``; RequestError 400 when it is none."""
+    """Parse a request's payload as ``kind``; RequestError 400 when it is not a valid one."""
     try:
         return kind.FromString(payload)
     except DecodeError as error:
         raise RequestError(
-            ErrorCode.BAD_REQUEST, "unparsable payload", f"{len(payload)} bytes are no {kind.DESCRIPTOR.name}"
+            ErrorCode.BAD_REQUEST, "unparsable payload", f"{len(payload)} bytes are not a valid {kind.DESCRIPTOR.name}"
         ) from error
 
 
 def parse_start(payload: bytes) -> StartRequest:
-    """Parse a StartRequest; RequestError 400 when it is none.
+    """Parse a StartRequest; RequestError 400 when it is not a valid one.
 
     Clients were built with two numberings of it: the one of protocol §1, and an older one that has ``auth_token`` as 3
     and ``last_acked_seq_id`` as 4. On the wire the two cannot be confused, as a string and an integer are encoded with
@@ -45,7 +45,9 @@ def parse_start(payload: bytes) -> StartRequest:
             try:
                 start.auth_token = field.data.decode()
             except UnicodeDecodeError as error:
-                raise RequestError(ErrorCode.BAD_REQUEST, "unparsable payload", "auth_token is no UTF-8") from error
+                raise RequestError(
+                    ErrorCode.BAD_REQUEST, "unparsable payload", "auth_token is not valid UTF-8"
+                ) from error
         elif field.field_number == OLD_LAST_ACKED and field.wire_type == WIRETYPE_VARINT:
             start.last_acked_seq_id = field.data
     return start

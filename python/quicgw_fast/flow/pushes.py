@@ -13,11 +13,11 @@ from quicgw_fast.backend.errors import (
     Overflowed,
     WindowFull,
 )
-from quicgw_fast.codes import BindCode, PushCode, StoreCode, SyncHint
+from quicgw_fast.codes import BindCode, PushCode, SyncHint
 from quicgw_fast.delivery import notify_body
 from quicgw_fast.flow.handovers import offline_id
+from quicgw_fast.flow.targets import Refused, not_found
 from quicgw_fast.overload import PushFacts
-from quicgw_fast.placement import Place
 from quicgw_fast.proto.service_pb2 import BroadcastResponse, UnicastPushResponse
 from quicgw_fast.session import Login, SessionState
 
@@ -26,25 +26,16 @@ if TYPE_CHECKING:
 
     from quicgw_fast.clock import Clock
     from quicgw_fast.delivery import OrderedSender
-    from quicgw_fast.flow.closing import Closing
     from quicgw_fast.flow.draining import DrainState
     from quicgw_fast.flow.offline import Offline
+    from quicgw_fast.flow.targets import Targets
     from quicgw_fast.observe import Metrics
-    from quicgw_fast.overload import Gate
-    from quicgw_fast.placement import Placement
+    from quicgw_fast.overload import Gate, Refusal
     from quicgw_fast.proto.service_pb2 import BroadcastRequest, UnicastPushRequest
     from quicgw_fast.session import Registry, Session
 
 BROADCAST_SLICE = 256
 """Sessions served before a broadcast lets the loop do something else."""
-
-
-class Refused(Exception):
-    """The push is refused; its sender gets the code and the reason."""
-
-    def __init__(self, code: PushCode | BindCode | StoreCode, why: str) -> None:
-        super().__init__(why)
-        self.code = code
 
 
 class Pushes:
@@ -55,26 +46,24 @@ class Pushes:
         clock: Clock,
         metrics: Metrics,
         draining: DrainState,
-        placement: Placement,
+        targets: Targets,
         registry: Registry,
         sender: OrderedSender[Session],
-        closing: Closing,
         offline: Offline,
-        gate: Gate[PushFacts],
+        gate: Gate[PushFacts, Refusal],
         encode_body: Callable[..., bytes],
         bind_timeout: float,
     ) -> None:
         """``encode_body`` is the engine's; ``bind_timeout`` are the seconds that a notify waits for its reply."""
         self._clock = clock
         self._count_pushes = metrics.counter("pushes", "Unicast pushes that services asked for")
-        self._count_pushes_refused = metrics.counter("pushes_refused", "Of these, refused")
+        self._count_pushes_refused = metrics.counter("pushes_refused", "Unicast pushes that were refused")
         self._count_broadcasts = metrics.counter("broadcasts", "Broadcasts that services asked for")
-        self._count_pushes_stored = metrics.counter("pushes_stored", "Of these, kept in the offline store")
+        self._count_pushes_stored = metrics.counter("pushes_stored", "Unicast pushes that the offline store took")
         self._draining = draining
-        self._placement = placement
+        self._targets = targets
         self._registry = registry
         self._sender = sender
-        self._closing = closing
         self._offline = offline
         self._gate = gate
         self._encode_body = encode_body
@@ -108,7 +97,9 @@ class Pushes:
         return BroadcastResponse(sent_count=sent, message="sent")
 
     async def _push(self, request: UnicastPushRequest) -> str:
-        session = await self._find(request)
+        session = await self._targets.find(request.target_type, request.target_id)
+        if int(request.sync_hint) not in list(SyncHint):
+            raise Refused(PushCode.BAD_SYNC_HINT, f"sync_hint {request.sync_hint} is unknown")
         extra = offline_id() if session is None else None
         try:
             body = notify_body(request, self._encode_body, extra)
@@ -142,39 +133,13 @@ class Pushes:
         """The same of a notify that is bound to request ``client_seq``; the offline store does not take those."""
         return session.reachable and client_seq <= session.outbox.max_client_seq  # others will not be called any more
 
-    async def _find(self, request: UnicastPushRequest) -> Session | None:
-        """The session that a push is for, None when the target is away; Refused for a target of another place."""
-        session = self._session_of(request)
-        if session is not None or request.target_type != "openid":
-            return session
-        place = self._placement.find(request.target_id)
-        if not isinstance(place, Place):
-            place = await place
-            session = self._session_of(request)  # it may have begun meanwhile
-        if session is None and not place.here:
-            raise Refused(PushCode.TARGET_NOT_FOUND, _no_session(request, place.detail))
-        return session
-
-    def _session_of(self, request: UnicastPushRequest) -> Session | None:
-        registry = self._registry
-        lookup = {"session": registry.by_id, "openid": registry.by_openid, "gid": registry.by_gid}
-        find = lookup.get(request.target_type)
-        if find is None:
-            raise Refused(PushCode.BAD_TARGET, f"target_type must be one of {', '.join(lookup)}")
-        if int(request.sync_hint) not in list(SyncHint):
-            raise Refused(PushCode.BAD_SYNC_HINT, f"sync_hint {request.sync_hint} is unknown")
-        session = find(request.target_id)
-        while session is not None and self._closing.expire(session):
-            session = find(request.target_id)  # a gid may have an older one
-        return session
-
     async def _store(self, request: UnicastPushRequest, body: bytes) -> str:
         """Keep a notify whose openid is away. One that is bound to a request has lost its request."""
         result = None
         if request.target_type == "openid" and request.target_id and int(request.sync_hint) == SyncHint.IMMEDIATELY:
             result = await self._offline.put(request.target_id, body)
         if result is None:
-            raise Refused(PushCode.TARGET_NOT_FOUND, _no_session(request))
+            raise not_found(request.target_type, request.target_id)
         if result.error_code is not None:
             raise Refused(result.error_code, result.message)
         self._count_pushes_stored.value += 1
@@ -210,11 +175,6 @@ class Pushes:
         except Overflowed:
             return False
         return True
-
-
-def _no_session(request: UnicastPushRequest, why: str = "") -> str:
-    told = f"no session for {request.target_type} {request.target_id[:128]!r}"
-    return f"{told}: {why}" if why else told
 
 
 def _sent(session: Session) -> str:

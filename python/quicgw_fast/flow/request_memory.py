@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from quicgw_fast.observe import Unit
+
 if TYPE_CHECKING:
+    from quicgw_fast.observe import Metrics
     from quicgw_fast.proto.service_pb2 import UpstreamRequest
     from quicgw_fast.session import Session
 
@@ -17,9 +20,12 @@ OF_AN_ENTRY = 96
 class RequestMemory:
     """Counts what requests take from acceptance to reply."""
 
-    def __init__(self) -> None:
+    def __init__(self, metrics: Metrics) -> None:
         self.used = 0
         """Bytes of all sessions."""
+        metrics.gauge(
+            "request_memory_used", "What accepted requests take until their reply", lambda: self.used, Unit.BYTES
+        )
 
     def take(self, session: Session, size: int) -> None:
         """Charge a session ``size`` bytes more, once the rules admitted it."""

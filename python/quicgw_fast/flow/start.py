@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from quicgw_fast.flow.start_refusals import StartRefusals
     from quicgw_fast.flow.tokens import Tokens
     from quicgw_fast.observe import Metrics
-    from quicgw_fast.overload import Gate
+    from quicgw_fast.overload import Gate, Refusal
     from quicgw_fast.placement import Placement
     from quicgw_fast.proto.client_pb2 import ClientRequest
 
@@ -41,7 +41,7 @@ class StartHandler:
         clock: Clock,
         metrics: Metrics,
         draining: DrainState,
-        gate: Gate[StartFacts],
+        gate: Gate[StartFacts, Refusal],
         tokens: Tokens,
         placement: Placement,
         pending: PendingStarts,
@@ -67,7 +67,7 @@ class StartHandler:
         self._attaching = attaching
 
     def start(self, client: ConnectedClient, request: ClientRequest) -> None:
-        """Handle the first message of a connection; ProtocolError when it is no START."""
+        """Handle the first message of a connection; ProtocolError when it is not a START."""
         if int(request.type) != RequestType.START:
             raise ProtocolError(
                 ErrorCode.BAD_REQUEST, "START expected", "the first message must be START", msg_id=request.msg_id

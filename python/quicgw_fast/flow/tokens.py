@@ -5,12 +5,12 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
+from quicgw_fast.addresses import address_group
 from quicgw_fast.auth import AuthRefused
 from quicgw_fast.codes import CloseCode, ErrorCode
 from quicgw_fast.errors import RequestError
 from quicgw_fast.observe.repeats import RepeatLog
 from quicgw_fast.overload import RenewalFacts
-from quicgw_fast.rates import address_group
 
 if TYPE_CHECKING:
     from quicgw_fast.auth import Authenticator, Grant

@@ -3,36 +3,88 @@
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, Protocol
 
+from quicgw_fast.addresses import address_group
 from quicgw_fast.codes import HandshakeFault
+from quicgw_fast.observe.metrics import Metrics, Unit
 from quicgw_fast.observe.repeats import RepeatLog
-from quicgw_fast.rates import address_group
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from quicgw_fast.observe.metrics import Metrics
-
-FAULTS = {
-    HandshakeFault.ALPN: "another application protocol",
-    HandshakeFault.LEFT: "the client left",
-    HandshakeFault.PROTOCOL: "the client broke a rule of QUIC",
-    HandshakeFault.TIMEOUT: "the client went silent",
-    HandshakeFault.TLS: "a TLS alert, mostly of a client that does not trust the certificate",
+COUNTED = {
+    "accepted": "Connections whose handshake began",
+    "established": "Handshakes that were completed",
+    "failed": "Handshakes that ended before they were complete",
+    "refused": "Clients that were turned away with a reason, as the gateway was full or stopping",
+    "retries": "Retry packets: clients that had to prove their address first",
+    "invalid_tokens": "Clients whose Retry token was not good",
+    "noise": "Initials that did not authenticate; nothing was built for them",
+    "unread": "Datagrams of connections that were dropped, as their peer used more than it may",
+    "dropped": "Datagrams without a connection that were not answered, noise included",
+    "version_negotiations": "Answers to a version of QUIC that is not spoken",
+    "stateless_resets": "Answers to packets of connections that are not known any more",
 }
+"""What a listener counts itself."""
 
 _log = logging.getLogger("quicgw.door")
+
+
+class Listening(Protocol):
+    """What there is to see of a listener."""
+
+    @property
+    def counters(self) -> object:
+        """Has the numbers of ``COUNTED``."""
+
+    @property
+    def connections(self) -> int:
+        """Established connections that are not closed."""
+
+    @property
+    def half_open(self) -> int:
+        """Handshakes under way."""
+
+    @property
+    def unacknowledged(self) -> int:
+        """Bytes that all peers together have not acknowledged."""
+
+    @property
+    def given_up(self) -> int:
+        """Connections that were closed because those were too many."""
+
+
+def register_listener(metrics: Metrics, listener: Listening) -> None:
+    """Have the numbers of a listener read: the transport knows no metrics."""
+    metrics.gauge("connections_open", "Connections that are established", lambda: listener.connections)
+    metrics.gauge("transport_half_open", "Handshakes under way", lambda: listener.half_open)
+    metrics.gauge(
+        "transport_unacknowledged",
+        "What was written to all clients and their QUIC has not acknowledged",
+        lambda: listener.unacknowledged,
+        Unit.BYTES,
+    )
+    metrics.total(
+        "transport_given_up",
+        "Connections that were closed, as too much was not acknowledged in all",
+        lambda: listener.given_up,
+    )
+    for name, help in COUNTED.items():
+        metrics.total(f"transport_{name}", help, partial(getattr, listener.counters, name))
 
 
 class Door:
     """The observer of the listener; at most a line a minute for each event and address."""
 
     def __init__(self, metrics: Metrics, clock: Callable[[], float]) -> None:
-        self._count_failed = {
-            fault: metrics.counter(f"handshakes_failed_{fault.value}", f"Handshakes that failed: {why}")
-            for fault, why in FAULTS.items()
-        }
+        self._count_failed = metrics.counters(
+            "handshakes_failed",
+            "Handshakes that failed, by their cause",
+            "cause",
+            [fault.value for fault in HandshakeFault],
+        )
         self._count_refused = metrics.counter(
             "connections_refused", "Clients that were turned away, as the gateway was full or stopping"
         )
@@ -45,7 +97,7 @@ class Door:
 
     def handshake_failed(self, fault: HandshakeFault, peer: str, reason: str, /) -> None:
         """Count a failed handshake by its cause; only one that the client gave up is no reason to warn."""
-        self._count_failed[fault].value += 1
+        self._count_failed[fault.value].value += 1
         level = logging.INFO if fault is HandshakeFault.LEFT else logging.WARNING
         fields = {"peer": peer, "cause": fault.value, "reason": reason}
         self._repeats.add(level, "handshake failed", f"{fault.value} {address_group(peer)}", self._clock(), fields)

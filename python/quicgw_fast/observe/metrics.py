@@ -1,24 +1,35 @@
 """The one registry of what the gateway counts and measures.
 
 Each part registers its counters, gauges and durations once, when it is made: a name, what it means, its unit and, where
-it is told apart by something, the label with all values that it can have. Whoever shows them (``/stats``, and whatever
-comes) renders the same samples and knows nothing of the parts.
+it is told apart by something, the labels with all values that they can have. Whoever shows them (``/stats``, and
+whatever comes) renders the same samples and knows nothing of the parts.
 
-Counting is ``counter.value += 1``: no call and no look-up on the way of a message. Whatever exists anyway, such as the
-length of a queue, is a gauge that is read when somebody looks.
+A name is what is counted, without the unit and without ``total``: a page that wants those in the name makes it of the
+family's kind and unit. Counting is ``counter.value += 1``: no call and no look-up on the way of a message. Whatever
+exists anyway, such as the length of a queue, is read when somebody looks.
+
+Of some parts there are several, such as the processors and the gates of overload. Each is given its own
+``Metrics.part``, and then registers the same families: they differ in one label.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import re
+from bisect import bisect_left
 from enum import Enum
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 DURATION_BOUNDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 """Upper bounds of the classes of a duration, in seconds; one class more is for what is longer."""
+
+_NAME = re.compile(r"[a-z][a-z0-9_]*")
+_UNIT_IN_NAME = re.compile(r".*_(total|bytes|seconds)")
+
+K = TypeVar("K", str, tuple[str, ...])
+"""One value, or one for each of several labels."""
 
 
 class MetricKind(Enum):
@@ -35,7 +46,10 @@ class MetricKind(Enum):
 class Unit(Enum):
     """What a number is a number of."""
 
-    EVENTS = "events"
+    COUNT = "count"
+    """Of the things or events that the name says."""
+    FLAG = "flag"
+    """0 or 1, or False or True."""
     BYTES = "bytes"
     SECONDS = "seconds"
 
@@ -63,93 +77,161 @@ class Duration:
     def observe(self, seconds: float) -> None:
         """Note one that took so long."""
         self.sum += seconds
-        for index, bound in enumerate(self.bounds):
-            if seconds <= bound:
-                self.counts[index] += 1
-                return
-        self.counts[-1] += 1
+        self.counts[bisect_left(self.bounds, seconds)] += 1
+
+
+Value: TypeAlias = "float | Duration"
 
 
 class Sample(NamedTuple):
-    """One value of a family; ``label`` is "" where the family is not told apart by anything."""
+    """One value of a family."""
 
-    label: str
-    value: float | Duration
+    labels: tuple[str, ...]
+    """The values of the family's labels, in their order."""
+    value: Value
 
 
-@dataclass(frozen=True, slots=True)
 class Family:
     """Everything that is registered under one name."""
 
-    name: str
-    kind: MetricKind
-    unit: Unit
-    help: str
-    label: str
-    """What the samples are told apart by; empty for a single one."""
-    values: tuple[str, ...]
-    """All values that the label can have."""
-    read: Callable[[], Iterable[Sample]] = field(repr=False)
+    def __init__(self, name: str, kind: MetricKind, unit: Unit, help: str, labels: tuple[str, ...]) -> None:
+        """``labels`` are the names of what the samples are told apart by; none for a single sample."""
+        self.name = name
+        self.kind = kind
+        self.unit = unit
+        self.help = help
+        self.labels = labels
+        self._sources: list[tuple[Sequence[tuple[str, ...]], Callable[[], Iterable[Value]]]] = []
+
+    @property
+    def keys(self) -> list[tuple[str, ...]]:
+        """All values that the labels can have: there are never other samples."""
+        return [key for keys, _ in self._sources for key in keys]
+
+    def read(self) -> Iterator[Sample]:
+        """All samples as they are now."""
+        for keys, values in self._sources:
+            yield from map(Sample, keys, values())
+
+    def add(self, keys: Sequence[tuple[str, ...]], values: Callable[[], Iterable[Value]]) -> None:
+        """Have samples with these labels; ``values`` gives theirs in that order. ValueError for one that is there."""
+        known = self.keys
+        for place, key in enumerate(keys):
+            if key in known or key in keys[:place]:
+                raise ValueError(f"{' '.join((self.name, *key))} is registered twice")
+            if len(key) != len(self.labels):
+                raise ValueError(f"{self.name}: {key} does not have a value for each of {self.labels}")
+        self._sources.append((keys, values))
 
 
 class Metrics:
-    """All families of one gateway, in the order in which they were registered."""
+    """All families of one gateway, in the order in which they were registered.
+
+    Every registration raises ValueError, saying what is wrong, for what no page could show: a name or label that is
+    not one, no help, the same sample twice.
+    """
 
     def __init__(self) -> None:
         self._families: dict[str, Family] = {}
-        self._counters: dict[str, Counter] = {}
-        self._labelled: dict[str, Mapping[str, Counter]] = {}
+        self._part: tuple[tuple[str, str], ...] = ()
+        """The labels that all of this part carries, each with its value."""
 
-    def counter(self, name: str, help: str, unit: Unit = Unit.EVENTS) -> Counter:
-        """Register a counter. Raises ValueError for a name that is taken."""
-        counter = Counter()
-        self._add(Family(name, MetricKind.COUNTER, unit, help, "", (), lambda: [Sample("", counter.value)]))
-        self._counters[name] = counter
-        return counter
+    def part(self, label: str, value: str) -> Metrics:
+        """The same registry for one of several parts: whatever it registers carries this label before its own."""
+        part = Metrics()
+        part._families = self._families
+        part._part = (*self._part, (label, value))
+        return part
 
-    def counters(self, name: str, help: str, label: str, values: Iterable[str]) -> Mapping[str, Counter]:
-        """Register a counter for each of ``values``: there are never others. Raises ValueError as ``counter``."""
-        made = {value: Counter() for value in values}
-        self._add(
-            Family(
-                name,
-                MetricKind.COUNTER,
-                Unit.EVENTS,
-                help,
-                label,
-                tuple(made),
-                lambda: [Sample(value, counter.value) for value, counter in made.items()],
-            )
-        )
-        self._labelled[name] = made
-        return made
+    def counter(self, name: str, help: str, unit: Unit = Unit.COUNT) -> Counter:
+        """Register a counter."""
+        return self.counters(name, help, (), [()], unit)[()]
 
-    def gauge(self, name: str, help: str, read: Callable[[], float], unit: Unit = Unit.EVENTS) -> None:
-        """Register what ``read`` gives when somebody looks. Raises ValueError as ``counter``."""
-        self._add(Family(name, MetricKind.GAUGE, unit, help, "", (), lambda: [Sample("", read())]))
+    def counters(
+        self, name: str, help: str, labels: K, keys: Iterable[K], unit: Unit = Unit.COUNT
+    ) -> Mapping[K, Counter]:
+        """Register a counter for each of ``keys``, the values that ``labels`` can have: there are never others."""
+        made = [(key, Counter()) for key in keys]
+
+        def values() -> list[float]:
+            return [counter.value for _, counter in made]
+
+        self._register(name, MetricKind.COUNTER, unit, help, _tuple(labels), [_tuple(key) for key, _ in made], values)
+        return dict(made)
+
+    def total(self, name: str, help: str, read: Callable[[], int], unit: Unit = Unit.COUNT) -> None:
+        """Register a counter that somebody keeps already: ``read`` gives it when somebody looks."""
+        self._register(name, MetricKind.COUNTER, unit, help, (), [()], lambda: [read()])
+
+    def gauge(self, name: str, help: str, read: Callable[[], float], unit: Unit = Unit.COUNT) -> None:
+        """Register what ``read`` gives when somebody looks."""
+        self._register(name, MetricKind.GAUGE, unit, help, (), [()], lambda: [read()])
+
+    def gauges(
+        self,
+        name: str,
+        help: str,
+        labels: K,
+        keys: Iterable[K],
+        read: Callable[[], Mapping[K, float]],
+        unit: Unit = Unit.COUNT,
+    ) -> None:
+        """Register a gauge for each of ``keys``, as ``counters`` does; one ``read`` gives the values of them all."""
+        listed = list(keys)
+
+        def values() -> list[float]:
+            now = read()
+            return [now[key] for key in listed]
+
+        self._register(name, MetricKind.GAUGE, unit, help, _tuple(labels), [_tuple(key) for key in listed], values)
 
     def duration(self, name: str, help: str) -> Duration:
-        """Register a distribution of seconds. Raises ValueError as ``counter``."""
+        """Register a distribution of seconds."""
         duration = Duration()
-        self._add(Family(name, MetricKind.DURATION, Unit.SECONDS, help, "", (), lambda: [Sample("", duration)]))
+        self._register(name, MetricKind.DURATION, Unit.SECONDS, help, (), [()], lambda: [duration])
         return duration
 
-    def count(self, name: str, label: str = "") -> int:
-        """The value of a counter now, of one label where it has such. KeyError for what is not registered."""
-        return self.labelled(name)[label].value if label else self._counters[name].value
-
-    def labelled(self, name: str) -> Mapping[str, Counter]:
-        """All counters of a family that has a label. KeyError for a name that is not registered as one."""
-        return self._labelled[name]
-
-    def counters_now(self) -> dict[str, int]:
-        """The values of all counters that are not told apart by a label."""
-        return {name: counter.value for name, counter in self._counters.items()}
+    def count(self, name: str, *labels: str) -> float:
+        """The value of one counter or gauge now. KeyError for what is not registered."""
+        for sample in self._families[name].read():
+            if sample.labels == labels and not isinstance(sample.value, Duration):
+                return sample.value
+        raise KeyError(labels)
 
     def __iter__(self) -> Iterator[Family]:
         return iter(self._families.values())
 
-    def _add(self, family: Family) -> None:
-        if family.name in self._families:
-            raise ValueError(f"{family.name} is registered twice")
-        self._families[family.name] = family
+    def _register(
+        self,
+        name: str,
+        kind: MetricKind,
+        unit: Unit,
+        help: str,
+        labels: tuple[str, ...],
+        keys: Iterable[tuple[str, ...]],
+        values: Callable[[], Iterable[Value]],
+    ) -> None:
+        family = Family(name, kind, unit, help, (*(label for label, _ in self._part), *labels))
+        there = self._families.get(name, family)
+        if (there.kind, there.unit, there.help, there.labels) != (kind, unit, help, family.labels):
+            raise ValueError(f"{name} is registered twice, and not as the same: {there.help!r} and {help!r}")
+        _check(family)
+        of_part = tuple(value for _, value in self._part)
+        there.add([(*of_part, *key) for key in keys], values)
+        self._families[name] = there
+
+
+def _tuple(key: str | tuple[str, ...]) -> tuple[str, ...]:
+    return (key,) if isinstance(key, str) else key
+
+
+def _check(family: Family) -> None:
+    """Refuse what a page could not show; ValueError."""
+    for name in (family.name, *family.labels):
+        if not _NAME.fullmatch(name):
+            raise ValueError(f"{name!r} is not a name; write small letters, digits and _, a letter first")
+    unit = _UNIT_IN_NAME.fullmatch(family.name)
+    if unit is not None:
+        raise ValueError(f"{family.name}: leave out {unit[1]!r}; kind and unit are said beside the name")
+    if not family.help.strip():
+        raise ValueError(f"{family.name} has no help; write what is counted")

@@ -14,7 +14,7 @@ from quicgw_fast.overload.facts import (
     Traffic,
 )
 from quicgw_fast.overload.held import MAX_HELD
-from quicgw_fast.overload.moments import Gates, call_gate, make_gates
+from quicgw_fast.overload.moments import ConnectionGates, Gates, call_gate, make_gates
 from quicgw_fast.overload.rule import Gate, Moment, Refusal, Rule
 
 __all__ = [
@@ -22,6 +22,7 @@ __all__ = [
     "MAX_HELD",
     "AttemptLimiter",
     "CallFacts",
+    "ConnectionGates",
     "Gate",
     "Gates",
     "HeldFacts",

@@ -11,9 +11,11 @@ from __future__ import annotations
 from collections import OrderedDict, deque
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from quicgw_fast.addresses import address_group
+from quicgw_fast.backend import TokenBucket
+from quicgw_fast.backend.python.rate import ROUNDING
 from quicgw_fast.codes import ErrorCode
 from quicgw_fast.overload.rule import Refusal
-from quicgw_fast.rates import ROUNDING, TokenBucket, address_group
 
 if TYPE_CHECKING:
     from quicgw_fast.overload.facts import StartFacts

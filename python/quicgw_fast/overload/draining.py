@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, Protocol
 
-from quicgw_fast.codes import ErrorCode
+from quicgw_fast.codes import CloseCode, ErrorCode
 from quicgw_fast.overload.rule import Refusal
+from quicgw_fast.ports import ConnectionRefusal
 
 if TYPE_CHECKING:
     from quicgw_fast.overload.facts import PushFacts
@@ -20,6 +21,17 @@ class MayDrain(Protocol):
     @property
     def draining(self) -> bool:
         """It does."""
+
+
+class ConnectionWhileDraining:
+    """A client is not let in any more, also when its handshake is under way already."""
+
+    name = "draining"
+    _refusal = ConnectionRefusal(CloseCode.DRAINING, CloseCode.DRAINING.phrase("no new connections"))
+
+    def judge(self, facts: MayDrain, /) -> ConnectionRefusal | None:
+        """See ``Rule``."""
+        return self._refusal if facts.draining else None
 
 
 class StartWhileDraining:

@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 if TYPE_CHECKING:
-    from quicgw_fast.backend import Outbox
-    from quicgw_fast.rates import TokenBucket
+    from quicgw_fast.backend import Outbox, TokenBucket
 
 
 class Charged(Protocol):

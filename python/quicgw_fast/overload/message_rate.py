@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from quicgw_fast.backend import TokenBucket
 from quicgw_fast.codes import ErrorCode
 from quicgw_fast.overload.rule import Refusal
-from quicgw_fast.rates import TokenBucket
 
 if TYPE_CHECKING:
     from quicgw_fast.overload.facts import RequestFacts

@@ -3,23 +3,34 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from quicgw_fast.errors import ConfigError
+from quicgw_fast.observe import Unit
+from quicgw_fast.overload.answer_rate import AnswerRate
 from quicgw_fast.overload.attempts import AttemptLimiter, GuessedTokens
 from quicgw_fast.overload.concurrency import Concurrency
-from quicgw_fast.overload.draining import PushWhileDraining, RequestWhileDraining, StartWhileDraining
+from quicgw_fast.overload.draining import (
+    ConnectionWhileDraining,
+    PushWhileDraining,
+    RequestWhileDraining,
+    StartWhileDraining,
+)
 from quicgw_fast.overload.facts import CallFacts
 from quicgw_fast.overload.flood import ControlFlood, RequestFlood
+from quicgw_fast.overload.full import TURNING_AWAY, ConnectionWhenFull, HandshakeWhenFull
+from quicgw_fast.overload.half_open import HalfOpen, RetryAbove
+from quicgw_fast.overload.handshake_rate import HandshakeRate
 from quicgw_fast.overload.held import HeldBytes
 from quicgw_fast.overload.in_flight import InFlight
 from quicgw_fast.overload.message_rate import MessageRate
+from quicgw_fast.overload.noise import NOISE, Noise
 from quicgw_fast.overload.renewal_rate import RenewalRate
 from quicgw_fast.overload.request_memory import ProcessShare, SessionShare
-from quicgw_fast.overload.rule import Gate, Moment, Rule
+from quicgw_fast.overload.rule import Gate, Moment, Refusal, Rule
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection
+    from collections.abc import Callable, Collection, Sequence
 
     from quicgw_fast.config import LimitsConfig
     from quicgw_fast.observe import Metrics
@@ -32,55 +43,122 @@ if TYPE_CHECKING:
         StartFacts,
         TaskFacts,
     )
+    from quicgw_fast.ports import Arrival, ConnectionRefusal, Deflection, TurnedAway, UnprovenAnswer
+
+F = TypeVar("F")
+R = TypeVar("R")
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionGates:
+    """The gates around a handshake: the ``Gatekeeper`` of a listener, or of several together."""
+
+    initial: Callable[[Arrival], TurnedAway | None]
+    connection: Callable[[Arrival], TurnedAway | None]
+    established: Callable[[Arrival], ConnectionRefusal | None]
+    answer: Callable[[UnprovenAnswer], Deflection | None]
+    noise: Callable[[str, float], None]
+    failed: Callable[[float], None]
 
 
 @dataclass(frozen=True, slots=True)
 class Gates:
     """The gate of every moment, and what their rules keep that others have to tell them of."""
 
-    held: Gate[HeldFacts]
-    message: Gate[MessageFacts]
-    start: Gate[StartFacts]
-    renewal: Gate[RenewalFacts]
-    request: Gate[RequestFacts]
-    task: Gate[TaskFacts]
-    push: Gate[PushFacts]
+    connections: ConnectionGates
+    held: Gate[HeldFacts, Refusal]
+    message: Gate[MessageFacts, Refusal]
+    start: Gate[StartFacts, Refusal]
+    renewal: Gate[RenewalFacts, Refusal]
+    request: Gate[RequestFacts, Refusal]
+    task: Gate[TaskFacts, Refusal]
+    push: Gate[PushFacts, Refusal]
     attempts: AttemptLimiter
     """To be told of refused tokens."""
 
 
-def make_gates(limits: LimitsConfig, metrics: Metrics, count_only: Collection[str] = ()) -> Gates:
-    """Make all rules. Raises ConfigError when ``count_only`` names one that there is not."""
+def make_gates(
+    limits: LimitsConfig,
+    metrics: Metrics,
+    count_only: Collection[str] = (),
+    *,
+    noise: tuple[float, int] = NOISE,
+    turning_away: tuple[float, int] = TURNING_AWAY,
+) -> Gates:
+    """Make all rules. Raises ConfigError when ``count_only`` names one that there is not.
+
+    ``noise`` and ``turning_away`` are rates per second and what may come at once (``Noise``, ``HandshakeWhenFull``).
+    """
+    make = _GateMaker(metrics, count_only)
     attempts = AttemptLimiter(limits.auth_failures_per_minute)
     rate, burst = limits.messages_per_second, limits.message_burst
-    held: list[Rule[HeldFacts]] = [HeldBytes()]
-    message: list[Rule[MessageFacts]] = [ControlFlood(limits.control_per_second, limits.control_burst)]
-    start: list[Rule[StartFacts]] = [StartWhileDraining(), GuessedTokens(attempts)]
-    renewal: list[Rule[RenewalFacts]] = [RenewalRate()]
-    request: list[Rule[RequestFacts]] = [
+    request: list[Rule[RequestFacts, Refusal]] = [
         RequestFlood(rate, burst),
         RequestWhileDraining(),
         MessageRate(rate, burst),
         InFlight(limits.in_flight),
     ]
-    task: list[Rule[TaskFacts]] = [SessionShare(limits.request_bytes), ProcessShare(limits.request_memory)]
-    push: list[Rule[PushFacts]] = [PushWhileDraining()]
-    names = [[rule.name for rule in rules] for rules in (held, message, start, renewal, request, task, push)]
-    # That a gateway stops is no opinion about load: nobody may only count it.
-    known = {Concurrency.name}.union(*names) - {StartWhileDraining.name}
-    unknown = sorted(set(count_only) - known)
-    if unknown:
-        raise ConfigError(f"overload.count_only names {unknown[0]!r}; known rules are {', '.join(sorted(known))}")
-    return Gates(
-        Gate(Moment.HELD, held, metrics, count_only),
-        Gate(Moment.MESSAGE, message, metrics, count_only),
-        Gate(Moment.START, start, metrics, count_only),
-        Gate(Moment.RENEWAL, renewal, metrics, count_only),
-        Gate(Moment.REQUEST, request, metrics, count_only),
-        Gate(Moment.TASK, task, metrics, count_only),
-        Gate(Moment.PUSH, push, metrics, count_only),
+    metrics.gauge("request_memory_limit", "What accepted requests may take", lambda: limits.request_memory, Unit.BYTES)
+    gates = Gates(
+        _connection_gates(limits, make, Noise(noise), turning_away),
+        make.gate(Moment.HELD, [HeldBytes()]),
+        make.gate(Moment.MESSAGE, [ControlFlood(limits.control_per_second, limits.control_burst)]),
+        make.gate(Moment.START, [StartWhileDraining(), GuessedTokens(attempts)]),
+        make.gate(Moment.RENEWAL, [RenewalRate()]),
+        make.gate(Moment.REQUEST, request),
+        make.gate(Moment.TASK, [SessionShare(limits.request_bytes), ProcessShare(limits.request_memory)]),
+        make.gate(Moment.PUSH, [PushWhileDraining()]),
         attempts,
     )
+    make.check_names()
+    return gates
+
+
+def _connection_gates(
+    limits: LimitsConfig, make: _GateMaker, noise: Noise, turning_away: tuple[float, int]
+) -> ConnectionGates:
+    retry_above = RetryAbove(limits.retry_from, remembered=limits.max_half_open)
+    connection: list[Rule[Arrival, TurnedAway]] = [
+        ConnectionWhileDraining(),
+        HandshakeWhenFull(limits.max_connections, turning_away),
+        HalfOpen(limits.max_half_open),
+        retry_above,
+        HandshakeRate(limits.handshakes_per_second),
+    ]
+    established: list[Rule[Arrival, ConnectionRefusal]] = [
+        ConnectionWhileDraining(),
+        ConnectionWhenFull(limits.max_connections),
+    ]
+    return ConnectionGates(
+        make.gate(Moment.INITIAL, [noise]).judge,
+        make.gate(Moment.CONNECTION, connection).judge,
+        make.gate(Moment.ESTABLISHED, established).judge,
+        make.gate(Moment.ANSWER, [AnswerRate()]).judge,
+        noise.heard,
+        retry_above.failed,
+    )
+
+
+class _GateMaker:
+    """Makes gates that count in the same registry, and knows the names of all their rules."""
+
+    def __init__(self, metrics: Metrics, count_only: Collection[str]) -> None:
+        self._metrics = metrics
+        self._count_only = count_only
+        self._names = {Concurrency.name}
+
+    def gate(self, moment: Moment, rules: Sequence[Rule[F, R]]) -> Gate[F, R]:
+        """Make the gate of one moment."""
+        self._names.update(rule.name for rule in rules)
+        return Gate(moment, rules, self._metrics, self._count_only)
+
+    def check_names(self) -> None:
+        """Raise ConfigError when a name that is only to be counted is no rule's."""
+        # A gateway that stops takes nobody, whatever the load: this cannot be only counted.
+        known = self._names - {StartWhileDraining.name}
+        unknown = sorted(set(self._count_only) - known)
+        if unknown:
+            raise ConfigError(f"overload.count_only names {unknown[0]!r}; known rules are {', '.join(sorted(known))}")
 
 
 def call_gate(
@@ -90,6 +168,9 @@ def call_gate(
 
     It takes the service and how many calls of it are under way, and says why there is to be no other, or None.
     """
+    metrics.gauge(
+        "upstream_max_concurrency", "Calls of one service that may be under way, 0: any", lambda: max_concurrency
+    )
     gate = Gate(Moment.CALL, [Concurrency(max_concurrency)], metrics, count_only)
 
     def refuse(service: str, under_way: int) -> str | None:

@@ -1,10 +1,11 @@
 """What an overload rule is, and where rules are asked.
 
-A rule looks at facts and admits, or refuses with a code, a sentence and perhaps a time after which to come back. It
-knows no clock and starts nothing: time is one of the facts, and whoever asks carries the refusal out. Rules are asked
-in one place per *moment* of a message's way, by the ``Gate`` of that moment, one after the other; the first refusal
-counts. So a rule behind another one is not asked about what that refused, and what it keeps (a bucket, a sum) is not
-charged for it.
+A rule looks at facts and admits, or refuses: a message with a code, a sentence and perhaps a time after which to come
+back (``Refusal``), a client that wants to connect with what is to be done instead (``ports.TurnedAway``). It knows no
+clock and starts nothing: time is one of the facts, and whoever asks carries the refusal out. Rules are asked in one
+place per *moment*, from the first packet of a client to the call of a service, by the ``Gate`` of that moment, one
+after the other; the first refusal counts. So a rule behind another one is not asked about what that refused, and what
+it keeps (a bucket, a sum) is not charged for it.
 
 A rule can be counted without being enforced (``overload.count_only``): to see what it would refuse before it does.
 
@@ -27,11 +28,21 @@ if TYPE_CHECKING:
 
 F = TypeVar("F")
 F_contra = TypeVar("F_contra", contravariant=True)
+R = TypeVar("R")
+R_co = TypeVar("R_co", covariant=True)
 
 
 class Moment(Enum):
-    """Where on the way of a message rules are asked; handshakes are judged by ``transport.admission``."""
+    """Where on the way of a client and its messages rules are asked."""
 
+    INITIAL = "initial"
+    """A first packet, before it is decrypted."""
+    CONNECTION = "connection"
+    """A first packet that is genuine, before a connection is built for it."""
+    ESTABLISHED = "established"
+    """A handshake that is complete, before the client counts as connected."""
+    ANSWER = "answer"
+    """A packet that answers one which anybody can forge, before it is sent."""
     HELD = "held"
     """A message behind a START that waits."""
     MESSAGE = "message"
@@ -69,31 +80,32 @@ class Refusal:
         return RequestError(self.code, self.message, self.detail, retry_after_ms=after)
 
 
-class Rule(Protocol[F_contra]):
+class Rule(Protocol[F_contra, R_co]):
     """One reason to refuse."""
 
     @property
     def name(self) -> str:
         """By which it is counted and configured."""
 
-    def judge(self, facts: F_contra, /) -> Refusal | None:
+    def judge(self, facts: F_contra, /) -> R_co | None:
         """Refuse, or admit with None."""
 
 
-class Gate(Generic[F]):
-    """The rules of one moment."""
+class Gate(Generic[F, R]):
+    """The rules of one moment: what they look at, and how they refuse."""
 
     def __init__(
-        self, moment: Moment, rules: Sequence[Rule[F]], metrics: Metrics, count_only: Collection[str] = ()
+        self, moment: Moment, rules: Sequence[Rule[F, R]], metrics: Metrics, count_only: Collection[str] = ()
     ) -> None:
         """``count_only`` are names of rules that are counted and not enforced."""
         names = [rule.name for rule in rules]
-        counters = metrics.counters(f"refused_{moment.value}", f"Refused at the moment {moment.value}", "rule", names)
-        self._rules: list[tuple[Callable[[F], Refusal | None], Counter, bool]] = [
+        of_moment = metrics.part("moment", moment.value)
+        counters = of_moment.counters("refused", "What the rules of overload refused", "rule", names)
+        self._rules: list[tuple[Callable[[F], R | None], Counter, bool]] = [
             (rule.judge, counters[rule.name], rule.name not in count_only) for rule in rules
         ]
 
-    def judge(self, facts: F) -> Refusal | None:
+    def judge(self, facts: F) -> R | None:
         """Ask the rules in their order; the first enforced refusal, or None."""
         for judge, counter, enforced in self._rules:
             refusal = judge(facts)

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import importlib
 from typing import TYPE_CHECKING, Final, cast
 
-from quicgw_fast.errors import ConfigError
+from quicgw_fast import makers
 
 if TYPE_CHECKING:
     from quicgw_fast.placement.seam import PlacementMaker
@@ -16,6 +15,4 @@ MAKERS: Final = {"here": "quicgw_fast.placement.here"}
 
 def load(name: str) -> PlacementMaker:
     """Return the maker of that name, imported now and not before; raises ConfigError for an unknown one."""
-    if name not in MAKERS:
-        raise ConfigError(f"the placement is {name!r}, but must be one of: {', '.join(MAKERS)}")
-    return cast("PlacementMaker", importlib.import_module(MAKERS[name]))
+    return cast("PlacementMaker", makers.load("the placement", MAKERS, name))

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Generic
 
 from quicgw_fast.codes import ErrorCode
 from quicgw_fast.errors import RequestError
+from quicgw_fast.observe import Unit
 from quicgw_fast.ports import TerminalReply
 from quicgw_fast.processor.deadlines import Deadlines
 from quicgw_fast.processor.execute import too_late
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
     from quicgw_fast.backend import TaskQueue
     from quicgw_fast.clock import Clock
+    from quicgw_fast.observe import Metrics
 
 TURN = 16
 """Tasks after which a worker lets others run: a backlog whose sessions are gone never waits by itself."""
@@ -56,6 +58,7 @@ class AsyncRequestProcessor(Generic[S]):
         queue: TaskQueue[AsyncTask[S]],
         max_workers: int,
         clock: Clock,
+        metrics: Metrics,
         *,
         work: Callable[[AsyncTask[S]], Awaitable[TerminalReply]],
         reply: Callable[[AsyncTask[S], TerminalReply], object],
@@ -78,8 +81,22 @@ class AsyncRequestProcessor(Generic[S]):
         self._started = False
         self._rested: asyncio.Event | None = None
         """Set, and forgotten, when the last task is done; there while somebody waits for that."""
-        names = ("submitted", "rejected", "completed", "skipped", "cancelled", "late")
-        self._counts = dict.fromkeys(names, 0)
+        # Behind the prefix, the names of the first four are those of protocol §3.
+        metrics.gauge("processor_max_workers", "Workers that there are", lambda: max_workers)
+        metrics.gauge("processor_max_queue_size", "Tasks that may wait", lambda: queue.capacity)
+        metrics.gauge("processor_queue_length", "Tasks that were accepted and did not start", lambda: self.queue_length)
+        metrics.gauge("processor_started", "Whether tasks are taken", lambda: self._started, Unit.FLAG)
+        metrics.gauge("processor_busy_workers", "Workers that have a task", lambda: self._busy)
+        self._count_submitted = metrics.counter("processor_submitted", "Tasks that were accepted")
+        self._count_rejected = metrics.counter("processor_rejected", "Tasks that were not, for want of a place")
+        self._count_completed = metrics.counter("processor_completed", "Tasks that were replied to")
+        self._count_skipped = metrics.counter(
+            "processor_skipped", "Tasks dropped before they started, because their session was gone"
+        )
+        self._count_cancelled = metrics.counter(
+            "processor_cancelled", "Tasks dropped while their service worked on them, because their session was gone"
+        )
+        self._count_late = metrics.counter("processor_late", "Tasks that were answered 504 before they started")
 
     def start(self) -> None:
         """Start the workers in the running loop."""
@@ -93,19 +110,19 @@ class AsyncRequestProcessor(Generic[S]):
     def submit(self, task: AsyncTask[S]) -> bool:
         """Take a task without waiting; False when the queue is full or the processor does not run."""
         if not self._started:
-            self._counts["rejected"] += 1
+            self._count_rejected.value += 1
             return False
         if self._turns.may_start(task.session):
             self._take_in()
             self._turns.add(task)
-            self._counts["submitted"] += 1
+            self._count_submitted.value += 1
             self._dispatch()
             return True
         if self.queue_length >= self._queue.capacity or not self._queue.try_push(task):
-            self._counts["rejected"] += 1
+            self._count_rejected.value += 1
             return False
         self._deadlines.add(task)
-        self._counts["submitted"] += 1
+        self._count_submitted.value += 1
         return True
 
     def cancel(self, session: S) -> None:
@@ -113,7 +130,7 @@ class AsyncRequestProcessor(Generic[S]):
         self._take_in()
         for task in self._turns.drop(session):
             self._deadlines.discard(task)
-            self._counts["skipped"] += 1
+            self._count_skipped.value += 1
         if not self._turns.running(session):
             return
         for worker in self._workers:
@@ -155,21 +172,6 @@ class AsyncRequestProcessor(Generic[S]):
     def _busy(self) -> int:
         return len(self._workers) - self._turns.free
 
-    def stats(self) -> dict[str, int | bool]:
-        """Sizes and counts since the start (names of the first four: protocol §3).
-
-        ``skipped``: dropped before they started, because their session was gone. ``cancelled``: dropped while their
-        service worked on them, for the same reason. ``late``: answered 504 before they started.
-        """
-        return {
-            "max_workers": len(self._workers),
-            "max_queue_size": self._queue.capacity,
-            "queue_length": self.queue_length,
-            "started": self._started,
-            "busy_workers": self._busy,
-            **self._counts,
-        }
-
     def _empty_workers(self) -> list[AsyncTask[S]]:
         """Take out what the workers left, and return what is owed a reply."""
         owed = []
@@ -203,7 +205,7 @@ class AsyncRequestProcessor(Generic[S]):
         """Answer a task whose deadline passed while it waited."""
         self._take_in()
         self._turns.remove(task)
-        self._counts["late"] += 1
+        self._count_late.value += 1
         self._finish(task, TerminalReply.of_error(too_late(task)))
         self._tell_rest()
 
@@ -233,7 +235,7 @@ class AsyncRequestProcessor(Generic[S]):
         if task is None:
             return
         if worker.given_up:
-            self._counts["skipped"] += 1
+            self._count_skipped.value += 1
         else:
             outcome = await self._try(worker, task)
         worker.task, worker.given_up = None, False
@@ -254,7 +256,7 @@ class AsyncRequestProcessor(Generic[S]):
             if self._is_valid(task.session, self._clock.now()):
                 outcome = await self._work(task)
             else:
-                self._counts["skipped"] += 1
+                self._count_skipped.value += 1
         except asyncio.CancelledError:
             if not worker.given_up or worker.runner.cancelling() > 1:
                 raise  # the processor stops, and answers for the task
@@ -265,7 +267,7 @@ class AsyncRequestProcessor(Generic[S]):
         if not worker.given_up:
             return outcome
         worker.runner.uncancel()
-        self._counts["cancelled"] += 1
+        self._count_cancelled.value += 1
         return None
 
     def _finish(self, task: AsyncTask[S], outcome: TerminalReply) -> None:
@@ -275,7 +277,7 @@ class AsyncRequestProcessor(Generic[S]):
         except Exception:
             _log.exception("reply failed", extra={"task": task.task_id})
         else:
-            self._counts["completed"] += 1
+            self._count_completed.value += 1
 
 
 def _stopping() -> RequestError:

@@ -10,15 +10,19 @@ from typing import TYPE_CHECKING
 from quicgw_fast.session.claim import Attempts
 from quicgw_fast.session.notify_count import NO_NOTIFIES
 from quicgw_fast.session.session import Session
+from quicgw_fast.session.states import SessionState
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from quicgw_fast.backend import Outbox
+    from quicgw_fast.observe import Metrics
     from quicgw_fast.session.catch_up import CatchUp
     from quicgw_fast.session.notify_count import NotifyCount
-    from quicgw_fast.session.states import Event, SessionState
+    from quicgw_fast.session.states import Event
 
+LIVE = (SessionState.INITED, SessionState.NORMAL)
+"""The states of sessions that did not end."""
 ENDED_SESSIONS = 10_000
 """How many ended sessions are remembered at most (protocol §5)."""
 
@@ -48,7 +52,12 @@ class Registry:
     """The one place that knows which sessions there are. One openid has at most one live session."""
 
     def __init__(
-        self, make_outbox: Callable[[int], Outbox], *, remember: float, max_ended: int = ENDED_SESSIONS
+        self,
+        make_outbox: Callable[[int], Outbox],
+        metrics: Metrics,
+        *,
+        remember: float,
+        max_ended: int = ENDED_SESSIONS,
     ) -> None:
         """``make_outbox(after)`` makes an outbox that numbers from after + 1; ``remember`` is in seconds."""
         self._make_outbox = make_outbox
@@ -60,6 +69,19 @@ class Registry:
         self._by_gid: dict[str, dict[str, Session]] = {}
         self._ended: OrderedDict[str, Ended] = OrderedDict()
         self._ended_by_openid: dict[str, str] = {}
+        metrics.gauges(
+            "sessions",
+            "Sessions that live, by how far their client has come",
+            "state",
+            [state.name for state in LIVE],
+            lambda: {state.name: self.count(state) for state in LIVE},
+        )
+        metrics.gauge(
+            "sessions_detached",
+            "Sessions that live without a client",
+            lambda: sum(not session.attached for session in self),
+        )
+        metrics.gauge("sessions_remembered", "Ended sessions that are remembered", lambda: self.remembered)
 
     def __len__(self) -> int:
         return len(self._by_id)

@@ -10,9 +10,8 @@ from quicgw_fast.session.claim import Attempts
 from quicgw_fast.session.states import Action, Attachment, Event, Life, Login, SessionState, WindowState, step
 
 if TYPE_CHECKING:
-    from quicgw_fast.backend import Outbox
+    from quicgw_fast.backend import Outbox, TokenBucket
     from quicgw_fast.ports import Link
-    from quicgw_fast.rates import TokenBucket
 
 
 @dataclass(slots=True, eq=False)

@@ -116,7 +116,7 @@ class OfflineStore(Protocol):
     async def delete(self, openid: str, ids: Iterable[int]) -> int:
         """Forget these messages of ``openid``; return how many there were.
 
-        Unknown ids are no error. Raises StoreFailed.
+        Unknown ids are not an error. Raises StoreFailed.
         """
         ...
 
@@ -134,7 +134,7 @@ class OfflineStore(Protocol):
 
 
 def cost(openid: str, body: bytes) -> int:
-    """Return what a message takes of ``max_total_bytes``; ValueError for an openid that is no text."""
+    """Return what a message takes of ``max_total_bytes``; ValueError for an openid that cannot be encoded."""
     return len(body) + len(openid.encode()) + RECORD_COST
 
 
@@ -144,8 +144,6 @@ def refusal_of(settings: OfflineConfig, openid: str, body: bytes) -> PutResult |
         what = f"the message has {len(body)} bytes, {settings.max_bytes} are kept for an openid"
     elif cost(openid, body) > settings.max_total_bytes:
         what = f"the message costs {cost(openid, body)} bytes, {settings.max_total_bytes} are kept in all"
-    elif settings.max_messages < 1:
-        what = "no message is kept for an openid"
     else:
         return None
     return PutResult(0, StoreCode.TOO_LARGE, what)

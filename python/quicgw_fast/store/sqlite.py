@@ -109,7 +109,7 @@ class SqliteStore:
         _check_text(openid)
         # A step of its own, whose failure the committer logs: on a full disk nothing can be removed, but read.
         expiring = self._committer.submit(partial(self._tables.expire_of, openid, wall))
-        expiring.add_done_callback(_look_away)
+        expiring.add_done_callback(asyncio.Future.exception)  # seen, so that asyncio does not complain
         return await self._committer.submit(partial(self._tables.load, openid, wall))
 
     async def delete(self, openid: str, ids: Iterable[int]) -> int:
@@ -145,12 +145,6 @@ class SqliteStore:
     def _refuse(self, code: StoreCode, message: str) -> PutResult:
         self._refused += 1
         return PutResult(0, code, message)
-
-
-def _look_away(done: asyncio.Future[int]) -> None:
-    """Say that the result was seen, so that asyncio does not complain about a failure."""
-    if not done.cancelled():
-        done.exception()
 
 
 def _check_text(openid: str) -> None:

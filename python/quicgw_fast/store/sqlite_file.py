@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import sqlite3
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING, Final
 
 from quicgw_fast.errors import ConfigError, StartupError
@@ -50,17 +50,15 @@ def open_database(path: Path) -> sqlite3.Connection:
     and StartupError when another process has it open.
     """
     _make_private(path)
-    connection = None
     try:
-        connection = sqlite3.connect(path, timeout=LOCK_TIMEOUT, isolation_level=None, check_same_thread=False)
-        _prepare(connection, path)
-        _keep_room(path.with_name(path.name + "-wal"))
+        with ExitStack() as undo:
+            connection = sqlite3.connect(path, timeout=LOCK_TIMEOUT, isolation_level=None, check_same_thread=False)
+            undo.callback(_close, connection)
+            _prepare(connection, path)
+            _keep_room(path.with_name(path.name + "-wal"))
+            undo.pop_all()
     except sqlite3.Error as error:
-        _close(connection)
         raise _explained(error, path) from error
-    except BaseException:
-        _close(connection)
-        raise
     return connection
 
 
@@ -149,7 +147,7 @@ def _explained(error: sqlite3.Error, path: Path) -> StartupError:
             "Stop it, or name another file: each gateway needs its own."
         )
     if code == sqlite3.SQLITE_NOTADB:
-        return ConfigError(f"Offline store: {path} is no SQLite database. Name another file, or move it away.")
+        return ConfigError(f"Offline store: {path} is not a SQLite database. Name another file, or move it away.")
     if code == sqlite3.SQLITE_CORRUPT:
         return ConfigError(_damaged(path, str(error)))
     return ConfigError(f"Offline store: cannot open {path}: {error}. Check the disk and the rights.")
@@ -159,7 +157,6 @@ def _damaged(path: Path, detail: str) -> str:
     return f"Offline store: {path} is damaged ({detail}). Restore it, or move it away to start with an empty one."
 
 
-def _close(connection: sqlite3.Connection | None) -> None:
-    if connection is not None:
-        with suppress(sqlite3.Error):  # on the way out with a better error
-            connection.close()
+def _close(connection: sqlite3.Connection) -> None:
+    with suppress(sqlite3.Error):  # on the way out with a better error
+        connection.close()

@@ -15,7 +15,7 @@ import socket
 from collections import deque
 from typing import TYPE_CHECKING, Any, Protocol
 
-from quicgw_fast.rates import TokenBucket
+from quicgw_fast.backend import TokenBucket
 from quicgw_fast.transport.backlog import Backlog
 from quicgw_fast.transport.packets import CID_LENGTH, LongHeader, pull_long_header
 from quicgw_fast.transport.text import format_address
@@ -24,12 +24,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from quicgw_fast.clock import Clock
-    from quicgw_fast.transport.closing import ClosingPeriod
     from quicgw_fast.transport.limits import TransportLimits
 
 _log = logging.getLogger("quicgw.transport")
 
-SEND_BACKLOG = 4096
+MOST_UNSENT = 4096
 """Datagrams kept while the kernel's send buffer is full; QUIC sends again what is dropped beyond."""
 
 SO_RCVBUFFORCE = 33
@@ -48,6 +47,16 @@ class Serviced(Protocol):
 
     def service(self, now: float) -> None:
         """Handle what arrived and send what is due; raises nothing."""
+
+
+class Period(Protocol):
+    """A closing or draining period, while the endpoint still has its connection ids."""
+
+    def shorten(self, lasting: float) -> None:
+        """End in ``lasting`` seconds at the latest."""
+
+    def finish(self) -> None:
+        """Give the connection ids back at once."""
 
 
 class Unmatched(Protocol):
@@ -75,7 +84,7 @@ class Endpoint:
         self.call_later = clock.call_later
         self.loop = asyncio.get_running_loop()
         self.receivers: dict[bytes, Receiver] = {}
-        self.periods: set[ClosingPeriod] = set()
+        self.periods: set[Period] = set()
         self.backlog = Backlog(self.loop, limits.backlog)
         self.on_socket_error: Callable[[OSError], None] | None = None
         self.dropped = 0
@@ -86,7 +95,7 @@ class Endpoint:
         self._touched: list[Serviced] = []
         self._flushing = False
         self._flush_handle: asyncio.Handle | None = None
-        self._backlog: deque[tuple[bytes, Any]] = deque()
+        self._unsent: deque[tuple[bytes, Any]] = deque()
         self._complaints = TokenBucket(1.0, 10)
         sock.setblocking(False)
         enlarge_buffers(sock, limits.socket_buffer)
@@ -101,7 +110,7 @@ class Endpoint:
 
     def send(self, data: bytes, address: Any) -> None:
         """Send one datagram; queue it when the kernel's buffer is full; a lost one is QUIC's to repeat."""
-        if self._backlog:
+        if self._unsent:
             self._postpone(data, address)
             return
         if self.closed:
@@ -136,7 +145,7 @@ class Endpoint:
             self._flush_handle = None
         self.loop.remove_reader(self._fd)
         self.loop.remove_writer(self._fd)
-        self._backlog.clear()
+        self._unsent.clear()
         self._touched.clear()
         self.receivers.clear()
         self._sock.close()
@@ -210,22 +219,22 @@ class Endpoint:
             self._flushing = False
 
     def _postpone(self, data: bytes, address: Any) -> None:
-        if not self._backlog:
+        if not self._unsent:
             self.loop.add_writer(self._fd, self._on_writable)
-        if len(self._backlog) < SEND_BACKLOG:
-            self._backlog.append((data, address))
+        if len(self._unsent) < MOST_UNSENT:
+            self._unsent.append((data, address))
         else:
             self.dropped += 1
 
     def _on_writable(self) -> None:
-        while self._backlog:
+        while self._unsent:
             try:
-                self._put(*self._backlog[0])
+                self._put(*self._unsent[0])
             except (BlockingIOError, InterruptedError):
                 return
             except OSError as error:
                 self._complain(error)
-            self._backlog.popleft()
+            self._unsent.popleft()
         self.loop.remove_writer(self._fd)
 
     def _complain(self, error: OSError) -> None:

@@ -93,7 +93,8 @@ LIVE: Final = (S.HANDSHAKE, S.OPEN)
 """The states in which it is not closed for its application."""
 _FLUSHING: Final = (S.FLUSHING,)
 _PERIODS: Final = (S.CLOSING, S.DRAINING)
-_LEFT: Final = (*_PERIODS, S.DISCARDED)
+LEFT: Final = (*_PERIODS, S.DISCARDED)
+"""The states in which QUIC is done with, and at most the connection ids are still kept."""
 
 RULES: Final = (
     # The handshake. One that is completed after the close serves to bring the closing packet through.
@@ -101,28 +102,28 @@ RULES: Final = (
     LinkRule(E.ESTABLISHED, _FLUSHING, None),
     # An end that can wait for what was sent before.
     LinkRule(E.CLOSED, LIVE, S.FLUSHING, (A.TELL,)),
-    LinkRule(E.CLOSED, (*_FLUSHING, *_LEFT), None),
+    LinkRule(E.CLOSED, (*_FLUSHING, *LEFT), None),
     LinkRule(E.STREAM_ENDED, LIVE, S.FLUSHING, (A.TELL,)),
-    LinkRule(E.STREAM_ENDED, (*_FLUSHING, *_LEFT), None),
+    LinkRule(E.STREAM_ENDED, (*_FLUSHING, *LEFT), None),
     LinkRule(E.FLUSHED, _FLUSHING, S.CLOSING, (A.SEND_CLOSE,)),
     # Ends that cannot. The first one counts.
     LinkRule(E.QUIC_CLOSED, LIVE, S.CLOSING, (A.TELL, A.SEND_CLOSE)),
     LinkRule(E.QUIC_CLOSED, _FLUSHING, S.CLOSING, (A.SEND_CLOSE,)),
-    LinkRule(E.QUIC_CLOSED, _LEFT, None),
+    LinkRule(E.QUIC_CLOSED, LEFT, None),
     LinkRule(E.BROKEN, LIVE, S.CLOSING, (A.TELL, A.SEND_CLOSE)),
     LinkRule(E.BROKEN, _FLUSHING, S.CLOSING, (A.SEND_CLOSE,)),
-    LinkRule(E.BROKEN, _LEFT, None),
+    LinkRule(E.BROKEN, LEFT, None),
     LinkRule(E.PEER_CLOSED, LIVE, S.DRAINING, (A.TELL, A.BEGIN_DRAINING)),
     LinkRule(E.PEER_CLOSED, _FLUSHING, S.DRAINING, (A.BEGIN_DRAINING,)),
-    LinkRule(E.PEER_CLOSED, _LEFT, None),
+    LinkRule(E.PEER_CLOSED, LEFT, None),
     LinkRule(E.UNSAYABLE, (S.CLOSING,), S.DRAINING, (A.BEGIN_DRAINING,)),
     # Ends without a period: there is nobody whose late packets would matter.
     LinkRule(E.ABORTED, LIVE, S.DISCARDED, (A.TELL, A.SEND_ONCE, A.DROP_IDS, A.RELEASE)),
     LinkRule(E.ABORTED, _FLUSHING, S.DISCARDED, (A.SEND_ONCE, A.DROP_IDS, A.RELEASE)),
-    LinkRule(E.ABORTED, _LEFT, None),
+    LinkRule(E.ABORTED, LEFT, None),
     LinkRule(E.FORGOTTEN, LIVE, S.DISCARDED, (A.TELL, A.DROP_IDS, A.RELEASE)),
     LinkRule(E.FORGOTTEN, _FLUSHING, S.DISCARDED, (A.DROP_IDS, A.RELEASE)),
-    LinkRule(E.FORGOTTEN, _LEFT, None),
+    LinkRule(E.FORGOTTEN, LEFT, None),
     LinkRule(E.PERIOD_OVER, _PERIODS, S.DISCARDED, (A.RELEASE,)),
 )
 

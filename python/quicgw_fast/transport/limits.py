@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from quicgw_fast.config import LimitsConfig, SessionConfig
+    from quicgw_fast.config import SessionConfig
 
 KIB = 1024
 MIB = 1024 * KIB
@@ -17,10 +16,7 @@ LEAST_BACKLOG = 16 * MIB
 
 @dataclass(frozen=True, slots=True)
 class TransportLimits:
-    """How much one peer, and all peers together, may take."""
-
-    max_connections: int = 50_000
-    """Connections of one listener, half-open ones included; more are refused with CONNECTION_REFUSED."""
+    """How much one peer, and all peers together, may take; who may connect at all is the gatekeeper's to say."""
 
     high_water: int = 512 * KIB
     """Unacknowledged bytes to one peer above which the stall clock runs and ``writable`` is owed."""
@@ -34,24 +30,8 @@ class TransportLimits:
     backlog: int = 256 * MIB
     """Unacknowledged bytes to all peers together; beyond, those with most of them are closed as SLOW_CONSUMER."""
 
-    retry_above: int = 64
-    """Half-open connections above which a client first has to prove its address (Retry, RFC 9000 §8.1.2)."""
-
-    max_half_open: int = 512
-    """Handshakes under way at most; Initial packets beyond are dropped and the client tries again."""
-
     handshake_timeout: float = 5.0
     """A handshake that takes longer is forgotten."""
-
-    handshakes_per_address: tuple[float, int] = (200.0, 2000)
-    """Rate per second and burst of handshakes from one IPv4 address or IPv6 /64."""
-
-    noise_per_address: tuple[float, int] = (20.0, 200)
-    """Rate and burst of Initials that do not authenticate; beyond, the address gets nothing but Retry."""
-
-    turning_away: tuple[float, int] = (50.0, 32)
-    """When the gateway is full: handshakes a second, and at once, that are done only to close with OVERLOADED.
-    Beyond, a client gets a bare CONNECTION_REFUSED with the same words."""
 
     idle_timeout: float = 60.0
     """Nothing heard for this long ends a connection; the smaller value of both sides counts."""
@@ -132,15 +112,11 @@ class TransportLimits:
     share one port, as a packet that strays into the wrong process would end a healthy connection."""
 
     @classmethod
-    def of(cls, limits: LimitsConfig, session: SessionConfig) -> TransportLimits:
+    def of(cls, session: SessionConfig) -> TransportLimits:
         """The limits of a listener, as they are configured."""
         return cls(
-            max_connections=limits.max_connections,
-            max_half_open=limits.max_half_open,
             # What sessions retain is there a second time while their clients' QUIC has not acknowledged it.
             backlog=max(session.memory, LEAST_BACKLOG),
-            retry_above=limits.retry_from,
-            handshakes_per_address=(limits.handshakes_per_second, math.ceil(limits.handshakes_per_second * 10)),
             # A silent client is closed with IDLE by its session first; QUIC's own timeout comes behind it.
             idle_timeout=session.timeout + 5.0,
         )

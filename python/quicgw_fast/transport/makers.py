@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import importlib
 from typing import TYPE_CHECKING, Final, cast
 
-from quicgw_fast.errors import ConfigError
+from quicgw_fast import makers
 
 if TYPE_CHECKING:
     from quicgw_fast.transport.seam import TransportMaker
@@ -16,6 +15,4 @@ MAKERS: Final = {"aioquic": "quicgw_fast.transport.aioquic"}
 
 def load(name: str) -> TransportMaker:
     """Return the maker of that name, imported now and not before; raises ConfigError for an unknown one."""
-    if name not in MAKERS:
-        raise ConfigError(f"the transport is {name!r}, but must be one of: {', '.join(MAKERS)}")
-    return cast("TransportMaker", importlib.import_module(MAKERS[name]))
+    return cast("TransportMaker", makers.load("the transport", MAKERS, name))

@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from quicgw_fast.codes import CloseCode
-from quicgw_fast.transport.termination import CONNECTION_REFUSED, IDLE_TIMEOUT, NO_APPLICATION_PROTOCOL
+from quicgw_fast.transport.termination import CONNECTION_REFUSED, NO_APPLICATION_PROTOCOL, Finding
 from quicgw_fast.transport.text import printable
 
 if TYPE_CHECKING:
@@ -18,8 +18,6 @@ if TYPE_CHECKING:
 CERTIFICATE_ALERTS = range(0x100 + 42, 0x100 + 50)
 """QUIC errors for the TLS alerts bad_certificate … access_denied (RFC 8446 §6)."""
 REASON_LIMIT = 200
-_PATTERN = re.compile(r"\w+Pattern\(pattern=b?'([^']*)'\)")
-"""How the library writes a name in a certificate."""
 _RETRY_AFTER = re.compile(r"\bretry-after-ms[ =:]{1,2}([0-9]{1,9})\b")
 
 
@@ -62,8 +60,8 @@ def explain(ended: Termination, where: str, name: str, alpn: Sequence[str]) -> t
     code = ended.error_code
     if not ended.by_peer:
         if code in CERTIFICATE_ALERTS:
-            return _certificate(reason, where, name)
-        if ended.reason == IDLE_TIMEOUT:
+            return _certificate(ended.finding, reason, where, name)
+        if ended.finding is Finding.NOTHING_HEARD:
             return no_answer(where)
     elif code == CONNECTION_REFUSED or (code == CloseCode.OVERLOADED and ended.frame_type is None):
         return refused(reason, where)
@@ -98,20 +96,19 @@ def no_answer(where: str) -> tuple[Problem, str]:
     )
 
 
-def _certificate(reason: str, where: str, name: str) -> tuple[Problem, str]:
-    """Tell apart what TLS says about a certificate; it has one alert for most of it, and only the words differ."""
+def _certificate(finding: Finding | None, reason: str, where: str, name: str) -> tuple[Problem, str]:
     says = f"the certificate of {where} was not accepted"
-    low = reason.lower()
-    if "no longer valid" in low or "has expired" in low:
-        return Problem.CERTIFICATE_EXPIRED, f"{says}: it has expired; the gateway needs a new one (or set this clock)"
-    if "not valid yet" in low or "not yet valid" in low:
-        return Problem.CERTIFICATE_NOT_YET_VALID, f"{says}: it is not valid yet; compare the clocks of both machines"
-    if "doesn't match" in low or "hostname" in low or "ipaddress" in low.replace(" ", ""):
-        said = _PATTERN.sub(r"\1", reason)
-        told = f" ({said})" if said else ""
-        return Problem.WRONG_NAME, (
-            f"{says}: it is not for {name!r}{told}; connect by a name that it carries, or give that as the server name"
-        )
-    if any(word in low for word in ("self-signed", "self signed", "issuer", "unable to verify", "certificate chain")):
-        return Problem.UNKNOWN_AUTHORITY, f"{says}: its authority is not trusted ({reason}); give its authority as CA"
-    return Problem.BAD_CERTIFICATE, f"{says} ({reason}): the gateway needs another one"
+    told = f" ({reason})" if reason else ""
+    match finding:
+        case Finding.EXPIRED:
+            remedy = "it has expired; the gateway needs a new one (or set this clock)"
+            return Problem.CERTIFICATE_EXPIRED, f"{says}: {remedy}"
+        case Finding.NOT_YET_VALID:
+            remedy = "it is not valid yet; compare the clocks of both machines"
+            return Problem.CERTIFICATE_NOT_YET_VALID, f"{says}: {remedy}"
+        case Finding.ANOTHER_NAME:
+            remedy = "connect by a name that it carries, or give that as the server name"
+            return Problem.WRONG_NAME, f"{says}: it is not for {name!r}{told}; {remedy}"
+        case Finding.UNKNOWN_AUTHORITY:
+            return Problem.UNKNOWN_AUTHORITY, f"{says}: its authority is not trusted{told}; give its authority as CA"
+    return Problem.BAD_CERTIFICATE, f"{says}{told}: the gateway needs another one"

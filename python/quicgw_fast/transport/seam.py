@@ -2,7 +2,7 @@
 
 A maker is a module with ``listen`` and ``connect`` (see ``TransportMaker``), found by its name (``makers.load``).
 Everything around it is shared: names are resolved, sockets bound, certificates checked and causes explained once, in
-this folder; limits, connection ids and the secret of stateless resets are handed in, so that several
+this folder; limits, the gatekeeper, connection ids and the secret of stateless resets are handed in, so that several
 listeners may share them. All calls, in both directions, are made on the event loop's thread, and none of them blocks.
 """
 
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from quicgw_fast.codes import CloseCode
-from quicgw_fast.ports import Link
+from quicgw_fast.ports import Gatekeeper, Link
 
 if TYPE_CHECKING:
     import socket
@@ -149,12 +149,13 @@ class TransportMaker(Protocol):
         *,
         alpn: Sequence[str],
         limits: TransportLimits,
+        gatekeeper: Gatekeeper,
         observer: Observer,
         reset_key: bytes,
         connection_ids: Callable[[], bytes],
         clock: Clock,
     ) -> Listener:
-        """Accept connections on ``sock`` that offer one of ``alpn``.
+        """Accept connections on ``sock`` that offer one of ``alpn``, and only those that the ``gatekeeper`` lets in.
 
         ``connection_ids`` makes ids of ``packets.CID_LENGTH`` bytes, which no two connections may share;
         ``reset_key`` is the secret of their stateless reset tokens (``packets.reset_tokens``). All times and timers are

@@ -24,14 +24,7 @@ async def resolve(host: str, port: int, *, passive: bool = False) -> list[Target
         raise OSError(errno.EINVAL, f"{port} is not a port number (0 to 65535)")
     flags = socket.AI_PASSIVE if passive else 0
     found = await asyncio.get_running_loop().getaddrinfo(host or None, port, type=socket.SOCK_DGRAM, flags=flags)
-    targets = [
-        Target(socket.AddressFamily(family), address)
-        for family, _, _, _, address in found
-        if family in (socket.AF_INET, socket.AF_INET6)
-    ]
-    if not targets:
-        raise OSError(errno.EADDRNOTAVAIL, "the name has no IPv4 or IPv6 address")
-    return list(dict.fromkeys(targets))
+    return list(dict.fromkeys(Target(socket.AddressFamily(family), address) for family, _, _, _, address in found))
 
 
 async def listening_socket(host: str, port: int) -> socket.socket:

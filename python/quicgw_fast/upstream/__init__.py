@@ -1,7 +1,9 @@
 """Upstream services: which one a request goes to, which instance of it, and the call itself."""
 
-from quicgw_fast.upstream.caller import BalancingCaller, UpstreamCaller
-from quicgw_fast.upstream.directory import Directory, DirectoryListener, Instance, parse_address
+from quicgw_fast.upstream.address import parse_address
+from quicgw_fast.upstream.assembly import Upstream, assemble_upstream
+from quicgw_fast.upstream.caller import BalancingCaller
+from quicgw_fast.upstream.directory import Directory, DirectoryListener
 from quicgw_fast.upstream.errors import (
     AnswerTooLarge,
     GatewayCallFailed,
@@ -13,8 +15,7 @@ from quicgw_fast.upstream.errors import (
     UpstreamTimeout,
 )
 from quicgw_fast.upstream.grpcio.gateway_client import GatewayClient
-from quicgw_fast.upstream.own import OwnAddresses
-from quicgw_fast.upstream.registration import Registration
+from quicgw_fast.upstream.instance import Instance
 from quicgw_fast.upstream.routing import SERVICES, ZONES, RoutingMode, ServiceMode, ZoneMode, make_mode, zone_of
 
 __all__ = [
@@ -28,17 +29,16 @@ __all__ = [
     "GatewayClient",
     "Instance",
     "NoInstance",
-    "OwnAddresses",
     "RegisterRefused",
-    "Registration",
     "RoutingMode",
     "ServiceMode",
+    "Upstream",
     "UpstreamBusy",
     "UpstreamCallError",
-    "UpstreamCaller",
     "UpstreamFailed",
     "UpstreamTimeout",
     "ZoneMode",
+    "assemble_upstream",
     "make_mode",
     "parse_address",
     "zone_of",

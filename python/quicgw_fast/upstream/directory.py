@@ -1,63 +1,20 @@
-"""Which instances serve a service, and whose turn it is. Knows addresses only; the caller dials them."""
+"""Which instances serve a service, and whose turn it is. Knows addresses only; ``Channels`` dials them."""
 
 from __future__ import annotations
 
-import ipaddress
-import re
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeVar
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from quicgw_fast.codes import RegisterCode
-from quicgw_fast.config import join_address, split_address
 from quicgw_fast.errors import ConfigError
+from quicgw_fast.upstream.address import parse_address, usable
 from quicgw_fast.upstream.errors import NoInstance, RegisterRefused
+from quicgw_fast.upstream.instance import Instance
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Iterable
 
-_Ip = TypeVar("_Ip", ipaddress.IPv4Address, ipaddress.IPv6Address)
-_LABEL = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?<!-)")
-_LONGEST_NAME = 253
-
-
-@dataclass(eq=False, slots=True)
-class Instance:
-    """One upstream address; one that serves several services has one channel and one health.
-
-    Whoever dials the address keeps the state of the connection.
-    """
-
-    address: str
-    registered: bool
-    """Came through RegisterUpstream: it may leave, and it gets no call before it was connected once."""
-    healthy: bool = False
-    """Was connected, and no attempt to connect has failed since."""
-    connected: bool = False
-    """Is connected now. A healthy one without a connection is about to get a new one."""
-    tried: bool = False
-    """A first attempt to connect has ended, well or badly."""
-    reached: bool = False
-    """Was connected at least once."""
-    down_since: float = 0.0
-    """Monotonic seconds at which it was last known not to be healthy; no meaning while it is."""
-    reason: str = ""
-    """Why it is not healthy, in a few words."""
-    calls: int = 0
-    failures: int = 0
-    timeouts: int = 0
-    in_flight: int = 0
-    statuses: dict[str, int] = field(default_factory=dict)
-    """Failures by gRPC status."""
-
-    @property
-    def callable(self) -> bool:
-        """Whether it may be called at all: what registered itself and never connected may be a black hole."""
-        return not self.registered or self.reached
-
-    @property
-    def preferred(self) -> bool:
-        """Whether a call has good prospects: connected, or configured and about to be connected first."""
-        return self.connected or not (self.registered or self.tried)
+MAX_INSTANCES = 64
+"""Of one service, unless told otherwise: who registers may be anybody."""
 
 
 class Registered(NamedTuple):
@@ -85,19 +42,23 @@ class Directory:
     many are there, a newly registered one takes the place of the oldest registered one that is not healthy.
     """
 
-    def __init__(self, services: Iterable[str], *, max_instances: int = 64) -> None:
+    def __init__(self, services: Iterable[str], *, max_instances: int = MAX_INSTANCES) -> None:
         self._members: dict[str, list[Instance]] = {service: [] for service in services}
         self._turn = dict.fromkeys(self._members, 0)
         self._by_address: dict[str, Instance] = {}
         self._configured: set[tuple[str, str]] = set()
         self._max_instances = max_instances
-        self.listener: DirectoryListener | None = None
+        self._listener: DirectoryListener | None = None
 
-    def add_all(self, configured: Mapping[str, Iterable[str]]) -> None:
-        """Add the configured addresses of each service; ConfigError for one that cannot be used."""
-        for service, addresses in configured.items():
-            for address in addresses:
-                self.add(service, address)
+    def follow(self, listener: DirectoryListener) -> None:
+        """Tell the listener of each instance that there is, and from now on of all that come and go."""
+        self._listener = listener
+        for instance in self._by_address.values():
+            listener.instance_added(instance)
+
+    def unfollow(self) -> None:
+        """Tell the listener nothing any more."""
+        self._listener = None
 
     def add(self, service: str, address: str) -> Instance:
         """Add a configured address; ConfigError when it cannot be used."""
@@ -181,6 +142,24 @@ class Directory:
         """Return the instances of one service, or all of them, each once."""
         return tuple(self._by_address.values() if service is None else self._members.get(service, ()))
 
+    def report(self) -> list[dict[str, object]]:
+        """What there is to tell of each instance; a call that was cancelled is in ``calls`` alone."""
+        return [
+            {
+                "address": instance.address,
+                "services": list(self.services_of(instance)),
+                "registered": instance.registered,
+                "healthy": instance.healthy,
+                "reason": instance.reason,
+                "calls": instance.calls,
+                "failures": instance.failures,
+                "failures_by_status": dict(instance.statuses),
+                "timeouts": instance.timeouts,
+                "in_flight": instance.in_flight,
+            }
+            for instance in self.instances()
+        ]
+
     def services_of(self, instance: Instance) -> tuple[str, ...]:
         """Return the services that the instance serves."""
         return tuple(service for service, members in self._members.items() if instance in members)
@@ -194,8 +173,8 @@ class Directory:
             self._make_room(service)
         if instance is None:
             instance = self._by_address[address] = Instance(address, registered)
-            if self.listener is not None:
-                self.listener.instance_added(instance)
+            if self._listener is not None:
+                self._listener.instance_added(instance)
         members.append(instance)
         return instance
 
@@ -210,40 +189,5 @@ class Directory:
         self._members[service].remove(instance)
         if not self.services_of(instance):
             del self._by_address[instance.address]
-            if self.listener is not None:
-                self.listener.instance_removed(instance, hang_up=hang_up)
-
-
-def usable(address: str) -> str:
-    """Do what ``parse_address`` does; raises RegisterRefused with BAD_ADDRESS."""
-    try:
-        return parse_address(address)
-    except ValueError as error:
-        raise RegisterRefused(RegisterCode.BAD_ADDRESS, str(error)) from error
-
-
-def parse_address(address: str) -> str:
-    """Return ``host:port`` in one spelling, the host a name, an IPv4 or a bracketed IPv6 address.
-
-    Raises ValueError saying what is wrong. Port 0 is no address that can be called.
-    """
-    shown = f"address {address[:128]!r}"
-    host, port = split_address(address)
-    if port == 0:
-        raise ValueError(f"{shown} has port 0, which cannot be called; write the port it listens on")
-    written = address.rpartition(":")[0]
-    if written == f"[{host}]":
-        return join_address(str(_checked(ipaddress.IPv6Address, host, shown)), port)
-    if host.replace(".", "").isdigit():
-        return join_address(str(_checked(ipaddress.IPv4Address, host, shown)), port)
-    name = written.lower().removesuffix(".")
-    if len(name) > _LONGEST_NAME or not all(_LABEL.fullmatch(label) for label in name.split(".")):
-        raise ValueError(f"{shown} has no usable host; write HOST:PORT or [IPV6]:PORT, for example 127.0.0.1:9001")
-    return join_address(name, port)
-
-
-def _checked(kind: Callable[[str], _Ip], host: str, shown: str) -> _Ip:
-    try:
-        return kind(host)
-    except ValueError as error:
-        raise ValueError(f"{shown}: {error}") from error
+            if self._listener is not None:
+                self._listener.instance_removed(instance, hang_up=hang_up)

@@ -7,6 +7,8 @@ from typing import ClassVar
 from quicgw_fast.codes import ErrorCode, RegisterCode
 from quicgw_fast.errors import BusyError, GatewayError, RequestError
 
+DEADLINE = "DEADLINE_EXCEEDED"
+"""The gRPC status of a deadline that passed."""
 TOO_SLOW = "it did not answer in time"
 """Why a call came to nothing whose deadline passed."""
 _DETAIL_LIMIT = 256
@@ -56,6 +58,8 @@ class UpstreamTimeout(UpstreamCallError):
     code_of_all = ErrorCode.DEADLINE_PASSED
     message_of_all = "deadline passed"
     counter = "upstream_timeouts"
+    status = DEADLINE
+    cause = TOO_SLOW
 
     def __init__(self, internal: str) -> None:
         super().__init__(internal, "the service did not answer in time")

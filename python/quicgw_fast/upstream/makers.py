@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import importlib
 from typing import TYPE_CHECKING, Final, cast
 
-from quicgw_fast.errors import ConfigError
+from quicgw_fast import makers
 
 if TYPE_CHECKING:
     from quicgw_fast.upstream.seam import ChannelMaker
@@ -16,6 +15,4 @@ MAKERS: Final = {"grpcio": "quicgw_fast.upstream.grpcio"}
 
 def load(name: str) -> ChannelMaker:
     """Return the maker of that name, imported now and not before; raises ConfigError for an unknown one."""
-    if name not in MAKERS:
-        raise ConfigError(f"the upstream client is {name!r}, but must be one of: {', '.join(MAKERS)}")
-    return cast("ChannelMaker", importlib.import_module(MAKERS[name]))
+    return cast("ChannelMaker", makers.load("the upstream client", MAKERS, name))

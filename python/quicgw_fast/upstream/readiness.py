@@ -6,7 +6,8 @@ import logging
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from quicgw_fast.upstream.directory import Directory, Instance
+    from quicgw_fast.upstream.directory import Directory
+    from quicgw_fast.upstream.instance import Instance
     from quicgw_fast.upstream.routing import RoutingMode
 
 _log = logging.getLogger("quicgw.upstream")

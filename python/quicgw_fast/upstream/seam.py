@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from quicgw_fast.proto.service_pb2 import UpstreamRequest, UpstreamResponse
-    from quicgw_fast.upstream.directory import Instance
+    from quicgw_fast.upstream.instance import Instance
 
 
 class ChannelListener(Protocol):

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::error::{Error, Result};
 
-/// Bytes that a message counts beside its own.
+/// Bytes that a message counts on top of its own.
 ///
 /// A frame of 40 bytes takes 44 to 77 more: the allocator's, its place in a queue that grows by doubling, and its kind.
 /// A notify that is bound alone takes some 190 more.
@@ -18,7 +18,7 @@ pub(crate) fn cost(messages: u64, bytes: u64) -> u64 {
 
 /// Bytes that many outboxes may take together for what they keep: retained, bound and held messages.
 ///
-/// Each message takes `MESSAGE_COST` beside its own.
+/// Each message takes `MESSAGE_COST` on top of its own.
 /// Replies may go a quarter beyond the limit, and nothing beyond that.
 #[derive(Debug)]
 pub struct ByteBudget {

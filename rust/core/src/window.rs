@@ -22,7 +22,7 @@ pub(crate) enum Kind {
     Attached,
     /// A notify of its own.
     Notify,
-    /// A notify whose original is kept elsewhere: its loss is no loss.
+    /// A notify whose original is kept elsewhere: losing this one loses nothing.
     Kept,
 }
 

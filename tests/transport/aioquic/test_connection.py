@@ -13,9 +13,11 @@ from aioquic.quic.packet import QuicErrorCode
 from aioquic.tls import Epoch
 
 from quicgw_fast.codes import CloseCode
+from quicgw_fast.ports import Arrival
 from quicgw_fast.transport import TransportLimits
 from quicgw_fast.transport.aioquic.refusal import refusal
 from quicgw_fast.transport.packets import LongHeader, carries_token
+from tests.support.gatekeeper import gatekeeper
 from tests.support.raw_initial import first_packet
 
 from ..helpers import (
@@ -40,8 +42,8 @@ var = encode_uint_var
 
 async def test_first_packets_that_fail_at_once_start_retry_too(identity: Identity) -> None:
     """They cost as much as those that never go on, and are not half-open for a moment."""
-    limits = TransportLimits(retry_above=8, handshake_timeout=0.5)
-    async with listening(identity, Recorders(), limits) as listener:
+    gate = gatekeeper(retry_above=8)
+    async with listening(identity, Recorders(), TransportLimits(handshake_timeout=0.5), gatekeeper=gate) as listener:
         with MuteSocket(listener.address) as flood:
             for _ in range(8):
                 flood.send(first_packet(alpn_protocols=["h3"]))
@@ -53,7 +55,8 @@ async def test_first_packets_that_fail_at_once_start_retry_too(identity: Identit
             await client.connected()
             assert client.retried
 
-        await until(lambda: not inside(listener)._admission._recent_failures(monotonic()))
+        # Others have to prove nothing any more once the failures are as long ago as silence would be borne.
+        await until(lambda: gate.connection(Arrival("192.0.2.1", False, 0, 0, False, monotonic())) is None)
         async with RawClient(listener.address) as client:
             await client.connected()
             assert not client.retried
@@ -68,7 +71,7 @@ async def test_a_client_without_idle_timeout_is_kept(identity: Identity) -> None
         await client.connected()
         client.send(b"a")
         await client.received(1)
-        core = next(iter(inside(listener)._open)).core
+        core = core_of(next(iter(inside(listener)._open)))
         assert core._idle_timeout() == 60.0
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import random
 from pathlib import Path
 
@@ -9,11 +10,11 @@ import pytest
 from aioquic.buffer import Buffer
 from aioquic.quic.packet import QuicPacketType, pull_quic_header
 
-from quicgw_fast.transport import TransportLimits
 from quicgw_fast.transport.aioquic.connection import AioquicConnection
 from quicgw_fast.transport.aioquic.initials import authenticates
 from quicgw_fast.transport.packets import VERSIONS
 from quicgw_fast.transport.retry_tokens import RetryTokens, Standing, Token
+from tests.support.gatekeeper import gatekeeper
 from tests.support.raw_initial import InitialMaker, first_packet
 
 from ..helpers import HOST, MuteSocket, RawClient, Recorders, listening, until
@@ -37,7 +38,7 @@ async def test_a_token_that_is_not_ours_is_as_good_as_none(identity: Identity, t
             assert await client.received(5) == b"hello"
         assert listener.counters.invalid_tokens == 0
     async with (
-        listening(identity, Recorders(), TransportLimits(retry_above=0)) as listener,
+        listening(identity, Recorders(), gatekeeper=gatekeeper(retry_above=0)) as listener,
         RawClient(listener.address, token=token) as client,
     ):
         await client.connected()
@@ -67,7 +68,7 @@ def test_retry_tokens() -> None:
 
 
 async def test_our_token_from_elsewhere_is_refused_at_once(identity: Identity) -> None:
-    async with listening(identity, Recorders(), TransportLimits(retry_above=0)) as listener:
+    async with listening(identity, Recorders(), gatekeeper=gatekeeper(retry_above=0)) as listener:
         with MuteSocket(listener.address) as here, MuteSocket(listener.address) as there:
             start = first_packet()
             here.send(start)
@@ -90,8 +91,7 @@ async def test_a_first_packet_that_does_not_authenticate_builds_nothing(
     built = []
     real = AioquicConnection.__init__
     monkeypatch.setattr(AioquicConnection, "__init__", lambda self, *args: built.append(self) or real(self, *args))
-    limits = TransportLimits(noise_per_address=(1e-6, 100))
-    async with listening(identity, Recorders(), limits) as listener:
+    async with listening(identity, Recorders(), gatekeeper=gatekeeper(noise=(1e-6, 100))) as listener:
         routes = len(inside(listener)._endpoint.receivers)
         with MuteSocket(listener.address) as sender:
             for step in range(100):
@@ -120,6 +120,8 @@ def test_the_check_agrees_with_the_stack(version: int) -> None:
         buf = Buffer(data=bytes(data))
         header = pull_quic_header(buf)
         assert authenticates(bytes(data), header, buf.tell())
+        too_short = dataclasses.replace(header, packet_length=buf.tell() + 19)
+        assert not authenticates(bytes(data), too_short, buf.tell())
         data[rng.choice((0, 20, buf.tell(), buf.tell() + 2, header.packet_length - 1))] ^= 1
         if bytes(data[:1]) != buf.data[:1]:
             data[0] ^= 1 ^ 2  # another length of the packet number, and still a long header

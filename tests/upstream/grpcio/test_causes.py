@@ -8,19 +8,21 @@ from typing import TYPE_CHECKING, Any
 import grpc
 import pytest
 
+from quicgw_fast.config import UpstreamConfig
 from quicgw_fast.proto.service_pb2 import UpstreamRequest, UpstreamResponse
-from quicgw_fast.upstream import SERVICES, BalancingCaller, Directory, NoInstance, UpstreamCallError
+from quicgw_fast.upstream import NoInstance, Upstream, UpstreamCallError
 from quicgw_fast.upstream.grpcio import causes
 from tests.support import strangers
+from tests.support.clock import Clock
 from tests.support.raw_upstream import RawUpstream, Rejected
-from tests.upstream.conftest import ALL_TO_HELLO, until
+from tests.upstream.conftest import side_of, until
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
     from contextlib import AbstractContextManager
 
     Start = Callable[[], Awaitable[RawUpstream]]
-    CallerFor = Callable[..., BalancingCaller]
+    SideFor = Callable[..., Upstream]
 
 CALL = UpstreamRequest(action="x")
 
@@ -44,14 +46,14 @@ def lines(caplog: pytest.LogCaptureFixture, event: str) -> list[dict[str, Any]]:
 async def test_what_is_no_upstream_is_told_apart(
     stranger: Callable[[], AbstractContextManager[str]],
     cause: str,
-    caller_for: CallerFor,
+    side_for: SideFor,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     with stranger() as address:
-        caller = caller_for(address)
+        side = side_for(address)
         for _ in range(3):
             with pytest.raises(UpstreamCallError):
-                await caller.call(CALL, 5.0)
+                await side.caller.call(CALL, 5.0)
         await until(lambda: lines(caplog, "upstream down"))
         failed, down = lines(caplog, "upstream call failed"), lines(caplog, "upstream down")
         assert [(line["levelno"], line["address"], line["reason"]) for line in down] == [
@@ -62,16 +64,16 @@ async def test_what_is_no_upstream_is_told_apart(
         ]
         assert failed[0]["service"] == "hello"
         assert failed[0]["detail"]
-        reason = caller.readiness.reason()
+        reason = side.readiness.reason()
         assert reason == f"no instance of hello is in service ({address}: {cause})"
-        await caller.close()
+        await side.channels.close()
 
 
-async def test_an_unknown_host_is_told(caller_for: CallerFor, caplog: pytest.LogCaptureFixture) -> None:
-    caller = caller_for("no-such-host.invalid:9001")
+async def test_an_unknown_host_is_told(side_for: SideFor, caplog: pytest.LogCaptureFixture) -> None:
+    side = side_for("no-such-host.invalid:9001")
     await until(lambda: lines(caplog, "upstream down"))
     assert lines(caplog, "upstream down")[0]["reason"] == causes.UNKNOWN_HOST
-    await caller.close()
+    await side.channels.close()
 
 
 async def test_a_service_that_raises_is_one_warning_a_minute_with_the_count(
@@ -87,15 +89,13 @@ async def test_a_service_that_raises_is_one_warning_a_minute_with_the_count(
 
     server.on("bad", reject)
     server.on("bug", raises)
-    now = 1000.0
-    directory = Directory(SERVICES)
-    directory.add("hello", server.address)
-    caller = BalancingCaller(ALL_TO_HELLO, directory, clock=lambda: now).start()
+    clock = Clock()
+    side = side_of(UpstreamConfig(hello=(server.address,)), clock=clock.face)
 
     async def fail(action: str, times: int, **params: str) -> None:
         for _ in range(times):
             with pytest.raises(UpstreamCallError):
-                await caller.call(UpstreamRequest(action=action, params=params), 5.0)
+                await side.caller.call(UpstreamRequest(action=action, params=params), 5.0)
 
     await fail("bad", 20, status="INTERNAL")
     await fail("bad", 20, status="DATA_LOSS")
@@ -104,28 +104,28 @@ async def test_a_service_that_raises_is_one_warning_a_minute_with_the_count(
     assert [line["status"] for line in said] == ["INTERNAL", "DATA_LOSS", "UNKNOWN"]
     assert "the disk is full" in said[0]["detail"]
     assert said[0]["cause"] == "it answered with INTERNAL"
-    now += 60.0
-    caller.round(now)
+    clock.advance(60.0)
+    side.tend(clock.now)
     later = lines(caplog, "upstream call failed")[3:]
     assert [(line["status"], line["count"]) for line in later] == [("INTERNAL", 19), ("DATA_LOSS", 19), ("UNKNOWN", 4)]
-    instances: Any = caller.stats()["instances"]
+    instances: Any = side.directory.report()
     assert instances[0]["failures_by_status"] == {"INTERNAL": 20, "DATA_LOSS": 20, "UNKNOWN": 5}
-    await caller.close()
+    await side.channels.close()
 
 
 async def test_too_slow_and_not_offered_are_told(
-    upstream: Start, caller_for: CallerFor, caplog: pytest.LogCaptureFixture
+    upstream: Start, side_for: SideFor, caplog: pytest.LogCaptureFixture
 ) -> None:
     server = await upstream()
     server.hold("slow")
-    caller = caller_for(server.address)
+    side = side_for(server.address)
     with pytest.raises(UpstreamCallError):
-        await caller.call(UpstreamRequest(action="slow"), 0.1)
+        await side.caller.call(UpstreamRequest(action="slow"), 0.1)
     other = grpc.aio.server(options=[("grpc.so_reuseport", 0)])
     address = f"127.0.0.1:{other.add_insecure_port('127.0.0.1:0')}"
     await other.start()
     with pytest.raises(UpstreamCallError):
-        await caller_for(address).call(CALL, 5.0)
+        await side_for(address).caller.call(CALL, 5.0)
     await other.stop(None)
     assert [(line["status"], line["cause"]) for line in lines(caplog, "upstream call failed")] == [
         ("DEADLINE_EXCEEDED", causes.TOO_SLOW),
@@ -133,9 +133,9 @@ async def test_too_slow_and_not_offered_are_told(
     ]
 
 
-async def test_no_instance_is_told(caller_for: CallerFor, caplog: pytest.LogCaptureFixture) -> None:
-    caller = caller_for()
+async def test_no_instance_is_told(side_for: SideFor, caplog: pytest.LogCaptureFixture) -> None:
+    side = side_for()
     for _ in range(20):
         with pytest.raises(NoInstance):
-            await caller.call(CALL, 5.0)
+            await side.caller.call(CALL, 5.0)
     assert [line["service"] for line in lines(caplog, "no upstream in service")] == ["hello"]

@@ -9,6 +9,7 @@ from quicgw_fast.backend.python.frame import FrameDecoder
 from quicgw_fast.backend.python.notify import NotifyBuffers
 from quicgw_fast.backend.python.outbox import Outbox
 from quicgw_fast.backend.python.queue import TaskQueue
+from quicgw_fast.backend.python.rate import TokenBucket
 from quicgw_fast.backend.python.sequence import SequenceAllocator
 from quicgw_fast.backend.python.wire import encode_body
 
@@ -22,5 +23,6 @@ __all__ = [
     "Outbox",
     "SequenceAllocator",
     "TaskQueue",
+    "TokenBucket",
     "encode_body",
 ]

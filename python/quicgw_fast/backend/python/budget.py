@@ -8,7 +8,7 @@ from quicgw_fast.backend.errors import BudgetFull
 from quicgw_fast.backend.python import checks
 
 MESSAGE_COST: Final = 96
-"""Bytes that a message counts beside its own.
+"""Bytes that a message counts on top of its own.
 
 A frame of 40 bytes takes 44 to 77 more in Rust and 60 in Python: the allocator's, its place in a queue that grows by
 doubling, and its kind. A notify that is bound alone takes some 190 more.
@@ -24,7 +24,7 @@ def cost(messages: int, size: int) -> int:
 class ByteBudget:
     """Bytes that many outboxes may take together for what they keep: retained, bound and held messages.
 
-    limit: bytes, of which each message takes 96 beside its own. Replies may go a quarter beyond it, and nothing
+    limit: bytes, of which each message takes 96 on top of its own. Replies may go a quarter beyond it, and nothing
     beyond that.
     """
 

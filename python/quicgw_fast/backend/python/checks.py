@@ -12,7 +12,7 @@ _KEY: Final = itemgetter(0)
 
 
 def u64(value: SupportsIndex) -> int:
-    """Return an unsigned 64-bit number; TypeError if it is no integer, OverflowError out of range."""
+    """Return an unsigned 64-bit number; TypeError if it is not an integer, OverflowError out of range."""
     number = index(value)
     if not 0 <= number <= U64_MAX:
         raise OverflowError(f"{number} is not an unsigned 64-bit number")
@@ -36,7 +36,7 @@ def i32(value: SupportsIndex) -> int:
 
 
 def seconds(value: float) -> float:
-    """Return a time; TypeError if it is no number."""
+    """Return a time; TypeError if it is not a number."""
     if not isinstance(value, (int, float)):
         raise TypeError(f"a time must be a number of seconds, not {type(value).__name__}")
     return float(value)

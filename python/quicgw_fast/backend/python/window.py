@@ -26,7 +26,7 @@ class Kind(Enum):
     NOTIFY = 2
     """A notify of its own."""
     KEPT = 3
-    """A notify whose original is kept elsewhere: its loss is no loss."""
+    """A notify whose original is kept elsewhere: losing this one loses nothing."""
 
 
 def count(kinds: Iterable[Kind]) -> Counts:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from quicgw_fast.codes import BindCode
 from quicgw_fast.demo.tour import checks
-from quicgw_fast.demo.tour.stage import PATIENCE, until
+from quicgw_fast.demo.tour.stage import TIMEOUT, until
 from quicgw_fast.proto import service_pb2 as pb
 
 if TYPE_CHECKING:
@@ -66,13 +66,13 @@ async def bound_notifies(stage: Stage, show: Show) -> None:
     """Notifies that a service binds to the request it is working on: right before and right after the reply."""
     player = stage.players[0]
     before = await player.client.call("before", params={"title": "loot dropped"})
-    notify = await player.client.next_notify(PATIENCE)
+    notify = await player.client.next_notify(TIMEOUT)
     show.say(f"bound before: notify {notify.seq_id} {notify.message!r}, then reply {before.seq_id}")
     show.check(
         "it came right before the reply", checks.around(player.tape, before.seq_id, ["[before] loot dropped"], [])
     )
     after = await player.client.call("after", params={"title": "level up"})
-    notify = await player.client.next_notify(PATIENCE)
+    notify = await player.client.next_notify(TIMEOUT)
     show.say(f"bound after: reply {after.seq_id}, then notify {notify.seq_id} {notify.message!r}")
     show.check("it came right after the reply", checks.around(player.tape, after.seq_id, [], ["[after] level up"]))
     late = await stage.pusher.push(_push(player, pb.NSH_BEFORE_RESPONSE, bind_client_seq_id=1))
@@ -88,7 +88,7 @@ async def broadcast(stage: Stage, show: Show) -> None:
     reply = await stage.players[1].client.call("broadcast", params={"title": "maintenance at noon"})
     show.say(f"the gateway numbered it for {reply.data.decode()} sessions")
     show.check("it went to every client", checks.equal("sent", str(len(stage.players)), reply.data.decode()))
-    await asyncio.gather(*(player.client.next_notify(PATIENCE) for player in stage.players))
+    await asyncio.gather(*(player.client.next_notify(TIMEOUT) for player in stage.players))
     tapes = [player.tape for player in stage.players]
     show.check("every client received it once", checks.received_times(tapes, "[broadcast] maintenance at noon"))
 
@@ -100,7 +100,7 @@ async def unicast(stage: Stage, show: Show) -> None:
     gid = hello.headers["gid"] if hello else ""
     began = time.perf_counter()
     answer = await stage.pusher.push(_push(player, pb.NSH_IMMEDIATELY, target_type="gid", target_id=gid))
-    notify = await player.client.next_notify(PATIENCE)
+    notify = await player.client.next_notify(TIMEOUT)
     took = (time.perf_counter() - began) * 1000
     show.say(f"pushed to {gid}: {answer.message}; {player.tape.name} had it after {took:.1f} ms")
     show.check(f"{player.tape.name} received it once", checks.received_times([player.tape], notify.message))

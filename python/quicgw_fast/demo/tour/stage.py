@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from quicgw_fast.gateway import Gateway
 
-PATIENCE = 10.0
+TIMEOUT = 10.0
 """Seconds that anything may take on a machine that is busy with other things."""
 SMALL_WORKERS, SMALL_QUEUE = 1, 2
 _FREE = "127.0.0.1:0"
@@ -86,7 +86,7 @@ class Stage:
 
     async def _enter(self, among: list[Player], openid: str, address: str, options: dict[str, Any]) -> Player:
         tape, states = Tape(openid), list[StateEvent]()
-        settings = {"heartbeat": 1.0, "max_missed": 10, "timeout": PATIENCE, **options}
+        settings = {"heartbeat": 1.0, "max_missed": 10, "timeout": TIMEOUT, **options}
         client = connect(address, openid=openid, ca=self.ca, on_state=states.append, observer=tape, **settings)
         player = Player(client, tape, states)
         among.append(player)
@@ -116,11 +116,11 @@ async def open_stage(scale: Scale) -> AsyncIterator[Stage]:
 async def until(true: Callable[[], bool], what: str) -> None:
     """Wait until something is true; TimeoutError says what was waited for."""
     try:
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(TIMEOUT):
             while not true():  # noqa: ASYNC110 - what is waited for has no events
                 await asyncio.sleep(0.01)
     except TimeoutError:
-        raise TimeoutError(f"{what} did not happen within {PATIENCE:g} s") from None
+        raise TimeoutError(f"{what} did not happen within {TIMEOUT:g} s") from None
 
 
 async def _leave(stage: Stage) -> None:

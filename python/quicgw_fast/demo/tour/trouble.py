@@ -10,7 +10,7 @@ from quicgw_fast.client import Reconnect, ReplyError, State
 from quicgw_fast.codes import ErrorCode
 from quicgw_fast.demo.tour import checks
 from quicgw_fast.demo.tour.relay import Relay
-from quicgw_fast.demo.tour.stage import PATIENCE, SMALL_QUEUE, SMALL_WORKERS, until
+from quicgw_fast.demo.tour.stage import SMALL_QUEUE, SMALL_WORKERS, TIMEOUT, until
 from quicgw_fast.errors import RequestError
 from quicgw_fast.proto import service_pb2 as pb
 
@@ -77,12 +77,12 @@ async def lost_connection(stage: Stage, show: Show) -> None:
             "guest-in-a-tunnel", relay.address, heartbeat=0.2, max_missed=3, reconnect=comeback
         )
         session = guest.client.session_id
-        in_flight = guest.client.submit("sleep", params={"ms": "300"}, data=b"in flight", timeout=3 * PATIENCE)
+        in_flight = guest.client.submit("sleep", params={"ms": "300"}, data=b"in flight", timeout=3 * TIMEOUT)
         await guest.client.call("echo")  # its reply proves that the request before it has arrived
         began = time.perf_counter()
         await _darkness(stage, relay, guest)
         reply = await in_flight
-        received = [(await guest.client.next_notify(PATIENCE)).content for _ in MAIL]
+        received = [(await guest.client.next_notify(TIMEOUT)).content for _ in MAIL]
         took = time.perf_counter() - began
         show.say(f"dark for a while: {relay.dropped} datagrams lost, a request in flight, {len(MAIL)} pushes meanwhile")
         show.say(f"resumed and complete {took:.1f} s after the lights went out: {', '.join(received)}, and the reply")

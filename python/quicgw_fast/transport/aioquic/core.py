@@ -114,6 +114,7 @@ class GatewayQuic(SendingQuic):
             event.frame_type,
             event.reason_phrase,
             self._state is QuicConnectionState.DRAINING,
+            self.gw_finding,
         )
 
     def validated_address(self) -> NetworkAddress | None:

@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 
     from quicgw_fast.clock import Clock
     from quicgw_fast.transport.limits import TransportLimits
-    from quicgw_fast.transport.seam import ConnectionHandler, HandlerFactory, Trust
+    from quicgw_fast.transport.seam import Connection, ConnectionHandler, HandlerFactory, Trust
+    from quicgw_fast.transport.termination import Termination
 
 _NO_WAY = frozenset({errno.ENETUNREACH, errno.EHOSTUNREACH})
 
@@ -36,7 +37,7 @@ async def connect(
     limits: TransportLimits,
     connection_ids: Callable[[], bytes],
     clock: Clock,
-) -> AioquicConnection:
+) -> Connection:
     """Do the handshake with the peer of ``sock``; see ``seam.TransportMaker``."""
     return await Dialer(sock, factory, trust, alpn, limits, connection_ids, clock).connect()
 
@@ -67,7 +68,7 @@ class Dialer:
         self._endpoint = Endpoint(sock, limits, self._unmatched, connected=True, clock=clock)
         self._endpoint.on_socket_error = self._socket_error
         self._socket_problem: tuple[Problem, str] | None = None
-        self._outcome: asyncio.Future[AioquicConnection] = self._endpoint.loop.create_future()
+        self._outcome: asyncio.Future[Connection] = self._endpoint.loop.create_future()
 
         def make_core(cid_issued: Callable[[bytes], None]) -> GatewayQuic:
             return GatewayQuic(
@@ -76,7 +77,7 @@ class Dialer:
 
         self._connection = AioquicConnection(self._endpoint, self, make_core)
 
-    async def connect(self) -> AioquicConnection:
+    async def connect(self) -> Connection:
         """Do the handshake; raises ConnectFailed. Leaves nothing behind when it fails or is cancelled."""
         self._connection.start(self._peer)
         try:
@@ -87,30 +88,29 @@ class Dialer:
 
     # What the connection reports
 
-    def established(self, connection: AioquicConnection) -> ConnectionHandler | None:
+    def established(self, connection: Connection, /) -> ConnectionHandler | None:
         """Make the handler and give the connection to who waits for it."""
         handler = self._factory(connection)
         if not self._outcome.done():
             self._outcome.set_result(connection)
         return handler
 
-    def ended(self, connection: AioquicConnection, _code: int, reason: str, /) -> None:
+    def ended(self, _connection: Connection, termination: Termination | None, reason: str, /) -> None:
         """Tell who waits for the connection that there will be none."""
         if not self._outcome.done():
-            problem, why = self._explain(connection, reason)
+            problem, why = self._explain(termination, reason)
             self._outcome.set_exception(ConnectFailed(why, problem, told_delay(why)))
 
-    def released(self, _connection: AioquicConnection, /) -> None:
+    def released(self, _connection: Connection, /) -> None:
         """Close the socket."""
         self._endpoint.close()
 
-    def _explain(self, connection: AioquicConnection, reason: str) -> tuple[Problem, str]:
+    def _explain(self, termination: Termination | None, reason: str) -> tuple[Problem, str]:
         if self._socket_problem is not None:
             return self._socket_problem
-        ended = connection.core.ended()
-        if ended is not None:
-            return explain(ended, self._where, self._trust.server_name, self._alpn)
-        if connection.core.untouched():
+        if termination is not None:
+            return explain(termination, self._where, self._trust.server_name, self._alpn)
+        if self._connection.core.untouched():
             return no_answer(self._where)
         return Problem.OTHER, f"{self._where} answered, but then: {reason}"
 

@@ -15,9 +15,7 @@ from aioquic.quic.packet import (
 )
 
 from quicgw_fast.codes import CloseCode
-from quicgw_fast.errors import RETRY_AFTER_MS
-from quicgw_fast.rates import TokenBucket
-from quicgw_fast.transport.admission import Admission, Verdict
+from quicgw_fast.ports import Arrival, ConnectionRefusal, Deflection, UnprovenAnswer
 from quicgw_fast.transport.aioquic.configuration import server_configuration
 from quicgw_fast.transport.aioquic.connection import AioquicConnection
 from quicgw_fast.transport.aioquic.core import GatewayQuic
@@ -44,20 +42,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from quicgw_fast.clock import Clock
+    from quicgw_fast.ports import Gatekeeper, TurnedAway
     from quicgw_fast.transport.aioquic.receiving import ReceivingQuic
     from quicgw_fast.transport.certificates import Identity
     from quicgw_fast.transport.limits import TransportLimits
     from quicgw_fast.transport.observer import Observer
-    from quicgw_fast.transport.seam import ConnectionHandler, HandlerFactory
-
-ANSWERS_PER_SECOND = 1000
-"""Refusals and stateless resets a second at most; both answer packets that anybody can forge."""
-
-RETRIES_PER_SECOND = 4000
-"""Retry packets a second at most: each costs about as much as looking at the packet it answers."""
-
-FULL = CloseCode.OVERLOADED.phrase(f"the gateway is full, retry-after-ms {RETRY_AFTER_MS}")
-STOPPING = CloseCode.DRAINING.phrase("no new connections")
+    from quicgw_fast.transport.seam import Connection, ConnectionHandler, HandlerFactory
+    from quicgw_fast.transport.termination import Termination
 
 LAST_PERIOD = 0.25
 """Seconds that ``close`` goes on repeating closing packets to peers that still send."""
@@ -78,6 +69,7 @@ class AioquicListener:
         *,
         alpn: Sequence[str],
         limits: TransportLimits,
+        gatekeeper: Gatekeeper,
         observer: Observer,
         reset_key: bytes,
         connection_ids: Callable[[], bytes],
@@ -87,20 +79,19 @@ class AioquicListener:
         self._factory = factory
         self._limits = limits
         self._configuration = server_configuration(identity, limits, alpn)
-        self._admission = Admission(limits)
+        self._gatekeeper = gatekeeper
+        self._accepting = True
         self._observer = observer
         self._tokens = RetryTokens()
         self._connection_ids = connection_ids
         self._reset_token: Callable[[bytes], bytes] | None = None
         if limits.stateless_reset:
             self._reset_token = reset_tokens(reset_key)
-        self._alive: set[AioquicConnection] = set()
-        self._half_open: set[AioquicConnection] = set()
-        self._open: set[AioquicConnection] = set()
+        self._alive: set[Connection] = set()
+        self._half_open: set[Connection] = set()
+        self._open: set[Connection] = set()
         self._empty: asyncio.Future[None] | None = None
         self._endpoint = Endpoint(sock, limits, self._unmatched, clock=clock)
-        self._answers = TokenBucket(ANSWERS_PER_SECOND, ANSWERS_PER_SECOND)
-        self._retries = TokenBucket(RETRIES_PER_SECOND, RETRIES_PER_SECOND)
 
     @property
     def address(self) -> tuple[str, int]:
@@ -129,7 +120,7 @@ class AioquicListener:
 
     def stop_accepting(self) -> None:
         """Refuse new connections from now on; established ones go on."""
-        self._admission.accepting = False
+        self._accepting = False
 
     async def close(self, code: int = CloseCode.DRAINING, reason: str = "") -> None:
         """Close every connection with ``code`` and the complete phrase ``reason``, then the socket.
@@ -153,29 +144,29 @@ class AioquicListener:
 
     # What connections report
 
-    def established(self, connection: AioquicConnection) -> ConnectionHandler | None:
+    def established(self, connection: Connection, /) -> ConnectionHandler | None:
         """Count the connection and make its handler."""
         self._half_open.discard(connection)
-        full = len(self._open) >= self._limits.max_connections
-        if full or not self._admission.accepting:
-            self._count_refusal(connection.peer)
-            code, phrase = (CloseCode.OVERLOADED, FULL) if full else (CloseCode.DRAINING, STOPPING)
-            connection.close(code, phrase)
+        # It has shown by now that it gets what is sent to its address.
+        refusal = self._gatekeeper.established(self._arrival(connection.peer, proven=True, now=self._endpoint.now()))
+        if refusal is not None:
+            self._tell_refusal(connection.peer, refusal)
+            connection.close(*refusal)
             return None
         self.counters.established += 1
         self._open.add(connection)
         return self._factory(connection)
 
-    def ended(self, connection: AioquicConnection, _code: int, reason: str, /) -> None:
+    def ended(self, connection: Connection, termination: Termination | None, reason: str, /) -> None:
         """Stop counting the connection; one whose handshake is not complete has failed, unless we stop."""
-        if connection in self._half_open and self._admission.accepting:
+        if connection in self._half_open and self._accepting:
             self.counters.failed += 1
-            self._admission.failed(self._endpoint.now())
-            self._observer.handshake_failed(fault_of(connection.core.ended()), connection.peer, reason)
+            self._gatekeeper.failed(self._endpoint.now() + self._limits.handshake_timeout)
+            self._observer.handshake_failed(fault_of(termination), connection.peer, reason)
         self._half_open.discard(connection)
         self._open.discard(connection)
 
-    def released(self, connection: AioquicConnection, /) -> None:
+    def released(self, connection: Connection, /) -> None:
         """Forget the connection."""
         self._alive.discard(connection)
         if self._empty is not None and not self._alive and not self._empty.done():
@@ -196,13 +187,13 @@ class AioquicListener:
         if self._reset_token is None or len(data) <= CID_LENGTH or not data[0] & 0x40:
             return
         answer = stateless_reset(len(data), self._reset_token(data[1 : 1 + CID_LENGTH]))
-        if answer is not None and self._answers.take(now) == 0.0:
+        if answer is not None and self._may_answer(now):
             self.counters.stateless_resets += 1
             self._endpoint.send(answer, address)
 
     def _unknown_version(self, data: bytes, address: Any, header: LongHeader, now: float) -> None:
         # Version 0 is itself a negotiation packet: answering it could make two servers talk for ever.
-        if header.version == 0 or len(data) < MIN_INITIAL or self._answers.take(now) > 0.0:
+        if header.version == 0 or len(data) < MIN_INITIAL or not self._may_answer(now):
             self.counters.dropped += 1
             return
         self.counters.version_negotiations += 1
@@ -220,45 +211,48 @@ class AioquicListener:
         if header.packet_type is not QuicPacketType.INITIAL:
             return False
         token = self._tokens.judge(header.token, address, header.destination_cid, now)
-        proven = token.standing is Standing.PROVEN
-        if not proven and self._admission.noisy(address[0], now):
-            return self._send_retry(address, header, now)
+        arrival = self._arrival(address[0], proven=token.standing is Standing.PROVEN, now=now)
+        turned_away = self._gatekeeper.initial(arrival)
+        if turned_away is not None:
+            return self._turn_away(turned_away, address, invariant, header, now)
         if not authenticates(data, header, buf.tell()):
             self.counters.noise += 1
-            self._admission.noise(address[0], now)
+            self._gatekeeper.noise(arrival.address, now)
             return False
         if token.standing is Standing.WRONG:
             self.counters.invalid_tokens += 1
             return self._answer(refusal(invariant, INVALID_TOKEN), address, now)
-        verdict = self._admission.decide(
-            address[0],
-            proven=proven,
-            half_open=len(self._half_open),
-            total=len(self._half_open) + len(self._open),
-            now=now,
-        )
-        if verdict is Verdict.ACCEPT:
-            self._accept(data, address, header, token.original, now)
-        elif verdict is Verdict.RETRY:
-            return self._send_retry(address, header, now)
-        elif verdict is Verdict.REFUSE:
-            phrase = FULL if self._admission.accepting else STOPPING
-            self._count_refusal(format_address(address))
-            return self._answer(refusal(invariant, CONNECTION_REFUSED, phrase), address, now)
-        return verdict is not Verdict.DROP
+        turned_away = self._gatekeeper.connection(arrival)
+        if turned_away is not None:
+            return self._turn_away(turned_away, address, invariant, header, now)
+        self._accept(data, address, header, token.original, now)
+        return True
 
-    def _count_refusal(self, peer: str) -> None:
+    def _turn_away(self, how: TurnedAway, address: Any, invariant: LongHeader, header: QuicHeader, now: float) -> bool:
+        """Do what the gatekeeper says instead of building a connection; False when the packet is dropped."""
+        if isinstance(how, ConnectionRefusal):
+            self._tell_refusal(format_address(address), how)
+            return self._answer(refusal(invariant, CONNECTION_REFUSED, how.phrase), address, now)
+        return how is Deflection.RETRY and self._send_retry(address, header, now)
+
+    def _arrival(self, peer: str, *, proven: bool, now: float) -> Arrival:
+        return Arrival(peer, proven, len(self._half_open), len(self._open), not self._accepting, now)
+
+    def _tell_refusal(self, peer: str, refusal: ConnectionRefusal) -> None:
         self.counters.refused += 1
-        self._observer.connection_refused(peer, FULL if self._admission.accepting else STOPPING)
+        self._observer.connection_refused(peer, refusal.phrase)
+
+    def _may_answer(self, now: float, *, retry: bool = False) -> bool:
+        return self._gatekeeper.answer(UnprovenAnswer(retry, now)) is None
 
     def _answer(self, datagram: bytes, address: Any, now: float) -> bool:
-        if self._answers.take(now) > 0.0:
+        if not self._may_answer(now):
             return False
         self._endpoint.send(datagram, address)
         return True
 
     def _send_retry(self, address: Any, header: QuicHeader, now: float) -> bool:
-        if self._retries.take(now) > 0.0:
+        if not self._may_answer(now, retry=True):
             return False
         self.counters.retries += 1
         # The client's next Initial names this id; it is only used to tell that it followed the Retry.

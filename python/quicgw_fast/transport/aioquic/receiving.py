@@ -23,6 +23,7 @@ from aioquic.quic.packet import QuicErrorCode, QuicFrameType, pull_ack_frame
 from aioquic.tls import Epoch
 
 from quicgw_fast.codes import CloseCode
+from quicgw_fast.transport.aioquic.distrust import finding_of
 from quicgw_fast.transport.budget import CpuBudget
 from quicgw_fast.transport.packets import packets_in
 
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from aioquic.quic.stream import QuicStream
 
     from quicgw_fast.transport.limits import TransportLimits
+    from quicgw_fast.transport.termination import Finding
 
 STREAM = 0
 """The only stream: the first bidirectional one of the client."""
@@ -88,6 +90,8 @@ class ReceivingQuic(QuicConnection):
         super().__init__(configuration=configuration, **options)
         self.gw_limits = limits
         self.gw_skipped: int | None = None
+        self.gw_finding: Finding | None = None
+        """Why the connection has ended, where aioquic has no code for it."""
         self.gw_unread = 0
         """Datagrams dropped unread, because they were too many or their peer had used up its time."""
         self._gw_tell_unread = unread
@@ -189,7 +193,12 @@ class ReceivingQuic(QuicConnection):
         if not self._is_client and end > self.gw_limits.max_crypto:
             # aioquic keeps half a megabyte of gaps, and gathers one TLS message of any length.
             raise QuicConnectionError(QuicErrorCode.CRYPTO_BUFFER_EXCEEDED, frame_type, "too much TLS data")
-        super()._handle_crypto_frame(context, frame_type, buf)
+        try:
+            super()._handle_crypto_frame(context, frame_type, buf)
+        except QuicConnectionError as error:
+            if (certificate := self.tls._peer_certificate) is not None:
+                self.gw_finding, error.reason_phrase = finding_of(error, certificate)
+            raise
         if len(self._crypto_streams[context.epoch].receiver._ranges) > self.gw_limits.max_crypto_gaps:
             raise QuicConnectionError(QuicErrorCode.CRYPTO_BUFFER_EXCEEDED, frame_type, "too many gaps in the TLS data")
 

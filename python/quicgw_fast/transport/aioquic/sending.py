@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from aioquic.tls import Epoch
 
 from quicgw_fast.transport.aioquic.receiving import STREAM, ReceivingQuic
+from quicgw_fast.transport.termination import Finding
 
 if TYPE_CHECKING:
     from aioquic.quic.configuration import QuicConfiguration
@@ -132,6 +133,8 @@ class SendingQuic(ReceivingQuic):
 
     def handle_timer(self, now: float) -> None:
         """Act on what is due, and keep the probe timeout's back-off within ``LONGEST_PTO``."""
+        if self._close_event is None and self._close_at is not None and now >= self._close_at:
+            self.gw_finding = Finding.NOTHING_HEARD
         super().handle_timer(now)
         loss = self._loss
         while loss._pto_count > 2 and self.probe_timeout() * 2**loss._pto_count > LONGEST_PTO:

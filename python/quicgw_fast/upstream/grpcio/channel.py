@@ -20,7 +20,7 @@ from quicgw_fast.upstream.grpcio.causes import cause_of, size_over_limit
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from quicgw_fast.upstream.directory import Instance
+    from quicgw_fast.upstream.instance import Instance
     from quicgw_fast.upstream.seam import ChannelListener
 
 _log = logging.getLogger("quicgw.upstream")
@@ -60,7 +60,7 @@ CHANNEL_OPTIONS: Sequence[tuple[str, int]] = (
 )
 
 # Seconds to wait for gRPC to end what it usually ends at once.
-_PATIENCE = 0.5
+_WAIT_FOR_GRPC = 0.5
 # Seconds by which a deadline may seem to pass too early: gRPC counts in milliseconds on a clock of its own.
 _CLOCKS_DIFFER = 0.01
 # Bytes of an answer from which on it is looked at: a frame has a few more, and for each header without a value too.
@@ -155,7 +155,7 @@ class GrpcChannel:
         self._leaving = self._closed = True
         await self._channel.close()
         # That ends the watch too, unless somebody still holds one of the channel's calls.
-        await asyncio.wait({self._watcher}, timeout=_PATIENCE)
+        await asyncio.wait({self._watcher}, timeout=_WAIT_FOR_GRPC)
         self._watcher.cancel()
 
     async def _watch(self) -> None:
@@ -191,7 +191,7 @@ class GrpcChannel:
     async def _ask_why(self) -> None:
         """Find out why there is no connection, which gRPC only tells a call that fails for it, and pass it on."""
         try:
-            await self._probe(b"", timeout=_PATIENCE)
+            await self._probe(b"", timeout=_WAIT_FOR_GRPC)
         except grpc.aio.AioRpcError as error:
             status, details = error.code(), error.details()
         else:

@@ -11,7 +11,7 @@ import grpc
 from quicgw_fast.errors import ConfigError
 from quicgw_fast.proto import service_pb2 as pb
 from quicgw_fast.proto.service_pb2_grpc import GatewayServiceStub
-from quicgw_fast.upstream.directory import parse_address
+from quicgw_fast.upstream.address import parse_address
 from quicgw_fast.upstream.errors import GatewayCallFailed
 from quicgw_fast.upstream.grpcio.causes import NO_ANSWER, cause_of
 from quicgw_fast.upstream.grpcio.channel import DIALLING, PROBE, target_of
@@ -79,9 +79,9 @@ class GatewayClient:
 
         Raises GatewayCallFailed with the reason.
         """
-        patience = self._connect_timeout if timeout is None else timeout
+        limit = self._connect_timeout if timeout is None else timeout
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(patience):
+            async with asyncio.timeout(limit):
                 if await self._connected():
                     return
         raise GatewayCallFailed(f"no connection to the gateway at {self.address}: {await self._why()}")

@@ -10,7 +10,7 @@ import pytest
 from quicgw_fast.codes import RequestType
 from quicgw_fast.demo.tour import checks
 from quicgw_fast.demo.tour.tape import Closed, Received, Sent, TapeKind
-from tests.demo_tour.tapes import asked, good, notify, reply, start, tape
+from tests.demo.tour.tapes import asked, good, notify, reply, start, tape
 
 if TYPE_CHECKING:
     from collections.abc import Callable

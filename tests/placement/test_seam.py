@@ -1,4 +1,4 @@
-"""What every maker of the placement promises, and the makers by name."""
+"""What every maker of the placement promises."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from quicgw_fast.errors import ConfigError
 from quicgw_fast.placement import HERE, Place, makers
 from tests.placement.slow import NextTurn
 
@@ -68,17 +67,3 @@ def test_a_gateway_that_is_alone_answers_without_a_loop() -> None:
     alone = makers.load("here").make_placement()
     assert alone.claim("alice") is HERE
     assert alone.find("alice") is HERE
-
-
-@pytest.mark.parametrize("name", makers.MAKERS)
-def test_each_maker_knows_its_name(name: str) -> None:
-    assert name == makers.load(name).NAME
-
-
-def test_the_default_is_one_of_them() -> None:
-    assert makers.DEFAULT in makers.MAKERS
-
-
-def test_an_unknown_maker_is_told_with_those_that_there_are() -> None:
-    with pytest.raises(ConfigError, match="the placement is 'atlantis', but must be one of: here"):
-        makers.load("atlantis")

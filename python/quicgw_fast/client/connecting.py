@@ -1,0 +1,109 @@
+"""How a client is made: what can be chosen, in one call."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from quicgw_fast.client import checks
+from quicgw_fast.client.client import Client
+from quicgw_fast.client.options import (
+    ClientOptions,
+    LoginOptions,
+    ReceivePolicy,
+    Reconnect,
+    TlsOptions,
+    ca_path,
+    parse_address,
+    receive_policy,
+)
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Mapping
+
+    from quicgw_fast.client.checks import Octets
+    from quicgw_fast.client.events import StateCallback
+    from quicgw_fast.client.messages import Ticket
+    from quicgw_fast.client.observer import ClientObserver
+    from quicgw_fast.client.options import TokenSource
+
+
+def connect(
+    address: str,
+    *,
+    openid: str,
+    token: TokenSource = "",
+    ca: str | os.PathLike[str] | None = None,
+    insecure: bool = False,
+    server_name: str | None = None,
+    login: bool = True,
+    hello_params: Mapping[str, str] | None = None,
+    hello_data: Octets = b"",
+    hello_headers: Mapping[str, str] | None = None,
+    timeout: float = 30.0,
+    connect_timeout: float = 10.0,
+    close_timeout: float = 2.0,
+    heartbeat: float = 5.0,
+    max_missed: int = 3,
+    ack_every: int = 32,
+    ack_delay: float = 0.05,
+    queue_size: int = 1024,
+    queue_policy: ReceivePolicy | str = ReceivePolicy.AUTO,
+    reconnect: Reconnect | bool = True,
+    resume: Ticket | None = None,
+    on_state: StateCallback | None = None,
+    observer: ClientObserver | None = None,
+) -> Client:
+    """Make a client of the gateway at ``address`` (``host:port``); enter or await it to connect.
+
+    ::
+
+        async with quicgw_fast.connect("127.0.0.1:8443", openid="alice", insecure=True) as client:
+            reply = await client.call("echo", data=b"hi")
+
+    openid, token: who you are; a callable token (plain or async) is asked at each START and before a token
+    expires. ca, insecure, server_name: how to check the gateway's certificate. login: say ``hello`` in each new
+    session, with hello_params, hello_data and hello_headers. timeout: default of a call, seconds;
+    connect_timeout: for the first connection, login included; close_timeout: for the gateway to confirm a close.
+    heartbeat, max_missed: the link is dead after so many intervals of silence. ack_every, ack_delay: how
+    acknowledgements are gathered. queue_size, queue_policy: notifies that may wait for you, and what happens
+    to more (see ReceivePolicy). reconnect: how to come back; False for not at all. resume: the ticket that
+    another client's detach() returned. on_state: called with each StateEvent. observer: told each message that goes
+    over the wire (see ClientObserver).
+
+    Raises TypeError or ValueError for a value that makes no sense. Connecting raises ConnectionFailed,
+    ConnectionClosed, or the ReplyError with which START or hello was refused.
+    """
+    host, port = parse_address(address)
+    # Before they are copied into dicts, which would take a list of pairs, too.
+    checks.strings("hello_params", hello_params)
+    checks.strings("hello_headers", hello_headers)
+    if isinstance(reconnect, bool):
+        reconnect = Reconnect(enabled=reconnect)
+    options = ClientOptions(
+        host=host,
+        port=port,
+        openid=openid,
+        token=token,
+        tls=TlsOptions(ca=ca_path(ca), insecure=insecure, server_name=server_name),
+        login=LoginOptions(
+            enabled=login,
+            params=dict(hello_params or {}),
+            data=checks.octets("hello_data", hello_data),
+            headers=dict(hello_headers or {}),
+        ),
+        timeout=timeout,
+        connect_timeout=connect_timeout,
+        close_timeout=close_timeout,
+        heartbeat=heartbeat,
+        max_missed=max_missed,
+        ack_every=ack_every,
+        ack_delay=ack_delay,
+        queue_size=queue_size,
+        queue_policy=receive_policy(queue_policy),
+        reconnect=reconnect,
+        resume=resume,
+        on_state=on_state,
+        observer=observer,
+    )
+    return Client(options)

@@ -1,0 +1,82 @@
+"""What the log says of services; what may come often at once, then once a minute with how often it came."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+from quicgw_fast.observe.repeats import RepeatLog
+from quicgw_fast.upstream.errors import DEADLINE
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from quicgw_fast.clock import Clock
+    from quicgw_fast.upstream.directory import Directory
+    from quicgw_fast.upstream.errors import NoInstance, RegisterRefused, UpstreamFailed, UpstreamTimeout
+    from quicgw_fast.upstream.instance import Instance
+
+_log = logging.getLogger("quicgw.upstream")
+
+
+class UpstreamJournal:
+    """Writes the events of instances, calls and registrations."""
+
+    def __init__(self, directory: Directory, clock: Clock) -> None:
+        self._directory = directory
+        self._clock = clock
+        self._repeats = RepeatLog(_log)
+
+    def up(self, instance: Instance) -> None:
+        """The instance is healthy, and was not before."""
+        self._repeats.add(logging.INFO, "upstream up", instance.address, self._clock.now(), self._names(instance))
+
+    def down(self, instance: Instance) -> None:
+        """The instance is not healthy, for the reason that it has."""
+        self._warn("upstream down", instance.address, {**self._names(instance), "reason": instance.reason})
+
+    def call_failed(self, instance: Instance, service: str, error: UpstreamFailed | UpstreamTimeout) -> None:
+        """A call came to nothing."""
+        # A deadline that passed and one that the service speaks of have the same status, and are different stories.
+        subject = f"{instance.address} {error.cause if error.status == DEADLINE else error.status}"
+        fields = {
+            "address": instance.address,
+            "service": service,
+            "status": error.status,
+            "cause": error.cause,
+            "detail": error.internal,
+        }
+        self._warn("upstream call failed", subject, fields)
+
+    def no_instance(self, error: NoInstance) -> None:
+        """A call could not be made."""
+        self._warn("no upstream in service", error.service, {"service": error.service, "reason": error.internal})
+
+    def registration_refused(self, address: str, service: str, refused: RegisterRefused) -> None:
+        """Somebody who may be anybody registered with an address that may be anything."""
+        fields = {"address": address, "service": service, "code": refused.error_code, "reason": str(refused)}
+        self._warn("upstream registration refused", f"{address[:128]} {refused.error_code}", fields)
+
+    def registered(self, instance: Instance, service: str) -> None:
+        """An instance registered that was not there before."""
+        fields = {"address": instance.address, "service": service, "connected": instance.reached}
+        _log.info("upstream registered", extra=fields)
+
+    def deregistered(self, address: str, service: str) -> None:
+        """An instance left by itself."""
+        _log.info("upstream deregistered", extra={"address": address, "service": service})
+
+    def forgotten(self, instance: Instance, after: float) -> None:
+        """An instance was taken out as it stayed down for ``after`` seconds."""
+        why = f"{instance.reason or 'not connected'}, for {after:g} s; it may register again"
+        _log.warning("upstream forgotten", extra={"address": instance.address, "reason": why})
+
+    def flush(self, now: float) -> None:
+        """Write what was not said yet and is due; ``now`` in monotonic seconds."""
+        self._repeats.flush(now)
+
+    def _warn(self, event: str, subject: str, fields: Mapping[str, object]) -> None:
+        self._repeats.add(logging.WARNING, event, subject, self._clock.now(), fields)
+
+    def _names(self, instance: Instance) -> dict[str, object]:
+        return {"address": instance.address, "services": ",".join(self._directory.services_of(instance))}

@@ -1,0 +1,33 @@
+//! `TokenBucket`.
+
+use pyo3::prelude::*;
+
+use crate::convert::Locked;
+use crate::raise::raise;
+
+/// Grants rate tokens per second in the long run, and burst at once. It starts full.
+///
+/// ValueError unless rate is finite and above 0 and burst at least 1.
+#[pyclass(frozen, weakref, module = "quicgw_fast._core")]
+pub(crate) struct TokenBucket(Locked<quicgw_core::TokenBucket>);
+
+#[pymethods]
+impl TokenBucket {
+    #[new]
+    fn new(rate: f64, burst: i64) -> PyResult<Self> {
+        let bucket = quicgw_core::TokenBucket::new(rate, burst.try_into().unwrap_or_default());
+        Ok(Self(Locked::new(bucket.map_err(raise)?)))
+    }
+
+    /// Take one token at now (monotonic seconds) and return 0.0.
+    ///
+    /// If there is none, nothing is taken, and the seconds until there is one are returned.
+    fn take(&self, py: Python<'_>, now: f64) -> f64 {
+        self.0.lock(py).take(now)
+    }
+
+    /// Return the seconds until there is a token, 0.0 if there is one at now; takes nothing.
+    fn wait(&self, py: Python<'_>, now: f64) -> f64 {
+        self.0.lock(py).wait(now)
+    }
+}
