@@ -9,8 +9,8 @@ use pyo3::exceptions::{PyOSError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyList};
 use quicgw_transport::{
-    CID_LENGTH, ClientSettings, ConnectError, CpuLimits, Endpoint, EndpointError, Event, Limits, Loss,
-    ServerSettings, StreamEnd, Verdict,
+    CID_LENGTH, ClientSettings, ConnectError, CpuLimits, Distrust, Endpoint, EndpointError, Event, Limits,
+    Loss, ServerSettings, StreamEnd, Verdict,
 };
 
 use crate::convert::Locked;
@@ -248,11 +248,11 @@ impl QuicEndpoint {
         .map_err(|error: ConnectError| PyValueError::new_err(error.to_string()))
     }
 
-    /// Put bytes on the stream; they leave with the next flush. Return all that is not acknowledged.
+    /// Put bytes on the stream; they leave with the next flush. Return what no peer of the endpoint has acknowledged.
     fn write(&self, py: Python<'_>, key: u64, data: &[u8]) -> PyResult<usize> {
         self.with(py, |endpoint| {
             endpoint.write(key, data);
-            endpoint.pending(key)
+            endpoint.unacknowledged()
         })
     }
 
@@ -289,6 +289,11 @@ impl QuicEndpoint {
     /// Close with an application error code; the closing packet leaves with the next flush.
     fn close(&self, py: Python<'_>, key: u64, code: u32, reason: &[u8], now: f64) -> PyResult<()> {
         self.with(py, |endpoint| endpoint.close(key, code, reason, now))
+    }
+
+    /// Tell the peer once why, and forget the connection.
+    fn abort(&self, py: Python<'_>, key: u64, code: u32, reason: &[u8], now: f64) -> PyResult<()> {
+        self.with(py, |endpoint| endpoint.abort(key, code, reason, now))
     }
 
     /// Forget the connection at once, without a word to its peer.
@@ -329,6 +334,12 @@ impl QuicEndpoint {
     /// Events as tuples that begin with their number; those of one connection's data that follow each other are one.
     fn tell<'py>(&self, py: Python<'py>, events: Vec<Event>) -> PyResult<Bound<'py, PyList>> {
         let list = PyList::empty(py);
+        // First of all who has left: what came before that is handed over, but nothing is begun for them any more.
+        for event in &events {
+            if let Event::StreamOver { key, .. } | Event::Lost { key, .. } = event {
+                list.append((11, key))?;
+            }
+        }
         let mut events = events.into_iter().peekable();
         while let Some(event) = events.next() {
             match event {
@@ -366,7 +377,20 @@ impl QuicEndpoint {
                     let (kind, code, reason) = match loss {
                         Loss::ClosedByPeer { code, reason } => (0, code, reason),
                         Loss::FaultByPeer { code, reason } => (1, code, reason),
-                        Loss::Fault { code, reason } => (2, code, reason.into_bytes()),
+                        Loss::Fault {
+                            code,
+                            reason,
+                            distrust,
+                        } => {
+                            let kind = match distrust {
+                                None => 2,
+                                Some(Distrust::Expired) => 5,
+                                Some(Distrust::NotYetValid) => 6,
+                                Some(Distrust::AnotherName) => 7,
+                                Some(Distrust::UnknownAuthority) => 8,
+                            };
+                            (kind, code, reason.into_bytes())
+                        }
                         Loss::Reset => (3, 0, Vec::new()),
                         Loss::Idle => (4, 0, Vec::new()),
                     };

@@ -5,11 +5,14 @@ use std::time::Duration;
 
 use quinn_proto::crypto::rustls::{NoInitialCipherSuite, QuicClientConfig, QuicServerConfig};
 use quinn_proto::{EndpointConfig, IdleTimeout, TransportConfig, VarInt};
-use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+
+use rustls::client::WebPkiServerVerifier;
+use rustls::client::danger::ServerCertVerifier;
 use rustls::crypto::CryptoProvider;
-use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
+use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 
 use crate::budget::CpuLimits;
+use crate::certificate::{Anybody, Finding, Known};
 use crate::ids::{Ids, MakeId};
 use crate::pressure::Marks;
 
@@ -101,6 +104,9 @@ pub enum ConfigError {
     /// TLS does not take the certificate, the key or the authorities.
     #[error(transparent)]
     Tls(#[from] rustls::Error),
+    /// Nobody could vouch for the server.
+    #[error("authorities: {0}")]
+    Authorities(#[from] rustls::client::VerifierBuilderError),
     /// The key is no PKCS #8.
     #[error("the private key is not PKCS #8: {0}")]
     Key(&'static str),
@@ -148,71 +154,35 @@ pub(crate) fn server(
     Ok(config)
 }
 
+/// The configuration, and where what is found wrong with the server's certificate is kept.
 pub(crate) fn client(
     settings: ClientSettings,
     limits: &Limits,
-) -> Result<quinn_proto::ClientConfig, ConfigError> {
-    let builder = rustls::ClientConfig::builder_with_provider(provider())
-        .with_protocol_versions(&[&rustls::version::TLS13])?;
-    let mut tls = match settings.authorities {
+) -> Result<(quinn_proto::ClientConfig, Finding), ConfigError> {
+    let finding = Finding::default();
+    let verifier: Arc<dyn ServerCertVerifier> = match settings.authorities {
         Some(authorities) => {
             let mut roots = rustls::RootCertStore::empty();
             for authority in authorities {
                 roots.add(CertificateDer::from(authority))?;
             }
-            builder.with_root_certificates(roots).with_no_client_auth()
+            let known = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider()).build()?;
+            Arc::new(Known::new(known, Arc::clone(&finding)))
         }
-        None => builder
-            .dangerous()
-            .with_custom_certificate_verifier(Arc::new(Anybody(provider())))
-            .with_no_client_auth(),
+        None => Arc::new(Anybody::new(provider())),
     };
+    let mut tls = rustls::ClientConfig::builder_with_provider(provider())
+        .with_protocol_versions(&[&rustls::version::TLS13])?
+        .dangerous() // which is rustls' word for a verifier of one's own
+        .with_custom_certificate_verifier(verifier)
+        .with_no_client_auth();
     tls.alpn_protocols = settings.alpn;
     tls.resumption = rustls::client::Resumption::disabled();
     let mut config = quinn_proto::ClientConfig::new(Arc::new(QuicClientConfig::try_from(tls)?));
     config.transport_config(Arc::new(limits.transport(false)?));
-    Ok(config)
+    Ok((config, finding))
 }
 
 fn provider() -> Arc<CryptoProvider> {
     Arc::new(rustls::crypto::ring::default_provider())
-}
-
-/// Trusts any certificate, as its owner asked for; that its sender has the key is still checked.
-#[derive(Debug)]
-struct Anybody(Arc<CryptoProvider>);
-
-impl ServerCertVerifier for Anybody {
-    fn verify_server_cert(
-        &self,
-        _end_entity: &CertificateDer<'_>,
-        _intermediates: &[CertificateDer<'_>],
-        _server_name: &ServerName<'_>,
-        _ocsp: &[u8],
-        _now: UnixTime,
-    ) -> Result<ServerCertVerified, rustls::Error> {
-        Ok(ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &rustls::DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        rustls::crypto::verify_tls12_signature(message, cert, dss, &self.0.signature_verification_algorithms)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &rustls::DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        rustls::crypto::verify_tls13_signature(message, cert, dss, &self.0.signature_verification_algorithms)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<rustls::SignatureScheme> {
-        self.0.signature_verification_algorithms.supported_schemes()
-    }
 }

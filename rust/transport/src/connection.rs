@@ -12,6 +12,7 @@ use quinn_proto::{
 
 use crate::Key;
 use crate::budget::{CpuBudget, CpuLimits};
+use crate::certificate::Finding;
 use crate::config::Limits;
 use crate::event::{Event, Loss, StreamEnd};
 use crate::outflow::Outflow;
@@ -33,6 +34,7 @@ pub(crate) struct Connection {
     throttled: bool,
     pressure: Pressure,
     stream: Option<StreamId>,
+    finding: Finding,
     established: bool,
     /// The owner waits until everything is acknowledged.
     flushing: bool,
@@ -46,6 +48,7 @@ impl Connection {
         quic: quinn_proto::Connection,
         all: Arc<AtomicUsize>,
         cpu: &CpuLimits,
+        finding: Finding,
     ) -> Self {
         Self {
             key,
@@ -60,6 +63,7 @@ impl Connection {
             throttled: false,
             pressure: Pressure::default(),
             stream: None,
+            finding,
             established: false,
             flushing: false,
             over: false,
@@ -207,6 +211,7 @@ impl Connection {
             ConnectionError::TransportError(error) => Loss::Fault {
                 code: error.code.into(),
                 reason: error.reason,
+                distrust: self.finding.get().copied(),
             },
             ConnectionError::Reset => Loss::Reset,
             ConnectionError::TimedOut => Loss::Idle,
@@ -214,6 +219,7 @@ impl Connection {
             error @ (ConnectionError::VersionMismatch | ConnectionError::CidsExhausted) => Loss::Fault {
                 code: 1,
                 reason: error.to_string(),
+                distrust: None,
             },
         };
         events.push_back(Event::Lost { key: self.key, loss });

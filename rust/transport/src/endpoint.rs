@@ -14,6 +14,7 @@ use quinn_proto::{
 };
 
 use crate::allowance::Allowance;
+use crate::certificate::Finding;
 use crate::clock::Clock;
 use crate::config::{self, ClientSettings, ConfigError, Limits, ServerSettings};
 use crate::connection::Connection;
@@ -303,7 +304,7 @@ impl Endpoint {
 
     fn accept(&mut self, incoming: Incoming, now: Instant) -> Option<Key> {
         match self.quic.accept(incoming, now, &mut self.buffer, None) {
-            Ok((handle, quic)) => Some(self.insert(handle, quic)),
+            Ok((handle, quic)) => Some(self.insert(handle, quic, Finding::default())),
             Err(error) => {
                 if let Some(transmit) = error.response {
                     self.socket.send(transmit, &self.buffer);
@@ -345,12 +346,12 @@ impl Endpoint {
         now: f64,
     ) -> Result<Key, ConnectError> {
         let name = settings.server_name.clone();
-        let config = config::client(settings, &self.limits)?;
+        let (config, finding) = config::client(settings, &self.limits)?;
         let (handle, quic) = self.quic.connect(self.clock.instant(now), config, peer, &name)?;
-        Ok(self.insert(handle, quic))
+        Ok(self.insert(handle, quic, finding))
     }
 
-    fn insert(&mut self, handle: ConnectionHandle, quic: quinn_proto::Connection) -> Key {
+    fn insert(&mut self, handle: ConnectionHandle, quic: quinn_proto::Connection, finding: Finding) -> Key {
         let slot = handle.0;
         if self.connections.len() <= slot {
             self.connections.resize_with(slot + 1, || None);
@@ -363,6 +364,7 @@ impl Endpoint {
             quic,
             Arc::clone(&self.unacknowledged),
             &self.limits.cpu,
+            finding,
         ));
         self.touch(slot);
         key
@@ -428,6 +430,14 @@ impl Endpoint {
         }
     }
 
+    /// Tell the peer once, and forget the connection.
+    pub fn abort(&mut self, key: Key, code: u32, reason: &[u8], now: f64) {
+        self.close(key, code, reason, now);
+        let now = self.clock.instant(now);
+        self.transmit(slot_of(key), now);
+        self.forget(key);
+    }
+
     /// Forget the connection at once; its peer is told nothing.
     pub fn forget(&mut self, key: Key) {
         if self.find(key).is_some() {
@@ -445,20 +455,24 @@ impl Endpoint {
     pub fn flush(&mut self, now: f64) {
         let now = self.clock.instant(now);
         self.socket.resume();
-        let segments = self.socket.segments();
         for slot in std::mem::take(&mut self.touched) {
-            let Some(connection) = &mut self.connections[slot] else {
-                continue;
-            };
-            connection.touched = false;
-            loop {
-                self.buffer.clear();
-                let Some(transmit) = connection.quic.poll_transmit(now, segments, &mut self.buffer) else {
-                    break;
-                };
-                self.socket.send(transmit, &self.buffer);
-            }
+            self.transmit(slot, now);
             self.after(slot, now);
+        }
+    }
+
+    fn transmit(&mut self, slot: usize, now: Instant) {
+        let segments = self.socket.segments();
+        let Some(connection) = self.connections.get_mut(slot).and_then(Option::as_mut) else {
+            return;
+        };
+        connection.touched = false;
+        loop {
+            self.buffer.clear();
+            let Some(transmit) = connection.quic.poll_transmit(now, segments, &mut self.buffer) else {
+                return;
+            };
+            self.socket.send(transmit, &self.buffer);
         }
     }
 

@@ -89,6 +89,19 @@ pub enum StreamEnd {
     Stopped(u64),
 }
 
+/// What is wrong with a certificate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Distrust {
+    /// It has expired.
+    Expired,
+    /// It is not valid yet.
+    NotYetValid,
+    /// It is for another name.
+    AnotherName,
+    /// Nobody who is trusted vouches for it.
+    UnknownAuthority,
+}
+
 /// How QUIC ended a connection.
 #[derive(Debug)]
 pub enum Loss {
@@ -112,6 +125,8 @@ pub enum Loss {
         code: u64,
         /// Which rule.
         reason: String,
+        /// What was found wrong with the certificate of a server, where that is why.
+        distrust: Option<Distrust>,
     },
     /// A stateless reset: the peer has forgotten the connection.
     Reset,

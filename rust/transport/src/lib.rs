@@ -10,6 +10,7 @@
 
 mod allowance;
 mod budget;
+mod certificate;
 mod clock;
 mod config;
 mod connection;
@@ -26,5 +27,5 @@ mod timers;
 pub use budget::CpuLimits;
 pub use config::{ClientSettings, ConfigError, Limits, ServerSettings};
 pub use endpoint::{ConnectError, Counters, Endpoint, EndpointError, Key, Verdict};
-pub use event::{Event, Loss, StreamEnd};
+pub use event::{Distrust, Event, Loss, StreamEnd};
 pub use ids::CID_LENGTH;
