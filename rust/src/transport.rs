@@ -42,7 +42,7 @@ struct PyLimits {
 }
 
 impl PyLimits {
-    fn convert(self, answers: u32, retries: u32) -> Limits {
+    fn convert(self, answers: u32) -> Limits {
         Limits {
             idle_timeout: self.idle_timeout,
             stream_window: self.stream_window,
@@ -61,7 +61,6 @@ impl PyLimits {
                 per_step: self.cpu_per_step,
             },
             answers,
-            retries,
             stateless_reset: self.stateless_reset,
         }
     }
@@ -71,7 +70,7 @@ impl PyLimits {
 ///
 /// fd: a bound (for a client: connected) UDP socket, which is the endpoint's from now on. now: monotonic seconds, as in
 /// all calls. limits: what quicgw_fast.transport.limits names. reset_key: the secret of stateless reset tokens.
-/// connection_ids: gives one of 8 bytes. answers, retries: packets a second. server: the certificate chain (DER each),
+/// connection_ids: gives one of 8 bytes. answers: negotiations and resets a second at most. server: the certificate chain (DER each),
 /// the private key (PKCS #8, DER) and the application protocols; None for a client.
 /// Raises ValueError for settings that cannot be used, OSError for a socket that is none.
 #[pyclass(frozen, weakref, module = "quicgw_fast._core")]
@@ -84,7 +83,7 @@ pub(crate) struct QuicEndpoint {
 #[pymethods]
 impl QuicEndpoint {
     #[new]
-    #[pyo3(signature = (fd, now, limits, reset_key, connection_ids, answers, retries, server=None))]
+    #[pyo3(signature = (fd, now, limits, reset_key, connection_ids, answers, server=None))]
     #[allow(clippy::too_many_arguments)] // what an endpoint is made of; Python names each
     fn new(
         py: Python<'_>,
@@ -94,7 +93,6 @@ impl QuicEndpoint {
         reset_key: &[u8],
         connection_ids: Py<PyAny>,
         answers: u32,
-        retries: u32,
         server: Option<(Vec<Vec<u8>>, Vec<u8>, Vec<Vec<u8>>)>,
     ) -> PyResult<Self> {
         // SAFETY: the caller hands over an open descriptor that nobody else closes.
@@ -110,7 +108,7 @@ impl QuicEndpoint {
             private_key,
             alpn,
         });
-        let limits = limits.convert(answers, retries);
+        let limits = limits.convert(answers);
         let endpoint = Endpoint::new(socket, now, limits, reset_key, make_id, server).map_err(raise)?;
         let made = Self {
             endpoint: Locked::new(Some(endpoint)),

@@ -9,7 +9,6 @@ packet may then carry the answers to several, and the ACK of all of them.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import socket
 from collections import deque
@@ -18,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from quicgw_fast.backend import TokenBucket
 from quicgw_fast.transport.backlog import Backlog
 from quicgw_fast.transport.packets import CID_LENGTH, LongHeader, pull_long_header
+from quicgw_fast.transport.sockets import enlarge_buffers
 from quicgw_fast.transport.text import format_address
 
 if TYPE_CHECKING:
@@ -30,9 +30,6 @@ _log = logging.getLogger("quicgw.transport")
 
 MOST_UNSENT = 4096
 """Datagrams kept while the kernel's send buffer is full; QUIC sends again what is dropped beyond."""
-
-SO_RCVBUFFORCE = 33
-SO_SNDBUFFORCE = 32
 
 
 class Receiver(Protocol):
@@ -242,16 +239,3 @@ class Endpoint:
             self.on_socket_error(error)
         else:
             self.report("udp socket failed", address=format_address(self.address), reason=error.strerror or str(error))
-
-
-def enlarge_buffers(sock: socket.socket, size: int) -> None:
-    """Ask for socket buffers of ``size`` bytes, past the system's limit where the process may."""
-    for forced, plain in ((SO_RCVBUFFORCE, socket.SO_RCVBUF), (SO_SNDBUFFORCE, socket.SO_SNDBUF)):
-        sock.setsockopt(socket.SOL_SOCKET, plain, size)
-        if sock.getsockopt(socket.SOL_SOCKET, plain) < size:
-            with contextlib.suppress(OSError):  # needs CAP_NET_ADMIN; the result is checked below
-                sock.setsockopt(socket.SOL_SOCKET, forced, size)
-    granted = sock.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF)
-    if granted < size:
-        fields = {"bytes": granted, "wanted": size, "remedy": f"sysctl -w net.core.rmem_max={size}"}
-        _log.info("small udp receive buffer", extra=fields)  # bursts of many clients may be lost

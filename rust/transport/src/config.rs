@@ -39,10 +39,9 @@ pub struct Limits {
     pub early_datagrams: u32,
     /// Processor time of one peer.
     pub cpu: CpuLimits,
-    /// Refusals, negotiations and stateless resets a second at most: they answer packets that anybody can forge.
+    /// Negotiations, stateless resets and refusals of tokens a second at most: they answer what anybody can forge.
     pub answers: u32,
-    /// Retry packets a second at most.
-    pub retries: u32,
+
     /// Whether packets of unknown connections are answered with a stateless reset.
     pub stateless_reset: bool,
 }

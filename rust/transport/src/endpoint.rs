@@ -99,7 +99,7 @@ pub struct Endpoint {
     events: VecDeque<Event>,
     unacknowledged: Arc<AtomicUsize>,
     answers: Allowance,
-    retries: Allowance,
+
     arrived: Vec<(BytesMut, quinn_udp::RecvMeta)>,
     buffer: Vec<u8>,
     /// What happened at the door.
@@ -131,7 +131,7 @@ impl Endpoint {
         let allow_mtud = !socket.may_fragment();
         Ok(Self {
             answers: Allowance::new(limits.answers, clock.instant(now)),
-            retries: Allowance::new(limits.retries, clock.instant(now)),
+
             clock,
             marks: limits.marks(),
             quic: quinn_proto::Endpoint::new(endpoint, server.clone(), allow_mtud, None),
@@ -286,15 +286,15 @@ impl Endpoint {
         self.buffer.clear();
         match verdict {
             Verdict::Accept => return self.accept(incoming, now),
-            Verdict::Retry if self.retries.take(now) => match self.quic.retry(incoming, &mut self.buffer) {
+            Verdict::Retry => match self.quic.retry(incoming, &mut self.buffer) {
                 Ok(transmit) => {
                     self.counters.retries += 1;
                     self.socket.send(transmit, &self.buffer);
                 }
                 Err(error) => self.quic.ignore(error.into_incoming()),
             },
-            Verdict::Refuse(reason) if self.answers.take(now) => self.refuse(incoming, &header, reason),
-            Verdict::Retry | Verdict::Refuse(_) | Verdict::Ignore => {
+            Verdict::Refuse(reason) => self.refuse(incoming, &header, reason),
+            Verdict::Ignore => {
                 self.counters.dropped += 1;
                 self.quic.ignore(incoming);
             }
