@@ -18,7 +18,7 @@ from quicgw_fast.config import join_address, split_address
 from quicgw_fast.control import AdminServer, ControlServer
 from quicgw_fast.errors import ConfigError
 from quicgw_fast.flow.assembly import assemble
-from quicgw_fast.observe import Door, Metrics, Unit, lines_dropped, register_listener, render
+from quicgw_fast.observe import Door, Metrics, Unit, lines_dropped, register_listener, render_stats
 from quicgw_fast.overload import call_gate
 from quicgw_fast.placement import makers as placements
 from quicgw_fast.store import make_store
@@ -157,7 +157,7 @@ class Gateway:
 
     def stats(self) -> dict[str, Any]:
         """Everything that /stats shows."""
-        return render(self._metrics, self._engine.NAME, self._upstream.directory.report())
+        return render_stats(self._metrics, self._engine.NAME, self._upstream.directory.report())
 
     async def _listen(self, stack: contextlib.AsyncExitStack) -> None:
         server, tls, upstream = self._config.server, self._config.tls, self._upstream

@@ -10,7 +10,15 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import quicgw_fast.client as sdk
-from quicgw_fast.client import ConnectionClosed, ConnectionFailed, DeadlineExceeded, Overloaded, State, UpstreamError
+from quicgw_fast.client import (
+    ConnectionClosed,
+    ConnectionFailed,
+    DeadlineExceeded,
+    Overloaded,
+    State,
+    TooLarge,
+    UpstreamError,
+)
 from quicgw_fast.codes import CloseCode, RequestType
 from quicgw_fast.proto.client_pb2 import BusinessResponse, ErrorMessage
 from quicgw_fast.transport import Problem
@@ -98,6 +106,12 @@ async def test_a_start_without_an_answer_is_named(gateway: ScriptedGateway, conn
     gateway.silent = True
     with pytest.raises(ConnectionFailed, match=r"connected, but START was not answered within 0\.3 s"):
         await connect(connect_timeout=0.3)
+
+
+async def test_a_token_that_does_not_fit_into_start_is_refused_here(gateway: ScriptedGateway, connect: Connect) -> None:
+    with pytest.raises(TooLarge, match="over the limit of 4096"):
+        await connect(token="x" * 4096)
+    assert not gateway.peer.requests
 
 
 async def test_a_black_hole_is_named() -> None:

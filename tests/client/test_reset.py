@@ -17,9 +17,9 @@ from quicgw_fast.client import (
     Ticket,
     Unauthorized,
 )
-from quicgw_fast.codes import CloseCode, RequestType, ResetReason
+from quicgw_fast.codes import CloseCode, PushType, RequestType, ResetReason
 from quicgw_fast.proto.client_pb2 import BusinessResponse, ClientRequest, ErrorMessage
-from tests.client.scripted import Peer, ScriptedGateway, echo
+from tests.client.scripted import Peer, ScriptedGateway, echo, push
 
 if TYPE_CHECKING:
     from tests.client.conftest import Connect, States
@@ -322,4 +322,14 @@ class TestRefusedStarts:
 
         gateway.on[RequestType.START] = heartbeat_first
         with pytest.raises(Exception, match="not a START_RESP"):
+            await connect()
+
+    async def test_an_error_in_place_of_an_answer_to_start(self, gateway: ScriptedGateway, connect: Connect) -> None:
+        def error_first(peer: Peer, request: ClientRequest) -> bool:
+            error = ErrorMessage(error_code=401, error_message="who are you?")
+            peer.send(push(PushType.ERROR, error.SerializeToString(), msg_id=request.msg_id))
+            return True
+
+        gateway.on[RequestType.START] = error_first
+        with pytest.raises(Unauthorized, match="who are you"):
             await connect()

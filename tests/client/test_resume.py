@@ -17,9 +17,9 @@ from quicgw_fast.client import (
     State,
 )
 from quicgw_fast.client.errors import NumberGap
-from quicgw_fast.codes import CloseCode, RequestType
+from quicgw_fast.codes import CloseCode, PushType, RequestType
 from quicgw_fast.proto.client_pb2 import BusinessResponse, ClientRequest
-from tests.client.scripted import Peer, echo
+from tests.client.scripted import Peer, echo, frame, push
 from tests.support.udp_proxy import UdpProxy
 
 if TYPE_CHECKING:
@@ -147,8 +147,13 @@ async def test_a_gap_drops_the_connection_and_resumes(
 
 @pytest.mark.parametrize(
     "garbage",
-    [b"\x00\x00\x00\x02\xff\xff", b"\x7f\xff\xff\xff", b"\x00\x00\x00\x05\x18\x03\x22\x01\xff"],
-    ids=["envelope", "length", "payload"],
+    [
+        b"\x00\x00\x00\x02\xff\xff",
+        b"\x7f\xff\xff\xff",
+        b"\x00\x00\x00\x05\x18\x03\x22\x01\xff",
+        frame(push(PushType.START_RESP)),
+    ],
+    ids=["envelope", "length", "payload", "a second START_RESP"],
 )
 async def test_garbage_drops_the_connection_and_resumes(
     gateway: ScriptedGateway, connect: Connect, states: States, garbage: bytes

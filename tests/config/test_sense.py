@@ -89,6 +89,7 @@ def test_a_timeout_that_no_heartbeat_can_keep_is_told() -> None:
             "30_000 messages of one session take 2880000B at least, all together may take 2MiB",
         ),
         ({"limits": {"request_bytes": "1000KiB"}}, ["limits.request_bytes"], "largest size takes more: at least 1MiB"),
+        ({"session": {"timeout": "1ms"}}, ["session.timeout"], "too short"),
         ({"session": {"start_timeout": "1ms"}}, ["session.start_timeout"], "too short"),
         ({"session": {"frame_timeout": "1ms"}}, ["session.frame_timeout"], "too short"),
         ({"processor": {"task_timeout": "1ms"}}, ["processor.task_timeout"], "too short"),

@@ -1,13 +1,29 @@
 from __future__ import annotations
 
+import json
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
+import grpc
 import pytest
 
-from quicgw_fast.demo.embedded import Certificate, load_for_development, reachable
+from quicgw_fast.client import connect
+from quicgw_fast.config import Config, RoutingConfig, ServerConfig, TlsConfig, UpstreamConfig
+from quicgw_fast.demo.embedded import Certificate, embedded_gateway, load_for_development, reachable
+from quicgw_fast.demo.services import start_services
+from quicgw_fast.proto import service_pb2 as pb
+from quicgw_fast.proto.service_pb2_grpc import UpstreamServiceStub
+from quicgw_fast.transport import development_certificate
+from quicgw_fast.upstream import ZONES
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
     from pathlib import Path
+
+    from quicgw_fast.client import Client
+
+FREE = "127.0.0.1:0"
+SERVER = ServerConfig(quic=FREE, grpc=FREE, admin=FREE)
 
 
 def quic(path: Path | None = None, **flags: str) -> str:
@@ -48,3 +64,44 @@ def test_a_certificate_is_gone_afterwards_and_its_key_was_never_there() -> None:
     with Certificate() as certificate:
         assert certificate.path.exists()
     assert not certificate.path.parent.exists()
+
+
+@asynccontextmanager
+async def client_of(config: Config, certificate: Certificate) -> AsyncIterator[Client]:
+    async with (
+        embedded_gateway(config, certificate) as gateway,
+        connect(gateway.addresses.quic, openid="alice", ca=config.tls.cert or certificate.path) as client,
+    ):
+        yield client
+
+
+async def test_what_the_configuration_does_not_name_is_embedded() -> None:
+    with Certificate() as certificate:
+        async with client_of(Config(server=SERVER), certificate) as client:
+            for action in ("echo", "business_msg", "data_sync"):
+                assert (await client.call(action, data=b"word")).data == b"word"
+            # The services know their gateway: what they push goes through it.
+            assert (await client.call("after", params={"title": "pushed"})).code == 200
+            assert (await client.next_notify(10)).title == "pushed"
+
+
+async def test_in_zone_mode_every_zone_is_embedded_and_registered() -> None:
+    config = Config(server=SERVER, routing=RoutingConfig(mode="zone"))
+    with Certificate() as certificate:
+        async with embedded_gateway(config, certificate) as gateway:
+            told = json.dumps(gateway.stats()["upstream"])
+            assert [zone for zone in ZONES if zone not in told] == []
+
+
+async def test_what_the_configuration_names_is_used_as_it_is(tmp_path: Path) -> None:
+    cert, key = development_certificate(tmp_path)
+    services = await start_services(names=("hello",), ports=(0,))
+    upstream = UpstreamConfig(hello=(services.addresses["hello"],))
+    config = Config(server=SERVER, tls=TlsConfig(cert=cert, key=key), upstream=upstream)
+    with Certificate() as unused:
+        async with client_of(config, unused) as client:
+            assert (await client.call("echo", data=b"word")).data == b"word"
+            async with grpc.aio.insecure_channel(services.addresses["hello"]) as channel:
+                status = await UpstreamServiceStub(channel).GetStatus(pb.StatusRequest(service_name="hello"))
+            assert status.metadata["served"] == "1", "the login came to it"
+    await services.stop()

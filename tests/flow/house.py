@@ -15,7 +15,7 @@ from quicgw_fast import config as configs
 from quicgw_fast.auth import NoAuth
 from quicgw_fast.codes import CloseCode, RequestType, SyncHint
 from quicgw_fast.flow.assembly import assemble
-from quicgw_fast.observe import Metrics, render
+from quicgw_fast.observe import Metrics, render_stats
 from quicgw_fast.placement.here import Here
 from quicgw_fast.proto import client_pb2 as pb
 from quicgw_fast.proto.service_pb2 import (
@@ -315,7 +315,7 @@ class House:
 
     def stats(self, section: str) -> Any:
         """What /stats shows there."""
-        return render(self.metrics, "", [])[section]
+        return render_stats(self.metrics, "", [])[section]
 
     def count(self, name: str, *labels: str) -> float:
         return self.metrics.count(name, *labels)

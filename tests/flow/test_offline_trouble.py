@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from quicgw_fast.codes import CloseCode, SyncHint
-from quicgw_fast.flow import offline
+from quicgw_fast.flow import stored_messages
 from quicgw_fast.session import SessionState
 from quicgw_fast.store import MemoryStore
 from tests.flow.slow_store import SlowStore
@@ -33,8 +33,8 @@ async def stored(store: MemoryStore, openid: str = "alice") -> int:
 async def test_reads_under_way_are_bounded_and_who_has_to_wait_logs_in_all_the_same(
     house: House, store: SlowStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(offline, "MAX_READS", 1)
-    monkeypatch.setattr(offline, "LONGEST_READ", 0.0)
+    monkeypatch.setattr(stored_messages, "MAX_READS", 1)
+    monkeypatch.setattr(stored_messages, "LONGEST_READ", 0.0)
     for openid in ("alice", "bob"):
         assert (await house.push(openid, content=f"for {openid}")).message == "stored"
     store.shut("load")
@@ -95,7 +95,7 @@ async def test_what_is_stored_stays_stored_when_its_own_session_has_to_make_the_
 async def test_a_session_that_overflows_while_its_messages_are_read_gets_none_of_them(
     make_house: MakeHouse, store: SlowStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(offline, "LONGEST_READ", 0.0)
+    monkeypatch.setattr(stored_messages, "LONGEST_READ", 0.0)
     house = await make_house(store=store, session={"window_messages": 8})
     await house.push(content="stored")
     store.shut("load")

@@ -27,13 +27,13 @@ class Desk:
     def __init__(self, client: Client) -> None:
         self.session = client.session
         self.metrics = Metrics()
-        self.memory = RequestMemory(self.metrics)
+        self.memory = RequestMemory(self.metrics, 1 << 20)
         sender: OrderedSender[Session] = OrderedSender(lambda _: None, lambda _: False)
-        self.replies = Replies(self.metrics, self.memory, sender)
+        self.replies = Replies(client.house.clock.face, self.metrics, self.memory, sender)
         seq = self.session.outbox.max_client_seq + 1
         assert self.session.outbox.accept(seq) == 0
         request = UpstreamRequest(action="echo", client_seq_id=seq)
-        self.task = AsyncTask(self.session, 7, request, 0.0)
+        self.task = AsyncTask(self.session, 7, request, 1000.0, 1030.0)
         self.task.cost = 1000
         self.memory.take(self.session, 1000)
 

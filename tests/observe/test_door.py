@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from quicgw_fast.codes import HandshakeFault
 from quicgw_fast.observe import Door, Metrics
+from quicgw_fast.observe.door import COUNTED, register_listener
 
 if TYPE_CHECKING:
     import pytest
@@ -44,3 +46,31 @@ def test_refusals_and_throttled_peers(caplog: pytest.LogCaptureFixture) -> None:
     assert (metrics.count("connections_refused"), metrics.count("peers_throttled")) == (301, 1)
     assert [record.getMessage() for record in caplog.records] == ["connection refused"] * 2 + ["peer throttled"]
     assert caplog.records[0].__dict__["reason"] == "OVERLOADED: the gateway is full"
+
+
+class Counters:
+    def __init__(self) -> None:
+        for number, name in enumerate(COUNTED):
+            setattr(self, name, number)
+
+
+@dataclass
+class Listener:
+    """The numbers of a listener."""
+
+    connections: int = 0
+    half_open: int = 0
+    unacknowledged: int = 0
+    given_up: int = 0
+    counters: object = field(default_factory=Counters)
+
+
+def test_the_numbers_of_a_listener_are_read_when_somebody_asks() -> None:
+    metrics, listener = Metrics(), Listener()
+    register_listener(metrics, listener)
+    listener.connections, listener.half_open, listener.unacknowledged, listener.given_up = 5, 6, 700, 8
+    read = {family.name: sample.value for family in metrics for sample in family.read()}
+    assert read.pop("connections_open") == 5
+    assert (read.pop("transport_half_open"), read.pop("transport_unacknowledged")) == (6, 700)
+    assert read.pop("transport_given_up") == 8
+    assert read == {f"transport_{name}": number for number, name in enumerate(COUNTED)}

@@ -161,6 +161,16 @@ def test_a_counter_that_somebody_keeps_already_is_read(metrics: Metrics) -> None
     assert (family.kind, family.unit) == (MetricKind.COUNTER, Unit.BYTES)
 
 
+def test_durations_are_sorted_in_every_round_whoever_looks(metrics: Metrics) -> None:
+    part = metrics.part("moment", "start")
+    noted = [metrics.duration("call", "Calls"), part.duration("wait", "Waits")]
+    for duration in noted:
+        duration.observe(0.2)
+    metrics.tend(0.0)
+    assert [duration._unsorted for duration in noted] == [[], []]
+    assert [sum(duration.counts) for duration in noted] == [1, 1]
+
+
 def test_a_duration_has_its_classes_from_the_start(metrics: Metrics) -> None:
     duration = metrics.duration("call", "Calls")
     for seconds in (0.0005, 0.001, 0.2, 1000.0):

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from quicgw_fast.codes import ErrorCode
 from quicgw_fast.errors import RequestError
-from quicgw_fast.observe import Metrics, render
+from quicgw_fast.observe import Metrics, render_stats
 from quicgw_fast.processor import AsyncRequestProcessor, AsyncTask, execute
 from quicgw_fast.proto.service_pb2 import UpstreamRequest, UpstreamResponse
 from tests.support.clock import Clock
@@ -99,7 +99,8 @@ class Bench:
     def submit(self, action: str, *, session: Session | None = None, within: float = 30.0) -> bool:
         """Submit a task of the one session, or of another one, whose deadline is so many seconds from now."""
         request = UpstreamRequest(session_id="s", client_seq_id=1 + len(self.calls), action=action)
-        task = AsyncTask(session or self.session, 1, request, self.face.now() + within)
+        now = self.face.now()
+        task = AsyncTask(session or self.session, 1, request, now, now + within)
         return self.processor.submit(task)
 
     def answer(self, action: str) -> None:
@@ -107,7 +108,7 @@ class Bench:
 
     def stats(self) -> dict[str, float]:
         """What /stats shows of it."""
-        return render(self.metrics, "", [])["processor"]
+        return render_stats(self.metrics, "", [])["processor"]
 
     def stat(self, name: str) -> float:
         return self.stats()[name]

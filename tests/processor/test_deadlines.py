@@ -36,7 +36,7 @@ class Watch:
         return self.clock.wall
 
     def add(self, within: float) -> AsyncTask:
-        task = AsyncTask(Session(), 1, UpstreamRequest(), self.clock.now + within)
+        task = AsyncTask(Session(), 1, UpstreamRequest(), self.clock.now, self.clock.now + within)
         self.deadlines.add(task)
         return task
 

@@ -22,7 +22,7 @@ def at(now: float) -> Face:
 
 def task(deadline: float = 130.0) -> AsyncTask:
     request = UpstreamRequest(session_id="s1", client_seq_id=9, action="act")
-    return AsyncTask(SimpleNamespace(), 5, request, deadline)
+    return AsyncTask(SimpleNamespace(), 5, request, 0.0, deadline)
 
 
 def test_a_task_is_named_after_its_session_and_number() -> None:

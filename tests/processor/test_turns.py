@@ -16,7 +16,7 @@ from quicgw_fast.proto.service_pb2 import UpstreamRequest
 
 
 def task(session: str) -> AsyncTask:
-    return AsyncTask(session, 1, UpstreamRequest(), 0.0)
+    return AsyncTask(session, 1, UpstreamRequest(), 0.0, 0.0)
 
 
 def started(turns: Turns) -> list[str]:

@@ -75,10 +75,14 @@ async def test_a_failing_start_says_why() -> None:
 
 
 async def test_a_silent_start_is_given_up_and_killed() -> None:
-    gateway = GatewayProcess("silent", backend="rust")
-    with pytest.raises(NotReadyError, match=r"(?s)no ready line within 0.5 s.*something else"):
-        await gateway.start(within=0.5)
-    assert gone(gateway.pid)
+    for within in (0.5, 2.0, 8.0):  # on a busy machine it may not have said anything by then
+        gateway = GatewayProcess("silent", backend="rust")
+        with pytest.raises(NotReadyError, match=f"no ready line within {within} s") as caught:
+            await gateway.start(within=within)
+        assert gone(gateway.pid)
+        if "something else" in str(caught.value):
+            return
+    pytest.fail("what it said is not told")
 
 
 async def test_a_failing_test_shows_what_the_process_said() -> None:

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 from quicgw_fast.clock import SystemClock
 from quicgw_fast.transport import TransportLimits
 from quicgw_fast.transport.closing import ClosingPeriod
-from quicgw_fast.transport.endpoint import MOST_UNSENT, Endpoint, enlarge_buffers
+from quicgw_fast.transport.endpoint import MOST_UNSENT, Endpoint
+from quicgw_fast.transport.sockets import enlarge_buffers
 from tests.support.clock import Clock
 
 from .helpers import HOST, until

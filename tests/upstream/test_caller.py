@@ -12,7 +12,7 @@ from quicgw_fast.backend.python.wire import HEAD_MAX, encode_body
 from quicgw_fast.clock import SystemClock
 from quicgw_fast.codes import PushType
 from quicgw_fast.config import RoutingConfig, UpstreamConfig
-from quicgw_fast.observe import Metrics
+from quicgw_fast.observe import Metrics, render_stats
 from quicgw_fast.proto.service_pb2 import UpstreamRequest, UpstreamResponse
 from quicgw_fast.upstream import (
     SERVICES,
@@ -139,6 +139,19 @@ async def test_round_robin_over_real_servers(upstream: Start, side_for: SideFor)
         await side.caller.call(UpstreamRequest(action="x"), 5.0)
     assert [len(server.seen) for server in servers] == [3, 3, 3]
     assert [entry["calls"] for entry in side.directory.report()] == [3, 3, 3]
+
+
+async def test_every_call_is_measured_however_it_ends(upstream: Start, side_for: SideFor) -> None:
+    server = await upstream()
+    server.hold("slow")
+    metrics = Metrics()
+    side = side_for(server.address, metrics=metrics)
+    await side.caller.call(UpstreamRequest(action="x"), 5.0)
+    with pytest.raises(UpstreamTimeout):
+        await side.caller.call(UpstreamRequest(action="slow"), 0.1)
+    took = render_stats(metrics, "", [])["durations"]["upstream_call_hello"]
+    assert took["count"] == 2
+    assert took["sum"] >= 0.1
 
 
 async def test_no_instance(side_for: SideFor) -> None:
@@ -382,7 +395,7 @@ async def test_registered_instance_is_dialled_and_an_evicted_one_hung_up(
     directory, clock = Directory(SERVICES, max_instances=1), SystemClock()
     journal = UpstreamJournal(directory, clock)
     channels = Channels(directory, open_channel, clock, journal, Readiness(ALL_TO_HELLO, directory))
-    caller = BalancingCaller(ALL_TO_HELLO, directory, channels, journal, Metrics(), refuse=None)
+    caller = BalancingCaller(ALL_TO_HELLO, directory, channels, journal, clock, Metrics(), refuse=None)
     channels.start()
     instance = directory.register(old.address, "hello").instance
     assert await channels.wait_reached(instance, 5.0)

@@ -42,7 +42,7 @@ def leaves(stats: dict[str, Any], *path: str) -> Iterator[tuple[str, ...]]:
 
 
 async def test_every_number_is_a_sample_and_every_sample_is_there(make_world: WorldMaker) -> None:
-    world = await make_world()
+    world = await make_world(offline={"store": "memory"})
     await world.online("alice")
     families = list(world.gateway._metrics)
     samples = {
@@ -58,7 +58,7 @@ async def test_every_number_is_a_sample_and_every_sample_is_there(make_world: Wo
 
 
 async def test_every_family_says_what_it_is(make_world: WorldMaker) -> None:
-    world = await make_world()
+    world = await make_world(offline={"store": "memory"})
     families = list(world.gateway._metrics)
     assert len(families) > 70
     assert len({family.help for family in families}) == len(families), "no two say the same"
@@ -67,6 +67,16 @@ async def test_every_family_says_what_it_is(make_world: WorldMaker) -> None:
         assert not family.help.startswith(("Of these", "There")), f"{family.name}: its help stands alone"
         assert [sample.labels for sample in family.read()] == family.keys, family.name
         assert all(len(key) == len(family.labels) for key in family.keys), family.name
+
+
+async def test_the_store_tells_what_it_has(make_world: WorldMaker) -> None:
+    world = await make_world(offline={"store": "memory"})
+    assert (await world.pusher.push("away", data=b"for later")).success
+    shown = world.gateway.stats()["offline"]
+    assert 128 < shown.pop("size") < 1024
+    assert shown == {"messages": 1, "stored": 1, "refused": 0, "expired": 0, "deleted": 0}
+    world = await make_world()
+    assert "offline" not in world.gateway.stats()
 
 
 async def test_the_keys_are_those_that_operators_know(make_world: WorldMaker) -> None:

@@ -23,6 +23,10 @@ HEARTBEATS = 2
 """Messages that a client may send in one heartbeat interval at least: the heartbeat and an acknowledgement."""
 SHORTEST_TIMEOUT = 0.05
 """Seconds: in less nothing can be answered over a real network, so that nobody would ever be served."""
+_TIMEOUTS = (
+    *(("session", key) for key in ("timeout", "start_timeout", "frame_timeout")),
+    ("processor", "task_timeout"),
+)
 LONGEST_TURN = 5.0
 """Seconds between two requests of a client that paces itself, which its own timeouts surely allow."""
 LEAST_MESSAGES, LEAST_BYTES = 2, 1 << 10
@@ -76,7 +80,7 @@ def _of_sessions(config: Config) -> Iterator[tuple[tuple[Key, ...], str]]:
     if session.window_bytes < LEAST_BYTES:
         why = f"the replies to hello and to one request must fit: at least {write_size(LEAST_BYTES)} are needed"
         yield (("session", "window_bytes"),), why
-    for table, key in (("session", "start_timeout"), ("session", "frame_timeout"), ("processor", "task_timeout")):
+    for table, key in _TIMEOUTS:
         seconds = getattr(getattr(config, table), key)
         if seconds < SHORTEST_TIMEOUT:
             why = f"{write_duration(seconds)} is too short for any client"

@@ -92,7 +92,7 @@ def assemble(
     in every round of the housekeeping.
     """
     times, limits, pools = config.session, config.limits, config.processor
-    draining, journal, request_memory = DrainState(), Journal(metrics), RequestMemory(metrics)
+    draining, journal, request_memory = DrainState(), Journal(metrics), RequestMemory(metrics, limits.request_memory)
     gates = make_gates(limits, metrics, config.overload.count_only)
     budget = engine.ByteBudget(times.memory)
     registry = Registry(partial(_make_outbox, times, engine, budget), metrics, remember=times.resume_window)
@@ -103,7 +103,7 @@ def assemble(
     accounts = Accounts(metrics, lambda: (session.outbox.tally for session in registry), offline.share)
     closing = Closing(clock, metrics, registry, accounts, offline.handovers, lambda session: requests.give_up(session))
     room = Memory(clock, metrics, registry, budget, closing, sender.overflow)
-    replies = Replies(metrics, request_memory, sender)
+    replies = Replies(clock, metrics, request_memory, sender)
 
     # Up
     make_processor = partial(_make_processor, engine, clock, registry, metrics)
@@ -129,7 +129,7 @@ def assemble(
     pushes = Pushes(clock, metrics, draining, targets, registry, sender, offline, gates.push, encode, patience)
 
     # What passes with time
-    chores = [offline.tend, room.tend, journal.flush, tokens.flush, *chores]
+    chores = [offline.tend, room.tend, journal.flush, tokens.flush, metrics.tend, *chores]
     housekeeping = Housekeeping(clock, metrics, registry, conversations, sender, closing, start_refusals, times, chores)
     return Path(
         conversations=conversations, requests=requests, pushes=pushes, housekeeping=housekeeping, draining=draining,

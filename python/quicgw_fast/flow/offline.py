@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from quicgw_fast.flow.accounts import NO_STORE, StoreShare
 from quicgw_fast.flow.deletions import Deletions
 from quicgw_fast.flow.handovers import Handovers
+from quicgw_fast.flow.store_metrics import register_store
 from quicgw_fast.flow.store_tasks import StoreJournal, StoreTasks
 from quicgw_fast.flow.stored_messages import StoredMessages
 from quicgw_fast.session import MAX_OPENID, ReadingEvent
@@ -58,6 +59,8 @@ class Offline:
         self._stopped = False
         # With what an earlier process left in the store.
         self._before = store.stats() if store is not None else StoreStats()
+        if store is not None:
+            register_store(metrics, store)
 
     @property
     def enabled(self) -> bool:

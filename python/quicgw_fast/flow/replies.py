@@ -11,6 +11,7 @@ from quicgw_fast.ports import TerminalReply
 from quicgw_fast.session import Session, SessionState
 
 if TYPE_CHECKING:
+    from quicgw_fast.clock import Clock
     from quicgw_fast.delivery import OrderedSender
     from quicgw_fast.flow.request_memory import RequestMemory
     from quicgw_fast.observe import Metrics
@@ -20,10 +21,12 @@ if TYPE_CHECKING:
 class Replies:
     """Sends and counts terminal replies; what a request took in memory is given back with its reply."""
 
-    def __init__(self, metrics: Metrics, memory: RequestMemory, sender: OrderedSender[Session]) -> None:
+    def __init__(self, clock: Clock, metrics: Metrics, memory: RequestMemory, sender: OrderedSender[Session]) -> None:
         self._count_replies = metrics.counter("replies", "Responses that were sent")
         self._count_errors = metrics.counter("errors", "Errors that were sent for accepted requests")
         self._count_replies_dropped = metrics.counter("replies_dropped", "Replies of sessions that had overflowed")
+        self._took = metrics.duration("request_time", "From the acceptance of a request until its reply is on its way")
+        self._now = clock.now
         self._memory = memory
         self._sender = sender
 
@@ -31,6 +34,7 @@ class Replies:
         """Send the one terminal reply of a task; True when it is the given one and was sent."""
         self._memory.give_back(task.session, task.cost)
         task.cost = 0
+        self._took.observe(self._now() - task.accepted_at)
         return self.send(task.session, task.request.client_seq_id, task.msg_id, reply)
 
     def send(self, session: Session, seq_id: int, msg_id: int, reply: TerminalReply) -> bool:

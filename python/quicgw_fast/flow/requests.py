@@ -136,7 +136,7 @@ class Requests:
             headers=request.headers,
             client_seq_id=request.seq_id,
         )
-        return AsyncTask(session, request.msg_id, upstream, now + self._timeout(request), is_login)
+        return AsyncTask(session, request.msg_id, upstream, now, now + self._timeout(request), is_login)
 
     def dispatch(self, task: AsyncTask[Session]) -> None:
         """Hand an accepted task on: behind the hello under way, to the logins, or to the processor."""

@@ -3,7 +3,7 @@
 from quicgw_fast.observe.door import Door, register_listener
 from quicgw_fast.observe.logs import configure_logging, lines_dropped
 from quicgw_fast.observe.metrics import Counter, Metrics, Unit
-from quicgw_fast.observe.stats import render
+from quicgw_fast.observe.stats import render_stats
 from quicgw_fast.observe.writer import Writer, write_if_free
 
 __all__ = [
@@ -15,6 +15,6 @@ __all__ = [
     "configure_logging",
     "lines_dropped",
     "register_listener",
-    "render",
+    "render_stats",
     "write_if_free",
 ]

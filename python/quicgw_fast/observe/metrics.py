@@ -64,20 +64,41 @@ class Counter:
 
 
 class Duration:
-    """How long something took, in classes that are fixed from the start."""
+    """How long something took, in classes that are fixed from the start.
 
-    __slots__ = ("bounds", "counts", "sum")
+    Noting one is an ``append`` to a list, as it is done on the way of every message; the classes are filled when
+    somebody looks, and in every round of the housekeeping (``sort``), so that the list stays short.
+    """
+
+    __slots__ = ("_counts", "_sum", "_unsorted", "bounds", "observe")
 
     def __init__(self, bounds: tuple[float, ...] = DURATION_BOUNDS) -> None:
         """``bounds`` are seconds, growing."""
         self.bounds = bounds
-        self.counts = [0] * (len(bounds) + 1)
-        self.sum = 0.0
+        self._counts = [0] * (len(bounds) + 1)
+        self._sum = 0.0
+        self._unsorted: list[float] = []
+        self.observe: Callable[[float], None] = self._unsorted.append
+        """Note one that took so many seconds."""
 
-    def observe(self, seconds: float) -> None:
-        """Note one that took so long."""
-        self.sum += seconds
-        self.counts[bisect_left(self.bounds, seconds)] += 1
+    @property
+    def counts(self) -> list[int]:
+        """How many were in each class."""
+        self.sort()
+        return self._counts
+
+    @property
+    def sum(self) -> float:
+        """Seconds of all."""
+        self.sort()
+        return self._sum
+
+    def sort(self) -> None:
+        """Put what was noted into its class."""
+        for seconds in self._unsorted:
+            self._sum += seconds
+            self._counts[bisect_left(self.bounds, seconds)] += 1
+        self._unsorted.clear()
 
 
 Value: TypeAlias = "float | Duration"
@@ -133,6 +154,7 @@ class Metrics:
 
     def __init__(self) -> None:
         self._families: dict[str, Family] = {}
+        self._durations: list[Duration] = []
         self._part: tuple[tuple[str, str], ...] = ()
         """The labels that all of this part carries, each with its value."""
 
@@ -140,6 +162,7 @@ class Metrics:
         """The same registry for one of several parts: whatever it registers carries this label before its own."""
         part = Metrics()
         part._families = self._families
+        part._durations = self._durations
         part._part = (*self._part, (label, value))
         return part
 
@@ -187,9 +210,20 @@ class Metrics:
 
     def duration(self, name: str, help: str) -> Duration:
         """Register a distribution of seconds."""
-        duration = Duration()
-        self._register(name, MetricKind.DURATION, Unit.SECONDS, help, (), [()], lambda: [duration])
-        return duration
+        return self.durations(name, help, (), [()])[()]
+
+    def durations(self, name: str, help: str, labels: K, keys: Iterable[K]) -> Mapping[K, Duration]:
+        """Register a distribution of seconds for each of ``keys``, as ``counters`` does."""
+        made = [(key, Duration()) for key in keys]
+        took, of_keys = [duration for _, duration in made], [_tuple(key) for key, _ in made]
+        self._register(name, MetricKind.DURATION, Unit.SECONDS, help, _tuple(labels), of_keys, lambda: took)
+        self._durations += took
+        return dict(made)
+
+    def tend(self, _now: float) -> None:
+        """Put the durations that were noted since the last time into their classes."""
+        for duration in self._durations:
+            duration.sort()
 
     def count(self, name: str, *labels: str) -> float:
         """The value of one counter or gauge now. KeyError for what is not registered."""

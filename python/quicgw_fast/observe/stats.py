@@ -1,7 +1,7 @@
 """``/stats``: the samples of the registry as one JSON object.
 
 A new metric shows up by itself, under ``counters``, ``gauges`` or ``durations``, with the values of its labels behind
-its name; one whose name begins with that of a section is in the section. ``PLACES`` has those that are elsewhere.
+its name; one whose name begins with that of a section is in that section. ``PLACES`` has those that are elsewhere.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from quicgw_fast.observe.metrics import Family, Metrics, Value
 
-SECTIONS = ("transport", "logins")
+SECTIONS = ("transport", "logins", "offline")
 """Where the rest of the name is the key."""
 POOLS = {"requests": "processor", "logins": "logins"}
 """The section of each processor, whose names begin with ``processor``."""
@@ -41,7 +41,7 @@ ALSO: Mapping[tuple[str, ...], tuple[str, ...]] = {("refused", "task", "request-
 OTHERS = {MetricKind.COUNTER: "counters", MetricKind.GAUGE: "gauges", MetricKind.DURATION: "durations"}
 
 
-def render(metrics: Metrics, engine: str, instances: list[dict[str, object]]) -> dict[str, Any]:
+def render_stats(metrics: Metrics, engine: str, instances: list[dict[str, object]]) -> dict[str, Any]:
     """Everything that /stats shows: all samples, the name of the engine, and the ``instances`` of services."""
     stats: dict[str, Any] = {"engine": engine}
     for family in metrics:

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
 from quicgw_fast.errors import ConfigError
-from quicgw_fast.observe import Unit
 from quicgw_fast.overload.answer_rate import AnswerRate
 from quicgw_fast.overload.attempts import AttemptLimiter, GuessedTokens
 from quicgw_fast.overload.concurrency import Concurrency
@@ -98,7 +97,6 @@ def make_gates(
         MessageRate(rate, burst),
         InFlight(limits.in_flight),
     ]
-    metrics.gauge("request_memory_limit", "What accepted requests may take", lambda: limits.request_memory, Unit.BYTES)
     gates = Gates(
         _connection_gates(limits, make, Noise(noise), turning_away),
         make.gate(Moment.HELD, [HeldBytes()]),

@@ -87,6 +87,7 @@ class AsyncRequestProcessor(Generic[S]):
         metrics.gauge("processor_queue_length", "Tasks that were accepted and did not start", lambda: self.queue_length)
         metrics.gauge("processor_started", "Whether tasks are taken", lambda: self._started, Unit.FLAG)
         metrics.gauge("processor_busy_workers", "Workers that have a task", lambda: self._busy)
+        self._waited = metrics.duration("queue_wait", "From the acceptance of a request until a worker begins with it")
         self._count_submitted = metrics.counter("processor_submitted", "Tasks that were accepted")
         self._count_rejected = metrics.counter("processor_rejected", "Tasks that were not, for want of a place")
         self._count_completed = metrics.counter("processor_completed", "Tasks that were replied to")
@@ -253,7 +254,9 @@ class AsyncRequestProcessor(Generic[S]):
         outcome = None
         worker.working = True
         try:
-            if self._is_valid(task.session, self._clock.now()):
+            now = self._clock.now()
+            if self._is_valid(task.session, now):
+                self._waited.observe(now - task.accepted_at)
                 outcome = await self._work(task)
             else:
                 self._count_skipped.value += 1

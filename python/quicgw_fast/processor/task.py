@@ -20,8 +20,10 @@ class AsyncTask(Generic[S]):
     """The session that gets the reply; tasks of one session take turns with those of others."""
     msg_id: int
     request: UpstreamRequest
+    accepted_at: float
+    """Monotonic seconds, from where its deadline and how long it took count."""
     deadline: float
-    """Monotonic seconds; counted from acceptance, independent of the connection (protocol §3)."""
+    """Monotonic seconds, independent of the connection (protocol §3)."""
     is_login: bool = False
     cost: int = 0
     """Bytes that are counted for it until its reply."""

@@ -2,8 +2,9 @@
 
 A maker is a module with ``listen`` and ``connect`` (see ``TransportMaker``), found by its name (``makers.load``).
 Everything around it is shared: names are resolved, sockets bound, certificates checked and causes explained once, in
-this folder; limits, the gatekeeper, connection ids and the secret of stateless resets are handed in, so that several
-listeners may share them. All calls, in both directions, are made on the event loop's thread, and none of them blocks.
+this folder, for which a maker says how QUIC ended a connection (``termination.Termination``). Limits, the gatekeeper,
+connection ids and the secret of stateless resets are handed in, so that several listeners may share them. All calls,
+in both directions, are made on the event loop's thread, and none of them blocks.
 """
 
 from __future__ import annotations

@@ -1,14 +1,20 @@
-"""Finding addresses and binding UDP sockets."""
+"""Finding addresses, binding UDP sockets, and giving them room."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 import errno
+import logging
 import socket
 from typing import Any, NamedTuple
 
 from quicgw_fast.errors import StartupError
+
+_log = logging.getLogger("quicgw.transport")
+
+SO_RCVBUFFORCE, SO_SNDBUFFORCE = 33, 32
+"""Linux's names of the options that go past the system's limit; Python has none."""
 
 
 class Target(NamedTuple):
@@ -60,6 +66,19 @@ def dialing_socket(target: Target, local: tuple[str, int] | None) -> socket.sock
         sock.connect(target.address)
         on_error.pop_all()
     return sock
+
+
+def enlarge_buffers(sock: socket.socket, size: int) -> None:
+    """Ask for socket buffers of ``size`` bytes, past the system's limit where the process may."""
+    for forced, plain in ((SO_RCVBUFFORCE, socket.SO_RCVBUF), (SO_SNDBUFFORCE, socket.SO_SNDBUF)):
+        sock.setsockopt(socket.SOL_SOCKET, plain, size)
+        if sock.getsockopt(socket.SOL_SOCKET, plain) < size:
+            with contextlib.suppress(OSError):  # needs CAP_NET_ADMIN; the result is checked below
+                sock.setsockopt(socket.SOL_SOCKET, forced, size)
+    granted = sock.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF)
+    if granted < size:
+        fields = {"bytes": granted, "wanted": size, "remedy": f"sysctl -w net.core.rmem_max={size}"}
+        _log.info("small udp receive buffer", extra=fields)  # bursts of many clients may be lost
 
 
 def _why(error: BaseException) -> str:

@@ -73,7 +73,7 @@ def assemble_upstream(
     journal = UpstreamJournal(directory, clock)
     readiness = Readiness(mode, directory)
     channels = Channels(directory, open_channel, clock, journal, readiness)
-    caller = BalancingCaller(mode, directory, channels, journal, metrics, refuse)
+    caller = BalancingCaller(mode, directory, channels, journal, clock, metrics, refuse)
     own = OwnAddresses()
     registration = Registration(mode, directory, channels, journal, own)
     return Upstream(directory, channels, caller, readiness, registration, own, journal, config.forget_after)

@@ -16,6 +16,7 @@ from quicgw_fast.upstream.timeouts import sendable
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from quicgw_fast.clock import Clock
     from quicgw_fast.observe import Counter, Metrics
     from quicgw_fast.proto.service_pb2 import UpstreamRequest, UpstreamResponse
     from quicgw_fast.upstream.channels import Channels
@@ -38,6 +39,7 @@ class BalancingCaller:
         directory: Directory,
         channels: Channels,
         journal: UpstreamJournal,
+        clock: Clock,
         metrics: Metrics,
         refuse: Callable[[str, int], str | None] | None,
     ) -> None:
@@ -45,8 +47,10 @@ class BalancingCaller:
         self._directory = directory
         self._channels = channels
         self._journal = journal
+        self._now = clock.now
         self._counts = _register(metrics)
         self._refuse = refuse
+        self._took = metrics.durations("upstream_call", "Calls, however they ended", "service", mode.services)
         self._under_way = dict.fromkeys(mode.services, 0)
         metrics.gauges("upstream_under_way", "Calls under way", "service", mode.services, lambda: self._under_way)
 
@@ -82,6 +86,7 @@ class BalancingCaller:
     async def _call(
         self, service: str, instance: Instance, request: UpstreamRequest, timeout: float
     ) -> UpstreamResponse:
+        began = self._now()
         self._under_way[service] += 1
         instance.calls += 1
         try:
@@ -97,6 +102,7 @@ class BalancingCaller:
             raise
         finally:
             self._under_way[service] -= 1
+            self._took[service].observe(self._now() - began)
 
 
 def _register(metrics: Metrics) -> dict[str, Counter]:

@@ -50,3 +50,13 @@ async def test_the_relay_passes_on_and_goes_dark() -> None:
             transport.close()
     server.close()
     await asyncio.sleep(0)
+
+
+async def test_a_relay_that_ends_in_the_middle_leaves_nothing_open() -> None:
+    client = ("127.0.0.1", 9)
+    async with Relay("127.0.0.1:9") as relay:
+        relay._from_client(b"hello", client)
+        await asyncio.sleep(0)  # its way to the gateway is being opened
+        assert not relay._backs[client].done()
+        tasks = list(relay._tasks)
+    assert [task.cancelled() for task in tasks] == [True]

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import io
 import re
 from typing import TYPE_CHECKING
@@ -63,8 +64,16 @@ async def test_a_scene_that_breaks_off_is_a_violation(monkeypatch: pytest.Monkey
     async def late(stage: Stage, show: Show) -> None:
         raise TimeoutError("never came")
 
-    monkeypatch.setattr(run, "SCENES", (("Broken", broken), ("Late", late)))
+    async def crowd(stage: Stage, show: Show) -> None:
+        async with asyncio.TaskGroup() as tasks:
+            for _ in range(2):
+                tasks.create_task(broken(stage, show))
+            tasks.create_task(late(stage, show))
+
+    monkeypatch.setattr(run, "SCENES", (("Broken", broken), ("Late", late), ("Crowd", crowd)))
     show, text = plain()
     assert await run.run_demo(run.Scale(clients=2, requests=4), show) == 1
     assert "    ConnectionFailed: nobody there\n" in text.getvalue()
     assert "    TimeoutError: never came\n" in text.getvalue()
+    crowd_said = text.getvalue().partition("Crowd\n")[2]
+    assert "to its end\n    ConnectionFailed: nobody there\n    TimeoutError: never came\n" in crowd_said

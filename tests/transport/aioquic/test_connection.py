@@ -1,4 +1,4 @@
-"""What only a look inside can show: routes, packet numbers, windows and faults of connections on aioquic."""
+"""What only a look inside can show: connection ids, packet numbers, windows and faults of connections on aioquic."""
 
 from __future__ import annotations
 
@@ -150,7 +150,7 @@ async def test_a_forged_source_address_is_not_believed_before_it_is_validated(id
 
 async def test_connection_id_churn_keeps_the_routes_bounded(identity: Identity) -> None:
     async with offender_and_witness(identity) as (listener, offender, recorder):
-        routes = len(inside(listener)._endpoint.receivers)
+        ids = len(inside(listener)._endpoint.receivers)
         core = core_of(recorder.connection)
         await until(lambda: offender.quic._peer_cid_available)
         for _ in range(40):
@@ -159,7 +159,7 @@ async def test_connection_id_churn_keeps_the_routes_bounded(identity: Identity) 
             offender.transmit()
             await until(lambda old=old: old not in [cid.cid for cid in core._host_cids])
             await until(lambda: len(offender.quic._peer_cid_available) >= 6)
-        assert len(inside(listener)._endpoint.receivers) == routes
+        assert len(inside(listener)._endpoint.receivers) == ids
         offender.send(b" again")
         assert await offender.received(11) == b"hello again"
 

@@ -92,7 +92,7 @@ async def test_a_first_packet_that_does_not_authenticate_builds_nothing(
     real = AioquicConnection.__init__
     monkeypatch.setattr(AioquicConnection, "__init__", lambda self, *args: built.append(self) or real(self, *args))
     async with listening(identity, Recorders(), gatekeeper=gatekeeper(noise=(1e-6, 100))) as listener:
-        routes = len(inside(listener)._endpoint.receivers)
+        ids = len(inside(listener)._endpoint.receivers)
         with MuteSocket(listener.address) as sender:
             for step in range(100):
                 broken = bytearray(first_packet() if step < 5 else InitialMaker().packet(b"\x01"))
@@ -102,7 +102,7 @@ async def test_a_first_packet_that_does_not_authenticate_builds_nothing(
             assert listener.counters.dropped == 100
             assert not built
             assert listener.half_open == 0
-            assert len(inside(listener)._endpoint.receivers) == routes
+            assert len(inside(listener)._endpoint.receivers) == ids
             # It is counted: from now on the address has to prove itself, and is not looked at before.
             sender.send(bytes(broken))
             await until(lambda: listener.counters.retries == 1)

@@ -29,7 +29,7 @@ async def test_nothing_is_left(identity: Identity) -> None:
     tasks, timers, files = len(asyncio.all_tasks()), waiting_timers(), open_files()
     server = Recorders(echo=True)
     async with listening(identity, server) as listener:
-        routes = inside(listener)._endpoint.receivers
+        ids = inside(listener)._endpoint.receivers
         connections = []
         for _ in range(8):
             client = Recorders()
@@ -44,7 +44,7 @@ async def test_nothing_is_left(identity: Identity) -> None:
                 server[number].connection.close(0x203, "DRAINING")
         for connection in connections:
             await connection.wait_closed()
-        await until(lambda: not routes)
+        await until(lambda: not ids)
         assert not inside(listener)._alive
         assert not inside(listener)._endpoint.periods
     assert len(asyncio.all_tasks()) == tasks

@@ -59,13 +59,8 @@ async def _play(stage: Stage, scene: Scene, show: Show) -> None:
     try:
         await scene(stage, show)
     except* (GatewayError, TimeoutError) as group:
-        show.check("the scene was played to its end", [_told(error) for error in group.exceptions])
-
-
-def _told(error: BaseException) -> str:
-    if isinstance(error, BaseExceptionGroup):
-        return "; ".join(sorted({_told(inner) for inner in error.exceptions}))
-    return f"{type(error).__name__}: {error}"
+        causes = dict.fromkeys(f"{type(error).__name__}: {error}" for error in group.exceptions)  # not for each client
+        show.check("the scene was played to its end", list(causes))
 
 
 __all__ = ["SCENES", "Scale", "run_demo"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections import Counter
 from typing import TYPE_CHECKING
@@ -15,8 +16,6 @@ from quicgw_fast.errors import RequestError
 from quicgw_fast.proto import service_pb2 as pb
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable
-
     from quicgw_fast.client import Reply
     from quicgw_fast.demo.tour.show import Show
     from quicgw_fast.demo.tour.stage import Player, Stage
@@ -48,9 +47,9 @@ async def full_queue(stage: Stage, show: Show) -> None:
 async def upstream_down(stage: Stage, show: Show) -> None:
     """A service that answered a moment ago is taken down."""
     guest = await stage.enter_guest("guest-of-a-ruin", stage.small.addresses.quic)
-    first = await _code(guest.client.call("echo"))
+    first = await _code(guest.client.submit("echo"))
     await stage.doomed.stop(grace=1.0)
-    second = await _code(guest.client.call("echo"))
+    second = await _code(guest.client.submit("echo"))
     show.say(f"echo was answered with {first}; its service was stopped; echo was answered with {second}")
     show.check("up is 200, down is 500", checks.equal("codes", (200, 500), (first, second)))
 
@@ -61,7 +60,7 @@ async def upstream_slow(stage: Stage, show: Show) -> None:
     began = time.perf_counter()
     # The header shortens the gateway's deadline; the SDK itself waits longer, to see the gateway's answer.
     wish = {"timeout-ms": str(PATIENT_MS)}
-    code = await _code(guest.client.call("sleep", params={"ms": str(PATIENT_MS * 10)}, headers=wish))
+    code = await _code(guest.client.submit("sleep", params={"ms": str(PATIENT_MS * 10)}, headers=wish))
     took = (time.perf_counter() - began) * 1000
     show.say(f"a service that takes {PATIENT_MS * 10} ms, a deadline of {PATIENT_MS} ms: {code} after {took:.0f} ms")
     show.check("the deadline is answered with 504", checks.equal("code", 504, code))
@@ -122,8 +121,8 @@ def _resumed(player: Player, session: str) -> list[str]:
     return found or ([] if _times(player, State.RESUMED) else ["the client was not told that it resumed"])
 
 
-async def _code(answer: Awaitable[Reply]) -> int:
-    try:
-        return (await answer).code
-    except ReplyError as error:
-        return error.code
+async def _code(asked: asyncio.Future[Reply]) -> int:
+    """Wait for the answer and return its code, whoever gave it."""
+    await asyncio.wait((asked,))
+    error = asked.exception()
+    return error.code if isinstance(error, ReplyError) else asked.result().code

@@ -27,9 +27,9 @@ from aioquic.quic.events import (
 from quicgw_fast.codes import CloseCode
 from quicgw_fast.transport.aioquic.life import LinkLife, Owner
 from quicgw_fast.transport.aioquic.outflow import Outflow
+from quicgw_fast.transport.issued_ids import IssuedIds
 from quicgw_fast.transport.lifecycle import LEFT, LIVE, LinkEvent
 from quicgw_fast.transport.pressure import Signal
-from quicgw_fast.transport.routes import Routes
 from quicgw_fast.transport.termination import End, end_of
 from quicgw_fast.transport.text import format_address
 from quicgw_fast.transport.timers import LazyTimer
@@ -49,8 +49,19 @@ class AioquicConnection:
     """A ``seam.Connection`` on aioquic's state machine."""
 
     __slots__ = (
-        "__weakref__", "_core", "_endpoint", "_life", "_limits", "_outflow", "_queued", "_routes", "_timer", "alpn",
-        "departed", "id", "noted"
+        "__weakref__",
+        "_cids",
+        "_core",
+        "_endpoint",
+        "_life",
+        "_limits",
+        "_outflow",
+        "_queued",
+        "_timer",
+        "alpn",
+        "departed",
+        "id",
+        "noted"
     )  # fmt: skip
 
     def __init__(
@@ -71,13 +82,13 @@ class AioquicConnection:
         self._queued = False
         """Whether the endpoint is going to have it serviced."""
         self._timer = LazyTimer(endpoint.call_later, self._on_timer)
-        self._routes = Routes(endpoint, self)
+        self._cids = IssuedIds(endpoint, self)
         for cid in first_cids:
-            self._routes.add(cid)
-        self._core = make_core(self._routes.add)
+            self._cids.add(cid)
+        self._core = make_core(self._cids.add)
         self._outflow = Outflow(self._core, endpoint.limits, endpoint.backlog, self)
         self._life = LinkLife(
-            self, self._core, self._outflow, owner=owner, endpoint=endpoint, routes=self._routes, timer=self._timer
+            self, self._core, self._outflow, owner=owner, endpoint=endpoint, cids=self._cids, timer=self._timer
         )
 
     # For the application
@@ -217,7 +228,7 @@ class AioquicConnection:
             self.alpn = event.alpn_protocol or ""
             self._life.apply(LinkEvent.ESTABLISHED)
         elif isinstance(event, ConnectionIdRetired):
-            self._routes.drop(event.connection_id)
+            self._cids.drop(event.connection_id)
         elif isinstance(event, StreamReset):
             return f"the peer reset its stream (code {event.error_code:#x})"
         elif isinstance(event, StopSendingReceived):

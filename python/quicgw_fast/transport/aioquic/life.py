@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from quicgw_fast.transport.aioquic.core import GatewayQuic
     from quicgw_fast.transport.aioquic.outflow import Outflow
     from quicgw_fast.transport.endpoint import Endpoint
-    from quicgw_fast.transport.routes import Routes
+    from quicgw_fast.transport.issued_ids import IssuedIds
     from quicgw_fast.transport.seam import Connection, ConnectionHandler
     from quicgw_fast.transport.termination import Termination
     from quicgw_fast.transport.timers import LazyTimer
@@ -65,8 +65,19 @@ class LinkLife:
     """Where a connection is in its life cycle, and what that means for its handler, its owner and its endpoint."""
 
     __slots__ = (
-        "_connection", "_core", "_discarded", "_end", "_endpoint", "_outflow", "_owner", "_routes", "_timer",
-        "flush_deadline", "handler", "handshake_deadline", "state"
+        "_cids",
+        "_connection",
+        "_core",
+        "_discarded",
+        "_end",
+        "_endpoint",
+        "_outflow",
+        "_owner",
+        "_timer",
+        "flush_deadline",
+        "handler",
+        "handshake_deadline",
+        "state"
     )  # fmt: skip
 
     def __init__(
@@ -77,7 +88,7 @@ class LinkLife:
         *,
         owner: Owner,
         endpoint: Endpoint,
-        routes: Routes,
+        cids: IssuedIds,
         timer: LazyTimer,
     ) -> None:
         self.state = LinkState.HANDSHAKE
@@ -94,7 +105,7 @@ class LinkLife:
         self._outflow = outflow
         self._owner = owner
         self._endpoint = endpoint
-        self._routes = routes
+        self._cids = cids
         self._timer = timer
         self._discarded: asyncio.Future[None] = endpoint.loop.create_future()
 
@@ -143,7 +154,7 @@ class LinkLife:
                 self._begin_period([], self._owner.draining_ptos)
             case LinkAction.DROP_IDS:
                 self._let_go()
-                self._routes.drop_all()
+                self._cids.drop_all()
             case LinkAction.RELEASE:
                 self._owner.released(self._connection)
                 self._discarded.set_result(None)
@@ -197,7 +208,7 @@ class LinkLife:
         self._let_go()
         lasting = min(ptos * self._core.probe_timeout(), self._owner.longest_period)
         over = partial(self.apply, LinkEvent.PERIOD_OVER)
-        ClosingPeriod(self._endpoint, self._routes.hand_over(), datagrams, lasting=lasting, on_done=over)
+        ClosingPeriod(self._endpoint, self._cids.hand_over(), datagrams, lasting=lasting, on_done=over)
 
     def _let_go(self) -> None:
         """Have nothing sent again, and no clock of QUIC looked at."""

@@ -1,4 +1,4 @@
-"""Under which connection ids a connection gets its packets."""
+"""The connection ids under which a connection gets its packets."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from quicgw_fast.transport.endpoint import Endpoint, Receiver
 
 
-class Routes:
+class IssuedIds:
     """The ids that lead to one receiver; kept with it, as a search through all of an endpoint's ids takes long."""
 
     __slots__ = ("_cids", "_endpoint", "_receiver")
