@@ -16,6 +16,11 @@ _log = logging.getLogger("quicgw.transport")
 SO_RCVBUFFORCE, SO_SNDBUFFORCE = 33, 32
 """Linux's names of the options that go past the system's limit; Python has none."""
 
+_log = logging.getLogger("quicgw.transport")
+
+SO_RCVBUFFORCE = 33
+SO_SNDBUFFORCE = 32
+
 
 class Target(NamedTuple):
     """One resolved UDP address."""
@@ -91,16 +96,3 @@ def _advice(error: OSError) -> str:
     if error.errno == errno.EACCES:
         return "ports below 1024 need privileges; choose a higher port in server.quic"
     return "server.quic must name an address of this machine"
-
-
-def enlarge_buffers(sock: socket.socket, size: int) -> None:
-    """Ask for socket buffers of ``size`` bytes, past the system's limit where the process may."""
-    for forced, plain in ((SO_RCVBUFFORCE, socket.SO_RCVBUF), (SO_SNDBUFFORCE, socket.SO_SNDBUF)):
-        sock.setsockopt(socket.SOL_SOCKET, plain, size)
-        if sock.getsockopt(socket.SOL_SOCKET, plain) < size:
-            with contextlib.suppress(OSError):  # needs CAP_NET_ADMIN; the result is checked below
-                sock.setsockopt(socket.SOL_SOCKET, forced, size)
-    granted = sock.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF)
-    if granted < size:
-        fields = {"bytes": granted, "wanted": size, "remedy": f"sysctl -w net.core.rmem_max={size}"}
-        _log.info("small udp receive buffer", extra=fields)  # bursts of many clients may be lost

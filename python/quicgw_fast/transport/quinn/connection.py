@@ -170,13 +170,9 @@ class QuinnConnection:
 
     def stream_over(self, how: int, code: int, /) -> None:
         """Close, as the peer said its last."""
-        said = (
-            "ended its stream",
-            f"reset its stream (code {code:#x})",
-            f"stopped reading its stream (code {code:#x})",
-        )
+        did = ("ended its stream", "reset its stream", "stopped reading its stream")[how]
         if self._state in LIVE:
-            phrase = CloseCode.NORMAL.phrase(f"the peer {said[how]}")
+            phrase = CloseCode.NORMAL.phrase(f"the peer {did}" + (f" (code {code:#x})" if how else ""))
             end = End(CloseCode.NORMAL, phrase, by_peer=True)
             self._flush(LinkEvent.STREAM_ENDED, end, self._driver.limits.linger)
 

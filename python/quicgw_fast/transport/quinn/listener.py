@@ -155,7 +155,7 @@ class QuinnListener:
 
     def released(self, connection: Connection, /) -> None:
         """Forget the connection."""
-        self._alive.discard(connection)  # type: ignore[arg-type] # it is one of ours
+        self._alive.discard(connection)
         if self._empty is not None and not self._alive and not self._empty.done():
             self._empty.set_result(None)
 
