@@ -9,8 +9,8 @@ use pyo3::exceptions::{PyOSError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyList};
 use quicgw_transport::{
-    CID_LENGTH, ClientSettings, ConnectError, CpuLimits, Distrust, Endpoint, EndpointError, Event, Limits,
-    Loss, ServerSettings, StreamEnd, Verdict,
+    Authority, CID_LENGTH, ClientSettings, ConnectError, CpuLimits, Distrust, Endpoint, EndpointError, Event,
+    Limits, Loss, ServerSettings, StreamEnd, Verdict,
 };
 
 use crate::convert::Locked;
@@ -42,7 +42,7 @@ struct PyLimits {
 }
 
 impl PyLimits {
-    fn convert(self, answers: u32) -> Limits {
+    fn convert(self) -> Limits {
         Limits {
             idle_timeout: self.idle_timeout,
             stream_window: self.stream_window,
@@ -60,7 +60,6 @@ impl PyLimits {
                 per_byte: self.cpu_per_byte,
                 per_step: self.cpu_per_step,
             },
-            answers,
             stateless_reset: self.stateless_reset,
         }
     }
@@ -70,7 +69,7 @@ impl PyLimits {
 ///
 /// fd: a bound (for a client: connected) UDP socket, which is the endpoint's from now on. now: monotonic seconds, as in
 /// all calls. limits: what quicgw_fast.transport.limits names. reset_key: the secret of stateless reset tokens.
-/// connection_ids: gives one of 8 bytes. answers: negotiations and resets a second at most. server: the certificate chain (DER each),
+/// connection_ids: gives one of 8 bytes.  server: the certificate chain (DER each),
 /// the private key (PKCS #8, DER) and the application protocols; None for a client.
 /// Raises ValueError for settings that cannot be used, OSError for a socket that is none.
 #[pyclass(frozen, weakref, module = "quicgw_fast._core")]
@@ -83,7 +82,7 @@ pub(crate) struct QuicEndpoint {
 #[pymethods]
 impl QuicEndpoint {
     #[new]
-    #[pyo3(signature = (fd, now, limits, reset_key, connection_ids, answers, server=None))]
+    #[pyo3(signature = (fd, now, limits, reset_key, connection_ids, server=None))]
     #[allow(clippy::too_many_arguments)] // what an endpoint is made of; Python names each
     fn new(
         py: Python<'_>,
@@ -92,7 +91,6 @@ impl QuicEndpoint {
         limits: PyLimits,
         reset_key: &[u8],
         connection_ids: Py<PyAny>,
-        answers: u32,
         server: Option<(Vec<Vec<u8>>, Vec<u8>, Vec<Vec<u8>>)>,
     ) -> PyResult<Self> {
         // SAFETY: the caller hands over an open descriptor that nobody else closes.
@@ -108,7 +106,7 @@ impl QuicEndpoint {
             private_key,
             alpn,
         });
-        let limits = limits.convert(answers);
+        let limits = limits.convert();
         let endpoint = Endpoint::new(socket, now, limits, reset_key, make_id, server).map_err(raise)?;
         let made = Self {
             endpoint: Locked::new(Some(endpoint)),
@@ -194,6 +192,21 @@ impl QuicEndpoint {
             .map(|error| error.to_string()))
     }
 
+    /// Whether the first packet of a ticket is genuine; one that is not is forgotten.
+    fn authenticate(&self, py: Python<'_>, ticket: u64) -> PyResult<bool> {
+        self.with(py, |endpoint| endpoint.authenticate(ticket))
+    }
+
+    /// Send the answer of a ticket.
+    fn answer(&self, py: Python<'_>, ticket: u64) -> PyResult<()> {
+        self.with(py, |endpoint| endpoint.answer(ticket))
+    }
+
+    /// Do not send the answer of a ticket.
+    fn withhold(&self, py: Python<'_>, ticket: u64) -> PyResult<()> {
+        self.with(py, |endpoint| endpoint.withhold(ticket))
+    }
+
     /// Do the handshake with the client of a ticket; the key of its connection, or None when there is none after all.
     fn accept(&self, py: Python<'_>, ticket: u64, now: f64) -> PyResult<Option<u64>> {
         self.with(py, |endpoint| endpoint.decide(ticket, &Verdict::Accept, now))
@@ -219,8 +232,9 @@ impl QuicEndpoint {
             .map(drop)
     }
 
-    /// Begin a handshake with a server: its address, the name that its certificate has to carry, the certificates (DER)
-    /// that may vouch for it (None: nothing is checked), the application protocols. ValueError says what TLS does not take.
+    /// Begin a handshake with a server: its address, the name that its certificate has to carry, the certificates that
+    /// may vouch for it (each DER, and the first and last second since 1970 in which it is valid; None: nothing is
+    /// checked), the application protocols. ValueError says what TLS does not take.
     #[allow(clippy::too_many_arguments)]
     fn connect(
         &self,
@@ -228,13 +242,17 @@ impl QuicEndpoint {
         host: &str,
         port: u16,
         server_name: String,
-        authorities: Option<Vec<Vec<u8>>>,
+        authorities: Option<Vec<(Vec<u8>, i64, i64)>>,
         alpn: Vec<Vec<u8>>,
         now: f64,
     ) -> PyResult<u64> {
         let peer = host
             .parse()
             .map_err(|_| PyValueError::new_err(format!("{host:?} is not an IP address")))?;
+        let authorities = authorities.map(|all| {
+            let one = |(der, from, until)| Authority { der, from, until };
+            all.into_iter().map(one).collect()
+        });
         let settings = ClientSettings {
             server_name,
             authorities,
@@ -345,6 +363,7 @@ impl QuicEndpoint {
                     let (host, port) = host_and_port(peer);
                     list.append((0, ticket, host, port, proven))?;
                 }
+                Event::Answer { ticket } => list.append((12, ticket))?,
                 Event::Established { key, alpn } => list.append((1, key, PyBytes::new(py, &alpn)))?,
                 Event::Data { key, bytes } => {
                     let more =
@@ -364,6 +383,7 @@ impl QuicEndpoint {
                         StreamEnd::Finished => (0, 0),
                         StreamEnd::Reset(code) => (1, code),
                         StreamEnd::Stopped(code) => (2, code),
+                        StreamEnd::Another => (3, 0),
                     };
                     list.append((3, key, kind, code))?;
                 }

@@ -229,10 +229,17 @@ impl Connection {
     fn stream_event(&mut self, event: &StreamEvent, events: &mut VecDeque<Event>) {
         match *event {
             StreamEvent::Opened { dir: Dir::Bi } => {
-                self.stream = self.quic.streams().accept(Dir::Bi);
-                self.read(events);
+                let first = self.quic.streams().accept(Dir::Bi);
+                if self.stream.is_none() {
+                    self.stream = first;
+                    self.read(events);
+                }
+                if first != self.stream || self.quic.streams().accept(Dir::Bi).is_some() {
+                    self.stream_over(StreamEnd::Another, events);
+                }
             }
-            StreamEvent::Readable { .. } => self.read(events),
+            StreamEvent::Opened { dir: Dir::Uni } => self.stream_over(StreamEnd::Another, events),
+            StreamEvent::Readable { id } if Some(id) == self.stream => self.read(events),
             StreamEvent::Stopped { error_code, .. } => {
                 self.stream_over(StreamEnd::Stopped(error_code.into_inner()), events);
             }

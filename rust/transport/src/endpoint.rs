@@ -8,12 +8,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
 use bytes::BytesMut;
-use quinn_proto::{
-    ConnectionError, ConnectionHandle, DatagramEvent, Incoming, ServerConfig, Transmit, TransportErrorCode,
-    VarInt,
-};
+use quinn_proto::{ConnectionHandle, DatagramEvent, Incoming, ServerConfig, Transmit, VarInt};
 
-use crate::allowance::Allowance;
 use crate::certificate::Finding;
 use crate::clock::Clock;
 use crate::config::{self, ClientSettings, ConfigError, Limits, ServerSettings};
@@ -22,7 +18,7 @@ use crate::event::Event;
 use crate::ids::{CID_LENGTH, MakeId};
 use crate::invariants::{LongHeader, long_header};
 use crate::pressure::Marks;
-use crate::refusal::refusal;
+use crate::refusal::{authenticates, refusal};
 use crate::socket::Socket;
 use crate::timers::Timers;
 
@@ -30,6 +26,8 @@ use crate::timers::Timers;
 pub type Key = u64;
 
 const MIN_INITIAL: usize = 1200;
+/// The versions that quinn speaks (RFC 9000 §15).
+const VERSIONS: [u32; 1] = [1];
 const CONNECTION_REFUSED: u8 = 2;
 
 /// What is to become of a client that sent its first packet.
@@ -78,6 +76,15 @@ pub enum ConnectError {
 struct Pending {
     incoming: Incoming,
     header: LongHeader,
+    data: Vec<u8>,
+}
+
+/// What an answer is counted as, if it is sent.
+#[derive(Clone, Copy)]
+enum Answer {
+    Negotiation,
+    Reset,
+    TokenRefusal,
 }
 
 /// Connections of one socket, served by whoever owns it; see the crate's description.
@@ -98,7 +105,7 @@ pub struct Endpoint {
     last_ticket: u64,
     events: VecDeque<Event>,
     unacknowledged: Arc<AtomicUsize>,
-    answers: Allowance,
+    answers: HashMap<u64, (Transmit, Vec<u8>, Answer)>,
 
     arrived: Vec<(BytesMut, quinn_udp::RecvMeta)>,
     buffer: Vec<u8>,
@@ -130,7 +137,7 @@ impl Endpoint {
         let clock = Clock::new(now);
         let allow_mtud = !socket.may_fragment();
         Ok(Self {
-            answers: Allowance::new(limits.answers, clock.instant(now)),
+            answers: HashMap::new(),
 
             clock,
             marks: limits.marks(),
@@ -223,7 +230,14 @@ impl Endpoint {
 
     fn datagram(&mut self, data: BytesMut, meta: &quinn_udp::RecvMeta, now: Instant) {
         let header = long_header(&data);
-        let (length, first) = (data.len(), data.first().copied().unwrap_or_default());
+        let copy = match &header {
+            Some(header) if !VERSIONS.contains(&header.version) => {
+                self.negotiate(header, &data, meta);
+                return;
+            }
+            Some(_) if data.len() >= MIN_INITIAL => data.to_vec(),
+            _ => Vec::new(),
+        };
         let ecn = meta
             .ecn
             .and_then(|ecn| quinn_proto::EcnCodepoint::from_bits(ecn as u8));
@@ -242,15 +256,15 @@ impl Endpoint {
                 }
             }
             Some(DatagramEvent::NewConnection(incoming)) => match header {
-                Some(header) if length >= MIN_INITIAL => self.ask(incoming, header),
+                Some(header) if !copy.is_empty() => self.ask(incoming, header, copy),
                 _ => self.quic.ignore(incoming),
             },
-            Some(DatagramEvent::Response(transmit)) => self.answer(transmit, header.as_ref(), first, now),
+            Some(DatagramEvent::Response(transmit)) => self.offer(transmit, header.is_some()),
             None => self.counters.dropped += 1,
         }
     }
 
-    fn ask(&mut self, incoming: Incoming, header: LongHeader) {
+    fn ask(&mut self, incoming: Incoming, header: LongHeader, data: Vec<u8>) {
         self.last_ticket += 1;
         let event = Event::Incoming {
             ticket: self.last_ticket,
@@ -258,30 +272,100 @@ impl Endpoint {
             proven: incoming.remote_address_validated(),
         };
         self.events.push_back(event);
-        self.tickets
-            .insert(self.last_ticket, Pending { incoming, header });
+        self.tickets.insert(
+            self.last_ticket,
+            Pending {
+                incoming,
+                header,
+                data,
+            },
+        );
     }
 
-    /// Send what quinn answers to a packet of no connection.
-    fn answer(&mut self, transmit: Transmit, header: Option<&LongHeader>, first: u8, now: Instant) {
-        let counter = match header {
-            None => &mut self.counters.stateless_resets,
-            Some(_) if self.buffer.get(1..5) == Some(&[0; 4]) => &mut self.counters.version_negotiations,
-            Some(_) => &mut self.counters.invalid_tokens,
-        };
-        if first & 0x80 == 0 && !self.limits.stateless_reset || !self.answers.take(now) {
+    /// Offer what quinn answers to a packet of no connection.
+    fn offer(&mut self, transmit: Transmit, long: bool) {
+        let kind = if long { Answer::TokenRefusal } else { Answer::Reset };
+        if matches!(kind, Answer::Reset) && !self.limits.stateless_reset {
             self.counters.dropped += 1;
             return;
         }
-        *counter += 1;
-        self.socket.send(transmit, &self.buffer);
+        let packet = self.buffer.clone();
+        self.put_up(transmit, packet, kind);
+    }
+
+    /// Offer the versions that are spoken (RFC 9000 §6). Version 0 is itself a negotiation packet: answering it could
+    /// make two servers talk for ever.
+    fn negotiate(&mut self, header: &LongHeader, data: &[u8], meta: &quinn_udp::RecvMeta) {
+        if header.version == 0 || data.len() < MIN_INITIAL || self.server.is_none() {
+            self.counters.dropped += 1;
+            return;
+        }
+        let packet = negotiation(header, (self.make_id)()[0]);
+        let transmit = Transmit {
+            destination: meta.addr,
+            ecn: None,
+            size: packet.len(),
+            segment_size: None,
+            src_ip: meta.dst_ip,
+        };
+        self.put_up(transmit, packet, Answer::Negotiation);
+    }
+
+    fn put_up(&mut self, transmit: Transmit, packet: Vec<u8>, kind: Answer) {
+        self.last_ticket += 1;
+        self.answers.insert(self.last_ticket, (transmit, packet, kind));
+        self.events.push_back(Event::Answer {
+            ticket: self.last_ticket,
+        });
+    }
+
+    /// Send the answer that `ticket` stands for.
+    pub fn answer(&mut self, ticket: u64) {
+        if let Some((transmit, packet, kind)) = self.answers.remove(&ticket) {
+            match kind {
+                Answer::Negotiation => self.counters.version_negotiations += 1,
+                Answer::Reset => {
+                    self.counters.dropped += 1; // as its cause was
+                    self.counters.stateless_resets += 1;
+                }
+                Answer::TokenRefusal => self.counters.invalid_tokens += 1,
+            }
+            self.socket.send(transmit, &packet);
+        }
+    }
+
+    /// Do not send it.
+    pub fn withhold(&mut self, ticket: u64) {
+        if self.answers.remove(&ticket).is_some() {
+            self.counters.dropped += 1;
+        }
     }
 
     // Who may connect
 
+    /// Whether the first packet that `ticket` stands for is genuine; one that is not is forgotten.
+    pub fn authenticate(&mut self, ticket: u64) -> bool {
+        let Some(Pending { header, data, .. }) = self.tickets.get(&ticket) else {
+            return false;
+        };
+        if self
+            .server
+            .as_ref()
+            .is_some_and(|server| authenticates(&*server.crypto, header, data))
+        {
+            return true;
+        }
+        self.counters.noise += 1;
+        self.counters.dropped += 1;
+        if let Some(Pending { incoming, .. }) = self.tickets.remove(&ticket) {
+            self.quic.ignore(incoming);
+        }
+        false
+    }
+
     /// Say what is to become of the client that `ticket` stands for; its connection, if it was accepted.
     pub fn decide(&mut self, ticket: u64, verdict: &Verdict<'_>, now: f64) -> Option<Key> {
-        let Pending { incoming, header } = self.tickets.remove(&ticket)?;
+        let Pending { incoming, header, .. } = self.tickets.remove(&ticket)?;
         let now = self.clock.instant(now);
         self.buffer.clear();
         match verdict {
@@ -308,9 +392,6 @@ impl Endpoint {
             Err(error) => {
                 if let Some(transmit) = error.response {
                     self.socket.send(transmit, &self.buffer);
-                } else if is_noise(&error.cause) {
-                    self.counters.noise += 1;
-                    self.counters.dropped += 1;
                 }
                 None
             }
@@ -547,6 +628,15 @@ fn slot_of(key: Key) -> usize {
     (key & u64::from(u32::MAX)) as usize
 }
 
-fn is_noise(cause: &ConnectionError) -> bool {
-    matches!(cause, ConnectionError::TransportError(error) if error.code == TransportErrorCode::PROTOCOL_VIOLATION)
+/// A Version Negotiation packet (RFC 9000 §17.2.1); what of the first byte has no meaning is any.
+fn negotiation(header: &LongHeader, any: u8) -> Vec<u8> {
+    let mut packet = vec![0x80 | any, 0, 0, 0, 0];
+    for id in [&header.source, &header.destination] {
+        packet.push(id.len() as u8);
+        packet.extend_from_slice(id);
+    }
+    for version in VERSIONS {
+        packet.extend_from_slice(&version.to_be_bytes());
+    }
+    packet
 }

@@ -18,6 +18,12 @@ pub enum Event {
         /// It carried the token of a Retry: the address is the sender's.
         proven: bool,
     },
+    /// A packet that can be sent in answer to one that anybody can forge: a negotiation, a stateless reset, or the refusal
+    /// of a token. The owner says whether it is.
+    Answer {
+        /// What [`crate::Endpoint::answer`] and [`crate::Endpoint::withhold`] name.
+        ticket: u64,
+    },
     /// The handshake is complete.
     Established {
         /// Which connection.
@@ -87,6 +93,8 @@ pub enum StreamEnd {
     Reset(u64),
     /// It reads no more: STOP_SENDING with this code.
     Stopped(u64),
+    /// It opens another one, of which there are none.
+    Another,
 }
 
 /// What is wrong with a certificate.

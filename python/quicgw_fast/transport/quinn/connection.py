@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 REASON_LIMIT = 256
 """Bytes of a reason phrase at most."""
+ANOTHER_STREAM = 3
+"""How a peer breaks the rule of the one stream, among the ways to end it."""
 LOST_BY_PEER, FAULT_BY_PEER, _FAULT, RESET, IDLE = range(5)
 """How QUIC ended a connection (``rust/src/transport.rs``); what is above is a fault found with a certificate."""
 FINDINGS = {
@@ -170,8 +172,13 @@ class QuinnConnection:
 
     def stream_over(self, how: int, code: int, /) -> None:
         """Close, as the peer said its last."""
-        did = ("ended its stream", "reset its stream", "stopped reading its stream")[how]
-        if self._state in LIVE:
+        if self._state not in LIVE:
+            return
+        if how == ANOTHER_STREAM:
+            fault = CloseCode.PROTOCOL_ERROR.phrase("there is one bidirectional stream, and no other stream")
+            self._flush(LinkEvent.CLOSED, End(CloseCode.PROTOCOL_ERROR, fault), 0.0)
+        else:
+            did = ("ended its stream", "reset its stream", "stopped reading its stream")[how]
             phrase = CloseCode.NORMAL.phrase(f"the peer {did}" + (f" (code {code:#x})" if how else ""))
             end = End(CloseCode.NORMAL, phrase, by_peer=True)
             self._flush(LinkEvent.STREAM_ENDED, end, self._driver.limits.linger)
@@ -217,7 +224,7 @@ class QuinnConnection:
             self._apply(LinkEvent.FORGOTTEN, End(CloseCode.INTERNAL, phrase, by_peer=True))
             return
         frame = None if kind == LOST_BY_PEER else 0
-        words = reason.decode(errors="replace")
+        words = _decoded(reason)
         self._termination = ended = Termination(code, frame, words, by_peer, FINDINGS.get(kind))
         self._apply(LinkEvent.PEER_CLOSED if by_peer else LinkEvent.QUIC_CLOSED, end_of(ended))
 
@@ -331,3 +338,11 @@ class QuinnConnection:
             handler.closed(end.code, printable(end.reason, REASON_LIMIT), end.by_peer)
         except Exception:  # one handler's fault is not the loop's
             _log.exception("connection handler failed", extra={"connection": self.id, "call": "closed"})
+
+
+def _decoded(reason: bytes) -> str:
+    """The words of a peer; none when they are not UTF-8, as RFC 9000 §19.19 wants them to be."""
+    try:
+        return reason.decode()
+    except UnicodeDecodeError:
+        return ""

@@ -129,9 +129,16 @@ class Dialer:
         self._connection.abort(CloseCode.INTERNAL, self._socket_problem[1], tell_peer=False)
 
 
-def _authorities(trust: Trust) -> list[bytes] | None:
-    """Who may vouch for the server, DER each; None when anybody is trusted."""
+def _authorities(trust: Trust) -> list[tuple[bytes, int, int]] | None:
+    """Who may vouch for the server, DER each, and the seconds in which it is valid; None when anybody is trusted."""
     if trust.insecure:
         return None
     pem = Path(certifi.where()).read_bytes() if trust.authorities is None else trust.authorities
-    return [one.public_bytes(Encoding.DER) for one in x509.load_pem_x509_certificates(pem)]
+    return [
+        (
+            one.public_bytes(Encoding.DER),
+            int(one.not_valid_before_utc.timestamp()),
+            int(one.not_valid_after_utc.timestamp()),
+        )
+        for one in x509.load_pem_x509_certificates(pem)
+    ]

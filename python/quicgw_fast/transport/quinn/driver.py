@@ -26,9 +26,6 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger("quicgw.transport")
 
-ANSWERS_PER_SECOND = 1000
-"""Version negotiations, stateless resets and refusals of tokens a second at most: the endpoint makes them by itself."""
-
 
 class Kind(IntEnum):
     """What an event is; the rest of its tuple is what ``rust/src/transport.rs`` puts there."""
@@ -45,6 +42,7 @@ class Kind(IntEnum):
     RELEASED = 9
     THROTTLED = 10
     DEPARTED = 11
+    ANSWER = 12
 
 
 class Driven(Protocol):
@@ -100,11 +98,12 @@ class Driver:
         clock: Clock,
         server: tuple[list[bytes], bytes, list[bytes]] | None = None,
         incoming: Callable[[int, str, int, bool], None] | None = None,
+        may_answer: Callable[[float], bool] | None = None,
     ) -> None:
         """``server`` is the chain, the private key and the ALPNs of a listener, all as bytes.
 
         ``incoming`` is told of first packets: a ticket, the address and the port that it came from, and whether that
-        is proven.
+        is proven. ``may_answer`` says at a time whether a packet that anybody can forge is answered now.
         """
         self.limits = limits
         self.now = clock.now
@@ -125,11 +124,11 @@ class Driver:
             limits,
             reset_token_key(reset_key),
             connection_ids,
-            ANSWERS_PER_SECOND,
             server,
         )
         self.address = self.core.address
         self._incoming = incoming
+        self._may_answer = may_answer
         self._timer = LazyTimer(clock.call_later, self._on_timer)
         self._handling = False
         self._flush_handle: asyncio.Handle | None = None
@@ -211,6 +210,10 @@ class Driver:
         if kind == Kind.INCOMING:
             if self._incoming is not None:
                 self._incoming(*event[1:])
+            return
+        if kind == Kind.ANSWER:
+            allowed = self._may_answer is not None and self._may_answer(self.now())
+            (self.core.answer if allowed else self.core.withhold)(event[1])
             return
         connection = self.connections.get(event[1])
         if connection is None:

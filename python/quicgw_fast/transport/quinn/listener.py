@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-from quicgw_fast.codes import CloseCode
+from quicgw_fast.codes import CloseCode, HandshakeFault
 from quicgw_fast.ports import Arrival, ConnectionRefusal, Deflection, UnprovenAnswer
 from quicgw_fast.transport.quinn.connection import QuinnConnection, Side
 from quicgw_fast.transport.quinn.driver import Driver
@@ -69,6 +69,7 @@ class QuinnListener:
             clock=clock,
             server=(chain, key, [name.encode() for name in alpn]),
             incoming=self._incoming,
+            may_answer=self._may_answer,
         )
 
     @property
@@ -168,20 +169,28 @@ class QuinnListener:
     def _incoming(self, ticket: int, host: str, port: int, proven: bool) -> None:
         now, core = self._driver.now(), self._driver.core
         arrival = self._arrival(host, proven=proven, now=now)
-        turned_away = self._gatekeeper.initial(arrival) or self._gatekeeper.connection(arrival)
+        peer = format_address((host, port))
+        turned_away = self._gatekeeper.initial(arrival)
+        if turned_away is None:
+            if not core.authenticate(ticket):
+                self._gatekeeper.noise(arrival.address, now)
+                return
+            turned_away = self._gatekeeper.connection(arrival)
         if turned_away is not None:
-            self._turn_away(turned_away, ticket, format_address((host, port)), now)
+            self._turn_away(turned_away, ticket, peer, now)
             return
-        noise = core.counters[2]
+        self._counters.accepted += 1
         key = core.accept(ticket, now)
-        if key is None:
-            if core.counters[2] > noise:
-                self._gatekeeper.noise(host, now)
+        if key is None:  # its TLS message was wrong, which it has been told
+            self._counters.failed += 1
+            self._gatekeeper.failed(now + self._limits.handshake_timeout)
+            self._observer.handshake_failed(
+                HandshakeFault.PROTOCOL, peer, "its first packet breaks a rule"
+            )
             return
-        connection = QuinnConnection(self._driver, key, self, Side(client=False), format_address((host, port)))
+        connection = QuinnConnection(self._driver, key, self, Side(client=False), peer)
         self._alive.add(connection)
         self._half_open.add(connection)
-        self._counters.accepted += 1
 
     def _turn_away(self, how: TurnedAway, ticket: int, peer: str, now: float) -> None:
         """Do what the gatekeeper says instead of building a connection."""
