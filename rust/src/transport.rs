@@ -10,7 +10,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyList};
 use quicgw_transport::{
     Authority, CID_LENGTH, ClientSettings, ConnectError, CpuLimits, Distrust, Endpoint, EndpointError, Event,
-    Limits, Loss, ServerSettings, StreamEnd, Verdict,
+    Limits, Loss, ServerSettings, StreamEnd,
 };
 
 use crate::convert::Locked;
@@ -83,7 +83,7 @@ pub(crate) struct QuicEndpoint {
 impl QuicEndpoint {
     #[new]
     #[pyo3(signature = (fd, now, limits, reset_key, connection_ids, server=None))]
-    #[allow(clippy::too_many_arguments)] // what an endpoint is made of; Python names each
+    #[allow(clippy::too_many_arguments, clippy::type_complexity)] // what an endpoint is made of, as Python has it
     fn new(
         py: Python<'_>,
         fd: i32,
@@ -188,7 +188,7 @@ impl QuicEndpoint {
     /// What the socket last failed with, once; None for nothing.
     fn take_failure(&self, py: Python<'_>) -> PyResult<Option<String>> {
         Ok(self
-            .with(py, |endpoint| endpoint.take_failure())?
+            .with(py, Endpoint::take_failure)?
             .map(|error| error.to_string()))
     }
 
@@ -207,33 +207,40 @@ impl QuicEndpoint {
         self.with(py, |endpoint| endpoint.withhold(ticket))
     }
 
-    /// Do the handshake with the client of a ticket; the key of its connection, or None when there is none after all.
-    fn accept(&self, py: Python<'_>, ticket: u64, now: f64) -> PyResult<Option<u64>> {
-        self.with(py, |endpoint| endpoint.decide(ticket, &Verdict::Accept, now))
+    /// Do the handshake with the client of a ticket: the key of its connection, or (kind, code, reason) of what was wrong
+    /// with its first packet, as LOST tells of a connection. None: there is no such ticket.
+    fn accept<'py>(&self, py: Python<'py>, ticket: u64, now: f64) -> PyResult<Option<Bound<'py, PyAny>>> {
+        match self.with(py, |endpoint| endpoint.accept(ticket, now))? {
+            None => Ok(None),
+            Some(Ok(key)) => Ok(Some(key.into_pyobject(py)?.into_any())),
+            Some(Err(loss)) => {
+                let (kind, code, reason) = lost(loss);
+                Ok(Some(
+                    (kind, code, PyBytes::new(py, &reason))
+                        .into_pyobject(py)?
+                        .into_any(),
+                ))
+            }
+        }
     }
 
     /// Have the client of a ticket prove its address first.
-    fn retry(&self, py: Python<'_>, ticket: u64, now: f64) -> PyResult<()> {
-        self.with(py, |endpoint| endpoint.decide(ticket, &Verdict::Retry, now))
-            .map(drop)
+    fn retry(&self, py: Python<'_>, ticket: u64) -> PyResult<()> {
+        self.with(py, |endpoint| endpoint.retry(ticket))
     }
 
     /// Turn the client of a ticket away with these words.
-    fn refuse(&self, py: Python<'_>, ticket: u64, reason: &[u8], now: f64) -> PyResult<()> {
-        self.with(py, |endpoint| {
-            endpoint.decide(ticket, &Verdict::Refuse(reason), now)
-        })
-        .map(drop)
+    fn refuse(&self, py: Python<'_>, ticket: u64, reason: &[u8]) -> PyResult<()> {
+        self.with(py, |endpoint| endpoint.refuse(ticket, reason))
     }
 
     /// Say nothing to the client of a ticket.
-    fn ignore(&self, py: Python<'_>, ticket: u64, now: f64) -> PyResult<()> {
-        self.with(py, |endpoint| endpoint.decide(ticket, &Verdict::Ignore, now))
-            .map(drop)
+    fn ignore(&self, py: Python<'_>, ticket: u64) -> PyResult<()> {
+        self.with(py, |endpoint| endpoint.ignore(ticket))
     }
 
     /// Begin a handshake with a server: its address, the name that its certificate has to carry, the certificates that
-    /// may vouch for it (each DER, and the first and last second since 1970 in which it is valid; None: nothing is
+    /// may vouch for it (each DER, with the first and last second since 1970 in which it is valid if it may be the server's own; None: nothing is
     /// checked), the application protocols. ValueError says what TLS does not take.
     #[allow(clippy::too_many_arguments)]
     fn connect(
@@ -242,7 +249,7 @@ impl QuicEndpoint {
         host: &str,
         port: u16,
         server_name: String,
-        authorities: Option<Vec<(Vec<u8>, i64, i64)>>,
+        authorities: Option<Vec<(Vec<u8>, Option<(i64, i64)>)>>,
         alpn: Vec<Vec<u8>>,
         now: f64,
     ) -> PyResult<u64> {
@@ -250,7 +257,7 @@ impl QuicEndpoint {
             .parse()
             .map_err(|_| PyValueError::new_err(format!("{host:?} is not an IP address")))?;
         let authorities = authorities.map(|all| {
-            let one = |(der, from, until)| Authority { der, from, until };
+            let one = |(der, own)| Authority { der, own };
             all.into_iter().map(one).collect()
         });
         let settings = ClientSettings {
@@ -392,26 +399,7 @@ impl QuicEndpoint {
                 Event::Due { key } => list.append((6, key))?,
                 Event::Flushed { key } => list.append((7, key))?,
                 Event::Lost { key, loss } => {
-                    let (kind, code, reason) = match loss {
-                        Loss::ClosedByPeer { code, reason } => (0, code, reason),
-                        Loss::FaultByPeer { code, reason } => (1, code, reason),
-                        Loss::Fault {
-                            code,
-                            reason,
-                            distrust,
-                        } => {
-                            let kind = match distrust {
-                                None => 2,
-                                Some(Distrust::Expired) => 5,
-                                Some(Distrust::NotYetValid) => 6,
-                                Some(Distrust::AnotherName) => 7,
-                                Some(Distrust::UnknownAuthority) => 8,
-                            };
-                            (kind, code, reason.into_bytes())
-                        }
-                        Loss::Reset => (3, 0, Vec::new()),
-                        Loss::Idle => (4, 0, Vec::new()),
-                    };
+                    let (kind, code, reason) = lost(loss);
                     list.append((8, key, kind, code, PyBytes::new(py, &reason)))?;
                 }
                 Event::Released { key } => list.append((9, key))?,
@@ -419,6 +407,30 @@ impl QuicEndpoint {
             }
         }
         Ok(list)
+    }
+}
+
+/// A loss as its number, its code and its words; what is wrong with a certificate has a number of its own.
+fn lost(loss: Loss) -> (u8, u64, Vec<u8>) {
+    match loss {
+        Loss::ClosedByPeer { code, reason } => (0, code, reason),
+        Loss::FaultByPeer { code, reason } => (1, code, reason),
+        Loss::Reset => (3, 0, Vec::new()),
+        Loss::Idle => (4, 0, Vec::new()),
+        Loss::Fault {
+            code,
+            reason,
+            distrust,
+        } => {
+            let kind = match distrust {
+                None => 2,
+                Some(Distrust::Expired) => 5,
+                Some(Distrust::NotYetValid) => 6,
+                Some(Distrust::AnotherName) => 7,
+                Some(Distrust::UnknownAuthority) => 8,
+            };
+            (kind, code, reason.into_bytes())
+        }
     }
 }
 

@@ -48,7 +48,11 @@ impl ServerCertVerifier for Known {
     ) -> Result<ServerCertVerified, Error> {
         // webpki takes no certificate of an authority for that of a server. Self-signed ones are both, though, as the usual
         // tools make them: who names one as its authority trusts it.
-        let pinned = self.authorities.iter().find(|one| one.der == end_entity.as_ref());
+        let pinned = self
+            .authorities
+            .iter()
+            .find(|one| one.der == end_entity.as_ref())
+            .and_then(|one| one.own);
         let verified = match pinned {
             Some(pinned) => verify_pinned(pinned, end_entity, server_name, now),
             None => self
@@ -88,16 +92,16 @@ impl ServerCertVerifier for Known {
 }
 
 fn verify_pinned(
-    pinned: &Authority,
+    (from, until): (i64, i64),
     certificate: &CertificateDer<'_>,
     name: &ServerName<'_>,
     now: UnixTime,
 ) -> Result<ServerCertVerified, Error> {
     let now = i64::try_from(now.as_secs()).unwrap_or(i64::MAX);
-    if now < pinned.from {
+    if now < from {
         return Err(CertificateError::NotValidYet.into());
     }
-    if now > pinned.until {
+    if now > until {
         return Err(CertificateError::Expired.into());
     }
     verify_server_name(&ParsedCertificate::try_from(certificate)?, name)?;

@@ -91,10 +91,8 @@ pub struct ServerSettings {
 pub struct Authority {
     /// DER.
     pub der: Vec<u8>,
-    /// Seconds since 1970 from which on it is valid.
-    pub from: i64,
-    /// The last second of that.
-    pub until: i64,
+    /// The first and the last second since 1970 in which it is valid, of one that may be the server's own.
+    pub own: Option<(i64, i64)>,
 }
 
 /// What a client asks of the server that it dials.

@@ -199,31 +199,10 @@ impl Connection {
         if self.over {
             return;
         }
-        let loss = match reason {
-            ConnectionError::ApplicationClosed(close) => Loss::ClosedByPeer {
-                code: close.error_code.into_inner(),
-                reason: close.reason.to_vec(),
-            },
-            ConnectionError::ConnectionClosed(close) => Loss::FaultByPeer {
-                code: close.error_code.into(),
-                reason: close.reason.to_vec(),
-            },
-            ConnectionError::TransportError(error) => Loss::Fault {
-                code: error.code.into(),
-                reason: error.reason,
-                distrust: self.finding.get().copied(),
-            },
-            ConnectionError::Reset => Loss::Reset,
-            ConnectionError::TimedOut => Loss::Idle,
-            ConnectionError::LocallyClosed => return,
-            error @ (ConnectionError::VersionMismatch | ConnectionError::CidsExhausted) => Loss::Fault {
-                code: 1,
-                reason: error.to_string(),
-                distrust: None,
-            },
-        };
-        events.push_back(Event::Lost { key: self.key, loss });
-        self.end();
+        if let Some(loss) = Loss::of(reason, self.finding.get().copied()) {
+            events.push_back(Event::Lost { key: self.key, loss });
+            self.end();
+        }
     }
 
     fn stream_event(&mut self, event: &StreamEvent, events: &mut VecDeque<Event>) {

@@ -14,7 +14,7 @@ use crate::certificate::Finding;
 use crate::clock::Clock;
 use crate::config::{self, ClientSettings, ConfigError, Limits, ServerSettings};
 use crate::connection::Connection;
-use crate::event::Event;
+use crate::event::{Event, Loss};
 use crate::ids::{CID_LENGTH, MakeId};
 use crate::invariants::{LongHeader, long_header};
 use crate::pressure::Marks;
@@ -29,19 +29,6 @@ const MIN_INITIAL: usize = 1200;
 /// The versions that quinn speaks (RFC 9000 §15).
 const VERSIONS: [u32; 1] = [1];
 const CONNECTION_REFUSED: u8 = 2;
-
-/// What is to become of a client that sent its first packet.
-#[derive(Debug)]
-pub enum Verdict<'a> {
-    /// Do the handshake.
-    Accept,
-    /// Have it prove its address first (RFC 9000 §8.1.2).
-    Retry,
-    /// Turn it away with CONNECTION_REFUSED and these words.
-    Refuse(&'a [u8]),
-    /// Say nothing.
-    Ignore,
-}
 
 /// What happened at the door since the start.
 #[derive(Clone, Copy, Debug, Default)]
@@ -363,56 +350,70 @@ impl Endpoint {
         false
     }
 
-    /// Say what is to become of the client that `ticket` stands for; its connection, if it was accepted.
-    pub fn decide(&mut self, ticket: u64, verdict: &Verdict<'_>, now: f64) -> Option<Key> {
-        let Pending { incoming, header, .. } = self.tickets.remove(&ticket)?;
-        let now = self.clock.instant(now);
+    /// Do the handshake with the client that `ticket` stands for.
+    ///
+    /// # Errors
+    /// What was wrong with its first packet already, of which it has been told. `None`: there is no such ticket.
+    pub fn accept(&mut self, ticket: u64, now: f64) -> Option<Result<Key, Loss>> {
+        let Pending { incoming, .. } = self.tickets.remove(&ticket)?;
         self.buffer.clear();
-        match verdict {
-            Verdict::Accept => return self.accept(incoming, now),
-            Verdict::Retry => match self.quic.retry(incoming, &mut self.buffer) {
-                Ok(transmit) => {
-                    self.counters.retries += 1;
-                    self.socket.send(transmit, &self.buffer);
-                }
-                Err(error) => self.quic.ignore(error.into_incoming()),
-            },
-            Verdict::Refuse(reason) => self.refuse(incoming, &header, reason),
-            Verdict::Ignore => {
-                self.counters.dropped += 1;
-                self.quic.ignore(incoming);
-            }
-        }
-        None
-    }
-
-    fn accept(&mut self, incoming: Incoming, now: Instant) -> Option<Key> {
-        match self.quic.accept(incoming, now, &mut self.buffer, None) {
-            Ok((handle, quic)) => Some(self.insert(handle, quic, Finding::default())),
+        match self
+            .quic
+            .accept(incoming, self.clock.instant(now), &mut self.buffer, None)
+        {
+            Ok((handle, quic)) => Some(Ok(self.insert(handle, quic, Finding::default()))),
             Err(error) => {
                 if let Some(transmit) = error.response {
                     self.socket.send(transmit, &self.buffer);
                 }
-                None
+                Loss::of(error.cause, None).map(Err)
             }
         }
     }
 
-    fn refuse(&mut self, incoming: Incoming, header: &LongHeader, reason: &[u8]) {
+    /// Have the client that `ticket` stands for prove its address first (RFC 9000 §8.1.2).
+    pub fn retry(&mut self, ticket: u64) {
+        let Some(Pending { incoming, .. }) = self.tickets.remove(&ticket) else {
+            return;
+        };
+        self.buffer.clear();
+        match self.quic.retry(incoming, &mut self.buffer) {
+            Ok(transmit) => {
+                self.counters.retries += 1;
+                self.socket.send(transmit, &self.buffer);
+            }
+            Err(error) => self.quic.ignore(error.into_incoming()), // it has followed one already
+        }
+    }
+
+    /// Turn the client that `ticket` stands for away with CONNECTION_REFUSED and these words.
+    pub fn refuse(&mut self, ticket: u64, reason: &[u8]) {
+        let Some(Pending { incoming, header, .. }) = self.tickets.remove(&ticket) else {
+            return;
+        };
         let (destination, src_ip) = (incoming.remote_address(), incoming.local_ip());
         self.quic.ignore(incoming);
         let Some(server) = &self.server else { return };
         let source = (self.make_id)();
         // A version that TLS has no keys for was answered with a negotiation long before.
-        if let Ok(packet) = refusal(&*server.crypto, header, &source, CONNECTION_REFUSED, reason) {
+        if let Ok(packet) = refusal(&*server.crypto, &header, &source, CONNECTION_REFUSED, reason) {
+            let size = packet.len();
             let transmit = Transmit {
                 destination,
                 ecn: None,
-                size: packet.len(),
+                size,
                 segment_size: None,
                 src_ip,
             };
             self.socket.send(transmit, &packet);
+        }
+    }
+
+    /// Say nothing to the client that `ticket` stands for.
+    pub fn ignore(&mut self, ticket: u64) {
+        if let Some(Pending { incoming, .. }) = self.tickets.remove(&ticket) {
+            self.counters.dropped += 1;
+            self.quic.ignore(incoming);
         }
     }
 

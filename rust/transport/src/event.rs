@@ -3,15 +3,16 @@
 use std::net::SocketAddr;
 
 use bytes::Bytes;
+use quinn_proto::ConnectionError;
 
 use crate::Key;
 
 /// Something that the owner has to look at.
 #[derive(Debug)]
 pub enum Event {
-    /// A client's first packet; the owner answers with a [`crate::Verdict`] before it comes back to the endpoint.
+    /// A client's first packet; the owner says what becomes of it before it comes back to the endpoint.
     Incoming {
-        /// What the verdict names.
+        /// What names it.
         ticket: u64,
         /// Where it came from.
         peer: SocketAddr,
@@ -140,4 +141,33 @@ pub enum Loss {
     Reset,
     /// Nothing was heard for the idle time-out.
     Idle,
+}
+
+impl Loss {
+    /// How quinn says it; `None` for an end that came from the owner.
+    pub(crate) fn of(reason: ConnectionError, distrust: Option<Distrust>) -> Option<Self> {
+        Some(match reason {
+            ConnectionError::ApplicationClosed(close) => Self::ClosedByPeer {
+                code: close.error_code.into_inner(),
+                reason: close.reason.to_vec(),
+            },
+            ConnectionError::ConnectionClosed(close) => Self::FaultByPeer {
+                code: close.error_code.into(),
+                reason: close.reason.to_vec(),
+            },
+            ConnectionError::TransportError(error) => Self::Fault {
+                code: error.code.into(),
+                reason: error.reason,
+                distrust,
+            },
+            ConnectionError::Reset => Self::Reset,
+            ConnectionError::TimedOut => Self::Idle,
+            ConnectionError::LocallyClosed => return None,
+            error @ (ConnectionError::VersionMismatch | ConnectionError::CidsExhausted) => Self::Fault {
+                code: 1,
+                reason: error.to_string(),
+                distrust: None,
+            },
+        })
+    }
 }

@@ -218,15 +218,12 @@ class QuinnConnection:
 
     def lost(self, kind: int, code: int, reason: bytes, /) -> None:
         """QUIC ended the connection: the peer's close, a fault, a time-out, a stateless reset."""
-        by_peer = kind in (LOST_BY_PEER, FAULT_BY_PEER)
         if kind == RESET:
             phrase = CloseCode.INTERNAL.phrase("the peer no longer knows this connection")
             self._apply(LinkEvent.FORGOTTEN, End(CloseCode.INTERNAL, phrase, by_peer=True))
             return
-        frame = None if kind == LOST_BY_PEER else 0
-        words = _decoded(reason)
-        self._termination = ended = Termination(code, frame, words, by_peer, FINDINGS.get(kind))
-        self._apply(LinkEvent.PEER_CLOSED if by_peer else LinkEvent.QUIC_CLOSED, end_of(ended))
+        self._termination = ended = termination_of(kind, code, reason)
+        self._apply(LinkEvent.PEER_CLOSED if ended.by_peer else LinkEvent.QUIC_CLOSED, end_of(ended))
 
     def released(self) -> None:
         """Nothing is left of it in the endpoint."""
@@ -338,6 +335,13 @@ class QuinnConnection:
             handler.closed(end.code, printable(end.reason, REASON_LIMIT), end.by_peer)
         except Exception:  # one handler's fault is not the loop's
             _log.exception("connection handler failed", extra={"connection": self.id, "call": "closed"})
+
+
+def termination_of(kind: int, code: int, reason: bytes) -> Termination:
+    """How QUIC ended a connection, as its events tell it."""
+    by_peer = kind in (LOST_BY_PEER, FAULT_BY_PEER)
+    frame = None if kind == LOST_BY_PEER else 0
+    return Termination(code, frame, _decoded(reason), by_peer, FINDINGS.get(kind))
 
 
 def _decoded(reason: bytes) -> str:

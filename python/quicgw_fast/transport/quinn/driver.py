@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 from enum import IntEnum
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -117,9 +118,10 @@ class Driver:
         self.closed = False
         enlarge_buffers(sock, limits.socket_buffer)
         sock.setblocking(False)
-        self._fd = sock.detach()
+        self._sock = sock
+        self._fd = sock.fileno()
         self.core = QuicEndpoint(
-            self._fd,
+            os.dup(self._fd),
             self.now(),
             limits,
             reset_token_key(reset_key),
@@ -160,6 +162,7 @@ class Driver:
         self.loop.remove_reader(self._fd)
         self.loop.remove_writer(self._fd)
         self.core.shut()
+        self._sock.close()
 
     # What comes
 

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-from quicgw_fast.codes import CloseCode, HandshakeFault
+from quicgw_fast.codes import CloseCode
 from quicgw_fast.ports import Arrival, ConnectionRefusal, Deflection, UnprovenAnswer
-from quicgw_fast.transport.quinn.connection import QuinnConnection, Side
+from quicgw_fast.transport.quinn.connection import QuinnConnection, Side, termination_of
 from quicgw_fast.transport.quinn.driver import Driver
 from quicgw_fast.transport.seam import ListenerCounters
-from quicgw_fast.transport.termination import fault_of
+from quicgw_fast.transport.termination import end_of, fault_of
 from quicgw_fast.transport.text import format_address
 
 if TYPE_CHECKING:
@@ -148,9 +148,7 @@ class QuinnListener:
     def ended(self, connection: Connection, termination: Termination | None, reason: str, /) -> None:
         """Stop counting the connection; one whose handshake is not complete has failed, unless we stop."""
         if connection in self._half_open and self._accepting:
-            self._counters.failed += 1
-            self._gatekeeper.failed(self._driver.now() + self._limits.handshake_timeout)
-            self._observer.handshake_failed(fault_of(termination), connection.peer, reason)
+            self._tell_failure(termination, connection.peer, reason)
         self._half_open.discard(connection)
         self._open.discard(connection)
 
@@ -180,15 +178,13 @@ class QuinnListener:
             self._turn_away(turned_away, ticket, peer, now)
             return
         self._counters.accepted += 1
-        key = core.accept(ticket, now)
-        if key is None:  # its TLS message was wrong, which it has been told
-            self._counters.failed += 1
-            self._gatekeeper.failed(now + self._limits.handshake_timeout)
-            self._observer.handshake_failed(
-                HandshakeFault.PROTOCOL, peer, "its first packet breaks a rule"
-            )
+        accepted = core.accept(ticket, now)
+        if not isinstance(accepted, int):  # something was wrong with its first packet, which it has been told
+            if accepted is not None and self._accepting:
+                termination = termination_of(*accepted)
+                self._tell_failure(termination, peer, end_of(termination).reason)
             return
-        connection = QuinnConnection(self._driver, key, self, Side(client=False), peer)
+        connection = QuinnConnection(self._driver, accepted, self, Side(client=False), peer)
         self._alive.add(connection)
         self._half_open.add(connection)
 
@@ -198,12 +194,17 @@ class QuinnListener:
         if isinstance(how, ConnectionRefusal):
             self._tell_refusal(peer, how)
             if self._may_answer(now):
-                core.refuse(ticket, how.phrase.encode(), now)
+                core.refuse(ticket, how.phrase.encode())
                 return
         elif how is Deflection.RETRY and self._may_answer(now, retry=True):
-            core.retry(ticket, now)
+            core.retry(ticket)
             return
-        core.ignore(ticket, now)
+        core.ignore(ticket)
+
+    def _tell_failure(self, termination: Termination | None, peer: str, reason: str) -> None:
+        self._counters.failed += 1
+        self._gatekeeper.failed(self._driver.now() + self._limits.handshake_timeout)
+        self._observer.handshake_failed(fault_of(termination), peer, reason)
 
     def _arrival(self, peer: str, *, proven: bool, now: float) -> Arrival:
         return Arrival(peer, proven, len(self._half_open), len(self._open), not self._accepting, now)
