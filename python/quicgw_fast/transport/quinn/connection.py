@@ -42,8 +42,12 @@ class Owner(Protocol):
     """The listener or dialer behind a connection, which is told how it goes."""
 
     @property
-    def longest_period(self) -> float | None:
-        """Seconds that the closing or draining period lasts at most; None leaves it to QUIC (RFC 9000 §10.2)."""
+    def closing_period(self) -> float | None:
+        """Seconds that the closing period lasts at most; None leaves it to QUIC (RFC 9000 §10.2)."""
+
+    @property
+    def draining_period(self) -> float | None:
+        """The same of the draining period."""
 
     def established(self, connection: Connection, /) -> ConnectionHandler | None:
         """Give the handler; None when the owner has closed the connection instead."""
@@ -290,18 +294,19 @@ class QuinnConnection:
                 core.abort(key, int(self._end.code), self._phrase(), self._driver.now())
             case LinkAction.SEND_CLOSE:
                 core.close(key, int(self._end.code), self._phrase(), self._driver.now())
-                self._bound_period()
+                self._bound_period(self._owner.closing_period)
             case LinkAction.BEGIN_DRAINING:
-                self._bound_period()
+                self._bound_period(self._owner.draining_period)
             case LinkAction.DROP_IDS:
                 core.forget(key)
             case LinkAction.RELEASE:
                 self._owner.released(self)
                 self._discarded.set_result(None)
 
-    def _bound_period(self) -> None:
-        longest = self._owner.longest_period
-        if longest is not None:
+    def _bound_period(self, longest: float | None) -> None:
+        if longest == 0.0:
+            self._driver.core.forget(self._key)
+        elif longest is not None:
             self.shorten(longest)
 
     def _phrase(self) -> bytes:

@@ -51,7 +51,8 @@ async def connect(
 class Dialer:
     """The owner of one dialed connection and its socket."""
 
-    longest_period = 0.2
+    closing_period = 0.2
+    draining_period = 0.0
 
     def __init__(
         self,

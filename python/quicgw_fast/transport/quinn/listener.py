@@ -48,7 +48,8 @@ class QuinnListener:
         connection_ids: Callable[[], bytes],
         clock: Clock,
     ) -> None:
-        self.longest_period: float | None = None
+        self.closing_period: float | None = None
+        self.draining_period: float | None = None
         self._counters = ListenerCounters()
         self._factory = factory
         self._limits = limits
@@ -118,7 +119,7 @@ class QuinnListener:
         if self._driver.closed:
             return
         self.stop_accepting()
-        self.longest_period = LAST_PERIOD
+        self.closing_period = self.draining_period = LAST_PERIOD
         for connection in list(self._alive):
             connection.shorten(LAST_PERIOD)
             connection.close(code, reason or CloseCode(code).phrase())
