@@ -252,9 +252,11 @@ def test_only_its_maker_imports_aioquic() -> None:
 
 
 def test_a_maker_of_the_transport_is_found_by_its_name_only() -> None:
-    ours = [i for i in ALL_IMPORTS if i.target.startswith("quicgw_fast.transport.aioquic")]
-    wrong = [str(i) for i in ours if PACKAGE / "transport" / "aioquic" not in i.file.parents]
-    assert not wrong, "\n".join(wrong)
+    for maker in makers.MAKERS:
+        ours = [i for i in ALL_IMPORTS if i.target.startswith(f"quicgw_fast.transport.{maker}")]
+        wrong = [str(i) for i in ours if PACKAGE / "transport" / maker not in i.file.parents]
+        assert ours, maker
+        assert not wrong, "\n".join(wrong)
 
 
 def test_the_shared_tests_of_the_transport_look_into_no_maker() -> None:

@@ -18,6 +18,7 @@ __all__ = [
     "QuicEndpoint",
     "SequenceAllocator",
     "TaskQueue",
+    "TokenBucket",
     "encode_body",
 ]
 
