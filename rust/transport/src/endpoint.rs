@@ -8,27 +8,22 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
 use bytes::BytesMut;
-use quinn_proto::{ConnectionHandle, DatagramEvent, Incoming, ServerConfig, Transmit, VarInt};
+use quinn_proto::{ConnectionHandle, DatagramEvent, ServerConfig, Transmit};
 
 use crate::certificate::Finding;
 use crate::clock::Clock;
 use crate::config::{self, ClientSettings, ConfigError, Limits, ServerSettings};
 use crate::connection::Connection;
-use crate::event::{Event, Loss};
+use crate::door::{Answer, MIN_INITIAL, Pending, VERSIONS};
+use crate::event::Event;
 use crate::ids::{CID_LENGTH, MakeId};
-use crate::invariants::{LongHeader, long_header};
+use crate::invariants::long_header;
 use crate::pressure::Marks;
-use crate::refusal::{authenticates, refusal};
 use crate::socket::Socket;
 use crate::timers::Timers;
 
 /// Names a connection as long as it lives, and none after it.
 pub type Key = u64;
-
-const MIN_INITIAL: usize = 1200;
-/// The versions that quinn speaks (RFC 9000 §15).
-const VERSIONS: [u32; 1] = [1];
-const CONNECTION_REFUSED: u8 = 2;
 
 /// What happened at the door since the start.
 #[derive(Clone, Copy, Debug, Default)]
@@ -60,42 +55,28 @@ pub enum ConnectError {
     Quic(#[from] quinn_proto::ConnectError),
 }
 
-struct Pending {
-    incoming: Incoming,
-    header: LongHeader,
-    data: Vec<u8>,
-}
-
-/// What an answer is counted as, if it is sent.
-#[derive(Clone, Copy)]
-enum Answer {
-    Negotiation,
-    Reset,
-    TokenRefusal,
-}
-
 /// Connections of one socket, served by whoever owns it; see the crate's description.
 pub struct Endpoint {
-    clock: Clock,
-    limits: Limits,
-    marks: Marks,
-    socket: Socket,
-    quic: quinn_proto::Endpoint,
-    server: Option<Arc<ServerConfig>>,
-    make_id: MakeId,
+    pub(crate) clock: Clock,
+    pub(crate) limits: Limits,
+    pub(crate) marks: Marks,
+    pub(crate) socket: Socket,
+    pub(crate) quic: quinn_proto::Endpoint,
+    pub(crate) server: Option<Arc<ServerConfig>>,
+    pub(crate) make_id: MakeId,
     connections: Vec<Option<Connection>>,
     /// How often each slot was taken: the upper half of a key.
     taken: Vec<u32>,
     touched: Vec<usize>,
     timers: Timers,
-    tickets: HashMap<u64, Pending>,
-    last_ticket: u64,
-    events: VecDeque<Event>,
+    pub(crate) tickets: HashMap<u64, Pending>,
+    pub(crate) last_ticket: u64,
+    pub(crate) events: VecDeque<Event>,
     unacknowledged: Arc<AtomicUsize>,
-    answers: HashMap<u64, (Transmit, Vec<u8>, Answer)>,
+    pub(crate) answers: HashMap<u64, (Transmit, Vec<u8>, Answer)>,
 
     arrived: Vec<(BytesMut, quinn_udp::RecvMeta)>,
-    buffer: Vec<u8>,
+    pub(crate) buffer: Vec<u8>,
     /// What happened at the door.
     pub counters: Counters,
 }
@@ -251,171 +232,7 @@ impl Endpoint {
         }
     }
 
-    fn ask(&mut self, incoming: Incoming, header: LongHeader, data: Vec<u8>) {
-        self.last_ticket += 1;
-        let event = Event::Incoming {
-            ticket: self.last_ticket,
-            peer: incoming.remote_address(),
-            proven: incoming.remote_address_validated(),
-        };
-        self.events.push_back(event);
-        self.tickets.insert(
-            self.last_ticket,
-            Pending {
-                incoming,
-                header,
-                data,
-            },
-        );
-    }
-
-    /// Offer what quinn answers to a packet of no connection.
-    fn offer(&mut self, transmit: Transmit, long: bool) {
-        let kind = if long { Answer::TokenRefusal } else { Answer::Reset };
-        if matches!(kind, Answer::Reset) && !self.limits.stateless_reset {
-            self.counters.dropped += 1;
-            return;
-        }
-        let packet = self.buffer.clone();
-        self.put_up(transmit, packet, kind);
-    }
-
-    /// Offer the versions that are spoken (RFC 9000 §6). Version 0 is itself a negotiation packet: answering it could
-    /// make two servers talk for ever.
-    fn negotiate(&mut self, header: &LongHeader, data: &[u8], meta: &quinn_udp::RecvMeta) {
-        if header.version == 0 || data.len() < MIN_INITIAL || self.server.is_none() {
-            self.counters.dropped += 1;
-            return;
-        }
-        let packet = negotiation(header, (self.make_id)()[0]);
-        let transmit = Transmit {
-            destination: meta.addr,
-            ecn: None,
-            size: packet.len(),
-            segment_size: None,
-            src_ip: meta.dst_ip,
-        };
-        self.put_up(transmit, packet, Answer::Negotiation);
-    }
-
-    fn put_up(&mut self, transmit: Transmit, packet: Vec<u8>, kind: Answer) {
-        self.last_ticket += 1;
-        self.answers.insert(self.last_ticket, (transmit, packet, kind));
-        self.events.push_back(Event::Answer {
-            ticket: self.last_ticket,
-        });
-    }
-
-    /// Send the answer that `ticket` stands for.
-    pub fn answer(&mut self, ticket: u64) {
-        if let Some((transmit, packet, kind)) = self.answers.remove(&ticket) {
-            match kind {
-                Answer::Negotiation => self.counters.version_negotiations += 1,
-                Answer::Reset => {
-                    self.counters.dropped += 1; // as its cause was
-                    self.counters.stateless_resets += 1;
-                }
-                Answer::TokenRefusal => self.counters.invalid_tokens += 1,
-            }
-            self.socket.send(transmit, &packet);
-        }
-    }
-
-    /// Do not send it.
-    pub fn withhold(&mut self, ticket: u64) {
-        if self.answers.remove(&ticket).is_some() {
-            self.counters.dropped += 1;
-        }
-    }
-
-    // Who may connect
-
-    /// Whether the first packet that `ticket` stands for is genuine; one that is not is forgotten.
-    pub fn authenticate(&mut self, ticket: u64) -> bool {
-        let Some(Pending { header, data, .. }) = self.tickets.get(&ticket) else {
-            return false;
-        };
-        if self
-            .server
-            .as_ref()
-            .is_some_and(|server| authenticates(&*server.crypto, header, data))
-        {
-            return true;
-        }
-        self.counters.noise += 1;
-        self.counters.dropped += 1;
-        if let Some(Pending { incoming, .. }) = self.tickets.remove(&ticket) {
-            self.quic.ignore(incoming);
-        }
-        false
-    }
-
-    /// Do the handshake with the client that `ticket` stands for.
-    ///
-    /// # Errors
-    /// What was wrong with its first packet already, of which it has been told. `None`: there is no such ticket.
-    pub fn accept(&mut self, ticket: u64, now: f64) -> Option<Result<Key, Loss>> {
-        let Pending { incoming, .. } = self.tickets.remove(&ticket)?;
-        self.buffer.clear();
-        match self
-            .quic
-            .accept(incoming, self.clock.instant(now), &mut self.buffer, None)
-        {
-            Ok((handle, quic)) => Some(Ok(self.insert(handle, quic, Finding::default()))),
-            Err(error) => {
-                if let Some(transmit) = error.response {
-                    self.socket.send(transmit, &self.buffer);
-                }
-                Loss::of(error.cause, None).map(Err)
-            }
-        }
-    }
-
-    /// Have the client that `ticket` stands for prove its address first (RFC 9000 §8.1.2).
-    pub fn retry(&mut self, ticket: u64) {
-        let Some(Pending { incoming, .. }) = self.tickets.remove(&ticket) else {
-            return;
-        };
-        self.buffer.clear();
-        match self.quic.retry(incoming, &mut self.buffer) {
-            Ok(transmit) => {
-                self.counters.retries += 1;
-                self.socket.send(transmit, &self.buffer);
-            }
-            Err(error) => self.quic.ignore(error.into_incoming()), // it has followed one already
-        }
-    }
-
-    /// Turn the client that `ticket` stands for away with CONNECTION_REFUSED and these words.
-    pub fn refuse(&mut self, ticket: u64, reason: &[u8]) {
-        let Some(Pending { incoming, header, .. }) = self.tickets.remove(&ticket) else {
-            return;
-        };
-        let (destination, src_ip) = (incoming.remote_address(), incoming.local_ip());
-        self.quic.ignore(incoming);
-        let Some(server) = &self.server else { return };
-        let source = (self.make_id)();
-        // A version that TLS has no keys for was answered with a negotiation long before.
-        if let Ok(packet) = refusal(&*server.crypto, &header, &source, CONNECTION_REFUSED, reason) {
-            let size = packet.len();
-            let transmit = Transmit {
-                destination,
-                ecn: None,
-                size,
-                segment_size: None,
-                src_ip,
-            };
-            self.socket.send(transmit, &packet);
-        }
-    }
-
-    /// Say nothing to the client that `ticket` stands for.
-    pub fn ignore(&mut self, ticket: u64) {
-        if let Some(Pending { incoming, .. }) = self.tickets.remove(&ticket) {
-            self.counters.dropped += 1;
-            self.quic.ignore(incoming);
-        }
-    }
+    // Connections
 
     /// Begin a handshake with the server at `peer`.
     ///
@@ -433,7 +250,12 @@ impl Endpoint {
         Ok(self.insert(handle, quic, finding))
     }
 
-    fn insert(&mut self, handle: ConnectionHandle, quic: quinn_proto::Connection, finding: Finding) -> Key {
+    pub(crate) fn insert(
+        &mut self,
+        handle: ConnectionHandle,
+        quic: quinn_proto::Connection,
+        finding: Finding,
+    ) -> Key {
         let slot = handle.0;
         if self.connections.len() <= slot {
             self.connections.resize_with(slot + 1, || None);
@@ -452,85 +274,6 @@ impl Endpoint {
         key
     }
 
-    // What the owner does with a connection
-
-    /// Put bytes on the stream; they leave with the next `flush`. Nothing happens after the end.
-    pub fn write(&mut self, key: Key, data: &[u8]) {
-        if let Some(connection) = self.find(key) {
-            connection.push(data);
-            self.touch(slot_of(key));
-        }
-    }
-
-    /// Whether more may be written; [`Event::Writable`] comes once there is room again if not.
-    pub fn is_ready(&mut self, key: Key) -> bool {
-        let marks = self.marks;
-        self.find(key)
-            .is_some_and(|connection| connection.is_ready(marks))
-    }
-
-    /// Bytes that were written and not acknowledged.
-    pub fn pending(&mut self, key: Key) -> usize {
-        self.find(key)
-            .map_or(0, |connection| connection.outflow.pending())
-    }
-
-    /// Bytes that are acknowledged without a gap.
-    pub fn progress(&mut self, key: Key) -> u64 {
-        self.find(key)
-            .map_or(0, |connection| connection.outflow.progress())
-    }
-
-    /// The peer's address; it changes when a client migrates.
-    pub fn peer(&mut self, key: Key) -> Option<SocketAddr> {
-        self.find(key).map(|connection| connection.quic.remote_address())
-    }
-
-    /// Have [`Event::Due`] come at `at`, or not at all.
-    pub fn set_due(&mut self, key: Key, at: Option<f64>) {
-        let at = at.map(|at| self.clock.instant(at));
-        if let Some(connection) = self.find(key) {
-            connection.due = at;
-            self.touch(slot_of(key));
-        }
-    }
-
-    /// Have [`Event::Flushed`] come once everything that was written is acknowledged.
-    pub fn flush_first(&mut self, key: Key) {
-        if let Some(connection) = self.find(key) {
-            connection.flush();
-            self.touch(slot_of(key));
-        }
-    }
-
-    /// Close with an application error code; the closing period begins.
-    pub fn close(&mut self, key: Key, code: u32, reason: &[u8], now: f64) {
-        let now = self.clock.instant(now);
-        if let Some(connection) = self.find(key) {
-            connection.close(now, VarInt::from_u32(code), reason.to_vec());
-            self.touch(slot_of(key));
-        }
-    }
-
-    /// Tell the peer once, and forget the connection.
-    pub fn abort(&mut self, key: Key, code: u32, reason: &[u8], now: f64) {
-        self.close(key, code, reason, now);
-        let now = self.clock.instant(now);
-        self.transmit(slot_of(key), now);
-        self.forget(key);
-    }
-
-    /// Forget the connection at once; its peer is told nothing.
-    pub fn forget(&mut self, key: Key) {
-        if self.find(key).is_some() {
-            self.release(slot_of(key));
-            self.quic.handle_event(
-                ConnectionHandle(slot_of(key)),
-                quinn_proto::EndpointEvent::drained(),
-            );
-        }
-    }
-
     // What leaves
 
     /// Send whatever is due of the connections that were touched since.
@@ -538,12 +281,17 @@ impl Endpoint {
         let now = self.clock.instant(now);
         self.socket.resume();
         for slot in std::mem::take(&mut self.touched) {
+            // Once more, for what was accepted or written meanwhile: its first packet may have been its last, and what
+            // it has not acknowledged may be too much now.
+            if let Some(connection) = &mut self.connections[slot] {
+                connection.look(self.marks, &self.limits.cpu, now, &mut self.events);
+            }
             self.transmit(slot, now);
             self.after(slot, now);
         }
     }
 
-    fn transmit(&mut self, slot: usize, now: Instant) {
+    pub(crate) fn transmit(&mut self, slot: usize, now: Instant) {
         let segments = self.socket.segments();
         let Some(connection) = self.connections.get_mut(slot).and_then(Option::as_mut) else {
             return;
@@ -591,20 +339,20 @@ impl Endpoint {
         }
     }
 
-    fn release(&mut self, slot: usize) {
+    pub(crate) fn release(&mut self, slot: usize) {
         if let Some(connection) = self.connections[slot].take() {
             self.events.push_back(Event::Released { key: connection.key });
         }
     }
 
-    fn find(&mut self, key: Key) -> Option<&mut Connection> {
+    pub(crate) fn find(&mut self, key: Key) -> Option<&mut Connection> {
         self.connections
             .get_mut(slot_of(key))?
             .as_mut()
             .filter(|connection| connection.key == key)
     }
 
-    fn touch(&mut self, slot: usize) {
+    pub(crate) fn touch(&mut self, slot: usize) {
         if let Some(connection) = &mut self.connections[slot]
             && !connection.touched
         {
@@ -625,19 +373,6 @@ pub enum EndpointError {
     Socket(#[from] io::Error),
 }
 
-fn slot_of(key: Key) -> usize {
+pub(crate) fn slot_of(key: Key) -> usize {
     (key & u64::from(u32::MAX)) as usize
-}
-
-/// A Version Negotiation packet (RFC 9000 §17.2.1); what of the first byte has no meaning is any.
-fn negotiation(header: &LongHeader, any: u8) -> Vec<u8> {
-    let mut packet = vec![0x80 | any, 0, 0, 0, 0];
-    for id in [&header.source, &header.destination] {
-        packet.push(id.len() as u8);
-        packet.extend_from_slice(id);
-    }
-    for version in VERSIONS {
-        packet.extend_from_slice(&version.to_be_bytes());
-    }
-    packet
 }

@@ -38,7 +38,7 @@ _ids = itertools.count(1)
 _log = logging.getLogger("quicgw.transport")
 
 
-class Owner(Protocol):
+class QuinnOwner(Protocol):
     """The listener or dialer behind a connection, which is told how it goes."""
 
     @property
@@ -81,7 +81,7 @@ class QuinnConnection:
         "_termination", "alpn", "departed", "id"
     )  # fmt: skip
 
-    def __init__(self, driver: Driver, key: int, owner: Owner, side: Side, peer: str) -> None:
+    def __init__(self, driver: Driver, key: int, owner: QuinnOwner, side: Side, peer: str) -> None:
         self.id = next(_ids)
         self.alpn = ""
         self.departed = False

@@ -45,10 +45,10 @@ async def connect(
     clock: Clock,
 ) -> Connection:
     """Do the handshake with the peer of ``sock``; see ``seam.TransportMaker``."""
-    return await Dialer(sock, factory, trust, alpn, limits, connection_ids, clock).connect()
+    return await QuinnDialer(sock, factory, trust, alpn, limits, connection_ids, clock).connect()
 
 
-class Dialer:
+class QuinnDialer:
     """The owner of one dialed connection and its socket."""
 
     closing_period = 0.2

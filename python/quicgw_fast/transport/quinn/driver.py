@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 _log = logging.getLogger("quicgw.transport")
 
 
-class Kind(IntEnum):
+class EventKind(IntEnum):
     """What an event is; the rest of its tuple is what ``rust/src/transport.rs`` puts there."""
 
     INCOMING = 0
@@ -210,20 +210,20 @@ class Driver:
 
     def _handle(self, event: tuple[Any, ...]) -> None:
         kind = event[0]
-        if kind == Kind.INCOMING:
+        if kind == EventKind.INCOMING:
             if self._incoming is not None:
                 self._incoming(*event[1:])
             return
-        if kind == Kind.ANSWER:
+        if kind == EventKind.ANSWER:
             allowed = self._may_answer is not None and self._may_answer(self.now())
             (self.core.answer if allowed else self.core.withhold)(event[1])
             return
         connection = self.connections.get(event[1])
         if connection is None:
             return
-        if kind == Kind.DATA:
+        if kind == EventKind.DATA:
             connection.received(event[2])
-        elif kind == Kind.RELEASED:
+        elif kind == EventKind.RELEASED:
             del self.connections[event[1]]
             connection.released()
         else:
@@ -232,23 +232,23 @@ class Driver:
     @staticmethod
     def _tell(connection: Driven, kind: int, fields: tuple[Any, ...]) -> None:
         match kind:
-            case Kind.ESTABLISHED:
+            case EventKind.ESTABLISHED:
                 connection.established(*fields)
-            case Kind.STREAM_OVER:
+            case EventKind.STREAM_OVER:
                 connection.stream_over(*fields)
-            case Kind.WRITABLE:
+            case EventKind.WRITABLE:
                 connection.writable()
-            case Kind.STALLED:
+            case EventKind.STALLED:
                 connection.stalled()
-            case Kind.DUE:
+            case EventKind.DUE:
                 connection.due()
-            case Kind.FLUSHED:
+            case EventKind.FLUSHED:
                 connection.flushed()
-            case Kind.LOST:
+            case EventKind.LOST:
                 connection.lost(*fields)
-            case Kind.THROTTLED:
+            case EventKind.THROTTLED:
                 connection.throttled()
-            case Kind.DEPARTED:
+            case EventKind.DEPARTED:
                 connection.leaves()
 
     # The socket
