@@ -258,7 +258,9 @@ def test_only_its_maker_imports_aioquic() -> None:
 
 def test_a_maker_of_the_engine_is_found_by_its_name_only() -> None:
     """Types of the reference are what both makers have; nobody else needs to know which one there is."""
-    ours = [i for i in ALL_IMPORTS if i.target.startswith(("quicgw_fast.backend.python", "quicgw_fast._core"))]
+    names = ("quicgw_fast.backend.python", "quicgw_fast._core")
+    # The extension has more than the engine: what compiled makers of other seams use of it is looked at below.
+    ours = [i for i in ALL_IMPORTS if i.target.startswith(names) and i.part != "transport"]
     assert ours
     wrong = [str(i) for i in ours if i.part not in {"backend", "_core"}]
     assert not wrong, "\n".join(wrong)

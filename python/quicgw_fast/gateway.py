@@ -67,6 +67,9 @@ class Gateway:
         """
         self._config = config
         self._engine = engine
+        self._makers = {
+            "engine": engine.NAME, "transport": config.server.transport, "upstream": makers.DEFAULT
+        }  # fmt: skip
         self._dev = dev
         self._tls_key = tls_key
         self._clock = SystemClock()
@@ -114,7 +117,7 @@ class Gateway:
             housekeeping = asyncio.create_task(self._path.housekeeping.run(), name="housekeeping")
             stack.push_async_callback(_cancel, housekeeping)
             self._stack = stack.pop_all()
-        _log.info("gateway started", extra={"engine": self._engine.NAME, **asdict(self.addresses)})
+        _log.info("gateway started", extra={**self._makers, **asdict(self.addresses)})
         if self._config.auth.mode == "none" and not self._dev:
             _log.warning("authentication is off", extra=_UNAUTHENTICATED)
 
@@ -157,7 +160,7 @@ class Gateway:
 
     def stats(self) -> dict[str, Any]:
         """Everything that /stats shows."""
-        return render_stats(self._metrics, self._engine.NAME, self._upstream.directory.report())
+        return render_stats(self._metrics, self._makers, self._upstream.directory.report())
 
     async def _listen(self, stack: contextlib.AsyncExitStack) -> None:
         server, tls, upstream = self._config.server, self._config.tls, self._upstream

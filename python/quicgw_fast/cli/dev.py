@@ -15,6 +15,7 @@ def dev(
     quic: options.Quic = None,
     grpc: options.Grpc = None,
     admin: options.Admin = None,
+    fast: options.Fast = False,
 ) -> None:
     """Run a gateway with embedded services until SIGTERM or Ctrl-C.
 
@@ -28,7 +29,7 @@ def dev(
     from quicgw_fast.demo.embedded import load_for_development
     from quicgw_fast.observe import configure_logging
 
-    settings = load_for_development(config, options.server_flags(quic, grpc, admin))
+    settings = load_for_development(config, options.server_flags(quic, grpc, admin, fast=fast))
     require_upb()
     configure_logging(settings.log)
     raise_descriptor_limit()

@@ -1,9 +1,10 @@
 //! One connection: quinn's, its one stream, and what its owner is told of both.
 
 use std::collections::VecDeque;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use quinn_proto::crypto::rustls::HandshakeData;
 use quinn_proto::{
@@ -18,9 +19,16 @@ use crate::event::{Event, Loss, StreamEnd};
 use crate::outflow::Outflow;
 use crate::pressure::{Marks, Pressure, Signal};
 
+/// Validating an address takes three probe time-outs at most; one without a sample of the round trip is a second.
+const LONGEST_VALIDATION: Duration = Duration::from_secs(3);
+
 pub(crate) struct Connection {
     pub(crate) key: Key,
     pub(crate) quic: quinn_proto::Connection,
+    /// Where its peer is, as far as that is believed.
+    pub(crate) peer: SocketAddr,
+    /// Where it seems to have moved, and when that will be believed.
+    moving: Option<(SocketAddr, Instant)>,
     /// It is in the endpoint's list of those to be served.
     pub(crate) touched: bool,
     /// When its owner wants to be told that a time has come.
@@ -52,6 +60,8 @@ impl Connection {
     ) -> Self {
         Self {
             key,
+            peer: quic.remote_address(),
+            moving: None,
             quic,
             touched: false,
             due: None,
@@ -110,6 +120,7 @@ impl Connection {
         if self.over {
             return;
         }
+        self.follow(now);
         let moved = self.read + self.outflow.progress();
         self.budget.earn(cpu, moved - self.moved);
         self.moved = moved;
@@ -129,6 +140,25 @@ impl Connection {
         }
     }
 
+    /// Follow a peer that has another address. quinn goes there at once and validates it then (RFC 9000 §9.3); it does not
+    /// tell when it has, but goes back when it could not. So the new address is believed when that would be over.
+    fn follow(&mut self, now: Instant) {
+        let seen = self.quic.remote_address();
+        if seen == self.peer {
+            self.moving = None;
+            return;
+        }
+        match self.moving {
+            Some((address, at)) if address == seen => {
+                if at <= now {
+                    self.peer = seen;
+                    self.moving = None;
+                }
+            }
+            _ => self.moving = Some((seen, now + LONGEST_VALIDATION + 20 * self.quic.rtt())),
+        }
+    }
+
     /// Tell the owner if the time that it set has come.
     pub(crate) fn tell_due(&mut self, now: Instant, events: &mut VecDeque<Event>) {
         if self.due.is_some_and(|due| due <= now) {
@@ -139,10 +169,15 @@ impl Connection {
 
     /// When it has to be looked at again, whatever comes.
     pub(crate) fn deadline(&mut self) -> Option<Instant> {
-        [self.quic.poll_timeout(), self.due, self.pressure.deadline]
-            .into_iter()
-            .flatten()
-            .min()
+        [
+            self.quic.poll_timeout(),
+            self.due,
+            self.pressure.deadline,
+            self.moving.map(|(_, at)| at),
+        ]
+        .into_iter()
+        .flatten()
+        .min()
     }
 
     /// Whether more may be written; the owner is told once there is room again if not.
