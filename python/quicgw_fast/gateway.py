@@ -62,9 +62,7 @@ class Gateway:
         """
         self._config = config
         self._engine = engine
-        self._makers = {
-            "engine": engine.NAME, "transport": config.server.transport, "upstream": makers.DEFAULT
-        }  # fmt: skip
+        self._makers = {"engine": engine.NAME, "transport": config.server.transport}
         self._dev = dev
         self._tls_key = tls_key
         self._clock = SystemClock()
