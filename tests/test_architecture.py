@@ -18,6 +18,7 @@ import pytest
 from quicgw_fast.client import states as client_states
 from quicgw_fast.session import states
 from quicgw_fast.transport import lifecycle, makers
+from quicgw_fast.upstream import makers as upstream_makers
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -59,7 +60,8 @@ MAY_IMPORT = {
     "observe": frozenset({"config", "errors", "codes", "addresses"}),
     "ports": frozenset({"backend", "codes", "errors", "proto"}),
     "backend": frozenset({"errors", "codes", "_core"}),
-    "_core": frozenset({"backend"}),
+    "_core": frozenset({"backend", "upstream"}),
+    "upstream": SHARED | {"_core"},
     "proto": frozenset(),
     "flow": STAGES - {"transport", "upstream", "control"} | SHARED,
     "gateway": STAGES | SHARED | {"flow"},
@@ -260,11 +262,12 @@ def test_a_maker_of_the_transport_is_found_by_its_name_only() -> None:
     assert not wrong, "\n".join(wrong)
 
 
-def test_the_shared_tests_of_the_transport_look_into_no_maker() -> None:
-    suite = ROOT / "tests" / "transport"
-    for maker in makers.MAKERS:
+@pytest.mark.parametrize(("seam", "its_makers"), [("transport", makers), ("upstream", upstream_makers)])
+def test_the_shared_tests_of_a_seam_look_into_no_maker(seam: str, its_makers: ModuleType) -> None:
+    suite = ROOT / "tests" / seam
+    for maker in its_makers.MAKERS:
         assert (suite / maker / "__init__.py").exists(), f"tests that look inside {maker} belong there"
-        looks = re.compile(rf"(from|import) (quicgw_fast\.transport)?\.{maker}\b|\.transport import {maker}\b")
+        looks = re.compile(rf"(from|import) (quicgw_fast\.{seam})?\.{maker}\b|\.{seam} import {maker}\b")
         wrong = [path.name for path in suite.glob("*.py") if looks.search(path.read_text(encoding="utf-8"))]
         assert not wrong, f"{wrong} look into {maker}"
 
@@ -303,8 +306,16 @@ def test_a_pure_stage_knows_no_loop_no_network_and_no_clock(part: str) -> None:
     assert not wrong, "\n".join(wrong)
 
 
-def test_the_rust_core_does_not_depend_on_pyo3() -> None:
-    manifest = tomllib.loads((ROOT / "rust/core/Cargo.toml").read_text(encoding="utf-8"))
+def test_only_the_makers_that_are_compiled_import_the_extension() -> None:
+    folders = {PACKAGE / "backend", PACKAGE / "upstream" / "native"}
+    ours = [i for i in ALL_IMPORTS if i.target.startswith(f"{PACKAGE.name}._core")]
+    wrong = [str(i) for i in ours if not folders & set(i.file.parents)]
+    assert not wrong, "\n".join(wrong)
+
+
+@pytest.mark.parametrize(("crate", "known"), [("core", "crossbeam-queue"), ("upstream", "h2")])
+def test_a_pure_crate_does_not_depend_on_pyo3(crate: str, known: str) -> None:
+    manifest = tomllib.loads((ROOT / "rust" / crate / "Cargo.toml").read_text(encoding="utf-8"))
     locked = tomllib.loads((ROOT / "Cargo.lock").read_text(encoding="utf-8"))["package"]
     needs = {package["name"]: [d.split()[0] for d in package.get("dependencies", ())] for package in locked}
     todo, seen = [manifest["package"]["name"]], set()
@@ -313,7 +324,7 @@ def test_the_rust_core_does_not_depend_on_pyo3() -> None:
         if name not in seen:
             seen.add(name)
             todo += needs[name]
-    assert "crossbeam-queue" in seen
+    assert known in seen
     assert not [name for name in seen if "pyo3" in name]
 
 

@@ -29,8 +29,8 @@ from quicgw_fast.upstream import (
     ZoneMode,
 )
 from quicgw_fast.upstream.channels import Channels
-from quicgw_fast.upstream.grpcio.channel import PROCESS_REQUEST, target_of
 from quicgw_fast.upstream.journal import UpstreamJournal
+from quicgw_fast.upstream.method import PROCESS_REQUEST
 from quicgw_fast.upstream.readiness import Readiness
 from tests.support.raw_upstream import RawUpstream, Rejected, answer
 from tests.upstream.conftest import ALL_TO_HELLO, side_of, until
@@ -441,22 +441,10 @@ async def test_closing_does_not_wait_for_a_deregistered_instance(upstream: Start
         await task
 
 
-@pytest.mark.parametrize(
-    ("address", "target"),
-    [
-        ("127.0.0.1:9001", "ipv4:127.0.0.1:9001"),
-        ("[::1]:9001", "ipv6:[::1]:9001"),
-        ("localhost:9001", "dns:///localhost:9001"),
-    ],
-)
-def test_targets_name_their_scheme(address: str, target: str) -> None:
-    assert target_of(address) == target
-
-
-def test_call_under_uvloop() -> None:
+def test_call_under_uvloop(open_channel: OpenChannel) -> None:
     async def scene() -> None:
         async with RawUpstream() as server:
-            side = side_of(UpstreamConfig(hello=(server.address,)))
+            side = side_of(UpstreamConfig(hello=(server.address,)), open_channel=open_channel)
             assert (await side.caller.call(UpstreamRequest(action="x", data=b"y"), 5.0)).data == b"y"
             await server.stop()
             with pytest.raises(UpstreamFailed):

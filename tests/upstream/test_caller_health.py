@@ -6,31 +6,27 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import grpc
 import pytest
 import pytest_asyncio
 
 import quicgw_fast
-from quicgw_fast.config import UpstreamConfig
 from quicgw_fast.proto.service_pb2 import UpstreamRequest
-from quicgw_fast.upstream import Upstream, UpstreamFailed
-from tests.upstream.conftest import side_of, until_health
+from quicgw_fast.upstream import UpstreamFailed
+from tests.upstream.conftest import until_health
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
 
+    from quicgw_fast.upstream import Upstream
     from tests.support.raw_upstream import RawUpstream
 
+    SideFor = Callable[..., Upstream]
     Start = Callable[[], Awaitable[RawUpstream]]
     StartProcess = Callable[[int], Awaitable[tuple[asyncio.subprocess.Process, str]]]
 
 REQUEST = UpstreamRequest(action="x")
 # An upstream that came back should be used within 2 s; the rest is for a busy machine.
 COMEBACK = 4.0
-
-
-def side_at(*addresses: str) -> Upstream:
-    return side_of(UpstreamConfig(hello=addresses))
 
 
 @pytest_asyncio.fixture
@@ -61,9 +57,9 @@ async def start_process() -> AsyncIterator[StartProcess]:
         await process.wait()
 
 
-async def test_stopped_instance_is_skipped_and_used_again_when_back(upstream: Start) -> None:
+async def test_stopped_instance_is_skipped_and_used_again_when_back(upstream: Start, side_for: SideFor) -> None:
     steady, flaky = await upstream(), await upstream()
-    side = side_at(steady.address, flaky.address)
+    side = side_for(steady.address, flaky.address)
     for _ in range(4):
         await side.caller.call(REQUEST, 5.0)
     instance = side.directory.instances()[1]
@@ -83,11 +79,11 @@ async def test_stopped_instance_is_skipped_and_used_again_when_back(upstream: St
     await side.channels.close()
 
 
-async def test_instance_that_was_never_there_is_used_when_it_comes(upstream: Start) -> None:
+async def test_instance_that_was_never_there_is_used_when_it_comes(upstream: Start, side_for: SideFor) -> None:
     server = await upstream()
     address = server.address
     await server.stop()
-    side = side_at(address)
+    side = side_for(address)
     await until_health(side.directory.instances()[0], False)
     with pytest.raises(UpstreamFailed):
         await side.caller.call(REQUEST, 5.0)
@@ -98,10 +94,10 @@ async def test_instance_that_was_never_there_is_used_when_it_comes(upstream: Sta
     await side.channels.close()
 
 
-async def test_name_with_several_addresses_comes_back(upstream: Start) -> None:
+async def test_name_with_several_addresses_comes_back(upstream: Start, side_for: SideFor) -> None:
     server = await upstream()
     address = server.address
-    side = side_at("localhost:" + address.rpartition(":")[2])
+    side = side_for("localhost:" + address.rpartition(":")[2])
     instance = side.directory.instances()[0]
     assert (await side.caller.call(REQUEST, 5.0)).code == 200
     await server.stop()
@@ -113,9 +109,9 @@ async def test_name_with_several_addresses_comes_back(upstream: Start) -> None:
     await side.channels.close()
 
 
-async def test_killed_and_restarted_process_is_used_again(start_process: StartProcess) -> None:
+async def test_killed_and_restarted_process_is_used_again(start_process: StartProcess, side_for: SideFor) -> None:
     process, address = await start_process(0)
-    side = side_at(address)
+    side = side_for(address)
     instance = side.directory.instances()[0]
     assert (await side.caller.call(REQUEST, 10.0)).code == 200
     process.kill()
@@ -131,9 +127,9 @@ async def test_killed_and_restarted_process_is_used_again(start_process: StartPr
     await side.channels.close()
 
 
-async def test_first_call_after_a_kill_fails_at_once(start_process: StartProcess) -> None:
+async def test_first_call_after_a_kill_fails_at_once(start_process: StartProcess, side_for: SideFor) -> None:
     process, address = await start_process(0)
-    side = side_at(address)
+    side = side_for(address)
     await side.caller.call(REQUEST, 10.0)
     process.kill()
     await process.wait()
@@ -144,10 +140,12 @@ async def test_first_call_after_a_kill_fails_at_once(start_process: StartProcess
     await side.channels.close()
 
 
-async def test_health_changes_are_logged_once(upstream: Start, caplog: pytest.LogCaptureFixture) -> None:
+async def test_health_changes_are_logged_once(
+    upstream: Start, side_for: SideFor, caplog: pytest.LogCaptureFixture
+) -> None:
     caplog.set_level("INFO", "quicgw.upstream")
     server = await upstream()
-    side = side_at(server.address)
+    side = side_for(server.address)
     for _ in range(20):
         await side.caller.call(REQUEST, 5.0)
     await server.stop()
@@ -160,19 +158,3 @@ async def test_health_changes_are_logged_once(upstream: Start, caplog: pytest.Lo
     ]
     down = vars(caplog.records[1])
     assert (down["address"], down["services"], down["reason"]) == (server.address, "hello", "nothing listens there")
-
-
-async def test_lost_watch_is_reported_and_leaves_the_instance_in_use(
-    upstream: Start, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    async def broken(*_: object) -> None:
-        raise RuntimeError("watch failed")
-
-    async with grpc.aio.insecure_channel("ipv4:127.0.0.1:1") as channel:
-        monkeypatch.setattr(type(channel), "wait_for_state_change", broken)
-    server = await upstream()
-    side = side_at(server.address)
-    assert (await side.caller.call(REQUEST, 5.0)).code == 200
-    assert side.directory.instances()[0].healthy
-    await side.channels.close()
-    assert "upstream not followed any more" in caplog.text
