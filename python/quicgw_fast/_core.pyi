@@ -19,6 +19,7 @@ __all__ = [
     "Outbox",
     "SequenceAllocator",
     "TaskQueue",
+    "TokenBucket",
     "encode_body",
 ]
 
