@@ -42,7 +42,7 @@ test: test-rust test-python ## Run all tests
 
 # loom explores how threads may interleave in the queue; it needs a build of its own.
 test-rust: setup
-	cargo test --quiet --locked --package quicgw-core
+	cargo test --quiet --locked --package quicgw-core --package quicgw-upstream
 	RUSTFLAGS="--cfg loom" cargo test --quiet --release --locked --package quicgw-core --test loom --target-dir target/loom
 
 # Two processes, on one core too: many tests wait for time-outs. One after the other: make test-python WORKERS=0
