@@ -16,7 +16,9 @@ fn main() -> Result<(), Failed> {
         let _ = stdin().read_to_end(&mut Vec::new());
         std::process::exit(0);
     });
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_io()
+        .build()?;
     runtime.block_on(async {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         println!("{}", listener.local_addr()?);
@@ -41,7 +43,9 @@ async fn answer(mut body: RecvStream, mut respond: SendResponse<Bytes>) -> Resul
     while let Some(data) = body.data().await {
         body.flow_control().release_capacity(data?.len())?;
     }
-    let head = Response::builder().header("content-type", "application/grpc").body(());
+    let head = Response::builder()
+        .header("content-type", "application/grpc")
+        .body(());
     let mut stream = respond.send_response(head.unwrap_or_default(), false)?;
     stream.send_data(response(), false)?;
     let mut trailers = HeaderMap::new();

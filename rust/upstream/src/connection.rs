@@ -44,6 +44,10 @@ const CONNECTION_WINDOW: u32 = 16 << 20;
 /// Bytes of the headers of one answer.
 const HEADERS_MAX: u32 = 16 << 10;
 
+/// Calls given up whose streams h2 remembers, for as long: an answer that crosses with our reset is dropped quietly then.
+const REMEMBERED: usize = 4096;
+const REMEMBERED_FOR: Duration = Duration::from_secs(10);
+
 /// What is called over a connection.
 #[derive(Clone, Debug)]
 pub struct Service {
@@ -203,14 +207,14 @@ impl Connection {
 
     /// Nothing comes any more, for this reason: what has no outcome yet fails.
     pub fn lost(&mut self, why: &str) {
-        self.pipe.end();
-        self.drive();
         self.ended.get_or_insert_with(|| why.to_owned());
         self.fail_the_rest();
     }
 
     /// What is to be sent, with the calls that may go out by now: empty when there is nothing more for now.
     pub fn output(&mut self, now: Duration) -> Bytes {
+        // First what was given up, which makes room.
+        self.drive();
         self.start(now);
         self.drive();
         self.pipe.take_unsent()
@@ -223,7 +227,9 @@ impl Connection {
 
     fn start(&mut self, now: Duration) {
         let mut context = Context::from_waker(Waker::noop());
+        // h2 would queue more than that itself, but send what it has queued even after it was given up.
         while self.open()
+            && self.calls.len() < self.h2.max_concurrent_send_streams()
             && let Some(waiting) = self.waiting.first_entry()
             && let Poll::Ready(Ok(())) = self.requests.poll_ready(&mut context)
         {
@@ -339,7 +345,12 @@ fn handshake(pipe: Pipe, largest_answer: u32) -> Result<Handshaken, Invalid> {
         .enable_push(false)
         .initial_window_size(grpc::framed_length(largest_answer))
         .initial_connection_window_size(CONNECTION_WINDOW)
-        .max_header_list_size(HEADERS_MAX);
+        .max_header_list_size(HEADERS_MAX)
+        .max_concurrent_reset_streams(REMEMBERED)
+        .reset_stream_duration(REMEMBERED_FOR)
+        // Later answers are reset once more, and would count as attacks of the service: 1024 of them, in all the life of
+        // a connection, would end it with all its calls.
+        .max_local_error_reset_streams(None);
     // The pipe takes what is to be sent at once, and h2 waits for nothing else here.
     match pin!(builder.handshake(pipe)).poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(Ok(both)) => Ok(both),

@@ -19,18 +19,12 @@ pub(crate) struct Pipe(Arc<Mutex<Ends>>);
 #[derive(Default)]
 struct Ends {
     received: BytesMut,
-    /// Nothing more will come.
-    ended: bool,
     unsent: BytesMut,
 }
 
 impl Pipe {
     pub(crate) fn receive(&self, data: &[u8]) {
         self.lock().received.extend_from_slice(data);
-    }
-
-    pub(crate) fn end(&self) {
-        self.lock().ended = true;
     }
 
     pub(crate) fn take_unsent(&self) -> Bytes {
@@ -46,7 +40,7 @@ impl Pipe {
 impl AsyncRead for Pipe {
     fn poll_read(self: Pin<&mut Self>, _: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let mut ends = self.lock();
-        if ends.received.is_empty() && !ends.ended {
+        if ends.received.is_empty() {
             return Poll::Pending;
         }
         let length = into.remaining().min(ends.received.len());
