@@ -71,6 +71,10 @@ class Http2Peer:
         self.send(DATA, 0, stream, message(body))
         self.trailers(stream)
 
+    def say(self, data: bytes) -> None:
+        """Send bytes that need not be frames."""
+        self._writer.write(data)
+
     def abort(self) -> None:
         """Break the connection off."""
         self._writer.transport.abort()

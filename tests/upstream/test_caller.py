@@ -348,6 +348,21 @@ async def test_an_answer_that_fits_into_a_frame_passes_and_every_larger_one_fail
     assert (await call(most)).code == 200
 
 
+async def test_large_requests_pass_side_by_side(upstream: Start, side_for: SideFor) -> None:
+    """Each is larger than any window of the way to the service."""
+    server = await upstream()
+
+    async def length(request: UpstreamRequest) -> UpstreamResponse:
+        return answer(request, int(request.data.count(b"x")))
+
+    server.on("length", length)
+    side = side_for(server.address)
+    sizes = [3_000_000 + number for number in range(5)]
+    requests = [UpstreamRequest(action="length", data=b"x" * size) for size in sizes]
+    answers = await asyncio.gather(*(side.caller.call(request, 10.0) for request in requests))
+    assert [answer.code for answer in answers] == sizes
+
+
 async def test_unreadable_answer_fails(side_for: SideFor, caplog: pytest.LogCaptureFixture) -> None:
     server, address = await serve_raw(b"\xff\xff\xff")
     with pytest.raises(UpstreamFailed, match="not an UpstreamResponse"):

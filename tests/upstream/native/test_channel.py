@@ -10,6 +10,7 @@ import pytest
 
 from quicgw_fast.proto.service_pb2 import UpstreamRequest, UpstreamResponse
 from quicgw_fast.upstream import Instance, UpstreamFailed, UpstreamTimeout, causes
+from quicgw_fast.upstream.native import channel as channel_module
 from quicgw_fast.upstream.native.channel import NativeChannel
 from tests.support.raw_http2 import (
     DATA,
@@ -214,7 +215,7 @@ async def test_calls_under_way_fail_when_the_connection_breaks_and_later_ones_us
 async def test_what_is_not_http2_ends_a_connection(nonsense: bytes) -> None:
     def script(peer: Http2Peer, frame: Http2Frame) -> None:
         if frame.ends and peer is service.peers[0]:
-            peer._writer.write(nonsense)
+            peer.say(nonsense)
         elif frame.ends:
             peer.answer(frame.stream)
 
@@ -282,3 +283,18 @@ async def test_a_request_waits_for_the_window_and_can_be_cancelled_there() -> No
         assert await tasks[1] == UpstreamResponse()
         assert tasks[0].cancelled()
         await call(channel)
+
+
+async def test_a_fault_of_the_program_is_told_and_no_call_waits_for_it(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def broken(_: str) -> None:
+        raise RuntimeError("dialling failed")
+
+    monkeypatch.setattr(channel_module, "dial", broken)
+    channel = NativeChannel(Instance("127.0.0.1:1", registered=False), Watch())
+    with pytest.raises(UpstreamFailed, match="dialling failed") as caught:
+        await call(channel)
+    assert caught.value.cause == "nobody connects to it any more"
+    assert "upstream not followed any more" in caplog.text
+    await channel.close()

@@ -8,6 +8,7 @@ replaced while the calls under way over it end by themselves.
 from __future__ import annotations
 
 import asyncio
+import logging
 from typing import TYPE_CHECKING
 
 from quicgw_fast.upstream.health import CallsUnderWay, ChannelHealth
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
     from quicgw_fast.upstream.instance import Instance
     from quicgw_fast.upstream.native.connection import NativeConnection
     from quicgw_fast.upstream.seam import ChannelListener
+
+_log = logging.getLogger("quicgw.upstream")
 
 # Seconds from the beginning of an attempt to that of the next one: after a connection that came about, after the first
 # attempt that failed, and at most; what comes back is used within about 2 s.
@@ -115,6 +118,14 @@ class NativeChannel:
         await asyncio.wait({self._dialler, *(connection.closed for connection in self._unclosed)})
 
     async def _stay_connected(self) -> None:
+        try:
+            await self._dial_again_and_again()
+        except Exception as error:
+            # A fault of the program. Calls must not wait for a connection that nobody makes.
+            _log.exception("upstream not followed any more", extra={"address": self._address})
+            self._fail(NotConnected("nobody connects to it any more", repr(error)))
+
+    async def _dial_again_and_again(self) -> None:
         pause = _AFTER_FAILURE
         while True:
             began = self._clock()

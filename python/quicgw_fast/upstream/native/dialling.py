@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import errno
 import ipaddress
 import socket
@@ -32,9 +33,13 @@ _CAUSES = {
 
 async def dial(address: str, keep_alive: KeepAlive = KEEP_ALIVE) -> NativeConnection:
     """Return a connection that takes calls. Raises NotConnected, which says why there is none."""
-    sock = await _connected(*split_address(address))
     loop = asyncio.get_running_loop()
-    _, connection = await loop.create_connection(lambda: NativeConnection(address, keep_alive), sock=sock)
+    try:
+        sock = await _connected(*split_address(address))
+        _, connection = await loop.create_connection(lambda: NativeConnection(address, keep_alive), sock=sock)
+    except OSError as error:  # also a TimeoutError
+        why = str(error) or f"no answer within {PATIENCE:g} s"
+        raise NotConnected(_CAUSES.get(error.errno or 0, NO_ANSWER), why) from error
     try:
         async with asyncio.timeout(PATIENCE):
             await connection.greeted
@@ -51,24 +56,18 @@ async def dial(address: str, keep_alive: KeepAlive = KEEP_ALIVE) -> NativeConnec
 
 
 async def _connected(host: str, port: int) -> socket.socket:
-    """A socket that is connected to the first address of the host that takes it."""
-    failed: NotConnected | None = None
-    for family, ip in await _addresses(host):
-        try:
+    """A socket that is connected to the first address of the host that takes it; raises the OSError of the last."""
+    *others, last = await _addresses(host)
+    for family, ip in others:
+        with contextlib.suppress(OSError):
             return await _connected_to(family, ip, port)
-        except NotConnected as failure:
-            failed = failure
-    raise failed or NotConnected(UNKNOWN_HOST, f"{host} has no address")
+    return await _connected_to(*last, port)
 
 
 async def _addresses(host: str) -> list[tuple[socket.AddressFamily, str]]:
-    """The addresses of a host, in the order in which to try them; a number is not looked up."""
-    try:
-        version = ipaddress.ip_address(host).version
-    except ValueError:
-        pass
-    else:
-        return [(socket.AF_INET if version == 4 else socket.AF_INET6, host)]
+    """The addresses of a host, in the order in which to try them; a number is not looked up. There is one at least."""
+    with contextlib.suppress(ValueError):
+        return [(socket.AF_INET if ipaddress.ip_address(host).version == 4 else socket.AF_INET6, host)]
     try:
         async with asyncio.timeout(PATIENCE):
             found = await asyncio.get_running_loop().getaddrinfo(host, 0, type=socket.SOCK_STREAM)
@@ -78,10 +77,7 @@ async def _addresses(host: str) -> list[tuple[socket.AddressFamily, str]]:
 
 
 async def _connected_to(family: socket.AddressFamily, ip: str, port: int) -> socket.socket:
-    try:
-        sock = socket.socket(family, socket.SOCK_STREAM)
-    except OSError as error:
-        raise NotConnected(NO_ANSWER, str(error)) from error
+    sock = socket.socket(family, socket.SOCK_STREAM)
     try:
         sock.setblocking(False)
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -89,11 +85,7 @@ async def _connected_to(family: socket.AddressFamily, ip: str, port: int) -> soc
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _UNACKNOWLEDGED)
         async with asyncio.timeout(PATIENCE):
             await asyncio.get_running_loop().sock_connect(sock, (ip, port))
-    except OSError as error:  # also a TimeoutError
-        sock.close()
-        why = str(error) or f"no answer within {PATIENCE:g} s"
-        raise NotConnected(_CAUSES.get(error.errno or 0, NO_ANSWER), why) from error
-    except asyncio.CancelledError:
+    except BaseException:
         sock.close()
         raise
     return sock
