@@ -89,6 +89,8 @@ class RawHttp2:
         self.address = ""
         self.peers: list[Http2Peer] = []
         self.frames: list[Http2Frame] = []
+        self.drops = 0
+        """Connections to drop without a word from now on; counted down."""
         self._server: asyncio.Server
         self._serving: set[asyncio.Task[None]] = set()
 
@@ -97,6 +99,10 @@ class RawHttp2:
         return [frame for frame in self.frames if frame.kind == kind]
 
     def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if self.drops:
+            self.drops -= 1
+            writer.transport.abort()
+            return
         self._serving.add(asyncio.create_task(self._serve(reader, writer)))
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -285,6 +285,19 @@ async def test_a_request_waits_for_the_window_and_can_be_cancelled_there() -> No
         await call(channel)
 
 
+async def test_a_service_that_drops_one_more_connection_as_it_stops_is_told_as_what_it_is_then() -> None:
+    async with RawHttp2(no_answer) as service:
+        watch = Watch()
+        channel = NativeChannel(Instance(service.address, registered=False), watch)
+        await channel.wait_reached(5.0)
+        service.drops = 1
+        service.peers[0].abort()
+        await until(lambda: service.drops == 0)
+    await until(lambda: len(watch.told) == 2)
+    assert watch.told == ["up", causes.NOTHING_LISTENS]
+    await channel.close()
+
+
 async def test_a_fault_of_the_program_is_told_and_no_call_waits_for_it(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

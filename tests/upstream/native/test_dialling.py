@@ -74,11 +74,19 @@ async def test_a_name_is_tried_at_all_its_addresses(monkeypatch: pytest.MonkeyPa
         await connection.closed
 
 
-@pytest.mark.parametrize("greeting", [b"", b"\0\0\0\4\0", b"\0\0\0\6\0\0\0\0\0", b"nonsense that is long enough"])
-async def test_who_does_not_greet_in_http2_is_told(greeting: bytes) -> None:
+@pytest.mark.parametrize(
+    ("greeting", "cause"),
+    [
+        (b"", causes.BROKE_OFF),
+        (b"\0\0\0\4\0", causes.BROKE_OFF),
+        (b"\0\0\0\6\0\0\0\0\0", causes.NO_GRPC),
+        (b"nonsense that is long enough", causes.NO_GRPC),
+    ],
+)
+async def test_who_does_not_greet_in_http2_is_told(greeting: bytes, cause: str) -> None:
     with strangers.foreigner(greeting) as address, pytest.raises(NotConnected) as caught:
         await dial(address)
-    assert caught.value.cause == causes.NO_GRPC
+    assert caught.value.cause == cause
 
 
 async def test_giving_up_leaves_nothing() -> None:

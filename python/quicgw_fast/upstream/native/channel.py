@@ -11,6 +11,7 @@ import asyncio
 import logging
 from typing import TYPE_CHECKING
 
+from quicgw_fast.upstream.causes import BROKE_OFF
 from quicgw_fast.upstream.health import CallsUnderWay, ChannelHealth
 from quicgw_fast.upstream.method import parse_answer
 from quicgw_fast.upstream.native.dialling import dial
@@ -126,20 +127,23 @@ class NativeChannel:
             self._fail(NotConnected("nobody connects to it any more", repr(error)))
 
     async def _dial_again_and_again(self) -> None:
-        pause = _AFTER_FAILURE
+        pause, spoke = _AFTER_FAILURE, False
         while True:
             began = self._clock()
             try:
                 connection = await dial(self._address)
             except NotConnected as failure:
-                self._down(failure)
-                wait, pause = pause, min(pause * _GROWTH, _AT_MOST)
+                # A service that stops closes its connections first: the next one may be taken still, and is dropped.
+                # What that means for the service, the attempt after it tells.
+                if not (spoke and failure.cause == BROKE_OFF):
+                    self._down(failure)
+                wait, pause, spoke = pause, min(pause * _GROWTH, _AT_MOST), False
             else:
                 self._up(connection)
                 await connection.left
                 self._connection = None
                 self._health.disconnected()
-                wait, pause = _AFTER_SUCCESS, _AFTER_FAILURE
+                wait, pause, spoke = _AFTER_SUCCESS, _AFTER_FAILURE, True
             await asyncio.sleep(began + wait - self._clock())
 
     def _up(self, connection: NativeConnection) -> None:

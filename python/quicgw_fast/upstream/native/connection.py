@@ -40,6 +40,8 @@ class NativeConnection(asyncio.Protocol):
         self.greeted: asyncio.Future[None] = self._loop.create_future()
         self.left: asyncio.Future[None] = self._loop.create_future()
         self.closed: asyncio.Future[None] = self._loop.create_future()
+        self.broke_off = False
+        """It is over because its socket is, and not for anything that came."""
         self._core = Http2Connection(address, PROCESS_REQUEST, LARGEST_ANSWER)
         self._calls: dict[int, asyncio.Future[bytes]] = {}
         self._transport: asyncio.Transport
@@ -109,6 +111,7 @@ class NativeConnection(asyncio.Protocol):
         for timer in (self._timer, self._silence):
             if timer is not None:
                 timer.cancel()
+        self.broke_off = self._core.ended is None
         self._core.lost(str(exc) if exc is not None else "it was closed")
         self._settle()
         self.closed.set_result(None)

@@ -10,7 +10,7 @@ import socket
 from typing import TYPE_CHECKING
 
 from quicgw_fast.config import split_address
-from quicgw_fast.upstream.causes import NO_ANSWER, NO_GRPC, NOTHING_LISTENS, UNKNOWN_HOST
+from quicgw_fast.upstream.causes import BROKE_OFF, NO_ANSWER, NO_GRPC, NOTHING_LISTENS, UNKNOWN_HOST
 from quicgw_fast.upstream.native.connection import KEEP_ALIVE, NativeConnection
 from quicgw_fast.upstream.native.failures import NotConnected
 
@@ -50,8 +50,9 @@ async def dial(address: str, keep_alive: KeepAlive = KEEP_ALIVE) -> NativeConnec
         connection.hang_up()
         raise
     if connection.ended is not None:
+        cause = BROKE_OFF if connection.broke_off else NO_GRPC
         connection.hang_up()
-        raise NotConnected(NO_GRPC, f"{connection.ended} before HTTP/2 SETTINGS came")
+        raise NotConnected(cause, f"{connection.ended} before HTTP/2 SETTINGS came")
     return connection
 
 
