@@ -140,7 +140,7 @@ class NativeConnection(asyncio.Protocol):
         while self._writable and (data := self._core.output(now)):
             self._transport.write(data)
         self._settle()
-        if self._core.ended is not None:
+        if self._core.ended is not None or (self.left.done() and not self._core.under_way):
             self._close()
 
     def _close(self) -> None:
