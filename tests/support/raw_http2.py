@@ -75,6 +75,13 @@ class Http2Peer:
         """Send bytes that need not be frames."""
         self._writer.write(data)
 
+    def read(self, reading: bool) -> None:
+        """Read what comes, or leave it to the network."""
+        if reading:
+            self._writer.transport.resume_reading()  # type: ignore[attr-defined]
+        else:
+            self._writer.transport.pause_reading()  # type: ignore[attr-defined]
+
     def abort(self) -> None:
         """Break the connection off."""
         self._writer.transport.abort()

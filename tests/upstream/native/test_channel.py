@@ -12,6 +12,7 @@ from quicgw_fast.proto.service_pb2 import UpstreamRequest, UpstreamResponse
 from quicgw_fast.upstream import Instance, UpstreamFailed, UpstreamTimeout, causes
 from quicgw_fast.upstream.native import channel as channel_module
 from quicgw_fast.upstream.native.channel import NativeChannel
+from tests.support import strangers
 from tests.support.raw_http2 import (
     DATA,
     END_STREAM,
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 REFUSED_STREAM = 7
 ANSWER = UpstreamResponse(code=200, data=b"x")
 MAX_CONCURRENT_STREAMS_1 = b"\0\3\0\0\0\1"
+WINDOW_1_GIB = b"\0\4\x40\0\0\0"
 
 
 class Watch:
@@ -98,7 +100,7 @@ async def test_what_the_service_never_looked_at_is_called_again_once() -> None:
         refusals[:] = [1, 0]
         assert await call(channel) == ANSWER
         refusals[:] = [1, 1, 0]
-        with pytest.raises(UpstreamFailed, match="refused the call twice") as caught:
+        with pytest.raises(UpstreamFailed, match="refused again") as caught:
             await call(channel)
         assert caught.value.status == "UNAVAILABLE"
         assert requests(service) == 4
@@ -122,6 +124,30 @@ async def test_a_connection_is_replaced_when_the_service_goes_away_and_ends_its_
         service.peers[0].answer(1, ANSWER.SerializeToString())
         assert await first == ANSWER
         assert requests(service) == 3
+
+
+async def test_what_was_not_sent_yet_goes_over_the_next_connection() -> None:
+    def script(peer: Http2Peer, frame: Http2Frame) -> None:
+        if frame.ends and peer is not service.peers[0]:
+            peer.answer(frame.stream)
+
+    async with channel_to(script, MAX_CONCURRENT_STREAMS_1) as (channel, service):
+        first = asyncio.create_task(call(channel))
+        await until(lambda: requests(service) == 1)
+        second = asyncio.create_task(call(channel))
+        await asyncio.sleep(0)
+        service.peers[0].number(GOAWAY, 0, 1, 0)
+        assert await second == UpstreamResponse()
+        service.peers[0].answer(1, ANSWER.SerializeToString())
+        assert await first == ANSWER
+
+
+async def test_a_deadline_counts_while_there_is_no_connection_yet() -> None:
+    with strangers.silent() as address:
+        channel = NativeChannel(Instance(address, registered=False), Watch())
+        with pytest.raises(UpstreamTimeout):
+            await call(channel, 0.1)
+        await channel.close()
 
 
 async def test_a_renewed_connection_is_no_news() -> None:
@@ -283,6 +309,32 @@ async def test_a_request_waits_for_the_window_and_can_be_cancelled_there() -> No
         assert await tasks[1] == UpstreamResponse()
         assert tasks[0].cancelled()
         await call(channel)
+
+
+async def test_a_service_that_does_not_read_holds_up_its_own_calls_only_as_long_as_it_likes() -> None:
+    def script(peer: Http2Peer, frame: Http2Frame) -> None:
+        if frame.ends:
+            peer.answer(frame.stream)
+
+    async with channel_to(script, WINDOW_1_GIB) as (channel, service):
+        peer = service.peers[0]
+        peer.number(WINDOW_UPDATE, 0, 1 << 30)
+        await call(channel)
+        peer.read(False)
+        large = UpstreamRequest(data=bytes(2_000_000))
+        tasks = [asyncio.create_task(channel.call(large, 30.0)) for _ in range(20)]
+        with pytest.raises(UpstreamTimeout):
+            await call(channel, 0.1)
+        peer.read(True)
+        assert await asyncio.gather(*tasks) == [UpstreamResponse()] * 20
+        peer.read(False)
+        tasks = [asyncio.create_task(channel.call(large, 30.0)) for _ in range(20)]
+        with pytest.raises(UpstreamTimeout):
+            await call(channel, 0.1)
+        async with asyncio.timeout(5.0):
+            await channel.close()
+        outcomes = await asyncio.gather(*tasks, return_exceptions=True)
+        assert {getattr(outcome, "status", None) for outcome in outcomes} == {"CANCELLED"}
 
 
 async def test_a_service_that_drops_one_more_connection_as_it_stops_is_told_as_what_it_is_then() -> None:

@@ -31,29 +31,34 @@ _STATUSES = (
 
 
 class CallFailure(Exception):
-    """Base."""
+    """Base; the message says what happened."""
 
-    def explained(self, address: str, *, passed: bool) -> UpstreamTimeout | UpstreamFailed:
+    status: str = "UNAVAILABLE"
+    """The gRPC status by name."""
+    cause: str = ""
+    """What it means, in the words of ``upstream.causes``; empty for what the status means."""
+
+    def explained(self, address: str, *, passed: bool) -> UpstreamTimeout | UpstreamFailed:  # noqa: ARG002
         """What became of the call to ``address``; ``passed``: its deadline did, by our own clock."""
-        raise NotImplementedError
+        return UpstreamFailed(f"{address}: {self.status}: {self}", self.status, self.cause)
 
 
 class StatusFailure(CallFailure):
     """The service ended the call with a gRPC status, or did what gRPC has that status for."""
 
     def __init__(self, code: int, message: str) -> None:
-        super().__init__(code, message)
+        super().__init__(message or "no details")
         self.status = _STATUSES[code] if 0 < code < len(_STATUSES) else "UNKNOWN"
-        self.message = message
+        self.cause = of_status(self.status)
 
     def explained(self, address: str, *, passed: bool) -> UpstreamTimeout | UpstreamFailed:
         """See ``CallFailure``."""
-        cause = of_status(self.status)
         if self.status == DEADLINE:
             if passed:
                 return UpstreamTimeout(f"{address} did not answer in time")
-            cause = f"it answered with {DEADLINE} before the deadline"  # one of its own, of a database for example
-        return UpstreamFailed(f"{address}: {self.status}: {self.message or 'no details'}", self.status, cause)
+            # One of its own, of a database for example.
+            self.cause = f"it answered with {DEADLINE} before the deadline"
+        return super().explained(address, passed=passed)
 
 
 class AnswerOverLimit(CallFailure):
@@ -71,29 +76,39 @@ class AnswerOverLimit(CallFailure):
 class NeverSent(CallFailure):
     """The connection took no more calls before this one went out: it can be made over another one."""
 
+    def __init__(self) -> None:
+        super().__init__("it was not sent")
+
 
 class NeverLookedAt(CallFailure):
     """The service said that it did not look at the call: it can be made again."""
 
-    def explained(self, address: str, *, passed: bool) -> UpstreamFailed:  # noqa: ARG002
-        """See ``CallFailure``."""
-        return UpstreamFailed(f"{address}: UNAVAILABLE: it refused the call twice", "UNAVAILABLE")
+    def __init__(self) -> None:
+        super().__init__("it was refused, and refused again")
 
 
 class ConnectionBroken(CallFailure):
     """The connection broke off with the call under way."""
 
-    def explained(self, address: str, *, passed: bool) -> UpstreamFailed:  # noqa: ARG002
-        """See ``CallFailure``."""
-        return UpstreamFailed(f"{address}: UNAVAILABLE: {self}", "UNAVAILABLE", BROKE_OFF)
+    cause = BROKE_OFF
 
 
 class HungUp(CallFailure):
     """The gateway closed the channel."""
 
-    def explained(self, address: str, *, passed: bool) -> UpstreamFailed:  # noqa: ARG002
-        """See ``CallFailure``."""
-        return UpstreamFailed(f"{address}: {HUNG_UP}", "CANCELLED", HUNG_UP)
+    status = "CANCELLED"
+    cause = HUNG_UP
+
+    def __init__(self) -> None:
+        super().__init__(HUNG_UP)
+
+
+class NotConnected(CallFailure):
+    """There is no connection, for a ``cause``."""
+
+    def __init__(self, cause: str, details: str) -> None:
+        super().__init__(details)
+        self.cause = cause
 
 
 class DeadlinePassed(CallFailure):
@@ -102,15 +117,3 @@ class DeadlinePassed(CallFailure):
     def explained(self, address: str, *, passed: bool) -> UpstreamTimeout:  # noqa: ARG002
         """See ``CallFailure``."""
         return UpstreamTimeout(f"{address} did not answer in time")
-
-
-class NotConnected(CallFailure):
-    """There is no connection, for a ``cause`` in the words of ``upstream.causes``."""
-
-    def __init__(self, cause: str, details: str) -> None:
-        super().__init__(details)
-        self.cause = cause
-
-    def explained(self, address: str, *, passed: bool) -> UpstreamFailed:  # noqa: ARG002
-        """See ``CallFailure``."""
-        return UpstreamFailed(f"{address}: UNAVAILABLE: {self}", "UNAVAILABLE", self.cause)
