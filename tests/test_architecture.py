@@ -19,6 +19,7 @@ from quicgw_fast.client import states as client_states
 from quicgw_fast.session import states
 from quicgw_fast.transport import lifecycle, makers
 from quicgw_fast.upstream import makers as upstream_makers
+from tests.support.drawing import between, read_path
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -45,7 +46,7 @@ STAGES = frozenset(
 SHARED = frozenset(
     {"addresses", "config", "clock", "errors", "codes", "makers", "observe", "ports", "sharing", "backend", "proto"}
 )
-EVERYTHING = STAGES | SHARED | {"flow", "gateway", "client", "cli", "demo", "_core"}
+EVERYTHING = STAGES | SHARED | {"flow", "assembly", "gateway", "client", "cli", "demo", "_core"}
 
 # What a part of the package may import of the others.
 MAY_IMPORT = {
@@ -64,7 +65,8 @@ MAY_IMPORT = {
     "upstream": SHARED | {"_core"},
     "proto": frozenset(),
     "flow": STAGES - {"transport", "upstream", "control"} | SHARED,
-    "gateway": STAGES | SHARED | {"flow"},
+    "assembly": STAGES - {"carrier", "control", "delivery", "session", "transport"} | SHARED | {"flow"},
+    "gateway": SHARED | {"assembly", "carrier", "control", "transport"},
     "client": SHARED | {"transport", "carrier"},
     "cli": EVERYTHING,
     "demo": EVERYTHING,
@@ -211,35 +213,38 @@ def test_no_modules_of_a_room_import_each_other() -> None:
 
 def rooms_drawn() -> str:
     """The rooms of the gateway and who imports whom, as a mermaid diagram; what all share is left out."""
-    rooms = STAGES | {"flow", "gateway"}
+    rooms = STAGES | {"flow", "assembly", "gateway"}
     arrows = sorted(
         {(i.part, i.our_part) for i in ALL_IMPORTS if i.part in rooms and i.our_part in rooms and i.part != i.our_part}
     )
     return "\n".join(["flowchart TD", *(f"    {a} --> {b}" for a, b in arrows)])
 
 
-def between(text: str, name: str) -> str:
-    """What stands between the two marks of that name in a document."""
-    _, begin, rest = text.partition(f"<!-- {name} -->")
-    inside, end, _ = rest.partition(f"<!-- /{name} -->")
-    assert begin and end, f"the document has no place for it: <!-- {name} --> … <!-- /{name} -->"
-    return inside.strip()
-
-
 def test_the_drawn_rooms_are_those_of_the_imports() -> None:
-    text = (ROOT / "ARCHITECTURE.md").read_text(encoding="utf-8")
-    assert between(text, "rooms") == f"```mermaid\n{rooms_drawn()}\n```", (
+    assert between("ARCHITECTURE.md", "rooms") == f"```mermaid\n{rooms_drawn()}\n```", (
         "put tests.test_architecture.rooms_drawn() there"
     )
 
 
+def test_the_drawn_path_is_the_same_in_both_documents() -> None:
+    assert between("README.md", "path") == between("ARCHITECTURE.md", "path")
+
+
 def test_the_drawn_path_has_every_room_and_no_other() -> None:
     """README and ARCHITECTURE show the way of a message; each of its stations is a folder, and none is missing."""
-    for document in ("README.md", "ARCHITECTURE.md"):
-        drawing = between((ROOT / document).read_text(encoding="utf-8"), "path")
-        named = set(re.findall(r"[a-z]+", re.sub(r"\(.*?\)", "", drawing)))
-        stations = {name for name in named if (PACKAGE / name).is_dir()} - {"client"}  # at its other end
-        assert stations == STAGES | {"flow", "observe"}, f"{document}: {stations ^ (STAGES | {'flow', 'observe'})}"
+    stations = {name for name in read_path("README.md").named if (PACKAGE / name).is_dir()} - {"client"}
+    assert stations == STAGES | {"flow", "observe"}, stations ^ (STAGES | {"flow", "observe"})
+
+
+def test_the_flow_imports_its_neighbours_on_the_drawn_path_and_whom_it_asks() -> None:
+    """The rooms at the two ends it does not know: who is above joins them to it. ``test_walk`` has the order of all."""
+    drawn = read_path("README.md")
+    place = drawn.up.index("flow")
+    neighbours = {drawn.up[place - 1], drawn.up[place + 1], drawn.down[1]}
+    assert {i.our_part for i in ALL_IMPORTS if i.part == "flow"} & STAGES == neighbours | drawn.asked
+    known = {i.our_part for i in ALL_IMPORTS if i.part in {"assembly", "gateway"}}
+    assert {*drawn.up, *drawn.down, "control"} - neighbours <= known
+    assert all(i.our_part not in STAGES for i in ALL_IMPORTS if i.part == "observe"), "everybody uses it, it nobody"
 
 
 def test_nothing_imports_the_gateway_but_what_runs_it() -> None:
@@ -250,6 +255,14 @@ def test_nothing_imports_the_gateway_but_what_runs_it() -> None:
 def test_only_its_maker_imports_aioquic() -> None:
     folder = PACKAGE / "transport" / "aioquic"
     wrong = [str(i) for i in ALL_IMPORTS if i.top == "aioquic" and folder not in i.file.parents]
+    assert not wrong, "\n".join(wrong)
+
+
+def test_a_maker_of_the_engine_is_found_by_its_name_only() -> None:
+    """Types of the reference are what both makers have; nobody else needs to know which one there is."""
+    ours = [i for i in ALL_IMPORTS if i.target.startswith("quicgw_fast.backend.python")]
+    assert ours
+    wrong = [str(i) for i in ours if i.part not in {"backend", "_core"}]
     assert not wrong, "\n".join(wrong)
 
 
@@ -396,9 +409,5 @@ def test_generated_code_is_in_one_place_and_up_to_date(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("place", "table"), [("states", states), ("connection", lifecycle), ("client", client_states)])
 def test_the_state_diagrams_in_the_documents_are_the_tables_in_the_code(place: str, table: ModuleType) -> None:
-    text = (ROOT / "ARCHITECTURE.md").read_text(encoding="utf-8")
-    _, begin, rest = text.partition(f"<!-- {place} -->")
-    drawn, end, _ = rest.partition(f"<!-- /{place} -->")
-    assert begin, f"ARCHITECTURE.md has no place for the diagram: <!-- {place} -->"
-    assert end, f"ARCHITECTURE.md does not end the diagram: <!-- /{place} -->"
-    assert drawn.strip() == f"```mermaid\n{table.mermaid()}\n```", f"print {table.__name__}.mermaid() and put it there"
+    drawn = between("ARCHITECTURE.md", place)
+    assert drawn == f"```mermaid\n{table.mermaid()}\n```", f"print {table.__name__}.mermaid() and put it there"

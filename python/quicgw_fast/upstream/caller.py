@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
+from quicgw_fast.backend import FrameTooLarge, encode_body
+from quicgw_fast.codes import PushType
+from quicgw_fast.ports import CallFacts
 from quicgw_fast.upstream.errors import (
+    AnswerTooLarge,
     NoInstance,
     UpstreamBusy,
     UpstreamCallError,
@@ -14,10 +18,9 @@ from quicgw_fast.upstream.errors import (
 from quicgw_fast.upstream.timeouts import sendable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from quicgw_fast.clock import Clock
     from quicgw_fast.observe import Counter, Metrics
+    from quicgw_fast.ports import CallGate
     from quicgw_fast.proto.service_pb2 import UpstreamRequest, UpstreamResponse
     from quicgw_fast.upstream.channels import Channels
     from quicgw_fast.upstream.directory import Directory
@@ -25,13 +28,12 @@ if TYPE_CHECKING:
     from quicgw_fast.upstream.journal import UpstreamJournal
     from quicgw_fast.upstream.routing import RoutingMode
 
+SURELY_FITS: Final = 1 << 19
+"""Bytes of an answer up to which a frame takes it: it needs a few more, and some for each header without a value."""
+
 
 class BalancingCaller:
-    """Routes each request to a service, and there to the instance whose turn it is.
-
-    ``refuse`` is asked with a service and how many calls of it are under way; a sentence says why there is to be no
-    other. None refuses nothing.
-    """
+    """Routes each request to a service, and there to the instance whose turn it is, if ``gate`` lets it."""
 
     def __init__(
         self,
@@ -41,7 +43,7 @@ class BalancingCaller:
         journal: UpstreamJournal,
         clock: Clock,
         metrics: Metrics,
-        refuse: Callable[[str, int], str | None] | None,
+        gate: CallGate,
     ) -> None:
         self._mode = mode
         self._directory = directory
@@ -49,7 +51,7 @@ class BalancingCaller:
         self._journal = journal
         self._now = clock.now
         self._counts = _register(metrics)
-        self._refuse = refuse
+        self._gate = gate
         self._took = metrics.durations("upstream_call", "Calls, however they ended", "service", mode.services)
         self._under_way = dict.fromkeys(mode.services, 0)
         metrics.gauges("upstream_under_way", "Calls under way", "service", mode.services, lambda: self._under_way)
@@ -74,9 +76,10 @@ class BalancingCaller:
         """Choose the instance, if the service may be called at all."""
         if self._channels.closed:
             raise UpstreamFailed("the gateway is stopping", "CANCELLED")
-        refused = self._refuse(service, self._under_way[service]) if self._refuse is not None else None
-        if refused is not None:
-            raise UpstreamBusy(refused)
+        if self._gate.asks:
+            refusal = self._gate.judge(CallFacts(service, self._under_way[service]))
+            if refusal is not None:
+                raise UpstreamBusy(refusal.error())
         try:
             return self._directory.pick(service)
         except NoInstance as error:
@@ -90,7 +93,10 @@ class BalancingCaller:
         self._under_way[service] += 1
         instance.calls += 1
         try:
-            return await self._channels.to(instance).call(request, timeout)
+            response = await self._channels.to(instance).call(request, timeout)
+            if response.ByteSize() > SURELY_FITS:
+                _check_fits(response, instance.address)
+            return response
         except UpstreamTimeout as error:
             instance.timeouts += 1
             self._journal.call_failed(instance, service, error)
@@ -105,11 +111,22 @@ class BalancingCaller:
             self._took[service].observe(self._now() - began)
 
 
+def _check_fits(response: UpstreamResponse, address: str) -> None:
+    """Raise AnswerTooLarge for an answer of the service at ``address`` that no frame could carry (protocol §3)."""
+    try:
+        encode_body(PushType.BUSINESS_DATA, response.code, response.message, response.data, response.headers)
+    except FrameTooLarge as error:
+        raise AnswerTooLarge(address, error.length) from error
+
+
 def _register(metrics: Metrics) -> dict[str, Counter]:
     """The counters of calls that failed; each kind of error names its own."""
     return {
         "upstream_failures": metrics.counter("upstream_failures", "Calls of services that failed"),
         "upstream_timeouts": metrics.counter("upstream_timeouts", "Calls of services that were not answered in time"),
-        "upstream_busy": metrics.counter("upstream_busy", "Calls that were not made, as the service has its most"),
+        "upstream_busy": metrics.counter(
+            "upstream_busy",
+            "Calls that a rule did not let be made, also when a login asks again; refused has them by rule",
+        ),
         "upstream_unavailable": metrics.counter("upstream_unavailable", "Calls for which no service was there"),
     }
