@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
+from quicgw_fast.config import SessionConfig
 from quicgw_fast.errors import ConfigError
 from quicgw_fast.overload.answer_rate import AnswerRate
 from quicgw_fast.overload.attempts import AttemptLimiter, GuessedTokens
@@ -85,19 +86,21 @@ def make_gates(
     count_only: Collection[str] = (),
     *,
     max_concurrency: int = 0,
+    window: int = SessionConfig().window_messages,
     noise: tuple[float, int] = NOISE,
     turning_away: tuple[float, int] = TURNING_AWAY,
 ) -> Gates:
     """Make all rules. Raises ConfigError when ``count_only`` names one that there is not, or that cannot be spared.
 
-    ``max_concurrency`` calls of one service may be under way, any number for 0. ``noise`` and ``turning_away`` are
+    ``max_concurrency`` calls of one service may be under way, any number for 0; a session may be owed ``window``
+    messages. ``noise`` and ``turning_away`` are
     rates per second and what may come at once (``Noise``, ``HandshakeWhenFull``).
     """
     make = _GateMaker(metrics, count_only)
     attempts = AttemptLimiter(limits.auth_failures_per_minute)
     rate, burst = limits.messages_per_second, limits.message_burst
     request: list[Rule[RequestFacts, Refusal | Close]] = [
-        RequestFlood(rate, burst),
+        RequestFlood(rate, burst, window),
         RequestWhileDraining(),
         MessageRate(rate, burst),
         InFlight(limits.in_flight),
