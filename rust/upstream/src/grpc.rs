@@ -149,8 +149,22 @@ impl Answer {
     }
 }
 
+impl From<h2::Error> for Failure {
+    fn from(error: h2::Error) -> Self {
+        // A GOAWAY ends only the calls with higher numbers than the last that the peer looked at.
+        let refused = error.is_go_away() || error.reason() == Some(Reason::REFUSED_STREAM);
+        if refused && error.is_remote() {
+            return Self::NeverLookedAt;
+        }
+        match error.reason() {
+            Some(reason) if error.is_reset() => Self::status(status_of_reset(reason), error.to_string()),
+            _ => Self::Broken(error.to_string()),
+        }
+    }
+}
+
 /// The gRPC status that a reset of the call stands for.
-pub(crate) fn status_of_reset(reason: Reason) -> i32 {
+fn status_of_reset(reason: Reason) -> i32 {
     match reason {
         Reason::REFUSED_STREAM => UNAVAILABLE,
         Reason::CANCEL => CANCELLED,

@@ -1,9 +1,6 @@
 //! How a call can end.
 
 use bytes::Bytes;
-use h2::Reason;
-
-use crate::grpc;
 
 /// The bytes of the answer's message, or why there is none.
 pub type Outcome = Result<Bytes, Failure>;
@@ -36,22 +33,6 @@ impl Failure {
         Self::Status {
             code,
             message: message.into(),
-        }
-    }
-}
-
-impl From<h2::Error> for Failure {
-    fn from(error: h2::Error) -> Self {
-        // A GOAWAY ends only the calls with higher numbers than the last that the peer looked at.
-        let refused = error.is_go_away() || error.reason() == Some(Reason::REFUSED_STREAM);
-        if refused && error.is_remote() {
-            return Self::NeverLookedAt;
-        }
-        match error.reason() {
-            Some(reason) if error.is_reset() => {
-                Self::status(grpc::status_of_reset(reason), error.to_string())
-            }
-            _ => Self::Broken(error.to_string()),
         }
     }
 }
