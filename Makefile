@@ -42,7 +42,7 @@ test: test-rust test-python test-fast ## Run all tests
 
 # loom explores how threads may interleave in the queue; it needs a build of its own.
 test-rust: setup
-	cargo test --quiet --locked --package quicgw-core --package quicgw-transport
+	cargo test --quiet --locked --package quicgw-core --package quicgw-transport --package quicgw-upstream
 	RUSTFLAGS="--cfg loom" cargo test --quiet --release --locked --package quicgw-core --test loom --target-dir target/loom
 
 # Two processes, on one core too: many tests wait for time-outs. One after the other: make test-python WORKERS=0
@@ -79,10 +79,11 @@ format: setup ## Format Python and Rust
 wheel: setup ## Build the wheel (one for every Python from 3.11 on) and the sdist, in dist/
 	$(BIN)/maturin build --release --locked --sdist --out dist
 
-bench: setup ## Measure the engine and the whole path, both engines for comparison
+bench: setup ## Measure the engine, the whole path and its ends, each maker for comparison
 	$(BIN)/pytest benches/micro -p no:randomly --timeout 0
 	$(BIN)/python -m benches.whole_path
 	$(BIN)/python -m benches.transport
+	$(BIN)/python -m benches.upstream
 
 bench-rust: ## Measure the steps of the engine without Python
 	cargo bench --locked --package quicgw-core

@@ -18,6 +18,7 @@ import pytest
 from quicgw_fast.client import states as client_states
 from quicgw_fast.session import states
 from quicgw_fast.transport import lifecycle, makers
+from quicgw_fast.upstream import makers as upstream_makers
 from tests.support.drawing import between, read_path
 
 if TYPE_CHECKING:
@@ -61,7 +62,8 @@ MAY_IMPORT = {
     "observe": frozenset({"config", "errors", "codes", "addresses"}),
     "ports": frozenset({"backend", "codes", "errors", "proto"}),
     "backend": frozenset({"errors", "codes", "_core"}),
-    "_core": frozenset({"backend"}),
+    "_core": frozenset({"backend", "upstream"}),
+    "upstream": SHARED | {"_core"},
     "proto": frozenset(),
     "flow": STAGES - {"transport", "upstream", "control"} | SHARED,
     "assembly": STAGES - {"carrier", "control", "delivery", "session", "transport"} | SHARED | {"flow"},
@@ -259,9 +261,7 @@ def test_only_its_maker_imports_aioquic() -> None:
 
 def test_a_maker_of_the_engine_is_found_by_its_name_only() -> None:
     """Types of the reference are what both makers have; nobody else needs to know which one there is."""
-    names = ("quicgw_fast.backend.python", "quicgw_fast._core")
-    # The extension has more than the engine: what compiled makers of other seams use of it is looked at below.
-    ours = [i for i in ALL_IMPORTS if i.target.startswith(names) and i.part != "transport"]
+    ours = [i for i in ALL_IMPORTS if i.target.startswith("quicgw_fast.backend.python")]
     assert ours
     wrong = [str(i) for i in ours if i.part not in {"backend", "_core"}]
     assert not wrong, "\n".join(wrong)
@@ -275,19 +275,12 @@ def test_a_maker_of_the_transport_is_found_by_its_name_only() -> None:
         assert not wrong, "\n".join(wrong)
 
 
-def test_only_the_compiled_maker_of_the_transport_uses_the_extension() -> None:
-    folder = PACKAGE / "transport" / "quinn"
-    ours = [i for i in ALL_IMPORTS if i.part == "transport" and i.our_part == "_core"]
-    assert ours
-    wrong = [str(i) for i in ours if folder not in i.file.parents]
-    assert not wrong, "\n".join(wrong)
-
-
-def test_the_shared_tests_of_the_transport_look_into_no_maker() -> None:
-    suite = ROOT / "tests" / "transport"
-    for maker in makers.MAKERS:
+@pytest.mark.parametrize(("seam", "its_makers"), [("transport", makers), ("upstream", upstream_makers)])
+def test_the_shared_tests_of_a_seam_look_into_no_maker(seam: str, its_makers: ModuleType) -> None:
+    suite = ROOT / "tests" / seam
+    for maker in its_makers.MAKERS:
         assert (suite / maker / "__init__.py").exists(), f"tests that look inside {maker} belong there"
-        looks = re.compile(rf"(from|import) (quicgw_fast\.transport)?\.{maker}\b|\.transport import {maker}\b")
+        looks = re.compile(rf"(from|import) (quicgw_fast\.{seam})?\.{maker}\b|\.{seam} import {maker}\b")
         wrong = [path.name for path in suite.glob("*.py") if looks.search(path.read_text(encoding="utf-8"))]
         assert not wrong, f"{wrong} look into {maker}"
 
@@ -326,8 +319,17 @@ def test_a_pure_stage_knows_no_loop_no_network_and_no_clock(part: str) -> None:
     assert not wrong, "\n".join(wrong)
 
 
-@pytest.mark.parametrize("crate", ["core", "transport"])
-def test_a_pure_crate_does_not_depend_on_pyo3(crate: str) -> None:
+def test_only_the_makers_that_are_compiled_import_the_extension() -> None:
+    folders = {PACKAGE / "backend", PACKAGE / "upstream" / "native", PACKAGE / "transport" / "quinn"}
+    ours = [i for i in ALL_IMPORTS if i.target.startswith(f"{PACKAGE.name}._core")]
+    wrong = [str(i) for i in ours if not folders & set(i.file.parents)]
+    assert not wrong, "\n".join(wrong)
+
+
+@pytest.mark.parametrize(
+    ("crate", "known"), [("core", "crossbeam-queue"), ("transport", "quinn-proto"), ("upstream", "h2")]
+)
+def test_a_pure_crate_does_not_depend_on_pyo3(crate: str, known: str) -> None:
     manifest = tomllib.loads((ROOT / "rust" / crate / "Cargo.toml").read_text(encoding="utf-8"))
     locked = tomllib.loads((ROOT / "Cargo.lock").read_text(encoding="utf-8"))["package"]
     needs = {package["name"]: [d.split()[0] for d in package.get("dependencies", ())] for package in locked}
@@ -337,8 +339,8 @@ def test_a_pure_crate_does_not_depend_on_pyo3(crate: str) -> None:
         if name not in seen:
             seen.add(name)
             todo += needs[name]
-    assert {"core": "crossbeam-queue", "transport": "quinn-proto"}[crate] in seen
-    assert not any(name.startswith("pyo3") for name in seen)
+    assert known in seen
+    assert not [name for name in seen if "pyo3" in name]
 
 
 def is_silent(handler: ast.ExceptHandler) -> bool:

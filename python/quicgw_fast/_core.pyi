@@ -1,11 +1,12 @@
-# The compiled engine. Behaviour and documentation are those of quicgw_fast.backend.python; stubtest compares this
-# file with the binary.
+# What is compiled; stubtest compares this file with the binary. Behaviour and documentation of the engine are those of
+# quicgw_fast.backend.python; Http2Connection is for upstream.native.
 
 from collections.abc import Callable, Mapping
 from types import GenericAlias
 from typing import Any, Final, Generic, TypeVar, final
 
 from quicgw_fast.backend.tally import Tally
+from quicgw_fast.upstream.native.failures import CallFailure
 
 _T = TypeVar("_T")
 
@@ -13,6 +14,7 @@ __all__ = [
     "NAME",
     "ByteBudget",
     "FrameDecoder",
+    "Http2Connection",
     "NotifyBuffers",
     "Outbox",
     "QuicEndpoint",
@@ -38,6 +40,26 @@ class FrameDecoder:
     @property
     def partial(self) -> int: ...
     def feed(self, data: bytes) -> list[bytes]: ...
+
+@final
+class Http2Connection:
+    def __new__(cls, authority: str, path: str, largest_answer: int) -> Http2Connection: ...
+    @property
+    def open(self) -> bool: ...
+    @property
+    def ended(self) -> str | None: ...
+    @property
+    def under_way(self) -> int: ...
+    @property
+    def next_deadline(self) -> float | None: ...
+    def submit(self, message: bytes, deadline: float) -> int: ...
+    def cancel(self, call: int) -> None: ...
+    def expire(self, now: float) -> None: ...
+    def ping(self) -> None: ...
+    def receive(self, data: bytes) -> None: ...
+    def lost(self, why: str) -> None: ...
+    def output(self, now: float) -> bytes: ...
+    def done(self) -> list[tuple[int, bytes | CallFailure]]: ...
 
 @final
 class NotifyBuffers:

@@ -62,7 +62,11 @@ class Gateway:
         """
         self._config = config
         self._engine = engine
-        self._makers = {"engine": engine.NAME, "transport": config.server.transport}
+        self._makers = {
+            "engine": engine.NAME,
+            "transport": config.server.transport,
+            "upstream": config.upstream.client,
+        }
         self._dev = dev
         self._tls_key = tls_key
         self._clock = SystemClock()

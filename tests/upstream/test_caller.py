@@ -32,8 +32,8 @@ from quicgw_fast.upstream import (
     ZoneMode,
 )
 from quicgw_fast.upstream.channels import Channels
-from quicgw_fast.upstream.grpcio.channel import PROCESS_REQUEST, target_of
 from quicgw_fast.upstream.journal import UpstreamJournal
+from quicgw_fast.upstream.method import PROCESS_REQUEST
 from quicgw_fast.upstream.readiness import Readiness
 from tests.support.raw_upstream import RawUpstream, Rejected, answer
 from tests.upstream.conftest import ALL_TO_HELLO, side_of, until
@@ -351,6 +351,21 @@ async def test_an_answer_that_fits_into_a_frame_passes_and_every_larger_one_fail
     assert (await call(most)).code == 200
 
 
+async def test_large_requests_pass_side_by_side(upstream: Start, side_for: SideFor) -> None:
+    """Each is larger than any window of the way to the service."""
+    server = await upstream()
+
+    async def length(request: UpstreamRequest) -> UpstreamResponse:
+        return answer(request, int(request.data.count(b"x")))
+
+    server.on("length", length)
+    side = side_for(server.address)
+    sizes = [3_000_000 + number for number in range(5)]
+    requests = [UpstreamRequest(action="length", data=b"x" * size) for size in sizes]
+    answers = await asyncio.gather(*(side.caller.call(request, 10.0) for request in requests))
+    assert [answer.code for answer in answers] == sizes
+
+
 async def test_unreadable_answer_fails(side_for: SideFor, caplog: pytest.LogCaptureFixture) -> None:
     server, address = await serve_raw(b"\xff\xff\xff")
     with pytest.raises(UpstreamFailed, match="not an UpstreamResponse"):
@@ -466,22 +481,10 @@ async def test_closing_does_not_wait_for_a_deregistered_instance(upstream: Start
         await task
 
 
-@pytest.mark.parametrize(
-    ("address", "target"),
-    [
-        ("127.0.0.1:9001", "ipv4:127.0.0.1:9001"),
-        ("[::1]:9001", "ipv6:[::1]:9001"),
-        ("localhost:9001", "dns:///localhost:9001"),
-    ],
-)
-def test_targets_name_their_scheme(address: str, target: str) -> None:
-    assert target_of(address) == target
-
-
-def test_call_under_uvloop() -> None:
+def test_call_under_uvloop(open_channel: OpenChannel) -> None:
     async def scene() -> None:
         async with RawUpstream() as server:
-            side = side_of(UpstreamConfig(hello=(server.address,)))
+            side = side_of(UpstreamConfig(hello=(server.address,)), open_channel=open_channel)
             assert (await side.caller.call(UpstreamRequest(action="x", data=b"y"), 5.0)).data == b"y"
             await server.stop()
             with pytest.raises(UpstreamFailed):

@@ -9,7 +9,7 @@ DISTRIBUTION = "quicgw-fast"
 
 
 def version_line() -> str:
-    """Return version, engine, transport and Python; StartupError when the wanted engine is not there."""
+    """Return version, what runs, and Python; StartupError when the wanted engine is not there."""
     from quicgw_fast import backend
     from quicgw_fast.config import read
 
@@ -17,5 +17,6 @@ def version_line() -> str:
         number = version(DISTRIBUTION)
     except PackageNotFoundError:
         number = "(not installed)"
-    transport = read().server.transport
-    return f"quicgw {number}, engine {backend.NAME}, transport {transport}, Python {platform.python_version()}"
+    config = read()
+    parts = f"engine {backend.NAME}, transport {config.server.transport}, upstream client {config.upstream.client}"
+    return f"quicgw {number}, {parts}, Python {platform.python_version()}"

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 VARIABLE: Final = "QUICGW_FAST"
-COMPILED: Final[Mapping[str, Mapping[str, str]]] = {"server": {"transport": "quinn"}}
+COMPILED: Final[Mapping[str, Mapping[str, str]]] = {"server": {"transport": "quinn"}, "upstream": {"client": "native"}}
 """The settings that the word stands for."""
 
 

@@ -86,6 +86,8 @@ class UpstreamConfig(Section):
     """Instances of the zone service."""
     max_concurrency: Annotated[int, number(0, 1_000_000, "calls")] = 0
     """Calls under way at once per service; more are answered 503. 0 sets no limit."""
+    client: Literal["grpcio", "native"] = "grpcio"
+    """Who calls services: grpcio, or native, which is compiled and takes a fraction of the time."""
     forget_after: Annotated[float, duration("1s", "30d")] = 3600.0
     """A registered instance that cannot be connected to for so long is forgotten, until it registers again."""
 
