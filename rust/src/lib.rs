@@ -3,6 +3,8 @@
 //! A binding converts arguments, calls `quicgw_core`, and converts the result or maps the error. Behaviour belongs to
 //! the core. Documentation here is what Python shows, word for word that of `quicgw_fast.backend.python`.
 
+#[cfg(feature = "bench")]
+mod bench;
 mod convert;
 mod frame;
 mod notify;
@@ -32,6 +34,10 @@ mod _core {
         rate::TokenBucket,
         sequence::SequenceAllocator,
     };
+
+    #[cfg(feature = "bench")]
+    #[pymodule_export]
+    use super::bench::{Latency, LoadRun, LoadSnapshot};
 
     #[cfg(feature = "transport")]
     #[pymodule_export]

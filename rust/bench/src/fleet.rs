@@ -1,0 +1,514 @@
+//! All sessions, and the sockets that they share.
+
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, HashMap};
+use std::io;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
+
+use quicgw_transport::{ClientSettings, CpuLimits, Endpoint, Event, Key, Limits, Loss};
+use ring::rand::{SecureRandom, SystemRandom};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use socket2::{Domain, Protocol, Socket, Type};
+
+use crate::plan::{Loop, Plan};
+use crate::run::Failure;
+use crate::session::{Moment, News, Session};
+use crate::tally::{Phase, Tally, note};
+
+/// Handshakes under way at once: more would measure how a gateway refuses.
+const AT_ONCE: u32 = 32;
+/// Seconds before a connection that was refused is tried again, unless the gateway names others.
+const RETRY_AFTER: f64 = 0.25;
+/// Datagrams that the kernel gives at once, where there are so many.
+const BATCH: usize = 32;
+/// Batches read of one socket before the others have their turn.
+const BATCHES: usize = 16;
+/// Seconds between looks at who has to send a heartbeat.
+const HEARTBEATS: f64 = 0.25;
+const SOCKET_BUFFER: usize = 4 << 20;
+const ALPN: &[u8] = b"gatesvr";
+/// Close codes from here on mean "come back as you are" (protocol §6).
+const COME_BACK: u64 = 0x200;
+/// CONNECTION_REFUSED (RFC 9000 §20.1).
+const REFUSED: u64 = 2;
+/// Refused now, and perhaps not later (protocol §3).
+const RETRIED: [i32; 2] = [429, 503];
+/// Stands for the close code where QUIC lost the connection.
+const LOST: i64 = -1;
+
+/// A socket and who uses it.
+struct Line {
+    endpoint: Endpoint,
+    /// The same socket, to wait for.
+    socket: UdpSocket,
+    users: HashMap<Key, usize>,
+}
+
+/// A client of the plan.
+struct Member {
+    line: usize,
+    key: Option<Key>,
+    session: Session,
+    /// When it first tried to connect.
+    began: f64,
+    /// Requests that it does not send yet, as the gateway said.
+    resting: u32,
+}
+
+/// All sessions of a run.
+pub(crate) struct Fleet<'a> {
+    plan: &'a Plan,
+    lines: Vec<Line>,
+    members: Vec<Member>,
+    online: Vec<usize>,
+    /// Who connects when, in microseconds.
+    to_begin: BinaryHeap<Reverse<(u64, usize)>>,
+    connecting: u32,
+    /// Who has rested for one request when, likewise.
+    to_rise: BinaryHeap<Reverse<(u64, usize)>>,
+    next_heartbeats: f64,
+    /// Requests that left, over all: its place in the mix.
+    number: u64,
+    turn: usize,
+    pub(crate) in_flight: u64,
+    /// Requests leave.
+    pub(crate) at_work: bool,
+    news: Vec<News>,
+}
+
+impl<'a> Fleet<'a> {
+    pub(crate) fn new(plan: &'a Plan) -> Result<Self, Failure> {
+        let lines = (0..plan.sockets.clamp(1, plan.clients.len().max(1)))
+            .map(|_| Line::new(plan.peer))
+            .collect::<Result<Vec<_>, _>>()?;
+        let apart = plan.ramp / plan.clients.len() as f64;
+        let member = |(at, (openid, _)): (usize, &(String, String))| Member {
+            line: at % lines.len(),
+            key: None,
+            session: Session::new(openid.clone()),
+            began: f64::INFINITY,
+            resting: 0,
+        };
+        Ok(Self {
+            members: plan.clients.iter().enumerate().map(member).collect(),
+            to_begin: (0..plan.clients.len())
+                .map(|at| Reverse((micros(at as f64 * apart), at)))
+                .collect(),
+            plan,
+            lines,
+            online: Vec::new(),
+            connecting: 0,
+            to_rise: BinaryHeap::new(),
+            next_heartbeats: 0.0,
+            number: 0,
+            turn: 0,
+            in_flight: 0,
+            at_work: true,
+            news: Vec::new(),
+        })
+    }
+
+    /// Whether everybody has been logged in.
+    pub(crate) fn is_complete(&self) -> bool {
+        self.connecting == 0 && self.to_begin.is_empty()
+    }
+
+    /// Whether a session is there.
+    pub(crate) fn is_alive(&self) -> bool {
+        self.lines.iter().any(|line| !line.users.is_empty())
+    }
+
+    pub(crate) fn online(&self) -> usize {
+        self.online.len()
+    }
+
+    /// Take what has come, and do what QUIC's timers want.
+    pub(crate) fn receive(&mut self, now: f64, tally: &mut Tally) -> Result<(), Failure> {
+        for at in 0..self.lines.len() {
+            // The kernel tells it once, to whoever calls first: sending is as good as reading.
+            if let Some(error) = self.lines[at].endpoint.take_failure()
+                && error.kind() == io::ErrorKind::ConnectionRefused
+            {
+                self.socket_failed(at, error, tally)?;
+            }
+            for _ in 0..BATCHES {
+                match self.lines[at].endpoint.receive(now) {
+                    Ok(0) => break,
+                    Ok(count) => {
+                        self.handle_events(at, now, tally)?;
+                        if count < BATCH {
+                            break; // there was no more
+                        }
+                    }
+                    Err(error) => self.socket_failed(at, error, tally)?,
+                }
+            }
+            self.lines[at].endpoint.expire(now);
+            self.handle_events(at, now, tally)?;
+        }
+        Ok(())
+    }
+
+    /// Who has to say something, as time has passed.
+    pub(crate) fn tend(&mut self, now: f64, tally: &mut Tally) -> Result<(), Failure> {
+        self.begin_some(now)?;
+        while let Some(&Reverse((at, member))) = self.to_rise.peek()
+            && at <= micros(now)
+        {
+            self.to_rise.pop();
+            self.members[member].resting -= 1;
+            self.fill(member, now, tally);
+        }
+        if now >= self.next_heartbeats {
+            self.next_heartbeats = now + HEARTBEATS;
+            for at in 0..self.online.len() {
+                let member = self.online[at];
+                self.members[member].session.heartbeat(now);
+                self.write(member);
+            }
+        }
+        Ok(())
+    }
+
+    /// Send one request of the next session in turn, which was meant to leave at `due`.
+    pub(crate) fn offer(&mut self, due: f64, now: f64, tally: &mut Tally) {
+        self.turn = (self.turn + 1) % self.online.len();
+        let member = self.online[self.turn];
+        self.request(member, due, now, tally);
+        self.write(member);
+    }
+
+    /// Have all sessions end.
+    pub(crate) fn leave(&mut self) {
+        self.at_work = false;
+        self.to_begin.clear();
+        for member in 0..self.members.len() {
+            self.members[member].session.stop();
+            self.write(member);
+        }
+    }
+
+    /// Tell of what has no reply and should have, or only count it.
+    pub(crate) fn count_unanswered(&self, tally: &mut Tally, is_breach: bool) {
+        for &member in &self.online {
+            let session = &self.members[member].session;
+            tally.unanswered += u64::from(session.in_flight());
+            if is_breach {
+                session.tell_unanswered(tally);
+            }
+        }
+    }
+
+    /// End what is left.
+    pub(crate) fn abandon(&mut self, now: f64) {
+        for line in &mut self.lines {
+            for (key, _) in line.users.drain() {
+                line.endpoint.abort(key, 0, b"", now);
+            }
+        }
+    }
+
+    /// Send what is due; when something is to be done at the latest.
+    pub(crate) fn flush(&mut self, now: f64) -> f64 {
+        let mut deadline = self.next_heartbeats;
+        for line in &mut self.lines {
+            line.endpoint.flush(now);
+            deadline = deadline.min(line.endpoint.deadline().unwrap_or(f64::INFINITY));
+        }
+        let first = |heap: &BinaryHeap<Reverse<(u64, usize)>>| heap.peek().map_or(u64::MAX, |&Reverse((at, _))| at);
+        let begin = if self.connecting < AT_ONCE { first(&self.to_begin) } else { u64::MAX };
+        deadline.min(begin.min(first(&self.to_rise)) as f64 / 1e6)
+    }
+
+    /// Wait until something has come, for so many seconds at most.
+    pub(crate) fn wait(&self, seconds: f64) -> Result<(), Failure> {
+        let wanted = |line: &Line| {
+            let out = if line.endpoint.is_blocked() { PollFlags::OUT } else { PollFlags::empty() };
+            PollFlags::IN | out
+        };
+        let mut sockets: Vec<_> = self
+            .lines
+            .iter()
+            .map(|line| PollFd::new(&line.socket, wanted(line)))
+            .collect();
+        let nanos = (seconds.max(0.0) * 1e9) as i64;
+        let timeout = Timespec { tv_sec: nanos / 1_000_000_000, tv_nsec: nanos % 1_000_000_000 };
+        match poll(&mut sockets, Some(&timeout)) {
+            Ok(_) | Err(rustix::io::Errno::INTR) => Ok(()),
+            Err(error) => Err(Failure::Socket(error.into())),
+        }
+    }
+
+    fn begin_some(&mut self, now: f64) -> Result<(), Failure> {
+        if !self.at_work {
+            return Ok(());
+        }
+        while self.connecting < AT_ONCE
+            && let Some(&Reverse((at, member))) = self.to_begin.peek()
+            && at <= micros(now)
+        {
+            self.to_begin.pop();
+            self.connecting += 1;
+            let (line, openid) = (self.members[member].line, &self.plan.clients[member].0);
+            let settings = ClientSettings {
+                server_name: self.plan.server_name.clone(),
+                authorities: self.plan.authorities.clone(),
+                alpn: vec![ALPN.to_vec()],
+            };
+            let line = &mut self.lines[line];
+            let key = line
+                .endpoint
+                .connect(self.plan.peer, settings, now)
+                .map_err(|error| Failure::Settings(error.to_string()))?;
+            line.users.insert(key, member);
+            let one = &mut self.members[member];
+            (one.key, one.session, one.began) = (Some(key), Session::new(openid.clone()), one.began.min(now));
+        }
+        let late = |member: &Member| !member.session.is_online() && now - member.began > self.plan.connect_timeout;
+        match self.connecting > 0 && self.members.iter().any(late) {
+            true => Err(Failure::NoAnswer(self.plan.peer, self.plan.connect_timeout)),
+            false => Ok(()),
+        }
+    }
+
+    fn handle_events(&mut self, line: usize, now: f64, tally: &mut Tally) -> Result<(), Failure> {
+        while let Some(event) = self.lines[line].endpoint.next_event() {
+            match event {
+                Event::Established { key, .. } => {
+                    if let Some(&member) = self.lines[line].users.get(&key) {
+                        self.members[member].session.start(&self.plan.clients[member].1);
+                        self.write(member);
+                    }
+                }
+                Event::Data { key, bytes } => {
+                    if let Some(&member) = self.lines[line].users.get(&key) {
+                        self.data(member, &bytes, now, tally)?;
+                    }
+                }
+                Event::Lost { key, loss } => {
+                    if let Some(member) = self.lines[line].users.remove(&key) {
+                        self.lost(member, loss, now, tally)?;
+                    }
+                }
+                _ => {} // a gateway ends its stream only together with the connection
+            }
+        }
+        Ok(())
+    }
+
+    fn data(&mut self, member: usize, bytes: &[u8], now: f64, tally: &mut Tally) -> Result<(), Failure> {
+        let mut news = std::mem::take(&mut self.news);
+        let mut moment = Moment { now, mix: &self.plan.mix, tally };
+        self.members[member].session.receive(bytes, &mut moment, &mut news);
+        for one in news.drain(..) {
+            match one {
+                News::Online => {
+                    self.connecting -= 1;
+                    self.online.push(member);
+                    tally.online += 1;
+                    note(&mut tally.logins, now - self.members[member].began);
+                    self.fill(member, now, tally);
+                }
+                News::Replied { rest } => {
+                    self.in_flight -= 1;
+                    if let Some(rest) = rest {
+                        self.members[member].resting += 1;
+                        self.to_rise.push(Reverse((micros(now + rest), member)));
+                    }
+                    self.fill(member, now, tally);
+                }
+                News::Refused { code, words, retry_after } => {
+                    self.drop_connection(member, now);
+                    self.connecting -= 1;
+                    if self.at_work && !RETRIED.contains(&code) {
+                        return Err(Failure::Refused { code, words });
+                    }
+                    self.try_again(member, now + retry_after.unwrap_or(RETRY_AFTER), tally);
+                }
+            }
+        }
+        self.news = news;
+        self.write(member);
+        Ok(())
+    }
+
+    /// In a closed loop, send as many requests as are missing.
+    fn fill(&mut self, member: usize, now: f64, tally: &mut Tally) {
+        let Loop::Closed { in_flight } = self.plan.pace else { return };
+        let one = &self.members[member];
+        if !self.at_work || one.key.is_none() {
+            return;
+        }
+        for _ in one.session.in_flight() + one.resting..in_flight {
+            self.request(member, now, now, tally);
+        }
+        self.write(member);
+    }
+
+    fn request(&mut self, member: usize, due: f64, now: f64, tally: &mut Tally) {
+        let measured = tally.phase == Phase::Measure;
+        let session = &mut self.members[member].session;
+        session.request(self.number, due, measured, now, &self.plan.mix);
+        self.number += 1;
+        self.in_flight += 1;
+        tally.sent += 1;
+        if measured {
+            tally.window.requests += 1;
+            note(&mut tally.window.lateness, now - due);
+        }
+    }
+
+    fn write(&mut self, member: usize) {
+        let one = &mut self.members[member];
+        if let Some(key) = one.key {
+            let endpoint = &mut self.lines[one.line].endpoint;
+            one.session.take_output(|data| endpoint.write(key, data));
+        }
+    }
+
+    fn lost(&mut self, member: usize, loss: Loss, now: f64, tally: &mut Tally) -> Result<(), Failure> {
+        self.members[member].key = None;
+        if !self.members[member].session.is_online() {
+            self.connecting -= 1;
+            if self.at_work && !may_come_back(&loss) {
+                return Err(Failure::of(self.plan.peer, loss));
+            }
+            self.try_again(member, now + RETRY_AFTER, tally);
+            return Ok(());
+        }
+        self.gone(member);
+        if self.at_work || tally.phase == Phase::Drain {
+            let code = match loss {
+                Loss::ClosedByPeer { code, .. } => code as i64,
+                _ => LOST,
+            };
+            *tally.closed.entry(code).or_default() += 1;
+            tally.online -= 1;
+        }
+        Ok(())
+    }
+
+    fn gone(&mut self, member: usize) {
+        self.online.retain(|&other| other != member);
+        self.in_flight -= u64::from(self.members[member].session.in_flight());
+    }
+
+    fn try_again(&mut self, member: usize, at: f64, tally: &mut Tally) {
+        tally.retries += 1;
+        self.to_begin.push(Reverse((micros(at), member)));
+    }
+
+    fn drop_connection(&mut self, member: usize, now: f64) {
+        let one = &mut self.members[member];
+        if let Some(key) = one.key.take() {
+            let line = &mut self.lines[one.line];
+            line.users.remove(&key);
+            line.endpoint.abort(key, 0, b"", now);
+        }
+    }
+
+    /// A connected socket tells that nobody listens, before or after somebody did.
+    fn socket_failed(&mut self, line: usize, error: io::Error, tally: &mut Tally) -> Result<(), Failure> {
+        if error.kind() != io::ErrorKind::ConnectionRefused {
+            return Err(Failure::Socket(error));
+        }
+        if self.online.is_empty() && tally.phase == Phase::Ramp {
+            return Err(Failure::NothingListens(self.plan.peer));
+        }
+        let line = &mut self.lines[line];
+        let users: Vec<_> = line.users.drain().collect();
+        for (key, member) in users {
+            line.endpoint.forget(key);
+            self.members[member].key = None;
+            if self.members[member].session.is_online() {
+                *tally.closed.entry(LOST).or_default() += 1;
+                tally.online -= 1;
+            } else {
+                self.connecting -= 1;
+            }
+        }
+        let gone = |member: &usize| self.members[*member].key.is_none();
+        let lost: Vec<_> = self.online.iter().copied().filter(gone).collect();
+        for member in lost {
+            self.gone(member);
+        }
+        Ok(())
+    }
+}
+
+impl Line {
+    fn new(peer: SocketAddr) -> Result<Self, Failure> {
+        let own: SocketAddr = match peer {
+            SocketAddr::V4(_) => (Ipv4Addr::UNSPECIFIED, 0).into(),
+            SocketAddr::V6(_) => (Ipv6Addr::UNSPECIFIED, 0).into(),
+        };
+        let socket = Socket::new(Domain::for_address(peer), Type::DGRAM, Some(Protocol::UDP))?;
+        socket.set_recv_buffer_size(SOCKET_BUFFER)?;
+        socket.set_send_buffer_size(SOCKET_BUFFER)?;
+        socket.set_nonblocking(true)?;
+        socket.bind(&own.into())?;
+        socket.connect(&peer.into())?;
+        let socket = UdpSocket::from(socket);
+        let mut reset_key = [0; 32];
+        random(&mut reset_key);
+        let endpoint = Endpoint::new(socket.try_clone()?, 0.0, limits(), &reset_key, new_id, None)
+            .map_err(|error| Failure::Settings(error.to_string()))?;
+        Ok(Self { endpoint, socket, users: HashMap::new() })
+    }
+}
+
+/// Bounds that the gateway under load does not meet: it is the one that is tried.
+fn limits() -> Limits {
+    Limits {
+        idle_timeout: 60.0,
+        stream_window: 4 << 20,
+        connection_window: 8 << 20,
+        high_water: usize::MAX,
+        low_water: usize::MAX,
+        stall_timeout: 3600.0,
+        max_datagram: 2048,
+        max_crypto: 64 << 10,
+        early_datagrams: u32::MAX,
+        cpu: CpuLimits { share: 1.0, burst: f64::MAX, per_datagram: 0.0, per_byte: 0.0, per_step: 0.0 },
+        answers: 1000,
+        stateless_reset: false,
+    }
+}
+
+fn new_id<const N: usize>() -> [u8; N] {
+    let mut id = [0; N];
+    random(&mut id);
+    id
+}
+
+fn random(bytes: &mut [u8]) {
+    // It fails only where the kernel gives no random bytes, and there is no TLS either.
+    let _ = SystemRandom::new().fill(bytes);
+}
+
+fn may_come_back(loss: &Loss) -> bool {
+    match loss {
+        Loss::ClosedByPeer { code, .. } => *code >= COME_BACK,
+        Loss::FaultByPeer { code, .. } => *code == REFUSED,
+        Loss::Fault { .. } => false,
+        Loss::Reset | Loss::Idle => true,
+    }
+}
+
+fn micros(seconds: f64) -> u64 {
+    (seconds * 1e6) as u64
+}
+
+impl Failure {
+    /// Why there is no connection to a gateway that does not want this client, or that the client does not want.
+    fn of(peer: SocketAddr, loss: Loss) -> Self {
+        match loss {
+            Loss::Fault { distrust: Some(distrust), .. } => Self::Distrust(peer, distrust),
+            Loss::Fault { code, reason, .. } => Self::Broken(peer, code, reason),
+            Loss::ClosedByPeer { code, reason } | Loss::FaultByPeer { code, reason } => {
+                Self::Broken(peer, code, String::from_utf8_lossy(&reason).into_owned())
+            }
+            Loss::Reset | Loss::Idle => Self::Broken(peer, 0, "the connection was lost".to_owned()),
+        }
+    }
+}
