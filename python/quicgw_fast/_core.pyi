@@ -21,6 +21,7 @@ __all__ = [
     "QuicEndpoint",
     "SequenceAllocator",
     "TaskQueue",
+    "TokenBucket",
     "encode_body",
 ]
 

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import base64
 import datetime
+import hashlib
+import hmac
 import json
 from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import jwt
+import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, rsa
@@ -22,7 +26,9 @@ from cryptography.hazmat.primitives.serialization import (
 from jwt.algorithms import ECAlgorithm, OKPAlgorithm, RSAAlgorithm
 from jwt.utils import base64url_encode
 
+from quicgw_fast.auth import AuthRefused, JwtAuth
 from quicgw_fast.config import AuthConfig
+from quicgw_fast.errors import ConfigError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -137,3 +143,30 @@ def secret_settings(folder: Path, **more: Any) -> AuthConfig:
 def jwks_settings(folder: Path, *keys: Any, algorithms: tuple[str, ...] = EVERY) -> AuthConfig:
     path = write(folder / "jwks.json", json.dumps({"keys": keys}))
     return AuthConfig.model_construct(mode="jwt", jwks_file=path, algorithms=algorithms)
+
+
+def complaint(settings: AuthConfig) -> str:
+    with pytest.raises(ConfigError) as error:
+        JwtAuth(settings)
+    text = str(error.value)
+    assert text.endswith("."), text
+    return text
+
+
+def with_file(folder: Path, data: bytes | str, *algorithms: str) -> AuthConfig:
+    return AuthConfig.model_construct(
+        mode="jwt", key_file=write(folder / "key", data), algorithms=algorithms or ("HS256",)
+    )
+
+
+def refusal(auth: JwtAuth, token: str, openid: str = "alice", wall: float = NOW) -> str:
+    with pytest.raises(AuthRefused) as refused:
+        auth.authenticate(openid, token, wall)
+    return refused.value.reason
+
+
+def by_hand(header: Any, payload: Any, key: bytes) -> str:
+    """Make a token with an HMAC of ``key``, which PyJWT itself would not agree to make."""
+    parts = [base64.urlsafe_b64encode(json.dumps(part).encode()).rstrip(b"=") for part in (header, payload)]
+    mac = hmac.digest(key, b".".join(parts), hashlib.sha256)
+    return b".".join([*parts, base64.urlsafe_b64encode(mac).rstrip(b"=")]).decode()

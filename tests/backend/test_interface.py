@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 RUST, PYTHON = backend.load("rust"), backend.load("python")
-CLASSES = ("ByteBudget", "FrameDecoder", "NotifyBuffers", "Outbox", "SequenceAllocator", "TaskQueue")
+CLASSES = ("ByteBudget", "FrameDecoder", "NotifyBuffers", "Outbox", "SequenceAllocator", "TaskQueue", "TokenBucket")
 
 
 def public() -> Iterator[tuple[str, object, object]]:
@@ -78,14 +78,14 @@ def test_signatures_are_the_same(name: str) -> None:
 def test_properties_cannot_be_set(name: str) -> None:
     for maker in (RUST, PYTHON):
         cls, member = name.split(".")
-        made = {"ByteBudget": (9,), "FrameDecoder": (9,), "TaskQueue": (9,)}.get(cls, ())
+        made = {"ByteBudget": (9,), "FrameDecoder": (9,), "TaskQueue": (9,), "TokenBucket": (1.0, 9)}.get(cls, ())
         with pytest.raises(AttributeError):
             setattr(getattr(maker, cls)(*made), member, 1)
 
 
 @pytest.mark.parametrize("cls", CLASSES)
 def test_nothing_else_can_be_set_either(engine: object, cls: str) -> None:
-    made = {"ByteBudget": (9,), "FrameDecoder": (9,), "TaskQueue": (9,)}.get(cls, ())
+    made = {"ByteBudget": (9,), "FrameDecoder": (9,), "TaskQueue": (9,), "TokenBucket": (1.0, 9)}.get(cls, ())
     with pytest.raises(AttributeError):
         getattr(engine, cls)(*made).surprise = 1
 

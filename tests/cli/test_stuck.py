@@ -9,7 +9,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 import urllib.request
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -18,10 +17,10 @@ import pytest
 
 from quicgw_fast.cli.event_loop import SAME_SIGNAL
 from quicgw_fast.client import connect
-from tests.cli.process import FREE_PORTS, PATIENCE, READY, environment
+from tests.cli.process import FREE_PORTS, PATIENCE, READY, environment, until
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
     from pathlib import Path
 
 DEV = [sys.executable, "-m", "quicgw_fast", "dev", *FREE_PORTS]
@@ -67,18 +66,11 @@ def status_of(admin: str, page: str) -> int:
     return status
 
 
-def until(true: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 20
-    while not true():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
-
-
 async def test_a_log_that_nobody_reads_holds_up_nothing(full_pipe: tuple[int, int]) -> None:
     reading, writing = full_pipe
     with running(DEV, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=writing) as process:
         quic, _, admin = addresses(process)
-        async with connect(quic, openid="alice", insecure=True, heartbeat=0.1, timeout=10) as client:
+        async with connect(quic, openid="alice", insecure=True, heartbeat=0.1, max_missed=50, timeout=10) as client:
             for number in range(5):
                 async with connect(quic, openid=f"guest-{number}", insecure=True) as other:
                     assert (await other.call("echo")).code == 200

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from typing import TYPE_CHECKING
 
 import pytest
 
 from quicgw_fast.client import ConnectionClosed, Draining, State
+from quicgw_fast.client.session import ClientSession
 from quicgw_fast.codes import CloseCode, RequestType
 from quicgw_fast.proto.client_pb2 import BusinessResponse
 from tests.support.udp_proxy import UdpProxy
@@ -175,6 +177,23 @@ async def test_a_token_source_that_never_ends_does_not_hold_up_the_close(connect
         await connect(token=stubborn, connect_timeout=0.1, close_timeout=0.1)
     assert time.monotonic() - begun < 1.0
     await asyncio.wait_for(ended.wait(), 10.0)  # by itself
+
+
+async def test_a_bug_in_the_client_ends_it_and_nobody_waits(
+    gateway: ScriptedGateway, connect: Connect, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def bug(*_: object) -> None:
+        raise ZeroDivisionError
+
+    gateway.answer = lambda asked: BusinessResponse(code=200) if asked.action == "hello" else None
+    client = await connect()
+    waiting = client.submit("echo", timeout=math.inf)
+    monkeypatch.setattr(ClientSession, "claim", bug)  # what the next START says
+    gateway.peer.close(CloseCode.INTERNAL)
+    with pytest.raises(ConnectionClosed, match="ZeroDivisionError"):
+        await waiting
+    assert client.closed
+    assert [record.getMessage() for record in caplog.records if record.exc_info] == ["client failed"]
 
 
 async def test_closed_is_told_once(gateway: ScriptedGateway, connect: Connect, states: States) -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from quicgw_fast.config import join_address, parse_duration, parse_size, split_address
+from quicgw_fast.config import checked_path, join_address, parse_duration, parse_size, split_address
+from quicgw_fast.config.values import Within, shown
 
 
 @pytest.mark.parametrize(
@@ -60,3 +61,36 @@ def test_addresses_there_and_back(text: str, host: str, port: int) -> None:
 def test_what_is_no_address_is_told_the_form(text: str) -> None:
     with pytest.raises(ValueError, match=r"write HOST:PORT, for example 127\.0\.0\.1:8443"):
         split_address(text)
+
+
+HUGE = 10**5000
+"""Of more digits than Python writes."""
+
+
+def test_what_is_shown_of_a_value_is_short() -> None:
+    assert shown("on\none line") == "'on\\none line'"
+    assert shown("x" * 1000) == "'" + "x" * 59 + "…"
+    assert shown(HUGE) == "a huge number"
+
+
+@pytest.mark.parametrize(
+    ("value", "told"),
+    [(HUGE, "a huge number"), (9, "9"), (10**100, "1" + "0" * 59 + "…"), (float("nan"), "nan")],
+    ids=["huge", "just outside", "long", "nan"],
+)
+def test_a_number_out_of_bounds_is_told_with_them(value: float, told: str) -> None:
+    bounds = Within(1, 8, lambda written: written, str, "cores")
+    assert (bounds.check(1), bounds.check(8)) == (1, 8)
+    with pytest.raises(ValueError, match="out of bounds") as refused:
+        bounds.check(value)
+    assert str(refused.value) == f"{told} is out of bounds; allowed: 1 to 8 cores"
+
+
+def test_a_path_is_one_that_a_file_can_have() -> None:
+    for path in (None, "a.pem", "x" * 1024):
+        assert checked_path(path) == path
+    for path, told in (("", "leave the key out"), ("a\0b", "leave the key out"), ("a\nb", "the text of one")):
+        with pytest.raises(ValueError, match=told):
+            checked_path(path)
+    with pytest.raises(ValueError, match="1025 characters are too many"):
+        checked_path("x" * 1025)

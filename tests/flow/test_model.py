@@ -37,6 +37,7 @@ FEW = settings(
 """The same lives each time, in a few seconds. Add ``Phase.shrink`` (minutes) to see a short life that fails."""
 
 
+@pytest.mark.timeout(300)  # ten seconds, but of a processor that others may want too
 @pytest.mark.parametrize("maker", ENGINES)
 def test_exactly_once_in_order_or_an_explicit_reset(maker: str) -> None:
     machine = type(f"LivesOn{maker.title()}", (Lives,), {"maker": maker})

@@ -4,7 +4,7 @@ from quicgw_fast.codes import ErrorCode
 from quicgw_fast.config import LimitsConfig
 from quicgw_fast.observe import Metrics
 from quicgw_fast.overload import MAX_HELD, HeldFacts, MessageFacts, RequestFacts, Traffic, make_gates
-from quicgw_fast.overload.flood import GRACE, PATIENCE
+from quicgw_fast.overload.flood import FLOOD_FACTOR, GRACE
 from tests.overload.test_rules import Session
 
 LIMITS = LimitsConfig(control_per_second=100, control_burst=400, messages_per_second=100, message_burst=200)
@@ -37,9 +37,9 @@ def test_control_messages_have_a_burst_and_a_rate() -> None:
 
 def test_requests_may_be_far_more_than_are_answered() -> None:
     connection = Connection()
-    allowed = int(PATIENCE * 200) + GRACE
+    allowed = int(FLOOD_FACTOR * 200) + GRACE
     assert sum(connection.request(0.0) for _ in range(10_000)) == allowed
-    assert sum(connection.request(1.0) for _ in range(10_000)) == PATIENCE * 100
+    assert sum(connection.request(1.0) for _ in range(10_000)) == FLOOD_FACTOR * 100
     assert connection.control(1.0)
 
 

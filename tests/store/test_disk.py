@@ -1,4 +1,4 @@
-"""A disk that is full, that hangs, and what the bounds mean on it."""
+"""A disk that is full, that hangs or fails, and what the bounds mean on it."""
 
 from __future__ import annotations
 
@@ -18,12 +18,13 @@ from quicgw_fast.config import OfflineConfig
 from quicgw_fast.store import (
     OfflineStore,
     SqliteStore,
+    StoreFailed,
     make_store,
     sqlite,
     sqlite_file,
     sqlite_worker,
 )
-from tests.store.test_sqlite import NOW, ROOMY, Gate
+from tests.store.conftest import NOW, ROOMY, Gate, pragma
 from tests.support.small_disk import on_a_disk_of_its_own
 
 if TYPE_CHECKING:
@@ -31,18 +32,6 @@ if TYPE_CHECKING:
 
 LONGEST_OPENID = "🦊" * 64
 """256 bytes, the most that a client may be called."""
-
-
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "store.db"
-
-
-@pytest.fixture
-async def store(path: Path) -> AsyncIterator[SqliteStore]:
-    made = SqliteStore(path, ROOMY)
-    yield made
-    await made.close()
 
 
 @pytest.fixture(params=["memory", "sqlite"])
@@ -147,6 +136,74 @@ async def test_steps_that_wait_for_the_disk_are_bounded(store: SqliteStore, monk
     assert [result.error_code for result in await store.put_all("alice", [b"x"], NOW)] == [StoreCode.BUSY]
     gate.opened.set()
     assert all(result.stored for result in await asyncio.gather(*waiting))
+
+
+# Failing
+
+
+async def test_a_full_disk_is_a_refusal_and_what_was_stored_stays(
+    store: SqliteStore, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert (await store.put("alice", b"first", NOW)).stored
+    await pragma(store, f"max_page_count = {await pragma(store, 'page_count')}")
+    caplog.clear()
+    with caplog.at_level("INFO", "quicgw.store"):
+        results = [await store.put("alice", b"x" * 100_000, NOW) for _ in range(3)]
+    assert [result.error_code for result in results] == [StoreCode.FAILED] * 3
+    assert "full" in results[0].message
+    assert [record.levelname for record in caplog.records] == ["ERROR"]
+    assert [m.body for m in await store.load("alice", NOW)] == [b"first"]
+    assert (store.stats().messages, store.stats().stored, store.stats().refused) == (1, 1, 3)
+
+    await pragma(store, "max_page_count = 1000000")
+    caplog.clear()
+    with caplog.at_level("INFO", "quicgw.store"):
+        assert (await store.put("alice", b"x" * 100_000, NOW)).stored
+    assert caplog.messages == ["offline store up"]
+    assert len(await store.load("alice", NOW)) == 2
+
+
+async def test_one_that_fails_does_not_take_others_along(store: SqliteStore) -> None:
+    assert (await store.put("alice", b"first", NOW)).stored
+    await pragma(store, f"max_page_count = {await pragma(store, 'page_count')}")
+    gate = await Gate.shut(store)
+    before = asyncio.ensure_future(store.put("alice", b"before", NOW))
+    too_much = asyncio.ensure_future(store.put("alice", b"x" * 100_000, NOW))
+    load = asyncio.ensure_future(store.load("alice", NOW))
+    small = asyncio.ensure_future(store.put("alice", b"second", NOW))
+    await asyncio.sleep(0)
+    gate.opened.set()
+    assert (await too_much).error_code == StoreCode.FAILED
+    assert (await before).stored
+    assert [m.body for m in await load] == [b"first", b"before"]
+    assert (await small).stored
+    # What was undone and done again is counted once.
+    assert (store.stats().messages, store.stats().stored) == (3, 3)
+
+
+async def test_a_file_that_breaks_under_us_is_an_error_and_never_a_success(
+    store: SqliteStore, caplog: pytest.LogCaptureFixture
+) -> None:
+    await store._committer.submit(partial(store._tables._db.execute, "DROP TABLE message"))
+    caplog.clear()
+    with caplog.at_level("INFO", "quicgw.store"):
+        assert (await store.put("alice", b"1", NOW)).error_code == StoreCode.FAILED
+        for step in (store.load("alice", NOW), store.delete("alice", [1]), store.sweep(NOW)):
+            with pytest.raises(StoreFailed, match="no such table"):
+                await step
+    assert len(caplog.records) == 1
+
+
+async def test_an_openid_that_is_no_text_fails_its_own_call(store: SqliteStore) -> None:
+    for step in (
+        store.put("\ud800", b"", NOW),
+        store.load("\ud800", NOW),
+        store.delete("\ud800", []),
+    ):
+        with pytest.raises(ValueError, match="surrogates"):
+            await step
+    assert (await store.put("alice", b"1", float("nan"))).error_code == StoreCode.FAILED
+    assert (await store.put("alice", b"1", NOW)).stored
 
 
 # Many at once, in order

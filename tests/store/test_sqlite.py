@@ -7,9 +7,7 @@ import os
 import random
 import subprocess
 import sys
-import threading
 from contextlib import suppress
-from functools import partial
 from pathlib import Path
 
 import pytest
@@ -18,37 +16,10 @@ from quicgw_fast.codes import StoreCode
 from quicgw_fast.config import OfflineConfig
 from quicgw_fast.store import (
     SqliteStore,
-    StoreFailed,
     StoreStats,
     sqlite_file,
 )
-from tests.store.conftest import ROOMY
-
-NOW = 1_800_000_000.0
-
-
-class Gate:
-    """Holds the database's thread inside of a step, as a slow disk would."""
-
-    def __init__(self, store: SqliteStore) -> None:
-        self.entered, self.opened = threading.Event(), threading.Event()
-        self.done = store._committer.submit(self._step)
-
-    def _step(self) -> None:
-        self.entered.set()
-        self.opened.wait()
-
-    @classmethod
-    async def shut(cls, store: SqliteStore) -> Gate:
-        gate = cls(store)
-        await asyncio.to_thread(gate.entered.wait)
-        return gate
-
-
-async def pragma(store: SqliteStore, text: str) -> object:
-    """Run a pragma on the store's own connection, on its thread, outside of a transaction."""
-    return await store._committer.submit(lambda: store._tables._db.execute(f"PRAGMA {text}").fetchone()[0])
-
+from tests.store.conftest import NOW, ROOMY, Gate, pragma
 
 # Surviving
 
@@ -238,71 +209,3 @@ def test_a_loop_that_is_gone_does_not_stop_the_thread(path: Path, caplog: pytest
         gates[0].opened.set()
         assert asyncio.run(return_later()).messages == 1
     assert caplog.messages[0] == "offline store results came too late"
-
-
-# A disk that fails
-
-
-async def test_a_full_disk_is_a_refusal_and_what_was_stored_stays(
-    store: SqliteStore, caplog: pytest.LogCaptureFixture
-) -> None:
-    assert (await store.put("alice", b"first", NOW)).stored
-    await pragma(store, f"max_page_count = {await pragma(store, 'page_count')}")
-    caplog.clear()
-    with caplog.at_level("INFO", "quicgw.store"):
-        results = [await store.put("alice", b"x" * 100_000, NOW) for _ in range(3)]
-    assert [result.error_code for result in results] == [StoreCode.FAILED] * 3
-    assert "full" in results[0].message
-    assert [record.levelname for record in caplog.records] == ["ERROR"]
-    assert [m.body for m in await store.load("alice", NOW)] == [b"first"]
-    assert (store.stats().messages, store.stats().stored, store.stats().refused) == (1, 1, 3)
-
-    await pragma(store, "max_page_count = 1000000")
-    caplog.clear()
-    with caplog.at_level("INFO", "quicgw.store"):
-        assert (await store.put("alice", b"x" * 100_000, NOW)).stored
-    assert caplog.messages == ["offline store up"]
-    assert len(await store.load("alice", NOW)) == 2
-
-
-async def test_one_that_fails_does_not_take_others_along(store: SqliteStore) -> None:
-    assert (await store.put("alice", b"first", NOW)).stored
-    await pragma(store, f"max_page_count = {await pragma(store, 'page_count')}")
-    gate = await Gate.shut(store)
-    before = asyncio.ensure_future(store.put("alice", b"before", NOW))
-    too_much = asyncio.ensure_future(store.put("alice", b"x" * 100_000, NOW))
-    load = asyncio.ensure_future(store.load("alice", NOW))
-    small = asyncio.ensure_future(store.put("alice", b"second", NOW))
-    await asyncio.sleep(0)
-    gate.opened.set()
-    assert (await too_much).error_code == StoreCode.FAILED
-    assert (await before).stored
-    assert [m.body for m in await load] == [b"first", b"before"]
-    assert (await small).stored
-    # What was undone and done again is counted once.
-    assert (store.stats().messages, store.stats().stored) == (3, 3)
-
-
-async def test_a_file_that_breaks_under_us_is_an_error_and_never_a_success(
-    store: SqliteStore, caplog: pytest.LogCaptureFixture
-) -> None:
-    await store._committer.submit(partial(store._tables._db.execute, "DROP TABLE message"))
-    caplog.clear()
-    with caplog.at_level("INFO", "quicgw.store"):
-        assert (await store.put("alice", b"1", NOW)).error_code == StoreCode.FAILED
-        for step in (store.load("alice", NOW), store.delete("alice", [1]), store.sweep(NOW)):
-            with pytest.raises(StoreFailed, match="no such table"):
-                await step
-    assert len(caplog.records) == 1
-
-
-async def test_an_openid_that_is_no_text_fails_its_own_call(store: SqliteStore) -> None:
-    for step in (
-        store.put("\ud800", b"", NOW),
-        store.load("\ud800", NOW),
-        store.delete("\ud800", []),
-    ):
-        with pytest.raises(ValueError, match="surrogates"):
-            await step
-    assert (await store.put("alice", b"1", float("nan"))).error_code == StoreCode.FAILED
-    assert (await store.put("alice", b"1", NOW)).stored

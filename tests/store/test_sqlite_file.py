@@ -15,9 +15,7 @@ from quicgw_fast.store import (
     SqliteStore,
     sqlite_file,
 )
-from tests.store.conftest import ROOMY
-
-NOW = 1_800_000_000.0
+from tests.store.conftest import NOW, ROOMY
 
 
 def complaint(path: Path, kind: type[Exception] = ConfigError) -> str:

@@ -11,8 +11,7 @@ import pytest
 from quicgw_fast.codes import StoreCode
 from quicgw_fast.store import SqliteStore, sqlite_tables
 from quicgw_fast.store.sqlite_file import LOG_BYTES, SPARE_BYTES
-from tests.store.conftest import ROOMY
-from tests.store.test_sqlite import NOW, Gate
+from tests.store.conftest import NOW, ROOMY, Gate
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -6,29 +6,23 @@ import asyncio
 from typing import TYPE_CHECKING, Protocol
 
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
 from quicgw_fast.codes import StoreCode
 from quicgw_fast.config import OfflineConfig
-from quicgw_fast.errors import ConfigError
 from quicgw_fast.store import (
-    MemoryStore,
     OfflineStore,
-    SqliteStore,
     Stored,
     StoreFailed,
     StoreStats,
     make_store,
 )
 from quicgw_fast.store.base import RECORD_COST
+from tests.store.conftest import KINDS, NOW
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
-KINDS = ["memory", "sqlite"]
-NOW = 1_800_000_000.0
 DAY = 24 * 3600.0
 
 
@@ -272,120 +266,3 @@ async def test_after_the_end_nothing_is_stored_and_nobody_is_told_otherwise(open
     for step in (store.load("alice", NOW), store.delete("alice", [1]), store.sweep(NOW)):
         with pytest.raises(StoreFailed, match="closed"):
             await step
-
-
-# From settings
-
-
-def test_off_is_no_store() -> None:
-    assert make_store(OfflineConfig()) is None
-
-
-async def test_kinds(tmp_path: Path) -> None:
-    memory = make_store(OfflineConfig.model_construct(store="memory"))
-    sqlite = make_store(OfflineConfig.model_construct(store="sqlite", path=tmp_path / "store.db"))
-    assert isinstance(memory, MemoryStore)
-    assert isinstance(sqlite, SqliteStore)
-    await memory.close()
-    await sqlite.close()
-
-
-@pytest.mark.parametrize(
-    "settings",
-    [
-        OfflineConfig.model_construct(store="redis"),
-        OfflineConfig.model_construct(store="sqlite"),
-        OfflineConfig.model_construct(store="memory", max_messages=0),
-        OfflineConfig.model_construct(store="memory", max_bytes=-1),
-        OfflineConfig.model_construct(store="memory", max_total_bytes=0),
-        OfflineConfig.model_construct(store="memory", max_age=0.0),
-        OfflineConfig.model_construct(store="memory", max_age=float("nan")),
-    ],
-)
-def test_settings_that_make_no_store(settings: OfflineConfig) -> None:
-    with pytest.raises(ConfigError, match=r"offline\.(store|max_)"):
-        make_store(settings)
-
-
-# Against a model
-
-
-_openids = st.sampled_from(["a", "b", "c"])
-_steps = st.lists(
-    st.one_of(
-        st.tuples(st.just("put"), _openids, st.binary(max_size=12)),
-        st.tuples(st.just("delete"), _openids, st.lists(st.integers(1, 20), max_size=4)),
-        st.tuples(st.just("load"), _openids, st.none()),
-        st.tuples(st.just("sweep"), st.just(""), st.none()),
-        st.tuples(st.just("later"), st.just(""), st.integers(1, 8)),
-    ),
-    max_size=40,
-)
-
-
-class Model:
-    """The promise in the plainest words: one list."""
-
-    def __init__(self, bounds: OfflineConfig) -> None:
-        self.bounds = bounds
-        self.messages: list[tuple[str, Stored]] = []
-        self.last_id = 0
-
-    def live(self, wall: float, openid: str | None = None) -> list[Stored]:
-        return [
-            message
-            for owner, message in self.messages
-            if openid in (None, owner) and wall - message.stored_at < self.bounds.max_age
-        ]
-
-    def put(self, openid: str, body: bytes, wall: float) -> int:
-        mine = self.live(wall, openid)
-        fits = (
-            len(mine) < self.bounds.max_messages
-            and sum(len(message.body) for message in mine) + len(body) <= self.bounds.max_bytes
-            and sum(len(message.body) + 1 + RECORD_COST for message in self.live(wall)) + len(body) + 1 + RECORD_COST
-            <= self.bounds.max_total_bytes
-        )
-        if fits:
-            self.last_id += 1
-            self.messages.append((openid, Stored(self.last_id, body, wall)))
-        return self.last_id if fits else 0
-
-    def delete(self, openid: str, ids: list[int]) -> None:
-        self.messages = [(owner, m) for owner, m in self.messages if owner != openid or m.id not in ids]
-
-
-@pytest.mark.parametrize("kind", KINDS)
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=60)
-@given(steps=_steps)
-def test_a_store_does_what_the_model_does(kind: str, steps: list[tuple[str, str, object]], tmp_path: Path) -> None:
-    bounds = OfflineConfig.model_construct(
-        store=kind, path=tmp_path / "store.db", max_messages=4, max_bytes=20, max_total_bytes=900, max_age=10.0
-    )
-    for leftover in tmp_path.iterdir():
-        leftover.unlink()
-    asyncio.run(_compare(bounds, steps))
-
-
-async def _compare(bounds: OfflineConfig, steps: list[tuple[str, str, object]]) -> None:
-    store, model, wall = make_store(bounds), Model(bounds), NOW
-    assert store is not None
-    for name, openid, argument in steps:
-        if name == "put" and isinstance(argument, bytes):
-            assert (await store.put(openid, argument, wall)).id == model.put(openid, argument, wall)
-        elif name == "delete" and isinstance(argument, list):
-            await store.delete(openid, argument)
-            model.delete(openid, argument)
-        elif name == "load":
-            assert await store.load(openid, wall) == model.live(wall, openid)
-        elif name == "sweep":
-            await store.sweep(wall)
-            assert store.stats().messages == len(model.live(wall))
-        elif name == "later" and isinstance(argument, int):
-            wall += argument
-    for openid in ("a", "b", "c"):
-        assert await store.load(openid, wall) == model.live(wall, openid)
-    stats = store.stats()
-    assert stats.messages == len(model.live(wall))
-    assert stats.messages == stats.stored - stats.deleted - stats.expired
-    await store.close()

@@ -21,7 +21,7 @@ from cryptography.x509.oid import NameOID
 from quicgw_fast.codes import CloseCode
 from quicgw_fast.transport import ConnectFailed, Problem
 from quicgw_fast.transport.problems import explain
-from quicgw_fast.transport.termination import Termination
+from quicgw_fast.transport.termination import Finding, Termination
 from tests.support.gatekeeper import gatekeeper
 
 from .helpers import HOST, Recorders, dial, listening
@@ -136,6 +136,13 @@ def test_what_a_server_says_while_it_refuses(code: int, frame_type: int | None, 
     found, text = explain(Termination(code, frame_type, reason, True), "127.0.0.1:1", "localhost", ["gatesvr"])
     assert found is problem
     assert text.isprintable()
+
+
+def test_a_server_that_is_not_heard_any_more_gives_no_answer() -> None:
+    ended = Termination(1, 0, "whatever its maker says", False, Finding.NOTHING_HEARD)
+    problem, told = explain(ended, "127.0.0.1:1", "localhost", ["gatesvr"])
+    assert problem is Problem.NO_ANSWER
+    assert "no answer from 127.0.0.1:1" in told
 
 
 async def test_nobody_there(identity: tuple[Path, Path]) -> None:

@@ -132,7 +132,7 @@ class Runner:
             self.finish(ConnectionClosed(CloseCode.NORMAL, "NORMAL: the client's task was cancelled"))
             raise
         except Exception as error:
-            _log.exception("the client failed")
+            _log.exception("client failed", extra={"openid": self.options.openid})
             self.failure = ConnectionFailed(f"the client failed: {error!r}")
         self.finish(self.failure)
 

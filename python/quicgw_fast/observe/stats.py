@@ -77,6 +77,7 @@ def _put(stats: dict[str, Any], path: tuple[str, ...], value: object) -> None:
 
 
 def _as_json(value: Value) -> object:
+    """A number as it is; of a duration how many there were, their seconds, and how many are in each class alone."""
     if not isinstance(value, Duration):
         return value
     classes = dict(zip((*value.bounds, "more"), value.counts, strict=True))

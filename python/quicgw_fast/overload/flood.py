@@ -15,7 +15,7 @@ from quicgw_fast.overload.rule import Refusal
 if TYPE_CHECKING:
     from quicgw_fast.overload.facts import MessageFacts, RequestFacts
 
-PATIENCE: Final = 4.0
+FLOOD_FACTOR: Final = 4.0
 """Times the rate of requests that is answered 429 before the connection is closed: 429 is meant to be heard."""
 GRACE: Final = 1000
 """Requests over the burst that are answered 429 in any case: what an honest program sends without listening."""
@@ -46,7 +46,7 @@ class RequestFlood:
 
     def __init__(self, per_second: float, burst: int) -> None:
         """Of the rate whose excess is answered 429: a flood begins well above it."""
-        self._rate = PATIENCE * per_second, int(PATIENCE * burst) + GRACE
+        self._rate = FLOOD_FACTOR * per_second, int(FLOOD_FACTOR * burst) + GRACE
 
     def judge(self, facts: RequestFacts, /) -> Refusal | None:
         """See ``Rule``."""
