@@ -49,6 +49,7 @@ EVERYTHING = STAGES | SHARED | {"flow", "gateway", "client", "cli", "demo", "_co
 # What a part of the package may import of the others.
 MAY_IMPORT = {
     **dict.fromkeys(STAGES, SHARED),
+    "transport": SHARED | {"_core"},  # its compiled maker alone, see below
     "config": frozenset({"errors"}),
     "errors": frozenset({"codes"}),
     "clock": frozenset(),
@@ -252,8 +253,18 @@ def test_only_its_maker_imports_aioquic() -> None:
 
 
 def test_a_maker_of_the_transport_is_found_by_its_name_only() -> None:
-    ours = [i for i in ALL_IMPORTS if i.target.startswith("quicgw_fast.transport.aioquic")]
-    wrong = [str(i) for i in ours if PACKAGE / "transport" / "aioquic" not in i.file.parents]
+    for maker in makers.MAKERS:
+        ours = [i for i in ALL_IMPORTS if i.target.startswith(f"quicgw_fast.transport.{maker}")]
+        wrong = [str(i) for i in ours if PACKAGE / "transport" / maker not in i.file.parents]
+        assert ours, maker
+        assert not wrong, "\n".join(wrong)
+
+
+def test_only_the_compiled_maker_of_the_transport_uses_the_extension() -> None:
+    folder = PACKAGE / "transport" / "quinn"
+    ours = [i for i in ALL_IMPORTS if i.part == "transport" and i.our_part == "_core"]
+    assert ours
+    wrong = [str(i) for i in ours if folder not in i.file.parents]
     assert not wrong, "\n".join(wrong)
 
 

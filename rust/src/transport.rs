@@ -1,5 +1,7 @@
 //! `QuicEndpoint`.
 
+mod events;
+
 use std::collections::VecDeque;
 use std::net::{SocketAddr, UdpSocket};
 use std::os::fd::{FromRawFd, OwnedFd};
@@ -9,15 +11,20 @@ use pyo3::exceptions::{PyOSError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyList};
 use quicgw_transport::{
-    CID_LENGTH, ClientSettings, ConnectError, CpuLimits, Distrust, Endpoint, EndpointError, Event, Limits,
-    Loss, ServerSettings, StreamEnd, Verdict,
+    Authority, CID_LENGTH, ClientSettings, ConnectError, CpuLimits, Endpoint, EndpointError, Event, Limits,
+    ServerSettings,
 };
 
 use crate::convert::Locked;
 
+use events::{host_and_port, lost, tell};
+
 /// Connection ids that lie ready, so that no Python code runs while the endpoint is locked. A burst of 64 datagrams
 /// takes eight for each at most.
 const IDS_READY: usize = 1024;
+
+/// A trusted certificate, DER; and the first and last second since 1970 in which it is valid.
+type Known = (Vec<u8>, Option<(i64, i64)>);
 
 type Ids = Arc<Mutex<VecDeque<[u8; CID_LENGTH]>>>;
 
@@ -42,7 +49,7 @@ struct PyLimits {
 }
 
 impl PyLimits {
-    fn convert(self, answers: u32) -> Limits {
+    fn convert(self) -> Limits {
         Limits {
             idle_timeout: self.idle_timeout,
             stream_window: self.stream_window,
@@ -60,7 +67,6 @@ impl PyLimits {
                 per_byte: self.cpu_per_byte,
                 per_step: self.cpu_per_step,
             },
-            answers,
             stateless_reset: self.stateless_reset,
         }
     }
@@ -70,7 +76,7 @@ impl PyLimits {
 ///
 /// fd: a bound (for a client: connected) UDP socket, which is the endpoint's from now on. now: monotonic seconds, as in
 /// all calls. limits: what quicgw_fast.transport.limits names. reset_key: the secret of stateless reset tokens.
-/// connection_ids: gives one of 8 bytes. answers: negotiations and resets a second at most. server: the certificate chain (DER each),
+/// connection_ids: gives one of 8 bytes.  server: the certificate chain (DER each),
 /// the private key (PKCS #8, DER) and the application protocols; None for a client.
 /// Raises ValueError for settings that cannot be used, OSError for a socket that is none.
 #[pyclass(frozen, weakref, module = "quicgw_fast._core")]
@@ -83,8 +89,8 @@ pub(crate) struct QuicEndpoint {
 #[pymethods]
 impl QuicEndpoint {
     #[new]
-    #[pyo3(signature = (fd, now, limits, reset_key, connection_ids, answers, server=None))]
-    #[allow(clippy::too_many_arguments)] // what an endpoint is made of; Python names each
+    #[pyo3(signature = (fd, now, limits, reset_key, connection_ids, server=None))]
+    #[allow(clippy::too_many_arguments, clippy::type_complexity)] // what an endpoint is made of, as Python has it
     fn new(
         py: Python<'_>,
         fd: i32,
@@ -92,7 +98,6 @@ impl QuicEndpoint {
         limits: PyLimits,
         reset_key: &[u8],
         connection_ids: Py<PyAny>,
-        answers: u32,
         server: Option<(Vec<Vec<u8>>, Vec<u8>, Vec<Vec<u8>>)>,
     ) -> PyResult<Self> {
         // SAFETY: the caller hands over an open descriptor that nobody else closes.
@@ -108,7 +113,7 @@ impl QuicEndpoint {
             private_key,
             alpn,
         });
-        let limits = limits.convert(answers);
+        let limits = limits.convert();
         let endpoint = Endpoint::new(socket, now, limits, reset_key, make_id, server).map_err(raise)?;
         let made = Self {
             endpoint: Locked::new(Some(endpoint)),
@@ -165,7 +170,7 @@ impl QuicEndpoint {
             }
             Ok((total, drain(endpoint)))
         })??;
-        Ok((count, self.tell(py, events)?))
+        Ok((count, tell(py, events)?))
     }
 
     /// Do what is due, and return what that brought about.
@@ -174,7 +179,7 @@ impl QuicEndpoint {
             endpoint.expire(now);
             drain(endpoint)
         })?;
-        self.tell(py, events)
+        tell(py, events)
     }
 
     /// Send what is due; return when `expire` is, whether the kernel has no room, and what that brought about.
@@ -184,43 +189,66 @@ impl QuicEndpoint {
             (endpoint.deadline(), endpoint.is_blocked(), drain(endpoint))
         })?;
         self.refill(py)?;
-        Ok((deadline, blocked, self.tell(py, events)?))
+        Ok((deadline, blocked, tell(py, events)?))
     }
 
     /// What the socket last failed with, once; None for nothing.
     fn take_failure(&self, py: Python<'_>) -> PyResult<Option<String>> {
         Ok(self
-            .with(py, |endpoint| endpoint.take_failure())?
+            .with(py, Endpoint::take_failure)?
             .map(|error| error.to_string()))
     }
 
-    /// Do the handshake with the client of a ticket; the key of its connection, or None when there is none after all.
-    fn accept(&self, py: Python<'_>, ticket: u64, now: f64) -> PyResult<Option<u64>> {
-        self.with(py, |endpoint| endpoint.decide(ticket, &Verdict::Accept, now))
+    /// Whether the first packet of a ticket is genuine; one that is not is forgotten.
+    fn authenticate(&self, py: Python<'_>, ticket: u64) -> PyResult<bool> {
+        self.with(py, |endpoint| endpoint.authenticate(ticket))
+    }
+
+    /// Send the answer of a ticket.
+    fn answer(&self, py: Python<'_>, ticket: u64) -> PyResult<()> {
+        self.with(py, |endpoint| endpoint.answer(ticket))
+    }
+
+    /// Do not send the answer of a ticket.
+    fn withhold(&self, py: Python<'_>, ticket: u64) -> PyResult<()> {
+        self.with(py, |endpoint| endpoint.withhold(ticket))
+    }
+
+    /// Do the handshake with the client of a ticket: the key of its connection, or (kind, code, reason) of what was wrong
+    /// with its first packet, as LOST tells of a connection. None: there is no such ticket.
+    fn accept<'py>(&self, py: Python<'py>, ticket: u64, now: f64) -> PyResult<Option<Bound<'py, PyAny>>> {
+        match self.with(py, |endpoint| endpoint.accept(ticket, now))? {
+            None => Ok(None),
+            Some(Ok(key)) => Ok(Some(key.into_pyobject(py)?.into_any())),
+            Some(Err(loss)) => {
+                let (kind, code, reason) = lost(loss);
+                Ok(Some(
+                    (kind, code, PyBytes::new(py, &reason))
+                        .into_pyobject(py)?
+                        .into_any(),
+                ))
+            }
+        }
     }
 
     /// Have the client of a ticket prove its address first.
-    fn retry(&self, py: Python<'_>, ticket: u64, now: f64) -> PyResult<()> {
-        self.with(py, |endpoint| endpoint.decide(ticket, &Verdict::Retry, now))
-            .map(drop)
+    fn retry(&self, py: Python<'_>, ticket: u64) -> PyResult<()> {
+        self.with(py, |endpoint| endpoint.retry(ticket))
     }
 
     /// Turn the client of a ticket away with these words.
-    fn refuse(&self, py: Python<'_>, ticket: u64, reason: &[u8], now: f64) -> PyResult<()> {
-        self.with(py, |endpoint| {
-            endpoint.decide(ticket, &Verdict::Refuse(reason), now)
-        })
-        .map(drop)
+    fn refuse(&self, py: Python<'_>, ticket: u64, reason: &[u8]) -> PyResult<()> {
+        self.with(py, |endpoint| endpoint.refuse(ticket, reason))
     }
 
     /// Say nothing to the client of a ticket.
-    fn ignore(&self, py: Python<'_>, ticket: u64, now: f64) -> PyResult<()> {
-        self.with(py, |endpoint| endpoint.decide(ticket, &Verdict::Ignore, now))
-            .map(drop)
+    fn ignore(&self, py: Python<'_>, ticket: u64) -> PyResult<()> {
+        self.with(py, |endpoint| endpoint.ignore(ticket))
     }
 
-    /// Begin a handshake with a server: its address, the name that its certificate has to carry, the certificates (DER)
-    /// that may vouch for it (None: nothing is checked), the application protocols. ValueError says what TLS does not take.
+    /// Begin a handshake with a server: its address, the name that its certificate has to carry, the certificates that
+    /// may vouch for it (each DER, with the first and last second since 1970 in which it is valid if it may be the server's own; None: nothing is
+    /// checked), the application protocols. ValueError says what TLS does not take.
     #[allow(clippy::too_many_arguments)]
     fn connect(
         &self,
@@ -228,13 +256,17 @@ impl QuicEndpoint {
         host: &str,
         port: u16,
         server_name: String,
-        authorities: Option<Vec<Vec<u8>>>,
+        authorities: Option<Vec<Known>>,
         alpn: Vec<Vec<u8>>,
         now: f64,
     ) -> PyResult<u64> {
         let peer = host
             .parse()
             .map_err(|_| PyValueError::new_err(format!("{host:?} is not an IP address")))?;
+        let authorities = authorities.map(|all| {
+            let one = |(der, own)| Authority { der, own };
+            all.into_iter().map(one).collect()
+        });
         let settings = ClientSettings {
             server_name,
             authorities,
@@ -328,86 +360,10 @@ impl QuicEndpoint {
         }
         Ok(())
     }
-
-    /// Events as tuples that begin with their number; those of one connection's data that follow each other are one.
-    fn tell<'py>(&self, py: Python<'py>, events: Vec<Event>) -> PyResult<Bound<'py, PyList>> {
-        let list = PyList::empty(py);
-        // First of all who has left: what came before that is handed over, but nothing is begun for them any more.
-        for event in &events {
-            if let Event::StreamOver { key, .. } | Event::Lost { key, .. } = event {
-                list.append((11, key))?;
-            }
-        }
-        let mut events = events.into_iter().peekable();
-        while let Some(event) = events.next() {
-            match event {
-                Event::Incoming { ticket, peer, proven } => {
-                    let (host, port) = host_and_port(peer);
-                    list.append((0, ticket, host, port, proven))?;
-                }
-                Event::Established { key, alpn } => list.append((1, key, PyBytes::new(py, &alpn)))?,
-                Event::Data { key, bytes } => {
-                    let more =
-                        |event: &Event| matches!(event, Event::Data { key: other, .. } if *other == key);
-                    if events.peek().is_some_and(more) {
-                        let mut whole = bytes.to_vec();
-                        while let Some(Event::Data { bytes, .. }) = events.next_if(more) {
-                            whole.extend_from_slice(&bytes);
-                        }
-                        list.append((2, key, PyBytes::new(py, &whole)))?;
-                    } else {
-                        list.append((2, key, PyBytes::new(py, &bytes)))?;
-                    }
-                }
-                Event::StreamOver { key, how } => {
-                    let (kind, code) = match how {
-                        StreamEnd::Finished => (0, 0),
-                        StreamEnd::Reset(code) => (1, code),
-                        StreamEnd::Stopped(code) => (2, code),
-                    };
-                    list.append((3, key, kind, code))?;
-                }
-                Event::Writable { key } => list.append((4, key))?,
-                Event::Stalled { key } => list.append((5, key))?,
-                Event::Due { key } => list.append((6, key))?,
-                Event::Flushed { key } => list.append((7, key))?,
-                Event::Lost { key, loss } => {
-                    let (kind, code, reason) = match loss {
-                        Loss::ClosedByPeer { code, reason } => (0, code, reason),
-                        Loss::FaultByPeer { code, reason } => (1, code, reason),
-                        Loss::Fault {
-                            code,
-                            reason,
-                            distrust,
-                        } => {
-                            let kind = match distrust {
-                                None => 2,
-                                Some(Distrust::Expired) => 5,
-                                Some(Distrust::NotYetValid) => 6,
-                                Some(Distrust::AnotherName) => 7,
-                                Some(Distrust::UnknownAuthority) => 8,
-                            };
-                            (kind, code, reason.into_bytes())
-                        }
-                        Loss::Reset => (3, 0, Vec::new()),
-                        Loss::Idle => (4, 0, Vec::new()),
-                    };
-                    list.append((8, key, kind, code, PyBytes::new(py, &reason)))?;
-                }
-                Event::Released { key } => list.append((9, key))?,
-                Event::Throttled { key } => list.append((10, key))?,
-            }
-        }
-        Ok(list)
-    }
 }
 
 fn drain(endpoint: &mut Endpoint) -> Vec<Event> {
     std::iter::from_fn(|| endpoint.next_event()).collect()
-}
-
-fn host_and_port(address: SocketAddr) -> (String, u16) {
-    (address.ip().to_canonical().to_string(), address.port())
 }
 
 fn raise(error: EndpointError) -> PyErr {

@@ -2,12 +2,14 @@
 
 use std::sync::{Arc, OnceLock};
 
-use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::client::{WebPkiServerVerifier, verify_server_name};
 use rustls::crypto::CryptoProvider;
+use rustls::server::ParsedCertificate;
 use rustls::{CertificateError, DigitallySignedStruct, Error, SignatureScheme};
 use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
 
+use crate::config::Authority;
 use crate::event::Distrust;
 
 /// What was found wrong, for who wants to tell its user more than TLS tells: an alert has one number for most of it.
@@ -17,12 +19,21 @@ pub(crate) type Finding = Arc<OnceLock<Distrust>>;
 #[derive(Debug)]
 pub(crate) struct Known {
     verifier: Arc<WebPkiServerVerifier>,
+    authorities: Vec<Authority>,
     finding: Finding,
 }
 
 impl Known {
-    pub(crate) fn new(verifier: Arc<WebPkiServerVerifier>, finding: Finding) -> Self {
-        Self { verifier, finding }
+    pub(crate) fn new(
+        verifier: Arc<WebPkiServerVerifier>,
+        authorities: Vec<Authority>,
+        finding: Finding,
+    ) -> Self {
+        Self {
+            verifier,
+            authorities,
+            finding,
+        }
     }
 }
 
@@ -35,9 +46,19 @@ impl ServerCertVerifier for Known {
         ocsp: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
-        let verified = self
-            .verifier
-            .verify_server_cert(end_entity, intermediates, server_name, ocsp, now);
+        // webpki takes no certificate of an authority for that of a server. Self-signed ones are both, though, as the usual
+        // tools make them: who names one as its authority trusts it.
+        let pinned = self
+            .authorities
+            .iter()
+            .find(|one| one.der == end_entity.as_ref())
+            .and_then(|one| one.own);
+        let verified = match pinned {
+            Some(pinned) => verify_pinned(pinned, end_entity, server_name, now),
+            None => self
+                .verifier
+                .verify_server_cert(end_entity, intermediates, server_name, ocsp, now),
+        };
         if let Err(Error::InvalidCertificate(why)) = &verified
             && let Some(distrust) = distrust(why)
         {
@@ -70,6 +91,23 @@ impl ServerCertVerifier for Known {
     }
 }
 
+fn verify_pinned(
+    (from, until): (i64, i64),
+    certificate: &CertificateDer<'_>,
+    name: &ServerName<'_>,
+    now: UnixTime,
+) -> Result<ServerCertVerified, Error> {
+    let now = i64::try_from(now.as_secs()).unwrap_or(i64::MAX);
+    if now < from {
+        return Err(CertificateError::NotValidYet.into());
+    }
+    if now > until {
+        return Err(CertificateError::Expired.into());
+    }
+    verify_server_name(&ParsedCertificate::try_from(certificate)?, name)?;
+    Ok(ServerCertVerified::assertion())
+}
+
 fn distrust(why: &CertificateError) -> Option<Distrust> {
     match why {
         CertificateError::Expired | CertificateError::ExpiredContext { .. } => Some(Distrust::Expired),
@@ -79,7 +117,8 @@ fn distrust(why: &CertificateError) -> Option<Distrust> {
         CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
             Some(Distrust::AnotherName)
         }
-        CertificateError::UnknownIssuer => Some(Distrust::UnknownAuthority),
+        // One of an authority that nobody named is in the place of a server's: it is self-signed.
+        CertificateError::UnknownIssuer | CertificateError::Other(_) => Some(Distrust::UnknownAuthority),
         _ => None,
     }
 }

@@ -16,6 +16,9 @@ use crate::certificate::{Anybody, Finding, Known};
 use crate::ids::{Ids, MakeId};
 use crate::pressure::Marks;
 
+/// Streams that a client may open before it is told that there is one.
+const STREAMS: u32 = 128;
+
 /// Bounds of one endpoint's connections; sizes in bytes, times in seconds.
 #[derive(Clone, Debug)]
 pub struct Limits {
@@ -39,8 +42,6 @@ pub struct Limits {
     pub early_datagrams: u32,
     /// Processor time of one peer.
     pub cpu: CpuLimits,
-    /// Negotiations, stateless resets and refusals of tokens a second at most: they answer what anybody can forge.
-    pub answers: u32,
 
     /// Whether packets of unknown connections are answered with a stateless reset.
     pub stateless_reset: bool,
@@ -61,8 +62,9 @@ impl Limits {
             .map_err(|_| ConfigError::Limit("idle_timeout"))?;
         transport
             .max_idle_timeout(Some(idle))
-            .max_concurrent_bidi_streams(VarInt::from_u32(u32::from(server)))
-            .max_concurrent_uni_streams(VarInt::from_u32(0))
+            // A second stream is refused by the owner, with words: so there has to be room for one.
+            .max_concurrent_bidi_streams(VarInt::from_u32(STREAMS * u32::from(server)))
+            .max_concurrent_uni_streams(VarInt::from_u32(STREAMS * u32::from(server)))
             .stream_receive_window(VarInt::from_u32(self.stream_window))
             .receive_window(VarInt::from_u32(self.connection_window))
             // The owner bounds what it writes by what is unacknowledged; quinn's own bound would hide that.
@@ -84,12 +86,21 @@ pub struct ServerSettings {
     pub alpn: Vec<Vec<u8>>,
 }
 
+/// A certificate that is trusted.
+#[derive(Clone, Debug)]
+pub struct Authority {
+    /// DER.
+    pub der: Vec<u8>,
+    /// The first and the last second since 1970 in which it is valid, of one that may be the server's own.
+    pub own: Option<(i64, i64)>,
+}
+
 /// What a client asks of the server that it dials.
 pub struct ClientSettings {
     /// The name that the certificate has to carry.
     pub server_name: String,
-    /// DER certificates that may vouch for it; nothing is checked without.
-    pub authorities: Option<Vec<Vec<u8>>>,
+    /// Certificates that may vouch for it; nothing is checked without.
+    pub authorities: Option<Vec<Authority>>,
     /// Application protocols, in order of preference.
     pub alpn: Vec<Vec<u8>>,
 }
@@ -127,6 +138,7 @@ pub(crate) fn endpoint(
     config
         .cid_generator(move || Box::new(Ids(Arc::clone(&ids))))
         .max_udp_payload_size(limits.max_datagram)?
+        .supported_versions(vec![1])
         .min_reset_interval(Duration::ZERO); // the owner bounds how many there are
     Ok(config)
 }
@@ -162,11 +174,11 @@ pub(crate) fn client(
     let verifier: Arc<dyn ServerCertVerifier> = match settings.authorities {
         Some(authorities) => {
             let mut roots = rustls::RootCertStore::empty();
-            for authority in authorities {
-                roots.add(CertificateDer::from(authority))?;
+            for authority in &authorities {
+                roots.add(CertificateDer::from(authority.der.as_slice()))?;
             }
             let known = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider()).build()?;
-            Arc::new(Known::new(known, Arc::clone(&finding)))
+            Arc::new(Known::new(known, authorities, Arc::clone(&finding)))
         }
         None => Arc::new(Anybody::new(provider())),
     };

@@ -199,40 +199,26 @@ impl Connection {
         if self.over {
             return;
         }
-        let loss = match reason {
-            ConnectionError::ApplicationClosed(close) => Loss::ClosedByPeer {
-                code: close.error_code.into_inner(),
-                reason: close.reason.to_vec(),
-            },
-            ConnectionError::ConnectionClosed(close) => Loss::FaultByPeer {
-                code: close.error_code.into(),
-                reason: close.reason.to_vec(),
-            },
-            ConnectionError::TransportError(error) => Loss::Fault {
-                code: error.code.into(),
-                reason: error.reason,
-                distrust: self.finding.get().copied(),
-            },
-            ConnectionError::Reset => Loss::Reset,
-            ConnectionError::TimedOut => Loss::Idle,
-            ConnectionError::LocallyClosed => return,
-            error @ (ConnectionError::VersionMismatch | ConnectionError::CidsExhausted) => Loss::Fault {
-                code: 1,
-                reason: error.to_string(),
-                distrust: None,
-            },
-        };
-        events.push_back(Event::Lost { key: self.key, loss });
-        self.end();
+        if let Some(loss) = Loss::of(reason, self.finding.get().copied()) {
+            events.push_back(Event::Lost { key: self.key, loss });
+            self.end();
+        }
     }
 
     fn stream_event(&mut self, event: &StreamEvent, events: &mut VecDeque<Event>) {
         match *event {
             StreamEvent::Opened { dir: Dir::Bi } => {
-                self.stream = self.quic.streams().accept(Dir::Bi);
-                self.read(events);
+                let first = self.quic.streams().accept(Dir::Bi);
+                if self.stream.is_none() {
+                    self.stream = first;
+                    self.read(events);
+                }
+                if first != self.stream || self.quic.streams().accept(Dir::Bi).is_some() {
+                    self.stream_over(StreamEnd::Another, events);
+                }
             }
-            StreamEvent::Readable { .. } => self.read(events),
+            StreamEvent::Opened { dir: Dir::Uni } => self.stream_over(StreamEnd::Another, events),
+            StreamEvent::Readable { id } if Some(id) == self.stream => self.read(events),
             StreamEvent::Stopped { error_code, .. } => {
                 self.stream_over(StreamEnd::Stopped(error_code.into_inner()), events);
             }

@@ -8,42 +8,22 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
 use bytes::BytesMut;
-use quinn_proto::{
-    ConnectionError, ConnectionHandle, DatagramEvent, Incoming, ServerConfig, Transmit, TransportErrorCode,
-    VarInt,
-};
+use quinn_proto::{ConnectionHandle, DatagramEvent, ServerConfig, Transmit};
 
-use crate::allowance::Allowance;
 use crate::certificate::Finding;
 use crate::clock::Clock;
 use crate::config::{self, ClientSettings, ConfigError, Limits, ServerSettings};
 use crate::connection::Connection;
+use crate::door::{Answer, MIN_INITIAL, Pending, VERSIONS};
 use crate::event::Event;
 use crate::ids::{CID_LENGTH, MakeId};
-use crate::invariants::{LongHeader, long_header};
+use crate::invariants::long_header;
 use crate::pressure::Marks;
-use crate::refusal::refusal;
 use crate::socket::Socket;
 use crate::timers::Timers;
 
 /// Names a connection as long as it lives, and none after it.
 pub type Key = u64;
-
-const MIN_INITIAL: usize = 1200;
-const CONNECTION_REFUSED: u8 = 2;
-
-/// What is to become of a client that sent its first packet.
-#[derive(Debug)]
-pub enum Verdict<'a> {
-    /// Do the handshake.
-    Accept,
-    /// Have it prove its address first (RFC 9000 §8.1.2).
-    Retry,
-    /// Turn it away with CONNECTION_REFUSED and these words.
-    Refuse(&'a [u8]),
-    /// Say nothing.
-    Ignore,
-}
 
 /// What happened at the door since the start.
 #[derive(Clone, Copy, Debug, Default)]
@@ -75,33 +55,28 @@ pub enum ConnectError {
     Quic(#[from] quinn_proto::ConnectError),
 }
 
-struct Pending {
-    incoming: Incoming,
-    header: LongHeader,
-}
-
 /// Connections of one socket, served by whoever owns it; see the crate's description.
 pub struct Endpoint {
-    clock: Clock,
-    limits: Limits,
-    marks: Marks,
-    socket: Socket,
-    quic: quinn_proto::Endpoint,
-    server: Option<Arc<ServerConfig>>,
-    make_id: MakeId,
+    pub(crate) clock: Clock,
+    pub(crate) limits: Limits,
+    pub(crate) marks: Marks,
+    pub(crate) socket: Socket,
+    pub(crate) quic: quinn_proto::Endpoint,
+    pub(crate) server: Option<Arc<ServerConfig>>,
+    pub(crate) make_id: MakeId,
     connections: Vec<Option<Connection>>,
     /// How often each slot was taken: the upper half of a key.
     taken: Vec<u32>,
     touched: Vec<usize>,
     timers: Timers,
-    tickets: HashMap<u64, Pending>,
-    last_ticket: u64,
-    events: VecDeque<Event>,
+    pub(crate) tickets: HashMap<u64, Pending>,
+    pub(crate) last_ticket: u64,
+    pub(crate) events: VecDeque<Event>,
     unacknowledged: Arc<AtomicUsize>,
-    answers: Allowance,
+    pub(crate) answers: HashMap<u64, (Transmit, Vec<u8>, Answer)>,
 
     arrived: Vec<(BytesMut, quinn_udp::RecvMeta)>,
-    buffer: Vec<u8>,
+    pub(crate) buffer: Vec<u8>,
     /// What happened at the door.
     pub counters: Counters,
 }
@@ -130,7 +105,7 @@ impl Endpoint {
         let clock = Clock::new(now);
         let allow_mtud = !socket.may_fragment();
         Ok(Self {
-            answers: Allowance::new(limits.answers, clock.instant(now)),
+            answers: HashMap::new(),
 
             clock,
             marks: limits.marks(),
@@ -223,7 +198,14 @@ impl Endpoint {
 
     fn datagram(&mut self, data: BytesMut, meta: &quinn_udp::RecvMeta, now: Instant) {
         let header = long_header(&data);
-        let (length, first) = (data.len(), data.first().copied().unwrap_or_default());
+        let copy = match &header {
+            Some(header) if !VERSIONS.contains(&header.version) => {
+                self.negotiate(header, &data, meta);
+                return;
+            }
+            Some(_) if data.len() >= MIN_INITIAL => data.to_vec(),
+            _ => Vec::new(),
+        };
         let ecn = meta
             .ecn
             .and_then(|ecn| quinn_proto::EcnCodepoint::from_bits(ecn as u8));
@@ -242,98 +224,15 @@ impl Endpoint {
                 }
             }
             Some(DatagramEvent::NewConnection(incoming)) => match header {
-                Some(header) if length >= MIN_INITIAL => self.ask(incoming, header),
+                Some(header) if !copy.is_empty() => self.ask(incoming, header, copy),
                 _ => self.quic.ignore(incoming),
             },
-            Some(DatagramEvent::Response(transmit)) => self.answer(transmit, header.as_ref(), first, now),
+            Some(DatagramEvent::Response(transmit)) => self.offer(transmit, header.is_some()),
             None => self.counters.dropped += 1,
         }
     }
 
-    fn ask(&mut self, incoming: Incoming, header: LongHeader) {
-        self.last_ticket += 1;
-        let event = Event::Incoming {
-            ticket: self.last_ticket,
-            peer: incoming.remote_address(),
-            proven: incoming.remote_address_validated(),
-        };
-        self.events.push_back(event);
-        self.tickets
-            .insert(self.last_ticket, Pending { incoming, header });
-    }
-
-    /// Send what quinn answers to a packet of no connection.
-    fn answer(&mut self, transmit: Transmit, header: Option<&LongHeader>, first: u8, now: Instant) {
-        let counter = match header {
-            None => &mut self.counters.stateless_resets,
-            Some(_) if self.buffer.get(1..5) == Some(&[0; 4]) => &mut self.counters.version_negotiations,
-            Some(_) => &mut self.counters.invalid_tokens,
-        };
-        if first & 0x80 == 0 && !self.limits.stateless_reset || !self.answers.take(now) {
-            self.counters.dropped += 1;
-            return;
-        }
-        *counter += 1;
-        self.socket.send(transmit, &self.buffer);
-    }
-
-    // Who may connect
-
-    /// Say what is to become of the client that `ticket` stands for; its connection, if it was accepted.
-    pub fn decide(&mut self, ticket: u64, verdict: &Verdict<'_>, now: f64) -> Option<Key> {
-        let Pending { incoming, header } = self.tickets.remove(&ticket)?;
-        let now = self.clock.instant(now);
-        self.buffer.clear();
-        match verdict {
-            Verdict::Accept => return self.accept(incoming, now),
-            Verdict::Retry => match self.quic.retry(incoming, &mut self.buffer) {
-                Ok(transmit) => {
-                    self.counters.retries += 1;
-                    self.socket.send(transmit, &self.buffer);
-                }
-                Err(error) => self.quic.ignore(error.into_incoming()),
-            },
-            Verdict::Refuse(reason) => self.refuse(incoming, &header, reason),
-            Verdict::Ignore => {
-                self.counters.dropped += 1;
-                self.quic.ignore(incoming);
-            }
-        }
-        None
-    }
-
-    fn accept(&mut self, incoming: Incoming, now: Instant) -> Option<Key> {
-        match self.quic.accept(incoming, now, &mut self.buffer, None) {
-            Ok((handle, quic)) => Some(self.insert(handle, quic, Finding::default())),
-            Err(error) => {
-                if let Some(transmit) = error.response {
-                    self.socket.send(transmit, &self.buffer);
-                } else if is_noise(&error.cause) {
-                    self.counters.noise += 1;
-                    self.counters.dropped += 1;
-                }
-                None
-            }
-        }
-    }
-
-    fn refuse(&mut self, incoming: Incoming, header: &LongHeader, reason: &[u8]) {
-        let (destination, src_ip) = (incoming.remote_address(), incoming.local_ip());
-        self.quic.ignore(incoming);
-        let Some(server) = &self.server else { return };
-        let source = (self.make_id)();
-        // A version that TLS has no keys for was answered with a negotiation long before.
-        if let Ok(packet) = refusal(&*server.crypto, header, &source, CONNECTION_REFUSED, reason) {
-            let transmit = Transmit {
-                destination,
-                ecn: None,
-                size: packet.len(),
-                segment_size: None,
-                src_ip,
-            };
-            self.socket.send(transmit, &packet);
-        }
-    }
+    // Connections
 
     /// Begin a handshake with the server at `peer`.
     ///
@@ -351,7 +250,12 @@ impl Endpoint {
         Ok(self.insert(handle, quic, finding))
     }
 
-    fn insert(&mut self, handle: ConnectionHandle, quic: quinn_proto::Connection, finding: Finding) -> Key {
+    pub(crate) fn insert(
+        &mut self,
+        handle: ConnectionHandle,
+        quic: quinn_proto::Connection,
+        finding: Finding,
+    ) -> Key {
         let slot = handle.0;
         if self.connections.len() <= slot {
             self.connections.resize_with(slot + 1, || None);
@@ -370,85 +274,6 @@ impl Endpoint {
         key
     }
 
-    // What the owner does with a connection
-
-    /// Put bytes on the stream; they leave with the next `flush`. Nothing happens after the end.
-    pub fn write(&mut self, key: Key, data: &[u8]) {
-        if let Some(connection) = self.find(key) {
-            connection.push(data);
-            self.touch(slot_of(key));
-        }
-    }
-
-    /// Whether more may be written; [`Event::Writable`] comes once there is room again if not.
-    pub fn is_ready(&mut self, key: Key) -> bool {
-        let marks = self.marks;
-        self.find(key)
-            .is_some_and(|connection| connection.is_ready(marks))
-    }
-
-    /// Bytes that were written and not acknowledged.
-    pub fn pending(&mut self, key: Key) -> usize {
-        self.find(key)
-            .map_or(0, |connection| connection.outflow.pending())
-    }
-
-    /// Bytes that are acknowledged without a gap.
-    pub fn progress(&mut self, key: Key) -> u64 {
-        self.find(key)
-            .map_or(0, |connection| connection.outflow.progress())
-    }
-
-    /// The peer's address; it changes when a client migrates.
-    pub fn peer(&mut self, key: Key) -> Option<SocketAddr> {
-        self.find(key).map(|connection| connection.quic.remote_address())
-    }
-
-    /// Have [`Event::Due`] come at `at`, or not at all.
-    pub fn set_due(&mut self, key: Key, at: Option<f64>) {
-        let at = at.map(|at| self.clock.instant(at));
-        if let Some(connection) = self.find(key) {
-            connection.due = at;
-            self.touch(slot_of(key));
-        }
-    }
-
-    /// Have [`Event::Flushed`] come once everything that was written is acknowledged.
-    pub fn flush_first(&mut self, key: Key) {
-        if let Some(connection) = self.find(key) {
-            connection.flush();
-            self.touch(slot_of(key));
-        }
-    }
-
-    /// Close with an application error code; the closing period begins.
-    pub fn close(&mut self, key: Key, code: u32, reason: &[u8], now: f64) {
-        let now = self.clock.instant(now);
-        if let Some(connection) = self.find(key) {
-            connection.close(now, VarInt::from_u32(code), reason.to_vec());
-            self.touch(slot_of(key));
-        }
-    }
-
-    /// Tell the peer once, and forget the connection.
-    pub fn abort(&mut self, key: Key, code: u32, reason: &[u8], now: f64) {
-        self.close(key, code, reason, now);
-        let now = self.clock.instant(now);
-        self.transmit(slot_of(key), now);
-        self.forget(key);
-    }
-
-    /// Forget the connection at once; its peer is told nothing.
-    pub fn forget(&mut self, key: Key) {
-        if self.find(key).is_some() {
-            self.release(slot_of(key));
-            self.quic.handle_event(
-                ConnectionHandle(slot_of(key)),
-                quinn_proto::EndpointEvent::drained(),
-            );
-        }
-    }
-
     // What leaves
 
     /// Send whatever is due of the connections that were touched since.
@@ -456,12 +281,17 @@ impl Endpoint {
         let now = self.clock.instant(now);
         self.socket.resume();
         for slot in std::mem::take(&mut self.touched) {
+            // Once more, for what was accepted or written meanwhile: its first packet may have been its last, and what
+            // it has not acknowledged may be too much now.
+            if let Some(connection) = &mut self.connections[slot] {
+                connection.look(self.marks, &self.limits.cpu, now, &mut self.events);
+            }
             self.transmit(slot, now);
             self.after(slot, now);
         }
     }
 
-    fn transmit(&mut self, slot: usize, now: Instant) {
+    pub(crate) fn transmit(&mut self, slot: usize, now: Instant) {
         let segments = self.socket.segments();
         let Some(connection) = self.connections.get_mut(slot).and_then(Option::as_mut) else {
             return;
@@ -509,20 +339,20 @@ impl Endpoint {
         }
     }
 
-    fn release(&mut self, slot: usize) {
+    pub(crate) fn release(&mut self, slot: usize) {
         if let Some(connection) = self.connections[slot].take() {
             self.events.push_back(Event::Released { key: connection.key });
         }
     }
 
-    fn find(&mut self, key: Key) -> Option<&mut Connection> {
+    pub(crate) fn find(&mut self, key: Key) -> Option<&mut Connection> {
         self.connections
             .get_mut(slot_of(key))?
             .as_mut()
             .filter(|connection| connection.key == key)
     }
 
-    fn touch(&mut self, slot: usize) {
+    pub(crate) fn touch(&mut self, slot: usize) {
         if let Some(connection) = &mut self.connections[slot]
             && !connection.touched
         {
@@ -543,10 +373,6 @@ pub enum EndpointError {
     Socket(#[from] io::Error),
 }
 
-fn slot_of(key: Key) -> usize {
+pub(crate) fn slot_of(key: Key) -> usize {
     (key & u64::from(u32::MAX)) as usize
-}
-
-fn is_noise(cause: &ConnectionError) -> bool {
-    matches!(cause, ConnectionError::TransportError(error) if error.code == TransportErrorCode::PROTOCOL_VIOLATION)
 }

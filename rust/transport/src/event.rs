@@ -3,20 +3,27 @@
 use std::net::SocketAddr;
 
 use bytes::Bytes;
+use quinn_proto::ConnectionError;
 
 use crate::Key;
 
 /// Something that the owner has to look at.
 #[derive(Debug)]
 pub enum Event {
-    /// A client's first packet; the owner answers with a [`crate::Verdict`] before it comes back to the endpoint.
+    /// A client's first packet; the owner says what becomes of it before it comes back to the endpoint.
     Incoming {
-        /// What the verdict names.
+        /// What names it.
         ticket: u64,
         /// Where it came from.
         peer: SocketAddr,
         /// It carried the token of a Retry: the address is the sender's.
         proven: bool,
+    },
+    /// A packet that can be sent in answer to one that anybody can forge: a negotiation, a stateless reset, or the refusal
+    /// of a token. The owner says whether it is.
+    Answer {
+        /// What [`crate::Endpoint::answer`] and [`crate::Endpoint::withhold`] name.
+        ticket: u64,
     },
     /// The handshake is complete.
     Established {
@@ -87,6 +94,8 @@ pub enum StreamEnd {
     Reset(u64),
     /// It reads no more: STOP_SENDING with this code.
     Stopped(u64),
+    /// It opens another one, of which there are none.
+    Another,
 }
 
 /// What is wrong with a certificate.
@@ -132,4 +141,33 @@ pub enum Loss {
     Reset,
     /// Nothing was heard for the idle time-out.
     Idle,
+}
+
+impl Loss {
+    /// How quinn says it; `None` for an end that came from the owner.
+    pub(crate) fn of(reason: ConnectionError, distrust: Option<Distrust>) -> Option<Self> {
+        Some(match reason {
+            ConnectionError::ApplicationClosed(close) => Self::ClosedByPeer {
+                code: close.error_code.into_inner(),
+                reason: close.reason.to_vec(),
+            },
+            ConnectionError::ConnectionClosed(close) => Self::FaultByPeer {
+                code: close.error_code.into(),
+                reason: close.reason.to_vec(),
+            },
+            ConnectionError::TransportError(error) => Self::Fault {
+                code: error.code.into(),
+                reason: error.reason,
+                distrust,
+            },
+            ConnectionError::Reset => Self::Reset,
+            ConnectionError::TimedOut => Self::Idle,
+            ConnectionError::LocallyClosed => return None,
+            error @ (ConnectionError::VersionMismatch | ConnectionError::CidsExhausted) => Self::Fault {
+                code: 1,
+                reason: error.to_string(),
+                distrust: None,
+            },
+        })
+    }
 }

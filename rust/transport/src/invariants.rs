@@ -28,9 +28,38 @@ fn sized(data: &[u8]) -> Option<(&[u8], &[u8])> {
     rest.split_at_checked(length.into())
 }
 
+/// Where the packet number of an Initial begins, and where the packet ends (RFC 9000 §17.2.2).
+pub(crate) fn initial_bounds(data: &[u8], header: &LongHeader) -> Option<(usize, usize)> {
+    let rest = data.get(7 + header.destination.len() + header.source.len()..)?;
+    let (token, rest) = variable(rest)?;
+    let rest = rest.get(usize::try_from(token).ok()?..)?;
+    let (length, rest) = variable(rest)?;
+    let number_at = data.len() - rest.len();
+    let end = number_at.checked_add(usize::try_from(length).ok()?)?;
+    (end <= data.len()).then_some((number_at, end))
+}
+
+/// A variable-length integer (RFC 9000 §16), and what is behind it.
+fn variable(data: &[u8]) -> Option<(u64, &[u8])> {
+    let (&first, _) = data.split_first()?;
+    let (bytes, rest) = data.split_at_checked(1 << (first >> 6))?;
+    let value = bytes.iter().fold(0, |value, &byte| value << 8 | u64::from(byte));
+    Some((value & (u64::MAX >> 2 >> (64 - 8 * bytes.len())), rest))
+}
+
 #[cfg(test)]
 mod tests {
-    use super::long_header;
+    use super::{initial_bounds, long_header};
+
+    #[test]
+    fn the_bounds_of_an_initial_are_those_that_it_names() {
+        let mut packet = vec![0xC0, 0, 0, 0, 1, 0, 0, 2, 9, 9, 0x40, 5];
+        packet.extend([0; 7]);
+        let header = long_header(&packet).expect("a header");
+        assert_eq!(initial_bounds(&packet, &header), Some((12, 17)));
+        assert_eq!(initial_bounds(&packet[..16], &header), None);
+        assert_eq!(initial_bounds(&packet[..9], &header), None);
+    }
 
     #[test]
     fn a_long_header_is_read_and_a_cut_one_is_none() {

@@ -8,16 +8,17 @@
 //! Every connection has one bidirectional stream, which its client opens. Who may connect is not decided here: the
 //! first packet of a connection is an event, and is accepted, refused, sent a Retry or ignored by the owner's word.
 
-mod allowance;
 mod budget;
 mod certificate;
 mod clock;
 mod config;
 mod connection;
+mod door;
 mod endpoint;
 mod event;
 mod ids;
 mod invariants;
+mod links;
 mod outflow;
 mod pressure;
 mod refusal;
@@ -25,7 +26,7 @@ mod socket;
 mod timers;
 
 pub use budget::CpuLimits;
-pub use config::{ClientSettings, ConfigError, Limits, ServerSettings};
-pub use endpoint::{ConnectError, Counters, Endpoint, EndpointError, Key, Verdict};
+pub use config::{Authority, ClientSettings, ConfigError, Limits, ServerSettings};
+pub use endpoint::{ConnectError, Counters, Endpoint, EndpointError, Key};
 pub use event::{Distrust, Event, Loss, StreamEnd};
 pub use ids::CID_LENGTH;

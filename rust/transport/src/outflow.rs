@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use bytes::Bytes;
 
 /// Bytes of one piece at most: it leaves the count when its last byte is acknowledged.
-const PIECE: usize = 16 << 10;
+const PIECE: usize = 4 << 10;
 
 /// Counts for one connection, and for all of an endpoint.
 struct Counts {

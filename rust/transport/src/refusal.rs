@@ -1,12 +1,38 @@
-//! The packet that turns a client away with words: quinn's own says nothing, and its client would not know why.
+//! The first packet of a client: whether it is genuine, and the packet that turns a client away with words: quinn's own says nothing, and its client would not know why.
 
+use bytes::BytesMut;
 use quinn_proto::crypto::{Keys, ServerConfig};
 use quinn_proto::{ConnectionId, crypto};
 
-use crate::invariants::LongHeader;
+use crate::invariants::{LongHeader, initial_bounds};
 
 const VERSION_2: u32 = 0x6b33_43cf;
 const CONNECTION_CLOSE: u8 = 0x1c;
+
+/// Whether the Initial at the start of `data` decrypts with the keys that its connection id gives. Anybody can make
+/// such a packet, but only by doing the same work; what does not authenticate is noise, or was damaged.
+pub(crate) fn authenticates(config: &dyn ServerConfig, header: &LongHeader, data: &[u8]) -> bool {
+    let Some((number_at, end)) = initial_bounds(data, header) else {
+        return false;
+    };
+    let Ok(keys) = config.initial_keys(header.version, &ConnectionId::new(&header.destination)) else {
+        return false;
+    };
+    let mut packet = data[..end].to_vec();
+    if number_at + 4 + keys.header.remote.sample_size() > end {
+        return false;
+    }
+    keys.header.remote.decrypt(number_at, &mut packet);
+    let payload_at = number_at + usize::from(packet[0] & 3) + 1;
+    let number = packet[number_at..payload_at]
+        .iter()
+        .fold(0, |value, &byte| value << 8 | u64::from(byte));
+    let mut payload = BytesMut::from(&packet[payload_at..]);
+    keys.packet
+        .remote
+        .decrypt(number, &packet[..payload_at], &mut payload)
+        .is_ok()
+}
 
 /// An Initial packet with CONNECTION_CLOSE (RFC 9000 §17.2.2 and §19.19), for a client that sent `header`.
 pub(crate) fn refusal(

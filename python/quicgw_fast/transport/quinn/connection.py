@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 REASON_LIMIT = 256
 """Bytes of a reason phrase at most."""
+ANOTHER_STREAM = 3
+"""How a peer breaks the rule of the one stream, among the ways to end it."""
 LOST_BY_PEER, FAULT_BY_PEER, _FAULT, RESET, IDLE = range(5)
 """How QUIC ended a connection (``rust/src/transport.rs``); what is above is a fault found with a certificate."""
 FINDINGS = {
@@ -36,12 +38,16 @@ _ids = itertools.count(1)
 _log = logging.getLogger("quicgw.transport")
 
 
-class Owner(Protocol):
+class QuinnOwner(Protocol):
     """The listener or dialer behind a connection, which is told how it goes."""
 
     @property
-    def longest_period(self) -> float | None:
-        """Seconds that the closing or draining period lasts at most; None leaves it to QUIC (RFC 9000 §10.2)."""
+    def closing_period(self) -> float | None:
+        """Seconds that the closing period lasts at most; None leaves it to QUIC (RFC 9000 §10.2)."""
+
+    @property
+    def draining_period(self) -> float | None:
+        """The same of the draining period."""
 
     def established(self, connection: Connection, /) -> ConnectionHandler | None:
         """Give the handler; None when the owner has closed the connection instead."""
@@ -75,7 +81,7 @@ class QuinnConnection:
         "_termination", "alpn", "departed", "id"
     )  # fmt: skip
 
-    def __init__(self, driver: Driver, key: int, owner: Owner, side: Side, peer: str) -> None:
+    def __init__(self, driver: Driver, key: int, owner: QuinnOwner, side: Side, peer: str) -> None:
         self.id = next(_ids)
         self.alpn = ""
         self.departed = False
@@ -170,8 +176,13 @@ class QuinnConnection:
 
     def stream_over(self, how: int, code: int, /) -> None:
         """Close, as the peer said its last."""
-        did = ("ended its stream", "reset its stream", "stopped reading its stream")[how]
-        if self._state in LIVE:
+        if self._state not in LIVE:
+            return
+        if how == ANOTHER_STREAM:
+            fault = CloseCode.PROTOCOL_ERROR.phrase("there is one bidirectional stream, and no other stream")
+            self._flush(LinkEvent.CLOSED, End(CloseCode.PROTOCOL_ERROR, fault), 0.0)
+        else:
+            did = ("ended its stream", "reset its stream", "stopped reading its stream")[how]
             phrase = CloseCode.NORMAL.phrase(f"the peer {did}" + (f" (code {code:#x})" if how else ""))
             end = End(CloseCode.NORMAL, phrase, by_peer=True)
             self._flush(LinkEvent.STREAM_ENDED, end, self._driver.limits.linger)
@@ -211,15 +222,12 @@ class QuinnConnection:
 
     def lost(self, kind: int, code: int, reason: bytes, /) -> None:
         """QUIC ended the connection: the peer's close, a fault, a time-out, a stateless reset."""
-        by_peer = kind in (LOST_BY_PEER, FAULT_BY_PEER)
         if kind == RESET:
             phrase = CloseCode.INTERNAL.phrase("the peer no longer knows this connection")
             self._apply(LinkEvent.FORGOTTEN, End(CloseCode.INTERNAL, phrase, by_peer=True))
             return
-        frame = None if kind == LOST_BY_PEER else 0
-        words = reason.decode(errors="replace")
-        self._termination = ended = Termination(code, frame, words, by_peer, FINDINGS.get(kind))
-        self._apply(LinkEvent.PEER_CLOSED if by_peer else LinkEvent.QUIC_CLOSED, end_of(ended))
+        self._termination = ended = termination_of(kind, code, reason)
+        self._apply(LinkEvent.PEER_CLOSED if ended.by_peer else LinkEvent.QUIC_CLOSED, end_of(ended))
 
     def released(self) -> None:
         """Nothing is left of it in the endpoint."""
@@ -286,18 +294,19 @@ class QuinnConnection:
                 core.abort(key, int(self._end.code), self._phrase(), self._driver.now())
             case LinkAction.SEND_CLOSE:
                 core.close(key, int(self._end.code), self._phrase(), self._driver.now())
-                self._bound_period()
+                self._bound_period(self._owner.closing_period)
             case LinkAction.BEGIN_DRAINING:
-                self._bound_period()
+                self._bound_period(self._owner.draining_period)
             case LinkAction.DROP_IDS:
                 core.forget(key)
             case LinkAction.RELEASE:
                 self._owner.released(self)
                 self._discarded.set_result(None)
 
-    def _bound_period(self) -> None:
-        longest = self._owner.longest_period
-        if longest is not None:
+    def _bound_period(self, longest: float | None) -> None:
+        if longest == 0.0:
+            self._driver.core.forget(self._key)
+        elif longest is not None:
             self.shorten(longest)
 
     def _phrase(self) -> bytes:
@@ -331,3 +340,18 @@ class QuinnConnection:
             handler.closed(end.code, printable(end.reason, REASON_LIMIT), end.by_peer)
         except Exception:  # one handler's fault is not the loop's
             _log.exception("connection handler failed", extra={"connection": self.id, "call": "closed"})
+
+
+def termination_of(kind: int, code: int, reason: bytes) -> Termination:
+    """How QUIC ended a connection, as its events tell it."""
+    by_peer = kind in (LOST_BY_PEER, FAULT_BY_PEER)
+    frame = None if kind == LOST_BY_PEER else 0
+    return Termination(code, frame, _decoded(reason), by_peer, FINDINGS.get(kind))
+
+
+def _decoded(reason: bytes) -> str:
+    """The words of a peer; none when they are not UTF-8, as RFC 9000 §19.19 wants them to be."""
+    try:
+        return reason.decode()
+    except UnicodeDecodeError:
+        return ""

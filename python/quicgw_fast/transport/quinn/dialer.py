@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import re
+import ssl
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
     from quicgw_fast.transport.seam import Connection, ConnectionHandler, HandlerFactory, Trust
     from quicgw_fast.transport.termination import Termination
 
+_PEM = re.compile("-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----", re.DOTALL)
 _NO_WAY = frozenset({errno.ENETUNREACH, errno.EHOSTUNREACH})
 
 
@@ -42,13 +45,14 @@ async def connect(
     clock: Clock,
 ) -> Connection:
     """Do the handshake with the peer of ``sock``; see ``seam.TransportMaker``."""
-    return await Dialer(sock, factory, trust, alpn, limits, connection_ids, clock).connect()
+    return await QuinnDialer(sock, factory, trust, alpn, limits, connection_ids, clock).connect()
 
 
-class Dialer:
+class QuinnDialer:
     """The owner of one dialed connection and its socket."""
 
-    longest_period = 0.2
+    closing_period = 0.2
+    draining_period = 0.0
 
     def __init__(
         self,
@@ -129,9 +133,19 @@ class Dialer:
         self._connection.abort(CloseCode.INTERNAL, self._socket_problem[1], tell_peer=False)
 
 
-def _authorities(trust: Trust) -> list[bytes] | None:
-    """Who may vouch for the server, DER each; None when anybody is trusted."""
+def _authorities(trust: Trust) -> list[tuple[bytes, tuple[int, int] | None]] | None:
+    """Who may vouch for the server, DER each; None when anybody is trusted.
+
+    One that was named may be the server's own, as it is self-signed: then it is asked when it is valid, too.
+    """
     if trust.insecure:
         return None
-    pem = Path(certifi.where()).read_bytes() if trust.authorities is None else trust.authorities
-    return [one.public_bytes(Encoding.DER) for one in x509.load_pem_x509_certificates(pem)]
+    if trust.authorities is None:
+        return [(ssl.PEM_cert_to_DER_cert(one), None) for one in _PEM.findall(Path(certifi.where()).read_text())]
+    return [
+        (
+            one.public_bytes(Encoding.DER),
+            (int(one.not_valid_before_utc.timestamp()), int(one.not_valid_after_utc.timestamp())),
+        )
+        for one in x509.load_pem_x509_certificates(trust.authorities)
+    ]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 from enum import IntEnum
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -26,11 +27,8 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger("quicgw.transport")
 
-ANSWERS_PER_SECOND = 1000
-"""Version negotiations, stateless resets and refusals of tokens a second at most: the endpoint makes them by itself."""
 
-
-class Kind(IntEnum):
+class EventKind(IntEnum):
     """What an event is; the rest of its tuple is what ``rust/src/transport.rs`` puts there."""
 
     INCOMING = 0
@@ -45,6 +43,7 @@ class Kind(IntEnum):
     RELEASED = 9
     THROTTLED = 10
     DEPARTED = 11
+    ANSWER = 12
 
 
 class Driven(Protocol):
@@ -100,11 +99,12 @@ class Driver:
         clock: Clock,
         server: tuple[list[bytes], bytes, list[bytes]] | None = None,
         incoming: Callable[[int, str, int, bool], None] | None = None,
+        may_answer: Callable[[float], bool] | None = None,
     ) -> None:
         """``server`` is the chain, the private key and the ALPNs of a listener, all as bytes.
 
         ``incoming`` is told of first packets: a ticket, the address and the port that it came from, and whether that
-        is proven.
+        is proven. ``may_answer`` says at a time whether a packet that anybody can forge is answered now.
         """
         self.limits = limits
         self.now = clock.now
@@ -118,18 +118,19 @@ class Driver:
         self.closed = False
         enlarge_buffers(sock, limits.socket_buffer)
         sock.setblocking(False)
-        self._fd = sock.detach()
+        self._sock = sock
+        self._fd = sock.fileno()
         self.core = QuicEndpoint(
-            self._fd,
+            os.dup(self._fd),
             self.now(),
             limits,
             reset_token_key(reset_key),
             connection_ids,
-            ANSWERS_PER_SECOND,
             server,
         )
         self.address = self.core.address
         self._incoming = incoming
+        self._may_answer = may_answer
         self._timer = LazyTimer(clock.call_later, self._on_timer)
         self._handling = False
         self._flush_handle: asyncio.Handle | None = None
@@ -161,6 +162,7 @@ class Driver:
         self.loop.remove_reader(self._fd)
         self.loop.remove_writer(self._fd)
         self.core.shut()
+        self._sock.close()
 
     # What comes
 
@@ -208,16 +210,20 @@ class Driver:
 
     def _handle(self, event: tuple[Any, ...]) -> None:
         kind = event[0]
-        if kind == Kind.INCOMING:
+        if kind == EventKind.INCOMING:
             if self._incoming is not None:
                 self._incoming(*event[1:])
+            return
+        if kind == EventKind.ANSWER:
+            allowed = self._may_answer is not None and self._may_answer(self.now())
+            (self.core.answer if allowed else self.core.withhold)(event[1])
             return
         connection = self.connections.get(event[1])
         if connection is None:
             return
-        if kind == Kind.DATA:
+        if kind == EventKind.DATA:
             connection.received(event[2])
-        elif kind == Kind.RELEASED:
+        elif kind == EventKind.RELEASED:
             del self.connections[event[1]]
             connection.released()
         else:
@@ -226,23 +232,23 @@ class Driver:
     @staticmethod
     def _tell(connection: Driven, kind: int, fields: tuple[Any, ...]) -> None:
         match kind:
-            case Kind.ESTABLISHED:
+            case EventKind.ESTABLISHED:
                 connection.established(*fields)
-            case Kind.STREAM_OVER:
+            case EventKind.STREAM_OVER:
                 connection.stream_over(*fields)
-            case Kind.WRITABLE:
+            case EventKind.WRITABLE:
                 connection.writable()
-            case Kind.STALLED:
+            case EventKind.STALLED:
                 connection.stalled()
-            case Kind.DUE:
+            case EventKind.DUE:
                 connection.due()
-            case Kind.FLUSHED:
+            case EventKind.FLUSHED:
                 connection.flushed()
-            case Kind.LOST:
+            case EventKind.LOST:
                 connection.lost(*fields)
-            case Kind.THROTTLED:
+            case EventKind.THROTTLED:
                 connection.throttled()
-            case Kind.DEPARTED:
+            case EventKind.DEPARTED:
                 connection.leaves()
 
     # The socket

@@ -9,10 +9,10 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 
 from quicgw_fast.codes import CloseCode
 from quicgw_fast.ports import Arrival, ConnectionRefusal, Deflection, UnprovenAnswer
-from quicgw_fast.transport.quinn.connection import QuinnConnection, Side
+from quicgw_fast.transport.quinn.connection import QuinnConnection, Side, termination_of
 from quicgw_fast.transport.quinn.driver import Driver
 from quicgw_fast.transport.seam import ListenerCounters
-from quicgw_fast.transport.termination import fault_of
+from quicgw_fast.transport.termination import end_of, fault_of
 from quicgw_fast.transport.text import format_address
 
 if TYPE_CHECKING:
@@ -48,7 +48,8 @@ class QuinnListener:
         connection_ids: Callable[[], bytes],
         clock: Clock,
     ) -> None:
-        self.longest_period: float | None = None
+        self.closing_period: float | None = None
+        self.draining_period: float | None = None
         self._counters = ListenerCounters()
         self._factory = factory
         self._limits = limits
@@ -69,6 +70,7 @@ class QuinnListener:
             clock=clock,
             server=(chain, key, [name.encode() for name in alpn]),
             incoming=self._incoming,
+            may_answer=self._may_answer,
         )
 
     @property
@@ -117,7 +119,7 @@ class QuinnListener:
         if self._driver.closed:
             return
         self.stop_accepting()
-        self.longest_period = LAST_PERIOD
+        self.closing_period = self.draining_period = LAST_PERIOD
         for connection in list(self._alive):
             connection.shorten(LAST_PERIOD)
             connection.close(code, reason or CloseCode(code).phrase())
@@ -147,9 +149,7 @@ class QuinnListener:
     def ended(self, connection: Connection, termination: Termination | None, reason: str, /) -> None:
         """Stop counting the connection; one whose handshake is not complete has failed, unless we stop."""
         if connection in self._half_open and self._accepting:
-            self._counters.failed += 1
-            self._gatekeeper.failed(self._driver.now() + self._limits.handshake_timeout)
-            self._observer.handshake_failed(fault_of(termination), connection.peer, reason)
+            self._tell_failure(termination, connection.peer, reason)
         self._half_open.discard(connection)
         self._open.discard(connection)
 
@@ -168,20 +168,26 @@ class QuinnListener:
     def _incoming(self, ticket: int, host: str, port: int, proven: bool) -> None:
         now, core = self._driver.now(), self._driver.core
         arrival = self._arrival(host, proven=proven, now=now)
-        turned_away = self._gatekeeper.initial(arrival) or self._gatekeeper.connection(arrival)
+        peer = format_address((host, port))
+        turned_away = self._gatekeeper.initial(arrival)
+        if turned_away is None:
+            if not core.authenticate(ticket):
+                self._gatekeeper.noise(arrival.address, now)
+                return
+            turned_away = self._gatekeeper.connection(arrival)
         if turned_away is not None:
-            self._turn_away(turned_away, ticket, format_address((host, port)), now)
+            self._turn_away(turned_away, ticket, peer, now)
             return
-        noise = core.counters[2]
-        key = core.accept(ticket, now)
-        if key is None:
-            if core.counters[2] > noise:
-                self._gatekeeper.noise(host, now)
+        self._counters.accepted += 1
+        accepted = core.accept(ticket, now)
+        if not isinstance(accepted, int):  # something was wrong with its first packet, which it has been told
+            if accepted is not None and self._accepting:
+                termination = termination_of(*accepted)
+                self._tell_failure(termination, peer, end_of(termination).reason)
             return
-        connection = QuinnConnection(self._driver, key, self, Side(client=False), format_address((host, port)))
+        connection = QuinnConnection(self._driver, accepted, self, Side(client=False), peer)
         self._alive.add(connection)
         self._half_open.add(connection)
-        self._counters.accepted += 1
 
     def _turn_away(self, how: TurnedAway, ticket: int, peer: str, now: float) -> None:
         """Do what the gatekeeper says instead of building a connection."""
@@ -189,12 +195,17 @@ class QuinnListener:
         if isinstance(how, ConnectionRefusal):
             self._tell_refusal(peer, how)
             if self._may_answer(now):
-                core.refuse(ticket, how.phrase.encode(), now)
+                core.refuse(ticket, how.phrase.encode())
                 return
         elif how is Deflection.RETRY and self._may_answer(now, retry=True):
-            core.retry(ticket, now)
+            core.retry(ticket)
             return
-        core.ignore(ticket, now)
+        core.ignore(ticket)
+
+    def _tell_failure(self, termination: Termination | None, peer: str, reason: str) -> None:
+        self._counters.failed += 1
+        self._gatekeeper.failed(self._driver.now() + self._limits.handshake_timeout)
+        self._observer.handshake_failed(fault_of(termination), peer, reason)
 
     def _arrival(self, peer: str, *, proven: bool, now: float) -> Arrival:
         return Arrival(peer, proven, len(self._half_open), len(self._open), not self._accepting, now)
