@@ -5,20 +5,26 @@ use std::net::SocketAddr;
 
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
-use quicgw_bench::{Distrust, Failure, Histogram, Loop, Mix, Phase, Plan, Run, Tally};
+use quicgw_bench::{Authority, Distrust, Failure, Histogram, Loop, Mix, Phase, Plan, Run, Tally};
 
 /// Points of a distribution for each halving of what is above.
 const TICKS: u32 = 5;
 /// Nanoseconds of a millisecond.
 const MILLISECOND: f64 = 1e6;
+/// QUIC errors for the TLS alerts bad_certificate … access_denied (RFC 8446 §6).
+const CERTIFICATE_ALERTS_FROM: u64 = 0x100 + 42;
+const CERTIFICATE_ALERTS_TO: u64 = 0x100 + 49;
 
-/// What a run is to do, as quicgw_fast.cli.load_plan names and explains it.
+/// A certificate (DER), and when it is valid if it may be the server's own; see quicgw_fast.transport.trusted.
+type Trusted = (Vec<u8>, Option<(i64, i64)>);
+
+/// What a run is to do, as quicgw_fast.cli.load.plan names and explains it.
 #[derive(FromPyObject)]
 struct PyPlan {
     host: String,
     port: u16,
     server_name: String,
-    authorities: Option<Vec<Vec<u8>>>,
+    authorities: Option<Vec<Trusted>>,
     clients: Vec<(String, String)>,
     sockets: usize,
     in_flight: u32,
@@ -45,7 +51,9 @@ impl PyPlan {
         Ok(Plan {
             peer: SocketAddr::new(host, self.port),
             server_name: self.server_name,
-            authorities: self.authorities,
+            authorities: self
+                .authorities
+                .map(|all| all.into_iter().map(|(der, own)| Authority { der, own }).collect()),
             clients: self.clients,
             sockets: self.sockets,
             pace: match self.rate {
@@ -92,7 +100,12 @@ impl Latency {
             max: histogram.max() as f64 / MILLISECOND,
             distribution: histogram
                 .iter_quantiles(TICKS)
-                .map(|step| (step.quantile_iterated_to(), step.value_iterated_to() as f64 / MILLISECOND))
+                .map(|step| {
+                    (
+                        step.quantile_iterated_to(),
+                        step.value_iterated_to() as f64 / MILLISECOND,
+                    )
+                })
                 .collect(),
         }
     }
@@ -171,7 +184,7 @@ fn name(phase: Phase) -> &'static str {
 
 /// One run of the load generator.
 ///
-/// plan: what quicgw_fast.cli.load_plan names. Raises ValueError for a plan that cannot be used.
+/// plan: what quicgw_fast.cli.load.plan names. Raises ValueError for a plan that cannot be used.
 #[pyclass(frozen, module = "quicgw_fast._core")]
 pub(crate) struct LoadRun(Run);
 
@@ -212,6 +225,7 @@ fn problem(failure: &Failure) -> &'static str {
         Failure::Distrust(_, Distrust::NotYetValid) => "certificate_not_yet_valid",
         Failure::Distrust(_, Distrust::AnotherName) => "wrong_name",
         Failure::Distrust(_, Distrust::UnknownAuthority) => "unknown_authority",
+        Failure::Broken(_, CERTIFICATE_ALERTS_FROM..=CERTIFICATE_ALERTS_TO, _) => "bad_certificate",
         Failure::Settings(_) | Failure::Socket(_) | Failure::Refused { .. } | Failure::Broken(..) => "other",
     }
 }

@@ -16,6 +16,8 @@ from quicgw_fast.errors import StartupError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from quicgw_fast.transport.trusted import Trusted
+
 Kind = TypeVar("Kind")
 
 MOST_SESSIONS = 100_000
@@ -111,7 +113,7 @@ def bench(
             host=host,
             port=port,
             server_name=host,
-            authorities=None if insecure else _authorities(ca),
+            authorities=_trusted(host, ca, insecure),
             clients=clients(openid or f"quicgw-bench-{secrets.token_hex(4)}", sessions, key),
             sockets=-(-sessions // SESSIONS_PER_SOCKET),
             in_flight=in_flight,
@@ -184,19 +186,14 @@ def clients(prefix: str, count: int, key: Path | None) -> list[tuple[str, str]]:
     return [(openid, issue_token(openid, key, wall=time.time(), ttl=86_400.0)) for openid in openids]
 
 
-def _authorities(ca: Path | None) -> list[bytes]:
-    """Return who may vouch for the gateway, DER each; StartupError for a file that holds nobody."""
-    import ssl
-
-    import certifi
-
+def _trusted(host: str, ca: Path | None, insecure: bool) -> list[Trusted] | None:
+    """Return who may vouch for the gateway; StartupError for a file that holds nobody."""
     from quicgw_fast.transport.certificates import load_authorities
+    from quicgw_fast.transport.seam import Trust
+    from quicgw_fast.transport.trusted import trusted
 
     try:
-        pem = Path(certifi.where()).read_bytes() if ca is None else load_authorities(ca)
+        return trusted(Trust(host, None if ca is None else load_authorities(ca), insecure))
     except (OSError, ValueError) as error:
         why = getattr(error, "strerror", None) or error
         raise StartupError(f"--ca: {ca} cannot be used: {why}; give the authority's certificate as PEM") from error
-    begin, end = "-----BEGIN CERTIFICATE-----", "-----END CERTIFICATE-----"
-    blocks = pem.decode().split(begin)[1:]
-    return [ssl.PEM_cert_to_DER_cert(begin + block.partition(end)[0] + end) for block in blocks]

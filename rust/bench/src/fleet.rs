@@ -1,17 +1,13 @@
 //! All sessions, and the sockets that they share.
 
-use std::cmp::Reverse;
-use std::collections::{BinaryHeap, HashMap};
 use std::io;
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 
-use quicgw_transport::{ClientSettings, CpuLimits, Endpoint, Event, Key, Limits, Loss};
-use ring::rand::{SecureRandom, SystemRandom};
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use socket2::{Domain, Protocol, Socket, Type};
+use quicgw_transport::{ClientSettings, Event, Key, Loss};
 
+use crate::agenda::Agenda;
+use crate::failure::{Failure, may_come_back};
+use crate::line::{self, Line};
 use crate::plan::{Loop, Plan};
-use crate::run::Failure;
 use crate::session::{Moment, News, Session};
 use crate::tally::{Phase, Tally, note};
 
@@ -25,24 +21,11 @@ const BATCH: usize = 32;
 const BATCHES: usize = 16;
 /// Seconds between looks at who has to send a heartbeat.
 const HEARTBEATS: f64 = 0.25;
-const SOCKET_BUFFER: usize = 4 << 20;
 const ALPN: &[u8] = b"gatesvr";
-/// Close codes from here on mean "come back as you are" (protocol §6).
-const COME_BACK: u64 = 0x200;
-/// CONNECTION_REFUSED (RFC 9000 §20.1).
-const REFUSED: u64 = 2;
 /// Refused now, and perhaps not later (protocol §3).
 const RETRIED: [i32; 2] = [429, 503];
 /// Stands for the close code where QUIC lost the connection.
 const LOST: i64 = -1;
-
-/// A socket and who uses it.
-struct Line {
-    endpoint: Endpoint,
-    /// The same socket, to wait for.
-    socket: UdpSocket,
-    users: HashMap<Key, usize>,
-}
 
 /// A client of the plan.
 struct Member {
@@ -61,11 +44,11 @@ pub(crate) struct Fleet<'a> {
     lines: Vec<Line>,
     members: Vec<Member>,
     online: Vec<usize>,
-    /// Who connects when, in microseconds.
-    to_begin: BinaryHeap<Reverse<(u64, usize)>>,
+    /// Who connects when.
+    to_begin: Agenda,
     connecting: u32,
-    /// Who has rested for one request when, likewise.
-    to_rise: BinaryHeap<Reverse<(u64, usize)>>,
+    /// Who has rested for one request when.
+    to_rise: Agenda,
     next_heartbeats: f64,
     /// Requests that left, over all: its place in the mix.
     number: u64,
@@ -82,6 +65,10 @@ impl<'a> Fleet<'a> {
             .map(|_| Line::new(plan.peer))
             .collect::<Result<Vec<_>, _>>()?;
         let apart = plan.ramp / plan.clients.len() as f64;
+        let mut to_begin = Agenda::default();
+        for member in 0..plan.clients.len() {
+            to_begin.put(member as f64 * apart, member);
+        }
         let member = |(at, (openid, _)): (usize, &(String, String))| Member {
             line: at % lines.len(),
             key: None,
@@ -91,14 +78,12 @@ impl<'a> Fleet<'a> {
         };
         Ok(Self {
             members: plan.clients.iter().enumerate().map(member).collect(),
-            to_begin: (0..plan.clients.len())
-                .map(|at| Reverse((micros(at as f64 * apart), at)))
-                .collect(),
+            to_begin,
             plan,
             lines,
             online: Vec::new(),
             connecting: 0,
-            to_rise: BinaryHeap::new(),
+            to_rise: Agenda::default(),
             next_heartbeats: 0.0,
             number: 0,
             turn: 0,
@@ -116,6 +101,11 @@ impl<'a> Fleet<'a> {
     /// Whether a session is there.
     pub(crate) fn is_alive(&self) -> bool {
         self.lines.iter().any(|line| !line.users.is_empty())
+    }
+
+    /// Wait until something has come, for so many seconds at most.
+    pub(crate) fn wait(&self, seconds: f64) -> Result<(), Failure> {
+        line::wait(&self.lines, seconds)
     }
 
     pub(crate) fn online(&self) -> usize {
@@ -152,10 +142,7 @@ impl<'a> Fleet<'a> {
     /// Who has to say something, as time has passed.
     pub(crate) fn tend(&mut self, now: f64, tally: &mut Tally) -> Result<(), Failure> {
         self.begin_some(now)?;
-        while let Some(&Reverse((at, member))) = self.to_rise.peek()
-            && at <= micros(now)
-        {
-            self.to_rise.pop();
+        while let Some(member) = self.to_rise.take_due(now) {
             self.members[member].resting -= 1;
             self.fill(member, now, tally);
         }
@@ -215,28 +202,10 @@ impl<'a> Fleet<'a> {
             line.endpoint.flush(now);
             deadline = deadline.min(line.endpoint.deadline().unwrap_or(f64::INFINITY));
         }
-        let first = |heap: &BinaryHeap<Reverse<(u64, usize)>>| heap.peek().map_or(u64::MAX, |&Reverse((at, _))| at);
-        let begin = if self.connecting < AT_ONCE { first(&self.to_begin) } else { u64::MAX };
-        deadline.min(begin.min(first(&self.to_rise)) as f64 / 1e6)
-    }
-
-    /// Wait until something has come, for so many seconds at most.
-    pub(crate) fn wait(&self, seconds: f64) -> Result<(), Failure> {
-        let wanted = |line: &Line| {
-            let out = if line.endpoint.is_blocked() { PollFlags::OUT } else { PollFlags::empty() };
-            PollFlags::IN | out
-        };
-        let mut sockets: Vec<_> = self
-            .lines
-            .iter()
-            .map(|line| PollFd::new(&line.socket, wanted(line)))
-            .collect();
-        let nanos = (seconds.max(0.0) * 1e9) as i64;
-        let timeout = Timespec { tv_sec: nanos / 1_000_000_000, tv_nsec: nanos % 1_000_000_000 };
-        match poll(&mut sockets, Some(&timeout)) {
-            Ok(_) | Err(rustix::io::Errno::INTR) => Ok(()),
-            Err(error) => Err(Failure::Socket(error.into())),
+        if self.connecting < AT_ONCE {
+            deadline = deadline.min(self.to_begin.next());
         }
+        deadline.min(self.to_rise.next())
     }
 
     fn begin_some(&mut self, now: f64) -> Result<(), Failure> {
@@ -244,10 +213,8 @@ impl<'a> Fleet<'a> {
             return Ok(());
         }
         while self.connecting < AT_ONCE
-            && let Some(&Reverse((at, member))) = self.to_begin.peek()
-            && at <= micros(now)
+            && let Some(member) = self.to_begin.take_due(now)
         {
-            self.to_begin.pop();
             self.connecting += 1;
             let (line, openid) = (self.members[member].line, &self.plan.clients[member].0);
             let settings = ClientSettings {
@@ -264,7 +231,8 @@ impl<'a> Fleet<'a> {
             let one = &mut self.members[member];
             (one.key, one.session, one.began) = (Some(key), Session::new(openid.clone()), one.began.min(now));
         }
-        let late = |member: &Member| !member.session.is_online() && now - member.began > self.plan.connect_timeout;
+        let late =
+            |member: &Member| !member.session.is_online() && now - member.began > self.plan.connect_timeout;
         match self.connecting > 0 && self.members.iter().any(late) {
             true => Err(Failure::NoAnswer(self.plan.peer, self.plan.connect_timeout)),
             false => Ok(()),
@@ -298,8 +266,14 @@ impl<'a> Fleet<'a> {
 
     fn data(&mut self, member: usize, bytes: &[u8], now: f64, tally: &mut Tally) -> Result<(), Failure> {
         let mut news = std::mem::take(&mut self.news);
-        let mut moment = Moment { now, mix: &self.plan.mix, tally };
-        self.members[member].session.receive(bytes, &mut moment, &mut news);
+        let mut moment = Moment {
+            now,
+            mix: &self.plan.mix,
+            tally,
+        };
+        self.members[member]
+            .session
+            .receive(bytes, &mut moment, &mut news);
         for one in news.drain(..) {
             match one {
                 News::Online => {
@@ -313,11 +287,15 @@ impl<'a> Fleet<'a> {
                     self.in_flight -= 1;
                     if let Some(rest) = rest {
                         self.members[member].resting += 1;
-                        self.to_rise.push(Reverse((micros(now + rest), member)));
+                        self.to_rise.put(now + rest, member);
                     }
                     self.fill(member, now, tally);
                 }
-                News::Refused { code, words, retry_after } => {
+                News::Refused {
+                    code,
+                    words,
+                    retry_after,
+                } => {
                     self.drop_connection(member, now);
                     self.connecting -= 1;
                     if self.at_work && !RETRIED.contains(&code) {
@@ -334,7 +312,9 @@ impl<'a> Fleet<'a> {
 
     /// In a closed loop, send as many requests as are missing.
     fn fill(&mut self, member: usize, now: f64, tally: &mut Tally) {
-        let Loop::Closed { in_flight } = self.plan.pace else { return };
+        let Loop::Closed { in_flight } = self.plan.pace else {
+            return;
+        };
         let one = &self.members[member];
         if !self.at_work || one.key.is_none() {
             return;
@@ -395,7 +375,7 @@ impl<'a> Fleet<'a> {
 
     fn try_again(&mut self, member: usize, at: f64, tally: &mut Tally) {
         tally.retries += 1;
-        self.to_begin.push(Reverse((micros(at), member)));
+        self.to_begin.put(at, member);
     }
 
     fn drop_connection(&mut self, member: usize, now: f64) {
@@ -433,82 +413,5 @@ impl<'a> Fleet<'a> {
             self.gone(member);
         }
         Ok(())
-    }
-}
-
-impl Line {
-    fn new(peer: SocketAddr) -> Result<Self, Failure> {
-        let own: SocketAddr = match peer {
-            SocketAddr::V4(_) => (Ipv4Addr::UNSPECIFIED, 0).into(),
-            SocketAddr::V6(_) => (Ipv6Addr::UNSPECIFIED, 0).into(),
-        };
-        let socket = Socket::new(Domain::for_address(peer), Type::DGRAM, Some(Protocol::UDP))?;
-        socket.set_recv_buffer_size(SOCKET_BUFFER)?;
-        socket.set_send_buffer_size(SOCKET_BUFFER)?;
-        socket.set_nonblocking(true)?;
-        socket.bind(&own.into())?;
-        socket.connect(&peer.into())?;
-        let socket = UdpSocket::from(socket);
-        let mut reset_key = [0; 32];
-        random(&mut reset_key);
-        let endpoint = Endpoint::new(socket.try_clone()?, 0.0, limits(), &reset_key, new_id, None)
-            .map_err(|error| Failure::Settings(error.to_string()))?;
-        Ok(Self { endpoint, socket, users: HashMap::new() })
-    }
-}
-
-/// Bounds that the gateway under load does not meet: it is the one that is tried.
-fn limits() -> Limits {
-    Limits {
-        idle_timeout: 60.0,
-        stream_window: 4 << 20,
-        connection_window: 8 << 20,
-        high_water: usize::MAX,
-        low_water: usize::MAX,
-        stall_timeout: 3600.0,
-        max_datagram: 2048,
-        max_crypto: 64 << 10,
-        early_datagrams: u32::MAX,
-        cpu: CpuLimits { share: 1.0, burst: f64::MAX, per_datagram: 0.0, per_byte: 0.0, per_step: 0.0 },
-        answers: 1000,
-        stateless_reset: false,
-    }
-}
-
-fn new_id<const N: usize>() -> [u8; N] {
-    let mut id = [0; N];
-    random(&mut id);
-    id
-}
-
-fn random(bytes: &mut [u8]) {
-    // It fails only where the kernel gives no random bytes, and there is no TLS either.
-    let _ = SystemRandom::new().fill(bytes);
-}
-
-fn may_come_back(loss: &Loss) -> bool {
-    match loss {
-        Loss::ClosedByPeer { code, .. } => *code >= COME_BACK,
-        Loss::FaultByPeer { code, .. } => *code == REFUSED,
-        Loss::Fault { .. } => false,
-        Loss::Reset | Loss::Idle => true,
-    }
-}
-
-fn micros(seconds: f64) -> u64 {
-    (seconds * 1e6) as u64
-}
-
-impl Failure {
-    /// Why there is no connection to a gateway that does not want this client, or that the client does not want.
-    fn of(peer: SocketAddr, loss: Loss) -> Self {
-        match loss {
-            Loss::Fault { distrust: Some(distrust), .. } => Self::Distrust(peer, distrust),
-            Loss::Fault { code, reason, .. } => Self::Broken(peer, code, reason),
-            Loss::ClosedByPeer { code, reason } | Loss::FaultByPeer { code, reason } => {
-                Self::Broken(peer, code, String::from_utf8_lossy(&reason).into_owned())
-            }
-            Loss::Reset | Loss::Idle => Self::Broken(peer, 0, "the connection was lost".to_owned()),
-        }
     }
 }

@@ -6,16 +6,22 @@
 //! In an open loop a reply's latency counts from the time at which its request was meant to leave, not from when it
 //! did: so a gateway that stalls is not asked less while it does.
 
-mod check;
+mod agenda;
+mod breach;
+mod echo;
+mod failure;
 mod fleet;
+mod ledger;
+mod line;
 mod message;
 mod plan;
 mod run;
 mod session;
 mod tally;
 
+pub use failure::Failure;
 pub use hdrhistogram::Histogram;
 pub use plan::{Loop, Mix, Plan};
-pub use run::{Failure, Run};
-pub use quicgw_transport::Distrust;
+pub use quicgw_transport::{Authority, Distrust};
+pub use run::Run;
 pub use tally::{Phase, Tally, Window};

@@ -130,7 +130,13 @@ pub(crate) fn message_id(seq: u64) -> u32 {
 
 pub(crate) fn start(out: &mut Vec<u8>, openid: &str, token: &str) {
     let (openid, auth_token) = (openid.to_owned(), token.to_owned());
-    frame(out, 0, 0, START, StartRequest { openid, auth_token }.encode_to_vec());
+    frame(
+        out,
+        0,
+        0,
+        START,
+        StartRequest { openid, auth_token }.encode_to_vec(),
+    );
 }
 
 pub(crate) fn ack(out: &mut Vec<u8>, number: u64) {
@@ -146,7 +152,12 @@ pub(crate) fn stop(out: &mut Vec<u8>) {
 }
 
 fn frame(out: &mut Vec<u8>, msg_id: u32, seq_id: u64, kind: i32, payload: Vec<u8>) {
-    let request = ClientRequest { msg_id, seq_id, kind, payload };
+    let request = ClientRequest {
+        msg_id,
+        seq_id,
+        kind,
+        payload,
+    };
     // A body is at most 1 MiB (protocol §1).
     out.extend_from_slice(&(request.encoded_len() as u32).to_be_bytes());
     request.encode_raw(out);

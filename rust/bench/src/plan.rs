@@ -2,6 +2,8 @@
 
 use std::net::SocketAddr;
 
+use quicgw_transport::Authority;
+
 use crate::message;
 
 /// How requests are offered.
@@ -26,8 +28,8 @@ pub struct Plan {
     pub peer: SocketAddr,
     /// The name that its certificate has to carry.
     pub server_name: String,
-    /// DER certificates that may vouch for it; nothing is checked without.
-    pub authorities: Option<Vec<Vec<u8>>>,
+    /// Certificates that may vouch for it; nothing is checked without.
+    pub authorities: Option<Vec<Authority>>,
     /// Openid and token of each session.
     pub clients: Vec<(String, String)>,
     /// UDP sockets, over which the sessions are spread.

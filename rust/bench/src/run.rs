@@ -1,13 +1,10 @@
 //! The course of a run: its phases, and the loop that does them all.
 
-use std::io;
-use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
-use quicgw_transport::Distrust;
-
+use crate::failure::Failure;
 use crate::fleet::Fleet;
 use crate::plan::{Loop, Plan};
 use crate::tally::{Phase, Tally};
@@ -18,46 +15,6 @@ const LOOK: f64 = 0.1;
 const HURRY: f64 = 1.0;
 /// Seconds in which a gateway closes the connections of sessions that said STOP.
 const FAREWELL: f64 = 1.0;
-
-/// Why nothing was measured.
-#[derive(Debug, thiserror::Error)]
-pub enum Failure {
-    /// TLS or QUIC cannot use what it was given.
-    #[error("{0}")]
-    Settings(String),
-    /// The operating system refuses.
-    #[error("UDP socket: {0}")]
-    Socket(#[from] io::Error),
-    /// The kernel says so.
-    #[error("nothing listens on {0} (UDP): is the gateway running, and on that port?")]
-    NothingListens(SocketAddr),
-    /// A session was not logged in in time.
-    #[error("no answer from {0}: a session was not logged in within {1} s")]
-    NoAnswer(SocketAddr, f64),
-    /// The certificate is not trusted.
-    #[error("the certificate of {0} is not accepted: {words}", words = distrust(*.1))]
-    Distrust(SocketAddr, Distrust),
-    /// The gateway does not let a session in.
-    #[error("START or hello was refused: {code} {words}")]
-    Refused {
-        /// ErrorCode, or the code of the service.
-        code: i32,
-        /// Its words.
-        words: String,
-    },
-    /// The handshake failed.
-    #[error("{0} ended the connection with code {1:#x}: {2}")]
-    Broken(SocketAddr, u64, String),
-}
-
-fn distrust(distrust: Distrust) -> &'static str {
-    match distrust {
-        Distrust::Expired => "it has expired",
-        Distrust::NotYetValid => "it is not valid yet",
-        Distrust::AnotherName => "it is for another name",
-        Distrust::UnknownAuthority => "nobody who is trusted vouches for it",
-    }
-}
 
 /// A run that is to be done, is under way or is over.
 pub struct Run {
@@ -143,7 +100,9 @@ impl Course<'_> {
 
     /// In an open loop, send what was meant to leave until now, however late it is.
     fn offer(&mut self, now: f64, tally: &mut Tally) {
-        let Loop::Open { rate } = self.plan.pace else { return };
+        let Loop::Open { rate } = self.plan.pace else {
+            return;
+        };
         if !self.fleet.at_work || self.fleet.online() == 0 || rate == 0.0 {
             self.next_offer = f64::INFINITY;
             return;
@@ -155,7 +114,11 @@ impl Course<'_> {
             Phase::Ramp => self.fleet.online() as f64 / self.plan.clients.len() as f64,
             _ => 1.0,
         };
-        let end = if tally.phase == Phase::Measure { self.since + self.plan.duration } else { f64::INFINITY };
+        let end = if tally.phase == Phase::Measure {
+            self.since + self.plan.duration
+        } else {
+            f64::INFINITY
+        };
         while self.next_offer <= now.min(end) {
             self.fleet.offer(self.next_offer, now, tally);
             self.next_offer += 1.0 / (rate * here);
@@ -187,7 +150,11 @@ impl Course<'_> {
     }
 
     fn is_drained(&self, passed: f64) -> bool {
-        let patience = if self.stopped { HURRY } else { self.plan.reply_timeout };
+        let patience = if self.stopped {
+            HURRY
+        } else {
+            self.plan.reply_timeout
+        };
         self.fleet.in_flight == 0 || passed >= patience
     }
 

@@ -3,7 +3,9 @@
 use prost::Message;
 use quicgw_core::FrameDecoder;
 
-use crate::check::{Breach, Ledger, Waiting, fill};
+use crate::breach::Breach;
+use crate::echo::fill;
+use crate::ledger::{Ledger, Waiting};
 use crate::message::{self, BUSINESS_DATA, ERROR, HEARTBEAT_RESP, Outcome, Push, START_RESP, Started};
 use crate::plan::Mix;
 use crate::tally::{Phase, Tally, note};
@@ -24,7 +26,11 @@ pub(crate) enum News {
     /// It is logged in.
     Online,
     /// It was not let in.
-    Refused { code: i32, words: String, retry_after: Option<f64> },
+    Refused {
+        code: i32,
+        words: String,
+        retry_after: Option<f64>,
+    },
     /// A request has its reply; the gateway may have said for how long there should be no other one.
     Replied { rest: Option<f64> },
 }
@@ -98,7 +104,12 @@ impl Session {
     pub(crate) fn request(&mut self, number: u64, due: f64, measured: bool, now: f64, mix: &Mix) {
         let (kind, size) = mix.pick(number);
         let talk = &mut self.talk;
-        let seq = talk.ledger.send(Waiting { due, measured, kind, size });
+        let seq = talk.ledger.send(Waiting {
+            due,
+            measured,
+            kind,
+            size,
+        });
         fill(&mut talk.data, seq, size);
         message::request(&mut talk.out, seq, &mix.kinds[kind].head, &talk.data);
         talk.last_sent = now;
@@ -152,7 +163,8 @@ impl Talk {
             let code = Outcome::decode(push.payload.as_slice()).unwrap_or_default().code;
             *at.tally.window.errors.entry(code).or_default() += 1;
         } else if push.kind != HEARTBEAT_RESP {
-            at.tally.breach(&self.openid, &Breach::Unexpected { kind: push.kind });
+            at.tally
+                .breach(&self.openid, &Breach::Unexpected { kind: push.kind });
         }
     }
 
@@ -172,7 +184,12 @@ impl Talk {
         let few = push.number("limit-in-flight").unwrap_or(u64::MAX);
         self.ack_every = few.div_ceil(2).clamp(1, ACK_EVERY.into()) as u32;
         self.ack_bytes = push.number("limit-window-bytes").unwrap_or(WINDOW) / ACK_PART;
-        let hello = Waiting { due: at.now, measured: false, kind: 0, size: 0 };
+        let hello = Waiting {
+            due: at.now,
+            measured: false,
+            kind: 0,
+            size: 0,
+        };
         let seq = self.ledger.send(hello);
         message::request(&mut self.out, seq, &message::request_head("hello", &[]), &[]);
         self.last_sent = at.now;
@@ -209,7 +226,11 @@ impl Talk {
         if !self.online {
             let good = push.kind == BUSINESS_DATA && outcome.code == OK;
             self.online = good;
-            news.push(if good { News::Online } else { refused(outcome, push) });
+            news.push(if good {
+                News::Online
+            } else {
+                refused(outcome, push)
+            });
             return;
         }
         let kind = &at.mix.kinds[waiting.kind];
@@ -237,7 +258,10 @@ impl Talk {
 
 fn count(push: &Push, outcome: &Outcome, waiting: &Waiting, at: &mut Moment<'_>) {
     let (tally, took) = (&mut *at.tally, at.now - waiting.due);
-    let (good, open) = (push.kind == BUSINESS_DATA && outcome.code == OK, tally.phase == Phase::Measure);
+    let (good, open) = (
+        push.kind == BUSINESS_DATA && outcome.code == OK,
+        tally.phase == Phase::Measure,
+    );
     tally.replies += 1;
     tally.window.replies += u64::from(open);
     tally.window.good += u64::from(open && good);
@@ -249,7 +273,11 @@ fn count(push: &Push, outcome: &Outcome, waiting: &Waiting, at: &mut Moment<'_>)
         return;
     }
     note(&mut tally.window.refusals, took);
-    let whose = if push.kind == ERROR { &mut tally.window.errors } else { &mut tally.window.answers };
+    let whose = if push.kind == ERROR {
+        &mut tally.window.errors
+    } else {
+        &mut tally.window.answers
+    };
     *whose.entry(outcome.code).or_default() += 1;
 }
 

@@ -114,7 +114,7 @@ impl Tally {
         })
     }
 
-    pub(crate) fn breach(&mut self, openid: &str, what: &crate::check::Breach) {
+    pub(crate) fn breach(&mut self, openid: &str, what: &crate::breach::Breach) {
         self.breaches += 1;
         if self.words.len() < MOST_WORDS {
             self.words.push(format!("session {openid}: {what}"));

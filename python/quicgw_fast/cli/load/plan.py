@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from quicgw_fast.transport.trusted import Trusted
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,8 +18,8 @@ class LoadPlan:
     port: int
     server_name: str
     """The name that its certificate has to carry."""
-    authorities: list[bytes] | None
-    """DER certificates that may vouch for it; None: nothing is checked."""
+    authorities: list[Trusted] | None
+    """Certificates that may vouch for it; None: nothing is checked."""
     clients: list[tuple[str, str]]
     """Openid and token of each session."""
     sockets: int

@@ -51,7 +51,7 @@ class Lines:
     """Writes a line to standard error when the phase is another one, and now and then."""
 
     def __init__(self, sessions: int) -> None:
-        self._line = Line(sessions)
+        self._line = ProgressLine(sessions)
         self._phase = ""
         self._at = 0.0
 
@@ -75,7 +75,7 @@ class OnTerminal:
     def __init__(self, sessions: int) -> None:
         from rich.console import Console
 
-        self._line = Line(sessions)
+        self._line = ProgressLine(sessions)
         self._status = Console(stderr=True).status("ramp")
 
     def show(self, found: LoadSnapshot, now: float) -> None:
@@ -90,7 +90,7 @@ class OnTerminal:
         self._status.stop()
 
 
-class Line:
+class ProgressLine:
     """The words of the line; the rate is the one since the line before."""
 
     def __init__(self, sessions: int) -> None:
