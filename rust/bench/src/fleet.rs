@@ -258,6 +258,7 @@ impl<'a> Fleet<'a> {
                         self.lost(member, loss, now, tally)?;
                     }
                 }
+                Event::Answer { ticket } => self.lines[line].endpoint.withhold(ticket),
                 _ => {} // a gateway ends its stream only together with the connection
             }
         }
