@@ -78,6 +78,10 @@ impl Stub {
     pub(crate) fn new(fault: Fault) -> Self {
         let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
         socket.set_nonblocking(true).unwrap();
+        // As a gateway's: the usual 208 KiB lose packets of some hundred clients.
+        socket2::SockRef::from(&socket)
+            .set_recv_buffer_size(4 << 20)
+            .unwrap();
         let address = socket.local_addr().unwrap();
         let (used, over) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicBool::new(false)));
         let (clock, end) = (Arc::clone(&used), Arc::clone(&over));
