@@ -180,6 +180,7 @@ class Gateway:
             factory=self._path.conversations.begin,
             alpn=tuple(CARRIERS),
             clock=self._clock,
+            maker=server.transport,
             limits=TransportLimits.of(self._config.session),
             gatekeeper=self._path.gates.connections,
             observer=self._door,

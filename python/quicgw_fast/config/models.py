@@ -55,6 +55,8 @@ class ServerConfig(Section):
     """Address of the gateway's own gRPC services: pushes, registration, health, reflection."""
     admin: Address = "127.0.0.1:8080"
     """HTTP address for /healthz, /readyz and /stats."""
+    transport: Literal["aioquic", "quinn"] = "aioquic"
+    """Who does QUIC: aioquic, in Python, or quinn, which is compiled and takes a fraction of the time."""
     reset_key_file: File | None = None
     """Secret of stateless resets, made if it is not there; every gateway needs its own. Without one, a file beside
     ``tls.key`` is used where it can be written."""
