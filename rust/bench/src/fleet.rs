@@ -54,8 +54,8 @@ pub(crate) struct Fleet<'a> {
     number: u64,
     turn: usize,
     pub(crate) in_flight: u64,
-    /// Requests leave.
-    pub(crate) at_work: bool,
+    /// Requests leave, and sessions begin.
+    at_work: bool,
     news: Vec<News>,
 }
 
@@ -108,6 +108,10 @@ impl<'a> Fleet<'a> {
         line::wait(&self.lines, seconds)
     }
 
+    pub(crate) fn is_at_work(&self) -> bool {
+        self.at_work
+    }
+
     pub(crate) fn online(&self) -> usize {
         self.online.len()
     }
@@ -119,7 +123,7 @@ impl<'a> Fleet<'a> {
             if let Some(error) = self.lines[at].endpoint.take_failure()
                 && error.kind() == io::ErrorKind::ConnectionRefused
             {
-                self.socket_failed(at, error, tally)?;
+                self.socket_failed(at, error, now, tally)?;
             }
             for _ in 0..BATCHES {
                 match self.lines[at].endpoint.receive(now) {
@@ -130,7 +134,7 @@ impl<'a> Fleet<'a> {
                             break; // there was no more
                         }
                     }
-                    Err(error) => self.socket_failed(at, error, tally)?,
+                    Err(error) => self.socket_failed(at, error, now, tally)?,
                 }
             }
             self.lines[at].endpoint.expire(now);
@@ -165,10 +169,14 @@ impl<'a> Fleet<'a> {
         self.write(member);
     }
 
-    /// Have all sessions end.
-    pub(crate) fn leave(&mut self) {
+    /// Send no more requests, and let nobody in who is not there yet.
+    pub(crate) fn rest(&mut self) {
         self.at_work = false;
         self.to_begin.clear();
+    }
+
+    /// Have all sessions end.
+    pub(crate) fn leave(&mut self) {
         for member in 0..self.members.len() {
             self.members[member].session.stop();
             self.write(member);
@@ -209,9 +217,6 @@ impl<'a> Fleet<'a> {
     }
 
     fn begin_some(&mut self, now: f64) -> Result<(), Failure> {
-        if !self.at_work {
-            return Ok(());
-        }
         while self.connecting < AT_ONCE
             && let Some(member) = self.to_begin.take_due(now)
         {
@@ -233,7 +238,7 @@ impl<'a> Fleet<'a> {
         }
         let late =
             |member: &Member| !member.session.is_online() && now - member.began > self.plan.connect_timeout;
-        match self.connecting > 0 && self.members.iter().any(late) {
+        match self.at_work && self.connecting > 0 && self.members.iter().any(late) {
             true => Err(Failure::NoAnswer(self.plan.peer, self.plan.connect_timeout)),
             false => Ok(()),
         }
@@ -375,6 +380,9 @@ impl<'a> Fleet<'a> {
     }
 
     fn try_again(&mut self, member: usize, at: f64, tally: &mut Tally) {
+        if !self.at_work {
+            return;
+        }
         tally.retries += 1;
         self.to_begin.put(at, member);
     }
@@ -389,29 +397,23 @@ impl<'a> Fleet<'a> {
     }
 
     /// A connected socket tells that nobody listens, before or after somebody did.
-    fn socket_failed(&mut self, line: usize, error: io::Error, tally: &mut Tally) -> Result<(), Failure> {
+    fn socket_failed(
+        &mut self,
+        line: usize,
+        error: io::Error,
+        now: f64,
+        tally: &mut Tally,
+    ) -> Result<(), Failure> {
         if error.kind() != io::ErrorKind::ConnectionRefused {
             return Err(Failure::Socket(error));
         }
         if self.online.is_empty() && tally.phase == Phase::Ramp {
             return Err(Failure::NothingListens(self.plan.peer));
         }
-        let line = &mut self.lines[line];
-        let users: Vec<_> = line.users.drain().collect();
+        let users: Vec<_> = self.lines[line].users.drain().collect();
         for (key, member) in users {
-            line.endpoint.forget(key);
-            self.members[member].key = None;
-            if self.members[member].session.is_online() {
-                *tally.closed.entry(LOST).or_default() += 1;
-                tally.online -= 1;
-            } else {
-                self.connecting -= 1;
-            }
-        }
-        let gone = |member: &usize| self.members[*member].key.is_none();
-        let lost: Vec<_> = self.online.iter().copied().filter(gone).collect();
-        for member in lost {
-            self.gone(member);
+            self.lines[line].endpoint.forget(key);
+            self.lost(member, Loss::Reset, now, tally)?;
         }
         Ok(())
     }

@@ -103,7 +103,7 @@ impl Course<'_> {
         let Loop::Open { rate } = self.plan.pace else {
             return;
         };
-        if !self.fleet.at_work || self.fleet.online() == 0 || rate == 0.0 {
+        if !self.fleet.is_at_work() || self.fleet.online() == 0 || rate == 0.0 {
             self.next_offer = f64::INFINITY;
             return;
         }
@@ -162,7 +162,7 @@ impl Course<'_> {
         (tally.phase, self.since) = (phase, now);
         match phase {
             Phase::Drain => {
-                self.fleet.at_work = false;
+                self.fleet.rest();
                 self.next_offer = f64::INFINITY;
             }
             Phase::Leave => {

@@ -115,6 +115,25 @@ fn who_ends_a_run_early_has_what_there_is() {
 }
 
 #[test]
+fn a_gateway_that_dies_ends_the_run() {
+    let stub = Stub::new(Fault::None);
+    let mut long = plan(&stub, 3, Loop::Closed { in_flight: 1 });
+    long.duration = 600.0;
+    let run = Run::new(long).unwrap();
+    std::thread::scope(|scope| {
+        let done = scope.spawn(|| run.go());
+        while run.tally().window.latency.len() < 10 {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        drop(stub);
+        done.join().unwrap().unwrap();
+    });
+    let tally = run.tally();
+    assert_eq!(tally.closed.iter().collect::<Vec<_>>(), [(&-1, &3)]);
+    assert_eq!((tally.phase, tally.online), (Phase::Over, 0));
+}
+
+#[test]
 fn nobody_listens() {
     let mut nowhere = plan(&Stub::new(Fault::None), 1, Loop::Closed { in_flight: 1 });
     let free = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
