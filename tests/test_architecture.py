@@ -18,6 +18,7 @@ import pytest
 from quicgw_fast.client import states as client_states
 from quicgw_fast.session import states
 from quicgw_fast.transport import lifecycle, makers
+from tests.support.drawing import between, read_path
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -217,28 +218,31 @@ def rooms_drawn() -> str:
     return "\n".join(["flowchart TD", *(f"    {a} --> {b}" for a, b in arrows)])
 
 
-def between(text: str, name: str) -> str:
-    """What stands between the two marks of that name in a document."""
-    _, begin, rest = text.partition(f"<!-- {name} -->")
-    inside, end, _ = rest.partition(f"<!-- /{name} -->")
-    assert begin and end, f"the document has no place for it: <!-- {name} --> … <!-- /{name} -->"
-    return inside.strip()
-
-
 def test_the_drawn_rooms_are_those_of_the_imports() -> None:
-    text = (ROOT / "ARCHITECTURE.md").read_text(encoding="utf-8")
-    assert between(text, "rooms") == f"```mermaid\n{rooms_drawn()}\n```", (
+    assert between("ARCHITECTURE.md", "rooms") == f"```mermaid\n{rooms_drawn()}\n```", (
         "put tests.test_architecture.rooms_drawn() there"
     )
 
 
+def test_the_drawn_path_is_the_same_in_both_documents() -> None:
+    assert between("README.md", "path") == between("ARCHITECTURE.md", "path")
+
+
 def test_the_drawn_path_has_every_room_and_no_other() -> None:
     """README and ARCHITECTURE show the way of a message; each of its stations is a folder, and none is missing."""
-    for document in ("README.md", "ARCHITECTURE.md"):
-        drawing = between((ROOT / document).read_text(encoding="utf-8"), "path")
-        named = set(re.findall(r"[a-z]+", re.sub(r"\(.*?\)", "", drawing)))
-        stations = {name for name in named if (PACKAGE / name).is_dir()} - {"client"}  # at its other end
-        assert stations == STAGES | {"flow", "observe"}, f"{document}: {stations ^ (STAGES | {'flow', 'observe'})}"
+    stations = {name for name in read_path("README.md").named if (PACKAGE / name).is_dir()} - {"client"}
+    assert stations == STAGES | {"flow", "observe"}, stations ^ (STAGES | {"flow", "observe"})
+
+
+def test_the_flow_imports_its_neighbours_on_the_drawn_path_and_whom_it_asks() -> None:
+    """The rooms at the two ends it does not know: the gateway joins them to it. ``test_walk`` has the order of all."""
+    drawn = read_path("README.md")
+    place = drawn.up.index("flow")
+    neighbours = {drawn.up[place - 1], drawn.up[place + 1], drawn.down[1]}
+    assert {i.our_part for i in ALL_IMPORTS if i.part == "flow"} & STAGES == neighbours | drawn.asked
+    known = {i.our_part for i in ALL_IMPORTS if i.part == "gateway"}
+    assert {*drawn.up, *drawn.down, "control"} - neighbours <= known
+    assert all(i.our_part not in STAGES for i in ALL_IMPORTS if i.part == "observe"), "everybody uses it, it nobody"
 
 
 def test_nothing_imports_the_gateway_but_what_runs_it() -> None:
@@ -249,6 +253,14 @@ def test_nothing_imports_the_gateway_but_what_runs_it() -> None:
 def test_only_its_maker_imports_aioquic() -> None:
     folder = PACKAGE / "transport" / "aioquic"
     wrong = [str(i) for i in ALL_IMPORTS if i.top == "aioquic" and folder not in i.file.parents]
+    assert not wrong, "\n".join(wrong)
+
+
+def test_a_maker_of_the_engine_is_found_by_its_name_only() -> None:
+    """Types of the reference are what both makers have; nobody else needs to know which one there is."""
+    ours = [i for i in ALL_IMPORTS if i.target.startswith(("quicgw_fast.backend.python", "quicgw_fast._core"))]
+    assert ours
+    wrong = [str(i) for i in ours if i.part not in {"backend", "_core"}]
     assert not wrong, "\n".join(wrong)
 
 
@@ -397,9 +409,5 @@ def test_generated_code_is_in_one_place_and_up_to_date(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("place", "table"), [("states", states), ("connection", lifecycle), ("client", client_states)])
 def test_the_state_diagrams_in_the_documents_are_the_tables_in_the_code(place: str, table: ModuleType) -> None:
-    text = (ROOT / "ARCHITECTURE.md").read_text(encoding="utf-8")
-    _, begin, rest = text.partition(f"<!-- {place} -->")
-    drawn, end, _ = rest.partition(f"<!-- /{place} -->")
-    assert begin, f"ARCHITECTURE.md has no place for the diagram: <!-- {place} -->"
-    assert end, f"ARCHITECTURE.md does not end the diagram: <!-- /{place} -->"
-    assert drawn.strip() == f"```mermaid\n{table.mermaid()}\n```", f"print {table.__name__}.mermaid() and put it there"
+    drawn = between("ARCHITECTURE.md", place)
+    assert drawn == f"```mermaid\n{table.mermaid()}\n```", f"print {table.__name__}.mermaid() and put it there"

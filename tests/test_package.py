@@ -94,6 +94,7 @@ def test_what_is_not_there_is_an_attribute_error() -> None:
         quicgw_fast.nonsense  # noqa: B018
 
 
+@pytest.mark.timeout(300)  # it looks at the whole package, without a cache
 def test_a_misspelt_name_does_not_pass_the_type_checker(tmp_path: Path) -> None:
     program = tmp_path / "program.py"
     program.write_text(
@@ -115,6 +116,17 @@ def test_a_misspelt_name_does_not_pass_the_type_checker(tmp_path: Path) -> None:
 def test_the_package_starts_without_the_client_and_quic(first: str) -> None:
     done = in_a_new_process(
         f"{first}\nimport sys\nprint('aioquic' in sys.modules, 'quicgw_fast.client' in sys.modules)"
+    )
+    assert (done.returncode, done.stdout.strip()) == (0, "False False"), done.stderr
+
+
+@pytest.mark.parametrize(
+    ("stage", "maker", "library"), [("transport", "aioquic", "aioquic"), ("upstream", "grpcio", "grpc")]
+)
+def test_a_stage_is_imported_without_its_makers(stage: str, maker: str, library: str) -> None:
+    done = in_a_new_process(
+        f"import quicgw_fast.{stage}, sys\n"
+        f"print('quicgw_fast.{stage}.{maker}' in sys.modules, '{library}' in sys.modules)"
     )
     assert (done.returncode, done.stdout.strip()) == (0, "False False"), done.stderr
 

@@ -69,14 +69,14 @@ def test_every_method() -> None:
 
 @pytest.mark.parametrize("code", [codes.CloseCode, codes.ErrorCode])
 def test_every_code_with_a_number(code: type[codes.CloseCode | codes.ErrorCode]) -> None:
-    rows = [(int(value, 0), name, retry) for value, name, retry, _ in table(code.__name__)]
-    assert rows == [(int(c), c.name, "yes" if c.retryable else "no") for c in code]
+    rows = [(int(value, 0), name, retry, when) for value, name, retry, when in table(code.__name__)]
+    assert rows == [(int(c), c.name, "yes" if c.retryable else "no", c.sentence) for c in code]
 
 
 @pytest.mark.parametrize("code", [codes.PushCode, codes.BindCode, codes.StoreCode, codes.RegisterCode])
 def test_every_code_with_a_word(code: type[codes.PushCode | codes.BindCode | codes.StoreCode]) -> None:
-    rows = [(value, retry) for value, retry, _ in table(code.__name__)]
-    assert rows == [(c.value, "yes" if c.retryable else "no") for c in code]
+    rows = [(value, retry, when.replace("`", "")) for value, retry, when in table(code.__name__)]
+    assert rows == [(c.value, "yes" if c.retryable else "no", c.sentence) for c in code]
 
 
 def test_every_reset_reason() -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import quicgw_fast
+from tests.support.drawing import read_path
 from tests.support.world import World, write_certificate
 
 if TYPE_CHECKING:
@@ -73,7 +74,7 @@ async def walk_one_echo(client: asyncio.subprocess.Process) -> list[str]:
     return walk.rooms
 
 
-async def test_an_echo_changes_rooms_rarely(tmp_path: Path) -> None:
+async def test_an_echo_changes_rooms_rarely_and_goes_the_drawn_way(tmp_path: Path) -> None:
     async with World("rust", write_certificate(tmp_path)) as world:
         client = await asyncio.create_subprocess_exec(
             sys.executable, "-c", CLIENT, world.gateway.addresses.quic, stdin=PIPE, stdout=PIPE
@@ -87,4 +88,9 @@ async def test_an_echo_changes_rooms_rarely(tmp_path: Path) -> None:
             await client.wait()
     shortest = min(walks, key=len)
     assert {"transport", "carrier", "flow", "overload", "processor", "upstream", "delivery"} <= set(shortest)
+    drawn = read_path("README.md")
+    way, rest = [*drawn.up, *drawn.down], iter(shortest)
+    walked = f"drawn: {' → '.join(way)}; walked: {' → '.join(shortest)}"
+    assert sorted(drawn.up, key=shortest.index) == drawn.up, walked
+    assert all(room in rest for room in way), walked
     assert len(shortest) - 1 <= MOST_CHANGES, " → ".join(shortest)

@@ -82,13 +82,17 @@ class _NumberCode(IntEnum):
 class ErrorCode(_NumberCode):
     """Why a request gets an error for its reply (protocol §3)."""
 
-    BAD_REQUEST = 400, "the payload, type, number or a field of the request cannot be used"
+    BAD_REQUEST = 400, "payload, type, number, header or a field of the request cannot be used"
     UNAUTHORIZED = 401, "not logged in, or the token is refused"
     FORBIDDEN = 403, "the state of the session forbids it"
     TOO_LARGE = 413, "the message is over the frame limit"
-    RATE_LIMITED = 429, "over this session's rate or what it may have in flight", LATER
+    RATE_LIMITED = 429, "over this session's rate, requests in flight, or their memory", LATER
     FAILED = 500, "the call of the service failed, or its answer is larger than a frame may be", LATER
-    OVERLOADED = 503, "the gateway has no room for it or no instance of the service", LATER
+    OVERLOADED = (
+        503,
+        "queue, memory or calls of the service are full, no instance is known or in service, or the gateway stops",
+        LATER,
+    )
     DEADLINE_PASSED = 504, "the deadline of the request passed", LATER
 
     @property
@@ -115,15 +119,15 @@ class CloseCode(_NumberCode):
 
     NORMAL = 0, "the client said STOP"
     AUTH_FAILED = 0x101, "the token is refused", ALARM
-    PROTOCOL_ERROR = 0x102, "the peer broke the protocol", ALARM
+    PROTOCOL_ERROR = 0x102, "the client broke the protocol", ALARM
     SUPERSEDED = 0x103, "a newer connection of the same client took over"
     KICKED = 0x104, "an operator ended the session"
     TOKEN_EXPIRED = 0x105, "the token ended; come back with a new one"
     IDLE = 0x201, "no message came for too long"
-    OVERLOADED = 0x202, "the gateway has no room for this client", ALARM
+    OVERLOADED = 0x202, "the gateway has no room for the client, or the client sends too much", ALARM
     DRAINING = 0x203, "the gateway stops"
     SLOW_CONSUMER = 0x204, "the client does not take, acknowledge or send fast enough", ALARM
-    INTERNAL = 0x205, "something failed that is not the peer's fault", ALARM
+    INTERNAL = 0x205, "something failed that is not the client's fault", ALARM
 
     @property
     def alarming(self) -> bool:
@@ -189,7 +193,7 @@ class PushCode(_RefusalCode):
     MESSAGE_TOO_LARGE = "MESSAGE_TOO_LARGE", "the notify is over the frame limit"
     WINDOW_FULL = "WINDOW_FULL", "the client has too much that it did not acknowledge", LATER
     CACHE_FULL = "CACHE_FULL", "too much waits for the login of the session", LATER
-    DRAINING = "DRAINING", "the gateway stops, and its client would never get this", LATER
+    DRAINING = "DRAINING", "the gateway stops, and the client would never get it", LATER
 
 
 class BindCode(_RefusalCode):
@@ -197,14 +201,18 @@ class BindCode(_RefusalCode):
 
     SEQ_REQUIRED = "BIND_SEQ_REQUIRED", "bind_client_seq_id is missing"
     RESPONSE_ALREADY_SENT = "RESPONSE_ALREADY_SENT", "it should go before a response that is gone"
-    LIMIT = "BIND_LIMIT", "too much is bound to the request, to the session, or in all", LATER
+    LIMIT = (
+        "BIND_LIMIT",
+        "too much is bound to the request, to the session, or in all, or it could not go out with its reply",
+        LATER,
+    )
 
 
 class StoreCode(_RefusalCode):
     """Why the offline store does not keep a push."""
 
-    FULL = "STORE_FULL", "the openid's bound, or that of the whole store, is reached", LATER
-    TOO_LARGE = "STORE_TOO_LARGE", "the message alone is over a bound: it fits into no empty store either"
+    FULL = "STORE_FULL", "the bound of the openid, or of the whole store, is reached", LATER
+    TOO_LARGE = "STORE_TOO_LARGE", "the message alone is over a bound"
     BUSY = "STORE_BUSY", "more waits to be written than the disk takes", LATER
     FAILED = "STORE_FAILED", "the disk did not take it", LATER
     CLOSED = "STORE_CLOSED", "the gateway stops", LATER
@@ -214,9 +222,9 @@ class RegisterCode(_RefusalCode):
     """Why an instance is not registered, or not taken out."""
 
     BAD_ADDRESS = "BAD_ADDRESS", "the address cannot be called"
-    OWN_ADDRESS = "OWN_ADDRESS", "the address is the gateway itself"
+    OWN_ADDRESS = "OWN_ADDRESS", "the address is the gateway itself, under whatever name"
     BAD_SERVICE = "BAD_SERVICE", "service_name is unknown"
     BAD_ZONE = "BAD_ZONE", "zone_id is unknown"
-    DIRECTORY_FULL = "DIRECTORY_FULL", "the service has as many instances as it may have", LATER
+    DIRECTORY_FULL = "DIRECTORY_FULL", "the service has 64 instances, and all are connected", LATER
     NOT_REGISTERED = "NOT_REGISTERED", "it was not registered for this service"
     CONFIGURED = "CONFIGURED", "the configuration names it, so nobody can take it out"

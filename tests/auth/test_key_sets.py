@@ -10,7 +10,6 @@ import pytest
 from quicgw_fast.auth import JwtAuth
 from quicgw_fast.auth.keys import load_jwks_file
 from quicgw_fast.config import AuthConfig
-from quicgw_fast.errors import ConfigError
 
 from .keyshop import (
     ASYMMETRIC,
@@ -134,14 +133,6 @@ def test_a_public_key_spelled_as_a_secret_in_a_set_is_refused(tmp_path: Path) ->
 def test_several_keys_each_need_their_own_name(tmp_path: Path, names: tuple[str | None, str | None]) -> None:
     keys = (jwk("ES256", number, kid=name) for number, name in enumerate(names))
     assert '"kid"' in complaint(jwks_settings(tmp_path, *keys))
-
-
-def test_a_reload_that_fails_leaves_the_keys_in_force(tmp_path: Path) -> None:
-    auth = JwtAuth(jwks_settings(tmp_path, jwk("ES256", kid="a")))
-    write(tmp_path / "jwks.json", b"half a fi")
-    with pytest.raises(ConfigError):
-        auth.reload()
-    auth.authenticate("alice", sign(claims(), pair("ES256").key, "ES256", kid="a"), NOW)
 
 
 def test_a_ring_of_all_kinds(tmp_path: Path) -> None:

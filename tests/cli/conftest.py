@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import signal
 from typing import TYPE_CHECKING
 
 import pytest
@@ -11,7 +12,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-
 __all__ = ["certificate", "make_world", "world"]
 
 
@@ -19,6 +19,14 @@ __all__ = ["certificate", "make_world", "world"]
 def backend() -> str:
     """The engine of a world around a test: what commands do with a gateway is the same with each."""
     return "rust"
+
+
+@pytest.fixture(scope="package", autouse=True)
+def interrupts_that_count() -> Iterator[None]:
+    """Here and in processes that are started here: a shell has SIGINT ignored in what it starts with ``&``."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 @pytest.fixture(scope="package")

@@ -134,7 +134,7 @@ def until(true: Callable[[], bool]) -> None:
 
 
 def stats(gateway: Gateway) -> Any:
-    with urllib.request.urlopen(f"http://{gateway.admin}/stats", timeout=5) as answer:
+    with urllib.request.urlopen(f"http://{gateway.admin}/stats", timeout=20) as answer:
         return json.load(answer)
 
 

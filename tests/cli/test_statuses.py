@@ -134,7 +134,7 @@ def test_a_call_that_is_interrupted_says_nothing(dev: Gateway, number: signal.Si
         assert process.stderr is not None
         assert process.stderr.read() == ""
         assert process.wait(PATIENCE) == status
-        assert time.monotonic() - started < 5
+        assert time.monotonic() - started < 15, "not the 20 s that it would wait"
 
 
 def test_interrupting_a_call_that_has_no_answer_yet(dev: Gateway) -> None:

@@ -37,7 +37,7 @@ class States(list["StateEvent"]):
     def names(self) -> list[str]:
         return [event.state.value for event in self]
 
-    async def reach(self, state: State, count: int = 1, limit: float = 10.0) -> StateEvent:
+    async def reach(self, state: State, count: int = 1, limit: float = 20.0) -> StateEvent:
         """Wait until ``state`` has come ``count`` times."""
         async with asyncio.timeout(limit):
             while len(found := [event for event in self if event.state is state]) < count:

@@ -154,7 +154,7 @@ class ScriptedGateway:
     def changed(self) -> None:
         self._news.set()
 
-    async def until(self, condition: Callable[[], object], limit: float = 5.0) -> None:
+    async def until(self, condition: Callable[[], object], limit: float = 20.0) -> None:
         """Wait until something that arrived makes ``condition`` true."""
         async with asyncio.timeout(limit):
             while not condition():

@@ -120,7 +120,7 @@ async def test_a_late_reply_is_acknowledged_and_nobodys(gateway: ScriptedGateway
     begun = time.monotonic()
     with pytest.raises(CallTimeout, match=r"'slow' within 0\.1 s"):
         await client.call("slow", timeout=0.1)
-    assert 0.09 < time.monotonic() - begun < 1.0
+    assert 0.09 < time.monotonic() - begun < 10.0
     gateway.reply(gateway.asked[-1], BusinessResponse(code=200))
     await gateway.until(lambda: gateway.acks and gateway.acks[-1] == 2)
     assert client.stats.unmatched_replies == 1
@@ -136,9 +136,9 @@ async def test_timeouts_come_in_their_own_order(gateway: ScriptedGateway, connec
         future = client.submit("slow", timeout=timeout)
         future.add_done_callback(lambda f, t=timeout: order.append(t))  # type: ignore[misc]
         futures.append(future)
-    done, open_ones = await asyncio.wait(futures, timeout=0.6)
+    done, _ = await asyncio.wait(futures[:3], timeout=20)
     assert order == [0.1, 0.2, 0.3]
-    assert open_ones == {futures[3]}
+    assert not futures[3].done()
     assert "timeout-ms" not in gateway.asked[-1].headers
     assert all(isinstance(future.exception(), CallTimeout) for future in done)
     futures[3].cancel()
@@ -199,11 +199,11 @@ async def test_notifies_come_once_in_order_and_are_acknowledged(gateway: Scripte
 
 
 async def test_a_single_message_is_acknowledged_soon(gateway: ScriptedGateway, connect: Connect) -> None:
-    client = await connect()
+    client = await connect(heartbeat=30)
     begun = time.monotonic()
     await client.call("echo")
     await gateway.until(lambda: gateway.acks and gateway.acks[-1] == 2)
-    assert time.monotonic() - begun < 1.0
+    assert time.monotonic() - begun < 15.0, "long before the next heartbeat"
 
 
 async def test_what_was_received_can_be_read_after_the_close(gateway: ScriptedGateway, connect: Connect) -> None:
@@ -265,7 +265,7 @@ async def test_heartbeats_go_out_and_measure_the_way(gateway: ScriptedGateway, c
 async def test_the_gateways_shorter_interval_counts(gateway: ScriptedGateway, connect: Connect) -> None:
     gateway.heartbeat_interval = 1
     await connect(heartbeat=60)
-    await gateway.until(lambda: gateway.peer.of(RequestType.HEARTBEAT), limit=3)
+    await gateway.until(lambda: gateway.peer.of(RequestType.HEARTBEAT), limit=20)
 
 
 async def test_an_error_about_no_request_is_noted(gateway: ScriptedGateway, connect: Connect, states: States) -> None:
@@ -294,7 +294,7 @@ async def test_a_hello_without_answer_ends_in_time(gateway: ScriptedGateway, con
     begun = time.monotonic()
     with pytest.raises((CallTimeout, sdk.ConnectionFailed)):
         await connect(connect_timeout=0.4)
-    assert time.monotonic() - begun < 3
+    assert time.monotonic() - begun < 15
 
 
 async def test_a_callback_that_fails_harms_nobody(gateway: ScriptedGateway, connect: Connect) -> None:

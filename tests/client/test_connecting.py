@@ -30,6 +30,10 @@ if TYPE_CHECKING:
     from tests.client.scripted import Asked, Peer, ScriptedGateway
 
 
+CONNECTED = 1.5
+"""Seconds in which also a busy machine has made a connection, for a test that waits them all."""
+
+
 def refusing(gateway: ScriptedGateway, code: int, times: int, headers: dict[str, str]) -> Any:
     """Answer the first hellos with an error."""
 
@@ -67,8 +71,8 @@ async def test_one_that_never_passes_raises_the_replys_error(
     gateway.answer = refusing(gateway, code, 1000, headers)
     begun = time.monotonic()
     with pytest.raises(kind, match="not now"):
-        await connect(connect_timeout=0.5)
-    assert time.monotonic() - begun < 1.5
+        await connect(connect_timeout=CONNECTED)
+    assert time.monotonic() - begun < 10 * CONNECTED
     assert len(gateway.asked) > 1
     assert gateway.stops
 
@@ -77,8 +81,21 @@ async def test_what_comes_too_late_is_not_waited_for(gateway: ScriptedGateway, c
     gateway.answer = refusing(gateway, 503, 1000, {"retry-after-ms": "60000"})
     begun = time.monotonic()
     with pytest.raises(Overloaded):
-        await connect()
-    assert time.monotonic() - begun < 2
+        await connect(connect_timeout=40)
+    assert time.monotonic() - begun < 20
+
+
+async def test_a_last_hello_without_time_does_not_hide_why_those_before_it_failed(
+    gateway: ScriptedGateway, connect: Connect
+) -> None:
+    def answer(asked: Asked) -> None:
+        if asked.seq == 1:
+            gateway.reply(asked, ErrorMessage(error_code=503, error_message="not now"), {"retry-after-ms": "50"})
+
+    gateway.answer = answer
+    with pytest.raises(Overloaded, match="not now"):
+        await connect(connect_timeout=2)
+    assert len(gateway.asked) == 2
 
 
 async def test_a_service_that_fails_is_told_at_once(gateway: ScriptedGateway, connect: Connect) -> None:
@@ -99,13 +116,13 @@ async def test_a_hello_gets_the_time_that_is_left(gateway: ScriptedGateway, conn
 async def test_a_hello_without_an_answer_is_named(gateway: ScriptedGateway, connect: Connect) -> None:
     gateway.answer = lambda asked: None
     with pytest.raises(ConnectionFailed, match="connected, but hello was not answered within"):
-        await connect(connect_timeout=0.3)
+        await connect(connect_timeout=CONNECTED)
 
 
 async def test_a_start_without_an_answer_is_named(gateway: ScriptedGateway, connect: Connect) -> None:
     gateway.silent = True
-    with pytest.raises(ConnectionFailed, match=r"connected, but START was not answered within 0\.3 s"):
-        await connect(connect_timeout=0.3)
+    with pytest.raises(ConnectionFailed, match=r"connected, but START was not answered within 1\.5 s"):
+        await connect(connect_timeout=CONNECTED)
 
 
 async def test_a_token_that_does_not_fit_into_start_is_refused_here(gateway: ScriptedGateway, connect: Connect) -> None:
@@ -121,7 +138,7 @@ async def test_a_black_hole_is_named() -> None:
         begun = time.monotonic()
         with pytest.raises(ConnectionFailed, match="firewall let UDP through") as caught:
             await sdk.connect(address, openid="alice", insecure=True, connect_timeout=0.3)
-        assert time.monotonic() - begun < 1
+        assert time.monotonic() - begun < 5, "QUIC itself would try for longer"
     assert caught.value.problem is Problem.NO_ANSWER
     assert address in str(caught.value)
 
@@ -131,7 +148,7 @@ async def test_a_full_gateway_is_no_missing_one(gateway: ScriptedGateway, connec
     await gateway.listen(gateway.files, gatekeeper=gatekeeper(max_connections=1))
     first = await connect()
     with pytest.raises((ConnectionFailed, ConnectionClosed), match="try again later") as caught:
-        await connect(connect_timeout=0.5)
+        await connect(connect_timeout=CONNECTED)
     assert "start a gateway" not in str(caught.value)
     assert "full" in str(caught.value)
     # It says when to come back, and there is time: as soon as there is room, the waiting one is in.

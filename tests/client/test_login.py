@@ -67,15 +67,15 @@ async def test_a_later_hello_without_an_answer_is_said_again(gateway: ScriptedGa
 async def test_a_hello_that_times_out_while_nobody_is_connected_is_said_at_the_next_start(
     gateway: ScriptedGateway, connect: Connect, states: States
 ) -> None:
-    client = await connect(connect_timeout=1, reconnect=Reconnect(base=0.01, cap=0.05, attempt_timeout=0.2))
+    client = await connect(connect_timeout=2, reconnect=Reconnect(base=0.01, cap=0.05, attempt_timeout=0.5))
     await reset(gateway)
     gateway.silent = True  # no START is answered, so that the second hello passes its time without a connection
     gateway.peer.close(CloseCode.INTERNAL)
     await states.reach(State.RECONNECTING, 2)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(20):
         while client.stats.timeouts == 0:
             await asyncio.sleep(0.01)
     gateway.silent = False
     gateway.answer = lambda asked: BusinessResponse(code=200, data=asked.data)
     gateway.refuse_resume = None
-    assert (await client.call("echo", timeout=10)).ok
+    assert (await client.call("echo", timeout=20)).ok

@@ -313,7 +313,7 @@ class TestRefusedStarts:
     async def test_no_answer_to_start(self, gateway: ScriptedGateway, connect: Connect) -> None:
         gateway.silent = True
         with pytest.raises(ConnectionError, match=r"START|ready"):
-            await connect(connect_timeout=0.3)
+            await connect(connect_timeout=1.5)
 
     async def test_something_else_than_an_answer_to_start(self, gateway: ScriptedGateway, connect: Connect) -> None:
         def heartbeat_first(peer: Peer, request: ClientRequest) -> bool:

@@ -182,7 +182,7 @@ async def test_calls_made_while_away_wait_for_the_connection(
 
 
 async def test_a_gateway_that_is_away_for_long(gateway: ScriptedGateway, connect: Connect) -> None:
-    client = await connect(reconnect=Reconnect(base=0.01, cap=0.1, attempt_timeout=0.5))
+    client = await connect(reconnect=Reconnect(base=0.01, cap=0.1, attempt_timeout=1.0))
     port = gateway.listener.address[1]
     await gateway.listener.close(CloseCode.DRAINING)
     with pytest.raises(CallTimeout):
@@ -199,7 +199,7 @@ async def test_a_dead_link_is_noticed(gateway: ScriptedGateway, connect: Connect
     gateway.silent = True
     begun = time.monotonic()
     event = await states.reach(State.RECONNECTING)
-    assert 0.2 < time.monotonic() - begun < 1.5
+    assert 0.2 < time.monotonic() - begun < 10, "by its heartbeats, long before QUIC would notice"
     assert isinstance(event.error, ConnectionFailed)
     gateway.silent = False
     await states.reach(State.RESUMED)
@@ -250,13 +250,13 @@ async def test_attempts_can_be_limited(gateway: ScriptedGateway, connect: Connec
 
 
 async def test_closing_while_away(gateway: ScriptedGateway, connect: Connect, states: States) -> None:
-    client = await connect(reconnect=Reconnect(base=5, cap=5))
+    client = await connect(reconnect=Reconnect(base=60, cap=60))
     gateway.peer.close(CloseCode.INTERNAL)
     await states.reach(State.RECONNECTING)
     call = client.submit("echo")
     begun = time.monotonic()
     await client.close()
-    assert time.monotonic() - begun < 3
+    assert time.monotonic() - begun < 15
     with pytest.raises(ConnectionClosed):
         await call
 

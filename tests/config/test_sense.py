@@ -7,7 +7,7 @@ from typing import Annotated, Any, get_args, get_origin
 
 import pytest
 
-from quicgw_fast.backend.python import budget
+from quicgw_fast.backend import constants
 from quicgw_fast.config import advice, load, read
 from quicgw_fast.config.models import SECTIONS
 from quicgw_fast.config.sense import MESSAGE_COST
@@ -151,7 +151,7 @@ def test_settings_without_effect_are_told(tables: dict[str, dict[str, Any]], tol
 
 
 def test_what_a_message_costs_is_what_the_engine_counts() -> None:
-    assert MESSAGE_COST == budget.MESSAGE_COST
+    assert MESSAGE_COST == constants.MESSAGE_COST
 
 
 def test_a_window_that_the_allowed_requests_overflow_is_told() -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from quicgw_fast.backend import BudgetFull, Overflowed, WindowFull
-from quicgw_fast.backend.python.budget import MESSAGE_COST
+from quicgw_fast.backend.constants import MESSAGE_COST
 
 from .recipient import HIGH_WATER, Client, an_error
 

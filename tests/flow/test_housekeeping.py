@@ -134,7 +134,7 @@ async def test_one_session_that_fails_does_not_keep_the_others_waiting(
         await house.pass_time(1.0)
     assert [client.session.state is SessionState.CLOSED for client in clients] == [False, True, True]
     failures = [record for record in caplog.records if record.name == "quicgw.housekeeping"]
-    assert [record.getMessage() for record in failures] == ["housekeeping of a session failed"]
+    assert [record.getMessage() for record in failures] == ["housekeeping step failed"]
     assert house.count("housekeeping_failed") == 2
 
 
@@ -151,7 +151,7 @@ async def test_one_connection_that_fails_does_not_keep_the_others_waiting(
         await house.pass_time(60.0)
     assert [client.ended for client in clients] == [CloseCode.PROTOCOL_ERROR, None, CloseCode.PROTOCOL_ERROR]
     (line,) = caplog.records
-    assert line.getMessage() == "housekeeping of a conversation failed"
+    assert line.getMessage() == "housekeeping step failed"
     assert (vars(line)["conversation"], "surprise" in vars(line)["exception"]) == ("192.0.2.1:1", True)
     assert house.count("housekeeping_failed") == 1
 

@@ -271,7 +271,7 @@ async def test_a_login_that_finds_no_place_is_503_and_what_is_behind_it_goes_on(
 
 
 async def test_a_login_that_had_no_first_step_is_answered_and_what_waits_behind_it(house: House) -> None:
-    """The reply is owed by the books, not by a coroutine that may be cancelled before it runs."""
+    """The reply is owed by the account of tasks, not by a coroutine that may be cancelled before it runs."""
     client = house.started()
     seqs = [client.call("hello"), client.call("echo"), client.call("hello"), client.call("echo")]
     house.path.draining.active = True

@@ -38,6 +38,16 @@ def test_one_whose_name_begins_with_a_section_is_in_there(metrics: Metrics) -> N
     assert (stats["logins"], stats["counters"]) == ({"kittens": 2}, {"logins": 0})
 
 
+def test_a_processor_that_is_no_known_pool_has_its_place_too(metrics: Metrics) -> None:
+    metrics.counter("processor_kittens", "Kittens of no pool").value += 1
+    metrics.part("pool", "pushes").gauge("processor_puppies", "Puppies at work", lambda: 2)
+    metrics.part("pool", "logins").counters("processor_ends", "How they ended", "end", ["well"])["well"].value += 3
+    stats = render_stats(metrics, "", [])
+    assert stats["counters"] == {"processor_kittens": 1}
+    assert stats["pushes"] == {"puppies": 2}
+    assert stats["logins"] == {"ends": {"well": 3}}
+
+
 def test_a_duration_is_shown_with_its_classes(metrics: Metrics) -> None:
     duration = metrics.duration("transport_call", "Calls")
     duration.observe(0.002)

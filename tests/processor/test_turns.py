@@ -104,7 +104,7 @@ def test_what_is_unknown_is_a_bug(session: str) -> None:
 
 @dataclass
 class Model:
-    """The same rule, without books: every question is answered by looking at all tasks."""
+    """The same rule, without an account: every question is answered by looking at all tasks."""
 
     workers: int
     waiting: list[AsyncTask] = field(default_factory=list)
@@ -134,7 +134,7 @@ class Model:
 
 
 class Compared(RuleBasedStateMachine):
-    """Random histories; the books and the model never differ, and the promises of the protocol hold."""
+    """Random histories; the account and the model never differ, and the promises of the protocol hold."""
 
     @initialize(workers=st.integers(1, 6))
     def begin(self, workers: int) -> None:

@@ -104,7 +104,7 @@ class ChaosClient:
         if not self._task.cancelled() and (failure := self._task.exception()) is not None:
             raise failure
 
-    async def login(self, within: float = 10.0) -> None:
+    async def login(self, within: float = 20.0) -> None:
         """Wait until it is logged in."""
         async with asyncio.timeout(within):
             await self.logged_in.wait()

@@ -34,7 +34,7 @@ async def start(
     *,
     host: str = "127.0.0.1",
     forged: socket.socket | None = None,
-    within: float = 5.0,
+    within: float = 20.0,
 ) -> pb.StartResponse | None:
     """Shake hands from ``host``, send START from there or from a ``forged`` address, and return the answer.
 

@@ -58,7 +58,7 @@ class PushLog:
         """Everything that has come for a request so far."""
         return self._by_msg[msg_id]
 
-    async def wait_for(self, predicate: Callable[[pb.ServerPush], bool], within: float = 5.0) -> pb.ServerPush:
+    async def wait_for(self, predicate: Callable[[pb.ServerPush], bool], within: float = 20.0) -> pb.ServerPush:
         """Return the first push of the whole log, past or to come, that satisfies ``predicate``."""
         seen = 0
         deadline = time.monotonic() + within
@@ -74,7 +74,7 @@ class PushLog:
         self,
         count: int,
         predicate: Callable[[pb.ServerPush], bool] = lambda push: push.seq_id > 0,
-        within: float = 5.0,
+        within: float = 20.0,
     ) -> list[pb.ServerPush]:
         """Wait until ``count`` pushes of the log satisfy ``predicate`` (by default: are numbered)."""
         seen = 0
@@ -87,14 +87,14 @@ class PushLog:
                 return found
             await self._change(deadline, f"{count} pushes ({len(found)} came)")
 
-    async def reply(self, msg_id: int, within: float = 10.0) -> pb.ServerPush:
+    async def reply(self, msg_id: int, within: float = 20.0) -> pb.ServerPush:
         """Return the first push that answers the request ``msg_id``."""
         deadline = time.monotonic() + within
         while not self._by_msg[msg_id]:
             await self._change(deadline, f"the reply to message {msg_id}")
         return self._by_msg[msg_id][0]
 
-    async def next_push(self, within: float = 5.0) -> pb.ServerPush:
+    async def next_push(self, within: float = 20.0) -> pb.ServerPush:
         """Return the next push that this method has not returned yet."""
         deadline = time.monotonic() + within
         while self._taken >= len(self.log):
@@ -102,7 +102,7 @@ class PushLog:
         self._taken += 1
         return self.log[self._taken - 1]
 
-    async def wait_closed(self, within: float = 5.0) -> Close:
+    async def wait_closed(self, within: float = 20.0) -> Close:
         """Wait for the end of the connection and return its code and reason; -1 means it was ended here."""
         deadline = time.monotonic() + within
         while self.closed is None:

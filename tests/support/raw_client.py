@@ -177,7 +177,7 @@ class RawClient(PushLog):
         epoch: str = "",
         *,
         attempt: int = 0,
-        within: float = 5.0,
+        within: float = 20.0,
     ) -> pb.StartResponse:
         """Send START and return its answer; it is kept in ``started``, its push in ``start_push``."""
         self.openid = openid
@@ -217,12 +217,12 @@ class RawClient(PushLog):
         data: bytes = b"",
         headers: Mapping[str, str] | None = None,
         *,
-        within: float = 10.0,
+        within: float = 20.0,
     ) -> pb.ServerPush:
         """Send a BUSINESS request and return its reply, response or error."""
         return await self.reply(self.business(action, params, data, headers), within)
 
-    async def hello(self, params: Mapping[str, str] | None = None, *, within: float = 10.0) -> pb.ServerPush:
+    async def hello(self, params: Mapping[str, str] | None = None, *, within: float = 20.0) -> pb.ServerPush:
         """Log in and return the reply."""
         return await self.call("hello", params, within=within)
 
@@ -259,7 +259,7 @@ async def connect(
     port: int,
     alpn: str | None = "gatesvr",
     *,
-    within: float = 5.0,
+    within: float = 20.0,
     idle_timeout: float = 60.0,
     receive_window: int = 1 << 20,
     ca: str | None = None,

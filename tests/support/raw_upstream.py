@@ -87,7 +87,7 @@ class RawUpstream(rpc.UpstreamServiceServicer):
         """Every request that arrived."""
         return [seen.request for seen in self.seen]
 
-    async def wait_requests(self, count: int, action: str | None = None, within: float = 5.0) -> list[Seen]:
+    async def wait_requests(self, count: int, action: str | None = None, within: float = 20.0) -> list[Seen]:
         """Wait until ``count`` requests (of ``action``) have arrived; return them."""
         async with asyncio.timeout(within):
             while True:
@@ -177,7 +177,7 @@ class RawPusher:
         metadata: Mapping[str, str] | None = None,
         hint: int = 0,
         bind: int = 0,
-        within: float = 10.0,
+        within: float = 20.0,
     ) -> pb.UnicastPushResponse:
         """Push to one target; ``hint`` 1 is before and 2 after the response to request ``bind``."""
         request = pb.UnicastPushRequest(
@@ -201,7 +201,7 @@ class RawPusher:
         msg_type: str = "news",
         title: str = "all",
         metadata: Mapping[str, str] | None = None,
-        within: float = 10.0,
+        within: float = 20.0,
     ) -> pb.BroadcastResponse:
         """Push to every logged-in session."""
         request = pb.BroadcastRequest(
@@ -216,7 +216,7 @@ class RawPusher:
         service_name: str = "zone",
         *,
         deregister: bool = False,
-        within: float = 10.0,
+        within: float = 20.0,
     ) -> pb.UpstreamRegisterResponse:
         """Offer an upstream's address for a zone, or take it back."""
         request = pb.UpstreamRegisterRequest(

@@ -88,7 +88,7 @@ def describe_all(pushes: Iterable[pb.ServerPush], last: int = 12) -> str:
     return head + "\n".join(describe(push) for push in log[-last:])
 
 
-async def until(condition: Callable[[], bool], within: float = 5.0, what: str = "the condition") -> None:
+async def until(condition: Callable[[], bool], within: float = 20.0, what: str = "the condition") -> None:
     """Wait until ``condition()`` holds, looking every 5 ms; TimeoutError after ``within`` seconds."""
     deadline = asyncio.get_running_loop().time() + within
     while not condition():

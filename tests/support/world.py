@@ -155,7 +155,7 @@ class World:
         assert client.closed is None
 
 
-async def assert_closed(client: RawClient, code: CloseCode, within: float = 5.0) -> str:
+async def assert_closed(client: RawClient, code: CloseCode, within: float = 20.0) -> str:
     """Wait for the close, check code and phrase (protocol §6), and return the phrase."""
     close = await client.wait_closed(within)
     said = f"{close}\n{wire.describe_all(client.log)}"

@@ -44,7 +44,7 @@ async def dial(host: str, port: int, **options: Any) -> Connection:
     return await usual.dial(host, port, maker=MAKER.get(), **options)
 
 
-async def until(condition: Callable[[], object], timeout: float = 10.0) -> None:
+async def until(condition: Callable[[], object], timeout: float = 20.0) -> None:
     """Wait for a condition; fails the test when it does not come true."""
     deadline = monotonic() + timeout
     while not condition():

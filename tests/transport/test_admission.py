@@ -38,7 +38,7 @@ async def test_a_handshake_flood_meets_retry_and_honest_clients_get_in(identity:
 
 
 async def test_at_most_so_many_half_open_connections(identity: Identity) -> None:
-    limits, gate = TransportLimits(handshake_timeout=0.4), gatekeeper(retry_above=100, max_half_open=5)
+    limits, gate = TransportLimits(handshake_timeout=1.0), gatekeeper(retry_above=100, max_half_open=5)
     async with listening(identity, Recorders(), limits, gatekeeper=gate) as listener:
         with MuteSocket(listener.address) as flood:
             flood.send(*(first_packet() for _ in range(12)))
@@ -152,7 +152,7 @@ async def test_garbage_is_dropped_and_answered_with_nothing_longer(identity: Ide
 
 async def test_handshakes_that_fail_are_told_with_their_reason(identity: Identity) -> None:
     watch = Watch()
-    limits = TransportLimits(handshake_timeout=0.3)
+    limits = TransportLimits(handshake_timeout=1.0)
     async with listening(identity, Recorders(), limits, observer=watch) as listener:
         async with RawClient(listener.address, alpn=["h3"]) as client:
             await client.closed()

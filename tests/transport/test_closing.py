@@ -166,7 +166,7 @@ async def test_listener_close_tells_every_client(identity: Identity) -> None:
 
 async def test_idle_timeout(identity: Identity) -> None:
     server = Recorders()
-    async with listening(identity, server, TransportLimits(idle_timeout=0.3)) as listener:
+    async with listening(identity, server, TransportLimits(idle_timeout=1.0)) as listener:
         client = RawClient(listener.address)
         async with client:
             await client.connected()

@@ -8,12 +8,18 @@ from time import monotonic
 import pytest
 
 from quicgw_fast.clock import SystemClock
+from quicgw_fast.config.models import SessionConfig
 from quicgw_fast.transport import TransportLimits
 from quicgw_fast.transport.pressure import Pressure, Signal
 from quicgw_fast.transport.text import format_address, printable
 from quicgw_fast.transport.timers import LazyTimer
 
 from .helpers import until
+
+
+def test_a_listener_keeps_what_is_configured_for_sessions() -> None:
+    limits = TransportLimits.of(SessionConfig(slow_consumer_after=60.0, timeout=100.0, memory=1 << 30))
+    assert (limits.stall_timeout, limits.idle_timeout, limits.backlog) == (60.0, 105.0, 1 << 30)
 
 
 def test_pressure() -> None:

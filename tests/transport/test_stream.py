@@ -131,7 +131,7 @@ async def test_writable_is_told_after_the_high_water_mark(identity: Identity) ->
 
 async def test_a_peer_that_never_reads_is_a_slow_consumer(identity: Identity) -> None:
     server = Recorders()
-    limits = TransportLimits(high_water=64 * KIB, low_water=16 * KIB, stall_timeout=0.3)
+    limits = TransportLimits(high_water=64 * KIB, low_water=16 * KIB, stall_timeout=1.0)
     async with (
         listening(identity, server, limits) as listener,
         # The window never opens again: what a client does that does not read.

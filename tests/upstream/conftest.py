@@ -90,7 +90,7 @@ async def side_for(open_channel: OpenChannel) -> AsyncIterator[Callable[..., Ups
     assert not left
 
 
-async def until(condition: Callable[[], object], within: float = 10.0) -> None:
+async def until(condition: Callable[[], object], within: float = 20.0) -> None:
     """Wait for a condition that nothing announces."""
     async with asyncio.timeout(within):
         while not condition():

@@ -8,7 +8,8 @@ import grpc
 import pytest
 import uvloop
 
-from quicgw_fast.backend.python.wire import HEAD_MAX, encode_body
+from quicgw_fast.backend import encode_body
+from quicgw_fast.backend.constants import HEAD_MAX
 from quicgw_fast.clock import SystemClock
 from quicgw_fast.codes import PushType
 from quicgw_fast.config import RoutingConfig, UpstreamConfig

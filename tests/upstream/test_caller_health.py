@@ -14,6 +14,7 @@ import quicgw_fast
 from quicgw_fast.config import UpstreamConfig
 from quicgw_fast.proto.service_pb2 import UpstreamRequest
 from quicgw_fast.upstream import Upstream, UpstreamFailed
+from quicgw_fast.upstream.grpcio import causes
 from tests.upstream.conftest import side_of, until_health
 
 if TYPE_CHECKING:
@@ -25,8 +26,8 @@ if TYPE_CHECKING:
     StartProcess = Callable[[int], Awaitable[tuple[asyncio.subprocess.Process, str]]]
 
 REQUEST = UpstreamRequest(action="x")
-# An upstream that came back should be used within 2 s; the rest is for a busy machine.
-COMEBACK = 4.0
+COMEBACK = 15.0
+"""An upstream that came back should be used within 2 s; the rest is for a busy machine."""
 
 
 def side_at(*addresses: str) -> Upstream:
@@ -153,13 +154,16 @@ async def test_health_changes_are_logged_once(upstream: Start, caplog: pytest.Lo
     await server.stop()
     await until_health(side.directory.instances()[0], False)
     await side.channels.close()
-    assert [(record.getMessage(), record.levelname) for record in caplog.records] == [
+    told = [record for record in caplog.records if record.name == "quicgw.upstream"]
+    assert [(record.getMessage(), record.levelname) for record in told] == [
         ("upstream up", "INFO"),
         ("upstream down", "WARNING"),
         ("not ready", "WARNING"),
     ]
-    down = vars(caplog.records[1])
-    assert (down["address"], down["services"], down["reason"]) == (server.address, "hello", "nothing listens there")
+    down = vars(told[1])
+    assert (down["address"], down["services"]) == (server.address, "hello")
+    # Who dials while it is about to stop may still be let in, and is hung up on.
+    assert down["reason"] in (causes.NOTHING_LISTENS, causes.BROKE_OFF)
 
 
 async def test_lost_watch_is_reported_and_leaves_the_instance_in_use(

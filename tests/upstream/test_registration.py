@@ -71,13 +71,16 @@ def short_wait(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(registrations, "WAIT", 0.2)
 
 
-async def test_who_listens_is_in_service_with_the_answer(gateway: Gateway, upstream: Start) -> None:
+async def test_who_listens_is_in_service_with_the_answer(
+    gateway: Gateway, upstream: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
     server = await upstream()
     assert await gateway.ask(server.address) == ("", "registered for zone")
     assert (await gateway.side.caller.call(TO_ZONE, 5.0)).code == 200
+    monkeypatch.setattr(registrations, "WAIT", 40.0)
     started = time.monotonic()
     assert await gateway.ask(server.address) == ("", "registered for zone")
-    assert time.monotonic() - started < 0.5, "a renewal waits for nothing"
+    assert time.monotonic() - started < 20.0, "a renewal waits for nothing"
 
 
 async def test_who_begins_to_listen_a_little_later_is_in_service_too(gateway: Gateway, upstream: Start) -> None:

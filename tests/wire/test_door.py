@@ -86,7 +86,7 @@ async def test_a_restart_with_a_renewed_tls_key_is_noticed_at_once(tmp_path: Pat
         begin = time.monotonic()
         connection.send(bytes(60))
         code, reason, by_peer = await client[0].end()
-        assert time.monotonic() - begin < 3.0
+        assert time.monotonic() - begin < 15.0, "long before its idle time-out"
         assert (code, by_peer) == (CloseCode.INTERNAL, True)
         assert "no longer knows" in reason
         await connection.wait_closed()

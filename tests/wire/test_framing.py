@@ -209,14 +209,14 @@ async def test_a_message_that_stands_still_ends_the_connection(make_world: World
 
 
 async def test_a_message_may_come_slowly(make_world: WorldMaker) -> None:
-    """It takes several times as long as no byte at all may take."""
-    world = await make_world(session={"frame_timeout": 0.4})
+    """It takes longer than no byte at all may take."""
+    world = await make_world(session={"frame_timeout": 2.0})
     store_nothing(world)
     client = await world.online("alice")
     body = wire.frame(business_of_size(600_000, 2))
     for start in range(0, len(body), 60_000):
         client.send_raw(body[start : start + 60_000])
-        await asyncio.sleep(0.12)
+        await asyncio.sleep(0.3)
     assert wire.business(await client.reply(77)).code == 200
 
 
@@ -228,7 +228,7 @@ async def test_a_dripping_message_ends_the_connection(make_world: WorldMaker) ->
     while client.closed is None:
         client.send_raw(b"x")
         await asyncio.sleep(0.05)
-        assert time.monotonic() - begun < 5.0
+        assert time.monotonic() - begun < 20.0
     await assert_closed(client, CloseCode.SLOW_CONSUMER)
 
 

@@ -28,7 +28,7 @@ QUICK = {"start_timeout": 0.4}
 """Makes housekeeping frequent; a resume window ends when the test wants it, however busy the machine is."""
 
 
-async def until(condition: Callable[[], object], within: float = 10.0) -> None:
+async def until(condition: Callable[[], object], within: float = 20.0) -> None:
     async with asyncio.timeout(within):
         while not condition():
             await asyncio.sleep(0.005)

@@ -63,7 +63,7 @@ async def http(address: str, path: str) -> tuple[int, str]:
 
 async def not_ready(address: str) -> None:
     """Wait until the gateway says that it takes no more work."""
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         while True:
             status, _ = await http(address, "/readyz")
             if status == 503:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from tests.support.world import World, WorldMaker
 
 
-async def error_of(client: RawClient, message: int, within: float = 10.0) -> pb.ErrorMessage:
+async def error_of(client: RawClient, message: int, within: float = 20.0) -> pb.ErrorMessage:
     return wire.error(await client.reply(message, within))
 
 

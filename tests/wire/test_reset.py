@@ -43,11 +43,11 @@ async def test_expired_after_the_resume_window(make_world: WorldMaker, by_sessio
 
 
 async def test_a_session_can_be_resumed_until_the_end_of_its_window(make_world: WorldMaker) -> None:
-    world = await make_world(session={"resume_window": 1.5})
+    world = await make_world(session={"resume_window": 3.0})
     client = await world.online("alice")
     for _ in range(3):
         await client.close()
-        await asyncio.sleep(0.8)
+        await asyncio.sleep(1.2)
         client = await world.resumed(client, 1)
 
 

@@ -286,9 +286,9 @@ async def test_a_session_without_any_message_is_closed_with_idle_and_can_be_resu
 
 
 async def test_a_heartbeat_keeps_the_session_alive(make_world: WorldMaker) -> None:
-    world = await make_world(session={"timeout": 0.6})
+    world = await make_world(session={"timeout": 2.0})
     client = await world.online("alice")
     for _ in range(8):
-        await asyncio.sleep(0.2)
+        await asyncio.sleep(0.4)
         await client.reply(client.heartbeat())
     assert client.closed is None

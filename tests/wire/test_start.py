@@ -125,7 +125,7 @@ async def test_start_that_comes_too_late_is_a_protocol_error(make_world: WorldMa
         if sent:
             client.send_raw(sent)
         await assert_closed(client, CloseCode.PROTOCOL_ERROR)
-        assert 0.4 < time.monotonic() - begun < 2.0
+        assert 0.4 < time.monotonic() - begun < 15.0
 
 
 async def test_the_limits_are_told(make_world: WorldMaker) -> None:

@@ -196,11 +196,11 @@ async def test_at_80_percent_nobody_is_closed(make_world: WorldMaker) -> None:
 
 
 async def test_an_acknowledgement_begins_the_time_anew(make_world: WorldMaker) -> None:
-    world = await make_world(session={"window_messages": 10, "slow_consumer_after": 1.0})
+    world = await make_world(session={"window_messages": 10, "slow_consumer_after": 2.0})
     client = await world.online("alice")
     await fill(world, "alice")
     for number in range(1, 5):
-        await asyncio.sleep(0.4)
+        await asyncio.sleep(0.6)
         await acknowledged(client, number)
         assert await fill(world, "alice") == 1
     assert client.closed is None
@@ -222,26 +222,26 @@ async def test_a_client_that_never_reads_disturbs_nobody(make_world: WorldMaker)
         client = await world.online("alice", receive_window=64 << 10)
         client.pause_reading()
         count = await fill(world, "alice", size=5000)
-        await assert_closed(client, CloseCode.SLOW_CONSUMER, within=10)
+        await assert_closed(client, CloseCode.SLOW_CONSUMER)
         again = await world.resumed(client, 1)
         await again.wait_count(count, within=20)
         again.assert_gap_free(2)
 
 
 async def test_a_client_on_a_slow_link_gets_an_answer_that_fills_its_window(make_world: WorldMaker) -> None:
-    """It takes several times as long as a client may take that makes no progress, and is acknowledged at its end."""
-    world = await make_world(session={"slow_consumer_after": 1.0})
+    """It takes longer than a client may take that makes no progress, and is acknowledged at its end."""
+    world = await make_world(session={"slow_consumer_after": 2.0})
     client = await world.online("alice", receive_window=16 << 10)
     client.pause_reading()
     message = client.business("echo", data=bytes(1_000_000))
     begun = time.monotonic()
     while not client.replies(message):
         assert client.closed is None, f"closed after {time.monotonic() - begun:.1f} s: {client.closed}"
-        assert time.monotonic() - begun < 15.0
-        await asyncio.sleep(0.4)  # its credit doubles each time
+        assert time.monotonic() - begun < 40.0
+        await asyncio.sleep(0.6)  # its credit doubles each time
         client.resume_reading()
         client.pause_reading()
-    assert time.monotonic() - begun > 2 * 1.0
+    assert time.monotonic() - begun > 1.5 * 2.0
     client.resume_reading()
     await acknowledged(client, client.last_seq)
     assert client.closed is None
@@ -259,5 +259,5 @@ async def test_a_client_that_reads_and_never_acknowledges_is_closed_whatever_els
     while client.closed is None:
         client.heartbeat()
         await asyncio.sleep(0.05)
-        assert time.monotonic() - begun < 5.0
+        assert time.monotonic() - begun < 20.0
     await assert_closed(client, CloseCode.SLOW_CONSUMER)

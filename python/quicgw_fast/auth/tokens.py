@@ -67,13 +67,6 @@ class JwtAuth:
         self._settings = settings
         self._keys = _load_keys(settings)
 
-    def reload(self) -> None:
-        """Read the key files again, for a rotation without a restart; blocks for the read of a small file.
-
-        Raises ConfigError when the new files cannot be used; the old keys stay in force.
-        """
-        self._keys = _load_keys(self._settings)
-
     def authenticate(self, openid: str, token: str, wall: float) -> Grant:
         """Check signature and claims at ``wall`` (wall-clock seconds).
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Mapping
 
     # Both makers have the types of the reference; stubtest and the shared tests keep that true.
     from quicgw_fast.backend.python import (
@@ -17,6 +17,15 @@ if TYPE_CHECKING:
         TaskQueue,
         TokenBucket,
     )
+
+
+class EncodeBody(Protocol):
+    """How a message to the client is encoded, but for its number."""
+
+    def __call__(
+        self, push_type: int, code: int, message: str, data: bytes, headers: Mapping[str, str], limit: int = ..., /
+    ) -> bytes:
+        """Return fields 3, 4 and 5 of ServerPush; FrameTooLarge if it could be over ``limit`` bytes with its number."""
 
 
 class Engine(Protocol):
@@ -36,15 +45,15 @@ class Engine(Protocol):
 
     @property
     def NotifyBuffers(self) -> type[NotifyBuffers]:  # noqa: N802
-        """Notifies that wait for the reply they are bound to."""
+        """Notifies that wait for the reply they are bound to: a part of an outbox, offered alone for other programs."""
 
     @property
     def Outbox(self) -> type[Outbox]:  # noqa: N802
-        """All that one session is owed, numbered and retained."""
+        """All that one session is owed, numbered and retained. ``is_open`` is for programs that look into one."""
 
     @property
     def SequenceAllocator(self) -> type[SequenceAllocator]:  # noqa: N802
-        """The numbers of one session."""
+        """The numbers of one session: likewise a part of an outbox."""
 
     @property
     def TaskQueue(self) -> type[TaskQueue]:  # type: ignore[type-arg]  # noqa: N802
@@ -55,5 +64,5 @@ class Engine(Protocol):
         """A rate with a burst."""
 
     @property
-    def encode_body(self) -> Callable[..., bytes]:
+    def encode_body(self) -> EncodeBody:
         """Encode a message but for its number."""

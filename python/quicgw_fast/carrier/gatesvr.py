@@ -20,7 +20,7 @@ MAX_BODY = 1 << 20
 MAX_BODY_BEFORE_START = 4 << 10
 """Bytes of the first message, from a client that nobody knows yet (protocol §1)."""
 HELD_COST = 128
-"""Bytes that keeping one of them costs beside its body."""
+"""Bytes that keeping one of them costs on top of its body."""
 
 
 class GatesvrCarrier:

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 from quicgw_fast.cli.statuses import Status
 from quicgw_fast.errors import StartupError
 from quicgw_fast.proto import service_pb2 as pb
-from quicgw_fast.upstream import GatewayCallFailed, GatewayClient
+from quicgw_fast.upstream import GatewayCallFailed
+from quicgw_fast.upstream.grpcio.gateway_client import GatewayClient
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

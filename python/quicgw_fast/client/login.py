@@ -42,7 +42,7 @@ class LoginOwner(Protocol):
 class LoginStep:
     """Says hello when the session is not logged in, tries again after passing errors, opens the way for calls.
 
-    ``reply`` is the answer to the last hello that succeeded, ``refusal`` the one that did not since then.
+    ``reply`` is the answer to the last hello that succeeded, ``refusal`` the last one since then that did not.
     """
 
     def __init__(
@@ -118,7 +118,8 @@ class LoginStep:
     def _failed(self, error: QuicgwClientError) -> None:
         if self._owner.leaving:
             return
-        self.refusal = error if isinstance(error, ReplyError) else None
+        if isinstance(error, ReplyError):
+            self.refusal = error  # it stays the cause when the last try has no time left for an answer
         left = self._owner.time_to_connect()
         if not _is_passing(error, first=left is not None):
             self._owner.login_failed(error)

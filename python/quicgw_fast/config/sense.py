@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from quicgw_fast.config.sources import Key
 
 LARGEST_MESSAGE = 1 << 20
-"""Bytes of one message (protocol §1); replies have a reserve of a quarter for what is kept beside it."""
+"""Bytes of one message (protocol §1); replies have a reserve of a quarter for what is kept with it."""
 MESSAGE_COST = 96
 """Bytes that a message counts in ``session.memory`` on top of its own (``ByteBudget``)."""
 CLIENT_HEARTBEAT = 5.0

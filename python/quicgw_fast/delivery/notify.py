@@ -7,14 +7,13 @@ from typing import TYPE_CHECKING
 from quicgw_fast.codes import OK, PushType
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
+    from quicgw_fast.backend.engine import EncodeBody
     from quicgw_fast.proto.service_pb2 import BroadcastRequest, UnicastPushRequest
 
 
 def notify_body(
     push: UnicastPushRequest | BroadcastRequest,
-    encode: Callable[..., bytes],
+    encode: EncodeBody,
     extra: dict[str, str] | None = None,
 ) -> bytes:
     """Encode the notify without its number; ``encode`` is the engine's ``encode_body``.

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
 
     from quicgw_fast.proto import service_pb2 as pb
-    from quicgw_fast.upstream import GatewayClient
+    from quicgw_fast.upstream.grpcio.gateway_client import GatewayClient
 
     Handler = Callable[["Service", pb.UpstreamRequest], Awaitable["ActionReply"]]
 

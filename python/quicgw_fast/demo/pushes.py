@@ -9,7 +9,7 @@ from quicgw_fast.proto import service_pb2 as pb
 from quicgw_fast.upstream import GatewayCallFailed
 
 if TYPE_CHECKING:
-    from quicgw_fast.upstream import GatewayClient
+    from quicgw_fast.upstream.grpcio.gateway_client import GatewayClient
 
 _MOST_PUSHES = 2000
 

@@ -15,7 +15,8 @@ from quicgw_fast.demo.actions import ACTIONS, ActionRefused, ActionReply, Broken
 from quicgw_fast.errors import StartupError
 from quicgw_fast.proto import service_pb2 as pb
 from quicgw_fast.proto.service_pb2_grpc import UpstreamServiceServicer, add_UpstreamServiceServicer_to_server
-from quicgw_fast.upstream import SERVICES, GatewayCallFailed, GatewayClient, ServiceMode
+from quicgw_fast.upstream import SERVICES, GatewayCallFailed, ServiceMode
+from quicgw_fast.upstream.grpcio.gateway_client import GatewayClient
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

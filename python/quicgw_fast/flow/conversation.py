@@ -48,7 +48,7 @@ class Legs:
         )
         self.count_requests_refused = metrics.counter("requests_refused", "Messages that were not accepted")
         self.count_floods_closed = metrics.counter(
-            "floods_closed", "Connections that were closed for too many messages"
+            "floods_closed", "Connections that were closed for too many messages; refused has them by rule"
         )
         self.sender = sender
         self.starts = starts

@@ -6,7 +6,7 @@ import secrets
 from functools import partial
 from typing import TYPE_CHECKING
 
-from quicgw_fast.backend.python.wire import HEAD_MAX
+from quicgw_fast.backend.constants import HEAD_MAX
 from quicgw_fast.carrier import MAX_BODY
 from quicgw_fast.proto.client_pb2 import ServerPush
 from quicgw_fast.session import NotifyCount, UntoldLosses

@@ -123,7 +123,7 @@ class Housekeeping:
         self._count_housekeeping_failed.value += 1
         trace = "".join(traceback.format_exception(error))
         self._repeats.add(
-            logging.ERROR, f"housekeeping of a {kind} failed", name, now, {kind: name, "exception": trace}
+            logging.ERROR, "housekeeping step failed", f"{kind} {name}", now, {kind: name, "exception": trace}
         )
 
     def _check_conversation(self, conversation: Conversation, now: float) -> None:

@@ -51,7 +51,9 @@ class Requests:
         """``timeout``: the seconds a request may take."""
         self._clock = clock
         self._count_requests = metrics.counter("requests", "BUSINESS messages that were accepted")
-        self._count_rate_limited = metrics.counter("rate_limited", "Requests that were answered 429")
+        self._count_rate_limited = metrics.counter(
+            "rate_limited", "Requests that were answered 429; refused has them by rule"
+        )
         self._count_queue_full = metrics.counter(
             "queue_full", "Requests that were answered 503, as their queue was full"
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import fields
 from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
@@ -14,20 +15,7 @@ from quicgw_fast.observe.repeats import RepeatLog
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-COUNTED = {
-    "accepted": "Connections whose handshake began",
-    "established": "Handshakes that were completed",
-    "failed": "Handshakes that ended before they were complete",
-    "refused": "Clients that were turned away with a reason, as the gateway was full or stopping",
-    "retries": "Retry packets: clients that had to prove their address first",
-    "invalid_tokens": "Clients whose Retry token was not good",
-    "noise": "Initials that did not authenticate; nothing was built for them",
-    "unread": "Datagrams of connections that were dropped, as their peer used more than it may",
-    "dropped": "Datagrams without a connection that were not answered, noise included",
-    "version_negotiations": "Answers to a version of QUIC that is not spoken",
-    "stateless_resets": "Answers to packets of connections that are not known any more",
-}
-"""What a listener counts itself."""
+    from _typeshed import DataclassInstance
 
 _log = logging.getLogger("quicgw.door")
 
@@ -36,8 +24,8 @@ class Listening(Protocol):
     """What there is to see of a listener."""
 
     @property
-    def counters(self) -> object:
-        """Has the numbers of ``COUNTED``."""
+    def counters(self) -> DataclassInstance:
+        """What happened so far: whole numbers that only grow, the ``metadata`` of each with its ``help``."""
 
     @property
     def connections(self) -> int:
@@ -71,8 +59,14 @@ def register_listener(metrics: Metrics, listener: Listening) -> None:
         "Connections that were closed, as too much was not acknowledged in all",
         lambda: listener.given_up,
     )
-    for name, help in COUNTED.items():
-        metrics.total(f"transport_{name}", help, partial(getattr, listener.counters, name))
+    for counter in fields(listener.counters):
+        read = partial(_read, listener, counter.name)
+        metrics.total(f"transport_{counter.name}", counter.metadata["help"], read)
+
+
+def _read(listener: Listening, name: str) -> int:
+    count: int = getattr(listener.counters, name)
+    return count
 
 
 class Door:
@@ -86,7 +80,8 @@ class Door:
             [fault.value for fault in HandshakeFault],
         )
         self._count_refused = metrics.counter(
-            "connections_refused", "Clients that were turned away, as the gateway was full or stopping"
+            "connections_refused",
+            "Clients that were turned away with a reason and logged: transport_refused, seen from the log",
         )
         self._count_throttled = metrics.counter(
             "peers_throttled",

@@ -266,6 +266,6 @@ def _check(family: Family) -> None:
             raise ValueError(f"{name!r} is not a name; write small letters, digits and _, a letter first")
     unit = _UNIT_IN_NAME.fullmatch(family.name)
     if unit is not None:
-        raise ValueError(f"{family.name}: leave out {unit[1]!r}; kind and unit are said beside the name")
+        raise ValueError(f"{family.name}: leave out {unit[1]!r}; kind and unit are told with the name")
     if not family.help.strip():
         raise ValueError(f"{family.name} has no help; write what is counted")

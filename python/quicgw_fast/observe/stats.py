@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 SECTIONS = ("transport", "logins", "offline")
 """Where the rest of the name is the key."""
 POOLS = {"requests": "processor", "logins": "logins"}
-"""The section of each processor, whose names begin with ``processor``."""
+"""The section of each pool of workers, whose names begin with ``processor``; any other pool's is its own name."""
 PLACES = {
     "uptime": ("uptime",),
     "connections_open": ("connections",),
@@ -60,8 +60,8 @@ def place(family: Family, labels: tuple[str, ...]) -> tuple[str, ...]:
         return (*PLACES[family.name], *labels)
     section, _, rest = family.name.partition("_")
     if rest and family.kind is not MetricKind.DURATION:
-        if section == "processor":
-            return (POOLS[labels[0]], rest)
+        if section == "processor" and family.labels[:1] == ("pool",):
+            return (POOLS.get(labels[0], labels[0]), rest, *labels[1:])
         if section in SECTIONS:
             return (section, rest, *labels)
     return (OTHERS[family.kind], "_".join((family.name, *labels)))

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from quicgw_fast.addresses import address_group
 from quicgw_fast.backend import TokenBucket
-from quicgw_fast.backend.python.rate import ROUNDING
+from quicgw_fast.backend.constants import ROUNDING
 from quicgw_fast.codes import ErrorCode
 from quicgw_fast.overload.rule import Refusal
 

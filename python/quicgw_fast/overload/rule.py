@@ -100,7 +100,7 @@ class Gate(Generic[F, R]):
         """``count_only`` are names of rules that are counted and not enforced."""
         names = [rule.name for rule in rules]
         of_moment = metrics.part("moment", moment.value)
-        counters = of_moment.counters("refused", "What the rules of overload refused", "rule", names)
+        counters = of_moment.counters("refused", "What rules refused, enforced or only counted", "rule", names)
         self._rules: list[tuple[Callable[[F], R | None], Counter, bool]] = [
             (rule.judge, counters[rule.name], rule.name not in count_only) for rule in rules
         ]

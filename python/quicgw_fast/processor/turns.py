@@ -11,8 +11,8 @@ of the ring *that has nothing running*, and stays free when there is none. So
 
 With one worker nothing runs when it is free, and the exception never holds: what remains is taking turns.
 
-``Turns`` keeps the books and starts nothing. After each ``add`` and each ``end`` its owner takes ``next`` until it
-gives None; then a task waits only because it may not start, and ``may_start`` tells it of a new one.
+``Turns`` keeps account of the tasks and starts nothing. After each ``add`` and each ``end`` its owner takes ``next``
+until it gives None; then a task waits only because it may not start, and ``may_start`` tells it of a new one.
 """
 
 from __future__ import annotations

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 RECORD_COST: Final = 128
-"""Bytes that keeping a message costs beside its body and its openid. Without them a flood of tiny messages
+"""Bytes that keeping a message costs on top of its body and its openid. Without them a flood of tiny messages
 would take many times the memory that the bound promises."""
 
 

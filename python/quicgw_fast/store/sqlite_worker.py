@@ -41,16 +41,16 @@ class _Job:
 
 
 class Committer:
-    """Runs steps on the shelf in the order given; what queues up during a commit shares the next transaction.
+    """Runs steps on the tables in the order given; what queues up during a commit shares the next transaction.
 
     A step's result is given out after its transaction is committed, so that nobody hears of what may not
     last. A transaction that fails is undone, and each of its steps gets one of its own: a full disk takes no
     more messages, but those that wait can still be read.
     """
 
-    def __init__(self, shelf: SqliteTables) -> None:
-        """Start the thread; the shelf belongs to it from now on."""
-        self._tables = shelf
+    def __init__(self, tables: SqliteTables) -> None:
+        """Start the thread; the tables belong to it from now on."""
+        self._tables = tables
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._closing = False
         self._failing = False

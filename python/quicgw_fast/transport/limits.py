@@ -119,6 +119,7 @@ class TransportLimits:
             backlog=max(session.memory, LEAST_BACKLOG),
             # A silent client is closed with IDLE by its session first; QUIC's own timeout comes behind it.
             idle_timeout=session.timeout + 5.0,
+            stall_timeout=session.slow_consumer_after,
         )
 
     def __post_init__(self) -> None:

@@ -9,7 +9,7 @@ in both directions, are made on the event loop's thread, and none of them blocks
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from quicgw_fast.codes import CloseCode
@@ -67,26 +67,25 @@ class HandlerFactory(Protocol):
         """Return the handler; the connection may be used at once."""
 
 
+def _counter(help: str) -> int:
+    return field(default=0, metadata={"help": help})
+
+
 @dataclass(slots=True)
 class ListenerCounters:
-    """What happened at the door since the start."""
+    """What happened at the door since the start. A new one is a line here: metrics take name and help from it."""
 
-    accepted: int = 0
-    established: int = 0
-    failed: int = 0
-    """Handshakes that ended before they were complete."""
-    refused: int = 0
-    """Turned away with a reason, as the gateway was full or stopping."""
-    retries: int = 0
-    invalid_tokens: int = 0
-    noise: int = 0
-    """Initials that did not authenticate; nothing was built for them."""
-    unread: int = 0
-    """Datagrams of connections, dropped because their peer used more than it may."""
-    dropped: int = 0
-    """Datagrams without a connection that were not answered, noise included."""
-    version_negotiations: int = 0
-    stateless_resets: int = 0
+    accepted: int = _counter("Connections whose handshake began")
+    established: int = _counter("Handshakes that were completed")
+    failed: int = _counter("Handshakes that ended before they were complete")
+    refused: int = _counter("Clients that were turned away with a reason, before or at the end of their handshake")
+    retries: int = _counter("Retry packets: clients that had to prove their address first")
+    invalid_tokens: int = _counter("Clients whose Retry token was not good")
+    noise: int = _counter("Initials that did not authenticate; nothing was built for them")
+    unread: int = _counter("Datagrams of connections that were dropped, as their peer used more than it may")
+    dropped: int = _counter("Datagrams without a connection that were not answered, noise included")
+    version_negotiations: int = _counter("Answers to a version of QUIC that is not spoken")
+    stateless_resets: int = _counter("Answers to packets of connections that are not known any more")
 
 
 class Listener(Protocol):

@@ -14,7 +14,6 @@ from quicgw_fast.upstream.errors import (
     UpstreamFailed,
     UpstreamTimeout,
 )
-from quicgw_fast.upstream.grpcio.gateway_client import GatewayClient
 from quicgw_fast.upstream.instance import Instance
 from quicgw_fast.upstream.routing import SERVICES, ZONES, RoutingMode, ServiceMode, ZoneMode, make_mode, zone_of
 
@@ -26,7 +25,6 @@ __all__ = [
     "Directory",
     "DirectoryListener",
     "GatewayCallFailed",
-    "GatewayClient",
     "Instance",
     "NoInstance",
     "RegisterRefused",

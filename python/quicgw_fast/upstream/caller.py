@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
+from quicgw_fast.backend import FrameTooLarge, encode_body
+from quicgw_fast.codes import PushType
 from quicgw_fast.upstream.errors import (
+    AnswerTooLarge,
     NoInstance,
     UpstreamBusy,
     UpstreamCallError,
@@ -24,6 +27,9 @@ if TYPE_CHECKING:
     from quicgw_fast.upstream.instance import Instance
     from quicgw_fast.upstream.journal import UpstreamJournal
     from quicgw_fast.upstream.routing import RoutingMode
+
+SURELY_FITS: Final = 1 << 19
+"""Bytes of an answer up to which a frame takes it: it needs a few more, and some for each header without a value."""
 
 
 class BalancingCaller:
@@ -90,7 +96,10 @@ class BalancingCaller:
         self._under_way[service] += 1
         instance.calls += 1
         try:
-            return await self._channels.to(instance).call(request, timeout)
+            response = await self._channels.to(instance).call(request, timeout)
+            if response.ByteSize() > SURELY_FITS:
+                _check_fits(response, instance.address)
+            return response
         except UpstreamTimeout as error:
             instance.timeouts += 1
             self._journal.call_failed(instance, service, error)
@@ -105,11 +114,22 @@ class BalancingCaller:
             self._took[service].observe(self._now() - began)
 
 
+def _check_fits(response: UpstreamResponse, address: str) -> None:
+    """Raise AnswerTooLarge for an answer of the service at ``address`` that no frame could carry (protocol §3)."""
+    try:
+        encode_body(PushType.BUSINESS_DATA, response.code, response.message, response.data, response.headers)
+    except FrameTooLarge as error:
+        raise AnswerTooLarge(address, error.length) from error
+
+
 def _register(metrics: Metrics) -> dict[str, Counter]:
     """The counters of calls that failed; each kind of error names its own."""
     return {
         "upstream_failures": metrics.counter("upstream_failures", "Calls of services that failed"),
         "upstream_timeouts": metrics.counter("upstream_timeouts", "Calls of services that were not answered in time"),
-        "upstream_busy": metrics.counter("upstream_busy", "Calls that were not made, as the service has its most"),
+        "upstream_busy": metrics.counter(
+            "upstream_busy",
+            "Calls that a rule did not let be made, also when a login asks again; refused has them by rule",
+        ),
         "upstream_unavailable": metrics.counter("upstream_unavailable", "Calls for which no service was there"),
     }

@@ -25,8 +25,10 @@ class Channel(Protocol):
     async def call(self, request: UpstreamRequest, timeout: float) -> UpstreamResponse:
         """Call ProcessRequest once; ``timeout`` in seconds, which the service is told at most.
 
-        Raises UpstreamTimeout or UpstreamFailed, also for an answer that is larger than a frame may be. Cancelling the
-        task cancels the call. Nothing is tried twice unless the service said that it never looked at the call.
+        Raises UpstreamTimeout or UpstreamFailed. A maker takes answers of 1 MiB and 64 KiB at least; for what is over a
+        bound of its own it raises AnswerTooLarge, and whether the others fit into a frame is looked at above it.
+        Cancelling the task cancels the call. Nothing is tried twice unless the service said that it never looked at
+        the call.
         """
 
     async def wait_reached(self, seconds: float) -> None:

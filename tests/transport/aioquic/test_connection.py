@@ -43,7 +43,7 @@ var = encode_uint_var
 async def test_first_packets_that_fail_at_once_start_retry_too(identity: Identity) -> None:
     """They cost as much as those that never go on, and are not half-open for a moment."""
     gate = gatekeeper(retry_above=8)
-    async with listening(identity, Recorders(), TransportLimits(handshake_timeout=0.5), gatekeeper=gate) as listener:
+    async with listening(identity, Recorders(), TransportLimits(handshake_timeout=1.5), gatekeeper=gate) as listener:
         with MuteSocket(listener.address) as flood:
             for _ in range(8):
                 flood.send(first_packet(alpn_protocols=["h3"]))

@@ -181,14 +181,14 @@ async def slow_reader(limits: TransportLimits, identity: Identity, read: Callabl
 
 async def test_a_peer_that_reads_slowly_is_no_slow_consumer(identity: Identity) -> None:
     """All of it takes several times as long as nothing at all may take."""
-    limits = TransportLimits(high_water=1 * KIB, low_water=0, stall_timeout=0.4)
+    limits = TransportLimits(high_water=1 * KIB, low_water=0, stall_timeout=1.0)
 
     async def read(client: RawClient) -> None:
         begun = monotonic()
         for had in range(2, 42, 2):
             await until(lambda had=had: len(client.data) >= min(had, 40) * KIB or client.close_seen)
             assert client.close_seen is None, f"closed after {len(client.data)} bytes"
-            await asyncio.sleep(0.08)
+            await asyncio.sleep(0.16)
             client.grant()  # type: ignore[attr-defined]
         assert monotonic() - begun > 3 * limits.stall_timeout
 

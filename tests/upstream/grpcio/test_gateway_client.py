@@ -10,8 +10,9 @@ from quicgw_fast.config import join_address
 from quicgw_fast.control import ControlServer
 from quicgw_fast.errors import ConfigError
 from quicgw_fast.proto import service_pb2 as pb
-from quicgw_fast.upstream import GatewayCallFailed, GatewayClient
+from quicgw_fast.upstream import GatewayCallFailed
 from quicgw_fast.upstream.grpcio import causes
+from quicgw_fast.upstream.grpcio.gateway_client import GatewayClient
 from tests.control.recording import RecordingPusher
 from tests.demo.fake_gateway import FakeGateway
 from tests.support import strangers

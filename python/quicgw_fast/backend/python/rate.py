@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import math
-from typing import Final
 
-ROUNDING: Final = 1e-6
-"""Seconds. A caller that waits exactly as long as it was told must be served, although the sum of the times
-is rounded."""
+from quicgw_fast.backend.constants import ROUNDING
 
 
 class TokenBucket:

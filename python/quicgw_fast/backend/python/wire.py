@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from quicgw_fast.backend.constants import HEAD_MAX
 from quicgw_fast.backend.errors import FrameTooLarge
 from quicgw_fast.backend.python import checks
 
@@ -16,8 +17,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 PUSH_ERROR: Final = 4
-# The longest head and the length prefix, rounded up: 1 + 5 bytes of msg_id, 1 + 10 of seq_id, 4 of length.
-HEAD_MAX: Final = 22
 
 _ONE_BYTE: Final = [bytes([value]) for value in range(0x80)]
 

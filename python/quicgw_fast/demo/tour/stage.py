@@ -12,7 +12,7 @@ from quicgw_fast.config import Config, LimitsConfig, ProcessorConfig, ServerConf
 from quicgw_fast.demo.embedded import Certificate, embedded_gateway
 from quicgw_fast.demo.services import Services, start_services
 from quicgw_fast.demo.tour.tape import Tape
-from quicgw_fast.upstream import GatewayClient
+from quicgw_fast.upstream.grpcio.gateway_client import GatewayClient
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable

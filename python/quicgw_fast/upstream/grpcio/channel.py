@@ -10,9 +10,6 @@ from typing import TYPE_CHECKING
 import grpc
 from google.protobuf.message import DecodeError
 
-from quicgw_fast.backend.errors import FrameTooLarge
-from quicgw_fast.backend.python.wire import encode_body
-from quicgw_fast.codes import PushType
 from quicgw_fast.proto.service_pb2 import UpstreamRequest, UpstreamResponse
 from quicgw_fast.upstream.errors import AnswerTooLarge, UpstreamFailed, UpstreamTimeout
 from quicgw_fast.upstream.grpcio.causes import cause_of, size_over_limit
@@ -55,7 +52,7 @@ CHANNEL_OPTIONS: Sequence[tuple[str, int]] = (
     ("grpc.keepalive_time_ms", 310_000),
     ("grpc.keepalive_timeout_ms", 10_000),
     ("grpc.client_idle_timeout_ms", 2**31 - 1),
-    # A little over the frame limit: what is in between is looked at exactly.
+    # A little over the frame limit: whether an answer of a size in between fits is the caller's to say.
     ("grpc.max_receive_message_length", (1 << 20) + (64 << 10)),
 )
 
@@ -63,8 +60,6 @@ CHANNEL_OPTIONS: Sequence[tuple[str, int]] = (
 _WAIT_FOR_GRPC = 0.5
 # Seconds by which a deadline may seem to pass too early: gRPC counts in milliseconds on a clock of its own.
 _CLOCKS_DIFFER = 0.01
-# Bytes of an answer from which on it is looked at: a frame has a few more, and for each header without a value too.
-_SURELY_FITS = 1 << 19
 
 
 class GrpcChannel:
@@ -124,19 +119,10 @@ class GrpcChannel:
 
     def _parsed(self, answer: bytes) -> UpstreamResponse:
         try:
-            response = UpstreamResponse.FromString(answer)
+            return UpstreamResponse.FromString(answer)
         except DecodeError as error:
             what = "its answer is not an UpstreamResponse"
             raise UpstreamFailed(f"{self.instance.address}: {what}", "UNKNOWN", what) from error
-        if len(answer) > _SURELY_FITS:
-            self._check_fits(response)
-        return response
-
-    def _check_fits(self, response: UpstreamResponse) -> None:
-        try:
-            encode_body(PushType.BUSINESS_DATA, response.code, response.message, response.data, response.headers)
-        except FrameTooLarge as error:
-            raise AnswerTooLarge(self.instance.address, error.length) from error
 
     async def wait_reached(self, seconds: float) -> None:
         """See ``Channel``."""
