@@ -258,7 +258,7 @@ def test_only_its_maker_imports_aioquic() -> None:
 
 def test_a_maker_of_the_engine_is_found_by_its_name_only() -> None:
     """Types of the reference are what both makers have; nobody else needs to know which one there is."""
-    ours = [i for i in ALL_IMPORTS if i.target.startswith(("quicgw_fast.backend.python", "quicgw_fast._core"))]
+    ours = [i for i in ALL_IMPORTS if i.target.startswith("quicgw_fast.backend.python")]
     assert ours
     wrong = [str(i) for i in ours if i.part not in {"backend", "_core"}]
     assert not wrong, "\n".join(wrong)
@@ -272,11 +272,12 @@ def test_a_maker_of_the_transport_is_found_by_its_name_only() -> None:
         assert not wrong, "\n".join(wrong)
 
 
-def test_only_the_compiled_maker_of_the_transport_uses_the_extension() -> None:
-    folder = PACKAGE / "transport" / "quinn"
-    ours = [i for i in ALL_IMPORTS if i.part == "transport" and i.our_part == "_core"]
-    assert ours
-    wrong = [str(i) for i in ours if folder not in i.file.parents]
+def test_the_extension_is_used_only_by_what_is_compiled() -> None:
+    """The engine is, too, and is found by its name."""
+    folders = [PACKAGE / "transport" / "quinn", PACKAGE / "cli" / "load"]
+    ours = [i for i in ALL_IMPORTS if i.our_part == "_core"]
+    assert {folder for folder in folders for i in ours if folder in i.file.parents} == set(folders)
+    wrong = [str(i) for i in ours if not set(folders) & set(i.file.parents)]
     assert not wrong, "\n".join(wrong)
 
 

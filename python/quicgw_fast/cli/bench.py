@@ -104,7 +104,6 @@ def bench(
     actions, payloads = _weighted(action, "--action", _action), _weighted(payload, "--payload", _size)
     params = list(pairs(param or (), "--param").items())
     with options.failures_as_json(json):
-        _require_core()
         from quicgw_fast.cli.load.processor_time import ProcessorTime
         from quicgw_fast.cli.load.run import Wanted
         from quicgw_fast.cli.load.run import bench as work
@@ -129,17 +128,6 @@ def bench(
         )
         wanted = Wanted(json, quiet, compare, None if pid is None else ProcessorTime(pid))
         raise typer.Exit(run(work(plan, wanted)))
-
-
-def _require_core() -> None:
-    """Raise StartupError unless the load generator is built."""
-    try:
-        from quicgw_fast._core import LoadRun  # noqa: F401
-    except ImportError as error:
-        raise StartupError(
-            "the load generator is not in this build of quicgw_fast (feature `bench` of the extension): install a "
-            "wheel of it, or build it with make setup"
-        ) from error
 
 
 def _weighted(values: list[str], option: str, parse: Callable[[str], Kind]) -> list[tuple[Kind, int]]:

@@ -64,8 +64,7 @@ async def bench(plan: LoadPlan, wanted: Wanted) -> int:
 
 async def _at_first_address(plan: LoadPlan, wanted: Wanted, signals: Signals) -> tuple[LoadSnapshot, CpuPerRequest]:
     """Run at the first address of the host at which something listens."""
-    from quicgw_fast import _core
-
+    make = _load_run()
     try:
         found = await asyncio.get_running_loop().getaddrinfo(plan.host, plan.port, type=socket.SOCK_DGRAM)
     except OSError as error:
@@ -73,7 +72,7 @@ async def _at_first_address(plan: LoadPlan, wanted: Wanted, signals: Signals) ->
     addresses = list(dict.fromkeys(str(address[0]) for *_, address in found))
     problem, words = Problem.UNKNOWN_HOST, f"the host {plan.host} has no address"
     for address in addresses:
-        run = _core.LoadRun(replace(plan, host=address))
+        run = make(replace(plan, host=address))
         cpu, failure = await _watch(run, plan, wanted, signals)
         if failure is None:
             return run.snapshot(), cpu
@@ -81,6 +80,18 @@ async def _at_first_address(plan: LoadPlan, wanted: Wanted, signals: Signals) ->
         if problem is not Problem.NOTHING_LISTENS:
             break
     raise StartupError(words + advice_for(problem))
+
+
+def _load_run() -> type[LoadRun]:
+    """Return what does the work; StartupError when it is not built."""
+    try:
+        from quicgw_fast._core import LoadRun
+    except ImportError as error:
+        raise StartupError(
+            "the load generator is not in this build of quicgw_fast (feature `bench` of the extension): install a "
+            "wheel of it, or build it with make setup"
+        ) from error
+    return LoadRun
 
 
 async def _watch(
