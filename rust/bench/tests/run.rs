@@ -143,7 +143,7 @@ fn nobody_listens() {
     assert!(matches!(failure, Failure::NothingListens(_)), "{failure}");
 }
 
-/// What a request costs this side and a server that does next to nothing, by their processor time:
+/// What a request costs this side and a server that does next to nothing, by their processor time, logins included:
 /// `cargo test --release -p quicgw-bench --test run -- --ignored --nocapture`.
 #[test]
 #[ignore = "a measurement"]
