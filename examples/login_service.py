@@ -77,4 +77,6 @@ def main(gateway_address: str, listen: str) -> None:
 
 
 if __name__ == "__main__":
+    if len(sys.argv) not in (2, 3):
+        sys.exit(__doc__.splitlines()[-1])
     main(sys.argv[1], sys.argv[2] if len(sys.argv) > 2 else "127.0.0.1:0")

@@ -28,4 +28,6 @@ def main(gateway: str, openid: str, text: str) -> int:
 
 
 if __name__ == "__main__":
+    if len(sys.argv) != 4:
+        sys.exit(__doc__.splitlines()[-1])
     sys.exit(main(*sys.argv[1:4]))

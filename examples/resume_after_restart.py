@@ -26,6 +26,8 @@ async def main(gateway: str, openid: str, ticket: quicgw_fast.Ticket | None) -> 
 
 
 if __name__ == "__main__":
+    if len(sys.argv) != 4:
+        sys.exit(__doc__.splitlines()[-1])
     path = Path(sys.argv[3])
     old = quicgw_fast.Ticket(**json.loads(path.read_text())) if path.exists() else None
     new = asyncio.run(main(sys.argv[1], sys.argv[2], old))

@@ -47,4 +47,6 @@ async def main(gateway: str, openid: str, secret: bytes) -> None:
 
 
 if __name__ == "__main__":
+    if len(sys.argv) != 4:
+        sys.exit(__doc__.splitlines()[-1])
     asyncio.run(main(sys.argv[1], sys.argv[2], Path(sys.argv[3]).read_bytes().strip()))

@@ -45,7 +45,7 @@ STAGES = frozenset(
 SHARED = frozenset(
     {"addresses", "config", "clock", "errors", "codes", "makers", "observe", "ports", "sharing", "backend", "proto"}
 )
-EVERYTHING = STAGES | SHARED | {"flow", "gateway", "client", "cli", "demo", "_core"}
+EVERYTHING = STAGES | SHARED | {"flow", "assembly", "gateway", "client", "cli", "demo", "_core"}
 
 # What a part of the package may import of the others.
 MAY_IMPORT = {
@@ -64,7 +64,8 @@ MAY_IMPORT = {
     "_core": frozenset({"backend"}),
     "proto": frozenset(),
     "flow": STAGES - {"transport", "upstream", "control"} | SHARED,
-    "gateway": STAGES | SHARED | {"flow"},
+    "assembly": STAGES - {"carrier", "control", "delivery", "session", "transport"} | SHARED | {"flow"},
+    "gateway": SHARED | {"assembly", "carrier", "control", "transport"},
     "client": SHARED | {"transport", "carrier"},
     "cli": EVERYTHING,
     "demo": EVERYTHING,
@@ -211,7 +212,7 @@ def test_no_modules_of_a_room_import_each_other() -> None:
 
 def rooms_drawn() -> str:
     """The rooms of the gateway and who imports whom, as a mermaid diagram; what all share is left out."""
-    rooms = STAGES | {"flow", "gateway"}
+    rooms = STAGES | {"flow", "assembly", "gateway"}
     arrows = sorted(
         {(i.part, i.our_part) for i in ALL_IMPORTS if i.part in rooms and i.our_part in rooms and i.part != i.our_part}
     )
@@ -235,12 +236,12 @@ def test_the_drawn_path_has_every_room_and_no_other() -> None:
 
 
 def test_the_flow_imports_its_neighbours_on_the_drawn_path_and_whom_it_asks() -> None:
-    """The rooms at the two ends it does not know: the gateway joins them to it. ``test_walk`` has the order of all."""
+    """The rooms at the two ends it does not know: who is above joins them to it. ``test_walk`` has the order of all."""
     drawn = read_path("README.md")
     place = drawn.up.index("flow")
     neighbours = {drawn.up[place - 1], drawn.up[place + 1], drawn.down[1]}
     assert {i.our_part for i in ALL_IMPORTS if i.part == "flow"} & STAGES == neighbours | drawn.asked
-    known = {i.our_part for i in ALL_IMPORTS if i.part == "gateway"}
+    known = {i.our_part for i in ALL_IMPORTS if i.part in {"assembly", "gateway"}}
     assert {*drawn.up, *drawn.down, "control"} - neighbours <= known
     assert all(i.our_part not in STAGES for i in ALL_IMPORTS if i.part == "observe"), "everybody uses it, it nobody"
 

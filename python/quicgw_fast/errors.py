@@ -56,7 +56,7 @@ class RequestError(AnsweredError):
 
 
 class BusyError(RequestError):
-    """A service has as many calls under way as it may have; it was not called. Another try may find room."""
+    """A rule of overload refused to have a service called. Another try may find room, if the code says so."""
 
 
 class ProtocolError(AnsweredError):

@@ -1,4 +1,4 @@
-"""The life of a gateway: it starts, it drains, it stops. What a message goes through is in ``flow``."""
+"""The life of a gateway: it starts, it drains, it stops. What it is made of is in ``assembly``."""
 
 from __future__ import annotations
 
@@ -10,20 +10,15 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from quicgw_fast import backend
-from quicgw_fast.auth import make_authenticator
+from quicgw_fast.assembly import assemble_gateway
 from quicgw_fast.carrier import CARRIERS
 from quicgw_fast.clock import SystemClock
 from quicgw_fast.codes import CloseCode
 from quicgw_fast.config import join_address, split_address
 from quicgw_fast.control import AdminServer, ControlServer
 from quicgw_fast.errors import ConfigError
-from quicgw_fast.flow.assembly import assemble
 from quicgw_fast.observe import Door, Metrics, Unit, lines_dropped, register_listener, render_stats
-from quicgw_fast.overload import call_gate
-from quicgw_fast.placement import makers as placements
-from quicgw_fast.store import make_store
 from quicgw_fast.transport import Listener, TransportLimits, listen, reset_key_for
-from quicgw_fast.upstream import assemble_upstream, make_mode, makers
 
 if TYPE_CHECKING:
     from quicgw_fast.backend.engine import Engine
@@ -75,27 +70,9 @@ class Gateway:
         metrics.gauge("uptime", "Since the start", lambda: round(self._clock.now() - began, 1), Unit.SECONDS)
         metrics.total("log_lines_dropped", "Log lines of this process that nobody took in time", lines_dropped)
         self._door = Door(metrics, self._clock.now)
-        mode, most_calls = make_mode(config.routing), config.upstream.max_concurrency
-        self._upstream = assemble_upstream(
-            mode,
-            config.upstream,
-            self._clock,
-            metrics,
-            open_channel=makers.load(makers.DEFAULT).open_channel,
-            refuse=call_gate(most_calls, metrics, config.overload.count_only),
-        )
-        self._path = assemble(
-            config,
-            engine,
-            self._clock,
-            metrics,
-            make_authenticator(config.auth),
-            make_store(config.offline),
-            placements.load(placements.DEFAULT).make_placement(),
-            call=self._upstream.caller.call,
-            logins_at_once=mode.logins_at_once(config.processor.logins, most_calls),
-            chores=[self._door.flush, self._upstream.tend],
-        )
+        assembled = assemble_gateway(config, engine, self._clock, metrics, chores=[self._door.flush])
+        self._path, self._upstream = assembled.path, assembled.upstream
+        self._gatekeeper = assembled.gatekeeper
         self._stack = contextlib.AsyncExitStack()
         self._listener: Listener | None = None
         self._control: ControlServer | None = None
@@ -182,7 +159,7 @@ class Gateway:
             clock=self._clock,
             maker=server.transport,
             limits=TransportLimits.of(self._config.session),
-            gatekeeper=self._path.gates.connections,
+            gatekeeper=self._gatekeeper,
             observer=self._door,
             reset_key=reset_key_for(server.reset_key_file, tls.key or tls.cert, 0 if self._dev else port),
         )

@@ -65,6 +65,32 @@ class ConnectionRefusal(NamedTuple):
 TurnedAway: TypeAlias = Deflection | ConnectionRefusal
 
 
+class CallFacts(NamedTuple):
+    """A call of a service, before an instance is chosen."""
+
+    service: str
+    under_way: int
+    """Calls of the service that are."""
+
+
+class CallRefusal(Protocol):
+    """Why a service is not to be called."""
+
+    def error(self) -> RequestError:
+        """The error that is the reply."""
+
+
+class CallGate(Protocol):
+    """Who decides whether a service may be called."""
+
+    @property
+    def asks(self) -> bool:
+        """Whether anything could be refused: while nothing can, asking is spared."""
+
+    def judge(self, facts: CallFacts, /) -> CallRefusal | None:
+        """Refuse, or admit with None."""
+
+
 class Gatekeeper(Protocol):
     """Who decides which clients may connect: a listener asks, tells what comes of it, and does as it is bidden.
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import json
+from typing import TYPE_CHECKING, Any, get_origin
 
 import pytest
 
 from quicgw_fast.config import Config, load
+from quicgw_fast.config.models import SECTIONS
 from tests.config.conftest import problem
 
 if TYPE_CHECKING:
@@ -63,6 +65,29 @@ def test_a_list_in_the_environment_must_be_json(monkeypatch: pytest.MonkeyPatch)
     told = problem()
     assert "the variable QUICGW_UPSTREAM__HELLO is not valid JSON" in told
     assert """QUICGW_UPSTREAM__HELLO='["127.0.0.1:9001"]'""" in told
+
+
+@pytest.mark.parametrize(
+    ("key", "example"),
+    [
+        (f"{name}.{key}", known.examples[0] if known.examples else None)
+        for name, section in SECTIONS.items()
+        for key, known in section.model_fields.items()
+        if get_origin(known.annotation) in (tuple, dict)
+    ],
+)
+def test_a_list_or_table_is_told_with_an_example_of_its_own_which_can_be_written(
+    monkeypatch: pytest.MonkeyPatch, write: Callable[[str], Path], key: str, example: Any
+) -> None:
+    table, _, name = key.partition(".")
+    shown = json.dumps(example)
+    if isinstance(example, list):
+        assert f"must be a list, for example {shown}, not 'full'" in problem(write(f"[{table}]\n{name} = 'full'\n"))
+    variable = f"QUICGW_{table}__{name}".upper()
+    monkeypatch.setenv(variable, "full")
+    assert problem().endswith(f"write for example {variable}='{shown}'")
+    monkeypatch.setenv(variable, shown)
+    assert load().model_dump(mode="json")[table][name] == example
 
 
 def test_an_unknown_flag() -> None:

@@ -74,8 +74,8 @@ async def test_unreachable_gateway_is_said_in_the_answer(
     gateway: FakeGateway, services: Services, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await gateway.stop()
-    monkeypatch.setattr("quicgw_fast.upstream.GatewayClient.push.__defaults__", (0.2,))
-    monkeypatch.setattr("quicgw_fast.upstream.GatewayClient.broadcast.__defaults__", (0.2,))
+    monkeypatch.setattr("quicgw_fast.upstream.grpcio.gateway_client.GatewayClient.push.__defaults__", (0.2,))
+    monkeypatch.setattr("quicgw_fast.upstream.grpcio.gateway_client.GatewayClient.broadcast.__defaults__", (0.2,))
     for action in ("notification", "broadcast"):
         response = await call(services.addresses["zone"], action)
         assert response.code == 503

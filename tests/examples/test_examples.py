@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+import quicgw_fast
+from quicgw_fast.config.models import DEFAULT_EXACT
 from tests.support.gateway_process import SOURCE, GatewayProcess
 from tests.support.world import write_certificate
 
@@ -43,10 +45,11 @@ class Example:
 
 
 @contextlib.asynccontextmanager
-async def run(example: str, *arguments: str) -> AsyncIterator[Example]:
+async def run(example: str, *arguments: str, stderr: int | None = None) -> AsyncIterator[Example]:
     process = await asyncio.create_subprocess_exec(
         sys.executable, str(EXAMPLES / example), *arguments,
         env={"PYTHONPATH": str(SOURCE), "GRPC_VERBOSITY": "ERROR"}, stdout=asyncio.subprocess.PIPE,
+        stderr=stderr,
     )  # fmt: skip
     try:
         yield Example(process)
@@ -121,6 +124,16 @@ async def test_a_service_welcomes_who_logs_in_and_leaves_in_order(tmp_path: Path
         assert status == 0
 
 
+async def test_the_gateway_of_one_service_sends_it_every_action(tmp_path: Path) -> None:
+    asked = sorted({*DEFAULT_EXACT, "my_calculate_action", "anything"} - {"hello", "logout"})
+    async with (
+        registered_service(tmp_path) as (gateway, _),
+        quicgw_fast.connect(at(gateway), openid="alice", insecure=True) as client,
+    ):
+        replies = [await client.call(action, data=action.encode()) for action in asked]
+    assert [(reply.code, reply.data.decode()) for reply in replies] == [(200, action) for action in asked]
+
+
 async def test_a_client_renews_its_token(tmp_path: Path) -> None:
     secret = tmp_path / "secret.key"
     secret.write_text("0123456789abcdef" * 4, encoding="utf-8")
@@ -137,6 +150,16 @@ def test_every_example_is_run_and_listed() -> None:
     for path in EXAMPLES.glob("*.py"):
         assert f'"{path.name}"' in text
         assert f"({path.name})" in listed
+
+
+@pytest.mark.parametrize("path", sorted(EXAMPLES.glob("*.py")), ids=lambda path: path.name)
+@pytest.mark.parametrize("arguments", [(), ("127.0.0.1:1",) * 5], ids=["none", "too many"])
+async def test_an_example_says_how_it_is_used(path: Path, arguments: tuple[str, ...]) -> None:
+    async with run(path.name, *arguments, stderr=asyncio.subprocess.STDOUT) as running:
+        lines, status = await running.ends()
+    assert status != 0
+    (told,) = lines
+    assert told.startswith(f"Usage: python {path.name} ")
 
 
 @pytest.mark.parametrize("path", sorted(EXAMPLES.glob("*.py")), ids=lambda path: path.name)

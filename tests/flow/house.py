@@ -12,11 +12,10 @@ import itertools
 from typing import TYPE_CHECKING, Any
 
 from quicgw_fast import config as configs
+from quicgw_fast.assembly import assemble_gateway
 from quicgw_fast.auth import NoAuth
 from quicgw_fast.codes import CloseCode, RequestType, SyncHint
-from quicgw_fast.flow.assembly import assemble
 from quicgw_fast.observe import Metrics, render_stats
-from quicgw_fast.placement.here import Here
 from quicgw_fast.proto import client_pb2 as pb
 from quicgw_fast.proto.service_pb2 import (
     BroadcastRequest,
@@ -24,7 +23,6 @@ from quicgw_fast.proto.service_pb2 import (
     UnicastPushRequest,
     UnicastPushResponse,
 )
-from quicgw_fast.upstream import make_mode
 from tests.flow.ends import Link, Upstream
 from tests.support.clock import Clock
 from tests.support.wire import business, error, frame
@@ -209,19 +207,16 @@ class House:
         self.authenticator = authenticator or NoAuth()
         """Whom the flow asks; a test may put another one here."""
         self.metrics = Metrics()
-        self.path = assemble(
+        self.path = assemble_gateway(
             config,
             engine,
             self.clock.face,
             self.metrics,
-            self,
-            store,
-            placement or Here(),
+            authenticator=self,
+            store=store,
+            placement=placement,
             call=self.upstream,
-            logins_at_once=make_mode(config.routing).logins_at_once(
-                config.processor.logins, config.upstream.max_concurrency
-            ),
-        )
+        ).path
         self.budget = self.path.budget
         self.offline = self.path.offline
         self.housekeeping = self.path.housekeeping

@@ -243,7 +243,7 @@ async def test_bad_renewals_are_nothing_to_others_behind_the_address(house: Hous
         for _ in range(3):
             client.heartbeat(auth_token="bad")
         assert client.ended is CloseCode.AUTH_FAILED
-    assert not house.path.gates.attempts.over("192.0.2.66:1", house.clock.now)
+    assert not house.path.attempts.over("192.0.2.66:1", house.clock.now)
 
 
 async def test_renewals_have_a_rate(house: House) -> None:

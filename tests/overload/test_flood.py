@@ -1,9 +1,9 @@
 from __future__ import annotations
 
-from quicgw_fast.codes import ErrorCode
+from quicgw_fast.codes import CloseCode
 from quicgw_fast.config import LimitsConfig
 from quicgw_fast.observe import Metrics
-from quicgw_fast.overload import MAX_HELD, HeldFacts, MessageFacts, RequestFacts, Traffic, make_gates
+from quicgw_fast.overload import MAX_HELD, Close, HeldFacts, MessageFacts, RequestFacts, Traffic, make_gates
 from quicgw_fast.overload.flood import FLOOD_FACTOR, GRACE
 from tests.overload.test_rules import Session
 
@@ -24,7 +24,7 @@ class Connection:
     def request(self, now: float) -> bool:
         # Every request is another session's: its own rate and bounds have no say.
         refusal = self.gates.request.judge(RequestFacts(Session(), self.traffic, draining=False, now=now))
-        assert refusal is None or refusal.closes
+        assert refusal is None or isinstance(refusal, Close)
         return refusal is None
 
 
@@ -72,4 +72,4 @@ def test_what_waits_behind_a_start_is_bounded() -> None:
     assert gate.judge(HeldFacts(MAX_HELD)) is None
     refusal = gate.judge(HeldFacts(MAX_HELD + 1))
     assert refusal is not None
-    assert refusal.code is ErrorCode.RATE_LIMITED
+    assert refusal.code is CloseCode.OVERLOADED

@@ -9,23 +9,29 @@ from typing import Any
 
 import pytest
 
-from quicgw_fast.codes import ErrorCode
+from quicgw_fast.codes import CloseCode, ErrorCode, PushCode
 from quicgw_fast.config import LimitsConfig
 from quicgw_fast.errors import ConfigError
 from quicgw_fast.observe import Metrics
 from quicgw_fast.overload import (
+    MAX_HELD,
+    Close,
     Gate,
+    HeldFacts,
     Moment,
     PushFacts,
+    PushRefusal,
+    QueueFacts,
     Refusal,
     RenewalFacts,
     RequestFacts,
     StartFacts,
     TaskFacts,
     Traffic,
-    call_gate,
     make_gates,
+    moments,
 )
+from quicgw_fast.ports import CallFacts
 
 
 @dataclass
@@ -160,15 +166,50 @@ def test_renewals_have_a_rate_of_their_own(metrics: Metrics) -> None:
 
 
 def test_calls_of_a_service_are_bounded(metrics: Metrics) -> None:
-    refuse = call_gate(2, metrics)
-    assert refuse is not None
-    assert refuse("hello", 1) is None
-    assert refuse("hello", 2) == "2 calls to hello are under way, which is the limit"
+    gate = make_gates(LimitsConfig(), metrics, max_concurrency=2).call
+    assert gate.asks
+    assert gate.judge(CallFacts("hello", 1)) is None
+    refusal = gate.judge(CallFacts("hello", 2))
+    assert refusal is not None
+    assert (refusal.code, refusal.detail) == (503, "2 calls to hello are under way, which is the limit")
     assert metrics.count("refused", "call", "concurrency") == 1
 
 
-def test_without_a_limit_no_call_is_judged(metrics: Metrics) -> None:
-    assert call_gate(0, metrics) is None
+def test_without_a_limit_nobody_asks_before_a_call(metrics: Metrics) -> None:
+    gate = make_gates(LimitsConfig(), metrics, ["concurrency"]).call
+    assert not gate.asks
+    assert gate.judge(CallFacts("hello", 1 << 20)) is None
+    assert metrics.count("refused", "call", "concurrency") == 0
+
+
+def test_another_rule_of_a_call_is_asked_without_a_limit_too(metrics: Metrics, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(moments, "Concurrency", lambda _: Always("other"))
+    gate = make_gates(LimitsConfig(), metrics).call
+    assert gate.asks
+    refusal = gate.judge(CallFacts("hello", 0))
+    assert refusal is not None
+    assert refusal.message == "other"
+
+
+def test_a_request_without_a_place_is_refused_and_counted(metrics: Metrics) -> None:
+    refusal = make_gates(LimitsConfig(), metrics).queue.judge(QueueFacts("logins"))
+    assert refusal is not None
+    assert (refusal.code, refusal.detail) == (503, "the queue of logins is full")
+    assert metrics.count("refused", "queue", "queue-full") == 1
+    with pytest.raises(ConfigError, match="'queue-full'"):
+        make_gates(LimitsConfig(), Metrics(), ["queue-full"])
+
+
+def test_a_refusal_says_all_that_its_moment_can_tell(metrics: Metrics) -> None:
+    """What the flow does with it is not decided anywhere else."""
+    gates = make_gates(LimitsConfig(auth_failures_per_minute=1), metrics)
+    start = gates.start.judge(StartFacts("192.0.2.1:1", "alice", True, 0.0))
+    push = gates.push.judge(PushFacts(draining=True, deliverable=False))
+    held = gates.held.judge(HeldFacts(MAX_HELD + 1))
+    assert start is not None
+    assert start.close is CloseCode.DRAINING
+    assert push == PushRefusal(PushCode.DRAINING, "the gateway stops, and its client would never get this")
+    assert held == Close(CloseCode.OVERLOADED, "too much was sent before START was answered")
 
 
 def test_an_address_over_its_limit_is_looked_at_rarely(metrics: Metrics) -> None:

@@ -11,6 +11,7 @@ import pytest_asyncio
 from quicgw_fast.clock import SystemClock
 from quicgw_fast.config import RoutingConfig, UpstreamConfig
 from quicgw_fast.observe import Metrics
+from quicgw_fast.overload import Gate, Moment
 from quicgw_fast.upstream import ServiceMode, Upstream, assemble_upstream, makers
 from tests.support.raw_upstream import RawUpstream
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
 
     from quicgw_fast.clock import Clock
+    from quicgw_fast.ports import CallGate
     from quicgw_fast.upstream import Instance, RoutingMode
     from quicgw_fast.upstream.seam import OpenChannel
 
@@ -54,7 +56,7 @@ def side_of(
     clock: Clock | None = None,
     metrics: Metrics | None = None,
     open_channel: OpenChannel | None = None,
-    refuse: Callable[[str, int], str | None] | None = None,
+    gate: CallGate | None = None,
 ) -> Upstream:
     """The upstream side of a gateway, which dials already; whoever makes it closes its channels."""
     maker = makers.load(makers.DEFAULT)
@@ -64,7 +66,7 @@ def side_of(
         clock or SystemClock(),
         metrics or Metrics(),
         open_channel=open_channel or maker.open_channel,
-        refuse=refuse,
+        gate=gate or Gate(Moment.CALL, [], Metrics()),
     )
     side.channels.start()
     return side

@@ -11,9 +11,11 @@ import uvloop
 from quicgw_fast.backend import encode_body
 from quicgw_fast.backend.constants import HEAD_MAX
 from quicgw_fast.clock import SystemClock
-from quicgw_fast.codes import PushType
-from quicgw_fast.config import RoutingConfig, UpstreamConfig
+from quicgw_fast.codes import ErrorCode, PushType
+from quicgw_fast.config import LimitsConfig, RoutingConfig, UpstreamConfig
 from quicgw_fast.observe import Metrics, render_stats
+from quicgw_fast.overload import Gate, Moment, Refusal, make_gates
+from quicgw_fast.ports import CallFacts
 from quicgw_fast.proto.service_pb2 import UpstreamRequest, UpstreamResponse
 from quicgw_fast.upstream import (
     SERVICES,
@@ -367,13 +369,11 @@ async def test_concurrency_limit_is_per_service(upstream: Start, open_channel: O
     server = await upstream()
     gate = server.hold("slow")
 
-    def refuse(service: str, under_way: int) -> str | None:
-        return f"{under_way} calls to {service}" if under_way >= 2 else None
-
     mode = ServiceMode(RoutingConfig(exact={"x": "zone"}, replace_defaults=True, default="hello"))
     addresses = UpstreamConfig(hello=(server.address,), zone=(server.address,))
     metrics = Metrics()
-    side = side_of(addresses, mode, metrics=metrics, open_channel=open_channel, refuse=refuse)
+    limit = make_gates(LimitsConfig(), metrics, max_concurrency=2).call
+    side = side_of(addresses, mode, metrics=metrics, open_channel=open_channel, gate=limit)
     slow = UpstreamRequest(action="slow")
     running = [asyncio.create_task(side.caller.call(slow, 30.0)) for _ in range(2)]
     await server.wait_requests(2)
@@ -388,6 +388,29 @@ async def test_concurrency_limit_is_per_service(upstream: Start, open_channel: O
     await side.channels.close()
 
 
+class Closed:
+    """A rule that lets no service be called."""
+
+    name = "closed"
+
+    def judge(self, facts: CallFacts, /) -> Refusal | None:
+        return Refusal(ErrorCode.RATE_LIMITED, f"{facts.service} is closed", "until later", retry_after=2.0)
+
+
+async def test_whoever_is_refused_a_call_is_told_what_the_rule_says(upstream: Start, open_channel: OpenChannel) -> None:
+    server, metrics = await upstream(), Metrics()
+    gate = Gate(Moment.CALL, [Closed()], metrics)
+    side = side_of(UpstreamConfig(hello=(server.address,)), metrics=metrics, open_channel=open_channel, gate=gate)
+    with pytest.raises(UpstreamBusy) as caught:
+        await side.caller.call(UpstreamRequest(action="x"), 5.0)
+    told = caught.value
+    assert (told.code, told.message, told.detail) == (429, "hello is closed", "until later")
+    assert told.headers == {"retry-after-ms": "2001"}
+    assert (metrics.count("upstream_busy"), metrics.count("refused", "call", "closed")) == (1, 1)
+    assert not server.requests
+    await side.channels.close()
+
+
 async def test_registered_instance_is_dialled_and_an_evicted_one_hung_up(
     upstream: Start, open_channel: OpenChannel
 ) -> None:
@@ -396,7 +419,8 @@ async def test_registered_instance_is_dialled_and_an_evicted_one_hung_up(
     directory, clock = Directory(SERVICES, max_instances=1), SystemClock()
     journal = UpstreamJournal(directory, clock)
     channels = Channels(directory, open_channel, clock, journal, Readiness(ALL_TO_HELLO, directory))
-    caller = BalancingCaller(ALL_TO_HELLO, directory, channels, journal, clock, Metrics(), refuse=None)
+    no_rules = Gate[CallFacts, Refusal](Moment.CALL, [], Metrics())
+    caller = BalancingCaller(ALL_TO_HELLO, directory, channels, journal, clock, Metrics(), no_rules)
     channels.start()
     instance = directory.register(old.address, "hello").instance
     assert await channels.wait_reached(instance, 5.0)

@@ -42,6 +42,10 @@ class ReadIn:
     others: str = ""
 
 
+# Every list and table has an example, which is shown to who wrote something else.
+ADDRESSES = Field(examples=[["127.0.0.1:9001"]])
+ACTIONS = Field(examples=[{"echo": "hello"}])
+RANGES = Field(examples=[[[1, 9999, "001"]]])
 OF_SERVICES = ReadIn("service", "where instances register themselves")
 """Addresses can be written for the services alone."""
 
@@ -74,11 +78,11 @@ class TlsConfig(Section):
 class UpstreamConfig(Section):
     """``[upstream]``: addresses of each service in service mode."""
 
-    hello: Annotated[tuple[Address, ...], OF_SERVICES] = ()
+    hello: Annotated[tuple[Address, ...], OF_SERVICES, ADDRESSES] = ()
     """Instances that log users in and keep their state."""
-    business: Annotated[tuple[Address, ...], OF_SERVICES] = ()
+    business: Annotated[tuple[Address, ...], OF_SERVICES, ADDRESSES] = ()
     """Instances for everything that is routed nowhere else."""
-    zone: Annotated[tuple[Address, ...], OF_SERVICES] = ()
+    zone: Annotated[tuple[Address, ...], OF_SERVICES, ADDRESSES] = ()
     """Instances of the zone service."""
     max_concurrency: Annotated[int, number(0, 1_000_000, "calls")] = 0
     """Calls under way at once per service; more are answered 503. 0 sets no limit."""
@@ -91,15 +95,15 @@ class RoutingConfig(Section):
 
     mode: Literal["service", "zone"] = "service"
     """``service``: by action. ``zone``: by openid, to the instance registered for its zone."""
-    exact: Annotated[dict[str, str], ReadIn("service")] = Field(default_factory=dict)
+    exact: Annotated[dict[str, str], ReadIn("service"), ACTIONS] = Field(default_factory=dict)
     """Lower-case action to service, added to those as deployed; looked at first."""
-    containing: Annotated[dict[str, str], ReadIn("service")] = Field(default_factory=dict)
+    containing: Annotated[dict[str, str], ReadIn("service"), ACTIONS] = Field(default_factory=dict)
     """Part of an action to service, looked at next, in this order, before those as deployed."""
     replace_defaults: Annotated[bool, ReadIn("service")] = False
     """``exact`` and ``containing`` are the whole table: nothing as deployed is kept."""
     default: Annotated[str, ReadIn("service")] = "business"
     """Service of every other action."""
-    zone_ranges: Annotated[tuple[tuple[int, int, str], ...], ReadIn("zone")] = ()
+    zone_ranges: Annotated[tuple[tuple[int, int, str], ...], ReadIn("zone"), RANGES] = ()
     """Inclusive ranges of a numeric openid, ``[[1, 9999, "001"], …]``; without one, MD5 decides."""
 
     @property
@@ -184,7 +188,7 @@ class AuthConfig(Section):
     """Secret (HS256) or PEM public key."""
     jwks_file: File | None = None
     """JSON Web Key Set, instead of key_file."""
-    algorithms: tuple[str, ...] = ("HS256",)
+    algorithms: Annotated[tuple[str, ...], Field(examples=[["HS256"]])] = ("HS256",)
     """Accepted signature algorithms: HS256, RS256, ES256, EdDSA."""
     audience: str | None = None
     """Required ``aud``."""
@@ -236,7 +240,7 @@ class LimitsConfig(Section):
 class OverloadConfig(Section):
     """``[overload]``: how what is too much is refused; the bounds themselves are in ``[limits]``."""
 
-    count_only: tuple[str, ...] = ()
+    count_only: Annotated[tuple[str, ...], Field(examples=[["full"]])] = ()
     """Rules that are counted and not enforced, to see what they would refuse (``/stats``: ``refused``)."""
 
 

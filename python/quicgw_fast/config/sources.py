@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args, get_origin
 
 from quicgw_fast.config.files import read_small
+from quicgw_fast.config.wording import example
 from quicgw_fast.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
 
 PREFIX = "QUICGW_"
 SEPARATOR = "__"
-_LIST_EXAMPLE = """write for example QUICGW_UPSTREAM__HELLO='["127.0.0.1:9001"]'"""
 
 Key = tuple[str, ...]
 """Names from the outside in: ``("session", "timeout")`` is ``session.timeout``."""
@@ -101,7 +101,7 @@ def from_environment(environment: Mapping[str, str], sections: Mapping[str, type
                 )
             _enter(source, (section, *_levels(sections[section], SEPARATOR.join(rest))), variable, value, sections)
         elif section in sections and value.lstrip().startswith("{"):
-            _merge(source.tables, {section: _json(variable, value)})
+            _merge(source.tables, {section: _json(variable, value, '{"key": "value"}')})
             source.places[(section,)] = f"in the variable {variable}"
     return source
 
@@ -142,20 +142,22 @@ def _levels(section: type[BaseModel], key: str) -> Key:
 
 def _enter(source: Source, key: Key, variable: str, value: str, sections: Mapping[str, type[BaseModel]]) -> None:
     known = sections[key[0]].model_fields.get(key[1])
-    structured = known is not None and len(key) == 2 and get_origin(known.annotation) in (tuple, dict)
-    entry: Any = _json(variable, value) if structured else value
+    entry: Any = value
+    if known is not None and len(key) == 2 and get_origin(known.annotation) in (tuple, dict):
+        entry = _json(variable, value, example(known))
     for name in reversed(key):
         entry = {name: entry}
     _merge(source.tables, entry)
     source.places[key] = f"in the variable {variable}"
 
 
-def _json(variable: str, value: str) -> Any:
+def _json(variable: str, value: str, like: str) -> Any:
     try:
         return json.loads(value)
     except (ValueError, RecursionError) as error:
         raise ConfigError(
-            f"the variable {variable} is not valid JSON, as a list or a table must be: {_LIST_EXAMPLE}"
+            f"the variable {variable} is not valid JSON, as a list or a table must be: "
+            f"write for example {variable}='{like}'"
         ) from error
 
 

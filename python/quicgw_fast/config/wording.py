@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 from quicgw_fast.config.values import shown
@@ -10,13 +11,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from pydantic import BaseModel, ValidationError
+    from pydantic.fields import FieldInfo
 
     from quicgw_fast.config.sources import Key
 
 _NUMBER = "must be a number"
 _WHOLE = "must be a whole number"
 _TABLE = "must be a table"
-_LIST = """must be a list, for example ["127.0.0.1:9001"]"""
 _WORDS = {
     "bool_parsing": "must be true or false",
     "bool_type": "must be true or false",
@@ -30,9 +31,14 @@ _WORDS = {
     "model_type": _TABLE,
     "path_type": "must be a path in quotes",
     "string_type": "must be a text in quotes",
-    "tuple_type": _LIST,
 }
 _RANGE = 'must be [low, high, "zone"], for example [1, 9999, "001"]'
+
+
+def example(known: FieldInfo) -> str:
+    """Return the example of a list or a table as JSON writes it, and TOML a list."""
+    assert known.examples is not None
+    return json.dumps(known.examples[0])
 
 
 def explain(error: ValidationError, place: Callable[[Key], str], sections: Mapping[str, type[BaseModel]]) -> str:
@@ -60,4 +66,6 @@ def _what(problem: Any, key: Key, sections: Mapping[str, type[BaseModel]]) -> st
         return f"must be {problem['ctx']['expected']}, not {shown(value)}"
     if key == ("routing", "zone_ranges") and len(problem["loc"]) > 2:
         return f"{_RANGE}, not {shown(value)}"
+    if kind == "tuple_type":
+        return f"must be a list, for example {example(sections[key[0]].model_fields[key[1]])}, not {shown(value)}"
     return f"{_WORDS.get(kind, problem['msg'])}, not {shown(value)}"

@@ -34,7 +34,6 @@ from quicgw_fast.flow.start import StartHandler
 from quicgw_fast.flow.start_refusals import StartRefusals
 from quicgw_fast.flow.targets import Targets
 from quicgw_fast.flow.tokens import Tokens
-from quicgw_fast.overload import Gates, make_gates
 from quicgw_fast.processor import AsyncRequestProcessor, AsyncTask, execute
 from quicgw_fast.session import Registry, Session
 
@@ -47,6 +46,7 @@ if TYPE_CHECKING:
     from quicgw_fast.clock import Clock
     from quicgw_fast.config import Config, SessionConfig
     from quicgw_fast.observe import Metrics
+    from quicgw_fast.overload import AttemptLimiter, Gates
     from quicgw_fast.placement import Placement
     from quicgw_fast.ports import TerminalReply
     from quicgw_fast.processor import Call
@@ -65,19 +65,22 @@ class Path:
     hand_out: HandOut
     closing: Closing
     offline: Offline
-    registry: Registry
-    logins: Logins
-    gates: Gates
-    request_memory: RequestMemory
-    budget: ByteBudget
     journal: Journal
 
+    # For tests alone, which look at what is kept behind the rest.
+    registry: Registry
+    logins: Logins
+    attempts: AttemptLimiter
+    request_memory: RequestMemory
+    budget: ByteBudget
 
-def assemble(
+
+def assemble_path(
     config: Config,
     engine: Engine,
     clock: Clock,
     metrics: Metrics,
+    gates: Gates,
     authenticator: Authenticator,
     store: OfflineStore | None,
     placement: Placement,
@@ -93,7 +96,6 @@ def assemble(
     """
     times, limits, pools = config.session, config.limits, config.processor
     draining, journal, request_memory = DrainState(), Journal(metrics), RequestMemory(metrics, limits.request_memory)
-    gates = make_gates(limits, metrics, config.overload.count_only)
     budget = engine.ByteBudget(times.memory)
     registry = Registry(partial(_make_outbox, times, engine, budget), metrics, remember=times.resume_window)
 
@@ -113,20 +115,21 @@ def assemble(
     # A client has one hello there at most.
     pool = partial(make_processor, "logins", min(queue_size, limits.max_connections), logins_at_once)
     logins = Logins(clock, metrics, registry, offline.stored, pool, call, replies, lambda task: requests.dispatch(task))
-    requests = Requests(clock, metrics, draining, gates, request_memory, processor, logins, replies, timeout)
+    rules = gates.request, gates.task, gates.queue
+    requests = Requests(clock, metrics, draining, *rules, request_memory, processor, logins, replies, timeout)
 
     # Who comes in
-    tokens = Tokens(clock, metrics, authenticator, gates)
+    tokens = Tokens(clock, metrics, authenticator, gates.renewal, gates.attempts)
     start_refusals = StartRefusals(metrics)
     pending = PendingStarts(clock, draining, registry, start_refusals)
     attaching = Attaching(clock, metrics, registry, sender, closing, offline, tokens, pending, journal, times, limits)
     starts = StartHandler(clock, metrics, draining, gates.start, tokens, placement, pending, start_refusals, attaching)
     control = ControlMessages(clock, metrics, sender, closing, offline.stored, tokens, times.window_bytes)
-    legs = Legs(clock, metrics, sender, starts, requests, control, gates)
+    legs = Legs(clock, metrics, sender, starts, requests, control, gates.held, gates.message)
     conversations = Conversations(clock, metrics, engine, legs, journal, times)
     targets = Targets(placement, registry, closing)
-    encode, patience = engine.encode_body, times.bind_timeout
-    pushes = Pushes(clock, metrics, draining, targets, registry, sender, offline, gates.push, encode, patience)
+    encode, bind_timeout = engine.encode_body, times.bind_timeout
+    pushes = Pushes(clock, metrics, draining, targets, registry, sender, offline, gates.push, encode, bind_timeout)
 
     # What passes with time
     chores = [offline.tend, room.tend, journal.flush, tokens.flush, metrics.tend, *chores]
@@ -134,8 +137,8 @@ def assemble(
     return Path(
         conversations=conversations, requests=requests, pushes=pushes, housekeeping=housekeeping, draining=draining,
         hand_out=HandOut(clock, metrics, registry, closing, stall_timeout=times.slow_consumer_after), closing=closing,
-        offline=offline, registry=registry, logins=logins, gates=gates, request_memory=request_memory, budget=budget,
-        journal=journal,
+        offline=offline, journal=journal, registry=registry, logins=logins, attempts=gates.attempts,
+        request_memory=request_memory, budget=budget,
     )  # fmt: skip
 
 
@@ -163,6 +166,5 @@ def _make_processor(
     reply: Callable[[AsyncTask[Session], TerminalReply], object],
 ) -> AsyncRequestProcessor[Session]:
     """A processor with a queue of so many places, which skips what is for sessions that are gone."""
-    queue = engine.TaskQueue(places)
-    of_pool, valid = metrics.part("pool", pool), registry.serviceable
-    return AsyncRequestProcessor(queue, workers, clock, of_pool, work=work, reply=reply, is_valid=valid)
+    queue, of_pool = engine.TaskQueue(places), metrics.part("pool", pool)
+    return AsyncRequestProcessor(queue, workers, clock, of_pool, work=work, reply=reply, is_valid=registry.serviceable)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from quicgw_fast.carrier import unnumbered
 from quicgw_fast.codes import CloseCode, ErrorCode, PushType, RequestType
 from quicgw_fast.errors import ProtocolError, RequestError
-from quicgw_fast.overload import HeldFacts, MessageFacts, Traffic
+from quicgw_fast.overload import Close, HeldFacts, MessageFacts, Traffic
 from quicgw_fast.proto.client_pb2 import ErrorMessage
 from quicgw_fast.session import Event
 
@@ -20,17 +20,24 @@ if TYPE_CHECKING:
     from quicgw_fast.flow.requests import Requests
     from quicgw_fast.flow.start import StartHandler
     from quicgw_fast.observe import Metrics
-    from quicgw_fast.overload import Gates, Refusal
+    from quicgw_fast.overload import Gate
     from quicgw_fast.ports import Carrier, Link, MessageReceiver
     from quicgw_fast.proto.client_pb2 import ClientRequest
     from quicgw_fast.session import Session
 
 COUNTED = frozenset({RequestType.BUSINESS, RequestType.HEARTBEAT})
-"""Types that count towards their rate before they are looked at; others count when nothing good came of them."""
+"""Types that count towards their rate before they are looked at; others count when nothing good came of them.
+
+These two take work whatever they say. An acknowledgement that acknowledges something is free, as there are no more of
+those than messages sent down; STOP and START come once in an honest client's connection.
+"""
 
 
 class Legs:
-    """Where the messages of a connection go; the same for all of them, so made once."""
+    """Where the messages of a connection go, and what judges those that no leg does.
+
+    The same for all connections, so made once: a connection keeps one reference in place of nine.
+    """
 
     def __init__(
         self,
@@ -40,7 +47,8 @@ class Legs:
         starts: StartHandler,
         requests: Requests,
         control: ControlMessages,
-        gates: Gates,
+        held: Gate[HeldFacts, Close],
+        message: Gate[MessageFacts, Close],
     ) -> None:
         self.clock = clock
         self.count_protocol_errors = metrics.counter(
@@ -54,7 +62,8 @@ class Legs:
         self.starts = starts
         self.requests = requests
         self.control = control
-        self.gates = gates
+        self.judge_held = held.judge
+        self.judge_message = message.judge
 
 
 class Conversation:
@@ -153,7 +162,7 @@ class Conversation:
 
     def kept(self, held: int) -> None:
         """Bound what waits behind its START: so many bytes do."""
-        refusal = self._legs.gates.held.judge(HeldFacts(held))
+        refusal = self._legs.judge_held(HeldFacts(held))
         if refusal is not None:
             self._turn_away(refusal)
 
@@ -171,10 +180,14 @@ class Conversation:
         try:
             self._route(session, request, now)
         except RequestError as error:
-            if int(request.type) not in COUNTED and self._floods(now):
-                return
-            self._legs.count_requests_refused.value += 1
-            self._legs.sender.refuse(session, request.msg_id, error)
+            self._refuse(session, request, error, now)
+
+    def _refuse(self, session: Session, request: ClientRequest, error: RequestError, now: float) -> None:
+        """Answer with the error, unless the client sends so many such messages that it is closed."""
+        if int(request.type) not in COUNTED and self._floods(now):
+            return
+        self._legs.count_requests_refused.value += 1
+        self._legs.sender.refuse(session, request.msg_id, error)
 
     def _route(self, session: Session, request: ClientRequest, now: float) -> None:
         match int(request.type):
@@ -197,11 +210,11 @@ class Conversation:
 
     def _floods(self, now: float) -> bool:
         """Close the connection if it sends too much beside its requests; what follows is not looked at."""
-        refusal = self._legs.gates.message.judge(MessageFacts(self._traffic, now))
+        refusal = self._legs.judge_message(MessageFacts(self._traffic, now))
         if refusal is not None:
             self._turn_away(refusal)
         return refusal is not None
 
-    def _turn_away(self, refusal: Refusal) -> None:
+    def _turn_away(self, refusal: Close) -> None:
         self._legs.count_floods_closed.value += 1
-        self.close(CloseCode.OVERLOADED, refusal.message)
+        self.close(refusal.code, refusal.detail)

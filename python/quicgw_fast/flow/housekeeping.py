@@ -127,17 +127,12 @@ class Housekeeping:
         )
 
     def _check_conversation(self, conversation: Conversation, now: float) -> None:
-        times = self._times
+        longest = self._times.start_timeout
         if conversation.over:
             return
-        if (
-            conversation.session is None
-            and not conversation.carrier.held
-            and now - conversation.born > times.start_timeout
-        ):
-            late = RequestError(
-                ErrorCode.BAD_REQUEST, "START is missing", f"it must come within {times.start_timeout:g} s"
-            )
+        awaits_start = conversation.session is None and not conversation.carrier.held
+        if awaits_start and now - conversation.born > longest:
+            late = RequestError(ErrorCode.BAD_REQUEST, "START is missing", f"it must come within {longest:g} s")
             self._start_refusals.refuse(conversation, 0, late)
         elif slow := conversation.carrier.slow_for(now):
             self._count_slow_senders.value += 1

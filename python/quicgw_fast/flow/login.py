@@ -124,8 +124,8 @@ class Logins:
         while True:
             try:
                 return await self._call_service(request, deadline - self._clock.now())
-            except BusyError:
-                if deadline - self._clock.now() <= BUSY_PAUSE:
+            except BusyError as error:
+                if not error.code.retryable or deadline - self._clock.now() <= BUSY_PAUSE:
                     raise
             await asyncio.sleep(BUSY_PAUSE)
 

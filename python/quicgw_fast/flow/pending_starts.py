@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 import logging
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypeAlias
 
 from quicgw_fast.codes import CloseCode, ErrorCode
 from quicgw_fast.errors import RequestError
-from quicgw_fast.overload import GATEWAY_STOPS
+from quicgw_fast.overload import NO_START
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -19,7 +19,12 @@ if TYPE_CHECKING:
     from quicgw_fast.flow.client import ConnectedClient
     from quicgw_fast.flow.draining import DrainState
     from quicgw_fast.flow.start_refusals import StartRefusals
+    from quicgw_fast.placement import Place
     from quicgw_fast.session import Attempts, Registry, StartClaim
+    from quicgw_fast.store import PutResult
+
+Awaited: TypeAlias = "asyncio.Future[Place] | asyncio.Future[list[PutResult]]"
+"""What a START waits for: an answer of the placement or of the offline store."""
 
 LONGEST_WAIT = 1.0
 """Seconds that a START waits for one answer. It is refused when the placement has not answered by then; what the
@@ -42,7 +47,7 @@ class AdmittedStart:
 class _Held:
     start: AdmittedStart
     attempts: Attempts
-    until: asyncio.Future[Any]
+    until: Awaited
     go_on: Callable[[], None]
     timer: asyncio.TimerHandle
 
@@ -72,7 +77,7 @@ class PendingStarts:
             superseded = RequestError(ErrorCode.FORBIDDEN, "superseded", "a newer connection took over")
             self._refusals.refuse(held.start.client, held.start.msg_id, superseded)
 
-    def hold(self, start: AdmittedStart, until: asyncio.Future[Any], go_on: Callable[[], None]) -> None:
+    def hold(self, start: AdmittedStart, until: Awaited, go_on: Callable[[], None]) -> None:
         """Call ``go_on`` once ``until`` is done or the longest wait is over; it may have the START wait once more.
 
         What the client sends meanwhile waits behind. ``go_on`` is not called if a newer START comes first, if the
@@ -87,25 +92,24 @@ class PendingStarts:
         self._held[openid] = _Held(start, attempts, until, go_on, timer)
         until.add_done_callback(lambda _: self._release(openid, until))
 
-    def _release(self, openid: str, until: asyncio.Future[Any]) -> None:
+    def _release(self, openid: str, until: Awaited) -> None:
         held = self._held.get(openid)
         if held is None or held.until is not until:
             return
         del self._held[openid]
         held.timer.cancel()
-        client = held.start.client
-        if not client.open:
-            return
-        try:
+        if held.start.client.open:
             self._go_on(held)
+
+    def _go_on(self, held: _Held) -> None:
+        client, openid = held.start.client, held.start.claim.openid
+        try:
+            if self._draining.active:  # since it was held
+                self._refusals.refuse_by_rule(client, held.start.msg_id, NO_START)
+            else:
+                held.go_on()
             if openid not in self._held:
                 client.carrier.let_go()
         except Exception:  # as for anything else that a client sends: its connection ends, and nobody else's
             _log.exception("START failed", extra={"openid": openid})
             client.close(CloseCode.INTERNAL, "internal error")
-
-    def _go_on(self, held: _Held) -> None:
-        if self._draining.active:  # since it was held
-            self._refusals.refuse(held.start.client, held.start.msg_id, GATEWAY_STOPS.error())
-        else:
-            held.go_on()

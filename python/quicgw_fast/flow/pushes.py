@@ -16,21 +16,20 @@ from quicgw_fast.backend.errors import (
 from quicgw_fast.codes import BindCode, PushCode, SyncHint
 from quicgw_fast.delivery import notify_body
 from quicgw_fast.flow.handovers import offline_id
-from quicgw_fast.flow.targets import Refused, not_found
+from quicgw_fast.flow.targets import PushRefused, not_found
 from quicgw_fast.overload import PushFacts
 from quicgw_fast.proto.service_pb2 import BroadcastResponse, UnicastPushResponse
 from quicgw_fast.session import Login, SessionState
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
+    from quicgw_fast.backend.engine import EncodeBody
     from quicgw_fast.clock import Clock
     from quicgw_fast.delivery import OrderedSender
     from quicgw_fast.flow.draining import DrainState
     from quicgw_fast.flow.offline import Offline
     from quicgw_fast.flow.targets import Targets
     from quicgw_fast.observe import Metrics
-    from quicgw_fast.overload import Gate, Refusal
+    from quicgw_fast.overload import Gate, PushRefusal
     from quicgw_fast.proto.service_pb2 import BroadcastRequest, UnicastPushRequest
     from quicgw_fast.session import Registry, Session
 
@@ -50,8 +49,8 @@ class Pushes:
         registry: Registry,
         sender: OrderedSender[Session],
         offline: Offline,
-        gate: Gate[PushFacts, Refusal],
-        encode_body: Callable[..., bytes],
+        gate: Gate[PushFacts, PushRefusal],
+        encode_body: EncodeBody,
         bind_timeout: float,
     ) -> None:
         """``encode_body`` is the engine's; ``bind_timeout`` are the seconds that a notify waits for its reply."""
@@ -76,7 +75,7 @@ class Pushes:
         self._count_pushes.value += 1
         try:
             return UnicastPushResponse(success=True, message=await self._push(request))
-        except Refused as refused:
+        except PushRefused as refused:
             self._count_pushes_refused.value += 1
             return UnicastPushResponse(success=False, message=str(refused), error_code=refused.code)
 
@@ -98,26 +97,27 @@ class Pushes:
 
     async def _push(self, request: UnicastPushRequest) -> str:
         session = await self._targets.find(request.target_type, request.target_id)
+        # Behind the target: of two faults the sender is told that of the target, whichever way it is looked for.
         if int(request.sync_hint) not in list(SyncHint):
-            raise Refused(PushCode.BAD_SYNC_HINT, f"sync_hint {request.sync_hint} is unknown")
+            raise PushRefused(PushCode.BAD_SYNC_HINT, f"sync_hint {request.sync_hint} is unknown")
         extra = offline_id() if session is None else None
         try:
             body = notify_body(request, self._encode_body, extra)
         except FrameTooLarge as error:
-            raise Refused(PushCode.MESSAGE_TOO_LARGE, str(error)) from error
+            raise PushRefused(PushCode.MESSAGE_TOO_LARGE, str(error)) from error
         if session is None:
             return await self._store(request, body)
         if session.outbox.overflowed:  # refused here, so that it is not counted as missed by the client
-            raise Refused(PushCode.WINDOW_FULL, "the session overflowed and can only be reset")
+            raise PushRefused(PushCode.WINDOW_FULL, "the session overflowed and can only be reset")
         immediate = int(request.sync_hint) == SyncHint.IMMEDIATELY
         deliverable = self._deliverable(session) if immediate else self._bindable(session, request.bind_client_seq_id)
         refusal = self._gate.judge(PushFacts(self._draining.active, deliverable))
         if refusal is not None:
-            raise Refused(PushCode.DRAINING, refusal.detail)
+            raise PushRefused(refusal.code, refusal.why)
         try:
             return self._now(session, body) if immediate else self._bind(session, request, body)
         except (WindowFull, Overflowed) as error:
-            raise Refused(PushCode.WINDOW_FULL, str(error)) from error
+            raise PushRefused(PushCode.WINDOW_FULL, str(error)) from error
 
     def _admits(self, session: Session) -> bool:
         """Whether a notify for this session may be accepted now."""
@@ -141,7 +141,7 @@ class Pushes:
         if result is None:
             raise not_found(request.target_type, request.target_id)
         if result.error_code is not None:
-            raise Refused(result.error_code, result.message)
+            raise PushRefused(result.error_code, result.message)
         self._count_pushes_stored.value += 1
         return "stored"
 
@@ -150,7 +150,7 @@ class Pushes:
             try:
                 self._sender.hold(session, body)
             except (CacheFull, BudgetFull) as error:
-                raise Refused(PushCode.CACHE_FULL, str(error)) from error
+                raise PushRefused(PushCode.CACHE_FULL, str(error)) from error
             return "cached"
         self._sender.push(session, body)
         return _sent(session)
@@ -161,9 +161,9 @@ class Pushes:
         try:
             sent = self._sender.bind(session, request.bind_client_seq_id, body, before=before, expires_at=expires_at)
         except BindRefused as error:
-            raise Refused(error.code, str(error)) from error
+            raise PushRefused(error.code, str(error)) from error
         except BudgetFull as error:
-            raise Refused(BindCode.LIMIT, str(error)) from error
+            raise PushRefused(BindCode.LIMIT, str(error)) from error
         return _sent(session) if sent else "bound"
 
     def _broadcast_to(self, session: Session, body: bytes) -> bool:

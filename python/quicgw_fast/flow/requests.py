@@ -9,7 +9,7 @@ from quicgw_fast.codes import ErrorCode
 from quicgw_fast.errors import RequestError
 from quicgw_fast.flow.payloads import parse_payload
 from quicgw_fast.flow.request_memory import size_of
-from quicgw_fast.overload import RequestFacts, TaskFacts
+from quicgw_fast.overload import NO_REQUEST, Close, QueueFacts, RequestFacts, TaskFacts
 from quicgw_fast.ports import TerminalReply
 from quicgw_fast.processor import AsyncRequestProcessor, AsyncTask
 from quicgw_fast.proto.client_pb2 import BusinessRequest
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from quicgw_fast.flow.replies import Replies
     from quicgw_fast.flow.request_memory import RequestMemory
     from quicgw_fast.observe import Metrics
-    from quicgw_fast.overload import Gates, Refusal, Traffic
+    from quicgw_fast.overload import Gate, Refusal, Traffic
     from quicgw_fast.proto.client_pb2 import ClientRequest
 
 LOGIN_ACTION = "hello"
@@ -41,7 +41,9 @@ class Requests:
         clock: Clock,
         metrics: Metrics,
         draining: DrainState,
-        gates: Gates,
+        request_gate: Gate[RequestFacts, Refusal | Close],
+        task_gate: Gate[TaskFacts, Refusal],
+        queue_gate: Gate[QueueFacts, Refusal],
         memory: RequestMemory,
         processor: AsyncRequestProcessor[Session],
         logins: Logins,
@@ -58,7 +60,9 @@ class Requests:
             "queue_full", "Requests that were answered 503, as their queue was full"
         )
         self._draining = draining
-        self._gates = gates
+        self._request_gate = request_gate
+        self._task_gate = task_gate
+        self._queue_gate = queue_gate
         self._memory = memory
         self._processor = processor
         self._logins = logins
@@ -87,15 +91,15 @@ class Requests:
         self._processor.cancel(session)
         self._memory.end(session)
 
-    def accept(self, session: Session, request: ClientRequest, traffic: Traffic) -> Refusal | None:
+    def accept(self, session: Session, request: ClientRequest, traffic: Traffic) -> Close | None:
         """Accept the message if its number is the expected one, and see to its reply.
 
-        A refusal is returned where the connection is to end: the message is not accepted then, and may come again
+        What is returned says that the connection is to end: the message is not accepted then, and may come again
         with the next one. Raises RequestError 400, which names the right number, for a wrong one.
         """
         now = self._clock.now()
-        refusal = self._gates.request.judge(RequestFacts(session, traffic, self._draining.active, now))
-        if refusal is not None and refusal.closes:
+        refusal = self._request_gate.judge(RequestFacts(session, traffic, self._draining.active, now))
+        if isinstance(refusal, Close):
             return refusal
         _take_number(session, request.seq_id)
         self._count_requests.value += 1
@@ -115,7 +119,7 @@ class Requests:
     def _charge(self, task: AsyncTask[Session]) -> None:
         """Charge the session for what the task takes until its reply; RequestError where that is too much."""
         cost = size_of(task.request)
-        refusal = self._gates.task.judge(TaskFacts(task.session, cost, self._memory.used))
+        refusal = self._task_gate.judge(TaskFacts(task.session, cost, self._memory.used))
         if refusal is not None:
             raise refusal.error()
         task.cost = cost
@@ -129,33 +133,31 @@ class Requests:
         is_login = business.action.lower() == LOGIN_ACTION
         if not is_login and session.login is Login.IDLE:
             _require_login(session)
-        upstream = UpstreamRequest(
-            session_id=session.id,
-            openid=session.openid,
-            action=business.action,
-            params=business.params,
-            data=business.data,
-            headers=request.headers,
-            client_seq_id=request.seq_id,
-        )
+        upstream = _upstream_request(session, request, business)
         return AsyncTask(session, request.msg_id, upstream, now, now + self._timeout(request), is_login)
 
     def dispatch(self, task: AsyncTask[Session]) -> None:
         """Hand an accepted task on: behind the hello under way, to the logins, or to the processor."""
         try:
-            if self._stopped:
-                raise RequestError(ErrorCode.OVERLOADED, "overloaded", "the gateway is stopping")
-            if task.session.login is Login.UNDER_WAY:
-                self._logins.wait_behind(task)
-                return
-            if not task.is_login:
-                _require_login(task.session)
-            submit = self._logins.submit if task.is_login else self._processor.submit
-            if not submit(task):
-                self._count_queue_full.value += 1
-                raise RequestError(ErrorCode.OVERLOADED, "overloaded", f"the queue of {_kind(task)} is full")
+            self._place(task)
         except RequestError as error:
             self._replies.to_task(task, TerminalReply.of_error(error))
+
+    def _place(self, task: AsyncTask[Session]) -> None:
+        """Put the task where it waits for its turn; RequestError where it may not, or where there is no place."""
+        if self._stopped:
+            raise NO_REQUEST.error()
+        if task.session.login is Login.UNDER_WAY:
+            self._logins.wait_behind(task)
+            return
+        if not task.is_login:
+            _require_login(task.session)
+        submit = self._logins.submit if task.is_login else self._processor.submit
+        if not submit(task):
+            self._count_queue_full.value += 1
+            refusal = self._queue_gate.judge(QueueFacts("logins" if task.is_login else "requests"))
+            assert refusal is not None  # it cannot be only counted
+            raise refusal.error()
 
     def _timeout(self, request: ClientRequest) -> float:
         """Seconds that the request may take: the configured ones, or fewer if its client asks so."""
@@ -167,6 +169,19 @@ class Requests:
                 ErrorCode.BAD_REQUEST, "bad header", f"timeout-ms is {asked[:32]!r}; write whole milliseconds above 0"
             )
         return min(self._longest, int(asked) / 1000)
+
+
+def _upstream_request(session: Session, request: ClientRequest, business: BusinessRequest) -> UpstreamRequest:
+    """What the service gets: the client's words, and the gateway's own as to whose they are."""
+    return UpstreamRequest(
+        session_id=session.id,
+        openid=session.openid,
+        action=business.action,
+        params=business.params,
+        data=business.data,
+        headers=request.headers,
+        client_seq_id=request.seq_id,
+    )
 
 
 def _take_number(session: Session, seq_id: int) -> None:
@@ -183,7 +198,3 @@ def _take_number(session: Session, seq_id: int) -> None:
 def _require_login(session: Session) -> None:
     if session.state is not SessionState.NORMAL:
         raise RequestError(ErrorCode.UNAUTHORIZED, "not logged in", f"send {LOGIN_ACTION} first")
-
-
-def _kind(task: AsyncTask[Session]) -> str:
-    return "logins" if task.is_login else "requests"

@@ -16,6 +16,7 @@ from quicgw_fast.session import MAX_OPENID, StartClaim
 if TYPE_CHECKING:
     import asyncio
 
+    from quicgw_fast.auth import Grant
     from quicgw_fast.clock import Clock
     from quicgw_fast.flow.attaching import Attaching
     from quicgw_fast.flow.client import ConnectedClient
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from quicgw_fast.flow.start_refusals import StartRefusals
     from quicgw_fast.flow.tokens import Tokens
     from quicgw_fast.observe import Metrics
-    from quicgw_fast.overload import Gate, Refusal
+    from quicgw_fast.overload import Gate, StartRefusal
     from quicgw_fast.placement import Placement
     from quicgw_fast.proto.client_pb2 import ClientRequest
 
@@ -41,7 +42,7 @@ class StartHandler:
         clock: Clock,
         metrics: Metrics,
         draining: DrainState,
-        gate: Gate[StartFacts, Refusal],
+        gate: Gate[StartFacts, StartRefusal],
         tokens: Tokens,
         placement: Placement,
         pending: PendingStarts,
@@ -77,12 +78,22 @@ class StartHandler:
             self._count_starts_departed.value += 1
             client.ignore()
             return
+        self._decide(client, request)
+
+    def _decide(self, client: ConnectedClient, request: ClientRequest) -> None:
+        """Refuse the START, or go on with where its openid lives."""
         try:
-            start = self._admit(client, request)
+            claim, token = _claim(request)
+            now = self._clock.now()
+            refusal = self._gate.judge(StartFacts(client.link.peer, claim.openid, self._draining.active, now))
+            if refusal is not None:
+                self._refusals.refuse_by_rule(client, request.msg_id, refusal)
+                return
+            grant = self._check(client, claim, token)
         except RequestError as error:
             self._refusals.refuse(client, request.msg_id, error)
         else:
-            self._claim_place(start)
+            self._claim_place(AdmittedStart(client, request.msg_id, claim, grant))
 
     def refuse_second(self, client: ConnectedClient, request: ClientRequest) -> None:
         """START on a connection that has a session."""
@@ -91,18 +102,15 @@ class StartHandler:
         )
         self._refusals.refuse(client, request.msg_id, twice)
 
-    def _admit(self, client: ConnectedClient, request: ClientRequest) -> AdmittedStart:
-        claim, token = _claim(request)
-        refusal = self._gate.judge(StartFacts(client.link.peer, claim.openid, self._draining.active, self._clock.now()))
-        if refusal is not None:
-            raise refusal.error()
+    def _check(self, client: ConnectedClient, claim: StartClaim, token: str) -> Grant:
+        """Find out whether the client is who it says it is, and in time; RequestError 401 or 403."""
         grant = self._tokens.check(client.link.peer, claim.openid, token)
         if self._pending.attempts(claim.openid).outdated(claim):
             self._count_starts_outdated.value += 1
             raise RequestError(
                 ErrorCode.FORBIDDEN, "outdated START", "a newer attempt of the same epoch was here before"
             )
-        return AdmittedStart(client, request.msg_id, claim, grant)
+        return grant
 
     def _claim_place(self, start: AdmittedStart) -> None:
         openid = start.claim.openid

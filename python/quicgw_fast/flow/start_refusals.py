@@ -12,12 +12,14 @@ if TYPE_CHECKING:
     from quicgw_fast.errors import RequestError
     from quicgw_fast.flow.client import ConnectedClient
     from quicgw_fast.observe import Metrics
+    from quicgw_fast.overload import StartRefusal
 
 CLOSES = {
     ErrorCode.UNAUTHORIZED: CloseCode.AUTH_FAILED,
+    # A START is forbidden for one reason alone: a newer one of the same client was here before.
     ErrorCode.FORBIDDEN: CloseCode.SUPERSEDED,
     ErrorCode.RATE_LIMITED: CloseCode.OVERLOADED,
-    ErrorCode.OVERLOADED: CloseCode.DRAINING,
+    ErrorCode.OVERLOADED: CloseCode.OVERLOADED,
 }
 """How a connection is closed whose START is refused with an error code; PROTOCOL_ERROR for every other."""
 
@@ -27,6 +29,10 @@ class StartRefusals:
 
     def __init__(self, metrics: Metrics) -> None:
         self._count_starts_refused = metrics.counter("starts_refused", "STARTs that were refused, whatever for")
+
+    def refuse_by_rule(self, client: ConnectedClient, msg_id: int, refusal: StartRefusal) -> None:
+        """Tell the client what a rule of overload says, and close its connection as that wants it."""
+        self.refuse(client, msg_id, refusal.error(), refusal.close)
 
     def refuse(self, client: ConnectedClient, msg_id: int, error: RequestError, code: CloseCode | None = None) -> None:
         """Tell the client and close its connection, with ``code`` where that is not the one for such an error."""

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from quicgw_fast.session import Registry, Session
 
 
-class Refused(Exception):
+class PushRefused(Exception):
     """The push is refused; its sender gets the code and the reason."""
 
     def __init__(self, code: PushCode | BindCode | StoreCode, why: str) -> None:
@@ -31,12 +31,12 @@ class Targets:
         self._closing = closing
 
     async def find(self, target_type: str, target_id: str) -> Session | None:
-        """The session; None when there is none and the target may be away. Raises Refused for any other target.
+        """The session; None when there is none and the target may be away. Raises PushRefused for any other target.
 
         Only where openids live is known of other places: sessions and gids are looked for here alone.
         """
         if target_type not in self._lookup:
-            raise Refused(PushCode.BAD_TARGET, f"target_type must be one of {', '.join(self._lookup)}")
+            raise PushRefused(PushCode.BAD_TARGET, f"target_type must be one of {', '.join(self._lookup)}")
         session = self._session(target_type, target_id)
         if session is not None or target_type != "openid":
             return session
@@ -56,7 +56,7 @@ class Targets:
         return session
 
 
-def not_found(target_type: str, target_id: str, why: str = "") -> Refused:
+def not_found(target_type: str, target_id: str, why: str = "") -> PushRefused:
     """The refusal of a push to whom nothing is sent, and for whom nothing is kept."""
     told = f"no session for {target_type} {target_id[:128]!r}"
-    return Refused(PushCode.TARGET_NOT_FOUND, f"{told}: {why}" if why else told)
+    return PushRefused(PushCode.TARGET_NOT_FOUND, f"{told}: {why}" if why else told)

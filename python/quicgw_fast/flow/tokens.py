@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from quicgw_fast.clock import Clock
     from quicgw_fast.flow.client import ConnectedClient
     from quicgw_fast.observe import Metrics
-    from quicgw_fast.overload import Gates
+    from quicgw_fast.overload import AttemptLimiter, Gate, Refusal
     from quicgw_fast.proto.client_pb2 import ClientRequest
     from quicgw_fast.session import Session
 
@@ -32,12 +32,20 @@ _log = logging.getLogger("quicgw.session")
 class Tokens:
     """Asks the authenticator, as often as each client may."""
 
-    def __init__(self, clock: Clock, metrics: Metrics, authenticator: Authenticator, gates: Gates) -> None:
+    def __init__(
+        self,
+        clock: Clock,
+        metrics: Metrics,
+        authenticator: Authenticator,
+        gate: Gate[RenewalFacts, Refusal],
+        attempts: AttemptLimiter,
+    ) -> None:
+        """``gate`` is asked before a renewal; ``attempts`` are told of STARTs whose token was refused."""
         self._clock = clock
         self._count_auth_refused = metrics.counter("auth_refused", "Tokens that were not good")
         self._authenticator = authenticator
-        self._gate = gates.renewal
-        self._attempts = gates.attempts
+        self._gate = gate
+        self._attempts = attempts
         self._repeats = RepeatLog(_log)
 
     def check(self, address: str, openid: str, token: str) -> Grant:

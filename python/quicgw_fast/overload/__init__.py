@@ -1,12 +1,12 @@
 """Overload protection: what is refused so that the rest is served. A list of small rules (``moments``)."""
 
 from quicgw_fast.overload.attempts import AttemptLimiter
-from quicgw_fast.overload.draining import GATEWAY_STOPS
+from quicgw_fast.overload.draining import NO_REQUEST, NO_START
 from quicgw_fast.overload.facts import (
-    CallFacts,
     HeldFacts,
     MessageFacts,
     PushFacts,
+    QueueFacts,
     RenewalFacts,
     RequestFacts,
     StartFacts,
@@ -14,14 +14,15 @@ from quicgw_fast.overload.facts import (
     Traffic,
 )
 from quicgw_fast.overload.held import MAX_HELD
-from quicgw_fast.overload.moments import ConnectionGates, Gates, call_gate, make_gates
-from quicgw_fast.overload.rule import Gate, Moment, Refusal, Rule
+from quicgw_fast.overload.moments import ConnectionGates, Gates, make_gates
+from quicgw_fast.overload.rule import Close, Gate, Moment, PushRefusal, Refusal, Rule, StartRefusal
 
 __all__ = [
-    "GATEWAY_STOPS",
     "MAX_HELD",
+    "NO_REQUEST",
+    "NO_START",
     "AttemptLimiter",
-    "CallFacts",
+    "Close",
     "ConnectionGates",
     "Gate",
     "Gates",
@@ -29,13 +30,15 @@ __all__ = [
     "MessageFacts",
     "Moment",
     "PushFacts",
+    "PushRefusal",
+    "QueueFacts",
     "Refusal",
     "RenewalFacts",
     "RequestFacts",
     "Rule",
     "StartFacts",
+    "StartRefusal",
     "TaskFacts",
     "Traffic",
-    "call_gate",
     "make_gates",
 ]

@@ -15,7 +15,7 @@ from quicgw_fast.addresses import address_group
 from quicgw_fast.backend import TokenBucket
 from quicgw_fast.backend.constants import ROUNDING
 from quicgw_fast.codes import ErrorCode
-from quicgw_fast.overload.rule import Refusal
+from quicgw_fast.overload.rule import StartRefusal
 
 if TYPE_CHECKING:
     from quicgw_fast.overload.facts import StartFacts
@@ -132,7 +132,9 @@ class GuessedTokens:
     def __init__(self, limiter: AttemptLimiter) -> None:
         self._limiter = limiter
 
-    def judge(self, facts: StartFacts, /) -> Refusal | None:
+    def judge(self, facts: StartFacts, /) -> StartRefusal | None:
         """See ``Rule``."""
         wait = self._limiter.admit(facts.address, facts.openid, facts.now)
-        return Refusal(ErrorCode.RATE_LIMITED, "too many refused tokens", retry_after=wait) if wait > 0 else None
+        if wait <= 0:
+            return None
+        return StartRefusal(ErrorCode.RATE_LIMITED, "too many refused tokens", retry_after=wait)

@@ -8,7 +8,7 @@ from quicgw_fast.codes import ErrorCode
 from quicgw_fast.overload.rule import Refusal
 
 if TYPE_CHECKING:
-    from quicgw_fast.overload.facts import CallFacts
+    from quicgw_fast.ports import CallFacts
 
 
 class Concurrency:
@@ -19,9 +19,13 @@ class Concurrency:
     def __init__(self, most: int) -> None:
         self._most = most
 
+    def __bool__(self) -> bool:
+        """Whether a bound is set."""
+        return self._most > 0
+
     def judge(self, facts: CallFacts, /) -> Refusal | None:
         """See ``Rule``."""
-        if not 0 < self._most <= facts.under_way:
+        if facts.under_way < self._most:
             return None
         detail = f"{self._most} calls to {facts.service} are under way, which is the limit"
         return Refusal(ErrorCode.OVERLOADED, "upstream not available", detail)

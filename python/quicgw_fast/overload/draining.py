@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, Protocol
 
-from quicgw_fast.codes import CloseCode, ErrorCode
-from quicgw_fast.overload.rule import Refusal
+from quicgw_fast.codes import CloseCode, ErrorCode, PushCode
+from quicgw_fast.overload.rule import PushRefusal, Refusal, StartRefusal
 from quicgw_fast.ports import ConnectionRefusal
 
 if TYPE_CHECKING:
     from quicgw_fast.overload.facts import PushFacts
 
-GATEWAY_STOPS: Final = Refusal(ErrorCode.OVERLOADED, "gateway stopping", "connect to another one")
-"""What a START is told."""
+NO_START: Final = StartRefusal(
+    ErrorCode.OVERLOADED, "gateway stopping", "connect to another one", close=CloseCode.DRAINING
+)
+"""What a START is told, also one that waited when the gateway began to stop."""
+NO_REQUEST: Final = Refusal(ErrorCode.OVERLOADED, "overloaded", "the gateway is stopping")
+"""What a request is told, also one that was accepted and could not be done in time."""
 
 
 class MayDrain(Protocol):
@@ -39,28 +43,27 @@ class StartWhileDraining:
 
     name = "draining"
 
-    def judge(self, facts: MayDrain, /) -> Refusal | None:
+    def judge(self, facts: MayDrain, /) -> StartRefusal | None:
         """See ``Rule``."""
-        return GATEWAY_STOPS if facts.draining else None
+        return NO_START if facts.draining else None
 
 
 class RequestWhileDraining:
     """A request that comes is answered, but not passed on."""
 
     name = "draining"
-    _refusal = Refusal(ErrorCode.OVERLOADED, "overloaded", "the gateway is stopping")
 
     def judge(self, facts: MayDrain, /) -> Refusal | None:
         """See ``Rule``."""
-        return self._refusal if facts.draining else None
+        return NO_REQUEST if facts.draining else None
 
 
 class PushWhileDraining:
     """A notify that nobody would deliver any more is not accepted."""
 
     name = "draining"
-    _refusal = Refusal(ErrorCode.OVERLOADED, "draining", "the gateway stops, and its client would never get this")
+    _refusal = PushRefusal(PushCode.DRAINING, "the gateway stops, and its client would never get this")
 
-    def judge(self, facts: PushFacts, /) -> Refusal | None:
+    def judge(self, facts: PushFacts, /) -> PushRefusal | None:
         """See ``Rule``."""
         return self._refusal if facts.draining and not facts.deliverable else None

@@ -84,17 +84,16 @@ class TaskFacts(NamedTuple):
     """Bytes that the requests of all sessions take."""
 
 
+class QueueFacts(NamedTuple):
+    """A request that its queue did not take."""
+
+    queue: str
+    """What waits there."""
+
+
 class PushFacts(NamedTuple):
     """A notify whose session is found."""
 
     draining: bool
     deliverable: bool
     """Whether somebody would still deliver it if the gateway stops."""
-
-
-class CallFacts(NamedTuple):
-    """A call of a service."""
-
-    service: str
-    under_way: int
-    """Calls of the service that are."""

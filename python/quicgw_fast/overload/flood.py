@@ -9,8 +9,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from quicgw_fast.backend import TokenBucket
-from quicgw_fast.codes import ErrorCode
-from quicgw_fast.overload.rule import Refusal
+from quicgw_fast.codes import CloseCode
+from quicgw_fast.overload.rule import Close
 
 if TYPE_CHECKING:
     from quicgw_fast.overload.facts import MessageFacts, RequestFacts
@@ -20,7 +20,7 @@ FLOOD_FACTOR: Final = 4.0
 GRACE: Final = 1000
 """Requests over the burst that are answered 429 in any case: what an honest program sends without listening."""
 
-TOO_MANY: Final = Refusal(ErrorCode.RATE_LIMITED, "too many messages; send fewer a second", closes=True)
+TOO_MANY: Final = Close(CloseCode.OVERLOADED, "too many messages; send fewer a second")
 
 
 class ControlFlood:
@@ -31,7 +31,7 @@ class ControlFlood:
     def __init__(self, per_second: float, burst: int) -> None:
         self._rate = per_second, burst
 
-    def judge(self, facts: MessageFacts, /) -> Refusal | None:
+    def judge(self, facts: MessageFacts, /) -> Close | None:
         """See ``Rule``."""
         traffic = facts.traffic
         if traffic.control is None:
@@ -48,7 +48,7 @@ class RequestFlood:
         """Of the rate whose excess is answered 429: a flood begins well above it."""
         self._rate = FLOOD_FACTOR * per_second, int(FLOOD_FACTOR * burst) + GRACE
 
-    def judge(self, facts: RequestFacts, /) -> Refusal | None:
+    def judge(self, facts: RequestFacts, /) -> Close | None:
         """See ``Rule``."""
         traffic = facts.traffic
         if traffic.requests is None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from quicgw_fast.codes import ErrorCode
-from quicgw_fast.overload.rule import Refusal
+from quicgw_fast.codes import CloseCode
+from quicgw_fast.overload.rule import Close
 
 if TYPE_CHECKING:
     from quicgw_fast.overload.facts import HeldFacts
@@ -18,8 +18,8 @@ class HeldBytes:
     """Bounds what waits behind one START; who sends more may come back."""
 
     name = "held-before-start"
-    _refusal = Refusal(ErrorCode.RATE_LIMITED, "too much was sent before START was answered", closes=True)
+    _refusal = Close(CloseCode.OVERLOADED, "too much was sent before START was answered")
 
-    def judge(self, facts: HeldFacts, /) -> Refusal | None:
+    def judge(self, facts: HeldFacts, /) -> Close | None:
         """See ``Rule``."""
         return self._refusal if facts.held > MAX_HELD else None

@@ -15,7 +15,6 @@ from quicgw_fast.overload.draining import (
     RequestWhileDraining,
     StartWhileDraining,
 )
-from quicgw_fast.overload.facts import CallFacts
 from quicgw_fast.overload.flood import ControlFlood, RequestFlood
 from quicgw_fast.overload.full import TURNING_AWAY, ConnectionWhenFull, HandshakeWhenFull
 from quicgw_fast.overload.half_open import HalfOpen, RetryAbove
@@ -24,9 +23,10 @@ from quicgw_fast.overload.held import HeldBytes
 from quicgw_fast.overload.in_flight import InFlight
 from quicgw_fast.overload.message_rate import MessageRate
 from quicgw_fast.overload.noise import NOISE, Noise
+from quicgw_fast.overload.queue import QueueFull
 from quicgw_fast.overload.renewal_rate import RenewalRate
 from quicgw_fast.overload.request_memory import ProcessShare, SessionShare
-from quicgw_fast.overload.rule import Gate, Moment, Refusal, Rule
+from quicgw_fast.overload.rule import Close, Gate, Moment, PushRefusal, Refusal, Rule, StartRefusal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
@@ -37,12 +37,13 @@ if TYPE_CHECKING:
         HeldFacts,
         MessageFacts,
         PushFacts,
+        QueueFacts,
         RenewalFacts,
         RequestFacts,
         StartFacts,
         TaskFacts,
     )
-    from quicgw_fast.ports import Arrival, ConnectionRefusal, Deflection, TurnedAway, UnprovenAnswer
+    from quicgw_fast.ports import Arrival, CallFacts, ConnectionRefusal, Deflection, TurnedAway, UnprovenAnswer
 
 F = TypeVar("F")
 R = TypeVar("R")
@@ -65,13 +66,15 @@ class Gates:
     """The gate of every moment, and what their rules keep that others have to tell them of."""
 
     connections: ConnectionGates
-    held: Gate[HeldFacts, Refusal]
-    message: Gate[MessageFacts, Refusal]
-    start: Gate[StartFacts, Refusal]
+    held: Gate[HeldFacts, Close]
+    message: Gate[MessageFacts, Close]
+    start: Gate[StartFacts, StartRefusal]
     renewal: Gate[RenewalFacts, Refusal]
-    request: Gate[RequestFacts, Refusal]
+    request: Gate[RequestFacts, Refusal | Close]
     task: Gate[TaskFacts, Refusal]
-    push: Gate[PushFacts, Refusal]
+    queue: Gate[QueueFacts, Refusal]
+    push: Gate[PushFacts, PushRefusal]
+    call: Gate[CallFacts, Refusal]
     attempts: AttemptLimiter
     """To be told of refused tokens."""
 
@@ -81,17 +84,19 @@ def make_gates(
     metrics: Metrics,
     count_only: Collection[str] = (),
     *,
+    max_concurrency: int = 0,
     noise: tuple[float, int] = NOISE,
     turning_away: tuple[float, int] = TURNING_AWAY,
 ) -> Gates:
-    """Make all rules. Raises ConfigError when ``count_only`` names one that there is not.
+    """Make all rules. Raises ConfigError when ``count_only`` names one that there is not, or that cannot be spared.
 
-    ``noise`` and ``turning_away`` are rates per second and what may come at once (``Noise``, ``HandshakeWhenFull``).
+    ``max_concurrency`` calls of one service may be under way, any number for 0. ``noise`` and ``turning_away`` are
+    rates per second and what may come at once (``Noise``, ``HandshakeWhenFull``).
     """
     make = _GateMaker(metrics, count_only)
     attempts = AttemptLimiter(limits.auth_failures_per_minute)
     rate, burst = limits.messages_per_second, limits.message_burst
-    request: list[Rule[RequestFacts, Refusal]] = [
+    request: list[Rule[RequestFacts, Refusal | Close]] = [
         RequestFlood(rate, burst),
         RequestWhileDraining(),
         MessageRate(rate, burst),
@@ -105,7 +110,9 @@ def make_gates(
         make.gate(Moment.RENEWAL, [RenewalRate()]),
         make.gate(Moment.REQUEST, request),
         make.gate(Moment.TASK, [SessionShare(limits.request_bytes), ProcessShare(limits.request_memory)]),
+        make.gate(Moment.QUEUE, [QueueFull()]),
         make.gate(Moment.PUSH, [PushWhileDraining()]),
+        make.gate(Moment.CALL, [Concurrency(max_concurrency)]),
         attempts,
     )
     make.check_names()
@@ -143,7 +150,7 @@ class _GateMaker:
     def __init__(self, metrics: Metrics, count_only: Collection[str]) -> None:
         self._metrics = metrics
         self._count_only = count_only
-        self._names = {Concurrency.name}
+        self._names: set[str] = set()
 
     def gate(self, moment: Moment, rules: Sequence[Rule[F, R]]) -> Gate[F, R]:
         """Make the gate of one moment."""
@@ -152,27 +159,9 @@ class _GateMaker:
 
     def check_names(self) -> None:
         """Raise ConfigError when a name that is only to be counted is no rule's."""
-        # A gateway that stops takes nobody, whatever the load: this cannot be only counted.
-        known = self._names - {StartWhileDraining.name}
+        # A gateway that stops takes nobody, whatever the load, and a queue has no more places than it has: what these
+        # refuse could not be served.
+        known = self._names - {StartWhileDraining.name, QueueFull.name}
         unknown = sorted(set(self._count_only) - known)
         if unknown:
             raise ConfigError(f"overload.count_only names {unknown[0]!r}; known rules are {', '.join(sorted(known))}")
-
-
-def call_gate(
-    max_concurrency: int, metrics: Metrics, count_only: Collection[str] = ()
-) -> Callable[[str, int], str | None] | None:
-    """What is asked before a service is called, of which ``max_concurrency`` calls may be under way; None for no limit.
-
-    It takes the service and how many calls of it are under way, and says why there is to be no other, or None.
-    """
-    metrics.gauge(
-        "upstream_max_concurrency", "Calls of one service that may be under way, 0: any", lambda: max_concurrency
-    )
-    gate = Gate(Moment.CALL, [Concurrency(max_concurrency)], metrics, count_only)
-
-    def refuse(service: str, under_way: int) -> str | None:
-        refusal = gate.judge(CallFacts(service, under_way))
-        return None if refusal is None else refusal.detail
-
-    return refuse if max_concurrency else None

@@ -1,11 +1,13 @@
 """What an overload rule is, and where rules are asked.
 
-A rule looks at facts and admits, or refuses: a message with a code, a sentence and perhaps a time after which to come
-back (``Refusal``), a client that wants to connect with what is to be done instead (``ports.TurnedAway``). It knows no
-clock and starts nothing: time is one of the facts, and whoever asks carries the refusal out. Rules are asked in one
-place per *moment*, from the first packet of a client to the call of a service, by the ``Gate`` of that moment, one
-after the other; the first refusal counts. So a rule behind another one is not asked about what that refused, and what
-it keeps (a bucket, a sum) is not charged for it.
+A rule looks at facts and admits, or refuses. How it can refuse is the type of its moment, so that nothing a rule says
+is lost on the way: a request, a renewal or a call is answered with a code, a sentence and perhaps a time after which to
+come back (``Refusal``), a START also with how its connection ends (``StartRefusal``), a push with a code of its own
+(``PushRefusal``); who does not listen is closed (``Close``), and a client that wants to connect is told what is to be
+done instead (``ports.TurnedAway``). A rule knows no clock and starts nothing: time is one of the facts, and who asks
+carries the refusal out. Rules are asked in one place per *moment*, from the first packet of a client to the call of a
+service, by the ``Gate`` of that moment, one after the other; the first refusal counts. So a rule behind another one is
+not asked about what that refused, and what it keeps (a bucket, a sum) is not charged for it.
 
 A rule can be counted without being enforced (``overload.count_only``): to see what it would refuse before it does.
 
@@ -23,7 +25,7 @@ from quicgw_fast.errors import RequestError
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
 
-    from quicgw_fast.codes import ErrorCode
+    from quicgw_fast.codes import CloseCode, ErrorCode, PushCode
     from quicgw_fast.observe import Counter, Metrics
 
 F = TypeVar("F")
@@ -46,7 +48,7 @@ class Moment(Enum):
     HELD = "held"
     """A message behind a START that waits."""
     MESSAGE = "message"
-    """A message of a client that has its session, and that is no request; refused, it ends the connection."""
+    """A message of a client that has its session, and that is no request."""
     START = "start"
     """A START whose claim can be read, before its token is looked at."""
     RENEWAL = "renewal"
@@ -55,6 +57,8 @@ class Moment(Enum):
     """A BUSINESS message, before its payload is parsed: a refusal costs as little as can be."""
     TASK = "task"
     """A request that is whole and allowed, before it takes memory."""
+    QUEUE = "queue"
+    """A request that its queue did not take. Asked only then: the way of all others is not longer for it."""
     PUSH = "push"
     """A notify whose session is found."""
     CALL = "call"
@@ -70,8 +74,6 @@ class Refusal:
     detail: str = ""
     retry_after: float | None = None
     """Seconds after which it would be admitted, if that is known."""
-    closes: bool = False
-    """Its sender does not listen to refusals: the connection ends, and that is the answer."""
 
     def error(self) -> RequestError:
         """The error that is the reply."""
@@ -80,8 +82,33 @@ class Refusal:
         return RequestError(self.code, self.message, self.detail, retry_after_ms=after)
 
 
+@dataclass(frozen=True, slots=True)
+class StartRefusal(Refusal):
+    """Why a client gets no session, as it is told before its connection is closed."""
+
+    close: CloseCode | None = None
+    """How the connection is closed; None for what goes with the error code."""
+
+
+@dataclass(frozen=True, slots=True)
+class PushRefusal:
+    """Why a notify is not accepted, as the service is told."""
+
+    code: PushCode
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Close:
+    """The connection ends, and that is the answer: its client does not listen to others."""
+
+    code: CloseCode
+    detail: str
+    """The reason, behind the name of the code."""
+
+
 class Rule(Protocol[F_contra, R_co]):
-    """One reason to refuse."""
+    """One reason to refuse. A rule that is false is off: known by its name and counted at 0, but never asked."""
 
     @property
     def name(self) -> str:
@@ -102,8 +129,10 @@ class Gate(Generic[F, R]):
         of_moment = metrics.part("moment", moment.value)
         counters = of_moment.counters("refused", "What rules refused, enforced or only counted", "rule", names)
         self._rules: list[tuple[Callable[[F], R | None], Counter, bool]] = [
-            (rule.judge, counters[rule.name], rule.name not in count_only) for rule in rules
+            (rule.judge, counters[rule.name], rule.name not in count_only) for rule in rules if rule
         ]
+        self.asks = bool(self._rules)
+        """Whether there is a rule that could refuse."""
 
     def judge(self, facts: F) -> R | None:
         """Ask the rules in their order; the first enforced refusal, or None."""

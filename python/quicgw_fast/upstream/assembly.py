@@ -15,11 +15,10 @@ from quicgw_fast.upstream.readiness import Readiness
 from quicgw_fast.upstream.registration import Registration
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from quicgw_fast.clock import Clock
     from quicgw_fast.config import UpstreamConfig
     from quicgw_fast.observe import Metrics
+    from quicgw_fast.ports import CallGate
     from quicgw_fast.upstream.routing import RoutingMode
     from quicgw_fast.upstream.seam import OpenChannel
 
@@ -60,12 +59,14 @@ def assemble_upstream(
     metrics: Metrics,
     *,
     open_channel: OpenChannel,
-    refuse: Callable[[str, int], str | None] | None,
+    gate: CallGate,
 ) -> Upstream:
-    """Build all of it; ``open_channel`` is a maker's, ``refuse`` as for ``BalancingCaller``.
+    """Build all of it; ``open_channel`` is a maker's, ``gate`` is asked before each call.
 
     Raises ConfigError for an address that cannot be used.
     """
+    most = config.max_concurrency
+    metrics.gauge("upstream_max_concurrency", "Calls of one service that may be under way, 0: any", lambda: most)
     directory = Directory(mode.services)
     for service, addresses in mode.configured(config).items():
         for address in addresses:
@@ -73,7 +74,7 @@ def assemble_upstream(
     journal = UpstreamJournal(directory, clock)
     readiness = Readiness(mode, directory)
     channels = Channels(directory, open_channel, clock, journal, readiness)
-    caller = BalancingCaller(mode, directory, channels, journal, clock, metrics, refuse)
+    caller = BalancingCaller(mode, directory, channels, journal, clock, metrics, gate)
     own = OwnAddresses()
     registration = Registration(mode, directory, channels, journal, own)
     return Upstream(directory, channels, caller, readiness, registration, own, journal, config.forget_after)

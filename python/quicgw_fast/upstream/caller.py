@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from quicgw_fast.backend import FrameTooLarge, encode_body
 from quicgw_fast.codes import PushType
+from quicgw_fast.ports import CallFacts
 from quicgw_fast.upstream.errors import (
     AnswerTooLarge,
     NoInstance,
@@ -17,10 +18,9 @@ from quicgw_fast.upstream.errors import (
 from quicgw_fast.upstream.timeouts import sendable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from quicgw_fast.clock import Clock
     from quicgw_fast.observe import Counter, Metrics
+    from quicgw_fast.ports import CallGate
     from quicgw_fast.proto.service_pb2 import UpstreamRequest, UpstreamResponse
     from quicgw_fast.upstream.channels import Channels
     from quicgw_fast.upstream.directory import Directory
@@ -33,11 +33,7 @@ SURELY_FITS: Final = 1 << 19
 
 
 class BalancingCaller:
-    """Routes each request to a service, and there to the instance whose turn it is.
-
-    ``refuse`` is asked with a service and how many calls of it are under way; a sentence says why there is to be no
-    other. None refuses nothing.
-    """
+    """Routes each request to a service, and there to the instance whose turn it is, if ``gate`` lets it."""
 
     def __init__(
         self,
@@ -47,7 +43,7 @@ class BalancingCaller:
         journal: UpstreamJournal,
         clock: Clock,
         metrics: Metrics,
-        refuse: Callable[[str, int], str | None] | None,
+        gate: CallGate,
     ) -> None:
         self._mode = mode
         self._directory = directory
@@ -55,7 +51,7 @@ class BalancingCaller:
         self._journal = journal
         self._now = clock.now
         self._counts = _register(metrics)
-        self._refuse = refuse
+        self._gate = gate
         self._took = metrics.durations("upstream_call", "Calls, however they ended", "service", mode.services)
         self._under_way = dict.fromkeys(mode.services, 0)
         metrics.gauges("upstream_under_way", "Calls under way", "service", mode.services, lambda: self._under_way)
@@ -80,9 +76,10 @@ class BalancingCaller:
         """Choose the instance, if the service may be called at all."""
         if self._channels.closed:
             raise UpstreamFailed("the gateway is stopping", "CANCELLED")
-        refused = self._refuse(service, self._under_way[service]) if self._refuse is not None else None
-        if refused is not None:
-            raise UpstreamBusy(refused)
+        if self._gate.asks:
+            refusal = self._gate.judge(CallFacts(service, self._under_way[service]))
+            if refusal is not None:
+                raise UpstreamBusy(refusal.error())
         try:
             return self._directory.pick(service)
         except NoInstance as error:

@@ -45,11 +45,15 @@ class NoInstance(UpstreamCallError):
 
 
 class UpstreamBusy(UpstreamCallError, BusyError):
-    """As many calls to the service are under way as are allowed."""
+    """A rule of overload refused the call; the client is told what the rule says."""
 
-    code_of_all = ErrorCode.OVERLOADED
-    message_of_all = "upstream not available"
     counter = "upstream_busy"  # also each time that a login asks again
+
+    def __init__(self, refusal: RequestError) -> None:
+        self.internal = str(refusal)
+        RequestError.__init__(
+            self, refusal.code, refusal.message, refusal.detail, retry_after_ms=refusal.retry_after_ms
+        )
 
 
 class UpstreamTimeout(UpstreamCallError):

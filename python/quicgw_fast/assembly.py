@@ -1,0 +1,78 @@
+"""A gateway, put together: its rules, its services, whom it asks, and the way of a message between them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from quicgw_fast.auth import make_authenticator
+from quicgw_fast.flow.assembly import assemble_path
+from quicgw_fast.overload import make_gates
+from quicgw_fast.placement import makers as placements
+from quicgw_fast.store import make_store
+from quicgw_fast.upstream import assemble_upstream, make_mode, makers
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from quicgw_fast.auth import Authenticator
+    from quicgw_fast.backend.engine import Engine
+    from quicgw_fast.clock import Clock
+    from quicgw_fast.config import Config
+    from quicgw_fast.flow.assembly import Path
+    from quicgw_fast.observe import Metrics
+    from quicgw_fast.overload import ConnectionGates
+    from quicgw_fast.placement import Placement
+    from quicgw_fast.processor import Call
+    from quicgw_fast.store import OfflineStore
+    from quicgw_fast.upstream import Upstream
+
+
+@dataclass(frozen=True, slots=True)
+class Assembled:
+    """What a gateway starts, drains and stops."""
+
+    path: Path
+    upstream: Upstream
+    gatekeeper: ConnectionGates
+    """What its listener asks."""
+
+
+def assemble_gateway(
+    config: Config,
+    engine: Engine,
+    clock: Clock,
+    metrics: Metrics,
+    *,
+    chores: Sequence[Callable[[float], None]] = (),
+    authenticator: Authenticator | None = None,
+    store: OfflineStore | None = None,
+    placement: Placement | None = None,
+    call: Call | None = None,
+) -> Assembled:
+    """Build everything between the listener and the services; nothing runs yet.
+
+    ``chores`` are called with the time (monotonic) in every round of the housekeeping. Whoever is asked (for a token,
+    for what is stored, for a place, and the services by ``call``) is made as the configuration says where none is
+    given. Raises ConfigError for what cannot be used.
+    """
+    mode, most_calls = make_mode(config.routing), config.upstream.max_concurrency
+    gates = make_gates(config.limits, metrics, config.overload.count_only, max_concurrency=most_calls)
+    open_channel = makers.load(makers.DEFAULT).open_channel
+    upstream = assemble_upstream(mode, config.upstream, clock, metrics, open_channel=open_channel, gate=gates.call)
+    if call is None:
+        call, chores = upstream.caller.call, [*chores, upstream.tend]
+    path = assemble_path(
+        config,
+        engine,
+        clock,
+        metrics,
+        gates,
+        authenticator or make_authenticator(config.auth),
+        store or make_store(config.offline),
+        placement or placements.load(placements.DEFAULT).make_placement(),
+        call=call,
+        logins_at_once=mode.logins_at_once(config.processor.logins, most_calls),
+        chores=chores,
+    )
+    return Assembled(path, upstream, gates.connections)
