@@ -236,7 +236,7 @@ def test_the_drawn_path_has_every_room_and_no_other() -> None:
 
 
 def test_the_flow_imports_its_neighbours_on_the_drawn_path_and_whom_it_asks() -> None:
-    """The rooms at the two ends it does not know: who is above joins them to it. ``test_walk`` has the order of all."""
+    """The rooms at the two ends it does not know: the gateway joins them to it. ``test_walk`` has the order of all."""
     drawn = read_path("README.md")
     place = drawn.up.index("flow")
     neighbours = {drawn.up[place - 1], drawn.up[place + 1], drawn.down[1]}

@@ -57,7 +57,13 @@ def assemble_gateway(
     given. Raises ConfigError for what cannot be used.
     """
     mode, most_calls = make_mode(config.routing), config.upstream.max_concurrency
-    gates = make_gates(config.limits, metrics, config.overload.count_only, max_concurrency=most_calls)
+    gates = make_gates(
+        config.limits,
+        metrics,
+        config.overload.count_only,
+        max_concurrency=most_calls,
+        window=config.session.window_messages,
+    )
     open_channel = makers.load(makers.DEFAULT).open_channel
     upstream = assemble_upstream(mode, config.upstream, clock, metrics, open_channel=open_channel, gate=gates.call)
     if call is None:

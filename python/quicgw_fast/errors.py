@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from quicgw_fast.codes import ErrorCode
 
 
@@ -18,6 +21,26 @@ class StartupError(GatewayError):
 
 class ConfigError(StartupError):
     """A configuration key, value or file cannot be used."""
+
+
+class SettingError(ConfigError):
+    """The value of one key cannot be used, as whoever reads it found; where it is written, ``config.located`` adds."""
+
+    def __init__(self, key: tuple[str, ...], message: str) -> None:
+        """``key`` is ``("session", "timeout")`` for ``session.timeout``, which ``message`` names, too."""
+        super().__init__(message)
+        self.key = key
+
+
+@contextmanager
+def about(*key: str) -> Iterator[None]:
+    """Make a ConfigError one of the setting ``key``, unless it is of another one."""
+    try:
+        yield
+    except SettingError:
+        raise
+    except ConfigError as error:
+        raise SettingError(key, str(error)) from error
 
 
 RETRY_AFTER_MS = 1000

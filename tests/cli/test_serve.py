@@ -68,6 +68,37 @@ def test_bad_key(tmp_path: Path, text: str, key: str) -> None:
     assert_one_sentence(serve_here(tmp_path, text), key)
 
 
+@pytest.mark.parametrize("command", ["serve", "dev"])
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("overload.count_only = ['ful']", "overload.count_only names 'ful'; known rules are answer-rate, "),
+        ("overload.count_only = ['draining']", "overload.count_only has 'draining', which cannot be only counted; "),
+        ("routing.exact.hello = 'zone'", "the routing table sends the action hello to the service zone"),
+        ("routing.exact.'a.B' = 'zone'", "routing.exact has the action 'a.B'"),
+        (
+            "routing.zone_ranges = [[1, 9, '001'], [9, 9, '002']]",
+            "routing.zone_ranges: (1, 9, '001') and (9, 9, '002')",
+        ),
+        ("auth = { mode = 'jwt', key_file = 'absent' }", "auth.key_file: cannot read "),
+        ("auth = { mode = 'jwt', key_file = 'x', algorithms = ['HS256', 'RS256'] }", "auth.algorithms mixes HS256 "),
+        ("offline = { store = 'sqlite', path = 'absent/x.db' }", "offline store: cannot open "),
+    ],
+)
+def test_what_is_found_wrong_after_reading_is_told_with_its_place(
+    tmp_path: Path, text: str, told: str, command: str
+) -> None:
+    file = tmp_path / "gateway.toml"
+    file.write_text(text)
+    done = in_process(command, "--config", str(file), *FREE_PORTS)
+    assert_one_sentence(done, f"bad configuration: {told}", f" (in {file})")
+
+
+def test_what_is_found_wrong_in_a_variable_names_it(tmp_path: Path, certified: str) -> None:
+    done = serve(tmp_path, certified, QUICGW_OVERLOAD__COUNT_ONLY='["ful"]')
+    assert_one_sentence(done, "'ful'", "(in the variable QUICGW_OVERLOAD__COUNT_ONLY)")
+
+
 def test_bad_environment_variable(tmp_path: Path, certified: str) -> None:
     assert_one_sentence(serve(tmp_path, certified, QUICGW_SERVERS__QUIC=FREE), "QUICGW_SERVERS__QUIC")
 

@@ -8,8 +8,8 @@ import grpc
 import pytest
 
 from quicgw_fast.client import connect
-from quicgw_fast.config import Config, RoutingConfig, ServerConfig, TlsConfig, UpstreamConfig
-from quicgw_fast.demo.embedded import Certificate, embedded_gateway, load_for_development, reachable
+from quicgw_fast.config import Config, RoutingConfig, ServerConfig, TlsConfig, UpstreamConfig, load
+from quicgw_fast.demo.embedded import Certificate, embedded_gateway, for_development, reachable
 from quicgw_fast.demo.services import start_services
 from quicgw_fast.proto import service_pb2 as pb
 from quicgw_fast.proto.service_pb2_grpc import UpstreamServiceStub
@@ -27,7 +27,7 @@ SERVER = ServerConfig(quic=FREE, grpc=FREE, admin=FREE)
 
 
 def quic(path: Path | None = None, **flags: str) -> str:
-    return load_for_development(path, {"server": flags}).server.quic
+    return for_development(load(path, {"server": flags})).server.quic
 
 
 def test_without_a_choice_only_this_machine_is_let_in(tmp_path: Path) -> None:

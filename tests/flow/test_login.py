@@ -107,6 +107,15 @@ async def test_a_service_that_stays_busy_is_busy_at_the_deadline(house: House) -
     assert client.reply(seq).headers["retry-after-ms"] == "70"
 
 
+async def test_a_service_that_is_not_to_be_called_at_all_is_not_asked_again(house: House) -> None:
+    house.upstream.answers["hello"] = BusyError(ErrorCode.FORBIDDEN, "not in this house")
+    client = house.started()
+    seq = client.call("hello")
+    await house.settle()
+    assert client.error_of(seq).error_code == 403
+    assert house.upstream.called() == ["hello"]
+
+
 # The gate
 
 

@@ -13,10 +13,10 @@ LIMITS = LimitsConfig(control_per_second=100, control_burst=400, messages_per_se
 class Connection:
     """Its messages at the gate; true when one is looked at."""
 
-    def __init__(self, *count_only: str) -> None:
+    def __init__(self, *count_only: str, window: int = 1024) -> None:
         self.traffic = Traffic()
         self.metrics = Metrics()
-        self.gates = make_gates(LIMITS, self.metrics, count_only)
+        self.gates = make_gates(LIMITS, self.metrics, count_only, window=window)
 
     def control(self, now: float) -> bool:
         return self.gates.message.judge(MessageFacts(self.traffic, now)) is None
@@ -36,11 +36,16 @@ def test_control_messages_have_a_burst_and_a_rate() -> None:
 
 
 def test_requests_may_be_far_more_than_are_answered() -> None:
-    connection = Connection()
+    connection = Connection(window=1 << 20)
     allowed = int(FLOOD_FACTOR * 200) + GRACE
     assert sum(connection.request(0.0) for _ in range(10_000)) == allowed
     assert sum(connection.request(1.0) for _ in range(10_000)) == FLOOD_FACTOR * 100
     assert connection.control(1.0)
+
+
+def test_a_flood_is_told_before_the_window_is_full_of_refusals() -> None:
+    connection = Connection(window=300)
+    assert sum(connection.request(0.0) for _ in range(10_000)) == 300
 
 
 def test_an_honest_client_is_never_at_its_limit() -> None:

@@ -12,7 +12,7 @@ from tests.support import wire
 from tests.support.world import assert_closed
 
 if TYPE_CHECKING:
-    from tests.support.world import World
+    from tests.support.world import World, WorldMaker
 
 FLOOD = 20_000
 
@@ -44,6 +44,20 @@ async def test_who_floods_and_reads_nothing_is_ended_too_and_nothing_piles_up(wo
             await assert_closed(client, CloseCode.OVERLOADED)
         counters: Any = world.gateway.stats()["counters"]
         assert counters["errors"] < 3 * 1000, "of 15 000"
+
+
+async def test_a_flood_of_requests_is_closed_as_such_and_the_session_goes_on(make_world: WorldMaker) -> None:
+    world = await make_world(limits={"messages_per_second": 100, "message_burst": 200, "in_flight": 64})
+    client = await world.online("alice")
+    for _ in range(4000):
+        client.business("echo", flush=False)
+    client.flush()
+    await assert_closed(client, CloseCode.OVERLOADED)
+    stats: Any = world.gateway.stats()
+    assert stats["refused"]["request"]["request-flood"] == 1
+    assert stats["counters"]["overflows"] == 0
+    again = await world.resumed(client, client.last_seq)
+    assert again.closed is None
 
 
 async def test_a_busy_honest_client_is_not_taken_for_a_flood(world: World) -> None:

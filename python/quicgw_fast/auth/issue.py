@@ -73,9 +73,9 @@ def issue_token(
     """
     check_algorithms((algorithm,), "algorithm")
     if not openid:
-        raise ConfigError("The openid is empty. Name whom the token is for.")
+        raise ConfigError("the openid is empty. Name whom the token is for.")
     if not (math.isfinite(ttl) and ttl > 0):
-        raise ConfigError(f"A time to live of {ttl} s is of no use. Give more than 0 s.")
+        raise ConfigError(f"a time to live of {ttl} s is of no use. Give more than 0 s.")
     # Whole seconds, which every verifier reads; rounded so that no second of the promise is lost.
     claims: dict[str, Any] = {"sub": openid, "iat": int(wall), "exp": math.ceil(wall + ttl)}
     claims |= {name: value for name, value in (("aud", audience), ("iss", issuer)) if value is not None}
@@ -128,7 +128,7 @@ def _write_new(path: Path, data: bytes, mode: int) -> None:
     except FileExistsError as error:
         raise _exists(path) from error
     except OSError as error:
-        raise ConfigError(f"Cannot make {path}: {error.strerror}. Name an existing, writable folder.") from error
+        raise ConfigError(f"cannot make {path}: {error.strerror}. Name an existing, writable folder.") from error
     with open(descriptor, "wb") as file:  # noqa: PTH123 - a descriptor, opened with its mode
         file.write(data)
 

@@ -22,7 +22,7 @@ from jwt.algorithms import HMACAlgorithm
 from jwt.exceptions import InvalidKeyError, PyJWTError
 
 from quicgw_fast.config import read_small
-from quicgw_fast.errors import ConfigError
+from quicgw_fast.errors import ConfigError, SettingError
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -98,9 +98,10 @@ def load_key_file(path: Path, algorithms: Collection[str], where: str = "auth.ke
     if "HS256" not in algorithms:
         return _public_key_file(path, algorithms, where)
     if len(set(algorithms)) > 1:
-        raise ConfigError(
+        raise SettingError(
+            ("auth", "algorithms"),
             "auth.algorithms mixes HS256 with public-key algorithms, and a key file cannot be both a secret "
-            "and a public key. Name one kind, or put the keys into auth.jwks_file."
+            "and a public key. Name one kind, or put the keys into auth.jwks_file.",
         )
     return VerifyKey("HS256", read_secret(path, where))
 

@@ -16,7 +16,7 @@ from jwt.exceptions import PyJWTError
 from quicgw_fast.auth.base import AuthRefused, Grant
 from quicgw_fast.auth.keys import KeyRing, check_algorithms, load_jwks_file, load_key_file
 from quicgw_fast.config import warn_if_exposed
-from quicgw_fast.errors import ConfigError
+from quicgw_fast.errors import ConfigError, SettingError, about
 
 if TYPE_CHECKING:
     from jwt.types import Options
@@ -58,12 +58,14 @@ class JwtAuth:
 
         Raises ConfigError, which says what is wrong, where, and what to do.
         """
-        check_algorithms(settings.algorithms, "auth.algorithms")
+        with about("auth", "algorithms"):
+            check_algorithms(settings.algorithms, "auth.algorithms")
         if not 0.0 <= settings.leeway <= MAX_LEEWAY:
             raise ConfigError(f"auth.leeway = {settings.leeway} s is outside of 0 to {MAX_LEEWAY:.0f} s.")
         for name, value in (("audience", settings.audience), ("issuer", settings.issuer)):
             if value == "":
-                raise ConfigError(f"auth.{name} is empty. Give the value that tokens carry, or remove the key.")
+                told = f"auth.{name} is empty. Give the value that tokens carry, or remove the key."
+                raise SettingError(("auth", name), told)
         self._settings = settings
         self._keys = _load_keys(settings)
 
@@ -140,11 +142,13 @@ def _load_keys(settings: AuthConfig) -> KeyRing:
         raise ConfigError("auth.key_file and auth.jwks_file are both set. Remove one of them.")
     secret = "HS256" in settings.algorithms
     if settings.jwks_file is not None:
-        ring = load_jwks_file(settings.jwks_file, settings.algorithms)
+        with about("auth", "jwks_file"):
+            ring = load_jwks_file(settings.jwks_file, settings.algorithms)
         warn_if_exposed(settings.jwks_file, "auth.jwks_file", secret=secret)
         return ring
     if settings.key_file is not None:
-        key = load_key_file(settings.key_file, settings.algorithms)
+        with about("auth", "key_file"):
+            key = load_key_file(settings.key_file, settings.algorithms)
         warn_if_exposed(settings.key_file, "auth.key_file", secret=secret)
         return KeyRing([key])
     raise ConfigError('auth.mode = "jwt" needs a key. Set auth.key_file or auth.jwks_file.')

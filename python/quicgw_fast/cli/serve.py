@@ -25,15 +25,15 @@ def serve(
     from quicgw_fast.cli.descriptors import raise_descriptor_limit
     from quicgw_fast.cli.event_loop import run
     from quicgw_fast.cli.preflight import require_upb
-    from quicgw_fast.config import load
+    from quicgw_fast.config import located
     from quicgw_fast.observe import configure_logging
 
-    settings = load(config, options.server_flags(quic, grpc, admin))
-    require_upb()
-    configure_logging(settings.log)
-    raise_descriptor_limit()
-    options.log_advice(settings)
-    run(_serve(settings))
+    with located(config, options.server_flags(quic, grpc, admin)) as settings:
+        require_upb()
+        configure_logging(settings.log)
+        raise_descriptor_limit()
+        options.log_advice(settings)
+        run(_serve(settings))
 
 
 async def _serve(config: Config) -> None:

@@ -5,7 +5,7 @@ defaults. Keys that do not exist are refused, so that a misspelt one is found at
 """
 
 from quicgw_fast.config.files import read_small, warn_if_exposed
-from quicgw_fast.config.loading import advice, load, read
+from quicgw_fast.config.loading import advice, load, located, read
 from quicgw_fast.config.models import (
     DEFAULT_CONTAINING,
     DEFAULT_EXACT,
@@ -43,6 +43,7 @@ __all__ = [
     "checked_path",
     "join_address",
     "load",
+    "located",
     "parse_duration",
     "parse_size",
     "read",

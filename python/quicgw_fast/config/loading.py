@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
@@ -11,10 +12,10 @@ from quicgw_fast.config.models import SECTIONS, Config
 from quicgw_fast.config.sense import contradictions, risks, without_effect
 from quicgw_fast.config.sources import Sources, from_environment, from_file, from_flags, stray
 from quicgw_fast.config.wording import explain
-from quicgw_fast.errors import ConfigError
+from quicgw_fast.errors import ConfigError, SettingError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
     from quicgw_fast.config.sources import Key
@@ -29,11 +30,21 @@ def load(path: Path | None = None, overrides: Flags | None = None) -> Config:
     its folder, all others from the working directory. Raises ConfigError naming the key, where it is written, and what
     it should be; also for values that are good alone and contradict each other.
     """
-    config, sources = _read(path, overrides)
-    wrong = [f"{_told(keys, sources)}: {why}" for keys, why in contradictions(config)]
-    if wrong:
-        raise ConfigError(f"bad configuration: {'; '.join(wrong)}")
-    return config
+    return _load(path, overrides)[0]
+
+
+@contextmanager
+def located(path: Path | None = None, overrides: Flags | None = None) -> Iterator[Config]:
+    """Read as ``load`` does, for a block that runs with it: what that finds wrong is told with its place as well.
+
+    Raises ConfigError for the SettingError of a stage.
+    """
+    config, sources = _load(path, overrides)
+    try:
+        yield config
+    except SettingError as error:
+        told = str(error).removesuffix(".")
+        raise ConfigError(f"bad configuration: {told} ({sources.place(error.key)})") from error
 
 
 def read(path: Path | None = None, overrides: Flags | None = None) -> Config:
@@ -54,6 +65,14 @@ def advice(config: Config) -> list[str]:
         names = ", ".join(others[:8]) + (f" and {len(others) - 8} more" if len(others) > 8 else "")
         told.append(f"not read from the environment: {names}; settings are written QUICGW_SECTION__KEY")
     return [*told, *without_effect(config), *risks(config)]
+
+
+def _load(path: Path | None, overrides: Flags | None) -> tuple[Config, Sources]:
+    config, sources = _read(path, overrides)
+    wrong = [f"{_told(keys, sources)}: {why}" for keys, why in contradictions(config)]
+    if wrong:
+        raise ConfigError(f"bad configuration: {'; '.join(wrong)}")
+    return config, sources
 
 
 def _read(path: Path | None, overrides: Flags | None) -> tuple[Config, Sources]:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args, get_origin
 
 from quicgw_fast.config.files import read_small
-from quicgw_fast.config.wording import example
+from quicgw_fast.config.values import example
 from quicgw_fast.errors import ConfigError
 
 if TYPE_CHECKING:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from pydantic import GetCoreSchemaHandler
+    from pydantic.fields import FieldInfo
 
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d)?", re.ASCII)
 _SECONDS = {"ms": 0.001, "s": 1.0, None: 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
@@ -29,6 +31,12 @@ def shown(value: object) -> str:
     except ValueError:  # a number of more digits than Python writes
         return "a huge number"
     return text if len(text) <= _LONGEST_SHOWN else text[:_LONGEST_SHOWN] + "…"
+
+
+def example(known: FieldInfo) -> str:
+    """Return the example of a list or a table as JSON writes it, and TOML a list."""
+    assert known.examples is not None
+    return json.dumps(known.examples[0])
 
 
 def parse_duration(value: object) -> object:

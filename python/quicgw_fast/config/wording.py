@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
 
-from quicgw_fast.config.values import shown
+from quicgw_fast.config.values import example, shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from pydantic import BaseModel, ValidationError
-    from pydantic.fields import FieldInfo
 
     from quicgw_fast.config.sources import Key
 
@@ -33,12 +31,6 @@ _WORDS = {
     "string_type": "must be a text in quotes",
 }
 _RANGE = 'must be [low, high, "zone"], for example [1, 9999, "001"]'
-
-
-def example(known: FieldInfo) -> str:
-    """Return the example of a list or a table as JSON writes it, and TOML a list."""
-    assert known.examples is not None
-    return json.dumps(known.examples[0])
 
 
 def explain(error: ValidationError, place: Callable[[Key], str], sections: Mapping[str, type[BaseModel]]) -> str:

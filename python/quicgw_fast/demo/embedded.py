@@ -7,9 +7,9 @@ import shutil
 import tempfile
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from quicgw_fast.config import join_address, load, split_address
+from quicgw_fast.config import join_address, split_address
 from quicgw_fast.demo.services import Services, start_services
 from quicgw_fast.gateway import Gateway
 from quicgw_fast.transport import development_pair
@@ -56,12 +56,11 @@ class Certificate:
         self.remove()
 
 
-def load_for_development(path: Path | None, flags: dict[str, dict[str, Any]]) -> Config:
-    """Read the configuration as ``config.load`` does, but with clients on this machine only unless told otherwise.
+def for_development(config: Config) -> Config:
+    """Return the configuration with clients on this machine only, unless another address was written.
 
-    Without tokens anybody is let in, so that nobody else should find the door by accident. Raises ConfigError.
+    Without tokens anybody is let in, so that nobody else should find the door by accident.
     """
-    config = load(path, flags)
     if "quic" in config.server.model_fields_set:
         return config
     _, port = split_address(config.server.quic)

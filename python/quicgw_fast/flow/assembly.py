@@ -113,7 +113,7 @@ def assemble_path(
     work = partial(execute, call=call, clock=clock)
     processor = make_processor("requests", queue_size, workers, work=work, reply=replies.to_task)
     # A client has one hello there at most.
-    pool = partial(make_processor, "logins", min(queue_size, limits.max_connections), logins_at_once)
+    pool = partial(make_processor, "logins", queue_size, logins_at_once)
     logins = Logins(clock, metrics, registry, offline.stored, pool, call, replies, lambda task: requests.dispatch(task))
     rules = gates.request, gates.task, gates.queue
     requests = Requests(clock, metrics, draining, *rules, request_memory, processor, logins, replies, timeout)

@@ -57,7 +57,7 @@ class Requests:
             "rate_limited", "Requests that were answered 429; refused has them by rule"
         )
         self._count_queue_full = metrics.counter(
-            "queue_full", "Requests that were answered 503, as their queue was full"
+            "queue_full", "Requests that were answered 503, as their queue was full; refused has them, too"
         )
         self._draining = draining
         self._request_gate = request_gate

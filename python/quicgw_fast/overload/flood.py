@@ -44,9 +44,13 @@ class RequestFlood:
 
     name = "request-flood"
 
-    def __init__(self, per_second: float, burst: int) -> None:
-        """Of the rate whose excess is answered 429: a flood begins well above it."""
-        self._rate = FLOOD_FACTOR * per_second, int(FLOOD_FACTOR * burst) + GRACE
+    def __init__(self, per_second: float, burst: int, window: int) -> None:
+        """Of the rate whose excess is answered 429: a flood begins well above it.
+
+        ``window`` are the messages that a session may be owed. Each 429 is one, and a flood has to be told from a
+        client that does not read before there is no room for another.
+        """
+        self._rate = FLOOD_FACTOR * per_second, min(int(FLOOD_FACTOR * burst) + GRACE, max(burst, window))
 
     def judge(self, facts: RequestFacts, /) -> Close | None:
         """See ``Rule``."""

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
-from quicgw_fast.errors import ConfigError
+from quicgw_fast.config import SessionConfig
+from quicgw_fast.errors import SettingError
 from quicgw_fast.overload.answer_rate import AnswerRate
 from quicgw_fast.overload.attempts import AttemptLimiter, GuessedTokens
 from quicgw_fast.overload.concurrency import Concurrency
@@ -85,19 +86,21 @@ def make_gates(
     count_only: Collection[str] = (),
     *,
     max_concurrency: int = 0,
+    window: int = SessionConfig().window_messages,
     noise: tuple[float, int] = NOISE,
     turning_away: tuple[float, int] = TURNING_AWAY,
 ) -> Gates:
-    """Make all rules. Raises ConfigError when ``count_only`` names one that there is not, or that cannot be spared.
+    """Make all rules. Raises SettingError when ``count_only`` names one that there is not, or that cannot be spared.
 
-    ``max_concurrency`` calls of one service may be under way, any number for 0. ``noise`` and ``turning_away`` are
-    rates per second and what may come at once (``Noise``, ``HandshakeWhenFull``).
+    ``max_concurrency`` calls of one service may be under way, any number for 0; a session may be owed ``window``
+    messages. ``noise`` and ``turning_away`` are rates per second and what may come at once (``Noise``,
+    ``HandshakeWhenFull``).
     """
     make = _GateMaker(metrics, count_only)
     attempts = AttemptLimiter(limits.auth_failures_per_minute)
     rate, burst = limits.messages_per_second, limits.message_burst
     request: list[Rule[RequestFacts, Refusal | Close]] = [
-        RequestFlood(rate, burst),
+        RequestFlood(rate, burst, window),
         RequestWhileDraining(),
         MessageRate(rate, burst),
         InFlight(limits.in_flight),
@@ -158,10 +161,12 @@ class _GateMaker:
         return Gate(moment, rules, self._metrics, self._count_only)
 
     def check_names(self) -> None:
-        """Raise ConfigError when a name that is only to be counted is no rule's."""
+        """Raise SettingError when a name that is only to be counted is no rule's, or cannot be spared."""
         # A gateway that stops takes nobody, whatever the load, and a queue has no more places than it has: what these
         # refuse could not be served.
-        known = self._names - {StartWhileDraining.name, QueueFull.name}
-        unknown = sorted(set(self._count_only) - known)
-        if unknown:
-            raise ConfigError(f"overload.count_only names {unknown[0]!r}; known rules are {', '.join(sorted(known))}")
+        needed = {StartWhileDraining.name, QueueFull.name}
+        known = self._names - needed
+        for name in sorted(set(self._count_only) - known):
+            why = f"has {name!r}, which cannot be only counted" if name in needed else f"names {name!r}"
+            told = f"overload.count_only {why}; known rules are {', '.join(sorted(known))}"
+            raise SettingError(("overload", "count_only"), told)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from quicgw_fast.errors import ConfigError
+from quicgw_fast.errors import ConfigError, about
 from quicgw_fast.store.memory import MemoryStore
 from quicgw_fast.store.sqlite import SqliteStore
 
@@ -32,5 +32,6 @@ def make_store(settings: OfflineConfig) -> OfflineStore | None:
     if settings.store == "sqlite":
         if settings.path is None:
             raise ConfigError('offline.store = "sqlite" needs offline.path, the database file.')
-        return SqliteStore(settings.path, settings)
+        with about("offline", "path"):
+            return SqliteStore(settings.path, settings)
     raise ConfigError(f'offline.store = "{settings.store}" is unknown. Set it to "off", "memory" or "sqlite".')

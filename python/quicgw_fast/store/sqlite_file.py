@@ -71,7 +71,7 @@ def _make_private(path: Path) -> None:
         os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
     except OSError as error:
         raise ConfigError(
-            f"Offline store: cannot open {path}: {error.strerror}. Name a file in a writable folder."
+            f"offline store: cannot open {path}: {error.strerror}. Name a file in a writable folder."
         ) from error
 
 
@@ -81,7 +81,7 @@ def _prepare(connection: sqlite3.Connection, path: Path) -> None:
     connection.execute("PRAGMA locking_mode = EXCLUSIVE")
     fresh = _identify(connection, path)  # before anything is written
     if _value(connection, "PRAGMA journal_mode = WAL") != "wal":
-        raise ConfigError(f"Offline store: {path} cannot use a write-ahead log. Put it on a local file system.")
+        raise ConfigError(f"offline store: {path} cannot use a write-ahead log. Put it on a local file system.")
     # FULL: a commit is on the disk before it is reported. NORMAL would do against kill -9, but a power cut
     # would take back what senders were told is stored. Group commit shares the price, one fsync, among all
     # that wait for it.
@@ -124,11 +124,11 @@ def _identify(connection: sqlite3.Connection, path: Path) -> bool:
     if _value(connection, "SELECT count(*) FROM sqlite_master") == 0:
         return True
     if _value(connection, "PRAGMA application_id") != APPLICATION_ID:
-        raise ConfigError(f"Offline store: {path} is a database of something else. Name another file.")
+        raise ConfigError(f"offline store: {path} is a database of something else. Name another file.")
     version = _value(connection, "PRAGMA user_version")
     if version != SCHEMA_VERSION:
         raise ConfigError(
-            f"Offline store: {path} has schema version {version}, this release reads {SCHEMA_VERSION}. "
+            f"offline store: {path} has schema version {version}, this release reads {SCHEMA_VERSION}. "
             "Run the release that wrote it, or name another file."
         )
     return False
@@ -143,18 +143,18 @@ def _explained(error: sqlite3.Error, path: Path) -> StartupError:
     code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # the low byte is the primary code
     if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
         return StartupError(
-            f"Offline store: {path} is in use by another process. "
+            f"offline store: {path} is in use by another process. "
             "Stop it, or name another file: each gateway needs its own."
         )
     if code == sqlite3.SQLITE_NOTADB:
-        return ConfigError(f"Offline store: {path} is not a SQLite database. Name another file, or move it away.")
+        return ConfigError(f"offline store: {path} is not a SQLite database. Name another file, or move it away.")
     if code == sqlite3.SQLITE_CORRUPT:
         return ConfigError(_damaged(path, str(error)))
-    return ConfigError(f"Offline store: cannot open {path}: {error}. Check the disk and the rights.")
+    return ConfigError(f"offline store: cannot open {path}: {error}. Check the disk and the rights.")
 
 
 def _damaged(path: Path, detail: str) -> str:
-    return f"Offline store: {path} is damaged ({detail}). Restore it, or move it away to start with an empty one."
+    return f"offline store: {path} is damaged ({detail}). Restore it, or move it away to start with an empty one."
 
 
 def _close(connection: sqlite3.Connection) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from quicgw_fast.errors import ConfigError
+from quicgw_fast.errors import SettingError
 from quicgw_fast.upstream.caller import BalancingCaller
 from quicgw_fast.upstream.channels import Channels
 from quicgw_fast.upstream.directory import Directory
@@ -41,8 +41,10 @@ class Upstream:
         """Raise ConfigError when the gateway itself is configured as a service, as far as ``own`` knows it."""
         for instance in self.directory.instances():
             if await self.own.include(instance.address, names=False):
-                services = ", ".join(f"upstream.{service}" for service in self.directory.services_of(instance))
-                raise ConfigError(f"{services}: {instance.address} is the gateway itself; write the service's address")
+                names = self.directory.services_of(instance)
+                services = ", ".join(f"upstream.{service}" for service in names)
+                told = f"{services}: {instance.address} is the gateway itself; write the service's address"
+                raise SettingError(("upstream", names[0]), told)
 
     def tend(self, now: float) -> None:
         """Forget who stays away, and write what the log has not said yet; ``now`` in monotonic seconds."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from quicgw_fast.codes import RegisterCode
-from quicgw_fast.errors import ConfigError
+from quicgw_fast.errors import ConfigError, SettingError
 from quicgw_fast.upstream.address import parse_address, usable
 from quicgw_fast.upstream.errors import NoInstance, RegisterRefused
 from quicgw_fast.upstream.instance import Instance
@@ -64,12 +64,13 @@ class Directory:
         """Add a configured address; ConfigError when it cannot be used."""
         if service not in self._members:
             raise ConfigError(f"upstream.{service}: no such service; known are {', '.join(self._members)}")
+        key = ("upstream", service)
         try:
             instance = self._join(service, parse_address(address), registered=False)
         except ValueError as error:
-            raise ConfigError(f"upstream.{service}: {error}") from error
+            raise SettingError(key, f"upstream.{service}: {error}") from error
         except RegisterRefused as error:
-            raise ConfigError(f"upstream.{service}: {error}; configure fewer") from error
+            raise SettingError(key, f"upstream.{service}: {error}; configure fewer") from error
         self._configured.add((service, instance.address))
         return instance
 

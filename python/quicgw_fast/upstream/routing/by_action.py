@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar
 
 from quicgw_fast.codes import RegisterCode
-from quicgw_fast.errors import ConfigError
+from quicgw_fast.errors import SettingError
 from quicgw_fast.proto.service_pb2 import UpstreamRegisterRequest
 from quicgw_fast.upstream.routing.mode import one_of
 
@@ -30,12 +30,15 @@ class ServiceMode:
         self._exact, self._containing, self._default = config.actions, config.parts, config.default
         if (login := self.service_for(LOGIN, "")) != LOGIN:
             if LOGIN in self._exact:
+                key: tuple[str, ...] = ("routing", "exact", LOGIN)
                 remedy = f'remove hello = "{login}" from [routing.exact]'
             else:  # the table as deployed has it
+                key = ("routing", "replace_defaults")
                 remedy = 'add hello = "hello" to [routing.exact], or leave out routing.replace_defaults'
-            raise ConfigError(
+            raise SettingError(
+                key,
                 f"the routing table sends the action hello to the service {login}, so that nobody could log in; "
-                f"{remedy}"
+                f"{remedy}",
             )
 
     @staticmethod
@@ -43,7 +46,7 @@ class ServiceMode:
         """See ``RoutingMode``."""
         _check_actions("exact", config.exact)
         _check_actions("containing", config.containing)
-        _check_service("routing.default", config.default)
+        _check_service(("routing", "default"), config.default)
 
     @staticmethod
     def configured(upstream: UpstreamConfig) -> Mapping[str, Sequence[str]]:
@@ -80,13 +83,14 @@ class ServiceMode:
 def _check_actions(table: str, actions: Mapping[str, str]) -> None:
     for action, service in actions.items():
         if not action or action != action.lower():
-            raise ConfigError(
+            raise SettingError(
+                ("routing", table, action),
                 f"routing.{table} has the action {action!r}; actions are compared in lower case, "
-                "so write it in lower case and not empty"
+                "so write it in lower case and not empty",
             )
-        _check_service(f"routing.{table}.{action}", service)
+        _check_service(("routing", table, action), service)
 
 
-def _check_service(key: str, service: str) -> None:
+def _check_service(key: tuple[str, ...], service: str) -> None:
     if service not in SERVICES:
-        raise ConfigError(f"{key} names the service {service!r}; known are {', '.join(SERVICES)}")
+        raise SettingError(key, f"{'.'.join(key)} names the service {service!r}; known are {', '.join(SERVICES)}")

@@ -6,7 +6,7 @@ import hashlib
 from typing import TYPE_CHECKING, ClassVar
 
 from quicgw_fast.codes import RegisterCode
-from quicgw_fast.errors import ConfigError
+from quicgw_fast.errors import SettingError
 from quicgw_fast.proto.service_pb2 import UpstreamRegisterRequest
 from quicgw_fast.upstream.routing.mode import one_of
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 ZONES = ("001", "002", "003", "004", "005", "006")
 
+_KEY = ("routing", "zone_ranges")
 _LONGEST_NUMBER = 20
 """Digits of 2**64 - 1; an openid with more is a name that happens to consist of digits."""
 
@@ -38,11 +39,12 @@ class ZoneMode:
         for entry in sorted(config.zone_ranges):
             low, high, zone = entry
             if not 0 <= low <= high:
-                raise ConfigError(f"routing.zone_ranges has {entry}; write [low, high, zone] with 0 <= low <= high")
+                told = f"routing.zone_ranges has {entry}; write [low, high, zone] with 0 <= low <= high"
+                raise SettingError(_KEY, told)
             if zone not in ZONES:
-                raise ConfigError(f"routing.zone_ranges has the zone {zone!r}; known are {', '.join(ZONES)}")
+                raise SettingError(_KEY, f"routing.zone_ranges has the zone {zone!r}; known are {', '.join(ZONES)}")
             if previous is not None and low <= previous[1]:
-                raise ConfigError(f"routing.zone_ranges: {previous} and {entry} overlap; a number has one zone")
+                raise SettingError(_KEY, f"routing.zone_ranges: {previous} and {entry} overlap; a number has one zone")
             previous = entry
 
     @staticmethod
