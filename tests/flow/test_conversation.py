@@ -261,7 +261,7 @@ async def test_requests_that_are_far_over_their_rate_end_the_connection(house: H
         client.call("echo")
         client.session.outbox.ack(client.session.outbox.last_seq)
 
-    assert 1500 < await flood(client, send) < 2000
+    assert 1000 < await flood(client, send) < 1200
     assert client.ended is CloseCode.OVERLOADED
 
 
