@@ -112,7 +112,8 @@ class Gateway:
         stats = self.stats()
         # What was accepted for clients and is lost, or was sent and never acknowledged, is said beside the counters.
         lost = {f"{kind}_lost": account["lost"] for kind, account in stats["accounts"].items()}
-        _log.info("gateway stopped", extra={**stats["counters"], **lost})
+        counted = {name: count for name, count in stats["counters"].items() if count}
+        _log.info("gateway stopped", extra={**counted, **lost})
 
     async def _drain(self, deadline: float) -> None:
         if self._listener is None or self._control is None:

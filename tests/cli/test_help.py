@@ -53,6 +53,16 @@ def test_every_command_has_help_with_examples(
     assert re.search(rf"quicgw {' '.join(command)}", text.split("Examples:")[1])
 
 
+def test_the_help_of_call_says_what_is_sent_again(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
+    assert exit_status("call", "--help") == 0
+    text = " ".join(capsys.readouterr().out.split())
+    assert "hello is the login itself, which is sent again, within --connect-timeout" in text
+    assert "No other request is sent again after a 503." in text
+
+
 def test_without_a_command_there_is_help(capsys: pytest.CaptureFixture[str]) -> None:
     assert exit_status() == 2
     captured = capsys.readouterr()

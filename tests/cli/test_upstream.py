@@ -50,10 +50,13 @@ def test_chosen_ports_and_zones(tmp_path: Path, certified: str) -> None:
         assert services.first_line == f"ready 005=127.0.0.1:{port}\n"
 
 
-def test_a_gateway_that_refuses(tmp_path: Path, certified: str) -> None:
-    with serve(tmp_path, certified, "service") as gateway:
-        done = quicgw("upstream", "--gateway", gateway.grpc, "--mode", "zone")
-        assert_one_sentence(done, gateway.grpc, "BAD_SERVICE")
+@pytest.mark.parametrize(
+    ("mode", "other", "code"), [("service", "zone", "BAD_SERVICE"), ("zone", "service", "BAD_ZONE")]
+)
+def test_a_gateway_that_refuses(tmp_path: Path, certified: str, mode: str, other: str, code: str) -> None:
+    with serve(tmp_path, certified, mode) as gateway:
+        done = quicgw("upstream", "--gateway", gateway.grpc, "--mode", other)
+        assert_one_sentence(done, gateway.grpc, code, f"; its routing.mode is {mode}: register with --mode {mode}")
 
 
 def test_no_gateway_in_time() -> None:

@@ -10,11 +10,12 @@ import pytest
 
 from quicgw_fast.flow import stored_messages
 from quicgw_fast.session import SessionState
-from quicgw_fast.store import MemoryStore, Stored
+from quicgw_fast.store import MemoryStore, SqliteStore, Stored
 from tests.flow.slow_store import SlowStore
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
+    from pathlib import Path
 
     from tests.flow.house import Client, House
 
@@ -260,3 +261,24 @@ async def test_housekeeping_does_not_wait_for_a_store_that_hangs(house: House, s
     await house.settle()
     await house.pass_time(61.0)
     assert store.sweeps == 2
+
+
+async def test_what_a_store_whose_file_is_gone_does_not_take_is_counted_as_a_failure(
+    make_house: MakeHouse, tmp_path: Path
+) -> None:
+    path = tmp_path / "store.db"
+    house = await make_house(store=(store := SqliteStore(path)))
+    client = house.started()
+    client.call("hello")
+    await store.load("alice", house.clock.wall)  # behind that of the login
+    await house.settle()
+    path.unlink()
+    refused = await house.push("bob", content="1")
+    assert (refused.error_code, house.count("store_failures")) == ("STORE_FAILED", 1)
+    client.link.lose()
+    assert (await house.push(content="2")).message == "retained"
+    await house.pass_time(120.5)
+    async with asyncio.timeout(10.0):
+        while house.count("store_failures") < 3:  # the hand-over, and the sweep of that time
+            await asyncio.sleep(0.001)
+    assert house.count("pushes_lost") == 1

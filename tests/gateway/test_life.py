@@ -164,7 +164,11 @@ async def test_it_stops_once(world: World, caplog: pytest.LogCaptureFixture) -> 
     with caplog.at_level(logging.INFO, "quicgw.gateway"):
         await asyncio.gather(world.gateway.stop(), world.gateway.stop())
         await world.gateway.stop()
-    assert [r.getMessage() for r in caplog.records if r.name == "quicgw.gateway"] == ["gateway stopped"]
+    (line,) = [record for record in caplog.records if record.name == "quicgw.gateway"]
+    assert line.getMessage() == "gateway stopped"
+    zeros = [name for name, count in world.gateway.stats()["counters"].items() if not count]
+    assert zeros
+    assert not set(zeros) & set(vars(line)), "what did not happen is not told"
 
 
 async def test_one_that_never_started_stops_at_once(config: ReadConfig) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from quicgw_fast.codes import StoreCode
-from quicgw_fast.store import SqliteStore, sqlite_tables
+from quicgw_fast.store import SqliteStore, StoreFailed, sqlite_tables
 from quicgw_fast.store.sqlite_file import LOG_BYTES, SPARE_BYTES
 from tests.store.conftest import NOW, ROOMY, Gate
 
@@ -45,6 +45,42 @@ async def test_a_database_that_closes_under_us_is_told_of_and_still_ends(
     assert caplog.messages == ["offline store down", "offline store not rolled back"]
     assert (await store.put("alice", b"1", NOW)).error_code == StoreCode.FAILED
     await store.close()
+
+
+def elsewhere(path: Path) -> Path:
+    return path.with_name("elsewhere.db")
+
+
+def lose(path: Path, how: str) -> None:
+    if how == "deleted":
+        path.unlink()
+    else:
+        path.rename(elsewhere(path))
+    if how == "replaced":
+        path.touch()
+
+
+@pytest.mark.parametrize("how", ["deleted", "moved away", "replaced"])
+async def test_every_step_on_a_file_that_is_gone_fails_alike_and_it_is_told_once(
+    store: SqliteStore, path: Path, how: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    kept = await store.put("alice", b"1", NOW)
+    lose(path, how)
+    for _ in range(2):
+        assert (await store.put("alice", b"2", NOW)).error_code == StoreCode.FAILED
+        (handed_over,) = await store.put_all("alice", [b"3"], NOW)
+        assert handed_over.error_code == StoreCode.FAILED
+        for asked in (store.delete("alice", [kept.id]), store.load("alice", NOW), store.sweep(NOW)):
+            with pytest.raises(StoreFailed, match=f"{path} was "):
+                await asked
+    (record,) = caplog.records
+    assert record.message == "offline store down"
+    assert not record.exc_info
+    assert record.__dict__["remedy"].startswith("put the file back")
+    if how == "moved away":
+        elsewhere(path).rename(path)
+        assert await store.delete("alice", [kept.id]) == 1
+        assert caplog.messages == ["offline store down", "offline store up"]
 
 
 async def test_a_database_that_cannot_be_closed_is_told_of_and_the_thread_ends(

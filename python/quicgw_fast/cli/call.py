@@ -61,7 +61,8 @@ def call(
     """Log in, send one request, print the answer and every notify, in the order of their numbers.
 
     Exit status 0: answered with code 200. 1: answered with an error, or not in time. 3: no connection, or a file that
-    cannot be read. Calling hello is the login itself.
+    cannot be read. Calling hello is the login itself, which is sent again, within --connect-timeout, when it is
+    answered 429, 503 or 504. No other request is sent again after a 503.
     """
     from quicgw_fast.cli.calling import CONNECT_TIMEOUT, Caller, Wish
     from quicgw_fast.cli.event_loop import run

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import grpc
 
+from quicgw_fast.codes import RegisterCode
 from quicgw_fast.config import join_address
 from quicgw_fast.control.grpc_server import add_port
 from quicgw_fast.demo import pushes  # noqa: F401 - enters its actions
@@ -172,7 +173,19 @@ async def _register_all(client: GatewayClient, requests: Sequence[pb.UpstreamReg
         if not answer.success:
             raise StartupError(
                 f"the gateway at {client.address} refuses {request.address}: {answer.error_code} {answer.message}"
+                f"{_other_mode(request, answer.error_code)}"
             )
+
+
+def _other_mode(request: pb.UpstreamRegisterRequest, code: str) -> str:
+    """What to do where the gateway misses a name that services of this mode do not have: it routes by the other one."""
+    for mode, missing, name in (
+        ("zone", RegisterCode.BAD_ZONE, request.zone_id),
+        ("service", RegisterCode.BAD_SERVICE, request.service_name),
+    ):
+        if code == missing and not name:
+            return f"; its routing.mode is {mode}: register with --mode {mode}"
+    return ""
 
 
 async def _keep_registered(client: GatewayClient, requests: Sequence[pb.UpstreamRegisterRequest], every: float) -> None:

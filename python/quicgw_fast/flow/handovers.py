@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from quicgw_fast.backend.constants import HEAD_MAX
 from quicgw_fast.carrier import MAX_BODY
+from quicgw_fast.codes import StoreCode
 from quicgw_fast.proto.client_pb2 import ServerPush
 from quicgw_fast.session import NotifyCount, UntoldLosses
 
@@ -87,7 +88,10 @@ class Handovers:
             del self._undecided[session.openid]
         if decided.cancelled():  # only with the event loop itself
             return
-        results = iter(decided.result())
+        told = decided.result()
+        if any(result.error_code is StoreCode.FAILED for result in told):
+            self._journal.not_put()
+        results = iter(told)
         reasons = [next(results).message if good else "too large to be stored" for good in fits]
         lost = NotifyCount(sum(map(bool, reasons[:numbered])), sum(map(bool, reasons[numbered:])))
         self.waiting -= len(fits)

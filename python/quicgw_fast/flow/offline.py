@@ -9,6 +9,7 @@ import asyncio
 import logging
 from typing import TYPE_CHECKING
 
+from quicgw_fast.codes import StoreCode
 from quicgw_fast.flow.accounts import NO_STORE, StoreShare
 from quicgw_fast.flow.deletions import Deletions
 from quicgw_fast.flow.handovers import Handovers
@@ -76,6 +77,8 @@ class Offline:
         if store is None or len(openid.encode()) > MAX_OPENID:
             return None
         result = await store.put(openid, body, self._clock.wall())
+        if result.error_code is StoreCode.FAILED:
+            self._journal.not_put()
         session = self._registry.by_openid(openid)
         if session is not None and result.stored:
             session.catch_up.apply(ReadingEvent.STORED)

@@ -24,7 +24,9 @@ class StoreJournal:
 
     def __init__(self, clock: Clock, metrics: Metrics) -> None:
         self._clock = clock
-        self._count_store_failures = metrics.counter("store_failures", "Operations of the offline store that failed")
+        self._count_store_failures = metrics.counter(
+            "store_failures", "Operations of the offline store that failed; offline_refused has what was not put"
+        )
         self._count_pushes_lost = metrics.counter(
             "pushes_lost", "Notifies that were accepted and can no longer be delivered"
         )
@@ -34,6 +36,10 @@ class StoreJournal:
         """An operation failed; nothing was changed by it."""
         self._count_store_failures.value += 1
         self._repeats.add(logging.ERROR, event, "", self._clock.now(), {"error": str(error)})
+
+    def not_put(self) -> None:
+        """The store could not keep what it was given, and has said so by itself."""
+        self._count_store_failures.value += 1
 
     def lost(self, openid: str, session_id: str, count: int, reason: str) -> None:
         """So many notifies of a session cannot be delivered any more."""

@@ -113,6 +113,19 @@ def _keep_room(log: Path) -> None:
         _log.warning("offline store cannot reserve its log", extra={"path": str(log), "error": error.strerror})
 
 
+class FileGone(OSError):
+    """The file that was opened is not there under its name: it was deleted or moved away, or replaced by another."""
+
+
+def identity(path: Path) -> tuple[int, int]:
+    """Return what tells the file at ``path`` from any other that may come to have its name. Raises FileGone."""
+    try:
+        status = path.stat()
+    except FileNotFoundError as error:
+        raise FileGone(f"{path} was deleted or moved away") from error
+    return status.st_dev, status.st_ino
+
+
 def free_bytes(path: Path) -> int:
     """Return what the disk of ``path`` has left for us."""
     disk = os.statvfs(path)

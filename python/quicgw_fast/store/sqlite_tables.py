@@ -16,7 +16,7 @@ from quicgw_fast.store.base import (
     oldest_kept,
     refusal_of,
 )
-from quicgw_fast.store.sqlite_file import LOG_BYTES, SPARE_BYTES, free_bytes
+from quicgw_fast.store.sqlite_file import LOG_BYTES, SPARE_BYTES, FileGone, free_bytes, identity
 
 if TYPE_CHECKING:
     import sqlite3
@@ -40,6 +40,7 @@ class SqliteTables:
         """Take over an open database (see :func:`~quicgw_fast.store.sqlite_file.open_database`), the file ``path``."""
         self._db = connection
         self._path = path
+        self._identity = identity(path)
         self._room: int | None = None
         """Bytes that this transaction may still add; None before they were asked for."""
         self._full = False
@@ -51,8 +52,14 @@ class SqliteTables:
         """The figures as of the last commit; replaced as a whole, so that any thread may read them."""
 
     def begin(self) -> None:
-        """Begin a transaction."""
+        """Begin a transaction.
+
+        Raises FileGone where the file is not under its name any more. SQLite would not mind: what it commits to a
+        deleted file is there until the process ends, and then it never was.
+        """
         self._room = None
+        if identity(self._path) != self._identity:
+            raise FileGone(f"{self._path} was replaced by another file")
         self._db.execute("BEGIN IMMEDIATE")
 
     def commit(self) -> bool:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from quicgw_fast.store.base import StoreFailed
+from quicgw_fast.store.sqlite_file import FileGone
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,6 +28,9 @@ MAX_BATCH_BYTES: Final = 4 << 20
 """Bytes written in one transaction at most, about: the write-ahead log must hold them once more."""
 MAX_WAITING: Final = 1 << 16
 """Steps that may wait: a disk that hangs must not cost memory without a bound."""
+
+_PUT_IT_BACK = "put the file back where it was, or restart the gateway, which makes a new one"
+_MAKE_ROOM = "check the disk and the rights of the file; it goes on by itself"
 
 
 @dataclass(slots=True, eq=False)
@@ -141,8 +145,9 @@ class Committer:
     def _undo(self, error: Exception) -> None:
         if not self._failing:  # one line for a full disk, not one for each message
             self._failing = True
-            known = isinstance(error, sqlite3.Error)
-            _log.error("offline store down", extra={"error": str(error)}, exc_info=not known)
+            known = isinstance(error, (sqlite3.Error, OSError))
+            remedy = _PUT_IT_BACK if isinstance(error, FileGone) else _MAKE_ROOM
+            _log.error("offline store down", extra={"error": str(error), "remedy": remedy}, exc_info=not known)
         try:
             self._tables.rollback()
         except sqlite3.Error as again:
