@@ -11,7 +11,7 @@ export PYTHONDONTWRITEBYTECODE := 1
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo serve test test-rust test-python test-fast coverage lint lint-rust lint-python format wheel
-.PHONY: bench bench-rust attacks chaos proto lock clean
+.PHONY: bench bench-e2e bench-rust attacks chaos proto lock clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
@@ -42,7 +42,8 @@ test: test-rust test-python test-fast ## Run all tests
 
 # loom explores how threads may interleave in the queue; it needs a build of its own.
 test-rust: setup
-	cargo test --quiet --locked --package quicgw-core --package quicgw-transport --package quicgw-upstream
+	cargo test --quiet --locked --package quicgw-bench --package quicgw-core --package quicgw-transport \
+		--package quicgw-upstream
 	RUSTFLAGS="--cfg loom" cargo test --quiet --release --locked --package quicgw-core --test loom --target-dir target/loom
 
 # Two processes, on one core too: many tests wait for time-outs. One after the other: make test-python WORKERS=0
@@ -84,6 +85,9 @@ bench: setup ## Measure the engine, the whole path and its ends, each maker for 
 	$(BIN)/python -m benches.whole_path
 	$(BIN)/python -m benches.transport
 	$(BIN)/python -m benches.upstream
+
+bench-e2e: setup ## Measure the whole path under quicgw bench, over all combinations of parts
+	$(BIN)/python -m benches.end_to_end
 
 bench-rust: ## Measure the steps of the engine without Python
 	cargo bench --locked --package quicgw-core

@@ -320,14 +320,20 @@ def test_a_pure_stage_knows_no_loop_no_network_and_no_clock(part: str) -> None:
 
 
 def test_only_the_makers_that_are_compiled_import_the_extension() -> None:
-    folders = {PACKAGE / "backend", PACKAGE / "upstream" / "native", PACKAGE / "transport" / "quinn"}
+    folders = {
+        PACKAGE / "backend",
+        PACKAGE / "upstream" / "native",
+        PACKAGE / "transport" / "quinn",
+        PACKAGE / "cli" / "load",
+    }
     ours = [i for i in ALL_IMPORTS if i.target.startswith(f"{PACKAGE.name}._core")]
     wrong = [str(i) for i in ours if not folders & set(i.file.parents)]
     assert not wrong, "\n".join(wrong)
 
 
 @pytest.mark.parametrize(
-    ("crate", "known"), [("core", "crossbeam-queue"), ("transport", "quinn-proto"), ("upstream", "h2")]
+    ("crate", "known"),
+    [("bench", "hdrhistogram"), ("core", "crossbeam-queue"), ("transport", "quinn-proto"), ("upstream", "h2")],
 )
 def test_a_pure_crate_does_not_depend_on_pyo3(crate: str, known: str) -> None:
     manifest = tomllib.loads((ROOT / "rust" / crate / "Cargo.toml").read_text(encoding="utf-8"))

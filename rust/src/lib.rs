@@ -4,6 +4,8 @@
 //! belongs to the crates. Documentation here is what Python shows: of the engine word for word that of
 //! `quicgw_fast.backend.python`.
 
+#[cfg(feature = "bench")]
+mod bench;
 mod convert;
 mod frame;
 mod notify;
@@ -35,6 +37,10 @@ mod _core {
         rate::TokenBucket,
         sequence::SequenceAllocator,
     };
+
+    #[cfg(feature = "bench")]
+    #[pymodule_export]
+    use super::bench::{Latency, LoadRun, LoadSnapshot};
 
     #[cfg(feature = "transport")]
     #[pymodule_export]

@@ -19,6 +19,7 @@ COMMANDS = (
     ("push", "unicast"),
     ("push", "broadcast"),
     ("gentoken",),
+    ("bench",),
     ("demo",),
 )
 NOT_FOR_HELP = (

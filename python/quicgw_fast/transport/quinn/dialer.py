@@ -4,14 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
-import re
-import ssl
-from pathlib import Path
 from typing import TYPE_CHECKING
-
-import certifi
-from cryptography import x509
-from cryptography.hazmat.primitives.serialization import Encoding
 
 from quicgw_fast.codes import CloseCode
 from quicgw_fast.transport.errors import ConnectFailed
@@ -20,6 +13,7 @@ from quicgw_fast.transport.quinn.connection import QuinnConnection, Side
 from quicgw_fast.transport.quinn.driver import Driver
 from quicgw_fast.transport.reset_key import new_reset_key
 from quicgw_fast.transport.text import format_address
+from quicgw_fast.transport.trusted import trusted
 
 if TYPE_CHECKING:
     import socket
@@ -30,7 +24,6 @@ if TYPE_CHECKING:
     from quicgw_fast.transport.seam import Connection, ConnectionHandler, HandlerFactory, Trust
     from quicgw_fast.transport.termination import Termination
 
-_PEM = re.compile("-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----", re.DOTALL)
 _NO_WAY = frozenset({errno.ENETUNREACH, errno.EHOSTUNREACH})
 
 
@@ -74,7 +67,7 @@ class QuinnDialer:
         self._driver.on_socket_error = self._socket_error
         self._outcome: asyncio.Future[Connection] = self._driver.loop.create_future()
         key = self._driver.core.connect(
-            host, port, trust.server_name, _authorities(trust), [name.encode() for name in alpn], self._driver.now()
+            host, port, trust.server_name, trusted(trust), [name.encode() for name in alpn], self._driver.now()
         )
         self._connection = QuinnConnection(self._driver, key, self, Side(client=True), self._where)
 
@@ -131,21 +124,3 @@ class QuinnDialer:
         else:
             return
         self._connection.abort(CloseCode.INTERNAL, self._socket_problem[1], tell_peer=False)
-
-
-def _authorities(trust: Trust) -> list[tuple[bytes, tuple[int, int] | None]] | None:
-    """Who may vouch for the server, DER each; None when anybody is trusted.
-
-    One that was named may be the server's own, as it is self-signed: then it is asked when it is valid, too.
-    """
-    if trust.insecure:
-        return None
-    if trust.authorities is None:
-        return [(ssl.PEM_cert_to_DER_cert(one), None) for one in _PEM.findall(Path(certifi.where()).read_text())]
-    return [
-        (
-            one.public_bytes(Encoding.DER),
-            (int(one.not_valid_before_utc.timestamp()), int(one.not_valid_after_utc.timestamp())),
-        )
-        for one in x509.load_pem_x509_certificates(trust.authorities)
-    ]
