@@ -152,7 +152,7 @@ async def test_every_call_is_measured_however_it_ends(upstream: Start, side_for:
     await side.caller.call(UpstreamRequest(action="x"), 5.0)
     with pytest.raises(UpstreamTimeout):
         await side.caller.call(UpstreamRequest(action="slow"), 0.1)
-    took = render_stats(metrics, "", [])["durations"]["upstream_call_hello"]
+    took = render_stats(metrics, {"engine": ""}, [])["durations"]["upstream_call_hello"]
     assert took["count"] == 2
     assert took["sum"] >= 0.1
 
