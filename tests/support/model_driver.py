@@ -160,12 +160,14 @@ class Driver:
         return answer(request, data=request.data)
 
     async def _answered(self, seq: int) -> None:
-        assert self.model is not None
-        self.model.reply(seq)
+        model = self.model
+        assert model is not None
+        model.reply(seq)
 
         def idle() -> bool:
             processor: Any = self.world.gateway.stats()["processor"]
-            return bool(processor["busy_workers"] == len(self.gates))
+            # A session that overflowed gets no reply any more: its calls are given up (protocol §5).
+            return bool(processor["busy_workers"] == (0 if model.overflowed else len(self.gates)))
 
         await wire.until(idle, what="the answer in the session")
         await self._compare()
