@@ -10,8 +10,8 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 export PYTHONDONTWRITEBYTECODE := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo serve test test-rust test-python coverage lint lint-rust lint-python format wheel
-.PHONY: bench bench-rust attacks chaos proto lock clean
+.PHONY: help setup demo serve test test-rust test-python test-fast coverage lint lint-rust lint-python format wheel
+.PHONY: bench bench-e2e bench-rust attacks chaos proto lock clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
@@ -38,16 +38,21 @@ demo: setup ## Start gateway and services, connect 20 clients, show and check wh
 serve: setup ## Run gateway and embedded services until Ctrl-C
 	$(BIN)/quicgw dev
 
-test: test-rust test-python ## Run all tests
+test: test-rust test-python test-fast ## Run all tests
 
 # loom explores how threads may interleave in the queue; it needs a build of its own.
 test-rust: setup
-	cargo test --quiet --locked --package quicgw-core
+	cargo test --quiet --locked --package quicgw-bench --package quicgw-core --package quicgw-transport \
+		--package quicgw-upstream
 	RUSTFLAGS="--cfg loom" cargo test --quiet --release --locked --package quicgw-core --test loom --target-dir target/loom
 
 # Two processes, on one core too: many tests wait for time-outs. One after the other: make test-python WORKERS=0
 test-python: setup
 	$(BIN)/pytest -n $(WORKERS) --dist worksteal
+
+# What clients see, once more with all compiled parts.
+test-fast: setup
+	QUICGW_FAST=1 $(BIN)/pytest -n $(WORKERS) --dist worksteal tests/wire -k "not python"
 
 coverage: setup ## Show how much of each module the tests of its own room cover; fails below 95 %
 	$(BIN)/python -m tests.own_coverage $(ROOMS)
@@ -75,10 +80,14 @@ format: setup ## Format Python and Rust
 wheel: setup ## Build the wheel (one for every Python from 3.11 on) and the sdist, in dist/
 	$(BIN)/maturin build --release --locked --sdist --out dist
 
-bench: setup ## Measure the engine and the whole path, both engines for comparison
+bench: setup ## Measure the engine, the whole path and its ends, each maker for comparison
 	$(BIN)/pytest benches/micro -p no:randomly --timeout 0
 	$(BIN)/python -m benches.whole_path
 	$(BIN)/python -m benches.transport
+	$(BIN)/python -m benches.upstream
+
+bench-e2e: setup ## Measure the whole path under quicgw bench, over all combinations of parts
+	$(BIN)/python -m benches.end_to_end
 
 bench-rust: ## Measure the steps of the engine without Python
 	cargo bench --locked --package quicgw-core

@@ -54,17 +54,18 @@ async def gateway(
 ) -> AsyncIterator[tuple[dict[str, str], int]]:
     """Run ``quicgw serve`` in ``folder`` and give its addresses (quic, grpc, admin) and process id.
 
-    ``python`` is the interpreter whose ``quicgw_fast`` runs, ``more`` are further tables of the configuration.
+    ``python`` is the interpreter whose ``quicgw_fast`` runs, ``more`` is more of the
+    configuration, table by table.
     """
     certificate, key = development_certificate(folder)
-    tables = {
+    tables: dict[str, dict[str, Any]] = {
         "server": {"quic": "127.0.0.1:0", "grpc": "127.0.0.1:0", "admin": "127.0.0.1:0"},
         "tls": {"cert": str(certificate), "key": str(key)},
         "upstream": {name: [address] for name, address in upstreams.items()},
         "limits": {"messages_per_second": 1e6, "message_burst": 1_000_000},
         "log": {"level": "error"},
-        **more,
     }
+    tables |= {name: {**tables.get(name, {}), **section} for name, section in more.items()}
     # JSON strings, numbers and lists are TOML as well.
     lines = [
         f"[{name}]\n" + "\n".join(f"{k} = {json.dumps(v)}" for k, v in keys.items()) for name, keys in tables.items()

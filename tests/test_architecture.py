@@ -18,6 +18,7 @@ import pytest
 from quicgw_fast.client import states as client_states
 from quicgw_fast.session import states
 from quicgw_fast.transport import lifecycle, makers
+from quicgw_fast.upstream import makers as upstream_makers
 from tests.support.drawing import between, read_path
 
 if TYPE_CHECKING:
@@ -50,6 +51,7 @@ EVERYTHING = STAGES | SHARED | {"flow", "assembly", "gateway", "client", "cli", 
 # What a part of the package may import of the others.
 MAY_IMPORT = {
     **dict.fromkeys(STAGES, SHARED),
+    "transport": SHARED | {"_core"},  # its compiled maker alone, see below
     "config": frozenset({"errors"}),
     "errors": frozenset({"codes"}),
     "clock": frozenset(),
@@ -60,7 +62,8 @@ MAY_IMPORT = {
     "observe": frozenset({"config", "errors", "codes", "addresses"}),
     "ports": frozenset({"backend", "codes", "errors", "proto"}),
     "backend": frozenset({"errors", "codes", "_core"}),
-    "_core": frozenset({"backend"}),
+    "_core": frozenset({"backend", "upstream"}),
+    "upstream": SHARED | {"_core"},
     "proto": frozenset(),
     "flow": STAGES - {"transport", "upstream", "control"} | SHARED,
     "assembly": STAGES - {"carrier", "control", "delivery", "session", "transport"} | SHARED | {"flow"},
@@ -258,23 +261,26 @@ def test_only_its_maker_imports_aioquic() -> None:
 
 def test_a_maker_of_the_engine_is_found_by_its_name_only() -> None:
     """Types of the reference are what both makers have; nobody else needs to know which one there is."""
-    ours = [i for i in ALL_IMPORTS if i.target.startswith(("quicgw_fast.backend.python", "quicgw_fast._core"))]
+    ours = [i for i in ALL_IMPORTS if i.target.startswith("quicgw_fast.backend.python")]
     assert ours
     wrong = [str(i) for i in ours if i.part not in {"backend", "_core"}]
     assert not wrong, "\n".join(wrong)
 
 
 def test_a_maker_of_the_transport_is_found_by_its_name_only() -> None:
-    ours = [i for i in ALL_IMPORTS if i.target.startswith("quicgw_fast.transport.aioquic")]
-    wrong = [str(i) for i in ours if PACKAGE / "transport" / "aioquic" not in i.file.parents]
-    assert not wrong, "\n".join(wrong)
-
-
-def test_the_shared_tests_of_the_transport_look_into_no_maker() -> None:
-    suite = ROOT / "tests" / "transport"
     for maker in makers.MAKERS:
+        ours = [i for i in ALL_IMPORTS if i.target.startswith(f"quicgw_fast.transport.{maker}")]
+        wrong = [str(i) for i in ours if PACKAGE / "transport" / maker not in i.file.parents]
+        assert ours, maker
+        assert not wrong, "\n".join(wrong)
+
+
+@pytest.mark.parametrize(("seam", "its_makers"), [("transport", makers), ("upstream", upstream_makers)])
+def test_the_shared_tests_of_a_seam_look_into_no_maker(seam: str, its_makers: ModuleType) -> None:
+    suite = ROOT / "tests" / seam
+    for maker in its_makers.MAKERS:
         assert (suite / maker / "__init__.py").exists(), f"tests that look inside {maker} belong there"
-        looks = re.compile(rf"(from|import) (quicgw_fast\.transport)?\.{maker}\b|\.transport import {maker}\b")
+        looks = re.compile(rf"(from|import) (quicgw_fast\.{seam})?\.{maker}\b|\.{seam} import {maker}\b")
         wrong = [path.name for path in suite.glob("*.py") if looks.search(path.read_text(encoding="utf-8"))]
         assert not wrong, f"{wrong} look into {maker}"
 
@@ -313,8 +319,24 @@ def test_a_pure_stage_knows_no_loop_no_network_and_no_clock(part: str) -> None:
     assert not wrong, "\n".join(wrong)
 
 
-def test_the_rust_core_does_not_depend_on_pyo3() -> None:
-    manifest = tomllib.loads((ROOT / "rust/core/Cargo.toml").read_text(encoding="utf-8"))
+def test_only_the_makers_that_are_compiled_import_the_extension() -> None:
+    folders = {
+        PACKAGE / "backend",
+        PACKAGE / "upstream" / "native",
+        PACKAGE / "transport" / "quinn",
+        PACKAGE / "cli" / "load",
+    }
+    ours = [i for i in ALL_IMPORTS if i.target.startswith(f"{PACKAGE.name}._core")]
+    wrong = [str(i) for i in ours if not folders & set(i.file.parents)]
+    assert not wrong, "\n".join(wrong)
+
+
+@pytest.mark.parametrize(
+    ("crate", "known"),
+    [("bench", "hdrhistogram"), ("core", "crossbeam-queue"), ("transport", "quinn-proto"), ("upstream", "h2")],
+)
+def test_a_pure_crate_does_not_depend_on_pyo3(crate: str, known: str) -> None:
+    manifest = tomllib.loads((ROOT / "rust" / crate / "Cargo.toml").read_text(encoding="utf-8"))
     locked = tomllib.loads((ROOT / "Cargo.lock").read_text(encoding="utf-8"))["package"]
     needs = {package["name"]: [d.split()[0] for d in package.get("dependencies", ())] for package in locked}
     todo, seen = [manifest["package"]["name"]], set()
@@ -323,7 +345,7 @@ def test_the_rust_core_does_not_depend_on_pyo3() -> None:
         if name not in seen:
             seen.add(name)
             todo += needs[name]
-    assert "crossbeam-queue" in seen
+    assert known in seen
     assert not [name for name in seen if "pyo3" in name]
 
 

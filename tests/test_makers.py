@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from quicgw_fast import makers
-from quicgw_fast.errors import ConfigError
+from quicgw_fast.errors import ConfigError, StartupError
 from quicgw_fast.placement import makers as placements
 from quicgw_fast.transport import makers as transports
 from quicgw_fast.upstream import makers as upstreams
@@ -50,5 +50,5 @@ def test_a_maker_is_imported_when_it_is_asked_for(monkeypatch: pytest.MonkeyPatc
     listed = {"colours": "colorsys", "missing": "quicgw_fast.no_such_maker"}
     assert "colorsys" not in sys.modules
     assert makers.load("the module", listed, "colours") is sys.modules["colorsys"]
-    with pytest.raises(ModuleNotFoundError, match="no_such_maker"):
+    with pytest.raises(StartupError, match=r"the module missing cannot be imported .*no_such_maker.*; build it"):
         makers.load("the module", listed, "missing")

@@ -64,7 +64,7 @@ def assemble_gateway(
         max_concurrency=most_calls,
         window=config.session.window_messages,
     )
-    open_channel = makers.load(makers.DEFAULT).open_channel
+    open_channel = makers.load(config.upstream.client).open_channel
     upstream = assemble_upstream(mode, config.upstream, clock, metrics, open_channel=open_channel, gate=gates.call)
     if call is None:
         call, chores = upstream.caller.call, [*chores, upstream.tend]

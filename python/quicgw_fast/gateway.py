@@ -62,6 +62,11 @@ class Gateway:
         """
         self._config = config
         self._engine = engine
+        self._makers = {
+            "engine": engine.NAME,
+            "transport": config.server.transport,
+            "upstream": config.upstream.client,
+        }
         self._dev = dev
         self._tls_key = tls_key
         self._clock = SystemClock()
@@ -91,7 +96,7 @@ class Gateway:
             housekeeping = asyncio.create_task(self._path.housekeeping.run(), name="housekeeping")
             stack.push_async_callback(_cancel, housekeeping)
             self._stack = stack.pop_all()
-        _log.info("gateway started", extra={"engine": self._engine.NAME, **asdict(self.addresses)})
+        _log.info("gateway started", extra={**self._makers, **asdict(self.addresses)})
         if self._config.auth.mode == "none" and not self._dev:
             _log.warning("authentication is off", extra=_UNAUTHENTICATED)
 
@@ -135,7 +140,7 @@ class Gateway:
 
     def stats(self) -> dict[str, Any]:
         """Everything that /stats shows."""
-        return render_stats(self._metrics, self._engine.NAME, self._upstream.directory.report())
+        return render_stats(self._metrics, self._makers, self._upstream.directory.report())
 
     async def _listen(self, stack: contextlib.AsyncExitStack) -> None:
         server, tls, upstream = self._config.server, self._config.tls, self._upstream
@@ -158,6 +163,7 @@ class Gateway:
             factory=self._path.conversations.begin,
             alpn=tuple(CARRIERS),
             clock=self._clock,
+            maker=server.transport,
             limits=TransportLimits.of(self._config.session),
             gatekeeper=self._gatekeeper,
             observer=self._door,

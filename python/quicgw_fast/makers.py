@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING
 
-from quicgw_fast.errors import ConfigError
+from quicgw_fast.errors import ConfigError, StartupError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -13,7 +13,14 @@ if TYPE_CHECKING:
 
 
 def load(what: str, makers: Mapping[str, str], name: str) -> ModuleType:
-    """Return the maker of that name from a list of dotted names; raises ConfigError, which says ``what`` is chosen."""
+    """Return the maker of that name from a list of dotted names.
+
+    Raises ConfigError, which says ``what`` is chosen, for an unknown name, and StartupError for one that is not built.
+    """
     if name not in makers:
         raise ConfigError(f"{what} is {name!r}, but must be one of: {', '.join(makers)}")
-    return importlib.import_module(makers[name])
+    try:
+        return importlib.import_module(makers[name])
+    except ImportError as error:
+        remedy = "build it with `maturin develop --release`, or choose another one"
+        raise StartupError(f"{what} {name} cannot be imported ({error}); {remedy}") from error

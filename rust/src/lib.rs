@@ -1,8 +1,11 @@
-//! The compiled engine as the Python module `quicgw_fast._core`.
+//! What is compiled as the Python module `quicgw_fast._core`: the engine, and by features the makers of other seams.
 //!
-//! A binding converts arguments, calls `quicgw_core`, and converts the result or maps the error. Behaviour belongs to
-//! the core. Documentation here is what Python shows, word for word that of `quicgw_fast.backend.python`.
+//! A binding converts arguments, calls the crate that it is for, and converts the result or maps the error. Behaviour
+//! belongs to the crates. Documentation here is what Python shows: of the engine word for word that of
+//! `quicgw_fast.backend.python`.
 
+#[cfg(feature = "bench")]
+mod bench;
 mod convert;
 mod frame;
 mod notify;
@@ -11,6 +14,10 @@ mod queue;
 mod raise;
 mod rate;
 mod sequence;
+#[cfg(feature = "transport")]
+mod transport;
+#[cfg(feature = "upstream")]
+mod upstream;
 
 use pyo3::pymodule;
 
@@ -30,4 +37,16 @@ mod _core {
         rate::TokenBucket,
         sequence::SequenceAllocator,
     };
+
+    #[cfg(feature = "bench")]
+    #[pymodule_export]
+    use super::bench::{Latency, LoadRun, LoadSnapshot};
+
+    #[cfg(feature = "transport")]
+    #[pymodule_export]
+    use super::transport::QuicEndpoint;
+
+    #[cfg(feature = "upstream")]
+    #[pymodule_export]
+    use super::upstream::Http2Connection;
 }

@@ -6,10 +6,19 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.cli.process import Gateway
+from tests.support.fixtures import certificate, make_world, world
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+__all__ = ["certificate", "make_world", "world"]
+
+
+@pytest.fixture
+def backend() -> str:
+    """The engine of a world around a test: what commands do with a gateway is the same with each."""
+    return "rust"
 
 
 @pytest.fixture(scope="package", autouse=True)

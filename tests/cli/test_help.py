@@ -19,6 +19,7 @@ COMMANDS = (
     ("push", "unicast"),
     ("push", "broadcast"),
     ("gentoken",),
+    ("bench",),
     ("demo",),
 )
 NOT_FOR_HELP = (
@@ -89,10 +90,14 @@ def test_help_loads_nothing_heavy() -> None:
     assert not [name for name in NOT_FOR_HELP if name in loaded]
 
 
-def test_version_names_the_engine() -> None:
-    done = quicgw("--version", extra={"QUICGW_BACKEND": "python"})
+@pytest.mark.parametrize(
+    ("fast", "parts"),
+    [("0", "transport aioquic, upstream client grpcio"), ("1", "transport quinn, upstream client native")],
+)
+def test_version_names_what_runs(fast: str, parts: str) -> None:
+    done = quicgw("--version", extra={"QUICGW_BACKEND": "python", "QUICGW_FAST": fast})
     assert done.returncode == 0
-    assert re.fullmatch(r"quicgw .+, engine python, Python 3\.\d+\.\d+\S*\n", done.stdout)
+    assert re.fullmatch(rf"quicgw .+, engine python, {parts}, Python 3\.\d+\.\d+\S*\n", done.stdout)
 
 
 def test_a_version_that_was_never_installed(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -310,7 +310,7 @@ class House:
 
     def stats(self, section: str) -> Any:
         """What /stats shows there."""
-        return render_stats(self.metrics, "", [])[section]
+        return render_stats(self.metrics, {"engine": ""}, [])[section]
 
     def count(self, name: str, *labels: str) -> float:
         return self.metrics.count(name, *labels)

@@ -108,7 +108,7 @@ class Bench:
 
     def stats(self) -> dict[str, float]:
         """What /stats shows of it."""
-        return render_stats(self.metrics, "", [])["processor"]
+        return render_stats(self.metrics, {"engine": ""}, [])["processor"]
 
     def stat(self, name: str) -> float:
         return self.stats()[name]

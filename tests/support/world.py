@@ -56,6 +56,8 @@ class World:
         self.business = RawUpstream("business")
         self.zone = RawUpstream("zone")
         self.gateway: Gateway
+        self.transport = ""
+        """Who does QUIC for the gateway."""
         self.pusher: RawPusher
         self._clients: list[RawClient] = []
         self._stack = contextlib.AsyncExitStack()
@@ -66,7 +68,9 @@ class World:
         async with contextlib.AsyncExitStack() as stack:
             for upstream in (self.hello, self.business, self.zone):
                 await stack.enter_async_context(upstream)
-            self.gateway = Gateway(self._config(), engine=backends.load(self.backend), dev=True)
+            config = self._config()
+            self.transport = config.server.transport
+            self.gateway = Gateway(config, engine=backends.load(self.backend), dev=True)
             await self.gateway.start()
             stack.push_async_callback(self.gateway.stop)
             self.pusher = await stack.enter_async_context(RawPusher(self.gateway.addresses.grpc))

@@ -9,7 +9,7 @@ import pytest
 from aioquic.quic.packet import QuicErrorCode
 
 from quicgw_fast.codes import CloseCode
-from quicgw_fast.transport import ConnectFailed, TransportLimits
+from quicgw_fast.transport import ConnectFailed, TransportLimits, makers
 from tests.support.gatekeeper import gatekeeper
 from tests.support.raw_initial import InitialMaker, crypto, first_packet
 from tests.support.usual import Watch
@@ -163,7 +163,7 @@ async def test_handshakes_that_fail_are_told_with_their_reason(identity: Identit
         with MuteSocket(listener.address) as mute:
             mute.send(first_packet())
             await until(lambda: watch.faults == ["alpn", "tls", "timeout"])
-            mute.send(InitialMaker().packet(b"\x01"))
+            mute.send(InitialMaker().packet(b"\x08\x00x"))  # a STREAM frame, which has no place there
             await until(lambda: watch.faults == ["alpn", "tls", "timeout", "protocol"])
             mute.send(InitialMaker().packet(b"\x1c\x00\x00\x00" + crypto(0, b"")))
             await until(lambda: watch.faults == ["alpn", "tls", "timeout", "protocol", "left"])
@@ -174,7 +174,7 @@ async def test_handshakes_that_fail_are_told_with_their_reason(identity: Identit
 
 
 @pytest.mark.parametrize("cid", [8, 20, 40])
-async def test_version_negotiation(identity: Identity, cid: int) -> None:
+async def test_version_negotiation(identity: Identity, maker: str, cid: int) -> None:
     destination, source = bytes(range(cid)), bytes(range(100, 100 + cid))
     header = b"\xc0" + (0x1A2A3A4A).to_bytes(4, "big") + bytes((cid,)) + destination + bytes((cid,)) + source
     async with listening(identity, Recorders()) as listener:
@@ -192,12 +192,12 @@ async def test_version_negotiation(identity: Identity, cid: int) -> None:
         assert rest[: 1 + cid] == bytes((cid,)) + source
         assert rest[1 + cid : 2 + 2 * cid] == bytes((cid,)) + destination
         versions = rest[2 + 2 * cid :]
-        assert versions == (1).to_bytes(4, "big") + (0x6B3343CF).to_bytes(4, "big")
+        assert versions == b"".join(version.to_bytes(4, "big") for version in makers.load(maker).VERSIONS)
 
 
-async def test_both_versions_are_spoken(identity: Identity) -> None:
+async def test_every_version_is_spoken(identity: Identity, maker: str) -> None:
     async with listening(identity, Recorders(echo=True)) as listener:
-        for version in (1, 0x6B3343CF):
+        for version in makers.load(maker).VERSIONS:
             async with RawClient(listener.address, supported_versions=[version]) as client:
                 await client.connected()
                 assert client.quic._version == version

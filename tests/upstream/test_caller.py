@@ -24,7 +24,7 @@ from quicgw_fast.upstream import (
     UpstreamTimeout,
     ZoneMode,
 )
-from quicgw_fast.upstream.grpcio.channel import PROCESS_REQUEST
+from quicgw_fast.upstream.method import PROCESS_REQUEST
 from tests.support.raw_upstream import RawUpstream, Rejected, answer
 from tests.upstream.conftest import side_of, under_way, until
 
@@ -136,7 +136,7 @@ async def test_every_call_is_measured_however_it_ends(upstream: Start, side_for:
     await side.caller.call(UpstreamRequest(action="x"), 5.0)
     with pytest.raises(UpstreamTimeout):
         await side.caller.call(UpstreamRequest(action="slow"), 0.1)
-    took = render_stats(metrics, "", [])["durations"]["upstream_call_hello"]
+    took = render_stats(metrics, {"engine": ""}, [])["durations"]["upstream_call_hello"]
     assert took["count"] == 2
     assert took["sum"] >= 0.1
 
@@ -335,6 +335,21 @@ async def test_an_answer_that_fits_into_a_frame_passes_and_every_larger_one_fail
     assert (await call(most)).code == 200
 
 
+async def test_large_requests_pass_side_by_side(upstream: Start, side_for: SideFor) -> None:
+    """Each is larger than any window of the way to the service."""
+    server = await upstream()
+
+    async def length(request: UpstreamRequest) -> UpstreamResponse:
+        return answer(request, int(request.data.count(b"x")))
+
+    server.on("length", length)
+    side = side_for(server.address)
+    sizes = [3_000_000 + number for number in range(5)]
+    requests = [UpstreamRequest(action="length", data=b"x" * size) for size in sizes]
+    answers = await asyncio.gather(*(side.caller.call(request, 10.0) for request in requests))
+    assert [answer.code for answer in answers] == sizes
+
+
 async def test_unreadable_answer_fails(side_for: SideFor, caplog: pytest.LogCaptureFixture) -> None:
     server, address = await serve_raw(b"\xff\xff\xff")
     with pytest.raises(UpstreamFailed, match="not an UpstreamResponse"):
@@ -349,10 +364,10 @@ async def test_empty_answer_is_an_answer(side_for: SideFor) -> None:
     await server.stop(None)
 
 
-def test_call_under_uvloop() -> None:
+def test_call_under_uvloop(open_channel: OpenChannel) -> None:
     async def scene() -> None:
         async with RawUpstream() as server:
-            side = side_of(UpstreamConfig(hello=(server.address,)))
+            side = side_of(UpstreamConfig(hello=(server.address,)), open_channel=open_channel)
             assert (await side.caller.call(UpstreamRequest(action="x", data=b"y"), 5.0)).data == b"y"
             await server.stop()
             with pytest.raises(UpstreamFailed):

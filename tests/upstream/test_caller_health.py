@@ -6,32 +6,27 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import grpc
 import pytest
 import pytest_asyncio
 
 import quicgw_fast
-from quicgw_fast.config import UpstreamConfig
 from quicgw_fast.proto.service_pb2 import UpstreamRequest
-from quicgw_fast.upstream import Upstream, UpstreamFailed
-from quicgw_fast.upstream.grpcio import causes
-from tests.upstream.conftest import side_of, until_health
+from quicgw_fast.upstream import UpstreamFailed, causes
+from tests.upstream.conftest import until_health
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
 
+    from quicgw_fast.upstream import Upstream
     from tests.support.raw_upstream import RawUpstream
 
+    SideFor = Callable[..., Upstream]
     Start = Callable[[], Awaitable[RawUpstream]]
     StartProcess = Callable[[int], Awaitable[tuple[asyncio.subprocess.Process, str]]]
 
 REQUEST = UpstreamRequest(action="x")
 COMEBACK = 15.0
 """An upstream that came back should be used within 2 s; the rest is for a busy machine."""
-
-
-def side_at(*addresses: str) -> Upstream:
-    return side_of(UpstreamConfig(hello=addresses))
 
 
 @pytest_asyncio.fixture
@@ -62,9 +57,9 @@ async def start_process() -> AsyncIterator[StartProcess]:
         await process.wait()
 
 
-async def test_stopped_instance_is_skipped_and_used_again_when_back(upstream: Start) -> None:
+async def test_stopped_instance_is_skipped_and_used_again_when_back(upstream: Start, side_for: SideFor) -> None:
     steady, flaky = await upstream(), await upstream()
-    side = side_at(steady.address, flaky.address)
+    side = side_for(steady.address, flaky.address)
     for _ in range(4):
         await side.caller.call(REQUEST, 5.0)
     instance = side.directory.instances()[1]
@@ -84,11 +79,11 @@ async def test_stopped_instance_is_skipped_and_used_again_when_back(upstream: St
     await side.channels.close()
 
 
-async def test_instance_that_was_never_there_is_used_when_it_comes(upstream: Start) -> None:
+async def test_instance_that_was_never_there_is_used_when_it_comes(upstream: Start, side_for: SideFor) -> None:
     server = await upstream()
     address = server.address
     await server.stop()
-    side = side_at(address)
+    side = side_for(address)
     await until_health(side.directory.instances()[0], False)
     with pytest.raises(UpstreamFailed):
         await side.caller.call(REQUEST, 5.0)
@@ -99,10 +94,10 @@ async def test_instance_that_was_never_there_is_used_when_it_comes(upstream: Sta
     await side.channels.close()
 
 
-async def test_name_with_several_addresses_comes_back(upstream: Start) -> None:
+async def test_name_with_several_addresses_comes_back(upstream: Start, side_for: SideFor) -> None:
     server = await upstream()
     address = server.address
-    side = side_at("localhost:" + address.rpartition(":")[2])
+    side = side_for("localhost:" + address.rpartition(":")[2])
     instance = side.directory.instances()[0]
     assert (await side.caller.call(REQUEST, 5.0)).code == 200
     await server.stop()
@@ -114,9 +109,9 @@ async def test_name_with_several_addresses_comes_back(upstream: Start) -> None:
     await side.channels.close()
 
 
-async def test_killed_and_restarted_process_is_used_again(start_process: StartProcess) -> None:
+async def test_killed_and_restarted_process_is_used_again(start_process: StartProcess, side_for: SideFor) -> None:
     process, address = await start_process(0)
-    side = side_at(address)
+    side = side_for(address)
     instance = side.directory.instances()[0]
     assert (await side.caller.call(REQUEST, 10.0)).code == 200
     process.kill()
@@ -132,9 +127,9 @@ async def test_killed_and_restarted_process_is_used_again(start_process: StartPr
     await side.channels.close()
 
 
-async def test_first_call_after_a_kill_fails_at_once(start_process: StartProcess) -> None:
+async def test_first_call_after_a_kill_fails_at_once(start_process: StartProcess, side_for: SideFor) -> None:
     process, address = await start_process(0)
-    side = side_at(address)
+    side = side_for(address)
     await side.caller.call(REQUEST, 10.0)
     process.kill()
     await process.wait()
@@ -145,10 +140,12 @@ async def test_first_call_after_a_kill_fails_at_once(start_process: StartProcess
     await side.channels.close()
 
 
-async def test_health_changes_are_logged_once(upstream: Start, caplog: pytest.LogCaptureFixture) -> None:
+async def test_health_changes_are_logged_once(
+    upstream: Start, side_for: SideFor, caplog: pytest.LogCaptureFixture
+) -> None:
     caplog.set_level("INFO", "quicgw.upstream")
     server = await upstream()
-    side = side_at(server.address)
+    side = side_for(server.address)
     for _ in range(20):
         await side.caller.call(REQUEST, 5.0)
     await server.stop()
@@ -164,19 +161,3 @@ async def test_health_changes_are_logged_once(upstream: Start, caplog: pytest.Lo
     assert (down["address"], down["services"]) == (server.address, "hello")
     # Who dials while it is about to stop may still be let in, and is hung up on.
     assert down["reason"] in (causes.NOTHING_LISTENS, causes.BROKE_OFF)
-
-
-async def test_lost_watch_is_reported_and_leaves_the_instance_in_use(
-    upstream: Start, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    async def broken(*_: object) -> None:
-        raise RuntimeError("watch failed")
-
-    async with grpc.aio.insecure_channel("ipv4:127.0.0.1:1") as channel:
-        monkeypatch.setattr(type(channel), "wait_for_state_change", broken)
-    server = await upstream()
-    side = side_at(server.address)
-    assert (await side.caller.call(REQUEST, 5.0)).code == 200
-    assert side.directory.instances()[0].healthy
-    await side.channels.close()
-    assert "upstream not followed any more" in caplog.text

@@ -7,13 +7,13 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from aioquic.quic.packet import QuicProtocolVersion
 from grpc import aio
 
 from quicgw_fast import config as configs
 from quicgw_fast.codes import CloseCode
 from quicgw_fast.proto import client_pb2 as pb
 from quicgw_fast.proto import service_pb2
+from quicgw_fast.transport import makers
 from tests.support import wire
 from tests.support.raw_client import HandshakeError, RawClient
 from tests.support.raw_upstream import answer
@@ -58,10 +58,10 @@ async def refused_error(client: RawClient) -> pb.ErrorMessage:
     return wire.error(push)
 
 
-@pytest.mark.parametrize("version", [QuicProtocolVersion.VERSION_1, QuicProtocolVersion.VERSION_2])
-async def test_both_versions_of_quic_are_spoken(world: World, version: int) -> None:
-    client = await world.connect(version=version)
-    assert (await client.start("alice")).success
+async def test_every_version_of_quic_is_spoken(world: World) -> None:
+    for version in makers.load(world.transport).VERSIONS:
+        client = await world.connect(version=version)
+        assert (await client.start("alice")).success
 
 
 @pytest.mark.parametrize("alpn", ["h3", "gatesvr2", "GATESVR", None])

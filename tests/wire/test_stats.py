@@ -54,7 +54,12 @@ async def test_every_number_is_a_sample_and_every_sample_is_there(make_world: Wo
     stats = world.gateway.stats()
     for duration in stats.pop("durations", {}).values():
         assert sum(duration["classes"].values()) == duration["count"]
-    assert set(leaves(stats)) == {("engine",), ("upstream", "instances"), *samples, *ALSO.values()}
+    texts = {
+        ("engine",),
+        ("upstream", "instances"),
+        *(("makers", part) for part in ("engine", "transport", "upstream")),
+    }
+    assert set(leaves(stats)) == {*texts, *samples, *ALSO.values()}
 
 
 async def test_every_family_says_what_it_is(make_world: WorldMaker) -> None:
@@ -82,7 +87,7 @@ async def test_the_store_tells_what_it_has(make_world: WorldMaker) -> None:
 async def test_the_keys_are_those_that_operators_know(make_world: WorldMaker) -> None:
     world = await make_world()
     stats = world.gateway.stats()
-    assert set(stats) - {"durations", "gauges"} == {"engine", "counters", *KEYS, *NUMBERS}
+    assert set(stats) - {"durations", "gauges"} == {"engine", "makers", "counters", *KEYS, *NUMBERS}
     for section, keys in KEYS.items():
         assert set(stats[section]) == keys, section
     assert set(stats["accounts"]["responses"]) == FATES

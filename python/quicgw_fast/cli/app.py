@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from quicgw_fast.cli.bench import bench
 from quicgw_fast.cli.call import call
 from quicgw_fast.cli.demo import demo
 from quicgw_fast.cli.dev import dev
@@ -108,5 +109,12 @@ _add(
     gentoken,
     "quicgw gentoken alice --key secret.key --ttl 8h",
     "quicgw gentoken alice --new-key keys --algorithm EdDSA --audience game",
+)
+_add(
+    bench,
+    "quicgw bench --insecure --pid 4711",
+    "quicgw bench 127.0.0.1:8443 -k --sessions 200 --in-flight 2 --duration 30s --json > run.json",
+    "quicgw bench -k --rate 5000 --action echo=9 --action time --payload 128=3 --payload 4KiB --compare run.json",
+    "quicgw bench -k --sessions 20 --action before --action after --param count=2",
 )
 _add(demo, "quicgw demo", "quicgw demo --clients 50 --requests 5000")

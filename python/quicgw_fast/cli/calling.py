@@ -52,6 +52,11 @@ _FLAGS = {
 """The command's own words for what can be done about a connection that failed; a full gateway has none."""
 
 
+def advice_for(problem: Problem) -> str:
+    """Return, in brackets, which flag may help to connect; nothing where none does."""
+    return f" ({_FLAGS[problem]})" if problem in _FLAGS else ""
+
+
 @dataclass(frozen=True, slots=True)
 class Wish:
     """What to ask for; times in seconds."""
@@ -109,9 +114,7 @@ class Caller:
         text = str(error)
         if isinstance(error, ConnectionClosed) and error.code == CloseCode.AUTH_FAILED:
             return f"{text}; {self._about_the_token()}"
-        if isinstance(error, ConnectionFailed) and error.problem in _FLAGS:
-            return f"{text} ({_FLAGS[error.problem]})"
-        return text
+        return text + advice_for(error.problem) if isinstance(error, ConnectionFailed) else text
 
     def _about_the_token(self) -> str:
         if self.token:

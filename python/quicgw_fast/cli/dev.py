@@ -15,6 +15,7 @@ def dev(
     quic: options.Quic = None,
     grpc: options.Grpc = None,
     admin: options.Admin = None,
+    fast: options.Fast = False,
 ) -> None:
     """Run a gateway with embedded services until SIGTERM or Ctrl-C.
 
@@ -29,7 +30,7 @@ def dev(
     from quicgw_fast.demo.embedded import for_development
     from quicgw_fast.observe import configure_logging
 
-    with located(config, options.server_flags(quic, grpc, admin)) as settings:
+    with located(config, options.server_flags(quic, grpc, admin, fast=fast)) as settings:
         require_upb()
         configure_logging(settings.log)
         raise_descriptor_limit()

@@ -92,6 +92,11 @@ class Signals:
             task.cancel()
             await asyncio.wait((task, came))
 
+    @property
+    def came(self) -> bool:
+        """Tell whether a signal came."""
+        return self._number != 0
+
     def check(self) -> None:
         """Raise Interrupted if a signal came."""
         if self._number:

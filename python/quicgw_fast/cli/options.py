@@ -32,6 +32,12 @@ Quic = Annotated[
         "--quic", metavar=ADDRESS, callback=listen_address, help="UDP address for clients; port 0 takes any free one."
     ),
 ]
+Fast = Annotated[
+    bool,
+    typer.Option(
+        "--fast", help="Use all compiled parts; the same as QUICGW_FAST=1, and stronger than the configuration."
+    ),
+]
 Grpc = Annotated[
     str | None,
     typer.Option(
@@ -62,10 +68,16 @@ def Seconds(name: str, letter: str = "", *, help: str, default: str, zero: bool 
     return typer.Option(*names, metavar="TIME", parser=parser, help=help, show_default=default)  # type: ignore[no-any-return]
 
 
-def server_flags(quic: str | None, grpc: str | None, admin: str | None) -> dict[str, dict[str, str]]:
+def server_flags(
+    quic: str | None, grpc: str | None, admin: str | None, *, fast: bool = False
+) -> dict[str, dict[str, str]]:
     """Return the flags that were given in the form that ``config.load`` takes."""
+    from quicgw_fast.config.fast import COMPILED
+
+    flags = {name: dict(table) for name, table in COMPILED.items()} if fast else {}
     given = {"quic": quic, "grpc": grpc, "admin": admin}
-    return {"server": {name: value for name, value in given.items() if value is not None}}
+    flags.setdefault("server", {}).update({name: value for name, value in given.items() if value is not None})
+    return flags
 
 
 @contextmanager

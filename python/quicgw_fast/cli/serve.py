@@ -15,6 +15,7 @@ def serve(
     quic: options.Quic = None,
     grpc: options.Grpc = None,
     admin: options.Admin = None,
+    fast: options.Fast = False,
 ) -> None:
     """Run the gateway until SIGTERM or Ctrl-C.
 
@@ -28,7 +29,7 @@ def serve(
     from quicgw_fast.config import located
     from quicgw_fast.observe import configure_logging
 
-    with located(config, options.server_flags(quic, grpc, admin)) as settings:
+    with located(config, options.server_flags(quic, grpc, admin, fast=fast)) as settings:
         require_upb()
         configure_logging(settings.log)
         raise_descriptor_limit()

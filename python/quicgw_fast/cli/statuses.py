@@ -10,7 +10,8 @@ class Status(IntEnum):
 
     DONE = 0
     NO = 1
-    """The gateway or service answered with an error, or not in time; a check of the demonstration failed."""
+    """The gateway or service answered with an error, or not in time; a check of the demonstration failed; a load met
+    a broken promise."""
     USAGE = 2
     """The command line is wrong."""
     FAILED = 3

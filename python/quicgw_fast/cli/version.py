@@ -9,11 +9,14 @@ DISTRIBUTION = "quicgw-fast"
 
 
 def version_line() -> str:
-    """Return version, engine and Python; StartupError when the wanted engine is not there."""
+    """Return version, what runs, and Python; StartupError when the wanted engine is not there."""
     from quicgw_fast import backend
+    from quicgw_fast.config import read
 
     try:
         number = version(DISTRIBUTION)
     except PackageNotFoundError:
         number = "(not installed)"
-    return f"quicgw {number}, engine {backend.NAME}, Python {platform.python_version()}"
+    config = read()
+    parts = f"engine {backend.NAME}, transport {config.server.transport}, upstream client {config.upstream.client}"
+    return f"quicgw {number}, {parts}, Python {platform.python_version()}"

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
+from quicgw_fast.config.fast import from_variable
 from quicgw_fast.config.models import SECTIONS, Config
 from quicgw_fast.config.sense import contradictions, risks, without_effect
 from quicgw_fast.config.sources import Sources, from_environment, from_file, from_flags, stray
@@ -77,7 +78,9 @@ def _load(path: Path | None, overrides: Flags | None) -> tuple[Config, Sources]:
 
 def _read(path: Path | None, overrides: Flags | None) -> tuple[Config, Sources]:
     files = [from_file(path, SECTIONS)] if path else []
-    sources = Sources(*files, from_environment(os.environ, SECTIONS), from_flags(overrides or {}))
+    sources = Sources(
+        *files, from_variable(os.environ), from_environment(os.environ, SECTIONS), from_flags(overrides or {})
+    )
     try:
         return Config.model_validate(sources.tables), sources
     except ValidationError as error:

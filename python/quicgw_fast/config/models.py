@@ -59,6 +59,8 @@ class ServerConfig(Section):
     """Address of the gateway's own gRPC services: pushes, registration, health, reflection."""
     admin: Address = "127.0.0.1:8080"
     """HTTP address for /healthz, /readyz and /stats."""
+    transport: Literal["aioquic", "quinn"] = "aioquic"
+    """Who does QUIC: aioquic, in Python, or quinn, which is compiled and takes a fraction of the time."""
     reset_key_file: File | None = None
     """Secret of stateless resets, made if it is not there; every gateway needs its own. Without one, a file beside
     ``tls.key`` is used where it can be written."""
@@ -84,6 +86,8 @@ class UpstreamConfig(Section):
     """Instances of the zone service."""
     max_concurrency: Annotated[int, number(0, 1_000_000, "calls")] = 0
     """Calls under way at once per service; more are answered 503. 0 sets no limit."""
+    client: Literal["grpcio", "native"] = "grpcio"
+    """Who calls services: grpcio, or native, which is compiled and takes a fraction of the time."""
     forget_after: Annotated[float, duration("1s", "30d")] = 3600.0
     """A registered instance that cannot be connected to for so long is forgotten, until it registers again."""
 

@@ -119,7 +119,7 @@ def stray(environment: Mapping[str, str], sections: Mapping[str, type[BaseModel]
     """
     for variable in sorted(environment):
         section, *rest = _parts(variable)
-        if (rest and section) or not section or variable.upper() in {"QUICGW_BACKEND", "QUICGW_TOKEN"}:
+        if (rest and section) or not section or variable.upper() in {"QUICGW_BACKEND", "QUICGW_FAST", "QUICGW_TOKEN"}:
             continue
         if section in sections and environment[variable].lstrip().startswith("{"):
             continue

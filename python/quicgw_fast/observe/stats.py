@@ -41,9 +41,9 @@ ALSO: Mapping[tuple[str, ...], tuple[str, ...]] = {("refused", "task", "request-
 OTHERS = {MetricKind.COUNTER: "counters", MetricKind.GAUGE: "gauges", MetricKind.DURATION: "durations"}
 
 
-def render_stats(metrics: Metrics, engine: str, instances: list[dict[str, object]]) -> dict[str, Any]:
-    """Everything that /stats shows: all samples, the name of the engine, and the ``instances`` of services."""
-    stats: dict[str, Any] = {"engine": engine}
+def render_stats(metrics: Metrics, makers: Mapping[str, str], instances: list[dict[str, object]]) -> dict[str, Any]:
+    """Everything that /stats shows: all samples, which ``makers`` run, and the ``instances`` of services."""
+    stats: dict[str, Any] = {"engine": makers["engine"], "makers": dict(makers)}
     for family in metrics:
         for labels, value in family.read():
             shown = _as_json(value)

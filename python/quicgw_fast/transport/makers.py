@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from quicgw_fast.transport.seam import TransportMaker
 
 DEFAULT: Final = "aioquic"
-MAKERS: Final = {"aioquic": "quicgw_fast.transport.aioquic"}
+MAKERS: Final = {"aioquic": "quicgw_fast.transport.aioquic", "quinn": "quicgw_fast.transport.quinn"}
 
 
 def load(name: str) -> TransportMaker:

@@ -110,12 +110,17 @@ def reset_tokens(secret: bytes) -> Callable[[bytes], bytes]:
     Whoever has the secret can end the connections whose ids were made with it, and so can a process that gets
     their packets: two gateways must not share one.
     """
-    key = HKDF(SHA256(), 32, salt=None, info=b"quicgw stateless reset").derive(secret)
+    key = reset_token_key(secret)
 
     def token(cid: bytes) -> bytes:
         return hmac.digest(key, cid, hashlib.sha256)[:RESET_TOKEN]
 
     return token
+
+
+def reset_token_key(secret: bytes) -> bytes:
+    """Return the key whose HMAC-SHA256 of a connection id begins with its stateless reset token."""
+    return HKDF(SHA256(), 32, salt=None, info=b"quicgw stateless reset").derive(secret)
 
 
 def stateless_reset(received: int, token: bytes) -> bytes | None:

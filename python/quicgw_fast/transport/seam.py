@@ -140,6 +140,8 @@ class TransportMaker(Protocol):
     """One implementation of QUIC. Sockets are bound (or connected) UDP sockets, and the maker's from then on."""
 
     NAME: str
+    VERSIONS: tuple[int, ...]
+    """The versions of QUIC that it speaks."""
 
     def listen(
         self,

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from quicgw_fast.upstream.seam import ChannelMaker
 
 DEFAULT: Final = "grpcio"
-MAKERS: Final = {"grpcio": "quicgw_fast.upstream.grpcio"}
+MAKERS: Final = {"grpcio": "quicgw_fast.upstream.grpcio", "native": "quicgw_fast.upstream.native"}
 
 
 def load(name: str) -> ChannelMaker:

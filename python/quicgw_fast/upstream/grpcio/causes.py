@@ -1,4 +1,4 @@
-"""What a gRPC failure means, in words that say what to look at: gRPC itself says UNAVAILABLE to nearly everything."""
+"""Which failure it was: gRPC itself says UNAVAILABLE to nearly everything, and the rest in words of its own."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ from typing import TYPE_CHECKING
 
 import grpc
 
-from quicgw_fast.upstream.errors import TOO_SLOW
+from quicgw_fast.upstream.causes import (
+    BROKE_OFF,
+    NO_ANSWER,
+    NO_GRPC,
+    NOTHING_LISTENS,
+    UNKNOWN_HOST,
+    of_status,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-NOTHING_LISTENS = "nothing listens there"
-NO_GRPC = "what listens there does not speak gRPC"
-NO_ANSWER = "no answer from there"
-UNKNOWN_HOST = "the host is unknown"
-BROKE_OFF = "the connection broke off"
-NO_SERVICE = "it speaks gRPC but does not offer this service"
 
 # Parts of gRPC's own words (of 1.85; a test provokes each of them), the more telling ones first.
 _SIGNS: Sequence[tuple[str, str]] = (
@@ -35,20 +35,16 @@ _SIGNS: Sequence[tuple[str, str]] = (
     ("ocket closed", BROKE_OFF),
     ("GOAWAY", BROKE_OFF),
 )
-_BY_STATUS = {
-    grpc.StatusCode.UNIMPLEMENTED: NO_SERVICE,
-    grpc.StatusCode.DEADLINE_EXCEEDED: TOO_SLOW,
-}
 _OVER_LIMIT = re.compile(r"\(CLIENT: Received message larger than max \((\d+) vs")
 
 
 def cause_of(status: grpc.StatusCode, details: str | None) -> str:
-    """Return why a call or an attempt to connect failed: a sentence from above, or what the service said."""
+    """Return why a call or an attempt to connect failed: a sentence of ``upstream.causes``."""
     if status is grpc.StatusCode.UNAVAILABLE:
         for sign, cause in _SIGNS:
             if sign in (details or ""):
                 return cause
-    return _BY_STATUS.get(status, f"it answered with {status.name}")
+    return of_status(status.name)
 
 
 def size_over_limit(status: grpc.StatusCode, details: str | None) -> int | None:

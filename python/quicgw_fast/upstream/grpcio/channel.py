@@ -3,26 +3,27 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 from typing import TYPE_CHECKING
 
 import grpc
-from google.protobuf.message import DecodeError
 
-from quicgw_fast.proto.service_pb2 import UpstreamRequest, UpstreamResponse
+from quicgw_fast.proto.service_pb2 import UpstreamRequest
+from quicgw_fast.upstream.causes import HUNG_UP
 from quicgw_fast.upstream.errors import AnswerTooLarge, UpstreamFailed, UpstreamTimeout
 from quicgw_fast.upstream.grpcio.causes import cause_of, size_over_limit
+from quicgw_fast.upstream.health import CallsUnderWay, ChannelHealth
+from quicgw_fast.upstream.method import LARGEST_ANSWER, PROCESS_REQUEST, parse_answer
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from quicgw_fast.proto.service_pb2 import UpstreamResponse
     from quicgw_fast.upstream.instance import Instance
     from quicgw_fast.upstream.seam import ChannelListener
 
 _log = logging.getLogger("quicgw.upstream")
 
-PROCESS_REQUEST = "/gatesvr.proto.UpstreamService/ProcessRequest"
 PROBE = "/grpc.health.v1.Health/Check"
 """A call that is made to learn why there is no connection; it does not matter who can answer it."""
 
@@ -52,8 +53,7 @@ CHANNEL_OPTIONS: Sequence[tuple[str, int]] = (
     ("grpc.keepalive_time_ms", 310_000),
     ("grpc.keepalive_timeout_ms", 10_000),
     ("grpc.client_idle_timeout_ms", 2**31 - 1),
-    # A little over the frame limit: whether an answer of a size in between fits is the caller's to say.
-    ("grpc.max_receive_message_length", (1 << 20) + (64 << 10)),
+    ("grpc.max_receive_message_length", LARGEST_ANSWER),
 )
 
 # Seconds to wait for gRPC to end what it usually ends at once.
@@ -67,33 +67,20 @@ class GrpcChannel:
 
     def __init__(self, instance: Instance, listener: ChannelListener) -> None:
         self.instance = instance
-        self._listener = listener
+        self._health = ChannelHealth(instance, listener)
+        self._calls = CallsUnderWay(instance)
         self._channel = grpc.aio.insecure_channel(target_of(instance.address), CHANNEL_OPTIONS)
         # Answers are parsed here: gRPC's own deserializing logs an unreadable one and returns None for it.
         self._process = self._channel.unary_unary(PROCESS_REQUEST, UpstreamRequest.SerializeToString, _raw)
         self._probe: grpc.aio.UnaryUnaryMultiCallable[bytes, bytes] = self._channel.unary_unary(PROBE)
         self._leaving = False
         self._closed = False
-        self._reached = asyncio.Event()
-        self._idle = asyncio.Event()
-        self._idle.set()
         self._watcher = asyncio.create_task(self._watch(), name=f"upstream-health-{instance.address}")
 
     async def call(self, request: UpstreamRequest, timeout: float) -> UpstreamResponse:
         """See ``Channel``."""
-        instance = self.instance
-        instance.in_flight += 1
-        self._idle.clear()
-        try:
+        with self._calls:
             return await self._call(request, timeout)
-        except UpstreamFailed as failure:
-            if not instance.healthy:
-                instance.reason = failure.cause
-            raise
-        finally:
-            instance.in_flight -= 1
-            if not instance.in_flight:
-                self._idle.set()
 
     async def _call(self, request: UpstreamRequest, timeout: float) -> UpstreamResponse:
         # The failure is raised outside of the handlers: with a gRPC error as its context it would keep the
@@ -107,33 +94,24 @@ class GrpcChannel:
         except grpc.aio.AioRpcError as error:
             failure = _translate(error, address, passed=clock() >= deadline - _CLOCKS_DIFFER)
         except grpc.aio.BaseError as error:
-            failure = UpstreamFailed(f"{address}: {error}", "CANCELLED", "the gateway hung up")
+            failure = UpstreamFailed(f"{address}: {error}", "CANCELLED", HUNG_UP)
         except asyncio.CancelledError:
             # Closing a channel cancels its calls, and gRPC reports that as if the waiting task was.
             if not self._closed or _task_is_cancelled():
                 raise
-            failure = UpstreamFailed(f"{address}: the gateway hung up", "CANCELLED", "the gateway hung up")
+            failure = UpstreamFailed(f"{address}: {HUNG_UP}", "CANCELLED", HUNG_UP)
         else:
-            return self._parsed(answer)
+            return parse_answer(address, answer)
         raise failure
-
-    def _parsed(self, answer: bytes) -> UpstreamResponse:
-        try:
-            return UpstreamResponse.FromString(answer)
-        except DecodeError as error:
-            what = "its answer is not an UpstreamResponse"
-            raise UpstreamFailed(f"{self.instance.address}: {what}", "UNKNOWN", what) from error
 
     async def wait_reached(self, seconds: float) -> None:
         """See ``Channel``."""
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(seconds):
-                await self._reached.wait()
+        await self._health.wait_reached(seconds)
 
     async def drain(self) -> None:
         """See ``Channel``."""
         self._leaving = True
-        await self._idle.wait()
+        await self._calls.ended()
         await self.close()
 
     async def close(self) -> None:
@@ -150,10 +128,10 @@ class GrpcChannel:
             while not self._leaving:
                 state = self._channel.get_state(try_to_connect=True)
                 if state is grpc.ChannelConnectivity.READY:
-                    self._up()
+                    self._health.up()
                 else:
-                    self.instance.connected = False
-                if state is grpc.ChannelConnectivity.TRANSIENT_FAILURE and self._is_news():
+                    self._health.disconnected()
+                if state is grpc.ChannelConnectivity.TRANSIENT_FAILURE and self._health.would_be_news:
                     await self._ask_why()
                 await self._channel.wait_for_state_change(state)
         except (grpc.aio.BaseError, RuntimeError):
@@ -161,18 +139,6 @@ class GrpcChannel:
             if not self._closed:
                 self.instance.healthy = self.instance.connected = self.instance.reached = True
                 _log.exception("upstream not followed any more", extra={"address": self.instance.address})
-
-    def _is_news(self) -> bool:
-        return self.instance.healthy or not self.instance.tried
-
-    def _up(self) -> None:
-        instance = self.instance
-        was_healthy = instance.healthy
-        instance.connected = instance.healthy = instance.tried = instance.reached = True
-        instance.reason = ""
-        self._reached.set()
-        if not was_healthy:
-            self._listener.channel_up(instance)
 
     async def _ask_why(self) -> None:
         """Find out why there is no connection, which gRPC only tells a call that fails for it, and pass it on."""
@@ -184,10 +150,7 @@ class GrpcChannel:
             return  # there is a connection again
         if self._leaving or status is not grpc.StatusCode.UNAVAILABLE:
             return  # likewise: it has no health service, and need not
-        self.instance.reason = cause_of(status, details)
-        self.instance.healthy = False
-        self.instance.tried = True
-        self._listener.channel_down(self.instance)
+        self._health.down(cause_of(status, details))
 
 
 def target_of(address: str) -> str:

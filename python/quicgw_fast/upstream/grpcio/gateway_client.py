@@ -12,8 +12,9 @@ from quicgw_fast.errors import ConfigError
 from quicgw_fast.proto import service_pb2 as pb
 from quicgw_fast.proto.service_pb2_grpc import GatewayServiceStub
 from quicgw_fast.upstream.address import parse_address
+from quicgw_fast.upstream.causes import NO_ANSWER
 from quicgw_fast.upstream.errors import GatewayCallFailed
-from quicgw_fast.upstream.grpcio.causes import NO_ANSWER, cause_of
+from quicgw_fast.upstream.grpcio.causes import cause_of
 from quicgw_fast.upstream.grpcio.channel import DIALLING, PROBE, target_of
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""gRPC says UNAVAILABLE to nearly everything; each cause has its own words in the log, in /stats and for /readyz."""
+"""UNAVAILABLE has many causes; each has its own words in the log, in /stats and for /readyz."""
 
 from __future__ import annotations
 
@@ -10,8 +10,7 @@ import pytest
 
 from quicgw_fast.config import UpstreamConfig
 from quicgw_fast.proto.service_pb2 import UpstreamRequest, UpstreamResponse
-from quicgw_fast.upstream import NoInstance, Upstream, UpstreamCallError
-from quicgw_fast.upstream.grpcio import causes
+from quicgw_fast.upstream import NoInstance, Upstream, UpstreamCallError, causes
 from tests.support import strangers
 from tests.support.clock import Clock
 from tests.support.raw_upstream import RawUpstream, Rejected
@@ -20,6 +19,8 @@ from tests.upstream.conftest import side_of, until
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
     from contextlib import AbstractContextManager
+
+    from quicgw_fast.upstream.seam import OpenChannel
 
     Start = Callable[[], Awaitable[RawUpstream]]
     SideFor = Callable[..., Upstream]
@@ -77,7 +78,7 @@ async def test_an_unknown_host_is_told(side_for: SideFor, caplog: pytest.LogCapt
 
 
 async def test_a_service_that_raises_is_one_warning_a_minute_with_the_count(
-    upstream: Start, caplog: pytest.LogCaptureFixture
+    upstream: Start, open_channel: OpenChannel, caplog: pytest.LogCaptureFixture
 ) -> None:
     server = await upstream()
 
@@ -90,7 +91,7 @@ async def test_a_service_that_raises_is_one_warning_a_minute_with_the_count(
     server.on("bad", reject)
     server.on("bug", raises)
     clock = Clock()
-    side = side_of(UpstreamConfig(hello=(server.address,)), clock=clock.face)
+    side = side_of(UpstreamConfig(hello=(server.address,)), clock=clock.face, open_channel=open_channel)
 
     async def fail(action: str, times: int, **params: str) -> None:
         for _ in range(times):

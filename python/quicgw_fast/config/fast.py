@@ -1,0 +1,27 @@
+"""One word for all compiled parts: ``--fast``, or ``QUICGW_FAST=1`` in the environment."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from quicgw_fast.config.sources import Source
+from quicgw_fast.errors import ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+VARIABLE: Final = "QUICGW_FAST"
+COMPILED: Final[Mapping[str, Mapping[str, str]]] = {"server": {"transport": "quinn"}, "upstream": {"client": "native"}}
+"""The settings that the word stands for."""
+
+
+def from_variable(environment: Mapping[str, str]) -> Source:
+    """Choose the compiled parts if the variable says so; other settings of the environment are stronger.
+
+    Raises ConfigError for a value that is neither 0 nor 1.
+    """
+    wanted = environment.get(VARIABLE, "0")
+    if wanted not in {"", "0", "1"}:
+        raise ConfigError(f"{VARIABLE} is {wanted[:32]!r}; write 1 for all compiled parts, or 0")
+    tables = {name: dict(table) for name, table in COMPILED.items()} if wanted == "1" else {}
+    return Source(tables, everywhere=f"in the variable {VARIABLE}")

@@ -1,0 +1,168 @@
+"""The channel to one upstream address: a connection after the other, and the calls over them.
+
+While there is a connection, calls go over it. While the next one is being made, they wait; once an attempt to make it
+has failed, they fail at once for its reason, until an attempt succeeds. When the service renews a connection, it is
+replaced while the calls under way over it end by themselves.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import TYPE_CHECKING
+
+from quicgw_fast.upstream.causes import BROKE_OFF
+from quicgw_fast.upstream.health import CallsUnderWay, ChannelHealth
+from quicgw_fast.upstream.method import parse_answer
+from quicgw_fast.upstream.native.dialling import dial
+from quicgw_fast.upstream.native.failures import (
+    CallFailure,
+    DeadlinePassed,
+    HungUp,
+    NeverLookedAt,
+    NeverSent,
+    NotConnected,
+)
+
+if TYPE_CHECKING:
+    from quicgw_fast.proto.service_pb2 import UpstreamRequest, UpstreamResponse
+    from quicgw_fast.upstream.instance import Instance
+    from quicgw_fast.upstream.native.connection import NativeConnection
+    from quicgw_fast.upstream.seam import ChannelListener
+
+_log = logging.getLogger("quicgw.upstream")
+
+# Seconds from the beginning of an attempt to that of the next one: after a connection that came about, after the first
+# attempt that failed, and at most; what comes back is used within about 2 s.
+_AFTER_SUCCESS = 0.02
+_AFTER_FAILURE = 0.1
+_AT_MOST = 1.0
+_GROWTH = 1.6
+# Seconds by which a service that was told the deadline may seem to end too early: its clock is another one.
+_CLOCKS_DIFFER = 0.01
+
+
+class NativeChannel:
+    """The ``Channel`` to one address, which it keeps dialling. Make it inside the running loop."""
+
+    def __init__(self, instance: Instance, listener: ChannelListener) -> None:
+        self._address = instance.address
+        self._health = ChannelHealth(instance, listener)
+        self._calls = CallsUnderWay(instance)
+        self._clock = asyncio.get_running_loop().time
+        self._connection: NativeConnection | None = None
+        """The one that takes calls."""
+        self._unclosed: set[NativeConnection] = set()
+        """That one, and those over which calls are under way still."""
+        self._failure: CallFailure | None = None
+        """Why calls fail without a connection."""
+        self._news = asyncio.Event()
+        """Set, and replaced, when there is a new connection or a failure."""
+        self._leaving = False
+        self._dialler = asyncio.create_task(self._stay_connected(), name=f"upstream-health-{instance.address}")
+
+    async def call(self, request: UpstreamRequest, timeout: float) -> UpstreamResponse:
+        """See ``Channel``."""
+        deadline = self._clock() + timeout
+        with self._calls:
+            try:
+                answer = await self._call(request.SerializeToString(), deadline)
+            except CallFailure as failure:
+                passed = self._clock() >= deadline - _CLOCKS_DIFFER
+                raise failure.explained(self._address, passed=passed) from failure
+            return parse_answer(self._address, answer)
+
+    async def _call(self, message: bytes, deadline: float) -> bytes:
+        refused = False
+        while True:
+            connection = self._connection
+            if connection is None or connection.left.done():
+                connection = await self._next_connection(deadline)
+            try:
+                return await connection.call(message, deadline)
+            except NeverSent:
+                pass  # without harm, and as often as it may be: each time takes a new connection
+            except NeverLookedAt:
+                if refused:
+                    raise
+                refused = True
+
+    async def _next_connection(self, deadline: float) -> NativeConnection:
+        while (connection := self._connection) is None or connection.left.done():
+            if connection is None and self._failure is not None:
+                raise self._failure.with_traceback(None)  # of the last one who was told
+            try:
+                async with asyncio.timeout_at(deadline):
+                    await self._news.wait()
+            except TimeoutError:
+                raise DeadlinePassed from None
+        return connection
+
+    async def wait_reached(self, seconds: float) -> None:
+        """See ``Channel``."""
+        await self._health.wait_reached(seconds)
+
+    async def drain(self) -> None:
+        """See ``Channel``."""
+        self._leaving = True
+        await self._calls.ended()
+        await self.close()
+
+    async def close(self) -> None:
+        """See ``Channel``."""
+        self._leaving = True
+        self._dialler.cancel()
+        self._connection = None
+        self._fail(HungUp())
+        for connection in self._unclosed:
+            connection.hang_up()
+        await asyncio.wait({self._dialler, *(connection.closed for connection in self._unclosed)})
+
+    async def _stay_connected(self) -> None:
+        try:
+            await self._dial_again_and_again()
+        except Exception as error:
+            # A fault of the program. Calls must not wait for a connection that nobody makes.
+            _log.exception("upstream not followed any more", extra={"address": self._address})
+            self._fail(NotConnected("nobody connects to it any more", repr(error)))
+
+    async def _dial_again_and_again(self) -> None:
+        pause, spoke = _AFTER_FAILURE, False
+        while True:
+            began = self._clock()
+            try:
+                connection = await dial(self._address)
+            except NotConnected as failure:
+                # A service that stops closes its connections first: the next one may be taken still, and is dropped.
+                # What that means for the service, the attempt after it tells.
+                if not (spoke and failure.cause == BROKE_OFF):
+                    self._down(failure)
+                wait, pause, spoke = pause, min(pause * _GROWTH, _AT_MOST), False
+            else:
+                self._up(connection)
+                await connection.left
+                self._connection = None
+                self._health.disconnected()
+                wait, pause, spoke = _AFTER_SUCCESS, _AFTER_FAILURE, True
+            await asyncio.sleep(began + wait - self._clock())
+
+    def _up(self, connection: NativeConnection) -> None:
+        self._unclosed.add(connection)
+        connection.closed.add_done_callback(lambda _: self._unclosed.discard(connection))
+        self._connection, self._failure = connection, None
+        self._announce()
+        if not self._leaving:
+            self._health.up()
+
+    def _down(self, failure: NotConnected) -> None:
+        self._fail(failure)
+        if self._health.would_be_news and not self._leaving:
+            self._health.down(failure.cause)
+
+    def _fail(self, failure: CallFailure) -> None:
+        self._failure = failure
+        self._announce()
+
+    def _announce(self) -> None:
+        self._news.set()
+        self._news = asyncio.Event()

@@ -1,0 +1,92 @@
+"""How a connection to a service comes about, and why it does not."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import ipaddress
+import socket
+from typing import TYPE_CHECKING
+
+from quicgw_fast.config import split_address
+from quicgw_fast.upstream.causes import BROKE_OFF, NO_ANSWER, NO_GRPC, NOTHING_LISTENS, UNKNOWN_HOST
+from quicgw_fast.upstream.native.connection import KEEP_ALIVE, NativeConnection
+from quicgw_fast.upstream.native.failures import NotConnected
+
+if TYPE_CHECKING:
+    from quicgw_fast.upstream.native.connection import KeepAlive
+
+PATIENCE = 1.0
+"""Seconds for each step: to look the host up, to connect to one of its addresses, to be greeted."""
+
+# Milliseconds after which the first byte that was not acknowledged ends the connection: a peer that is gone without a
+# word (RFC 5482).
+_UNACKNOWLEDGED = 10_000
+_CAUSES = {
+    errno.ECONNREFUSED: NOTHING_LISTENS,
+    errno.ETIMEDOUT: NO_ANSWER,
+    errno.EHOSTUNREACH: NO_ANSWER,
+    errno.ENETUNREACH: NO_ANSWER,
+}
+
+
+async def dial(address: str, keep_alive: KeepAlive = KEEP_ALIVE) -> NativeConnection:
+    """Return a connection that takes calls. Raises NotConnected, which says why there is none."""
+    loop = asyncio.get_running_loop()
+    try:
+        sock = await _connected(*split_address(address))
+        _, connection = await loop.create_connection(lambda: NativeConnection(address, keep_alive), sock=sock)
+    except OSError as error:  # also a TimeoutError
+        why = str(error) or f"no answer within {PATIENCE:g} s"
+        raise NotConnected(_CAUSES.get(error.errno or 0, NO_ANSWER), why) from error
+    try:
+        async with asyncio.timeout(PATIENCE):
+            await connection.greeted
+    except TimeoutError:
+        connection.hang_up()
+        raise NotConnected(NO_GRPC, f"no HTTP/2 SETTINGS within {PATIENCE:g} s") from None
+    except asyncio.CancelledError:
+        connection.hang_up()
+        raise
+    if connection.ended is not None:
+        cause = BROKE_OFF if connection.broke_off else NO_GRPC
+        connection.hang_up()
+        raise NotConnected(cause, f"{connection.ended} before HTTP/2 SETTINGS came")
+    return connection
+
+
+async def _connected(host: str, port: int) -> socket.socket:
+    """A socket that is connected to the first address of the host that takes it; raises the OSError of the last."""
+    *others, last = await _addresses(host)
+    for family, ip in others:
+        with contextlib.suppress(OSError):
+            return await _connected_to(family, ip, port)
+    return await _connected_to(*last, port)
+
+
+async def _addresses(host: str) -> list[tuple[socket.AddressFamily, str]]:
+    """The addresses of a host, in the order in which to try them; a number is not looked up. There is one at least."""
+    with contextlib.suppress(ValueError):
+        return [(socket.AF_INET if ipaddress.ip_address(host).version == 4 else socket.AF_INET6, host)]
+    try:
+        async with asyncio.timeout(PATIENCE):
+            found = await asyncio.get_running_loop().getaddrinfo(host, 0, type=socket.SOCK_STREAM)
+    except OSError as error:  # also a TimeoutError
+        raise NotConnected(UNKNOWN_HOST, str(error) or f"no answer about {host} within {PATIENCE:g} s") from error
+    return [(family, str(address[0])) for family, _, _, _, address in found]
+
+
+async def _connected_to(family: socket.AddressFamily, ip: str, port: int) -> socket.socket:
+    sock = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        sock.setblocking(False)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if hasattr(socket, "TCP_USER_TIMEOUT"):
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _UNACKNOWLEDGED)
+        async with asyncio.timeout(PATIENCE):
+            await asyncio.get_running_loop().sock_connect(sock, (ip, port))
+    except BaseException:
+        sock.close()
+        raise
+    return sock

@@ -1,0 +1,105 @@
+//! A socket that sessions share.
+
+use std::collections::HashMap;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
+
+use quicgw_transport::{CpuLimits, Endpoint, Key, Limits};
+use ring::rand::{SecureRandom, SystemRandom};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use socket2::{Domain, Protocol, Socket, Type};
+
+use crate::failure::Failure;
+
+const SOCKET_BUFFER: usize = 4 << 20;
+
+/// A socket and who uses it.
+pub(crate) struct Line {
+    pub(crate) endpoint: Endpoint,
+    /// The same socket, to wait for.
+    socket: UdpSocket,
+    pub(crate) users: HashMap<Key, usize>,
+}
+
+impl Line {
+    pub(crate) fn new(peer: SocketAddr) -> Result<Self, Failure> {
+        let own: SocketAddr = match peer {
+            SocketAddr::V4(_) => (Ipv4Addr::UNSPECIFIED, 0).into(),
+            SocketAddr::V6(_) => (Ipv6Addr::UNSPECIFIED, 0).into(),
+        };
+        let socket = Socket::new(Domain::for_address(peer), Type::DGRAM, Some(Protocol::UDP))?;
+        socket.set_recv_buffer_size(SOCKET_BUFFER)?;
+        socket.set_send_buffer_size(SOCKET_BUFFER)?;
+        socket.set_nonblocking(true)?;
+        socket.bind(&own.into())?;
+        socket.connect(&peer.into())?;
+        let socket = UdpSocket::from(socket);
+        let mut reset_key = [0; 32];
+        random(&mut reset_key);
+        let endpoint = Endpoint::new(socket.try_clone()?, 0.0, limits(), &reset_key, new_id, None)
+            .map_err(|error| Failure::Settings(error.to_string()))?;
+        Ok(Self {
+            endpoint,
+            socket,
+            users: HashMap::new(),
+        })
+    }
+}
+
+/// Bounds that the gateway under load does not meet: it is the one that is tried.
+fn limits() -> Limits {
+    Limits {
+        idle_timeout: 60.0,
+        stream_window: 4 << 20,
+        connection_window: 8 << 20,
+        high_water: usize::MAX,
+        low_water: usize::MAX,
+        stall_timeout: 3600.0,
+        max_datagram: 2048,
+        max_crypto: 64 << 10,
+        early_datagrams: u32::MAX,
+        cpu: CpuLimits {
+            share: 1.0,
+            burst: f64::MAX,
+            per_datagram: 0.0,
+            per_byte: 0.0,
+            per_step: 0.0,
+        },
+        stateless_reset: false,
+    }
+}
+
+fn new_id<const N: usize>() -> [u8; N] {
+    let mut id = [0; N];
+    random(&mut id);
+    id
+}
+
+fn random(bytes: &mut [u8]) {
+    // It fails only where the kernel gives no random bytes, and there is no TLS either.
+    let _ = SystemRandom::new().fill(bytes);
+}
+
+/// Wait until something has come, for so many seconds at most.
+pub(crate) fn wait(lines: &[Line], seconds: f64) -> Result<(), Failure> {
+    let wanted = |line: &Line| {
+        let out = if line.endpoint.is_blocked() {
+            PollFlags::OUT
+        } else {
+            PollFlags::empty()
+        };
+        PollFlags::IN | out
+    };
+    let mut sockets: Vec<_> = lines
+        .iter()
+        .map(|line| PollFd::new(&line.socket, wanted(line)))
+        .collect();
+    let nanos = (seconds.max(0.0) * 1e9) as i64;
+    let timeout = Timespec {
+        tv_sec: nanos / 1_000_000_000,
+        tv_nsec: nanos % 1_000_000_000,
+    };
+    match poll(&mut sockets, Some(&timeout)) {
+        Ok(_) | Err(rustix::io::Errno::INTR) => Ok(()),
+        Err(error) => Err(Failure::Socket(error.into())),
+    }
+}

@@ -1,0 +1,199 @@
+//! What the owner decides about QUIC and TLS, and how quinn and rustls are told.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use quinn_proto::crypto::rustls::{NoInitialCipherSuite, QuicClientConfig, QuicServerConfig};
+use quinn_proto::{EndpointConfig, IdleTimeout, TransportConfig, VarInt};
+
+use rustls::client::WebPkiServerVerifier;
+use rustls::client::danger::ServerCertVerifier;
+use rustls::crypto::CryptoProvider;
+use rustls_pki_types::{CertificateDer, PrivateKeyDer};
+
+use crate::budget::CpuLimits;
+use crate::certificate::{Anybody, Finding, Known};
+use crate::ids::{Ids, MakeId};
+use crate::pressure::Marks;
+
+/// Streams that a client may open before it is told that there is one.
+const STREAMS: u32 = 128;
+
+/// Bounds of one endpoint's connections; sizes in bytes, times in seconds.
+#[derive(Clone, Debug)]
+pub struct Limits {
+    /// A connection of which nothing is heard for so long ends.
+    pub idle_timeout: f64,
+    /// What a peer may send on its stream beyond what was read.
+    pub stream_window: u32,
+    /// The same of the whole connection.
+    pub connection_window: u32,
+    /// Unacknowledged bytes above which the stall clock runs.
+    pub high_water: usize,
+    /// Unacknowledged bytes at which there is room again.
+    pub low_water: usize,
+    /// Above the high mark without progress for so long, a peer has stalled.
+    pub stall_timeout: f64,
+    /// Longest datagram that is taken.
+    pub max_datagram: u16,
+    /// TLS bytes of one encryption level that are kept at most.
+    pub max_crypto: usize,
+    /// Datagrams of one connection that are read before its handshake is complete.
+    pub early_datagrams: u32,
+    /// Processor time of one peer.
+    pub cpu: CpuLimits,
+
+    /// Whether packets of unknown connections are answered with a stateless reset.
+    pub stateless_reset: bool,
+}
+
+impl Limits {
+    pub(crate) fn marks(&self) -> Marks {
+        Marks {
+            high: self.high_water,
+            low: self.low_water,
+            stall: Duration::from_secs_f64(self.stall_timeout),
+        }
+    }
+
+    fn transport(&self, server: bool) -> Result<TransportConfig, ConfigError> {
+        let mut transport = TransportConfig::default();
+        let idle = IdleTimeout::try_from(Duration::from_secs_f64(self.idle_timeout))
+            .map_err(|_| ConfigError::Limit("idle_timeout"))?;
+        transport
+            .max_idle_timeout(Some(idle))
+            // A second stream is refused by the owner, with words: so there has to be room for one.
+            .max_concurrent_bidi_streams(VarInt::from_u32(STREAMS * u32::from(server)))
+            .max_concurrent_uni_streams(VarInt::from_u32(STREAMS * u32::from(server)))
+            .stream_receive_window(VarInt::from_u32(self.stream_window))
+            .receive_window(VarInt::from_u32(self.connection_window))
+            // The owner bounds what it writes by what is unacknowledged; quinn's own bound would hide that.
+            .send_window(u64::MAX >> 2)
+            .datagram_receive_buffer_size(None)
+            .crypto_buffer_size(self.max_crypto)
+            .initial_rtt(Duration::from_millis(100));
+        Ok(transport)
+    }
+}
+
+/// What a listener shows to its clients.
+pub struct ServerSettings {
+    /// The chain, DER, its own certificate first.
+    pub certificates: Vec<Vec<u8>>,
+    /// PKCS #8, DER.
+    pub private_key: Vec<u8>,
+    /// Application protocols, in order of preference.
+    pub alpn: Vec<Vec<u8>>,
+}
+
+/// A certificate that is trusted.
+#[derive(Clone, Debug)]
+pub struct Authority {
+    /// DER.
+    pub der: Vec<u8>,
+    /// The first and the last second since 1970 in which it is valid, of one that may be the server's own.
+    pub own: Option<(i64, i64)>,
+}
+
+/// What a client asks of the server that it dials.
+pub struct ClientSettings {
+    /// The name that the certificate has to carry.
+    pub server_name: String,
+    /// Certificates that may vouch for it; nothing is checked without.
+    pub authorities: Option<Vec<Authority>>,
+    /// Application protocols, in order of preference.
+    pub alpn: Vec<Vec<u8>>,
+}
+
+/// What cannot be configured so.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// A limit that QUIC cannot express.
+    #[error("{0} is more than QUIC can express")]
+    Limit(&'static str),
+    /// TLS does not take the certificate, the key or the authorities.
+    #[error(transparent)]
+    Tls(#[from] rustls::Error),
+    /// Nobody could vouch for the server.
+    #[error("authorities: {0}")]
+    Authorities(#[from] rustls::client::VerifierBuilderError),
+    /// The key is no PKCS #8.
+    #[error("the private key is not PKCS #8: {0}")]
+    Key(&'static str),
+    /// TLS has no cipher for QUIC's first packets.
+    #[error(transparent)]
+    Cipher(#[from] NoInitialCipherSuite),
+    /// A datagram size that QUIC does not allow.
+    #[error("max_datagram: {0}")]
+    Datagram(#[from] quinn_proto::ConfigError),
+}
+
+pub(crate) fn endpoint(
+    limits: &Limits,
+    reset_key: &[u8],
+    ids: MakeId,
+) -> Result<EndpointConfig, ConfigError> {
+    let key = ring::hmac::Key::new(ring::hmac::HMAC_SHA256, reset_key);
+    let mut config = EndpointConfig::new(Arc::new(key));
+    config
+        .cid_generator(move || Box::new(Ids(Arc::clone(&ids))))
+        .max_udp_payload_size(limits.max_datagram)?
+        .supported_versions(vec![1])
+        .min_reset_interval(Duration::ZERO); // the owner bounds how many there are
+    Ok(config)
+}
+
+pub(crate) fn server(
+    settings: ServerSettings,
+    limits: &Limits,
+) -> Result<quinn_proto::ServerConfig, ConfigError> {
+    let chain = settings
+        .certificates
+        .into_iter()
+        .map(CertificateDer::from)
+        .collect();
+    let key = PrivateKeyDer::try_from(settings.private_key).map_err(ConfigError::Key)?;
+    let mut tls = rustls::ServerConfig::builder_with_provider(provider())
+        .with_protocol_versions(&[&rustls::version::TLS13])?
+        .with_no_client_auth()
+        .with_single_cert(chain, key)?;
+    tls.alpn_protocols = settings.alpn;
+    tls.send_tls13_tickets = 0; // no resumption: there would be early data, which can be replayed
+    tls.max_early_data_size = 0;
+    let mut config = quinn_proto::ServerConfig::with_crypto(Arc::new(QuicServerConfig::try_from(tls)?));
+    config.transport_config(Arc::new(limits.transport(true)?));
+    Ok(config)
+}
+
+/// The configuration, and where what is found wrong with the server's certificate is kept.
+pub(crate) fn client(
+    settings: ClientSettings,
+    limits: &Limits,
+) -> Result<(quinn_proto::ClientConfig, Finding), ConfigError> {
+    let finding = Finding::default();
+    let verifier: Arc<dyn ServerCertVerifier> = match settings.authorities {
+        Some(authorities) => {
+            let mut roots = rustls::RootCertStore::empty();
+            for authority in &authorities {
+                roots.add(CertificateDer::from(authority.der.as_slice()))?;
+            }
+            let known = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider()).build()?;
+            Arc::new(Known::new(known, authorities, Arc::clone(&finding)))
+        }
+        None => Arc::new(Anybody::new(provider())),
+    };
+    let mut tls = rustls::ClientConfig::builder_with_provider(provider())
+        .with_protocol_versions(&[&rustls::version::TLS13])?
+        .dangerous() // which is rustls' word for a verifier of one's own
+        .with_custom_certificate_verifier(verifier)
+        .with_no_client_auth();
+    tls.alpn_protocols = settings.alpn;
+    tls.resumption = rustls::client::Resumption::disabled();
+    let mut config = quinn_proto::ClientConfig::new(Arc::new(QuicClientConfig::try_from(tls)?));
+    config.transport_config(Arc::new(limits.transport(false)?));
+    Ok((config, finding))
+}
+
+fn provider() -> Arc<CryptoProvider> {
+    Arc::new(rustls::crypto::ring::default_provider())
+}

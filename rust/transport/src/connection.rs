@@ -1,0 +1,315 @@
+//! One connection: quinn's, its one stream, and what its owner is told of both.
+
+use std::collections::VecDeque;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
+use std::time::{Duration, Instant};
+
+use quinn_proto::crypto::rustls::HandshakeData;
+use quinn_proto::{
+    Chunks, ConnectionError, Dir, Event as QuicEvent, ReadError, StreamEvent, StreamId, VarInt,
+};
+
+use crate::Key;
+use crate::budget::{CpuBudget, CpuLimits};
+use crate::certificate::Finding;
+use crate::config::Limits;
+use crate::event::{Event, Loss, StreamEnd};
+use crate::outflow::Outflow;
+use crate::pressure::{Marks, Pressure, Signal};
+
+/// Validating an address takes three probe time-outs at most; one without a sample of the round trip is a second.
+const LONGEST_VALIDATION: Duration = Duration::from_secs(3);
+
+pub(crate) struct Connection {
+    pub(crate) key: Key,
+    pub(crate) quic: quinn_proto::Connection,
+    /// Where its peer is, as far as that is believed.
+    pub(crate) peer: SocketAddr,
+    /// Where it seems to have moved, and when that will be believed.
+    moving: Option<(SocketAddr, Instant)>,
+    /// It is in the endpoint's list of those to be served.
+    pub(crate) touched: bool,
+    /// When its owner wants to be told that a time has come.
+    pub(crate) due: Option<Instant>,
+    pub(crate) outflow: Outflow,
+    budget: CpuBudget,
+    early: u32,
+    /// Bytes that moved, in both directions, as far as they have been paid for.
+    moved: u64,
+    read: u64,
+    throttled: bool,
+    pressure: Pressure,
+    stream: Option<StreamId>,
+    finding: Finding,
+    established: bool,
+    /// The owner waits until everything is acknowledged.
+    flushing: bool,
+    /// The owner has closed it, or was told that it is lost: it is told nothing more but its release.
+    over: bool,
+}
+
+impl Connection {
+    pub(crate) fn new(
+        key: Key,
+        quic: quinn_proto::Connection,
+        all: Arc<AtomicUsize>,
+        cpu: &CpuLimits,
+        finding: Finding,
+    ) -> Self {
+        Self {
+            key,
+            peer: quic.remote_address(),
+            moving: None,
+            quic,
+            touched: false,
+            due: None,
+            outflow: Outflow::new(all),
+            budget: CpuBudget::new(cpu),
+            early: 0,
+            moved: 0,
+            read: 0,
+            throttled: false,
+            pressure: Pressure::default(),
+            stream: None,
+            finding,
+            established: false,
+            flushing: false,
+            over: false,
+        }
+    }
+
+    /// Take a datagram, unless its peer uses more than it may; false when it is dropped unread.
+    pub(crate) fn datagram(
+        &mut self,
+        event: quinn_proto::ConnectionEvent,
+        limits: &Limits,
+        now: Instant,
+        events: &mut VecDeque<Event>,
+    ) -> bool {
+        if !self.established {
+            self.early += 1;
+        }
+        let too_early = !self.established && self.early > limits.early_datagrams;
+        if too_early || !self.budget.allows(&limits.cpu, now) {
+            if !self.throttled {
+                self.throttled = true;
+                events.push_back(Event::Throttled { key: self.key });
+            }
+            return false;
+        }
+        let began = Instant::now();
+        self.quic.handle_event(event);
+        self.budget.charge(&limits.cpu, began.elapsed());
+        true
+    }
+
+    /// Take what quinn has to tell, and read the stream.
+    pub(crate) fn look(&mut self, marks: Marks, cpu: &CpuLimits, now: Instant, events: &mut VecDeque<Event>) {
+        while let Some(event) = self.quic.poll() {
+            match event {
+                QuicEvent::Connected => self.connected(events),
+                QuicEvent::ConnectionLost { reason } => self.lost(reason, events),
+                QuicEvent::Stream(event) => self.stream_event(&event, events),
+                QuicEvent::HandshakeDataReady
+                | QuicEvent::DatagramReceived
+                | QuicEvent::DatagramsUnblocked => {}
+            }
+        }
+        if self.over {
+            return;
+        }
+        self.follow(now);
+        let moved = self.read + self.outflow.progress();
+        self.budget.earn(cpu, moved - self.moved);
+        self.moved = moved;
+        self.write();
+        if self.flushing {
+            if self.outflow.pending() == 0 {
+                self.flushing = false;
+                events.push_back(Event::Flushed { key: self.key });
+            }
+            return;
+        }
+        let (pending, key) = (self.outflow.pending(), self.key);
+        match self.pressure.look(pending, self.outflow.progress(), marks, now) {
+            Signal::None => {}
+            Signal::Writable => events.push_back(Event::Writable { key }),
+            Signal::Stalled => events.push_back(Event::Stalled { key }),
+        }
+    }
+
+    /// Follow a peer that has another address. quinn goes there at once and validates it then (RFC 9000 §9.3); it does not
+    /// tell when it has, but goes back when it could not. So the new address is believed when that would be over.
+    fn follow(&mut self, now: Instant) {
+        let seen = self.quic.remote_address();
+        if seen == self.peer {
+            self.moving = None;
+            return;
+        }
+        match self.moving {
+            Some((address, at)) if address == seen => {
+                if at <= now {
+                    self.peer = seen;
+                    self.moving = None;
+                }
+            }
+            _ => self.moving = Some((seen, now + LONGEST_VALIDATION + 20 * self.quic.rtt())),
+        }
+    }
+
+    /// Tell the owner if the time that it set has come.
+    pub(crate) fn tell_due(&mut self, now: Instant, events: &mut VecDeque<Event>) {
+        if self.due.is_some_and(|due| due <= now) {
+            self.due = None;
+            events.push_back(Event::Due { key: self.key });
+        }
+    }
+
+    /// When it has to be looked at again, whatever comes.
+    pub(crate) fn deadline(&mut self) -> Option<Instant> {
+        [
+            self.quic.poll_timeout(),
+            self.due,
+            self.pressure.deadline,
+            self.moving.map(|(_, at)| at),
+        ]
+        .into_iter()
+        .flatten()
+        .min()
+    }
+
+    /// Whether more may be written; the owner is told once there is room again if not.
+    pub(crate) fn is_ready(&mut self, marks: Marks) -> bool {
+        let ready = self.outflow.pending() <= marks.high;
+        self.pressure.owed |= !ready;
+        ready
+    }
+
+    /// Put bytes on the stream, or behind those that wait for there to be one.
+    pub(crate) fn push(&mut self, data: &[u8]) {
+        if !self.over {
+            self.outflow.push(data);
+            self.write();
+        }
+    }
+
+    /// Tell the owner when everything that was written is acknowledged; nothing is judged any more.
+    pub(crate) fn flush(&mut self) {
+        self.flushing = true;
+        self.pressure.stop();
+    }
+
+    /// Close at once; what is not acknowledged is given up.
+    pub(crate) fn close(&mut self, now: Instant, code: VarInt, reason: Vec<u8>) {
+        self.quic.close(now, code, reason.into());
+        self.end();
+    }
+
+    fn end(&mut self) {
+        self.over = true;
+        self.flushing = false;
+        self.due = None;
+        self.pressure.stop();
+        self.outflow.clear();
+    }
+
+    fn connected(&mut self, events: &mut VecDeque<Event>) {
+        self.established = true;
+        let data = self.quic.crypto_session().handshake_data();
+        let alpn = data
+            .and_then(|data| data.downcast::<HandshakeData>().ok())
+            .and_then(|data| data.protocol)
+            .unwrap_or_default();
+        if self.quic.side().is_client() {
+            self.stream = self.quic.streams().open(Dir::Bi);
+        }
+        if !self.over {
+            events.push_back(Event::Established { key: self.key, alpn });
+        }
+    }
+
+    fn lost(&mut self, reason: ConnectionError, events: &mut VecDeque<Event>) {
+        if self.over {
+            return;
+        }
+        if let Some(loss) = Loss::of(reason, self.finding.get().copied()) {
+            events.push_back(Event::Lost { key: self.key, loss });
+            self.end();
+        }
+    }
+
+    fn stream_event(&mut self, event: &StreamEvent, events: &mut VecDeque<Event>) {
+        match *event {
+            StreamEvent::Opened { dir: Dir::Bi } => {
+                let first = self.quic.streams().accept(Dir::Bi);
+                if self.stream.is_none() {
+                    self.stream = first;
+                    self.read(events);
+                }
+                if first != self.stream || self.quic.streams().accept(Dir::Bi).is_some() {
+                    self.stream_over(StreamEnd::Another, events);
+                }
+            }
+            StreamEvent::Opened { dir: Dir::Uni } => self.stream_over(StreamEnd::Another, events),
+            StreamEvent::Readable { id } if Some(id) == self.stream => self.read(events),
+            StreamEvent::Stopped { error_code, .. } => {
+                self.stream_over(StreamEnd::Stopped(error_code.into_inner()), events);
+            }
+            _ => {}
+        }
+    }
+
+    fn read(&mut self, events: &mut VecDeque<Event>) {
+        let Some(stream) = self.stream else { return };
+        let mut receiver = self.quic.recv_stream(stream);
+        let Ok(mut chunks) = receiver.read(true) else {
+            return;
+        };
+        let end = read_chunks(&mut chunks, self.key, self.over, &mut self.read, events);
+        // Credit for what was read goes out with the next packet, or in one of its own: flush() looks anyway.
+        let _ = chunks.finalize();
+        if let Some(end) = end {
+            self.stream_over(end, events);
+        }
+    }
+
+    fn stream_over(&mut self, how: StreamEnd, events: &mut VecDeque<Event>) {
+        if !self.over {
+            events.push_back(Event::StreamOver { key: self.key, how });
+        }
+    }
+
+    fn write(&mut self) {
+        if let Some(stream) = self.stream
+            && self.outflow.is_queued()
+        {
+            self.outflow.write_to(&mut self.quic.send_stream(stream));
+        }
+    }
+}
+
+fn read_chunks(
+    chunks: &mut Chunks<'_>,
+    key: Key,
+    over: bool,
+    read: &mut u64,
+    events: &mut VecDeque<Event>,
+) -> Option<StreamEnd> {
+    loop {
+        match chunks.next(usize::MAX) {
+            Ok(Some(chunk)) if over || chunk.bytes.is_empty() => {}
+            Ok(Some(chunk)) => {
+                *read += chunk.bytes.len() as u64;
+                events.push_back(Event::Data {
+                    key,
+                    bytes: chunk.bytes,
+                });
+            }
+            Ok(None) => return Some(StreamEnd::Finished),
+            Err(ReadError::Blocked) => return None,
+            Err(ReadError::Reset(code)) => return Some(StreamEnd::Reset(code.into_inner())),
+        }
+    }
+}

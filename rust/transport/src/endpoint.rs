@@ -1,0 +1,378 @@
+//! One UDP socket and the connections behind it.
+
+use std::collections::{HashMap, VecDeque};
+use std::io;
+use std::net::{SocketAddr, UdpSocket};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Instant;
+
+use bytes::BytesMut;
+use quinn_proto::{ConnectionHandle, DatagramEvent, ServerConfig, Transmit};
+
+use crate::certificate::Finding;
+use crate::clock::Clock;
+use crate::config::{self, ClientSettings, ConfigError, Limits, ServerSettings};
+use crate::connection::Connection;
+use crate::door::{Answer, MIN_INITIAL, Pending, VERSIONS};
+use crate::event::Event;
+use crate::ids::{CID_LENGTH, MakeId};
+use crate::invariants::long_header;
+use crate::pressure::Marks;
+use crate::socket::Socket;
+use crate::timers::Timers;
+
+/// Names a connection as long as it lives, and none after it.
+pub type Key = u64;
+
+/// What happened at the door since the start.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Counters {
+    /// Retry packets sent.
+    pub retries: u64,
+    /// First packets with a token that is none of ours, or too old.
+    pub invalid_tokens: u64,
+    /// First packets that did not authenticate.
+    pub noise: u64,
+    /// Datagrams of connections that were dropped, as their peer used more than it may.
+    pub unread: u64,
+    /// Datagrams without a connection that were not answered.
+    pub dropped: u64,
+    /// Version negotiation packets sent.
+    pub version_negotiations: u64,
+    /// Stateless resets sent.
+    pub stateless_resets: u64,
+}
+
+/// Why nothing can be dialed.
+#[derive(Debug, thiserror::Error)]
+pub enum ConnectError {
+    /// TLS does not take the name or the authorities.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// quinn does not.
+    #[error(transparent)]
+    Quic(#[from] quinn_proto::ConnectError),
+}
+
+/// Connections of one socket, served by whoever owns it; see the crate's description.
+pub struct Endpoint {
+    pub(crate) clock: Clock,
+    pub(crate) limits: Limits,
+    pub(crate) marks: Marks,
+    pub(crate) socket: Socket,
+    pub(crate) quic: quinn_proto::Endpoint,
+    pub(crate) server: Option<Arc<ServerConfig>>,
+    pub(crate) make_id: MakeId,
+    connections: Vec<Option<Connection>>,
+    /// How often each slot was taken: the upper half of a key.
+    taken: Vec<u32>,
+    touched: Vec<usize>,
+    timers: Timers,
+    pub(crate) tickets: HashMap<u64, Pending>,
+    pub(crate) last_ticket: u64,
+    pub(crate) events: VecDeque<Event>,
+    unacknowledged: Arc<AtomicUsize>,
+    pub(crate) answers: HashMap<u64, (Transmit, Vec<u8>, Answer)>,
+
+    arrived: Vec<(BytesMut, quinn_udp::RecvMeta)>,
+    pub(crate) buffer: Vec<u8>,
+    /// What happened at the door.
+    pub counters: Counters,
+}
+
+impl Endpoint {
+    /// Take over a bound (for a client: connected) socket. `now` is the owner's clock, in seconds, as everywhere;
+    /// `reset_key` the secret of stateless reset tokens; `make_id` gives connection ids.
+    ///
+    /// # Errors
+    /// [`ConfigError`] for settings that cannot be used, [`io::Error`] for a socket that is none.
+    pub fn new(
+        socket: UdpSocket,
+        now: f64,
+        limits: Limits,
+        reset_key: &[u8],
+        make_id: impl Fn() -> [u8; CID_LENGTH] + Send + Sync + 'static,
+        server: Option<ServerSettings>,
+    ) -> Result<Self, EndpointError> {
+        let make_id: MakeId = Arc::new(make_id);
+        let endpoint = Arc::new(config::endpoint(&limits, reset_key, Arc::clone(&make_id))?);
+        let server = server
+            .map(|settings| config::server(settings, &limits))
+            .transpose()?
+            .map(Arc::new);
+        let socket = Socket::new(socket, limits.max_datagram.into())?;
+        let clock = Clock::new(now);
+        let allow_mtud = !socket.may_fragment();
+        Ok(Self {
+            answers: HashMap::new(),
+
+            clock,
+            marks: limits.marks(),
+            quic: quinn_proto::Endpoint::new(endpoint, server.clone(), allow_mtud, None),
+            limits,
+            socket,
+            server,
+            make_id,
+            connections: Vec::new(),
+            taken: Vec::new(),
+            touched: Vec::new(),
+            timers: Timers::default(),
+            tickets: HashMap::new(),
+            last_ticket: 0,
+            events: VecDeque::new(),
+            unacknowledged: Arc::new(AtomicUsize::new(0)),
+            arrived: Vec::new(),
+            buffer: Vec::new(),
+            counters: Counters::default(),
+        })
+    }
+
+    /// The address that is bound.
+    ///
+    /// # Errors
+    /// [`io::Error`] for a socket that is closed.
+    pub fn address(&self) -> io::Result<SocketAddr> {
+        self.socket.address()
+    }
+
+    /// Bytes that were written and not acknowledged, over all connections.
+    #[must_use]
+    pub fn unacknowledged(&self) -> usize {
+        self.unacknowledged.load(Ordering::Relaxed)
+    }
+
+    /// The next thing that the owner has to look at.
+    pub fn next_event(&mut self) -> Option<Event> {
+        self.events.pop_front()
+    }
+
+    /// When `expire` has to be called, if nothing comes before.
+    pub fn deadline(&mut self) -> Option<f64> {
+        self.timers.next().map(|at| self.clock.seconds(at))
+    }
+
+    /// Whether the kernel had no room: call `flush` when the socket can be written.
+    #[must_use]
+    pub fn is_blocked(&self) -> bool {
+        self.socket.is_blocked()
+    }
+
+    /// What the socket last failed with, once.
+    pub fn take_failure(&mut self) -> Option<io::Error> {
+        self.socket.failure.take()
+    }
+
+    // What arrives
+
+    /// Read a batch of datagrams at most; how many there were, 0 when there is nothing to be read.
+    ///
+    /// # Errors
+    /// What the kernel says: for a connected socket, that nothing listens there.
+    pub fn receive(&mut self, now: f64) -> io::Result<usize> {
+        let now = self.clock.instant(now);
+        let mut datagrams = std::mem::take(&mut self.arrived);
+        let count = self
+            .socket
+            .receive(|data, meta| datagrams.push((BytesMut::from(data), *meta)))?;
+        for (data, meta) in datagrams.drain(..) {
+            self.datagram(data, &meta, now);
+        }
+        self.arrived = datagrams;
+        self.look_at_touched(now);
+        Ok(count)
+    }
+
+    /// Do what is due at `now`.
+    pub fn expire(&mut self, now: f64) {
+        let now = self.clock.instant(now);
+        while let Some(slot) = self.timers.due(now) {
+            if let Some(connection) = &mut self.connections[slot] {
+                connection.tell_due(now, &mut self.events);
+                connection.quic.handle_timeout(now);
+                self.touch(slot);
+            }
+        }
+        self.look_at_touched(now);
+    }
+
+    fn datagram(&mut self, data: BytesMut, meta: &quinn_udp::RecvMeta, now: Instant) {
+        let header = long_header(&data);
+        let copy = match &header {
+            Some(header) if !VERSIONS.contains(&header.version) => {
+                self.negotiate(header, &data, meta);
+                return;
+            }
+            Some(_) if data.len() >= MIN_INITIAL => data.to_vec(),
+            _ => Vec::new(),
+        };
+        let ecn = meta
+            .ecn
+            .and_then(|ecn| quinn_proto::EcnCodepoint::from_bits(ecn as u8));
+        self.buffer.clear();
+        match self
+            .quic
+            .handle(now, meta.addr, meta.dst_ip, ecn, data, &mut self.buffer)
+        {
+            Some(DatagramEvent::ConnectionEvent(handle, event)) => {
+                if let Some(connection) = &mut self.connections[handle.0] {
+                    if connection.datagram(event, &self.limits, now, &mut self.events) {
+                        self.touch(handle.0);
+                    } else {
+                        self.counters.unread += 1;
+                    }
+                }
+            }
+            Some(DatagramEvent::NewConnection(incoming)) => match header {
+                Some(header) if !copy.is_empty() => self.ask(incoming, header, copy),
+                _ => self.quic.ignore(incoming),
+            },
+            Some(DatagramEvent::Response(transmit)) => self.offer(transmit, header.is_some()),
+            None => self.counters.dropped += 1,
+        }
+    }
+
+    // Connections
+
+    /// Begin a handshake with the server at `peer`.
+    ///
+    /// # Errors
+    /// [`ConnectError`] for settings that cannot be used.
+    pub fn connect(
+        &mut self,
+        peer: SocketAddr,
+        settings: ClientSettings,
+        now: f64,
+    ) -> Result<Key, ConnectError> {
+        let name = settings.server_name.clone();
+        let (config, finding) = config::client(settings, &self.limits)?;
+        let (handle, quic) = self.quic.connect(self.clock.instant(now), config, peer, &name)?;
+        Ok(self.insert(handle, quic, finding))
+    }
+
+    pub(crate) fn insert(
+        &mut self,
+        handle: ConnectionHandle,
+        quic: quinn_proto::Connection,
+        finding: Finding,
+    ) -> Key {
+        let slot = handle.0;
+        if self.connections.len() <= slot {
+            self.connections.resize_with(slot + 1, || None);
+            self.taken.resize(slot + 1, 0);
+        }
+        self.taken[slot] = self.taken[slot].wrapping_add(1);
+        let key = u64::from(self.taken[slot]) << 32 | slot as u64;
+        self.connections[slot] = Some(Connection::new(
+            key,
+            quic,
+            Arc::clone(&self.unacknowledged),
+            &self.limits.cpu,
+            finding,
+        ));
+        self.touch(slot);
+        key
+    }
+
+    // What leaves
+
+    /// Send whatever is due of the connections that were touched since.
+    pub fn flush(&mut self, now: f64) {
+        let now = self.clock.instant(now);
+        self.socket.resume();
+        for slot in std::mem::take(&mut self.touched) {
+            // Once more, for what was accepted or written meanwhile: its first packet may have been its last, and what
+            // it has not acknowledged may be too much now.
+            if let Some(connection) = &mut self.connections[slot] {
+                connection.look(self.marks, &self.limits.cpu, now, &mut self.events);
+            }
+            self.transmit(slot, now);
+            self.after(slot, now);
+        }
+    }
+
+    pub(crate) fn transmit(&mut self, slot: usize, now: Instant) {
+        let segments = self.socket.segments();
+        let Some(connection) = self.connections.get_mut(slot).and_then(Option::as_mut) else {
+            return;
+        };
+        connection.touched = false;
+        loop {
+            self.buffer.clear();
+            let Some(transmit) = connection.quic.poll_transmit(now, segments, &mut self.buffer) else {
+                return;
+            };
+            self.socket.send(transmit, &self.buffer);
+        }
+    }
+
+    /// Let the touched connections tell what came, before anything is sent.
+    fn look_at_touched(&mut self, now: Instant) {
+        for at in 0..self.touched.len() {
+            let slot = self.touched[at];
+            if let Some(connection) = &mut self.connections[slot] {
+                connection.look(self.marks, &self.limits.cpu, now, &mut self.events);
+            }
+        }
+    }
+
+    /// What quinn wants of its endpoint, then the next deadline.
+    fn after(&mut self, slot: usize, now: Instant) {
+        let handle = ConnectionHandle(slot);
+        while let Some(connection) = &mut self.connections[slot] {
+            let Some(event) = connection.quic.poll_endpoint_events() else {
+                break;
+            };
+            let drained = event.is_drained();
+            let answer = self.quic.handle_event(handle, event);
+            if drained {
+                self.release(slot);
+                return;
+            }
+            if let (Some(answer), Some(connection)) = (answer, &mut self.connections[slot]) {
+                connection.quic.handle_event(answer);
+            }
+        }
+        if let Some(connection) = &mut self.connections[slot] {
+            let deadline = connection.deadline();
+            self.timers.arm(slot, deadline.map(|at| at.max(now)));
+        }
+    }
+
+    pub(crate) fn release(&mut self, slot: usize) {
+        if let Some(connection) = self.connections[slot].take() {
+            self.events.push_back(Event::Released { key: connection.key });
+        }
+    }
+
+    pub(crate) fn find(&mut self, key: Key) -> Option<&mut Connection> {
+        self.connections
+            .get_mut(slot_of(key))?
+            .as_mut()
+            .filter(|connection| connection.key == key)
+    }
+
+    pub(crate) fn touch(&mut self, slot: usize) {
+        if let Some(connection) = &mut self.connections[slot]
+            && !connection.touched
+        {
+            connection.touched = true;
+            self.touched.push(slot);
+        }
+    }
+}
+
+/// Why there is no endpoint.
+#[derive(Debug, thiserror::Error)]
+pub enum EndpointError {
+    /// The settings.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The socket.
+    #[error(transparent)]
+    Socket(#[from] io::Error),
+}
+
+pub(crate) fn slot_of(key: Key) -> usize {
+    (key & u64::from(u32::MAX)) as usize
+}

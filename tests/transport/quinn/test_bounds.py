@@ -1,0 +1,48 @@
+"""What quinn bounds by itself, where the other maker closes the connection: nobody else notices."""
+
+from __future__ import annotations
+
+import resource
+from typing import TYPE_CHECKING
+
+import pytest
+from aioquic.buffer import encode_uint_var as var
+from aioquic.quic.packet import QuicErrorCode
+
+from quicgw_fast.transport import TransportLimits
+from tests.transport.helpers import MAKER, RawClient, offender_and_witness, stream_frame
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    Identity = tuple[Path, Path]
+
+MIB = 1 << 20
+
+
+@pytest.fixture(autouse=True)
+def quinn() -> Iterator[None]:
+    token = MAKER.set("quinn")
+    yield
+    MAKER.reset(token)
+
+
+async def test_a_stream_full_of_holes_costs_no_more_than_its_window(identity: Identity) -> None:
+    async with offender_and_witness(identity) as (listener, offender, _):
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        for at in range(100, 60_000, 120):
+            offender.frames(b"".join(stream_frame(0, at + 2 * step, b"x") for step in range(60)))
+        async with RawClient(listener.address) as witness:
+            await witness.connected()
+            witness.send(b"still here")
+            assert await witness.received(10) == b"still here"
+        grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * 1024
+        assert grown < 32 * MIB
+
+
+async def test_tls_data_is_bounded_by_its_length(identity: Identity) -> None:
+    limits = TransportLimits(max_crypto=4096)
+    async with offender_and_witness(identity, limits) as (_, offender, _recorder):
+        offender.frames(b"\x06" + var(5000) + var(1) + b"x")
+        assert (await offender.closed())[0] == QuicErrorCode.CRYPTO_BUFFER_EXCEEDED
