@@ -25,6 +25,7 @@ __all__ = [
     "TaskQueue",
     "TokenBucket",
     "encode_body",
+    "push_to_all",
 ]
 
 NAME: Final = "rust"
@@ -308,3 +309,4 @@ def encode_body(
     headers: Mapping[str, str],
     limit: int = 1048576,
 ) -> bytes: ...
+def push_to_all(outboxes: list[Outbox], body: bytes) -> list[tuple[bytes, int] | None]: ...

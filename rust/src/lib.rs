@@ -32,7 +32,7 @@ mod _core {
         convert::encode_body,
         frame::FrameDecoder,
         notify::NotifyBuffers,
-        outbox::{ByteBudget, Outbox},
+        outbox::{ByteBudget, Outbox, push_to_all},
         queue::TaskQueue,
         rate::TokenBucket,
         sequence::SequenceAllocator,

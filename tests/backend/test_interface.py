@@ -17,12 +17,14 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 RUST, PYTHON = backend.load("rust"), backend.load("python")
+FUNCTIONS = ("encode_body", "push_to_all")
 CLASSES = ("ByteBudget", "FrameDecoder", "NotifyBuffers", "Outbox", "SequenceAllocator", "TaskQueue", "TokenBucket")
 
 
 def public() -> Iterator[tuple[str, object, object]]:
     """Yield everything that has a name, of both makers."""
-    yield "encode_body", RUST.encode_body, PYTHON.encode_body
+    for name in FUNCTIONS:
+        yield name, getattr(RUST, name), getattr(PYTHON, name)
     for name in CLASSES:
         ours, reference = getattr(RUST, name), getattr(PYTHON, name)
         yield name, ours, reference
@@ -55,7 +57,7 @@ def test_the_makers_have_the_same_names() -> None:
 @pytest.mark.parametrize("maker", [RUST, PYTHON, backend])
 def test_each_maker_offers_what_the_seam_says_and_so_does_the_chosen_one(maker: object) -> None:
     said = {name for name in vars(Engine) if not name.startswith("_")}
-    assert said == {"NAME", "encode_body", *CLASSES}
+    assert said == {"NAME", *FUNCTIONS, *CLASSES}
     assert all(hasattr(maker, name) for name in said)
 
 

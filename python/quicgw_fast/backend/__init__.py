@@ -72,6 +72,7 @@ if TYPE_CHECKING:
         TaskQueue,
         TokenBucket,
         encode_body,
+        push_to_all,
     )
 
     NAME: str
@@ -86,6 +87,7 @@ else:
     TaskQueue = _maker.TaskQueue
     TokenBucket = _maker.TokenBucket
     encode_body = _maker.encode_body
+    push_to_all = _maker.push_to_all
 
 __all__ = [
     "NAME",
@@ -111,4 +113,5 @@ __all__ = [
     "choose",
     "encode_body",
     "load",
+    "push_to_all",
 ]

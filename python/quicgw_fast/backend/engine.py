@@ -28,6 +28,13 @@ class EncodeBody(Protocol):
         """Return fields 3, 4 and 5 of ServerPush; FrameTooLarge if it could be over ``limit`` bytes with its number."""
 
 
+class PushToAll(Protocol):
+    """How one notify is sent to many sessions at once."""
+
+    def __call__(self, outboxes: list[Outbox], body: bytes, /) -> list[tuple[bytes, int] | None]:
+        """Return of each outbox the frame and its number; None where ``push`` has to say what stands in the way."""
+
+
 class Engine(Protocol):
     """The module of one maker, as ``backend.load`` returns it; ``backend`` itself is the chosen one."""
 
@@ -66,3 +73,7 @@ class Engine(Protocol):
     @property
     def encode_body(self) -> EncodeBody:
         """Encode a message but for its number."""
+
+    @property
+    def push_to_all(self) -> PushToAll:
+        """Send one notify to many sessions."""

@@ -100,7 +100,9 @@ def assemble_path(
     registry = Registry(partial(_make_outbox, times, engine, budget), metrics, remember=times.resume_window)
 
     # Down
-    sender = OrderedSender[Session](lambda session: closing.overflowed(session), lambda needed: room.make_room(needed))
+    sender = OrderedSender[Session](
+        lambda session: closing.overflowed(session), lambda needed: room.make_room(needed), engine.push_to_all
+    )
     offline = Offline(clock, metrics, store, registry, sender)
     accounts = Accounts(metrics, lambda: (session.outbox.tally for session in registry), offline.share)
     closing = Closing(clock, metrics, registry, accounts, offline.handovers, lambda session: requests.give_up(session))

@@ -7,7 +7,7 @@ from typing import Final
 from quicgw_fast.backend.python.budget import ByteBudget
 from quicgw_fast.backend.python.frame import FrameDecoder
 from quicgw_fast.backend.python.notify import NotifyBuffers
-from quicgw_fast.backend.python.outbox import Outbox
+from quicgw_fast.backend.python.outbox import Outbox, push_to_all
 from quicgw_fast.backend.python.queue import TaskQueue
 from quicgw_fast.backend.python.rate import TokenBucket
 from quicgw_fast.backend.python.sequence import SequenceAllocator
@@ -25,4 +25,5 @@ __all__ = [
     "TaskQueue",
     "TokenBucket",
     "encode_body",
+    "push_to_all",
 ]
