@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from quicgw_fast.codes import CloseCode
     from quicgw_fast.errors import ProtocolError, RequestError
     from quicgw_fast.proto.client_pb2 import ClientRequest
+    from quicgw_fast.proto.service_pb2 import UpstreamResponse
 
 GATESVR: Final = "gatesvr"
 """The ALPN of the length-prefixed stream (protocol §1)."""
@@ -259,6 +260,11 @@ class TerminalReply:
     message: str
     data: bytes = b""
     headers: Mapping[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def of_answer(cls, answer: UpstreamResponse) -> TerminalReply:
+        """The PUSH_BUSINESS_DATA that tells of what a service answered."""
+        return cls(PushType.BUSINESS_DATA, answer.code, answer.message, answer.data, answer.headers)
 
     @classmethod
     def of_error(cls, error: RequestError) -> TerminalReply:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import grpc
 
+from quicgw_fast import completions
 from quicgw_fast.proto.service_pb2 import UpstreamRequest
 from quicgw_fast.upstream.causes import HUNG_UP
 from quicgw_fast.upstream.errors import AnswerTooLarge, UpstreamFailed, UpstreamTimeout
@@ -18,6 +19,7 @@ from quicgw_fast.upstream.method import LARGEST_ANSWER, PROCESS_REQUEST, parse_a
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from quicgw_fast.completions import Cancellable, Done
     from quicgw_fast.proto.service_pb2 import UpstreamResponse
     from quicgw_fast.upstream.instance import Instance
     from quicgw_fast.upstream.seam import ChannelListener
@@ -77,10 +79,10 @@ class GrpcChannel:
         self._closed = False
         self._watcher = asyncio.create_task(self._watch(), name=f"upstream-health-{instance.address}")
 
-    async def call(self, request: UpstreamRequest, timeout: float) -> UpstreamResponse:
+    def begin(self, request: UpstreamRequest, timeout: float, done: Done[UpstreamResponse]) -> Cancellable:
         """See ``Channel``."""
-        with self._calls:
-            return await self._call(request, timeout)
+        self._calls.begin()
+        return completions.begin(self._call(request, timeout), done, "upstream-call", over=self._calls.end)
 
     async def _call(self, request: UpstreamRequest, timeout: float) -> UpstreamResponse:
         # The failure is raised outside of the handlers: with a gRPC error as its context it would keep the
