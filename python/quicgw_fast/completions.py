@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Generic, Protocol, TypeAlias, TypeVar, cast
+from typing import TYPE_CHECKING, Generic, Protocol, TypeAlias, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
@@ -26,31 +26,19 @@ class Cancellable(Protocol):
         """Give it up: nobody is told of it any more. Nothing for work that has ended."""
 
 
-def begin(
-    work: Coroutine[None, None, R],
-    done: Done[R],
-    name: str,
-    *,
-    over: Callable[[R | Exception | None], object] | None = None,
-) -> Cancellable:
-    """Run a coroutine, in a task of that name, as work that ends with a call.
-
-    ``over`` is called before that, and also once work that was cancelled is really over, then with None.
-    """
-    return _Begun(asyncio.create_task(work, name=name), done, over)
+def begin(work: Coroutine[None, None, R], done: Done[R], name: str) -> Cancellable:
+    """Run a coroutine, in a task of that name, as work that ends with a call."""
+    return _Begun(asyncio.create_task(work, name=name), done)
 
 
 class _Begun(Generic[R]):
     """A task, and whoever is told of its end."""
 
-    __slots__ = ("_done", "_over", "_task")
+    __slots__ = ("_done", "_task")
 
-    def __init__(
-        self, task: asyncio.Task[R], done: Done[R], over: Callable[[R | Exception | None], object] | None
-    ) -> None:
+    def __init__(self, task: asyncio.Task[R], done: Done[R]) -> None:
         self._task = task
         self._done: Done[R] | None = done
-        self._over = over
         task.add_done_callback(self._ended)
 
     def cancel(self) -> None:
@@ -58,18 +46,13 @@ class _Begun(Generic[R]):
         self._task.cancel()
 
     def _ended(self, task: asyncio.Task[R]) -> None:
-        if task.cancelled():
-            outcome: R | Exception | None = None
-        elif (error := task.exception()) is None:
-            outcome = task.result()
-        elif isinstance(error, Exception):
-            outcome = error
-        else:  # the program ends
+        if self._done is None or task.cancelled():
             return
-        if self._over is not None:
-            self._over(outcome)
-        if self._done is not None and not task.cancelled():
-            self._done(cast("R | Exception", outcome))
+        error = task.exception()
+        if error is None:
+            self._done(task.result())
+        elif isinstance(error, Exception):
+            self._done(error)
 
 
 async def result(start: Callable[[Done[R]], Cancellable]) -> R:

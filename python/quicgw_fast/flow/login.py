@@ -5,12 +5,11 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from quicgw_fast import completions
-from quicgw_fast.codes import OK, PushType
+from quicgw_fast.codes import OK
 from quicgw_fast.errors import BusyError, RequestError
 from quicgw_fast.ports import TerminalReply
 from quicgw_fast.processor import AsyncRequestProcessor, Deadlines, execute, too_late
@@ -35,11 +34,11 @@ BUSY_PAUSE = 0.02
 _log = logging.getLogger("quicgw.requests")
 
 
-@dataclass(slots=True, frozen=True)
-class LoggedIn(TerminalReply):
-    """A hello that was answered 200."""
+class LoginAnswer(NamedTuple):
+    """What a service answered to a hello, and what is sent behind that."""
 
-    stored: list[Stored] | None = None
+    answer: UpstreamResponse
+    stored: list[Stored] | None
     """What waited for the openid in the offline store; None when that could not be read."""
 
 
@@ -49,9 +48,9 @@ class PoolMaker(Protocol):
     def __call__(
         self,
         *,
-        work: Callable[[AsyncTask[Session], Done[TerminalReply]], Cancellable],
-        reply: Callable[[AsyncTask[Session], TerminalReply | RequestError], object],
-    ) -> AsyncRequestProcessor[Session, TerminalReply]:
+        work: Callable[[AsyncTask[Session], Done[LoginAnswer]], Cancellable],
+        reply: Callable[[AsyncTask[Session], LoginAnswer | RequestError], object],
+    ) -> AsyncRequestProcessor[Session, LoginAnswer]:
         """``work`` and ``reply`` as for the processor."""
 
 
@@ -114,15 +113,14 @@ class Logins:
 
     # A hello
 
-    def _begin(self, task: AsyncTask[Session], done: Done[TerminalReply]) -> Cancellable:
+    def _begin(self, task: AsyncTask[Session], done: Done[LoginAnswer]) -> Cancellable:
         return completions.begin(self._log_in(task), done, f"login-{task.task_id}")
 
-    async def _log_in(self, task: AsyncTask[Session]) -> TerminalReply:
+    async def _log_in(self, task: AsyncTask[Session]) -> LoginAnswer:
         answer = await self._call(task)
         if answer.code != OK:
-            return TerminalReply.of_answer(answer)
-        stored = await self._stored.fetch(task.session, task.deadline - self._clock.now())
-        return LoggedIn(PushType.BUSINESS_DATA, OK, answer.message, answer.data, answer.headers, stored)
+            return LoginAnswer(answer, None)
+        return LoginAnswer(answer, await self._stored.fetch(task.session, task.deadline - self._clock.now()))
 
     async def _call(self, task: AsyncTask[Session]) -> UpstreamResponse:
         """Call the service; one that is busy with other calls is asked again until the time is over."""
@@ -134,12 +132,13 @@ class Logins:
                     raise
             await asyncio.sleep(BUSY_PAUSE)
 
-    def _finish(self, task: AsyncTask[Session], outcome: TerminalReply | RequestError) -> None:
+    def _finish(self, task: AsyncTask[Session], outcome: LoginAnswer | RequestError) -> None:
         """Reply, let out what waited for the login, then go on with what the client sent behind it: one step."""
         session = task.session
-        reply = TerminalReply.of_error(outcome) if isinstance(outcome, RequestError) else outcome
         try:
-            if self._replies.to_task(task, reply) and isinstance(outcome, LoggedIn):
+            if isinstance(outcome, RequestError):
+                self._replies.answer(task, outcome)
+            elif self._replies.answer(task, outcome.answer) and outcome.answer.code == OK:
                 self._logged_in(session, outcome)
         finally:
             if session.login is Login.UNDER_WAY:  # neither logged in, nor ended or given up with this very reply
@@ -156,10 +155,10 @@ class Logins:
         if not waiting:
             self._waiting.pop(session, None)
 
-    def _logged_in(self, session: Session, outcome: LoggedIn) -> None:
+    def _logged_in(self, session: Session, outcome: LoginAnswer) -> None:
         session.apply(Event.LOGGED_IN, self._clock.now())
         self._count_logins.value += 1
-        gid = outcome.headers.get("gid")
+        gid = outcome.answer.headers.get("gid")
         if gid:
             self._registry.set_gid(session, gid)
         # What was stored is older than what was cached since START, which it lets out behind it.

@@ -152,7 +152,6 @@ class AsyncRequestProcessor(Generic[S, R]):
                     slot.work.cancel()
                     self._count_cancelled.value += 1
                     self._leave(slot, slot.task)
-        self._go_on()
 
     async def quiet(self, timeout: float) -> None:
         """Wait until nothing is waiting or under way, at most ``timeout`` seconds."""
@@ -230,7 +229,8 @@ class AsyncRequestProcessor(Generic[S, R]):
                 self._begin(slot, slot.task)
         if self._to_begin:
             self._go_on()
-        self._tell_rest()
+        if self._rested is not None:
+            self._tell_rest()
 
     def _late(self, task: AsyncTask[S]) -> None:
         """Answer a task whose deadline passed while it waited."""
@@ -253,7 +253,6 @@ class AsyncRequestProcessor(Generic[S, R]):
             if slot.given_up or not self._is_valid(task.session, now):
                 self._count_skipped.value += 1
                 self._leave(slot, task)
-                self._go_on()
                 return
             self._waited.observe(now - task.accepted_at)
             slot.work = self._work(task, slot.done)
@@ -265,7 +264,6 @@ class AsyncRequestProcessor(Generic[S, R]):
         task = slot.task
         assert task is not None  # work that was cancelled tells of no end
         self._leave(slot, task)
-        self._go_on()
         if isinstance(outcome, Exception) and not isinstance(outcome, RequestError):
             told = {"task": task.task_id, "action": task.request.action}
             _log.error("task failed", extra=told, exc_info=outcome)
@@ -277,6 +275,8 @@ class AsyncRequestProcessor(Generic[S, R]):
         slot.task, slot.work, slot.given_up = None, None, False
         self._idle.append(slot)
         self._turns.end(task.session)
+        if self._turns.waiting or self._queue or self._rested is not None:
+            self._go_on()
 
     def _finish(self, task: AsyncTask[S], outcome: R | RequestError) -> None:
         """Reply; a bug in there must cost neither the worker nor the tasks behind this one."""
