@@ -13,6 +13,7 @@ _T = TypeVar("_T")
 __all__ = [
     "NAME",
     "ByteBudget",
+    "ForwardedRequest",
     "FrameDecoder",
     "Http2Connection",
     "Latency",
@@ -25,6 +26,7 @@ __all__ = [
     "TaskQueue",
     "TokenBucket",
     "encode_body",
+    "forward",
 ]
 
 NAME: Final = "rust"
@@ -36,6 +38,20 @@ class ByteBudget:
     def limit(self) -> int: ...
     @property
     def used(self) -> int: ...
+
+@final
+class ForwardedRequest:
+    @property
+    def session_id(self) -> str: ...
+    @property
+    def openid(self) -> str: ...
+    @property
+    def action(self) -> str: ...
+    @property
+    def client_seq_id(self) -> int: ...
+    @property
+    def entries(self) -> int: ...
+    def SerializeToString(self) -> bytes: ...  # noqa: N802
 
 @final
 class FrameDecoder:
@@ -308,3 +324,10 @@ def encode_body(
     headers: Mapping[str, str],
     limit: int = 1048576,
 ) -> bytes: ...
+def forward(
+    session_id: str,
+    openid: str,
+    client_seq_id: int,
+    payload: bytes,
+    headers: Mapping[str, str],
+) -> ForwardedRequest | None: ...

@@ -121,7 +121,7 @@ def assemble_path(
     pool = partial(make_processor, "logins", queue_size, logins_at_once)
     logins = Logins(clock, metrics, registry, offline.stored, pool, call, replies, lambda task: requests.dispatch(task))
     rules = gates.request, gates.task, gates.queue
-    requests = Requests(clock, metrics, draining, *rules, request_memory, processor, logins, replies, timeout)
+    requests = Requests(clock, metrics, draining, *rules, request_memory, processor, logins, replies, engine, timeout)
 
     # Who comes in
     tokens = Tokens(clock, metrics, authenticator, gates.renewal, gates.attempts)
