@@ -27,6 +27,7 @@ __all__ = [
     "TokenBucket",
     "encode_body",
     "forward",
+    "push_to_all",
 ]
 
 NAME: Final = "rust"
@@ -331,3 +332,4 @@ def forward(
     payload: bytes,
     headers: Mapping[str, str],
 ) -> ForwardedRequest | None: ...
+def push_to_all(outboxes: list[Outbox], body: bytes) -> list[tuple[bytes, int] | None]: ...

@@ -34,7 +34,7 @@ mod _core {
         forward::{ForwardedRequest, forward},
         frame::FrameDecoder,
         notify::NotifyBuffers,
-        outbox::{ByteBudget, Outbox},
+        outbox::{ByteBudget, Outbox, push_to_all},
         queue::TaskQueue,
         rate::TokenBucket,
         sequence::SequenceAllocator,

@@ -27,7 +27,7 @@ CLASSES = (
     "TaskQueue",
     "TokenBucket",
 )
-FUNCTIONS = ("encode_body", "forward")
+FUNCTIONS = ("encode_body", "forward", "push_to_all")
 
 
 def public() -> Iterator[tuple[str, object, object]]:

@@ -74,6 +74,7 @@ if TYPE_CHECKING:
         TokenBucket,
         encode_body,
         forward,
+        push_to_all,
     )
 
     NAME: str
@@ -90,6 +91,7 @@ else:
     TokenBucket = _maker.TokenBucket
     encode_body = _maker.encode_body
     forward = _maker.forward
+    push_to_all = _maker.push_to_all
 
 __all__ = [
     "NAME",
@@ -117,4 +119,5 @@ __all__ = [
     "encode_body",
     "forward",
     "load",
+    "push_to_all",
 ]

@@ -38,6 +38,13 @@ class Forward(Protocol):
         """Return None for a payload that a protobuf library has to look at."""
 
 
+class PushToAll(Protocol):
+    """How one notify is sent to many sessions at once."""
+
+    def __call__(self, outboxes: list[Outbox], body: bytes, /) -> list[tuple[bytes, int] | None]:
+        """Return of each outbox the frame and its number; None where ``push`` has to say what stands in the way."""
+
+
 class Engine(Protocol):
     """The module of one maker, as ``backend.load`` returns it; ``backend`` itself is the chosen one."""
 
@@ -84,3 +91,7 @@ class Engine(Protocol):
     @property
     def forward(self) -> Forward:
         """Make what a service gets of a message."""
+
+    @property
+    def push_to_all(self) -> PushToAll:
+        """Send one notify to many sessions."""

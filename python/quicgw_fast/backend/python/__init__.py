@@ -8,7 +8,7 @@ from quicgw_fast.backend.python.budget import ByteBudget
 from quicgw_fast.backend.python.forward import ForwardedRequest, forward
 from quicgw_fast.backend.python.frame import FrameDecoder
 from quicgw_fast.backend.python.notify import NotifyBuffers
-from quicgw_fast.backend.python.outbox import Outbox
+from quicgw_fast.backend.python.outbox import Outbox, push_to_all
 from quicgw_fast.backend.python.queue import TaskQueue
 from quicgw_fast.backend.python.rate import TokenBucket
 from quicgw_fast.backend.python.sequence import SequenceAllocator
@@ -28,4 +28,5 @@ __all__ = [
     "TokenBucket",
     "encode_body",
     "forward",
+    "push_to_all",
 ]
