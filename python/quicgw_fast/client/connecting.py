@@ -79,9 +79,6 @@ def connect(
     Connecting raises ConnectionFailed, ConnectionClosed, or the ReplyError with which START or hello was refused.
     """
     host, port = parse_address(address)
-    # Before they are copied into dicts, which would take a list of pairs, too.
-    checks.strings("hello_params", hello_params)
-    checks.strings("hello_headers", hello_headers)
     if isinstance(reconnect, bool):
         reconnect = Reconnect(enabled=reconnect)
     options = ClientOptions(
@@ -90,12 +87,7 @@ def connect(
         openid=openid,
         token=token,
         tls=TlsOptions(ca=ca_path(ca), insecure=insecure, server_name=server_name),
-        login=LoginOptions(
-            enabled=login,
-            params=dict(hello_params or {}),
-            data=checks.octets("hello_data", hello_data),
-            headers=dict(hello_headers or {}),
-        ),
+        login=_login(login, hello_params, hello_data, hello_headers),
         timeout=timeout,
         connect_timeout=connect_timeout,
         close_timeout=close_timeout,
@@ -113,6 +105,16 @@ def connect(
     )
     makers.load(options.transport)  # what is not there is told now, not when it dials
     return Client(options)
+
+
+def _login(
+    enabled: bool, params: Mapping[str, str] | None, data: Octets, headers: Mapping[str, str] | None
+) -> LoginOptions:
+    # Before they are copied into dicts, which would take a list of pairs, too.
+    checks.strings("hello_params", params)
+    checks.strings("hello_headers", headers)
+    octets = checks.octets("hello_data", data)
+    return LoginOptions(enabled=enabled, params=dict(params or {}), data=octets, headers=dict(headers or {}))
 
 
 def _default_transport() -> str:
