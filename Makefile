@@ -10,7 +10,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 export PYTHONDONTWRITEBYTECODE := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo serve test test-rust test-python test-fast coverage lint lint-rust lint-python format wheel
+.PHONY: help setup demo serve test test-rust test-python test-matrix coverage lint lint-rust lint-python format wheel
 .PHONY: bench bench-e2e bench-rust attacks chaos proto lock clean
 
 help: ## Show this list
@@ -38,7 +38,7 @@ demo: setup ## Start gateway and services, connect 20 clients, show and check wh
 serve: setup ## Run gateway and embedded services until Ctrl-C
 	$(BIN)/quicgw dev
 
-test: test-rust test-python test-fast ## Run all tests
+test: test-rust test-python ## Run all tests
 
 # loom explores how threads may interleave in the queue; it needs a build of its own.
 test-rust: setup
@@ -50,9 +50,8 @@ test-rust: setup
 test-python: setup
 	$(BIN)/pytest -n $(WORKERS) --dist worksteal
 
-# What clients see, once more with all compiled parts.
-test-fast: setup
-	QUICGW_FAST=1 $(BIN)/pytest -n $(WORKERS) --dist worksteal tests/wire -k "not python"
+test-matrix: setup ## Test what clients see on every combination of compiled and plain parts
+	TEST_MATRIX=1 $(BIN)/pytest -n $(WORKERS) --dist worksteal tests/wire tests/chaos tests/client
 
 coverage: setup ## Show how much of each module the tests of its own room cover; fails below 95 %
 	$(BIN)/python -m tests.own_coverage $(ROOMS)
