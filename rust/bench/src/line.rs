@@ -13,15 +13,21 @@ use crate::failure::Failure;
 const SOCKET_BUFFER: usize = 4 << 20;
 
 /// A socket and who uses it.
-pub(crate) struct Line {
-    pub(crate) endpoint: Endpoint,
+pub struct Line {
+    /// QUIC on it.
+    pub endpoint: Endpoint,
     /// The same socket, to wait for.
     socket: UdpSocket,
-    pub(crate) users: HashMap<Key, usize>,
+    /// By its connection, the number that its user has for the owner.
+    pub users: HashMap<Key, usize>,
 }
 
 impl Line {
-    pub(crate) fn new(peer: SocketAddr) -> Result<Self, Failure> {
+    /// Connect a socket of any free port.
+    ///
+    /// # Errors
+    /// [`Failure`] when the operating system gives none.
+    pub fn new(peer: SocketAddr) -> Result<Self, Failure> {
         let own: SocketAddr = match peer {
             SocketAddr::V4(_) => (Ipv4Addr::UNSPECIFIED, 0).into(),
             SocketAddr::V6(_) => (Ipv6Addr::UNSPECIFIED, 0).into(),
@@ -80,7 +86,10 @@ fn random(bytes: &mut [u8]) {
 }
 
 /// Wait until something has come, for so many seconds at most.
-pub(crate) fn wait(lines: &[Line], seconds: f64) -> Result<(), Failure> {
+///
+/// # Errors
+/// [`Failure::Socket`] when the operating system cannot wait.
+pub fn wait(lines: &[Line], seconds: f64) -> Result<(), Failure> {
     let wanted = |line: &Line| {
         let out = if line.endpoint.is_blocked() {
             PollFlags::OUT

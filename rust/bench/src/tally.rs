@@ -69,6 +69,8 @@ pub struct Tally {
     pub sent: u64,
     /// Replies that came since the start.
     pub replies: u64,
+    /// Heartbeats that were answered since the start.
+    pub heartbeats: u64,
     /// Requests without a reply at the end, of sessions that still were there.
     pub unanswered: u64,
     /// Nanoseconds from the first packet to the reply to hello.
@@ -94,6 +96,7 @@ impl Tally {
             retries: 0,
             sent: 0,
             replies: 0,
+            heartbeats: 0,
             unanswered: 0,
             logins: histogram()?,
             window: Window {

@@ -69,7 +69,7 @@ def figures(plan: LoadPlan, found: LoadSnapshot, cpu: CpuPerRequest, *, interrup
         "closed": {_close_name(code): count for code, count in found.closed.items()},
         "retries": found.retries,
         "unanswered": found.unanswered,
-        "total": {"sent": found.sent, "replies": found.replies},
+        "total": {"sent": found.sent, "replies": found.replies, "heartbeats": found.heartbeats},
         "cpu": {"gateway_us": cpu.gateway, "generator_us": cpu.generator},
         "violations": found.violations,
         "violation_texts": found.violation_texts,
