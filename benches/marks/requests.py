@@ -46,14 +46,16 @@ async def goodput(combination: Combination) -> Figures:
             found = await bench(combination.name, addresses["quic"], pid, LOADS["200 x 1"], _SECONDS)
             capacity = found["goodput"]
             offered = ("--sessions", "200", "--rate", str(int(_TOO_MUCH * capacity)))
-            run = await bench(combination.name, addresses["quic"], pid, offered, _SECONDS)
+            run = await bench(combination.name, addresses["quic"], pid, offered, _SECONDS, may_close=True)
     return {
         "part": run["goodput"] / capacity,
         "capacity/s": capacity,
-        "offered/s": run["requests"] / run["seconds"],
+        "offered/s": (run["requests"] + run["withheld"]) / run["seconds"],
+        "sent/s": run["requests"] / run["seconds"],
         "good/s": run["goodput"],
         "sent late p99 ms": run["lateness_ms"].get("p99", 0.0),
         "good p99 ms": run["latency_ms"].get("p99", 0.0),
+        "sessions closed": sum(run["closed"].values()),
         "refused p99 ms": run["refusals_ms"].get("p99", 0.0),
     }
 

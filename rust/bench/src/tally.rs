@@ -34,6 +34,8 @@ pub struct Window {
     pub seconds: f64,
     /// Requests that were meant to leave in it.
     pub requests: u64,
+    /// Requests of an open loop that were to leave in it and did not: the gateway took no more of their session.
+    pub withheld: u64,
     /// Replies of any kind that came in it.
     pub replies: u64,
     /// Those of them with code 200.
@@ -102,6 +104,7 @@ impl Tally {
             window: Window {
                 seconds: 0.0,
                 requests: 0,
+                withheld: 0,
                 replies: 0,
                 good: 0,
                 notifies: 0,
