@@ -11,7 +11,7 @@ export PYTHONDONTWRITEBYTECODE := 1
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo serve test test-rust test-python test-fast coverage lint lint-rust lint-python format wheel
-.PHONY: bench bench-e2e bench-marks bench-rust attacks chaos proto lock clean
+.PHONY: bench bench-e2e bench-marks bench-check bench-rust attacks chaos proto lock clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
@@ -38,7 +38,7 @@ demo: setup ## Start gateway and services, connect 20 clients, show and check wh
 serve: setup ## Run gateway and embedded services until Ctrl-C
 	$(BIN)/quicgw dev
 
-test: test-rust test-python test-fast ## Run all tests
+test: test-rust test-python test-fast bench-check ## Run all tests
 
 # loom explores how threads may interleave in the queue; it needs a build of its own.
 test-rust: setup
@@ -91,6 +91,9 @@ bench-e2e: setup ## Measure the whole path under quicgw bench, over all combinat
 
 bench-marks: setup ## Measure what was aimed at, each beside what it is compared to; ROWS="login echo-50" for some
 	$(BIN)/python -m benches.marks $(ROWS)
+
+bench-check: setup ## Fail where a request or a session makes more calls than benches/calls.json expects
+	$(BIN)/python -m benches.check
 
 bench-rust: ## Measure the steps of the engine without Python
 	cargo bench --locked --package quicgw-core

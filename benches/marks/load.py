@@ -15,7 +15,7 @@ from quicgw_fast.cli.load.plan import LoadPlan
 from quicgw_fast.config import split_address
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Mapping
+    from collections.abc import AsyncIterator, Callable, Mapping, Sequence
     from typing import Any
 
     from quicgw_fast._core import LoadSnapshot
@@ -44,29 +44,41 @@ class Gateway:
 
     @asynccontextmanager
     async def sessions(self, count: int, *, rate: float = 0.0) -> AsyncIterator[Callable[[], LoadSnapshot]]:
-        """Have ``count`` sessions logged in, which send ``rate`` requests a second in all; give the view of them."""
-        host, port = split_address(self.addresses["quic"])
-        clients = [(f"load-{self._openids + number}", "") for number in range(count)]
+        """Have ``count`` more sessions logged in, which send ``rate`` requests a second in all."""
+        openids = [f"load-{self._openids + number}" for number in range(count)]
         self._openids += count
-        run = LoadRun(
-            LoadPlan(
-                host=host, port=port, server_name=host, authorities=None, clients=clients, sockets=1, in_flight=1,
-                rate=rate, actions=[("echo", 1)], payloads=[(128, 1)], params=[], ramp=0.0, warm_up=0.0,
-                duration=_FOR_EVER, connect_timeout=120.0, reply_timeout=35.0,
-            )
-        )  # fmt: skip
-        work = asyncio.ensure_future(asyncio.to_thread(run.run))
-        try:
-            while not work.done() and run.snapshot().phase != "measure":
-                await asyncio.sleep(_LOOK)
-            if work.done():
-                raise SystemExit(f"the load failed: {work.result()}")
-            yield run.snapshot
-        finally:
-            run.stop()
-            await asyncio.wait((work,))
-        if run.snapshot().violations:
-            raise SystemExit(f"a promise was broken: {run.snapshot().violation_texts}")
+        async with sessions(self.addresses["quic"], openids, rate=rate) as seen:
+            yield seen
+
+
+@asynccontextmanager
+async def sessions(
+    address: str, openids: Sequence[str], *, rate: float | None = None
+) -> AsyncIterator[Callable[[], LoadSnapshot]]:
+    """Have sessions logged in, which send ``rate`` requests a second in all, or one at a time each.
+
+    Gives the view of what is counted. Raises SystemExit where they cannot be, and for a broken promise.
+    """
+    host, port = split_address(address)
+    run = LoadRun(
+        LoadPlan(
+            host=host, port=port, server_name=host, authorities=None, clients=[(openid, "") for openid in openids],
+            sockets=1, in_flight=1, rate=rate, actions=[("echo", 1)], payloads=[(128, 1)], params=[], ramp=0.0,
+            warm_up=0.0, duration=_FOR_EVER, connect_timeout=120.0, reply_timeout=35.0,
+        )
+    )  # fmt: skip
+    work = asyncio.ensure_future(asyncio.to_thread(run.run))
+    try:
+        while not work.done() and run.snapshot().phase != "measure":
+            await asyncio.sleep(_LOOK)
+        if work.done():
+            raise SystemExit(f"the load failed: {work.result()}")
+        yield run.snapshot
+    finally:
+        run.stop()
+        await asyncio.wait((work,))
+    if run.snapshot().violations:
+        raise SystemExit(f"a promise was broken: {run.snapshot().violation_texts}")
 
 
 @asynccontextmanager
