@@ -97,8 +97,8 @@ bench-check: setup ## Fail where a request or a session makes more calls than be
 bench-rust: ## Measure the steps of the engine without Python
 	cargo bench --locked --package quicgw-core
 
-attacks: setup ## Attack a gateway process, and show what honest clients notice
-	$(BIN)/python -m benches.attacks
+attacks: setup ## Attack a gateway process, and show what honest clients notice (FAST=--fast: of all compiled parts)
+	$(BIN)/python -m benches.attacks $(FAST)
 
 chaos: setup ## Long soak test over a lossy network (hours)
 	$(BIN)/pytest tests/chaos --chaos-full --timeout 0
