@@ -111,10 +111,14 @@ class TransportLimits:
     """Answer packets of unknown connections with a stateless reset. Must be off where several processes
     share one port, as a packet that strays into the wrong process would end a healthy connection."""
 
+    short_path: bool = True
+    """Whether aioquic is passed by where a packet is plain (``aioquic/short_receiving.py``)."""
+
     @classmethod
-    def of(cls, session: SessionConfig) -> TransportLimits:
+    def of(cls, session: SessionConfig, *, short_path: bool = True) -> TransportLimits:
         """The limits of a listener, as they are configured."""
         return cls(
+            short_path=short_path,
             # What sessions retain is there a second time while their clients' QUIC has not acknowledged it.
             backlog=max(session.memory, LEAST_BACKLOG),
             # A silent client is closed with IDLE by its session first; QUIC's own timeout comes behind it.

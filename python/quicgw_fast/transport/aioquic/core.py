@@ -18,8 +18,8 @@ from aioquic.quic.connection import (
 )
 from aioquic.quic.packet import QuicErrorCode, QuicFrameType
 
-from quicgw_fast.transport.aioquic.receiving import STREAM
 from quicgw_fast.transport.aioquic.sending import SendingQuic
+from quicgw_fast.transport.aioquic.short_receiving import STREAM
 from quicgw_fast.transport.termination import Termination
 
 if TYPE_CHECKING:

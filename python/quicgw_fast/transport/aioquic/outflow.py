@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from quicgw_fast.transport.aioquic.receiving import STREAM
+from quicgw_fast.transport.aioquic.short_receiving import STREAM
 from quicgw_fast.transport.pressure import Pressure, Signal
 
 if TYPE_CHECKING:
@@ -51,21 +51,22 @@ class Outflow:
         return False
 
     def write(self, data: bytes) -> bool:
-        """Queue bytes; True when QUIC has something to send now."""
-        queued = self._queue(data)
+        """Queue bytes; True when QUIC has something to send now, before which ``update`` is to be called."""
+        if self._queue(data):
+            return True
         self._backlog.note(self._debtor, self.pending)
-        return queued
+        return False
 
     def update(self) -> None:
-        """Let go what waited for the peer to open the stream, if it has, and note what it has acknowledged."""
+        """Let go what waited for the peer to open the stream, if it has, and note what is not acknowledged."""
         if self._early and self._core.has_stream():
             data, self._early = bytes(self._early), bytearray()
             self._core.send_stream_data(STREAM, data)
-        self._backlog.note(self._debtor, self.pending)
+        self._backlog.note(self._debtor, self._core.unacked() + len(self._early))
 
     def look(self, now: float) -> Signal:
         """Judge how the peer takes what was written."""
-        pending = self.pending
+        pending = self._core.unacked() + len(self._early)
         if pending <= self._high_water and not self._pressure.active:
             return Signal.NONE
         return self._pressure.look(pending, self._core.progress(), now)

@@ -15,7 +15,6 @@ from aioquic.quic.connection import (
     CONNECTION_LIMIT_FRAME_CAPACITY,
     MAX_STREAM_DATA_FRAME_CAPACITY,
     NetworkAddress,
-    QuicConnection,
     QuicConnectionError,
     QuicReceiveContext,
 )
@@ -24,6 +23,8 @@ from aioquic.tls import Epoch
 
 from quicgw_fast.codes import CloseCode
 from quicgw_fast.transport.aioquic.distrust import finding_of
+from quicgw_fast.transport.aioquic.short_receiving import STREAM
+from quicgw_fast.transport.aioquic.short_sending import ShortSending
 from quicgw_fast.transport.budget import CpuBudget
 from quicgw_fast.transport.packets import packets_in
 
@@ -38,9 +39,6 @@ if TYPE_CHECKING:
 
     from quicgw_fast.transport.limits import TransportLimits
     from quicgw_fast.transport.termination import Finding
-
-STREAM = 0
-"""The only stream: the first bidirectional one of the client."""
 
 MAX_UDP_PAYLOAD_SIZE = 0x03
 """The transport parameter that tells a peer how long its datagrams may be (RFC 9000 §18.2)."""
@@ -75,7 +73,7 @@ class _Handlers:
             raise QuicConnectionError(QuicErrorCode.PROTOCOL_VIOLATION, frame_type, "too many frames in one packet")
 
 
-class ReceivingQuic(QuicConnection):
+class ReceivingQuic(ShortSending):
     """An aioquic connection that takes only one stream, and only bounded work, from its peer."""
 
     def __init__(
@@ -89,7 +87,7 @@ class ReceivingQuic(QuicConnection):
         """``unread`` is called for every datagram that is dropped because its peer uses too much."""
         super().__init__(configuration=configuration, **options)
         self.gw_limits = limits
-        self.gw_skipped: int | None = None
+        self.short_path = limits.short_path
         self.gw_finding: Finding | None = None
         """Why the connection has ended, where aioquic has no code for it."""
         self.gw_unread = 0
@@ -116,9 +114,15 @@ class ReceivingQuic(QuicConnection):
                 self._gw_tell_unread(self)
             return
         # Not the thread's own time: asking for that is a system call, and may cost more than the datagram.
-        begin, before = perf_counter(), self._gw_moved()
+        begin = perf_counter()
+        moved = self._receive_short(data, addr, now)
+        if moved:
+            self._gw_budget.earn(moved)
+            return
+        before = self._gw_moved()
         try:
-            super().receive_datagram(data, addr, now)
+            if moved is None:
+                super().receive_datagram(data, addr, now)
         finally:
             self._gw_budget.charge(perf_counter() - begin, self._gw_moved() - before)
 
