@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from quicgw_fast.backend.errors import NumbersUsedUp
 from quicgw_fast.codes import ErrorCode
@@ -11,7 +11,7 @@ from quicgw_fast.flow.payloads import parse_payload
 from quicgw_fast.flow.request_memory import size_of
 from quicgw_fast.overload import NO_REQUEST, Close, QueueFacts, RequestFacts, TaskFacts
 from quicgw_fast.ports import TerminalReply
-from quicgw_fast.processor import AsyncRequestProcessor, AsyncTask
+from quicgw_fast.processor import AsyncTask
 from quicgw_fast.proto.client_pb2 import BusinessRequest
 from quicgw_fast.proto.service_pb2 import UpstreamRequest
 from quicgw_fast.session import Login, Session, SessionState
@@ -24,7 +24,11 @@ if TYPE_CHECKING:
     from quicgw_fast.flow.request_memory import RequestMemory
     from quicgw_fast.observe import Metrics
     from quicgw_fast.overload import Gate, Refusal, Traffic
+    from quicgw_fast.processor import AsyncRequestProcessor
     from quicgw_fast.proto.client_pb2 import ClientRequest
+    from quicgw_fast.proto.service_pb2 import UpstreamResponse
+
+    RequestProcessor: TypeAlias = AsyncRequestProcessor[Session, UpstreamResponse]
 
 LOGIN_ACTION = "hello"
 
@@ -45,7 +49,7 @@ class Requests:
         task_gate: Gate[TaskFacts, Refusal],
         queue_gate: Gate[QueueFacts, Refusal],
         memory: RequestMemory,
-        processor: AsyncRequestProcessor[Session],
+        processor: RequestProcessor,
         logins: Logins,
         replies: Replies,
         timeout: float,
@@ -173,15 +177,19 @@ class Requests:
 
 def _upstream_request(session: Session, request: ClientRequest, business: BusinessRequest) -> UpstreamRequest:
     """What the service gets: the client's words, and the gateway's own as to whose they are."""
-    return UpstreamRequest(
+    upstream = UpstreamRequest(
         session_id=session.id,
         openid=session.openid,
         action=business.action,
-        params=business.params,
         data=business.data,
-        headers=request.headers,
         client_seq_id=request.seq_id,
     )
+    # To hand a map over costs more than all the rest, and most are empty.
+    if params := business.params:
+        upstream.params.MergeFrom(params)
+    if headers := request.headers:
+        upstream.headers.MergeFrom(headers)
+    return upstream
 
 
 def _take_number(session: Session, seq_id: int) -> None:
