@@ -10,11 +10,11 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 export PYTHONDONTWRITEBYTECODE := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo serve test test-rust test-python test-fast coverage lint lint-rust lint-python format wheel
+.PHONY: help setup demo serve test test-rust test-python test-fast test-aioquic coverage lint lint-rust lint-python format wheel
 .PHONY: bench bench-e2e bench-rust attacks chaos proto lock clean
 
 help: ## Show this list
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
 
 setup: $(EXTENSION) ## Make .venv and build the extension in release mode
 
@@ -53,6 +53,9 @@ test-python: setup
 # What clients see, once more with all compiled parts.
 test-fast: setup
 	QUICGW_FAST=1 $(BIN)/pytest -n $(WORKERS) --dist worksteal tests/wire -k "not python"
+
+test-aioquic: setup ## Run aioquic's own tests on our short path
+	$(BIN)/python -m tests.aioquic_suite
 
 coverage: setup ## Show how much of each module the tests of its own room cover; fails below 95 %
 	$(BIN)/python -m tests.own_coverage $(ROOMS)

@@ -51,22 +51,21 @@ class Outflow:
         return False
 
     def write(self, data: bytes) -> bool:
-        """Queue bytes; True when QUIC has something to send now, before which ``update`` is to be called."""
-        if self._queue(data):
-            return True
+        """Queue bytes; True when QUIC has something to send now."""
+        queued = self._queue(data)
         self._backlog.note(self._debtor, self.pending)
-        return False
+        return queued
 
     def update(self) -> None:
-        """Let go what waited for the peer to open the stream, if it has, and note what is not acknowledged."""
+        """Let go what waited for the peer to open the stream, if it has, and note what it has acknowledged."""
         if self._early and self._core.has_stream():
             data, self._early = bytes(self._early), bytearray()
             self._core.send_stream_data(STREAM, data)
-        self._backlog.note(self._debtor, self._core.unacked() + len(self._early))
+        self._backlog.note(self._debtor, self.pending)
 
     def look(self, now: float) -> Signal:
         """Judge how the peer takes what was written."""
-        pending = self._core.unacked() + len(self._early)
+        pending = self.pending
         if pending <= self._high_water and not self._pressure.active:
             return Signal.NONE
         return self._pressure.look(pending, self._core.progress(), now)
