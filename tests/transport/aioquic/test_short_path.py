@@ -84,7 +84,7 @@ def exchange(
     assert network.data == want
     for data, _ in client.closing_datagrams(0x1234, "enough", network.now):
         server.receive_datagram(data, CLIENT, network.now)
-    short = client.short_received + client.short_sent + server.short_received + server.short_sent
+    short = sum(counts(client) + counts(server))
     return bytes(network.data[SERVER]), bytes(network.data[CLIENT]), server.ended(), short
 
 
@@ -136,7 +136,7 @@ def received(core: GatewayQuic) -> list[bytes]:
 
 
 def counts(core: GatewayQuic) -> tuple[int, int]:
-    return core.short_received, core.short_sent
+    return core.short_counters.short_received, core.short_counters.short_sent
 
 
 def test_requests_and_answers_take_it() -> None:
@@ -171,7 +171,7 @@ def test_packets_of_the_short_path_are_those_that_aioquic_builds() -> None:
     space, sender, pacer = client.gw_space, client._streams[0].sender, copy.copy(client._loss._pacer)
     number, ack_at, highest = client._packet_number, space.ack_at, sender.highest_offset
     short = client.datagrams_to_send(now + 0.002)
-    assert client.short_sent > 0
+    assert client.short_counters.short_sent > 0
     assert len(short) == 3
     for packet in [packet for key, packet in space.sent_packets.items() if key >= number]:
         client._loss._on_packets_lost(congestion_event=False, now=now, packets=[packet], space=space)
@@ -221,7 +221,7 @@ def test_what_is_unusual_goes_the_whole_way_and_the_short_one_is_found_again(
     happen: Callable[[GatewayQuic, GatewayQuic, float], None],
 ) -> None:
     client, server, now = settled_pair()
-    before = client.short_received + client.short_sent + server.short_received + server.short_sent
+    before = sum(counts(client) + counts(server))
     happen(client, server, now)
     packets = 0
     network = Network(client, server, now, 0, 0.0)
@@ -234,7 +234,7 @@ def test_what_is_unusual_goes_the_whole_way_and_the_short_one_is_found_again(
         packets += client._packet_number + server._packet_number - sent
         for core in (client, server):
             consistent(core)
-    short = client.short_received + client.short_sent + server.short_received + server.short_sent - before
+    short = sum(counts(client) + counts(server)) - before
     assert 0 < short < 2 * packets, "each packet has two ends, and at least one of the first went the whole way"
     assert client.ended() is server.ended() is None
     assert not server.unacked()
@@ -244,15 +244,15 @@ def test_what_is_not_genuine_changes_nothing() -> None:
     client, server, now = settled_pair()
     client.send_stream_data(0, b"request")
     ((data, _),) = client.datagrams_to_send(now)
-    before = server.short_received
+    before = server.short_counters.short_received
     for place in range(len(data)):
         server.receive_datagram(data[:place] + bytes((data[place] ^ 1,)) + data[place + 1 :], CLIENT, now)
         assert not received(server)
     for size in range(1, len(data)):
         server.receive_datagram(data[:size], CLIENT, now)
-    assert server.short_received == before
+    assert server.short_counters.short_received == before
     server.receive_datagram(data, CLIENT, now)
     assert received(server) == [b"request"]
     server.receive_datagram(data, CLIENT, now)
     assert not received(server), "a duplicate"
-    assert server.short_received == before + 1
+    assert server.short_counters.short_received == before + 1

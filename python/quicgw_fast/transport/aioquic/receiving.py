@@ -10,7 +10,7 @@ from __future__ import annotations
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from aioquic.buffer import encode_uint_var
+from aioquic._buffer import Buffer
 from aioquic.quic.connection import (
     CONNECTION_LIMIT_FRAME_CAPACITY,
     MAX_STREAM_DATA_FRAME_CAPACITY,
@@ -18,7 +18,13 @@ from aioquic.quic.connection import (
     QuicConnectionError,
     QuicReceiveContext,
 )
-from aioquic.quic.packet import QuicErrorCode, QuicFrameType, pull_ack_frame
+from aioquic.quic.packet import (
+    QuicErrorCode,
+    QuicFrameType,
+    pull_ack_frame,
+    pull_quic_transport_parameters,
+    push_quic_transport_parameters,
+)
 from aioquic.tls import Epoch
 
 from quicgw_fast.codes import CloseCode
@@ -31,7 +37,6 @@ from quicgw_fast.transport.packets import packets_in
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from aioquic._buffer import Buffer
     from aioquic.quic.configuration import QuicConfiguration
     from aioquic.quic.packet_builder import QuicPacketBuilder
     from aioquic.quic.recovery import QuicPacketSpace
@@ -39,9 +44,6 @@ if TYPE_CHECKING:
 
     from quicgw_fast.transport.limits import TransportLimits
     from quicgw_fast.transport.termination import Finding
-
-MAX_UDP_PAYLOAD_SIZE = 0x03
-"""The transport parameter that tells a peer how long its datagrams may be (RFC 9000 §18.2)."""
 
 
 class _Handlers:
@@ -143,8 +145,13 @@ class ReceivingQuic(ShortSending):
     # Steps of aioquic that are done differently
 
     def _serialize_transport_parameters(self) -> bytes:
-        size = encode_uint_var(self.gw_limits.max_datagram)
-        return super()._serialize_transport_parameters() + bytes((MAX_UDP_PAYLOAD_SIZE, len(size))) + size
+        parameters = pull_quic_transport_parameters(Buffer(data=super()._serialize_transport_parameters()))
+        parameters.max_udp_payload_size = self.gw_limits.max_datagram
+        if not self._is_client:
+            parameters.max_ack_delay = round(self.gw_limits.max_ack_delay * 1000)
+        buf = Buffer(capacity=3 * self._max_datagram_size)
+        push_quic_transport_parameters(buf, parameters)
+        return buf.data
 
     def _payload_received(
         self, context: QuicReceiveContext, plain: bytes, crypto_frame_required: bool = False

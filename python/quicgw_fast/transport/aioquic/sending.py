@@ -13,7 +13,7 @@ import random
 from typing import TYPE_CHECKING, Any
 
 from quicgw_fast.transport.aioquic.receiving import ReceivingQuic
-from quicgw_fast.transport.aioquic.short_receiving import STREAM
+from quicgw_fast.transport.aioquic.short_receiving import STREAM, ranges_of
 from quicgw_fast.transport.termination import Finding
 
 if TYPE_CHECKING:
@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 
 ACK_BYTES = 2000
 """Two nearly full datagrams received without an ACK are acknowledged at once (RFC 9000 §13.2.2)."""
+
+DIALER_ACK_DELAY = 0.02
+"""Seconds that a dialer's ACK waits, below the 25 ms that aioquic tells the peer."""
 
 LONGEST_PTO = 2.0
 """Seconds between probes at most (or 4 PTO): unbounded doubling leaves a link that was dead for ten seconds
@@ -44,7 +47,7 @@ class SendingQuic(ReceivingQuic):
 
     def __init__(self, *, configuration: QuicConfiguration, limits: TransportLimits, **options: Any) -> None:
         super().__init__(configuration=configuration, limits=limits, **options)
-        self._ack_delay = limits.ack_delay
+        self._ack_delay = min(limits.ack_delay, DIALER_ACK_DELAY) if configuration.is_client else limits.ack_delay
         self.gw_received_unacked = 0
         """Bytes received since the last ACK went out."""
         self.gw_acked_ranges = 1
@@ -100,7 +103,7 @@ class SendingQuic(ReceivingQuic):
         space = self.gw_space
         if space.ack_at is None:  # an ACK of all went along, or none is owed
             self.gw_received_unacked = 0
-            self.gw_acked_ranges = len(space.ack_queue)
+            self.gw_acked_ranges = len(ranges_of(space.ack_queue))
         if probing and not self._probe_pending and self._handshake_confirmed and self._close_event is None:
             # Two probes, as RFC 9002 §6.2.4 allows: with 20 % loss each way a lone one fails every third time.
             self._probe_pending = True

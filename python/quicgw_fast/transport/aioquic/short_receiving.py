@@ -16,8 +16,9 @@ to find (``short_ack``).
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from operator import attrgetter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from aioquic._buffer import Buffer, BufferReadError
 from aioquic.quic.congestion.base import K_GRANULARITY
@@ -50,16 +51,30 @@ CONNECTED = QuicConnectionState.CONNECTED
 ONE_RTT = Epoch.ONE_RTT
 
 
+class ShortCounters(Protocol):
+    """Where it is counted how many packets took the short path."""
+
+    short_received: int
+    short_sent: int
+
+
+@dataclass(slots=True)
+class ShortCounts:
+    """The same of a connection that shares no counters."""
+
+    short_received: int = 0
+    short_sent: int = 0
+
+
 class ShortReceiving(QuicConnection):
     """An aioquic connection with a short path for plain packets that arrive."""
 
     short_path = True
     """The switch; off, everything goes aioquic's way."""
 
-    def __init__(self, **options: Any) -> None:
+    def __init__(self, *, short_counters: ShortCounters | None = None, **options: Any) -> None:
         super().__init__(**options)
-        self.short_received = 0
-        """Packets that took the short path."""
+        self.short_counters = short_counters or ShortCounts()
         self.gw_skipped: int | None = None
         """A packet number that was left out: an ACK that goes so far is looked at on aioquic's way."""
         self.gw_space = QuicPacketSpace(is_application_data=True)
@@ -235,7 +250,7 @@ class ShortReceiving(QuicConnection):
         space.received_packets.add(number)
         if eliciting and space.ack_at is None:
             space.ack_at = now + self._ack_delay
-        self.short_received += 1
+        self.short_counters.short_received += 1
 
     # Steps of aioquic that are done in fewer calls
 
@@ -247,7 +262,7 @@ class ShortReceiving(QuicConnection):
         if not loss._rtt_initialized:
             return super()._idle_timeout()
         variance = 4 * loss._rtt_variance
-        probe = loss._rtt_smoothed + (max(K_GRANULARITY, variance)) + loss.max_ack_delay
+        probe = loss._rtt_smoothed + max(K_GRANULARITY, variance) + loss.max_ack_delay
         return max(3 * probe, idle)
 
     def _initialize(self, peer_cid: bytes) -> None:

@@ -50,8 +50,6 @@ class ShortSending(ShortReceiving):
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
-        self.short_sent = 0
-        """Packets that took the short path."""
         self.gw_crypto = QuicStreamSender(None, writable=True)
         """What sends TLS messages on an established connection, looked up once."""
 
@@ -184,7 +182,7 @@ class ShortSending(ShortReceiving):
         if stop > start and not self._ack_eliciting_sent_since_receipt:
             self._close_at = now + self._idle_timeout()
             self._ack_eliciting_sent_since_receipt = True
-        self.short_sent += 1
+        self.short_counters.short_sent += 1
         return packet
 
     def _write_ack(self, buf: Buffer, space: QuicPacketSpace, now: float) -> int:
