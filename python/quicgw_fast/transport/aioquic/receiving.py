@@ -29,7 +29,7 @@ from aioquic.tls import Epoch
 
 from quicgw_fast.codes import CloseCode
 from quicgw_fast.transport.aioquic.distrust import finding_of
-from quicgw_fast.transport.aioquic.short_receiving import STREAM
+from quicgw_fast.transport.aioquic.short_receiving import STREAM, ShortReceiving
 from quicgw_fast.transport.aioquic.short_sending import ShortSending
 from quicgw_fast.transport.budget import CpuBudget
 from quicgw_fast.transport.packets import packets_in
@@ -124,7 +124,7 @@ class ReceivingQuic(ShortSending):
         before = self._gw_moved()
         try:
             if moved is None:
-                super().receive_datagram(data, addr, now)
+                super(ShortReceiving, self).receive_datagram(data, addr, now)  # not the short path once more
         finally:
             self._gw_budget.charge(perf_counter() - begin, self._gw_moved() - before)
 
