@@ -23,6 +23,7 @@ from quicgw_fast.proto.service_pb2 import UpstreamRequest
 from quicgw_fast.upstream import Directory, makers
 
 if TYPE_CHECKING:
+    from quicgw_fast.proto.service_pb2 import UpstreamResponse
     from quicgw_fast.upstream import Instance
 
 ABREAST = (8, 64)
@@ -42,17 +43,33 @@ async def load(maker: str, address: str, abreast: int, seconds: float) -> dict[s
     directory = Directory(("hello",))
     channel = makers.load(maker).open_channel(directory.add("hello", address), Unwatched())
     await channel.wait_reached(5.0)
-    calls = 0
+    calls = under_way = 0
+    until = 0.0
+    over = asyncio.Event()
 
-    async def lane(until: float) -> None:
-        nonlocal calls
-        while time.monotonic() < until:
-            await channel.call(REQUEST, 30.0)
-            calls += 1
+    def begin() -> None:
+        nonlocal under_way
+        under_way += 1
+        channel.begin(REQUEST, 30.0, done)
+
+    def done(outcome: UpstreamResponse | Exception) -> None:
+        nonlocal calls, under_way
+        if isinstance(outcome, Exception):
+            raise outcome
+        calls += 1
+        under_way -= 1
+        if time.monotonic() < until:
+            begin()
+        elif not under_way:
+            over.set()
 
     async def lanes(seconds: float) -> None:
+        nonlocal until
         until = time.monotonic() + seconds
-        await asyncio.gather(*(lane(until) for _ in range(abreast)))
+        over.clear()
+        for _ in range(abreast):
+            begin()
+        await over.wait()
 
     await lanes(seconds / 4)
     calls = 0
