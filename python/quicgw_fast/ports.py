@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING, Final, NamedTuple, Protocol, TypeAlias
 
@@ -15,7 +14,10 @@ if TYPE_CHECKING:
     from quicgw_fast.codes import CloseCode
     from quicgw_fast.errors import ProtocolError, RequestError
     from quicgw_fast.proto.client_pb2 import ClientRequest
+    from quicgw_fast.proto.service_pb2 import UpstreamResponse
 
+NO_HEADERS: Final[Mapping[str, str]] = {}
+"""Of a message without any."""
 GATESVR: Final = "gatesvr"
 """The ALPN of the length-prefixed stream (protocol §1)."""
 
@@ -260,15 +262,20 @@ class Recipient(Protocol):
     """The highest number that was ever handed to a connection: what is above it, no client can have."""
 
 
-@dataclass(slots=True, frozen=True)
-class TerminalReply:
+class TerminalReply(NamedTuple):
     """The one terminal reply of a request, not yet numbered."""
 
     push_type: PushType
     code: int
     message: str
     data: bytes = b""
-    headers: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = NO_HEADERS
+
+    @classmethod
+    def of_answer(cls, answer: UpstreamResponse) -> TerminalReply:
+        """The PUSH_BUSINESS_DATA that tells of what a service answered."""
+        headers = answer.headers
+        return cls(PushType.BUSINESS_DATA, answer.code, answer.message, answer.data, headers or NO_HEADERS)
 
     @classmethod
     def of_error(cls, error: RequestError) -> TerminalReply:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from quicgw_fast.carrier import MAX_BODY
 from quicgw_fast.delivery import OrderedSender
@@ -39,19 +39,25 @@ from quicgw_fast.processor import AsyncRequestProcessor, AsyncTask, execute
 from quicgw_fast.session import Registry, Session
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import Callable, Sequence
 
     from quicgw_fast.auth import Authenticator
     from quicgw_fast.backend import ByteBudget, Outbox
     from quicgw_fast.backend.engine import Engine
     from quicgw_fast.clock import Clock
+    from quicgw_fast.completions import Cancellable, Done
     from quicgw_fast.config import Config, SessionConfig
+    from quicgw_fast.errors import RequestError
+    from quicgw_fast.flow.requests import RequestProcessor
     from quicgw_fast.observe import Metrics
     from quicgw_fast.overload import AttemptLimiter, Gates
     from quicgw_fast.placement import Placement
-    from quicgw_fast.ports import ReadingPace, TerminalReply
+    from quicgw_fast.ports import ReadingPace
     from quicgw_fast.processor import Call
     from quicgw_fast.store import OfflineStore
+
+R = TypeVar("R")
+"""What the work on a task comes to."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +120,7 @@ def assemble_path(
     make_processor = partial(_make_processor, engine, clock, registry, metrics)
     queue_size, workers, timeout = pools.max_queue_size, pools.workers, pools.task_timeout
     work = partial(execute, call=call, clock=clock)
-    processor = make_processor("requests", queue_size, workers, work=work, reply=replies.to_task)
+    processor: RequestProcessor = make_processor("requests", queue_size, workers, work=work, reply=replies.answer)
     # A client has one hello there at most.
     pool = partial(make_processor, "logins", queue_size, logins_at_once)
     logins = Logins(clock, metrics, registry, offline.stored, pool, call, replies, lambda task: requests.dispatch(task))
@@ -165,9 +171,9 @@ def _make_processor(
     places: int,
     workers: int,
     *,
-    work: Callable[[AsyncTask[Session]], Awaitable[TerminalReply]],
-    reply: Callable[[AsyncTask[Session], TerminalReply], object],
-) -> AsyncRequestProcessor[Session]:
+    work: Callable[[AsyncTask[Session], Done[R]], Cancellable],
+    reply: Callable[[AsyncTask[Session], R | RequestError], object],
+) -> AsyncRequestProcessor[Session, R]:
     """A processor with a queue of so many places, which skips what is for sessions that are gone."""
     queue, of_pool = engine.TaskQueue(places), metrics.part("pool", pool)
     return AsyncRequestProcessor(queue, workers, clock, of_pool, work=work, reply=reply, is_valid=registry.serviceable)
