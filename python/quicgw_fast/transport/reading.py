@@ -30,14 +30,17 @@ class Eager:
 class Rests:
     """One after another, each as the pace wants it."""
 
-    def __init__(self, clock: Clock, pace: ReadingPace, resume: Callable[[], None]) -> None:
-        """``resume`` is called at the end of each."""
+    def __init__(
+        self, clock: Clock, pace: ReadingPace, resume: Callable[[], None], meanwhile: Callable[[], None] | None = None
+    ) -> None:
+        """``resume`` is called at the end of each, and ``meanwhile`` every millisecond before that."""
         self.active = False
         """Nothing is to be read now."""
         self._now = clock.now
         self._call_later = clock.call_later
         self._pace = pace
         self._resume = resume
+        self._meanwhile = meanwhile
         self._until = 0.0
         self._timer: Timer | None = None
 
@@ -59,6 +62,8 @@ class Rests:
         left = self._until - self._now()
         if left > 0 and not self._pace.over():
             self._timer = self._call_later(min(left, LOOK), self._look)
+            if self._meanwhile is not None:
+                self._meanwhile()
             return
         self.active, self._timer = False, None
         self._resume()

@@ -143,7 +143,7 @@ class Driver:
         self._flush_handle: asyncio.Handle | None = None
         self._waits_for_room = False
         self._relieving = False
-        self._rests = Rests(clock, pace or Eager(), self._read_on)
+        self._rests = Rests(clock, pace or Eager(), self._resume, self._on_readable)
         self._read_handle: asyncio.Handle | None = None
         self.loop.add_reader(self._fd, self._on_readable)
 
@@ -188,6 +188,10 @@ class Driver:
             events = []
         self._read_burst(events, now)
 
+    def _resume(self) -> None:
+        self.loop.add_reader(self._fd, self._on_readable)
+        self._read_on()
+
     def _read_on(self) -> None:
         """Go on with what was left on the streams, behind everybody else's turn or after a rest."""
         self._read_handle = None
@@ -195,9 +199,12 @@ class Driver:
 
     def _read_burst(self, events: list[tuple[Any, ...]], now: float) -> None:
         self._burst(events, now)
-        if self.closed or self._rests.active or self._rests.begin(self.now() - now):
+        if self.closed or self._rests.active:
             return
-        if self._read_handle is None and self.core.readable:
+        if self._rests.begin(self.now() - now):
+            # Packets are looked at nevertheless, but some at a time: each that wakes the loop alone costs a turn.
+            self.loop.remove_reader(self._fd)
+        elif self._read_handle is None and self.core.readable:
             self._read_handle = self.loop.call_soon(self._read_on)
 
     def _on_timer(self) -> None:
