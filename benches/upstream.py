@@ -1,6 +1,6 @@
 """What a call of a service costs the gateway's process, by each maker of upstream calls, with 8 and 64 under way.
 
-The service has a process of its own, costs little and answers at once (``benches.services``).
+The service has a process of its own, costs little and answers at once (``benches.compiled``).
 The makers run in turn, each in a process of its own, several rounds; its CPU time is read from the operating system:
 of the whole process, and of the thread in which Python runs. What counts is the ratio.
 """
@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 import uvloop
 
-from benches.services import ROOT, services
+from benches.compiled import ROOT, services
 from quicgw_fast.proto.service_pb2 import UpstreamRequest
 from quicgw_fast.upstream import Directory, makers
 

@@ -15,7 +15,7 @@ from pathlib import Path
 import quicgw_fast
 from benches.attacks import guesses, packets, services, sessions  # noqa: F401 - each enters its attacks
 from benches.attacks.base import ATTACKS, SECRET, SECRET_FILE, Attack, Sent, Target, token
-from benches.whole_path import cpu_seconds, gateway
+from benches.gateways import Combination, cpu_seconds, gateway
 from quicgw_fast.demo.services import start_services
 from quicgw_fast.errors import GatewayError
 
@@ -85,7 +85,8 @@ async def run_one(name: str | None, upstreams: dict[str, str], seconds: float, p
     with tempfile.TemporaryDirectory() as folder:
         (Path(folder) / SECRET_FILE).write_text(SECRET)
         tables = {"processor": {"drain_timeout": "100ms"}, **chosen.tables}
-        async with gateway("auto", Path(folder), upstreams, python=python, **tables) as (addresses, pid):
+        attacked = Combination("default", "auto")
+        async with gateway(attacked, Path(folder), upstreams, python=python, **tables) as (addresses, pid):
             address = addresses["quic"]
             latencies: list[float] = []
             failures: list[str] = []

@@ -13,6 +13,7 @@ _T = TypeVar("_T")
 __all__ = [
     "NAME",
     "ByteBudget",
+    "ForwardedRequest",
     "FrameDecoder",
     "Http2Connection",
     "Latency",
@@ -25,6 +26,8 @@ __all__ = [
     "TaskQueue",
     "TokenBucket",
     "encode_body",
+    "forward",
+    "push_to_all",
 ]
 
 NAME: Final = "rust"
@@ -36,6 +39,20 @@ class ByteBudget:
     def limit(self) -> int: ...
     @property
     def used(self) -> int: ...
+
+@final
+class ForwardedRequest:
+    @property
+    def session_id(self) -> str: ...
+    @property
+    def openid(self) -> str: ...
+    @property
+    def action(self) -> str: ...
+    @property
+    def client_seq_id(self) -> int: ...
+    @property
+    def entries(self) -> int: ...
+    def SerializeToString(self) -> bytes: ...  # noqa: N802
 
 @final
 class FrameDecoder:
@@ -105,6 +122,8 @@ class LoadSnapshot:
     @property
     def replies(self) -> int: ...
     @property
+    def heartbeats(self) -> int: ...
+    @property
     def unanswered(self) -> int: ...
     @property
     def logins(self) -> Latency: ...
@@ -112,6 +131,8 @@ class LoadSnapshot:
     def seconds(self) -> float: ...
     @property
     def measured_requests(self) -> int: ...
+    @property
+    def withheld(self) -> int: ...
     @property
     def measured_replies(self) -> int: ...
     @property
@@ -311,3 +332,11 @@ def encode_body(
     headers: Mapping[str, str],
     limit: int = 1048576,
 ) -> bytes: ...
+def forward(
+    session_id: str,
+    openid: str,
+    client_seq_id: int,
+    payload: bytes,
+    headers: Mapping[str, str],
+) -> ForwardedRequest | None: ...
+def push_to_all(outboxes: list[Outbox], body: bytes) -> list[tuple[bytes, int] | None]: ...

@@ -67,6 +67,29 @@ class ConnectionRefusal(NamedTuple):
 TurnedAway: TypeAlias = Deflection | ConnectionRefusal
 
 
+class ServiceRequest(Protocol):
+    """A request as its service gets it: made by the engine, or a message ``UpstreamRequest`` of protobuf."""
+
+    @property
+    def session_id(self) -> str:
+        """Whose it is."""
+
+    @property
+    def openid(self) -> str:
+        """Likewise."""
+
+    @property
+    def action(self) -> str:
+        """What is asked for."""
+
+    @property
+    def client_seq_id(self) -> int:
+        """The client's number of the request."""
+
+    def SerializeToString(self) -> bytes:  # noqa: N802 - as protobuf has it
+        """Encode it."""
+
+
 class CallFacts(NamedTuple):
     """A call of a service, before an instance is chosen."""
 

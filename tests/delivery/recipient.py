@@ -73,7 +73,7 @@ class Client:
     def __post_init__(self) -> None:
         self.outbox = self.engine.Outbox(after=self.after, **self.options)
         self.cursor = self.handed = self.after
-        self.sender: OrderedSender[Client] = OrderedSender(self._overflowed, self._make_room)
+        self.sender: OrderedSender[Client] = OrderedSender(self._overflowed, self._make_room, self.engine.push_to_all)
 
     def _make_room(self, needed: int) -> bool:
         self.room.append(needed)

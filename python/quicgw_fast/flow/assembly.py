@@ -109,7 +109,7 @@ def assemble_path(
     registry = Registry(partial(_make_outbox, times, engine, budget), metrics, remember=times.resume_window)
 
     # Down
-    sender = OrderedSender[Session](lambda session: closing.overflowed(session), lambda needed: room.make_room(needed))
+    sender = _make_sender(engine, lambda: closing, lambda: room)
     offline = Offline(clock, metrics, store, registry, sender)
     accounts = Accounts(metrics, lambda: (session.outbox.tally for session in registry), offline.share)
     closing = Closing(clock, metrics, registry, accounts, offline.handovers, lambda session: requests.give_up(session))
@@ -125,7 +125,7 @@ def assemble_path(
     pool = partial(make_processor, "logins", queue_size, logins_at_once)
     logins = Logins(clock, metrics, registry, offline.stored, pool, call, replies, lambda task: requests.dispatch(task))
     rules = gates.request, gates.task, gates.queue
-    requests = Requests(clock, metrics, draining, *rules, request_memory, processor, logins, replies, timeout)
+    requests = Requests(clock, metrics, draining, *rules, request_memory, processor, logins, replies, engine, timeout)
 
     # Who comes in
     tokens = Tokens(clock, metrics, authenticator, gates.renewal, gates.attempts)
@@ -149,6 +149,13 @@ def assemble_path(
         offline=offline, journal=journal, pace=Pace(lambda: processor.queue_length, queue_size),
         registry=registry, logins=logins, attempts=gates.attempts, request_memory=request_memory, budget=budget,
     )  # fmt: skip
+
+
+def _make_sender(engine: Engine, closing: Callable[[], Closing], room: Callable[[], Memory]) -> OrderedSender[Session]:
+    """The way down. What a full window or memory brings about has to come back to who is made after it."""
+    return OrderedSender(
+        lambda session: closing().overflowed(session), lambda needed: room().make_room(needed), engine.push_to_all
+    )
 
 
 def _make_outbox(times: SessionConfig, engine: Engine, budget: ByteBudget, after: int) -> Outbox:

@@ -11,13 +11,14 @@ from quicgw_fast.errors import RequestError
 from quicgw_fast.flow.payloads import parse_payload
 from quicgw_fast.flow.request_memory import size_of
 from quicgw_fast.overload import NO_REQUEST, Close, QueueFacts, RequestFacts, TaskFacts
-from quicgw_fast.ports import TerminalReply
+from quicgw_fast.ports import NO_HEADERS, TerminalReply
 from quicgw_fast.processor import AsyncTask
 from quicgw_fast.proto.client_pb2 import BusinessRequest
-from quicgw_fast.proto.service_pb2 import UpstreamRequest
 from quicgw_fast.session import Login, Session, SessionState
 
 if TYPE_CHECKING:
+    from quicgw_fast.backend import ForwardedRequest
+    from quicgw_fast.backend.engine import Engine
     from quicgw_fast.clock import Clock
     from quicgw_fast.flow.draining import DrainState
     from quicgw_fast.flow.login import Logins
@@ -55,9 +56,11 @@ class Requests:
         processor: RequestProcessor,
         logins: Logins,
         replies: Replies,
+        engine: Engine,
         timeout: float,
     ) -> None:
         """``timeout``: the seconds a request may take."""
+        self._engine = engine
         self._clock = clock
         self._count_requests = metrics.counter("requests", "BUSINESS messages that were accepted")
         self._count_rate_limited = metrics.counter(
@@ -116,11 +119,12 @@ class Requests:
             self._refuse(session, request, refusal)
             return None
         try:
-            task = self._prepare(session, request, now)
+            forwarded = self._forward(session, request)
+            task = self._prepare(session, request, forwarded, now)
         except RequestError as error:
             self._replies.send(session, request.seq_id, request.msg_id, TerminalReply.of_error(error))
             return None
-        refusal = self._charge(task)
+        refusal = self._charge(task, forwarded)
         if refusal is not None:
             self._refuse(session, request, refusal)
         else:
@@ -148,25 +152,38 @@ class Requests:
         assert refusal is not None  # it cannot be only counted
         return refusal
 
-    def _charge(self, task: AsyncTask[Session]) -> Refusal | None:
+    def _charge(self, task: AsyncTask[Session], request: ForwardedRequest) -> Refusal | None:
         """Charge the session for what the task takes until its reply, unless that is too much."""
-        cost = size_of(task.request)
+        cost = size_of(request)
         refusal = self._task_gate.judge(TaskFacts(task.session, cost, self._memory.used))
         if refusal is None:
             task.cost = cost
             self._memory.take(task.session, cost)
         return refusal
 
-    def _prepare(self, session: Session, request: ClientRequest, now: float) -> AsyncTask[Session]:
+    def _forward(self, session: Session, request: ClientRequest) -> ForwardedRequest:
+        """Make what the service gets: the client's words, and the gateway's own as to whose they are."""
+        about = session.id, session.openid, request.seq_id
+        headers = request.headers or NO_HEADERS
+        forwarded = self._engine.forward(*about, request.payload, headers)
+        if forwarded is None:
+            # Valid or not, that is protobuf's to say; what it writes itself is in the ordinary form.
+            business = parse_payload(BusinessRequest, request.payload)
+            business.DiscardUnknownFields()
+            forwarded = self._engine.forward(*about, business.SerializeToString(), headers)
+            assert forwarded is not None
+        return forwarded
+
+    def _prepare(
+        self, session: Session, request: ClientRequest, forwarded: ForwardedRequest, now: float
+    ) -> AsyncTask[Session]:
         """Make the task; from here on the message itself is not needed any more."""
-        business = parse_payload(BusinessRequest, request.payload)
-        if not business.action:
+        if not forwarded.action:
             raise RequestError(ErrorCode.BAD_REQUEST, "missing field", "action is empty")
-        is_login = business.action.lower() == LOGIN_ACTION
+        is_login = forwarded.action.lower() == LOGIN_ACTION
         if not is_login and session.login is Login.IDLE:
             _require_login(session)
-        upstream = _upstream_request(session, request, business)
-        return AsyncTask(session, request.msg_id, upstream, now, now + self._timeout(request), is_login)
+        return AsyncTask(session, request.msg_id, forwarded, now, now + self._timeout(request), is_login)
 
     def dispatch(self, task: AsyncTask[Session]) -> None:
         """Hand an accepted task on: behind the hello under way, to the logins, or to the processor."""
@@ -204,23 +221,6 @@ class Requests:
 def _reply_of(refusal: Refusal) -> TerminalReply:
     """Make the reply of a refusal, once for those that come by the thousand."""
     return TerminalReply.of_error(refusal.error())
-
-
-def _upstream_request(session: Session, request: ClientRequest, business: BusinessRequest) -> UpstreamRequest:
-    """What the service gets: the client's words, and the gateway's own as to whose they are."""
-    upstream = UpstreamRequest(
-        session_id=session.id,
-        openid=session.openid,
-        action=business.action,
-        data=business.data,
-        client_seq_id=request.seq_id,
-    )
-    # To hand a map over costs more than all the rest, and most are empty.
-    if params := business.params:
-        upstream.params.MergeFrom(params)
-    if headers := request.headers:
-        upstream.headers.MergeFrom(headers)
-    return upstream
 
 
 def _take_number(session: Session, seq_id: int) -> None:

@@ -10,14 +10,15 @@ from quicgw_fast.errors import RequestError
 if TYPE_CHECKING:
     from quicgw_fast.clock import Clock
     from quicgw_fast.completions import Cancellable, Done
+    from quicgw_fast.ports import ServiceRequest
     from quicgw_fast.processor.task import AsyncTask, S
-    from quicgw_fast.proto.service_pb2 import UpstreamRequest, UpstreamResponse
+    from quicgw_fast.proto.service_pb2 import UpstreamResponse
 
 
 class Call(Protocol):
     """How the service of a request is called."""
 
-    def __call__(self, request: UpstreamRequest, timeout: float, done: Done[UpstreamResponse], /) -> Cancellable:
+    def __call__(self, request: ServiceRequest, timeout: float, done: Done[UpstreamResponse], /) -> Cancellable:
         """Begin to call it once; ``timeout`` in seconds.
 
         A RequestError, raised or told to ``done``, is the reply then.

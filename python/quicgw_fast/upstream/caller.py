@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from quicgw_fast.clock import Clock
     from quicgw_fast.completions import Cancellable, Done
     from quicgw_fast.observe import Counter, Metrics
-    from quicgw_fast.ports import CallGate
-    from quicgw_fast.proto.service_pb2 import UpstreamRequest, UpstreamResponse
+    from quicgw_fast.ports import CallGate, ServiceRequest
+    from quicgw_fast.proto.service_pb2 import UpstreamResponse
     from quicgw_fast.upstream.channels import Channels
     from quicgw_fast.upstream.directory import Directory
     from quicgw_fast.upstream.instance import Instance
@@ -53,11 +53,11 @@ class BalancingCaller:
         self._under_way = dict.fromkeys(mode.services, 0)
         metrics.gauges("upstream_under_way", "Calls under way", "service", mode.services, lambda: self._under_way)
 
-    async def call(self, request: UpstreamRequest, timeout: float) -> UpstreamResponse:
+    async def call(self, request: ServiceRequest, timeout: float) -> UpstreamResponse:
         """Call as ``begin`` does, and wait for the answer. Cancelling the task cancels the call."""
         return await completions.result(partial(self.begin, request, timeout))
 
-    def begin(self, request: UpstreamRequest, timeout: float, done: Done[UpstreamResponse]) -> Cancellable:
+    def begin(self, request: ServiceRequest, timeout: float, done: Done[UpstreamResponse]) -> Cancellable:
         """Begin to call the request's service once; ``timeout`` in seconds.
 
         Raises NoInstance, UpstreamBusy, UpstreamTimeout or UpstreamFailed, or ``done`` is told one of them later; each

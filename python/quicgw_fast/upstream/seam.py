@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from quicgw_fast.completions import Cancellable, Done
-    from quicgw_fast.proto.service_pb2 import UpstreamRequest, UpstreamResponse
+    from quicgw_fast.ports import ServiceRequest
+    from quicgw_fast.proto.service_pb2 import UpstreamResponse
     from quicgw_fast.upstream.instance import Instance
 
 
@@ -23,7 +24,7 @@ class ChannelListener(Protocol):
 class Channel(Protocol):
     """The way to one instance, which it keeps connected, and whose health it writes into the instance."""
 
-    def begin(self, request: UpstreamRequest, timeout: float, done: Done[UpstreamResponse]) -> Cancellable:
+    def begin(self, request: ServiceRequest, timeout: float, done: Done[UpstreamResponse]) -> Cancellable:
         """Begin to call ProcessRequest once; ``timeout`` in seconds, which the service is told at most.
 
         ``done`` is told the answer, or UpstreamTimeout or UpstreamFailed: AnswerTooLarge for an answer that no frame

@@ -19,8 +19,10 @@ const RETRY_AFTER: f64 = 0.25;
 const BATCH: usize = 32;
 /// Batches read of one socket before the others have their turn.
 const BATCHES: usize = 16;
-/// Seconds between looks at who has to send a heartbeat.
-const HEARTBEATS: f64 = 0.25;
+/// Seconds between looks at who has to send a heartbeat, and the part of all that is looked at: heartbeats leave one by
+/// one, as those of real clients do, and each is at most a quarter of a second late.
+const HEARTBEATS: f64 = 0.01;
+const HEARTBEATS_PART: usize = 25;
 const ALPN: &[u8] = b"gatesvr";
 /// Refused now, and perhaps not later (protocol §3).
 const RETRIED: [i32; 2] = [429, 503];
@@ -50,6 +52,8 @@ pub(crate) struct Fleet<'a> {
     /// Who has rested for one request when.
     to_rise: Agenda,
     next_heartbeats: f64,
+    /// Whose heartbeat was looked at last.
+    beat: usize,
     /// Requests that left, over all: its place in the mix.
     number: u64,
     turn: usize,
@@ -85,6 +89,7 @@ impl<'a> Fleet<'a> {
             connecting: 0,
             to_rise: Agenda::default(),
             next_heartbeats: 0.0,
+            beat: 0,
             number: 0,
             turn: 0,
             in_flight: 0,
@@ -152,8 +157,9 @@ impl<'a> Fleet<'a> {
         }
         if now >= self.next_heartbeats {
             self.next_heartbeats = now + HEARTBEATS;
-            for at in 0..self.online.len() {
-                let member = self.online[at];
+            for _ in 0..self.online.len().div_ceil(HEARTBEATS_PART) {
+                self.beat = (self.beat + 1) % self.online.len();
+                let member = self.online[self.beat];
                 self.members[member].session.heartbeat(now);
                 self.write(member);
             }
@@ -161,12 +167,20 @@ impl<'a> Fleet<'a> {
         Ok(())
     }
 
-    /// Send one request of the next session in turn, which was meant to leave at `due`.
+    /// Send one request of the next session in turn, which was meant to leave at `due`, if the gateway takes it.
     pub(crate) fn offer(&mut self, due: f64, now: f64, tally: &mut Tally) {
         self.turn = (self.turn + 1) % self.online.len();
         let member = self.online[self.turn];
-        self.request(member, due, now, tally);
-        self.write(member);
+        let one = &self.members[member];
+        if one
+            .key
+            .is_some_and(|key| self.lines[one.line].endpoint.is_ready(key))
+        {
+            self.request(member, due, now, tally);
+            self.write(member);
+        } else if tally.phase == Phase::Measure {
+            tally.window.withheld += 1;
+        }
     }
 
     /// Send no more requests, and let nobody in who is not there yet.

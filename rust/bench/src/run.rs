@@ -98,7 +98,8 @@ impl Course<'_> {
         Ok(next - now)
     }
 
-    /// In an open loop, send what was meant to leave until now, however late it is.
+    /// In an open loop, send what was meant to leave until now, however late it is. While sessions begin over a time of
+    /// their own, the rate grows with them; else it begins when all are there.
     fn offer(&mut self, now: f64, tally: &mut Tally) {
         let Loop::Open { rate } = self.plan.pace else {
             return;
@@ -111,6 +112,8 @@ impl Course<'_> {
             self.next_offer = now;
         }
         let here = match tally.phase {
+            // A rate that is too much for the gateway would keep out who is not there yet.
+            Phase::Ramp if self.plan.ramp == 0.0 => return,
             Phase::Ramp => self.fleet.online() as f64 / self.plan.clients.len() as f64,
             _ => 1.0,
         };

@@ -203,7 +203,8 @@ impl Endpoint {
     fn datagram(&mut self, data: BytesMut, meta: &quinn_udp::RecvMeta, now: Instant) {
         let header = long_header(&data);
         let copy = match &header {
-            Some(header) if !VERSIONS.contains(&header.version) => {
+            // A client has nothing to offer: it may be the one that is offered other versions.
+            Some(header) if self.server.is_some() && !VERSIONS.contains(&header.version) => {
                 self.negotiate(header, &data, meta);
                 return;
             }

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from operator import methodcaller
 from typing import TYPE_CHECKING, cast
 
 import grpc
 
-from quicgw_fast.proto.service_pb2 import UpstreamRequest
 from quicgw_fast.upstream.causes import HUNG_UP
 from quicgw_fast.upstream.errors import AnswerTooLarge, UpstreamFailed, UpstreamTimeout
 from quicgw_fast.upstream.grpcio.causes import cause_of, size_over_limit
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Coroutine, Sequence
 
     from quicgw_fast.completions import Cancellable, Done
+    from quicgw_fast.ports import ServiceRequest
     from quicgw_fast.proto.service_pb2 import UpstreamResponse
     from quicgw_fast.upstream.instance import Instance
     from quicgw_fast.upstream.seam import ChannelListener
@@ -72,17 +73,17 @@ class GrpcChannel:
         self._calls = CallsUnderWay(instance)
         self._channel = grpc.aio.insecure_channel(target_of(instance.address), CHANNEL_OPTIONS)
         # Answers are parsed here: gRPC's own deserializing logs an unreadable one and returns None for it.
-        self._process = self._channel.unary_unary(PROCESS_REQUEST, UpstreamRequest.SerializeToString, _raw)
+        self._process = self._channel.unary_unary(PROCESS_REQUEST, methodcaller("SerializeToString"), _raw)
         self._probe: grpc.aio.UnaryUnaryMultiCallable[bytes, bytes] = self._channel.unary_unary(PROBE)
         self._leaving = False
         self._closed = False
         self._watcher = asyncio.create_task(self._watch(), name=f"upstream-health-{instance.address}")
 
-    def begin(self, request: UpstreamRequest, timeout: float, done: Done[UpstreamResponse]) -> Cancellable:
+    def begin(self, request: ServiceRequest, timeout: float, done: Done[UpstreamResponse]) -> Cancellable:
         """See ``Channel``."""
         return _GrpcCall(self._calls, self._call(request, timeout), done)
 
-    async def _call(self, request: UpstreamRequest, timeout: float) -> UpstreamResponse:
+    async def _call(self, request: ServiceRequest, timeout: float) -> UpstreamResponse:
         # The failure is raised outside of the handlers: with a gRPC error as its context it would keep the
         # call alive, and a channel does not shut down before its last call is gone.
         failure: UpstreamTimeout | UpstreamFailed

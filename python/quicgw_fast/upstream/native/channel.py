@@ -29,7 +29,8 @@ from quicgw_fast.upstream.native.failures import (
 
 if TYPE_CHECKING:
     from quicgw_fast.completions import Cancellable, Done
-    from quicgw_fast.proto.service_pb2 import UpstreamRequest, UpstreamResponse
+    from quicgw_fast.ports import ServiceRequest
+    from quicgw_fast.proto.service_pb2 import UpstreamResponse
     from quicgw_fast.upstream.instance import Instance
     from quicgw_fast.upstream.native.connection import NativeConnection
     from quicgw_fast.upstream.seam import ChannelListener
@@ -65,7 +66,7 @@ class NativeChannel:
         self._leaving = False
         self._dialler = asyncio.create_task(self._stay_connected(), name=f"upstream-health-{instance.address}")
 
-    def begin(self, request: UpstreamRequest, timeout: float, done: Done[UpstreamResponse]) -> Cancellable:
+    def begin(self, request: ServiceRequest, timeout: float, done: Done[UpstreamResponse]) -> Cancellable:
         """See ``Channel``."""
         self._calls.begin()
         call = _ChannelCall(self, request.SerializeToString(), self._clock() + timeout, done)
