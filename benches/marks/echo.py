@@ -11,12 +11,14 @@ import os
 import sys
 import tempfile
 import time
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import uvloop
-from aioquic.asyncio import QuicConnectionProtocol, serve
+from aioquic.asyncio.protocol import QuicConnectionProtocol
+from aioquic.asyncio.server import serve
 from aioquic.quic.configuration import QuicConfiguration
 from aioquic.quic.events import StreamDataReceived
 
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
 _ALPN = "echo"
 _SECONDS = 3.0
 _STOCK = "stock aioquic"
+_WHOLE = "aioquic, no short path"
 _LIMITS = TransportLimits(idle_timeout=600.0)
 
 
@@ -77,12 +80,15 @@ async def _serve(maker: str, folder: Path) -> None:
         settings = QuicConfiguration(is_client=False, alpn_protocols=[_ALPN], idle_timeout=600.0)
         settings.load_cert_chain(certificate, key)
         server = await serve("127.0.0.1", 0, configuration=settings, create_protocol=StockEcho)
-        port = server._transport.get_extra_info("sockname")[1]  # type: ignore[attr-defined]
+        assert server._transport is not None
+        port = server._transport.get_extra_info("sockname")[1]
     else:
         listener = await listen(
-            "127.0.0.1", 0, certificate=certificate, private_key=key, factory=Echo, alpn=(_ALPN,), limits=_LIMITS,
+            "127.0.0.1", 0, certificate=certificate, private_key=key, factory=Echo, alpn=(_ALPN,),
+            limits=replace(_LIMITS, short_path=maker != _WHOLE),
             gatekeeper=gatekeeper(retry_above=100_000, max_half_open=100_000, handshakes_per_second=1e6),
-            observer=Unwatched(), reset_key=os.urandom(32), clock=SystemClock(), maker=maker,
+            observer=Unwatched(), reset_key=os.urandom(32), clock=SystemClock(),
+            maker="aioquic" if maker == _WHOLE else maker,
         )  # fmt: skip
         port = listener.address[1]
     print(port, flush=True)
@@ -117,7 +123,7 @@ async def echo(maker: str, connections: int) -> Figures:
 
 
 def _variants(connections: int) -> dict[str, Any]:
-    return {name: partial(echo, name, connections) for name in (_STOCK, *makers.MAKERS)}
+    return {name: partial(echo, name, connections) for name in (_STOCK, _WHOLE, *makers.MAKERS)}
 
 
 ROWS = (
@@ -135,7 +141,7 @@ ROWS = (
 def main() -> None:
     """Be the server."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("maker", choices=(_STOCK, *makers.MAKERS))
+    parser.add_argument("maker", choices=(_STOCK, _WHOLE, *makers.MAKERS))
     with tempfile.TemporaryDirectory() as folder, asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(_serve(parser.parse_args().maker, Path(folder)))
 
