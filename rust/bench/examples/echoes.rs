@@ -109,7 +109,7 @@ impl Clients {
     }
 
     fn handle_events(&mut self, now: f64) -> Result<(), Failure> {
-        while let Some(event) = self.line.endpoint.next_event() {
+        while let Some(event) = self.line.next_event() {
             match event {
                 Event::Established { key, .. } => {
                     self.line.endpoint.write(key, &BODY);
