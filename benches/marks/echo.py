@@ -27,6 +27,7 @@ from benches.gateways import cpu_seconds
 from benches.marks.row import Row
 from quicgw_fast.clock import SystemClock
 from quicgw_fast.transport import Connection, TransportLimits, development_certificate, listen, makers
+from quicgw_fast.transport.reading import Eager
 from tests.support.gatekeeper import gatekeeper
 
 if TYPE_CHECKING:
@@ -87,7 +88,7 @@ async def _serve(maker: str, folder: Path) -> None:
             "127.0.0.1", 0, certificate=certificate, private_key=key, factory=Echo, alpn=(_ALPN,),
             limits=replace(_LIMITS, short_path=maker != _WHOLE),
             gatekeeper=gatekeeper(retry_above=100_000, max_half_open=100_000, handshakes_per_second=1e6),
-            observer=Unwatched(), reset_key=os.urandom(32), clock=SystemClock(),
+            observer=Unwatched(), reset_key=os.urandom(32), clock=SystemClock(), pace=Eager(),
             maker="aioquic" if maker == _WHOLE else maker,
         )  # fmt: skip
         port = listener.address[1]
