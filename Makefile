@@ -84,14 +84,14 @@ wheel: setup ## Build the wheel (one for every Python from 3.11 on) and the sdis
 
 bench: setup ## Measure the engine, the whole path and its ends, each maker for comparison
 	$(BIN)/pytest benches/micro -p no:randomly --timeout 0
-	$(BIN)/python -m benches.end_to_end --rounds 1
+	$(BIN)/python -m benches.marks whole-50x2 whole-200x1 --rounds 1
 	$(BIN)/python -m benches.transport
 	$(BIN)/python -m benches.upstream
 
-bench-e2e: setup ## Measure the whole path under quicgw bench, over all combinations of parts
-	$(BIN)/python -m benches.end_to_end
+bench-e2e: setup ## Measure all marks over all combinations of parts, and write them into docs/performance.md
+	$(BIN)/python -m benches.marks --write
 
-bench-marks: setup ## Measure what was aimed at, each beside what it is compared to; ROWS="login echo-50" for some
+bench-marks: setup ## Measure some marks, each beside what it is compared to: ROWS="login echo-50"
 	$(BIN)/python -m benches.marks $(ROWS)
 
 bench-check: setup ## Fail where a request or a session makes more calls than benches/calls.json expects
@@ -100,8 +100,8 @@ bench-check: setup ## Fail where a request or a session makes more calls than be
 bench-rust: ## Measure the steps of the engine without Python
 	cargo bench --locked --package quicgw-core
 
-attacks: setup ## Attack a gateway process, and show what honest clients notice
-	$(BIN)/python -m benches.attacks
+attacks: setup ## Attack a gateway process, and show what honest clients notice (FAST=--fast: of all compiled parts)
+	$(BIN)/python -m benches.attacks $(FAST)
 
 chaos: setup ## Long soak test over a lossy network (hours)
 	$(BIN)/pytest tests/chaos --chaos-full --timeout 0

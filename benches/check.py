@@ -70,9 +70,9 @@ class Calls:
 
 async def count(combination: Combination) -> dict[str, dict[str, float]]:
     """Return the calls, by function, of a request, and of a session that comes and goes."""
-    flags = {
+    flags: dict[str, dict[str, Any]] = {
         "server": {"quic": "127.0.0.1:0", "grpc": "127.0.0.1:0", "admin": "127.0.0.1:0"},
-        "limits": NO_LIMITS,
+        "limits": dict(NO_LIMITS),
         "log": {"level": "error"},
     }
     for name, table in combination.tables.items():

@@ -43,33 +43,28 @@ async def load(maker: str, address: str, abreast: int, seconds: float) -> dict[s
     directory = Directory(("hello",))
     channel = makers.load(maker).open_channel(directory.add("hello", address), Unwatched())
     await channel.wait_reached(5.0)
-    calls = under_way = 0
-    until = 0.0
-    over = asyncio.Event()
-
-    def begin() -> None:
-        nonlocal under_way
-        under_way += 1
-        channel.begin(REQUEST, 30.0, done)
-
-    def done(outcome: UpstreamResponse | Exception) -> None:
-        nonlocal calls, under_way
-        if isinstance(outcome, Exception):
-            raise outcome
-        calls += 1
-        under_way -= 1
-        if time.monotonic() < until:
-            begin()
-        elif not under_way:
-            over.set()
+    calls = 0
 
     async def lanes(seconds: float) -> None:
-        nonlocal until
-        until = time.monotonic() + seconds
-        over.clear()
+        nonlocal calls
+        until, left = time.monotonic() + seconds, abreast
+        over = asyncio.get_running_loop().create_future()
+
+        def done(outcome: UpstreamResponse | Exception) -> None:
+            nonlocal calls, left
+            calls += 1
+            if isinstance(outcome, Exception):
+                over.set_exception(outcome)
+            elif time.monotonic() < until:
+                channel.begin(REQUEST, 30.0, done)
+            else:
+                left -= 1
+                if not left:
+                    over.set_result(None)
+
         for _ in range(abreast):
-            begin()
-        await over.wait()
+            channel.begin(REQUEST, 30.0, done)
+        await over
 
     await lanes(seconds / 4)
     calls = 0

@@ -17,7 +17,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import uvloop
-from aioquic.asyncio import QuicConnectionProtocol, serve
+from aioquic.asyncio.protocol import QuicConnectionProtocol
+from aioquic.asyncio.server import serve
 from aioquic.quic.configuration import QuicConfiguration
 from aioquic.quic.events import StreamDataReceived
 
@@ -79,7 +80,8 @@ async def _serve(maker: str, folder: Path) -> None:
         settings = QuicConfiguration(is_client=False, alpn_protocols=[_ALPN], idle_timeout=600.0)
         settings.load_cert_chain(certificate, key)
         server = await serve("127.0.0.1", 0, configuration=settings, create_protocol=StockEcho)
-        port = server._transport.get_extra_info("sockname")[1]  # type: ignore[attr-defined]
+        assert server._transport is not None
+        port = server._transport.get_extra_info("sockname")[1]
     else:
         listener = await listen(
             "127.0.0.1", 0, certificate=certificate, private_key=key, factory=Echo, alpn=(_ALPN,),

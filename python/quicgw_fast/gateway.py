@@ -167,6 +167,7 @@ class Gateway:
             limits=TransportLimits.of(self._config.session, short_path=server.short_path),
             gatekeeper=self._gatekeeper,
             observer=self._door,
+            pace=self._path.pace,
             reset_key=reset_key_for(server.reset_key_file, tls.key or tls.cert, 0 if self._dev else port),
         )
         stack.push_async_callback(

@@ -3,7 +3,7 @@
 //! `echoes PORT CONNECTIONS ALPN`. Says `ready` when everybody is connected and has had a first echo; from then on each
 //! line of standard input is answered with the number of echoes so far. Ends with standard input.
 
-use std::io::{Read, stdin};
+use std::io::stdin;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::Instant;
@@ -38,12 +38,12 @@ fn main() -> Result<(), Failure> {
     clients.go(&questions())
 }
 
-/// One for each byte of standard input, until it ends.
+/// One for each line of standard input, until it ends.
 fn questions() -> Receiver<()> {
     let (ask, questions) = channel();
     std::thread::spawn(move || {
-        for byte in stdin().bytes() {
-            if byte.is_err() || ask.send(()).is_err() {
+        for line in stdin().lines() {
+            if line.is_err() || ask.send(()).is_err() {
                 break;
             }
         }
