@@ -10,11 +10,11 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 export PYTHONDONTWRITEBYTECODE := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo serve test test-rust test-python test-matrix coverage lint lint-rust lint-python format wheel
+.PHONY: help setup demo serve test test-rust test-python test-matrix test-aioquic coverage lint lint-rust lint-python format wheel
 .PHONY: bench bench-e2e bench-marks bench-check bench-rust attacks chaos proto lock clean
 
 help: ## Show this list
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
 
 setup: $(EXTENSION) ## Make .venv and build the extension in release mode
 
@@ -52,6 +52,9 @@ test-python: setup
 
 test-matrix: setup ## Test what clients see on every combination of compiled and plain parts
 	TEST_MATRIX=1 $(BIN)/pytest -n $(WORKERS) --dist worksteal tests/wire tests/chaos tests/client
+
+test-aioquic: setup ## Run aioquic's own tests on our short path
+	$(BIN)/python -m tests.aioquic_suite
 
 coverage: setup ## Show how much of each module the tests of its own room cover; fails below 95 %
 	$(BIN)/python -m tests.own_coverage $(ROOMS)
@@ -97,8 +100,8 @@ bench-check: setup ## Fail where a request or a session makes more calls than be
 bench-rust: ## Measure the steps of the engine without Python
 	cargo bench --locked --package quicgw-core
 
-attacks: setup ## Attack a gateway process, and show what honest clients notice
-	$(BIN)/python -m benches.attacks
+attacks: setup ## Attack a gateway process, and show what honest clients notice (FAST=--fast: of all compiled parts)
+	$(BIN)/python -m benches.attacks $(FAST)
 
 chaos: setup ## Long soak test over a lossy network (hours)
 	$(BIN)/pytest tests/chaos --chaos-full --timeout 0

@@ -141,6 +141,16 @@ class Gatekeeper(Protocol):
         """Be told that a handshake failed; one of which nothing is heard would be half-open until then."""
 
 
+class ReadingPace(Protocol):
+    """How a listener spends its time: what is finished goes before what is new."""
+
+    def rest(self, took: float, /) -> float:
+        """Seconds for which nothing more is to be read, after reading took so many; 0 to go on at once."""
+
+    def over(self) -> bool:
+        """Whether a rest need not last its time."""
+
+
 class Link(Protocol):
     """One client's connection as the stages behind the transport see it."""
 
@@ -273,6 +283,8 @@ class Recipient(Protocol):
     """The highest number that was handed to ``link``; behind ``outbox.last_seq`` while the link is congested."""
     handed: int
     """The highest number that was ever handed to a connection: what is above it, no client can have."""
+    look_at: float
+    """Monotonic seconds until which nobody need look after it; set to 0 when it is given something to keep."""
 
 
 class TerminalReply(NamedTuple):

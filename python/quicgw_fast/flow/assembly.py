@@ -34,6 +34,7 @@ from quicgw_fast.flow.start import StartHandler
 from quicgw_fast.flow.start_refusals import StartRefusals
 from quicgw_fast.flow.targets import Targets
 from quicgw_fast.flow.tokens import Tokens
+from quicgw_fast.overload import Pace
 from quicgw_fast.processor import AsyncRequestProcessor, AsyncTask, execute
 from quicgw_fast.session import Registry, Session
 
@@ -51,6 +52,7 @@ if TYPE_CHECKING:
     from quicgw_fast.observe import Metrics
     from quicgw_fast.overload import AttemptLimiter, Gates
     from quicgw_fast.placement import Placement
+    from quicgw_fast.ports import ReadingPace
     from quicgw_fast.processor import Call
     from quicgw_fast.store import OfflineStore
 
@@ -71,6 +73,8 @@ class Path:
     closing: Closing
     offline: Offline
     journal: Journal
+    pace: ReadingPace
+    """Of whoever brings messages in."""
 
     # For tests alone, which look at what is kept behind the rest.
     registry: Registry
@@ -142,8 +146,8 @@ def assemble_path(
     return Path(
         conversations=conversations, requests=requests, pushes=pushes, housekeeping=housekeeping, draining=draining,
         hand_out=HandOut(clock, metrics, registry, closing, stall_timeout=times.slow_consumer_after), closing=closing,
-        offline=offline, journal=journal, registry=registry, logins=logins, attempts=gates.attempts,
-        request_memory=request_memory, budget=budget,
+        offline=offline, journal=journal, pace=Pace(lambda: processor.queue_length, queue_size),
+        registry=registry, logins=logins, attempts=gates.attempts, request_memory=request_memory, budget=budget,
     )  # fmt: skip
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING, TypeAlias
 
 from quicgw_fast.backend.errors import NumbersUsedUp
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
     RequestProcessor: TypeAlias = AsyncRequestProcessor[Session, UpstreamResponse]
 
 LOGIN_ACTION = "hello"
+HELLO = b"\n\x05hello"
+"""How the payload of a login begins, but for its case: field 1 of BusinessRequest, and its length."""
 
 
 class Requests:
@@ -110,28 +113,53 @@ class Requests:
             return refusal
         _take_number(session, request.seq_id)
         self._count_requests.value += 1
+        if refusal is None and self._lacks_place(session, request):
+            refusal = self._no_place("requests")
+        if refusal is not None:
+            self._refuse(session, request, refusal)
+            return None
         try:
-            if refusal is not None:
-                raise refusal.error()
             forwarded = self._forward(session, request)
             task = self._prepare(session, request, forwarded, now)
-            self._charge(task, forwarded)
         except RequestError as error:
-            if error.code is ErrorCode.RATE_LIMITED:
-                self._count_rate_limited.value += 1
             self._replies.send(session, request.seq_id, request.msg_id, TerminalReply.of_error(error))
+            return None
+        refusal = self._charge(task, forwarded)
+        if refusal is not None:
+            self._refuse(session, request, refusal)
         else:
             self.dispatch(task)
         return None
 
-    def _charge(self, task: AsyncTask[Session], request: ForwardedRequest) -> None:
-        """Charge the session for what the task takes until its reply; RequestError where that is too much."""
+    def _refuse(self, session: Session, request: ClientRequest, refusal: Refusal) -> None:
+        if refusal.code is ErrorCode.RATE_LIMITED:
+            self._count_rate_limited.value += 1
+        self._replies.send(session, request.seq_id, request.msg_id, _reply_of(refusal))
+
+    def _lacks_place(self, session: Session, request: ClientRequest) -> bool:
+        """Whether the queue of requests is where the message is bound for, and full: its payload need not be parsed.
+
+        A client that is not logged in is told that first, and what comes behind a hello waits for it elsewhere. A hello
+        of one that is logged in is known by how its payload begins: so all encoders write it.
+        """
+        if session.state is not SessionState.NORMAL or session.login is not Login.IDLE:
+            return False
+        return request.payload[: len(HELLO)].lower() != HELLO and self._processor.turns_away(session)
+
+    def _no_place(self, queue: str) -> Refusal:
+        self._count_queue_full.value += 1
+        refusal = self._queue_gate.judge(QueueFacts(queue))
+        assert refusal is not None  # it cannot be only counted
+        return refusal
+
+    def _charge(self, task: AsyncTask[Session], request: ForwardedRequest) -> Refusal | None:
+        """Charge the session for what the task takes until its reply, unless that is too much."""
         cost = size_of(request)
         refusal = self._task_gate.judge(TaskFacts(task.session, cost, self._memory.used))
-        if refusal is not None:
-            raise refusal.error()
-        task.cost = cost
-        self._memory.take(task.session, cost)
+        if refusal is None:
+            task.cost = cost
+            self._memory.take(task.session, cost)
+        return refusal
 
     def _forward(self, session: Session, request: ClientRequest) -> ForwardedRequest:
         """Make what the service gets: the client's words, and the gateway's own as to whose they are."""
@@ -175,10 +203,7 @@ class Requests:
             _require_login(task.session)
         submit = self._logins.submit if task.is_login else self._processor.submit
         if not submit(task):
-            self._count_queue_full.value += 1
-            refusal = self._queue_gate.judge(QueueFacts("logins" if task.is_login else "requests"))
-            assert refusal is not None  # it cannot be only counted
-            raise refusal.error()
+            raise self._no_place("logins" if task.is_login else "requests").error()
 
     def _timeout(self, request: ClientRequest) -> float:
         """Seconds that the request may take: the configured ones, or fewer if its client asks so."""
@@ -190,6 +215,12 @@ class Requests:
                 ErrorCode.BAD_REQUEST, "bad header", f"timeout-ms is {asked[:32]!r}; write whole milliseconds above 0"
             )
         return min(self._longest, int(asked) / 1000)
+
+
+@lru_cache(maxsize=16)
+def _reply_of(refusal: Refusal) -> TerminalReply:
+    """Make the reply of a refusal, once for those that come by the thousand."""
+    return TerminalReply.of_error(refusal.error())
 
 
 def _take_number(session: Session, seq_id: int) -> None:

@@ -136,6 +136,12 @@ class AsyncRequestProcessor(Generic[S, R]):
         self._count_submitted.value += 1
         return True
 
+    def turns_away(self, session: S) -> bool:
+        """Whether ``submit`` would take no task of the session now; then this one counts as one that was not taken."""
+        full = self._started and self.queue_length >= self._queue.capacity and not self._turns.may_start(session)
+        self._count_rejected.value += full
+        return full
+
     def cancel(self, session: S) -> None:
         """End everything that is done for a session that ended: it gets no reply any more, and its workers are free."""
         self._take_in()

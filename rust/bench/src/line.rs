@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 
-use quicgw_transport::{CpuLimits, Endpoint, Key, Limits};
+use quicgw_transport::{CpuLimits, Endpoint, Event, Key, Limits};
 use ring::rand::{SecureRandom, SystemRandom};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use socket2::{Domain, Protocol, Socket, Type};
@@ -51,6 +51,12 @@ impl Line {
             socket,
             users: HashMap::new(),
         })
+    }
+
+    /// What its sessions have to look at next.
+    pub(crate) fn next_event(&mut self) -> Option<Event> {
+        self.endpoint.read(usize::MAX);
+        self.endpoint.next_event()
     }
 }
 

@@ -64,10 +64,12 @@ pub struct Endpoint {
     pub(crate) quic: quinn_proto::Endpoint,
     pub(crate) server: Option<Arc<ServerConfig>>,
     pub(crate) make_id: MakeId,
-    connections: Vec<Option<Connection>>,
+    pub(crate) connections: Vec<Option<Connection>>,
     /// How often each slot was taken: the upper half of a key.
     taken: Vec<u32>,
     touched: Vec<usize>,
+    /// Slots of connections whose stream can be read, whose turn it is first.
+    pub(crate) readable: VecDeque<usize>,
     timers: Timers,
     pub(crate) tickets: HashMap<u64, Pending>,
     pub(crate) last_ticket: u64,
@@ -117,6 +119,7 @@ impl Endpoint {
             connections: Vec::new(),
             taken: Vec::new(),
             touched: Vec::new(),
+            readable: VecDeque::new(),
             timers: Timers::default(),
             tickets: HashMap::new(),
             last_ticket: 0,
@@ -165,7 +168,8 @@ impl Endpoint {
 
     // What arrives
 
-    /// Read a batch of datagrams at most; how many there were, 0 when there is nothing to be read.
+    /// Read a batch of datagrams at most; how many there were, 0 when there is nothing to be read. What they brought
+    /// on streams waits for `read`.
     ///
     /// # Errors
     /// What the kernel says: for a connected socket, that nothing listens there.
@@ -284,9 +288,7 @@ impl Endpoint {
         for slot in std::mem::take(&mut self.touched) {
             // Once more, for what was accepted or written meanwhile: its first packet may have been its last, and what
             // it has not acknowledged may be too much now.
-            if let Some(connection) = &mut self.connections[slot] {
-                connection.look(self.marks, &self.limits.cpu, now, &mut self.events);
-            }
+            self.look(slot, now);
             self.transmit(slot, now);
             self.after(slot, now);
         }
@@ -310,10 +312,14 @@ impl Endpoint {
     /// Let the touched connections tell what came, before anything is sent.
     fn look_at_touched(&mut self, now: Instant) {
         for at in 0..self.touched.len() {
-            let slot = self.touched[at];
-            if let Some(connection) = &mut self.connections[slot] {
-                connection.look(self.marks, &self.limits.cpu, now, &mut self.events);
-            }
+            self.look(self.touched[at], now);
+        }
+    }
+
+    fn look(&mut self, slot: usize, now: Instant) {
+        if let Some(connection) = &mut self.connections[slot] {
+            connection.look(self.marks, &self.limits.cpu, now, &mut self.events);
+            self.queue(slot);
         }
     }
 

@@ -51,7 +51,7 @@ impl Fleet<'_> {
     }
 
     fn handle_events(&mut self, line: usize, now: f64, tally: &mut Tally) -> Result<(), Failure> {
-        while let Some(event) = self.lines[line].endpoint.next_event() {
+        while let Some(event) = self.lines[line].next_event() {
             match event {
                 Event::Established { key, .. } => {
                     if let Some(&member) = self.lines[line].users.get(&key) {
