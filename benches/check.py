@@ -84,6 +84,8 @@ async def count(combination: Combination) -> dict[str, dict[str, float]]:
                 await _replies(seen, 50)  # what only the first ones need has been done
                 with Calls() as requests:
                     made = await _replies(seen, _REQUESTS)
+                if refused := seen().errors:
+                    raise SystemExit(f"requests were refused, which costs less than an answer: {refused}")
             with Calls() as logins:
                 async with sessions(address, [f"login-{number}" for number in range(_LOGINS)], rate=0.0):
                     pass

@@ -41,13 +41,19 @@ def lines(row: Row, found: dict[str, Rounds]) -> list[str]:
     return told
 
 
-async def run(names: list[str], rounds: int) -> None:
-    """Measure, print and keep one row after the other."""
+async def run(names: list[str], rounds: int) -> list[str]:
+    """Measure, print and keep one row after the other; return what could not be measured, and why."""
     raise_descriptor_limit()
+    failed = []
     for name in names:
-        found = await measured(ROWS[name], rounds)
+        try:
+            found = await measured(ROWS[name], rounds)
+        except SystemExit as error:
+            failed.append(f"{name}: {error}")
+            continue
         print("\n".join(lines(ROWS[name], found)), flush=True)
         keep(name, found)
+    return failed
 
 
 def main() -> None:
@@ -59,11 +65,14 @@ def main() -> None:
     arguments = parser.parse_args()
     if unknown := set(arguments.names) - set(ROWS):
         parser.error(f"unknown: {', '.join(sorted(unknown))}; there are {', '.join(ROWS)}")
+    failed = []
     if arguments.rounds:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            runner.run(run(arguments.names or list(ROWS), arguments.rounds))
+            failed = runner.run(run(arguments.names or list(ROWS), arguments.rounds))
     if arguments.write:
         write()
+    if failed:
+        sys.exit("not measured:\n" + "\n".join(failed))
 
 
 if __name__ == "__main__":

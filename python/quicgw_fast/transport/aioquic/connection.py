@@ -245,8 +245,8 @@ class AioquicConnection:
             return
         self._outflow.update()
         self._life.look(now)
-        if not self.closed:
-            self._react(self._outflow.look(now), now)
+        if not self.closed and (signal := self._outflow.look(now)) is not Signal.NONE:
+            self._react(signal, now)
 
     def _react(self, signal: Signal, now: float) -> None:
         if signal is Signal.WRITABLE and (handler := self._life.handler) is not None:
