@@ -70,9 +70,9 @@ class Calls:
 
 async def count(combination: Combination) -> dict[str, dict[str, float]]:
     """Return the calls, by function, of a request, and of a session that comes and goes."""
-    flags = {
+    flags: dict[str, dict[str, Any]] = {
         "server": {"quic": "127.0.0.1:0", "grpc": "127.0.0.1:0", "admin": "127.0.0.1:0"},
-        "limits": NO_LIMITS,
+        "limits": dict(NO_LIMITS),
         "log": {"level": "error"},
     }
     for name, table in combination.tables.items():
@@ -84,6 +84,8 @@ async def count(combination: Combination) -> dict[str, dict[str, float]]:
                 await _replies(seen, 50)  # what only the first ones need has been done
                 with Calls() as requests:
                     made = await _replies(seen, _REQUESTS)
+                if refused := seen().errors:
+                    raise SystemExit(f"requests were refused, which costs less than an answer: {refused}")
             with Calls() as logins:
                 async with sessions(address, [f"login-{number}" for number in range(_LOGINS)], rate=0.0):
                     pass

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 _QUINN = {"server": {"transport": "quinn"}}
 _NATIVE = {"upstream": {"client": "native"}}
 NO_LIMITS = {
+    "messages_per_second": 1e6,
+    "message_burst": 1_000_000,
     "in_flight": 100_000,
     "handshakes_per_second": 1e5,
     "max_half_open": 10_000,

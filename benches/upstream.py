@@ -23,6 +23,7 @@ from quicgw_fast.proto.service_pb2 import UpstreamRequest
 from quicgw_fast.upstream import Directory, makers
 
 if TYPE_CHECKING:
+    from quicgw_fast.proto.service_pb2 import UpstreamResponse
     from quicgw_fast.upstream import Instance
 
 ABREAST = (8, 64)
@@ -44,15 +45,26 @@ async def load(maker: str, address: str, abreast: int, seconds: float) -> dict[s
     await channel.wait_reached(5.0)
     calls = 0
 
-    async def lane(until: float) -> None:
-        nonlocal calls
-        while time.monotonic() < until:
-            await channel.call(REQUEST, 30.0)
-            calls += 1
-
     async def lanes(seconds: float) -> None:
-        until = time.monotonic() + seconds
-        await asyncio.gather(*(lane(until) for _ in range(abreast)))
+        nonlocal calls
+        until, left = time.monotonic() + seconds, abreast
+        over = asyncio.get_running_loop().create_future()
+
+        def done(outcome: UpstreamResponse | Exception) -> None:
+            nonlocal calls, left
+            calls += 1
+            if isinstance(outcome, Exception):
+                over.set_exception(outcome)
+            elif time.monotonic() < until:
+                channel.begin(REQUEST, 30.0, done)
+            else:
+                left -= 1
+                if not left:
+                    over.set_result(None)
+
+        for _ in range(abreast):
+            channel.begin(REQUEST, 30.0, done)
+        await over
 
     await lanes(seconds / 4)
     calls = 0

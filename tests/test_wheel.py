@@ -19,6 +19,8 @@ ROOT = Path(__file__).resolve().parent.parent
 PACKAGED = {"py.typed", "_core.pyi", "_core.abi3.so", "proto/client.proto", "proto/service.proto"}
 BUILT_FROM = {"Cargo.lock", "LICENSE", "README.md", "proto/client.proto", "proto/service.proto", "rust/core/Cargo.toml"}
 
+QUICK = {"LTO": "off", "OPT_LEVEL": "0", "CODEGEN_UNITS": "16"}
+
 USE = """
 from pathlib import Path
 from quicgw_fast import backend, proto
@@ -32,13 +34,18 @@ print(proto.__file__, backend.NAME, UpstreamRequest(action="hello").action)
 
 def build(out: Path) -> tuple[Path, Path]:
     """Return sdist and wheel; ``--sdist`` makes maturin build the wheel from the sdist and not from the checkout."""
-    maturin("build", "--sdist", "--out", str(out))
+    # How fast the code is does not matter here, and optimising it takes most of the time.
+    quick = {f"CARGO_PROFILE_RELEASE_{name}": value for name, value in QUICK.items()}
+    maturin("build", "--sdist", "--out", str(out), **quick)
     return next(out.glob("*.tar.gz")), next(out.glob("*.whl"))
 
 
-def maturin(command: str, *arguments: str) -> None:
+def maturin(command: str, *arguments: str, **variables: str) -> None:
     program = [str(Path(sys.executable).parent / "maturin"), command, "--release", "--locked"]
-    done = subprocess.run([*program, *arguments], cwd=ROOT, capture_output=True, text=True, check=False)
+    environment = {**os.environ, **variables}
+    done = subprocess.run(
+        [*program, *arguments], cwd=ROOT, env=environment, capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stderr
 
 

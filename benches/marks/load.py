@@ -82,11 +82,11 @@ async def sessions(
 
 
 @asynccontextmanager
-async def running(combination: Combination, **tables: Mapping[str, Any]) -> AsyncIterator[Gateway]:
-    """Run a gateway of its own, with services."""
+async def running(combination: Combination, session: Mapping[str, Any] | None = None) -> AsyncIterator[Gateway]:
+    """Run a gateway of its own, with services; ``session`` is of its configuration."""
     with tempfile.TemporaryDirectory() as folder:
         async with (
             services() as upstreams,
-            gateway(combination, Path(folder), upstreams, limits=NO_LIMITS, **tables) as (addresses, pid),
+            gateway(combination, Path(folder), upstreams, limits=NO_LIMITS, session=session or {}) as (addresses, pid),
         ):
             yield Gateway(addresses, pid)

@@ -2,23 +2,58 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import sys
 import tempfile
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from benches.compiled import services
-from benches.end_to_end import LOADS, bench, one_run
 from benches.gateways import COMBINATIONS, FAST, NO_LIMITS, PLAIN, Combination, gateway
 from benches.marks.row import Row
 
 if TYPE_CHECKING:
     from benches.marks.row import Figures
 
+LOADS = {
+    "50 x 2": ("--sessions", "50", "--in-flight", "2"),
+    "200 x 1": ("--sessions", "200", "--in-flight", "1"),
+    "50, 1 000/s": ("--sessions", "50", "--rate", "1000"),
+}
 _SECONDS = 4.0
 _TOO_MUCH = 7
 """Times the capacity."""
+
+
+async def one_run(combination: Combination, load: tuple[str, ...], seconds: float, **how: Any) -> dict[str, Any]:
+    """Start everything anew, put the load on it, and return what was measured; ``how`` is for ``gateway``."""
+    with tempfile.TemporaryDirectory() as folder:
+        async with (
+            services() as upstreams,
+            gateway(combination, Path(folder), upstreams, limits=NO_LIMITS, **how) as (addresses, pid),
+        ):
+            return await bench(combination.name, addresses["quic"], pid, load, seconds)
+
+
+async def bench(
+    name: str, address: str, pid: int, load: tuple[str, ...], seconds: float, *, may_close: bool = False
+) -> dict[str, Any]:
+    """Run ``quicgw bench`` and return what it printed; SystemExit where it found a fault of the gateway ``name``.
+
+    Sessions that are closed are one, unless the gateway ``may_close`` them: it has more to do than it can.
+    """
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "quicgw_fast", "bench", address, "--insecure", "--quiet", "--json",
+        "--pid", str(pid), "--warm-up", "1s", "--duration", f"{seconds}s", "--connect-timeout", "60s", *load,
+        stdout=asyncio.subprocess.PIPE,
+    )  # fmt: skip
+    printed, _ = await process.communicate()
+    found: dict[str, Any] = json.loads(printed)
+    if process.returncode and not (may_close and found.get("closed") and not found["violations"]):
+        raise SystemExit(f"{name}: {found.get('message') or found['violation_texts'] or found['closed']}")
+    return found
 
 
 def _figures(run: dict[str, Any]) -> dict[str, float]:

@@ -6,13 +6,9 @@ import asyncio
 import json
 import statistics
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import quicgw_fast.gateway
 from quicgw_fast.cli import main
-
-if TYPE_CHECKING:
-    from types import TracebackType
 
 _EVERY = 0.005
 """Seconds between two moments at which the loop should look."""
@@ -29,11 +25,9 @@ class TimedGateway(quicgw_fast.gateway.Gateway):
         self._timer = self._loop.call_at(self._due, self._look)
         return self
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         self._timer.cancel()
-        await super().__aexit__(kind, value, trace)
+        await super().__aexit__(*_)
         self._write()
 
     def _write(self) -> None:

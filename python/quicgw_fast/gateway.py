@@ -164,7 +164,7 @@ class Gateway:
             alpn=tuple(CARRIERS),
             clock=self._clock,
             maker=server.transport,
-            limits=TransportLimits.of(self._config.session),
+            limits=TransportLimits.of(self._config.session, short_path=server.short_path),
             gatekeeper=self._gatekeeper,
             observer=self._door,
             pace=self._path.pace,

@@ -283,6 +283,8 @@ class Recipient(Protocol):
     """The highest number that was handed to ``link``; behind ``outbox.last_seq`` while the link is congested."""
     handed: int
     """The highest number that was ever handed to a connection: what is above it, no client can have."""
+    look_at: float
+    """Monotonic seconds until which nobody need look after it; set to 0 when it is given something to keep."""
 
 
 class TerminalReply(NamedTuple):

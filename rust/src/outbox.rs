@@ -5,7 +5,7 @@ use std::sync::Arc;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyBytes, PyList, PyType};
-use quicgw_core::{Counts, Limits, PUSH_ERROR};
+use quicgw_core::{Counts, Limits, PUSH_ERROR, SharedBody};
 
 use crate::convert::{Headers, Locked, bytes, give};
 use crate::notify::place;
@@ -368,6 +368,7 @@ pub(crate) fn push_to_all<'py>(
     outboxes: Vec<Bound<'py, Outbox>>,
     body: &[u8],
 ) -> PyResult<Bound<'py, PyList>> {
-    let push = |outbox: Bound<'py, Outbox>| outbox.get().0.lock(py).push_unhindered(body, give(py));
+    let body = SharedBody::copy(body).map_err(raise)?;
+    let push = |outbox: Bound<'py, Outbox>| outbox.get().0.lock(py).push_shared(&body, give(py));
     PyList::new(py, outboxes.into_iter().map(push))
 }

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 # More in a long run: QUICGW_TEST_SEQUENCES=100000 pytest tests/backend/test_differential.py
 SEQUENCES = int(os.environ.get("QUICGW_TEST_SEQUENCES", "2500"))
 
-pytestmark = pytest.mark.timeout(max(120, SEQUENCES // 20))
+pytestmark = pytest.mark.timeout(max(300, SEQUENCES // 20))
 RUST, PYTHON = backend.load("rust"), backend.load("python")
 TOP = 2**64 - 1
 

@@ -64,6 +64,7 @@ class Client:
     options: dict[str, Any] = field(default_factory=dict)
     after: int = 0
     link: Link | None = field(default_factory=Link)
+    look_at: float = 60.0
     overflows: int = 0
     room: list[int] = field(default_factory=list)
     """What was asked for when the memory was full."""

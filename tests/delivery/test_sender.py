@@ -20,7 +20,7 @@ def test_a_push_goes_out_at_once(client: Client) -> None:
     client.push()
     client.push()
     assert client.there.numbers == [1, 2]
-    assert client.cursor == 2
+    assert (client.cursor, client.look_at) == (2, 0.0)
 
 
 def test_a_reply_goes_out_with_what_is_bound_to_it(client: Client) -> None:
@@ -239,6 +239,7 @@ def test_one_notify_for_many_leaves_at_once_where_nothing_is_in_its_way(engine: 
 
     assert plain.there.numbers == [1]
     assert behind.there.numbers == [1, 2], "what waited goes first"
+    assert {one.look_at for one in clients} == {0.0}
     assert crowded.there.numbers == [], "it stays in the outbox"
     assert [(one.cursor, one.handed, one.outbox.last_seq) for one in clients] == [
         (1, 1, 1), (2, 2, 2), (0, 0, 1), (0, 0, 1)

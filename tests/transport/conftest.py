@@ -6,7 +6,7 @@ import pytest
 
 from quicgw_fast.transport import development_certificate, makers
 
-from .helpers import MAKER
+from .helpers import MAKER, SHORT_PATH
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -19,9 +19,23 @@ def identity(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     return development_certificate(tmp_path_factory.mktemp("tls"))
 
 
-@pytest.fixture(params=sorted(makers.MAKERS))
+WHOLE_WAY = "aioquic, no short path"
+CORE = ("test_closing", "test_misbehaviour", "test_stateless_reset", "test_stream")
+"""Modules that run once more without the short path."""
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run every test of the seam with each maker."""
+    if "maker" in metafunc.fixturenames:
+        more = [WHOLE_WAY] if metafunc.module.__name__.rpartition(".")[2] in CORE else []
+        metafunc.parametrize("maker", [*sorted(makers.MAKERS), *more], indirect=True)
+
+
+@pytest.fixture
 def maker(request: pytest.FixtureRequest) -> Iterator[str]:
-    """The maker that ``listening`` and ``dial`` use; every test of the seam runs with each of them."""
-    token = MAKER.set(request.param)
-    yield request.param
-    MAKER.reset(token)
+    """The maker that ``listening`` and ``dial`` use."""
+    name = "aioquic" if request.param == WHOLE_WAY else request.param
+    tokens = MAKER.set(name), SHORT_PATH.set(request.param != WHOLE_WAY)
+    yield name
+    MAKER.reset(tokens[0])
+    SHORT_PATH.reset(tokens[1])

@@ -7,7 +7,7 @@ import contextlib
 import socket
 import ssl
 from contextvars import ContextVar
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
@@ -33,15 +33,22 @@ LIMITS = TransportLimits()
 MAKER = ContextVar("maker", default="aioquic")
 """The maker that is tested; see the fixture ``maker``."""
 
+SHORT_PATH = ContextVar("short_path", default=True)
+"""Whether it takes its short path, if it has one."""
+
 
 async def listen(host: str, port: int, **options: Any) -> Listener:
     """``usual.listen`` by the maker that is tested."""
-    return await usual.listen(host, port, maker=MAKER.get(), **options)
+    return await usual.listen(host, port, maker=MAKER.get(), **_on_its_path(options))
 
 
 async def dial(host: str, port: int, **options: Any) -> Connection:
     """``usual.dial`` by the maker that is tested."""
-    return await usual.dial(host, port, maker=MAKER.get(), **options)
+    return await usual.dial(host, port, maker=MAKER.get(), **_on_its_path(options))
+
+
+def _on_its_path(options: dict[str, Any]) -> dict[str, Any]:
+    return {**options, "limits": replace(options.get("limits", LIMITS), short_path=SHORT_PATH.get())}
 
 
 async def until(condition: Callable[[], object], timeout: float = 20.0) -> None:

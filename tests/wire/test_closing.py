@@ -173,6 +173,8 @@ async def test_a_client_that_the_transport_gives_up_is_counted_too(
     assert any(r.getMessage() == "disconnected" and r.levelname == "WARNING" for r in caplog.records)
 
 
-def hurried(session: SessionConfig) -> TransportLimits:
+def hurried(session: SessionConfig, *, short_path: bool) -> TransportLimits:
     """As configured, but for a client that is given up soon."""
-    return replace(TransportLimits.of(session), high_water=32 << 10, low_water=8 << 10, stall_timeout=0.3)
+    return replace(
+        TransportLimits.of(session, short_path=short_path), high_water=32 << 10, low_water=8 << 10, stall_timeout=0.3
+    )

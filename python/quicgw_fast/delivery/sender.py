@@ -100,6 +100,7 @@ class OrderedSender(Generic[R]):
             if sent is None:
                 hindered.append(to)
                 continue
+            to.look_at = 0.0
             (frame, number), link = sent, to.link
             # As in _flow, where a link is asked first; between the step and here nothing has happened to this one.
             if link is not None and to.cursor == number - 1 and link.ready():
@@ -157,6 +158,7 @@ class OrderedSender(Generic[R]):
             frames = commit()
         except BudgetFull as full:
             frames = self._with_room(to, commit, full)
+        to.look_at = 0.0
         if room is None:
             self.pump(to)  # in case the connection has room, but the cursor is behind: it must not stay there
         elif frames:

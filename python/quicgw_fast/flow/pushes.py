@@ -120,13 +120,17 @@ class Pushes:
 
     def _broadcast_to(self, sessions: list[Session], body: bytes) -> int:
         """Send one notify to those of the sessions that may get it; how many took a number for it."""
-        reached = [session for session in sessions if session.state is SessionState.NORMAL and self._admits(session)]
+        reached = self._admitted([session for session in sessions if session.state is SessionState.NORMAL])
         hindered = self._sender.push_to_all(reached, body)
         return len(reached) - len(hindered) + sum(self._push_or_overflow(session, body) for session in hindered)
 
-    def _admits(self, session: Session) -> bool:
-        """Whether a notify for this session may be accepted now."""
-        return self._gate.judge(PushFacts(self._draining.active, self._deliverable(session))) is None
+    def _admitted(self, sessions: list[Session]) -> list[Session]:
+        """Those of the sessions for which a notify may be accepted now."""
+        if not self._draining.active:
+            # A gateway that goes on can deliver to every one: the facts are the same for all, and so is the answer.
+            return sessions if self._gate.judge(PushFacts(draining=False, deliverable=True)) is None else []
+        judge = self._gate.judge
+        return [session for session in sessions if judge(PushFacts(True, self._deliverable(session))) is None]
 
     def _deliverable(self, session: Session) -> bool:
         """Whether a gateway that stops could still deliver what is kept for a session: nobody comes back to it."""

@@ -86,6 +86,8 @@ class ListenerCounters:
     dropped: int = _counter("Datagrams without a connection that were not answered, noise included")
     version_negotiations: int = _counter("Answers to a version of QUIC that is not spoken")
     stateless_resets: int = _counter("Answers to packets of connections that are not known any more")
+    short_received: int = _counter("Packets received that took aioquic's short path, as they were plain")
+    short_sent: int = _counter("Packets sent that took aioquic's short path, as they were plain")
 
 
 class Listener(Protocol):

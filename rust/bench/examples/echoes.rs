@@ -1,9 +1,10 @@
 //! Clients of a QUIC echo: each keeps 128 bytes under way, which costs the server all that it can give.
 //!
 //! `echoes PORT CONNECTIONS ALPN`. Says `ready` when everybody is connected and has had a first echo; from then on each
-//! line of standard input is answered with the number of echoes so far. Ends with standard input.
+//! line of standard input is answered with the numbers of echoes and of lost connections so far; those begin anew. Ends with
+//! standard input.
 
-use std::io::{Read, stdin};
+use std::io::stdin;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::Instant;
@@ -34,16 +35,17 @@ fn main() -> Result<(), Failure> {
         connecting: 0,
         came: Vec::new(),
         echoes: 0,
+        lost: 0,
     };
     clients.go(&questions())
 }
 
-/// One for each byte of standard input, until it ends.
+/// One for each line of standard input, until it ends.
 fn questions() -> Receiver<()> {
     let (ask, questions) = channel();
     std::thread::spawn(move || {
-        for byte in stdin().bytes() {
-            if byte.is_err() || ask.send(()).is_err() {
+        for line in stdin().lines() {
+            if line.is_err() || ask.send(()).is_err() {
                 break;
             }
         }
@@ -61,6 +63,7 @@ struct Clients {
     /// Bytes of the echo under way that each has, by its number.
     came: Vec<usize>,
     echoes: u64,
+    lost: u64,
 }
 
 impl Clients {
@@ -81,7 +84,7 @@ impl Clients {
                 println!("ready");
             }
             while ready && questions.try_recv().is_ok() {
-                println!("{}", self.echoes);
+                println!("{} {}", self.echoes, self.lost);
             }
             let deadline = self.line.endpoint.deadline().unwrap_or(f64::INFINITY);
             wait(std::slice::from_ref(&self.line), (deadline - now).min(LOOK))?;
@@ -109,7 +112,7 @@ impl Clients {
     }
 
     fn handle_events(&mut self, now: f64) -> Result<(), Failure> {
-        while let Some(event) = self.line.endpoint.next_event() {
+        while let Some(event) = self.line.next_event() {
             match event {
                 Event::Established { key, .. } => {
                     self.line.endpoint.write(key, &BODY);
@@ -130,8 +133,13 @@ impl Clients {
                     self.echoes += 1;
                     self.line.endpoint.write(key, &BODY);
                 }
-                Event::Lost { loss, .. } => {
-                    return Err(Failure::Settings(format!("a connection was lost: {loss:?}")));
+                Event::Lost { key, .. } => {
+                    let user = self.line.users.remove(&key);
+                    let connecting = user.is_some_and(|user| self.came[user] < BODY.len());
+                    self.connecting -= usize::from(connecting);
+                    self.lost += 1;
+                    self.to_begin += 1;
+                    self.begin_some(now)?;
                 }
                 _ => {}
             }

@@ -54,7 +54,7 @@ impl Line {
     }
 
     /// What its sessions have to look at next.
-    pub(crate) fn next_event(&mut self) -> Option<Event> {
+    pub fn next_event(&mut self) -> Option<Event> {
         self.endpoint.read(usize::MAX);
         self.endpoint.next_event()
     }

@@ -32,4 +32,4 @@ pub use rate::TokenBucket;
 pub use sequence::SequenceAllocator;
 pub use tally::{Account, Tally};
 pub use window::Counts;
-pub use wire::{HEAD_MAX, PUSH_ERROR, Tail, sort_headers};
+pub use wire::{HEAD_MAX, PUSH_ERROR, SharedBody, Tail, sort_headers};

@@ -62,9 +62,13 @@ impl Line {
 
         // From here on nothing can fail.
         let whole = (count == 1).then(|| Bytes::from(joined));
-        let kinds = numbered.map(|(_, message)| message.kind);
-        for (frame, kind) in whole.into_iter().chain(pieces).zip(kinds) {
-            self.window.keep(frame, kind);
+        for (frame, (_, message)) in whole.into_iter().chain(pieces).zip(numbered) {
+            let size = frame.len() as u64;
+            let kept = match message.body {
+                Body::Shared(body) => body.clone(),
+                _ => frame,
+            };
+            self.window.keep(kept, message.kind, size);
         }
         self.numbers.advance(count as u64);
         Ok(given)

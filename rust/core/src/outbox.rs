@@ -14,7 +14,7 @@ use crate::notify::{Bound, NotifyBuffers, Place, Waiting};
 use crate::sequence::SequenceAllocator;
 use crate::tally::Tally;
 use crate::window::{Counts, Kind, Window};
-use crate::wire::{self, Body, Tail};
+use crate::wire::{self, Body, SharedBody, Tail};
 
 /// Bounds of one session; sizes in bytes.
 #[derive(Clone, Copy, Debug)]
@@ -178,17 +178,28 @@ impl Outbox {
     pub fn push<T>(&mut self, body: &[u8], kept: bool, give: impl Fn(&[u8]) -> Result<T>) -> Result<T> {
         self.check_closed()?;
         wire::check_length(body.len() as u64, self.max_body)?;
-        self.push_checked(body, if kept { Kind::Kept } else { Kind::Notify }, give)
+        let kind = if kept { Kind::Kept } else { Kind::Notify };
+        self.push_checked(Message::notify(body, kind), give)
     }
 
-    /// Sends a notify now and gives its number with it, where nothing stands in the way; else changes nothing.
+    /// Sends a notify that others get too, and gives its number with it, where nothing stands in the way.
     ///
-    /// `push` with the same body says what does.
-    pub fn push_unhindered<T>(&mut self, body: &[u8], give: impl Fn(&[u8]) -> Result<T>) -> Option<(T, u64)> {
-        if self.overflowed {
-            return None; // which `push` would count
+    /// Else nothing changes, and `push` with the same body says what does stand there.
+    pub fn push_shared<T>(
+        &mut self,
+        body: &SharedBody,
+        give: impl Fn(&[u8]) -> Result<T>,
+    ) -> Option<(T, u64)> {
+        if self.closed || self.overflowed {
+            return None; // an overflow is counted by `push`
         }
-        let sent = self.push(body, false, give).ok()?;
+        wire::check_length(body.0.len() as u64, self.max_body).ok()?;
+        let message = Message {
+            msg_id: 0,
+            body: Body::Shared(&body.0),
+            kind: Kind::Shared,
+        };
+        let sent = self.push_checked(message, give).ok()?;
         Some((sent, self.line.numbers.last()))
     }
 
@@ -213,7 +224,7 @@ impl Outbox {
         if !self.open.contains(&client_seq) && client_seq <= self.line.numbers.max_client_seq() {
             return match place {
                 Place::Before => Err(Error::BindRefused(BindCode::ResponseAlreadySent)),
-                Place::After => self.push_checked(body, Kind::Attached, give),
+                Place::After => self.push_checked(Message::notify(body, Kind::Attached), give),
             };
         }
         if self.overflowed {
@@ -325,8 +336,16 @@ impl Outbox {
         if self.closed { Err(Error::Closed) } else { Ok(()) }
     }
 
-    fn push_checked<T>(&mut self, body: &[u8], kind: Kind, give: impl Fn(&[u8]) -> Result<T>) -> Result<T> {
-        let counts = if kind == Kind::Kept { (0, 0) } else { NOTIFY };
+    fn push_checked<T>(
+        &mut self,
+        message: Message<'_, &str>,
+        give: impl Fn(&[u8]) -> Result<T>,
+    ) -> Result<T> {
+        let counts = if message.kind == Kind::Kept {
+            (0, 0)
+        } else {
+            NOTIFY
+        };
         if self.overflowed {
             self.tally.accept(counts);
             return Err(self.overflow(counts));
@@ -334,7 +353,6 @@ impl Outbox {
         if self.releasing {
             return Err(Error::WindowFull);
         }
-        let message = Message::<&str>::notify(body, kind);
         let sent = self.line.send([message].into_iter(), false, 0, give)?;
         self.tally.accept(counts);
         Ok(sent)

@@ -6,6 +6,7 @@ use bytes::Bytes;
 
 use crate::budget::with_reserve;
 use crate::error::{Error, Result};
+use crate::wire::{self, Body};
 
 /// How many (responses, notifies).
 pub type Counts = (u64, u64);
@@ -22,6 +23,8 @@ pub(crate) enum Kind {
     Attached,
     /// A notify of its own.
     Notify,
+    /// A notify of its own that many sessions have: what is kept is its body, and the frame is made again when needed.
+    Shared,
     /// A notify whose original is kept elsewhere: losing this one loses nothing.
     Kept,
 }
@@ -30,7 +33,7 @@ pub(crate) enum Kind {
 pub(crate) fn count(kinds: impl Iterator<Item = Kind>) -> Counts {
     kinds.fold((0, 0), |(responses, notifies), kind| match kind {
         Kind::Response => (responses + 1, notifies),
-        Kind::Attached | Kind::Notify => (responses, notifies + 1),
+        Kind::Attached | Kind::Notify | Kind::Shared => (responses, notifies + 1),
         Kind::Kept => (responses, notifies),
     })
 }
@@ -42,9 +45,45 @@ pub(crate) struct Freed {
     pub(crate) counts: Counts,
 }
 
+/// A message that is retained.
+#[derive(Clone, Copy)]
+pub(crate) struct Retained<'a> {
+    seq: u64,
+    kept: &'a Bytes,
+    kind: Kind,
+}
+
+impl Retained<'_> {
+    /// Bytes of its frame.
+    pub(crate) fn len(self) -> u64 {
+        match self.kind {
+            Kind::Shared => Body::<&str>::Shared(self.kept).frame_len(0, self.seq),
+            _ => self.kept.len() as u64,
+        }
+    }
+
+    /// Writes its frame.
+    pub(crate) fn write(self, out: &mut Vec<u8>) {
+        match self.kind {
+            Kind::Shared => Body::<&str>::Shared(self.kept).write_frame(out, 0, self.seq),
+            _ => out.extend_from_slice(self.kept),
+        }
+    }
+
+    /// Its body, if it is a notify of its own.
+    pub(crate) fn body(self) -> Option<Bytes> {
+        match self.kind {
+            Kind::Shared => Some(self.kept.clone()),
+            Kind::Notify => Some(wire::body_of(self.kept, self.seq)),
+            _ => None,
+        }
+    }
+}
+
 /// The retained frames of one session, oldest first, and of each its kind.
 ///
-/// The kinds outlive the frames: a session that overflowed or ended can still say what its client missed.
+/// Of a shared notify it is the body alone that is kept, but what counts is the frame. The kinds outlive the frames: a
+/// session that overflowed or ended can still say what its client missed.
 #[derive(Debug)]
 pub(crate) struct Window {
     limit: u64,
@@ -105,18 +144,20 @@ impl Window {
             .map_err(|_| Error::OutOfMemory)
     }
 
-    pub(crate) fn keep(&mut self, frame: Bytes, kind: Kind) {
-        self.bytes += frame.len() as u64;
+    /// Keeps a frame of `size` bytes, or for a shared one its body.
+    pub(crate) fn keep(&mut self, frame: Bytes, kind: Kind, size: u64) {
+        self.bytes += size;
         self.frames.push_back(frame);
         self.kinds.push_back(kind);
     }
 
-    /// Forgets the `n` oldest messages.
-    pub(crate) fn free(&mut self, n: u64) -> Freed {
+    /// Forgets the `n` oldest messages, the ones behind number `acked`.
+    pub(crate) fn free(&mut self, n: u64, acked: u64) -> Freed {
         let n = n as usize;
+        let bytes = self.above(acked, acked).take(n).map(Retained::len).sum();
         let counts = count(self.kinds.drain(..n.min(self.kinds.len())));
         let frames = n.min(self.frames.len());
-        let bytes = self.frames.drain(..frames).map(|frame| frame.len() as u64).sum();
+        self.frames.drain(..frames);
         self.bytes -= bytes;
         if self.frames.is_empty() && self.frames.capacity() > IDLE_CAPACITY {
             self.frames.shrink_to(IDLE_CAPACITY);
@@ -135,12 +176,12 @@ impl Window {
         self.bytes = 0;
     }
 
-    /// The frames without the `skip` oldest, with their kinds.
-    pub(crate) fn after(&self, skip: u64) -> impl Iterator<Item = (&Bytes, Kind)> {
-        self.frames
-            .iter()
-            .zip(self.kinds.iter().copied())
-            .skip(places(skip))
+    /// What is retained above number `after`, which is not below `acked`, the one before the oldest.
+    pub(crate) fn above(&self, after: u64, acked: u64) -> impl Iterator<Item = Retained<'_>> {
+        let kept = self.frames.iter().zip(self.kinds.iter().copied());
+        (after.saturating_add(1)..)
+            .zip(kept.skip(places(after - acked)))
+            .map(|(seq, (kept, kind))| Retained { seq, kept, kind })
     }
 
     /// What there is without the `skip` oldest messages.

@@ -109,9 +109,22 @@ impl<S: AsRef<str>> Entries<'_, S> {
     }
 }
 
+/// A notify for many sessions, encoded once: each of them keeps this one, and none a copy of it.
+#[derive(Clone, Debug)]
+pub struct SharedBody(pub(crate) Bytes);
+
+impl SharedBody {
+    /// A copy of an encoded body.
+    pub fn copy(body: &[u8]) -> Result<Self> {
+        copy(body).map(Self)
+    }
+}
+
 /// A message without its head: encoded before, as notifies are, or now, straight into its frame.
 pub(crate) enum Body<'a, S> {
     Encoded(&'a [u8]),
+    /// Encoded before, and kept as it is, without the frame.
+    Shared(&'a Bytes),
     Tail(&'a Tail<'a, S>),
 }
 
@@ -127,6 +140,7 @@ impl<S: AsRef<str>> Body<'_, S> {
     fn len(&self) -> u64 {
         match self {
             Self::Encoded(body) => body.len() as u64,
+            Self::Shared(body) => body.len() as u64,
             Self::Tail(tail) => tail.len,
         }
     }
@@ -134,6 +148,7 @@ impl<S: AsRef<str>> Body<'_, S> {
     fn write(&self, out: &mut Vec<u8>) {
         match self {
             Self::Encoded(body) => out.extend_from_slice(body),
+            Self::Shared(body) => out.extend_from_slice(body),
             Self::Tail(tail) => tail.write(out),
         }
     }

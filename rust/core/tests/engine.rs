@@ -8,7 +8,7 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use quicgw_core::{
     Account, ByteBudget, Error, FrameDecoder, HEAD_MAX, Limits, MESSAGE_COST, Outbox, Place,
-    SequenceAllocator, Tail,
+    SequenceAllocator, SharedBody, Tail,
 };
 
 const LIMITS: Limits = Limits {
@@ -254,4 +254,36 @@ fn many_outboxes_may_take_from_one_budget_at_once() {
         }
     });
     assert_eq!(budget.used(), 0);
+}
+
+/// Many sessions keep one body between them, and each its own frame of it.
+#[test]
+fn a_shared_notify_is_kept_once() {
+    let limits = Limits {
+        window_bytes: 1000,
+        ..LIMITS
+    };
+    let body = SharedBody::copy(&tail(b"to all").encode().unwrap()).unwrap();
+    let mut sessions: Vec<Outbox> = [0, 126, 1 << 40]
+        .into_iter()
+        .map(|after| Outbox::new(after, limits, None).unwrap())
+        .collect();
+    let mut kept = Vec::new();
+    for session in &mut sessions {
+        let first = session.numbers().last() + 1;
+        session.push(b"its own", false, |_| Ok(())).unwrap();
+        let (frame, number) = session.push_shared(&body, |frame| Ok(frame.to_vec())).unwrap();
+        assert_eq!(number, first + 1);
+        assert_eq!(session.replay(first, 1 << 20).unwrap(), (frame, number));
+        assert_eq!(
+            session.retained_bytes(),
+            session.replay(0, 1 << 20).unwrap().0.len() as u64
+        );
+        kept.push(session.unsent(first).remove(0));
+        assert_eq!(session.ack(number).unwrap(), 2);
+        assert_eq!(session.retained_bytes(), 0);
+        assert_eq!(session.memory(), 0);
+    }
+    assert_eq!(kept[0], tail(b"to all").encode().unwrap());
+    assert!(kept.iter().all(|body| body.as_ptr() == kept[0].as_ptr()));
 }

@@ -284,6 +284,7 @@ class AioquicListener:
                 original_destination_cid=original or header.destination_cid,
                 retry_source_cid=header.destination_cid if original else None,
                 unread=self._unread,
+                short_counters=self.counters,
             )
 
         connection = AioquicConnection(self._endpoint, self, make_core, [header.destination_cid])

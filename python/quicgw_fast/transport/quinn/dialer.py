@@ -78,6 +78,9 @@ class QuinnDialer:
         except asyncio.CancelledError:
             self._connection.abort(CloseCode.NORMAL, CloseCode.NORMAL.phrase("not wanted any more"))
             raise
+        except ConnectFailed:
+            await self._connection.wait_closed()  # the peer is told, and the socket is closed
+            raise
 
     # What the connection reports
 

@@ -5,17 +5,18 @@ use bytes::Bytes;
 use super::Outbox;
 use crate::budget::cost;
 use crate::error::Result;
-use crate::window::{Counts, Kind};
+use crate::window::{Counts, Retained};
 use crate::wire;
 
 impl Outbox {
     /// Acknowledges everything up to `seq` and gives how many frames were freed.
     pub fn ack(&mut self, seq: u64) -> Result<u64> {
+        let acked = self.line.numbers.acked();
         let news = self.line.numbers.ack(seq)?;
         if news == 0 {
             return Ok(0);
         }
-        let freed = self.line.window.free(news);
+        let freed = self.line.window.free(news, acked);
         self.line.share.give_back(cost(freed.frames, freed.bytes));
         if !self.closed {
             self.tally.deliver(freed.counts);
@@ -32,8 +33,8 @@ impl Outbox {
         let mut last = after.max(acked);
         let mut size = 0;
         let mut count = 0;
-        for (frame, _) in self.line.window.after(last - acked) {
-            let with_it = size + frame.len() as u64;
+        for message in self.line.window.above(last, acked) {
+            let with_it = size + message.len();
             if count > 0 && with_it > max_bytes {
                 break;
             }
@@ -41,8 +42,8 @@ impl Outbox {
             count += 1;
         }
         let mut joined = wire::room(size)?;
-        for (frame, _) in self.line.window.after(last - acked).take(count) {
-            joined.extend_from_slice(frame);
+        for message in self.line.window.above(last, acked).take(count) {
+            message.write(&mut joined);
         }
         last += count as u64;
         Ok((joined, last))
@@ -59,11 +60,9 @@ impl Outbox {
     #[must_use]
     pub fn unsent(&self, after: u64) -> Vec<Bytes> {
         let acked = self.line.numbers.acked();
-        let after = after.max(acked);
-        let numbered = (after.saturating_add(1)..).zip(self.line.window.after(after - acked));
+        let numbered = self.line.window.above(after.max(acked), acked);
         numbered
-            .filter(|(_, (_, kind))| *kind == Kind::Notify)
-            .map(|(seq, (frame, _))| wire::body_of(frame, seq))
+            .filter_map(Retained::body)
             .chain(self.held.bodies().iter().cloned())
             .collect()
     }
