@@ -2,7 +2,7 @@
 
 use std::io;
 
-use quicgw_transport::{ClientSettings, Event, Key, Loss};
+use quicgw_transport::{BATCH, ClientSettings, Event, Key, Loss};
 
 use crate::agenda::Agenda;
 use crate::failure::{Failure, may_come_back};
@@ -15,8 +15,6 @@ use crate::tally::{Phase, Tally, note};
 const AT_ONCE: u32 = 32;
 /// Seconds before a connection that was refused is tried again, unless the gateway names others.
 const RETRY_AFTER: f64 = 0.25;
-/// Datagrams that the kernel gives at once, where there are so many.
-const BATCH: usize = 32;
 /// Batches read of one socket before the others have their turn.
 const BATCHES: usize = 16;
 /// Seconds between looks at who has to send a heartbeat.

@@ -29,8 +29,10 @@ pub(crate) struct Connection {
     pub(crate) peer: SocketAddr,
     /// Where it seems to have moved, and when that will be believed.
     moving: Option<(SocketAddr, Instant)>,
-    /// It is in the endpoint's list of those to be served.
+    /// It is in the endpoint's list of those that may have something to send.
     pub(crate) touched: bool,
+    /// It is in the endpoint's list of those that may have something to tell.
+    pub(crate) heard: bool,
     /// When its owner wants to be told that a time has come.
     pub(crate) due: Option<Instant>,
     pub(crate) outflow: Outflow,
@@ -64,6 +66,7 @@ impl Connection {
             moving: None,
             quic,
             touched: false,
+            heard: false,
             due: None,
             outflow: Outflow::new(all),
             budget: CpuBudget::new(cpu),
@@ -106,7 +109,7 @@ impl Connection {
     }
 
     /// Take what quinn has to tell, and read the stream.
-    pub(crate) fn look(&mut self, marks: Marks, cpu: &CpuLimits, now: Instant, events: &mut VecDeque<Event>) {
+    pub(crate) fn tell(&mut self, cpu: &CpuLimits, now: Instant, events: &mut VecDeque<Event>) {
         while let Some(event) = self.quic.poll() {
             match event {
                 QuicEvent::Connected => self.connected(events),
@@ -125,14 +128,21 @@ impl Connection {
         self.budget.earn(cpu, moved - self.moved);
         self.moved = moved;
         self.write();
-        if self.flushing {
-            if self.outflow.pending() == 0 {
-                self.flushing = false;
-                events.push_back(Event::Flushed { key: self.key });
-            }
+    }
+
+    /// Tell the owner what its peer has acknowledged, or fails to, where that is of interest.
+    pub(crate) fn judge(&mut self, marks: Marks, now: Instant, events: &mut VecDeque<Event>) {
+        if self.over {
             return;
         }
         let (pending, key) = (self.outflow.pending(), self.key);
+        if self.flushing {
+            if pending == 0 {
+                self.flushing = false;
+                events.push_back(Event::Flushed { key });
+            }
+            return;
+        }
         match self.pressure.look(pending, self.outflow.progress(), marks, now) {
             Signal::None => {}
             Signal::Writable => events.push_back(Event::Writable { key }),
@@ -159,12 +169,13 @@ impl Connection {
         }
     }
 
-    /// Tell the owner if the time that it set has come.
-    pub(crate) fn tell_due(&mut self, now: Instant, events: &mut VecDeque<Event>) {
+    /// Do what is due, and tell the owner if the time that it set has come.
+    pub(crate) fn expire(&mut self, now: Instant, events: &mut VecDeque<Event>) {
         if self.due.is_some_and(|due| due <= now) {
             self.due = None;
             events.push_back(Event::Due { key: self.key });
         }
+        self.quic.handle_timeout(now);
     }
 
     /// When it has to be looked at again, whatever comes.

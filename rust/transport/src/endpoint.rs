@@ -25,6 +25,9 @@ use crate::timers::Timers;
 /// Names a connection as long as it lives, and none after it.
 pub type Key = u64;
 
+/// Datagrams that the kernel hands over in one call at most.
+pub const BATCH: usize = quinn_udp::BATCH_SIZE;
+
 /// What happened at the door since the start.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Counters {
@@ -64,10 +67,14 @@ pub struct Endpoint {
     pub(crate) quic: quinn_proto::Endpoint,
     pub(crate) server: Option<Arc<ServerConfig>>,
     pub(crate) make_id: MakeId,
-    connections: Vec<Option<Connection>>,
+    /// By slot; in boxes, as a connection is several KiB, and the list grows by doubling.
+    connections: Vec<Option<Box<Connection>>>,
     /// How often each slot was taken: the upper half of a key.
     taken: Vec<u32>,
+    /// Those that have something to send, or may have.
     touched: Vec<usize>,
+    /// Those of which something was heard that their owner is not told yet.
+    heard: Vec<usize>,
     timers: Timers,
     pub(crate) tickets: HashMap<u64, Pending>,
     pub(crate) last_ticket: u64,
@@ -117,6 +124,7 @@ impl Endpoint {
             connections: Vec::new(),
             taken: Vec::new(),
             touched: Vec::new(),
+            heard: Vec::new(),
             timers: Timers::default(),
             tickets: HashMap::new(),
             last_ticket: 0,
@@ -165,7 +173,7 @@ impl Endpoint {
 
     // What arrives
 
-    /// Read a batch of datagrams at most; how many there were, 0 when there is nothing to be read.
+    /// Read a batch of datagrams at most; how many there were. Less than [`BATCH`]: there are no more.
     ///
     /// # Errors
     /// What the kernel says: for a connected socket, that nothing listens there.
@@ -179,7 +187,7 @@ impl Endpoint {
             self.datagram(data, &meta, now);
         }
         self.arrived = datagrams;
-        self.look_at_touched(now);
+        self.tell_what_was_heard(now);
         Ok(count)
     }
 
@@ -187,13 +195,19 @@ impl Endpoint {
     pub fn expire(&mut self, now: f64) {
         let now = self.clock.instant(now);
         while let Some(slot) = self.timers.due(now) {
-            if let Some(connection) = &mut self.connections[slot] {
-                connection.tell_due(now, &mut self.events);
-                connection.quic.handle_timeout(now);
-                self.touch(slot);
+            let Some(connection) = &mut self.connections[slot] else {
+                continue;
+            };
+            match connection.deadline() {
+                // It has moved since, as that of loss detection does with every acknowledgement.
+                Some(at) if at > now => self.timers.arm(slot, Some(at)),
+                _ => {
+                    connection.expire(now, &mut self.events);
+                    self.hear(slot);
+                }
             }
         }
-        self.look_at_touched(now);
+        self.tell_what_was_heard(now);
     }
 
     fn datagram(&mut self, data: BytesMut, meta: &quinn_udp::RecvMeta, now: Instant) {
@@ -217,7 +231,7 @@ impl Endpoint {
             Some(DatagramEvent::ConnectionEvent(handle, event)) => {
                 if let Some(connection) = &mut self.connections[handle.0] {
                     if connection.datagram(event, &self.limits, now, &mut self.events) {
-                        self.touch(handle.0);
+                        self.hear(handle.0);
                     } else {
                         self.counters.unread += 1;
                     }
@@ -263,14 +277,14 @@ impl Endpoint {
         }
         self.taken[slot] = self.taken[slot].wrapping_add(1);
         let key = u64::from(self.taken[slot]) << 32 | slot as u64;
-        self.connections[slot] = Some(Connection::new(
+        self.connections[slot] = Some(Box::new(Connection::new(
             key,
             quic,
             Arc::clone(&self.unacknowledged),
             &self.limits.cpu,
             finding,
-        ));
-        self.touch(slot);
+        )));
+        self.hear(slot);
         key
     }
 
@@ -280,15 +294,17 @@ impl Endpoint {
     pub fn flush(&mut self, now: f64) {
         let now = self.clock.instant(now);
         self.socket.resume();
-        for slot in std::mem::take(&mut self.touched) {
-            // Once more, for what was accepted or written meanwhile: its first packet may have been its last, and what
-            // it has not acknowledged may be too much now.
+        // For what was accepted meanwhile: its first packet may have been its last.
+        self.tell_what_was_heard(now);
+        let mut touched = std::mem::take(&mut self.touched);
+        for slot in touched.drain(..) {
             if let Some(connection) = &mut self.connections[slot] {
-                connection.look(self.marks, &self.limits.cpu, now, &mut self.events);
+                connection.judge(self.marks, now, &mut self.events);
             }
             self.transmit(slot, now);
             self.after(slot, now);
         }
+        self.touched = touched; // whose memory is used again: nobody touches one while it is served
     }
 
     pub(crate) fn transmit(&mut self, slot: usize, now: Instant) {
@@ -306,12 +322,11 @@ impl Endpoint {
         }
     }
 
-    /// Let the touched connections tell what came, before anything is sent.
-    fn look_at_touched(&mut self, now: Instant) {
-        for at in 0..self.touched.len() {
-            let slot = self.touched[at];
+    fn tell_what_was_heard(&mut self, now: Instant) {
+        for slot in self.heard.drain(..) {
             if let Some(connection) = &mut self.connections[slot] {
-                connection.look(self.marks, &self.limits.cpu, now, &mut self.events);
+                connection.heard = false;
+                connection.tell(&self.limits.cpu, now, &mut self.events);
             }
         }
     }
@@ -348,8 +363,19 @@ impl Endpoint {
     pub(crate) fn find(&mut self, key: Key) -> Option<&mut Connection> {
         self.connections
             .get_mut(slot_of(key))?
-            .as_mut()
+            .as_deref_mut()
             .filter(|connection| connection.key == key)
+    }
+
+    /// Something may have come for its owner, and there may be something to send.
+    fn hear(&mut self, slot: usize) {
+        if let Some(connection) = &mut self.connections[slot]
+            && !connection.heard
+        {
+            connection.heard = true;
+            self.heard.push(slot);
+        }
+        self.touch(slot);
     }
 
     pub(crate) fn touch(&mut self, slot: usize) {

@@ -27,6 +27,6 @@ mod timers;
 
 pub use budget::CpuLimits;
 pub use config::{Authority, ClientSettings, ConfigError, Limits, ServerSettings};
-pub use endpoint::{ConnectError, Counters, Endpoint, EndpointError, Key};
+pub use endpoint::{BATCH, ConnectError, Counters, Endpoint, EndpointError, Key};
 pub use event::{Distrust, Event, Loss, StreamEnd};
 pub use ids::CID_LENGTH;
