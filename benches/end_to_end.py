@@ -13,16 +13,13 @@ import json
 import statistics
 import sys
 import tempfile
-from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from benches.services import services
 from benches.whole_path import OUT, gateway
 from quicgw_fast.config import ServerConfig, UpstreamConfig
-
-if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
 
 LOADS = {
     "50 x 2": ("--sessions", "50", "--in-flight", "2"),
@@ -60,21 +57,6 @@ def combinations() -> list[Combination]:
     if quinn and native:
         found.append(Combination("quinn, native", "rust", {**quinn, **native}))
     return found
-
-
-@asynccontextmanager
-async def services() -> AsyncIterator[dict[str, str]]:
-    """Run the embedded services in a process of their own and give their addresses by name."""
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "benches.services", stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE
-    )
-    assert process.stdin is not None
-    assert process.stdout is not None
-    try:
-        yield json.loads(await process.stdout.readline())
-    finally:
-        process.stdin.close()  # which is its sign to end
-        await process.wait()
 
 
 async def one_run(combination: Combination, load: tuple[str, ...], seconds: float) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """What a call of a service costs the gateway's process, by each maker of upstream calls, with 8 and 64 under way.
 
-The service is ``rust/upstream/examples/service.rs`` in a process of its own, which costs little and answers at once.
+The service has a process of its own, costs little and answers at once (``benches.services``).
 The makers run in turn, each in a process of its own, several rounds; its CPU time is read from the operating system:
 of the whole process, and of the thread in which Python runs. What counts is the ratio.
 """
@@ -12,24 +12,19 @@ import asyncio
 import json
 import resource
 import statistics
-import subprocess
 import sys
 import time
-from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import uvloop
 
+from benches.services import ROOT, services
 from quicgw_fast.proto.service_pb2 import UpstreamRequest
 from quicgw_fast.upstream import Directory, makers
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from quicgw_fast.upstream import Instance
 
-ROOT = Path(__file__).parent.parent
 ABREAST = (8, 64)
 REQUEST = UpstreamRequest(session_id="s" * 36, openid="alice", action="echo", data=b"x" * 128, client_seq_id=7)
 
@@ -40,16 +35,6 @@ class Unwatched:
     def channel_up(self, instance: Instance) -> None: ...
 
     def channel_down(self, instance: Instance) -> None: ...
-
-
-@contextmanager
-def service() -> Iterator[str]:
-    """Run the service, and give its address."""
-    build = ("cargo", "run", "--release", "--quiet", "--locked", "--package", "quicgw-upstream", "--example", "service")
-    with subprocess.Popen(build, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        yield process.stdout.readline().strip()
-        process.communicate()
 
 
 async def load(maker: str, address: str, abreast: int, seconds: float) -> dict[str, float]:
@@ -85,21 +70,27 @@ def cpu(whom: int) -> float:
     return used.ru_utime + used.ru_stime
 
 
-def measure(maker: str, address: str, abreast: int, seconds: float) -> dict[str, float]:
+async def measure(maker: str, address: str, abreast: int, seconds: float) -> dict[str, float]:
     """Do what ``load`` does in a process of its own."""
-    command = [sys.executable, "-m", "benches.upstream", "--load", maker, address, str(abreast), str(seconds)]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
-    figures: dict[str, float] = json.loads(done.stdout)
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "benches.upstream", "--load", maker, address, str(abreast), str(seconds),
+        cwd=ROOT, stdout=asyncio.subprocess.PIPE,
+    )  # fmt: skip
+    printed, _ = await process.communicate()
+    if process.returncode:
+        raise SystemExit(f"{maker}, {abreast} under way: ended with {process.returncode}")
+    figures: dict[str, float] = json.loads(printed)
     return figures
 
 
-def compare(rounds: int, seconds: float) -> None:
+async def compare(rounds: int, seconds: float) -> None:
     """Print a row for each maker and number of calls under way: medians, and the whole as a part of the default's."""
     print(f"{'maker':<8}{'under way':>10}{'us/call':>10}{'in Python':>11}{'calls/s':>10}{'ratio':>8}")
-    with service() as address:
+    async with services() as addresses:
         for abreast in ABREAST:
             runs = [
-                {maker: measure(maker, address, abreast, seconds) for maker in makers.MAKERS} for _ in range(rounds)
+                {maker: await measure(maker, addresses["business"], abreast, seconds) for maker in makers.MAKERS}
+                for _ in range(rounds)
             ]
             for maker in makers.MAKERS:
                 of = {key: statistics.median(run[maker][key] for run in runs) for key in ("process", "thread", "rate")}
@@ -121,7 +112,7 @@ def main() -> None:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             print(json.dumps(runner.run(load(maker, address, int(abreast), float(seconds)))))
     else:
-        compare(arguments.rounds, arguments.seconds)
+        asyncio.run(compare(arguments.rounds, arguments.seconds))
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """The whole path, measured: real QUIC clients, a gateway process of its own, real gRPC services.
 
-Clients and services share this process, the gateway has its own: its CPU time is read from the operating system, so
-that what clients and services use does not count. Each backend runs in turn, several rounds, on the same machine.
+Clients, services and gateway have a process each: the gateway's CPU time is read from the operating system, so that
+what clients and services use does not count. Each backend runs in turn, several rounds, on the same machine.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import quicgw_fast
-from quicgw_fast.demo.services import start_services
+from benches.services import services
 from quicgw_fast.transport.certificates import development_certificate
 
 if TYPE_CHECKING:
@@ -117,11 +117,8 @@ async def measure(backend: str, upstreams: dict[str, str]) -> Figures:
 
 async def run() -> list[Figures]:
     """Measure both backends in turn, several rounds."""
-    services = await start_services()
-    try:
-        return [await measure(backend, services.addresses) for _ in range(ROUNDS) for backend in ("rust", "python")]
-    finally:
-        await services.stop()
+    async with services() as upstreams:
+        return [await measure(backend, upstreams) for _ in range(ROUNDS) for backend in ("rust", "python")]
 
 
 def main() -> None:
@@ -131,7 +128,7 @@ def main() -> None:
     (OUT / "whole_path.json").write_text(json.dumps([asdict(figures) for figures in rounds], indent=1))
     print(f"\nWhole path: {CLIENTS} clients, {OUTSTANDING} echoes of {len(BODY)} bytes outstanding each")
     print(f"Medians of {ROUNDS} rounds of {SECONDS:g} s")
-    print("(clients and services share one process; with 2 cores they, not the gateway, may set the rate)")
+    print("(the clients are of Python: they, not the gateway, may set the rate)")
     print(f"{'backend':<10}{'requests/s':>12}{'gateway us/req':>16}{'p50 ms':>10}{'p99 ms':>10}")
     medians: dict[str, float] = {}
     for backend in ("rust", "python"):
