@@ -102,10 +102,13 @@ impl Connection {
             }
             return false;
         }
-        let began = Instant::now();
         self.quic.handle_event(event);
-        self.budget.charge(&limits.cpu, began.elapsed());
         true
+    }
+
+    /// Have its peer pay for what a datagram took.
+    pub(crate) fn charge(&mut self, cpu: &CpuLimits, used: Duration) {
+        self.budget.charge(cpu, used);
     }
 
     /// Take what quinn has to tell, and read the stream.

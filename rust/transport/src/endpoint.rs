@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
 use bytes::BytesMut;
-use quinn_proto::{ConnectionHandle, DatagramEvent, ServerConfig, Transmit};
+use quinn_proto::{ConnectionEvent, ConnectionHandle, DatagramEvent, ServerConfig, Transmit};
 
 use crate::certificate::Finding;
 use crate::clock::Clock;
@@ -82,7 +82,6 @@ pub struct Endpoint {
     unacknowledged: Arc<AtomicUsize>,
     pub(crate) answers: HashMap<u64, (Transmit, Vec<u8>, Answer)>,
 
-    arrived: Vec<(BytesMut, quinn_udp::RecvMeta)>,
     pub(crate) buffer: Vec<u8>,
     /// What happened at the door.
     pub counters: Counters,
@@ -130,7 +129,6 @@ impl Endpoint {
             last_ticket: 0,
             events: VecDeque::new(),
             unacknowledged: Arc::new(AtomicUsize::new(0)),
-            arrived: Vec::new(),
             buffer: Vec::new(),
             counters: Counters::default(),
         })
@@ -179,14 +177,21 @@ impl Endpoint {
     /// What the kernel says: for a connected socket, that nothing listens there.
     pub fn receive(&mut self, now: f64) -> io::Result<usize> {
         let now = self.clock.instant(now);
-        let mut datagrams = std::mem::take(&mut self.arrived);
-        let count = self
-            .socket
-            .receive(|data, meta| datagrams.push((BytesMut::from(data), *meta)))?;
-        for (data, meta) in datagrams.drain(..) {
-            self.datagram(data, &meta, now);
+        let (mut count, mut began) = (0, Instant::now());
+        for message in 0..self.socket.receive()? {
+            let (meta, mut at) = (self.socket.meta(message), 0);
+            while at < meta.len {
+                let data = BytesMut::from(self.socket.datagram(message, at));
+                at += data.len();
+                count += 1;
+                let slot = self.datagram(data, &meta, now);
+                let done = Instant::now();
+                if let Some(connection) = slot.and_then(|slot| self.connections[slot].as_mut()) {
+                    connection.charge(&self.limits.cpu, done - began);
+                }
+                began = done;
+            }
         }
-        self.arrived = datagrams;
         self.tell_what_was_heard(now);
         Ok(count)
     }
@@ -210,12 +215,13 @@ impl Endpoint {
         self.tell_what_was_heard(now);
     }
 
-    fn datagram(&mut self, data: BytesMut, meta: &quinn_udp::RecvMeta, now: Instant) {
+    /// Take a datagram; the slot of the connection that it was for, unless it was dropped unread.
+    fn datagram(&mut self, data: BytesMut, meta: &quinn_udp::RecvMeta, now: Instant) -> Option<usize> {
         let header = long_header(&data);
         let copy = match &header {
             Some(header) if !VERSIONS.contains(&header.version) => {
                 self.negotiate(header, &data, meta);
-                return;
+                return None;
             }
             Some(_) if data.len() >= MIN_INITIAL => data.to_vec(),
             _ => Vec::new(),
@@ -228,15 +234,7 @@ impl Endpoint {
             .quic
             .handle(now, meta.addr, meta.dst_ip, ecn, data, &mut self.buffer)
         {
-            Some(DatagramEvent::ConnectionEvent(handle, event)) => {
-                if let Some(connection) = &mut self.connections[handle.0] {
-                    if connection.datagram(event, &self.limits, now, &mut self.events) {
-                        self.hear(handle.0);
-                    } else {
-                        self.counters.unread += 1;
-                    }
-                }
-            }
+            Some(DatagramEvent::ConnectionEvent(handle, event)) => return self.pass_on(handle.0, event, now),
             Some(DatagramEvent::NewConnection(incoming)) => match header {
                 Some(header) if !copy.is_empty() => self.ask(incoming, header, copy),
                 _ => self.quic.ignore(incoming),
@@ -244,6 +242,17 @@ impl Endpoint {
             Some(DatagramEvent::Response(transmit)) => self.offer(transmit, header.is_some()),
             None => self.counters.dropped += 1,
         }
+        None
+    }
+
+    fn pass_on(&mut self, slot: usize, event: ConnectionEvent, now: Instant) -> Option<usize> {
+        let connection = self.connections[slot].as_mut()?;
+        if connection.datagram(event, &self.limits, now, &mut self.events) {
+            self.hear(slot);
+            return Some(slot);
+        }
+        self.counters.unread += 1;
+        None
     }
 
     // Connections
@@ -304,9 +313,11 @@ impl Endpoint {
             self.transmit(slot, now);
             self.after(slot, now);
         }
+        self.socket.send_queued();
         self.touched = touched; // whose memory is used again: nobody touches one while it is served
     }
 
+    /// Queue what a connection has to send.
     pub(crate) fn transmit(&mut self, slot: usize, now: Instant) {
         let segments = self.socket.segments();
         let Some(connection) = self.connections.get_mut(slot).and_then(Option::as_mut) else {
@@ -318,7 +329,7 @@ impl Endpoint {
             let Some(transmit) = connection.quic.poll_transmit(now, segments, &mut self.buffer) else {
                 return;
             };
-            self.socket.send(transmit, &self.buffer);
+            self.socket.queue(transmit, &self.buffer);
         }
     }
 
