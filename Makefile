@@ -10,11 +10,11 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 export PYTHONDONTWRITEBYTECODE := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo serve test test-rust test-python test-fast coverage lint lint-rust lint-python format wheel
-.PHONY: bench bench-e2e bench-rust attacks chaos proto lock clean
+.PHONY: help setup demo serve test test-rust test-python test-matrix test-aioquic coverage lint lint-rust lint-python format wheel
+.PHONY: bench bench-e2e bench-marks bench-check bench-rust attacks chaos proto lock clean
 
 help: ## Show this list
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
 
 setup: $(EXTENSION) ## Make .venv and build the extension in release mode
 
@@ -38,7 +38,7 @@ demo: setup ## Start gateway and services, connect 20 clients, show and check wh
 serve: setup ## Run gateway and embedded services until Ctrl-C
 	$(BIN)/quicgw dev
 
-test: test-rust test-python test-fast ## Run all tests
+test: test-rust test-python bench-check ## Run all tests
 
 # loom explores how threads may interleave in the queue; it needs a build of its own.
 test-rust: setup
@@ -50,9 +50,11 @@ test-rust: setup
 test-python: setup
 	$(BIN)/pytest -n $(WORKERS) --dist worksteal
 
-# What clients see, once more with all compiled parts.
-test-fast: setup
-	QUICGW_FAST=1 $(BIN)/pytest -n $(WORKERS) --dist worksteal tests/wire -k "not python"
+test-matrix: setup ## Test what clients see on every combination of compiled and plain parts
+	TEST_MATRIX=1 $(BIN)/pytest -n $(WORKERS) --dist worksteal tests/wire tests/chaos tests/client
+
+test-aioquic: setup ## Run aioquic's own tests on our short path
+	$(BIN)/python -m tests.aioquic_suite
 
 coverage: setup ## Show how much of each module the tests of its own room cover; fails below 95 %
 	$(BIN)/python -m tests.own_coverage $(ROOMS)
@@ -82,18 +84,24 @@ wheel: setup ## Build the wheel (one for every Python from 3.11 on) and the sdis
 
 bench: setup ## Measure the engine, the whole path and its ends, each maker for comparison
 	$(BIN)/pytest benches/micro -p no:randomly --timeout 0
-	$(BIN)/python -m benches.whole_path
+	$(BIN)/python -m benches.marks whole-50x2 whole-200x1 --rounds 1
 	$(BIN)/python -m benches.transport
 	$(BIN)/python -m benches.upstream
 
-bench-e2e: setup ## Measure the whole path under quicgw bench, over all combinations of parts
-	$(BIN)/python -m benches.end_to_end
+bench-e2e: setup ## Measure all marks over all combinations of parts, and write them into docs/performance.md
+	$(BIN)/python -m benches.marks --write
+
+bench-marks: setup ## Measure some marks, each beside what it is compared to: ROWS="login echo-50"
+	$(BIN)/python -m benches.marks $(ROWS)
+
+bench-check: setup ## Fail where a request or a session makes more calls than benches/calls.json expects
+	$(BIN)/python -m benches.check
 
 bench-rust: ## Measure the steps of the engine without Python
 	cargo bench --locked --package quicgw-core
 
-attacks: setup ## Attack a gateway process, and show what honest clients notice
-	$(BIN)/python -m benches.attacks
+attacks: setup ## Attack a gateway process, and show what honest clients notice (FAST=--fast: of all compiled parts)
+	$(BIN)/python -m benches.attacks $(FAST)
 
 chaos: setup ## Long soak test over a lossy network (hours)
 	$(BIN)/pytest tests/chaos --chaos-full --timeout 0

@@ -22,11 +22,12 @@ from typing import TYPE_CHECKING, Any
 
 import uvloop
 
-from benches.whole_path import cpu_seconds
+from benches.gateways import cpu_seconds
 from quicgw_fast.clock import SystemClock
 from quicgw_fast.transport import Connection, TransportLimits, development_certificate, dial, listen
 from quicgw_fast.transport.aioquic import dialer
 from quicgw_fast.transport.endpoint import Endpoint
+from quicgw_fast.transport.reading import Eager
 from tests.support.gatekeeper import gatekeeper
 
 if TYPE_CHECKING:
@@ -99,7 +100,7 @@ async def serve(folder: Path) -> None:
     listener = await listen(
         "127.0.0.1", 0, certificate=certificate, private_key=key, factory=Echo, alpn=ALPN, limits=LIMITS,
         gatekeeper=gatekeeper(retry_above=100_000, max_half_open=100_000, handshakes_per_second=1e6),
-        observer=Unwatched(), reset_key=os.urandom(32), clock=SystemClock(),
+        observer=Unwatched(), reset_key=os.urandom(32), clock=SystemClock(), pace=Eager(),
     )  # fmt: skip
     print(listener.address[1], flush=True)
     await asyncio.get_running_loop().run_in_executor(None, sys.stdin.read)

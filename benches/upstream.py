@@ -1,6 +1,6 @@
 """What a call of a service costs the gateway's process, by each maker of upstream calls, with 8 and 64 under way.
 
-The service has a process of its own, costs little and answers at once (``benches.services``).
+The service has a process of its own, costs little and answers at once (``benches.compiled``).
 The makers run in turn, each in a process of its own, several rounds; its CPU time is read from the operating system:
 of the whole process, and of the thread in which Python runs. What counts is the ratio.
 """
@@ -18,11 +18,12 @@ from typing import TYPE_CHECKING
 
 import uvloop
 
-from benches.services import ROOT, services
+from benches.compiled import ROOT, services
 from quicgw_fast.proto.service_pb2 import UpstreamRequest
 from quicgw_fast.upstream import Directory, makers
 
 if TYPE_CHECKING:
+    from quicgw_fast.proto.service_pb2 import UpstreamResponse
     from quicgw_fast.upstream import Instance
 
 ABREAST = (8, 64)
@@ -44,15 +45,26 @@ async def load(maker: str, address: str, abreast: int, seconds: float) -> dict[s
     await channel.wait_reached(5.0)
     calls = 0
 
-    async def lane(until: float) -> None:
-        nonlocal calls
-        while time.monotonic() < until:
-            await channel.call(REQUEST, 30.0)
-            calls += 1
-
     async def lanes(seconds: float) -> None:
-        until = time.monotonic() + seconds
-        await asyncio.gather(*(lane(until) for _ in range(abreast)))
+        nonlocal calls
+        until, left = time.monotonic() + seconds, abreast
+        over = asyncio.get_running_loop().create_future()
+
+        def done(outcome: UpstreamResponse | Exception) -> None:
+            nonlocal calls, left
+            calls += 1
+            if isinstance(outcome, Exception):
+                over.set_exception(outcome)
+            elif time.monotonic() < until:
+                channel.begin(REQUEST, 30.0, done)
+            else:
+                left -= 1
+                if not left:
+                    over.set_result(None)
+
+        for _ in range(abreast):
+            channel.begin(REQUEST, 30.0, done)
+        await over
 
     await lanes(seconds / 4)
     calls = 0

@@ -44,7 +44,20 @@ STAGES = frozenset(
     }
 )
 SHARED = frozenset(
-    {"addresses", "config", "clock", "errors", "codes", "makers", "observe", "ports", "sharing", "backend", "proto"}
+    {
+        "addresses",
+        "config",
+        "clock",
+        "completions",
+        "errors",
+        "codes",
+        "makers",
+        "observe",
+        "ports",
+        "sharing",
+        "backend",
+        "proto",
+    }
 )
 EVERYTHING = STAGES | SHARED | {"flow", "assembly", "gateway", "client", "cli", "demo", "_core"}
 
@@ -55,6 +68,7 @@ MAY_IMPORT = {
     "config": frozenset({"errors"}),
     "errors": frozenset({"codes"}),
     "clock": frozenset(),
+    "completions": frozenset(),
     "codes": frozenset(),
     "makers": frozenset({"errors"}),
     "addresses": frozenset(),

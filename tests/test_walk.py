@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import quicgw_fast
 from tests.support.drawing import read_path
+from tests.support.parts import Parts
 from tests.support.world import World, write_certificate
 
 if TYPE_CHECKING:
@@ -75,7 +76,7 @@ async def walk_one_echo(client: asyncio.subprocess.Process) -> list[str]:
 
 
 async def test_an_echo_changes_rooms_rarely_and_goes_the_drawn_way(tmp_path: Path) -> None:
-    async with World("rust", write_certificate(tmp_path)) as world:
+    async with World(Parts(), write_certificate(tmp_path)) as world:
         client = await asyncio.create_subprocess_exec(
             sys.executable, "-c", CLIENT, world.gateway.addresses.quic, stdin=PIPE, stdout=PIPE
         )

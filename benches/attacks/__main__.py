@@ -15,7 +15,8 @@ from pathlib import Path
 import quicgw_fast
 from benches.attacks import guesses, packets, services, sessions  # noqa: F401 - each enters its attacks
 from benches.attacks.base import ATTACKS, SECRET, SECRET_FILE, Attack, Sent, Target, token
-from benches.whole_path import cpu_seconds, gateway
+from benches.gateways import Combination, cpu_seconds, gateway
+from quicgw_fast.config.fast import COMPILED
 from quicgw_fast.demo.services import start_services
 from quicgw_fast.errors import GatewayError
 
@@ -79,13 +80,15 @@ async def honest(address: str, number: int, until: float, latencies: list[float]
             await asyncio.sleep(max(0.0, begin + PAUSE - time.monotonic()))
 
 
-async def run_one(name: str | None, upstreams: dict[str, str], seconds: float, python: str) -> Row:
-    """Run honest clients beside one attack, or beside none."""
+async def run_one(name: str | None, upstreams: dict[str, str], seconds: float, python: str, *, fast: bool) -> Row:
+    """Run honest clients beside one attack, or beside none; ``fast`` is a gateway of all compiled parts."""
     chosen = ATTACKS[name] if name else Attack(None, "none", {})
     with tempfile.TemporaryDirectory() as folder:
         (Path(folder) / SECRET_FILE).write_text(SECRET)
         tables = {"processor": {"drain_timeout": "100ms"}, **chosen.tables}
-        async with gateway("auto", Path(folder), upstreams, python=python, **tables) as (addresses, pid):
+        tables |= {name: {**table, **tables.get(name, {})} for name, table in (COMPILED if fast else {}).items()}
+        attacked = Combination("default", "auto")
+        async with gateway(attacked, Path(folder), upstreams, python=python, **tables) as (addresses, pid):
             address = addresses["quic"]
             latencies: list[float] = []
             failures: list[str] = []
@@ -122,13 +125,14 @@ async def attacker(name: str | None, target: Target) -> Sent:
     return Sent(*json.loads(output))
 
 
-async def run(names: list[str], seconds: float, python: str) -> None:
+async def run(names: list[str], seconds: float, python: str, *, fast: bool) -> None:
     """Print the table, row by row."""
     upstreams = await start_services()
     try:
         print(HEADER, flush=True)
         for name in (None, *names):
-            print((await run_one(name, upstreams.addresses, seconds, python)).line(), flush=True)
+            row = await run_one(name, upstreams.addresses, seconds, python, fast=fast)
+            print(row.line(), flush=True)
     finally:
         await upstreams.stop()
 
@@ -139,6 +143,7 @@ def main() -> None:
     parser.add_argument("names", nargs="*", help=f"of {', '.join(ATTACKS)}; all without one")
     parser.add_argument("--seconds", type=float, default=10.0, help="how long each attack lasts")
     parser.add_argument("--python", default=sys.executable, help="whose quicgw_fast is the gateway: another build's")
+    parser.add_argument("--fast", action="store_true", help="attack a gateway of all compiled parts")
     parser.add_argument("--attack", metavar="TARGET", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     unknown = set(arguments.names) - set(ATTACKS)
@@ -149,7 +154,8 @@ def main() -> None:
         sent = asyncio.run(ATTACKS[arguments.names[0]].send(target, time.monotonic() + target.seconds))
         print(json.dumps(sent))
     else:
-        asyncio.run(run(arguments.names or list(ATTACKS), arguments.seconds, arguments.python))
+        names = arguments.names or list(ATTACKS)
+        asyncio.run(run(names, arguments.seconds, arguments.python, fast=arguments.fast))
 
 
 if __name__ == "__main__":

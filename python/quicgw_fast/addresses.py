@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-import ipaddress
+from socket import AF_INET, AF_INET6, inet_ntop, inet_pton
+from typing import Final
+
+MAPPED: Final = bytes(10) + b"\xff\xff"
+"""How an IPv6 address begins that stands for an IPv4 one (RFC 4291 §2.5.5.2)."""
 
 
 def address_group(address: str) -> str:
@@ -17,12 +21,13 @@ def address_group(address: str) -> str:
         host = host[1:].partition("]")[0]
     elif host.count(":") == 1:
         host = host.partition(":")[0]
+    # With the C library's functions: every connection comes through here some four times, and ipaddress takes 6 µs.
     try:
-        parsed = ipaddress.ip_address(host)
-    except ValueError:
+        if ":" not in host:
+            return inet_ntop(AF_INET, inet_pton(AF_INET, host))
+        packed = inet_pton(AF_INET6, host.partition("%")[0])
+    except (OSError, ValueError):
         return address[:128]
-    if isinstance(parsed, ipaddress.IPv4Address):
-        return str(parsed)
-    if parsed.ipv4_mapped is not None:
-        return str(parsed.ipv4_mapped)
-    return str(ipaddress.IPv6Address(int(parsed) >> 64 << 64)) + "/64"
+    if packed.startswith(MAPPED):
+        return inet_ntop(AF_INET, packed[len(MAPPED) :])
+    return inet_ntop(AF_INET6, packed[:8] + bytes(8)) + "/64"

@@ -67,7 +67,7 @@ def assemble_gateway(
     open_channel = makers.load(config.upstream.client).open_channel
     upstream = assemble_upstream(mode, config.upstream, clock, metrics, open_channel=open_channel, gate=gates.call)
     if call is None:
-        call, chores = upstream.caller.call, [*chores, upstream.tend]
+        call, chores = upstream.caller.begin, [*chores, upstream.tend]
     path = assemble_path(
         config,
         engine,

@@ -164,9 +164,10 @@ class Gateway:
             alpn=tuple(CARRIERS),
             clock=self._clock,
             maker=server.transport,
-            limits=TransportLimits.of(self._config.session),
+            limits=TransportLimits.of(self._config.session, short_path=server.short_path),
             gatekeeper=self._gatekeeper,
             observer=self._door,
+            pace=self._path.pace,
             reset_key=reset_key_for(server.reset_key_file, tls.key or tls.cert, 0 if self._dev else port),
         )
         stack.push_async_callback(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING, Final, NamedTuple, Protocol, TypeAlias
 
@@ -15,7 +14,10 @@ if TYPE_CHECKING:
     from quicgw_fast.codes import CloseCode
     from quicgw_fast.errors import ProtocolError, RequestError
     from quicgw_fast.proto.client_pb2 import ClientRequest
+    from quicgw_fast.proto.service_pb2 import UpstreamResponse
 
+NO_HEADERS: Final[Mapping[str, str]] = {}
+"""Of a message without any."""
 GATESVR: Final = "gatesvr"
 """The ALPN of the length-prefixed stream (protocol §1)."""
 
@@ -63,6 +65,29 @@ class ConnectionRefusal(NamedTuple):
 
 
 TurnedAway: TypeAlias = Deflection | ConnectionRefusal
+
+
+class ServiceRequest(Protocol):
+    """A request as its service gets it: made by the engine, or a message ``UpstreamRequest`` of protobuf."""
+
+    @property
+    def session_id(self) -> str:
+        """Whose it is."""
+
+    @property
+    def openid(self) -> str:
+        """Likewise."""
+
+    @property
+    def action(self) -> str:
+        """What is asked for."""
+
+    @property
+    def client_seq_id(self) -> int:
+        """The client's number of the request."""
+
+    def SerializeToString(self) -> bytes:  # noqa: N802 - as protobuf has it
+        """Encode it."""
 
 
 class CallFacts(NamedTuple):
@@ -114,6 +139,16 @@ class Gatekeeper(Protocol):
 
     def failed(self, until: float, /) -> None:
         """Be told that a handshake failed; one of which nothing is heard would be half-open until then."""
+
+
+class ReadingPace(Protocol):
+    """How a listener spends its time: what is finished goes before what is new."""
+
+    def rest(self, took: float, /) -> float:
+        """Seconds for which nothing more is to be read, after reading took so many; 0 to go on at once."""
+
+    def over(self) -> bool:
+        """Whether a rest need not last its time."""
 
 
 class Link(Protocol):
@@ -248,17 +283,24 @@ class Recipient(Protocol):
     """The highest number that was handed to ``link``; behind ``outbox.last_seq`` while the link is congested."""
     handed: int
     """The highest number that was ever handed to a connection: what is above it, no client can have."""
+    look_at: float
+    """Monotonic seconds until which nobody need look after it; set to 0 when it is given something to keep."""
 
 
-@dataclass(slots=True, frozen=True)
-class TerminalReply:
+class TerminalReply(NamedTuple):
     """The one terminal reply of a request, not yet numbered."""
 
     push_type: PushType
     code: int
     message: str
     data: bytes = b""
-    headers: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = NO_HEADERS
+
+    @classmethod
+    def of_answer(cls, answer: UpstreamResponse) -> TerminalReply:
+        """The PUSH_BUSINESS_DATA that tells of what a service answered."""
+        headers = answer.headers
+        return cls(PushType.BUSINESS_DATA, answer.code, answer.message, answer.data, headers or NO_HEADERS)
 
     @classmethod
     def of_error(cls, error: RequestError) -> TerminalReply:

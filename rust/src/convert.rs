@@ -32,6 +32,10 @@ impl<T> Locked<T> {
 pub(crate) struct Headers(Vec<(PyBackedStr, PyBackedStr)>);
 
 impl Headers {
+    pub(crate) fn sorted(&self) -> &[(PyBackedStr, PyBackedStr)] {
+        &self.0
+    }
+
     /// What is encoded from these headers and the other parts of a message.
     pub(crate) fn tail<'a>(
         &'a self,

@@ -7,6 +7,7 @@
 #[cfg(feature = "bench")]
 mod bench;
 mod convert;
+mod forward;
 mod frame;
 mod notify;
 mod outbox;
@@ -30,9 +31,10 @@ mod _core {
     #[pymodule_export]
     use super::{
         convert::encode_body,
+        forward::{ForwardedRequest, forward},
         frame::FrameDecoder,
         notify::NotifyBuffers,
-        outbox::{ByteBudget, Outbox},
+        outbox::{ByteBudget, Outbox, push_to_all},
         queue::TaskQueue,
         rate::TokenBucket,
         sequence::SequenceAllocator,

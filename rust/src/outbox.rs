@@ -358,3 +358,16 @@ impl Outbox {
         self.0.lock(py).closed()
     }
 }
+
+/// Send one notify on each of many outboxes, and return of each the frame and its number.
+///
+/// None where something stands in the way: nothing has changed there, and push() with the same body says what it is.
+#[pyfunction]
+pub(crate) fn push_to_all<'py>(
+    py: Python<'py>,
+    outboxes: Vec<Bound<'py, Outbox>>,
+    body: &[u8],
+) -> PyResult<Bound<'py, PyList>> {
+    let push = |outbox: Bound<'py, Outbox>| outbox.get().0.lock(py).push_unhindered(body, give(py));
+    PyList::new(py, outboxes.into_iter().map(push))
+}

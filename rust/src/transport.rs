@@ -154,10 +154,17 @@ impl QuicEndpoint {
         })
     }
 
-    /// Read until `most` datagrams or more were read, or there is none; return how many, and what they brought about.
+    /// Read until `most` datagrams or more were read, or there is none; then `size` bytes of what has come on streams. Return
+    /// how many datagrams, and what all of it brought about.
     ///
     /// OSError is what the kernel says, for a connected socket that nothing listens there.
-    fn receive<'py>(&self, py: Python<'py>, now: f64, most: usize) -> PyResult<(usize, Bound<'py, PyList>)> {
+    fn receive<'py>(
+        &self,
+        py: Python<'py>,
+        now: f64,
+        most: usize,
+        size: usize,
+    ) -> PyResult<(usize, Bound<'py, PyList>)> {
         self.refill(py)?;
         let (count, events) = self.with(py, |endpoint| -> PyResult<_> {
             let mut total = 0;
@@ -168,9 +175,25 @@ impl QuicEndpoint {
                     break;
                 }
             }
+            endpoint.read(size);
             Ok((total, drain(endpoint)))
         })??;
         Ok((count, tell(py, events)?))
+    }
+
+    /// Take `size` bytes of what has come on streams, of each a piece in its turn.
+    fn read<'py>(&self, py: Python<'py>, size: usize) -> PyResult<Bound<'py, PyList>> {
+        let events = self.with(py, |endpoint| {
+            endpoint.read(size);
+            drain(endpoint)
+        })?;
+        tell(py, events)
+    }
+
+    /// Whether something that came on a stream was not taken yet.
+    #[getter]
+    fn readable(&self, py: Python<'_>) -> PyResult<bool> {
+        self.with(py, |endpoint| endpoint.is_readable())
     }
 
     /// Do what is due, and return what that brought about.

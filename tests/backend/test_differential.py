@@ -88,6 +88,7 @@ OUTBOX_STEPS = st.one_of(
     operation("missed", SEQS),
     operation("unsent", SEQS),
     operation("is_open", SEQS),
+    operation("push to all", BODIES),
 )
 ENDINGS = operation("close", st.integers(-1, 4)) | operation("mark_overflow", st.integers(-1, 3), st.integers(0, 3))
 OUTBOX_STEP = st.tuples(st.integers(0, 1), OUTBOX_STEPS)
@@ -171,8 +172,15 @@ def test_outbox(
     ]
 
     for which, step in steps:
-        pair = pairs[which]
-        compare(pair, resolve(pair[1], step), looks)
+        if step[0] == "push to all":
+            sent = [
+                maker.push_to_all([pair[at] for pair in (pairs[which], *pairs)], *step[1])
+                for at, maker in enumerate((RUST, PYTHON))
+            ]
+            assert sent[0] == sent[1], step
+            assert all(looks(pair[0]) == looks(pair[1]) for pair in pairs), step
+        else:
+            compare(pairs[which], resolve(pairs[which][1], step), looks)
         if limit is not None:
             assert budgets[0].used == budgets[1].used
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from tests.support.fixtures import backend, certificate, make_world, quick_end_of_the_admin_pages, world
+from tests.support.fixtures import certificate, make_world, parts, quick_end_of_the_admin_pages, world
 
-__all__ = ["backend", "certificate", "make_world", "quick_end_of_the_admin_pages", "world"]
+__all__ = ["certificate", "make_world", "parts", "quick_end_of_the_admin_pages", "world"]
 
 SHORT_SEEDS, SHORT_PUSHES = 1, 300
 FULL_SEEDS, FULL_PUSHES = 20, 10_000

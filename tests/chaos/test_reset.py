@@ -22,6 +22,7 @@ from tests.support.wire import until
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from tests.support.parts import Parts
     from tests.support.world import World, WorldMaker
 
 PATIENT = Habits(dead_after=1.0, forgetful=False)
@@ -141,7 +142,7 @@ async def push_on(
 
 @pytest.mark.timeout(300)
 async def test_a_killed_gateway_means_an_explicit_reset_for_every_client_within_20_seconds(
-    backend: str, certificate: tuple[Path, Path], tmp_path: Path, seed: int
+    parts: Parts, certificate: tuple[Path, Path], tmp_path: Path, seed: int
 ) -> None:
     udp, tcp = free_ports()
     async with RawUpstream() as upstream, contextlib.AsyncExitStack() as stack:
@@ -151,7 +152,7 @@ async def test_a_killed_gateway_means_an_explicit_reset_for_every_client_within_
             f"[tls]\ncert = '{certificate[0]}'\nkey = '{certificate[1]}'\n[upstream]\n"
             + "".join(f"{name} = ['{upstream.address}']\n" for name in ("hello", "business", "zone"))
         )
-        first = GatewayProcess.serve(config, backend=backend)
+        first = GatewayProcess.serve(config, parts=parts)
         async with first:
             clients = [
                 await stack.enter_async_context(ChaosClient(f"user-{n}", ("127.0.0.1", udp), seed=seed + n))
@@ -163,7 +164,7 @@ async def test_a_killed_gateway_means_an_explicit_reset_for_every_client_within_
             pushing = asyncio.create_task(push_on(f"127.0.0.1:{tcp}", clients, ledgers, done))
             await until(lambda: all(len(ledger.accepted) > 50 for ledger in ledgers), 20, "some pushes")
             await first.kill()
-        async with GatewayProcess.serve(config, backend=backend):
+        async with GatewayProcess.serve(config, parts=parts):
             begun = time.monotonic()
             await until(lambda: all(client.history.resets for client in clients), 20, "a reset for everybody")
             took = time.monotonic() - begun

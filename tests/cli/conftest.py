@@ -7,6 +7,7 @@ import pytest
 
 from tests.cli.process import Gateway
 from tests.support.fixtures import certificate, make_world, world
+from tests.support.parts import Parts
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -16,9 +17,9 @@ __all__ = ["certificate", "make_world", "world"]
 
 
 @pytest.fixture
-def backend() -> str:
-    """The engine of a world around a test: what commands do with a gateway is the same with each."""
-    return "rust"
+def parts() -> Parts:
+    """The gateway of a world around a test: what commands do with one is the same with each."""
+    return Parts()
 
 
 @pytest.fixture(scope="package", autouse=True)

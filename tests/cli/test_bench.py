@@ -49,7 +49,9 @@ def test_a_closed_loop(dev: Gateway) -> None:
 
 
 def test_json_has_all_that_the_table_has_and_more(dev: Gateway) -> None:
-    found = figures(load(dev, "--sessions", "3", "--in-flight", "2", "--json", "--quiet"))
+    # A service that takes its time keeps a fast machine below the limit of messages per second.
+    slow = ("--action", "sleep", "--param", "ms=20")
+    found = figures(load(dev, "--sessions", "3", "--in-flight", "2", *slow, "--json", "--quiet"))
     assert found["plan"]["sessions"] == 3
     assert found["plan"]["in_flight"] == 2
     latency = found["latency_ms"]
@@ -59,6 +61,16 @@ def test_json_has_all_that_the_table_has_and_more(dev: Gateway) -> None:
     assert found["logins_ms"]["count"] == 3
     assert found["rate"] == found["replies"] / found["seconds"]
     assert (found["violations"], found["errors"], found["closed"], found["unanswered"]) == (0, {}, {}, 0)
+
+
+def test_every_request_that_is_measured_is_in_exactly_one_of_the_figures(dev: Gateway) -> None:
+    """Also where some are refused: one session of a gateway with ordinary limits asks for more than they allow."""
+    found = figures(load(dev, "--sessions", "1", "--rate", "2000", "--json", "--quiet"))
+    assert found["errors"]["429"] > 0
+    assert found["refusals_ms"]["count"] == sum(found["errors"].values()) + sum(found["answers"].values())
+    assert found["requests"] == found["latency_ms"]["count"] + found["refusals_ms"]["count"]
+    assert found["total"]["sent"] == found["total"]["replies"]
+    assert (found["unanswered"], found["closed"]) == (0, {})
 
 
 def test_an_open_loop_offers_what_it_was_told_to(dev: Gateway) -> None:

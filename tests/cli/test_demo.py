@@ -21,4 +21,7 @@ def test_it_plays_at_the_scale_asked_for_and_ends_as_the_demonstration_does(
     monkeypatch.setattr(run, "run_demo", play)
     assert in_process("demo").returncode == status
     assert in_process("demo", "--clients", "3", "--requests", "7").returncode == status
-    assert played == [run.Scale(20, 1000), run.Scale(3, 7)]
+    assert in_process("demo", "--fast").returncode == status
+    monkeypatch.setenv("QUICGW_FAST", "1")
+    assert in_process("demo").returncode == status
+    assert played == [run.Scale(20, 1000), run.Scale(3, 7), run.Scale(fast=True), run.Scale(fast=True)]

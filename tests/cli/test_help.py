@@ -21,6 +21,7 @@ COMMANDS = (
     ("gentoken",),
     ("bench",),
     ("demo",),
+    ("version",),
 )
 NOT_FOR_HELP = (
     "grpc",
@@ -94,8 +95,9 @@ def test_help_loads_nothing_heavy() -> None:
     ("fast", "parts"),
     [("0", "transport aioquic, upstream client grpcio"), ("1", "transport quinn, upstream client native")],
 )
-def test_version_names_what_runs(fast: str, parts: str) -> None:
-    done = quicgw("--version", extra={"QUICGW_BACKEND": "python", "QUICGW_FAST": fast})
+@pytest.mark.parametrize("asked", ["version", "--version"])
+def test_version_names_what_runs(fast: str, parts: str, asked: str) -> None:
+    done = quicgw(asked, extra={"QUICGW_BACKEND": "python", "QUICGW_FAST": fast})
     assert done.returncode == 0
     assert re.fullmatch(rf"quicgw .+, engine python, {parts}, Python 3\.\d+\.\d+\S*\n", done.stdout)
 
@@ -103,6 +105,14 @@ def test_version_names_what_runs(fast: str, parts: str) -> None:
 def test_a_version_that_was_never_installed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("quicgw_fast.cli.version.DISTRIBUTION", "quicgw-that-nobody-installed")
     assert in_process("--version").stdout.startswith("quicgw (not installed), engine ")
+
+
+def test_version_with_a_part_that_was_not_built_fails_with_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "quicgw_fast.transport.quinn", None)
+    monkeypatch.setenv("QUICGW_FAST", "1")
+    done = in_process("version")
+    assert done.returncode == 3
+    assert "the transport quinn cannot be imported" in done.stderr
 
 
 def test_version_with_an_unknown_engine_fails_with_a_sentence() -> None:

@@ -35,6 +35,7 @@ def run(**changes: Any) -> dict[str, Any]:
         "errors": {},
         "answers": {},
         "closed": {},
+        "withheld": 0,
         "retries": 0,
         "unanswered": 0,
         "violations": 0,

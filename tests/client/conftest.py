@@ -12,6 +12,7 @@ import quicgw_fast.client as sdk
 from quicgw_fast.client import Reconnect
 from quicgw_fast.transport import development_certificate
 from tests.client.scripted import ScriptedGateway
+from tests.support.parts import CONNECTIONS, Ends
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -57,9 +58,17 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     return development_certificate(tmp_path_factory.mktemp("tls"))
 
 
+@pytest.fixture(params=CONNECTIONS)
+def ends(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Ends:
+    """Who does QUIC on both sides; clients that name no transport have that of this pair."""
+    ends = CONNECTIONS[request.param]
+    monkeypatch.setenv("QUICGW_FAST", str(int(ends.client == "quinn")))
+    return ends
+
+
 @pytest.fixture
-async def gateway(certificate: tuple[Path, Path]) -> AsyncIterator[ScriptedGateway]:
-    gateway = await ScriptedGateway().listen(certificate)
+async def gateway(certificate: tuple[Path, Path], ends: Ends) -> AsyncIterator[ScriptedGateway]:
+    gateway = await ScriptedGateway(ends.gateway.transport).listen(certificate)
     yield gateway
     await gateway.close()
 

@@ -109,8 +109,10 @@ class Peer:
 class ScriptedGateway:
     """Behaves well by itself; tests change ``on`` (by request type), ``refuse_resume``, ``start_headers`` …"""
 
-    def __init__(self) -> None:
+    def __init__(self, transport: str) -> None:
+        """``transport`` is who does QUIC."""
         self.listener: Listener
+        self._transport = transport
         self.peers: list[Peer] = []
         self.session: FakeSession | None = None
         self.asked: list[Asked] = []
@@ -134,7 +136,13 @@ class ScriptedGateway:
     async def listen(self, folder: tuple[Path, Path], port: int = 0, **options: Any) -> Self:
         self.files = certificate, key = folder
         self.listener = await usual.listen(
-            "127.0.0.1", port, certificate=certificate, private_key=key, factory=self._connected, **options
+            "127.0.0.1",
+            port,
+            certificate=certificate,
+            private_key=key,
+            factory=self._connected,
+            maker=self._transport,
+            **options,
         )
         return self
 

@@ -13,11 +13,12 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from quicgw_fast.proto import service_pb2 as pb
+    from tests.support.parts import Ends
 
 AT_ONCE = 2
 
 
-async def test_all_come_in_although_few_fit_at_once(certificate: tuple[Path, Path]) -> None:
+async def test_all_come_in_although_few_fit_at_once(certificate: tuple[Path, Path], ends: Ends) -> None:
     running, most = 0, 0
 
     async def hello(request: pb.UpstreamRequest) -> pb.UpstreamResponse:
@@ -31,7 +32,7 @@ async def test_all_come_in_although_few_fit_at_once(certificate: tuple[Path, Pat
     async with RawUpstream("hello") as upstream:
         upstream.on("hello", hello)
         table = {"hello": [upstream.address], "max_concurrency": AT_ONCE}
-        async with World("rust", certificate, upstream=table) as world:
+        async with World(ends.gateway, certificate, upstream=table) as world:
             host, port = world.address
             clients = [sdk.connect(f"{host}:{port}", openid=f"user-{number}", ca=certificate[0]) for number in range(8)]
             try:

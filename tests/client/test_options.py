@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 import pytest
 
 import quicgw_fast.client as sdk
 from quicgw_fast.client.options import ReceivePolicy, Reconnect, parse_address
+from quicgw_fast.errors import StartupError
 
 
 @pytest.mark.parametrize(
@@ -63,6 +65,30 @@ def test_an_unknown_policy_is_refused() -> None:
 def test_reconnect_rules_that_make_no_sense_are_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match="reconnect"):
         Reconnect(**wrong)
+
+
+@pytest.mark.parametrize(
+    ("variable", "named", "chosen"),
+    [
+        ("0", None, "aioquic"),
+        ("1", None, "quinn"),
+        ("1", "aioquic", "aioquic"),
+        ("0", "quinn", "quinn"),
+    ],
+)
+async def test_who_does_quic(monkeypatch: pytest.MonkeyPatch, variable: str, named: str | None, chosen: str) -> None:
+    monkeypatch.setenv("QUICGW_FAST", variable)
+    assert sdk.connect("localhost", openid="alice", transport=named).options.transport == chosen
+
+
+def test_a_transport_that_there_is_not_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(ValueError, match="transport must be one of aioquic, quinn, not 'tcp'"):
+        sdk.connect("localhost", openid="alice", transport="tcp")
+    with pytest.raises(TypeError, match="transport must be a str"):
+        sdk.connect("localhost", openid="alice", transport=1)  # type: ignore[arg-type]
+    monkeypatch.setitem(sys.modules, "quicgw_fast.transport.quinn", None)
+    with pytest.raises(StartupError, match="the transport quinn cannot be imported"):
+        sdk.connect("localhost", openid="alice", transport="quinn")
 
 
 async def test_what_connect_takes_ends_in_the_options() -> None:

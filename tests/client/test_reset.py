@@ -37,6 +37,7 @@ async def test_calls_in_flight_hear_of_the_reset(
     client = await connect()
     gateway.answer = silence
     call = client.submit("slow")
+    await gateway.until(lambda: len(gateway.asked) == 2)
     gateway.notify(b"before")
     await client.next_notify(timeout=5)
     gateway.refuse_resume = reason

@@ -28,12 +28,15 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
+    from tests.support.parts import Ends
+
+DEV = ("dev", "--grpc", "127.0.0.1:0", "--admin", "127.0.0.1:0")
 SECRET = "a secret for tests that nobody else has, long enough"
 
 
 @pytest.fixture
-async def ready() -> AsyncIterator[Ready]:
-    async with GatewayProcess.dev() as process:
+async def ready(ends: Ends) -> AsyncIterator[Ready]:
+    async with GatewayProcess.dev(parts=ends.gateway) as process:
         yield process.ready
 
 
@@ -70,8 +73,8 @@ async def test_the_limits_of_a_session_are_kept_by_the_client(ready: Ready) -> N
         assert client.stats.repeated == 0, "the gateway refused none"
 
 
-async def test_calls_made_while_away_are_not_refused(states: States) -> None:
-    async with GatewayProcess.dev() as first:
+async def test_calls_made_while_away_are_not_refused(states: States, ends: Ends) -> None:
+    async with GatewayProcess.dev(parts=ends.gateway) as first:
         client = await sdk.connect(
             address_of(first.ready), openid="alice", insecure=True, heartbeat=0.2, reconnect=FAST, on_state=states
         )
@@ -80,7 +83,7 @@ async def test_calls_made_while_away_are_not_refused(states: States) -> None:
             await states.reach(State.RECONNECTING)
             calls = [client.submit("echo", data=b"%d" % number) for number in range(300)]
             quic = "{}:{}".format(*first.ready.quic)
-            async with GatewayProcess("dev", "--quic", quic, "--grpc", "127.0.0.1:0", "--admin", "127.0.0.1:0"):
+            async with GatewayProcess(*DEV, "--quic", quic, parts=ends.gateway):
                 replies = await asyncio.gather(*calls)
             assert [reply.data for reply in replies] == [b"%d" % number for number in range(300)]
         finally:
@@ -119,8 +122,8 @@ async def test_a_ticket_works_for_another_client(ready: Ready) -> None:
         assert (await second.next_notify(timeout=5)).data == b"for you"
 
 
-async def test_a_killed_gateway_is_an_explicit_reset(states: States) -> None:
-    async with GatewayProcess.dev() as first:
+async def test_a_killed_gateway_is_an_explicit_reset(states: States, ends: Ends) -> None:
+    async with GatewayProcess.dev(parts=ends.gateway) as first:
         port = first.ready.quic[1]
         client = await sdk.connect(
             f"127.0.0.1:{port}", openid="alice", insecure=True, heartbeat=0.5, reconnect=FAST, on_state=states
@@ -129,10 +132,7 @@ async def test_a_killed_gateway_is_an_explicit_reset(states: States) -> None:
             call = client.submit("sleep", params={"ms": "20000"})
             await client.call("echo")
             await first.kill()
-            again = GatewayProcess(
-                "dev", "--quic", f"127.0.0.1:{port}", "--grpc", "127.0.0.1:0", "--admin", "127.0.0.1:0"
-            )
-            async with again:
+            async with GatewayProcess(*DEV, "--quic", f"127.0.0.1:{port}", parts=ends.gateway):
                 restarted = time.monotonic()
                 with pytest.raises(SessionReset):
                     await call
@@ -145,7 +145,7 @@ async def test_a_killed_gateway_is_an_explicit_reset(states: States) -> None:
             await client.close()
 
 
-async def test_tokens_are_refreshed_before_they_expire(tmp_path: Path) -> None:
+async def test_tokens_are_refreshed_before_they_expire(tmp_path: Path, ends: Ends) -> None:
     key = tmp_path / "secret"
     key.write_text(SECRET)
     config = tmp_path / "gateway.toml"
@@ -156,7 +156,7 @@ async def test_tokens_are_refreshed_before_they_expire(tmp_path: Path) -> None:
         made.append(issue_token("alice", key, ttl=2, wall=time.time()))
         return made[-1]
 
-    async with GatewayProcess.dev("--config", str(config)) as process:
+    async with GatewayProcess.dev("--config", str(config), parts=ends.gateway) as process:
         address = address_of(process.ready)
         with pytest.raises(Unauthorized):
             await sdk.connect(address, openid="alice", token="forged", insecure=True)

@@ -64,6 +64,7 @@ class Client:
     options: dict[str, Any] = field(default_factory=dict)
     after: int = 0
     link: Link | None = field(default_factory=Link)
+    look_at: float = 60.0
     overflows: int = 0
     room: list[int] = field(default_factory=list)
     """What was asked for when the memory was full."""
@@ -73,7 +74,7 @@ class Client:
     def __post_init__(self) -> None:
         self.outbox = self.engine.Outbox(after=self.after, **self.options)
         self.cursor = self.handed = self.after
-        self.sender: OrderedSender[Client] = OrderedSender(self._overflowed, self._make_room)
+        self.sender: OrderedSender[Client] = OrderedSender(self._overflowed, self._make_room, self.engine.push_to_all)
 
     def _make_room(self, needed: int) -> bool:
         self.room.append(needed)

@@ -20,7 +20,7 @@ def test_a_push_goes_out_at_once(client: Client) -> None:
     client.push()
     client.push()
     assert client.there.numbers == [1, 2]
-    assert client.cursor == 2
+    assert (client.cursor, client.look_at) == (2, 0.0)
 
 
 def test_a_reply_goes_out_with_what_is_bound_to_it(client: Client) -> None:
@@ -225,3 +225,35 @@ def test_what_was_ever_handed_over_is_remembered(client: Client) -> None:
     client.there.pending = HIGH_WATER + 1
     client.sender.pump(client)
     assert (client.cursor, client.handed) == (1, 3)
+
+
+def test_one_notify_for_many_leaves_at_once_where_nothing_is_in_its_way(engine: ModuleType) -> None:
+    plain, behind, crowded, away = clients = [Client(engine) for _ in range(4)]
+    behind.there.pending = crowded.there.pending = HIGH_WATER + 1
+    behind.push()
+    behind.there.pending = 0
+    away.link = None
+
+    body = plain.body(3)
+    assert plain.sender.push_to_all(clients, body) == []
+
+    assert plain.there.numbers == [1]
+    assert behind.there.numbers == [1, 2], "what waited goes first"
+    assert {one.look_at for one in clients} == {0.0}
+    assert crowded.there.numbers == [], "it stays in the outbox"
+    assert [(one.cursor, one.handed, one.outbox.last_seq) for one in clients] == [
+        (1, 1, 1), (2, 2, 2), (0, 0, 1), (0, 0, 1)
+    ]  # fmt: skip
+    crowded.there.pending = 0
+    crowded.sender.pump(crowded)
+    assert crowded.there.numbers == [1]
+
+
+def test_one_notify_for_many_tells_who_did_not_get_it(engine: ModuleType) -> None:
+    full, overflowed, plain = clients = [Client(engine, {"window_messages": 1}) for _ in range(3)]
+    full.push()
+    overflowed.sender.overflow(overflowed)
+    assert plain.sender.push_to_all(clients, plain.body()) == [full, overflowed]
+    assert [one.outbox.last_seq for one in clients] == [1, 0, 1]
+    assert full.overflows == 0
+    assert overflowed.outbox.tally.notifies_lost == 0

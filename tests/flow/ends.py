@@ -12,7 +12,7 @@ from quicgw_fast.proto.service_pb2 import UpstreamRequest, UpstreamResponse
 from tests.support.wire import Splitter
 
 if TYPE_CHECKING:
-    from quicgw_fast.ports import Carrier
+    from quicgw_fast.ports import Carrier, ServiceRequest
 
 HIGH_WATER = 512 << 10
 
@@ -97,7 +97,8 @@ class Upstream:
     answers: dict[str, UpstreamResponse | Exception] = field(default_factory=dict)
     calls: list[Call] = field(default_factory=list)
 
-    async def __call__(self, request: UpstreamRequest, timeout: float) -> UpstreamResponse:
+    async def __call__(self, encoded: ServiceRequest, timeout: float) -> UpstreamResponse:
+        request = UpstreamRequest.FromString(encoded.SerializeToString())
         call = Call(request, timeout, asyncio.get_running_loop().create_future())
         self.calls.append(call)
         if request.action in self.held:

@@ -25,6 +25,7 @@ from quicgw_fast.proto.service_pb2 import (
 )
 from tests.flow.ends import Link, Upstream
 from tests.support.clock import Clock
+from tests.support.completions import begun
 from tests.support.wire import business, error, frame
 
 if TYPE_CHECKING:
@@ -215,7 +216,7 @@ class House:
             authenticator=self,
             store=store,
             placement=placement,
-            call=self.upstream,
+            call=begun(self.upstream),
         ).path
         self.budget = self.path.budget
         self.offline = self.path.offline

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from quicgw_fast.codes import CloseCode, SyncHint
-from quicgw_fast.flow.housekeeping import SLICE
+from quicgw_fast.flow.housekeeping import LONGEST_REST, SLICE
 from quicgw_fast.proto import client_pb2 as pb
 from quicgw_fast.session import Session, SessionState
 from tests.flow.endings import until
@@ -89,6 +89,47 @@ async def test_bindings_expire_without_a_connection_as_well(house: House) -> Non
     await house.pass_time(61.0)
     assert client.session.outbox.bound == 0
     assert house.count("binds_expired") == 1
+
+
+async def test_a_session_to_which_nothing_comes_is_left_alone_for_a_while(house: House) -> None:
+    client = await house.online()
+    session = client.session
+    await house.pass_time(1.0)
+    assert session.look_at == house.clock.now + LONGEST_REST
+    await house.pass_time(LONGEST_REST / 2)
+    assert session.look_at == house.clock.now + LONGEST_REST / 2, "nobody looked"
+    await house.pass_time(LONGEST_REST / 2)
+    assert session.look_at == house.clock.now + LONGEST_REST
+    await house.pass_time(285.0)
+    assert session.look_at == session.last_activity + 300.0, "no longer than until it may be due"
+
+
+@pytest.mark.parametrize("what", ["push", "broadcast", "bind", "renewal", "resume"])
+async def test_what_comes_to_a_session_ends_its_rest(house: House, what: str) -> None:
+    client = await house.online()
+    await house.pass_time(1.0)
+    match what:
+        case "push":
+            await house.push()
+        case "broadcast":
+            await house.broadcast()
+        case "bind":
+            await house.push(hint=SyncHint.BEFORE_RESPONSE, client_seq=9)
+        case "renewal":
+            client.heartbeat(auth_token="another")
+        case "resume":
+            house.back(client, 1)
+    assert client.session.look_at <= house.clock.now
+
+
+async def test_a_session_that_waits_for_a_time_is_looked_at_in_every_round(house: House) -> None:
+    bound, away = await house.online("bound"), await house.online("away")
+    await house.push("bound", hint=SyncHint.BEFORE_RESPONSE, client_seq=9)
+    away.link.lose()
+    await house.settle()
+    for _ in range(3):
+        await house.pass_time(1.0)
+        assert bound.session.look_at == away.session.look_at == house.clock.now
 
 
 async def test_a_round_that_fails_is_logged_and_the_next_one_works(

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from quicgw_fast import backend
 from quicgw_fast.codes import PushType
 from quicgw_fast.delivery import OrderedSender
 from quicgw_fast.flow.replies import Replies
@@ -28,7 +29,7 @@ class Desk:
         self.session = client.session
         self.metrics = Metrics()
         self.memory = RequestMemory(self.metrics, 1 << 20)
-        sender: OrderedSender[Session] = OrderedSender(lambda _: None, lambda _: False)
+        sender: OrderedSender[Session] = OrderedSender(lambda _: None, lambda _: False, backend.push_to_all)
         self.replies = Replies(client.house.clock.face, self.metrics, self.memory, sender)
         seq = self.session.outbox.max_client_seq + 1
         assert self.session.outbox.accept(seq) == 0

@@ -403,3 +403,21 @@ async def test_a_rule_that_is_only_counted_lets_everything_pass(make_house: Make
     await house.settle()
     assert [business(client.reply(seq)).code for seq in seqs] == [200] * 3
     assert house.count("refused", "request", "message-rate") == 3
+
+
+async def test_with_a_full_queue_reading_rests_until_half_of_it_is_free(make_house: MakeHouse) -> None:
+    house = await make_house(processor={"max_workers": 1, "max_queue_size": 2})
+    client = await house.online()
+    pace = house.path.pace
+    house.upstream.held.add("slow")
+    for waiting in range(2):
+        client.call("slow")
+        await house.settle()
+        assert pace.rest(0.001) == 0.0, f"{waiting} of 2 wait"
+    client.call("slow")
+    assert pace.rest(0.001) > 0.0
+    assert not pace.over()
+    house.upstream.waiting()[0].answer()
+    await house.settle()
+    assert pace.over()
+    assert pace.rest(0.001) == 0.0

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from quicgw_fast import config as configs
-from tests.support.fixtures import backend, certificate, make_world, quick_end_of_the_admin_pages, world
+from tests.support.fixtures import certificate, make_world, parts, quick_end_of_the_admin_pages, world
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from quicgw_fast.config import Config
 
-__all__ = ["backend", "certificate", "make_world", "quick_end_of_the_admin_pages", "world"]
+__all__ = ["certificate", "make_world", "parts", "quick_end_of_the_admin_pages", "world"]
 
 FREE = "127.0.0.1:0"
 

@@ -18,6 +18,7 @@ from quicgw_fast.errors import ConfigError, StartupError
 from quicgw_fast.flow.draining import HandOut
 from quicgw_fast.gateway import Addresses, Gateway
 from tests.support import raw_client, wire
+from tests.support.parts import Parts
 from tests.support.world import assert_closed
 
 if TYPE_CHECKING:
@@ -71,10 +72,10 @@ def test_the_line_that_commands_print() -> None:
 
 
 async def test_it_listens_on_three_addresses_and_says_so(
-    backend: str, config: ReadConfig, caplog: pytest.LogCaptureFixture
+    parts: Parts, config: ReadConfig, caplog: pytest.LogCaptureFixture
 ) -> None:
     with nothing_left_running(), caplog.at_level(logging.INFO, "quicgw.gateway"):
-        async with Gateway(config(), engine=backends.load(backend)) as gateway:
+        async with Gateway(config(**parts.tables), engine=backends.load(parts.engine)) as gateway:
             addresses = gateway.addresses
             ports = [split_address(a)[1] for a in (addresses.quic, addresses.grpc, addresses.admin)]
             assert all(ports)
@@ -85,7 +86,8 @@ async def test_it_listens_on_three_addresses_and_says_so(
             async with await raw_client.connect(*split_address(addresses.quic)) as client:
                 assert (await client.start("alice")).success
     started, stopped = [r for r in caplog.records if r.getMessage().startswith("gateway st")]
-    assert (vars(started)["engine"], vars(started)["quic"]) == (backend, addresses.quic)
+    assert Parts(vars(started)["engine"], vars(started)["transport"], vars(started)["upstream"]) == parts
+    assert vars(started)["quic"] == addresses.quic
     assert (vars(stopped)["starts"], vars(stopped)["notifies_lost"]) == (1, 0)
 
 

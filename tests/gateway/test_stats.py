@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from quicgw_fast.config import Config
+    from tests.support.parts import Parts
     from tests.support.world import World, WorldMaker
 
 
@@ -36,13 +37,13 @@ async def test_once_it_listens_the_listener_is_on_it(world: World) -> None:
     assert (after["connections"], after["transport"]["established"]) == (1, 1)
 
 
-async def test_it_shows_who_is_there_and_what_was_done(world: World, backend: str) -> None:
+async def test_it_shows_who_is_there_and_what_was_done(world: World, parts: Parts) -> None:
     client, new, away = await world.online("alice"), await world.started("new"), await world.online("away")
     assert wire.business(await client.call("echo", data=b"x")).code == 200
     await away.close()
     await wire.until(lambda: page(world)["sessions"]["detached"], what="the end of a connection")
     stats = page(world)
-    assert stats["engine"] == backend
+    assert stats["engine"] == parts.engine
     assert stats["uptime"] >= 0
     assert stats["sessions"] == {"INITED": 1, "NORMAL": 2, "detached": 1, "remembered": 0}
     assert stats["transport"]["half_open"] == 0

@@ -14,12 +14,11 @@ from quicgw_fast.observe import Metrics, render_stats
 from quicgw_fast.processor import AsyncRequestProcessor, AsyncTask, execute
 from quicgw_fast.proto.service_pb2 import UpstreamRequest, UpstreamResponse
 from tests.support.clock import Clock
+from tests.support.completions import begun
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from types import ModuleType
-
-    from quicgw_fast.ports import TerminalReply
 
 
 @dataclass(eq=False)
@@ -53,7 +52,7 @@ class Bench:
     calls: list[str] = field(default_factory=list)
     held: dict[str, asyncio.Future[UpstreamResponse]] = field(default_factory=dict)
     cancelled: list[str] = field(default_factory=list)
-    replies: list[tuple[str, TerminalReply]] = field(default_factory=list)
+    replies: list[tuple[str, UpstreamResponse | RequestError]] = field(default_factory=list)
     broken_reply: bool = False
     session: Session = field(default_factory=Session)
     metrics: Metrics = field(default_factory=Metrics)
@@ -62,12 +61,12 @@ class Bench:
 
     def __post_init__(self) -> None:
         clock = self.face = self.clock.face if isinstance(self.clock, Clock) else self.clock
-        self.processor: AsyncRequestProcessor[Session] = AsyncRequestProcessor(
+        self.processor: AsyncRequestProcessor[Session, UpstreamResponse] = AsyncRequestProcessor(
             self.engine.TaskQueue(self.capacity),
             self.workers,
             clock,
             self.metrics.part("pool", "requests"),
-            work=functools.partial(execute, call=self.call, clock=clock),
+            work=functools.partial(execute, call=begun(self.call), clock=clock),
             reply=self.reply,
             is_valid=lambda session, _now: session.valid,
         )
@@ -91,7 +90,7 @@ class Bench:
         finally:
             self.running -= 1
 
-    def reply(self, task: AsyncTask, outcome: TerminalReply) -> None:
+    def reply(self, task: AsyncTask, outcome: UpstreamResponse | RequestError) -> None:
         if self.broken_reply:
             raise KeyError("a bug in the reply")
         self.replies.append((task.request.action, outcome))
@@ -122,5 +121,5 @@ class Bench:
         return found
 
     async def settle(self) -> None:
-        for _ in range(40):
+        for _ in range(100):
             await asyncio.sleep(0)

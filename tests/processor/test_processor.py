@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from quicgw_fast.codes import PushType
+from quicgw_fast.errors import RequestError
 from tests.processor.bench import RealTime, Session
 
 if TYPE_CHECKING:
@@ -176,7 +176,8 @@ async def test_a_bug_in_the_call_is_500_and_costs_no_worker(
     assert "task failed" in caplog.text
     assert "ZeroDivisionError" in caplog.text
     outcome = bench.replies[0][1]
-    assert (outcome.push_type, outcome.message, outcome.data) == (PushType.ERROR, "internal error", b"")
+    assert isinstance(outcome, RequestError)
+    assert (outcome.message, outcome.detail) == ("internal error", "")
 
 
 async def test_a_bug_in_the_reply_costs_no_worker(
@@ -253,7 +254,7 @@ async def test_when_its_time_is_over_a_stop_answers_the_rest_503_once_each(make_
     assert bench.codes == {name: [503] for name in names}
     assert bench.calls == ["hold1", "hold2"]
     outcome = bench.replies[0][1]
-    assert outcome.push_type is PushType.ERROR
+    assert isinstance(outcome, RequestError)
     assert int(outcome.headers["retry-after-ms"]) > 0
     await bench.settle()
     assert len(bench.replies) == len(names)

@@ -1,4 +1,4 @@
-"""Fixtures of the tests that run a whole gateway: a world per test and engine."""
+"""Fixtures of the tests that run a whole gateway: a world per test and choice of parts."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.support.parts import GATEWAYS, Parts
 from tests.support.world import World, write_certificate
 
 if TYPE_CHECKING:
@@ -33,10 +34,10 @@ def quick_end_of_the_admin_pages(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("uvicorn.server.asyncio", QuickAsyncio())
 
 
-@pytest.fixture(params=["rust", "python"])
-def backend(request: pytest.FixtureRequest) -> str:
-    """The engine that the gateway runs on."""
-    return str(request.param)
+@pytest.fixture(params=GATEWAYS)
+def parts(request: pytest.FixtureRequest) -> Parts:
+    """What the gateway is made of."""
+    return GATEWAYS[request.param]
 
 
 @pytest.fixture(scope="session")
@@ -46,12 +47,12 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
 
 
 @pytest.fixture
-async def make_world(backend: str, certificate: tuple[Path, Path]) -> AsyncIterator[WorldMaker]:
+async def make_world(parts: Parts, certificate: tuple[Path, Path]) -> AsyncIterator[WorldMaker]:
     """Make a world with the given tables of the configuration."""
     async with contextlib.AsyncExitStack() as stack:
 
         async def make(**sections: Any) -> World:
-            return await stack.enter_async_context(World(backend, certificate, **sections))
+            return await stack.enter_async_context(World(parts, certificate, **sections))
 
         yield make
 

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from types import TracebackType
 
+    from tests.support.parts import Parts
+
 SOURCE = Path(__file__).resolve().parents[2] / "python"
 READY = re.compile(r"^ready quic=(\S+) grpc=(\S+) admin=(\S+)$")
 KEPT = 64 << 10
@@ -58,7 +60,7 @@ class GatewayProcess:
     def __init__(
         self,
         *arguments: str,
-        backend: str | None = None,
+        parts: Parts | None = None,
         environment: Mapping[str, str] | None = None,
         prefix: Sequence[str] = (),
     ) -> None:
@@ -71,25 +73,25 @@ class GatewayProcess:
         if SOURCE.is_dir():
             paths = [str(SOURCE), self._environment.get("PYTHONPATH", "")]
             self._environment["PYTHONPATH"] = os.pathsep.join(path for path in paths if path)
-        if backend is not None:
-            self._environment["QUICGW_BACKEND"] = backend
+        if parts is not None:
+            self._environment |= parts.environment
         self._errors = bytearray()
         self._process: asyncio.subprocess.Process | None = None
         self._readers: list[asyncio.Task[None]] = []
         self._announced: asyncio.Future[Ready]
 
     @classmethod
-    def dev(cls, *arguments: str, backend: str | None = None) -> GatewayProcess:
+    def dev(cls, *arguments: str, parts: Parts | None = None) -> GatewayProcess:
         """Prepare ``quicgw dev`` on free ports of 127.0.0.1."""
         free = "127.0.0.1:0"
-        return cls("dev", "--quic", free, "--grpc", free, "--admin", free, *arguments, backend=backend)
+        return cls("dev", "--quic", free, "--grpc", free, "--admin", free, *arguments, parts=parts)
 
     @classmethod
     def serve(
-        cls, config: Path, *arguments: str, backend: str | None = None, prefix: Sequence[str] = ()
+        cls, config: Path, *arguments: str, parts: Parts | None = None, prefix: Sequence[str] = ()
     ) -> GatewayProcess:
         """Prepare ``quicgw serve`` with a configuration file."""
-        return cls("serve", "--config", str(config), *arguments, backend=backend, prefix=prefix)
+        return cls("serve", "--config", str(config), *arguments, parts=parts, prefix=prefix)
 
     @property
     def errors(self) -> str:

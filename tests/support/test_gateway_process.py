@@ -10,6 +10,7 @@ import pytest
 
 from tests.support import gateway_process
 from tests.support.gateway_process import GatewayProcess, NotReadyError
+from tests.support.parts import Parts
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -47,7 +48,7 @@ def gone(pid: int) -> bool:
 
 
 async def test_ready_addresses_environment_and_a_clean_end() -> None:
-    async with GatewayProcess("dev", backend="python") as gateway:
+    async with GatewayProcess("dev", parts=Parts("python")) as gateway:
         assert gateway.ready == (("127.0.0.1", 1234), "127.0.0.1:2345", "127.0.0.1:3456")
         assert gateway.status is None
         gateway.terminate()
@@ -56,13 +57,13 @@ async def test_ready_addresses_environment_and_a_clean_end() -> None:
 
 
 async def test_killing_is_told_by_the_status() -> None:
-    async with GatewayProcess("dev", backend="rust") as gateway:
+    async with GatewayProcess("dev", parts=Parts()) as gateway:
         await gateway.kill()
         assert gateway.status == -signal.SIGKILL
 
 
 async def test_a_stubborn_process_is_dead_after_the_context() -> None:
-    async with GatewayProcess("stubborn", backend="rust") as gateway:
+    async with GatewayProcess("stubborn", parts=Parts()) as gateway:
         gateway.terminate()
         with pytest.raises(TimeoutError, match="still runs"):
             await gateway.wait(within=0.1)
@@ -71,12 +72,12 @@ async def test_a_stubborn_process_is_dead_after_the_context() -> None:
 
 async def test_a_failing_start_says_why() -> None:
     with pytest.raises(NotReadyError, match=r"(?s)exit status 1.*port 8443 is busy"):
-        await GatewayProcess("fail", backend="rust").start()
+        await GatewayProcess("fail", parts=Parts()).start()
 
 
 async def test_a_silent_start_is_given_up_and_killed() -> None:
     for within in (0.5, 2.0, 8.0):  # on a busy machine it may not have said anything by then
-        gateway = GatewayProcess("silent", backend="rust")
+        gateway = GatewayProcess("silent", parts=Parts())
         with pytest.raises(NotReadyError, match=f"no ready line within {within} s") as caught:
             await gateway.start(within=within)
         assert gone(gateway.pid)
@@ -87,10 +88,10 @@ async def test_a_silent_start_is_given_up_and_killed() -> None:
 
 async def test_a_failing_test_shows_what_the_process_said() -> None:
     with pytest.raises(AssertionError) as failed:
-        async with GatewayProcess("dev", backend="rust"):
+        async with GatewayProcess("dev", parts=Parts()):
             raise AssertionError("as intended")
     assert "standard error of quicgw dev" in "".join(failed.value.__notes__)
 
 
 async def test_run_returns_the_status() -> None:
-    assert await GatewayProcess("fail", backend="rust").run() == 1
+    assert await GatewayProcess("fail", parts=Parts()).run() == 1

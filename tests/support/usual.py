@@ -8,6 +8,7 @@ from quicgw_fast import transport
 from quicgw_fast.clock import SystemClock
 from quicgw_fast.ports import GATESVR
 from quicgw_fast.transport import TransportLimits
+from quicgw_fast.transport.reading import Eager
 from quicgw_fast.transport.reset_key import new_reset_key
 from tests.support.gatekeeper import gatekeeper
 
@@ -47,6 +48,7 @@ async def listen(host: str, port: int, **options: Any) -> Listener:
         "observer": Watch(),
         "reset_key": new_reset_key(),
         "clock": SystemClock(),
+        "pace": Eager(),
     }
     return await transport.listen(host, port, **(usual | options))
 

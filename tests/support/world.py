@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from quicgw_fast.codes import CloseCode
+    from tests.support.parts import Parts
     from tests.support.raw_client import RawClient
 
 PLENTY: dict[str, Any] = {"messages_per_second": 1e6, "message_burst": 1_000_000, "handshakes_per_second": 1e4}
@@ -37,6 +38,8 @@ def write_certificate(folder: Path) -> tuple[Path, Path]:
     return cert_file, key_file
 
 
+SERVICES = ("hello", "business", "zone")
+
 WorldMaker = Callable[..., Awaitable["World"]]
 """Makes a world from tables of the configuration, ``await make_world(session={"timeout": 0.5})``."""
 
@@ -48,16 +51,14 @@ class World:
     test replaces the three addresses.
     """
 
-    def __init__(self, backend: str, certificate: tuple[Path, Path], **sections: Mapping[str, Any]) -> None:
-        self.backend = backend
+    def __init__(self, parts: Parts, certificate: tuple[Path, Path], **sections: Mapping[str, Any]) -> None:
+        self.parts = parts
         self.certificate = certificate
         self.sections = sections
         self.hello = RawUpstream("hello")
         self.business = RawUpstream("business")
         self.zone = RawUpstream("zone")
         self.gateway: Gateway
-        self.transport = ""
-        """Who does QUIC for the gateway."""
         self.pusher: RawPusher
         self._clients: list[RawClient] = []
         self._stack = contextlib.AsyncExitStack()
@@ -68,9 +69,7 @@ class World:
         async with contextlib.AsyncExitStack() as stack:
             for upstream in (self.hello, self.business, self.zone):
                 await stack.enter_async_context(upstream)
-            config = self._config()
-            self.transport = config.server.transport
-            self.gateway = Gateway(config, engine=backends.load(self.backend), dev=True)
+            self.gateway = Gateway(self._config(), engine=backends.load(self.parts.engine), dev=True)
             await self.gateway.start()
             stack.push_async_callback(self.gateway.stop)
             self.pusher = await stack.enter_async_context(RawPusher(self.gateway.addresses.grpc))
@@ -84,16 +83,16 @@ class World:
         await self._stack.aclose()
 
     def _config(self) -> configs.Config:
-        free = "127.0.0.1:0"
+        free, ends = "127.0.0.1:0", self.parts.tables
         tables: dict[str, dict[str, Any]] = {
-            "server": {"quic": free, "grpc": free, "admin": free},
+            "server": {"quic": free, "grpc": free, "admin": free, **ends["server"]},
             "tls": dict(zip(("cert", "key"), self.certificate, strict=True)),
-            "upstream": {name: [getattr(self, name).address] for name in ("hello", "business", "zone")},
+            "upstream": {**{name: [getattr(self, name).address] for name in SERVICES}, **ends["upstream"]},
             "limits": PLENTY,
             "processor": {"drain_timeout": 0.5},
         }
         for name, section in self.sections.items():
-            tables[name] = {**(tables.get(name, {}) if name != "upstream" else {}), **section}
+            tables[name] = {**(tables.get(name, {}) if name != "upstream" else ends[name]), **section}
         return configs.read(overrides=tables)
 
     async def _leave(self) -> None:

@@ -11,6 +11,7 @@ from quicgw_fast.clock import SystemClock
 from quicgw_fast.transport import ConnectFailed, Problem, TransportLimits, load
 from quicgw_fast.transport.certificates import load_identity
 from quicgw_fast.transport.packets import CID_LENGTH, reset_tokens
+from quicgw_fast.transport.reading import Eager
 from quicgw_fast.transport.sockets import listening_socket
 from tests.support.gatekeeper import gatekeeper
 from tests.support.usual import Watch
@@ -37,6 +38,7 @@ async def test_what_a_listener_is_given_is_what_it_uses(identity: tuple[Path, Pa
         reset_key=secret,
         connection_ids=lambda: next(numbers).to_bytes(CID_LENGTH, "big"),
         clock=SystemClock(),
+        pace=Eager(),
     )
     assert listener.address == sock.getsockname()
     connection = await dial(*listener.address, factory=client, insecure=True, alpn=["two"])

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
 import pytest_asyncio
 
+from quicgw_fast import completions
 from quicgw_fast.clock import SystemClock
 from quicgw_fast.config import RoutingConfig, UpstreamConfig
 from quicgw_fast.observe import Metrics
@@ -20,8 +22,9 @@ if TYPE_CHECKING:
 
     from quicgw_fast.clock import Clock
     from quicgw_fast.ports import CallGate
+    from quicgw_fast.proto.service_pb2 import UpstreamRequest, UpstreamResponse
     from quicgw_fast.upstream import Instance, RoutingMode
-    from quicgw_fast.upstream.seam import OpenChannel
+    from quicgw_fast.upstream.seam import Channel, OpenChannel
 
 ALL_TO_HELLO = ServiceMode(RoutingConfig(replace_defaults=True, default="hello"))
 """A routing for those who do not care what an action is called."""
@@ -90,6 +93,11 @@ async def side_for(open_channel: OpenChannel) -> AsyncIterator[Callable[..., Ups
         await side.channels.close()
     left = {task for task in asyncio.all_tasks() - before if "upstream" in task.get_name()}
     assert not left
+
+
+async def call_over(channel: Channel, request: UpstreamRequest, timeout: float) -> UpstreamResponse:
+    """Call over one channel, and wait for the answer."""
+    return await completions.result(partial(channel.begin, request, timeout))
 
 
 async def until(condition: Callable[[], object], within: float = 20.0) -> None:

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from tests.support.fixtures import backend, certificate, make_world, quick_end_of_the_admin_pages, world
+from tests.support.fixtures import certificate, make_world, parts, quick_end_of_the_admin_pages, world
 
-__all__ = ["backend", "certificate", "make_world", "quick_end_of_the_admin_pages", "world"]
+__all__ = ["certificate", "make_world", "parts", "quick_end_of_the_admin_pages", "world"]

@@ -17,6 +17,7 @@ from tests.support.world import assert_closed
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from tests.support.parts import Parts
     from tests.support.world import WorldMaker
 
 
@@ -120,13 +121,13 @@ SHORT = WORKERS + 'drain_timeout = "500ms"\ntask_timeout = "60s"\n[session]\nslo
 
 
 async def test_sigterm_loses_no_answer_that_was_accepted(
-    backend: str, tmp_path: Path, certificate: tuple[Path, Path]
+    parts: Parts, tmp_path: Path, certificate: tuple[Path, Path]
 ) -> None:
     async with RawUpstream() as upstream:
         gate = upstream.hold("echo")
         config = write_config(tmp_path, certificate, upstream.address, WORKERS + 'drain_timeout = "10s"')
         async with (
-            GatewayProcess.serve(config, backend=backend) as gateway,
+            GatewayProcess.serve(config, parts=parts) as gateway,
             await raw_client.connect(*gateway.ready.quic) as client,
         ):
             await client.start("alice")
@@ -142,14 +143,14 @@ async def test_sigterm_loses_no_answer_that_was_accepted(
 
 
 async def test_sigterm_ends_in_its_time_whatever_a_client_does(
-    backend: str, tmp_path: Path, certificate: tuple[Path, Path]
+    parts: Parts, tmp_path: Path, certificate: tuple[Path, Path]
 ) -> None:
     """One call hangs, and the client does not read."""
     async with RawUpstream() as upstream:
         gate = upstream.hold("time")
         config = write_config(tmp_path, certificate, upstream.address, SHORT)
         async with (
-            GatewayProcess.serve(config, backend=backend) as gateway,
+            GatewayProcess.serve(config, parts=parts) as gateway,
             await raw_client.connect(*gateway.ready.quic, receive_window=64 << 10) as client,
         ):
             await client.start("alice")

@@ -47,7 +47,8 @@ async def test_who_floods_and_reads_nothing_is_ended_too_and_nothing_piles_up(wo
 
 
 async def test_a_flood_of_requests_is_closed_as_such_and_the_session_goes_on(make_world: WorldMaker) -> None:
-    world = await make_world(limits={"messages_per_second": 100, "message_burst": 200, "in_flight": 64})
+    # A low rate: a busy machine may take seconds to read the flood.
+    world = await make_world(limits={"messages_per_second": 10, "message_burst": 200, "in_flight": 64})
     client = await world.online("alice")
     for _ in range(4000):
         client.business("echo", flush=False)
@@ -68,4 +69,31 @@ async def test_a_busy_honest_client_is_not_taken_for_a_flood(world: World) -> No
             await client.reply(client.heartbeat())
         await client.reply(message)
         client.ack(client.last_seq)
+    assert client.closed is None
+
+
+@pytest.mark.parametrize("transport", ["aioquic", "quinn"])
+async def test_a_flood_into_a_full_queue_is_answered_one_by_one_and_disturbs_nobody(
+    make_world: WorldMaker, transport: str
+) -> None:
+    world = await make_world(
+        server={"transport": transport},
+        processor={"max_workers": 2, "max_queue_size": 4},
+        limits={"messages_per_second": 1e6, "message_burst": 1_000_000, "in_flight": 400},
+    )
+    world.business.hold("slow")
+    client = await world.online("alice")
+    for _ in range(5):
+        client.business("slow")
+    await wire.until(lambda: world.business.running == 1, what="a worker being taken")
+    async with world.bystander():
+        for _ in range(20):
+            messages = [client.business("echo", flush=False) for _ in range(100)]
+            client.flush()
+            for message in messages:
+                await client.reply(message)
+            client.ack(client.last_seq)
+        client.assert_gap_free()
+    stats: Any = world.gateway.stats()
+    assert stats["counters"]["queue_full"] > 1000, "of 2 000: a held call may end, and one of them take its place"
     assert client.closed is None

@@ -59,7 +59,7 @@ async def refused_error(client: RawClient) -> pb.ErrorMessage:
 
 
 async def test_every_version_of_quic_is_spoken(world: World) -> None:
-    for version in makers.load(world.transport).VERSIONS:
+    for version in makers.load(world.parts.transport).VERSIONS:
         client = await world.connect(version=version)
         assert (await client.start("alice")).success
 

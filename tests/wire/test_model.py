@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule, run_state_machine_as_test
 
 from tests.support.model_driver import Driver
+from tests.support.parts import Parts
 from tests.support.world import World
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ alive = precondition(lambda self: self.driver.model is not None)
 class Wire(RuleBasedStateMachine):
     """Draws what happens next; the driver does it."""
 
-    backend = ""
+    parts = Parts()
     certificate: tuple[Path, Path]
 
     def __init__(self) -> None:
@@ -57,7 +58,7 @@ class Wire(RuleBasedStateMachine):
     def begin(self, login: bool) -> None:
         async def step() -> None:
             session = {"window_messages": WINDOW, "slow_consumer_after": 60}
-            self.world = World(self.backend, self.certificate, session=session, processor={"max_workers": 32})
+            self.world = World(self.parts, self.certificate, session=session, processor={"max_workers": 32})
             await self.world.__aenter__()
             self.driver = Driver(self.world, WINDOW)
             await self.driver.connect(0, "", "", login=login)
@@ -179,8 +180,8 @@ class Wire(RuleBasedStateMachine):
 
 
 @pytest.mark.timeout(300)
-def test_random_histories_agree_with_the_model(backend: str, certificate: tuple[Path, Path]) -> None:
-    machine = type("WireOn" + backend, (Wire,), {"backend": backend, "certificate": certificate})
+def test_random_histories_agree_with_the_model(parts: Parts, certificate: tuple[Path, Path]) -> None:
+    machine = type("WireOn" + "_".join(parts), (Wire,), {"parts": parts, "certificate": certificate})
     run_state_machine_as_test(
         machine,
         settings=settings(

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
     from quicgw_fast.store import SqliteStore
+    from tests.support.parts import Parts
     from tests.support.raw_client import RawClient
     from tests.support.world import World, WorldMaker
 
@@ -242,11 +243,11 @@ async def pushed(pusher: RawPusher, openid: str, content: bytes, outcome: str) -
 
 
 async def test_a_gateway_that_stops_hands_over_what_it_retains(
-    backend: str, configure: Configure, tmp_path: Path
+    parts: Parts, configure: Configure, tmp_path: Path
 ) -> None:
     """Also beside a message that cannot be handed over; and after a restart it is delivered."""
     config = configure(tmp_path / "store.db")
-    async with GatewayProcess.serve(config, backend=backend) as gateway, RawPusher(gateway.ready.grpc) as pusher:
+    async with GatewayProcess.serve(config, parts=parts) as gateway, RawPusher(gateway.ready.grpc) as pusher:
         for openid in ("alice", "bob"):
             client = await online(gateway, openid)
             await client.close()
@@ -258,7 +259,7 @@ async def test_a_gateway_that_stops_hands_over_what_it_retains(
         gateway.terminate()
         assert await gateway.wait() == 0
         assert "pushes lost" in gateway.errors
-    async with GatewayProcess.serve(config, backend=backend) as gateway:
+    async with GatewayProcess.serve(config, parts=parts) as gateway:
         for openid in ("alice", "bob"):
             client = await online(gateway, openid)
             await client.wait_for(wire.is_notify)
@@ -266,13 +267,13 @@ async def test_a_gateway_that_stops_hands_over_what_it_retains(
             await client.close()
 
 
-async def test_a_full_disk_loses_nothing_of_what_was_stored(backend: str, configure: Configure, tmp_path: Path) -> None:
+async def test_a_full_disk_loses_nothing_of_what_was_stored(parts: Parts, configure: Configure, tmp_path: Path) -> None:
     disk = tmp_path / "disk"
     disk.mkdir()
     prefix = on_a_disk_of_its_own(disk, "8m")
     config = configure(disk / "store.db", "window_messages = 8")
     async with (
-        GatewayProcess.serve(config, backend=backend, prefix=prefix) as gateway,
+        GatewayProcess.serve(config, parts=parts, prefix=prefix) as gateway,
         RawPusher(gateway.ready.grpc) as pusher,
     ):
         for n in range(20):

@@ -14,6 +14,7 @@ from quicgw_fast.codes import CloseCode
 from quicgw_fast.proto import client_pb2 as pb
 from tests.support import raw_client, wire
 from tests.support.gateway_process import GatewayProcess, write_config
+from tests.support.parts import Parts
 from tests.support.raw_upstream import RawPusher, RawUpstream
 from tests.support.world import assert_closed
 
@@ -71,8 +72,8 @@ async def not_ready(address: str) -> None:
             await asyncio.sleep(0.01)
 
 
-async def test_dev_serves_everything_on_free_ports(backend: str) -> None:
-    async with GatewayProcess.dev(backend=backend) as gateway:
+async def test_dev_serves_everything_on_free_ports(parts: Parts) -> None:
+    async with GatewayProcess.dev(parts=parts) as gateway:
         assert gateway.ready.quic[1] not in (0, 8443)
         async with await raw_client.connect(*gateway.ready.quic) as client:
             assert (await client.start("alice")).success
@@ -85,14 +86,14 @@ async def test_dev_serves_everything_on_free_ports(backend: str) -> None:
         status, body = await http(gateway.ready.admin, "/stats")
         assert status == 200
         stats = json.loads(body)
-        assert backend in body, "the page tells which engine runs"
+        assert all(part in body for part in parts), "the page tells what runs"
         assert {"max_workers", "max_queue_size", "queue_length", "started"} <= set(stats["processor"])
         gateway.terminate()
         assert await gateway.wait() == 0
 
 
-async def test_serve_with_a_file_of_the_protocols_names(backend: str, config: Path) -> None:
-    async with GatewayProcess.serve(config, backend=backend) as gateway:
+async def test_serve_with_a_file_of_the_protocols_names(parts: Parts, config: Path) -> None:
+    async with GatewayProcess.serve(config, parts=parts) as gateway:
         async with await raw_client.connect(*gateway.ready.quic) as client:
             assert (await client.start("alice")).success
             assert wire.business(await client.hello()).code == 200
@@ -100,10 +101,10 @@ async def test_serve_with_a_file_of_the_protocols_names(backend: str, config: Pa
 
 
 async def test_sigterm_answers_what_was_accepted_closes_with_draining_and_exits_0(
-    backend: str, config: Path, upstream: RawUpstream
+    parts: Parts, config: Path, upstream: RawUpstream
 ) -> None:
     gate = upstream.hold("echo")
-    async with GatewayProcess.serve(config, backend=backend) as gateway:
+    async with GatewayProcess.serve(config, parts=parts) as gateway:
         client = await raw_client.connect(*gateway.ready.quic)
         await client.start("alice")
         await client.hello()
@@ -124,19 +125,19 @@ async def test_sigterm_answers_what_was_accepted_closes_with_draining_and_exits_
         await client.close()
 
 
-async def test_a_killed_gateway_comes_back_with_an_explicit_reset(backend: str, config: Path) -> None:
+async def test_a_killed_gateway_comes_back_with_an_explicit_reset(parts: Parts, config: Path) -> None:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as free:
         free.bind(("127.0.0.1", 0))
         address = free.getsockname()
     flags = ("--quic", f"127.0.0.1:{address[1]}")
-    async with GatewayProcess.serve(config, *flags, backend=backend) as first:
+    async with GatewayProcess.serve(config, *flags, parts=parts) as first:
         client = await raw_client.connect(*address)
         started = await client.start("alice")
         await client.hello()
         await client.call("echo")
         await first.kill()
         assert first.status == -signal.SIGKILL
-    async with GatewayProcess.serve(config, *flags, backend=backend):
+    async with GatewayProcess.serve(config, *flags, parts=parts):
         again = await raw_client.connect(*address)
         answer = await again.start("alice", "", 2, started.connection_id, started.epoch)
         assert answer.success
@@ -147,11 +148,11 @@ async def test_a_killed_gateway_comes_back_with_an_explicit_reset(backend: str, 
     await client.close()
 
 
-async def test_the_environment_wins_over_the_file(backend: str, config: Path) -> None:
+async def test_the_environment_wins_over_the_file(parts: Parts, config: Path) -> None:
     environment = {"QUICGW_SESSION__HEARTBEAT_INTERVAL": "9s"}
     arguments = ("serve", "--config", str(config))
     async with (
-        GatewayProcess(*arguments, backend=backend, environment=environment) as gateway,
+        GatewayProcess(*arguments, parts=parts, environment=environment) as gateway,
         await raw_client.connect(*gateway.ready.quic) as client,
     ):
         assert (await client.start("alice")).heartbeat_interval == 9
@@ -170,7 +171,7 @@ async def test_the_environment_wins_over_the_file(backend: str, config: Path) ->
 async def test_a_configuration_that_cannot_be_used_exits_3_and_says_why(tmp_path: Path, text: str, what: str) -> None:
     path = tmp_path / "bad.toml"
     path.write_text(text)
-    gateway = GatewayProcess.serve(path, backend="python")
+    gateway = GatewayProcess.serve(path, parts=Parts("python"))
     assert await gateway.run() == 3
     assert what in gateway.errors
     assert "Traceback" not in gateway.errors
@@ -180,13 +181,13 @@ async def test_a_busy_port_exits_3_and_says_so(config: Path) -> None:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as busy:
         busy.bind(("127.0.0.1", 0))
         port = busy.getsockname()[1]
-        gateway = GatewayProcess.serve(config, "--quic", f"127.0.0.1:{port}", backend="python")
+        gateway = GatewayProcess.serve(config, "--quic", f"127.0.0.1:{port}", parts=Parts("python"))
         assert await gateway.run() == 3
         assert str(port) in gateway.errors
         assert "Traceback" not in gateway.errors
 
 
 async def test_an_unknown_engine_exits_3(config: Path) -> None:
-    gateway = GatewayProcess.serve(config, backend="fortran")
+    gateway = GatewayProcess.serve(config, parts=Parts("fortran"))
     assert await gateway.run() == 3
     assert "fortran" in gateway.errors

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from quicgw_fast.proto.service_pb2 import UpstreamRequest, UpstreamResponse
+    from tests.support.parts import Parts
 
 CLIENTS, REQUESTS, SIZE = 3, 14, 1_000_000
 SENT = CLIENTS * REQUESTS * SIZE
@@ -34,7 +35,7 @@ async def measure(request: UpstreamRequest) -> UpstreamResponse:
 
 
 @contextlib.asynccontextmanager
-async def gateway_with(folder: Path, backend: str) -> AsyncIterator[tuple[GatewayProcess, RawUpstream]]:
+async def gateway_with(folder: Path, parts: Parts) -> AsyncIterator[tuple[GatewayProcess, RawUpstream]]:
     certificate, key = write_certificate(folder)
     free = "127.0.0.1:0"
     async with RawUpstream() as upstream:
@@ -51,12 +52,12 @@ async def gateway_with(folder: Path, backend: str) -> AsyncIterator[tuple[Gatewa
                 for name, keys in tables.items()
             )
         )
-        async with GatewayProcess.serve(config, backend=backend) as gateway:
+        async with GatewayProcess.serve(config, parts=parts) as gateway:
             yield gateway, upstream
 
 
-async def test_what_waits_behind_hellos_is_bounded_in_bytes(tmp_path: Path, backend: str) -> None:
-    async with gateway_with(tmp_path, backend) as (gateway, upstream), contextlib.AsyncExitStack() as stack:
+async def test_what_waits_behind_hellos_is_bounded_in_bytes(tmp_path: Path, parts: Parts) -> None:
+    async with gateway_with(tmp_path, parts) as (gateway, upstream), contextlib.AsyncExitStack() as stack:
         gate = upstream.hold("hello")
         upstream.on("echo", measure)
         clients = []
@@ -86,11 +87,11 @@ async def test_what_waits_behind_hellos_is_bounded_in_bytes(tmp_path: Path, back
                 assert wire.business(await client.reply(message)).data == b"%d" % SIZE
 
 
-async def test_many_small_parameters_take_no_more_than_is_counted(tmp_path: Path, backend: str) -> None:
+async def test_many_small_parameters_take_no_more_than_is_counted(tmp_path: Path, parts: Parts) -> None:
     params = {f"{number:x}": "" for number in range(25_000)}
     payload = pb.BusinessRequest(action="echo", params=params).SerializeToString()
     async with (
-        gateway_with(tmp_path, backend) as (gateway, upstream),
+        gateway_with(tmp_path, parts) as (gateway, upstream),
         await raw_client.connect(*gateway.ready.quic) as client,
     ):
         upstream.hold("hello")

@@ -65,6 +65,7 @@ if TYPE_CHECKING:
     # Both makers have the types of the reference; stubtest and the tests keep that true.
     from quicgw_fast.backend.python import (
         ByteBudget,
+        ForwardedRequest,
         FrameDecoder,
         NotifyBuffers,
         Outbox,
@@ -72,6 +73,8 @@ if TYPE_CHECKING:
         TaskQueue,
         TokenBucket,
         encode_body,
+        forward,
+        push_to_all,
     )
 
     NAME: str
@@ -79,6 +82,7 @@ else:
     _maker = choose(os.environ.get(VARIABLE, "auto"))
     NAME = _maker.NAME
     ByteBudget = _maker.ByteBudget
+    ForwardedRequest = _maker.ForwardedRequest
     FrameDecoder = _maker.FrameDecoder
     NotifyBuffers = _maker.NotifyBuffers
     Outbox = _maker.Outbox
@@ -86,6 +90,8 @@ else:
     TaskQueue = _maker.TaskQueue
     TokenBucket = _maker.TokenBucket
     encode_body = _maker.encode_body
+    forward = _maker.forward
+    push_to_all = _maker.push_to_all
 
 __all__ = [
     "NAME",
@@ -94,6 +100,7 @@ __all__ = [
     "ByteBudget",
     "CacheFull",
     "EngineError",
+    "ForwardedRequest",
     "FrameDecoder",
     "FrameTooLarge",
     "FutureAck",
@@ -110,5 +117,7 @@ __all__ = [
     "WindowFull",
     "choose",
     "encode_body",
+    "forward",
     "load",
+    "push_to_all",
 ]

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     # Both makers have the types of the reference; stubtest and the shared tests keep that true.
     from quicgw_fast.backend.python import (
         ByteBudget,
+        ForwardedRequest,
         FrameDecoder,
         NotifyBuffers,
         Outbox,
@@ -28,6 +29,22 @@ class EncodeBody(Protocol):
         """Return fields 3, 4 and 5 of ServerPush; FrameTooLarge if it could be over ``limit`` bytes with its number."""
 
 
+class Forward(Protocol):
+    """How a BUSINESS message becomes what its service gets."""
+
+    def __call__(
+        self, session_id: str, openid: str, client_seq_id: int, payload: bytes, headers: Mapping[str, str], /
+    ) -> ForwardedRequest | None:
+        """Return None for a payload that a protobuf library has to look at."""
+
+
+class PushToAll(Protocol):
+    """How one notify is sent to many sessions at once."""
+
+    def __call__(self, outboxes: list[Outbox], body: bytes, /) -> list[tuple[bytes, int] | None]:
+        """Return of each outbox the frame and its number; None where ``push`` has to say what stands in the way."""
+
+
 class Engine(Protocol):
     """The module of one maker, as ``backend.load`` returns it; ``backend`` itself is the chosen one."""
 
@@ -38,6 +55,10 @@ class Engine(Protocol):
     @property
     def ByteBudget(self) -> type[ByteBudget]:  # noqa: N802 - a class of the module, as all that follow
         """The memory that outboxes share."""
+
+    @property
+    def ForwardedRequest(self) -> type[ForwardedRequest]:  # noqa: N802
+        """What ``forward`` makes."""
 
     @property
     def FrameDecoder(self) -> type[FrameDecoder]:  # noqa: N802
@@ -66,3 +87,11 @@ class Engine(Protocol):
     @property
     def encode_body(self) -> EncodeBody:
         """Encode a message but for its number."""
+
+    @property
+    def forward(self) -> Forward:
+        """Make what a service gets of a message."""
+
+    @property
+    def push_to_all(self) -> PushToAll:
+        """Send one notify to many sessions."""

@@ -26,6 +26,11 @@ HELD_COST = 128
 class GatesvrCarrier:
     """The transport's handler of one connection; nothing that a client sends raises out of here."""
 
+    # A gateway keeps one for each of many thousand clients.
+    __slots__ = (
+        "_decoder", "_held", "_held_bytes", "_now", "_partial_at", "_partial_since", "_receiver", "_slow"
+    )  # fmt: skip
+
     def __init__(
         self,
         receiver: MessageReceiver,
@@ -45,9 +50,6 @@ class GatesvrCarrier:
         self._held: list[bytes] | None = None
         """Messages that came while the receiver takes none; None while it takes them."""
         self._held_bytes = 0
-        # What has nothing to do with bytes goes from the transport to the receiver without a stop.
-        self.writable = receiver.writable
-        self.closed = receiver.closed
 
     def received(self, data: bytes, /) -> None:
         """Take bytes of the stream."""
@@ -66,6 +68,18 @@ class GatesvrCarrier:
             receiver.fail(failure)
         if self._decoder.partial or self._partial_since is not None:
             self._watch_partial(progress=bool(bodies))
+
+    # What has nothing to do with bytes goes from the transport to the receiver without a stop.
+
+    @property
+    def writable(self) -> Callable[[], None]:
+        """The receiver's."""
+        return self._receiver.writable
+
+    @property
+    def closed(self) -> Callable[[int, str, bool], None]:
+        """The receiver's."""
+        return self._receiver.closed
 
     @property
     def incomplete(self) -> bool:

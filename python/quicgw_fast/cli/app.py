@@ -16,6 +16,7 @@ from quicgw_fast.cli.push import push
 from quicgw_fast.cli.serve import serve
 from quicgw_fast.cli.text import examples, help_of, narrow
 from quicgw_fast.cli.upstream import upstream
+from quicgw_fast.cli.version import version, version_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -55,8 +56,6 @@ def _add(command: Callable[..., None], *lines: str) -> None:
 
 def _version(wanted: bool) -> None:
     if wanted:
-        from quicgw_fast.cli.version import version_line
-
         typer.echo(version_line())
         raise typer.Exit
 
@@ -70,11 +69,9 @@ def _version(wanted: bool) -> None:
     )
 )
 def quicgw(
-    version: Annotated[
+    show_version: Annotated[
         bool,
-        typer.Option(
-            "--version", metavar="", callback=_version, is_eager=True, help="Show the version and the engine."
-        ),
+        typer.Option("--version", metavar="", callback=_version, is_eager=True, help="Show the version and what runs."),
     ] = False,
 ) -> None:
     """A QUIC access gateway: sessions, strict order and resume in front of gRPC services."""
@@ -117,4 +114,5 @@ _add(
     "quicgw bench -k --rate 5000 --action echo=9 --action time --payload 128=3 --payload 4KiB --compare run.json",
     "quicgw bench -k --sessions 20 --action before --action after --param count=2",
 )
-_add(demo, "quicgw demo", "quicgw demo --clients 50 --requests 5000")
+_add(demo, "quicgw demo", "quicgw demo --clients 50 --requests 5000 --fast")
+_add(version, "quicgw version", "QUICGW_FAST=1 quicgw version")

@@ -41,7 +41,16 @@ Payload = Annotated[list[str], typer.Option("--payload", metavar="SIZE[=WEIGHT]"
 Params = Annotated[
     list[str] | None, typer.Option("--param", "-p", metavar="KEY=VALUE", help="Of every request. Repeatable.")
 ]
-Ramp = Annotated[float, Seconds("--ramp", zero=True, default="0", help="The clients begin spread over this time.")]
+Ramp = Annotated[
+    float,
+    Seconds(
+        "--ramp",
+        zero=True,
+        default="0",
+        help="The clients begin spread over this time, and the rate of an open loop grows with them. Without it, that "
+        "begins when all are there.",
+    ),
+]
 WarmUp = Annotated[float, Seconds("--warm-up", zero=True, default="2s", help="Load before anything is measured.")]
 Duration = Annotated[float, Seconds("--duration", "-d", default="10s", help="How long to measure.")]
 _REPLY_HELP = "How long replies may take at the end; later is a violation."

@@ -39,6 +39,7 @@ ConnectTimeout = Annotated[
     float | None,
     Seconds("--connect-timeout", default="10s, at most --timeout", help="How long connecting and logging in may take."),
 ]
+Fast = Annotated[bool, typer.Option("--fast", help="Do QUIC by the compiled part; the same as QUICGW_FAST=1.")]
 _WAIT_HELP = "How long to wait for notifies after the answer."
 Wait = Annotated[float, Seconds("--wait", "-w", default="200ms", zero=True, help=_WAIT_HELP)]
 
@@ -57,6 +58,7 @@ def call(
     connect_timeout: ConnectTimeout = None,
     wait: Wait = 0.2,
     json: options.Json = False,
+    fast: Fast = False,
 ) -> None:
     """Log in, send one request, print the answer and every notify, in the order of their numbers.
 
@@ -66,6 +68,7 @@ def call(
     """
     from quicgw_fast.cli.calling import CONNECT_TIMEOUT, Caller, Wish
     from quicgw_fast.cli.event_loop import run
+    from quicgw_fast.config.fast import COMPILED
 
     if not action:
         raise typer.BadParameter("must not be empty", param_hint="ACTION")
@@ -77,7 +80,8 @@ def call(
     with options.failures_as_json(json):
         wish = Wish(action, named[0], content(data, "--data"), named[1], timeout, wait)
         within = min(CONNECT_TIMEOUT, timeout) if connect_timeout is None else connect_timeout
-        caller = Caller(server, _who(openid, token), token, ca, insecure, within)
+        transport = COMPILED["server"]["transport"] if fast else None
+        caller = Caller(server, _who(openid, token), token, ca, insecure, within, transport)
         raise typer.Exit(run(caller.call(wish, as_json=json)))
 
 

@@ -79,6 +79,8 @@ class Caller:
     ca: Path | None
     insecure: bool
     connect_timeout: float = CONNECT_TIMEOUT
+    transport: str | None = None
+    """Who does QUIC, as the SDK's connect() takes it."""
 
     async def call(self, wish: Wish, *, as_json: bool) -> int:
         """Ask, print, and return the exit status; StartupError when there is no connection (any more)."""
@@ -108,6 +110,7 @@ class Caller:
             connect_timeout=self.connect_timeout,
             close_timeout=CLOSE_TIMEOUT,
             reconnect=False,
+            transport=self.transport,
         )
 
     def _advise(self, error: QuicgwClientError) -> str:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from typing import Annotated
 
 import typer
+
+from quicgw_fast.cli import options  # noqa: TC001 - typer reads annotations while it runs
 
 
 def demo(
@@ -12,6 +15,7 @@ def demo(
     requests: Annotated[
         int, typer.Option("--requests", metavar="N", min=1, max=100_000, help="Requests, all clients together.")
     ] = 1000,
+    fast: options.Fast = False,
 ) -> None:
     """Start a gateway with its services, connect real clients, show and check what happens.
 
@@ -20,7 +24,8 @@ def demo(
     """
     from quicgw_fast.cli.event_loop import run
     from quicgw_fast.cli.preflight import require_upb
+    from quicgw_fast.config.fast import is_wanted
     from quicgw_fast.demo.tour.run import Scale, run_demo
 
     require_upb()
-    raise typer.Exit(run(run_demo(Scale(clients, requests))))
+    raise typer.Exit(run(run_demo(Scale(clients, requests, fast or is_wanted(os.environ)))))

@@ -39,10 +39,12 @@ def dev(
 
 
 async def _dev(config: Config) -> None:
+    from quicgw_fast.cli.collector import spare_collections
     from quicgw_fast.cli.event_loop import Signals, announce
     from quicgw_fast.demo.embedded import Certificate, embedded_gateway
 
     with Certificate() as certificate, Signals(at_once=certificate.remove) as signals:
         async with embedded_gateway(config, certificate) as gateway:
+            spare_collections()
             await announce(gateway.addresses.ready_line())
             await signals.wait()

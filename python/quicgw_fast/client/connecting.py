@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 from quicgw_fast.client import checks
@@ -16,9 +17,10 @@ from quicgw_fast.client.options import (
     parse_address,
     receive_policy,
 )
+from quicgw_fast.config import fast
+from quicgw_fast.transport import makers
 
 if TYPE_CHECKING:
-    import os
     from collections.abc import Mapping
 
     from quicgw_fast.client.checks import Octets
@@ -53,6 +55,7 @@ def connect(
     resume: Ticket | None = None,
     on_state: StateCallback | None = None,
     observer: ClientObserver | None = None,
+    transport: str | None = None,
 ) -> Client:
     """Make a client of the gateway at ``address`` (``host:port``); enter or await it to connect.
 
@@ -69,15 +72,13 @@ def connect(
     acknowledgements are gathered. queue_size, queue_policy: notifies that may wait for you, and what happens
     to more (see ReceivePolicy). reconnect: how to come back; False for not at all. resume: the ticket that
     another client's detach() returned. on_state: called with each StateEvent. observer: told each message that goes
-    over the wire (see ClientObserver).
+    over the wire (see ClientObserver). transport: who does QUIC, "aioquic" or "quinn", which is compiled; None for
+    quinn where QUICGW_FAST=1 is set, and else aioquic.
 
-    Raises TypeError or ValueError for a value that makes no sense. Connecting raises ConnectionFailed,
-    ConnectionClosed, or the ReplyError with which START or hello was refused.
+    Raises TypeError or ValueError for a value that makes no sense, and StartupError for a quinn that was not built.
+    Connecting raises ConnectionFailed, ConnectionClosed, or the ReplyError with which START or hello was refused.
     """
     host, port = parse_address(address)
-    # Before they are copied into dicts, which would take a list of pairs, too.
-    checks.strings("hello_params", hello_params)
-    checks.strings("hello_headers", hello_headers)
     if isinstance(reconnect, bool):
         reconnect = Reconnect(enabled=reconnect)
     options = ClientOptions(
@@ -86,12 +87,7 @@ def connect(
         openid=openid,
         token=token,
         tls=TlsOptions(ca=ca_path(ca), insecure=insecure, server_name=server_name),
-        login=LoginOptions(
-            enabled=login,
-            params=dict(hello_params or {}),
-            data=checks.octets("hello_data", hello_data),
-            headers=dict(hello_headers or {}),
-        ),
+        login=_login(login, hello_params, hello_data, hello_headers),
         timeout=timeout,
         connect_timeout=connect_timeout,
         close_timeout=close_timeout,
@@ -105,5 +101,21 @@ def connect(
         resume=resume,
         on_state=on_state,
         observer=observer,
+        transport=_default_transport() if transport is None else transport,
     )
+    makers.load(options.transport)  # what is not there is told now, not when it dials
     return Client(options)
+
+
+def _login(
+    enabled: bool, params: Mapping[str, str] | None, data: Octets, headers: Mapping[str, str] | None
+) -> LoginOptions:
+    # Before they are copied into dicts, which would take a list of pairs, too.
+    checks.strings("hello_params", params)
+    checks.strings("hello_headers", headers)
+    octets = checks.octets("hello_data", data)
+    return LoginOptions(enabled=enabled, params=dict(params or {}), data=octets, headers=dict(headers or {}))
+
+
+def _default_transport() -> str:
+    return fast.COMPILED["server"]["transport"] if fast.is_wanted(os.environ) else makers.DEFAULT

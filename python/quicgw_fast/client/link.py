@@ -113,6 +113,7 @@ class ClientLink:
                     alpn=(GATESVR,),
                     limits=LIMITS,
                     clock=SystemClock(),  # of this event loop
+                    maker=options.transport,
                 )
                 self.send(wire.start_frame(self._next_msg_id(), options.openid, token, claim))
                 await self._settled

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from quicgw_fast.client import checks
 from quicgw_fast.client.messages import Ticket
 from quicgw_fast.client.observer import ClientObserver
+from quicgw_fast.transport.makers import DEFAULT, MAKERS
 
 if TYPE_CHECKING:
     from quicgw_fast.client.events import StateCallback
@@ -131,6 +132,8 @@ class ClientOptions:
     """Called in the event loop for each StateEvent; it must not block."""
     observer: ClientObserver | None = None
     """Told in the event loop what goes over the wire; it must not block."""
+    transport: str = DEFAULT
+    """Who does QUIC."""
 
     def __post_init__(self) -> None:
         checks.text("openid", self.openid)
@@ -152,6 +155,8 @@ class ClientOptions:
             checks.is_callable("on_state", self.on_state)
         if self.observer is not None:
             checks.instance("observer", self.observer, ClientObserver)
+        checks.text("transport", self.transport)
+        _check(self.transport in MAKERS, "transport", f"be one of {', '.join(MAKERS)}, not {self.transport!r:.40}")
 
 
 def ca_path(ca: str | os.PathLike[str] | None) -> Path | None:

@@ -15,13 +15,18 @@ COMPILED: Final[Mapping[str, Mapping[str, str]]] = {"server": {"transport": "qui
 """The settings that the word stands for."""
 
 
-def from_variable(environment: Mapping[str, str]) -> Source:
-    """Choose the compiled parts if the variable says so; other settings of the environment are stronger.
-
-    Raises ConfigError for a value that is neither 0 nor 1.
-    """
+def is_wanted(environment: Mapping[str, str]) -> bool:
+    """Whether the variable asks for the compiled parts; raises ConfigError for a value that is neither 0 nor 1."""
     wanted = environment.get(VARIABLE, "0")
     if wanted not in {"", "0", "1"}:
         raise ConfigError(f"{VARIABLE} is {wanted[:32]!r}; write 1 for all compiled parts, or 0")
-    tables = {name: dict(table) for name, table in COMPILED.items()} if wanted == "1" else {}
+    return wanted == "1"
+
+
+def from_variable(environment: Mapping[str, str]) -> Source:
+    """Choose the compiled parts if the variable says so; other settings of the environment are stronger.
+
+    Raises ConfigError as ``is_wanted`` does.
+    """
+    tables = {name: dict(table) for name, table in COMPILED.items()} if is_wanted(environment) else {}
     return Source(tables, everywhere=f"in the variable {VARIABLE}")

@@ -61,6 +61,8 @@ class ServerConfig(Section):
     """HTTP address for /healthz, /readyz and /stats."""
     transport: Literal["aioquic", "quinn"] = "aioquic"
     """Who does QUIC: aioquic, in Python, or quinn, which is compiled and takes a fraction of the time."""
+    short_path: bool = True
+    """Whether aioquic is passed by where a packet is plain. What happens is the same without, and takes longer."""
     reset_key_file: File | None = None
     """Secret of stateless resets, made if it is not there; every gateway needs its own. Without one, a file beside
     ``tls.key`` is used where it can be written."""

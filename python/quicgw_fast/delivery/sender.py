@@ -11,6 +11,7 @@ from quicgw_fast.ports import Recipient
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from quicgw_fast.backend.engine import PushToAll
     from quicgw_fast.errors import AnsweredError
     from quicgw_fast.ports import TerminalReply
 
@@ -29,14 +30,17 @@ class OrderedSender(Generic[R]):
     not read costs no memory beyond its window.
     """
 
-    def __init__(self, on_overflow: Callable[[R], None], make_room: Callable[[int], bool]) -> None:
+    def __init__(
+        self, on_overflow: Callable[[R], None], make_room: Callable[[int], bool], push_to_all: PushToAll
+    ) -> None:
         """``on_overflow`` is called once the recipient can only be reset (protocol §5).
 
         ``make_room(bytes)`` is called when the memory that all recipients share has no room for so many more; True
-        when some was given back, so that another try has a point.
+        when some was given back, so that another try has a point. ``push_to_all`` is the engine's.
         """
         self._on_overflow = on_overflow
         self._make_room = make_room
+        self._push_to_all = push_to_all
 
     def reply(self, to: R, client_seq: int, msg_id: int, reply: TerminalReply) -> bool:
         """Send the reply to request ``client_seq`` with the notifies bound to it, as one step.
@@ -86,6 +90,26 @@ class OrderedSender(Generic[R]):
         except BudgetFull as error:
             raise WindowFull from error
 
+    def push_to_all(self, many: list[R], body: bytes) -> list[R]:
+        """Send one notify to many, and return those whom something hinders: nothing was sent to them.
+
+        What that is ``push`` tells, or removes.
+        """
+        hindered = []
+        for to, sent in zip(many, self._push_to_all([to.outbox for to in many], body), strict=True):
+            if sent is None:
+                hindered.append(to)
+                continue
+            to.look_at = 0.0
+            (frame, number), link = sent, to.link
+            # As in _flow, where a link is asked first; between the step and here nothing has happened to this one.
+            if link is not None and to.cursor == number - 1 and link.ready():
+                to.cursor, to.handed = number, max(to.handed, number)
+                link.send(frame)
+            else:
+                self.pump(to)
+        return hindered
+
     def bind(self, to: R, client_seq: int, body: bytes, *, before: bool, expires_at: float) -> bool:
         """Bind a notify to the reply of ``client_seq``; True when it was sent at once, False when it is kept.
 
@@ -134,6 +158,7 @@ class OrderedSender(Generic[R]):
             frames = commit()
         except BudgetFull as full:
             frames = self._with_room(to, commit, full)
+        to.look_at = 0.0
         if room is None:
             self.pump(to)  # in case the connection has room, but the cursor is behind: it must not stay there
         elif frames:

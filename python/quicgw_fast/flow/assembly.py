@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from quicgw_fast.carrier import MAX_BODY
 from quicgw_fast.delivery import OrderedSender
@@ -34,23 +34,30 @@ from quicgw_fast.flow.start import StartHandler
 from quicgw_fast.flow.start_refusals import StartRefusals
 from quicgw_fast.flow.targets import Targets
 from quicgw_fast.flow.tokens import Tokens
+from quicgw_fast.overload import Pace
 from quicgw_fast.processor import AsyncRequestProcessor, AsyncTask, execute
 from quicgw_fast.session import Registry, Session
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import Callable, Sequence
 
     from quicgw_fast.auth import Authenticator
     from quicgw_fast.backend import ByteBudget, Outbox
     from quicgw_fast.backend.engine import Engine
     from quicgw_fast.clock import Clock
+    from quicgw_fast.completions import Cancellable, Done
     from quicgw_fast.config import Config, SessionConfig
+    from quicgw_fast.errors import RequestError
+    from quicgw_fast.flow.requests import RequestProcessor
     from quicgw_fast.observe import Metrics
     from quicgw_fast.overload import AttemptLimiter, Gates
     from quicgw_fast.placement import Placement
-    from quicgw_fast.ports import TerminalReply
+    from quicgw_fast.ports import ReadingPace
     from quicgw_fast.processor import Call
     from quicgw_fast.store import OfflineStore
+
+R = TypeVar("R")
+"""What the work on a task comes to."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +73,8 @@ class Path:
     closing: Closing
     offline: Offline
     journal: Journal
+    pace: ReadingPace
+    """Of whoever brings messages in."""
 
     # For tests alone, which look at what is kept behind the rest.
     registry: Registry
@@ -100,7 +109,7 @@ def assemble_path(
     registry = Registry(partial(_make_outbox, times, engine, budget), metrics, remember=times.resume_window)
 
     # Down
-    sender = OrderedSender[Session](lambda session: closing.overflowed(session), lambda needed: room.make_room(needed))
+    sender = _make_sender(engine, lambda: closing, lambda: room)
     offline = Offline(clock, metrics, store, registry, sender)
     accounts = Accounts(metrics, lambda: (session.outbox.tally for session in registry), offline.share)
     closing = Closing(clock, metrics, registry, accounts, offline.handovers, lambda session: requests.give_up(session))
@@ -111,12 +120,12 @@ def assemble_path(
     make_processor = partial(_make_processor, engine, clock, registry, metrics)
     queue_size, workers, timeout = pools.max_queue_size, pools.workers, pools.task_timeout
     work = partial(execute, call=call, clock=clock)
-    processor = make_processor("requests", queue_size, workers, work=work, reply=replies.to_task)
+    processor: RequestProcessor = make_processor("requests", queue_size, workers, work=work, reply=replies.answer)
     # A client has one hello there at most.
     pool = partial(make_processor, "logins", queue_size, logins_at_once)
     logins = Logins(clock, metrics, registry, offline.stored, pool, call, replies, lambda task: requests.dispatch(task))
     rules = gates.request, gates.task, gates.queue
-    requests = Requests(clock, metrics, draining, *rules, request_memory, processor, logins, replies, timeout)
+    requests = Requests(clock, metrics, draining, *rules, request_memory, processor, logins, replies, engine, timeout)
 
     # Who comes in
     tokens = Tokens(clock, metrics, authenticator, gates.renewal, gates.attempts)
@@ -137,9 +146,16 @@ def assemble_path(
     return Path(
         conversations=conversations, requests=requests, pushes=pushes, housekeeping=housekeeping, draining=draining,
         hand_out=HandOut(clock, metrics, registry, closing, stall_timeout=times.slow_consumer_after), closing=closing,
-        offline=offline, journal=journal, registry=registry, logins=logins, attempts=gates.attempts,
-        request_memory=request_memory, budget=budget,
+        offline=offline, journal=journal, pace=Pace(lambda: processor.queue_length, queue_size),
+        registry=registry, logins=logins, attempts=gates.attempts, request_memory=request_memory, budget=budget,
     )  # fmt: skip
+
+
+def _make_sender(engine: Engine, closing: Callable[[], Closing], room: Callable[[], Memory]) -> OrderedSender[Session]:
+    """The way down. What a full window or memory brings about has to come back to who is made after it."""
+    return OrderedSender(
+        lambda session: closing().overflowed(session), lambda needed: room().make_room(needed), engine.push_to_all
+    )
 
 
 def _make_outbox(times: SessionConfig, engine: Engine, budget: ByteBudget, after: int) -> Outbox:
@@ -162,9 +178,9 @@ def _make_processor(
     places: int,
     workers: int,
     *,
-    work: Callable[[AsyncTask[Session]], Awaitable[TerminalReply]],
-    reply: Callable[[AsyncTask[Session], TerminalReply], object],
-) -> AsyncRequestProcessor[Session]:
+    work: Callable[[AsyncTask[Session], Done[R]], Cancellable],
+    reply: Callable[[AsyncTask[Session], R | RequestError], object],
+) -> AsyncRequestProcessor[Session, R]:
     """A processor with a queue of so many places, which skips what is for sessions that are gone."""
     queue, of_pool = engine.TaskQueue(places), metrics.part("pool", pool)
     return AsyncRequestProcessor(queue, workers, clock, of_pool, work=work, reply=reply, is_valid=registry.serviceable)

@@ -69,6 +69,12 @@ class Legs:
 class Conversation:
     """The messages of one connection, and what is known about its client."""
 
+    # A gateway keeps one for each of many thousand clients.
+    __slots__ = (
+        "_ended", "_legs", "_traffic", "_watched", "born", "carrier", "generation", "link", "over", "refused_tokens",
+        "session"
+    )  # fmt: skip
+
     def __init__(
         self,
         link: Link,

@@ -39,6 +39,7 @@ class Conversations:
         self._make_decoder = engine.FrameDecoder
         self._journal = journal
         self._slow = SlowSender(times.frame_timeout, times.frame_rate)
+        self._tell_ended = self._ended  # bound once: each connection keeps it
 
     def begin(self, link: Link) -> Carrier:
         """Make the handler of a connection: the carrier that its ALPN stands for, and what is above it."""
@@ -46,7 +47,7 @@ class Conversations:
         def make_carrier(receiver: MessageReceiver) -> Carrier:
             return CARRIERS[link.alpn](receiver, self._make_decoder, self._clock.now, self._slow)
 
-        conversation = Conversation(link, make_carrier, self._legs, self.watched, self._ended)
+        conversation = Conversation(link, make_carrier, self._legs, self.watched, self._tell_ended)
         self.open.add(conversation)
         self.watched.add(conversation)
         self._count_connections.value += 1

@@ -5,24 +5,26 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from functools import partial
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
-from quicgw_fast.codes import OK, PushType
-from quicgw_fast.errors import BusyError
+from quicgw_fast import completions
+from quicgw_fast.codes import OK
+from quicgw_fast.errors import BusyError, RequestError
 from quicgw_fast.ports import TerminalReply
 from quicgw_fast.processor import AsyncRequestProcessor, Deadlines, execute, too_late
 from quicgw_fast.session import Event, Login, Session
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Callable
 
     from quicgw_fast.clock import Clock
+    from quicgw_fast.completions import Cancellable, Done
     from quicgw_fast.flow.replies import Replies
     from quicgw_fast.flow.stored_messages import StoredMessages
     from quicgw_fast.observe import Metrics
     from quicgw_fast.processor import AsyncTask, Call
-    from quicgw_fast.proto.service_pb2 import UpstreamRequest, UpstreamResponse
+    from quicgw_fast.proto.service_pb2 import UpstreamResponse
     from quicgw_fast.session import Registry
     from quicgw_fast.store import Stored
 
@@ -32,11 +34,11 @@ BUSY_PAUSE = 0.02
 _log = logging.getLogger("quicgw.requests")
 
 
-@dataclass(slots=True, frozen=True)
-class LoggedIn(TerminalReply):
-    """A hello that was answered 200."""
+class LoginAnswer(NamedTuple):
+    """What a service answered to a hello, and what is sent behind that."""
 
-    stored: list[Stored] | None = None
+    answer: UpstreamResponse
+    stored: list[Stored] | None
     """What waited for the openid in the offline store; None when that could not be read."""
 
 
@@ -46,9 +48,9 @@ class PoolMaker(Protocol):
     def __call__(
         self,
         *,
-        work: Callable[[AsyncTask[Session]], Awaitable[TerminalReply]],
-        reply: Callable[[AsyncTask[Session], TerminalReply], object],
-    ) -> AsyncRequestProcessor[Session]:
+        work: Callable[[AsyncTask[Session], Done[LoginAnswer]], Cancellable],
+        reply: Callable[[AsyncTask[Session], LoginAnswer | RequestError], object],
+    ) -> AsyncRequestProcessor[Session, LoginAnswer]:
         """``work`` and ``reply`` as for the processor."""
 
 
@@ -78,7 +80,7 @@ class Logins:
         self._call_service = call
         self._replies = replies
         self._go_on = go_on
-        self.pool = make_pool(work=self._log_in, reply=self._finish)
+        self.pool = make_pool(work=self._begin, reply=self._finish)
         self._behind: Deadlines[Session] = Deadlines(clock, self._late)
         metrics.gauge("logins_waiting_behind", "Requests that wait behind hellos", lambda: len(self._behind))
         self._count_late_behind = metrics.counter("logins_late_behind", "Requests that were answered 504 there")
@@ -111,29 +113,32 @@ class Logins:
 
     # A hello
 
-    async def _log_in(self, task: AsyncTask[Session]) -> TerminalReply:
-        outcome = await execute(task, self._call, self._clock)
-        if outcome.push_type is not PushType.BUSINESS_DATA or outcome.code != OK:
-            return outcome
-        stored = await self._stored.fetch(task.session, task.deadline - self._clock.now())
-        return LoggedIn(outcome.push_type, outcome.code, outcome.message, outcome.data, outcome.headers, stored)
+    def _begin(self, task: AsyncTask[Session], done: Done[LoginAnswer]) -> Cancellable:
+        return completions.begin(self._log_in(task), done, f"login-{task.task_id}")
 
-    async def _call(self, request: UpstreamRequest, timeout: float) -> UpstreamResponse:
+    async def _log_in(self, task: AsyncTask[Session]) -> LoginAnswer:
+        answer = await self._call(task)
+        if answer.code != OK:
+            return LoginAnswer(answer, None)
+        return LoginAnswer(answer, await self._stored.fetch(task.session, task.deadline - self._clock.now()))
+
+    async def _call(self, task: AsyncTask[Session]) -> UpstreamResponse:
         """Call the service; one that is busy with other calls is asked again until the time is over."""
-        deadline = self._clock.now() + timeout
         while True:
             try:
-                return await self._call_service(request, deadline - self._clock.now())
+                return await completions.result(partial(execute, task, call=self._call_service, clock=self._clock))
             except BusyError as error:
-                if not error.code.retryable or deadline - self._clock.now() <= BUSY_PAUSE:
+                if not error.code.retryable or task.deadline - self._clock.now() <= BUSY_PAUSE:
                     raise
             await asyncio.sleep(BUSY_PAUSE)
 
-    def _finish(self, task: AsyncTask[Session], outcome: TerminalReply) -> None:
+    def _finish(self, task: AsyncTask[Session], outcome: LoginAnswer | RequestError) -> None:
         """Reply, let out what waited for the login, then go on with what the client sent behind it: one step."""
         session = task.session
         try:
-            if self._replies.to_task(task, outcome) and isinstance(outcome, LoggedIn):
+            if isinstance(outcome, RequestError):
+                self._replies.answer(task, outcome)
+            elif self._replies.answer(task, outcome.answer) and outcome.answer.code == OK:
                 self._logged_in(session, outcome)
         finally:
             if session.login is Login.UNDER_WAY:  # neither logged in, nor ended or given up with this very reply
@@ -150,10 +155,10 @@ class Logins:
         if not waiting:
             self._waiting.pop(session, None)
 
-    def _logged_in(self, session: Session, outcome: LoggedIn) -> None:
+    def _logged_in(self, session: Session, outcome: LoginAnswer) -> None:
         session.apply(Event.LOGGED_IN, self._clock.now())
         self._count_logins.value += 1
-        gid = outcome.headers.get("gid")
+        gid = outcome.answer.headers.get("gid")
         if gid:
             self._registry.set_gid(session, gid)
         # What was stored is older than what was cached since START, which it lets out behind it.

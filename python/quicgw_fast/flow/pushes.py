@@ -88,11 +88,10 @@ class Pushes:
             return BroadcastResponse(sent_count=0, message=f"refused: {error}")
         sent = 0
         async with self._broadcasting:
-            for number, session in enumerate(self._registry, start=1):
-                if session.state is SessionState.NORMAL and self._admits(session):
-                    sent += self._broadcast_to(session, body)
-                if number % BROADCAST_SLICE == 0:
-                    await asyncio.sleep(0)
+            sessions = list(self._registry)
+            for at in range(0, len(sessions), BROADCAST_SLICE):
+                sent += self._broadcast_to(sessions[at : at + BROADCAST_SLICE], body)
+                await asyncio.sleep(0)
         return BroadcastResponse(sent_count=sent, message="sent")
 
     async def _push(self, request: UnicastPushRequest) -> str:
@@ -119,9 +118,19 @@ class Pushes:
         except (WindowFull, Overflowed) as error:
             raise PushRefused(PushCode.WINDOW_FULL, str(error)) from error
 
-    def _admits(self, session: Session) -> bool:
-        """Whether a notify for this session may be accepted now."""
-        return self._gate.judge(PushFacts(self._draining.active, self._deliverable(session))) is None
+    def _broadcast_to(self, sessions: list[Session], body: bytes) -> int:
+        """Send one notify to those of the sessions that may get it; how many took a number for it."""
+        reached = self._admitted([session for session in sessions if session.state is SessionState.NORMAL])
+        hindered = self._sender.push_to_all(reached, body)
+        return len(reached) - len(hindered) + sum(self._push_or_overflow(session, body) for session in hindered)
+
+    def _admitted(self, sessions: list[Session]) -> list[Session]:
+        """Those of the sessions for which a notify may be accepted now."""
+        if not self._draining.active:
+            # A gateway that goes on can deliver to every one: the facts are the same for all, and so is the answer.
+            return sessions if self._gate.judge(PushFacts(draining=False, deliverable=True)) is None else []
+        judge = self._gate.judge
+        return [session for session in sessions if judge(PushFacts(True, self._deliverable(session))) is None]
 
     def _deliverable(self, session: Session) -> bool:
         """Whether a gateway that stops could still deliver what is kept for a session: nobody comes back to it."""
@@ -166,7 +175,8 @@ class Pushes:
             raise PushRefused(BindCode.LIMIT, str(error)) from error
         return _sent(session) if sent else "bound"
 
-    def _broadcast_to(self, session: Session, body: bytes) -> bool:
+    def _push_or_overflow(self, session: Session, body: bytes) -> bool:
+        """Send a notify that many get; who has no room for it has missed it, and so overflows."""
         try:
             self._sender.push(session, body)
         except WindowFull:

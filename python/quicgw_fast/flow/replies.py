@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from quicgw_fast.flow.request_memory import RequestMemory
     from quicgw_fast.observe import Metrics
     from quicgw_fast.processor import AsyncTask
+    from quicgw_fast.proto.service_pb2 import UpstreamResponse
 
 
 class Replies:
@@ -29,6 +30,12 @@ class Replies:
         self._now = clock.now
         self._memory = memory
         self._sender = sender
+
+    def answer(self, task: AsyncTask[Session], outcome: UpstreamResponse | RequestError) -> bool:
+        """Send what the service of a task answered, or why it did not; True as ``to_task`` says."""
+        if isinstance(outcome, RequestError):
+            return self.to_task(task, TerminalReply.of_error(outcome))
+        return self.to_task(task, TerminalReply.of_answer(outcome))
 
     def to_task(self, task: AsyncTask[Session], reply: TerminalReply) -> bool:
         """Send the one terminal reply of a task; True when it is the given one and was sent."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from functools import lru_cache
+from typing import TYPE_CHECKING, TypeAlias
 
 from quicgw_fast.backend.errors import NumbersUsedUp
 from quicgw_fast.codes import ErrorCode
@@ -10,13 +11,14 @@ from quicgw_fast.errors import RequestError
 from quicgw_fast.flow.payloads import parse_payload
 from quicgw_fast.flow.request_memory import size_of
 from quicgw_fast.overload import NO_REQUEST, Close, QueueFacts, RequestFacts, TaskFacts
-from quicgw_fast.ports import TerminalReply
-from quicgw_fast.processor import AsyncRequestProcessor, AsyncTask
+from quicgw_fast.ports import NO_HEADERS, TerminalReply
+from quicgw_fast.processor import AsyncTask
 from quicgw_fast.proto.client_pb2 import BusinessRequest
-from quicgw_fast.proto.service_pb2 import UpstreamRequest
 from quicgw_fast.session import Login, Session, SessionState
 
 if TYPE_CHECKING:
+    from quicgw_fast.backend import ForwardedRequest
+    from quicgw_fast.backend.engine import Engine
     from quicgw_fast.clock import Clock
     from quicgw_fast.flow.draining import DrainState
     from quicgw_fast.flow.login import Logins
@@ -24,9 +26,15 @@ if TYPE_CHECKING:
     from quicgw_fast.flow.request_memory import RequestMemory
     from quicgw_fast.observe import Metrics
     from quicgw_fast.overload import Gate, Refusal, Traffic
+    from quicgw_fast.processor import AsyncRequestProcessor
     from quicgw_fast.proto.client_pb2 import ClientRequest
+    from quicgw_fast.proto.service_pb2 import UpstreamResponse
+
+    RequestProcessor: TypeAlias = AsyncRequestProcessor[Session, UpstreamResponse]
 
 LOGIN_ACTION = "hello"
+HELLO = b"\n\x05hello"
+"""How the payload of a login begins, but for its case: field 1 of BusinessRequest, and its length."""
 
 
 class Requests:
@@ -45,12 +53,14 @@ class Requests:
         task_gate: Gate[TaskFacts, Refusal],
         queue_gate: Gate[QueueFacts, Refusal],
         memory: RequestMemory,
-        processor: AsyncRequestProcessor[Session],
+        processor: RequestProcessor,
         logins: Logins,
         replies: Replies,
+        engine: Engine,
         timeout: float,
     ) -> None:
         """``timeout``: the seconds a request may take."""
+        self._engine = engine
         self._clock = clock
         self._count_requests = metrics.counter("requests", "BUSINESS messages that were accepted")
         self._count_rate_limited = metrics.counter(
@@ -103,38 +113,77 @@ class Requests:
             return refusal
         _take_number(session, request.seq_id)
         self._count_requests.value += 1
+        if refusal is None and self._lacks_place(session, request):
+            refusal = self._no_place("requests")
+        if refusal is not None:
+            self._refuse(session, request, refusal)
+            return None
         try:
-            if refusal is not None:
-                raise refusal.error()
-            task = self._prepare(session, request, now)
-            self._charge(task)
+            forwarded = self._forward(session, request)
+            task = self._prepare(session, request, forwarded, now)
         except RequestError as error:
-            if error.code is ErrorCode.RATE_LIMITED:
-                self._count_rate_limited.value += 1
             self._replies.send(session, request.seq_id, request.msg_id, TerminalReply.of_error(error))
+            return None
+        refusal = self._charge(task, forwarded)
+        if refusal is not None:
+            self._refuse(session, request, refusal)
         else:
             self.dispatch(task)
         return None
 
-    def _charge(self, task: AsyncTask[Session]) -> None:
-        """Charge the session for what the task takes until its reply; RequestError where that is too much."""
-        cost = size_of(task.request)
-        refusal = self._task_gate.judge(TaskFacts(task.session, cost, self._memory.used))
-        if refusal is not None:
-            raise refusal.error()
-        task.cost = cost
-        self._memory.take(task.session, cost)
+    def _refuse(self, session: Session, request: ClientRequest, refusal: Refusal) -> None:
+        if refusal.code is ErrorCode.RATE_LIMITED:
+            self._count_rate_limited.value += 1
+        self._replies.send(session, request.seq_id, request.msg_id, _reply_of(refusal))
 
-    def _prepare(self, session: Session, request: ClientRequest, now: float) -> AsyncTask[Session]:
+    def _lacks_place(self, session: Session, request: ClientRequest) -> bool:
+        """Whether the queue of requests is where the message is bound for, and full: its payload need not be parsed.
+
+        A client that is not logged in is told that first, and what comes behind a hello waits for it elsewhere. A hello
+        of one that is logged in is known by how its payload begins: so all encoders write it.
+        """
+        if session.state is not SessionState.NORMAL or session.login is not Login.IDLE:
+            return False
+        return request.payload[: len(HELLO)].lower() != HELLO and self._processor.turns_away(session)
+
+    def _no_place(self, queue: str) -> Refusal:
+        self._count_queue_full.value += 1
+        refusal = self._queue_gate.judge(QueueFacts(queue))
+        assert refusal is not None  # it cannot be only counted
+        return refusal
+
+    def _charge(self, task: AsyncTask[Session], request: ForwardedRequest) -> Refusal | None:
+        """Charge the session for what the task takes until its reply, unless that is too much."""
+        cost = size_of(request)
+        refusal = self._task_gate.judge(TaskFacts(task.session, cost, self._memory.used))
+        if refusal is None:
+            task.cost = cost
+            self._memory.take(task.session, cost)
+        return refusal
+
+    def _forward(self, session: Session, request: ClientRequest) -> ForwardedRequest:
+        """Make what the service gets: the client's words, and the gateway's own as to whose they are."""
+        about = session.id, session.openid, request.seq_id
+        headers = request.headers or NO_HEADERS
+        forwarded = self._engine.forward(*about, request.payload, headers)
+        if forwarded is None:
+            # Valid or not, that is protobuf's to say; what it writes itself is in the ordinary form.
+            business = parse_payload(BusinessRequest, request.payload)
+            business.DiscardUnknownFields()
+            forwarded = self._engine.forward(*about, business.SerializeToString(), headers)
+            assert forwarded is not None
+        return forwarded
+
+    def _prepare(
+        self, session: Session, request: ClientRequest, forwarded: ForwardedRequest, now: float
+    ) -> AsyncTask[Session]:
         """Make the task; from here on the message itself is not needed any more."""
-        business = parse_payload(BusinessRequest, request.payload)
-        if not business.action:
+        if not forwarded.action:
             raise RequestError(ErrorCode.BAD_REQUEST, "missing field", "action is empty")
-        is_login = business.action.lower() == LOGIN_ACTION
+        is_login = forwarded.action.lower() == LOGIN_ACTION
         if not is_login and session.login is Login.IDLE:
             _require_login(session)
-        upstream = _upstream_request(session, request, business)
-        return AsyncTask(session, request.msg_id, upstream, now, now + self._timeout(request), is_login)
+        return AsyncTask(session, request.msg_id, forwarded, now, now + self._timeout(request), is_login)
 
     def dispatch(self, task: AsyncTask[Session]) -> None:
         """Hand an accepted task on: behind the hello under way, to the logins, or to the processor."""
@@ -154,10 +203,7 @@ class Requests:
             _require_login(task.session)
         submit = self._logins.submit if task.is_login else self._processor.submit
         if not submit(task):
-            self._count_queue_full.value += 1
-            refusal = self._queue_gate.judge(QueueFacts("logins" if task.is_login else "requests"))
-            assert refusal is not None  # it cannot be only counted
-            raise refusal.error()
+            raise self._no_place("logins" if task.is_login else "requests").error()
 
     def _timeout(self, request: ClientRequest) -> float:
         """Seconds that the request may take: the configured ones, or fewer if its client asks so."""
@@ -171,17 +217,10 @@ class Requests:
         return min(self._longest, int(asked) / 1000)
 
 
-def _upstream_request(session: Session, request: ClientRequest, business: BusinessRequest) -> UpstreamRequest:
-    """What the service gets: the client's words, and the gateway's own as to whose they are."""
-    return UpstreamRequest(
-        session_id=session.id,
-        openid=session.openid,
-        action=business.action,
-        params=business.params,
-        data=business.data,
-        headers=request.headers,
-        client_seq_id=request.seq_id,
-    )
+@lru_cache(maxsize=16)
+def _reply_of(refusal: Refusal) -> TerminalReply:
+    """Make the reply of a refusal, once for those that come by the thousand."""
+    return TerminalReply.of_error(refusal.error())
 
 
 def _take_number(session: Session, seq_id: int) -> None:

@@ -76,7 +76,7 @@ class Tokens:
                 raise
             client.close(CloseCode.AUTH_FAILED, "too many refused tokens")
             return None
-        session.expires_at = grant.expires_at
+        session.expires_at, session.look_at = grant.expires_at, 0.0
         return {"auth-refresh": "ok", **self.lifetime(grant)}
 
     def lifetime(self, grant: Grant) -> dict[str, str]:

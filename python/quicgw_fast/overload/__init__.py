@@ -15,6 +15,7 @@ from quicgw_fast.overload.facts import (
 )
 from quicgw_fast.overload.held import MAX_HELD
 from quicgw_fast.overload.moments import ConnectionGates, Gates, make_gates
+from quicgw_fast.overload.pace import Pace
 from quicgw_fast.overload.rule import Close, Gate, Moment, PushRefusal, Refusal, Rule, StartRefusal
 
 __all__ = [
@@ -29,6 +30,7 @@ __all__ = [
     "HeldFacts",
     "MessageFacts",
     "Moment",
+    "Pace",
     "PushFacts",
     "PushRefusal",
     "QueueFacts",

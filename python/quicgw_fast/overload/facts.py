@@ -85,7 +85,7 @@ class TaskFacts(NamedTuple):
 
 
 class QueueFacts(NamedTuple):
-    """A request that its queue did not take."""
+    """A request that its queue does not take."""
 
     queue: str
     """What waits there."""

@@ -16,6 +16,13 @@ class QueueFull:
 
     name = "queue-full"
 
+    def __init__(self) -> None:
+        self._refusals: dict[str, Refusal] = {}
+        """By queue; made once, as there are many of them when there are any."""
+
     def judge(self, facts: QueueFacts, /) -> Refusal:
         """See ``Rule``."""
-        return Refusal(ErrorCode.OVERLOADED, "overloaded", f"the queue of {facts.queue} is full")
+        queue = facts.queue
+        if queue not in self._refusals:
+            self._refusals[queue] = Refusal(ErrorCode.OVERLOADED, "overloaded", f"the queue of {queue} is full")
+        return self._refusals[queue]

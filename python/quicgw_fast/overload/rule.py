@@ -58,7 +58,7 @@ class Moment(Enum):
     TASK = "task"
     """A request that is whole and allowed, before it takes memory."""
     QUEUE = "queue"
-    """A request that its queue did not take. Asked only then: the way of all others is not longer for it."""
+    """A request that its queue does not take. Asked only then: the way of all others is not longer for it."""
     PUSH = "push"
     """A notify whose session is found."""
     CALL = "call"

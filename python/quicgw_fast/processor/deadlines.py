@@ -40,7 +40,8 @@ class Deadlines(Generic[S]):
         task.watch = next(self._numbers)
         self._tasks[task.watch] = task
         heapq.heappush(self._heap, (task.deadline, task.watch))
-        self._arm()
+        if self._timer is None or task.deadline < self._timer_at:
+            self._arm()
 
     def discard(self, task: AsyncTask[S]) -> None:
         """Watch the task no more, because it goes on or is answered."""

@@ -1,24 +1,28 @@
-"""The step that a queued request and a login share: call the upstream in what time remains, and say what came."""
+"""The step that every queued request takes: its service is called in what time remains."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
-from quicgw_fast.codes import ErrorCode, PushType
+from quicgw_fast.codes import ErrorCode
 from quicgw_fast.errors import RequestError
-from quicgw_fast.ports import TerminalReply
 
 if TYPE_CHECKING:
     from quicgw_fast.clock import Clock
+    from quicgw_fast.completions import Cancellable, Done
+    from quicgw_fast.ports import ServiceRequest
     from quicgw_fast.processor.task import AsyncTask, S
-    from quicgw_fast.proto.service_pb2 import UpstreamRequest, UpstreamResponse
+    from quicgw_fast.proto.service_pb2 import UpstreamResponse
 
 
 class Call(Protocol):
     """How the service of a request is called."""
 
-    async def __call__(self, request: UpstreamRequest, timeout: float, /) -> UpstreamResponse:
-        """Call it once; ``timeout`` in seconds. Raises RequestError, which is the reply then."""
+    def __call__(self, request: ServiceRequest, timeout: float, done: Done[UpstreamResponse], /) -> Cancellable:
+        """Begin to call it once; ``timeout`` in seconds.
+
+        A RequestError, raised or told to ``done``, is the reply then.
+        """
 
 
 def too_late(task: AsyncTask[S]) -> RequestError:
@@ -28,13 +32,12 @@ def too_late(task: AsyncTask[S]) -> RequestError:
     )
 
 
-async def execute(task: AsyncTask[S], call: Call, clock: Clock) -> TerminalReply:
-    """Call the task's service with the time that is left as the call's deadline (protocol §3)."""
+def execute(task: AsyncTask[S], done: Done[UpstreamResponse], *, call: Call, clock: Clock) -> Cancellable:
+    """Call the task's service with the time that is left as the call's deadline (protocol §3).
+
+    Raises RequestError where it cannot be called.
+    """
     remaining = task.deadline - clock.now()
-    try:
-        if remaining <= 0:
-            raise too_late(task)
-        answer = await call(task.request, remaining)
-        return TerminalReply(PushType.BUSINESS_DATA, answer.code, answer.message, answer.data, answer.headers)
-    except RequestError as error:
-        return TerminalReply.of_error(error)
+    if remaining <= 0:
+        raise too_late(task)
+    return call(task.request, remaining, done)

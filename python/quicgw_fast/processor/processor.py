@@ -1,56 +1,64 @@
-"""A fixed number of workers behind the bounded queue; submitting never waits."""
+"""A fixed number of slots behind the bounded queue; submitting never waits."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 import logging
-from typing import TYPE_CHECKING, Generic
+from collections import deque
+from functools import partial
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 from quicgw_fast.codes import ErrorCode
 from quicgw_fast.errors import RequestError
 from quicgw_fast.observe import Unit
-from quicgw_fast.ports import TerminalReply
 from quicgw_fast.processor.deadlines import Deadlines
 from quicgw_fast.processor.execute import too_late
 from quicgw_fast.processor.task import AsyncTask, S
 from quicgw_fast.processor.turns import Turns
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Callable
 
     from quicgw_fast.backend import TaskQueue
     from quicgw_fast.clock import Clock
+    from quicgw_fast.completions import Cancellable, Done
     from quicgw_fast.observe import Metrics
 
-TURN = 16
-"""Tasks after which a worker lets others run: a backlog whose sessions are gone never waits by itself."""
+TURN = 64
+"""Tasks that begin in one turn of the loop: a backlog whose sessions are gone never waits by itself."""
+
+R = TypeVar("R")
+"""What the work on a task comes to."""
 
 _log = logging.getLogger("quicgw.processor")
 
 
-class _Worker(Generic[S]):
-    """A place for one task at a time. What is in it is owed a reply, whatever becomes of the coroutine."""
+class _Slot(Generic[S, R]):
+    """A worker: a place for one task at a time, which is empty again when the work on it has ended."""
 
-    __slots__ = ("given_up", "runner", "task", "waiter", "working")
+    __slots__ = ("done", "given_up", "task", "work")
 
-    def __init__(self) -> None:
+    def __init__(self, ended: Callable[[_Slot[S, R], R | Exception], None]) -> None:
         self.task: AsyncTask[S] | None = None
-        self.working = False
-        """The coroutine has begun with the task."""
+        self.work: Cancellable | None = None
+        """There once the work has begun."""
         self.given_up = False
-        """The task's session ended; if the coroutine was working, it was cancelled for that."""
-        self.waiter: asyncio.Future[None] | None = None
-        self.runner: asyncio.Task[None]
+        """The task's session ended before that."""
+        self.done: Done[R] = partial(ended, self)
 
 
-class AsyncRequestProcessor(Generic[S]):
+class AsyncRequestProcessor(Generic[S, R]):
     """Takes accepted requests without blocking and answers each exactly once while its session lives.
 
     A task goes to a free worker at once, if the rule of ``Turns`` gives it one. Else it goes into the queue, from
     where it is put in its session's lane when a worker next becomes free. It waits, in either place, until its turn
     or its deadline comes or its session ends; ``queue_length`` counts both places, and the queue's capacity bounds
     them together.
+
+    A worker is no coroutine, but a slot that a task is in while its work is under way. What came to an end in one
+    turn of the loop is replied to at once, and in the turn after it the slots that became free begin, all together:
+    what is finished goes before what is new.
     """
 
     def __init__(
@@ -60,14 +68,14 @@ class AsyncRequestProcessor(Generic[S]):
         clock: Clock,
         metrics: Metrics,
         *,
-        work: Callable[[AsyncTask[S]], Awaitable[TerminalReply]],
-        reply: Callable[[AsyncTask[S], TerminalReply], object],
+        work: Callable[[AsyncTask[S], Done[R]], Cancellable],
+        reply: Callable[[AsyncTask[S], R | RequestError], object],
         is_valid: Callable[[S, float], bool],
     ) -> None:
-        """``work`` does a task, by calling its service; a RequestError belongs into the outcome.
+        """``work`` begins with a task, by calling its service; a RequestError, raised or told, is the outcome, too.
 
-        ``reply`` sends the terminal reply with the notifies bound to it, as one step. ``is_valid`` tells of a session
-        and a time whether it can still get a reply; its task is skipped and counted otherwise.
+        ``reply`` makes it the terminal reply and sends that with the notifies bound to it, as one step. ``is_valid``
+        tells of a session and a time whether it can still get a reply; its task is skipped and counted otherwise.
         """
         self._queue = queue
         self._work = work
@@ -76,8 +84,11 @@ class AsyncRequestProcessor(Generic[S]):
         self._clock = clock
         self._turns: Turns[S] = Turns(max_workers)
         self._deadlines = Deadlines(clock, self._late)
-        self._workers: list[_Worker[S]] = [_Worker() for _ in range(max_workers)]
-        self._idle: list[_Worker[S]] = []
+        self._slots: list[_Slot[S, R]] = [_Slot(self._ended) for _ in range(max_workers)]
+        self._idle = self._slots[::-1]
+        self._to_begin: deque[_Slot[S, R]] = deque()
+        """Slots whose task is to begin in the next turn of the loop."""
+        self._next_turn: asyncio.Handle | None = None
         self._started = False
         self._rested: asyncio.Event | None = None
         """Set, and forgotten, when the last task is done; there while somebody waits for that."""
@@ -100,13 +111,11 @@ class AsyncRequestProcessor(Generic[S]):
         self._count_late = metrics.counter("processor_late", "Tasks that were answered 504 before they started")
 
     def start(self) -> None:
-        """Start the workers in the running loop."""
+        """Take tasks from now on, in the running loop."""
         if self._started or self._queue.closed:
             raise RuntimeError("a processor is started once")
+        self._loop = asyncio.get_running_loop()
         self._started = True
-        for number, worker in enumerate(self._workers):
-            worker.runner = asyncio.create_task(self._run(worker), name=f"worker-{number}")
-        self._idle = self._workers[::-1]
 
     def submit(self, task: AsyncTask[S]) -> bool:
         """Take a task without waiting; False when the queue is full or the processor does not run."""
@@ -118,6 +127,7 @@ class AsyncRequestProcessor(Generic[S]):
             self._turns.add(task)
             self._count_submitted.value += 1
             self._dispatch()
+            self._go_on()
             return True
         if self.queue_length >= self._queue.capacity or not self._queue.try_push(task):
             self._count_rejected.value += 1
@@ -125,6 +135,12 @@ class AsyncRequestProcessor(Generic[S]):
         self._deadlines.add(task)
         self._count_submitted.value += 1
         return True
+
+    def turns_away(self, session: S) -> bool:
+        """Whether ``submit`` would take no task of the session now; then this one counts as one that was not taken."""
+        full = self._started and self.queue_length >= self._queue.capacity and not self._turns.may_start(session)
+        self._count_rejected.value += full
+        return full
 
     def cancel(self, session: S) -> None:
         """End everything that is done for a session that ended: it gets no reply any more, and its workers are free."""
@@ -134,11 +150,14 @@ class AsyncRequestProcessor(Generic[S]):
             self._count_skipped.value += 1
         if not self._turns.running(session):
             return
-        for worker in self._workers:
-            if worker.task is not None and worker.task.session is session and not worker.given_up:
-                worker.given_up = True
-                if worker.working:
-                    worker.runner.cancel()
+        for slot in self._slots:
+            if slot.task is not None and slot.task.session is session:
+                if slot.work is None:
+                    slot.given_up = True
+                else:
+                    slot.work.cancel()
+                    self._count_cancelled.value += 1
+                    self._leave(slot, slot.task)
 
     async def quiet(self, timeout: float) -> None:
         """Wait until nothing is waiting or under way, at most ``timeout`` seconds."""
@@ -157,12 +176,11 @@ class AsyncRequestProcessor(Generic[S]):
             return
         await self.quiet(drain_timeout)
         self._deadlines.close()
-        for worker in self._workers:
-            worker.runner.cancel()
-        await asyncio.gather(*(worker.runner for worker in self._workers), return_exceptions=True)
         self._take_in()
-        for task in self._empty_workers() + self._turns.drop_all():
-            self._finish(task, TerminalReply.of_error(_stopping()))
+        for task in self._empty_slots() + self._turns.drop_all():
+            self._finish(task, _stopping())
+        if self._next_turn is not None:
+            self._next_turn.cancel()
 
     @property
     def queue_length(self) -> int:
@@ -171,17 +189,18 @@ class AsyncRequestProcessor(Generic[S]):
 
     @property
     def _busy(self) -> int:
-        return len(self._workers) - self._turns.free
+        return len(self._slots) - self._turns.free
 
-    def _empty_workers(self) -> list[AsyncTask[S]]:
-        """Take out what the workers left, and return what is owed a reply."""
+    def _empty_slots(self) -> list[AsyncTask[S]]:
+        """Break off what is under way, and return what is owed a reply."""
         owed = []
-        for worker in self._workers:
-            task, worker.task = worker.task, None
-            if task is not None:
-                self._turns.end(task.session)
-                if not worker.given_up:
-                    owed.append(task)
+        for slot in self._slots:
+            if slot.task is not None:
+                if slot.work is not None:
+                    slot.work.cancel()
+                if not slot.given_up:
+                    owed.append(slot.task)
+                self._leave(slot, slot.task)
         return owed
 
     # Who is next
@@ -194,20 +213,37 @@ class AsyncRequestProcessor(Generic[S]):
                 self._turns.add(task)
 
     def _dispatch(self) -> None:
-        """Give free workers to whose turn it is."""
+        """Give free slots to whose turn it is; they begin in the next turn of the loop."""
         while (task := self._turns.next()) is not None:
             self._deadlines.discard(task)
-            worker = self._idle.pop()
-            worker.task = task
-            if worker.waiter is not None and not worker.waiter.done():
-                worker.waiter.set_result(None)
+            slot = self._idle.pop()
+            slot.task = task
+            self._to_begin.append(slot)
+
+    def _go_on(self) -> None:
+        """Look in the next turn of the loop for what can begin."""
+        if self._next_turn is None:
+            self._next_turn = self._loop.call_soon(self._begin_next)
+
+    def _begin_next(self) -> None:
+        self._next_turn = None
+        self._take_in()
+        self._dispatch()
+        for _ in range(min(TURN, len(self._to_begin))):
+            slot = self._to_begin.popleft()
+            if slot.task is not None:  # it is not when the processor stopped
+                self._begin(slot, slot.task)
+        if self._to_begin:
+            self._go_on()
+        if self._rested is not None:
+            self._tell_rest()
 
     def _late(self, task: AsyncTask[S]) -> None:
         """Answer a task whose deadline passed while it waited."""
         self._take_in()
         self._turns.remove(task)
         self._count_late.value += 1
-        self._finish(task, TerminalReply.of_error(too_late(task)))
+        self._finish(task, too_late(task))
         self._tell_rest()
 
     def _tell_rest(self) -> None:
@@ -215,65 +251,40 @@ class AsyncRequestProcessor(Generic[S]):
             self._rested.set()
             self._rested = None
 
-    # A worker
+    # A slot
 
-    async def _run(self, worker: _Worker[S]) -> None:
-        loop = asyncio.get_running_loop()
-        taken = 0
-        while not worker.runner.cancelling():  # by stop() alone: see _try
-            if worker.task is None:
-                worker.waiter = loop.create_future()
-                await worker.waiter
-                worker.waiter = None
-            await self._serve(worker)
-            taken += 1
-            if taken % TURN == 0:
-                await asyncio.sleep(0)
-
-    async def _serve(self, worker: _Worker[S]) -> None:
-        """Do what is in the worker's place. A cancellation that was meant for the task alone ends here."""
-        task, outcome = worker.task, None
-        if task is None:
-            return
-        if worker.given_up:
-            self._count_skipped.value += 1
-        else:
-            outcome = await self._try(worker, task)
-        worker.task, worker.given_up = None, False
-        self._idle.append(worker)
-        self._turns.end(task.session)
-        # The reply comes first, because it may submit what waited for it; whose turn it is then is seen for all.
-        if outcome is not None:
-            self._finish(task, outcome)
-        self._take_in()
-        self._dispatch()
-        self._tell_rest()
-
-    async def _try(self, worker: _Worker[S], task: AsyncTask[S]) -> TerminalReply | None:
-        """Work on the task; None when its session is gone, or ends meanwhile."""
-        outcome = None
-        worker.working = True
+    def _begin(self, slot: _Slot[S, R], task: AsyncTask[S]) -> None:
         try:
             now = self._clock.now()
-            if self._is_valid(task.session, now):
-                self._waited.observe(now - task.accepted_at)
-                outcome = await self._work(task)
-            else:
+            if slot.given_up or not self._is_valid(task.session, now):
                 self._count_skipped.value += 1
-        except asyncio.CancelledError:
-            if not worker.given_up or worker.runner.cancelling() > 1:
-                raise  # the processor stops, and answers for the task
-        except Exception:
-            _log.exception("task failed", extra={"task": task.task_id, "action": task.request.action})
-            outcome = TerminalReply.of_error(RequestError(ErrorCode.FAILED, "internal error"))
-        worker.working = False
-        if not worker.given_up:
-            return outcome
-        worker.runner.uncancel()
-        self._count_cancelled.value += 1
-        return None
+                self._leave(slot, task)
+                return
+            self._waited.observe(now - task.accepted_at)
+            slot.work = self._work(task, slot.done)
+        except Exception as error:
+            self._ended(slot, error)
 
-    def _finish(self, task: AsyncTask[S], outcome: TerminalReply) -> None:
+    def _ended(self, slot: _Slot[S, R], outcome: R | Exception) -> None:
+        """Reply with what the work on the slot's task came to."""
+        task = slot.task
+        assert task is not None  # work that was cancelled tells of no end
+        self._leave(slot, task)
+        if isinstance(outcome, Exception) and not isinstance(outcome, RequestError):
+            told = {"task": task.task_id, "action": task.request.action}
+            _log.error("task failed", extra=told, exc_info=outcome)
+            outcome = RequestError(ErrorCode.FAILED, "internal error")
+        self._finish(task, outcome)
+
+    def _leave(self, slot: _Slot[S, R], task: AsyncTask[S]) -> None:
+        """Have the slot free for the next task."""
+        slot.task, slot.work, slot.given_up = None, None, False
+        self._idle.append(slot)
+        self._turns.end(task.session)
+        if self._turns.waiting or self._queue or self._rested is not None:
+            self._go_on()
+
+    def _finish(self, task: AsyncTask[S], outcome: R | RequestError) -> None:
         """Reply; a bug in there must cost neither the worker nor the tasks behind this one."""
         try:
             self._reply(task, outcome)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 if TYPE_CHECKING:
-    from quicgw_fast.proto.service_pb2 import UpstreamRequest
+    from quicgw_fast.ports import ServiceRequest
 
 S = TypeVar("S")
 """A session: here it is only told apart from others."""
@@ -19,7 +19,7 @@ class AsyncTask(Generic[S]):
     session: S
     """The session that gets the reply; tasks of one session take turns with those of others."""
     msg_id: int
-    request: UpstreamRequest
+    request: ServiceRequest
     accepted_at: float
     """Monotonic seconds, from where its deadline and how long it took count."""
     deadline: float

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Self
+from typing import TYPE_CHECKING, Final, Self
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 MAX_OPENID = 256
 """Bytes of an openid; longer ones are refused (protocol §2)."""
 REMEMBERED_EPOCHS = 4
 """Epochs of one openid whose attempts are compared: the session's own and those it came from."""
+
+_NONE: Final[Mapping[str, int]] = {}
 
 
 @dataclass(slots=True, frozen=True)
@@ -31,15 +36,20 @@ class StartClaim:
 class Attempts:
     """The highest attempt of each epoch that was acted on: a START that comes late must not undo a newer one."""
 
-    def __init__(self) -> None:
-        self._by_epoch: dict[str, int] = {}
+    __slots__ = ("_by_epoch",)
+
+    def __init__(self, by_epoch: Mapping[str, int] = _NONE) -> None:
+        """``by_epoch`` is not changed, but replaced: most clients do not count, and share one that is empty."""
+        self._by_epoch = by_epoch
 
     def note(self, claim: StartClaim) -> None:
         """Remember that this START is acted on."""
         if claim.epoch and claim.attempt:
-            self._by_epoch[claim.epoch] = max(claim.attempt, self._by_epoch.pop(claim.epoch, 0))
-            if len(self._by_epoch) > REMEMBERED_EPOCHS:
-                del self._by_epoch[next(iter(self._by_epoch))]
+            others = {epoch: attempt for epoch, attempt in self._by_epoch.items() if epoch != claim.epoch}
+            others[claim.epoch] = max(claim.attempt, self._by_epoch.get(claim.epoch, 0))
+            if len(others) > REMEMBERED_EPOCHS:
+                del others[next(iter(others))]
+            self._by_epoch = others
 
     def outdated(self, claim: StartClaim) -> bool:
         """Whether a START of the same epoch that is not older was acted on before; 0 is not compared."""
@@ -47,6 +57,4 @@ class Attempts:
 
     def copy(self) -> Self:
         """What the session that follows knows."""
-        copy = type(self)()
-        copy._by_epoch.update(self._by_epoch)
-        return copy
+        return type(self)(self._by_epoch)

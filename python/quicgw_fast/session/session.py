@@ -48,6 +48,11 @@ class Session:
     detached_at: float | None = None
     """When the connection went, from where the resume window counts; None before the first and while one is there."""
 
+    # When it has to be looked at.
+    look_at: float = 0.0
+    """Until then time alone changes nothing about it, and the housekeeping goes past it. Set back by whatever may bring
+    that forward: a change of its connection or its token, and all that it is given to keep."""
+
     # Whether its client takes what it gets (``crowded_for``).
     crowded_since: float | None = None
     """Since when the window is over 80 % without any progress; None when it is not."""
@@ -99,6 +104,7 @@ class Session:
             self.link = None
             self.detached_at = now
             self.crowded_since = None
+            self.look_at = now
         return actions
 
     @property
@@ -115,7 +121,7 @@ class Session:
         self.generation += 1
         self.detached_at = None
         self.crowded_since = None
-        self.last_activity = now
+        self.last_activity = self.look_at = now
         return self.generation
 
     def crowded_for(self, now: float) -> float:

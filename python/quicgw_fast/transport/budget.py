@@ -17,20 +17,24 @@ class CpuBudget:
     bring about.
     """
 
-    __slots__ = ("_at", "_balance", "_limits")
+    __slots__ = ("_at", "_balance", "_full", "_limits")
 
     def __init__(self, limits: TransportLimits) -> None:
         self._limits = limits
-        self._balance = limits.cpu_burst
+        self._balance = self._full = limits.cpu_burst
         self._at: float | None = None
 
     def allows(self, now: float) -> bool:
         """Tell whether another datagram may be looked at, at ``now`` (monotonic seconds)."""
-        limits = self._limits
-        if self._at is not None and self._balance < limits.cpu_burst:
-            self._balance = min(limits.cpu_burst, self._balance + (now - self._at) * limits.cpu_share)
+        if self._at is not None and self._balance < self._full:
+            self._balance = min(self._full, self._balance + (now - self._at) * self._limits.cpu_share)
         self._at = now
         return self._balance > 0.0
+
+    def earn(self, moved: int) -> None:
+        """Take the step forward of a datagram that cost next to nothing and moved the stream by ``moved`` bytes."""
+        if self._balance < self._full:
+            self.charge(0.0, moved)
 
     def charge(self, used: float, moved: int) -> None:
         """Take the ``used`` seconds of a datagram that moved the stream by ``moved`` bytes, in both directions."""
@@ -38,4 +42,4 @@ class CpuBudget:
         used = min(used, limits.cpu_per_datagram)
         if moved > 0:
             used -= max(limits.cpu_per_step, moved * limits.cpu_per_byte)
-        self._balance = min(limits.cpu_burst, self._balance - used)
+        self._balance = min(self._full, self._balance - used)

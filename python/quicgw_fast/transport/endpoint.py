@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from quicgw_fast.backend import TokenBucket
 from quicgw_fast.transport.backlog import Backlog
 from quicgw_fast.transport.packets import CID_LENGTH, LongHeader, pull_long_header
+from quicgw_fast.transport.reading import Eager, Rests
 from quicgw_fast.transport.sockets import enlarge_buffers
 from quicgw_fast.transport.text import format_address
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from quicgw_fast.clock import Clock
+    from quicgw_fast.ports import ReadingPace
     from quicgw_fast.transport.limits import TransportLimits
 
 _log = logging.getLogger("quicgw.transport")
@@ -74,7 +76,9 @@ class Endpoint:
         *,
         connected: bool = False,
         clock: Clock,
+        pace: ReadingPace | None = None,
     ) -> None:
+        """``pace`` gives the reading its rests; None: it has none."""
         self.closed = False
         self.limits = limits
         self.now = clock.now
@@ -97,7 +101,8 @@ class Endpoint:
         sock.setblocking(False)
         enlarge_buffers(sock, limits.socket_buffer)
         self.address = sock.getsockname()
-        self.loop.add_reader(self._fd, self._on_readable)
+        self._rests = Rests(clock, pace or Eager(), self._listen)
+        self._listen()
 
     def touch(self, connection: Serviced) -> None:
         """Have the connection serviced: at the end of the running burst, or in the loop's next turn."""
@@ -140,6 +145,7 @@ class Endpoint:
         if self._flush_handle is not None:
             self._flush_handle.cancel()
             self._flush_handle = None
+        self._rests.close()
         self.loop.remove_reader(self._fd)
         self.loop.remove_writer(self._fd)
         self._unsent.clear()
@@ -179,6 +185,11 @@ class Endpoint:
             if number >= self.limits.drain_least and self.now() >= until:
                 break  # what is left wakes the loop again, behind everybody else's turn
         self._flush()
+        if not self.closed and self._rests.begin(self.now() - now):
+            self.loop.remove_reader(self._fd)  # meanwhile the kernel keeps what comes, as far as its buffer goes
+
+    def _listen(self) -> None:
+        self.loop.add_reader(self._fd, self._on_readable)
 
     def _dispatch(self, data: bytes, address: Any, now: float) -> None:
         header = None

@@ -98,8 +98,13 @@ class TransportLimits:
     drain_time: float = 0.005
     """Seconds of reading per wake-up, likewise."""
 
-    ack_delay: float = 0.02
-    """How long an ACK waits for data to ride on; below the advertised max_ack_delay of 25 ms."""
+    ack_delay: float = 0.045
+    """How long a listener's ACK waits for an answer to ride on: also when many wait for theirs. A dialer's waits for
+    20 ms, as it is not the peer's load that its data wait for."""
+
+    max_ack_delay: float = 0.05
+    """What a listener tells its peers of that (RFC 9000 §18.2), with some room for a busy loop: so long they wait for
+    an ACK, besides the round trip, before they send again."""
 
     linger: float = 1.0
     """How long a close waits for what was sent before it to be acknowledged."""
@@ -111,10 +116,14 @@ class TransportLimits:
     """Answer packets of unknown connections with a stateless reset. Must be off where several processes
     share one port, as a packet that strays into the wrong process would end a healthy connection."""
 
+    short_path: bool = True
+    """Whether aioquic is passed by where a packet is plain (``aioquic/short_receiving.py``)."""
+
     @classmethod
-    def of(cls, session: SessionConfig) -> TransportLimits:
+    def of(cls, session: SessionConfig, *, short_path: bool = True) -> TransportLimits:
         """The limits of a listener, as they are configured."""
         return cls(
+            short_path=short_path,
             # What sessions retain is there a second time while their clients' QUIC has not acknowledged it.
             backlog=max(session.memory, LEAST_BACKLOG),
             # A silent client is closed with IDLE by its session first; QUIC's own timeout comes behind it.
@@ -127,5 +136,5 @@ class TransportLimits:
             raise ValueError("low_water must lie between 0 and high_water")
         if self.max_datagram < 1200:
             raise ValueError("max_datagram must be at least 1200: every QUIC peer may send that much")
-        if self.ack_delay >= 0.025:
-            raise ValueError("ack_delay must stay below the advertised max_ack_delay of 0.025 s")
+        if self.ack_delay >= self.max_ack_delay:
+            raise ValueError(f"ack_delay must stay below the advertised max_ack_delay of {self.max_ack_delay:g} s")

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from quicgw_fast.clock import Clock
-    from quicgw_fast.ports import Gatekeeper
+    from quicgw_fast.ports import Gatekeeper, ReadingPace
     from quicgw_fast.transport.limits import TransportLimits
     from quicgw_fast.transport.observer import Observer
     from quicgw_fast.transport.seam import HandlerFactory, Listener
@@ -33,15 +33,16 @@ async def listen(
     observer: Observer,
     reset_key: bytes,
     clock: Clock,
+    pace: ReadingPace,
     maker: str = makers.DEFAULT,
 ) -> Listener:
     """Listen on ``host:port`` (port 0: any free one) for clients that offer one of ``alpn``.
 
     ``private_key`` is a PEM file or, for a key that is in no file, its bytes. ``factory`` makes the handler of
-    each connection when its handshake is complete; ``gatekeeper`` says who may get so far. ``reset_key`` is the secret
-    of stateless resets: that of an earlier process has its clients told that it is gone. Raises StartupError for an
-    address that cannot be bound and for a certificate or key that cannot be used, and ConfigError for an unknown
-    ``maker``.
+    each connection when its handshake is complete; ``gatekeeper`` says who may get so far, and ``pace`` how much of
+    the time is for reading. ``reset_key`` is the secret of stateless resets: that of an earlier process has its clients
+    told that it is gone. Raises StartupError for an address that cannot be bound and for a certificate or key that
+    cannot be used, and ConfigError for an unknown ``maker``.
     """
     quic = makers.load(maker)
     identity = load_identity(certificate, private_key)
@@ -56,4 +57,5 @@ async def listen(
         reset_key=reset_key,
         connection_ids=random_connection_id,
         clock=clock,
+        pace=pace,
     )

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from quicgw_fast.codes import CloseCode
-from quicgw_fast.ports import Gatekeeper, Link
+from quicgw_fast.ports import Gatekeeper, Link, ReadingPace
 
 if TYPE_CHECKING:
     import socket
@@ -86,6 +86,8 @@ class ListenerCounters:
     dropped: int = _counter("Datagrams without a connection that were not answered, noise included")
     version_negotiations: int = _counter("Answers to a version of QUIC that is not spoken")
     stateless_resets: int = _counter("Answers to packets of connections that are not known any more")
+    short_received: int = _counter("Packets received that took aioquic's short path, as they were plain")
+    short_sent: int = _counter("Packets sent that took aioquic's short path, as they were plain")
 
 
 class Listener(Protocol):
@@ -156,12 +158,13 @@ class TransportMaker(Protocol):
         reset_key: bytes,
         connection_ids: Callable[[], bytes],
         clock: Clock,
+        pace: ReadingPace,
     ) -> Listener:
         """Accept connections on ``sock`` that offer one of ``alpn``, and only those that the ``gatekeeper`` lets in.
 
         ``connection_ids`` makes ids of ``packets.CID_LENGTH`` bytes, which no two connections may share;
-        ``reset_key`` is the secret of their stateless reset tokens (``packets.reset_tokens``). All times and timers are
-        ``clock``'s.
+        ``reset_key`` is the secret of their stateless reset tokens (``packets.reset_tokens``). ``pace`` gives the
+        reading its rests. All times and timers are ``clock``'s.
         """
 
     async def connect(

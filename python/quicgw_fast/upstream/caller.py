@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from functools import partial
+from typing import TYPE_CHECKING
 
-from quicgw_fast.backend import FrameTooLarge, encode_body
-from quicgw_fast.codes import PushType
+from quicgw_fast import completions
 from quicgw_fast.ports import CallFacts
 from quicgw_fast.upstream.errors import (
-    AnswerTooLarge,
     NoInstance,
     UpstreamBusy,
     UpstreamCallError,
@@ -19,17 +18,15 @@ from quicgw_fast.upstream.timeouts import sendable
 
 if TYPE_CHECKING:
     from quicgw_fast.clock import Clock
+    from quicgw_fast.completions import Cancellable, Done
     from quicgw_fast.observe import Counter, Metrics
-    from quicgw_fast.ports import CallGate
-    from quicgw_fast.proto.service_pb2 import UpstreamRequest, UpstreamResponse
+    from quicgw_fast.ports import CallGate, ServiceRequest
+    from quicgw_fast.proto.service_pb2 import UpstreamResponse
     from quicgw_fast.upstream.channels import Channels
     from quicgw_fast.upstream.directory import Directory
     from quicgw_fast.upstream.instance import Instance
     from quicgw_fast.upstream.journal import UpstreamJournal
     from quicgw_fast.upstream.routing import RoutingMode
-
-SURELY_FITS: Final = 1 << 19
-"""Bytes of an answer up to which a frame takes it: it needs a few more, and some for each header without a value."""
 
 
 class BalancingCaller:
@@ -56,21 +53,30 @@ class BalancingCaller:
         self._under_way = dict.fromkeys(mode.services, 0)
         metrics.gauges("upstream_under_way", "Calls under way", "service", mode.services, lambda: self._under_way)
 
-    async def call(self, request: UpstreamRequest, timeout: float) -> UpstreamResponse:
-        """Call the request's service once; ``timeout`` in seconds.
+    async def call(self, request: ServiceRequest, timeout: float) -> UpstreamResponse:
+        """Call as ``begin`` does, and wait for the answer. Cancelling the task cancels the call."""
+        return await completions.result(partial(self.begin, request, timeout))
 
-        Raises NoInstance, UpstreamBusy, UpstreamTimeout or UpstreamFailed, each of which is counted.
-        Cancelling the task cancels the call.
+    def begin(self, request: ServiceRequest, timeout: float, done: Done[UpstreamResponse]) -> Cancellable:
+        """Begin to call the request's service once; ``timeout`` in seconds.
+
+        Raises NoInstance, UpstreamBusy, UpstreamTimeout or UpstreamFailed, or ``done`` is told one of them later; each
+        is counted.
         """
         service = self._mode.service_for(request.action, request.openid)
         try:
             timeout = sendable(timeout)
             if timeout <= 0:
                 raise UpstreamTimeout("no time was left for the call")
-            return await self._call(service, self._pick(service), request, timeout)
+            instance = self._pick(service)
         except UpstreamCallError as error:
             self._counts[error.counter].value += 1
             raise
+        call = _BalancedCall(self, service, instance, self._now(), done)
+        self._under_way[service] += 1
+        instance.calls += 1
+        call.under_way = self._channels.to(instance).begin(request, timeout, call.ended)
+        return call
 
     def _pick(self, service: str) -> Instance:
         """Choose the instance, if the service may be called at all."""
@@ -86,37 +92,48 @@ class BalancingCaller:
             self._journal.no_instance(error)
             raise
 
-    async def _call(
-        self, service: str, instance: Instance, request: UpstreamRequest, timeout: float
-    ) -> UpstreamResponse:
-        began = self._now()
-        self._under_way[service] += 1
-        instance.calls += 1
-        try:
-            response = await self._channels.to(instance).call(request, timeout)
-            if response.ByteSize() > SURELY_FITS:
-                _check_fits(response, instance.address)
-            return response
-        except UpstreamTimeout as error:
+    def ended(self, call: _BalancedCall) -> None:
+        """Take note that a call is not under way any more, however it ended."""
+        self._under_way[call.service] -= 1
+        self._took[call.service].observe(self._now() - call.began)
+
+    def failed(self, call: _BalancedCall, error: UpstreamCallError) -> None:
+        """Take note of why a call failed."""
+        instance = call.instance
+        if isinstance(error, UpstreamTimeout):
             instance.timeouts += 1
-            self._journal.call_failed(instance, service, error)
-            raise
-        except UpstreamFailed as error:
+            self._journal.call_failed(instance, call.service, error)
+        elif isinstance(error, UpstreamFailed):
             instance.failures += 1
             instance.statuses[error.status] = instance.statuses.get(error.status, 0) + 1
-            self._journal.call_failed(instance, service, error)
-            raise
-        finally:
-            self._under_way[service] -= 1
-            self._took[service].observe(self._now() - began)
+            self._journal.call_failed(instance, call.service, error)
+        self._counts[error.counter].value += 1
 
 
-def _check_fits(response: UpstreamResponse, address: str) -> None:
-    """Raise AnswerTooLarge for an answer of the service at ``address`` that no frame could carry (protocol §3)."""
-    try:
-        encode_body(PushType.BUSINESS_DATA, response.code, response.message, response.data, response.headers)
-    except FrameTooLarge as error:
-        raise AnswerTooLarge(address, error.length) from error
+class _BalancedCall:
+    """One call under way, and who is told of its end."""
+
+    __slots__ = ("_caller", "_done", "began", "instance", "service", "under_way")
+
+    def __init__(
+        self, caller: BalancingCaller, service: str, instance: Instance, began: float, done: Done[UpstreamResponse]
+    ) -> None:
+        self._caller = caller
+        self._done = done
+        self.service = service
+        self.instance = instance
+        self.began = began
+        self.under_way: Cancellable
+
+    def ended(self, outcome: UpstreamResponse | Exception) -> None:
+        self._caller.ended(self)
+        if isinstance(outcome, UpstreamCallError):
+            self._caller.failed(self, outcome)
+        self._done(outcome)
+
+    def cancel(self) -> None:
+        self._caller.ended(self)
+        self.under_way.cancel()
 
 
 def _register(metrics: Metrics) -> dict[str, Counter]:

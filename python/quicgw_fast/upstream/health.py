@@ -9,8 +9,6 @@ from typing import TYPE_CHECKING
 from quicgw_fast.upstream.errors import UpstreamFailed
 
 if TYPE_CHECKING:
-    from types import TracebackType
-
     from quicgw_fast.upstream.instance import Instance
     from quicgw_fast.upstream.seam import ChannelListener
 
@@ -57,27 +55,27 @@ class ChannelHealth:
 
 
 class CallsUnderWay:
-    """Counts the calls of an instance: each is made within ``with``."""
+    """Counts the calls of an instance."""
 
     def __init__(self, instance: Instance) -> None:
         self._instance = instance
         self._none = asyncio.Event()
         self._none.set()
 
-    def __enter__(self) -> None:
+    def begin(self) -> None:
+        """One more is under way."""
         self._instance.in_flight += 1
         self._none.clear()
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def end(self, outcome: object = None) -> None:
+        """One is not any more; ``outcome`` is what it came to."""
         instance = self._instance
         instance.in_flight -= 1
         if not instance.in_flight:
             self._none.set()
         # The last thing heard of an instance that is down, which may say more than the first.
-        if isinstance(error, UpstreamFailed) and not instance.healthy:
-            instance.reason = error.cause
+        if isinstance(outcome, UpstreamFailed) and not instance.healthy:
+            instance.reason = outcome.cause
 
     async def ended(self) -> None:
         """Wait until there is none."""

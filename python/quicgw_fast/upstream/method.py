@@ -2,20 +2,39 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from google.protobuf.message import DecodeError
 
+from quicgw_fast.backend import FrameTooLarge, encode_body
+from quicgw_fast.codes import PushType
 from quicgw_fast.proto.service_pb2 import UpstreamResponse
-from quicgw_fast.upstream.errors import UpstreamFailed
+from quicgw_fast.upstream.errors import AnswerTooLarge, UpstreamFailed
 
 PROCESS_REQUEST = "/gatesvr.proto.UpstreamService/ProcessRequest"
 LARGEST_ANSWER = (1 << 20) + (64 << 10)
-"""Bytes that a maker takes: a little over the frame limit, as whether a size in between fits is the caller's to say."""
+"""Bytes that a maker takes: a little over the frame limit, as whether a size in between fits looked at."""
+SURELY_FITS: Final = 1 << 19
+"""Bytes of an answer up to which a frame takes it: it needs a few more, and some for each header without a value."""
 
 
 def parse_answer(address: str, answer: bytes) -> UpstreamResponse:
-    """Return what the service at ``address`` answered; raises UpstreamFailed when it is unreadable."""
+    """Return what the service at ``address`` answered.
+
+    Raises UpstreamFailed when it is unreadable, and AnswerTooLarge when no frame could carry it (protocol §3).
+    """
     try:
-        return UpstreamResponse.FromString(answer)
+        response = UpstreamResponse.FromString(answer)
     except DecodeError as error:
         what = "its answer is not an UpstreamResponse"
         raise UpstreamFailed(f"{address}: {what}", "UNKNOWN", what) from error
+    if len(answer) > SURELY_FITS:
+        _check_fits(response, address)
+    return response
+
+
+def _check_fits(response: UpstreamResponse, address: str) -> None:
+    try:
+        encode_body(PushType.BUSINESS_DATA, response.code, response.message, response.data, response.headers)
+    except FrameTooLarge as error:
+        raise AnswerTooLarge(address, error.length) from error

@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from quicgw_fast.proto.service_pb2 import UpstreamRequest, UpstreamResponse
+    from quicgw_fast.completions import Cancellable, Done
+    from quicgw_fast.ports import ServiceRequest
+    from quicgw_fast.proto.service_pb2 import UpstreamResponse
     from quicgw_fast.upstream.instance import Instance
 
 
@@ -22,13 +24,12 @@ class ChannelListener(Protocol):
 class Channel(Protocol):
     """The way to one instance, which it keeps connected, and whose health it writes into the instance."""
 
-    async def call(self, request: UpstreamRequest, timeout: float) -> UpstreamResponse:
-        """Call ProcessRequest once; ``timeout`` in seconds, which the service is told at most.
+    def begin(self, request: ServiceRequest, timeout: float, done: Done[UpstreamResponse]) -> Cancellable:
+        """Begin to call ProcessRequest once; ``timeout`` in seconds, which the service is told at most.
 
-        Raises UpstreamTimeout or UpstreamFailed. A maker takes answers of 1 MiB and 64 KiB at least; for what is over a
-        bound of its own it raises AnswerTooLarge, and whether the others fit into a frame is looked at above it.
-        Cancelling the task cancels the call. Nothing is tried twice unless the service said that it never looked at
-        the call.
+        ``done`` is told the answer, or UpstreamTimeout or UpstreamFailed: AnswerTooLarge for an answer that no frame
+        could carry, or that is over a bound of the maker's own. Nothing is tried twice unless the service said that it
+        never looked at the call.
         """
 
     async def wait_reached(self, seconds: float) -> None:
@@ -38,7 +39,7 @@ class Channel(Protocol):
         """Close when the calls under way have ended by themselves."""
 
     async def close(self) -> None:
-        """Close; calls under way raise UpstreamFailed. Idempotent."""
+        """Close; calls under way end with UpstreamFailed. Idempotent."""
 
 
 class OpenChannel(Protocol):

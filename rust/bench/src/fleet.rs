@@ -1,29 +1,23 @@
-//! All sessions, and the sockets that they share.
+//! All sessions, and the sockets that they share: who begins, asks, and leaves, as time passes.
 
-use std::io;
+mod incoming;
 
-use quicgw_transport::{BATCH, ClientSettings, Event, Key, Loss};
+use quicgw_transport::{ClientSettings, Key};
 
 use crate::agenda::Agenda;
-use crate::failure::{Failure, may_come_back};
+use crate::failure::Failure;
 use crate::line::{self, Line};
 use crate::plan::{Loop, Plan};
-use crate::session::{Moment, News, Session};
+use crate::session::{News, Session};
 use crate::tally::{Phase, Tally, note};
 
 /// Handshakes under way at once: more would measure how a gateway refuses.
 const AT_ONCE: u32 = 32;
-/// Seconds before a connection that was refused is tried again, unless the gateway names others.
-const RETRY_AFTER: f64 = 0.25;
-/// Batches read of one socket before the others have their turn.
-const BATCHES: usize = 16;
-/// Seconds between looks at who has to send a heartbeat.
-const HEARTBEATS: f64 = 0.25;
+/// Seconds between looks at who has to send a heartbeat, and the part of all that is looked at: heartbeats leave one by
+/// one, as those of real clients do, and each is at most a quarter of a second late.
+const HEARTBEATS: f64 = 0.01;
+const HEARTBEATS_PART: usize = 25;
 const ALPN: &[u8] = b"gatesvr";
-/// Refused now, and perhaps not later (protocol §3).
-const RETRIED: [i32; 2] = [429, 503];
-/// Stands for the close code where QUIC lost the connection.
-const LOST: i64 = -1;
 
 /// A client of the plan.
 struct Member {
@@ -48,6 +42,8 @@ pub(crate) struct Fleet<'a> {
     /// Who has rested for one request when.
     to_rise: Agenda,
     next_heartbeats: f64,
+    /// Whose heartbeat was looked at last.
+    beat: usize,
     /// Requests that left, over all: its place in the mix.
     number: u64,
     turn: usize,
@@ -83,6 +79,7 @@ impl<'a> Fleet<'a> {
             connecting: 0,
             to_rise: Agenda::default(),
             next_heartbeats: 0.0,
+            beat: 0,
             number: 0,
             turn: 0,
             in_flight: 0,
@@ -114,33 +111,6 @@ impl<'a> Fleet<'a> {
         self.online.len()
     }
 
-    /// Take what has come, and do what QUIC's timers want.
-    pub(crate) fn receive(&mut self, now: f64, tally: &mut Tally) -> Result<(), Failure> {
-        for at in 0..self.lines.len() {
-            // The kernel tells it once, to whoever calls first: sending is as good as reading.
-            if let Some(error) = self.lines[at].endpoint.take_failure()
-                && error.kind() == io::ErrorKind::ConnectionRefused
-            {
-                self.socket_failed(at, error, now, tally)?;
-            }
-            for _ in 0..BATCHES {
-                match self.lines[at].endpoint.receive(now) {
-                    Ok(0) => break,
-                    Ok(count) => {
-                        self.handle_events(at, now, tally)?;
-                        if count < BATCH {
-                            break; // there was no more
-                        }
-                    }
-                    Err(error) => self.socket_failed(at, error, now, tally)?,
-                }
-            }
-            self.lines[at].endpoint.expire(now);
-            self.handle_events(at, now, tally)?;
-        }
-        Ok(())
-    }
-
     /// Who has to say something, as time has passed.
     pub(crate) fn tend(&mut self, now: f64, tally: &mut Tally) -> Result<(), Failure> {
         self.begin_some(now)?;
@@ -150,8 +120,10 @@ impl<'a> Fleet<'a> {
         }
         if now >= self.next_heartbeats {
             self.next_heartbeats = now + HEARTBEATS;
-            for at in 0..self.online.len() {
-                let member = self.online[at];
+            self.check_patience(now)?;
+            for _ in 0..self.online.len().div_ceil(HEARTBEATS_PART) {
+                self.beat = (self.beat + 1) % self.online.len();
+                let member = self.online[self.beat];
                 self.members[member].session.heartbeat(now);
                 self.write(member);
             }
@@ -159,12 +131,20 @@ impl<'a> Fleet<'a> {
         Ok(())
     }
 
-    /// Send one request of the next session in turn, which was meant to leave at `due`.
+    /// Send one request of the next session in turn, which was meant to leave at `due`, if the gateway takes it.
     pub(crate) fn offer(&mut self, due: f64, now: f64, tally: &mut Tally) {
         self.turn = (self.turn + 1) % self.online.len();
         let member = self.online[self.turn];
-        self.request(member, due, now, tally);
-        self.write(member);
+        let one = &self.members[member];
+        if one
+            .key
+            .is_some_and(|key| self.lines[one.line].endpoint.is_ready(key))
+        {
+            self.request(member, due, now, tally);
+            self.write(member);
+        } else if tally.phase == Phase::Measure {
+            tally.window.withheld += 1;
+        }
     }
 
     /// Send no more requests, and let nobody in who is not there yet.
@@ -234,84 +214,17 @@ impl<'a> Fleet<'a> {
             let one = &mut self.members[member];
             (one.key, one.session, one.began) = (Some(key), Session::new(openid.clone()), one.began.min(now));
         }
-        let late =
-            |member: &Member| !member.session.is_online() && now - member.began > self.plan.connect_timeout;
+        Ok(())
+    }
+
+    /// Whether everybody who tries to log in has still time for it.
+    fn check_patience(&self, now: f64) -> Result<(), Failure> {
+        let limit = self.plan.connect_timeout;
+        let late = |member: &Member| !member.session.is_online() && now - member.began > limit;
         match self.at_work && self.connecting > 0 && self.members.iter().any(late) {
-            true => Err(Failure::NoAnswer(self.plan.peer, self.plan.connect_timeout)),
+            true => Err(Failure::NoAnswer(self.plan.peer, limit)),
             false => Ok(()),
         }
-    }
-
-    fn handle_events(&mut self, line: usize, now: f64, tally: &mut Tally) -> Result<(), Failure> {
-        while let Some(event) = self.lines[line].endpoint.next_event() {
-            match event {
-                Event::Established { key, .. } => {
-                    if let Some(&member) = self.lines[line].users.get(&key) {
-                        self.members[member].session.start(&self.plan.clients[member].1);
-                        self.write(member);
-                    }
-                }
-                Event::Data { key, bytes } => {
-                    if let Some(&member) = self.lines[line].users.get(&key) {
-                        self.data(member, &bytes, now, tally)?;
-                    }
-                }
-                Event::Lost { key, loss } => {
-                    if let Some(member) = self.lines[line].users.remove(&key) {
-                        self.lost(member, loss, now, tally)?;
-                    }
-                }
-                Event::Answer { ticket } => self.lines[line].endpoint.withhold(ticket),
-                _ => {} // a gateway ends its stream only together with the connection
-            }
-        }
-        Ok(())
-    }
-
-    fn data(&mut self, member: usize, bytes: &[u8], now: f64, tally: &mut Tally) -> Result<(), Failure> {
-        let mut news = std::mem::take(&mut self.news);
-        let mut moment = Moment {
-            now,
-            mix: &self.plan.mix,
-            tally,
-        };
-        self.members[member]
-            .session
-            .receive(bytes, &mut moment, &mut news);
-        for one in news.drain(..) {
-            match one {
-                News::Online => {
-                    self.connecting -= 1;
-                    self.online.push(member);
-                    tally.online += 1;
-                    note(&mut tally.logins, now - self.members[member].began);
-                    self.fill(member, now, tally);
-                }
-                News::Replied { rest } => {
-                    self.in_flight -= 1;
-                    if let Some(rest) = rest {
-                        self.members[member].resting += 1;
-                        self.to_rise.put(now + rest, member);
-                    }
-                    self.fill(member, now, tally);
-                }
-                News::Refused {
-                    code,
-                    words,
-                    retry_after,
-                } => {
-                    self.drop_connection(member, now);
-                    self.connecting -= 1;
-                    if self.at_work && !RETRIED.contains(&code) {
-                        return Err(Failure::Refused { code, words });
-                    }
-                    self.try_again(member, now + retry_after.unwrap_or(RETRY_AFTER), tally);
-                }
-            }
-        }
-        self.news = news;
-        self.write(member);
-        Ok(())
     }
 
     /// In a closed loop, send as many requests as are missing.
@@ -348,71 +261,5 @@ impl<'a> Fleet<'a> {
             let endpoint = &mut self.lines[one.line].endpoint;
             one.session.take_output(|data| endpoint.write(key, data));
         }
-    }
-
-    fn lost(&mut self, member: usize, loss: Loss, now: f64, tally: &mut Tally) -> Result<(), Failure> {
-        self.members[member].key = None;
-        if !self.members[member].session.is_online() {
-            self.connecting -= 1;
-            if self.at_work && !may_come_back(&loss) {
-                return Err(Failure::of(self.plan.peer, loss));
-            }
-            self.try_again(member, now + RETRY_AFTER, tally);
-            return Ok(());
-        }
-        self.gone(member);
-        if self.at_work || tally.phase == Phase::Drain {
-            let code = match loss {
-                Loss::ClosedByPeer { code, .. } => code as i64,
-                _ => LOST,
-            };
-            *tally.closed.entry(code).or_default() += 1;
-            tally.online -= 1;
-        }
-        Ok(())
-    }
-
-    fn gone(&mut self, member: usize) {
-        self.online.retain(|&other| other != member);
-        self.in_flight -= u64::from(self.members[member].session.in_flight());
-    }
-
-    fn try_again(&mut self, member: usize, at: f64, tally: &mut Tally) {
-        if !self.at_work {
-            return;
-        }
-        tally.retries += 1;
-        self.to_begin.put(at, member);
-    }
-
-    fn drop_connection(&mut self, member: usize, now: f64) {
-        let one = &mut self.members[member];
-        if let Some(key) = one.key.take() {
-            let line = &mut self.lines[one.line];
-            line.users.remove(&key);
-            line.endpoint.abort(key, 0, b"", now);
-        }
-    }
-
-    /// A connected socket tells that nobody listens, before or after somebody did.
-    fn socket_failed(
-        &mut self,
-        line: usize,
-        error: io::Error,
-        now: f64,
-        tally: &mut Tally,
-    ) -> Result<(), Failure> {
-        if error.kind() != io::ErrorKind::ConnectionRefused {
-            return Err(Failure::Socket(error));
-        }
-        if self.online.is_empty() && tally.phase == Phase::Ramp {
-            return Err(Failure::NothingListens(self.plan.peer));
-        }
-        let users: Vec<_> = self.lines[line].users.drain().collect();
-        for (key, member) in users {
-            self.lines[line].endpoint.forget(key);
-            self.lost(member, Loss::Reset, now, tally)?;
-        }
-        Ok(())
     }
 }

@@ -21,6 +21,7 @@ mod tally;
 
 pub use failure::Failure;
 pub use hdrhistogram::Histogram;
+pub use line::{Line, wait};
 pub use plan::{Loop, Mix, Plan};
 pub use quicgw_transport::{Authority, Distrust};
 pub use run::Run;

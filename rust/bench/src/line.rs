@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 
-use quicgw_transport::{CpuLimits, Endpoint, Key, Limits};
+use quicgw_transport::{CpuLimits, Endpoint, Event, Key, Limits};
 use ring::rand::{SecureRandom, SystemRandom};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use socket2::{Domain, Protocol, Socket, Type};
@@ -11,17 +11,26 @@ use socket2::{Domain, Protocol, Socket, Type};
 use crate::failure::Failure;
 
 const SOCKET_BUFFER: usize = 4 << 20;
+/// Bytes of one session that the gateway has not taken, above which it is not asked for more: a gateway that reads
+/// slower than requests are offered would be measured by what is queued here. Room for 5 Mbit/s at 100 ms.
+const HIGH_WATER: usize = 64 << 10;
 
 /// A socket and who uses it.
-pub(crate) struct Line {
-    pub(crate) endpoint: Endpoint,
+pub struct Line {
+    /// QUIC on it.
+    pub endpoint: Endpoint,
     /// The same socket, to wait for.
     socket: UdpSocket,
-    pub(crate) users: HashMap<Key, usize>,
+    /// By its connection, the number that its user has for the owner.
+    pub users: HashMap<Key, usize>,
 }
 
 impl Line {
-    pub(crate) fn new(peer: SocketAddr) -> Result<Self, Failure> {
+    /// Connect a socket of any free port.
+    ///
+    /// # Errors
+    /// [`Failure`] when the operating system gives none.
+    pub fn new(peer: SocketAddr) -> Result<Self, Failure> {
         let own: SocketAddr = match peer {
             SocketAddr::V4(_) => (Ipv4Addr::UNSPECIFIED, 0).into(),
             SocketAddr::V6(_) => (Ipv6Addr::UNSPECIFIED, 0).into(),
@@ -43,6 +52,12 @@ impl Line {
             users: HashMap::new(),
         })
     }
+
+    /// What its sessions have to look at next.
+    pub(crate) fn next_event(&mut self) -> Option<Event> {
+        self.endpoint.read(usize::MAX);
+        self.endpoint.next_event()
+    }
 }
 
 /// Bounds that the gateway under load does not meet: it is the one that is tried.
@@ -51,8 +66,8 @@ fn limits() -> Limits {
         idle_timeout: 60.0,
         stream_window: 4 << 20,
         connection_window: 8 << 20,
-        high_water: usize::MAX,
-        low_water: usize::MAX,
+        high_water: HIGH_WATER,
+        low_water: HIGH_WATER / 2,
         stall_timeout: 3600.0,
         max_datagram: 2048,
         max_crypto: 64 << 10,
@@ -80,7 +95,10 @@ fn random(bytes: &mut [u8]) {
 }
 
 /// Wait until something has come, for so many seconds at most.
-pub(crate) fn wait(lines: &[Line], seconds: f64) -> Result<(), Failure> {
+///
+/// # Errors
+/// [`Failure::Socket`] when the operating system cannot wait.
+pub fn wait(lines: &[Line], seconds: f64) -> Result<(), Failure> {
     let wanted = |line: &Line| {
         let out = if line.endpoint.is_blocked() {
             PollFlags::OUT

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::failure::Failure;
 use crate::fleet::Fleet;
@@ -11,6 +11,9 @@ use crate::tally::{Phase, Tally};
 
 /// Seconds after which the loop looks whether somebody wants it to end.
 const LOOK: f64 = 0.1;
+/// How long to sleep while replies, or times to send, come closer together than that: to wake up for each would cost more
+/// than it does, and take the processor from the gateway. Requests leave and latencies are told so much too late, at most.
+const NAP: Duration = Duration::from_micros(200);
 /// Seconds that replies have after somebody wanted the end.
 const HURRY: f64 = 1.0;
 /// Seconds in which a gateway closes the connections of sessions that said STOP.
@@ -63,16 +66,23 @@ impl Run {
             stopped: false,
         };
         let started = Instant::now();
+        let mut busy = false;
         loop {
             let now = started.elapsed().as_secs_f64();
             let mut tally = self.tally();
             course.stopped |= self.stopping.load(Ordering::Relaxed);
-            let wait = course.turn(now, &mut tally)?;
+            let (came, wait) = course.turn(now, &mut tally)?;
             if tally.phase == Phase::Over {
                 return Ok(());
             }
             drop(tally);
+            if busy && (came > 0 || wait < NAP.as_secs_f64()) {
+                std::thread::sleep(NAP);
+                continue;
+            }
+            let idle = Instant::now();
             course.fleet.wait(wait.min(LOOK))?;
+            busy = idle.elapsed() < NAP;
         }
     }
 }
@@ -88,17 +98,18 @@ struct Course<'a> {
 }
 
 impl Course<'_> {
-    /// Do what there is to do now; for how many seconds nothing is, unless something comes.
-    fn turn(&mut self, now: f64, tally: &mut Tally) -> Result<f64, Failure> {
-        self.fleet.receive(now, tally)?;
+    /// Do what there is to do now; how many datagrams came, and for how many seconds nothing is unless more come.
+    fn turn(&mut self, now: f64, tally: &mut Tally) -> Result<(usize, f64), Failure> {
+        let came = self.fleet.receive(now, tally)?;
         self.fleet.tend(now, tally)?;
         self.offer(now, tally);
         self.advance(now, tally);
         let next = self.fleet.flush(now).min(self.next_offer);
-        Ok(next - now)
+        Ok((came, next - now))
     }
 
-    /// In an open loop, send what was meant to leave until now, however late it is.
+    /// In an open loop, send what was meant to leave until now, however late it is. While sessions begin over a time of
+    /// their own, the rate grows with them; else it begins when all are there.
     fn offer(&mut self, now: f64, tally: &mut Tally) {
         let Loop::Open { rate } = self.plan.pace else {
             return;
@@ -111,6 +122,8 @@ impl Course<'_> {
             self.next_offer = now;
         }
         let here = match tally.phase {
+            // A rate that is too much for the gateway would keep out who is not there yet.
+            Phase::Ramp if self.plan.ramp == 0.0 => return,
             Phase::Ramp => self.fleet.online() as f64 / self.plan.clients.len() as f64,
             _ => 1.0,
         };

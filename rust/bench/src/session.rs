@@ -162,7 +162,9 @@ impl Talk {
             // Of a message that is no request; why, the gateway's next step tells.
             let code = Outcome::decode(push.payload.as_slice()).unwrap_or_default().code;
             *at.tally.window.errors.entry(code).or_default() += 1;
-        } else if push.kind != HEARTBEAT_RESP {
+        } else if push.kind == HEARTBEAT_RESP {
+            at.tally.heartbeats += 1;
+        } else {
             at.tally
                 .breach(&self.openid, &Breach::Unexpected { kind: push.kind });
         }

@@ -34,6 +34,8 @@ pub struct Window {
     pub seconds: f64,
     /// Requests that were meant to leave in it.
     pub requests: u64,
+    /// Requests of an open loop that were to leave in it and did not: the gateway took no more of their session.
+    pub withheld: u64,
     /// Replies of any kind that came in it.
     pub replies: u64,
     /// Those of them with code 200.
@@ -69,6 +71,8 @@ pub struct Tally {
     pub sent: u64,
     /// Replies that came since the start.
     pub replies: u64,
+    /// Heartbeats that were answered since the start.
+    pub heartbeats: u64,
     /// Requests without a reply at the end, of sessions that still were there.
     pub unanswered: u64,
     /// Nanoseconds from the first packet to the reply to hello.
@@ -94,11 +98,13 @@ impl Tally {
             retries: 0,
             sent: 0,
             replies: 0,
+            heartbeats: 0,
             unanswered: 0,
             logins: histogram()?,
             window: Window {
                 seconds: 0.0,
                 requests: 0,
+                withheld: 0,
                 replies: 0,
                 good: 0,
                 notifies: 0,

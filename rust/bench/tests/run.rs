@@ -69,6 +69,20 @@ fn an_open_loop_sends_at_its_rate() {
 }
 
 #[test]
+fn an_open_loop_withholds_what_the_gateway_does_not_take() {
+    let stub = Stub::new(Fault::None);
+    let mut much = plan(&stub, 1, Loop::Open { rate: 20_000.0 });
+    much.mix = Mix::new(&[("echo".to_owned(), 1)], &[(64 << 10, 1)], &[]);
+    much.reply_timeout = 20.0;
+    let tally = go(much);
+    assert_eq!(tally.words, [""; 0]);
+    assert!(tally.window.withheld > 0);
+    let offered = tally.window.requests + tally.window.withheld;
+    assert!(offered.abs_diff(6000) <= 200, "{offered}");
+    assert_eq!(tally.sent, tally.replies);
+}
+
+#[test]
 fn a_skipped_number() {
     let words = found(Fault::Skip(4));
     assert_eq!(words, "session client-0: number 5 came where 4 was due");

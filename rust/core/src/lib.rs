@@ -7,6 +7,7 @@
 
 mod budget;
 mod error;
+mod forward;
 mod frame;
 mod hold;
 mod line;
@@ -22,6 +23,7 @@ mod wire;
 
 pub use budget::{ByteBudget, MESSAGE_COST};
 pub use error::{BindCode, Error, Result};
+pub use forward::Business;
 pub use frame::FrameDecoder;
 pub use notify::{Bound, NotifyBuffers, Place};
 pub use outbox::{Limits, Outbox};

@@ -181,6 +181,17 @@ impl Outbox {
         self.push_checked(body, if kept { Kind::Kept } else { Kind::Notify }, give)
     }
 
+    /// Sends a notify now and gives its number with it, where nothing stands in the way; else changes nothing.
+    ///
+    /// `push` with the same body says what does.
+    pub fn push_unhindered<T>(&mut self, body: &[u8], give: impl Fn(&[u8]) -> Result<T>) -> Option<(T, u64)> {
+        if self.overflowed {
+            return None; // which `push` would count
+        }
+        let sent = self.push(body, false, give).ok()?;
+        Some((sent, self.line.numbers.last()))
+    }
+
     /// Binds a notify to the reply to request `client_seq`: keeps it, and gives nothing, while that reply is to come.
     ///
     /// It is to come when `client_seq` is in flight or above all requests accepted. Else a notify for after the reply is

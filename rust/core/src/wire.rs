@@ -26,8 +26,8 @@ const HEADERS: u8 = 5 << 3 | 2;
 const CODE: u8 = 1 << 3;
 const MESSAGE: u8 = 2 << 3 | 2;
 const DATA: u8 = 3 << 3 | 2;
-const KEY: u8 = 1 << 3 | 2;
-const VALUE: u8 = 2 << 3 | 2;
+pub(crate) const KEY: u8 = 1 << 3 | 2;
+pub(crate) const VALUE: u8 = 2 << 3 | 2;
 
 /// Type, payload and headers of a message, not encoded yet.
 pub struct Tail<'a, S> {
@@ -54,8 +54,7 @@ impl<'a, S: AsRef<str>> Tail<'a, S> {
         } else {
             field_len(payload_len)
         };
-        let header_fields: u64 = headers.iter().map(|header| field_len(entry_len(header))).sum();
-        let len = scalar_len(push_type) + payload_field + header_fields;
+        let len = scalar_len(push_type) + payload_field + Entries(headers).len();
         Self {
             push_type,
             code,
@@ -88,11 +87,24 @@ impl<'a, S: AsRef<str>> Tail<'a, S> {
             write_nonempty(out, MESSAGE, self.message.as_bytes());
             write_nonempty(out, DATA, self.data);
         }
-        for header in self.headers {
-            out.push(HEADERS);
-            write_varint(out, entry_len(header));
-            write_bytes(out, KEY, header.0.as_ref().as_bytes());
-            write_bytes(out, VALUE, header.1.as_ref().as_bytes());
+        Entries(self.headers).write(out, HEADERS);
+    }
+}
+
+/// A map of strings, as a field of each of its entries.
+pub(crate) struct Entries<'a, S>(pub(crate) &'a [(S, S)]);
+
+impl<S: AsRef<str>> Entries<'_, S> {
+    pub(crate) fn len(&self) -> u64 {
+        self.0.iter().map(|entry| field_len(entry_len(entry))).sum()
+    }
+
+    pub(crate) fn write(&self, out: &mut Vec<u8>, tag: u8) {
+        for entry in self.0 {
+            out.push(tag);
+            write_varint(out, entry_len(entry));
+            write_bytes(out, KEY, entry.0.as_ref().as_bytes());
+            write_bytes(out, VALUE, entry.1.as_ref().as_bytes());
         }
     }
 }
@@ -189,12 +201,12 @@ fn head_len(msg_id: u32, seq: u64) -> u64 {
     msg_id_field + 1 + varint_len(seq)
 }
 
-fn varint_len(value: u64) -> u64 {
+pub(crate) fn varint_len(value: u64) -> u64 {
     // Seven bits a byte; "| 1" because a zero takes a byte too.
     u64::from((value | 1).ilog2() / 7 + 1)
 }
 
-fn write_varint(out: &mut Vec<u8>, mut value: u64) {
+pub(crate) fn write_varint(out: &mut Vec<u8>, mut value: u64) {
     while value >= 0x80 {
         out.push(value as u8 | 0x80);
         value >>= 7;
@@ -222,11 +234,11 @@ fn write_scalar(out: &mut Vec<u8>, tag: u8, value: i32) {
     }
 }
 
-fn field_len(bytes: u64) -> u64 {
+pub(crate) fn field_len(bytes: u64) -> u64 {
     1 + varint_len(bytes) + bytes
 }
 
-fn bytes_len(bytes: &[u8]) -> u64 {
+pub(crate) fn bytes_len(bytes: &[u8]) -> u64 {
     if bytes.is_empty() {
         0
     } else {
@@ -234,13 +246,13 @@ fn bytes_len(bytes: &[u8]) -> u64 {
     }
 }
 
-fn write_nonempty(out: &mut Vec<u8>, tag: u8, bytes: &[u8]) {
+pub(crate) fn write_nonempty(out: &mut Vec<u8>, tag: u8, bytes: &[u8]) {
     if !bytes.is_empty() {
         write_bytes(out, tag, bytes);
     }
 }
 
-fn write_bytes(out: &mut Vec<u8>, tag: u8, bytes: &[u8]) {
+pub(crate) fn write_bytes(out: &mut Vec<u8>, tag: u8, bytes: &[u8]) {
     out.push(tag);
     write_varint(out, bytes.len() as u64);
     out.extend_from_slice(bytes);

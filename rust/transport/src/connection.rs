@@ -7,9 +7,7 @@ use std::sync::atomic::AtomicUsize;
 use std::time::{Duration, Instant};
 
 use quinn_proto::crypto::rustls::HandshakeData;
-use quinn_proto::{
-    Chunks, ConnectionError, Dir, Event as QuicEvent, ReadError, StreamEvent, StreamId, VarInt,
-};
+use quinn_proto::{ConnectionError, Dir, Event as QuicEvent, ReadError, StreamEvent, StreamId, VarInt};
 
 use crate::Key;
 use crate::budget::{CpuBudget, CpuLimits};
@@ -44,6 +42,10 @@ pub(crate) struct Connection {
     throttled: bool,
     pressure: Pressure,
     stream: Option<StreamId>,
+    /// Something of the stream, or its end, has come and is not read yet.
+    pub(crate) readable: bool,
+    /// It is in the endpoint's list of those to be read.
+    pub(crate) queued: bool,
     finding: Finding,
     established: bool,
     /// The owner waits until everything is acknowledged.
@@ -76,6 +78,8 @@ impl Connection {
             throttled: false,
             pressure: Pressure::default(),
             stream: None,
+            readable: false,
+            queued: false,
             finding,
             established: false,
             flushing: false,
@@ -111,8 +115,8 @@ impl Connection {
         self.budget.charge(cpu, used);
     }
 
-    /// Take what quinn has to tell, and read the stream.
-    pub(crate) fn tell(&mut self, cpu: &CpuLimits, now: Instant, events: &mut VecDeque<Event>) {
+    /// Take what quinn has to tell, and note whether there is something to be read.
+    pub(crate) fn tell(&mut self, now: Instant, events: &mut VecDeque<Event>) {
         while let Some(event) = self.quic.poll() {
             match event {
                 QuicEvent::Connected => self.connected(events),
@@ -127,17 +131,24 @@ impl Connection {
             return;
         }
         self.follow(now);
-        let moved = self.read + self.outflow.progress();
-        self.budget.earn(cpu, moved - self.moved);
-        self.moved = moved;
         self.write();
     }
 
-    /// Tell the owner what its peer has acknowledged, or fails to, where that is of interest.
-    pub(crate) fn judge(&mut self, marks: Marks, now: Instant, events: &mut VecDeque<Event>) {
+    /// Have the peer earn what was read and acknowledged, and tell the owner what it has acknowledged, or fails to, where
+    /// that is of interest.
+    pub(crate) fn judge(
+        &mut self,
+        marks: Marks,
+        cpu: &CpuLimits,
+        now: Instant,
+        events: &mut VecDeque<Event>,
+    ) {
         if self.over {
             return;
         }
+        let moved = self.read + self.outflow.progress();
+        self.budget.earn(cpu, moved - self.moved);
+        self.moved = moved;
         let (pending, key) = (self.outflow.pending(), self.key);
         if self.flushing {
             if pending == 0 {
@@ -248,6 +259,7 @@ impl Connection {
         if self.over {
             return;
         }
+        self.read_rest(events);
         if let Some(loss) = Loss::of(reason, self.finding.get().copied()) {
             events.push_back(Event::Lost { key: self.key, loss });
             self.end();
@@ -260,32 +272,67 @@ impl Connection {
                 let first = self.quic.streams().accept(Dir::Bi);
                 if self.stream.is_none() {
                     self.stream = first;
-                    self.read(events);
+                    self.readable = true;
                 }
                 if first != self.stream || self.quic.streams().accept(Dir::Bi).is_some() {
+                    self.read_rest(events);
                     self.stream_over(StreamEnd::Another, events);
                 }
             }
-            StreamEvent::Opened { dir: Dir::Uni } => self.stream_over(StreamEnd::Another, events),
-            StreamEvent::Readable { id } if Some(id) == self.stream => self.read(events),
+            StreamEvent::Opened { dir: Dir::Uni } => {
+                self.read_rest(events);
+                self.stream_over(StreamEnd::Another, events);
+            }
+            StreamEvent::Readable { id } if Some(id) == self.stream => self.readable = true,
             StreamEvent::Stopped { error_code, .. } => {
+                self.read_rest(events);
                 self.stream_over(StreamEnd::Stopped(error_code.into_inner()), events);
             }
             _ => {}
         }
     }
 
-    fn read(&mut self, events: &mut VecDeque<Event>) {
-        let Some(stream) = self.stream else { return };
+    /// Read `most` bytes of the stream at most; how many there were. It stays readable where there is more.
+    pub(crate) fn read(&mut self, most: usize, events: &mut VecDeque<Event>) -> usize {
+        self.readable = false;
+        let Some(stream) = self.stream else { return 0 };
         let mut receiver = self.quic.recv_stream(stream);
         let Ok(mut chunks) = receiver.read(true) else {
-            return;
+            return 0;
         };
-        let end = read_chunks(&mut chunks, self.key, self.over, &mut self.read, events);
+        let before = self.read;
+        let mut left = most;
+        let end = loop {
+            match chunks.next(left) {
+                Ok(Some(chunk)) => {
+                    left -= chunk.bytes.len();
+                    self.read += chunk.bytes.len() as u64;
+                    if !self.over && !chunk.bytes.is_empty() {
+                        let (key, bytes) = (self.key, chunk.bytes);
+                        events.push_back(Event::Data { key, bytes });
+                    }
+                    if left == 0 {
+                        self.readable = true;
+                        break None;
+                    }
+                }
+                Ok(None) => break Some(StreamEnd::Finished),
+                Err(ReadError::Blocked) => break None,
+                Err(ReadError::Reset(code)) => break Some(StreamEnd::Reset(code.into_inner())),
+            }
+        };
         // Credit for what was read goes out with the next packet, or in one of its own: flush() looks anyway.
         let _ = chunks.finalize();
         if let Some(end) = end {
             self.stream_over(end, events);
+        }
+        (self.read - before) as usize
+    }
+
+    /// Read what came before an end.
+    fn read_rest(&mut self, events: &mut VecDeque<Event>) {
+        if self.readable {
+            self.read(usize::MAX, events);
         }
     }
 
@@ -300,30 +347,6 @@ impl Connection {
             && self.outflow.is_queued()
         {
             self.outflow.write_to(&mut self.quic.send_stream(stream));
-        }
-    }
-}
-
-fn read_chunks(
-    chunks: &mut Chunks<'_>,
-    key: Key,
-    over: bool,
-    read: &mut u64,
-    events: &mut VecDeque<Event>,
-) -> Option<StreamEnd> {
-    loop {
-        match chunks.next(usize::MAX) {
-            Ok(Some(chunk)) if over || chunk.bytes.is_empty() => {}
-            Ok(Some(chunk)) => {
-                *read += chunk.bytes.len() as u64;
-                events.push_back(Event::Data {
-                    key,
-                    bytes: chunk.bytes,
-                });
-            }
-            Ok(None) => return Some(StreamEnd::Finished),
-            Err(ReadError::Blocked) => return None,
-            Err(ReadError::Reset(code)) => return Some(StreamEnd::Reset(code.into_inner())),
         }
     }
 }

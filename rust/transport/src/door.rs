@@ -62,7 +62,7 @@ impl Endpoint {
     /// Offer the versions that are spoken (RFC 9000 §6). Version 0 is itself a negotiation packet: answering it could
     /// make two servers talk for ever.
     pub(crate) fn negotiate(&mut self, header: &LongHeader, data: &[u8], meta: &quinn_udp::RecvMeta) {
-        if header.version == 0 || data.len() < MIN_INITIAL || self.server.is_none() {
+        if header.version == 0 || data.len() < MIN_INITIAL {
             self.counters.dropped += 1;
             return;
         }

@@ -68,13 +68,15 @@ pub struct Endpoint {
     pub(crate) server: Option<Arc<ServerConfig>>,
     pub(crate) make_id: MakeId,
     /// By slot; in boxes, as a connection is several KiB, and the list grows by doubling.
-    connections: Vec<Option<Box<Connection>>>,
+    pub(crate) connections: Vec<Option<Box<Connection>>>,
     /// How often each slot was taken: the upper half of a key.
     taken: Vec<u32>,
     /// Those that have something to send, or may have.
     touched: Vec<usize>,
     /// Those of which something was heard that their owner is not told yet.
     heard: Vec<usize>,
+    /// Slots of connections whose stream can be read, whose turn it is first.
+    pub(crate) readable: VecDeque<usize>,
     timers: Timers,
     pub(crate) tickets: HashMap<u64, Pending>,
     pub(crate) last_ticket: u64,
@@ -124,6 +126,7 @@ impl Endpoint {
             taken: Vec::new(),
             touched: Vec::new(),
             heard: Vec::new(),
+            readable: VecDeque::new(),
             timers: Timers::default(),
             tickets: HashMap::new(),
             last_ticket: 0,
@@ -171,7 +174,8 @@ impl Endpoint {
 
     // What arrives
 
-    /// Read a batch of datagrams at most; how many there were. Less than [`BATCH`]: there are no more.
+    /// Read a batch of datagrams at most; how many there were. Less than [`BATCH`]: there are no more. What they brought
+    /// on streams waits for `read`.
     ///
     /// # Errors
     /// What the kernel says: for a connected socket, that nothing listens there.
@@ -219,7 +223,8 @@ impl Endpoint {
     fn datagram(&mut self, data: BytesMut, meta: &quinn_udp::RecvMeta, now: Instant) -> Option<usize> {
         let header = long_header(&data);
         let copy = match &header {
-            Some(header) if !VERSIONS.contains(&header.version) => {
+            // A client has nothing to offer: it may be the one that is offered other versions.
+            Some(header) if self.server.is_some() && !VERSIONS.contains(&header.version) => {
                 self.negotiate(header, &data, meta);
                 return None;
             }
@@ -308,7 +313,7 @@ impl Endpoint {
         let mut touched = std::mem::take(&mut self.touched);
         for slot in touched.drain(..) {
             if let Some(connection) = &mut self.connections[slot] {
-                connection.judge(self.marks, now, &mut self.events);
+                connection.judge(self.marks, &self.limits.cpu, now, &mut self.events);
             }
             self.transmit(slot, now);
             self.after(slot, now);
@@ -334,12 +339,15 @@ impl Endpoint {
     }
 
     fn tell_what_was_heard(&mut self, now: Instant) {
-        for slot in self.heard.drain(..) {
+        let mut heard = std::mem::take(&mut self.heard);
+        for slot in heard.drain(..) {
             if let Some(connection) = &mut self.connections[slot] {
                 connection.heard = false;
-                connection.tell(&self.limits.cpu, now, &mut self.events);
+                connection.tell(now, &mut self.events);
             }
+            self.queue(slot);
         }
+        self.heard = heard; // whose memory is used again
     }
 
     /// What quinn wants of its endpoint, then the next deadline.

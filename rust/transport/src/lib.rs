@@ -22,6 +22,7 @@ mod invariants;
 mod links;
 mod outflow;
 mod pressure;
+mod reading;
 mod refusal;
 mod socket;
 mod timers;

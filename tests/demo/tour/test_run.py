@@ -18,14 +18,15 @@ if TYPE_CHECKING:
     from quicgw_fast.demo.tour.stage import Stage
 
 
-@pytest.mark.parametrize("engine", ["rust", "python"])
-def test_the_demonstration_in_a_pipe(engine: str) -> None:
-    done = quicgw("demo", extra={"QUICGW_BACKEND": engine})
+@pytest.mark.parametrize(("engine", "fast"), [("rust", "0"), ("rust", "1"), ("python", "0")])
+def test_the_demonstration_in_a_pipe(engine: str, fast: str) -> None:
+    done = quicgw("demo", extra={"QUICGW_BACKEND": engine, "QUICGW_FAST": fast})
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stderr == ""
     assert "\x1b" not in done.stdout
     assert "\r" not in done.stdout
-    assert f"engine {engine}" in done.stdout
+    transport, client = ("quinn", "native") if fast == "1" else ("aioquic", "grpcio")
+    assert f"engine {engine}, transport {transport}, upstream client {client}" in done.stdout
     assert "VIOLATED" not in done.stdout
     assert "1000 requests to three services" in done.stdout
     for wanted in (

@@ -21,24 +21,24 @@ SERVER = ("192.0.2.2", 2)
 LIMITS = TransportLimits()
 
 
-def connected_pair() -> tuple[GatewayQuic, GatewayQuic, float]:
+def connected_pair(limits: TransportLimits = LIMITS) -> tuple[GatewayQuic, GatewayQuic, float]:
     """Return a client and a server that have done their handshake, and the time on their clock."""
     now = 1000.0
     client = GatewayQuic(
         configuration=QuicConfiguration(
             alpn_protocols=[GATESVR],
-            max_data=LIMITS.connection_window,
-            max_stream_data=LIMITS.stream_window,
+            max_data=limits.connection_window,
+            max_stream_data=limits.stream_window,
             verify_mode=0,
         ),
-        limits=LIMITS,
+        limits=limits,
         cid_issued=lambda _: None,
         connection_ids=random_connection_id,
     )
     client.connect(SERVER, now=now)
     server = GatewayQuic(
-        configuration=server_configuration(_identity(), LIMITS, [GATESVR]),
-        limits=LIMITS,
+        configuration=server_configuration(_identity(), limits, [GATESVR]),
+        limits=limits,
         cid_issued=lambda _: None,
         connection_ids=random_connection_id,
         original_destination_cid=client.original_destination_connection_id,

@@ -9,7 +9,7 @@ from quicgw_fast.transport.aioquic.sending import LONGEST_HOLD
 
 from ..helpers import HOST, Recorders, dial, listening, until
 from .inside import core_of, inside
-from .pair import CLIENT, SERVER, connected_pair
+from .pair import CLIENT, LIMITS, SERVER, connected_pair
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -66,10 +66,11 @@ def test_a_probe_is_put_off_only_so_long() -> None:
     client.send_stream_data(0, b"x")
     for data, _ in client.datagrams_to_send(now):
         server.receive_datagram(data, CLIENT, now)
-    for data, _ in server.datagrams_to_send(now + 0.03):
-        client.receive_datagram(data, SERVER, now + 0.03)
+    now += LIMITS.ack_delay + 0.01
+    for data, _ in server.datagrams_to_send(now):
+        client.receive_datagram(data, SERVER, now)
     server.send_stream_data(0, b"lost for ever")
-    server.datagrams_to_send(now + 0.03)
+    server.datagrams_to_send(now)
     first = at = server.get_timer()
     holds = 0
     while at is not None and server.probe_due(at + 1e-6):

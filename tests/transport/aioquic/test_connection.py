@@ -5,7 +5,6 @@ from __future__ import annotations
 import socket
 from collections import Counter
 from pathlib import Path
-from time import monotonic
 
 import pytest
 from aioquic.buffer import encode_uint_var
@@ -13,12 +12,9 @@ from aioquic.quic.packet import QuicErrorCode
 from aioquic.tls import Epoch
 
 from quicgw_fast.codes import CloseCode
-from quicgw_fast.ports import Arrival
 from quicgw_fast.transport import TransportLimits
 from quicgw_fast.transport.aioquic.refusal import refusal
 from quicgw_fast.transport.packets import LongHeader, carries_token
-from tests.support.gatekeeper import gatekeeper
-from tests.support.raw_initial import first_packet
 
 from ..helpers import (
     HOST,
@@ -38,28 +34,6 @@ from .inside import core_of, inside
 Identity = tuple[Path, Path]
 KIB, MIB = 1 << 10, 1 << 20
 var = encode_uint_var
-
-
-async def test_first_packets_that_fail_at_once_start_retry_too(identity: Identity) -> None:
-    """They cost as much as those that never go on, and are not half-open for a moment."""
-    gate = gatekeeper(retry_above=8)
-    async with listening(identity, Recorders(), TransportLimits(handshake_timeout=1.5), gatekeeper=gate) as listener:
-        with MuteSocket(listener.address) as flood:
-            for _ in range(8):
-                flood.send(first_packet(alpn_protocols=["h3"]))
-            await until(lambda: listener.counters.failed == 8)
-            flood.send(first_packet(alpn_protocols=["h3"]))
-            await until(lambda: listener.counters.retries == 1)
-            assert listener.counters.accepted == 8
-        async with RawClient(listener.address) as client:
-            await client.connected()
-            assert client.retried
-
-        # Others have to prove nothing any more once the failures are as long ago as silence would be borne.
-        await until(lambda: gate.connection(Arrival("192.0.2.1", False, 0, 0, False, monotonic())) is None)
-        async with RawClient(listener.address) as client:
-            await client.connected()
-            assert not client.retried
 
 
 async def test_a_client_without_idle_timeout_is_kept(identity: Identity) -> None:

@@ -113,7 +113,6 @@ def test_padding_is_skipped_in_one_step() -> None:
     for _ in range(20):
         server.receive_datagram(one_rtt(client, bytes(60_000) + b"\x01"), CLIENT, now)
     assert server.ended() is None
-    assert server.gw_space is not None
     assert server.gw_space.ack_at is not None
     # Stepping through it took 1.7 ms each; a tenth is far above what it takes now.
     assert time.thread_time() - begin < 20 * 0.0008
@@ -269,7 +268,6 @@ async def test_acknowledgements_that_are_never_acknowledged_are_forgotten(identi
         server.receive_datagram(one_rtt(client, b"\x01"), CLIENT, now)
         server.plan_ack(now + 0.03)
         server.datagrams_to_send(now + 0.03)
-        assert server.gw_space is not None
         most = max(most, len(server.gw_space.sent_packets))
     assert server.ended() is None
     assert most <= 220

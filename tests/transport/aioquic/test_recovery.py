@@ -33,10 +33,11 @@ class Network:
             for address, core in self.ends.items():
                 self._service(address, core)
             # A little late, as real timers are: sums of times do not always round to the deadline.
-            self.now = max(self.now, min([self._next_timer(), *(at for at, *_ in self._air[:1])])) + 1e-6
+            self.now = max(self.now, min([until, self._next_timer(), *(at for at, *_ in self._air[:1])])) + 1e-6
             while self._air and self._air[0][0] <= self.now:
                 _, _, address, data = heapq.heappop(self._air)
-                core = self.ends[address]
+                if (core := self.ends.get(address)) is None:
+                    continue  # nobody is there
                 core.gw_received_unacked += len(data)
                 core.receive_datagram(data, CLIENT if address == SERVER else SERVER, self.now)
             for core in self.ends.values():

@@ -27,7 +27,7 @@ from tests.support.raw_http2 import (
     RawHttp2,
     message,
 )
-from tests.upstream.conftest import until
+from tests.upstream.conftest import call_over, until
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -64,7 +64,7 @@ async def channel_to(script: Script, settings: bytes = b"") -> AsyncIterator[tup
 
 
 async def call(channel: NativeChannel, timeout: float = 5.0) -> UpstreamResponse:
-    return await channel.call(UpstreamRequest(action="x"), timeout)
+    return await call_over(channel, UpstreamRequest(action="x"), timeout)
 
 
 def no_answer(peer: Http2Peer, frame: Http2Frame) -> None:
@@ -300,7 +300,7 @@ async def test_a_request_waits_for_the_window_and_can_be_cancelled_there() -> No
 
     async with channel_to(script) as (channel, service):
         large = UpstreamRequest(data=bytes(200_000))
-        tasks = [asyncio.create_task(channel.call(large, 5.0)) for _ in range(2)]
+        tasks = [asyncio.create_task(call_over(channel, large, 5.0)) for _ in range(2)]
         await until(lambda: sum(len(frame.payload) for frame in service.of(DATA)) == 65_535)
         tasks[0].cancel()
         await until(lambda: service.of(RST_STREAM))
@@ -322,13 +322,13 @@ async def test_a_service_that_does_not_read_holds_up_its_own_calls_only_as_long_
         await call(channel)
         peer.read(False)
         large = UpstreamRequest(data=bytes(2_000_000))
-        tasks = [asyncio.create_task(channel.call(large, 30.0)) for _ in range(20)]
+        tasks = [asyncio.create_task(call_over(channel, large, 30.0)) for _ in range(20)]
         with pytest.raises(UpstreamTimeout):
             await call(channel, 0.1)
         peer.read(True)
         assert await asyncio.gather(*tasks) == [UpstreamResponse()] * 20
         peer.read(False)
-        tasks = [asyncio.create_task(channel.call(large, 30.0)) for _ in range(20)]
+        tasks = [asyncio.create_task(call_over(channel, large, 30.0)) for _ in range(20)]
         with pytest.raises(UpstreamTimeout):
             await call(channel, 0.1)
         async with asyncio.timeout(5.0):

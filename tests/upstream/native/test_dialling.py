@@ -1,15 +1,22 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 
 import pytest
 
+from quicgw_fast import completions
 from quicgw_fast.upstream import causes
-from quicgw_fast.upstream.native.connection import KeepAlive
+from quicgw_fast.upstream.native.connection import KeepAlive, NativeConnection
 from quicgw_fast.upstream.native.dialling import dial
 from quicgw_fast.upstream.native.failures import ConnectionBroken, NotConnected
 from tests.support import strangers
 from tests.support.raw_http2 import ACK, PING, Http2Frame, Http2Peer, RawHttp2
+
+
+async def call(connection: NativeConnection) -> bytes:
+    deadline = asyncio.get_running_loop().time() + 10.0
+    return await completions.result(partial(connection.begin, b"", deadline))
 
 
 async def test_a_service_that_is_silent_with_calls_under_way_is_gone() -> None:
@@ -19,7 +26,7 @@ async def test_a_service_that_is_silent_with_calls_under_way_is_gone() -> None:
     async with RawHttp2(script) as service:
         connection = await dial(service.address, KeepAlive(after=0.1, within=0.1))
         with pytest.raises(ConnectionBroken, match="no sign of life"):
-            await connection.call(b"", asyncio.get_running_loop().time() + 10.0)
+            await call(connection)
         assert connection.left.done()
         await connection.closed
 
@@ -37,7 +44,7 @@ async def test_a_service_that_answers_pings_may_take_its_time() -> None:
 
     async with RawHttp2(script) as service:
         connection = await dial(service.address, KeepAlive(after=0.02, within=0.5))
-        assert await connection.call(b"", asyncio.get_running_loop().time() + 10.0) == b"late"
+        assert await call(connection) == b"late"
         connection.hang_up()
         await connection.closed
 

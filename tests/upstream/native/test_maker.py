@@ -12,7 +12,8 @@ from quicgw_fast.upstream import makers
 from tests.support.raw_upstream import RawUpstream
 
 LEAVES_A_CALL = """
-import asyncio, os, sys
+import asyncio, functools, os, sys
+from quicgw_fast import completions
 from quicgw_fast.proto.service_pb2 import UpstreamRequest
 from quicgw_fast.upstream import Instance
 from quicgw_fast.upstream.native import open_channel
@@ -24,8 +25,8 @@ class Unwatched:
 async def main():
     before = len(os.listdir("/proc/self/task"))
     channel = open_channel(Instance(sys.argv[1], registered=False), Unwatched())
-    call = asyncio.create_task(channel.call(UpstreamRequest(action="slow"), 60.0))
-    await channel.call(UpstreamRequest(), 10.0)
+    channel.begin(UpstreamRequest(action="slow"), 60.0, print)
+    await completions.result(functools.partial(channel.begin, UpstreamRequest(), 10.0))
     print(len(os.listdir("/proc/self/task")) - before)
 
 asyncio.run(main())

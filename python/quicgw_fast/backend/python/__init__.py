@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Final
 
 from quicgw_fast.backend.python.budget import ByteBudget
+from quicgw_fast.backend.python.forward import ForwardedRequest, forward
 from quicgw_fast.backend.python.frame import FrameDecoder
 from quicgw_fast.backend.python.notify import NotifyBuffers
-from quicgw_fast.backend.python.outbox import Outbox
+from quicgw_fast.backend.python.outbox import Outbox, push_to_all
 from quicgw_fast.backend.python.queue import TaskQueue
 from quicgw_fast.backend.python.rate import TokenBucket
 from quicgw_fast.backend.python.sequence import SequenceAllocator
@@ -18,6 +19,7 @@ NAME: Final = "python"
 __all__ = [
     "NAME",
     "ByteBudget",
+    "ForwardedRequest",
     "FrameDecoder",
     "NotifyBuffers",
     "Outbox",
@@ -25,4 +27,6 @@ __all__ = [
     "TaskQueue",
     "TokenBucket",
     "encode_body",
+    "forward",
+    "push_to_all",
 ]

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final, final
 from quicgw_fast.backend.errors import (
     BindRefused,
     CacheFull,
+    EngineError,
     NotInFlight,
     OutboxClosed,
     Overflowed,
@@ -190,6 +191,15 @@ class Outbox(Reading):
         self._check_closed()
         wire.check_length(body, self._max_body)
         return self._push(body, Kind.KEPT if kept else Kind.NOTIFY)
+
+    def _push_unhindered(self, body: bytes) -> tuple[bytes, int] | None:
+        """Send a notify now and return its number with it; None, and nothing has changed, where something hinders."""
+        if self._overflowed:
+            return None  # which push() would count
+        try:
+            return self.push(body), self.last_seq
+        except EngineError:
+            return None
 
     def bind(self, client_seq: int, before: bool, body: bytes, expires_at: float) -> bytes:
         """Bind a notify to the reply to request client_seq: keep it and return b"" while that reply is to come.
@@ -375,3 +385,15 @@ class Outbox(Reading):
         self._held.forget(self.held)
         self._releasing = False
         self._line.drop_frames()
+
+
+def push_to_all(outboxes: list[Outbox], body: bytes) -> list[tuple[bytes, int] | None]:
+    """Send one notify on each of many outboxes, and return of each the frame and its number.
+
+    None where something stands in the way: nothing has changed there, and push() with the same body says what it is.
+    """
+    body = checks.octets(body)
+    for outbox in outboxes:
+        if not isinstance(outbox, Outbox):
+            raise TypeError(f"an outbox is needed, not {type(outbox).__name__}")
+    return [outbox._push_unhindered(body) for outbox in outboxes]

@@ -49,10 +49,17 @@ def tail(push_type: int, code: int, message: bytes, data: bytes, headers: list[t
         fields += [b"\x18", varint(push_type & checks.U64_MAX)]
     if payload:
         fields += [b"\x22", varint(len(payload)), payload]
-    for key, value in headers:
-        entry = b"".join((b"\x0a", varint(len(key)), key, b"\x12", varint(len(value)), value))
-        fields += [b"\x2a", varint(len(entry)), entry]
+    fields += entry_fields(b"\x2a", headers)
     return b"".join(fields)
+
+
+def entry_fields(tag: bytes, entries: list[tuple[bytes, bytes]]) -> list[bytes]:
+    """Encode a map of strings: the parts of a field for each of its entries."""
+    fields = []
+    for key, value in entries:
+        entry = b"".join((b"\x0a", varint(len(key)), key, b"\x12", varint(len(value)), value))
+        fields += [tag, varint(len(entry)), entry]
+    return fields
 
 
 def check_length(body: bytes, limit: int) -> bytes:

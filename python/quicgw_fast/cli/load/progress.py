@@ -103,8 +103,9 @@ class ProgressLine:
         rate = (found.replies - self._replies) / passed if self._at and passed else 0.0
         self._replies, self._at = found.replies, now
         words = f"{found.phase:<8} {found.online}/{self._sessions} sessions  {rate:,.0f} replies/s"
-        if found.latency.count:
-            words += f"  p50 {found.latency.p50:.2f} ms  p99 {found.latency.p99:.2f} ms"
+        latency = found.latency
+        if latency.count:
+            words += f"  p50 {latency.p50:.2f} ms  p99 {latency.p99:.2f} ms"
         if found.errors or found.answers:
             words += f"  {sum(found.errors.values()) + sum(found.answers.values())} errors"
         if found.violations:

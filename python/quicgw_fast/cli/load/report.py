@@ -53,6 +53,7 @@ def figures(plan: LoadPlan, found: LoadSnapshot, cpu: CpuPerRequest, *, interrup
         "interrupted": interrupted,
         "seconds": seconds,
         "requests": found.measured_requests,
+        "withheld": found.withheld,
         "replies": found.measured_replies,
         "good": found.measured_good,
         "rate": _per_second(found.measured_replies, seconds),
@@ -69,7 +70,7 @@ def figures(plan: LoadPlan, found: LoadSnapshot, cpu: CpuPerRequest, *, interrup
         "closed": {_close_name(code): count for code, count in found.closed.items()},
         "retries": found.retries,
         "unanswered": found.unanswered,
-        "total": {"sent": found.sent, "replies": found.replies},
+        "total": {"sent": found.sent, "replies": found.replies, "heartbeats": found.heartbeats},
         "cpu": {"gateway_us": cpu.gateway, "generator_us": cpu.generator},
         "violations": found.violations,
         "violation_texts": found.violation_texts,
@@ -119,6 +120,8 @@ def _counts(now: dict[str, Any]) -> list[str]:
     lines = [f"errors {code} of the gateway{now['errors'][code]:>16}" for code in now["errors"]]
     lines += [f"answers {code} of services{now['answers'][code]:>17}" for code in now["answers"]]
     lines += [f"sessions closed, {name}: {count}" for name, count in now["closed"].items()]
+    if now["withheld"]:
+        lines.append(f"requests not sent, as the gateway took no more of their session: {now['withheld']}")
     if now["retries"]:
         lines.append(f"connections refused and tried again: {now['retries']}")
     if now["unanswered"]:

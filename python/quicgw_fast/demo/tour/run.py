@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from quicgw_fast import backend
 from quicgw_fast.config import LogConfig
 from quicgw_fast.demo.tour import scenes as day
 from quicgw_fast.demo.tour import trouble
@@ -44,8 +43,9 @@ async def run_demo(scale: Scale | None = None, show: Show | None = None) -> int:
     show = show or Show()
     configure_logging(LogConfig(level="error"))
     async with open_stage(scale or Scale()) as stage:
-        addresses = stage.gateway.addresses
-        show.title(f"quicgw demo: a gateway with three upstream services, engine {backend.NAME}")
+        addresses, makers = stage.gateway.addresses, stage.gateway.stats()["makers"]
+        parts = f"engine {makers['engine']}, transport {makers['transport']}, upstream client {makers['upstream']}"
+        show.title(f"quicgw demo: a gateway with three upstream services, {parts}")
         show.say(f"QUIC on {addresses.quic}, gRPC on {addresses.grpc}, admin on {addresses.admin}; all of it is real")
         for number, (name, scene) in enumerate(SCENES, 1):
             with show.scene(f"{number}/{len(SCENES)} {name}"):

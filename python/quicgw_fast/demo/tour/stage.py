@@ -8,14 +8,17 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from quicgw_fast.client import Client, StateEvent, connect
-from quicgw_fast.config import Config, LimitsConfig, ProcessorConfig, ServerConfig, UpstreamConfig
+from quicgw_fast.config import Config, LimitsConfig, ProcessorConfig
+from quicgw_fast.config.fast import COMPILED
 from quicgw_fast.demo.embedded import Certificate, embedded_gateway
 from quicgw_fast.demo.services import Services, start_services
 from quicgw_fast.demo.tour.tape import Tape
+from quicgw_fast.transport import makers as transports
+from quicgw_fast.upstream import makers as upstreams
 from quicgw_fast.upstream.grpcio.gateway_client import GatewayClient
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator, Callable, Mapping
     from pathlib import Path
 
     from quicgw_fast.gateway import Gateway
@@ -24,16 +27,23 @@ TIMEOUT = 10.0
 """Seconds that anything may take on a machine that is busy with other things."""
 SMALL_WORKERS, SMALL_QUEUE = 1, 2
 _FREE = "127.0.0.1:0"
-_SERVER = ServerConfig(quic=_FREE, grpc=_FREE, admin=_FREE)
+_PLAIN = {"server": {"transport": transports.DEFAULT}, "upstream": {"client": upstreams.DEFAULT}}
 
 
 @dataclass(frozen=True, slots=True)
 class Scale:
-    """How much is played."""
+    """How much is played, and on what."""
 
     clients: int = 20
     requests: int = 1000
     """All clients together."""
+    fast: bool = False
+    """Gateways and clients are of all compiled parts."""
+
+    @property
+    def ends(self) -> Mapping[str, Mapping[str, str]]:
+        """Who does QUIC, and who calls services, as the tables of a configuration."""
+        return COMPILED if self.fast else _PLAIN
 
     @property
     def per_client(self) -> int:
@@ -86,7 +96,8 @@ class Stage:
 
     async def _enter(self, among: list[Player], openid: str, address: str, options: dict[str, Any]) -> Player:
         tape, states = Tape(openid), list[StateEvent]()
-        settings = {"heartbeat": 1.0, "max_missed": 10, "timeout": TIMEOUT, **options}
+        transport = self.scale.ends["server"]["transport"]
+        settings = {"heartbeat": 1.0, "max_missed": 10, "timeout": TIMEOUT, "transport": transport, **options}
         client = connect(address, openid=openid, ca=self.ca, on_state=states.append, observer=tape, **settings)
         player = Player(client, tape, states)
         among.append(player)
@@ -99,12 +110,12 @@ async def open_stage(scale: Scale) -> AsyncIterator[Stage]:
     """Start gateways and services; everything is closed at the end. Raises StartupError."""
     async with AsyncExitStack() as stack:
         certificate = stack.enter_context(Certificate())
-        config = _config(limits=_limits(scale))
+        config = _config(scale, limits=_limits(scale))
         gateway = await stack.enter_async_context(embedded_gateway(config, certificate))
         doomed = await start_services(names=("zone",), ports=(0,))
         stack.push_async_callback(doomed.stop)
         narrow = ProcessorConfig(max_workers=SMALL_WORKERS, max_queue_size=SMALL_QUEUE)
-        config = _config(processor=narrow, upstream=UpstreamConfig(zone=(doomed.addresses["zone"],)))
+        config = _config(scale, {"zone": (doomed.addresses["zone"],)}, processor=narrow)
         small = await stack.enter_async_context(embedded_gateway(config, certificate))
         pusher = GatewayClient(gateway.addresses.grpc)
         stack.push_async_callback(pusher.close)
@@ -127,9 +138,11 @@ async def _leave(stage: Stage) -> None:
     await asyncio.gather(*(player.client.close() for player in stage.everybody))
 
 
-def _config(**sections: Any) -> Config:
+def _config(scale: Scale, services: Mapping[str, tuple[str, ...]] | None = None, **sections: Any) -> Config:
     """Make a configuration without looking at the environment: the demonstration is the same everywhere."""
-    return Config(server=_SERVER, **sections)
+    server, upstream = scale.ends["server"], {**scale.ends["upstream"], **(services or {})}
+    tables = {"server": {"quic": _FREE, "grpc": _FREE, "admin": _FREE, **server}, "upstream": upstream}
+    return Config.model_validate({**tables, **sections})
 
 
 def _limits(scale: Scale) -> LimitsConfig:

@@ -12,7 +12,6 @@ handler and its end). The state alone says what still happens: a round of a conn
 from __future__ import annotations
 
 import itertools
-import math
 from typing import TYPE_CHECKING, Any
 
 from aioquic.quic.events import (
@@ -264,20 +263,25 @@ class AioquicConnection:
         self._life.flush(event, end, linger)
         self._look_after(self._endpoint.now())
 
-    def _set_timer(self, now: float) -> None:
-        at = min(self._life.handshake_deadline, self._life.flush_deadline, self._outflow.deadline)
+    def _next_deadline(self) -> float:
+        """Return when something is due if nothing happens until then; infinite before a first packet."""
+        life, at = self._life, self._outflow.deadline
+        if life.handshake_deadline < at:
+            at = life.handshake_deadline
+        if life.flush_deadline < at:
+            at = life.flush_deadline
         quic_at = self._core.get_timer()
-        if quic_at is not None and quic_at < at:
-            at = quic_at
-        if at < math.inf:
-            self._timer.set(at, now)
+        return quic_at if quic_at is not None and quic_at < at else at
 
     def _on_timer(self) -> None:
         now = self._endpoint.now()
         try:
             core = self._core
-            at = core.get_timer()
-            if at is not None and at <= now:
+            if (at := self._next_deadline()) > now:
+                # What it was set for has been put off since, as nearly always.
+                self._timer.set(at, now)
+                return
+            if (quic_at := core.get_timer()) is not None and quic_at <= now:
                 if core.probe_due(now) and self._endpoint.unread():
                     core.hold_probe(now)
                     core.get_timer()
@@ -304,8 +308,8 @@ class AioquicConnection:
             send = self._endpoint.send
             for data, address in core.datagrams_to_send(now):
                 send(data, address)
-        core.drop_idle_pacing(now)
-        self._set_timer(now)
+            core.drop_idle_pacing(now)
+        self._timer.set(self._next_deadline(), now)
 
     def _broken(self, error: Exception) -> None:
         """Log a fault in handling this connection, and close it with INTERNAL."""

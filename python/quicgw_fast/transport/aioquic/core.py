@@ -18,8 +18,8 @@ from aioquic.quic.connection import (
 )
 from aioquic.quic.packet import QuicErrorCode, QuicFrameType
 
-from quicgw_fast.transport.aioquic.receiving import STREAM
 from quicgw_fast.transport.aioquic.sending import SendingQuic
+from quicgw_fast.transport.aioquic.short_receiving import STREAM
 from quicgw_fast.transport.termination import Termination
 
 if TYPE_CHECKING:
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from aioquic.quic.configuration import QuicConfiguration
 
     from quicgw_fast.transport.aioquic.receiving import ReceivingQuic
+    from quicgw_fast.transport.aioquic.short_receiving import ShortCounters
     from quicgw_fast.transport.limits import TransportLimits
 
 
@@ -56,11 +57,13 @@ class GatewayQuic(SendingQuic):
         original_destination_cid: bytes | None = None,
         retry_source_cid: bytes | None = None,
         unread: Callable[[ReceivingQuic], None] | None = None,
+        short_counters: ShortCounters | None = None,
     ) -> None:
         super().__init__(
             configuration=configuration,
             limits=limits,
             unread=unread,
+            short_counters=short_counters,
             original_destination_connection_id=original_destination_cid,
             retry_source_connection_id=retry_source_cid,
         )

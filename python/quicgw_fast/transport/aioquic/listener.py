@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from quicgw_fast.clock import Clock
-    from quicgw_fast.ports import Gatekeeper, TurnedAway
+    from quicgw_fast.ports import Gatekeeper, ReadingPace, TurnedAway
     from quicgw_fast.transport.aioquic.receiving import ReceivingQuic
     from quicgw_fast.transport.certificates import Identity
     from quicgw_fast.transport.limits import TransportLimits
@@ -74,6 +74,7 @@ class AioquicListener:
         reset_key: bytes,
         connection_ids: Callable[[], bytes],
         clock: Clock,
+        pace: ReadingPace,
     ) -> None:
         self.counters = ListenerCounters()
         self._factory = factory
@@ -91,7 +92,7 @@ class AioquicListener:
         self._half_open: set[Connection] = set()
         self._open: set[Connection] = set()
         self._empty: asyncio.Future[None] | None = None
-        self._endpoint = Endpoint(sock, limits, self._unmatched, clock=clock)
+        self._endpoint = Endpoint(sock, limits, self._unmatched, clock=clock, pace=pace)
 
     @property
     def address(self) -> tuple[str, int]:
@@ -283,6 +284,7 @@ class AioquicListener:
                 original_destination_cid=original or header.destination_cid,
                 retry_source_cid=header.destination_cid if original else None,
                 unread=self._unread,
+                short_counters=self.counters,
             )
 
         connection = AioquicConnection(self._endpoint, self, make_core, [header.destination_cid])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from quicgw_fast.transport.aioquic.receiving import STREAM
+from quicgw_fast.transport.aioquic.short_receiving import STREAM
 from quicgw_fast.transport.pressure import Pressure, Signal
 
 if TYPE_CHECKING:

@@ -10,27 +10,33 @@ from __future__ import annotations
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from aioquic.buffer import encode_uint_var
+from aioquic._buffer import Buffer
 from aioquic.quic.connection import (
     CONNECTION_LIMIT_FRAME_CAPACITY,
     MAX_STREAM_DATA_FRAME_CAPACITY,
     NetworkAddress,
-    QuicConnection,
     QuicConnectionError,
     QuicReceiveContext,
 )
-from aioquic.quic.packet import QuicErrorCode, QuicFrameType, pull_ack_frame
+from aioquic.quic.packet import (
+    QuicErrorCode,
+    QuicFrameType,
+    pull_ack_frame,
+    pull_quic_transport_parameters,
+    push_quic_transport_parameters,
+)
 from aioquic.tls import Epoch
 
 from quicgw_fast.codes import CloseCode
 from quicgw_fast.transport.aioquic.distrust import finding_of
+from quicgw_fast.transport.aioquic.short_receiving import STREAM, ShortReceiving
+from quicgw_fast.transport.aioquic.short_sending import ShortSending
 from quicgw_fast.transport.budget import CpuBudget
 from quicgw_fast.transport.packets import packets_in
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from aioquic._buffer import Buffer
     from aioquic.quic.configuration import QuicConfiguration
     from aioquic.quic.packet_builder import QuicPacketBuilder
     from aioquic.quic.recovery import QuicPacketSpace
@@ -38,12 +44,6 @@ if TYPE_CHECKING:
 
     from quicgw_fast.transport.limits import TransportLimits
     from quicgw_fast.transport.termination import Finding
-
-STREAM = 0
-"""The only stream: the first bidirectional one of the client."""
-
-MAX_UDP_PAYLOAD_SIZE = 0x03
-"""The transport parameter that tells a peer how long its datagrams may be (RFC 9000 §18.2)."""
 
 
 class _Handlers:
@@ -75,7 +75,7 @@ class _Handlers:
             raise QuicConnectionError(QuicErrorCode.PROTOCOL_VIOLATION, frame_type, "too many frames in one packet")
 
 
-class ReceivingQuic(QuicConnection):
+class ReceivingQuic(ShortSending):
     """An aioquic connection that takes only one stream, and only bounded work, from its peer."""
 
     def __init__(
@@ -89,7 +89,7 @@ class ReceivingQuic(QuicConnection):
         """``unread`` is called for every datagram that is dropped because its peer uses too much."""
         super().__init__(configuration=configuration, **options)
         self.gw_limits = limits
-        self.gw_skipped: int | None = None
+        self.short_path = limits.short_path
         self.gw_finding: Finding | None = None
         """Why the connection has ended, where aioquic has no code for it."""
         self.gw_unread = 0
@@ -116,9 +116,15 @@ class ReceivingQuic(QuicConnection):
                 self._gw_tell_unread(self)
             return
         # Not the thread's own time: asking for that is a system call, and may cost more than the datagram.
-        begin, before = perf_counter(), self._gw_moved()
+        begin = perf_counter()
+        moved = self._receive_short(data, addr, now)
+        if moved:
+            self._gw_budget.earn(moved)
+            return
+        before = self._gw_moved()
         try:
-            super().receive_datagram(data, addr, now)
+            if moved is None:
+                super(ShortReceiving, self).receive_datagram(data, addr, now)  # not the short path once more
         finally:
             self._gw_budget.charge(perf_counter() - begin, self._gw_moved() - before)
 
@@ -139,8 +145,13 @@ class ReceivingQuic(QuicConnection):
     # Steps of aioquic that are done differently
 
     def _serialize_transport_parameters(self) -> bytes:
-        size = encode_uint_var(self.gw_limits.max_datagram)
-        return super()._serialize_transport_parameters() + bytes((MAX_UDP_PAYLOAD_SIZE, len(size))) + size
+        parameters = pull_quic_transport_parameters(Buffer(data=super()._serialize_transport_parameters()))
+        parameters.max_udp_payload_size = self.gw_limits.max_datagram
+        if not self._is_client:
+            parameters.max_ack_delay = round(self.gw_limits.max_ack_delay * 1000)
+        buf = Buffer(capacity=3 * self._max_datagram_size)
+        push_quic_transport_parameters(buf, parameters)
+        return buf.data
 
     def _payload_received(
         self, context: QuicReceiveContext, plain: bytes, crypto_frame_required: bool = False

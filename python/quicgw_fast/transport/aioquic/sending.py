@@ -12,15 +12,13 @@ from __future__ import annotations
 import random
 from typing import TYPE_CHECKING, Any
 
-from aioquic.tls import Epoch
-
-from quicgw_fast.transport.aioquic.receiving import STREAM, ReceivingQuic
+from quicgw_fast.transport.aioquic.receiving import ReceivingQuic
+from quicgw_fast.transport.aioquic.short_receiving import STREAM, ranges_of
 from quicgw_fast.transport.termination import Finding
 
 if TYPE_CHECKING:
     from aioquic.quic.configuration import QuicConfiguration
     from aioquic.quic.connection import NetworkAddress
-    from aioquic.quic.packet_builder import QuicPacketBuilder
     from aioquic.quic.recovery import QuicPacketSpace
     from aioquic.quic.stream import QuicStream
 
@@ -28,6 +26,9 @@ if TYPE_CHECKING:
 
 ACK_BYTES = 2000
 """Two nearly full datagrams received without an ACK are acknowledged at once (RFC 9000 §13.2.2)."""
+
+DIALER_ACK_DELAY = 0.02
+"""Seconds that a dialer's ACK waits, below the 25 ms that aioquic tells the peer."""
 
 LONGEST_PTO = 2.0
 """Seconds between probes at most (or 4 PTO): unbounded doubling leaves a link that was dead for ten seconds
@@ -46,9 +47,7 @@ class SendingQuic(ReceivingQuic):
 
     def __init__(self, *, configuration: QuicConfiguration, limits: TransportLimits, **options: Any) -> None:
         super().__init__(configuration=configuration, limits=limits, **options)
-        self._ack_delay = limits.ack_delay
-        self.gw_space: QuicPacketSpace | None = None
-        """The packet space of established connections, once there is one."""
+        self._ack_delay = min(limits.ack_delay, DIALER_ACK_DELAY) if configuration.is_client else limits.ack_delay
         self.gw_received_unacked = 0
         """Bytes received since the last ACK went out."""
         self.gw_acked_ranges = 1
@@ -70,7 +69,7 @@ class SendingQuic(ReceivingQuic):
     def plan_ack(self, now: float) -> None:
         """Let an ACK that is waiting go out now, if there is data for it to ride on or a reason to hurry."""
         space = self.gw_space
-        if space is None or space.ack_at is None or space.ack_at <= now:
+        if space.ack_at is None or space.ack_at <= now:
             return
         stream = self._streams.get(STREAM)
         if (
@@ -83,12 +82,11 @@ class SendingQuic(ReceivingQuic):
 
     def has_output(self, now: float) -> bool:
         """Tell whether ``datagrams_to_send`` could make a packet; it costs 30 µs to find out by asking it."""
+        stream, space = self._streams.get(STREAM), self.gw_space
         if not self._handshake_confirmed or self._close_pending:
             return True
-        space = self.gw_space
-        if space is None or (space.ack_at is not None and space.ack_at <= now):
+        if space.ack_at is not None and space.ack_at <= now:
             return True
-        stream = self._streams.get(STREAM)
         if stream is not None and (not stream.sender.buffer_is_empty or self._stream_control_due(stream)):
             return True
         return self._control_due()
@@ -102,6 +100,10 @@ class SendingQuic(ReceivingQuic):
             self.request_key_update()
         probing = self._probe_pending
         datagrams = super().datagrams_to_send(now)
+        space = self.gw_space
+        if space.ack_at is None:  # an ACK of all went along, or none is owed
+            self.gw_received_unacked = 0
+            self.gw_acked_ranges = len(ranges_of(space.ack_queue))
         if probing and not self._probe_pending and self._handshake_confirmed and self._close_event is None:
             # Two probes, as RFC 9002 §6.2.4 allows: with 20 % loss each way a lone one fails every third time.
             self._probe_pending = True
@@ -109,8 +111,8 @@ class SendingQuic(ReceivingQuic):
             # Where pacing held the second one back it is not owed any more: probes ignore the congestion window,
             # so that one left pending would be followed by another with every turn.
             self._probe_pending = False
-        if self.gw_space is not None and len(self.gw_space.sent_packets) > self.gw_next_prune:
-            self._forget_acks(self.gw_space)
+        if len(space.sent_packets) > self.gw_next_prune:
+            self._forget_acks(space)
         return datagrams
 
     def probe_due(self, now: float) -> bool:
@@ -154,27 +156,6 @@ class SendingQuic(ReceivingQuic):
             or stream.receiver.starting_offset() + self.gw_limits.stream_window // 2 > stream.max_stream_data_local
         )
 
-    def _control_due(self) -> bool:
-        path = self._network_paths[0]
-        return bool(
-            self._probe_pending
-            or self._ping_pending
-            or self._retire_connection_ids
-            or self._handshake_done_pending
-            or self._streams_blocked_pending
-            or not path.is_validated
-            or path.remote_challenges
-            or (len(self._network_paths) > 1 and self._probing_due())
-            or not self._crypto_streams[Epoch.ONE_RTT].sender.buffer_is_empty
-            or not all(cid.was_sent for cid in self._host_cids)
-        )
-
-    def _probing_due(self) -> bool:
-        return any(
-            path.remote_challenges or not (path.is_validated or path.local_challenge_sent)
-            for path in self._network_paths[1:]
-        )
-
     def _skip_packet_number(self) -> None:
         self.gw_next_skip = self._packet_number + random.randrange(SKIP_EVERY // 2, SKIP_EVERY * 2)
         if self._handshake_confirmed:
@@ -189,17 +170,7 @@ class SendingQuic(ReceivingQuic):
 
     # Steps of aioquic that are done differently
 
-    def _initialize(self, peer_cid: bytes) -> None:
-        super()._initialize(peer_cid)
-        self.gw_space = self._spaces[Epoch.ONE_RTT]
-
     def _confirm_handshake(self) -> None:
         super()._confirm_handshake()
         # Every look at the clocks goes over all spaces, also over those that are done with.
         self._loss.spaces = [space for space in self._loss.spaces if not space.discarded]
-
-    def _write_ack_frame(self, builder: QuicPacketBuilder, space: QuicPacketSpace, now: float) -> None:
-        super()._write_ack_frame(builder, space, now)
-        if space is self.gw_space:
-            self.gw_received_unacked = 0
-            self.gw_acked_ranges = len(space.ack_queue)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from quicgw_fast._core import QuicEndpoint
 from quicgw_fast.sharing import FREE_TO, Holding, choose
 from quicgw_fast.transport.packets import reset_token_key
+from quicgw_fast.transport.reading import Eager, Rests
 from quicgw_fast.transport.sockets import enlarge_buffers
 from quicgw_fast.transport.timers import LazyTimer
 
@@ -23,7 +24,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from quicgw_fast.clock import Clock
+    from quicgw_fast.ports import ReadingPace
     from quicgw_fast.transport.limits import TransportLimits
+
+READ = 16 << 10
+"""Bytes of streams that are taken in one turn of the loop: some fifty requests, which take a millisecond or two."""
 
 _log = logging.getLogger("quicgw.transport")
 
@@ -105,11 +110,13 @@ class Driver:
         server: tuple[list[bytes], bytes, list[bytes]] | None = None,
         incoming: Callable[[int, str, int, bool], None] | None = None,
         may_answer: Callable[[float], bool] | None = None,
+        pace: ReadingPace | None = None,
     ) -> None:
         """``server`` is the chain, the private key and the ALPNs of a listener, all as bytes.
 
         ``incoming`` is told of first packets: a ticket, the address and the port that it came from, and whether that
         is proven. ``may_answer`` says at a time whether a packet that anybody can forge is answered now.
+        ``pace`` gives the reading its rests; None: it has none.
         """
         self.limits = limits
         self.now = clock.now
@@ -143,6 +150,8 @@ class Driver:
         self._waits_for_room = False
         self._relieving = False
         self._backlog = limits.backlog
+        self._rests = Rests(clock, pace or Eager(), self._resume, self._on_readable)
+        self._read_handle: asyncio.Handle | None = None
         self.loop.add_reader(self._fd, self._on_readable)
 
     def touch(self) -> None:
@@ -167,6 +176,9 @@ class Driver:
         self._timer.cancel()
         if self._flush_handle is not None:
             self._flush_handle.cancel()
+        self._rests.close()
+        if self._read_handle is not None:
+            self._read_handle.cancel()
         self.loop.remove_reader(self._fd)
         self.loop.remove_writer(self._fd)
         self.core.shut()
@@ -177,12 +189,31 @@ class Driver:
     def _on_readable(self) -> None:
         now = self.now()
         try:
-            count, events = self.core.receive(now, self.limits.drain)
+            count, events = self.core.receive(now, self.limits.drain, 0 if self._rests.active else READ)
             self.heard |= count > 0
         except OSError as error:
             self._complain(error)
             events = []
+        self._read_burst(events, now)
+
+    def _resume(self) -> None:
+        self.loop.add_reader(self._fd, self._on_readable)
+        self._read_on()
+
+    def _read_on(self) -> None:
+        """Go on with what was left on the streams, behind everybody else's turn or after a rest."""
+        self._read_handle = None
+        self._read_burst(self.core.read(READ), self.now())
+
+    def _read_burst(self, events: list[tuple[Any, ...]], now: float) -> None:
         self._burst(events, now)
+        if self.closed or self._rests.active:
+            return
+        if self._rests.begin(self.now() - now):
+            # Packets are looked at nevertheless, but some at a time: each that wakes the loop alone costs a turn.
+            self.loop.remove_reader(self._fd)
+        elif self._read_handle is None and self.core.readable:
+            self._read_handle = self.loop.call_soon(self._read_on)
 
     def _on_timer(self) -> None:
         now = self.now()

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from quicgw_fast.clock import Clock
-    from quicgw_fast.ports import Gatekeeper, TurnedAway
+    from quicgw_fast.ports import Gatekeeper, ReadingPace, TurnedAway
     from quicgw_fast.transport.certificates import Identity
     from quicgw_fast.transport.limits import TransportLimits
     from quicgw_fast.transport.observer import Observer
@@ -48,6 +48,7 @@ class QuinnListener:
         reset_key: bytes,
         connection_ids: Callable[[], bytes],
         clock: Clock,
+        pace: ReadingPace,
     ) -> None:
         self.closing_period: float | None = None
         self.draining_period: float | None = None
@@ -72,6 +73,7 @@ class QuinnListener:
             server=(chain, key, [name.encode() for name in alpn]),
             incoming=self._incoming,
             may_answer=self._may_answer,
+            pace=pace,
         )
 
     @property

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from typing import TYPE_CHECKING
+from operator import methodcaller
+from typing import TYPE_CHECKING, cast
 
 import grpc
 
-from quicgw_fast.proto.service_pb2 import UpstreamRequest
 from quicgw_fast.upstream.causes import HUNG_UP
 from quicgw_fast.upstream.errors import AnswerTooLarge, UpstreamFailed, UpstreamTimeout
 from quicgw_fast.upstream.grpcio.causes import cause_of, size_over_limit
@@ -16,8 +16,10 @@ from quicgw_fast.upstream.health import CallsUnderWay, ChannelHealth
 from quicgw_fast.upstream.method import LARGEST_ANSWER, PROCESS_REQUEST, parse_answer
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Coroutine, Sequence
 
+    from quicgw_fast.completions import Cancellable, Done
+    from quicgw_fast.ports import ServiceRequest
     from quicgw_fast.proto.service_pb2 import UpstreamResponse
     from quicgw_fast.upstream.instance import Instance
     from quicgw_fast.upstream.seam import ChannelListener
@@ -71,18 +73,17 @@ class GrpcChannel:
         self._calls = CallsUnderWay(instance)
         self._channel = grpc.aio.insecure_channel(target_of(instance.address), CHANNEL_OPTIONS)
         # Answers are parsed here: gRPC's own deserializing logs an unreadable one and returns None for it.
-        self._process = self._channel.unary_unary(PROCESS_REQUEST, UpstreamRequest.SerializeToString, _raw)
+        self._process = self._channel.unary_unary(PROCESS_REQUEST, methodcaller("SerializeToString"), _raw)
         self._probe: grpc.aio.UnaryUnaryMultiCallable[bytes, bytes] = self._channel.unary_unary(PROBE)
         self._leaving = False
         self._closed = False
         self._watcher = asyncio.create_task(self._watch(), name=f"upstream-health-{instance.address}")
 
-    async def call(self, request: UpstreamRequest, timeout: float) -> UpstreamResponse:
+    def begin(self, request: ServiceRequest, timeout: float, done: Done[UpstreamResponse]) -> Cancellable:
         """See ``Channel``."""
-        with self._calls:
-            return await self._call(request, timeout)
+        return _GrpcCall(self._calls, self._call(request, timeout), done)
 
-    async def _call(self, request: UpstreamRequest, timeout: float) -> UpstreamResponse:
+    async def _call(self, request: ServiceRequest, timeout: float) -> UpstreamResponse:
         # The failure is raised outside of the handlers: with a gRPC error as its context it would keep the
         # call alive, and a channel does not shut down before its last call is gone.
         failure: UpstreamTimeout | UpstreamFailed
@@ -151,6 +152,35 @@ class GrpcChannel:
         if self._leaving or status is not grpc.StatusCode.UNAVAILABLE:
             return  # likewise: it has no health service, and need not
         self._health.down(cause_of(status, details))
+
+
+class _GrpcCall:
+    """One call: gRPC's are coroutines, and this tells of the end of its task."""
+
+    __slots__ = ("_calls", "_done", "_task")
+
+    def __init__(
+        self, calls: CallsUnderWay, call: Coroutine[None, None, UpstreamResponse], done: Done[UpstreamResponse]
+    ) -> None:
+        self._calls = calls
+        self._done: Done[UpstreamResponse] | None = done
+        self._task = asyncio.create_task(call, name="upstream-call")
+        self._task.add_done_callback(self._ended)
+        calls.begin()
+
+    def cancel(self) -> None:
+        self._done = None
+        self._task.cancel()
+
+    def _ended(self, task: asyncio.Task[UpstreamResponse]) -> None:
+        if task.cancelled():
+            self._calls.end()
+            return
+        error = task.exception()
+        outcome = task.result() if error is None else error
+        self._calls.end(outcome)
+        if self._done is not None:
+            self._done(cast("UpstreamResponse | Exception", outcome))
 
 
 def target_of(address: str) -> str:

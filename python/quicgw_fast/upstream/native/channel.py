@@ -9,9 +9,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from functools import partial
 from typing import TYPE_CHECKING
 
+from quicgw_fast import completions
 from quicgw_fast.upstream.causes import BROKE_OFF
+from quicgw_fast.upstream.errors import UpstreamFailed
 from quicgw_fast.upstream.health import CallsUnderWay, ChannelHealth
 from quicgw_fast.upstream.method import parse_answer
 from quicgw_fast.upstream.native.dialling import dial
@@ -25,7 +28,9 @@ from quicgw_fast.upstream.native.failures import (
 )
 
 if TYPE_CHECKING:
-    from quicgw_fast.proto.service_pb2 import UpstreamRequest, UpstreamResponse
+    from quicgw_fast.completions import Cancellable, Done
+    from quicgw_fast.ports import ServiceRequest
+    from quicgw_fast.proto.service_pb2 import UpstreamResponse
     from quicgw_fast.upstream.instance import Instance
     from quicgw_fast.upstream.native.connection import NativeConnection
     from quicgw_fast.upstream.seam import ChannelListener
@@ -61,31 +66,52 @@ class NativeChannel:
         self._leaving = False
         self._dialler = asyncio.create_task(self._stay_connected(), name=f"upstream-health-{instance.address}")
 
-    async def call(self, request: UpstreamRequest, timeout: float) -> UpstreamResponse:
+    def begin(self, request: ServiceRequest, timeout: float, done: Done[UpstreamResponse]) -> Cancellable:
         """See ``Channel``."""
-        deadline = self._clock() + timeout
-        with self._calls:
-            try:
-                answer = await self._call(request.SerializeToString(), deadline)
-            except CallFailure as failure:
-                passed = self._clock() >= deadline - _CLOCKS_DIFFER
-                raise failure.explained(self._address, passed=passed) from failure
-            return parse_answer(self._address, answer)
+        self._calls.begin()
+        call = _ChannelCall(self, request.SerializeToString(), self._clock() + timeout, done)
+        connection = self._connection
+        if connection is None or connection.left.done():
+            call.go_by_any()
+        else:
+            call.go_by(connection)
+        return call
 
-    async def _call(self, message: bytes, deadline: float) -> bytes:
-        refused = False
+    async def call_by_any(self, message: bytes, deadline: float, *, refused: bool) -> bytes:
+        """Call over the connection that there is, or the next one; ``refused``: one did not look at the call."""
         while True:
             connection = self._connection
             if connection is None or connection.left.done():
                 connection = await self._next_connection(deadline)
             try:
-                return await connection.call(message, deadline)
+                return await completions.result(partial(connection.begin, message, deadline))
             except NeverSent:
                 pass  # without harm, and as often as it may be: each time takes a new connection
             except NeverLookedAt:
                 if refused:
                     raise
                 refused = True
+
+    def outcome_of(self, ended: bytes | Exception, deadline: float) -> UpstreamResponse | Exception:
+        """What an encoded answer, or what happened to the connection, means for a call; not under way any more."""
+        outcome: UpstreamResponse | Exception
+        try:
+            if isinstance(ended, bytes):
+                outcome = parse_answer(self._address, ended)
+            elif isinstance(ended, CallFailure):
+                passed = self._clock() >= deadline - _CLOCKS_DIFFER
+                outcome = ended.explained(self._address, passed=passed)
+                outcome.__cause__ = ended
+            else:
+                outcome = ended
+        except UpstreamFailed as error:
+            outcome = error
+        self._calls.end(outcome)
+        return outcome
+
+    def gave_up(self) -> None:
+        """A call is not under way any more, as nobody waits for it."""
+        self._calls.end()
 
     async def _next_connection(self, deadline: float) -> NativeConnection:
         while (connection := self._connection) is None or connection.left.done():
@@ -166,3 +192,36 @@ class NativeChannel:
     def _announce(self) -> None:
         self._news.set()
         self._news = asyncio.Event()
+
+
+class _ChannelCall:
+    """One call under way: over the connection that it was begun on, which costs least, or over whichever comes."""
+
+    __slots__ = ("_channel", "_deadline", "_done", "_message", "_way")
+
+    def __init__(self, channel: NativeChannel, message: bytes, deadline: float, done: Done[UpstreamResponse]) -> None:
+        self._channel = channel
+        self._message = message
+        self._deadline = deadline
+        self._done = done
+        self._way: Cancellable
+
+    def go_by(self, connection: NativeConnection) -> None:
+        self._way = connection.begin(self._message, self._deadline, self._ended)
+
+    def go_by_any(self, *, refused: bool = False) -> None:
+        work = self._channel.call_by_any(self._message, self._deadline, refused=refused)
+        self._way = completions.begin(work, self._conclude, "upstream-call")
+
+    def cancel(self) -> None:
+        self._way.cancel()
+        self._channel.gave_up()
+
+    def _ended(self, ended: bytes | Exception) -> None:
+        if isinstance(ended, NeverSent | NeverLookedAt):
+            self.go_by_any(refused=isinstance(ended, NeverLookedAt))
+        else:
+            self._conclude(ended)
+
+    def _conclude(self, ended: bytes | Exception) -> None:
+        self._done(self._channel.outcome_of(ended, self._deadline))

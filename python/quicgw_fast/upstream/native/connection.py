@@ -11,12 +11,19 @@ by themselves.
 from __future__ import annotations
 
 import asyncio
+import logging
 import math
-from typing import NamedTuple, cast
+from typing import TYPE_CHECKING, NamedTuple, cast
 
 from quicgw_fast._core import Http2Connection
 from quicgw_fast.upstream.method import LARGEST_ANSWER, PROCESS_REQUEST
 from quicgw_fast.upstream.native.failures import HungUp
+
+if TYPE_CHECKING:
+    from quicgw_fast.completions import Cancellable, Done
+
+
+_log = logging.getLogger("quicgw.upstream")
 
 
 class KeepAlive(NamedTuple):
@@ -43,7 +50,7 @@ class NativeConnection(asyncio.Protocol):
         self.broke_off = False
         """It is over because its socket is, and not for anything that came."""
         self._core = Http2Connection(address, PROCESS_REQUEST, LARGEST_ANSWER)
-        self._calls: dict[int, asyncio.Future[bytes]] = {}
+        self._calls: dict[int, Done[bytes]] = {}
         self._transport: asyncio.Transport
         self._writable = True
         self._flush_due = False
@@ -60,32 +67,30 @@ class NativeConnection(asyncio.Protocol):
         """Why it is over; None while it is not."""
         return self._core.ended
 
-    async def call(self, message: bytes, deadline: float) -> bytes:
-        """Call with a request and return the answer, both encoded; ``deadline`` in seconds of the loop's clock.
+    def begin(self, message: bytes, deadline: float, done: Done[bytes]) -> Cancellable:
+        """Begin a call with an encoded request; ``deadline`` in seconds of the loop's clock.
 
-        Raises a CallFailure. Cancelling the task cancels the call.
+        ``done`` is told the encoded answer, or a CallFailure.
         """
         number = self._core.submit(message, deadline)
-        answer: asyncio.Future[bytes] = self._loop.create_future()
-        self._calls[number] = answer
+        self._calls[number] = done
         if deadline < self._first_deadline:
             self._wake_at(deadline)
         self._flush_soon()
-        try:
-            return await answer
-        except asyncio.CancelledError:
-            self._calls.pop(number, None)
+        return _ConnectionCall(self, number)
+
+    def cancel(self, number: int) -> None:
+        """Give a call up; nothing for one that has ended."""
+        if self._calls.pop(number, None) is not None:
             self._core.cancel(number)
             self._flush_soon()
-            raise
 
     def hang_up(self) -> None:
         """Close; calls under way raise HungUp, and the service is told that nobody waits for them."""
-        for number, answer in self._calls.items():
+        calls, self._calls = self._calls, {}
+        for number, done in calls.items():
             self._core.cancel(number)
-            if not answer.done():
-                answer.set_exception(HungUp())
-        self._calls.clear()
+            _tell(done, HungUp())
         if not self._transport.is_closing():
             self._flush()
             self._close()
@@ -156,13 +161,8 @@ class NativeConnection(asyncio.Protocol):
         elif not self.greeted.done():
             self.greeted.set_result(None)
         for number, outcome in self._core.done():
-            answer = self._calls.pop(number, None)
-            # One that was given up in this turn is still here.
-            if answer is not None and not answer.done():
-                if isinstance(outcome, bytes):
-                    answer.set_result(outcome)
-                else:
-                    answer.set_exception(outcome)
+            if (done := self._calls.pop(number, None)) is not None:  # else it was given up in this turn
+                _tell(done, outcome)
 
     def _not_open(self) -> None:
         if self.greeted.done() or self._core.ended is not None:
@@ -202,3 +202,24 @@ class NativeConnection(asyncio.Protocol):
             self._core.lost("no sign of life")
             self._settle()
             self._transport.abort()
+
+
+def _tell(done: Done[bytes], outcome: bytes | Exception) -> None:
+    """Tell one call of its end; a bug in whatever follows from it must not cost the others theirs."""
+    try:
+        done(outcome)
+    except Exception:
+        _log.exception("end of a call not handled")
+
+
+class _ConnectionCall:
+    """One call of a connection."""
+
+    __slots__ = ("_connection", "_number")
+
+    def __init__(self, connection: NativeConnection, number: int) -> None:
+        self._connection = connection
+        self._number = number
+
+    def cancel(self) -> None:
+        self._connection.cancel(self._number)

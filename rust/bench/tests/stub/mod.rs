@@ -188,6 +188,7 @@ impl Gateway {
     }
 
     fn handle_events(&mut self, now: f64) {
+        self.endpoint.read(usize::MAX);
         while let Some(event) = self.endpoint.next_event() {
             match event {
                 Event::Incoming { ticket, .. } => {

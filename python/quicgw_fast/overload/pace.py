@@ -1,0 +1,37 @@
+"""How much of the time is for new requests while there are more than can be done (protocol §3).
+
+A loop that takes in whatever has come before it looks at what is finished does less the more it is offered: with the
+queue full, each request that is read is one more refusal, and the workers wait for their answers to be looked at. So
+reading has its share then, and what is not read yet waits where it costs nothing: in the socket, and at the clients,
+whose QUIC slows down. Nobody is left out: datagrams are read in the order in which they came.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+REST: Final = 3.0
+"""Times as long as reading took is the rest after it: a quarter of the time is for reading and refusing. What is read
+includes the acknowledgements without which no answer leaves."""
+LONGEST: Final = 0.01
+"""Seconds that a rest lasts at most. ACKs wait meanwhile; a peer's QUIC sends again after 25 ms at the earliest."""
+
+
+class Pace:
+    """A ``ports.ReadingPace`` that looks at the queue of requests: while there is a place, reading has no bound."""
+
+    def __init__(self, waiting: Callable[[], int], places: int) -> None:
+        """``waiting`` tells how many of the ``places`` are taken."""
+        self._waiting = waiting
+        self._places = places
+
+    def rest(self, took: float, /) -> float:
+        """See ``ports.ReadingPace``."""
+        return min(REST * took, LONGEST) if self._waiting() >= self._places else 0.0
+
+    def over(self) -> bool:
+        """See ``ports.ReadingPace``; half of the queue is free: the workers must not run out of work for a rest."""
+        return 2 * self._waiting() <= self._places

@@ -1,0 +1,1 @@
+"""aioquic's own tests, run on our connection with the short path."""
