@@ -7,17 +7,15 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
-use bytes::BytesMut;
-use quinn_proto::{ConnectionEvent, ConnectionHandle, DatagramEvent, ServerConfig, Transmit};
+use quinn_proto::{ConnectionHandle, ServerConfig, Transmit};
 
 use crate::certificate::Finding;
 use crate::clock::Clock;
 use crate::config::{self, ClientSettings, ConfigError, Limits, ServerSettings};
 use crate::connection::Connection;
-use crate::door::{Answer, MIN_INITIAL, Pending, VERSIONS};
+use crate::door::{Answer, Pending};
 use crate::event::Event;
 use crate::ids::{CID_LENGTH, MakeId};
-use crate::invariants::long_header;
 use crate::pressure::Marks;
 use crate::socket::Socket;
 use crate::timers::Timers;
@@ -72,12 +70,12 @@ pub struct Endpoint {
     /// How often each slot was taken: the upper half of a key.
     taken: Vec<u32>,
     /// Those that have something to send, or may have.
-    touched: Vec<usize>,
+    pub(crate) touched: Vec<usize>,
     /// Those of which something was heard that their owner is not told yet.
-    heard: Vec<usize>,
+    pub(crate) heard: Vec<usize>,
     /// Slots of connections whose stream can be read, whose turn it is first.
     pub(crate) readable: VecDeque<usize>,
-    timers: Timers,
+    pub(crate) timers: Timers,
     pub(crate) tickets: HashMap<u64, Pending>,
     pub(crate) last_ticket: u64,
     pub(crate) events: VecDeque<Event>,
@@ -172,94 +170,6 @@ impl Endpoint {
         self.socket.failure.take()
     }
 
-    // What arrives
-
-    /// Read a batch of datagrams at most; how many there were. Less than [`BATCH`]: there are no more. What they brought
-    /// on streams waits for `read`.
-    ///
-    /// # Errors
-    /// What the kernel says: for a connected socket, that nothing listens there.
-    pub fn receive(&mut self, now: f64) -> io::Result<usize> {
-        let now = self.clock.instant(now);
-        let (mut count, mut began) = (0, Instant::now());
-        for message in 0..self.socket.receive()? {
-            let (meta, mut at) = (self.socket.meta(message), 0);
-            while at < meta.len {
-                let data = BytesMut::from(self.socket.datagram(message, at));
-                at += data.len();
-                count += 1;
-                let slot = self.datagram(data, &meta, now);
-                let done = Instant::now();
-                if let Some(connection) = slot.and_then(|slot| self.connections[slot].as_mut()) {
-                    connection.charge(&self.limits.cpu, done - began);
-                }
-                began = done;
-            }
-        }
-        self.tell_what_was_heard(now);
-        Ok(count)
-    }
-
-    /// Do what is due at `now`.
-    pub fn expire(&mut self, now: f64) {
-        let now = self.clock.instant(now);
-        while let Some(slot) = self.timers.due(now) {
-            let Some(connection) = &mut self.connections[slot] else {
-                continue;
-            };
-            match connection.deadline() {
-                // It has moved since, as that of loss detection does with every acknowledgement.
-                Some(at) if at > now => self.timers.arm(slot, Some(at)),
-                _ => {
-                    connection.expire(now, &mut self.events);
-                    self.hear(slot);
-                }
-            }
-        }
-        self.tell_what_was_heard(now);
-    }
-
-    /// Take a datagram; the slot of the connection that it was for, unless it was dropped unread.
-    fn datagram(&mut self, data: BytesMut, meta: &quinn_udp::RecvMeta, now: Instant) -> Option<usize> {
-        let header = long_header(&data);
-        let copy = match &header {
-            // A client has nothing to offer: it may be the one that is offered other versions.
-            Some(header) if self.server.is_some() && !VERSIONS.contains(&header.version) => {
-                self.negotiate(header, &data, meta);
-                return None;
-            }
-            Some(_) if data.len() >= MIN_INITIAL => data.to_vec(),
-            _ => Vec::new(),
-        };
-        let ecn = meta
-            .ecn
-            .and_then(|ecn| quinn_proto::EcnCodepoint::from_bits(ecn as u8));
-        self.buffer.clear();
-        match self
-            .quic
-            .handle(now, meta.addr, meta.dst_ip, ecn, data, &mut self.buffer)
-        {
-            Some(DatagramEvent::ConnectionEvent(handle, event)) => return self.pass_on(handle.0, event, now),
-            Some(DatagramEvent::NewConnection(incoming)) => match header {
-                Some(header) if !copy.is_empty() => self.ask(incoming, header, copy),
-                _ => self.quic.ignore(incoming),
-            },
-            Some(DatagramEvent::Response(transmit)) => self.offer(transmit, header.is_some()),
-            None => self.counters.dropped += 1,
-        }
-        None
-    }
-
-    fn pass_on(&mut self, slot: usize, event: ConnectionEvent, now: Instant) -> Option<usize> {
-        let connection = self.connections[slot].as_mut()?;
-        if connection.datagram(event, &self.limits, now, &mut self.events) {
-            self.hear(slot);
-            return Some(slot);
-        }
-        self.counters.unread += 1;
-        None
-    }
-
     // Connections
 
     /// Begin a handshake with the server at `peer`.
@@ -338,7 +248,7 @@ impl Endpoint {
         }
     }
 
-    fn tell_what_was_heard(&mut self, now: Instant) {
+    pub(crate) fn tell_what_was_heard(&mut self, now: Instant) {
         let mut heard = std::mem::take(&mut self.heard);
         for slot in heard.drain(..) {
             if let Some(connection) = &mut self.connections[slot] {
@@ -387,7 +297,7 @@ impl Endpoint {
     }
 
     /// Something may have come for its owner, and there may be something to send.
-    fn hear(&mut self, slot: usize) {
+    pub(crate) fn hear(&mut self, slot: usize) {
         if let Some(connection) = &mut self.connections[slot]
             && !connection.heard
         {
