@@ -132,7 +132,7 @@ class GatewayProcess:
             asyncio.create_task(self._read_errors(err)),
         ]
 
-    async def start(self, within: float = 20.0) -> Ready:
+    async def start(self, within: float = 40.0) -> Ready:
         """Start the process and wait for its ``ready`` line; NotReadyError when none comes in time."""
         await self.launch()
         assert self._process is not None
