@@ -76,7 +76,7 @@ def run(installed: Path, command: str, *arguments: str, status: int = 0, **varia
     return done.stderr if status else done.stdout
 
 
-@pytest.mark.timeout(600)  # compiles the extension from nothing
+@pytest.mark.timeout(1200)  # compiles the extension from nothing, maybe beside others
 def test_the_wheel_of_the_sdist_runs_without_rust(tmp_path: Path) -> None:
     sdist, wheel = build(tmp_path / "dist")
     with tarfile.open(sdist) as archive:
@@ -96,7 +96,7 @@ def test_the_wheel_of_the_sdist_runs_without_rust(tmp_path: Path) -> None:
     )
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1200)
 def test_the_engine_alone_is_a_build_that_works(tmp_path: Path) -> None:
     """Without the features of the other compiled parts: those are missed in a sentence, and everything plain runs."""
     maturin("build", "--no-default-features", "--out", str(tmp_path / "dist"))

@@ -11,13 +11,13 @@ use pyo3::exceptions::{PyOSError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyList};
 use quicgw_transport::{
-    Authority, CID_LENGTH, ClientSettings, ConnectError, CpuLimits, Endpoint, EndpointError, Event, Limits,
-    ServerSettings,
+    Authority, BATCH, CID_LENGTH, ClientSettings, ConnectError, CpuLimits, Endpoint, EndpointError, Event,
+    Limits, ServerSettings,
 };
 
 use crate::convert::Locked;
 
-use events::{host_and_port, lost, tell};
+use events::{UNSENT, host_and_port, lost, tell};
 
 /// Connection ids that lie ready, so that no Python code runs while the endpoint is locked. A burst of 64 datagrams
 /// takes eight for each at most.
@@ -168,10 +168,10 @@ impl QuicEndpoint {
         self.refill(py)?;
         let (count, events) = self.with(py, |endpoint| -> PyResult<_> {
             let mut total = 0;
-            while total < most {
+            loop {
                 let count = endpoint.receive(now)?;
                 total += count;
-                if count == 0 {
+                if count < BATCH || total >= most {
                     break;
                 }
             }
@@ -205,21 +205,24 @@ impl QuicEndpoint {
         tell(py, events)
     }
 
-    /// Send what is due; return when `expire` is, whether the kernel has no room, and what that brought about.
+    /// Send what is due; return when `expire` is, whether the kernel has no room, and what that brought about; of what the
+    /// socket failed with, the last is told.
     fn flush<'py>(&self, py: Python<'py>, now: f64) -> PyResult<(Option<f64>, bool, Bound<'py, PyList>)> {
-        let (deadline, blocked, events) = self.with(py, |endpoint| {
+        let (deadline, blocked, failure, events) = self.with(py, |endpoint| {
             endpoint.flush(now);
-            (endpoint.deadline(), endpoint.is_blocked(), drain(endpoint))
+            (
+                endpoint.deadline(),
+                endpoint.is_blocked(),
+                endpoint.take_failure(),
+                drain(endpoint),
+            )
         })?;
         self.refill(py)?;
-        Ok((deadline, blocked, tell(py, events)?))
-    }
-
-    /// What the socket last failed with, once; None for nothing.
-    fn take_failure(&self, py: Python<'_>) -> PyResult<Option<String>> {
-        Ok(self
-            .with(py, Endpoint::take_failure)?
-            .map(|error| error.to_string()))
+        let list = tell(py, events)?;
+        if let Some(failure) = failure {
+            list.append((UNSENT, failure.to_string()))?;
+        }
+        Ok((deadline, blocked, list))
     }
 
     /// Whether the first packet of a ticket is genuine; one that is not is forgotten.

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from quicgw_fast.proto.service_pb2 import BroadcastRequest, UnicastPushRequest
     from quicgw_fast.session import Registry, Session
 
-BROADCAST_SLICE = 256
+BROADCAST_SLICE = 128
 """Sessions served before a broadcast lets the loop do something else."""
 
 

@@ -6,6 +6,9 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyList};
 use quicgw_transport::{Distrust, Event, Loss, StreamEnd};
 
+/// The number of the event that tells of a datagram that could not be sent, and why.
+pub(super) const UNSENT: u8 = 13;
+
 /// Events as tuples that begin with their number; those of one connection's data that follow each other are one.
 pub(super) fn tell<'py>(py: Python<'py>, events: Vec<Event>) -> PyResult<Bound<'py, PyList>> {
     let list = PyList::empty(py);

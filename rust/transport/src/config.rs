@@ -4,11 +4,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use quinn_proto::crypto::rustls::{NoInitialCipherSuite, QuicClientConfig, QuicServerConfig};
-use quinn_proto::{EndpointConfig, IdleTimeout, TransportConfig, VarInt};
+use quinn_proto::{EndpointConfig, IdleTimeout, MtuDiscoveryConfig, TransportConfig, VarInt};
 
 use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::ServerCertVerifier;
-use rustls::crypto::CryptoProvider;
+use rustls::crypto::ring::cipher_suite::{
+    TLS13_AES_128_GCM_SHA256, TLS13_AES_256_GCM_SHA384, TLS13_CHACHA20_POLY1305_SHA256,
+};
+use rustls::crypto::{CryptoProvider, ring};
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 
 use crate::budget::CpuLimits;
@@ -16,8 +19,15 @@ use crate::certificate::{Anybody, Finding, Known};
 use crate::ids::{Ids, MakeId};
 use crate::pressure::Marks;
 
-/// Streams that a client may open before it is told that there is one.
-const STREAMS: u32 = 128;
+/// Streams that a client may open: its own, and one more to be told with words that there is one. quinn makes room for
+/// all of them at once, in tables that every connection carries.
+const BIDIRECTIONAL: u32 = 2;
+/// The same of those that only send, of which there is none.
+const UNIDIRECTIONAL: u32 = 1;
+/// Bytes of UDP payload that every path carries (RFC 9000 §14).
+const SMALLEST_PATH: u16 = 1200;
+/// The same of a path of Ethernet, also over IPv6.
+const USUAL_PATH: u16 = 1452;
 
 /// Bounds of one endpoint's connections; sizes in bytes, times in seconds.
 #[derive(Clone, Debug)]
@@ -62,16 +72,16 @@ impl Limits {
             .map_err(|_| ConfigError::Limit("idle_timeout"))?;
         transport
             .max_idle_timeout(Some(idle))
-            // A second stream is refused by the owner, with words: so there has to be room for one.
-            .max_concurrent_bidi_streams(VarInt::from_u32(STREAMS * u32::from(server)))
-            .max_concurrent_uni_streams(VarInt::from_u32(STREAMS * u32::from(server)))
+            .max_concurrent_bidi_streams(VarInt::from_u32(BIDIRECTIONAL * u32::from(server)))
+            .max_concurrent_uni_streams(VarInt::from_u32(UNIDIRECTIONAL * u32::from(server)))
             .stream_receive_window(VarInt::from_u32(self.stream_window))
             .receive_window(VarInt::from_u32(self.connection_window))
             // The owner bounds what it writes by what is unacknowledged; quinn's own bound would hide that.
             .send_window(u64::MAX >> 2)
             .datagram_receive_buffer_size(None)
             .crypto_buffer_size(self.max_crypto)
-            .initial_rtt(Duration::from_millis(100));
+            .initial_rtt(Duration::from_millis(100))
+            .mtu_discovery_config(Some(mtu_discovery()));
         Ok(transport)
     }
 }
@@ -133,7 +143,7 @@ pub(crate) fn endpoint(
     reset_key: &[u8],
     ids: MakeId,
 ) -> Result<EndpointConfig, ConfigError> {
-    let key = ring::hmac::Key::new(ring::hmac::HMAC_SHA256, reset_key);
+    let key = ::ring::hmac::Key::new(::ring::hmac::HMAC_SHA256, reset_key);
     let mut config = EndpointConfig::new(Arc::new(key));
     config
         .cid_generator(move || Box::new(Ids(Arc::clone(&ids))))
@@ -194,6 +204,24 @@ pub(crate) fn client(
     Ok((config, finding))
 }
 
+/// One probe of what most paths carry, and only where that is lost another one half-way, instead of half a dozen that
+/// close in on the exact size: each is a datagram of padding, which costs both sides as much as dozens of requests.
+fn mtu_discovery() -> MtuDiscoveryConfig {
+    let mut config = MtuDiscoveryConfig::default();
+    config
+        .upper_bound(USUAL_PATH)
+        .minimum_change((USUAL_PATH - SMALLEST_PATH) / 2 + 1);
+    config
+}
+
+/// With AES-128 first: its hash is SHA-256, which processors have instructions for. SHA-384, that of AES-256, takes as
+/// long for the key schedule of a handshake as the signature does. A server takes what its client likes best.
 fn provider() -> Arc<CryptoProvider> {
-    Arc::new(rustls::crypto::ring::default_provider())
+    let mut provider = ring::default_provider();
+    provider.cipher_suites = vec![
+        TLS13_AES_128_GCM_SHA256,
+        TLS13_AES_256_GCM_SHA384,
+        TLS13_CHACHA20_POLY1305_SHA256,
+    ];
+    Arc::new(provider)
 }

@@ -27,8 +27,10 @@ pub(crate) struct Connection {
     pub(crate) peer: SocketAddr,
     /// Where it seems to have moved, and when that will be believed.
     moving: Option<(SocketAddr, Instant)>,
-    /// It is in the endpoint's list of those to be served.
+    /// It is in the endpoint's list of those that may have something to send.
     pub(crate) touched: bool,
+    /// It is in the endpoint's list of those that may have something to tell.
+    pub(crate) heard: bool,
     /// When its owner wants to be told that a time has come.
     pub(crate) due: Option<Instant>,
     pub(crate) outflow: Outflow,
@@ -66,6 +68,7 @@ impl Connection {
             moving: None,
             quic,
             touched: false,
+            heard: false,
             due: None,
             outflow: Outflow::new(all),
             budget: CpuBudget::new(cpu),
@@ -103,14 +106,17 @@ impl Connection {
             }
             return false;
         }
-        let began = Instant::now();
         self.quic.handle_event(event);
-        self.budget.charge(&limits.cpu, began.elapsed());
         true
     }
 
-    /// Take what quinn has to tell; that there is something to be read is noted.
-    pub(crate) fn look(&mut self, marks: Marks, cpu: &CpuLimits, now: Instant, events: &mut VecDeque<Event>) {
+    /// Have its peer pay for what a datagram took.
+    pub(crate) fn charge(&mut self, cpu: &CpuLimits, used: Duration) {
+        self.budget.charge(cpu, used);
+    }
+
+    /// Take what quinn has to tell, and note whether there is something to be read.
+    pub(crate) fn tell(&mut self, now: Instant, events: &mut VecDeque<Event>) {
         while let Some(event) = self.quic.poll() {
             match event {
                 QuicEvent::Connected => self.connected(events),
@@ -125,18 +131,32 @@ impl Connection {
             return;
         }
         self.follow(now);
+        self.write();
+    }
+
+    /// Have the peer earn what was read and acknowledged, and tell the owner what it has acknowledged, or fails to, where
+    /// that is of interest.
+    pub(crate) fn judge(
+        &mut self,
+        marks: Marks,
+        cpu: &CpuLimits,
+        now: Instant,
+        events: &mut VecDeque<Event>,
+    ) {
+        if self.over {
+            return;
+        }
         let moved = self.read + self.outflow.progress();
         self.budget.earn(cpu, moved - self.moved);
         self.moved = moved;
-        self.write();
+        let (pending, key) = (self.outflow.pending(), self.key);
         if self.flushing {
-            if self.outflow.pending() == 0 {
+            if pending == 0 {
                 self.flushing = false;
-                events.push_back(Event::Flushed { key: self.key });
+                events.push_back(Event::Flushed { key });
             }
             return;
         }
-        let (pending, key) = (self.outflow.pending(), self.key);
         match self.pressure.look(pending, self.outflow.progress(), marks, now) {
             Signal::None => {}
             Signal::Writable => events.push_back(Event::Writable { key }),
@@ -163,12 +183,13 @@ impl Connection {
         }
     }
 
-    /// Tell the owner if the time that it set has come.
-    pub(crate) fn tell_due(&mut self, now: Instant, events: &mut VecDeque<Event>) {
+    /// Do what is due, and tell the owner if the time that it set has come.
+    pub(crate) fn expire(&mut self, now: Instant, events: &mut VecDeque<Event>) {
         if self.due.is_some_and(|due| due <= now) {
             self.due = None;
             events.push_back(Event::Due { key: self.key });
         }
+        self.quic.handle_timeout(now);
     }
 
     /// When it has to be looked at again, whatever comes.

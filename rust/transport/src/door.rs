@@ -96,7 +96,7 @@ impl Endpoint {
                 }
                 Answer::TokenRefusal => self.counters.invalid_tokens += 1,
             }
-            self.socket.send(transmit, &packet);
+            self.socket.send(&transmit, &packet);
         }
     }
 
@@ -143,7 +143,7 @@ impl Endpoint {
             Ok((handle, quic)) => Some(Ok(self.insert(handle, quic, Finding::default()))),
             Err(error) => {
                 if let Some(transmit) = error.response {
-                    self.socket.send(transmit, &self.buffer);
+                    self.socket.send(&transmit, &self.buffer);
                 }
                 Loss::of(error.cause, None).map(Err)
             }
@@ -159,7 +159,7 @@ impl Endpoint {
         match self.quic.retry(incoming, &mut self.buffer) {
             Ok(transmit) => {
                 self.counters.retries += 1;
-                self.socket.send(transmit, &self.buffer);
+                self.socket.send(&transmit, &self.buffer);
             }
             Err(error) => self.quic.ignore(error.into_incoming()), // it has followed one already
         }
@@ -184,7 +184,7 @@ impl Endpoint {
                 segment_size: None,
                 src_ip,
             };
-            self.socket.send(transmit, &packet);
+            self.socket.send(&transmit, &packet);
         }
     }
 

@@ -7,23 +7,24 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
-use bytes::BytesMut;
-use quinn_proto::{ConnectionHandle, DatagramEvent, ServerConfig, Transmit};
+use quinn_proto::{ConnectionHandle, ServerConfig, Transmit};
 
 use crate::certificate::Finding;
 use crate::clock::Clock;
 use crate::config::{self, ClientSettings, ConfigError, Limits, ServerSettings};
 use crate::connection::Connection;
-use crate::door::{Answer, MIN_INITIAL, Pending, VERSIONS};
+use crate::door::{Answer, Pending};
 use crate::event::Event;
 use crate::ids::{CID_LENGTH, MakeId};
-use crate::invariants::long_header;
 use crate::pressure::Marks;
 use crate::socket::Socket;
 use crate::timers::Timers;
 
 /// Names a connection as long as it lives, and none after it.
 pub type Key = u64;
+
+/// Datagrams that the kernel hands over in one call at most.
+pub const BATCH: usize = quinn_udp::BATCH_SIZE;
 
 /// What happened at the door since the start.
 #[derive(Clone, Copy, Debug, Default)]
@@ -64,20 +65,23 @@ pub struct Endpoint {
     pub(crate) quic: quinn_proto::Endpoint,
     pub(crate) server: Option<Arc<ServerConfig>>,
     pub(crate) make_id: MakeId,
-    pub(crate) connections: Vec<Option<Connection>>,
+    /// By slot; in boxes, as a connection is several KiB, and the list grows by doubling.
+    pub(crate) connections: Vec<Option<Box<Connection>>>,
     /// How often each slot was taken: the upper half of a key.
     taken: Vec<u32>,
-    touched: Vec<usize>,
+    /// Those that have something to send, or may have.
+    pub(crate) touched: Vec<usize>,
+    /// Those of which something was heard that their owner is not told yet.
+    pub(crate) heard: Vec<usize>,
     /// Slots of connections whose stream can be read, whose turn it is first.
     pub(crate) readable: VecDeque<usize>,
-    timers: Timers,
+    pub(crate) timers: Timers,
     pub(crate) tickets: HashMap<u64, Pending>,
     pub(crate) last_ticket: u64,
     pub(crate) events: VecDeque<Event>,
     unacknowledged: Arc<AtomicUsize>,
     pub(crate) answers: HashMap<u64, (Transmit, Vec<u8>, Answer)>,
 
-    arrived: Vec<(BytesMut, quinn_udp::RecvMeta)>,
     pub(crate) buffer: Vec<u8>,
     /// What happened at the door.
     pub counters: Counters,
@@ -119,13 +123,13 @@ impl Endpoint {
             connections: Vec::new(),
             taken: Vec::new(),
             touched: Vec::new(),
+            heard: Vec::new(),
             readable: VecDeque::new(),
             timers: Timers::default(),
             tickets: HashMap::new(),
             last_ticket: 0,
             events: VecDeque::new(),
             unacknowledged: Arc::new(AtomicUsize::new(0)),
-            arrived: Vec::new(),
             buffer: Vec::new(),
             counters: Counters::default(),
         })
@@ -166,77 +170,6 @@ impl Endpoint {
         self.socket.failure.take()
     }
 
-    // What arrives
-
-    /// Read a batch of datagrams at most; how many there were, 0 when there is nothing to be read. What they brought
-    /// on streams waits for `read`.
-    ///
-    /// # Errors
-    /// What the kernel says: for a connected socket, that nothing listens there.
-    pub fn receive(&mut self, now: f64) -> io::Result<usize> {
-        let now = self.clock.instant(now);
-        let mut datagrams = std::mem::take(&mut self.arrived);
-        let count = self
-            .socket
-            .receive(|data, meta| datagrams.push((BytesMut::from(data), *meta)))?;
-        for (data, meta) in datagrams.drain(..) {
-            self.datagram(data, &meta, now);
-        }
-        self.arrived = datagrams;
-        self.look_at_touched(now);
-        Ok(count)
-    }
-
-    /// Do what is due at `now`.
-    pub fn expire(&mut self, now: f64) {
-        let now = self.clock.instant(now);
-        while let Some(slot) = self.timers.due(now) {
-            if let Some(connection) = &mut self.connections[slot] {
-                connection.tell_due(now, &mut self.events);
-                connection.quic.handle_timeout(now);
-                self.touch(slot);
-            }
-        }
-        self.look_at_touched(now);
-    }
-
-    fn datagram(&mut self, data: BytesMut, meta: &quinn_udp::RecvMeta, now: Instant) {
-        let header = long_header(&data);
-        let copy = match &header {
-            // A client has nothing to offer: it may be the one that is offered other versions.
-            Some(header) if self.server.is_some() && !VERSIONS.contains(&header.version) => {
-                self.negotiate(header, &data, meta);
-                return;
-            }
-            Some(_) if data.len() >= MIN_INITIAL => data.to_vec(),
-            _ => Vec::new(),
-        };
-        let ecn = meta
-            .ecn
-            .and_then(|ecn| quinn_proto::EcnCodepoint::from_bits(ecn as u8));
-        self.buffer.clear();
-        match self
-            .quic
-            .handle(now, meta.addr, meta.dst_ip, ecn, data, &mut self.buffer)
-        {
-            Some(DatagramEvent::ConnectionEvent(handle, event)) => {
-                if let Some(connection) = &mut self.connections[handle.0] {
-                    if connection.datagram(event, &self.limits, now, &mut self.events) {
-                        self.touch(handle.0);
-                    } else {
-                        self.counters.unread += 1;
-                    }
-                }
-            }
-            Some(DatagramEvent::NewConnection(incoming)) => match header {
-                Some(header) if !copy.is_empty() => self.ask(incoming, header, copy),
-                _ => self.quic.ignore(incoming),
-            },
-            Some(DatagramEvent::Response(transmit)) => self.offer(transmit, header.is_some()),
-            None => self.counters.dropped += 1,
-        }
-    }
-
     // Connections
 
     /// Begin a handshake with the server at `peer`.
@@ -268,14 +201,14 @@ impl Endpoint {
         }
         self.taken[slot] = self.taken[slot].wrapping_add(1);
         let key = u64::from(self.taken[slot]) << 32 | slot as u64;
-        self.connections[slot] = Some(Connection::new(
+        self.connections[slot] = Some(Box::new(Connection::new(
             key,
             quic,
             Arc::clone(&self.unacknowledged),
             &self.limits.cpu,
             finding,
-        ));
-        self.touch(slot);
+        )));
+        self.hear(slot);
         key
     }
 
@@ -285,15 +218,21 @@ impl Endpoint {
     pub fn flush(&mut self, now: f64) {
         let now = self.clock.instant(now);
         self.socket.resume();
-        for slot in std::mem::take(&mut self.touched) {
-            // Once more, for what was accepted or written meanwhile: its first packet may have been its last, and what
-            // it has not acknowledged may be too much now.
-            self.look(slot, now);
+        // For what was accepted meanwhile: its first packet may have been its last.
+        self.tell_what_was_heard(now);
+        let mut touched = std::mem::take(&mut self.touched);
+        for slot in touched.drain(..) {
+            if let Some(connection) = &mut self.connections[slot] {
+                connection.judge(self.marks, &self.limits.cpu, now, &mut self.events);
+            }
             self.transmit(slot, now);
             self.after(slot, now);
         }
+        self.socket.send_queued();
+        self.touched = touched; // whose memory is used again: nobody touches one while it is served
     }
 
+    /// Queue what a connection has to send.
     pub(crate) fn transmit(&mut self, slot: usize, now: Instant) {
         let segments = self.socket.segments();
         let Some(connection) = self.connections.get_mut(slot).and_then(Option::as_mut) else {
@@ -305,22 +244,20 @@ impl Endpoint {
             let Some(transmit) = connection.quic.poll_transmit(now, segments, &mut self.buffer) else {
                 return;
             };
-            self.socket.send(transmit, &self.buffer);
+            self.socket.queue(transmit, &self.buffer);
         }
     }
 
-    /// Let the touched connections tell what came, before anything is sent.
-    fn look_at_touched(&mut self, now: Instant) {
-        for at in 0..self.touched.len() {
-            self.look(self.touched[at], now);
-        }
-    }
-
-    fn look(&mut self, slot: usize, now: Instant) {
-        if let Some(connection) = &mut self.connections[slot] {
-            connection.look(self.marks, &self.limits.cpu, now, &mut self.events);
+    pub(crate) fn tell_what_was_heard(&mut self, now: Instant) {
+        let mut heard = std::mem::take(&mut self.heard);
+        for slot in heard.drain(..) {
+            if let Some(connection) = &mut self.connections[slot] {
+                connection.heard = false;
+                connection.tell(now, &mut self.events);
+            }
             self.queue(slot);
         }
+        self.heard = heard; // whose memory is used again
     }
 
     /// What quinn wants of its endpoint, then the next deadline.
@@ -355,8 +292,19 @@ impl Endpoint {
     pub(crate) fn find(&mut self, key: Key) -> Option<&mut Connection> {
         self.connections
             .get_mut(slot_of(key))?
-            .as_mut()
+            .as_deref_mut()
             .filter(|connection| connection.key == key)
+    }
+
+    /// Something may have come for its owner, and there may be something to send.
+    pub(crate) fn hear(&mut self, slot: usize) {
+        if let Some(connection) = &mut self.connections[slot]
+            && !connection.heard
+        {
+            connection.heard = true;
+            self.heard.push(slot);
+        }
+        self.touch(slot);
     }
 
     pub(crate) fn touch(&mut self, slot: usize) {

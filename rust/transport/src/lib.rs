@@ -8,6 +8,8 @@
 //! Every connection has one bidirectional stream, which its client opens. Who may connect is not decided here: the
 //! first packet of a connection is an event, and is accepted, refused, sent a Retry or ignored by the owner's word.
 
+mod arrivals;
+mod batch;
 mod budget;
 mod certificate;
 mod clock;
@@ -28,6 +30,6 @@ mod timers;
 
 pub use budget::CpuLimits;
 pub use config::{Authority, ClientSettings, ConfigError, Limits, ServerSettings};
-pub use endpoint::{ConnectError, Counters, Endpoint, EndpointError, Key};
+pub use endpoint::{BATCH, ConnectError, Counters, Endpoint, EndpointError, Key};
 pub use event::{Distrust, Event, Loss, StreamEnd};
 pub use ids::CID_LENGTH;

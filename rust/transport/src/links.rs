@@ -70,6 +70,7 @@ impl Endpoint {
         self.close(key, code, reason, now);
         let now = self.clock.instant(now);
         self.transmit(slot_of(key), now);
+        self.socket.send_queued();
         self.forget(key);
     }
 

@@ -35,6 +35,14 @@ async def test_to_ask_for_another_stream_is_an_offence(identity: Identity, frame
         assert await recorder.end() == (code, reason, False)
 
 
+async def test_a_stream_beyond_what_may_be_opened_is_an_offence(identity: Identity) -> None:
+    async with offender_and_witness(identity) as (_, offender, recorder):
+        offender.frames(stream_frame(400, 0, b""))
+        code, frame_type, reason = await offender.closed()
+        assert (code, frame_type) == (CloseCode.PROTOCOL_ERROR, None)
+        assert await recorder.end() == (code, reason, False)
+
+
 async def test_a_stream_full_of_holes_is_refused(identity: Identity) -> None:
     async with offender_and_witness(identity, TransportLimits(max_gaps=64)) as (_, offender, _recorder):
         offender.frames(b"".join(stream_frame(0, 100 + 2 * step, b"x") for step in range(66)))

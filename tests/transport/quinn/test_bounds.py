@@ -9,6 +9,7 @@ import pytest
 from aioquic.buffer import encode_uint_var as var
 from aioquic.quic.packet import QuicErrorCode
 
+from quicgw_fast.codes import CloseCode
 from quicgw_fast.transport import TransportLimits
 from tests.transport.helpers import MAKER, RawClient, offender_and_witness, stream_frame
 
@@ -46,3 +47,10 @@ async def test_tls_data_is_bounded_by_its_length(identity: Identity) -> None:
     async with offender_and_witness(identity, limits) as (_, offender, _recorder):
         offender.frames(b"\x06" + var(5000) + var(1) + b"x")
         assert (await offender.closed())[0] == QuicErrorCode.CRYPTO_BUFFER_EXCEEDED
+
+
+async def test_a_stream_beyond_what_may_be_opened_is_a_fault_of_quic(identity: Identity) -> None:
+    async with offender_and_witness(identity) as (_, offender, recorder):
+        offender.frames(stream_frame(400, 0, b""))
+        assert (await offender.closed())[0] == QuicErrorCode.STREAM_LIMIT_ERROR
+        assert (await recorder.end())[::2] == (CloseCode.PROTOCOL_ERROR, False)

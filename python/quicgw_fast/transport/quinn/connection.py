@@ -34,6 +34,7 @@ FINDINGS = {
     8: Finding.UNKNOWN_AUTHORITY,
 }
 
+_NOT_KNOWN = End(CloseCode.INTERNAL, "")
 _ids = itertools.count(1)
 _log = logging.getLogger("quicgw.transport")
 
@@ -93,10 +94,11 @@ class QuinnConnection:
         self._peer = peer
         self._handler: ConnectionHandler | None = None
         self._state = LinkState.HANDSHAKE
-        self._end = End(CloseCode.INTERNAL, "")
+        self._end = _NOT_KNOWN
         """How it ends, from the moment that this is known."""
         self._termination: Termination | None = None
-        self._discarded: asyncio.Future[None] = driver.loop.create_future()
+        self._discarded: asyncio.Future[None] | None = None
+        """Done when nothing is left of it; there from the moment that somebody waits."""
         driver.connections[key] = self
         driver.core.set_due(key, driver.now() + driver.limits.handshake_timeout)
         driver.touch()
@@ -155,6 +157,10 @@ class QuinnConnection:
 
     async def wait_closed(self) -> None:
         """Wait until nothing of the connection is left; for a dialed one, also its socket is closed."""
+        if self._state is LinkState.DISCARDED:
+            return
+        if self._discarded is None:
+            self._discarded = self._driver.loop.create_future()
         await asyncio.shield(self._discarded)
 
     # For the driver (``Driven``)
@@ -301,7 +307,8 @@ class QuinnConnection:
                 core.forget(key)
             case LinkAction.RELEASE:
                 self._owner.released(self)
-                self._discarded.set_result(None)
+                if self._discarded is not None:
+                    self._discarded.set_result(None)
 
     def _bound_period(self, longest: float | None) -> None:
         if longest == 0.0:

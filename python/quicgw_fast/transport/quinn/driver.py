@@ -49,6 +49,11 @@ class EventKind(IntEnum):
     THROTTLED = 10
     DEPARTED = 11
     ANSWER = 12
+    UNSENT = 13
+
+
+_DATA = EventKind.DATA.value
+"""The kind of nearly all events, as a plain number: to look up a member of an enumeration takes longer."""
 
 
 class Driven(Protocol):
@@ -140,9 +145,11 @@ class Driver:
         self._may_answer = may_answer
         self._timer = LazyTimer(clock.call_later, self._on_timer)
         self._handling = False
+        """A burst is handled: what is written meanwhile leaves at its end."""
         self._flush_handle: asyncio.Handle | None = None
         self._waits_for_room = False
         self._relieving = False
+        self._backlog = limits.backlog
         self._rests = Rests(clock, pace or Eager(), self._resume, self._on_readable)
         self._read_handle: asyncio.Handle | None = None
         self.loop.add_reader(self._fd, self._on_readable)
@@ -154,11 +161,12 @@ class Driver:
 
     def write(self, key: int, data: bytes) -> None:
         """Put bytes on a connection's stream."""
-        if self.core.write(key, data) > self.limits.backlog and not self._relieving:
+        if self.core.write(key, data) > self._backlog and not self._relieving:
             # Not now: this may be inside a step that hands messages to many connections.
             self._relieving = True
             self.loop.call_soon(self._relieve)
-        self.touch()
+        if not self._handling:
+            self.touch()
 
     def close(self) -> None:
         """Close the socket and forget everything."""
@@ -220,8 +228,7 @@ class Driver:
         self._handling = True
         try:
             while not self.closed:
-                for event in events:
-                    self._handle(event)
+                self._handle_all(events)
                 if self.closed:
                     return
                 deadline, blocked, events = self.core.flush(now)
@@ -235,30 +242,38 @@ class Driver:
             self._timer.set(deadline, now)
         if blocked != self._waits_for_room:
             self._wait_for_room(blocked)
-        failure = self.core.take_failure()
-        if failure is not None:
-            _log.warning("datagram not sent", extra={"reason": failure})
 
-    def _handle(self, event: tuple[Any, ...]) -> None:
-        kind = event[0]
-        if kind == EventKind.INCOMING:
-            if self._incoming is not None:
-                self._incoming(*event[1:])
-            return
-        if kind == EventKind.ANSWER:
-            allowed = self._may_answer is not None and self._may_answer(self.now())
-            (self.core.answer if allowed else self.core.withhold)(event[1])
-            return
-        connection = self.connections.get(event[1])
-        if connection is None:
-            return
-        if kind == EventKind.DATA:
-            connection.received(event[2])
-        elif kind == EventKind.RELEASED:
-            del self.connections[event[1]]
+    def _handle_all(self, events: list[tuple[Any, ...]]) -> None:
+        connections = self.connections
+        for event in events:
+            if event[0] == _DATA:
+                connection = connections.get(event[1])
+                if connection is not None:
+                    connection.received(event[2])
+            else:
+                self._handle(*event)
+
+    def _handle(self, kind: int, *fields: Any) -> None:
+        match kind:
+            case EventKind.INCOMING:
+                if self._incoming is not None:
+                    self._incoming(*fields)
+            case EventKind.ANSWER:
+                allowed = self._may_answer is not None and self._may_answer(self.now())
+                (self.core.answer if allowed else self.core.withhold)(*fields)
+            case EventKind.UNSENT:
+                _log.warning("datagram not sent", extra={"reason": fields[0]})
+            case EventKind.RELEASED:
+                self._release(*fields)
+            case _:
+                connection = self.connections.get(fields[0])
+                if connection is not None:
+                    self._tell(connection, kind, fields[1:])
+
+    def _release(self, key: int) -> None:
+        connection = self.connections.pop(key, None)
+        if connection is not None:
             connection.released()
-        else:
-            self._tell(connection, kind, event[2:])
 
     @staticmethod
     def _tell(connection: Driven, kind: int, fields: tuple[Any, ...]) -> None:

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from quicgw_fast.transport.seam import Connection, ConnectionHandler, HandlerFactory
     from quicgw_fast.transport.termination import Termination
 
+_ACCEPTED = Side(client=False)
 LAST_PERIOD = 0.25
 """Seconds that ``close`` goes on repeating closing packets to peers that still send."""
 
@@ -187,7 +188,7 @@ class QuinnListener:
                 termination = termination_of(*accepted)
                 self._tell_failure(termination, peer, end_of(termination).reason)
             return
-        connection = QuinnConnection(self._driver, accepted, self, Side(client=False), peer)
+        connection = QuinnConnection(self._driver, accepted, self, _ACCEPTED, peer)
         self._alive.add(connection)
         self._half_open.add(connection)
 

@@ -2,7 +2,7 @@
 
 use std::io;
 
-use quicgw_transport::{Event, Loss};
+use quicgw_transport::{BATCH, Event, Loss};
 
 use super::Fleet;
 use crate::failure::{Failure, may_come_back};
@@ -11,8 +11,6 @@ use crate::tally::{Phase, Tally, note};
 
 /// Seconds before a connection that was refused is tried again, unless the gateway names others.
 const RETRY_AFTER: f64 = 0.25;
-/// Datagrams that the kernel gives at once, where there are so many.
-const BATCH: usize = 32;
 /// Batches read of one socket before the others have their turn.
 const BATCHES: usize = 16;
 /// Refused now, and perhaps not later (protocol §3).
