@@ -80,7 +80,8 @@ async def goodput(combination: Combination) -> Figures:
         ):
             found = await bench(combination.name, addresses["quic"], pid, LOADS["200 x 1"], _SECONDS)
             capacity = found["goodput"]
-            offered = ("--sessions", "200", "--rate", str(int(_TOO_MUCH * capacity)))
+            # First the clients fill their windows, as fast as they are let: what counts is how it goes on.
+            offered = ("--sessions", "200", "--rate", str(int(_TOO_MUCH * capacity)), "--warm-up", "5s")
             run = await bench(combination.name, addresses["quic"], pid, offered, _SECONDS, may_close=True)
     return {
         "part": run["goodput"] / capacity,

@@ -25,6 +25,8 @@ pub type Key = u64;
 
 /// Datagrams that the kernel hands over in one call at most.
 pub const BATCH: usize = quinn_udp::BATCH_SIZE;
+/// Connections that one flush serves: about two milliseconds.
+const SERVED_AT_ONCE: usize = 256;
 
 /// What happened at the door since the start.
 #[derive(Clone, Copy, Debug, Default)]
@@ -73,6 +75,7 @@ pub struct Endpoint {
     pub(crate) touched: Vec<usize>,
     /// Those of which something was heard that their owner is not told yet.
     pub(crate) heard: Vec<usize>,
+    flushed_at: Instant,
     /// Slots of connections whose stream can be read, whose turn it is first.
     pub(crate) readable: VecDeque<usize>,
     pub(crate) timers: Timers,
@@ -112,8 +115,6 @@ impl Endpoint {
         let allow_mtud = !socket.may_fragment();
         Ok(Self {
             answers: HashMap::new(),
-
-            clock,
             marks: limits.marks(),
             quic: quinn_proto::Endpoint::new(endpoint, server.clone(), allow_mtud, None),
             limits,
@@ -124,6 +125,7 @@ impl Endpoint {
             taken: Vec::new(),
             touched: Vec::new(),
             heard: Vec::new(),
+            flushed_at: clock.instant(now),
             readable: VecDeque::new(),
             timers: Timers::default(),
             tickets: HashMap::new(),
@@ -132,6 +134,7 @@ impl Endpoint {
             unacknowledged: Arc::new(AtomicUsize::new(0)),
             buffer: Vec::new(),
             counters: Counters::default(),
+            clock,
         })
     }
 
@@ -154,8 +157,11 @@ impl Endpoint {
         self.events.pop_front()
     }
 
-    /// When `expire` has to be called, if nothing comes before.
+    /// When `expire` and `flush` have to be called, if nothing comes before.
     pub fn deadline(&mut self) -> Option<f64> {
+        if !self.touched.is_empty() {
+            return Some(self.clock.seconds(self.flushed_at));
+        }
         self.timers.next().map(|at| self.clock.seconds(at))
     }
 
@@ -214,13 +220,15 @@ impl Endpoint {
 
     // What leaves
 
-    /// Send whatever is due of the connections that were touched since.
+    /// Send whatever is due of the connections that were touched since: of so many at once that a turn of the caller's
+    /// loop stays short. While others wait, the deadline is now.
     pub fn flush(&mut self, now: f64) {
         let now = self.clock.instant(now);
         self.socket.resume();
         // For what was accepted meanwhile: its first packet may have been its last.
         self.tell_what_was_heard(now);
         let mut touched = std::mem::take(&mut self.touched);
+        let later = touched.split_off(touched.len().min(SERVED_AT_ONCE));
         for slot in touched.drain(..) {
             if let Some(connection) = &mut self.connections[slot] {
                 connection.judge(self.marks, &self.limits.cpu, now, &mut self.events);
@@ -229,7 +237,9 @@ impl Endpoint {
             self.after(slot, now);
         }
         self.socket.send_queued();
-        self.touched = touched; // whose memory is used again: nobody touches one while it is served
+        // Whose memory is used again: nobody touches one while it is served.
+        self.touched = if later.is_empty() { touched } else { later };
+        self.flushed_at = now;
     }
 
     /// Queue what a connection has to send.

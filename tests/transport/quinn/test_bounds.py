@@ -11,7 +11,16 @@ from aioquic.quic.packet import QuicErrorCode
 
 from quicgw_fast.codes import CloseCode
 from quicgw_fast.transport import TransportLimits
-from tests.transport.helpers import MAKER, RawClient, offender_and_witness, stream_frame
+from tests.transport.helpers import (
+    MAKER,
+    RawClient,
+    Recorders,
+    dial,
+    listening,
+    offender_and_witness,
+    stream_frame,
+    until,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -54,3 +63,23 @@ async def test_a_stream_beyond_what_may_be_opened_is_a_fault_of_quic(identity: I
         offender.frames(stream_frame(400, 0, b""))
         assert (await offender.closed())[0] == QuicErrorCode.STREAM_LIMIT_ERROR
         assert (await recorder.end())[::2] == (CloseCode.PROTOCOL_ERROR, False)
+
+
+async def test_one_flush_serves_so_many_connections_and_the_others_at_once_after_it(identity: Identity) -> None:
+    """A message to everybody must not hold up the loop for as long as it takes to send it to everybody."""
+    count, served, clients = 300, Recorders(), Recorders()
+    async with listening(identity, served) as listener:
+        connections = [await dial(*listener.address, factory=clients, insecure=True) for _ in range(count)]
+        for connection in connections:
+            connection.send(b"x")
+        await until(lambda: len(served) == count and all(recorder.data for recorder in served))
+        core, now = listener._driver.core, listener._driver.now
+        await until(lambda: core.flush(now())[0] > now())
+        for recorder in served:
+            recorder.connection.send(b"news")
+        at = now()
+        assert core.flush(at)[0] == pytest.approx(at, abs=1e-6), "it served everybody"
+        assert core.flush(at)[0] != pytest.approx(at, abs=1e-6), "somebody waits still"
+        await until(lambda: all(client.data == b"news" for client in clients))
+        for connection in connections:
+            connection.abort(0, "")
