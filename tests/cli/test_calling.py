@@ -12,7 +12,7 @@ from quicgw_fast.cli.calling import Caller, Wish
 from quicgw_fast.cli.statuses import Status
 from quicgw_fast.codes import CloseCode, RequestType
 from quicgw_fast.errors import StartupError
-from quicgw_fast.transport import development_certificate
+from quicgw_fast.transport import development_certificate, makers
 from tests.client.scripted import Peer, ScriptedGateway
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
 
 @pytest.fixture
 async def gateway(files: tuple[Path, Path]) -> AsyncIterator[ScriptedGateway]:
-    made = await ScriptedGateway().listen(files)
+    made = await ScriptedGateway(makers.DEFAULT).listen(files)
     yield made
     await made.close()
 

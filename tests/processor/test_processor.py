@@ -79,6 +79,30 @@ async def test_a_full_queue_takes_nothing_more(make_bench: Callable[..., Bench])
     assert bench.stats()["rejected"] == 2
 
 
+async def test_it_is_full_from_the_last_place_that_is_taken_to_the_first_that_is_left(
+    make_bench: Callable[..., Bench],
+) -> None:
+    bench = make_bench(workers=1, capacity=2)
+    bench.processor.start()
+    gone = Session()
+    bench.submit("hold")
+    await bench.settle()
+
+    def fill() -> None:
+        assert not bench.processor.full
+        while bench.submit("late", session=gone, within=5.0):
+            assert bench.processor.full is (bench.stat("queue_length") == 2)
+
+    fill()
+    bench.processor.cancel(gone)
+    fill()
+    bench.clock.advance(5.0)
+    fill()
+    bench.answer("hold")
+    await bench.settle()
+    assert not bench.processor.full
+
+
 async def test_a_burst_fills_the_queue_and_the_idle_workers(make_bench: Callable[..., Bench]) -> None:
     """What an idle worker takes has no place in the queue, also before the worker had a turn of the loop."""
     bench = make_bench(workers=3, capacity=4)

@@ -146,7 +146,7 @@ def assemble_path(
     return Path(
         conversations=conversations, requests=requests, pushes=pushes, housekeeping=housekeeping, draining=draining,
         hand_out=HandOut(clock, metrics, registry, closing, stall_timeout=times.slow_consumer_after), closing=closing,
-        offline=offline, journal=journal, pace=Pace(lambda: processor.queue_length, queue_size),
+        offline=offline, journal=journal, pace=Pace(processor, queue_size),
         registry=registry, logins=logins, attempts=gates.attempts, request_memory=request_memory, budget=budget,
     )  # fmt: skip
 

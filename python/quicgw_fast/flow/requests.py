@@ -142,7 +142,7 @@ class Requests:
         A client that is not logged in is told that first, and what comes behind a hello waits for it elsewhere. A hello
         of one that is logged in is known by how its payload begins: so all encoders write it.
         """
-        if session.state is not SessionState.NORMAL or session.login is not Login.IDLE:
+        if not self._processor.full or session.state is not SessionState.NORMAL or session.login is not Login.IDLE:
             return False
         return request.payload[: len(HELLO)].lower() != HELLO and self._processor.turns_away(session)
 

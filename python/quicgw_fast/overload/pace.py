@@ -8,10 +8,7 @@ whose QUIC slows down. Nobody is left out: datagrams are read in the order in wh
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
+from typing import Final, Protocol
 
 REST: Final = 3.0
 """Times as long as reading took is the rest after it: a quarter of the time is for reading and refusing. What is read
@@ -20,18 +17,30 @@ LONGEST: Final = 0.01
 """Seconds that a rest lasts at most. ACKs wait meanwhile; a peer's QUIC sends again after 25 ms at the earliest."""
 
 
+class Waiting(Protocol):
+    """Requests that wait for a worker."""
+
+    @property
+    def queue_length(self) -> int:
+        """How many there are."""
+
+    @property
+    def full(self) -> bool:
+        """Whether there is no place for more."""
+
+
 class Pace:
     """A ``ports.ReadingPace`` that looks at the queue of requests: while there is a place, reading has no bound."""
 
-    def __init__(self, waiting: Callable[[], int], places: int) -> None:
-        """``waiting`` tells how many of the ``places`` are taken."""
-        self._waiting = waiting
+    def __init__(self, queue: Waiting, places: int) -> None:
+        """The queue has so many places."""
+        self._queue = queue
         self._places = places
 
     def rest(self, took: float, /) -> float:
         """See ``ports.ReadingPace``."""
-        return min(REST * took, LONGEST) if self._waiting() >= self._places else 0.0
+        return min(REST * took, LONGEST) if self._queue.full else 0.0
 
     def over(self) -> bool:
         """See ``ports.ReadingPace``; half of the queue is free: the workers must not run out of work for a rest."""
-        return 2 * self._waiting() <= self._places
+        return 2 * self._queue.queue_length <= self._places

@@ -90,6 +90,8 @@ class AsyncRequestProcessor(Generic[S, R]):
         """Slots whose task is to begin in the next turn of the loop."""
         self._next_turn: asyncio.Handle | None = None
         self._started = False
+        self.full = False
+        """Whether no task has a place to wait in: an attribute, as it is looked at on the way of every request."""
         self._rested: asyncio.Event | None = None
         """Set, and forgotten, when the last task is done; there while somebody waits for that."""
         # Behind the prefix, the names of the first four are those of protocol §3.
@@ -129,18 +131,20 @@ class AsyncRequestProcessor(Generic[S, R]):
             self._dispatch()
             self._go_on()
             return True
-        if self.queue_length >= self._queue.capacity or not self._queue.try_push(task):
+        waiting = self.queue_length
+        if waiting >= self._queue.capacity or not self._queue.try_push(task):
             self._count_rejected.value += 1
             return False
+        self.full = waiting + 1 >= self._queue.capacity
         self._deadlines.add(task)
         self._count_submitted.value += 1
         return True
 
     def turns_away(self, session: S) -> bool:
         """Whether ``submit`` would take no task of the session now; then this one counts as one that was not taken."""
-        full = self._started and self.queue_length >= self._queue.capacity and not self._turns.may_start(session)
-        self._count_rejected.value += full
-        return full
+        away = self._started and self.full and not self._turns.may_start(session)
+        self._count_rejected.value += away
+        return away
 
     def cancel(self, session: S) -> None:
         """End everything that is done for a session that ended: it gets no reply any more, and its workers are free."""
@@ -148,6 +152,7 @@ class AsyncRequestProcessor(Generic[S, R]):
         for task in self._turns.drop(session):
             self._deadlines.discard(task)
             self._count_skipped.value += 1
+            self.full = False
         if not self._turns.running(session):
             return
         for slot in self._slots:
@@ -216,6 +221,7 @@ class AsyncRequestProcessor(Generic[S, R]):
         """Give free slots to whose turn it is; they begin in the next turn of the loop."""
         while (task := self._turns.next()) is not None:
             self._deadlines.discard(task)
+            self.full = False
             slot = self._idle.pop()
             slot.task = task
             self._to_begin.append(slot)
@@ -242,6 +248,7 @@ class AsyncRequestProcessor(Generic[S, R]):
         """Answer a task whose deadline passed while it waited."""
         self._take_in()
         self._turns.remove(task)
+        self.full = False
         self._count_late.value += 1
         self._finish(task, too_late(task))
         self._tell_rest()
