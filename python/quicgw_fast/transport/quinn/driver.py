@@ -198,7 +198,8 @@ class Driver:
 
     def _resume(self) -> None:
         self.loop.add_reader(self._fd, self._on_readable)
-        self._read_on()
+        # Packets first: after a rest shorter than the looks in it, the next one might begin before the loop sees them.
+        self._on_readable()
 
     def _read_on(self) -> None:
         """Go on with what was left on the streams, behind everybody else's turn or after a rest."""
