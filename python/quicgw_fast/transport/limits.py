@@ -10,6 +10,9 @@ if TYPE_CHECKING:
 
 KIB = 1024
 MIB = 1024 * KIB
+UPWARD_WINDOW = 64 * KIB
+"""Bytes that a client may have on its way to a gateway. What it acknowledges stands behind them: in an overload, more of
+small requests would take longer than the window of the session lasts (protocol §5)."""
 LEAST_BACKLOG = 16 * MIB
 """Bytes that clients together may leave unacknowledged by QUIC, however small ``session.memory`` is."""
 
@@ -129,6 +132,7 @@ class TransportLimits:
             # A silent client is closed with IDLE by its session first; QUIC's own timeout comes behind it.
             idle_timeout=session.timeout + 5.0,
             stall_timeout=session.slow_consumer_after,
+            stream_window=UPWARD_WINDOW,
         )
 
     def __post_init__(self) -> None:
