@@ -11,8 +11,8 @@ if TYPE_CHECKING:
 KIB = 1024
 MIB = 1024 * KIB
 UPWARD_WINDOW = 64 * KIB
-"""Bytes that a client may have on its way to a gateway. What it acknowledges stands behind them: in an overload, more of
-small requests would take longer than the window of the session lasts (protocol §5)."""
+"""Bytes that a client may have on its way to a gateway. What it acknowledges stands behind them: of more, in small
+requests, the replies would not fit into the window of its session before that is read (protocol §5)."""
 LEAST_BACKLOG = 16 * MIB
 """Bytes that clients together may leave unacknowledged by QUIC, however small ``session.memory`` is."""
 
