@@ -52,9 +52,15 @@ _FLAGS = {
 """The command's own words for what can be done about a connection that failed; a full gateway has none."""
 
 
-def advice_for(problem: Problem) -> str:
-    """Return, in brackets, which flag may help to connect; nothing where none does."""
-    return f" ({_FLAGS[problem]})" if problem in _FLAGS else ""
+def advice_for(problem: Problem, elsewhere: str = _ELSEWHERE) -> str:
+    """Return, in brackets, which flag may help to connect; nothing where none does.
+
+    ``elsewhere`` says how a command is given another address.
+    """
+    advice = _FLAGS.get(problem)
+    if advice is None:
+        return ""
+    return f" ({elsewhere if advice is _ELSEWHERE else advice})"
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,9 +34,7 @@ Quic = Annotated[
 ]
 Fast = Annotated[
     bool,
-    typer.Option(
-        "--fast", help="Use all compiled parts; the same as QUICGW_FAST=1, and stronger than the configuration."
-    ),
+    typer.Option("--fast", help="Use all compiled parts; as QUICGW_FAST=1, but stronger than all other settings."),
 ]
 Grpc = Annotated[
     str | None,

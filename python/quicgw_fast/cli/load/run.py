@@ -79,7 +79,7 @@ async def _at_first_address(plan: LoadPlan, wanted: Wanted, signals: Signals) ->
         problem, words = Problem(failure[0]), failure[1]
         if problem is not Problem.NOTHING_LISTENS:
             break
-    raise StartupError(words + advice_for(problem))
+    raise StartupError(words + advice_for(problem, "ADDRESS names another one"))
 
 
 def _load_run() -> type[LoadRun]:
