@@ -16,7 +16,7 @@ from quicgw_fast.cli.load.plan import LoadPlan
 from quicgw_fast.cli.load.processor_time import ProcessorTime
 from quicgw_fast.cli.load.run import Wanted, bench
 from quicgw_fast.errors import StartupError
-from tests.cli.process import PATIENCE, Gateway, assert_one_sentence, environment, in_process
+from tests.cli.process import PATIENCE, Gateway, assert_one_sentence, environment, in_process, stats, until
 from tests.support.raw_upstream import Rejected, answer
 
 if TYPE_CHECKING:
@@ -48,6 +48,16 @@ def test_a_closed_loop(dev: Gateway) -> None:
     for label in ("requests/s, replied", "latency p50 ms", "latency p99.9 ms", "latency max ms", "login p50 ms"):
         assert any(line.startswith(label) for line in lines), done.stdout
     assert "VIOLATIONS" not in done.stdout
+
+
+def test_what_came_is_acknowledged_before_the_sessions_end(dev: Gateway) -> None:
+    """Else a gateway would count it as lost, and whoever watches it would look for a fault."""
+    before = stats(dev)["accounts"]["responses"]
+    assert load(dev, "--sessions", "3", "--quiet").returncode == 0
+    until(lambda: not stats(dev)["accounts"]["responses"]["open"])
+    after = stats(dev)["accounts"]["responses"]
+    assert after["accepted"] > before["accepted"]
+    assert after["lost"] == before["lost"]
 
 
 def test_json_has_all_that_the_table_has_and_more(dev: Gateway) -> None:

@@ -123,7 +123,11 @@ impl Session {
         }
     }
 
+    /// Say that everything came, and end the session: what is not acknowledged then is lost to the gateway.
     pub(crate) fn stop(&mut self) {
+        if self.talk.unacknowledged.0 > 0 {
+            self.talk.acknowledge_all();
+        }
         message::stop(&mut self.talk.out);
     }
 
@@ -246,9 +250,13 @@ impl Talk {
     fn acknowledge(&mut self) {
         let (messages, bytes) = self.unacknowledged;
         if messages >= self.ack_every || bytes > self.ack_bytes {
-            message::ack(&mut self.out, self.ledger.number);
-            self.unacknowledged = (0, 0);
+            self.acknowledge_all();
         }
+    }
+
+    fn acknowledge_all(&mut self) {
+        message::ack(&mut self.out, self.ledger.number);
+        self.unacknowledged = (0, 0);
     }
 
     fn tell(&self, checked: Result<(), Breach>, at: &mut Moment<'_>) {
