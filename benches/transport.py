@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any
 import uvloop
 
 from benches.gateways import cpu_seconds
+from benches.marks.echo import Echo, Unwatched
 from quicgw_fast.clock import SystemClock
 from quicgw_fast.transport import Connection, TransportLimits, development_certificate, dial, listen
 from quicgw_fast.transport.aioquic import dialer
@@ -33,7 +34,6 @@ from tests.support.gatekeeper import gatekeeper
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from quicgw_fast.codes import HandshakeFault
 
 SIZES = (10, 100, 1000, 5000)
 BUSY = 10
@@ -43,30 +43,6 @@ OUTSTANDING = 50
 BODY = b"x" * 128
 ALPN = ("echo",)
 LIMITS = TransportLimits(idle_timeout=600.0)
-
-
-class Unwatched:
-    """The observer of the listener."""
-
-    def handshake_failed(self, fault: HandshakeFault, peer: str, reason: str) -> None: ...
-
-    def connection_refused(self, peer: str, reason: str) -> None: ...
-
-    def peer_throttled(self, peer: str) -> None: ...
-
-
-class Echo:
-    """The handler of the listener."""
-
-    def __init__(self, connection: Connection) -> None:
-        self._connection = connection
-
-    def received(self, data: bytes) -> None:
-        self._connection.send(data)
-
-    def writable(self) -> None: ...
-
-    def closed(self, code: int, reason: str, by_peer: bool) -> None: ...
 
 
 @dataclass

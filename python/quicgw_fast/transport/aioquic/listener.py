@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import math
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +14,8 @@ from aioquic.quic.packet import (
 )
 
 from quicgw_fast.codes import CloseCode
-from quicgw_fast.ports import Arrival, ConnectionRefusal, Deflection, UnprovenAnswer
+from quicgw_fast.ports import ConnectionRefusal, Deflection
+from quicgw_fast.transport.accepted import LAST_PERIOD, AcceptedClients
 from quicgw_fast.transport.aioquic.configuration import server_configuration
 from quicgw_fast.transport.aioquic.connection import AioquicConnection
 from quicgw_fast.transport.aioquic.core import GatewayQuic
@@ -33,8 +33,7 @@ from quicgw_fast.transport.packets import (
     version_negotiation,
 )
 from quicgw_fast.transport.retry_tokens import RetryTokens, Standing
-from quicgw_fast.transport.seam import ListenerCounters
-from quicgw_fast.transport.termination import CONNECTION_REFUSED, INVALID_TOKEN, fault_of
+from quicgw_fast.transport.termination import CONNECTION_REFUSED, INVALID_TOKEN
 from quicgw_fast.transport.text import format_address
 
 if TYPE_CHECKING:
@@ -47,14 +46,10 @@ if TYPE_CHECKING:
     from quicgw_fast.transport.certificates import Identity
     from quicgw_fast.transport.limits import TransportLimits
     from quicgw_fast.transport.observer import Observer
-    from quicgw_fast.transport.seam import Connection, ConnectionHandler, HandlerFactory
-    from quicgw_fast.transport.termination import Termination
-
-LAST_PERIOD = 0.25
-"""Seconds that ``close`` goes on repeating closing packets to peers that still send."""
+    from quicgw_fast.transport.seam import HandlerFactory
 
 
-class AioquicListener:
+class AioquicListener(AcceptedClients):
     """A ``seam.Listener`` on aioquic."""
 
     closing_ptos = 3.0
@@ -76,38 +71,19 @@ class AioquicListener:
         clock: Clock,
         pace: ReadingPace,
     ) -> None:
-        self.counters = ListenerCounters()
-        self._factory = factory
-        self._limits = limits
+        super().__init__(factory, limits, gatekeeper, observer, clock.now)
         self._configuration = server_configuration(identity, limits, alpn)
-        self._gatekeeper = gatekeeper
-        self._accepting = True
-        self._observer = observer
         self._tokens = RetryTokens()
         self._connection_ids = connection_ids
         self._reset_token: Callable[[bytes], bytes] | None = None
         if limits.stateless_reset:
             self._reset_token = reset_tokens(reset_key)
-        self._alive: set[Connection] = set()
-        self._half_open: set[Connection] = set()
-        self._open: set[Connection] = set()
-        self._empty: asyncio.Future[None] | None = None
         self._endpoint = Endpoint(sock, limits, self._unmatched, clock=clock, pace=pace)
 
     @property
     def address(self) -> tuple[str, int]:
         """The address that is bound, as (host, port)."""
         return self._endpoint.address[0], self._endpoint.address[1]
-
-    @property
-    def connections(self) -> int:
-        """Established connections that are not closed."""
-        return len(self._open)
-
-    @property
-    def half_open(self) -> int:
-        """Handshakes under way."""
-        return len(self._half_open)
 
     @property
     def unacknowledged(self) -> int:
@@ -118,10 +94,6 @@ class AioquicListener:
     def given_up(self) -> int:
         """Connections that were closed since the start because those were too many."""
         return self._endpoint.backlog.given_up
-
-    def stop_accepting(self) -> None:
-        """Refuse new connections from now on; established ones go on."""
-        self._accepting = False
 
     async def close(self, code: int = CloseCode.DRAINING, reason: str = "") -> None:
         """Close every connection with ``code`` and the complete phrase ``reason``, then the socket.
@@ -134,44 +106,8 @@ class AioquicListener:
         self.longest_period = LAST_PERIOD
         for period in self._endpoint.periods:
             period.shorten(LAST_PERIOD)
-        for connection in list(self._alive):
-            connection.close(code, reason or CloseCode(code).phrase())
-        if self._alive:
-            self._empty = asyncio.get_running_loop().create_future()
-            await asyncio.wait([self._empty], timeout=self._limits.linger + 2 * LAST_PERIOD)
-        for connection in list(self._alive):
-            connection.abort(code, reason)
+        await self._send_away(code, reason)
         self._endpoint.close()
-
-    # What connections report
-
-    def established(self, connection: Connection, /) -> ConnectionHandler | None:
-        """Count the connection and make its handler."""
-        self._half_open.discard(connection)
-        # It has shown by now that it gets what is sent to its address.
-        refusal = self._gatekeeper.established(self._arrival(connection.peer, proven=True, now=self._endpoint.now()))
-        if refusal is not None:
-            self._tell_refusal(connection.peer, refusal)
-            connection.close(*refusal)
-            return None
-        self.counters.established += 1
-        self._open.add(connection)
-        return self._factory(connection)
-
-    def ended(self, connection: Connection, termination: Termination | None, reason: str, /) -> None:
-        """Stop counting the connection; one whose handshake is not complete has failed, unless we stop."""
-        if connection in self._half_open and self._accepting:
-            self.counters.failed += 1
-            self._gatekeeper.failed(self._endpoint.now() + self._limits.handshake_timeout)
-            self._observer.handshake_failed(fault_of(termination), connection.peer, reason)
-        self._half_open.discard(connection)
-        self._open.discard(connection)
-
-    def released(self, connection: Connection, /) -> None:
-        """Forget the connection."""
-        self._alive.discard(connection)
-        if self._empty is not None and not self._alive and not self._empty.done():
-            self._empty.set_result(None)
 
     # Packets of no connection
 
@@ -236,16 +172,6 @@ class AioquicListener:
             return self._answer(refusal(invariant, CONNECTION_REFUSED, how.phrase), address, now)
         return how is Deflection.RETRY and self._send_retry(address, header, now)
 
-    def _arrival(self, peer: str, *, proven: bool, now: float) -> Arrival:
-        return Arrival(peer, proven, len(self._half_open), len(self._open), not self._accepting, now)
-
-    def _tell_refusal(self, peer: str, refusal: ConnectionRefusal) -> None:
-        self.counters.refused += 1
-        self._observer.connection_refused(peer, refusal.phrase)
-
-    def _may_answer(self, now: float, *, retry: bool = False) -> bool:
-        return self._gatekeeper.answer(UnprovenAnswer(retry, now)) is None
-
     def _answer(self, datagram: bytes, address: Any, now: float) -> bool:
         if not self._may_answer(now):
             return False
@@ -288,8 +214,7 @@ class AioquicListener:
             )
 
         connection = AioquicConnection(self._endpoint, self, make_core, [header.destination_cid])
-        self._alive.add(connection)
-        self._half_open.add(connection)
+        self._begun(connection)
         self.counters.accepted += 1
         connection.datagram(data, address, now)
 

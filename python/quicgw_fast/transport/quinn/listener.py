@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from quicgw_fast.codes import CloseCode
-from quicgw_fast.ports import Arrival, ConnectionRefusal, Deflection, UnprovenAnswer
+from quicgw_fast.ports import ConnectionRefusal, Deflection
+from quicgw_fast.transport.accepted import LAST_PERIOD, AcceptedClients
 from quicgw_fast.transport.quinn.connection import QuinnConnection, Side, termination_of
 from quicgw_fast.transport.quinn.driver import Driver
-from quicgw_fast.transport.seam import ListenerCounters
-from quicgw_fast.transport.termination import end_of, fault_of
+from quicgw_fast.transport.termination import end_of
 from quicgw_fast.transport.text import format_address
 
 if TYPE_CHECKING:
@@ -24,15 +23,12 @@ if TYPE_CHECKING:
     from quicgw_fast.transport.certificates import Identity
     from quicgw_fast.transport.limits import TransportLimits
     from quicgw_fast.transport.observer import Observer
-    from quicgw_fast.transport.seam import Connection, ConnectionHandler, HandlerFactory
-    from quicgw_fast.transport.termination import Termination
+    from quicgw_fast.transport.seam import Connection, HandlerFactory, ListenerCounters
 
 _ACCEPTED = Side(client=False)
-LAST_PERIOD = 0.25
-"""Seconds that ``close`` goes on repeating closing packets to peers that still send."""
 
 
-class QuinnListener:
+class QuinnListener(AcceptedClients):
     """A ``seam.Listener`` on quinn."""
 
     def __init__(
@@ -52,16 +48,7 @@ class QuinnListener:
     ) -> None:
         self.closing_period: float | None = None
         self.draining_period: float | None = None
-        self._counters = ListenerCounters()
-        self._factory = factory
-        self._limits = limits
-        self._gatekeeper = gatekeeper
-        self._accepting = True
-        self._observer = observer
-        self._alive: set[QuinnConnection] = set()
-        self._half_open: set[Connection] = set()
-        self._open: set[Connection] = set()
-        self._empty: asyncio.Future[None] | None = None
+        super().__init__(factory, limits, gatekeeper, observer, clock.now)
         chain = [one.public_bytes(Encoding.DER) for one in (identity.certificate, *identity.chain)]
         key = identity.private_key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
         self._driver = Driver(
@@ -91,16 +78,6 @@ class QuinnListener:
         return self._counters
 
     @property
-    def connections(self) -> int:
-        """Established connections that are not closed."""
-        return len(self._open)
-
-    @property
-    def half_open(self) -> int:
-        """Handshakes under way."""
-        return len(self._half_open)
-
-    @property
     def unacknowledged(self) -> int:
         """Bytes that were written to all peers and that their QUIC has not acknowledged."""
         return 0 if self._driver.closed else self._driver.core.unacknowledged
@@ -109,10 +86,6 @@ class QuinnListener:
     def given_up(self) -> int:
         """Connections that were closed since the start because those were too many."""
         return self._driver.given_up
-
-    def stop_accepting(self) -> None:
-        """Refuse new connections from now on; established ones go on."""
-        self._accepting = False
 
     async def close(self, code: int = CloseCode.DRAINING, reason: str = "") -> None:
         """Close every connection with ``code`` and the complete phrase ``reason``, then the socket.
@@ -123,44 +96,11 @@ class QuinnListener:
             return
         self.stop_accepting()
         self.closing_period = self.draining_period = LAST_PERIOD
-        for connection in list(self._alive):
+        for connection in cast("set[QuinnConnection]", self._alive):
             connection.shorten(LAST_PERIOD)
-            connection.close(code, reason or CloseCode(code).phrase())
-        if self._alive:
-            self._empty = asyncio.get_running_loop().create_future()
-            await asyncio.wait([self._empty], timeout=self._limits.linger + 2 * LAST_PERIOD)
-        for connection in list(self._alive):
-            connection.abort(code, reason)
+        await self._send_away(code, reason)
         _ = self.counters  # the last of what the endpoint has counted
         self._driver.close()
-
-    # What connections report
-
-    def established(self, connection: Connection, /) -> ConnectionHandler | None:
-        """Count the connection and make its handler."""
-        self._half_open.discard(connection)
-        # It has shown by now that it gets what is sent to its address.
-        refusal = self._gatekeeper.established(self._arrival(connection.peer, proven=True, now=self._driver.now()))
-        if refusal is not None:
-            self._tell_refusal(connection.peer, refusal)
-            connection.close(*refusal)
-            return None
-        self._counters.established += 1
-        self._open.add(connection)
-        return self._factory(connection)
-
-    def ended(self, connection: Connection, termination: Termination | None, reason: str, /) -> None:
-        """Stop counting the connection; one whose handshake is not complete has failed, unless we stop."""
-        if connection in self._half_open and self._accepting:
-            self._tell_failure(termination, connection.peer, reason)
-        self._half_open.discard(connection)
-        self._open.discard(connection)
-
-    def released(self, connection: Connection, /) -> None:
-        """Forget the connection."""
-        self._alive.discard(connection)
-        if self._empty is not None and not self._alive and not self._empty.done():
-            self._empty.set_result(None)
 
     def throttled(self, connection: Connection, /) -> None:
         """Tell that packets of the connection are dropped unread."""
@@ -189,8 +129,7 @@ class QuinnListener:
                 self._tell_failure(termination, peer, end_of(termination).reason)
             return
         connection = QuinnConnection(self._driver, accepted, self, _ACCEPTED, peer)
-        self._alive.add(connection)
-        self._half_open.add(connection)
+        self._begun(connection)
 
     def _turn_away(self, how: TurnedAway, ticket: int, peer: str, now: float) -> None:
         """Do what the gatekeeper says instead of building a connection."""
@@ -204,18 +143,3 @@ class QuinnListener:
             core.retry(ticket)
             return
         core.ignore(ticket)
-
-    def _tell_failure(self, termination: Termination | None, peer: str, reason: str) -> None:
-        self._counters.failed += 1
-        self._gatekeeper.failed(self._driver.now() + self._limits.handshake_timeout)
-        self._observer.handshake_failed(fault_of(termination), peer, reason)
-
-    def _arrival(self, peer: str, *, proven: bool, now: float) -> Arrival:
-        return Arrival(peer, proven, len(self._half_open), len(self._open), not self._accepting, now)
-
-    def _tell_refusal(self, peer: str, refusal: ConnectionRefusal) -> None:
-        self._counters.refused += 1
-        self._observer.connection_refused(peer, refusal.phrase)
-
-    def _may_answer(self, now: float, *, retry: bool = False) -> bool:
-        return self._gatekeeper.answer(UnprovenAnswer(retry, now)) is None
