@@ -119,3 +119,21 @@ async def test_who_has_no_worker_still_gets_the_last_free_one(make_house: MakeHo
     seq = modest.call("echo")
     await house.settle()
     assert business(modest.reply(seq)).code == 200
+
+
+async def test_with_a_full_queue_reading_rests_until_half_of_it_is_free(make_house: MakeHouse) -> None:
+    house = await make_house(processor={"max_workers": 1, "max_queue_size": 2})
+    client = await house.online()
+    pace = house.path.pace
+    house.upstream.held.add("slow")
+    for waiting in range(2):
+        client.call("slow")
+        await house.settle()
+        assert pace.rest(0.001) == 0.0, f"{waiting} of 2 wait"
+    client.call("slow")
+    assert pace.rest(0.001) > 0.0
+    assert not pace.over()
+    house.upstream.waiting()[0].answer()
+    await house.settle()
+    assert pace.over()
+    assert pace.rest(0.001) == 0.0

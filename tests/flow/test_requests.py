@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING
 
 import pytest
@@ -258,6 +257,16 @@ async def test_heartbeats_and_acks_do_not_count(make_house: MakeHouse) -> None:
     assert client.texts == ["200 "]
 
 
+async def test_a_rule_that_is_only_counted_lets_everything_pass(make_house: MakeHouse) -> None:
+    limits = {"messages_per_second": 1, "message_burst": 1}
+    house = await make_house(limits=limits, overload={"count_only": ["message-rate"]})
+    client = await house.online()
+    seqs = [client.call("echo") for _ in range(3)]
+    await house.settle()
+    assert [business(client.reply(seq)).code for seq in seqs] == [200] * 3
+    assert house.count("refused", "request", "message-rate") == 3
+
+
 # Deadlines
 
 
@@ -357,67 +366,3 @@ async def test_a_request_whose_resume_window_passed_is_skipped_and_its_session_c
     assert again.answer.reset_reason == ResetReason.EXPIRED
     assert again.answer_headers["gap-unanswered"] == "1"
     assert house.count("sessions_expired") == 1
-
-
-# The gateway stops
-
-
-async def test_a_stop_answers_everything_exactly_once(make_house: MakeHouse) -> None:
-    house = await make_house(processor={"max_workers": 1})
-    client = await house.online()
-    house.upstream.held |= {"slow", "hello"}
-    working, queued = client.call("slow"), client.call("echo")
-    await house.settle()
-    hello = client.call("hello")
-    behind = [client.call("echo"), client.call("hello"), client.call("echo")]
-    await house.settle()
-    house.path.draining.active = True
-    await house.stop(0.0)
-    refused = client.call("echo")
-    for seq in (working, queued, hello, *behind, refused):
-        assert client.error_of(seq).error_code == 503, seq
-    assert client.numbers == list(range(2, 9))
-
-
-async def test_a_stop_lets_what_was_accepted_finish_in_time(make_house: MakeHouse) -> None:
-    house = await make_house(processor={"max_workers": 1})
-    client = await house.online()
-    house.upstream.held |= {"slow", "hello"}
-    seqs = [client.call("slow"), client.call("echo"), client.call("hello"), client.call("echo")]
-    await house.settle()
-    house.path.draining.active = True
-    stopping = asyncio.ensure_future(house.stop(60.0))
-    await house.settle()
-    assert not stopping.done()
-    for call in house.upstream.waiting():
-        call.answer()
-    await stopping
-    assert [business(client.reply(seq)).code for seq in seqs] == [200, 200, 200, 200]
-
-
-async def test_a_rule_that_is_only_counted_lets_everything_pass(make_house: MakeHouse) -> None:
-    limits = {"messages_per_second": 1, "message_burst": 1}
-    house = await make_house(limits=limits, overload={"count_only": ["message-rate"]})
-    client = await house.online()
-    seqs = [client.call("echo") for _ in range(3)]
-    await house.settle()
-    assert [business(client.reply(seq)).code for seq in seqs] == [200] * 3
-    assert house.count("refused", "request", "message-rate") == 3
-
-
-async def test_with_a_full_queue_reading_rests_until_half_of_it_is_free(make_house: MakeHouse) -> None:
-    house = await make_house(processor={"max_workers": 1, "max_queue_size": 2})
-    client = await house.online()
-    pace = house.path.pace
-    house.upstream.held.add("slow")
-    for waiting in range(2):
-        client.call("slow")
-        await house.settle()
-        assert pace.rest(0.001) == 0.0, f"{waiting} of 2 wait"
-    client.call("slow")
-    assert pace.rest(0.001) > 0.0
-    assert not pace.over()
-    house.upstream.waiting()[0].answer()
-    await house.settle()
-    assert pace.over()
-    assert pace.rest(0.001) == 0.0
