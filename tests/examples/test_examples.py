@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 import quicgw_fast
-from quicgw_fast.config.models import DEFAULT_EXACT
+from quicgw_fast.config import DEFAULT_EXACT
 from tests.support.gateway_process import SOURCE, GatewayProcess
 from tests.support.world import write_certificate
 

@@ -8,7 +8,7 @@ from time import monotonic
 import pytest
 
 from quicgw_fast.clock import SystemClock
-from quicgw_fast.config.models import SessionConfig
+from quicgw_fast.config import SessionConfig
 from quicgw_fast.transport import TransportLimits
 from quicgw_fast.transport.pressure import Pressure, Signal
 from quicgw_fast.transport.text import format_address, printable

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from quicgw_fast.config.models import ReadIn
+from quicgw_fast.config.tables.base import ReadIn
 from quicgw_fast.config.values import write_duration, write_size
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from quicgw_fast.config.models import Config, Section
+    from quicgw_fast.config.models import Config
     from quicgw_fast.config.sources import Key
+    from quicgw_fast.config.tables.base import Section
 
 LARGEST_MESSAGE = 1 << 20
 """Bytes of one message (protocol §1); replies have a reserve of a quarter for what is kept with it."""

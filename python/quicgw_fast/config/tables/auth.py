@@ -1,0 +1,29 @@
+"""``[auth]``: who may take which openid."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from quicgw_fast.config.tables.base import File, Section
+from quicgw_fast.config.values import duration
+
+
+class AuthConfig(Section):
+    """``[auth]``: who may take which openid."""
+
+    mode: Literal["none", "jwt"] = "none"
+    """``none`` believes every client; ``jwt`` wants a signed token whose ``sub`` is the openid."""
+    key_file: File | None = None
+    """Secret (HS256) or PEM public key."""
+    jwks_file: File | None = None
+    """JSON Web Key Set, instead of key_file."""
+    algorithms: Annotated[tuple[str, ...], Field(examples=[["HS256"]])] = ("HS256",)
+    """Accepted signature algorithms: HS256, RS256, ES256, EdDSA."""
+    audience: str | None = None
+    """Required ``aud``."""
+    issuer: str | None = None
+    """Required ``iss``."""
+    leeway: Annotated[float, duration("0s", "5m")] = 0.0
+    """Clock difference that is forgiven when times in a token are checked."""

@@ -1,0 +1,29 @@
+"""What the tables of the configuration are made of."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict
+
+from quicgw_fast.config.values import checked_file, number
+
+File = Annotated[Path, checked_file]
+Rate = Annotated[float, number(0.001, 1e6, "a second")]
+"""Of something per second."""
+
+
+class Section(BaseModel):
+    """One table of the file: frozen, unknown keys refused."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+
+@dataclass(frozen=True, slots=True)
+class ReadIn:
+    """Marks a key that only one ``routing.mode`` reads; ``others`` says what the other modes do without it."""
+
+    mode: str
+    others: str = ""

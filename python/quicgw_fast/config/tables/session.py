@@ -1,0 +1,60 @@
+"""``[session]`` and ``[offline]``: how long sessions live, and what is kept for them."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from quicgw_fast.config.tables.base import File, Section
+from quicgw_fast.config.values import Count, Duration, Size, duration, number, size
+
+
+class SessionConfig(Section):
+    """``[session]``: how long sessions live and how much they keep (protocol §2, §5)."""
+
+    timeout: Duration = 300.0
+    """A connection without any message for so long is closed with IDLE."""
+    heartbeat_interval: Annotated[float, duration("1ms", "1h")] = 30.0
+    """What clients are told to keep; sent in whole seconds, at least 1. Unless it is set, a shorter ``timeout`` brings
+    it down to a third of that."""
+    resume_window: Annotated[float, duration("1ms", "7d")] = 120.0
+    """How long a session without a connection can be resumed, and an ended one is remembered."""
+    window_messages: Annotated[int, number(1, 1_000_000, "messages")] = 1024
+    """Messages kept per session until acknowledged."""
+    window_bytes: Annotated[int, size(1, 1 << 30)] = 1 << 20
+    """Bytes kept per session until acknowledged."""
+    memory: Size = 256 << 20
+    """Bytes kept for all sessions together; each message counts with 96 on top of its own."""
+    start_timeout: Duration = 5.0
+    """START must arrive within this time after the handshake."""
+    frame_timeout: Duration = 5.0
+    """A message that began may be so long without another byte."""
+    frame_rate: Size = 4 << 10
+    """Bytes a second with which a message must come that takes longer than ``frame_timeout``."""
+    slow_consumer_after: Duration = 10.0
+    """A window over 80 % without an acknowledgement for so long closes the connection with SLOW_CONSUMER."""
+    bind_timeout: Duration = 60.0
+    """How long a notify waits for the request it is bound to."""
+
+    @property
+    def told_interval(self) -> int:
+        """The heartbeat interval that clients are told, in seconds."""
+        written = "heartbeat_interval" in self.model_fields_set
+        interval = self.heartbeat_interval if written else min(self.heartbeat_interval, self.timeout / 3)
+        return max(1, int(interval))
+
+
+class OfflineConfig(Section):
+    """``[offline]``: pushes to an openid that has no session."""
+
+    store: Literal["off", "memory", "sqlite"] = "off"
+    """``off`` answers TARGET_NOT_FOUND; the others keep the push until the openid logs in."""
+    path: File | None = None
+    """Database file of ``sqlite``."""
+    max_messages: Count = 100
+    """Per openid."""
+    max_bytes: Size = 256 << 10
+    """Per openid."""
+    max_total_bytes: Size = 64 << 20
+    """For all."""
+    max_age: Annotated[float, duration("1ms", "3650d")] = 86_400.0
+    """Older messages are dropped and counted."""
