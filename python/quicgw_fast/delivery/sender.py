@@ -55,6 +55,18 @@ class OrderedSender(Generic[R]):
         fields = (error.code, error.message, error.detail, error.headers)
         return self._step(to, partial(to.outbox.refuse, msg_id, *fields))
 
+    def turn_away(self, to: R, messages: list[bytes], begin: int, body: bytes) -> int:
+        """Refuse requests with which the messages begin, as the engine does it, and return how many."""
+        count = 0
+
+        def commit() -> bytes:
+            nonlocal count
+            count, frames = to.outbox.turn_away(messages, begin, body)
+            return frames
+
+        self._flow(to, commit)
+        return count
+
     def hold(self, to: R, body: bytes) -> None:
         """Keep one notify until ``release``; raises the engine's CacheFull, BudgetFull or Overflowed."""
         try:

@@ -10,7 +10,7 @@ from quicgw_fast.codes import ErrorCode
 from quicgw_fast.errors import RequestError
 from quicgw_fast.flow.payloads import parse_payload
 from quicgw_fast.flow.request_memory import size_of
-from quicgw_fast.overload import NO_REQUEST, Close, QueueFacts, RequestFacts, TaskFacts
+from quicgw_fast.overload import NO_REQUEST, Close, RequestFacts, TaskFacts
 from quicgw_fast.ports import NO_HEADERS, TerminalReply
 from quicgw_fast.processor import AsyncTask
 from quicgw_fast.proto.client_pb2 import BusinessRequest
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from quicgw_fast.backend import ForwardedRequest
     from quicgw_fast.backend.engine import Engine
     from quicgw_fast.clock import Clock
+    from quicgw_fast.flow.crowding import Crowding
     from quicgw_fast.flow.draining import DrainState
     from quicgw_fast.flow.login import Logins
     from quicgw_fast.flow.replies import Replies
@@ -33,8 +34,6 @@ if TYPE_CHECKING:
     RequestProcessor: TypeAlias = AsyncRequestProcessor[Session, UpstreamResponse]
 
 LOGIN_ACTION = "hello"
-HELLO = b"\n\x05hello"
-"""How the payload of a login begins, but for its case: field 1 of BusinessRequest, and its length."""
 
 
 class Requests:
@@ -51,7 +50,7 @@ class Requests:
         draining: DrainState,
         request_gate: Gate[RequestFacts, Refusal | Close],
         task_gate: Gate[TaskFacts, Refusal],
-        queue_gate: Gate[QueueFacts, Refusal],
+        crowding: Crowding,
         memory: RequestMemory,
         processor: RequestProcessor,
         logins: Logins,
@@ -66,13 +65,10 @@ class Requests:
         self._count_rate_limited = metrics.counter(
             "rate_limited", "Requests that were answered 429; refused has them by rule"
         )
-        self._count_queue_full = metrics.counter(
-            "queue_full", "Requests that were answered 503, as their queue was full; refused has them, too"
-        )
         self._draining = draining
         self._request_gate = request_gate
         self._task_gate = task_gate
-        self._queue_gate = queue_gate
+        self._crowding = crowding
         self._memory = memory
         self._processor = processor
         self._logins = logins
@@ -113,8 +109,8 @@ class Requests:
             return refusal
         _take_number(session, request.seq_id)
         self._count_requests.value += 1
-        if refusal is None and self._lacks_place(session, request):
-            refusal = self._no_place("requests")
+        if refusal is None and self._processor.crowded:
+            refusal = self._crowding.refusal(session, request)
         if refusal is not None:
             self._refuse(session, request, refusal)
             return None
@@ -136,21 +132,16 @@ class Requests:
             self._count_rate_limited.value += 1
         self._replies.send(session, request.seq_id, request.msg_id, _reply_of(refusal))
 
-    def _lacks_place(self, session: Session, request: ClientRequest) -> bool:
-        """Whether the queue of requests is where the message is bound for, and full: its payload need not be parsed.
+    def turn_away(self, session: Session, messages: list[bytes], begin: int, traffic: Traffic) -> int:
+        """Refuse, of messages that came together, requests for which the queue has no place, from one on: how many.
 
-        A client that is not logged in is told that first, and what comes behind a hello waits for it elsewhere. A hello
-        of one that is logged in is known by how its payload begins: so all encoders write it.
+        They are accepted and have their replies then. 0 where it takes a look at the message to tell.
         """
-        if not self._processor.full or session.state is not SessionState.NORMAL or session.login is not Login.IDLE:
-            return False
-        return request.payload[: len(HELLO)].lower() != HELLO and self._processor.turns_away(session)
-
-    def _no_place(self, queue: str) -> Refusal:
-        self._count_queue_full.value += 1
-        refusal = self._queue_gate.judge(QueueFacts(queue))
-        assert refusal is not None  # it cannot be only counted
-        return refusal
+        if self._draining.active:
+            return 0
+        count = self._crowding.turn_away(session, messages, begin, traffic, self._clock.now())
+        self._count_requests.value += count
+        return count
 
     def _charge(self, task: AsyncTask[Session], request: ForwardedRequest) -> Refusal | None:
         """Charge the session for what the task takes until its reply, unless that is too much."""
@@ -203,7 +194,8 @@ class Requests:
             _require_login(task.session)
         submit = self._logins.submit if task.is_login else self._processor.submit
         if not submit(task):
-            raise self._no_place("logins" if task.is_login else "requests").error()
+            pool = self._logins.pool if task.is_login else self._processor
+            raise self._crowding.no_place("logins" if task.is_login else "requests", pool.retry_after).error()
 
     def _timeout(self, request: ClientRequest) -> float:
         """Seconds that the request may take: the configured ones, or fewer if its client asks so."""

@@ -17,6 +17,7 @@ from quicgw_fast.overload.held import MAX_HELD
 from quicgw_fast.overload.moments import ConnectionGates, Gates, make_gates
 from quicgw_fast.overload.pace import Pace
 from quicgw_fast.overload.rule import Close, Gate, Moment, PushRefusal, Refusal, Rule, StartRefusal
+from quicgw_fast.overload.standing import StandingQueue
 
 __all__ = [
     "MAX_HELD",
@@ -38,6 +39,7 @@ __all__ = [
     "RenewalFacts",
     "RequestFacts",
     "Rule",
+    "StandingQueue",
     "StartFacts",
     "StartRefusal",
     "TaskFacts",

@@ -24,7 +24,7 @@ from quicgw_fast.overload.held import HeldBytes
 from quicgw_fast.overload.in_flight import InFlight
 from quicgw_fast.overload.message_rate import MessageRate
 from quicgw_fast.overload.noise import NOISE, Noise
-from quicgw_fast.overload.queue import QueueFull
+from quicgw_fast.overload.queue import QueueDelay, QueueFull
 from quicgw_fast.overload.renewal_rate import RenewalRate
 from quicgw_fast.overload.request_memory import ProcessShare, SessionShare
 from quicgw_fast.overload.rule import Close, Gate, Moment, PushRefusal, Refusal, Rule, StartRefusal
@@ -113,7 +113,7 @@ def make_gates(
         make.gate(Moment.RENEWAL, [RenewalRate()]),
         make.gate(Moment.REQUEST, request),
         make.gate(Moment.TASK, [SessionShare(limits.request_bytes), ProcessShare(limits.request_memory)]),
-        make.gate(Moment.QUEUE, [QueueFull()]),
+        make.gate(Moment.QUEUE, [QueueFull(), QueueDelay()]),
         make.gate(Moment.PUSH, [PushWhileDraining()]),
         make.gate(Moment.CALL, [Concurrency(max_concurrency)]),
         attempts,
