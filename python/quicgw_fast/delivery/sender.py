@@ -57,14 +57,18 @@ class OrderedSender(Generic[R]):
 
     def turn_away(self, to: R, messages: list[bytes], begin: int, body: bytes) -> int:
         """Refuse requests with which the messages begin, as the engine does it, and return how many."""
-        count = 0
-
-        def commit() -> bytes:
-            nonlocal count
-            count, frames = to.outbox.turn_away(messages, begin, body)
-            return frames
-
-        self._flow(to, commit)
+        outbox, link = to.outbox, to.link
+        # As in _flow. There is nothing for which others would have to make room.
+        room = link if link is not None and to.cursor == outbox.last_seq and link.ready() else None
+        count, frames = outbox.turn_away(messages, begin, body)
+        if count:
+            to.look_at = 0.0
+            if room is None:
+                self.pump(to)
+            else:
+                to.cursor = outbox.last_seq
+                to.handed = max(to.handed, to.cursor)
+                room.send(frames)
         return count
 
     def hold(self, to: R, body: bytes) -> None:

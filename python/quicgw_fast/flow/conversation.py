@@ -193,8 +193,8 @@ class Conversation:
         session = self.session
         if session is None or not self.current:
             return 0
-        session.last_activity = self._legs.clock.now()
-        return self._legs.requests.turn_away(session, messages, begin, self._traffic)
+        session.last_activity = now = self._legs.clock.now()
+        return self._legs.requests.turn_away(session, messages, begin, self._traffic, now)
 
     def _refuse(self, session: Session, request: ClientRequest, error: RequestError, now: float) -> None:
         """Answer with the error, unless the client sends so many such messages that it is closed."""

@@ -7,8 +7,7 @@ one step (``Outbox.turn_away``). Whatever is not plain, and whoever is over a li
 
 from __future__ import annotations
 
-from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from quicgw_fast.overload import QueueFacts
 from quicgw_fast.ports import TerminalReply
@@ -28,6 +27,20 @@ HELLO = b"\n\x05hello"
 """How the payload of a login begins, but for its case: field 1 of BusinessRequest, and its length."""
 
 
+TOLD_FOR: Final = 0.02
+"""Seconds for which what is told stays the same."""
+
+
+class _Told(NamedTuple):
+    """What a client is told whose request is refused."""
+
+    until: float
+    """Monotonic seconds, from which on it is to be made anew."""
+    facts: QueueFacts
+    body: bytes | None
+    """The error, encoded; None while nobody is refused, and it is only counted."""
+
+
 class Crowding:
     """Refuses what its queue does not take, or would not take in time."""
 
@@ -45,17 +58,18 @@ class Crowding:
         self._gate = gate
         self._processor = processor
         self._replies = replies
-        self._body_of = lru_cache(maxsize=64)(lambda refusal: _body_of(refusal, engine))
+        self._engine = engine
+        self._full = self._delay = _Told(0.0, QueueFacts("requests", full=False, retry_after=None), None)
 
-    def refusal(self, session: Session, request: ClientRequest) -> Refusal | None:
+    def refusal(self, session: Session, request: ClientRequest, now: float) -> Refusal | None:
         """Refuse a message that is bound for the queue of requests and gets no place.
 
         A hello of a client that is logged in is known by how its payload begins: so all encoders write it.
         """
         if request.payload[: len(HELLO)].lower() == HELLO:
             return None
-        facts = self._denied(session)
-        refusal = None if facts is None else self._gate.judge(facts)
+        told = self._denied(session, now)
+        refusal = None if told is None else self._gate.judge(told.facts)
         if refusal is not None:
             self._count(1)
         return refusal
@@ -69,24 +83,24 @@ class Crowding:
 
     def turn_away(self, session: Session, messages: list[bytes], begin: int, traffic: Traffic, now: float) -> int:
         """Refuse, of messages that came together, those that ``refusal`` would refuse, from one on: how many."""
+        flood, allowance = traffic.requests, session.allowance
         # Limits of its own come first, and are told by the rules themselves: they may even end the connection.
-        rates = [rate for rate in (traffic.requests, session.allowance) if rate is not None]
-        if traffic.requests is None or any(rate.wait(now) > 0 for rate in rates):
+        if flood is None or flood.wait(now) > 0 or (allowance is not None and allowance.wait(now) > 0):
             return 0
-        facts = self._denied(session)
-        refusal = None if facts is None else self._gate.judge(facts, 0)
-        if facts is None or refusal is None:
+        told = self._denied(session, now)
+        if told is None or told.body is None:
             return 0
-        count = self._replies.turn_away(session, messages, begin, self._body_of(refusal))
+        count = self._replies.turn_away(session, messages, begin, told.body)
         if count:
-            self._gate.judge(facts, count)
+            self._gate.judge(told.facts, count)
             self._count(count)
-            for rate in rates:
-                for _ in range(count):
-                    rate.take(now)
+            for _ in range(count):
+                flood.take(now)
+                if allowance is not None:
+                    allowance.take(now)
         return count
 
-    def _denied(self, session: Session) -> QueueFacts | None:
+    def _denied(self, session: Session, now: float) -> _Told | None:
         """Why the queue of requests is not for a message of the session, if it is where that is bound for.
 
         A client that is not logged in is told that first, and what comes behind a hello waits for it elsewhere.
@@ -96,13 +110,24 @@ class Crowding:
         denial = self._processor.denies(session)
         if denial is None:
             return None
-        return QueueFacts("requests", denial is Denial.FULL, self._processor.retry_after)
+        told = self._full if denial is Denial.FULL else self._delay
+        return told if now < told.until else self._tell(denial, now)
+
+    def _tell(self, denial: Denial, now: float) -> _Told:
+        """Make what is told in the next moments, once for all: it is made for thousands."""
+        facts = QueueFacts("requests", denial is Denial.FULL, self._processor.retry_after)
+        refusal = self._gate.judge(facts, 0)
+        told = _Told(now + TOLD_FOR, facts, None if refusal is None else self._body_of(refusal))
+        if facts.full:
+            self._full = told
+        else:
+            self._delay = told
+        return told
 
     def _count(self, requests: int) -> None:
         self._count_queue_full.value += requests
         self._processor.turned_away(requests)
 
-
-def _body_of(refusal: Refusal, engine: Engine) -> bytes:
-    reply = TerminalReply.of_error(refusal.error())
-    return engine.encode_body(reply.push_type, reply.code, reply.message, reply.data, reply.headers)
+    def _body_of(self, refusal: Refusal) -> bytes:
+        reply = TerminalReply.of_error(refusal.error())
+        return self._engine.encode_body(reply.push_type, reply.code, reply.message, reply.data, reply.headers)

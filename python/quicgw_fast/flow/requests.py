@@ -110,7 +110,7 @@ class Requests:
         _take_number(session, request.seq_id)
         self._count_requests.value += 1
         if refusal is None and self._processor.crowded:
-            refusal = self._crowding.refusal(session, request)
+            refusal = self._crowding.refusal(session, request, now)
         if refusal is not None:
             self._refuse(session, request, refusal)
             return None
@@ -132,14 +132,14 @@ class Requests:
             self._count_rate_limited.value += 1
         self._replies.send(session, request.seq_id, request.msg_id, _reply_of(refusal))
 
-    def turn_away(self, session: Session, messages: list[bytes], begin: int, traffic: Traffic) -> int:
+    def turn_away(self, session: Session, messages: list[bytes], begin: int, traffic: Traffic, now: float) -> int:
         """Refuse, of messages that came together, requests for which the queue has no place, from one on: how many.
 
         They are accepted and have their replies then. 0 where it takes a look at the message to tell.
         """
         if self._draining.active:
             return 0
-        count = self._crowding.turn_away(session, messages, begin, traffic, self._clock.now())
+        count = self._crowding.turn_away(session, messages, begin, traffic, now)
         self._count_requests.value += count
         return count
 

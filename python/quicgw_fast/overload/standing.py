@@ -4,8 +4,8 @@ A queue is there to take up bursts. One that does not become short again is of n
 later, and so does everybody behind. CoDel (Nichols and Jacobson 2012, RFC 8289) tells the two apart by the shortest
 wait within an interval: if even that is above a target, the queue is *standing*. How long the wait is follows, as in
 PIE (RFC 8033), from how many wait and how fast they leave: tasks take turns by session, so that one task's own wait
-says little about the queue. What a server does with it is as in "Fail at Scale" (Maurer 2015): there is a short bound while
-the queue stands, and a generous one else.
+says little about the queue. What a server does with it is as in "Fail at Scale" (Maurer 2015): there is a short bound
+while the queue stands, and a generous one else.
 
 - No queue stands: as many may wait as are worked off in an ``interval``. That is what a burst may bring.
 - A queue stands: as many as are worked off in twice the ``target``, so that it goes on being seen to stand until less

@@ -7,7 +7,7 @@ from typing import Protocol
 
 
 class Watch(Protocol):
-    """Who says how long the queue may become; places beyond its capacity have no effect."""
+    """Who says how long the queue may become, which is never more than it has places."""
 
     @property
     def crowd(self) -> int:

@@ -143,19 +143,19 @@ class AsyncRequestProcessor(Generic[S, R]):
             self._count_rejected.value += 1
             return False
         self._watching = True
-        self.crowded = waiting + 1 >= self.places
+        self.crowded = waiting + 1 >= self._watch.crowd
         self._deadlines.add(task)
         self._count_submitted.value += 1
         return True
 
     def denies(self, session: S) -> Denial | None:
         """Whether the session had better submit no task now, and why; ``submit`` itself only keeps to the capacity."""
-        if not self._started or self._turns.may_start(session):
+        if not self._started or (self._turns.free and self._turns.may_start(session)):
             return None
         waiting = self.queue_length
         if waiting >= self._queue.capacity:
             return Denial.FULL
-        if waiting < self.places:
+        if waiting < self._watch.crowd:
             return None
         self._take_in()
         return Denial.DELAY if waiting >= self._watch.most or self._turns.waits(session) else None
@@ -172,7 +172,7 @@ class AsyncRequestProcessor(Generic[S, R]):
     @property
     def places(self) -> int:
         """From how many waiting tasks on ``denies`` some."""
-        return min(self._watch.crowd, self._queue.capacity)
+        return self._watch.crowd
 
     def cancel(self, session: S) -> None:
         """End everything that is done for a session that ended: it gets no reply any more, and its workers are free."""
@@ -285,7 +285,7 @@ class AsyncRequestProcessor(Generic[S, R]):
         self._look()
 
     def _look(self) -> None:
-        self.crowded = self.queue_length >= self.places
+        self.crowded = self.queue_length >= self._watch.crowd
 
     def _late(self, task: AsyncTask[S]) -> None:
         """Answer a task whose deadline passed while it waited."""

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from quicgw_fast.ports import ReadingPace
     from quicgw_fast.transport.limits import TransportLimits
 
-READ = 16 << 10
+READ = 64 << 10
 """Bytes of streams that are taken in one turn of the loop: some fifty requests, which take a millisecond or two."""
 
 _log = logging.getLogger("quicgw.transport")
