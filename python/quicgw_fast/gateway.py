@@ -15,7 +15,7 @@ from quicgw_fast.carrier import CARRIERS
 from quicgw_fast.clock import SystemClock
 from quicgw_fast.codes import CloseCode
 from quicgw_fast.config import join_address, split_address
-from quicgw_fast.control import AdminServer, ControlServer
+from quicgw_fast.control import AdminServer, ControlServer, health_pages, stats_pages
 from quicgw_fast.errors import ConfigError
 from quicgw_fast.observe import Door, Metrics, Unit, lines_dropped, register_listener, render_stats
 from quicgw_fast.transport import Listener, TransportLimits, listen, reset_key_for
@@ -89,8 +89,8 @@ class Gateway:
         """Listen on all three addresses; StartupError says what could not be had, and then nothing is left open."""
         async with contextlib.AsyncExitStack() as stack:
             stack.push_async_callback(self._path.offline.stop)
-            self._upstream.channels.start()
-            stack.push_async_callback(self._upstream.channels.close)
+            self._upstream.start()
+            stack.push_async_callback(self._upstream.close)
             await self._listen(stack)
             self._path.requests.start()
             housekeeping = asyncio.create_task(self._path.housekeeping.run(), name="housekeeping")
@@ -140,14 +140,15 @@ class Gateway:
 
     def stats(self) -> dict[str, Any]:
         """Everything that /stats shows."""
-        return render_stats(self._metrics, self._makers, self._upstream.directory.report())
+        return render_stats(self._metrics, self._makers, self._upstream.report())
 
     async def _listen(self, stack: contextlib.AsyncExitStack) -> None:
         server, tls, upstream = self._config.server, self._config.tls, self._upstream
         key = self._tls_key or tls.key
         if tls.cert is None or key is None:
             raise ConfigError(_without_certificate(tls))
-        admin = await AdminServer.start(*split_address(server.admin), ready=self._ready, stats=self.stats)
+        pages = [*health_pages(self._ready), *stats_pages(self.stats)]
+        admin = await AdminServer.start(*split_address(server.admin), pages)
         stack.push_async_callback(admin.stop)
         await upstream.own.add(*admin.address)
         self._control = await ControlServer.start(*split_address(server.grpc), self._path.pushes, upstream.registration)
