@@ -11,11 +11,12 @@ from __future__ import annotations
 
 from typing import Final, Protocol
 
-REST: Final = 3.0
-"""Times as long as reading took is the rest after it: a quarter of the time is for reading and refusing. What is read
-includes the acknowledgements without which no answer leaves."""
-LONGEST: Final = 0.01
-"""Seconds that a rest lasts at most. ACKs wait meanwhile; a peer's QUIC sends again after 25 ms at the earliest."""
+REST: Final = 6.0
+"""Times as long as refusing took is the rest after it: a seventh of the time is for refusing. What is read includes the
+acknowledgements without which no answer leaves, and what is accepted: their part of a reading needs no rest."""
+LONGEST: Final = 0.03
+"""Seconds that a rest lasts at most. ACKs wait meanwhile; a peer's QUIC waits for them longer than the 50 ms that it is
+told (``max_ack_delay``), and then sends again."""
 
 
 class Waiting(Protocol):
@@ -30,6 +31,14 @@ class Waiting(Protocol):
         """Whether not everybody gets a place."""
 
     @property
+    def submitted(self) -> int:
+        """How many were accepted since the start."""
+
+    @property
+    def rejected(self) -> int:
+        """How many were not."""
+
+    @property
     def places(self) -> int:
         """From how many on that is so."""
 
@@ -39,11 +48,22 @@ class Pace:
 
     def __init__(self, queue: Waiting) -> None:
         self._queue = queue
+        self._submitted = 0
+        self._rejected = 0
+        """As they were when the last reading with a crowd ended."""
 
     def rest(self, took: float, /) -> float:
         """See ``ports.ReadingPace``."""
-        return min(REST * took, LONGEST) if self._queue.crowded else 0.0
+        return min(REST * took * self._part_refused(), LONGEST) if self._queue.crowded else 0.0
 
     def over(self) -> bool:
         """See ``ports.ReadingPace``; half of the queue is free: the workers must not run out of work for a rest."""
         return 2 * self._queue.queue_length <= self._queue.places
+
+    def _part_refused(self) -> float:
+        """How much of what was read is refused."""
+        submitted, rejected = self._queue.submitted, self._queue.rejected
+        refused = rejected - self._rejected
+        read = refused + submitted - self._submitted
+        self._submitted, self._rejected = submitted, rejected
+        return refused / read if read else 0.0

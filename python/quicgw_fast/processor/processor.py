@@ -165,6 +165,16 @@ class AsyncRequestProcessor(Generic[S, R]):
         self._count_rejected.value += tasks
 
     @property
+    def submitted(self) -> int:
+        """Tasks that were accepted since the start."""
+        return self._count_submitted.value
+
+    @property
+    def rejected(self) -> int:
+        """Tasks that were not, or were turned away."""
+        return self._count_rejected.value
+
+    @property
     def retry_after(self) -> float | None:
         """Seconds in which all that waits is worked off; None while that cannot be told."""
         return self._watch.retry_after(self.queue_length)

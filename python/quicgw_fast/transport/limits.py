@@ -101,6 +101,10 @@ class TransportLimits:
     drain_time: float = 0.005
     """Seconds of reading per wake-up, likewise."""
 
+    crowded_drain: int = 512
+    """Datagrams read per wake-up while reading has rests: what a peer sent meanwhile is handled as one, and what that
+    costs is most of what it costs to refuse."""
+
     ack_delay: float = 0.045
     """How long a listener's ACK waits for an answer to ride on: also when many wait for theirs. A dialer's waits for
     20 ms, as it is not the peer's load that its data wait for."""
