@@ -24,9 +24,9 @@ from typing import Final
 from quicgw_fast.overload.drain_rate import DrainRate
 
 LEAST: Final = 64
-"""Places that a queue has however slow its services are, unless it stands: as many requests as one session may have."""
+"""Places that a queue has however slow its services are: as many requests as one session may have."""
 ROUNDS: Final = 2
-"""Rounds of the workers that may wait however slow their services are, also in a queue that stands."""
+"""Rounds of the workers that may wait, likewise."""
 STEP: Final = 0.01
 """Seconds to which times to come back are rounded up, so that those who come together are told the same."""
 LONGEST: Final = 30.0
@@ -40,11 +40,11 @@ class StandingQueue:
         """``target`` and ``interval`` in seconds; beyond ``capacity`` nobody waits, however fast the queue is."""
         self._target = target
         self._interval = interval
-        self._workers = workers
+        self._least = max(LEAST, ROUNDS * workers)
         self._capacity = capacity
         self._rate = DrainRate()
-        self._least = math.inf
-        """The fewest that waited in this interval."""
+        self._fewest = math.inf
+        """That waited in this interval."""
         self._until: float | None = None
         """When it ends; None while nothing waits."""
         self.standing = False
@@ -56,20 +56,20 @@ class StandingQueue:
     def drained(self, left: int, waiting: int, now: float) -> None:
         """Count those that left since the last call; so many still wait."""
         self._rate.add(left, now)
-        self._least = min(self._least, waiting)
+        self._fewest = min(self._fewest, waiting)
         rate = self._rate.per_second()
         if self._until is None:
             self._until = now + self._interval
         elif now >= self._until:
-            self.standing = rate is not None and self._least > rate * self._target
-            self._least, self._until = waiting, now + self._interval
+            self.standing = rate is not None and self._fewest > rate * self._target
+            self._fewest, self._until = waiting, now + self._interval
         if rate is not None:
             self._set_bounds(rate)
 
     def emptied(self) -> None:
         """Nothing waits any more: no queue stands."""
         self._rate.pause()
-        self._least, self._until = math.inf, None
+        self._fewest, self._until = math.inf, None
         if self.standing:
             self.standing = False
             self.crowd = self.most
@@ -82,6 +82,8 @@ class StandingQueue:
         return LONGEST if rate * LONGEST <= waiting else math.ceil(max(waiting, 1) / rate / STEP) * STEP
 
     def _set_bounds(self, rate: float) -> None:
-        self.most = min(max(int(rate * self._interval), LEAST), self._capacity)
-        standing = max(int(rate * 2 * self._target), ROUNDS * self._workers)
-        self.crowd = min(standing, self.most) if self.standing else self.most
+        self.most = self._places(rate * self._interval)
+        self.crowd = min(self._places(rate * 2 * self._target), self.most) if self.standing else self.most
+
+    def _places(self, wanted: float) -> int:
+        return min(max(int(wanted), self._least), self._capacity)

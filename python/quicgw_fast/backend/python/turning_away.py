@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from quicgw_fast.backend.errors import EngineError, OutboxClosed
+from quicgw_fast.backend.errors import EngineError, OutboxClosed, WindowFull
 from quicgw_fast.backend.python import checks, wire
 from quicgw_fast.backend.python.envelope import Request, read_request
 from quicgw_fast.backend.python.line import Message
@@ -33,6 +33,8 @@ class TurningAway(Reading):
         while count:
             step = [Message(request.msg_id, body, Kind.RESPONSE) for request in requests[:count]]
             try:
+                if count > 1:
+                    self._check_room(step)
                 sent = self._line.send(step, reserve=True)
             except EngineError:
                 count //= 2
@@ -41,6 +43,13 @@ class TurningAway(Reading):
             self._accepted = self._accepted[0] + count, self._accepted[1]
             return count, sent
         return 0, b""
+
+    def _check_room(self, step: list[Message]) -> None:
+        """Raise WindowFull where not all of them fit: they are not one step, for which an empty window always has room."""
+        numbered = enumerate(step, self._line.numbers.last + 1)
+        size = sum(len(wire.frame(message.msg_id, seq, message.body)) for seq, message in numbered)
+        if not self._line.window.has_room(len(step), size, reserve=True):
+            raise WindowFull
 
     def _refusable(self, messages: list[bytes]) -> list[Request]:
         """Return the requests with which messages begin that can be refused like this."""

@@ -28,7 +28,9 @@ impl Outbox {
                 body: Body::Encoded(body),
                 kind: Kind::Response,
             });
-            if let Ok(sent) = self.line.send(refusals, true, 0, &give) {
+            if (count == 1 || self.fit(refusals.clone()))
+                && let Ok(sent) = self.line.send(refusals, true, 0, &give)
+            {
                 self.line.numbers.accepted_up_to(requests[count - 1].seq);
                 self.tally.accept((count as u64, 0));
                 return Ok((count, sent));
@@ -36,6 +38,14 @@ impl Outbox {
             count /= 2;
         }
         Ok((0, give(&[])?))
+    }
+
+    /// Whether the window has room for these: they are no one step, which an empty one always has.
+    fn fit<'a>(&self, refusals: impl ExactSizeIterator<Item = Message<'a, &'a str>>) -> bool {
+        let count = refusals.len() as u64;
+        let numbered = refusals.zip(self.line.numbers.last() + 1..);
+        let size = numbered.map(|(refusal, seq)| refusal.frame_len(seq)).sum();
+        self.line.window.has_room(count, size, true)
     }
 
     /// The requests with which `messages` begin that can be refused like this.
