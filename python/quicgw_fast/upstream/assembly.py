@@ -12,6 +12,7 @@ from quicgw_fast.upstream.channels import Channels
 from quicgw_fast.upstream.choice import Choice
 from quicgw_fast.upstream.directory import Directory
 from quicgw_fast.upstream.journal import UpstreamJournal
+from quicgw_fast.upstream.names import Names
 from quicgw_fast.upstream.own import OwnAddresses
 from quicgw_fast.upstream.readiness import Readiness
 from quicgw_fast.upstream.registration import Registration
@@ -34,6 +35,7 @@ class Upstream:
     directory: Directory
     channels: Channels
     watch: Watch
+    names: Names
     caller: BalancingCaller
     readiness: Readiness
     registration: Registration
@@ -44,12 +46,14 @@ class Upstream:
     clock: Clock
 
     def start(self) -> None:
-        """Dial, and watch what comes of it, in the running loop."""
+        """Dial, look names up, and watch what comes of it, in the running loop."""
         self.channels.start()
         self.watch.start()
+        self.names.start()
 
     async def close(self) -> None:
         """Break off what is under way (it raises UpstreamFailed) and close every channel; idempotent."""
+        await self.names.close()
         await self.watch.close()
         await self.channels.close()
 
@@ -109,8 +113,9 @@ def assemble_upstream(
         give_up=caller.give_up,
         changed=readiness.look,
     )
+    names = Names(directory, journal, clock, config.resolve_every)
     own = OwnAddresses()
     registration = Registration(mode, directory, channels, journal, own)
     return Upstream(
-        directory, channels, watch, caller, readiness, registration, own, journal, config.forget_after, clock
+        directory, channels, watch, names, caller, readiness, registration, own, journal, config.forget_after, clock
     )

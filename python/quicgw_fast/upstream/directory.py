@@ -9,9 +9,10 @@ from quicgw_fast.errors import ConfigError, SettingError
 from quicgw_fast.upstream.address import parse_address, usable
 from quicgw_fast.upstream.errors import RegisterRefused
 from quicgw_fast.upstream.instance import Instance
+from quicgw_fast.upstream.lookup import is_name
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
 MAX_INSTANCES = 64
 """Of one service, unless told otherwise: who registers may be anybody."""
@@ -46,6 +47,8 @@ class Directory:
         self._members: dict[str, list[Instance]] = {service: [] for service in services}
         self._by_address: dict[str, Instance] = {}
         self._configured: set[tuple[str, str]] = set()
+        self._expanded: dict[tuple[str, str], str] = {}
+        """Service and address to the configured name of which it is an address."""
         self._max_instances = max_instances
         self._listener: DirectoryListener | None = None
 
@@ -93,7 +96,7 @@ class Directory:
         instance = self._by_address.get(address)
         if instance is None or instance not in self._members[service]:
             raise RegisterRefused(RegisterCode.NOT_REGISTERED, f"{address} is not registered for {service}")
-        if (service, address) in self._configured:
+        if (service, address) in self._configured or (service, address) in self._expanded:
             raise RegisterRefused(
                 RegisterCode.CONFIGURED, f"{address} is an instance by configuration (upstream.{service})"
             )
@@ -111,6 +114,38 @@ class Directory:
                 self._leave(service, instance, hang_up=False)
         return gone
 
+    def names(self) -> set[str]:
+        """Return the configured addresses whose host is a name, and no number."""
+        return {address for _, address in self._configured if is_name(address)}
+
+    def expand(self, addresses: Mapping[str, Collection[str]]) -> None:
+        """Have the ``addresses`` of each configured name stand in for it, where there are any; calls are answered.
+
+        Whatever stood in for one and is not there any more leaves. Of a service that is full, the rest stays away.
+        """
+        wanted = {
+            (service, address): name
+            for service, name in sorted(self._configured)
+            for address in sorted(addresses.get(name, ()))
+        }
+        for service, address in self._expanded.keys() - wanted.keys() - self._configured:
+            self._leave_if_there(service, address)
+        self._expanded = {key: name for key, name in wanted.items() if self._stand_in(*key, name)}
+        for service, name in {(service, name) for (service, _), name in self._expanded.items()}:
+            self._leave_if_there(service, name)
+
+    def _stand_in(self, service: str, address: str, name: str) -> bool:
+        try:
+            self._join(service, address, registered=False, name=name)
+        except RegisterRefused:
+            return False
+        return True
+
+    def _leave_if_there(self, service: str, address: str) -> None:
+        instance = self._by_address.get(address)
+        if instance is not None and instance in self._members[service]:
+            self._leave(service, instance, hang_up=False)
+
     def members(self, service: str) -> Sequence[Instance]:
         """Return the instances of one service, not a copy: none for a service that there is not."""
         return self._members.get(service, ())
@@ -123,7 +158,7 @@ class Directory:
         """Return the services that the instance serves."""
         return tuple(service for service, members in self._members.items() if instance in members)
 
-    def _join(self, service: str, address: str, *, registered: bool) -> Instance:
+    def _join(self, service: str, address: str, *, registered: bool, name: str = "") -> Instance:
         members = self._members[service]
         instance = self._by_address.get(address)
         if instance is not None and instance in members:
@@ -131,7 +166,7 @@ class Directory:
         if len(members) >= self._max_instances:
             self._make_room(service)
         if instance is None:
-            instance = self._by_address[address] = Instance(address, registered)
+            instance = self._by_address[address] = Instance(address, registered, name)
             if self._listener is not None:
                 self._listener.instance_added(instance)
         members.append(instance)
