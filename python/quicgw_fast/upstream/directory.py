@@ -11,7 +11,7 @@ from quicgw_fast.upstream.errors import RegisterRefused
 from quicgw_fast.upstream.instance import Instance
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
 MAX_INSTANCES = 64
 """Of one service, unless told otherwise: who registers may be anybody."""
@@ -72,6 +72,44 @@ class Directory:
             raise SettingError(key, f"upstream.{service}: {error}; configure fewer") from error
         self._configured.add((service, instance.address))
         return instance
+
+    def check(self, wanted: Mapping[str, Sequence[str]]) -> dict[str, list[str]]:
+        """Return the addresses of each service in one spelling; SettingError for one that ``configure`` cannot take."""
+        checked = {}
+        for service, addresses in wanted.items():
+            key = ("upstream", service)
+            try:
+                checked[service] = list(dict.fromkeys(map(parse_address, addresses)))
+            except ValueError as error:
+                raise SettingError(key, f"upstream.{service}: {error}") from error
+            if len(checked[service]) > self._max_instances:
+                told = f"upstream.{service} has {len(checked[service])} addresses, {self._max_instances} may be served"
+                raise SettingError(key, f"{told}; configure fewer")
+        return checked
+
+    def configure(self, wanted: Mapping[str, Sequence[str]]) -> None:
+        """Have these be the configured addresses, as ``check`` returned them: what is new comes, what is left out goes.
+
+        Calls under way to those that go are answered. Of a service that is full, registered instances make room.
+        """
+        before = self._configured
+        self._configured = {(service, address) for service, addresses in wanted.items() for address in addresses}
+        for service, address in before - self._configured:
+            instance = self._by_address.get(address)
+            if instance is not None and instance in self._members[service]:
+                self._leave(service, instance, hang_up=False)
+        for service, address in sorted(self._configured):
+            self._configure_one(service, address)
+
+    def _configure_one(self, service: str, address: str) -> None:
+        members = self._members[service]
+        instance = self._by_address.get(address)
+        if instance is None or instance not in members:
+            if len(members) >= self._max_instances:
+                others = [each for each in members if (service, each.address) not in self._configured]
+                self._leave(service, min(others, key=lambda each: each.healthy), hang_up=False)
+            instance = self._join(service, address, registered=False)
+        instance.registered = False
 
     def register(self, address: str, service: str) -> Registered:
         """Take in an instance that registered itself for one of the services.
