@@ -1,7 +1,7 @@
 """Twenty reloads under an open loop of requests, beside the same load without: ``make reloads``.
 
-Each reload brings another certificate and key, routing, addresses of services and times. The load generator counts every
-reply; what is lost, or closed, is in the table.
+Each reload brings another certificate and key, routing, addresses of services and times. The load generator counts
+every reply; what is lost, or closed, is in the table.
 """
 
 from __future__ import annotations
