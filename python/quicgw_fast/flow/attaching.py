@@ -57,6 +57,10 @@ class Attaching:
         self._tokens = tokens
         self._pending = pending
         self._journal = journal
+        self.reconfigure(times, limits)
+
+    def reconfigure(self, times: SessionConfig, limits: LimitsConfig) -> None:
+        """Tell other times and limits to the clients that come from now on."""
         self._times = times
         self._limits = {
             # Replies that are not acknowledged yet and those to come share the window: half of it for each.
@@ -108,7 +112,7 @@ class Attaching:
     def _attach(self, start: AdmittedStart, verdict: ResumeDecision, session: Session) -> None:
         client, claim, grant = start.client, start.claim, start.grant
         session.attempts.note(claim)
-        session.expires_at = grant.expires_at
+        session.expires_at, session.told_interval = grant.expires_at, self._times.told_interval
         client.attach(session, claim.last_acked)
         self._journal.began(session, client.link.peer, _how(verdict), self._clock.now())
         gap = self._gap(claim.openid, verdict)

@@ -32,6 +32,8 @@ CROWDED = 0.8
 """Fill of the window above which a client must acknowledge (protocol §5)."""
 PAUSES_PER_TIMEOUT = 8
 """Rounds in the shortest of the configured times."""
+BEATS_MISSED = 2
+"""Heartbeats that a client may miss which keeps to an interval of earlier settings."""
 LONGEST_REST = 10.0
 """Seconds in which a session is not looked at, at most, while nothing comes to it: so late is the end of a token
 noticed when the system's clock was moved."""
@@ -75,9 +77,15 @@ class Housekeeping:
         self._sender = sender
         self._closing = closing
         self._start_refusals = start_refusals
-        self._times = times
         self._chores = chores
         self._repeats = RepeatLog(_log)
+        self.reconfigure(times)
+
+    def reconfigure(self, times: SessionConfig) -> None:
+        """Go by other times from the next round on, for all sessions and connections that there are."""
+        self._times = times
+        self._look_at_all = True
+        """In the next round, whatever was not due for long: by the new times it may be."""
         shortest = min(
             times.timeout,
             times.resume_window,
@@ -110,9 +118,10 @@ class Housekeeping:
                 self._check_conversation(conversation, now)
             except Exception as error:
                 self._failed("conversation", conversation.link.peer, error, now)
+        look_at_all, self._look_at_all = self._look_at_all, False
         for number, session in enumerate(self._registry, 1):
             # To look at a session takes a microsecond, as most of what it is made of is in no cache of the processor.
-            if session.look_at <= now:
+            if look_at_all or session.look_at <= now:
                 try:
                     self._check_session(session, now, wall)
                     session.look_at = now + self._undisturbed(session, now, wall)
@@ -131,7 +140,14 @@ class Housekeeping:
         if not session.attached or outbox.bound or outbox.releasing or outbox.fill > CROWDED:
             return 0.0
         expires_at = math.inf if session.expires_at is None else session.expires_at
-        return min(LONGEST_REST, session.last_activity + self._times.timeout - now, expires_at - wall)
+        return min(LONGEST_REST, session.last_activity + self._patience(session) - now, expires_at - wall)
+
+    def _patience(self, session: Session) -> float:
+        """Seconds without any message in which a client is not closed: never fewer than it was told to let pass."""
+        times = self._times
+        if session.told_interval <= times.told_interval:
+            return times.timeout
+        return max(times.timeout, BEATS_MISSED * session.told_interval)  # before other settings came
 
     def _failed(self, kind: str, name: str, error: Exception, now: float) -> None:
         """Tell what failed about one session or conversation, surely a bug; the round goes on."""
@@ -163,9 +179,9 @@ class Housekeeping:
         if not session.attached:
             self._closing.expire(session)
             return
-        if now - session.last_activity > times.timeout:
+        if now - session.last_activity > (patience := self._patience(session)):
             self._count_idle_closed.value += 1
-            self._closing.disconnect(session, CloseCode.IDLE, f"no message for {times.timeout:g} s")
+            self._closing.disconnect(session, CloseCode.IDLE, f"no message for {patience:g} s")
         elif session.expires_at is not None and wall >= session.expires_at:
             self._count_tokens_expired.value += 1
             self._closing.disconnect(session, CloseCode.TOKEN_EXPIRED, "renew the token and reconnect")

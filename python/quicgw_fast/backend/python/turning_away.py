@@ -45,7 +45,7 @@ class TurningAway(Reading):
         return 0, b""
 
     def _check_room(self, step: list[Message]) -> None:
-        """Raise WindowFull where not all of them fit: they are not one step, for which an empty window always has room."""
+        """Raise WindowFull where not all of them fit: one step always fits into an empty window, these are many."""
         numbered = enumerate(step, self._line.numbers.last + 1)
         size = sum(len(wire.frame(message.msg_id, seq, message.body)) for seq, message in numbered)
         if not self._line.window.has_room(len(step), size, reserve=True):
