@@ -26,6 +26,7 @@ from quicgw_fast.flow.journal import Journal
 from quicgw_fast.flow.login import Logins
 from quicgw_fast.flow.memory import Memory
 from quicgw_fast.flow.offline import Offline
+from quicgw_fast.flow.ordered import OrderedActions
 from quicgw_fast.flow.pending_starts import PendingStarts
 from quicgw_fast.flow.pushes import Pushes
 from quicgw_fast.flow.replies import Replies
@@ -125,15 +126,14 @@ def assemble_path(
 
     # Up
     make_processor = partial(_make_processor, engine, clock, registry, metrics, pools.queue_target, pools.burst)
-    queue_size, workers, timeout = pools.max_queue_size, pools.workers, pools.task_timeout
-    work = partial(execute, call=call, clock=clock)
-    processor: RequestProcessor = make_processor("requests", queue_size, workers, work=work, reply=replies.answer)
-    # A client has one hello there at most.
-    pool = partial(make_processor, "logins", queue_size, logins_at_once)
+    queue_size, work = pools.max_queue_size, partial(execute, call=call, clock=clock)
+    ordered = OrderedActions(clock, metrics, config.routing.ordered, replies, lambda task: requests.submit(task))
+    processor: RequestProcessor = make_processor("requests", queue_size, pools.workers, work=work, reply=ordered.reply)
+    pool = partial(make_processor, "logins", queue_size, logins_at_once)  # a client has one hello there at most
     logins = Logins(clock, metrics, registry, offline.stored, pool, call, replies, lambda task: requests.dispatch(task))
-    crowding = Crowding(metrics, gates.queue, processor, replies, engine)
-    rules = gates.request, gates.task, crowding
-    requests = Requests(clock, metrics, draining, *rules, request_memory, processor, logins, replies, engine, timeout)
+    rules = gates.request, gates.task, Crowding(metrics, gates.queue, processor, replies, engine)
+    ways, longest = (processor, logins, ordered), pools.task_timeout
+    requests = Requests(clock, metrics, draining, *rules, request_memory, *ways, replies, engine, longest)
 
     # Who comes in
     tokens = Tokens(clock, metrics, authenticator, gates.renewal, gates.attempts)

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from quicgw_fast.flow.crowding import Crowding
     from quicgw_fast.flow.draining import DrainState
     from quicgw_fast.flow.login import Logins
+    from quicgw_fast.flow.ordered import OrderedActions
     from quicgw_fast.flow.replies import Replies
     from quicgw_fast.flow.request_memory import RequestMemory
     from quicgw_fast.observe import Metrics
@@ -40,7 +41,7 @@ class Requests:
     """Takes every BUSINESS message and sees to it that it gets exactly one terminal reply (protocol §3).
 
     A message becomes a task when it is accepted, and the task is in one place until its reply: behind its session's
-    hello, with the logins, or with the processor. Whoever holds it watches its deadline.
+    hello or an ordered action, with the logins, or with the processor. Whoever holds it watches its deadline.
     """
 
     def __init__(
@@ -54,6 +55,7 @@ class Requests:
         memory: RequestMemory,
         processor: RequestProcessor,
         logins: Logins,
+        ordered: OrderedActions,
         replies: Replies,
         engine: Engine,
         timeout: float,
@@ -72,6 +74,7 @@ class Requests:
         self._memory = memory
         self._processor = processor
         self._logins = logins
+        self._ordered = ordered
         self._replies = replies
         self._longest = timeout
         self._stopped = False
@@ -93,11 +96,15 @@ class Requests:
         await self._logins.pool.quiet(deadline - self._clock.now())
         self._stopped = True
         await self._logins.stop()
+        if self._ordered.waiting:  # each goes through the queue when the one before it is done
+            await self._processor.quiet(deadline - self._clock.now())
         await self._processor.stop(deadline - self._clock.now())
+        self._ordered.close()
 
     def give_up(self, session: Session) -> None:
         """Give up what is done for a session that ended, or can only be reset: nobody gets a reply (protocol §3)."""
         self._logins.cancel(session)
+        self._ordered.cancel(session)
         self._processor.cancel(session)
         self._memory.end(session)
 
@@ -194,12 +201,20 @@ class Requests:
         if task.session.login is Login.UNDER_WAY:
             self._logins.wait_behind(task)
             return
-        if not task.is_login:
-            _require_login(task.session)
-        submit = self._logins.submit if task.is_login else self._processor.submit
-        if not submit(task):
-            pool = self._logins.pool if task.is_login else self._processor
-            raise self._crowding.no_place("logins" if task.is_login else "requests", pool.retry_after).error()
+        if task.is_login:
+            if not self._logins.submit(task):
+                raise self._crowding.no_place("logins", self._logins.pool.retry_after).error()
+            return
+        _require_login(task.session)
+        if self._ordered and self._ordered.concerns(task):
+            self._ordered.place(task)
+        else:
+            self.submit(task)
+
+    def submit(self, task: AsyncTask[Session]) -> None:
+        """Hand a task to the processor; RequestError where there is no place."""
+        if not self._processor.submit(task):
+            raise self._crowding.no_place("requests", self._processor.retry_after).error()
 
     def _timeout(self, request: ClientRequest) -> float:
         """Seconds that the request may take: the configured ones, or fewer if its client asks so."""

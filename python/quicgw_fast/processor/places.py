@@ -6,7 +6,7 @@ from enum import Enum
 from typing import Protocol
 
 
-class Watch(Protocol):
+class QueueWatch(Protocol):
     """Who says how long the queue may become, which is never more than it has places."""
 
     @property

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from quicgw_fast.clock import Clock
     from quicgw_fast.completions import Cancellable, Done
     from quicgw_fast.observe import Metrics
-    from quicgw_fast.processor.places import Watch
+    from quicgw_fast.processor.places import QueueWatch
 
 TURN = 64
 """Tasks that begin in one turn of the loop: a backlog whose sessions are gone never waits by itself."""
@@ -56,7 +56,7 @@ class AsyncRequestProcessor(Generic[S, R]):
     A task goes to a free worker at once, if the rule of ``Turns`` gives it one. Else it goes into the queue, from
     where it is put in its session's lane when a worker next becomes free. It waits, in either place, until its turn
     or its deadline comes or its session ends; ``queue_length`` counts both places, and the queue's capacity bounds
-    them together. How many had better wait, a ``Watch`` says: who submits asks ``denies`` first.
+    them together. How many had better wait, a ``QueueWatch`` says: who submits asks ``denies`` first.
 
     A worker is no coroutine, but a slot that a task is in while its work is under way. What came to an end in one
     turn of the loop is replied to at once, and in the turn after it the slots that became free begin, all together:
@@ -67,7 +67,7 @@ class AsyncRequestProcessor(Generic[S, R]):
         self,
         queue: TaskQueue[AsyncTask[S]],
         max_workers: int,
-        watch: Watch,
+        watch: QueueWatch,
         clock: Clock,
         metrics: Metrics,
         *,

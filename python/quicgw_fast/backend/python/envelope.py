@@ -25,14 +25,14 @@ _HELLO: Final = b"\n\x05hello"
 _LONGEST_NUMBER: Final = 10
 
 
-class Request(NamedTuple):
+class Refusable(NamedTuple):
     """A request that is no login."""
 
     msg_id: int
     seq: int
 
 
-def read_request(message: bytes) -> Request | None:
+def read_request(message: bytes) -> Refusable | None:
     """Read an envelope in the ordinary form: known fields alone, each once but for the headers.
 
     None for any other, and for all that is no request or a login.
@@ -44,7 +44,7 @@ def read_request(message: bytes) -> Request | None:
     if numbers.get(_TYPE) != _BUSINESS or payload[: len(_HELLO)].lower() == _HELLO:
         return None
     msg_id = numbers.get(_MSG_ID, 0)
-    return Request(msg_id, numbers.get(_SEQ_ID, 0)) if msg_id <= U32_MAX else None
+    return Refusable(msg_id, numbers.get(_SEQ_ID, 0)) if msg_id <= U32_MAX else None
 
 
 def _read(message: bytes) -> tuple[dict[int, int], bytes]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from quicgw_fast.backend.errors import EngineError, OutboxClosed, WindowFull
 from quicgw_fast.backend.python import checks, wire
-from quicgw_fast.backend.python.envelope import Request, read_request
+from quicgw_fast.backend.python.envelope import Refusable, read_request
 from quicgw_fast.backend.python.line import Message
 from quicgw_fast.backend.python.reading import Reading
 from quicgw_fast.backend.python.window import Kind
@@ -51,9 +51,9 @@ class TurningAway(Reading):
         if not self._line.window.has_room(len(step), size, reserve=True):
             raise WindowFull
 
-    def _refusable(self, messages: list[bytes]) -> list[Request]:
+    def _refusable(self, messages: list[bytes]) -> list[Refusable]:
         """Return the requests with which messages begin that can be refused like this."""
-        found: list[Request] = []
+        found: list[Refusable] = []
         for message in messages:
             request = read_request(message)
             if request is None:
