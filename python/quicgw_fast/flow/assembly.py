@@ -141,7 +141,7 @@ def assemble_path(
     pushes = Pushes(clock, metrics, draining, targets, registry, sender, offline, gates.push, encode, bind_timeout)
 
     # What passes with time
-    chores = [offline.tend, room.tend, journal.flush, tokens.flush, metrics.tend, *chores]
+    chores = [registry.forget, offline.tend, room.tend, journal.flush, tokens.flush, metrics.tend, *chores]
     housekeeping = Housekeeping(clock, metrics, registry, conversations, sender, closing, start_refusals, times, chores)
     return Path(
         conversations=conversations, requests=requests, pushes=pushes, housekeeping=housekeeping, draining=draining,
