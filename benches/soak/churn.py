@@ -24,6 +24,8 @@ AT_ONCE = 32
 """Visits under way."""
 SETTLING = 30.0
 """Seconds in which everything about the last visitor has to be forgotten."""
+SILENCE = 25.0
+"""Seconds in which a gateway with nobody there has given back the memory that it does not need."""
 TABLES = {
     "session": {"timeout": "4s", "resume_window": "2s", "start_timeout": "2s"},
     "processor": {"drain_timeout": "100ms"},
@@ -82,14 +84,27 @@ async def visit_all(visited: Visited, count: int, endings: Sequence[str], failur
             group.create_task(one_after_another())
 
 
-async def churn(visited: Visited, watched: Watched, visits: int, endings: Sequence[str] = tuple(ENDINGS)) -> Churned:
+async def settled(watched: Watched, silence: float) -> Held:
+    """Look once nobody is there or remembered, and all is silent."""
+    await watched.empty(SETTLING)
+    await asyncio.sleep(silence)
+    return await watched.held()
+
+
+async def churn(
+    visited: Visited,
+    watched: Watched,
+    visits: int,
+    endings: Sequence[str] = tuple(ENDINGS),
+    silence: float = SILENCE,
+) -> Churned:
     """Visit a gateway; a tenth more before it is looked at for the first time, as the first ones pay for all."""
     failures: Counter[str] = Counter()
     await visit_all(visited, visits // 10, endings, failures)
-    before = await watched.empty(SETTLING)
+    before = await settled(watched, silence)
     began = time.monotonic()
     await visit_all(visited, visits // 2, endings, failures)
-    middle = await watched.empty(SETTLING)
+    middle = await settled(watched, silence)
     await visit_all(visited, visits - visits // 2, endings, failures)
-    after = await watched.empty(SETTLING)
+    after = await settled(watched, silence)
     return Churned(visits, time.monotonic() - began, before, middle, after, failures)

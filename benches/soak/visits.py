@@ -32,8 +32,9 @@ class Visit:
     def __init__(self, connection: Connection) -> None:
         self.connection = connection
         self._splitter = Splitter()
-        self._pushes: asyncio.Queue[pb.ServerPush] = asyncio.Queue()
-        self._end: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+        self._pushes: asyncio.Queue[pb.ServerPush | None] = asyncio.Queue()
+        """What came; None at its end."""
+        self._end: asyncio.Future[tuple[int, str]] = asyncio.get_running_loop().create_future()
         self._numbers = itertools.count(1)
         self._msg_ids = itertools.count(1)
 
@@ -45,9 +46,10 @@ class Visit:
     def writable(self) -> None:
         """Nothing waits (``ConnectionHandler``)."""
 
-    def closed(self, code: int, _reason: str, _by_peer: bool, /) -> None:
+    def closed(self, code: int, reason: str, _by_peer: bool, /) -> None:
         """Note how it ended (``ConnectionHandler``)."""
-        self._end.set_result(code)
+        self._end.set_result((code, reason))
+        self._pushes.put_nowait(None)
 
     async def start(self, openid: str, session: pb.StartResponse | None = None) -> pb.StartResponse:
         """Begin a session, or go on with that of an earlier visit which acknowledged one message."""
@@ -85,8 +87,8 @@ class Visit:
     async def end(self, code: CloseCode) -> None:
         """Wait until the gateway closes in this way."""
         async with asyncio.timeout(PATIENCE):
-            found = await self._end
-        assert found == code, f"closed with {found:#x} in place of {code.name}"
+            found, reason = await self._end
+        assert found == code, f"closed with {found:#x} ({reason}) in place of {code.name}"
         await self.connection.wait_closed()
 
     async def leave(self) -> None:
@@ -101,7 +103,9 @@ class Visit:
 
     async def _next(self) -> pb.ServerPush:
         async with asyncio.timeout(PATIENCE):
-            return await self._pushes.get()
+            push = await self._pushes.get()
+        assert push is not None, f"closed in place of an answer: {self._end.result()}"
+        return push
 
     def _send(self, kind: pb.RequestType, payload: bytes, seq: int = 0) -> None:
         request = pb.ClientRequest(msg_id=next(self._msg_ids), seq_id=seq, type=kind, payload=payload)

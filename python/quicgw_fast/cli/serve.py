@@ -40,10 +40,11 @@ def serve(
 async def _serve(config: Config) -> None:
     from quicgw_fast.cli.collector import spare_collections
     from quicgw_fast.cli.event_loop import Signals, announce
+    from quicgw_fast.cli.spare_memory import giving_back
     from quicgw_fast.gateway import Gateway
 
     with Signals() as signals:
-        async with Gateway(config) as gateway:
+        async with Gateway(config) as gateway, giving_back():
             spare_collections()
             await announce(gateway.addresses.ready_line())
             await signals.wait()
