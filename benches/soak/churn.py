@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from benches.soak.watched import Held, Watched
 
 HEADER = (
-    "| transport | visits | time | memory, begin → half → end | descriptors | threads | timers | tasks | objects | left over |\n"
+    "| transport | visits | time | memory, begin → half → end | descriptors | threads | timers | tasks | objects "
+    "| left over |\n"
     "|---|---|---|---|---|---|---|---|---|---|"
 )
 AT_ONCE = 32
@@ -27,7 +28,7 @@ SETTLING = 30.0
 SILENCE = 25.0
 """Seconds in which a gateway with nobody there has given back the memory that it does not need."""
 TABLES = {
-    "session": {"timeout": "4s", "resume_window": "2s", "start_timeout": "2s"},
+    "session": {"timeout": "4s", "resume_window": "2s", "start_timeout": "5s"},
     "processor": {"drain_timeout": "100ms"},
 }
 """Of the gateway's configuration: who is gone is soon forgotten."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
@@ -81,8 +80,8 @@ class Watched:
         sessions = stats["sessions"]
         return Held(
             memory=self.memory(),
-            descriptors=len(os.listdir(self._process / "fd")),
-            threads=len(os.listdir(self._process / "task")),
+            descriptors=len(list((self._process / "fd").iterdir())),
+            threads=len(list((self._process / "task").iterdir())),
             sessions=sum(count for name, count in sessions.items() if name not in {"detached", "remembered"}),
             remembered=sessions["remembered"],
             connections=stats["connections"],

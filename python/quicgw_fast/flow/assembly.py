@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, TypeVar
 from quicgw_fast.carrier import MAX_BODY
 from quicgw_fast.delivery import OrderedSender
 from quicgw_fast.flow.accounts import Accounts
+from quicgw_fast.flow.arriving import Arriving
 from quicgw_fast.flow.attaching import Attaching
 from quicgw_fast.flow.closing import Closing
 from quicgw_fast.flow.control_messages import ControlMessages
@@ -30,6 +31,7 @@ from quicgw_fast.flow.pushes import Pushes
 from quicgw_fast.flow.replies import Replies
 from quicgw_fast.flow.request_memory import RequestMemory
 from quicgw_fast.flow.requests import Requests
+from quicgw_fast.flow.session_buffers import register_session_buffers
 from quicgw_fast.flow.start import StartHandler
 from quicgw_fast.flow.start_refusals import StartRefusals
 from quicgw_fast.flow.targets import Targets
@@ -108,9 +110,11 @@ def assemble_path(
     budget = engine.ByteBudget(times.memory)
     registry = Registry(partial(_make_outbox, times, engine, budget), metrics, remember=times.resume_window)
 
+    register_session_buffers(metrics, registry, budget, request_memory, times, lambda: limits)
+
     # Down
     sender = _make_sender(engine, lambda: closing, lambda: room)
-    offline = Offline(clock, metrics, store, registry, sender)
+    offline = Offline(clock, metrics, store, registry, sender, config.offline.max_total_bytes)
     accounts = Accounts(metrics, lambda: (session.outbox.tally for session in registry), offline.share)
     closing = Closing(clock, metrics, registry, accounts, offline.handovers, lambda session: requests.give_up(session))
     room = Memory(clock, metrics, registry, budget, closing, sender.overflow)
@@ -134,14 +138,24 @@ def assemble_path(
     attaching = Attaching(clock, metrics, registry, sender, closing, offline, tokens, pending, journal, times, limits)
     starts = StartHandler(clock, metrics, draining, gates.start, tokens, placement, pending, start_refusals, attaching)
     control = ControlMessages(clock, metrics, sender, closing, offline.stored, tokens, times.window_bytes)
-    legs = Legs(clock, metrics, sender, starts, requests, control, gates.held, gates.message)
+    arriving = Arriving(clock, metrics, lambda: limits.arriving_memory)
+    legs = Legs(clock, metrics, sender, starts, requests, control, arriving, gates.held, gates.message)
     conversations = Conversations(clock, metrics, engine, legs, journal, times)
     targets = Targets(placement, registry, closing)
     encode, bind_timeout = engine.encode_body, times.bind_timeout
     pushes = Pushes(clock, metrics, draining, targets, registry, sender, offline, gates.push, encode, bind_timeout)
 
     # What passes with time
-    chores = [registry.forget, offline.tend, room.tend, journal.flush, tokens.flush, metrics.tend, *chores]
+    chores = [
+        registry.forget,
+        arriving.tend,
+        offline.tend,
+        room.tend,
+        journal.flush,
+        tokens.flush,
+        metrics.tend,
+        *chores,
+    ]
     housekeeping = Housekeeping(clock, metrics, registry, conversations, sender, closing, start_refusals, times, chores)
     return Path(
         conversations=conversations, requests=requests, pushes=pushes, housekeeping=housekeeping, draining=draining,
