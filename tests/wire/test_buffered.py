@@ -1,4 +1,4 @@
-"""What waits in the process is told in bytes, each kind beside its bound, and services are told what clients are owed."""
+"""What waits in the process is told in bytes beside its bound, and services are told what clients are owed."""
 
 from __future__ import annotations
 

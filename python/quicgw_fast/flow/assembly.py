@@ -31,7 +31,6 @@ from quicgw_fast.flow.pushes import Pushes
 from quicgw_fast.flow.replies import Replies
 from quicgw_fast.flow.request_memory import RequestMemory
 from quicgw_fast.flow.requests import Requests
-from quicgw_fast.flow.session_buffers import register_session_buffers
 from quicgw_fast.flow.start import StartHandler
 from quicgw_fast.flow.start_refusals import StartRefusals
 from quicgw_fast.flow.targets import Targets
@@ -110,8 +109,6 @@ def assemble_path(
     budget = engine.ByteBudget(times.memory)
     registry = Registry(partial(_make_outbox, times, engine, budget), metrics, remember=times.resume_window)
 
-    register_session_buffers(metrics, registry, budget, request_memory, times, lambda: limits)
-
     # Down
     sender = _make_sender(engine, lambda: closing, lambda: room)
     offline = Offline(clock, metrics, store, registry, sender, config.offline.max_total_bytes)
@@ -133,12 +130,11 @@ def assemble_path(
 
     # Who comes in
     tokens = Tokens(clock, metrics, authenticator, gates.renewal, gates.attempts)
-    start_refusals = StartRefusals(metrics)
+    start_refusals, arriving = StartRefusals(metrics), Arriving(clock, metrics, lambda: limits.arriving_memory)
     pending = PendingStarts(clock, draining, registry, start_refusals)
     attaching = Attaching(clock, metrics, registry, sender, closing, offline, tokens, pending, journal, times, limits)
     starts = StartHandler(clock, metrics, draining, gates.start, tokens, placement, pending, start_refusals, attaching)
     control = ControlMessages(clock, metrics, sender, closing, offline.stored, tokens, times.window_bytes)
-    arriving = Arriving(clock, metrics, lambda: limits.arriving_memory)
     legs = Legs(clock, metrics, sender, starts, requests, control, arriving, gates.held, gates.message)
     conversations = Conversations(clock, metrics, engine, legs, journal, times)
     targets = Targets(placement, registry, closing)
@@ -146,16 +142,7 @@ def assemble_path(
     pushes = Pushes(clock, metrics, draining, targets, registry, sender, offline, gates.push, encode, bind_timeout)
 
     # What passes with time
-    chores = [
-        registry.forget,
-        arriving.tend,
-        offline.tend,
-        room.tend,
-        journal.flush,
-        tokens.flush,
-        metrics.tend,
-        *chores,
-    ]
+    chores = [arriving.tend, offline.tend, room.tend, journal.flush, tokens.flush, metrics.tend, *chores]
     housekeeping = Housekeeping(clock, metrics, registry, conversations, sender, closing, start_refusals, times, chores)
     return Path(
         conversations=conversations, requests=requests, pushes=pushes, housekeeping=housekeeping, draining=draining,
