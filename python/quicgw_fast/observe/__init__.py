@@ -2,7 +2,7 @@
 
 from quicgw_fast.observe.buffers import BufferKind, Filling, register_buffer
 from quicgw_fast.observe.door import Door, register_listener
-from quicgw_fast.observe.logs import MOST_WAITING, bytes_waiting, configure_logging, lines_dropped
+from quicgw_fast.observe.logs import MOST_WAITING, bytes_waiting, configure_logging, lines_dropped, set_level
 from quicgw_fast.observe.metrics import Counter, Metrics, Unit
 from quicgw_fast.observe.stats import render_stats
 from quicgw_fast.observe.writer import Writer, write_if_free
@@ -22,5 +22,6 @@ __all__ = [
     "register_buffer",
     "register_listener",
     "render_stats",
+    "set_level",
     "write_if_free",
 ]
