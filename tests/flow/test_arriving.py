@@ -41,7 +41,7 @@ async def test_what_has_begun_is_counted_until_it_is_there(house: House) -> None
     await house.settle()
     assert bob.texts == ["200 " + "x" * 900]
     assert arriving(house) == (1000, 1000)
-    alice.link.end(CloseCode.NORMAL)
+    alice.link.lose()
     await house.settle()
     assert arriving(house) == (0, 0)
 
