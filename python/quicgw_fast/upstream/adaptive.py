@@ -25,7 +25,7 @@ STEEPEST = 0.5
 """The most that one look takes off, before it is smoothed."""
 HARMLESS = 0.1
 """Seconds beyond that which are no reason to refuse anybody."""
-SMOOTHING = 0.2
+SMOOTHING = 0.4
 LEAST_SAMPLES = 10
 """Calls of which the time now is made."""
 LONG = 240
@@ -62,7 +62,9 @@ class AdaptiveLimit:
         if gradient < 1.0:
             here = min(self.value, 2.0 * peak)
         elif peak < self.value / 2:
-            return  # nothing is learnt of a limit that nobody came near
+            # Nothing is learnt of a limit that nobody came near; but what was learnt grows old.
+            self.value = min(self.value + 1, self._most)
+            return
         else:
             here = self.value
         room_to_queue = max(4.0, math.sqrt(here))
