@@ -17,21 +17,25 @@ from quicgw_fast.upstream.own import OwnAddresses
 from quicgw_fast.upstream.readiness import Readiness
 from quicgw_fast.upstream.registration import Registration
 from quicgw_fast.upstream.report import report
+from quicgw_fast.upstream.routing import make_mode
 from quicgw_fast.upstream.watch import Watch
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
     from quicgw_fast.clock import Clock
-    from quicgw_fast.config import UpstreamConfig
+    from quicgw_fast.config import RoutingConfig, UpstreamConfig
     from quicgw_fast.observe import Metrics
     from quicgw_fast.ports import CallGate
     from quicgw_fast.upstream.routing import RoutingMode
     from quicgw_fast.upstream.seam import OpenChannel
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Upstream:
     """What the outside needs of the upstream side: to start and close it, to call, to look at it."""
 
+    mode: RoutingMode
     directory: Directory
     channels: Channels
     watch: Watch
@@ -64,11 +68,33 @@ class Upstream:
     async def refuse_own_addresses(self) -> None:
         """Raise ConfigError when the gateway itself is configured as a service, as far as ``own`` knows it."""
         for instance in self.directory.instances():
-            if await self.own.include(instance.address, names=False):
-                names = self.directory.services_of(instance)
-                services = ", ".join(f"upstream.{service}" for service in names)
-                told = f"{services}: {instance.address} is the gateway itself; write the service's address"
-                raise SettingError(("upstream", names[0]), told)
+            await self._refuse_own(instance.address, self.directory.services_of(instance))
+
+    async def prepare(self, config: UpstreamConfig, routing: RoutingConfig) -> Callable[[], None]:
+        """Check other settings, and return the step that takes them, which cannot fail.
+
+        New addresses are dialled; calls under way to those that are left out are answered. Raises ConfigError for what
+        cannot be used.
+        """
+        mode = make_mode(routing)
+        wanted = self.directory.check(mode.configured(config))
+        for service, addresses in wanted.items():
+            for address in addresses:
+                await self._refuse_own(address, (service,))
+
+        def take() -> None:
+            self.mode.adopt(mode)
+            self.directory.configure(wanted)
+            self.forget_after = config.forget_after
+            self.readiness.look()
+
+        return take
+
+    async def _refuse_own(self, address: str, names: Sequence[str]) -> None:
+        if await self.own.include(address, names=False):
+            services = ", ".join(f"upstream.{service}" for service in names)
+            told = f"{services}: {address} is the gateway itself; write the service's address"
+            raise SettingError(("upstream", names[0]), told)
 
     def tend(self, now: float) -> None:
         """Forget who stays away, and write what the log has not said yet; ``now`` in monotonic seconds."""
@@ -117,5 +143,16 @@ def assemble_upstream(
     own = OwnAddresses()
     registration = Registration(mode, directory, channels, journal, own)
     return Upstream(
-        directory, channels, watch, names, caller, readiness, registration, own, journal, config.forget_after, clock
+        mode,
+        directory,
+        channels,
+        watch,
+        names,
+        caller,
+        readiness,
+        registration,
+        own,
+        journal,
+        config.forget_after,
+        clock,
     )

@@ -76,6 +76,44 @@ class Directory:
         self._configured.add((service, instance.address))
         return instance
 
+    def check(self, wanted: Mapping[str, Sequence[str]]) -> dict[str, list[str]]:
+        """Return the addresses of each service in one spelling; SettingError for one that ``configure`` cannot take."""
+        checked = {}
+        for service, addresses in wanted.items():
+            key = ("upstream", service)
+            try:
+                checked[service] = list(dict.fromkeys(map(parse_address, addresses)))
+            except ValueError as error:
+                raise SettingError(key, f"upstream.{service}: {error}") from error
+            if len(checked[service]) > self._max_instances:
+                told = f"upstream.{service} has {len(checked[service])} addresses, {self._max_instances} may be served"
+                raise SettingError(key, f"{told}; configure fewer")
+        return checked
+
+    def configure(self, wanted: Mapping[str, Sequence[str]]) -> None:
+        """Have these be the configured addresses, as ``check`` returned them: what is new comes, what is left out goes.
+
+        Calls under way to those that go are answered. Of a service that is full, registered instances make room.
+        """
+        before = self._configured
+        self._configured = {(service, address) for service, addresses in wanted.items() for address in addresses}
+        for service, address in before - self._configured:
+            instance = self._by_address.get(address)
+            if instance is not None and instance in self._members[service]:
+                self._leave(service, instance, hang_up=False)
+        for service, address in sorted(self._configured - self._stood_in_for()):
+            self._configure_one(service, address)
+
+    def _configure_one(self, service: str, address: str) -> None:
+        members = self._members[service]
+        instance = self._by_address.get(address)
+        if instance is None or instance not in members:
+            if len(members) >= self._max_instances:
+                others = [each for each in members if (service, each.address) not in self._configured]
+                self._leave(service, min(others, key=lambda each: each.healthy), hang_up=False)
+            instance = self._join(service, address, registered=False)
+        instance.registered = False
+
     def register(self, address: str, service: str) -> Registered:
         """Take in an instance that registered itself for one of the services.
 
@@ -131,8 +169,12 @@ class Directory:
         for service, address in self._expanded.keys() - wanted.keys() - self._configured:
             self._leave_if_there(service, address)
         self._expanded = {key: name for key, name in wanted.items() if self._stand_in(*key, name)}
-        for service, name in {(service, name) for (service, _), name in self._expanded.items()}:
+        for service, name in self._stood_in_for():
             self._leave_if_there(service, name)
+
+    def _stood_in_for(self) -> set[tuple[str, str]]:
+        """Services and the configured names that are no instance, as their addresses are."""
+        return {(service, name) for (service, _), name in self._expanded.items()}
 
     def _stand_in(self, service: str, address: str, name: str) -> bool:
         try:

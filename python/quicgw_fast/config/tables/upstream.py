@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
@@ -17,6 +17,8 @@ OF_SERVICES = ReadIn("service", "where instances register themselves")
 
 class UpstreamConfig(Section):
     """``[upstream]``: addresses of each service in service mode."""
+
+    live: ClassVar = frozenset({"hello", "business", "zone", "forget_after"})
 
     hello: Annotated[tuple[Address, ...], OF_SERVICES, ADDRESSES] = ()
     """Instances that log users in and keep their state."""
