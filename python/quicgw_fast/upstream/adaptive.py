@@ -40,12 +40,16 @@ class AdaptiveLimit:
     """The limit of one instance; at most ``most``, and never below ``least``."""
 
     def __init__(self, least: int, most: int) -> None:
-        self._least = min(least, most)
         self._most = most
+        self.reconfigure(least)
         self.value = float(most)
         self._usual = 0.0
         self._looks = 0
         self._sum, self._count, self._peak = 0.0, 0, 0
+
+    def reconfigure(self, least: int) -> None:
+        """Have another lower bound from now on."""
+        self._least = min(least, self._most)
 
     def look(self, took: Sequence[float], peak: int) -> None:
         """Take in how many seconds each call since the last look took, and how many were under way at most."""
