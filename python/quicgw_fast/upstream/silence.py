@@ -59,7 +59,9 @@ class Silence:
     def told(self, *, alive: bool) -> None:
         """Take in whether it answered when it was asked."""
         if alive:
-            self._looks = self._misses = 0
+            # With calls under way it stays behind the others: it lives, but is slow.
+            self._looks = min(self._looks, self._suspect_after) if self._under_way else 0
+            self._misses = 0
             self.silent = False
         else:
             self._misses += 1
