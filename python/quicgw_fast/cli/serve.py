@@ -57,12 +57,13 @@ def _start(path: Path | None, flags: Mapping[str, Mapping[str, str]], others: Ot
 async def _serve(config: Config, origin: Origin, others: OtherSignals) -> None:
     from quicgw_fast.cli.collector import spare_collections
     from quicgw_fast.cli.event_loop import Signals, announce
+    from quicgw_fast.cli.spare_memory import giving_back
     from quicgw_fast.gateway import Gateway
 
     gateway = Gateway(config, origin=origin)
     hang_up = partial(gateway.reloader.ask, "SIGHUP")
     with Signals() as signals, others.following(hang_up=hang_up, user_1=gateway.log_numbers):
-        async with gateway:
+        async with gateway, giving_back():
             spare_collections()
             await announce(gateway.addresses.ready_line())
             await signals.wait()
