@@ -15,7 +15,15 @@ from quicgw_fast.carrier import CARRIERS
 from quicgw_fast.clock import SystemClock
 from quicgw_fast.codes import CloseCode
 from quicgw_fast.config import join_address, split_address
-from quicgw_fast.control import AdminServer, ControlServer, health_pages, stats_pages
+from quicgw_fast.control import (
+    AdminServer,
+    ControlAccess,
+    ControlServer,
+    Refusals,
+    health_pages,
+    read_access,
+    stats_pages,
+)
 from quicgw_fast.errors import ConfigError
 from quicgw_fast.observe import Door, Metrics, Unit, lines_dropped, register_listener, render_stats
 from quicgw_fast.transport import Listener, TransportLimits, listen, reset_key_for
@@ -75,7 +83,10 @@ class Gateway:
         metrics.gauge("uptime", "Since the start", lambda: round(self._clock.now() - began, 1), Unit.SECONDS)
         metrics.total("log_lines_dropped", "Log lines of this process that nobody took in time", lines_dropped)
         self._door = Door(metrics, self._clock.now)
-        assembled = assemble_gateway(config, engine, self._clock, metrics, chores=[self._door.flush])
+        self._access = ControlAccess(read_access(config.control))
+        self._refusals = Refusals(metrics, self._clock.now)
+        chores = [self._door.flush, self._refusals.flush]
+        assembled = assemble_gateway(config, engine, self._clock, metrics, chores=chores)
         self._path, self._upstream = assembled.path, assembled.upstream
         self._gatekeeper = assembled.gatekeeper
         self._stack = contextlib.AsyncExitStack()
@@ -148,10 +159,13 @@ class Gateway:
         if tls.cert is None or key is None:
             raise ConfigError(_without_certificate(tls))
         pages = [*health_pages(self._ready), *stats_pages(self.stats)]
-        admin = await AdminServer.start(*split_address(server.admin), pages)
+        host, port = split_address(server.admin)
+        admin = await AdminServer.start(host, port, pages, self._access.admin_guard(host, self._refusals))
         stack.push_async_callback(admin.stop)
         await upstream.own.add(*admin.address)
-        self._control = await ControlServer.start(*split_address(server.grpc), self._path.pushes, upstream.registration)
+        self._control = await ControlServer.start(
+            *split_address(server.grpc), self._path.pushes, upstream.registration, self._access, self._refusals
+        )
         stack.push_async_callback(self._control.stop)
         await upstream.own.add(*self._control.address)
         await upstream.refuse_own_addresses()

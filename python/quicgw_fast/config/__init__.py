@@ -8,19 +8,21 @@ from quicgw_fast.config.files import read_small, warn_if_exposed
 from quicgw_fast.config.loading import advice, load, located, read
 from quicgw_fast.config.models import Config
 from quicgw_fast.config.tables.auth import AuthConfig
+from quicgw_fast.config.tables.control import ControlConfig
 from quicgw_fast.config.tables.limits import LimitsConfig, OverloadConfig
 from quicgw_fast.config.tables.processor import ProcessorConfig
 from quicgw_fast.config.tables.routing import DEFAULT_CONTAINING, DEFAULT_EXACT, RoutingConfig
 from quicgw_fast.config.tables.server import LogConfig, ServerConfig, TlsConfig
 from quicgw_fast.config.tables.session import OfflineConfig, SessionConfig
 from quicgw_fast.config.tables.upstream import UpstreamConfig
-from quicgw_fast.config.values import checked_path, join_address, parse_duration, parse_size, split_address
+from quicgw_fast.config.values import checked_path, is_loopback, join_address, parse_duration, parse_size, split_address
 
 __all__ = [
     "DEFAULT_CONTAINING",
     "DEFAULT_EXACT",
     "AuthConfig",
     "Config",
+    "ControlConfig",
     "LimitsConfig",
     "LogConfig",
     "OfflineConfig",
@@ -33,6 +35,7 @@ __all__ = [
     "UpstreamConfig",
     "advice",
     "checked_path",
+    "is_loopback",
     "join_address",
     "load",
     "located",
