@@ -3,7 +3,7 @@
 from quicgw_fast.control.access import AccessFiles, ControlAccess, read_access
 from quicgw_fast.control.admin import AdminServer
 from quicgw_fast.control.grpc_server import ControlServer, Pusher
-from quicgw_fast.control.pages import health_pages, stats_pages
+from quicgw_fast.control.pages import health_pages, reload_pages, stats_pages
 from quicgw_fast.control.refusals import Refusals
 from quicgw_fast.control.tokens import first_token
 
@@ -17,5 +17,6 @@ __all__ = [
     "first_token",
     "health_pages",
     "read_access",
+    "reload_pages",
     "stats_pages",
 ]
