@@ -218,7 +218,7 @@ class Gateway:
 
     def _parts(self) -> list[Prepare]:
         assert self._listener is not None
-        return gateway_parts(self._path, self._upstream, self._listener, self._validity, self._tls_key)
+        return gateway_parts(self._path, self._upstream, self._listener, self._access, self._validity, self._tls_key)
 
     def _stopping(self) -> bool:
         return self._path.draining.active or self._listener is None

@@ -56,6 +56,29 @@ def test_the_embedded_services_show_the_token_of_their_gateway(tmp_path: Path, t
         assert (done.returncode, "notify" in done.stdout) == (0, True), done
 
 
+def test_a_running_gateway_takes_other_tokens(tmp_path: Path, certified: str, tokens: str) -> None:
+    operators, file = tmp_path / "operators", tmp_path / "gateway.toml"
+    operators.write_text("a-token-of-the-operators")
+    operators.chmod(0o600)
+    control = f'grpc_token_file = "{tokens}"\nadmin_token_file = "{operators}"\n'
+    file.write_text(f"server.watch = 0\n{certified}[control]\n{control}")
+    push = ("push", "unicast", "--to", "openid:nobody", "--token-file", tokens)
+    with Gateway("serve", "--config", str(file)) as gateway:
+        assert_one_sentence(quicgw("reload", "--admin", gateway.admin), "asks for a token", "--token-file names one")
+        assert "TARGET_NOT_FOUND" in quicgw(*push, "--gateway", gateway.grpc).stdout
+        (tmp_path / "tokens").write_text("another-token-of-the-services")
+        done = quicgw("reload", "--admin", gateway.admin, "--config", str(file))
+        assert "control.grpc_token_file: the file has another content" in done.stdout, done
+        (tmp_path / "tokens").write_text(TOKEN)
+        assert_one_sentence(quicgw(*push, "--gateway", gateway.grpc), "UNAUTHENTICATED")
+        # What cannot be used is refused, and the tokens of before stay.
+        (tmp_path / "tokens").write_text("short")
+        done = quicgw("reload", "--admin", gateway.admin, "--token-file", str(operators))
+        assert (done.returncode, "a token at least 16" in done.stdout) == (1, True), done
+        (tmp_path / "tokens").write_text("another-token-of-the-services")
+        assert "TARGET_NOT_FOUND" in quicgw(*push, "--gateway", gateway.grpc).stdout
+
+
 @pytest.mark.parametrize("half", ["--cert", "--key"])
 def test_half_a_pair_is_a_wrong_command_line(tokens: str, half: str) -> None:
     done = quicgw("push", "broadcast", half, tokens)

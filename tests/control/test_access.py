@@ -108,10 +108,10 @@ async def test_tokens_are_replaced_while_it_runs(tmp_path: Path) -> None:
     async with stub_of(RecordingPusher(), access) as (stub, _):
         file.write_text(SECOND)
         assert await status_of(stub, *shown(f"Bearer {FIRST}")) is grpc.StatusCode.OK, "nobody read it yet"
-        access.reconfigure(access_of(grpc_token_file=file).files)
+        access.prepare(access_of(grpc_token_file=file).files)()
         assert await status_of(stub, *shown(f"Bearer {FIRST}")) is REFUSED
         assert await status_of(stub, *shown(f"Bearer {SECOND}")) is grpc.StatusCode.OK
-        access.reconfigure(access_of().files)
+        access.prepare(access_of().files)()
         assert await status_of(stub) is grpc.StatusCode.OK
 
 
@@ -183,7 +183,7 @@ async def test_new_connections_meet_the_new_certificate(tmp_path: Path) -> None:
     control = await start_control(pusher, access=access)
     for name, authority, stranger in (("old", before, after), ("new", after, before)):
         if name == "new":
-            access.reconfigure(access_of(**after.server_files(tmp_path)).files)
+            access.prepare(access_of(**after.server_files(tmp_path)).files)()
         for roots, outcome in ((authority, grpc.StatusCode.OK), (stranger, grpc.StatusCode.UNAVAILABLE)):
             credentials = grpc.ssl_channel_credentials(roots.pem)
             async with grpc.aio.secure_channel(join_address(*control.address), credentials, [LOCAL]) as channel:
@@ -197,9 +197,9 @@ def test_what_cannot_change_while_the_port_is_open_is_said(tmp_path: Path) -> No
     mutual = access_of(**ours.server_files(tmp_path), client_ca=ours.write(tmp_path))
     for access, files, key in ((plain, tls, "cert"), (tls, plain, "cert"), (tls, mutual, "client_ca")):
         with pytest.raises(SettingError, match="cannot change while") as caught:
-            access.reconfigure(files.files)
+            access.prepare(files.files)
         assert caught.value.key == ("control", key)
-    mutual.reconfigure(mutual.files)
+    mutual.prepare(mutual.files)()
 
 
 def test_files_that_do_not_go_together(tmp_path: Path) -> None:

@@ -91,9 +91,7 @@ async def test_it_may_be_asked_for_by_address_and_by_its_names(host: str) -> Non
         assert at.refused("host") == 0
 
 
-@pytest.mark.parametrize(
-    "host", ["evil.example", "localhost.evil.example", "127.0.0.1.evil.example", "x", "[evil]", "a b"]
-)
+@pytest.mark.parametrize("host", ["evil.test", "localhost.evil.test", "127.0.0.1.evil.test", "x", "[evil]", "a b"])
 async def test_a_name_that_somebody_else_made_point_here_is_refused(host: str) -> None:
     async with doors() as at:
         answer = await at.ask("/inside", f"Host: {host}")
@@ -106,7 +104,7 @@ async def test_a_name_that_somebody_else_made_point_here_is_refused(host: str) -
 
 async def test_two_hosts_or_none_are_no_request() -> None:
     async with doors() as at:
-        assert (await at.ask("/inside", "Host: 127.0.0.1", "Host: evil.example")).status == 400
+        assert (await at.ask("/inside", "Host: 127.0.0.1", "Host: evil.test")).status == 400
         assert (await at.say(b"GET /inside HTTP/1.1\r\n\r\n")).status == 400
         assert (await at.say(b"GET /inside HTTP/1.0\r\n\r\n")).body == "the inside"
 
@@ -117,11 +115,11 @@ async def test_two_hosts_or_none_are_no_request() -> None:
 async def test_pages_of_others_may_use_nothing() -> None:
     async with doors() as at:
         for origin in (
-            "http://evil.example",
+            "http://evil.test",
             "null",
             "http://127.0.0.1:81",
             "file://",
-            "http://127.0.0.1.evil.example",
+            "http://127.0.0.1.evil.test",
         ):
             for path, method in (("/inside", "GET"), ("/change", "POST")):
                 answer = await at.ask(path, f"Origin: {origin}", method=method)
@@ -160,7 +158,7 @@ async def test_probes_need_no_token_and_learn_no_reason(tmp_path: Path) -> None:
     (tmp_path / "tokens").write_text(TOKEN)
     async with doors("127.0.0.1:9001: nothing listens", admin_token_file=tmp_path / "tokens") as at:
         assert (await at.ask("/healthz")).body == "ok\n"
-        assert (await at.ask("/readyz", "Host: balancer.internal"))[::2] == (503, "not ready\n")
+        assert (await at.ask("/readyz", "Host: balancer.test"))[::2] == (503, "not ready\n")
         told = await at.ask("/readyz", f"Authorization: Bearer {TOKEN}")
         assert told[::2] == (503, "127.0.0.1:9001: nothing listens\n")
         assert (await at.ask("/healthz", method="POST")).status == 401

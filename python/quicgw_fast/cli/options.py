@@ -65,6 +65,15 @@ TokenFile = Annotated[
         help="A token of the gateway's control.grpc_token_file; the first line that is one.",
     ),
 ]
+AdminTokenFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--token-file",
+        metavar="FILE",
+        callback=file_path,
+        help="A token of the gateway's control.admin_token_file; unless it is given, that file of --config.",
+    ),
+]
 Ca = Annotated[
     Path | None,
     typer.Option("--ca", metavar="FILE", callback=file_path, help="PEM of who signed the gateway's control.cert: TLS."),
@@ -107,7 +116,7 @@ def gateway_access(
         raise typer.BadParameter("--cert and --key go together", param_hint="--cert" if key is None else "--key")
     if cert is not None and ca is None:
         raise typer.BadParameter("is shown over TLS alone: give --ca, too", param_hint="--cert")
-    return GatewayAccess(_token(token_file), _content(ca), _content(cert), _content(key))
+    return GatewayAccess(token(token_file), _content(ca), _content(cert), _content(key))
 
 
 def _content(path: Path | None) -> bytes | None:
@@ -119,7 +128,8 @@ def _content(path: Path | None) -> bytes | None:
         raise StartupError(f"cannot read {path}: {error.strerror or error}") from error
 
 
-def _token(path: Path | None) -> str | None:
+def token(path: Path | None) -> str | None:
+    """Read the token that is shown to a gateway; raises StartupError."""
     from quicgw_fast.control.tokens import first_token
 
     try:

@@ -4,6 +4,7 @@ A flag wins over the environment (``QUICGW_SERVER__QUIC=…``), the environment 
 defaults. Keys that do not exist are refused, so that a misspelt one is found at start and not in production.
 """
 
+from quicgw_fast.config.allowed import Allowed, is_never, parse_allowed
 from quicgw_fast.config.changes import Change, changes, files, without_restart
 from quicgw_fast.config.files import read_small, warn_if_exposed
 from quicgw_fast.config.loading import advice, load, located, read, require_sense
@@ -21,6 +22,7 @@ from quicgw_fast.config.values import checked_path, is_loopback, join_address, p
 __all__ = [
     "DEFAULT_CONTAINING",
     "DEFAULT_EXACT",
+    "Allowed",
     "AuthConfig",
     "Change",
     "Config",
@@ -40,9 +42,11 @@ __all__ = [
     "checked_path",
     "files",
     "is_loopback",
+    "is_never",
     "join_address",
     "load",
     "located",
+    "parse_allowed",
     "parse_duration",
     "parse_size",
     "read",

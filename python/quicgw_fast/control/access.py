@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 from quicgw_fast.control.guard import AdminGuard
@@ -11,6 +12,10 @@ from quicgw_fast.control.tokens import TokenSet, read_tokens
 from quicgw_fast.errors import SettingError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import grpc
+
     from quicgw_fast.config import ControlConfig
     from quicgw_fast.control.refusals import Refusals
 
@@ -44,35 +49,35 @@ class ControlAccess:
         """As they were read last."""
         self.grpc = TokenSet()
         self.admin = TokenSet()
-        self.tls = None if files.tls is None else ServerTls(files.tls)
-        self.hosts: tuple[str, ...] = ()
+        self._tls = None if files.tls is None else ServerTls(files.tls)
         self._use(files)
+
+    def credentials(self) -> grpc.ServerCredentials | None:
+        """Return what the gRPC port is opened with; None for one without TLS."""
+        return None if self._tls is None else self._tls.credentials()
 
     def admin_guard(self, host: str, refusals: Refusals) -> AdminGuard:
         """Return the guard of admin pages that are served at ``host``."""
-        return AdminGuard(self.admin, lambda: (host.lower(), *self.hosts), refusals)
+        return AdminGuard(self.admin, lambda: (host.lower(), *self.files.hosts), refusals)
 
-    def check(self, files: AccessFiles) -> None:
-        """Raise SettingError when ``reconfigure`` could not do it: a port is TLS or not for as long as it is open."""
-        if (self.tls is None) != (files.tls is None):
-            told = "control.cert: whether the gRPC port speaks TLS cannot change while it is open; restart the gateway"
-            raise SettingError(("control", "cert"), told)
-        if self.tls is not None and files.tls is not None and self.tls.mutual != (files.tls.client_ca is not None):
-            told = (
-                "control.client_ca: whether services need a certificate cannot change while the gRPC port is open; "
-                "restart the gateway"
-            )
-            raise SettingError(("control", "client_ca"), told)
+    def prepare(self, files: AccessFiles) -> Callable[[], None]:
+        """Check other files, and return the step that takes them, which cannot fail.
 
-    def reconfigure(self, files: AccessFiles) -> None:
-        """Go by these files from now on. Raises what ``check`` raises, and then nothing has changed."""
-        self.check(files)
-        self._use(files)
+        Raises SettingError for what needs a restart: a port speaks TLS or not for as long as it is open.
+        """
+        if (self._tls is None) != (files.tls is None):
+            raise _needs_restart("cert", "whether the gRPC port speaks TLS")
+        if self._tls is not None and files.tls is not None and self._tls.mutual != (files.tls.client_ca is not None):
+            raise _needs_restart("client_ca", "whether services need a certificate")
+        return partial(self._use, files)
 
     def _use(self, files: AccessFiles) -> None:
         self.files = files
         self.grpc.replace(files.grpc)
         self.admin.replace(files.admin)
-        self.hosts = files.hosts
-        if self.tls is not None and files.tls is not None:
-            self.tls.replace(files.tls)
+        if self._tls is not None and files.tls is not None:
+            self._tls.replace(files.tls)
+
+
+def _needs_restart(key: str, what: str) -> SettingError:
+    return SettingError(("control", key), f"control.{key}: {what} cannot change while it is open; restart the gateway")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 from typing import TYPE_CHECKING, Any
 
 import grpc
@@ -30,6 +31,8 @@ _log = logging.getLogger("quicgw.demo")
 
 SAY_WAITING_AFTER = 2.0
 """Seconds without a connection to the gateway after which that is said."""
+LEASES = 4
+"""Times the interval of renewals is the lease: some may fail without that the services leave."""
 LEAVE_TIMEOUT = 1.0
 """Seconds that a stop spends on telling the gateway."""
 
@@ -68,15 +71,18 @@ class Services:
         """Register every service with the gateway, waiting up to ``timeout`` seconds for it to be there.
 
         Each registers under its own name, or under that of ``labels`` in its place: a zone for example. ``renew_every``
-        (seconds) registers again and again from then on, as a restarted gateway remembers nobody. Raises StartupError
-        when the gateway is not there or refuses.
+        (seconds) registers again and again from then on, as a restarted gateway remembers nobody; with a lease, so that
+        the gateway forgets services that are gone. Raises StartupError when the gateway is not there or refuses.
         """
         labels = labels or list(self.addresses)
+        lease = 0 if renew_every is None else math.ceil(LEASES * renew_every)
         if len(labels) != len(self.addresses):
             raise StartupError(f"{len(self.addresses)} services cannot serve {len(labels)} zones; give one each")
         requests = [
             mode.registration(address, label) for label, address in zip(labels, self.addresses.values(), strict=True)
         ]
+        for request in requests:
+            request.lease = lease
         client = GatewayClient(gateway_address, access, connect_timeout=timeout)
         try:
             await _say_if_it_takes_long(client, timeout)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import AfterValidator, Field
 
@@ -19,6 +19,10 @@ def _each_once(ports: tuple[str, ...]) -> tuple[str, ...]:
 
 class ControlConfig(Section):
     """``[control]``: who may use ``server.grpc`` (services) and ``server.admin`` (operators)."""
+
+    live: ClassVar = frozenset(
+        {"grpc_token_file", "admin_token_file", "cert", "key", "client_ca", "admin_hosts", "open_to_network"}
+    )
 
     grpc_token_file: File | None = None
     """Tokens that services show as ``authorization: Bearer …``, one a line: several while they are being changed."""
