@@ -77,7 +77,7 @@ class Gateway:
         self._door = Door(metrics, self._clock.now)
         assembled = assemble_gateway(config, engine, self._clock, metrics, chores=[self._door.flush])
         self._path, self._upstream = assembled.path, assembled.upstream
-        self._gatekeeper = assembled.gatekeeper
+        self._gates = assembled.gates
         self._stack = contextlib.AsyncExitStack()
         self._listener: Listener | None = None
         self._control: ControlServer | None = None
@@ -165,7 +165,7 @@ class Gateway:
             clock=self._clock,
             maker=server.transport,
             limits=TransportLimits.of(self._config.session, short_path=server.short_path),
-            gatekeeper=self._gatekeeper,
+            gatekeeper=self._gates.connections,
             observer=self._door,
             pace=self._path.pace,
             reset_key=reset_key_for(server.reset_key_file, tls.key or tls.cert, 0 if self._dev else port),
@@ -180,7 +180,7 @@ class Gateway:
     def _ready(self) -> str | None:
         if self._path.draining.active:
             return "the gateway stops"
-        return self._upstream.readiness.reason()
+        return self._gates.memory.reason() or self._upstream.readiness.reason()
 
 
 def _without_certificate(tls: TlsConfig) -> str:

@@ -8,7 +8,8 @@ from quicgw_fast.config.files import read_small, warn_if_exposed
 from quicgw_fast.config.loading import advice, load, located, read
 from quicgw_fast.config.models import Config
 from quicgw_fast.config.tables.auth import AuthConfig
-from quicgw_fast.config.tables.limits import LimitsConfig, OverloadConfig
+from quicgw_fast.config.tables.limits import LimitsConfig
+from quicgw_fast.config.tables.overload import OverloadConfig
 from quicgw_fast.config.tables.processor import ProcessorConfig
 from quicgw_fast.config.tables.routing import DEFAULT_CONTAINING, DEFAULT_EXACT, RoutingConfig
 from quicgw_fast.config.tables.server import LogConfig, ServerConfig, TlsConfig

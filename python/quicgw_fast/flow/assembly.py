@@ -22,6 +22,7 @@ from quicgw_fast.flow.conversations import Conversations
 from quicgw_fast.flow.draining import DrainState, HandOut
 from quicgw_fast.flow.housekeeping import Housekeeping
 from quicgw_fast.flow.journal import Journal
+from quicgw_fast.flow.large_sessions import LargeSessions
 from quicgw_fast.flow.login import Logins
 from quicgw_fast.flow.memory import Memory
 from quicgw_fast.flow.offline import Offline
@@ -34,7 +35,7 @@ from quicgw_fast.flow.start import StartHandler
 from quicgw_fast.flow.start_refusals import StartRefusals
 from quicgw_fast.flow.targets import Targets
 from quicgw_fast.flow.tokens import Tokens
-from quicgw_fast.overload import Pace
+from quicgw_fast.overload import MemoryStage, Pace
 from quicgw_fast.processor import AsyncRequestProcessor, AsyncTask, execute
 from quicgw_fast.session import Registry, Session
 
@@ -103,8 +104,9 @@ def assemble_path(
     ``call`` calls the service of a request, for so many hellos at once. ``chores`` are called with the time (monotonic)
     in every round of the housekeeping.
     """
-    times, limits, pools = config.session, config.limits, config.processor
-    draining, journal, request_memory = DrainState(), Journal(metrics), RequestMemory(metrics, limits.request_memory)
+    times, pools = config.session, config.processor
+    draining, journal = DrainState(), Journal(metrics)
+    request_memory = RequestMemory(metrics, lambda: gates.book.bounds.limits.request_memory)
     budget = engine.ByteBudget(times.memory)
     registry = Registry(partial(_make_outbox, times, engine, budget), metrics, remember=times.resume_window)
 
@@ -131,7 +133,10 @@ def assemble_path(
     tokens = Tokens(clock, metrics, authenticator, gates.renewal, gates.attempts)
     start_refusals = StartRefusals(metrics)
     pending = PendingStarts(clock, draining, registry, start_refusals)
-    attaching = Attaching(clock, metrics, registry, sender, closing, offline, tokens, pending, journal, times, limits)
+    attaching = Attaching(
+        clock, metrics, registry, sender, closing, offline, tokens, pending, journal, times,
+        lambda: gates.book.bounds.limits,
+    )  # fmt: skip
     starts = StartHandler(clock, metrics, draining, gates.start, tokens, placement, pending, start_refusals, attaching)
     control = ControlMessages(clock, metrics, sender, closing, offline.stored, tokens, times.window_bytes)
     legs = Legs(clock, metrics, sender, starts, requests, control, gates.held, gates.message)
@@ -141,7 +146,9 @@ def assemble_path(
     pushes = Pushes(clock, metrics, draining, targets, registry, sender, offline, gates.push, encode, bind_timeout)
 
     # What passes with time
-    chores = [offline.tend, room.tend, journal.flush, tokens.flush, metrics.tend, *chores]
+    very_short = MemoryStage.CLOSE_SESSIONS
+    large = LargeSessions(metrics, registry, closing, gates.session, lambda: gates.memory.stage >= very_short)
+    chores = [offline.tend, room.tend, journal.flush, tokens.flush, metrics.tend, gates.book.tend, *chores, large.tend]
     housekeeping = Housekeeping(clock, metrics, registry, conversations, sender, closing, start_refusals, times, chores)
     return Path(
         conversations=conversations, requests=requests, pushes=pushes, housekeeping=housekeeping, draining=draining,

@@ -232,6 +232,12 @@ class Metrics:
                 return sample.value
         raise KeyError(labels)
 
+    def values(self, name: str) -> list[float]:
+        """The values of all samples of one counter or gauge now; none for what is not registered."""
+        family = self._families.get(name)
+        samples = [] if family is None else [sample.value for sample in family.read()]
+        return [value for value in samples if not isinstance(value, Duration)]
+
     def __iter__(self) -> Iterator[Family]:
         return iter(self._families.values())
 

@@ -32,6 +32,7 @@ PLACES = {
     "upstream_max_concurrency": ("upstream", "max_concurrency"),
     "upstream_under_way": ("upstream", "under_way"),
     "refused": ("refused",),
+    "would_reject": ("would_reject",),
     "log_lines_dropped": ("log_lines_dropped",),
     "closes": ("closes",),
 }

@@ -1,9 +1,11 @@
 """Overload protection: what is refused so that the rest is served. A list of small rules (``moments``)."""
 
 from quicgw_fast.overload.attempts import AttemptLimiter
+from quicgw_fast.overload.bounds import Bounds
 from quicgw_fast.overload.draining import NO_REQUEST, NO_START
 from quicgw_fast.overload.facts import (
     HeldFacts,
+    LargeSessionFacts,
     MessageFacts,
     PushFacts,
     QueueFacts,
@@ -14,21 +16,27 @@ from quicgw_fast.overload.facts import (
     Traffic,
 )
 from quicgw_fast.overload.held import MAX_HELD
+from quicgw_fast.overload.memory_stages import MemoryStage, MemoryStages
 from quicgw_fast.overload.moments import ConnectionGates, Gates, make_gates
 from quicgw_fast.overload.pace import Pace
-from quicgw_fast.overload.rule import Close, Gate, Moment, PushRefusal, Refusal, Rule, StartRefusal
+from quicgw_fast.overload.rule import Close, Gate, Mode, Moment, PushRefusal, Refusal, Rule, StartRefusal
 
 __all__ = [
     "MAX_HELD",
     "NO_REQUEST",
     "NO_START",
     "AttemptLimiter",
+    "Bounds",
     "Close",
     "ConnectionGates",
     "Gate",
     "Gates",
     "HeldFacts",
+    "LargeSessionFacts",
+    "MemoryStage",
+    "MemoryStages",
     "MessageFacts",
+    "Mode",
     "Moment",
     "Pace",
     "PushFacts",
