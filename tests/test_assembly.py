@@ -36,7 +36,7 @@ async def test_a_count_of_a_rule_is_the_same_whoever_asks_it() -> None:
     metrics = Metrics()
     gateway = assembled(metrics, upstream={"max_concurrency": 1})
     gateway.gates.connections.connection(FIRST_PACKET)
-    gateway.upstream.caller._gate.judge(CallFacts("hello", 1))
+    gateway.upstream.caller._gate.judge(CallFacts("hello", 1, 1))
     assert metrics.count("refused", "connection", "draining") == metrics.count("refused", "call", "concurrency") == 1
     assert metrics.count("upstream_max_concurrency") == 1
 

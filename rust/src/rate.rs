@@ -23,9 +23,7 @@ impl Rate {
     ///
     /// ValueError as for a new one; nothing has changed then.
     fn configure(&self, rate: f64, burst: i64) -> PyResult<()> {
-        let changed = self
-            .0
-            .configure(rate, burst.try_into().unwrap_or_default());
+        let changed = self.0.configure(rate, burst.try_into().unwrap_or_default());
         changed.map_err(raise)
     }
 

@@ -81,9 +81,10 @@ def test_a_rate_is_that_of_all_its_buckets_also_of_those_that_are_there(engine: 
     assert there.wait(0.0) == pytest.approx(1.0)
     rate.configure(10.0, 5)
     assert there.wait(0.0) == pytest.approx(0.1), "empty it was, and waits for one token at the new rate"
+    assert [there.take(0.15) == 0.0 for _ in range(2)] == [True, False]
     assert [full.take(0.0) == 0.0 for _ in range(6)] == [True] * 5 + [False]
     rate.configure(1.0, 1)
-    assert there.wait(0.0) == pytest.approx(1.0)
+    assert there.wait(0.15) == pytest.approx(0.45), "what it owes is not more than the new rate makes of it"
     assert rate.bucket().take(0.0) == 0.0
 
 

@@ -35,7 +35,7 @@ from quicgw_fast.flow.start import StartHandler
 from quicgw_fast.flow.start_refusals import StartRefusals
 from quicgw_fast.flow.targets import Targets
 from quicgw_fast.flow.tokens import Tokens
-from quicgw_fast.overload import MemoryStage, Pace
+from quicgw_fast.overload import Pace
 from quicgw_fast.processor import AsyncRequestProcessor, AsyncTask, execute
 from quicgw_fast.session import Registry, Session
 
@@ -104,9 +104,8 @@ def assemble_path(
     ``call`` calls the service of a request, for so many hellos at once. ``chores`` are called with the time (monotonic)
     in every round of the housekeeping.
     """
-    times, pools = config.session, config.processor
-    draining, journal = DrainState(), Journal(metrics)
-    request_memory = RequestMemory(metrics, lambda: gates.book.bounds.limits.request_memory)
+    times, limits, pools = config.session, gates.book.limits, config.processor
+    draining, journal, request_memory = DrainState(), Journal(metrics), RequestMemory(metrics, limits)
     budget = engine.ByteBudget(times.memory)
     registry = Registry(partial(_make_outbox, times, engine, budget), metrics, remember=times.resume_window)
 
@@ -133,21 +132,16 @@ def assemble_path(
     tokens = Tokens(clock, metrics, authenticator, gates.renewal, gates.attempts)
     start_refusals = StartRefusals(metrics)
     pending = PendingStarts(clock, draining, registry, start_refusals)
-    attaching = Attaching(
-        clock, metrics, registry, sender, closing, offline, tokens, pending, journal, times,
-        lambda: gates.book.bounds.limits,
-    )  # fmt: skip
+    attaching = Attaching(clock, metrics, registry, sender, closing, offline, tokens, pending, journal, times, limits)
     starts = StartHandler(clock, metrics, draining, gates.start, tokens, placement, pending, start_refusals, attaching)
     control = ControlMessages(clock, metrics, sender, closing, offline.stored, tokens, times.window_bytes)
     legs = Legs(clock, metrics, sender, starts, requests, control, gates.held, gates.message)
     conversations = Conversations(clock, metrics, engine, legs, journal, times)
-    targets = Targets(placement, registry, closing)
-    encode, bind_timeout = engine.encode_body, times.bind_timeout
+    targets, encode, bind_timeout = Targets(placement, registry, closing), engine.encode_body, times.bind_timeout
     pushes = Pushes(clock, metrics, draining, targets, registry, sender, offline, gates.push, encode, bind_timeout)
 
     # What passes with time
-    very_short = MemoryStage.CLOSE_SESSIONS
-    large = LargeSessions(metrics, registry, closing, gates.session, lambda: gates.memory.stage >= very_short)
+    large = LargeSessions(metrics, registry, closing, gates.session, gates.memory.closes_sessions)
     chores = [offline.tend, room.tend, journal.flush, tokens.flush, metrics.tend, gates.book.tend, *chores, large.tend]
     housekeeping = Housekeeping(clock, metrics, registry, conversations, sender, closing, start_refusals, times, chores)
     return Path(

@@ -19,7 +19,7 @@ from quicgw_fast.overload.held import MAX_HELD
 from quicgw_fast.overload.memory_stages import MemoryStage, MemoryStages
 from quicgw_fast.overload.moments import ConnectionGates, Gates, make_gates
 from quicgw_fast.overload.pace import Pace
-from quicgw_fast.overload.rule import Close, Gate, Mode, Moment, PushRefusal, Refusal, Rule, StartRefusal
+from quicgw_fast.overload.rule import Close, Gate, Moment, PushRefusal, Refusal, Rule, RuleMode, StartRefusal
 
 __all__ = [
     "MAX_HELD",
@@ -36,7 +36,6 @@ __all__ = [
     "MemoryStage",
     "MemoryStages",
     "MessageFacts",
-    "Mode",
     "Moment",
     "Pace",
     "PushFacts",
@@ -46,6 +45,7 @@ __all__ = [
     "RenewalFacts",
     "RequestFacts",
     "Rule",
+    "RuleMode",
     "StartFacts",
     "StartRefusal",
     "TaskFacts",

@@ -18,6 +18,7 @@ from quicgw_fast.overload.rule import Bounded
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
 
+    from quicgw_fast.config import LimitsConfig
     from quicgw_fast.observe import Metrics
     from quicgw_fast.overload.bounds import Bounds
     from quicgw_fast.overload.rule import Gate, Rule
@@ -40,6 +41,10 @@ class RuleBook:
         self.bounds = bounds
         self._levels = Levels((rule for _, rule in self.rules()), metrics)
         self.check(bounds.overload.observe)
+
+    def limits(self) -> LimitsConfig:
+        """The limits that hold now."""
+        return self.bounds.limits
 
     def check(self, observed: Collection[str]) -> None:
         """Raise SettingError when one of the names is no rule's, or of one that cannot observe."""

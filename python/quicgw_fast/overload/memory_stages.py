@@ -92,6 +92,10 @@ class MemoryStages:
             _log.info("memory is less short", extra=fields)
         self.stage, self._since = stage, now
 
+    def closes_sessions(self) -> bool:
+        """Whether nothing less than the last stage is enough."""
+        return self.stage is MemoryStage.CLOSE_SESSIONS
+
     def pause(self, now: float) -> float:
         """Seconds after which whoever is refused may come back."""
         return min(LATEST, max(SOONEST, now - self._since))

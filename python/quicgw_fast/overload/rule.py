@@ -167,7 +167,7 @@ class Measured(Bounded, Protocol):
         """What its bound is compared with, at ``now`` (monotonic seconds)."""
 
 
-class Mode(StrEnum):
+class RuleMode(StrEnum):
     """What becomes of a rule's refusals."""
 
     ENFORCE = "enforce"
@@ -206,11 +206,11 @@ class Gate(Generic[F, R]):
         self.asks = bool(self._asked)
         """Whether there is a rule that could refuse."""
 
-    def mode(self, rule: Rule[F, R]) -> Mode:
+    def mode(self, rule: Rule[F, R]) -> RuleMode:
         """What becomes of the refusals of one of its rules."""
         if not rule:
-            return Mode.OFF
-        return Mode.OBSERVE if rule.name in self.observed else Mode.ENFORCE
+            return RuleMode.OFF
+        return RuleMode.OBSERVE if rule.name in self.observed else RuleMode.ENFORCE
 
     def judge(self, facts: F) -> R | None:
         """Ask the rules in their order; the first enforced refusal, or None."""

@@ -97,21 +97,18 @@ impl TokenBucket {
     pub fn take(&mut self, now: f64) -> f64 {
         let wait = self.wait(now);
         if wait == 0.0 {
-            self.full_at = self.full(now) + self.rate.interval();
+            self.full_at = self.full_at.max(now) + self.rate.interval();
         }
         wait
     }
 
     /// The seconds until there is a token, 0 if there is one at `now`; takes nothing.
     #[must_use]
-    pub fn wait(&self, now: f64) -> f64 {
-        let wait = self.full(now) - now - self.rate.ahead();
-        if wait > ROUNDING { wait } else { 0.0 }
-    }
-
-    /// When it is full again: a bucket is never emptier than empty, which one is after its rate became a higher one.
-    fn full(&self, now: f64) -> f64 {
+    pub fn wait(&mut self, now: f64) -> f64 {
+        // Nothing is emptier than empty: what an old rate has left to wait for does not outlast a higher new one.
         let empty = now + self.rate.ahead() + self.rate.interval();
-        self.full_at.min(empty).max(now)
+        self.full_at = self.full_at.min(empty);
+        let wait = self.full_at.max(now) - now - self.rate.ahead();
+        if wait > ROUNDING { wait } else { 0.0 }
     }
 }

@@ -44,6 +44,8 @@ class TokenBucket:
     # What is kept is the moment at which the bucket will be full again (the "theoretical arrival time" of GCRA), so
     # that nothing is added up and no error grows.
     __slots__ = ("__weakref__", "_full_at", "_rate")
+    _rate: Rate
+    _full_at: float
 
     def __init__(self, rate: float, burst: int) -> None:
         self._fill(Rate(rate, burst))
@@ -55,19 +57,17 @@ class TokenBucket:
         """
         wait = self.wait(now)
         if wait == 0.0:
-            self._full_at = self._full(now) + self._rate._interval
+            self._full_at = max(self._full_at, now) + self._rate._interval
         return wait
 
     def wait(self, now: float) -> float:
         """Return the seconds until there is a token, 0.0 if there is one at now; takes nothing."""
-        wait = self._full(now) - now - self._rate._ahead
+        rate = self._rate
+        # Nothing is emptier than empty: what an old rate has left to wait for does not outlast a higher new one.
+        self._full_at = min(self._full_at, now + rate._ahead + rate._interval)
+        wait = max(self._full_at, now) - now - rate._ahead
         return wait if wait > ROUNDING else 0.0
 
     def _fill(self, rate: Rate) -> None:
         self._rate = rate
         self._full_at = -math.inf
-
-    def _full(self, now: float) -> float:
-        """When it is full again: never emptier than empty is one whose rate became a higher one."""
-        rate = self._rate
-        return max(min(self._full_at, now + rate._ahead + rate._interval), now)
