@@ -15,7 +15,14 @@ from quicgw_fast.carrier import CARRIERS
 from quicgw_fast.clock import SystemClock
 from quicgw_fast.codes import CloseCode
 from quicgw_fast.config import join_address, split_address
-from quicgw_fast.control import AdminServer, ControlServer, health_pages, stats_pages
+from quicgw_fast.control import (
+    AdminServer,
+    ControlServer,
+    health_pages,
+    overload_pages,
+    session_pages,
+    stats_pages,
+)
 from quicgw_fast.errors import ConfigError
 from quicgw_fast.observe import Door, Metrics, Unit, lines_dropped, register_listener, render_stats
 from quicgw_fast.transport import Listener, TransportLimits, listen, reset_key_for
@@ -77,7 +84,7 @@ class Gateway:
         self._door = Door(metrics, self._clock.now)
         assembled = assemble_gateway(config, engine, self._clock, metrics, chores=[self._door.flush])
         self._path, self._upstream = assembled.path, assembled.upstream
-        self._gates = assembled.gates
+        self._gates, self._limits = assembled.gates, assembled.limits
         self._stack = contextlib.AsyncExitStack()
         self._listener: Listener | None = None
         self._control: ControlServer | None = None
@@ -147,7 +154,12 @@ class Gateway:
         key = self._tls_key or tls.key
         if tls.cert is None or key is None:
             raise ConfigError(_without_certificate(tls))
-        pages = [*health_pages(self._ready), *stats_pages(self.stats)]
+        pages = [
+            *health_pages(self._ready),
+            *stats_pages(self.stats),
+            *overload_pages(self._limits),
+            *session_pages(self._path.kicks.kick),
+        ]
         admin = await AdminServer.start(*split_address(server.admin), pages)
         stack.push_async_callback(admin.stop)
         await upstream.own.add(*admin.address)

@@ -5,7 +5,7 @@ defaults. Keys that do not exist are refused, so that a misspelt one is found at
 """
 
 from quicgw_fast.config.files import read_small, warn_if_exposed
-from quicgw_fast.config.loading import advice, load, located, read
+from quicgw_fast.config.loading import advice, changed, load, located, read
 from quicgw_fast.config.models import Config
 from quicgw_fast.config.tables.auth import AuthConfig
 from quicgw_fast.config.tables.limits import LimitsConfig
@@ -33,6 +33,7 @@ __all__ = [
     "TlsConfig",
     "UpstreamConfig",
     "advice",
+    "changed",
     "checked_path",
     "join_address",
     "load",

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from quicgw_fast.config.fast import from_variable
 from quicgw_fast.config.models import SECTIONS, Config
 from quicgw_fast.config.sense import contradictions, risks, without_effect
-from quicgw_fast.config.sources import Sources, from_environment, from_file, from_flags, stray
+from quicgw_fast.config.sources import Source, Sources, from_environment, from_file, from_flags, stray
 from quicgw_fast.config.wording import explain
 from quicgw_fast.errors import ConfigError, SettingError
 
@@ -53,6 +53,20 @@ def read(path: Path | None = None, overrides: Flags | None = None) -> Config:
     return _read(path, overrides)[0]
 
 
+def changed(config: Config, tables: Flags) -> Config:
+    """Return a configuration that runs with the keys in ``tables`` changed, ``{"limits": {"in_flight": 9}}``.
+
+    Raises ConfigError as ``load`` does.
+    """
+    running = Source(config.model_dump(exclude_unset=True), everywhere="as it runs")
+    sources = Sources(
+        running, Source({name: dict(table) for name, table in tables.items()}, everywhere="in the change")
+    )
+    wanted = _validate(sources)
+    _check(wanted, sources)
+    return wanted
+
+
 def advice(config: Config) -> list[str]:
     """Return warnings about what was probably meant otherwise; not errors, so that a start never fails for them."""
     others = []
@@ -70,10 +84,15 @@ def advice(config: Config) -> list[str]:
 
 def _load(path: Path | None, overrides: Flags | None) -> tuple[Config, Sources]:
     config, sources = _read(path, overrides)
+    _check(config, sources)
+    return config, sources
+
+
+def _check(config: Config, sources: Sources) -> None:
+    """Raise ConfigError for settings that contradict each other."""
     wrong = [f"{_told(keys, sources)}: {why}" for keys, why in contradictions(config)]
     if wrong:
         raise ConfigError(f"bad configuration: {'; '.join(wrong)}")
-    return config, sources
 
 
 def _read(path: Path | None, overrides: Flags | None) -> tuple[Config, Sources]:
@@ -81,8 +100,12 @@ def _read(path: Path | None, overrides: Flags | None) -> tuple[Config, Sources]:
     sources = Sources(
         *files, from_variable(os.environ), from_environment(os.environ, SECTIONS), from_flags(overrides or {})
     )
+    return _validate(sources), sources
+
+
+def _validate(sources: Sources) -> Config:
     try:
-        return Config.model_validate(sources.tables), sources
+        return Config.model_validate(sources.tables)
     except ValidationError as error:
         raise ConfigError(explain(error, sources.place, SECTIONS)) from error
 

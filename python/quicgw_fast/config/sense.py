@@ -89,7 +89,10 @@ def _of_sessions(config: Config) -> Iterator[tuple[tuple[Key, ...], str]]:
 
 
 def _of_limits(config: Config) -> Iterator[tuple[tuple[Key, ...], str]]:
-    limits = config.limits
+    limits, stages = config.limits, config.overload.memory_stages
+    if list(stages) != sorted(stages):
+        why = "each stage gives up what those before it do, and more: write growing shares"
+        yield (("overload", "memory_stages"),), why
     if limits.retry_from >= limits.max_half_open:
         why = f"{limits.max_half_open} handshakes fill the gateway before anybody is asked to prove its address"
         yield (("limits", "retry_above"), ("limits", "max_half_open")), f"{why}: the first must be below the second"

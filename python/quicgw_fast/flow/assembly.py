@@ -22,6 +22,7 @@ from quicgw_fast.flow.conversations import Conversations
 from quicgw_fast.flow.draining import DrainState, HandOut
 from quicgw_fast.flow.housekeeping import Housekeeping
 from quicgw_fast.flow.journal import Journal
+from quicgw_fast.flow.kicking import Kicks
 from quicgw_fast.flow.large_sessions import LargeSessions
 from quicgw_fast.flow.login import Logins
 from quicgw_fast.flow.memory import Memory
@@ -73,6 +74,7 @@ class Path:
     hand_out: HandOut
     closing: Closing
     offline: Offline
+    kicks: Kicks
     journal: Journal
     pace: ReadingPace
     """Of whoever brings messages in."""
@@ -147,7 +149,7 @@ def assemble_path(
     return Path(
         conversations=conversations, requests=requests, pushes=pushes, housekeeping=housekeeping, draining=draining,
         hand_out=HandOut(clock, metrics, registry, closing, stall_timeout=times.slow_consumer_after), closing=closing,
-        offline=offline, journal=journal, pace=Pace(processor, queue_size),
+        offline=offline, kicks=Kicks(metrics, registry, closing), journal=journal, pace=Pace(processor, queue_size),
         registry=registry, logins=logins, attempts=gates.attempts, request_memory=request_memory, budget=budget,
     )  # fmt: skip
 

@@ -16,6 +16,7 @@ from quicgw_fast.overload.facts import (
     Traffic,
 )
 from quicgw_fast.overload.held import MAX_HELD
+from quicgw_fast.overload.live import LiveLimits
 from quicgw_fast.overload.memory_stages import MemoryStage, MemoryStages
 from quicgw_fast.overload.moments import ConnectionGates, Gates, make_gates
 from quicgw_fast.overload.pace import Pace
@@ -33,6 +34,7 @@ __all__ = [
     "Gates",
     "HeldFacts",
     "LargeSessionFacts",
+    "LiveLimits",
     "MemoryStage",
     "MemoryStages",
     "MessageFacts",

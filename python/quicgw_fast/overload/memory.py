@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from quicgw_fast.codes import CloseCode, ErrorCode
-from quicgw_fast.overload.memory_stages import MemoryStage
+from quicgw_fast.overload.memory_stages import NAME, MemoryStage
 from quicgw_fast.overload.rule import Close, Gauge, StartRefusal
 from quicgw_fast.overload.spread import Spread, SpreadRefusals
 from quicgw_fast.overload.turning_away import come_back
@@ -22,9 +22,9 @@ SHORT: Final = "the memory of the process is short"
 
 
 class _MemoryRule:
-    """All have one name: one mode for all stages, as each relies on those before it."""
+    """What the rules of all stages have in common."""
 
-    name = "memory"
+    name = NAME
     keys = ("limits.memory", "overload.memory_stages", "overload.memory_slack")
     gauge = Gauge("memory_used", bound="memory_limit")
 

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from quicgw_fast.observe import Metrics
     from quicgw_fast.overload.bounds import Bounds
 
+NAME: Final = "memory"
+"""Of all rules that follow from the stage: one mode for all, as each relies on those before it."""
 SOONEST: Final = 1.0
 LATEST: Final = 30.0
 """Seconds after which those who are refused are to come back: as long as the stage has lasted, within these bounds."""
@@ -75,6 +77,7 @@ class MemoryStages:
         self._from = (0.0, *bounds.overload.memory_stages)
         self._slack = bounds.overload.memory_slack
         self._configured = bounds.limits.memory
+        self._observed = NAME in bounds.overload.observe
 
     def measured(self, used: int, allowed: int | None, now: float) -> None:
         """Note that the process takes ``used`` bytes and its surroundings allow so many, None if they do not say."""
@@ -101,8 +104,8 @@ class MemoryStages:
         return min(LATEST, max(SOONEST, now - self._since))
 
     def reason(self) -> str | None:
-        """Why the gateway is not ready; None when it has memory enough for new connections."""
-        if self.stage is MemoryStage.FREE:
+        """Why the gateway is not ready; None when new connections are let in."""
+        if self.stage is MemoryStage.FREE or self._observed:
             return None
         return f"memory is short ({self.used} of {self.limit} bytes): {self.stage.words}"
 
