@@ -96,8 +96,8 @@ class Gateway:
         """Listen on all three addresses; StartupError says what could not be had, and then nothing is left open."""
         async with contextlib.AsyncExitStack() as stack:
             stack.push_async_callback(self._path.offline.stop)
-            self._upstream.channels.start()
-            stack.push_async_callback(self._upstream.channels.close)
+            self._upstream.start()
+            stack.push_async_callback(self._upstream.close)
             await self._listen(stack)
             self._path.requests.start()
             housekeeping = asyncio.create_task(self._path.housekeeping.run(), name="housekeeping")
@@ -147,7 +147,7 @@ class Gateway:
 
     def stats(self) -> dict[str, Any]:
         """Everything that /stats shows."""
-        return render_stats(self._metrics, self._makers, self._upstream.directory.report())
+        return render_stats(self._metrics, self._makers, self._upstream.report())
 
     async def _listen(self, stack: contextlib.AsyncExitStack) -> None:
         server, tls, upstream = self._config.server, self._config.tls, self._upstream

@@ -15,6 +15,8 @@ from quicgw_fast.upstream.journal import UpstreamJournal
 from quicgw_fast.upstream.own import OwnAddresses
 from quicgw_fast.upstream.readiness import Readiness
 from quicgw_fast.upstream.registration import Registration
+from quicgw_fast.upstream.report import report
+from quicgw_fast.upstream.watch import Watch
 
 if TYPE_CHECKING:
     from quicgw_fast.clock import Clock
@@ -31,6 +33,7 @@ class Upstream:
 
     directory: Directory
     channels: Channels
+    watch: Watch
     caller: BalancingCaller
     readiness: Readiness
     registration: Registration
@@ -38,6 +41,21 @@ class Upstream:
     """The gateway's, for whoever finds them out."""
     journal: UpstreamJournal
     forget_after: float
+    clock: Clock
+
+    def start(self) -> None:
+        """Dial, and watch what comes of it, in the running loop."""
+        self.channels.start()
+        self.watch.start()
+
+    async def close(self) -> None:
+        """Break off what is under way (it raises UpstreamFailed) and close every channel; idempotent."""
+        await self.watch.close()
+        await self.channels.close()
+
+    def report(self) -> list[dict[str, object]]:
+        """What there is to tell of each instance."""
+        return report(self.directory, self.clock)
 
     async def refuse_own_addresses(self) -> None:
         """Raise ConfigError when the gateway itself is configured as a service, as far as ``own`` knows it."""
@@ -64,10 +82,11 @@ def assemble_upstream(
     *,
     open_channel: OpenChannel,
     gate: CallGate,
+    abreast: int,
 ) -> Upstream:
     """Build all of it; ``open_channel`` is a maker's, ``gate`` is asked before each call.
 
-    Raises ConfigError for an address that cannot be used.
+    ``abreast`` calls are made at once at most. Raises ConfigError for an address that cannot be used.
     """
     directory = Directory(mode.services)
     for service, addresses in mode.configured(config).items():
@@ -77,6 +96,19 @@ def assemble_upstream(
     readiness = Readiness(mode, directory)
     channels = Channels(directory, open_channel, clock, journal, readiness)
     caller = BalancingCaller(mode, Choice(directory, Random()), channels, journal, clock, metrics, gate)
+    watch = Watch(
+        directory,
+        config,
+        clock,
+        metrics,
+        journal,
+        most=abreast,
+        ask=channels.lives,
+        give_up=caller.give_up,
+        changed=readiness.look,
+    )
     own = OwnAddresses()
     registration = Registration(mode, directory, channels, journal, own)
-    return Upstream(directory, channels, caller, readiness, registration, own, journal, config.forget_after)
+    return Upstream(
+        directory, channels, watch, caller, readiness, registration, own, journal, config.forget_after, clock
+    )

@@ -119,24 +119,6 @@ class Directory:
         """Return the instances of one service, or all of them, each once."""
         return tuple(self._by_address.values() if service is None else self._members.get(service, ()))
 
-    def report(self) -> list[dict[str, object]]:
-        """What there is to tell of each instance; a call that was cancelled is in ``calls`` alone."""
-        return [
-            {
-                "address": instance.address,
-                "services": list(self.services_of(instance)),
-                "registered": instance.registered,
-                "healthy": instance.healthy,
-                "reason": instance.reason,
-                "calls": instance.calls,
-                "failures": instance.failures,
-                "failures_by_status": dict(instance.statuses),
-                "timeouts": instance.timeouts,
-                "in_flight": instance.in_flight,
-            }
-            for instance in self.instances()
-        ]
-
     def services_of(self, instance: Instance) -> tuple[str, ...]:
         """Return the services that the instance serves."""
         return tuple(service for service, members in self._members.items() if instance in members)

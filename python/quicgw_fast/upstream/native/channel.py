@@ -16,7 +16,7 @@ from quicgw_fast import completions
 from quicgw_fast.upstream.causes import BROKE_OFF
 from quicgw_fast.upstream.errors import UpstreamFailed
 from quicgw_fast.upstream.health import CallsUnderWay, ChannelHealth
-from quicgw_fast.upstream.method import parse_answer
+from quicgw_fast.upstream.method import HEALTH_CHECK, parse_answer
 from quicgw_fast.upstream.native.dialling import dial
 from quicgw_fast.upstream.native.failures import (
     CallFailure,
@@ -25,6 +25,7 @@ from quicgw_fast.upstream.native.failures import (
     NeverLookedAt,
     NeverSent,
     NotConnected,
+    StatusFailure,
 )
 
 if TYPE_CHECKING:
@@ -127,6 +128,24 @@ class NativeChannel:
     async def wait_reached(self, seconds: float) -> None:
         """See ``Channel``."""
         await self._health.wait_reached(seconds)
+
+    async def lives(self, seconds: float) -> bool:
+        """See ``Channel``. Over a connection of its own: that one comes about says most of it."""
+        deadline = self._clock() + seconds
+        try:
+            async with asyncio.timeout_at(deadline):
+                connection = await dial(self._address, path=HEALTH_CHECK)
+        except (NotConnected, TimeoutError):
+            return False
+        try:
+            await completions.result(partial(connection.begin, b"", deadline))
+        except StatusFailure:
+            return True
+        except CallFailure:
+            return False
+        finally:
+            connection.hang_up()
+        return True
 
     async def drain(self) -> None:
         """See ``Channel``."""

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from quicgw_fast.config import split_address
 from quicgw_fast.upstream.causes import BROKE_OFF, NO_ANSWER, NO_GRPC, NOTHING_LISTENS, UNKNOWN_HOST
+from quicgw_fast.upstream.method import PROCESS_REQUEST
 from quicgw_fast.upstream.native.connection import KEEP_ALIVE, NativeConnection
 from quicgw_fast.upstream.native.failures import NotConnected
 
@@ -31,12 +32,12 @@ _CAUSES = {
 }
 
 
-async def dial(address: str, keep_alive: KeepAlive = KEEP_ALIVE) -> NativeConnection:
-    """Return a connection that takes calls. Raises NotConnected, which says why there is none."""
+async def dial(address: str, keep_alive: KeepAlive = KEEP_ALIVE, path: str = PROCESS_REQUEST) -> NativeConnection:
+    """Return a connection that takes calls of the method ``path``. Raises NotConnected, saying why there is none."""
     loop = asyncio.get_running_loop()
     try:
         sock = await _connected(*split_address(address))
-        _, connection = await loop.create_connection(lambda: NativeConnection(address, keep_alive), sock=sock)
+        _, connection = await loop.create_connection(lambda: NativeConnection(address, keep_alive, path), sock=sock)
     except OSError as error:  # also a TimeoutError
         why = str(error) or f"no answer within {PATIENCE:g} s"
         raise NotConnected(_CAUSES.get(error.errno or 0, NO_ANSWER), why) from error
