@@ -26,7 +26,7 @@ TABLES = """
 [limits]
 memory = "64GiB"
 [overload]
-memory_stages = [0.2, 0.4, 0.6, 0.8]
+memory_stages = [0.1, 0.2, 0.3, 0.4]
 """
 
 
@@ -75,24 +75,24 @@ async def test_stage_by_stage_and_back(tmp_path: Path, certificate: tuple[Path, 
         waiting = await stack.enter_async_context(await raw_client.connect(*address))
         assert (await waiting.start("bob")).success
 
-        await reach(admin, 1, 0.3)
+        await reach(admin, 1, 0.15)
         assert (await refused(address)).startswith("OVERLOADED: the memory of the process is short, retry-after-ms ")
         status, why = await ask(admin, "GET", "/readyz")
         assert status == 503
         assert "no new connections" in why
         assert wire.business(await alice.call("echo")).code == 200
 
-        await reach(admin, 2, 0.5)
+        await reach(admin, 2, 0.25)
         push = await waiting.hello()
         assert wire.error(push).error_code == 503
         assert int(push.headers["retry-after-ms"]) >= 1000
         assert wire.business(await alice.call("echo")).code == 200
 
-        await reach(admin, 3, 0.7)
+        await reach(admin, 3, 0.35)
         assert wire.error(await alice.call("echo")).error_code == 503
         assert not upstream.cancelled
 
-        await reach(admin, 4, 0.9)
+        await reach(admin, 4, 0.5)
         phrase = await assert_closed(alice, CloseCode.OVERLOADED)
         assert "the memory of the process is short, retry-after-ms " in phrase
         assert "memory is short" in gateway.errors
@@ -116,7 +116,7 @@ async def test_in_mode_observe_it_is_only_told(tmp_path: Path, certificate: tupl
         upstream = await stack.enter_async_context(RawUpstream("all"))
         config = write_config(tmp_path, certificate, upstream.address, tables)
         gateway = await stack.enter_async_context(GatewayProcess.serve(config, parts=parts))
-        await reach(gateway.ready.admin, 4, 0.9)
+        await reach(gateway.ready.admin, 4, 0.5)
         alice = await online(stack, gateway.ready.quic, "alice")
         assert wire.business(await alice.call("echo")).code == 200
         _, stats = await ask(gateway.ready.admin, "GET", "/stats")
