@@ -9,7 +9,7 @@ from quicgw_fast.auth import make_authenticator
 from quicgw_fast.flow.assembly import assemble_path
 from quicgw_fast.flow.memory_watch import MemoryWatch
 from quicgw_fast.machine import ProcessMemory
-from quicgw_fast.overload import LiveLimits, make_gates
+from quicgw_fast.overload import make_gates
 from quicgw_fast.placement import makers as placements
 from quicgw_fast.store import make_store
 from quicgw_fast.upstream import assemble_upstream, make_mode, makers
@@ -39,8 +39,6 @@ class Assembled:
     upstream: Upstream
     gates: Gates
     """Of which its listener asks ``connections``."""
-    limits: LiveLimits
-    """For whoever looks at them and changes them."""
 
 
 def assemble_gateway(
@@ -100,4 +98,4 @@ def assemble_gateway(
         logins_at_once=mode.logins_at_once(config.processor.logins, most_calls),
         chores=[MemoryWatch(memory or ProcessMemory(), gates.memory).look, *chores],
     )
-    return Assembled(path, upstream, gates, LiveLimits(gates, lambda: config))
+    return Assembled(path, upstream, gates)

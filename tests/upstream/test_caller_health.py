@@ -60,21 +60,6 @@ async def test_instance_that_was_never_there_is_used_when_it_comes(upstream: Sta
     await side.close()
 
 
-async def test_name_with_several_addresses_comes_back(upstream: Start, side_for: SideFor) -> None:
-    server = await upstream()
-    address = server.address
-    side = side_for("localhost:" + address.rpartition(":")[2])
-    instance = side.directory.instances()[0]
-    assert (await side.caller.call(REQUEST, 5.0)).code == 200
-    await server.stop()
-    await until_health(instance, False)
-    await server.start(address)
-    async with asyncio.timeout(COMEBACK):
-        await until_health(instance, True)
-    assert (await side.caller.call(REQUEST, 5.0)).code == 200
-    await side.close()
-
-
 async def test_killed_and_restarted_process_is_used_again(start_process: StartProcess, side_for: SideFor) -> None:
     process, address = await start_process(0)
     side = side_for(address)

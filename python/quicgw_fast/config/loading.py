@@ -16,7 +16,7 @@ from quicgw_fast.config.wording import explain
 from quicgw_fast.errors import ConfigError, SettingError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
     from quicgw_fast.config.sources import Key
@@ -62,8 +62,8 @@ def changed(config: Config, tables: Flags) -> Config:
     sources = Sources(
         running, Source({name: dict(table) for name, table in tables.items()}, everywhere="in the change")
     )
-    wanted = _validate(sources)
-    _check(wanted, sources)
+    wanted = _validated(sources)
+    _require_sense(wanted, lambda keys: _told(keys, sources))
     return wanted
 
 
@@ -82,28 +82,35 @@ def advice(config: Config) -> list[str]:
     return [*told, *without_effect(config), *risks(config)]
 
 
+def require_sense(config: Config) -> None:
+    """Raise ConfigError for a configuration, put together of several, whose values contradict each other."""
+    _require_sense(config, lambda keys: " and ".join(".".join(key) for key in keys))
+
+
 def _load(path: Path | None, overrides: Flags | None) -> tuple[Config, Sources]:
     config, sources = _read(path, overrides)
-    _check(config, sources)
+    _require_sense(config, lambda keys: _told(keys, sources))
     return config, sources
 
 
-def _check(config: Config, sources: Sources) -> None:
-    """Raise ConfigError for settings that contradict each other."""
-    wrong = [f"{_told(keys, sources)}: {why}" for keys, why in contradictions(config)]
+def _require_sense(config: Config, told: Callable[[tuple[Key, ...]], str]) -> None:
+    wrong = [f"{told(keys)}: {why}" for keys, why in contradictions(config)]
     if wrong:
         raise ConfigError(f"bad configuration: {'; '.join(wrong)}")
 
 
 def _read(path: Path | None, overrides: Flags | None) -> tuple[Config, Sources]:
     files = [from_file(path, SECTIONS)] if path else []
-    sources = Sources(
-        *files, from_variable(os.environ), from_environment(os.environ, SECTIONS), from_flags(overrides or {})
-    )
-    return _validate(sources), sources
+    each = [*files, from_variable(os.environ), from_environment(os.environ, SECTIONS), from_flags(overrides or {})]
+    sources = Sources(*each)
+    config = _validated(sources)
+    # What a stronger source covers is wrong nevertheless: it would come to light when that one is gone.
+    for source in each:
+        _validated(Sources(source))
+    return config, sources
 
 
-def _validate(sources: Sources) -> Config:
+def _validated(sources: Sources) -> Config:
     try:
         return Config.model_validate(sources.tables)
     except ValidationError as error:

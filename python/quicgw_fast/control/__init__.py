@@ -2,6 +2,15 @@
 
 from quicgw_fast.control.admin import AdminServer
 from quicgw_fast.control.grpc_server import ControlServer, Pusher
-from quicgw_fast.control.pages import health_pages, overload_pages, session_pages, stats_pages
+from quicgw_fast.control.pages import health_pages, overload_pages, reload_pages, session_pages, stats_pages
 
-__all__ = ["AdminServer", "ControlServer", "Pusher", "health_pages", "overload_pages", "session_pages", "stats_pages"]
+__all__ = [
+    "AdminServer",
+    "ControlServer",
+    "Pusher",
+    "health_pages",
+    "overload_pages",
+    "reload_pages",
+    "session_pages",
+    "stats_pages",
+]

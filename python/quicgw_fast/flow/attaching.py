@@ -60,9 +60,13 @@ class Attaching:
         self._tokens = tokens
         self._pending = pending
         self._journal = journal
-        self._times = times
         self._limits = limits
-        self._told = limits(), _headers(limits(), times)
+        self.reconfigure(times)
+
+    def reconfigure(self, times: SessionConfig) -> None:
+        """Tell other times to the clients that come from now on."""
+        self._times = times
+        self._told = self._limits(), _headers(self._limits(), times)
 
     def attach(self, start: AdmittedStart) -> None:
         """Answer a START whose openid lives here; it may have to wait for the offline store first."""

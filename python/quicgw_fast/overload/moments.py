@@ -104,14 +104,16 @@ class Gates:
     book: RuleBook
     """What all rules are bounded by, and to be tended."""
 
-    def reconfigure(self, limits: LimitsConfig, overload: OverloadConfig, *, max_concurrency: int) -> None:
-        """Change the bounds and modes of all rules while they are asked.
+    def reconfigure(
+        self, limits: LimitsConfig, overload: OverloadConfig, *, max_concurrency: int, window: int | None = None
+    ) -> None:
+        """Change the bounds and modes of all rules while they are asked; a ``window`` only if one is given.
 
         Raises SettingError, before anything has changed, when ``overload.observe`` names what cannot observe: to be
         found out beforehand by ``book.check``.
         """
-        now = self.book.bounds
-        self.book.configure(now._replace(limits=limits, overload=overload, max_concurrency=max_concurrency))
+        window = self.book.bounds.window if window is None else window
+        self.book.configure(Bounds(limits, overload, max_concurrency, window))
 
 
 def make_gates(

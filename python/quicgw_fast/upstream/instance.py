@@ -27,6 +27,8 @@ class Instance:
     address: str
     registered: bool
     """Came through RegisterUpstream: it may leave, and it gets no call before it was connected once."""
+    name: str = ""
+    """The ``host:port`` whose host has this address, if it came by that."""
     healthy: bool = False
     """Was connected, and no attempt to connect has failed since."""
     connected: bool = False
@@ -58,6 +60,11 @@ class Instance:
     """Calls that may be under way at once."""
     latency: float = 0.0
     """Seconds that its calls took of late, 0 before that is known."""
+
+    @property
+    def authority(self) -> str:
+        """What it is told to be called by."""
+        return self.name or self.address
 
     @property
     def callable(self) -> bool:

@@ -35,6 +35,10 @@ class UpstreamJournal:
         """The instance is not healthy, for the reason that it has."""
         self._warn("upstream down", instance.address, {**self._names(instance), "reason": instance.reason})
 
+    def not_resolved(self, name: str, reason: str, known: int) -> None:
+        """A name could not be looked up; so many addresses of it are known and stay."""
+        self._warn("upstream name not resolved", name, {"address": name, "reason": reason, "known": known})
+
     def ejected(self, instance: Instance, now: float) -> None:
         """The instance is out for a while; ``now`` in monotonic seconds."""
         if instance.ejection is not None:

@@ -127,7 +127,7 @@ class Outliers:
     def prolong(self, instance: Instance, until: float) -> None:
         """Have an instance stay out, as it gave no sign of life."""
         if instance.ejection is not None:
-            instance.ejection = Ejection(instance.ejection.reason, until)
+            instance.ejection = Ejection(instance.ejection.reason, max(until, instance.ejection.until))
 
     def _of(self, instance: Instance) -> _Past:
         past = self._past.get(instance)

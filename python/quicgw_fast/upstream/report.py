@@ -20,6 +20,7 @@ def report(directory: Directory, clock: Clock) -> list[dict[str, object]]:
 def _of(instance: Instance, directory: Directory, clock: Clock) -> dict[str, object]:
     return {
         "address": instance.address,
+        "name": instance.name,
         "services": list(directory.services_of(instance)),
         "registered": instance.registered,
         "healthy": instance.serving,

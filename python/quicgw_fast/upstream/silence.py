@@ -47,11 +47,16 @@ class Silence:
         # Also when its last call was given up before it was due: it would stay suspect, as others get the calls.
         return self.silent or self._looks >= self._ask_after or (self.suspect and not self._under_way)
 
+    @property
+    def missed(self) -> bool:
+        """Whether it did not answer when it was last asked."""
+        return self._misses > 0
+
     def told(self, *, alive: bool) -> None:
         """Take in whether it answered when it was asked."""
         if alive:
             self._looks = self._misses = 0
             self.silent = False
-        elif self.worth_asking:
+        else:
             self._misses += 1
             self.silent = self.silent or self._misses >= MISSES

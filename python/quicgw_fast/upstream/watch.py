@@ -32,8 +32,8 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger("quicgw.upstream")
 
-ANSWER_WITHIN = 1.0
-"""Seconds for the answer to a health check, and until the next one."""
+ANSWER_WITHIN = 0.75
+"""Seconds for the answer to a health check, and between two to somebody who is silent."""
 _RECENT = 0.2
 """Weight of the newest look in ``Instance.latency``."""
 
@@ -171,19 +171,22 @@ class Watch:
 
     async def _ask_for_life(self, instance: Instance, watched: _Watched) -> None:
         began = self._now()
+        silence = watched.silence
+        was_silent = silence.silent
         try:
-            alive = await self._ask(instance, ANSWER_WITHIN)
-            was_silent = watched.silence.silent
-            watched.silence.told(alive=alive)
-            instance.silent = watched.silence.silent
-            if alive:
+            silence.told(alive=await self._ask(instance, ANSWER_WITHIN))
+            if silence.missed and not silence.silent:
+                # Again at once: whoever has calls under way waits for the verdict.
+                silence.told(alive=await self._ask(instance, ANSWER_WITHIN))
+            instance.silent = silence.silent
+            if not silence.missed:
                 self._lives(instance, was_silent=was_silent)
             else:
                 self._outliers.prolong(instance, self._now())
                 if instance.silent and not was_silent:
                     self._fell_silent(instance)
             instance.room = _room(instance, watched.limit)
-            if not alive:
+            if silence.missed:
                 await asyncio.sleep(began + ANSWER_WITHIN - self._now())
         finally:
             watched.asking = None

@@ -60,3 +60,6 @@ class LimitsConfig(Section):
             if "retry_above" in self.model_fields_set
             else min(self.retry_above, self.max_half_open // 2)
         )
+
+
+LimitsConfig.live = frozenset(LimitsConfig.model_fields)  # every one is the bound of a rule

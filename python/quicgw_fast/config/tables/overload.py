@@ -30,3 +30,6 @@ class OverloadConfig(Section):
     largest sessions are closed."""
     memory_slack: Annotated[float, number(0.0, 0.5, "of it")] = 0.05
     """How much of ``limits.memory`` must be free again below a stage before that is left."""
+
+
+OverloadConfig.live = frozenset(OverloadConfig.model_fields)

@@ -70,7 +70,8 @@ class GrpcChannel:
         self.instance = instance
         self._health = ChannelHealth(instance, listener)
         self._calls = CallsUnderWay(instance)
-        self._channel = grpc.aio.insecure_channel(target_of(instance.address), CHANNEL_OPTIONS)
+        options = (*CHANNEL_OPTIONS, ("grpc.default_authority", instance.authority))
+        self._channel = grpc.aio.insecure_channel(target_of(instance.address), options)
         # Answers are parsed here: gRPC's own deserializing logs an unreadable one and returns None for it.
         self._process = self._channel.unary_unary(PROCESS_REQUEST, methodcaller("SerializeToString"), _raw)
         self._probe: grpc.aio.UnaryUnaryMultiCallable[bytes, bytes] = self._channel.unary_unary(HEALTH_CHECK)

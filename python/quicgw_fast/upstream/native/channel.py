@@ -53,6 +53,7 @@ class NativeChannel:
 
     def __init__(self, instance: Instance, listener: ChannelListener) -> None:
         self._address = instance.address
+        self._authority = instance.authority
         self._health = ChannelHealth(instance, listener)
         self._calls = CallsUnderWay(instance)
         self._clock = asyncio.get_running_loop().time
@@ -134,7 +135,7 @@ class NativeChannel:
         deadline = self._clock() + seconds
         try:
             async with asyncio.timeout_at(deadline):
-                connection = await dial(self._address, path=HEALTH_CHECK)
+                connection = await dial(self._address, path=HEALTH_CHECK, authority=self._authority)
         except (NotConnected, TimeoutError):
             return False
         try:
@@ -176,7 +177,7 @@ class NativeChannel:
         while True:
             began = self._clock()
             try:
-                connection = await dial(self._address)
+                connection = await dial(self._address, authority=self._authority)
             except NotConnected as failure:
                 # A service that stops closes its connections first: the next one may be taken still, and is dropped.
                 # What that means for the service, the attempt after it tells.
