@@ -12,10 +12,15 @@ from quicgw_fast.proto import client_pb2 as pb
 from quicgw_fast.transport.termination import CONNECTION_REFUSED
 from tests.support import wire
 from tests.support.raw_client import HandshakeError
+from tests.support.raw_upstream import RawUpstream
+from tests.support.site import Site, online, reload
 from tests.support.world import PLENTY, assert_closed
 from tests.transport.helpers import until
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.support.parts import Parts
     from tests.support.raw_client import RawClient
     from tests.support.world import World, WorldMaker
 
@@ -202,3 +207,26 @@ async def test_a_kick_that_says_nothing_useful_is_refused(world: World) -> None:
         status, told = await ask(world.gateway.addresses.admin, "POST", "/sessions/kick", body)
         assert status == 400
         assert why in told["error"], told
+
+
+async def test_a_reload_takes_bounds_and_modes_also_for_sessions_that_are_there(
+    tmp_path: Path, certificate: tuple[Path, Path], parts: Parts
+) -> None:
+    async with RawUpstream("all") as upstream:
+        site = Site(tmp_path, upstream, overload={"observe": ["in-flight"]})
+        async with site.serve(parts) as gateway:
+            client = await online(gateway, "alice")
+            assert not await errors_of(client, 10)
+            site.tables["limits"] |= {"messages_per_second": 1, "message_burst": 2, "requests_per_second": 5000}
+            site.tables["overload"] = {"observe": []}
+            site.write()
+            changed = (await reload(gateway))["changed"]
+            assert {"limits.messages_per_second", "limits.requests_per_second", "overload.observe"} <= set(changed)
+            refused = await errors_of(client, 10)
+            assert {wire.error(push).error_code for push in refused} == {429}
+            assert len(refused) >= 7
+            site.tables["overload"] = {"observe": ["nonsense"]}
+            site.write()
+            status, told = await ask(gateway.ready.admin, "POST", "/reload")
+            assert (status, "overload.observe names 'nonsense'" in told["error"]) == (409, True)
+            await client.close()

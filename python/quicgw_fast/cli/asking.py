@@ -13,15 +13,15 @@ _HERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}
 """Where to connect to from here, for an address that is listened on everywhere."""
 
 
-def ask_admin(method: str, address: str, path: str, timeout: float) -> tuple[int, Any]:
-    """Return the status of the answer, and what it says as JSON; ``timeout`` in seconds.
+def ask_admin(method: str, address: str, path: str, timeout: float, *, body: object = None) -> tuple[int, Any]:
+    """Return the status of the answer, and what it says as JSON; ``timeout`` in seconds, ``body`` is sent as JSON.
 
     Raises StartupError when no gateway answers there.
     """
     host, port = split_address(address)
     connection = http.client.HTTPConnection(_HERE.get(host, host), port, timeout=timeout)
     try:
-        connection.request(method, path, headers={"Connection": "close"})
+        connection.request(method, path, None if body is None else json.dumps(body), {"Connection": "close"})
         answer = connection.getresponse()
         return answer.status, json.loads(answer.read())
     except (OSError, http.client.HTTPException, ValueError) as error:
