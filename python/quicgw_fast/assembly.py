@@ -96,6 +96,6 @@ def assemble_gateway(
         placement or placements.load(placements.DEFAULT).make_placement(),
         call=call,
         logins_at_once=mode.logins_at_once(config.processor.logins, most_calls),
-        chores=[MemoryWatch(memory or ProcessMemory(), gates.memory).look, *chores],
+        chores=[MemoryWatch(memory or ProcessMemory(), gates.book).look, *chores],
     )
     return Assembled(path, upstream, gates)

@@ -183,7 +183,7 @@ class Gateway:
             *health_pages(self._ready),
             *stats_pages(self.stats),
             *reload_pages(self._reload),
-            *overload_pages(LiveLimits(self._gates, lambda: self._config)),
+            *overload_pages(LiveLimits(self._gates, lambda: self._config, self._clock.now)),
             *session_pages(self._path.kicks.kick),
         ]
         admin = await AdminServer.start(*split_address(server.admin), pages)

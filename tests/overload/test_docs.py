@@ -10,7 +10,7 @@ from tests.support.drawing import between
 
 def test_every_rule_is_told_with_its_moments_and_its_bounds() -> None:
     rules: dict[str, tuple[list[str], list[str]]] = {}
-    for rule in make_gates(LimitsConfig(), Metrics()).book.report():
+    for rule in make_gates(LimitsConfig(), Metrics()).book.report(0.0):
         moments, _ = rules.setdefault(rule["rule"], ([], list(rule["bounds"])))
         moments.append(rule["moment"])
     told = {}

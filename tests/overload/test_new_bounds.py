@@ -44,7 +44,7 @@ def test_what_a_session_may_not_have_does_not_count_for_all() -> None:
     gates = gates_of(requests_per_second=2, in_flight=1)
     for _ in range(5):
         assert gates.request.judge(RequestFacts(Session(), Traffic(), False, 0.0)) is not None
-    assert gates.book.report()
+    assert gates.book.report(0.0)
     gates.reconfigure(LimitsConfig(requests_per_second=2), OverloadConfig(), max_concurrency=0)
     assert request(gates, 0.0) is None
 
@@ -148,7 +148,7 @@ def test_a_level_is_read_from_the_gauge_that_somebody_else_keeps() -> None:
     under_way = {"hello": 4, "zone": 5}
     metrics.gauges("upstream_under_way", "Calls", "service", under_way, lambda: under_way)
     gates.book.tend(1.0)
-    levels = {one["rule"]: (one.get("value"), one.get("near")) for one in gates.book.report()}
+    levels = {one["rule"]: (one.get("value"), one.get("near")) for one in gates.book.report(0.0)}
     assert levels["full"] == (81, True)
     assert levels["calls"] == (9, True)
     assert levels["concurrency"] == (5, False), "it has no bound"

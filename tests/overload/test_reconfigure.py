@@ -132,7 +132,7 @@ def test_a_rule_observes_and_enforces_again() -> None:
     assert asked(gates, session) == ""
     change(gates, in_flight=1)
     assert asked(gates, session) == "too many requests in flight"
-    (rule,) = (one for one in gates.book.report() if one["rule"] == "in-flight")
+    (rule,) = (one for one in gates.book.report(0.0) if one["rule"] == "in-flight")
     assert (rule["refused"], rule["would_reject"], rule["mode"]) == (1, 1, RuleMode.ENFORCE)
 
 
@@ -147,7 +147,7 @@ def test_a_wrong_name_changes_nothing() -> None:
 
 def test_the_report_has_every_rule_with_its_bounds() -> None:
     gates = make_gates(LimitsConfig(in_flight=7), Metrics(), OverloadConfig(observe=("full",)), max_concurrency=3)
-    report = {(one["moment"], one["rule"]): one for one in gates.book.report()}
+    report = {(one["moment"], one["rule"]): one for one in gates.book.report(0.0)}
     assert report["request", "in-flight"]["bounds"] == {"limits.in_flight": 7}
     assert report["call", "concurrency"]["bounds"] == {"upstream.max_concurrency": 3}
     assert report["call", "calls"]["mode"] == "off"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, Protocol
 
 if TYPE_CHECKING:
-    from quicgw_fast.overload import MemoryStages
+    from quicgw_fast.overload import RuleBook
 
 TRIM_EVERY: Final = 5.0
 """Seconds between two times that the allocator gives back what it keeps: that takes milliseconds."""
@@ -27,14 +27,14 @@ class MeasuredMemory(Protocol):
 class MemoryWatch:
     """Looks once in each round of the housekeeping."""
 
-    def __init__(self, memory: MeasuredMemory, stages: MemoryStages) -> None:
+    def __init__(self, memory: MeasuredMemory, rules: RuleBook) -> None:
         self._memory = memory
-        self._stages = stages
+        self._rules = rules
         self._trim_at = 0.0
 
     def look(self, now: float) -> None:
         """Measure, at ``now`` (monotonic seconds)."""
-        self._stages.measured(self._memory.used(), self._memory.allowed(), now)
-        if self._stages.stage and now >= self._trim_at:
+        stage = self._rules.measured(self._memory.used(), self._memory.allowed(), now)
+        if stage and now >= self._trim_at:
             self._memory.trim()
             self._trim_at = now + TRIM_EVERY

@@ -134,6 +134,10 @@ class Family:
         for keys, values in self._sources:
             yield from map(Sample, keys, values())
 
+    def values(self) -> list[Value]:
+        """The values of all samples as they are now."""
+        return [value for _, values in self._sources for value in values()]
+
     def add(self, keys: Sequence[tuple[str, ...]], values: Callable[[], Iterable[Value]]) -> None:
         """Have samples with these labels; ``values`` gives theirs in that order. ValueError for one that is there."""
         known = self.keys
@@ -232,11 +236,10 @@ class Metrics:
                 return sample.value
         raise KeyError(labels)
 
-    def values(self, name: str) -> list[float]:
-        """The values of all samples of one counter or gauge now; none for what is not registered."""
+    def values(self, name: str) -> list[Value]:
+        """The values of all samples of a family now; none for one that is not registered."""
         family = self._families.get(name)
-        samples = [] if family is None else [sample.value for sample in family.read()]
-        return [value for value in samples if not isinstance(value, Duration)]
+        return [] if family is None else family.values()
 
     def __iter__(self) -> Iterator[Family]:
         return iter(self._families.values())

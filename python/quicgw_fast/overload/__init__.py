@@ -1,6 +1,7 @@
 """Overload protection: what is refused so that the rest is served. A list of small rules (``moments``)."""
 
 from quicgw_fast.overload.attempts import AttemptLimiter
+from quicgw_fast.overload.book import RuleBook
 from quicgw_fast.overload.bounds import Bounds
 from quicgw_fast.overload.draining import NO_REQUEST, NO_START
 from quicgw_fast.overload.facts import (
@@ -47,6 +48,7 @@ __all__ = [
     "RenewalFacts",
     "RequestFacts",
     "Rule",
+    "RuleBook",
     "RuleMode",
     "StartFacts",
     "StartRefusal",

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from quicgw_fast.config import LimitsConfig
     from quicgw_fast.observe import Metrics
     from quicgw_fast.overload.bounds import Bounds
+    from quicgw_fast.overload.memory_stages import MemoryStage, MemoryStages
     from quicgw_fast.overload.rule import Gate, Rule
     from quicgw_fast.overload.turnover import Turnover
 
@@ -33,11 +34,17 @@ class RuleBook:
     """The rules of all gates."""
 
     def __init__(
-        self, gates: Sequence[Gate[Any, Any]], bounds: Bounds, metrics: Metrics, turnovers: Sequence[Turnover]
+        self,
+        gates: Sequence[Gate[Any, Any]],
+        bounds: Bounds,
+        metrics: Metrics,
+        turnovers: Sequence[Turnover],
+        memory: MemoryStages,
     ) -> None:
         """The rules are as ``bounds`` make them. Raises SettingError as ``check`` does."""
         self._gates = gates
         self._turnovers = turnovers
+        self._memory = memory
         self.bounds = bounds
         self._levels = Levels((rule for _, rule in self.rules()), metrics)
         self.check(bounds.overload.observe)
@@ -61,8 +68,7 @@ class RuleBook:
         for _, rule in self.rules():
             if isinstance(rule, Bounded):
                 rule.configure(bounds)
-        for gate in self._gates:
-            gate.set_modes(bounds.overload.observe)
+        self._set_modes()
 
     def rules(self) -> Iterator[tuple[Gate[Any, Any], Rule[Any, Any]]]:
         """Every rule at every moment, in the order in which a client and its messages meet them."""
@@ -70,23 +76,34 @@ class RuleBook:
             for rule in gate.rules:
                 yield gate, rule
 
+    def measured(self, used: int, allowed: int | None, now: float) -> MemoryStage:
+        """Note what the process takes in memory (``MemoryStages.measured``), and return the stage that it is in."""
+        if self._memory.measured(used, allowed, now):
+            self._set_modes()
+        return self._memory.stage
+
+    def _set_modes(self) -> None:
+        for gate in self._gates:
+            gate.set_modes(self.bounds.overload.observe)
+
     def tend(self, now: float) -> None:
         """Look how near the bounds are, and how long things take; to be called now and then, with monotonic seconds."""
         for turnover in self._turnovers:
             turnover.look()
         self._levels.look(self.bounds, now)
 
-    def report(self) -> list[dict[str, Any]]:
+    def report(self, now: float) -> list[dict[str, Any]]:
         """What there is to be known of each rule: its bounds by their keys, what it did, and how near its bound is."""
+        bounds = self.bounds
         return [
             {
                 "moment": gate.moment.value,
                 "rule": rule.name,
                 "mode": gate.mode(rule).value,
-                "bounds": self.bounds.values(rule.keys) if isinstance(rule, Bounded) else {},
+                "bounds": {key: bounds.value(key) for key in rule.keys} if isinstance(rule, Bounded) else {},
                 "refused": gate.refused[rule.name].value,
                 "would_reject": gate.would_reject[rule.name].value,
-                **self._levels.report(rule.name),
+                **self._levels.report(rule.name, bounds, now),
             }
             for gate, rule in self.rules()
         ]

@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from quicgw_fast.config import LimitsConfig, OverloadConfig, SessionConfig
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from pydantic import BaseModel
 
 
 class Bounds(NamedTuple):
@@ -22,17 +17,13 @@ class Bounds(NamedTuple):
     window: int = SessionConfig().window_messages
     """``session.window_messages``: what a session may be owed."""
 
-    def values(self, keys: tuple[str, ...]) -> Mapping[str, float]:
-        """The values of configuration keys, by their names."""
-        tables: Mapping[str, Mapping[str, float] | BaseModel] = {
-            "limits": self.limits,
-            "overload": self.overload,
-            "upstream": {"max_concurrency": self.max_concurrency},
-            "session": {"window_messages": self.window},
-        }
-        found = {}
-        for key in keys:
-            table, _, name = key.partition(".")
-            there = tables[table]
-            found[key] = there[name] if isinstance(there, dict) else getattr(there, name)
-        return found
+    def value(self, key: str) -> Any:
+        """The value of a key of the configuration, by its whole name."""
+        if key in _ELSEWHERE:
+            return getattr(self, _ELSEWHERE[key])
+        table, _, name = key.partition(".")
+        return getattr(getattr(self, table), name)
+
+
+_ELSEWHERE: Final = {"upstream.max_concurrency": "max_concurrency", "session.window_messages": "window"}
+"""Keys whose tables are not here."""

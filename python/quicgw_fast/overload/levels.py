@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from quicgw_fast.observe import Unit
+from quicgw_fast.observe.metrics import Duration
 from quicgw_fast.overload.rule import Gauged, Measured
 
 if TYPE_CHECKING:
@@ -29,10 +30,6 @@ _log = logging.getLogger("quicgw.overload")
 @dataclass(slots=True)
 class _Level:
     rule: Gauged | Measured
-    value: float | None = None
-    """None while nobody measures it, as a listener does once it is there."""
-    warns_from: float | None = None
-    """None while there is no bound."""
     near: bool = False
 
 
@@ -56,41 +53,46 @@ class Levels:
         )
 
     def look(self, bounds: Bounds, now: float) -> None:
-        """Measure all of them, and tell which came near their bounds, or are well below again."""
-        for name, level in self._levels.items():
+        """Measure those that have a bound, and tell which came near it, or are well below again."""
+        for level in self._levels.values():
             bound = self._bound(level.rule, bounds)
-            level.value = self._value(level.rule, now)
-            level.warns_from = bound * bounds.overload.warn_at if bound else None
-            near = self._is_near(level)
-            if near is level.near:
-                continue
-            level.near = near
-            fields = {"rule": name, "value": level.value, "bound": bound, "key": level.rule.keys[0]}
-            if near:
-                self._warnings[name].value += 1
-                _log.warning("near a limit", extra=fields)
-            else:
-                _log.info("limit not near any more", extra=fields)
+            value = self._value(level.rule, now) if bound else None
+            near = value is not None and value >= bound * bounds.overload.warn_at * (OVER_AGAIN if level.near else 1.0)
+            if near is not level.near:
+                level.near = near
+                self._tell(level, value, bound)
 
-    def report(self, name: str) -> dict[str, float | None]:
+    def report(self, name: str, bounds: Bounds, now: float) -> dict[str, float | None]:
         """The level of one rule; nothing for one that has none."""
         level = self._levels.get(name)
-        return {} if level is None else {"value": level.value, "warns_from": level.warns_from, "near": level.near}
+        if level is None:
+            return {}
+        bound = self._bound(level.rule, bounds)
+        warns_from = bound * bounds.overload.warn_at if bound else None
+        return {"value": self._value(level.rule, now), "warns_from": warns_from, "near": level.near}
+
+    def _tell(self, level: _Level, value: float | None, bound: float) -> None:
+        name = level.rule.name
+        fields = {"rule": name, "value": value, "bound": bound, "key": level.rule.keys[0]}
+        if level.near:
+            self._warnings[name].value += 1
+            _log.warning("near a limit", extra=fields)
+        else:
+            _log.info("limit not near any more", extra=fields)
 
     def _value(self, rule: Gauged | Measured, now: float) -> float | None:
-        if isinstance(rule, Measured):
+        """None while nobody measures it, as a listener does once it is there."""
+        if not isinstance(rule, Gauged):
             return rule.level(now)
-        values = self._metrics.values(rule.gauge.name)
+        values = self._read(rule.gauge.name)
         return rule.gauge.combine(values) if values else None
 
     def _bound(self, rule: Gauged | Measured, bounds: Bounds) -> float:
         """What the value is compared with; 0 where there is no bound."""
         if isinstance(rule, Gauged) and rule.gauge.bound is not None:
-            return sum(self._metrics.values(rule.gauge.bound))
-        key = rule.keys[0]
-        return bounds.values((key,))[key]
+            return sum(self._read(rule.gauge.bound))
+        bound: float = bounds.value(rule.keys[0])
+        return bound
 
-    def _is_near(self, level: _Level) -> bool:
-        if level.value is None or level.warns_from is None:
-            return False
-        return level.value >= level.warns_from * (OVER_AGAIN if level.near else 1.0)
+    def _read(self, gauge: str) -> list[float]:
+        return [value for value in self._metrics.values(gauge) if not isinstance(value, Duration)]

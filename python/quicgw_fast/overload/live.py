@@ -28,14 +28,15 @@ _log = logging.getLogger("quicgw.overload")
 class LiveLimits:
     """Looks at the rules and changes them, as far as the checks of a configuration let it."""
 
-    def __init__(self, gates: Gates, config: Callable[[], Config]) -> None:
-        """``config`` is what the gateway runs with, but for what was changed here."""
+    def __init__(self, gates: Gates, config: Callable[[], Config], now: Callable[[], float]) -> None:
+        """``config`` is what the gateway runs with, but for what was changed here; ``now`` gives monotonic seconds."""
         self._gates = gates
         self._config = config
+        self._now = now
 
     def report(self) -> dict[str, Any]:
         """All rules (``RuleBook.report``), and how lasting a change is."""
-        return {"note": NOTE, "rules": self._gates.book.report()}
+        return {"note": NOTE, "rules": self._gates.book.report(self._now())}
 
     def change(self, tables: Mapping[str, Any]) -> None:
         """Take keys of the configuration, ``{"limits": {"in_flight": 9}}``.

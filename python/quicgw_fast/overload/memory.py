@@ -27,6 +27,8 @@ class _MemoryRule:
     name = NAME
     keys = ("limits.memory", "overload.memory_stages", "overload.memory_slack")
     gauge = Gauge("memory_used", bound="memory_limit")
+    stage = MemoryStage.NO_CONNECTIONS
+    """From which on it refuses."""
 
     def __init__(self, stages: MemoryStages) -> None:
         self._stages = stages
@@ -36,6 +38,11 @@ class _MemoryRule:
     def configure(self, bounds: Bounds) -> None:
         """See ``Bounded``."""
         self._stages.configure(bounds)
+
+    @property
+    def asleep(self) -> bool:
+        """See ``Sleeping``: the rule is asked only from its stage on."""
+        return self._stages.stage < self.stage
 
     def _refusal(self, now: float) -> Refusal:
         return self._refusals.after(self._stages.pause(now))
@@ -54,25 +61,24 @@ class HandshakeWhenShort(_MemoryRule):
 
     def judge(self, facts: Arrival, /) -> ConnectionRefusal | None:
         """See ``Rule``."""
-        short = self._stages.stage >= MemoryStage.NO_CONNECTIONS
-        return self._turned_away(facts.now) if short and self._turning_away.take(facts.now) > 0 else None
+        return self._turned_away(facts.now) if self._turning_away.take(facts.now) > 0 else None
 
 
 class ConnectionWhenShort(_MemoryRule):
     """Those whose handshake is done are told why they must leave."""
 
-    def judge(self, facts: Arrival, /) -> ConnectionRefusal | None:
+    def judge(self, facts: Arrival, /) -> ConnectionRefusal:
         """See ``Rule``."""
-        return self._turned_away(facts.now) if self._stages.stage >= MemoryStage.NO_CONNECTIONS else None
+        return self._turned_away(facts.now)
 
 
 class StartWhenShort(_MemoryRule):
     """A session takes memory for as long as it lives."""
 
-    def judge(self, facts: StartFacts, /) -> StartRefusal | None:
+    stage = MemoryStage.NO_LOGINS
+
+    def judge(self, facts: StartFacts, /) -> StartRefusal:
         """See ``Rule``."""
-        if self._stages.stage < MemoryStage.NO_LOGINS:
-            return None
         after = self._spread.over(self._stages.pause(facts.now))
         return StartRefusal(ErrorCode.OVERLOADED, "overloaded", SHORT, retry_after=after)
 
@@ -80,27 +86,29 @@ class StartWhenShort(_MemoryRule):
 class LoginWhenShort(_MemoryRule):
     """Behind a login come requests, and what was stored for the openid."""
 
+    stage = MemoryStage.NO_LOGINS
+
     def judge(self, facts: TaskFacts, /) -> Refusal | None:
         """See ``Rule``."""
-        if not facts.is_login or self._stages.stage < MemoryStage.NO_LOGINS:
-            return None
-        return self._refusal(facts.now)
+        return self._refusal(facts.now) if facts.is_login else None
 
 
 class RequestWhenShort(_MemoryRule):
     """A request is in memory until its service answers, and the reply until it is acknowledged."""
 
-    def judge(self, facts: RequestFacts, /) -> Refusal | None:
+    stage = MemoryStage.NO_REQUESTS
+
+    def judge(self, facts: RequestFacts, /) -> Refusal:
         """See ``Rule``."""
-        return self._refusal(facts.now) if self._stages.stage >= MemoryStage.NO_REQUESTS else None
+        return self._refusal(facts.now)
 
 
 class LargeSessionWhenShort(_MemoryRule):
     """The session stays and can be resumed; what its connection holds is given back."""
 
-    def judge(self, facts: LargeSessionFacts, /) -> Close | None:
+    stage = MemoryStage.CLOSE_SESSIONS
+
+    def judge(self, facts: LargeSessionFacts, /) -> Close:
         """See ``Rule``."""
-        if self._stages.stage < MemoryStage.CLOSE_SESSIONS:
-            return None
         after = self._spread.over(self._stages.pause(facts.now))
         return Close(CloseCode.OVERLOADED, f"{SHORT}, retry-after-ms {round(after * 1000)}")

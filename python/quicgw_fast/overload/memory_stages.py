@@ -79,12 +79,15 @@ class MemoryStages:
         self._configured = bounds.limits.memory
         self._observed = NAME in bounds.overload.observe
 
-    def measured(self, used: int, allowed: int | None, now: float) -> None:
-        """Note that the process takes ``used`` bytes and its surroundings allow so many, None if they do not say."""
+    def measured(self, used: int, allowed: int | None, now: float) -> bool:
+        """Note that the process takes ``used`` bytes and its surroundings allow so many, None if they do not say.
+
+        True when it is in another stage now.
+        """
         self.used, self.limit = used, self._configured or allowed or 0
         stage = self._judge()
         if stage is self.stage:
-            return
+            return False
         fields = {"stage": stage.words, "used": used, "limit": self.limit}
         if stage > self.stage:
             for entered in MemoryStage:
@@ -94,6 +97,7 @@ class MemoryStages:
         else:
             _log.info("memory is less short", extra=fields)
         self.stage, self._since = stage, now
+        return True
 
     def closes_sessions(self) -> bool:
         """Whether nothing less than the last stage is enough."""

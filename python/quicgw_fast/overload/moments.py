@@ -100,9 +100,9 @@ class Gates:
     attempts: AttemptLimiter
     """To be told of refused tokens."""
     memory: MemoryStages
-    """To be told what the process takes."""
+    """How short it is."""
     book: RuleBook
-    """What all rules are bounded by, and to be tended."""
+    """What all rules are bounded by; to be tended, and to be told what the process takes in memory."""
 
     def reconfigure(
         self, limits: LimitsConfig, overload: OverloadConfig, *, max_concurrency: int, window: int | None = None
@@ -218,4 +218,4 @@ class _GateMaker:
 
     def book(self) -> RuleBook:
         """What is to be done with all rules together, once all gates are made."""
-        return RuleBook(self._gates, self.bounds, self._metrics, (self.requests, self.calls))
+        return RuleBook(self._gates, self.bounds, self._metrics, (self.requests, self.calls), self.memory)

@@ -167,6 +167,15 @@ class Measured(Bounded, Protocol):
         """What its bound is compared with, at ``now`` (monotonic seconds)."""
 
 
+@runtime_checkable
+class Sleeping(Protocol):
+    """A rule with a bound that refuses nothing for long times, in which it need not be asked."""
+
+    @property
+    def asleep(self) -> bool:
+        """Whether it is such a time; when that changes, the gates are to be told (``Gate.set_modes``)."""
+
+
 class RuleMode(StrEnum):
     """What becomes of a rule's refusals."""
 
@@ -194,14 +203,14 @@ class Gate(Generic[F, R]):
         self.set_modes(observed)
 
     def set_modes(self, observed: Collection[str]) -> None:
-        """Have these rules observe and all others enforce; also to be called when a rule got a bound, or lost it."""
+        """Have these rules observe and all others enforce; also to be called when a rule got a bound, or woke up."""
         self.observed = frozenset(observed)
         self._asked: list[tuple[Callable[[F], R | None], Counter, bool]] = [
             (rule.judge, self.would_reject[rule.name], False)
             if rule.name in self.observed
             else (rule.judge, self.refused[rule.name], True)
             for rule in self.rules
-            if rule
+            if rule and not (isinstance(rule, Sleeping) and rule.asleep)
         ]
         self.asks = bool(self._asked)
         """Whether there is a rule that could refuse."""

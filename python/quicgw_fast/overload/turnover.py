@@ -29,12 +29,8 @@ class Turnover:
 
     def look(self) -> None:
         """Measure anew; to be called now and then."""
-        ended, took = 0, 0.0
-        for family in self._metrics:
-            if family.name == self._name:
-                for sample in family.read():
-                    assert isinstance(sample.value, Duration)
-                    ended, took = ended + sum(sample.value.counts), took + sample.value.sum
+        durations = [value for value in self._metrics.values(self._name) if isinstance(value, Duration)]
+        ended, took = sum(sum(one.counts) for one in durations), sum(one.sum for one in durations)
         before, took_before = self._seen
         if ended > before:
             self._mean = (took - took_before) / (ended - before)
