@@ -241,12 +241,12 @@ async def test_what_waits_already_is_served(make_house: MakeHouse) -> None:
 
 
 async def test_a_rule_that_only_counts_lets_them_wait(make_house: MakeHouse) -> None:
-    house, greedy = await standing(make_house, overload={"count_only": ["queue-delay"]})
+    house, greedy = await standing(make_house, overload={"observe": ["queue-delay"]})
     seq = greedy.call("echo")
     await house.settle()
     assert not greedy.replies(seq)
     assert house.count("queue_full") == 0
-    assert house.count("refused", "queue", "queue-delay") > 0
+    assert house.count("would_reject", "queue", "queue-delay") > 0
 
 
 async def test_who_asks_for_little_has_a_place_while_others_flood(make_house: MakeHouse) -> None:
