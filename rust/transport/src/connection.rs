@@ -20,6 +20,15 @@ use crate::pressure::{Marks, Pressure, Signal};
 /// Validating an address takes three probe time-outs at most; one without a sample of the round trip is a second.
 const LONGEST_VALIDATION: Duration = Duration::from_secs(3);
 
+/// Ids that a peer may have replaced at once, and one more each second. quinn keeps what tells of a new id until that has
+/// left, also when it is retired unseen: who acknowledges nothing and retires ids that it was never told would have that
+/// list grow for as long as it likes.
+const REPLACED_AT_ONCE: u64 = 256;
+/// How the application says that its peer broke a rule (protocol §6).
+const PROTOCOL_ERROR: u32 = 0x102;
+/// CONNECTION_ID_LIMIT_ERROR (RFC 9000 §20.1).
+const TOO_MANY_IDS: u64 = 0x09;
+
 pub(crate) struct Connection {
     pub(crate) key: Key,
     pub(crate) quic: quinn_proto::Connection,
@@ -47,6 +56,9 @@ pub(crate) struct Connection {
     /// It is in the endpoint's list of those to be read.
     pub(crate) queued: bool,
     finding: Finding,
+    /// Ids that were replaced since the first was.
+    replaced: u64,
+    replaced_since: Option<Instant>,
     established: bool,
     /// The owner waits until everything is acknowledged.
     flushing: bool,
@@ -81,6 +93,8 @@ impl Connection {
             readable: false,
             queued: false,
             finding,
+            replaced: 0,
+            replaced_since: None,
             established: false,
             flushing: false,
             over: false,
@@ -113,6 +127,32 @@ impl Connection {
     /// Have its peer pay for what a datagram took.
     pub(crate) fn charge(&mut self, cpu: &CpuLimits, used: Duration) {
         self.budget.charge(cpu, used);
+    }
+
+    /// Take new ids in place of one that the peer has retired, unless it does so without end.
+    pub(crate) fn replace_id(
+        &mut self,
+        new: quinn_proto::ConnectionEvent,
+        now: Instant,
+        events: &mut VecDeque<Event>,
+    ) {
+        self.replaced += 1;
+        let since = *self.replaced_since.get_or_insert(now);
+        let seconds = now.saturating_duration_since(since).as_secs();
+        if self.replaced <= REPLACED_AT_ONCE + seconds || self.over {
+            self.quic.handle_event(new);
+            return;
+        }
+        let reason = "too many connection ids were retired".to_owned();
+        let told = format!("PROTOCOL_ERROR: {reason}").into_bytes();
+        let (code, distrust) = (TOO_MANY_IDS, None);
+        self.close(now, VarInt::from_u32(PROTOCOL_ERROR), told);
+        let loss = Loss::Fault {
+            code,
+            reason,
+            distrust,
+        };
+        events.push_back(Event::Lost { key: self.key, loss });
     }
 
     /// Take what quinn has to tell, and note whether there is something to be read.

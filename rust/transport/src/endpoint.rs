@@ -284,7 +284,7 @@ impl Endpoint {
                 return;
             }
             if let (Some(answer), Some(connection)) = (answer, &mut self.connections[slot]) {
-                connection.quic.handle_event(answer);
+                connection.replace_id(answer, now, &mut self.events);
             }
         }
         if let Some(connection) = &mut self.connections[slot] {
