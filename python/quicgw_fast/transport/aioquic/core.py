@@ -42,6 +42,13 @@ class _Silent:
 
 _SILENT = _Silent()
 
+_BUSY_PARTS = (
+    "tls", "_cryptos", "_cryptos_initial", "_crypto_buffers", "_crypto_streams", "_spaces", "_loss", "_host_cids",
+    "_QuicConnection__frame_handlers", "_gw_handlers", "_gw_tell_unread", "gw_cid_issued", "gw_space", "gw_keys",
+    "gw_crypto", "_remote_version_information",
+)  # fmt: skip
+"""What only packets and clocks need of a connection: most of its memory, and what refers back to it."""
+
 
 class GatewayQuic(SendingQuic):
     """An aioquic connection with our connection ids; every id is told to ``cid_issued`` before a peer can use it."""
@@ -152,6 +159,16 @@ class GatewayQuic(SendingQuic):
         """Close with an application error code, and build the closing packets; none without an address or a key."""
         self.close(error_code=code, reason_phrase=reason)
         return self.datagrams_to_send(now) if self._network_paths and self._cryptos else []
+
+    def dismantle(self) -> None:
+        """Keep only what may be asked of a connection that has ended; nothing can be received or sent any more.
+
+        Its parts refer to each other. Whole, it would wait for the collector of garbage, and with it some fifty KiB, much
+        of that in OpenSSL's contexts, of which the collector knows nothing.
+        """
+        for name in _BUSY_PARTS:
+            self.__dict__.pop(name, None)
+        self._peer_cid_available = []
 
     # Steps of aioquic that are done differently
 
