@@ -10,7 +10,7 @@ use quinn_proto::crypto::rustls::HandshakeData;
 use quinn_proto::{ConnectionError, Dir, Event as QuicEvent, ReadError, StreamEvent, StreamId, VarInt};
 
 use crate::Key;
-use crate::budget::{CpuBudget, CpuLimits};
+use crate::budget::{CommonBudget, CpuBudget, CpuLimits};
 use crate::certificate::Finding;
 use crate::config::Limits;
 use crate::event::{Event, Loss, StreamEnd};
@@ -20,6 +20,8 @@ use crate::pressure::{Marks, Pressure, Signal};
 /// Validating an address takes three probe time-outs at most; one without a sample of the round trip is a second.
 const LONGEST_VALIDATION: Duration = Duration::from_secs(3);
 
+/// A peer's packets may come from one new address in so long.
+const BETWEEN_MOVES: Duration = Duration::from_secs(1);
 /// Ids that a peer may have replaced at once, and one more each second. quinn keeps what tells of a new id until that has
 /// left, also when it is retired unseen: who acknowledges nothing and retires ids that it was never told would have that
 /// list grow for as long as it likes.
@@ -36,6 +38,8 @@ pub(crate) struct Connection {
     pub(crate) peer: SocketAddr,
     /// Where it seems to have moved, and when that will be believed.
     moving: Option<(SocketAddr, Instant)>,
+    /// The last address that its packets came from and that was not its own, and when they began to.
+    strange: Option<(SocketAddr, Instant)>,
     /// It is in the endpoint's list of those that may have something to send.
     pub(crate) touched: bool,
     /// It is in the endpoint's list of those that may have something to tell.
@@ -78,6 +82,7 @@ impl Connection {
             key,
             peer: quic.remote_address(),
             moving: None,
+            strange: None,
             quic,
             touched: false,
             heard: false,
@@ -101,11 +106,13 @@ impl Connection {
         }
     }
 
-    /// Take a datagram, unless its peer uses more than it may; false when it is dropped unread.
+    /// Take a datagram that came from `from`, unless its peer uses more than it may; false when it is dropped unread.
     pub(crate) fn datagram(
         &mut self,
         event: quinn_proto::ConnectionEvent,
+        from: SocketAddr,
         limits: &Limits,
+        common: &mut CommonBudget,
         now: Instant,
         events: &mut VecDeque<Event>,
     ) -> bool {
@@ -113,7 +120,7 @@ impl Connection {
             self.early += 1;
         }
         let too_early = !self.established && self.early > limits.early_datagrams;
-        if too_early || !self.budget.allows(&limits.cpu, now) {
+        if too_early || self.strays(from, now) || !self.budget.allows(&limits.cpu, common, now) {
             if !self.throttled {
                 self.throttled = true;
                 events.push_back(Event::Throttled { key: self.key });
@@ -122,6 +129,22 @@ impl Connection {
         }
         self.quic.handle_event(event);
         true
+    }
+
+    /// Whether a datagram comes from yet another address, moments after one from a new one. To each of them quinn sends 1200
+    /// bytes to validate it, whatever came from there: whoever forges many may do that only now and then.
+    fn strays(&mut self, from: SocketAddr, now: Instant) -> bool {
+        if from == self.peer {
+            return false;
+        }
+        match self.strange {
+            Some((address, at)) if address != from && now < at + BETWEEN_MOVES => true,
+            Some((address, _)) if address == from => false,
+            _ => {
+                self.strange = Some((from, now));
+                false
+            }
+        }
     }
 
     /// Have its peer pay for what a datagram took.
@@ -156,10 +179,13 @@ impl Connection {
     }
 
     /// Take what quinn has to tell, and note whether there is something to be read.
-    pub(crate) fn tell(&mut self, now: Instant, events: &mut VecDeque<Event>) {
+    pub(crate) fn tell(&mut self, cpu: &CpuLimits, now: Instant, events: &mut VecDeque<Event>) {
         while let Some(event) = self.quic.poll() {
             match event {
-                QuicEvent::Connected => self.connected(events),
+                QuicEvent::Connected => {
+                    self.budget.end_handshake(cpu);
+                    self.connected(events);
+                }
                 QuicEvent::ConnectionLost { reason } => self.lost(reason, events),
                 QuicEvent::Stream(event) => self.stream_event(&event, events),
                 QuicEvent::HandshakeDataReady
@@ -180,6 +206,7 @@ impl Connection {
         &mut self,
         marks: Marks,
         cpu: &CpuLimits,
+        common: &mut CommonBudget,
         now: Instant,
         events: &mut VecDeque<Event>,
     ) {
@@ -187,7 +214,7 @@ impl Connection {
             return;
         }
         let moved = self.read + self.outflow.progress();
-        self.budget.earn(cpu, moved - self.moved);
+        self.budget.earn(cpu, common, moved - self.moved);
         self.moved = moved;
         let (pending, key) = (self.outflow.pending(), self.key);
         if self.flushing {

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     from quicgw_fast.transport.aioquic.receiving import ReceivingQuic
     from quicgw_fast.transport.aioquic.short_receiving import ShortCounters
+    from quicgw_fast.transport.budget import CommonBudget
     from quicgw_fast.transport.limits import TransportLimits
 
 
@@ -64,12 +65,14 @@ class GatewayQuic(SendingQuic):
         original_destination_cid: bytes | None = None,
         retry_source_cid: bytes | None = None,
         unread: Callable[[ReceivingQuic], None] | None = None,
+        common: CommonBudget | None = None,
         short_counters: ShortCounters | None = None,
     ) -> None:
         super().__init__(
             configuration=configuration,
             limits=limits,
             unread=unread,
+            common=common,
             short_counters=short_counters,
             original_destination_connection_id=original_destination_cid,
             retry_source_connection_id=retry_source_cid,
