@@ -65,7 +65,15 @@ def assemble_gateway(
         window=config.session.window_messages,
     )
     open_channel = makers.load(config.upstream.client).open_channel
-    upstream = assemble_upstream(mode, config.upstream, clock, metrics, open_channel=open_channel, gate=gates.call)
+    upstream = assemble_upstream(
+        mode,
+        config.upstream,
+        clock,
+        metrics,
+        open_channel=open_channel,
+        gate=gates.call,
+        abreast=config.processor.workers + config.processor.logins,
+    )
     if call is None:
         call, chores = upstream.caller.begin, [*chores, upstream.tend]
     path = assemble_path(

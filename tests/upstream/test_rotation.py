@@ -72,5 +72,5 @@ async def test_no_call_fails_or_runs_twice_when_connections_are_renewed(
     assert len(service.peers) > 5, "the connections were not renewed, so that nothing was tested"
     ours = [record.getMessage() for record in caplog.records if record.name == "quicgw.upstream"]
     assert ours == ["upstream up"]
-    await side.channels.close()
+    await side.close()
     await server.stop(None)

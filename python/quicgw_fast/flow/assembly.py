@@ -76,11 +76,18 @@ class Path:
     pace: ReadingPace
     """Of whoever brings messages in."""
 
-    # For tests alone, which look at what is kept behind the rest.
+    # To be told of other settings, with those above (``reconfiguring``).
+    tokens: Tokens
+    attaching: Attaching
+    control: ControlMessages
     registry: Registry
+    request_memory: RequestMemory
+    make_outbox: Callable[[SessionConfig, int], Outbox]
+    """By the bounds of a window, and the number after which it begins."""
+
+    # For tests alone, which look at what is kept behind the rest.
     logins: Logins
     attempts: AttemptLimiter
-    request_memory: RequestMemory
     budget: ByteBudget
 
 
@@ -105,8 +112,7 @@ def assemble_path(
     """
     times, limits, pools = config.session, config.limits, config.processor
     draining, journal, request_memory = DrainState(), Journal(metrics), RequestMemory(metrics, limits.request_memory)
-    budget = engine.ByteBudget(times.memory)
-    registry = Registry(partial(_make_outbox, times, engine, budget), metrics, remember=times.resume_window)
+    budget, make_outbox, registry = _make_registry(engine, metrics, times)
 
     # Down
     sender = _make_sender(engine, lambda: closing, lambda: room)
@@ -147,6 +153,7 @@ def assemble_path(
         conversations=conversations, requests=requests, pushes=pushes, housekeeping=housekeeping, draining=draining,
         hand_out=HandOut(clock, metrics, registry, closing, stall_timeout=times.slow_consumer_after), closing=closing,
         offline=offline, journal=journal, pace=Pace(processor, queue_size),
+        tokens=tokens, attaching=attaching, control=control, make_outbox=make_outbox,
         registry=registry, logins=logins, attempts=gates.attempts, request_memory=request_memory, budget=budget,
     )  # fmt: skip
 
@@ -158,7 +165,16 @@ def _make_sender(engine: Engine, closing: Callable[[], Closing], room: Callable[
     )
 
 
-def _make_outbox(times: SessionConfig, engine: Engine, budget: ByteBudget, after: int) -> Outbox:
+def _make_registry(
+    engine: Engine, metrics: Metrics, times: SessionConfig
+) -> tuple[ByteBudget, Callable[[SessionConfig, int], Outbox], Registry]:
+    """All sessions, what makes their outboxes, and the memory that those share."""
+    budget = engine.ByteBudget(times.memory)
+    make_outbox = partial(_make_outbox, engine, budget)
+    return budget, make_outbox, Registry(partial(make_outbox, times), metrics, remember=times.resume_window)
+
+
+def _make_outbox(engine: Engine, budget: ByteBudget, times: SessionConfig, after: int) -> Outbox:
     """The outbox of a session whose numbers begin at ``after`` + 1."""
     return engine.Outbox(
         after=after,

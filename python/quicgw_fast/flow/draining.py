@@ -64,7 +64,7 @@ class HandOut:
         )
         self._registry = registry
         self._closing = closing
-        self._stall_timeout = stall_timeout
+        self.stall_timeout = stall_timeout
 
     async def run(self, until: float) -> None:
         """Close each attached client as soon as it has everything; return when none is left, about ``until`` at latest.
@@ -81,7 +81,7 @@ class HandOut:
             for number, one in enumerate(waiting, 1):
                 if one.has_everything():
                     self._closing.disconnect(one.session, CloseCode.DRAINING, DETAIL)
-                elif now >= until or one.stands_still_for(now) >= self._stall_timeout:
+                elif now >= until or one.stands_still_for(now) >= self.stall_timeout:
                     given_up.append(one.session)
                 else:
                     left.append(one)

@@ -1,7 +1,7 @@
 """What the gateway tells about itself: counts and logs."""
 
 from quicgw_fast.observe.door import Door, register_listener
-from quicgw_fast.observe.logs import configure_logging, lines_dropped
+from quicgw_fast.observe.logs import configure_logging, lines_dropped, set_level
 from quicgw_fast.observe.metrics import Counter, Metrics, Unit
 from quicgw_fast.observe.stats import render_stats
 from quicgw_fast.observe.writer import Writer, write_if_free
@@ -16,5 +16,6 @@ __all__ = [
     "lines_dropped",
     "register_listener",
     "render_stats",
+    "set_level",
     "write_if_free",
 ]
