@@ -36,8 +36,8 @@ async def run(names: list[str], transports: list[str], seconds: float, python: s
 async def attack(name: str, target: Target) -> Sent:
     """Run an attack in this process.
 
-    Where those that are measured have a priority (chrt(1)), it has the lowest of that kind, and rests for a fifth of its
-    time: the kernel stops all who have one, 50 ms in each second, once they use up a processor (sched(7)).
+    Where those that are measured have a priority (chrt(1)), it has the lowest of that kind, and rests for a fifth of
+    its time: the kernel stops all who have one, 50 ms in each second, once they use up a processor (sched(7)).
     """
     pacing = None
     if os.sched_getscheduler(0) in (os.SCHED_FIFO, os.SCHED_RR):

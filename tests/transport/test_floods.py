@@ -1,4 +1,4 @@
-"""Frames in numbers that nobody of good will sends: each flood costs its own connection, and neither memory nor others."""
+"""Frames in numbers that nobody of good will sends: they may cost their own connection, and neither memory nor others."""
 
 from __future__ import annotations
 

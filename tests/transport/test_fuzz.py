@@ -104,7 +104,12 @@ async def test_damaged_datagrams(
 ) -> None:
     rng, end = Random(seed), monotonic() + seconds
     async with unshaken(identity, caplog) as listener:
-        good = [first_packet(), InitialMaker().packet(b"\x01"), b"\x40" + bytes(60), bytes((0xE0,)) + first_packet()[1:]]
+        good = [
+            first_packet(),
+            InitialMaker().packet(b"\x01"),
+            b"\x40" + bytes(60),
+            bytes((0xE0,)) + first_packet()[1:],
+        ]
         with MuteSocket(listener.address) as sender:
             while monotonic() < end:
                 data = bytearray(rng.choice(good))

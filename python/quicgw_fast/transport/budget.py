@@ -40,11 +40,11 @@ class CpuBudget:
 
     A step forward is a stream byte that arrived in order or that the peer acknowledged. Whoever moves data earns
     several times what an honest transfer costs, so that bulk is never slowed down; whoever only keeps us busy has
-    the constant share, which fills half of the account: the other half, the reserve, has to be earned. The balance may go
-    below zero by one datagram, of which no more is counted than its peer can bring about.
+    the constant share, which fills half of the account: the other half, the reserve, has to be earned. The balance may
+    go below zero by one datagram, of which no more is counted than its peer can bring about.
 
-    A handshake moves no data, and has the whole account at its beginning. What is left of the reserve at its end is lost
-    but for what the first messages take: it would be a gift to whoever connects again and again.
+    A handshake moves no data, and has the whole account at its beginning. What is left of the reserve at its end is
+    lost but for what the first messages take: it would be a gift to whoever connects again and again.
     """
 
     __slots__ = ("_at", "_balance", "_common", "_full", "_given", "_limits", "_reserve")

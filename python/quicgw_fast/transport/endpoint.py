@@ -5,9 +5,9 @@ The endpoint drives QUIC's state machines itself instead of through asyncio's da
 id names, and only then lets every connection that got something, or that was written to, produce its output: one
 packet may then carry the answers to several, and the ACK of all of them.
 
-Datagrams of newcomers, whose handshake takes a hundred times as long as a request, stand back: they are looked at behind
-all others that came with them, ``limits.newcomers_time`` seconds in a turn of the loop. So a flood of handshakes takes
-the time that is left, and those who are there already do not wait behind it.
+Datagrams of newcomers, whose handshake takes as long as dozens of requests, stand back: they are looked at behind all
+others that came with them, ``limits.newcomers_time`` seconds in a turn of the loop. So a flood of handshakes takes the
+time that is left, and those who are there already do not wait behind it.
 """
 
 from __future__ import annotations

@@ -87,8 +87,8 @@ class TransportLimits:
     """Seconds earned at least by a datagram that moved any; a short request costs about a quarter of it."""
 
     cpu_common_share: float = 0.2
-    """Part of a processor that the packets of all peers together may use without moving any data, where those peers have
-    no reserve: they have just come, or keep us busy. Else many connections would have as many shares."""
+    """Part of a processor that the packets of all peers together may use without moving any data, where those peers
+    have no reserve: they have just come, or keep us busy. Else many connections would have as many shares."""
 
     cpu_common_burst: float = 0.1
     """Seconds of that which may be used at once."""
@@ -113,7 +113,7 @@ class TransportLimits:
     """Seconds of reading per wake-up, likewise."""
 
     newcomers_time: float = 0.002
-    """Seconds of a turn of the loop for handshakes and who has just come, where aioquic does QUIC: about one handshake."""
+    """Seconds of a turn of the loop for handshakes and who has just come, where aioquic does QUIC: one handshake."""
 
     ack_delay: float = 0.045
     """How long a listener's ACK waits for an answer to ride on: also when many wait for theirs. A dialer's waits for

@@ -10,6 +10,7 @@ use quinn_proto::crypto::rustls::HandshakeData;
 use quinn_proto::{ConnectionError, Dir, Event as QuicEvent, ReadError, StreamEvent, StreamId, VarInt};
 
 use crate::Key;
+use crate::address::PeerAddress;
 use crate::budget::{CommonBudget, CpuBudget, CpuLimits};
 use crate::certificate::Finding;
 use crate::config::Limits;
@@ -17,11 +18,6 @@ use crate::event::{Event, Loss, StreamEnd};
 use crate::outflow::Outflow;
 use crate::pressure::{Marks, Pressure, Signal};
 
-/// Validating an address takes three probe time-outs at most; one without a sample of the round trip is a second.
-const LONGEST_VALIDATION: Duration = Duration::from_secs(3);
-
-/// A peer's packets may come from one new address in so long.
-const BETWEEN_MOVES: Duration = Duration::from_secs(1);
 /// Ids that a peer may have replaced at once, and one more each second. quinn keeps what tells of a new id until that has
 /// left, also when it is retired unseen: who acknowledges nothing and retires ids that it was never told would have that
 /// list grow for as long as it likes.
@@ -34,12 +30,7 @@ const TOO_MANY_IDS: u64 = 0x09;
 pub(crate) struct Connection {
     pub(crate) key: Key,
     pub(crate) quic: quinn_proto::Connection,
-    /// Where its peer is, as far as that is believed.
-    pub(crate) peer: SocketAddr,
-    /// Where it seems to have moved, and when that will be believed.
-    moving: Option<(SocketAddr, Instant)>,
-    /// The last address that its packets came from and that was not its own, and when they began to.
-    strange: Option<(SocketAddr, Instant)>,
+    pub(crate) address: PeerAddress,
     /// It is in the endpoint's list of those that may have something to send.
     pub(crate) touched: bool,
     /// It is in the endpoint's list of those that may have something to tell.
@@ -80,9 +71,7 @@ impl Connection {
     ) -> Self {
         Self {
             key,
-            peer: quic.remote_address(),
-            moving: None,
-            strange: None,
+            address: PeerAddress::new(quic.remote_address()),
             quic,
             touched: false,
             heard: false,
@@ -120,7 +109,7 @@ impl Connection {
             self.early += 1;
         }
         let too_early = !self.established && self.early > limits.early_datagrams;
-        if too_early || self.strays(from, now) || !self.budget.allows(&limits.cpu, common, now) {
+        if too_early || self.address.strays(from, now) || !self.budget.allows(&limits.cpu, common, now) {
             if !self.throttled {
                 self.throttled = true;
                 events.push_back(Event::Throttled { key: self.key });
@@ -129,22 +118,6 @@ impl Connection {
         }
         self.quic.handle_event(event);
         true
-    }
-
-    /// Whether a datagram comes from yet another address, moments after one from a new one. To each of them quinn sends 1200
-    /// bytes to validate it, whatever came from there: whoever forges many may do that only now and then.
-    fn strays(&mut self, from: SocketAddr, now: Instant) -> bool {
-        if from == self.peer {
-            return false;
-        }
-        match self.strange {
-            Some((address, at)) if address != from && now < at + BETWEEN_MOVES => true,
-            Some((address, _)) if address == from => false,
-            _ => {
-                self.strange = Some((from, now));
-                false
-            }
-        }
     }
 
     /// Have its peer pay for what a datagram took.
@@ -196,7 +169,8 @@ impl Connection {
         if self.over {
             return;
         }
-        self.follow(now);
+        self.address
+            .follow(self.quic.remote_address(), self.quic.rtt(), now);
         self.write();
     }
 
@@ -231,25 +205,6 @@ impl Connection {
         }
     }
 
-    /// Follow a peer that has another address. quinn goes there at once and validates it then (RFC 9000 §9.3); it does not
-    /// tell when it has, but goes back when it could not. So the new address is believed when that would be over.
-    fn follow(&mut self, now: Instant) {
-        let seen = self.quic.remote_address();
-        if seen == self.peer {
-            self.moving = None;
-            return;
-        }
-        match self.moving {
-            Some((address, at)) if address == seen => {
-                if at <= now {
-                    self.peer = seen;
-                    self.moving = None;
-                }
-            }
-            _ => self.moving = Some((seen, now + LONGEST_VALIDATION + 20 * self.quic.rtt())),
-        }
-    }
-
     /// Do what is due, and tell the owner if the time that it set has come.
     pub(crate) fn expire(&mut self, now: Instant, events: &mut VecDeque<Event>) {
         if self.due.is_some_and(|due| due <= now) {
@@ -265,7 +220,7 @@ impl Connection {
             self.quic.poll_timeout(),
             self.due,
             self.pressure.deadline,
-            self.moving.map(|(_, at)| at),
+            self.address.deadline(),
         ]
         .into_iter()
         .flatten()

@@ -20,7 +20,7 @@ from quicgw_fast.transport.packets import packets_in
 from tests.support.raw_initial import InitialMaker, crypto, destination_of, first_packet
 
 from ..helpers import MuteSocket, RawClient, Recorders, listening, until
-from .inside import core_of, inside
+from .inside import core_of, inside, of_aioquic
 from .pair import CLIENT, connected_pair
 
 if TYPE_CHECKING:
@@ -343,3 +343,23 @@ async def test_long_datagrams_do_not_stall_the_loop(identity: Identity) -> None:
         await until(lambda: inside(listener)._endpoint.dropped == 16)
         assert time.thread_time() - before < 0.5
         assert core.ended() is None
+
+
+async def test_newcomers_stand_back_behind_those_who_are_there(identity: Identity) -> None:
+    """However many handshakes come at once, they take some milliseconds of a turn of the loop."""
+    server = Recorders(echo=True)
+    limits = TransportLimits(newcomers_time=1e-6)  # one in a turn
+    async with listening(identity, server, limits) as listener, RawClient(listener.address) as client:
+        await client.connected()
+        for count in range(20):
+            client.send(b"request")
+            await client.received(7 * (count + 1))
+        assert not of_aioquic(server[0].connection).newcomer
+        endpoint = inside(listener)._endpoint
+        with MuteSocket(listener.address) as flooder:
+            flooder.send(*(first_packet() for _ in range(30)))
+            client.send(b"request")
+            await client.received(7 * 21)
+            assert endpoint._standing_back, "it was answered before they were looked at"
+            await until(lambda: listener.half_open == 30)
+        assert not endpoint._standing_back

@@ -166,8 +166,8 @@ class GatewayQuic(SendingQuic):
     def dismantle(self) -> None:
         """Keep only what may be asked of a connection that has ended; nothing can be received or sent any more.
 
-        Its parts refer to each other. Whole, it would wait for the collector of garbage, and with it some fifty KiB, much
-        of that in OpenSSL's contexts, of which the collector knows nothing.
+        Its parts refer to each other. Whole, it would wait for the collector of garbage, and with it some fifty KiB,
+        much of that in OpenSSL's contexts, of which the collector knows nothing.
         """
         for name in _BUSY_PARTS:
             self.__dict__.pop(name, None)
