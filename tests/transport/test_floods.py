@@ -1,4 +1,4 @@
-"""Frames in numbers that nobody of good will sends: they may cost their own connection, and neither memory nor others."""
+"""Frames in numbers that nobody of good will sends: they cost their own connection, and neither memory nor others."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ pytestmark = pytest.mark.usefixtures("maker")
 
 Identity = tuple[Path, Path]
 PACKETS = 1500
-PLENTY = TransportLimits(cpu_share=100.0)
+PLENTY = TransportLimits(cpu_burst=1e3, cpu_common_burst=1e3, cpu_login=1e3)
 """So that it is not the peer's budget that ends a flood before it can do harm."""
 
 

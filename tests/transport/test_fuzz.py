@@ -31,7 +31,7 @@ pytestmark = pytest.mark.usefixtures("maker")
 
 Identity = tuple[Path, Path]
 SEED, SECONDS = 20260101, 1.5
-LIMITS = TransportLimits(cpu_share=100.0, handshake_timeout=0.5)
+LIMITS = TransportLimits(cpu_burst=1e3, cpu_common_burst=1e3, cpu_login=1e3, handshake_timeout=0.5)
 """With plenty of time for each peer, so that what it sends is read."""
 
 

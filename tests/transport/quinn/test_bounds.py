@@ -88,7 +88,11 @@ async def test_one_flush_serves_so_many_connections_and_the_others_at_once_after
 
 async def test_ids_are_not_replaced_without_end_for_who_acknowledges_nothing(identity: Identity) -> None:
     """What tells of a new id is kept until it has left, and so it is of one that was retired unseen."""
-    async with offender_and_witness(identity, TransportLimits(cpu_share=100.0)) as (_, offender, recorder):
+    async with offender_and_witness(identity, TransportLimits(cpu_burst=1e3, cpu_common_burst=1e3, cpu_login=1e3)) as (
+        _,
+        offender,
+        recorder,
+    ):
         offender.ignore()
         for number in range(1, 1000):
             offender.frames(b"\x19" + var(number))

@@ -91,8 +91,9 @@ class ReceivingQuic(ShortSending):
         common: CommonBudget | None = None,
         **options: Any,
     ) -> None:
-        """``unread`` is called for every datagram that is dropped because its peer uses too much; ``common`` is what all
-        peers of a listener may use together.
+        """``unread`` is called for every datagram that is dropped because its peer uses too much.
+
+        ``common`` is what all peers of a listener may use together.
         """
         super().__init__(configuration=configuration, **options)
         self.gw_limits = limits
