@@ -138,7 +138,7 @@ async def test_every_call_is_measured_however_it_ends(upstream: Start, side_for:
         await side.caller.call(UpstreamRequest(action="slow"), 0.1)
     took = render_stats(metrics, {"engine": ""}, [])["durations"]["upstream_call_hello"]
     assert took["count"] == 2
-    assert took["sum"] >= 0.1
+    assert took["sum"] >= 0.09, "a timer of 0.1 s, which counts in milliseconds"
 
 
 async def test_no_instance(side_for: SideFor) -> None:
