@@ -17,7 +17,7 @@ from benches.attacks.report import HEADER, keep, line, write
 from quicgw_fast.demo.services import start_services
 
 
-async def run(names: list[str], transports: list[str], seconds: float, python: str) -> list[Row]:
+async def run(names: list[str], transports: list[str], seconds: float, python: str) -> None:
     """Print the table, row by row; the first of each transport is without an attack."""
     rows: list[Row] = []
     upstreams = await start_services()
@@ -27,10 +27,10 @@ async def run(names: list[str], transports: list[str], seconds: float, python: s
             for transport in transports:
                 row = await run_one(name, upstreams.addresses, seconds, transport, python)
                 rows.append(row)
+                keep([row])
                 print(line(row, rows), flush=True)
     finally:
         await upstreams.stop()
-    return rows
 
 
 async def attack(name: str, target: Target) -> Sent:
@@ -76,8 +76,7 @@ def main() -> None:
         print(json.dumps(asyncio.run(attack(arguments.names[0], target))))
         return
     transports = [arguments.transport] if arguments.transport else list(TRANSPORTS)
-    rows = asyncio.run(run(arguments.names or list(ATTACKS), transports, arguments.seconds, arguments.python))
-    keep(rows)
+    asyncio.run(run(arguments.names or list(ATTACKS), transports, arguments.seconds, arguments.python))
     if arguments.write:
         write()
 

@@ -43,7 +43,7 @@ class _Silent:
 
 _SILENT = _Silent()
 
-_BUSY_PARTS = (
+BUSY_PARTS = (
     "tls", "_cryptos", "_cryptos_initial", "_crypto_buffers", "_crypto_streams", "_spaces", "_loss", "_host_cids",
     "_QuicConnection__frame_handlers", "_gw_handlers", "_gw_tell_unread", "gw_cid_issued", "gw_space", "gw_keys",
     "gw_crypto", "_remote_version_information",
@@ -169,7 +169,7 @@ class GatewayQuic(SendingQuic):
         Its parts refer to each other. Whole, it would wait for the collector of garbage, and with it some fifty KiB,
         much of that in OpenSSL's contexts, of which the collector knows nothing.
         """
-        for name in _BUSY_PARTS:
+        for name in BUSY_PARTS:
             self.__dict__.pop(name, None)
         self._peer_cid_available = []
 
