@@ -1,4 +1,7 @@
-"""The table of docs/attacks.md, from what was measured last; nothing else of that file is touched."""
+"""The table of docs/attacks.md, from what was measured last; nothing else of that file is touched.
+
+``python -m benches.attacks.report`` writes it without measuring anything.
+"""
 
 from __future__ import annotations
 
@@ -17,21 +20,22 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parent.parent.parent
 KEPT = ROOT / "benches" / "out" / "attacks.json"
 HEADER = (
-    "| attack | of | sent | growth at most / after, MiB | processors | honest p50 / p99, ms | × none | failed "
-    "| p99 after | newcomers in vain | what came of it |\n"
-    "|---|---|---|---|---|---|---|---|---|---|---|"
+    "| attack | of | sent | growth at most / after, MiB | processors | µs for each | honest p50 / p99, ms | × none "
+    "| failed | p99 after | newcomers in vain | what came of it |\n"
+    "|---|---|---|---|---|---|---|---|---|---|---|---|"
 )
 
 
 def line(row: Row, rows: Iterable[Row]) -> str:
     """One row; the one without an attack, of the same transport, is what its p99 is compared with."""
-    none = next((one.p99 for one in rows if one.name == "none" and one.transport == row.transport), row.p99)
+    none = next((one for one in rows if one.name == "none" and one.transport == row.transport), row)
+    each = f"{(row.cpu - none.cpu) * 1e6 * row.seconds / row.count:.0f}" if row.count else ""
     sent = f"{row.count / row.seconds:,.0f}/s".replace(",", " ") if row.count else ""
     if row.size:
         sent += f", {row.size * 8e-6 / row.seconds:.1f} Mbit/s"
     return (
-        f"| {row.what} | {row.transport} | {sent} | {row.most:+.1f} / {row.kept:+.1f} | {row.cpu:.2f} "
-        f"| {row.p50:.1f} / {row.p99:.1f} | {row.p99 / none:.1f} | {row.failed} of {row.calls} "
+        f"| {row.what} | {row.transport} | {sent} | {row.most:+.1f} / {row.kept:+.1f} | {row.cpu:.2f} | {each} "
+        f"| {row.p50:.1f} / {row.p99:.1f} | {row.p99 / none.p99:.1f} | {row.failed} of {row.calls} "
         f"| {row.p99_after:.1f}{f', {row.failed_after} failed' if row.failed_after else ''} "
         f"| {row.turned_away} of {row.came} | {row.outcome} |"
     )
@@ -58,3 +62,7 @@ def write() -> None:
     text = document.read_text(encoding="utf-8")
     text = re.sub("(?s)(<!-- attacks -->\n).*(<!-- /attacks -->)", lambda at: at[1] + table + at[2], text)
     document.write_text(text, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    write()
