@@ -25,7 +25,7 @@ async def run(names: list[str], transports: list[str], seconds: float, python: s
         print(HEADER, flush=True)
         for name in (None, *names):
             for transport in transports:
-                row = await run_one(name, upstreams.addresses, seconds, transport, python)
+                row = await run_one(name, upstreams.addresses, seconds, transport, python=python)
                 rows.append(row)
                 keep([row])
                 print(line(row, rows), flush=True)

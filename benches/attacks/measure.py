@@ -128,7 +128,13 @@ async def newcomers(address: str, until: float, seen: Seen) -> None:
 
 
 async def run_one(
-    name: str | None, upstreams: dict[str, str], seconds: float, transport: str, python: str = sys.executable
+    name: str | None,
+    upstreams: dict[str, str],
+    seconds: float,
+    transport: str,
+    *,
+    python: str = sys.executable,
+    afterwards: float = AFTERWARDS,
 ) -> Row:
     """Run honest clients beside one attack, or beside none; ``python`` is that of another build's gateway."""
     chosen = ATTACKS[name] if name else Attack(None, "none", {})  # type: ignore[arg-type]
@@ -143,7 +149,7 @@ async def run_one(
             forget_the_most(pid)
             begin = time.monotonic()
             until = begin + seconds
-            over = until + AFTERWARDS
+            over = until + afterwards
             before, used = memory(pid, "VmRSS"), cpu_seconds(pid)
 
             async def attacking() -> tuple[Sent, float, float]:
