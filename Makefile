@@ -11,7 +11,7 @@ export PYTHONDONTWRITEBYTECODE := 1
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo serve test test-rust test-python test-matrix test-aioquic coverage lint lint-rust lint-python format wheel
-.PHONY: bench bench-e2e bench-marks bench-check bench-rust attacks fuzz chaos proto lock clean
+.PHONY: bench bench-e2e bench-marks bench-check bench-rust attacks fuzz reloads chaos proto lock clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -105,6 +105,9 @@ attacks: setup ## Attack gateway processes on both transports, and show what hon
 
 fuzz: setup ## Send random packets to both transports (SECONDS=60 of each kind), from another seed each time
 	$(BIN)/pytest tests/transport/test_fuzz.py --timeout 0 --fuzz-seconds $(or $(SECONDS),60) --fuzz-seed $(or $(SEED),$(shell date +%s))
+
+reloads: setup ## Reload a gateway twenty times under load, beside the same load without
+	$(BIN)/python -m benches.reloads
 
 chaos: setup ## Long soak test over a lossy network (hours)
 	$(BIN)/pytest tests/chaos --chaos-full --timeout 0

@@ -15,6 +15,7 @@ mod budget;
 mod certificate;
 mod clock;
 mod config;
+mod congestion;
 mod connection;
 mod door;
 mod endpoint;
