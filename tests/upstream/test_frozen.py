@@ -103,7 +103,7 @@ async def test_the_only_one_fails_its_calls_early_and_is_not_called_until_it_is_
     start_process: StartProcess, side_for: SideFor
 ) -> None:
     process, address = await start_process(0)
-    side = side_for(address, silent_after=0.5)
+    side = side_for(address)
     (instance,) = side.directory.instances()
     await side.caller.call(REQUEST, 5.0)
     process.send_signal(signal.SIGSTOP)
@@ -123,7 +123,7 @@ async def test_a_service_that_works_long_on_a_call_is_not_taken_for_frozen(upstr
     server = await upstream()
     gate = server.hold("slow")
     metrics = Metrics()
-    side = side_for(server.address, silent_after=0.5, metrics=metrics)
+    side = side_for(server.address, metrics=metrics)
     call = asyncio.create_task(side.caller.call(UpstreamRequest(action="slow"), 30.0))
     await until(lambda: side.directory.instances()[0].suspect)
     await asyncio.sleep(2.0)
@@ -135,7 +135,7 @@ async def test_a_service_that_works_long_on_a_call_is_not_taken_for_frozen(upstr
 
 async def test_with_ejection_off_nobody_is_given_up(start_process: StartProcess, side_for: SideFor) -> None:
     process, address = await start_process(0)
-    side = side_for(address, silent_after=0.5, ejection=False)
+    side = side_for(address, ejection=False)
     await side.caller.call(REQUEST, 5.0)
     process.send_signal(signal.SIGSTOP)
     with pytest.raises(UpstreamCallError) as caught:

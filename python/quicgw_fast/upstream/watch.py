@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger("quicgw.upstream")
 
-ANSWER_WITHIN = 0.75
+ANSWER_WITHIN = 0.5
 """Seconds for the answer to a health check, and between two to somebody who is silent."""
 _RECENT = 0.2
 """Weight of the newest look in ``Instance.latency``."""
@@ -194,7 +194,7 @@ class Watch:
         was_silent = silence.silent
         try:
             silence.told(alive=await self._ask(instance, ANSWER_WITHIN))
-            if silence.missed and not silence.silent:
+            while silence.missed and not silence.silent:
                 # Again at once: whoever has calls under way waits for the verdict.
                 silence.told(alive=await self._ask(instance, ANSWER_WITHIN))
             instance.silent = silence.silent
