@@ -157,7 +157,9 @@ impl Endpoint {
 
     /// Use what was prepared for the handshakes that begin from now on; connections that are there keep what they have.
     pub fn renew(&mut self) {
-        let Some((server, limits)) = self.prepared.take() else { return };
+        let Some((server, limits)) = self.prepared.take() else {
+            return;
+        };
         self.quic.set_server_config(Some(Arc::clone(&server)));
         self.server = Some(server);
         self.marks = limits.marks();
