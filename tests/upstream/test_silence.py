@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from quicgw_fast.upstream.silence import MISSES, Silence
+from quicgw_fast.upstream.silence import MISSES, MISSES_ALONE, Silence
 
 
 def looks(silence: Silence, count: int, *, under_way: int = 1, signs: int = 0) -> None:
@@ -24,6 +24,16 @@ def test_first_suspect_and_worth_asking_then_silent() -> None:
     miss(silence, MISSES - 1)
     assert not silence.silent
     miss(silence, 1)
+    assert silence.silent
+
+
+def test_who_is_alone_is_given_more_time() -> None:
+    silence = Silence(0.5)
+    looks(silence, 2)
+    for _ in range(MISSES_ALONE - 1):
+        silence.told(alive=False, alone=True)
+    assert not silence.silent
+    silence.told(alive=False, alone=True)
     assert silence.silent
 
 

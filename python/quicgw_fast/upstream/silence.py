@@ -2,8 +2,8 @@
 
 It is judged in looks and not in seconds: a gateway that stood still itself looks as rarely as it read answers, and
 blames nobody. After ``silent_after`` without an answer others come first, and the instance is asked for a sign of life;
-when it owes three of those in a row, it is silent. A service that works for minutes on one call answers the question,
-and is left alone.
+when it owes three of those in a row, or eight where no other instance is well, it is silent. A service that works for
+minutes on one call answers the question, and is left alone.
 """
 
 from __future__ import annotations
@@ -13,7 +13,9 @@ from typing import Final
 LOOK: Final = 0.25
 """Seconds between two looks."""
 MISSES: Final = 3
-"""Questions in a row that nobody answered."""
+"""Questions in a row that nobody answered, of one beside whom others answer."""
+MISSES_ALONE: Final = 8
+"""The same of one beside whom nobody does: it may be the machine that stands still, and there is nobody to go to."""
 
 
 class Silence:
@@ -58,11 +60,11 @@ class Silence:
         """Whether it did not answer when it was last asked."""
         return self._misses > 0
 
-    def told(self, *, alive: bool) -> None:
-        """Take in whether it answered when it was asked."""
+    def told(self, *, alive: bool, alone: bool = False) -> None:
+        """Take in whether it answered when it was asked; ``alone``: of its service no other instance is well."""
         if not alive:
             self._misses += 1
-            self.silent = self.silent or self._misses >= MISSES
+            self.silent = self.silent or self._misses >= (MISSES_ALONE if alone else MISSES)
         elif self._under_way and not self.silent:
             # It lives, and is slow: it stays behind the others.
             self._misses, self._ask_at = 0, self._looks + self._after
