@@ -22,8 +22,10 @@ from quicgw_fast.control import (
     ControlServer,
     Refusals,
     health_pages,
+    overload_pages,
     read_access,
     reload_pages,
+    session_pages,
     stats_pages,
 )
 from quicgw_fast.observe import (
@@ -39,6 +41,7 @@ from quicgw_fast.observe import (
     register_listener,
     render_stats,
 )
+from quicgw_fast.overload import LiveLimits
 from quicgw_fast.reloading import Origin, Reloader, gateway_parts
 from quicgw_fast.transport import Listener, TransportLimits, Validity, listen, reset_key_for
 
@@ -112,7 +115,7 @@ class Gateway:
         chores = [self._door.flush, self._validity.tend, self._refusals.flush]
         assembled = assemble_gateway(config, engine, self._clock, metrics, chores=chores)
         self._path, self._upstream = assembled.path, assembled.upstream
-        self._gatekeeper = assembled.gatekeeper
+        self._gates = assembled.gates
         origin = origin or Origin(lambda: contextlib.nullcontext(config), None)
         self.reloader = Reloader(config, origin, self._parts, self._stopping, self._clock, metrics)
         """Whoever wants the configuration read again asks it."""
@@ -195,7 +198,13 @@ class Gateway:
     async def _listen(self, stack: contextlib.AsyncExitStack) -> None:
         server, tls, upstream = self._config.server, self._config.tls, self._upstream
         certificate, key = tls.pair(self._tls_key)
-        pages = [*health_pages(self._ready), *stats_pages(self.stats), *reload_pages(self._reload)]
+        pages = [
+            *health_pages(self._ready),
+            *stats_pages(self.stats),
+            *reload_pages(self._reload),
+            *overload_pages(LiveLimits(self._gates, lambda: self._config, self._clock.now)),
+            *session_pages(self._path.kicks.kick),
+        ]
         host, port = split_address(server.admin)
         admin = await AdminServer.start(host, port, pages, self._access.admin_guard(host, self._refusals))
         stack.push_async_callback(admin.stop)
@@ -218,7 +227,7 @@ class Gateway:
             clock=self._clock,
             maker=server.transport,
             limits=TransportLimits.of(self._config.session, short_path=server.short_path),
-            gatekeeper=self._gatekeeper,
+            gatekeeper=self._gates.connections,
             observer=self._door,
             pace=self._path.pace,
             validity=self._validity,
@@ -233,7 +242,9 @@ class Gateway:
 
     def _parts(self) -> list[Prepare]:
         assert self._listener is not None
-        return gateway_parts(self._path, self._upstream, self._listener, self._access, self._validity, self._tls_key)
+        return gateway_parts(
+            self._path, self._gates, self._upstream, self._listener, self._access, self._validity, self._tls_key
+        )
 
     def _stopping(self) -> bool:
         return self._path.draining.active or self._listener is None
@@ -244,7 +255,7 @@ class Gateway:
     def _ready(self) -> str | None:
         if self._path.draining.active:
             return "the gateway stops"
-        return self._upstream.readiness.reason()
+        return self._gates.memory.reason() or self._upstream.readiness.reason()
 
 
 async def _cancel(task: asyncio.Task[None]) -> None:

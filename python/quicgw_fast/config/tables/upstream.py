@@ -22,7 +22,7 @@ class UpstreamConfig(Section):
 
     live: ClassVar = frozenset(
         {
-            *("hello", "business", "zone", "forget_after", "resolve_every", "allow"),
+            *("hello", "business", "zone", "max_concurrency", "forget_after", "resolve_every", "allow"),
             *("adaptive_concurrency", "least_concurrency"),
             *("ejection", "ejection_time", "longest_ejection", "silent_after"),
         }
