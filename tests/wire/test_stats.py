@@ -30,7 +30,10 @@ KEYS = {
     "logins": {*PROCESSOR, "waiting_behind", "late_behind"},
     "upstream": {"max_concurrency", "under_way", "instances"},
     "refused": {moment.value for moment in Moment},
+    "would_reject": {moment.value for moment in Moment},
+    "overload": {"near", "warnings"},
     "closes": {"gateway", "client"},
+    "buffered": {"used", "limit", "most", "most_limit"},
 }
 NUMBERS = {"uptime", "connections", "retained_bytes", "log_lines_dropped"}
 

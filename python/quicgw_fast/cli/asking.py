@@ -16,8 +16,12 @@ _DOORS = (401, 403)
 """Statuses of who may not ask at all."""
 
 
-def ask_admin(method: str, address: str, path: str, timeout: float, token: str | None = None) -> tuple[int, Any]:
-    """Return the status of the answer, and what it says as JSON; ``timeout`` in seconds, ``token`` is an operator's.
+def ask_admin(
+    method: str, address: str, path: str, timeout: float, token: str | None = None, *, body: object = None
+) -> tuple[int, Any]:
+    """Return the status of the answer, and what it says as JSON.
+
+    ``timeout`` in seconds; ``token`` is an operator's; ``body`` is sent as JSON.
 
     Raises StartupError when no gateway answers there, or it does not let us in.
     """
@@ -25,7 +29,7 @@ def ask_admin(method: str, address: str, path: str, timeout: float, token: str |
     connection = http.client.HTTPConnection(_HERE.get(host, host), port, timeout=timeout)
     headers = {"Connection": "close"} | ({} if token is None else {"Authorization": f"Bearer {token}"})
     try:
-        connection.request(method, path, headers=headers)
+        connection.request(method, path, None if body is None else json.dumps(body), headers)
         answer = connection.getresponse()
         status, said = answer.status, answer.read()
         if status not in _DOORS:

@@ -7,11 +7,12 @@ defaults. Keys that do not exist are refused, so that a misspelt one is found at
 from quicgw_fast.config.allowed import Allowed, is_never, parse_allowed
 from quicgw_fast.config.changes import Change, changes, files, without_restart
 from quicgw_fast.config.files import read_small, warn_if_exposed
-from quicgw_fast.config.loading import advice, load, located, read, require_sense
+from quicgw_fast.config.loading import advice, changed, load, located, read, require_sense
 from quicgw_fast.config.models import Config
 from quicgw_fast.config.tables.auth import AuthConfig
 from quicgw_fast.config.tables.control import ControlConfig
-from quicgw_fast.config.tables.limits import LimitsConfig, OverloadConfig
+from quicgw_fast.config.tables.limits import LimitsConfig
+from quicgw_fast.config.tables.overload import OverloadConfig
 from quicgw_fast.config.tables.processor import ProcessorConfig
 from quicgw_fast.config.tables.routing import DEFAULT_CONTAINING, DEFAULT_EXACT, RoutingConfig
 from quicgw_fast.config.tables.server import LogConfig, ServerConfig, TlsConfig
@@ -38,6 +39,7 @@ __all__ = [
     "TlsConfig",
     "UpstreamConfig",
     "advice",
+    "changed",
     "changes",
     "checked_path",
     "files",

@@ -6,7 +6,8 @@ from pydantic import BaseModel, ConfigDict
 
 from quicgw_fast.config.tables.auth import AuthConfig
 from quicgw_fast.config.tables.control import ControlConfig
-from quicgw_fast.config.tables.limits import LimitsConfig, OverloadConfig
+from quicgw_fast.config.tables.limits import LimitsConfig
+from quicgw_fast.config.tables.overload import OverloadConfig
 from quicgw_fast.config.tables.processor import ProcessorConfig
 from quicgw_fast.config.tables.routing import RoutingConfig
 from quicgw_fast.config.tables.server import LogConfig, ServerConfig, TlsConfig

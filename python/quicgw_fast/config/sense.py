@@ -34,6 +34,10 @@ _TIMEOUTS = (
 )
 LONGEST_TURN = 5.0
 """Seconds between two requests of a client that paces itself, which its own timeouts surely allow."""
+LEAST_REQUESTS = 2
+"""Of all clients together in a second."""
+LEAST_PROCESS = 128 << 20
+"""Bytes of the whole process: four in five of them are enough for one without any client."""
 LEAST_MESSAGES, LEAST_BYTES = 2, 1 << 10
 """A window holds hello's reply and one more: they may be on their way before the first acknowledgement."""
 
@@ -94,13 +98,22 @@ def _of_sessions(config: Config) -> Iterator[tuple[tuple[Key, ...], str]]:
 
 
 def _of_limits(config: Config) -> Iterator[tuple[tuple[Key, ...], str]]:
-    limits = config.limits
+    limits, stages = config.limits, config.overload.memory_stages
+    if list(stages) != sorted(stages):
+        why = "each stage gives up what those before it do, and more: write growing shares"
+        yield (("overload", "memory_stages"),), why
     if limits.retry_from >= limits.max_half_open:
         why = f"{limits.max_half_open} handshakes fill the gateway before anybody is asked to prove its address"
         yield (("limits", "retry_above"), ("limits", "max_half_open")), f"{why}: the first must be below the second"
     if limits.messages_per_second * LONGEST_TURN < 1:
         why = f"a client that paces itself by it waits {write_duration(1 / limits.messages_per_second)} for its turn"
         yield (("limits", "messages_per_second"),), f"{why}: at least {1 / LONGEST_TURN:g} a second are needed"
+    if 0 < limits.requests_per_second < LEAST_REQUESTS:
+        why = f"a login and a request of one client would be over it: at least {LEAST_REQUESTS} a second are needed"
+        yield (("limits", "requests_per_second"),), why
+    if 0 < limits.memory < LEAST_PROCESS:
+        need = f"a gateway without any client takes as much: at least {write_size(LEAST_PROCESS)} are needed"
+        yield (("limits", "memory"),), need
     if limits.request_bytes > limits.request_memory:
         ours = f"one session may hold {write_size(limits.request_bytes)}"
         why = f"{ours}, all together {write_size(limits.request_memory)}"

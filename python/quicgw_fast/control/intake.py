@@ -34,6 +34,8 @@ class Intake(grpc.aio.ServerInterceptor):
     def __init__(
         self, places: Mapping[str, int], streams: Mapping[str, int], refusals: Refusals, arrival: float = ARRIVAL
     ) -> None:
+        self.used = 0
+        """Bytes of the messages that are being answered."""
         self._streams = dict(streams)
         """Calls of each that there may be more."""
         self._known = Acquaintances()
@@ -68,8 +70,7 @@ class Intake(grpc.aio.ServerInterceptor):
             caller = caller_address(context.peer())
             try:
                 async with turns.place(caller):
-                    request = await self._message(context, caller)
-                    answered = await answer(request, context)
+                    answered = await self._answered(answer, await self._message(context, caller), context)
             except TooManyWaiting as error:
                 await self._busy(context, caller, str(error))
             if self._known.add(caller):
@@ -78,6 +79,14 @@ class Intake(grpc.aio.ServerInterceptor):
             return answered
 
         return serve
+
+    async def _answered(self, answer: Any, request: Any, context: Context) -> Any:
+        size = request.ByteSize()
+        self.used += size
+        try:
+            return await answer(request, context)
+        finally:
+            self.used -= size
 
     def _stream(self, method: str, handler: Any) -> Any:
         async def serve(_: object, context: Context) -> None:

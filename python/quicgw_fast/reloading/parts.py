@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from quicgw_fast.config import Config
     from quicgw_fast.control import ControlAccess
     from quicgw_fast.flow.assembly import Path
+    from quicgw_fast.overload import Gates
     from quicgw_fast.reloading.reloader import Prepare, Take
     from quicgw_fast.transport import Listener, Validity
     from quicgw_fast.upstream import Upstream
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 def gateway_parts(
     path: Path,
+    gates: Gates,
     upstream: Upstream,
     listener: Listener,
     access: ControlAccess,
@@ -34,12 +36,24 @@ def gateway_parts(
     ``key_in_memory`` is the private key of a certificate whose key is in no file.
     """
     return [
+        partial(_prepare_rules, gates),
         partial(_prepare_legs, path),
         partial(_prepare_services, upstream),
         partial(_prepare_listener, listener, validity, key_in_memory),
         partial(_prepare_access, access),
         _prepare_log,
     ]
+
+
+async def _prepare_rules(gates: Gates, config: Config) -> Take:
+    gates.book.check(config.overload.observe)
+    return partial(
+        gates.reconfigure,
+        config.limits,
+        config.overload,
+        max_concurrency=config.upstream.max_concurrency,
+        window=config.session.window_messages,
+    )
 
 
 async def _prepare_legs(path: Path, config: Config) -> Take:

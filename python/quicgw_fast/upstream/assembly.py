@@ -86,6 +86,8 @@ class Upstream:
         def take() -> None:
             self.mode.adopt(mode)
             self.directory.configure(wanted)
+            self.watch.reconfigure(config)
+            self.names.reconfigure(config.resolve_every)
             self.forget_after = config.forget_after
             self.registration.reconfigure(allow)
             self.readiness.look()
@@ -124,8 +126,6 @@ def assemble_upstream(
 
     ``abreast`` calls are made at once at most. Raises ConfigError for an address that cannot be used.
     """
-    most = config.max_concurrency
-    metrics.gauge("upstream_max_concurrency", "Calls of one service that may be under way, 0: any", lambda: most)
     directory = Directory(mode.services)
     for service, addresses in mode.configured(config).items():
         for address in addresses:

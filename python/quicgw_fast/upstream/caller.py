@@ -117,7 +117,7 @@ class BalancingCaller:
         if self._channels.closed:
             raise UpstreamFailed("the gateway is stopping", "CANCELLED")
         if self._gate.asks:
-            refusal = self._gate.judge(CallFacts(service, self._under_way[service]))
+            refusal = self._gate.judge(CallFacts(service, self._under_way[service], len(self._calls)))
             if refusal is not None:
                 raise UpstreamBusy(refusal.error())
         try:

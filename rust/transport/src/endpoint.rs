@@ -10,9 +10,11 @@ use std::time::Instant;
 use quinn_proto::crypto::HandshakeTokenKey;
 use quinn_proto::{ConnectionHandle, ServerConfig, Transmit};
 
+use crate::budget::CommonBudget;
 use crate::certificate::Finding;
 use crate::clock::Clock;
 use crate::config::{self, ClientSettings, ConfigError, Limits, ServerSettings};
+use crate::congestion;
 use crate::connection::Connection;
 use crate::door::{Answer, Pending};
 use crate::event::Event;
@@ -63,6 +65,8 @@ pub enum ConnectError {
 pub struct Endpoint {
     pub(crate) clock: Clock,
     pub(crate) limits: Limits,
+    /// Processor time of all peers together.
+    pub(crate) common: CommonBudget,
     pub(crate) marks: Marks,
     pub(crate) socket: Socket,
     pub(crate) quic: quinn_proto::Endpoint,
@@ -121,6 +125,7 @@ impl Endpoint {
         Ok(Self {
             answers: HashMap::new(),
             marks: limits.marks(),
+            common: CommonBudget::new(&limits.cpu),
             quic: quinn_proto::Endpoint::new(endpoint, server.clone(), allow_mtud, None),
             limits,
             socket,
@@ -157,7 +162,9 @@ impl Endpoint {
 
     /// Use what was prepared for the handshakes that begin from now on; connections that are there keep what they have.
     pub fn renew(&mut self) {
-        let Some((server, limits)) = self.prepared.take() else { return };
+        let Some((server, limits)) = self.prepared.take() else {
+            return;
+        };
         self.quic.set_server_config(Some(Arc::clone(&server)));
         self.server = Some(server);
         self.marks = limits.marks();
@@ -257,7 +264,8 @@ impl Endpoint {
         let later = touched.split_off(touched.len().min(SERVED_AT_ONCE));
         for slot in touched.drain(..) {
             if let Some(connection) = &mut self.connections[slot] {
-                connection.judge(self.marks, &self.limits.cpu, now, &mut self.events);
+                let cpu = &self.limits.cpu;
+                connection.judge(self.marks, cpu, &mut self.common, now, &mut self.events);
             }
             self.transmit(slot, now);
             self.after(slot, now);
@@ -277,7 +285,12 @@ impl Endpoint {
         connection.touched = false;
         loop {
             self.buffer.clear();
-            let Some(transmit) = connection.quic.poll_transmit(now, segments, &mut self.buffer) else {
+            let transmit = if connection.quic.is_closed() {
+                congestion::spared(|| connection.quic.poll_transmit(now, segments, &mut self.buffer))
+            } else {
+                connection.quic.poll_transmit(now, segments, &mut self.buffer)
+            };
+            let Some(transmit) = transmit else {
                 return;
             };
             self.socket.queue(transmit, &self.buffer);
@@ -289,7 +302,7 @@ impl Endpoint {
         for slot in heard.drain(..) {
             if let Some(connection) = &mut self.connections[slot] {
                 connection.heard = false;
-                connection.tell(now, &mut self.events);
+                connection.tell(&self.limits.cpu, now, &mut self.events);
             }
             self.queue(slot);
         }
@@ -310,7 +323,7 @@ impl Endpoint {
                 return;
             }
             if let (Some(answer), Some(connection)) = (answer, &mut self.connections[slot]) {
-                connection.quic.handle_event(answer);
+                connection.replace_id(answer, now, &mut self.events);
             }
         }
         if let Some(connection) = &mut self.connections[slot] {
