@@ -11,6 +11,7 @@ export PYTHONDONTWRITEBYTECODE := 1
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo serve test test-rust test-python test-matrix test-aioquic coverage lint lint-rust lint-python format wheel
+.PHONY: stalled soak-idle soak-churn
 .PHONY: bench bench-e2e bench-marks bench-check bench-rust attacks reloads chaos proto lock clean
 
 help: ## Show this list
@@ -105,6 +106,15 @@ attacks: setup ## Attack a gateway process, and show what honest clients notice 
 
 reloads: setup ## Reload a gateway twenty times under load, beside the same load without
 	$(BIN)/python -m benches.reloads
+
+stalled: setup ## Measure what others notice when one client in ten stalls, in each way
+	$(BIN)/python -m benches.stalled
+
+soak-idle: setup ## Keep 10 000 idle sessions for 10 minutes, over each transport: memory, processor, drops
+	$(BIN)/python -m benches.soak idle
+
+soak-churn: setup ## Have 50 000 clients come and go in all ways, over each transport: is everything as before?
+	$(BIN)/python -m benches.soak churn
 
 chaos: setup ## Long soak test over a lossy network (hours)
 	$(BIN)/pytest tests/chaos --chaos-full --timeout 0
