@@ -1,8 +1,8 @@
 """One client in ten stalls, in each way in which one can: what do the others notice?
 
 Each row is a gateway process of its own, and 100 clients: 90 call ``echo`` in an open loop, and 10 ask as often for
-replies of 16 kB. In turns, in the same process, the 10 keep up, and then they stall. The figure is the ratio of both p99
-of the others, as absolute times are those of the machine.
+replies of 16 kB. In turns, in the same process, the 10 keep up, and then they stall. What counts is the ratio of both
+p99 of the others, as absolute times are those of the machine.
 """
 
 from __future__ import annotations
