@@ -35,8 +35,8 @@ async def test_a_count_of_a_rule_is_the_same_whoever_asks_it() -> None:
     """All rules are made once: those of the listener, of the legs, and of the calls."""
     metrics = Metrics()
     gateway = assembled(metrics, upstream={"max_concurrency": 1})
-    gateway.gatekeeper.connection(FIRST_PACKET)
-    gateway.upstream.caller._gate.judge(CallFacts("hello", 1))
+    gateway.gates.connections.connection(FIRST_PACKET)
+    gateway.upstream.caller._gate.judge(CallFacts("hello", 1, 1))
     assert metrics.count("refused", "connection", "draining") == metrics.count("refused", "call", "concurrency") == 1
     assert metrics.count("upstream_max_concurrency") == 1
 
@@ -56,4 +56,4 @@ async def test_who_brings_services_looks_after_them(own: bool, caplog: pytest.Lo
 
 async def test_what_cannot_be_used_is_said() -> None:
     with pytest.raises(ConfigError, match="'nonsense'"):
-        assembled(Metrics(), overload={"count_only": ["nonsense"]})
+        assembled(Metrics(), overload={"observe": ["nonsense"]})

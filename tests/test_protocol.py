@@ -98,7 +98,7 @@ def test_every_header() -> None:
     told = {name.strip("` ") for row in table("header") for name in row[0].split(",")}
     package = ROOT / "python" / "quicgw_fast"
     paths = [p for p in package.rglob("*.py") if not {"demo", "cli"} & set(p.relative_to(package).parts)]
-    literal = re.compile(r'"((?:auth|gap|limit|notify|offline|retry-after|timeout|token)-[a-z-]+)"')
+    literal = re.compile(r'"((?:auth|error|gap|limit|notify|offline|retry-after|timeout|token)-[a-z-]+)"')
     assert told == {name for path in paths for name in literal.findall(path.read_text(encoding="utf-8"))}
 
 

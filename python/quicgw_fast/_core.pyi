@@ -22,6 +22,7 @@ __all__ = [
     "NotifyBuffers",
     "Outbox",
     "QuicEndpoint",
+    "Rate",
     "SequenceAllocator",
     "TaskQueue",
     "TokenBucket",
@@ -290,6 +291,12 @@ class QuicEndpoint:
     def abort(self, key: int, code: int, reason: bytes, now: float) -> None: ...
     def forget(self, key: int) -> None: ...
     def shut(self) -> None: ...
+
+@final
+class Rate:
+    def __new__(cls, rate: float, burst: int) -> Rate: ...
+    def configure(self, rate: float, burst: int) -> None: ...
+    def bucket(self) -> TokenBucket: ...
 
 @final
 class SequenceAllocator:

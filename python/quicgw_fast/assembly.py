@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 
 from quicgw_fast.auth import make_authenticator
 from quicgw_fast.flow.assembly import assemble_path
+from quicgw_fast.flow.memory_watch import MemoryWatch
 from quicgw_fast.flow.session_buffers import register_session_buffers
+from quicgw_fast.machine import ProcessMemory
 from quicgw_fast.overload import make_gates
 from quicgw_fast.placement import makers as placements
 from quicgw_fast.store import make_store
@@ -21,8 +23,9 @@ if TYPE_CHECKING:
     from quicgw_fast.clock import Clock
     from quicgw_fast.config import Config
     from quicgw_fast.flow.assembly import Path
+    from quicgw_fast.flow.memory_watch import MeasuredMemory
     from quicgw_fast.observe import Metrics
-    from quicgw_fast.overload import ConnectionGates
+    from quicgw_fast.overload import Gates
     from quicgw_fast.placement import Placement
     from quicgw_fast.processor import Call
     from quicgw_fast.store import OfflineStore
@@ -35,8 +38,8 @@ class Assembled:
 
     path: Path
     upstream: Upstream
-    gatekeeper: ConnectionGates
-    """What its listener asks."""
+    gates: Gates
+    """Of which its listener asks ``connections``."""
 
 
 def assemble_gateway(
@@ -50,20 +53,26 @@ def assemble_gateway(
     store: OfflineStore | None = None,
     placement: Placement | None = None,
     call: Call | None = None,
+    memory: MeasuredMemory | None = None,
 ) -> Assembled:
     """Build everything between the listener and the services; nothing runs yet.
 
     ``chores`` are called with the time (monotonic) in every round of the housekeeping. Whoever is asked (for a token,
     for what is stored, for a place, and the services by ``call``) is made as the configuration says where none is
-    given. Raises ConfigError for what cannot be used.
+    given; so is who tells what the process takes in ``memory``. Raises ConfigError for what cannot be used.
     """
     mode, most_calls = make_mode(config.routing), config.upstream.max_concurrency
     gates = make_gates(
         config.limits,
         metrics,
-        config.overload.count_only,
+        config.overload,
         max_concurrency=most_calls,
         window=config.session.window_messages,
+    )
+    metrics.gauge(
+        "upstream_max_concurrency",
+        "Calls of one service that may be under way, 0: any",
+        lambda: gates.book.bounds.max_concurrency,
     )
     open_channel = makers.load(config.upstream.client).open_channel
     upstream = assemble_upstream(
@@ -88,8 +97,9 @@ def assemble_gateway(
         placement or placements.load(placements.DEFAULT).make_placement(),
         call=call,
         logins_at_once=mode.logins_at_once(config.processor.logins, most_calls),
-        chores=chores,
+        chores=[MemoryWatch(memory or ProcessMemory(), gates.book).look, *chores],
     )
-    limits = config.limits
-    register_session_buffers(metrics, path.registry, path.budget, path.request_memory, config.session, lambda: limits)
-    return Assembled(path, upstream, gates.connections)
+    register_session_buffers(
+        metrics, path.registry, path.budget, path.request_memory, config.session, gates.book.limits
+    )
+    return Assembled(path, upstream, gates)

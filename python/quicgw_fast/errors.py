@@ -65,17 +65,28 @@ class AnsweredError(GatewayError):
 class RequestError(AnsweredError):
     """A request that gets an error for its reply (protocol §3).
 
-    ``retry_after_ms`` becomes the header ``retry-after-ms``, which some codes always have (``ErrorCode.says_when``).
+    ``retry_after_ms`` becomes the header ``retry-after-ms``, which some codes always have (``ErrorCode.says_when``),
+    and ``error_code`` the header ``error-code``.
     """
 
-    def __init__(self, code: ErrorCode, message: str, detail: str = "", *, retry_after_ms: int | None = None) -> None:
+    def __init__(
+        self,
+        code: ErrorCode,
+        message: str,
+        detail: str = "",
+        *,
+        retry_after_ms: int | None = None,
+        error_code: str = "",
+    ) -> None:
         super().__init__(f"{code} {message}: {detail}" if detail else f"{code} {message}", code, message, detail)
+        self.error_code = error_code
         self.retry_after_ms = RETRY_AFTER_MS if retry_after_ms is None and code.says_when else retry_after_ms
 
     @property
     def headers(self) -> dict[str, str]:
         """The headers that go with the error."""
-        return {} if self.retry_after_ms is None else {"retry-after-ms": str(self.retry_after_ms)}
+        named = {"error-code": self.error_code} if self.error_code else {}
+        return named if self.retry_after_ms is None else {**named, "retry-after-ms": str(self.retry_after_ms)}
 
 
 class BusyError(RequestError):

@@ -15,7 +15,19 @@ from quicgw_fast.carrier import CARRIERS, MAX_BODY
 from quicgw_fast.clock import SystemClock
 from quicgw_fast.codes import CloseCode
 from quicgw_fast.config import join_address, split_address
-from quicgw_fast.control import MOST_BUFFERED, AdminServer, ControlServer, health_pages, reload_pages, stats_pages
+from quicgw_fast.control import (
+    MOST_BUFFERED,
+    AdminServer,
+    ControlAccess,
+    ControlServer,
+    Refusals,
+    health_pages,
+    overload_pages,
+    read_access,
+    reload_pages,
+    session_pages,
+    stats_pages,
+)
 from quicgw_fast.observe import (
     MOST_WAITING,
     BufferKind,
@@ -29,6 +41,7 @@ from quicgw_fast.observe import (
     register_listener,
     render_stats,
 )
+from quicgw_fast.overload import LiveLimits
 from quicgw_fast.reloading import Origin, Reloader, gateway_parts
 from quicgw_fast.transport import Listener, TransportLimits, Validity, listen, reset_key_for
 
@@ -95,12 +108,14 @@ class Gateway:
         metrics.total("log_lines_dropped", "Log lines of this process that nobody took in time", lines_dropped)
         register_buffer(metrics, BufferKind.LOG, Filling(bytes_waiting, lambda: MOST_WAITING))
         self._door = Door(metrics, self._clock.now)
+        self._access = ControlAccess(read_access(config.control))
+        self._refusals = Refusals(metrics, self._clock.now)
         self._validity = Validity(self._clock)
         self._validity.register(metrics)
-        chores = [self._door.flush, self._validity.tend]
+        chores = [self._door.flush, self._validity.tend, self._refusals.flush]
         assembled = assemble_gateway(config, engine, self._clock, metrics, chores=chores)
         self._path, self._upstream = assembled.path, assembled.upstream
-        self._gatekeeper = assembled.gatekeeper
+        self._gates = assembled.gates
         origin = origin or Origin(lambda: contextlib.nullcontext(config), None)
         self.reloader = Reloader(config, origin, self._parts, self._stopping, self._clock, metrics)
         """Whoever wants the configuration read again asks it."""
@@ -183,11 +198,20 @@ class Gateway:
     async def _listen(self, stack: contextlib.AsyncExitStack) -> None:
         server, tls, upstream = self._config.server, self._config.tls, self._upstream
         certificate, key = tls.pair(self._tls_key)
-        pages = [*health_pages(self._ready), *stats_pages(self.stats), *reload_pages(self._reload)]
-        admin = await AdminServer.start(*split_address(server.admin), pages)
+        pages = [
+            *health_pages(self._ready),
+            *stats_pages(self.stats),
+            *reload_pages(self._reload),
+            *overload_pages(LiveLimits(self._gates, lambda: self._config, self._clock.now)),
+            *session_pages(self._path.kicks.kick),
+        ]
+        host, port = split_address(server.admin)
+        admin = await AdminServer.start(host, port, pages, self._access.admin_guard(host, self._refusals))
         stack.push_async_callback(admin.stop)
         await upstream.own.add(*admin.address)
-        self._control = await ControlServer.start(*split_address(server.grpc), self._path.pushes, upstream.registration)
+        self._control = await ControlServer.start(
+            *split_address(server.grpc), self._path.pushes, upstream.registration, self._access, self._refusals
+        )
         stack.push_async_callback(self._control.stop)
         register_buffer(self._metrics, BufferKind.CONTROL, Filling(self._control.buffered, lambda: MOST_BUFFERED))
         await upstream.own.add(*self._control.address)
@@ -203,7 +227,7 @@ class Gateway:
             clock=self._clock,
             maker=server.transport,
             limits=TransportLimits.of(self._config.session, short_path=server.short_path),
-            gatekeeper=self._gatekeeper,
+            gatekeeper=self._gates.connections,
             observer=self._door,
             pace=self._path.pace,
             validity=self._validity,
@@ -218,7 +242,9 @@ class Gateway:
 
     def _parts(self) -> list[Prepare]:
         assert self._listener is not None
-        return gateway_parts(self._path, self._upstream, self._listener, self._validity, self._tls_key)
+        return gateway_parts(
+            self._path, self._gates, self._upstream, self._listener, self._access, self._validity, self._tls_key
+        )
 
     def _stopping(self) -> bool:
         return self._path.draining.active or self._listener is None
@@ -229,7 +255,7 @@ class Gateway:
     def _ready(self) -> str | None:
         if self._path.draining.active:
             return "the gateway stops"
-        return self._upstream.readiness.reason()
+        return self._gates.memory.reason() or self._upstream.readiness.reason()
 
 
 async def _cancel(task: asyncio.Task[None]) -> None:

@@ -96,6 +96,8 @@ class CallFacts(NamedTuple):
     service: str
     under_way: int
     """Calls of the service that are."""
+    in_all: int
+    """Calls of all services that are."""
 
 
 class CallRefusal(Protocol):
@@ -133,6 +135,12 @@ class Gatekeeper(Protocol):
 
     def answer(self, answer: UnprovenAnswer, /) -> Deflection | None:
         """Judge an answer that might go to somebody who asked nothing."""
+
+    def entered(self, address: str, /) -> None:
+        """Be told that a client was let in, whose address that is."""
+
+    def left(self, address: str, now: float, /) -> None:
+        """Be told that a client is gone which was let in under that address."""
 
     def noise(self, address: str, now: float, /) -> None:
         """Be told of a first packet that was not genuine."""

@@ -36,7 +36,7 @@ mod _core {
         notify::NotifyBuffers,
         outbox::{ByteBudget, Outbox, push_to_all},
         queue::TaskQueue,
-        rate::TokenBucket,
+        rate::{Rate, TokenBucket},
         sequence::SequenceAllocator,
     };
 

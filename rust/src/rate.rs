@@ -1,9 +1,37 @@
-//! `TokenBucket`.
+//! `Rate` and `TokenBucket`.
 
 use pyo3::prelude::*;
 
 use crate::convert::Locked;
 use crate::raise::raise;
+
+/// How many tokens a second, and how many at once, all buckets grant that were made of it, also when it changes.
+///
+/// ValueError unless rate is finite and above 0 and burst at least 1.
+#[pyclass(frozen, weakref, module = "quicgw_fast._core")]
+pub(crate) struct Rate(quicgw_core::Rate);
+
+#[pymethods]
+impl Rate {
+    #[new]
+    fn new(rate: f64, burst: i64) -> PyResult<Self> {
+        let made = quicgw_core::Rate::new(rate, burst.try_into().unwrap_or_default());
+        Ok(Self(made.map_err(raise)?))
+    }
+
+    /// Change it for all its buckets: who was granted more than the new burst waits for one token at most.
+    ///
+    /// ValueError as for a new one; nothing has changed then.
+    fn configure(&self, rate: f64, burst: i64) -> PyResult<()> {
+        let changed = self.0.configure(rate, burst.try_into().unwrap_or_default());
+        changed.map_err(raise)
+    }
+
+    /// Make a full bucket.
+    fn bucket(&self) -> TokenBucket {
+        TokenBucket(Locked::new(self.0.bucket()))
+    }
+}
 
 /// Grants rate tokens per second in the long run, and burst at once. It starts full.
 ///

@@ -23,6 +23,7 @@ CLASSES = (
     "FrameDecoder",
     "NotifyBuffers",
     "Outbox",
+    "Rate",
     "SequenceAllocator",
     "TaskQueue",
     "TokenBucket",
@@ -53,7 +54,8 @@ def one(maker: Any, cls: str) -> Any:
     """An object of the class."""
     if cls == "ForwardedRequest":
         return maker.forward("", "", 0, b"", {})
-    arguments = {"ByteBudget": (9,), "FrameDecoder": (9,), "TaskQueue": (9,), "TokenBucket": (1.0, 9)}
+    sizes, rate = dict.fromkeys(("ByteBudget", "FrameDecoder", "TaskQueue"), (9,)), (1.0, 9)
+    arguments: dict[str, tuple[float, ...]] = {**sizes, "Rate": rate, "TokenBucket": rate}
     return getattr(maker, cls)(*arguments.get(cls, ()))
 
 

@@ -72,3 +72,37 @@ def test_waiting_as_told_is_enough_in_spite_of_rounding(engine: Engine) -> None:
         while not (wait := bucket.take(now)):
             pass
         assert bucket.take(now + wait) == 0.0
+
+
+def test_a_rate_is_that_of_all_its_buckets_also_of_those_that_are_there(engine: Engine) -> None:
+    rate = engine.Rate(rate=1.0, burst=2)
+    there, full = rate.bucket(), rate.bucket()
+    assert [there.take(0.0) for _ in range(2)] == [0.0, 0.0]
+    assert there.wait(0.0) == pytest.approx(1.0)
+    rate.configure(10.0, 5)
+    assert there.wait(0.0) == pytest.approx(0.1), "empty it was, and waits for one token at the new rate"
+    assert [there.take(0.15) == 0.0 for _ in range(2)] == [True, False]
+    assert [full.take(0.0) == 0.0 for _ in range(6)] == [True] * 5 + [False]
+    rate.configure(1.0, 1)
+    assert there.wait(0.15) == pytest.approx(0.45), "what it owes is not more than the new rate makes of it"
+    assert rate.bucket().take(0.0) == 0.0
+
+
+def test_a_lower_rate_counts_at_once(engine: Engine) -> None:
+    rate = engine.Rate(rate=100.0, burst=200)
+    bucket = rate.bucket()
+    rate.configure(1.0, 3)
+    assert [bucket.take(0.0) == 0.0 for _ in range(4)] == [True] * 3 + [False]
+    assert bucket.wait(0.0) == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize(("per_second", "burst"), [(0.0, 1), (math.nan, 1), (1.0, 0)])
+def test_a_rate_without_a_meaning_changes_nothing(engine: Engine, per_second: float, burst: int) -> None:
+    with pytest.raises(ValueError, match="bucket"):
+        engine.Rate(per_second, burst)
+    rate = engine.Rate(10.0, 1)
+    with pytest.raises(ValueError, match="bucket"):
+        rate.configure(per_second, burst)
+    bucket = rate.bucket()
+    bucket.take(0.0)
+    assert bucket.wait(0.0) == pytest.approx(0.1)

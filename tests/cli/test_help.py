@@ -17,6 +17,7 @@ COMMANDS = (
     ("call",),
     ("upstream",),
     ("reload",),
+    ("kick",),
     ("push", "unicast"),
     ("push", "broadcast"),
     ("gentoken",),

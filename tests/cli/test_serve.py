@@ -72,8 +72,8 @@ def test_bad_key(tmp_path: Path, text: str, key: str) -> None:
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        ("overload.count_only = ['ful']", "overload.count_only names 'ful'; known rules are answer-rate, "),
-        ("overload.count_only = ['draining']", "overload.count_only has 'draining', which cannot be only counted; "),
+        ("overload.observe = ['ful']", "overload.observe names 'ful'; known rules are address-connections, "),
+        ("overload.observe = ['draining']", "overload.observe has 'draining', which cannot observe; "),
         ("routing.exact.hello = 'zone'", "the routing table sends the action hello to the service zone"),
         ("routing.exact.'a.B' = 'zone'", "routing.exact has the action 'a.B'"),
         (

@@ -30,8 +30,9 @@ BOUNDS: dict[tuple[str, str], Within] = {
     (name, key): next(one for one in known.metadata if isinstance(one, Within))
     for name, section in SECTIONS.items()
     for key, known in section.model_fields.items()
-    if known.annotation in (int, float)
+    if known.annotation in (int, float) and (name, key) != ("limits", "memory")
 }
+"""But what the process may take: the gateway is in that of the tests, which is no small one."""
 WHOLE = {where for where in BOUNDS if SECTIONS[where[0]].model_fields[where[1]].annotation is int}
 WILD = (
     *(
@@ -171,4 +172,4 @@ def test_a_small_rate_lets_one_in(line: str, tmp_path: Path) -> None:
 
 def test_every_number_is_drawn() -> None:
     known: list[Any] = [one for section in SECTIONS.values() for one in section.model_fields.values()]
-    assert len(BOUNDS) == sum(one.annotation in (int, float) for one in known) > 25
+    assert len(BOUNDS) + 1 == sum(one.annotation in (int, float) for one in known) > 25

@@ -8,6 +8,7 @@ import pytest
 
 from quicgw_fast import backend
 from quicgw_fast.codes import PushType
+from quicgw_fast.config import LimitsConfig
 from quicgw_fast.delivery import OrderedSender
 from quicgw_fast.flow.replies import Replies
 from quicgw_fast.flow.request_memory import RequestMemory
@@ -28,7 +29,7 @@ class Desk:
     def __init__(self, client: Client) -> None:
         self.session = client.session
         self.metrics = Metrics()
-        self.memory = RequestMemory(self.metrics, 1 << 20)
+        self.memory = RequestMemory(self.metrics, LimitsConfig)
         sender: OrderedSender[Session] = OrderedSender(lambda _: None, lambda _: False, backend.push_to_all)
         self.replies = Replies(client.house.clock.face, self.metrics, self.memory, sender)
         seq = self.session.outbox.max_client_seq + 1

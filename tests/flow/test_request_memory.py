@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from quicgw_fast import backend
+from quicgw_fast.config import LimitsConfig
 from quicgw_fast.flow.request_memory import OF_A_REQUEST, OF_AN_ENTRY, RequestMemory, size_of
 from quicgw_fast.observe import Metrics
 from quicgw_fast.proto import client_pb2 as pb
@@ -154,7 +155,7 @@ async def test_what_waits_is_held_once(house: House) -> None:
 
 
 def test_nothing_is_given_back_twice_after_a_session_ended() -> None:
-    memory, session = RequestMemory(Metrics(), MIB), SimpleNamespace(request_bytes=0)
+    memory, session = RequestMemory(Metrics(), LimitsConfig), SimpleNamespace(request_bytes=0)
     memory.take(session, 5000)  # type: ignore[arg-type] # of a session it needs that number alone
     assert (memory.used, session.request_bytes) == (5000, 5000)
     memory.give_back(session, 2000)  # type: ignore[arg-type]

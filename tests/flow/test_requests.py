@@ -257,14 +257,15 @@ async def test_heartbeats_and_acks_do_not_count(make_house: MakeHouse) -> None:
     assert client.texts == ["200 "]
 
 
-async def test_a_rule_that_is_only_counted_lets_everything_pass(make_house: MakeHouse) -> None:
+async def test_a_rule_that_observes_lets_everything_pass(make_house: MakeHouse) -> None:
     limits = {"messages_per_second": 1, "message_burst": 1}
-    house = await make_house(limits=limits, overload={"count_only": ["message-rate"]})
+    house = await make_house(limits=limits, overload={"observe": ["message-rate"]})
     client = await house.online()
     seqs = [client.call("echo") for _ in range(3)]
     await house.settle()
     assert [business(client.reply(seq)).code for seq in seqs] == [200] * 3
-    assert house.count("refused", "request", "message-rate") == 3
+    assert house.count("refused", "request", "message-rate") == 0
+    assert house.count("would_reject", "request", "message-rate") == 3
 
 
 # Deadlines

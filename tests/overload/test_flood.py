@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from quicgw_fast.codes import CloseCode
-from quicgw_fast.config import LimitsConfig
+from quicgw_fast.config import LimitsConfig, OverloadConfig
 from quicgw_fast.observe import Metrics
 from quicgw_fast.overload import MAX_HELD, Close, HeldFacts, MessageFacts, RequestFacts, Traffic, make_gates
 from quicgw_fast.overload.flood import FLOOD_FACTOR, GRACE
@@ -13,10 +13,10 @@ LIMITS = LimitsConfig(control_per_second=100, control_burst=400, messages_per_se
 class Connection:
     """Its messages at the gate; true when one is looked at."""
 
-    def __init__(self, *count_only: str, window: int = 1024) -> None:
+    def __init__(self, *observe: str, window: int = 1024) -> None:
         self.traffic = Traffic()
         self.metrics = Metrics()
-        self.gates = make_gates(LIMITS, self.metrics, count_only, window=window)
+        self.gates = make_gates(LIMITS, self.metrics, OverloadConfig(observe=observe), window=window)
 
     def control(self, now: float) -> bool:
         return self.gates.message.judge(MessageFacts(self.traffic, now)) is None
@@ -65,10 +65,10 @@ def test_every_connection_has_its_own_rate() -> None:
     assert connection.control(0.0)
 
 
-def test_a_flood_can_be_only_counted() -> None:
+def test_a_flood_can_be_only_observed() -> None:
     connection = Connection("control-flood")
     assert all(connection.control(0.0) for _ in range(410))
-    assert connection.metrics.count("refused", "message", "control-flood") == 10
+    assert connection.metrics.count("would_reject", "message", "control-flood") == 10
     assert connection.metrics.count("refused", "request", "request-flood") == 0
 
 

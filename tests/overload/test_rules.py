@@ -1,4 +1,4 @@
-"""Rules and gates: one shape, asked in one place, enforced or only counted."""
+"""Rules and gates: one shape, asked in one place, enforcing or observing."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from quicgw_fast.codes import CloseCode, ErrorCode, PushCode
-from quicgw_fast.config import LimitsConfig
+from quicgw_fast.config import LimitsConfig, OverloadConfig
 from quicgw_fast.errors import ConfigError
 from quicgw_fast.observe import Metrics
 from quicgw_fast.overload import (
@@ -54,6 +54,10 @@ class Session:
     request_bytes: int = 0
 
 
+def observing(*rules: str) -> OverloadConfig:
+    return OverloadConfig(observe=rules)
+
+
 @pytest.fixture
 def metrics() -> Metrics:
     return Metrics()
@@ -67,11 +71,24 @@ def test_the_first_refusal_counts_and_the_rest_are_not_asked(metrics: Metrics) -
     assert (metrics.count("refused", "start", "first"), metrics.count("refused", "start", "second")) == (1, 0)
 
 
-def test_a_rule_that_is_only_counted_admits(metrics: Metrics) -> None:
+def test_a_rule_that_observes_admits(metrics: Metrics) -> None:
     first, second = Always("first"), Always("second")
     assert Gate(Moment.START, [first, second], metrics, ["first", "second"]).judge(1) is None
     assert first.asked == second.asked == [1]
-    assert {rule: metrics.count("refused", "start", rule) for rule in ("first", "second")} == {"first": 1, "second": 1}
+    for rule in ("first", "second"):
+        assert (metrics.count("refused", "start", rule), metrics.count("would_reject", "start", rule)) == (0, 1)
+
+
+def test_a_gate_changes_its_mind_while_it_is_asked(metrics: Metrics) -> None:
+    rule = Always("only")
+    gate = Gate(Moment.START, [rule], metrics)
+    assert gate.judge(1) is not None
+    gate.set_modes(["only"])
+    assert gate.judge(2) is None
+    gate.set_modes([])
+    assert gate.judge(3) is not None
+    counted = metrics.count("refused", "start", "only"), metrics.count("would_reject", "start", "only")
+    assert counted == (2, 1)
 
 
 @pytest.mark.parametrize(("after", "told"), [(None, 1000), (0.0, 1), (0.5, 501), (2.0004, 2001)])
@@ -81,23 +98,23 @@ def test_a_refusal_says_when_to_come_back(after: float | None, told: int) -> Non
     assert (error.code, error.message, error.detail) == (429, "too many", "detail")
 
 
-def test_that_a_gateway_stops_cannot_be_only_counted(metrics: Metrics) -> None:
+def test_that_a_gateway_stops_cannot_be_only_observed(metrics: Metrics) -> None:
     with pytest.raises(ConfigError, match="'draining'"):
-        make_gates(LimitsConfig(), metrics, ["draining"])
+        make_gates(LimitsConfig(), metrics, observing("draining"))
 
 
 def test_a_rule_that_there_is_not_cannot_be_configured(metrics: Metrics) -> None:
     with pytest.raises(ConfigError, match=r"'nonsense'.*concurrency.*message-rate"):
-        make_gates(LimitsConfig(), metrics, ["message-rate", "nonsense"])
+        make_gates(LimitsConfig(), metrics, observing("message-rate", "nonsense"))
 
 
 def test_the_readme_names_all_rules(metrics: Metrics) -> None:
     with pytest.raises(ConfigError) as error:
-        make_gates(LimitsConfig(), metrics, ["nonsense"])
+        make_gates(LimitsConfig(), metrics, observing("nonsense"))
     known = str(error.value).partition("known rules are ")[2].split(", ")
     readme = Path(__file__).parents[2].joinpath("README.md").read_text(encoding="utf-8")
-    row = next(line for line in readme.splitlines() if line.startswith("| `overload.count_only` |"))
-    assert row.endswith(f"refuse: {', '.join(f'`{name}`' for name in known)} |")
+    row = next(line for line in readme.splitlines() if line.startswith("| `overload.observe` |"))
+    assert row.endswith(f"({', '.join(f'`{name}`' for name in known)}) |")
 
 
 def test_a_gateway_that_stops_begins_nothing(metrics: Metrics) -> None:
@@ -145,13 +162,13 @@ def test_requests_in_flight_are_bounded(metrics: Metrics) -> None:
 def test_the_memory_of_requests_is_bounded_for_each_session_and_for_all(metrics: Metrics) -> None:
     gates = make_gates(LimitsConfig(request_bytes=1000, request_memory=16 << 20), metrics)
     session = Session()
-    assert gates.task.judge(TaskFacts(session, 5000, 0)) is None, "one is always taken"
+    assert gates.task.judge(TaskFacts(session, 5000, 0, False, 0.0)) is None, "one is always taken"
     session.request_bytes = 5000
-    refusal = gates.task.judge(TaskFacts(session, 1, 5000))
+    refusal = gates.task.judge(TaskFacts(session, 1, 5000, False, 0.0))
     assert refusal is not None
     assert refusal.code == 429
-    assert gates.task.judge(TaskFacts(Session(), 1, 5000)) is None, "another session"
-    refusal = gates.task.judge(TaskFacts(Session(), 16 << 20, 5000))
+    assert gates.task.judge(TaskFacts(Session(), 1, 5000, False, 0.0)) is None, "another session"
+    refusal = gates.task.judge(TaskFacts(Session(), 16 << 20, 5000, False, 0.0))
     assert refusal is not None
     assert refusal.code == 503
     assert metrics.count("refused", "task", "request-memory") == 1
@@ -168,25 +185,25 @@ def test_renewals_have_a_rate_of_their_own(metrics: Metrics) -> None:
 def test_calls_of_a_service_are_bounded(metrics: Metrics) -> None:
     gate = make_gates(LimitsConfig(), metrics, max_concurrency=2).call
     assert gate.asks
-    assert gate.judge(CallFacts("hello", 1)) is None
-    refusal = gate.judge(CallFacts("hello", 2))
+    assert gate.judge(CallFacts("hello", 1, 1)) is None
+    refusal = gate.judge(CallFacts("hello", 2, 2))
     assert refusal is not None
     assert (refusal.code, refusal.detail) == (503, "2 calls to hello are under way, which is the limit")
     assert metrics.count("refused", "call", "concurrency") == 1
 
 
 def test_without_a_limit_nobody_asks_before_a_call(metrics: Metrics) -> None:
-    gate = make_gates(LimitsConfig(), metrics, ["concurrency"]).call
+    gate = make_gates(LimitsConfig(), metrics, observing("concurrency")).call
     assert not gate.asks
-    assert gate.judge(CallFacts("hello", 1 << 20)) is None
+    assert gate.judge(CallFacts("hello", 1 << 20, 1 << 20)) is None
     assert metrics.count("refused", "call", "concurrency") == 0
 
 
 def test_another_rule_of_a_call_is_asked_without_a_limit_too(metrics: Metrics, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(moments, "Concurrency", lambda _: Always("other"))
+    monkeypatch.setattr(moments, "Concurrency", lambda *_: Always("other"))
     gate = make_gates(LimitsConfig(), metrics).call
     assert gate.asks
-    refusal = gate.judge(CallFacts("hello", 0))
+    refusal = gate.judge(CallFacts("hello", 0, 0))
     assert refusal is not None
     assert refusal.message == "other"
 
@@ -197,7 +214,7 @@ def test_a_request_without_a_place_is_refused_and_counted(metrics: Metrics) -> N
     assert (refusal.code, refusal.detail) == (503, "the queue of logins is full")
     assert metrics.count("refused", "queue", "queue-full") == 1
     with pytest.raises(ConfigError, match="'queue-full'"):
-        make_gates(LimitsConfig(), Metrics(), ["queue-full"])
+        make_gates(LimitsConfig(), Metrics(), observing("queue-full"))
 
 
 def test_a_refusal_says_all_that_its_moment_can_tell(metrics: Metrics) -> None:

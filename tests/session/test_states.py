@@ -26,7 +26,7 @@ from quicgw_fast.session.states import (
 
 LIVES = list(itertools.starmap(Life, itertools.product(SessionState, Login, Attachment, WindowState)))
 PAIRS = list(itertools.product(LIVES, Event))
-ENDINGS = (Event.STOPPED, Event.REPLACED, Event.EXPIRED)
+ENDINGS = (Event.STOPPED, Event.REPLACED, Event.KICKED, Event.EXPIRED)
 
 
 def expected(life: Life, event: Event) -> Step | None:

@@ -30,6 +30,8 @@ KEYS = {
     "logins": {*PROCESSOR, "waiting_behind", "late_behind"},
     "upstream": {"max_concurrency", "under_way", "instances"},
     "refused": {moment.value for moment in Moment},
+    "would_reject": {moment.value for moment in Moment},
+    "overload": {"near", "warnings"},
     "closes": {"gateway", "client"},
     "buffered": {"used", "limit", "most", "most_limit"},
 }

@@ -69,6 +69,7 @@ if TYPE_CHECKING:
         FrameDecoder,
         NotifyBuffers,
         Outbox,
+        Rate,
         SequenceAllocator,
         TaskQueue,
         TokenBucket,
@@ -86,6 +87,7 @@ else:
     FrameDecoder = _maker.FrameDecoder
     NotifyBuffers = _maker.NotifyBuffers
     Outbox = _maker.Outbox
+    Rate = _maker.Rate
     SequenceAllocator = _maker.SequenceAllocator
     TaskQueue = _maker.TaskQueue
     TokenBucket = _maker.TokenBucket
@@ -110,6 +112,7 @@ __all__ = [
     "Outbox",
     "OutboxClosed",
     "Overflowed",
+    "Rate",
     "SequenceAllocator",
     "Tally",
     "TaskQueue",

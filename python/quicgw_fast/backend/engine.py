@@ -14,6 +14,7 @@ if TYPE_CHECKING:
         FrameDecoder,
         NotifyBuffers,
         Outbox,
+        Rate,
         SequenceAllocator,
         TaskQueue,
         TokenBucket,
@@ -71,6 +72,10 @@ class Engine(Protocol):
     @property
     def Outbox(self) -> type[Outbox]:  # noqa: N802
         """All that one session is owed, numbered and retained. ``is_open`` is for programs that look into one."""
+
+    @property
+    def Rate(self) -> type[Rate]:  # noqa: N802
+        """What buckets grant that were made of it."""
 
     @property
     def SequenceAllocator(self) -> type[SequenceAllocator]:  # noqa: N802

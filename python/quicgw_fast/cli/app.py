@@ -12,6 +12,7 @@ from quicgw_fast.cli.call import call
 from quicgw_fast.cli.demo import demo
 from quicgw_fast.cli.dev import dev
 from quicgw_fast.cli.gentoken import gentoken
+from quicgw_fast.cli.kick import kick
 from quicgw_fast.cli.push import push
 from quicgw_fast.cli.reload import reload
 from quicgw_fast.cli.serve import serve
@@ -108,6 +109,11 @@ _add(
     "quicgw upstream --mode zone --zone 001 --zone 002 --ports 9001,9002",
 )
 app.add_typer(push, name="push")
+_add(
+    kick,
+    "quicgw kick openid:alice --reason 'too many accounts'",
+    "quicgw kick session:4f2a09… --admin 127.0.0.1:9000",
+)
 _add(
     gentoken,
     "quicgw gentoken alice --key secret.key --ttl 8h",

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from quicgw_fast.config.fast import from_variable
 from quicgw_fast.config.models import SECTIONS, Config
 from quicgw_fast.config.sense import contradictions, risks, without_effect
-from quicgw_fast.config.sources import Sources, from_environment, from_file, from_flags, stray
+from quicgw_fast.config.sources import Source, Sources, from_environment, from_file, from_flags, stray
 from quicgw_fast.config.wording import explain
 from quicgw_fast.errors import ConfigError, SettingError
 
@@ -51,6 +51,20 @@ def located(path: Path | None = None, overrides: Flags | None = None) -> Iterato
 def read(path: Path | None = None, overrides: Flags | None = None) -> Config:
     """Read as ``load`` does, but take settings that contradict each other: for tests of one of them."""
     return _read(path, overrides)[0]
+
+
+def changed(config: Config, tables: Flags) -> Config:
+    """Return a configuration that runs with the keys in ``tables`` changed, ``{"limits": {"in_flight": 9}}``.
+
+    Raises ConfigError as ``load`` does.
+    """
+    running = Source(config.model_dump(exclude_unset=True), everywhere="as it runs")
+    sources = Sources(
+        running, Source({name: dict(table) for name, table in tables.items()}, everywhere="in the change")
+    )
+    wanted = _validated(sources)
+    _require_sense(wanted, lambda keys: _told(keys, sources))
+    return wanted
 
 
 def advice(config: Config) -> list[str]:

@@ -23,6 +23,8 @@ from quicgw_fast.flow.conversations import Conversations
 from quicgw_fast.flow.draining import DrainState, HandOut
 from quicgw_fast.flow.housekeeping import Housekeeping
 from quicgw_fast.flow.journal import Journal
+from quicgw_fast.flow.kicking import Kicks
+from quicgw_fast.flow.large_sessions import LargeSessions
 from quicgw_fast.flow.login import Logins
 from quicgw_fast.flow.memory import Memory
 from quicgw_fast.flow.offline import Offline
@@ -73,6 +75,7 @@ class Path:
     hand_out: HandOut
     closing: Closing
     offline: Offline
+    kicks: Kicks
     journal: Journal
     pace: ReadingPace
     """Of whoever brings messages in."""
@@ -111,8 +114,8 @@ def assemble_path(
     ``call`` calls the service of a request, for so many hellos at once. ``chores`` are called with the time (monotonic)
     in every round of the housekeeping.
     """
-    times, limits, pools = config.session, config.limits, config.processor
-    draining, journal, request_memory = DrainState(), Journal(metrics), RequestMemory(metrics, limits.request_memory)
+    times, limits, pools = config.session, gates.book.limits, config.processor
+    draining, journal, request_memory = DrainState(), Journal(metrics), RequestMemory(metrics, limits)
     budget, make_outbox, registry = _make_registry(engine, metrics, times)
 
     # Down
@@ -136,24 +139,25 @@ def assemble_path(
 
     # Who comes in
     tokens = Tokens(clock, metrics, authenticator, gates.renewal, gates.attempts)
-    start_refusals, arriving = StartRefusals(metrics), Arriving(clock, metrics, lambda: limits.arriving_memory)
+    start_refusals, arriving = StartRefusals(metrics), Arriving(clock, metrics, lambda: limits().arriving_memory)
     pending = PendingStarts(clock, draining, registry, start_refusals)
     attaching = Attaching(clock, metrics, registry, sender, closing, offline, tokens, pending, journal, times, limits)
     starts = StartHandler(clock, metrics, draining, gates.start, tokens, placement, pending, start_refusals, attaching)
     control = ControlMessages(clock, metrics, sender, closing, offline.stored, tokens, times.window_bytes)
     legs = Legs(clock, metrics, sender, starts, requests, control, arriving, gates.held, gates.message)
     conversations = Conversations(clock, metrics, engine, legs, journal, times)
-    targets = Targets(placement, registry, closing)
-    encode, bind_timeout = engine.encode_body, times.bind_timeout
+    targets, encode, bind_timeout = Targets(placement, registry, closing), engine.encode_body, times.bind_timeout
     pushes = Pushes(clock, metrics, draining, targets, registry, sender, offline, gates.push, encode, bind_timeout)
 
     # What passes with time
-    chores = [arriving.tend, offline.tend, room.tend, journal.flush, tokens.flush, metrics.tend, *chores]
+    large = LargeSessions(metrics, registry, closing, gates.session, gates.memory.closes_sessions)
+    own = [arriving.tend, offline.tend, room.tend, journal.flush, tokens.flush, metrics.tend, gates.book.tend]
+    chores = [*own, *chores, large.tend]
     housekeeping = Housekeeping(clock, metrics, registry, conversations, sender, closing, start_refusals, times, chores)
     return Path(
         conversations=conversations, requests=requests, pushes=pushes, housekeeping=housekeeping, draining=draining,
         hand_out=HandOut(clock, metrics, registry, closing, stall_timeout=times.slow_consumer_after), closing=closing,
-        offline=offline, journal=journal, pace=Pace(processor, queue_size),
+        offline=offline, kicks=Kicks(metrics, registry, closing), journal=journal, pace=Pace(processor, queue_size),
         tokens=tokens, attaching=attaching, control=control, make_outbox=make_outbox,
         registry=registry, logins=logins, attempts=gates.attempts, request_memory=request_memory, budget=budget,
     )  # fmt: skip

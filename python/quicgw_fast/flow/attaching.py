@@ -11,6 +11,8 @@ from quicgw_fast.proto.client_pb2 import StartResponse
 from quicgw_fast.session import NO_NOTIFIES, Event, Gap, ResumeDecision, Session, StartClaim, decide, gap_to_tell
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
     from quicgw_fast.clock import Clock
     from quicgw_fast.config import LimitsConfig, SessionConfig
     from quicgw_fast.delivery import OrderedSender
@@ -38,8 +40,9 @@ class Attaching:
         pending: PendingStarts,
         journal: Journal,
         times: SessionConfig,
-        limits: LimitsConfig,
+        limits: Callable[[], LimitsConfig],
     ) -> None:
+        """``limits`` are those that hold when a client comes, which it is told (protocol §2)."""
         self._clock = clock
         self._count_starts = metrics.counter("starts", "Sessions that began without anything lost")
         self._count_resets = metrics.counter(
@@ -57,17 +60,13 @@ class Attaching:
         self._tokens = tokens
         self._pending = pending
         self._journal = journal
-        self.reconfigure(times, limits)
+        self._limits = limits
+        self.reconfigure(times)
 
-    def reconfigure(self, times: SessionConfig, limits: LimitsConfig) -> None:
-        """Tell other times and limits to the clients that come from now on."""
+    def reconfigure(self, times: SessionConfig) -> None:
+        """Tell other times to the clients that come from now on."""
         self._times = times
-        self._limits = {
-            # Replies that are not acknowledged yet and those to come share the window: half of it for each.
-            "limit-in-flight": str(max(1, min(limits.in_flight, times.window_messages // 2))),
-            "limit-messages-per-second": _decimal(limits.messages_per_second),
-            "limit-window-bytes": str(times.window_bytes),
-        }
+        self._told = self._limits(), _headers(self._limits(), times)
 
     def attach(self, start: AdmittedStart) -> None:
         """Answer a START whose openid lives here; it may have to wait for the offline store first."""
@@ -116,11 +115,17 @@ class Attaching:
         client.attach(session, claim.last_acked)
         self._journal.began(session, client.link.peer, _how(verdict), self._clock.now())
         gap = self._gap(claim.openid, verdict)
-        headers = {**(gap.headers() if gap else {}), **self._tokens.lifetime(grant), **self._limits}
+        headers = {**(gap.headers() if gap else {}), **self._tokens.lifetime(grant), **self._limits_now()}
         answer = self._answer(session, claim, verdict).SerializeToString()
         client.link.send(unnumbered(start.msg_id, PushType.START_RESP, answer, headers))
         self._sender.acknowledged(session)
         self._sender.pump(session)
+
+    def _limits_now(self) -> Mapping[str, str]:
+        limits = self._limits()
+        if limits is not self._told[0]:
+            self._told = limits, _headers(limits, self._times)
+        return self._told[1]
 
     def _gap(self, openid: str, verdict: ResumeDecision) -> Gap | None:
         """What the client missed, without what the offline store delivers again, with what that could not take."""
@@ -147,6 +152,15 @@ class Attaching:
             replay_from=claim.last_acked + 1,
             resume_window=max(1, int(times.resume_window)),
         )
+
+
+def _headers(limits: LimitsConfig, times: SessionConfig) -> Mapping[str, str]:
+    return {
+        # Replies that are not acknowledged yet and those to come share the window: half of it for each.
+        "limit-in-flight": str(max(1, min(limits.in_flight, times.window_messages // 2))),
+        "limit-messages-per-second": _decimal(limits.messages_per_second),
+        "limit-window-bytes": str(times.window_bytes),
+    }
 
 
 def _how(verdict: ResumeDecision) -> str:

@@ -17,14 +17,13 @@ if TYPE_CHECKING:
 
 def reconfigure(path: Path, config: Config, authenticator: Authenticator) -> None:
     """Have all legs go by ``config``, which was checked: nothing here can fail."""
-    times, limits = config.session, config.limits
+    times = config.session
     path.registry.reconfigure(partial(path.make_outbox, times), times.resume_window)
     path.conversations.reconfigure(times)
     path.tokens.use(authenticator)
-    path.attaching.reconfigure(times, limits)
+    path.attaching.reconfigure(times)
     path.control.reconfigure(times.window_bytes)
     path.requests.reconfigure(config.processor.task_timeout)
-    path.request_memory.most = limits.request_memory
     path.pushes.reconfigure(times.bind_timeout)
     path.housekeeping.reconfigure(times)
     path.hand_out.stall_timeout = times.slow_consumer_after

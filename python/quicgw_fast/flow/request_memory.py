@@ -7,7 +7,10 @@ from typing import TYPE_CHECKING
 from quicgw_fast.observe import Unit
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from quicgw_fast.backend import ForwardedRequest
+    from quicgw_fast.config import LimitsConfig
     from quicgw_fast.observe import Metrics
     from quicgw_fast.session import Session
 
@@ -20,15 +23,16 @@ OF_AN_ENTRY = 96
 class RequestMemory:
     """Counts what requests take from acceptance to reply."""
 
-    def __init__(self, metrics: Metrics, most: int) -> None:
-        """``most`` in bytes is what a rule of overload lets all sessions have; here it is only told."""
-        self.most = most
+    def __init__(self, metrics: Metrics, limits: Callable[[], LimitsConfig]) -> None:
+        """``limits`` are those that hold: what a rule of overload lets all sessions have is only told here."""
         self.used = 0
         """Bytes of all sessions."""
         metrics.gauge(
             "request_memory_used", "What accepted requests take until their reply", lambda: self.used, Unit.BYTES
         )
-        metrics.gauge("request_memory_limit", "What accepted requests may take", lambda: self.most, Unit.BYTES)
+        metrics.gauge(
+            "request_memory_limit", "What accepted requests may take", lambda: limits().request_memory, Unit.BYTES
+        )
 
     def take(self, session: Session, size: int) -> None:
         """Charge a session ``size`` bytes more, once the rules admitted it."""

@@ -159,7 +159,8 @@ class Requests:
     def _charge(self, task: AsyncTask[Session], request: ForwardedRequest) -> Refusal | None:
         """Charge the session for what the task takes until its reply, unless that is too much."""
         cost = size_of(request)
-        refusal = self._task_gate.judge(TaskFacts(task.session, cost, self._memory.used))
+        facts = TaskFacts(task.session, cost, self._memory.used, task.is_login, task.accepted_at)
+        refusal = self._task_gate.judge(facts)
         if refusal is None:
             task.cost = cost
             self._memory.take(task.session, cost)
@@ -221,7 +222,7 @@ class Requests:
         return min(self._longest, int(asked) / 1000)
 
 
-@lru_cache(maxsize=16)
+@lru_cache(maxsize=256)
 def _reply_of(refusal: Refusal) -> TerminalReply:
     """Make the reply of a refusal, once for those that come by the thousand."""
     return TerminalReply.of_error(refusal.error())

@@ -120,7 +120,8 @@ class Door:
         """Count a client that was turned away; one subject for all, as the reason is ours and not theirs."""
         self._count_refused.value += 1
         fields = {"peer": peer, "reason": reason}
-        self._repeats.add(logging.WARNING, "connection refused", reason, self._clock(), fields)
+        why = reason.partition(",")[0]  # behind it is when to come back, which differs
+        self._repeats.add(logging.WARNING, "connection refused", why, self._clock(), fields)
 
     def peer_throttled(self, peer: str, /) -> None:
         """Count a connection whose packets are dropped because it uses too much processor time."""

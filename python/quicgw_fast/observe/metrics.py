@@ -134,6 +134,10 @@ class Family:
         for keys, values in self._sources:
             yield from map(Sample, keys, values())
 
+    def values(self) -> list[Value]:
+        """The values of all samples as they are now."""
+        return [value for _, values in self._sources for value in values()]
+
     def add(self, keys: Sequence[tuple[str, ...]], values: Callable[[], Iterable[Value]]) -> None:
         """Have samples with these labels; ``values`` gives theirs in that order. ValueError for one that is there."""
         known = self.keys
@@ -231,6 +235,11 @@ class Metrics:
             if sample.labels == labels and not isinstance(sample.value, Duration):
                 return sample.value
         raise KeyError(labels)
+
+    def values(self, name: str) -> list[Value]:
+        """The values of all samples of a family now; none for one that is not registered."""
+        family = self._families.get(name)
+        return [] if family is None else family.values()
 
     def __iter__(self) -> Iterator[Family]:
         return iter(self._families.values())

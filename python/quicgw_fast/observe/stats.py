@@ -36,6 +36,9 @@ PLACES = {
     "upstream_max_concurrency": ("upstream", "max_concurrency"),
     "upstream_under_way": ("upstream", "under_way"),
     "refused": ("refused",),
+    "would_reject": ("would_reject",),
+    "overload_near": ("overload", "near"),
+    "overload_warnings": ("overload", "warnings"),
     "log_lines_dropped": ("log_lines_dropped",),
     "closes": ("closes",),
 }

@@ -6,7 +6,7 @@ from collections import OrderedDict
 from typing import Final
 
 from quicgw_fast.addresses import address_group
-from quicgw_fast.backend import TokenBucket
+from quicgw_fast.backend import Rate, TokenBucket
 
 REMEMBERED_ADDRESSES: Final = 8192
 
@@ -19,8 +19,8 @@ class AddressRates:
     """
 
     def __init__(self, rate: float, burst: int, remembered: int = REMEMBERED_ADDRESSES) -> None:
-        self._rate = rate
-        self._burst = burst
+        self.rate = Rate(rate, burst)
+        """Of each address; it can be changed."""
         self._remembered = remembered
         self._buckets: OrderedDict[str, TokenBucket] = OrderedDict()
 
@@ -34,7 +34,7 @@ class AddressRates:
         if bucket is None:
             if len(self._buckets) >= self._remembered:
                 self._buckets.popitem(last=False)
-            bucket = self._buckets[key] = TokenBucket(self._rate, self._burst)
+            bucket = self._buckets[key] = self.rate.bucket()
         else:
             self._buckets.move_to_end(key)
         return bucket.take(now) == 0.0

@@ -18,24 +18,25 @@ from quicgw_fast.codes import ErrorCode
 from quicgw_fast.overload.rule import StartRefusal
 
 if TYPE_CHECKING:
+    from quicgw_fast.overload.bounds import Bounds
     from quicgw_fast.overload.facts import StartFacts
 
 SUSPECTS: Final = 16
 """Openids remembered per address, those that were refused last."""
 
 
-class Rate(NamedTuple):
-    """Checks a second, and how many at once."""
+class Checks(NamedTuple):
+    """How many a second, and how many at once."""
 
     per_second: float
     burst: int
 
 
-SUSPECT: Final = Rate(2.0, 5)
+SUSPECT: Final = Checks(2.0, 5)
 """For openids whose tokens were refused, per address: hardly faster than guessing is worth it."""
-OTHERS: Final = Rate(20.0, 10)
+OTHERS: Final = Checks(20.0, 10)
 """For all other openids of the same address."""
-ALL: Final = Rate(200.0, 200)
+ALL: Final = Checks(200.0, 200)
 """For all addresses over their limit together: a signature takes up to a quarter of a millisecond."""
 
 
@@ -81,6 +82,12 @@ class AttemptLimiter:
     def __len__(self) -> int:
         """Return how many addresses are remembered."""
         return len(self._offenders)
+
+    def configure(self, limit: int) -> None:
+        """Change the limit, also for those who had tokens refused before."""
+        self._limit = limit
+        for offender in self._offenders.values():
+            offender.times = deque(offender.times, maxlen=limit)
 
     def over(self, address: str, now: float) -> bool:
         """Tell whether ``address`` is over its limit at ``now`` (monotonic seconds)."""
@@ -128,9 +135,14 @@ class GuessedTokens:
     """A START from an address over its limit is looked at only as often as the limiter says."""
 
     name = "guessed-tokens"
+    keys = ("limits.auth_failures_per_minute",)
 
     def __init__(self, limiter: AttemptLimiter) -> None:
         self._limiter = limiter
+
+    def configure(self, bounds: Bounds) -> None:
+        """See ``Bounded``."""
+        self._limiter.configure(bounds.limits.auth_failures_per_minute)
 
     def judge(self, facts: StartFacts, /) -> StartRefusal | None:
         """See ``Rule``."""

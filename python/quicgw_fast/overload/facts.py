@@ -45,6 +45,13 @@ class MessageFacts(NamedTuple):
     """Monotonic seconds."""
 
 
+class LargeSessionFacts(NamedTuple):
+    """A session that is among the largest."""
+
+    now: float
+    """Monotonic seconds."""
+
+
 class StartFacts(NamedTuple):
     """A START whose claim can be read."""
 
@@ -82,6 +89,9 @@ class TaskFacts(NamedTuple):
     """Bytes that it takes in memory until its reply."""
     used: int
     """Bytes that the requests of all sessions take."""
+    is_login: bool
+    now: float
+    """Monotonic seconds."""
 
 
 class QueueFacts(NamedTuple):

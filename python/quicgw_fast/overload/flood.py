@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from quicgw_fast.backend import TokenBucket
+from quicgw_fast.backend import Rate
 from quicgw_fast.codes import CloseCode
 from quicgw_fast.overload.rule import Close
 
 if TYPE_CHECKING:
+    from quicgw_fast.overload.bounds import Bounds
     from quicgw_fast.overload.facts import MessageFacts, RequestFacts
 
 FLOOD_FACTOR: Final = 4.0
@@ -27,34 +28,48 @@ class ControlFlood:
     """Bounds heartbeats, acknowledgements of nothing new, and messages that were refused."""
 
     name = "control-flood"
+    keys = ("limits.control_per_second", "limits.control_burst")
 
-    def __init__(self, per_second: float, burst: int) -> None:
-        self._rate = per_second, burst
+    def __init__(self, bounds: Bounds) -> None:
+        self._rate = Rate(*self._of(bounds))
+
+    def configure(self, bounds: Bounds) -> None:
+        """See ``Bounded``."""
+        self._rate.configure(*self._of(bounds))
+
+    def _of(self, bounds: Bounds) -> tuple[float, int]:
+        return bounds.limits.control_per_second, bounds.limits.control_burst
 
     def judge(self, facts: MessageFacts, /) -> Close | None:
         """See ``Rule``."""
         traffic = facts.traffic
         if traffic.control is None:
-            traffic.control = TokenBucket(*self._rate)
+            traffic.control = self._rate.bucket()
         return TOO_MANY if traffic.control.take(facts.now) > 0 else None
 
 
 class RequestFlood:
-    """Bounds BUSINESS messages, whatever their answer will be."""
+    """Bounds BUSINESS messages, whatever their answer will be: well above the rate whose excess is answered 429."""
 
     name = "request-flood"
+    keys = ("limits.messages_per_second", "limits.message_burst", "session.window_messages")
 
-    def __init__(self, per_second: float, burst: int, window: int) -> None:
-        """Of the rate whose excess is answered 429: a flood begins well above it.
+    def __init__(self, bounds: Bounds) -> None:
+        self._rate = Rate(*self._of(bounds))
 
-        ``window`` are the messages that a session may be owed. Each 429 is one, and a flood has to be told from a
-        client that does not read before there is no room for another.
-        """
-        self._rate = FLOOD_FACTOR * per_second, min(int(FLOOD_FACTOR * burst) + GRACE, max(burst, window))
+    def configure(self, bounds: Bounds) -> None:
+        """See ``Bounded``."""
+        self._rate.configure(*self._of(bounds))
+
+    def _of(self, bounds: Bounds) -> tuple[float, int]:
+        # Each 429 is a message that the session is owed, and a flood has to be told from a client that does not read
+        # before there is no room for another.
+        per_second, burst = bounds.limits.messages_per_second, bounds.limits.message_burst
+        return FLOOD_FACTOR * per_second, min(int(FLOOD_FACTOR * burst) + GRACE, max(burst, bounds.window))
 
     def judge(self, facts: RequestFacts, /) -> Close | None:
         """See ``Rule``."""
         traffic = facts.traffic
         if traffic.requests is None:
-            traffic.requests = TokenBucket(*self._rate)
+            traffic.requests = self._rate.bucket()
         return TOO_MANY if traffic.requests.take(facts.now) > 0 else None

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING
 
+from quicgw_fast.overload.rule import Gauge
 from quicgw_fast.ports import Deflection
 
 if TYPE_CHECKING:
+    from quicgw_fast.overload.bounds import Bounds
     from quicgw_fast.ports import Arrival
 
 
@@ -15,9 +17,15 @@ class HalfOpen:
     """Beyond the bound a first packet is dropped, and its client tries again."""
 
     name = "half-open"
+    keys = ("limits.max_half_open",)
+    gauge = Gauge("transport_half_open")
 
-    def __init__(self, most: int) -> None:
-        self._most = most
+    def __init__(self, bounds: Bounds) -> None:
+        self.configure(bounds)
+
+    def configure(self, bounds: Bounds) -> None:
+        """See ``Bounded``."""
+        self._most = bounds.limits.max_half_open
 
     def judge(self, facts: Arrival, /) -> Deflection | None:
         """See ``Rule``."""
@@ -31,11 +39,16 @@ class RetryAbove:
     """
 
     name = "retry-above"
+    keys = ("limits.retry_above", "limits.max_half_open")
 
-    def __init__(self, half_open: int, remembered: int) -> None:
-        """``remembered`` failures at most, as many as there may be half-open."""
-        self._half_open = half_open
-        self._failures: deque[float] = deque(maxlen=remembered)
+    def __init__(self, bounds: Bounds) -> None:
+        self._failures: deque[float] = deque()
+        self.configure(bounds)
+
+    def configure(self, bounds: Bounds) -> None:
+        """See ``Bounded``; of failures no more are remembered than handshakes may be half-open."""
+        self._half_open = bounds.limits.retry_from
+        self._failures = deque(self._failures, maxlen=bounds.limits.max_half_open)
 
     def failed(self, until: float, /) -> None:
         """Count a handshake that failed as half-open until then; later calls name no earlier time."""

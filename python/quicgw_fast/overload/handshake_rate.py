@@ -9,6 +9,7 @@ from quicgw_fast.overload.address_rates import AddressRates
 from quicgw_fast.ports import Deflection
 
 if TYPE_CHECKING:
+    from quicgw_fast.overload.bounds import Bounds
     from quicgw_fast.ports import Arrival
 
 BURST: Final = 10
@@ -23,12 +24,22 @@ class HandshakeRate:
     """
 
     name = "handshake-rate"
+    keys = ("limits.handshakes_per_second",)
 
-    def __init__(self, per_second: float) -> None:
+    def __init__(self, bounds: Bounds) -> None:
         """For each IPv4 address, and for each /64 of IPv6."""
-        rate = per_second, math.ceil(per_second * BURST)
+        rate = self._of(bounds)
         self._claimed = AddressRates(*rate)
         self._proven = AddressRates(*rate)
+
+    def configure(self, bounds: Bounds) -> None:
+        """See ``Bounded``."""
+        for rates in (self._claimed, self._proven):
+            rates.rate.configure(*self._of(bounds))
+
+    def _of(self, bounds: Bounds) -> tuple[float, int]:
+        per_second = bounds.limits.handshakes_per_second
+        return per_second, math.ceil(per_second * BURST)
 
     def judge(self, facts: Arrival, /) -> Deflection | None:
         """See ``Rule``."""

@@ -9,7 +9,8 @@ carries the refusal out. Rules are asked in one place per *moment*, from the fir
 service, by the ``Gate`` of that moment, one after the other; the first refusal counts. So a rule behind another one is
 not asked about what that refused, and what it keeps (a bucket, a sum) is not charged for it.
 
-A rule can be counted without being enforced (``overload.count_only``): to see what it would refuse before it does.
+A rule in mode ``observe`` (``overload.observe``) refuses nothing: what it would have refused is counted apart, so that
+a new bound can be tried out under real load. Modes and bounds change while the gateway runs (``book``).
 
 Adding a rule is one file with its class, and one line in the list of its moment (``moments``).
 """
@@ -17,16 +18,17 @@ Adding a rule is one file with its class, and one line in the list of its moment
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import Enum
-from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
+from enum import Enum, StrEnum
+from typing import TYPE_CHECKING, Generic, NamedTuple, Protocol, TypeVar, runtime_checkable
 
 from quicgw_fast.errors import RequestError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Sequence
+    from collections.abc import Callable, Collection, Iterable, Sequence
 
     from quicgw_fast.codes import CloseCode, ErrorCode, PushCode
     from quicgw_fast.observe import Counter, Metrics
+    from quicgw_fast.overload.bounds import Bounds
 
 F = TypeVar("F")
 F_contra = TypeVar("F_contra", contravariant=True)
@@ -45,6 +47,8 @@ class Moment(Enum):
     """A handshake that is complete, before the client counts as connected."""
     ANSWER = "answer"
     """A packet that answers one which anybody can forge, before it is sent."""
+    SESSION = "session"
+    """A session that is among the largest, in a round of the housekeeping."""
     HELD = "held"
     """A message behind a START that waits."""
     MESSAGE = "message"
@@ -74,12 +78,14 @@ class Refusal:
     detail: str = ""
     retry_after: float | None = None
     """Seconds after which it would be admitted, if that is known."""
+    error_code: str = ""
+    """The header ``error-code``: a word for programs, where the number stands for several reasons."""
 
     def error(self) -> RequestError:
         """The error that is the reply."""
         # Rounded up: who comes back exactly then must be served.
         after = None if self.retry_after is None else int(self.retry_after * 1000) + 1
-        return RequestError(self.code, self.message, self.detail, retry_after_ms=after)
+        return RequestError(self.code, self.message, self.detail, retry_after_ms=after, error_code=self.error_code)
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,25 +124,106 @@ class Rule(Protocol[F_contra, R_co]):
         """Refuse, or admit with None."""
 
 
+@runtime_checkable
+class Bounded(Protocol):
+    """A rule with a bound that is configured."""
+
+    @property
+    def name(self) -> str:
+        """The rule's."""
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """The keys of the configuration that it reads, the bound itself first."""
+
+    def configure(self, bounds: Bounds) -> None:
+        """Take new bounds, also for what is kept already. Never fails: they were checked."""
+
+
+class Gauge(NamedTuple):
+    """Where the value that a rule bounds is found among the metrics."""
+
+    name: str
+    combine: Callable[[Iterable[float]], float] = max
+    """Makes one value of those that differ in their labels."""
+    bound: str | None = None
+    """The gauge of the bound, where that is not the first of the rule's keys."""
+
+
+@runtime_checkable
+class Gauged(Bounded, Protocol):
+    """A rule whose bound is of a gauge that somebody else keeps."""
+
+    @property
+    def gauge(self) -> Gauge:
+        """Which one."""
+
+
+@runtime_checkable
+class Measured(Bounded, Protocol):
+    """A rule that knows how near its bound is."""
+
+    def level(self, now: float) -> float:
+        """What its bound is compared with, at ``now`` (monotonic seconds)."""
+
+
+@runtime_checkable
+class Sleeping(Protocol):
+    """A rule with a bound that refuses nothing for long times, in which it need not be asked."""
+
+    @property
+    def asleep(self) -> bool:
+        """Whether it is such a time; when that changes, the gates are to be told (``Gate.set_modes``)."""
+
+
+class RuleMode(StrEnum):
+    """What becomes of a rule's refusals."""
+
+    ENFORCE = "enforce"
+    OBSERVE = "observe"
+    """They are counted, and nobody is refused."""
+    OFF = "off"
+    """There are none, as the rule has no bound."""
+
+
 class Gate(Generic[F, R]):
     """The rules of one moment: what they look at, and how they refuse."""
 
     def __init__(
-        self, moment: Moment, rules: Sequence[Rule[F, R]], metrics: Metrics, count_only: Collection[str] = ()
+        self, moment: Moment, rules: Sequence[Rule[F, R]], metrics: Metrics, observed: Collection[str] = ()
     ) -> None:
-        """``count_only`` are names of rules that are counted and not enforced."""
-        names = [rule.name for rule in rules]
-        of_moment = metrics.part("moment", moment.value)
-        counters = of_moment.counters("refused", "What rules refused, enforced or only counted", "rule", names)
-        self._rules: list[tuple[Callable[[F], R | None], Counter, bool]] = [
-            (rule.judge, counters[rule.name], rule.name not in count_only) for rule in rules if rule
+        """``observed`` are names of rules that refuse nothing."""
+        self.moment = moment
+        self.rules = rules
+        names, of_moment = [rule.name for rule in rules], metrics.part("moment", moment.value)
+        self.refused = of_moment.counters("refused", "What rules refused", "rule", names)
+        self.would_reject = of_moment.counters(
+            "would_reject", "What rules in mode observe would have refused", "rule", names
+        )
+        self.set_modes(observed)
+
+    def set_modes(self, observed: Collection[str]) -> None:
+        """Have these rules observe and all others enforce; also to be called when a rule got a bound, or woke up."""
+        self.observed = frozenset(observed)
+        self._asked: list[tuple[Callable[[F], R | None], Counter, bool]] = [
+            (rule.judge, self.would_reject[rule.name], False)
+            if rule.name in self.observed
+            else (rule.judge, self.refused[rule.name], True)
+            for rule in self.rules
+            if rule and not (isinstance(rule, Sleeping) and rule.asleep)
         ]
-        self.asks = bool(self._rules)
+        self.asks = bool(self._asked)
         """Whether there is a rule that could refuse."""
+
+    def mode(self, rule: Rule[F, R]) -> RuleMode:
+        """What becomes of the refusals of one of its rules."""
+        if not rule:
+            return RuleMode.OFF
+        return RuleMode.OBSERVE if rule.name in self.observed else RuleMode.ENFORCE
 
     def judge(self, facts: F) -> R | None:
         """Ask the rules in their order; the first enforced refusal, or None."""
-        for judge, counter, enforced in self._rules:
+        for judge, counter, enforced in self._asked:
             refusal = judge(facts)
             if refusal is not None:
                 counter.value += 1

@@ -71,6 +71,7 @@ class Event(Enum):
     OVERFLOWED = "something is left out"
     STOPPED = "STOP"
     REPLACED = "replaced by a fresh session"
+    KICKED = "ended by an operator"
     EXPIRED = "resume window passed"
 
 
@@ -174,6 +175,7 @@ RULES: Final = (
     # The end. What STOP leaves behind is dropped: its client wants nothing more of it.
     *_end(Event.STOPPED),
     *_end(Event.REPLACED, Action.HAND_OVER),
+    *_end(Event.KICKED, Action.HAND_OVER),
     *_end(Event.EXPIRED, Action.HAND_OVER),
 )
 

@@ -44,7 +44,8 @@ class AcceptedClients:
         self._accepting = True
         self._alive: set[Connection] = set()
         self._half_open: set[Connection] = set()
-        self._open: set[Connection] = set()
+        self._open: dict[Connection, str] = {}
+        """With the address under which each was let in: it may change, and has to be known when it goes."""
         self._empty: asyncio.Future[None] | None = None
 
     @property
@@ -88,7 +89,8 @@ class AcceptedClients:
             connection.close(*refusal)
             return None
         self._counters.established += 1
-        self._open.add(connection)
+        self._open[connection] = connection.peer
+        self._gatekeeper.entered(connection.peer)
         return self._factory(connection)
 
     def ended(self, connection: Connection, termination: Termination | None, reason: str, /) -> None:
@@ -96,7 +98,9 @@ class AcceptedClients:
         if connection in self._half_open and self._accepting:
             self._tell_failure(termination, connection.peer, reason)
         self._half_open.discard(connection)
-        self._open.discard(connection)
+        entered = self._open.pop(connection, None)
+        if entered is not None:
+            self._gatekeeper.left(entered, self._now())
 
     def released(self, connection: Connection, /) -> None:
         """Forget the connection."""

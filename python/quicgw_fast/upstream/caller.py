@@ -117,7 +117,7 @@ class BalancingCaller:
         if self._channels.closed:
             raise UpstreamFailed("the gateway is stopping", "CANCELLED")
         if self._gate.asks:
-            refusal = self._gate.judge(CallFacts(service, self._under_way[service]))
+            refusal = self._gate.judge(CallFacts(service, self._under_way[service], len(self._calls)))
             if refusal is not None:
                 raise UpstreamBusy(refusal.error())
         try:
@@ -125,6 +125,10 @@ class BalancingCaller:
         except NoInstance as error:
             self._journal.no_instance(error)
             raise
+
+    def is_under_way(self, call: _BalancedCall) -> bool:
+        """Whether a call has not ended."""
+        return call in self._calls
 
     def ended(self, call: _BalancedCall) -> float:
         """Take note that a call is not under way any more, however it ended; return the seconds that it took."""
@@ -204,8 +208,10 @@ class _BalancedCall:
         self.ended(StoppedAnswering(self.instance.address))
 
     def cancel(self) -> None:
-        self._caller.ended(self)
-        self.under_way.cancel()
+        # Who waits may be cancelled in the turn in which the call ended.
+        if self._caller.is_under_way(self):
+            self._caller.ended(self)
+            self.under_way.cancel()
 
 
 def _register(metrics: Metrics) -> dict[str, Counter]:

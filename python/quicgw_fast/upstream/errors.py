@@ -54,7 +54,12 @@ class UpstreamBusy(UpstreamCallError, BusyError):
     def __init__(self, refusal: RequestError) -> None:
         self.internal = str(refusal)
         RequestError.__init__(
-            self, refusal.code, refusal.message, refusal.detail, retry_after_ms=refusal.retry_after_ms
+            self,
+            refusal.code,
+            refusal.message,
+            refusal.detail,
+            retry_after_ms=refusal.retry_after_ms,
+            error_code=refusal.error_code,
         )
 
 

@@ -28,7 +28,7 @@ pub use frame::FrameDecoder;
 pub use notify::{Bound, NotifyBuffers, Place};
 pub use outbox::{Limits, Outbox};
 pub use queue::{PushError, Queue};
-pub use rate::TokenBucket;
+pub use rate::{Rate, TokenBucket};
 pub use sequence::SequenceAllocator;
 pub use tally::{Account, Tally};
 pub use window::Counts;

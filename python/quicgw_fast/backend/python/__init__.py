@@ -10,7 +10,7 @@ from quicgw_fast.backend.python.frame import FrameDecoder
 from quicgw_fast.backend.python.notify import NotifyBuffers
 from quicgw_fast.backend.python.outbox import Outbox, push_to_all
 from quicgw_fast.backend.python.queue import TaskQueue
-from quicgw_fast.backend.python.rate import TokenBucket
+from quicgw_fast.backend.python.rate import Rate, TokenBucket
 from quicgw_fast.backend.python.sequence import SequenceAllocator
 from quicgw_fast.backend.python.wire import encode_body
 
@@ -23,6 +23,7 @@ __all__ = [
     "FrameDecoder",
     "NotifyBuffers",
     "Outbox",
+    "Rate",
     "SequenceAllocator",
     "TaskQueue",
     "TokenBucket",

@@ -1,10 +1,38 @@
-"""A rate with a burst, kept as one number."""
+"""A rate with a burst, kept as one number, and what many of them share so that all can be changed at once."""
 
 from __future__ import annotations
 
 import math
 
 from quicgw_fast.backend.constants import ROUNDING
+
+
+class Rate:
+    """How many tokens a second, and how many at once, all buckets grant that were made of it, also when it changes.
+
+    ValueError unless rate is finite and above 0 and burst at least 1.
+    """
+
+    __slots__ = ("__weakref__", "_ahead", "_interval")
+
+    def __init__(self, rate: float, burst: int) -> None:
+        self.configure(rate, burst)
+
+    def configure(self, rate: float, burst: int) -> None:
+        """Change it for all its buckets: who was granted more than the new burst waits for one token at most.
+
+        ValueError as for a new one; nothing has changed then.
+        """
+        if not (rate > 0.0 and math.isfinite(rate)) or burst < 1:
+            raise ValueError("a bucket needs a rate above 0 and a burst of at least 1")
+        self._interval = 1.0 / rate
+        self._ahead = (burst - 1) * self._interval
+
+    def bucket(self) -> TokenBucket:
+        """Make a full bucket."""
+        bucket = TokenBucket.__new__(TokenBucket)
+        bucket._fill(self)
+        return bucket
 
 
 class TokenBucket:
@@ -15,14 +43,12 @@ class TokenBucket:
 
     # What is kept is the moment at which the bucket will be full again (the "theoretical arrival time" of GCRA), so
     # that nothing is added up and no error grows.
-    __slots__ = ("__weakref__", "_ahead", "_full_at", "_interval")
+    __slots__ = ("__weakref__", "_full_at", "_rate")
+    _rate: Rate
+    _full_at: float
 
     def __init__(self, rate: float, burst: int) -> None:
-        if not (rate > 0.0 and math.isfinite(rate)) or burst < 1:
-            raise ValueError("a bucket needs a rate above 0 and a burst of at least 1")
-        self._interval = 1.0 / rate
-        self._ahead = (burst - 1) * self._interval
-        self._full_at = -math.inf
+        self._fill(Rate(rate, burst))
 
     def take(self, now: float) -> float:
         """Take one token at now (monotonic seconds) and return 0.0.
@@ -31,10 +57,17 @@ class TokenBucket:
         """
         wait = self.wait(now)
         if wait == 0.0:
-            self._full_at = max(self._full_at, now) + self._interval
+            self._full_at = max(self._full_at, now) + self._rate._interval
         return wait
 
     def wait(self, now: float) -> float:
         """Return the seconds until there is a token, 0.0 if there is one at now; takes nothing."""
-        wait = max(self._full_at, now) - now - self._ahead
+        rate = self._rate
+        # Nothing is emptier than empty: what an old rate has left to wait for does not outlast a higher new one.
+        self._full_at = min(self._full_at, now + rate._ahead + rate._interval)
+        wait = max(self._full_at, now) - now - rate._ahead
         return wait if wait > ROUNDING else 0.0
+
+    def _fill(self, rate: Rate) -> None:
+        self._rate = rate
+        self._full_at = -math.inf

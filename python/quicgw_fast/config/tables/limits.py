@@ -1,13 +1,16 @@
-"""``[limits]`` and ``[overload]``: what one client, one address and the process may use, and what is too much."""
+"""``[limits]``: what one client, one address and the process may use."""
 
 from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import Field
-
 from quicgw_fast.config.tables.base import Rate, Section
-from quicgw_fast.config.values import Count, Size, number, size
+from quicgw_fast.config.values import MAX_SIZE, Count, Size, number, size
+
+RateIfAny = Annotated[float, number(0, 1e6, "a second")]
+"""Of something per second; 0 sets no bound."""
+CountIfAny = Annotated[int, number(0, 1_000_000, "")]
+"""Of something at once; 0 sets no bound."""
 
 
 class LimitsConfig(Section):
@@ -41,6 +44,16 @@ class LimitsConfig(Section):
     small ``max_half_open`` brings it down to half of that."""
     handshakes_per_second: Rate = 200.0
     """New connections per address and second."""
+    connections_per_address: CountIfAny = 0
+    """Connections at once of one IPv4 address, or of one /64 of IPv6."""
+    connections_per_second: RateIfAny = 0.0
+    """New connections a second in all; more are told when to come back."""
+    requests_per_second: RateIfAny = 0.0
+    """Requests in any second in all; more are answered 503 with the error-code QPS."""
+    max_calls: CountIfAny = 0
+    """Calls of services under way in all, until they end; more are answered 503."""
+    memory: Annotated[int, size(0, MAX_SIZE)] = 0
+    """What the process may take in memory (``overload.memory_stages``); 0 for what its cgroup allows, if anything."""
 
     @property
     def retry_from(self) -> int:
@@ -52,8 +65,4 @@ class LimitsConfig(Section):
         )
 
 
-class OverloadConfig(Section):
-    """``[overload]``: how what is too much is refused; the bounds themselves are in ``[limits]``."""
-
-    count_only: Annotated[tuple[str, ...], Field(examples=[["full"]])] = ()
-    """Rules that are counted and not enforced, to see what they would refuse (``/stats``: ``refused``)."""
+LimitsConfig.live = frozenset(LimitsConfig.model_fields)  # every one is the bound of a rule

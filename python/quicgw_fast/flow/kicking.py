@@ -1,0 +1,45 @@
+"""A session that an operator ends (protocol §6, ``KICKED``): its client is not to come back as it is."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Final
+
+from quicgw_fast.codes import CloseCode
+from quicgw_fast.session import Event
+
+if TYPE_CHECKING:
+    from quicgw_fast.flow.closing import Closing
+    from quicgw_fast.observe import Metrics
+    from quicgw_fast.session import Registry
+
+NO_REASON: Final = "an operator ended the session"
+
+_log = logging.getLogger("quicgw.session")
+
+
+class Kicks:
+    """Ends sessions for good: nothing of them can be resumed, and what their clients had not acknowledged is lost.
+
+    What no connection took goes to the offline store, if there is one, as with any end but STOP: the next login of the
+    openid gets it.
+    """
+
+    def __init__(self, metrics: Metrics, registry: Registry, closing: Closing) -> None:
+        self._count_kicked = metrics.counter("sessions_kicked", "Sessions that an operator ended")
+        self._registry = registry
+        self._closing = closing
+
+    def kick(self, *, openid: str = "", session_id: str = "", reason: str = "") -> bool:
+        """End the live session with that openid, or with that id; False when there is none.
+
+        ``reason`` is told to the client: printable, and short enough for one packet.
+        """
+        find, name = (self._registry.by_id, session_id) if session_id else (self._registry.by_openid, openid)
+        session = find(name)
+        if session is None:
+            return False
+        self._closing.end(session, Event.KICKED, CloseCode.KICKED, reason or NO_REASON)
+        self._count_kicked.value += 1
+        _log.warning("session kicked", extra={"session": session.id, "openid": session.openid, "reason": reason})
+        return True

@@ -1,0 +1,45 @@
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+
+from quicgw_fast.client import ConnectionClosed, connect
+from quicgw_fast.codes import CloseCode
+from tests.cli.process import assert_one_sentence, in_process, quicgw
+
+if TYPE_CHECKING:
+    from tests.cli.process import Gateway
+
+
+@pytest.mark.parametrize("kind", ["openid", "session"])
+async def test_a_client_is_gone_and_does_not_come_back(dev: Gateway, kind: str) -> None:
+    async with connect(dev.quic, openid=f"kicked-by-{kind}", insecure=True) as client:
+        name = client.session_id if kind == "session" else f"kicked-by-{kind}"
+        done = quicgw("kick", f"{kind}:{name}", "--reason", "maintenance", "--admin", dev.admin)
+        assert (done.returncode, done.stdout, done.stderr) == (0, "kicked\n", "")
+        with pytest.raises(ConnectionClosed, match="maintenance") as closed:
+            await client.call("echo", timeout=10)
+        assert closed.value.code == CloseCode.KICKED
+    again = quicgw("kick", f"{kind}:{name}", "--admin", dev.admin, "--json")
+    assert (again.returncode, json.loads(again.stdout)) == (1, {"error": "there is no such session"})
+
+
+def test_who_is_not_there_cannot_be_kicked(dev: Gateway) -> None:
+    done = quicgw("kick", "openid:nobody", "--admin", dev.admin)
+    assert (done.returncode, done.stdout) == (1, "refused: there is no such session\n")
+    done = quicgw("kick", "openid:nobody", "--reason", "two\nlines", "--admin", dev.admin)
+    assert done.returncode == 1
+    assert done.stdout.startswith("refused: reason must be one line")
+
+
+@pytest.mark.parametrize("who", ["alice", "gid:7", "openid:"])
+def test_a_name_of_no_kind_is_a_mistake_of_usage(who: str) -> None:
+    assert in_process("kick", who).returncode == 2
+
+
+def test_without_a_gateway_it_says_so() -> None:
+    done = in_process("kick", "openid:alice", "--admin", "127.0.0.1:9")
+    assert done.returncode == 3
+    assert_one_sentence(done)
