@@ -12,6 +12,7 @@ export PYTHONDONTWRITEBYTECODE := 1
 .DEFAULT_GOAL := help
 .PHONY: help setup demo serve test test-rust test-python test-matrix test-aioquic coverage lint lint-rust lint-python format wheel
 .PHONY: bench bench-e2e bench-marks bench-check bench-overload bench-rust attacks fuzz reloads chaos proto lock clean
+.PHONY: stalled soak-idle soak-churn
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -111,6 +112,15 @@ fuzz: setup ## Send random packets to both transports (SECONDS=60 of each kind),
 
 reloads: setup ## Reload a gateway twenty times under load, beside the same load without
 	$(BIN)/python -m benches.reloads
+
+stalled: setup ## Measure what others notice when one client in ten stalls, in each way
+	$(BIN)/python -m benches.stalled
+
+soak-idle: setup ## Keep 10 000 idle sessions for 10 minutes, over each transport: memory, processor, drops
+	$(BIN)/python -m benches.soak idle
+
+soak-churn: setup ## Have 50 000 clients come and go in all ways, over each transport: is everything as before?
+	$(BIN)/python -m benches.soak churn
 
 chaos: setup ## Long soak test over a lossy network (hours)
 	$(BIN)/pytest tests/chaos --chaos-full --timeout 0

@@ -28,7 +28,7 @@ SETTLING = 30.0
 SILENCE = 25.0
 """Seconds in which a gateway with nobody there has given back the memory that it does not need."""
 TABLES = {
-    "session": {"timeout": "4s", "resume_window": "2s", "start_timeout": "5s"},
+    "session": {"timeout": "8s", "resume_window": "2s", "start_timeout": "5s"},
     "processor": {"drain_timeout": "100ms"},
 }
 """Of the gateway's configuration: who is gone is soon forgotten."""
@@ -78,7 +78,8 @@ async def visit_all(visited: Visited, count: int, endings: Sequence[str], failur
             try:
                 await ENDINGS[name](visited)
             except (AssertionError, OSError, TimeoutError) as error:
-                failures[f"{name}: {type(error).__name__} {str(error)[:100]}"] += 1
+                first_line = str(error).partition("\n")[0]
+                failures[f"{name}: {type(error).__name__} {first_line[:100]}"] += 1
 
     async with asyncio.TaskGroup() as group:
         for _ in range(min(AT_ONCE, count)):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -50,5 +51,7 @@ async def idle(address: str, watched: Watched, count: int, seconds: float) -> Id
         found = seen()
         used, end = watched.processor() - used, watched.memory()
         held = await watched.held()
-    dropped = count - min(found.online, held.sessions) + sum(found.closed.values())
+    for code, closed in found.closed.items():
+        print(f"closed with {code:#x}: {closed}", file=sys.stderr)
+    dropped = max(count - held.sessions, sum(found.closed.values()))
     return Idled(count, seconds, empty, begin, end, used / seconds, found.heartbeats - answered, dropped)

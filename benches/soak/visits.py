@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 PATIENCE = 30.0
 """Seconds after which a visit that goes nowhere is a fault."""
 _LIMITS = TransportLimits(linger=0.0)
-_CLOCK = SystemClock()
 _visitors = itertools.count()
 
 
@@ -113,10 +112,11 @@ class Visit:
 
 
 class Visited:
-    """The gateway that is visited."""
+    """The gateway that is visited; made in the event loop of its visitors."""
 
     def __init__(self, host: str, port: int) -> None:
         self.address = (host, port)
+        self._clock = SystemClock()
 
     def name(self) -> str:
         """An openid that nobody else has."""
@@ -132,7 +132,7 @@ class Visited:
 
         await dial(
             *self.address, factory=begin, insecure=True, timeout=PATIENCE, alpn=("gatesvr",), limits=_LIMITS,
-            clock=_CLOCK, maker="quinn",
+            clock=self._clock, maker="quinn",
         )  # fmt: skip
         return visits[0]
 
@@ -182,7 +182,7 @@ async def resume(visited: Visited) -> None:
     await first.vanish()
     second = await visited.connect()
     again = await second.start(name, session)
-    assert again.resumed, again
+    assert again.resumed, pb.ResetReason.Name(again.reset_reason)
     await second.stop()
 
 

@@ -268,6 +268,19 @@ async def test_cancelling_the_task_cancels_the_call(upstream: Start, side_for: S
     assert response.data == b"y"
 
 
+async def test_to_cancel_a_call_that_has_ended_changes_nothing(upstream: Start, side_for: SideFor) -> None:
+    """As who waits does that is cancelled in the turn in which the answer came."""
+    server = await upstream()
+    metrics = Metrics()
+    side = side_for(server.address, metrics=metrics)
+    answered: asyncio.Future[object] = asyncio.get_running_loop().create_future()
+    call = side.caller.begin(UpstreamRequest(action="x", data=b"y"), 5.0, answered.set_result)
+    await answered
+    call.cancel()
+    assert side.report()[0]["in_flight"] == 0
+    assert under_way(metrics) == {}
+
+
 async def test_closing_fails_what_is_under_way_instead_of_cancelling_its_task(
     upstream: Start, side_for: SideFor
 ) -> None:

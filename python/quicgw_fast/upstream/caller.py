@@ -126,6 +126,10 @@ class BalancingCaller:
             self._journal.no_instance(error)
             raise
 
+    def is_under_way(self, call: _BalancedCall) -> bool:
+        """Whether a call has not ended."""
+        return call in self._calls
+
     def ended(self, call: _BalancedCall) -> float:
         """Take note that a call is not under way any more, however it ended; return the seconds that it took."""
         self._calls.remove(call)
@@ -204,8 +208,10 @@ class _BalancedCall:
         self.ended(StoppedAnswering(self.instance.address))
 
     def cancel(self) -> None:
-        self._caller.ended(self)
-        self.under_way.cancel()
+        # Who waits may be cancelled in the turn in which the call ended.
+        if self._caller.is_under_way(self):
+            self._caller.ended(self)
+            self.under_way.cancel()
 
 
 def _register(metrics: Metrics) -> dict[str, Counter]:
