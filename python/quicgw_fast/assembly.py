@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from quicgw_fast.auth import make_authenticator
 from quicgw_fast.flow.assembly import assemble_path
 from quicgw_fast.flow.memory_watch import MemoryWatch
+from quicgw_fast.flow.session_buffers import register_session_buffers
 from quicgw_fast.machine import ProcessMemory
 from quicgw_fast.overload import make_gates
 from quicgw_fast.placement import makers as placements
@@ -96,6 +97,9 @@ def assemble_gateway(
         placement or placements.load(placements.DEFAULT).make_placement(),
         call=call,
         logins_at_once=mode.logins_at_once(config.processor.logins, most_calls),
-        chores=[MemoryWatch(memory or ProcessMemory(), gates.book).look, *chores],
+        chores=[gates.book.tend, MemoryWatch(memory or ProcessMemory(), gates.book).look, *chores],
+    )
+    register_session_buffers(
+        metrics, path.registry, path.budget, path.request_memory, config.session, gates.book.limits
     )
     return Assembled(path, upstream, gates)

@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 from quicgw_fast import backend
 from quicgw_fast.assembly import assemble_gateway
-from quicgw_fast.carrier import CARRIERS
+from quicgw_fast.carrier import CARRIERS, MAX_BODY
 from quicgw_fast.clock import SystemClock
 from quicgw_fast.codes import CloseCode
 from quicgw_fast.config import join_address, split_address
 from quicgw_fast.control import (
+    MOST_BUFFERED,
     AdminServer,
     ControlServer,
     health_pages,
@@ -24,7 +25,19 @@ from quicgw_fast.control import (
     session_pages,
     stats_pages,
 )
-from quicgw_fast.observe import Door, Metrics, Unit, lines_dropped, register_listener, render_stats
+from quicgw_fast.observe import (
+    MOST_WAITING,
+    BufferKind,
+    Door,
+    Filling,
+    Metrics,
+    Unit,
+    bytes_waiting,
+    lines_dropped,
+    register_buffer,
+    register_listener,
+    render_stats,
+)
 from quicgw_fast.overload import LiveLimits
 from quicgw_fast.reloading import Origin, Reloader, gateway_parts
 from quicgw_fast.transport import Listener, TransportLimits, Validity, listen, reset_key_for
@@ -90,6 +103,7 @@ class Gateway:
         began = self._clock.now()
         metrics.gauge("uptime", "Since the start", lambda: round(self._clock.now() - began, 1), Unit.SECONDS)
         metrics.total("log_lines_dropped", "Log lines of this process that nobody took in time", lines_dropped)
+        register_buffer(metrics, BufferKind.LOG, Filling(bytes_waiting, lambda: MOST_WAITING))
         self._door = Door(metrics, self._clock.now)
         self._validity = Validity(self._clock)
         self._validity.register(metrics)
@@ -191,6 +205,7 @@ class Gateway:
         await upstream.own.add(*admin.address)
         self._control = await ControlServer.start(*split_address(server.grpc), self._path.pushes, upstream.registration)
         stack.push_async_callback(self._control.stop)
+        register_buffer(self._metrics, BufferKind.CONTROL, Filling(self._control.buffered, lambda: MOST_BUFFERED))
         await upstream.own.add(*self._control.address)
         await upstream.refuse_own_addresses()
         host, port = split_address(server.quic)
@@ -213,7 +228,7 @@ class Gateway:
         stack.push_async_callback(
             self._listener.close, CloseCode.INTERNAL, CloseCode.INTERNAL.phrase("the gateway could not start")
         )
-        register_listener(self._metrics, self._listener)
+        register_listener(self._metrics, self._listener, largest_step=self._config.session.window_bytes + MAX_BODY)
         await upstream.own.add(*self._listener.address)
         self.addresses = Addresses(*(join_address(*part.address) for part in (self._listener, self._control, admin)))
 

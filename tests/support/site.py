@@ -47,7 +47,7 @@ def replace(path: Path, data: bytes) -> None:
 class Site:
     """The files of one gateway. ``tables`` is what its configuration says; ``write`` puts that in the file."""
 
-    def __init__(self, folder: Path, upstream: RawUpstream, **tables: dict[str, Any]) -> None:
+    def __init__(self, folder: Path, upstream: RawUpstream, /, **tables: dict[str, Any]) -> None:
         self.config, self.cert, self.key = folder / "gateway.toml", folder / "cert.pem", folder / "key.pem"
         services = {name: [upstream.address] for name in ("hello", "business", "zone")}
         self.tables: dict[str, dict[str, Any]] = {

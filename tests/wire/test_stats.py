@@ -33,6 +33,7 @@ KEYS = {
     "would_reject": {moment.value for moment in Moment},
     "overload": {"near", "warnings"},
     "closes": {"gateway", "client"},
+    "buffered": {"used", "limit", "most", "most_limit"},
 }
 NUMBERS = {"uptime", "connections", "retained_bytes", "log_lines_dropped"}
 

@@ -65,7 +65,12 @@ async def unicast(
     async with _client(gateway) as client:
         answer = await client.push(request, timeout)
     if as_json:
-        _say_json(success=answer.success, message=answer.message, error_code=answer.error_code)
+        _say_json(
+            success=answer.success,
+            message=answer.message,
+            error_code=answer.error_code,
+            pending_bytes=answer.pending_bytes,
+        )
     elif answer.success:
         _say(answer.message or "sent")
     else:
@@ -78,7 +83,12 @@ async def broadcast(gateway: str, timeout: float, message: PushMessage, *, as_js
     async with _client(gateway) as client:
         answer = await client.broadcast(pb.BroadcastRequest(**message.fields()), timeout)
     if as_json:
-        _say_json(sent_count=answer.sent_count, message=answer.message)
+        _say_json(
+            sent_count=answer.sent_count,
+            message=answer.message,
+            pending_bytes=answer.pending_bytes,
+            most_pending_bytes=answer.most_pending_bytes,
+        )
     else:
         _say(f"sent to {answer.sent_count} clients")
     return Status.DONE

@@ -1,10 +1,11 @@
 """How the gateway is driven from inside: pushes and registration over gRPC, admin pages over HTTP."""
 
 from quicgw_fast.control.admin import AdminServer
-from quicgw_fast.control.grpc_server import ControlServer, Pusher
+from quicgw_fast.control.grpc_server import MOST_BUFFERED, ControlServer, Pusher
 from quicgw_fast.control.pages import health_pages, overload_pages, reload_pages, session_pages, stats_pages
 
 __all__ = [
+    "MOST_BUFFERED",
     "AdminServer",
     "ControlServer",
     "Pusher",

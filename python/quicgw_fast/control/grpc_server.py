@@ -41,7 +41,9 @@ _PLACES = {
     f"/{GATEWAY_SERVICE}/BroadcastToClients": 8,
     f"/{GATEWAY_SERVICE}/RegisterUpstream": 16,
 }
-"""Calls of a method whose message is in memory at once: 70 MiB in all, if every one is as large as it may be."""
+"""Calls of a method whose message is in memory at once."""
+MOST_BUFFERED = sum(_PLACES.values()) * _LARGEST
+"""Bytes of messages that are in memory at once, if every one is as large as it may be."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,10 +110,15 @@ class ControlServer:
     """
 
     def __init__(
-        self, server: grpc.aio.Server, health_service: health.aio.HealthServicer, address: tuple[str, int]
+        self,
+        server: grpc.aio.Server,
+        health_service: health.aio.HealthServicer,
+        address: tuple[str, int],
+        intake: Intake,
     ) -> None:
         self._server = server
         self._health = health_service
+        self._intake = intake
         self.address = address
 
     @classmethod
@@ -130,9 +137,10 @@ class ControlServer:
         Calls above ``max_concurrent_calls`` get RESOURCE_EXHAUSTED.
         Raises StartupError when the address cannot be had.
         """
+        intake = Intake(_PLACES)
         server = grpc.aio.server(
             options=[*_OPTIONS, *(timeouts or SilenceTimeouts()).options()],
-            interceptors=[Intake(_PLACES)],
+            interceptors=[intake],
             maximum_concurrent_rpcs=max_concurrent_calls,
         )
         add_GatewayServiceServicer_to_server(_Servicer(pusher, registrar), server)
@@ -141,10 +149,14 @@ class ControlServer:
         names = (GATEWAY_SERVICE, health.SERVICE_NAME, reflection.SERVICE_NAME)
         reflection.enable_server_reflection(names, server, pool=_described())
         bound = add_port(server, host, port, "gRPC", _ADVICE)
-        control = cls(server, health_service, (host, bound))
+        control = cls(server, health_service, (host, bound), intake)
         await control.set_serving(True)
         await server.start()
         return control
+
+    def buffered(self) -> int:
+        """Bytes of the messages that are being answered; ``MOST_BUFFERED`` at most."""
+        return self._intake.used
 
     async def set_serving(self, serving: bool) -> None:
         """Tell health checkers whether the gateway takes work: False while it drains."""
@@ -184,10 +196,15 @@ class _Servicer(GatewayServiceServicer):
         self._registrar = registrar
 
     async def PushToClient(self, request: pb.UnicastPushRequest, context: Context) -> pb.UnicastPushResponse:
-        return await _answer(self._pusher.push(request), "PushToClient", context)
+        answer = await _answer(self._pusher.push(request), "PushToClient", context)
+        context.set_trailing_metadata((("pending-bytes", str(answer.pending_bytes)),))
+        return answer
 
     async def BroadcastToClients(self, request: pb.BroadcastRequest, context: Context) -> pb.BroadcastResponse:
-        return await _answer(self._pusher.broadcast(request), "BroadcastToClients", context)
+        answer = await _answer(self._pusher.broadcast(request), "BroadcastToClients", context)
+        most = ("most-pending-bytes", str(answer.most_pending_bytes))
+        context.set_trailing_metadata((("pending-bytes", str(answer.pending_bytes)), most))
+        return answer
 
     async def RegisterUpstream(
         self, request: pb.UpstreamRegisterRequest, context: Context

@@ -25,6 +25,8 @@ class Intake(grpc.aio.ServerInterceptor):
     """
 
     def __init__(self, places: Mapping[str, int], arrival: float = ARRIVAL) -> None:
+        self.used = 0
+        """Bytes of the messages that are being answered."""
         self._places = {method: asyncio.Semaphore(number) for method, number in places.items()}
         self._arrival = arrival
 
@@ -41,10 +43,19 @@ class Intake(grpc.aio.ServerInterceptor):
         task = cast("asyncio.Task[object]", asyncio.current_task())
         late = asyncio.get_running_loop().call_later(self._arrival, task.cancel)
         answer: Any = handler.unary_unary
+        parse = cast("Callable[[bytes], Any]", handler.request_deserializer)
+        size = 0
 
         def ended(_: object) -> None:
             late.cancel()
             places.release()
+            self.used -= size
+
+        def read(message: bytes) -> Any:
+            nonlocal size
+            size = len(message)
+            self.used += size
+            return parse(message)
 
         async def serve(request: Any, context: Any) -> Any:
             late.cancel()
@@ -52,4 +63,4 @@ class Intake(grpc.aio.ServerInterceptor):
 
         task.add_done_callback(ended)
 
-        return grpc.unary_unary_rpc_method_handler(serve, handler.request_deserializer, handler.response_serializer)
+        return grpc.unary_unary_rpc_method_handler(serve, read, handler.response_serializer)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, TypeVar
 from quicgw_fast.carrier import MAX_BODY
 from quicgw_fast.delivery import OrderedSender
 from quicgw_fast.flow.accounts import Accounts
+from quicgw_fast.flow.arriving import Arriving
 from quicgw_fast.flow.attaching import Attaching
 from quicgw_fast.flow.closing import Closing
 from quicgw_fast.flow.control_messages import ControlMessages
@@ -119,7 +120,7 @@ def assemble_path(
 
     # Down
     sender = _make_sender(engine, lambda: closing, lambda: room)
-    offline = Offline(clock, metrics, store, registry, sender)
+    offline = Offline(clock, metrics, store, registry, sender, config.offline.max_total_bytes)
     accounts = Accounts(metrics, lambda: (session.outbox.tally for session in registry), offline.share)
     closing = Closing(clock, metrics, registry, accounts, offline.handovers, lambda session: requests.give_up(session))
     room = Memory(clock, metrics, registry, budget, closing, sender.overflow)
@@ -138,19 +139,19 @@ def assemble_path(
 
     # Who comes in
     tokens = Tokens(clock, metrics, authenticator, gates.renewal, gates.attempts)
-    start_refusals = StartRefusals(metrics)
+    start_refusals, arriving = StartRefusals(metrics), Arriving(clock, metrics, lambda: limits().arriving_memory)
     pending = PendingStarts(clock, draining, registry, start_refusals)
     attaching = Attaching(clock, metrics, registry, sender, closing, offline, tokens, pending, journal, times, limits)
     starts = StartHandler(clock, metrics, draining, gates.start, tokens, placement, pending, start_refusals, attaching)
     control = ControlMessages(clock, metrics, sender, closing, offline.stored, tokens, times.window_bytes)
-    legs = Legs(clock, metrics, sender, starts, requests, control, gates.held, gates.message)
+    legs = Legs(clock, metrics, sender, starts, requests, control, arriving, gates.held, gates.message)
     conversations = Conversations(clock, metrics, engine, legs, journal, times)
     targets, encode, bind_timeout = Targets(placement, registry, closing), engine.encode_body, times.bind_timeout
     pushes = Pushes(clock, metrics, draining, targets, registry, sender, offline, gates.push, encode, bind_timeout)
 
     # What passes with time
     large = LargeSessions(metrics, registry, closing, gates.session, gates.memory.closes_sessions)
-    chores = [offline.tend, room.tend, journal.flush, tokens.flush, metrics.tend, gates.book.tend, *chores, large.tend]
+    chores = [arriving.tend, offline.tend, room.tend, journal.flush, tokens.flush, metrics.tend, *chores, large.tend]
     housekeeping = Housekeeping(clock, metrics, registry, conversations, sender, closing, start_refusals, times, chores)
     return Path(
         conversations=conversations, requests=requests, pushes=pushes, housekeeping=housekeeping, draining=draining,

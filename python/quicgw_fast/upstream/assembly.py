@@ -85,6 +85,8 @@ class Upstream:
         def take() -> None:
             self.mode.adopt(mode)
             self.directory.configure(wanted)
+            self.watch.reconfigure(config)
+            self.names.reconfigure(config.resolve_every)
             self.forget_after = config.forget_after
             self.readiness.look()
 

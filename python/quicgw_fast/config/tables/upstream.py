@@ -18,7 +18,13 @@ OF_SERVICES = ReadIn("service", "where instances register themselves")
 class UpstreamConfig(Section):
     """``[upstream]``: addresses of each service in service mode."""
 
-    live: ClassVar = frozenset({"hello", "business", "zone", "max_concurrency", "forget_after"})
+    live: ClassVar = frozenset(
+        {
+            *("hello", "business", "zone", "max_concurrency", "forget_after", "resolve_every"),
+            *("adaptive_concurrency", "least_concurrency"),
+            *("ejection", "ejection_time", "longest_ejection", "silent_after"),
+        }
+    )
 
     hello: Annotated[tuple[Address, ...], OF_SERVICES, ADDRESSES] = ()
     """Instances that log users in and keep their state."""
