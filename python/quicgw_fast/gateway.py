@@ -18,9 +18,12 @@ from quicgw_fast.config import join_address, split_address
 from quicgw_fast.control import (
     MOST_BUFFERED,
     AdminServer,
+    ControlAccess,
     ControlServer,
+    Refusals,
     health_pages,
     overload_pages,
+    read_access,
     reload_pages,
     session_pages,
     stats_pages,
@@ -105,9 +108,11 @@ class Gateway:
         metrics.total("log_lines_dropped", "Log lines of this process that nobody took in time", lines_dropped)
         register_buffer(metrics, BufferKind.LOG, Filling(bytes_waiting, lambda: MOST_WAITING))
         self._door = Door(metrics, self._clock.now)
+        self._access = ControlAccess(read_access(config.control))
+        self._refusals = Refusals(metrics, self._clock.now)
         self._validity = Validity(self._clock)
         self._validity.register(metrics)
-        chores = [self._door.flush, self._validity.tend]
+        chores = [self._door.flush, self._validity.tend, self._refusals.flush]
         assembled = assemble_gateway(config, engine, self._clock, metrics, chores=chores)
         self._path, self._upstream = assembled.path, assembled.upstream
         self._gates = assembled.gates
@@ -200,10 +205,13 @@ class Gateway:
             *overload_pages(LiveLimits(self._gates, lambda: self._config, self._clock.now)),
             *session_pages(self._path.kicks.kick),
         ]
-        admin = await AdminServer.start(*split_address(server.admin), pages)
+        host, port = split_address(server.admin)
+        admin = await AdminServer.start(host, port, pages, self._access.admin_guard(host, self._refusals))
         stack.push_async_callback(admin.stop)
         await upstream.own.add(*admin.address)
-        self._control = await ControlServer.start(*split_address(server.grpc), self._path.pushes, upstream.registration)
+        self._control = await ControlServer.start(
+            *split_address(server.grpc), self._path.pushes, upstream.registration, self._access, self._refusals
+        )
         stack.push_async_callback(self._control.stop)
         register_buffer(self._metrics, BufferKind.CONTROL, Filling(self._control.buffered, lambda: MOST_BUFFERED))
         await upstream.own.add(*self._control.address)
@@ -234,7 +242,8 @@ class Gateway:
 
     def _parts(self) -> list[Prepare]:
         assert self._listener is not None
-        return gateway_parts(self._path, self._gates, self._upstream, self._listener, self._validity, self._tls_key)
+        listener, access = self._listener, self._access
+        return gateway_parts(self._path, self._gates, self._upstream, listener, access, self._validity, self._tls_key)
 
     def _stopping(self) -> bool:
         return self._path.draining.active or self._listener is None

@@ -219,7 +219,7 @@ async def test_whether_it_is_ready(make_world: WorldMaker) -> None:
 async def readiness(world: World) -> tuple[int, str]:
     """The status of /readyz, and the reason that it gives."""
     reader, writer = await asyncio.open_connection(*split_address(world.gateway.addresses.admin))
-    writer.write(b"GET /readyz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+    writer.write(b"GET /readyz HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n")
     head, _, body = (await reader.read()).decode().partition("\r\n\r\n")
     writer.close()
     await writer.wait_closed()

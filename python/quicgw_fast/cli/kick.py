@@ -22,6 +22,7 @@ def kick(
     ] = "",
     admin: reload.Admin = None,
     config: options.Config = None,
+    token_file: options.AdminTokenFile = None,
     timeout: Annotated[float, Seconds("--timeout", "-t", default="5s", help="How long to wait for the answer.")] = 5.0,
     json: options.Json = False,
 ) -> None:
@@ -37,8 +38,10 @@ def kick(
         raise typer.BadParameter(f"{who!r} is not of the form openid:ID or session:ID", param_hint="KIND:ID")
     body = {KINDS[kind]: name, "reason": reason}
     with options.failures_as_json(json):
-        address = admin or read(config).server.admin
-        status, answer = ask_admin("POST", address, "/sessions/kick", timeout, body=body)
+        settings = read(config)
+        token = options.token(token_file or settings.control.admin_token_file)
+        address = admin or settings.server.admin
+        status, answer = ask_admin("POST", address, "/sessions/kick", timeout, token, body=body)
     done = status == 200
     print(json_module.dumps(answer) if json else "kicked" if done else f"refused: {answer['error']}")
     raise typer.Exit(Status.DONE if done else Status.NO)

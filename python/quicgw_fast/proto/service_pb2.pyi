@@ -406,12 +406,15 @@ class UpstreamRegisterRequest(message.Message):
     ZONE_ID_FIELD_NUMBER: builtins.int
     SERVICE_NAME_FIELD_NUMBER: builtins.int
     DEREGISTER_FIELD_NUMBER: builtins.int
+    LEASE_FIELD_NUMBER: builtins.int
     address: builtins.str
     zone_id: builtins.str
     """"001" … "006" """
     service_name: builtins.str
     deregister: builtins.bool
     """take it out again; what is under way there is still answered"""
+    lease: builtins.int
+    """seconds after which it leaves unless it registers again; 0: it stays"""
     def __init__(
         self,
         *,
@@ -419,10 +422,11 @@ class UpstreamRegisterRequest(message.Message):
         zone_id: builtins.str = ...,
         service_name: builtins.str = ...,
         deregister: builtins.bool = ...,
+        lease: builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["address", b"address", "deregister", b"deregister", "service_name", b"service_name", "zone_id", b"zone_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["address", b"address", "deregister", b"deregister", "lease", b"lease", "service_name", b"service_name", "zone_id", b"zone_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
