@@ -11,7 +11,7 @@ export PYTHONDONTWRITEBYTECODE := 1
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo serve test test-rust test-python test-matrix test-aioquic coverage lint lint-rust lint-python format wheel
-.PHONY: bench bench-e2e bench-marks bench-check bench-rust attacks reloads chaos proto lock clean
+.PHONY: bench bench-e2e bench-marks bench-check bench-rust attacks fuzz reloads chaos proto lock clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -100,8 +100,11 @@ bench-check: setup ## Fail where a request or a session makes more calls than be
 bench-rust: ## Measure the steps of the engine without Python
 	cargo bench --locked --package quicgw-core
 
-attacks: setup ## Attack a gateway process, and show what honest clients notice (FAST=--fast: of all compiled parts)
-	$(BIN)/python -m benches.attacks $(FAST)
+attacks: setup ## Attack gateway processes on both transports, and show what honest clients notice: ROWS="lone_pings"
+	$(BIN)/python -m benches.attacks $(ROWS)
+
+fuzz: setup ## Send random packets to both transports (SECONDS=60 of each kind), from another seed each time
+	$(BIN)/pytest tests/transport/test_fuzz.py --timeout 0 --fuzz-seconds $(or $(SECONDS),60) --fuzz-seed $(or $(SEED),$(shell date +%s))
 
 reloads: setup ## Reload a gateway twenty times under load, beside the same load without
 	$(BIN)/python -m benches.reloads

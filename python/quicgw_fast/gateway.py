@@ -242,8 +242,9 @@ class Gateway:
 
     def _parts(self) -> list[Prepare]:
         assert self._listener is not None
-        listener, access = self._listener, self._access
-        return gateway_parts(self._path, self._gates, self._upstream, listener, access, self._validity, self._tls_key)
+        return gateway_parts(
+            self._path, self._gates, self._upstream, self._listener, self._access, self._validity, self._tls_key
+        )
 
     def _stopping(self) -> bool:
         return self._path.draining.active or self._listener is None

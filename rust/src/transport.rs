@@ -1,6 +1,7 @@
 //! `QuicEndpoint`.
 
 mod events;
+mod limits;
 
 use std::collections::VecDeque;
 use std::net::{SocketAddr, UdpSocket};
@@ -11,13 +12,14 @@ use pyo3::exceptions::{PyOSError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyList};
 use quicgw_transport::{
-    Authority, BATCH, CID_LENGTH, ClientSettings, ConnectError, CpuLimits, Endpoint, EndpointError, Event,
-    Limits, ServerSettings,
+    Authority, BATCH, CID_LENGTH, ClientSettings, ConnectError, Endpoint, EndpointError, Event,
+    ServerSettings,
 };
 
 use crate::convert::Locked;
 
 use events::{UNSENT, host_and_port, lost, tell};
+use limits::PyLimits;
 
 /// Connection ids that lie ready, so that no Python code runs while the endpoint is locked. A burst of 64 datagrams
 /// takes eight for each at most.
@@ -30,50 +32,6 @@ type Known = (Vec<u8>, Option<(i64, i64)>);
 type Shown = (Vec<Vec<u8>>, Vec<u8>, Vec<Vec<u8>>);
 
 type Ids = Arc<Mutex<VecDeque<[u8; CID_LENGTH]>>>;
-
-/// Bounds of the connections of one endpoint, as quicgw_fast.transport.limits names and explains them.
-#[derive(FromPyObject)]
-struct PyLimits {
-    idle_timeout: f64,
-    stream_window: u32,
-    connection_window: u32,
-    high_water: usize,
-    low_water: usize,
-    stall_timeout: f64,
-    max_datagram: u16,
-    max_crypto: usize,
-    early_datagrams: u32,
-    cpu_share: f64,
-    cpu_burst: f64,
-    cpu_per_datagram: f64,
-    cpu_per_byte: f64,
-    cpu_per_step: f64,
-    stateless_reset: bool,
-}
-
-impl PyLimits {
-    fn convert(self) -> Limits {
-        Limits {
-            idle_timeout: self.idle_timeout,
-            stream_window: self.stream_window,
-            connection_window: self.connection_window,
-            high_water: self.high_water,
-            low_water: self.low_water,
-            stall_timeout: self.stall_timeout,
-            max_datagram: self.max_datagram,
-            max_crypto: self.max_crypto,
-            early_datagrams: self.early_datagrams,
-            cpu: CpuLimits {
-                share: self.cpu_share,
-                burst: self.cpu_burst,
-                per_datagram: self.cpu_per_datagram,
-                per_byte: self.cpu_per_byte,
-                per_step: self.cpu_per_step,
-            },
-            stateless_reset: self.stateless_reset,
-        }
-    }
-}
 
 /// One UDP socket and the QUIC connections behind it, driven by an event loop.
 ///

@@ -10,6 +10,7 @@ from aioquic.quic.configuration import QuicConfiguration
 from aioquic.quic.connection import QuicConnection
 from aioquic.quic.crypto import CryptoPair
 from aioquic.quic.packet import QuicPacketType, encode_long_header_first_byte
+from aioquic.tls import Epoch
 
 SMALLEST = 1200
 TAG = 16
@@ -21,6 +22,15 @@ def first_packet(version: int = 1, **options: object) -> bytes:
     quic = QuicConnection(configuration=QuicConfiguration(**options))  # type: ignore[arg-type]
     quic.connect(("127.0.0.1", 1), now=monotonic())
     return quic.datagrams_to_send(now=monotonic())[0][0]
+
+
+def hello_of() -> tuple[bytes, bytes]:
+    """A connection id and the ClientHello of the client that has it, which must be its source."""
+    quic = QuicConnection(
+        configuration=QuicConfiguration(alpn_protocols=["gatesvr"], server_name="x", supported_versions=[1])
+    )
+    quic.connect(("127.0.0.1", 1), now=0.0)
+    return quic.host_cid, bytes(quic._crypto_streams[Epoch.INITIAL].sender._buffer)
 
 
 def destination_of(datagram: bytes) -> bytes:
@@ -36,9 +46,15 @@ def crypto(offset: int, data: bytes) -> bytes:
 class InitialMaker:
     """Makes the Initial packets of one client that need not exist."""
 
-    def __init__(self, destination: bytes | None = None, version: int = 1, size: int = SMALLEST) -> None:
+    def __init__(
+        self,
+        destination: bytes | None = None,
+        version: int = 1,
+        size: int = SMALLEST,
+        source: bytes | None = None,
+    ) -> None:
         self.destination = destination if destination is not None else os.urandom(8)
-        self.source = os.urandom(8)
+        self.source = source if source is not None else os.urandom(8)
         self.number = 0
         self._version = version
         self._size = size

@@ -13,6 +13,12 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Seen only when the folder is named on the command line, as ``make fuzz`` does."""
+    parser.addoption("--fuzz-seconds", type=float, default=1.5, help="how long each fuzzer sends")
+    parser.addoption("--fuzz-seed", type=int, default=20260101, help="what the packets of the fuzzers follow from")
+
+
 @pytest.fixture(scope="session")
 def identity(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     """A development certificate and its key."""

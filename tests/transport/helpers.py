@@ -205,6 +205,11 @@ class RawClient:
         self._shut()
         self.sock = self._open()
 
+    def ignore(self) -> None:
+        """Read nothing any more, nor say anything but what is sent by hand."""
+        self.reading = False
+        self._loop.remove_reader(self.sock.fileno())
+
     def _open(self) -> socket.socket:
         sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         sock.setblocking(False)

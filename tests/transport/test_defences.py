@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import socket
 from pathlib import Path
@@ -138,6 +139,33 @@ async def test_a_peer_that_used_up_its_time_is_not_read_and_others_are(identity:
         assert listener.counters.unread
         assert watch.throttled
         assert offender.close_seen is None
+
+
+async def test_peers_that_only_keep_us_busy_have_one_share_together(identity: Identity) -> None:
+    """Ten of them with a twentieth each would be half of a processor; who moves data is not stopped with them."""
+    limits = TransportLimits(cpu_common_share=1e-9, cpu_common_burst=1e-3)
+    server = Recorders(echo=True)
+    async with (
+        listening(identity, server, limits) as listener,
+        RawClient(listener.address) as witness,
+        contextlib.AsyncExitStack() as stack,
+    ):
+        await witness.connected()
+        witness.send(b"hello")
+        await witness.received(5)
+        many = [await stack.enter_async_context(RawClient(listener.address)) for _ in range(10)]
+        for client in many:
+            await client.connected()
+        for _ in range(2000):
+            for client in many:
+                client.frames(b"\x01" * 100)
+            await asyncio.sleep(0)
+            if listener.counters.unread > 100:
+                break
+        assert listener.counters.unread > 100
+        for count in range(50):
+            witness.send(b" again")
+            await witness.received(5 + 6 * (count + 1))
 
 
 async def test_honest_bulk_is_not_slowed_down(identity: Identity) -> None:

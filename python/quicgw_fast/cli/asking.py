@@ -19,9 +19,9 @@ _DOORS = (401, 403)
 def ask_admin(
     method: str, address: str, path: str, timeout: float, token: str | None = None, *, body: object = None
 ) -> tuple[int, Any]:
-    """Return the status of the answer, and what it says as JSON; ``timeout`` in seconds, ``token`` is an operator's.
+    """Return the status of the answer, and what it says as JSON.
 
-    ``body`` is sent as JSON.
+    ``timeout`` in seconds; ``token`` is an operator's; ``body`` is sent as JSON.
 
     Raises StartupError when no gateway answers there, or it does not let us in.
     """

@@ -40,8 +40,7 @@ def kick(
     with options.failures_as_json(json):
         settings = read(config)
         token = options.token(token_file or settings.control.admin_token_file)
-        address = admin or settings.server.admin
-        status, answer = ask_admin("POST", address, "/sessions/kick", timeout, token, body=body)
+        status, answer = ask_admin("POST", admin or settings.server.admin, "/sessions/kick", timeout, token, body=body)
     done = status == 200
     print(json_module.dumps(answer) if json else "kicked" if done else f"refused: {answer['error']}")
     raise typer.Exit(Status.DONE if done else Status.NO)

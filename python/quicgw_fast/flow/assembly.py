@@ -151,7 +151,8 @@ def assemble_path(
 
     # What passes with time
     large = LargeSessions(metrics, registry, closing, gates.session, gates.memory.closes_sessions)
-    chores = [arriving.tend, offline.tend, room.tend, journal.flush, tokens.flush, metrics.tend, *chores, large.tend]
+    own = [arriving.tend, offline.tend, room.tend, journal.flush, tokens.flush, metrics.tend, gates.book.tend]
+    chores = [*own, *chores, large.tend]
     housekeeping = Housekeeping(clock, metrics, registry, conversations, sender, closing, start_refusals, times, chores)
     return Path(
         conversations=conversations, requests=requests, pushes=pushes, housekeeping=housekeeping, draining=draining,

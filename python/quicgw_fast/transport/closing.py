@@ -21,6 +21,7 @@ class ClosingPeriod:
     (RFC 9000 §10.2.1). Without datagrams it is the draining period, and silent (§10.2.2).
     """
 
+    newcomer = False
     __slots__ = (
         "_cids", "_copies", "_datagrams", "_endpoint", "_heard", "_interval", "_on_done", "_timer", "_until"
     )  # fmt: skip

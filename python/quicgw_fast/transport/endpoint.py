@@ -4,6 +4,10 @@ The endpoint drives QUIC's state machines itself instead of through asyncio's da
 ``limits.drain`` datagrams per wake-up, for ``limits.drain_time`` seconds at most, hands each to the connection its
 id names, and only then lets every connection that got something, or that was written to, produce its output: one
 packet may then carry the answers to several, and the ACK of all of them.
+
+Datagrams of newcomers, whose handshake takes as long as dozens of requests, stand back: they are looked at behind all
+others that came with them, ``limits.newcomers_time`` seconds in a turn of the loop. So a flood of handshakes takes the
+time that is left, and those who are there already do not wait behind it.
 """
 
 from __future__ import annotations
@@ -34,8 +38,15 @@ MOST_UNSENT = 4096
 """Datagrams kept while the kernel's send buffer is full; QUIC sends again what is dropped beyond."""
 
 
+MOST_STANDING_BACK = 2048
+"""Datagrams of newcomers kept until it is their turn; their clients send again what is dropped beyond."""
+
+
 class Receiver(Protocol):
     """What a connection id leads to: a connection, or what is left of one that has ended."""
+
+    newcomer: bool
+    """Whether its datagrams stand back behind those of others."""
 
     def datagram(self, data: bytes, address: Any, now: float, /) -> None:
         """Take one datagram that names one of its connection ids."""
@@ -97,6 +108,8 @@ class Endpoint:
         self._flushing = False
         self._flush_handle: asyncio.Handle | None = None
         self._unsent: deque[tuple[bytes, Any]] = deque()
+        self._standing_back: deque[tuple[bytes, Any]] = deque()
+        self._newcomers_handle: asyncio.Handle | None = None
         self._complaints = TokenBucket(1.0, 10)
         sock.setblocking(False)
         enlarge_buffers(sock, limits.socket_buffer)
@@ -145,6 +158,10 @@ class Endpoint:
         if self._flush_handle is not None:
             self._flush_handle.cancel()
             self._flush_handle = None
+        if self._newcomers_handle is not None:
+            self._newcomers_handle.cancel()
+            self._newcomers_handle = None
+        self._standing_back.clear()
         self._rests.close()
         self.loop.remove_reader(self._fd)
         self.loop.remove_writer(self._fd)
@@ -185,13 +202,39 @@ class Endpoint:
             if number >= self.limits.drain_least and self.now() >= until:
                 break  # what is left wakes the loop again, behind everybody else's turn
         self._flush()
+        if self._standing_back and self._newcomers_handle is None:
+            self._look_at_newcomers()
         if not self.closed and self._rests.begin(self.now() - now):
             self.loop.remove_reader(self._fd)  # meanwhile the kernel keeps what comes, as far as its buffer goes
 
     def _listen(self) -> None:
         self.loop.add_reader(self._fd, self._on_readable)
 
-    def _dispatch(self, data: bytes, address: Any, now: float) -> None:
+    def _look_at_newcomers(self) -> None:
+        """Look at what stands back for as long as a turn of the loop may take for that, and go on in the next one.
+
+        What follows from each is sent at once: an answer takes as long as what it answers, and counts as well.
+        """
+        self._newcomers_handle = None
+        waiting = self._standing_back
+        now = self.now()
+        until = now + self.limits.newcomers_time
+        while waiting and now < until and not self.closed:
+            self._flushing = True
+            self._dispatch(*waiting.popleft(), now, in_turn=True)
+            self._flush()
+            now = self.now()
+        if waiting and not self.closed:
+            self._newcomers_handle = self.loop.call_soon(self._look_at_newcomers)
+
+    def _stand_back(self, data: bytes, address: Any) -> None:
+        if len(self._standing_back) < MOST_STANDING_BACK:
+            self._standing_back.append((data, address))
+        else:
+            self.dropped += 1
+
+    def _dispatch(self, data: bytes, address: Any, now: float, *, in_turn: bool = False) -> None:
+        """Hand a datagram over; one of a newcomer stands back unless it is its turn."""
         header = None
         if data[0] & 0x80:
             header = pull_long_header(data)
@@ -202,7 +245,13 @@ class Endpoint:
         else:
             receiver = self.receivers.get(data[1 : 1 + CID_LENGTH])
         if receiver is not None:
-            receiver.datagram(data, address, now)
+            if receiver.newcomer and not in_turn:
+                self._stand_back(data, address)
+            else:
+                receiver.datagram(data, address, now)
+            return
+        if header is not None and not in_turn:
+            self._stand_back(data, address)
             return
         try:
             self._unmatched(data, address, header, now)

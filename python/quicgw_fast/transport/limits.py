@@ -73,7 +73,8 @@ class TransportLimits:
     """Part of a processor that one peer's packets may use without moving any data."""
 
     cpu_burst: float = 0.05
-    """Seconds of processor time that a peer may save up; a handshake takes about 3 ms."""
+    """Seconds of processor time that a peer may save up; a handshake takes about 3 ms. What it does not earn fills
+    half of it."""
 
     cpu_per_datagram: float = 0.001
     """Seconds that are counted for one datagram at most, as the other limits keep it about there. What takes longer
@@ -84,6 +85,16 @@ class TransportLimits:
 
     cpu_per_step: float = 200e-6
     """Seconds earned at least by a datagram that moved any; a short request costs about a quarter of it."""
+
+    cpu_common_share: float = 0.2
+    """Part of a processor that the packets of all peers together may use without moving any data, where those peers
+    have no reserve: they have just come, or keep us busy. Else many connections would have as many shares."""
+
+    cpu_common_burst: float = 0.1
+    """Seconds of that which may be used at once."""
+
+    cpu_login: float = 0.002
+    """Seconds of reserve that a peer has when its handshake is complete, until it earns its own."""
 
     max_unacked_packets: int = 2048
     """Packets remembered until they are acknowledged; beyond, those that carry nothing but an ACK are forgotten."""
@@ -100,6 +111,9 @@ class TransportLimits:
 
     drain_time: float = 0.005
     """Seconds of reading per wake-up, likewise."""
+
+    newcomers_time: float = 0.002
+    """Seconds of a turn of the loop for handshakes and who has just come, where aioquic does QUIC: one handshake."""
 
     ack_delay: float = 0.045
     """How long a listener's ACK waits for an answer to ride on: also when many wait for theirs. A dialer's waits for

@@ -75,6 +75,9 @@ fn limits() -> Limits {
         cpu: CpuLimits {
             share: 1.0,
             burst: f64::MAX,
+            common_share: 0.0,
+            common_burst: f64::MAX,
+            login: f64::MAX / 4.0,
             per_datagram: 0.0,
             per_byte: 0.0,
             per_step: 0.0,

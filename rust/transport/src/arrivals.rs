@@ -1,6 +1,7 @@
 //! What arrives, from the socket to the connection that it is for, and what time brings about.
 
 use std::io;
+use std::net::SocketAddr;
 use std::time::Instant;
 
 use bytes::BytesMut;
@@ -76,7 +77,9 @@ impl Endpoint {
             .quic
             .handle(now, meta.addr, meta.dst_ip, ecn, data, &mut self.buffer)
         {
-            Some(DatagramEvent::ConnectionEvent(handle, event)) => return self.pass_on(handle.0, event, now),
+            Some(DatagramEvent::ConnectionEvent(handle, event)) => {
+                return self.pass_on(handle.0, event, meta.addr, now);
+            }
             Some(DatagramEvent::NewConnection(incoming)) => match header {
                 Some(header) if !copy.is_empty() => self.ask(incoming, header, copy),
                 _ => self.quic.ignore(incoming),
@@ -87,9 +90,16 @@ impl Endpoint {
         None
     }
 
-    fn pass_on(&mut self, slot: usize, event: ConnectionEvent, now: Instant) -> Option<usize> {
+    fn pass_on(
+        &mut self,
+        slot: usize,
+        event: ConnectionEvent,
+        from: SocketAddr,
+        now: Instant,
+    ) -> Option<usize> {
         let connection = self.connections[slot].as_mut()?;
-        if connection.datagram(event, &self.limits, now, &mut self.events) {
+        let (limits, common) = (&self.limits, &mut self.common);
+        if connection.datagram(event, from, limits, common, now, &mut self.events) {
             self.hear(slot);
             return Some(slot);
         }

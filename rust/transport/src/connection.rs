@@ -10,23 +10,27 @@ use quinn_proto::crypto::rustls::HandshakeData;
 use quinn_proto::{ConnectionError, Dir, Event as QuicEvent, ReadError, StreamEvent, StreamId, VarInt};
 
 use crate::Key;
-use crate::budget::{CpuBudget, CpuLimits};
+use crate::address::PeerAddress;
+use crate::budget::{CommonBudget, CpuBudget, CpuLimits};
 use crate::certificate::Finding;
 use crate::config::Limits;
 use crate::event::{Event, Loss, StreamEnd};
 use crate::outflow::Outflow;
 use crate::pressure::{Marks, Pressure, Signal};
 
-/// Validating an address takes three probe time-outs at most; one without a sample of the round trip is a second.
-const LONGEST_VALIDATION: Duration = Duration::from_secs(3);
+/// Ids that a peer may have replaced at once, and one more each second. quinn keeps what tells of a new id until that has
+/// left, also when it is retired unseen: who acknowledges nothing and retires ids that it was never told would have that
+/// list grow for as long as it likes.
+const REPLACED_AT_ONCE: u64 = 256;
+/// How the application says that its peer broke a rule (protocol §6).
+const PROTOCOL_ERROR: u32 = 0x102;
+/// CONNECTION_ID_LIMIT_ERROR (RFC 9000 §20.1).
+const TOO_MANY_IDS: u64 = 0x09;
 
 pub(crate) struct Connection {
     pub(crate) key: Key,
     pub(crate) quic: quinn_proto::Connection,
-    /// Where its peer is, as far as that is believed.
-    pub(crate) peer: SocketAddr,
-    /// Where it seems to have moved, and when that will be believed.
-    moving: Option<(SocketAddr, Instant)>,
+    pub(crate) address: PeerAddress,
     /// It is in the endpoint's list of those that may have something to send.
     pub(crate) touched: bool,
     /// It is in the endpoint's list of those that may have something to tell.
@@ -47,6 +51,9 @@ pub(crate) struct Connection {
     /// It is in the endpoint's list of those to be read.
     pub(crate) queued: bool,
     finding: Finding,
+    /// Ids that were replaced since the first was.
+    replaced: u64,
+    replaced_since: Option<Instant>,
     established: bool,
     /// The owner waits until everything is acknowledged.
     flushing: bool,
@@ -64,8 +71,7 @@ impl Connection {
     ) -> Self {
         Self {
             key,
-            peer: quic.remote_address(),
-            moving: None,
+            address: PeerAddress::new(quic.remote_address()),
             quic,
             touched: false,
             heard: false,
@@ -81,17 +87,21 @@ impl Connection {
             readable: false,
             queued: false,
             finding,
+            replaced: 0,
+            replaced_since: None,
             established: false,
             flushing: false,
             over: false,
         }
     }
 
-    /// Take a datagram, unless its peer uses more than it may; false when it is dropped unread.
+    /// Take a datagram that came from `from`, unless its peer uses more than it may; false when it is dropped unread.
     pub(crate) fn datagram(
         &mut self,
         event: quinn_proto::ConnectionEvent,
+        from: SocketAddr,
         limits: &Limits,
+        common: &mut CommonBudget,
         now: Instant,
         events: &mut VecDeque<Event>,
     ) -> bool {
@@ -99,7 +109,7 @@ impl Connection {
             self.early += 1;
         }
         let too_early = !self.established && self.early > limits.early_datagrams;
-        if too_early || !self.budget.allows(&limits.cpu, now) {
+        if too_early || self.address.strays(from, now) || !self.budget.allows(&limits.cpu, common, now) {
             if !self.throttled {
                 self.throttled = true;
                 events.push_back(Event::Throttled { key: self.key });
@@ -115,11 +125,40 @@ impl Connection {
         self.budget.charge(cpu, used);
     }
 
+    /// Take new ids in place of one that the peer has retired, unless it does so without end.
+    pub(crate) fn replace_id(
+        &mut self,
+        new: quinn_proto::ConnectionEvent,
+        now: Instant,
+        events: &mut VecDeque<Event>,
+    ) {
+        self.replaced += 1;
+        let since = *self.replaced_since.get_or_insert(now);
+        let seconds = now.saturating_duration_since(since).as_secs();
+        if self.replaced <= REPLACED_AT_ONCE + seconds || self.over {
+            self.quic.handle_event(new);
+            return;
+        }
+        let reason = "too many connection ids were retired".to_owned();
+        let told = format!("PROTOCOL_ERROR: {reason}").into_bytes();
+        let (code, distrust) = (TOO_MANY_IDS, None);
+        self.close(now, VarInt::from_u32(PROTOCOL_ERROR), told);
+        let loss = Loss::Fault {
+            code,
+            reason,
+            distrust,
+        };
+        events.push_back(Event::Lost { key: self.key, loss });
+    }
+
     /// Take what quinn has to tell, and note whether there is something to be read.
-    pub(crate) fn tell(&mut self, now: Instant, events: &mut VecDeque<Event>) {
+    pub(crate) fn tell(&mut self, cpu: &CpuLimits, now: Instant, events: &mut VecDeque<Event>) {
         while let Some(event) = self.quic.poll() {
             match event {
-                QuicEvent::Connected => self.connected(events),
+                QuicEvent::Connected => {
+                    self.budget.end_handshake(cpu);
+                    self.connected(events);
+                }
                 QuicEvent::ConnectionLost { reason } => self.lost(reason, events),
                 QuicEvent::Stream(event) => self.stream_event(&event, events),
                 QuicEvent::HandshakeDataReady
@@ -130,7 +169,8 @@ impl Connection {
         if self.over {
             return;
         }
-        self.follow(now);
+        self.address
+            .follow(self.quic.remote_address(), self.quic.rtt(), now);
         self.write();
     }
 
@@ -140,6 +180,7 @@ impl Connection {
         &mut self,
         marks: Marks,
         cpu: &CpuLimits,
+        common: &mut CommonBudget,
         now: Instant,
         events: &mut VecDeque<Event>,
     ) {
@@ -147,7 +188,7 @@ impl Connection {
             return;
         }
         let moved = self.read + self.outflow.progress();
-        self.budget.earn(cpu, moved - self.moved);
+        self.budget.earn(cpu, common, moved - self.moved);
         self.moved = moved;
         let (pending, key) = (self.outflow.pending(), self.key);
         if self.flushing {
@@ -161,25 +202,6 @@ impl Connection {
             Signal::None => {}
             Signal::Writable => events.push_back(Event::Writable { key }),
             Signal::Stalled => events.push_back(Event::Stalled { key }),
-        }
-    }
-
-    /// Follow a peer that has another address. quinn goes there at once and validates it then (RFC 9000 §9.3); it does not
-    /// tell when it has, but goes back when it could not. So the new address is believed when that would be over.
-    fn follow(&mut self, now: Instant) {
-        let seen = self.quic.remote_address();
-        if seen == self.peer {
-            self.moving = None;
-            return;
-        }
-        match self.moving {
-            Some((address, at)) if address == seen => {
-                if at <= now {
-                    self.peer = seen;
-                    self.moving = None;
-                }
-            }
-            _ => self.moving = Some((seen, now + LONGEST_VALIDATION + 20 * self.quic.rtt())),
         }
     }
 
@@ -198,7 +220,7 @@ impl Connection {
             self.quic.poll_timeout(),
             self.due,
             self.pressure.deadline,
-            self.moving.map(|(_, at)| at),
+            self.address.deadline(),
         ]
         .into_iter()
         .flatten()

@@ -10,6 +10,7 @@ use std::time::Instant;
 use quinn_proto::crypto::HandshakeTokenKey;
 use quinn_proto::{ConnectionHandle, ServerConfig, Transmit};
 
+use crate::budget::CommonBudget;
 use crate::certificate::Finding;
 use crate::clock::Clock;
 use crate::config::{self, ClientSettings, ConfigError, Limits, ServerSettings};
@@ -64,6 +65,8 @@ pub enum ConnectError {
 pub struct Endpoint {
     pub(crate) clock: Clock,
     pub(crate) limits: Limits,
+    /// Processor time of all peers together.
+    pub(crate) common: CommonBudget,
     pub(crate) marks: Marks,
     pub(crate) socket: Socket,
     pub(crate) quic: quinn_proto::Endpoint,
@@ -122,6 +125,7 @@ impl Endpoint {
         Ok(Self {
             answers: HashMap::new(),
             marks: limits.marks(),
+            common: CommonBudget::new(&limits.cpu),
             quic: quinn_proto::Endpoint::new(endpoint, server.clone(), allow_mtud, None),
             limits,
             socket,
@@ -260,7 +264,8 @@ impl Endpoint {
         let later = touched.split_off(touched.len().min(SERVED_AT_ONCE));
         for slot in touched.drain(..) {
             if let Some(connection) = &mut self.connections[slot] {
-                connection.judge(self.marks, &self.limits.cpu, now, &mut self.events);
+                let cpu = &self.limits.cpu;
+                connection.judge(self.marks, cpu, &mut self.common, now, &mut self.events);
             }
             self.transmit(slot, now);
             self.after(slot, now);
@@ -297,7 +302,7 @@ impl Endpoint {
         for slot in heard.drain(..) {
             if let Some(connection) = &mut self.connections[slot] {
                 connection.heard = false;
-                connection.tell(now, &mut self.events);
+                connection.tell(&self.limits.cpu, now, &mut self.events);
             }
             self.queue(slot);
         }
@@ -318,7 +323,7 @@ impl Endpoint {
                 return;
             }
             if let (Some(answer), Some(connection)) = (answer, &mut self.connections[slot]) {
-                connection.quic.handle_event(answer);
+                connection.replace_id(answer, now, &mut self.events);
             }
         }
         if let Some(connection) = &mut self.connections[slot] {

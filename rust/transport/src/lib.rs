@@ -8,6 +8,7 @@
 //! Every connection has one bidirectional stream, which its client opens. Who may connect is not decided here: the
 //! first packet of a connection is an event, and is accepted, refused, sent a Retry or ignored by the owner's word.
 
+mod address;
 mod arrivals;
 mod batch;
 mod budget;

@@ -36,7 +36,7 @@ impl Endpoint {
 
     /// The peer's address; it changes when a client migrates.
     pub fn peer(&mut self, key: Key) -> Option<SocketAddr> {
-        self.find(key).map(|connection| connection.peer)
+        self.find(key).map(|connection| connection.address.believed)
     }
 
     /// Have [`Event::Due`] come at `at`, or not at all.

@@ -22,3 +22,9 @@ def core_of(connection: Connection) -> GatewayQuic:
     """The state machine of a connection."""
     assert isinstance(connection, AioquicConnection)
     return connection.core
+
+
+def of_aioquic(connection: Connection) -> AioquicConnection:
+    """The connection as what it is."""
+    assert isinstance(connection, AioquicConnection)
+    return connection

@@ -13,7 +13,7 @@ from aioquic import _crypto
 from aioquic.quic import connection, crypto, packet, packet_builder, rangeset, recovery, stream
 from aioquic.tls import Epoch
 
-from quicgw_fast.transport.aioquic.core import GatewayQuic
+from quicgw_fast.transport.aioquic.core import BUSY_PARTS, GatewayQuic
 from quicgw_fast.transport.aioquic.receiving import ReceivingQuic
 from quicgw_fast.transport.aioquic.sending import SendingQuic
 from quicgw_fast.transport.aioquic.short_receiving import ShortReceiving, ranges_of
@@ -121,6 +121,7 @@ ADDED = {
     "_control_due",
     "_delivered",
     "_forget_acks",
+    "_gw_end_handshake",
     "_gw_may_read",
     "_gw_moved",
     "_gw_name",
@@ -146,7 +147,8 @@ ADDED = {
 # Every private name of aioquic that we use, by the object that has it.
 STATE = {
     "_QuicConnection__frame_handlers", "_ack_delay", "_ack_eliciting_sent_since_receipt", "_close_at",
-    "_close_event", "_close_pending", "_configuration", "_crypto_streams", "_cryptos", "_datagrams_pending",
+    "_close_event", "_close_pending", "_configuration", "_crypto_buffers", "_crypto_streams", "_cryptos",
+    "_datagrams_pending",
     "_events", "_handshake_complete", "_handshake_confirmed", "_handshake_done_pending", "_host_cids", "_is_client",
     "_local_ack_delay_exponent", "_local_initial_source_connection_id", "_local_max_data",
     "_local_max_streams_bidi", "_local_max_streams_uni", "_logger", "_loss", "_loss_at", "_max_datagram_size",
@@ -192,6 +194,11 @@ def test_every_private_name_that_we_use_is_listed() -> None:
     used = {name for half in HALVES for name, _ in private_names(folder / half)}
     theirs = {name for name in used - ADDED if not name.startswith(("_gw_", "__")) and name != "_core"}
     assert theirs == STATE | STEPS | RECOVERY | SENDER | RECEIVER | TLS | KEYS | AEAD | PROTECTION
+
+
+def test_what_a_connection_is_taken_apart_into_is_there() -> None:
+    _, server, _ = connected_pair()
+    assert set(BUSY_PARTS) <= set(vars(server))
 
 
 def test_nothing_else_of_the_maker_uses_private_names() -> None:

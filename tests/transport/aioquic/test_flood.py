@@ -15,12 +15,12 @@ from aioquic.tls import Epoch
 
 from quicgw_fast.codes import CloseCode
 from quicgw_fast.transport import TransportLimits
-from quicgw_fast.transport.budget import CpuBudget
+from quicgw_fast.transport.budget import CommonBudget, CpuBudget
 from quicgw_fast.transport.packets import packets_in
 from tests.support.raw_initial import InitialMaker, crypto, destination_of, first_packet
 
 from ..helpers import MuteSocket, RawClient, Recorders, listening, until
-from .inside import core_of, inside
+from .inside import core_of, inside, of_aioquic
 from .pair import CLIENT, connected_pair
 
 if TYPE_CHECKING:
@@ -180,7 +180,7 @@ def test_packets_in_a_datagram_are_counted() -> None:
 
 def test_the_budget() -> None:
     limits = TransportLimits(cpu_share=0.1, cpu_burst=1.0, cpu_per_byte=0.001, cpu_per_step=0.01, cpu_per_datagram=2.0)
-    budget = CpuBudget(limits)
+    budget = CpuBudget(limits, CommonBudget(TransportLimits(cpu_common_burst=100.0)))
     assert budget.allows(now=0.0)
     budget.charge(0.9, moved=0)
     assert budget.allows(now=0.0)
@@ -195,11 +195,36 @@ def test_the_budget() -> None:
     budget.charge(0.0, moved=10**6)
     budget.charge(1.1, moved=0)  # nobody saves more than the burst
     assert not budget.allows(now=2.1)
+    assert budget.allows(now=100.0)
+    budget.charge(0.55, moved=0)  # and time fills no more than half of it
+    assert not budget.allows(now=100.0)
+
+
+def test_who_has_no_reserve_shares_what_is_left_for_all() -> None:
+    limits = TransportLimits(
+        cpu_share=0.1, cpu_burst=1.0, cpu_common_share=0.5, cpu_common_burst=1.0, cpu_per_datagram=2.0, cpu_login=0.1
+    )
+    common = CommonBudget(limits)
+    many = [CpuBudget(limits, common) for _ in range(10)]
+    for budget in many:
+        budget.charge(0.2, moved=0)
+        budget.end_handshake()
+        assert budget.allows(now=0.0)
+        budget.charge(0.2, moved=0)
+    assert not any(budget.allows(now=0.0) for budget in many), "each has 0.4 left, and all together nothing"
+    mover = CpuBudget(limits, common)
+    mover.end_handshake()
+    mover.charge(0.05, moved=1000)
+    assert mover.allows(now=0.0), "it has earned what it used"
+    assert all(budget.allows(now=10.0) for budget in many), "time gives it back"
+    many[0].charge(1.5, moved=0)
+    assert not many[1].allows(now=10.0)
+    assert many[1].allows(now=11.5)
 
 
 def test_a_collection_of_garbage_is_not_charged_to_the_peer_it_falls_on() -> None:
     """With thousands of connections one takes a tenth of a second, in the middle of anybody's packet."""
-    budget = CpuBudget(TransportLimits())
+    budget = CpuBudget(TransportLimits(), CommonBudget(TransportLimits()))
     for _ in range(5):
         budget.charge(0.5, moved=0)
     assert budget.allows(now=0.0)
@@ -218,7 +243,7 @@ async def test_a_peer_that_used_up_its_time_is_dropped_unread_and_others_are_not
         await offender.received(5)
         await until(lambda: len(server) == 2)
         core = core_of(next(each for each in server if each.data == b"hello").connection)
-        core._gw_budget = CpuBudget(STARVED)
+        core._gw_budget = CpuBudget(STARVED, CommonBudget(STARVED))
         for _ in range(10):
             offender.frames(b"\x01" * 100)
         await until(lambda: core.gw_unread >= 8)
@@ -227,7 +252,7 @@ async def test_a_peer_that_used_up_its_time_is_dropped_unread_and_others_are_not
         assert await witness.received(11) == b"all is well"
         assert offender.close_seen is None
         # Time earns the share back: it can go on then.
-        core._gw_budget = CpuBudget(TransportLimits())
+        core._gw_budget = CpuBudget(TransportLimits(), CommonBudget(TransportLimits()))
         offender.send(b" again")
         assert await offender.received(11) == b"hello again"
 
@@ -260,7 +285,7 @@ async def test_acknowledgements_that_are_never_acknowledged_are_forgotten(identi
     """A peer that only pings and acknowledges nothing made us remember every ACK for as long as it liked."""
     client, server, now = connected_pair()
     server.gw_limits = TransportLimits(max_unacked_packets=100, cpu_burst=1e9)
-    server._gw_budget = CpuBudget(server.gw_limits)
+    server._gw_budget = CpuBudget(server.gw_limits, CommonBudget(server.gw_limits))
     server.gw_next_prune = 100
     most = 0
     for _ in range(1000):
@@ -283,6 +308,8 @@ async def test_reading_gives_way_after_a_while(identity: Identity) -> None:
         turns: list[int] = []
 
         class Slow:
+            newcomer = False
+
             def datagram(self, _data: bytes, _address: object, _now: float, /) -> None:
                 turns[-1] += 1
                 time.sleep(0.005)
@@ -316,3 +343,23 @@ async def test_long_datagrams_do_not_stall_the_loop(identity: Identity) -> None:
         await until(lambda: inside(listener)._endpoint.dropped == 16)
         assert time.thread_time() - before < 0.5
         assert core.ended() is None
+
+
+async def test_newcomers_stand_back_behind_those_who_are_there(identity: Identity) -> None:
+    """However many handshakes come at once, they take some milliseconds of a turn of the loop."""
+    server = Recorders(echo=True)
+    limits = TransportLimits(newcomers_time=1e-6)  # one in a turn
+    async with listening(identity, server, limits) as listener, RawClient(listener.address) as client:
+        await client.connected()
+        for count in range(20):
+            client.send(b"request")
+            await client.received(7 * (count + 1))
+        assert not of_aioquic(server[0].connection).newcomer
+        endpoint = inside(listener)._endpoint
+        with MuteSocket(listener.address) as flooder:
+            flooder.send(*(first_packet() for _ in range(30)))
+            client.send(b"request")
+            await client.received(7 * 21)
+            assert endpoint._standing_back, "it was answered before they were looked at"
+            await until(lambda: listener.half_open == 30)
+        assert not endpoint._standing_back

@@ -11,7 +11,7 @@ from pathlib import Path
 from quicgw_fast.transport.aioquic.connection import AioquicConnection
 
 from ..helpers import RawClient, Recorders, dial, listening, until
-from .inside import inside
+from .inside import core_of, inside
 
 Identity = tuple[Path, Path]
 
@@ -80,3 +80,22 @@ async def test_closed_connections_are_freed(identity: Identity) -> None:
         gc.collect()
         assert [ghost() for ghost in ghosts] == [None, None]
     assert not [thing for thing in gc.get_objects() if type(thing) is AioquicConnection and not thing.closed]
+
+
+async def test_what_takes_memory_goes_without_a_collection(identity: Identity) -> None:
+    """Keys are OpenSSL's, of whose memory the collector of garbage knows nothing."""
+    server = Recorders(echo=True)
+    async with listening(identity, server) as listener:
+        connection = await dial(*listener.address, factory=Recorders(), insecure=True)
+        core = core_of((await server.first()).connection)
+        ghosts = [weakref.ref(thing) for thing in (core.gw_keys, core.gw_space, core.tls)]
+        gc.disable()
+        try:
+            connection.close(0)
+            await until(lambda: inside(listener)._endpoint.periods)
+            await until(lambda: not any(ghost() for ghost in ghosts))
+        finally:
+            gc.enable()
+        assert core.validated_address() is not None, "what may be asked of a closed connection"
+        assert core.unacked() == core.progress() == 0
+        await connection.wait_closed()

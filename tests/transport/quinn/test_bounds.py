@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import resource
 from typing import TYPE_CHECKING
 
@@ -83,3 +84,24 @@ async def test_one_flush_serves_so_many_connections_and_the_others_at_once_after
         await until(lambda: all(client.data == b"news" for client in clients))
         for connection in connections:
             connection.abort(0, "")
+
+
+async def test_ids_are_not_replaced_without_end_for_who_acknowledges_nothing(identity: Identity) -> None:
+    """What tells of a new id is kept until it has left, and so it is of one that was retired unseen."""
+    async with offender_and_witness(identity, TransportLimits(cpu_burst=1e3, cpu_common_burst=1e3, cpu_login=1e3)) as (
+        _,
+        offender,
+        recorder,
+    ):
+        offender.ignore()
+        for number in range(1, 1000):
+            offender.frames(b"\x19" + var(number))
+            await asyncio.sleep(0)
+            await asyncio.sleep(0)
+            if recorder.ends:
+                break
+        code, reason, by_peer = await recorder.end()
+        assert (code, by_peer) == (CloseCode.PROTOCOL_ERROR, False)
+        assert "too many connection ids were retired" in reason
+        assert number > 200
+        offender.close_seen = (code, None, "told to a client that does not listen")

@@ -60,6 +60,7 @@ class AioquicConnection:
         "alpn",
         "departed",
         "id",
+        "newcomer",
         "noted"
     )  # fmt: skip
 
@@ -74,6 +75,8 @@ class AioquicConnection:
         self.alpn = ""
         self.noted = 0
         """Bytes of it that are in the backlog's sum."""
+        self.newcomer = True
+        """It has not moved enough yet to be preferred to those that only begin."""
         self.departed = False
         """The peer has ended the connection; what it sent before is still handed over (see ``Link.departed``)."""
         self._endpoint = endpoint
@@ -150,12 +153,15 @@ class AioquicConnection:
         """Take one datagram that names one of its connection ids."""
         core = self._core
         core.gw_received_unacked += len(data)
+        unread = core.gw_unread
         try:
             core.receive_datagram(data, address, now)
         except Exception as error:  # the peer's bytes met a hole in the protocol stack
             self._broken(error)
             return
-        if not self._queued:
+        if self.newcomer and not core.is_newcomer():
+            self.newcomer = False
+        if not self._queued and core.gw_unread == unread:  # of what was not read nothing follows
             self._touch()
 
     def service(self, now: float) -> None:

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     from quicgw_fast.transport.aioquic.receiving import ReceivingQuic
     from quicgw_fast.transport.aioquic.short_receiving import ShortCounters
+    from quicgw_fast.transport.budget import CommonBudget
     from quicgw_fast.transport.limits import TransportLimits
 
 
@@ -41,6 +42,13 @@ class _Silent:
 
 
 _SILENT = _Silent()
+
+BUSY_PARTS = (
+    "tls", "_cryptos", "_cryptos_initial", "_crypto_buffers", "_crypto_streams", "_spaces", "_loss", "_host_cids",
+    "_QuicConnection__frame_handlers", "_gw_handlers", "_gw_tell_unread", "gw_cid_issued", "gw_space", "gw_keys",
+    "gw_crypto", "_remote_version_information",
+)  # fmt: skip
+"""What only packets and clocks need of a connection: most of its memory, and what refers back to it."""
 
 
 class GatewayQuic(SendingQuic):
@@ -57,12 +65,14 @@ class GatewayQuic(SendingQuic):
         original_destination_cid: bytes | None = None,
         retry_source_cid: bytes | None = None,
         unread: Callable[[ReceivingQuic], None] | None = None,
+        common: CommonBudget | None = None,
         short_counters: ShortCounters | None = None,
     ) -> None:
         super().__init__(
             configuration=configuration,
             limits=limits,
             unread=unread,
+            common=common,
             short_counters=short_counters,
             original_destination_connection_id=original_destination_cid,
             retry_source_connection_id=retry_source_cid,
@@ -152,6 +162,16 @@ class GatewayQuic(SendingQuic):
         """Close with an application error code, and build the closing packets; none without an address or a key."""
         self.close(error_code=code, reason_phrase=reason)
         return self.datagrams_to_send(now) if self._network_paths and self._cryptos else []
+
+    def dismantle(self) -> None:
+        """Keep only what may be asked of a connection that has ended; nothing can be received or sent any more.
+
+        Its parts refer to each other. Whole, it would wait for the collector of garbage, and with it some fifty KiB,
+        much of that in OpenSSL's contexts, of which the collector knows nothing.
+        """
+        for name in BUSY_PARTS:
+            self.__dict__.pop(name, None)
+        self._peer_cid_available = []
 
     # Steps of aioquic that are done differently
 

@@ -214,3 +214,4 @@ class LinkLife:
         """Have nothing sent again, and no clock of QUIC looked at."""
         self._timer.cancel()
         self._outflow.drop()
+        self._endpoint.loop.call_soon(self._core.dismantle)  # who ends it may be in the middle of it

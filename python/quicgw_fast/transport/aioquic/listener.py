@@ -22,6 +22,7 @@ from quicgw_fast.transport.aioquic.connection import AioquicConnection
 from quicgw_fast.transport.aioquic.core import GatewayQuic
 from quicgw_fast.transport.aioquic.initials import authenticates
 from quicgw_fast.transport.aioquic.refusal import refusal
+from quicgw_fast.transport.budget import CommonBudget
 from quicgw_fast.transport.endpoint import Endpoint
 from quicgw_fast.transport.packets import (
     CID_LENGTH,
@@ -78,6 +79,7 @@ class AioquicListener(AcceptedClients):
         self._alpn = alpn
         self._configuration = server_configuration(identity, limits, alpn)
         self._tokens = RetryTokens()
+        self._common = CommonBudget(limits)
         self._connection_ids = connection_ids
         self._reset_token: Callable[[bytes], bytes] | None = None
         if limits.stateless_reset:
@@ -226,6 +228,7 @@ class AioquicListener(AcceptedClients):
                 original_destination_cid=original or header.destination_cid,
                 retry_source_cid=header.destination_cid if original else None,
                 unread=self._unread,
+                common=self._common,
                 short_counters=self.counters,
             )
 

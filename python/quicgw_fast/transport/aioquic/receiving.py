@@ -31,7 +31,7 @@ from quicgw_fast.codes import CloseCode
 from quicgw_fast.transport.aioquic.distrust import finding_of
 from quicgw_fast.transport.aioquic.short_receiving import STREAM, ShortReceiving
 from quicgw_fast.transport.aioquic.short_sending import ShortSending
-from quicgw_fast.transport.budget import CpuBudget
+from quicgw_fast.transport.budget import CommonBudget, CpuBudget
 from quicgw_fast.transport.packets import packets_in
 
 if TYPE_CHECKING:
@@ -44,6 +44,10 @@ if TYPE_CHECKING:
 
     from quicgw_fast.transport.limits import TransportLimits
     from quicgw_fast.transport.termination import Finding
+
+
+_LEAST_BUFFER = 64
+"""Bytes of a buffer for TLS messages that do not come any more."""
 
 
 class _Handlers:
@@ -84,9 +88,13 @@ class ReceivingQuic(ShortSending):
         configuration: QuicConfiguration,
         limits: TransportLimits,
         unread: Callable[[ReceivingQuic], None] | None = None,
+        common: CommonBudget | None = None,
         **options: Any,
     ) -> None:
-        """``unread`` is called for every datagram that is dropped because its peer uses too much."""
+        """``unread`` is called for every datagram that is dropped because its peer uses too much.
+
+        ``common`` is what all peers of a listener may use together.
+        """
         super().__init__(configuration=configuration, **options)
         self.gw_limits = limits
         self.short_path = limits.short_path
@@ -95,8 +103,9 @@ class ReceivingQuic(ShortSending):
         self.gw_unread = 0
         """Datagrams dropped unread, because they were too many or their peer had used up its time."""
         self._gw_tell_unread = unread
-        self._gw_budget = CpuBudget(limits)
+        self._gw_budget = CpuBudget(limits, common or CommonBudget(limits))
         self._gw_early = 0
+        """Datagrams of the handshake, while it is not complete."""
         self._QuicConnection__frame_handlers: Any  # aioquic's own private name
         self._gw_handlers = self._QuicConnection__frame_handlers = _Handlers(self, self._QuicConnection__frame_handlers)
         for limit, streams in (
@@ -127,6 +136,18 @@ class ReceivingQuic(ShortSending):
                 super(ShortReceiving, self).receive_datagram(data, addr, now)  # not the short path once more
         finally:
             self._gw_budget.charge(perf_counter() - begin, self._gw_moved() - before)
+            if self._gw_early and self._handshake_complete:
+                self._gw_end_handshake()
+
+    def is_newcomer(self) -> bool:
+        """Tell whether the peer has yet to earn what tells it from one that only connects; a server never has."""
+        return not self._is_client and self._gw_budget.untried
+
+    def _gw_end_handshake(self) -> None:
+        self._gw_early = 0
+        self._gw_budget.end_handshake()
+        # aioquic writes TLS messages into three buffers of 16 KiB, which are most of a connection. There are no more.
+        self._crypto_buffers = {epoch: Buffer(capacity=_LEAST_BUFFER) for epoch in self._crypto_buffers}
 
     def _gw_may_read(self, data: bytes, now: float) -> bool:
         if not self._handshake_complete:

@@ -150,6 +150,9 @@ impl Gateway {
             cpu: CpuLimits {
                 share: 1.0,
                 burst: f64::MAX,
+                common_share: 0.0,
+                common_burst: f64::MAX,
+                login: f64::MAX / 4.0,
                 per_datagram: 0.0,
                 per_byte: 0.0,
                 per_step: 0.0,
