@@ -61,6 +61,7 @@ def assemble_gateway(
         config.limits,
         metrics,
         config.overload.count_only,
+        reconnect_to=config.drain.reconnect_to,
         max_concurrency=most_calls,
         window=config.session.window_messages,
     )

@@ -33,6 +33,7 @@ from quicgw_fast.client.session import ClientSession, Start
 from quicgw_fast.client.states import ClientAction, ClientEvent, ClientState, step
 from quicgw_fast.client.tokens import ClientTokens
 from quicgw_fast.codes import CloseCode
+from quicgw_fast.config import join_address
 
 if TYPE_CHECKING:
     from quicgw_fast.client.options import ClientOptions
@@ -80,7 +81,7 @@ class Runner:
         """The one of the last START."""
         self._closing: asyncio.Task[None] | None = None
         self._ended_links = EndedLinks()
-        self._reconnecting = Reconnecting(options.reconnect, self._where)
+        self._reconnecting = Reconnecting(options.reconnect, (options.host, options.port))
         self._observation = None if options.observer is None else Observation(options.observer)
         self._seen_at_start = 0
         """Number of the last message before the last START: what is above it came over this connection."""
@@ -108,7 +109,7 @@ class Runner:
 
     @property
     def _where(self) -> str:
-        return f"{self.options.host}:{self.options.port}"
+        return join_address(*self._reconnecting.address)
 
     def _step(self, event: ClientEvent) -> tuple[ClientAction, ...]:
         """Go on to the next state; returns what the caller has to do about it."""
@@ -145,7 +146,7 @@ class Runner:
             failed.__cause__ = error
             return LinkEnd(error=failed)
         self._token = token
-        link = self._trying = ClientLink(self, self.options, self.stats, self._observation)
+        link = self._trying = ClientLink(self, self._reconnecting.address, self.options, self.stats, self._observation)
         if self.state is ClientState.CONNECTING:
             timeout = max(self._connect_by - self.loop.time(), 0.0)
         else:

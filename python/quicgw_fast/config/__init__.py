@@ -8,6 +8,7 @@ from quicgw_fast.config.files import read_small, warn_if_exposed
 from quicgw_fast.config.loading import advice, load, located, read
 from quicgw_fast.config.models import Config
 from quicgw_fast.config.tables.auth import AuthConfig
+from quicgw_fast.config.tables.drain import DrainConfig
 from quicgw_fast.config.tables.limits import LimitsConfig, OverloadConfig
 from quicgw_fast.config.tables.processor import ProcessorConfig
 from quicgw_fast.config.tables.routing import DEFAULT_CONTAINING, DEFAULT_EXACT, RoutingConfig
@@ -21,6 +22,7 @@ __all__ = [
     "DEFAULT_EXACT",
     "AuthConfig",
     "Config",
+    "DrainConfig",
     "LimitsConfig",
     "LogConfig",
     "OfflineConfig",

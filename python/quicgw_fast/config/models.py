@@ -5,6 +5,7 @@ from __future__ import annotations
 from pydantic import BaseModel, ConfigDict
 
 from quicgw_fast.config.tables.auth import AuthConfig
+from quicgw_fast.config.tables.drain import DrainConfig
 from quicgw_fast.config.tables.limits import LimitsConfig, OverloadConfig
 from quicgw_fast.config.tables.processor import ProcessorConfig
 from quicgw_fast.config.tables.routing import RoutingConfig
@@ -23,6 +24,7 @@ class Config(BaseModel):
     upstream: UpstreamConfig = UpstreamConfig()
     routing: RoutingConfig = RoutingConfig()
     processor: ProcessorConfig = ProcessorConfig()
+    drain: DrainConfig = DrainConfig()
     session: SessionConfig = SessionConfig()
     auth: AuthConfig = AuthConfig()
     limits: LimitsConfig = LimitsConfig()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from quicgw_fast.config.tables.base import ReadIn
-from quicgw_fast.config.values import write_duration, write_size
+from quicgw_fast.config.values import split_address, write_duration, write_size
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -44,6 +44,9 @@ def contradictions(config: Config) -> Iterator[tuple[tuple[Key, ...], str]]:
     if config.server.grpc == config.server.admin and not config.server.grpc.endswith(":0"):
         why = "gRPC and the admin pages each need an address of their own: change one"
         yield (("server", "grpc"), ("server", "admin")), why
+    if config.drain.reconnect_to is not None and split_address(config.drain.reconnect_to)[1] == 0:
+        why = "clients are sent there, and port 0 is none that they could dial: name the other gateway's"
+        yield (("drain", "reconnect_to"),), why
     offline, auth = config.offline, config.auth
     if offline.max_bytes > offline.max_total_bytes and "max_bytes" in offline.model_fields_set:
         why = f"one openid may keep {write_size(offline.max_bytes)}, all together {write_size(offline.max_total_bytes)}"

@@ -20,6 +20,7 @@ from quicgw_fast.flow.control_messages import ControlMessages
 from quicgw_fast.flow.conversation import Legs
 from quicgw_fast.flow.conversations import Conversations
 from quicgw_fast.flow.draining import DrainState, HandOut
+from quicgw_fast.flow.farewell import Farewell
 from quicgw_fast.flow.housekeeping import Housekeeping
 from quicgw_fast.flow.journal import Journal
 from quicgw_fast.flow.login import Logins
@@ -129,15 +130,15 @@ def assemble_path(
 
     # Who comes in
     tokens = Tokens(clock, metrics, authenticator, gates.renewal, gates.attempts)
-    start_refusals = StartRefusals(metrics)
+    farewell, stall = Farewell(config.drain, pools.drain_timeout), times.slow_consumer_after
+    start_refusals = StartRefusals(metrics, farewell)
     pending = PendingStarts(clock, draining, registry, start_refusals)
     attaching = Attaching(clock, metrics, registry, sender, closing, offline, tokens, pending, journal, times, limits)
     starts = StartHandler(clock, metrics, draining, gates.start, tokens, placement, pending, start_refusals, attaching)
     control = ControlMessages(clock, metrics, sender, closing, offline.stored, tokens, times.window_bytes)
     legs = Legs(clock, metrics, sender, starts, requests, control, gates.held, gates.message)
     conversations = Conversations(clock, metrics, engine, legs, journal, times)
-    targets = Targets(placement, registry, closing)
-    encode, bind_timeout = engine.encode_body, times.bind_timeout
+    targets, encode, bind_timeout = Targets(placement, registry, closing), engine.encode_body, times.bind_timeout
     pushes = Pushes(clock, metrics, draining, targets, registry, sender, offline, gates.push, encode, bind_timeout)
 
     # What passes with time
@@ -145,8 +146,8 @@ def assemble_path(
     housekeeping = Housekeeping(clock, metrics, registry, conversations, sender, closing, start_refusals, times, chores)
     return Path(
         conversations=conversations, requests=requests, pushes=pushes, housekeeping=housekeeping, draining=draining,
-        hand_out=HandOut(clock, metrics, registry, closing, stall_timeout=times.slow_consumer_after), closing=closing,
-        offline=offline, journal=journal, pace=Pace(processor, queue_size),
+        hand_out=HandOut(clock, metrics, draining, registry, closing, farewell, config.drain.pace, stall),
+        closing=closing, offline=offline, journal=journal, pace=Pace(processor, queue_size),
         registry=registry, logins=logins, attempts=gates.attempts, request_memory=request_memory, budget=budget,
     )  # fmt: skip
 

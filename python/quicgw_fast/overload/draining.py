@@ -31,7 +31,11 @@ class ConnectionWhileDraining:
     """A client is not let in any more, also when its handshake is under way already."""
 
     name = "draining"
-    _refusal = ConnectionRefusal(CloseCode.DRAINING, CloseCode.DRAINING.phrase("no new connections"))
+
+    def __init__(self, reconnect_to: str | None = None) -> None:
+        """``reconnect_to`` is where clients are to go instead."""
+        where = f", reconnect-to {reconnect_to}" if reconnect_to is not None else ""
+        self._refusal = ConnectionRefusal(CloseCode.DRAINING, CloseCode.DRAINING.phrase(f"no new connections{where}"))
 
     def judge(self, facts: MayDrain, /) -> ConnectionRefusal | None:
         """See ``Rule``."""

@@ -85,6 +85,7 @@ def make_gates(
     metrics: Metrics,
     count_only: Collection[str] = (),
     *,
+    reconnect_to: str | None = None,
     max_concurrency: int = 0,
     window: int = SessionConfig().window_messages,
     noise: tuple[float, int] = NOISE,
@@ -93,8 +94,8 @@ def make_gates(
     """Make all rules. Raises SettingError when ``count_only`` names one that there is not, or that cannot be spared.
 
     ``max_concurrency`` calls of one service may be under way, any number for 0; a session may be owed ``window``
-    messages. ``noise`` and ``turning_away`` are rates per second and what may come at once (``Noise``,
-    ``HandshakeWhenFull``).
+    messages. ``reconnect_to`` is where clients are sent that come to a gateway which stops. ``noise`` and
+    ``turning_away`` are rates per second and what may come at once (``Noise``, ``HandshakeWhenFull``).
     """
     make = _GateMaker(metrics, count_only)
     attempts = AttemptLimiter(limits.auth_failures_per_minute)
@@ -106,7 +107,7 @@ def make_gates(
         InFlight(limits.in_flight),
     ]
     gates = Gates(
-        _connection_gates(limits, make, Noise(noise), turning_away),
+        _connection_gates(limits, make, Noise(noise), turning_away, ConnectionWhileDraining(reconnect_to)),
         make.gate(Moment.HELD, [HeldBytes()]),
         make.gate(Moment.MESSAGE, [ControlFlood(limits.control_per_second, limits.control_burst)]),
         make.gate(Moment.START, [StartWhileDraining(), GuessedTokens(attempts)]),
@@ -123,18 +124,22 @@ def make_gates(
 
 
 def _connection_gates(
-    limits: LimitsConfig, make: _GateMaker, noise: Noise, turning_away: tuple[float, int]
+    limits: LimitsConfig,
+    make: _GateMaker,
+    noise: Noise,
+    turning_away: tuple[float, int],
+    draining: ConnectionWhileDraining,
 ) -> ConnectionGates:
     retry_above = RetryAbove(limits.retry_from, remembered=limits.max_half_open)
     connection: list[Rule[Arrival, TurnedAway]] = [
-        ConnectionWhileDraining(),
+        draining,
         HandshakeWhenFull(limits.max_connections, turning_away),
         HalfOpen(limits.max_half_open),
         retry_above,
         HandshakeRate(limits.handshakes_per_second),
     ]
     established: list[Rule[Arrival, ConnectionRefusal]] = [
-        ConnectionWhileDraining(),
+        draining,
         ConnectionWhenFull(limits.max_connections),
     ]
     return ConnectionGates(
