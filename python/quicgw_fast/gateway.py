@@ -15,7 +15,7 @@ from quicgw_fast.carrier import CARRIERS
 from quicgw_fast.clock import SystemClock
 from quicgw_fast.codes import CloseCode
 from quicgw_fast.config import join_address, split_address
-from quicgw_fast.control import AdminServer, ControlServer
+from quicgw_fast.control import AdminServer, ControlServer, health_pages, stats_pages
 from quicgw_fast.errors import ConfigError
 from quicgw_fast.observe import Door, Metrics, Unit, lines_dropped, register_listener, render_stats
 from quicgw_fast.transport import Listener, TransportLimits, listen, reset_key_for
@@ -158,7 +158,8 @@ class Gateway:
         key = self._tls_key or tls.key
         if tls.cert is None or key is None:
             raise ConfigError(_without_certificate(tls))
-        admin = await AdminServer.start(*split_address(server.admin), ready=self._ready, stats=self.stats)
+        pages = [*health_pages(self._ready), *stats_pages(self.stats)]
+        admin = await AdminServer.start(*split_address(server.admin), pages)
         stack.push_async_callback(admin.stop)
         await upstream.own.add(*admin.address)
         self._control = await ControlServer.start(*split_address(server.grpc), self._path.pushes, upstream.registration)

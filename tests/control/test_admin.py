@@ -11,7 +11,7 @@ import pytest
 import pytest_asyncio
 import uvloop
 
-from quicgw_fast.control import AdminServer
+from quicgw_fast.control import AdminServer, health_pages, stats_pages
 from quicgw_fast.errors import StartupError
 
 if TYPE_CHECKING:
@@ -32,12 +32,8 @@ def gateway() -> Gateway:
 
 
 async def start(gateway: Gateway, port: int = 0) -> AdminServer:
-    return await AdminServer.start(
-        "127.0.0.1",
-        port,
-        ready=lambda: gateway.reason,
-        stats=lambda: gateway.stats,
-    )
+    pages = [*health_pages(lambda: gateway.reason), *stats_pages(lambda: gateway.stats)]
+    return await AdminServer.start("127.0.0.1", port, pages)
 
 
 @pytest_asyncio.fixture

@@ -16,7 +16,7 @@ import uvloop
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from quicgw_fast.config import join_address
-from quicgw_fast.control import AdminServer, ControlServer
+from quicgw_fast.control import AdminServer, ControlServer, health_pages, stats_pages
 from quicgw_fast.control.grpc_server import SilenceTimeouts
 from quicgw_fast.control.http import MOST
 from tests.control.recording import RecordingPusher
@@ -72,7 +72,7 @@ async def health(address: tuple[str, int]) -> int:
 
 @contextlib.asynccontextmanager
 async def admin_pages(timeout: float = TIMEOUT) -> AsyncIterator[tuple[str, int]]:
-    server = await AdminServer.start("127.0.0.1", 0, ready=lambda: None, stats=lambda: {"x": 1}, timeout=timeout)
+    server = await AdminServer.start("127.0.0.1", 0, health_pages(lambda: None), timeout=timeout)
     try:
         yield server.address
     finally:
@@ -114,7 +114,8 @@ async def test_a_connection_in_use_stays() -> None:
 
 async def test_a_peer_that_does_not_read_its_answer_is_dropped() -> None:
     large = "x" * (64 << 20)  # more than the kernel keeps for somebody who does not read
-    server = await AdminServer.start("127.0.0.1", 0, ready=lambda: None, stats=lambda: {"x": large}, timeout=TIMEOUT)
+    pages = [*health_pages(lambda: None), *stats_pages(lambda: {"x": large})]
+    server = await AdminServer.start("127.0.0.1", 0, pages, timeout=TIMEOUT)
     with socket.socket() as deaf:
         deaf.connect(server.address)
         deaf.sendall(b"GET /stats HTTP/1.1\r\nHost: x\r\n\r\n")

@@ -111,6 +111,18 @@ async def until_health(instance: Instance, healthy: bool) -> None:
     await until(lambda: instance.healthy is healthy)
 
 
+def up(instance: Instance) -> None:
+    """Have it connected, as its channel would."""
+    instance.connected = instance.healthy = instance.tried = instance.reached = True
+
+
+def down(instance: Instance, since: float = 0.0) -> None:
+    """Have an attempt to connect failed."""
+    instance.connected = instance.healthy = False
+    instance.tried = True
+    instance.down_since = since
+
+
 def under_way(metrics: Metrics) -> dict[str, float]:
     """The calls under way of each service that has any."""
     now = {service: metrics.count("upstream_under_way", service) for service in ALL_TO_HELLO.services}

@@ -6,8 +6,9 @@ import pytest
 
 from quicgw_fast.errors import ConfigError
 from quicgw_fast.upstream.directory import Directory
-from quicgw_fast.upstream.errors import NoInstance, RegisterRefused
+from quicgw_fast.upstream.errors import RegisterRefused
 from quicgw_fast.upstream.routing import SERVICES, ZONES
+from tests.upstream.conftest import down, up
 
 if TYPE_CHECKING:
     from quicgw_fast.upstream.instance import Instance
@@ -28,91 +29,11 @@ def addresses(directory: Directory, service: str) -> list[str]:
     return [instance.address for instance in directory.instances(service)]
 
 
-def picks(directory: Directory, service: str, count: int) -> str:
-    """The last digits of the picked ports, as one string."""
-    return "".join(directory.pick(service).address[-1] for _ in range(count))
-
-
-def up(instance: Instance) -> None:
-    instance.connected = instance.healthy = instance.tried = instance.reached = True
-
-
-def down(instance: Instance, since: float = 0.0) -> None:
-    instance.connected = instance.healthy = False
-    instance.tried = True
-    instance.down_since = since
-
-
 def three_hellos() -> Directory:
     directory = Directory(SERVICES)
     for port in (9001, 9002, 9003):
         directory.add("hello", f"127.0.0.1:{port}")
     return directory
-
-
-def test_round_robin() -> None:
-    assert picks(three_hellos(), "hello", 7) == "1231231"
-
-
-def test_services_take_turns_independently() -> None:
-    directory = three_hellos()
-    directory.add("business", "127.0.0.1:9001")
-    directory.add("business", "127.0.0.1:9005")
-    assert picks(directory, "hello", 2) == "12"
-    assert picks(directory, "business", 3) == "151"
-    assert picks(directory, "hello", 2) == "31"
-
-
-def test_unhealthy_is_skipped_until_it_is_back() -> None:
-    directory = three_hellos()
-    sick = directory.instances("hello")[1]
-    down(sick)
-    assert picks(directory, "hello", 4) == "1313"
-    up(sick)
-    assert picks(directory, "hello", 4) == "1231"
-
-
-def test_all_unhealthy_are_tried_in_turn() -> None:
-    directory = three_hellos()
-    for instance in directory.instances("hello"):
-        down(instance)
-    assert picks(directory, "hello", 4) == "1231"
-
-
-def test_what_just_lost_its_connection_comes_second_and_what_is_down_last() -> None:
-    directory = three_hellos()
-    first, second, third = directory.instances("hello")
-    up(first)
-    up(second)
-    down(third)
-    first.connected = False
-    assert picks(directory, "hello", 3) == "222"
-    second.connected = False
-    assert picks(directory, "hello", 4) == "1212"
-    down(first)
-    down(second)
-    assert picks(directory, "hello", 4) == "3123"
-
-
-def test_a_registered_instance_gets_no_call_before_it_was_connected_once() -> None:
-    directory = Directory(SERVICES)
-    hole = directory.register("127.0.0.1:9001", "zone").instance
-    with pytest.raises(NoInstance):
-        directory.pick("zone")
-    good = directory.register("127.0.0.1:9002", "zone").instance
-    up(good)
-    assert picks(directory, "zone", 4) == "2222"
-    down(good)
-    assert picks(directory, "zone", 2) == "22", "it was there once; the black hole never was"
-    up(hole)
-    assert picks(directory, "zone", 2) == "11"
-
-
-@pytest.mark.parametrize("service", ["business", "unheard-of"])
-def test_nothing_to_pick(service: str) -> None:
-    with pytest.raises(NoInstance, match=service) as caught:
-        three_hellos().pick(service)
-    assert caught.value.code == 503
 
 
 def test_one_address_in_two_services_is_one_instance() -> None:
@@ -255,8 +176,6 @@ def test_full_service_gives_up_its_oldest_unhealthy_registered_instance() -> Non
     directory.register("127.0.0.1:9004", "zone")
     assert addresses(directory, "zone") == ["127.0.0.1:9001", "127.0.0.1:9002", "127.0.0.1:9004"]
     assert recorder.events == ["!127.0.0.1:9003", "+127.0.0.1:9004"]
-    up(directory.instances("zone")[2])
-    assert picks(directory, "zone", 4) == "2424"
 
 
 def test_a_full_zone_refuses_an_address_that_serves_another_one() -> None:

@@ -1,4 +1,4 @@
-"""The admin pages over HTTP: is the gateway alive, does it take work, what has it done."""
+"""The server of the admin pages over HTTP; the pages themselves are in ``pages/``."""
 
 from __future__ import annotations
 
@@ -9,46 +9,15 @@ from typing import TYPE_CHECKING, cast
 
 import uvicorn
 from starlette.applications import Starlette
-from starlette.responses import JSONResponse, PlainTextResponse, Response
-from starlette.routing import Route
 
 from quicgw_fast.control.http import REQUEST_TIMEOUT, AdminConnection
 from quicgw_fast.control.listen import bind_tcp
 
 if TYPE_CHECKING:
     import socket
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Iterator, Sequence
 
-    from starlette.requests import Request
-
-
-def make_app(
-    ready: Callable[[], str | None],
-    stats: Callable[[], Mapping[str, object]],
-) -> Starlette:
-    """Return the admin application.
-
-    ``ready`` returns None, or the reason why the gateway takes no work; ``stats`` returns what can be written
-    as JSON.
-    """
-
-    async def healthz(_: Request) -> Response:
-        return PlainTextResponse("ok\n")
-
-    async def readyz(_: Request) -> Response:
-        reason = ready()
-        return PlainTextResponse("ready\n") if reason is None else PlainTextResponse(f"{reason}\n", 503)
-
-    async def show_stats(_: Request) -> Response:
-        return JSONResponse(stats())
-
-    return Starlette(
-        routes=[
-            Route("/healthz", healthz),
-            Route("/readyz", readyz),
-            Route("/stats", show_stats),
-        ]
-    )
+    from starlette.routing import Route
 
 
 class AdminServer:
@@ -67,19 +36,18 @@ class AdminServer:
         cls,
         host: str,
         port: int,
+        pages: Sequence[Route],
         *,
-        ready: Callable[[], str | None],
-        stats: Callable[[], Mapping[str, object]],
         timeout: float = REQUEST_TIMEOUT,
     ) -> AdminServer:
-        """Serve the pages of ``make_app``; a connection without a complete request for ``timeout`` seconds is closed.
+        """Serve the pages; a connection without a complete request for ``timeout`` seconds is closed.
 
         Raises StartupError when the address cannot be had.
         """
         sock = bind_tcp(host, port, "the admin pages", "set server.admin")
         server = _Server(
             uvicorn.Config(
-                make_app(ready, stats),
+                Starlette(routes=pages),
                 http=cast("type[asyncio.Protocol]", partial(AdminConnection, timeout=timeout)),
                 ws="none",
                 lifespan="off",

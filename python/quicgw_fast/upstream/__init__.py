@@ -3,6 +3,7 @@
 from quicgw_fast.upstream.address import parse_address
 from quicgw_fast.upstream.assembly import Upstream, assemble_upstream
 from quicgw_fast.upstream.caller import BalancingCaller
+from quicgw_fast.upstream.choice import Choice
 from quicgw_fast.upstream.directory import Directory, DirectoryListener
 from quicgw_fast.upstream.errors import (
     AnswerTooLarge,
@@ -22,6 +23,7 @@ __all__ = [
     "ZONES",
     "AnswerTooLarge",
     "BalancingCaller",
+    "Choice",
     "Directory",
     "DirectoryListener",
     "GatewayCallFailed",

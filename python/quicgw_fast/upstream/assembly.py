@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from random import Random
 from typing import TYPE_CHECKING
 
 from quicgw_fast.errors import SettingError
 from quicgw_fast.upstream.caller import BalancingCaller
 from quicgw_fast.upstream.channels import Channels
+from quicgw_fast.upstream.choice import Choice
 from quicgw_fast.upstream.directory import Directory
 from quicgw_fast.upstream.journal import UpstreamJournal
 from quicgw_fast.upstream.own import OwnAddresses
@@ -76,7 +78,7 @@ def assemble_upstream(
     journal = UpstreamJournal(directory, clock)
     readiness = Readiness(mode, directory)
     channels = Channels(directory, open_channel, clock, journal, readiness)
-    caller = BalancingCaller(mode, directory, channels, journal, clock, metrics, gate)
+    caller = BalancingCaller(mode, Choice(directory, Random()), channels, journal, clock, metrics, gate)
     own = OwnAddresses()
     registration = Registration(mode, directory, channels, journal, own)
     return Upstream(directory, channels, caller, readiness, registration, own, journal, config.forget_after)

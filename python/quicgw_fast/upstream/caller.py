@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from quicgw_fast.ports import CallGate, ServiceRequest
     from quicgw_fast.proto.service_pb2 import UpstreamResponse
     from quicgw_fast.upstream.channels import Channels
-    from quicgw_fast.upstream.directory import Directory
+    from quicgw_fast.upstream.choice import Choice
     from quicgw_fast.upstream.instance import Instance
     from quicgw_fast.upstream.journal import UpstreamJournal
     from quicgw_fast.upstream.routing import RoutingMode
@@ -35,7 +35,7 @@ class BalancingCaller:
     def __init__(
         self,
         mode: RoutingMode,
-        directory: Directory,
+        choice: Choice,
         channels: Channels,
         journal: UpstreamJournal,
         clock: Clock,
@@ -43,7 +43,7 @@ class BalancingCaller:
         gate: CallGate,
     ) -> None:
         self._mode = mode
-        self._directory = directory
+        self._choice = choice
         self._channels = channels
         self._journal = journal
         self._now = clock.now
@@ -87,7 +87,7 @@ class BalancingCaller:
             if refusal is not None:
                 raise UpstreamBusy(refusal.error())
         try:
-            return self._directory.pick(service)
+            return self._choice.pick(service)
         except NoInstance as error:
             self._journal.no_instance(error)
             raise

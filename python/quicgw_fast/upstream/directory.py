@@ -1,4 +1,4 @@
-"""Which instances serve a service, and whose turn it is. Knows addresses only; ``Channels`` dials them."""
+"""Which instances serve a service. Knows addresses only: ``Channels`` dials them, ``Choice`` chooses among them."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 from quicgw_fast.codes import RegisterCode
 from quicgw_fast.errors import ConfigError, SettingError
 from quicgw_fast.upstream.address import parse_address, usable
-from quicgw_fast.upstream.errors import NoInstance, RegisterRefused
+from quicgw_fast.upstream.errors import RegisterRefused
 from quicgw_fast.upstream.instance import Instance
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
 MAX_INSTANCES = 64
 """Of one service, unless told otherwise: who registers may be anybody."""
@@ -44,7 +44,6 @@ class Directory:
 
     def __init__(self, services: Iterable[str], *, max_instances: int = MAX_INSTANCES) -> None:
         self._members: dict[str, list[Instance]] = {service: [] for service in services}
-        self._turn = dict.fromkeys(self._members, 0)
         self._by_address: dict[str, Instance] = {}
         self._configured: set[tuple[str, str]] = set()
         self._max_instances = max_instances
@@ -112,32 +111,9 @@ class Directory:
                 self._leave(service, instance, hang_up=False)
         return gone
 
-    def pick(self, service: str) -> Instance:
-        """Return the next instance in turn of those with the best prospects.
-
-        Those that are connected come first, then those that only just lost their connection, then all that may be
-        called at all. Raises NoInstance when there is none.
-        """
-        members = self._members.get(service, ())
-        start = self._turn[service] if members else 0
-        second = third = None
-        for turn in range(start, start + len(members)):
-            instance = members[turn % len(members)]
-            if instance.preferred:
-                return self._took(service, turn)
-            if instance.healthy:
-                second = turn if second is None else second
-            elif instance.callable:
-                third = turn if third is None else third
-        best = third if second is None else second
-        if best is None:
-            raise NoInstance(service)
-        return self._took(service, best)
-
-    def _took(self, service: str, turn: int) -> Instance:
-        members = self._members[service]
-        self._turn[service] = (turn + 1) % len(members)
-        return members[turn % len(members)]
+    def members(self, service: str) -> Sequence[Instance]:
+        """Return the instances of one service, not a copy: none for a service that there is not."""
+        return self._members.get(service, ())
 
     def instances(self, service: str | None = None) -> tuple[Instance, ...]:
         """Return the instances of one service, or all of them, each once."""
