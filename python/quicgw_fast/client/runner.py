@@ -34,6 +34,7 @@ from quicgw_fast.client.states import ClientAction, ClientEvent, ClientState, st
 from quicgw_fast.client.tokens import ClientTokens
 from quicgw_fast.codes import CloseCode
 from quicgw_fast.config import join_address
+from quicgw_fast.transport import told_accepted
 
 if TYPE_CHECKING:
     from quicgw_fast.client.options import ClientOptions
@@ -175,6 +176,9 @@ class Runner:
             self.stats.protocol_failures += 1
         if end.by_peer and end.code == CloseCode.SLOW_CONSUMER:
             self.inbox.found_slow()
+        accepted = told_accepted(end.reason) if end.by_peer and end.code == CloseCode.DRAINING else None
+        if accepted is not None:
+            self.session.left_behind(accepted)
         time_left = self._connect_by - self.loop.time() if self.state is ClientState.CONNECTING else None
         delay, error = self._reconnecting.after(end, renewable_token=self._tokens.renewable, time_left=time_left)
         if delay is None:
@@ -301,7 +305,8 @@ class Runner:
 
     def _reset(self, outcome: StartOutcome[ClientCall], answer: StartAnswer) -> None:
         self.stats.resets += 1
-        lost = self.calls.fail(outcome.lost, lambda: SessionReset(outcome.reason, answer.gap))
+        gone = [*outcome.lost, *self.calls.send_anew(outcome.not_taken)]
+        lost = self.calls.fail(gone, lambda: SessionReset(outcome.reason, answer.gap))
         self._events.emit(State.RESET, reason=outcome.reason, gap=answer.gap, lost=lost)
 
     def become_ready(self, *, announce: bool) -> None:

@@ -165,7 +165,7 @@ class HandOut:
             if not self._draining.refusing:
                 self._draining.going.add(one.session)
             if one.has_everything():
-                self._closing.disconnect(one.session, CloseCode.DRAINING, self._farewell.detail())
+                self._send_away(one.session)
             elif now >= end or one.stands_still_for(now) >= self._stall_timeout:
                 given_up.append(one.session)
             else:
@@ -181,7 +181,11 @@ class HandOut:
         self._count_drain_undelivered.value += messages
         _log.warning("drain incomplete", extra={"clients": len(sessions), "messages": messages})
         for session in sessions:
-            self._closing.disconnect(session, CloseCode.DRAINING, self._farewell.detail(), flush=False)
+            self._send_away(session, flush=False)
+
+    def _send_away(self, session: Session, *, flush: bool = True) -> None:
+        detail = self._farewell.detail(session.outbox.max_client_seq)
+        self._closing.disconnect(session, CloseCode.DRAINING, detail, flush=flush)
 
 
 @contextlib.asynccontextmanager

@@ -33,11 +33,12 @@ class Farewell:
         wanted = max(LEAST_SPREAD, clients / RETURNS_PER_SECOND) if self._drain.spread is None else self._drain.spread
         self._spread = min(wanted, self._longest)
 
-    def detail(self) -> str:
-        """Return the next client's detail of the close phrase.
+    def detail(self, max_client_seq: int | None = None) -> str:
+        """Return the next client's detail of the close phrase; its last accepted request tells which were not.
 
         The times are a Weyl sequence: of as many as there are, they lie evenly, in no order that clients have.
         """
         self._at = (self._at + _GOLDEN) % 1.0
+        accepted = f", max-client-seq {max_client_seq}" if max_client_seq is not None else ""
         where = f", reconnect-to {self._drain.reconnect_to}" if self._drain.reconnect_to is not None else ""
-        return f"the gateway stops, reconnect-after-ms {round(self._at * self._spread * 1000)}{where}"
+        return f"the gateway stops, reconnect-after-ms {round(self._at * self._spread * 1000)}{accepted}{where}"

@@ -19,6 +19,7 @@ CERTIFICATE_ALERTS = range(0x100 + 42, 0x100 + 50)
 """QUIC errors for the TLS alerts bad_certificate … access_denied (RFC 8446 §6)."""
 REASON_LIMIT = 200
 _AFTER = re.compile(r"\b(?:retry|reconnect)-after-ms[ =:]{1,2}([0-9]{1,9})\b")
+_ACCEPTED = re.compile(r"\bmax-client-seq[ =]([0-9]{1,20})\b")
 _TO = re.compile(r"\breconnect-to[ =]([^\s,;()]{1,261})")
 
 
@@ -96,6 +97,12 @@ def told_address(reason: str) -> str | None:
     """Return where to go instead, unchecked, where a close phrase names it (``… reconnect-to gw-2.example:8443``)."""
     found = _TO.search(reason)
     return found[1] if found else None
+
+
+def told_accepted(reason: str) -> int | None:
+    """Return the last request that was accepted, where a close phrase names it (``… max-client-seq 57``)."""
+    found = _ACCEPTED.search(reason)
+    return int(found[1]) if found else None
 
 
 def no_answer(where: str) -> tuple[Problem, str]:
