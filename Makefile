@@ -11,7 +11,7 @@ export PYTHONDONTWRITEBYTECODE := 1
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo serve test test-rust test-python test-matrix test-aioquic coverage lint lint-rust lint-python format wheel
-.PHONY: bench bench-e2e bench-marks bench-check bench-rust attacks chaos proto lock clean
+.PHONY: bench bench-e2e bench-marks bench-check bench-rust attacks chaos restarts proto lock clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -105,6 +105,9 @@ attacks: setup ## Attack a gateway process, and show what honest clients notice 
 
 chaos: setup ## Long soak test over a lossy network (hours)
 	$(BIN)/pytest tests/chaos --chaos-full --timeout 0
+
+restarts: setup ## Restart a gateway twenty times under load, and count what was accepted and answered
+	RESTARTS=20 $(BIN)/pytest -s tests/wire/test_restarts.py
 
 proto: .venv/.requirements ## Generate the Python modules of proto/
 	$(BIN)/python proto/generate.py

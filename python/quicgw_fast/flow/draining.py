@@ -38,6 +38,9 @@ LOOK_EVERY = 0.02
 """Seconds between two looks at the clients that have not got everything yet."""
 LAST_MOMENT = 0.25
 """Seconds that an answer has to arrive which was given when the time was nearly over, or over."""
+ACK_MOMENT = 0.25
+"""Seconds that a client has to acknowledge what its QUIC has: only then is it known that its application got it, and
+not lost by our accounts. It may leave it out, so that nobody waits longer for it."""
 SLICE = 200
 """Clients that are closed in one go, before the loop has its turn."""
 SHARE_OF_PACING = 0.5
@@ -68,13 +71,27 @@ class _Waiting:
     progress: int
     """Bytes that the client's QUIC had acknowledged at ``since``, when it last moved."""
     since: float
+    delivered_at: float = math.inf
+    """When its QUIC was first seen to have everything, and nothing has come since."""
 
-    def has_everything(self) -> bool:
+    def has_everything(self, now: float) -> bool:
         session, link = self.session, self.session.link
+        gone = link is None or link.closed
+        owed = (
+            session.outbox.in_flight or session.cursor < session.outbox.last_seq or (link is not None and link.pending)
+        )
+        if owed and not gone:
+            self.delivered_at = math.inf
+            return False
+        self.delivered_at = min(self.delivered_at, now)
+        return True
+
+    def may_acknowledge(self, now: float) -> bool:
+        """Whether a client that has everything may still be about to say so."""
+        outbox, link = self.session.outbox, self.session.link
         if link is None or link.closed:
-            return True
-        outbox = session.outbox
-        return not outbox.in_flight and session.cursor >= outbox.last_seq and not link.pending
+            return False
+        return outbox.acked_seq < outbox.last_seq and now - self.delivered_at < ACK_MOMENT
 
     def stands_still_for(self, now: float) -> float:
         """Seconds in which the client took nothing of what it is owed; what is not answered yet nobody could take."""
@@ -120,13 +137,13 @@ class HandOut:
 
         ``finish`` ends what was accepted, about ``until`` (monotonic) at the latest. It is called when all have had
         their turn, and what it raises is raised here. A client has everything when its requests are answered, its
-        outbox was handed over and QUIC acknowledged every byte. What clients may not have is counted, and said in one
-        line.
+        outbox was handed over and QUIC acknowledged every byte; for its own acknowledgement there is a moment. What
+        clients may not have is counted, and said in one line.
         """
         now = self._clock.now()
         waiting, last_turn = self._turns(now, until)
         given_up: list[Session] = []
-        while now < last_turn:
+        while waiting and now < last_turn:
             waiting = await self._look(waiting, given_up, now, math.inf)
             await asyncio.sleep(LOOK_EVERY)
             now = self._clock.now()
@@ -153,7 +170,7 @@ class HandOut:
             _Waiting(session, now + number * each, session.link.progress if session.link is not None else 0, now)
             for number, session in enumerate(sessions)
         ]
-        return turns, now + lasting
+        return turns, turns[-1].turn if turns else now
 
     async def _look(self, waiting: list[_Waiting], given_up: list[Session], now: float, end: float) -> list[_Waiting]:
         """Look at all once; return those that have to be waited for."""
@@ -164,8 +181,11 @@ class HandOut:
                 continue
             if not self._draining.refusing:
                 self._draining.going.add(one.session)
-            if one.has_everything():
-                self._send_away(one.session)
+            if one.has_everything(now):
+                if now < end and one.may_acknowledge(now):
+                    left.append(one)
+                else:
+                    self._send_away(one.session)
             elif now >= end or one.stands_still_for(now) >= self._stall_timeout:
                 given_up.append(one.session)
             else:
