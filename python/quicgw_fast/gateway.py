@@ -17,7 +17,7 @@ from quicgw_fast.codes import CloseCode
 from quicgw_fast.config import join_address, split_address
 from quicgw_fast.control import AdminServer, ControlServer, health_pages, stats_pages
 from quicgw_fast.errors import ConfigError
-from quicgw_fast.observe import Door, Metrics, Unit, lines_dropped, register_listener, render_stats
+from quicgw_fast.observe import Descriptors, Door, Metrics, Unit, lines_dropped, register_listener, render_stats
 from quicgw_fast.transport import Listener, TransportLimits, listen, reset_key_for
 
 if TYPE_CHECKING:
@@ -75,7 +75,8 @@ class Gateway:
         metrics.gauge("uptime", "Since the start", lambda: round(self._clock.now() - began, 1), Unit.SECONDS)
         metrics.total("log_lines_dropped", "Log lines of this process that nobody took in time", lines_dropped)
         self._door = Door(metrics, self._clock.now)
-        assembled = assemble_gateway(config, engine, self._clock, metrics, chores=[self._door.flush])
+        chores = [self._door.flush, Descriptors(metrics).look]
+        assembled = assemble_gateway(config, engine, self._clock, metrics, chores=chores)
         self._path, self._upstream = assembled.path, assembled.upstream
         self._gatekeeper = assembled.gatekeeper
         self._stack = contextlib.AsyncExitStack()

@@ -1,5 +1,6 @@
 """What the gateway tells about itself: counts and logs."""
 
+from quicgw_fast.observe.descriptors import Descriptors
 from quicgw_fast.observe.door import Door, register_listener
 from quicgw_fast.observe.logs import configure_logging, lines_dropped
 from quicgw_fast.observe.metrics import Counter, Metrics, Unit
@@ -8,6 +9,7 @@ from quicgw_fast.observe.writer import Writer, write_if_free
 
 __all__ = [
     "Counter",
+    "Descriptors",
     "Door",
     "Metrics",
     "Unit",
