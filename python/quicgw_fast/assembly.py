@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from quicgw_fast.auth import make_authenticator
 from quicgw_fast.flow.assembly import assemble_path
+from quicgw_fast.flow.farewell import Farewell
 from quicgw_fast.overload import make_gates
 from quicgw_fast.placement import makers as placements
 from quicgw_fast.store import make_store
@@ -57,16 +58,25 @@ def assemble_gateway(
     given. Raises ConfigError for what cannot be used.
     """
     mode, most_calls = make_mode(config.routing), config.upstream.max_concurrency
+    farewell = Farewell(config.drain, config.processor.drain_timeout)
     gates = make_gates(
         config.limits,
         metrics,
         config.overload.count_only,
-        reconnect_to=config.drain.reconnect_to,
+        to_newcomers=farewell.to_newcomer,
         max_concurrency=most_calls,
         window=config.session.window_messages,
     )
     open_channel = makers.load(config.upstream.client).open_channel
-    upstream = assemble_upstream(mode, config.upstream, clock, metrics, open_channel=open_channel, gate=gates.call)
+    upstream = assemble_upstream(
+        mode,
+        config.upstream,
+        clock,
+        metrics,
+        open_channel=open_channel,
+        gate=gates.call,
+        abreast=config.processor.workers + config.processor.logins,
+    )
     if call is None:
         call, chores = upstream.caller.begin, [*chores, upstream.tend]
     path = assemble_path(
@@ -75,6 +85,7 @@ def assemble_gateway(
         clock,
         metrics,
         gates,
+        farewell,
         authenticator or make_authenticator(config.auth),
         store or make_store(config.offline),
         placement or placements.load(placements.DEFAULT).make_placement(),

@@ -15,14 +15,15 @@ from quicgw_fast.carrier import CARRIERS
 from quicgw_fast.clock import SystemClock
 from quicgw_fast.codes import CloseCode
 from quicgw_fast.config import join_address, split_address
-from quicgw_fast.control import AdminServer, ControlServer, health_pages, stats_pages
-from quicgw_fast.errors import ConfigError
+from quicgw_fast.control import AdminServer, ControlServer, health_pages, reload_pages, stats_pages
 from quicgw_fast.observe import Descriptors, Door, Metrics, Unit, lines_dropped, register_listener, render_stats
-from quicgw_fast.transport import Listener, TransportLimits, listen, reset_key_for
+from quicgw_fast.reloading import Origin, Reloader, gateway_parts
+from quicgw_fast.transport import Listener, TransportLimits, Validity, listen, reset_key_for
 
 if TYPE_CHECKING:
     from quicgw_fast.backend.engine import Engine
-    from quicgw_fast.config import Config, TlsConfig
+    from quicgw_fast.config import Config
+    from quicgw_fast.reloading import Prepare
 
 LEAST_STORE_TIME = 1.0
 """Seconds for what ended sessions hand over to the offline store, also when draining took all of its time."""
@@ -52,15 +53,21 @@ class Gateway:
     """One gateway in the running event loop: ``start()``, then ``addresses``, at the end ``stop()``."""
 
     def __init__(
-        self, config: Config, *, engine: Engine = backend, dev: bool = False, tls_key: bytes | None = None
+        self,
+        config: Config,
+        *,
+        engine: Engine = backend,
+        dev: bool = False,
+        tls_key: bytes | None = None,
+        origin: Origin | None = None,
     ) -> None:
         """``engine`` is a maker of ``backend.load``; ``dev`` spares the warning of ``auth.mode = "none"``.
 
-        ``tls_key`` is the private key of ``tls.cert`` as PEM, for one that is in no file.
+        ``tls_key`` is the private key of ``tls.cert`` as PEM, for one that is in no file. ``origin`` is where
+        ``config`` is from, to be read again; without one only the files that it names are.
 
         Raises ConfigError for what cannot be used.
         """
-        self._config = config
         self._engine = engine
         self._makers = {
             "engine": engine.NAME,
@@ -75,14 +82,24 @@ class Gateway:
         metrics.gauge("uptime", "Since the start", lambda: round(self._clock.now() - began, 1), Unit.SECONDS)
         metrics.total("log_lines_dropped", "Log lines of this process that nobody took in time", lines_dropped)
         self._door = Door(metrics, self._clock.now)
-        chores = [self._door.flush, Descriptors(metrics).look]
+        self._validity = Validity(self._clock)
+        self._validity.register(metrics)
+        chores = [self._door.flush, self._validity.tend, Descriptors(metrics).look]
         assembled = assemble_gateway(config, engine, self._clock, metrics, chores=chores)
         self._path, self._upstream = assembled.path, assembled.upstream
         self._gatekeeper = assembled.gatekeeper
+        origin = origin or Origin(lambda: contextlib.nullcontext(config), None)
+        self.reloader = Reloader(config, origin, self._parts, self._stopping, self._clock, metrics)
+        """Whoever wants the configuration read again asks it."""
         self._stack = contextlib.AsyncExitStack()
         self._listener: Listener | None = None
         self._control: ControlServer | None = None
         self.addresses = Addresses("", "", "")
+
+    @property
+    def _config(self) -> Config:
+        """What is in use."""
+        return self.reloader.config
 
     # Life
 
@@ -90,12 +107,12 @@ class Gateway:
         """Listen on all three addresses; StartupError says what could not be had, and then nothing is left open."""
         async with contextlib.AsyncExitStack() as stack:
             stack.push_async_callback(self._path.offline.stop)
-            self._upstream.channels.start()
-            stack.push_async_callback(self._upstream.channels.close)
+            self._upstream.start()
+            stack.push_async_callback(self._upstream.close)
             await self._listen(stack)
             self._path.requests.start()
-            housekeeping = asyncio.create_task(self._path.housekeeping.run(), name="housekeeping")
-            stack.push_async_callback(_cancel, housekeeping)
+            for name, work in (("housekeeping", self._path.housekeeping.run()), ("reload", self.reloader.run())):
+                stack.push_async_callback(_cancel, asyncio.create_task(work, name=name))
             self._stack = stack.pop_all()
         _log.info("gateway started", extra={**self._makers, **asdict(self.addresses)})
         if self._config.auth.mode == "none" and not self._dev:
@@ -152,14 +169,19 @@ class Gateway:
 
     def stats(self) -> dict[str, Any]:
         """Everything that /stats shows."""
-        return render_stats(self._metrics, self._makers, self._upstream.directory.report())
+        return render_stats(self._metrics, self._makers, self._upstream.report())
+
+    def log_numbers(self) -> None:
+        """Write to the log what has happened so far, and how much of everything there is."""
+        stats = self.stats()
+        counted = {name: count for name, count in stats["counters"].items() if count}
+        now = {"connections": stats.get("connections", 0), "waiting": stats["processor"]["queue_length"]}
+        _log.info("numbers", extra={**now, **counted})
 
     async def _listen(self, stack: contextlib.AsyncExitStack) -> None:
         server, tls, upstream = self._config.server, self._config.tls, self._upstream
-        key = self._tls_key or tls.key
-        if tls.cert is None or key is None:
-            raise ConfigError(_without_certificate(tls))
-        pages = [*health_pages(self._ready), *stats_pages(self.stats)]
+        certificate, key = tls.pair(self._tls_key)
+        pages = [*health_pages(self._ready), *stats_pages(self.stats), *reload_pages(self._reload)]
         admin = await AdminServer.start(*split_address(server.admin), pages)
         stack.push_async_callback(admin.stop)
         await upstream.own.add(*admin.address)
@@ -171,7 +193,7 @@ class Gateway:
         self._listener = await listen(
             host,
             port,
-            certificate=tls.cert,
+            certificate=certificate,
             private_key=key,
             factory=self._path.conversations.begin,
             alpn=tuple(CARRIERS),
@@ -181,7 +203,8 @@ class Gateway:
             gatekeeper=self._gatekeeper,
             observer=self._door,
             pace=self._path.pace,
-            reset_key=reset_key_for(server.reset_key_file, tls.key or tls.cert, 0 if self._dev else port),
+            validity=self._validity,
+            reset_key=reset_key_for(server.reset_key_file, tls.key or certificate, 0 if self._dev else port),
         )
         stack.push_async_callback(
             self._listener.close, CloseCode.INTERNAL, CloseCode.INTERNAL.phrase("the gateway could not start")
@@ -190,18 +213,20 @@ class Gateway:
         await upstream.own.add(*self._listener.address)
         self.addresses = Addresses(*(join_address(*part.address) for part in (self._listener, self._control, admin)))
 
+    def _parts(self) -> list[Prepare]:
+        assert self._listener is not None
+        return gateway_parts(self._path, self._upstream, self._listener, self._validity, self._tls_key)
+
+    def _stopping(self) -> bool:
+        return self._path.draining.active or self._listener is None
+
+    async def _reload(self) -> dict[str, object]:
+        return (await self.reloader.reload("POST /reload")).report()
+
     def _ready(self) -> str | None:
         if self._path.draining.leaving:
             return "the gateway stops"
         return self._upstream.readiness.reason()
-
-
-def _without_certificate(tls: TlsConfig) -> str:
-    need = "QUIC needs a certificate and its key, both PEM files"
-    if tls.cert is None and tls.key is None:
-        return f"tls.cert and tls.key are not set; {need}"
-    there, missing = ("tls.cert", "tls.key") if tls.key is None else ("tls.key", "tls.cert")
-    return f"only {there} is set, {missing} is not; {need}"
 
 
 async def _cancel(task: asyncio.Task[None]) -> None:

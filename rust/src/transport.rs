@@ -26,6 +26,9 @@ const IDS_READY: usize = 1024;
 /// A trusted certificate, DER; and the first and last second since 1970 in which it is valid.
 type Known = (Vec<u8>, Option<(i64, i64)>);
 
+/// What a listener shows: the certificate chain (DER each), the private key (PKCS #8, DER), the application protocols.
+type Shown = (Vec<Vec<u8>>, Vec<u8>, Vec<Vec<u8>>);
+
 type Ids = Arc<Mutex<VecDeque<[u8; CID_LENGTH]>>>;
 
 /// Bounds of the connections of one endpoint, as quicgw_fast.transport.limits names and explains them.
@@ -90,7 +93,7 @@ pub(crate) struct QuicEndpoint {
 impl QuicEndpoint {
     #[new]
     #[pyo3(signature = (fd, now, limits, reset_key, connection_ids, server=None))]
-    #[allow(clippy::too_many_arguments, clippy::type_complexity)] // what an endpoint is made of, as Python has it
+    #[allow(clippy::too_many_arguments)] // what an endpoint is made of, as Python has it
     fn new(
         py: Python<'_>,
         fd: i32,
@@ -98,7 +101,7 @@ impl QuicEndpoint {
         limits: PyLimits,
         reset_key: &[u8],
         connection_ids: Py<PyAny>,
-        server: Option<(Vec<Vec<u8>>, Vec<u8>, Vec<Vec<u8>>)>,
+        server: Option<Shown>,
     ) -> PyResult<Self> {
         // SAFETY: the caller hands over an open descriptor that nobody else closes.
         let socket = UdpSocket::from(unsafe { OwnedFd::from_raw_fd(fd) });
@@ -108,11 +111,7 @@ impl QuicEndpoint {
             let mut ready = source.lock().unwrap_or_else(PoisonError::into_inner);
             ready.pop_front().unwrap_or_default()
         };
-        let server = server.map(|(certificates, private_key, alpn)| ServerSettings {
-            certificates,
-            private_key,
-            alpn,
-        });
+        let server = server.map(settings_of);
         let limits = limits.convert();
         let endpoint = Endpoint::new(socket, now, limits, reset_key, make_id, server).map_err(raise)?;
         let made = Self {
@@ -122,6 +121,17 @@ impl QuicEndpoint {
         };
         made.refill(py)?;
         Ok(made)
+    }
+
+    /// Check what is to be shown to new clients, and the limits of their connections: ValueError for what cannot be used.
+    fn prepare(&self, py: Python<'_>, server: Shown, limits: PyLimits) -> PyResult<()> {
+        self.with(py, |endpoint| endpoint.prepare(settings_of(server), limits.convert()))?
+            .map_err(|error| PyValueError::new_err(error.to_string()))
+    }
+
+    /// Use what was prepared for the handshakes that begin from now on; without anything, change nothing.
+    fn renew(&self, py: Python<'_>) -> PyResult<()> {
+        self.with(py, Endpoint::renew)
     }
 
     /// The address that is bound, as (host, port). OSError once it is closed.
@@ -385,6 +395,14 @@ impl QuicEndpoint {
                 .push_back(id);
         }
         Ok(())
+    }
+}
+
+fn settings_of((certificates, private_key, alpn): Shown) -> ServerSettings {
+    ServerSettings {
+        certificates,
+        private_key,
+        alpn,
     }
 }
 

@@ -16,6 +16,7 @@ COMMANDS = (
     ("dev",),
     ("call",),
     ("upstream",),
+    ("reload",),
     ("push", "unicast"),
     ("push", "broadcast"),
     ("gentoken",),

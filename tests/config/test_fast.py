@@ -41,3 +41,13 @@ def test_another_value_is_an_error_that_says_what_to_write(monkeypatch: pytest.M
     monkeypatch.setenv("QUICGW_FAST", "yes")
     with pytest.raises(ConfigError, match="QUICGW_FAST is 'yes'; write 1"):
         read()
+
+
+@pytest.mark.parametrize("how", ["flag", "variable"])
+def test_it_hides_no_mistake_of_the_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, how: str) -> None:
+    file = tmp_path / "gateway.toml"
+    file.write_text('[server]\ntransport = "quin"\n')
+    if how == "variable":
+        monkeypatch.setenv("QUICGW_FAST", "1")
+    with pytest.raises(ConfigError, match=rf"server\.transport: must be .*, not 'quin' \(in {file}\)"):
+        read(file, COMPILED if how == "flag" else None)

@@ -11,8 +11,8 @@ import pytest
 import pytest_asyncio
 import uvloop
 
-from quicgw_fast.control import AdminServer, health_pages, stats_pages
-from quicgw_fast.errors import StartupError
+from quicgw_fast.control import AdminServer, health_pages, reload_pages, stats_pages
+from quicgw_fast.errors import GatewayError, StartupError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -163,3 +163,32 @@ def test_pages_under_uvloop(gateway: Gateway) -> None:
 
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(scene())
+
+
+# Reload
+
+
+async def reloading(answer: object) -> tuple[int, str, str]:
+    """POST /reload of a gateway that answers so."""
+
+    async def reload() -> dict[str, object]:
+        if isinstance(answer, Exception):
+            raise answer
+        return {"changed": answer}
+
+    server = await AdminServer.start("127.0.0.1", 0, reload_pages(reload))
+    try:
+        assert (await get(server, "/reload"))[0] == 405
+        return await get(server, "/reload", "POST")
+    finally:
+        await server.stop()
+
+
+async def test_a_reload_answers_with_what_changed() -> None:
+    status, kind, body = await reloading({"session.timeout": "x"})
+    assert (status, kind, json.loads(body)) == (200, "application/json", {"changed": {"session.timeout": "x"}})
+
+
+async def test_a_reload_that_is_refused_answers_why() -> None:
+    status, _, body = await reloading(GatewayError("no such key"))
+    assert (status, json.loads(body)) == (409, {"error": "no such key"})

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from types import TracebackType
 
+    from cryptography import x509
+
 __all__ = ["Close", "ConnectionEndedError", "HandshakeError", "RawClient", "connect"]
 
 
@@ -73,6 +75,11 @@ class RawClient(PushLog):
     def local_port(self) -> int:
         """The UDP port that this client sends from."""
         return int(self._transport.get_extra_info("sockname")[1])
+
+    @property
+    def peer_certificate(self) -> x509.Certificate:
+        """What the server showed in the handshake."""
+        return self._protocol.peer_certificate
 
     async def __aenter__(self) -> RawClient:
         return self

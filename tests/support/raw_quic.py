@@ -26,6 +26,8 @@ from aioquic.quic.events import (
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from cryptography import x509
+
     Address = tuple[Any, ...]
 
 SOCKET_BUFFER = 1 << 20
@@ -74,6 +76,13 @@ class RawProtocol(QuicConnectionProtocol):
         self._gone = False
         self.deaf = False
         self.resets: list[QuicEvent] = []
+
+    @property
+    def peer_certificate(self) -> x509.Certificate:
+        """What the server showed in the handshake."""
+        certificate = self._quic.tls._peer_certificate
+        assert certificate is not None
+        return certificate
 
     def datagram_received(self, data: bytes | str, addr: Address) -> None:
         if self.deaf or self._gone:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import datetime
 import socket
 import stat
 from pathlib import Path
@@ -13,18 +12,15 @@ from aioquic.asyncio.server import serve
 from aioquic.quic.configuration import QuicConfiguration
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
-from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import (
     BestAvailableEncryption,
     Encoding,
     NoEncryption,
     PrivateFormat,
 )
-from cryptography.x509.oid import NameOID
 
 from quicgw_fast.errors import StartupError
 from quicgw_fast.transport import ConnectFailed, TransportLimits, development_certificate
-from quicgw_fast.transport.certificates import load_identity
 
 from .helpers import HOST, Recorders, dial, listen, listening, until
 
@@ -89,32 +85,6 @@ async def test_a_port_is_free_again_after_the_close(identity: Identity) -> None:
         listener = await listen(HOST, port, certificate=certificate, private_key=key, factory=Recorders())
         port = listener.address[1]
         await listener.close()
-
-
-@pytest.mark.parametrize(
-    ("days", "reason"), [((-9, -1), "it expired at "), ((1, 9), "it is valid from ")], ids=["expired", "not yet"]
-)
-def test_a_certificate_that_no_client_would_take_is_told_at_the_start(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture, days: tuple[int, int], reason: str
-) -> None:
-    now = datetime.datetime.now(datetime.UTC)
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "gateway")])
-    made = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(1)
-        .not_valid_before(now + datetime.timedelta(days=days[0]))
-        .not_valid_after(now + datetime.timedelta(days=days[1]))
-        .sign(key, SHA256())
-    )
-    path = tmp_path / "cert.pem"
-    path.write_bytes(made.public_bytes(Encoding.PEM))
-    load_identity(path, write_key(tmp_path / "key.pem", key))
-    (told,) = [record for record in caplog.records if record.getMessage() == "certificate not valid now"]
-    assert vars(told)["reason"].startswith(reason)
 
 
 def test_the_development_certificate(tmp_path: Path) -> None:

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import sys
+from collections.abc import Awaitable, Callable
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 import pytest_asyncio
 
+import quicgw_fast
 from quicgw_fast import completions
 from quicgw_fast.clock import SystemClock
 from quicgw_fast.config import RoutingConfig, UpstreamConfig
@@ -18,7 +23,7 @@ from quicgw_fast.upstream import ServiceMode, Upstream, assemble_upstream, maker
 from tests.support.raw_upstream import RawUpstream
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable
+    from collections.abc import AsyncIterator
 
     from quicgw_fast.clock import Clock
     from quicgw_fast.ports import CallGate
@@ -26,6 +31,8 @@ if TYPE_CHECKING:
     from quicgw_fast.upstream import Instance, RoutingMode
     from quicgw_fast.upstream.seam import Channel, OpenChannel
 
+StartProcess = Callable[[int], Awaitable[tuple[asyncio.subprocess.Process, str]]]
+"""Starts an upstream in a process of its own, on that port."""
 ALL_TO_HELLO = ServiceMode(RoutingConfig(replace_defaults=True, default="hello"))
 """A routing for those who do not care what an action is called."""
 
@@ -46,6 +53,34 @@ async def upstream() -> AsyncIterator[Callable[[], Awaitable[RawUpstream]]]:
         await server.stop()
 
 
+@pytest_asyncio.fixture
+async def start_process() -> AsyncIterator[StartProcess]:
+    """Start upstreams in their own processes, return each when it listens, and kill what is left after the test."""
+    root = Path(__file__).parents[2]
+    package = Path(quicgw_fast.__file__).parents[1]
+    started = []
+
+    async def start(port: int) -> tuple[asyncio.subprocess.Process, str]:
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            str(Path(__file__).with_name("upstream_process.py")),
+            str(port),
+            env={**os.environ, "PYTHONPATH": f"{root}{os.pathsep}{package}"},
+            stdout=asyncio.subprocess.PIPE,
+        )
+        started.append(process)
+        assert process.stdout is not None
+        address = (await process.stdout.readline()).decode().strip()
+        assert address
+        return process, address
+
+    yield start
+    for process in started:
+        if process.returncode is None:
+            process.kill()
+        await process.wait()
+
+
 @pytest.fixture(params=makers.MAKERS)
 def open_channel(request: pytest.FixtureRequest) -> OpenChannel:
     """How a channel is made: whatever is tested through it holds for every maker."""
@@ -60,6 +95,7 @@ def side_of(
     metrics: Metrics | None = None,
     open_channel: OpenChannel | None = None,
     gate: CallGate | None = None,
+    abreast: int = 100,
 ) -> Upstream:
     """The upstream side of a gateway, which dials already; whoever makes it closes its channels."""
     maker = makers.load(makers.DEFAULT)
@@ -70,8 +106,9 @@ def side_of(
         metrics or Metrics(),
         open_channel=open_channel or maker.open_channel,
         gate=gate or Gate(Moment.CALL, [], Metrics()),
+        abreast=abreast,
     )
-    side.channels.start()
+    side.start()
     return side
 
 
@@ -84,13 +121,14 @@ async def side_for(open_channel: OpenChannel) -> AsyncIterator[Callable[..., Ups
     before = asyncio.all_tasks()
     made = []
 
-    def make(*addresses: str, metrics: Metrics | None = None) -> Upstream:
-        made.append(side_of(UpstreamConfig(hello=addresses), metrics=metrics, open_channel=open_channel))
+    def make(*addresses: str, metrics: Metrics | None = None, **settings: float) -> Upstream:
+        config = UpstreamConfig(hello=addresses, **settings)  # type: ignore[arg-type]
+        made.append(side_of(config, metrics=metrics, open_channel=open_channel))
         return made[-1]
 
     yield make
     for side in made:
-        await side.channels.close()
+        await side.close()
     left = {task for task in asyncio.all_tasks() - before if "upstream" in task.get_name()}
     assert not left
 

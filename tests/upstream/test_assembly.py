@@ -24,13 +24,13 @@ async def test_what_is_configured_is_dialled_and_called(upstream: Callable[[], A
     side = side_of(UpstreamConfig(hello=(server.address,)), ServiceMode(RoutingConfig()))
     assert [instance.address for instance in side.directory.instances("hello")] == [server.address]
     await until(lambda: side.readiness.reason() is None)
-    await side.channels.close()
+    await side.close()
 
 
 async def test_where_addresses_cannot_be_configured_none_is_dialled() -> None:
     side = side_of(UpstreamConfig(hello=("127.0.0.1:1",)), ZoneMode(RoutingConfig()))
     assert side.directory.instances() == ()
-    await side.channels.close()
+    await side.close()
 
 
 async def test_an_address_that_cannot_be_used_is_refused() -> None:
@@ -45,7 +45,7 @@ async def test_the_gateway_is_no_service_of_its_own() -> None:
     await side.own.add("127.0.0.1", 9002)
     with pytest.raises(ConfigError, match=r"upstream\.hello, upstream\.zone: 127\.0\.0\.1:9002 is the gateway itself"):
         await side.refuse_own_addresses()
-    await side.channels.close()
+    await side.close()
 
 
 async def test_who_stays_away_is_forgotten_when_its_time_has_come() -> None:
@@ -58,4 +58,4 @@ async def test_who_stays_away_is_forgotten_when_its_time_has_come() -> None:
             clock.advance(seconds)
             side.tend(clock.now)
             assert bool(side.directory.instances()) is there
-    await side.channels.close()
+    await side.close()

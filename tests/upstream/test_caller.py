@@ -108,7 +108,7 @@ async def test_a_request_goes_to_the_service_of_its_action_or_openid(
     assert {service: server.requests for service, server in servers.items()} == {
         service: [request] for service, request in requests.items()
     }
-    await side.channels.close()
+    await side.close()
 
 
 async def test_deadline_reaches_the_upstream(upstream: Start, side_for: SideFor) -> None:
@@ -125,7 +125,7 @@ async def test_round_robin_over_real_servers(upstream: Start, side_for: SideFor)
     for _ in range(9):
         await side.caller.call(UpstreamRequest(action="x"), 5.0)
     assert [len(server.seen) for server in servers] == [3, 3, 3]
-    assert [entry["calls"] for entry in side.directory.report()] == [3, 3, 3]
+    assert [entry["calls"] for entry in side.report()] == [3, 3, 3]
 
 
 async def test_every_call_is_measured_however_it_ends(upstream: Start, side_for: SideFor) -> None:
@@ -138,7 +138,7 @@ async def test_every_call_is_measured_however_it_ends(upstream: Start, side_for:
         await side.caller.call(UpstreamRequest(action="slow"), 0.1)
     took = render_stats(metrics, {"engine": ""}, [])["durations"]["upstream_call_hello"]
     assert took["count"] == 2
-    assert took["sum"] >= 0.1
+    assert took["sum"] >= 0.09, "a timer of 0.1 s, which counts in milliseconds"
 
 
 async def test_no_instance(side_for: SideFor) -> None:
@@ -157,7 +157,7 @@ async def test_refused_connection_fails(upstream: Start, side_for: SideFor) -> N
         assert caught.value.status == "UNAVAILABLE"
         assert server.address in caught.value.internal
         assert len(caught.value.internal) <= 256
-    assert side.directory.report()[0]["failures"] == 3
+    assert side.report()[0]["failures"] == 3
 
 
 async def test_too_slow_is_a_timeout(upstream: Start, side_for: SideFor) -> None:
@@ -169,7 +169,7 @@ async def test_too_slow_is_a_timeout(upstream: Start, side_for: SideFor) -> None
         await side.caller.call(UpstreamRequest(action="slow"), 0.2)
     assert 0.15 < time.monotonic() - started < 5.0
     assert caught.value.code == 504
-    assert side.directory.report()[0]["timeouts"] == 1
+    assert side.report()[0]["timeouts"] == 1
     await until(lambda: server.cancelled == 1)
 
 
@@ -180,7 +180,7 @@ async def test_no_time_left_means_no_call(upstream: Start, side_for: SideFor, re
     with pytest.raises(UpstreamTimeout):
         await side.caller.call(UpstreamRequest(), remaining)
     assert server.seen == []
-    assert side.directory.report()[0]["calls"] == 0
+    assert side.report()[0]["calls"] == 0
 
 
 @pytest.mark.parametrize(
@@ -227,7 +227,7 @@ async def test_a_status_of_deadline_exceeded_before_the_deadline_is_a_failure(
     assert (caught.value.code, caught.value.status) == (500, "DEADLINE_EXCEEDED")
     assert "the database did not answer" in caught.value.internal
     assert "before the deadline" in caught.value.cause
-    instance = side.directory.report()[0]
+    instance = side.report()[0]
     assert (instance["failures"], instance["failures_by_status"], instance["timeouts"]) == (
         1,
         {"DEADLINE_EXCEEDED": 1},
@@ -257,12 +257,12 @@ async def test_cancelling_the_task_cancels_the_call(upstream: Start, side_for: S
     side = side_for(server.address, metrics=metrics)
     task = asyncio.create_task(side.caller.call(UpstreamRequest(action="slow"), 30.0))
     await server.wait_requests(1)
-    assert side.directory.report()[0]["in_flight"] == 1
+    assert side.report()[0]["in_flight"] == 1
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
     await until(lambda: server.cancelled == 1)
-    assert side.directory.report()[0]["in_flight"] == 0
+    assert side.report()[0]["in_flight"] == 0
     assert under_way(metrics) == {}
     response = await side.caller.call(UpstreamRequest(action="x", data=b"y"), 5.0)
     assert response.data == b"y"
@@ -282,11 +282,11 @@ async def test_closing_fails_what_is_under_way_instead_of_cancelling_its_task(
 
     task = asyncio.create_task(worker())
     await server.wait_requests(1)
-    await side.channels.close()
+    await side.close()
     assert await task == "CANCELLED"
     with pytest.raises(UpstreamFailed, match="stopping"):
         await side.caller.call(UpstreamRequest(), 1.0)
-    await side.channels.close()
+    await side.close()
 
 
 async def test_cancelled_while_closing_stays_cancelled(upstream: Start, side_for: SideFor) -> None:
@@ -296,7 +296,7 @@ async def test_cancelled_while_closing_stays_cancelled(upstream: Start, side_for
     task = asyncio.create_task(side.caller.call(UpstreamRequest(action="slow"), 30.0))
     await server.wait_requests(1)
     task.cancel()
-    await side.channels.close()
+    await side.close()
     with pytest.raises(asyncio.CancelledError):
         await task
 
@@ -328,7 +328,7 @@ async def test_an_answer_that_fits_into_a_frame_passes_and_every_larger_one_fail
         assert caught.value.detail == f"the answer of {caught.value.size} bytes is larger than a frame may be"
     with pytest.raises(AnswerTooLarge):
         await call(most, flag="")
-    assert side.directory.report()[0]["failures_by_status"] == {"ANSWER_TOO_LARGE": len(sizes) + 1}
+    assert side.report()[0]["failures_by_status"] == {"ANSWER_TOO_LARGE": len(sizes) + 1}
     assert [
         record.__dict__["status"] for record in caplog.records if record.getMessage() == "upstream call failed"
     ] == ["ANSWER_TOO_LARGE"]
@@ -372,7 +372,7 @@ def test_call_under_uvloop(open_channel: OpenChannel) -> None:
             await server.stop()
             with pytest.raises(UpstreamFailed):
                 await side.caller.call(UpstreamRequest(), 5.0)
-            await side.channels.close()
+            await side.close()
 
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(scene())

@@ -1,60 +1,26 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import sys
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-import pytest_asyncio
 
-import quicgw_fast
 from quicgw_fast.proto.service_pb2 import UpstreamRequest
 from quicgw_fast.upstream import UpstreamFailed, causes
-from tests.upstream.conftest import until_health
+from tests.upstream.conftest import StartProcess, until_health
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable
+    from collections.abc import Awaitable, Callable
 
     from quicgw_fast.upstream import Upstream
     from tests.support.raw_upstream import RawUpstream
 
     SideFor = Callable[..., Upstream]
     Start = Callable[[], Awaitable[RawUpstream]]
-    StartProcess = Callable[[int], Awaitable[tuple[asyncio.subprocess.Process, str]]]
 
 REQUEST = UpstreamRequest(action="x")
 COMEBACK = 15.0
 """An upstream that came back should be used within 2 s; the rest is for a busy machine."""
-
-
-@pytest_asyncio.fixture
-async def start_process() -> AsyncIterator[StartProcess]:
-    """Start upstreams in their own processes, return each when it listens, and kill what is left after the test."""
-    root = Path(__file__).parents[2]
-    package = Path(quicgw_fast.__file__).parents[1]
-    started = []
-
-    async def start(port: int) -> tuple[asyncio.subprocess.Process, str]:
-        process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            str(Path(__file__).with_name("upstream_process.py")),
-            str(port),
-            env={**os.environ, "PYTHONPATH": f"{root}{os.pathsep}{package}"},
-            stdout=asyncio.subprocess.PIPE,
-        )
-        started.append(process)
-        assert process.stdout is not None
-        address = (await process.stdout.readline()).decode().strip()
-        assert address
-        return process, address
-
-    yield start
-    for process in started:
-        if process.returncode is None:
-            process.kill()
-        await process.wait()
 
 
 async def test_stopped_instance_is_skipped_and_used_again_when_back(upstream: Start, side_for: SideFor) -> None:
@@ -76,7 +42,7 @@ async def test_stopped_instance_is_skipped_and_used_again_when_back(upstream: St
         await side.caller.call(REQUEST, 5.0)
     assert (len(steady.seen), len(flaky.seen)) == (10, 4)
     assert instance.failures == 0
-    await side.channels.close()
+    await side.close()
 
 
 async def test_instance_that_was_never_there_is_used_when_it_comes(upstream: Start, side_for: SideFor) -> None:
@@ -91,22 +57,7 @@ async def test_instance_that_was_never_there_is_used_when_it_comes(upstream: Sta
     async with asyncio.timeout(COMEBACK):
         await until_health(side.directory.instances()[0], True)
     assert (await side.caller.call(REQUEST, 5.0)).code == 200
-    await side.channels.close()
-
-
-async def test_name_with_several_addresses_comes_back(upstream: Start, side_for: SideFor) -> None:
-    server = await upstream()
-    address = server.address
-    side = side_for("localhost:" + address.rpartition(":")[2])
-    instance = side.directory.instances()[0]
-    assert (await side.caller.call(REQUEST, 5.0)).code == 200
-    await server.stop()
-    await until_health(instance, False)
-    await server.start(address)
-    async with asyncio.timeout(COMEBACK):
-        await until_health(instance, True)
-    assert (await side.caller.call(REQUEST, 5.0)).code == 200
-    await side.channels.close()
+    await side.close()
 
 
 async def test_killed_and_restarted_process_is_used_again(start_process: StartProcess, side_for: SideFor) -> None:
@@ -124,7 +75,7 @@ async def test_killed_and_restarted_process_is_used_again(start_process: StartPr
     async with asyncio.timeout(COMEBACK):
         await until_health(instance, True)
     assert (await side.caller.call(REQUEST, 5.0)).code == 200
-    await side.channels.close()
+    await side.close()
 
 
 async def test_first_call_after_a_kill_fails_at_once(start_process: StartProcess, side_for: SideFor) -> None:
@@ -137,7 +88,7 @@ async def test_first_call_after_a_kill_fails_at_once(start_process: StartProcess
         await side.caller.call(REQUEST, 5.0)
     assert caught.value.status == "UNAVAILABLE"
     assert side.directory.instances()[0].in_flight == 0
-    await side.channels.close()
+    await side.close()
 
 
 async def test_health_changes_are_logged_once(
@@ -150,7 +101,7 @@ async def test_health_changes_are_logged_once(
         await side.caller.call(REQUEST, 5.0)
     await server.stop()
     await until_health(side.directory.instances()[0], False)
-    await side.channels.close()
+    await side.close()
     told = [record for record in caplog.records if record.name == "quicgw.upstream"]
     assert [(record.getMessage(), record.levelname) for record in told] == [
         ("upstream up", "INFO"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from random import Random
 from typing import TYPE_CHECKING
 
 import pytest
@@ -21,6 +22,7 @@ from quicgw_fast.upstream import (
     UpstreamFailed,
 )
 from quicgw_fast.upstream.channels import Channels
+from quicgw_fast.upstream.choice import Choice
 from quicgw_fast.upstream.journal import UpstreamJournal
 from quicgw_fast.upstream.readiness import Readiness
 from tests.upstream.conftest import ALL_TO_HELLO, side_of
@@ -43,7 +45,8 @@ async def test_registered_instance_is_dialled_and_an_evicted_one_hung_up(
     journal = UpstreamJournal(directory, clock)
     channels = Channels(directory, open_channel, clock, journal, Readiness(ALL_TO_HELLO, directory))
     no_rules = Gate[CallFacts, Refusal](Moment.CALL, [], Metrics())
-    caller = BalancingCaller(ALL_TO_HELLO, directory, channels, journal, clock, Metrics(), no_rules)
+    choice = Choice(directory, Random(1))
+    caller = BalancingCaller(ALL_TO_HELLO, choice, channels, journal, clock, Metrics(), no_rules)
     channels.start()
     instance = directory.register(old.address, "hello").instance
     assert await channels.wait_reached(instance, 5.0)
@@ -72,7 +75,7 @@ async def test_a_deregistered_instance_answers_what_is_under_way(upstream: Start
         await side.caller.call(UpstreamRequest(), 5.0)
     gate.open()
     assert (await task).data == b"x"
-    await side.channels.close()
+    await side.close()
 
 
 async def test_closing_does_not_wait_for_a_deregistered_instance(upstream: Start, open_channel: OpenChannel) -> None:
@@ -84,6 +87,6 @@ async def test_closing_does_not_wait_for_a_deregistered_instance(upstream: Start
     await server.wait_requests(1)
     side.directory.deregister(server.address, "hello")
     async with asyncio.timeout(5.0):
-        await side.channels.close()
+        await side.close()
     with pytest.raises(UpstreamFailed, match="hung up"):
         await task

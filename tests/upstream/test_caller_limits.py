@@ -48,7 +48,7 @@ async def test_concurrency_limit_is_per_service(upstream: Start, open_channel: O
     gate.open()
     await asyncio.gather(*running)
     assert (await side.caller.call(slow, 5.0)).code == 200
-    await side.channels.close()
+    await side.close()
 
 
 class Closed:
@@ -71,4 +71,4 @@ async def test_whoever_is_refused_a_call_is_told_what_the_rule_says(upstream: St
     assert told.headers == {"retry-after-ms": "2001"}
     assert (metrics.count("upstream_busy"), metrics.count("refused", "call", "closed")) == (1, 1)
     assert not server.requests
-    await side.channels.close()
+    await side.close()

@@ -67,14 +67,14 @@ async def test_what_is_no_upstream_is_told_apart(
         assert failed[0]["detail"]
         reason = side.readiness.reason()
         assert reason == f"no instance of hello is in service ({address}: {cause})"
-        await side.channels.close()
+        await side.close()
 
 
 async def test_an_unknown_host_is_told(side_for: SideFor, caplog: pytest.LogCaptureFixture) -> None:
     side = side_for("no-such-host.invalid:9001")
     await until(lambda: lines(caplog, "upstream down"))
     assert lines(caplog, "upstream down")[0]["reason"] == causes.UNKNOWN_HOST
-    await side.channels.close()
+    await side.close()
 
 
 async def test_a_service_that_raises_is_one_warning_a_minute_with_the_count(
@@ -109,9 +109,9 @@ async def test_a_service_that_raises_is_one_warning_a_minute_with_the_count(
     side.tend(clock.now)
     later = lines(caplog, "upstream call failed")[3:]
     assert [(line["status"], line["count"]) for line in later] == [("INTERNAL", 19), ("DATA_LOSS", 19), ("UNKNOWN", 4)]
-    instances: Any = side.directory.report()
+    instances: Any = side.report()
     assert instances[0]["failures_by_status"] == {"INTERNAL": 20, "DATA_LOSS": 20, "UNKNOWN": 5}
-    await side.channels.close()
+    await side.close()
 
 
 async def test_too_slow_and_not_offered_are_told(

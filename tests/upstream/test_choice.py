@@ -8,7 +8,8 @@ import pytest
 
 from quicgw_fast.upstream.choice import Choice
 from quicgw_fast.upstream.directory import Directory
-from quicgw_fast.upstream.errors import NoInstance
+from quicgw_fast.upstream.errors import AtLimit, NoInstance
+from quicgw_fast.upstream.instance import Ejection
 from quicgw_fast.upstream.routing import SERVICES
 from tests.upstream.conftest import down, up
 
@@ -127,3 +128,64 @@ def test_who_is_passed_over_burdens_no_neighbour() -> None:
     loads = [instance.in_flight for instance in directory.instances("hello")]
     assert loads[0] == 0
     assert max(loads[1:]) - min(loads[1:]) <= 2
+
+
+def test_who_has_no_room_is_passed_over_and_where_all_are_full_that_is_said() -> None:
+    directory, choice = hellos(2)
+    for instance, latency in zip(directory.instances("hello"), (0.2, 0.7), strict=True):
+        up(instance)
+        instance.room, instance.latency = 2, latency
+    for _ in range(4):
+        choice.pick("hello").in_flight += 1
+    with pytest.raises(AtLimit) as caught:
+        choice.pick("hello")
+    assert (caught.value.code, caught.value.retry_after_ms) == (503, 201)
+
+
+def test_who_is_well_and_full_is_not_replaced_by_who_would_fail() -> None:
+    directory, choice = hellos(3)
+    well, out, gone = directory.instances("hello")
+    up(well)
+    up(out)
+    down(gone)
+    out.ejection = Ejection("5 calls in a row failed", 1e9)
+    well.room = 0
+    with pytest.raises(AtLimit):
+        choice.pick("hello")
+
+
+def test_in_order_of_their_prospects() -> None:
+    directory, choice = hellos(4)
+    well, suspect, out, gone = directory.instances("hello")
+    for instance in (well, suspect, out):
+        up(instance)
+    down(gone)
+    suspect.suspect = True
+    out.ejection = Ejection("it is far slower than the others", 1e9)
+    assert picks(choice, "hello", 3) == "111"
+    well.room = 0
+    assert picks(choice, "hello", 3) == "222"
+    down(well)
+    down(suspect)
+    assert picks(choice, "hello", 3) == "333"
+    down(out)
+    assert set(picks(choice, "hello", 12)) == {"2", "3", "4"}, "the first has no room"
+
+
+def test_who_is_silent_is_not_called_even_if_nobody_else_is_there() -> None:
+    directory, choice = hellos(1)
+    (only,) = directory.instances("hello")
+    up(only)
+    only.silent = True
+    with pytest.raises(NoInstance):
+        choice.pick("hello")
+
+
+def test_besides_whom_could_not_be_reached() -> None:
+    directory, choice = hellos(2)
+    first, second = directory.instances("hello")
+    assert {choice.pick("hello", first) for _ in range(9)} == {second}
+    directory, choice = hellos(1)
+    (only,) = directory.instances("hello")
+    with pytest.raises(NoInstance):
+        choice.pick("hello", only)

@@ -29,7 +29,7 @@ async def test_nothing_configured_is_said_once(caplog: pytest.LogCaptureFixture)
     for _ in range(3):
         side.tend(0.0)
     assert said(caplog) == ["not ready"]
-    await side.channels.close()
+    await side.close()
 
 
 async def test_it_follows_the_instances_of_hello(upstream: Start, caplog: pytest.LogCaptureFixture) -> None:
@@ -45,7 +45,7 @@ async def test_it_follows_the_instances_of_hello(upstream: Start, caplog: pytest
     await server.start(address)
     await until(lambda: side.readiness.reason() is None)
     assert said(caplog) == ["not ready", "ready again"], "what comes up at once is no news"
-    await side.channels.close()
+    await side.close()
 
 
 async def test_many_instances_are_not_all_named() -> None:
@@ -54,7 +54,7 @@ async def test_many_instances_are_not_all_named() -> None:
     assert reason is not None
     assert reason.count("127.0.0.1") == 3
     assert reason.endswith(" and 2 more)")
-    await side.channels.close()
+    await side.close()
 
 
 async def test_in_zone_mode_one_zone_is_enough_and_a_promise_is_not(upstream: Start) -> None:
@@ -69,4 +69,4 @@ async def test_in_zone_mode_one_zone_is_enough_and_a_promise_is_not(upstream: St
     assert side.readiness.reason() is None
     side.directory.deregister(server.address, "005")
     assert side.readiness.reason() is not None
-    await side.channels.close()
+    await side.close()

@@ -63,7 +63,7 @@ class Gateway:
 async def gateway() -> AsyncIterator[Gateway]:
     gateway = Gateway(ServiceMode(RoutingConfig()))
     yield gateway
-    await gateway.side.channels.close()
+    await gateway.side.close()
 
 
 @pytest.fixture
@@ -128,7 +128,7 @@ async def test_who_was_not_reached_is_registered_and_told_so() -> None:
             "registered for zone; no calls before the gateway can connect to it (no answer yet)",
         )
     assert len(gateway.directory.instances()) == 1
-    await gateway.side.channels.close()
+    await gateway.side.close()
 
 
 @pytest.mark.usefixtures("short_wait")
@@ -183,7 +183,7 @@ async def test_one_address_serves_all_its_zones(upstream: Start) -> None:
     for zone in ZONES:
         assert (await gateway.side.caller.call(UpstreamRequest(action="x", openid=zone), 5.0)).code == 200
     assert len(server.seen) == len(ZONES)
-    await gateway.side.channels.close()
+    await gateway.side.close()
 
 
 OWN = ("127.0.0.1:{port}", "localhost:{port}", "LOCALHOST.:{port}", "[::ffff:127.0.0.1]:{port}")

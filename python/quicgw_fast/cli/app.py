@@ -13,6 +13,7 @@ from quicgw_fast.cli.demo import demo
 from quicgw_fast.cli.dev import dev
 from quicgw_fast.cli.gentoken import gentoken
 from quicgw_fast.cli.push import push
+from quicgw_fast.cli.reload import reload
 from quicgw_fast.cli.serve import serve
 from quicgw_fast.cli.text import examples, help_of, narrow
 from quicgw_fast.cli.upstream import upstream
@@ -88,6 +89,11 @@ _add(
     "quicgw dev",
     "quicgw dev --quic 127.0.0.1:0 --grpc 127.0.0.1:0 --admin 127.0.0.1:0",
     "quicgw dev --config limits.toml",
+)
+_add(
+    reload,
+    "quicgw reload --config gateway.toml",
+    "quicgw reload --admin 127.0.0.1:9000 --json",
 )
 _add(
     call,

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import signal
 from typing import TYPE_CHECKING
 
 from quicgw_fast.cli import options
 
 if TYPE_CHECKING:
+    from quicgw_fast.cli.other_signals import OtherSignals
     from quicgw_fast.config import Config
 
 
@@ -25,26 +27,31 @@ def dev(
     """
     from quicgw_fast.cli.descriptors import raise_descriptor_limit
     from quicgw_fast.cli.event_loop import run
+    from quicgw_fast.cli.other_signals import OtherSignals
     from quicgw_fast.cli.preflight import require_upb
     from quicgw_fast.config import located
     from quicgw_fast.demo.embedded import for_development
     from quicgw_fast.observe import configure_logging
 
-    with located(config, options.server_flags(quic, grpc, admin, fast=fast)) as settings:
+    flags = options.server_flags(quic, grpc, admin, fast=fast)
+    with OtherSignals() as others, located(config, flags) as settings:
         require_upb()
         configure_logging(settings.log)
         raise_descriptor_limit()
         options.log_advice(settings)
-        run(_dev(for_development(settings)))
+        run(_dev(for_development(settings), others))
 
 
-async def _dev(config: Config) -> None:
+async def _dev(config: Config, others: OtherSignals) -> None:
     from quicgw_fast.cli.collector import spare_collections
     from quicgw_fast.cli.event_loop import Signals, announce
     from quicgw_fast.demo.embedded import Certificate, embedded_gateway
 
-    with Certificate() as certificate, Signals(at_once=certificate.remove) as signals:
+    # The terminal that goes away takes what was tried out in it along.
+    ends = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    with Certificate() as certificate, Signals(at_once=certificate.remove, numbers=ends) as signals:
         async with embedded_gateway(config, certificate) as gateway:
-            spare_collections()
-            await announce(gateway.addresses.ready_line())
-            await signals.wait()
+            with others.following(user_1=gateway.log_numbers):
+                spare_collections()
+                await announce(gateway.addresses.ready_line())
+                await signals.wait()

@@ -15,7 +15,7 @@ from quicgw_fast.errors import StartupError
 from quicgw_fast.observe import write_if_free
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine
+    from collections.abc import Callable, Coroutine, Iterable
     from types import FrameType, TracebackType
     from typing import Any
 
@@ -60,14 +60,17 @@ async def _interruptible(work: Coroutine[Any, Any, Result]) -> Result:
 
 
 class Signals:
-    """SIGINT and SIGTERM while the context lasts: the first one asks for an end, the second one is the end.
+    """SIGINT and SIGTERM, or other ``numbers``, while the context lasts: the first asks for an end, the second is it.
 
     The handlers are the interpreter's and not the loop's: a loop that hangs would never look at them. ``at_once`` is
     called right before the second signal ends the process: for what must not be left behind.
     """
 
-    def __init__(self, at_once: Callable[[], None] | None = None) -> None:
+    def __init__(
+        self, at_once: Callable[[], None] | None = None, *, numbers: Iterable[signal.Signals] = SIGNALS
+    ) -> None:
         self._at_once = at_once
+        self._numbers = numbers
         self._came = asyncio.Event()
         self._number = 0
         self._first_at = 0.0
@@ -103,7 +106,7 @@ class Signals:
             raise Interrupted(self._number)
 
     def __enter__(self) -> Signals:
-        for number in SIGNALS:
+        for number in self._numbers:
             self._before[number] = signal.signal(number, self._arrived)
         return self
 

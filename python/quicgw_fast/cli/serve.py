@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from quicgw_fast.cli import options
 
 if TYPE_CHECKING:
+    from quicgw_fast.cli.other_signals import OtherSignals
     from quicgw_fast.config import Config
+    from quicgw_fast.reloading import Origin
 
 
 def serve(
@@ -21,29 +24,36 @@ def serve(
 
     Prints one line "ready quic=HOST:PORT grpc=HOST:PORT admin=HOST:PORT" when everything listens. The first signal
     stops it: what was accepted is answered, clients are closed with DRAINING, exit status 0. The second one ends it at
-    once. The log goes to standard error.
+    once. SIGHUP has it read its configuration, certificate and keys again, as quicgw reload does; SIGUSR1 has it log
+    its numbers. The log goes to standard error.
     """
     from quicgw_fast.cli.descriptors import raise_descriptor_limit
     from quicgw_fast.cli.event_loop import run
+    from quicgw_fast.cli.other_signals import OtherSignals
     from quicgw_fast.cli.preflight import require_upb
     from quicgw_fast.config import located
     from quicgw_fast.observe import configure_logging
+    from quicgw_fast.reloading import Origin
 
-    with located(config, options.server_flags(quic, grpc, admin, fast=fast)) as settings:
+    # Flags and environment are over the file also when that is read again.
+    read = partial(located, config, options.server_flags(quic, grpc, admin, fast=fast))
+    with OtherSignals() as others, read() as settings:
         require_upb()
         configure_logging(settings.log)
         raise_descriptor_limit()
         options.log_advice(settings)
-        run(_serve(settings))
+        run(_serve(settings, Origin(read, config), others))
 
 
-async def _serve(config: Config) -> None:
+async def _serve(config: Config, origin: Origin, others: OtherSignals) -> None:
     from quicgw_fast.cli.collector import spare_collections
     from quicgw_fast.cli.event_loop import Signals, announce
     from quicgw_fast.gateway import Gateway
 
-    with Signals() as signals:
-        async with Gateway(config) as gateway:
+    gateway = Gateway(config, origin=origin)
+    hang_up = partial(gateway.reloader.ask, "SIGHUP")
+    with Signals() as signals, others.following(hang_up=hang_up, user_1=gateway.log_numbers):
+        async with gateway:
             spare_collections()
             await announce(gateway.addresses.ready_line())
             await signals.wait()

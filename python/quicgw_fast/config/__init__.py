@@ -4,8 +4,9 @@ A flag wins over the environment (``QUICGW_SERVER__QUIC=…``), the environment 
 defaults. Keys that do not exist are refused, so that a misspelt one is found at start and not in production.
 """
 
+from quicgw_fast.config.changes import Change, changes, files, without_restart
 from quicgw_fast.config.files import read_small, warn_if_exposed
-from quicgw_fast.config.loading import advice, load, located, read
+from quicgw_fast.config.loading import advice, load, located, read, require_sense
 from quicgw_fast.config.models import Config
 from quicgw_fast.config.tables.auth import AuthConfig
 from quicgw_fast.config.tables.drain import DrainConfig
@@ -21,6 +22,7 @@ __all__ = [
     "DEFAULT_CONTAINING",
     "DEFAULT_EXACT",
     "AuthConfig",
+    "Change",
     "Config",
     "DrainConfig",
     "LimitsConfig",
@@ -34,7 +36,9 @@ __all__ = [
     "TlsConfig",
     "UpstreamConfig",
     "advice",
+    "changes",
     "checked_path",
+    "files",
     "join_address",
     "load",
     "located",
@@ -42,6 +46,8 @@ __all__ = [
     "parse_size",
     "read",
     "read_small",
+    "require_sense",
     "split_address",
     "warn_if_exposed",
+    "without_restart",
 ]

@@ -16,7 +16,7 @@ from quicgw_fast.config.wording import explain
 from quicgw_fast.errors import ConfigError, SettingError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
     from quicgw_fast.config.sources import Key
@@ -68,21 +68,37 @@ def advice(config: Config) -> list[str]:
     return [*told, *without_effect(config), *risks(config)]
 
 
+def require_sense(config: Config) -> None:
+    """Raise ConfigError for a configuration, put together of several, whose values contradict each other."""
+    _require_sense(config, lambda keys: " and ".join(".".join(key) for key in keys))
+
+
 def _load(path: Path | None, overrides: Flags | None) -> tuple[Config, Sources]:
     config, sources = _read(path, overrides)
-    wrong = [f"{_told(keys, sources)}: {why}" for keys, why in contradictions(config)]
+    _require_sense(config, lambda keys: _told(keys, sources))
+    return config, sources
+
+
+def _require_sense(config: Config, told: Callable[[tuple[Key, ...]], str]) -> None:
+    wrong = [f"{told(keys)}: {why}" for keys, why in contradictions(config)]
     if wrong:
         raise ConfigError(f"bad configuration: {'; '.join(wrong)}")
-    return config, sources
 
 
 def _read(path: Path | None, overrides: Flags | None) -> tuple[Config, Sources]:
     files = [from_file(path, SECTIONS)] if path else []
-    sources = Sources(
-        *files, from_variable(os.environ), from_environment(os.environ, SECTIONS), from_flags(overrides or {})
-    )
+    each = [*files, from_variable(os.environ), from_environment(os.environ, SECTIONS), from_flags(overrides or {})]
+    sources = Sources(*each)
+    config = _validated(sources)
+    # What a stronger source covers is wrong nevertheless: it would come to light when that one is gone.
+    for source in each:
+        _validated(Sources(source))
+    return config, sources
+
+
+def _validated(sources: Sources) -> Config:
     try:
-        return Config.model_validate(sources.tables), sources
+        return Config.model_validate(sources.tables)
     except ValidationError as error:
         raise ConfigError(explain(error, sources.place, SECTIONS)) from error
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from pydantic import BaseModel
+    from pydantic.fields import FieldInfo
 
 PREFIX = "QUICGW_"
 SEPARATOR = "__"
@@ -168,8 +169,13 @@ def _path_keys(
         table = tables.get(name)
         if isinstance(table, dict):
             for key, known in section.model_fields.items():
-                if key in table and Path in (known.annotation, *map(_bare, get_args(known.annotation))):
+                if key in table and is_path(known):
                     yield table, key
+
+
+def is_path(known: FieldInfo) -> bool:
+    """Whether the value of a key is the path of a file."""
+    return Path in (known.annotation, *map(_bare, get_args(known.annotation)))
 
 
 def _bare(annotation: Any) -> Any:

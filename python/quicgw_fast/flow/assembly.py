@@ -20,7 +20,6 @@ from quicgw_fast.flow.control_messages import ControlMessages
 from quicgw_fast.flow.conversation import Legs
 from quicgw_fast.flow.conversations import Conversations
 from quicgw_fast.flow.draining import DrainState, HandOut
-from quicgw_fast.flow.farewell import Farewell
 from quicgw_fast.flow.housekeeping import Housekeeping
 from quicgw_fast.flow.journal import Journal
 from quicgw_fast.flow.login import Logins
@@ -49,6 +48,7 @@ if TYPE_CHECKING:
     from quicgw_fast.completions import Cancellable, Done
     from quicgw_fast.config import Config, SessionConfig
     from quicgw_fast.errors import RequestError
+    from quicgw_fast.flow.farewell import Farewell
     from quicgw_fast.flow.requests import RequestProcessor
     from quicgw_fast.observe import Metrics
     from quicgw_fast.overload import AttemptLimiter, Gates
@@ -77,11 +77,18 @@ class Path:
     pace: ReadingPace
     """Of whoever brings messages in."""
 
-    # For tests alone, which look at what is kept behind the rest.
+    # To be told of other settings, with those above (``reconfiguring``).
+    tokens: Tokens
+    attaching: Attaching
+    control: ControlMessages
     registry: Registry
+    request_memory: RequestMemory
+    make_outbox: Callable[[SessionConfig, int], Outbox]
+    """By the bounds of a window, and the number after which it begins."""
+
+    # For tests alone, which look at what is kept behind the rest.
     logins: Logins
     attempts: AttemptLimiter
-    request_memory: RequestMemory
     budget: ByteBudget
 
 
@@ -91,6 +98,7 @@ def assemble_path(
     clock: Clock,
     metrics: Metrics,
     gates: Gates,
+    farewell: Farewell,
     authenticator: Authenticator,
     store: OfflineStore | None,
     placement: Placement,
@@ -104,10 +112,9 @@ def assemble_path(
     ``call`` calls the service of a request, for so many hellos at once. ``chores`` are called with the time (monotonic)
     in every round of the housekeeping.
     """
-    times, limits, pools = config.session, config.limits, config.processor
+    times, limits, pools, pace = config.session, config.limits, config.processor, config.drain.pace
     draining, journal, request_memory = DrainState(), Journal(metrics), RequestMemory(metrics, limits.request_memory)
-    budget = engine.ByteBudget(times.memory)
-    registry = Registry(partial(_make_outbox, times, engine, budget), metrics, remember=times.resume_window)
+    budget, make_outbox, registry = _make_registry(engine, metrics, times)
 
     # Down
     sender = _make_sender(engine, lambda: closing, lambda: room)
@@ -130,7 +137,6 @@ def assemble_path(
 
     # Who comes in
     tokens = Tokens(clock, metrics, authenticator, gates.renewal, gates.attempts)
-    farewell, stall = Farewell(config.drain, pools.drain_timeout), times.slow_consumer_after
     start_refusals = StartRefusals(metrics, farewell)
     pending = PendingStarts(clock, draining, registry, start_refusals)
     attaching = Attaching(clock, metrics, registry, sender, closing, offline, tokens, pending, journal, times, limits)
@@ -146,8 +152,9 @@ def assemble_path(
     housekeeping = Housekeeping(clock, metrics, registry, conversations, sender, closing, start_refusals, times, chores)
     return Path(
         conversations=conversations, requests=requests, pushes=pushes, housekeeping=housekeeping, draining=draining,
-        hand_out=HandOut(clock, metrics, draining, registry, closing, farewell, config.drain.pace, stall),
+        hand_out=HandOut(clock, metrics, draining, registry, closing, farewell, pace, times.slow_consumer_after),
         closing=closing, offline=offline, journal=journal, pace=Pace(processor, queue_size),
+        tokens=tokens, attaching=attaching, control=control, make_outbox=make_outbox,
         registry=registry, logins=logins, attempts=gates.attempts, request_memory=request_memory, budget=budget,
     )  # fmt: skip
 
@@ -159,7 +166,16 @@ def _make_sender(engine: Engine, closing: Callable[[], Closing], room: Callable[
     )
 
 
-def _make_outbox(times: SessionConfig, engine: Engine, budget: ByteBudget, after: int) -> Outbox:
+def _make_registry(
+    engine: Engine, metrics: Metrics, times: SessionConfig
+) -> tuple[ByteBudget, Callable[[SessionConfig, int], Outbox], Registry]:
+    """All sessions, what makes their outboxes, and the memory that those share."""
+    budget = engine.ByteBudget(times.memory)
+    make_outbox = partial(_make_outbox, engine, budget)
+    return budget, make_outbox, Registry(partial(make_outbox, times), metrics, remember=times.resume_window)
+
+
+def _make_outbox(engine: Engine, budget: ByteBudget, times: SessionConfig, after: int) -> Outbox:
     """The outbox of a session whose numbers begin at ``after`` + 1."""
     return engine.Outbox(
         after=after,

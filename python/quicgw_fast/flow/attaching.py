@@ -57,6 +57,10 @@ class Attaching:
         self._tokens = tokens
         self._pending = pending
         self._journal = journal
+        self.reconfigure(times, limits)
+
+    def reconfigure(self, times: SessionConfig, limits: LimitsConfig) -> None:
+        """Tell other times and limits to the clients that come from now on."""
         self._times = times
         self._limits = {
             # Replies that are not acknowledged yet and those to come share the window: half of it for each.

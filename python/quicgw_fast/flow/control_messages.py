@@ -44,6 +44,10 @@ class ControlMessages:
         self._closing = closing
         self._stored = stored
         self._tokens = tokens
+        self.reconfigure(window_bytes)
+
+    def reconfigure(self, window_bytes: int) -> None:
+        """Expect another size of windows."""
         # What a client that reads can have left unacknowledged.
         self._most_pending = 2 * MAX_BODY + window_bytes
 

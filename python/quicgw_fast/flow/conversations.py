@@ -38,8 +38,12 @@ class Conversations:
         self._legs = legs
         self._make_decoder = engine.FrameDecoder
         self._journal = journal
-        self._slow = SlowSender(times.frame_timeout, times.frame_rate)
+        self.reconfigure(times)
         self._tell_ended = self._ended  # bound once: each connection keeps it
+
+    def reconfigure(self, times: SessionConfig) -> None:
+        """Judge the messages of connections that come from now on by other times."""
+        self._slow = SlowSender(times.frame_timeout, times.frame_rate)
 
     def begin(self, link: Link) -> Carrier:
         """Make the handler of a connection: the carrier that its ALPN stands for, and what is above it."""

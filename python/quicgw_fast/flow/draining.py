@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Coroutine
 
     from quicgw_fast.clock import Clock
+    from quicgw_fast.config import DrainConfig
     from quicgw_fast.flow.closing import Closing
     from quicgw_fast.flow.farewell import Farewell
     from quicgw_fast.observe import Metrics
@@ -131,6 +132,12 @@ class HandOut:
         self._farewell = farewell
         self._pace = pace
         self._stall_timeout = stall_timeout
+
+    def reconfigure(self, drain: DrainConfig, longest: float, stall_timeout: float) -> None:
+        """Go by other settings; ``longest`` are the seconds that a drain may take."""
+        self._pace = drain.pace
+        self._stall_timeout = stall_timeout
+        self._farewell.reconfigure(drain, longest)
 
     async def run(self, until: float, finish: Callable[[], Coroutine[None, None, None]]) -> None:
         """Close each attached client that has everything when its turn has come; return when none is left.

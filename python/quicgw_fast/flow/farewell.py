@@ -20,12 +20,15 @@ class Farewell:
     """Words for a close that sends clients away."""
 
     def __init__(self, drain: DrainConfig, longest: float) -> None:
-        """``longest`` are the seconds that the whole drain may take: so long nobody is told to stay away."""
-        self._drain = drain
-        self._longest = longest
+        """``longest`` are the seconds that the whole drain may take: nobody is told to stay away for longer."""
+        self.reconfigure(drain, longest)
         self._at = random.random()
         """Where the sequence is; it begins anywhere, so that gateways that stop together do not say the same."""
-        self._spread = 0.0
+
+    def reconfigure(self, drain: DrainConfig, longest: float) -> None:
+        """Go by other settings."""
+        self._drain = drain
+        self._longest = longest
         self.spread_over(0)
 
     def spread_over(self, clients: int) -> None:
@@ -40,5 +43,13 @@ class Farewell:
         """
         self._at = (self._at + _GOLDEN) % 1.0
         accepted = f", max-client-seq {max_client_seq}" if max_client_seq is not None else ""
-        where = f", reconnect-to {self._drain.reconnect_to}" if self._drain.reconnect_to is not None else ""
-        return f"the gateway stops, reconnect-after-ms {round(self._at * self._spread * 1000)}{accepted}{where}"
+        after = round(self._at * self._spread * 1000)
+        return f"the gateway stops, reconnect-after-ms {after}{accepted}{self._where}"
+
+    def to_newcomer(self) -> str:
+        """Return the detail for who comes when nobody is taken in any more."""
+        return f"no new connections{self._where}"
+
+    @property
+    def _where(self) -> str:
+        return f", reconnect-to {self._drain.reconnect_to}" if self._drain.reconnect_to is not None else ""

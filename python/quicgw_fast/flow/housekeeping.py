@@ -76,9 +76,16 @@ class Housekeeping:
         self._sender = sender
         self._closing = closing
         self._start_refusals = start_refusals
-        self._times = times
         self._chores = chores
         self._repeats = RepeatLog(_log)
+        self._absence = Absence(metrics, self._repeats)
+        self.reconfigure(times)
+
+    def reconfigure(self, times: SessionConfig) -> None:
+        """Go by other times from the next round on, for all sessions and connections that there are."""
+        self._times = times
+        self._look_at_all = True
+        """In the next round, whatever was not due for long: by the new times it may be."""
         shortest = min(
             times.timeout,
             times.resume_window,
@@ -88,7 +95,6 @@ class Housekeeping:
             times.bind_timeout,
         )
         self._pause = min(LONGEST_PAUSE, shortest / PAUSES_PER_TIMEOUT)
-        self._absence = Absence(metrics, self._repeats)
 
     async def run(self) -> None:
         """Go round for ever; cancel to stop."""
@@ -116,9 +122,10 @@ class Housekeeping:
                 self._check_conversation(conversation, now)
             except Exception as error:
                 self._failed("conversation", conversation.link.peer, error, now)
+        look_at_all, self._look_at_all = self._look_at_all, False
         for number, session in enumerate(self._registry, 1):
             # To look at a session takes a microsecond, as most of what it is made of is in no cache of the processor.
-            if session.look_at <= now:
+            if look_at_all or session.look_at <= now:
                 try:
                     self._check_session(session, now, wall)
                     session.look_at = now + self._undisturbed(session, now, wall)

@@ -66,9 +66,13 @@ class Pushes:
         self._offline = offline
         self._gate = gate
         self._encode_body = encode_body
-        self._bind_timeout = bind_timeout
+        self.reconfigure(bind_timeout)
         # Two broadcasts reach every session in the same order.
         self._broadcasting = asyncio.Lock()
+
+    def reconfigure(self, bind_timeout: float) -> None:
+        """Have the notifies that are bound from now on wait for so many seconds."""
+        self._bind_timeout = bind_timeout
 
     async def push(self, request: UnicastPushRequest) -> UnicastPushResponse:
         """Deliver, cache, bind or store one notify, and say which."""

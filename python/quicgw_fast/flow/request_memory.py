@@ -22,12 +22,13 @@ class RequestMemory:
 
     def __init__(self, metrics: Metrics, most: int) -> None:
         """``most`` in bytes is what a rule of overload lets all sessions have; here it is only told."""
+        self.most = most
         self.used = 0
         """Bytes of all sessions."""
         metrics.gauge(
             "request_memory_used", "What accepted requests take until their reply", lambda: self.used, Unit.BYTES
         )
-        metrics.gauge("request_memory_limit", "What accepted requests may take", lambda: most, Unit.BYTES)
+        metrics.gauge("request_memory_limit", "What accepted requests may take", lambda: self.most, Unit.BYTES)
 
     def take(self, session: Session, size: int) -> None:
         """Charge a session ``size`` bytes more, once the rules admitted it."""

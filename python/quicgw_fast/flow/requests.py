@@ -80,6 +80,10 @@ class Requests:
         self._longest = timeout
         self._stopped = False
 
+    def reconfigure(self, timeout: float) -> None:
+        """Give the requests that come from now on so many seconds."""
+        self._longest = timeout
+
     def start(self) -> None:
         """Start the workers in the running loop."""
         self._logins.pool.start()

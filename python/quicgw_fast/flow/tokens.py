@@ -48,6 +48,10 @@ class Tokens:
         self._attempts = attempts
         self._repeats = RepeatLog(_log)
 
+    def use(self, authenticator: Authenticator) -> None:
+        """Ask another authenticator from now on; who was let in stays, until the grant of that time ends."""
+        self._authenticator = authenticator
+
     def check(self, address: str, openid: str, token: str) -> Grant:
         """Check the token of a START from ``address``, which QUIC validated; RequestError 401 for a bad one."""
         try:

@@ -2,7 +2,7 @@
 
 from quicgw_fast.observe.descriptors import Descriptors
 from quicgw_fast.observe.door import Door, register_listener
-from quicgw_fast.observe.logs import configure_logging, lines_dropped
+from quicgw_fast.observe.logs import configure_logging, lines_dropped, set_level
 from quicgw_fast.observe.metrics import Counter, Metrics, Unit
 from quicgw_fast.observe.stats import render_stats
 from quicgw_fast.observe.writer import Writer, write_if_free
@@ -18,5 +18,6 @@ __all__ = [
     "lines_dropped",
     "register_listener",
     "render_stats",
+    "set_level",
     "write_if_free",
 ]

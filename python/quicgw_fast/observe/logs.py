@@ -21,6 +21,8 @@ FLUSH_SECONDS = 0.5
 """How long the end of the process waits for a log reader."""
 MOST_WAITING = 4 << 20
 """Bytes of lines that wait for a log reader; more are dropped and counted."""
+UNCUT = ("event", "explanation")
+"""What the gateway says in words of its own."""
 LONGEST_VALUE = 128
 """Characters of a value that are written: a client must not be able to fill the log."""
 
@@ -31,7 +33,7 @@ def tame_values(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> 
         if isinstance(value, str):
             if name == "exception":  # a traceback has lines, but nothing else that a terminal would obey
                 event[name] = "\n".join(map(_printable, value.split("\n")))
-            elif name == "event":
+            elif name in UNCUT:
                 event[name] = _printable(value)
             else:
                 clean = _printable(value)
@@ -73,9 +75,14 @@ def configure_logging(config: LogConfig) -> None:
     )
     root = logging.getLogger()
     root.handlers = [handler]
-    root.setLevel(config.level.upper())
+    set_level(config)
     logging.getLogger("quic").setLevel(logging.ERROR)  # aioquic logs every connection at INFO
     logging.getLogger("grpc").setLevel(logging.WARNING)  # its lines for debugging are about its own inside
+
+
+def set_level(config: LogConfig) -> None:
+    """Write from another level on; nothing else of ``configure_logging`` changes."""
+    logging.getLogger().setLevel(config.level.upper())
 
 
 def lines_dropped() -> int:

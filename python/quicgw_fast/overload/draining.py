@@ -9,6 +9,8 @@ from quicgw_fast.overload.rule import PushRefusal, Refusal, StartRefusal
 from quicgw_fast.ports import ConnectionRefusal
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from quicgw_fast.overload.facts import PushFacts
 
 NO_START: Final = StartRefusal(
@@ -32,14 +34,15 @@ class ConnectionWhileDraining:
 
     name = "draining"
 
-    def __init__(self, reconnect_to: str | None = None) -> None:
-        """``reconnect_to`` is where clients are to go instead."""
-        where = f", reconnect-to {reconnect_to}" if reconnect_to is not None else ""
-        self._refusal = ConnectionRefusal(CloseCode.DRAINING, CloseCode.DRAINING.phrase(f"no new connections{where}"))
+    def __init__(self, words: Callable[[], str]) -> None:
+        """``words`` are what clients are told."""
+        self._words = words
 
     def judge(self, facts: MayDrain, /) -> ConnectionRefusal | None:
         """See ``Rule``."""
-        return self._refusal if facts.draining else None
+        if not facts.draining:
+            return None
+        return ConnectionRefusal(CloseCode.DRAINING, CloseCode.DRAINING.phrase(self._words()))
 
 
 class StartWhileDraining:

@@ -85,7 +85,7 @@ def make_gates(
     metrics: Metrics,
     count_only: Collection[str] = (),
     *,
-    reconnect_to: str | None = None,
+    to_newcomers: Callable[[], str] = lambda: "no new connections",
     max_concurrency: int = 0,
     window: int = SessionConfig().window_messages,
     noise: tuple[float, int] = NOISE,
@@ -94,7 +94,7 @@ def make_gates(
     """Make all rules. Raises SettingError when ``count_only`` names one that there is not, or that cannot be spared.
 
     ``max_concurrency`` calls of one service may be under way, any number for 0; a session may be owed ``window``
-    messages. ``reconnect_to`` is where clients are sent that come to a gateway which stops. ``noise`` and
+    messages. ``to_newcomers`` are the words for clients that come while the gateway stops. ``noise`` and
     ``turning_away`` are rates per second and what may come at once (``Noise``, ``HandshakeWhenFull``).
     """
     make = _GateMaker(metrics, count_only)
@@ -107,7 +107,7 @@ def make_gates(
         InFlight(limits.in_flight),
     ]
     gates = Gates(
-        _connection_gates(limits, make, Noise(noise), turning_away, ConnectionWhileDraining(reconnect_to)),
+        _connection_gates(limits, make, Noise(noise), turning_away, ConnectionWhileDraining(to_newcomers)),
         make.gate(Moment.HELD, [HeldBytes()]),
         make.gate(Moment.MESSAGE, [ControlFlood(limits.control_per_second, limits.control_burst)]),
         make.gate(Moment.START, [StartWhileDraining(), GuessedTokens(attempts)]),

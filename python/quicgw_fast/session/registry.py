@@ -83,6 +83,11 @@ class Registry:
         )
         metrics.gauge("sessions_remembered", "Ended sessions that are remembered", lambda: self.remembered)
 
+    def reconfigure(self, make_outbox: Callable[[int], Outbox], remember: float) -> None:
+        """Make the outboxes of new sessions by other bounds, and remember ended ones for so many seconds."""
+        self._make_outbox = make_outbox
+        self._remember = remember
+
     def __len__(self) -> int:
         return len(self._by_id)
 

@@ -1,6 +1,6 @@
 """QUIC in and out: the seam, what its makers share, and the makers by name (``makers``)."""
 
-from quicgw_fast.transport.certificates import development_certificate, development_pair
+from quicgw_fast.transport.certificates import development_certificate, development_pair, load_identity
 from quicgw_fast.transport.dialing import dial
 from quicgw_fast.transport.errors import ConnectFailed
 from quicgw_fast.transport.limits import TransportLimits
@@ -10,6 +10,7 @@ from quicgw_fast.transport.observer import Observer
 from quicgw_fast.transport.problems import Problem, told_accepted, told_address, told_delay
 from quicgw_fast.transport.reset_key import reset_key_for
 from quicgw_fast.transport.seam import Connection, ConnectionHandler, HandlerFactory, Listener, ListenerCounters
+from quicgw_fast.transport.validity import Validity
 
 __all__ = [
     "ConnectFailed",
@@ -21,11 +22,13 @@ __all__ = [
     "Observer",
     "Problem",
     "TransportLimits",
+    "Validity",
     "development_certificate",
     "development_pair",
     "dial",
     "listen",
     "load",
+    "load_identity",
     "reset_key_for",
     "told_accepted",
     "told_address",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime
-import logging
 import os
 from ipaddress import ip_address
 from pathlib import Path
@@ -28,8 +27,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes, PublicKeyTypes
-
-_log = logging.getLogger("quicgw.transport")
 
 MAX_CHAIN = 12_000
 """Bytes of certificates at most: the handshake's flight has to fit into 16 KiB, aioquic's buffer."""
@@ -67,23 +64,7 @@ def load_identity(certificate: Path, private_key: Path | bytes) -> Identity:
         )
     if isinstance(private_key, Path):
         warn_if_exposed(private_key, "tls.key")
-    _warn_of_dates(chain[0], certificate)
     return Identity(chain[0], chain[1:], key)
-
-
-def _warn_of_dates(certificate: x509.Certificate, path: Path) -> None:
-    """Say at the start what every client would find out. No refusal: this machine's clock may be the wrong one."""
-    now = datetime.datetime.now(datetime.UTC)
-    begin, end = certificate.not_valid_before_utc, certificate.not_valid_after_utc
-    if now > end:
-        why, remedy = f"it expired at {end:%Y-%m-%d %H:%M} UTC", "clients will refuse it: renew it, or set this clock"
-    elif now < begin:
-        why = f"it is valid from {begin:%Y-%m-%d %H:%M} UTC on"
-        remedy = "clients will refuse it until then: compare the clocks of both machines"
-    else:
-        return
-    fields = {"file": str(path), "setting": "tls.cert", "reason": why, "remedy": remedy}
-    _log.warning("certificate not valid now", extra=fields)
 
 
 def load_authorities(ca: Path) -> bytes:

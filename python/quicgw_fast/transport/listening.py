@@ -8,6 +8,7 @@ from quicgw_fast.transport import makers
 from quicgw_fast.transport.certificates import load_identity
 from quicgw_fast.transport.packets import random_connection_id
 from quicgw_fast.transport.sockets import listening_socket
+from quicgw_fast.transport.validity import Validity
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -34,6 +35,7 @@ async def listen(
     reset_key: bytes,
     clock: Clock,
     pace: ReadingPace,
+    validity: Validity | None = None,
     maker: str = makers.DEFAULT,
 ) -> Listener:
     """Listen on ``host:port`` (port 0: any free one) for clients that offer one of ``alpn``.
@@ -41,12 +43,13 @@ async def listen(
     ``private_key`` is a PEM file or, for a key that is in no file, its bytes. ``factory`` makes the handler of
     each connection when its handshake is complete; ``gatekeeper`` says who may get so far, and ``pace`` how much of
     the time is for reading. ``reset_key`` is the secret of stateless resets: that of an earlier process has its clients
-    told that it is gone. Raises StartupError for an address that cannot be bound and for a certificate or key that
-    cannot be used, and ConfigError for an unknown ``maker``.
+    told that it is gone. ``validity`` is told of the certificate, and says what is wrong with its dates. Raises
+    StartupError for an address that cannot be bound and for a certificate or key that cannot be used, and ConfigError
+    for an unknown ``maker``.
     """
     quic = makers.load(maker)
     identity = load_identity(certificate, private_key)
-    return quic.listen(
+    listener = quic.listen(
         await listening_socket(host, port),
         identity,
         factory,
@@ -59,3 +62,5 @@ async def listen(
         clock=clock,
         pace=pace,
     )
+    (validity or Validity(clock)).present(identity, certificate)
+    return listener

@@ -117,6 +117,13 @@ class Listener(Protocol):
     def given_up(self) -> int:
         """Connections that were closed since the start because those were too many."""
 
+    def prepare(self, identity: Identity, limits: TransportLimits, /) -> Callable[[], None]:
+        """Check what new clients are to be shown and given, and return the step that does it from then on.
+
+        That step cannot fail; connections and handshakes that are there keep what they have, and Retry tokens stay
+        good. Bounds of all clients together stay as they are. Raises StartupError for what cannot be used.
+        """
+
     def stop_accepting(self) -> None:
         """Refuse new connections from now on; established ones go on."""
 

@@ -12,25 +12,34 @@ from quicgw_fast.upstream.channels import Channels
 from quicgw_fast.upstream.choice import Choice
 from quicgw_fast.upstream.directory import Directory
 from quicgw_fast.upstream.journal import UpstreamJournal
+from quicgw_fast.upstream.names import Names
 from quicgw_fast.upstream.own import OwnAddresses
 from quicgw_fast.upstream.readiness import Readiness
 from quicgw_fast.upstream.registration import Registration
+from quicgw_fast.upstream.report import report
+from quicgw_fast.upstream.routing import make_mode
+from quicgw_fast.upstream.watch import Watch
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
     from quicgw_fast.clock import Clock
-    from quicgw_fast.config import UpstreamConfig
+    from quicgw_fast.config import RoutingConfig, UpstreamConfig
     from quicgw_fast.observe import Metrics
     from quicgw_fast.ports import CallGate
     from quicgw_fast.upstream.routing import RoutingMode
     from quicgw_fast.upstream.seam import OpenChannel
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Upstream:
     """What the outside needs of the upstream side: to start and close it, to call, to look at it."""
 
+    mode: RoutingMode
     directory: Directory
     channels: Channels
+    watch: Watch
+    names: Names
     caller: BalancingCaller
     readiness: Readiness
     registration: Registration
@@ -38,15 +47,54 @@ class Upstream:
     """The gateway's, for whoever finds them out."""
     journal: UpstreamJournal
     forget_after: float
+    clock: Clock
+
+    def start(self) -> None:
+        """Dial, look names up, and watch what comes of it, in the running loop."""
+        self.channels.start()
+        self.watch.start()
+        self.names.start()
+
+    async def close(self) -> None:
+        """Break off what is under way (it raises UpstreamFailed) and close every channel; idempotent."""
+        await self.names.close()
+        await self.watch.close()
+        await self.channels.close()
+
+    def report(self) -> list[dict[str, object]]:
+        """What there is to tell of each instance."""
+        return report(self.directory, self.clock)
 
     async def refuse_own_addresses(self) -> None:
         """Raise ConfigError when the gateway itself is configured as a service, as far as ``own`` knows it."""
         for instance in self.directory.instances():
-            if await self.own.include(instance.address, names=False):
-                names = self.directory.services_of(instance)
-                services = ", ".join(f"upstream.{service}" for service in names)
-                told = f"{services}: {instance.address} is the gateway itself; write the service's address"
-                raise SettingError(("upstream", names[0]), told)
+            await self._refuse_own(instance.address, self.directory.services_of(instance))
+
+    async def prepare(self, config: UpstreamConfig, routing: RoutingConfig) -> Callable[[], None]:
+        """Check other settings, and return the step that takes them, which cannot fail.
+
+        New addresses are dialled; calls under way to those that are left out are answered. Raises ConfigError for what
+        cannot be used.
+        """
+        mode = make_mode(routing)
+        wanted = self.directory.check(mode.configured(config))
+        for service, addresses in wanted.items():
+            for address in addresses:
+                await self._refuse_own(address, (service,))
+
+        def take() -> None:
+            self.mode.adopt(mode)
+            self.directory.configure(wanted)
+            self.forget_after = config.forget_after
+            self.readiness.look()
+
+        return take
+
+    async def _refuse_own(self, address: str, names: Sequence[str]) -> None:
+        if await self.own.include(address, names=False):
+            services = ", ".join(f"upstream.{service}" for service in names)
+            told = f"{services}: {address} is the gateway itself; write the service's address"
+            raise SettingError(("upstream", names[0]), told)
 
     def tend(self, now: float) -> None:
         """Forget who stays away, and write what the log has not said yet; ``now`` in monotonic seconds."""
@@ -64,10 +112,11 @@ def assemble_upstream(
     *,
     open_channel: OpenChannel,
     gate: CallGate,
+    abreast: int,
 ) -> Upstream:
     """Build all of it; ``open_channel`` is a maker's, ``gate`` is asked before each call.
 
-    Raises ConfigError for an address that cannot be used.
+    ``abreast`` calls are made at once at most. Raises ConfigError for an address that cannot be used.
     """
     most = config.max_concurrency
     metrics.gauge("upstream_max_concurrency", "Calls of one service that may be under way, 0: any", lambda: most)
@@ -79,6 +128,31 @@ def assemble_upstream(
     readiness = Readiness(mode, directory)
     channels = Channels(directory, open_channel, clock, journal, readiness)
     caller = BalancingCaller(mode, Choice(directory, Random()), channels, journal, clock, metrics, gate)
+    watch = Watch(
+        directory,
+        config,
+        clock,
+        metrics,
+        journal,
+        most=abreast,
+        ask=channels.lives,
+        give_up=caller.give_up,
+        changed=readiness.look,
+    )
+    names = Names(directory, journal, clock, config.resolve_every)
     own = OwnAddresses()
     registration = Registration(mode, directory, channels, journal, own)
-    return Upstream(directory, channels, caller, readiness, registration, own, journal, config.forget_after)
+    return Upstream(
+        mode,
+        directory,
+        channels,
+        watch,
+        names,
+        caller,
+        readiness,
+        registration,
+        own,
+        journal,
+        config.forget_after,
+        clock,
+    )

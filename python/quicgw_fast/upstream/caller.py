@@ -9,6 +9,7 @@ from quicgw_fast import completions
 from quicgw_fast.ports import CallFacts
 from quicgw_fast.upstream.errors import (
     NoInstance,
+    StoppedAnswering,
     UpstreamBusy,
     UpstreamCallError,
     UpstreamFailed,
@@ -51,6 +52,11 @@ class BalancingCaller:
         self._gate = gate
         self._took = metrics.durations("upstream_call", "Calls, however they ended", "service", mode.services)
         self._under_way = dict.fromkeys(mode.services, 0)
+        self._calls: set[_BalancedCall] = set()
+        """Under way."""
+        self._count_elsewhere = metrics.counter(
+            "upstream_elsewhere", "Calls that were not sent, as there was no connection, and went to another instance"
+        )
         metrics.gauges("upstream_under_way", "Calls under way", "service", mode.services, lambda: self._under_way)
 
     async def call(self, request: ServiceRequest, timeout: float) -> UpstreamResponse:
@@ -72,11 +78,39 @@ class BalancingCaller:
         except UpstreamCallError as error:
             self._counts[error.counter].value += 1
             raise
-        call = _BalancedCall(self, service, instance, self._now(), done)
-        self._under_way[service] += 1
-        instance.calls += 1
-        call.under_way = self._channels.to(instance).begin(request, timeout, call.ended)
+        now = self._now()
+        call = _BalancedCall(self, request, service, now + timeout, done)
+        self._send(call, instance, now)
         return call
+
+    def _send(self, call: _BalancedCall, instance: Instance, now: float) -> None:
+        """Have an instance called; ``now`` in monotonic seconds."""
+        self._under_way[call.service] += 1
+        self._calls.add(call)
+        instance.calls += 1
+        call.instance, call.began = instance, now
+        call.under_way = self._channels.to(instance).begin(call.request, call.deadline - now, call.ended)
+
+    def elsewhere(self, call: _BalancedCall) -> bool:
+        """Send a call that was never sent to another instance, if there is one and time is left."""
+        now = self._now()
+        if call.tried or call.deadline <= now or self._channels.closed:
+            return False
+        try:
+            instance = self._choice.pick(call.service, besides=call.instance)
+        except UpstreamCallError:
+            return False
+        call.tried = True
+        self._count_elsewhere.value += 1
+        self._send(call, instance, now)
+        return True
+
+    def give_up(self, instance: Instance) -> int:
+        """Have the calls under way at an instance fail, as it answers no more; return how many there were."""
+        calls = [call for call in self._calls if call.instance is instance]
+        for call in calls:
+            call.give_up()
+        return len(calls)
 
     def _pick(self, service: str) -> Instance:
         """Choose the instance, if the service may be called at all."""
@@ -92,44 +126,82 @@ class BalancingCaller:
             self._journal.no_instance(error)
             raise
 
-    def ended(self, call: _BalancedCall) -> None:
-        """Take note that a call is not under way any more, however it ended."""
+    def ended(self, call: _BalancedCall) -> float:
+        """Take note that a call is not under way any more, however it ended; return the seconds that it took."""
+        self._calls.remove(call)
         self._under_way[call.service] -= 1
-        self._took[call.service].observe(self._now() - call.began)
+        took = self._now() - call.began
+        self._took[call.service].observe(took)
+        return took
 
-    def failed(self, call: _BalancedCall, error: UpstreamCallError) -> None:
-        """Take note of why a call failed."""
+    def failed(self, call: _BalancedCall, error: UpstreamCallError, took: float) -> None:
+        """Take note of why a call failed after so many seconds."""
         instance = call.instance
         if isinstance(error, UpstreamTimeout):
             instance.timeouts += 1
+            instance.score.late(took)
             self._journal.call_failed(instance, call.service, error)
         elif isinstance(error, UpstreamFailed):
             instance.failures += 1
+            instance.score.failure(error.status)
             instance.statuses[error.status] = instance.statuses.get(error.status, 0) + 1
             self._journal.call_failed(instance, call.service, error)
+
+    def count(self, error: UpstreamCallError) -> None:
+        """Count an error that is told to who asked for the call."""
         self._counts[error.counter].value += 1
 
 
 class _BalancedCall:
     """One call under way, and who is told of its end."""
 
-    __slots__ = ("_caller", "_done", "began", "instance", "service", "under_way")
+    __slots__ = ("_caller", "_done", "began", "deadline", "instance", "request", "service", "tried", "under_way")
 
     def __init__(
-        self, caller: BalancingCaller, service: str, instance: Instance, began: float, done: Done[UpstreamResponse]
+        self,
+        caller: BalancingCaller,
+        request: ServiceRequest,
+        service: str,
+        deadline: float,
+        done: Done[UpstreamResponse],
     ) -> None:
+        """``deadline`` in monotonic seconds; the caller sends it."""
         self._caller = caller
         self._done = done
+        self.request = request
         self.service = service
-        self.instance = instance
-        self.began = began
+        self.deadline = deadline
+        self.instance: Instance
+        self.began: float
         self.under_way: Cancellable
+        self.tried = False
+        """Whether another instance could not be reached before."""
 
     def ended(self, outcome: UpstreamResponse | Exception) -> None:
-        self._caller.ended(self)
-        if isinstance(outcome, UpstreamCallError):
-            self._caller.failed(self, outcome)
-        self._done(outcome)
+        took = self._caller.ended(self)
+        if isinstance(outcome, Exception):
+            self._failed(outcome, took)
+        else:
+            score, under_way = self.instance.score, self.instance.in_flight + 1
+            score.answered += 1
+            score.signs += 1
+            score.in_a_row = 0
+            score.took.append(took)
+            if under_way > score.peak:
+                score.peak = under_way
+            self._done(outcome)
+
+    def _failed(self, error: Exception, took: float) -> None:
+        if isinstance(error, UpstreamCallError):
+            self._caller.failed(self, error, took)
+            if isinstance(error, UpstreamFailed) and error.never_sent and self._caller.elsewhere(self):
+                return
+            self._caller.count(error)
+        self._done(error)
+
+    def give_up(self) -> None:
+        self.under_way.cancel()
+        self.ended(StoppedAnswering(self.instance.address))
 
     def cancel(self) -> None:
         self._caller.ended(self)
@@ -143,7 +215,7 @@ def _register(metrics: Metrics) -> dict[str, Counter]:
         "upstream_timeouts": metrics.counter("upstream_timeouts", "Calls of services that were not answered in time"),
         "upstream_busy": metrics.counter(
             "upstream_busy",
-            "Calls that a rule did not let be made, also when a login asks again; refused has them by rule",
+            "Calls that a rule did not let be made, or for which no instance had room, also when a login asks again",
         ),
         "upstream_unavailable": metrics.counter("upstream_unavailable", "Calls for which no service was there"),
     }

@@ -64,6 +64,11 @@ class Channels:
             await channel.wait_reached(seconds)
         return instance.reached
 
+    async def lives(self, instance: Instance, seconds: float) -> bool:
+        """Whether the instance answers a health check within that time, with whatever status."""
+        channel = self._open.get(instance.address)
+        return channel is not None and await channel.lives(seconds)
+
     # What becomes of the instances
 
     def instance_added(self, instance: Instance) -> None:

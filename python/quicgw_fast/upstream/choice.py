@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from quicgw_fast.upstream.errors import NoInstance
+from quicgw_fast.upstream.errors import AtLimit, NoInstance
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -32,11 +32,12 @@ class Choice:
         self._random = random.random
         self._turn: dict[str, int] = {}
 
-    def pick(self, service: str) -> Instance:
-        """Return the instance for the next call.
+    def pick(self, service: str, besides: Instance | None = None) -> Instance:
+        """Return the instance for the next call; not ``besides``, which could not be reached.
 
-        Those that are connected come first, then those that only just lost their connection, then all that may be
-        called at all. Raises NoInstance when there is none.
+        Those of which nothing bad is known come first, then those that only just lost their connection or have not
+        answered for a moment, then those that do worse than others, and at last all that may be called at all. Raises
+        NoInstance when there is none, and AtLimit when those that are well have no room.
         """
         members = self._directory.members(service)
         count = len(members)
@@ -44,26 +45,36 @@ class Choice:
             raise NoInstance(service)
         turn = self._turn.get(service, 0) % count
         first, second = members[turn], members[(turn + 1 + int(self._random() * (count - 1))) % count]
-        if first.preferred and second.preferred:
-            self._turn[service] = turn + 1
-            return second if second.in_flight < first.in_flight else first
-        return self._look_at_all(service, members, turn)
+        if first.preferred and second.preferred and besides is None:
+            chosen = second if second.in_flight < first.in_flight else first
+            if chosen.in_flight < chosen.room:
+                self._turn[service] = turn + 1
+                return chosen
+        return self._look_at_all(service, [*members[turn:], *members[:turn]], turn, besides)
 
-    def _look_at_all(self, service: str, members: Sequence[Instance], turn: int) -> Instance:
-        """Do the same where not everybody is well."""
-        in_turn = [*members[turn:], *members[:turn]]
-        best = _best(in_turn)
-        if not best:
-            raise NoInstance(service)
+    def _look_at_all(self, service: str, in_turn: Sequence[Instance], turn: int, besides: Instance | None) -> Instance:
+        """Do the same where not everybody is well, or has room."""
+        best = _best(service, [instance for instance in in_turn if instance is not besides])
         first, second = best[0], best[int(self._random() * len(best))]
         self._turn[service] = turn + 1 + in_turn.index(first)
         return second if second.in_flight < first.in_flight else first
 
 
-def _best(instances: Sequence[Instance]) -> list[Instance]:
-    """Those with the best prospects, in the order in which they came."""
-    return (
-        [instance for instance in instances if instance.preferred]
-        or [instance for instance in instances if instance.healthy]
-        or [instance for instance in instances if instance.callable]
-    )
+def _best(service: str, instances: Sequence[Instance]) -> list[Instance]:
+    """Those with the best prospects that have room, in the order in which they came; raises as ``pick`` does."""
+    well = [instance for instance in instances if instance.preferred]
+    nearly = [instance for instance in instances if instance.serving and instance.ejection is None]
+    if best := _with_room(well) or _with_room(nearly):
+        return best
+    if well or nearly:
+        # Those that are left would most likely fail; to come back is better.
+        raise AtLimit(service, min(instance.latency for instance in well or nearly))
+    worse = [instance for instance in instances if instance.serving]
+    best = _with_room(worse) or _with_room([instance for instance in instances if instance.callable])
+    if not best:
+        raise NoInstance(service)
+    return best
+
+
+def _with_room(instances: Sequence[Instance]) -> list[Instance]:
+    return [instance for instance in instances if instance.in_flight < instance.room]

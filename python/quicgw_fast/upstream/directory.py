@@ -9,9 +9,10 @@ from quicgw_fast.errors import ConfigError, SettingError
 from quicgw_fast.upstream.address import parse_address, usable
 from quicgw_fast.upstream.errors import RegisterRefused
 from quicgw_fast.upstream.instance import Instance
+from quicgw_fast.upstream.lookup import is_name
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
 MAX_INSTANCES = 64
 """Of one service, unless told otherwise: who registers may be anybody."""
@@ -46,6 +47,8 @@ class Directory:
         self._members: dict[str, list[Instance]] = {service: [] for service in services}
         self._by_address: dict[str, Instance] = {}
         self._configured: set[tuple[str, str]] = set()
+        self._expanded: dict[tuple[str, str], str] = {}
+        """Service and address to the configured name of which it is an address."""
         self._max_instances = max_instances
         self._listener: DirectoryListener | None = None
 
@@ -73,6 +76,44 @@ class Directory:
         self._configured.add((service, instance.address))
         return instance
 
+    def check(self, wanted: Mapping[str, Sequence[str]]) -> dict[str, list[str]]:
+        """Return the addresses of each service in one spelling; SettingError for one that ``configure`` cannot take."""
+        checked = {}
+        for service, addresses in wanted.items():
+            key = ("upstream", service)
+            try:
+                checked[service] = list(dict.fromkeys(map(parse_address, addresses)))
+            except ValueError as error:
+                raise SettingError(key, f"upstream.{service}: {error}") from error
+            if len(checked[service]) > self._max_instances:
+                told = f"upstream.{service} has {len(checked[service])} addresses, {self._max_instances} may be served"
+                raise SettingError(key, f"{told}; configure fewer")
+        return checked
+
+    def configure(self, wanted: Mapping[str, Sequence[str]]) -> None:
+        """Have these be the configured addresses, as ``check`` returned them: what is new comes, what is left out goes.
+
+        Calls under way to those that go are answered. Of a service that is full, registered instances make room.
+        """
+        before = self._configured
+        self._configured = {(service, address) for service, addresses in wanted.items() for address in addresses}
+        for service, address in before - self._configured:
+            instance = self._by_address.get(address)
+            if instance is not None and instance in self._members[service]:
+                self._leave(service, instance, hang_up=False)
+        for service, address in sorted(self._configured - self._stood_in_for()):
+            self._configure_one(service, address)
+
+    def _configure_one(self, service: str, address: str) -> None:
+        members = self._members[service]
+        instance = self._by_address.get(address)
+        if instance is None or instance not in members:
+            if len(members) >= self._max_instances:
+                others = [each for each in members if (service, each.address) not in self._configured]
+                self._leave(service, min(others, key=lambda each: each.healthy), hang_up=False)
+            instance = self._join(service, address, registered=False)
+        instance.registered = False
+
     def register(self, address: str, service: str) -> Registered:
         """Take in an instance that registered itself for one of the services.
 
@@ -93,7 +134,7 @@ class Directory:
         instance = self._by_address.get(address)
         if instance is None or instance not in self._members[service]:
             raise RegisterRefused(RegisterCode.NOT_REGISTERED, f"{address} is not registered for {service}")
-        if (service, address) in self._configured:
+        if (service, address) in self._configured or (service, address) in self._expanded:
             raise RegisterRefused(
                 RegisterCode.CONFIGURED, f"{address} is an instance by configuration (upstream.{service})"
             )
@@ -111,6 +152,42 @@ class Directory:
                 self._leave(service, instance, hang_up=False)
         return gone
 
+    def names(self) -> set[str]:
+        """Return the configured addresses whose host is a name, and no number."""
+        return {address for _, address in self._configured if is_name(address)}
+
+    def expand(self, addresses: Mapping[str, Collection[str]]) -> None:
+        """Have the ``addresses`` of each configured name stand in for it, where there are any; calls are answered.
+
+        Whatever stood in for one and is not there any more leaves. Of a service that is full, the rest stays away.
+        """
+        wanted = {
+            (service, address): name
+            for service, name in sorted(self._configured)
+            for address in sorted(addresses.get(name, ()))
+        }
+        for service, address in self._expanded.keys() - wanted.keys() - self._configured:
+            self._leave_if_there(service, address)
+        self._expanded = {key: name for key, name in wanted.items() if self._stand_in(*key, name)}
+        for service, name in self._stood_in_for():
+            self._leave_if_there(service, name)
+
+    def _stood_in_for(self) -> set[tuple[str, str]]:
+        """Services and the configured names that are no instance, as their addresses are."""
+        return {(service, name) for (service, _), name in self._expanded.items()}
+
+    def _stand_in(self, service: str, address: str, name: str) -> bool:
+        try:
+            self._join(service, address, registered=False, name=name)
+        except RegisterRefused:
+            return False
+        return True
+
+    def _leave_if_there(self, service: str, address: str) -> None:
+        instance = self._by_address.get(address)
+        if instance is not None and instance in self._members[service]:
+            self._leave(service, instance, hang_up=False)
+
     def members(self, service: str) -> Sequence[Instance]:
         """Return the instances of one service, not a copy: none for a service that there is not."""
         return self._members.get(service, ())
@@ -119,29 +196,11 @@ class Directory:
         """Return the instances of one service, or all of them, each once."""
         return tuple(self._by_address.values() if service is None else self._members.get(service, ()))
 
-    def report(self) -> list[dict[str, object]]:
-        """What there is to tell of each instance; a call that was cancelled is in ``calls`` alone."""
-        return [
-            {
-                "address": instance.address,
-                "services": list(self.services_of(instance)),
-                "registered": instance.registered,
-                "healthy": instance.healthy,
-                "reason": instance.reason,
-                "calls": instance.calls,
-                "failures": instance.failures,
-                "failures_by_status": dict(instance.statuses),
-                "timeouts": instance.timeouts,
-                "in_flight": instance.in_flight,
-            }
-            for instance in self.instances()
-        ]
-
     def services_of(self, instance: Instance) -> tuple[str, ...]:
         """Return the services that the instance serves."""
         return tuple(service for service, members in self._members.items() if instance in members)
 
-    def _join(self, service: str, address: str, *, registered: bool) -> Instance:
+    def _join(self, service: str, address: str, *, registered: bool, name: str = "") -> Instance:
         members = self._members[service]
         instance = self._by_address.get(address)
         if instance is not None and instance in members:
@@ -149,7 +208,7 @@ class Directory:
         if len(members) >= self._max_instances:
             self._make_room(service)
         if instance is None:
-            instance = self._by_address[address] = Instance(address, registered)
+            instance = self._by_address[address] = Instance(address, registered, name)
             if self._listener is not None:
                 self._listener.instance_added(instance)
         members.append(instance)

@@ -12,6 +12,8 @@ DEADLINE = "DEADLINE_EXCEEDED"
 TOO_SLOW = "it did not answer in time"
 """Why a call came to nothing whose deadline passed."""
 _DETAIL_LIMIT = 256
+_LEAST_WAIT = 0.1
+"""Seconds after which to come back, at least."""
 
 
 class UpstreamCallError(RequestError):
@@ -73,15 +75,42 @@ class UpstreamFailed(UpstreamCallError):
     """The call failed: refused, broken off, a gRPC error, or an answer unreadable or too large.
 
     ``status`` is the gRPC status by name, or another short name where gRPC's would mislead; ``cause`` says in a few
-    words what it means.
+    words what it means. ``never_sent``: the service surely saw nothing of the call, so that another may be called.
     """
 
     counter = "upstream_failures"
 
-    def __init__(self, internal: str, status: str = "UNKNOWN", cause: str = "", detail: str | None = None) -> None:
+    def __init__(
+        self,
+        internal: str,
+        status: str = "UNKNOWN",
+        cause: str = "",
+        detail: str | None = None,
+        *,
+        never_sent: bool = False,
+    ) -> None:
+        self.never_sent = never_sent
         self.status = status
         self.cause = cause or f"it answered with {status}"
         super().__init__(internal, detail or f"the service failed with {status}")
+
+
+class StoppedAnswering(UpstreamFailed):
+    """The call was given up, as its instance answers neither calls nor health checks; it may have run."""
+
+    def __init__(self, address: str) -> None:
+        what = "it stopped answering"
+        super().__init__(f"{address}: {what}", "GIVEN_UP", what, "the service stopped answering")
+
+
+class AtLimit(UpstreamBusy):
+    """Every instance of the service has as many calls as it answers well."""
+
+    def __init__(self, service: str, seconds: float) -> None:
+        """``seconds`` are what a call takes there, after which there is room in all likelihood."""
+        detail = f"every instance of {service} has as many calls under way as it answers well"
+        after = int(max(seconds, _LEAST_WAIT) * 1000) + 1
+        super().__init__(RequestError(ErrorCode.OVERLOADED, "upstream not available", detail, retry_after_ms=after))
 
 
 class AnswerTooLarge(UpstreamFailed):

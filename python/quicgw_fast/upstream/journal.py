@@ -35,6 +35,25 @@ class UpstreamJournal:
         """The instance is not healthy, for the reason that it has."""
         self._warn("upstream down", instance.address, {**self._names(instance), "reason": instance.reason})
 
+    def not_resolved(self, name: str, reason: str, known: int) -> None:
+        """A name could not be looked up; so many addresses of it are known and stay."""
+        self._warn("upstream name not resolved", name, {"address": name, "reason": reason, "known": known})
+
+    def ejected(self, instance: Instance, now: float) -> None:
+        """The instance is out for a while; ``now`` in monotonic seconds."""
+        if instance.ejection is not None:
+            fields = {"reason": instance.ejection.reason, "seconds": round(instance.ejection.until - now, 1)}
+            self._warn("upstream ejected", instance.address, {**self._names(instance), **fields})
+
+    def fell_silent(self, instance: Instance, given_up: int) -> None:
+        """The instance answers nothing any more, and so many calls were given up."""
+        fields = {"reason": "it answers neither calls nor health checks", "given_up": given_up}
+        self._warn("upstream silent", instance.address, {**self._names(instance), **fields})
+
+    def returned(self, instance: Instance) -> None:
+        """The instance, which was out or silent, gets calls again, one at a time at first."""
+        self._repeats.add(logging.INFO, "upstream returned", instance.address, self._clock.now(), self._names(instance))
+
     def call_failed(self, instance: Instance, service: str, error: UpstreamFailed | UpstreamTimeout) -> None:
         """A call came to nothing."""
         # A deadline that passed and one that the service speaks of have the same status, and are different stories.

@@ -1,4 +1,4 @@
-"""The one method of services that the gateway calls (protocol §3)."""
+"""The methods of services that the gateway calls: the one of protocol §3, and a health check."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ from quicgw_fast.proto.service_pb2 import UpstreamResponse
 from quicgw_fast.upstream.errors import AnswerTooLarge, UpstreamFailed
 
 PROCESS_REQUEST = "/gatesvr.proto.UpstreamService/ProcessRequest"
+HEALTH_CHECK = "/grpc.health.v1.Health/Check"
+"""A call that is made to see whether somebody answers; it does not matter what, nor whether it can be answered."""
 LARGEST_ANSWER = (1 << 20) + (64 << 10)
 """Bytes that a maker takes: a little over the frame limit, as whether a size in between fits looked at."""
 SURELY_FITS: Final = 1 << 19

@@ -27,12 +27,12 @@ class Readiness:
     def reason(self) -> str | None:
         """Return why no login can be answered, None when one can."""
         instances = self._instances()
-        if any(instance.healthy for instance in instances):
+        if any(instance.serving for instance in instances):
             return None
         what = self._mode.login_name
         if not instances:
             return f"no instance of {what} is configured or registered"
-        named = [f"{each.address}: {each.reason or 'not connected yet'}" for each in instances[:_NAMED]]
+        named = [f"{each.address}: {each.trouble or 'not connected yet'}" for each in instances[:_NAMED]]
         more = f" and {len(instances) - _NAMED} more" if len(instances) > _NAMED else ""
         return f"no instance of {what} is in service ({'; '.join(named)}{more})"
 

@@ -29,11 +29,14 @@ class Channel(Protocol):
 
         ``done`` is told the answer, or UpstreamTimeout or UpstreamFailed: AnswerTooLarge for an answer that no frame
         could carry, or that is over a bound of the maker's own. Nothing is tried twice unless the service said that it
-        never looked at the call.
+        never looked at the call. A failure is ``never_sent`` only where that is sure.
         """
 
     async def wait_reached(self, seconds: float) -> None:
         """Wait until it was connected once, at most ``seconds``."""
+
+    async def lives(self, seconds: float) -> bool:
+        """Whether a health check is answered within that time, with whatever status."""
 
     async def drain(self) -> None:
         """Close when the calls under way have ended by themselves."""

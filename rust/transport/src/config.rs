@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use quinn_proto::crypto::HandshakeTokenKey;
 use quinn_proto::crypto::rustls::{NoInitialCipherSuite, QuicClientConfig, QuicServerConfig};
 use quinn_proto::{EndpointConfig, IdleTimeout, MtuDiscoveryConfig, TransportConfig, VarInt};
 
@@ -153,9 +154,11 @@ pub(crate) fn endpoint(
     Ok(config)
 }
 
+/// `token_key` is the secret of Retry tokens: one that a client was given under another configuration stays good.
 pub(crate) fn server(
     settings: ServerSettings,
     limits: &Limits,
+    token_key: Arc<dyn HandshakeTokenKey>,
 ) -> Result<quinn_proto::ServerConfig, ConfigError> {
     let chain = settings
         .certificates
@@ -170,9 +173,21 @@ pub(crate) fn server(
     tls.alpn_protocols = settings.alpn;
     tls.send_tls13_tickets = 0; // no resumption: there would be early data, which can be replayed
     tls.max_early_data_size = 0;
-    let mut config = quinn_proto::ServerConfig::with_crypto(Arc::new(QuicServerConfig::try_from(tls)?));
+    let mut config = quinn_proto::ServerConfig::new(Arc::new(QuicServerConfig::try_from(tls)?), token_key);
     config.transport_config(Arc::new(limits.transport(true)?));
     Ok(config)
+}
+
+/// A secret of Retry tokens for one endpoint.
+pub(crate) fn token_key() -> Result<Arc<dyn HandshakeTokenKey>, ConfigError> {
+    let mut secret = [0; 64];
+    provider()
+        .secure_random
+        .fill(&mut secret)
+        .map_err(|_| rustls::Error::FailedToGetRandomBytes)?;
+    Ok(Arc::new(
+        ::ring::hkdf::Salt::new(::ring::hkdf::HKDF_SHA256, &[]).extract(&secret),
+    ))
 }
 
 /// The configuration, and where what is found wrong with the server's certificate is kept.

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
+use quinn_proto::crypto::HandshakeTokenKey;
 use quinn_proto::{ConnectionHandle, ServerConfig, Transmit};
 
 use crate::certificate::Finding;
@@ -66,6 +67,9 @@ pub struct Endpoint {
     pub(crate) socket: Socket,
     pub(crate) quic: quinn_proto::Endpoint,
     pub(crate) server: Option<Arc<ServerConfig>>,
+    token_key: Arc<dyn HandshakeTokenKey>,
+    /// What `renew` takes.
+    prepared: Option<(Arc<ServerConfig>, Limits)>,
     pub(crate) make_id: MakeId,
     /// By slot; in boxes, as a connection is several KiB, and the list grows by doubling.
     pub(crate) connections: Vec<Option<Box<Connection>>>,
@@ -106,8 +110,9 @@ impl Endpoint {
     ) -> Result<Self, EndpointError> {
         let make_id: MakeId = Arc::new(make_id);
         let endpoint = Arc::new(config::endpoint(&limits, reset_key, Arc::clone(&make_id))?);
+        let token_key = config::token_key()?;
         let server = server
-            .map(|settings| config::server(settings, &limits))
+            .map(|settings| config::server(settings, &limits, Arc::clone(&token_key)))
             .transpose()?
             .map(Arc::new);
         let socket = Socket::new(socket, limits.max_datagram.into())?;
@@ -120,6 +125,8 @@ impl Endpoint {
             limits,
             socket,
             server,
+            token_key,
+            prepared: None,
             make_id,
             connections: Vec::new(),
             taken: Vec::new(),
@@ -136,6 +143,25 @@ impl Endpoint {
             counters: Counters::default(),
             clock,
         })
+    }
+
+    /// Check what a listener is to show to new clients, and the limits of their connections; `renew` takes both.
+    ///
+    /// # Errors
+    /// [`ConfigError`] for settings that cannot be used: nothing has changed then.
+    pub fn prepare(&mut self, settings: ServerSettings, limits: Limits) -> Result<(), ConfigError> {
+        let server = config::server(settings, &limits, Arc::clone(&self.token_key))?;
+        self.prepared = Some((Arc::new(server), limits));
+        Ok(())
+    }
+
+    /// Use what was prepared for the handshakes that begin from now on; connections that are there keep what they have.
+    pub fn renew(&mut self) {
+        let Some((server, limits)) = self.prepared.take() else { return };
+        self.quic.set_server_config(Some(Arc::clone(&server)));
+        self.server = Some(server);
+        self.marks = limits.marks();
+        self.limits = limits;
     }
 
     /// The address that is bound.

@@ -44,5 +44,5 @@ async def test_lost_watch_is_reported_and_leaves_the_instance_in_use(
     side = side_of(UpstreamConfig(hello=(server.address,)), open_channel=GrpcChannel)
     assert (await side.caller.call(REQUEST, 5.0)).code == 200
     assert side.directory.instances()[0].healthy
-    await side.channels.close()
+    await side.close()
     assert "upstream not followed any more" in caplog.text

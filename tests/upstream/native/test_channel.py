@@ -353,7 +353,7 @@ async def test_a_service_that_drops_one_more_connection_as_it_stops_is_told_as_w
 async def test_a_fault_of_the_program_is_told_and_no_call_waits_for_it(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    async def broken(_: str) -> None:
+    async def broken(_: str, **__: str) -> None:
         raise RuntimeError("dialling failed")
 
     monkeypatch.setattr(channel_module, "dial", broken)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
@@ -12,6 +12,8 @@ from quicgw_fast.config.values import duration
 
 class AuthConfig(Section):
     """``[auth]``: who may take which openid."""
+
+    live: ClassVar = frozenset({"mode", "key_file", "jwks_file", "algorithms", "audience", "issuer", "leeway"})
 
     mode: Literal["none", "jwt"] = "none"
     """``none`` believes every client; ``jwt`` wants a signed token whose ``sub`` is the openid."""

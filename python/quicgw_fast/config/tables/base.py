@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 from pydantic import BaseModel, ConfigDict
 
@@ -19,6 +19,10 @@ class Section(BaseModel):
     """One table of the file: frozen, unknown keys refused."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+    live: ClassVar[frozenset[str]] = frozenset()
+    """The keys that a running gateway takes when it reads its configuration again; for all others it must be restarted.
+    Whoever adds a key here sees to it that somebody takes it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 from quicgw_fast.config.tables.base import Section
 from quicgw_fast.config.values import Address, duration, number
@@ -12,6 +12,8 @@ Pause = Annotated[float, duration("0s", "1h")]
 
 class DrainConfig(Section):
     """``[drain]``: how clients leave a gateway that stops; all but ``delay`` is within ``processor.drain_timeout``."""
+
+    live: ClassVar = frozenset({"delay", "pace", "spread", "reconnect_to"})
 
     delay: Pause = 0.0
     """How long a gateway that is to stop says that it is not ready and does all its work nevertheless: until load

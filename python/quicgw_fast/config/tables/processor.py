@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 from quicgw_fast.config.tables.base import Section
 from quicgw_fast.config.values import Duration, number
@@ -14,6 +14,8 @@ MAX_QUEUE = 1 << 20
 
 class ProcessorConfig(Section):
     """``[processor]``: the queue and the workers behind it."""
+
+    live: ClassVar = frozenset({"task_timeout", "drain_timeout"})
 
     max_workers: Annotated[int, number(0, 10_000, "workers")] = 0
     """Upstream calls under way at once; 0 means processor cores × 4."""

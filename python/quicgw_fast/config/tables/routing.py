@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
@@ -23,6 +23,8 @@ RANGES = Field(examples=[[[1, 9999, "001"]]])
 
 class RoutingConfig(Section):
     """``[routing]``: which service gets an action (protocol §3)."""
+
+    live: ClassVar = frozenset({"exact", "containing", "replace_defaults", "default", "zone_ranges"})
 
     mode: Literal["service", "zone"] = "service"
     """``service``: by action. ``zone``: by openid, to the instance registered for its zone."""

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from pathlib import Path
+from typing import Annotated, ClassVar, Literal
 
 from quicgw_fast.config.tables.base import File, Section
-from quicgw_fast.config.values import Address
+from quicgw_fast.config.values import Address, duration
+from quicgw_fast.errors import ConfigError
 
 
 class ServerConfig(Section):
     """``[server]``: where the gateway listens; port 0 takes any free port."""
+
+    live: ClassVar = frozenset({"watch"})
 
     quic: Address = "0.0.0.0:8443"
     """UDP address for clients."""
@@ -24,19 +28,37 @@ class ServerConfig(Section):
     reset_key_file: File | None = None
     """Secret of stateless resets, made if it is not there; every gateway needs its own. Without one, a file beside
     ``tls.key`` is used where it can be written."""
+    watch: Annotated[float, duration("0s", "1h")] = 1.0
+    """How often this file and those of certificates and keys are looked at, to be read again when one has changed; 0
+    never."""
 
 
 class TlsConfig(Section):
     """``[tls]``: PEM files; both are needed to serve."""
+
+    live: ClassVar = frozenset({"cert", "key"})
 
     cert: File | None = None
     """Certificate chain, the server's own first."""
     key: File | None = None
     """Private key of the certificate."""
 
+    def pair(self, key_in_memory: bytes | None = None) -> tuple[Path, Path | bytes]:
+        """The certificate and its key, or the one in no file; raises ConfigError where one of them is not set."""
+        key = key_in_memory or self.key
+        if self.cert is not None and key is not None:
+            return self.cert, key
+        need = "QUIC needs a certificate and its key, both PEM files"
+        if self.cert is None and self.key is None:
+            raise ConfigError(f"tls.cert and tls.key are not set; {need}")
+        there, missing = ("tls.cert", "tls.key") if self.key is None else ("tls.key", "tls.cert")
+        raise ConfigError(f"only {there} is set, {missing} is not; {need}")
+
 
 class LogConfig(Section):
     """``[log]``: what goes to standard error."""
+
+    live: ClassVar = frozenset({"level"})
 
     level: Literal["debug", "info", "warning", "error"] = "info"
     """Least level that is written."""

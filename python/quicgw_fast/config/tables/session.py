@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from quicgw_fast.config.tables.base import File, Section
 from quicgw_fast.config.values import Count, Duration, Size, duration, number, size
@@ -10,6 +10,21 @@ from quicgw_fast.config.values import Count, Duration, Size, duration, number, s
 
 class SessionConfig(Section):
     """``[session]``: how long sessions live and how much they keep (protocol §2, §5)."""
+
+    live: ClassVar = frozenset(
+        {
+            "timeout",
+            "heartbeat_interval",
+            "resume_window",
+            "window_messages",
+            "window_bytes",
+            "start_timeout",
+            "frame_timeout",
+            "frame_rate",
+            "slow_consumer_after",
+            "bind_timeout",
+        }
+    )
 
     timeout: Duration = 300.0
     """A connection without any message for so long is closed with IDLE."""

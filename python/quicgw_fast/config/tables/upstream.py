@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
@@ -18,6 +18,8 @@ OF_SERVICES = ReadIn("service", "where instances register themselves")
 class UpstreamConfig(Section):
     """``[upstream]``: addresses of each service in service mode."""
 
+    live: ClassVar = frozenset({"hello", "business", "zone", "forget_after"})
+
     hello: Annotated[tuple[Address, ...], OF_SERVICES, ADDRESSES] = ()
     """Instances that log users in and keep their state."""
     business: Annotated[tuple[Address, ...], OF_SERVICES, ADDRESSES] = ()
@@ -30,3 +32,18 @@ class UpstreamConfig(Section):
     """Who calls services: grpcio, or native, which is compiled and takes a fraction of the time."""
     forget_after: Annotated[float, duration("1s", "30d")] = 3600.0
     """A registered instance that cannot be connected to for so long is forgotten, until it registers again."""
+    resolve_every: Annotated[float, duration("100ms", "1d")] = 30.0
+    """A configured name is all its addresses, which are looked up at this interval."""
+    adaptive_concurrency: bool = True
+    """Whether each instance gets no more calls at once than it answers well, as the time they take tells."""
+    least_concurrency: Annotated[int, number(1, 10_000, "calls")] = 10
+    """Calls of an instance that adapting never forbids."""
+    ejection: bool = True
+    """Whether an instance that does worse than the others, or answers nothing, is out for a while."""
+    ejection_time: Annotated[float, duration("100ms", "1h")] = 5.0
+    """How long for, the first time; twice as long the second time, and so on."""
+    longest_ejection: Annotated[float, duration("100ms", "1d")] = 120.0
+    """How long for at most; who behaves for so long starts anew."""
+    silent_after: Annotated[float, duration("500ms", "1h")] = 1.0
+    """An instance that has calls under way and answers none for so long is asked whether it lives; two such questions
+    without an answer, of 750 ms each, and it is out."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from aioquic._buffer import Buffer
@@ -40,6 +41,8 @@ if TYPE_CHECKING:
     import socket
     from collections.abc import Callable, Sequence
 
+    from aioquic.quic.configuration import QuicConfiguration
+
     from quicgw_fast.clock import Clock
     from quicgw_fast.ports import Gatekeeper, ReadingPace, TurnedAway
     from quicgw_fast.transport.aioquic.receiving import ReceivingQuic
@@ -72,6 +75,7 @@ class AioquicListener(AcceptedClients):
         pace: ReadingPace,
     ) -> None:
         super().__init__(factory, limits, gatekeeper, observer, clock.now)
+        self._alpn = alpn
         self._configuration = server_configuration(identity, limits, alpn)
         self._tokens = RetryTokens()
         self._connection_ids = connection_ids
@@ -94,6 +98,13 @@ class AioquicListener(AcceptedClients):
     def given_up(self) -> int:
         """Connections that were closed since the start because those were too many."""
         return self._endpoint.backlog.given_up
+
+    def prepare(self, identity: Identity, limits: TransportLimits, /) -> Callable[[], None]:
+        """See ``seam.Listener``. Each connection refers to the configuration with which it began."""
+        return partial(self._renew, server_configuration(identity, limits, self._alpn), limits)
+
+    def _renew(self, configuration: QuicConfiguration, limits: TransportLimits) -> None:
+        self._configuration, self._limits = configuration, limits
 
     async def close(self, code: int = CloseCode.DRAINING, reason: str = "") -> None:
         """Close every connection with ``code`` and the complete phrase ``reason``, then the socket.

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, cast
 
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from quicgw_fast.codes import CloseCode
+from quicgw_fast.errors import StartupError
 from quicgw_fast.ports import ConnectionRefusal, Deflection
 from quicgw_fast.transport.accepted import LAST_PERIOD, AcceptedClients
 from quicgw_fast.transport.quinn.connection import QuinnConnection, Side, termination_of
@@ -49,15 +51,14 @@ class QuinnListener(AcceptedClients):
         self.closing_period: float | None = None
         self.draining_period: float | None = None
         super().__init__(factory, limits, gatekeeper, observer, clock.now)
-        chain = [one.public_bytes(Encoding.DER) for one in (identity.certificate, *identity.chain)]
-        key = identity.private_key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
+        self._alpn = [name.encode() for name in alpn]
         self._driver = Driver(
             sock,
             limits,
             reset_key=reset_key,
             connection_ids=connection_ids,
             clock=clock,
-            server=(chain, key, [name.encode() for name in alpn]),
+            server=_shown(identity, self._alpn),
             incoming=self._incoming,
             may_answer=self._may_answer,
             pace=pace,
@@ -86,6 +87,20 @@ class QuinnListener(AcceptedClients):
     def given_up(self) -> int:
         """Connections that were closed since the start because those were too many."""
         return self._driver.given_up
+
+    def prepare(self, identity: Identity, limits: TransportLimits, /) -> Callable[[], None]:
+        """See ``seam.Listener``."""
+        core = self._driver.core
+        try:
+            core.prepare(_shown(identity, self._alpn), limits)
+        except ValueError as error:
+            raise StartupError(f"quinn cannot use the certificate, its key or a limit: {error}") from error
+        return partial(self._renew, limits)
+
+    def _renew(self, limits: TransportLimits) -> None:
+        if not self._driver.closed:
+            self._driver.core.renew()
+            self._limits = limits
 
     async def close(self, code: int = CloseCode.DRAINING, reason: str = "") -> None:
         """Close every connection with ``code`` and the complete phrase ``reason``, then the socket.
@@ -143,3 +158,10 @@ class QuinnListener(AcceptedClients):
             core.retry(ticket)
             return
         core.ignore(ticket)
+
+
+def _shown(identity: Identity, alpn: list[bytes]) -> tuple[list[bytes], bytes, list[bytes]]:
+    """What clients are shown, as the endpoint takes it."""
+    chain = [one.public_bytes(Encoding.DER) for one in (identity.certificate, *identity.chain)]
+    key = identity.private_key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
+    return chain, key, alpn

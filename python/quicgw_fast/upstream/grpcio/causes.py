@@ -35,6 +35,7 @@ _SIGNS: Sequence[tuple[str, str]] = (
     ("ocket closed", BROKE_OFF),
     ("GOAWAY", BROKE_OFF),
 )
+_NO_CONNECTION = "failed to connect to all addresses; last error: "
 _OVER_LIMIT = re.compile(r"\(CLIENT: Received message larger than max \((\d+) vs")
 
 
@@ -51,3 +52,14 @@ def size_over_limit(status: grpc.StatusCode, details: str | None) -> int | None:
     """Return the bytes of an answer that our own limit refused, None for every other failure."""
     found = _OVER_LIMIT.search(details or "") if status is grpc.StatusCode.RESOURCE_EXHAUSTED else None
     return int(found[1]) if found else None
+
+
+def never_sent(status: grpc.StatusCode, details: str | None, address: str) -> bool:
+    """Whether a call failed for want of a connection to ``address``.
+
+    A service may pass on the failure of a call of its own, in the same words and with the same status: so the address
+    that could not be reached must be the one that was called.
+    """
+    if status is not grpc.StatusCode.UNAVAILABLE or details is None:
+        return False
+    return details.startswith(_NO_CONNECTION) and f":{address}: " in details.replace("%5B", "[").replace("%5D", "]")

@@ -11,9 +11,9 @@ import grpc
 
 from quicgw_fast.upstream.causes import HUNG_UP
 from quicgw_fast.upstream.errors import AnswerTooLarge, UpstreamFailed, UpstreamTimeout
-from quicgw_fast.upstream.grpcio.causes import cause_of, size_over_limit
+from quicgw_fast.upstream.grpcio.causes import cause_of, never_sent, size_over_limit
 from quicgw_fast.upstream.health import CallsUnderWay, ChannelHealth
-from quicgw_fast.upstream.method import LARGEST_ANSWER, PROCESS_REQUEST, parse_answer
+from quicgw_fast.upstream.method import HEALTH_CHECK, LARGEST_ANSWER, PROCESS_REQUEST, parse_answer
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Sequence
@@ -25,9 +25,6 @@ if TYPE_CHECKING:
     from quicgw_fast.upstream.seam import ChannelListener
 
 _log = logging.getLogger("quicgw.upstream")
-
-PROBE = "/grpc.health.v1.Health/Check"
-"""A call that is made to learn why there is no connection; it does not matter who can answer it."""
 
 DIALLING: Sequence[tuple[str, int]] = (
     # What comes back is used within about 2 s: a new attempt at least every second, and an attempt that gets no
@@ -58,6 +55,8 @@ CHANNEL_OPTIONS: Sequence[tuple[str, int]] = (
     ("grpc.max_receive_message_length", LARGEST_ANSWER),
 )
 
+# Statuses of a health check that nobody answered.
+_NO_ANSWERS = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED, grpc.StatusCode.CANCELLED)
 # Seconds to wait for gRPC to end what it usually ends at once.
 _WAIT_FOR_GRPC = 0.5
 # Seconds by which a deadline may seem to pass too early: gRPC counts in milliseconds on a clock of its own.
@@ -71,10 +70,11 @@ class GrpcChannel:
         self.instance = instance
         self._health = ChannelHealth(instance, listener)
         self._calls = CallsUnderWay(instance)
-        self._channel = grpc.aio.insecure_channel(target_of(instance.address), CHANNEL_OPTIONS)
+        options = (*CHANNEL_OPTIONS, ("grpc.default_authority", instance.authority))
+        self._channel = grpc.aio.insecure_channel(target_of(instance.address), options)
         # Answers are parsed here: gRPC's own deserializing logs an unreadable one and returns None for it.
         self._process = self._channel.unary_unary(PROCESS_REQUEST, methodcaller("SerializeToString"), _raw)
-        self._probe: grpc.aio.UnaryUnaryMultiCallable[bytes, bytes] = self._channel.unary_unary(PROBE)
+        self._probe: grpc.aio.UnaryUnaryMultiCallable[bytes, bytes] = self._channel.unary_unary(HEALTH_CHECK)
         self._leaving = False
         self._closed = False
         self._watcher = asyncio.create_task(self._watch(), name=f"upstream-health-{instance.address}")
@@ -108,6 +108,16 @@ class GrpcChannel:
     async def wait_reached(self, seconds: float) -> None:
         """See ``Channel``."""
         await self._health.wait_reached(seconds)
+
+    async def lives(self, seconds: float) -> bool:
+        """See ``Channel``."""
+        try:
+            await self._probe(b"", timeout=seconds)
+        except grpc.aio.AioRpcError as error:
+            return error.code() not in _NO_ANSWERS
+        except grpc.aio.BaseError:  # the channel was closed
+            return False
+        return True
 
     async def drain(self) -> None:
         """See ``Channel``."""
@@ -213,4 +223,5 @@ def _translate(error: grpc.aio.AioRpcError, address: str, *, passed: bool) -> Up
     size = size_over_limit(status, details)
     if size is not None:
         return AnswerTooLarge(address, size)
-    return UpstreamFailed(f"{address}: {status.name}: {details or 'no details'}", status.name, cause)
+    internal = f"{address}: {status.name}: {details or 'no details'}"
+    return UpstreamFailed(internal, status.name, cause, never_sent=never_sent(status, details, address))

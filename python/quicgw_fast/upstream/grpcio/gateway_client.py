@@ -15,7 +15,8 @@ from quicgw_fast.upstream.address import parse_address
 from quicgw_fast.upstream.causes import NO_ANSWER
 from quicgw_fast.upstream.errors import GatewayCallFailed
 from quicgw_fast.upstream.grpcio.causes import cause_of
-from quicgw_fast.upstream.grpcio.channel import DIALLING, PROBE, target_of
+from quicgw_fast.upstream.grpcio.channel import DIALLING, target_of
+from quicgw_fast.upstream.method import HEALTH_CHECK
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -46,7 +47,7 @@ class GatewayClient:
         self._patient = patient
         self._channel = grpc.aio.insecure_channel(target_of(self.address), DIALLING)
         self._stub = GatewayServiceStub(self._channel)
-        self._probe: grpc.aio.UnaryUnaryMultiCallable[bytes, bytes] = self._channel.unary_unary(PROBE)
+        self._probe: grpc.aio.UnaryUnaryMultiCallable[bytes, bytes] = self._channel.unary_unary(HEALTH_CHECK)
 
     async def push(self, request: pb.UnicastPushRequest, timeout: float = 5.0) -> pb.UnicastPushResponse:
         """PushToClient. A refusal is an answer with ``success`` false; raises GatewayCallFailed."""

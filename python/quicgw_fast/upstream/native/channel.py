@@ -16,7 +16,7 @@ from quicgw_fast import completions
 from quicgw_fast.upstream.causes import BROKE_OFF
 from quicgw_fast.upstream.errors import UpstreamFailed
 from quicgw_fast.upstream.health import CallsUnderWay, ChannelHealth
-from quicgw_fast.upstream.method import parse_answer
+from quicgw_fast.upstream.method import HEALTH_CHECK, parse_answer
 from quicgw_fast.upstream.native.dialling import dial
 from quicgw_fast.upstream.native.failures import (
     CallFailure,
@@ -25,6 +25,7 @@ from quicgw_fast.upstream.native.failures import (
     NeverLookedAt,
     NeverSent,
     NotConnected,
+    StatusFailure,
 )
 
 if TYPE_CHECKING:
@@ -52,6 +53,7 @@ class NativeChannel:
 
     def __init__(self, instance: Instance, listener: ChannelListener) -> None:
         self._address = instance.address
+        self._authority = instance.authority
         self._health = ChannelHealth(instance, listener)
         self._calls = CallsUnderWay(instance)
         self._clock = asyncio.get_running_loop().time
@@ -128,6 +130,24 @@ class NativeChannel:
         """See ``Channel``."""
         await self._health.wait_reached(seconds)
 
+    async def lives(self, seconds: float) -> bool:
+        """See ``Channel``. Over a connection of its own: that one comes about says most of it."""
+        deadline = self._clock() + seconds
+        try:
+            async with asyncio.timeout_at(deadline):
+                connection = await dial(self._address, path=HEALTH_CHECK, authority=self._authority)
+        except (NotConnected, TimeoutError):
+            return False
+        try:
+            await completions.result(partial(connection.begin, b"", deadline))
+        except StatusFailure:
+            return True
+        except CallFailure:
+            return False
+        finally:
+            connection.hang_up()
+        return True
+
     async def drain(self) -> None:
         """See ``Channel``."""
         self._leaving = True
@@ -157,7 +177,7 @@ class NativeChannel:
         while True:
             began = self._clock()
             try:
-                connection = await dial(self._address)
+                connection = await dial(self._address, authority=self._authority)
             except NotConnected as failure:
                 # A service that stops closes its connections first: the next one may be taken still, and is dropped.
                 # What that means for the service, the attempt after it tells.

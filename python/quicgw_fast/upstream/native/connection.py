@@ -40,16 +40,16 @@ KEEP_ALIVE = KeepAlive(310.0, 10.0)
 
 
 class NativeConnection(asyncio.Protocol):
-    """Made for ``loop.create_connection``; ``address`` is what the service is told to be called by."""
+    """Made for ``loop.create_connection``; the service is told to be called by ``address``; ``path`` is the method."""
 
-    def __init__(self, address: str, keep_alive: KeepAlive = KEEP_ALIVE) -> None:
+    def __init__(self, address: str, keep_alive: KeepAlive = KEEP_ALIVE, path: str = PROCESS_REQUEST) -> None:
         self._loop = asyncio.get_running_loop()
         self.greeted: asyncio.Future[None] = self._loop.create_future()
         self.left: asyncio.Future[None] = self._loop.create_future()
         self.closed: asyncio.Future[None] = self._loop.create_future()
         self.broke_off = False
         """It is over because its socket is, and not for anything that came."""
-        self._core = Http2Connection(address, PROCESS_REQUEST, LARGEST_ANSWER)
+        self._core = Http2Connection(address, path, LARGEST_ANSWER)
         self._calls: dict[int, Done[bytes]] = {}
         self._transport: asyncio.Transport
         self._writable = True

@@ -7,10 +7,13 @@ import contextlib
 import errno
 import ipaddress
 import socket
+from functools import partial
 from typing import TYPE_CHECKING
 
 from quicgw_fast.config import split_address
 from quicgw_fast.upstream.causes import BROKE_OFF, NO_ANSWER, NO_GRPC, NOTHING_LISTENS, UNKNOWN_HOST
+from quicgw_fast.upstream.lookup import lookup
+from quicgw_fast.upstream.method import PROCESS_REQUEST
 from quicgw_fast.upstream.native.connection import KEEP_ALIVE, NativeConnection
 from quicgw_fast.upstream.native.failures import NotConnected
 
@@ -31,12 +34,18 @@ _CAUSES = {
 }
 
 
-async def dial(address: str, keep_alive: KeepAlive = KEEP_ALIVE) -> NativeConnection:
-    """Return a connection that takes calls. Raises NotConnected, which says why there is none."""
+async def dial(
+    address: str, keep_alive: KeepAlive = KEEP_ALIVE, path: str = PROCESS_REQUEST, authority: str = ""
+) -> NativeConnection:
+    """Return a connection that takes calls of the method ``path``. Raises NotConnected, saying why there is none.
+
+    The service is told to be called by ``authority``, else by ``address``.
+    """
     loop = asyncio.get_running_loop()
     try:
         sock = await _connected(*split_address(address))
-        _, connection = await loop.create_connection(lambda: NativeConnection(address, keep_alive), sock=sock)
+        made = partial(NativeConnection, authority or address, keep_alive, path)
+        _, connection = await loop.create_connection(made, sock=sock)
     except OSError as error:  # also a TimeoutError
         why = str(error) or f"no answer within {PATIENCE:g} s"
         raise NotConnected(_CAUSES.get(error.errno or 0, NO_ANSWER), why) from error
@@ -68,13 +77,19 @@ async def _connected(host: str, port: int) -> socket.socket:
 async def _addresses(host: str) -> list[tuple[socket.AddressFamily, str]]:
     """The addresses of a host, in the order in which to try them; a number is not looked up. There is one at least."""
     with contextlib.suppress(ValueError):
-        return [(socket.AF_INET if ipaddress.ip_address(host).version == 4 else socket.AF_INET6, host)]
+        return [(_family(host), host)]
     try:
         async with asyncio.timeout(PATIENCE):
-            found = await asyncio.get_running_loop().getaddrinfo(host, 0, type=socket.SOCK_STREAM)
+            found = await lookup(host)
     except OSError as error:  # also a TimeoutError
         raise NotConnected(UNKNOWN_HOST, str(error) or f"no answer about {host} within {PATIENCE:g} s") from error
-    return [(family, str(address[0])) for family, _, _, _, address in found]
+    if not found:
+        raise NotConnected(UNKNOWN_HOST, f"{host} has addresses of one link alone")
+    return [(_family(ip), ip) for ip in found]
+
+
+def _family(ip: str) -> socket.AddressFamily:
+    return socket.AF_INET if ipaddress.ip_address(ip).version == 4 else socket.AF_INET6
 
 
 async def _connected_to(family: socket.AddressFamily, ip: str, port: int) -> socket.socket:

@@ -5,6 +5,8 @@ What they mean to others is said by ``explained``, in the errors of the stage.
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from quicgw_fast.upstream.causes import BROKE_OFF, HUNG_UP, of_status
 from quicgw_fast.upstream.errors import DEADLINE, AnswerTooLarge, UpstreamFailed, UpstreamTimeout
 
@@ -37,10 +39,13 @@ class CallFailure(Exception):
     """The gRPC status by name."""
     cause: str = ""
     """What it means, in the words of ``upstream.causes``; empty for what the status means."""
+    never_sent: ClassVar[bool] = False
+    """Whether the service surely did nothing for the call."""
 
     def explained(self, address: str, *, passed: bool) -> UpstreamTimeout | UpstreamFailed:  # noqa: ARG002
         """What became of the call to ``address``; ``passed``: its deadline did, by our own clock."""
-        return UpstreamFailed(f"{address}: {self.status}: {self}", self.status, self.cause)
+        internal = f"{address}: {self.status}: {self}"
+        return UpstreamFailed(internal, self.status, self.cause, never_sent=self.never_sent)
 
 
 class StatusFailure(CallFailure):
@@ -76,12 +81,16 @@ class AnswerOverLimit(CallFailure):
 class NeverSent(CallFailure):
     """The connection took no more calls before this one went out: it can be made over another one."""
 
+    never_sent = True
+
     def __init__(self) -> None:
         super().__init__("it was not sent")
 
 
 class NeverLookedAt(CallFailure):
     """The service said that it did not look at the call: it can be made again."""
+
+    never_sent = True
 
     def __init__(self) -> None:
         super().__init__("it was refused, and refused again")
@@ -105,6 +114,8 @@ class HungUp(CallFailure):
 
 class NotConnected(CallFailure):
     """There is no connection, for a ``cause``."""
+
+    never_sent = True
 
     def __init__(self, cause: str, details: str) -> None:
         super().__init__(details)

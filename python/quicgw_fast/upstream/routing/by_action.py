@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, Self
 
 from quicgw_fast.codes import RegisterCode
 from quicgw_fast.errors import SettingError
@@ -40,6 +40,10 @@ class ServiceMode:
                 f"the routing table sends the action hello to the service {login}, so that nobody could log in; "
                 f"{remedy}",
             )
+
+    def adopt(self, other: Self, /) -> None:
+        """See ``RoutingMode``."""
+        self._exact, self._containing, self._default = other._exact, other._containing, other._default
 
     @staticmethod
     def check(config: RoutingConfig) -> None:

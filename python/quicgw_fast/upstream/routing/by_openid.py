@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, Self
 
 from quicgw_fast.codes import RegisterCode
 from quicgw_fast.errors import SettingError
@@ -31,6 +31,10 @@ class ZoneMode:
 
     def __init__(self, config: RoutingConfig) -> None:
         self._ranges = config.zone_ranges
+
+    def adopt(self, other: Self, /) -> None:
+        """See ``RoutingMode``."""
+        self._ranges = other._ranges
 
     @staticmethod
     def check(config: RoutingConfig) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar, Protocol
+from typing import TYPE_CHECKING, ClassVar, Protocol, Self
 
 from quicgw_fast.upstream.errors import RegisterRefused
 
@@ -26,6 +26,9 @@ class RoutingMode(Protocol):
 
     def __init__(self, config: RoutingConfig) -> None:
         """Take a configuration that was checked. Raises ConfigError where nobody could log in by it."""
+
+    def adopt(self, other: Self, /) -> None:
+        """Route from now on as ``other`` does, which was made of another configuration."""
 
     @staticmethod
     def check(config: RoutingConfig) -> None:

@@ -1,0 +1,75 @@
+"""Two configurations, one in use and one written since: what differs, and what a running gateway takes of it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from quicgw_fast.config.models import SECTIONS, Config
+from quicgw_fast.config.sources import is_path
+from quicgw_fast.config.values import shown
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from quicgw_fast.config.tables.base import Section
+
+
+class Change(NamedTuple):
+    """One key that has another value now."""
+
+    key: str
+    """As it is written: ``session.timeout``."""
+    before: str
+    after: str
+    live: bool
+    """Whether it is taken while the gateway runs; else the value before stays until the next start."""
+
+
+def changes(before: Config, after: Config) -> Iterator[Change]:
+    """Name every key that differs."""
+    for name in SECTIONS:
+        old, new = _section(before, name), _section(after, name)
+        for key in type(new).model_fields:
+            was, will = getattr(old, key), getattr(new, key)
+            if was != will:
+                yield Change(f"{name}.{key}", _text(was), _text(will), key in type(new).live)
+
+
+def without_restart(before: Config, after: Config) -> Config:
+    """Return ``after``, with the values of ``before`` for all keys that need a restart.
+
+    Which keys were written, and which are defaults, is kept of each.
+    """
+    return Config.model_construct(
+        _fields_set=None, **{name: _mixed(_section(before, name), _section(after, name)) for name in SECTIONS}
+    )
+
+
+def files(config: Config) -> dict[str, Path]:
+    """The files, by key, whose content a running gateway takes when it has changed."""
+    found = {}
+    for name, kind in SECTIONS.items():
+        section = _section(config, name)
+        for key in type(section).live:
+            value = getattr(section, key)
+            if isinstance(value, Path) and is_path(kind.model_fields[key]):
+                found[f"{name}.{key}"] = value
+    return found
+
+
+def _section(config: Config, name: str) -> Section:
+    section: Section = getattr(config, name)
+    return section
+
+
+def _mixed(before: Section, after: Section) -> Section:
+    kind = type(after)
+    of_key = {key: after if key in kind.live else before for key in kind.model_fields}
+    written = {key for key, section in of_key.items() if key in section.model_fields_set}
+    values: dict[str, Any] = {key: getattr(section, key) for key, section in of_key.items()}
+    return kind.model_construct(_fields_set=written, **values)
+
+
+def _text(value: object) -> str:
+    return str(value) if isinstance(value, Path) else shown(value)

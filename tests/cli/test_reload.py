@@ -1,0 +1,77 @@
+from __future__ import annotations
+
+import json
+import signal
+import socket
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.cli.process import Gateway, in_process, quicgw, until
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+
+@pytest.fixture
+def config(tmp_path: Path, certified: str) -> Path:
+    path = tmp_path / "gateway.toml"
+    path.write_text(certified)
+    return path
+
+
+@pytest.fixture
+def gateway(config: Path) -> Iterator[Gateway]:
+    with Gateway("serve", "--config", str(config)) as running:
+        yield running
+
+
+def write(config: Path, text: str) -> None:
+    """Say something else, and keep the certificate."""
+    _, tls, certificate = config.read_text().partition("[tls]")
+    config.write_text(f"server.watch = 0\n{text}\n{tls}{certificate}")
+
+
+def test_what_changed_is_printed_and_what_needs_a_restart(gateway: Gateway, config: Path) -> None:
+    write(config, "session.timeout = '60s'\nsession.memory = '64MiB'")
+    done = quicgw("reload", "--admin", gateway.admin)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines() == [
+        "server.watch: 1.0 is 0.0 now",
+        "session.timeout: 300.0 is 60.0 now",
+        "session.memory needs a restart: 268435456 stays, 67108864 is written",
+    ]
+    write(config, "session.timeout = '60s'")
+    assert quicgw("reload", "--admin", gateway.admin).stdout == "nothing has changed\n"
+    done = quicgw("reload", "--admin", gateway.admin, "--json")
+    assert json.loads(done.stdout) == {"changed": {}, "files": [], "needs_restart": {}}
+
+
+def test_a_refusal_is_told_and_exits_1(gateway: Gateway, config: Path) -> None:
+    write(config, "session.timeout = 'soon'")
+    done = quicgw("reload", "--admin", gateway.admin)
+    assert done.returncode == 1
+    assert "refused, and nothing has changed: bad configuration: session.timeout: 'soon'" in done.stdout
+    done = quicgw("reload", "--admin", gateway.admin, "--json")
+    assert done.returncode == 1
+    assert json.loads(done.stdout)["error"].startswith("bad configuration: session.timeout")
+
+
+def test_the_address_is_found_in_the_configuration(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+    path = tmp_path / "gateway.toml"
+    path.write_text(f"server.admin = '{address}'\n")
+    done = in_process("reload", "--config", str(path))
+    assert done.returncode == 3
+    assert f"no answer from the admin address {address}" in done.stderr
+    assert "--admin" in done.stderr
+
+
+def test_a_terminal_that_goes_away_ends_what_was_tried_out_in_it() -> None:
+    with Gateway("dev") as gateway:
+        gateway.signal(signal.SIGUSR1)
+        until(lambda: '"numbers"' in gateway.errors)
+        gateway.signal(signal.SIGHUP)
+        assert gateway.ended()[0] == 0

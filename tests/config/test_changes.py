@@ -1,0 +1,43 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+from quicgw_fast.config import changes, files, read, without_restart
+
+
+def test_every_key_that_differs_is_named_with_both_values() -> None:
+    before = read(overrides={"session": {"timeout": 60, "memory": "64MiB"}})
+    after = read(overrides={"session": {"timeout": 70, "memory": "32MiB"}, "upstream": {"hello": ["127.0.0.1:9"]}})
+    told = [(one.key, one.before, one.after, one.live) for one in changes(before, after)]
+    assert told == [
+        ("upstream.hello", "()", "('127.0.0.1:9',)", True),
+        ("session.timeout", "60.0", "70.0", True),
+        ("session.memory", "67108864", "33554432", False),
+    ]
+    assert list(changes(after, after)) == []
+
+
+def test_what_needs_a_restart_stays_and_all_else_is_new() -> None:
+    before = read(overrides={"session": {"timeout": 60, "memory": "64MiB"}, "server": {"quic": "127.0.0.1:1"}})
+    after = read(overrides={"session": {"timeout": 70}, "server": {"admin": "127.0.0.1:2"}})
+    mixed = without_restart(before, after)
+    assert (mixed.session.timeout, mixed.session.memory) == (70, 64 << 20)
+    assert (mixed.server.quic, mixed.server.admin) == ("127.0.0.1:1", "127.0.0.1:8080")
+    assert mixed.session.model_fields_set == {"timeout", "memory"}
+    assert mixed.server.model_fields_set == {"quic"}
+
+
+def test_a_default_that_gives_way_gives_way_to_what_is_new() -> None:
+    before = read(overrides={"session": {"timeout": 60}})
+    assert without_restart(before, read(overrides={"session": {"timeout": "6s"}})).session.told_interval == 2
+
+
+def test_the_files_are_those_whose_content_is_taken_live() -> None:
+    config = read(
+        overrides={
+            "tls": {"cert": "c.pem", "key": "k.pem"},
+            "server": {"reset_key_file": "r"},
+            "auth": {"key_file": "a"},
+        }
+    )
+    assert files(config) == {"tls.cert": Path("c.pem"), "tls.key": Path("k.pem"), "auth.key_file": Path("a")}

@@ -1,0 +1,63 @@
+"""When silence is suspicious, worth a question, and the end."""
+
+from __future__ import annotations
+
+from quicgw_fast.upstream.silence import Silence
+
+
+def looks(silence: Silence, count: int, *, under_way: int = 1, signs: int = 0) -> None:
+    for _ in range(count):
+        silence.look(under_way, signs)
+
+
+def test_first_suspect_then_worth_asking_then_silent() -> None:
+    silence = Silence(1.0)
+    looks(silence, 1)
+    assert not silence.suspect
+    looks(silence, 1)
+    assert (silence.suspect, silence.worth_asking) == (True, False)
+    looks(silence, 2)
+    assert silence.worth_asking
+    silence.told(alive=False)
+    assert not silence.silent
+    silence.told(alive=False)
+    assert silence.silent
+
+
+def test_any_sign_of_life_begins_anew() -> None:
+    silence = Silence(1.0)
+    looks(silence, 4)
+    silence.told(alive=False)
+    looks(silence, 1, signs=1)
+    assert not silence.suspect
+    looks(silence, 4, signs=1)
+    silence.told(alive=False)
+    assert not silence.silent, "the first question was of another silence"
+
+
+def test_nobody_is_silent_without_calls() -> None:
+    silence = Silence(1.0)
+    looks(silence, 100, under_way=0)
+    assert not silence.suspect
+
+
+def test_whose_calls_were_given_up_is_asked_before_others_get_all_calls_for_ever() -> None:
+    silence = Silence(1.0)
+    looks(silence, 2)
+    looks(silence, 1, under_way=0)
+    assert silence.suspect
+    assert silence.worth_asking
+    silence.told(alive=True)
+    assert not silence.suspect
+
+
+def test_who_is_silent_is_asked_until_it_answers() -> None:
+    silence = Silence(1.0)
+    looks(silence, 4)
+    for alive in (False, False):
+        silence.told(alive=alive)
+    looks(silence, 100, under_way=0)
+    assert silence.worth_asking
+    silence.told(alive=True)
+    assert not silence.silent
+    assert not silence.worth_asking
