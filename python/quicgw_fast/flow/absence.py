@@ -52,6 +52,6 @@ class Absence:
         moved = wall - now - self._offset
         self._offset = wall - now
         if abs(moved) >= MOVED:
-            effect = "tokens and the ages of stored messages are judged by the new time, and nothing else is"
+            effect = "tokens are judged by the new time; ages of stored messages will be from the next start on"
             fields = {"seconds": round(moved, 1), "effect": effect}
             self._repeats.add(logging.WARNING, "system clock moved", "", now, fields)

@@ -12,6 +12,7 @@ from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 from quicgw_fast.carrier import MAX_BODY
+from quicgw_fast.clock import SteadyClock
 from quicgw_fast.delivery import OrderedSender
 from quicgw_fast.flow.accounts import Accounts
 from quicgw_fast.flow.attaching import Attaching
@@ -118,7 +119,7 @@ def assemble_path(
 
     # Down
     sender = _make_sender(engine, lambda: closing, lambda: room)
-    offline = Offline(clock, metrics, store, registry, sender)
+    offline = Offline(SteadyClock(clock), metrics, store, registry, sender)
     accounts = Accounts(metrics, lambda: (session.outbox.tally for session in registry), offline.share)
     closing = Closing(clock, metrics, registry, accounts, offline.handovers, lambda session: requests.give_up(session))
     room = Memory(clock, metrics, registry, budget, closing, sender.overflow)
