@@ -11,7 +11,7 @@ export PYTHONDONTWRITEBYTECODE := 1
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo serve test test-rust test-python test-matrix test-aioquic coverage lint lint-rust lint-python format wheel
-.PHONY: bench bench-e2e bench-marks bench-check bench-rust attacks chaos restarts proto lock clean
+.PHONY: bench bench-e2e bench-marks bench-check bench-rust attacks reloads chaos restarts proto lock clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -102,6 +102,9 @@ bench-rust: ## Measure the steps of the engine without Python
 
 attacks: setup ## Attack a gateway process, and show what honest clients notice (FAST=--fast: of all compiled parts)
 	$(BIN)/python -m benches.attacks $(FAST)
+
+reloads: setup ## Reload a gateway twenty times under load, beside the same load without
+	$(BIN)/python -m benches.reloads
 
 chaos: setup ## Long soak test over a lossy network (hours)
 	$(BIN)/pytest tests/chaos --chaos-full --timeout 0

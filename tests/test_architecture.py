@@ -82,7 +82,7 @@ MAY_IMPORT = {
     "flow": STAGES - {"transport", "upstream", "control"} | SHARED,
     "assembly": STAGES - {"carrier", "control", "delivery", "session", "transport"} | SHARED | {"flow"},
     "gateway": SHARED | {"assembly", "carrier", "control", "reloading", "transport"},
-    "reloading": SHARED | {"auth", "flow", "overload", "transport", "upstream"},
+    "reloading": SHARED | {"auth", "control", "flow", "overload", "transport", "upstream"},
     "client": SHARED | {"transport", "carrier"},
     "cli": EVERYTHING,
     "demo": EVERYTHING,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from quicgw_fast.auth import make_authenticator
 from quicgw_fast.flow.assembly import assemble_path
 from quicgw_fast.flow.farewell import Farewell
+from quicgw_fast.flow.session_buffers import register_session_buffers
 from quicgw_fast.overload import make_gates
 from quicgw_fast.placement import makers as placements
 from quicgw_fast.store import make_store
@@ -93,4 +94,6 @@ def assemble_gateway(
         logins_at_once=mode.logins_at_once(config.processor.logins, most_calls),
         chores=chores,
     )
+    limits = config.limits
+    register_session_buffers(metrics, path.registry, path.budget, path.request_memory, config.session, lambda: limits)
     return Assembled(path, upstream, gates.connections)

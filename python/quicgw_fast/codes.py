@@ -223,6 +223,8 @@ class RegisterCode(_RefusalCode):
 
     BAD_ADDRESS = "BAD_ADDRESS", "the address cannot be called"
     OWN_ADDRESS = "OWN_ADDRESS", "the address is the gateway itself, under whatever name"
+    NOT_ALLOWED = "NOT_ALLOWED", "no service may be registered at that address (upstream.allow)"
+    UNKNOWN_HOST = "UNKNOWN_HOST", "the host's name cannot be looked up", LATER
     BAD_SERVICE = "BAD_SERVICE", "service_name is unknown"
     BAD_ZONE = "BAD_ZONE", "zone_id is unknown"
     DIRECTORY_FULL = "DIRECTORY_FULL", "the service has 64 instances, and all are connected", LATER

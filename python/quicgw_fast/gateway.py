@@ -11,12 +11,35 @@ from typing import TYPE_CHECKING, Any
 
 from quicgw_fast import backend
 from quicgw_fast.assembly import assemble_gateway
-from quicgw_fast.carrier import CARRIERS
+from quicgw_fast.carrier import CARRIERS, MAX_BODY
 from quicgw_fast.clock import SystemClock
 from quicgw_fast.codes import CloseCode
 from quicgw_fast.config import join_address, split_address
-from quicgw_fast.control import AdminServer, ControlServer, health_pages, reload_pages, stats_pages
-from quicgw_fast.observe import Descriptors, Door, Metrics, Unit, lines_dropped, register_listener, render_stats
+from quicgw_fast.control import (
+    MOST_BUFFERED,
+    AdminServer,
+    ControlAccess,
+    ControlServer,
+    Refusals,
+    health_pages,
+    read_access,
+    reload_pages,
+    stats_pages,
+)
+from quicgw_fast.observe import (
+    MOST_WAITING,
+    BufferKind,
+    Descriptors,
+    Door,
+    Filling,
+    Metrics,
+    Unit,
+    bytes_waiting,
+    lines_dropped,
+    register_buffer,
+    register_listener,
+    render_stats,
+)
 from quicgw_fast.reloading import Origin, Reloader, gateway_parts
 from quicgw_fast.transport import Listener, TransportLimits, Validity, listen, reset_key_for
 
@@ -81,10 +104,13 @@ class Gateway:
         began = self._clock.now()
         metrics.gauge("uptime", "Since the start", lambda: round(self._clock.now() - began, 1), Unit.SECONDS)
         metrics.total("log_lines_dropped", "Log lines of this process that nobody took in time", lines_dropped)
+        register_buffer(metrics, BufferKind.LOG, Filling(bytes_waiting, lambda: MOST_WAITING))
         self._door = Door(metrics, self._clock.now)
+        self._access = ControlAccess(read_access(config.control))
+        self._refusals = Refusals(metrics, self._clock.now)
         self._validity = Validity(self._clock)
         self._validity.register(metrics)
-        chores = [self._door.flush, self._validity.tend, Descriptors(metrics).look]
+        chores = [self._door.flush, self._validity.tend, self._refusals.flush, Descriptors(metrics).look]
         assembled = assemble_gateway(config, engine, self._clock, metrics, chores=chores)
         self._path, self._upstream = assembled.path, assembled.upstream
         self._gatekeeper = assembled.gatekeeper
@@ -182,11 +208,15 @@ class Gateway:
         server, tls, upstream = self._config.server, self._config.tls, self._upstream
         certificate, key = tls.pair(self._tls_key)
         pages = [*health_pages(self._ready), *stats_pages(self.stats), *reload_pages(self._reload)]
-        admin = await AdminServer.start(*split_address(server.admin), pages)
+        host, port = split_address(server.admin)
+        admin = await AdminServer.start(host, port, pages, self._access.admin_guard(host, self._refusals))
         stack.push_async_callback(admin.stop)
         await upstream.own.add(*admin.address)
-        self._control = await ControlServer.start(*split_address(server.grpc), self._path.pushes, upstream.registration)
+        self._control = await ControlServer.start(
+            *split_address(server.grpc), self._path.pushes, upstream.registration, self._access, self._refusals
+        )
         stack.push_async_callback(self._control.stop)
+        register_buffer(self._metrics, BufferKind.CONTROL, Filling(self._control.buffered, lambda: MOST_BUFFERED))
         await upstream.own.add(*self._control.address)
         await upstream.refuse_own_addresses()
         host, port = split_address(server.quic)
@@ -209,13 +239,13 @@ class Gateway:
         stack.push_async_callback(
             self._listener.close, CloseCode.INTERNAL, CloseCode.INTERNAL.phrase("the gateway could not start")
         )
-        register_listener(self._metrics, self._listener)
+        register_listener(self._metrics, self._listener, largest_step=self._config.session.window_bytes + MAX_BODY)
         await upstream.own.add(*self._listener.address)
         self.addresses = Addresses(*(join_address(*part.address) for part in (self._listener, self._control, admin)))
 
     def _parts(self) -> list[Prepare]:
         assert self._listener is not None
-        return gateway_parts(self._path, self._upstream, self._listener, self._validity, self._tls_key)
+        return gateway_parts(self._path, self._upstream, self._listener, self._access, self._validity, self._tls_key)
 
     def _stopping(self) -> bool:
         return self._path.draining.active or self._listener is None

@@ -236,6 +236,10 @@ class Carrier(Protocol):
         """Whether a message has begun that is not complete."""
 
     @property
+    def unfinished(self) -> int:
+        """Bytes of a message that is not complete, and of those that are kept back."""
+
+    @property
     def held(self) -> bool:
         """Whether messages are kept back."""
 

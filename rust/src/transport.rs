@@ -125,8 +125,10 @@ impl QuicEndpoint {
 
     /// Check what is to be shown to new clients, and the limits of their connections: ValueError for what cannot be used.
     fn prepare(&self, py: Python<'_>, server: Shown, limits: PyLimits) -> PyResult<()> {
-        self.with(py, |endpoint| endpoint.prepare(settings_of(server), limits.convert()))?
-            .map_err(|error| PyValueError::new_err(error.to_string()))
+        self.with(py, |endpoint| {
+            endpoint.prepare(settings_of(server), limits.convert())
+        })?
+        .map_err(|error| PyValueError::new_err(error.to_string()))
     }
 
     /// Use what was prepared for the handshakes that begin from now on; without anything, change nothing.

@@ -349,12 +349,21 @@ async def test_a_gateway_that_wants_tokens(make_world: WorldMaker, tmp_path: Pat
         (("--payload", "x"), "not a valid size"),
         (("--payload", "5=x"), "weight"),
         (("--ca", "x.pem"), "--insecure"),
+        (("--rate", "nan"), "must be a number from 0"),
+        (("--rate", "-1"), "must be a number from 0"),
+        (("--rate", "5", "--in-flight", "1"), "--in-flight"),
+        (("--openid", ""), "is empty"),
     ],
 )
 def test_wrong_usage(arguments: tuple[str, ...], fragment: str) -> None:
     done = in_process("bench", "127.0.0.1:1", "-k", *arguments)
     assert done.returncode == 2
     assert fragment in done.stderr
+
+
+@pytest.mark.parametrize("pid", [os.getpid(), os.getppid(), 1])
+def test_a_process_that_has_started_the_load_is_no_gateway(pid: int) -> None:
+    assert_one_sentence(in_process("bench", "127.0.0.1:1", "-k", "--pid", str(pid)), f"process {pid} has started")
 
 
 def test_a_build_without_it_says_so(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -206,6 +206,14 @@ class TestPacer:
         pacer.refused(0.5, 2.0)
         assert pacer.take(ASSUMED_IN_FLIGHT // 2, 0, 3.0) == math.inf
 
+    def test_after_a_refusal_requests_go_out_evenly(self) -> None:
+        pacer = Pacer()
+        pacer.learn(Limits(1000, 100.0))
+        pacer.refused(0.5, 0.0)
+        assert pacer.take(0, 0, 0.5) == 0.0
+        assert pacer.take(0, 0, 0.5) > 0.0, "a burst is what has just been refused"
+        assert sum(pacer.take(0, 0, 0.5 + at / 100) == 0.0 for at in range(1, 51)) in {47, 48}
+
     @given(st.floats(1, 1000), st.integers(1, 50), st.lists(st.tuples(st.floats(0, 0.2), st.booleans()), max_size=200))
     def test_it_never_stops_for_good(self, rate: float, in_flight: int, steps: list[tuple[float, bool]]) -> None:
         """Whatever is refused: with nothing in flight, the next request goes out within a bounded time."""

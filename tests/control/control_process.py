@@ -6,7 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from quicgw_fast.config import join_address
-from quicgw_fast.control import ControlServer
+from tests.control.doors import start_control
 from tests.control.recording import RecordingPusher
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ class SlowPusher(RecordingPusher):
 
 
 async def main() -> None:
-    control = await ControlServer.start("127.0.0.1", 0, SlowPusher(), SlowPusher())
+    control = await start_control(SlowPusher())
     print(join_address(*control.address), flush=True)
     await asyncio.Event().wait()
 

@@ -13,6 +13,7 @@ import uvloop
 
 from quicgw_fast.control import AdminServer, health_pages, reload_pages, stats_pages
 from quicgw_fast.errors import GatewayError, StartupError
+from tests.control.doors import start_admin
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -33,7 +34,7 @@ def gateway() -> Gateway:
 
 async def start(gateway: Gateway, port: int = 0) -> AdminServer:
     pages = [*health_pages(lambda: gateway.reason), *stats_pages(lambda: gateway.stats)]
-    return await AdminServer.start("127.0.0.1", port, pages)
+    return await start_admin(pages, port=port)
 
 
 @pytest_asyncio.fixture

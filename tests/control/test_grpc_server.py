@@ -11,15 +11,18 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
 from quicgw_fast.config import join_address
-from quicgw_fast.control import ControlServer
-from quicgw_fast.control.grpc_server import GATEWAY_SERVICE, caller_host
+from quicgw_fast.control.grpc_server import GATEWAY_SERVICE
+from quicgw_fast.control.peers import caller_host
 from quicgw_fast.errors import StartupError
 from quicgw_fast.proto import service_pb2 as pb
 from quicgw_fast.proto.service_pb2_grpc import GatewayServiceStub
+from tests.control.doors import start_control
 from tests.control.recording import RecordingPusher
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
+
+    from quicgw_fast.control import ControlServer
 
 SERVING = health_pb2.HealthCheckResponse.SERVING
 NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
@@ -32,7 +35,7 @@ def pusher() -> RecordingPusher:
 
 @pytest_asyncio.fixture
 async def server(pusher: RecordingPusher) -> AsyncIterator[ControlServer]:
-    control = await ControlServer.start("127.0.0.1", 0, pusher, pusher)
+    control = await start_control(pusher)
     yield control
     await control.stop()
 
@@ -158,7 +161,7 @@ async def test_reflection_lists_the_services_and_knows_the_methods(channel: grpc
 
 async def test_busy_port_is_a_startup_error(server: ControlServer, pusher: RecordingPusher) -> None:
     with pytest.raises(StartupError, match=r"for gRPC: Address already in use; .*server\.grpc"):
-        await ControlServer.start(*server.address, pusher, pusher)
+        await start_control(pusher, port=server.address[1])
 
 
 async def test_port_taken_between_check_and_start_is_a_startup_error(
@@ -166,14 +169,14 @@ async def test_port_taken_between_check_and_start_is_a_startup_error(
 ) -> None:
     monkeypatch.setattr("quicgw_fast.control.grpc_server.free_address", lambda host, port, *_: join_address(host, port))
     with pytest.raises(StartupError, match="just now"):
-        await ControlServer.start(*server.address, pusher, pusher)
+        await start_control(pusher, port=server.address[1])
 
 
 async def test_stop_frees_the_port_at_once(pusher: RecordingPusher) -> None:
-    first = await ControlServer.start("127.0.0.1", 0, pusher, pusher)
+    first = await start_control(pusher)
     await first.stop()
     await first.stop()
-    second = await ControlServer.start(*first.address, pusher, pusher)
+    second = await start_control(pusher, port=first.address[1])
     assert second.address == first.address
     await second.stop()
 
@@ -187,7 +190,7 @@ async def test_stop_lets_a_push_under_way_finish(pusher: RecordingPusher) -> Non
             await leave.wait()
             return pb.BroadcastResponse(sent_count=1)
 
-    server = await ControlServer.start("127.0.0.1", 0, SlowPusher(), SlowPusher())
+    server = await start_control(SlowPusher())
     async with grpc.aio.insecure_channel(join_address(*server.address)) as channel:
 
         async def send() -> pb.BroadcastResponse:
@@ -202,7 +205,7 @@ async def test_stop_lets_a_push_under_way_finish(pusher: RecordingPusher) -> Non
 
 
 async def test_stop_does_not_wait_for_health_watchers(pusher: RecordingPusher) -> None:
-    server = await ControlServer.start("127.0.0.1", 0, pusher, pusher)
+    server = await start_control(pusher)
     async with grpc.aio.insecure_channel(join_address(*server.address)) as channel:
         watch = health_pb2_grpc.HealthStub(channel).Watch(health_pb2.HealthCheckRequest(), timeout=30)
         assert (await watch.read()).status == SERVING
@@ -214,7 +217,7 @@ async def test_stop_does_not_wait_for_health_watchers(pusher: RecordingPusher) -
 
 
 async def test_calls_over_the_limit_are_turned_away(pusher: RecordingPusher) -> None:
-    server = await ControlServer.start("127.0.0.1", 0, pusher, pusher, max_concurrent_calls=1)
+    server = await start_control(pusher, max_concurrent_calls=1)
     async with grpc.aio.insecure_channel(join_address(*server.address)) as channel:
         watch = health_pb2_grpc.HealthStub(channel).Watch(health_pb2.HealthCheckRequest(), timeout=30)
         assert (await watch.read()).status == SERVING
@@ -227,7 +230,7 @@ async def test_calls_over_the_limit_are_turned_away(pusher: RecordingPusher) -> 
 
 async def test_nothing_is_left_behind(pusher: RecordingPusher) -> None:
     before = asyncio.all_tasks()
-    server = await ControlServer.start("127.0.0.1", 0, pusher, pusher)
+    server = await start_control(pusher)
     host, port = server.address
     await server.stop()
     async with asyncio.timeout(5.0):

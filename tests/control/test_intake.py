@@ -14,10 +14,11 @@ import pytest
 
 import quicgw_fast
 from quicgw_fast.config import join_address
-from quicgw_fast.control import ControlServer, grpc_server
+from quicgw_fast.control import grpc_server
 from quicgw_fast.control.intake import Intake
 from quicgw_fast.proto import service_pb2 as pb
 from quicgw_fast.proto.service_pb2_grpc import GatewayServiceStub
+from tests.control.doors import start_control
 from tests.control.recording import RecordingPusher
 from tests.control.test_silent_connections import PREFACE, SETTINGS, SETTINGS_ACK
 
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
 PUSH = "/gatesvr.proto.GatewayService/PushToClient"
+BROADCAST = "/gatesvr.proto.GatewayService/BroadcastToClients"
 SENDERS = 8
 EACH = 32
 GROWTH = 160 << 20
@@ -56,8 +58,12 @@ class SlowPusher(RecordingPusher):
 async def served(
     monkeypatch: pytest.MonkeyPatch, pusher: RecordingPusher, places: int = 2, arrival: float = 5.0
 ) -> AsyncIterator[tuple[str, int]]:
-    monkeypatch.setattr(grpc_server, "Intake", lambda _: Intake({PUSH: places}, arrival))
-    control = await ControlServer.start("127.0.0.1", 0, pusher, pusher)
+    monkeypatch.setattr(
+        grpc_server,
+        "Intake",
+        lambda _, streams, refusals: Intake({PUSH: places, BROADCAST: 4}, streams, refusals, arrival),
+    )
+    control = await start_control(pusher)
     try:
         yield control.address
     finally:
@@ -75,6 +81,10 @@ async def test_more_calls_than_places_wait_and_are_all_answered(monkeypatch: pyt
         await pusher.entered.wait()
         # Another method has places of its own.
         assert (await stub.BroadcastToClients(pb.BroadcastRequest(), timeout=10)).sent_count == 7
+        # By that answer the connection is known, and has the place that strangers have not.
+        async with asyncio.timeout(10.0):
+            while pusher.inside < 2:
+                await asyncio.sleep(0.01)
         pusher.leave.set()
         await asyncio.gather(*calls)
         assert (len(pusher.seen), pusher.most) == (21, 2)

@@ -16,9 +16,10 @@ import uvloop
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from quicgw_fast.config import join_address
-from quicgw_fast.control import AdminServer, ControlServer, health_pages, stats_pages
+from quicgw_fast.control import health_pages, stats_pages
 from quicgw_fast.control.grpc_server import SilenceTimeouts
 from quicgw_fast.control.http import MOST
+from tests.control.doors import start_admin, start_control
 from tests.control.recording import RecordingPusher
 
 if TYPE_CHECKING:
@@ -72,7 +73,7 @@ async def health(address: tuple[str, int]) -> int:
 
 @contextlib.asynccontextmanager
 async def admin_pages(timeout: float = TIMEOUT) -> AsyncIterator[tuple[str, int]]:
-    server = await AdminServer.start("127.0.0.1", 0, health_pages(lambda: None), timeout=timeout)
+    server = await start_admin(health_pages(lambda: None), timeout=timeout)
     try:
         yield server.address
     finally:
@@ -115,7 +116,7 @@ async def test_a_connection_in_use_stays() -> None:
 async def test_a_peer_that_does_not_read_its_answer_is_dropped() -> None:
     large = "x" * (64 << 20)  # more than the kernel keeps for somebody who does not read
     pages = [*health_pages(lambda: None), *stats_pages(lambda: {"x": large})]
-    server = await AdminServer.start("127.0.0.1", 0, pages, timeout=TIMEOUT)
+    server = await start_admin(pages, timeout=TIMEOUT)
     with socket.socket() as deaf:
         deaf.connect(server.address)
         deaf.sendall(b"GET /stats HTTP/1.1\r\nHost: x\r\n\r\n")
@@ -139,7 +140,7 @@ def test_all_of_it_on_the_loop_that_the_command_uses() -> None:
 
 @contextlib.asynccontextmanager
 async def grpc_port(timeouts: SilenceTimeouts) -> AsyncIterator[tuple[str, int]]:
-    server = await ControlServer.start("127.0.0.1", 0, RecordingPusher(), RecordingPusher(), timeouts=timeouts)
+    server = await start_control(RecordingPusher(), timeouts=timeouts)
     try:
         yield server.address
     finally:

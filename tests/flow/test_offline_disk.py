@@ -14,9 +14,10 @@ from quicgw_fast.store import MemoryStore, SqliteStore, Stored
 from tests.flow.slow_store import SlowStore
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Sequence
     from pathlib import Path
 
+    from quicgw_fast.store import PutResult
     from tests.flow.house import Client, House
 
     MakeHouse = Callable[..., Awaitable[House]]
@@ -282,3 +283,40 @@ async def test_what_a_store_whose_file_is_gone_does_not_take_is_counted_as_a_fai
         while house.count("store_failures") < 3:  # the hand-over, and the sweep of that time
             await asyncio.sleep(0.001)
     assert house.count("pushes_lost") == 1
+
+
+class StuckStore(MemoryStore):
+    """Takes hand-overs when the test lets it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked: list[tuple[asyncio.Future[list[PutResult]], str, Sequence[bytes], float]] = []
+
+    def put_all(self, openid: str, bodies: Sequence[bytes], wall: float) -> asyncio.Future[list[PutResult]]:
+        decided: asyncio.Future[list[PutResult]] = asyncio.get_running_loop().create_future()
+        self.asked.append((decided, openid, bodies, wall))
+        return decided
+
+    def go_on(self) -> None:
+        for decided, *asked in self.asked:
+            decided.set_result(super().put_all(*asked).result())
+
+
+async def test_what_ended_sessions_owed_does_not_pile_up_before_a_disk_that_hangs(make_house: MakeHouse) -> None:
+    """As much as the store may hold is on its way at most; what is beyond is lost at once, and counted."""
+    house = await make_house(store=(store := StuckStore()), offline={"store": "memory", "max_total_bytes": 100_000})
+    for name in ("alice", "bob", "carol"):
+        client = await house.online(name)
+        client.link.lose()
+        for _ in range(2):
+            assert (await house.push(name, data=b"x" * 24_000)).message == "retained"
+    await house.pass_time(house.config.session.resume_window + 1.0)
+    assert [len(bodies) for _, _, bodies, _ in store.asked] == [2, 2, 0]
+    buffered = house.stats("buffered")
+    assert 96_000 < buffered["used"]["handovers"] < buffered["limit"]["handovers"] == 100_000
+    store.go_on()
+    await house.settle()
+    assert house.stats("buffered")["used"]["handovers"] == 0
+    assert (house.count("pushes_handed_over"), house.count("pushes_lost")) == (4, 2)
+    accounts = house.accounts()["notifies"]
+    assert (accounts["stored"], accounts["lost"], accounts["open"]) == (4, 2, 0)

@@ -63,18 +63,23 @@ class Listener:
     connections: int = 0
     half_open: int = 0
     unacknowledged: int = 0
+    unacknowledged_limit: int = 9000
+    unacknowledged_most: int = 600
+    high_water: int = 500
     given_up: int = 0
     counters: Counters = field(default_factory=Counters)
 
 
 def test_the_numbers_of_a_listener_are_read_when_somebody_asks() -> None:
     metrics, listener = Metrics(), Listener()
-    register_listener(metrics, listener)
+    register_listener(metrics, listener, largest_step=100)
     listener.counters = Counters(knocks=3, opened=2)  # one that keeps them elsewhere makes them anew
     listener.connections, listener.half_open, listener.unacknowledged, listener.given_up = 5, 6, 700, 8
     read = {family.name: sample.value for family in metrics for sample in family.read()}
     assert read.pop("connections_open") == 5
     assert (read.pop("transport_half_open"), read.pop("transport_unacknowledged")) == (6, 700)
     assert read.pop("transport_given_up") == 8
+    buffered = [read.pop(name) for name in ("buffered", "buffered_limit", "buffered_most", "buffered_most_limit")]
+    assert buffered == [700, 9000, 600, 600]
     assert read == {"transport_knocks": 3, "transport_opened": 2}
     assert "Who knocked" in {family.help for family in metrics}

@@ -163,7 +163,7 @@ class RawPusher:
 
     def __init__(self, address: str) -> None:
         self._channel = aio.insecure_channel(address, options=CHANNEL_OPTIONS)
-        self._stub = rpc.GatewayServiceStub(self._channel)
+        self.stub = rpc.GatewayServiceStub(self._channel)
 
     async def push(
         self,
@@ -191,7 +191,7 @@ class RawPusher:
             bind_client_seq_id=bind,
         )
         request.sync_hint = hint  # type: ignore[assignment]  # also numbers that the enum does not know
-        return await self._stub.PushToClient(request, timeout=within)
+        return await self.stub.PushToClient(request, timeout=within)
 
     async def broadcast(
         self,
@@ -207,7 +207,7 @@ class RawPusher:
         request = pb.BroadcastRequest(
             msg_type=msg_type, title=title, content=content, data=data, metadata=metadata or {}
         )
-        return await self._stub.BroadcastToClients(request, timeout=within)
+        return await self.stub.BroadcastToClients(request, timeout=within)
 
     async def register(
         self,
@@ -222,7 +222,7 @@ class RawPusher:
         request = pb.UpstreamRegisterRequest(
             address=address, zone_id=zone_id, service_name=service_name, deregister=deregister
         )
-        return await self._stub.RegisterUpstream(request, timeout=within)
+        return await self.stub.RegisterUpstream(request, timeout=within)
 
     async def close(self) -> None:
         """Close the channel."""

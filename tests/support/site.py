@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives import serialization
 
 from tests.support import raw_client, toy_server, wire
 from tests.support.gateway_process import GatewayProcess
+from tests.support.world import PLENTY
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
@@ -46,14 +47,14 @@ def replace(path: Path, data: bytes) -> None:
 class Site:
     """The files of one gateway. ``tables`` is what its configuration says; ``write`` puts that in the file."""
 
-    def __init__(self, folder: Path, upstream: RawUpstream, **tables: dict[str, Any]) -> None:
+    def __init__(self, folder: Path, upstream: RawUpstream, /, **tables: dict[str, Any]) -> None:
         self.config, self.cert, self.key = folder / "gateway.toml", folder / "cert.pem", folder / "key.pem"
         services = {name: [upstream.address] for name in ("hello", "business", "zone")}
         self.tables: dict[str, dict[str, Any]] = {
             "server": {"quic": FREE, "grpc": FREE, "admin": FREE, "watch": "0s"},
             "tls": {"cert": str(self.cert), "key": str(self.key)},
             "upstream": services,
-            "limits": {"messages_per_second": 1e6, "message_burst": 1_000_000, "handshakes_per_second": 1e4},
+            "limits": {**PLENTY, "auth_failures_per_minute": 1000},
             "log": {"format": "json"},
         }
         for name, table in tables.items():
@@ -164,9 +165,12 @@ class Callers:
 
 
 @contextlib.asynccontextmanager
-async def calling(gateway: GatewayProcess, count: int = 8, token: str = "") -> AsyncIterator[Callers]:
+async def calling(
+    gateway: GatewayProcess, count: int = 8, token_of: Callable[[str], str] = lambda _: ""
+) -> AsyncIterator[Callers]:
     """Clients at work during the block, which nothing in it may disturb."""
-    callers = Callers([await online(gateway, f"caller-{number}", token) for number in range(count)])
+    names = [f"caller-{number}" for number in range(count)]
+    callers = Callers([await online(gateway, name, token_of(name)) for name in names])
     async with asyncio.TaskGroup() as group:
         for client in callers.clients:
             group.create_task(callers.call(client))

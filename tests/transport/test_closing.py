@@ -128,6 +128,28 @@ async def test_a_close_does_not_wait_for_ever_for_a_peer_that_reads_nothing(iden
         assert (await client.closed())[0] == CloseCode.KICKED
 
 
+async def test_a_close_does_not_wait_for_the_congestion_window(identity: Identity) -> None:
+    """A closed connection takes no acknowledgements, so what does not leave at once would never leave (RFC 9002 §7)."""
+    server = Recorders()
+    async with (
+        listening(identity, server) as listener,
+        RawClient(listener.address, max_stream_data=KIB * KIB) as client,
+    ):
+        await client.connected()
+        client.send(b"hello")
+        recorder = await server.first()
+        await until(lambda: recorder.data)
+        deliver = client.quic.receive_datagram
+        unheard: list[bytes] = []
+        client.quic.receive_datagram = lambda data, *_, **__: unheard.append(data)  # type: ignore[method-assign]
+        recorder.connection.send(bytes(512 * KIB))
+        await until(lambda: sum(map(len, unheard)) > 8 * KIB)
+        recorder.connection.close(CloseCode.KICKED, "KICKED", flush=False)
+        client.quic.receive_datagram = deliver  # type: ignore[method-assign]
+        client.send(b"anybody there?")
+        assert (await client.closed())[0] == CloseCode.KICKED
+
+
 async def test_a_lost_close_is_repeated(identity: Identity) -> None:
     server = Recorders()
     async with listening(identity, server) as listener, RawClient(listener.address) as client:

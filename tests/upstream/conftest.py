@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import sys
+import contextlib
 from collections.abc import Awaitable, Callable
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 import pytest_asyncio
 
-import quicgw_fast
 from quicgw_fast import completions
 from quicgw_fast.clock import SystemClock
 from quicgw_fast.config import RoutingConfig, UpstreamConfig
@@ -21,6 +18,7 @@ from quicgw_fast.observe import Metrics
 from quicgw_fast.overload import Gate, Moment
 from quicgw_fast.upstream import ServiceMode, Upstream, assemble_upstream, makers
 from tests.support.raw_upstream import RawUpstream
+from tests.support.upstream_process import upstream_process
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -56,29 +54,12 @@ async def upstream() -> AsyncIterator[Callable[[], Awaitable[RawUpstream]]]:
 @pytest_asyncio.fixture
 async def start_process() -> AsyncIterator[StartProcess]:
     """Start upstreams in their own processes, return each when it listens, and kill what is left after the test."""
-    root = Path(__file__).parents[2]
-    package = Path(quicgw_fast.__file__).parents[1]
-    started = []
+    async with contextlib.AsyncExitStack() as stack:
 
-    async def start(port: int) -> tuple[asyncio.subprocess.Process, str]:
-        process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            str(Path(__file__).with_name("upstream_process.py")),
-            str(port),
-            env={**os.environ, "PYTHONPATH": f"{root}{os.pathsep}{package}"},
-            stdout=asyncio.subprocess.PIPE,
-        )
-        started.append(process)
-        assert process.stdout is not None
-        address = (await process.stdout.readline()).decode().strip()
-        assert address
-        return process, address
+        async def start(port: int) -> tuple[asyncio.subprocess.Process, str]:
+            return await stack.enter_async_context(upstream_process(port))
 
-    yield start
-    for process in started:
-        if process.returncode is None:
-            process.kill()
-        await process.wait()
+        yield start
 
 
 @pytest.fixture(params=makers.MAKERS)

@@ -69,3 +69,13 @@ def test_few_samples_wait_for_more() -> None:
     assert limit.value == 64
     limit.look([9.0], 64)
     assert limit.value < 64
+
+
+def test_what_was_learnt_of_a_full_service_is_forgotten_while_it_is_idle() -> None:
+    """So that the next burst is met as the first one was."""
+    limit = AdaptiveLimit(4, 64)
+    feed(limit, 0.05, 50)
+    feed(limit, 1.0, 20)
+    assert limit.value < 32
+    feed(limit, 0.05, 100, peak=2)
+    assert limit.value == 64

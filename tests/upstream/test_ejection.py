@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from typing import TYPE_CHECKING
 
 import pytest
 
+from quicgw_fast.config import UpstreamConfig
 from quicgw_fast.observe import Metrics
 from quicgw_fast.proto.service_pb2 import UpstreamRequest, UpstreamResponse
 from quicgw_fast.upstream import UpstreamBusy, UpstreamFailed
@@ -125,3 +127,24 @@ async def test_a_full_service_refuses_and_says_when_to_come_back(upstream: Start
     assert metrics.count("upstream_busy") == 1
     gate.open()
     await first
+
+
+async def test_other_settings_count_from_the_next_look_on(upstream: Start, side_for: SideFor) -> None:
+    good, bad = await upstream(), await upstream()
+    bad.on("x", reject)
+    side = side_for(good.address, bad.address)
+    first, second = side.directory.instances()
+    await until(lambda: first.connected and second.connected)
+    while second.ejection is None:
+        await asyncio.gather(side.caller.call(REQUEST, 5.0), return_exceptions=True)
+        await asyncio.sleep(0.01)
+    await until(lambda: first.room == 100)
+    side.watch.reconfigure(UpstreamConfig(ejection=False, adaptive_concurrency=False))
+    assert second.ejection is None, "off is off"
+    await until(lambda: math.isinf(first.room))
+    side.watch.reconfigure(UpstreamConfig(ejection_time=0.5, least_concurrency=200))
+    await until(lambda: first.room == 100)
+    while second.ejection is None:
+        await asyncio.gather(side.caller.call(REQUEST, 5.0), return_exceptions=True)
+        await asyncio.sleep(0.01)
+    await until(lambda: second.on_trial)

@@ -61,3 +61,14 @@ def test_who_is_silent_is_asked_until_it_answers() -> None:
     silence.told(alive=True)
     assert not silence.silent
     assert not silence.worth_asking
+
+
+def test_who_lives_and_is_slow_stays_behind_the_others_until_a_call_is_answered() -> None:
+    silence = Silence(1.0)
+    looks(silence, 4)
+    silence.told(alive=True)
+    assert (silence.suspect, silence.worth_asking) == (True, False)
+    looks(silence, 2)
+    assert silence.worth_asking, "it may have stopped since"
+    looks(silence, 1, signs=1)
+    assert not silence.suspect

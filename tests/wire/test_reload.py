@@ -42,9 +42,18 @@ def token(openid: str, secret: bytes) -> str:
 async def test_everything_at_once_twenty_times_while_clients_call(
     parts: Parts, site: Site, upstream: RawUpstream
 ) -> None:
-    """Limits, routing, services, certificate and keys change; 0 connections and 0 replies are lost."""
-    async with RawUpstream("second") as second, site.serve(parts) as gateway, calling(gateway) as callers:
+    """Times, routing, services, certificate and keys of tokens change; 0 connections and 0 replies are lost."""
+    secrets = [f"secret number {turn} of at least thirty-two bytes".encode() for turn in range(21)]
+    key = site.config.with_name("secret")
+    replace(key, secrets[-1])
+    site.tables["auth"] = {"mode": "jwt", "key_file": str(key)}
+    async with (
+        RawUpstream("second") as second,
+        site.serve(parts) as gateway,
+        calling(gateway, token_of=lambda openid: token(openid, secrets[-1])) as callers,
+    ):
         for turn in range(20):
+            replace(key, secrets[turn])
             others = [[upstream.address], [second.address], [upstream.address, second.address]][turn % 3]
             site.tables["processor"] = {"task_timeout": f"{10 + turn}s"}
             site.tables["upstream"] |= {"zone": others, "business": others}
@@ -56,12 +65,17 @@ async def test_everything_at_once_twenty_times_while_clients_call(
                 await until(lambda wanted=turn + 1: reloads(gateway, wanted), "the reload")
             else:
                 assert "processor.task_timeout" in (await reload(gateway))["changed"]
-            assert await shown(gateway) == certificate
+            async with await raw_client.connect(*gateway.ready.quic) as late:
+                assert late.peer_certificate == certificate
+                assert not (await late.start("late", token("late", secrets[turn - 1]))).success
+            new = await online(gateway, "new", token("new", secrets[turn]))
+            await new.close()
             await callers.more(8)
         stats = (await ask(gateway, "/stats"))[1]
         assert stats["counters"]["config_reloads_applied"] == 20
         assert stats["counters"]["config_reloads_refused"] == 0
-        assert not any(stats["closes"]["gateway"].values()), stats["closes"]
+        closes = {name: count for name, count in stats["closes"]["gateway"].items() if count}
+        assert closes == {"AUTH_FAILED": 20}, "those that came with an old token"
     seen = {service.name for service in (upstream, second) if service.requests}
     assert seen == {"first", "second"}
 

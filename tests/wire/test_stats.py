@@ -31,6 +31,7 @@ KEYS = {
     "upstream": {"max_concurrency", "under_way", "instances"},
     "refused": {moment.value for moment in Moment},
     "closes": {"gateway", "client"},
+    "buffered": {"used", "limit", "most", "most_limit"},
 }
 NUMBERS = {"uptime", "connections", "retained_bytes", "log_lines_dropped"}
 

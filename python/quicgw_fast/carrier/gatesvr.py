@@ -87,6 +87,11 @@ class GatesvrCarrier:
         return self._decoder.partial > 0
 
     @property
+    def unfinished(self) -> int:
+        """Bytes of a message that is not complete, and of those that are kept back."""
+        return self._decoder.partial + self._held_bytes
+
+    @property
     def held(self) -> bool:
         """Whether messages are kept back."""
         return self._held is not None
@@ -98,10 +103,12 @@ class GatesvrCarrier:
     def let_go(self) -> None:
         """Go on with what was kept, in order."""
         bodies, self._held = self._held or [], None
+        self._held_bytes = 0
         for body in bodies:
             if self._receiver.over:
                 return
             self._message(body)
+        self._receiver.watch(self.incomplete)
 
     def slow_for(self, now: float) -> str:
         """Say what is too slow about the message that is incomplete at ``now``; empty when nothing is (protocol §3)."""

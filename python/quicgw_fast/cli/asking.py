@@ -12,18 +12,24 @@ from quicgw_fast.errors import StartupError
 _HERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}
 """Where to connect to from here, for an address that is listened on everywhere."""
 
+_DOORS = (401, 403)
+"""Statuses of who may not ask at all."""
 
-def ask_admin(method: str, address: str, path: str, timeout: float) -> tuple[int, Any]:
-    """Return the status of the answer, and what it says as JSON; ``timeout`` in seconds.
 
-    Raises StartupError when no gateway answers there.
+def ask_admin(method: str, address: str, path: str, timeout: float, token: str | None = None) -> tuple[int, Any]:
+    """Return the status of the answer, and what it says as JSON; ``timeout`` in seconds, ``token`` is an operator's.
+
+    Raises StartupError when no gateway answers there, or it does not let us in.
     """
     host, port = split_address(address)
     connection = http.client.HTTPConnection(_HERE.get(host, host), port, timeout=timeout)
+    headers = {"Connection": "close"} | ({} if token is None else {"Authorization": f"Bearer {token}"})
     try:
-        connection.request(method, path, headers={"Connection": "close"})
+        connection.request(method, path, headers=headers)
         answer = connection.getresponse()
-        return answer.status, json.loads(answer.read())
+        status, said = answer.status, answer.read()
+        if status not in _DOORS:
+            return status, json.loads(said)
     except (OSError, http.client.HTTPException, ValueError) as error:
         where = join_address(host, port)
         raise StartupError(
@@ -32,3 +38,6 @@ def ask_admin(method: str, address: str, path: str, timeout: float) -> tuple[int
         ) from error
     finally:
         connection.close()
+    told = said.decode(errors="replace").strip()
+    advice = "; --token-file names one" if status == 401 else ""
+    raise StartupError(f"the gateway at {join_address(host, port)} refuses: {told}{advice}")

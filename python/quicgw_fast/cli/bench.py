@@ -10,7 +10,7 @@ import typer
 
 from quicgw_fast.cli import options
 from quicgw_fast.cli.options import Seconds
-from quicgw_fast.cli.text import file_path, pairs, peer_address, plain
+from quicgw_fast.cli.text import file_path, named, pairs, peer_address, plain
 from quicgw_fast.errors import StartupError
 
 if TYPE_CHECKING:
@@ -24,16 +24,27 @@ MOST_SESSIONS = 100_000
 MOST_WEIGHT = 1000
 MOST_PAYLOAD = (1 << 20) - (1 << 12)
 """Bytes: a message may have 1 MiB with all that is around the data."""
+MOST_RATE = 10_000_000
 SESSIONS_PER_SOCKET = 500
+
+
+def _offered(value: float | None) -> float | None:
+    """Check a rate; the parser's own bounds have strange words for ``nan``."""
+    if value is not None and not 0 <= value <= MOST_RATE:
+        raise typer.BadParameter(f"{value:g}: must be a number from 0 to {MOST_RATE}")
+    return value
+
 
 Address = Annotated[
     str, typer.Argument(metavar="[ADDRESS]", callback=peer_address, help="The gateway's QUIC address, HOST:PORT.")
 ]
 Sessions = Annotated[int, typer.Option("--sessions", "-n", metavar="N", min=1, max=MOST_SESSIONS, help="Clients.")]
-_IN_FLIGHT_HELP = "Closed loop: each client keeps so many requests under way."
-InFlight = Annotated[int, typer.Option("--in-flight", "-f", metavar="N", min=1, max=10_000, help=_IN_FLIGHT_HELP)]
+_IN_FLIGHT_HELP = "Closed loop: each client keeps so many requests under way; 1 unless --rate is given."
+InFlight = Annotated[
+    int | None, typer.Option("--in-flight", "-f", metavar="N", min=1, max=10_000, help=_IN_FLIGHT_HELP)
+]
 _RATE_HELP = "Open loop: so many requests a second in all, whatever comes back. 0: clients that only stay."
-Rate = Annotated[float | None, typer.Option("--rate", "-r", metavar="N", min=0, max=10_000_000, help=_RATE_HELP)]
+Rate = Annotated[float | None, typer.Option("--rate", "-r", metavar="N", callback=_offered, help=_RATE_HELP)]
 _ACTION_HELP = "Action to call, and its weight in the mix. Repeatable."
 Action = Annotated[list[str], typer.Option("--action", "-a", metavar="NAME[=WEIGHT]", help=_ACTION_HELP)]
 _PAYLOAD_HELP = "Bytes of data, as 128 or 4KiB, and their weight. Repeatable."
@@ -63,7 +74,7 @@ Pid = Annotated[int | None, typer.Option("--pid", metavar="PID", min=1, help=_PI
 _COMPARE_HELP = "A run that --json wrote: figures and ratios are shown beside it."
 Compare = Annotated[Path | None, typer.Option("--compare", metavar="FILE", callback=file_path, help=_COMPARE_HELP)]
 _OPENID_HELP = "Openids are PREFIX-0, PREFIX-1 and so on. Default: a random name."
-Openid = Annotated[str | None, typer.Option("--openid", "-o", metavar="PREFIX", callback=plain, help=_OPENID_HELP)]
+Openid = Annotated[str | None, typer.Option("--openid", "-o", metavar="PREFIX", callback=named, help=_OPENID_HELP)]
 _KEY_HELP = 'Secret (HS256) that signs a token for each client, for auth.mode = "jwt".'
 Key = Annotated[Path | None, typer.Option("--key", metavar="FILE", callback=file_path, help=_KEY_HELP)]
 _CA_HELP = "PEM file of the certificate authority to trust."
@@ -75,7 +86,7 @@ Quiet = Annotated[bool, typer.Option("--quiet", "-q", metavar="", help="Show no 
 def bench(
     address: Address = "127.0.0.1:8443",
     sessions: Sessions = 50,
-    in_flight: InFlight = 1,
+    in_flight: InFlight = None,
     rate: Rate = None,
     action: Action = ["echo"],  # noqa: B006 - typer makes a new one
     payload: Payload = ["128"],  # noqa: B006
@@ -109,6 +120,8 @@ def bench(
 
     if ca is not None and insecure:
         raise typer.BadParameter("cannot be combined with --insecure", param_hint="--ca")
+    if in_flight is not None and rate is not None:
+        raise typer.BadParameter("cannot be combined with --rate, whose loop is open", param_hint="--in-flight")
     host, port = split_address(address)
     actions, payloads = _weighted(action, "--action", _action), _weighted(payload, "--payload", _size)
     params = list(pairs(param or (), "--param").items())
@@ -124,7 +137,7 @@ def bench(
             authorities=_trusted(host, ca, insecure),
             clients=clients(openid or f"quicgw-bench-{secrets.token_hex(4)}", sessions, key),
             sockets=-(-sessions // SESSIONS_PER_SOCKET),
-            in_flight=in_flight,
+            in_flight=in_flight or 1,
             rate=rate,
             actions=actions,
             payloads=payloads,
@@ -135,7 +148,7 @@ def bench(
             connect_timeout=connect_timeout,
             reply_timeout=reply_timeout,
         )
-        wanted = Wanted(json, quiet, compare, None if pid is None else ProcessorTime(pid))
+        wanted = Wanted(json, quiet, compare, None if pid is None else ProcessorTime.of_gateway(pid))
         raise typer.Exit(run(work(plan, wanted)))
 
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from quicgw_fast import config
+    from quicgw_fast.upstream.grpcio import gateway_client
 
 ADDRESS = "HOST:PORT"
 
@@ -55,6 +56,33 @@ Gateway = Annotated[
     str,
     typer.Option("--gateway", "-g", metavar=ADDRESS, callback=peer_address, help="The gateway's gRPC address."),
 ]
+TokenFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--token-file",
+        metavar="FILE",
+        callback=file_path,
+        help="A token of the gateway's control.grpc_token_file; the first line that is one.",
+    ),
+]
+AdminTokenFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--token-file",
+        metavar="FILE",
+        callback=file_path,
+        help="A token of the gateway's control.admin_token_file; unless it is given, that file of --config.",
+    ),
+]
+Ca = Annotated[
+    Path | None,
+    typer.Option("--ca", metavar="FILE", callback=file_path, help="PEM of who signed the gateway's control.cert: TLS."),
+]
+Cert = Annotated[
+    Path | None,
+    typer.Option("--cert", metavar="FILE", callback=file_path, help="PEM of an own certificate, with --key."),
+]
+Key = Annotated[Path | None, typer.Option("--key", metavar="FILE", callback=file_path, help="PEM of its private key.")]
 Json = Annotated[bool, typer.Option("--json", metavar="", help="Print one JSON object per line.")]
 GATEWAY_DEFAULT = "127.0.0.1:8092"
 
@@ -76,6 +104,40 @@ def server_flags(
     given = {"quic": quic, "grpc": grpc, "admin": admin}
     flags.setdefault("server", {}).update({name: value for name, value in given.items() if value is not None})
     return flags
+
+
+def gateway_access(
+    token_file: Path | None, ca: Path | None, cert: Path | None, key: Path | None
+) -> gateway_client.GatewayAccess:
+    """Read what is shown to a gateway's gRPC port. Raises StartupError for a file, and BadParameter for half a pair."""
+    from quicgw_fast.upstream.grpcio.gateway_client import GatewayAccess
+
+    if (cert is None) != (key is None):
+        raise typer.BadParameter("--cert and --key go together", param_hint="--cert" if key is None else "--key")
+    if cert is not None and ca is None:
+        raise typer.BadParameter("is shown over TLS alone: give --ca, too", param_hint="--cert")
+    return GatewayAccess(token(token_file), _content(ca), _content(cert), _content(key))
+
+
+def _content(path: Path | None) -> bytes | None:
+    from quicgw_fast.config import read_small
+
+    try:
+        return None if path is None else read_small(path)
+    except OSError as error:
+        raise StartupError(f"cannot read {path}: {error.strerror or error}") from error
+
+
+def token(path: Path | None) -> str | None:
+    """Read the token that is shown to a gateway; raises StartupError."""
+    from quicgw_fast.control.tokens import first_token
+
+    try:
+        return first_token(path)
+    except OSError as error:
+        raise StartupError(f"cannot read {path}: {error.strerror or error}") from error
+    except ValueError as error:
+        raise StartupError(f"{path}: {error}") from error
 
 
 @contextmanager

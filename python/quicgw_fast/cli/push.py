@@ -49,6 +49,10 @@ def unicast(
         int | None, typer.Option("--after", metavar="N", min=1, help="Deliver right after the reply to request N.")
     ] = None,
     gateway: options.Gateway = options.GATEWAY_DEFAULT,
+    token_file: options.TokenFile = None,
+    ca: options.Ca = None,
+    cert: options.Cert = None,
+    key: options.Key = None,
     timeout: Timeout = 5.0,
     json: options.Json = False,
 ) -> None:
@@ -66,7 +70,10 @@ def unicast(
         raise typer.BadParameter("cannot be combined with --after", param_hint="--before")
     with options.failures_as_json(json):
         message = _message(type, title, content, data, meta)
-        work = pushing.unicast(gateway, timeout, kind, target, message, before=before, after=after, as_json=json)
+        access = options.gateway_access(token_file, ca, cert, key)
+        work = pushing.unicast(
+            gateway, access, timeout, kind, target, message, before=before, after=after, as_json=json
+        )
         raise typer.Exit(run(work))
 
 
@@ -77,6 +84,10 @@ def broadcast(
     data: Data = "",
     meta: Metadata = None,
     gateway: options.Gateway = options.GATEWAY_DEFAULT,
+    token_file: options.TokenFile = None,
+    ca: options.Ca = None,
+    cert: options.Cert = None,
+    key: options.Key = None,
     timeout: Timeout = 5.0,
     json: options.Json = False,
 ) -> None:
@@ -89,7 +100,8 @@ def broadcast(
 
     with options.failures_as_json(json):
         message = _message(type, title, content, data, meta)
-        raise typer.Exit(run(pushing.broadcast(gateway, timeout, message, as_json=json)))
+        access = options.gateway_access(token_file, ca, cert, key)
+        raise typer.Exit(run(pushing.broadcast(gateway, access, timeout, message, as_json=json)))
 
 
 push.command(

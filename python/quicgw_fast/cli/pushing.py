@@ -16,6 +16,8 @@ from quicgw_fast.upstream.grpcio.gateway_client import GatewayClient
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
+    from quicgw_fast.upstream.grpcio.gateway_client import GatewayAccess
+
 
 @dataclass(frozen=True, slots=True)
 class PushMessage:
@@ -40,6 +42,7 @@ class PushMessage:
 
 async def unicast(
     gateway: str,
+    access: GatewayAccess,
     timeout: float,
     kind: str,
     target: str,
@@ -62,10 +65,15 @@ async def unicast(
         bind_client_seq_id=before or after or 0,
         **message.fields(),
     )
-    async with _client(gateway) as client:
+    async with _client(gateway, access) as client:
         answer = await client.push(request, timeout)
     if as_json:
-        _say_json(success=answer.success, message=answer.message, error_code=answer.error_code)
+        _say_json(
+            success=answer.success,
+            message=answer.message,
+            error_code=answer.error_code,
+            pending_bytes=answer.pending_bytes,
+        )
     elif answer.success:
         _say(answer.message or "sent")
     else:
@@ -73,20 +81,25 @@ async def unicast(
     return Status.DONE if answer.success else Status.NO
 
 
-async def broadcast(gateway: str, timeout: float, message: PushMessage, *, as_json: bool) -> int:
+async def broadcast(gateway: str, access: GatewayAccess, timeout: float, message: PushMessage, *, as_json: bool) -> int:
     """Push to everybody, print how many took it, return the exit status; StartupError when there is no gateway."""
-    async with _client(gateway) as client:
+    async with _client(gateway, access) as client:
         answer = await client.broadcast(pb.BroadcastRequest(**message.fields()), timeout)
     if as_json:
-        _say_json(sent_count=answer.sent_count, message=answer.message)
+        _say_json(
+            sent_count=answer.sent_count,
+            message=answer.message,
+            pending_bytes=answer.pending_bytes,
+            most_pending_bytes=answer.most_pending_bytes,
+        )
     else:
         _say(f"sent to {answer.sent_count} clients")
     return Status.DONE
 
 
 @asynccontextmanager
-async def _client(gateway: str) -> AsyncIterator[GatewayClient]:
-    client = GatewayClient(gateway, patient=False)
+async def _client(gateway: str, access: GatewayAccess) -> AsyncIterator[GatewayClient]:
+    client = GatewayClient(gateway, access, patient=False)
     try:
         yield client
     except GatewayCallFailed as error:

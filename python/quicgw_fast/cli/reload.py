@@ -34,6 +34,7 @@ Admin = Annotated[
 def reload(
     admin: Admin = None,
     config: options.Config = None,
+    token_file: options.AdminTokenFile = None,
     timeout: Annotated[float, Seconds("--timeout", "-t", default="5s", help="How long to wait for the answer.")] = 5.0,
     json: options.Json = False,
 ) -> None:
@@ -46,7 +47,9 @@ def reload(
     from quicgw_fast.config import read
 
     with options.failures_as_json(json):
-        status, answer = ask_admin("POST", admin or read(config).server.admin, "/reload", timeout)
+        settings = read(config)
+        token = options.token(token_file or settings.control.admin_token_file)
+        status, answer = ask_admin("POST", admin or settings.server.admin, "/reload", timeout, token)
         if json:
             print(json_module.dumps(answer))
         else:

@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING
 from quicgw_fast.cli import options
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
     from quicgw_fast.cli.other_signals import OtherSignals
     from quicgw_fast.config import Config
     from quicgw_fast.reloading import Origin
@@ -27,33 +30,40 @@ def serve(
     once. SIGHUP has it read its configuration, certificate and keys again, as quicgw reload does; SIGUSR1 has it log
     its numbers. The log goes to standard error.
     """
+    from quicgw_fast.cli.other_signals import OtherSignals
+
+    # Flags and environment are over the file also when that is read again.
+    with OtherSignals() as others:  # first of all: what is imported next takes most of the start
+        _start(config, options.server_flags(quic, grpc, admin, fast=fast), others)
+
+
+def _start(path: Path | None, flags: Mapping[str, Mapping[str, str]], others: OtherSignals) -> None:
     from quicgw_fast.cli.descriptors import raise_descriptor_limit
     from quicgw_fast.cli.event_loop import run
-    from quicgw_fast.cli.other_signals import OtherSignals
     from quicgw_fast.cli.preflight import require_upb
     from quicgw_fast.config import located
     from quicgw_fast.observe import configure_logging
     from quicgw_fast.reloading import Origin
 
-    # Flags and environment are over the file also when that is read again.
-    read = partial(located, config, options.server_flags(quic, grpc, admin, fast=fast))
-    with OtherSignals() as others, read() as settings:
+    read = partial(located, path, flags)
+    with read() as settings:
         require_upb()
         configure_logging(settings.log)
         raise_descriptor_limit()
         options.log_advice(settings)
-        run(_serve(settings, Origin(read, config), others))
+        run(_serve(settings, Origin(read, path), others))
 
 
 async def _serve(config: Config, origin: Origin, others: OtherSignals) -> None:
     from quicgw_fast.cli.collector import spare_collections
     from quicgw_fast.cli.event_loop import Signals, announce
+    from quicgw_fast.cli.spare_memory import giving_back
     from quicgw_fast.gateway import Gateway
 
     gateway = Gateway(config, origin=origin)
     hang_up = partial(gateway.reloader.ask, "SIGHUP")
     with Signals() as signals, others.following(hang_up=hang_up, user_1=gateway.log_numbers):
-        async with gateway:
+        async with gateway, giving_back():
             spare_collections()
             await announce(gateway.addresses.ready_line())
             await signals.wait()

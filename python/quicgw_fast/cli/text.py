@@ -106,6 +106,13 @@ def plain(value: str | None) -> str | None:
     return value
 
 
+def named(value: str | None) -> str | None:
+    """Check that this is a text with something in it."""
+    if value == "":
+        raise typer.BadParameter("is empty")
+    return plain(value)
+
+
 def pairs(values: Iterable[str], option: str) -> dict[str, str]:
     """Turn every ``KEY=VALUE`` of ``option`` into an entry; the value may be empty and contain ``=``."""
     entries = {}

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from quicgw_fast.cli import options
 from quicgw_fast.cli.options import Seconds
 from quicgw_fast.cli.text import one_of
+
+if TYPE_CHECKING:
+    from quicgw_fast.upstream.grpcio.gateway_client import GatewayAccess
 
 RENEW_EVERY = 5.0
 """Seconds between two registrations: a gateway that was restarted remembers nobody."""
@@ -45,6 +48,10 @@ def upstream(
     host: Annotated[
         str, typer.Option("--host", metavar="ADDRESS", help="Address to listen on; the gateway must reach it.")
     ] = "127.0.0.1",
+    token_file: options.TokenFile = None,
+    ca: options.Ca = None,
+    cert: options.Cert = None,
+    key: options.Key = None,
     timeout: Annotated[float, Seconds("--timeout", default="30s", help="How long to wait for the gateway.")] = 30.0,
 ) -> None:
     """Run the embedded services until SIGTERM or Ctrl-C, registered with a gateway.
@@ -57,11 +64,12 @@ def upstream(
     from quicgw_fast.config import LogConfig
     from quicgw_fast.observe import configure_logging
 
+    access = options.gateway_access(token_file, ca, cert, key)
     names = _names(mode, zone)
     numbers = _ports(ports, len(names))
     configure_logging(LogConfig())
     raise_descriptor_limit()
-    run(_serve(gateway, mode, names, numbers, host, timeout))
+    run(_serve(gateway, access, mode, names, numbers, host, timeout))
 
 
 def _names(mode: Mode, zone: list[str] | None) -> tuple[str, ...]:
@@ -95,6 +103,7 @@ def _ports(text: str | None, count: int) -> list[int]:
 
 async def _serve(
     gateway: str,
+    access: GatewayAccess,
     mode: Mode,
     names: tuple[str, ...],
     ports: list[int],
@@ -106,9 +115,11 @@ async def _serve(
     from quicgw_fast.upstream.routing import MODES
 
     with Signals() as signals:
-        services = await start_services(gateway, ports, names=names, host=host)
+        services = await start_services(gateway, ports, access=access, names=names, host=host)
         try:
-            await signals.unless(services.register(gateway, MODES[mode], timeout=timeout, renew_every=RENEW_EVERY))
+            await signals.unless(
+                services.register(gateway, MODES[mode], access=access, timeout=timeout, renew_every=RENEW_EVERY)
+            )
             await announce("ready " + " ".join(f"{name}={address}" for name, address in services.addresses.items()))
             await signals.wait()
         except Interrupted:

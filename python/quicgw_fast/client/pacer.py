@@ -57,6 +57,14 @@ class Pacer:
         self._held_until = max(self._held_until, now + retry_after)
         if not first:
             return
+        self._slow_down()
+        if self._bucket is not None:
+            # One may go out then, and others evenly behind it: a burst is what has just been refused.
+            for _ in range(self._burst - 1):
+                self._bucket.take(self._held_until)
+
+    def _slow_down(self) -> None:
+        """Take the limits to be lower than they were."""
         if self._limits is None or self._limits.in_flight is None:
             self._in_flight = max(1, min(self._in_flight, 2 * ASSUMED_IN_FLIGHT) // 2)
         if self._rate == math.inf:

@@ -4,11 +4,13 @@ A flag wins over the environment (``QUICGW_SERVER__QUIC=…``), the environment 
 defaults. Keys that do not exist are refused, so that a misspelt one is found at start and not in production.
 """
 
+from quicgw_fast.config.allowed import Allowed, is_never, parse_allowed
 from quicgw_fast.config.changes import Change, changes, files, without_restart
 from quicgw_fast.config.files import read_small, warn_if_exposed
 from quicgw_fast.config.loading import advice, load, located, read, require_sense
 from quicgw_fast.config.models import Config
 from quicgw_fast.config.tables.auth import AuthConfig
+from quicgw_fast.config.tables.control import ControlConfig
 from quicgw_fast.config.tables.drain import DrainConfig
 from quicgw_fast.config.tables.limits import LimitsConfig, OverloadConfig
 from quicgw_fast.config.tables.processor import ProcessorConfig
@@ -16,14 +18,16 @@ from quicgw_fast.config.tables.routing import DEFAULT_CONTAINING, DEFAULT_EXACT,
 from quicgw_fast.config.tables.server import LogConfig, ServerConfig, TlsConfig
 from quicgw_fast.config.tables.session import OfflineConfig, SessionConfig
 from quicgw_fast.config.tables.upstream import UpstreamConfig
-from quicgw_fast.config.values import checked_path, join_address, parse_duration, parse_size, split_address
+from quicgw_fast.config.values import checked_path, is_loopback, join_address, parse_duration, parse_size, split_address
 
 __all__ = [
     "DEFAULT_CONTAINING",
     "DEFAULT_EXACT",
+    "Allowed",
     "AuthConfig",
     "Change",
     "Config",
+    "ControlConfig",
     "DrainConfig",
     "LimitsConfig",
     "LogConfig",
@@ -39,9 +43,12 @@ __all__ = [
     "changes",
     "checked_path",
     "files",
+    "is_loopback",
+    "is_never",
     "join_address",
     "load",
     "located",
+    "parse_allowed",
     "parse_duration",
     "parse_size",
     "read",

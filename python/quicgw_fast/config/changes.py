@@ -51,9 +51,9 @@ def files(config: Config) -> dict[str, Path]:
     found = {}
     for name, kind in SECTIONS.items():
         section = _section(config, name)
-        for key in type(section).live:
+        for key, known in kind.model_fields.items():
             value = getattr(section, key)
-            if isinstance(value, Path) and is_path(kind.model_fields[key]):
+            if key in section.live and isinstance(value, Path) and is_path(known):
                 found[f"{name}.{key}"] = value
     return found
 

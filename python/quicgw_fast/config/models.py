@@ -5,6 +5,7 @@ from __future__ import annotations
 from pydantic import BaseModel, ConfigDict
 
 from quicgw_fast.config.tables.auth import AuthConfig
+from quicgw_fast.config.tables.control import ControlConfig
 from quicgw_fast.config.tables.drain import DrainConfig
 from quicgw_fast.config.tables.limits import LimitsConfig, OverloadConfig
 from quicgw_fast.config.tables.processor import ProcessorConfig
@@ -21,6 +22,7 @@ class Config(BaseModel):
 
     server: ServerConfig = ServerConfig()
     tls: TlsConfig = TlsConfig()
+    control: ControlConfig = ControlConfig()
     upstream: UpstreamConfig = UpstreamConfig()
     routing: RoutingConfig = RoutingConfig()
     processor: ProcessorConfig = ProcessorConfig()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from quicgw_fast.config.tables.base import ReadIn
-from quicgw_fast.config.values import split_address, write_duration, write_size
+from quicgw_fast.config.values import is_loopback, split_address, write_duration, write_size
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     from quicgw_fast.config.sources import Key
     from quicgw_fast.config.tables.base import Section
 
+_OPEN = {
+    "grpc": "anybody who reaches it may push to every client, and register a service that gets their requests",
+    "admin": "anybody who reaches it sees what the gateway does, and may change what can be changed there",
+}
 LARGEST_MESSAGE = 1 << 20
 """Bytes of one message (protocol §1); replies have a reserve of a quarter for what is kept with it."""
 MESSAGE_COST = 96
@@ -47,6 +51,7 @@ def contradictions(config: Config) -> Iterator[tuple[tuple[Key, ...], str]]:
     if config.drain.reconnect_to is not None and split_address(config.drain.reconnect_to)[1] == 0:
         why = "clients are sent there, and port 0 is none that they could dial: name the other gateway's"
         yield (("drain", "reconnect_to"),), why
+    yield from _of_access(config)
     offline, auth = config.offline, config.auth
     if offline.max_bytes > offline.max_total_bytes and "max_bytes" in offline.model_fields_set:
         why = f"one openid may keep {write_size(offline.max_bytes)}, all together {write_size(offline.max_total_bytes)}"
@@ -115,8 +120,49 @@ def _of_limits(config: Config) -> Iterator[tuple[tuple[Key, ...], str]]:
         yield (("limits", "control_per_second"), ("session", "heartbeat_interval")), f"{why}: raise the first"
 
 
+def _of_access(config: Config) -> Iterator[tuple[tuple[Key, ...], str]]:
+    control = config.control
+    if (control.cert is None) != (control.key is None):
+        yield (("control", "cert"), ("control", "key")), "TLS needs both: set the other one, too"
+    elif control.client_ca is not None and control.cert is None:
+        why = "certificates of services are shown over TLS alone: set control.cert and control.key"
+        yield (("control", "client_ca"),), why
+    for port, remedy in _unguarded(config):
+        if port not in control.open_to_network:
+            why = f"anybody on the network could use it: listen on loopback, {remedy}, or, where everybody is trusted, "
+            yield (("server", port),), f'{why}set control.open_to_network = ["{port}"]'
+
+
+def _unguarded(config: Config) -> Iterator[tuple[str, str]]:
+    """The ports for services and operators that others can reach, and that take everybody; and what to do."""
+    control = config.control
+    if not _on_loopback(config.server.grpc) and control.grpc_token_file is None and control.client_ca is None:
+        yield "grpc", "set control.grpc_token_file or control.client_ca"
+    if not _on_loopback(config.server.admin) and control.admin_token_file is None:
+        yield "admin", "set control.admin_token_file"
+
+
+def _on_loopback(address: str) -> bool:
+    return is_loopback(split_address(address)[0])
+
+
+def _risks_of_access(config: Config) -> Iterator[str]:
+    control = config.control
+    unguarded = [port for port, _ in _unguarded(config)]
+    for port in control.open_to_network:
+        if port in unguarded:
+            yield f"server.{port} is open to the network: {_OPEN[port]} (control.open_to_network)"
+        else:
+            yield f'control.open_to_network: "{port}" has no effect: server.{port} is on loopback or asks who it is'
+    if control.grpc_token_file is not None and control.cert is None and not _on_loopback(config.server.grpc):
+        yield "tokens of services go over the network as they are: set control.cert and control.key for TLS"
+    if control.admin_token_file is not None and not _on_loopback(config.server.admin):
+        yield "tokens of operators go over the network as they are: put a proxy with TLS before it, on this machine"
+
+
 def risks(config: Config) -> Iterator[str]:
-    """Say what a client may do in good faith and must not."""
+    """Say what a client may do in good faith and must not, and what a stranger could."""
+    yield from _risks_of_access(config)
     session = config.session
     if session.timeout <= session.told_interval and "heartbeat_interval" not in session.model_fields_set:
         why = f"a client that keeps to heartbeats every {session.told_interval} s, the shortest there is, is closed"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import json
 import re
 from dataclasses import dataclass
@@ -96,6 +97,14 @@ def join_address(host: str, port: int) -> str:
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
+def is_loopback(host: str) -> bool:
+    """Whether only this machine can connect to a host that is listened on; of names localhost alone is known."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host.lower().removesuffix(".") == "localhost"
+
+
 def checked_path(value: object) -> object:
     """Refuse what names no file, and the text of a file in place of its path: that must not get into a message."""
     if isinstance(value, str):
@@ -109,6 +118,7 @@ def checked_path(value: object) -> object:
 
 
 _HOST = re.compile(r"[A-Za-z0-9_.:%-]{1,253}", re.ASCII)
+_NAME = re.compile(r"[a-z0-9_-]{1,63}(\.[a-z0-9_-]{1,63})*", re.ASCII)
 
 
 def _checked_address(value: str) -> str:
@@ -118,6 +128,13 @@ def _checked_address(value: str) -> str:
     if not _HOST.fullmatch(host) or not all(0 < len(label) <= 63 for label in labels):
         raise ValueError(f"{shown(value)} is not a valid address; write HOST:PORT, for example 127.0.0.1:8443")
     return value
+
+
+def _checked_name(value: str) -> str:
+    name = value.lower().removesuffix(".")
+    if len(name) > 253 or not _NAME.fullmatch(name):
+        raise ValueError(f"{shown(value)} is not a host name; write for example gateway.internal, without a port")
+    return name
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,4 +204,5 @@ Duration = Annotated[float, duration("1ms", "1d")]
 Size = Annotated[int, size(1, MAX_SIZE)]
 Count = Annotated[int, number(1, 1_000_000, "")]
 Address = Annotated[str, AfterValidator(_checked_address)]
+HostName = Annotated[str, AfterValidator(_checked_name)]
 checked_file = BeforeValidator(checked_path)

@@ -1,7 +1,23 @@
 """How the gateway is driven from inside: pushes and registration over gRPC, admin pages over HTTP."""
 
+from quicgw_fast.control.access import AccessFiles, ControlAccess, read_access
 from quicgw_fast.control.admin import AdminServer
-from quicgw_fast.control.grpc_server import ControlServer, Pusher
+from quicgw_fast.control.grpc_server import MOST_BUFFERED, ControlServer, Pusher
 from quicgw_fast.control.pages import health_pages, reload_pages, stats_pages
+from quicgw_fast.control.refusals import Refusals
+from quicgw_fast.control.tokens import first_token
 
-__all__ = ["AdminServer", "ControlServer", "Pusher", "health_pages", "reload_pages", "stats_pages"]
+__all__ = [
+    "MOST_BUFFERED",
+    "AccessFiles",
+    "AdminServer",
+    "ControlAccess",
+    "ControlServer",
+    "Pusher",
+    "Refusals",
+    "first_token",
+    "health_pages",
+    "read_access",
+    "reload_pages",
+    "stats_pages",
+]

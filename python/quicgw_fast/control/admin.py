@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, cast
 import uvicorn
 from starlette.applications import Starlette
 
+from quicgw_fast.control.guard import LARGEST_HEAD
 from quicgw_fast.control.http import REQUEST_TIMEOUT, AdminConnection
 from quicgw_fast.control.listen import bind_tcp
 
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from starlette.routing import Route
+
+    from quicgw_fast.control.guard import AdminGuard
 
 
 class AdminServer:
@@ -37,17 +40,19 @@ class AdminServer:
         host: str,
         port: int,
         pages: Sequence[Route],
+        guard: AdminGuard,
         *,
         timeout: float = REQUEST_TIMEOUT,
     ) -> AdminServer:
-        """Serve the pages; a connection without a complete request for ``timeout`` seconds is closed.
+        """Serve the pages to whom the guard lets in.
 
-        Raises StartupError when the address cannot be had.
+        A connection without a complete request for ``timeout`` seconds is closed. Raises StartupError when the address
+        cannot be had.
         """
         sock = bind_tcp(host, port, "the admin pages", "set server.admin")
         server = _Server(
             uvicorn.Config(
-                Starlette(routes=pages),
+                guard.around(_application(pages)),
                 http=cast("type[asyncio.Protocol]", partial(AdminConnection, timeout=timeout)),
                 ws="none",
                 lifespan="off",
@@ -56,6 +61,7 @@ class AdminServer:
                 access_log=False,
                 server_header=False,
                 proxy_headers=False,
+                h11_max_incomplete_event_size=LARGEST_HEAD,  # of what is not complete; the guard looks at the rest
                 timeout_graceful_shutdown=1,
             )
         )
@@ -75,6 +81,13 @@ class AdminServer:
         """Close the port, let answers under way finish for at most a second, and end. May be called twice."""
         self._server.should_exit = True
         await self._task
+
+
+def _application(pages: Sequence[Route]) -> Starlette:
+    app = Starlette(routes=pages)
+    # To which host it would lead, the request says: whoever sends it to others could choose.
+    app.router.redirect_slashes = False
+    return app
 
 
 class _Server(uvicorn.Server):

@@ -5,15 +5,16 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
-from urllib.parse import unquote
 
 import grpc
 from google.protobuf.descriptor_pool import DescriptorPool
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection, reflection_pb2
 
+from quicgw_fast.control.callers import HEALTH_CHECK, Callers
 from quicgw_fast.control.intake import Intake
 from quicgw_fast.control.listen import free_address
+from quicgw_fast.control.peers import caller_host
 from quicgw_fast.errors import StartupError
 from quicgw_fast.proto import service_pb2
 from quicgw_fast.proto.service_pb2_grpc import GatewayServiceServicer, add_GatewayServiceServicer_to_server
@@ -21,6 +22,8 @@ from quicgw_fast.proto.service_pb2_grpc import GatewayServiceServicer, add_Gatew
 if TYPE_CHECKING:
     from collections.abc import Awaitable
 
+    from quicgw_fast.control.access import ControlAccess
+    from quicgw_fast.control.refusals import Refusals
     from quicgw_fast.proto import service_pb2 as pb
 
     Context = grpc.aio.ServicerContext[Any, Any]
@@ -40,8 +43,13 @@ _PLACES = {
     f"/{GATEWAY_SERVICE}/PushToClient": 32,
     f"/{GATEWAY_SERVICE}/BroadcastToClients": 8,
     f"/{GATEWAY_SERVICE}/RegisterUpstream": 16,
+    HEALTH_CHECK: 16,
 }
-"""Calls of a method whose message is in memory at once: 70 MiB in all, if every one is as large as it may be."""
+"""Calls of a method whose message is in memory at once."""
+MOST_BUFFERED = sum(_PLACES.values()) * _LARGEST
+"""Bytes of messages that are in memory at once, if every one is as large as it may be."""
+_STREAMS = {f"/{health.SERVICE_NAME}/Watch": 64, f"/{reflection.SERVICE_NAME}/ServerReflectionInfo": 16}
+"""Calls that last as long as their callers like, and how many of a method there may be."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,10 +116,15 @@ class ControlServer:
     """
 
     def __init__(
-        self, server: grpc.aio.Server, health_service: health.aio.HealthServicer, address: tuple[str, int]
+        self,
+        server: grpc.aio.Server,
+        health_service: health.aio.HealthServicer,
+        address: tuple[str, int],
+        intake: Intake,
     ) -> None:
         self._server = server
         self._health = health_service
+        self._intake = intake
         self.address = address
 
     @classmethod
@@ -121,18 +134,21 @@ class ControlServer:
         port: int,
         pusher: Pusher,
         registrar: Registrar,
+        access: ControlAccess,
+        refusals: Refusals,
         *,
         max_concurrent_calls: int = _WAITING,
         timeouts: SilenceTimeouts | None = None,
     ) -> ControlServer:
-        """Listen and serve; health is SERVING at once.
+        """Listen and serve whom ``access`` lets in; health is SERVING at once.
 
         Calls above ``max_concurrent_calls`` get RESOURCE_EXHAUSTED.
         Raises StartupError when the address cannot be had.
         """
+        intake = Intake(_PLACES, _STREAMS, refusals)
         server = grpc.aio.server(
             options=[*_OPTIONS, *(timeouts or SilenceTimeouts()).options()],
-            interceptors=[Intake(_PLACES)],
+            interceptors=[Callers(access.grpc, refusals), intake],
             maximum_concurrent_rpcs=max_concurrent_calls,
         )
         add_GatewayServiceServicer_to_server(_Servicer(pusher, registrar), server)
@@ -140,11 +156,15 @@ class ControlServer:
         health_pb2_grpc.add_HealthServicer_to_server(health_service, server)
         names = (GATEWAY_SERVICE, health.SERVICE_NAME, reflection.SERVICE_NAME)
         reflection.enable_server_reflection(names, server, pool=_described())
-        bound = add_port(server, host, port, "gRPC", _ADVICE)
-        control = cls(server, health_service, (host, bound))
+        bound = add_port(server, host, port, "gRPC", _ADVICE, access.credentials())
+        control = cls(server, health_service, (host, bound), intake)
         await control.set_serving(True)
         await server.start()
         return control
+
+    def buffered(self) -> int:
+        """Bytes of the messages that are being answered; ``MOST_BUFFERED`` at most."""
+        return self._intake.used
 
     async def set_serving(self, serving: bool) -> None:
         """Tell health checkers whether the gateway takes work: False while it drains."""
@@ -167,10 +187,19 @@ def _described() -> DescriptorPool:
     return pool
 
 
-def add_port(server: grpc.aio.Server, host: str, port: int, what: str, advice: str) -> int:
+def add_port(
+    server: grpc.aio.Server,
+    host: str,
+    port: int,
+    what: str,
+    advice: str,
+    credentials: grpc.ServerCredentials | None = None,
+) -> int:
     """Add the port to a gRPC server and return it as bound; StartupError as in ``listen.bind_tcp``."""
     address = free_address(host, port, what, advice)
     try:
+        if credentials is not None:
+            return server.add_secure_port(address, credentials)
         return server.add_insecure_port(address)
     except RuntimeError as error:
         raise StartupError(
@@ -184,10 +213,15 @@ class _Servicer(GatewayServiceServicer):
         self._registrar = registrar
 
     async def PushToClient(self, request: pb.UnicastPushRequest, context: Context) -> pb.UnicastPushResponse:
-        return await _answer(self._pusher.push(request), "PushToClient", context)
+        answer = await _answer(self._pusher.push(request), "PushToClient", context)
+        context.set_trailing_metadata((("pending-bytes", str(answer.pending_bytes)),))
+        return answer
 
     async def BroadcastToClients(self, request: pb.BroadcastRequest, context: Context) -> pb.BroadcastResponse:
-        return await _answer(self._pusher.broadcast(request), "BroadcastToClients", context)
+        answer = await _answer(self._pusher.broadcast(request), "BroadcastToClients", context)
+        most = ("most-pending-bytes", str(answer.most_pending_bytes))
+        context.set_trailing_metadata((("pending-bytes", str(answer.pending_bytes)), most))
+        return answer
 
     async def RegisterUpstream(
         self, request: pb.UpstreamRegisterRequest, context: Context
@@ -201,12 +235,6 @@ class _Servicer(GatewayServiceServicer):
 
 def _ms(seconds: float) -> int:
     return round(seconds * 1000)
-
-
-def caller_host(peer: str) -> str:
-    """Return the host of a gRPC peer such as ``ipv4:127.0.0.1:5000`` or ``ipv6:%5B::1%5D:5000``, IPv6 in brackets."""
-    _, _, address = unquote(peer).partition(":")
-    return address.rpartition(":")[0]
 
 
 async def _answer(result: Awaitable[Answer], method: str, context: Context) -> Answer:

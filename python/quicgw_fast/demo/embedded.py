@@ -7,18 +7,21 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from quicgw_fast.config import join_address, split_address
+from quicgw_fast.config import join_address, read_small, split_address
+from quicgw_fast.control import first_token
 from quicgw_fast.demo.scratch import Scratch
 from quicgw_fast.demo.services import Services, start_services
+from quicgw_fast.errors import ConfigError
 from quicgw_fast.gateway import Gateway
 from quicgw_fast.transport import development_pair
+from quicgw_fast.upstream.grpcio.gateway_client import GatewayAccess
 from quicgw_fast.upstream.routing import MODES
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from types import TracebackType
 
-    from quicgw_fast.config import Config
+    from quicgw_fast.config import Config, ControlConfig
 
 LOOPBACK = "127.0.0.1"
 _EVERYWHERE = {"0.0.0.0": LOOPBACK, "::": "::1"}
@@ -90,9 +93,10 @@ async def embedded_gateway(config: Config, certificate: Certificate) -> AsyncIte
         gateway = Gateway(config, dev=True, tls_key=key)
         await stack.enter_async_context(gateway)
         address = reachable(gateway.addresses.grpc)
-        await services.use_gateway(address)
+        access = _own_access(config.control)
+        await services.use_gateway(address, access)
         if not configured:  # in this mode there is no key for addresses
-            await services.register(address, mode)
+            await services.register(address, mode, access=access)
         yield gateway
 
 
@@ -100,6 +104,14 @@ def reachable(address: str) -> str:
     """Turn an address that is listened on into one to connect to from here: nobody can connect to 0.0.0.0."""
     host, port = split_address(address)
     return join_address(_EVERYWHERE.get(host, host), port)
+
+
+def _own_access(control: ControlConfig) -> GatewayAccess:
+    """What the embedded services show to their own gateway."""
+    if control.client_ca is not None:
+        raise ConfigError("the embedded services have no certificate of control.client_ca: leave it out here")
+    ca = None if control.cert is None else read_small(control.cert)
+    return GatewayAccess(first_token(control.grpc_token_file), ca)
 
 
 def _with_upstreams(config: Config, services: Services) -> Config:

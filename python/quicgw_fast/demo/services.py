@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 from typing import TYPE_CHECKING, Any
 
 import grpc
@@ -17,7 +18,7 @@ from quicgw_fast.errors import StartupError
 from quicgw_fast.proto import service_pb2 as pb
 from quicgw_fast.proto.service_pb2_grpc import UpstreamServiceServicer, add_UpstreamServiceServicer_to_server
 from quicgw_fast.upstream import SERVICES, GatewayCallFailed, ServiceMode
-from quicgw_fast.upstream.grpcio.gateway_client import GatewayClient
+from quicgw_fast.upstream.grpcio.gateway_client import OPEN_TO_ALL, GatewayAccess, GatewayClient
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -30,6 +31,8 @@ _log = logging.getLogger("quicgw.demo")
 
 SAY_WAITING_AFTER = 2.0
 """Seconds without a connection to the gateway after which that is said."""
+LEASES = 4
+"""Times the interval of renewals is the lease: some may fail without that the services leave."""
 LEAVE_TIMEOUT = 1.0
 """Seconds that a stop spends on telling the gateway."""
 
@@ -46,12 +49,12 @@ class Services:
         self._shared = Shared()
         self._servers: list[grpc.aio.Server] = []
         self._renewal: asyncio.Task[None] | None = None
-        self._registered: list[tuple[str, pb.UpstreamRegisterRequest]] = []
-        """Gateway and request of each registration that holds."""
+        self._registered: list[tuple[str, GatewayAccess, pb.UpstreamRegisterRequest]] = []
+        """Gateway, what it asks for, and request of each registration that holds."""
 
-    async def use_gateway(self, address: str) -> None:
+    async def use_gateway(self, address: str, access: GatewayAccess = OPEN_TO_ALL) -> None:
         """Push through the gateway at ``address`` from now on."""
-        previous, self._shared.gateway = self._shared.gateway, GatewayClient(address)
+        previous, self._shared.gateway = self._shared.gateway, GatewayClient(address, access)
         if previous is not None:
             await previous.close()
 
@@ -61,26 +64,30 @@ class Services:
         mode: type[RoutingMode] = ServiceMode,
         labels: Sequence[str] = (),
         *,
+        access: GatewayAccess = OPEN_TO_ALL,
         timeout: float = 30.0,
         renew_every: float | None = None,
     ) -> None:
         """Register every service with the gateway, waiting up to ``timeout`` seconds for it to be there.
 
         Each registers under its own name, or under that of ``labels`` in its place: a zone for example. ``renew_every``
-        (seconds) registers again and again from then on, as a restarted gateway remembers nobody. Raises StartupError
-        when the gateway is not there or refuses.
+        (seconds) registers again and again from then on, as a restarted gateway remembers nobody; with a lease, so that
+        the gateway forgets services that are gone. Raises StartupError when the gateway is not there or refuses.
         """
         labels = labels or list(self.addresses)
+        lease = 0 if renew_every is None else math.ceil(LEASES * renew_every)
         if len(labels) != len(self.addresses):
             raise StartupError(f"{len(self.addresses)} services cannot serve {len(labels)} zones; give one each")
         requests = [
             mode.registration(address, label) for label, address in zip(labels, self.addresses.values(), strict=True)
         ]
-        client = GatewayClient(gateway_address, connect_timeout=timeout)
+        for request in requests:
+            request.lease = lease
+        client = GatewayClient(gateway_address, access, connect_timeout=timeout)
         try:
             await _say_if_it_takes_long(client, timeout)
             await _register_all(client, requests, timeout)
-            self._registered.extend((client.address, request) for request in requests)
+            self._registered.extend((client.address, access, request) for request in requests)
         except BaseException:
             await client.close()
             raise
@@ -113,10 +120,10 @@ class Services:
     async def _leave(self) -> None:
         """Take back every registration, so that the gateway sends nothing more to a port that closes."""
         registered, self._registered = self._registered, []
-        for address in {address for address, _ in registered}:
-            client = GatewayClient(address, connect_timeout=LEAVE_TIMEOUT, patient=False)
+        for address, access in dict.fromkeys((address, access) for address, access, _ in registered):
+            client = GatewayClient(address, access, connect_timeout=LEAVE_TIMEOUT, patient=False)
             try:
-                for request in [request for gateway, request in registered if gateway == address]:
+                for request in [request for gateway, _, request in registered if gateway == address]:
                     await client.deregister(request, LEAVE_TIMEOUT)
             except GatewayCallFailed as error:  # it is gone too, and will find out by itself
                 _log.debug("not deregistered", extra={"gateway": address, "reason": str(error)})
@@ -134,6 +141,7 @@ async def start_services(
     gateway_address: str | None = None,
     ports: Sequence[int] = (0, 0, 0),
     *,
+    access: GatewayAccess = OPEN_TO_ALL,
     names: Sequence[str] = SERVICES,
     host: str = "127.0.0.1",
 ) -> Services:
@@ -147,7 +155,7 @@ async def start_services(
         for name, port in zip(names, ports, strict=True):
             await services.start_one(name, port)
         if gateway_address is not None:
-            await services.use_gateway(gateway_address)
+            await services.use_gateway(gateway_address, access)
     except BaseException:
         await services.stop()
         raise

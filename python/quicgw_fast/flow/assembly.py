@@ -15,6 +15,7 @@ from quicgw_fast.carrier import MAX_BODY
 from quicgw_fast.clock import SteadyClock
 from quicgw_fast.delivery import OrderedSender
 from quicgw_fast.flow.accounts import Accounts
+from quicgw_fast.flow.arriving import Arriving
 from quicgw_fast.flow.attaching import Attaching
 from quicgw_fast.flow.closing import Closing
 from quicgw_fast.flow.control_messages import ControlMessages
@@ -110,8 +111,8 @@ def assemble_path(
 ) -> Path:
     """Build the whole way of a message through the gateway, between its two ends.
 
-    ``call`` calls the service of a request, for so many hellos at once. ``chores`` are called with the time (monotonic)
-    in every round of the housekeeping.
+    ``call`` calls the service of a request, for so many hellos at once, one of a client. ``chores`` are called with
+    the time (monotonic) in every round of the housekeeping.
     """
     times, limits, pools, pace = config.session, config.limits, config.processor, config.drain.pace
     draining, journal, request_memory = DrainState(), Journal(metrics), RequestMemory(metrics, limits.request_memory)
@@ -119,7 +120,7 @@ def assemble_path(
 
     # Down
     sender = _make_sender(engine, lambda: closing, lambda: room)
-    offline = Offline(SteadyClock(clock), metrics, store, registry, sender)
+    offline = Offline(SteadyClock(clock), metrics, store, registry, sender, config.offline.max_total_bytes)
     accounts = Accounts(metrics, lambda: (session.outbox.tally for session in registry), offline.share)
     closing = Closing(clock, metrics, registry, accounts, offline.handovers, lambda session: requests.give_up(session))
     room = Memory(clock, metrics, registry, budget, closing, sender.overflow)
@@ -127,10 +128,8 @@ def assemble_path(
 
     # Up
     make_processor = partial(_make_processor, engine, clock, registry, metrics)
-    queue_size, workers, timeout = pools.max_queue_size, pools.workers, pools.task_timeout
-    work = partial(execute, call=call, clock=clock)
-    processor: RequestProcessor = make_processor("requests", queue_size, workers, work=work, reply=replies.answer)
-    # A client has one hello there at most.
+    queue_size, timeout, work = pools.max_queue_size, pools.task_timeout, partial(execute, call=call, clock=clock)
+    processor: RequestProcessor = make_processor("requests", queue_size, pools.workers, work=work, reply=replies.answer)
     pool = partial(make_processor, "logins", queue_size, logins_at_once)
     logins = Logins(clock, metrics, registry, offline.stored, pool, call, replies, lambda task: requests.dispatch(task))
     rules = gates.request, gates.task, gates.queue
@@ -138,19 +137,20 @@ def assemble_path(
 
     # Who comes in
     tokens = Tokens(clock, metrics, authenticator, gates.renewal, gates.attempts)
-    start_refusals = StartRefusals(metrics, farewell)
-    pending = PendingStarts(clock, draining, registry, start_refusals)
+    refused, arriving = (
+        StartRefusals(metrics, farewell),
+        Arriving(clock, metrics, lambda: limits.arriving_memory),
+    )
+    pending = PendingStarts(clock, draining, registry, refused)
     attaching = Attaching(clock, metrics, registry, sender, closing, offline, tokens, pending, journal, times, limits)
-    starts = StartHandler(clock, metrics, draining, gates.start, tokens, placement, pending, start_refusals, attaching)
+    starts = StartHandler(clock, metrics, draining, gates.start, tokens, placement, pending, refused, attaching)
     control = ControlMessages(clock, metrics, sender, closing, offline.stored, tokens, times.window_bytes)
-    legs = Legs(clock, metrics, sender, starts, requests, control, gates.held, gates.message)
+    legs = Legs(clock, metrics, sender, starts, requests, control, arriving, gates.held, gates.message)
     conversations = Conversations(clock, metrics, engine, legs, journal, times)
     targets, encode, bind_timeout = Targets(placement, registry, closing), engine.encode_body, times.bind_timeout
     pushes = Pushes(clock, metrics, draining, targets, registry, sender, offline, gates.push, encode, bind_timeout)
-
-    # What passes with time
-    chores = [offline.tend, room.tend, journal.flush, tokens.flush, metrics.tend, *chores]
-    housekeeping = Housekeeping(clock, metrics, registry, conversations, sender, closing, start_refusals, times, chores)
+    chores = [arriving.tend, offline.tend, room.tend, journal.flush, tokens.flush, metrics.tend, *chores]
+    housekeeping = Housekeeping(clock, metrics, registry, conversations, sender, closing, refused, times, chores)
     return Path(
         conversations=conversations, requests=requests, pushes=pushes, housekeeping=housekeeping, draining=draining,
         hand_out=HandOut(clock, metrics, draining, registry, closing, farewell, pace, times.slow_consumer_after),

@@ -112,7 +112,7 @@ class Attaching:
     def _attach(self, start: AdmittedStart, verdict: ResumeDecision, session: Session) -> None:
         client, claim, grant = start.client, start.claim, start.grant
         session.attempts.note(claim)
-        session.expires_at = grant.expires_at
+        session.expires_at, session.told_interval = grant.expires_at, self._times.told_interval
         client.attach(session, claim.last_acked)
         self._journal.began(session, client.link.peer, _how(verdict), self._clock.now())
         gap = self._gap(claim.openid, verdict)

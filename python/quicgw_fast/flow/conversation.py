@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from quicgw_fast.clock import Clock
     from quicgw_fast.delivery import OrderedSender
+    from quicgw_fast.flow.arriving import Arriving
     from quicgw_fast.flow.control_messages import ControlMessages
     from quicgw_fast.flow.requests import Requests
     from quicgw_fast.flow.start import StartHandler
@@ -47,6 +48,7 @@ class Legs:
         starts: StartHandler,
         requests: Requests,
         control: ControlMessages,
+        arriving: Arriving,
         held: Gate[HeldFacts, Close],
         message: Gate[MessageFacts, Close],
     ) -> None:
@@ -62,6 +64,7 @@ class Legs:
         self.starts = starts
         self.requests = requests
         self.control = control
+        self.arriving = arriving
         self.judge_held = held.judge
         self.judge_message = message.judge
 
@@ -71,8 +74,8 @@ class Conversation:
 
     # A gateway keeps one for each of many thousand clients.
     __slots__ = (
-        "_ended", "_legs", "_traffic", "_watched", "born", "carrier", "generation", "link", "over", "refused_tokens",
-        "session"
+        "_ended", "_legs", "_traffic", "_watched", "arriving", "born", "carrier", "generation", "link", "over",
+        "refused_tokens", "session"
     )  # fmt: skip
 
     def __init__(
@@ -96,6 +99,8 @@ class Conversation:
         """Renewals that were refused; a few end the connection."""
         self.over = False
         """Whether the connection is closed, or about to be."""
+        self.arriving = 0
+        """Bytes of its messages that have not arrived, as all such bytes count (``Arriving``)."""
         self._traffic = Traffic()
         self._legs = legs
         self._watched = watched
@@ -130,6 +135,7 @@ class Conversation:
     def closed(self, code: int, reason: str, by_peer: bool) -> None:
         """The connection is gone, whoever decided it; without STOP the session can be resumed."""
         self.over = True
+        self._legs.arriving.note(self, 0)
         if self.current and self.session is not None:
             self.session.apply(Event.DETACHED, self._legs.clock.now())
         self._ended(self, code, reason, by_peer)
@@ -161,6 +167,8 @@ class Conversation:
 
     def watch(self, incomplete: bool) -> None:
         """Have the housekeeping look after it while a message has begun that is not complete, or START is missing."""
+        if incomplete or self.arriving:
+            self._note_arriving()
         if incomplete:
             self._watched.add(self)
         elif self.session is not None:
@@ -168,6 +176,7 @@ class Conversation:
 
     def kept(self, held: int) -> None:
         """Bound what waits behind its START: so many bytes do."""
+        self._note_arriving()
         refusal = self._legs.judge_held(HeldFacts(held))
         if refusal is not None:
             self._turn_away(refusal)
@@ -220,6 +229,10 @@ class Conversation:
         if refusal is not None:
             self._turn_away(refusal)
         return refusal is not None
+
+    def _note_arriving(self) -> None:
+        if not self.over:  # what is closed counts no more, and nothing is added to it
+            self._legs.arriving.note(self, self.carrier.unfinished)
 
     def _turn_away(self, refusal: Close) -> None:
         self._legs.count_floods_closed.value += 1

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from quicgw_fast.backend.constants import HEAD_MAX
 from quicgw_fast.carrier import MAX_BODY
 from quicgw_fast.codes import StoreCode
+from quicgw_fast.observe import BufferKind, Filling, register_buffer
 from quicgw_fast.proto.client_pb2 import ServerPush
 from quicgw_fast.session import NotifyCount, UntoldLosses
 
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
     from quicgw_fast.observe import Metrics
     from quicgw_fast.session import Session
     from quicgw_fast.store import OfflineStore, PutResult
+
+TOO_LARGE = "too large to be stored"
+TOO_MUCH = "too much waits for the offline store"
 
 
 def offline_id() -> dict[str, str]:
@@ -35,8 +39,16 @@ class Handovers:
     that later pushes to the openid, and the login that reads them, come behind without any waiting here.
     """
 
-    def __init__(self, clock: Clock, metrics: Metrics, store: OfflineStore | None, journal: StoreJournal) -> None:
+    def __init__(
+        self, clock: Clock, metrics: Metrics, store: OfflineStore | None, journal: StoreJournal, most_bytes: int
+    ) -> None:
+        """``most_bytes`` may be on their way at once: a disk may hang while sessions go on ending."""
         self._clock = clock
+        self._most_bytes = most_bytes
+        self._waiting_bytes = 0
+        if store is not None:
+            on_its_way = Filling(lambda: self._waiting_bytes, lambda: most_bytes)
+            register_buffer(metrics, BufferKind.HANDOVERS, on_its_way)
         self._count_pushes_handed_over = metrics.counter(
             "pushes_handed_over", "Notifies of ended sessions that the offline store took"
         )
@@ -69,21 +81,40 @@ class Handovers:
         if store is None or not bodies:
             return
         named = [body + ServerPush(headers=offline_id()).SerializeToString() for body in bodies]
-        fits = [len(body) + HEAD_MAX <= MAX_BODY for body in named]
+        hindrances = self._hindrances(named)
+        good = [body for body, hindrance in zip(named, hindrances, strict=True) if not hindrance]
+        size = sum(map(len, good))
         self.waiting += len(named)
-        decided = store.put_all(
-            session.openid, [body for body, good in zip(named, fits, strict=True) if good], self._clock.wall()
-        )
-        done = partial(self._done, session, fits, len(named) - unnumbered)
+        self._waiting_bytes += size
+        decided = store.put_all(session.openid, good, self._clock.wall())
+        done = partial(self._done, session, hindrances, len(named) - unnumbered, size)
         if decided.done():
             done(decided)
         else:
             self._undecided[session.openid] = decided
             decided.add_done_callback(done)
 
+    def _hindrances(self, bodies: list[bytes]) -> list[str]:
+        """Of each body why the store is not asked to keep it; empty where it is."""
+        room = self._most_bytes - self._waiting_bytes
+        found = []
+        for body in bodies:
+            if len(body) + HEAD_MAX > MAX_BODY:
+                found.append(TOO_LARGE)
+                continue
+            room -= len(body)  # of what does not fit any more, nothing that is newer is kept either
+            found.append("" if room >= 0 else TOO_MUCH)
+        return found
+
     def _done(
-        self, session: Session, fits: list[bool], numbered: int, decided: asyncio.Future[list[PutResult]]
+        self,
+        session: Session,
+        hindrances: list[str],
+        numbered: int,
+        size: int,
+        decided: asyncio.Future[list[PutResult]],
     ) -> None:
+        self._waiting_bytes -= size
         if self._undecided.get(session.openid) is decided:
             del self._undecided[session.openid]
         if decided.cancelled():  # only with the event loop itself
@@ -92,12 +123,12 @@ class Handovers:
         if any(result.error_code is StoreCode.FAILED for result in told):
             self._journal.not_put()
         results = iter(told)
-        reasons = [next(results).message if good else "too large to be stored" for good in fits]
+        reasons = [hindrance or next(results).message for hindrance in hindrances]
         lost = NotifyCount(sum(map(bool, reasons[:numbered])), sum(map(bool, reasons[numbered:])))
-        self.waiting -= len(fits)
-        self.kept += len(fits) - lost.total
+        self.waiting -= len(reasons)
+        self.kept += len(reasons) - lost.total
         self.lost += lost.total
-        self._count_pushes_handed_over.value += len(fits) - lost.total
+        self._count_pushes_handed_over.value += len(reasons) - lost.total
         self.losses.add(session.openid, session.id, lost)
         if lost.total:
             self._journal.lost(session.openid, session.id, lost.total, next(filter(None, reasons)))

@@ -33,6 +33,8 @@ CROWDED = 0.8
 """Fill of the window above which a client must acknowledge (protocol §5)."""
 PAUSES_PER_TIMEOUT = 8
 """Rounds in the shortest of the configured times."""
+BEATS_MISSED = 2
+"""Heartbeats that a client may miss which keeps to an interval of earlier settings."""
 LONGEST_REST = 10.0
 """Seconds in which a session is not looked at, at most, while nothing comes to it: so late is the end of a token
 noticed when the system's clock was moved."""
@@ -144,7 +146,14 @@ class Housekeeping:
         if not session.attached or outbox.bound or outbox.releasing or outbox.fill > CROWDED:
             return 0.0
         expires_at = math.inf if session.expires_at is None else session.expires_at
-        return min(LONGEST_REST, session.last_activity + self._times.timeout - now, expires_at - wall)
+        return min(LONGEST_REST, session.last_activity + self._patience(session) - now, expires_at - wall)
+
+    def _patience(self, session: Session) -> float:
+        """Seconds without any message in which a client is not closed: never fewer than it was told to let pass."""
+        times = self._times
+        if session.told_interval <= times.told_interval:
+            return times.timeout
+        return max(times.timeout, BEATS_MISSED * session.told_interval)  # before other settings came
 
     def _failed(self, kind: str, name: str, error: Exception, now: float) -> None:
         """Tell what failed about one session or conversation, surely a bug; the round goes on."""
@@ -177,10 +186,10 @@ class Housekeeping:
         if not session.attached:
             self._closing.expire(session)
             return
-        back_for = now - self._absence.back_since
-        if min(now - session.last_activity, back_for) > times.timeout:
+        back_for, patience = now - self._absence.back_since, self._patience(session)
+        if min(now - session.last_activity, back_for) > patience:
             self._count_idle_closed.value += 1
-            self._closing.disconnect(session, CloseCode.IDLE, f"no message for {times.timeout:g} s")
+            self._closing.disconnect(session, CloseCode.IDLE, f"no message for {patience:g} s")
         elif session.expires_at is not None and wall >= session.expires_at:
             self._count_tokens_expired.value += 1
             self._closing.disconnect(session, CloseCode.TOKEN_EXPIRED, "renew the token and reconnect")

@@ -68,5 +68,6 @@ class Memory:
         return True
 
     def tend(self, now: float) -> None:
-        """Write what the log owes."""
+        """Forget who ended long ago, and write what the log owes."""
+        self._registry.forget(now)
         self._repeats.flush(now)

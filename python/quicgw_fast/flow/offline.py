@@ -44,14 +44,16 @@ class Offline:
         store: OfflineStore | None,
         registry: Registry,
         sender: OrderedSender[Session],
+        most_bytes: int,
     ) -> None:
+        """``most_bytes`` of ended sessions may be on their way into the store at once."""
         self._clock = clock
         self._store = store
         self._registry = registry
         self._tasks = StoreTasks()
         self._journal = StoreJournal(clock, metrics)
         self._deletions = Deletions(store, clock, self._tasks.spawn, self._journal.failed)
-        self.handovers = Handovers(clock, metrics, store, self._journal)
+        self.handovers = Handovers(clock, metrics, store, self._journal, most_bytes)
         """What goes into the store when a session ends."""
         self.stored = StoredMessages(clock, store, sender, self._deletions, self._tasks, self._journal)
         """What comes out of it."""

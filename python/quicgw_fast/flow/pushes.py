@@ -77,11 +77,16 @@ class Pushes:
     async def push(self, request: UnicastPushRequest) -> UnicastPushResponse:
         """Deliver, cache, bind or store one notify, and say which."""
         self._count_pushes.value += 1
+        session = None
         try:
-            return UnicastPushResponse(success=True, message=await self._push(request))
+            session = await self._targets.find(request.target_type, request.target_id)
+            answer = UnicastPushResponse(success=True, message=await self._push(session, request))
         except PushRefused as refused:
             self._count_pushes_refused.value += 1
-            return UnicastPushResponse(success=False, message=str(refused), error_code=refused.code)
+            answer = UnicastPushResponse(success=False, message=str(refused), error_code=refused.code)
+        if session is not None:  # also with a refusal: a full window is what makes a service ask
+            answer.pending_bytes = session.outbox.memory
+        return answer
 
     async def broadcast(self, request: BroadcastRequest) -> BroadcastResponse:
         """Send one notify to every logged-in session; ``sent_count`` is how many took a number for it."""
@@ -90,16 +95,18 @@ class Pushes:
             body = notify_body(request, self._encode_body)
         except FrameTooLarge as error:
             return BroadcastResponse(sent_count=0, message=f"refused: {error}")
-        sent = 0
+        sent = pending = most = 0
         async with self._broadcasting:
             sessions = list(self._registry)
             for at in range(0, len(sessions), BROADCAST_SLICE):
-                sent += self._broadcast_to(sessions[at : at + BROADCAST_SLICE], body)
+                reached = self._admitted(sessions[at : at + BROADCAST_SLICE])
+                sent += self._send_all(reached, body)
+                kept = [session.outbox.memory for session in reached]
+                pending, most = pending + sum(kept), max([most, *kept])
                 await asyncio.sleep(0)
-        return BroadcastResponse(sent_count=sent, message="sent")
+        return BroadcastResponse(sent_count=sent, message="sent", pending_bytes=pending, most_pending_bytes=most)
 
-    async def _push(self, request: UnicastPushRequest) -> str:
-        session = await self._targets.find(request.target_type, request.target_id)
+    async def _push(self, session: Session | None, request: UnicastPushRequest) -> str:
         # Behind the target: of two faults the sender is told that of the target, whichever way it is looked for.
         if int(request.sync_hint) not in list(SyncHint):
             raise PushRefused(PushCode.BAD_SYNC_HINT, f"sync_hint {request.sync_hint} is unknown")
@@ -122,14 +129,14 @@ class Pushes:
         except (WindowFull, Overflowed) as error:
             raise PushRefused(PushCode.WINDOW_FULL, str(error)) from error
 
-    def _broadcast_to(self, sessions: list[Session], body: bytes) -> int:
-        """Send one notify to those of the sessions that may get it; how many took a number for it."""
-        reached = self._admitted([session for session in sessions if session.state is SessionState.NORMAL])
+    def _send_all(self, reached: list[Session], body: bytes) -> int:
+        """Send one notify to these sessions; how many took a number for it."""
         hindered = self._sender.push_to_all(reached, body)
         return len(reached) - len(hindered) + sum(self._push_or_overflow(session, body) for session in hindered)
 
     def _admitted(self, sessions: list[Session]) -> list[Session]:
-        """Those of the sessions for which a notify may be accepted now."""
+        """Those of the sessions that are logged in, and for which a notify may be accepted now."""
+        sessions = [session for session in sessions if session.state is SessionState.NORMAL]
         if not self._draining.active:
             # A gateway that goes on can deliver to every one: the facts are the same for all, and so is the answer.
             return sessions if self._gate.judge(PushFacts(draining=False, deliverable=True)) is None else []

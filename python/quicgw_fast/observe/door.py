@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from quicgw_fast.addresses import address_group
 from quicgw_fast.codes import HandshakeFault
+from quicgw_fast.observe.buffers import BufferKind, Filling, register_buffer
 from quicgw_fast.observe.metrics import Metrics, Unit
 from quicgw_fast.observe.repeats import RepeatLog
 
@@ -40,12 +41,30 @@ class Listening(Protocol):
         """Bytes that all peers together have not acknowledged."""
 
     @property
+    def unacknowledged_limit(self) -> int:
+        """Bytes that they may leave unacknowledged together."""
+
+    @property
+    def unacknowledged_most(self) -> int:
+        """Bytes that the one with most of them has not acknowledged."""
+
+    @property
+    def high_water(self) -> int:
+        """Bytes of one peer above which nothing more is given to it."""
+
+    @property
     def given_up(self) -> int:
         """Connections that were closed because those were too many."""
 
 
-def register_listener(metrics: Metrics, listener: Listening) -> None:
-    """Have the numbers of a listener read: the transport knows no metrics."""
+def register_listener(metrics: Metrics, listener: Listening, *, largest_step: int) -> None:
+    """Have the numbers of a listener read: the transport knows no metrics.
+
+    ``largest_step`` is how many bytes may be given to a connection at once, while it is below its high water mark.
+    """
+    of_all = Filling(lambda: listener.unacknowledged, lambda: listener.unacknowledged_limit)
+    of_one = Filling(lambda: listener.unacknowledged_most, lambda: listener.high_water + largest_step)
+    register_buffer(metrics, BufferKind.UNACKNOWLEDGED, of_all, of_one)
     metrics.gauge("connections_open", "Connections that are established", lambda: listener.connections)
     metrics.gauge("transport_half_open", "Handshakes under way", lambda: listener.half_open)
     metrics.gauge(

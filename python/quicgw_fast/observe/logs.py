@@ -87,7 +87,16 @@ def set_level(config: LogConfig) -> None:
 
 def lines_dropped() -> int:
     """Count the log lines of this process that nobody took in time."""
-    return sum(handler.dropped for handler in logging.getLogger().handlers if isinstance(handler, _QueueHandler))
+    return sum(handler.dropped for handler in _queues())
+
+
+def bytes_waiting() -> int:
+    """Return how much of the log of this process nobody has taken yet."""
+    return sum(handler.waiting for handler in _queues())
+
+
+def _queues() -> list[_QueueHandler]:
+    return [handler for handler in logging.getLogger().handlers if isinstance(handler, _QueueHandler)]
 
 
 class _QueueHandler(logging.Handler):
@@ -101,6 +110,10 @@ class _QueueHandler(logging.Handler):
     @property
     def dropped(self) -> int:
         return self._writer.dropped
+
+    @property
+    def waiting(self) -> int:
+        return self._writer.waiting
 
     def emit(self, record: logging.LogRecord) -> None:
         try:

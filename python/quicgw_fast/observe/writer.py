@@ -56,6 +56,11 @@ class Writer:
                 self._thread.start()
             self._changed.notify_all()
 
+    @property
+    def waiting(self) -> int:
+        """Bytes that wait or are being written."""
+        return self._size
+
     def drain(self, timeout: float | None = None) -> bool:
         """Wait until everything is written or cannot be; False when ``timeout`` seconds were not enough."""
         with self._changed:

@@ -300,19 +300,23 @@ class UnicastPushResponse(message.Message):
     SUCCESS_FIELD_NUMBER: builtins.int
     MESSAGE_FIELD_NUMBER: builtins.int
     ERROR_CODE_FIELD_NUMBER: builtins.int
+    PENDING_BYTES_FIELD_NUMBER: builtins.int
     success: builtins.bool
     message: builtins.str
     error_code: builtins.str
+    pending_bytes: builtins.int
+    """kept for the target session and not acknowledged, this message included"""
     def __init__(
         self,
         *,
         success: builtins.bool = ...,
         message: builtins.str = ...,
         error_code: builtins.str = ...,
+        pending_bytes: builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["error_code", b"error_code", "message", b"message", "success", b"success"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["error_code", b"error_code", "message", b"message", "pending_bytes", b"pending_bytes", "success", b"success"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -372,17 +376,25 @@ class BroadcastResponse(message.Message):
 
     SENT_COUNT_FIELD_NUMBER: builtins.int
     MESSAGE_FIELD_NUMBER: builtins.int
+    PENDING_BYTES_FIELD_NUMBER: builtins.int
+    MOST_PENDING_BYTES_FIELD_NUMBER: builtins.int
     sent_count: builtins.int
     message: builtins.str
+    pending_bytes: builtins.int
+    """kept for all sessions that were sent to, together"""
+    most_pending_bytes: builtins.int
+    """the same of the one with most"""
     def __init__(
         self,
         *,
         sent_count: builtins.int = ...,
         message: builtins.str = ...,
+        pending_bytes: builtins.int = ...,
+        most_pending_bytes: builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["message", b"message", "sent_count", b"sent_count"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["message", b"message", "most_pending_bytes", b"most_pending_bytes", "pending_bytes", b"pending_bytes", "sent_count", b"sent_count"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -394,12 +406,15 @@ class UpstreamRegisterRequest(message.Message):
     ZONE_ID_FIELD_NUMBER: builtins.int
     SERVICE_NAME_FIELD_NUMBER: builtins.int
     DEREGISTER_FIELD_NUMBER: builtins.int
+    LEASE_FIELD_NUMBER: builtins.int
     address: builtins.str
     zone_id: builtins.str
     """"001" … "006" """
     service_name: builtins.str
     deregister: builtins.bool
     """take it out again; what is under way there is still answered"""
+    lease: builtins.int
+    """seconds after which it leaves unless it registers again; 0: it stays"""
     def __init__(
         self,
         *,
@@ -407,10 +422,11 @@ class UpstreamRegisterRequest(message.Message):
         zone_id: builtins.str = ...,
         service_name: builtins.str = ...,
         deregister: builtins.bool = ...,
+        lease: builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["address", b"address", "deregister", b"deregister", "service_name", b"service_name", "zone_id", b"zone_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["address", b"address", "deregister", b"deregister", "lease", b"lease", "service_name", b"service_name", "zone_id", b"zone_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

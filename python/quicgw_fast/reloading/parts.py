@@ -7,12 +7,14 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from quicgw_fast.auth import make_authenticator
+from quicgw_fast.control import read_access
 from quicgw_fast.flow.reconfiguring import reconfigure
 from quicgw_fast.observe import set_level
 from quicgw_fast.transport import TransportLimits, load_identity
 
 if TYPE_CHECKING:
     from quicgw_fast.config import Config
+    from quicgw_fast.control import ControlAccess
     from quicgw_fast.flow.assembly import Path
     from quicgw_fast.reloading.reloader import Prepare, Take
     from quicgw_fast.transport import Listener, Validity
@@ -20,7 +22,12 @@ if TYPE_CHECKING:
 
 
 def gateway_parts(
-    path: Path, upstream: Upstream, listener: Listener, validity: Validity, key_in_memory: bytes | None
+    path: Path,
+    upstream: Upstream,
+    listener: Listener,
+    access: ControlAccess,
+    validity: Validity,
+    key_in_memory: bytes | None,
 ) -> list[Prepare]:
     """Return what each part does, in the order in which they take their settings.
 
@@ -30,6 +37,7 @@ def gateway_parts(
         partial(_prepare_legs, path),
         partial(_prepare_services, upstream),
         partial(_prepare_listener, listener, validity, key_in_memory),
+        partial(_prepare_access, access),
         _prepare_log,
     ]
 
@@ -56,6 +64,10 @@ async def _prepare_listener(
         validity.present(identity, certificate)
 
     return take
+
+
+async def _prepare_access(access: ControlAccess, config: Config) -> Take:
+    return access.prepare(await asyncio.to_thread(read_access, config.control))
 
 
 async def _prepare_log(config: Config) -> Take:

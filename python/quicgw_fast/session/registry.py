@@ -139,12 +139,12 @@ class Registry:
 
     def ended_by_id(self, session_id: str, now: float) -> Ended | None:
         """An ended session that is still remembered."""
-        self._forget(now)
+        self.forget(now)
         return self._ended.get(session_id)
 
     def ended_by_openid(self, openid: str, now: float) -> Ended | None:
         """The session of this openid that ended last, while it is remembered."""
-        self._forget(now)
+        self.forget(now)
         return self._ended.get(self._ended_by_openid.get(openid, ""))
 
     def attempts(self, openid: str, now: float) -> Attempts:
@@ -178,7 +178,7 @@ class Registry:
         )
         self._ended[session.id] = ended
         self._ended_by_openid[session.openid] = session.id
-        self._forget(now)
+        self.forget(now)
         return unanswered
 
     def serviceable(self, session: Session, now: float) -> bool:
@@ -189,13 +189,8 @@ class Registry:
         """How many sessions are in this state."""
         return sum(session.state is state for session in self._by_id.values())
 
-    def _drop_gid(self, session: Session) -> None:
-        holders = self._by_gid.get(session.gid, {})
-        holders.pop(session.id, None)
-        if not holders:
-            self._by_gid.pop(session.gid, None)
-
-    def _forget(self, now: float) -> None:
+    def forget(self, now: float) -> None:
+        """Remember nobody any more who ended longer ago than the resume window, or before the last 10 000."""
         while self._ended:
             oldest = next(iter(self._ended.values()))
             if len(self._ended) <= self._max_ended and now - oldest.at <= self._remember:
@@ -203,3 +198,9 @@ class Registry:
             del self._ended[oldest.id]
             if self._ended_by_openid.get(oldest.openid) == oldest.id:
                 del self._ended_by_openid[oldest.openid]
+
+    def _drop_gid(self, session: Session) -> None:
+        holders = self._by_gid.get(session.gid, {})
+        holders.pop(session.id, None)
+        if not holders:
+            self._by_gid.pop(session.gid, None)

@@ -66,6 +66,8 @@ class Session:
     # What others have to know of it.
     expires_at: float | None = None
     """Wall clock seconds at which the client's token ends; None for never."""
+    told_interval: int = 0
+    """Seconds between the heartbeats that its client was told to keep, by the settings of that time."""
     gid: str = ""
     """The group name that its login service gave it; pushes to it are found by that (``Registry.set_gid``)."""
     request_bytes: int = 0

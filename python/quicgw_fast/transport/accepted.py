@@ -62,6 +62,16 @@ class AcceptedClients:
         """Handshakes under way."""
         return len(self._half_open)
 
+    @property
+    def unacknowledged_limit(self) -> int:
+        """Bytes that all peers together may leave unacknowledged."""
+        return self._limits.backlog
+
+    @property
+    def high_water(self) -> int:
+        """Bytes of one peer that are not acknowledged above which nothing more is given to it."""
+        return self._limits.high_water
+
     def stop_accepting(self) -> None:
         """Refuse new connections from now on; established ones go on."""
         self._accepting = False

@@ -36,6 +36,11 @@ class Backlog:
         self._debtors: set[Debtor] = set()
         self._relieving = False
 
+    @property
+    def most(self) -> int:
+        """Bytes of the connection that has most."""
+        return max((debtor.noted for debtor in self._debtors), default=0)
+
     def note(self, debtor: Debtor, pending: int) -> None:
         """Take what a connection has unacknowledged now; nothing of it, or its end, is 0."""
         if pending == debtor.noted:

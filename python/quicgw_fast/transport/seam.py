@@ -114,6 +114,18 @@ class Listener(Protocol):
         """Bytes that were written to all peers and that their QUIC has not acknowledged."""
 
     @property
+    def unacknowledged_limit(self) -> int:
+        """Bytes that all peers together may leave unacknowledged."""
+
+    @property
+    def unacknowledged_most(self) -> int:
+        """Bytes that the peer with most of them has not acknowledged."""
+
+    @property
+    def high_water(self) -> int:
+        """Bytes of one peer that are not acknowledged above which nothing more is given to it."""
+
+    @property
     def given_up(self) -> int:
         """Connections that were closed since the start because those were too many."""
 

@@ -25,7 +25,7 @@ STEEPEST = 0.5
 """The most that one look takes off, before it is smoothed."""
 HARMLESS = 0.1
 """Seconds beyond that which are no reason to refuse anybody."""
-SMOOTHING = 0.2
+SMOOTHING = 0.4
 LEAST_SAMPLES = 10
 """Calls of which the time now is made."""
 LONG = 240
@@ -40,12 +40,16 @@ class AdaptiveLimit:
     """The limit of one instance; at most ``most``, and never below ``least``."""
 
     def __init__(self, least: int, most: int) -> None:
-        self._least = min(least, most)
         self._most = most
+        self.reconfigure(least)
         self.value = float(most)
         self._usual = 0.0
         self._looks = 0
         self._sum, self._count, self._peak = 0.0, 0, 0
+
+    def reconfigure(self, least: int) -> None:
+        """Have another lower bound from now on."""
+        self._least = min(least, self._most)
 
     def look(self, took: Sequence[float], peak: int) -> None:
         """Take in how many seconds each call since the last look took, and how many were under way at most."""
@@ -62,7 +66,9 @@ class AdaptiveLimit:
         if gradient < 1.0:
             here = min(self.value, 2.0 * peak)
         elif peak < self.value / 2:
-            return  # nothing is learnt of a limit that nobody came near
+            # Nothing is learnt of a limit that nobody came near; but what was learnt grows old.
+            self.value = min(self.value + 1, self._most)
+            return
         else:
             here = self.value
         room_to_queue = max(4.0, math.sqrt(here))

@@ -7,6 +7,7 @@ from random import Random
 from typing import TYPE_CHECKING
 
 from quicgw_fast.errors import SettingError
+from quicgw_fast.upstream.allow import AllowList
 from quicgw_fast.upstream.caller import BalancingCaller
 from quicgw_fast.upstream.channels import Channels
 from quicgw_fast.upstream.choice import Choice
@@ -63,7 +64,7 @@ class Upstream:
 
     def report(self) -> list[dict[str, object]]:
         """What there is to tell of each instance."""
-        return report(self.directory, self.clock)
+        return report(self.directory, self.clock, self.registration.lease_left)
 
     async def refuse_own_addresses(self) -> None:
         """Raise ConfigError when the gateway itself is configured as a service, as far as ``own`` knows it."""
@@ -76,7 +77,7 @@ class Upstream:
         New addresses are dialled; calls under way to those that are left out are answered. Raises ConfigError for what
         cannot be used.
         """
-        mode = make_mode(routing)
+        mode, allow = make_mode(routing), AllowList(config.allow)
         wanted = self.directory.check(mode.configured(config))
         for service, addresses in wanted.items():
             for address in addresses:
@@ -85,7 +86,10 @@ class Upstream:
         def take() -> None:
             self.mode.adopt(mode)
             self.directory.configure(wanted)
+            self.watch.reconfigure(config)
+            self.names.reconfigure(config.resolve_every)
             self.forget_after = config.forget_after
+            self.registration.reconfigure(allow)
             self.readiness.look()
 
         return take
@@ -97,9 +101,13 @@ class Upstream:
             raise SettingError(("upstream", names[0]), told)
 
     def tend(self, now: float) -> None:
-        """Forget who stays away, and write what the log has not said yet; ``now`` in monotonic seconds."""
+        """Take out who stays away or did not renew its lease, and write what the log has not said yet.
+
+        ``now`` is in monotonic seconds.
+        """
         for instance in self.directory.forget(now, self.forget_after):
             self.journal.forgotten(instance, self.forget_after)
+        self.registration.tend(now)
         self.readiness.look()
         self.journal.flush(now)
 
@@ -141,7 +149,7 @@ def assemble_upstream(
     )
     names = Names(directory, journal, clock, config.resolve_every)
     own = OwnAddresses()
-    registration = Registration(mode, directory, channels, journal, own)
+    registration = Registration(mode, directory, channels, journal, own, AllowList(config.allow), clock, metrics)
     return Upstream(
         mode,
         directory,

@@ -140,6 +140,12 @@ class Directory:
             )
         self._leave(service, instance, hang_up=False)
 
+    def has_registered(self, service: str, address: str) -> bool:
+        """Whether an address, in one spelling, is an instance that ``deregister`` takes out."""
+        instance = self._by_address.get(address)
+        key = (service, address)
+        return instance in self._members[service] and key not in self._configured and key not in self._expanded
+
     def forget(self, now: float, after: float) -> list[Instance]:
         """Take out every registered instance that has not been healthy for ``after`` seconds, and return them."""
         gone = [

@@ -85,6 +85,16 @@ class UpstreamJournal:
         """An instance left by itself."""
         _log.info("upstream deregistered", extra={"address": address, "service": service})
 
+    def lease_expired(self, address: str, service: str) -> None:
+        """A registration was not renewed in time."""
+        why = "it did not register again within its lease"
+        _log.warning("upstream lease expired", extra={"address": address, "service": service, "reason": why})
+
+    def not_allowed_any_more(self, address: str, service: str) -> None:
+        """An instance was taken out for another ``upstream.allow``."""
+        why = "upstream.allow does not have it any more"
+        _log.warning("upstream taken out", extra={"address": address, "service": service, "reason": why})
+
     def forgotten(self, instance: Instance, after: float) -> None:
         """An instance was taken out as it stayed down for ``after`` seconds."""
         why = f"{instance.reason or 'not connected'}, for {after:g} s; it may register again"

@@ -57,6 +57,10 @@ class Names:
         self._known: dict[str, _Known] = {}
         self._task: asyncio.Task[None] | None = None
 
+    def reconfigure(self, every: float) -> None:
+        """Look names up at another interval, each from its next look-up on."""
+        self._every = every
+
     def start(self) -> None:
         """Look names up, in the running loop."""
         self._task = asyncio.create_task(self._run(), name="upstream-names")

@@ -85,10 +85,14 @@ class Outliers:
 
     def __init__(self, directory: Directory, base: float, longest: float) -> None:
         self._directory = directory
-        self._base = base
-        self._longest = longest
+        self.reconfigure(base, longest)
         self._past: dict[Instance, _Past] = {}
         self._next = 0.0
+
+    def reconfigure(self, base: float, longest: float) -> None:
+        """Take out for other times from now on."""
+        self._base = base
+        self._longest = longest
 
     def took(self, instance: Instance, seconds: list[float]) -> None:
         """Take in how long each of its calls took."""

@@ -7,14 +7,26 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from quicgw_fast.clock import Clock
     from quicgw_fast.upstream.directory import Directory
     from quicgw_fast.upstream.instance import Instance
 
 
-def report(directory: Directory, clock: Clock) -> list[dict[str, object]]:
-    """What there is to tell of each instance; a call that was cancelled is in ``calls`` alone."""
-    return [_of(instance, directory, clock) for instance in directory.instances()]
+def report(directory: Directory, clock: Clock, lease: Callable[[str], float | None]) -> list[dict[str, object]]:
+    """What there is to tell of each instance; a call that was cancelled is in ``calls`` alone.
+
+    ``lease`` tells of an address the seconds after which it leaves, None for one that stays.
+    """
+    return [
+        {**_of(instance, directory, clock), "lease": _rounded(lease(instance.address))}
+        for instance in directory.instances()
+    ]
+
+
+def _rounded(seconds: float | None) -> float | None:
+    return None if seconds is None else round(seconds, 1)
 
 
 def _of(instance: Instance, directory: Directory, clock: Clock) -> dict[str, object]:

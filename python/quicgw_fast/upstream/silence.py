@@ -20,13 +20,17 @@ class Silence:
     """What is known of one instance's silence; ``silent_after`` in seconds."""
 
     def __init__(self, silent_after: float) -> None:
-        self._suspect_after = max(1, round(silent_after / LOOK / 2))
-        self._ask_after = max(2, round(silent_after / LOOK))
+        self.reconfigure(silent_after)
         self._looks = 0
         self._misses = 0
         self._signs = 0
         self._under_way = 0
         self.silent = False
+
+    def reconfigure(self, silent_after: float) -> None:
+        """Judge by another time from now on."""
+        self._suspect_after = max(1, round(silent_after / LOOK / 2))
+        self._ask_after = max(2, round(silent_after / LOOK))
 
     def look(self, under_way: int, signs: int) -> None:
         """Take in how many calls are under way, and how many signs of life there ever were."""
@@ -55,7 +59,9 @@ class Silence:
     def told(self, *, alive: bool) -> None:
         """Take in whether it answered when it was asked."""
         if alive:
-            self._looks = self._misses = 0
+            # With calls under way it stays behind the others: it lives, but is slow.
+            self._looks = min(self._looks, self._suspect_after) if self._under_way else 0
+            self._misses = 0
             self.silent = False
         else:
             self._misses += 1

@@ -101,6 +101,26 @@ class Watch:
         metrics.gauge("upstream_ejected", "Instances that are out", lambda: self._in_state("ejection"))
         metrics.gauge("upstream_silent", "Instances that answer nothing", lambda: self._in_state("silent"))
 
+    def reconfigure(self, config: UpstreamConfig) -> None:
+        """Judge by other settings from the next look on; with ``ejection`` off everybody is back."""
+        self._config = config
+        self._outliers.reconfigure(config.ejection_time, config.longest_ejection)
+        for instance, watched in self._watched.items():
+            watched.silence.reconfigure(config.silent_after)
+            watched.limit = self._limit(watched.limit)
+            if not config.ejection:
+                watched.silence.told(alive=True)
+                instance.silent, instance.ejection, instance.on_trial = False, None, False
+        self._changed()
+
+    def _limit(self, before: AdaptiveLimit | None) -> AdaptiveLimit | None:
+        """The limit of an instance as it is configured, which goes on where it was."""
+        if not self._config.adaptive_concurrency:
+            return None
+        limit = before or AdaptiveLimit(self._config.least_concurrency, self._most)
+        limit.reconfigure(self._config.least_concurrency)
+        return limit
+
     def start(self) -> None:
         """Look, in the running loop."""
         self._task = asyncio.create_task(self._run(), name="upstream-watch")
@@ -141,9 +161,8 @@ class Watch:
     def _of(self, instance: Instance) -> _Watched:
         watched = self._watched.get(instance)
         if watched is None:
-            config = self._config
-            limit = AdaptiveLimit(config.least_concurrency, self._most) if config.adaptive_concurrency else None
-            watched = self._watched[instance] = _Watched(Silence(config.silent_after), limit)
+            watched = _Watched(Silence(self._config.silent_after), self._limit(None))
+            self._watched[instance] = watched
         return watched
 
     def _look_at(self, instance: Instance, watched: _Watched) -> None:

@@ -17,6 +17,7 @@ use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 
 use crate::budget::CpuLimits;
 use crate::certificate::{Anybody, Finding, Known};
+use crate::congestion::Congestion;
 use crate::ids::{Ids, MakeId};
 use crate::pressure::Marks;
 
@@ -82,6 +83,7 @@ impl Limits {
             .datagram_receive_buffer_size(None)
             .crypto_buffer_size(self.max_crypto)
             .initial_rtt(Duration::from_millis(100))
+            .congestion_controller_factory(Arc::new(Congestion::default()))
             .mtu_discovery_config(Some(mtu_discovery()));
         Ok(transport)
     }

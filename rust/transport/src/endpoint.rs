@@ -13,6 +13,7 @@ use quinn_proto::{ConnectionHandle, ServerConfig, Transmit};
 use crate::certificate::Finding;
 use crate::clock::Clock;
 use crate::config::{self, ClientSettings, ConfigError, Limits, ServerSettings};
+use crate::congestion;
 use crate::connection::Connection;
 use crate::door::{Answer, Pending};
 use crate::event::Event;
@@ -157,7 +158,9 @@ impl Endpoint {
 
     /// Use what was prepared for the handshakes that begin from now on; connections that are there keep what they have.
     pub fn renew(&mut self) {
-        let Some((server, limits)) = self.prepared.take() else { return };
+        let Some((server, limits)) = self.prepared.take() else {
+            return;
+        };
         self.quic.set_server_config(Some(Arc::clone(&server)));
         self.server = Some(server);
         self.marks = limits.marks();
@@ -277,7 +280,12 @@ impl Endpoint {
         connection.touched = false;
         loop {
             self.buffer.clear();
-            let Some(transmit) = connection.quic.poll_transmit(now, segments, &mut self.buffer) else {
+            let transmit = if connection.quic.is_closed() {
+                congestion::spared(|| connection.quic.poll_transmit(now, segments, &mut self.buffer))
+            } else {
+                connection.quic.poll_transmit(now, segments, &mut self.buffer)
+            };
+            let Some(transmit) = transmit else {
                 return;
             };
             self.socket.queue(transmit, &self.buffer);

@@ -14,6 +14,7 @@ mod budget;
 mod certificate;
 mod clock;
 mod config;
+mod congestion;
 mod connection;
 mod door;
 mod endpoint;

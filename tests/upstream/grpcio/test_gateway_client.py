@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from quicgw_fast.config import join_address
-from quicgw_fast.control import ControlServer
 from quicgw_fast.errors import ConfigError
 from quicgw_fast.proto import service_pb2 as pb
 from quicgw_fast.upstream import GatewayCallFailed
 from quicgw_fast.upstream.grpcio import causes
 from quicgw_fast.upstream.grpcio.gateway_client import GatewayClient
+from tests.control.doors import start_control
 from tests.control.recording import RecordingPusher
 from tests.demo.fake_gateway import FakeGateway
 from tests.support import strangers
@@ -98,7 +98,7 @@ async def test_a_gateway_that_does_not_answer_is_told_from_one_that_is_not_there
 async def test_deregister_sends_the_same_request_with_the_mark() -> None:
 
     pusher = RecordingPusher()
-    control = await ControlServer.start("127.0.0.1", 0, pusher, pusher)
+    control = await start_control(pusher)
     client = GatewayClient(join_address(*control.address))
     request = pb.UpstreamRegisterRequest(address="127.0.0.1:9001", zone_id="001")
     await client.register(request)

@@ -9,8 +9,8 @@ from quicgw_fast.errors import StartupError
 
 _PROC = Path("/proc")
 _TICK = 1 / os.sysconf("SC_CLK_TCK")
-_USER, _SYSTEM = 11, 12
-"""Places of utime and stime behind the command's name, see proc_pid_stat(5)."""
+_PARENT, _USER, _SYSTEM = 1, 11, 12
+"""Places of ppid, utime and stime behind the command's name, see proc_pid_stat(5)."""
 
 
 class ProcessorTime:
@@ -23,6 +23,15 @@ class ProcessorTime:
             raise StartupError("--pid needs /proc, which this system does not have; leave it out")
         if _used(pid) is None:
             raise StartupError(f"--pid: there is no process {pid}; give the number of the gateway's process")
+
+    @classmethod
+    def of_gateway(cls, pid: int) -> ProcessorTime:
+        """The time of a gateway; StartupError for a process whose time is also that of this one."""
+        if pid in _ancestors(os.getpid()):
+            raise StartupError(
+                f"--pid: process {pid} has started this command; give the number of the gateway's process"
+            )
+        return cls(pid)
 
     def seconds(self) -> float:
         """Return user and system time so far, of those that have ended, too, as far as they were seen."""
@@ -43,6 +52,16 @@ def _used(pid: int) -> float | None:
     except (FileNotFoundError, ProcessLookupError):
         return None
     return (int(fields[_USER]) + int(fields[_SYSTEM])) * _TICK
+
+
+def _ancestors(pid: int) -> list[int]:
+    """The process and all from which it comes: what they use is what this command uses, too."""
+    found: list[int] = []
+    while pid > 0:
+        found.append(pid)
+        fields = (_PROC / str(pid) / "stat").read_text().rpartition(")")[2].split()
+        pid = int(fields[_PARENT])
+    return found
 
 
 def _children(pid: int) -> list[int]:

@@ -23,6 +23,9 @@ class LimitsConfig(Section):
     """What they take in memory, per session; more are answered 429, but one alone is always taken."""
     request_memory: Annotated[int, size(16 << 20, 1 << 40)] = 256 << 20
     """What they take for all sessions together, at least 16 MiB; more are answered 503."""
+    arriving_memory: Annotated[int, size(4 << 20, 1 << 40)] = 256 << 20
+    """What messages that are not complete yet take for all clients together, at least 4 MiB; over it, those who have
+    most of it are closed with ``OVERLOADED``."""
     control_per_second: Rate = 100.0
     """Heartbeats, acknowledgements of nothing new and refused messages per connection and second; more close it."""
     control_burst: Count = 400

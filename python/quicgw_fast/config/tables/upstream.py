@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
+from quicgw_fast.config.allowed import checked_allowed
 from quicgw_fast.config.tables.base import ReadIn, Section
 from quicgw_fast.config.values import Address, duration, number
 
 # An example, which is shown to who wrote something else.
 ADDRESSES = Field(examples=[["127.0.0.1:9001"]])
+ALLOW = Field(examples=[["10.0.0.0/8", "*.internal:9001"]])
 OF_SERVICES = ReadIn("service", "where instances register themselves")
 """Addresses can be written for the services alone."""
 
@@ -18,7 +20,13 @@ OF_SERVICES = ReadIn("service", "where instances register themselves")
 class UpstreamConfig(Section):
     """``[upstream]``: addresses of each service in service mode."""
 
-    live: ClassVar = frozenset({"hello", "business", "zone", "forget_after"})
+    live: ClassVar = frozenset(
+        {
+            *("hello", "business", "zone", "forget_after", "resolve_every", "allow"),
+            *("adaptive_concurrency", "least_concurrency"),
+            *("ejection", "ejection_time", "longest_ejection", "silent_after"),
+        }
+    )
 
     hello: Annotated[tuple[Address, ...], OF_SERVICES, ADDRESSES] = ()
     """Instances that log users in and keep their state."""
@@ -30,6 +38,9 @@ class UpstreamConfig(Section):
     """Calls under way at once per service; more are answered 503. 0 sets no limit."""
     client: Literal["grpcio", "native"] = "grpcio"
     """Who calls services: grpcio, or native, which is compiled and takes a fraction of the time."""
+    allow: Annotated[tuple[str, ...], AfterValidator(checked_allowed), ALLOW] = ("0.0.0.0/0", "::/0")
+    """Where services may register: networks, addresses and hosts, each with a port or for all of them. Link-local,
+    multicast and metadata addresses are refused in any case."""
     forget_after: Annotated[float, duration("1s", "30d")] = 3600.0
     """A registered instance that cannot be connected to for so long is forgotten, until it registers again."""
     resolve_every: Annotated[float, duration("100ms", "1d")] = 30.0

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
+from quicgw_fast.control.guard import TRUSTED
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -14,13 +16,18 @@ if TYPE_CHECKING:
 
 
 def health_pages(ready: Callable[[], str | None]) -> list[Route]:
-    """Return /healthz and /readyz; ``ready`` returns None, or the reason why the gateway takes no work."""
+    """Return /healthz and /readyz; ``ready`` returns None, or the reason why the gateway takes no work.
+
+    The reason may name addresses of the inside: a probe that shows no token is not told.
+    """
 
     async def healthz(_: Request) -> Response:
         return PlainTextResponse("ok\n")
 
-    async def readyz(_: Request) -> Response:
+    async def readyz(request: Request) -> Response:
         reason = ready()
-        return PlainTextResponse("ready\n") if reason is None else PlainTextResponse(f"{reason}\n", 503)
+        if reason is None:
+            return PlainTextResponse("ready\n")
+        return PlainTextResponse(f"{reason if request.scope[TRUSTED] else 'not ready'}\n", 503)
 
     return [Route("/healthz", healthz), Route("/readyz", readyz)]

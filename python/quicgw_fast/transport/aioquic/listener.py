@@ -95,6 +95,11 @@ class AioquicListener(AcceptedClients):
         return self._endpoint.backlog.used
 
     @property
+    def unacknowledged_most(self) -> int:
+        """Bytes that the peer with most of them has not acknowledged."""
+        return self._endpoint.backlog.most
+
+    @property
     def given_up(self) -> int:
         """Connections that were closed since the start because those were too many."""
         return self._endpoint.backlog.given_up

@@ -157,6 +157,11 @@ class Driver:
         self._read_handle: asyncio.Handle | None = None
         self.loop.add_reader(self._fd, self._on_readable)
 
+    @property
+    def most(self) -> int:
+        """Bytes that the peer with most of them has not acknowledged."""
+        return 0 if self.closed else max(map(self.core.pending, self.connections), default=0)
+
     def touch(self) -> None:
         """Have what was written sent: at the end of the running burst, or in the loop's next turn."""
         if not self._handling and self._flush_handle is None:

@@ -84,6 +84,11 @@ class QuinnListener(AcceptedClients):
         return 0 if self._driver.closed else self._driver.core.unacknowledged
 
     @property
+    def unacknowledged_most(self) -> int:
+        """Bytes that the peer with most of them has not acknowledged."""
+        return self._driver.most
+
+    @property
     def given_up(self) -> int:
         """Connections that were closed since the start because those were too many."""
         return self._driver.given_up

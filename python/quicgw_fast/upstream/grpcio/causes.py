@@ -62,4 +62,6 @@ def never_sent(status: grpc.StatusCode, details: str | None, address: str) -> bo
     """
     if status is not grpc.StatusCode.UNAVAILABLE or details is None:
         return False
-    return details.startswith(_NO_CONNECTION) and f":{address}: " in details.replace("%5B", "[").replace("%5D", "]")
+    if details.startswith(_NO_CONNECTION):
+        return f":{address}: " in details.replace("%5B", "[").replace("%5D", "]")
+    return details.startswith(f"errors resolving {address}: ")

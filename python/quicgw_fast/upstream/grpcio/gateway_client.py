@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
 import grpc
 
@@ -24,6 +25,38 @@ if TYPE_CHECKING:
 
     Answer = TypeVar("Answer")
 
+
+@dataclass(frozen=True, slots=True)
+class GatewayAccess:
+    """What a gateway's gRPC port may ask for: its ``[control]`` table says what."""
+
+    token: str | None = field(default=None, repr=False)
+    ca: bytes | None = None
+    """PEM of whoever signed its certificate; with it TLS is spoken."""
+    cert: bytes | None = None
+    """PEM of an own certificate."""
+    key: bytes | None = field(default=None, repr=False)
+    """PEM of its private key."""
+
+    def channel(self, target: str) -> grpc.aio.Channel:
+        """Open a channel that shows all of it. A token goes with every call, also over a connection without TLS."""
+        interceptors = [_ShowToken(self.token)] if self.token is not None else []
+        if self.ca is None:
+            return grpc.aio.insecure_channel(target, DIALLING, interceptors=interceptors)
+        credentials = grpc.ssl_channel_credentials(self.ca, self.key, self.cert)
+        return grpc.aio.secure_channel(target, credentials, DIALLING, interceptors=interceptors)
+
+
+class _ShowToken(grpc.aio.UnaryUnaryClientInterceptor):
+    def __init__(self, token: str) -> None:
+        self._shown = ("authorization", f"Bearer {token}")
+
+    async def intercept_unary_unary(self, continuation: Any, client_call_details: Any, request: Any) -> Any:
+        metadata = (*(client_call_details.metadata or ()), self._shown)
+        return await continuation(client_call_details._replace(metadata=grpc.aio.Metadata(*metadata)), request)
+
+
+OPEN_TO_ALL = GatewayAccess()
 CONNECT_TIMEOUT = 3.0
 """Seconds to wait for a connection, unless told otherwise."""
 _PROBE_TIMEOUT = 0.5
@@ -38,14 +71,21 @@ class GatewayClient:
     answer, no gRPC, unknown host, too slow.
     """
 
-    def __init__(self, address: str, *, connect_timeout: float = CONNECT_TIMEOUT, patient: bool = True) -> None:
+    def __init__(
+        self,
+        address: str,
+        access: GatewayAccess = OPEN_TO_ALL,
+        *,
+        connect_timeout: float = CONNECT_TIMEOUT,
+        patient: bool = True,
+    ) -> None:
         try:
             self.address = parse_address(address)
         except ValueError as error:
             raise ConfigError(f"the gateway's {error}") from error
         self._connect_timeout = connect_timeout
         self._patient = patient
-        self._channel = grpc.aio.insecure_channel(target_of(self.address), DIALLING)
+        self._channel = access.channel(target_of(self.address))
         self._stub = GatewayServiceStub(self._channel)
         self._probe: grpc.aio.UnaryUnaryMultiCallable[bytes, bytes] = self._channel.unary_unary(HEALTH_CHECK)
 

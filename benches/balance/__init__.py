@@ -1,0 +1,1 @@
+"""What the choice of an instance, its limit and its ejection bring: measured side by side, and drawn."""

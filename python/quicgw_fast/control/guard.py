@@ -1,0 +1,158 @@
+"""Who may ask for the admin pages: decided here for all of them, before any page is called.
+
+Three could use them that should not. A stranger on the network: it has no token. A web page that an operator has open:
+its requests carry its Origin. And such a page whose name was made to point here (DNS rebinding), so that its origin is
+the same: its requests carry a Host that is none of ours. An address as Host is always taken: none can be made to point
+elsewhere.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from typing import TYPE_CHECKING, Final
+
+from starlette.exceptions import HTTPException
+from starlette.responses import PlainTextResponse
+
+from quicgw_fast.config import is_loopback
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection
+
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+    from quicgw_fast.control.refusals import Refusals
+    from quicgw_fast.control.tokens import TokenSet
+
+    Headers = list[tuple[bytes, bytes]]
+    Refusal = tuple[str, PlainTextResponse]
+
+TRUSTED: Final = "quicgw.trusted"
+"""Key of the scope: whether whoever asks may know what is inside. False for probes alone, see ``PROBES``."""
+PROBES: Final = frozenset({"/healthz", "/readyz"})
+"""Asked by load balancers, which have no token and any Host: they are answered, without a reason."""
+LARGEST_HEAD: Final = 16 << 10
+"""Bytes of all headers."""
+MOST_HEADERS: Final = 100
+LARGEST_BODY: Final = 64 << 10
+"""Bytes of what is sent to a page."""
+
+_TOO_LARGE = f"a request may have {LARGEST_BODY} bytes"
+_FIXED = [(b"cache-control", b"no-store"), (b"x-content-type-options", b"nosniff")]
+
+
+class AdminGuard:
+    """Judges requests for ``tokens``, and for the ``hosts`` beside addresses and localhost."""
+
+    def __init__(self, tokens: TokenSet, hosts: Callable[[], Collection[str]], refusals: Refusals) -> None:
+        self._tokens = tokens
+        self._hosts = hosts
+        self._refusals = refusals
+
+    def around(self, app: ASGIApp) -> ASGIApp:
+        """Return the application with the guard before it."""
+
+        async def guarded(scope: Scope, receive: Receive, send: Send) -> None:
+            refusal = _too_long(scope["headers"]) or self._judge(_by_name(scope["headers"]))
+            scope[TRUSTED] = refusal is None
+            if refusal is None or (scope["path"] in PROBES and scope["method"] in {"GET", "HEAD"}):
+                await app(scope, _bounded(receive), _with_fixed(send))
+                return
+            reason, response = refusal
+            self._refusals.note("admin", reason, _peer(scope))
+            await response(scope, receive, _with_fixed(send))
+
+        return guarded
+
+    def _judge(self, headers: dict[bytes, list[str]]) -> Refusal | None:
+        """Return the reason and the answer of a refusal; None lets it pass."""
+        if b"transfer-encoding" in headers and b"content-length" in headers:
+            # RFC 9112 §6.3: a server before this one may have read the other length, and the rest as a request.
+            return "request", _refused(400, "a request has one length: leave out Content-Length", close=True)
+        if any(_number(value) > LARGEST_BODY for value in headers.get(b"content-length", ())):
+            return "request", _refused(413, _TOO_LARGE, close=True)
+        (host,) = headers.get(b"host", [""])[:1]
+        if not self._ours(host):
+            told = f"{_shown(host)} is none of this gateway's names; ask for its address, or set control.admin_hosts"
+            return "host", _refused(403, told)
+        for origin in headers.get(b"origin", ()):
+            if origin.lower() not in {f"http://{host.lower()}", f"https://{host.lower()}"}:
+                return "origin", _refused(403, f"pages of {_shown(origin)} may not use this gateway")
+        if not any(self._tokens.take(value) for value in headers.get(b"authorization", [""])):
+            told = "the gateway asks for a token: header `Authorization: Bearer …`, one of control.admin_token_file"
+            response = _refused(401, told)
+            response.headers["www-authenticate"] = "Bearer"
+            return "token", response
+        return None
+
+    def _ours(self, host: str) -> bool:
+        """Whether a Host is one of ours, whatever its port. HTTP/1.0, which no browser speaks, needs none."""
+        if not host:
+            return True
+        if host.startswith("["):
+            return _is_address(host[1:].partition("]")[0])
+        name = host.partition(":")[0].lower().removesuffix(".")
+        return _is_address(name) or is_loopback(name) or name in self._hosts()
+
+
+def _by_name(headers: Headers) -> dict[bytes, list[str]]:
+    found: dict[bytes, list[str]] = {}
+    for name, value in headers:
+        found.setdefault(name, []).append(value.decode("latin-1"))
+    return found
+
+
+def _too_long(headers: Headers) -> Refusal | None:
+    if len(headers) <= MOST_HEADERS and sum(len(name) + len(value) for name, value in headers) <= LARGEST_HEAD:
+        return None
+    told = f"a request may have {MOST_HEADERS} headers in {LARGEST_HEAD} bytes"
+    return "request", _refused(431, told, close=True)
+
+
+def _refused(status: int, told: str, *, close: bool = False) -> PlainTextResponse:
+    return PlainTextResponse(f"{told}\n", status, headers={"connection": "close"} if close else None)
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
+
+
+def _number(value: str) -> int:
+    return int(value) if value.isascii() and value.isdigit() and len(value) < 20 else 0
+
+
+def _shown(value: str) -> str:
+    return ascii(value[:128])
+
+
+def _peer(scope: Scope) -> str:
+    client = scope.get("client")
+    return client[0] if client else ""
+
+
+def _bounded(receive: Receive) -> Receive:
+    """Hand on at most ``LARGEST_BODY`` bytes, also of a body that tells no length; raises HTTPException beyond."""
+    taken = 0
+
+    async def receive_bounded() -> Message:
+        nonlocal taken
+        message = await receive()
+        taken += len(message.get("body", b""))
+        if taken > LARGEST_BODY:
+            raise HTTPException(413, _TOO_LARGE, {"connection": "close"})
+        return message
+
+    return receive_bounded
+
+
+def _with_fixed(send: Send) -> Send:
+    async def send_with_fixed(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            message["headers"] = [*message["headers"], *_FIXED]
+        await send(message)
+
+    return send_with_fixed
