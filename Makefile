@@ -11,7 +11,7 @@ export PYTHONDONTWRITEBYTECODE := 1
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo serve test test-rust test-python test-matrix test-aioquic coverage lint lint-rust lint-python format wheel
-.PHONY: bench bench-e2e bench-marks bench-check bench-overload bench-rust attacks fuzz reloads chaos proto lock clean
+.PHONY: bench bench-e2e bench-marks bench-check bench-overload bench-rust attacks fuzz reloads chaos restarts proto lock clean
 .PHONY: stalled soak-idle soak-churn
 
 help: ## Show this list
@@ -124,6 +124,9 @@ soak-churn: setup ## Have 50 000 clients come and go in all ways, over each tran
 
 chaos: setup ## Long soak test over a lossy network (hours)
 	$(BIN)/pytest tests/chaos --chaos-full --timeout 0
+
+restarts: setup ## Restart a gateway twenty times under load, and count what was accepted and answered
+	RESTARTS=20 $(BIN)/pytest -s tests/wire/test_restarts.py
 
 proto: .venv/.requirements ## Generate the Python modules of proto/
 	$(BIN)/python proto/generate.py

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from quicgw_fast.auth import make_authenticator
 from quicgw_fast.flow.assembly import assemble_path
+from quicgw_fast.flow.farewell import Farewell
 from quicgw_fast.flow.memory_watch import MemoryWatch
 from quicgw_fast.flow.session_buffers import register_session_buffers
 from quicgw_fast.machine import ProcessMemory
@@ -62,10 +63,12 @@ def assemble_gateway(
     given; so is who tells what the process takes in ``memory``. Raises ConfigError for what cannot be used.
     """
     mode, most_calls = make_mode(config.routing), config.upstream.max_concurrency
+    farewell = Farewell(config.drain, config.processor.drain_timeout)
     gates = make_gates(
         config.limits,
         metrics,
         config.overload,
+        to_newcomers=farewell.to_newcomer,
         max_concurrency=most_calls,
         window=config.session.window_messages,
     )
@@ -92,6 +95,7 @@ def assemble_gateway(
         clock,
         metrics,
         gates,
+        farewell,
         authenticator or make_authenticator(config.auth),
         store or make_store(config.offline),
         placement or placements.load(placements.DEFAULT).make_placement(),

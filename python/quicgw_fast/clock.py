@@ -48,3 +48,27 @@ class SystemClock:
     def call_later(self) -> CallLater:
         """See ``Clock``. The loop's own method, as every datagram moves a timer."""
         return asyncio.get_running_loop().call_later
+
+
+class SteadyClock:
+    """A clock whose ``wall`` passes as the monotonic time does, from where it was when this one was made.
+
+    For ages: a system's clock that is moved must not make old in a moment what was put aside just before. The next
+    process goes by the new time.
+    """
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._offset = clock.wall() - clock.now()
+
+    def now(self) -> float:
+        """See ``Clock``."""
+        return self._clock.now()
+
+    def wall(self) -> float:
+        """See ``Clock``."""
+        return self._clock.now() + self._offset
+
+    def call_later(self, delay: float, callback: Callable[[], None], /) -> Timer:
+        """See ``Clock``."""
+        return self._clock.call_later(delay, callback)

@@ -31,6 +31,7 @@ from quicgw_fast.control import (
 from quicgw_fast.observe import (
     MOST_WAITING,
     BufferKind,
+    Descriptors,
     Door,
     Filling,
     Metrics,
@@ -112,7 +113,7 @@ class Gateway:
         self._refusals = Refusals(metrics, self._clock.now)
         self._validity = Validity(self._clock)
         self._validity.register(metrics)
-        chores = [self._door.flush, self._validity.tend, self._refusals.flush]
+        chores = [self._door.flush, self._validity.tend, self._refusals.flush, Descriptors(metrics).look]
         assembled = assemble_gateway(config, engine, self._clock, metrics, chores=chores)
         self._path, self._upstream = assembled.path, assembled.upstream
         self._gates = assembled.gates
@@ -149,12 +150,13 @@ class Gateway:
     async def stop(self) -> None:
         """Answer what was accepted, tell the clients, close everything (protocol §6, ``DRAINING``)."""
         path = self._path
-        if path.draining.active:
+        if path.draining.leaving:
             return
-        path.draining.active = True
-        deadline = self._clock.now() + self._config.processor.drain_timeout
+        path.draining.leaving = True
+        deadline = self._clock.now() + self._config.drain.delay + self._config.processor.drain_timeout
         async with self._stack:  # whatever fails on the way, everything is closed
             try:
+                await self._be_left()
                 await self._drain(deadline)
             finally:
                 path.closing.end_all()
@@ -166,14 +168,24 @@ class Gateway:
         counted = {name: count for name, count in stats["counters"].items() if count}
         _log.info("gateway stopped", extra={**counted, **lost})
 
+    async def _be_left(self) -> None:
+        """Send nobody here any more, and wait until that has been noticed; everything works meanwhile."""
+        delay = self._config.drain.delay
+        if self._control is not None:
+            await self._control.set_serving(False)
+        if self._listener is not None and delay:
+            _log.info("gateway not ready", extra={"reason": "it is to stop", "drains_after": delay})
+            await asyncio.sleep(delay)
+
     async def _drain(self, deadline: float) -> None:
-        if self._listener is None or self._control is None:
+        path, listener = self._path, self._listener
+        path.draining.active = True
+        if listener is None:
             return
-        self._listener.stop_accepting()
-        await self._control.set_serving(False)
-        await self._path.requests.stop(deadline)
-        await self._path.hand_out.run(deadline)
-        await self._listener.close(CloseCode.DRAINING, CloseCode.DRAINING.phrase("the gateway stops"))
+        _log.info("gateway draining", extra={"clients": listener.connections})
+        listener.stop_accepting()
+        await path.hand_out.run(deadline, lambda: path.requests.stop(deadline))
+        await listener.close(CloseCode.DRAINING, CloseCode.DRAINING.phrase("the gateway stops"))
 
     async def __aenter__(self) -> Gateway:
         """Start the gateway."""
@@ -253,7 +265,7 @@ class Gateway:
         return (await self.reloader.reload("POST /reload")).report()
 
     def _ready(self) -> str | None:
-        if self._path.draining.active:
+        if self._path.draining.leaving:
             return "the gateway stops"
         return self._gates.memory.reason() or self._upstream.readiness.reason()
 

@@ -181,3 +181,32 @@ def test_a_killed_dev_leaves_no_private_key(tmp_path: Path) -> None:
     left = [path for path in tmp_path.rglob("*") if path.is_file()]
     assert [path.name for path in left] == ["dev-cert.pem"]
     assert "PRIVATE" not in left[0].read_text()
+
+
+def test_the_next_dev_removes_what_a_killed_one_left_and_nothing_else(tmp_path: Path) -> None:
+    def folders() -> set[Path]:
+        return {path for path in tmp_path.iterdir() if path.name.startswith("quicgw-dev-")}
+
+    def running() -> subprocess.Popen[str]:
+        kept = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
+        return subprocess.Popen(DEV, env=environment({"TMPDIR": str(tmp_path)}), text=True, **kept)  # type: ignore[call-overload,no-any-return]
+
+    (tmp_path / "quicgw-dev-file").touch()
+    with running() as killed:
+        addresses(killed)
+        (leftover,) = (path for path in folders() if path.is_dir())
+        with running() as other:
+            addresses(other)
+            assert leftover.exists(), "its process lives"
+            of_other = folders() - {leftover}
+            killed.kill()
+            killed.wait(PATIENCE)
+            with running() as following:
+                addresses(following)
+                assert not leftover.exists()
+                assert of_other < folders()
+                following.terminate()
+                assert following.wait(PATIENCE) == 0
+            other.terminate()
+            assert other.wait(PATIENCE) == 0
+    assert [path.name for path in folders()] == ["quicgw-dev-file"]

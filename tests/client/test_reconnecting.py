@@ -22,7 +22,7 @@ def after(reconnecting: Reconnecting, end: LinkEnd, time_left: float | None = No
 
 class TestOneAfterTheOther:
     def test_attempts_end_with_their_number_and_begin_again_after_a_good_connection(self) -> None:
-        reconnecting = Reconnecting(RULE, "host:1")
+        reconnecting = Reconnecting(RULE, ("host", 1))
         for attempt in (1, 2, 3):
             assert after(reconnecting, LOST).delay is not None
             assert reconnecting.attempts == attempt
@@ -32,10 +32,10 @@ class TestOneAfterTheOther:
         assert after(reconnecting, LOST).delay is not None
 
     def test_who_does_not_want_to_come_back_ends(self) -> None:
-        assert after(Reconnecting(Reconnect(enabled=False), "host:1"), LOST) == (None, LOST.error)
+        assert after(Reconnecting(Reconnect(enabled=False), ("host", 1)), LOST) == (None, LOST.error)
 
     def test_a_first_connection_is_tried_again_only_where_the_gateway_says_when(self) -> None:
-        reconnecting = Reconnecting(Reconnect(enabled=False, base=0.1, cap=0.1), "host:1")
+        reconnecting = Reconnecting(Reconnect(enabled=False, base=0.1, cap=0.1), ("host", 1))
         assert after(reconnecting, LOST, time_left=10.0).delay is None
         assert reconnecting.attempts == 0, "what is not allowed is not counted"
         delay, error = after(reconnecting, FULL, time_left=10.0)
@@ -43,10 +43,10 @@ class TestOneAfterTheOther:
         assert isinstance(error, ConnectionClosed)
 
     def test_a_first_connection_is_not_tried_again_when_its_time_is_up_before(self) -> None:
-        assert after(Reconnecting(RULE, "host:1"), FULL, time_left=1.4).delay is None
+        assert after(Reconnecting(RULE, ("host", 1)), FULL, time_left=1.4).delay is None
 
     def test_a_gateway_that_said_draining_and_is_gone_is_shutting_down(self) -> None:
-        reconnecting = Reconnecting(RULE, "host:1")
+        reconnecting = Reconnecting(RULE, ("host", 1))
         after(reconnecting, LinkEnd(CloseCode.DRAINING, "DRAINING", by_peer=True))
         error = after(reconnecting, LOST).error
         assert isinstance(error, ConnectionFailed)
@@ -54,7 +54,7 @@ class TestOneAfterTheOther:
 
     @pytest.mark.parametrize("between", ["a START was accepted", "another close"])
     def test_draining_counts_only_until_something_newer(self, between: str) -> None:
-        reconnecting = Reconnecting(RULE, "host:1")
+        reconnecting = Reconnecting(RULE, ("host", 1))
         after(reconnecting, LinkEnd(CloseCode.DRAINING, "DRAINING", by_peer=True))
         if between == "a START was accepted":
             reconnecting.started()
@@ -63,10 +63,56 @@ class TestOneAfterTheOther:
         assert after(reconnecting, LOST).error is LOST.error
 
     def test_another_failure_after_draining_is_told_as_it_is(self) -> None:
-        reconnecting = Reconnecting(RULE, "host:1")
+        reconnecting = Reconnecting(RULE, ("host", 1))
         after(reconnecting, LinkEnd(CloseCode.DRAINING, "DRAINING", by_peer=True))
         end = LinkEnd(error=ConnectionFailed("who?", Problem.UNKNOWN_HOST))
         assert after(reconnecting, end).error is end.error
+
+
+def draining(words: str = "") -> LinkEnd:
+    return LinkEnd(CloseCode.DRAINING, f"DRAINING: the gateway stops{words}", by_peer=True)
+
+
+class TestWhereTo:
+    def test_it_goes_where_a_gateway_that_stops_says_and_stays_there(self) -> None:
+        reconnecting = Reconnecting(RULE, ("host", 1))
+        assert reconnecting.address == ("host", 1)
+        after(reconnecting, draining(", reconnect-after-ms 5, reconnect-to gw-2.example:8443"))
+        assert reconnecting.address == ("gw-2.example", 8443)
+        reconnecting.started()
+        after(reconnecting, LOST)
+        assert reconnecting.address == ("gw-2.example", 8443), "its session lives there"
+        after(reconnecting, LOST)
+        assert reconnecting.address == ("host", 1), "nobody is there"
+
+    def test_it_goes_home_from_a_gateway_that_stops_and_names_none(self) -> None:
+        reconnecting = Reconnecting(RULE, ("host", 1))
+        after(reconnecting, draining(" reconnect-to [::1]:8443"))
+        assert reconnecting.address == ("::1", 8443)
+        reconnecting.started()
+        after(reconnecting, draining())
+        assert reconnecting.address == ("host", 1)
+
+    def test_a_refusal_may_name_another_gateway_as_well(self) -> None:
+        reconnecting = Reconnecting(RULE, ("host", 1))
+        why = "the gateway at host:1 is shutting down (reconnect-to 127.0.0.1:2): try another one, or again later"
+        delay, _ = after(reconnecting, LinkEnd(error=ConnectionFailed(why, Problem.DRAINING)), time_left=5.0)
+        assert delay is not None, "a first connection, too, is tried there"
+        assert reconnecting.address == ("127.0.0.1", 2)
+
+    @pytest.mark.parametrize("told", ["nobody:0", "nobody:port", "http://x:1", ":1", "x:99999"])
+    def test_what_is_no_address_is_not_followed(self, told: str, caplog: pytest.LogCaptureFixture) -> None:
+        reconnecting = Reconnecting(RULE, ("host", 1))
+        after(reconnecting, draining(f", reconnect-to {told}"))
+        assert reconnecting.address == ("host", 1)
+        assert "names an address that is none" in caplog.text
+
+    def test_nor_one_by_who_does_not_want_to_or_from_another_close(self) -> None:
+        deaf = Reconnecting(Reconnect(follow=False), ("host", 1))
+        after(deaf, draining(", reconnect-to 127.0.0.1:2"))
+        reconnecting = Reconnecting(RULE, ("host", 1))
+        after(reconnecting, LinkEnd(CloseCode.IDLE, "IDLE: reconnect-to 127.0.0.1:2", by_peer=True))
+        assert deaf.address == reconnecting.address == ("host", 1)
 
 
 class TestWhatAnEndMeansAlone:
@@ -107,6 +153,10 @@ class TestWhatAnEndMeansAlone:
         assert (decision.retry, decision.at_least) == (True, 1.5)
         silent = decide(LinkEnd(CloseCode.OVERLOADED, "OVERLOADED: full", by_peer=True), renewable_token=False)
         assert (silent.retry, silent.at_least) == (True, None)
+
+    def test_a_gateway_that_stops_says_when_to_come_back(self) -> None:
+        decision = decide(draining(", reconnect-after-ms 1250, reconnect-to 127.0.0.1:2"), renewable_token=False)
+        assert (decision.retry, decision.at_least) == (True, 1.25)
 
     def test_a_rate_limit_says_itself_when_to_come_back(self) -> None:
         assert not decide(LinkEnd(error=reply_error(429)), renewable_token=False).retry

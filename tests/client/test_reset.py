@@ -334,3 +334,24 @@ class TestRefusedStarts:
         gateway.on[RequestType.START] = error_first
         with pytest.raises(Unauthorized, match="who are you"):
             await connect()
+
+
+@pytest.mark.parametrize(("told", "again"), [("max-client-seq 2", [b"second"]), ("max-client-seq 3", []), ("", [])])
+async def test_what_a_gateway_that_stops_never_accepted_is_sent_anew(
+    gateway: ScriptedGateway, connect: Connect, told: str, again: list[bytes]
+) -> None:
+    client = await connect()
+    gateway.answer = silence
+    first, second = client.submit("slow", data=b"first"), client.submit("slow", data=b"second")
+    await gateway.until(lambda: len(gateway.asked) == 3)
+    gateway.refuse_resume = ResetReason.UNKNOWN_SESSION
+    gateway.answer = echo
+    gateway.peer.close(CloseCode.DRAINING, f"DRAINING: the gateway stops, reconnect-after-ms 0, {told}")
+    with pytest.raises(SessionReset):
+        await first
+    if again:
+        assert (await second).data == b"second"
+    else:
+        with pytest.raises(SessionReset):
+            await second
+    assert client.stats.repeated == len(again)

@@ -34,6 +34,8 @@ BOUNDS: dict[tuple[str, str], Within] = {
 }
 """But what the process may take: the gateway is in that of the tests, which is no small one."""
 WHOLE = {where for where in BOUNDS if SECTIONS[where[0]].model_fields[where[1]].annotation is int}
+WAITS = {("drain", "delay")}
+"""Left out: a gateway whose stop is to begin with an hour in which nothing changes does that."""
 WILD = (
     *(
         0,
@@ -74,7 +76,7 @@ def values(where: tuple[str, str]) -> st.SearchStrategy[object]:
 def tables(draw: st.DrawFn) -> dict[str, dict[str, object]]:
     """One to four keys with values that may be anything."""
     chosen: dict[str, dict[str, object]] = {}
-    for where in draw(st.lists(st.sampled_from(sorted(BOUNDS)), min_size=1, max_size=4, unique=True)):
+    for where in draw(st.lists(st.sampled_from(sorted(BOUNDS.keys() - WAITS)), min_size=1, max_size=4, unique=True)):
         chosen.setdefault(where[0], {})[where[1]] = draw(values(where))
     return chosen
 

@@ -228,7 +228,7 @@ class House:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        self.path.draining.active = True
+        self.path.draining.active = self.path.draining.refusing = True
         await self.stop(0.0)
         await self.offline.stop()
 

@@ -399,3 +399,17 @@ async def test_a_stop_closes_the_store_even_if_what_was_begun_fails(house: House
     client.ack(2)
     await house.offline.stop()
     assert store.closed_at_last
+
+
+@pytest.mark.parametrize("years", [-10, 10])
+async def test_what_waits_does_not_age_when_the_systems_clock_is_moved(house: House, years: int) -> None:
+    assert (await house.push(content="before")).message == "stored"
+    house.clock.wall += years * 365 * 86_400.0
+    house.clock.advance(3600.0)
+    house.housekeeping.round(house.clock.now, house.clock.wall)
+    await house.settle()
+    assert (await house.push(content="behind")).message == "stored"
+    client = house.started()
+    client.call("hello")
+    await house.settle()
+    assert client.texts == ["200 ", "before", "behind"]

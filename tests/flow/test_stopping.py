@@ -24,7 +24,7 @@ async def test_a_stop_answers_everything_exactly_once(make_house: MakeHouse) -> 
     hello = client.call("hello")
     behind = [client.call("echo"), client.call("hello"), client.call("echo")]
     await house.settle()
-    house.path.draining.active = True
+    house.path.draining.refusing = True
     await house.stop(0.0)
     refused = client.call("echo")
     for seq in (working, queued, hello, *behind, refused):
@@ -38,7 +38,7 @@ async def test_a_stop_lets_what_was_accepted_finish_in_time(make_house: MakeHous
     house.upstream.held |= {"slow", "hello"}
     seqs = [client.call("slow"), client.call("echo"), client.call("hello"), client.call("echo")]
     await house.settle()
-    house.path.draining.active = True
+    house.path.draining.refusing = True
     stopping = asyncio.ensure_future(house.stop(60.0))
     await house.settle()
     assert not stopping.done()

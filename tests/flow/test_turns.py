@@ -274,7 +274,7 @@ async def test_a_login_that_had_no_first_step_is_answered_and_what_waits_behind_
     """The reply is owed by the account of tasks, not by a coroutine that may be cancelled before it runs."""
     client = house.started()
     seqs = [client.call("hello"), client.call("echo"), client.call("hello"), client.call("echo")]
-    house.path.draining.active = True
+    house.path.draining.refusing = True
     await house.stop(0.0)
     assert [len(client.replies(seq)) for seq in seqs] == [1] * 4
     assert client.numbers == [1, 2, 3, 4]
@@ -284,7 +284,7 @@ async def test_a_login_that_had_no_first_step_is_answered_and_what_waits_behind_
 async def test_a_second_hello_that_waits_is_answered_within_the_drain(house: House) -> None:
     client = house.started()
     seqs = [client.call("hello"), client.call("hello"), client.call("echo")]
-    house.path.draining.active = True
+    house.path.draining.refusing = True
     await house.stop(60.0)
     assert [business(client.reply(seq)).code for seq in seqs] == [200] * 3
 

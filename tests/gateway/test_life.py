@@ -18,6 +18,7 @@ from quicgw_fast.errors import ConfigError, StartupError
 from quicgw_fast.flow.draining import HandOut
 from quicgw_fast.gateway import Addresses, Gateway
 from tests.support import raw_client, wire
+from tests.support.pages import readiness
 from tests.support.parts import Parts
 from tests.support.world import assert_closed
 
@@ -166,8 +167,9 @@ async def test_it_stops_once(world: World, caplog: pytest.LogCaptureFixture) -> 
     with caplog.at_level(logging.INFO, "quicgw.gateway"):
         await asyncio.gather(world.gateway.stop(), world.gateway.stop())
         await world.gateway.stop()
-    (line,) = [record for record in caplog.records if record.name == "quicgw.gateway"]
-    assert line.getMessage() == "gateway stopped"
+    lines = [record for record in caplog.records if record.name == "quicgw.gateway"]
+    assert [line.getMessage() for line in lines] == ["gateway draining", "gateway stopped"]
+    line = lines[-1]
     zeros = [name for name, count in world.gateway.stats()["counters"].items() if not count]
     assert zeros
     assert not set(zeros) & set(vars(line)), "what did not happen is not told"
@@ -202,26 +204,15 @@ async def test_a_bug_on_the_way_leaves_nothing_open_all_the_same(
 async def test_whether_it_is_ready(make_world: WorldMaker) -> None:
     """It is with a service that answers hello, and until it stops."""
     world = await make_world(upstream={})
-    assert await readiness(world) == (503, "no instance of hello is configured or registered")
+    assert await readiness(world.gateway.addresses.admin) == (503, "no instance of hello is configured or registered")
     assert (await world.pusher.register(world.hello.address, "", "hello")).success
-    assert await readiness(world) == (200, "")
+    assert await readiness(world.gateway.addresses.admin) == (200, "")
     gate = world.hello.hold("hello")
     client = await world.started("alice")
     client.business("hello")
     await world.hello.wait_requests(1, "hello")
     stopping = asyncio.create_task(world.gateway.stop())
     await wire.until(lambda: world.gateway._path.draining.active, what="the drain")
-    assert await readiness(world) == (503, "the gateway stops")
+    assert await readiness(world.gateway.addresses.admin) == (503, "the gateway stops")
     gate.open()
     await stopping
-
-
-async def readiness(world: World) -> tuple[int, str]:
-    """The status of /readyz, and the reason that it gives."""
-    reader, writer = await asyncio.open_connection(*split_address(world.gateway.addresses.admin))
-    writer.write(b"GET /readyz HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n")
-    head, _, body = (await reader.read()).decode().partition("\r\n\r\n")
-    writer.close()
-    await writer.wait_closed()
-    status = int(head.split()[1])
-    return status, "" if status == 200 else body.strip()

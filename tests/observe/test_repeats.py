@@ -72,3 +72,21 @@ def test_very_many_new_subjects_share_a_line(lines: pytest.LogCaptureFixture) ->
     assert sorted(said(lines)[5:], key=str) == [("handshake failed", 1), ("handshake failed", 996)]
     log.add(logging.WARNING, "handshake failed", "127.0.1.1", 61.0)  # a new interval, a new allowance
     assert said(lines)[7:] == [("handshake failed", None)]
+
+
+def test_the_last_word_about_a_subject_is_what_happened_last(lines: pytest.LogCaptureFixture) -> None:
+    log = RepeatLog(LOGGER, interval=60.0)
+    for second, event in enumerate(("up", "down", "up", "down", "up")):
+        log.add(logging.INFO, event, "x", second * 10.0)
+    log.add(logging.INFO, "down", "y", 45.0)
+    for second in range(60, 200):
+        log.flush(float(second))
+    assert said(lines) == [("up", None), ("down", None), ("down", None), ("down", 1), ("up", 2)]
+
+
+def test_what_is_new_is_said_behind_what_was_unsaid(lines: pytest.LogCaptureFixture) -> None:
+    log = RepeatLog(LOGGER, interval=60.0)
+    for second in (0.0, 1.0):
+        log.add(logging.INFO, "down", "x", second)
+    log.add(logging.INFO, "up", "x", 2.0)
+    assert said(lines) == [("down", None), ("down", 1), ("up", None)]

@@ -14,6 +14,7 @@ from quicgw_fast.codes import CloseCode
 from quicgw_fast.proto import client_pb2 as pb
 from tests.support import raw_client, wire
 from tests.support.gateway_process import GatewayProcess, write_config
+from tests.support.pages import page
 from tests.support.parts import Parts
 from tests.support.raw_upstream import RawPusher, RawUpstream
 from tests.support.world import assert_closed
@@ -51,22 +52,11 @@ mode = "none"
     return write_config(tmp_path, certificate, upstream.address, tables)
 
 
-async def http(address: str, path: str) -> tuple[int, str]:
-    """GET a page; returns the status and the body."""
-    host, _, port = address.rpartition(":")
-    reader, writer = await asyncio.open_connection(host, int(port))
-    writer.write(f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n".encode())
-    head, _, body = (await reader.read()).decode().partition("\r\n\r\n")
-    writer.close()
-    await writer.wait_closed()
-    return int(head.split()[1]), body
-
-
 async def not_ready(address: str) -> None:
     """Wait until the gateway says that it takes no more work."""
     async with asyncio.timeout(20):
         while True:
-            status, _ = await http(address, "/readyz")
+            status, _ = await page(address, "/readyz")
             if status == 503:
                 return
             await asyncio.sleep(0.01)
@@ -83,7 +73,7 @@ async def test_dev_serves_everything_on_free_ports(parts: Parts) -> None:
                 assert (await pusher.push("alice", data=b"pushed")).success
             await client.wait_for(wire.is_notify)
             client.assert_gap_free()
-        status, body = await http(gateway.ready.admin, "/stats")
+        status, body = await page(gateway.ready.admin, "/stats")
         assert status == 200
         stats = json.loads(body)
         assert all(part in body for part in parts), "the page tells what runs"

@@ -47,7 +47,7 @@ class ClientCall(Request):
         self.order = order
         """Its place in the order in which calls were made."""
         self.repeats = repeats
-        """It is sent once more when the gateway refused it unread for its rate."""
+        """It is sent once more when the gateway refused it unread for its rate, or stopped before it accepted it."""
         self.action = action
         self.message = message
         self.timeout = timeout
@@ -166,11 +166,26 @@ class Calls:
         self._pacer.refused(retry_after, now)
         if not call.repeats or now + retry_after >= call.deadline:
             return False
+        self._wait_again(call)
+        return True
+
+    def send_anew(self, calls: Iterable[ClientCall]) -> list[ClientCall]:
+        """Let calls wait once more that a gateway never accepted; returns those that nobody repeats."""
+        rest = []
+        for call in calls:
+            if call.repeats:
+                self._stats.repeated += 1
+                self._wait_again(call)
+            else:
+                rest.append(call)
+        return rest
+
+    def _wait_again(self, call: ClientCall) -> None:
+        """Keep ``call`` in the place that it had in the order of calls."""
         place = 0
         while place < len(self._waiting) and self._waiting[place].order < call.order:
             place += 1
         self._waiting.insert(place, call)
-        return True
 
     def open_futures(self) -> list[asyncio.Future[Reply]]:
         """The results that somebody may still wait for."""

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from quicgw_fast.client.headers import whole
 from quicgw_fast.codes import CloseCode, ErrorCode, ResetReason
 from quicgw_fast.errors import GatewayError
-from quicgw_fast.transport import Problem, told_delay
+from quicgw_fast.transport import Problem, told_address, told_delay
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -117,6 +117,11 @@ class ConnectionFailed(QuicgwClientError, ConnectionError):
         self.problem = problem
         self.retry_after = retry_after
 
+    @property
+    def reconnect_to(self) -> str | None:
+        """Where a gateway that stops sends its clients, as it says it; None where it does not."""
+        return told_address(str(self)) if self.problem is Problem.DRAINING else None
+
 
 class ConnectionClosed(QuicgwClientError, ConnectionError):
     """The connection has ended and the client does not come back (protocol §6).
@@ -141,7 +146,12 @@ class ConnectionClosed(QuicgwClientError, ConnectionError):
     @property
     def retry_after(self) -> float | None:
         """Seconds after which to try again, None when the gateway did not say."""
-        return told_delay(self.reason) if self.code == CloseCode.OVERLOADED else None
+        return told_delay(self.reason) if self.code in _SAYING_WHEN else None
+
+    @property
+    def reconnect_to(self) -> str | None:
+        """Where a gateway that stops sends its clients, as it says it; None where it does not."""
+        return told_address(self.reason) if self.code == CloseCode.DRAINING else None
 
 
 class ReceiveQueueFull(ConnectionClosed):
@@ -192,6 +202,7 @@ class NumberGap(ProtocolFailure):
         return f"message {self.got} came where {self.expected} was due"
 
 
+_SAYING_WHEN = (CloseCode.OVERLOADED, CloseCode.DRAINING)
 _PROBLEMS: dict[int, Problem] = {CloseCode.OVERLOADED: Problem.FULL, CloseCode.DRAINING: Problem.DRAINING}
 
 _BY_CODE: dict[int, type[ReplyError]] = {

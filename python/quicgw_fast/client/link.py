@@ -14,6 +14,7 @@ from quicgw_fast.client.errors import ConnectionFailed, ProtocolFailure, ReplyEr
 from quicgw_fast.client.heartbeats import Heartbeats
 from quicgw_fast.clock import SystemClock
 from quicgw_fast.codes import CloseCode
+from quicgw_fast.config import join_address
 from quicgw_fast.ports import GATESVR
 from quicgw_fast.proto.client_pb2 import PUSH_ERROR, PUSH_HEARTBEAT_RESP, PUSH_START_RESP
 from quicgw_fast.transport import ConnectFailed, Problem, TransportLimits, dial
@@ -69,9 +70,16 @@ class ClientLink:
     """One attempt at a connection, from dial to end; use it once."""
 
     def __init__(
-        self, owner: LinkOwner, options: ClientOptions, stats: ClientStats, observation: Observation | None = None
+        self,
+        owner: LinkOwner,
+        address: tuple[str, int],
+        options: ClientOptions,
+        stats: ClientStats,
+        observation: Observation | None = None,
     ) -> None:
+        """``address`` is where it goes: that of the options, or another gateway that the client was sent to."""
         self._owner = owner
+        self._address = address
         self._options = options
         self._stats = stats
         self._observation = observation
@@ -103,12 +111,11 @@ class ClientLink:
         try:
             async with asyncio.timeout(limit):
                 await dial(
-                    options.host,
-                    options.port,
+                    *self._address,
                     factory=self._attach,
                     ca=options.tls.ca,
                     insecure=options.tls.insecure,
-                    server_name=options.tls.server_name,
+                    server_name=options.tls.server_name or options.host,
                     timeout=limit,
                     alpn=(GATESVR,),
                     limits=LIMITS,
@@ -129,7 +136,7 @@ class ClientLink:
     def too_late(self, limit: float) -> ConnectionFailed:
         """Say what is still missing after ``limit`` seconds: the connection, or the answer to START."""
         limit = round(limit, 2)  # without the fractions that were used up before dialing
-        where = f"{self._options.host}:{self._options.port}"
+        where = join_address(*self._address)
         if self._connection is not None:
             return ConnectionFailed(f"{where}: connected, but START was not answered within {limit:g} s")
         return ConnectionFailed(

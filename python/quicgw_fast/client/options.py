@@ -53,9 +53,13 @@ class Reconnect:
     """Seconds for one attempt, handshake and START together."""
     stable_after: float = 1.0
     """Seconds after which a connection counts as good even if nothing new came over it."""
+    follow: bool = True
+    """Go where a gateway that stops says (``reconnect-to``), whose certificate has to carry the same name; where that
+    fails, back to the address that the client was given."""
 
     def __post_init__(self) -> None:
         checks.flag("reconnect.enabled", self.enabled)
+        checks.flag("reconnect.follow", self.follow)
         for name in ("base", "cap", "attempt_timeout"):
             checks.seconds(f"reconnect.{name}", getattr(self, name))
         checks.seconds("reconnect.stable_after", self.stable_after, zero=True)

@@ -33,6 +33,8 @@ from quicgw_fast.client.session import ClientSession, Start
 from quicgw_fast.client.states import ClientAction, ClientEvent, ClientState, step
 from quicgw_fast.client.tokens import ClientTokens
 from quicgw_fast.codes import CloseCode
+from quicgw_fast.config import join_address
+from quicgw_fast.transport import told_accepted
 
 if TYPE_CHECKING:
     from quicgw_fast.client.options import ClientOptions
@@ -80,7 +82,7 @@ class Runner:
         """The one of the last START."""
         self._closing: asyncio.Task[None] | None = None
         self._ended_links = EndedLinks()
-        self._reconnecting = Reconnecting(options.reconnect, self._where)
+        self._reconnecting = Reconnecting(options.reconnect, (options.host, options.port))
         self._observation = None if options.observer is None else Observation(options.observer)
         self._seen_at_start = 0
         """Number of the last message before the last START: what is above it came over this connection."""
@@ -108,7 +110,7 @@ class Runner:
 
     @property
     def _where(self) -> str:
-        return f"{self.options.host}:{self.options.port}"
+        return join_address(*self._reconnecting.address)
 
     def _step(self, event: ClientEvent) -> tuple[ClientAction, ...]:
         """Go on to the next state; returns what the caller has to do about it."""
@@ -145,7 +147,7 @@ class Runner:
             failed.__cause__ = error
             return LinkEnd(error=failed)
         self._token = token
-        link = self._trying = ClientLink(self, self.options, self.stats, self._observation)
+        link = self._trying = ClientLink(self, self._reconnecting.address, self.options, self.stats, self._observation)
         if self.state is ClientState.CONNECTING:
             timeout = max(self._connect_by - self.loop.time(), 0.0)
         else:
@@ -174,6 +176,9 @@ class Runner:
             self.stats.protocol_failures += 1
         if end.by_peer and end.code == CloseCode.SLOW_CONSUMER:
             self.inbox.found_slow()
+        accepted = told_accepted(end.reason) if end.by_peer and end.code == CloseCode.DRAINING else None
+        if accepted is not None:
+            self.session.left_behind(accepted)
         time_left = self._connect_by - self.loop.time() if self.state is ClientState.CONNECTING else None
         delay, error = self._reconnecting.after(end, renewable_token=self._tokens.renewable, time_left=time_left)
         if delay is None:
@@ -300,7 +305,8 @@ class Runner:
 
     def _reset(self, outcome: StartOutcome[ClientCall], answer: StartAnswer) -> None:
         self.stats.resets += 1
-        lost = self.calls.fail(outcome.lost, lambda: SessionReset(outcome.reason, answer.gap))
+        gone = [*outcome.lost, *self.calls.send_anew(outcome.not_taken)]
+        lost = self.calls.fail(gone, lambda: SessionReset(outcome.reason, answer.gap))
         self._events.emit(State.RESET, reason=outcome.reason, gap=answer.gap, lost=lost)
 
     def become_ready(self, *, announce: bool) -> None:

@@ -58,6 +58,8 @@ class StartOutcome(Generic[R]):
     """Requests that the gateway has not got, by their numbers."""
     lost: list[R] = field(default_factory=list)
     """Requests of the previous session, of which nobody knows whether they ran."""
+    not_taken: list[R] = field(default_factory=list)
+    """Requests of the previous session that its gateway said it never accepted."""
     reason: int = ResetReason.NONE
 
 
@@ -85,6 +87,8 @@ class ClientSession(Generic[R]):
         self.bytes_in_flight = 0
         """Their bytes."""
         self._settled_up_to = 0
+        self._taken_up_to: int | None = None
+        """The last request that a gateway accepted before it stopped, None where it did not say."""
         self._kept_back: deque[int] = deque()
         self._offline_ids: OrderedDict[str, None] = OrderedDict()
         self._most_unacked = self._ack_every = ack_every
@@ -136,6 +140,7 @@ class ClientSession(Generic[R]):
             raise ProtocolFailure(f"the gateway replays from {answer.replay_from}, but {self.seen} was seen")
         if answer.max_client_seq < self._settled_up_to:
             raise ProtocolFailure("the gateway answered a request and now does not know it")
+        self._taken_up_to = None
         self.generation = max(self.generation, 1)
         self.last_client_seq = max(self.last_client_seq, answer.max_client_seq)
         resend = [request for request in self.in_flight.values() if request.seq > answer.max_client_seq]
@@ -143,7 +148,7 @@ class ClientSession(Generic[R]):
 
     def _fresh(self, answer: StartAnswer) -> StartOutcome[R]:
         known = self.generation > 0 or bool(self.session_id)
-        lost = list(self.in_flight.values())
+        lost, not_taken = self._sorted_out()
         self.forget_requests()
         self._kept_back.clear()
         self.generation += 1
@@ -153,7 +158,20 @@ class ClientSession(Generic[R]):
         self.last_client_seq = self._settled_up_to = 0
         self._ack_since = None
         self._unacked_bytes = 0
-        return StartOutcome(Start.RESET if known else Start.FRESH, lost=lost, reason=answer.reset_reason)
+        outcome = Start.RESET if known else Start.FRESH
+        return StartOutcome(outcome, lost=lost, not_taken=not_taken, reason=answer.reset_reason)
+
+    def _sorted_out(self) -> tuple[list[R], list[R]]:
+        """Tell the requests in flight apart: those that may have run, and those that were never accepted."""
+        every, last = self.in_flight.values(), self._taken_up_to
+        self._taken_up_to = None
+        if last is None:
+            return list(every), []
+        return [one for one in every if one.seq <= last], [one for one in every if one.seq > last]
+
+    def left_behind(self, max_client_seq: int) -> None:
+        """The gateway stops, and says which request was the last that it accepted: it forgets the session."""
+        self._taken_up_to = max_client_seq
 
     # Requests
 

@@ -11,6 +11,7 @@ from quicgw_fast.config.loading import advice, changed, load, located, read, req
 from quicgw_fast.config.models import Config
 from quicgw_fast.config.tables.auth import AuthConfig
 from quicgw_fast.config.tables.control import ControlConfig
+from quicgw_fast.config.tables.drain import DrainConfig
 from quicgw_fast.config.tables.limits import LimitsConfig
 from quicgw_fast.config.tables.overload import OverloadConfig
 from quicgw_fast.config.tables.processor import ProcessorConfig
@@ -28,6 +29,7 @@ __all__ = [
     "Change",
     "Config",
     "ControlConfig",
+    "DrainConfig",
     "LimitsConfig",
     "LogConfig",
     "OfflineConfig",

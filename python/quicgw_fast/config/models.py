@@ -6,6 +6,7 @@ from pydantic import BaseModel, ConfigDict
 
 from quicgw_fast.config.tables.auth import AuthConfig
 from quicgw_fast.config.tables.control import ControlConfig
+from quicgw_fast.config.tables.drain import DrainConfig
 from quicgw_fast.config.tables.limits import LimitsConfig
 from quicgw_fast.config.tables.overload import OverloadConfig
 from quicgw_fast.config.tables.processor import ProcessorConfig
@@ -26,6 +27,7 @@ class Config(BaseModel):
     upstream: UpstreamConfig = UpstreamConfig()
     routing: RoutingConfig = RoutingConfig()
     processor: ProcessorConfig = ProcessorConfig()
+    drain: DrainConfig = DrainConfig()
     session: SessionConfig = SessionConfig()
     auth: AuthConfig = AuthConfig()
     limits: LimitsConfig = LimitsConfig()

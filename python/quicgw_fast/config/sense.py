@@ -53,6 +53,9 @@ def contradictions(config: Config) -> Iterator[tuple[tuple[Key, ...], str]]:
     if config.server.grpc == config.server.admin and not config.server.grpc.endswith(":0"):
         why = "gRPC and the admin pages each need an address of their own: change one"
         yield (("server", "grpc"), ("server", "admin")), why
+    if config.drain.reconnect_to is not None and split_address(config.drain.reconnect_to)[1] == 0:
+        why = "clients are sent there, and port 0 is none that they could dial: name the other gateway's"
+        yield (("drain", "reconnect_to"),), why
     yield from _of_access(config)
     offline, auth = config.offline, config.auth
     if offline.max_bytes > offline.max_total_bytes and "max_bytes" in offline.model_fields_set:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import logging
-import shutil
-import tempfile
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from quicgw_fast.config import join_address, read_small, split_address
 from quicgw_fast.control import first_token
+from quicgw_fast.demo.scratch import Scratch
 from quicgw_fast.demo.services import Services, start_services
 from quicgw_fast.errors import ConfigError
 from quicgw_fast.gateway import Gateway
@@ -33,23 +32,25 @@ _log = logging.getLogger("quicgw.dev")
 class Certificate:
     """A self-signed certificate while the context lasts: in a file of a temporary folder, for clients to trust.
 
-    Its private key is in memory alone: a process that is killed leaves nothing behind that is worth anything.
+    Its private key is in memory alone: a process that is killed leaves nothing behind that is worth anything, and the
+    next one removes it.
     """
 
     def __init__(self) -> None:
         self.path = Path()
         self.key = b""
         """PEM."""
-        self._folder = Path()
+        self._scratch: Scratch | None = None
 
     def remove(self) -> None:
         """Remove the file now; harmless when it is gone."""
-        shutil.rmtree(self._folder, ignore_errors=True)
+        if self._scratch is not None:
+            self._scratch.remove()
 
     def __enter__(self) -> Certificate:
         certificate, self.key = development_pair()
-        self._folder = Path(tempfile.mkdtemp(prefix="quicgw-dev-"))
-        self.path = self._folder / "dev-cert.pem"
+        self._scratch = Scratch()
+        self.path = self._scratch.path / "dev-cert.pem"
         self.path.write_bytes(certificate)
         return self
 

@@ -12,6 +12,7 @@ from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 from quicgw_fast.carrier import MAX_BODY
+from quicgw_fast.clock import SteadyClock
 from quicgw_fast.delivery import OrderedSender
 from quicgw_fast.flow.accounts import Accounts
 from quicgw_fast.flow.arriving import Arriving
@@ -53,6 +54,7 @@ if TYPE_CHECKING:
     from quicgw_fast.completions import Cancellable, Done
     from quicgw_fast.config import Config, SessionConfig
     from quicgw_fast.errors import RequestError
+    from quicgw_fast.flow.farewell import Farewell
     from quicgw_fast.flow.requests import RequestProcessor
     from quicgw_fast.observe import Metrics
     from quicgw_fast.overload import AttemptLimiter, Gates
@@ -103,6 +105,7 @@ def assemble_path(
     clock: Clock,
     metrics: Metrics,
     gates: Gates,
+    farewell: Farewell,
     authenticator: Authenticator,
     store: OfflineStore | None,
     placement: Placement,
@@ -113,16 +116,16 @@ def assemble_path(
 ) -> Path:
     """Build the whole way of a message through the gateway, between its two ends.
 
-    ``call`` calls the service of a request, for so many hellos at once. ``chores`` are called with the time (monotonic)
-    in every round of the housekeeping.
+    ``call`` calls the service of a request, for so many hellos at once, one of a client. ``chores`` are called with
+    the time (monotonic) in every round of the housekeeping.
     """
-    times, limits, pools = config.session, gates.book.limits, config.processor
+    times, limits, pools, pace = config.session, gates.book.limits, config.processor, config.drain.pace
     draining, journal, request_memory = DrainState(), Journal(metrics), RequestMemory(metrics, limits)
     budget, make_outbox, registry = _make_registry(engine, metrics, times)
 
     # Down
     sender = _make_sender(engine, lambda: closing, lambda: room)
-    offline = Offline(clock, metrics, store, registry, sender, config.offline.max_total_bytes)
+    offline = Offline(SteadyClock(clock), metrics, store, registry, sender, config.offline.max_total_bytes)
     accounts = Accounts(metrics, lambda: (session.outbox.tally for session in registry), offline.share)
     closing = Closing(clock, metrics, registry, accounts, offline.handovers, lambda session: requests.give_up(session))
     room = Memory(clock, metrics, registry, budget, closing, sender.overflow)
@@ -140,10 +143,10 @@ def assemble_path(
 
     # Who comes in
     tokens = Tokens(clock, metrics, authenticator, gates.renewal, gates.attempts)
-    start_refusals, arriving = StartRefusals(metrics), Arriving(clock, metrics, lambda: limits().arriving_memory)
-    pending = PendingStarts(clock, draining, registry, start_refusals)
+    refused, arriving = StartRefusals(metrics, farewell), Arriving(clock, metrics, lambda: limits().arriving_memory)
+    pending = PendingStarts(clock, draining, registry, refused)
     attaching = Attaching(clock, metrics, registry, sender, closing, offline, tokens, pending, journal, times, limits)
-    starts = StartHandler(clock, metrics, draining, gates.start, tokens, placement, pending, start_refusals, attaching)
+    starts = StartHandler(clock, metrics, draining, gates.start, tokens, placement, pending, refused, attaching)
     control = ControlMessages(clock, metrics, sender, closing, offline.stored, tokens, times.window_bytes)
     legs = Legs(clock, metrics, sender, starts, requests, control, arriving, gates.held, gates.message)
     conversations = Conversations(clock, metrics, engine, legs, journal, times, processor)
@@ -154,12 +157,12 @@ def assemble_path(
     large = LargeSessions(metrics, registry, closing, gates.session, gates.memory.closes_sessions)
     own = [arriving.tend, offline.tend, room.tend, journal.flush, tokens.flush, metrics.tend, gates.book.tend]
     chores = [*own, *chores, large.tend]
-    housekeeping = Housekeeping(clock, metrics, registry, conversations, sender, closing, start_refusals, times, chores)
+    housekeeping = Housekeeping(clock, metrics, registry, conversations, sender, closing, refused, times, chores)
     return Path(
         conversations=conversations, requests=requests, pushes=pushes, housekeeping=housekeeping, draining=draining,
-        hand_out=HandOut(clock, metrics, registry, closing, stall_timeout=times.slow_consumer_after), closing=closing,
-        offline=offline, kicks=Kicks(metrics, registry, closing), journal=journal, pace=Pace(processor),
-        tokens=tokens, attaching=attaching, control=control, make_outbox=make_outbox,
+        hand_out=HandOut(clock, metrics, draining, registry, closing, farewell, pace, times.slow_consumer_after),
+        closing=closing, offline=offline, kicks=Kicks(metrics, registry, closing), journal=journal,
+        pace=Pace(processor), tokens=tokens, attaching=attaching, control=control, make_outbox=make_outbox,
         registry=registry, logins=logins, attempts=gates.attempts, request_memory=request_memory, budget=budget,
     )  # fmt: skip
 

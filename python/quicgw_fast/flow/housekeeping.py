@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from quicgw_fast.codes import CloseCode, ErrorCode
 from quicgw_fast.errors import RequestError
+from quicgw_fast.flow.absence import Absence
 from quicgw_fast.observe.repeats import RepeatLog
 from quicgw_fast.session import SessionState
 
@@ -79,6 +80,7 @@ class Housekeeping:
         self._start_refusals = start_refusals
         self._chores = chores
         self._repeats = RepeatLog(_log)
+        self._absence = Absence(metrics, self._repeats)
         self.reconfigure(times)
 
     def reconfigure(self, times: SessionConfig) -> None:
@@ -99,9 +101,13 @@ class Housekeeping:
     async def run(self) -> None:
         """Go round for ever; cancel to stop."""
         while True:
+            due = self._clock.now() + self._pause
             await asyncio.sleep(self._pause)
+            now, wall = self._clock.now(), self._clock.wall()
+            if self._absence.ended(due, now, wall):
+                continue  # what came meanwhile is read first
             try:
-                for _ in self.slices(self._clock.now(), self._clock.wall()):
+                for _ in self.slices(now, wall):
                     await asyncio.sleep(0)
             except Exception:  # a bug: without housekeeping nothing would ever end
                 _log.exception("housekeeping failed", extra={"effect": "the next round tries again"})
@@ -162,10 +168,11 @@ class Housekeeping:
         if conversation.over:
             return
         awaits_start = conversation.session is None and not conversation.carrier.held
-        if awaits_start and now - conversation.born > longest:
+        back_for = now - self._absence.back_since
+        if awaits_start and min(now - conversation.born, back_for) > longest:
             late = RequestError(ErrorCode.BAD_REQUEST, "START is missing", f"it must come within {longest:g} s")
             self._start_refusals.refuse(conversation, 0, late)
-        elif slow := conversation.carrier.slow_for(now):
+        elif back_for > self._times.frame_timeout and (slow := conversation.carrier.slow_for(now)):
             self._count_slow_senders.value += 1
             conversation.close(CloseCode.SLOW_CONSUMER, slow)
 
@@ -179,7 +186,8 @@ class Housekeeping:
         if not session.attached:
             self._closing.expire(session)
             return
-        if now - session.last_activity > (patience := self._patience(session)):
+        back_for, patience = now - self._absence.back_since, self._patience(session)
+        if min(now - session.last_activity, back_for) > patience:
             self._count_idle_closed.value += 1
             self._closing.disconnect(session, CloseCode.IDLE, f"no message for {patience:g} s")
         elif session.expires_at is not None and wall >= session.expires_at:
@@ -187,6 +195,6 @@ class Housekeeping:
             self._closing.disconnect(session, CloseCode.TOKEN_EXPIRED, "renew the token and reconnect")
         elif session.outbox.fill <= CROWDED:
             session.crowded_since = None
-        elif session.crowded_for(now) > times.slow_consumer_after:
+        elif min(session.crowded_for(now), back_for) > times.slow_consumer_after:
             self._count_slow_consumers.value += 1
             self._closing.disconnect(session, CloseCode.SLOW_CONSUMER, "read and acknowledge what was sent")

@@ -26,4 +26,4 @@ def reconfigure(path: Path, config: Config, authenticator: Authenticator) -> Non
     path.requests.reconfigure(config.processor.task_timeout)
     path.pushes.reconfigure(times.bind_timeout)
     path.housekeeping.reconfigure(times)
-    path.hand_out.stall_timeout = times.slow_consumer_after
+    path.hand_out.reconfigure(config.drain, config.processor.drain_timeout, times.slow_consumer_after)

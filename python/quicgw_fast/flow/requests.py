@@ -115,7 +115,8 @@ class Requests:
         with the next one. Raises RequestError 400, which names the right number, for a wrong one.
         """
         now = self._clock.now()
-        refusal = self._request_gate.judge(RequestFacts(session, traffic, self._draining.active, now))
+        draining = self._draining.refusing or session in self._draining.going
+        refusal = self._request_gate.judge(RequestFacts(session, traffic, draining, now))
         if isinstance(refusal, Close):
             return refusal
         _take_number(session, request.seq_id)

@@ -11,6 +11,7 @@ from quicgw_fast.proto.client_pb2 import ErrorMessage, StartResponse
 if TYPE_CHECKING:
     from quicgw_fast.errors import RequestError
     from quicgw_fast.flow.client import ConnectedClient
+    from quicgw_fast.flow.farewell import Farewell
     from quicgw_fast.observe import Metrics
     from quicgw_fast.overload import StartRefusal
 
@@ -27,8 +28,10 @@ CLOSES = {
 class StartRefusals:
     """Answers STARTs with what is wrong; all that are refused are refused here."""
 
-    def __init__(self, metrics: Metrics) -> None:
+    def __init__(self, metrics: Metrics, farewell: Farewell) -> None:
+        """``farewell`` is what those are told that come while the gateway stops."""
         self._count_starts_refused = metrics.counter("starts_refused", "STARTs that were refused, whatever for")
+        self._farewell = farewell
 
     def refuse_by_rule(self, client: ConnectedClient, msg_id: int, refusal: StartRefusal) -> None:
         """Tell the client what a rule of overload says, and close its connection as that wants it."""
@@ -40,4 +43,5 @@ class StartRefusals:
         told = ErrorMessage(error_code=error.code, error_message=error.message, detail=error.detail)
         answer = StartResponse(success=False, error=told).SerializeToString()
         client.link.send(unnumbered(msg_id, PushType.START_RESP, answer, error.headers))
-        client.close(CLOSES.get(error.code, CloseCode.PROTOCOL_ERROR) if code is None else code, error.message)
+        code = CLOSES.get(error.code, CloseCode.PROTOCOL_ERROR) if code is None else code
+        client.close(code, self._farewell.detail() if code is CloseCode.DRAINING else error.message)

@@ -9,6 +9,8 @@ from quicgw_fast.overload.rule import PushRefusal, Refusal, StartRefusal
 from quicgw_fast.ports import ConnectionRefusal
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from quicgw_fast.overload.facts import PushFacts
 
 NO_START: Final = StartRefusal(
@@ -31,11 +33,16 @@ class ConnectionWhileDraining:
     """A client is not let in any more, also when its handshake is under way already."""
 
     name = "draining"
-    _refusal = ConnectionRefusal(CloseCode.DRAINING, CloseCode.DRAINING.phrase("no new connections"))
+
+    def __init__(self, words: Callable[[], str]) -> None:
+        """``words`` are what clients are told."""
+        self._words = words
 
     def judge(self, facts: MayDrain, /) -> ConnectionRefusal | None:
         """See ``Rule``."""
-        return self._refusal if facts.draining else None
+        if not facts.draining:
+            return None
+        return ConnectionRefusal(CloseCode.DRAINING, CloseCode.DRAINING.phrase(self._words()))
 
 
 class StartWhileDraining:

@@ -121,6 +121,7 @@ def make_gates(
     metrics: Metrics,
     overload: OverloadConfig = ALL_ENFORCED,
     *,
+    to_newcomers: Callable[[], str] = lambda: "no new connections",
     max_concurrency: int = 0,
     window: int = SessionConfig().window_messages,
     noise: tuple[float, int] = NOISE,
@@ -129,8 +130,8 @@ def make_gates(
     """Make all rules. Raises SettingError when ``overload.observe`` names what cannot observe (``RuleBook.check``).
 
     ``max_concurrency`` calls of one service may be under way, any number for 0; a session may be owed ``window``
-    messages. ``noise`` and ``turning_away`` are rates per second and what may come at once (``Noise``,
-    ``HandshakeWhenFull``).
+    messages. ``to_newcomers`` are the words for clients that come while the gateway stops. ``noise`` and
+    ``turning_away`` are rates per second and what may come at once (``Noise``, ``HandshakeWhenFull``).
     """
     bounds = Bounds(limits, overload, max_concurrency, window)
     make = _GateMaker(bounds, metrics)
@@ -146,7 +147,9 @@ def make_gates(
     ]
     shares = SessionShare(bounds, make.requests), ProcessShare(bounds, make.requests)
     return Gates(
-        connections=_connection_gates(make, Noise(noise), TokenBucket(*turning_away)),
+        connections=_connection_gates(
+            make, Noise(noise), TokenBucket(*turning_away), ConnectionWhileDraining(to_newcomers)
+        ),
         held=make.gate(Moment.HELD, HeldBytes()),
         message=make.gate(Moment.MESSAGE, ControlFlood(bounds)),
         start=make.gate(Moment.START, StartWhileDraining(), StartWhenShort(memory), GuessedTokens(attempts)),
@@ -163,11 +166,13 @@ def make_gates(
     )
 
 
-def _connection_gates(make: _GateMaker, noise: Noise, turning_away: TokenBucket) -> ConnectionGates:
+def _connection_gates(
+    make: _GateMaker, noise: Noise, turning_away: TokenBucket, draining: ConnectionWhileDraining
+) -> ConnectionGates:
     bounds, memory = make.bounds, make.memory
     retry_above, places, of_address = RetryAbove(bounds), Places(), AddressCount()
     connection: list[Rule[Arrival, TurnedAway]] = [
-        ConnectionWhileDraining(),
+        draining,
         HandshakeWhenFull(bounds, places, turning_away),
         HandshakeWhenShort(memory, turning_away),
         HalfOpen(bounds),
@@ -177,7 +182,7 @@ def _connection_gates(make: _GateMaker, noise: Noise, turning_away: TokenBucket)
         ConnectionRate(bounds),
     ]
     established: list[Rule[Arrival, ConnectionRefusal]] = [
-        ConnectionWhileDraining(),
+        draining,
         ConnectionWhenFull(bounds, places),
         ConnectionWhenShort(memory),
         ConnectionOfAddress(bounds, of_address),

@@ -7,7 +7,7 @@ from quicgw_fast.transport.limits import TransportLimits
 from quicgw_fast.transport.listening import listen
 from quicgw_fast.transport.makers import load
 from quicgw_fast.transport.observer import Observer
-from quicgw_fast.transport.problems import Problem, told_delay
+from quicgw_fast.transport.problems import Problem, told_accepted, told_address, told_delay
 from quicgw_fast.transport.reset_key import reset_key_for
 from quicgw_fast.transport.seam import Connection, ConnectionHandler, HandlerFactory, Listener, ListenerCounters
 from quicgw_fast.transport.validity import Validity
@@ -30,5 +30,7 @@ __all__ = [
     "load",
     "load_identity",
     "reset_key_for",
+    "told_accepted",
+    "told_address",
     "told_delay",
 ]

@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 CERTIFICATE_ALERTS = range(0x100 + 42, 0x100 + 50)
 """QUIC errors for the TLS alerts bad_certificate … access_denied (RFC 8446 §6)."""
 REASON_LIMIT = 200
-_RETRY_AFTER = re.compile(r"\bretry-after-ms[ =:]{1,2}([0-9]{1,9})\b")
+_AFTER = re.compile(r"\b(?:retry|reconnect)-after-ms[ =:]{1,2}([0-9]{1,9})\b")
+_ACCEPTED = re.compile(r"\bmax-client-seq[ =]([0-9]{1,20})\b")
+_TO = re.compile(r"\breconnect-to[ =]([^\s,;()]{1,261})")
 
 
 class Problem(StrEnum):
@@ -78,15 +80,29 @@ def explain(ended: Termination, where: str, name: str, alpn: Sequence[str]) -> t
 def refused(reason: str, where: str) -> tuple[Problem, str]:
     """Say what it means that a server takes no connection: it is there, so waiting is what helps."""
     if reason.startswith(CloseCode.DRAINING.name):
-        return Problem.DRAINING, f"the gateway at {where} is shutting down: try another one, or again later"
+        to = told_address(reason)
+        told = f" (reconnect-to {to})" if to else ""
+        return Problem.DRAINING, f"the gateway at {where} is shutting down{told}: try another one, or again later"
     told = f" ({reason})" if reason else ""
     return Problem.FULL, f"the gateway at {where} is full and takes no more connections for now{told}: try again later"
 
 
 def told_delay(reason: str) -> float | None:
     """Return the seconds after which to come back, where a close phrase names them (``… retry-after-ms 1000``)."""
-    found = _RETRY_AFTER.search(reason)
+    found = _AFTER.search(reason)
     return int(found[1]) / 1000 if found else None
+
+
+def told_address(reason: str) -> str | None:
+    """Return where to go instead, unchecked, where a close phrase names it (``… reconnect-to gw-2.example:8443``)."""
+    found = _TO.search(reason)
+    return found[1] if found else None
+
+
+def told_accepted(reason: str) -> int | None:
+    """Return the last request that was accepted, where a close phrase names it (``… max-client-seq 57``)."""
+    found = _ACCEPTED.search(reason)
+    return int(found[1]) if found else None
 
 
 def no_answer(where: str) -> tuple[Problem, str]:

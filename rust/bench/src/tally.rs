@@ -73,7 +73,7 @@ pub struct Tally {
     pub replies: u64,
     /// Heartbeats that were answered since the start.
     pub heartbeats: u64,
-    /// Requests without a reply at the end, of sessions that still were there.
+    /// Requests without a reply at the end, or when the connection of their session ended.
     pub unanswered: u64,
     /// Nanoseconds from the first packet to the reply to hello.
     pub logins: Histogram<u64>,

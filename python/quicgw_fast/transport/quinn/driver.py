@@ -13,10 +13,12 @@ from enum import IntEnum
 from typing import TYPE_CHECKING, Any, Protocol
 
 from quicgw_fast._core import QuicEndpoint
+from quicgw_fast.backend import TokenBucket
 from quicgw_fast.sharing import FREE_TO, Holding, choose
 from quicgw_fast.transport.packets import reset_token_key
 from quicgw_fast.transport.reading import Eager, Rests
 from quicgw_fast.transport.sockets import enlarge_buffers
+from quicgw_fast.transport.text import format_address
 from quicgw_fast.transport.timers import LazyTimer
 
 if TYPE_CHECKING:
@@ -150,6 +152,7 @@ class Driver:
         """A burst is handled: what is written meanwhile leaves at its end."""
         self._flush_handle: asyncio.Handle | None = None
         self._waits_for_room = False
+        self._complaints = TokenBucket(1.0, 10)
         self._relieving = False
         self._backlog = limits.backlog
         self._rests = Rests(clock, pace or Eager(), self._resume, self._on_readable)
@@ -273,7 +276,7 @@ class Driver:
                 allowed = self._may_answer is not None and self._may_answer(self.now())
                 (self.core.answer if allowed else self.core.withhold)(*fields)
             case EventKind.UNSENT:
-                _log.warning("datagram not sent", extra={"reason": fields[0]})
+                self._report(fields[0])
             case EventKind.RELEASED:
                 self._release(*fields)
             case _:
@@ -321,7 +324,13 @@ class Driver:
         if self.on_socket_error is not None:
             self.on_socket_error(error)
         else:
-            _log.warning("socket failed", extra={"reason": str(error)})
+            self._report(error.strerror or str(error))
+
+    def _report(self, reason: str) -> None:
+        """Log a fault of the network, which a peer may be able to cause, at most about one a second."""
+        if self._complaints.take(self.now()) == 0.0:
+            address = format_address(self.address)
+            _log.warning("udp socket failed", extra={"address": address, "reason": reason})
 
     # What all peers leave unacknowledged
 

@@ -137,6 +137,7 @@ impl Fleet<'_> {
                 _ => LOST,
             };
             *tally.closed.entry(code).or_default() += 1;
+            tally.unanswered += u64::from(self.members[member].session.in_flight());
             tally.online -= 1;
         }
         Ok(())
