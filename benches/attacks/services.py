@@ -124,7 +124,7 @@ async def health(address: str) -> bool:
     with contextlib.suppress(OSError, TimeoutError):
         async with asyncio.timeout(3.0):
             reader, writer = await asyncio.open_connection(*tcp(address))
-            writer.write(b"GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+            writer.write(b"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n")
             line = await reader.readline()
             writer.transport.abort()
             return line.startswith(b"HTTP/1.1 200")
