@@ -76,8 +76,8 @@ class Life:
 
     @property
     def lost(self) -> int:
-        """Replies that it lost or may not have delivered, as it says."""
-        return int(self.stopped.get("responses_lost", 0)) + int(self.stopped.get("drain_undelivered", 0))
+        """Messages that clients may not have, as it says; one that came and was not acknowledged in time is none."""
+        return int(self.stopped.get("drain_undelivered", 0))
 
 
 @dataclass
