@@ -101,7 +101,7 @@ def assemble_gateway(
         placement or placements.load(placements.DEFAULT).make_placement(),
         call=call,
         logins_at_once=mode.logins_at_once(config.processor.logins, most_calls),
-        chores=[MemoryWatch(memory or ProcessMemory(), gates.book).look, *chores],
+        chores=[MemoryWatch(memory or ProcessMemory(), gates.book).look, gates.book.tend, *chores],
     )
     register_session_buffers(
         metrics, path.registry, path.budget, path.request_memory, config.session, gates.book.limits

@@ -163,7 +163,7 @@ impl Outbox {
         begin: usize,
         body: &[u8],
     ) -> PyResult<(usize, Bound<'py, PyBytes>)> {
-        let from = messages.iter().skip(begin).map(|message| message.as_bytes());
+        let from = messages.iter().skip(begin).map(PyBytesMethods::as_bytes);
         self.0.lock(py).turn_away(from, body, give(py)).map_err(raise)
     }
 

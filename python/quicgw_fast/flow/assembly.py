@@ -154,16 +154,15 @@ def assemble_path(
     pushes = Pushes(clock, metrics, draining, targets, registry, sender, offline, gates.push, encode, bind_timeout)
 
     # What passes with time
-    large = LargeSessions(metrics, registry, closing, gates.session, gates.memory.closes_sessions)
-    own = [arriving.tend, offline.tend, room.tend, journal.flush, tokens.flush, metrics.tend, gates.book.tend]
-    chores = [*own, *chores, large.tend]
+    chores = [arriving.tend, offline.tend, room.tend, journal.flush, tokens.flush, metrics.tend, *chores]
+    chores.append(LargeSessions(metrics, registry, closing, gates.session, gates.memory.closes_sessions).tend)
     housekeeping = Housekeeping(clock, metrics, registry, conversations, sender, closing, refused, times, chores)
     return Path(
         conversations=conversations, requests=requests, pushes=pushes, housekeeping=housekeeping, draining=draining,
         hand_out=HandOut(clock, metrics, draining, registry, closing, farewell, pace, times.slow_consumer_after),
-        closing=closing, offline=offline, kicks=Kicks(metrics, registry, closing), journal=journal,
-        pace=Pace(processor), tokens=tokens, attaching=attaching, control=control, make_outbox=make_outbox,
-        registry=registry, logins=logins, attempts=gates.attempts, request_memory=request_memory, budget=budget,
+        closing=closing, offline=offline, kicks=Kicks(metrics, registry, closing), pace=Pace(processor),
+        tokens=tokens, attaching=attaching, control=control, make_outbox=make_outbox, registry=registry, logins=logins,
+        attempts=gates.attempts, request_memory=request_memory, budget=budget, journal=journal,
     )  # fmt: skip
 
 

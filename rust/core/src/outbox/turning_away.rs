@@ -52,7 +52,9 @@ impl Outbox {
     fn refusable<'a>(&self, messages: impl Iterator<Item = &'a [u8]>) -> Result<Vec<Request>> {
         let mut found: Vec<Request> = Vec::new();
         for message in messages {
-            let Some(request) = Request::read(message) else { break };
+            let Some(request) = Request::read(message) else {
+                break;
+            };
             let expected = match found.last() {
                 Some(last) => last.seq.checked_add(1) == Some(request.seq),
                 None => self.line.numbers.expects(request.seq),
