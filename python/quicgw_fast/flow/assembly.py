@@ -129,12 +129,11 @@ def assemble_path(
     # Up
     make_processor = partial(_make_processor, engine, clock, registry, metrics)
     queue_size, workers, timeout = pools.max_queue_size, pools.workers, pools.task_timeout
-    work = partial(execute, call=call, clock=clock)
+    work, rules = partial(execute, call=call, clock=clock), (gates.request, gates.task, gates.queue)
     processor: RequestProcessor = make_processor("requests", queue_size, workers, work=work, reply=replies.answer)
     # A client has one hello there at most.
     pool = partial(make_processor, "logins", queue_size, logins_at_once)
     logins = Logins(clock, metrics, registry, offline.stored, pool, call, replies, lambda task: requests.dispatch(task))
-    rules = gates.request, gates.task, gates.queue
     requests = Requests(clock, metrics, draining, *rules, request_memory, processor, logins, replies, engine, timeout)
 
     # Who comes in
