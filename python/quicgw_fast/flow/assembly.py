@@ -109,15 +109,13 @@ def assemble_path(
     logins_at_once: int,
     chores: Sequence[Callable[[float], None]] = (),
 ) -> Path:
-    """Build the whole way of a message through the gateway, between its two ends.
+    """Build the whole way of a message through the gateway; each round of the housekeeping tells ``chores`` the time.
 
-    ``call`` calls the service of a request, for so many hellos at once. ``chores`` are called with the time (monotonic)
-    in every round of the housekeeping.
+    ``call`` calls the service of a request, for so many hellos at once.
     """
     times, limits, pools = config.session, gates.book.limits, config.processor
     draining, journal, request_memory = DrainState(), Journal(metrics), RequestMemory(metrics, limits)
     budget, make_outbox, registry = _make_registry(engine, metrics, times)
-
     # Down
     sender = _make_sender(engine, lambda: closing, lambda: room)
     offline = Offline(clock, metrics, store, registry, sender, config.offline.max_total_bytes)
@@ -151,8 +149,8 @@ def assemble_path(
 
     # What passes with time
     large = LargeSessions(metrics, registry, closing, gates.session, gates.memory.closes_sessions)
-    own = [arriving.tend, offline.tend, room.tend, journal.flush, tokens.flush, metrics.tend, gates.book.tend]
-    chores = [*own, *chores, large.tend]
+    own = (part.tend for part in (arriving, offline, room, metrics, gates.book))
+    chores = [journal.flush, tokens.flush, *own, *chores, large.tend]
     housekeeping = Housekeeping(clock, metrics, registry, conversations, sender, closing, start_refusals, times, chores)
     return Path(
         conversations=conversations, requests=requests, pushes=pushes, housekeeping=housekeeping, draining=draining,
