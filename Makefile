@@ -11,8 +11,8 @@ export PYTHONDONTWRITEBYTECODE := 1
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo serve test test-rust test-python test-matrix test-aioquic coverage lint lint-rust lint-python format wheel
+.PHONY: bench bench-e2e bench-marks bench-check bench-overload bench-rust attacks fuzz reloads chaos proto lock clean
 .PHONY: stalled soak-idle soak-churn
-.PHONY: bench bench-e2e bench-marks bench-check bench-rust attacks fuzz reloads chaos proto lock clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -97,6 +97,9 @@ bench-marks: setup ## Measure some marks, each beside what it is compared to: RO
 
 bench-check: setup ## Fail where a request or a session makes more calls than benches/calls.json expects
 	$(BIN)/python -m benches.check
+
+bench-overload: setup ## Measure goodput at 1 to 10 times the capacity, and write the table into docs/overload.md
+	$(BIN)/python -m benches.overload --write
 
 bench-rust: ## Measure the steps of the engine without Python
 	cargo bench --locked --package quicgw-core

@@ -1,7 +1,4 @@
-"""The table of docs/attacks.md, from what was measured last; nothing else of that file is touched.
-
-``python -m benches.attacks.report`` writes it without measuring anything.
-"""
+"""The table of docs/attacks.md, from what was measured last; nothing else of that file is touched."""
 
 from __future__ import annotations
 
@@ -62,7 +59,3 @@ def write() -> None:
     text = document.read_text(encoding="utf-8")
     text = re.sub("(?s)(<!-- attacks -->\n).*(<!-- /attacks -->)", lambda at: at[1] + table + at[2], text)
     document.write_text(text, encoding="utf-8")
-
-
-if __name__ == "__main__":
-    write()

@@ -33,7 +33,7 @@ class Working(UpstreamServiceServicer):
     ) -> UpstreamResponse:
         async with self._places:
             await asyncio.sleep(self.seconds)
-        return UpstreamResponse(code=200, message="ok", client_seq_id=request.client_seq_id)
+        return UpstreamResponse(code=200, message="ok", data=request.data, client_seq_id=request.client_seq_id)
 
     async def GetStatus(self, request: StatusRequest, context: grpc.aio.ServicerContext[Any, Any]) -> StatusResponse:
         return StatusResponse(status="healthy")

@@ -211,6 +211,9 @@ class MessageReceiver(Protocol):
     def message(self, request: ClientRequest) -> None:
         """Take one message. Raises ProtocolError where it ends the connection."""
 
+    def turn_away(self, messages: list[bytes], begin: int) -> int:
+        """Refuse requests, as they came, for which there is no place, from one on: how many. 0: take the one there."""
+
     def watch(self, incomplete: bool) -> None:
         """Be told when it may have changed whether a message has begun that is not complete."""
 
@@ -225,6 +228,14 @@ class MessageReceiver(Protocol):
 
     def closed(self, code: int, reason: str, by_peer: bool, /) -> None:
         """The connection is gone, whoever decided it."""
+
+
+class Crowd(Protocol):
+    """The requests of all clients."""
+
+    @property
+    def crowded(self) -> bool:
+        """Whether some are refused for want of a place: an attribute, as it is looked at whenever something comes."""
 
 
 class SlowSender(NamedTuple):
@@ -281,6 +292,7 @@ class MakeCarrier(Protocol):
         make_decoder: Callable[[int, int], FrameDecoder],
         now: Callable[[], float],
         slow: SlowSender,
+        crowd: Crowd,
         /,
     ) -> Carrier:
         """``make_decoder`` is the engine's, ``now`` gives monotonic seconds."""

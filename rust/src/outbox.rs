@@ -150,6 +150,23 @@ impl Outbox {
         self.0.lock(py).refuse(msg_id, tail, give(py)).map_err(raise)
     }
 
+    /// Accept and refuse many requests at once, and return how many, with their frames.
+    ///
+    /// messages: envelopes as they came, from the one at begin on. body: the error that each of them gets, of
+    /// encode_body(). Ends before the first message that is not an ordinary request with the number expected, or is
+    /// a login, or to which something is bound; does fewer, and none after an overflow, where they do not fit: those
+    /// are to be taken one by one. Raises FrameTooLarge, which changes nothing.
+    fn turn_away<'py>(
+        &self,
+        py: Python<'py>,
+        messages: Vec<Bound<'py, PyBytes>>,
+        begin: usize,
+        body: &[u8],
+    ) -> PyResult<(usize, Bound<'py, PyBytes>)> {
+        let from = messages.iter().skip(begin).map(|message| message.as_bytes());
+        self.0.lock(py).turn_away(from, body, give(py)).map_err(raise)
+    }
+
     /// Send a notify now.
     ///
     /// kept: its original is kept elsewhere, so that its loss is none and it is in no account. Raises

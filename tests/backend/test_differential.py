@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from quicgw_fast import backend
 from quicgw_fast.backend import EngineError
+from quicgw_fast.backend.python.wire import varint
 
 from .conftest import CALM
 
@@ -74,6 +75,7 @@ OUTBOX_STEPS = st.one_of(
     operation("reply to one in flight", st.integers(0, 9), TEXTS, BODIES),
     operation("reply to one in flight", st.integers(0, 9), TEXTS, BODIES),
     operation("refuse", MSG_IDS, CODES, TEXTS, TEXTS, HEADERS),
+    operation("turn away some", st.integers(-1, 1), st.integers(0, 5), st.integers(0, 2), BODIES),
     operation("push", BODIES, st.booleans()),
     operation("push", BODIES),
     operation("bind", GRIDS, st.booleans(), BODIES, TIMES),
@@ -148,6 +150,11 @@ def resolve(reference: Any, step: Operation) -> Operation:
         return "accept", (min(reference.max_client_seq + 1, TOP),)
     if name == "bind near the highest":
         return "bind", (min(max(reference.max_client_seq + arguments[0], 0), TOP), *arguments[1:])
+    if name == "turn away some":
+        off, count, begin, body = arguments
+        first = min(max(reference.max_client_seq + 1 + off - begin, 0), TOP - count)
+        messages = [b"\x08\x05\x10" + varint(first + number) + b"\x18\x04" for number in range(count + begin)]
+        return "turn_away", (messages, begin, body)
     if name == "ack some":
         return "ack", (min(reference.acked_seq + arguments[0], TOP),)
     if name == "reply to one in flight":
@@ -183,6 +190,28 @@ def test_outbox(
             compare(pairs[which], resolve(pairs[which][1], step), looks)
         if limit is not None:
             assert budgets[0].used == budgets[1].used
+
+
+TAGS = st.sampled_from([0x08, 0x10, 0x18, 0x22, 0x2A, 0x32, 0x38, 0x0A])
+FIELDS = st.one_of(
+    st.just(b"\x18\x04"),
+    st.builds(lambda tag, number: bytes((tag,)) + varint(number), TAGS, st.sampled_from([0, 1, 2, 4, 2**32, TOP])),
+    st.builds(
+        lambda tag, field: bytes((tag, len(field))) + field,
+        TAGS,
+        st.sampled_from(
+            [b"", b"a", b"\xff", b"\x0a\x05hello", b"\x0a\x05HELLO!", b"\x0a\x01a\x12\x01b", b"\x0a\x01\xff"]
+        ),
+    ),
+    st.binary(max_size=12),
+)
+
+
+@settings(CALM, max_examples=SEQUENCES)
+@given(message=st.lists(FIELDS, max_size=6).map(b"".join))
+def test_which_messages_are_plain_requests(message: bytes) -> None:
+    pair = RUST.Outbox(), PYTHON.Outbox()
+    compare(pair, ("turn_away", ([message], 0, b"\x18\x04")), looks)
 
 
 # The other classes

@@ -36,6 +36,10 @@ class Receiver:
         self.incomplete = False
         self.refuses = 0
         """The msg_id of a message that breaks the protocol."""
+        self.refused_at_once = 0
+        """So many messages of a crowd are not wanted."""
+        self.offered: list[int] = []
+        """How many it was asked about, each time."""
         self.ends: list[tuple[int, str, bool]] = []
         self.woken = 0
 
@@ -43,6 +47,10 @@ class Receiver:
         if request.msg_id == self.refuses:
             raise ProtocolError(ErrorCode.BAD_REQUEST, "refused", "as the test wants it")
         self.requests.append(request)
+
+    def turn_away(self, messages: list[bytes], begin: int) -> int:
+        self.offered.append(len(messages) - begin)
+        return min(self.refused_at_once, len(messages) - begin)
 
     def watch(self, incomplete: bool) -> None:
         self.incomplete = incomplete
@@ -65,6 +73,12 @@ class Receiver:
         return [request.msg_id for request in self.requests]
 
 
+class Crowd:
+    """Switched by a test."""
+
+    crowded = False
+
+
 class Case:
     """A carrier between a test's bytes and a receiver, and time that the test moves."""
 
@@ -72,7 +86,9 @@ class Case:
         self.alpn = alpn
         self.now = 100.0
         self.receiver = Receiver()
-        self.carrier: Carrier = CARRIERS[alpn](self.receiver, FrameDecoder, lambda: self.now, SlowSender(PAUSE, RATE))
+        self.crowd = Crowd()
+        slow = SlowSender(PAUSE, RATE)
+        self.carrier: Carrier = CARRIERS[alpn](self.receiver, FrameDecoder, lambda: self.now, slow, self.crowd)
         self.write = WRITE[alpn]
 
     def message(self, number: int, size: int = 10) -> bytes:
@@ -171,3 +187,32 @@ def test_room_and_the_end_are_the_receivers(case: Case) -> None:
     case.carrier.writable()
     case.carrier.closed(7, "NORMAL", True)
     assert (case.receiver.woken, case.receiver.ends) == (1, [(7, "NORMAL", True)])
+
+
+def test_of_a_crowd_the_receiver_may_refuse_many_at_once_unparsed(case: Case) -> None:
+    case.crowd.crowded = True
+    case.receiver.refused_at_once = 2
+    case.carrier.received(b"".join([case.message(1), case.write(GARBAGE), case.message(3)]))
+    assert case.receiver.offered == [3, 1]
+    assert not case.receiver.numbers
+    assert not case.receiver.failures
+
+
+def test_what_it_does_not_refuse_comes_one_by_one(case: Case) -> None:
+    case.crowd.crowded = True
+    case.carrier.received(case.message(1) + case.message(2))
+    assert case.receiver.offered == [2, 1]
+    assert case.receiver.numbers == [1, 2]
+    case.crowd.crowded = False
+    case.carrier.received(case.message(3))
+    assert case.receiver.offered == [2, 1]
+
+
+def test_what_is_held_is_offered_to_nobody(case: Case) -> None:
+    case.carrier.received(case.message(1))
+    case.carrier.hold()
+    case.crowd.crowded = True
+    case.carrier.received(case.message(2))
+    assert not case.receiver.offered
+    case.carrier.let_go()
+    assert case.receiver.numbers == [1, 2]

@@ -41,3 +41,15 @@ def test_the_files_are_those_whose_content_is_taken_live() -> None:
         }
     )
     assert files(config) == {"tls.cert": Path("c.pem"), "tls.key": Path("k.pem"), "auth.key_file": Path("a")}
+
+
+def test_tls_is_not_begun_nor_ended_on_a_port_that_is_open() -> None:
+    plain = read()
+    secure = read(overrides={"control": {"cert": "c", "key": "k", "client_ca": "a", "admin_hosts": ["x"]}})
+    other = read(overrides={"control": {"cert": "c2", "key": "k2"}})
+    told = {(one.key, one.live) for one in changes(plain, secure)}
+    assert told == {(f"control.{key}", False) for key in ("cert", "key", "client_ca")} | {("control.admin_hosts", True)}
+    mixed = without_restart(plain, secure).control
+    assert (mixed.cert, mixed.key, mixed.client_ca, mixed.admin_hosts) == (None, None, None, ("x",))
+    mixed = without_restart(secure, other).control
+    assert (mixed.cert, mixed.key, mixed.client_ca) == (Path("c2"), Path("k2"), Path("a"))

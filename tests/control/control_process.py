@@ -1,8 +1,12 @@
-"""The gateway's gRPC port in a process of its own, whose memory can be measured; a push takes 0.4 s."""
+"""The gateway's gRPC port in a process of its own, whose memory can be measured.
+
+A push takes so many seconds as the first argument says, 0.4 without one.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import sys
 from typing import TYPE_CHECKING
 
 from quicgw_fast.config import join_address
@@ -13,9 +17,12 @@ if TYPE_CHECKING:
     from quicgw_fast.proto import service_pb2 as pb
 
 
+SECONDS = float(sys.argv[1]) if len(sys.argv) > 1 else 0.4
+
+
 class SlowPusher(RecordingPusher):
     async def push(self, request: pb.UnicastPushRequest) -> pb.UnicastPushResponse:
-        await asyncio.sleep(0.4)
+        await asyncio.sleep(SECONDS)
         answer = await super().push(request)
         self.seen.clear()
         return answer

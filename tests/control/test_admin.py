@@ -177,7 +177,7 @@ async def reloading(answer: object) -> tuple[int, str, str]:
             raise answer
         return {"changed": answer}
 
-    server = await AdminServer.start("127.0.0.1", 0, reload_pages(reload))
+    server = await start_admin(reload_pages(reload))
     try:
         assert (await get(server, "/reload"))[0] == 405
         return await get(server, "/reload", "POST")

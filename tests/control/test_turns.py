@@ -104,7 +104,10 @@ async def test_calls_that_are_given_up_take_no_place() -> None:
     async with calls(4, waiting=3) as (at, _):
         await at.begin("a1", "a2", "b1", "a3")
         with pytest.raises(TooManyWaiting, match="3 calls wait"):
-            async with at.turns.place("c"):
+            async with at.turns.place("b"):
+                pass
+        with pytest.raises(TooManyWaiting):
+            async with at.turns.place("a"):
                 pass
         await at.give_up("a2", "b1")
         await at.begin("c1")
@@ -112,6 +115,18 @@ async def test_calls_that_are_given_up_take_no_place() -> None:
         assert at.inside == ["a3"]
         await at.end("a3")
         assert at.inside == ["c1"]
+
+
+async def test_when_too_many_wait_the_caller_with_most_loses_its_last_call() -> None:
+    async with calls(4, waiting=4) as (at, _):
+        await at.begin("a1", "a2", "a3", "a4", "a5")
+        await at.begin("b1")
+        with pytest.raises(TooManyWaiting):
+            await at._tasks["a5"]
+        await at.end("a1", "a2")
+        assert at.inside == ["b1"], "the turn of the other came all the same"
+        await at.end("b1")
+        assert at.inside == ["a3"]
 
 
 async def test_a_place_that_came_too_late_goes_to_the_next_one() -> None:

@@ -31,6 +31,8 @@ class Link:
         self.counts_pending = False
         """Whether what is sent stays unacknowledged, until ``relieve``."""
         self.sent: list[pb.ServerPush] = []
+        self.writes = 0
+        """In how many pieces that came."""
         self.ended: tuple[CloseCode, str] | None = None
         self.flushed: bool | None = None
         """Whether the gateway's close was to wait until everything before it had arrived."""
@@ -43,6 +45,7 @@ class Link:
     def send(self, data: bytes) -> None:
         if self.closed:
             return
+        self.writes += 1
         self.sent += [pb.ServerPush.FromString(body) for body in self._splitter.feed(data)]
         assert not self._splitter.partial, "half a message was sent"
         if self.counts_pending:

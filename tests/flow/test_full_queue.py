@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from quicgw_fast.codes import SyncHint
+from quicgw_fast.codes import CloseCode, SyncHint
 from quicgw_fast.proto import client_pb2 as pb
-from tests.support.wire import business, error
+from tests.flow.house import msg_id_of
+from tests.support.wire import business, error, frame
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -121,7 +122,9 @@ async def test_who_has_no_worker_still_gets_the_last_free_one(make_house: MakeHo
     assert business(modest.reply(seq)).code == 200
 
 
-async def test_with_a_full_queue_reading_rests_until_half_of_it_is_free(make_house: MakeHouse) -> None:
+async def test_with_a_full_queue_reading_rests_for_what_is_refused_until_half_of_it_is_free(
+    make_house: MakeHouse,
+) -> None:
     house = await make_house(processor={"max_workers": 1, "max_queue_size": 2})
     client = await house.online()
     pace = house.path.pace
@@ -131,9 +134,136 @@ async def test_with_a_full_queue_reading_rests_until_half_of_it_is_free(make_hou
         await house.settle()
         assert pace.rest(0.001) == 0.0, f"{waiting} of 2 wait"
     client.call("slow")
+    assert pace.rest(0.001) == 0.0, "nothing was refused yet"
+    client.call("slow")
     assert pace.rest(0.001) > 0.0
     assert not pace.over()
     house.upstream.waiting()[0].answer()
     await house.settle()
     assert pace.over()
     assert pace.rest(0.001) == 0.0
+
+
+# Many at once
+
+
+def message(seq: int, action: str = "echo") -> bytes:
+    payload = pb.BusinessRequest(action=action).SerializeToString()
+    request = pb.ClientRequest(msg_id=msg_id_of(seq), seq_id=seq, type=pb.REQUEST_BUSINESS, payload=payload)
+    return frame(request.SerializeToString())
+
+
+async def test_many_that_come_together_are_refused_in_one_step(make_house: MakeHouse) -> None:
+    house, client = await full(make_house)
+    writes, requests = client.link.writes, house.count("requests")
+    client.raw(b"".join(message(seq) for seq in range(2, 22)))
+    assert client.link.writes == writes + 1
+    assert [client.error_of(seq).error_code for seq in range(2, 22)] == [503] * 20
+    assert client.numbers == list(range(2, 22))
+    assert house.count("requests") == requests + 20
+    assert house.count("errors") == house.count("queue_full") == 20
+    assert house.count("refused", "queue", "queue-full") == house.stats("processor")["rejected"] == 20
+
+
+async def test_what_comes_between_them_is_taken_in_its_turn(make_house: MakeHouse) -> None:
+    house, client = await full(make_house)
+    payload = pb.HeartbeatRequest(client_timestamp=7).SerializeToString()
+    beat = frame(pb.ClientRequest(msg_id=7, type=pb.REQUEST_HEARTBEAT, payload=payload).SerializeToString())
+    client.raw(message(2) + message(3) + beat + message(4, "hello") + message(5) + message(9))
+    assert [push.msg_id for push in client.link.sent[-4:]] == [msg_id_of(2), msg_id_of(3), 7, msg_id_of(9)]
+    assert client.error_of(9).detail == "expected 6, got 9"
+    await house.settle()
+    assert business(client.reply(4)).code == 200
+    assert client.error_of(5).error_code == 503
+
+
+async def test_a_flood_of_them_is_closed_as_any_other(make_house: MakeHouse) -> None:
+    house, client = await full(make_house, messages_per_second=1, message_burst=10)
+    seq = 2
+    while client.ended is None:
+        client.raw(b"".join(message(number) for number in range(seq, seq + 50)))
+        client.ack(client.numbers[-1])
+        seq += 50
+        assert seq < 5000
+    assert client.ended is CloseCode.OVERLOADED
+    assert house.count("refused", "request", "request-flood") == 1
+
+
+async def test_while_the_gateway_stops_that_is_what_they_are_told(make_house: MakeHouse) -> None:
+    house, client = await full(make_house)
+    house.path.draining.active = True
+    client.raw(message(2) + message(3))
+    assert client.error_of(3).detail == "the gateway is stopping"
+
+
+# A queue that stands
+
+NO_BOUND = {"in_flight": 1000, "messages_per_second": 1e6, "message_burst": 1_000_000}
+"""Of ``[limits]``: what is about the queue must not be about these."""
+
+
+async def standing(make_house: MakeHouse, **sections: dict[str, object]) -> tuple[House, Client]:
+    """A house with services so slow that its queue stands, and the client whose requests wait in it."""
+    sections = {"processor": {"max_workers": 2}, "limits": NO_BOUND, **sections}
+    house = await make_house(**sections)
+    greedy = await house.online("greedy")
+    house.upstream.held.add("slow")
+    greedy.raw(b"".join(message(seq, "slow") for seq in range(2, 202)))
+    greedy.seq = 201
+    for _ in range(50):
+        await house.settle()
+        house.clock.advance(0.1)
+        house.upstream.waiting()[0].answer()
+    await house.settle()
+    stats = house.stats("processor")
+    assert stats["queue_length"] == 149
+    return house, greedy
+
+
+async def test_of_who_waits_in_it_nothing_more_is_taken(make_house: MakeHouse) -> None:
+    house, greedy = await standing(make_house)
+    seq = greedy.call("echo")
+    assert greedy.error_of(seq).detail == "the queue of requests stands"
+    assert int(greedy.reply(seq).headers["retry-after-ms"]) == pytest.approx(149 * 100, rel=0.1)
+    assert house.count("refused", "queue", "queue-delay") == 1
+
+
+async def test_what_waits_already_is_served(make_house: MakeHouse) -> None:
+    house, greedy = await standing(make_house)
+    house.upstream.held.clear()
+    house.upstream.waiting()[0].answer()
+    for _ in range(20):
+        await house.settle()
+    assert greedy.texts == ["200 "] * 200
+    seq = greedy.call("echo")
+    await house.settle()
+    assert business(greedy.reply(seq)).code == 200
+
+
+async def test_a_rule_that_only_counts_lets_them_wait(make_house: MakeHouse) -> None:
+    house, greedy = await standing(make_house, overload={"observe": ["queue-delay"]})
+    seq = greedy.call("echo")
+    await house.settle()
+    assert not greedy.replies(seq)
+    assert house.count("queue_full") == 0
+    assert house.count("would_reject", "queue", "queue-delay") > 0
+
+
+async def test_who_asks_for_little_has_a_place_while_others_flood(make_house: MakeHouse) -> None:
+    """And is served in its turn: it waits for one request of each session, not for all of them."""
+    processor = {"max_workers": 2, "queue_target": "100ms", "queue_interval": "10s"}
+    house, greedy = await standing(make_house, processor=processor)
+    modest = await house.online("modest")
+    for _ in range(55):
+        house.clock.advance(0.1)
+        house.upstream.waiting()[0].answer()
+        await house.settle()
+    assert greedy.error_of(greedy.call("slow")).detail == "the queue of requests stands"
+    house.upstream.held.add("first")
+    first, second, third = modest.call("first"), modest.call("echo"), modest.call("echo")
+    assert modest.error_of(third).detail == "the queue of requests stands"
+    await house.settle()
+    house.upstream.waiting("first")[0].answer()
+    await house.settle()
+    assert business(modest.reply(first)).code == 200
+    assert business(modest.reply(second)).code == 200

@@ -100,12 +100,6 @@ async def test_bound_notifies_wait_for_the_time_of_now(house: House) -> None:
     assert house.count("binds_expired") == 1
 
 
-async def test_what_a_client_is_told_are_the_limits_of_now(house: House) -> None:
-    take(house, limits={"in_flight": 7, "messages_per_second": 9})
-    client = house.started()
-    assert (client.limits["limit-in-flight"], client.limits["limit-messages-per-second"]) == ("7", "9")
-
-
 class Nobody:
     """Lets nobody in."""
 

@@ -176,4 +176,4 @@ def test_what_is_refused_says_when_to_come_back() -> None:
         assert isinstance(refusal, Refusal)
         assert refusal.retry_after is not None
         assert 0 < refusal.retry_after <= 2.0
-    assert gates.queue.judge(QueueFacts("requests")) is not None
+    assert gates.queue.judge(QueueFacts("requests", full=True, retry_after=None)) is not None

@@ -209,12 +209,23 @@ def test_another_rule_of_a_call_is_asked_without_a_limit_too(metrics: Metrics, m
 
 
 def test_a_request_without_a_place_is_refused_and_counted(metrics: Metrics) -> None:
-    refusal = make_gates(LimitsConfig(), metrics).queue.judge(QueueFacts("logins"))
+    gate = make_gates(LimitsConfig(), metrics).queue
+    refusal = gate.judge(QueueFacts("logins", full=True, retry_after=0.25))
     assert refusal is not None
-    assert (refusal.code, refusal.detail) == (503, "the queue of logins is full")
+    assert (refusal.code, refusal.detail, refusal.retry_after) == (503, "the queue of logins is full", 0.25)
     assert metrics.count("refused", "queue", "queue-full") == 1
     with pytest.raises(ConfigError, match="'queue-full'"):
         make_gates(LimitsConfig(), Metrics(), observing("queue-full"))
+
+
+def test_a_request_that_would_wait_too_long_is_refused_unless_that_is_only_counted(metrics: Metrics) -> None:
+    facts = QueueFacts("requests", full=False, retry_after=None)
+    refusal = make_gates(LimitsConfig(), metrics).queue.judge(facts, 3)
+    assert refusal is not None
+    assert (refusal.code, refusal.detail) == (503, "the queue of requests stands")
+    assert metrics.count("refused", "queue", "queue-delay") == 3
+    observing = OverloadConfig(observe=("queue-delay",))
+    assert make_gates(LimitsConfig(), Metrics(), observing).queue.judge(facts) is None
 
 
 def test_a_refusal_says_all_that_its_moment_can_tell(metrics: Metrics) -> None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from quicgw_fast.codes import ErrorCode
 from quicgw_fast.errors import RequestError
 from quicgw_fast.observe import Metrics, render_stats
+from quicgw_fast.overload import StandingQueue
 from quicgw_fast.processor import AsyncRequestProcessor, AsyncTask, execute
 from quicgw_fast.proto.service_pb2 import UpstreamRequest, UpstreamResponse
 from tests.support.clock import Clock
@@ -64,6 +65,7 @@ class Bench:
         self.processor: AsyncRequestProcessor[Session, UpstreamResponse] = AsyncRequestProcessor(
             self.engine.TaskQueue(self.capacity),
             self.workers,
+            StandingQueue(0.1, 1.0, self.workers, self.capacity),
             clock,
             self.metrics.part("pool", "requests"),
             work=functools.partial(execute, call=begun(self.call), clock=clock),

@@ -79,7 +79,7 @@ async def test_a_full_queue_takes_nothing_more(make_bench: Callable[..., Bench])
     assert bench.stats()["rejected"] == 2
 
 
-async def test_it_is_full_from_the_last_place_that_is_taken_to_the_first_that_is_left(
+async def test_it_is_crowded_from_the_last_place_that_is_taken_to_the_first_that_is_left(
     make_bench: Callable[..., Bench],
 ) -> None:
     bench = make_bench(workers=1, capacity=2)
@@ -89,9 +89,9 @@ async def test_it_is_full_from_the_last_place_that_is_taken_to_the_first_that_is
     await bench.settle()
 
     def fill() -> None:
-        assert not bench.processor.full
+        assert not bench.processor.crowded
         while bench.submit("late", session=gone, within=5.0):
-            assert bench.processor.full is (bench.stat("queue_length") == 2)
+            assert bench.processor.crowded is (bench.stat("queue_length") == 2)
 
     fill()
     bench.processor.cancel(gone)
@@ -100,7 +100,7 @@ async def test_it_is_full_from_the_last_place_that_is_taken_to_the_first_that_is
     fill()
     bench.answer("hold")
     await bench.settle()
-    assert not bench.processor.full
+    assert not bench.processor.crowded
 
 
 async def test_a_burst_fills_the_queue_and_the_idle_workers(make_bench: Callable[..., Bench]) -> None:
@@ -321,6 +321,7 @@ async def test_the_figures_have_the_names_of_the_protocol(make_bench: Callable[.
         "max_workers": 1,
         "max_queue_size": 7,
         "queue_length": 0,
+        "queue_places": 7,
         "started": False,
         "busy_workers": 0,
         "submitted": 0,

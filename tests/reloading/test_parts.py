@@ -94,6 +94,14 @@ async def test_who_may_come_in(gateway: Gateway, site: Site, tmp_path: Path) -> 
         assert (await client.start("alice")).success
 
 
+async def test_limits(gateway: Gateway, site: Site) -> None:
+    await take(gateway, site, limits={"in_flight": 7})
+    async with await connected(gateway) as client:
+        await client.start("alice")
+        assert client.start_push is not None
+        assert client.start_push.headers["limit-in-flight"] == "7"
+
+
 async def test_times_and_the_level_of_the_log(gateway: Gateway, site: Site) -> None:
     await take(gateway, site, session={"heartbeat_interval": "7s"}, log={"level": "error"})
     async with await connected(gateway) as client:

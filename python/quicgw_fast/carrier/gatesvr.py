@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from quicgw_fast.backend import FrameDecoder
-    from quicgw_fast.ports import MessageReceiver, SlowSender
+    from quicgw_fast.ports import Crowd, MessageReceiver, SlowSender
 
 MAX_BODY = 1 << 20
 """Bytes of one message (protocol §1)."""
@@ -28,7 +28,7 @@ class GatesvrCarrier:
 
     # A gateway keeps one for each of many thousand clients.
     __slots__ = (
-        "_decoder", "_held", "_held_bytes", "_now", "_partial_at", "_partial_since", "_receiver", "_slow"
+        "_crowd", "_decoder", "_held", "_held_bytes", "_now", "_partial_at", "_partial_since", "_receiver", "_slow"
     )  # fmt: skip
 
     def __init__(
@@ -37,12 +37,14 @@ class GatesvrCarrier:
         make_decoder: Callable[[int, int], FrameDecoder],
         now: Callable[[], float],
         slow: SlowSender,
+        crowd: Crowd,
     ) -> None:
-        """``now`` gives monotonic seconds."""
+        """``now`` gives monotonic seconds; while there is a ``crowd``, requests may be refused many at once."""
         self._receiver = receiver
         self._decoder = make_decoder(MAX_BODY, MAX_BODY_BEFORE_START)
         self._now = now
         self._slow = slow
+        self._crowd = crowd
         self._partial_since: float | None = None
         """When the message began that is incomplete; None at a border between messages."""
         self._partial_at = 0.0
@@ -60,10 +62,13 @@ class GatesvrCarrier:
             bodies, failure = self._decoder.feed(data), None
         except FrameTooLarge as error:
             bodies, failure = error.messages, ProtocolError(ErrorCode.TOO_LARGE, "message too large", str(error))
-        for body in bodies:
-            if receiver.over:
-                return
-            self._message(body)
+        if self._crowd.crowded:
+            self._take_many(bodies)
+        else:
+            for body in bodies:
+                if receiver.over:
+                    return
+                self._message(body)
         if failure is not None and not receiver.over:
             receiver.fail(failure)
         if self._decoder.partial or self._partial_since is not None:
@@ -120,6 +125,15 @@ class GatesvrCarrier:
         # The rate counts from where a message of nothing but pauses would have been given up.
         due = (now - self._partial_since - pause) * rate
         return f"a message came with less than {rate} bytes a second" if self._decoder.partial < due else ""
+
+    def _take_many(self, bodies: list[bytes]) -> None:
+        """Take messages of which the receiver may refuse many at once, unparsed."""
+        receiver, at = self._receiver, 0
+        while at < len(bodies) and not receiver.over:
+            refused = receiver.turn_away(bodies, at) if self._held is None else 0
+            if not refused:
+                self._message(bodies[at])
+            at += refused or 1
 
     def _message(self, body: bytes) -> None:
         if self._held is not None:

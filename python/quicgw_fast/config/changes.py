@@ -33,7 +33,7 @@ def changes(before: Config, after: Config) -> Iterator[Change]:
         for key in type(new).model_fields:
             was, will = getattr(old, key), getattr(new, key)
             if was != will:
-                yield Change(f"{name}.{key}", _text(was), _text(will), key in type(new).live)
+                yield Change(f"{name}.{key}", _text(was), _text(will), key in new.taken_from(old))
 
 
 def without_restart(before: Config, after: Config) -> Config:
@@ -65,7 +65,8 @@ def _section(config: Config, name: str) -> Section:
 
 def _mixed(before: Section, after: Section) -> Section:
     kind = type(after)
-    of_key = {key: after if key in kind.live else before for key in kind.model_fields}
+    taken = after.taken_from(before)
+    of_key = {key: after if key in taken else before for key in kind.model_fields}
     written = {key for key, section in of_key.items() if key in section.model_fields_set}
     values: dict[str, Any] = {key: getattr(section, key) for key, section in of_key.items()}
     return kind.model_construct(_fields_set=written, **values)

@@ -49,6 +49,7 @@ def contradictions(config: Config) -> Iterator[tuple[tuple[Key, ...], str]]:
     """
     yield from _of_sessions(config)
     yield from _of_limits(config)
+    yield from _of_queue(config)
     if config.server.grpc == config.server.admin and not config.server.grpc.endswith(":0"):
         why = "gRPC and the admin pages each need an address of their own: change one"
         yield (("server", "grpc"), ("server", "admin")), why
@@ -128,6 +129,16 @@ def _of_limits(config: Config) -> Iterator[tuple[tuple[Key, ...], str]]:
     if limits.control_per_second * beat < HEARTBEATS:
         why = f"a client with heartbeats every {write_duration(beat)} would be over its rate"
         yield (("limits", "control_per_second"), ("session", "heartbeat_interval")), f"{why}: raise the first"
+
+
+def _of_queue(config: Config) -> Iterator[tuple[tuple[Key, ...], str]]:
+    pools = config.processor
+    if pools.burst < pools.queue_target:
+        why = f"no wait of {write_duration(pools.queue_target)} is seen within {write_duration(pools.burst)}"
+        yield (
+            (("processor", "queue_target"), ("processor", "queue_interval")),
+            f"{why}: the second must not be below the first",
+        )
 
 
 def _of_access(config: Config) -> Iterator[tuple[tuple[Key, ...], str]]:

@@ -87,6 +87,17 @@ _OPTIONS = (
     ("grpc.http2.bdp_probe", 0),
     # What one client has more than this under way waits on its own side.
     ("grpc.max_concurrent_streams", 256),
+    # One read of a connection, and how many calls it may begin; left alone, a flood has 4 MiB of each connection in
+    # memory at once, and the others wait for all of it.
+    ("grpc.experimental.tcp_max_read_chunk_size", 32 << 10),
+    ("grpc.http2.max_requests_per_read", 8),
+    ("grpc.http2.max_ping_strikes", 1),
+    # Metadata of a call, in bytes; and calls that began and nobody has looked at.
+    ("grpc.max_metadata_size", 8 << 10),
+    ("grpc.absolute_max_metadata_size", 16 << 10),
+    ("grpc.server.max_pending_requests", 4096),
+    ("grpc.server.max_pending_requests_hard_limit", 8192),
+    ("grpc.max_allowed_incoming_connections", 1024),
     # Upstreams may ping an idle connection to see whether the gateway is alive.
     ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
 )

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
 REMEMBERED = 4096
 """Callers that are known; of more the one that was heard of longest ago is a stranger again."""
-WAITING = 1024
-"""Calls of one method and kind of caller that wait; more are refused at once."""
+WAITING = 512
+"""Calls of one method and kind of caller that wait; of more, one is refused at once, of the caller that has most."""
 
 
 class TooManyWaiting(GatewayError):
@@ -68,9 +68,9 @@ class CallerTurns:
         side = self._sides[caller in self._known]
         if side.free:
             side.free -= 1
-        elif side.waiting >= self._most_waiting:
-            raise TooManyWaiting(f"{side.waiting} calls wait for a place")
         else:
+            if side.waiting >= self._most_waiting:
+                side.make_room(caller)
             side = await self._turn(caller, side)
         try:
             yield
@@ -114,6 +114,17 @@ class _Side:
         for _ in range(min(self.free, len(calls))):
             self.free -= 1
             self.give()
+
+    def make_room(self, caller: str) -> None:
+        """Refuse the last call of the caller that has most; raises TooManyWaiting when that is ``caller``."""
+        most = max(self._queues, key=lambda each: len(self._queues[each]))
+        refused = TooManyWaiting(f"{self.waiting} calls wait for a place")
+        if len(self._queues[most]) <= len(self._queues.get(caller, ())) + 1:
+            raise refused
+        turn = self._queues[most].pop()
+        self.waiting -= 1
+        if not turn.done():
+            turn.set_exception(refused)
 
     def leave(self, caller: str) -> deque[asyncio.Future[_Side]]:
         calls = self._queues.pop(caller, deque())

@@ -55,6 +55,22 @@ class OrderedSender(Generic[R]):
         fields = (error.code, error.message, error.detail, error.headers)
         return self._step(to, partial(to.outbox.refuse, msg_id, *fields))
 
+    def turn_away(self, to: R, messages: list[bytes], begin: int, body: bytes) -> int:
+        """Refuse requests with which the messages begin, as the engine does it, and return how many."""
+        outbox, link = to.outbox, to.link
+        # As in _flow. There is nothing for which others would have to make room.
+        room = link if link is not None and to.cursor == outbox.last_seq and link.ready() else None
+        count, frames = outbox.turn_away(messages, begin, body)
+        if count:
+            to.look_at = 0.0
+            if room is None:
+                self.pump(to)
+            else:
+                to.cursor = outbox.last_seq
+                to.handed = max(to.handed, to.cursor)
+                room.send(frames)
+        return count
+
     def hold(self, to: R, body: bytes) -> None:
         """Keep one notify until ``release``; raises the engine's CacheFull, BudgetFull or Overflowed."""
         try:

@@ -20,6 +20,7 @@ from quicgw_fast.flow.closing import Closing
 from quicgw_fast.flow.control_messages import ControlMessages
 from quicgw_fast.flow.conversation import Legs
 from quicgw_fast.flow.conversations import Conversations
+from quicgw_fast.flow.crowding import Crowding
 from quicgw_fast.flow.draining import DrainState, HandOut
 from quicgw_fast.flow.housekeeping import Housekeeping
 from quicgw_fast.flow.journal import Journal
@@ -28,6 +29,7 @@ from quicgw_fast.flow.large_sessions import LargeSessions
 from quicgw_fast.flow.login import Logins
 from quicgw_fast.flow.memory import Memory
 from quicgw_fast.flow.offline import Offline
+from quicgw_fast.flow.ordered import OrderedActions
 from quicgw_fast.flow.pending_starts import PendingStarts
 from quicgw_fast.flow.pushes import Pushes
 from quicgw_fast.flow.replies import Replies
@@ -37,7 +39,7 @@ from quicgw_fast.flow.start import StartHandler
 from quicgw_fast.flow.start_refusals import StartRefusals
 from quicgw_fast.flow.targets import Targets
 from quicgw_fast.flow.tokens import Tokens
-from quicgw_fast.overload import Pace
+from quicgw_fast.overload import Pace, StandingQueue
 from quicgw_fast.processor import AsyncRequestProcessor, AsyncTask, execute
 from quicgw_fast.session import Registry, Session
 
@@ -125,15 +127,14 @@ def assemble_path(
     replies = Replies(clock, metrics, request_memory, sender)
 
     # Up
-    make_processor = partial(_make_processor, engine, clock, registry, metrics)
-    queue_size, workers, timeout = pools.max_queue_size, pools.workers, pools.task_timeout
-    work = partial(execute, call=call, clock=clock)
-    processor: RequestProcessor = make_processor("requests", queue_size, workers, work=work, reply=replies.answer)
-    # A client has one hello there at most.
-    pool = partial(make_processor, "logins", queue_size, logins_at_once)
+    make_processor = partial(_make_processor, engine, clock, registry, metrics, pools.queue_target, pools.burst)
+    queue_size, longest, work = pools.max_queue_size, pools.task_timeout, partial(execute, call=call, clock=clock)
+    ordered = OrderedActions(clock, metrics, config.routing.ordered, replies, lambda task: requests.submit(task))
+    processor: RequestProcessor = make_processor("requests", queue_size, pools.workers, work=work, reply=ordered.reply)
+    pool = partial(make_processor, "logins", queue_size, logins_at_once)  # a client has one hello there at most
     logins = Logins(clock, metrics, registry, offline.stored, pool, call, replies, lambda task: requests.dispatch(task))
-    rules = gates.request, gates.task, gates.queue
-    requests = Requests(clock, metrics, draining, *rules, request_memory, processor, logins, replies, engine, timeout)
+    rules = gates.request, gates.task, Crowding(metrics, gates.queue, processor, replies, engine), request_memory
+    requests = Requests(clock, metrics, draining, *rules, processor, logins, ordered, replies, engine, longest)
 
     # Who comes in
     tokens = Tokens(clock, metrics, authenticator, gates.renewal, gates.attempts)
@@ -143,7 +144,7 @@ def assemble_path(
     starts = StartHandler(clock, metrics, draining, gates.start, tokens, placement, pending, start_refusals, attaching)
     control = ControlMessages(clock, metrics, sender, closing, offline.stored, tokens, times.window_bytes)
     legs = Legs(clock, metrics, sender, starts, requests, control, arriving, gates.held, gates.message)
-    conversations = Conversations(clock, metrics, engine, legs, journal, times)
+    conversations = Conversations(clock, metrics, engine, legs, journal, times, processor)
     targets, encode, bind_timeout = Targets(placement, registry, closing), engine.encode_body, times.bind_timeout
     pushes = Pushes(clock, metrics, draining, targets, registry, sender, offline, gates.push, encode, bind_timeout)
 
@@ -155,7 +156,7 @@ def assemble_path(
     return Path(
         conversations=conversations, requests=requests, pushes=pushes, housekeeping=housekeeping, draining=draining,
         hand_out=HandOut(clock, metrics, registry, closing, stall_timeout=times.slow_consumer_after), closing=closing,
-        offline=offline, kicks=Kicks(metrics, registry, closing), journal=journal, pace=Pace(processor, queue_size),
+        offline=offline, kicks=Kicks(metrics, registry, closing), journal=journal, pace=Pace(processor),
         tokens=tokens, attaching=attaching, control=control, make_outbox=make_outbox,
         registry=registry, logins=logins, attempts=gates.attempts, request_memory=request_memory, budget=budget,
     )  # fmt: skip
@@ -193,6 +194,8 @@ def _make_processor(
     clock: Clock,
     registry: Registry,
     metrics: Metrics,
+    target: float,
+    interval: float,
     pool: str,
     places: int,
     workers: int,
@@ -202,4 +205,5 @@ def _make_processor(
 ) -> AsyncRequestProcessor[Session, R]:
     """A processor with a queue of so many places, which skips what is for sessions that are gone."""
     queue, of_pool = engine.TaskQueue(places), metrics.part("pool", pool)
-    return AsyncRequestProcessor(queue, workers, clock, of_pool, work=work, reply=reply, is_valid=registry.serviceable)
+    watch, is_valid = StandingQueue(target, interval, workers, places), registry.serviceable
+    return AsyncRequestProcessor(queue, workers, watch, clock, of_pool, work=work, reply=reply, is_valid=is_valid)

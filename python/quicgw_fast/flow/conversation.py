@@ -197,6 +197,14 @@ class Conversation:
         except RequestError as error:
             self._refuse(session, request, error, now)
 
+    def turn_away(self, messages: list[bytes], begin: int) -> int:
+        """Refuse requests, as they came, for which there is no place, from one on: how many."""
+        session = self.session
+        if session is None or not self.current:
+            return 0
+        session.last_activity = now = self._legs.clock.now()
+        return self._legs.requests.turn_away(session, messages, begin, self._traffic, now)
+
     def _refuse(self, session: Session, request: ClientRequest, error: RequestError, now: float) -> None:
         """Answer with the error, unless the client sends so many such messages that it is closed."""
         if int(request.type) not in COUNTED and self._floods(now):

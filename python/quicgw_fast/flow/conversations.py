@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from quicgw_fast.flow.conversation import Legs
     from quicgw_fast.flow.journal import Journal
     from quicgw_fast.observe import Metrics
-    from quicgw_fast.ports import Carrier, Link, MessageReceiver
+    from quicgw_fast.ports import Carrier, Crowd, Link, MessageReceiver
 
 
 class Conversations:
@@ -29,6 +29,7 @@ class Conversations:
         legs: Legs,
         journal: Journal,
         times: SessionConfig,
+        crowd: Crowd,
     ) -> None:
         self._clock = clock
         self._count_connections = metrics.counter("connections", "Connections that were established")
@@ -38,6 +39,7 @@ class Conversations:
         self._legs = legs
         self._make_decoder = engine.FrameDecoder
         self._journal = journal
+        self._crowd = crowd
         self.reconfigure(times)
         self._tell_ended = self._ended  # bound once: each connection keeps it
 
@@ -49,7 +51,7 @@ class Conversations:
         """Make the handler of a connection: the carrier that its ALPN stands for, and what is above it."""
 
         def make_carrier(receiver: MessageReceiver) -> Carrier:
-            return CARRIERS[link.alpn](receiver, self._make_decoder, self._clock.now, self._slow)
+            return CARRIERS[link.alpn](receiver, self._make_decoder, self._clock.now, self._slow, self._crowd)
 
         conversation = Conversation(link, make_carrier, self._legs, self.watched, self._tell_ended)
         self.open.add(conversation)

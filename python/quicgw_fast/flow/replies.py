@@ -44,6 +44,12 @@ class Replies:
         self._took.observe(self._now() - task.accepted_at)
         return self.send(task.session, task.request.client_seq_id, task.msg_id, reply)
 
+    def turn_away(self, session: Session, messages: list[bytes], begin: int, error: bytes) -> int:
+        """Accept and refuse requests with which the messages begin: how many. ``error`` is the reply's body."""
+        count = self._sender.turn_away(session, messages, begin, error)
+        self._count_errors.value += count
+        return count
+
     def send(self, session: Session, seq_id: int, msg_id: int, reply: TerminalReply) -> bool:
         """Send the reply to request ``seq_id``, with what is bound to it; True as ``to_task`` says."""
         if session.state is SessionState.CLOSED:  # counted with what was in flight when it ended

@@ -10,7 +10,7 @@ from quicgw_fast.codes import ErrorCode
 from quicgw_fast.errors import RequestError
 from quicgw_fast.flow.payloads import parse_payload
 from quicgw_fast.flow.request_memory import size_of
-from quicgw_fast.overload import NO_REQUEST, Close, QueueFacts, RequestFacts, TaskFacts
+from quicgw_fast.overload import NO_REQUEST, Close, RequestFacts, TaskFacts
 from quicgw_fast.ports import NO_HEADERS, TerminalReply
 from quicgw_fast.processor import AsyncTask
 from quicgw_fast.proto.client_pb2 import BusinessRequest
@@ -20,8 +20,10 @@ if TYPE_CHECKING:
     from quicgw_fast.backend import ForwardedRequest
     from quicgw_fast.backend.engine import Engine
     from quicgw_fast.clock import Clock
+    from quicgw_fast.flow.crowding import Crowding
     from quicgw_fast.flow.draining import DrainState
     from quicgw_fast.flow.login import Logins
+    from quicgw_fast.flow.ordered import OrderedActions
     from quicgw_fast.flow.replies import Replies
     from quicgw_fast.flow.request_memory import RequestMemory
     from quicgw_fast.observe import Metrics
@@ -33,15 +35,13 @@ if TYPE_CHECKING:
     RequestProcessor: TypeAlias = AsyncRequestProcessor[Session, UpstreamResponse]
 
 LOGIN_ACTION = "hello"
-HELLO = b"\n\x05hello"
-"""How the payload of a login begins, but for its case: field 1 of BusinessRequest, and its length."""
 
 
 class Requests:
     """Takes every BUSINESS message and sees to it that it gets exactly one terminal reply (protocol §3).
 
     A message becomes a task when it is accepted, and the task is in one place until its reply: behind its session's
-    hello, with the logins, or with the processor. Whoever holds it watches its deadline.
+    hello or an ordered action, with the logins, or with the processor. Whoever holds it watches its deadline.
     """
 
     def __init__(
@@ -51,10 +51,11 @@ class Requests:
         draining: DrainState,
         request_gate: Gate[RequestFacts, Refusal | Close],
         task_gate: Gate[TaskFacts, Refusal],
-        queue_gate: Gate[QueueFacts, Refusal],
+        crowding: Crowding,
         memory: RequestMemory,
         processor: RequestProcessor,
         logins: Logins,
+        ordered: OrderedActions,
         replies: Replies,
         engine: Engine,
         timeout: float,
@@ -66,16 +67,14 @@ class Requests:
         self._count_rate_limited = metrics.counter(
             "rate_limited", "Requests that were answered 429; refused has them by rule"
         )
-        self._count_queue_full = metrics.counter(
-            "queue_full", "Requests that were answered 503, as their queue was full; refused has them, too"
-        )
         self._draining = draining
         self._request_gate = request_gate
         self._task_gate = task_gate
-        self._queue_gate = queue_gate
+        self._crowding = crowding
         self._memory = memory
         self._processor = processor
         self._logins = logins
+        self._ordered = ordered
         self._replies = replies
         self._longest = timeout
         self._stopped = False
@@ -97,11 +96,15 @@ class Requests:
         await self._logins.pool.quiet(deadline - self._clock.now())
         self._stopped = True
         await self._logins.stop()
+        if self._ordered.waiting:  # each goes through the queue when the one before it is done
+            await self._processor.quiet(deadline - self._clock.now())
         await self._processor.stop(deadline - self._clock.now())
+        self._ordered.close()
 
     def give_up(self, session: Session) -> None:
         """Give up what is done for a session that ended, or can only be reset: nobody gets a reply (protocol §3)."""
         self._logins.cancel(session)
+        self._ordered.cancel(session)
         self._processor.cancel(session)
         self._memory.end(session)
 
@@ -117,8 +120,8 @@ class Requests:
             return refusal
         _take_number(session, request.seq_id)
         self._count_requests.value += 1
-        if refusal is None and self._lacks_place(session, request):
-            refusal = self._no_place("requests")
+        if refusal is None and self._processor.crowded:
+            refusal = self._crowding.refusal(session, request, now)
         if refusal is not None:
             self._refuse(session, request, refusal)
             return None
@@ -140,21 +143,16 @@ class Requests:
             self._count_rate_limited.value += 1
         self._replies.send(session, request.seq_id, request.msg_id, _reply_of(refusal))
 
-    def _lacks_place(self, session: Session, request: ClientRequest) -> bool:
-        """Whether the queue of requests is where the message is bound for, and full: its payload need not be parsed.
+    def turn_away(self, session: Session, messages: list[bytes], begin: int, traffic: Traffic, now: float) -> int:
+        """Refuse, of messages that came together, requests for which the queue has no place, from one on: how many.
 
-        A client that is not logged in is told that first, and what comes behind a hello waits for it elsewhere. A hello
-        of one that is logged in is known by how its payload begins: so all encoders write it.
+        They are accepted and have their replies then. 0 where it takes a look at the message to tell.
         """
-        if not self._processor.full or session.state is not SessionState.NORMAL or session.login is not Login.IDLE:
-            return False
-        return request.payload[: len(HELLO)].lower() != HELLO and self._processor.turns_away(session)
-
-    def _no_place(self, queue: str) -> Refusal:
-        self._count_queue_full.value += 1
-        refusal = self._queue_gate.judge(QueueFacts(queue))
-        assert refusal is not None  # it cannot be only counted
-        return refusal
+        if self._draining.active:
+            return 0
+        count = self._crowding.turn_away(session, messages, begin, traffic, now)
+        self._count_requests.value += count
+        return count
 
     def _charge(self, task: AsyncTask[Session], request: ForwardedRequest) -> Refusal | None:
         """Charge the session for what the task takes until its reply, unless that is too much."""
@@ -204,11 +202,20 @@ class Requests:
         if task.session.login is Login.UNDER_WAY:
             self._logins.wait_behind(task)
             return
-        if not task.is_login:
-            _require_login(task.session)
-        submit = self._logins.submit if task.is_login else self._processor.submit
-        if not submit(task):
-            raise self._no_place("logins" if task.is_login else "requests").error()
+        if task.is_login:
+            if not self._logins.submit(task):
+                raise self._crowding.no_place("logins", self._logins.pool.retry_after).error()
+            return
+        _require_login(task.session)
+        if self._ordered and self._ordered.concerns(task):
+            self._ordered.place(task)
+        else:
+            self.submit(task)
+
+    def submit(self, task: AsyncTask[Session]) -> None:
+        """Hand a task to the processor; RequestError where there is no place."""
+        if not self._processor.submit(task):
+            raise self._crowding.no_place("requests", self._processor.retry_after).error()
 
     def _timeout(self, request: ClientRequest) -> float:
         """Seconds that the request may take: the configured ones, or fewer if its client asks so."""

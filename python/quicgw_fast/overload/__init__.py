@@ -22,6 +22,7 @@ from quicgw_fast.overload.memory_stages import MemoryStage, MemoryStages
 from quicgw_fast.overload.moments import ConnectionGates, Gates, make_gates
 from quicgw_fast.overload.pace import Pace
 from quicgw_fast.overload.rule import Close, Gate, Moment, PushRefusal, Refusal, Rule, RuleMode, StartRefusal
+from quicgw_fast.overload.standing import StandingQueue
 
 __all__ = [
     "MAX_HELD",
@@ -50,6 +51,7 @@ __all__ = [
     "Rule",
     "RuleBook",
     "RuleMode",
+    "StandingQueue",
     "StartFacts",
     "StartRefusal",
     "TaskFacts",

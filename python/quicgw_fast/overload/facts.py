@@ -95,10 +95,14 @@ class TaskFacts(NamedTuple):
 
 
 class QueueFacts(NamedTuple):
-    """A request that its queue does not take."""
+    """A request that its queue does not take, or would not take in time."""
 
     queue: str
     """What waits there."""
+    full: bool
+    """Whether there is no place; else it would take too long."""
+    retry_after: float | None
+    """Seconds in which what waits is worked off, if that is known."""
 
 
 class PushFacts(NamedTuple):

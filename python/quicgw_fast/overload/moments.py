@@ -38,7 +38,7 @@ from quicgw_fast.overload.memory import (
 from quicgw_fast.overload.memory_stages import MemoryStages
 from quicgw_fast.overload.message_rate import MessageRate
 from quicgw_fast.overload.noise import NOISE, Noise
-from quicgw_fast.overload.queue import QueueFull
+from quicgw_fast.overload.queue import QueueDelay, QueueFull
 from quicgw_fast.overload.renewal_rate import RenewalRate
 from quicgw_fast.overload.request_memory import ProcessShare, SessionShare
 from quicgw_fast.overload.request_rate import RequestRate
@@ -153,7 +153,7 @@ def make_gates(
         renewal=make.gate(Moment.RENEWAL, RenewalRate()),
         request=make.gate(Moment.REQUEST, *request),
         task=make.gate(Moment.TASK, LoginWhenShort(memory), *shares),
-        queue=make.gate(Moment.QUEUE, QueueFull()),
+        queue=make.gate(Moment.QUEUE, QueueFull(), QueueDelay()),
         push=make.gate(Moment.PUSH, PushWhileDraining()),
         call=make.gate(Moment.CALL, Concurrency(bounds, make.calls), AllCalls(bounds, make.calls)),
         session=make.gate(Moment.SESSION, LargeSessionWhenShort(memory)),

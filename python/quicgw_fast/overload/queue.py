@@ -1,8 +1,8 @@
-"""Requests for which there is no place to wait (protocol §3)."""
+"""Requests for which there is no place to wait, or for which it would take too long (protocol §3)."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from quicgw_fast.codes import ErrorCode
 from quicgw_fast.overload.rule import Refusal
@@ -12,17 +12,23 @@ if TYPE_CHECKING:
 
 
 class QueueFull:
-    """Refuses all that it is asked about: the queue alone knows of a place, as a task with a free worker needs none."""
+    """Refuses where no place is left; the queue alone knows of one, as a task with a free worker needs none."""
 
-    name = "queue-full"
+    name: ClassVar[str] = "queue-full"
 
-    def __init__(self) -> None:
-        self._refusals: dict[str, Refusal] = {}
-        """By queue; made once, as there are many of them when there are any."""
-
-    def judge(self, facts: QueueFacts, /) -> Refusal:
+    def judge(self, facts: QueueFacts, /) -> Refusal | None:
         """See ``Rule``."""
-        queue = facts.queue
-        if queue not in self._refusals:
-            self._refusals[queue] = Refusal(ErrorCode.OVERLOADED, "overloaded", f"the queue of {queue} is full")
-        return self._refusals[queue]
+        if not facts.full:
+            return None
+        return Refusal(ErrorCode.OVERLOADED, "overloaded", f"the queue of {facts.queue} is full", facts.retry_after)
+
+
+class QueueDelay:
+    """Refuses where there are places, but more wait already than are worked off in time (``StandingQueue``)."""
+
+    name: ClassVar[str] = "queue-delay"
+
+    def judge(self, facts: QueueFacts, /) -> Refusal | None:
+        """See ``Rule``."""
+        detail = f"the queue of {facts.queue} stands"
+        return None if facts.full else Refusal(ErrorCode.OVERLOADED, "overloaded", detail, facts.retry_after)

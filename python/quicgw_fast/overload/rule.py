@@ -62,7 +62,7 @@ class Moment(Enum):
     TASK = "task"
     """A request that is whole and allowed, before it takes memory."""
     QUEUE = "queue"
-    """A request that its queue does not take. Asked only then: the way of all others is not longer for it."""
+    """A request that its queue does not take in time. Asked only then: the way of all others is not longer for it."""
     PUSH = "push"
     """A notify whose session is found."""
     CALL = "call"
@@ -221,12 +221,12 @@ class Gate(Generic[F, R]):
             return RuleMode.OFF
         return RuleMode.OBSERVE if rule.name in self.observed else RuleMode.ENFORCE
 
-    def judge(self, facts: F) -> R | None:
-        """Ask the rules in their order; the first enforced refusal, or None."""
+    def judge(self, facts: F, times: int = 1) -> R | None:
+        """Ask the rules in their order; the first enforced refusal, or None. It is of so many alike."""
         for judge, counter, enforced in self._asked:
             refusal = judge(facts)
             if refusal is not None:
-                counter.value += 1
+                counter.value += times
                 if enforced:
                     return refusal
         return None

@@ -14,6 +14,7 @@ from quicgw_fast.errors import RequestError
 from quicgw_fast.observe import Unit
 from quicgw_fast.processor.deadlines import Deadlines
 from quicgw_fast.processor.execute import too_late
+from quicgw_fast.processor.places import Denial
 from quicgw_fast.processor.task import AsyncTask, S
 from quicgw_fast.processor.turns import Turns
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from quicgw_fast.clock import Clock
     from quicgw_fast.completions import Cancellable, Done
     from quicgw_fast.observe import Metrics
+    from quicgw_fast.processor.places import QueueWatch
 
 TURN = 64
 """Tasks that begin in one turn of the loop: a backlog whose sessions are gone never waits by itself."""
@@ -54,7 +56,7 @@ class AsyncRequestProcessor(Generic[S, R]):
     A task goes to a free worker at once, if the rule of ``Turns`` gives it one. Else it goes into the queue, from
     where it is put in its session's lane when a worker next becomes free. It waits, in either place, until its turn
     or its deadline comes or its session ends; ``queue_length`` counts both places, and the queue's capacity bounds
-    them together.
+    them together. How many had better wait, a ``QueueWatch`` says: who submits asks ``denies`` first.
 
     A worker is no coroutine, but a slot that a task is in while its work is under way. What came to an end in one
     turn of the loop is replied to at once, and in the turn after it the slots that became free begin, all together:
@@ -65,6 +67,7 @@ class AsyncRequestProcessor(Generic[S, R]):
         self,
         queue: TaskQueue[AsyncTask[S]],
         max_workers: int,
+        watch: QueueWatch,
         clock: Clock,
         metrics: Metrics,
         *,
@@ -78,6 +81,7 @@ class AsyncRequestProcessor(Generic[S, R]):
         tells of a session and a time whether it can still get a reply; its task is skipped and counted otherwise.
         """
         self._queue = queue
+        self._watch = watch
         self._work = work
         self._reply = reply
         self._is_valid = is_valid
@@ -90,14 +94,17 @@ class AsyncRequestProcessor(Generic[S, R]):
         """Slots whose task is to begin in the next turn of the loop."""
         self._next_turn: asyncio.Handle | None = None
         self._started = False
-        self.full = False
-        """Whether no task has a place to wait in: an attribute, as it is looked at on the way of every request."""
+        self.crowded = False
+        """Whether not every task gets a place to wait in: an attribute, as it is looked at on the way of each."""
+        self._watching = False
+        """Something waited when the queue was last looked at, or does so since."""
         self._rested: asyncio.Event | None = None
         """Set, and forgotten, when the last task is done; there while somebody waits for that."""
         # Behind the prefix, the names of the first four are those of protocol §3.
         metrics.gauge("processor_max_workers", "Workers that there are", lambda: max_workers)
         metrics.gauge("processor_max_queue_size", "Tasks that may wait", lambda: queue.capacity)
         metrics.gauge("processor_queue_length", "Tasks that were accepted and did not start", lambda: self.queue_length)
+        metrics.gauge("processor_queue_places", "From how many waiting tasks on some are refused", lambda: self.places)
         metrics.gauge("processor_started", "Whether tasks are taken", lambda: self._started, Unit.FLAG)
         metrics.gauge("processor_busy_workers", "Workers that have a task", lambda: self._busy)
         self._waited = metrics.duration("queue_wait", "From the acceptance of a request until a worker begins with it")
@@ -135,16 +142,47 @@ class AsyncRequestProcessor(Generic[S, R]):
         if waiting >= self._queue.capacity or not self._queue.try_push(task):
             self._count_rejected.value += 1
             return False
-        self.full = waiting + 1 >= self._queue.capacity
+        self._watching = True
+        self.crowded = waiting + 1 >= self._watch.crowd
         self._deadlines.add(task)
         self._count_submitted.value += 1
         return True
 
-    def turns_away(self, session: S) -> bool:
-        """Whether ``submit`` would take no task of the session now; then this one counts as one that was not taken."""
-        away = self._started and self.full and not self._turns.may_start(session)
-        self._count_rejected.value += away
-        return away
+    def denies(self, session: S) -> Denial | None:
+        """Whether the session had better submit no task now, and why; ``submit`` itself only keeps to the capacity."""
+        if not self._started or (self._turns.free and self._turns.may_start(session)):
+            return None
+        waiting = self.queue_length
+        if waiting >= self._queue.capacity:
+            return Denial.FULL
+        if waiting < self._watch.crowd:
+            return None
+        self._take_in()
+        return Denial.DELAY if waiting >= self._watch.most or self._turns.waits(session) else None
+
+    def turned_away(self, tasks: int) -> None:
+        """Count tasks that were not submitted because of ``denies``."""
+        self._count_rejected.value += tasks
+
+    @property
+    def submitted(self) -> int:
+        """Tasks that were accepted since the start."""
+        return self._count_submitted.value
+
+    @property
+    def rejected(self) -> int:
+        """Tasks that were not, or were turned away."""
+        return self._count_rejected.value
+
+    @property
+    def retry_after(self) -> float | None:
+        """Seconds in which all that waits is worked off; None while that cannot be told."""
+        return self._watch.retry_after(self.queue_length)
+
+    @property
+    def places(self) -> int:
+        """From how many waiting tasks on ``denies`` some."""
+        return self._watch.crowd
 
     def cancel(self, session: S) -> None:
         """End everything that is done for a session that ended: it gets no reply any more, and its workers are free."""
@@ -152,7 +190,7 @@ class AsyncRequestProcessor(Generic[S, R]):
         for task in self._turns.drop(session):
             self._deadlines.discard(task)
             self._count_skipped.value += 1
-            self.full = False
+        self._look()
         if not self._turns.running(session):
             return
         for slot in self._slots:
@@ -221,7 +259,6 @@ class AsyncRequestProcessor(Generic[S, R]):
         """Give free slots to whose turn it is; they begin in the next turn of the loop."""
         while (task := self._turns.next()) is not None:
             self._deadlines.discard(task)
-            self.full = False
             slot = self._idle.pop()
             slot.task = task
             self._to_begin.append(slot)
@@ -235,20 +272,36 @@ class AsyncRequestProcessor(Generic[S, R]):
         self._next_turn = None
         self._take_in()
         self._dispatch()
-        for _ in range(min(TURN, len(self._to_begin))):
+        begun = min(TURN, len(self._to_begin))
+        for _ in range(begun):
             slot = self._to_begin.popleft()
             if slot.task is not None:  # it is not when the processor stopped
                 self._begin(slot, slot.task)
         if self._to_begin:
             self._go_on()
+        if self._watching:
+            self._tell_watch(begun)
         if self._rested is not None:
             self._tell_rest()
+
+    def _tell_watch(self, begun: int) -> None:
+        """Have the bounds of the queue follow from how fast it becomes shorter."""
+        waiting = self.queue_length
+        self._watching = waiting > 0
+        if waiting:
+            self._watch.drained(begun, waiting, self._clock.now())
+        else:
+            self._watch.emptied()
+        self._look()
+
+    def _look(self) -> None:
+        self.crowded = self.queue_length >= self._watch.crowd
 
     def _late(self, task: AsyncTask[S]) -> None:
         """Answer a task whose deadline passed while it waited."""
         self._take_in()
         self._turns.remove(task)
-        self.full = False
+        self._look()
         self._count_late.value += 1
         self._finish(task, too_late(task))
         self._tell_rest()

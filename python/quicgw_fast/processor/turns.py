@@ -55,6 +55,11 @@ class Turns(Generic[S]):
         lane = self._lanes.get(session)
         return lane.running if lane is not None else 0
 
+    def waits(self, session: S) -> bool:
+        """Whether the session has a task without a worker."""
+        lane = self._lanes.get(session)
+        return lane is not None and bool(lane.waiting)
+
     def add(self, task: AsyncTask[S]) -> None:
         """Have the task wait behind those of its session."""
         lane = self._lanes.get(task.session)

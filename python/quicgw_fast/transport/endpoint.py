@@ -187,7 +187,7 @@ class Endpoint:
         now = self.now()
         until = now + self.limits.drain_time
         self._flushing = True
-        for number in range(1, self.limits.drain + 1):
+        for number in range(1, (self.limits.crowded_drain if self._rests.wanted else self.limits.drain) + 1):
             try:
                 data, address = receive(most + 1)
             except (BlockingIOError, InterruptedError):

@@ -112,6 +112,10 @@ class TransportLimits:
     drain_time: float = 0.005
     """Seconds of reading per wake-up, likewise."""
 
+    crowded_drain: int = 512
+    """Datagrams read per wake-up while reading has rests: what a peer sent meanwhile is handled as one, and what that
+    costs is most of what it costs to refuse."""
+
     newcomers_time: float = 0.002
     """Seconds of a turn of the loop for handshakes and who has just come, where aioquic does QUIC: one handshake."""
 

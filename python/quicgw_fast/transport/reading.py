@@ -36,6 +36,8 @@ class Rests:
         """``resume`` is called at the end of each, and ``meanwhile`` every millisecond before that."""
         self.active = False
         """Nothing is to be read now."""
+        self.wanted = False
+        """One was begun after the last reading: much is to be read at once."""
         self._now = clock.now
         self._call_later = clock.call_later
         self._pace = pace
@@ -47,6 +49,7 @@ class Rests:
     def begin(self, took: float) -> bool:
         """Begin one, if the pace wants that after a reading of so many seconds; whether it does."""
         rest = self._pace.rest(took)
+        self.wanted = rest > 0
         if rest:
             self.active = True
             self._until = self._now() + rest

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger("quicgw.upstream")
 
-ANSWER_WITHIN = 0.75
+ANSWER_WITHIN = 0.5
 """Seconds for the answer to a health check, and between two to somebody who is silent."""
 _RECENT = 0.2
 """Weight of the newest look in ``Instance.latency``."""
@@ -156,7 +157,7 @@ class Watch:
                 self._took_out(instance, reason)
         for instance, watched in self._watched.items():
             self._consider_asking(instance, watched, now)
-            instance.room = _room(instance, watched.limit)
+            instance.room = self._room(instance, watched.limit)
 
     def _of(self, instance: Instance) -> _Watched:
         watched = self._watched.get(instance)
@@ -193,10 +194,10 @@ class Watch:
         silence = watched.silence
         was_silent = silence.silent
         try:
-            silence.told(alive=await self._ask(instance, ANSWER_WITHIN))
-            if silence.missed and not silence.silent:
+            await self._ask_once(instance, silence)
+            while silence.missed and not silence.silent:
                 # Again at once: whoever has calls under way waits for the verdict.
-                silence.told(alive=await self._ask(instance, ANSWER_WITHIN))
+                await self._ask_once(instance, silence)
             instance.silent = silence.silent
             if not silence.missed:
                 self._lives(instance, was_silent=was_silent)
@@ -204,11 +205,31 @@ class Watch:
                 self._outliers.prolong(instance, self._now())
                 if instance.silent and not was_silent:
                     self._fell_silent(instance)
-            instance.room = _room(instance, watched.limit)
+            instance.room = self._room(instance, watched.limit)
             if silence.missed:
                 await asyncio.sleep(began + ANSWER_WITHIN - self._now())
         finally:
             watched.asking = None
+
+    async def _ask_once(self, instance: Instance, silence: Silence) -> None:
+        began = self._now()
+        alive = await self._ask(instance, ANSWER_WITHIN)
+        silence.told(alive=alive, alone=self._alone(instance))
+        if silence.missed and not silence.silent:
+            await asyncio.sleep(began + ANSWER_WITHIN - self._now())  # where "no" came sooner, as of a lost connection
+
+    def _alone(self, instance: Instance) -> bool:
+        """Whether some service has no other instance that is well."""
+        members = map(self._directory.members, self._directory.services_of(instance))
+        return not all(any(each.preferred and each is not instance for each in those) for those in members)
+
+    def _room(self, instance: Instance, limit: AdaptiveLimit | None) -> float:
+        """Calls that may be under way at the instance."""
+        if instance.silent:
+            return 0
+        if instance.on_trial and not self._alone(instance):
+            return 1
+        return math.inf if limit is None else int(limit.value)
 
     def _fell_silent(self, instance: Instance) -> None:
         if self._outliers.eject(instance, Reason.SILENT, self._now()):
@@ -236,12 +257,3 @@ class Watch:
 
     def _in_state(self, name: str) -> int:
         return sum(bool(getattr(instance, name)) for instance in self._directory.instances())
-
-
-def _room(instance: Instance, limit: AdaptiveLimit | None) -> float:
-    """Calls that may be under way at the instance."""
-    if instance.silent:
-        return 0
-    if instance.on_trial:
-        return 1
-    return float("inf") if limit is None else int(limit.value)

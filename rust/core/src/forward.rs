@@ -117,7 +117,7 @@ fn take_field<'a>(rest: &mut &'a [u8]) -> Option<Option<(u8, &'a [u8])>> {
     Some(Some((tag, field)))
 }
 
-fn take_length(rest: &mut &[u8]) -> Option<u64> {
+pub(crate) fn take_length(rest: &mut &[u8]) -> Option<u64> {
     let mut length = 0;
     for shift in [0, 7, 14, 21, 28] {
         let (&byte, after) = rest.split_first()?;
@@ -131,7 +131,7 @@ fn take_length(rest: &mut &[u8]) -> Option<u64> {
 }
 
 /// A map's entry has a key and a value, each at most once.
-fn check_entry(entry: &[u8]) -> Option<()> {
+pub(crate) fn check_entry(entry: &[u8]) -> Option<()> {
     let (mut key, mut value) = (false, false);
     let mut rest = entry;
     while let Some((tag, text)) = take_field(&mut rest)? {

@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 
 mod budget;
+mod envelope;
 mod error;
 mod forward;
 mod frame;

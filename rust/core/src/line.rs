@@ -142,7 +142,7 @@ impl<'a, S: AsRef<str>> Message<'a, S> {
         }
     }
 
-    fn frame_len(&self, seq: u64) -> u64 {
+    pub(crate) fn frame_len(&self, seq: u64) -> u64 {
         self.body.frame_len(self.msg_id, seq)
     }
 }

@@ -2,6 +2,7 @@
 
 mod reading;
 mod resume;
+mod turning_away;
 
 use std::collections::HashSet;
 use std::sync::Arc;

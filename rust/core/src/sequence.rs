@@ -70,11 +70,21 @@ impl SequenceAllocator {
     /// the highest number there is, nothing more can be accepted: the numbers are used up.
     pub fn accept(&mut self, seq: u64) -> Result<std::result::Result<(), u64>> {
         let next = self.max_client_seq.checked_add(1).ok_or(Error::NumbersUsedUp)?;
-        if seq == next || (self.max_client_seq == 0 && seq > 0) {
-            self.max_client_seq = seq;
-            return Ok(Ok(()));
+        if !self.expects(seq) {
+            return Ok(Err(next));
         }
-        Ok(Err(next))
+        self.max_client_seq = seq;
+        Ok(Ok(()))
+    }
+
+    /// Whether `accept` would accept it.
+    pub(crate) fn expects(&self, seq: u64) -> bool {
+        seq > 0 && (self.max_client_seq == 0 || self.max_client_seq.checked_add(1) == Some(seq))
+    }
+
+    /// Accepts the client's next numbers up to this one.
+    pub(crate) fn accepted_up_to(&mut self, seq: u64) {
+        self.max_client_seq = seq;
     }
 
     /// Acknowledges everything up to `seq`; gives how many numbers that is, 0 if it is not news.

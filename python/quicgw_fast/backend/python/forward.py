@@ -72,7 +72,7 @@ class ForwardedRequest:
         return self._encoded
 
 
-class _NotOrdinary(Exception):
+class NotOrdinary(Exception):
     """Left to others."""
 
 
@@ -88,7 +88,7 @@ def forward(
     try:
         action, params, data = _read(checks.octets(payload))
         text = action.decode()
-    except (_NotOrdinary, UnicodeDecodeError):
+    except (NotOrdinary, UnicodeDecodeError):
         return None
     parts = []
     for tag, field in ((b"\x0a", checks.text(session_id)), (b"\x12", checks.text(openid)), (b"\x1a", action)):
@@ -117,19 +117,19 @@ def _read(payload: bytes) -> tuple[bytes, list[bytes], bytes]:
         elif tag == _DATA and data is None:
             data = field
         elif tag == _PARAM:
-            _check_entry(field)
+            check_entry(field)
             params.append(field)
         else:
-            raise _NotOrdinary
+            raise NotOrdinary
     return action or b"", params, data or b""
 
 
-def _check_entry(entry: bytes) -> None:
+def check_entry(entry: bytes) -> None:
     """Read a map's entry: it has a key and a value, each at most once."""
     seen = []
     for tag, text in _fields(entry):
         if tag not in (_KEY, _VALUE) or tag in seen:
-            raise _NotOrdinary
+            raise NotOrdinary
         seen.append(tag)
         text.decode()
 
@@ -139,17 +139,18 @@ def _fields(message: bytes) -> Iterator[tuple[int, bytes]]:
     position, end = 0, len(message)
     while position < end:
         tag = message[position]
-        length, start = _length(message, position + 1)
+        length, start = length_at(message, position + 1)
         position = start + length
         if position > end:
-            raise _NotOrdinary
+            raise NotOrdinary
         yield tag, message[start:position]
 
 
-def _length(message: bytes, position: int) -> tuple[int, int]:
+def length_at(message: bytes, position: int) -> tuple[int, int]:
+    """Return a length, and where what has it begins."""
     length = 0
     for place, byte in enumerate(message[position : position + _LONGEST_LENGTH]):
         length |= (byte & 0x7F) << 7 * place
         if byte < 0x80:
             return length, position + place + 1
-    raise _NotOrdinary
+    raise NotOrdinary

@@ -18,8 +18,8 @@ from quicgw_fast.backend.python.budget import ByteBudget, cost
 from quicgw_fast.backend.python.hold import HoldCache
 from quicgw_fast.backend.python.line import Line, Message
 from quicgw_fast.backend.python.notify import NotifyBuffers
-from quicgw_fast.backend.python.reading import Reading
 from quicgw_fast.backend.python.sequence import SequenceAllocator, check_left
+from quicgw_fast.backend.python.turning_away import TurningAway
 from quicgw_fast.backend.python.window import Counts, Kind, Window
 from quicgw_fast.codes import BindCode
 
@@ -40,7 +40,7 @@ def _cost(bodies: list[bytes]) -> int:
 
 
 @final
-class Outbox(Reading):
+class Outbox(TurningAway):
     """The ordered way down of one session (protocol §4, §5).
 
     Each step numbers, encodes, frames and retains its messages at once, and takes numbers only when nothing

@@ -64,11 +64,18 @@ class SequenceAllocator:
         """
         seq = checks.u64(seq)
         check_left(self._max_client_seq, 1)
-        expected = self._max_client_seq + 1
-        if seq == expected or (self._max_client_seq == 0 and seq > 0):
-            self._max_client_seq = seq
-            return 0
-        return expected
+        if not self._expects(seq):
+            return self._max_client_seq + 1
+        self._max_client_seq = seq
+        return 0
+
+    def _expects(self, seq: int) -> bool:
+        """Whether accept() would accept it."""
+        return seq == self._max_client_seq + 1 or (self._max_client_seq == 0 and seq > 0)
+
+    def _accepted_up_to(self, seq: int) -> None:
+        """Accept the client's next numbers up to this one."""
+        self._max_client_seq = seq
 
     def ack(self, seq: int) -> bool:
         """Acknowledge everything up to seq; False if that is not news, FutureAck if it was never sent."""

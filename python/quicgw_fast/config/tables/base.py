@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, Self
 
 from pydantic import BaseModel, ConfigDict
 
@@ -23,6 +23,10 @@ class Section(BaseModel):
     live: ClassVar[frozenset[str]] = frozenset()
     """The keys that a running gateway takes when it reads its configuration again; for all others it must be restarted.
     Whoever adds a key here sees to it that somebody takes it."""
+
+    def taken_from(self, before: Self) -> frozenset[str]:  # noqa: ARG002 - of one whose keys depend on each other
+        """Those of them that a gateway can take which runs with the values of ``before``."""
+        return self.live
 
 
 @dataclass(frozen=True, slots=True)

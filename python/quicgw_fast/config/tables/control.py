@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import AfterValidator, Field
 
@@ -39,3 +39,10 @@ class ControlConfig(Section):
     ``server.admin``."""
     open_to_network: Annotated[tuple[Literal["grpc", "admin"], ...], PORTS, AfterValidator(_each_once)] = ()
     """Ports that take everybody although they are not on loopback: for a network in which everybody is trusted."""
+
+    def taken_from(self, before: Self) -> frozenset[str]:
+        """See ``Section``. A port speaks TLS, and asks for certificates, or not, for as long as it is open."""
+        stay = {"cert", "key", "client_ca"} if (self.cert is None) != (before.cert is None) else set()
+        if (self.client_ca is None) != (before.client_ca is None):
+            stay.add("client_ca")
+        return self.live - stay

@@ -23,6 +23,12 @@ class ProcessorConfig(Section):
     """Hello calls under way at once; 0 means as many as workers. More wait in a queue of their own."""
     max_queue_size: Annotated[int, number(1, MAX_QUEUE, "requests")] = 10_000
     """Accepted requests that may wait, and logins as well; one more is answered 503."""
+    queue_target: Duration = 0.1
+    """A queue of requests that takes longer than this to work off during a whole ``queue_interval`` is standing. While
+    it is, it holds what is worked off in twice this time, and who has a request in it gets 503 for one more."""
+    queue_interval: Duration = 1.0
+    """How long a burst may last: a queue that does not stand holds what is worked off in this time. Unless it is set,
+    a longer ``queue_target`` takes it along."""
     task_timeout: Duration = 30.0
     """From acceptance to the reply; a client may ask for less with the header ``timeout-ms``."""
     drain_timeout: Duration = 30.0
@@ -32,6 +38,15 @@ class ProcessorConfig(Section):
     def workers(self) -> int:
         """The number of workers that ``max_workers`` means on this machine."""
         return self.max_workers or (os.cpu_count() or 1) * 4
+
+    @property
+    def burst(self) -> float:
+        """The seconds that ``queue_interval`` means."""
+        return (
+            self.queue_interval
+            if "queue_interval" in self.model_fields_set
+            else max(self.queue_interval, self.queue_target)
+        )
 
     @property
     def logins(self) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import Field
+from pydantic import Field, StringConstraints
 
 from quicgw_fast.config.tables.base import ReadIn, Section
 
@@ -18,6 +18,7 @@ DEFAULT_CONTAINING = dict.fromkeys(_ZONE_WORDS, "zone")
 """Part of an action to service, as deployed (protocol §3)."""
 # Every table and list has an example, which is shown to who wrote something else.
 ACTIONS = Field(examples=[{"echo": "hello"}])
+Action = Annotated[str, StringConstraints(min_length=1, max_length=256, to_lower=True)]
 RANGES = Field(examples=[[[1, 9999, "001"]]])
 
 
@@ -36,6 +37,8 @@ class RoutingConfig(Section):
     """``exact`` and ``containing`` are the whole table: nothing as deployed is kept."""
     default: Annotated[str, ReadIn("service")] = "business"
     """Service of every other action."""
+    ordered: Annotated[tuple[Action, ...], Field(examples=[["move", "trade*"]])] = ()
+    """Lower-case actions whose requests run one after the other in a session; ``*`` in one stands for anything."""
     zone_ranges: Annotated[tuple[tuple[int, int, str], ...], ReadIn("zone"), RANGES] = ()
     """Inclusive ranges of a numeric openid, ``[[1, 9999, "001"], …]``; without one, MD5 decides."""
 

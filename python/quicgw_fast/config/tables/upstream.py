@@ -55,6 +55,6 @@ class UpstreamConfig(Section):
     """How long for, the first time; twice as long the second time, and so on."""
     longest_ejection: Annotated[float, duration("100ms", "1d")] = 120.0
     """How long for at most; who behaves for so long starts anew."""
-    silent_after: Annotated[float, duration("500ms", "1h")] = 1.0
-    """An instance that has calls under way and answers none for so long is asked whether it lives; two such questions
-    without an answer, of 750 ms each, and it is out."""
+    silent_after: Annotated[float, duration("250ms", "1h")] = 0.5
+    """An instance that has calls under way and answers none for so long comes after the others, and is asked whether it
+    lives; three such questions without an answer, of 500 ms each, and it is out."""

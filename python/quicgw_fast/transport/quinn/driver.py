@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 READ = 16 << 10
 """Bytes of streams that are taken in one turn of the loop: some fifty requests, which take a millisecond or two."""
+READ_CROWDED = 64 << 10
+"""The same while reading has rests: most of what is read then is refused, and takes a fraction of that."""
 
 _log = logging.getLogger("quicgw.transport")
 
@@ -194,7 +196,7 @@ class Driver:
     def _on_readable(self) -> None:
         now = self.now()
         try:
-            count, events = self.core.receive(now, self.limits.drain, 0 if self._rests.active else READ)
+            count, events = self.core.receive(now, self.limits.drain, 0 if self._rests.active else self._most())
             self.heard |= count > 0
         except OSError as error:
             self._complain(error)
@@ -209,7 +211,10 @@ class Driver:
     def _read_on(self) -> None:
         """Go on with what was left on the streams, behind everybody else's turn or after a rest."""
         self._read_handle = None
-        self._read_burst(self.core.read(READ), self.now())
+        self._read_burst(self.core.read(self._most()), self.now())
+
+    def _most(self) -> int:
+        return READ_CROWDED if self._rests.wanted else READ
 
     def _read_burst(self, events: list[tuple[Any, ...]], now: float) -> None:
         self._burst(events, now)
