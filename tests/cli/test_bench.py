@@ -361,7 +361,7 @@ def test_wrong_usage(arguments: tuple[str, ...], fragment: str) -> None:
     assert fragment in done.stderr
 
 
-@pytest.mark.parametrize("pid", [os.getpid(), os.getppid(), 1])
+@pytest.mark.parametrize("pid", [os.getpid(), os.getppid(), 1], ids=["own", "parent", "first"])
 def test_a_process_that_has_started_the_load_is_no_gateway(pid: int) -> None:
     assert_one_sentence(in_process("bench", "127.0.0.1:1", "-k", "--pid", str(pid)), f"process {pid} has started")
 
