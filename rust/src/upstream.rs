@@ -91,9 +91,9 @@ impl Http2Connection {
         self.0.lock(py).ping();
     }
 
-    /// Take what came from the service.
-    fn receive(&self, py: Python<'_>, data: &[u8]) {
-        self.0.lock(py).receive(data);
+    /// Take what came from the service; False when no more should come for now. Empty data asks again.
+    fn receive(&self, py: Python<'_>, data: &[u8]) -> bool {
+        self.0.lock(py).receive(data)
     }
 
     /// Nothing comes any more, for the reason why: calls that have no outcome yet fail.

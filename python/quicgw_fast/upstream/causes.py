@@ -9,6 +9,7 @@ NO_GRPC = "what listens there does not speak gRPC"
 NO_ANSWER = "no answer from there"
 UNKNOWN_HOST = "the host is unknown"
 BROKE_OFF = "the connection broke off"
+DO_NOT_LAST = "its connections are over as soon as they come about"
 NO_SERVICE = "it speaks gRPC but does not offer this service"
 HUNG_UP = "the gateway hung up"
 

@@ -25,6 +25,7 @@ use h2::{Ping, PingPong};
 use http::{HeaderMap, Method, Request, Uri, Version};
 use thiserror::Error;
 
+use crate::allowance::{Allowance, FRAME_HEAD};
 use crate::call::Call;
 use crate::grpc;
 use crate::outcome::{Failure, Outcome};
@@ -36,11 +37,11 @@ pub type CallId = u64;
 
 /// Who is woken when the connection itself can go on; no call has this number.
 const CONNECTION: u64 = 0;
-/// The head of a frame: length, type, flags, stream (RFC 9113 §4.1).
-const FRAME_HEAD: usize = 9;
 const SETTINGS: u8 = 4;
 /// Bytes that all answers together may have under way: each is taken in at once, so this bounds nothing but bursts.
 const CONNECTION_WINDOW: u32 = 16 << 20;
+/// Bytes that h2 did not take, from which on no more should come: it waits while nobody reads what it has to answer.
+const MOST_UNREAD: usize = 256 << 10;
 /// Bytes of the headers of one answer.
 const HEADERS_MAX: u32 = 16 << 10;
 
@@ -79,6 +80,8 @@ pub struct Connection {
     woken: Vec<u64>,
     /// The first bytes, until there are enough to see what is spoken.
     greeting: Option<Vec<u8>>,
+    /// For what is no part of an answer.
+    allowance: Allowance,
     leaving: bool,
     ended: Option<String>,
     last: CallId,
@@ -122,6 +125,7 @@ impl Connection {
             wakes,
             woken: Vec::new(),
             greeting: Some(Vec::with_capacity(FRAME_HEAD)),
+            allowance: Allowance::default(),
             leaving: false,
             ended: None,
             last: CONNECTION,
@@ -187,8 +191,19 @@ impl Connection {
         }
     }
 
-    /// Takes what came from the service.
-    pub fn receive(&mut self, data: &[u8]) {
+    /// Takes what came from the service; false when no more should come for now. Empty data asks again.
+    pub fn receive(&mut self, data: &[u8]) -> bool {
+        self.take(data);
+        self.ended.is_some() || self.pipe.unread() <= MOST_UNREAD
+    }
+
+    fn take(&mut self, data: &[u8]) {
+        if self.ended.is_some() {
+            return;
+        }
+        if !self.allowance.spend(data) {
+            return self.lost("it floods us with frames that belong to no answer");
+        }
         if let Some(greeting) = &mut self.greeting {
             let missing = FRAME_HEAD - greeting.len();
             greeting.extend_from_slice(&data[..missing.min(data.len())]);
@@ -213,6 +228,7 @@ impl Connection {
 
     /// What is to be sent, with the calls that may go out by now: empty when there is nothing more for now.
     pub fn output(&mut self, now: Duration) -> Bytes {
+        self.allowance.tick(now);
         // First what was given up, which makes room.
         self.drive();
         self.start(now);
@@ -313,6 +329,7 @@ impl Connection {
         let waiting = self.waiting.remove(&id).map(|call| call.deadline);
         if let Some(deadline) = waiting.or_else(|| self.calls.remove(&id).map(|call| call.deadline)) {
             self.deadlines.remove(&(deadline, id));
+            self.allowance.call_ended();
         }
     }
 

@@ -7,6 +7,7 @@
 
 #![forbid(unsafe_code)]
 
+mod allowance;
 mod call;
 mod connection;
 mod grpc;

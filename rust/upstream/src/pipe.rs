@@ -27,6 +27,11 @@ impl Pipe {
         self.lock().received.extend_from_slice(data);
     }
 
+    /// Bytes that came and that h2 did not take yet.
+    pub(crate) fn unread(&self) -> usize {
+        self.lock().received.len()
+    }
+
     pub(crate) fn take_unsent(&self) -> Bytes {
         self.lock().unsent.split().freeze()
     }

@@ -136,6 +136,47 @@ fn output_is_bounded_by_what_the_network_takes() {
 }
 
 #[test]
+fn no_more_is_taken_in_while_nobody_takes_what_is_to_be_answered() {
+    let mut connection = open();
+    connection.receive(&frame(8, 0, 0, &(1_u32 << 30).to_be_bytes()));
+    for _ in 0..32 {
+        connection.submit(&[0; 60_000], LATER).unwrap();
+    }
+    assert!(!connection.output(NOW).is_empty());
+    // The first ones find room still, and what is written then takes it.
+    for _ in 0..3 {
+        assert!(connection.receive(&frame(6, 0, 0, &[0; 8])));
+    }
+    let bulk = frame(0xee, 0, 0, &[0; 16_384]);
+    let taken = (0..1000).take_while(|_| connection.receive(&bulk)).count();
+    assert!((10..20).contains(&taken), "{taken}");
+    // h2 goes on once what it has to say goes out.
+    while !connection.output(NOW).is_empty() {}
+    assert!(connection.receive(&[]));
+}
+
+#[test]
+fn a_flood_ends_a_connection_and_the_calls_over_it() {
+    let mut connection = open();
+    let call = connection.submit(b"x", LATER).unwrap();
+    let _ = connection.output(NOW);
+    let pings = frame(6, 0, 0, &[0; 8]).repeat(1000);
+    let taken = (0..1000)
+        .take_while(|_| {
+            connection.receive(&pings);
+            let _ = connection.output(NOW);
+            connection.open()
+        })
+        .count();
+    assert!((20..40).contains(&taken), "{taken}");
+    let [(id, outcome)] = &connection.done()[..] else {
+        panic!("one outcome");
+    };
+    assert_eq!(*id, call);
+    assert!(matches!(outcome, Err(Failure::Broken(why)) if why.contains("floods")));
+}
+
+#[test]
 fn deadlines_end_calls_in_their_order_and_the_service_is_told() {
     let mut connection = open();
     let [second, first] = [NOW + Duration::from_secs(2), NOW + Duration::from_secs(1)]

@@ -13,7 +13,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from quicgw_fast import completions
-from quicgw_fast.upstream.causes import BROKE_OFF
+from quicgw_fast.upstream.causes import BROKE_OFF, DO_NOT_LAST
 from quicgw_fast.upstream.errors import UpstreamFailed
 from quicgw_fast.upstream.health import CallsUnderWay, ChannelHealth
 from quicgw_fast.upstream.method import HEALTH_CHECK, parse_answer
@@ -27,6 +27,7 @@ from quicgw_fast.upstream.native.failures import (
     NotConnected,
     StatusFailure,
 )
+from quicgw_fast.upstream.renewals import Renewals
 
 if TYPE_CHECKING:
     from quicgw_fast.completions import Cancellable, Done
@@ -38,9 +39,8 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger("quicgw.upstream")
 
-# Seconds from the beginning of an attempt to that of the next one: after a connection that came about, after the first
-# attempt that failed, and at most; what comes back is used within about 2 s.
-_AFTER_SUCCESS = 0.02
+# Seconds from the beginning of an attempt to that of the next one: after the first attempt that failed, and at most;
+# what comes back is used within about 2 s.
 _AFTER_FAILURE = 0.1
 _AT_MOST = 1.0
 _GROWTH = 1.6
@@ -107,7 +107,8 @@ class NativeChannel:
             else:
                 outcome = ended
         except UpstreamFailed as error:
-            outcome = error
+            # Its traceback ends here, in the frame that holds it: a circle, with the answer in it.
+            outcome = error.with_traceback(None)
         self._calls.end(outcome)
         return outcome
 
@@ -174,6 +175,7 @@ class NativeChannel:
 
     async def _dial_again_and_again(self) -> None:
         pause, spoke = _AFTER_FAILURE, False
+        renewals = Renewals()
         while True:
             began = self._clock()
             try:
@@ -183,13 +185,18 @@ class NativeChannel:
                 # What that means for the service, the attempt after it tells.
                 if not (spoke and failure.cause == BROKE_OFF):
                     self._down(failure)
+                renewals.failed()
                 wait, pause, spoke = pause, min(pause * _GROWTH, _AT_MOST), False
             else:
                 self._up(connection)
                 await connection.left
                 self._connection = None
                 self._health.disconnected()
-                wait, pause, spoke = _AFTER_SUCCESS, _AFTER_FAILURE, True
+                # One that ended for what came over it was never of use.
+                lasted = 0.0 if connection.violated else self._clock() - began
+                wait, pause, spoke = renewals.over(lasted), _AFTER_FAILURE, True
+                if renewals.too_often(wait):
+                    self._down(NotConnected(BROKE_OFF, DO_NOT_LAST))
             await asyncio.sleep(began + wait - self._clock())
 
     def _up(self, connection: NativeConnection) -> None:

@@ -67,6 +67,11 @@ class NativeConnection(asyncio.Protocol):
         """Why it is over; None while it is not."""
         return self._core.ended
 
+    @property
+    def violated(self) -> bool:
+        """Whether it is over for what came, which broke the protocol or was too much."""
+        return self._core.ended is not None and not self.broke_off
+
     def begin(self, message: bytes, deadline: float, done: Done[bytes]) -> Cancellable:
         """Begin a call with an encoded request; ``deadline`` in seconds of the loop's clock.
 
@@ -106,7 +111,8 @@ class NativeConnection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         """Hand out what came."""
         self._heard = True
-        self._core.receive(data)
+        if not self._core.receive(data):
+            self._transport.pause_reading()
         self._settle()
         # Answers, and what those who waited for them submit next, go out together.
         self._flush_soon()
@@ -144,6 +150,8 @@ class NativeConnection(asyncio.Protocol):
         now = self._loop.time()
         while self._writable and (data := self._core.output(now)):
             self._transport.write(data)
+        if not self._transport.is_reading() and self._core.receive(b""):
+            self._transport.resume_reading()
         self._settle()
         if self._core.ended is not None or (self.left.done() and not self._core.under_way):
             self._close()
