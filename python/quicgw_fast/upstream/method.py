@@ -30,13 +30,17 @@ def parse_answer(address: str, answer: bytes) -> UpstreamResponse:
     except DecodeError as error:
         what = "its answer is not an UpstreamResponse"
         raise UpstreamFailed(f"{address}: {what}", "UNKNOWN", what) from error
-    if len(answer) > SURELY_FITS:
-        _check_fits(response, address)
+    if len(answer) > SURELY_FITS and (size := _size_over_a_frame(response)):
+        # Whoever keeps the error for a while keeps this frame with it, and must not keep megabytes.
+        del response, answer
+        raise AnswerTooLarge(address, size)
     return response
 
 
-def _check_fits(response: UpstreamResponse, address: str) -> None:
+def _size_over_a_frame(response: UpstreamResponse) -> int:
+    """The bytes of the answer to the client if no frame can carry it, else 0."""
     try:
         encode_body(PushType.BUSINESS_DATA, response.code, response.message, response.data, response.headers)
     except FrameTooLarge as error:
-        raise AnswerTooLarge(address, error.length) from error
+        return error.length
+    return 0

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, cast
 
 import grpc
 
-from quicgw_fast.upstream.causes import HUNG_UP
+from quicgw_fast.upstream.causes import BROKE_OFF, DO_NOT_LAST, HUNG_UP
 from quicgw_fast.upstream.errors import AnswerTooLarge, UpstreamFailed, UpstreamTimeout
 from quicgw_fast.upstream.grpcio.causes import cause_of, never_sent, size_over_limit
 from quicgw_fast.upstream.health import CallsUnderWay, ChannelHealth
 from quicgw_fast.upstream.method import HEALTH_CHECK, LARGEST_ANSWER, PROCESS_REQUEST, parse_answer
+from quicgw_fast.upstream.renewals import Renewals
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Sequence
@@ -75,6 +76,10 @@ class GrpcChannel:
         # Answers are parsed here: gRPC's own deserializing logs an unreadable one and returns None for it.
         self._process = self._channel.unary_unary(PROCESS_REQUEST, methodcaller("SerializeToString"), _raw)
         self._probe: grpc.aio.UnaryUnaryMultiCallable[bytes, bytes] = self._channel.unary_unary(HEALTH_CHECK)
+        self._open: set[grpc.aio.UnaryUnaryCall[ServiceRequest, bytes]] = set()
+        """gRPC's calls under way."""
+        self._resting = False
+        """Nobody connects for a moment, as connections do not last."""
         self._leaving = False
         self._closed = False
         self._watcher = asyncio.create_task(self._watch(), name=f"upstream-health-{instance.address}")
@@ -88,21 +93,31 @@ class GrpcChannel:
         # call alive, and a channel does not shut down before its last call is gone.
         failure: UpstreamTimeout | UpstreamFailed
         address = self.instance.address
+        if self._resting:
+            raise UpstreamFailed(f"{address}: {DO_NOT_LAST}", "UNAVAILABLE", BROKE_OFF, never_sent=True)
         clock = asyncio.get_running_loop().time
         deadline = clock() + timeout
+        call = self._process(request, timeout=timeout)
+        self._open.add(call)
         try:
-            answer = await self._process(request, timeout=timeout)
+            answer = await call
         except grpc.aio.AioRpcError as error:
             failure = _translate(error, address, passed=clock() >= deadline - _CLOCKS_DIFFER)
         except grpc.aio.BaseError as error:
             failure = UpstreamFailed(f"{address}: {error}", "CANCELLED", HUNG_UP)
         except asyncio.CancelledError:
             # Closing a channel cancels its calls, and gRPC reports that as if the waiting task was.
-            if not self._closed or _task_is_cancelled():
+            if not (self._closed or self._resting) or _task_is_cancelled():
                 raise
-            failure = UpstreamFailed(f"{address}: {HUNG_UP}", "CANCELLED", HUNG_UP)
+            if self._closed:
+                failure = UpstreamFailed(f"{address}: {HUNG_UP}", "CANCELLED", HUNG_UP)
+            else:
+                failure = UpstreamFailed(f"{address}: {DO_NOT_LAST}", "UNAVAILABLE", BROKE_OFF)
         else:
             return parse_answer(address, answer)
+        finally:
+            self._open.discard(call)
+            del call  # which an error's traceback would keep alive
         raise failure
 
     async def wait_reached(self, seconds: float) -> None:
@@ -111,6 +126,8 @@ class GrpcChannel:
 
     async def lives(self, seconds: float) -> bool:
         """See ``Channel``."""
+        if self._resting:
+            return False
         try:
             await self._probe(b"", timeout=seconds)
         except grpc.aio.AioRpcError as error:
@@ -135,6 +152,7 @@ class GrpcChannel:
 
     async def _watch(self) -> None:
         """Follow the channel's state until it is closed, and dial again whenever the connection is gone."""
+        clock, renewals = asyncio.get_running_loop().time, Renewals()
         try:
             while not self._leaving:
                 state = self._channel.get_state(try_to_connect=True)
@@ -142,14 +160,36 @@ class GrpcChannel:
                     self._health.up()
                 else:
                     self._health.disconnected()
-                if state is grpc.ChannelConnectivity.TRANSIENT_FAILURE and self._health.would_be_news:
-                    await self._ask_why()
+                if state is grpc.ChannelConnectivity.TRANSIENT_FAILURE:
+                    renewals.failed()
+                    if self._health.would_be_news:
+                        await self._ask_why()
+                began = clock()
                 await self._channel.wait_for_state_change(state)
+                if state is grpc.ChannelConnectivity.READY:
+                    pause = renewals.over(clock() - began)
+                    if renewals.too_often(pause) and not self._leaving:
+                        await self._rest(pause)
         except (grpc.aio.BaseError, RuntimeError):
             # Closing the channel ends the wait like this. In any other case health is unknown from here on.
             if not self._closed:
                 self.instance.healthy = self.instance.connected = self.instance.reached = True
                 _log.exception("upstream not followed any more", extra={"address": self.instance.address})
+
+    async def _rest(self, seconds: float) -> None:
+        """Have no connection made for a while.
+
+        Calls under way end: for each, gRPC would connect again and again until its deadline, in threads of its own,
+        and take memory for each attempt.
+        """
+        self._resting = True
+        self._health.disconnected()
+        if self._health.would_be_news:
+            self._health.down(BROKE_OFF)
+        for call in tuple(self._open):
+            call.cancel()
+        await asyncio.sleep(seconds)
+        self._resting = False
 
     async def _ask_why(self) -> None:
         """Find out why there is no connection, which gRPC only tells a call that fails for it, and pass it on."""
@@ -189,8 +229,10 @@ class _GrpcCall:
         error = task.exception()
         outcome = task.result() if error is None else error
         self._calls.end(outcome)
-        if self._done is not None:
-            self._done(cast("UpstreamResponse | Exception", outcome))
+        # Who is told has us as the way to cancel it: a circle, which would keep the answer.
+        done, self._done = self._done, None
+        if done is not None:
+            done(cast("UpstreamResponse | Exception", outcome))
 
 
 def target_of(address: str) -> str:
