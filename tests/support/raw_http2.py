@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
     Script = Callable[["Http2Peer", "Http2Frame"], None]
 
-DATA, HEADERS, RST_STREAM, SETTINGS, PING, GOAWAY, WINDOW_UPDATE = 0, 1, 3, 4, 6, 7, 8
+DATA, HEADERS, RST_STREAM, SETTINGS, PUSH_PROMISE, PING, GOAWAY, WINDOW_UPDATE, CONTINUATION = 0, 1, 3, 4, 5, 6, 7, 8, 9
 ACK = END_STREAM = 1
 END_HEADERS = 4
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
@@ -43,6 +43,11 @@ def message(body: bytes, compressed: bool = False) -> bytes:
     return bytes([compressed]) + len(body).to_bytes(4, "big") + body
 
 
+def frame_of(kind: int, flags: int, stream: int, payload: bytes = b"") -> bytes:
+    """One frame, as it goes over the wire."""
+    return len(payload).to_bytes(3, "big") + bytes([kind, flags]) + stream.to_bytes(4, "big") + payload
+
+
 class Http2Peer:
     """The service's end of one connection."""
 
@@ -51,7 +56,7 @@ class Http2Peer:
 
     def send(self, kind: int, flags: int, stream: int, payload: bytes = b"") -> None:
         """Send one frame."""
-        self._writer.write(len(payload).to_bytes(3, "big") + bytes([kind, flags]) + stream.to_bytes(4, "big") + payload)
+        self._writer.write(frame_of(kind, flags, stream, payload))
 
     def number(self, kind: int, stream: int, *numbers: int) -> None:
         """Send a frame whose payload is numbers of four bytes."""
@@ -74,6 +79,17 @@ class Http2Peer:
     def say(self, data: bytes) -> None:
         """Send bytes that need not be frames."""
         self._writer.write(data)
+
+    async def repeat(self, data: bytes, pause: float = 0.0) -> None:
+        """Send bytes again and again, with so many seconds between, until nobody takes them any more."""
+        while not self._writer.is_closing():
+            self._writer.write(data)
+            await self._writer.drain()
+            await asyncio.sleep(pause)
+
+    async def drained(self) -> None:
+        """Wait until what was sent has gone out, nearly all."""
+        await self._writer.drain()
 
     def read(self, reading: bool) -> None:
         """Read what comes, or leave it to the network."""

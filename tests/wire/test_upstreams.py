@@ -173,3 +173,25 @@ async def test_failed_calls_are_counted_and_say_no_address(world: World) -> None
     changed = {name: after[name] - before[name] for name in after if name.startswith("upstream_")}
     assert {name: count for name, count in changed.items() if count} == {"upstream_failures": 1, "upstream_timeouts": 1}
     assert after["errors"] - before["errors"] == 2
+
+
+@pytest.mark.parametrize(("length", "fits"), [(1, True), (200, False)])
+async def test_ten_thousand_headers_of_a_reply_arrive_or_are_refused(world: World, length: int, fits: bool) -> None:
+    headers = {f"{number:05}": "x" * length for number in range(10_000)}
+
+    async def fill(request: pb.UpstreamRequest) -> pb.UpstreamResponse:
+        return answer(request, headers=headers)
+
+    world.zone.on("time", fill)
+    async with world.bystander():
+        client = await world.online("alice")
+        push = await client.call("time")
+        if fits:
+            assert wire.business(push).code == 200
+            assert headers.items() <= dict(push.headers).items()
+        else:
+            error = wire.error(push)
+            assert (error.error_code, error.error_message) == (500, "upstream answer too large")
+            assert "larger than a frame may be" in error.detail
+        assert wire.business(await client.call("echo")).code == 200
+        client.assert_gap_free()
