@@ -179,6 +179,18 @@ async def test_one_session_that_fails_does_not_keep_the_others_waiting(
     assert house.count("housekeeping_failed") == 2
 
 
+async def test_one_chore_that_fails_keeps_no_other_from_its_turn(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    done: list[float] = []
+
+    def fails(now: float) -> None:
+        raise OSError("no descriptor is free")
+
+    monkeypatch.setattr(house.housekeeping, "_chores", [fails, done.append])
+    await house.pass_time(1.0)
+    assert done == [house.clock.now]
+    assert house.count("housekeeping_failed") == 1
+
+
 async def test_one_connection_that_fails_does_not_keep_the_others_waiting(
     house: House, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -38,6 +38,16 @@ def test_what_is_resident_is_counted_in_pages(tmp_path: Path) -> None:
     assert memory.used() == 7 * os.sysconf("SC_PAGE_SIZE")
 
 
+def test_what_cannot_be_read_for_a_moment_is_as_it_was(tmp_path: Path) -> None:
+    group = {"proc/self/cgroup": "0::/a\n", "sys/fs/cgroup/a/memory.max": "5000\n"}
+    memory = write(tmp_path, {"proc/self/statm": "900 7 3 1 0 5 0\n", **group})
+    before = memory.used(), memory.allowed()
+    for name in ("proc/self/statm", "sys/fs/cgroup/a/memory.max"):
+        (tmp_path / name).unlink()
+        (tmp_path / name).mkdir()  # which opens, and cannot be read
+    assert (memory.used(), memory.allowed()) == before
+
+
 @pytest.mark.parametrize(
     ("files", "allowed"),
     [

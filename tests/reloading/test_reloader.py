@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import os
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -119,6 +120,20 @@ async def test_a_file_that_cannot_be_used_asks_nobody(house: House) -> None:
         await house.reloader.reload("test")
     assert house.said == []
     assert house.count("refused") == 4
+
+
+async def test_what_is_no_regular_file_is_not_waited_for(house: House) -> None:
+    """A pipe without a writer would have the reader wait for ever, and with it whoever waits for the reader."""
+    house.path.unlink()
+    os.mkfifo(house.path)
+    with pytest.raises(ReloadRefused, match="is no regular file"):
+        await house.reloader.reload("test")
+    watching = asyncio.create_task(house.reloader.run())
+    with running(watching):
+        await asyncio.sleep(0)
+        house.path.unlink()
+        house.write("session.timeout = '7s'")
+        await until(lambda: "first takes 7" in house.said)
 
 
 async def test_what_needs_a_restart_is_left_as_it_is_and_named_each_time(

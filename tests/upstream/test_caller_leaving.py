@@ -46,7 +46,7 @@ async def test_registered_instance_is_dialled_and_an_evicted_one_hung_up(
     channels = Channels(directory, open_channel, clock, journal, Readiness(ALL_TO_HELLO, directory))
     no_rules = Gate[CallFacts, Refusal](Moment.CALL, [], Metrics())
     choice = Choice(directory, Random(1))
-    caller = BalancingCaller(ALL_TO_HELLO, choice, channels, journal, clock, Metrics(), no_rules)
+    caller = BalancingCaller(ALL_TO_HELLO, choice, channels, journal, clock, Metrics(), no_rules, judge=lambda _: None)
     channels.start()
     instance = directory.register(old.address, "hello").instance
     assert await channels.wait_reached(instance, 5.0)

@@ -140,3 +140,15 @@ async def test_of_instances_that_are_gone_nothing_is_kept(gateway: Leasing) -> N
     gateway.pass_time(3600.0)
     gateway.pass_time(1.0)
     assert gateway.side.registration._leases.keys() == []
+
+
+async def test_a_registration_outlives_a_configuration_that_named_it(upstream: Start, gateway: Leasing) -> None:
+    address = (await upstream()).address
+    side = gateway.side
+    assert await gateway.register(address) == ""
+    for configured in ((address,), ()):
+        (await side.prepare(UpstreamConfig(zone=configured), RoutingConfig()))()
+        gateway.pass_time(1.0)
+        assert [each.address for each in side.directory.instances("zone")] == [address]
+    assert await gateway.register(address, leave=True) == ""
+    assert side.directory.instances("zone") == ()

@@ -146,9 +146,9 @@ async def test_an_address_of_a_configured_name_cannot_leave_by_itself(street_of:
 async def test_a_name_that_is_configured_no_more_takes_its_addresses_along(street_of: Callable[..., Street]) -> None:
     street = street_of("many:9001", "127.0.0.9:9001", many=["127.0.0.1", "127.0.0.2"])
     await until(lambda: len(street.addresses) == 3)
-    street.directory.configure(street.directory.check({"hello": ["127.0.0.9:9001"], "zone": []}))
+    street.directory.configure(street.directory.check({"hello": ["127.0.0.9:9001"], "zone": []}), lambda *_: False)
     await until(lambda: street.addresses == ["127.0.0.9:9001"])
-    street.directory.configure(street.directory.check({"hello": ["many:9001"], "zone": []}))
+    street.directory.configure(street.directory.check({"hello": ["many:9001"], "zone": []}), lambda *_: False)
     await until(lambda: street.addresses == ["127.0.0.1:9001", "127.0.0.2:9001"])
 
 

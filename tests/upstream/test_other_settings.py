@@ -36,7 +36,7 @@ def hellos(directory: Directory) -> list[str]:
 
 
 def configure(directory: Directory, **wanted: list[str]) -> None:
-    directory.configure(directory.check({"hello": [], "business": [], "zone": [], **wanted}))
+    directory.configure(directory.check({"hello": [], "business": [], "zone": [], **wanted}), lambda *_: False)
 
 
 def test_what_is_new_comes_and_what_is_left_out_goes() -> None:

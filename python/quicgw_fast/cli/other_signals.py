@@ -17,7 +17,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from types import FrameType, TracebackType
 
-NAMES = ("SIGHUP", "SIGUSR1", "SIGUSR2", "SIGALRM", "SIGVTALRM", "SIGPROF", "SIGIO", "SIGPWR", "SIGSTKFLT", "SIGPIPE")
+NAMES = (
+    *("SIGHUP", "SIGUSR1", "SIGUSR2", "SIGALRM", "SIGVTALRM", "SIGPROF", "SIGIO", "SIGPWR", "SIGSTKFLT", "SIGPIPE"),
+    *("SIGXCPU", "SIGTRAP", "SIGSYS"),
+)
 """Those by name; not every platform has all. Those without a purpose of their own are caught, too (``SIGRTMIN`` on)."""
 
 _log = logging.getLogger("quicgw.cli")

@@ -136,8 +136,11 @@ class Housekeeping:
             if number % SLICE == 0:
                 yield
         self._repeats.flush(now)
-        for chore in self._chores:
-            chore(now)
+        for number, chore in enumerate(self._chores):
+            try:
+                chore(now)
+            except Exception as error:
+                self._failed("chore", getattr(chore, "__qualname__", str(number)), error, now)
         yield
 
     def _undisturbed(self, session: Session, now: float, wall: float) -> float:

@@ -7,6 +7,7 @@ lowest of them. What the files say may change, also the limit, so they are read 
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import os
 from pathlib import Path
@@ -20,26 +21,32 @@ UNLIMITED: Final = 1 << 60
 
 
 class ProcessMemory:
-    """Looks at the files of the kernel. Elsewhere than on Linux there are none, and nothing is known."""
+    """Looks at the files of the kernel. Elsewhere than on Linux there are none, and nothing is known.
+
+    What cannot be read for a moment, as every descriptor is in use, is as it was the last time.
+    """
 
     def __init__(self, root: Path = Path("/")) -> None:
         """``root`` is where ``proc`` and ``sys`` are."""
         self._statm = root / "proc/self/statm"
         self._limits = tuple(_limit_files(root))
         self._page = os.sysconf("SC_PAGE_SIZE")
+        self._used = 0
+        self._allowed: int | None = None
         self._trim = _find_trim()
 
     def used(self) -> int:
         """Bytes that are resident; 0 where nobody tells."""
-        try:
-            return int(self._statm.read_text().split()[1]) * self._page
-        except FileNotFoundError:
-            return 0
+        with contextlib.suppress(OSError):
+            self._used = int(self._statm.read_text().split()[1]) * self._page
+        return self._used
 
     def allowed(self) -> int | None:
         """Bytes that the group may take; None where no limit is set."""
-        limits = [limit for limit in map(_limit, self._limits) if limit is not None]
-        return min(limits, default=None)
+        with contextlib.suppress(OSError):
+            limits = [limit for limit in map(_limit, self._limits) if limit is not None]
+            self._allowed = min(limits, default=None)
+        return self._allowed
 
     def trim(self) -> None:
         """Have the allocator give back what it keeps: glibc's does so by itself only at the top of its heap."""

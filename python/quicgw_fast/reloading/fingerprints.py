@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import errno
 import hashlib
-from typing import TYPE_CHECKING
+import stat
+from typing import TYPE_CHECKING, Final
 
 from quicgw_fast.config import read_small
 
@@ -20,9 +21,15 @@ if TYPE_CHECKING:
     Fingerprints = Mapping[Path, str]
 
 
+NO_FILE: Final = "no regular file"
+"""The fingerprint of a pipe or a device: what it gives is given once, and whoever reads it may wait for ever."""
+
+
 def fingerprint(path: Path) -> str:
     """A digest of the content, or the name of the error that keeps it from being read."""
     try:
+        if not stat.S_ISREG(path.stat().st_mode):
+            return NO_FILE
         return hashlib.sha256(read_small(path)).hexdigest()
     except OSError as error:
         return errno.errorcode.get(error.errno or 0, "unreadable")

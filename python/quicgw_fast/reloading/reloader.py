@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 from quicgw_fast.config import advice, changes, files, require_sense, without_restart
 from quicgw_fast.errors import GatewayError, StartupError
 from quicgw_fast.observe import Unit
+from quicgw_fast.reloading.fingerprints import NO_FILE
 from quicgw_fast.reloading.watch import FileWatch
 
 if TYPE_CHECKING:
@@ -146,12 +147,14 @@ class Reloader:
     async def _reload(self) -> Reloaded:
         if self._stopping():
             raise StartupError("the gateway stops and takes no other configuration")
-        found = {} if self._path is None else dict(self._watch.reading([self._path]))
+        found = {} if self._path is None else dict(await asyncio.to_thread(self._watch.reading, [self._path]))
+        _require_files(found)
         with self._read_again() as written:
             config = without_restart(self.config, written)
             require_sense(config)
             # Before they are read, so that what is written meanwhile is seen at the next look.
             found |= await asyncio.to_thread(self._watch.reading, files(config).values())
+            _require_files(found)
             take = [await prepare(config) for prepare in self._parts()]
         if self._stopping():
             raise StartupError("the gateway began to stop while the configuration was read")
@@ -202,3 +205,10 @@ class Reloader:
             _log.warning("check the configuration", extra={"explanation": told})
         counts = {"changed": len(reloaded.changed) + len(reloaded.files), "needs_restart": len(reloaded.waiting)}
         _log.info("configuration reloaded", extra={"cause": cause, **counts})
+
+
+def _require_files(found: Fingerprints) -> None:
+    """Raise StartupError for what may never answer, or answers another thing each time."""
+    for path, content in found.items():
+        if content == NO_FILE:
+            raise StartupError(f"{path} is no regular file, and can be read at the start alone; name a file")

@@ -85,7 +85,7 @@ class Upstream:
 
         def take() -> None:
             self.mode.adopt(mode)
-            self.directory.configure(wanted)
+            self.directory.configure(wanted, self.registration.holds)
             self.watch.reconfigure(config)
             self.names.reconfigure(config.resolve_every)
             self.forget_after = config.forget_after
@@ -133,7 +133,17 @@ def assemble_upstream(
     journal = UpstreamJournal(directory, clock)
     readiness = Readiness(mode, directory)
     channels = Channels(directory, open_channel, clock, journal, readiness)
-    caller = BalancingCaller(mode, Choice(directory, Random()), channels, journal, clock, metrics, gate)
+    watch: Watch
+    caller = BalancingCaller(
+        mode,
+        Choice(directory, Random()),
+        channels,
+        journal,
+        clock,
+        metrics,
+        gate,
+        judge=lambda instance: watch.judge(instance),
+    )
     watch = Watch(
         directory,
         config,

@@ -18,6 +18,8 @@ from quicgw_fast.upstream.errors import (
 from quicgw_fast.upstream.timeouts import sendable
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from quicgw_fast.clock import Clock
     from quicgw_fast.completions import Cancellable, Done
     from quicgw_fast.observe import Counter, Metrics
@@ -42,7 +44,9 @@ class BalancingCaller:
         clock: Clock,
         metrics: Metrics,
         gate: CallGate,
+        judge: Callable[[Instance], None],
     ) -> None:
+        """``judge`` is told of each instance that has just failed a call."""
         self._mode = mode
         self._choice = choice
         self._channels = channels
@@ -50,6 +54,7 @@ class BalancingCaller:
         self._now = clock.now
         self._counts = _register(metrics)
         self._gate = gate
+        self._judge = judge
         self._took = metrics.durations("upstream_call", "Calls, however they ended", "service", mode.services)
         self._under_way = dict.fromkeys(mode.services, 0)
         self._calls: set[_BalancedCall] = set()
@@ -150,6 +155,7 @@ class BalancingCaller:
             instance.score.failure(error.status)
             instance.statuses[error.status] = instance.statuses.get(error.status, 0) + 1
             self._journal.call_failed(instance, call.service, error)
+        self._judge(instance)
 
     def count(self, error: UpstreamCallError) -> None:
         """Count an error that is told to who asked for the call."""

@@ -12,7 +12,7 @@ from quicgw_fast.upstream.instance import Instance
 from quicgw_fast.upstream.lookup import is_name
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
 MAX_INSTANCES = 64
 """Of one service, unless told otherwise: who registers may be anybody."""
@@ -90,16 +90,21 @@ class Directory:
                 raise SettingError(key, f"{told}; configure fewer")
         return checked
 
-    def configure(self, wanted: Mapping[str, Sequence[str]]) -> None:
+    def configure(self, wanted: Mapping[str, Sequence[str]], registered: Callable[[str, str], bool]) -> None:
         """Have these be the configured addresses, as ``check`` returned them: what is new comes, what is left out goes.
 
-        Calls under way to those that go are answered. Of a service that is full, registered instances make room.
+        Calls under way to those that go are answered. ``registered`` tells of a service and an address whether a
+        registration holds it: that stays. Of a service that is full, registered instances make room.
         """
         before = self._configured
         self._configured = {(service, address) for service, addresses in wanted.items() for address in addresses}
         for service, address in before - self._configured:
             instance = self._by_address.get(address)
-            if instance is not None and instance in self._members[service]:
+            if instance is None or instance not in self._members[service]:
+                continue
+            if registered(service, address):
+                instance.registered = True
+            else:
                 self._leave(service, instance, hang_up=False)
         for service, address in sorted(self._configured - self._stood_in_for()):
             self._configure_one(service, address)
@@ -139,6 +144,10 @@ class Directory:
                 RegisterCode.CONFIGURED, f"{address} is an instance by configuration (upstream.{service})"
             )
         self._leave(service, instance, hang_up=False)
+
+    def has(self, service: str, address: str) -> bool:
+        """Whether an address, in one spelling, is an instance of a service, however it came to be one."""
+        return self._by_address.get(address) in self._members[service]
 
     def has_registered(self, service: str, address: str) -> bool:
         """Whether an address, in one spelling, is an instance that ``deregister`` takes out."""

@@ -107,6 +107,11 @@ class Outliers:
             found += self._compare()
         return [(each, reason) for each, reason in found if self.eject(each, reason, now)]
 
+    def judge(self, instance: Instance, now: float) -> Reason | None:
+        """Take out one whose call has just failed, if it is time for it; the reason if it is out by that."""
+        reason = None if instance.ejection is not None else self._of_calls(instance)
+        return reason if reason is not None and self.eject(instance, reason, now) else None
+
     def eject(self, instance: Instance, reason: Reason, now: float) -> bool:
         """Take an instance out, unless it is already, or half of a service's are; return whether it is now."""
         if instance.ejection is not None or not self._may_go(instance):

@@ -67,6 +67,10 @@ class Registration:
             return UpstreamRegisterResponse(success=False, message=str(refused), error_code=refused.error_code)
         return UpstreamRegisterResponse(success=True, message=message)
 
+    def holds(self, service: str, address: str) -> bool:
+        """Whether a registration holds an address of a service, which may be configured as well."""
+        return address in self._leases.held(service)
+
     def lease_left(self, address: str) -> float | None:
         """Seconds after which an instance leaves unless its registration is renewed; None when it does not."""
         return self._leases.left(address, self._now())
@@ -77,7 +81,7 @@ class Registration:
             if self._take_out(key.service, self._leases.end(key)):
                 self._expired.value += 1
                 self._journal.lease_expired(key.written, key.service)
-        self._leases.keep(self._directory.has_registered)
+        self._leases.keep(self._directory.has)
 
     def reconfigure(self, allow: AllowList) -> None:
         """Go by another list from now on: who is registered and not on it leaves, and what is under way is answered."""

@@ -159,6 +159,12 @@ class Watch:
             self._consider_asking(instance, watched, now)
             instance.room = self._room(instance, watched.limit)
 
+    def judge(self, instance: Instance) -> None:
+        """Look at one whose call has just failed: it is not to fail all that come until the next look as well."""
+        reason = self._outliers.judge(instance, self._now()) if self._config.ejection else None
+        if reason is not None:
+            self._took_out(instance, reason)
+
     def _of(self, instance: Instance) -> _Watched:
         watched = self._watched.get(instance)
         if watched is None:
