@@ -20,6 +20,7 @@ from benches.marks.requests import LOADS, bench
 
 TIMES = (1, 2, 5, 10)
 SESSIONS = "200"
+WITH = {"queue_target": "100ms", "queue_interval": "1s"}
 WITHOUT = {"queue_target": "30s", "queue_interval": "30s"}
 """Of ``[processor]``."""
 HEAD = (
@@ -32,7 +33,7 @@ HEAD = (
 async def column(combination: Combination, rules: bool, seconds: float) -> list[tuple[int, dict[str, Any]]]:
     """What came of each load; of 0 times what the closed loop did."""
     with tempfile.TemporaryDirectory() as folder:
-        processor = {} if rules else WITHOUT
+        processor = WITH if rules else WITHOUT
         async with (
             services() as upstreams,
             gateway(combination, Path(folder), upstreams, limits=NO_LIMITS, processor=processor) as (addresses, pid),

@@ -95,8 +95,8 @@ def test_what_is_found_wrong_after_reading_is_told_with_its_place(
 
 
 def test_what_is_found_wrong_in_a_variable_names_it(tmp_path: Path, certified: str) -> None:
-    done = serve(tmp_path, certified, QUICGW_OVERLOAD__COUNT_ONLY='["ful"]')
-    assert_one_sentence(done, "'ful'", "(in the variable QUICGW_OVERLOAD__COUNT_ONLY)")
+    done = serve(tmp_path, certified, QUICGW_OVERLOAD__OBSERVE='["ful"]')
+    assert_one_sentence(done, "'ful'", "(in the variable QUICGW_OVERLOAD__OBSERVE)")
 
 
 def test_bad_environment_variable(tmp_path: Path, certified: str) -> None:

@@ -191,7 +191,7 @@ async def test_a_flood_of_them_is_closed_as_any_other(make_house: MakeHouse) -> 
 
 async def test_while_the_gateway_stops_that_is_what_they_are_told(make_house: MakeHouse) -> None:
     house, client = await full(make_house)
-    house.path.draining.active = True
+    house.path.draining.active = house.path.draining.refusing = True
     client.raw(message(2) + message(3))
     assert client.error_of(3).detail == "the gateway is stopping"
 
@@ -204,7 +204,8 @@ NO_BOUND = {"in_flight": 1000, "messages_per_second": 1e6, "message_burst": 1_00
 
 async def standing(make_house: MakeHouse, **sections: dict[str, object]) -> tuple[House, Client]:
     """A house with services so slow that its queue stands, and the client whose requests wait in it."""
-    sections = {"processor": {"max_workers": 2}, "limits": NO_BOUND, **sections}
+    processor = {"max_workers": 2, "queue_target": "100ms", "queue_interval": "1s"}
+    sections = {"processor": processor, "limits": NO_BOUND, **sections}
     house = await make_house(**sections)
     greedy = await house.online("greedy")
     house.upstream.held.add("slow")

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from tests.support.world import WorldMaker
 
 PROCESSOR = {
-    *("max_workers", "max_queue_size", "queue_length", "started", "busy_workers"),
+    *("max_workers", "max_queue_size", "queue_length", "queue_places", "started", "busy_workers"),
     *("submitted", "rejected", "completed", "skipped", "cancelled", "late"),
 }
 FATES = {"accepted", "delivered", "lost", "open"}

@@ -213,7 +213,8 @@ class Endpoint:
     def _look_at_newcomers(self) -> None:
         """Look at what stands back for as long as a turn of the loop may take for that, and go on in the next one.
 
-        What follows from each is sent at once: an answer takes as long as what it answers, and counts as well.
+        What follows from each is sent at once: an answer takes as long as what it answers, and counts as well. What
+        came together from one address is looked at together, as its end may be the last of it (``Link.departed``).
         """
         self._newcomers_handle = None
         waiting = self._standing_back
@@ -221,7 +222,10 @@ class Endpoint:
         until = now + self.limits.newcomers_time
         while waiting and now < until and not self.closed:
             self._flushing = True
-            self._dispatch(*waiting.popleft(), now, in_turn=True)
+            data, address = waiting.popleft()
+            self._dispatch(data, address, now, in_turn=True)
+            while waiting and waiting[0][1] == address and self.now() < until:
+                self._dispatch(*waiting.popleft(), now, in_turn=True)
             self._flush()
             now = self.now()
         if waiting and not self.closed:

@@ -23,10 +23,10 @@ class ProcessorConfig(Section):
     """Hello calls under way at once; 0 means as many as workers. More wait in a queue of their own."""
     max_queue_size: Annotated[int, number(1, MAX_QUEUE, "requests")] = 10_000
     """Accepted requests that may wait, and logins as well; one more is answered 503."""
-    queue_target: Duration = 0.1
+    queue_target: Duration = 2.0
     """A queue of requests that takes longer than this to work off during a whole ``queue_interval`` is standing. While
     it is, it holds what is worked off in twice this time, and who has a request in it gets 503 for one more."""
-    queue_interval: Duration = 1.0
+    queue_interval: Duration = 5.0
     """How long a burst may last: a queue that does not stand holds what is worked off in this time. Unless it is set,
     a longer ``queue_target`` takes it along."""
     task_timeout: Duration = 30.0
