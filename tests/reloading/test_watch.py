@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from quicgw_fast.reloading.fingerprints import fingerprint
+from quicgw_fast.reloading.fingerprints import NO_FILE, fingerprint
 from quicgw_fast.reloading.watch import FileWatch
 
 if TYPE_CHECKING:
@@ -87,4 +87,4 @@ def test_only_what_is_named_is_looked_at(watch: FileWatch, file: Path) -> None:
 
 def test_what_cannot_be_read_has_a_fingerprint_too(tmp_path: Path) -> None:
     assert fingerprint(tmp_path / "absent") == "ENOENT"
-    assert fingerprint(tmp_path) == "EISDIR"
+    assert fingerprint(tmp_path) == NO_FILE

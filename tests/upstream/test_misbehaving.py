@@ -40,6 +40,7 @@ ANSWERED = {"answers 10 000 headers", "answers twice", "sends DATA without end a
 """What an answer comes of: it was whole before anything was wrong."""
 ONLY_FLOODS = {
     ("grpcio", "says GOAWAY without end"),
+    ("grpcio", "says GOAWAY to each connection"),
     ("grpcio", "sends frames of no kind without end"),
 }
 """gRPC's library reads these without a bound in threads of its own, which nobody can tell not to (docs/attacks.md)."""

@@ -35,10 +35,10 @@ class HeldBack:
         return len(self._kept)
 
     def arrive(self) -> None:
-        """Have the listener read them now, as in one burst, and service nothing yet."""
+        """Have the listener look at them now, as in one burst, and service nothing yet."""
         kept, self._kept = self._kept, []
         for data in kept:
-            inside(self._listener)._endpoint._dispatch(data, self._client.sock.getsockname(), monotonic())
+            inside(self._listener)._endpoint._dispatch(data, self._client.sock.getsockname(), monotonic(), in_turn=True)
 
     def let_go(self) -> None:
         del self._client.transmit  # type: ignore[method-assign]
