@@ -132,7 +132,7 @@ async def slow_handshakes(target: Target, until: float) -> Sent:
 
     async def one() -> None:
         async with Slow(target.address, host=ATTACKER):
-            await asyncio.sleep(5.5)
+            await asyncio.sleep(5.5)  # longer than a handshake may take
 
     async with asyncio.TaskGroup() as group:
         while time.monotonic() < until:

@@ -80,7 +80,7 @@ async def test_a_new_service_finds_its_turn_among_calls_that_send_nothing() -> N
         host, port = address.split(":")
         until = time.monotonic() + 12.0
         attacking = asyncio.ensure_future(carry_out(ATTACKS["dripped"], (host, int(port)), until, connections=2))
-        await asyncio.sleep(0.5)
+        await asyncio.sleep(0.5)  # until the places are taken, which nobody outside can see
         async with grpc.aio.insecure_channel(address, [("grpc.use_local_subchannel_pool", 1)]) as channel:
             stub = GatewayServiceStub(channel)
             assert (await stub.PushToClient(pb.UnicastPushRequest(), timeout=30)).error_code == "TARGET_NOT_FOUND"

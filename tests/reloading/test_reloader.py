@@ -222,7 +222,7 @@ async def test_without_a_time_nobody_looks(tmp_path: Path) -> None:
     house = House(path)
     with running(asyncio.create_task(house.reloader.run())):
         path.write_text("server.watch = 0\nsession.timeout = 60\n")
-        await asyncio.sleep(0.05)
+        await asyncio.sleep(0.05)  # twice the time between two looks, if there were any
         assert house.said == []
         house.reloader.ask("SIGHUP")
         await until(lambda: house.count("applied") == 1)

@@ -160,7 +160,7 @@ async def test_a_closed_connection_answers_less_and_less_of_what_still_comes(ide
                 offender.frames(b"\x01", by=other)
                 if number % 20 == 19:
                     await asyncio.sleep(0)
-            await asyncio.sleep(0.1)
+            await asyncio.sleep(0.1)  # for what is still answered; how much, is the question
             while True:
                 try:
                     heard, count = heard + len(other.recv(65536)), count + 1
