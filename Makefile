@@ -133,8 +133,10 @@ proto: .venv/.requirements ## Generate the Python modules of proto/
 
 lock: .venv/.requirements ## Compile requirements/*.txt and Cargo.lock from the ranges
 	$(BIN)/pip install --quiet pip-tools
-	$(COMPILE) --extra dev -o requirements/dev.txt pyproject.toml
-	$(COMPILE) -o requirements/runtime.txt -c requirements/dev.txt pyproject.toml
+	$(COMPILE) --extra server --extra service --extra top --extra tracing --extra dev -o requirements/dev.txt pyproject.toml
+	$(COMPILE) --extra server --extra service --extra top --extra tracing -o requirements/runtime.txt -c requirements/dev.txt pyproject.toml
+	$(COMPILE) -o requirements/docs.txt requirements/docs.in
+	$(COMPILE) -o requirements/browser.txt requirements/browser.in
 	cargo update
 
 clean: ## Remove what was built, and .venv
