@@ -117,6 +117,13 @@ _add(
 )
 _add(
     PREPARE,
+    "doctor",
+    "Look at everything that a gateway's start or a night could stumble over, and say what mends it.",
+    "quicgw doctor",
+    "quicgw doctor --config gateway.toml --json",
+)
+_add(
+    PREPARE,
     "gentoken",
     'Print a token for a client of a gateway with auth.mode = "jwt".',
     "quicgw gentoken alice --key secret.key --ttl 8h",

@@ -30,7 +30,7 @@ def kick(
 
     Exit status 0: done. 1: there is no such session, or the reason cannot be used. 3: no gateway there.
     """
-    from quicgw_fast.cli.asking import ask_admin
+    from quicgw_fast.cli.asking import ask_admin, refusal
     from quicgw_fast.config import read
 
     kind, _, name = who.partition(":")
@@ -42,5 +42,5 @@ def kick(
         token = options.token(token_file or settings.control.admin_token_file)
         status, answer = ask_admin("POST", admin or settings.server.admin, "/sessions/kick", timeout, token, body=body)
     done = status == 200
-    print(json_module.dumps(answer) if json else "kicked" if done else f"refused: {answer['error']}")
+    print(json_module.dumps(answer) if json else "kicked" if done else f"refused: {refusal(answer)}")
     raise typer.Exit(Status.DONE if done else Status.NO)

@@ -84,6 +84,7 @@ Cert = Annotated[
 ]
 Key = Annotated[Path | None, typer.Option("--key", metavar="FILE", callback=file_path, help="PEM of its private key.")]
 Json = Annotated[bool, typer.Option("--json", metavar="", help="Print one JSON object per line.")]
+JsonObject = Annotated[bool, typer.Option("--json", metavar="", help="Print one JSON object, with all there is.")]
 GATEWAY_DEFAULT = "127.0.0.1:8092"
 
 

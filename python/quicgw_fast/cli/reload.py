@@ -59,8 +59,10 @@ def reload(
 
 def _lines(answer: Any) -> Iterator[str]:
     """What changed, for people."""
+    from quicgw_fast.cli.asking import refusal
+
     if "error" in answer:
-        yield f"refused, and nothing has changed: {answer['error']}"
+        yield f"refused, and nothing has changed: {refusal(answer)}"
         return
     for key, change in answer["changed"].items():
         yield f"{key}: {change['before']} is {change['now']} now"
