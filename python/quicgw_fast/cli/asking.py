@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+from dataclasses import dataclass, field
 from typing import Any
 
 from quicgw_fast.config import join_address, split_address
@@ -16,6 +17,31 @@ _DOORS = (401, 403)
 """Statuses of who may not ask at all."""
 _NO_PAGE = (404, 405)
 _OTHER = "--admin names another address, --config the configuration that has it"
+
+
+@dataclass(frozen=True, slots=True)
+class AdminPages:
+    """The admin pages of one gateway, and what is shown to them."""
+
+    address: str
+    token: str | None = field(repr=False)
+    timeout: float
+    """Seconds for one question."""
+
+    def ask(self, method: str, path: str, body: object = None) -> tuple[int, Any]:
+        """See ``ask_admin``."""
+        return ask_admin(method, self.address, path, self.timeout, self.token, body=body)
+
+    def text(self, path: str) -> tuple[int, str]:
+        """See ``ask_for_text``."""
+        return ask_for_text("GET", self.address, path, self.timeout, self.token)
+
+    def get(self, path: str) -> Any:
+        """Return what a page says. Raises StartupError also where it refuses to say it."""
+        status, answer = self.ask("GET", path)
+        if status != 200:
+            raise StartupError(f"the gateway at {self.address} does not answer {path}: {refusal(answer)}")
+        return answer
 
 
 def ask_admin(

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 VERSION: Final = 1
 """Of the objects that ``--json`` prints: keys are added, and none is taken away or given another meaning."""
@@ -92,3 +92,28 @@ def progress(what: str, *, quiet: bool = False) -> Iterator[None]:
 
     with Console(stderr=True).status(f"{what} …"):
         yield
+
+
+@contextmanager
+def live_line(*, quiet: bool = False) -> Iterator[Callable[[str], None]]:
+    """Give a function that shows how far something is: in one place on a terminal, as lines when it changes elsewhere.
+
+    It goes to standard error.
+    """
+    if quiet:
+        yield lambda _line: None
+    elif sys.stderr.isatty():
+        from rich.console import Console
+
+        with Console(stderr=True).status("") as status:
+            yield status.update
+    else:
+        last = ""
+
+        def show(line: str) -> None:
+            nonlocal last
+            if line != last:
+                print(line, file=sys.stderr, flush=True)
+            last = line
+
+        yield show
