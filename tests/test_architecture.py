@@ -74,7 +74,7 @@ MAY_IMPORT = {
     "addresses": frozenset(),
     "sharing": frozenset(),
     "machine": frozenset(),
-    "observe": frozenset({"config", "errors", "codes", "addresses"}),
+    "observe": frozenset({"config", "clock", "errors", "codes", "addresses"}),
     "ports": frozenset({"backend", "codes", "errors", "proto"}),
     "backend": frozenset({"errors", "codes", "_core"}),
     "_core": frozenset({"backend", "upstream"}),
