@@ -7,7 +7,6 @@ from quicgw_fast.observe.logs import MOST_WAITING, bytes_waiting, configure_logg
 from quicgw_fast.observe.metrics import Counter, Metrics, Unit
 from quicgw_fast.observe.stats import render_stats
 from quicgw_fast.observe.watcher import Watcher
-from quicgw_fast.observe.writer import Writer, write_if_free
 
 __all__ = [
     "MOST_WAITING",
@@ -19,7 +18,6 @@ __all__ = [
     "Metrics",
     "Unit",
     "Watcher",
-    "Writer",
     "bytes_waiting",
     "configure_logging",
     "lines_dropped",
@@ -27,5 +25,4 @@ __all__ = [
     "register_listener",
     "render_stats",
     "set_level",
-    "write_if_free",
 ]
