@@ -46,7 +46,7 @@ class UpstreamConfig(Section):
     """Certificate chain that the gateway shows to services which ask for one (mutual TLS)."""
     key: File | None = None
     """Private key of that certificate."""
-    server_name: HostName | None = None
+    server_name: Annotated[HostName | None, Field(examples=["services.internal"])] = None
     """The name that every service's certificate carries; without it that is the host of its address."""
     allow: Annotated[tuple[str, ...], AfterValidator(checked_allowed), ALLOW] = ("0.0.0.0/0", "::/0")
     """Where services may register: networks, addresses and hosts, each with a port or for all of them. Link-local,
