@@ -68,8 +68,10 @@ class Session:
     """Wall clock seconds at which the client's token ends; None for never."""
     told_interval: int = 0
     """Seconds between the heartbeats that its client was told to keep, by the settings of that time."""
+    zone: int | None = None
+    """The zone that its login gave it."""
     gid: str = ""
-    """The group name that its login service gave it; pushes to it are found by that (``Registry.set_gid``)."""
+    """The group name that its login gave it; pushes to it are found by that (``Registry.set_gid``)."""
     request_bytes: int = 0
     """What the requests without a reply take in memory (``overload``)."""
     catch_up: CatchUp = field(default_factory=CatchUp)
