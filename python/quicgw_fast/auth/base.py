@@ -29,8 +29,8 @@ class Grant:
     openid: str
     expires_at: float | None
     """Wall-clock seconds from which on it is a no; ``None``: never."""
-    zone: int | None = None
-    """The zone that the token names, where it is one that logs in."""
+    zone: str = ""
+    """The zone that the token names, where it is one that logs in; a whole number."""
     gid: str = ""
     """The group that it names, likewise."""
 

@@ -122,12 +122,14 @@ class JwtAuth:
         if issuer is not None and claims.get("iss") != issuer:
             raise AuthRefused("iss is missing or another issuer")
 
-    def _zone(self, claims: dict[str, Any]) -> int | None:
+    def _zone(self, claims: dict[str, Any]) -> str:
         """What ``auth.zone_claim`` names; a token need not have it."""
         name = self._settings.zone_claim
         zone = None if name is None else claims.get(name)
-        if zone is None or (type(zone) is int and -(1 << 63) <= zone < 1 << 63):
-            return zone
+        if zone is None:
+            return ""
+        if type(zone) is int and -(1 << 63) <= zone < 1 << 63:  # a bool is an int as well
+            return str(zone)
         raise AuthRefused(f"{name} is no whole number of 64 bits", "zone")
 
     def _gid(self, claims: dict[str, Any]) -> str:

@@ -116,10 +116,7 @@ def assemble_path(
     logins_at_once: int,
     chores: Sequence[Callable[[float], None]] = (),
 ) -> Path:
-    """Build the whole way of a message through the gateway, between its two ends: who comes in, up, and down.
-
-    ``call`` calls services, for so many hellos at once; ``chores`` are called with the time in every housekeeping.
-    """
+    """Build the way of a message; ``call`` calls services, ``chores`` get the time (monotonic) in each housekeeping."""
     times, limits, pools, stages = config.session, gates.book.limits, config.processor, StageTimes(clock, metrics)
     draining, journal, request_memory = DrainState(), Journal(metrics), RequestMemory(metrics, limits)
     budget, make_outbox, registry = _make_registry(engine, metrics, times)
@@ -135,9 +132,8 @@ def assemble_path(
     # Up
     make, longest = partial(_make_processor, engine, clock, registry, metrics, pools), pools.task_timeout
     ordered = OrderedActions(clock, metrics, config.routing.ordered, replies, lambda task: requests.submit(task))
-    work = partial(execute, call=call, clock=clock)
+    work, pool = partial(execute, call=call, clock=clock), partial(make, "logins", logins_at_once)
     processor: RequestProcessor = make("requests", pools.workers, work=work, reply=ordered.reply)
-    pool = partial(make, "logins", logins_at_once)  # a client has one hello there at most
     started, ask = login_way(config.auth.login, clock, metrics, registry, offline.stored, call)
     logins = Logins(clock, metrics, registry, offline.stored, pool, ask, replies, lambda task: requests.dispatch(task))
     rules = gates.request, gates.task, Crowding(metrics, gates.queue, processor, replies, engine), request_memory
@@ -152,8 +148,8 @@ def assemble_path(
     control = ControlMessages(clock, metrics, sender, closing, offline.stored, tokens, times.window_bytes)
     legs = Legs(clock, metrics, sender, starts, requests, control, arriving, stages, gates.held, gates.message)
     conversations = Conversations(clock, metrics, engine, legs, journal, times, processor, stages.inflow)
-    targets, encode, bind_timeout = Targets(placement, registry, closing), engine.encode_body, times.bind_timeout
-    pushes = Pushes(clock, metrics, draining, targets, registry, sender, offline, gates.push, encode, bind_timeout)
+    to_push = Targets(placement, registry, closing), registry, sender, offline, gates.push, engine.encode_body
+    pushes = Pushes(clock, metrics, draining, *to_push, times.bind_timeout)
 
     # What passes with time
     chores = [arriving.tend, offline.tend, room.tend, journal.flush, tokens.flush, metrics.tend, *chores]
@@ -186,7 +182,11 @@ def _make_registry(
     """All sessions, what makes their outboxes, and the memory that those share."""
     budget = engine.ByteBudget(times.memory)
     make_outbox = partial(_make_outbox, engine, budget)
-    return budget, make_outbox, Registry(partial(make_outbox, times), metrics, remember=times.resume_window)
+    return (
+        budget,
+        make_outbox,
+        Registry(partial(make_outbox, times), metrics, remember=times.resume_window, trail=times.flight_recorder),
+    )
 
 
 def _make_outbox(engine: Engine, budget: ByteBudget, times: SessionConfig, after: int) -> Outbox:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import re
 from collections import deque
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple, Protocol
@@ -31,8 +30,6 @@ if TYPE_CHECKING:
 
 BUSY_PAUSE = 0.02
 """Seconds after which a login asks a service again that had no room for the call."""
-
-_INTEGER = re.compile(r"-?[0-9]{1,19}")
 
 _log = logging.getLogger("quicgw.requests")
 
@@ -161,7 +158,7 @@ class Logins:
     def _logged_in(self, session: Session, outcome: LoginAnswer) -> None:
         session.apply(Event.LOGGED_IN, self._clock.now())
         self._count_logins.value += 1
-        session.zone = _zone(outcome.answer.headers.get("zone", ""))
+        session.zone = outcome.answer.headers.get("zone") or session.zone
         gid = outcome.answer.headers.get("gid")
         if gid:
             self._registry.set_gid(session, gid)
@@ -173,11 +170,3 @@ class Logins:
         self._waiting[task.session].remove(task)
         self._count_late_behind.value += 1
         self._replies.to_task(task, TerminalReply.of_error(too_late(task)))
-
-
-def _zone(text: str) -> int | None:
-    """The zone that a service names; None for what is no int64 (protocol §2)."""
-    if not _INTEGER.fullmatch(text):
-        return None
-    zone = int(text)
-    return zone if -(1 << 63) <= zone < 1 << 63 else None

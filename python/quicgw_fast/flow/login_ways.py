@@ -55,7 +55,7 @@ class TokenLogin:
 
     def started(self, session: Session, grant: Grant) -> None:
         """The START of a session was answered with success, for a token that grants this."""
-        session.zone = grant.zone
+        session.zone = grant.zone or session.zone
         if grant.gid and grant.gid != session.gid:
             self._registry.set_gid(session, grant.gid)
         if session.state is not SessionState.INITED:
@@ -71,8 +71,8 @@ class TokenLogin:
         """Answer a hello as a service would that lets everybody in (``Call``)."""
         del timeout, metadata
         session, headers = self._registry.by_id(request.session_id), {}
-        if session is not None and session.zone is not None:
-            headers["zone"] = str(session.zone)
+        if session is not None and session.zone:
+            headers["zone"] = session.zone
         if session is not None and session.gid:
             headers["gid"] = session.gid
         done(UpstreamResponse(code=OK, message="logged in", headers=headers, client_seq_id=request.client_seq_id))
