@@ -1,4 +1,4 @@
-"""What is in deploy/observability reads what a gateway exports: each expression, metric by metric and label by label."""
+"""What is in deploy/observability reads what a gateway exports: metric by metric and label by label."""
 
 from __future__ import annotations
 
