@@ -160,6 +160,14 @@ _add(
 )
 _add(
     USE,
+    "repl",
+    "Log in and talk: call actions, and see notifies, lost connections and resumes as they come.",
+    "quicgw repl --insecure",
+    "quicgw repl gateway.example:8443 --openid alice --token $TOKEN",
+    "echo 'call echo -- hello' | quicgw repl -k --json",
+)
+_add(
+    USE,
     "bench",
     "Put load on a gateway, measure it, and check that every promise is kept.",
     "quicgw bench --insecure --pid 4711",
