@@ -153,6 +153,14 @@ _add(
 )
 _add(
     PREPARE,
+    "gencert",
+    "Make a certificate for a server or a client, and an authority that signs it: for development and inner networks.",
+    "quicgw gencert",
+    "quicgw gencert --name gateway.internal --name 10.0.0.5 --days 90 --out tls",
+    "quicgw gencert --client billing --ca certs/ca.pem",
+)
+_add(
+    PREPARE,
     "gentoken",
     'Print a token for a client of a gateway with auth.mode = "jwt".',
     "quicgw gentoken alice --key secret.key --ttl 8h",
