@@ -153,10 +153,26 @@ _add(
 )
 _add(
     PREPARE,
+    "gencert",
+    "Make a certificate for a server or a client, and an authority that signs it: for development and inner networks.",
+    "quicgw gencert",
+    "quicgw gencert --name gateway.internal --name 10.0.0.5 --days 90 --out tls",
+    "quicgw gencert --client billing --ca certs/ca.pem",
+)
+_add(
+    PREPARE,
     "gentoken",
     'Print a token for a client of a gateway with auth.mode = "jwt".',
     "quicgw gentoken alice --key secret.key --ttl 8h",
     "quicgw gentoken alice --new-key keys --algorithm EdDSA --audience game",
+)
+_add(
+    USE,
+    "repl",
+    "Log in and talk: call actions, and see notifies, lost connections and resumes as they come.",
+    "quicgw repl --insecure",
+    "quicgw repl gateway.example:8443 --openid alice --token $TOKEN",
+    "echo 'call echo -- hello' | quicgw repl -k --json",
 )
 _add(
     USE,
