@@ -45,7 +45,7 @@ def _names(keys: list[str]) -> str:
 def _table(table: Table) -> str:
     rows = ["| key | value | default | meaning |", "|---|---|---|---|"]
     rows += [f"| `{one.name}` | {_value(one)} | {_default(one)} | {_meaning(one)} |" for one in table.settings]
-    return f"## [{table.name}]\n\n{_words(table.help)[:1].upper()}{_words(table.help)[1:]}\n\n" + "\n".join(rows)
+    return f"## [{table.name}]\n\n{_words(table.help)}\n\n" + "\n".join(rows)
 
 
 def _value(one: Setting) -> str:

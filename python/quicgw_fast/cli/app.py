@@ -153,6 +153,28 @@ _add(
 )
 _add(
     PREPARE,
+    "genconfig",
+    "Write a configuration file with every key, its default and what it means.",
+    "quicgw genconfig --output gateway.toml",
+    "quicgw genconfig --minimal > gateway.toml",
+)
+_add(
+    PREPARE,
+    "checkconfig",
+    "Name every mistake in a configuration, each with its line, without starting anything.",
+    "quicgw checkconfig gateway.toml",
+    "quicgw checkconfig gateway.toml --json",
+)
+_add(
+    PREPARE,
+    "config",
+    "Print the values with which a gateway would start here, each with where it comes from.",
+    "quicgw config --config gateway.toml --changed",
+    "QUICGW_SESSION__TIMEOUT=1m quicgw config --json",
+    "quicgw config --schema > quicgw.schema.json",
+)
+_add(
+    PREPARE,
     "gentoken",
     'Print a token for a client of a gateway with auth.mode = "jwt".',
     "quicgw gentoken alice --key secret.key --ttl 8h",

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 PREFIX = "QUICGW_"
 SEPARATOR = "__"
+DEEPEST = 32
+"""Names and numbers in each other: no key needs as many, and what goes over all levels must come to an end."""
 OTHERS = frozenset({"QUICGW_BACKEND", "QUICGW_FAST", "QUICGW_TOKEN"})
 """Variables of ours that are no settings."""
 
@@ -69,8 +71,14 @@ class Sources:
 
     def places(self) -> dict[Key, SettingPlace]:
         """Where each key that is written anywhere gets its value from."""
-        tables = {name: table for name, table in self.tables.items() if isinstance(table, dict)}
-        return {(name, key): self.place((name, key)) for name, table in tables.items() for key in table}
+        return {key: self.place(key) for key in _keys(self.tables)}
+
+
+def _keys(table: Mapping[str, Any], above: Key = ()) -> Iterator[Key]:
+    for name, value in table.items():
+        yield (*above, name)
+        if isinstance(value, dict):
+            yield from _keys(value, (*above, name))
 
 
 def from_file(path: Path, sections: Mapping[str, type[BaseModel]]) -> Source:
@@ -79,12 +87,16 @@ def from_file(path: Path, sections: Mapping[str, type[BaseModel]]) -> Source:
         data = read_small(path)
     except (OSError, ValueError) as error:  # ValueError: a name that no file can have
         why = error.strerror if isinstance(error, OSError) else error
-        raise ConfigError(f"cannot read the configuration {path}: {why}; check --config") from error
+        raise ConfigError(
+            f"cannot read the configuration {path}: {why}; give a TOML file, as quicgw genconfig writes one"
+        ) from error
     source = Source(in_file(path))
     try:
         text = data.removeprefix(codecs.BOM_UTF8).decode()
         source.tables = tomllib.loads(text)
         written = positions(text)
+        if max(map(len, written.values), default=0) > DEEPEST:
+            raise RecursionError
     except RecursionError:
         source.mistakes.append(_unreadable(path, "it is nested too deeply"))
     except UnicodeDecodeError as error:

@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from quicgw_fast.config.tables.base import File, Section
+from quicgw_fast.config.tables.base import File, MadeFile, Section
 from quicgw_fast.config.values import Address, duration
 from quicgw_fast.errors import ConfigError
 
@@ -28,7 +28,7 @@ class ServerConfig(Section):
     short_path: bool = True
     """Whether aioquic is passed by where a packet is plain. What happens is the same without, and takes more than twice
     as long."""
-    reset_key_file: Annotated[File | None, Field(examples=["reset.key"])] = None
+    reset_key_file: Annotated[File | None, MadeFile(), Field(examples=["reset.key"])] = None
     """Secret of stateless resets (RFC 9000 §10.3), by which a restarted gateway tells its old clients at once that
     their connections are gone. Made if it is not there; every gateway needs its own. Without one, a file beside
     ``tls.key`` is used where it can be written."""

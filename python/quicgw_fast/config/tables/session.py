@@ -6,7 +6,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from quicgw_fast.config.tables.base import File, Section
+from quicgw_fast.config.tables.base import File, MadeFile, Section
 from quicgw_fast.config.values import Count, Duration, Size, duration, number, size
 
 
@@ -66,7 +66,7 @@ class OfflineConfig(Section):
 
     store: Literal["off", "memory", "sqlite"] = "off"
     """``off`` answers TARGET_NOT_FOUND; the others keep the push until the openid logs in."""
-    path: Annotated[File | None, Field(examples=["offline.db"])] = None
+    path: Annotated[File | None, MadeFile(), Field(examples=["offline.db"])] = None
     """Database file of ``sqlite``, made if it is not there."""
     max_messages: Count = 100
     """Messages that are kept for one openid."""
