@@ -25,8 +25,6 @@ if TYPE_CHECKING:
 
 PREFIX = "QUICGW_"
 SEPARATOR = "__"
-DEEPEST = 32
-"""Names and numbers in each other: no key needs as many, and what goes over all levels must come to an end."""
 OTHERS = frozenset({"QUICGW_BACKEND", "QUICGW_FAST", "QUICGW_TOKEN"})
 """Variables of ours that are no settings."""
 
@@ -93,10 +91,8 @@ def from_file(path: Path, sections: Mapping[str, type[BaseModel]]) -> Source:
     source = Source(in_file(path))
     try:
         text = data.removeprefix(codecs.BOM_UTF8).decode()
-        source.tables = tomllib.loads(text)
+        tables = tomllib.loads(text)
         written = positions(text)
-        if max(map(len, written.values), default=0) > DEEPEST:
-            raise RecursionError
     except RecursionError:
         source.mistakes.append(_unreadable(path, "it is nested too deeply"))
     except UnicodeDecodeError as error:
@@ -105,6 +101,7 @@ def from_file(path: Path, sections: Mapping[str, type[BaseModel]]) -> Source:
         fault = broken_toml(error, text)
         source.mistakes.append(_unreadable(path, fault.what, fault.line, fault.column))
     else:
+        source.tables = tables
         keys = {key: spot for key, spot in written.keys.items() if not any(isinstance(part, int) for part in key)}
         source.places = {key: in_file(path, *spot) for key, spot in keys.items()}  # type: ignore[misc]  # names alone
     for table, key in _path_keys(source.tables, sections):
