@@ -66,6 +66,7 @@ def report(status: int) -> dict[str, Any]:
         ('[overload]\nobserve = ["ful"]', 2, 1, "overload.observe", "names 'ful'", None),
         ('[routing.exact]\nhello = "zone"', 2, 1, "routing.exact.hello", "the action hello", None),
         ("[control]\ngrpc_token_file = 'server.pem'", 2, 1, "control.grpc_token_file", "has no token", None),
+        ("[upstream]\nca = 'server.pem'", 2, 1, "upstream.ca", "certificate", None),
         ("[offline]\nstore = 'sqlite'\npath = 'no/x.db'", 3, 1, "offline.path", "there is no folder no", None),
     ],
 )

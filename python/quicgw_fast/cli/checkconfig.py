@@ -79,6 +79,7 @@ def _steps(config: Config) -> Iterator[tuple[Key, Callable[[], object]]]:
     from quicgw_fast.transport import load_identity
     from quicgw_fast.upstream.directory import Directory
     from quicgw_fast.upstream.routing import make_mode
+    from quicgw_fast.upstream.tls import read_upstream_tls
 
     def services() -> None:
         mode = make_mode(config.routing)
@@ -88,6 +89,7 @@ def _steps(config: Config) -> Iterator[tuple[Key, Callable[[], object]]]:
     yield ("routing", "exact"), services
     yield ("auth", "mode"), lambda: make_authenticator(config.auth)
     yield ("control", "cert"), lambda: read_access(config.control)
+    yield ("upstream", "ca"), lambda: read_upstream_tls(config.upstream)
     if config.tls.cert is not None or config.tls.key is not None:
         yield ("tls", "cert" if config.tls.cert else "key"), lambda: load_identity(*config.tls.pair())
 
