@@ -11,7 +11,7 @@ export PYTHONDONTWRITEBYTECODE := 1
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo serve test test-rust test-python test-matrix test-aioquic coverage lint lint-rust lint-python format wheel
-.PHONY: bench bench-e2e bench-marks bench-check bench-overload bench-rust attacks fuzz reloads chaos restarts proto lock clean
+.PHONY: bench bench-e2e bench-marks bench-check bench-overload bench-rust attacks fuzz reloads chaos restarts reference proto lock clean
 .PHONY: stalled soak-idle soak-churn
 
 help: ## Show this list
@@ -127,6 +127,9 @@ chaos: setup ## Long soak test over a lossy network (hours)
 
 restarts: setup ## Restart a gateway twenty times under load, and count what was accepted and answered
 	RESTARTS=20 $(BIN)/pytest -s tests/wire/test_restarts.py
+
+reference: setup ## Make the pages of docs/ that come from the code
+	$(BIN)/python -m tests.reference
 
 proto: .venv/.requirements ## Generate the Python modules of proto/
 	$(BIN)/python proto/generate.py
