@@ -48,8 +48,10 @@ SHARED = frozenset(
         "addresses",
         "config",
         "clock",
+        "compiled",
         "completions",
         "errors",
+        "files",
         "codes",
         "makers",
         "observe",
@@ -65,9 +67,11 @@ EVERYTHING = STAGES | SHARED | {"flow", "assembly", "gateway", "reloading", "cli
 MAY_IMPORT = {
     **dict.fromkeys(STAGES, SHARED),
     "transport": SHARED | {"_core"},  # its compiled maker alone, see below
-    "config": frozenset({"errors"}),
+    "config": frozenset({"addresses", "compiled", "errors", "files"}),
     "errors": frozenset({"codes"}),
     "clock": frozenset(),
+    "compiled": frozenset({"errors"}),
+    "files": frozenset(),
     "completions": frozenset(),
     "codes": frozenset(),
     "makers": frozenset({"errors"}),

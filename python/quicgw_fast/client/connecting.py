@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
+from quicgw_fast import compiled
 from quicgw_fast.client import checks
 from quicgw_fast.client.client import Client
 from quicgw_fast.client.options import (
@@ -17,7 +18,6 @@ from quicgw_fast.client.options import (
     parse_address,
     receive_policy,
 )
-from quicgw_fast.config import fast
 from quicgw_fast.transport import makers
 
 if TYPE_CHECKING:
@@ -118,4 +118,4 @@ def _login(
 
 
 def _default_transport() -> str:
-    return fast.COMPILED["server"]["transport"] if fast.is_wanted(os.environ) else makers.DEFAULT
+    return compiled.PARTS["server"]["transport"] if compiled.is_wanted(os.environ) else makers.DEFAULT

@@ -33,7 +33,7 @@ from quicgw_fast.client.session import ClientSession, Start
 from quicgw_fast.client.states import ClientAction, ClientEvent, ClientState, step
 from quicgw_fast.client.tokens import ClientTokens
 from quicgw_fast.codes import CloseCode
-from quicgw_fast.config import join_address
+from quicgw_fast.addresses import join_address
 from quicgw_fast.transport import told_accepted
 
 if TYPE_CHECKING:

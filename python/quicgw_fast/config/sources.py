@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args, get_origin
 
-from quicgw_fast.config.files import read_small
+from quicgw_fast.files import read_small
 from quicgw_fast.config.values import example
 from quicgw_fast.errors import ConfigError
 

@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from quicgw_fast.config import read_small, warn_if_exposed
+from quicgw_fast.files import read_small, warn_if_exposed
 from quicgw_fast.errors import StartupError
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ import socket
 import tempfile
 from typing import TYPE_CHECKING
 
-from quicgw_fast.config import read_small, warn_if_exposed
+from quicgw_fast.files import read_small, warn_if_exposed
 from quicgw_fast.errors import StartupError
 
 if TYPE_CHECKING:
