@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from quicgw_fast.config import read
 from quicgw_fast.compiled import PARTS
+from quicgw_fast.config import read
 from quicgw_fast.errors import ConfigError
 
 if TYPE_CHECKING:

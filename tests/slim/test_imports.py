@@ -50,6 +50,9 @@ def test_grpc_stubs_say_how_to_get_what_they_need() -> None:
     assert done.stderr.splitlines()[-1].endswith(
         'quicgw_fast.proto.service_pb2_grpc needs grpc: pip install "quicgw-fast[service]"'
     )
-    assert "ImportError" in python(
-        "try: import quicgw_fast.proto.service_pb2_grpc\nexcept ImportError as e: print('ImportError', e)"
-    ).stdout
+    assert (
+        "ImportError"
+        in python(
+            "try: import quicgw_fast.proto.service_pb2_grpc\nexcept ImportError as e: print('ImportError', e)"
+        ).stdout
+    )

@@ -10,13 +10,16 @@ import asyncio
 import os
 import re
 import venv
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.slim.packages import CALL, CALLED, ROOT, locked, pip, run, slim_environment
 from tests.support.gateway_process import GatewayProcess
 from tests.test_wheel import build
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 FULL = pytest.mark.skipif("SLIM" not in os.environ, reason="builds and downloads: make test-slim")
 

@@ -7,6 +7,7 @@ import logging
 import time
 from typing import TYPE_CHECKING
 
+from quicgw_fast.addresses import join_address
 from quicgw_fast.client.calls import Calls, ClientCall
 from quicgw_fast.client.ended_links import EndedLinks
 from quicgw_fast.client.errors import (
@@ -33,7 +34,6 @@ from quicgw_fast.client.session import ClientSession, Start
 from quicgw_fast.client.states import ClientAction, ClientEvent, ClientState, step
 from quicgw_fast.client.tokens import ClientTokens
 from quicgw_fast.codes import CloseCode
-from quicgw_fast.addresses import join_address
 from quicgw_fast.transport import told_accepted
 
 if TYPE_CHECKING:

@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args, get_origin
 
-from quicgw_fast.files import read_small
 from quicgw_fast.config.values import example
 from quicgw_fast.errors import ConfigError
+from quicgw_fast.files import read_small
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

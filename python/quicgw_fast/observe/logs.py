@@ -8,7 +8,7 @@ import sys
 import traceback
 from typing import TYPE_CHECKING, Any
 
-from quicgw_fast.observe.writer import Writer
+from quicgw_fast.writer import Writer
 
 if TYPE_CHECKING:
     from collections.abc import MutableMapping

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from quicgw_fast.client import Client, StateEvent, connect
-from quicgw_fast.config import Config, LimitsConfig, ProcessorConfig
 from quicgw_fast.compiled import PARTS
+from quicgw_fast.config import Config, LimitsConfig, ProcessorConfig
 from quicgw_fast.demo.embedded import Certificate, embedded_gateway
 from quicgw_fast.demo.services import Services, start_services
 from quicgw_fast.demo.tour.tape import Tape
