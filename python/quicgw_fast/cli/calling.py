@@ -117,6 +117,7 @@ class Caller:
             close_timeout=CLOSE_TIMEOUT,
             reconnect=False,
             transport=self.transport,
+            thread=False,  # nothing holds this loop up
         )
 
     def _advise(self, error: QuicgwClientError) -> str:

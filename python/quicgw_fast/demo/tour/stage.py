@@ -98,6 +98,7 @@ class Stage:
         tape, states = Tape(openid), list[StateEvent]()
         transport = self.scale.ends["server"]["transport"]
         settings = {"heartbeat": 1.0, "max_missed": 10, "timeout": TIMEOUT, "transport": transport, **options}
+        settings["thread"] = False  # all play in one loop, which nothing holds up
         client = connect(address, openid=openid, ca=self.ca, on_state=states.append, observer=tape, **settings)
         player = Player(client, tape, states)
         among.append(player)
