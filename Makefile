@@ -62,6 +62,8 @@ test-slim: setup ## Install the wheel with the client's packages alone, and besi
 
 # The oldest releases that pyproject.toml allows, with the tests of what touches them.
 LOWEST := build/lowest/bin/python
+TOUCHING := $(addprefix tests/, config control auth observe upstream/grpcio upstream/test_caller.py \
+	cli/test_call.py cli/test_help.py cli/test_usage.py client/test_with_gateway.py transport/test_certificates.py)
 test-lowest: setup ## Run the tests that touch a dependency with the lowest version of each
 	$(PYTHON) -m venv --clear build/lowest
 	$(LOWEST) -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/lowest.txt
@@ -147,6 +149,7 @@ lock: .venv/.requirements ## Compile requirements/*.txt and Cargo.lock from the 
 	$(COMPILE) --extra server --extra service --extra top --extra tracing -o requirements/runtime.txt -c requirements/dev.txt pyproject.toml
 	$(COMPILE) -o requirements/client.txt -c requirements/dev.txt pyproject.toml
 	$(COMPILE) -o requirements/lowest.txt requirements/lowest.in
+	$(COMPILE) -o requirements/lowest-client.txt requirements/lowest-client.in
 	$(COMPILE) -o requirements/docs.txt requirements/docs.in
 	$(COMPILE) -o requirements/browser.txt requirements/browser.in
 	cargo update

@@ -109,13 +109,21 @@ class LoopThread:
         asyncio.set_event_loop(self.loop)
         try:
             self.loop.run_forever()
-            tasks = asyncio.all_tasks(self.loop)
-            for task in tasks:
-                task.cancel()
-            if tasks:
-                self.loop.run_until_complete(asyncio.wait(tasks, timeout=END_TIMEOUT / 2))
+            # What is cancelled may begin something that ends by itself: a connection says that it closes.
+            for patience in (0.0, END_TIMEOUT / 4, 0.0):
+                self._end_tasks(patience)
         finally:
             self.loop.close()
+
+    def _end_tasks(self, patience: float) -> None:
+        tasks = asyncio.all_tasks(self.loop)
+        if not tasks:
+            return
+        _, late = self.loop.run_until_complete(asyncio.wait(tasks, timeout=patience))
+        for task in late:
+            task.cancel()
+        if late:
+            self.loop.run_until_complete(asyncio.wait(late, timeout=END_TIMEOUT / 4))
 
 
 class Errand(Generic[T]):
