@@ -62,7 +62,7 @@ SHARED = frozenset(
         "proto",
     }
 )
-EVERYTHING = STAGES | SHARED | {"flow", "assembly", "gateway", "reloading", "client", "cli", "demo", "_core"}
+EVERYTHING = STAGES | SHARED | {"flow", "assembly", "gateway", "machine", "reloading", "client", "cli", "demo", "_core"}
 
 # What a part of the package may import of the others.
 MAY_IMPORT = {
@@ -79,7 +79,7 @@ MAY_IMPORT = {
     "addresses": frozenset(),
     "sharing": frozenset(),
     "machine": frozenset(),
-    "observe": frozenset({"config", "errors", "codes", "addresses", "writer"}),
+    "observe": frozenset({"config", "clock", "errors", "codes", "addresses", "writer"}),
     "writer": frozenset(),
     "ports": frozenset({"backend", "codes", "errors", "proto"}),
     "backend": frozenset({"errors", "codes", "_core"}),

@@ -7,6 +7,7 @@ defaults. Keys that do not exist are refused, so that a misspelt one is found at
 from quicgw_fast.addresses import join_address
 from quicgw_fast.config.allowed import Allowed, is_never, parse_allowed
 from quicgw_fast.config.changes import Change, changes, files, without_restart
+from quicgw_fast.config.effective import effective, effective_report
 from quicgw_fast.config.loading import advice, changed, load, located, read, require_sense
 from quicgw_fast.config.models import Config
 from quicgw_fast.config.tables.auth import AuthConfig
@@ -45,6 +46,8 @@ __all__ = [
     "changed",
     "changes",
     "checked_path",
+    "effective",
+    "effective_report",
     "files",
     "is_loopback",
     "is_never",

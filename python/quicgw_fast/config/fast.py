@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from quicgw_fast.compiled import PARTS, VARIABLE, is_wanted
+from quicgw_fast.config.places import in_variable
 from quicgw_fast.config.sources import Source
 
 if TYPE_CHECKING:
@@ -17,4 +18,4 @@ def from_variable(environment: Mapping[str, str]) -> Source:
     Raises ConfigError as ``is_wanted`` does.
     """
     tables = {name: dict(table) for name, table in PARTS.items()} if is_wanted(environment) else {}
-    return Source(tables, everywhere=f"in the variable {VARIABLE}")
+    return Source(in_variable(VARIABLE), tables)
