@@ -91,6 +91,7 @@ MAY_IMPORT = {
     "gateway": SHARED | {"assembly", "carrier", "control", "overload", "reloading", "transport"},
     "reloading": SHARED | {"auth", "control", "flow", "overload", "transport", "upstream"},
     "client": SHARED | {"transport", "carrier"},
+    "sync": frozenset({"client"}),
     "cli": EVERYTHING,
     "demo": EVERYTHING,
     "__init__": frozenset({"client"}),

@@ -29,6 +29,7 @@ MODULES = {
 CALL = """
 import asyncio, sys
 import quicgw_fast
+import quicgw_fast.sync
 
 async def main(address, transport):
     async with quicgw_fast.connect(address, openid="slim", insecure=True, transport=transport) as client:
@@ -36,8 +37,10 @@ async def main(address, transport):
 
 for transport in ("aioquic", "quinn"):
     print(asyncio.run(main(sys.argv[1], transport)))
+    with quicgw_fast.sync.connect(sys.argv[1], openid="sync", insecure=True, transport=transport) as client:
+        print(client.call("echo", data=b"sync").data.decode())
 """
-CALLED = ["slim", "slim"]
+CALLED = ["slim", "sync"] * 2
 
 
 def names(requirements: list[str]) -> set[str]:

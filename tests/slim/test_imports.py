@@ -34,7 +34,9 @@ def test_a_client_needs_no_package_of_an_extra(transport: str) -> None:
 
 
 def test_all_that_the_front_door_offers_is_there() -> None:
-    done = python("from quicgw_fast import *; import quicgw_fast.proto.client_pb2; print(__version__)")
+    done = python(
+        "from quicgw_fast import *; import quicgw_fast.sync, quicgw_fast.proto.client_pb2; print(__version__)"
+    )
     assert done.returncode == 0, done.stderr
 
 

@@ -58,6 +58,13 @@ async def test_the_wheel_with_its_own_requirements(tmp_path: Path) -> None:
     (site,) = (tmp_path / "client" / "lib").glob("python*/site-packages")
     print(f"{len(locked()) + 1} packages, {size(site) / 1e6:.0f} MB")  # the wheel is not optimised here
 
+    lowest = slim_python(tmp_path / "lowest")
+    requirements = str(ROOT / "requirements" / "lowest-client.txt")
+    await asyncio.to_thread(pip, lowest, "install", "--quiet", "--require-hashes", "-r", requirements)
+    await asyncio.to_thread(pip, lowest, "install", "--quiet", "--no-index", str(wheel))
+    await call_a_gateway(lowest)
+    await asyncio.to_thread(run, lowest, "-c", "import quicgw_fast.proto.service_pb2_grpc")
+
     beside = slim_python(tmp_path / "beside")
     await asyncio.to_thread(pip, beside, "install", "--quiet", "fastapi[standard]", str(wheel))
     assert "No broken requirements" in await asyncio.to_thread(pip, beside, "check")

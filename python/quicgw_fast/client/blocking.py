@@ -48,7 +48,7 @@ def _waiting(
 
     @functools.wraps(method)
     def wait(self: SyncClient, /, *args: P.args, **kwargs: P.kwargs) -> R:
-        return self.thread.wait(method(self.served, *args, **kwargs))
+        return self._thread.wait(method(self._served, *args, **kwargs))
 
     return wait
 
@@ -64,8 +64,8 @@ class SyncClient(Known):
 
     def __init__(self, options: ClientOptions) -> None:
         self.options = options
-        self.thread: LoopThread = io_thread()
-        self.served = ServedClient(options)
+        self._thread: LoopThread = io_thread()
+        self._served = ServedClient(options)
         """The client in the thread of the connections."""
 
     def __enter__(self) -> Self:
@@ -79,11 +79,11 @@ class SyncClient(Known):
     def start(self) -> Self:
         """Connect, START and log in; `quicgw_fast.sync.connect` has done it. Raises what that raises."""
         try:
-            self.thread.wait(self.served.start())
+            self._thread.wait(self._served.start())
         except BaseException:
-            self.served.end()
+            self._served.end()
             raise
-        self._runner = self.served.runner()
+        self._runner = self._served.runner()
         return self
 
     _close = _waiting(Client.close)
@@ -98,7 +98,7 @@ class SyncClient(Known):
         try:
             self._close(reason)
         finally:
-            self.served.end()
+            self._served.end()
 
     @like(Client.detach)
     def detach(self) -> Ticket:
@@ -106,7 +106,7 @@ class SyncClient(Known):
         try:
             return self._detach()
         finally:
-            self.served.end()
+            self._served.end()
 
     @like(Client.submit)
     def submit(
@@ -119,9 +119,9 @@ class SyncClient(Known):
         timeout: float | None = None,
     ) -> concurrent.futures.Future[Reply]:
         """Check here, send where the connection lives."""
-        draft = self.served.prepare(action, params, data, headers, timeout)
+        draft = self._served.prepare(action, params, data, headers, timeout)
         reply: concurrent.futures.Future[Reply] = concurrent.futures.Future()
-        self.thread.post(functools.partial(self.served.send, draft, reply, self.thread))
+        self._thread.post(functools.partial(self._served.send, draft, reply, self._thread))
         return reply
 
     @like(Client.notifies)
@@ -143,14 +143,14 @@ class SyncClient(Known):
         return notify
 
     def _next(self, timeout: float | None) -> Notify | None:
-        self.thread.check_process()
+        self._thread.check_process()
         deadline = None if timeout is None or timeout == math.inf else time.monotonic() + timeout
         return self._live().inbox.queue.get_blocking(deadline, time.monotonic)
 
     @property
     def ticket(self) -> Ticket | None:
         """What another client would need to resume this session; None before the first START."""
-        return self.thread.ask(self._live().session.ticket)
+        return self._thread.ask(self._live().session.ticket)
 
 
 class ServedClient(Client):

@@ -42,7 +42,7 @@ def _there(
 
     @functools.wraps(method)
     async def run(self: ThreadClient, /, *args: P.args, **kwargs: P.kwargs) -> R:
-        return await self.thread.run(method(self, *args, **kwargs))
+        return await self._io.run(method(self, *args, **kwargs))
 
     return run
 
@@ -52,7 +52,7 @@ class ThreadClient(Client):
 
     def __init__(self, options: ClientOptions) -> None:
         super().__init__(options)
-        self.thread: LoopThread = io_thread()
+        self._io: LoopThread = io_thread()
         self._loop: OtherLoop | None = None
         """The application's, from start() on."""
         self._anchor: asyncio.Task[None] | None = None
@@ -67,7 +67,7 @@ class ThreadClient(Client):
         if self._loop is None:
             self._loop = OtherLoop(asyncio.get_running_loop())
         try:
-            await self.thread.run(Client.start(self))
+            await self._io.run(Client.start(self))
         except BaseException:
             if self._runner is not None and not self._runner.over:  # cancelled at the last moment
                 await self.close()
@@ -84,12 +84,12 @@ class ThreadClient(Client):
     def ticket(self) -> Ticket | None:
         """What another client would need to resume this session; None before the first START."""
         session = self._live().session
-        return self.thread.ask(session.ticket)
+        return self._io.ask(session.ticket)
 
     def _send(self, draft: Draft) -> asyncio.Future[Reply]:
         assert self._loop is not None, "it was started"
-        crossing = Crossing(self._loop, self.thread)
-        self.thread.post(functools.partial(self._send_there, draft, crossing))
+        crossing = Crossing(self._loop, self._io)
+        self._io.post(functools.partial(self._send_there, draft, crossing))
         return crossing.reply
 
     def _send_there(self, draft: Draft, crossing: Crossing) -> None:
@@ -109,14 +109,14 @@ class ThreadClient(Client):
             assert loop is not None
             runner.ended.add_done_callback(lambda _: loop.mail.post(_settle, ended))
 
-        self.thread.post(watch)
+        self._io.post(watch)
 
     async def _stay(self, ended: asyncio.Future[None], runner: Runner) -> None:
         try:
             await ended
         except asyncio.CancelledError:
             error = ConnectionClosed(CloseCode.NORMAL, "NORMAL: the client's task was cancelled")
-            self.thread.post(functools.partial(runner.finish, error))
+            self._io.post(functools.partial(runner.finish, error))
             raise
 
 
