@@ -39,7 +39,6 @@ from quicgw_fast.observe import (
     BufferKind,
     Descriptors,
     Door,
-    Exposition,
     Filling,
     Metrics,
     Unit,
@@ -50,6 +49,7 @@ from quicgw_fast.observe import (
     register_listener,
     render_stats,
 )
+from quicgw_fast.observe.exposition import Exposition
 from quicgw_fast.overload import LiveLimits
 from quicgw_fast.reloading import Origin, Reloader, gateway_parts
 from quicgw_fast.transport import Listener, TransportLimits, Validity, listen, reset_key_for
