@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from starlette.responses import JSONResponse, Response
-from starlette.routing import Route
+from typing_extensions import TypedDict
+
+from quicgw_fast.control.pages.described import SHAPE, DescribedRoute, Operation
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -19,7 +21,25 @@ _EMBEDDED = {
 }
 
 
-def drain_pages(end: Callable[[], None] | None, at_most: Callable[[], float]) -> list[Route]:
+class DrainAnswer(TypedDict):
+    """It stops."""
+
+    __pydantic_config__ = SHAPE  # type: ignore[misc]
+
+    version: int
+    """Of this shape: 1."""
+    draining: bool
+    at_most: float
+    """Seconds that it takes at most."""
+
+
+DRAIN: Final = Operation(
+    "POST", "Have the gateway stop, as by SIGTERM", DrainAnswer,
+    errors={409: "It runs inside of another program, which alone ends it"},
+)  # fmt: skip
+
+
+def drain_pages(end: Callable[[], None] | None, at_most: Callable[[], float]) -> list[DescribedRoute]:
     """Return POST /drain: ``end`` asks for what a first SIGTERM does, as often as it is called.
 
     None where nobody can be asked: 409. ``at_most`` is how many seconds that takes at most.
@@ -31,4 +51,4 @@ def drain_pages(end: Callable[[], None] | None, at_most: Callable[[], float]) ->
         end()
         return JSONResponse({"version": 1, "draining": True, "at_most": at_most()})
 
-    return [Route("/drain", drain, methods=["POST"])]
+    return [DescribedRoute("/drain", drain, DRAIN)]
