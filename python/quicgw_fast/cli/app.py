@@ -163,8 +163,30 @@ _add(
     "gencert",
     "Make a certificate for a server or a client, and an authority that signs it: for development and inner networks.",
     "quicgw gencert",
-    "quicgw gencert --name gateway.internal --name 10.0.0.5 --days 90 --out tls",
+    "quicgw gencert --name gateway.internal --name 127.0.0.1 --days 90 --out tls",
     "quicgw gencert --client billing --ca certs/ca.pem",
+)
+_add(
+    PREPARE,
+    "genconfig",
+    "Write a configuration file with every key, its default and what it means.",
+    "quicgw genconfig --output gateway.toml",
+    "quicgw genconfig --minimal > gateway.toml",
+)
+_add(
+    PREPARE,
+    "checkconfig",
+    "Name every mistake in a configuration, each with its line, without starting anything.",
+    "quicgw checkconfig gateway.toml",
+    "quicgw checkconfig gateway.toml --json",
+)
+_add(
+    PREPARE,
+    "config",
+    "Print the values with which a gateway would start here, each with where it comes from.",
+    "quicgw config --config gateway.toml --changed",
+    "QUICGW_SESSION__TIMEOUT=1m quicgw config --json",
+    "quicgw config --schema > quicgw.schema.json",
 )
 _add(
     PREPARE,
@@ -202,5 +224,6 @@ _add(
     "version",
     "Show the version and what runs: engine, transport, upstream client, Python.",
     "quicgw version",
+    "quicgw version --json",
     "QUICGW_FAST=1 quicgw version",
 )
