@@ -11,7 +11,7 @@ import pytest
 from quicgw_fast.cli.app import command_line
 from quicgw_fast.cli.promised import PromisedCommand
 from quicgw_fast.client import connect
-from tests.cli.process import in_process, quicgw
+from tests.cli.process import quicgw
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -87,7 +87,7 @@ async def test_objects_have_a_version_and_all_that_is_shown(dev: Gateway, tmp_pa
         objects = [json.loads(text) for text in told.stdout.splitlines()]
         assert objects, told.stderr
         assert all(one["version"] == 1 for one in objects)
-        shown = in_process(*line(name, dev, tmp_path, "text")) if name in SHOWN else None
+        shown = quicgw(*line(name, dev, tmp_path, "text")) if name in SHOWN else None
     for path in SHOWN.get(name, ()):
         assert shown is not None
         values = list(found(objects[0], path))
