@@ -55,6 +55,21 @@ def test_it_has_nothing_that_the_other_has_not() -> None:
     assert {name for name in dir(quicgw_fast.sync.Client) if not name.startswith("_")} == set(PUBLIC)
 
 
+@pytest.mark.parametrize("name", [name for name in PUBLIC if not isinstance(getattr(sdk.Client, name), property)])
+def test_every_method_says_what_it_raises(name: str) -> None:
+    assert "aises " in (inspect.getdoc(getattr(sdk.Client, name)) or "")
+
+
+def test_every_name_says_what_it_is() -> None:
+    for module in (sdk, quicgw_fast.sync):
+        for name in module.__all__:
+            made = getattr(module, name)
+            assert inspect.getdoc(made), name
+            for own, member in vars(made).items() if inspect.isclass(made) else ():
+                if not own.startswith("_") and (inspect.isfunction(member) or isinstance(member, property)):
+                    assert inspect.getdoc(member), f"{name}.{own}"
+
+
 def test_connect_takes_what_the_other_takes() -> None:
     assert inspect.signature(quicgw_fast.sync.connect).parameters == inspect.signature(quicgw_fast.connect).parameters
     with pytest.raises(ValueError, match="thread=False is for programs with an event loop"):
