@@ -367,7 +367,7 @@ async def test_whoever_iterates_is_told_and_goes_on(
 
     async def iterate() -> None:
         async for notify in client.notifies():
-            read.append((notify.data, notify.after_reset))
+            read.append((notify.data, notify.after_reset))  # noqa: PERF401 - it is looked at meanwhile
 
     reader = asyncio.create_task(iterate())
     gateway.notify(b"first")
