@@ -68,7 +68,7 @@ def call(
     """
     from quicgw_fast.cli.calling import CONNECT_TIMEOUT, Caller, Wish
     from quicgw_fast.cli.event_loop import run
-    from quicgw_fast.config.fast import COMPILED
+    from quicgw_fast.compiled import PARTS
 
     if not action:
         raise typer.BadParameter("must not be empty", param_hint="ACTION")
@@ -80,7 +80,7 @@ def call(
     with options.failures_as_json(json):
         wish = Wish(action, named[0], content(data, "--data"), named[1], timeout, wait)
         within = min(CONNECT_TIMEOUT, timeout) if connect_timeout is None else connect_timeout
-        transport = COMPILED["server"]["transport"] if fast else None
+        transport = PARTS["server"]["transport"] if fast else None
         caller = Caller(server, who("call", openid, token), token, ca, insecure, within, transport)
         raise typer.Exit(run(caller.call(wish, as_json=json)))
 

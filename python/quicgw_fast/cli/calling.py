@@ -120,6 +120,7 @@ class Caller:
             reconnect=reconnect,
             on_state=on_state,
             transport=self.transport,
+            thread=False,  # nothing holds this loop up
         )
 
     def advise(self, error: QuicgwClientError, elsewhere: str = _ELSEWHERE) -> str:

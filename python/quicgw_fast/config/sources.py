@@ -9,13 +9,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args, get_origin
 
-from quicgw_fast.config.files import read_small
 from quicgw_fast.config.mistakes import Mistake, did_you_mean
 from quicgw_fast.config.places import DEFAULT, FLAG, Key, SettingPlace, in_file, in_variable
 from quicgw_fast.config.positions import positions
 from quicgw_fast.config.syntax import broken_toml, encoding_of
 from quicgw_fast.config.values import example
 from quicgw_fast.errors import ConfigError
+from quicgw_fast.files import read_small
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -20,8 +20,8 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from quicgw_fast.config import read_small, warn_if_exposed
 from quicgw_fast.errors import StartupError
+from quicgw_fast.files import read_small, warn_if_exposed
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

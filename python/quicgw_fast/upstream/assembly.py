@@ -125,17 +125,19 @@ def assemble_upstream(
     open_channel: OpenChannel,
     gate: CallGate,
     abreast: int,
+    hello: bool = True,
 ) -> Upstream:
     """Build all of it; ``open_channel`` is a maker's, ``gate`` is asked before each call.
 
-    ``abreast`` calls are made at once at most. Raises ConfigError for an address or a certificate that cannot be used.
+    ``abreast`` calls are made at once at most; ``hello``: one of the services lets clients in. Raises ConfigError for
+    an address or a certificate that cannot be used.
     """
     directory = Directory(mode.services)
     for service, addresses in mode.configured(config).items():
         for address in addresses:
             directory.add(service, address)
     journal = UpstreamJournal(directory, clock)
-    readiness = Readiness(mode, directory)
+    readiness = Readiness(mode, directory, hello=hello)
     channels = Channels(directory, open_channel, clock, journal, readiness, read_upstream_tls(config))
     watch: Watch
     caller = BalancingCaller(
