@@ -115,7 +115,9 @@ async def test_a_real_gateway_has_all_that_is_shown(dev: Gateway) -> None:
         lines = done.stdout.splitlines()
         assert lines[-1] == "1 of 1 sessions"
         assert lines[1].split()[:2] == [client.session_id, "shown"]
-        done = in_process("session", "openid:shown", "--admin", dev.admin)
+        for who in ("openid:shown", client.session_id[:8]):
+            done = in_process("session", who, "--admin", dev.admin)
+            assert done.stdout.split()[:2] == ["id", client.session_id]
         assert done.returncode == 0, done.stderr
         kinds = [line.split()[1:3] for line in done.stdout.split("\n\n")[1].splitlines()[1:]]
         assert ["→", "request"] in kinds

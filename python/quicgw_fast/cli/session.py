@@ -18,12 +18,17 @@ if TYPE_CHECKING:
     from quicgw_fast.cli.asking import AdminPages
 
 BY_OPENID = "openid:"
+MOST_ALIKE = 10
+"""Sessions that are looked at for the one whose id begins so."""
 COLUMNS = ("AT", "", "KIND", "NUMBER", "SIZE", "TOOK", "OUTCOME")
 _ARROWS = {"in": "→", "up": "→", "out": "←", "down": "←"}
 
 
 def session(
-    who: Annotated[str, typer.Argument(metavar="ID", callback=named, help="A session's id, or openid:NAME.")],
+    who: Annotated[
+        str,
+        typer.Argument(metavar="ID", callback=named, help="A session's id, its first 8 characters, or openid:NAME."),
+    ],
     admin: options.AdminAddress = None,
     config: options.Config = None,
     token_file: options.AdminTokenFile = None,
@@ -49,7 +54,7 @@ def session(
 
 
 def _ask(pages: AdminPages, who: str) -> tuple[int, Any]:
-    from quicgw_fast.cli.sessions import find
+    from quicgw_fast.cli.sessions import SHORT_ID, find
 
     if who.startswith(BY_OPENID):
         openid = who.removeprefix(BY_OPENID)
@@ -58,7 +63,12 @@ def _ask(pages: AdminPages, who: str) -> tuple[int, Any]:
             hint = "quicgw sessions lists those that are there"
             return 404, {"error": {"code": "NOT_FOUND", "message": f"no session of {openid!r}", "hint": hint}}
         who = found[0]["id"]
-    return pages.ask("GET", f"/sessions/{quote(who, safe='')}")
+    status, answer = pages.ask("GET", f"/sessions/{quote(who, safe='')}")
+    if status == 404 and len(who) >= SHORT_ID:
+        begun = [one["id"] for one in find(pages, {"q": who}, MOST_ALIKE)["sessions"] if one["id"].startswith(who)]
+        if len(begun) == 1:
+            return pages.ask("GET", f"/sessions/{begun[0]}")
+    return status, answer
 
 
 def _lines(one: dict[str, Any]) -> Iterator[str]:
