@@ -17,18 +17,16 @@ if TYPE_CHECKING:
 
     from quicgw_fast.cli.asking import AdminPages
 
+_WHO_HELP = "A session's id, its first 8 characters, or openid:NAME."
 BY_OPENID = "openid:"
 MOST_ALIKE = 10
 """Sessions that are looked at for the one whose id begins so."""
-COLUMNS = ("AT", "", "KIND", "NUMBER", "SIZE", "TOOK", "OUTCOME")
+COLUMNS = ("AT", "", "KIND", "NUMBER", "OF REQUEST", "SIZE", "TOOK", "OUTCOME")
 _ARROWS = {"in": "→", "up": "→", "out": "←", "down": "←"}
 
 
 def session(
-    who: Annotated[
-        str,
-        typer.Argument(metavar="ID", callback=named, help="A session's id, its first 8 characters, or openid:NAME."),
-    ],
+    who: Annotated[str, typer.Argument(metavar="ID", callback=named, help=_WHO_HELP)],
     admin: options.AdminAddress = None,
     config: options.Config = None,
     token_file: options.AdminTokenFile = None,
@@ -75,7 +73,7 @@ def _lines(one: dict[str, Any]) -> Iterator[str]:
     from quicgw_fast.cli.sessions import row_of
     from quicgw_fast.cli.tables import shown, table
 
-    labels = ("id", "openid", "gid", "state", "address", "since", "last message", "window", "in flight")
+    labels = ("id", "openid", "gid", "state", "address", "age", "idle", "window", "in flight")
     for label, value in zip(labels, row_of(one, time.time()), strict=True):
         yield f"{label.ljust(12)}  {shown(value)}"
     events = one["events"]
@@ -92,7 +90,16 @@ def _event(event: dict[str, Any]) -> tuple[object, ...]:
     at = time.strftime("%H:%M:%S", time.localtime(event["at"])) + f"{event['at'] % 1:.3f}"[1:]
     took = None if event["duration"] is None else _quick(event["duration"])
     direction = _ARROWS.get(event["direction"], event["direction"])
-    return at, direction, event["kind"], event["number"], amount(event["size"]), took, event["outcome"]
+    return (
+        at,
+        direction,
+        event["kind"],
+        event["number"],
+        event.get("request"),
+        amount(event["size"]),
+        took,
+        event["outcome"],
+    )
 
 
 def _quick(seconds: float) -> str:

@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from starlette.requests import Request
-    from starlette.routing import Route
 
 
 class DrainAnswer(TypedDict):
@@ -36,7 +35,7 @@ DRAIN: Final = Operation(
 )  # fmt: skip
 
 
-def drain_pages(end: Callable[[], None] | None, at_most: Callable[[], float]) -> list[Route]:
+def drain_pages(end: Callable[[], None] | None, at_most: Callable[[], float]) -> list[DescribedRoute]:
     """Return POST /drain: ``end`` asks for what a first SIGTERM does, as often as it is called.
 
     None where nobody can be asked: 409. ``at_most`` is how many seconds that takes at most.
