@@ -15,7 +15,7 @@ ROOT: Final = Path(__file__).parent.parent
 _LINK: Final = re.compile(r"\]\((?!\w+:)([^)#\s]+)(#[^)\s]*)?\)")
 
 
-def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
+def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:  # noqa: ARG001 - by name
     """Have links to files of the repository that are no pages lead to where the repository is (a hook of mkdocs)."""
     here = PurePosixPath(page.file.src_uri).parent
 
