@@ -27,6 +27,7 @@ from quicgw_fast.control import (
     reload_pages,
     session_pages,
     stats_pages,
+    web_pages,
 )
 from quicgw_fast.observe import (
     MOST_WAITING,
@@ -216,6 +217,7 @@ class Gateway:
             *reload_pages(self._reload),
             *overload_pages(LiveLimits(self._gates, lambda: self._config, self._clock.now)),
             *session_pages(self._path.kicks.kick),
+            *web_pages(),
         ]
         host, port = split_address(server.admin)
         admin = await AdminServer.start(host, port, pages, self._access.admin_guard(host, self._refusals))

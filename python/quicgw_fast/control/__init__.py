@@ -3,7 +3,14 @@
 from quicgw_fast.control.access import AccessFiles, ControlAccess, read_access
 from quicgw_fast.control.admin import AdminServer
 from quicgw_fast.control.grpc_server import MOST_BUFFERED, ControlServer, Pusher
-from quicgw_fast.control.pages import health_pages, overload_pages, reload_pages, session_pages, stats_pages
+from quicgw_fast.control.pages import (
+    health_pages,
+    overload_pages,
+    reload_pages,
+    session_pages,
+    stats_pages,
+    web_pages,
+)
 from quicgw_fast.control.refusals import Refusals
 from quicgw_fast.control.tokens import first_token
 
@@ -22,4 +29,5 @@ __all__ = [
     "reload_pages",
     "session_pages",
     "stats_pages",
+    "web_pages",
 ]
