@@ -117,7 +117,8 @@ class StandIn:
         return {
             "at": at, "requests": rate, "replies": rate - 2, "notifies": round(rate / 7 * (1 + math.sin(at / 40) / 2)),
             "refused": round(self.load / 8 * burst), "sessions": len(self.sessions), "queue": round(self.load * burst),
-            "cpu": 0.5 * wave, "memory": (120 << 20) + int((at % 300) * 50_000), "loop_lag": 0.001 * wave + 0.01 * burst,
+            "cpu": 0.5 * wave, "memory": (120 << 20) + int((at % 300) * 50_000),
+            "loop_lag": 0.001 * wave + 0.01 * burst,
         }  # fmt: skip
 
     def _latency(self) -> dict[str, Any]:
@@ -167,8 +168,8 @@ def session(n: int) -> dict[str, Any]:
     """One session of a list; every 29th has a very long openid, every 7th is detached."""
     now = time.time()
     return {
-        "id": f"{n:032x}", "openid": LONG if n % 29 == 3 else f"player-{n:05}", "gid": str(70_000 + n), "zone": 1 + n % 6,
-        "state": "NORMAL" if n % 11 else "INITED", "attached": n % 7 != 2, "address": f"127.0.{n % 9}.1:{40_000 + n}",
+        "id": f"{n:032x}", "openid": LONG if n % 29 == 3 else f"player-{n:05}", "gid": str(70_000 + n),
+        "zone": 1 + n % 6, "state": "NORMAL" if n % 11 else "INITED", "attached": n % 7 != 2, "address": f"127.0.{n % 9}.1:{40_000 + n}",
         "transport": "quinn", "since": now - 60 - 37 * n, "last_activity": now - n % 13, "window_messages": n % 5,
         "window_bytes": 300 * (n % 5), "in_flight": n % 3,
     }  # fmt: skip

@@ -49,7 +49,7 @@ function makeUpstream({ service, address }) {
   const id = (name) => ({ number: `upstream.${name}`, of: `${service} ${address}` });
   return h(
     "tr", {},
-    h("td", { className: "main" }, service), h("td", { className: "mono" }, address),
+    h("td", { className: "main" }, service), h("td", { className: "mono", title: address }, address),
     h("td", {}, h("span", { className: "state" }), h("small")),
     ...["under_way", "calls", "failures"].map((name) => h("td", { className: "n", dataset: { ...id(name), label: name.replace("_", " ") } })),
     ...["p50", "p99"].map((name) => h("td", { className: "n", dataset: { ...id(name), label: name } })),
