@@ -11,8 +11,9 @@ import time
 from typing import TYPE_CHECKING, TypeVar
 
 from quicgw_fast.cli.output import Output, OutputFailed
+from quicgw_fast.cli.statuses import Interrupted
 from quicgw_fast.errors import StartupError
-from quicgw_fast.observe import write_if_free
+from quicgw_fast.writer import write_if_free
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterable
@@ -28,14 +29,6 @@ READER_TIMEOUT = 1.0
 """Seconds that whoever reads the line of ``announce`` has to take it."""
 
 _log = logging.getLogger("quicgw.cli")
-
-
-class Interrupted(Exception):
-    """The first signal came while something was waited for that it may break off."""
-
-    def __init__(self, number: int) -> None:
-        super().__init__(number)
-        self.number = number
 
 
 def run(work: Coroutine[Any, Any, Result]) -> Result:

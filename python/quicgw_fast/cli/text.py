@@ -30,8 +30,13 @@ def examples(*lines: str) -> str:
     return "\n".join(["Examples:", *(f"  {line}" for line in lines)])
 
 
+def as_they_are(epilog: str) -> str:
+    """Keep the lines of ``examples`` in plain help."""
+    return f"\b\n{epilog}"
+
+
 def narrow(epilog: str) -> str:
-    """Keep the lines of ``examples`` as they are in plain help, and put what explains one below it."""
+    """Keep the lines of ``examples`` in plain help, and put what explains one below it."""
     return "\b\n" + re.sub(r" {4,}", "\n    ", epilog).replace("\n  ", "\n")
 
 
