@@ -169,9 +169,9 @@ def session(n: int) -> dict[str, Any]:
     now = time.time()
     return {
         "id": f"{n:032x}", "openid": LONG if n % 29 == 3 else f"player-{n:05}", "gid": str(70_000 + n),
-        "zone": 1 + n % 6, "state": "NORMAL" if n % 11 else "INITED", "attached": n % 7 != 2, "address": f"127.0.{n % 9}.1:{40_000 + n}",
-        "transport": "quinn", "since": now - 60 - 37 * n, "last_activity": now - n % 13, "window_messages": n % 5,
-        "window_bytes": 300 * (n % 5), "in_flight": n % 3,
+        "zone": 1 + n % 6, "state": "NORMAL" if n % 11 else "INITED", "attached": n % 7 != 2,
+        "address": f"127.0.{n % 9}.1:{40_000 + n}", "transport": "quinn", "since": now - 60 - 37 * n,
+        "last_activity": now - n % 13, "window_messages": n % 5, "window_bytes": 300 * (n % 5), "in_flight": n % 3,
     }  # fmt: skip
 
 

@@ -110,6 +110,14 @@ _add(
 _add(STEER, "push", "Push a notify to clients through a gateway.")
 _add(
     STEER,
+    "top",
+    "Show gateways live: load, latency, queue, upstreams, refusals, and sessions with what was said.",
+    "quicgw top",
+    "quicgw top 127.0.0.1:8080 127.0.0.1:8180",
+    "quicgw top --once --json",
+)
+_add(
+    STEER,
     "kick",
     "End a session for good: its client is closed with KICKED and cannot resume.",
     "quicgw kick openid:alice --reason 'too many accounts'",

@@ -1,0 +1,84 @@
+"""``quicgw top``: gateways as they are right now, in a terminal."""
+
+from __future__ import annotations
+
+import json as json_module
+import sys
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from quicgw_fast.cli import options
+from quicgw_fast.cli.options import ADDRESS, Seconds
+from quicgw_fast.cli.statuses import Status
+from quicgw_fast.cli.text import peer_address
+from quicgw_fast.errors import StartupError
+
+if TYPE_CHECKING:
+    from quicgw_fast.cli.watch.reading import Watched
+
+
+def _addresses(values: list[str] | None) -> list[str]:
+    return list(dict.fromkeys(map(peer_address, values or [])))
+
+
+def top(
+    admin: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[ADMIN]...",
+            callback=_addresses,
+            help=f"Admin addresses, each {ADDRESS}; unless one is given, server.admin of --config.",
+        ),
+    ] = None,
+    config: options.Config = None,
+    token_file: options.AdminTokenFile = None,
+    period: Annotated[float, Seconds("--every", "-e", default="1s", help="How often each is asked.")] = 1.0,
+    timeout: Annotated[float, Seconds("--timeout", "-t", default="2s", help="How long to wait for an answer.")] = 2.0,
+    once: Annotated[bool, typer.Option("--once", metavar="", help="Ask once, print, and end.")] = False,
+    json: options.Json = False,
+) -> None:
+    """Show gateways live: load, latency, queue, upstreams, refusals, and sessions with what was said.
+
+    Keys are shown at the bottom. One that does not answer is shown as down, and comes back when it does. With --once
+    the exit status is 0 when all answered, 3 when one did not.
+    """
+    from quicgw_fast.cli.watch.reading import GatewayReader, Watched
+    from quicgw_fast.config import read
+
+    if json and not once:
+        raise typer.BadParameter("is for --once: what goes on has no end", param_hint="--json")
+    with options.failures_as_json(json):
+        settings = read(config)
+        token = options.token(token_file or settings.control.admin_token_file)
+        watched = [Watched(GatewayReader(each, token, timeout)) for each in admin or [settings.server.admin]]
+        if once:
+            raise typer.Exit(_print_once(watched, json))
+        _watch(watched, period)
+
+
+def _print_once(watched: list[Watched], json: bool) -> Status:
+    from quicgw_fast.cli.watch.once import lines
+
+    for each in watched:
+        each.look()
+    if json:
+        print(json_module.dumps({"version": 1, "gateways": [each.report() for each in watched]}))
+    else:
+        print("\n".join(lines(watched)))
+    return Status.FAILED if any(each.trouble for each in watched) else Status.DONE
+
+
+def _watch(watched: list[Watched], period: float) -> None:
+    if not sys.stdout.isatty():
+        raise StartupError("this is no terminal to draw in; use `quicgw top --once`, with --json for a script")
+    try:
+        from quicgw_fast.cli.watch.app import WatchApp
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.partition(".")[0] != "textual":
+            raise
+        raise StartupError(
+            "`quicgw top` draws with textual, which is not installed: pip install 'quicgw-fast[top]'; "
+            "`quicgw top --once` does without"
+        ) from error
+    WatchApp(watched, period).run()

@@ -1,0 +1,111 @@
+"""What a gateway says of itself, asked at its admin address, and whether it says anything at all."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import Any, Final
+from urllib.parse import quote, urlencode
+
+from quicgw_fast.cli.asking import ask_admin
+from quicgw_fast.errors import StartupError
+
+DOCUMENTS: Final = ("performance", "latency", "upstreams", "overload")
+"""Pages of the admin address that make one reading."""
+PAGE: Final = 100
+"""Sessions of one list."""
+
+
+class Unanswered(StartupError):
+    """A gateway did not answer, or not with what was asked for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """One moment of one gateway: its documents by their names, as the admin pages give them."""
+
+    at: float
+    """Seconds since 1970."""
+    documents: dict[str, dict[str, Any]]
+
+    def __getitem__(self, name: str) -> dict[str, Any]:
+        return self.documents[name]
+
+
+class GatewayReader:
+    """Asks one gateway. Every call waits for the answer, at most ``timeout`` seconds, and raises Unanswered."""
+
+    def __init__(self, address: str, token: str | None, timeout: float) -> None:
+        self.address = address
+        self._token = token
+        self._timeout = timeout
+
+    def read(self) -> Reading:
+        """Ask for everything about the gateway as a whole."""
+        return Reading(time.time(), {name: self._ask(f"/{name}") for name in DOCUMENTS})
+
+    def sessions(self, words: str) -> dict[str, Any]:
+        """Ask for the first sessions that a search finds; ``gid:7`` among its words asks for that gid."""
+        asked = {"limit": str(PAGE), **search(words)}
+        return self._ask(f"/sessions?{urlencode(asked)}")
+
+    def session(self, session_id: str) -> dict[str, Any]:
+        """Ask for one session and what its flight recorder has."""
+        return self._ask(f"/sessions/{quote(session_id, safe='')}")
+
+    def _ask(self, path: str) -> dict[str, Any]:
+        try:
+            status, answer = ask_admin("GET", self.address, path, self._timeout, self._token)
+        except StartupError as error:
+            raise Unanswered(str(error)) from error
+        if status != 200:
+            raise Unanswered(f"{path.partition('?')[0]} of {self.address} answers {status}: {_told(answer)}")
+        return dict(answer)
+
+
+def search(words: str) -> dict[str, str]:
+    """Return what the list of sessions is asked for: single fields as ``gid:7``, and the other words in any field."""
+    asked, rest = {}, []
+    for word in words.split():
+        field, colon, value = word.partition(":")
+        if colon and value and field in {"openid", "gid", "address", "state"}:
+            asked[field] = value
+        else:
+            rest.append(word)
+    return asked | ({"q": " ".join(rest)} if rest else {})
+
+
+def _told(answer: object) -> object:
+    """What an answer that is an error says."""
+    error = answer.get("error", answer) if isinstance(answer, dict) else answer
+    return error.get("message", error) if isinstance(error, dict) else error
+
+
+class Watched:
+    """A gateway that is looked at: the last reading, and what is wrong since."""
+
+    def __init__(self, reader: GatewayReader) -> None:
+        self.reader = reader
+        self.reading: Reading | None = None
+        self.trouble: str | None = None
+        """Why the last question has no answer; None while it answers."""
+
+    @property
+    def name(self) -> str:
+        """Where it is."""
+        return self.reader.address
+
+    def look(self) -> None:
+        """Ask once. What there was stays, for one that does not answer any more."""
+        try:
+            self.reading = self.reader.read()
+        except Unanswered as error:
+            self.trouble = str(error)
+        else:
+            self.trouble = None
+
+    def report(self) -> dict[str, object]:
+        """What a script is told."""
+        if self.trouble is not None or self.reading is None:
+            return {"admin": self.name, "up": False, "error": self.trouble}
+        return {"admin": self.name, "up": True, "at": self.reading.at, **self.reading.documents}
