@@ -60,7 +60,7 @@ SHARED = frozenset(
         "proto",
     }
 )
-EVERYTHING = STAGES | SHARED | {"flow", "assembly", "gateway", "reloading", "client", "cli", "demo", "_core"}
+EVERYTHING = STAGES | SHARED | {"flow", "assembly", "gateway", "machine", "reloading", "client", "cli", "demo", "_core"}
 
 # What a part of the package may import of the others.
 MAY_IMPORT = {

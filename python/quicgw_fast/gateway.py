@@ -21,6 +21,7 @@ from quicgw_fast.control import (
     ControlAccess,
     ControlServer,
     Refusals,
+    drain_pages,
     health_pages,
     overload_pages,
     read_access,
@@ -48,6 +49,8 @@ from quicgw_fast.reloading import Origin, Reloader, gateway_parts
 from quicgw_fast.transport import Listener, TransportLimits, Validity, listen, reset_key_for
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from quicgw_fast.backend.engine import Engine
     from quicgw_fast.config import Config
     from quicgw_fast.reloading import Prepare
@@ -87,11 +90,13 @@ class Gateway:
         dev: bool = False,
         tls_key: bytes | None = None,
         origin: Origin | None = None,
+        end: Callable[[], None] | None = None,
     ) -> None:
         """``engine`` is a maker of ``backend.load``; ``dev`` spares the warning of ``auth.mode = "none"``.
 
         ``tls_key`` is the private key of ``tls.cert`` as PEM, for one that is in no file. ``origin`` is where
-        ``config`` is from, to be read again; without one only the files that it names are.
+        ``config`` is from, to be read again; without one only the files that it names are. ``end`` asks whoever runs it
+        to stop it, for POST /drain.
 
         Raises ConfigError for what cannot be used.
         """
@@ -103,6 +108,7 @@ class Gateway:
         }
         self._dev = dev
         self._tls_key = tls_key
+        self._end = end
         self._clock = SystemClock()
         self._metrics = metrics = Metrics()
         began = self._clock.now()
@@ -154,7 +160,7 @@ class Gateway:
         if path.draining.leaving:
             return
         path.draining.leaving = True
-        deadline = self._clock.now() + self._config.drain.delay + self._config.processor.drain_timeout
+        deadline = self._clock.now() + self._longest_stop()
         async with self._stack:  # whatever fails on the way, everything is closed
             try:
                 await self._be_left()
@@ -218,6 +224,7 @@ class Gateway:
             *overload_pages(LiveLimits(self._gates, lambda: self._config, self._clock.now)),
             *session_pages(self._path.kicks.kick),
             *web_pages(),
+            *drain_pages(self._end, self._longest_stop),
         ]
         host, port = split_address(server.admin)
         admin = await AdminServer.start(host, port, pages, self._access.admin_guard(host, self._refusals))
@@ -259,6 +266,9 @@ class Gateway:
         return gateway_parts(
             self._path, self._gates, self._upstream, self._listener, self._access, self._validity, self._tls_key
         )
+
+    def _longest_stop(self) -> float:
+        return self._config.drain.delay + self._config.processor.drain_timeout
 
     def _stopping(self) -> bool:
         return self._path.draining.active or self._listener is None

@@ -18,6 +18,10 @@ if TYPE_CHECKING:
 
 NO_HEADERS: Final[Mapping[str, str]] = {}
 """Of a message without any."""
+Metadata: TypeAlias = tuple[tuple[str, str], ...]
+"""What a service is told beside the request, by names in lower case, as gRPC's own of a call: who it is for, and where
+it belongs. Values are printable ASCII."""
+NO_METADATA: Final[Metadata] = ()
 GATESVR: Final = "gatesvr"
 """The ALPN of the length-prefixed stream (protocol §1)."""
 

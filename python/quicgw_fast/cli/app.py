@@ -86,6 +86,20 @@ _add(
 )
 _add(
     STEER,
+    "check",
+    "Say in one line, with performance data, whether a gateway is well: for Nagios and its kind.",
+    "quicgw check --admin 127.0.0.1:9000",
+    "quicgw check --warning certificate=30 --critical queue=80 --token-file operator.token",
+)
+_add(
+    STEER,
+    "drain",
+    "Have a gateway stop as SIGTERM does: answer what it accepted, send its clients away, and end.",
+    "quicgw drain --wait",
+    "quicgw drain --config gateway.toml --json",
+)
+_add(
+    STEER,
     "reload",
     "Have a gateway read its configuration, certificate and keys again, and print what changed.",
     "quicgw reload --config gateway.toml",
@@ -118,10 +132,32 @@ _add(
 )
 _add(
     STEER,
+    "sessions",
+    "List the sessions of a gateway, those of clients that are away (detached) as well.",
+    "quicgw sessions --state detached",
+    "quicgw sessions --query 10.1.2. --watch",
+    "quicgw sessions --limit 1000 --json",
+)
+_add(
+    STEER,
+    "session",
+    "Show one session and its flight recorder: the last messages, each with its number, size, time and outcome.",
+    "quicgw session 4f2a09…",
+    "quicgw session openid:alice --admin 127.0.0.1:9000",
+)
+_add(
+    STEER,
     "kick",
     "End a session for good: its client is closed with KICKED and cannot resume.",
     "quicgw kick openid:alice --reason 'too many accounts'",
     "quicgw kick session:4f2a09… --admin 127.0.0.1:9000",
+)
+_add(
+    PREPARE,
+    "doctor",
+    "Look at everything that a gateway's start or a night could stumble over, and say what mends it.",
+    "quicgw doctor",
+    "quicgw doctor --config gateway.toml --json",
 )
 _add(
     PREPARE,

@@ -74,6 +74,10 @@ class Signals:
         """Wait for the first signal."""
         await self._came.wait()
 
+    def end(self) -> None:
+        """Ask for an end as a first signal does. It is none: one that comes then is the first, and ends nothing."""
+        self._came.set()
+
     async def unless(self, work: Coroutine[Any, Any, Result]) -> Result:
         """Return the result of ``work``; at the first signal cancel it and raise Interrupted."""
         task = asyncio.ensure_future(work)

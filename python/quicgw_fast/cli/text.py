@@ -56,6 +56,11 @@ def peer_address(value: str) -> str:
     return _address(value, lowest=1)
 
 
+def peer_address_or_none(value: str | None) -> str | None:
+    """Check as ``peer_address`` does what need not be given."""
+    return None if value is None else peer_address(value)
+
+
 def _address(value: str, lowest: int) -> str:
     from quicgw_fast.config import split_address
 

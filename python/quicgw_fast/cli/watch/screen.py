@@ -63,26 +63,35 @@ class WatchScreen(Screen[None]):
         self._period = period
         self._shown = watched[0]
         """The gateway whose numbers are in the panels."""
+        # Kept, not looked up: an answer may come when the program is on its way out, and the widgets are gone.
+        several = len(watched) > 1
+        names = [ALL, *self._names] if several else self._names
+        self._tab_of = [Tab(name, id=f"tab-{place}") for place, name in enumerate(names)]
+        self._comparison = ComparisonTable(watched)
+        self._trouble = Static(id="trouble")
+        self._views = ContentSwitcher(initial=ALL if several else "overview", id="views")
+        self._load = [LoadPanel(*each) for each in LOAD]
+        self._panels: list[ReadingPanel] = [
+            LatencyPanel("Latency", "latency"),
+            StatePanel("Queue, sessions, process", "state"),
+            UpstreamsPanel("Upstreams", "upstreams"),
+            RefusalsPanel("Refusals", "refusals"),
+        ]
 
     # What there is to see
 
     def compose(self) -> ComposeResult:
         """Make everything once; numbers come and go in it."""
-        names = [ALL, *self._names] if len(self._watched) > 1 else self._names
-        tabs = Tabs(*(Tab(name, id=f"tab-{place}") for place, name in enumerate(names)), id="gateways")
+        tabs = Tabs(*self._tab_of, id="gateways")
         tabs.can_focus = False  # the keys of what is below it are wanted
         yield tabs
-        yield Static(id="trouble")
-        with ContentSwitcher(initial=ALL if len(self._watched) > 1 else "overview", id="views"):
-            yield ComparisonTable(self._watched)
+        yield self._trouble
+        with self._views:
+            yield self._comparison
             with VerticalScroll(id="overview"):
-                yield Horizontal(*(LoadPanel(*each) for each in LOAD), id="load")
-                with Horizontal(classes="row"):
-                    yield LatencyPanel("Latency", "latency")
-                    yield StatePanel("Queue, sessions, process", "state")
-                with Horizontal(classes="row"):
-                    yield UpstreamsPanel("Upstreams", "upstreams")
-                    yield RefusalsPanel("Refusals", "refusals")
+                yield Horizontal(*self._load, id="load")
+                yield Horizontal(*self._panels[:2], classes="row")
+                yield Horizontal(*self._panels[2:], classes="row")
             yield SessionsPane(id="sessions-pane")
         yield Footer()
 
@@ -104,14 +113,14 @@ class WatchScreen(Screen[None]):
     @property
     def view(self) -> str:
         """What is on the screen: ``all``, ``overview`` or ``sessions-pane``."""
-        return self.query_one("#views", ContentSwitcher).current or ""
+        return self._views.current or ""
 
     # What comes in
 
     async def _follow(self, watched: Watched) -> None:
         while True:
             await asyncio.to_thread(watched.look)
-            self.query_one(ComparisonTable).show(watched)
+            self._comparison.show(watched)
             self._mark(watched)
             if watched is self._shown:
                 self._draw()
@@ -121,17 +130,18 @@ class WatchScreen(Screen[None]):
         """Tell on its tab whether a gateway is there."""
         sign = Text("▲ ", tone(self, "error")) if watched.trouble else Text("● ", tone(self, "success"))
         place = self._watched.index(watched) + (len(self._watched) > 1)
-        self.query_one(f"#tab-{place}", Tab).label = sign.append(watched.name)
+        self._tab_of[place].label = sign.append(watched.name)
 
     def _draw(self) -> None:
         watched, reading = self._shown, self._shown.reading
-        trouble = self.query_one("#trouble", Static)
-        trouble.display = watched.trouble is not None and self.view != ALL
-        self.query_one("#views").set_class(watched.trouble is not None and self.view != ALL, "stale")
+        stale = watched.trouble is not None and self.view != ALL
+        self._trouble.display = stale
+        self._views.set_class(stale, "stale")
         if watched.trouble is not None:
             last = f"; what you see is from {figures.clock(reading.at)}" if reading else ""
-            trouble.update(Text(f"▲ {watched.name} is down{last}. Trying again: {watched.trouble.partition(';')[0]}."))
-        for panel in self.query(ReadingPanel):
+            why = watched.trouble.partition(";")[0]
+            self._trouble.update(Text(f"▲ {watched.name} is down{last}. Trying again: {why}."))
+        for panel in [*self._load, *self._panels]:
             panel.show(reading)
 
     async def _list(self) -> None:
@@ -228,7 +238,7 @@ class WatchScreen(Screen[None]):
         self.call_after_refresh(self._draw)
 
     def _switch(self, view: str) -> None:
-        self.query_one("#views", ContentSwitcher).current = view
+        self._views.current = view
         if view != "overview":
             self.query_one("#all" if view == ALL else "#sessions", DataTable).focus()
         self.call_after_refresh(self._draw)
