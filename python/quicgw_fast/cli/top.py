@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json as json_module
 import sys
 from typing import TYPE_CHECKING, Annotated
 
@@ -34,9 +33,9 @@ def top(
     config: options.Config = None,
     token_file: options.AdminTokenFile = None,
     period: Annotated[float, Seconds("--every", "-e", default="1s", help="How often each is asked.")] = 1.0,
-    timeout: Annotated[float, Seconds("--timeout", "-t", default="2s", help="How long to wait for an answer.")] = 2.0,
+    timeout: options.AnswerTimeout = 5.0,
     once: Annotated[bool, typer.Option("--once", metavar="", help="Ask once, print, and end.")] = False,
-    json: options.Json = False,
+    json: options.JsonObject = False,
 ) -> None:
     """Show gateways live: load, latency, queue, upstreams, refusals, and sessions with what was said.
 
@@ -44,26 +43,26 @@ def top(
     the exit status is 0 when all answered, 3 when one did not.
     """
     from quicgw_fast.cli.watch.reading import GatewayReader, Watched
-    from quicgw_fast.config import read
 
     if json and not once:
         raise typer.BadParameter("is for --once: what goes on has no end", param_hint="--json")
     with options.failures_as_json(json):
-        settings = read(config)
-        token = options.token(token_file or settings.control.admin_token_file)
-        watched = [Watched(GatewayReader(each, token, timeout)) for each in admin or [settings.server.admin]]
+        addresses: list[str | None] = list(admin) if admin else [None]
+        pages = [options.admin_pages(each, config, token_file, timeout) for each in addresses]
+        watched = [Watched(GatewayReader(each)) for each in pages]
         if once:
             raise typer.Exit(_print_once(watched, json))
         _watch(watched, period)
 
 
 def _print_once(watched: list[Watched], json: bool) -> Status:
+    from quicgw_fast.cli.tables import say_document
     from quicgw_fast.cli.watch.once import lines
 
     for each in watched:
         each.look()
     if json:
-        print(json_module.dumps({"version": 1, "gateways": [each.report() for each in watched]}))
+        say_document({"gateways": [each.report() for each in watched]})
     else:
         print("\n".join(lines(watched)))
     return Status.FAILED if any(each.trouble for each in watched) else Status.DONE

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 from rich.text import Text
 from textual.widgets import DataTable
 
+from quicgw_fast.cli.tables import amount
 from quicgw_fast.cli.watch import figures
 from quicgw_fast.cli.watch.looks import tone
 
@@ -72,7 +73,7 @@ class ComparisonTable(DataTable[Text]):
             figures.count(performance["queue"]["length"]),
             figures.took(total.get("p99")) if total.get("count") else figures.NOTHING,
             figures.percent(performance["process"]["cpu"]),
-            figures.size(performance["process"]["memory"]),
+            amount(performance["process"]["memory"]),
         )
         chart = Text(line, tone(self, "primary"))
         return [

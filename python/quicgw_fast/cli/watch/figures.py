@@ -5,14 +5,14 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Final
 
+from quicgw_fast.cli.tables import lasting
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 NOTHING: Final = "–"
 _EIGHTHS: Final = " ▁▂▃▄▅▆▇█"
 _LEFT_EIGHTHS: Final = " ▏▎▍▌▋▊▉█"
-_SIZES: Final = ("B", "KiB", "MiB", "GiB", "TiB")
-_PARTS: Final = (("d", 86_400), ("h", 3600), ("m", 60), ("s", 1))
 
 
 def count(value: float | None) -> str:
@@ -38,7 +38,7 @@ def took(seconds: float | None) -> str:
     for unit, factor in (("µs", 1e6), ("ms", 1e3)):
         if seconds * factor < 999.5:
             return f"{_digits(seconds * factor)} {unit}"
-    return f"{_digits(seconds)} s" if seconds < 99.95 else span(seconds)
+    return f"{_digits(seconds)} s" if seconds < 99.95 else lasting(seconds)
 
 
 def bound(seconds: float) -> str:
@@ -50,31 +50,9 @@ def _digits(value: float) -> str:
     return f"{value:.{0 if value >= 99.95 else 1 if value >= 9.995 else 2}f}"
 
 
-def size(value: float | None) -> str:
-    """Bytes."""
-    if value is None:
-        return NOTHING
-    power = 0
-    while value >= 1024 and power < len(_SIZES) - 1:
-        value, power = value / 1024, power + 1
-    return f"{value:.{1 if power and value < 100 else 0}f} {_SIZES[power]}"
-
-
 def percent(share: float | None) -> str:
     """A share of 1."""
     return NOTHING if share is None else f"{share * 100:.{1 if 0 < share < 0.0995 else 0}f} %"
-
-
-def span(seconds: float | None) -> str:
-    """A time span in its two largest parts: 8 s, 2 m 10 s, 3 d 1 h."""
-    if seconds is None:
-        return NOTHING
-    whole = max(0, int(seconds))
-    for place, (unit, length) in enumerate(_PARTS):
-        if whole >= length:
-            rest = (whole % length) // _PARTS[place + 1][1] if unit != "s" else 0
-            return f"{whole // length} {unit}" + (f" {rest} {_PARTS[place + 1][0]}" if rest else "")
-    return "0 s"
 
 
 def clock(at: float | None, *, thousandths: bool = False) -> str:

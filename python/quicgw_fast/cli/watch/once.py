@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from quicgw_fast.cli.tables import amount, lasting
 from quicgw_fast.cli.watch import figures
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ def lines(watched: Sequence[Watched]) -> Iterator[str]:
         if each.trouble is not None or each.reading is None:
             yield f"{each.name}  down: {each.trouble}"
             continue
-        yield f"{each.name}  up {figures.span(each.reading['performance']['uptime'])}"
+        yield f"{each.name}  up {lasting(each.reading['performance']['uptime'])}"
         for name, text in _facts(each.reading):
             yield f"  {name:<10} {text}"
 
@@ -35,7 +36,7 @@ def _facts(reading: Reading) -> Iterator[tuple[str, str]]:
     yield "sessions", f"{figures.count(sessions['attached'])} attached, {figures.count(sessions['detached'])} detached"
     yield "queue", f"{figures.count(queue['length'])} of {figures.count(queue['capacity'])}"
     yield "workers", f"{figures.count(queue['busy'])} of {figures.count(queue['workers'])} busy"
-    yield "process", f"CPU {figures.percent(process['cpu'])}, memory {figures.size(process['memory'])}"
+    yield "process", f"CPU {figures.percent(process['cpu'])}, memory {amount(process['memory'])}"
     for one in reading["upstreams"]["upstreams"]:
         state = "drained" if one["drained"] else one["state"]
         yield "upstream", f"{one['service']} {one['address']} {state} {one['reason']}".rstrip()

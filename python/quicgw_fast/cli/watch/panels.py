@@ -5,10 +5,12 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any, Final
 
+from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 from textual.widgets import Static
 
+from quicgw_fast.cli.tables import amount, lasting
 from quicgw_fast.cli.watch import figures
 from quicgw_fast.cli.watch.looks import shades, tone
 
@@ -29,7 +31,7 @@ STATES: Final = {
 BETWEEN: Final = ("warning", "◐")
 NAME, VALUE = 10, 15
 """Columns that a name and a number take."""
-TABLE: Final = 44
+TABLE: Final = 48
 """Columns of the table of stages."""
 
 
@@ -39,10 +41,16 @@ class ReadingPanel(Static):
     def __init__(self, title: str, name: str) -> None:
         super().__init__(id=name, classes="panel")
         self.border_title = title
+        self._reading: Reading | None = None
 
     def show(self, reading: Reading | None) -> None:
         """Draw it, or nothing."""
+        self._reading = reading
         self.update("" if reading is None else self.draw(reading))
+
+    def on_resize(self) -> None:
+        """Charts are as wide as there is room."""
+        self.show(self._reading)
 
     def draw(self, reading: Reading) -> RenderableType:
         """Return what is in the box."""
@@ -67,7 +75,7 @@ class LoadPanel(ReadingPanel):
         shown.append("/s", "dim")
         peak = f"peak {figures.rate(max(values))}" if values else "collecting"
         shown.append(f"{peak:>{max(0, width - len(shown))}}\n", "dim")
-        for line in figures.area(values, width, 3, 1.0):
+        for line in figures.area(values, width, max(1, self.content_size.height - 2), 1.0):
             shown.append(line + "\n", colour)
         shown.append(f"total {total}")
         return shown
@@ -92,7 +100,7 @@ class LatencyPanel(ReadingPanel):
         history = latency["history"][-(width - 8) :]
         rows, steps = figures.heat([column["counts"] for column in history], len(colours))
         shown = Text(no_wrap=True)
-        for row, cells in list(zip(rows, steps, strict=True))[-7:]:
+        for row, cells in list(zip(rows, steps, strict=True))[-max(7, self.content_size.height) :]:
             name = figures.bound(bounds[row]) if row < len(bounds) else f">{figures.bound(bounds[-1])}"
             shown.append(f"{name:>7} ", "dim")
             shown.append(" " * (width - 8 - len(cells)))
@@ -135,7 +143,7 @@ class StatePanel(ReadingPanel):
         table.add_row("sessions", Text(attached), f"{figures.count(sessions['detached'])} detached")
         for key, name, meaning, text, least in (
             ("cpu", "CPU", "primary", figures.percent, 0.1),
-            ("memory", "memory", "accent", figures.size, 1.0),
+            ("memory", "memory", "accent", amount, 1.0),
             ("loop_lag", "loop lag", "secondary", figures.took, 0.005),
         ):
             values = [row[key] for row in performance["history"]]
@@ -145,7 +153,7 @@ class StatePanel(ReadingPanel):
         return table
 
     def _room(self) -> int:
-        return max(4, self.content_size.width - NAME - VALUE - 3)
+        return max(4, self.content_size.width - NAME - VALUE - 2)
 
     def _bar(self, value: float, most: float, *, warns: bool) -> Text:
         share = value / most if most else 0.0
@@ -165,19 +173,21 @@ class UpstreamsPanel(ReadingPanel):
         table.add_column(no_wrap=True)
         table.add_column(ratio=1, no_wrap=True, overflow="ellipsis")
         table.add_column(no_wrap=True)
-        for _ in range(4):
+        columns = ("now", "calls", "failures", "p99") if self.content_size.width >= 64 else ("calls", "failures")
+        for _ in columns:
             table.add_column(justify="right", no_wrap=True)
-        table.add_row("", "", "", *(Text(name, "dim") for name in ("now", "calls", "failures", "p99")))
+        table.add_row("", "", "", *(Text(name, "dim") for name in columns))
         for one in sorted(upstreams, key=lambda one: _sign(one)[0] not in {"error", "warning"}):
             meaning, sign = _sign(one)
             state = Text(f"{sign} {'drained' if one['drained'] else one['state']}", tone(self, meaning))
-            p99 = figures.took(one["latency"]["p99"]) if one["calls"] else figures.NOTHING
-            failures = Text(figures.count(one["failures"]), tone(self, "error") if one["failures"] else "")
-            numbers = (figures.count(one["under_way"]), figures.count(one["calls"]), failures, p99)
-            table.add_row(one["service"], one["address"], state, *numbers)
-            if one["reason"]:
-                table.add_row("", Text(_why(one), "dim"))
-        return table
+            numbers = {
+                "now": Text(figures.count(one["under_way"])),
+                "calls": Text(figures.count(one["calls"])),
+                "failures": Text(figures.count(one["failures"]), tone(self, "error") if one["failures"] else ""),
+                "p99": Text(figures.took(one["latency"]["p99"]) if one["calls"] else figures.NOTHING),
+            }
+            table.add_row(one["service"], one["address"], state, *(numbers[column] for column in columns))
+        return Group(table, *(Text(f"{one['address']}: {_why(one)}", "dim") for one in upstreams if one["reason"]))
 
 
 def _sign(one: dict[str, Any]) -> tuple[str, str]:
@@ -186,7 +196,7 @@ def _sign(one: dict[str, Any]) -> tuple[str, str]:
 
 def _why(one: dict[str, Any]) -> str:
     until = one["ejected_until"]
-    return str(one["reason"]) + (f", for {figures.span(until - time.time())} more" if until else "")
+    return str(one["reason"]) + (f", for {lasting(until - time.time())} more" if until else "")
 
 
 class RefusalsPanel(ReadingPanel):

@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote, urlencode
 
-from quicgw_fast.cli.asking import ask_admin
 from quicgw_fast.errors import StartupError
+
+if TYPE_CHECKING:
+    from quicgw_fast.cli.asking import AdminPages
 
 DOCUMENTS: Final = ("performance", "latency", "upstreams", "overload")
 """Pages of the admin address that make one reading."""
 PAGE: Final = 100
 """Sessions of one list."""
-
-
-class Unanswered(StartupError):
-    """A gateway did not answer, or not with what was asked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,34 +31,23 @@ class Reading:
 
 
 class GatewayReader:
-    """Asks one gateway. Every call waits for the answer, at most ``timeout`` seconds, and raises Unanswered."""
+    """Asks one gateway. Every call waits for the answer; StartupError says why there is none."""
 
-    def __init__(self, address: str, token: str | None, timeout: float) -> None:
-        self.address = address
-        self._token = token
-        self._timeout = timeout
+    def __init__(self, pages: AdminPages) -> None:
+        self.address = pages.address
+        self._pages = pages
 
     def read(self) -> Reading:
         """Ask for everything about the gateway as a whole."""
-        return Reading(time.time(), {name: self._ask(f"/{name}") for name in DOCUMENTS})
+        return Reading(time.time(), {name: self._pages.get(f"/{name}") for name in DOCUMENTS})
 
     def sessions(self, words: str) -> dict[str, Any]:
         """Ask for the first sessions that a search finds; ``gid:7`` among its words asks for that gid."""
-        asked = {"limit": str(PAGE), **search(words)}
-        return self._ask(f"/sessions?{urlencode(asked)}")
+        return dict(self._pages.get(f"/sessions?{urlencode({'limit': PAGE, **search(words)})}"))
 
     def session(self, session_id: str) -> dict[str, Any]:
         """Ask for one session and what its flight recorder has."""
-        return self._ask(f"/sessions/{quote(session_id, safe='')}")
-
-    def _ask(self, path: str) -> dict[str, Any]:
-        try:
-            status, answer = ask_admin("GET", self.address, path, self._timeout, self._token)
-        except StartupError as error:
-            raise Unanswered(str(error)) from error
-        if status != 200:
-            raise Unanswered(f"{path.partition('?')[0]} of {self.address} answers {status}: {_told(answer)}")
-        return dict(answer)
+        return dict(self._pages.get(f"/sessions/{quote(session_id, safe='')}"))
 
 
 def search(words: str) -> dict[str, str]:
@@ -73,12 +60,6 @@ def search(words: str) -> dict[str, str]:
         else:
             rest.append(word)
     return asked | ({"q": " ".join(rest)} if rest else {})
-
-
-def _told(answer: object) -> object:
-    """What an answer that is an error says."""
-    error = answer.get("error", answer) if isinstance(answer, dict) else answer
-    return error.get("message", error) if isinstance(error, dict) else error
 
 
 class Watched:
@@ -99,7 +80,7 @@ class Watched:
         """Ask once. What there was stays, for one that does not answer any more."""
         try:
             self.reading = self.reader.read()
-        except Unanswered as error:
+        except StartupError as error:
             self.trouble = str(error)
         else:
             self.trouble = None

@@ -22,8 +22,8 @@ from quicgw_fast.cli.watch.panels import (
     StatePanel,
     UpstreamsPanel,
 )
-from quicgw_fast.cli.watch.reading import Unanswered
 from quicgw_fast.cli.watch.sessions import SessionScreen, SessionsPane
+from quicgw_fast.errors import StartupError
 
 if TYPE_CHECKING:
     from textual.app import ComposeResult
@@ -34,6 +34,8 @@ ALL: Final = "all"
 """The tab that shows all gateways, where there are several."""
 NARROW: Final = 100
 """Columns of a terminal in which panels stand below each other."""
+TALL: Final = 38
+"""Lines of a terminal in which they are higher."""
 
 LOAD: Final = (
     ("requests", "Requests", "primary"),
@@ -102,9 +104,9 @@ class WatchScreen(Screen[None]):
         self.set_interval(self._period, self._list)
 
     def on_resize(self) -> None:
-        """Charts are as wide as there is room."""
+        """Arrange the panels as there is room."""
         self.set_class(self.size.width < NARROW, "narrow")
-        self.call_after_refresh(self._draw)
+        self.set_class(self.size.height >= TALL and self.size.width >= NARROW, "tall")
 
     @property
     def _names(self) -> list[str]:
@@ -152,7 +154,7 @@ class WatchScreen(Screen[None]):
         words = pane.words
         try:
             found = await asyncio.to_thread(reader.sessions, words)
-        except Unanswered as error:
+        except StartupError as error:
             pane.tell(str(error))
             return
         if words == pane.words and reader is self._shown.reader:  # else it was another question

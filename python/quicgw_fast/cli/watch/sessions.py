@@ -12,9 +12,10 @@ from textual.containers import Horizontal, Vertical
 from textual.screen import ModalScreen
 from textual.widgets import DataTable, Footer, Input, Static
 
+from quicgw_fast.cli.tables import amount, lasting
 from quicgw_fast.cli.watch import figures
 from quicgw_fast.cli.watch.looks import tone
-from quicgw_fast.cli.watch.reading import Unanswered
+from quicgw_fast.errors import StartupError
 
 if TYPE_CHECKING:
     from textual.app import ComposeResult
@@ -90,7 +91,7 @@ class SessionsPane(Vertical):
         state = Text(word, tone(self, meaning))
         if session["state"] != "NORMAL":
             state.append(f" {session['state'].lower()}", "dim")
-        numbers = (figures.span(now - session["since"]), figures.span(now - session["last_activity"]))
+        numbers = (lasting(now - session["since"]), lasting(now - session["last_activity"]))
         return [
             Text(shown, "bold"),
             state,
@@ -141,7 +142,7 @@ class SessionScreen(ModalScreen[None]):
         while True:
             try:
                 self._show(await asyncio.to_thread(self._reader.session, self._session_id))
-            except Unanswered as error:
+            except StartupError as error:
                 self.query_one("#session-name", Static).update(Text(str(error), tone(self, "error", "bold")))
             await asyncio.sleep(EVERY)
 
@@ -150,11 +151,11 @@ class SessionScreen(ModalScreen[None]):
         state = "○ ended" if ended else "● attached" if session["attached"] else "◐ detached"
         self.query_one("#session-name", Static).update(Text(session["openid"], "bold").append(f"   {state}", "dim"))
         left = {"session": session["id"], "gid": session["gid"], "zone": session["zone"], "address": session["address"]}
-        window = f"{figures.count(session['window_messages'])}, {figures.size(session['window_bytes'])}"
+        window = f"{figures.count(session['window_messages'])}, {amount(session['window_bytes'])}"
         right = {
             "transport": session["transport"],
-            "began": f"{figures.clock(session['since'])}, {figures.span(now - session['since'])} ago",
-            "quiet for": figures.span(now - session["last_activity"]),
+            "began": f"{figures.clock(session['since'])}, {lasting(now - session['since'])} ago",
+            "quiet for": lasting(now - session["last_activity"]),
             "unacknowledged": window,
         }
         for place, facts in (("left", left), ("right", right)):
@@ -168,9 +169,7 @@ class SessionScreen(ModalScreen[None]):
         for event, before in zip(events[::-1], [*events[-2::-1], None], strict=True):
             table.add_row(*self._event(event))
             if before is not None and event["at"] - before["at"] >= PAUSE:
-                table.add_row(
-                    "", Text("· · ·", "dim"), Text(f"{figures.span(event['at'] - before['at'])} quiet", "dim")
-                )
+                table.add_row("", Text("· · ·", "dim"), Text(f"{lasting(event['at'] - before['at'])} quiet", "dim"))
         table.move_cursor(row=at)
 
     def _event(self, event: dict[str, Any]) -> list[Text]:
@@ -182,7 +181,7 @@ class SessionScreen(ModalScreen[None]):
             Text(figures.clock(event["at"], thousandths=True), "dim"),
             arrow,
             Text(event["kind"], "bold").append(number, "dim"),
-            Text(figures.size(event["size"]) if event["size"] else "", justify="right"),
+            Text(amount(event["size"]) if event["size"] else "", justify="right"),
             Text(figures.took(event["duration"]) if event["duration"] else "", justify="right"),
             Text(outcome if good else f"▲ {outcome}", "dim" if good else tone(self, "error", "bold")),
         ]
