@@ -133,6 +133,8 @@ class StandIn:
             name: {"count": 4_394_723 * scale, "mean": p * 1.3, "p50": p, "p95": p * 3, "p99": p * 9}
             for name, p in STAGES.items()
         }
+        for stage in list(stages.values()):
+            stage["recent"] = dict(stage) | {"count": int(self.load * 60)}
         return {"version": 1, "stages": stages, "bounds": BOUNDS, "history": history}
 
     def _list(self, request: Request) -> dict[str, Any]:

@@ -32,7 +32,7 @@ def top(
     ] = None,
     config: options.Config = None,
     token_file: options.AdminTokenFile = None,
-    period: Annotated[float, Seconds("--every", "-e", default="1s", help="How often each is asked.")] = 1.0,
+    period: Annotated[float, Seconds("--every", "-e", default="2s", help="How often each is asked.")] = 2.0,
     timeout: options.AnswerTimeout = 5.0,
     once: Annotated[bool, typer.Option("--once", metavar="", help="Ask once, print, and end.")] = False,
     json: options.JsonObject = False,

@@ -63,7 +63,7 @@ class ComparisonTable(DataTable[Text]):
         return [Text(since, tone(self, "error", "bold")), *cells]
 
     def _numbers(self, reading: Reading) -> list[Text]:
-        performance, total = reading["performance"], reading["latency"]["stages"].get("total", {})
+        performance, total = reading["performance"], reading["latency"]["stages"]["total"]["recent"]
         history: list[dict[str, Any]] = performance["history"]
         last, sessions = history[-1] if history else {}, performance["sessions"]
         (line,) = figures.area([row["requests"] for row in history], WIDTH, 1, 1.0)
@@ -71,7 +71,7 @@ class ComparisonTable(DataTable[Text]):
             figures.rate(last.get("refused")),
             figures.count(sessions["attached"] + sessions["detached"]),
             figures.count(performance["queue"]["length"]),
-            figures.took(total.get("p99")) if total.get("count") else figures.NOTHING,
+            figures.took(total.get("p99")) if total["count"] else figures.NOTHING,
             figures.percent(performance["process"]["cpu"]),
             amount(performance["process"]["memory"]),
         )

@@ -29,8 +29,8 @@ def _facts(reading: Reading) -> Iterator[tuple[str, str]]:
     last = performance["history"][-1] if performance["history"] else {}
     for key in ("requests", "replies", "notifies", "refused"):
         yield key, f"{figures.rate(last.get(key))}/s, {figures.count(performance['totals'][key])} in all"
-    total = reading["latency"]["stages"].get("total", {})
-    times = ", ".join(f"{p} {figures.took(total[p])}" for p in ("p50", "p95", "p99")) if total.get("count") else "–"
+    total = reading["latency"]["stages"]["total"]
+    times = ", ".join(f"{p} {figures.took(total[p])}" for p in ("p50", "p95", "p99")) if total["count"] else "–"
     yield "latency", times
     sessions, queue, process = performance["sessions"], performance["queue"], performance["process"]
     yield "sessions", f"{figures.count(sessions['attached'])} attached, {figures.count(sessions['detached'])} detached"

@@ -82,7 +82,7 @@ class LoadPanel(ReadingPanel):
 
 
 class LatencyPanel(ReadingPanel):
-    """What each stage of a request took, and how the whole time changed."""
+    """What each stage took in the last minute, and how the time of requests changed."""
 
     def draw(self, reading: Reading) -> RenderableType:
         """Return a heat map with the table beside it; where that is too narrow, the table alone."""
@@ -117,8 +117,8 @@ class LatencyPanel(ReadingPanel):
         table.add_row("", *(Text(name, "dim") for name in ("p50", "p95", "p99", "count")))
         for name in STAGES:
             if name in stages:
-                stage, seen = stages[name], stages[name]["count"] > 0
-                shown = (figures.took(stage[p]) if seen else figures.NOTHING for p in ("p50", "p95", "p99"))
+                stage, recent = stages[name], stages[name]["recent"]
+                shown = (figures.took(recent[p]) if recent["count"] else figures.NOTHING for p in ("p50", "p95", "p99"))
                 style = "bold" if name == "total" else ""
                 table.add_row(name, *shown, figures.count(stage["count"]), style=style)
         return table

@@ -1,4 +1,4 @@
-/** Latency: the heat map of the whole time of requests, and what each stage of it took. */
+/** Latency: the heat map of the whole time of requests, and what each stage of it took, lately or since the start. */
 
 import { card, settle } from "./cards.js";
 import { h, keyed, write } from "./dom.js";
@@ -13,6 +13,9 @@ const DECADES = 6;
 export class LatencyCard {
   #heat = new HeatMap();
   #rows = h("tbody");
+  #recent = true;
+  #choices;
+  #feed = null;
   #body;
   #place = h("div");
 
@@ -22,15 +25,26 @@ export class LatencyCard {
     head[4].append(h("span", {}, took(FASTEST)), h("span", { className: "unseen" }, " range from p50 to p99 "), h("span", {}, took(FASTEST * 10 ** DECADES)));
     const table = h("table", { className: "stages" }, h("thead", {}, h("tr", {}, ...head)), this.#rows);
     this.#body = h("div", { className: "latency" }, this.#heat.element, h("div", { className: "scroll" }, table));
-    this.element = card("Latency", "latency", h("span", { className: "when" }, "5 minutes"), this.#body, this.#place);
+    this.#choices = [[true, "Last minute"], [false, "Since start"]].map(([recent, name]) =>
+      h("button", { type: "button", "aria-pressed": String(recent), onclick: () => this.#choose(recent) }, name),
+    );
+    const choice = h("div", { className: "segments small", role: "group", "aria-label": "Time of the stages" }, ...this.#choices);
+    this.element = card("Latency", "latency", choice, this.#body, this.#place);
+  }
+
+  #choose(recent) {
+    this.#recent = recent;
+    this.#choices.forEach((button, i) => button.setAttribute("aria-pressed", String(recent === (i === 0))));
+    if (this.#feed) this.draw(this.#feed);
   }
 
   draw(feed) {
+    this.#feed = feed;
     if (!settle(feed, this.#body, this.#place)) return;
     const { stages } = feed.value;
     this.#heat.draw(feed.value);
     const known = STAGES.filter((name) => stages[name] !== undefined);
-    keyed(this.#rows, known, (name) => name, makeRow, (row, name) => fillRow(row, stages[name], name));
+    keyed(this.#rows, known, (name) => name, makeRow, (row, name) => fillRow(row, (this.#recent && stages[name].recent) || stages[name]));
   }
 }
 

@@ -12,7 +12,7 @@ import { switchTheme } from "./theme.js";
 
 const at = (id) => document.getElementById(id);
 const gateway = new Gateway();
-const performance = new Feed(gateway, "performance", 1);
+const performance = new Feed(gateway, "performance", 2);
 const stats = new Feed(gateway, "stats", 30);
 const views = { overview: new Overview(gateway, performance), sessions: new SessionsView(gateway) };
 const connection = new Connection(gateway, askAgain);
