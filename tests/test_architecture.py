@@ -75,7 +75,7 @@ MAY_IMPORT = {
     "addresses": frozenset(),
     "sharing": frozenset(),
     "machine": frozenset(),
-    "observe": frozenset({"config", "errors", "codes", "addresses", "writer"}),
+    "observe": frozenset({"config", "clock", "errors", "codes", "addresses", "writer"}),
     "writer": frozenset(),
     "ports": frozenset({"backend", "codes", "errors", "proto"}),
     "backend": frozenset({"errors", "codes", "_core"}),

@@ -24,6 +24,7 @@ from quicgw_fast.control import (
     drain_pages,
     health_pages,
     overload_pages,
+    performance_pages,
     read_access,
     reload_pages,
     session_pages,
@@ -38,6 +39,7 @@ from quicgw_fast.observe import (
     Filling,
     Metrics,
     Unit,
+    Watcher,
     bytes_waiting,
     lines_dropped,
     register_buffer,
@@ -120,6 +122,7 @@ class Gateway:
         self._refusals = Refusals(metrics, self._clock.now)
         self._validity = Validity(self._clock)
         self._validity.register(metrics)
+        self._watcher = Watcher(metrics, self._clock)
         chores = [self._door.flush, self._validity.tend, self._refusals.flush, Descriptors(metrics).look]
         assembled = assemble_gateway(config, engine, self._clock, metrics, chores=chores)
         self._path, self._upstream = assembled.path, assembled.upstream
@@ -147,6 +150,8 @@ class Gateway:
             stack.push_async_callback(self._upstream.close)
             await self._listen(stack)
             self._path.requests.start()
+            self._watcher.start()
+            stack.callback(self._watcher.stop)
             for name, work in (("housekeeping", self._path.housekeeping.run()), ("reload", self.reloader.run())):
                 stack.push_async_callback(_cancel, asyncio.create_task(work, name=name))
             self._stack = stack.pop_all()
@@ -220,6 +225,7 @@ class Gateway:
         pages = [
             *health_pages(self._ready),
             *stats_pages(self.stats),
+            *performance_pages(self._watcher.performance, self._watcher.latency),
             *reload_pages(self._reload),
             *overload_pages(LiveLimits(self._gates, lambda: self._config, self._clock.now)),
             *session_pages(self._path.kicks.kick),

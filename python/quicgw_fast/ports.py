@@ -242,6 +242,21 @@ class Crowd(Protocol):
         """Whether some are refused for want of a place: an attribute, as it is looked at whenever something comes."""
 
 
+class Inflow:
+    """What clients sent, and of it what is being handed over: one for all connections, written by their carriers.
+
+    All of it happens in one thread, and each message is dealt with before the next one is looked at.
+    """
+
+    __slots__ = ("began", "bytes")
+
+    def __init__(self) -> None:
+        self.began = 0.0
+        """When the bytes came that are being handed over, in monotonic seconds."""
+        self.bytes = 0
+        """Of all clients, since the start."""
+
+
 class SlowSender(NamedTuple):
     """Who lets a message stand around half (protocol §3)."""
 
@@ -297,9 +312,10 @@ class MakeCarrier(Protocol):
         now: Callable[[], float],
         slow: SlowSender,
         crowd: Crowd,
+        inflow: Inflow,
         /,
     ) -> Carrier:
-        """``make_decoder`` is the engine's, ``now`` gives monotonic seconds."""
+        """``make_decoder`` is the engine's, ``now`` gives monotonic seconds; it writes ``inflow``."""
 
 
 class Recipient(Protocol):

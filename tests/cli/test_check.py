@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from quicgw_fast.cli.plugin import DEFAULTS, Measured, State, judge, read_bounds, say
+from quicgw_fast.cli.plugin import DEFAULTS, PluginState, Vitals, judge, read_bounds, say
 from tests.cli.process import Gateway, in_process, quicgw
 
 if TYPE_CHECKING:
@@ -62,26 +62,26 @@ def test_nobody_there_is_critical_and_who_cannot_be_asked_unknown(dev: Gateway) 
 @pytest.mark.parametrize(
     ("changed", "state", "said"),
     [
-        ({}, State.OK, "ready, 12 sessions"),
-        ({"queue": 60.0}, State.WARNING, "the queue is 60 % full"),
+        ({}, PluginState.OK, "ready, 12 sessions"),
+        ({"queue": 60.0}, PluginState.WARNING, "the queue is 60 % full"),
         (
-            {"queue": 95.0, "certificate": 9.6},
-            State.CRITICAL,
-            "the queue is 95 % full; the certificate expires in 10 days",
+            {"queue": 95.0, "refused": 11.0},
+            PluginState.CRITICAL,
+            "the queue is 95 % full; 11 refusals a second",
         ),
-        ({"certificate": -2.0}, State.CRITICAL, "the certificate expires in -2 days"),
-        ({"refused": 11.0}, State.WARNING, "11 refusals a second"),
-        ({"memory": 97.0}, State.CRITICAL, "97 % of the memory is used"),
+        ({"certificate": -2.0}, PluginState.CRITICAL, "the certificate expires in -2 days"),
+        ({"refused": 11.0}, PluginState.WARNING, "11 refusals a second"),
+        ({"memory": 97.0}, PluginState.CRITICAL, "97 % of the memory is used"),
     ],
 )
-def test_the_worst_counts_and_all_that_is_bad_is_told(changed: dict[str, float], state: State, said: str) -> None:
-    verdict = judge(Measured(None, {**WELL, **changed}), DEFAULTS)
+def test_the_worst_counts_and_all_that_is_bad_is_told(changed: dict[str, float], state: PluginState, said: str) -> None:
+    verdict = judge(Vitals(None, {**WELL, **changed}), DEFAULTS)
     assert (verdict.state, verdict.said) == (state, said)
 
 
 def test_who_is_not_ready_is_critical_whatever_else(capsys: pytest.CaptureFixture[str]) -> None:
-    verdict = judge(Measured("a | b", WELL), read_bounds(["sessions=10"], []))
-    assert verdict.state is State.CRITICAL
+    verdict = judge(Vitals("a | b", WELL), read_bounds(["sessions=10"], []))
+    assert verdict.state is PluginState.CRITICAL
     say(verdict, as_json=False)
     line = capsys.readouterr().out
     assert line.startswith("CRITICAL - not ready: a / b; 12 sessions | sessions=12;10;;0 ")

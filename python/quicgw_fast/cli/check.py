@@ -36,7 +36,7 @@ def check(
     or beyond a bound. 3: UNKNOWN: what is there lets nobody in or is no gateway, or a bound cannot be read. Without
     other bounds queue has 50 and 90, memory 80 and 95, refused 10 and 100, certificate 21 and 7.
     """
-    from quicgw_fast.cli.plugin import State, judge, measure, read_bounds, say, unknown
+    from quicgw_fast.cli.plugin import PluginState, judge, measure, read_bounds, say, unknown
     from quicgw_fast.errors import StartupError
 
     try:
@@ -45,6 +45,6 @@ def check(
     except StartupError as error:
         # Nobody there is what a monitor is for; who is there and cannot be asked is a matter of the monitor.
         gone = isinstance(error.__cause__, OSError)
-        verdict = unknown(State.CRITICAL if gone else State.UNKNOWN, str(error))
+        verdict = unknown(PluginState.CRITICAL if gone else PluginState.UNKNOWN, str(error))
     say(verdict, as_json=json)
     raise typer.Exit(verdict.state.value)

@@ -1,7 +1,7 @@
 """What a plug-in of Nagios says: one line, performance data behind a bar, and a status of its own.
 
-The format is that of the Monitoring Plugins Development Guidelines: ``LABEL=VALUE[UNIT];WARNING;CRITICAL;MIN;MAX``. A bound
-``21:`` is one that a value must not fall below.
+The format is that of the Monitoring Plugins Development Guidelines, ``LABEL=VALUE[UNIT];WARNING;CRITICAL;MIN;MAX``. A
+bound ``21:`` is one that a value must not fall below.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from quicgw_fast.cli.asking import AdminPages
 
 
-class State(IntEnum):
+class PluginState(IntEnum):
     """The exit status."""
 
     OK = 0
@@ -40,12 +40,12 @@ class Bound:
     what: str = ""
     """How a value over the bound is told; ``{}`` is the value."""
 
-    def state(self, value: float) -> State:
+    def state(self, value: float) -> PluginState:
         """Judge a value."""
-        for state, bound in ((State.CRITICAL, self.critical), (State.WARNING, self.warning)):
+        for state, bound in ((PluginState.CRITICAL, self.critical), (PluginState.WARNING, self.warning)):
             if bound is not None and (value < bound if self.falling else value > bound):
                 return state
-        return State.OK
+        return PluginState.OK
 
     def performance(self, name: str, value: float) -> str:
         """Write the value and its bounds."""
@@ -65,7 +65,7 @@ DEFAULTS: Final[Mapping[str, Bound]] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Measured:
+class Vitals:
     """What a gateway says of itself; ``reason`` why it takes no work, if it does not."""
 
     reason: str | None
@@ -76,7 +76,7 @@ class Measured:
 class Verdict:
     """What is said in the end."""
 
-    state: State
+    state: PluginState
     said: str
     values: Mapping[str, float]
     bounds: Mapping[str, Bound]
@@ -99,7 +99,7 @@ def read_bounds(warnings: Iterable[str], criticals: Iterable[str]) -> dict[str, 
     return bounds
 
 
-def measure(pages: AdminPages, over: float) -> Measured:
+def measure(pages: AdminPages, over: float) -> Vitals:
     """Ask twice, ``over`` seconds apart: refusals are judged by how many there are a second."""
     before = _refused(pages.get("/stats"))
     began = time.monotonic()
@@ -116,25 +116,25 @@ def measure(pages: AdminPages, over: float) -> Measured:
     }
     if gauges["memory_limit"]:
         values["memory"] = 100 * gauges["memory_used"] / gauges["memory_limit"]
-    return Measured(None if status == 200 else reason.strip(), values)
+    return Vitals(None if status == 200 else reason.strip(), values)
 
 
 def _refused(stats: Any) -> float:
     return float(sum(count for rules in stats["refused"].values() for count in rules.values()))
 
 
-def judge(measured: Measured, bounds: Mapping[str, Bound]) -> Verdict:
+def judge(measured: Vitals, bounds: Mapping[str, Bound]) -> Verdict:
     """The worst of all, and everything that is bad."""
     states = {name: bounds[name].state(value) for name, value in measured.values.items()}
     bad = [bounds[name].what.format(f"{measured.values[name]:.0f}") for name, state in states.items() if state]
     if measured.reason is not None:
         bad.insert(0, f"not ready: {measured.reason}")
-    worst = max(states.values()) if measured.reason is None else State.CRITICAL
+    worst = max(states.values()) if measured.reason is None else PluginState.CRITICAL
     said = "; ".join(bad) or f"ready, {measured.values['sessions']:.0f} sessions"
     return Verdict(worst, said, measured.values, bounds)
 
 
-def unknown(state: State, why: str) -> Verdict:
+def unknown(state: PluginState, why: str) -> Verdict:
     """What is said where nothing could be measured."""
     return Verdict(state, why, {}, {})
 

@@ -6,6 +6,7 @@ from quicgw_fast.observe.door import Door, register_listener
 from quicgw_fast.observe.logs import MOST_WAITING, bytes_waiting, configure_logging, lines_dropped, set_level
 from quicgw_fast.observe.metrics import Counter, Metrics, Unit
 from quicgw_fast.observe.stats import render_stats
+from quicgw_fast.observe.watcher import Watcher
 
 __all__ = [
     "MOST_WAITING",
@@ -16,6 +17,7 @@ __all__ = [
     "Filling",
     "Metrics",
     "Unit",
+    "Watcher",
     "bytes_waiting",
     "configure_logging",
     "lines_dropped",
