@@ -68,8 +68,13 @@ def _print_once(watched: list[Watched], json: bool) -> Status:
     return Status.FAILED if any(each.trouble for each in watched) else Status.DONE
 
 
+def is_terminal() -> bool:
+    """Whether there is something to draw in, and somebody who presses keys."""
+    return sys.stdin.isatty() and sys.stdout.isatty()
+
+
 def _watch(watched: list[Watched], period: float) -> None:
-    if not sys.stdout.isatty():
+    if not is_terminal():
         raise StartupError("this is no terminal to draw in; use `quicgw top --once`, with --json for a script")
     try:
         from quicgw_fast.cli.watch.app import WatchApp
