@@ -84,7 +84,7 @@ async def test_all_of_it_is_reached_by_keys(looking: Looking) -> None:
         await page.get_by_role("dialog", name="Keys").wait_for()
         await press("Escape")
         await press("/")
-        await page.keyboard.type("openid:player-0001")
+        await page.keyboard.type("player-0001")
         await page.get_by_text("1–10 of 10", exact=True).wait_for()
         await press("ArrowDown")
         await press("j")

@@ -161,7 +161,7 @@ def each_has(one: dict[str, Any]) -> Callable[[tuple[str, str]], bool]:
             return any(value in str(one[field]) for field in ("openid", "gid", "address"))
         if name == "state" and value in {"attached", "detached"}:
             return one["attached"] is (value == "attached")
-        return name not in one or value in str(one[name])
+        return name not in one or value == str(one[name])
 
     return has
 
@@ -195,18 +195,18 @@ def rule(moment: str, name: str, refused: int = 0, *, would_reject: int = 0, nea
 
 def events(since: float) -> list[dict[str, Any]]:
     """What a flight recorder has: a login, requests, one of them too late, a notify."""
-    script: list[tuple[float, str, str, int, int, float, str]] = [
-        (0.0, "in", "start", 0, 92, 0.0, "ok"),
-        (0.0004, "out", "start_resp", 0, 61, 0.0, "sent"),
-        (0.01, "in", "hello", 1, 48, 0.0, "ok"),
-        (0.0153, "out", "reply", 1, 73, 0.0053, "200"),
-        (0.0154, "in", "ack", 1, 8, 0.0, "ok"),
-        (4.2, "in", "request", 2, 512, 0.0, "ok"),
-        (4.2021, "out", "reply", 2, 844, 0.0021, "200"),
-        (4.3, "out", "notify", 3, 120, 0.0, "sent"),
-        (9.1, "in", "request", 3, 2048, 0.0, "ok"),
-        (39.1, "out", "error", 4, 77, 30.0, "504"),
-        (39.2, "in", "heartbeat", 0, 12, 0.0, "ok"),
+    script: list[tuple[float, str, str, int | None, int, float | None, str, int | None]] = [
+        (0.0, "up", "start", 0, 0, None, "started", None),
+        (0.01, "up", "request", 1, 48, None, "", None),
+        (0.0153, "down", "reply", 1, 73, 0.0053, "200", 1),
+        (0.0154, "up", "ack", 1, 8, None, "", None),
+        (4.2, "up", "request", 2, 512, None, "", None),
+        (4.2021, "down", "reply", 2, 844, 0.0021, "200", 2),
+        (4.3, "down", "notify", 3, 120, None, "sent", None),
+        (9.1, "up", "request", 3, 2048, None, "", None),
+        (39.1, "down", "error", 4, 77, 30.0, "504", 3),
+        (39.2, "up", "heartbeat", None, 12, None, "", None),
+        (39.9, "up", "close", None, 0, None, "NORMAL", None),
     ]
-    names = ("direction", "kind", "number", "size", "duration", "outcome")
+    names = ("direction", "kind", "number", "size", "duration", "outcome", "request")
     return [{"at": since + after, **dict(zip(names, rest, strict=True))} for after, *rest in script]

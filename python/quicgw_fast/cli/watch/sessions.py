@@ -29,8 +29,6 @@ EVERY: Final = 2.0
 """Seconds between two looks at one session."""
 PAUSE: Final = 2.0
 """Seconds without a message that are worth a line."""
-FROM_CLIENT: Final = frozenset({"in", "up"})
-GOOD: Final = frozenset({"", "ok", "sent", "delivered", "accepted", "200"})
 
 
 class SessionsPane(Vertical):
@@ -173,17 +171,19 @@ class SessionScreen(ModalScreen[None]):
         table.move_cursor(row=at)
 
     def _event(self, event: dict[str, Any]) -> list[Text]:
-        up = event["direction"] in FROM_CLIENT
+        up, bad = event["direction"] == "up", _is_bad(event)
         arrow = Text("├─────────────▶" if up else "◀─────────────┤", tone(self, "primary" if up else "success"))
         number = f" {event['number']}" if event["number"] else ""
-        outcome, good = str(event["outcome"]), str(event["outcome"]).lower() in GOOD
+        number += f" to {event['request']}" if event["request"] else ""
         return [
             Text(figures.clock(event["at"], thousandths=True), "dim"),
             arrow,
             Text(event["kind"], "bold").append(number, "dim"),
             Text(amount(event["size"]) if event["size"] else "", justify="right"),
             Text(figures.took(event["duration"]) if event["duration"] else "", justify="right"),
-            Text(outcome if good else f"▲ {outcome}", "dim" if good else tone(self, "error", "bold")),
+            Text(
+                f"▲ {event['outcome']}" if bad else event["outcome"], "dim" if not bad else tone(self, "error", "bold")
+            ),
         ]
 
 
@@ -192,3 +192,10 @@ def _facts(facts: dict[str, object]) -> Text:
     for name, value in facts.items():
         shown.append(f"{name:<15}", "dim").append(f"{value or figures.NOTHING}\n")
     return shown
+
+
+def _is_bad(event: dict[str, Any]) -> bool:
+    """Whether somebody should look: an error, a push that was refused, a connection that did not end as it should."""
+    outcome = event["outcome"]
+    refused = outcome.isupper() and outcome != "NORMAL"
+    return event["kind"] == "error" or refused or (outcome.isdigit() and int(outcome) >= 400)

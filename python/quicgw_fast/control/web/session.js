@@ -6,8 +6,6 @@ import { Feed } from "./feed.js";
 import { ago, bytes, clock, count, took } from "./format.js";
 
 const PAUSE = 2; // seconds without a message that are worth saying
-const FROM_CLIENT = new Set(["in", "up", "received", "from client"]);
-const GOOD = new Set(["", "ok", "sent", "delivered", "accepted", "replied", "acknowledged", "200"]);
 
 export class SessionPanel {
   #title = h("h2", { tabIndex: -1 }, "…");
@@ -102,10 +100,9 @@ function withPauses(events) {
 
 function makeEvent(event) {
   if (event.pause) return h("li", { className: "pause" }, `${ago(event.pause)} quiet`);
-  const up = FROM_CLIENT.has(event.direction);
-  const outcome = String(event.outcome ?? "");
-  const tone = GOOD.has(outcome.toLowerCase()) ? "good" : "bad";
-  const number = event.number ? ` ${count(event.number)}` : "";
+  const up = event.direction === "up";
+  const tone = isBad(event) ? "bad" : "good";
+  const number = [event.number ? ` ${count(event.number)}` : "", event.request ? ` to ${count(event.request)}` : ""].join("");
   return h(
     "li", { className: `event ${up ? "up" : "down"} ${tone}` },
     h("time", { dateTime: new Date(event.at * 1000).toISOString() }, clock(event.at, 3)),
@@ -113,6 +110,12 @@ function makeEvent(event) {
     h("span", { className: "what" }, event.kind, h("b", {}, number)),
     h("span", { className: "n" }, event.size ? bytes(event.size) : ""),
     h("span", { className: "n" }, event.duration ? took(event.duration) : ""),
-    h("span", { className: `outcome ${tone}` }, outcome),
+    h("span", { className: `outcome ${tone}` }, event.outcome),
   );
+}
+
+/** Whether somebody should look at it: an error, a push that was refused, a connection that did not end as it should. */
+function isBad({ kind, outcome }) {
+  const refused = /^[A-Z_]{4,}$/.test(outcome) && outcome !== "NORMAL";
+  return kind === "error" || Number(outcome) >= 400 || refused;
 }
