@@ -181,9 +181,7 @@ class SessionScreen(ModalScreen[None]):
             Text(event["kind"], "bold").append(number, "dim"),
             Text(amount(event["size"]) if event["size"] else "", justify="right"),
             Text(figures.took(event["duration"]) if event["duration"] else "", justify="right"),
-            Text(
-                f"▲ {event['outcome']}" if bad else event["outcome"], "dim" if not bad else tone(self, "error", "bold")
-            ),
+            Text(f"▲ {event['outcome']}", tone(self, "error", "bold")) if bad else Text(event["outcome"], "dim"),
         ]
 
 
