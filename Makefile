@@ -13,6 +13,8 @@ export PYTHONDONTWRITEBYTECODE := 1
 .PHONY: help setup demo serve test test-rust test-python test-matrix test-aioquic coverage lint lint-rust lint-python format wheel
 .PHONY: bench bench-e2e bench-marks bench-check bench-overload bench-rust attacks fuzz reloads chaos restarts proto lock clean
 .PHONY: test-page screenshots stalled soak-idle soak-churn
+.PHONY: bench bench-e2e bench-marks bench-check bench-overload bench-rust attacks fuzz reloads chaos restarts reference proto lock clean
+.PHONY: stalled soak-idle soak-churn test-slim test-lowest
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -66,6 +68,17 @@ test-page: setup ## Test the page at / of the admin port in a browser
 
 screenshots: setup ## Take the pictures in docs/images, of a gateway that works (5 minutes; make test-page comes first)
 	$(BIN)/python -m tests.browser.pictures
+test-slim: setup ## Install the wheel with the client's packages alone, and beside FastAPI, and call a gateway
+	SLIM=1 $(BIN)/pytest -s tests/slim
+
+# The oldest releases that pyproject.toml allows, with the tests of what touches them.
+LOWEST := .venv/lowest/bin/python
+TOUCHING := $(addprefix tests/, config control auth observe upstream/grpcio upstream/test_caller.py \
+	cli/test_call.py cli/test_help.py cli/test_usage.py client/test_with_gateway.py)
+test-lowest: setup ## Run the tests that touch a dependency with the lowest version of each
+	$(PYTHON) -m venv --clear .venv/lowest
+	$(LOWEST) -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/lowest.txt
+	PYTHONPATH=python:. $(LOWEST) -m pytest -o filterwarnings=default $(TOUCHING)
 
 coverage: setup ## Show how much of each module the tests of its own room cover; fails below 95 %
 	$(BIN)/python -m tests.own_coverage $(ROOMS)
@@ -138,6 +151,9 @@ chaos: setup ## Long soak test over a lossy network (hours)
 restarts: setup ## Restart a gateway twenty times under load, and count what was accepted and answered
 	RESTARTS=20 $(BIN)/pytest -s tests/wire/test_restarts.py
 
+reference: setup ## Make the pages of docs/ that come from the code
+	$(BIN)/python -m tests.reference
+
 proto: .venv/.requirements ## Generate the Python modules of proto/
 	$(BIN)/python proto/generate.py
 
@@ -145,6 +161,9 @@ lock: .venv/.requirements ## Compile requirements/*.txt and Cargo.lock from the 
 	$(BIN)/pip install --quiet pip-tools
 	$(COMPILE) --extra server --extra service --extra top --extra tracing --extra dev -o requirements/dev.txt pyproject.toml
 	$(COMPILE) --extra server --extra service --extra top --extra tracing -o requirements/runtime.txt -c requirements/dev.txt pyproject.toml
+	$(COMPILE) -o requirements/client.txt -c requirements/dev.txt pyproject.toml
+	$(COMPILE) -o requirements/lowest.txt requirements/lowest.in
+	$(COMPILE) -o requirements/lowest-client.txt requirements/lowest-client.in
 	$(COMPILE) -o requirements/docs.txt requirements/docs.in
 	$(COMPILE) -o requirements/browser.txt requirements/browser.in
 	cargo update

@@ -90,14 +90,17 @@ async def of_the_page(address: tuple[str, int]) -> None:
                 await page.locator(".sessions a").nth(2).click()
                 await page.locator(".timeline .event").first.wait_for()
             await page.wait_for_timeout(2500)
-            await keep(page, name, whole=size == "desk" and "sessions" not in path)
+            await keep(page, name)
         await browser.close()
         looking.assert_clean()
 
 
-async def keep(page: Any, name: str, *, whole: bool) -> None:
-    """Keep what is in the window, or all of the page."""
-    data = await page.screenshot(full_page=whole)
+async def keep(page: Any, name: str) -> None:
+    """Keep all of the page on a desk, what is in the window on a phone, and of a session its own part."""
+    if "session" in name:
+        data = await page.locator(".card.session").screenshot()
+    else:
+        data = await page.screenshot(full_page="desk" in name)
     (IMAGES / f"{name}.png").write_bytes(smaller(data))
 
 

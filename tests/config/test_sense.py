@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated, Any, get_args, get_origin
 
 import pytest
@@ -13,8 +12,6 @@ from quicgw_fast.config.models import SECTIONS
 from quicgw_fast.config.sense import MESSAGE_COST
 from quicgw_fast.config.values import Within
 from quicgw_fast.errors import ConfigError
-
-README = Path(__file__).parents[2] / "README.md"
 
 
 def numbers() -> list[tuple[str, Any]]:
@@ -40,13 +37,6 @@ def test_no_number_hides_in_another_type() -> None:
             if known.annotation not in (int, float) and get_origin(known.annotation) is not tuple:
                 inner = {part for part in get_args(known.annotation) if get_origin(part) is not Annotated}
                 assert not inner & {int, float}, f"{name}.{key}"
-
-
-def test_the_readme_names_every_key() -> None:
-    table = README.read_text(encoding="utf-8").partition("## Configuration")[2].partition("## Watching")[0]
-    for name, section in SECTIONS.items():
-        for key in section.model_fields:
-            assert f"`{name}.{key}`" in table or f"`.{key}`" in table, f"{name}.{key}"
 
 
 def test_the_defaults_contradict_nothing() -> None:

@@ -7,7 +7,10 @@ import math
 from typing import TYPE_CHECKING, Self
 
 from quicgw_fast.client import checks
+from quicgw_fast.client.calls import draft
 from quicgw_fast.client.errors import Draining, QuicgwClientError
+from quicgw_fast.client.home import SameLoop
+from quicgw_fast.client.known import Known
 from quicgw_fast.client.messages import StopReason
 from quicgw_fast.client.runner import Runner
 
@@ -15,12 +18,14 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Generator, Mapping
     from types import TracebackType
 
+    from quicgw_fast.client.calls import Draft
     from quicgw_fast.client.checks import Octets
-    from quicgw_fast.client.messages import ClientStats, Notify, Reply, Ticket
+    from quicgw_fast.client.home import Home
+    from quicgw_fast.client.messages import Notify, Reply, Ticket
     from quicgw_fast.client.options import ClientOptions
 
 
-class Client:
+class Client(Known):
     """One session with a gateway, kept over any number of connections.
 
     Made by `connect`. Use it from one event loop. Calls and notifies survive a lost connection: the client comes
@@ -30,8 +35,10 @@ class Client:
 
     def __init__(self, options: ClientOptions) -> None:
         self.options = options
-        self._runner: Runner | None = None
         self._draining = False
+
+    def _home(self) -> Home:
+        return SameLoop()
 
     # Connecting and leaving
 
@@ -56,7 +63,7 @@ class Client:
         """
         if self._runner is not None:
             raise RuntimeError("the client was started before; make a new one")
-        runner = self._runner = Runner(self.options)
+        runner = self._runner = Runner(self.options, self._home())
         runner.start()
         try:
             await asyncio.wait([runner.first_ready], timeout=runner.time_to_connect())
@@ -151,13 +158,30 @@ class Client:
         Requests are numbered in the order of submit(). Parameters and errors as in call(); those of the reply
         come out of the future. Cancelling the future gives the reply up, not the request.
         """
+        return self._send(self._draft(action, params, data, headers, timeout))
+
+    def _draft(
+        self,
+        action: str,
+        params: Mapping[str, str] | None,
+        data: Octets,
+        headers: Mapping[str, str] | None,
+        timeout: float | None,
+    ) -> Draft:
+        self._check_open()
+        return draft(action, params, data, headers, self.options.timeout if timeout is None else timeout)
+
+    def _check_open(self) -> Runner:
         runner = self._live()
         if self._draining:
             raise Draining
         if runner.over:
             raise runner.closing_error()
-        limit = self.options.timeout if timeout is None else timeout
-        call = runner.calls.make(action, params, data, headers, limit)
+        return runner
+
+    def _send(self, draft: Draft) -> asyncio.Future[Reply]:
+        runner = self._check_open()
+        call = runner.calls.make(draft)
         runner.outgoing.submit(call)
         return call.future
 
@@ -206,60 +230,3 @@ class Client:
             checks.text("token", token, empty=True)
         limit = checks.seconds("timeout", self.options.timeout if timeout is None else timeout, forever=True)
         await runner.refresher.refresh(token, limit)
-
-    # What is known
-
-    @property
-    def connected(self) -> bool:
-        """Calls go out at once."""
-        return self._runner is not None and self._runner.ready
-
-    @property
-    def closed(self) -> bool:
-        """The client has ended and does not come back."""
-        return self._runner is not None and self._runner.over
-
-    @property
-    def session_id(self) -> str:
-        """The gateway's id of the session, "" before the first START."""
-        return self._live().session.session_id
-
-    @property
-    def epoch(self) -> str:
-        """The name of the session's history of numbers."""
-        return self._live().session.epoch
-
-    @property
-    def resumed(self) -> bool:
-        """The last connection continued the session that was there before."""
-        return self._live().resumed
-
-    @property
-    def hello(self) -> Reply | None:
-        """The answer to the last successful login."""
-        return self._live().login.reply
-
-    @property
-    def ticket(self) -> Ticket | None:
-        """What another client would need to resume this session; None before the first START."""
-        return self._live().session.ticket()
-
-    @property
-    def pending_notifies(self) -> int:
-        """Notifies that were received and not read yet."""
-        return len(self._live().inbox.queue)
-
-    @property
-    def stats(self) -> ClientStats:
-        """Counts since the start."""
-        return self._live().stats
-
-    def _live(self) -> Runner:
-        if self._runner is None:
-            raise RuntimeError("the client is not connected yet: use `async with connect(…)` or `await connect(…)`")
-        return self._runner
-
-    def _raise_failure(self) -> None:
-        runner = self._live()
-        if runner.failure is not None:
-            raise runner.closing_error()

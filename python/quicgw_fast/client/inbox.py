@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import threading
 from typing import TYPE_CHECKING
 
 from quicgw_fast.client import wire
@@ -50,6 +51,7 @@ class Inbox:
         self._calls = calls
         self._stats = stats
         self._loop = asyncio.get_running_loop()
+        self._thread = threading.get_ident()
         self._link: ClientLink | None = None
         self._ack_timer: asyncio.TimerHandle | None = None
         self._openid = options.openid
@@ -164,6 +166,13 @@ class Inbox:
             self._calls.answer(push.msg_id, error)
 
     def _has_room(self, generation: int, seq: int) -> None:
+        """The application took one; in its thread, which may be another, and goes on where the session is."""
+        if threading.get_ident() == self._thread or self.queue.closed:
+            self._handed_over(generation, seq)
+        else:
+            self._loop.call_soon_threadsafe(self._handed_over, generation, seq)
+
+    def _handed_over(self, generation: int, seq: int) -> None:
         self._session.hand_over(generation, seq, self._loop.time())
         self.acknowledge()
 

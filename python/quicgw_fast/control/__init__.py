@@ -6,6 +6,7 @@ from quicgw_fast.control.grpc_server import MOST_BUFFERED, ControlServer, Pusher
 from quicgw_fast.control.pages import (
     drain_pages,
     health_pages,
+    metrics_pages,
     overload_pages,
     performance_pages,
     reload_pages,
@@ -27,6 +28,7 @@ __all__ = [
     "drain_pages",
     "first_token",
     "health_pages",
+    "metrics_pages",
     "overload_pages",
     "performance_pages",
     "read_access",

@@ -2,6 +2,7 @@
 
 from quicgw_fast.control.pages.drain import drain_pages
 from quicgw_fast.control.pages.health import health_pages
+from quicgw_fast.control.pages.metrics import metrics_pages
 from quicgw_fast.control.pages.overload import overload_pages
 from quicgw_fast.control.pages.performance import performance_pages
 from quicgw_fast.control.pages.reload import reload_pages
@@ -12,6 +13,7 @@ from quicgw_fast.control.pages.web import web_pages
 __all__ = [
     "drain_pages",
     "health_pages",
+    "metrics_pages",
     "overload_pages",
     "performance_pages",
     "reload_pages",
