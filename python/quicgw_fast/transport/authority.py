@@ -66,7 +66,7 @@ class OwnAuthority:
 
     @classmethod
     def load(cls, certificate: Path, key: Path, now: datetime.datetime) -> Self:
-        """Read one. Raises StartupError for a pair that does not belong together, or that may sign nothing (any more)."""
+        """Read one. Raises StartupError for a pair that does not fit together, or that may sign nothing."""
         identity = load_identity(certificate, key)
         if not _may_sign(identity):
             told = "is none of an authority (basicConstraints): a server's cannot sign others"

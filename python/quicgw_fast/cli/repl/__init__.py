@@ -39,12 +39,12 @@ def repl(
     from quicgw_fast.cli.calling import CONNECT_TIMEOUT, Caller
     from quicgw_fast.cli.event_loop import run
     from quicgw_fast.cli.repl.talk import talk
-    from quicgw_fast.config.fast import COMPILED
+    from quicgw_fast.compiled import PARTS
 
     if ca is not None and insecure:
         raise typer.BadParameter("cannot be combined with --insecure", param_hint="--ca")
     within = min(CONNECT_TIMEOUT, timeout) if connect_timeout is None else connect_timeout
-    transport = COMPILED["server"]["transport"] if fast else None
+    transport = PARTS["server"]["transport"] if fast else None
     caller = Caller(address, call.who("repl", openid, token), token, ca, insecure, within, transport)
     terminal = sys.stdin is not None and sys.stdin.isatty() and sys.stdout.isatty() and not json
     with options.failures_as_json(json):
