@@ -11,10 +11,8 @@ export PYTHONDONTWRITEBYTECODE := 1
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo serve test test-rust test-python test-matrix test-aioquic coverage lint lint-rust lint-python format wheel
-.PHONY: bench bench-e2e bench-marks bench-check bench-overload bench-rust attacks fuzz reloads chaos restarts proto lock clean
-.PHONY: test-page screenshots stalled soak-idle soak-churn
 .PHONY: bench bench-e2e bench-marks bench-check bench-overload bench-rust attacks fuzz reloads chaos restarts reference proto lock clean
-.PHONY: stalled soak-idle soak-churn test-slim test-lowest
+.PHONY: stalled soak-idle soak-churn test-slim test-lowest test-page screenshots
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -68,6 +66,7 @@ test-page: setup ## Test the page at / of the admin port in a browser
 
 screenshots: setup ## Take the pictures in docs/images, of a gateway that works (5 minutes; make test-page comes first)
 	$(BIN)/python -m tests.browser.pictures
+
 test-slim: setup ## Install the wheel with the client's packages alone, and beside FastAPI, and call a gateway
 	SLIM=1 $(BIN)/pytest -s tests/slim
 

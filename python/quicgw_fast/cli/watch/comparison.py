@@ -12,7 +12,7 @@ from quicgw_fast.cli.watch import figures
 from quicgw_fast.cli.watch.looks import tone
 
 if TYPE_CHECKING:
-    from quicgw_fast.cli.watch.reading import Reading, Watched
+    from quicgw_fast.cli.watch.reading import GatewayReading, Watched
 
 COLUMNS: Final = (
     "gateway",
@@ -62,7 +62,7 @@ class ComparisonTable(DataTable[Text]):
         since = f"▲ down since {figures.clock(watched.reading.at)}"
         return [Text(since, tone(self, "error", "bold")), *cells]
 
-    def _numbers(self, reading: Reading) -> list[Text]:
+    def _numbers(self, reading: GatewayReading) -> list[Text]:
         performance, total = reading["performance"], reading["latency"]["stages"]["total"]["recent"]
         history: list[dict[str, Any]] = performance["history"]
         last, sessions = history[-1] if history else {}, performance["sessions"]

@@ -10,21 +10,21 @@ from quicgw_fast.cli.watch import figures
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from quicgw_fast.cli.watch.reading import Reading, Watched
+    from quicgw_fast.cli.watch.reading import GatewayReading, Watched
 
 
 def lines(watched: Sequence[Watched]) -> Iterator[str]:
     """Return a few lines for each."""
     for each in watched:
         if each.trouble is not None or each.reading is None:
-            yield f"{each.name}  down: {each.trouble}"
+            yield f"{each.name}  {each.word}: {each.trouble}"
             continue
         yield f"{each.name}  up {lasting(each.reading['performance']['uptime'])}"
         for name, text in _facts(each.reading):
             yield f"  {name:<10} {text}"
 
 
-def _facts(reading: Reading) -> Iterator[tuple[str, str]]:
+def _facts(reading: GatewayReading) -> Iterator[tuple[str, str]]:
     performance = reading["performance"]
     last = performance["history"][-1] if performance["history"] else {}
     for key in ("requests", "replies", "notifies", "refused"):

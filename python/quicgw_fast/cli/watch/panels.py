@@ -17,7 +17,7 @@ from quicgw_fast.cli.watch.looks import shades, tone
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from quicgw_fast.cli.watch.reading import Reading
+    from quicgw_fast.cli.watch.reading import GatewayReading
 
 STAGES: Final = ("decode", "queue", "upstream", "reply", "flush", "total")
 STATES: Final = {
@@ -41,9 +41,9 @@ class ReadingPanel(Static):
     def __init__(self, title: str, name: str) -> None:
         super().__init__(id=name, classes="panel")
         self.border_title = title
-        self._reading: Reading | None = None
+        self._reading: GatewayReading | None = None
 
-    def show(self, reading: Reading | None) -> None:
+    def show(self, reading: GatewayReading | None) -> None:
         """Draw it, or nothing."""
         self._reading = reading
         self.update("" if reading is None else self.draw(reading))
@@ -52,7 +52,7 @@ class ReadingPanel(Static):
         """Charts are as wide as there is room."""
         self.show(self._reading)
 
-    def draw(self, reading: Reading) -> RenderableType:
+    def draw(self, reading: GatewayReading) -> RenderableType:
         """Return what is in the box."""
         raise NotImplementedError
 
@@ -65,7 +65,7 @@ class LoadPanel(ReadingPanel):
         self._key = key
         self._tone = tone
 
-    def draw(self, reading: Reading) -> RenderableType:
+    def draw(self, reading: GatewayReading) -> RenderableType:
         """Return number, chart and sum."""
         performance, width = reading["performance"], max(1, self.content_size.width)
         values = [row[self._key] for row in performance["history"]]
@@ -84,7 +84,7 @@ class LoadPanel(ReadingPanel):
 class LatencyPanel(ReadingPanel):
     """What each stage took in the last minute, and how the time of requests changed."""
 
-    def draw(self, reading: Reading) -> RenderableType:
+    def draw(self, reading: GatewayReading) -> RenderableType:
         """Return a heat map with the table beside it; where that is too narrow, the table alone."""
         width = self.content_size.width - TABLE - 2
         if width < 20:
@@ -127,7 +127,7 @@ class LatencyPanel(ReadingPanel):
 class StatePanel(ReadingPanel):
     """Work that waits, sessions, and the process."""
 
-    def draw(self, reading: Reading) -> RenderableType:
+    def draw(self, reading: GatewayReading) -> RenderableType:
         """Return a line for each, with a bar or what it was in the last minutes."""
         performance = reading["performance"]
         queue, sessions, process = performance["queue"], performance["sessions"], performance["process"]
@@ -164,7 +164,7 @@ class StatePanel(ReadingPanel):
 class UpstreamsPanel(ReadingPanel):
     """The instances of services; those that need somebody come first."""
 
-    def draw(self, reading: Reading) -> RenderableType:
+    def draw(self, reading: GatewayReading) -> RenderableType:
         """Return a line for each, and a second one for why it is out."""
         upstreams = reading["upstreams"]["upstreams"]
         if not upstreams:
@@ -202,7 +202,7 @@ def _why(one: dict[str, Any]) -> str:
 class RefusalsPanel(ReadingPanel):
     """What was refused, by the rule that did."""
 
-    def draw(self, reading: Reading) -> RenderableType:
+    def draw(self, reading: GatewayReading) -> RenderableType:
         """Return a line for each rule that refused anything."""
         rules = [rule for rule in reading["overload"]["rules"] if rule["refused"] or rule["would_reject"]]
         if not rules:

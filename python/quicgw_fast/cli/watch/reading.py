@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote, urlencode
 
+from quicgw_fast.cli.asking import NotLetIn
 from quicgw_fast.errors import StartupError
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ PAGE: Final = 100
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class GatewayReading:
     """One moment of one gateway: its documents by their names, as the admin pages give them."""
 
     at: float
@@ -37,9 +38,9 @@ class GatewayReader:
         self.address = pages.address
         self._pages = pages
 
-    def read(self) -> Reading:
+    def read(self) -> GatewayReading:
         """Ask for everything about the gateway as a whole."""
-        return Reading(time.time(), {name: self._pages.get(f"/{name}") for name in DOCUMENTS})
+        return GatewayReading(time.time(), {name: self._pages.get(f"/{name}") for name in DOCUMENTS})
 
     def sessions(self, words: str) -> dict[str, Any]:
         """Ask for the first sessions that a search finds; ``gid:7`` among its words asks for that gid."""
@@ -67,9 +68,11 @@ class Watched:
 
     def __init__(self, reader: GatewayReader) -> None:
         self.reader = reader
-        self.reading: Reading | None = None
+        self.reading: GatewayReading | None = None
         self.trouble: str | None = None
         """Why the last question has no answer; None while it answers."""
+        self.word = "down"
+        """What it is while there is trouble."""
 
     @property
     def name(self) -> str:
@@ -82,6 +85,7 @@ class Watched:
             self.reading = self.reader.read()
         except StartupError as error:
             self.trouble = str(error)
+            self.word = "there, but refuses" if isinstance(error, NotLetIn) else "down"
         else:
             self.trouble = None
 

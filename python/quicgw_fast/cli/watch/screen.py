@@ -142,7 +142,7 @@ class WatchScreen(Screen[None]):
         if watched.trouble is not None:
             last = f"; what you see is from {figures.clock(reading.at)}" if reading else ""
             why = watched.trouble.partition(";")[0]
-            self._trouble.update(Text(f"▲ {watched.name} is down{last}. Trying again: {why}."))
+            self._trouble.update(Text(f"▲ {watched.name} is {watched.word}{last}. Trying again: {why}."))
         for panel in [*self._load, *self._panels]:
             panel.show(reading)
 
