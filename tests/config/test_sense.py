@@ -114,6 +114,10 @@ def test_a_timeout_that_no_heartbeat_can_keep_is_told() -> None:
         ({"drain": {"reconnect_to": "127.0.0.1:0"}}, ["drain.reconnect_to"], "port 0 is none"),
         ({"auth": {"mode": "jwt"}}, ["auth.mode", "auth.key_file", "auth.jwks_file"], "exactly one"),
         ({"auth": {"mode": "jwt", "key_file": "a", "jwks_file": "b"}}, ["auth.key_file"], "exactly one"),
+        ({"auth": {"login": "token"}}, ["auth.login", "auth.mode"], "anybody would be logged in as anybody"),
+        ({"upstream": {"ca": "a", "cert": "c"}}, ["upstream.cert", "upstream.key"], "set the other one"),
+        ({"upstream": {"cert": "c", "key": "k"}}, ["upstream.cert"], "without TLS: set upstream.ca"),
+        ({"upstream": {"server_name": "x"}}, ["upstream.server_name"], "without TLS: set upstream.ca"),
     ],
 )
 def test_contradictions_are_refused(tables: dict[str, dict[str, Any]], keys: list[str], why: str) -> None:
@@ -130,6 +134,10 @@ def test_contradictions_are_refused(tables: dict[str, dict[str, Any]], keys: lis
     ("tables", "told"),
     [
         ({"auth": {"key_file": "a"}}, ['auth.key_file is not used: auth.mode is "none"; set it to "jwt"']),
+        (
+            {"auth": {"mode": "jwt", "key_file": "a", "gid_claim": "g"}},
+            ['auth.gid_claim is not used: auth.login is "hello"'],
+        ),
         ({"offline": {"path": "a"}}, ['offline.path is not used: offline.store is "off"; set it to "sqlite"']),
         ({"offline": {"path": "a", "store": "memory"}}, ["offline.path is not used"]),
         ({"offline": {"max_age": "1h"}}, ["offline.max_age is not used"]),

@@ -59,6 +59,7 @@ def contradictions(config: Config) -> Iterator[tuple[tuple[Key, ...], str]]:
     if config.drain.reconnect_to is not None and split_address(config.drain.reconnect_to)[1] == 0:
         why = "clients are sent there, and port 0 is none that they could dial: name the other gateway's"
         yield (("drain", "reconnect_to"),), why
+    yield from _of_login(config)
     yield from _of_access(config)
     offline, auth = config.offline, config.auth
     if offline.max_bytes > offline.max_total_bytes and "max_bytes" in offline.model_fields_set:
@@ -147,6 +148,13 @@ def _of_queue(config: Config) -> Iterator[tuple[tuple[Key, ...], str]]:
         )
 
 
+def _of_login(config: Config) -> Iterator[tuple[tuple[Key, ...], str]]:
+    auth = config.auth
+    if auth.login == "token" and auth.mode == "none":
+        why = 'nobody looks at tokens, and anybody would be logged in as anybody: set auth.mode to "jwt"'
+        yield (("auth", "login"), ("auth", "mode")), why
+
+
 def _of_access(config: Config) -> Iterator[tuple[tuple[Key, ...], str]]:
     control = config.control
     if (control.cert is None) != (control.key is None):
@@ -217,6 +225,10 @@ def without_effect(config: Config) -> Iterator[Advice]:
     if auth.mode == "none":
         for key in sorted(auth.model_fields_set - {"mode"}):
             yield ("auth", key), f'auth.{key} is not used: auth.mode is "none"; set it to "jwt"'
+    elif auth.login == "hello":
+        for key in sorted(auth.model_fields_set & {"zone_claim", "gid_claim"}):
+            why = 'auth.login is "hello", whose answer has zone and gid; set it to "token"'
+            yield ("auth", key), f"auth.{key} is not used: {why}"
     if offline.store != "sqlite" and offline.path is not None:
         yield ("offline", "path"), f'offline.path is not used: offline.store is "{offline.store}"; set it to "sqlite"'
     if offline.store == "off":

@@ -141,6 +141,7 @@ class Attaching:
         client.link.send(unnumbered(start.msg_id, PushType.START_RESP, answer, headers))
         self._sender.acknowledged(session)
         self._sender.pump(session)
+        self._tokens.granted(session, grant)
 
     def _limits_now(self) -> Mapping[str, str]:
         limits = self._limits()

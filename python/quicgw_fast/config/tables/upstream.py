@@ -40,12 +40,12 @@ class UpstreamConfig(Section):
     """Calls under way at once per service; more are answered 503. 0 sets no limit."""
     client: Literal["grpcio", "native"] = "grpcio"
     """Who calls services: grpcio, or native, which is compiled and takes a fraction of the time."""
-    ca: File | None = None
+    ca: Annotated[File | None, Field(examples=["services-ca.pem"])] = None
     """Authorities of the services' certificates. With it every service is called over TLS, also one that registered
     itself, and none without."""
-    cert: File | None = None
+    cert: Annotated[File | None, Field(examples=["gateway.pem"])] = None
     """Certificate chain that the gateway shows to services which ask for one (mutual TLS)."""
-    key: File | None = None
+    key: Annotated[File | None, Field(examples=["gateway.key"])] = None
     """Private key of that certificate."""
     server_name: Annotated[HostName | None, Field(examples=["services.internal"])] = None
     """The name that every service's certificate carries; without it that is the host of its address."""
