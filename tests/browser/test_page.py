@@ -48,7 +48,7 @@ async def test_the_numbers_are_those_of_the_gateway(looking: Looking) -> None:
         assert await number(page, "latency.total.p99") == "20.7 ms"
         assert "ejected" in await page.inner_text(".upstreams tbody tr:first-child")
         assert "fails 31 % of its calls" in await page.inner_text(".upstreams tbody tr:first-child")
-        assert "2 of 4 up" in await page.inner_text(".card-upstreams header")
+        assert "2 of 4 well" in await page.inner_text(".card-upstreams header")
         await page.get_by_role("button", name="Since start").click()
         assert await number(page, "latency.total.count") == "4,394,723"
         told = await page.inner_text(".told")

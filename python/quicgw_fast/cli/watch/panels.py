@@ -21,8 +21,7 @@ if TYPE_CHECKING:
 
 STAGES: Final = ("decode", "queue", "upstream", "reply", "flush", "total")
 STATES: Final = {
-    "up": ("success", "●"),
-    "healthy": ("success", "●"),
+    "well": ("success", "●"),
     "ejected": ("error", "▲"),
     "down": ("error", "▲"),
     "drained": ("dim", "○"),

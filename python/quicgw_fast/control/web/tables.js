@@ -5,8 +5,8 @@ import { h, keyed, write } from "./dom.js";
 import { ago, count, took } from "./format.js";
 
 const STATES = {
-  up: ["good", "up"], healthy: ["good", "up"], trial: ["warn", "on trial"], silent: ["warn", "silent"],
-  drained: ["mute", "drained"], connecting: ["warn", "connecting"], ejected: ["bad", "ejected"], down: ["bad", "down"],
+  well: ["good", "well"], connecting: ["warn", "connecting"], suspect: ["warn", "suspect"], silent: ["warn", "silent"],
+  "on-trial": ["warn", "on trial"], ejected: ["bad", "ejected"], down: ["bad", "down"], drained: ["mute", "drained"],
 };
 
 /** The state of an instance as a sign and a word: colour alone says nothing. */
@@ -33,7 +33,7 @@ export class UpstreamsCard {
     if (!settle(feed, this.#body, this.#place)) return;
     const { upstreams } = feed.value;
     const well = upstreams.filter((one) => stateOf(one).tone === "good").length;
-    write(this.#note, upstreams.length ? `${well} of ${upstreams.length} up` : "");
+    write(this.#note, upstreams.length ? `${well} of ${upstreams.length} well` : "");
     this.#body.hidden = upstreams.length === 0;
     this.#place.hidden = upstreams.length > 0;
     if (upstreams.length === 0) this.#place.replaceChildren(empty("No upstream is known", "Name one in [upstream], or have a service register."));
