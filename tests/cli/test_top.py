@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import json
 import queue
+import re
 import sys
 import threading
 from typing import TYPE_CHECKING
@@ -17,8 +18,10 @@ from quicgw_fast.cli.asking import AdminPages
 from quicgw_fast.cli.watch import figures
 from quicgw_fast.cli.watch.app import WatchApp
 from quicgw_fast.cli.watch.reading import GatewayReader, Watched, search
+from quicgw_fast.client import connect
 from tests.cli.process import assert_one_sentence, in_process
 from tests.support.admin_stand_in import StandIn
+from tests.support.pages import page as ask_admin
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
@@ -26,6 +29,7 @@ if TYPE_CHECKING:
     from textual.pilot import Pilot
 
     from quicgw_fast.control import AdminServer
+    from tests.cli.process import Gateway
 
 NOWHERE = "127.0.0.1:9"
 SIZE = (140, 40)
@@ -137,6 +141,23 @@ async def test_a_gateway_that_goes_is_shown_as_down_and_comes_back() -> None:
         await shows(pilot, f"● {address}")
         await until(pilot, lambda: not pilot.app.screen.query_one("#trouble", Static).display, "an end of the trouble")
     await server.stop()
+
+
+async def test_the_numbers_are_those_of_a_real_gateway(dev: Gateway) -> None:
+    async with connect(dev.quic, openid="watched-from-a-terminal", insecure=True) as client:
+        await client.call("before", params={"count": "2"})
+        await client.call("echo", data=b"x")
+        async with watching(dev.admin, period=0.2).run_test(size=SIZE) as pilot:
+            _, metrics = await ask_admin(dev.admin, "/metrics")
+            for name in ("requests", "replies", "notifies"):
+                (total,) = re.findall(rf"^quicgw_{name}_total (\S+)", metrics, re.MULTILINE)
+                await shows(pilot, f"total {float(total):,.0f}")
+            await shows(pilot, "● well", "attached", "upstream")
+            await pilot.press("slash")
+            await pilot.press(*"openid:watched-from-a-terminal")
+            await shows(pilot, "1 of 1")
+            await pilot.press("enter", "enter")
+            await shows(pilot, client.session_id, "request 2", "reply", "notify", "bound")
 
 
 # Without a screen

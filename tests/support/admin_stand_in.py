@@ -180,8 +180,9 @@ def session(n: int) -> dict[str, Any]:
 def upstream(service: str, address: str, **known: Any) -> dict[str, Any]:
     """One instance; well and without a call unless something else is said."""
     return {
-        "service": service, "address": address, "state": "well", "reason": "", "under_way": 0, "calls": 20, "failures": 0,
-        "latency": {"p50": 0.0019, "p99": 0.0214}, "ejected_until": None, "lease": None, "drained": False, **known,
+        "service": service, "address": address, "state": "well", "reason": "", "under_way": 0, "calls": 20,
+        "failures": 0, "latency": {"p50": 0.0019, "p99": 0.0214}, "ejected_until": None, "lease": None,
+        "drained": False, **known,
     }  # fmt: skip
 
 

@@ -25,7 +25,7 @@ def top(
     admin: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="[ADMIN]...",
+            metavar="ADMIN",
             callback=_addresses,
             help=f"Admin addresses, each {ADDRESS}; unless one is given, server.admin of --config.",
         ),

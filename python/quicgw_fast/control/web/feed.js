@@ -11,6 +11,9 @@ export class Feed extends EventTarget {
   #timer = null;
   #running = false;
   #round = 0;
+  #seenAgain = () => {
+    if (!document.hidden) this.refresh();
+  };
 
   /** `parameters` returns what the next question asks for; `period` is in seconds. */
   constructor(gateway, path, period, parameters = () => ({})) {
@@ -19,19 +22,18 @@ export class Feed extends EventTarget {
     this.#path = path;
     this.#period = period * 1000;
     this.#parameters = parameters;
-    document.addEventListener("visibilitychange", () => {
-      if (this.#running && !document.hidden) this.refresh();
-    });
   }
 
   start() {
     if (this.#running) return;
     this.#running = true;
+    document.addEventListener("visibilitychange", this.#seenAgain);
     this.refresh();
   }
 
   stop() {
     this.#running = false;
+    document.removeEventListener("visibilitychange", this.#seenAgain);
     this.#round += 1;
     clearTimeout(this.#timer);
   }

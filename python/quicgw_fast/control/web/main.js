@@ -46,6 +46,7 @@ function back() {
   const open = location.hash.startsWith("#/sessions/") ? location.hash.split("/")[2] : null;
   if (open !== null) {
     location.hash = "#/sessions";
+    route();
     document.querySelector(`.sessions a[data-id="${CSS.escape(decodeURIComponent(open))}"]`)?.focus();
   } else if (shown === "sessions" && !views.sessions.clear()) location.hash = "#/";
 }

@@ -55,7 +55,7 @@ export class SessionsView {
     this.#panel = id === null ? null : new SessionPanel(this.#gateway, id);
     this.#aside.replaceChildren(...(this.#panel ? [this.#panel.element] : []));
     this.#markOpen();
-    if (this.#panel && this.#aside.offsetParent && getComputedStyle(this.#list).display === "none") this.#panel.focus();
+    if (this.#panel && this.#list.offsetParent === null) this.#panel.focus(); // on a phone it takes the list's place
   }
 
   hide() {
