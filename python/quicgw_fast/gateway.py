@@ -21,6 +21,7 @@ from quicgw_fast.control import (
     ControlAccess,
     ControlServer,
     Refusals,
+    config_pages,
     drain_pages,
     health_pages,
     metrics_pages,
@@ -233,13 +234,15 @@ class Gateway:
     async def _listen(self, stack: contextlib.AsyncExitStack) -> None:
         server, tls, upstream = self._config.server, self._config.tls, self._upstream
         certificate, key = tls.pair(self._tls_key)
+        limits = LiveLimits(self._gates, lambda: self._config, self._clock.now)
         pages = [
             *health_pages(self._ready),
             *stats_pages(self.stats),
             *performance_pages(self._watcher.performance, self._watcher.latency),
             *metrics_pages(self._exposition.render),
             *reload_pages(self._reload),
-            *overload_pages(LiveLimits(self._gates, lambda: self._config, self._clock.now)),
+            *overload_pages(limits),
+            *config_pages(limits.settings),
             *session_pages(self._path.kicks.kick, self._views),
             *upstream_pages(self._upstream),
             *drain_pages(self._end, self._longest_stop),

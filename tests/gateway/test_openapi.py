@@ -239,3 +239,16 @@ async def test_the_numbers_of_the_pages_are_those_of_the_metrics(pages: tuple[Wo
     stages = (await ask(world, "GET", "/latency")).json["stages"]
     assert stages["total"]["count"] == read["quicgw_request_time_seconds_count"] == 2
     assert stages["decode"]["count"] == stages["reply"]["count"] == stages["flush"]["count"] == 1
+
+
+async def test_the_configuration_says_where_each_value_is_from_and_what_was_changed_since(
+    make_world: WorldMaker,
+) -> None:
+    world = await make_world(limits={"in_flight": 40})
+    await ask(world, "PATCH", "/overload", {"limits": {"message_burst": 77}})
+    settings = (await ask(world, "GET", "/config")).json["settings"]
+    shown = {key: (settings[key]["value"], settings[key]["from"]) for key in settings if key.startswith("limits.")}
+    assert shown["limits.in_flight"] == (40, "flag")
+    assert shown["limits.message_burst"] == (77, "change")
+    assert shown["limits.request_memory"][1] == "default"
+    assert settings["session.flight_recorder"]["value"] == 32
