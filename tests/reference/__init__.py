@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tests.reference import admin, configuration, metrics
+from tests.reference import admin, cli, configuration, metrics, sdk
 from tests.support.drawing import ROOT, between
 
 if TYPE_CHECKING:
@@ -17,11 +17,15 @@ PAGES: dict[str, Callable[[], str]] = {
     "docs/reference/admin.md": admin.page,
     "docs/reference/metrics.md": metrics.page,
     "docs/reference/quicgw.schema.json": configuration.schema,
+    "docs/reference/sdk.md": sdk.page,
 }
 """Whole files."""
 
 PARTS: dict[tuple[str, str], Callable[[], str]] = {
     ("docs/reference/configuration.md", "tables"): configuration.tables,
+    ("docs/reference/cli.md", "overview"): cli.overview,
+    ("docs/reference/cli.md", "statuses"): cli.statuses,
+    ("docs/reference/cli.md", "commands"): cli.commands,
     ("docs/operations.md", "keys"): configuration.live_keys,
     ("README.md", "keys"): configuration.essential_keys,
 }

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 from starlette.responses import JSONResponse, Response
 from typing_extensions import TypedDict
 
+from quicgw_fast.control.pages.bodies import failed
 from quicgw_fast.control.pages.described import SHAPE, DescribedRoute, Operation
 
 if TYPE_CHECKING:
@@ -14,28 +15,23 @@ if TYPE_CHECKING:
 
     from starlette.requests import Request
 
-_EMBEDDED = {
-    "code": "NOT_MINE",
-    "message": "this gateway runs inside of another program, which alone ends it",
-    "hint": "end that program",
-}
-
 
 class DrainAnswer(TypedDict):
-    """It stops."""
+    """What comes now."""
 
     __pydantic_config__ = SHAPE  # type: ignore[misc]
 
     version: int
     """Of this shape: 1."""
     draining: bool
+    """True."""
     at_most: float
-    """Seconds that it takes at most."""
+    """Seconds after which the gateway has surely ended: ``drain.delay`` and ``processor.drain_timeout``."""
 
 
 DRAIN: Final = Operation(
-    "POST", "Have the gateway stop, as by SIGTERM", DrainAnswer,
-    errors={409: "It runs inside of another program, which alone ends it"},
+    "POST", "Stop as SIGTERM has it stop: answer what was accepted, send the clients away, and end", DrainAnswer,
+    errors={409: "The gateway runs inside of another program, which alone ends it"},
 )  # fmt: skip
 
 
@@ -47,7 +43,7 @@ def drain_pages(end: Callable[[], None] | None, at_most: Callable[[], float]) ->
 
     async def drain(_: Request) -> Response:
         if end is None:
-            return JSONResponse({"error": _EMBEDDED}, 409)
+            return failed(409, "EMBEDDED", "this gateway runs inside of another program", "end that program")
         end()
         return JSONResponse({"version": 1, "draining": True, "at_most": at_most()})
 
