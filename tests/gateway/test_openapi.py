@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import http.client
 import json
+import threading
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
@@ -253,3 +254,15 @@ async def test_the_configuration_says_where_each_value_is_from_and_what_was_chan
     assert shown["limits.message_burst"] == (77, "change")
     assert shown["limits.request_memory"][1] == "default"
     assert settings["session.flight_recorder"]["value"] == 32
+
+
+async def test_a_gateway_that_stops_does_not_wait_for_a_profile(make_world: WorldMaker) -> None:
+    world = await make_world()
+    threads = threading.active_count()
+    asked = asyncio.create_task(ask(world, "GET", "/profile?seconds=60"))
+    await wire.until(lambda: threading.active_count() >= threads + 2, what="a thread that asks and one that looks")
+    async with asyncio.timeout(30.0):
+        await world.gateway.stop()
+        await asyncio.get_running_loop().shutdown_default_executor()
+    (answered,) = await asyncio.gather(asked, return_exceptions=True)
+    assert isinstance(answered, Exception) or answered.status == 500
