@@ -47,6 +47,8 @@ from quicgw_fast.reloading import Origin, Reloader, gateway_parts
 from quicgw_fast.transport import Listener, TransportLimits, Validity, listen, reset_key_for
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from quicgw_fast.backend.engine import Engine
     from quicgw_fast.config import Config
     from quicgw_fast.reloading import Prepare
@@ -86,11 +88,13 @@ class Gateway:
         dev: bool = False,
         tls_key: bytes | None = None,
         origin: Origin | None = None,
+        stand_ins: Mapping[str, str] | None = None,
     ) -> None:
         """``engine`` is a maker of ``backend.load``; ``dev`` spares the warning of ``auth.mode = "none"``.
 
         ``tls_key`` is the private key of ``tls.cert`` as PEM, for one that is in no file. ``origin`` is where
-        ``config`` is from, to be read again; without one only the files that it names are.
+        ``config`` is from, to be read again; without one only the files that it names are. ``stand_ins`` are addresses
+        that serve (by service or zone) while no other one does.
 
         Raises ConfigError for what cannot be used.
         """
@@ -117,6 +121,8 @@ class Gateway:
         assembled = assemble_gateway(config, engine, self._clock, metrics, chores=chores)
         self._path, self._upstream = assembled.path, assembled.upstream
         self._gates = assembled.gates
+        for service, address in (stand_ins or {}).items():
+            self._upstream.directory.stand_in(service, address)
         origin = origin or Origin(lambda: contextlib.nullcontext(config), None)
         self.reloader = Reloader(config, origin, self._parts, self._stopping, self._clock, metrics)
         """Whoever wants the configuration read again asks it."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from quicgw_fast.client import checks
 from quicgw_fast.client.errors import CallTimeout, RateLimited, TooLarge
-from quicgw_fast.client.session import Request
+from quicgw_fast.client.session import NumberedRequest
 from quicgw_fast.client.wire import TIMEOUT_HEADER, business_frame, business_request
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ _SWEEP_STEP = 0.002
 """Seconds between two looks for passed deadlines at least: many calls that end together are found together."""
 
 
-class ClientCall(Request):
+class ClientCall(NumberedRequest):
     """One call: its message, who waits for it, and until when."""
 
     __slots__ = ("_own_deadline", "action", "deadline", "future", "message", "order", "repeats", "timeout")

@@ -15,7 +15,7 @@ except ImportError as error:
 from quicgw_fast.service.errors import (
     BindLimitReached,
     GatewayUnreachable,
-    PushRefused,
+    NotifyRefused,
     RegistrationRefused,
     ResponseGone,
     ServiceError,
@@ -25,19 +25,19 @@ from quicgw_fast.service.errors import (
     WindowIsFull,
 )
 from quicgw_fast.service.pushing import Broadcasted, Pushed
-from quicgw_fast.service.replies import Reply, Welcome
+from quicgw_fast.service.replies import Answer, Welcome
 from quicgw_fast.service.request import Request
 from quicgw_fast.service.running import RunningService
 from quicgw_fast.service.service import Service
 
 __all__ = [
+    "Answer",
     "BindLimitReached",
     "Broadcasted",
     "GatewayUnreachable",
-    "PushRefused",
+    "NotifyRefused",
     "Pushed",
     "RegistrationRefused",
-    "Reply",
     "Request",
     "ResponseGone",
     "RunningService",

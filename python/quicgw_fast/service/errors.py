@@ -49,7 +49,7 @@ class RegistrationRefused(GatewayError):
         self.error_code = error_code
 
 
-class PushRefused(GatewayError):
+class NotifyRefused(GatewayError):
     """A gateway refused a push (protocol §4): the client will not get it.
 
     ``error_code`` says why, ``retryable`` whether the same may succeed later.
@@ -62,23 +62,23 @@ class PushRefused(GatewayError):
         self.retryable = error_code in _RETRYABLE
 
 
-class TargetMissing(PushRefused):
+class TargetMissing(NotifyRefused):
     """There is no such session, openid or gid, and nothing is kept for it."""
 
 
-class WindowIsFull(PushRefused):
+class WindowIsFull(NotifyRefused):
     """The client has not acknowledged enough of what it was sent, or not logged in yet: send less."""
 
 
-class ResponseGone(PushRefused):
+class ResponseGone(NotifyRefused):
     """It should have gone before an answer that was sent already."""
 
 
-class BindLimitReached(PushRefused):
+class BindLimitReached(NotifyRefused):
     """Too much is bound to the request, to its session, or in all."""
 
 
-_KINDS: dict[str, type[PushRefused]] = {
+_KINDS: dict[str, type[NotifyRefused]] = {
     PushCode.TARGET_NOT_FOUND: TargetMissing,
     PushCode.WINDOW_FULL: WindowIsFull,
     PushCode.CACHE_FULL: WindowIsFull,
@@ -88,10 +88,8 @@ _KINDS: dict[str, type[PushRefused]] = {
 _RETRYABLE = frozenset(str(code) for codes in (PushCode, BindCode, StoreCode) for code in codes if code.retryable)
 
 _REMEDIES: dict[str, str] = {
-    RegisterCode.BAD_SERVICE: 'the services of a gateway are hello, business and zone; with routing.mode = "zone" it '
-    'has zones instead: Service(zones=["001", …])',
-    RegisterCode.BAD_ZONE: 'the zones of a gateway are 001 to 006; with routing.mode = "service" it has services '
-    'instead: Service("hello", …)',
+    RegisterCode.BAD_SERVICE: 'its routing.mode is "service": write Service("hello", …) in the place of zones',
+    RegisterCode.BAD_ZONE: 'its routing.mode is "zone": write Service(zones=["001", …]), of 001 to 006',
     RegisterCode.NOT_ALLOWED: "add the address to upstream.allow of the gateway",
     RegisterCode.OWN_ADDRESS: "choose another port to listen on",
     RegisterCode.BAD_ADDRESS: "say with advertise=… where the gateway reaches the service",
@@ -100,9 +98,9 @@ _REMEDIES: dict[str, str] = {
 }
 
 
-def push_refused(error_code: str, message: str) -> PushRefused:
+def notify_refused(error_code: str, message: str) -> NotifyRefused:
     """Make the exception of a refused push."""
-    return _KINDS.get(error_code, PushRefused)(error_code, message)
+    return _KINDS.get(error_code, NotifyRefused)(error_code, message)
 
 
 def registration_refused(error_code: str, message: str) -> RegistrationRefused:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from quicgw_fast.proto import service_pb2 as pb
     from quicgw_fast.service.access import GatewayDoor
 
-    Answer = TypeVar("Answer")
+    Result = TypeVar("Result")
 
 # Parts of gRPC's own words, the more telling ones first.
 _SIGNS = (
@@ -84,7 +84,7 @@ class GatewayLink:
         self._channel = self._door.channel(self.address)
         self._stub = GatewayServiceStub(self._channel)
 
-    async def _call(self, method: Callable[..., Awaitable[Answer]], request: object, seconds: float) -> Answer:
+    async def _call(self, method: Callable[..., Awaitable[Result]], request: object, seconds: float) -> Result:
         try:
             return await method(request, timeout=seconds)
         except grpc.aio.AioRpcError as error:

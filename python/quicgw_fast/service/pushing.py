@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from quicgw_fast.codes import PushCode
 from quicgw_fast.proto import service_pb2 as pb
 from quicgw_fast.service.bodies import NoBody, encode_data
-from quicgw_fast.service.errors import PushRefused, ServiceMistake, push_refused
+from quicgw_fast.service.errors import NotifyRefused, ServiceMistake, notify_refused
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -43,7 +43,7 @@ class Broadcasted:
 
 
 @dataclass(frozen=True, slots=True)
-class Message:
+class OutgoingNotify:
     """What clients are told: ``kind`` is the type that they see. ``data`` as ``encode_data`` takes it."""
 
     kind: str
@@ -60,7 +60,7 @@ class Message:
             raise ServiceMistake(f"the notify {self.kind!r} cannot be sent: {error}") from error
 
 
-class Pusher:
+class NotifySender:
     """Pushes through the gateways of a service: a session lives at one of them, and the others say so."""
 
     def __init__(self, links: Sequence[GatewayLink], timeout: float) -> None:
@@ -69,9 +69,14 @@ class Pusher:
         self._timeout = timeout
 
     async def push(
-        self, message: Message, kind: str, target: str, hint: pb.NotifySyncHint.ValueType = NOW, bound_to: int = 0
+        self,
+        message: OutgoingNotify,
+        kind: str,
+        target: str,
+        hint: pb.NotifySyncHint.ValueType = NOW,
+        bound_to: int = 0,
     ) -> Pushed:
-        """Hand a message to the gateway at which the target is; raises PushRefused and GatewayUnreachable."""
+        """Hand a message to the gateway at which the target is; raises NotifyRefused and GatewayUnreachable."""
         request = pb.UnicastPushRequest(
             target_type=kind,
             target_id=target,
@@ -83,19 +88,19 @@ class Pusher:
             sync_hint=hint,
             bind_client_seq_id=bound_to,
         )
-        refused: PushRefused | None = None
+        refused: NotifyRefused | None = None
         for link in self._links:
             answer = await link.push(request, self._timeout)
             if answer.success:
                 return Pushed(answer.message, answer.pending_bytes)
-            refused = push_refused(answer.error_code, answer.message)
+            refused = notify_refused(answer.error_code, answer.message)
             if answer.error_code != PushCode.TARGET_NOT_FOUND:
                 break
         if refused is None:
             raise ServiceMistake('the service has no gateway: Service(gateway="127.0.0.1:8092")')
         raise refused
 
-    async def broadcast(self, message: Message) -> Broadcasted:
+    async def broadcast(self, message: OutgoingNotify) -> Broadcasted:
         """Hand a message to every gateway for all who are logged in; raises GatewayUnreachable."""
         request = pb.BroadcastRequest(
             msg_type=message.kind,

@@ -42,7 +42,7 @@ def registrations(
     return named + [pb.UpstreamRegisterRequest(address=address, zone_id=zone, lease=lease) for zone in zones]
 
 
-class Registration:
+class KeptRegistration:
     """Keeps ``requests`` registered with the gateway of ``link``, from ``start`` to ``leave``."""
 
     def __init__(self, link: GatewayLink, requests: Sequence[pb.UpstreamRegisterRequest], every: float) -> None:
@@ -107,7 +107,7 @@ class Registration:
             return False
         unreached = next((answer for answer in answers if ";" in answer), None)
         if unreached is not None:
-            self._say("registered, but the gateway cannot reach the service", unreached)
+            self._say("registered, but the gateway cannot reach it", f"{unreached}; say with advertise=… where it does")
         elif self._said is not None or not self._registered.is_set():
             event = "registered again" if self._registered.is_set() else "registered"
             _log.info(event, extra={"gateway": self._link.address, "for": ", ".join(map(_role, self._requests))})

@@ -1,4 +1,4 @@
-"""What a handler answers, and what its return value means where it is no ``Reply``."""
+"""What a handler answers, and what its return value means where it is no ``Answer``."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from quicgw_fast.service.bodies import NoBody, encode_data
 
 
 @dataclass(frozen=True, slots=True)
-class Reply:
+class Answer:
     """The answer to a request, with all that it may have. ``data`` is what ``Request.data`` takes on its way back."""
 
     data: object = b""
@@ -32,12 +32,12 @@ class Welcome:
     data: object = b""
     headers: Mapping[str, str] = field(default_factory=dict)
 
-    def as_reply(self) -> Reply:
+    def as_reply(self) -> Answer:
         """Put zone and gid into the headers."""
         named = {} if self.zone is None else {"zone": str(self.zone)}
         if self.gid is not None:
             named["gid"] = self.gid
-        return Reply(self.data, message=self.message, headers={**self.headers, **named})
+        return Answer(self.data, message=self.message, headers={**self.headers, **named})
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,15 +57,15 @@ class ImpossibleReply(TypeError):
 def finish(value: object) -> FinishedReply:
     """Return the reply that a handler's return value means; raises ImpossibleReply.
 
-    A ``Reply`` or ``Welcome`` as it says; ``(code, data)`` and ``(code, data, headers)`` so; anything else is the data
+    A ``Answer`` or ``Welcome`` as it says; ``(code, data)`` and ``(code, data, headers)`` so; anything else is the data
     of a 200: bytes, str (UTF-8), dict, list, dataclass and pydantic model (JSON), None (empty).
     """
     if isinstance(value, Welcome):
         value = value.as_reply()
     elif isinstance(value, tuple):
         value = _of_tuple(value)
-    elif not isinstance(value, Reply):
-        value = Reply(value)
+    elif not isinstance(value, Answer):
+        value = Answer(value)
     _check(value)
     try:
         data = encode_data(value.data)
@@ -74,16 +74,16 @@ def finish(value: object) -> FinishedReply:
     return FinishedReply(value.code, value.message, data, value.headers)
 
 
-def _of_tuple(value: tuple[object, ...]) -> Reply:
+def _of_tuple(value: tuple[object, ...]) -> Answer:
     if not 2 <= len(value) <= 3 or not isinstance(value[0], int):
         raise ImpossibleReply("a tuple is (code, data) or (code, data, headers), for example (403, b'')")
     code, data, headers = value[0], value[1], value[2] if len(value) == 3 else {}
     if not isinstance(headers, Mapping):
         raise ImpossibleReply(f"the third of a tuple is headers, a dict, not {type(headers).__name__}")
-    return Reply(data, code, headers=headers) if code == OK else Reply(data, code, "", headers)
+    return Answer(data, code, headers=headers) if code == OK else Answer(data, code, "", headers)
 
 
-def _check(reply: Reply) -> None:
+def _check(reply: Answer) -> None:
     if type(reply.code) is not int or not 0 < reply.code < 2**31:
         raise ImpossibleReply(f"the code has to be a whole number from 1 on, not {reply.code!r}")
     if not isinstance(reply.message, str):

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from quicgw_fast.service.bodies import decode_json
 from quicgw_fast.service.errors import ServiceError
-from quicgw_fast.service.pushing import AFTER, BEFORE, NOW, Message, Pushed
+from quicgw_fast.service.pushing import AFTER, BEFORE, NOW, OutgoingNotify, Pushed
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Mapping
 
     from quicgw_fast.proto import service_pb2 as pb
-    from quicgw_fast.service.pushing import Pusher
+    from quicgw_fast.service.pushing import NotifySender
 
     Result = TypeVar("Result")
 
@@ -40,7 +40,7 @@ class Request:
     """What the gateway sent along, for example ``traceparent``."""
     deadline: float
     """When nobody waits for the answer any more, on the clock of ``time.monotonic``."""
-    pusher: Pusher
+    pusher: NotifySender
     loop: asyncio.AbstractEventLoop
 
     @property
@@ -64,26 +64,26 @@ class Request:
         self, kind: str, data: object = b"", *, title: str = "", content: str = "",
         metadata: Mapping[str, str] | None = None,
     ) -> Pushed:  # fmt: skip
-        """Notify the client now, whenever the answer comes; raises PushRefused and GatewayUnreachable."""
-        return await self._notify(Message(kind, data, title, content, metadata), NOW)
+        """Notify the client now, whenever the answer comes; raises NotifyRefused and GatewayUnreachable."""
+        return await self._notify(OutgoingNotify(kind, data, title, content, metadata), NOW)
 
     async def notify_before(
         self, kind: str, data: object = b"", *, title: str = "", content: str = "",
         metadata: Mapping[str, str] | None = None,
     ) -> Pushed:  # fmt: skip
-        """Notify the client right before the answer to this request; raises PushRefused and GatewayUnreachable."""
-        return await self._notify(Message(kind, data, title, content, metadata), BEFORE)
+        """Notify the client right before the answer to this request; raises NotifyRefused and GatewayUnreachable."""
+        return await self._notify(OutgoingNotify(kind, data, title, content, metadata), BEFORE)
 
     async def notify_after(
         self, kind: str, data: object = b"", *, title: str = "", content: str = "",
         metadata: Mapping[str, str] | None = None,
     ) -> Pushed:  # fmt: skip
-        """Notify the client right behind the answer to this request; raises PushRefused and GatewayUnreachable."""
-        return await self._notify(Message(kind, data, title, content, metadata), AFTER)
+        """Notify the client right behind the answer to this request; raises NotifyRefused and GatewayUnreachable."""
+        return await self._notify(OutgoingNotify(kind, data, title, content, metadata), AFTER)
 
     def wait(self, work: Coroutine[Any, Any, Result]) -> Result:
         """Wait for a coroutine in a handler that is a plain ``def``: ``request.wait(request.notify(…))``."""
         return asyncio.run_coroutine_threadsafe(work, self.loop).result()
 
-    async def _notify(self, message: Message, hint: pb.NotifySyncHint.ValueType) -> Pushed:
+    async def _notify(self, message: OutgoingNotify, hint: pb.NotifySyncHint.ValueType) -> Pushed:
         return await self.pusher.push(message, "session", self.session_id, hint, 0 if hint == NOW else self.number)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from quicgw_fast.service.gateway_link import GatewayLink
-    from quicgw_fast.service.registration import Registration
+    from quicgw_fast.service.registration import KeptRegistration
     from quicgw_fast.service.servicer import Servicer
     from quicgw_fast.service.threads import Threads
 
@@ -34,7 +34,7 @@ _OPTIONS = (
 )
 
 
-class Listener:
+class ServicePort:
     """A gRPC server on one port, with health; ``address`` is host:port as bound."""
 
     def __init__(self, servicer: Servicer) -> None:
@@ -78,8 +78,8 @@ class RunningService:
 
     def __init__(
         self,
-        listener: Listener,
-        registrations: Sequence[Registration],
+        listener: ServicePort,
+        registrations: Sequence[KeptRegistration],
         links: Sequence[GatewayLink],
         threads: Threads,
         grace: float,

@@ -14,9 +14,9 @@ from quicgw_fast.service.gateway_link import GatewayLink
 from quicgw_fast.service.handlers import DEFAULT, Handlers, check_action
 from quicgw_fast.service.logs import log_to_standard_error
 from quicgw_fast.service.program import run_program
-from quicgw_fast.service.pushing import Broadcasted, Message, Pushed, Pusher
-from quicgw_fast.service.registration import Registration, registrations
-from quicgw_fast.service.running import Listener, RunningService
+from quicgw_fast.service.pushing import Broadcasted, NotifySender, OutgoingNotify, Pushed
+from quicgw_fast.service.registration import KeptRegistration, registrations
+from quicgw_fast.service.running import RunningService, ServicePort
 from quicgw_fast.service.servicer import Servicer
 from quicgw_fast.service.threads import Threads
 
@@ -62,7 +62,8 @@ class Service:
         self._names = _checked_names(names)
         self._zones = _checked_zones(zones, names)
         self._gateways = tuple(
-            checked_address(each, "the gateway") for each in ([gateway] if isinstance(gateway, str) else gateway)
+            checked_address(each, "the gateway")
+            for each in (gateway if isinstance(gateway, (list, tuple)) else [gateway])
         )
         self._door = GatewayDoor(*(None if path is None else Path(path) for path in (token_file, ca, cert, key)))
         self._advertise = None if advertise is None else checked_address(advertise, "advertise")
@@ -70,10 +71,20 @@ class Service:
         self._renew_every = renew_every
         self._grace = grace
         self._handlers = Handlers()
-        self._pusher: Pusher | None = None
-        """While it runs."""
+        self._pusher: NotifySender | None = None
+        """While it runs; so are the next two."""
         self._loop: asyncio.AbstractEventLoop | None = None
-        """Likewise."""
+        self._running: RunningService | None = None
+
+    @property
+    def actions(self) -> list[str]:
+        """The actions that have a handler of their own, in lower case."""
+        return self._handlers.actions
+
+    @property
+    def now_running(self) -> RunningService | None:
+        """What ``running`` gave, while it lasts."""
+        return self._running
 
     def action(self, *names: str) -> Callable[[Function], Function]:
         """Have the decorated function answer these actions; upper and lower case are the same."""
@@ -114,12 +125,12 @@ class Service:
         content: str = "",
         metadata: Mapping[str, str] | None = None,
     ) -> Pushed:
-        """Notify one client, by ``openid``, ``session`` or ``gid``; raises PushRefused and GatewayUnreachable."""
+        """Notify one client, by ``openid``, ``session`` or ``gid``; raises NotifyRefused and GatewayUnreachable."""
         given = {"openid": openid, "session": session, "gid": gid}
         named = [(what, target) for what, target in given.items() if target is not None]
         if len(named) != 1:
             raise ServiceMistake("a push has one target: openid=…, session=… or gid=…; broadcast() is for everybody")
-        return await self._running_pusher().push(Message(kind, data, title, content, metadata), *named[0])
+        return await self._running_pusher().push(OutgoingNotify(kind, data, title, content, metadata), *named[0])
 
     async def broadcast(
         self,
@@ -131,7 +142,7 @@ class Service:
         metadata: Mapping[str, str] | None = None,
     ) -> Broadcasted:
         """Notify everybody who is logged in, at all gateways; raises GatewayUnreachable."""
-        return await self._running_pusher().broadcast(Message(kind, data, title, content, metadata))
+        return await self._running_pusher().broadcast(OutgoingNotify(kind, data, title, content, metadata))
 
     def wait(self, work: Coroutine[Any, Any, Result]) -> Result:
         """Wait for a coroutine in another thread than that of the service: ``service.wait(service.push(…))``."""
@@ -153,19 +164,19 @@ class Service:
         if self._pusher is not None:
             raise ServiceMistake("the service runs already; for a second one make a second Service")
         links = [GatewayLink(address, self._door) for address in self._gateways]
-        pusher = Pusher(links, PUSH_TIMEOUT)
+        pusher = NotifySender(links, PUSH_TIMEOUT)
         threads = Threads(self._threads)
         name = ", ".join((*roles, *self._zones))
-        listener = Listener(Servicer(name, self._handlers, pusher, threads))
+        listener = ServicePort(Servicer(name, self._handlers, pusher, threads))
         try:
             await listener.start(listen)
         except BaseException:
             await threads.close()
             raise
         wanted = registrations(self._advertise or listener.address, roles, self._zones, self._renew_every)
-        keeping = [Registration(link, wanted, self._renew_every) for link in links]
+        keeping = [KeptRegistration(link, wanted, self._renew_every) for link in links]
         running = RunningService(listener, keeping, links, threads, self._grace)
-        self._pusher, self._loop = pusher, asyncio.get_running_loop()
+        self._pusher, self._loop, self._running = pusher, asyncio.get_running_loop(), running
         try:
             for each in keeping:
                 each.start()
@@ -174,7 +185,7 @@ class Service:
             try:
                 await running.stop()
             finally:
-                self._pusher = self._loop = None
+                self._pusher = self._loop = self._running = None
 
     def run(self, listen: str = "127.0.0.1:0") -> None:
         """Serve until SIGTERM or Ctrl-C: then leave the gateway, answer what is under way, and return.
@@ -186,7 +197,7 @@ class Service:
         log_to_standard_error()
         run_program(self.running(listen))
 
-    def _running_pusher(self) -> Pusher:
+    def _running_pusher(self) -> NotifySender:
         if self._pusher is None:
             raise ServiceMistake(_NOT_RUNNING)
         return self._pusher

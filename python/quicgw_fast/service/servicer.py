@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import grpc
 
     from quicgw_fast.service.handlers import Handler, Handlers
-    from quicgw_fast.service.pushing import Pusher
+    from quicgw_fast.service.pushing import NotifySender
     from quicgw_fast.service.threads import Threads
 
     Context = grpc.aio.ServicerContext[Any, Any]
@@ -33,7 +33,7 @@ _LONGEST_SHOWN = 64
 class Servicer(UpstreamServiceServicer):
     """Answers requests by the handlers."""
 
-    def __init__(self, name: str, handlers: Handlers, pusher: Pusher, threads: Threads) -> None:
+    def __init__(self, name: str, handlers: Handlers, pusher: NotifySender, threads: Threads) -> None:
         self._name = name
         self._handlers = handlers
         self._pusher = pusher
