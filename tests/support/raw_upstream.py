@@ -23,10 +23,11 @@ CHANNEL_OPTIONS = [("grpc.max_receive_message_length", 8 << 20), ("grpc.max_send
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """One request that arrived: what, and how many seconds the caller gave it (None: no deadline)."""
+    """One request that arrived: what, how many seconds the caller gave it (None: no deadline), and its metadata."""
 
     request: pb.UpstreamRequest
     remaining: float | None
+    metadata: dict[str, str]
 
 
 def answer(
@@ -123,7 +124,8 @@ class RawUpstream(rpc.UpstreamServiceServicer):
     async def ProcessRequest(
         self, request: pb.UpstreamRequest, context: aio.ServicerContext[Any, Any]
     ) -> pb.UpstreamResponse:
-        self.seen.append(Seen(request, context.time_remaining()))
+        metadata = {key: str(value) for key, value in context.invocation_metadata() or ()}
+        self.seen.append(Seen(request, context.time_remaining(), metadata))
         self._changed.set()
         self._changed = asyncio.Event()
         self.running += 1

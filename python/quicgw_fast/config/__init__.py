@@ -6,6 +6,7 @@ defaults. Keys that do not exist are refused, so that a misspelt one is found at
 
 from quicgw_fast.config.allowed import Allowed, is_never, parse_allowed
 from quicgw_fast.config.changes import Change, changes, files, without_restart
+from quicgw_fast.config.effective import effective, effective_report
 from quicgw_fast.config.files import read_small, warn_if_exposed
 from quicgw_fast.config.loading import advice, changed, load, located, read, require_sense
 from quicgw_fast.config.models import Config
@@ -44,6 +45,8 @@ __all__ = [
     "changed",
     "changes",
     "checked_path",
+    "effective",
+    "effective_report",
     "files",
     "is_loopback",
     "is_never",

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from quicgw_fast.config.models import Config
-    from quicgw_fast.config.sources import Key
+    from quicgw_fast.config.places import Key
     from quicgw_fast.config.tables.base import Section
 
 _OPEN = {

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from quicgw_fast.flow.arriving import Arriving
     from quicgw_fast.flow.control_messages import ControlMessages
     from quicgw_fast.flow.requests import Requests
+    from quicgw_fast.flow.stages import StageTimes
     from quicgw_fast.flow.start import StartHandler
     from quicgw_fast.observe import Metrics
     from quicgw_fast.overload import Gate
@@ -49,6 +50,7 @@ class Legs:
         requests: Requests,
         control: ControlMessages,
         arriving: Arriving,
+        stages: StageTimes,
         held: Gate[HeldFacts, Close],
         message: Gate[MessageFacts, Close],
     ) -> None:
@@ -65,6 +67,7 @@ class Legs:
         self.requests = requests
         self.control = control
         self.arriving = arriving
+        self.accepted = stages.accepted
         self.judge_held = held.judge
         self.judge_message = message.judge
 
@@ -218,6 +221,8 @@ class Conversation:
                 refusal = self._legs.requests.accept(session, request, self._traffic)
                 if refusal is not None:
                     self._turn_away(refusal)
+                else:
+                    self._legs.accepted()
             case RequestType.ACK:
                 if not self._legs.control.acknowledge(session, request):
                     self._floods(now)

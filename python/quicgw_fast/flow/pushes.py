@@ -59,6 +59,7 @@ class Pushes:
         self._count_pushes_refused = metrics.counter("pushes_refused", "Unicast pushes that were refused")
         self._count_broadcasts = metrics.counter("broadcasts", "Broadcasts that services asked for")
         self._count_pushes_stored = metrics.counter("pushes_stored", "Unicast pushes that the offline store took")
+        self._count_notifies = metrics.counter("notifies", "Notifies that were taken for a client")
         self._draining = draining
         self._targets = targets
         self._registry = registry
@@ -81,6 +82,7 @@ class Pushes:
         try:
             session = await self._targets.find(request.target_type, request.target_id)
             answer = UnicastPushResponse(success=True, message=await self._push(session, request))
+            self._count_notifies.value += 1
         except PushRefused as refused:
             self._count_pushes_refused.value += 1
             answer = UnicastPushResponse(success=False, message=str(refused), error_code=refused.code)
@@ -100,7 +102,9 @@ class Pushes:
             sessions = list(self._registry)
             for at in range(0, len(sessions), BROADCAST_SLICE):
                 reached = self._admitted(sessions[at : at + BROADCAST_SLICE])
-                sent += self._send_all(reached, body)
+                taken = self._send_all(reached, body)
+                self._count_notifies.value += taken
+                sent += taken
                 kept = [session.outbox.memory for session in reached]
                 pending, most = pending + sum(kept), max([most, *kept])
                 await asyncio.sleep(0)

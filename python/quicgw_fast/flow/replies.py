@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from quicgw_fast.clock import Clock
     from quicgw_fast.delivery import OrderedSender
     from quicgw_fast.flow.request_memory import RequestMemory
+    from quicgw_fast.flow.stages import StageTimes
     from quicgw_fast.observe import Metrics
     from quicgw_fast.processor import AsyncTask
     from quicgw_fast.proto.service_pb2 import UpstreamResponse
@@ -22,13 +23,16 @@ if TYPE_CHECKING:
 class Replies:
     """Sends and counts terminal replies; what a request took in memory is given back with its reply."""
 
-    def __init__(self, clock: Clock, metrics: Metrics, memory: RequestMemory, sender: OrderedSender[Session]) -> None:
+    def __init__(
+        self, clock: Clock, metrics: Metrics, memory: RequestMemory, stages: StageTimes, sender: OrderedSender[Session]
+    ) -> None:
         self._count_replies = metrics.counter("replies", "Responses that were sent")
         self._count_errors = metrics.counter("errors", "Errors that were sent for accepted requests")
         self._count_replies_dropped = metrics.counter("replies_dropped", "Replies of sessions that had overflowed")
         self._took = metrics.duration("request_time", "From the acceptance of a request until its reply is on its way")
         self._now = clock.now
         self._memory = memory
+        self._replied = stages.replied
         self._sender = sender
 
     def answer(self, task: AsyncTask[Session], outcome: UpstreamResponse | RequestError) -> bool:
@@ -41,8 +45,11 @@ class Replies:
         """Send the one terminal reply of a task; True when it is the given one and was sent."""
         self._memory.give_back(task.session, task.cost)
         task.cost = 0
-        self._took.observe(self._now() - task.accepted_at)
-        return self.send(task.session, task.request.client_seq_id, task.msg_id, reply)
+        now = self._now()
+        self._took.observe(now - task.accepted_at)
+        sent = self.send(task.session, task.request.client_seq_id, task.msg_id, reply)
+        self._replied(now)
+        return sent
 
     def turn_away(self, session: Session, messages: list[bytes], begin: int, error: bytes) -> int:
         """Accept and refuse requests with which the messages begin: how many. ``error`` is the reply's body."""

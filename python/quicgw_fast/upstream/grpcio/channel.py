@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, cast
 
 import grpc
 
+from quicgw_fast.ports import NO_METADATA
 from quicgw_fast.upstream.causes import BROKE_OFF, DO_NOT_LAST, HUNG_UP
 from quicgw_fast.upstream.errors import AnswerTooLarge, UpstreamFailed, UpstreamTimeout
 from quicgw_fast.upstream.grpcio.causes import cause_of, never_sent, size_over_limit
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Coroutine, Sequence
 
     from quicgw_fast.completions import Cancellable, Done
-    from quicgw_fast.ports import ServiceRequest
+    from quicgw_fast.ports import Metadata, ServiceRequest
     from quicgw_fast.proto.service_pb2 import UpstreamResponse
     from quicgw_fast.upstream.instance import Instance
     from quicgw_fast.upstream.seam import ChannelListener
@@ -84,11 +85,17 @@ class GrpcChannel:
         self._closed = False
         self._watcher = asyncio.create_task(self._watch(), name=f"upstream-health-{instance.address}")
 
-    def begin(self, request: ServiceRequest, timeout: float, done: Done[UpstreamResponse]) -> Cancellable:
+    def begin(
+        self,
+        request: ServiceRequest,
+        timeout: float,
+        done: Done[UpstreamResponse],
+        metadata: Metadata = NO_METADATA,
+    ) -> Cancellable:
         """See ``Channel``."""
-        return _GrpcCall(self._calls, self._call(request, timeout), done)
+        return _GrpcCall(self._calls, self._call(request, timeout, metadata), done)
 
-    async def _call(self, request: ServiceRequest, timeout: float) -> UpstreamResponse:
+    async def _call(self, request: ServiceRequest, timeout: float, metadata: Metadata) -> UpstreamResponse:
         # The failure is raised outside of the handlers: with a gRPC error as its context it would keep the
         # call alive, and a channel does not shut down before its last call is gone.
         failure: UpstreamTimeout | UpstreamFailed
@@ -97,7 +104,7 @@ class GrpcChannel:
             raise UpstreamFailed(f"{address}: {DO_NOT_LAST}", "UNAVAILABLE", BROKE_OFF, never_sent=True)
         clock = asyncio.get_running_loop().time
         deadline = clock() + timeout
-        call = self._process(request, timeout=timeout)
+        call = self._process(request, timeout=timeout, metadata=metadata)
         self._open.add(call)
         try:
             answer = await call

@@ -13,6 +13,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from quicgw_fast import completions
+from quicgw_fast.ports import NO_METADATA
 from quicgw_fast.upstream.causes import BROKE_OFF, DO_NOT_LAST
 from quicgw_fast.upstream.errors import UpstreamFailed
 from quicgw_fast.upstream.health import CallsUnderWay, ChannelHealth
@@ -31,7 +32,7 @@ from quicgw_fast.upstream.renewals import Renewals
 
 if TYPE_CHECKING:
     from quicgw_fast.completions import Cancellable, Done
-    from quicgw_fast.ports import ServiceRequest
+    from quicgw_fast.ports import Metadata, ServiceRequest
     from quicgw_fast.proto.service_pb2 import UpstreamResponse
     from quicgw_fast.upstream.instance import Instance
     from quicgw_fast.upstream.native.connection import NativeConnection
@@ -68,10 +69,16 @@ class NativeChannel:
         self._leaving = False
         self._dialler = asyncio.create_task(self._stay_connected(), name=f"upstream-health-{instance.address}")
 
-    def begin(self, request: ServiceRequest, timeout: float, done: Done[UpstreamResponse]) -> Cancellable:
+    def begin(
+        self,
+        request: ServiceRequest,
+        timeout: float,
+        done: Done[UpstreamResponse],
+        metadata: Metadata = NO_METADATA,
+    ) -> Cancellable:
         """See ``Channel``."""
         self._calls.begin()
-        call = _ChannelCall(self, request.SerializeToString(), self._clock() + timeout, done)
+        call = _ChannelCall(self, request.SerializeToString(), metadata, self._clock() + timeout, done)
         connection = self._connection
         if connection is None or connection.left.done():
             call.go_by_any()
@@ -79,14 +86,14 @@ class NativeChannel:
             call.go_by(connection)
         return call
 
-    async def call_by_any(self, message: bytes, deadline: float, *, refused: bool) -> bytes:
+    async def call_by_any(self, message: bytes, metadata: Metadata, deadline: float, *, refused: bool) -> bytes:
         """Call over the connection that there is, or the next one; ``refused``: one did not look at the call."""
         while True:
             connection = self._connection
             if connection is None or connection.left.done():
                 connection = await self._next_connection(deadline)
             try:
-                return await completions.result(partial(connection.begin, message, deadline))
+                return await completions.result(partial(connection.begin, message, deadline, metadata=metadata))
             except NeverSent:
                 pass  # without harm, and as often as it may be: each time takes a new connection
             except NeverLookedAt:
@@ -224,20 +231,28 @@ class NativeChannel:
 class _ChannelCall:
     """One call under way: over the connection that it was begun on, which costs least, or over whichever comes."""
 
-    __slots__ = ("_channel", "_deadline", "_done", "_message", "_way")
+    __slots__ = ("_channel", "_deadline", "_done", "_message", "_metadata", "_way")
 
-    def __init__(self, channel: NativeChannel, message: bytes, deadline: float, done: Done[UpstreamResponse]) -> None:
+    def __init__(
+        self,
+        channel: NativeChannel,
+        message: bytes,
+        metadata: Metadata,
+        deadline: float,
+        done: Done[UpstreamResponse],
+    ) -> None:
         self._channel = channel
         self._message = message
+        self._metadata = metadata
         self._deadline = deadline
         self._done = done
         self._way: Cancellable
 
     def go_by(self, connection: NativeConnection) -> None:
-        self._way = connection.begin(self._message, self._deadline, self._ended)
+        self._way = connection.begin(self._message, self._deadline, self._ended, self._metadata)
 
     def go_by_any(self, *, refused: bool = False) -> None:
-        work = self._channel.call_by_any(self._message, self._deadline, refused=refused)
+        work = self._channel.call_by_any(self._message, self._metadata, self._deadline, refused=refused)
         self._way = completions.begin(work, self._conclude, "upstream-call")
 
     def cancel(self) -> None:

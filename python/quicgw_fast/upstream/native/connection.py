@@ -16,11 +16,13 @@ import math
 from typing import TYPE_CHECKING, NamedTuple, cast
 
 from quicgw_fast._core import Http2Connection
+from quicgw_fast.ports import NO_METADATA
 from quicgw_fast.upstream.method import LARGEST_ANSWER, PROCESS_REQUEST
 from quicgw_fast.upstream.native.failures import HungUp
 
 if TYPE_CHECKING:
     from quicgw_fast.completions import Cancellable, Done
+    from quicgw_fast.ports import Metadata
 
 
 _log = logging.getLogger("quicgw.upstream")
@@ -72,12 +74,14 @@ class NativeConnection(asyncio.Protocol):
         """Whether it is over for what came, which broke the protocol or was too much."""
         return self._core.ended is not None and not self.broke_off
 
-    def begin(self, message: bytes, deadline: float, done: Done[bytes]) -> Cancellable:
+    def begin(
+        self, message: bytes, deadline: float, done: Done[bytes], metadata: Metadata = NO_METADATA
+    ) -> Cancellable:
         """Begin a call with an encoded request; ``deadline`` in seconds of the loop's clock.
 
         ``done`` is told the encoded answer, or a CallFailure.
         """
-        number = self._core.submit(message, deadline)
+        number = self._core.submit(message, deadline, metadata)
         self._calls[number] = done
         if deadline < self._first_deadline:
             self._wake_at(deadline)
