@@ -98,7 +98,7 @@ class Gateway:
 
         ``tls_key`` is the private key of ``tls.cert`` as PEM, for one that is in no file. ``origin`` is where
         ``config`` is from, to be read again; without one only the files that it names are. ``end`` asks whoever runs it
-        to stop it, for POST /drain. ``stand_ins`` are addresses that serve (by service or zone) while no other one does.
+        to stop it, for POST /drain. ``stand_ins`` are addresses that serve (by service or zone) while no other does.
 
         Raises ConfigError for what cannot be used.
         """
