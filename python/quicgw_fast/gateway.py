@@ -126,7 +126,7 @@ class Gateway:
         chores = [self._door.flush, self._validity.tend, self._refusals.flush, Descriptors(metrics).look]
         assembled = assemble_gateway(config, engine, self._clock, metrics, chores=chores)
         self._path, self._upstream = assembled.path, assembled.upstream
-        self._gates = assembled.gates
+        self._gates, self._views = assembled.gates, assembled.views
         for service, address in (stand_ins or {}).items():
             self._upstream.directory.stand_in(service, address)
         origin = origin or Origin(lambda: contextlib.nullcontext(config), None)
@@ -230,7 +230,7 @@ class Gateway:
             *performance_pages(self._watcher.performance, self._watcher.latency),
             *reload_pages(self._reload),
             *overload_pages(LiveLimits(self._gates, lambda: self._config, self._clock.now)),
-            *session_pages(self._path.kicks.kick),
+            *session_pages(self._path.kicks.kick, self._views),
             *drain_pages(self._end, self._longest_stop),
         ]
         host, port = split_address(server.admin)

@@ -248,13 +248,15 @@ class Inflow:
     All of it happens in one thread, and each message is dealt with before the next one is looked at.
     """
 
-    __slots__ = ("began", "bytes")
+    __slots__ = ("began", "bytes", "size")
 
     def __init__(self) -> None:
         self.began = 0.0
         """When the bytes came that are being handed over, in monotonic seconds."""
         self.bytes = 0
         """Of all clients, since the start."""
+        self.size = 0
+        """Bytes of the message that is being handed over."""
 
 
 class SlowSender(NamedTuple):

@@ -8,7 +8,6 @@ import json
 import re
 import signal
 import urllib.request
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import grpc
@@ -24,6 +23,7 @@ from tests.support.world import write_certificate
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
+    from pathlib import Path
 
 EXAMPLES = toolchains.ROOT / "examples"
 PATIENCE = 30.0

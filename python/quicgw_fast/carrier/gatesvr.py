@@ -150,6 +150,7 @@ class GatesvrCarrier:
             self._held_bytes += len(body) + HELD_COST
             self._receiver.kept(self._held_bytes)
             return
+        self._inflow.size = len(body)
         try:
             self._receiver.message(parse_envelope(body))
         except ProtocolError as error:

@@ -151,8 +151,8 @@ def assemble_path(
     control = ControlMessages(clock, metrics, sender, closing, offline.stored, tokens, times.window_bytes)
     legs = Legs(clock, metrics, sender, starts, requests, control, arriving, stages, gates.held, gates.message)
     conversations = Conversations(clock, metrics, engine, legs, journal, times, processor, stages.inflow)
-    targets, encode, bind_timeout = Targets(placement, registry, closing), engine.encode_body, times.bind_timeout
-    pushes = Pushes(clock, metrics, draining, targets, registry, sender, offline, gates.push, encode, bind_timeout)
+    to_push = Targets(placement, registry, closing), registry, sender, offline, gates.push, engine.encode_body
+    pushes = Pushes(clock, metrics, draining, *to_push, times.bind_timeout)
 
     # What passes with time
     chores = [arriving.tend, offline.tend, room.tend, journal.flush, tokens.flush, metrics.tend, *chores]
@@ -185,7 +185,11 @@ def _make_registry(
     """All sessions, what makes their outboxes, and the memory that those share."""
     budget = engine.ByteBudget(times.memory)
     make_outbox = partial(_make_outbox, engine, budget)
-    return budget, make_outbox, Registry(partial(make_outbox, times), metrics, remember=times.resume_window)
+    return (
+        budget,
+        make_outbox,
+        Registry(partial(make_outbox, times), metrics, remember=times.resume_window, trail=times.flight_recorder),
+    )
 
 
 def _make_outbox(engine: Engine, budget: ByteBudget, times: SessionConfig, after: int) -> Outbox:

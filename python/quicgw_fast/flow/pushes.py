@@ -19,7 +19,7 @@ from quicgw_fast.flow.handovers import offline_id
 from quicgw_fast.flow.targets import PushRefused, not_found
 from quicgw_fast.overload import PushFacts
 from quicgw_fast.proto.service_pb2 import BroadcastResponse, UnicastPushResponse
-from quicgw_fast.session import Login, SessionState
+from quicgw_fast.session import DOWN, EntryKind, Login, SessionState
 
 if TYPE_CHECKING:
     from quicgw_fast.backend.engine import EncodeBody
@@ -81,7 +81,11 @@ class Pushes:
         session = None
         try:
             session = await self._targets.find(request.target_type, request.target_id)
-            answer = UnicastPushResponse(success=True, message=await self._push(session, request))
+            done = await self._push(session, request)
+            answer = UnicastPushResponse(success=True, message=done)
+            if session is not None and session.trail is not None:
+                number, size = session.outbox.last_seq, len(request.data or request.content.encode())
+                session.trail.append((self._clock.now(), DOWN, EntryKind.NOTIFY, number, size, None, done, None))
             self._count_notifies.value += 1
         except PushRefused as refused:
             self._count_pushes_refused.value += 1
@@ -136,6 +140,10 @@ class Pushes:
     def _send_all(self, reached: list[Session], body: bytes) -> int:
         """Send one notify to these sessions; how many took a number for it."""
         hindered = self._sender.push_to_all(reached, body)
+        entry = (self._clock.now(), DOWN, EntryKind.BROADCAST, None, len(body), None, "", None)
+        for session in reached:
+            if session.trail is not None:
+                session.trail.append(entry)
         return len(reached) - len(hindered) + sum(self._push_or_overflow(session, body) for session in hindered)
 
     def _admitted(self, sessions: list[Session]) -> list[Session]:

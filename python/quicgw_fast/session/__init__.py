@@ -8,13 +8,17 @@ from quicgw_fast.session.registry import Registry
 from quicgw_fast.session.resume import Gap, ResumeDecision, decide
 from quicgw_fast.session.session import Session
 from quicgw_fast.session.states import Action, Event, Login, SessionState
+from quicgw_fast.session.trail import DOWN, UP, EntryKind, shown
 
 __all__ = [
+    "DOWN",
     "MAX_OPENID",
     "NO_NOTIFIES",
+    "UP",
     "Action",
     "Attempts",
     "CatchUp",
+    "EntryKind",
     "Event",
     "Gap",
     "Login",
@@ -28,4 +32,5 @@ __all__ = [
     "UntoldLosses",
     "decide",
     "gap_to_tell",
+    "shown",
 ]

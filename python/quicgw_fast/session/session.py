@@ -12,6 +12,7 @@ from quicgw_fast.session.states import Action, Attachment, Event, Life, Login, S
 if TYPE_CHECKING:
     from quicgw_fast.backend import Outbox, TokenBucket
     from quicgw_fast.ports import Link
+    from quicgw_fast.session.trail import Trail
 
 
 @dataclass(slots=True, eq=False)
@@ -76,6 +77,16 @@ class Session:
     """How far it is with what the offline store has for it."""
     attempts: Attempts = field(default_factory=Attempts)
     """Which STARTs of its client come too late; also those of the sessions that this one follows."""
+    zone: str = ""
+    """The zone that its login service gave it."""
+    since: float = 0.0
+    """When it began."""
+    peer: str = ""
+    """The address of its client when that last attached."""
+    serial: int = 0
+    """How many sessions there were when it began: lists are in this order."""
+    trail: Trail | None = None
+    """What went over its connections last; None where that is not kept."""
     renewals: TokenBucket | None = None
     """Its rate of token renewals, made with the first; here, so that a reconnect brings no new allowance."""
     allowance: TokenBucket | None = None
@@ -118,6 +129,7 @@ class Session:
         """Take ``link`` as the session's connection and return the generation that fences older ones."""
         self.apply(Event.ATTACHED, now)
         self.link = link
+        self.peer = link.peer
         self.cursor = cursor
         self.handed = max(self.handed, cursor)
         self.generation += 1

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from quicgw_fast.ports import Metadata, ServiceRequest
     from quicgw_fast.proto.service_pb2 import UpstreamResponse
     from quicgw_fast.upstream.instance import Instance
+    from quicgw_fast.upstream.tls import UpstreamTls
 
 
 class ChannelListener(Protocol):
@@ -46,6 +47,9 @@ class Channel(Protocol):
     async def lives(self, seconds: float) -> bool:
         """Whether a health check is answered within that time, with whatever status."""
 
+    def renew(self, tls: UpstreamTls | None) -> None:
+        """Connect anew, and in this way from now on; calls under way end over the connection that they are on."""
+
     async def drain(self) -> None:
         """Close when the calls under way have ended by themselves."""
 
@@ -56,8 +60,8 @@ class Channel(Protocol):
 class OpenChannel(Protocol):
     """How a channel is made."""
 
-    def __call__(self, instance: Instance, listener: ChannelListener, /) -> Channel:
-        """Begin to connect to the instance, in the running loop."""
+    def __call__(self, instance: Instance, listener: ChannelListener, tls: UpstreamTls | None, /) -> Channel:
+        """Begin to connect to the instance, in the running loop; without ``tls`` in the open."""
 
 
 class ChannelMaker(Protocol):

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING
 
 from quicgw_fast import completions
 from quicgw_fast.ports import NO_METADATA
-from quicgw_fast.upstream.causes import BROKE_OFF, DO_NOT_LAST
+from quicgw_fast.upstream.causes import BROKE_OFF, DO_NOT_LAST, REFUSED_TLS
 from quicgw_fast.upstream.errors import UpstreamFailed
 from quicgw_fast.upstream.health import CallsUnderWay, ChannelHealth
-from quicgw_fast.upstream.method import HEALTH_CHECK, parse_answer
+from quicgw_fast.upstream.method import HEALTH_CHECK, PROCESS_REQUEST, parse_answer
 from quicgw_fast.upstream.native.dialling import dial
 from quicgw_fast.upstream.native.failures import (
     CallFailure,
@@ -29,6 +29,7 @@ from quicgw_fast.upstream.native.failures import (
     StatusFailure,
 )
 from quicgw_fast.upstream.renewals import Renewals
+from quicgw_fast.upstream.tls import authority_of
 
 if TYPE_CHECKING:
     from quicgw_fast.completions import Cancellable, Done
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from quicgw_fast.upstream.instance import Instance
     from quicgw_fast.upstream.native.connection import NativeConnection
     from quicgw_fast.upstream.seam import ChannelListener
+    from quicgw_fast.upstream.tls import UpstreamTls
 
 _log = logging.getLogger("quicgw.upstream")
 
@@ -52,9 +54,10 @@ _CLOCKS_DIFFER = 0.01
 class NativeChannel:
     """The ``Channel`` to one address, which it keeps dialling. Make it inside the running loop."""
 
-    def __init__(self, instance: Instance, listener: ChannelListener) -> None:
+    def __init__(self, instance: Instance, listener: ChannelListener, tls: UpstreamTls | None) -> None:
+        self._instance = instance
         self._address = instance.address
-        self._authority = instance.authority
+        self._tls = tls
         self._health = ChannelHealth(instance, listener)
         self._calls = CallsUnderWay(instance)
         self._clock = asyncio.get_running_loop().time
@@ -143,7 +146,7 @@ class NativeChannel:
         deadline = self._clock() + seconds
         try:
             async with asyncio.timeout_at(deadline):
-                connection = await dial(self._address, path=HEALTH_CHECK, authority=self._authority)
+                connection = await self._dial(HEALTH_CHECK)
         except (NotConnected, TimeoutError):
             return False
         try:
@@ -155,6 +158,12 @@ class NativeChannel:
         finally:
             connection.hang_up()
         return True
+
+    def renew(self, tls: UpstreamTls | None) -> None:
+        """See ``Channel``."""
+        self._tls = tls
+        if self._connection is not None:
+            self._connection.leave()
 
     async def drain(self) -> None:
         """See ``Channel``."""
@@ -180,22 +189,28 @@ class NativeChannel:
             _log.exception("upstream not followed any more", extra={"address": self._address})
             self._fail(NotConnected("nobody connects to it any more", repr(error)))
 
+    async def _dial(self, path: str) -> NativeConnection:
+        authority = authority_of(self._instance, self._tls)
+        return await dial(self._address, path=path, authority=authority, tls=self._tls)
+
     async def _dial_again_and_again(self) -> None:
         pause, spoke = _AFTER_FAILURE, False
         renewals = Renewals()
         while True:
-            began = self._clock()
+            began, tls = self._clock(), self._tls
             try:
-                connection = await dial(self._address, authority=self._authority)
+                connection = await self._dial(PROCESS_REQUEST)
             except NotConnected as failure:
                 # A service that stops closes its connections first: the next one may be taken still, and is dropped.
                 # What that means for the service, the attempt after it tells.
-                if not (spoke and failure.cause == BROKE_OFF):
+                if not (spoke and failure.cause in {BROKE_OFF, REFUSED_TLS}):
                     self._down(failure)
                 renewals.failed()
                 wait, pause, spoke = pause, min(pause * _GROWTH, _AT_MOST), False
             else:
                 self._up(connection)
+                if tls is not self._tls:  # it was renewed meanwhile
+                    connection.leave()
                 await connection.left
                 self._connection = None
                 self._health.disconnected()

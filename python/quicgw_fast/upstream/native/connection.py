@@ -51,6 +51,7 @@ class NativeConnection(asyncio.Protocol):
         self.closed: asyncio.Future[None] = self._loop.create_future()
         self.broke_off = False
         """It is over because its socket is, and not for anything that came."""
+        self.authority = address
         self._core = Http2Connection(address, path, LARGEST_ANSWER)
         self._calls: dict[int, Done[bytes]] = {}
         self._transport: asyncio.Transport
@@ -92,6 +93,12 @@ class NativeConnection(asyncio.Protocol):
         """Give a call up; nothing for one that has ended."""
         if self._calls.pop(number, None) is not None:
             self._core.cancel(number)
+            self._flush_soon()
+
+    def leave(self) -> None:
+        """Take no more calls; close when those under way have ended by themselves."""
+        if not self.left.done():
+            self.left.set_result(None)
             self._flush_soon()
 
     def hang_up(self) -> None:
@@ -161,10 +168,11 @@ class NativeConnection(asyncio.Protocol):
             self._close()
 
     def _close(self) -> None:
-        self._transport.close()
         if self._transport.get_write_buffer_size():
             # Nobody reads it, or not soon.
             self._transport.abort()
+        else:
+            self._transport.close()
 
     def _settle(self) -> None:
         """Hand out what became of calls, and say what became of the connection."""
