@@ -48,8 +48,10 @@ SHARED = frozenset(
         "addresses",
         "config",
         "clock",
+        "compiled",
         "completions",
         "errors",
+        "files",
         "codes",
         "makers",
         "observe",
@@ -70,9 +72,11 @@ EVERYTHING = (
 MAY_IMPORT = {
     **dict.fromkeys(STAGES, SHARED),
     "transport": SHARED | {"_core"},  # its compiled maker alone, see below
-    "config": frozenset({"errors"}),
+    "config": frozenset({"addresses", "compiled", "errors", "files"}),
     "errors": frozenset({"codes"}),
     "clock": frozenset(),
+    "compiled": frozenset({"errors"}),
+    "files": frozenset(),
     "completions": frozenset(),
     "codes": frozenset(),
     "makers": frozenset({"errors"}),
@@ -92,6 +96,7 @@ MAY_IMPORT = {
     "reloading": SHARED | {"auth", "control", "flow", "overload", "transport", "upstream"},
     "client": SHARED | {"transport", "carrier"},
     "service": frozenset({"codes", "errors", "proto"}),  # nothing of the gateway, nor what only it needs
+    "sync": frozenset({"client"}),
     "cli": EVERYTHING,
     "demo": EVERYTHING,
     "__init__": frozenset({"client"}),

@@ -21,6 +21,22 @@ async def test_first_steps(tmp_path: Path) -> None:
         await reader.follow(DOCS / "tutorial" / "first-steps.md")
 
 
+@pytest.mark.timeout(240)
+async def test_a_service_in_python(tmp_path: Path) -> None:
+    async with Walkthrough(tmp_path) as reader:
+        await reader.follow(DOCS / "howto" / "service-in-python.md")
+
+
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("language", ["go", "typescript"])
+async def test_a_service_in_another_language(tmp_path: Path, language: str) -> None:
+    (probe := tmp_path / "probe").mkdir()
+    {"go": toolchains.go_packages, "typescript": toolchains.npm_packages}[language](probe)
+    (folder := tmp_path / "folder").mkdir()
+    async with Walkthrough(folder, patience=400) as reader:
+        await reader.follow(DOCS / "howto" / f"service-in-{language}.md")
+
+
 def test_a_service_of_20_lines_and_a_client_of_10() -> None:
     lines = {each.title: len(each.text.splitlines()) for each in blocks(DOCS / "tutorial" / "first-steps.md")}
     assert (lines["service.py"], lines["client.py"]) == (20, 12)

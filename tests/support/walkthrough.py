@@ -179,5 +179,5 @@ def matches(expected: str, told: list[str]) -> bool:
     """Whether that was printed, line by line."""
     wanted = expected.rstrip("\n").splitlines()
     return len(wanted) == len(told) and all(
-        pattern(want).match(got.rstrip()) for want, got in zip(wanted, told, strict=True)
+        pattern(want.rstrip()).match(got.rstrip()) for want, got in zip(wanted, told, strict=True)
     )
