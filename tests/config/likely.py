@@ -63,6 +63,8 @@ FOUND_BY_PARTS = (
 """Those that only the part of the gateway knows which reads the key."""
 
 NO_TOML = (
+    NoToml("[server]\nquic = a b", 2, None, "text stands in quotes"),
+    NoToml("[server]\n= 3", 2, 1, "correct that line"),
     NoToml("[server", 1, 8, "expected ']'"),
     NoToml("[server]\nquic = 127.0.0.1:0", 2, 13, 'text, times and sizes stand in quotes: quic = "127.0.0.1:0"'),
     NoToml("[session]\ntimeout = 5m", 2, 12, 'timeout = "5m"'),
