@@ -30,6 +30,9 @@ class NoToml(NamedTuple):
 
 
 LIKELY = (
+    Likely("[server]\nquic = 8443", 2, 1, "server.quic", 'must be a text in quotes, for example "0.0.0.0:8443"'),
+    Likely('[session]\nmemory = "1.5MiB"', 2, 1, "session.memory", "did you mean 1536KiB?"),
+    Likely('[session]\nmemory = "16 mb"', 2, 1, "session.memory", "did you mean 16MiB?"),
     Likely('[session]\ntimeot = "5m"', 2, 1, "session.timeot", "did you mean timeout?", "session.timeout"),
     Likely("[session]\nwindowBytes = 1", 2, 1, "session.windowBytes", "did you mean window_bytes?"),
     Likely("[sesion]", 1, 2, "sesion", "unknown table; did you mean session?", "session"),
@@ -63,6 +66,12 @@ FOUND_BY_PARTS = (
 """Those that only the part of the gateway knows which reads the key."""
 
 NO_TOML = (
+    NoToml("[server]\nshort_path = yes", 2, None, "write short_path = true"),
+    NoToml("[session]\ntimeout = # soon", 2, None, "write the value behind the equals sign"),
+    NoToml("[tls]\ncert = /etc/x.pem", 2, 8, 'cert = "/etc/x.pem"'),
+    NoToml('{"server": {"quic": "x"}}', 1, 1, "looks like JSON"),
+    NoToml('server:\n  quic: "x"', 1, None, "a table is written [server]"),
+    NoToml("session.timeout = '1h'\n[session]\n", 2, None, "[session] is there twice"),
     NoToml("[server]\nquic = a b", 2, None, "text stands in quotes"),
     NoToml("[server]\n= 3", 2, 1, "correct that line"),
     NoToml("[server", 1, 8, "expected ']'"),
