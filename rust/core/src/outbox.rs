@@ -14,6 +14,7 @@ use crate::line::{Line, Message};
 use crate::notify::{Bound, NotifyBuffers, Place, Waiting};
 use crate::sequence::SequenceAllocator;
 use crate::tally::Tally;
+use crate::tickets::{Ticket, Tickets};
 use crate::window::{Counts, Kind, Window};
 use crate::wire::{self, Body, SharedBody, Tail};
 
@@ -48,6 +49,7 @@ pub struct Outbox {
     /// Requests that were accepted and have no reply yet.
     open: HashSet<u64>,
     held: HoldCache,
+    tickets: Tickets,
     /// A release left something behind, which nothing new may overtake.
     releasing: bool,
     tally: Tally,
@@ -78,6 +80,7 @@ impl Outbox {
                 limits.hold_messages.min(limits.window_messages),
                 limits.hold_bytes.min(limits.window_bytes),
             ),
+            tickets: Tickets::default(),
             releasing: false,
             tally: Tally::default(),
             dropped: (0, 0),
@@ -137,7 +140,10 @@ impl Outbox {
             Err(refused) => Err(refused),
             Ok(sent) => {
                 self.open.remove(&client_seq);
-                self.binds.take_all(client_seq);
+                let bound = self.binds.take_all(client_seq);
+                let tickets = bound.tickets();
+                let first = self.line.numbers.last() - bound.len();
+                self.tickets.decide(tickets, first);
                 Ok(sent)
             }
         }
@@ -208,12 +214,15 @@ impl Outbox {
     ///
     /// It is to come when `client_seq` is in flight or above all requests accepted. Else a notify for after the reply is
     /// sent as by `push`, and one for before it is refused.
+    ///
+    /// `ticket` names it for `withdraw` and `fates` if it is kept; 0 for none, else one that nothing here has.
     pub fn bind<T>(
         &mut self,
         client_seq: u64,
         place: Place,
         body: &[u8],
         expires_at: f64,
+        ticket: Ticket,
         give: impl Fn(&[u8]) -> Result<T>,
     ) -> Result<T> {
         self.check_closed()?;
@@ -242,17 +251,23 @@ impl Outbox {
         let cost = cost(1, size);
         self.line.share.take(cost, false)?;
         let bound = give(&[]).and_then(|nothing| {
-            self.binds.bind(client_seq, place, body, expires_at)?;
+            self.tickets.reserve(ticket)?;
+            self.binds
+                .bind_named(client_seq, place, body, expires_at, ticket)?;
             Ok(nothing)
         });
         let nothing = bound.inspect_err(|_| self.line.share.give_back(cost))?;
+        self.tickets.add(ticket);
         self.tally.accept(NOTIFY);
         Ok(nothing)
     }
 
     /// Drops bound notifies whose time is not after `now`, and gives how many.
     pub fn expire(&mut self, now: f64) -> u64 {
-        let before = self.binds.bytes();
+        let (before, told) = (self.binds.bytes(), self.tickets.len());
+        self.binds
+            .expiring(now, |ticket| self.tickets.decide([ticket].into_iter(), 0));
+        self.tickets.sort_behind(told);
         let expired = self.binds.expire(now);
         self.line
             .share
@@ -261,23 +276,59 @@ impl Outbox {
         expired
     }
 
-    /// Keeps a notify until `release`.
-    pub fn hold(&mut self, body: &[u8]) -> Result<()> {
+    /// Keeps a notify until `release`; `ticket` names it as in `bind`.
+    ///
+    /// `instead_of` is the ticket of one that is held, which is withdrawn in the same step; the new one comes last
+    /// nevertheless. Where none is held with it, it means nothing.
+    pub fn hold(&mut self, body: &[u8], ticket: Ticket, instead_of: Ticket) -> Result<()> {
         self.check_closed()?;
         let size = body.len() as u64;
         wire::check_length(size, self.max_body)?;
         if self.overflowed {
             return Err(Error::Overflowed);
         }
-        if !self.held.has_room(size) {
+        let old = self.held.find(instead_of);
+        if !self.held.has_room(size, old) {
             return Err(Error::CacheFull);
         }
         let cost = cost(1, size);
         self.line.share.take(cost, false)?;
-        let held = self.held.add(body);
+        let held = self
+            .tickets
+            .reserve(ticket)
+            .and_then(|()| self.held.add(body, ticket));
         held.inspect_err(|_| self.line.share.give_back(cost))?;
+        if old.is_some() {
+            self.withdraw(instead_of);
+        }
+        self.tickets.add(ticket);
         self.tally.accept(NOTIFY);
         Ok(())
+    }
+
+    /// Drops the notify with that ticket, which is held or bound and counts as lost; false where there is none.
+    pub fn withdraw(&mut self, ticket: Ticket) -> bool {
+        if ticket == 0 {
+            return false;
+        }
+        let found = match self.held.find(ticket) {
+            Some(at) => Some(self.held.remove(at)),
+            None => self.binds.withdraw(ticket),
+        };
+        let Some(size) = found else {
+            return false;
+        };
+        self.releasing = self.releasing && self.held() > 0;
+        self.line.share.give_back(cost(1, size));
+        self.tally.lose(NOTIFY);
+        self.tickets.withdraw(ticket);
+        true
+    }
+
+    /// What became of notifies with a ticket since the last call: the number that each took, or 0 where `expire` dropped
+    /// it.
+    pub fn fates(&mut self) -> Vec<(Ticket, u64)> {
+        self.tickets.take()
     }
 
     /// Sends of what is held as much as fits, in order, and keeps the rest, which nothing may overtake from then on.
@@ -298,6 +349,9 @@ impl Outbox {
             Err(Error::BudgetFull { .. }) => give(&[]), // another thread was faster
             Err(refused) => Err(refused),
             Ok(sent) => {
+                let first = self.line.numbers.last() + 1 - fitting as u64;
+                let tickets = self.held.tickets()[..fitting].iter().copied();
+                self.tickets.decide(tickets, first);
                 self.held.forget(fitting);
                 self.releasing = self.held() > 0;
                 Ok(sent)
@@ -396,6 +450,7 @@ impl Outbox {
     fn drop_waiting(&mut self) {
         self.binds.clear();
         self.held.clear();
+        self.tickets.clear();
         self.releasing = false;
         self.line.drop_frames();
     }
