@@ -281,7 +281,7 @@ impl Outbox {
         Ok(unsent)
     }
 
-    /// Return of each notify that unsent() returns the number, 0 if it has none, and its ticket while it has none.
+    /// Return of each notify of unsent() the number, and of one without a number 0 and its ticket.
     fn unsent_names(&self, py: Python<'_>, after: u64) -> Vec<(u64, u64)> {
         self.0.lock(py).unsent_names(after)
     }

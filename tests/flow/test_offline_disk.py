@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
     from pathlib import Path
 
-    from quicgw_fast.store import PutResult
+    from quicgw_fast.store import PutResult, Terms
     from tests.flow.house import Client, House
 
     MakeHouse = Callable[..., Awaitable[House]]
@@ -290,11 +290,13 @@ class StuckStore(MemoryStore):
 
     def __init__(self) -> None:
         super().__init__()
-        self.asked: list[tuple[asyncio.Future[list[PutResult]], str, Sequence[bytes], float]] = []
+        self.asked: list[tuple[asyncio.Future[list[PutResult]], str, Sequence[bytes], float, Sequence[Terms]]] = []
 
-    def put_all(self, openid: str, bodies: Sequence[bytes], wall: float) -> asyncio.Future[list[PutResult]]:
+    def put_all(
+        self, openid: str, bodies: Sequence[bytes], wall: float, terms: Sequence[Terms] = ()
+    ) -> asyncio.Future[list[PutResult]]:
         decided: asyncio.Future[list[PutResult]] = asyncio.get_running_loop().create_future()
-        self.asked.append((decided, openid, bodies, wall))
+        self.asked.append((decided, openid, bodies, wall, terms))
         return decided
 
     def go_on(self) -> None:

@@ -125,9 +125,9 @@ def assemble_path(
 
     # Down
     sender = _make_sender(engine, lambda: closing, lambda: room)
-    offline = Offline(SteadyClock(clock), metrics, store, registry, sender, config.offline.max_total_bytes)
+    offline = Offline(SteadyClock(clock), metrics, store, registry, sender, config.offline)
     accounts = Accounts(metrics, lambda: (session.outbox.tally for session in registry), offline.share)
-    closing = Closing(clock, metrics, registry, accounts, offline.handovers, lambda session: requests.give_up(session))
+    closing = Closing(clock, metrics, registry, accounts, offline, lambda session: requests.give_up(session))
     room = Memory(clock, metrics, registry, budget, closing, sender.overflow)
     replies = Replies(clock, metrics, request_memory, sender)
 
@@ -147,11 +147,12 @@ def assemble_path(
     pending = PendingStarts(clock, draining, registry, refused)
     attaching = Attaching(clock, metrics, registry, sender, closing, offline, tokens, pending, journal, times, limits)
     starts = StartHandler(clock, metrics, draining, gates.start, tokens, placement, pending, refused, attaching)
-    control = ControlMessages(clock, metrics, sender, closing, offline.stored, tokens, times.window_bytes)
+    control = ControlMessages(clock, metrics, sender, closing, offline, tokens, times.window_bytes)
     legs = Legs(clock, metrics, sender, starts, requests, control, arriving, gates.held, gates.message)
     conversations = Conversations(clock, metrics, engine, legs, journal, times, processor)
-    targets, encode, bind_timeout = Targets(placement, registry, closing), engine.encode_body, times.bind_timeout
-    pushes = Pushes(clock, metrics, draining, targets, registry, sender, offline, gates.push, encode, bind_timeout)
+    targets, encode = Targets(placement, registry, closing), engine.encode_body
+    asked = config.push, times.bind_timeout
+    pushes = Pushes(clock, metrics, draining, targets, registry, sender, offline, gates.push, encode, *asked)
 
     # What passes with time
     chores = [arriving.tend, offline.tend, room.tend, journal.flush, tokens.flush, metrics.tend, *chores]

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 
-class Waiting(NamedTuple):
+class BoundNotify(NamedTuple):
     """One notify that waits."""
 
     body: bytes
@@ -33,8 +33,8 @@ class NotifyBuffers:
     def __init__(self, per_request: int = 64, total: int = 1024) -> None:
         self._per_request = checks.u64(per_request)
         self._total = checks.u64(total)
-        self._before: dict[int, list[Waiting]] = {}
-        self._after: dict[int, list[Waiting]] = {}
+        self._before: dict[int, list[BoundNotify]] = {}
+        self._after: dict[int, list[BoundNotify]] = {}
         self._len = 0
         self._size = 0
 
@@ -44,7 +44,7 @@ class NotifyBuffers:
         expires_at: seconds on the clock of expire(). Raises BindRefused BIND_LIMIT over a bound.
         """
         client_seq = checks.u64(client_seq)
-        before, waiting = checks.flag(before), Waiting(checks.octets(body), checks.seconds(expires_at), NO_TICKET)
+        before, waiting = checks.flag(before), BoundNotify(checks.octets(body), checks.seconds(expires_at), NO_TICKET)
         self._check_room(client_seq)
         self._bind(client_seq, before, waiting)
 
@@ -80,17 +80,17 @@ class NotifyBuffers:
         if self._len >= self._total or self.count(client_seq) >= self._per_request:
             raise BindRefused(BindCode.LIMIT)
 
-    def _bind(self, client_seq: int, before: bool, waiting: Waiting) -> None:
+    def _bind(self, client_seq: int, before: bool, waiting: BoundNotify) -> None:
         """Keep a notify for which there is room."""
         (self._before if before else self._after).setdefault(client_seq, []).append(waiting)
         self._len += 1
         self._size += len(waiting.body)
 
-    def _waiting(self, client_seq: int) -> tuple[list[Waiting], list[Waiting]]:
+    def _waiting(self, client_seq: int) -> tuple[list[BoundNotify], list[BoundNotify]]:
         """Return what goes before and after the reply to client_seq."""
         return self._before.get(client_seq, []), self._after.get(client_seq, [])
 
-    def _expire(self, now: float) -> list[Waiting]:
+    def _expire(self, now: float) -> list[BoundNotify]:
         """Drop what expire() does, and return it."""
         # "not <=" and not ">": a time that is not a number is never reached.
         return self._keep(lambda waiting: not waiting.expires_at <= now)
@@ -106,14 +106,14 @@ class NotifyBuffers:
         self._after.clear()
         self._len = self._size = 0
 
-    def _take(self, side: dict[int, list[Waiting]], client_seq: int) -> list[bytes]:
+    def _take(self, side: dict[int, list[BoundNotify]], client_seq: int) -> list[bytes]:
         taken = side.pop(client_seq, [])
         self._forget(taken)
         return [waiting.body for waiting in taken]
 
-    def _keep(self, wanted: Callable[[Waiting], bool]) -> list[Waiting]:
+    def _keep(self, wanted: Callable[[BoundNotify], bool]) -> list[BoundNotify]:
         """Keep what is wanted, and return the rest."""
-        dropped: list[Waiting] = []
+        dropped: list[BoundNotify] = []
         for side in (self._before, self._after):
             for client_seq, kept in list(side.items()):
                 dropped += [waiting for waiting in kept if not wanted(waiting)]
@@ -123,6 +123,6 @@ class NotifyBuffers:
         self._forget(dropped)
         return dropped
 
-    def _forget(self, dropped: list[Waiting]) -> None:
+    def _forget(self, dropped: list[BoundNotify]) -> None:
         self._len -= len(dropped)
         self._size -= sum(len(waiting.body) for waiting in dropped)

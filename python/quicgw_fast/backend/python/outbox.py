@@ -17,7 +17,7 @@ from quicgw_fast.backend.python import checks, wire
 from quicgw_fast.backend.python.budget import ByteBudget, cost
 from quicgw_fast.backend.python.hold import HoldCache
 from quicgw_fast.backend.python.line import Line, Message
-from quicgw_fast.backend.python.notify import NotifyBuffers, Waiting
+from quicgw_fast.backend.python.notify import BoundNotify, NotifyBuffers
 from quicgw_fast.backend.python.resuming import Resuming
 from quicgw_fast.backend.python.sequence import SequenceAllocator, check_left
 from quicgw_fast.backend.python.tickets import NO_TICKET, Tickets
@@ -232,7 +232,7 @@ class Outbox(TurningAway, Resuming):
         if self._binds.count(client_seq) + 2 > window.limit or self._binds.size + len(body) > window.bytes_limit:
             raise BindRefused(BindCode.LIMIT)
         self._line.share.take(cost(1, len(body)), reserve=False)
-        self._binds._bind(client_seq, before, Waiting(body, expires_at, ticket))
+        self._binds._bind(client_seq, before, BoundNotify(body, expires_at, ticket))
         self._tickets.add(ticket)
         self._accepted = add_counts(self._accepted, _NOTIFY)
         return b""

@@ -60,7 +60,7 @@ class Resuming(Reading):
         return bodies + self._held.bodies
 
     def unsent_names(self, after: int) -> list[tuple[int, int]]:
-        """Return of each notify that unsent() returns the number, 0 if it has none, and its ticket while it has none."""
+        """Return of each notify of unsent() the number, and of one without a number 0 and its ticket."""
         after = max(checks.u64(after), self.acked_seq)
         numbered = enumerate(self._line.window.after(after - self.acked_seq), after + 1)
         numbers = [(seq, NO_TICKET) for seq, (_, kind) in numbered if kind is Kind.NOTIFY]

@@ -68,7 +68,7 @@ impl Outbox {
             .collect()
     }
 
-    /// Of each notify that `unsent` gives the number, 0 if it has none, and its ticket while it has none.
+    /// Of each notify of `unsent` the number, and of one without a number 0 and its ticket.
     #[must_use]
     pub fn unsent_names(&self, after: u64) -> Vec<(u64, Ticket)> {
         let acked = self.line.numbers.acked();
