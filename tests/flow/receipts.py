@@ -9,7 +9,7 @@ from quicgw_fast.codes import LostReason, PushOutcome
 
 if TYPE_CHECKING:
     from quicgw_fast.proto.service_pb2 import UnicastPushResponse
-    from tests.flow.house import House
+    from tests.flow.house import Client, House
 
 Told = tuple[PushOutcome, LostReason]
 
@@ -47,3 +47,22 @@ async def waiting(house: House, *target: str, **fields: Any) -> Waiting:
     made = Waiting(house, *target, **fields)
     await house.settle()
     return made
+
+
+async def online(house: House) -> Client:
+    """A client that is logged in, which takes as long as the disk of the store does."""
+    client = house.started()
+    client.call("hello")
+    await ready(house, "logins", int(house.count("logins")) + 1)
+    client.ack(1)
+    client.link.sent.clear()
+    return client
+
+
+async def ready(house: House, name: str, count: int) -> None:
+    """Wait for a disk: until that metric is so many."""
+    for _ in range(2000):
+        if house.count(name) == count:
+            return await house.settle()
+        await asyncio.sleep(0.001)
+    raise AssertionError(f"{name} is {house.count(name)}")

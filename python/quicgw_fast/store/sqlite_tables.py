@@ -32,8 +32,8 @@ _log = logging.getLogger("quicgw.store")
 
 _COLUMNS: Final = "id, body, stored_at, coalesce(expires_at, 9e999), supersede_key"
 """Those of a ``Stored``."""
-_OVER: Final = "stored_at <= ? OR expires_at <= ?"
-"""Not to be given out any more: too old, or by its own terms; NULL, of those without, is never."""
+_OVER: Final = "stored_at <= ? OR (expires_at IS NOT NULL AND expires_at <= ?)"
+"""Not to be given out any more: too old, or by its own terms."""
 PAGE_BYTES: Final = 4096
 """SQLite's own default."""
 SWEEP_STEP: Final = 1000
