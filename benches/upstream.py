@@ -41,7 +41,7 @@ class Unwatched:
 async def load(maker: str, address: str, abreast: int, seconds: float) -> dict[str, float]:
     """Call for some seconds; return µs of CPU per call, of the process and of this thread, and calls per second."""
     directory = Directory(("hello",))
-    channel = makers.load(maker).open_channel(directory.add("hello", address), Unwatched())
+    channel = makers.load(maker).open_channel(directory.add("hello", address), Unwatched(), None)
     await channel.wait_reached(5.0)
     calls = 0
 

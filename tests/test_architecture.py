@@ -53,13 +53,14 @@ SHARED = frozenset(
         "codes",
         "makers",
         "observe",
+        "writer",
         "ports",
         "sharing",
         "backend",
         "proto",
     }
 )
-EVERYTHING = STAGES | SHARED | {"flow", "assembly", "gateway", "reloading", "client", "cli", "demo", "_core"}
+EVERYTHING = STAGES | SHARED | {"flow", "assembly", "gateway", "machine", "reloading", "client", "cli", "demo", "_core"}
 
 # What a part of the package may import of the others.
 MAY_IMPORT = {
@@ -74,7 +75,8 @@ MAY_IMPORT = {
     "addresses": frozenset(),
     "sharing": frozenset(),
     "machine": frozenset(),
-    "observe": frozenset({"config", "errors", "codes", "addresses"}),
+    "observe": frozenset({"config", "clock", "errors", "codes", "addresses", "writer"}),
+    "writer": frozenset(),
     "ports": frozenset({"backend", "codes", "errors", "proto"}),
     "backend": frozenset({"errors", "codes", "_core"}),
     "_core": frozenset({"backend", "upstream"}),

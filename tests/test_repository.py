@@ -62,9 +62,10 @@ def test_every_decision_is_in_the_index_and_says_when_and_why() -> None:
     folder = ROOT / "docs" / "decisions"
     records = sorted(path for path in folder.glob("*.md") if path.name != "README.md")
     assert [path.name for path in records] == links(folder / "README.md")
-    for number, path in enumerate(records, start=1):
+    numbers = [path.name.partition("-")[0] for path in records]
+    assert numbers == sorted({f"{int(number):04}" for number in numbers}), "each has its own"
+    for path in records:
         text = path.read_text(encoding="utf-8")
-        assert path.name.startswith(f"{number:04}-")
         assert re.match(r"# .+\n\n20\d\d-\d\d-\d\d\n\n## Context\n", text), path.name
         assert re.findall(r"^## (.+)$", text, re.MULTILINE) == ["Context", "Decision", "Consequence"], path.name
 

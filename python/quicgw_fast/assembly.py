@@ -10,6 +10,7 @@ from quicgw_fast.flow.assembly import assemble_path
 from quicgw_fast.flow.farewell import Farewell
 from quicgw_fast.flow.memory_watch import MemoryWatch
 from quicgw_fast.flow.session_buffers import register_session_buffers
+from quicgw_fast.flow.session_views import SessionViews
 from quicgw_fast.machine import ProcessMemory
 from quicgw_fast.overload import make_gates
 from quicgw_fast.placement import makers as placements
@@ -41,6 +42,8 @@ class Assembled:
     upstream: Upstream
     gates: Gates
     """Of which its listener asks ``connections``."""
+    views: SessionViews
+    """Of operators."""
 
 
 def assemble_gateway(
@@ -106,4 +109,4 @@ def assemble_gateway(
     register_session_buffers(
         metrics, path.registry, path.budget, path.request_memory, config.session, gates.book.limits
     )
-    return Assembled(path, upstream, gates)
+    return Assembled(path, upstream, gates, SessionViews(clock, path.registry, config.server.transport))

@@ -21,8 +21,10 @@ from quicgw_fast.control import (
     ControlAccess,
     ControlServer,
     Refusals,
+    drain_pages,
     health_pages,
     overload_pages,
+    performance_pages,
     read_access,
     reload_pages,
     session_pages,
@@ -36,6 +38,7 @@ from quicgw_fast.observe import (
     Filling,
     Metrics,
     Unit,
+    Watcher,
     bytes_waiting,
     lines_dropped,
     register_buffer,
@@ -47,6 +50,8 @@ from quicgw_fast.reloading import Origin, Reloader, gateway_parts
 from quicgw_fast.transport import Listener, TransportLimits, Validity, listen, reset_key_for
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from quicgw_fast.backend.engine import Engine
     from quicgw_fast.config import Config
     from quicgw_fast.reloading import Prepare
@@ -86,11 +91,13 @@ class Gateway:
         dev: bool = False,
         tls_key: bytes | None = None,
         origin: Origin | None = None,
+        end: Callable[[], None] | None = None,
     ) -> None:
         """``engine`` is a maker of ``backend.load``; ``dev`` spares the warning of ``auth.mode = "none"``.
 
         ``tls_key`` is the private key of ``tls.cert`` as PEM, for one that is in no file. ``origin`` is where
-        ``config`` is from, to be read again; without one only the files that it names are.
+        ``config`` is from, to be read again; without one only the files that it names are. ``end`` asks whoever runs it
+        to stop it, for POST /drain.
 
         Raises ConfigError for what cannot be used.
         """
@@ -102,6 +109,7 @@ class Gateway:
         }
         self._dev = dev
         self._tls_key = tls_key
+        self._end = end
         self._clock = SystemClock()
         self._metrics = metrics = Metrics()
         began = self._clock.now()
@@ -113,10 +121,11 @@ class Gateway:
         self._refusals = Refusals(metrics, self._clock.now)
         self._validity = Validity(self._clock)
         self._validity.register(metrics)
+        self._watcher = Watcher(metrics, self._clock)
         chores = [self._door.flush, self._validity.tend, self._refusals.flush, Descriptors(metrics).look]
         assembled = assemble_gateway(config, engine, self._clock, metrics, chores=chores)
         self._path, self._upstream = assembled.path, assembled.upstream
-        self._gates = assembled.gates
+        self._gates, self._views = assembled.gates, assembled.views
         origin = origin or Origin(lambda: contextlib.nullcontext(config), None)
         self.reloader = Reloader(config, origin, self._parts, self._stopping, self._clock, metrics)
         """Whoever wants the configuration read again asks it."""
@@ -140,6 +149,8 @@ class Gateway:
             stack.push_async_callback(self._upstream.close)
             await self._listen(stack)
             self._path.requests.start()
+            self._watcher.start()
+            stack.callback(self._watcher.stop)
             for name, work in (("housekeeping", self._path.housekeeping.run()), ("reload", self.reloader.run())):
                 stack.push_async_callback(_cancel, asyncio.create_task(work, name=name))
             self._stack = stack.pop_all()
@@ -153,7 +164,7 @@ class Gateway:
         if path.draining.leaving:
             return
         path.draining.leaving = True
-        deadline = self._clock.now() + self._config.drain.delay + self._config.processor.drain_timeout
+        deadline = self._clock.now() + self._longest_stop()
         async with self._stack:  # whatever fails on the way, everything is closed
             try:
                 await self._be_left()
@@ -213,9 +224,11 @@ class Gateway:
         pages = [
             *health_pages(self._ready),
             *stats_pages(self.stats),
+            *performance_pages(self._watcher.performance, self._watcher.latency),
             *reload_pages(self._reload),
             *overload_pages(LiveLimits(self._gates, lambda: self._config, self._clock.now)),
-            *session_pages(self._path.kicks.kick),
+            *session_pages(self._path.kicks.kick, self._views),
+            *drain_pages(self._end, self._longest_stop),
         ]
         host, port = split_address(server.admin)
         admin = await AdminServer.start(host, port, pages, self._access.admin_guard(host, self._refusals))
@@ -257,6 +270,9 @@ class Gateway:
         return gateway_parts(
             self._path, self._gates, self._upstream, self._listener, self._access, self._validity, self._tls_key
         )
+
+    def _longest_stop(self) -> float:
+        return self._config.drain.delay + self._config.processor.drain_timeout
 
     def _stopping(self) -> bool:
         return self._path.draining.active or self._listener is None

@@ -18,6 +18,10 @@ if TYPE_CHECKING:
 
 NO_HEADERS: Final[Mapping[str, str]] = {}
 """Of a message without any."""
+Metadata: TypeAlias = tuple[tuple[str, str], ...]
+"""What a service is told beside the request, by names in lower case, as gRPC's own of a call: who it is for, and where
+it belongs. Values are printable ASCII."""
+NO_METADATA: Final[Metadata] = ()
 GATESVR: Final = "gatesvr"
 """The ALPN of the length-prefixed stream (protocol §1)."""
 
@@ -238,6 +242,23 @@ class Crowd(Protocol):
         """Whether some are refused for want of a place: an attribute, as it is looked at whenever something comes."""
 
 
+class Inflow:
+    """What clients sent, and of it what is being handed over: one for all connections, written by their carriers.
+
+    All of it happens in one thread, and each message is dealt with before the next one is looked at.
+    """
+
+    __slots__ = ("began", "bytes", "size")
+
+    def __init__(self) -> None:
+        self.began = 0.0
+        """When the bytes came that are being handed over, in monotonic seconds."""
+        self.bytes = 0
+        """Of all clients, since the start."""
+        self.size = 0
+        """Bytes of the message that is being handed over."""
+
+
 class SlowSender(NamedTuple):
     """Who lets a message stand around half (protocol §3)."""
 
@@ -293,9 +314,10 @@ class MakeCarrier(Protocol):
         now: Callable[[], float],
         slow: SlowSender,
         crowd: Crowd,
+        inflow: Inflow,
         /,
     ) -> Carrier:
-        """``make_decoder`` is the engine's, ``now`` gives monotonic seconds."""
+        """``make_decoder`` is the engine's, ``now`` gives monotonic seconds; it writes ``inflow``."""
 
 
 class Recipient(Protocol):

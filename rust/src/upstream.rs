@@ -5,6 +5,7 @@ use std::time::Duration;
 use pyo3::exceptions::PyValueError;
 use pyo3::import_exception;
 use pyo3::prelude::*;
+use pyo3::pybacked::PyBackedStr;
 use pyo3::types::{PyBytes, PyList};
 use quicgw_upstream::{Connection, Failure, Invalid, Outcome, Service};
 
@@ -68,10 +69,22 @@ impl Http2Connection {
             .map(|deadline| deadline.as_secs_f64())
     }
 
-    /// Make a call, which goes out with the next output; returns its number. Raises ValueError for 4 GiB or more.
-    fn submit(&self, py: Python<'_>, message: &[u8], deadline: f64) -> PyResult<u64> {
+    /// Make a call, which goes out with the next output; returns its number.
+    ///
+    /// metadata: names in lower case and their values. Raises ValueError for a message of 4 GiB or more, and for
+    /// metadata that HTTP does not allow.
+    fn submit(
+        &self,
+        py: Python<'_>,
+        message: &[u8],
+        deadline: f64,
+        metadata: Vec<(PyBackedStr, PyBackedStr)>,
+    ) -> PyResult<u64> {
         let deadline = time(deadline)?;
-        self.0.lock(py).submit(message, deadline).map_err(invalid)
+        self.0
+            .lock(py)
+            .submit(message, deadline, &metadata)
+            .map_err(invalid)
     }
 
     /// Give a call up; nothing for one that has ended. It has no outcome.

@@ -10,7 +10,7 @@ from quicgw_fast.backend import FrameDecoder
 from quicgw_fast.carrier import CARRIERS, MAX_BODY
 from quicgw_fast.codes import ErrorCode
 from quicgw_fast.errors import ProtocolError
-from quicgw_fast.ports import SlowSender
+from quicgw_fast.ports import Inflow, SlowSender
 from quicgw_fast.proto.client_pb2 import REQUEST_BUSINESS, ClientRequest
 from tests.support.wire import frame
 
@@ -88,7 +88,9 @@ class Case:
         self.receiver = Receiver()
         self.crowd = Crowd()
         slow = SlowSender(PAUSE, RATE)
-        self.carrier: Carrier = CARRIERS[alpn](self.receiver, FrameDecoder, lambda: self.now, slow, self.crowd)
+        self.inflow = Inflow()
+        make = CARRIERS[alpn]
+        self.carrier: Carrier = make(self.receiver, FrameDecoder, lambda: self.now, slow, self.crowd, self.inflow)
         self.write = WRITE[alpn]
 
     def message(self, number: int, size: int = 10) -> bytes:

@@ -8,7 +8,8 @@ import sys
 import pytest
 
 from quicgw_fast.cli import Interrupts
-from quicgw_fast.cli.event_loop import Interrupted, Signals, announce, run
+from quicgw_fast.cli.event_loop import Signals, announce, run
+from quicgw_fast.cli.statuses import Interrupted
 
 
 async def name_of_the_loop() -> str:

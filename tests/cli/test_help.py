@@ -4,27 +4,20 @@ import importlib
 import re
 import subprocess
 import sys
+from typing import TYPE_CHECKING
 
 import pytest
 
 from quicgw_fast.cli import main
+from quicgw_fast.cli.app import command_line
 from tests.cli.process import environment, in_process, quicgw
 
-COMMANDS = (
-    (),
-    ("serve",),
-    ("dev",),
-    ("call",),
-    ("upstream",),
-    ("reload",),
-    ("kick",),
-    ("push", "unicast"),
-    ("push", "broadcast"),
-    ("gentoken",),
-    ("bench",),
-    ("demo",),
-    ("version",),
-)
+if TYPE_CHECKING:
+    from quicgw_fast.cli.promised import PromisedCommand
+
+PROMISED = tuple(command_line().commands.values())
+NAMES = [command.name or "" for command in PROMISED]
+COMMANDS = ((), *((name,) for name in NAMES if name != "push"), ("push", "unicast"), ("push", "broadcast"))
 NOT_FOR_HELP = (
     "grpc",
     "google.protobuf",
@@ -34,6 +27,13 @@ NOT_FOR_HELP = (
     "uvloop",
     "starlette",
     "quicgw_fast._core",
+    "quicgw_fast.config",
+    "quicgw_fast.observe",
+    "asyncio",
+    "rich",
+    "structlog",
+    "prompt_toolkit",
+    "importlib.metadata",
 )
 
 
@@ -84,13 +84,51 @@ def test_a_tool_that_imports_every_module_runs_nothing() -> None:
         assert callable(importlib.import_module(name).main)
 
 
-def test_help_loads_nothing_heavy() -> None:
-    program = "import sys, quicgw_fast.cli.app\nprint(*sorted(sys.modules), sep='\\n')"
-    loaded = subprocess.run(
+def test_help_loads_nothing_heavy_and_no_command() -> None:
+    """What keeps it quick; how long it takes depends on who else is at work on this machine."""
+    program = (
+        "import sys, quicgw_fast.cli\n"
+        "try: quicgw_fast.cli.main(['--help'])\n"
+        "except SystemExit: print('\\nloaded', *sorted(sys.modules), sep='\\n')"
+    )
+    done = subprocess.run(
         [sys.executable, "-c", program], env=environment(), capture_output=True, text=True, check=True
-    ).stdout.split()
-    assert "typer" in loaded
-    assert not [name for name in NOT_FOR_HELP if name in loaded]
+    )
+    shown, _, loaded = done.stdout.partition("\nloaded\n")
+    assert all(re.search(rf"^  {name} ", shown, re.MULTILINE) for name in NAMES)
+    modules = loaded.split()
+    assert "typer" in modules
+    assert not [name for name in NOT_FOR_HELP if name in modules]
+    assert not [name for name in NAMES if f"quicgw_fast.cli.{name}" in modules]
+
+
+@pytest.mark.parametrize("command", PROMISED, ids=NAMES)
+def test_a_command_says_of_itself_what_the_list_says_of_it(command: PromisedCommand) -> None:
+    """Two places, as the list must not import the command."""
+    kept = command.keep(None)
+    assert kept.name == command.name
+    assert (kept.help or "").split("\n\n")[0] == command.help
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_shells_are_told_how_to_complete(shell: str) -> None:
+    done = quicgw("--show-completion", shell)
+    assert done.returncode == 0, done.stderr
+    assert "_QUICGW_COMPLETE" in done.stdout
+
+
+def completed(line: str, shell: str = "bash") -> list[str]:
+    """What a shell is told when Tab is pressed at the end of the line."""
+    asked = {"_QUICGW_COMPLETE": f"complete_{shell}", "COMP_WORDS": line, "COMP_CWORD": str(len(line.split(" ")) - 1)}
+    fish = {"_TYPER_COMPLETE_ARGS": line, "_TYPER_COMPLETE_FISH_ACTION": "get-args"}
+    return quicgw(extra={**asked, **fish}).stdout.split()
+
+
+def test_a_shell_completes_commands_and_options() -> None:
+    assert completed("quicgw ki") == ["kick"]
+    assert set(completed("quicgw kick --")) >= {"--reason", "--admin", "--help"}
+    assert completed("quicgw push u") == ["unicast"]
+    assert completed("quicgw ki", "fish")[0] == "kick"
 
 
 @pytest.mark.parametrize(

@@ -23,7 +23,7 @@ async def test_a_client_is_gone_and_does_not_come_back(dev: Gateway, kind: str) 
             await client.call("echo", timeout=10)
         assert closed.value.code == CloseCode.KICKED
     again = quicgw("kick", f"{kind}:{name}", "--admin", dev.admin, "--json")
-    assert (again.returncode, json.loads(again.stdout)) == (1, {"error": "there is no such session"})
+    assert (again.returncode, json.loads(again.stdout)) == (1, {"version": 1, "error": "there is no such session"})
 
 
 def test_who_is_not_there_cannot_be_kicked(dev: Gateway) -> None:

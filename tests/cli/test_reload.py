@@ -44,7 +44,7 @@ def test_what_changed_is_printed_and_what_needs_a_restart(gateway: Gateway, conf
     write(config, "session.timeout = '60s'")
     assert quicgw("reload", "--admin", gateway.admin).stdout == "nothing has changed\n"
     done = quicgw("reload", "--admin", gateway.admin, "--json")
-    assert json.loads(done.stdout) == {"changed": {}, "files": [], "needs_restart": {}}
+    assert json.loads(done.stdout) == {"version": 1, "changed": {}, "files": [], "needs_restart": {}}
 
 
 def test_a_refusal_is_told_and_exits_1(gateway: Gateway, config: Path) -> None:

@@ -91,7 +91,7 @@ def test_what_is_found_wrong_after_reading_is_told_with_its_place(
     file = tmp_path / "gateway.toml"
     file.write_text(text)
     done = in_process(command, "--config", str(file), *FREE_PORTS)
-    assert_one_sentence(done, f"bad configuration: {told}", f" (in {file})")
+    assert_one_sentence(done, f"bad configuration: {told}", f" (in {file}:1)")
 
 
 def test_what_is_found_wrong_in_a_variable_names_it(tmp_path: Path, certified: str) -> None:

@@ -161,7 +161,7 @@ def test_a_fault_of_the_program_is_none_of_the_other_statuses(monkeypatch: pytes
     def broken() -> str:
         raise ZeroDivisionError
 
-    monkeypatch.setattr("quicgw_fast.cli.app.version_line", broken)
+    monkeypatch.setattr("quicgw_fast.cli.version.version_line", broken)
     done = in_process("--version")
     assert done.returncode == Status.BUG
     assert "ZeroDivisionError" in done.stderr
@@ -185,9 +185,9 @@ def interrupt_in_a_destructor() -> str:
 @pytest.mark.parametrize(
     ("place", "comes"),
     [
-        ("quicgw_fast.cli.app.version_line", interrupt),  # in the command
-        ("quicgw_fast.cli.app.version_line", interrupt_in_a_destructor),  # which can raise nothing
-        ("quicgw_fast.cli.app.fit_to_terminal", lambda _app: interrupt()),  # before it
+        ("quicgw_fast.cli.version.version_line", interrupt),  # in the command
+        ("quicgw_fast.cli.version.version_line", interrupt_in_a_destructor),  # which can raise nothing
+        ("quicgw_fast.cli.app.command_line", interrupt),  # before it
     ],
 )
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")

@@ -53,3 +53,15 @@ def test_tls_is_not_begun_nor_ended_on_a_port_that_is_open() -> None:
     assert (mixed.cert, mixed.key, mixed.client_ca, mixed.admin_hosts) == (None, None, None, ("x",))
     mixed = without_restart(secure, other).control
     assert (mixed.cert, mixed.key, mixed.client_ca) == (Path("c2"), Path("k2"), Path("a"))
+
+
+def test_services_are_called_over_tls_or_not_until_a_restart() -> None:
+    plain = read(overrides={"upstream": {"hello": ["127.0.0.1:9001"]}})
+    secure = read(overrides={"upstream": {"ca": "a", "cert": "c", "key": "k", "server_name": "x"}})
+    told = {one.key for one in changes(secure, plain) if not one.live}
+    assert told == {f"upstream.{key}" for key in ("ca", "cert", "key", "server_name")}
+    mixed = without_restart(secure, plain).upstream
+    assert (mixed.ca, mixed.server_name, mixed.hello) == (Path("a"), "x", ("127.0.0.1:9001",))
+    other = read(overrides={"upstream": {"ca": "b"}})
+    assert without_restart(secure, other).upstream.ca == Path("b")
+    assert files(secure).keys() == {"upstream.ca", "upstream.cert", "upstream.key"}

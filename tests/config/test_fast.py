@@ -49,5 +49,7 @@ def test_it_hides_no_mistake_of_the_file(monkeypatch: pytest.MonkeyPatch, tmp_pa
     file.write_text('[server]\ntransport = "quin"\n')
     if how == "variable":
         monkeypatch.setenv("QUICGW_FAST", "1")
-    with pytest.raises(ConfigError, match=rf"server\.transport: must be .*, not 'quin' \(in {file}\)"):
+    with pytest.raises(
+        ConfigError, match=rf"server\.transport: must be .*, not 'quin'; did you mean quinn\? \(in {file}:\d\)"
+    ):
         read(file, COMPILED if how == "flag" else None)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import TYPE_CHECKING, Any, get_origin
 
 import pytest
@@ -23,13 +24,12 @@ def test_an_unknown_key_in_the_file(write: Callable[[str], Path]) -> None:
     told = problem(path)
     assert str(path) in told
     assert "session.timeot" in told
-    assert "known: timeout, heartbeat_interval" in told
+    assert told.endswith(f"; did you mean timeout? (in {path}:2)")
 
 
 def test_an_unknown_table_in_the_file(write: Callable[[str], Path]) -> None:
-    told = problem(write("[sesion]\n"))
-    assert "sesion" in told
-    assert "known: server, tls" in told
+    assert "sesion: unknown table; did you mean session?" in problem(write("[sesion]\n"))
+    assert "x: unknown table; known: server, tls" in problem(write("[x]\n"))
 
 
 @pytest.mark.parametrize("name", ["_env_prefix", "_env_file", "_x"])
@@ -49,7 +49,7 @@ def test_an_unknown_table_in_the_environment(monkeypatch: pytest.MonkeyPatch, na
     monkeypatch.setenv(name, "1")
     told = problem()
     assert name in told
-    assert "known: server, tls" in told
+    assert "did you mean QUICGW_SESSION__" in told or "known: server, tls" in told
 
 
 def test_other_programs_variables_are_none_of_ours(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -63,7 +63,7 @@ def test_other_programs_variables_are_none_of_ours(monkeypatch: pytest.MonkeyPat
 def test_a_list_in_the_environment_must_be_json(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("QUICGW_UPSTREAM__HELLO", "127.0.0.1:1")
     told = problem()
-    assert "the variable QUICGW_UPSTREAM__HELLO is not valid JSON" in told
+    assert "QUICGW_UPSTREAM__HELLO: this is not valid JSON" in told
     assert """QUICGW_UPSTREAM__HELLO='["127.0.0.1:9001"]'""" in told
 
 
@@ -94,7 +94,7 @@ def test_an_unknown_flag() -> None:
     told = problem(overrides={"server": {"qic": "127.0.0.1:1"}})
     assert "command line" in told
     assert "server.qic" in told
-    assert "known: quic, grpc, admin" in told
+    assert "did you mean quic?" in told
 
 
 @pytest.mark.parametrize(
@@ -110,7 +110,7 @@ def test_an_unknown_flag() -> None:
         ('[session]\nresume_window = "100000d"', "session.resume_window: 100000d is out of bounds; allowed: 1ms to 7d"),
         ("[session]\ntimeout = true", "session.timeout: True is not a valid duration"),
         ("[session]\ntimeout = [1]", "session.timeout: must be a number, not [1]"),
-        ('[session]\nwindow_bytes = "1MB"', "session.window_bytes: '1MB' is not a valid size; write for example"),
+        ('[session]\nwindow_bytes = "1MB"', "session.window_bytes: '1MB' is not a valid size; did you mean 1MiB?"),
         (
             "[session]\nmemory = 18446744073709551616",
             "session.memory: 16777216TiB is out of bounds; allowed: 1B to 1TiB",
@@ -151,7 +151,7 @@ def test_a_value_that_cannot_be(write: Callable[[str], Path], table: str, told: 
     path = write(table)
     sentence = problem(path)
     assert told in sentence
-    assert f"(in {path})" in sentence
+    assert re.search(rf"\(in {re.escape(str(path))}:[12]\)", sentence)
 
 
 def test_the_text_of_a_file_in_place_of_its_path_is_not_repeated(write: Callable[[str], Path]) -> None:
@@ -175,15 +175,16 @@ def test_a_bad_value_in_the_environment_and_as_a_flag(monkeypatch: pytest.Monkey
 
 
 def test_a_file_that_is_no_toml(write: Callable[[str], Path]) -> None:
-    told = problem(write("[server\n"))
+    path = write("[server\n")
+    told = problem(path)
     assert "is not valid TOML" in told
-    assert "line 1" in told
+    assert f"{path}:1: " in told
 
 
 def test_a_file_that_is_no_text(tmp_path: Path) -> None:
     path = tmp_path / "x.toml"
     path.write_bytes(b"\xff\xfe")
-    assert "is not valid TOML: not UTF-8" in problem(path)
+    assert "is not valid TOML: it is not UTF-8 but UTF-16; save it as UTF-8" in problem(path)
 
 
 @pytest.mark.parametrize("text", ["server = 5\n", '[[server]]\nquic = "127.0.0.1:1"\n'])
@@ -196,7 +197,7 @@ def test_what_should_be_a_table_is_not_replaced_by_what_lies_over_it(
     assert told in problem(path, {"server": {}})  # no flag was given
     monkeypatch.setenv("QUICGW_SERVER__QUIC", "127.0.0.1:0")
     assert told in problem(path, {"server": {"grpc": "127.0.0.1:0"}})
-    assert f"(in {path})" in problem(path)
+    assert f"(in {path}:1)" in problem(path)
 
 
 def test_a_key_that_should_be_a_table_is_not_replaced(

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from quicgw_fast.codes import PushType
 from quicgw_fast.delivery import OrderedSender
+from quicgw_fast.observe import Metrics
 from quicgw_fast.ports import TerminalReply
 from quicgw_fast.proto import client_pb2 as pb
 from tests.support.wire import Splitter
@@ -75,7 +76,10 @@ class Client:
     def __post_init__(self) -> None:
         self.outbox = self.engine.Outbox(after=self.after, **self.options)
         self.cursor = self.handed = self.after
-        self.sender: OrderedSender[Client] = OrderedSender(self._overflowed, self._make_room, self.engine.push_to_all)
+        self.metrics = Metrics()
+        self.sender: OrderedSender[Client] = OrderedSender(
+            self.metrics, self._overflowed, self._make_room, self.engine.push_to_all
+        )
 
     def _make_room(self, needed: int) -> bool:
         self.room.append(needed)

@@ -12,7 +12,7 @@ from quicgw_fast.proto.service_pb2 import UpstreamRequest, UpstreamResponse
 from tests.support.wire import Splitter
 
 if TYPE_CHECKING:
-    from quicgw_fast.ports import Carrier, ServiceRequest
+    from quicgw_fast.ports import Carrier, Metadata, ServiceRequest
 
 HIGH_WATER = 512 << 10
 
@@ -83,6 +83,7 @@ class Call:
 
     request: UpstreamRequest
     timeout: float
+    metadata: Metadata
     result: asyncio.Future[UpstreamResponse]
 
     def answer(self, code: int = 200, message: str = "ok", data: bytes = b"", **headers: str) -> None:
@@ -100,9 +101,9 @@ class Upstream:
     answers: dict[str, UpstreamResponse | Exception] = field(default_factory=dict)
     calls: list[Call] = field(default_factory=list)
 
-    async def __call__(self, encoded: ServiceRequest, timeout: float) -> UpstreamResponse:
+    async def __call__(self, encoded: ServiceRequest, timeout: float, metadata: Metadata) -> UpstreamResponse:
         request = UpstreamRequest.FromString(encoded.SerializeToString())
-        call = Call(request, timeout, asyncio.get_running_loop().create_future())
+        call = Call(request, timeout, metadata, asyncio.get_running_loop().create_future())
         self.calls.append(call)
         if request.action in self.held:
             return await call.result

@@ -269,10 +269,7 @@ async def test_what_a_store_whose_file_is_gone_does_not_take_is_counted_as_a_fai
 ) -> None:
     path = tmp_path / "store.db"
     house = await make_house(store=(store := SqliteStore(path)))
-    client = house.started()
-    client.call("hello")
-    await store.load("alice", house.clock.wall)  # behind that of the login
-    await house.settle()
+    client = await online(house)
     path.unlink()
     refused = await house.push("bob", content="1")
     assert (refused.error_code, house.count("store_failures")) == ("STORE_FAILED", 1)
@@ -313,7 +310,7 @@ async def test_what_ended_sessions_owed_does_not_pile_up_before_a_disk_that_hang
         for _ in range(2):
             assert (await house.push(name, data=b"x" * 24_000)).message == "retained"
     await house.pass_time(house.config.session.resume_window + 1.0)
-    assert [len(bodies) for _, _, bodies, _ in store.asked] == [2, 2, 0]
+    assert [len(bodies) for _, _, bodies, _, _ in store.asked] == [2, 2, 0]
     buffered = house.stats("buffered")
     assert 96_000 < buffered["used"]["handovers"] < buffered["limit"]["handovers"] == 100_000
     store.go_on()

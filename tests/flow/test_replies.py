@@ -12,6 +12,7 @@ from quicgw_fast.config import LimitsConfig
 from quicgw_fast.delivery import OrderedSender
 from quicgw_fast.flow.replies import Replies
 from quicgw_fast.flow.request_memory import RequestMemory
+from quicgw_fast.flow.stages import StageTimes
 from quicgw_fast.observe import Metrics
 from quicgw_fast.ports import TerminalReply
 from quicgw_fast.processor import AsyncTask
@@ -30,8 +31,11 @@ class Desk:
         self.session = client.session
         self.metrics = Metrics()
         self.memory = RequestMemory(self.metrics, LimitsConfig)
-        sender: OrderedSender[Session] = OrderedSender(lambda _: None, lambda _: False, backend.push_to_all)
-        self.replies = Replies(client.house.clock.face, self.metrics, self.memory, sender)
+        sender: OrderedSender[Session] = OrderedSender(
+            self.metrics, lambda _: None, lambda _: False, backend.push_to_all
+        )
+        stages = StageTimes(client.house.clock.face, self.metrics)
+        self.replies = Replies(client.house.clock.face, self.metrics, self.memory, stages, sender)
         seq = self.session.outbox.max_client_seq + 1
         assert self.session.outbox.accept(seq) == 0
         request = UpstreamRequest(action="echo", client_seq_id=seq)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from quicgw_fast.observe import Counter, Metrics, Unit
-from quicgw_fast.observe.metrics import DURATION_BOUNDS, Duration, MetricKind, Sample
+from quicgw_fast.observe.distributions import DURATION_BOUNDS, Duration
+from quicgw_fast.observe.metrics import MetricKind, Sample
 
 
 @pytest.fixture

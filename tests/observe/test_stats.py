@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from quicgw_fast.observe import Metrics, render_stats
-from quicgw_fast.observe.metrics import DURATION_BOUNDS
+from quicgw_fast.observe.distributions import DURATION_BOUNDS
 
 
 @pytest.fixture

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from types import ModuleType
 
+    from quicgw_fast.ports import Metadata
+
 
 @dataclass(eq=False)
 class Session:
@@ -73,7 +75,7 @@ class Bench:
             is_valid=lambda session, _now: session.valid,
         )
 
-    async def call(self, request: UpstreamRequest, remaining: float) -> UpstreamResponse:
+    async def call(self, request: UpstreamRequest, remaining: float, metadata: Metadata) -> UpstreamResponse:
         self.calls.append(request.action)
         self.running += 1
         self.most_running = max(self.most_running, self.running)

@@ -15,6 +15,10 @@ from tests.support.clock import Clock, Face
 
 if TYPE_CHECKING:
     from quicgw_fast.completions import Cancellable, Done
+    from quicgw_fast.ports import Metadata
+
+
+METADATA = (("x-request-id", "s1-9"),)
 
 
 def at(now: float) -> Face:
@@ -25,14 +29,14 @@ def at(now: float) -> Face:
 
 def task(deadline: float = 130.0) -> AsyncTask:
     request = UpstreamRequest(session_id="s1", client_seq_id=9, action="act")
-    return AsyncTask(SimpleNamespace(), 5, request, 0.0, deadline)
+    return AsyncTask(SimpleNamespace(), 5, request, 0.0, deadline, metadata=METADATA)
 
 
 def test_a_task_is_named_after_its_session_and_number() -> None:
     assert (task().task_id, task().seq_id) == ("s1-9", 9)
 
 
-def never(request: UpstreamRequest, timeout: float, done: Done[UpstreamResponse]) -> Cancellable:
+def never(request: UpstreamRequest, timeout: float, done: Done[UpstreamResponse], metadata: Metadata) -> Cancellable:
     raise AssertionError("the deadline passed")
 
 
@@ -40,13 +44,13 @@ def test_the_call_gets_the_request_and_the_time_that_remains() -> None:
     seen = []
     under_way, told = SimpleNamespace(cancel=lambda: None), []
 
-    def call(request: UpstreamRequest, timeout: float, done: Done[UpstreamResponse]) -> Cancellable:
-        seen.append((request.action, timeout))
+    def call(request: UpstreamRequest, timeout: float, done: Done[UpstreamResponse], metadata: Metadata) -> Cancellable:
+        seen.append((request.action, timeout, metadata))
         done(UpstreamResponse(code=201))
         return under_way
 
     assert execute(task(), told.append, call=call, clock=at(118.0)) is under_way
-    assert (seen, told) == ([("act", 12.0)], [UpstreamResponse(code=201)])
+    assert (seen, told) == ([("act", 12.0, METADATA)], [UpstreamResponse(code=201)])
 
 
 @pytest.mark.parametrize("now", [130.0, 130.1, 1e9])
@@ -57,7 +61,7 @@ def test_at_its_deadline_a_task_is_504_without_a_call(now: float) -> None:
 
 
 def test_what_the_call_refuses_is_not_hidden_here() -> None:
-    def call(request: UpstreamRequest, timeout: float, done: Done[UpstreamResponse]) -> Cancellable:
+    def call(request: UpstreamRequest, timeout: float, done: Done[UpstreamResponse], metadata: Metadata) -> Cancellable:
         raise RequestError(ErrorCode.OVERLOADED, "no instance", "none is up", retry_after_ms=7)
 
     with pytest.raises(RequestError, match="no instance"):

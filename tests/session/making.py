@@ -17,12 +17,11 @@ REMEMBER = 120.0
 
 
 def make_registry(
-    engine: ModuleType, *, remember: float = REMEMBER, max_ended: int = 10_000, **outbox: Any
+    engine: ModuleType, *, remember: float = REMEMBER, max_ended: int = 10_000, trail: int = 0, **outbox: Any
 ) -> Registry:
     """A registry whose outboxes have these options."""
-    return Registry(
-        lambda after: engine.Outbox(after=after, **outbox), Metrics(), remember=remember, max_ended=max_ended
-    )
+    bounds = {"remember": remember, "max_ended": max_ended, "trail": trail}
+    return Registry(lambda after: engine.Outbox(after=after, **outbox), Metrics(), **bounds)  # type: ignore[arg-type]
 
 
 class Nowhere:

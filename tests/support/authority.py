@@ -6,6 +6,7 @@ import datetime
 import ipaddress
 from typing import TYPE_CHECKING
 
+import grpc
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -44,16 +45,29 @@ class Authority:
         cert, key = self._issue(name)
         return {"cert": cert, "key": key}
 
-    def _issue(self, name: str) -> tuple[bytes, bytes]:
+    def service(
+        self, name: str = "localhost", *, clients: Authority | None = None, days: tuple[float, float] = (-1, 30)
+    ) -> grpc.ServerCredentials:
+        """What a gRPC server adds its port with: a certificate for this machine under that name, valid for those days.
+
+        With ``clients`` it asks for a certificate of theirs.
+        """
+        cert, key = self._issue(name, days)
+        ca = None if clients is None else clients.pem
+        return grpc.ssl_server_credentials([(key, cert)], ca, clients is not None)
+
+    def _issue(self, name: str, days: tuple[float, float] = (-1, 30)) -> tuple[bytes, bytes]:
         key = ec.generate_private_key(ec.SECP256R1())
         names = [x509.DNSName(name), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
-        built = self._builder(_named(name), key).add_extension(x509.SubjectAlternativeName(names), critical=False)
+        built = self._builder(_named(name), key, days).add_extension(x509.SubjectAlternativeName(names), critical=False)
         private = key.private_bytes(
             serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
         )
         return _pem(built.sign(self._key, hashes.SHA256())), private
 
-    def _builder(self, subject: x509.Name, key: ec.EllipticCurvePrivateKey) -> x509.CertificateBuilder:
+    def _builder(
+        self, subject: x509.Name, key: ec.EllipticCurvePrivateKey, days: tuple[float, float] = (-1, 30)
+    ) -> x509.CertificateBuilder:
         now = datetime.datetime.now(datetime.UTC)
         return (
             x509.CertificateBuilder()
@@ -61,8 +75,8 @@ class Authority:
             .issuer_name(self._name)
             .public_key(key.public_key())
             .serial_number(x509.random_serial_number())
-            .not_valid_before(now - datetime.timedelta(hours=1))
-            .not_valid_after(now + datetime.timedelta(days=30))
+            .not_valid_before(now + datetime.timedelta(days=days[0]))
+            .not_valid_after(now + datetime.timedelta(days=days[1]))
         )
 
 

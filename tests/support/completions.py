@@ -10,18 +10,18 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from quicgw_fast.completions import Cancellable, Done
-    from quicgw_fast.ports import ServiceRequest
+    from quicgw_fast.ports import Metadata, ServiceRequest
     from quicgw_fast.processor import Call
     from quicgw_fast.proto.service_pb2 import UpstreamResponse
 
 
-def begun(function: Callable[[ServiceRequest, float], Awaitable[UpstreamResponse]]) -> Call:
+def begun(function: Callable[[ServiceRequest, float, Metadata], Awaitable[UpstreamResponse]]) -> Call:
     """Call the function in a task of its own for each request."""
 
-    async def called(request: ServiceRequest, timeout: float) -> UpstreamResponse:
-        return await function(request, timeout)
+    async def called(request: ServiceRequest, timeout: float, metadata: Metadata) -> UpstreamResponse:
+        return await function(request, timeout, metadata)
 
-    def begin(request: ServiceRequest, timeout: float, done: Done[UpstreamResponse]) -> Cancellable:
-        return completions.begin(called(request, timeout), done, "service")
+    def begin(request: ServiceRequest, timeout: float, done: Done[UpstreamResponse], metadata: Metadata) -> Cancellable:
+        return completions.begin(called(request, timeout, metadata), done, "service")
 
     return begin

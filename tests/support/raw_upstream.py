@@ -23,10 +23,12 @@ CHANNEL_OPTIONS = [("grpc.max_receive_message_length", 8 << 20), ("grpc.max_send
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """One request that arrived: what, and how many seconds the caller gave it (None: no deadline)."""
+    """One request that arrived: what, how many seconds the caller gave it (None: no deadline), and from where."""
 
     request: pb.UpstreamRequest
     remaining: float | None
+    metadata: dict[str, str]
+    peer: str
 
 
 def answer(
@@ -96,11 +98,11 @@ class RawUpstream(rpc.UpstreamServiceServicer):
                     return found
                 await self._changed.wait()
 
-    async def start(self, address: str = "127.0.0.1:0") -> str:
-        """Serve, and return the address."""
+    async def start(self, address: str = "127.0.0.1:0", tls: grpc.ServerCredentials | None = None) -> str:
+        """Serve, over TLS if told how, and return the address."""
         self._server = aio.server(options=[("grpc.so_reuseport", 0), *CHANNEL_OPTIONS])
         rpc.add_UpstreamServiceServicer_to_server(self, self._server)
-        port = self._server.add_insecure_port(address)
+        port = self._server.add_insecure_port(address) if tls is None else self._server.add_secure_port(address, tls)
         await self._server.start()
         self.address = f"127.0.0.1:{port}"
         return self.address
@@ -123,7 +125,8 @@ class RawUpstream(rpc.UpstreamServiceServicer):
     async def ProcessRequest(
         self, request: pb.UpstreamRequest, context: aio.ServicerContext[Any, Any]
     ) -> pb.UpstreamResponse:
-        self.seen.append(Seen(request, context.time_remaining()))
+        metadata = {key: str(value) for key, value in context.invocation_metadata() or ()}
+        self.seen.append(Seen(request, context.time_remaining(), metadata, context.peer()))
         self._changed.set()
         self._changed = asyncio.Event()
         self.running += 1

@@ -43,7 +43,7 @@ async def test_registered_instance_is_dialled_and_an_evicted_one_hung_up(
     old.hold("slow")
     directory, clock = Directory(SERVICES, max_instances=1), SystemClock()
     journal = UpstreamJournal(directory, clock)
-    channels = Channels(directory, open_channel, clock, journal, Readiness(ALL_TO_HELLO, directory))
+    channels = Channels(directory, open_channel, clock, journal, Readiness(ALL_TO_HELLO, directory), None)
     no_rules = Gate[CallFacts, Refusal](Moment.CALL, [], Metrics())
     choice = Choice(directory, Random(1))
     caller = BalancingCaller(ALL_TO_HELLO, choice, channels, journal, clock, Metrics(), no_rules, judge=lambda _: None)

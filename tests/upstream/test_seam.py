@@ -32,7 +32,7 @@ async def test_a_channel_has_the_signatures_of_the_seam(open_channel: seam.OpenC
         directory = Directory(("hello",))
         directory.add("hello", address)
         (instance,) = directory.instances()
-        channel = open_channel(instance, Listener())
+        channel = open_channel(instance, Listener(), None)
         for name, said in named(seam.Channel).items():
             told = inspect.signature(said).parameters.values()  # type: ignore[arg-type]
             made = inspect.signature(getattr(type(channel), name)).parameters.values()

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 PATIENCE = 5.0
 """Seconds, on a machine that is busy with other tests as well; what they prove is that it is not never."""
 
+SERVED_WITHIN = 20.0
+"""Seconds in which one of the requests of who asks again each time must have got a place."""
+
 
 @pytest.fixture(params=["aioquic", "quinn"])
 def transport(request: pytest.FixtureRequest) -> str:
@@ -88,8 +91,6 @@ async def test_who_comes_in_a_flood_can_log_in_and_leave(make_world: WorldMaker,
 async def test_who_asks_for_little_is_served_in_a_flood(make_world: WorldMaker, transport: str) -> None:
     async with flooded(make_world, transport) as (world, _):
         client = await world.online("modest")
-        good = 0
-        for _ in range(20):
-            reply = await client.reply(client.business("echo"))
-            good += reply.type == wire.pb.PUSH_BUSINESS_DATA
-        assert good > 0
+        latest = time.monotonic() + SERVED_WITHIN
+        while (await client.reply(client.business("echo"))).type != wire.pb.PUSH_BUSINESS_DATA:
+            assert time.monotonic() < latest, "everybody else was served"

@@ -64,6 +64,17 @@ async def test_one_service_serves_every_zone_it_registered_for(make_world: World
     assert {request.openid for request in world.zone.requests} == set(openids)
 
 
+async def test_a_service_learns_the_id_and_the_trace_of_each_request(world: World) -> None:
+    client = await world.online("alice")
+    trace = f"00-{'a' * 32}-{'b' * 16}-01"
+    await client.call("x", headers={"traceparent": trace, "tracestate": "shop=1", "x-request-id": "order-7"})
+    await client.call("x", headers={"traceparent": "nonsense", "tracestate": "shop=1"})
+    named, plain = (seen.metadata for seen in await world.business.wait_requests(2))
+    assert (named["x-request-id"], named["traceparent"], named["tracestate"]) == ("order-7", trace, "shop=1")
+    assert plain["x-request-id"] == f"{client.started.connection_id}-{client.next_seq - 1}"
+    assert plain.keys().isdisjoint({"traceparent", "tracestate"})
+
+
 async def test_a_service_that_leaves_answers_what_it_has_and_gets_nothing_new(make_world: WorldMaker) -> None:
     base = await make_world()
     world = await make_world(upstream={"hello": [base.hello.address]})

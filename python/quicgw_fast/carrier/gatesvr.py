@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from quicgw_fast.backend import FrameDecoder
-    from quicgw_fast.ports import Crowd, MessageReceiver, SlowSender
+    from quicgw_fast.ports import Crowd, Inflow, MessageReceiver, SlowSender
 
 MAX_BODY = 1 << 20
 """Bytes of one message (protocol §1)."""
@@ -28,7 +28,8 @@ class GatesvrCarrier:
 
     # A gateway keeps one for each of many thousand clients.
     __slots__ = (
-        "_crowd", "_decoder", "_held", "_held_bytes", "_now", "_partial_at", "_partial_since", "_receiver", "_slow"
+        "_crowd", "_decoder", "_held", "_held_bytes", "_inflow", "_now", "_partial_at", "_partial_since", "_receiver",
+        "_slow"
     )  # fmt: skip
 
     def __init__(
@@ -38,13 +39,18 @@ class GatesvrCarrier:
         now: Callable[[], float],
         slow: SlowSender,
         crowd: Crowd,
+        inflow: Inflow,
     ) -> None:
-        """``now`` gives monotonic seconds; while there is a ``crowd``, requests may be refused many at once."""
+        """``now`` gives monotonic seconds; while there is a ``crowd``, requests may be refused many at once.
+
+        ``inflow`` is told of all that comes.
+        """
         self._receiver = receiver
         self._decoder = make_decoder(MAX_BODY, MAX_BODY_BEFORE_START)
         self._now = now
         self._slow = slow
         self._crowd = crowd
+        self._inflow = inflow
         self._partial_since: float | None = None
         """When the message began that is incomplete; None at a border between messages."""
         self._partial_at = 0.0
@@ -58,6 +64,8 @@ class GatesvrCarrier:
         receiver = self._receiver
         if receiver.over:
             return
+        self._inflow.bytes += len(data)
+        self._inflow.began = self._now()
         try:
             bodies, failure = self._decoder.feed(data), None
         except FrameTooLarge as error:
@@ -109,6 +117,7 @@ class GatesvrCarrier:
         """Go on with what was kept, in order."""
         bodies, self._held = self._held or [], None
         self._held_bytes = 0
+        self._inflow.began = self._now()
         for body in bodies:
             if self._receiver.over:
                 return
@@ -141,6 +150,7 @@ class GatesvrCarrier:
             self._held_bytes += len(body) + HELD_COST
             self._receiver.kept(self._held_bytes)
             return
+        self._inflow.size = len(body)
         try:
             self._receiver.message(parse_envelope(body))
         except ProtocolError as error:

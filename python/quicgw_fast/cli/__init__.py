@@ -98,13 +98,12 @@ def _in_main_thread() -> bool:
 
 def _run(arguments: Sequence[str] | None, output: Output) -> int:
     """Run the command and return its status; what it prints may still be on its way."""
-    from quicgw_fast.cli.app import app, fit_to_terminal
-    from quicgw_fast.cli.event_loop import Interrupted
+    from quicgw_fast.cli.app import command_line
+    from quicgw_fast.cli.statuses import Interrupted
     from quicgw_fast.errors import StartupError
 
-    fit_to_terminal(app)
     try:
-        app(args=arguments, prog_name="quicgw")
+        command_line().main(args=arguments, prog_name="quicgw")
     except SystemExit as done:
         if done.code == Status.INTERRUPTED:  # a Ctrl-C that came outside of the event loop
             output.settle(LAST_MOMENT)

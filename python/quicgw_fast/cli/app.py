@@ -3,73 +3,62 @@
 from __future__ import annotations
 
 import shutil
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-from quicgw_fast.cli.bench import bench
-from quicgw_fast.cli.call import call
-from quicgw_fast.cli.demo import demo
-from quicgw_fast.cli.dev import dev
-from quicgw_fast.cli.gentoken import gentoken
-from quicgw_fast.cli.kick import kick
-from quicgw_fast.cli.push import push
-from quicgw_fast.cli.reload import reload
-from quicgw_fast.cli.serve import serve
-from quicgw_fast.cli.text import examples, help_of, narrow
-from quicgw_fast.cli.upstream import upstream
-from quicgw_fast.cli.version import version, version_line
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-SETTINGS = {"help_option_names": ["-h", "--help"]}
-
-app = typer.Typer(
-    name="quicgw",
-    no_args_is_help=True,
-    rich_markup_mode="rich",
-    pretty_exceptions_enable=False,
-    context_settings=SETTINGS,
-)
-
+from quicgw_fast.cli.promised import PromisedCommand, PromisingGroup, fit
+from quicgw_fast.cli.text import as_they_are, examples, narrow
 
 NARROW = 70
 """Columns of a terminal in which tables with borders leave no room for words."""
 
+RUN, USE, STEER, PREPARE = "Run", "Be a client", "Look and steer", "Prepare"
+"""Sections of the help, in their order."""
 
-def fit_to_terminal(whole: typer.Typer) -> None:
-    """Write help and mistakes of usage as plain paragraphs where the terminal is too narrow for tables."""
+_COMMANDS: list[PromisedCommand] = []
+
+
+def command_line() -> PromisingGroup:
+    """Return the whole command for the terminal that is there now."""
     columns = shutil.get_terminal_size().columns
-    if columns >= NARROW:
-        return
-    groups = [whole, *(group.typer_instance for group in whole.registered_groups if group.typer_instance)]
-    for group in groups:
-        group.rich_markup_mode = None
-        group.info.context_settings = {**SETTINGS, "terminal_width": columns}
-        for one in (group.registered_callback, *group.registered_commands):
-            if one is not None and isinstance(one.epilog, str):
-                one.epilog = narrow(one.epilog)
+    app = typer.Typer(name="quicgw", cls=PromisingGroup, pretty_exceptions_enable=False)
+    plain = columns if columns < NARROW else None
+    app.callback(epilog=as_they_are(_FIRST) if plain is None else narrow(_FIRST))(quicgw)
+    fit(app, plain)
+    group = typer.main.get_command(app)
+    assert isinstance(group, PromisingGroup)
+    group.columns = plain
+    for command in _COMMANDS:
+        group.add_command(command)
+    return group
 
 
-def _add(command: Callable[..., None], *lines: str) -> None:
-    app.command(help=help_of(command), epilog=examples(*lines))(command)
+def _add(section: str, name: str, summary: str, *lines: str) -> None:
+    """Add the command that is the function ``name`` of the module ``cli.name``.
+
+    ``summary`` is the first paragraph of its docstring, so that it need not be imported to be listed; ``lines`` are
+    examples.
+    """
+    _COMMANDS.append(PromisedCommand(section, name, summary, lines))
 
 
 def _version(wanted: bool) -> None:
     if wanted:
+        from quicgw_fast.cli.version import version_line
+
         typer.echo(version_line())
         raise typer.Exit
 
 
-@app.callback(
-    epilog=examples(
-        "quicgw demo                                 see what a gateway does",
-        "quicgw dev                                  a gateway to try things out on",
-        "quicgw call echo --data hello --insecure    one request to it",
-        "quicgw serve --config gateway.toml          the real thing",
-    )
+_FIRST = examples(
+    "quicgw demo                                 see what a gateway does",
+    "quicgw dev                                  a gateway to try things out on",
+    "quicgw call echo --data hello --insecure    one request to it",
+    "quicgw serve --config gateway.toml          the real thing",
 )
+
+
 def quicgw(
     show_version: Annotated[
         bool,
@@ -80,51 +69,115 @@ def quicgw(
 
 
 _add(
-    serve,
+    RUN,
+    "serve",
+    "Run the gateway until SIGTERM or Ctrl-C.",
     "quicgw serve --config gateway.toml",
     "quicgw serve -c gateway.toml --quic 127.0.0.1:0 --admin 127.0.0.1:9000",
     "QUICGW_SESSION__TIMEOUT=1m quicgw serve --config gateway.toml",
 )
 _add(
-    dev,
+    RUN,
+    "dev",
+    "Run a gateway with embedded services until SIGTERM or Ctrl-C.",
     "quicgw dev",
     "quicgw dev --quic 127.0.0.1:0 --grpc 127.0.0.1:0 --admin 127.0.0.1:0",
     "quicgw dev --config limits.toml",
 )
 _add(
-    reload,
+    STEER,
+    "check",
+    "Say in one line, with performance data, whether a gateway is well: for Nagios and its kind.",
+    "quicgw check --admin 127.0.0.1:9000",
+    "quicgw check --warning certificate=30 --critical queue=80 --token-file operator.token",
+)
+_add(
+    STEER,
+    "drain",
+    "Have a gateway stop as SIGTERM does: answer what it accepted, send its clients away, and end.",
+    "quicgw drain --wait",
+    "quicgw drain --config gateway.toml --json",
+)
+_add(
+    STEER,
+    "reload",
+    "Have a gateway read its configuration, certificate and keys again, and print what changed.",
     "quicgw reload --config gateway.toml",
     "quicgw reload --admin 127.0.0.1:9000 --json",
 )
 _add(
-    call,
+    USE,
+    "call",
+    "Log in, send one request, print the answer and every notify, in the order of their numbers.",
     "quicgw call echo --data hello --insecure",
     "quicgw call calculate -p op=add -p a=1 -p b=2 --ca dev-cert.pem",
     "quicgw call after -p count=3 --openid alice --wait 1s --insecure --json",
     "quicgw call business_msg --data @message.bin --server gateway.example:8443",
 )
 _add(
-    upstream,
+    RUN,
+    "upstream",
+    "Run the embedded services until SIGTERM or Ctrl-C, registered with a gateway.",
     "quicgw upstream --gateway 127.0.0.1:8092",
     "quicgw upstream --mode zone --zone 001 --zone 002 --ports 9001,9002",
 )
-app.add_typer(push, name="push")
+_add(STEER, "push", "Push a notify to clients through a gateway.")
 _add(
-    kick,
+    STEER,
+    "sessions",
+    "List the sessions of a gateway, those of clients that are away (detached) as well.",
+    "quicgw sessions --state detached",
+    "quicgw sessions --query 10.1.2. --watch",
+    "quicgw sessions --limit 1000 --json",
+)
+_add(
+    STEER,
+    "session",
+    "Show one session and its flight recorder: the last messages, each with its number, size, time and outcome.",
+    "quicgw session 4f2a09…",
+    "quicgw session openid:alice --admin 127.0.0.1:9000",
+)
+_add(
+    STEER,
+    "kick",
+    "End a session for good: its client is closed with KICKED and cannot resume.",
     "quicgw kick openid:alice --reason 'too many accounts'",
     "quicgw kick session:4f2a09… --admin 127.0.0.1:9000",
 )
 _add(
-    gentoken,
+    PREPARE,
+    "doctor",
+    "Look at everything that a gateway's start or a night could stumble over, and say what mends it.",
+    "quicgw doctor",
+    "quicgw doctor --config gateway.toml --json",
+)
+_add(
+    PREPARE,
+    "gentoken",
+    'Print a token for a client of a gateway with auth.mode = "jwt".',
     "quicgw gentoken alice --key secret.key --ttl 8h",
     "quicgw gentoken alice --new-key keys --algorithm EdDSA --audience game",
 )
 _add(
-    bench,
+    USE,
+    "bench",
+    "Put load on a gateway, measure it, and check that every promise is kept.",
     "quicgw bench --insecure --pid 4711",
     "quicgw bench 127.0.0.1:8443 -k --sessions 200 --in-flight 2 --duration 30s --json > run.json",
     "quicgw bench -k --rate 5000 --action echo=9 --action time --payload 128=3 --payload 4KiB --compare run.json",
     "quicgw bench -k --sessions 20 --action before --action after --param count=2",
 )
-_add(demo, "quicgw demo", "quicgw demo --clients 50 --requests 5000 --fast")
-_add(version, "quicgw version", "QUICGW_FAST=1 quicgw version")
+_add(
+    RUN,
+    "demo",
+    "Start a gateway with its services, connect real clients, show and check what happens.",
+    "quicgw demo",
+    "quicgw demo --clients 50 --requests 5000 --fast",
+)
+_add(
+    PREPARE,
+    "version",
+    "Show the version and what runs: engine, transport, upstream client, Python.",
+    "quicgw version",
+    "QUICGW_FAST=1 quicgw version",
+)

@@ -1,9 +1,10 @@
-"""One question to the admin address of a gateway, over HTTP."""
+"""Questions to the admin address of a gateway, over HTTP; what goes wrong is one sentence that says what to do."""
 
 from __future__ import annotations
 
 import http.client
 import json
+from dataclasses import dataclass, field
 from typing import Any
 
 from quicgw_fast.config import join_address, split_address
@@ -14,6 +15,33 @@ _HERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}
 
 _DOORS = (401, 403)
 """Statuses of who may not ask at all."""
+_NO_PAGE = (404, 405)
+_OTHER = "--admin names another address, --config the configuration that has it"
+
+
+@dataclass(frozen=True, slots=True)
+class AdminPages:
+    """The admin pages of one gateway, and what is shown to them."""
+
+    address: str
+    token: str | None = field(repr=False)
+    timeout: float
+    """Seconds for one question."""
+
+    def ask(self, method: str, path: str, body: object = None) -> tuple[int, Any]:
+        """See ``ask_admin``."""
+        return ask_admin(method, self.address, path, self.timeout, self.token, body=body)
+
+    def text(self, path: str) -> tuple[int, str]:
+        """See ``ask_for_text``."""
+        return ask_for_text("GET", self.address, path, self.timeout, self.token)
+
+    def get(self, path: str) -> Any:
+        """Return what a page says. Raises StartupError also where it refuses to say it."""
+        status, answer = self.ask("GET", path)
+        if status != 200:
+            raise StartupError(f"the gateway at {self.address} does not answer {path}: {refusal(answer)}")
+        return answer
 
 
 def ask_admin(
@@ -23,25 +51,63 @@ def ask_admin(
 
     ``timeout`` in seconds; ``token`` is an operator's; ``body`` is sent as JSON.
 
-    Raises StartupError when no gateway answers there, or it does not let us in.
+    Raises StartupError when no gateway answers there, when it does not let us in, or when it has no such page.
     """
+    status, said = ask_for_text(method, address, path, timeout, token, body=body)
+    try:
+        return status, json.loads(said)
+    except ValueError as error:
+        raise StartupError(_no_json(address, path, status, timeout)) from error
+
+
+def ask_for_text(
+    method: str, address: str, path: str, timeout: float, token: str | None = None, *, body: object = None
+) -> tuple[int, str]:
+    """Ask as ``ask_admin`` does for a page that is no JSON."""
     host, port = split_address(address)
     connection = http.client.HTTPConnection(_HERE.get(host, host), port, timeout=timeout)
     headers = {"Connection": "close"} | ({} if token is None else {"Authorization": f"Bearer {token}"})
+    where = join_address(host, port)
     try:
         connection.request(method, path, None if body is None else json.dumps(body), headers)
         answer = connection.getresponse()
-        status, said = answer.status, answer.read()
-        if status not in _DOORS:
-            return status, json.loads(said)
-    except (OSError, http.client.HTTPException, ValueError) as error:
-        where = join_address(host, port)
+        status, said = answer.status, answer.read().decode(errors="replace")
+    except http.client.HTTPException as error:
+        told = f"what answers at {where} does not speak HTTP, so it is no admin page of a gateway"
+        raise StartupError(f"{told}; {_OTHER}") from error
+    except OSError as error:
         raise StartupError(
             f"no answer from the admin address {where}: {error or type(error).__name__}; is a gateway there? "
             "Give its address with --admin, or its configuration with --config"
         ) from error
     finally:
         connection.close()
-    told = said.decode(errors="replace").strip()
-    advice = "; --token-file names one" if status == 401 else ""
-    raise StartupError(f"the gateway at {join_address(host, port)} refuses: {told}{advice}")
+    if status in _DOORS:
+        advice = "; --token-file names one" if status == 401 else ""
+        raise StartupError(f"the gateway at {where} refuses: {said.strip()}{advice}")
+    return status, said
+
+
+def refusal(answer: Any) -> str:
+    """Return why something was not done, and what to do, from the body of a gateway's answer."""
+    error = answer.get("error", answer) if isinstance(answer, dict) else answer
+    if not isinstance(error, dict):
+        return str(error)
+    hint = error.get("hint")
+    return f"{error.get('message', error)}" + (f"; {hint}" if hint else "")
+
+
+def _no_json(address: str, path: str, status: int, timeout: float) -> str:
+    page = path.partition("?")[0]
+    if status in _NO_PAGE and is_gateway(address, timeout):
+        return f"the gateway at {address} has no page {page}: it is older than this command; update the gateway"
+    told = f"what answers at {address} is no admin page of a gateway (status {status}, no JSON, for {page})"
+    return f"{told}; {_OTHER}"
+
+
+def is_gateway(address: str, timeout: float) -> bool:
+    """Whether the admin pages of a gateway are there, which answer probes without a token."""
+    try:
+        return ask_for_text("GET", address, "/healthz", timeout) == (200, "ok\n")
+    except StartupError:
+        return False

@@ -50,7 +50,7 @@ async def _dev(config: Config, others: OtherSignals) -> None:
     # The terminal that goes away takes what was tried out in it along.
     ends = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
     with Certificate() as certificate, Signals(at_once=certificate.remove, numbers=ends) as signals:
-        async with embedded_gateway(config, certificate) as gateway:
+        async with embedded_gateway(config, certificate, signals.end) as gateway:
             with others.following(user_1=gateway.log_numbers):
                 spare_collections()
                 await announce(gateway.addresses.ready_line())

@@ -11,8 +11,9 @@ import time
 from typing import TYPE_CHECKING, TypeVar
 
 from quicgw_fast.cli.output import Output, OutputFailed
+from quicgw_fast.cli.statuses import Interrupted
 from quicgw_fast.errors import StartupError
-from quicgw_fast.observe import write_if_free
+from quicgw_fast.writer import write_if_free
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterable
@@ -28,14 +29,6 @@ READER_TIMEOUT = 1.0
 """Seconds that whoever reads the line of ``announce`` has to take it."""
 
 _log = logging.getLogger("quicgw.cli")
-
-
-class Interrupted(Exception):
-    """The first signal came while something was waited for that it may break off."""
-
-    def __init__(self, number: int) -> None:
-        super().__init__(number)
-        self.number = number
 
 
 def run(work: Coroutine[Any, Any, Result]) -> Result:
@@ -80,6 +73,10 @@ class Signals:
     async def wait(self) -> None:
         """Wait for the first signal."""
         await self._came.wait()
+
+    def end(self) -> None:
+        """Ask for an end as a first signal does. It is none: one that comes then is the first, and ends nothing."""
+        self._came.set()
 
     async def unless(self, work: Coroutine[Any, Any, Result]) -> Result:
         """Return the result of ``work``; at the first signal cancel it and raise Interrupted."""

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import json as json_module
 from typing import Annotated
 
 import typer
 
-from quicgw_fast.cli import options, reload
-from quicgw_fast.cli.options import Seconds
+from quicgw_fast.cli import options
 from quicgw_fast.cli.statuses import Status
 
 KINDS = {"openid": "openid", "session": "session_id"}
@@ -20,27 +18,29 @@ def kick(
     reason: Annotated[
         str, typer.Option("--reason", "-r", metavar="TEXT", help="Told to the client; at most 128 ASCII characters.")
     ] = "",
-    admin: reload.Admin = None,
+    admin: options.AdminAddress = None,
     config: options.Config = None,
     token_file: options.AdminTokenFile = None,
-    timeout: Annotated[float, Seconds("--timeout", "-t", default="5s", help="How long to wait for the answer.")] = 5.0,
-    json: options.Json = False,
+    timeout: options.AnswerTimeout = 5.0,
+    json: options.JsonObject = False,
 ) -> None:
     """End a session for good: its client is closed with KICKED and cannot resume.
 
     Exit status 0: done. 1: there is no such session, or the reason cannot be used. 3: no gateway there.
     """
-    from quicgw_fast.cli.asking import ask_admin
-    from quicgw_fast.config import read
+    from quicgw_fast.cli.asking import refusal
+    from quicgw_fast.cli.tables import say_document
 
     kind, _, name = who.partition(":")
     if kind not in KINDS or not name:
         raise typer.BadParameter(f"{who!r} is not of the form openid:ID or session:ID", param_hint="KIND:ID")
     body = {KINDS[kind]: name, "reason": reason}
     with options.failures_as_json(json):
-        settings = read(config)
-        token = options.token(token_file or settings.control.admin_token_file)
-        status, answer = ask_admin("POST", admin or settings.server.admin, "/sessions/kick", timeout, token, body=body)
+        pages = options.admin_pages(admin, config, token_file, timeout)
+        status, answer = pages.ask("POST", "/sessions/kick", body)
     done = status == 200
-    print(json_module.dumps(answer) if json else "kicked" if done else f"refused: {answer['error']}")
+    if json:
+        say_document(answer)
+    else:
+        print("kicked" if done else f"refused: {refusal(answer)}")
     raise typer.Exit(Status.DONE if done else Status.NO)

@@ -10,13 +10,21 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from quicgw_fast.cli.statuses import Status
-from quicgw_fast.cli.text import duration, duration_or_none, file_path, listen_address, peer_address
+from quicgw_fast.cli.text import (
+    duration,
+    duration_or_none,
+    file_path,
+    listen_address,
+    peer_address,
+    peer_address_or_none,
+)
 from quicgw_fast.errors import StartupError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from quicgw_fast import config
+    from quicgw_fast.cli.asking import AdminPages
     from quicgw_fast.upstream.grpcio import gateway_client
 
 ADDRESS = "HOST:PORT"
@@ -26,6 +34,10 @@ Config = Annotated[
     typer.Option(
         "--config", "-c", metavar="FILE", callback=file_path, help="TOML file. QUICGW_… variables override it."
     ),
+]
+LongConfig = Annotated[
+    Path | None,
+    typer.Option("--config", metavar="FILE", callback=file_path, help="TOML file. QUICGW_… variables override it."),
 ]
 Quic = Annotated[
     str | None,
@@ -74,6 +86,15 @@ AdminTokenFile = Annotated[
         help="A token of the gateway's control.admin_token_file; unless it is given, that file of --config.",
     ),
 ]
+AdminAddress = Annotated[
+    str | None,
+    typer.Option(
+        "--admin",
+        metavar=ADDRESS,
+        callback=peer_address_or_none,
+        help="The gateway's admin address; unless it is given, server.admin of --config.",
+    ),
+]
 Ca = Annotated[
     Path | None,
     typer.Option("--ca", metavar="FILE", callback=file_path, help="PEM of who signed the gateway's control.cert: TLS."),
@@ -84,6 +105,7 @@ Cert = Annotated[
 ]
 Key = Annotated[Path | None, typer.Option("--key", metavar="FILE", callback=file_path, help="PEM of its private key.")]
 Json = Annotated[bool, typer.Option("--json", metavar="", help="Print one JSON object per line.")]
+JsonObject = Annotated[bool, typer.Option("--json", metavar="", help="Print one JSON object, with all there is.")]
 GATEWAY_DEFAULT = "127.0.0.1:8092"
 
 
@@ -92,6 +114,11 @@ def Seconds(name: str, letter: str = "", *, help: str, default: str, zero: bool 
     names = [name, letter] if letter else [name]
     parser = duration_or_none if zero else duration
     return typer.Option(*names, metavar="TIME", parser=parser, help=help, show_default=default)  # type: ignore[no-any-return]
+
+
+AnswerTimeout = Annotated[
+    float, Seconds("--timeout", "-t", default="5s", help="How long to wait for the gateway's answer.")
+]
 
 
 def server_flags(
@@ -138,6 +165,16 @@ def token(path: Path | None) -> str | None:
         raise StartupError(f"cannot read {path}: {error.strerror or error}") from error
     except ValueError as error:
         raise StartupError(f"{path}: {error}") from error
+
+
+def admin_pages(admin: str | None, config: Path | None, token_file: Path | None, timeout: float) -> AdminPages:
+    """Find out whom to ask, and with which token: flags go before the configuration. Raises StartupError."""
+    from quicgw_fast.cli.asking import AdminPages
+    from quicgw_fast.config import read
+
+    settings = read(config)
+    shown = token(token_file or settings.control.admin_token_file)
+    return AdminPages(admin or settings.server.admin, shown, timeout)
 
 
 @contextmanager

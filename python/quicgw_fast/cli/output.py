@@ -9,7 +9,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from quicgw_fast.cli.statuses import Status
-from quicgw_fast.observe.writer import Writer
+from quicgw_fast.writer import Writer
 
 if TYPE_CHECKING:
     from types import TracebackType

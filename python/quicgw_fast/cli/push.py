@@ -46,7 +46,7 @@ Supersede = Annotated[
 ]
 Timeout = Annotated[float, Seconds("--timeout", "-t", default="5s", help="How long to wait for the gateway's answer.")]
 
-push = typer.Typer(no_args_is_help=True, help="Push a notify to clients through a gateway.", rich_markup_mode="rich")
+push = typer.Typer(add_completion=False, no_args_is_help=True, help="Push a notify to clients through a gateway.")
 
 
 def unicast(

@@ -60,10 +60,11 @@ async def _serve(config: Config, origin: Origin, others: OtherSignals) -> None:
     from quicgw_fast.cli.spare_memory import giving_back
     from quicgw_fast.gateway import Gateway
 
-    gateway = Gateway(config, origin=origin)
-    hang_up = partial(gateway.reloader.ask, "SIGHUP")
-    with Signals() as signals, others.following(hang_up=hang_up, user_1=gateway.log_numbers):
-        async with gateway, giving_back():
-            spare_collections()
-            await announce(gateway.addresses.ready_line())
-            await signals.wait()
+    with Signals() as signals:
+        gateway = Gateway(config, origin=origin, end=signals.end)
+        hang_up = partial(gateway.reloader.ask, "SIGHUP")
+        with others.following(hang_up=hang_up, user_1=gateway.log_numbers):
+            async with gateway, giving_back():
+                spare_collections()
+                await announce(gateway.addresses.ready_line())
+                await signals.wait()

@@ -26,3 +26,11 @@ class Status(IntEnum):
     """Whoever read the output went away (SIGPIPE), as ``| head`` does."""
     TERMINATED = 143
     """Ended by SIGTERM, as by Ctrl-C."""
+
+
+class Interrupted(Exception):
+    """The first signal came while something was waited for that it may break off."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(number)
+        self.number = number

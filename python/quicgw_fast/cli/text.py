@@ -30,8 +30,13 @@ def examples(*lines: str) -> str:
     return "\n".join(["Examples:", *(f"  {line}" for line in lines)])
 
 
+def as_they_are(epilog: str) -> str:
+    """Keep the lines of ``examples`` in plain help."""
+    return f"\b\n{epilog}"
+
+
 def narrow(epilog: str) -> str:
-    """Keep the lines of ``examples`` as they are in plain help, and put what explains one below it."""
+    """Keep the lines of ``examples`` in plain help, and put what explains one below it."""
     return "\b\n" + re.sub(r" {4,}", "\n    ", epilog).replace("\n  ", "\n")
 
 
@@ -49,6 +54,11 @@ def listen_address(value: str | None) -> str | None:
 def peer_address(value: str) -> str:
     """Check HOST:PORT of something to connect to."""
     return _address(value, lowest=1)
+
+
+def peer_address_or_none(value: str | None) -> str | None:
+    """Check as ``peer_address`` does what need not be given."""
+    return None if value is None else peer_address(value)
 
 
 def _address(value: str, lowest: int) -> str:

@@ -110,7 +110,8 @@ async def _serve(
     host: str,
     timeout: float,
 ) -> None:
-    from quicgw_fast.cli.event_loop import Interrupted, Signals, announce
+    from quicgw_fast.cli.event_loop import Signals, announce
+    from quicgw_fast.cli.statuses import Interrupted
     from quicgw_fast.demo.services import start_services
     from quicgw_fast.upstream.routing import MODES
 

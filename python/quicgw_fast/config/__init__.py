@@ -6,9 +6,11 @@ defaults. Keys that do not exist are refused, so that a misspelt one is found at
 
 from quicgw_fast.config.allowed import Allowed, is_never, parse_allowed
 from quicgw_fast.config.changes import Change, changes, files, without_restart
+from quicgw_fast.config.effective import effective, effective_report
 from quicgw_fast.config.files import read_small, warn_if_exposed
 from quicgw_fast.config.loading import advice, changed, load, located, read, require_sense
 from quicgw_fast.config.models import Config
+from quicgw_fast.config.pem import load_authorities, load_pair, read_pem
 from quicgw_fast.config.tables.auth import AuthConfig
 from quicgw_fast.config.tables.control import ControlConfig
 from quicgw_fast.config.tables.drain import DrainConfig
@@ -46,16 +48,21 @@ __all__ = [
     "changed",
     "changes",
     "checked_path",
+    "effective",
+    "effective_report",
     "files",
     "is_loopback",
     "is_never",
     "join_address",
     "load",
+    "load_authorities",
+    "load_pair",
     "located",
     "parse_allowed",
     "parse_duration",
     "parse_size",
     "read",
+    "read_pem",
     "read_small",
     "require_sense",
     "split_address",

@@ -12,6 +12,7 @@ from quicgw_fast.config.values import shown
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from quicgw_fast.config.places import Key, SettingPlace
     from quicgw_fast.config.tables.base import Section
 
 
@@ -39,11 +40,14 @@ def changes(before: Config, after: Config) -> Iterator[Change]:
 def without_restart(before: Config, after: Config) -> Config:
     """Return ``after``, with the values of ``before`` for all keys that need a restart.
 
-    Which keys were written, and which are defaults, is kept of each.
+    Which keys were written and where, and which are defaults, is kept of each.
     """
-    return Config.model_construct(
-        _fields_set=None, **{name: _mixed(_section(before, name), _section(after, name)) for name in SECTIONS}
-    )
+    mixed = {name: _mixed(_section(before, name), _section(after, name)) for name in SECTIONS}
+    places: dict[Key, SettingPlace] = {}
+    for name, kind in SECTIONS.items():
+        taken = _section(after, name).taken_from(_section(before, name))
+        places |= {(name, key): (after if key in taken else before).place((name, key)) for key in kind.model_fields}
+    return Config.model_construct(_fields_set=None, **mixed).placed(places)
 
 
 def files(config: Config) -> dict[str, Path]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from quicgw_fast.config.places import in_variable
 from quicgw_fast.config.sources import Source
 from quicgw_fast.errors import ConfigError
 
@@ -29,4 +30,4 @@ def from_variable(environment: Mapping[str, str]) -> Source:
     Raises ConfigError as ``is_wanted`` does.
     """
     tables = {name: dict(table) for name, table in COMPILED.items()} if is_wanted(environment) else {}
-    return Source(tables, everywhere=f"in the variable {VARIABLE}")
+    return Source(in_variable(VARIABLE), tables)

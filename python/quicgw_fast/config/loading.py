@@ -9,17 +9,19 @@ from typing import TYPE_CHECKING, Any
 from pydantic import ValidationError
 
 from quicgw_fast.config.fast import from_variable
+from quicgw_fast.config.mistakes import BadConfigError, Mistake
 from quicgw_fast.config.models import SECTIONS, Config
+from quicgw_fast.config.places import CHANGE, DEFAULT
 from quicgw_fast.config.sense import contradictions, risks, without_effect
 from quicgw_fast.config.sources import Source, Sources, from_environment, from_file, from_flags, stray
-from quicgw_fast.config.wording import explain
+from quicgw_fast.config.wording import mistakes_of
 from quicgw_fast.errors import ConfigError, SettingError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
-    from quicgw_fast.config.sources import Key
+    from quicgw_fast.config.places import Key, SettingPlace
 
     Flags = Mapping[str, Mapping[str, Any]]
 
@@ -58,12 +60,13 @@ def changed(config: Config, tables: Flags) -> Config:
 
     Raises ConfigError as ``load`` does.
     """
-    running = Source(config.model_dump(exclude_unset=True), everywhere="as it runs")
-    sources = Sources(
-        running, Source({name: dict(table) for name, table in tables.items()}, everywhere="in the change")
-    )
-    wanted = _validated(sources)
-    _require_sense(wanted, lambda keys: _told(keys, sources))
+    running = config.model_dump(exclude_unset=True)
+    written = ((name, key) for name, table in running.items() for key in table)
+    places: dict[Key, SettingPlace] = {key: config.place(key) for key in written}
+    change = Source(CHANGE, {name: dict(table) for name, table in tables.items()})
+    sources = Sources(Source(DEFAULT, running, places), change)
+    wanted = _checked(sources)
+    _require_sense(wanted, sources.place)
     return wanted
 
 
@@ -83,39 +86,41 @@ def advice(config: Config) -> list[str]:
 
 
 def require_sense(config: Config) -> None:
-    """Raise ConfigError for a configuration, put together of several, whose values contradict each other."""
-    _require_sense(config, lambda keys: " and ".join(".".join(key) for key in keys))
+    """Raise BadConfigError for a configuration, put together of several, whose values contradict each other."""
+    _require_sense(config, config.place)
 
 
 def _load(path: Path | None, overrides: Flags | None) -> tuple[Config, Sources]:
     config, sources = _read(path, overrides)
-    _require_sense(config, lambda keys: _told(keys, sources))
+    _require_sense(config, sources.place)
     return config, sources
 
 
-def _require_sense(config: Config, told: Callable[[tuple[Key, ...]], str]) -> None:
-    wrong = [f"{told(keys)}: {why}" for keys, why in contradictions(config)]
+def _require_sense(config: Config, place: Callable[[Key], SettingPlace]) -> None:
+    wrong = [Mistake(why, keys, tuple(map(place, keys))) for keys, why in contradictions(config)]
     if wrong:
-        raise ConfigError(f"bad configuration: {'; '.join(wrong)}")
+        raise BadConfigError(wrong)
 
 
 def _read(path: Path | None, overrides: Flags | None) -> tuple[Config, Sources]:
     files = [from_file(path, SECTIONS)] if path else []
     each = [*files, from_variable(os.environ), from_environment(os.environ, SECTIONS), from_flags(overrides or {})]
     sources = Sources(*each)
-    config = _validated(sources)
+    wrong = [mistake for source in each for mistake in source.mistakes]
     # What a stronger source covers is wrong nevertheless: it would come to light when that one is gone.
-    for source in each:
-        _validated(Sources(source))
-    return config, sources
+    for one in (sources, *map(Sources, each)):
+        try:
+            _checked(one)
+        except BadConfigError as error:
+            wrong += error.mistakes
+    if wrong:
+        raise BadConfigError(wrong)
+    return _checked(sources), sources
 
 
-def _validated(sources: Sources) -> Config:
+def _checked(sources: Sources) -> Config:
+    """Make a configuration of what is written. Raises BadConfigError."""
     try:
-        return Config.model_validate(sources.tables)
+        return Config.model_validate(sources.tables).placed(sources.places())
     except ValidationError as error:
-        raise ConfigError(explain(error, sources.place, SECTIONS)) from error
-
-
-def _told(keys: tuple[Key, ...], sources: Sources) -> str:
-    return " and ".join(f"{'.'.join(key)} ({sources.place(key)})" for key in keys)
+        raise BadConfigError(mistakes_of(error, sources.place, SECTIONS)) from error

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict
+from typing import TYPE_CHECKING
 
+from pydantic import BaseModel, ConfigDict, PrivateAttr
+
+from quicgw_fast.config.places import DEFAULT
 from quicgw_fast.config.tables.auth import AuthConfig
+from quicgw_fast.config.tables.base import Section
 from quicgw_fast.config.tables.control import ControlConfig
 from quicgw_fast.config.tables.drain import DrainConfig
 from quicgw_fast.config.tables.limits import LimitsConfig
@@ -15,6 +19,11 @@ from quicgw_fast.config.tables.routing import RoutingConfig
 from quicgw_fast.config.tables.server import LogConfig, ServerConfig, TlsConfig
 from quicgw_fast.config.tables.session import OfflineConfig, SessionConfig
 from quicgw_fast.config.tables.upstream import UpstreamConfig
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from quicgw_fast.config.places import Key, SettingPlace
 
 
 class Config(BaseModel):
@@ -37,9 +46,29 @@ class Config(BaseModel):
     offline: OfflineConfig = OfflineConfig()
     log: LogConfig = LogConfig()
 
+    _places: Mapping[Key, SettingPlace] = PrivateAttr(default_factory=dict)
 
-SECTIONS: dict[str, type[BaseModel]] = {
+    def placed(self, places: Mapping[Key, SettingPlace]) -> Config:
+        """Return the same, which knows where each of its keys that is no default is written."""
+        config = self.model_copy()
+        config._places = dict(places)
+        return config
+
+    def place(self, key: Key) -> SettingPlace:
+        """Where the value of ``key`` comes from."""
+        return self._places.get(key, DEFAULT)
+
+    def __eq__(self, other: object) -> bool:
+        """Two are equal when they say the same, wherever it is written."""
+        if not isinstance(other, Config):
+            return NotImplemented
+        return all(getattr(self, name) == getattr(other, name) for name in type(self).model_fields)
+
+    __hash__ = None  # type: ignore[assignment]  # it has tables in it
+
+
+SECTIONS: dict[str, type[Section]] = {
     name: known.annotation
     for name, known in Config.model_fields.items()
-    if isinstance(known.annotation, type) and issubclass(known.annotation, BaseModel)
+    if isinstance(known.annotation, type) and issubclass(known.annotation, Section)
 }

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from quicgw_fast.config.models import Config
-    from quicgw_fast.config.sources import Key
+    from quicgw_fast.config.places import Key
     from quicgw_fast.config.tables.base import Section
 
 _OPEN = {
@@ -151,6 +151,13 @@ def _of_access(config: Config) -> Iterator[tuple[tuple[Key, ...], str]]:
     elif control.client_ca is not None and control.cert is None:
         why = "certificates of services are shown over TLS alone: set control.cert and control.key"
         yield (("control", "client_ca"),), why
+    upstream = config.upstream
+    if (upstream.cert is None) != (upstream.key is None):
+        yield (("upstream", "cert"), ("upstream", "key")), "to show a certificate needs both: set the other one, too"
+    for key in ("cert", "server_name"):
+        if getattr(upstream, key) is not None and upstream.ca is None:
+            why = "services are called without TLS: set upstream.ca to the authorities of their certificates"
+            yield (("upstream", key),), why
     for port, remedy in _unguarded(config):
         if port not in control.open_to_network:
             why = f"anybody on the network could use it: listen on loopback, {remedy}, or, where everybody is trusted, "

@@ -10,6 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args, get_origin
 
 from quicgw_fast.config.files import read_small
+from quicgw_fast.config.mistakes import Mistake, did_you_mean
+from quicgw_fast.config.places import DEFAULT, FLAG, Key, SettingPlace, in_file, in_variable
+from quicgw_fast.config.positions import positions
+from quicgw_fast.config.syntax import broken_toml, encoding_of
 from quicgw_fast.config.values import example
 from quicgw_fast.errors import ConfigError
 
@@ -21,21 +25,22 @@ if TYPE_CHECKING:
 
 PREFIX = "QUICGW_"
 SEPARATOR = "__"
-
-Key = tuple[str, ...]
-"""Names from the outside in: ``("session", "timeout")`` is ``session.timeout``."""
+OTHERS = frozenset({"QUICGW_BACKEND", "QUICGW_FAST", "QUICGW_TOKEN"})
+"""Variables of ours that are no settings."""
 
 
 @dataclass(slots=True)
 class Source:
     """Settings of one origin, and what to call the place of each of them."""
 
+    everywhere: SettingPlace
+    """The place of all that ``places`` does not name."""
     tables: dict[str, Any] = field(default_factory=dict)
-    places: dict[Key, str] = field(default_factory=dict)
-    """Where single keys are written; ``everywhere`` stands for the others."""
-    everywhere: str = ""
+    places: dict[Key, SettingPlace] = field(default_factory=dict)
+    mistakes: list[Mistake] = field(default_factory=list)
+    """What cannot even be read."""
 
-    def place(self, key: Key) -> str | None:
+    def place(self, key: Key) -> SettingPlace | None:
         """Say where ``key``, or what it is a part of, is written; None when it is not."""
         value: Any = self.tables
         for name in key:
@@ -45,7 +50,7 @@ class Source:
                 return None
             value = value[name]
         written = (self.places[key[:n]] for n in range(len(key), 0, -1) if key[:n] in self.places)
-        return next(written, self.everywhere or None)
+        return next(written, self.everywhere)
 
 
 class Sources:
@@ -57,60 +62,84 @@ class Sources:
         for source in sources:
             _merge(self.tables, source.tables)
 
-    def place(self, key: Key) -> str:
+    def place(self, key: Key) -> SettingPlace:
         """Say where the value of ``key`` comes from."""
         places = (source.place(key) for source in reversed(self._sources))
-        return next((place for place in places if place is not None), "the default")
+        return next((place for place in places if place is not None), DEFAULT)
+
+    def places(self) -> dict[Key, SettingPlace]:
+        """Where each key that is written anywhere gets its value from."""
+        tables = {name: table for name, table in self.tables.items() if isinstance(table, dict)}
+        return {(name, key): self.place((name, key)) for name, table in tables.items() for key in table}
 
 
 def from_file(path: Path, sections: Mapping[str, type[BaseModel]]) -> Source:
-    """Read a TOML file; relative paths in it count from its folder. Raises ConfigError."""
+    """Read a TOML file; relative paths in it count from its folder. Raises ConfigError when it cannot be read."""
     try:
         data = read_small(path)
     except (OSError, ValueError) as error:  # ValueError: a name that no file can have
         why = error.strerror if isinstance(error, OSError) else error
         raise ConfigError(f"cannot read the configuration {path}: {why}; check --config") from error
+    source = Source(in_file(path))
     try:
-        tables = tomllib.loads(data.removeprefix(codecs.BOM_UTF8).decode())
+        text = data.removeprefix(codecs.BOM_UTF8).decode()
+        source.tables = tomllib.loads(text)
+        written = positions(text)
+    except RecursionError:
+        source.mistakes.append(_unreadable(path, "it is nested too deeply"))
     except UnicodeDecodeError as error:
-        raise ConfigError(f"{path} is not valid TOML: not UTF-8 from byte {error.start}; save it as UTF-8") from error
-    except RecursionError as error:
-        raise ConfigError(f"{path} is not valid TOML for this: it is nested too deeply; correct it") from error
-    except ValueError as error:  # of TOML, of UTF-8, and of numbers with thousands of digits
-        raise ConfigError(f"{path} is not valid TOML: {error}; correct that line") from error
-    for table, key in _path_keys(tables, sections):
+        source.mistakes.append(_unreadable(path, f"it is not UTF-8 {encoding_of(data, error.start)}; save it as UTF-8"))
+    except ValueError as error:  # of TOML, and of numbers with thousands of digits
+        fault = broken_toml(error, text)
+        source.mistakes.append(_unreadable(path, fault.what, fault.line, fault.column))
+    else:
+        keys = {key: spot for key, spot in written.keys.items() if not any(isinstance(part, int) for part in key)}
+        source.places = {key: in_file(path, *spot) for key, spot in keys.items()}  # type: ignore[misc]  # names alone
+    for table, key in _path_keys(source.tables, sections):
         if isinstance(table[key], str) and table[key]:
             table[key] = str(path.parent / table[key])
-    return Source(tables, everywhere=f"in {path}")
+    return source
+
+
+def _unreadable(path: Path, why: str, line: int | None = None, column: int | None = None) -> Mistake:
+    return Mistake(f"this is not valid TOML: {why}", places=(in_file(path, line, column),))
 
 
 def from_environment(environment: Mapping[str, str], sections: Mapping[str, type[BaseModel]]) -> Source:
     """Read ``QUICGW_SECTION__KEY`` (also ``QUICGW_SECTION`` with a JSON object), whatever the case of the letters.
 
-    Raises ConfigError for a section that does not exist, and for lists and tables that are not valid JSON. Variables of
-    other forms are none of ours (``stray``).
+    A section that does not exist, and lists and tables that are not valid JSON, are mistakes. Variables of other forms
+    are none of ours (``stray``).
     """
-    source = Source()
+    source = Source(DEFAULT)
     for variable in sorted(environment, reverse=True):  # of two that differ in case, the capitals win
         section, *rest = _parts(variable)
         value = environment[variable]
         if rest and section:
             if section not in sections:
-                raise ConfigError(
-                    f"the environment variable {variable} names an unknown section; write {PREFIX}SECTION__KEY; "
-                    f"known: {', '.join(sections)}"
-                )
-            _enter(source, (section, *_levels(sections[section], SEPARATOR.join(rest))), variable, value, sections)
+                source.mistakes.append(_unknown_section(variable, section, rest, sections))
+            else:
+                levels = _levels(sections[section], SEPARATOR.join(rest))
+                _enter(source, (section, *levels), variable, value, sections)
         elif section in sections and value.lstrip().startswith("{"):
-            _merge(source.tables, {section: _json(variable, value, '{"key": "value"}')})
-            source.places[(section,)] = f"in the variable {variable}"
+            _merge(source.tables, {section: _json(source, variable, value, '{"key": "value"}', {})})
+            source.places[(section,)] = in_variable(variable)
     return source
+
+
+def _unknown_section(variable: str, section: str, rest: list[str], sections: Mapping[str, type[BaseModel]]) -> Mistake:
+    meant, _ = did_you_mean(section, sections)
+    if meant:
+        name = f"{PREFIX}{SEPARATOR.join([meant, *rest])}".upper()
+        return Mistake(f"there is no table {section}; did you mean {name}?", (), (in_variable(variable),), name)
+    what = f"there is no table {section}; write {PREFIX}SECTION__KEY; known: {', '.join(sections)}"
+    return Mistake(what, places=(in_variable(variable),))
 
 
 def from_flags(flags: Mapping[str, Mapping[str, Any]]) -> Source:
     """Take what the command line gave, as ``{"server": {"quic": "…"}}``."""
     given = {name: dict(table) for name, table in flags.items() if table}
-    return Source(given, everywhere="on the command line")
+    return Source(FLAG, given)
 
 
 def stray(environment: Mapping[str, str], sections: Mapping[str, type[BaseModel]]) -> Iterator[tuple[str, str | None]]:
@@ -120,13 +149,20 @@ def stray(environment: Mapping[str, str], sections: Mapping[str, type[BaseModel]
     """
     for variable in sorted(environment):
         section, *rest = _parts(variable)
-        if (rest and section) or not section or variable.upper() in {"QUICGW_BACKEND", "QUICGW_FAST", "QUICGW_TOKEN"}:
+        if (rest and section) or not section or variable.upper() in OTHERS:
             continue
         if section in sections and environment[variable].lstrip().startswith("{"):
             continue
-        name, _, key = section.partition("_")
-        meant = name in sections and key in sections[name].model_fields
-        yield variable, f"{PREFIX}{name}{SEPARATOR}{key}".upper() if meant else None
+        yield variable, _meant(section, sections)
+
+
+def _meant(written: str, sections: Mapping[str, type[BaseModel]]) -> str | None:
+    """Return the variable that one with a single underscore was to be, or one of ours that is no setting."""
+    name, _, key = written.partition("_")
+    if name in sections and key in sections[name].model_fields:
+        return f"{PREFIX}{name}{SEPARATOR}{key}".upper()
+    meant, _ = did_you_mean(written, (other.removeprefix(PREFIX) for other in OTHERS))
+    return f"{PREFIX}{meant}" if meant else None
 
 
 def _parts(variable: str) -> list[str]:
@@ -145,21 +181,23 @@ def _enter(source: Source, key: Key, variable: str, value: str, sections: Mappin
     known = sections[key[0]].model_fields.get(key[1])
     entry: Any = value
     if known is not None and len(key) == 2 and get_origin(known.annotation) in (tuple, dict):
-        entry = _json(variable, value, example(known))
+        entry = _json(source, variable, value, example(known), None)
+        if entry is None:
+            return
     for name in reversed(key):
         entry = {name: entry}
     _merge(source.tables, entry)
-    source.places[key] = f"in the variable {variable}"
+    source.places[key] = in_variable(variable)
 
 
-def _json(variable: str, value: str, like: str) -> Any:
+def _json(source: Source, variable: str, value: str, like: str, otherwise: Any) -> Any:
+    """Return what is written; ``otherwise``, and the source has a mistake more."""
     try:
         return json.loads(value)
-    except (ValueError, RecursionError) as error:
-        raise ConfigError(
-            f"the variable {variable} is not valid JSON, as a list or a table must be: "
-            f"write for example {variable}='{like}'"
-        ) from error
+    except (ValueError, RecursionError):
+        what = f"this is not valid JSON, as a list or a table must be: write for example {variable}='{like}'"
+        source.mistakes.append(Mistake(what, places=(in_variable(variable),)))
+        return otherwise
 
 
 def _path_keys(

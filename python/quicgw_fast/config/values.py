@@ -21,14 +21,23 @@ _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d)?", re.ASCII)
 _SECONDS = {"ms": 0.001, "s": 1.0, None: 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _SIZE = re.compile(r"(\d{1,30})\s*(B|KiB|MiB|GiB|TiB)?", re.ASCII)
 _BYTES = {"B": 1, None: 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30, "TiB": 1 << 40}
+MAX_PORT = 65535
 _LONGEST_SHOWN = 60
 _LONGEST_PATH = 1024
 
 
+_PASSWORD = re.compile(r"(?<=://)[^/@\s]+(?=@)")
+
+
+def without_password(text: str) -> str:
+    """Hide who logs in, and with which password, in the URLs of a text: the only secrets that are no files."""
+    return _PASSWORD.sub("***", text)
+
+
 def shown(value: object) -> str:
-    """Return ``value`` as it can stand in a message: cut, and on one line."""
+    """Return ``value`` as it can stand in a message: cut, on one line, and without passwords."""
     try:
-        text = repr(value)
+        text = without_password(repr(value))
     except ValueError:  # a number of more digits than Python writes
         return "a huge number"
     return text if len(text) <= _LONGEST_SHOWN else text[:_LONGEST_SHOWN] + "…"
@@ -40,38 +49,63 @@ def example(known: FieldInfo) -> str:
     return json.dumps(known.examples[0])
 
 
+_DURATIONS = "a valid duration; {}write for example 250ms, 30s, 5m or 2h"
+_SIZES = "a valid size; {}write for example 4096, 64KiB, 1MiB or 2GiB"
+_AMOUNT = re.compile(r"(\d+(?:\.\d+)?)[\s_-]*([A-Za-zµμ]+)\.?", re.ASCII)
+_TIME_UNITS = {
+    **dict.fromkeys(("msec", "msecs", "millis", "millisecond", "milliseconds"), "ms"),
+    **dict.fromkeys(("sec", "secs", "second", "seconds"), "s"),
+    **dict.fromkeys(("min", "mins", "minute", "minutes"), "m"),
+    **dict.fromkeys(("hr", "hrs", "hour", "hours"), "h"),
+    **dict.fromkeys(("day", "days"), "d"),
+    **{unit: unit for unit in _SECONDS if unit},
+}
+_SIZE_UNITS = {
+    **dict.fromkeys(("byte", "bytes"), "B"),
+    **{spelt: f"{letter.upper()}iB" for letter in "kmgt" for spelt in (letter, f"{letter}b", f"{letter}ib")},
+    "b": "B",
+}
+
+
+def _guess(text: str, units: dict[str, str]) -> str:
+    """Say what was probably meant by an amount with a unit that is not known."""
+    match = _AMOUNT.fullmatch(text.strip())
+    unit = units.get(match[2].lower()) if match else None
+    return f"did you mean {match[1]}{unit}? " if match and unit else ""
+
+
 def parse_duration(value: object) -> object:
     """Turn ``"30s"``, ``"5m"``, ``"250ms"`` or a number into float seconds; ValueError says the forms."""
     if isinstance(value, bool):
-        raise ValueError(f"{value} is not a valid duration; write for example 250ms, 30s, 5m or 2h")
+        raise ValueError(f"{value} is not {_DURATIONS.format('')}")
     if not isinstance(value, str):
         return value
     match = _DURATION.fullmatch(value.strip())
     if match is None:
-        raise ValueError(f"{shown(value)} is not a valid duration; write for example 250ms, 30s, 5m or 2h")
+        raise ValueError(f"{shown(value)} is not {_DURATIONS.format(_guess(value, _TIME_UNITS))}")
     return float(match[1]) * _SECONDS[match[2]]
 
 
 def parse_size(value: object) -> object:
     """Turn ``"1MiB"``, ``"64KiB"`` or a number of bytes into an int; ValueError says the forms."""
     if isinstance(value, bool):
-        raise ValueError(f"{value} is not a valid size; write for example 4096, 64KiB, 1MiB or 2GiB")
+        raise ValueError(f"{value} is not {_SIZES.format('')}")
     if not isinstance(value, str):
         return value
     match = _SIZE.fullmatch(value.strip())
     if match is None:
-        raise ValueError(f"{shown(value)} is not a valid size; write for example 4096, 64KiB, 1MiB or 2GiB")
+        raise ValueError(f"{shown(value)} is not {_SIZES.format(_guess(value, _SIZE_UNITS))}")
     return int(match[1]) * _BYTES[match[2]]
 
 
 def write_duration(seconds: float) -> str:
     """Write seconds in the largest unit that goes into them, as ``parse_duration`` reads it."""
     if 0 < seconds < 1:
-        return f"{seconds * 1000:g}ms"
+        return f"{seconds * 1000:.12g}ms"
     for unit, length in (("d", 86400), ("h", 3600), ("m", 60)):
         if seconds >= length and seconds % length == 0:
-            return f"{seconds / length:g}{unit}"
-    return f"{seconds:g}s"
+            return f"{seconds / length:.12g}{unit}"
+    return f"{seconds:.12g}s"
 
 
 def write_size(count: int) -> str:
@@ -86,8 +120,11 @@ def split_address(value: str) -> tuple[str, int]:
     """Split ``host:port`` (IPv6 in brackets) into its parts; ValueError when it is not of that form."""
     host, colon, port = value.rpartition(":")
     host = host.removeprefix("[").removesuffix("]")
-    digits = port.isascii() and port.isdigit() and len(port) <= 5
-    if not colon or not host or not digits or int(port) > 65535:
+    digits = port.isascii() and port.isdigit()
+    if colon and host and digits and int(port[:9]) > MAX_PORT:
+        form = f"write HOST:PORT, for example 127.0.0.1:8443, with a port up to {MAX_PORT}"
+        raise ValueError(f"{shown(value)} has a port that does not exist; {form}")
+    if not colon or not host or not digits:
         raise ValueError(f"{shown(value)} is not a valid address; write HOST:PORT, for example 127.0.0.1:8443")
     return host, int(port)
 
@@ -138,6 +175,15 @@ def _checked_name(value: str) -> str:
 
 
 @dataclass(frozen=True, slots=True)
+class Form:
+    """What a text is whose form is checked: for those who describe it, goes into ``Annotated``."""
+
+    name: str
+    pattern: str
+    """A regular expression of JSON Schema, which may let more pass than the check."""
+
+
+@dataclass(frozen=True, slots=True)
 class Within:
     """The bounds of a number, both allowed, for pydantic: goes into ``Annotated``."""
 
@@ -150,6 +196,11 @@ class Within:
     unit: str = ""
     """What is counted, where ``write`` does not say it."""
 
+    @property
+    def bounds(self) -> str:
+        """Both bounds, as people write them."""
+        return f"{self.write(self.low)} to {self.write(self.high)}"
+
     def check(self, value: float) -> float:
         """Return ``value``; ValueError when it is outside, which NaN always is."""
         if self.low <= value <= self.high:
@@ -159,8 +210,7 @@ class Within:
         except ValueError:  # a number of more digits than Python writes
             written = "a huge number"
         written = written if len(written) <= _LONGEST_SHOWN else written[:_LONGEST_SHOWN] + "…"
-        bounds = f"{self.write(self.low)} to {self.write(self.high)} {self.unit}".rstrip()
-        raise ValueError(f"{written} is out of bounds; allowed: {bounds}")
+        raise ValueError(f"{written} is out of bounds; allowed: {f'{self.bounds} {self.unit}'.rstrip()}")
 
     def __get_pydantic_core_schema__(self, source: object, handler: GetCoreSchemaHandler) -> core_schema.CoreSchema:
         """Parse first, then the number's own type, then the bounds."""
@@ -180,7 +230,7 @@ def size(low: int, high: int) -> Within:
 
 def number(low: float, high: float, unit: str) -> Within:
     """Bound a number of something."""
-    return Within(low, high, _no_flag, _plain, unit)
+    return Within(low, high, _no_flag, plain_number, unit)
 
 
 def _seconds(written: str) -> float:
@@ -189,7 +239,8 @@ def _seconds(written: str) -> float:
     return seconds
 
 
-def _plain(value: float) -> str:
+def plain_number(value: float) -> str:
+    """Write a number with ``_`` between thousands, as Python and TOML read it."""
     return f"{int(value):_}" if isinstance(value, float) and value.is_integer() else f"{value:_}"
 
 
@@ -203,6 +254,6 @@ MAX_SIZE = 1 << 40
 Duration = Annotated[float, duration("1ms", "1d")]
 Size = Annotated[int, size(1, MAX_SIZE)]
 Count = Annotated[int, number(1, 1_000_000, "")]
-Address = Annotated[str, AfterValidator(_checked_address)]
-HostName = Annotated[str, AfterValidator(_checked_name)]
+Address = Annotated[str, AfterValidator(_checked_address), Form("address", r"^.+:[0-9]{1,5}$")]
+HostName = Annotated[str, AfterValidator(_checked_name), Form("host name", r"^[A-Za-z0-9_.-]+$")]
 checked_file = BeforeValidator(checked_path)

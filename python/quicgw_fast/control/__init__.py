@@ -3,7 +3,15 @@
 from quicgw_fast.control.access import AccessFiles, ControlAccess, read_access
 from quicgw_fast.control.admin import AdminServer
 from quicgw_fast.control.grpc_server import MOST_BUFFERED, ControlServer, Pusher
-from quicgw_fast.control.pages import health_pages, overload_pages, reload_pages, session_pages, stats_pages
+from quicgw_fast.control.pages import (
+    drain_pages,
+    health_pages,
+    overload_pages,
+    performance_pages,
+    reload_pages,
+    session_pages,
+    stats_pages,
+)
 from quicgw_fast.control.refusals import Refusals
 from quicgw_fast.control.tokens import first_token
 
@@ -15,9 +23,11 @@ __all__ = [
     "ControlServer",
     "Pusher",
     "Refusals",
+    "drain_pages",
     "first_token",
     "health_pages",
     "overload_pages",
+    "performance_pages",
     "read_access",
     "reload_pages",
     "session_pages",

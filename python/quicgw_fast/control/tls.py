@@ -1,4 +1,4 @@
-"""TLS of the gRPC port: the files are read and checked here, as gRPC would take anything and fail in each handshake."""
+"""TLS of the gRPC port."""
 
 from __future__ import annotations
 
@@ -8,12 +8,9 @@ from typing import TYPE_CHECKING
 
 import grpc
 
-from quicgw_fast.config import read_small, warn_if_exposed
-from quicgw_fast.errors import SettingError
+from quicgw_fast.config import load_authorities, load_pair, read_pem, warn_if_exposed
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from quicgw_fast.config import ControlConfig
 
 
@@ -34,10 +31,13 @@ def read_tls(config: ControlConfig) -> TlsFiles | None:
     """
     if config.cert is None or config.key is None:
         return None
-    cert, key = _read(config.cert, "cert"), _read(config.key, "key")
-    ca = None if config.client_ca is None else _read(config.client_ca, "client_ca")
+    cert, key = read_pem(config.cert, "control", "cert"), read_pem(config.key, "control", "key")
+    ca = None if config.client_ca is None else read_pem(config.client_ca, "control", "client_ca")
     warn_if_exposed(config.key, "control.key")
-    _check(config.cert, config.key, ca)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    load_pair(context, "control", config.cert, config.key)
+    if ca is not None:
+        load_authorities(context, ca, "control", "client_ca")
     return TlsFiles(cert, key, ca)
 
 
@@ -63,28 +63,3 @@ class ServerTls:
     def _configuration(self) -> grpc.ServerCertificateConfiguration:
         files = self._now
         return grpc.ssl_server_certificate_configuration([(files.key, files.cert)], files.client_ca)
-
-
-def _read(path: Path, key: str) -> bytes:
-    try:
-        return read_small(path)
-    except OSError as error:
-        told = f"control.{key}: cannot read {path}: {error.strerror or error}; give the path of a readable PEM file"
-        raise SettingError(("control", key), told) from error
-
-
-def _check(cert: Path, key: Path, client_ca: bytes | None) -> None:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    try:
-        # Without a password of ours OpenSSL would ask whoever sits at the terminal.
-        context.load_cert_chain(cert, key, password=lambda: b"")
-    except (ssl.SSLError, ValueError) as error:
-        told = f"control.cert, control.key: {cert} and {key} are not a certificate and its key as PEM ({error})"
-        raise SettingError(("control", "cert"), told) from error
-    if client_ca is None:
-        return
-    try:
-        context.load_verify_locations(cadata=client_ca.decode("ascii"))
-    except (ssl.SSLError, ValueError) as error:
-        told = f"control.client_ca: no certificates of authorities as PEM are in that file ({error})"
-        raise SettingError(("control", "client_ca"), told) from error

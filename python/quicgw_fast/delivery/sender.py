@@ -6,6 +6,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from quicgw_fast.backend.errors import BudgetFull, Overflowed, WindowFull
+from quicgw_fast.observe import Unit
 from quicgw_fast.ports import Recipient
 
 if TYPE_CHECKING:
@@ -13,7 +14,8 @@ if TYPE_CHECKING:
 
     from quicgw_fast.backend.engine import PushToAll
     from quicgw_fast.errors import AnsweredError
-    from quicgw_fast.ports import TerminalReply
+    from quicgw_fast.observe import Metrics
+    from quicgw_fast.ports import Link, TerminalReply
 
 CHUNK = 64 << 10
 """Bytes that are taken from the outbox at once when a connection catches up."""
@@ -31,13 +33,19 @@ class OrderedSender(Generic[R]):
     """
 
     def __init__(
-        self, on_overflow: Callable[[R], None], make_room: Callable[[int], bool], push_to_all: PushToAll
+        self,
+        metrics: Metrics,
+        on_overflow: Callable[[R], None],
+        make_room: Callable[[int], bool],
+        push_to_all: PushToAll,
     ) -> None:
         """``on_overflow`` is called once the recipient can only be reset (protocol §5).
 
         ``make_room(bytes)`` is called when the memory that all recipients share has no room for so many more; True
         when some was given back, so that another try has a point. ``push_to_all`` is the engine's.
         """
+        help = "Bytes of numbered messages that connections were given, also of those that they were given again"
+        self._sent = metrics.counter("sent", help, Unit.BYTES)
         self._on_overflow = on_overflow
         self._make_room = make_room
         self._push_to_all = push_to_all
@@ -68,7 +76,7 @@ class OrderedSender(Generic[R]):
             else:
                 to.cursor = outbox.last_seq
                 to.handed = max(to.handed, to.cursor)
-                room.send(frames)
+                self._give(room, frames)
         return count
 
     def hold(self, to: R, body: bytes, ticket: int = 0, instead_of: int = 0) -> None:
@@ -134,7 +142,7 @@ class OrderedSender(Generic[R]):
             # As in _flow, where a link is asked first; between the step and here nothing has happened to this one.
             if link is not None and to.cursor == number - 1 and link.ready():
                 to.cursor, to.handed = number, max(to.handed, number)
-                link.send(frame)
+                self._give(link, frame)
             else:
                 self.pump(to)
         return hindered
@@ -160,7 +168,7 @@ class OrderedSender(Generic[R]):
             to.cursor, to.handed = cursor, max(to.handed, cursor)
             if not frames:  # overflowed: there is nothing to replay
                 return
-            link.send(frames)
+            self._give(link, frames)
         # What waits for room alone; what a release left behind waits for an acknowledgement.
         if to.outbox.held and not to.outbox.releasing and to.may_release and self.takes(to):
             self.release(to)
@@ -196,8 +204,12 @@ class OrderedSender(Generic[R]):
         elif frames:
             to.cursor = outbox.last_seq
             to.handed = max(to.handed, to.cursor)
-            room.send(frames)
+            self._give(room, frames)
         return frames
+
+    def _give(self, link: Link, frames: bytes) -> None:
+        self._sent.value += len(frames)
+        link.send(frames)
 
     def _with_room(self, to: R, commit: Callable[[], T], full: BudgetFull) -> T:
         """Make room as long as others can give some, and try again; BudgetFull if ``to`` had to give it itself."""

@@ -18,7 +18,7 @@ from quicgw_fast.upstream.grpcio.gateway_client import GatewayAccess
 from quicgw_fast.upstream.routing import MODES
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable
     from types import TracebackType
 
     from quicgw_fast.config import Config, ControlConfig
@@ -73,11 +73,13 @@ def for_development(config: Config) -> Config:
 
 
 @asynccontextmanager
-async def embedded_gateway(config: Config, certificate: Certificate) -> AsyncIterator[Gateway]:
+async def embedded_gateway(
+    config: Config, certificate: Certificate, end: Callable[[], None] | None = None
+) -> AsyncIterator[Gateway]:
     """Start services and gateway; stop the gateway first, so that it can answer what it accepted.
 
-    What ``config`` does not name is embedded: each service (or zone) without an address, and the certificate. Raises
-    StartupError.
+    What ``config`` does not name is embedded: each service (or zone) without an address, and the certificate. ``end``
+    is the gateway's. Raises StartupError.
     """
     mode = MODES[config.routing.mode]
     configured = mode.configured(config.upstream)
@@ -90,7 +92,7 @@ async def embedded_gateway(config: Config, certificate: Certificate) -> AsyncIte
         key = None
         if config.tls.cert is None and config.tls.key is None:
             config, key = _with_certificate(config, certificate), certificate.key
-        gateway = Gateway(config, dev=True, tls_key=key)
+        gateway = Gateway(config, dev=True, tls_key=key, end=end)
         await stack.enter_async_context(gateway)
         address = reachable(gateway.addresses.grpc)
         access = _own_access(config.control)

@@ -36,6 +36,7 @@ from quicgw_fast.flow.pushes import Pushes
 from quicgw_fast.flow.replies import Replies
 from quicgw_fast.flow.request_memory import RequestMemory
 from quicgw_fast.flow.requests import Requests
+from quicgw_fast.flow.stages import StageTimes
 from quicgw_fast.flow.start import StartHandler
 from quicgw_fast.flow.start_refusals import StartRefusals
 from quicgw_fast.flow.targets import Targets
@@ -119,17 +120,17 @@ def assemble_path(
     ``call`` calls the service of a request, for so many hellos at once, one of a client. ``chores`` are called with
     the time (monotonic) in every round of the housekeeping.
     """
-    times, limits, pools, pace = config.session, gates.book.limits, config.processor, config.drain.pace
+    times, limits, pools, stages = config.session, gates.book.limits, config.processor, StageTimes(clock, metrics)
     draining, journal, request_memory = DrainState(), Journal(metrics), RequestMemory(metrics, limits)
     budget, make_outbox, registry = _make_registry(engine, metrics, times)
 
     # Down
-    sender = _make_sender(engine, lambda: closing, lambda: room)
+    sender = _make_sender(engine, metrics, lambda: closing, lambda: room)
     offline = Offline(SteadyClock(clock), metrics, store, registry, sender, config.offline)
     accounts = Accounts(metrics, lambda: (session.outbox.tally for session in registry), offline.share)
     closing = Closing(clock, metrics, registry, accounts, offline, lambda session: requests.give_up(session))
     room = Memory(clock, metrics, registry, budget, closing, sender.overflow)
-    replies = Replies(clock, metrics, request_memory, sender)
+    replies = Replies(clock, metrics, request_memory, stages, sender)
 
     # Up
     make_processor = partial(_make_processor, engine, clock, registry, metrics, pools.queue_target, pools.burst)
@@ -144,15 +145,14 @@ def assemble_path(
     # Who comes in
     tokens = Tokens(clock, metrics, authenticator, gates.renewal, gates.attempts)
     refused, arriving = StartRefusals(metrics, farewell), Arriving(clock, metrics, lambda: limits().arriving_memory)
-    pending = PendingStarts(clock, draining, registry, refused)
+    pending, pace = PendingStarts(clock, draining, registry, refused), config.drain.pace
     attaching = Attaching(clock, metrics, registry, sender, closing, offline, tokens, pending, journal, times, limits)
     starts = StartHandler(clock, metrics, draining, gates.start, tokens, placement, pending, refused, attaching)
     control = ControlMessages(clock, metrics, sender, closing, offline, tokens, times.window_bytes)
-    legs = Legs(clock, metrics, sender, starts, requests, control, arriving, gates.held, gates.message)
-    conversations = Conversations(clock, metrics, engine, legs, journal, times, processor)
-    targets, encode = Targets(placement, registry, closing), engine.encode_body
-    asked = config.push, times.bind_timeout
-    pushes = Pushes(clock, metrics, draining, targets, registry, sender, offline, gates.push, encode, *asked)
+    legs = Legs(clock, metrics, sender, starts, requests, control, arriving, stages, gates.held, gates.message)
+    conversations = Conversations(clock, metrics, engine, legs, journal, times, processor, stages.inflow)
+    to_push = Targets(placement, registry, closing), registry, sender, offline, gates.push, engine.encode_body
+    pushes = Pushes(clock, metrics, draining, *to_push, config.push, times.bind_timeout)
 
     # What passes with time
     chores = [arriving.tend, offline.tend, room.tend, journal.flush, tokens.flush, metrics.tend, *chores]
@@ -167,10 +167,15 @@ def assemble_path(
     )  # fmt: skip
 
 
-def _make_sender(engine: Engine, closing: Callable[[], Closing], room: Callable[[], Memory]) -> OrderedSender[Session]:
+def _make_sender(
+    engine: Engine, metrics: Metrics, closing: Callable[[], Closing], room: Callable[[], Memory]
+) -> OrderedSender[Session]:
     """The way down. What a full window or memory brings about has to come back to who is made after it."""
     return OrderedSender(
-        lambda session: closing().overflowed(session), lambda needed: room().make_room(needed), engine.push_to_all
+        metrics,
+        lambda session: closing().overflowed(session),
+        lambda needed: room().make_room(needed),
+        engine.push_to_all,
     )
 
 
@@ -180,7 +185,11 @@ def _make_registry(
     """All sessions, what makes their outboxes, and the memory that those share."""
     budget = engine.ByteBudget(times.memory)
     make_outbox = partial(_make_outbox, engine, budget)
-    return budget, make_outbox, Registry(partial(make_outbox, times), metrics, remember=times.resume_window)
+    return (
+        budget,
+        make_outbox,
+        Registry(partial(make_outbox, times), metrics, remember=times.resume_window, trail=times.flight_recorder),
+    )
 
 
 def _make_outbox(engine: Engine, budget: ByteBudget, times: SessionConfig, after: int) -> Outbox:

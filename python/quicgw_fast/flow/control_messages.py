@@ -10,7 +10,7 @@ from quicgw_fast.codes import CloseCode, ErrorCode, PushType
 from quicgw_fast.errors import ProtocolError, RequestError
 from quicgw_fast.flow.payloads import parse_payload
 from quicgw_fast.proto.client_pb2 import ClientAck, HeartbeatRequest, HeartbeatResponse, StopRequest
-from quicgw_fast.session import Event
+from quicgw_fast.session import UP, EntryKind, Event
 
 if TYPE_CHECKING:
     from quicgw_fast.clock import Clock
@@ -56,6 +56,8 @@ class ControlMessages:
         """Take an ACK; False when it acknowledged nothing new. ProtocolError for one of what was never sent."""
         _require_unnumbered(request)
         acked = parse_payload(ClientAck, request.payload).acked_seq_id
+        if session.trail is not None:
+            session.trail.append((session.last_activity, UP, EntryKind.ACK, acked, request.ByteSize(), None, "", None))
         try:
             freed = session.outbox.ack(acked)
         except FutureAck as error:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from quicgw_fast.carrier import unnumbered
 from quicgw_fast.codes import CloseCode, ErrorCode, PushType, RequestType
 from quicgw_fast.errors import ProtocolError, RequestError
 from quicgw_fast.overload import Close, HeldFacts, MessageFacts, Traffic
 from quicgw_fast.proto.client_pb2 import ErrorMessage
-from quicgw_fast.session import Event
+from quicgw_fast.session import DOWN, UP, EntryKind, Event
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from quicgw_fast.flow.arriving import Arriving
     from quicgw_fast.flow.control_messages import ControlMessages
     from quicgw_fast.flow.requests import Requests
+    from quicgw_fast.flow.stages import StageTimes
     from quicgw_fast.flow.start import StartHandler
     from quicgw_fast.observe import Metrics
     from quicgw_fast.overload import Gate
@@ -32,6 +33,14 @@ COUNTED = frozenset({RequestType.BUSINESS, RequestType.HEARTBEAT})
 These two take work whatever they say. An acknowledgement that acknowledges something is free, as there are no more of
 those than messages sent down; STOP and START come once in an honest client's connection.
 """
+
+
+KINDS: Final = {
+    int(RequestType.BUSINESS): EntryKind.REQUEST,
+    int(RequestType.HEARTBEAT): EntryKind.HEARTBEAT,
+    int(RequestType.STOP): EntryKind.STOP,
+}
+"""As what they are recorded; of an acknowledgement the number is in its payload, so whoever reads that does it."""
 
 
 class Legs:
@@ -49,6 +58,7 @@ class Legs:
         requests: Requests,
         control: ControlMessages,
         arriving: Arriving,
+        stages: StageTimes,
         held: Gate[HeldFacts, Close],
         message: Gate[MessageFacts, Close],
     ) -> None:
@@ -65,6 +75,8 @@ class Legs:
         self.requests = requests
         self.control = control
         self.arriving = arriving
+        self.accepted = stages.accepted
+        self.inflow = stages.inflow
         self.judge_held = held.judge
         self.judge_message = message.judge
 
@@ -211,13 +223,24 @@ class Conversation:
             return
         self._legs.count_requests_refused.value += 1
         self._legs.sender.refuse(session, request.msg_id, error)
+        if session.trail is not None:
+            number = session.outbox.last_seq
+            session.trail.append(
+                (now, DOWN, EntryKind.ERROR, number, len(error.detail), None, error.code, request.seq_id)
+            )
 
     def _route(self, session: Session, request: ClientRequest, now: float) -> None:
-        match int(request.type):
+        kind = int(request.type)
+        if session.trail is not None and kind != RequestType.ACK:
+            entry = (now, UP, KINDS.get(kind, EntryKind.OTHER), request.seq_id, self._legs.inflow.size, None, "", None)
+            session.trail.append(entry)
+        match kind:
             case RequestType.BUSINESS:
                 refusal = self._legs.requests.accept(session, request, self._traffic)
                 if refusal is not None:
                     self._turn_away(refusal)
+                else:
+                    self._legs.accepted()
             case RequestType.ACK:
                 if not self._legs.control.acknowledge(session, request):
                     self._floods(now)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from quicgw_fast.carrier import CARRIERS
 from quicgw_fast.flow.conversation import Conversation
+from quicgw_fast.observe import Unit
 from quicgw_fast.ports import SlowSender
 
 if TYPE_CHECKING:
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from quicgw_fast.flow.conversation import Legs
     from quicgw_fast.flow.journal import Journal
     from quicgw_fast.observe import Metrics
-    from quicgw_fast.ports import Carrier, Crowd, Link, MessageReceiver
+    from quicgw_fast.ports import Carrier, Crowd, Inflow, Link, MessageReceiver
 
 
 class Conversations:
@@ -30,6 +31,7 @@ class Conversations:
         journal: Journal,
         times: SessionConfig,
         crowd: Crowd,
+        inflow: Inflow,
     ) -> None:
         self._clock = clock
         self._count_connections = metrics.counter("connections", "Connections that were established")
@@ -40,6 +42,8 @@ class Conversations:
         self._make_decoder = engine.FrameDecoder
         self._journal = journal
         self._crowd = crowd
+        self._inflow = inflow
+        metrics.total("received", "Bytes of messages from clients", lambda: inflow.bytes, Unit.BYTES)
         self.reconfigure(times)
         self._tell_ended = self._ended  # bound once: each connection keeps it
 
@@ -51,7 +55,8 @@ class Conversations:
         """Make the handler of a connection: the carrier that its ALPN stands for, and what is above it."""
 
         def make_carrier(receiver: MessageReceiver) -> Carrier:
-            return CARRIERS[link.alpn](receiver, self._make_decoder, self._clock.now, self._slow, self._crowd)
+            make = CARRIERS[link.alpn]
+            return make(receiver, self._make_decoder, self._clock.now, self._slow, self._crowd, self._inflow)
 
         conversation = Conversation(link, make_carrier, self._legs, self.watched, self._tell_ended)
         self.open.add(conversation)

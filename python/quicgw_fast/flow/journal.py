@@ -9,6 +9,7 @@ from quicgw_fast.addresses import address_group
 from quicgw_fast.backend import TokenBucket
 from quicgw_fast.codes import CloseCode
 from quicgw_fast.observe.repeats import RepeatLog
+from quicgw_fast.session import DOWN, UP, EntryKind
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -43,6 +44,8 @@ class Journal:
 
     def began(self, session: Session, peer: str, how: str, now: float) -> None:
         """Tell that ``session`` has a connection from ``peer``; ``how`` is started, resumed, or reset."""
+        if session.trail is not None:
+            session.trail.append((now, UP, EntryKind.START, session.cursor, 0, None, how, None))
         fields = {"how": how, "openid": session.openid, "peer": peer, "session": session.id}
         self._add(logging.INFO, "session attached", session.openid, now, fields)
 
@@ -54,6 +57,8 @@ class Journal:
         name = _NAMES.get(code, OTHER)
         by = "client" if by_peer else "gateway"
         self._count_closes[by, name].value += 1
+        if session is not None and session.trail is not None:
+            session.trail.append((now, UP if by_peer else DOWN, EntryKind.CLOSE, None, 0, None, name, None))
         fields = {
             "close": name if name != OTHER else f"{code:#x}",
             "by": by,

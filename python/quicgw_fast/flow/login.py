@@ -158,6 +158,7 @@ class Logins:
     def _logged_in(self, session: Session, outcome: LoginAnswer) -> None:
         session.apply(Event.LOGGED_IN, self._clock.now())
         self._count_logins.value += 1
+        session.zone = outcome.answer.headers.get("zone") or session.zone
         gid = outcome.answer.headers.get("gid")
         if gid:
             self._registry.set_gid(session, gid)

@@ -23,7 +23,7 @@ from quicgw_fast.flow.taken import Taken
 from quicgw_fast.flow.targets import PushRefused, not_found
 from quicgw_fast.overload import PushFacts
 from quicgw_fast.proto.service_pb2 import BroadcastResponse, UnicastPushResponse
-from quicgw_fast.session import Login, SessionState
+from quicgw_fast.session import DOWN, EntryKind, Login, SessionState
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -69,6 +69,7 @@ class Pushes:
         self._count_pushes_refused = metrics.counter("pushes_refused", "Unicast pushes that were refused")
         self._count_broadcasts = metrics.counter("broadcasts", "Broadcasts that services asked for")
         self._count_pushes_stored = metrics.counter("pushes_stored", "Unicast pushes that the offline store took")
+        self._count_notifies = metrics.counter("notifies", "Notifies that were taken for a client")
         self._draining = draining
         self._targets = targets
         self._registry = registry
@@ -125,7 +126,9 @@ class Pushes:
             sessions = list(self._registry)
             for at in range(0, len(sessions), BROADCAST_SLICE):
                 reached = self._admitted(sessions[at : at + BROADCAST_SLICE])
-                sent += self._send_all(reached, body)
+                taken = self._send_all(reached, body)
+                self._count_notifies.value += taken
+                sent += taken
                 kept = [session.outbox.memory for session in reached]
                 pending, most = pending + sum(kept), max([most, *kept])
                 await asyncio.sleep(0)
@@ -137,7 +140,9 @@ class Pushes:
             session = await self._targets.find(request.target_type, request.target_id)
             openid = request.target_id if session is None else session.openid
             parcel, receipt = self._parcels.open(request, openid, follow=follow)
-            answer = UnicastPushResponse(success=True, message=await self._push(session, request, parcel))
+            done = await self._push(session, request, parcel)
+            answer = UnicastPushResponse(success=True, message=done)
+            self._note(session, request, parcel, done)
         except BaseException as error:
             if receipt is not None:
                 receipt.refused()
@@ -149,6 +154,14 @@ class Pushes:
         if parcel is not None:
             answer.seq_id = parcel.number
         return Taken(answer, receipt, parcel)
+
+    def _note(self, session: Session | None, request: UnicastPushRequest, parcel: Parcel | None, done: str) -> None:
+        """Count it, and keep it in the trail of the session."""
+        self._count_notifies.value += 1
+        if session is not None and session.trail is not None:
+            number = session.outbox.last_seq if parcel is None else parcel.number
+            size = len(request.data or request.content.encode())
+            session.trail.append((self._clock.now(), DOWN, EntryKind.NOTIFY, number, size, None, done, None))
 
     def _refusal(self, refused: PushRefused) -> UnicastPushResponse:
         self._count_pushes_refused.value += 1
@@ -180,6 +193,10 @@ class Pushes:
     def _send_all(self, reached: list[Session], body: bytes) -> int:
         """Send one notify to these sessions; how many took a number for it."""
         hindered = self._sender.push_to_all(reached, body)
+        entry = (self._clock.now(), DOWN, EntryKind.BROADCAST, None, len(body), None, "", None)
+        for session in reached:
+            if session.trail is not None:
+                session.trail.append(entry)
         return len(reached) - len(hindered) + sum(self._push_or_overflow(session, body) for session in hindered)
 
     def _admitted(self, sessions: list[Session]) -> list[Session]:

@@ -8,12 +8,13 @@ from quicgw_fast.backend.errors import FrameTooLarge
 from quicgw_fast.codes import ErrorCode, PushType
 from quicgw_fast.errors import RequestError
 from quicgw_fast.ports import TerminalReply
-from quicgw_fast.session import Session, SessionState
+from quicgw_fast.session import DOWN, EntryKind, Session, SessionState
 
 if TYPE_CHECKING:
     from quicgw_fast.clock import Clock
     from quicgw_fast.delivery import OrderedSender
     from quicgw_fast.flow.request_memory import RequestMemory
+    from quicgw_fast.flow.stages import StageTimes
     from quicgw_fast.observe import Metrics
     from quicgw_fast.processor import AsyncTask
     from quicgw_fast.proto.service_pb2 import UpstreamResponse
@@ -22,13 +23,16 @@ if TYPE_CHECKING:
 class Replies:
     """Sends and counts terminal replies; what a request took in memory is given back with its reply."""
 
-    def __init__(self, clock: Clock, metrics: Metrics, memory: RequestMemory, sender: OrderedSender[Session]) -> None:
+    def __init__(
+        self, clock: Clock, metrics: Metrics, memory: RequestMemory, stages: StageTimes, sender: OrderedSender[Session]
+    ) -> None:
         self._count_replies = metrics.counter("replies", "Responses that were sent")
         self._count_errors = metrics.counter("errors", "Errors that were sent for accepted requests")
         self._count_replies_dropped = metrics.counter("replies_dropped", "Replies of sessions that had overflowed")
         self._took = metrics.duration("request_time", "From the acceptance of a request until its reply is on its way")
         self._now = clock.now
         self._memory = memory
+        self._replied = stages.replied
         self._sender = sender
 
     def answer(self, task: AsyncTask[Session], outcome: UpstreamResponse | RequestError) -> bool:
@@ -41,17 +45,36 @@ class Replies:
         """Send the one terminal reply of a task; True when it is the given one and was sent."""
         self._memory.give_back(task.session, task.cost)
         task.cost = 0
-        self._took.observe(self._now() - task.accepted_at)
-        return self.send(task.session, task.request.client_seq_id, task.msg_id, reply)
+        now = self._now()
+        self._took.observe(now - task.accepted_at)
+        sent = self.send(task.session, task.request.client_seq_id, task.msg_id, reply, now - task.accepted_at)
+        self._replied(now)
+        return sent
 
     def turn_away(self, session: Session, messages: list[bytes], begin: int, error: bytes) -> int:
         """Accept and refuse requests with which the messages begin: how many. ``error`` is the reply's body."""
         count = self._sender.turn_away(session, messages, begin, error)
         self._count_errors.value += count
+        if count and session.trail is not None:
+            number, outcome = session.outbox.last_seq, f"{int(ErrorCode.OVERLOADED)}, {count} at once"
+            entry = (
+                self._now(),
+                DOWN,
+                EntryKind.ERROR,
+                number,
+                len(error),
+                None,
+                outcome,
+                session.outbox.max_client_seq,
+            )
+            session.trail.append(entry)
         return count
 
-    def send(self, session: Session, seq_id: int, msg_id: int, reply: TerminalReply) -> bool:
-        """Send the reply to request ``seq_id``, with what is bound to it; True as ``to_task`` says."""
+    def send(self, session: Session, seq_id: int, msg_id: int, reply: TerminalReply, took: float | None = None) -> bool:
+        """Send the reply to request ``seq_id``, with what is bound to it; True as ``to_task`` says.
+
+        ``took`` are the seconds since the request was accepted, where that is some time ago.
+        """
         if session.state is SessionState.CLOSED:  # counted with what was in flight when it ended
             return False
         try:
@@ -64,5 +87,9 @@ class Replies:
         if not sent:
             self._count_replies_dropped.value += 1
         else:
-            (self._count_errors if reply.push_type is PushType.ERROR else self._count_replies).value += 1
+            failed = reply.push_type is PushType.ERROR
+            (self._count_errors if failed else self._count_replies).value += 1
+            if session.trail is not None:
+                kind, number = EntryKind.ERROR if failed else EntryKind.REPLY, session.outbox.last_seq
+                session.trail.append((self._now(), DOWN, kind, number, len(reply.data), took, reply.code, seq_id))
         return sent

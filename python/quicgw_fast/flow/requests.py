@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, TypeAlias
 from quicgw_fast.backend.errors import NumbersUsedUp
 from quicgw_fast.codes import ErrorCode
 from quicgw_fast.errors import RequestError
+from quicgw_fast.flow.call_metadata import metadata_of
 from quicgw_fast.flow.payloads import parse_payload
 from quicgw_fast.flow.request_memory import size_of
 from quicgw_fast.overload import NO_REQUEST, Close, RequestFacts, TaskFacts
@@ -187,7 +188,9 @@ class Requests:
         is_login = forwarded.action.lower() == LOGIN_ACTION
         if not is_login and session.login is Login.IDLE:
             _require_login(session)
-        return AsyncTask(session, request.msg_id, forwarded, now, now + self._timeout(request), is_login)
+        deadline = now + self._timeout(request)
+        metadata = metadata_of(f"{session.id}-{request.seq_id}", request.headers)
+        return AsyncTask(session, request.msg_id, forwarded, now, deadline, is_login, metadata)
 
     def dispatch(self, task: AsyncTask[Session]) -> None:
         """Hand an accepted task on: behind the hello under way, to the logins, or to the processor."""

@@ -6,7 +6,7 @@ from quicgw_fast.observe.door import Door, register_listener
 from quicgw_fast.observe.logs import MOST_WAITING, bytes_waiting, configure_logging, lines_dropped, set_level
 from quicgw_fast.observe.metrics import Counter, Metrics, Unit
 from quicgw_fast.observe.stats import render_stats
-from quicgw_fast.observe.writer import Writer, write_if_free
+from quicgw_fast.observe.watcher import Watcher
 
 __all__ = [
     "MOST_WAITING",
@@ -17,7 +17,7 @@ __all__ = [
     "Filling",
     "Metrics",
     "Unit",
-    "Writer",
+    "Watcher",
     "bytes_waiting",
     "configure_logging",
     "lines_dropped",
@@ -25,5 +25,4 @@ __all__ = [
     "register_listener",
     "render_stats",
     "set_level",
-    "write_if_free",
 ]

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 
-from quicgw_fast.observe.writer import Writer
+from quicgw_fast.writer import Writer
 
 if TYPE_CHECKING:
     from collections.abc import MutableMapping

@@ -15,15 +15,13 @@ Of some parts there are several, such as the processors and the gates of overloa
 from __future__ import annotations
 
 import re
-from bisect import bisect_left
 from enum import Enum
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias, TypeVar
 
+from quicgw_fast.observe.distributions import DURATION_BOUNDS, Distribution, Duration
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-
-DURATION_BOUNDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
-"""Upper bounds of the classes of a duration, in seconds; one class more is for what is longer."""
 
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
 _UNIT_IN_NAME = re.compile(r".*_(total|bytes|seconds)")
@@ -41,6 +39,8 @@ class MetricKind(Enum):
     """It goes up and down."""
     DURATION = "duration"
     """A distribution of seconds."""
+    DISTRIBUTION = "distribution"
+    """One of something else."""
 
 
 class Unit(Enum):
@@ -63,45 +63,7 @@ class Counter:
         self.value = 0
 
 
-class Duration:
-    """How long something took, in classes that are fixed from the start.
-
-    Noting one is an ``append`` to a list, as it is done on the way of every message; the classes are filled when
-    somebody looks, and in every round of the housekeeping (``sort``), so that the list stays short.
-    """
-
-    __slots__ = ("_counts", "_sum", "_unsorted", "bounds", "observe")
-
-    def __init__(self, bounds: tuple[float, ...] = DURATION_BOUNDS) -> None:
-        """``bounds`` are seconds, growing."""
-        self.bounds = bounds
-        self._counts = [0] * (len(bounds) + 1)
-        self._sum = 0.0
-        self._unsorted: list[float] = []
-        self.observe: Callable[[float], None] = self._unsorted.append
-        """Note one that took so many seconds."""
-
-    @property
-    def counts(self) -> list[int]:
-        """How many were in each class."""
-        self.sort()
-        return self._counts
-
-    @property
-    def sum(self) -> float:
-        """Seconds of all."""
-        self.sort()
-        return self._sum
-
-    def sort(self) -> None:
-        """Put what was noted into its class."""
-        for seconds in self._unsorted:
-            self._sum += seconds
-            self._counts[bisect_left(self.bounds, seconds)] += 1
-        self._unsorted.clear()
-
-
-Value: TypeAlias = "float | Duration"
+Value: TypeAlias = "float | Distribution"
 
 
 class Sample(NamedTuple):
@@ -158,7 +120,7 @@ class Metrics:
 
     def __init__(self) -> None:
         self._families: dict[str, Family] = {}
-        self._durations: list[Duration] = []
+        self._distributions: list[Distribution] = []
         self._part: tuple[tuple[str, str], ...] = ()
         """The labels that all of this part carries, each with its value."""
 
@@ -166,7 +128,7 @@ class Metrics:
         """The same registry for one of several parts: whatever it registers carries this label before its own."""
         part = Metrics()
         part._families = self._families
-        part._durations = self._durations
+        part._distributions = self._distributions
         part._part = (*self._part, (label, value))
         return part
 
@@ -186,7 +148,7 @@ class Metrics:
         self._register(name, MetricKind.COUNTER, unit, help, _tuple(labels), [_tuple(key) for key, _ in made], values)
         return dict(made)
 
-    def total(self, name: str, help: str, read: Callable[[], int], unit: Unit = Unit.COUNT) -> None:
+    def total(self, name: str, help: str, read: Callable[[], float], unit: Unit = Unit.COUNT) -> None:
         """Register a counter that somebody keeps already: ``read`` gives it when somebody looks."""
         self._register(name, MetricKind.COUNTER, unit, help, (), [()], lambda: [read()])
 
@@ -212,27 +174,36 @@ class Metrics:
 
         self._register(name, MetricKind.GAUGE, unit, help, _tuple(labels), [_tuple(key) for key in listed], values)
 
-    def duration(self, name: str, help: str) -> Duration:
+    def duration(self, name: str, help: str, bounds: tuple[float, ...] = DURATION_BOUNDS) -> Duration:
         """Register a distribution of seconds."""
-        return self.durations(name, help, (), [()])[()]
+        return self.durations(name, help, (), [()], bounds)[()]
 
-    def durations(self, name: str, help: str, labels: K, keys: Iterable[K]) -> Mapping[K, Duration]:
+    def durations(
+        self, name: str, help: str, labels: K, keys: Iterable[K], bounds: tuple[float, ...] = DURATION_BOUNDS
+    ) -> Mapping[K, Duration]:
         """Register a distribution of seconds for each of ``keys``, as ``counters`` does."""
-        made = [(key, Duration()) for key in keys]
+        made = [(key, Duration(bounds)) for key in keys]
         took, of_keys = [duration for _, duration in made], [_tuple(key) for key, _ in made]
         self._register(name, MetricKind.DURATION, Unit.SECONDS, help, _tuple(labels), of_keys, lambda: took)
-        self._durations += took
+        self._distributions += took
         return dict(made)
 
+    def distribution(self, name: str, help: str, bounds: tuple[float, ...], unit: Unit = Unit.COUNT) -> Distribution:
+        """Register a distribution of something else than seconds."""
+        made = Distribution(bounds)
+        self._register(name, MetricKind.DISTRIBUTION, unit, help, (), [()], lambda: [made])
+        self._distributions.append(made)
+        return made
+
     def tend(self, _now: float) -> None:
-        """Put the durations that were noted since the last time into their classes."""
-        for duration in self._durations:
-            duration.sort()
+        """Put what was noted since the last time into its classes."""
+        for distribution in self._distributions:
+            distribution.sort()
 
     def count(self, name: str, *labels: str) -> float:
         """The value of one counter or gauge now. KeyError for what is not registered."""
         for sample in self._families[name].read():
-            if sample.labels == labels and not isinstance(sample.value, Duration):
+            if sample.labels == labels and not isinstance(sample.value, Distribution):
                 return sample.value
         raise KeyError(labels)
 
@@ -240,6 +211,16 @@ class Metrics:
         """The values of all samples of a family now; none for one that is not registered."""
         family = self._families.get(name)
         return [] if family is None else family.values()
+
+    def numbers(self, name: str) -> list[float]:
+        """The values of a family's counters or gauges now; none for one that is not registered."""
+        return [value for value in self.values(name) if not isinstance(value, Distribution)]
+
+    def distributions(self, name: str) -> list[tuple[tuple[str, ...], Distribution]]:
+        """The distributions of a family, each with its labels; none for one that is not registered."""
+        family = self._families.get(name)
+        samples = () if family is None else family.read()
+        return [(labels, value) for labels, value in samples if isinstance(value, Distribution)]
 
     def __iter__(self) -> Iterator[Family]:
         return iter(self._families.values())

@@ -1,14 +1,16 @@
 """``/stats``: the samples of the registry as one JSON object.
 
-A new metric shows up by itself, under ``counters``, ``gauges`` or ``durations``, with the values of its labels behind
-its name; one whose name begins with that of a section is in that section. ``PLACES`` has those that are elsewhere.
+A new metric shows up by itself, under ``counters``, ``gauges``, ``durations`` or ``distributions``, with the values of
+its labels behind its name; one whose name begins with that of a section is in that section. ``PLACES`` has those that
+are elsewhere.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from quicgw_fast.observe.metrics import Duration, MetricKind
+from quicgw_fast.observe.distributions import Distribution
+from quicgw_fast.observe.metrics import MetricKind
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -45,7 +47,12 @@ PLACES = {
 """Where each of these is; the values of its labels are the keys from there on."""
 ALSO: Mapping[tuple[str, ...], tuple[str, ...]] = {("refused", "task", "request-memory"): ("request_memory", "refused")}
 """A sample that is in a second place, too."""
-OTHERS = {MetricKind.COUNTER: "counters", MetricKind.GAUGE: "gauges", MetricKind.DURATION: "durations"}
+OTHERS = {
+    MetricKind.COUNTER: "counters",
+    MetricKind.GAUGE: "gauges",
+    MetricKind.DURATION: "durations",
+    MetricKind.DISTRIBUTION: "distributions",
+}
 
 
 def render_stats(metrics: Metrics, makers: Mapping[str, str], instances: list[dict[str, object]]) -> dict[str, Any]:
@@ -66,7 +73,7 @@ def place(family: Family, labels: tuple[str, ...]) -> tuple[str, ...]:
     if family.name in PLACES:
         return (*PLACES[family.name], *labels)
     section, _, rest = family.name.partition("_")
-    if rest and family.kind is not MetricKind.DURATION:
+    if rest and family.kind in (MetricKind.COUNTER, MetricKind.GAUGE):
         if section == "processor" and family.labels[:1] == ("pool",):
             return (POOLS.get(labels[0], labels[0]), rest, *labels[1:])
         if section in SECTIONS:
@@ -84,8 +91,8 @@ def _put(stats: dict[str, Any], path: tuple[str, ...], value: object) -> None:
 
 
 def _as_json(value: Value) -> object:
-    """A number as it is; of a duration how many there were, their seconds, and how many are in each class alone."""
-    if not isinstance(value, Duration):
+    """A number as it is; of a distribution how many there were, their sum, and how many are in each class alone."""
+    if not isinstance(value, Distribution):
         return value
     classes = dict(zip((*value.bounds, "more"), value.counts, strict=True))
-    return {"count": sum(value.counts), "sum": value.sum, "classes": classes}
+    return {"count": value.count, "sum": value.sum, "classes": classes}

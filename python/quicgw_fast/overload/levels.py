@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from quicgw_fast.observe import Unit
-from quicgw_fast.observe.metrics import Duration
 from quicgw_fast.overload.rule import Gauged, Measured
 
 if TYPE_CHECKING:
@@ -95,4 +94,4 @@ class Levels:
         return bound
 
     def _read(self, gauge: str) -> list[float]:
-        return [value for value in self._metrics.values(gauge) if not isinstance(value, Duration)]
+        return self._metrics.numbers(gauge)

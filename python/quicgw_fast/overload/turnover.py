@@ -8,8 +8,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from quicgw_fast.observe.metrics import Duration
-
 if TYPE_CHECKING:
     from quicgw_fast.observe import Metrics
 
@@ -29,8 +27,8 @@ class Turnover:
 
     def look(self) -> None:
         """Measure anew; to be called now and then."""
-        durations = [value for value in self._metrics.values(self._name) if isinstance(value, Duration)]
-        ended, took = sum(sum(one.counts) for one in durations), sum(one.sum for one in durations)
+        durations = [found for _, found in self._metrics.distributions(self._name)]
+        ended, took = sum(one.count for one in durations), sum(one.sum for one in durations)
         before, took_before = self._seen
         if ended > before:
             self._mean = (took - took_before) / (ended - before)

@@ -10,7 +10,7 @@ from quicgw_fast.errors import RequestError
 if TYPE_CHECKING:
     from quicgw_fast.clock import Clock
     from quicgw_fast.completions import Cancellable, Done
-    from quicgw_fast.ports import ServiceRequest
+    from quicgw_fast.ports import Metadata, ServiceRequest
     from quicgw_fast.processor.task import AsyncTask, S
     from quicgw_fast.proto.service_pb2 import UpstreamResponse
 
@@ -18,8 +18,10 @@ if TYPE_CHECKING:
 class Call(Protocol):
     """How the service of a request is called."""
 
-    def __call__(self, request: ServiceRequest, timeout: float, done: Done[UpstreamResponse], /) -> Cancellable:
-        """Begin to call it once; ``timeout`` in seconds.
+    def __call__(
+        self, request: ServiceRequest, timeout: float, done: Done[UpstreamResponse], metadata: Metadata, /
+    ) -> Cancellable:
+        """Begin to call it once; ``timeout`` in seconds. The service gets the metadata with the request.
 
         A RequestError, raised or told to ``done``, is the reply then.
         """
@@ -40,4 +42,4 @@ def execute(task: AsyncTask[S], done: Done[UpstreamResponse], *, call: Call, clo
     remaining = task.deadline - clock.now()
     if remaining <= 0:
         raise too_late(task)
-    return call(task.request, remaining, done)
+    return call(task.request, remaining, done, task.metadata)

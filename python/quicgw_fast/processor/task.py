@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Generic, TypeVar
 
+from quicgw_fast.ports import NO_METADATA
+
 if TYPE_CHECKING:
-    from quicgw_fast.ports import ServiceRequest
+    from quicgw_fast.ports import Metadata, ServiceRequest
 
 S = TypeVar("S")
 """A session: here it is only told apart from others."""
@@ -25,6 +27,8 @@ class AsyncTask(Generic[S]):
     deadline: float
     """Monotonic seconds, independent of the connection (protocol §3)."""
     is_login: bool = False
+    metadata: Metadata = NO_METADATA
+    """What its service is told beside it."""
     cost: int = 0
     """Bytes that are counted for it until its reply."""
     watch: int = 0

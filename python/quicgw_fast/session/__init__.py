@@ -9,17 +9,21 @@ from quicgw_fast.session.registry import Registry
 from quicgw_fast.session.resume import Gap, ResumeDecision, decide
 from quicgw_fast.session.session import Session
 from quicgw_fast.session.states import Action, Event, Login, SessionState
+from quicgw_fast.session.trail import DOWN, UP, EntryKind, shown
 
 __all__ = [
     "ACKNOWLEDGED",
+    "DOWN",
     "MAX_OPENID",
     "NO_NOTIFIES",
     "PENDING",
+    "UP",
     "Action",
     "Asker",
     "Attempts",
     "CatchUp",
     "CatchUpState",
+    "EntryKind",
     "Event",
     "Fate",
     "Gap",
@@ -37,4 +41,5 @@ __all__ = [
     "decide",
     "gap_to_tell",
     "lost",
+    "shown",
 ]

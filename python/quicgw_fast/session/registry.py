@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -25,6 +25,8 @@ LIVE = (SessionState.INITED, SessionState.NORMAL)
 """The states of sessions that did not end."""
 ENDED_SESSIONS = 10_000
 """How many ended sessions are remembered at most (protocol §5)."""
+ENDED_TRAILS = 1000
+"""How many of them with their flight recorder, whose memory is bounded by that: 8 MiB with its default length."""
 
 
 @dataclass(slots=True, frozen=True)
@@ -58,17 +60,25 @@ class Registry:
         *,
         remember: float,
         max_ended: int = ENDED_SESSIONS,
+        trail: int = 0,
     ) -> None:
-        """``make_outbox(after)`` makes an outbox that numbers from after + 1; ``remember`` is in seconds."""
+        """``make_outbox(after)`` makes an outbox that numbers from after + 1; ``remember`` is in seconds.
+
+        ``trail`` are the entries of each session's flight recorder.
+        """
         self._make_outbox = make_outbox
         self._remember = remember
         self._max_ended = max_ended
+        self._trail = trail
+        self._created = 0
         self._by_id: dict[str, Session] = {}
         self._by_openid: dict[str, Session] = {}
         # By gid and then by session id, the newest last.
         self._by_gid: dict[str, dict[str, Session]] = {}
         self._ended: OrderedDict[str, Ended] = OrderedDict()
         self._ended_by_openid: dict[str, str] = {}
+        self._ended_trails: OrderedDict[str, Session] = OrderedDict()
+        """Sessions that ended last, with what their flight recorders have."""
         metrics.gauges(
             "sessions",
             "Sessions that live, by how far their client has come",
@@ -83,9 +93,10 @@ class Registry:
         )
         metrics.gauge("sessions_remembered", "Ended sessions that are remembered", lambda: self.remembered)
 
-    def reconfigure(self, make_outbox: Callable[[int], Outbox], remember: float) -> None:
-        """Make the outboxes of new sessions by other bounds, and remember ended ones for so many seconds."""
+    def reconfigure(self, make_outbox: Callable[[int], Outbox], remember: float, trail: int = 0) -> None:
+        """Make the outboxes and flight recorders of new sessions by other bounds; remember ended ones for so long."""
         self._make_outbox = make_outbox
+        self._trail = trail
         self._remember = remember
 
     def __len__(self) -> int:
@@ -113,7 +124,11 @@ class Registry:
             cursor=after,
             handed=after,
             attempts=self.attempts(openid, now).copy(),
+            since=now,
+            serial=self._created,
+            trail=deque(maxlen=self._trail) if self._trail else None,
         )
+        self._created += 1
         self._by_id[session.id] = session
         self._by_openid[openid] = session
         return session
@@ -141,6 +156,11 @@ class Registry:
         """An ended session that is still remembered."""
         self.forget(now)
         return self._ended.get(session_id)
+
+    def ended_session(self, session_id: str, now: float) -> Session | None:
+        """An ended session whose flight recorder is still kept."""
+        self.forget(now)
+        return self._ended_trails.get(session_id)
 
     def ended_by_openid(self, openid: str, now: float) -> Ended | None:
         """The session of this openid that ended last, while it is remembered."""
@@ -178,6 +198,7 @@ class Registry:
         )
         self._ended[session.id] = ended
         self._ended_by_openid[session.openid] = session.id
+        self._keep_trail(session)
         self.forget(now)
         return unanswered
 
@@ -196,8 +217,15 @@ class Registry:
             if len(self._ended) <= self._max_ended and now - oldest.at <= self._remember:
                 return
             del self._ended[oldest.id]
+            self._ended_trails.pop(oldest.id, None)
             if self._ended_by_openid.get(oldest.openid) == oldest.id:
                 del self._ended_by_openid[oldest.openid]
+
+    def _keep_trail(self, session: Session) -> None:
+        if session.trail is not None:
+            self._ended_trails[session.id] = session
+            if len(self._ended_trails) > ENDED_TRAILS:
+                self._ended_trails.popitem(last=False)
 
     def _drop_gid(self, session: Session) -> None:
         holders = self._by_gid.get(session.gid, {})

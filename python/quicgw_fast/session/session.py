@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from quicgw_fast.backend import Outbox, TokenBucket
     from quicgw_fast.ports import Link
     from quicgw_fast.session.parcels import ParcelBook
+    from quicgw_fast.session.trail import Trail
 
 
 @dataclass(slots=True, eq=False)
@@ -79,6 +80,16 @@ class Session:
     """The pushes to it of which somebody wants to know more; made with the first."""
     attempts: Attempts = field(default_factory=Attempts)
     """Which STARTs of its client come too late; also those of the sessions that this one follows."""
+    zone: str = ""
+    """The zone that its login service gave it."""
+    since: float = 0.0
+    """When it began."""
+    peer: str = ""
+    """The address of its client when that last attached."""
+    serial: int = 0
+    """How many sessions there were when it began: lists are in this order."""
+    trail: Trail | None = None
+    """What went over its connections last; None where that is not kept."""
     renewals: TokenBucket | None = None
     """Its rate of token renewals, made with the first; here, so that a reconnect brings no new allowance."""
     allowance: TokenBucket | None = None
@@ -126,6 +137,7 @@ class Session:
         """Take ``link`` as the session's connection and return the generation that fences older ones."""
         self.apply(Event.ATTACHED, now)
         self.link = link
+        self.peer = link.peer
         self.cursor = cursor
         self.handed = max(self.handed, cursor)
         self.generation += 1

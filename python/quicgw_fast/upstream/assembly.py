@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
 from random import Random
 from typing import TYPE_CHECKING
@@ -19,6 +20,7 @@ from quicgw_fast.upstream.readiness import Readiness
 from quicgw_fast.upstream.registration import Registration
 from quicgw_fast.upstream.report import report
 from quicgw_fast.upstream.routing import make_mode
+from quicgw_fast.upstream.tls import read_upstream_tls
 from quicgw_fast.upstream.watch import Watch
 
 if TYPE_CHECKING:
@@ -78,6 +80,7 @@ class Upstream:
         cannot be used.
         """
         mode, allow = make_mode(routing), AllowList(config.allow)
+        tls = await asyncio.to_thread(read_upstream_tls, config)
         wanted = self.directory.check(mode.configured(config))
         for service, addresses in wanted.items():
             for address in addresses:
@@ -85,6 +88,7 @@ class Upstream:
 
         def take() -> None:
             self.mode.adopt(mode)
+            self.channels.use(tls)
             self.directory.configure(wanted, self.registration.holds)
             self.watch.reconfigure(config)
             self.names.reconfigure(config.resolve_every)
@@ -124,7 +128,7 @@ def assemble_upstream(
 ) -> Upstream:
     """Build all of it; ``open_channel`` is a maker's, ``gate`` is asked before each call.
 
-    ``abreast`` calls are made at once at most. Raises ConfigError for an address that cannot be used.
+    ``abreast`` calls are made at once at most. Raises ConfigError for an address or a certificate that cannot be used.
     """
     directory = Directory(mode.services)
     for service, addresses in mode.configured(config).items():
@@ -132,7 +136,7 @@ def assemble_upstream(
             directory.add(service, address)
     journal = UpstreamJournal(directory, clock)
     readiness = Readiness(mode, directory)
-    channels = Channels(directory, open_channel, clock, journal, readiness)
+    channels = Channels(directory, open_channel, clock, journal, readiness, read_upstream_tls(config))
     watch: Watch
     caller = BalancingCaller(
         mode,

@@ -6,7 +6,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from quicgw_fast import completions
-from quicgw_fast.ports import CallFacts
+from quicgw_fast.ports import NO_METADATA, CallFacts
 from quicgw_fast.upstream.errors import (
     NoInstance,
     StoppedAnswering,
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from quicgw_fast.clock import Clock
     from quicgw_fast.completions import Cancellable, Done
     from quicgw_fast.observe import Counter, Metrics
-    from quicgw_fast.ports import CallGate, ServiceRequest
+    from quicgw_fast.ports import CallGate, Metadata, ServiceRequest
     from quicgw_fast.proto.service_pb2 import UpstreamResponse
     from quicgw_fast.upstream.channels import Channels
     from quicgw_fast.upstream.choice import Choice
@@ -64,11 +64,17 @@ class BalancingCaller:
         )
         metrics.gauges("upstream_under_way", "Calls under way", "service", mode.services, lambda: self._under_way)
 
-    async def call(self, request: ServiceRequest, timeout: float) -> UpstreamResponse:
+    async def call(self, request: ServiceRequest, timeout: float, metadata: Metadata = NO_METADATA) -> UpstreamResponse:
         """Call as ``begin`` does, and wait for the answer. Cancelling the task cancels the call."""
-        return await completions.result(partial(self.begin, request, timeout))
+        return await completions.result(partial(self.begin, request, timeout, metadata=metadata))
 
-    def begin(self, request: ServiceRequest, timeout: float, done: Done[UpstreamResponse]) -> Cancellable:
+    def begin(
+        self,
+        request: ServiceRequest,
+        timeout: float,
+        done: Done[UpstreamResponse],
+        metadata: Metadata = NO_METADATA,
+    ) -> Cancellable:
         """Begin to call the request's service once; ``timeout`` in seconds.
 
         Raises NoInstance, UpstreamBusy, UpstreamTimeout or UpstreamFailed, or ``done`` is told one of them later; each
@@ -84,7 +90,7 @@ class BalancingCaller:
             self._counts[error.counter].value += 1
             raise
         now = self._now()
-        call = _BalancedCall(self, request, service, now + timeout, done)
+        call = _BalancedCall(self, request, metadata, service, now + timeout, done)
         self._send(call, instance, now)
         return call
 
@@ -94,7 +100,7 @@ class BalancingCaller:
         self._calls.add(call)
         instance.calls += 1
         call.instance, call.began = instance, now
-        call.under_way = self._channels.to(instance).begin(call.request, call.deadline - now, call.ended)
+        call.under_way = self._channels.to(instance).begin(call.request, call.deadline - now, call.ended, call.metadata)
 
     def elsewhere(self, call: _BalancedCall) -> bool:
         """Send a call that was never sent to another instance, if there is one and time is left."""
@@ -165,12 +171,16 @@ class BalancingCaller:
 class _BalancedCall:
     """One call under way, and who is told of its end."""
 
-    __slots__ = ("_caller", "_done", "began", "deadline", "instance", "request", "service", "tried", "under_way")
+    __slots__ = (
+        *("_caller", "_done", "began", "deadline", "instance", "metadata", "request", "service", "tried"),
+        "under_way",
+    )
 
     def __init__(
         self,
         caller: BalancingCaller,
         request: ServiceRequest,
+        metadata: Metadata,
         service: str,
         deadline: float,
         done: Done[UpstreamResponse],
@@ -179,6 +189,7 @@ class _BalancedCall:
         self._caller = caller
         self._done = done
         self.request = request
+        self.metadata = metadata
         self.service = service
         self.deadline = deadline
         self.instance: Instance

@@ -12,6 +12,13 @@ BROKE_OFF = "the connection broke off"
 DO_NOT_LAST = "its connections are over as soon as they come about"
 NO_SERVICE = "it speaks gRPC but does not offer this service"
 HUNG_UP = "the gateway hung up"
+NO_TLS = "it does not speak TLS"
+NOT_TRUSTED = "its certificate is of no trusted authority"
+OTHER_NAME = "its certificate is for another name"
+EXPIRED = "its certificate has expired"
+NOT_YET_VALID = "its certificate is not valid yet"
+REFUSED_TLS = "it broke off the TLS handshake: it may want a certificate, or another one"
+BAD_TLS = "the TLS handshake failed"
 
 _OF_STATUS = {"UNIMPLEMENTED": NO_SERVICE, DEADLINE: TOO_SLOW}
 

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from quicgw_fast.upstream.journal import UpstreamJournal
     from quicgw_fast.upstream.readiness import Readiness
     from quicgw_fast.upstream.seam import Channel, OpenChannel
+    from quicgw_fast.upstream.tls import UpstreamTls
 
 
 class Channels:
@@ -29,12 +30,15 @@ class Channels:
         clock: Clock,
         journal: UpstreamJournal,
         readiness: Readiness,
+        tls: UpstreamTls | None,
     ) -> None:
+        """Without ``tls`` connections are made in the open."""
         self._directory = directory
         self._open_channel = open_channel
         self._clock = clock
         self._journal = journal
         self._readiness = readiness
+        self._tls = tls
         self._open: dict[str, Channel] = {}
         """By address."""
         self._leaving: dict[Channel, asyncio.Task[None]] = {}
@@ -52,6 +56,14 @@ class Channels:
         channels = [*self._open.values(), *self._leaving]
         self._open.clear()
         await asyncio.gather(*(channel.close() for channel in channels), *self._leaving.values())
+
+    def use(self, tls: UpstreamTls | None) -> None:
+        """Make connections in this way from now on, and those that there are anew, unless nothing is different."""
+        if tls == self._tls:
+            return
+        self._tls = tls
+        for channel in self._open.values():
+            channel.renew(tls)
 
     def to(self, instance: Instance) -> Channel:
         """The channel to an instance of the directory."""
@@ -74,7 +86,7 @@ class Channels:
     def instance_added(self, instance: Instance) -> None:
         """Dial the instance and follow its health."""
         instance.down_since = self._clock.now()
-        self._open[instance.address] = self._open_channel(instance, self)
+        self._open[instance.address] = self._open_channel(instance, self, self._tls)
 
     def instance_removed(self, instance: Instance, *, hang_up: bool) -> None:
         """Close the connection, at once or when the calls under way have ended."""

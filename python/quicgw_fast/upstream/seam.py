@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
+from quicgw_fast.ports import NO_METADATA
+
 if TYPE_CHECKING:
     from quicgw_fast.completions import Cancellable, Done
-    from quicgw_fast.ports import ServiceRequest
+    from quicgw_fast.ports import Metadata, ServiceRequest
     from quicgw_fast.proto.service_pb2 import UpstreamResponse
     from quicgw_fast.upstream.instance import Instance
+    from quicgw_fast.upstream.tls import UpstreamTls
 
 
 class ChannelListener(Protocol):
@@ -24,7 +27,13 @@ class ChannelListener(Protocol):
 class Channel(Protocol):
     """The way to one instance, which it keeps connected, and whose health it writes into the instance."""
 
-    def begin(self, request: ServiceRequest, timeout: float, done: Done[UpstreamResponse]) -> Cancellable:
+    def begin(
+        self,
+        request: ServiceRequest,
+        timeout: float,
+        done: Done[UpstreamResponse],
+        metadata: Metadata = NO_METADATA,
+    ) -> Cancellable:
         """Begin to call ProcessRequest once; ``timeout`` in seconds, which the service is told at most.
 
         ``done`` is told the answer, or UpstreamTimeout or UpstreamFailed: AnswerTooLarge for an answer that no frame
@@ -38,6 +47,9 @@ class Channel(Protocol):
     async def lives(self, seconds: float) -> bool:
         """Whether a health check is answered within that time, with whatever status."""
 
+    def renew(self, tls: UpstreamTls | None) -> None:
+        """Connect anew, and in this way from now on; calls under way end over the connection that they are on."""
+
     async def drain(self) -> None:
         """Close when the calls under way have ended by themselves."""
 
@@ -48,8 +60,8 @@ class Channel(Protocol):
 class OpenChannel(Protocol):
     """How a channel is made."""
 
-    def __call__(self, instance: Instance, listener: ChannelListener, /) -> Channel:
-        """Begin to connect to the instance, in the running loop."""
+    def __call__(self, instance: Instance, listener: ChannelListener, tls: UpstreamTls | None, /) -> Channel:
+        """Begin to connect to the instance, in the running loop; without ``tls`` in the open."""
 
 
 class ChannelMaker(Protocol):

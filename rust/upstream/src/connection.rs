@@ -92,6 +92,7 @@ pub struct Connection {
 }
 
 struct Waiting {
+    headers: HeaderMap,
     body: Bytes,
     deadline: Duration,
 }
@@ -154,11 +155,28 @@ impl Connection {
         self.calls.len() + self.waiting.len()
     }
 
-    /// Makes a call with this message, to be answered until `deadline`; it goes out with the next `output`.
-    pub fn submit(&mut self, message: &[u8], deadline: Duration) -> Result<CallId, Invalid> {
+    /// Makes a call with this message, to be answered until `deadline`; it goes out with the next `output`. Its
+    /// metadata are names in lower case and their values.
+    pub fn submit(
+        &mut self,
+        message: &[u8],
+        deadline: Duration,
+        metadata: &[(impl AsRef<str>, impl AsRef<str>)],
+    ) -> Result<CallId, Invalid> {
         let body = grpc::framed(message).ok_or_else(|| Invalid("a message of 4 GiB or more".into()))?;
+        let mut headers = self.headers.clone();
+        for (name, value) in metadata {
+            let (name, value) = (name.as_ref(), value.as_ref());
+            grpc::append(&mut headers, name, value)
+                .map_err(|error| Invalid(format!("metadata {name:?}: {error}")))?;
+        }
         self.last += 1;
-        self.waiting.insert(self.last, Waiting { body, deadline });
+        let waiting = Waiting {
+            headers,
+            body,
+            deadline,
+        };
+        self.waiting.insert(self.last, waiting);
         self.deadlines.insert((deadline, self.last));
         Ok(self.last)
     }
@@ -249,9 +267,9 @@ impl Connection {
             && let Some(waiting) = self.waiting.first_entry()
             && let Poll::Ready(Ok(())) = self.requests.poll_ready(&mut context)
         {
-            let (id, Waiting { body, deadline }) = waiting.remove_entry();
-            let left = deadline.saturating_sub(now);
-            match self.send(id, body, left) {
+            let (id, waiting) = waiting.remove_entry();
+            let deadline = waiting.deadline;
+            match self.send(id, waiting, deadline.saturating_sub(now)) {
                 Ok(call) => {
                     self.calls.insert(id, UnderWay { call, deadline });
                     self.poll_call(id);
@@ -261,15 +279,15 @@ impl Connection {
         }
     }
 
-    fn send(&mut self, id: CallId, body: Bytes, left: Duration) -> Result<Call, h2::Error> {
+    fn send(&mut self, id: CallId, waiting: Waiting, left: Duration) -> Result<Call, h2::Error> {
         let mut request = Request::new(());
         *request.method_mut() = Method::POST;
         *request.version_mut() = Version::HTTP_2;
         *request.uri_mut() = self.uri.clone();
-        *request.headers_mut() = self.headers.clone();
+        *request.headers_mut() = waiting.headers;
         request.headers_mut().insert("grpc-timeout", grpc::timeout(left));
         let (response, mut stream) = self.requests.send_request(request, false)?;
-        stream.send_data(body, true)?;
+        stream.send_data(waiting.body, true)?;
         Ok(Call::new(response, self.wakes.waker(id), self.largest_answer))
     }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use bytes::{BufMut, Bytes, BytesMut};
 use h2::Reason;
-use http::{HeaderMap, HeaderValue, StatusCode, header};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 
 use crate::outcome::{Failure, Outcome};
 
@@ -48,6 +48,15 @@ pub(crate) fn headers() -> HeaderMap {
     let agent = HeaderValue::from_static(concat!("quicgw-fast/", env!("CARGO_PKG_VERSION")));
     headers.insert(header::USER_AGENT, agent);
     headers
+}
+
+/// Adds one entry of a call's metadata.
+pub(crate) fn append(headers: &mut HeaderMap, name: &str, value: &str) -> Result<(), http::Error> {
+    let mut value = HeaderValue::from_str(value)?;
+    // As with the time-out below: it is another one for each call.
+    value.set_sensitive(true);
+    headers.append(HeaderName::from_bytes(name.as_bytes())?, value);
+    Ok(())
 }
 
 /// The value of `grpc-timeout`: never more than there is.

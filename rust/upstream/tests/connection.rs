@@ -17,6 +17,7 @@ const END_HEADERS: u8 = 4;
 
 const NOW: Duration = Duration::from_secs(100);
 const LATER: Duration = Duration::from_secs(130);
+const NO_METADATA: &[(&str, &str)] = &[];
 
 fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
     let length = u32::try_from(payload.len()).unwrap().to_be_bytes();
@@ -93,7 +94,7 @@ fn open() -> Connection {
 #[test]
 fn nothing_goes_out_before_the_service_has_greeted() {
     let mut connection = quiet();
-    let call = connection.submit(b"x", LATER).unwrap();
+    let call = connection.submit(b"x", LATER, NO_METADATA).unwrap();
     assert!(!sent(&connection.output(NOW)).contains(&(HEADERS, 1)));
     for byte in frame(SETTINGS, 0, 0, &[]) {
         assert!(!connection.open());
@@ -105,10 +106,23 @@ fn nothing_goes_out_before_the_service_has_greeted() {
 }
 
 #[test]
+fn metadata_that_http_does_not_allow_makes_no_call() {
+    let mut connection = open();
+    for metadata in [("x y", "z"), ("x", "a\nb"), ("", "z")] {
+        assert!(connection.submit(b"x", LATER, &[metadata]).is_err());
+    }
+    assert_eq!((connection.under_way(), connection.next_deadline()), (0, None));
+    connection
+        .submit(b"x", LATER, &[("x-a", "1"), ("x-a", "2")])
+        .unwrap();
+    assert!(sent(&connection.output(NOW)).contains(&(HEADERS, 1)));
+}
+
+#[test]
 fn what_is_submitted_together_goes_out_together() {
     let mut connection = open();
     for _ in 0..16 {
-        connection.submit(b"x", LATER).unwrap();
+        connection.submit(b"x", LATER, NO_METADATA).unwrap();
     }
     let frames = sent(&connection.output(NOW));
     assert_eq!(frames.iter().filter(|(kind, _)| *kind == HEADERS).count(), 16);
@@ -121,7 +135,7 @@ fn output_is_bounded_by_what_the_network_takes() {
     let mut connection = open();
     connection.receive(&frame(8, 0, 0, &(1_u32 << 30).to_be_bytes()));
     for _ in 0..32 {
-        connection.submit(&[0; 60_000], LATER).unwrap();
+        connection.submit(&[0; 60_000], LATER, NO_METADATA).unwrap();
     }
     let mut pieces = 0;
     loop {
@@ -140,7 +154,7 @@ fn no_more_is_taken_in_while_nobody_takes_what_is_to_be_answered() {
     let mut connection = open();
     connection.receive(&frame(8, 0, 0, &(1_u32 << 30).to_be_bytes()));
     for _ in 0..32 {
-        connection.submit(&[0; 60_000], LATER).unwrap();
+        connection.submit(&[0; 60_000], LATER, NO_METADATA).unwrap();
     }
     assert!(!connection.output(NOW).is_empty());
     // The first ones find room still, and what is written then takes it.
@@ -158,7 +172,7 @@ fn no_more_is_taken_in_while_nobody_takes_what_is_to_be_answered() {
 #[test]
 fn a_flood_ends_a_connection_and_the_calls_over_it() {
     let mut connection = open();
-    let call = connection.submit(b"x", LATER).unwrap();
+    let call = connection.submit(b"x", LATER, NO_METADATA).unwrap();
     let _ = connection.output(NOW);
     let pings = frame(6, 0, 0, &[0; 8]).repeat(1000);
     let taken = (0..1000)
@@ -180,7 +194,7 @@ fn a_flood_ends_a_connection_and_the_calls_over_it() {
 fn deadlines_end_calls_in_their_order_and_the_service_is_told() {
     let mut connection = open();
     let [second, first] = [NOW + Duration::from_secs(2), NOW + Duration::from_secs(1)]
-        .map(|deadline| connection.submit(b"", deadline).unwrap());
+        .map(|deadline| connection.submit(b"", deadline, NO_METADATA).unwrap());
     connection.output(NOW);
     assert_eq!(connection.next_deadline(), Some(NOW + Duration::from_secs(1)));
     connection.expire(NOW);
@@ -198,9 +212,9 @@ fn deadlines_end_calls_in_their_order_and_the_service_is_told() {
 #[test]
 fn a_call_that_was_given_up_has_no_outcome() {
     let mut connection = open();
-    let sent_before = connection.submit(b"", LATER).unwrap();
+    let sent_before = connection.submit(b"", LATER, NO_METADATA).unwrap();
     connection.output(NOW);
-    let not_sent = connection.submit(b"", LATER).unwrap();
+    let not_sent = connection.submit(b"", LATER, NO_METADATA).unwrap();
     connection.cancel(sent_before);
     connection.cancel(not_sent);
     connection.cancel(not_sent);
@@ -213,9 +227,9 @@ fn a_call_that_was_given_up_has_no_outcome() {
 #[test]
 fn a_goaway_tells_apart_what_was_looked_at() {
     let mut connection = open();
-    let [looked_at, not_looked_at] = [(); 2].map(|()| connection.submit(b"", LATER).unwrap());
+    let [looked_at, not_looked_at] = [(); 2].map(|()| connection.submit(b"", LATER, NO_METADATA).unwrap());
     connection.output(NOW);
-    let not_sent = connection.submit(b"", LATER).unwrap();
+    let not_sent = connection.submit(b"", LATER, NO_METADATA).unwrap();
     connection.receive(&goaway(1));
     assert!(!connection.open());
     let done: BTreeSet<_> = connection
@@ -240,9 +254,9 @@ fn a_goaway_tells_apart_what_was_looked_at() {
 #[test]
 fn a_lost_connection_fails_what_it_has() {
     let mut connection = open();
-    let under_way = connection.submit(b"", LATER).unwrap();
+    let under_way = connection.submit(b"", LATER, NO_METADATA).unwrap();
     connection.output(NOW);
-    let not_sent = connection.submit(b"", LATER).unwrap();
+    let not_sent = connection.submit(b"", LATER, NO_METADATA).unwrap();
     connection.lost("the wire was cut");
     let broken: Outcome = Err(Failure::Broken("the wire was cut".into()));
     assert_eq!(
@@ -284,7 +298,7 @@ proptest! {
     #[test]
     fn whatever_comes_each_call_has_one_outcome(bytes in frames(), cut in 1..64_usize, calls in 1..5_usize) {
         let mut connection = open();
-        let calls: BTreeSet<_> = (0..calls).map(|_| connection.submit(b"x", LATER).unwrap()).collect();
+        let calls: BTreeSet<_> = (0..calls).map(|_| connection.submit(b"x", LATER, NO_METADATA).unwrap()).collect();
         connection.output(NOW);
         let mut done = Vec::new();
         for piece in bytes.chunks(cut) {

@@ -57,7 +57,7 @@ class Watch:
 async def channel_to(script: Script, settings: bytes = b"") -> AsyncIterator[tuple[NativeChannel, RawHttp2]]:
     """A channel that is connected to a service that follows the script."""
     async with RawHttp2(script, settings) as service:
-        channel = NativeChannel(Instance(service.address, registered=False), Watch())
+        channel = NativeChannel(Instance(service.address, registered=False), Watch(), None)
         await channel.wait_reached(5.0)
         yield channel, service
         await channel.close()
@@ -144,7 +144,7 @@ async def test_what_was_not_sent_yet_goes_over_the_next_connection() -> None:
 
 async def test_a_deadline_counts_while_there_is_no_connection_yet() -> None:
     with strangers.silent() as address:
-        channel = NativeChannel(Instance(address, registered=False), Watch())
+        channel = NativeChannel(Instance(address, registered=False), Watch(), None)
         with pytest.raises(UpstreamTimeout):
             await call(channel, 0.1)
         await channel.close()
@@ -158,7 +158,7 @@ async def test_a_renewed_connection_is_no_news() -> None:
     async with RawHttp2(script) as service:
         watch = Watch()
         instance = Instance(service.address, registered=False)
-        channel = NativeChannel(instance, watch)
+        channel = NativeChannel(instance, watch, None)
         await channel.wait_reached(5.0)
         for count in range(2, 5):
             service.peers[-1].number(GOAWAY, 0, 0, 0)
@@ -340,7 +340,7 @@ async def test_a_service_that_does_not_read_holds_up_its_own_calls_only_as_long_
 async def test_a_service_that_drops_one_more_connection_as_it_stops_is_told_as_what_it_is_then() -> None:
     async with RawHttp2(no_answer) as service:
         watch = Watch()
-        channel = NativeChannel(Instance(service.address, registered=False), watch)
+        channel = NativeChannel(Instance(service.address, registered=False), watch, None)
         await channel.wait_reached(5.0)
         service.drops = 1
         service.peers[0].abort()
@@ -357,7 +357,7 @@ async def test_a_fault_of_the_program_is_told_and_no_call_waits_for_it(
         raise RuntimeError("dialling failed")
 
     monkeypatch.setattr(channel_module, "dial", broken)
-    channel = NativeChannel(Instance("127.0.0.1:1", registered=False), Watch())
+    channel = NativeChannel(Instance("127.0.0.1:1", registered=False), Watch(), None)
     with pytest.raises(UpstreamFailed, match="dialling failed") as caught:
         await call(channel)
     assert caught.value.cause == "nobody connects to it any more"

@@ -24,7 +24,7 @@ class Unwatched:
 
 async def main():
     before = len(os.listdir("/proc/self/task"))
-    channel = open_channel(Instance(sys.argv[1], registered=False), Unwatched())
+    channel = open_channel(Instance(sys.argv[1], registered=False), Unwatched(), None)
     channel.begin(UpstreamRequest(action="slow"), 60.0, print)
     await completions.result(functools.partial(channel.begin, UpstreamRequest(), 10.0))
     print(len(os.listdir("/proc/self/task")) - before)

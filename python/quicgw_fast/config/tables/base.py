@@ -18,15 +18,25 @@ Rate = Annotated[float, number(0.001, 1e6, "a second")]
 class Section(BaseModel):
     """One table of the file: frozen, unknown keys refused."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(extra="forbid", frozen=True)
 
     live: ClassVar[frozenset[str]] = frozenset()
     """The keys that a running gateway takes when it reads its configuration again; for all others it must be restarted.
     Whoever adds a key here sees to it that somebody takes it."""
 
+    since: ClassVar[str] = "0.1.0"
+    """The release that had these keys first; one that came later is marked with ``Since``."""
+
     def taken_from(self, before: Self) -> frozenset[str]:  # noqa: ARG002 - of one whose keys depend on each other
         """Those of them that a gateway can take which runs with the values of ``before``."""
         return self.live
+
+
+@dataclass(frozen=True, slots=True)
+class Since:
+    """Marks a key that is younger than its table."""
+
+    release: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,6 +23,7 @@ class SessionConfig(Section):
             "frame_rate",
             "slow_consumer_after",
             "bind_timeout",
+            "flight_recorder",
         }
     )
 
@@ -49,6 +50,9 @@ class SessionConfig(Section):
     """A window over 80 % without an acknowledgement for so long closes the connection with SLOW_CONSUMER."""
     bind_timeout: Duration = 60.0
     """How long a notify waits for the request it is bound to."""
+    flight_recorder: Annotated[int, number(0, 1000, "envelopes")] = 32
+    """Envelopes of each session that are remembered, without what was in them, for ``/sessions/{id}``; 0: none. Of
+    sessions that have ended it is kept for the last 1000, as long as ``resume_window``."""
 
     @property
     def told_interval(self) -> int:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import AfterValidator, Field
 
 from quicgw_fast.config.allowed import checked_allowed
-from quicgw_fast.config.tables.base import ReadIn, Section
-from quicgw_fast.config.values import Address, duration, number
+from quicgw_fast.config.tables.base import File, ReadIn, Section
+from quicgw_fast.config.values import Address, HostName, duration, number
 
 # An example, which is shown to who wrote something else.
 ADDRESSES = Field(examples=[["127.0.0.1:9001"]])
@@ -25,6 +25,7 @@ class UpstreamConfig(Section):
             *("hello", "business", "zone", "max_concurrency", "forget_after", "resolve_every", "allow"),
             *("adaptive_concurrency", "least_concurrency"),
             *("ejection", "ejection_time", "longest_ejection", "silent_after"),
+            *("ca", "cert", "key", "server_name"),
         }
     )
 
@@ -38,6 +39,15 @@ class UpstreamConfig(Section):
     """Calls under way at once per service; more are answered 503. 0 sets no limit."""
     client: Literal["grpcio", "native"] = "grpcio"
     """Who calls services: grpcio, or native, which is compiled and takes a fraction of the time."""
+    ca: File | None = None
+    """Authorities of the services' certificates. With it every service is called over TLS, also one that registered
+    itself, and none without."""
+    cert: File | None = None
+    """Certificate chain that the gateway shows to services which ask for one (mutual TLS)."""
+    key: File | None = None
+    """Private key of that certificate."""
+    server_name: Annotated[HostName | None, Field(examples=["services.internal"])] = None
+    """The name that every service's certificate carries; without it that is the host of its address."""
     allow: Annotated[tuple[str, ...], AfterValidator(checked_allowed), ALLOW] = ("0.0.0.0/0", "::/0")
     """Where services may register: networks, addresses and hosts, each with a port or for all of them. Link-local,
     multicast and metadata addresses are refused in any case."""
@@ -58,3 +68,8 @@ class UpstreamConfig(Section):
     silent_after: Annotated[float, duration("250ms", "1h")] = 0.5
     """An instance that has calls under way and answers none for so long comes after the others, and is asked whether it
     lives; three such questions without an answer, of 500 ms each, and it is out."""
+
+    def taken_from(self, before: Self) -> frozenset[str]:
+        """See ``Section``. Whether TLS is spoken is for a restart: nobody is called in the open who was not before."""
+        switched = (self.ca is None) != (before.ca is None)
+        return self.live - ({"ca", "cert", "key", "server_name"} if switched else set())

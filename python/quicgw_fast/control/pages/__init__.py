@@ -1,9 +1,19 @@
 """The admin pages: one file for each subject, whose function returns its routes."""
 
+from quicgw_fast.control.pages.drain import drain_pages
 from quicgw_fast.control.pages.health import health_pages
 from quicgw_fast.control.pages.overload import overload_pages
+from quicgw_fast.control.pages.performance import performance_pages
 from quicgw_fast.control.pages.reload import reload_pages
 from quicgw_fast.control.pages.sessions import session_pages
 from quicgw_fast.control.pages.stats import stats_pages
 
-__all__ = ["health_pages", "overload_pages", "reload_pages", "session_pages", "stats_pages"]
+__all__ = [
+    "drain_pages",
+    "health_pages",
+    "overload_pages",
+    "performance_pages",
+    "reload_pages",
+    "session_pages",
+    "stats_pages",
+]

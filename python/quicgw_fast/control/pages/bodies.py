@@ -34,6 +34,11 @@ async def read_object(request: Request) -> dict[str, Any]:
     return found
 
 
+def failed(status: int, code: str, message: object, hint: str) -> JSONResponse:
+    """Say why something was not done, for programs (``code``) and people, and what to do about it."""
+    return JSONResponse({"error": {"code": code, "message": str(message), "hint": hint}}, status)
+
+
 def refused(why: object, status: int = 400) -> JSONResponse:
     """Say why something was not done."""
     return JSONResponse({"error": str(why)}, status)

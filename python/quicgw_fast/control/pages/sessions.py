@@ -1,21 +1,157 @@
-"""What an operator does to a session."""
+"""Who is there: lists of sessions, one with its flight recorder, and an end for one."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Literal, Protocol, TypeAlias
 
 from starlette.responses import JSONResponse, Response
-from starlette.routing import Route
+from typing_extensions import TypedDict
 
-from quicgw_fast.control.pages.bodies import BadBodyError, read_object, refused
+from quicgw_fast.control.pages.bodies import BadBodyError, failed, read_object, refused
+from quicgw_fast.control.pages.described import SHAPE, DescribedRoute, Operation, Parameter
+from quicgw_fast.control.pages.queries import BadQueryError, check_names, whole
 
 if TYPE_CHECKING:
+    from starlette.datastructures import QueryParams
     from starlette.requests import Request
+    from starlette.routing import Route
 
 LONGEST_REASON: Final = 128
 """Characters; it goes into the phrase of the close, which has to fit into one packet."""
 KEYS: Final = ("openid", "session_id")
 KNOWN: Final = frozenset({*KEYS, "reason"})
+SEARCHES: Final = ("q", "openid", "gid", "address", "state")
+STATES: Final = ("INITED", "NORMAL", "ATTACHED", "DETACHED")
+USUAL: Final = 100
+MOST: Final = 500
+"""Sessions of a page; one of so many takes two milliseconds to write."""
+
+
+class SessionView(TypedDict):
+    """One session."""
+
+    __pydantic_config__ = SHAPE  # type: ignore[misc]
+
+    id: str
+    """Also ``connection_id`` of START_RESP."""
+    openid: str
+    """Whom its client is authenticated as."""
+    gid: str
+    """As its login service answered, as is the zone; empty before."""
+    zone: str
+    state: Literal["INITED", "NORMAL", "CLOSED"]
+    """How far its client has come; CLOSED for one that has ended."""
+    attached: bool
+    """Whether a client is there."""
+    address: str
+    """Of its client, also after that has gone."""
+    transport: str
+    """Who does QUIC."""
+    since: float
+    """When it began, in seconds since 1970."""
+    last_activity: float
+    """When its client last sent anything, in seconds since 1970."""
+    window_messages: int
+    """Messages that are not acknowledged."""
+    window_bytes: int
+    """Their bytes."""
+    in_flight: int
+    """Requests without a reply."""
+
+
+class SessionList(TypedDict):
+    """A page of sessions, in the order in which they began."""
+
+    __pydantic_config__ = SHAPE  # type: ignore[misc]
+
+    version: int
+    """Of this shape: 1."""
+    sessions: list[SessionView]
+    next: str | None
+    """``cursor`` of the page behind this one; null: there is none."""
+    total: int
+    """How many are wanted, on all pages."""
+
+
+EventKind: TypeAlias = Literal[
+    "start", "request", "ack", "heartbeat", "stop", "other", "reply", "error", "notify", "broadcast", "close"
+]
+
+
+class SessionEvent(TypedDict):
+    """An envelope, or what became of a connection; never what was in it."""
+
+    __pydantic_config__ = SHAPE  # type: ignore[misc]
+
+    at: float
+    """Seconds since 1970."""
+    direction: Literal["up", "down"]
+    """Up is from the client."""
+    kind: Literal[
+        "start", "request", "ack", "heartbeat", "stop", "other", "reply", "error", "notify", "broadcast", "close"
+    ]
+    number: int | None
+    """The client's of a request, the acknowledged one of an ack; of what goes down the highest one given by then."""
+    size: int
+    """Bytes of the message; of what goes down those of its data."""
+    duration: float | None
+    """Seconds from the acceptance of the request on."""
+    outcome: str
+    """The code of a reply or error, what became of a notify, how a connection began or ended."""
+    request: int | None
+    """The number of the request that a reply or error belongs to."""
+
+
+class SessionWithEvents(SessionView):
+    """One session with its flight recorder."""
+
+    version: int
+    """Of this shape: 1."""
+    events: list[SessionEvent]
+    """The last ones (``session.flight_recorder``), oldest first."""
+
+
+class KickBody(TypedDict, total=False):
+    """Whose session is to end: one of the two."""
+
+    __pydantic_config__ = SHAPE  # type: ignore[misc]
+
+    openid: str
+    session_id: str
+    reason: str
+    """Goes to the client: one line of at most 128 ASCII characters."""
+
+
+class KickAnswer(TypedDict):
+    """It has ended."""
+
+    __pydantic_config__ = SHAPE  # type: ignore[misc]
+
+    kicked: int
+
+
+KICK: Final = Operation(
+    "POST", "End the session of an openid or a session id: its client is closed with KICKED", KickAnswer,
+    body=KickBody, errors={400: "The body says nothing that means anything here", 404: "There is no such session"},
+)  # fmt: skip
+FIND: Final = Operation(
+    "GET", "Sessions, one page after the other", SessionList,
+    parameters=(
+        Parameter("q", "A part of an id, openid, gid or address", example="ali"),
+        Parameter("openid", "Exactly this one", example="alice"),
+        Parameter("gid", "Exactly this one", example="g1"),
+        Parameter("address", "Of the client, with or without its port", example="127.0.0.1"),
+        Parameter("state", "How far the client has come, or whether it is there", {"enum": [*STATES]}, "NORMAL"),
+        Parameter("limit", "Sessions of a page; 500 at most", {"type": "integer", "minimum": 1, "default": USUAL}, "5"),
+        Parameter("cursor", "`next` of the page before", {"type": "string", "pattern": "^[0-9]+$"}, "0"),
+    ),
+    errors={400: "A parameter is not known, or its value means nothing"},
+)  # fmt: skip
+ONE: Final = Operation(
+    "GET", "One session with its flight recorder, also for a while after its end", SessionWithEvents,
+    parameters=(Parameter("id", "The session's", example="0" * 32),),
+    errors={404: "There is no such session, and none is remembered"},
+)  # fmt: skip
 
 
 class Kick(Protocol):
@@ -25,8 +161,18 @@ class Kick(Protocol):
         """End the live session with that openid or id, one of which is empty; False when there is none."""
 
 
-def session_pages(kick: Kick) -> list[Route]:
-    """Return /sessions/kick: POST ends the session of ``openid`` or ``session_id`` for ``reason``; 404 without one."""
+class Views(Protocol):
+    """How sessions are looked at."""
+
+    async def find(self, wanted: dict[str, str], after: int, limit: int) -> dict[str, Any]:
+        """Return a ``SessionList`` of those behind the place ``after``."""
+
+    def one(self, session_id: str) -> dict[str, Any] | None:
+        """Return a ``SessionWithEvents``, None where there is none."""
+
+
+def session_pages(kick: Kick, views: Views) -> list[Route]:
+    """Return /sessions, /sessions/{id} and /sessions/kick."""
 
     async def end(request: Request) -> Response:
         try:
@@ -37,7 +183,39 @@ def session_pages(kick: Kick) -> list[Route]:
             return refused("there is no such session", 404)
         return JSONResponse({"kicked": 1})
 
-    return [Route("/sessions/kick", end, methods=["POST"])]
+    async def find(request: Request) -> Response:
+        try:
+            wanted, after, limit = _query(request.query_params)
+        except BadQueryError as error:
+            return error.answer()
+        return JSONResponse(await views.find(wanted, after, limit))
+
+    async def one(request: Request) -> Response:
+        found = views.one(request.path_params["id"])
+        if found is None:
+            hint = "GET /sessions lists those that live; ended ones are remembered for session.resume_window"
+            return failed(404, "SESSION_NOT_FOUND", "there is no such session", hint)
+        return JSONResponse(found)
+
+    return [
+        DescribedRoute("/sessions/kick", end, KICK),
+        DescribedRoute("/sessions", find, FIND),
+        DescribedRoute("/sessions/{id}", one, ONE),
+    ]
+
+
+def _query(given: QueryParams) -> tuple[dict[str, str], int, int]:
+    """Return what is wanted, behind which place, and how many; BadQueryError."""
+    check_names(given, FIND)
+    wanted = {name: given[name] for name in SEARCHES if given.get(name)}
+    state = wanted.get("state")
+    if state is not None:
+        wanted["state"] = state.upper()
+        if wanted["state"] not in STATES:
+            raise BadQueryError("state", state, f"write one of {', '.join(STATES)}")
+    after = whole(given, "cursor", -1, least=0, hint="write what `next` of the page before says")
+    limit = whole(given, "limit", USUAL, least=1, hint="write how many are wanted; more than 500 come in pages")
+    return wanted, after, min(limit, MOST)
 
 
 def _wanted(body: dict[str, Any]) -> dict[str, str]:

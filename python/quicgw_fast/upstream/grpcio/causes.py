@@ -8,10 +8,17 @@ from typing import TYPE_CHECKING
 import grpc
 
 from quicgw_fast.upstream.causes import (
+    BAD_TLS,
     BROKE_OFF,
+    EXPIRED,
     NO_ANSWER,
     NO_GRPC,
+    NO_TLS,
+    NOT_TRUSTED,
+    NOT_YET_VALID,
     NOTHING_LISTENS,
+    OTHER_NAME,
+    REFUSED_TLS,
     UNKNOWN_HOST,
     of_status,
 )
@@ -24,9 +31,16 @@ _SIGNS: Sequence[tuple[str, str]] = (
     ("Connection refused", NOTHING_LISTENS),
     ("lookup failed", UNKNOWN_HOST),
     ("errors resolving", UNKNOWN_HOST),
+    ("certificate has expired", EXPIRED),
+    ("certificate is not yet valid", NOT_YET_VALID),
+    ("Hostname Verification Check failed", OTHER_NAME),
+    ("CERTIFICATE_VERIFY_FAILED", NOT_TRUSTED),
+    ("WRONG_VERSION_NUMBER", NO_TLS),
+    ("SSL_ERROR_SSL", BAD_TLS),
     ("Failed parsing HTTP/2", NO_GRPC),
     ("before receiving SETTINGS", NO_GRPC),
     ("handshaker shutdown", NO_ANSWER),
+    ("Handshake read failed (Endpoint closing)", NO_ANSWER),
     ("imed out", NO_ANSWER),
     ("unreachable", NO_ANSWER),
     ("No route to host", NO_ANSWER),
@@ -39,12 +53,15 @@ _NO_CONNECTION = "failed to connect to all addresses; last error: "
 _OVER_LIMIT = re.compile(r"\(CLIENT: Received message larger than max \((\d+) vs")
 
 
-def cause_of(status: grpc.StatusCode, details: str | None) -> str:
-    """Return why a call or an attempt to connect failed: a sentence of ``upstream.causes``."""
+def cause_of(status: grpc.StatusCode, details: str | None, *, tls: bool = False) -> str:
+    """Return why a call or an attempt to connect, over ``tls`` or not, failed: a sentence of ``upstream.causes``."""
     if status is grpc.StatusCode.UNAVAILABLE:
+        said = details or ""
         for sign, cause in _SIGNS:
-            if sign in (details or ""):
-                return cause
+            if sign in said:
+                # In TLS 1.3 a client's handshake is complete before its certificate was looked at.
+                refused = tls and cause is BROKE_OFF and said.startswith(_NO_CONNECTION)
+                return REFUSED_TLS if refused else cause
     return of_status(status.name)
 
 

@@ -9,21 +9,24 @@ from typing import TYPE_CHECKING, cast
 
 import grpc
 
+from quicgw_fast.ports import NO_METADATA
 from quicgw_fast.upstream.causes import BROKE_OFF, DO_NOT_LAST, HUNG_UP
 from quicgw_fast.upstream.errors import AnswerTooLarge, UpstreamFailed, UpstreamTimeout
 from quicgw_fast.upstream.grpcio.causes import cause_of, never_sent, size_over_limit
 from quicgw_fast.upstream.health import CallsUnderWay, ChannelHealth
 from quicgw_fast.upstream.method import HEALTH_CHECK, LARGEST_ANSWER, PROCESS_REQUEST, parse_answer
 from quicgw_fast.upstream.renewals import Renewals
+from quicgw_fast.upstream.tls import authority_of
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Sequence
 
     from quicgw_fast.completions import Cancellable, Done
-    from quicgw_fast.ports import ServiceRequest
+    from quicgw_fast.ports import Metadata, ServiceRequest
     from quicgw_fast.proto.service_pb2 import UpstreamResponse
     from quicgw_fast.upstream.instance import Instance
     from quicgw_fast.upstream.seam import ChannelListener
+    from quicgw_fast.upstream.tls import UpstreamTls
 
 _log = logging.getLogger("quicgw.upstream")
 
@@ -64,31 +67,52 @@ _WAIT_FOR_GRPC = 0.5
 _CLOCKS_DIFFER = 0.01
 
 
+class _Line:
+    """One of gRPC's channels, and the calls under way over it."""
+
+    def __init__(self, instance: Instance, tls: UpstreamTls | None) -> None:
+        target = target_of(instance.address)
+        # By that name a certificate is checked as well.
+        options = (*CHANNEL_OPTIONS, ("grpc.default_authority", authority_of(instance, tls)))
+        if tls is None:
+            self.channel = grpc.aio.insecure_channel(target, options)
+        else:
+            credentials = grpc.ssl_channel_credentials(tls.ca, tls.key, tls.cert)
+            self.channel = grpc.aio.secure_channel(target, credentials, options)
+        # Answers are parsed here: gRPC's own deserializing logs an unreadable one and returns None for it.
+        self.process = self.channel.unary_unary(PROCESS_REQUEST, methodcaller("SerializeToString"), _raw)
+        self.probe: grpc.aio.UnaryUnaryMultiCallable[bytes, bytes] = self.channel.unary_unary(HEALTH_CHECK)
+        self.tls = tls is not None
+        self.calls: set[grpc.aio.UnaryUnaryCall[ServiceRequest, bytes]] = set()
+
+
 class GrpcChannel:
     """The ``Channel`` to one address, which it keeps dialling. Make it inside the running loop."""
 
-    def __init__(self, instance: Instance, listener: ChannelListener) -> None:
+    def __init__(self, instance: Instance, listener: ChannelListener, tls: UpstreamTls | None) -> None:
         self.instance = instance
         self._health = ChannelHealth(instance, listener)
         self._calls = CallsUnderWay(instance)
-        options = (*CHANNEL_OPTIONS, ("grpc.default_authority", instance.authority))
-        self._channel = grpc.aio.insecure_channel(target_of(instance.address), options)
-        # Answers are parsed here: gRPC's own deserializing logs an unreadable one and returns None for it.
-        self._process = self._channel.unary_unary(PROCESS_REQUEST, methodcaller("SerializeToString"), _raw)
-        self._probe: grpc.aio.UnaryUnaryMultiCallable[bytes, bytes] = self._channel.unary_unary(HEALTH_CHECK)
-        self._open: set[grpc.aio.UnaryUnaryCall[ServiceRequest, bytes]] = set()
-        """gRPC's calls under way."""
+        self._line = _Line(instance, tls)
+        self._left: dict[_Line, asyncio.Task[None] | None] = {}
+        """Lines that take no more calls, and what closes each, once the last of those under way has ended."""
         self._resting = False
         """Nobody connects for a moment, as connections do not last."""
         self._leaving = False
         self._closed = False
-        self._watcher = asyncio.create_task(self._watch(), name=f"upstream-health-{instance.address}")
+        self._watcher = self._watching()
 
-    def begin(self, request: ServiceRequest, timeout: float, done: Done[UpstreamResponse]) -> Cancellable:
+    def begin(
+        self,
+        request: ServiceRequest,
+        timeout: float,
+        done: Done[UpstreamResponse],
+        metadata: Metadata = NO_METADATA,
+    ) -> Cancellable:
         """See ``Channel``."""
-        return _GrpcCall(self._calls, self._call(request, timeout), done)
+        return _GrpcCall(self._calls, self._call(request, timeout, metadata), done)
 
-    async def _call(self, request: ServiceRequest, timeout: float) -> UpstreamResponse:
+    async def _call(self, request: ServiceRequest, timeout: float, metadata: Metadata) -> UpstreamResponse:
         # The failure is raised outside of the handlers: with a gRPC error as its context it would keep the
         # call alive, and a channel does not shut down before its last call is gone.
         failure: UpstreamTimeout | UpstreamFailed
@@ -97,12 +121,13 @@ class GrpcChannel:
             raise UpstreamFailed(f"{address}: {DO_NOT_LAST}", "UNAVAILABLE", BROKE_OFF, never_sent=True)
         clock = asyncio.get_running_loop().time
         deadline = clock() + timeout
-        call = self._process(request, timeout=timeout)
-        self._open.add(call)
+        line = self._line
+        call = line.process(request, timeout=timeout, metadata=metadata)
+        line.calls.add(call)
         try:
             answer = await call
         except grpc.aio.AioRpcError as error:
-            failure = _translate(error, address, passed=clock() >= deadline - _CLOCKS_DIFFER)
+            failure = _translate(error, address, passed=clock() >= deadline - _CLOCKS_DIFFER, tls=line.tls)
         except grpc.aio.BaseError as error:
             failure = UpstreamFailed(f"{address}: {error}", "CANCELLED", HUNG_UP)
         except asyncio.CancelledError:
@@ -116,8 +141,11 @@ class GrpcChannel:
         else:
             return parse_answer(address, answer)
         finally:
-            self._open.discard(call)
+            line.calls.discard(call)
             del call  # which an error's traceback would keep alive
+            if line in self._left:
+                self._close_if_idle(line)
+            del line  # likewise
         raise failure
 
     async def wait_reached(self, seconds: float) -> None:
@@ -129,12 +157,27 @@ class GrpcChannel:
         if self._resting:
             return False
         try:
-            await self._probe(b"", timeout=seconds)
+            await self._line.probe(b"", timeout=seconds)
         except grpc.aio.AioRpcError as error:
             return error.code() not in _NO_ANSWERS
         except grpc.aio.BaseError:  # the channel was closed
             return False
         return True
+
+    def renew(self, tls: UpstreamTls | None) -> None:
+        """See ``Channel``."""
+        line, self._line = self._line, _Line(self.instance, tls)
+        self._watcher.cancel()
+        self._health.disconnected()
+        self._resting = False
+        self._watcher = self._watching()
+        self._left[line] = None
+        self._close_if_idle(line)
+
+    def _close_if_idle(self, line: _Line) -> None:
+        if not line.calls and self._left[line] is None:
+            self._left[line] = task = asyncio.create_task(line.channel.close(), name="upstream-close")
+            task.add_done_callback(lambda _: self._left.pop(line, None))
 
     async def drain(self) -> None:
         """See ``Channel``."""
@@ -145,17 +188,22 @@ class GrpcChannel:
     async def close(self) -> None:
         """See ``Channel``."""
         self._leaving = self._closed = True
-        await self._channel.close()
+        lines = self._line, *self._left
+        self._left.clear()
+        await asyncio.gather(*(line.channel.close() for line in lines))
         # That ends the watch too, unless somebody still holds one of the channel's calls.
         await asyncio.wait({self._watcher}, timeout=_WAIT_FOR_GRPC)
         self._watcher.cancel()
 
-    async def _watch(self) -> None:
+    def _watching(self) -> asyncio.Task[None]:
+        return asyncio.create_task(self._watch(self._line.channel), name=f"upstream-health-{self.instance.address}")
+
+    async def _watch(self, channel: grpc.aio.Channel) -> None:
         """Follow the channel's state until it is closed, and dial again whenever the connection is gone."""
         clock, renewals = asyncio.get_running_loop().time, Renewals()
         try:
             while not self._leaving:
-                state = self._channel.get_state(try_to_connect=True)
+                state = channel.get_state(try_to_connect=True)
                 if state is grpc.ChannelConnectivity.READY:
                     self._health.up()
                 else:
@@ -165,7 +213,7 @@ class GrpcChannel:
                     if self._health.would_be_news:
                         await self._ask_why()
                 began = clock()
-                await self._channel.wait_for_state_change(state)
+                await channel.wait_for_state_change(state)
                 if state is grpc.ChannelConnectivity.READY:
                     pause = renewals.over(clock() - began)
                     if renewals.too_often(pause) and not self._leaving:
@@ -186,7 +234,7 @@ class GrpcChannel:
         self._health.disconnected()
         if self._health.would_be_news:
             self._health.down(BROKE_OFF)
-        for call in tuple(self._open):
+        for call in tuple(self._line.calls):
             call.cancel()
         await asyncio.sleep(seconds)
         self._resting = False
@@ -194,14 +242,14 @@ class GrpcChannel:
     async def _ask_why(self) -> None:
         """Find out why there is no connection, which gRPC only tells a call that fails for it, and pass it on."""
         try:
-            await self._probe(b"", timeout=_WAIT_FOR_GRPC)
+            await self._line.probe(b"", timeout=_WAIT_FOR_GRPC)
         except grpc.aio.AioRpcError as error:
             status, details = error.code(), error.details()
         else:
             return  # there is a connection again
         if self._leaving or status is not grpc.StatusCode.UNAVAILABLE:
             return  # likewise: it has no health service, and need not
-        self._health.down(cause_of(status, details))
+        self._health.down(cause_of(status, details, tls=self._line.tls))
 
 
 class _GrpcCall:
@@ -254,10 +302,12 @@ def _raw(answer: bytes) -> bytes:
     return answer
 
 
-def _translate(error: grpc.aio.AioRpcError, address: str, *, passed: bool) -> UpstreamTimeout | UpstreamFailed:
-    """Say what became of a call; ``passed``: its deadline did, by our own clock."""
+def _translate(
+    error: grpc.aio.AioRpcError, address: str, *, passed: bool, tls: bool
+) -> UpstreamTimeout | UpstreamFailed:
+    """Say what became of a call, over ``tls`` or not; ``passed``: its deadline did, by our own clock."""
     status, details = error.code(), error.details()
-    cause = cause_of(status, details)
+    cause = cause_of(status, details, tls=tls)
     if status is grpc.StatusCode.DEADLINE_EXCEEDED:
         if passed:
             return UpstreamTimeout(f"{address} did not answer in time")

@@ -85,6 +85,7 @@ class GatewayClient:
             raise ConfigError(f"the gateway's {error}") from error
         self._connect_timeout = connect_timeout
         self._patient = patient
+        self._tls = access.ca is not None
         self._channel = access.channel(target_of(self.address))
         self._stub = GatewayServiceStub(self._channel)
         self._probe: grpc.aio.UnaryUnaryMultiCallable[bytes, bytes] = self._channel.unary_unary(HEALTH_CHECK)
@@ -150,7 +151,7 @@ class GatewayClient:
         try:
             await self._probe(b"", timeout=_PROBE_TIMEOUT)
         except grpc.aio.AioRpcError as error:
-            return cause_of(error.code(), error.details())
+            return cause_of(error.code(), error.details(), tls=self._tls)
         return NO_ANSWER
 
     async def _call(self, method: Callable[..., Awaitable[Answer]], request: object, seconds: float) -> Answer:
@@ -162,7 +163,7 @@ class GatewayClient:
         except grpc.aio.AioRpcError as error:
             status, details = error.code(), error.details()
         # Raised here, so that the gRPC error does not keep its call, and the channel, alive as a context.
-        why = f"{cause_of(status, details)} ({status.name}: {details})"
+        why = f"{cause_of(status, details, tls=self._tls)} ({status.name}: {details})"
         if status is grpc.StatusCode.DEADLINE_EXCEEDED:
             why = f"it is connected, but did not answer within {seconds:g} s (DEADLINE_EXCEEDED)"
         raise GatewayCallFailed(f"the gateway at {self.address} failed: {why}")

@@ -13,10 +13,11 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from quicgw_fast import completions
-from quicgw_fast.upstream.causes import BROKE_OFF, DO_NOT_LAST
+from quicgw_fast.ports import NO_METADATA
+from quicgw_fast.upstream.causes import BROKE_OFF, DO_NOT_LAST, REFUSED_TLS
 from quicgw_fast.upstream.errors import UpstreamFailed
 from quicgw_fast.upstream.health import CallsUnderWay, ChannelHealth
-from quicgw_fast.upstream.method import HEALTH_CHECK, parse_answer
+from quicgw_fast.upstream.method import HEALTH_CHECK, PROCESS_REQUEST, parse_answer
 from quicgw_fast.upstream.native.dialling import dial
 from quicgw_fast.upstream.native.failures import (
     CallFailure,
@@ -28,14 +29,16 @@ from quicgw_fast.upstream.native.failures import (
     StatusFailure,
 )
 from quicgw_fast.upstream.renewals import Renewals
+from quicgw_fast.upstream.tls import authority_of
 
 if TYPE_CHECKING:
     from quicgw_fast.completions import Cancellable, Done
-    from quicgw_fast.ports import ServiceRequest
+    from quicgw_fast.ports import Metadata, ServiceRequest
     from quicgw_fast.proto.service_pb2 import UpstreamResponse
     from quicgw_fast.upstream.instance import Instance
     from quicgw_fast.upstream.native.connection import NativeConnection
     from quicgw_fast.upstream.seam import ChannelListener
+    from quicgw_fast.upstream.tls import UpstreamTls
 
 _log = logging.getLogger("quicgw.upstream")
 
@@ -51,9 +54,10 @@ _CLOCKS_DIFFER = 0.01
 class NativeChannel:
     """The ``Channel`` to one address, which it keeps dialling. Make it inside the running loop."""
 
-    def __init__(self, instance: Instance, listener: ChannelListener) -> None:
+    def __init__(self, instance: Instance, listener: ChannelListener, tls: UpstreamTls | None) -> None:
+        self._instance = instance
         self._address = instance.address
-        self._authority = instance.authority
+        self._tls = tls
         self._health = ChannelHealth(instance, listener)
         self._calls = CallsUnderWay(instance)
         self._clock = asyncio.get_running_loop().time
@@ -68,10 +72,16 @@ class NativeChannel:
         self._leaving = False
         self._dialler = asyncio.create_task(self._stay_connected(), name=f"upstream-health-{instance.address}")
 
-    def begin(self, request: ServiceRequest, timeout: float, done: Done[UpstreamResponse]) -> Cancellable:
+    def begin(
+        self,
+        request: ServiceRequest,
+        timeout: float,
+        done: Done[UpstreamResponse],
+        metadata: Metadata = NO_METADATA,
+    ) -> Cancellable:
         """See ``Channel``."""
         self._calls.begin()
-        call = _ChannelCall(self, request.SerializeToString(), self._clock() + timeout, done)
+        call = _ChannelCall(self, request.SerializeToString(), metadata, self._clock() + timeout, done)
         connection = self._connection
         if connection is None or connection.left.done():
             call.go_by_any()
@@ -79,14 +89,14 @@ class NativeChannel:
             call.go_by(connection)
         return call
 
-    async def call_by_any(self, message: bytes, deadline: float, *, refused: bool) -> bytes:
+    async def call_by_any(self, message: bytes, metadata: Metadata, deadline: float, *, refused: bool) -> bytes:
         """Call over the connection that there is, or the next one; ``refused``: one did not look at the call."""
         while True:
             connection = self._connection
             if connection is None or connection.left.done():
                 connection = await self._next_connection(deadline)
             try:
-                return await completions.result(partial(connection.begin, message, deadline))
+                return await completions.result(partial(connection.begin, message, deadline, metadata=metadata))
             except NeverSent:
                 pass  # without harm, and as often as it may be: each time takes a new connection
             except NeverLookedAt:
@@ -136,7 +146,7 @@ class NativeChannel:
         deadline = self._clock() + seconds
         try:
             async with asyncio.timeout_at(deadline):
-                connection = await dial(self._address, path=HEALTH_CHECK, authority=self._authority)
+                connection = await self._dial(HEALTH_CHECK)
         except (NotConnected, TimeoutError):
             return False
         try:
@@ -148,6 +158,12 @@ class NativeChannel:
         finally:
             connection.hang_up()
         return True
+
+    def renew(self, tls: UpstreamTls | None) -> None:
+        """See ``Channel``."""
+        self._tls = tls
+        if self._connection is not None:
+            self._connection.leave()
 
     async def drain(self) -> None:
         """See ``Channel``."""
@@ -173,22 +189,28 @@ class NativeChannel:
             _log.exception("upstream not followed any more", extra={"address": self._address})
             self._fail(NotConnected("nobody connects to it any more", repr(error)))
 
+    async def _dial(self, path: str) -> NativeConnection:
+        authority = authority_of(self._instance, self._tls)
+        return await dial(self._address, path=path, authority=authority, tls=self._tls)
+
     async def _dial_again_and_again(self) -> None:
         pause, spoke = _AFTER_FAILURE, False
         renewals = Renewals()
         while True:
-            began = self._clock()
+            began, tls = self._clock(), self._tls
             try:
-                connection = await dial(self._address, authority=self._authority)
+                connection = await self._dial(PROCESS_REQUEST)
             except NotConnected as failure:
                 # A service that stops closes its connections first: the next one may be taken still, and is dropped.
                 # What that means for the service, the attempt after it tells.
-                if not (spoke and failure.cause == BROKE_OFF):
+                if not (spoke and failure.cause in {BROKE_OFF, REFUSED_TLS}):
                     self._down(failure)
                 renewals.failed()
                 wait, pause, spoke = pause, min(pause * _GROWTH, _AT_MOST), False
             else:
                 self._up(connection)
+                if tls is not self._tls:  # it was renewed meanwhile
+                    connection.leave()
                 await connection.left
                 self._connection = None
                 self._health.disconnected()
@@ -224,20 +246,28 @@ class NativeChannel:
 class _ChannelCall:
     """One call under way: over the connection that it was begun on, which costs least, or over whichever comes."""
 
-    __slots__ = ("_channel", "_deadline", "_done", "_message", "_way")
+    __slots__ = ("_channel", "_deadline", "_done", "_message", "_metadata", "_way")
 
-    def __init__(self, channel: NativeChannel, message: bytes, deadline: float, done: Done[UpstreamResponse]) -> None:
+    def __init__(
+        self,
+        channel: NativeChannel,
+        message: bytes,
+        metadata: Metadata,
+        deadline: float,
+        done: Done[UpstreamResponse],
+    ) -> None:
         self._channel = channel
         self._message = message
+        self._metadata = metadata
         self._deadline = deadline
         self._done = done
         self._way: Cancellable
 
     def go_by(self, connection: NativeConnection) -> None:
-        self._way = connection.begin(self._message, self._deadline, self._ended)
+        self._way = connection.begin(self._message, self._deadline, self._ended, self._metadata)
 
     def go_by_any(self, *, refused: bool = False) -> None:
-        work = self._channel.call_by_any(self._message, self._deadline, refused=refused)
+        work = self._channel.call_by_any(self._message, self._metadata, self._deadline, refused=refused)
         self._way = completions.begin(work, self._conclude, "upstream-call")
 
     def cancel(self) -> None:

@@ -16,11 +16,13 @@ import math
 from typing import TYPE_CHECKING, NamedTuple, cast
 
 from quicgw_fast._core import Http2Connection
+from quicgw_fast.ports import NO_METADATA
 from quicgw_fast.upstream.method import LARGEST_ANSWER, PROCESS_REQUEST
 from quicgw_fast.upstream.native.failures import HungUp
 
 if TYPE_CHECKING:
     from quicgw_fast.completions import Cancellable, Done
+    from quicgw_fast.ports import Metadata
 
 
 _log = logging.getLogger("quicgw.upstream")
@@ -49,6 +51,7 @@ class NativeConnection(asyncio.Protocol):
         self.closed: asyncio.Future[None] = self._loop.create_future()
         self.broke_off = False
         """It is over because its socket is, and not for anything that came."""
+        self.authority = address
         self._core = Http2Connection(address, path, LARGEST_ANSWER)
         self._calls: dict[int, Done[bytes]] = {}
         self._transport: asyncio.Transport
@@ -72,12 +75,14 @@ class NativeConnection(asyncio.Protocol):
         """Whether it is over for what came, which broke the protocol or was too much."""
         return self._core.ended is not None and not self.broke_off
 
-    def begin(self, message: bytes, deadline: float, done: Done[bytes]) -> Cancellable:
+    def begin(
+        self, message: bytes, deadline: float, done: Done[bytes], metadata: Metadata = NO_METADATA
+    ) -> Cancellable:
         """Begin a call with an encoded request; ``deadline`` in seconds of the loop's clock.
 
         ``done`` is told the encoded answer, or a CallFailure.
         """
-        number = self._core.submit(message, deadline)
+        number = self._core.submit(message, deadline, metadata)
         self._calls[number] = done
         if deadline < self._first_deadline:
             self._wake_at(deadline)
@@ -88,6 +93,12 @@ class NativeConnection(asyncio.Protocol):
         """Give a call up; nothing for one that has ended."""
         if self._calls.pop(number, None) is not None:
             self._core.cancel(number)
+            self._flush_soon()
+
+    def leave(self) -> None:
+        """Take no more calls; close when those under way have ended by themselves."""
+        if not self.left.done():
+            self.left.set_result(None)
             self._flush_soon()
 
     def hang_up(self) -> None:
@@ -157,10 +168,11 @@ class NativeConnection(asyncio.Protocol):
             self._close()
 
     def _close(self) -> None:
-        self._transport.close()
         if self._transport.get_write_buffer_size():
             # Nobody reads it, or not soon.
             self._transport.abort()
+        else:
+            self._transport.close()
 
     def _settle(self) -> None:
         """Hand out what became of calls, and say what became of the connection."""

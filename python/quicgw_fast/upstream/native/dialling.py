@@ -11,18 +11,24 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from quicgw_fast.config import split_address
-from quicgw_fast.upstream.causes import BROKE_OFF, NO_ANSWER, NO_GRPC, NOTHING_LISTENS, UNKNOWN_HOST
+from quicgw_fast.upstream.causes import BROKE_OFF, NO_ANSWER, NO_GRPC, NOTHING_LISTENS, REFUSED_TLS, UNKNOWN_HOST
 from quicgw_fast.upstream.lookup import lookup
 from quicgw_fast.upstream.method import PROCESS_REQUEST
 from quicgw_fast.upstream.native.connection import KEEP_ALIVE, NativeConnection
 from quicgw_fast.upstream.native.failures import NotConnected
+from quicgw_fast.upstream.native.tls_causes import tls_cause_of
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from quicgw_fast.upstream.native.connection import KeepAlive
+    from quicgw_fast.upstream.tls import UpstreamTls
 
 PATIENCE = 1.0
-"""Seconds for each step: to look the host up, to connect to one of its addresses, to be greeted."""
+"""Seconds for each step: to look the host up, to connect to one of its addresses, the handshake, to be greeted."""
 
+# Seconds to wait for the answer to TLS's end, which gRPC's servers never give; what was to be said is said by then.
+_GOODBYE = 0.1
 # Milliseconds after which the first byte that was not acknowledged ends the connection: a peer that is gone without a
 # word (RFC 5482).
 _UNACKNOWLEDGED = 10_000
@@ -35,20 +41,22 @@ _CAUSES = {
 
 
 async def dial(
-    address: str, keep_alive: KeepAlive = KEEP_ALIVE, path: str = PROCESS_REQUEST, authority: str = ""
+    address: str,
+    keep_alive: KeepAlive = KEEP_ALIVE,
+    path: str = PROCESS_REQUEST,
+    authority: str = "",
+    tls: UpstreamTls | None = None,
 ) -> NativeConnection:
     """Return a connection that takes calls of the method ``path``. Raises NotConnected, saying why there is none.
 
-    The service is told to be called by ``authority``, else by ``address``.
+    The service is told to be called by ``authority``, else by ``address``, and over TLS has to prove that name.
     """
-    loop = asyncio.get_running_loop()
     try:
         sock = await _connected(*split_address(address))
-        made = partial(NativeConnection, authority or address, keep_alive, path)
-        _, connection = await loop.create_connection(made, sock=sock)
     except OSError as error:  # also a TimeoutError
         why = str(error) or f"no answer within {PATIENCE:g} s"
         raise NotConnected(_CAUSES.get(error.errno or 0, NO_ANSWER), why) from error
+    connection = await _made(sock, partial(NativeConnection, authority or address, keep_alive, path), tls)
     try:
         async with asyncio.timeout(PATIENCE):
             await connection.greeted
@@ -59,9 +67,37 @@ async def dial(
         connection.hang_up()
         raise
     if connection.ended is not None:
-        cause = BROKE_OFF if connection.broke_off else NO_GRPC
+        cause = NO_GRPC
+        if connection.broke_off:
+            # In TLS 1.3 a client's handshake is complete before its certificate was looked at.
+            cause = BROKE_OFF if tls is None else REFUSED_TLS
         connection.hang_up()
         raise NotConnected(cause, f"{connection.ended} before HTTP/2 SETTINGS came")
+    return connection
+
+
+async def _made(sock: socket.socket, make: Callable[[], NativeConnection], tls: UpstreamTls | None) -> NativeConnection:
+    """A connection over the socket, after the TLS handshake if there is one to be."""
+    loop = asyncio.get_running_loop()
+    if tls is None:
+        _, connection = await loop.create_connection(make, sock=sock)
+        return connection
+    connection = make()
+    host, _ = split_address(connection.authority)
+    try:
+        transport, _ = await loop.create_connection(
+            lambda: connection,
+            sock=sock,
+            ssl=tls.context,
+            server_hostname=host,
+            ssl_handshake_timeout=PATIENCE,
+            ssl_shutdown_timeout=_GOODBYE,
+        )
+    except OSError as error:
+        raise NotConnected(tls_cause_of(error), str(error) or "the handshake broke off") from error
+    if transport.get_extra_info("ssl_object").selected_alpn_protocol() != "h2":
+        connection.hang_up()
+        raise NotConnected(NO_GRPC, "it speaks TLS, but no HTTP/2 over it (ALPN)")
     return connection
 
 

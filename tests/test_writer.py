@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from quicgw_fast.observe import Writer, write_if_free
+from quicgw_fast.writer import Writer, write_if_free
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

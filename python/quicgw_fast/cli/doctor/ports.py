@@ -1,0 +1,59 @@
+"""The three ports: free, taken by a gateway that runs already, or by somebody else."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+from typing import TYPE_CHECKING
+
+from quicgw_fast.cli.asking import is_gateway
+from quicgw_fast.cli.doctor.holders import holder
+from quicgw_fast.cli.doctor.result import CheckResult, fine, problem
+from quicgw_fast.config import split_address
+from quicgw_fast.control.listen import bind_tcp
+from quicgw_fast.errors import StartupError
+from quicgw_fast.transport.sockets import listening_socket
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from quicgw_fast.config import ServerConfig
+
+CHECK = "ports"
+ASKING = 1.0
+"""Seconds that the admin pages have to say that they are there."""
+
+
+def ports(server: ServerConfig) -> Iterator[CheckResult]:
+    """Take each port for a moment, as a start does."""
+    running = split_address(server.admin)[1] != 0 and is_gateway(server.admin, ASKING)
+    for key, address in (("quic", server.quic), ("grpc", server.grpc), ("admin", server.admin)):
+        kind = "udp" if key == "quic" else "tcp"
+        try:
+            _take(key, address)
+        except StartupError as error:
+            yield _taken(f"server.{key}", address, kind, error, running=running)
+        else:
+            yield fine(CHECK, f"server.{key} {address} ({kind.upper()}) is free")
+
+
+def _take(key: str, address: str) -> None:
+    host, port = split_address(address)
+    if key == "quic":
+        asyncio.run(listening_socket(host, port)).close()
+    else:
+        bind_tcp(host, port, f"server.{key}", f"set server.{key}").close()
+
+
+def _taken(key: str, address: str, kind: str, error: StartupError, *, running: bool) -> CheckResult:
+    cause = error.__cause__
+    if not isinstance(cause, OSError) or cause.errno != errno.EADDRINUSE:
+        found, _, remedy = str(error).rpartition(": ")
+        return problem(CHECK, f"{key}: {found}", remedy)
+    who = holder(kind, split_address(address)[1])
+    if running and (who is None or who.is_ours):
+        named = "" if who is None else f" ({who})"
+        return fine(CHECK, f"{key} {address} ({kind.upper()}) has a gateway that runs{named}")
+    told = f"{key} {address} ({kind.upper()}) is taken by {who or 'a process of somebody else'}"
+    find = f"kill {who.pid}" if who is not None else f"sudo ss -lpn sport = :{split_address(address)[1]} names it"
+    return problem(CHECK, told, f"stop it ({find}), or set {key} to another port")

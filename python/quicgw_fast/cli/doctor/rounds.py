@@ -1,0 +1,78 @@
+"""All checks, in the order in which they are told."""
+
+from __future__ import annotations
+
+import datetime
+import logging
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from quicgw_fast import config as configs
+from quicgw_fast.cli.doctor.buffers import udp_buffers
+from quicgw_fast.cli.doctor.certificates import certificates
+from quicgw_fast.cli.doctor.clocks import clock
+from quicgw_fast.cli.doctor.ports import ports
+from quicgw_fast.cli.doctor.resources import memory, open_files
+from quicgw_fast.cli.doctor.result import CheckResult, fine, refused, warning
+from quicgw_fast.cli.doctor.secrets import access, login, offline_store
+from quicgw_fast.cli.doctor.upstreams import upstreams
+from quicgw_fast.cli.doctor.versions import packages, parts
+from quicgw_fast.errors import ConfigError
+from quicgw_fast.machine import ProcessMemory
+from quicgw_fast.transport import TransportLimits
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Iterator
+
+    from quicgw_fast.config import Config
+
+
+def all_findings(path: Path | None) -> Iterator[CheckResult]:
+    """Look at everything, by the configuration in ``path``, or by the defaults where that cannot be read."""
+    logging.getLogger("quicgw").addHandler(logging.NullHandler())  # what checks log, they find, too
+    wanted = yield from _configuration(path)
+    yield from packages()
+    yield from parts(wanted or configs.Config())
+    yield from udp_buffers(TransportLimits().socket_buffer)
+    yield from clock(Path(configs.__file__).stat().st_mtime)
+    if wanted is None:  # what follows would be about something that nobody wants
+        return
+    yield from open_files(wanted, _hard_limit_of_files())
+    yield from memory(wanted, ProcessMemory().allowed(), _memory_of_the_machine())
+    yield from certificates(wanted, written=path is not None, now=datetime.datetime.now(datetime.UTC))
+    yield from access(wanted)
+    yield from login(wanted)
+    yield from offline_store(wanted)
+    yield from ports(wanted.server)
+    yield from upstreams(wanted)
+
+
+def _configuration(path: Path | None) -> Generator[CheckResult, None, Config | None]:
+    """Read it as a start does; None when it cannot be used."""
+    where = "the defaults and QUICGW_… variables" if path is None else str(path)
+    try:
+        config = configs.load(path)
+    except ConfigError as error:
+        yield refused("configuration", error)
+        return None
+    yield fine("configuration", f"{where} can be used")
+    for told in configs.advice(config):
+        yield warning("configuration", told, "")
+    return config
+
+
+def _hard_limit_of_files() -> int | None:
+    try:
+        import resource
+    except ImportError:  # Windows
+        return None
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    return None if hard == resource.RLIM_INFINITY else hard
+
+
+def _memory_of_the_machine() -> int | None:
+    try:
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (ValueError, OSError):  # it does not tell
+        return None

@@ -1,0 +1,80 @@
+"""``quicgw drain``: have a gateway stop as gracefully as SIGTERM does, and watch it."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from quicgw_fast.cli import options
+from quicgw_fast.cli.statuses import Status
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from quicgw_fast.cli.asking import AdminPages
+
+LOOK_EVERY = 0.2
+"""Seconds."""
+Wait = Annotated[bool, typer.Option("--wait", "-w", metavar="", help="Show how far it is, until it has ended.")]
+
+
+def drain(
+    wait: Wait = False,
+    admin: options.AdminAddress = None,
+    config: options.Config = None,
+    token_file: options.AdminTokenFile = None,
+    timeout: options.AnswerTimeout = 5.0,
+    json: options.JsonObject = False,
+) -> None:
+    """Have a gateway stop as SIGTERM does: answer what it accepted, send its clients away, and end.
+
+    Asking again changes nothing. With --wait the command ends when the gateway has; Ctrl-C ends the watching alone.
+    Exit status 0: it drains, or with --wait has ended. 1: refused, as by a gateway inside of another program. 3: no
+    gateway there, or it is too old for that.
+    """
+    from quicgw_fast.cli.asking import refusal
+    from quicgw_fast.cli.tables import say_document
+
+    with options.failures_as_json(json):
+        pages = options.admin_pages(admin, config, token_file, timeout)
+        status, answer = pages.ask("POST", "/drain")
+    if status == 200 and wait:
+        answer = {**answer, "ended_after": _watch(pages, quiet=json)}
+    if json:
+        say_document(answer)
+    elif status != 200:
+        print(f"refused: {refusal(answer)}")
+    else:
+        at_most = f"at most {answer['at_most']:g} s"
+        print(f"ended after {answer['ended_after']:.1f} s" if wait else f"drains, {at_most}")
+    raise typer.Exit(Status.DONE if status == 200 else Status.NO)
+
+
+def _watch(pages: AdminPages, *, quiet: bool) -> float:
+    """Show what is left until nobody answers any more; return how many seconds that took."""
+    from quicgw_fast.cli.tables import live_line
+
+    began = time.monotonic()
+    with live_line(quiet=quiet) as show:
+        for left in _left(pages):
+            show(left)
+            time.sleep(LOOK_EVERY)
+    return round(time.monotonic() - began, 3)
+
+
+def _left(pages: AdminPages) -> Iterator[str]:
+    from quicgw_fast.errors import StartupError
+
+    while True:
+        try:
+            stats: Any = pages.get("/stats")
+        except StartupError as error:
+            if isinstance(error.__cause__, OSError):  # the port is closed
+                return
+            raise
+        queue, logins = stats["processor"], stats["logins"]
+        requests = sum(pool["queue_length"] + pool["busy_workers"] for pool in (queue, logins))
+        sessions = stats["sessions"]["INITED"] + stats["sessions"]["NORMAL"]
+        yield f"{sessions} sessions, {stats['connections']} connections, {requests} requests open"

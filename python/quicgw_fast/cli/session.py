@@ -1,0 +1,92 @@
+"""``quicgw session``: one session, and what went back and forth."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Annotated, Any
+from urllib.parse import quote
+
+import typer
+
+from quicgw_fast.cli import options
+from quicgw_fast.cli.statuses import Status
+from quicgw_fast.cli.text import named
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from quicgw_fast.cli.asking import AdminPages
+
+BY_OPENID = "openid:"
+COLUMNS = ("AT", "", "KIND", "NUMBER", "SIZE", "TOOK", "OUTCOME")
+_ARROWS = {"in": "→", "up": "→", "out": "←", "down": "←"}
+
+
+def session(
+    who: Annotated[str, typer.Argument(metavar="ID", callback=named, help="A session's id, or openid:NAME.")],
+    admin: options.AdminAddress = None,
+    config: options.Config = None,
+    token_file: options.AdminTokenFile = None,
+    timeout: options.AnswerTimeout = 5.0,
+    json: options.JsonObject = False,
+) -> None:
+    """Show one session and its flight recorder: the last messages, each with its number, size, time and outcome.
+
+    One that has ended is remembered for a while. Exit status 0: done. 1: there is no such session. 3: no gateway there,
+    or it is too old for that.
+    """
+    from quicgw_fast.cli.asking import refusal
+    from quicgw_fast.cli.tables import say_document
+
+    with options.failures_as_json(json):
+        pages = options.admin_pages(admin, config, token_file, timeout)
+        status, answer = _ask(pages, who)
+    if json:
+        say_document(answer)
+    else:
+        print("\n".join(_lines(answer)) if status == 200 else f"not found: {refusal(answer)}")
+    raise typer.Exit(Status.DONE if status == 200 else Status.NO)
+
+
+def _ask(pages: AdminPages, who: str) -> tuple[int, Any]:
+    from quicgw_fast.cli.sessions import find
+
+    if who.startswith(BY_OPENID):
+        openid = who.removeprefix(BY_OPENID)
+        found = find(pages, {"openid": openid}, 1)["sessions"]
+        if not found:
+            hint = "quicgw sessions lists those that are there"
+            return 404, {"error": {"code": "NOT_FOUND", "message": f"no session of {openid!r}", "hint": hint}}
+        who = found[0]["id"]
+    return pages.ask("GET", f"/sessions/{quote(who, safe='')}")
+
+
+def _lines(one: dict[str, Any]) -> Iterator[str]:
+    from quicgw_fast.cli.sessions import row_of
+    from quicgw_fast.cli.tables import shown, table
+
+    labels = ("id", "openid", "gid", "state", "address", "since", "last message", "window", "in flight")
+    for label, value in zip(labels, row_of(one, time.time()), strict=True):
+        yield f"{label.ljust(12)}  {shown(value)}"
+    events = one["events"]
+    yield ""
+    if not events:
+        yield "nothing is recorded"
+        return
+    yield from table(COLUMNS, (_event(event) for event in events))
+
+
+def _event(event: dict[str, Any]) -> tuple[object, ...]:
+    from quicgw_fast.cli.tables import amount
+
+    at = time.strftime("%H:%M:%S", time.localtime(event["at"])) + f"{event['at'] % 1:.3f}"[1:]
+    took = None if event["duration"] is None else _quick(event["duration"])
+    direction = _ARROWS.get(event["direction"], event["direction"])
+    return at, direction, event["kind"], event["number"], amount(event["size"]), took, event["outcome"]
+
+
+def _quick(seconds: float) -> str:
+    """Write a time of which milliseconds matter."""
+    from quicgw_fast.cli.tables import lasting
+
+    return f"{seconds * 1000:.1f}ms" if seconds < 1 else lasting(seconds)

@@ -1,0 +1,105 @@
+"""``quicgw sessions``: who is there."""
+
+from __future__ import annotations
+
+import sys
+import time
+from typing import TYPE_CHECKING, Annotated, Any
+from urllib.parse import urlencode
+
+import typer
+
+from quicgw_fast.cli import options
+from quicgw_fast.cli.options import Seconds
+from quicgw_fast.cli.text import plain
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from quicgw_fast.cli.asking import AdminPages
+
+COLUMNS = ("ID", "OPENID", "GID", "STATE", "ADDRESS", "SINCE", "LAST", "WINDOW", "IN FLIGHT")
+MOST = 100_000
+
+_AGAIN = "\033[H\033[J"
+"""Back to the corner, and everything below goes."""
+
+
+def _one(flag: str, what: str) -> Any:
+    return typer.Option(flag, metavar="TEXT", callback=plain, help=what)
+
+
+def sessions(
+    query: Annotated[str | None, _one("--query", "Part of an id, openid, gid or address.")] = None,
+    openid: Annotated[str | None, _one("--openid", "Those of this openid.")] = None,
+    gid: Annotated[str | None, _one("--gid", "Those of this gid.")] = None,
+    address: Annotated[str | None, _one("--address", "Those of this client's address.")] = None,
+    state: Annotated[str | None, _one("--state", "Those in this state: INITED, NORMAL, or detached.")] = None,
+    limit: Annotated[int, typer.Option("--limit", "-n", metavar="N", min=1, max=MOST, help="At most so many.")] = 50,
+    watch: Annotated[bool, typer.Option("--watch", metavar="", help="Again and again, until Ctrl-C.")] = False,
+    every: Annotated[float, Seconds("--every", default="1s", help="How often --watch looks.")] = 1.0,
+    admin: options.AdminAddress = None,
+    config: options.Config = None,
+    token_file: options.AdminTokenFile = None,
+    timeout: options.AnswerTimeout = 5.0,
+    json: options.JsonObject = False,
+) -> None:
+    """List the sessions of a gateway, those of clients that are away (detached) as well.
+
+    With --watch and --json each look is one object on one line. Exit status 0: done. 3: no gateway there, or it is too
+    old for that.
+    """
+    wanted = {"q": query, "openid": openid, "gid": gid, "address": address, "state": state}
+    asked = {name: value for name, value in wanted.items() if value is not None}
+    with options.failures_as_json(json):
+        pages = options.admin_pages(admin, config, token_file, timeout)
+        while True:
+            found = find(pages, asked, limit)
+            _show(found, as_json=json, over=watch and sys.stdout.isatty())
+            if not watch:
+                return
+            time.sleep(every)
+
+
+def find(pages: AdminPages, asked: dict[str, str], limit: int) -> dict[str, Any]:
+    """Follow the pages of the list until there are so many, or no more."""
+    found: list[dict[str, Any]] = []
+    cursor: str | None = None
+    while True:
+        query = {**asked, "limit": str(limit - len(found))} | ({} if cursor is None else {"cursor": cursor})
+        page = pages.get(f"/sessions?{urlencode(query)}")
+        found += page["sessions"]
+        cursor = page["next"]
+        if cursor is None or not page["sessions"] or len(found) >= limit:
+            return {"sessions": found[:limit], "next": cursor, "total": page["total"]}
+
+
+def _show(found: dict[str, Any], *, as_json: bool, over: bool) -> None:
+    from quicgw_fast.cli.tables import say_document
+
+    if as_json:
+        say_document(found)
+        return
+    lines = [*_lines(found)]
+    print(_AGAIN * over + "\n".join(lines), flush=True)
+
+
+def _lines(found: dict[str, Any]) -> Iterator[str]:
+    from quicgw_fast.cli.tables import table
+
+    rows = [row_of(session, time.time()) for session in found["sessions"]]
+    if rows:
+        yield from table(COLUMNS, rows)
+    more = "; --limit shows more" if len(rows) < found["total"] else ""
+    yield f"{len(rows)} of {found['total']} sessions{more}"
+
+
+def row_of(session: dict[str, Any], now: float) -> tuple[object, ...]:
+    """What the table shows of one."""
+    from quicgw_fast.cli.tables import ago, amount
+
+    state = session["state"] if session["attached"] else f"{session['state']} (away)"
+    window = f"{session['window_messages']} ({amount(session['window_bytes'])})"
+    times = ago(session["since"], now), ago(session["last_activity"], now)
+    who = session["id"], session["openid"], session["gid"], state, session["address"]
+    return (*who, *times, window, session["in_flight"])

@@ -1,0 +1,65 @@
+"""What is wrong with a configuration: every mistake, with its place, in the words of whoever wrote it."""
+
+from __future__ import annotations
+
+import difflib
+from typing import TYPE_CHECKING, NamedTuple
+
+from quicgw_fast.errors import ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from quicgw_fast.config.places import Key, SettingPlace
+
+_ALIKE = 0.7
+"""How alike two names are, of 1, when one of them may have been meant by the other."""
+
+
+class Mistake(NamedTuple):
+    """One mistake. It is about a key, about several that do not go together, or about a whole file or variable."""
+
+    what: str
+    """What is wrong and what to do, to be read behind the keys."""
+    keys: tuple[Key, ...] = ()
+    places: tuple[SettingPlace, ...] = ()
+    """Where each key is written; where there is none, of what it is about."""
+    meant: str = ""
+    """What was probably meant by something that is not known; ``what`` says so, too."""
+
+    @property
+    def told(self) -> str:
+        """The whole sentence, with keys and places."""
+        names = [".".join(key) for key in self.keys]
+        match names:
+            case []:
+                return f"{self.places[0].short}: {self.what}"
+            case [name]:
+                return f"{name}: {self.what} ({self.places[0]})"
+        each = (f"{name} ({place})" for name, place in zip(names, self.places, strict=True))
+        return f"{' and '.join(each)}: {self.what}"
+
+
+class BadConfigError(ConfigError):
+    """A configuration with mistakes, of which its message names all."""
+
+    def __init__(self, mistakes: Iterable[Mistake]) -> None:
+        self.mistakes = tuple(dict.fromkeys(mistakes))
+        super().__init__(f"bad configuration: {'; '.join(dict.fromkeys(one.told for one in self.mistakes))}")
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """Return which of the known names was probably meant; empty when none is near."""
+    plain = {each.lower().replace("-", "_"): each for each in known}
+    wanted = "".join(f"_{letter}" if letter.isupper() else letter for letter in name)  # as camelCase has it
+    for spelling in (name, wanted.lstrip("_")):
+        found = difflib.get_close_matches(spelling.lower().replace("-", "_"), plain, n=1, cutoff=_ALIKE)
+        if found:
+            return plain[found[0]]
+    return ""
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> tuple[str, str]:
+    """Return what was probably meant, and how to ask that, to be put behind a sentence; both empty for nothing."""
+    meant = nearest(name, known)
+    return meant, f"; did you mean {meant}?" if meant else ""

@@ -1,0 +1,107 @@
+from __future__ import annotations
+
+import json
+import signal
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.cli.admin_stand_in import StandIn, a_session, standing_in
+from tests.cli.process import Running, assert_one_sentence, in_process
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+@pytest.fixture
+def pages() -> Iterator[StandIn]:
+    with standing_in() as server:
+        server.sessions = [a_session(number) for number in range(1, 6)]
+        yield server
+
+
+def test_the_list_is_read_page_by_page(pages: StandIn) -> None:
+    done = in_process("sessions", "--admin", pages.address)
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.splitlines()
+    assert lines[0].split() == ["ID", "OPENID", "GID", "STATE", "ADDRESS", "SINCE", "LAST", "WINDOW", "IN", "FLIGHT"]
+    assert [line.split()[0] for line in lines[1:-1]] == ["s1", "s2", "s3", "s4", "s5"]
+    assert lines[-1] == "5 of 5 sessions"
+    assert [asked.get("cursor") for asked in pages.asked] == [None, "2", "4"]
+
+
+def test_no_more_are_asked_for_than_wanted(pages: StandIn) -> None:
+    done = in_process("sessions", "--admin", pages.address, "--limit", "3")
+    assert done.stdout.splitlines()[-1] == "3 of 5 sessions; --limit shows more"
+    assert [asked["limit"] for asked in pages.asked] == ["3", "1"]
+
+
+def test_everything_asked_for_goes_to_the_gateway(pages: StandIn) -> None:
+    words = ["--query", "a&b", "--openid", "user-2", "--gid", "7", "--address", "::1", "--state", "NORMAL"]
+    done = in_process("sessions", "--admin", pages.address, *words, "--json")
+    told = json.loads(done.stdout)
+    assert (told["version"], told["total"], told["next"]) == (1, 1, None)
+    assert told["sessions"] == [a_session(2)]
+    wanted = {"q": "a&b", "openid": "user-2", "gid": "7", "address": "::1", "state": "NORMAL", "limit": "50"}
+    assert pages.asked == [wanted]
+
+
+def test_names_cannot_move_the_cursor_and_wide_ones_keep_the_columns(pages: StandIn) -> None:
+    pages.sessions = [a_session(1, openid="evil\x1b[2J"), a_session(2, openid="爱丽丝", attached=False)]
+    lines = in_process("sessions", "--admin", pages.address).stdout.splitlines()
+    assert "\x1b" not in "".join(lines)
+    assert "evil\\x1b[2J" in lines[1]
+    assert lines[2].index("NORMAL (away)") == lines[0].index("STATE") - 3, "three wide characters"
+
+
+def test_nobody_is_there(pages: StandIn) -> None:
+    pages.sessions = []
+    assert in_process("sessions", "--admin", pages.address).stdout == "0 of 0 sessions\n"
+
+
+def test_watching_goes_on_until_it_is_interrupted(pages: StandIn) -> None:
+    with Running("sessions", "--watch", "--every", "10ms", "--json", "--admin", pages.address) as running:
+        assert json.loads(running.first_line)["total"] == 5
+        while len(pages.asked) < 9:
+            assert running.process.poll() is None
+        running.signal(signal.SIGINT)
+        status, rest = running.ended()
+    assert status == 130
+    assert all(json.loads(line)["version"] == 1 for line in rest.splitlines())
+
+
+EVENT = {
+    "at": 1_000.25,
+    "direction": "in",
+    "kind": "BUSINESS",
+    "number": 7,
+    "size": 2048,
+    "duration": 0.0125,
+    "outcome": "200",
+}
+
+
+def test_one_session_with_its_flight_recorder(pages: StandIn) -> None:
+    pages.events = [EVENT, {**EVENT, "direction": "out", "duration": None, "size": 12}]
+    done = in_process("session", "s3", "--admin", pages.address)
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.splitlines()
+    assert lines[0].split() == ["id", "s3"]
+    assert lines[-2].split()[1:] == ["→", "BUSINESS", "7", "2.0KiB", "12.5ms", "200"]
+    assert lines[-1].split()[1:] == ["←", "BUSINESS", "7", "12B", "–", "200"]
+    told = json.loads(in_process("session", "openid:user-3", "--admin", pages.address, "--json").stdout)
+    assert told["id"] == "s3"
+    assert told["events"] == pages.events
+
+
+@pytest.mark.parametrize("who", ["s9", "openid:nobody", "a/b?c"])
+def test_a_session_that_is_not_there(pages: StandIn, who: str) -> None:
+    done = in_process("session", who, "--admin", pages.address)
+    assert (done.returncode, done.stdout[:11]) == (1, "not found: ")
+    done = in_process("session", who, "--admin", pages.address, "--json")
+    assert (done.returncode, json.loads(done.stdout)["error"]["code"]) == (1, "NOT_FOUND")
+
+
+def test_without_a_gateway_it_says_so() -> None:
+    for command in (["sessions"], ["session", "s1"], ["drain"]):
+        assert_one_sentence(in_process(*command, "--admin", "127.0.0.1:9"), "--admin")
