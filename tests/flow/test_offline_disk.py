@@ -11,6 +11,7 @@ import pytest
 from quicgw_fast.flow import stored_messages
 from quicgw_fast.session import SessionState
 from quicgw_fast.store import MemoryStore, SqliteStore, Stored
+from tests.flow.receipts import online
 from tests.flow.slow_store import SlowStore
 
 if TYPE_CHECKING:
@@ -268,7 +269,7 @@ async def test_what_a_store_whose_file_is_gone_does_not_take_is_counted_as_a_fai
     make_house: MakeHouse, tmp_path: Path
 ) -> None:
     path = tmp_path / "store.db"
-    house = await make_house(store=(store := SqliteStore(path)))
+    house = await make_house(store=SqliteStore(path))
     client = await online(house)
     path.unlink()
     refused = await house.push("bob", content="1")
