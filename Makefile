@@ -11,8 +11,8 @@ export PYTHONDONTWRITEBYTECODE := 1
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo serve test test-rust test-python test-matrix test-aioquic coverage lint lint-rust lint-python format wheel
-.PHONY: bench bench-e2e bench-marks bench-check bench-overload bench-rust attacks fuzz reloads chaos restarts proto lock clean
-.PHONY: stalled soak-idle soak-churn
+.PHONY: bench bench-e2e bench-marks bench-check bench-overload bench-rust attacks fuzz reloads chaos restarts reference proto lock clean
+.PHONY: docs stalled soak-idle soak-churn test-slim test-lowest
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -57,10 +57,22 @@ test-matrix: setup ## Test what clients see on every combination of compiled and
 test-aioquic: setup ## Run aioquic's own tests on our short path
 	$(BIN)/python -m tests.aioquic_suite
 
+test-slim: setup ## Install the wheel with the client's packages alone, and beside FastAPI, and call a gateway
+	SLIM=1 $(BIN)/pytest -s tests/slim
+
+# The oldest releases that pyproject.toml allows, with the tests of what touches them.
+LOWEST := .venv/lowest/bin/python
+TOUCHING := $(addprefix tests/, config control auth observe upstream/grpcio upstream/test_caller.py \
+	cli/test_call.py cli/test_help.py cli/test_usage.py client/test_with_gateway.py)
+test-lowest: setup ## Run the tests that touch a dependency with the lowest version of each
+	$(PYTHON) -m venv --clear .venv/lowest
+	$(LOWEST) -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/lowest.txt
+	PYTHONPATH=python:. $(LOWEST) -m pytest -o filterwarnings=default $(TOUCHING)
+
 coverage: setup ## Show how much of each module the tests of its own room cover; fails below 95 %
 	$(BIN)/python -m tests.own_coverage $(ROOMS)
 
-lint: lint-rust lint-python ## Check style, types, stubs and generated code
+lint: lint-rust lint-python docs ## Check style, types, stubs, generated code, and links of the documentation
 
 lint-rust: setup
 	@if cargo fmt --version >/dev/null 2>&1; then cargo fmt --all --check; \
@@ -74,6 +86,13 @@ lint-python: setup
 	$(BIN)/mypy
 	$(BIN)/mypy --strict examples/*.py
 	$(BIN)/python -m mypy.stubtest quicgw_fast._core
+
+.venv/.docs: requirements/docs.txt .venv/.requirements
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/docs.txt
+	touch $@
+
+docs: .venv/.docs ## Build the documentation's site, in build/site; fails with any warning
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build >/dev/null
 
 format: setup ## Format Python and Rust
 	$(BIN)/ruff check --fix-only --quiet .
@@ -128,6 +147,9 @@ chaos: setup ## Long soak test over a lossy network (hours)
 restarts: setup ## Restart a gateway twenty times under load, and count what was accepted and answered
 	RESTARTS=20 $(BIN)/pytest -s tests/wire/test_restarts.py
 
+reference: setup ## Make the pages of docs/ that come from the code
+	$(BIN)/python -m tests.reference
+
 proto: .venv/.requirements ## Generate the Python modules of proto/
 	$(BIN)/python proto/generate.py
 
@@ -135,6 +157,9 @@ lock: .venv/.requirements ## Compile requirements/*.txt and Cargo.lock from the 
 	$(BIN)/pip install --quiet pip-tools
 	$(COMPILE) --extra server --extra service --extra top --extra tracing --extra dev -o requirements/dev.txt pyproject.toml
 	$(COMPILE) --extra server --extra service --extra top --extra tracing -o requirements/runtime.txt -c requirements/dev.txt pyproject.toml
+	$(COMPILE) -o requirements/client.txt -c requirements/dev.txt pyproject.toml
+	$(COMPILE) -o requirements/lowest.txt requirements/lowest.in
+	$(COMPILE) -o requirements/lowest-client.txt requirements/lowest-client.in
 	$(COMPILE) -o requirements/docs.txt requirements/docs.in
 	$(COMPILE) -o requirements/browser.txt requirements/browser.in
 	cargo update

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from importlib.resources import files
 from pathlib import Path
@@ -13,6 +14,19 @@ PACKAGE = "quicgw_fast/proto"
 
 DEFAULT_POOL = "_descriptor_pool.Default()"
 PRIVATE_POOL = "_pool.POOL"
+OLDEST_PROTOBUF = "6.31.1"
+OLDEST_GRPCIO = "1.76.0"
+"""What the generated modules ask for: the lower bounds of pyproject.toml, which ``make test-lowest`` tries.
+
+protoc writes its own version there, which is newer than what programs beside us may be bound to; the code behind it is
+the same. The runtimes take generated code of their own and of the last major version.
+"""
+GRPC_IMPORT = "import grpc\n"
+CLEAR_GRPC_IMPORT = """from quicgw_fast.errors import needs_extra
+
+with needs_extra("service", "quicgw_fast.proto.service_pb2_grpc"):
+    import grpc
+"""
 POOL_IMPORT = "# @@protoc_insertion_point(imports)\nfrom quicgw_fast.proto import pool as _pool\n"
 
 
@@ -28,7 +42,11 @@ def main(out: Path = ROOT / "python") -> int:
     )
     if not status:
         for name in ("client", "service"):
-            keep_private(out / PACKAGE / f"{name}_pb2.py")
+            module = out / PACKAGE / f"{name}_pb2.py"
+            keep_private(module)
+            lower_bound(module, r"(?<=PUBLIC,\n)    \d+,\n    \d+,\n    \d+,\n", _as_arguments(OLDEST_PROTOBUF))
+        name_the_extra(out / PACKAGE / "service_pb2_grpc.py")
+        lower_bound(out / PACKAGE / "service_pb2_grpc.py", r"(?<=GENERATED_VERSION = )'[\d.]+'", f"'{OLDEST_GRPCIO}'")
     return int(status)
 
 
@@ -42,6 +60,26 @@ def keep_private(module: Path) -> None:
     if text.count(DEFAULT_POOL) != 1 or text.count(mark) != 1:
         raise SystemExit(f"{module}: protoc writes something new; look at it and change keep_private()")
     module.write_text(text.replace(DEFAULT_POOL, PRIVATE_POOL).replace(mark, POOL_IMPORT), encoding="utf-8")
+
+
+def name_the_extra(module: Path) -> None:
+    """Let the stubs say what to install where grpcio is not: for a client alone it is not needed."""
+    text = module.read_text(encoding="utf-8")
+    if text.count(GRPC_IMPORT) != 1:
+        raise SystemExit(f"{module}: protoc writes something new; look at it and change name_the_extra()")
+    module.write_text(text.replace(GRPC_IMPORT, CLEAR_GRPC_IMPORT), encoding="utf-8")
+
+
+def lower_bound(module: Path, pattern: str, oldest: str) -> None:
+    """Let a generated module ask for the oldest release that is tested, where ``pattern`` finds another version."""
+    text, count = re.subn(pattern, oldest, module.read_text(encoding="utf-8"))
+    if count != 1:
+        raise SystemExit(f"{module}: protoc writes something new; look at it and change lower_bound()")
+    module.write_text(text, encoding="utf-8")
+
+
+def _as_arguments(version: str) -> str:
+    return "".join(f"    {number},\n" for number in version.split("."))
 
 
 if __name__ == "__main__":

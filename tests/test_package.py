@@ -175,6 +175,21 @@ def test_a_dependency_has_a_tested_range_and_the_installed_one_is_in_it(requirem
     assert numbers(low) <= numbers(installed) < numbers(high), f"{name} {installed} was never tested"
 
 
+@pytest.mark.parametrize(
+    ("extras", "file"), [(("server",), "lowest.in"), (("service",), "lowest-client.in")], ids=["server", "client"]
+)
+def test_the_lowest_versions_that_are_tried_are_the_bounds(extras: tuple[str, ...], file: str) -> None:
+    ranges = [*PROJECT["dependencies"], *(r for extra in extras for r in PROJECT["optional-dependencies"][extra])]
+    bounds = dict(re.match(r"([\w-]+)(?:\[\w+\])?>=([\d.]+)", one).groups() for one in ranges)  # type: ignore[union-attr]
+    text = (ROOT / "requirements" / file).read_text(encoding="utf-8")
+    tried = dict(re.findall(r"^([\w-]+)(?:\[\w+\])?==([\d.]+)", text, re.MULTILINE))
+    if "protobuf" not in tried:  # the services of the gateway want a newer one than its clients
+        del bounds["protobuf"]
+    assert {name: numbers(low) for name, low in tried.items()} == {
+        name: numbers(low) + [0] * (len(numbers(tried[name])) - len(numbers(low))) for name, low in bounds.items()
+    }
+
+
 def numbers(version: str) -> list[int]:
     return [int(part) for part in re.findall(r"\d+", version)]
 

@@ -1,4 +1,4 @@
-"""Whom an address stands for, wherever something is counted or told for each client."""
+"""Addresses: how one is written, and whom it stands for wherever something is counted or told for each client."""
 
 from __future__ import annotations
 
@@ -7,6 +7,11 @@ from typing import Final
 
 MAPPED: Final = bytes(10) + b"\xff\xff"
 """How an IPv6 address begins that stands for an IPv4 one (RFC 4291 §2.5.5.2)."""
+
+
+def join_address(host: str, port: int) -> str:
+    """Write an address as ``host:port``, an IPv6 host in brackets."""
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 def address_group(address: str) -> str:

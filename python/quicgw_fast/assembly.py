@@ -89,6 +89,7 @@ def assemble_gateway(
         open_channel=open_channel,
         gate=gates.call,
         abreast=config.processor.workers + config.processor.logins,
+        hello=config.auth.login == "hello",
     )
     if call is None:
         call, chores = upstream.caller.begin, [*chores, upstream.tend]

@@ -32,6 +32,22 @@ class SettingError(ConfigError):
         self.key = key
 
 
+class ExtraMissing(StartupError, ImportError):
+    """Packages are needed that `pip install quicgw-fast` alone does not bring; the message says how to get them."""
+
+
+@contextmanager
+def needs_extra(extra: str, what: str) -> Iterator[None]:
+    """Import packages of an extra, of which ``what`` is made: raises ExtraMissing where one is not installed."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        missing = (error.name or "").partition(".")[0]
+        if missing == __name__.partition(".")[0]:
+            raise
+        raise ExtraMissing(f'{what} needs {missing}: pip install "quicgw-fast[{extra}]"') from error
+
+
 @contextmanager
 def about(*key: str) -> Iterator[None]:
     """Make a ConfigError one of the setting ``key``, unless it is of another one."""

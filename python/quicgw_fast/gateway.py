@@ -23,12 +23,16 @@ from quicgw_fast.control import (
     Refusals,
     drain_pages,
     health_pages,
+    metrics_pages,
+    openapi_pages,
     overload_pages,
     performance_pages,
+    profile_pages,
     read_access,
     reload_pages,
     session_pages,
     stats_pages,
+    upstream_pages,
 )
 from quicgw_fast.observe import (
     MOST_WAITING,
@@ -45,6 +49,7 @@ from quicgw_fast.observe import (
     register_listener,
     render_stats,
 )
+from quicgw_fast.observe.exposition import Exposition
 from quicgw_fast.overload import LiveLimits
 from quicgw_fast.reloading import Origin, Reloader, gateway_parts
 from quicgw_fast.transport import Listener, TransportLimits, Validity, listen, reset_key_for
@@ -122,10 +127,12 @@ class Gateway:
         self._validity = Validity(self._clock)
         self._validity.register(metrics)
         self._watcher = Watcher(metrics, self._clock)
+        self._exposition = Exposition(metrics, self._makers)
         chores = [self._door.flush, self._validity.tend, self._refusals.flush, Descriptors(metrics).look]
         assembled = assemble_gateway(config, engine, self._clock, metrics, chores=chores)
         self._path, self._upstream = assembled.path, assembled.upstream
         self._gates, self._views = assembled.gates, assembled.views
+        metrics.gauge("ready", "Whether it takes work, as /readyz says", lambda: self._ready() is None, Unit.FLAG)
         origin = origin or Origin(lambda: contextlib.nullcontext(config), None)
         self.reloader = Reloader(config, origin, self._parts, self._stopping, self._clock, metrics)
         """Whoever wants the configuration read again asks it."""
@@ -207,6 +214,11 @@ class Gateway:
         """Stop the gateway."""
         await self.stop()
 
+    @property
+    def metrics(self) -> Metrics:
+        """The registry of what it counts and measures."""
+        return self._metrics
+
     def stats(self) -> dict[str, Any]:
         """Everything that /stats shows."""
         return render_stats(self._metrics, self._makers, self._upstream.report())
@@ -225,11 +237,15 @@ class Gateway:
             *health_pages(self._ready),
             *stats_pages(self.stats),
             *performance_pages(self._watcher.performance, self._watcher.latency),
+            *metrics_pages(self._exposition.render),
             *reload_pages(self._reload),
             *overload_pages(LiveLimits(self._gates, lambda: self._config, self._clock.now)),
             *session_pages(self._path.kicks.kick, self._views),
+            *upstream_pages(self._upstream),
             *drain_pages(self._end, self._longest_stop),
+            *profile_pages(),
         ]
+        pages += openapi_pages(pages)
         host, port = split_address(server.admin)
         admin = await AdminServer.start(host, port, pages, self._access.admin_guard(host, self._refusals))
         stack.push_async_callback(admin.stop)

@@ -32,6 +32,17 @@ def test_a_good_token_is_granted_until_it_expires(auth: JwtAuth) -> None:
     assert auth.authenticate("alice", sign(claims()), NOW) == Grant("alice", NOW + 60)
 
 
+def test_a_token_may_name_zone_and_gid(tmp_path: Path) -> None:
+    auth = JwtAuth(secret_settings(tmp_path, zone_claim="z", gid_claim="guild"))
+    granted = auth.authenticate("alice", sign(claims(z=-7, guild="knights")), NOW)
+    assert granted == Grant("alice", NOW + 60, "-7", "knights")
+    assert auth.authenticate("alice", sign(claims()), NOW) == Grant("alice", NOW + 60)
+    for zone in ("7", 1.5, True, 1 << 63, [7]):
+        assert "z is no whole number" in refusal(auth, sign(claims(z=zone)))
+    for gid in ("", 7, "g" * 257, "a\nb", ["g"]):
+        assert "guild is no text" in refusal(auth, sign(claims(guild=gid)))
+
+
 @pytest.mark.parametrize("algorithm", ASYMMETRIC)
 @pytest.mark.parametrize("form", ["public_pem", "certificate_pem"])
 def test_public_keys_and_certificates_verify(algorithm: str, form: str, tmp_path: Path) -> None:

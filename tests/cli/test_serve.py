@@ -49,7 +49,7 @@ def serve_here(tmp_path: Path, text: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_missing_configuration() -> None:
-    assert_one_sentence(quicgw("serve", "--config", "/does/not/exist.toml"), "/does/not/exist.toml", "--config")
+    assert_one_sentence(quicgw("serve", "--config", "/does/not/exist.toml"), "/does/not/exist.toml", "quicgw genconfig")
 
 
 def test_configuration_that_is_no_toml(tmp_path: Path) -> None:

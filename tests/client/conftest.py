@@ -10,12 +10,14 @@ import pytest
 
 import quicgw_fast.client as sdk
 from quicgw_fast.client import Reconnect
+from quicgw_fast.client.io_thread import LoopThread
 from quicgw_fast.transport import development_certificate
 from tests.client.scripted import ScriptedGateway
+from tests.support.gateway_process import GatewayProcess
 from tests.support.parts import CONNECTIONS, Ends
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Iterator
     from pathlib import Path
 
     from quicgw_fast.client import Client, State, StateEvent
@@ -94,3 +96,16 @@ async def connect(gateway: ScriptedGateway, certificate: tuple[Path, Path], stat
             return await stack.enter_async_context(sdk.connect(**options))
 
         yield make
+
+
+@pytest.fixture(scope="module")
+def dev_address() -> Iterator[str]:
+    """The address of ``quicgw dev``, for tests without an event loop."""
+    runner = LoopThread("gateway process")
+    process = GatewayProcess.dev()
+    try:
+        runner.wait(process.__aenter__())
+        yield "{}:{}".format(*process.ready.quic)
+        runner.wait(process.__aexit__(None, None, None))
+    finally:
+        runner.end()

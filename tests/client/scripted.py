@@ -130,6 +130,7 @@ class ScriptedGateway:
         """Number and keep replies, but do not send them."""
         self.silent = False
         self.files: tuple[Path, Path]
+        self.loop = asyncio.get_running_loop()
         self._ids = itertools.count(1)
         self._news = asyncio.Event()
 

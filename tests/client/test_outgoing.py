@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
-from quicgw_fast.client.calls import Calls, ClientCall
+from quicgw_fast.client.calls import Calls, ClientCall, draft
 from quicgw_fast.client.messages import ClientStats
 from quicgw_fast.client.outgoing import Outgoing
 from quicgw_fast.client.pacer import Pacer
@@ -66,7 +66,7 @@ class Way:
         self.link = cast("ClientLink", cast("Any", self.stub))
 
     def submit(self, size: int) -> None:
-        self.outgoing.submit(self.calls.make("echo", None, bytes(size), None, 60))
+        self.outgoing.submit(self.calls.make(draft("echo", None, bytes(size), None, 60)))
 
     def reply(self) -> None:
         """The oldest request is answered."""

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from quicgw_fast.client.backoff import Backoff
+from quicgw_fast.client.home import SameLoop
 from quicgw_fast.client.liveness import Liveness, Pulse
 from quicgw_fast.client.options import Reconnect
 from quicgw_fast.client.tokens import ClientTokens, refresh_delay
@@ -75,12 +76,12 @@ class TestTokens:
         async def later() -> str:
             return "async"
 
-        assert await ClientTokens("fixed").fresh() == "fixed"
-        assert await ClientTokens(lambda: "plain").fresh() == "plain"
-        assert await ClientTokens(later).fresh() == "async"
+        assert await ClientTokens("fixed", SameLoop()).fresh() == "fixed"
+        assert await ClientTokens(lambda: "plain", SameLoop()).fresh() == "plain"
+        assert await ClientTokens(later, SameLoop()).fresh() == "async"
 
     async def test_a_refused_token_gives_way_to_the_one_before(self) -> None:
-        tokens = ClientTokens("old")
+        tokens = ClientTokens("old", SameLoop())
         before = tokens.replace("new")
         assert await tokens.fresh() == "new"
         tokens.restore("new", before)
@@ -90,7 +91,7 @@ class TestTokens:
         assert await tokens.fresh() == "newest"
 
     async def test_a_callable_stays(self) -> None:
-        tokens = ClientTokens(lambda: "made")
+        tokens = ClientTokens(lambda: "made", SameLoop())
         assert tokens.renewable
         assert tokens.replace("given") is None
         tokens.restore("given", None)

@@ -36,6 +36,11 @@ def test_every_key_has_help_and_a_release(setting: Setting) -> None:
     assert re.fullmatch(r"\d+\.\d+\.\d+", setting.since)
 
 
+def test_no_table_takes_keys_while_it_runs_that_there_are_not() -> None:
+    for name, section in SECTIONS.items():
+        assert section.live <= set(section.model_fields), name
+
+
 def test_every_table_has_help() -> None:
     for table in catalogue():
         assert table.help, table.name

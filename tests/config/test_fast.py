@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from quicgw_fast.compiled import PARTS
 from quicgw_fast.config import read
-from quicgw_fast.config.fast import COMPILED
 from quicgw_fast.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ def test_it_is_stronger_than_the_file_and_weaker_than_what_is_named(
     assert read(file).server.transport == "quinn"
     monkeypatch.setenv("QUICGW_SERVER__TRANSPORT", "aioquic")
     assert read(file).server.transport == "aioquic"
-    assert read(file, COMPILED).server.transport == "quinn", "a flag is the strongest"
+    assert read(file, PARTS).server.transport == "quinn", "a flag is the strongest"
 
 
 def test_another_value_is_an_error_that_says_what_to_write(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -52,4 +52,4 @@ def test_it_hides_no_mistake_of_the_file(monkeypatch: pytest.MonkeyPatch, tmp_pa
     with pytest.raises(
         ConfigError, match=rf"server\.transport: must be .*, not 'quin'; did you mean quinn\? \(in {file}:\d\)"
     ):
-        read(file, COMPILED if how == "flag" else None)
+        read(file, PARTS if how == "flag" else None)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -11,6 +10,7 @@ import pytest
 
 from quicgw_fast.codes import CloseCode, ErrorCode, PushCode
 from quicgw_fast.config import LimitsConfig, OverloadConfig
+from quicgw_fast.config.catalogue import settings
 from quicgw_fast.errors import ConfigError
 from quicgw_fast.observe import Metrics
 from quicgw_fast.overload import (
@@ -108,13 +108,12 @@ def test_a_rule_that_there_is_not_cannot_be_configured(metrics: Metrics) -> None
         make_gates(LimitsConfig(), metrics, observing("message-rate", "nonsense"))
 
 
-def test_the_readme_names_all_rules(metrics: Metrics) -> None:
+def test_the_help_of_the_key_names_all_rules(metrics: Metrics) -> None:
     with pytest.raises(ConfigError) as error:
         make_gates(LimitsConfig(), metrics, observing("nonsense"))
     known = str(error.value).partition("known rules are ")[2].split(", ")
-    readme = Path(__file__).parents[2].joinpath("README.md").read_text(encoding="utf-8")
-    row = next(line for line in readme.splitlines() if line.startswith("| `overload.observe` |"))
-    assert row.endswith(f"({', '.join(f'`{name}`' for name in known)}) |")
+    told = settings()["overload.observe"].help
+    assert told.endswith(f": {', '.join(f'``{name}``' for name in known)}.")
 
 
 def test_a_gateway_that_stops_begins_nothing(metrics: Metrics) -> None:

@@ -77,6 +77,7 @@ def side_of(
     open_channel: OpenChannel | None = None,
     gate: CallGate | None = None,
     abreast: int = 100,
+    hello: bool = True,
 ) -> Upstream:
     """The upstream side of a gateway, which dials already; whoever makes it closes its channels."""
     maker = makers.load(makers.DEFAULT)
@@ -88,6 +89,7 @@ def side_of(
         open_channel=open_channel or maker.open_channel,
         gate=gate or Gate(Moment.CALL, [], Metrics()),
         abreast=abreast,
+        hello=hello,
     )
     side.start()
     return side

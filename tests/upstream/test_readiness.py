@@ -32,6 +32,14 @@ async def test_nothing_configured_is_said_once(caplog: pytest.LogCaptureFixture)
     await side.close()
 
 
+async def test_nobody_is_needed_for_a_login_by_token(caplog: pytest.LogCaptureFixture) -> None:
+    side = side_of(UpstreamConfig(), hello=False)
+    side.tend(0.0)
+    assert side.readiness.reason() is None
+    assert not said(caplog)
+    await side.close()
+
+
 async def test_it_follows_the_instances_of_hello(upstream: Start, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("INFO", "quicgw.upstream")
     server, other = await upstream(), await upstream()

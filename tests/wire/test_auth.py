@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Any
 import jwt
 import pytest
 
+import quicgw_fast
 from quicgw_fast.codes import CloseCode
 from quicgw_fast.proto import client_pb2 as pb
 from tests.support import forged, wire
+from tests.support.pages import readiness
 from tests.support.world import assert_closed
 
 if TYPE_CHECKING:
@@ -97,6 +99,40 @@ async def test_nobody_is_taken_over_by_a_client_that_is_not_authenticated(world:
     assert thief.started.reset_reason == pb.RESET_REASON_UNKNOWN_SESSION
     assert wire.business(await victim.call("echo")).code == 200
     victim.assert_gap_free()
+
+
+async def test_a_token_logs_in_where_no_service_does(make_world: WorldMaker, tmp_path: Path) -> None:
+    key = tmp_path / "secret"
+    key.write_text(SECRET)
+    auth = {"mode": "jwt", "key_file": key, "login": "token", "zone_claim": "zone", "gid_claim": "guild"}
+    base = await make_world()
+    services = {name: [base.business.address] for name in ("business", "zone")}
+    world = await make_world(auth=auth, upstream=services, offline={"store": "memory"})
+    assert (await readiness(world.gateway.addresses.admin))[0] == 200
+    assert (await world.pusher.push("alice", data=b"stored")).message == "stored"
+    client = await start(world, "alice", token(zone=7, guild="knights"))
+    await client.wait_for(lambda push: wire.is_notify(push) and wire.business(push).data == b"stored")
+    assert wire.business(await client.call("anything", data=b"x")).data == b"x"
+    hello = await client.hello()
+    assert (wire.business(hello).code, dict(hello.headers)) == (200, {"zone": "7", "gid": "knights"})
+    assert (await world.pusher.push("knights", by="gid", data=b"now")).success
+    await client.wait_for(lambda push: wire.is_notify(push) and wire.business(push).data == b"now")
+    assert [request.action for request in base.business.requests] == ["anything"]
+    client.assert_gap_free()
+
+
+async def test_the_sdk_needs_no_change_for_that(make_world: WorldMaker, tmp_path: Path) -> None:
+    key = tmp_path / "secret"
+    key.write_text(SECRET)
+    world = await make_world(auth={"mode": "jwt", "key_file": key, "login": "token"})
+    host, port = world.address
+    async with quicgw_fast.connect(f"{host}:{port}", openid="alice", token=token(), insecure=True) as sdk:
+        assert (await sdk.call("echo", data=b"x")).data == b"x"
+    async with quicgw_fast.connect(
+        f"{host}:{port}", openid="bob", token=token("bob"), insecure=True, login=False
+    ) as sdk:
+        assert (await sdk.call("echo", data=b"y")).data == b"y"
+    assert not world.hello.requests
 
 
 async def test_a_token_that_ends_closes_the_connection_and_a_new_one_resumes(world: World) -> None:

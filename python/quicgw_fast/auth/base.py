@@ -29,6 +29,10 @@ class Grant:
     openid: str
     expires_at: float | None
     """Wall-clock seconds from which on it is a no; ``None``: never."""
+    zone: str = ""
+    """The zone that the token names, where it is one that logs in; a whole number."""
+    gid: str = ""
+    """The group that it names, likewise."""
 
 
 class Authenticator(Protocol):

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 MAX_TOKEN: Final = 4096
 """Characters. A START has 4 KiB in all (protocol §1), so that a longer token comes from somewhere else."""
+LONGEST_GID: Final = 256
+"""Characters, as an openid has bytes."""
 MAX_LEEWAY: Final = 300.0
 """More leeway than this is a misunderstanding."""
 IAT_SLACK: Final = 60.0
@@ -89,7 +91,8 @@ class JwtAuth:
             raise AuthRefused(f"token refused: {_quoted(error)}", "invalid") from error
         self._check_subject(claims, openid)
         self._check_origin(claims)
-        return Grant(openid, self._check_time(claims, wall))
+        until = self._check_time(claims, wall)
+        return Grant(openid, until, self._zone(claims), self._gid(claims))
 
     def _verified_claims(self, token: str, kid: str | None) -> dict[str, Any]:
         key: VerifyKey | None = self._keys.pick(kid)
@@ -118,6 +121,26 @@ class JwtAuth:
             raise AuthRefused("aud is missing or another audience")
         if issuer is not None and claims.get("iss") != issuer:
             raise AuthRefused("iss is missing or another issuer")
+
+    def _zone(self, claims: dict[str, Any]) -> str:
+        """What ``auth.zone_claim`` names; a token need not have it."""
+        name = self._settings.zone_claim
+        zone = None if name is None else claims.get(name)
+        if zone is None:
+            return ""
+        if type(zone) is int and -(1 << 63) <= zone < 1 << 63:  # a bool is an int as well
+            return str(zone)
+        raise AuthRefused(f"{name} is no whole number of 64 bits", "zone")
+
+    def _gid(self, claims: dict[str, Any]) -> str:
+        """What ``auth.gid_claim`` names, likewise."""
+        name = self._settings.gid_claim
+        gid = None if name is None else claims.get(name)
+        if gid is None:
+            return ""
+        if isinstance(gid, str) and gid and len(gid) <= LONGEST_GID and gid.isprintable():
+            return gid
+        raise AuthRefused(f"{name} is no text of 1 to {LONGEST_GID} characters", "gid")
 
     def _check_time(self, claims: dict[str, Any], wall: float) -> float:
         """Return the wall second from which on the token is refused.

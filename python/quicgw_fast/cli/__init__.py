@@ -98,25 +98,15 @@ def _in_main_thread() -> bool:
 
 def _run(arguments: Sequence[str] | None, output: Output) -> int:
     """Run the command and return its status; what it prints may still be on its way."""
-    from quicgw_fast.cli.app import command_line
-    from quicgw_fast.cli.statuses import Interrupted
-    from quicgw_fast.errors import StartupError
+    from quicgw_fast.errors import StartupError, needs_extra
 
     try:
-        command_line().main(args=arguments, prog_name="quicgw")
-    except SystemExit as done:
-        if done.code == Status.INTERRUPTED:  # a Ctrl-C that came outside of the event loop
-            output.settle(LAST_MOMENT)
-            output.abandon()
-        return done.code if isinstance(done.code, int) else Status.DONE
+        with needs_extra("server", "the command quicgw"):
+            return _run_app(arguments, output)
     except StartupError as error:
         output.settle(None)  # what was printed before stands before it
         _say_error(str(error))
         return Status.FAILED
-    except Interrupted as ended:
-        output.settle(LAST_MOMENT)  # for a reader that reads; nobody waits for one that does not
-        output.abandon()
-        return 128 + ended.number
     except OutputFailed:
         raise
     except Exception:
@@ -125,6 +115,23 @@ def _run(arguments: Sequence[str] | None, output: Output) -> int:
         traceback.print_exc()
         _say_error("this is a fault of the program; please report what is above")
         return Status.BUG
+
+
+def _run_app(arguments: Sequence[str] | None, output: Output) -> int:
+    from quicgw_fast.cli.app import command_line
+    from quicgw_fast.cli.statuses import Interrupted
+
+    try:
+        command_line().main(args=arguments, prog_name="quicgw")
+    except SystemExit as done:
+        if done.code == Status.INTERRUPTED:  # a Ctrl-C that came outside of the event loop
+            output.settle(LAST_MOMENT)
+            output.abandon()
+        return done.code if isinstance(done.code, int) else Status.DONE
+    except Interrupted as ended:
+        output.settle(LAST_MOMENT)  # for a reader that reads; nobody waits for one that does not
+        output.abandon()
+        return 128 + ended.number
     return Status.DONE
 
 

@@ -126,7 +126,7 @@ _add(
     STEER,
     "sessions",
     "List the sessions of a gateway, those of clients that are away (detached) as well.",
-    "quicgw sessions --state detached",
+    "quicgw sessions --state DETACHED",
     "quicgw sessions --query 10.1.2. --watch",
     "quicgw sessions --limit 1000 --json",
 )
@@ -152,11 +152,56 @@ _add(
     "quicgw doctor --config gateway.toml --json",
 )
 _add(
+    STEER,
+    "audit",
+    "Put everything that somebody needs who is to help into one archive, without anything secret.",
+    "quicgw audit --config gateway.toml",
+    "quicgw audit --admin 127.0.0.1:9000 --token-file operator.token --output audit.tar.gz",
+)
+_add(
+    PREPARE,
+    "gencert",
+    "Make a certificate for a server or a client, and an authority that signs it: for development and inner networks.",
+    "quicgw gencert",
+    "quicgw gencert --name gateway.internal --name 127.0.0.1 --days 90 --out tls",
+    "quicgw gencert --client billing --ca certs/ca.pem",
+)
+_add(
+    PREPARE,
+    "genconfig",
+    "Write a configuration file with every key, its default and what it means.",
+    "quicgw genconfig --output gateway.toml",
+    "quicgw genconfig --minimal > gateway.toml",
+)
+_add(
+    PREPARE,
+    "checkconfig",
+    "Name every mistake in a configuration, each with its line, without starting anything.",
+    "quicgw checkconfig gateway.toml",
+    "quicgw checkconfig gateway.toml --json",
+)
+_add(
+    PREPARE,
+    "config",
+    "Print the values with which a gateway would start here, each with where it comes from.",
+    "quicgw config --config gateway.toml --changed",
+    "QUICGW_SESSION__TIMEOUT=1m quicgw config --json",
+    "quicgw config --schema > quicgw.schema.json",
+)
+_add(
     PREPARE,
     "gentoken",
     'Print a token for a client of a gateway with auth.mode = "jwt".',
     "quicgw gentoken alice --key secret.key --ttl 8h",
     "quicgw gentoken alice --new-key keys --algorithm EdDSA --audience game",
+)
+_add(
+    USE,
+    "repl",
+    "Log in and talk: call actions, and see notifies, lost connections and resumes as they come.",
+    "quicgw repl --insecure",
+    "quicgw repl gateway.example:8443 --openid alice --token $TOKEN",
+    "echo 'call echo -- hello' | quicgw repl -k --json",
 )
 _add(
     USE,
@@ -179,5 +224,6 @@ _add(
     "version",
     "Show the version and what runs: engine, transport, upstream client, Python.",
     "quicgw version",
+    "quicgw version --json",
     "QUICGW_FAST=1 quicgw version",
 )

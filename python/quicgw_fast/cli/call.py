@@ -68,7 +68,7 @@ def call(
     """
     from quicgw_fast.cli.calling import CONNECT_TIMEOUT, Caller, Wish
     from quicgw_fast.cli.event_loop import run
-    from quicgw_fast.config.fast import COMPILED
+    from quicgw_fast.compiled import PARTS
 
     if not action:
         raise typer.BadParameter("must not be empty", param_hint="ACTION")
@@ -80,16 +80,16 @@ def call(
     with options.failures_as_json(json):
         wish = Wish(action, named[0], content(data, "--data"), named[1], timeout, wait)
         within = min(CONNECT_TIMEOUT, timeout) if connect_timeout is None else connect_timeout
-        transport = COMPILED["server"]["transport"] if fast else None
-        caller = Caller(server, _who(openid, token), token, ca, insecure, within, transport)
+        transport = PARTS["server"]["transport"] if fast else None
+        caller = Caller(server, who("call", openid, token), token, ca, insecure, within, transport)
         raise typer.Exit(run(caller.call(wish, as_json=json)))
 
 
-def _who(openid: str | None, token: str) -> str:
-    """Choose the openid: one of its own by default, so that two calls at once do not take each other's session."""
+def who(command: str, openid: str | None, token: str) -> str:
+    """Choose the openid of a ``command``: one of its own by default, so that two at once do not share a session."""
     subject = _subject(token)
     if openid is None:
-        return subject or f"quicgw-call-{secrets.token_hex(4)}"
+        return subject or f"quicgw-{command}-{secrets.token_hex(4)}"
     if subject is not None and subject != openid:
         said = f"the token is for {subject[:64]!r} (claim sub), --openid is {openid[:64]!r}: a gateway will refuse that"
         print(f"quicgw: {said}", file=sys.stderr)

@@ -6,7 +6,7 @@ import asyncio
 import math
 from collections import deque
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import typer
 
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
     from quicgw_fast.cli.printing import Printer
     from quicgw_fast.client import Notify
+    from quicgw_fast.client.events import StateCallback
 
 LOGIN = "hello"
 CONNECT_TIMEOUT = 10.0
@@ -92,7 +93,7 @@ class Caller:
         """Ask, print, and return the exit status; StartupError when there is no connection (any more)."""
         printer = JsonPrinter() if as_json else TextPrinter()
         try:
-            client = self._client(wish)
+            client = self.client(login=wish.action.lower() != LOGIN)
         except ValueError as error:  # the checks of the SDK know more than ours
             raise typer.BadParameter(str(error)) from None
         try:
@@ -103,27 +104,31 @@ class Caller:
             printer.error(refusal, f"START or hello was refused{about}")
             return Status.NO
         except (ConnectionFailed, ConnectionClosed, SessionReset) as error:
-            raise StartupError(self._advise(error)) from error
+            raise StartupError(self.advise(error)) from error
 
-    def _client(self, wish: Wish) -> Client:
+    def client(self, *, login: bool, reconnect: bool = False, on_state: StateCallback | None = None) -> Client:
+        """Make a client. Raises ValueError for what the SDK cannot take."""
         return connect(
             self.server,
             openid=self.openid,
             token=self.token,
             ca=self.ca,
             insecure=self.insecure,
-            login=wish.action.lower() != LOGIN,
+            login=login,
             connect_timeout=self.connect_timeout,
             close_timeout=CLOSE_TIMEOUT,
-            reconnect=False,
+            reconnect=reconnect,
+            on_state=on_state,
             transport=self.transport,
+            thread=False,  # nothing holds this loop up
         )
 
-    def _advise(self, error: QuicgwClientError) -> str:
+    def advise(self, error: QuicgwClientError, elsewhere: str = _ELSEWHERE) -> str:
+        """Say why there is no connection, and what may help; ``elsewhere`` is how another address is given."""
         text = str(error)
         if isinstance(error, ConnectionClosed) and error.code == CloseCode.AUTH_FAILED:
             return f"{text}; {self._about_the_token()}"
-        return text + advice_for(error.problem) if isinstance(error, ConnectionFailed) else text
+        return text + advice_for(error.problem, elsewhere) if isinstance(error, ConnectionFailed) else text
 
     def _about_the_token(self) -> str:
         if self.token:
@@ -179,12 +184,23 @@ class Notifies:
 
     async def print_before(self, asked: asyncio.Future[Reply]) -> None:
         """Print notifies as they come until the answer is there and would be next."""
-        asked.add_done_callback(self._wake)
-        while not asked.done():
+        await self.print_until(asked)
+        await asyncio.wait((asked,))
+        self._print_below(self._number_of(asked))
+
+    async def print_until(self, other: asyncio.Future[Any]) -> None:
+        """Print notifies as they come until something else is there, or the client has ended."""
+        other.add_done_callback(self._wake)
+        while not (other.done() or self._collector.done()):
             self._print_below(math.inf)
             await self._news.wait()
             self._news.clear()
-        self._print_below(self._number_of(asked))
+
+    def raise_end(self) -> None:
+        """Raise what ended the client, if it has ended."""
+        if self._collector.done():
+            self._print_below(math.inf)
+            self._collector.result()
 
     async def print_after(self, seconds: float) -> None:
         """Print notifies as they come for so long."""

@@ -24,7 +24,7 @@ def demo(
     """
     from quicgw_fast.cli.event_loop import run
     from quicgw_fast.cli.preflight import require_upb
-    from quicgw_fast.config.fast import is_wanted
+    from quicgw_fast.compiled import is_wanted
     from quicgw_fast.demo.tour.run import Scale, run_demo
 
     require_upb()

@@ -125,9 +125,9 @@ def server_flags(
     quic: str | None, grpc: str | None, admin: str | None, *, fast: bool = False
 ) -> dict[str, dict[str, str]]:
     """Return the flags that were given in the form that ``config.load`` takes."""
-    from quicgw_fast.config.fast import COMPILED
+    from quicgw_fast.compiled import PARTS
 
-    flags = {name: dict(table) for name, table in COMPILED.items()} if fast else {}
+    flags = {name: dict(table) for name, table in PARTS.items()} if fast else {}
     given = {"quic": quic, "grpc": grpc, "admin": admin}
     flags.setdefault("server", {}).update({name: value for name, value in given.items() if value is not None})
     return flags

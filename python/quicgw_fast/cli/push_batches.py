@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,6 +11,7 @@ from google.protobuf.json_format import Parse, ParseError
 
 from quicgw_fast.cli.pushing import fields_of, gateway_client, is_well, told_of
 from quicgw_fast.cli.statuses import Status
+from quicgw_fast.cli.tables import say_document
 from quicgw_fast.errors import StartupError
 from quicgw_fast.proto import service_pb2 as pb
 
@@ -49,7 +49,7 @@ async def push(
             if not as_json:
                 print(*map(told_of, answer.responses), sep="\n", flush=True)
     if as_json:
-        print(json.dumps({"version": 1, "responses": [fields_of(answer) for answer in answers]}), flush=True)
+        say_document({"responses": [fields_of(answer) for answer in answers]})
     return Status.DONE if all(map(is_well, answers)) else Status.NO
 
 

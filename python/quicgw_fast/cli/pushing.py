@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from quicgw_fast.cli.statuses import Status
+from quicgw_fast.cli.tables import say_document
 from quicgw_fast.codes import LostReason, PushOutcome
 from quicgw_fast.errors import StartupError
 from quicgw_fast.proto import service_pb2 as pb
@@ -92,7 +92,7 @@ async def unicast(
     async with gateway_client(gateway, access) as client:
         answer = await client.push(request, timeout + wishes.wait_ack)
     if as_json:
-        _say_json(version=1, **fields_of(answer))
+        say_document(fields_of(answer))
     else:
         _say(told_of(answer))
     return Status.DONE if is_well(answer) else Status.NO
@@ -131,11 +131,13 @@ async def broadcast(gateway: str, access: GatewayAccess, timeout: float, message
     async with gateway_client(gateway, access) as client:
         answer = await client.broadcast(pb.BroadcastRequest(**message.fields()), timeout)
     if as_json:
-        _say_json(
-            sent_count=answer.sent_count,
-            message=answer.message,
-            pending_bytes=answer.pending_bytes,
-            most_pending_bytes=answer.most_pending_bytes,
+        say_document(
+            {
+                "sent_count": answer.sent_count,
+                "message": answer.message,
+                "pending_bytes": answer.pending_bytes,
+                "most_pending_bytes": answer.most_pending_bytes,
+            }
         )
     else:
         _say(f"sent to {answer.sent_count} clients")
@@ -163,7 +165,3 @@ def _ms(seconds: float, option: str) -> int:
 
 def _say(line: str) -> None:
     print(line, flush=True)
-
-
-def _say_json(**fields: Any) -> None:
-    _say(json.dumps(fields))

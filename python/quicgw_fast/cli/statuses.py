@@ -11,7 +11,7 @@ class Status(IntEnum):
     DONE = 0
     NO = 1
     """The gateway or service answered with an error, or not in time; a check of the demonstration failed; a load met
-    a broken promise."""
+    a broken promise; a configuration has mistakes."""
     USAGE = 2
     """The command line is wrong."""
     FAILED = 3

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections import deque
 from itertools import chain
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from quicgw_fast.client import checks
 from quicgw_fast.client.errors import CallTimeout, RateLimited, TooLarge
@@ -27,6 +27,29 @@ _SWEEP_STEP = 0.002
 """Seconds between two looks for passed deadlines at least: many calls that end together are found together."""
 
 
+class Draft(NamedTuple):
+    """What the application asks for, checked."""
+
+    action: str
+    message: ClientRequest
+    size: int
+    """Bytes of its data."""
+    timeout: float
+    """Seconds from when it is made into a call."""
+
+
+def draft(
+    action: str,
+    params: Mapping[str, str] | None,
+    data: Octets,
+    headers: Mapping[str, str] | None,
+    timeout: float,
+) -> Draft:
+    """Check what is asked for; in any thread. Raises TypeError or ValueError for what cannot be sent."""
+    message = business_request(action, params, data, headers)
+    return Draft(action, message, memoryview(data).nbytes, checks.seconds("timeout", timeout, forever=True))
+
+
 class ClientCall(Request):
     """One call: its message, who waits for it, and until when."""
 
@@ -34,9 +57,7 @@ class ClientCall(Request):
 
     def __init__(
         self,
-        action: str,
-        message: ClientRequest,
-        timeout: float,
+        draft: Draft,
         deadline: float,
         future: asyncio.Future[Reply],
         *,
@@ -44,16 +65,17 @@ class ClientCall(Request):
         repeats: bool,
     ) -> None:
         super().__init__()
+        self.size = draft.size
         self.order = order
         """Its place in the order in which calls were made."""
         self.repeats = repeats
         """It is sent once more when the gateway refused it unread for its rate, or stopped before it accepted it."""
-        self.action = action
-        self.message = message
-        self.timeout = timeout
+        self.action = draft.action
+        self.message = draft.message
+        self.timeout = draft.timeout
         self.deadline = deadline
         self.future = future
-        self._own_deadline = TIMEOUT_HEADER in message.headers
+        self._own_deadline = TIMEOUT_HEADER in draft.message.headers
 
     def encode(self, seq: int, now: float) -> bytes:
         """Return the frame that sends this call as number ``seq``; the gateway gets the time that is left.
@@ -88,24 +110,11 @@ class Calls:
         """Calls that have not been sent yet."""
         return len(self._waiting)
 
-    def make(
-        self,
-        action: str,
-        params: Mapping[str, str] | None,
-        data: Octets,
-        headers: Mapping[str, str] | None,
-        timeout: float,
-        *,
-        repeats: bool = True,
-    ) -> ClientCall:
+    def make(self, draft: Draft, *, repeats: bool = True) -> ClientCall:
         """Make a call with a running deadline; it goes nowhere yet."""
-        message = business_request(action, params, data, headers)
-        deadline = self._loop.time() + checks.seconds("timeout", timeout, forever=True)
+        deadline = self._loop.time() + draft.timeout
         self._made += 1
-        call = ClientCall(
-            action, message, timeout, deadline, self._loop.create_future(), order=self._made, repeats=repeats
-        )
-        call.size = memoryview(data).nbytes
+        call = ClientCall(draft, deadline, self._loop.create_future(), order=self._made, repeats=repeats)
         self._stats.calls += 1
         if deadline < self._timer_at:
             self._arm(deadline)

@@ -7,7 +7,10 @@ import math
 from typing import TYPE_CHECKING, Self
 
 from quicgw_fast.client import checks
+from quicgw_fast.client.calls import draft
 from quicgw_fast.client.errors import Draining, QuicgwClientError
+from quicgw_fast.client.home import SameLoop
+from quicgw_fast.client.known import Known
 from quicgw_fast.client.messages import StopReason
 from quicgw_fast.client.runner import Runner
 
@@ -15,23 +18,31 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Generator, Mapping
     from types import TracebackType
 
+    from quicgw_fast.client.calls import Draft
     from quicgw_fast.client.checks import Octets
-    from quicgw_fast.client.messages import ClientStats, Notify, Reply, Ticket
+    from quicgw_fast.client.home import Home
+    from quicgw_fast.client.messages import Notify, Reply, Ticket
     from quicgw_fast.client.options import ClientOptions
 
 
-class Client:
+class Client(Known):
     """One session with a gateway, kept over any number of connections.
 
-    Made by `connect`. Use it from one event loop. Calls and notifies survive a lost connection: the client comes
-    back, resumes, sends again what did not arrive, and drops what it already has. When the gateway cannot
-    resume, calls in flight raise SessionReset and ``on_state`` says what was lost.
+    Made by `connect`. Use it in one event loop, which may be held up: the connection lives in a thread of its own,
+    unless ``thread=False`` was said. Code that keeps the interpreter's lock, as an extension may, still holds it up.
+    After a fork the child connects anew: there, a client of its parent raises RuntimeError.
+
+    Calls and notifies survive a lost connection: the client comes back, resumes, sends again what did not arrive, and
+    drops what it already has. When the gateway cannot resume, calls in flight raise SessionReset and ``on_state`` says
+    what was lost.
     """
 
     def __init__(self, options: ClientOptions) -> None:
         self.options = options
-        self._runner: Runner | None = None
         self._draining = False
+
+    def _home(self) -> Home:
+        return SameLoop()
 
     # Connecting and leaving
 
@@ -56,7 +67,7 @@ class Client:
         """
         if self._runner is not None:
             raise RuntimeError("the client was started before; make a new one")
-        runner = self._runner = Runner(self.options)
+        runner = self._runner = Runner(self.options, self._home())
         runner.start()
         try:
             await asyncio.wait([runner.first_ready], timeout=runner.time_to_connect())
@@ -71,8 +82,8 @@ class Client:
     async def close(self, reason: StopReason = StopReason.APP_CLOSE) -> None:
         """Acknowledge, end the session with STOP, close the connection, within ``close_timeout``; idempotent.
 
-        Calls in flight raise ConnectionClosed. Notifies that were received can still be read. Cancelled, it still
-        leaves a closed client; only that the gateway has confirmed it is then unknown.
+        Raises nothing. Calls in flight raise ConnectionClosed. Notifies that were received can still be read.
+        Cancelled, it still leaves a closed client; only that the gateway has confirmed it is then unknown.
         """
         if self._runner is not None:
             await self._runner.shut_down(reason)
@@ -98,7 +109,7 @@ class Client:
         """Take no new calls, wait for those in flight, acknowledge everything; the client stays connected.
 
         False when calls were still open after ``timeout`` seconds (None: wait as long as they do). Cancelled, it
-        leaves the client draining: wait again, or close it.
+        leaves the client draining: wait again, or close it. Raises RuntimeError before the client was started.
         """
         runner = self._live()
         if timeout is not None:
@@ -148,16 +159,34 @@ class Client:
     ) -> asyncio.Future[Reply]:
         """Send a request now and return the future of its reply: many calls in flight without a task each.
 
-        Requests are numbered in the order of submit(). Parameters and errors as in call(); those of the reply
-        come out of the future. Cancelling the future gives the reply up, not the request.
+        Requests are numbered in the order of submit(). Parameters as in call(). Raises Draining, ConnectionClosed, and
+        TypeError or ValueError for what cannot be sent; the errors of the reply come out of the future. Cancelling the
+        future gives the reply up, not the request.
         """
+        return self._send(self._draft(action, params, data, headers, timeout))
+
+    def _draft(
+        self,
+        action: str,
+        params: Mapping[str, str] | None,
+        data: Octets,
+        headers: Mapping[str, str] | None,
+        timeout: float | None,
+    ) -> Draft:
+        self._check_open()
+        return draft(action, params, data, headers, self.options.timeout if timeout is None else timeout)
+
+    def _check_open(self) -> Runner:
         runner = self._live()
         if self._draining:
             raise Draining
         if runner.over:
             raise runner.closing_error()
-        limit = self.options.timeout if timeout is None else timeout
-        call = runner.calls.make(action, params, data, headers, limit)
+        return runner
+
+    def _send(self, draft: Draft) -> asyncio.Future[Reply]:
+        runner = self._check_open()
+        call = runner.calls.make(draft)
         runner.outgoing.submit(call)
         return call.future
 
@@ -166,7 +195,10 @@ class Client:
     async def notifies(self) -> AsyncIterator[Notify]:
         """Iterate over the notifies, each once and in order, until the client is closed.
 
-        When the client ends for another reason than close() or detach(), its error is raised after the last one.
+        A lost connection does not end it, nor does a session that could not be resumed: the first notify of the new one
+        has ``after_reset``. It ends after close() or detach(), when all that came is read. Raises the error with which
+        the client ended for another reason (ConnectionClosed, or one with the cause) after the last notify, and
+        RuntimeError before the client was started.
         """
         while (notify := await self._live().inbox.queue.get()) is not None:
             yield notify
@@ -175,7 +207,8 @@ class Client:
     async def next_notify(self, timeout: float | None = None) -> Notify:
         """Wait for the next notify.
 
-        Raises TimeoutError after ``timeout`` seconds, and ConnectionClosed when the client has ended and all are read.
+        Raises TimeoutError after ``timeout`` seconds (None: never), ConnectionClosed when the client has ended and all
+        are read, and RuntimeError before the client was started.
         """
         runner = self._live()
         if timeout is not None:
@@ -197,7 +230,8 @@ class Client:
     ) -> None:
         """Give the gateway a fresh token without reconnecting; None takes one from the token source.
 
-        Raises Unauthorized when the gateway refuses it, and CallTimeout without an answer in time.
+        Raises Unauthorized when the gateway refuses it, CallTimeout without an answer in time, ConnectionClosed when
+        the client has ended, and whatever the token source raises.
         """
         runner = self._live()
         if runner.over:
@@ -206,60 +240,3 @@ class Client:
             checks.text("token", token, empty=True)
         limit = checks.seconds("timeout", self.options.timeout if timeout is None else timeout, forever=True)
         await runner.refresher.refresh(token, limit)
-
-    # What is known
-
-    @property
-    def connected(self) -> bool:
-        """Calls go out at once."""
-        return self._runner is not None and self._runner.ready
-
-    @property
-    def closed(self) -> bool:
-        """The client has ended and does not come back."""
-        return self._runner is not None and self._runner.over
-
-    @property
-    def session_id(self) -> str:
-        """The gateway's id of the session, "" before the first START."""
-        return self._live().session.session_id
-
-    @property
-    def epoch(self) -> str:
-        """The name of the session's history of numbers."""
-        return self._live().session.epoch
-
-    @property
-    def resumed(self) -> bool:
-        """The last connection continued the session that was there before."""
-        return self._live().resumed
-
-    @property
-    def hello(self) -> Reply | None:
-        """The answer to the last successful login."""
-        return self._live().login.reply
-
-    @property
-    def ticket(self) -> Ticket | None:
-        """What another client would need to resume this session; None before the first START."""
-        return self._live().session.ticket()
-
-    @property
-    def pending_notifies(self) -> int:
-        """Notifies that were received and not read yet."""
-        return len(self._live().inbox.queue)
-
-    @property
-    def stats(self) -> ClientStats:
-        """Counts since the start."""
-        return self._live().stats
-
-    def _live(self) -> Runner:
-        if self._runner is None:
-            raise RuntimeError("the client is not connected yet: use `async with connect(…)` or `await connect(…)`")
-        return self._runner
-
-    def _raise_failure(self) -> None:
-        runner = self._live()
-        if runner.failure is not None:
-            raise runner.closing_error()

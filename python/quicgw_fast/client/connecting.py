@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
+from quicgw_fast import compiled
 from quicgw_fast.client import checks
 from quicgw_fast.client.client import Client
 from quicgw_fast.client.options import (
@@ -17,7 +18,7 @@ from quicgw_fast.client.options import (
     parse_address,
     receive_policy,
 )
-from quicgw_fast.config import fast
+from quicgw_fast.client.threaded import ThreadClient
 from quicgw_fast.transport import makers
 
 if TYPE_CHECKING:
@@ -56,6 +57,7 @@ def connect(
     on_state: StateCallback | None = None,
     observer: ClientObserver | None = None,
     transport: str | None = None,
+    thread: bool = True,
 ) -> Client:
     """Make a client of the gateway at ``address`` (``host:port``); enter or await it to connect.
 
@@ -73,7 +75,9 @@ def connect(
     to more (see ReceivePolicy). reconnect: how to come back; False for not at all. resume: the ticket that
     another client's detach() returned. on_state: called with each StateEvent. observer: told each message that goes
     over the wire (see ClientObserver). transport: who does QUIC, "aioquic" or "quinn", which is compiled; None for
-    quinn where QUICGW_FAST=1 is set, and else aioquic.
+    quinn where QUICGW_FAST=1 is set, and else aioquic. thread: the connection lives in a thread of its own, so that
+    nothing that holds your event loop up stops heartbeats; False for your loop, which saves a part of a call's time
+    and may then never be held up for longer than the gateway waits for a heartbeat.
 
     Raises TypeError or ValueError for a value that makes no sense, and StartupError for a quinn that was not built.
     Connecting raises ConnectionFailed, ConnectionClosed, or the ReplyError with which START or hello was refused.
@@ -103,8 +107,9 @@ def connect(
         observer=observer,
         transport=_default_transport() if transport is None else transport,
     )
+    checks.flag("thread", thread)
     makers.load(options.transport)  # what is not there is told now, not when it dials
-    return Client(options)
+    return ThreadClient(options) if thread else Client(options)
 
 
 def _login(
@@ -118,4 +123,4 @@ def _login(
 
 
 def _default_transport() -> str:
-    return fast.COMPILED["server"]["transport"] if fast.is_wanted(os.environ) else makers.DEFAULT
+    return compiled.PARTS["server"]["transport"] if compiled.is_wanted(os.environ) else makers.DEFAULT

@@ -18,7 +18,7 @@ class EndedLinks:
 
     def add(self, link: ClientLink) -> None:
         """Let ``link`` go in the background."""
-        task = self._loop.create_task(link.wait_gone(), name="quicgw client connection closing")
+        task = self._loop.create_task(_gone(link), name="quicgw client connection closing")
         self._left[link] = task
         task.add_done_callback(lambda _: self._left.pop(link, None))
 
@@ -31,3 +31,11 @@ class EndedLinks:
         """Leave nothing behind, now: what has not been acknowledged is not waited for."""
         for link in list(self._left):
             link.abandon()
+
+
+async def _gone(link: ClientLink) -> None:
+    try:
+        await link.wait_gone()
+    except asyncio.CancelledError:  # its loop ends
+        link.abandon()
+        raise

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from quicgw_fast.client.calls import ClientCall
     from quicgw_fast.client.errors import QuicgwClientError
+    from quicgw_fast.client.home import Home
     from quicgw_fast.client.messages import GapReport
     from quicgw_fast.client.session import ClientSession
 
@@ -61,19 +62,16 @@ StateCallback = Callable[[StateEvent], None]
 
 
 class StateEvents:
-    """Tells the application's callback; what that raises goes to the loop's exception handler."""
+    """Tells the application's callback, where the application is."""
 
-    def __init__(self, callback: StateCallback | None, session: ClientSession[ClientCall]) -> None:
+    def __init__(self, callback: StateCallback | None, session: ClientSession[ClientCall], home: Home) -> None:
         self._callback = callback
         self._session = session
-        self._loop = asyncio.get_running_loop()
+        self._home = home
 
     def emit(self, state: State, **details: Any) -> None:
         """Tell the client's new ``state``, with the fields of StateEvent that mean something for it."""
         if self._callback is None:
             return
         event = StateEvent(state=state, session_id=self._session.session_id, epoch=self._session.epoch, **details)
-        try:
-            self._callback(event)
-        except Exception as error:  # the callback is the application's: it may raise anything
-            self._loop.call_exception_handler({"message": f"on_state failed at {state}", "exception": error})
+        self._home.tell(f"on_state failed at {state}", partial(self._callback, event))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import threading
 from typing import TYPE_CHECKING
 
 from quicgw_fast.client import wire
@@ -50,6 +51,7 @@ class Inbox:
         self._calls = calls
         self._stats = stats
         self._loop = asyncio.get_running_loop()
+        self._thread = threading.get_ident()
         self._link: ClientLink | None = None
         self._ack_timer: asyncio.TimerHandle | None = None
         self._openid = options.openid
@@ -57,6 +59,8 @@ class Inbox:
         self._unread_timer: asyncio.TimerHandle | None = None
         self._kept_bytes = 0
         self._told_slow = False
+        self._after_reset = False
+        """There was a reset, and no notify since."""
         self.queue = ReceiveQueue(options.queue_size, options.queue_policy, self._has_room)
 
     def attach(self, link: ClientLink) -> None:
@@ -69,6 +73,10 @@ class Inbox:
         if self._ack_timer is not None:
             self._ack_timer.cancel()
             self._ack_timer = None
+
+    def reset(self) -> None:
+        """A new session began: the next notify says so to whoever reads."""
+        self._after_reset = True
 
     def take(self, link: ClientLink, push: ServerPush, now: float, size: int) -> None:
         """Take a reply, an error or a notify of ``size`` bytes, unless its number was seen before.
@@ -102,6 +110,7 @@ class Inbox:
         if offline_id is not None and not self._session.first_time(offline_id):
             self._stats.offline_duplicates += 1
             return
+        notify.after_reset, self._after_reset = self._after_reset, False
         try:
             put = self.queue.put(notify, self._session.generation)
         except ReceiveQueueFull:
@@ -164,6 +173,13 @@ class Inbox:
             self._calls.answer(push.msg_id, error)
 
     def _has_room(self, generation: int, seq: int) -> None:
+        """The application took one; in its thread, which may be another, and goes on where the session is."""
+        if threading.get_ident() == self._thread or self.queue.closed:
+            self._handed_over(generation, seq)
+        else:
+            self._loop.call_soon_threadsafe(self._handed_over, generation, seq)
+
+    def _handed_over(self, generation: int, seq: int) -> None:
         self._session.hand_over(generation, seq, self._loop.time())
         self.acknowledge()
 

@@ -7,6 +7,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
+from quicgw_fast.addresses import join_address
 from quicgw_fast.backend import FrameDecoder, FrameTooLarge
 from quicgw_fast.carrier import MAX_BODY
 from quicgw_fast.client import wire
@@ -14,7 +15,6 @@ from quicgw_fast.client.errors import ConnectionFailed, ProtocolFailure, ReplyEr
 from quicgw_fast.client.heartbeats import Heartbeats
 from quicgw_fast.clock import SystemClock
 from quicgw_fast.codes import CloseCode
-from quicgw_fast.config import join_address
 from quicgw_fast.ports import GATESVR
 from quicgw_fast.proto.client_pb2 import PUSH_ERROR, PUSH_HEARTBEAT_RESP, PUSH_START_RESP
 from quicgw_fast.transport import ConnectFailed, Problem, TransportLimits, dial

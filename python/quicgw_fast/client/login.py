@@ -6,6 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING, Protocol
 
 from quicgw_fast.client.backoff import Backoff
+from quicgw_fast.client.calls import draft
 from quicgw_fast.client.errors import CallTimeout, QuicgwClientError, ReplyError, reply_error
 from quicgw_fast.codes import ErrorCode, may_pass
 
@@ -91,7 +92,8 @@ class LoginStep:
         left = self._owner.time_to_connect()
         limit = self._options.connect_timeout if left is None else max(left, SHORTEST)
         login = self._options.login
-        call = self._call = self._calls.make(HELLO, login.params, login.data, login.headers, limit, repeats=False)
+        hello = draft(HELLO, login.params, login.data, login.headers, limit)
+        call = self._call = self._calls.make(hello, repeats=False)
         call.future.add_done_callback(self._answered)
         self._outgoing.send_ahead(link, call)
 

@@ -1,12 +1,12 @@
 """Listening in on a client: every message as it goes over the wire, for tests, traces and demonstrations.
 
-An observer only looks. It is called in the event loop, in the order of the messages, and must not block; what it raises
-goes to the loop's exception handler and changes nothing. Without an observer none of this runs.
+An observer only looks. It is called in the application's event loop, in the order of the messages; what it raises goes
+to the loop's exception handler and changes nothing. Without an observer none of this runs.
 """
 
 from __future__ import annotations
 
-import asyncio
+from functools import partial
 from typing import TYPE_CHECKING, ParamSpec, Protocol, runtime_checkable
 
 from quicgw_fast.backend import FrameDecoder
@@ -16,6 +16,7 @@ from quicgw_fast.proto.client_pb2 import ClientRequest
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from quicgw_fast.client.home import Home
     from quicgw_fast.proto.client_pb2 import ServerPush
 
 P = ParamSpec("P")
@@ -41,9 +42,9 @@ class ClientObserver(Protocol):
 class Observation:
     """Numbers the connections of one client and tells its observer about them."""
 
-    def __init__(self, observer: ClientObserver) -> None:
+    def __init__(self, observer: ClientObserver, home: Home) -> None:
         self._observer = observer
-        self._loop = asyncio.get_running_loop()
+        self._home = home
         self._connections = 0
 
     def connection_up(self) -> int:
@@ -67,7 +68,4 @@ class Observation:
         self._tell(self._observer.connection_down, connection, code, reason, by_peer)
 
     def _tell(self, method: Callable[P, None], *args: P.args, **more: P.kwargs) -> None:
-        try:
-            method(*args, **more)
-        except Exception as error:  # the observer is the application's: it may raise anything
-            self._loop.call_exception_handler({"message": "the client's observer failed", "exception": error})
+        self._home.tell("the client's observer failed", partial(method, *args, **more))

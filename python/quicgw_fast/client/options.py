@@ -133,9 +133,9 @@ class ClientOptions:
     resume: Ticket | None = None
     """Go on with the session that another client left with detach()."""
     on_state: StateCallback | None = None
-    """Called in the event loop for each StateEvent; it must not block."""
+    """Called in the program's event loop for each StateEvent."""
     observer: ClientObserver | None = None
-    """Told in the event loop what goes over the wire; it must not block."""
+    """Told in the program's event loop what goes over the wire."""
     transport: str = DEFAULT
     """Who does QUIC."""
 

@@ -6,11 +6,11 @@ import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
+from quicgw_fast.addresses import join_address
 from quicgw_fast.client.backoff import Backoff
 from quicgw_fast.client.errors import ConnectionClosed, ConnectionFailed, QuicgwClientError, ReplyError
 from quicgw_fast.client.options import parse_address
 from quicgw_fast.codes import CloseCode, ErrorCode, is_final, may_pass
-from quicgw_fast.config import join_address
 from quicgw_fast.transport import Problem
 
 if TYPE_CHECKING:

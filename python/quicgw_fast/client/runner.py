@@ -7,6 +7,7 @@ import logging
 import time
 from typing import TYPE_CHECKING
 
+from quicgw_fast.addresses import join_address
 from quicgw_fast.client.calls import Calls, ClientCall
 from quicgw_fast.client.ended_links import EndedLinks
 from quicgw_fast.client.errors import (
@@ -33,10 +34,10 @@ from quicgw_fast.client.session import ClientSession, Start
 from quicgw_fast.client.states import ClientAction, ClientEvent, ClientState, step
 from quicgw_fast.client.tokens import ClientTokens
 from quicgw_fast.codes import CloseCode
-from quicgw_fast.config import join_address
 from quicgw_fast.transport import told_accepted
 
 if TYPE_CHECKING:
+    from quicgw_fast.client.home import Home
     from quicgw_fast.client.options import ClientOptions
     from quicgw_fast.client.session import StartOutcome
     from quicgw_fast.client.wire import StartAnswer
@@ -48,23 +49,23 @@ _log = logging.getLogger("quicgw.client")
 class Runner:
     """The moving part of a client; `Client` is the face of it. Everything happens in one event loop.
 
-    ``state`` is where the client is in its life (``client.states``). ``link`` is the connection on which START was
-    accepted, None while there is none.
+    ``state`` is where the client is in its life (``client.states``), ``home`` where the application is. ``link`` is the
+    connection on which START was accepted, None while there is none.
     """
 
-    def __init__(self, options: ClientOptions) -> None:
+    def __init__(self, options: ClientOptions, home: Home) -> None:
         self.options = options
         self.loop = asyncio.get_running_loop()
         self.stats = ClientStats()
         self.session: ClientSession[ClientCall] = ClientSession(
             options.resume, ack_every=options.ack_every, ack_delay=options.ack_delay
         )
-        self._events = StateEvents(options.on_state, self.session)
+        self._events = StateEvents(options.on_state, self.session, home)
         self._pacer = Pacer()
         self.calls = Calls(self.session, self.stats, self._pacer, self.loop)
         self.outgoing = Outgoing(self.session, self.calls, self._pacer, self.loop)
         self.inbox = Inbox(options, self.session, self.calls, self.stats, self._unread)
-        self._tokens = ClientTokens(options.token)
+        self._tokens = ClientTokens(options.token, home)
         self.refresher = Refresher(self._tokens, self.stats, options.connect_timeout)
         self.login = LoginStep(self, options, self.session, self.calls, self.outgoing)
         self.link: ClientLink | None = None
@@ -75,6 +76,8 @@ class Runner:
         self.failure: QuicgwClientError | None = None
         """Why the client ended, None while it lives and after an own close."""
         self.first_ready: asyncio.Future[None] = self.loop.create_future()
+        self.ended: asyncio.Future[None] = self.loop.create_future()
+        """Done when the client has ended."""
         self._task: asyncio.Task[None] | None = None
         self._trying: ClientLink | None = None
         """The connection that is being made or used, None between two attempts."""
@@ -83,7 +86,7 @@ class Runner:
         self._closing: asyncio.Task[None] | None = None
         self._ended_links = EndedLinks()
         self._reconnecting = Reconnecting(options.reconnect, (options.host, options.port))
-        self._observation = None if options.observer is None else Observation(options.observer)
+        self._observation = None if options.observer is None else Observation(options.observer, home)
         self._seen_at_start = 0
         """Number of the last message before the last START: what is above it came over this connection."""
 
@@ -212,6 +215,7 @@ class Runner:
             self.first_ready.set_exception(error or self.closing_error())
             self.first_ready.exception()  # counts as seen: the application may no longer be waiting
         self._events.emit(State.CLOSED, error=error)
+        self.ended.set_result(None)
 
     def closing_error(self) -> QuicgwClientError:
         """Make the error of one call that can get no reply any more."""
@@ -305,6 +309,7 @@ class Runner:
 
     def _reset(self, outcome: StartOutcome[ClientCall], answer: StartAnswer) -> None:
         self.stats.resets += 1
+        self.inbox.reset()
         gone = [*outcome.lost, *self.calls.send_anew(outcome.not_taken)]
         lost = self.calls.fail(gone, lambda: SessionReset(outcome.reason, answer.gap))
         self._events.emit(State.RESET, reason=outcome.reason, gap=answer.gap, lost=lost)

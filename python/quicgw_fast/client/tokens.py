@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import inspect
 from typing import TYPE_CHECKING
 
 from quicgw_fast.client.checks import LONGEST, text
 
 if TYPE_CHECKING:
+    from quicgw_fast.client.home import Home
     from quicgw_fast.client.options import TokenSource
 
 REFRESH_AT = 0.8
@@ -19,8 +19,9 @@ MIN_REFRESH_DELAY = 0.2
 class ClientTokens:
     """A fixed token, or a callable that makes them."""
 
-    def __init__(self, source: TokenSource) -> None:
+    def __init__(self, source: TokenSource, home: Home) -> None:
         self._source = source
+        self._home = home
 
     @property
     def renewable(self) -> bool:
@@ -31,9 +32,7 @@ class ClientTokens:
         """Return the token to use now. Whatever the application's callable raises comes out of here."""
         if not callable(self._source):
             return self._source
-        token = self._source()
-        if inspect.isawaitable(token):
-            token = await token
+        token = await self._home.ask(self._source)
         return text("what the token source returns", token, empty=True)
 
     def replace(self, token: str) -> str | None:

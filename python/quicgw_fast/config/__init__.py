@@ -4,10 +4,10 @@ A flag wins over the environment (``QUICGW_SERVER__QUIC=…``), the environment 
 defaults. Keys that do not exist are refused, so that a misspelt one is found at start and not in production.
 """
 
+from quicgw_fast.addresses import join_address
 from quicgw_fast.config.allowed import Allowed, is_never, parse_allowed
 from quicgw_fast.config.changes import Change, changes, files, without_restart
 from quicgw_fast.config.effective import effective, effective_report
-from quicgw_fast.config.files import read_small, warn_if_exposed
 from quicgw_fast.config.loading import advice, changed, load, located, read, require_sense
 from quicgw_fast.config.models import Config
 from quicgw_fast.config.pem import load_authorities, load_pair, read_pem
@@ -22,7 +22,8 @@ from quicgw_fast.config.tables.routing import DEFAULT_CONTAINING, DEFAULT_EXACT,
 from quicgw_fast.config.tables.server import LogConfig, ServerConfig, TlsConfig
 from quicgw_fast.config.tables.session import OfflineConfig, SessionConfig
 from quicgw_fast.config.tables.upstream import UpstreamConfig
-from quicgw_fast.config.values import checked_path, is_loopback, join_address, parse_duration, parse_size, split_address
+from quicgw_fast.config.values import checked_path, is_loopback, parse_duration, parse_size, split_address
+from quicgw_fast.files import read_small, warn_if_exposed
 
 __all__ = [
     "DEFAULT_CONTAINING",

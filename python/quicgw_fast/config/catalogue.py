@@ -16,7 +16,7 @@ from quicgw_fast.config.declared import help_of_keys, help_of_table
 from quicgw_fast.config.kinds import ValueKind, kind_of
 from quicgw_fast.config.models import SECTIONS
 from quicgw_fast.config.sources import PREFIX, SEPARATOR, is_path
-from quicgw_fast.config.tables.base import Since
+from quicgw_fast.config.tables.base import MadeFile, Since
 
 if TYPE_CHECKING:
     from quicgw_fast.config.tables.base import Section
@@ -48,6 +48,8 @@ class Setting:
     live: bool
     """Whether a gateway takes another value while it runs."""
     is_file: bool
+    is_made: bool
+    """Whether a file that is not there is made."""
     declared_in: type[Section]
 
     @property
@@ -77,7 +79,8 @@ class Table:
     @property
     def help(self) -> str:
         """What it is about; raises ConfigError where no sources are installed."""
-        return help_of_table(self.declared_in).removeprefix(f"``[{self.name}]``: ")
+        told = help_of_table(self.declared_in).removeprefix(f"``[{self.name}]``: ")
+        return told[:1].upper() + told[1:]
 
 
 @cache
@@ -104,4 +107,5 @@ def _setting(table: str, name: str, section: type[Section]) -> Setting:
     # The default is the best example, unless there is none or it is empty.
     example = default or (known.examples[0] if known.examples else kind.example if default is None else default)
     younger = next((mark.release for mark in known.metadata if isinstance(mark, Since)), section.since)
-    return Setting(table, name, kind, default, example, younger, name in section.live, is_path(known), section)
+    made = any(isinstance(mark, MadeFile) for mark in known.metadata)
+    return Setting(table, name, kind, default, example, younger, name in section.live, is_path(known), made, section)

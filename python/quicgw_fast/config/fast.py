@@ -1,27 +1,15 @@
-"""One word for all compiled parts: ``--fast``, or ``QUICGW_FAST=1`` in the environment."""
+"""The compiled parts as settings, for whoever asked for all of them with one word."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
+from quicgw_fast.compiled import PARTS, VARIABLE, is_wanted
 from quicgw_fast.config.places import in_variable
 from quicgw_fast.config.sources import Source
-from quicgw_fast.errors import ConfigError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-VARIABLE: Final = "QUICGW_FAST"
-COMPILED: Final[Mapping[str, Mapping[str, str]]] = {"server": {"transport": "quinn"}, "upstream": {"client": "native"}}
-"""The settings that the word stands for."""
-
-
-def is_wanted(environment: Mapping[str, str]) -> bool:
-    """Whether the variable asks for the compiled parts; raises ConfigError for a value that is neither 0 nor 1."""
-    wanted = environment.get(VARIABLE, "0")
-    if wanted not in {"", "0", "1"}:
-        raise ConfigError(f"{VARIABLE} is {wanted[:32]!r}; write 1 for all compiled parts, or 0")
-    return wanted == "1"
 
 
 def from_variable(environment: Mapping[str, str]) -> Source:
@@ -29,5 +17,5 @@ def from_variable(environment: Mapping[str, str]) -> Source:
 
     Raises ConfigError as ``is_wanted`` does.
     """
-    tables = {name: dict(table) for name, table in COMPILED.items()} if is_wanted(environment) else {}
+    tables = {name: dict(table) for name, table in PARTS.items()} if is_wanted(environment) else {}
     return Source(in_variable(VARIABLE), tables)

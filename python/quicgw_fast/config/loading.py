@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from quicgw_fast.config.fast import from_variable
 from quicgw_fast.config.mistakes import BadConfigError, Mistake
 from quicgw_fast.config.models import SECTIONS, Config
-from quicgw_fast.config.places import CHANGE, DEFAULT
+from quicgw_fast.config.places import CHANGE, DEFAULT, in_variable
 from quicgw_fast.config.sense import contradictions, risks, without_effect
 from quicgw_fast.config.sources import Source, Sources, from_environment, from_file, from_flags, stray
 from quicgw_fast.config.wording import mistakes_of
@@ -72,17 +72,29 @@ def changed(config: Config, tables: Flags) -> Config:
 
 def advice(config: Config) -> list[str]:
     """Return warnings about what was probably meant otherwise; not errors, so that a start never fails for them."""
+    return [one.what for one in advised(config)]
+
+
+def advised(config: Config) -> Iterator[Mistake]:
+    """The same, each with its place."""
+    yield from _strays()
+    for key, why in (*without_effect(config), *risks(config)):
+        yield Mistake(why, (key,), (config.place(key),))
+
+
+def _strays() -> Iterator[Mistake]:
+    """Name the variables that are not read: what was meant by each, and all others together."""
     others = []
-    told = []
     for variable, meant in stray(os.environ, SECTIONS):
         if meant:
-            told.append(f"the environment variable {variable} is not read; did you mean {meant}?")
+            why = f"the environment variable {variable} is not read; did you mean {meant}?"
+            yield Mistake(why, places=(in_variable(variable),), meant=meant)
         else:
             others.append(variable)
     if others:
         names = ", ".join(others[:8]) + (f" and {len(others) - 8} more" if len(others) > 8 else "")
-        told.append(f"not read from the environment: {names}; settings are written QUICGW_SECTION__KEY")
-    return [*told, *without_effect(config), *risks(config)]
+        why = f"not read from the environment: {names}; settings are written QUICGW_SECTION__KEY"
+        yield Mistake(why, places=(in_variable(others[0]),))
 
 
 def require_sense(config: Config) -> None:

@@ -55,8 +55,9 @@ class Config(BaseModel):
         return config
 
     def place(self, key: Key) -> SettingPlace:
-        """Where the value of ``key`` comes from."""
-        return self._places.get(key, DEFAULT)
+        """Where the value of ``key`` comes from, or of what it is a part of."""
+        whole = (key[:length] for length in range(len(key), 1, -1))
+        return next((self._places[part] for part in whole if part in self._places), DEFAULT)
 
     def __eq__(self, other: object) -> bool:
         """Two are equal when they say the same, wherever it is written."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 import ssl
 from typing import TYPE_CHECKING
 
-from quicgw_fast.config.files import read_small
 from quicgw_fast.errors import SettingError
+from quicgw_fast.files import read_small
 
 if TYPE_CHECKING:
     from pathlib import Path

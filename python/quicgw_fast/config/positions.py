@@ -14,6 +14,8 @@ from typing import NamedTuple
 Path = tuple[str | int, ...]
 """Names, and numbers of entries, from the outside in."""
 
+DEEPEST = 32
+"""Names and numbers in each other: no key needs as many, and what goes over all levels must come to an end."""
 _SPACE = re.compile(r"(?:[ \t\r\n]|#[^\n]*)*")
 _NAME = re.compile(r"""[A-Za-z0-9_-]+|"(?:\\.|[^"\\\n])*"|'[^'\n]*'""")
 _TEXT = re.compile(r'''"""(?:\\.|[^\\])*?"{3,5}|\'\'\'.*?'{3,5}|"(?:\\.|[^"\\\n])*"|'[^'\n]*\'''', re.DOTALL)
@@ -35,7 +37,10 @@ class Positions(NamedTuple):
 
 
 def positions(text: str) -> Positions:
-    """Find all keys and values of ``text``, which ``tomllib`` has parsed without an error."""
+    """Find all keys and values of ``text``, which ``tomllib`` has parsed without an error.
+
+    Raises RecursionError for what is nested more than ``DEEPEST`` levels deep.
+    """
     scanner = _Scanner(text.replace("\r\n", "\n"))
     scanner.document()
     return scanner.found
@@ -92,6 +97,8 @@ class _Scanner:
             self._take(_SPACE)
             spot = self._spot(self._at)
             name = self._take(_NAME)
+            if len(path) >= DEEPEST:
+                raise RecursionError
             path = (*path, tomllib.loads(f"name = {name}")["name"] if name[0] in "\"'" else name)
             self.found.keys.setdefault(path, spot)
             if path in self._entries:
@@ -102,6 +109,8 @@ class _Scanner:
             self._at += 1
 
     def _value(self, path: Path) -> None:
+        if len(path) > DEEPEST:
+            raise RecursionError
         self.found.values.setdefault(path, self._spot(self._at))
         match self._text[self._at]:
             case "[":

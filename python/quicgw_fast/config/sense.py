@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from quicgw_fast.config.places import Key
     from quicgw_fast.config.tables.base import Section
 
+    Advice = tuple[Key, str]
+    """A key, and a sentence about what was written there, which names it."""
+
 _OPEN = {
     "grpc": "anybody who reaches it may push to every client, and register a service that gets their requests",
     "admin": "anybody who reaches it sees what the gateway does, and may change what can be changed there",
@@ -56,6 +59,7 @@ def contradictions(config: Config) -> Iterator[tuple[tuple[Key, ...], str]]:
     if config.drain.reconnect_to is not None and split_address(config.drain.reconnect_to)[1] == 0:
         why = "clients are sent there, and port 0 is none that they could dial: name the other gateway's"
         yield (("drain", "reconnect_to"),), why
+    yield from _of_login(config)
     yield from _of_access(config)
     offline, auth = config.offline, config.auth
     if offline.max_bytes > offline.max_total_bytes and "max_bytes" in offline.model_fields_set:
@@ -144,6 +148,13 @@ def _of_queue(config: Config) -> Iterator[tuple[tuple[Key, ...], str]]:
         )
 
 
+def _of_login(config: Config) -> Iterator[tuple[tuple[Key, ...], str]]:
+    auth = config.auth
+    if auth.login == "token" and auth.mode == "none":
+        why = 'nobody looks at tokens, and anybody would be logged in as anybody: set auth.mode to "jwt"'
+        yield (("auth", "login"), ("auth", "mode")), why
+
+
 def _of_access(config: Config) -> Iterator[tuple[tuple[Key, ...], str]]:
     control = config.control
     if (control.cert is None) != (control.key is None):
@@ -177,53 +188,60 @@ def _on_loopback(address: str) -> bool:
     return is_loopback(split_address(address)[0])
 
 
-def _risks_of_access(config: Config) -> Iterator[str]:
+def _risks_of_access(config: Config) -> Iterator[Advice]:
     control = config.control
     unguarded = [port for port, _ in _unguarded(config)]
     for port in control.open_to_network:
         if port in unguarded:
-            yield f"server.{port} is open to the network: {_OPEN[port]} (control.open_to_network)"
+            yield ("server", port), f"server.{port} is open to the network: {_OPEN[port]} (control.open_to_network)"
         else:
-            yield f'control.open_to_network: "{port}" has no effect: server.{port} is on loopback or asks who it is'
+            why = f"server.{port} is on loopback or asks who it is"
+            yield ("control", "open_to_network"), f'control.open_to_network: "{port}" has no effect: {why}'
     if control.grpc_token_file is not None and control.cert is None and not _on_loopback(config.server.grpc):
-        yield "tokens of services go over the network as they are: set control.cert and control.key for TLS"
+        why = "tokens of services go over the network as they are: set control.cert and control.key for TLS"
+        yield ("control", "grpc_token_file"), why
     if control.admin_token_file is not None and not _on_loopback(config.server.admin):
-        yield "tokens of operators go over the network as they are: put a proxy with TLS before it, on this machine"
+        why = "tokens of operators go over the network as they are: put a proxy with TLS before it, on this machine"
+        yield ("control", "admin_token_file"), why
 
 
-def risks(config: Config) -> Iterator[str]:
+def risks(config: Config) -> Iterator[Advice]:
     """Say what a client may do in good faith and must not, and what a stranger could."""
     yield from _risks_of_access(config)
     session = config.session
     if session.timeout <= session.told_interval and "heartbeat_interval" not in session.model_fields_set:
         why = f"a client that keeps to heartbeats every {session.told_interval} s, the shortest there is, is closed"
-        yield f"session.timeout is {write_duration(session.timeout)}: {why} as idle"
+        yield ("session", "timeout"), f"session.timeout is {write_duration(session.timeout)}: {why} as idle"
     room = config.session.window_messages * 5 // 4  # replies have a reserve of a quarter (protocol §5)
     if config.limits.in_flight > room:
         allowed = f"limits.in_flight ({config.limits.in_flight})"
         why = "a client with so many requests under way overflows its window"
-        yield f"{allowed} is more than session.window_messages holds (replies: {room}): {why}"
+        yield ("limits", "in_flight"), f"{allowed} is more than session.window_messages holds (replies: {room}): {why}"
 
 
-def without_effect(config: Config) -> Iterator[str]:
+def without_effect(config: Config) -> Iterator[Advice]:
     """Say which settings were written and change nothing."""
     auth, offline = config.auth, config.offline
     if auth.mode == "none":
         for key in sorted(auth.model_fields_set - {"mode"}):
-            yield f'auth.{key} is not used: auth.mode is "none"; set it to "jwt"'
+            yield ("auth", key), f'auth.{key} is not used: auth.mode is "none"; set it to "jwt"'
+    elif auth.login == "hello":
+        for key in sorted(auth.model_fields_set & {"zone_claim", "gid_claim"}):
+            why = 'auth.login is "hello", whose answer has zone and gid; set it to "token"'
+            yield ("auth", key), f"auth.{key} is not used: {why}"
     if offline.store != "sqlite" and offline.path is not None:
-        yield f'offline.path is not used: offline.store is "{offline.store}"; set it to "sqlite"'
+        yield ("offline", "path"), f'offline.path is not used: offline.store is "{offline.store}"; set it to "sqlite"'
     if offline.store == "off":
         for key in sorted(offline.model_fields_set - {"store", "path"}):
-            yield f'offline.{key} is not used: offline.store is "off"; set it to "memory" or "sqlite"'
+            yield ("offline", key), f'offline.{key} is not used: offline.store is "off"; set it to "memory" or "sqlite"'
     yield from _of_other_modes(config.routing.mode, upstream=config.upstream, routing=config.routing)
 
 
-def _of_other_modes(mode: str, **sections: Section) -> Iterator[str]:
+def _of_other_modes(mode: str, **sections: Section) -> Iterator[Advice]:
     """Say which of the keys that were written belong to another routing mode."""
     for name, section in sections.items():
         for key in sorted(section.model_fields_set):
             for mark in type(section).model_fields[key].metadata:
                 if isinstance(mark, ReadIn) and mark.mode != mode:
                     why = f", {mark.others}" if mark.others else ""
-                    yield f'{name}.{key} is not used: routing.mode is "{mode}"{why}'
+                    yield (name, key), f'{name}.{key} is not used: routing.mode is "{mode}"{why}'

@@ -9,13 +9,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args, get_origin
 
-from quicgw_fast.config.files import read_small
 from quicgw_fast.config.mistakes import Mistake, did_you_mean
 from quicgw_fast.config.places import DEFAULT, FLAG, Key, SettingPlace, in_file, in_variable
 from quicgw_fast.config.positions import positions
 from quicgw_fast.config.syntax import broken_toml, encoding_of
 from quicgw_fast.config.values import example
 from quicgw_fast.errors import ConfigError
+from quicgw_fast.files import read_small
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -69,8 +69,14 @@ class Sources:
 
     def places(self) -> dict[Key, SettingPlace]:
         """Where each key that is written anywhere gets its value from."""
-        tables = {name: table for name, table in self.tables.items() if isinstance(table, dict)}
-        return {(name, key): self.place((name, key)) for name, table in tables.items() for key in table}
+        return {key: self.place(key) for key in _keys(self.tables)}
+
+
+def _keys(table: Mapping[str, Any], above: Key = ()) -> Iterator[Key]:
+    for name, value in table.items():
+        yield (*above, name)
+        if isinstance(value, dict):
+            yield from _keys(value, (*above, name))
 
 
 def from_file(path: Path, sections: Mapping[str, type[BaseModel]]) -> Source:
@@ -79,11 +85,13 @@ def from_file(path: Path, sections: Mapping[str, type[BaseModel]]) -> Source:
         data = read_small(path)
     except (OSError, ValueError) as error:  # ValueError: a name that no file can have
         why = error.strerror if isinstance(error, OSError) else error
-        raise ConfigError(f"cannot read the configuration {path}: {why}; check --config") from error
+        raise ConfigError(
+            f"cannot read the configuration {path}: {why}; give a TOML file, as quicgw genconfig writes one"
+        ) from error
     source = Source(in_file(path))
     try:
         text = data.removeprefix(codecs.BOM_UTF8).decode()
-        source.tables = tomllib.loads(text)
+        tables = tomllib.loads(text)
         written = positions(text)
     except RecursionError:
         source.mistakes.append(_unreadable(path, "it is nested too deeply"))
@@ -93,6 +101,7 @@ def from_file(path: Path, sections: Mapping[str, type[BaseModel]]) -> Source:
         fault = broken_toml(error, text)
         source.mistakes.append(_unreadable(path, fault.what, fault.line, fault.column))
     else:
+        source.tables = tables
         keys = {key: spot for key, spot in written.keys.items() if not any(isinstance(part, int) for part in key)}
         source.places = {key: in_file(path, *spot) for key, spot in keys.items()}  # type: ignore[misc]  # names alone
     for table, key in _path_keys(source.tables, sections):

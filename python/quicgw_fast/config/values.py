@@ -129,11 +129,6 @@ def split_address(value: str) -> tuple[str, int]:
     return host, int(port)
 
 
-def join_address(host: str, port: int) -> str:
-    """Write an address as ``host:port``, an IPv6 host in brackets."""
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-
-
 def is_loopback(host: str) -> bool:
     """Whether only this machine can connect to a host that is listened on; of names localhost alone is known."""
     try:

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 TRUSTED: Final = "quicgw.trusted"
 """Key of the scope: whether whoever asks may know what is inside. False for probes alone, see ``PROBES``."""
-PROBES: Final = frozenset({"/healthz", "/readyz"})
+PROBES: Final = frozenset({"/livez", "/healthz", "/readyz"})
 """Asked by load balancers, which have no token and any Host: they are answered, without a reason."""
 LARGEST_HEAD: Final = 16 << 10
 """Bytes of all headers."""

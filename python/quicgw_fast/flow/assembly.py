@@ -28,6 +28,7 @@ from quicgw_fast.flow.journal import Journal
 from quicgw_fast.flow.kicking import Kicks
 from quicgw_fast.flow.large_sessions import LargeSessions
 from quicgw_fast.flow.login import Logins
+from quicgw_fast.flow.login_ways import login_way
 from quicgw_fast.flow.memory import Memory
 from quicgw_fast.flow.offline import Offline
 from quicgw_fast.flow.ordered import OrderedActions
@@ -53,7 +54,7 @@ if TYPE_CHECKING:
     from quicgw_fast.backend.engine import Engine
     from quicgw_fast.clock import Clock
     from quicgw_fast.completions import Cancellable, Done
-    from quicgw_fast.config import Config, SessionConfig
+    from quicgw_fast.config import Config, ProcessorConfig, SessionConfig
     from quicgw_fast.errors import RequestError
     from quicgw_fast.flow.farewell import Farewell
     from quicgw_fast.flow.requests import RequestProcessor
@@ -115,11 +116,7 @@ def assemble_path(
     logins_at_once: int,
     chores: Sequence[Callable[[float], None]] = (),
 ) -> Path:
-    """Build the whole way of a message through the gateway, between its two ends.
-
-    ``call`` calls the service of a request, for so many hellos at once, one of a client. ``chores`` are called with
-    the time (monotonic) in every round of the housekeeping.
-    """
+    """Build the way of a message; ``call`` calls services, ``chores`` get the time (monotonic) in each housekeeping."""
     times, limits, pools, stages = config.session, gates.book.limits, config.processor, StageTimes(clock, metrics)
     draining, journal, request_memory = DrainState(), Journal(metrics), RequestMemory(metrics, limits)
     budget, make_outbox, registry = _make_registry(engine, metrics, times)
@@ -133,17 +130,17 @@ def assemble_path(
     replies = Replies(clock, metrics, request_memory, stages, sender)
 
     # Up
-    make_processor = partial(_make_processor, engine, clock, registry, metrics, pools.queue_target, pools.burst)
-    queue_size, longest, work = pools.max_queue_size, pools.task_timeout, partial(execute, call=call, clock=clock)
+    make, longest = partial(_make_processor, engine, clock, registry, metrics, pools), pools.task_timeout
     ordered = OrderedActions(clock, metrics, config.routing.ordered, replies, lambda task: requests.submit(task))
-    processor: RequestProcessor = make_processor("requests", queue_size, pools.workers, work=work, reply=ordered.reply)
-    pool = partial(make_processor, "logins", queue_size, logins_at_once)  # a client has one hello there at most
-    logins = Logins(clock, metrics, registry, offline.stored, pool, call, replies, lambda task: requests.dispatch(task))
+    work, pool = partial(execute, call=call, clock=clock), partial(make, "logins", logins_at_once)
+    processor: RequestProcessor = make("requests", pools.workers, work=work, reply=ordered.reply)
+    started, ask = login_way(config.auth.login, clock, metrics, registry, offline.stored, call)
+    logins = Logins(clock, metrics, registry, offline.stored, pool, ask, replies, lambda task: requests.dispatch(task))
     rules = gates.request, gates.task, Crowding(metrics, gates.queue, processor, replies, engine), request_memory
     requests = Requests(clock, metrics, draining, *rules, processor, logins, ordered, replies, engine, longest)
 
     # Who comes in
-    tokens = Tokens(clock, metrics, authenticator, gates.renewal, gates.attempts)
+    tokens = Tokens(clock, metrics, authenticator, gates.renewal, gates.attempts, started)
     refused, arriving = StartRefusals(metrics, farewell), Arriving(clock, metrics, lambda: limits().arriving_memory)
     pending, pace = PendingStarts(clock, draining, registry, refused), config.drain.pace
     attaching = Attaching(clock, metrics, registry, sender, closing, offline, tokens, pending, journal, times, limits)
@@ -208,16 +205,14 @@ def _make_processor(
     clock: Clock,
     registry: Registry,
     metrics: Metrics,
-    target: float,
-    interval: float,
+    pools: ProcessorConfig,
     pool: str,
-    places: int,
     workers: int,
     *,
     work: Callable[[AsyncTask[Session], Done[R]], Cancellable],
     reply: Callable[[AsyncTask[Session], R | RequestError], object],
 ) -> AsyncRequestProcessor[Session, R]:
-    """A processor with a queue of so many places, which skips what is for sessions that are gone."""
-    queue, of_pool = engine.TaskQueue(places), metrics.part("pool", pool)
-    watch, is_valid = StandingQueue(target, interval, workers, places), registry.serviceable
+    """A processor of so many workers, which skips what is for sessions that are gone."""
+    places, of_pool, is_valid = pools.max_queue_size, metrics.part("pool", pool), registry.serviceable
+    queue, watch = engine.TaskQueue(places), StandingQueue(pools.queue_target, pools.burst, workers, places)
     return AsyncRequestProcessor(queue, workers, watch, clock, of_pool, work=work, reply=reply, is_valid=is_valid)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from quicgw_fast.carrier import unnumbered
-from quicgw_fast.codes import CloseCode, PushType
+from quicgw_fast.codes import CloseCode, PushType, ResetReason
 from quicgw_fast.proto.client_pb2 import StartResponse
 from quicgw_fast.session import NO_NOTIFIES, Event, Gap, ResumeDecision, Session, StartClaim, decide, gap_to_tell
 
@@ -23,6 +23,16 @@ if TYPE_CHECKING:
     from quicgw_fast.flow.tokens import Tokens
     from quicgw_fast.observe import Metrics
     from quicgw_fast.session import Registry
+
+
+RECOVERED: Final = (0, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)
+"""Classes of how many messages a resume sends again; the window has 1024 by default."""
+OUTCOMES: Final = (
+    ("started", ResetReason.NONE.name),
+    ("resumed", ResetReason.NONE.name),
+    *(("reset", reason.name) for reason in ResetReason if reason is not ResetReason.NONE),
+)
+"""What becomes of a START that is not refused."""
 
 
 class Attaching:
@@ -49,6 +59,15 @@ class Attaching:
             "resets", "Sessions that began afresh where an earlier one could not go on"
         )
         self._count_resumes = metrics.counter("resumes", "Sessions that were resumed")
+        self._count_outcomes = metrics.counters(
+            "session_starts",
+            "STARTs that got a session: started afresh, resumed, or reset and why (protocol §5)",
+            ("result", "reason"),
+            OUTCOMES,
+        )
+        self._recovered = metrics.distribution(
+            "resume_recovered_messages", "Messages that a resume sent again, as its client did not have them", RECOVERED
+        )
         self._count_takeovers = metrics.counter(
             "takeovers", "Connections that were closed because a newer one took over their session"
         )
@@ -91,6 +110,7 @@ class Attaching:
         self._tracking.acknowledged(session)
         self._stored.acknowledged(session)
         self._count_resumes.value += 1
+        self._recovered.observe(session.outbox.last_seq - start.claim.last_acked)
         self._attach(start, verdict, session)
 
     def _end_old(self, start: AdmittedStart, verdict: ResumeDecision) -> None:
@@ -116,6 +136,7 @@ class Attaching:
         session.attempts.note(claim)
         session.expires_at, session.told_interval = grant.expires_at, self._times.told_interval
         client.attach(session, claim.last_acked)
+        self._count_outcomes[_result(verdict), verdict.reason.name].value += 1
         self._journal.began(session, client.link.peer, _how(verdict), self._clock.now())
         gap = self._gap(claim.openid, verdict)
         headers = {**(gap.headers() if gap else {}), **self._tokens.lifetime(grant), **self._limits_now()}
@@ -123,6 +144,7 @@ class Attaching:
         client.link.send(unnumbered(start.msg_id, PushType.START_RESP, answer, headers))
         self._sender.acknowledged(session)
         self._sender.pump(session)
+        self._tokens.granted(session, grant)
 
     def _limits_now(self) -> Mapping[str, str]:
         limits = self._limits()
@@ -166,10 +188,14 @@ def _headers(limits: LimitsConfig, times: SessionConfig) -> Mapping[str, str]:
     }
 
 
-def _how(verdict: ResumeDecision) -> str:
+def _result(verdict: ResumeDecision) -> str:
     if verdict.resume is not None:
         return "resumed"
-    return f"reset ({verdict.reason.name})" if verdict.gap else "started"
+    return "reset" if verdict.gap else "started"
+
+
+def _how(verdict: ResumeDecision) -> str:
+    return f"reset ({verdict.reason.name})" if verdict.gap else _result(verdict)
 
 
 def _decimal(value: float) -> str:

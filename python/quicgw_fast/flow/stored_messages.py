@@ -82,6 +82,13 @@ class StoredMessages:
         reading.add_done_callback(lambda _: self._came_late(session, reading))
         return None
 
+    def catch_up(self, session: Session) -> None:
+        """Bring a session that has just logged in, without having fetched anything, what is stored for it."""
+        if self._store is None:
+            self.deliver(session, [])
+        else:
+            self.go_on(session)
+
     def deliver(self, session: Session, messages: list[Stored] | None) -> None:
         """Push what was fetched and not sent before, in order, as far as there is room; then what was held behind."""
         catch_up = session.catch_up

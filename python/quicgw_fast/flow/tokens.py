@@ -13,6 +13,8 @@ from quicgw_fast.observe.repeats import RepeatLog
 from quicgw_fast.overload import RenewalFacts
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from quicgw_fast.auth import Authenticator, Grant
     from quicgw_fast.clock import Clock
     from quicgw_fast.flow.client import ConnectedClient
@@ -39,8 +41,13 @@ class Tokens:
         authenticator: Authenticator,
         gate: Gate[RenewalFacts, Refusal],
         attempts: AttemptLimiter,
+        granted: Callable[[Session, Grant], None],
     ) -> None:
-        """``gate`` is asked before a renewal; ``attempts`` are told of STARTs whose token was refused."""
+        """``gate`` is asked before a renewal; ``attempts`` are told of STARTs whose token was refused.
+
+        ``granted`` is told of sessions whose START was answered with success, and what its token grants them.
+        """
+        self.granted = granted
         self._clock = clock
         self._count_auth_refused = metrics.counter("auth_refused", "Tokens that were not good")
         self._authenticator = authenticator

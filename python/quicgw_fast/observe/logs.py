@@ -8,8 +8,6 @@ import sys
 import traceback
 from typing import TYPE_CHECKING, Any
 
-import structlog
-
 from quicgw_fast.writer import Writer
 
 if TYPE_CHECKING:
@@ -47,6 +45,8 @@ def _printable(text: str) -> str:
 
 def configure_logging(config: LogConfig) -> None:
     """Route the standard library's logging and structlog's own through one handler, as ``config`` says."""
+    import structlog  # by who runs a gateway or a command, and not by every client
+
     terminal = sys.stderr is not None and sys.stderr.isatty()
     text = config.format == "text" or (config.format == "auto" and terminal)
     shared: list[Any] = [

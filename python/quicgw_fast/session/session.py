@@ -71,7 +71,7 @@ class Session:
     told_interval: int = 0
     """Seconds between the heartbeats that its client was told to keep, by the settings of that time."""
     gid: str = ""
-    """The group name that its login service gave it; pushes to it are found by that (``Registry.set_gid``)."""
+    """The group name that its login gave it; pushes to it are found by that (``Registry.set_gid``)."""
     request_bytes: int = 0
     """What the requests without a reply take in memory (``overload``)."""
     catch_up: CatchUp = field(default_factory=CatchUp)
@@ -81,7 +81,7 @@ class Session:
     attempts: Attempts = field(default_factory=Attempts)
     """Which STARTs of its client come too late; also those of the sessions that this one follows."""
     zone: str = ""
-    """The zone that its login service gave it."""
+    """The zone that its login gave it."""
     since: float = 0.0
     """When it began."""
     peer: str = ""

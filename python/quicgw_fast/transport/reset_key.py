@@ -10,8 +10,8 @@ import socket
 import tempfile
 from typing import TYPE_CHECKING
 
-from quicgw_fast.config import read_small, warn_if_exposed
 from quicgw_fast.errors import StartupError
+from quicgw_fast.files import read_small, warn_if_exposed
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -19,7 +19,9 @@ _NAMED = 3
 class Readiness:
     """Looks at the instances that may answer a hello, of which one must be in service."""
 
-    def __init__(self, mode: RoutingMode, directory: Directory) -> None:
+    def __init__(self, mode: RoutingMode, directory: Directory, *, hello: bool = True) -> None:
+        """Without ``hello``, no service is asked for a login, and none is needed."""
+        self._hello = hello
         self._mode = mode
         self._directory = directory
         self._was_ready: bool | None = None
@@ -27,7 +29,7 @@ class Readiness:
     def reason(self) -> str | None:
         """Return why no login can be answered, None when one can."""
         instances = self._instances()
-        if any(instance.serving for instance in instances):
+        if not self._hello or any(instance.serving for instance in instances):
             return None
         what = self._mode.login_name
         if not instances:

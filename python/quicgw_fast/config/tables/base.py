@@ -33,6 +33,11 @@ class Section(BaseModel):
 
 
 @dataclass(frozen=True, slots=True)
+class MadeFile:
+    """Marks a file that is made if it is not there."""
+
+
+@dataclass(frozen=True, slots=True)
 class Since:
     """Marks a key that is younger than its table."""
 

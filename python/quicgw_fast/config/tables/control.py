@@ -24,15 +24,16 @@ class ControlConfig(Section):
         {"grpc_token_file", "admin_token_file", "cert", "key", "client_ca", "admin_hosts", "open_to_network"}
     )
 
-    grpc_token_file: File | None = None
-    """Tokens that services show as ``authorization: Bearer …``, one a line: several while they are being changed."""
-    admin_token_file: File | None = None
-    """Likewise for operators."""
-    cert: File | None = None
+    grpc_token_file: Annotated[File | None, Field(examples=["services.tokens"])] = None
+    """Tokens that services show as ``authorization: Bearer …``, one a line: several while they are being changed.
+    Needed, unless ``client_ca`` is set, where ``server.grpc`` is not on loopback."""
+    admin_token_file: Annotated[File | None, Field(examples=["operators.tokens"])] = None
+    """Tokens that operators show in the same way; needed where ``server.admin`` is not on loopback."""
+    cert: Annotated[File | None, Field(examples=["grpc.pem"])] = None
     """Certificate chain of the gRPC port, which then speaks TLS."""
-    key: File | None = None
+    key: Annotated[File | None, Field(examples=["grpc.key"])] = None
     """Private key of that certificate."""
-    client_ca: File | None = None
+    client_ca: Annotated[File | None, Field(examples=["services-ca.pem"])] = None
     """Authorities of which services need a certificate (mutual TLS)."""
     admin_hosts: Annotated[tuple[HostName, ...], HOSTS] = ()
     """Names under which the admin pages may be asked for, beside localhost, addresses and the name in

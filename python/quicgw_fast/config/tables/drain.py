@@ -23,6 +23,6 @@ class DrainConfig(Section):
     the time would not be enough."""
     spread: Pause | None = None
     """Over how long their coming back is spread (``reconnect-after-ms``); without it as long as another gateway needs
-    for so many, and 2 s at least."""
+    for so many, 2 s at least and ``processor.drain_timeout`` at most."""
     reconnect_to: Address | None = None
     """Where clients are told to go, as ``host:port``; without it they come back to where they were."""

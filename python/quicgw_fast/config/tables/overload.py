@@ -17,7 +17,11 @@ class OverloadConfig(Section):
     """``[overload]``: how what is too much is refused; the bounds themselves are in ``[limits]``."""
 
     observe: Annotated[tuple[str, ...], Field(examples=[["full"]])] = ()
-    """Rules that refuse nothing and count what they would refuse (``/stats``: ``would_reject``)."""
+    """Overload rules that refuse nothing and count what they would refuse (``/stats``: ``would_reject``):
+    ``address-connections``, ``answer-rate``, ``calls``, ``concurrency``, ``connection-rate``, ``control-flood``,
+    ``full``, ``guessed-tokens``, ``half-open``, ``handshake-rate``, ``held-before-start``, ``in-flight``, ``memory``,
+    ``message-rate``, ``noise``, ``queue-delay``, ``renewal-rate``, ``request-flood``, ``request-memory``,
+    ``request-rate``, ``retry-above``, ``session-request-memory``."""
     warn_at: Share = 0.8
     """The part of a rule's bound from which on the log warns, once until it is well below again."""
     memory_stages: Annotated[tuple[Share, Share, Share, Share], Field(examples=[[0.8, 0.85, 0.9, 0.95]])] = (

@@ -38,7 +38,8 @@ class RoutingConfig(Section):
     default: Annotated[str, ReadIn("service")] = "business"
     """Service of every other action."""
     ordered: Annotated[tuple[Action, ...], Field(examples=[["move", "trade*"]])] = ()
-    """Lower-case actions whose requests run one after the other in a session; ``*`` in one stands for anything."""
+    """Lower-case actions whose requests run one after the other in a session, the next when the one before has its
+    reply; ``*`` in one stands for anything. Others are not affected."""
     zone_ranges: Annotated[tuple[tuple[int, int, str], ...], ReadIn("zone"), RANGES] = ()
     """Inclusive ranges of a numeric openid, ``[[1, 9999, "001"], …]``; without one, MD5 decides."""
 

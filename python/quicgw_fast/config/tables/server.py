@@ -5,7 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, ClassVar, Literal
 
-from quicgw_fast.config.tables.base import File, Section
+from pydantic import Field
+
+from quicgw_fast.config.tables.base import File, MadeFile, Section
 from quicgw_fast.config.values import Address, duration
 from quicgw_fast.errors import ConfigError
 
@@ -16,17 +18,19 @@ class ServerConfig(Section):
     live: ClassVar = frozenset({"watch"})
 
     quic: Address = "0.0.0.0:8443"
-    """UDP address for clients."""
+    """UDP address for clients (QUIC)."""
     grpc: Address = "127.0.0.1:8092"
     """Address of the gateway's own gRPC services: pushes, registration, health, reflection."""
     admin: Address = "127.0.0.1:8080"
-    """HTTP address for /healthz, /readyz and /stats."""
+    """HTTP address for operators: health, numbers, and what can be changed while it runs."""
     transport: Literal["aioquic", "quinn"] = "aioquic"
     """Who does QUIC: aioquic, in Python, or quinn, which is compiled and takes a fraction of the time."""
     short_path: bool = True
-    """Whether aioquic is passed by where a packet is plain. What happens is the same without, and takes longer."""
-    reset_key_file: File | None = None
-    """Secret of stateless resets, made if it is not there; every gateway needs its own. Without one, a file beside
+    """Whether aioquic is passed by where a packet is plain. What happens is the same without, and takes more than twice
+    as long."""
+    reset_key_file: Annotated[File | None, MadeFile(), Field(examples=["reset.key"])] = None
+    """Secret of stateless resets (RFC 9000 §10.3), by which a restarted gateway tells its old clients at once that
+    their connections are gone. Made if it is not there; every gateway needs its own. Without one, a file beside
     ``tls.key`` is used where it can be written."""
     watch: Annotated[float, duration("0s", "1h")] = 1.0
     """How often this file and those of certificates and keys are looked at, to be read again when one has changed; 0
@@ -38,9 +42,9 @@ class TlsConfig(Section):
 
     live: ClassVar = frozenset({"cert", "key"})
 
-    cert: File | None = None
+    cert: Annotated[File | None, Field(examples=["server.pem"])] = None
     """Certificate chain, the server's own first."""
-    key: File | None = None
+    key: Annotated[File | None, Field(examples=["server.key"])] = None
     """Private key of the certificate."""
 
     def pair(self, key_in_memory: bytes | None = None) -> tuple[Path, Path | bytes]:
@@ -61,6 +65,6 @@ class LogConfig(Section):
     live: ClassVar = frozenset({"level"})
 
     level: Literal["debug", "info", "warning", "error"] = "info"
-    """Least level that is written."""
+    """Least level that is written to standard error."""
     format: Literal["auto", "text", "json"] = "auto"
     """``auto``: text on a terminal, JSON lines elsewhere."""

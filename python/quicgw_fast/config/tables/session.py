@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated, ClassVar, Literal
 
-from quicgw_fast.config.tables.base import File, Section
+from pydantic import Field
+
+from quicgw_fast.config.tables.base import File, MadeFile, Section
 from quicgw_fast.config.values import Count, Duration, Size, duration, number, size
 
 
@@ -39,11 +41,12 @@ class SessionConfig(Section):
     window_bytes: Annotated[int, size(1, 1 << 30)] = 1 << 20
     """Bytes kept per session until acknowledged."""
     memory: Size = 256 << 20
-    """Bytes kept for all sessions together; each message counts with 96 on top of its own."""
+    """Bytes kept for all sessions together until acknowledged, bound and cached notifies included; each message counts
+    with 96 on top of its own. Once more as much, at least 16 MiB, is for what connections have not delivered."""
     start_timeout: Duration = 5.0
     """START must arrive within this time after the handshake."""
     frame_timeout: Duration = 5.0
-    """A message that began may be so long without another byte."""
+    """A message that began may be so long without another byte; one that takes longer must come at ``frame_rate``."""
     frame_rate: Size = 4 << 10
     """Bytes a second with which a message must come that takes longer than ``frame_timeout``."""
     slow_consumer_after: Duration = 10.0
@@ -67,13 +70,13 @@ class OfflineConfig(Section):
 
     store: Literal["off", "memory", "sqlite"] = "off"
     """``off`` answers TARGET_NOT_FOUND; the others keep the push until the openid logs in."""
-    path: File | None = None
-    """Database file of ``sqlite``."""
+    path: Annotated[File | None, MadeFile(), Field(examples=["offline.db"])] = None
+    """Database file of ``sqlite``, made if it is not there."""
     max_messages: Count = 100
-    """Per openid."""
+    """Messages that are kept for one openid."""
     max_bytes: Size = 256 << 10
-    """Per openid."""
+    """Bytes that are kept for one openid."""
     max_total_bytes: Size = 64 << 20
-    """For all."""
+    """Bytes of all together: messages and openids, and 128 for each message."""
     max_age: Annotated[float, duration("1ms", "3650d")] = 86_400.0
     """Older messages are dropped and counted."""

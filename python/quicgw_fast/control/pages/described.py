@@ -53,6 +53,8 @@ class Operation:
     """The shape of what is sent."""
     errors: Mapping[int, str] = field(default_factory=dict)
     """The statuses of its own refusals, and when they are answered."""
+    texts: Mapping[int, str] = field(default_factory=dict)
+    """Other answers, as text."""
 
 
 class DescribedRoute(Route):

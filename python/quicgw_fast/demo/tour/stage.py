@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from quicgw_fast.client import Client, StateEvent, connect
+from quicgw_fast.compiled import PARTS
 from quicgw_fast.config import Config, LimitsConfig, ProcessorConfig
-from quicgw_fast.config.fast import COMPILED
 from quicgw_fast.demo.embedded import Certificate, embedded_gateway
 from quicgw_fast.demo.services import Services, start_services
 from quicgw_fast.demo.tour.tape import Tape
@@ -43,7 +43,7 @@ class Scale:
     @property
     def ends(self) -> Mapping[str, Mapping[str, str]]:
         """Who does QUIC, and who calls services, as the tables of a configuration."""
-        return COMPILED if self.fast else _PLAIN
+        return PARTS if self.fast else _PLAIN
 
     @property
     def per_client(self) -> int:
@@ -98,6 +98,7 @@ class Stage:
         tape, states = Tape(openid), list[StateEvent]()
         transport = self.scale.ends["server"]["transport"]
         settings = {"heartbeat": 1.0, "max_missed": 10, "timeout": TIMEOUT, "transport": transport, **options}
+        settings["thread"] = False  # all play in one loop, which nothing holds up
         client = connect(address, openid=openid, ca=self.ca, on_state=states.append, observer=tape, **settings)
         player = Player(client, tape, states)
         among.append(player)

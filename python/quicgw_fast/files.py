@@ -1,4 +1,4 @@
-"""Files that settings name: read within bounds, and told when more people can get at them than should."""
+"""Files that people name: read within bounds, and told when more people can get at them than should."""
 
 from __future__ import annotations
 

@@ -1,0 +1,229 @@
+"""A mistake in every place where one is likely: told with file, line, column and what was probably meant."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.cli.process import assert_one_sentence, in_process, quicgw
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+FILE = "gateway.toml"
+
+
+@pytest.fixture
+def write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
+    """Write the configuration into the folder that the test is in."""
+    monkeypatch.chdir(tmp_path)
+    for name in ("server.pem", "server.key"):
+        (tmp_path / name).touch()
+
+    def write(text: str) -> None:
+        Path(FILE).write_text(text, encoding="utf-8")
+
+    return write
+
+
+def report(status: int) -> dict[str, Any]:
+    done = in_process("checkconfig", FILE, "--json")
+    assert done.returncode == status, done.stdout + done.stderr
+    found = dict(json.loads(done.stdout))
+    assert found["version"] == 1
+    assert found["ok"] == (status == 0)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "column", "key", "told", "suggestion"),
+    [
+        ('[session]\ntimeot = "5m"', 2, 1, "session.timeot", "did you mean timeout?", "session.timeout"),
+        ("[session]\nwindowBytes = 1", 2, 1, "session.windowBytes", "did you mean window_bytes?", None),
+        ("[sesion]", 1, 2, "sesion", "unknown table; did you mean session?", "session"),
+        ("[x]", 1, 2, "x", "known: server, tls", None),
+        ("[server]\nmax_workers = 3", 2, 1, "server.max_workers", "belongs to [processor]", "processor.max_workers"),
+        ('timeout = "5m"', 1, 1, "timeout", "belongs to [session], which must stand above it", "session.timeout"),
+        ("[server]\nwork_timeout = 3", 2, 1, "server.work_timeout", "processor.task_timeout, in another", None),
+        ("server = 3", 1, 1, "server", "write [server] on a line of its own", None),
+        ("[session.timeout]\nx = 1", 1, 10, "session.timeout", "it is a key and no table", None),
+        ('[session]\ntimeout = "30 sec"', 2, 1, "session.timeout", "did you mean 30s?", None),
+        ('[session]\ntimeout = "5 Minutes"', 2, 1, "session.timeout", "did you mean 5m?", None),
+        ('[session]\nmemory = "2GB"', 2, 1, "session.memory", "did you mean 2GiB?", None),
+        ('[session]\ntimeout = "soon"', 2, 1, "session.timeout", "write for example 250ms", None),
+        ('[upstream]\nejection = "maybe"', 2, 1, "upstream.ejection", "must be true or false", None),
+        ('[server]\n\n  quic = "127.0.0.1:70000"', 3, 3, "server.quic", "a port up to 65535", None),
+        ('[server]\ntransport = "quin"', 2, 1, "server.transport", "did you mean quinn?", "quinn"),
+        ('[control]\nopen_to_network = ["grcp"]', 2, 1, "control.open_to_network", "did you mean grpc?", "grpc"),
+        ('[log]\nlevel = "INFO"', 2, 1, "log.level", "did you mean info?", "info"),
+        ('[tls]\ncert = "sever.pem"\nkey = "server.key"', 2, 1, "tls.cert", "did you mean server.pem?", None),
+        ('[tls]\ncert = "no/server.pem"\nkey = "server.key"', 2, 1, "tls.cert", "there is no folder no", None),
+        ('[tls]\ncert = "."\nkey = "server.key"', 2, 1, "tls.cert", "is a folder; name a file in it", None),
+        ('[tls]\ncert = "server.pem"', 2, 1, "tls.cert", "tls.key is not", None),
+        ('[overload]\nobserve = ["ful"]', 2, 1, "overload.observe", "names 'ful'", None),
+        ('[routing.exact]\nhello = "zone"', 2, 1, "routing.exact.hello", "the action hello", None),
+        ("[control]\ngrpc_token_file = 'server.pem'", 2, 1, "control.grpc_token_file", "has no token", None),
+        ("[upstream]\nca = 'server.pem'", 2, 1, "upstream.ca", "certificate", None),
+        ("[offline]\nstore = 'sqlite'\npath = 'no/x.db'", 3, 1, "offline.path", "there is no folder no", None),
+    ],
+)
+def test_a_mistake(
+    write: Callable[[str], None], text: str, line: int, column: int, key: str, told: str, suggestion: str | None
+) -> None:
+    write(text)
+    (mistake,) = report(1)["mistakes"]
+    assert told in mistake["message"]
+    assert (mistake["key"], mistake["line"], mistake["column"], mistake["place"]) == (key, line, column, FILE)
+    if suggestion:
+        assert mistake["suggestion"] == suggestion
+    shown = in_process("checkconfig", FILE)
+    assert shown.returncode == 1
+    assert shown.stdout.startswith(f"{FILE}:{line}:{column}: error: {key}")
+    excerpt, marks = shown.stdout.splitlines()[1:3]
+    assert excerpt.endswith(text.splitlines()[line - 1])
+    assert excerpt[marks.index("^") :].startswith(key.rpartition(".")[2])
+    assert shown.stdout.endswith(f"{FILE}: 1 mistake\n") or "warning" in shown.stdout
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "column", "told"),
+    [
+        ("[server", 1, 8, "expected ']'"),
+        ("[server]\nquic = 127.0.0.1:0", 2, 13, 'text, times and sizes stand in quotes: quic = "127.0.0.1:0"'),
+        ("[session]\ntimeout = 5m", 2, 12, 'timeout = "5m"'),
+        ("[server]\nshort_path = False", 2, 14, "write short_path = false"),
+        ("[server]\nquic: '127.0.0.1:0'", 2, 5, "written quic = "),
+        ("[server]\nquic = “127.0.0.1:0”", 2, 8, "straight quotes"),
+        ('[tls]\ncert = "C:\\keys\\x.pem"', 2, None, "single quotes"),
+        ("[server]\n[tls]\n[server]", 3, None, "a table has one place"),
+        ("[server]\nquic = 'a:1'\nquic = 'b:1'", 3, None, "it is written twice"),
+        ("[server]\nquic = 'a:1", 2, None, "correct that line"),
+    ],
+)
+def test_a_file_that_is_no_toml(
+    write: Callable[[str], None], text: str, line: int, column: int | None, told: str
+) -> None:
+    write(text)
+    (mistake,) = report(1)["mistakes"]
+    assert told in mistake["message"]
+    assert mistake["line"] == line
+    assert column is None or mistake["column"] == column
+    shown = in_process("checkconfig", FILE).stdout.splitlines()
+    assert shown[1].endswith(text.splitlines()[line - 1])
+    assert shown[2].endswith("^")
+
+
+def test_every_mistake_is_told_at_once_in_the_order_of_the_file(
+    write: Callable[[str], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write('[session]\ntimeot = 1\n[sever]\n[limits]\nin_flight = "x"\n[server]\nquic = "x"\n')
+    monkeypatch.setenv("QUICGW_SESION__TIMEOUT", "1s")
+    monkeypatch.setenv("QUICGW_LIMITS__IN_FLIGTH", "1")
+    monkeypatch.setenv("QUICGW_UPSTREAM__HELLO", "x")
+    keys = {mistake["key"] for mistake in report(1)["mistakes"]}
+    assert keys == {None, "session.timeot", "sever", "limits.in_flight", "limits.in_fligth", "server.quic"}
+    shown = in_process("checkconfig", FILE).stdout
+    assert "QUICGW_SESION__TIMEOUT: error: there is no table sesion; did you mean QUICGW_SESSION__TIMEOUT?" in shown
+    assert "QUICGW_LIMITS__IN_FLIGTH: error: limits.in_fligth: unknown key; did you mean in_flight?" in shown
+    assert "write for example QUICGW_UPSTREAM__HELLO=" in shown
+    lines = [line.split(":")[1] for line in shown.splitlines() if line.startswith(f"{FILE}:") and "error" in line]
+    assert lines == ["2", "3", "5", "7"]
+    assert shown.endswith(f"{FILE}: 7 mistakes\n")
+
+
+def test_settings_that_contradict_each_other(write: Callable[[str], None]) -> None:
+    write('[session]\nmemory = "2MiB"\nwindow_bytes = "3MiB"\n')
+    (mistake,) = report(1)["mistakes"]
+    assert mistake["keys"] == ["session.memory", "session.window_bytes"]
+    assert f"{FILE}:2:1: error: session.memory and session.window_bytes ({FILE}:3): one session may keep" in (
+        in_process("checkconfig", FILE).stdout
+    )
+
+
+def test_warnings_have_their_place_and_do_not_fail(
+    write: Callable[[str], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write("[auth]\nissuer = 'x'\nkey_file = 'absent'\n")
+    monkeypatch.setenv("QUICGW_SESSION_TIMEOUT", "1s")
+    monkeypatch.setenv("QUICGW_FATS", "1")
+    found = report(0)["warnings"]
+    assert {(one["key"], one["line"]) for one in found} == {
+        (None, None),
+        ("auth.issuer", 2),
+        ("auth.key_file", 3),
+    }
+    suggestions = [one["suggestion"] for one in found if "suggestion" in one]
+    assert suggestions == ["QUICGW_FAST", "QUICGW_SESSION__TIMEOUT"]
+    shown = in_process("checkconfig", FILE)
+    assert shown.returncode == 0
+    assert f"{FILE}:2:1: warning: auth.issuer is not used" in shown.stdout
+    assert shown.stdout.endswith(f"{FILE}: good, 5 warnings\n")
+
+
+@pytest.mark.parametrize("text", ["", " \n"])
+def test_an_empty_file_is_good_and_told(write: Callable[[str], None], text: str) -> None:
+    write(text)
+    assert any("is empty" in one["message"] for one in report(0)["warnings"])
+
+
+@pytest.mark.parametrize(
+    ("data", "told"),
+    [
+        ("[log]\n".encode("utf-16"), "but UTF-16; save it as UTF-8"),
+        (b"[log]\nlevel = '\xff'", "not UTF-8 from byte 15"),
+        (b"x = " + b"[" * 3000, "nested too deeply"),
+        (b"x = " + b"9" * 5000, "correct it"),
+    ],
+)
+def test_a_file_that_is_no_text(write: Callable[[str], None], data: bytes, told: str) -> None:
+    write("")
+    Path(FILE).write_bytes(data)
+    (mistake,) = report(1)["mistakes"]
+    assert told in mistake["message"]
+
+
+def test_a_byte_order_mark_is_no_mistake_and_moves_no_mark(write: Callable[[str], None]) -> None:
+    write("\ufeff[log]\nlevle = 'info'")
+    (mistake,) = report(1)["mistakes"]
+    assert (mistake["line"], mistake["column"]) == (2, 1)
+    write("\ufefflog.levle = 'info'")
+    shown = in_process("checkconfig", FILE).stdout.splitlines()
+    assert shown[1].endswith("| log.levle = 'info'")
+    assert shown[2].endswith("|     ^^^^^")
+
+
+def test_certificate_and_key_are_read(write: Callable[[str], None], certified: str) -> None:
+    write(certified)
+    assert report(0)["warnings"] == []
+    key = certified.split('"')[3]
+    Path(key).chmod(0o644)
+    (warning,) = report(0)["warnings"]
+    assert (warning["key"], warning["line"]) == ("tls.key", 3)
+    assert "everybody may read" in warning["message"]
+    Path(key).write_text("no key", encoding="utf-8")
+    (mistake,) = report(1)["mistakes"]
+    assert mistake["key"].startswith("tls.")
+
+
+def test_a_secret_in_the_file_is_not_shown(write: Callable[[str], None]) -> None:
+    write('[tls]\nkey = "-----BEGIN PRIVATE KEY-----secret"\n[drain]\nreconnect_to = "x://me:secret@host"\n')
+    assert "secret" not in in_process("checkconfig", FILE).stdout
+    assert "secret" not in in_process("checkconfig", FILE, "--json").stdout
+
+
+def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:
+    for path in (tmp_path, tmp_path / "absent.toml"):
+        assert_one_sentence(in_process("checkconfig", str(path)), str(path), "quicgw genconfig")
+    done = in_process("checkconfig", str(tmp_path), "--json")
+    assert (done.returncode, json.loads(done.stdout)["status"]) == (3, 3)
+
+
+def test_a_process_says_the_same(tmp_path: Path) -> None:
+    file = tmp_path / FILE
+    file.write_text("[sesion]\n", encoding="utf-8")
+    done = quicgw("checkconfig", str(file))
+    assert (done.returncode, done.stderr) == (1, "")
+    assert done.stdout.startswith(f"{file}:1:2: error: sesion: unknown table; did you mean session?\n")
