@@ -33,6 +33,7 @@ from quicgw_fast.control import (
     session_pages,
     stats_pages,
     upstream_pages,
+    web_pages,
 )
 from quicgw_fast.observe import (
     MOST_WAITING,
@@ -242,6 +243,7 @@ class Gateway:
             *overload_pages(LiveLimits(self._gates, lambda: self._config, self._clock.now)),
             *session_pages(self._path.kicks.kick, self._views),
             *upstream_pages(self._upstream),
+            *web_pages(),
             *drain_pages(self._end, self._longest_stop),
             *profile_pages(),
         ]

@@ -15,6 +15,7 @@ from quicgw_fast.control.pages import (
     session_pages,
     stats_pages,
     upstream_pages,
+    web_pages,
 )
 from quicgw_fast.control.refusals import Refusals
 from quicgw_fast.control.tokens import first_token
@@ -40,4 +41,5 @@ __all__ = [
     "session_pages",
     "stats_pages",
     "upstream_pages",
+    "web_pages",
 ]

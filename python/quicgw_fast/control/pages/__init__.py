@@ -11,6 +11,7 @@ from quicgw_fast.control.pages.reload import reload_pages
 from quicgw_fast.control.pages.sessions import session_pages
 from quicgw_fast.control.pages.stats import stats_pages
 from quicgw_fast.control.pages.upstreams import upstream_pages
+from quicgw_fast.control.pages.web import web_pages
 
 __all__ = [
     "drain_pages",
@@ -24,4 +25,5 @@ __all__ = [
     "session_pages",
     "stats_pages",
     "upstream_pages",
+    "web_pages",
 ]
