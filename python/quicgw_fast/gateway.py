@@ -52,7 +52,7 @@ from quicgw_fast.reloading import Origin, Reloader, gateway_parts
 from quicgw_fast.transport import Listener, TransportLimits, Validity, listen, reset_key_for
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from quicgw_fast.backend.engine import Engine
     from quicgw_fast.config import Config
@@ -94,12 +94,13 @@ class Gateway:
         tls_key: bytes | None = None,
         origin: Origin | None = None,
         end: Callable[[], None] | None = None,
+        stand_ins: Mapping[str, str] | None = None,
     ) -> None:
         """``engine`` is a maker of ``backend.load``; ``dev`` spares the warning of ``auth.mode = "none"``.
 
         ``tls_key`` is the private key of ``tls.cert`` as PEM, for one that is in no file. ``origin`` is where
         ``config`` is from, to be read again; without one only the files that it names are. ``end`` asks whoever runs it
-        to stop it, for POST /drain.
+        to stop it, for POST /drain. ``stand_ins`` are addresses that serve (by service or zone) while no other does.
 
         Raises ConfigError for what cannot be used.
         """
@@ -130,6 +131,8 @@ class Gateway:
         self._path, self._upstream = assembled.path, assembled.upstream
         self._gates, self._views = assembled.gates, assembled.views
         metrics.gauge("ready", "Whether it takes work, as /readyz says", lambda: self._ready() is None, Unit.FLAG)
+        for service, address in (stand_ins or {}).items():
+            self._upstream.directory.stand_in(service, address)
         origin = origin or Origin(lambda: contextlib.nullcontext(config), None)
         self.reloader = Reloader(config, origin, self._parts, self._stopping, self._clock, metrics)
         """Whoever wants the configuration read again asks it."""
