@@ -14,8 +14,7 @@ export PYTHONDONTWRITEBYTECODE := 1
 .DEFAULT_GOAL := help
 .PHONY: help setup demo serve test test-rust test-python test-matrix test-aioquic coverage lint lint-rust lint-python format wheel
 .PHONY: bench bench-e2e bench-marks bench-check bench-overload bench-rust attacks fuzz reloads chaos restarts reference proto lock clean
-.PHONY: stalled soak-idle soak-churn test-slim test-lowest
-.PHONY: test-go test-typescript proto-go
+.PHONY: docs stalled soak-idle soak-churn test-slim test-lowest test-go test-typescript proto-go
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-15s %s\n", $$1, $$2}'
@@ -81,7 +80,7 @@ test-lowest: setup ## Run the tests that touch a dependency with the lowest vers
 coverage: setup ## Show how much of each module the tests of its own room cover; fails below 95 %
 	$(BIN)/python -m tests.own_coverage $(ROOMS)
 
-lint: lint-rust lint-python ## Check style, types, stubs and generated code
+lint: lint-rust lint-python docs ## Check style, types, stubs, generated code, and links of the documentation
 
 lint-rust: setup
 	@if cargo fmt --version >/dev/null 2>&1; then cargo fmt --all --check; \
@@ -95,6 +94,13 @@ lint-python: setup
 	$(BIN)/mypy
 	$(BIN)/mypy --strict examples/*.py
 	$(BIN)/python -m mypy.stubtest quicgw_fast._core
+
+.venv/.docs: requirements/docs.txt .venv/.requirements
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/docs.txt
+	touch $@
+
+docs: .venv/.docs ## Build the documentation's site, in build/site; fails where a link leads nowhere
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
 
 format: setup ## Format Python and Rust
 	$(BIN)/ruff check --fix-only --quiet .

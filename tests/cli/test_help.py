@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import importlib
 import re
+import shlex
 import subprocess
 import sys
 from typing import TYPE_CHECKING
@@ -108,6 +109,24 @@ def test_a_command_says_of_itself_what_the_list_says_of_it(command: PromisedComm
     kept = command.keep(None)
     assert kept.name == command.name
     assert (kept.help or "").split("\n\n")[0] == command.help
+
+
+EXAMPLES = (
+    [line for command in PROMISED for line in command.lines]
+    + [
+        line.strip()
+        for one in next(c for c in PROMISED if c.name == "push").keep(None).commands.values()  # type: ignore[attr-defined]
+        for line in one.epilog.splitlines()[1:]
+    ]
+)
+
+
+@pytest.mark.parametrize("example", EXAMPLES)
+def test_examples_can_be_typed(example: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each is understood; what they do is tested with the commands."""
+    monkeypatch.setattr("typer.core.TyperCommand.invoke", lambda _command, context: context.exit(0))
+    words = shlex.split(example[example.index("quicgw ") :].partition(" > ")[0])
+    assert exit_status(*words[1:]) == 0
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from quicgw_fast.client import connect
 from tests.cli.admin_stand_in import StandIn, a_session, standing_in
-from tests.cli.process import Running, assert_one_sentence, in_process
+from tests.cli.process import Gateway, Running, assert_one_sentence, in_process
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -105,3 +106,21 @@ def test_a_session_that_is_not_there(pages: StandIn, who: str) -> None:
 def test_without_a_gateway_it_says_so() -> None:
     for command in (["sessions"], ["session", "s1"], ["drain"]):
         assert_one_sentence(in_process(*command, "--admin", "127.0.0.1:9"), "--admin")
+
+
+async def test_a_real_gateway_has_all_that_is_shown(dev: Gateway) -> None:
+    async with connect(dev.quic, openid="shown", insecure=True) as client:
+        await client.call("echo", data=b"four")
+        done = in_process("sessions", "--admin", dev.admin, "--openid", "shown")
+        lines = done.stdout.splitlines()
+        assert lines[-1] == "1 of 1 sessions"
+        assert lines[1].split()[:2] == [client.session_id, "shown"]
+        done = in_process("session", "openid:shown", "--admin", dev.admin)
+        assert done.returncode == 0, done.stderr
+        kinds = [line.split()[1:3] for line in done.stdout.split("\n\n")[1].splitlines()[1:]]
+        assert ["→", "request"] in kinds
+        assert ["←", "reply"] in kinds
+    done = in_process("session", client.session_id, "--admin", dev.admin)
+    assert "CLOSED" in done.stdout, "it is remembered for a while"
+    done = in_process("sessions", "--admin", dev.admin, "--state", "asleep")
+    assert_one_sentence(done, "asleep", "DETACHED")

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tests.reference import configuration, sdk
+from tests.reference import cli, configuration, sdk
 from tests.support.drawing import ROOT, between
 
 if TYPE_CHECKING:
@@ -21,6 +21,9 @@ PAGES: dict[str, Callable[[], str]] = {
 
 PARTS: dict[tuple[str, str], Callable[[], str]] = {
     ("docs/reference/configuration.md", "tables"): configuration.tables,
+    ("docs/reference/cli.md", "overview"): cli.overview,
+    ("docs/reference/cli.md", "statuses"): cli.statuses,
+    ("docs/reference/cli.md", "commands"): cli.commands,
     ("docs/operations.md", "keys"): configuration.live_keys,
     ("README.md", "keys"): configuration.essential_keys,
 }

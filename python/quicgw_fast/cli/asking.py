@@ -40,7 +40,8 @@ class AdminPages:
         """Return what a page says. Raises StartupError also where it refuses to say it."""
         status, answer = self.ask("GET", path)
         if status != 200:
-            raise StartupError(f"the gateway at {self.address} does not answer {path}: {refusal(answer)}")
+            page = path.partition("?")[0]
+            raise StartupError(f"the gateway at {self.address} does not answer {page}: {refusal(answer)}")
         return answer
 
 

@@ -34,7 +34,7 @@ def sessions(
     openid: Annotated[str | None, _one("--openid", "Those of this openid.")] = None,
     gid: Annotated[str | None, _one("--gid", "Those of this gid.")] = None,
     address: Annotated[str | None, _one("--address", "Those of this client's address.")] = None,
-    state: Annotated[str | None, _one("--state", "Those in this state: INITED, NORMAL, or detached.")] = None,
+    state: Annotated[str | None, _one("--state", "Those in this state: INITED, NORMAL, ATTACHED or DETACHED.")] = None,
     limit: Annotated[int, typer.Option("--limit", "-n", metavar="N", min=1, max=MOST, help="At most so many.")] = 50,
     watch: Annotated[bool, typer.Option("--watch", metavar="", help="Again and again, until Ctrl-C.")] = False,
     every: Annotated[float, Seconds("--every", default="1s", help="How often --watch looks.")] = 1.0,
@@ -98,7 +98,8 @@ def row_of(session: dict[str, Any], now: float) -> tuple[object, ...]:
     """What the table shows of one."""
     from quicgw_fast.cli.tables import ago, amount
 
-    state = session["state"] if session["attached"] else f"{session['state']} (away)"
+    away = not session["attached"] and session["state"] != "CLOSED"
+    state = f"{session['state']} (away)" if away else session["state"]
     window = f"{session['window_messages']} ({amount(session['window_bytes'])})"
     times = ago(session["since"], now), ago(session["last_activity"], now)
     who = session["id"], session["openid"], session["gid"], state, session["address"]
