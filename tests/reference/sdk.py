@@ -116,8 +116,9 @@ def _line(name: str, function: Any) -> str:
 
 
 def _parameter(one: inspect.Parameter) -> str:
+    stars = {one.VAR_POSITIONAL: "*", one.VAR_KEYWORD: "**"}.get(one.kind, "")
     if one.default is one.empty:
-        return f"{one.name}: {one.annotation}"
+        return f"{stars}{one.name}: {one.annotation}"
     value = one.default
     default = f"{type(value).__name__}.{value.name}" if isinstance(value, enum.Enum) else repr(value).replace("'", '"')
     return f"{one.name}: {one.annotation} = {default}"

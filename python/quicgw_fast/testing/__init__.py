@@ -1,4 +1,4 @@
-"""For the tests of programs that use a gateway: a real one in this process, and a service in front of which it stands.
+"""For the tests of programs that use a gateway: a real one in this process, and the service behind it.
 
 The gateway listens on real sockets of 127.0.0.1, on free ports, with a certificate of its own; the service answers as a
 test tells it to and remembers what it was asked. Both run in a thread of their own, so they serve plain tests and those
