@@ -95,8 +95,8 @@ MAY_IMPORT = {
     "gateway": SHARED | {"assembly", "carrier", "control", "overload", "reloading", "transport"},
     "reloading": SHARED | {"auth", "control", "flow", "overload", "transport", "upstream"},
     "client": SHARED | {"transport", "carrier"},
-    "sync": frozenset({"client"}),
     "service": frozenset({"codes", "errors", "proto"}),  # nothing of the gateway, nor what only it needs
+    "sync": frozenset({"client"}),
     "cli": EVERYTHING,
     "demo": EVERYTHING,
     "testing": EVERYTHING,

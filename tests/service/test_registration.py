@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from quicgw_fast.client import connect
-from quicgw_fast.service import Service
+from quicgw_fast.service import Service, ServiceMistake
 from tests.service.conftest import FREE, PATIENCE
 from tests.support.authority import Authority
 from tests.support.tcp_relay import TcpRelay
@@ -168,6 +168,19 @@ async def test_a_token_is_shown_and_may_be_renewed(
         assert "token_file=… has to be one of its control.grpc_token_file" in said(caplog)[0][1]
         ours.write_text("new-token-0123456789\n")
         await running.registered(PATIENCE)
+
+
+async def test_it_is_called_over_tls(make_gateway: MakeGateway, tmp_path: Path) -> None:
+    authority = Authority("of the test")
+    ca, own = authority.write(tmp_path), authority.server_files(tmp_path)
+    gateway = await make_gateway(upstream={"ca": str(ca)})
+    async with service_of(gateway=gateway.addresses.grpc).running(**own) as running:
+        await running.registered(PATIENCE)
+        async with connect(gateway.addresses.quic, openid="alice", insecure=True) as client:
+            assert (await client.call("echo", data=b"x")).data == b"x"
+    with pytest.raises(ServiceMistake, match="to be called over TLS, give cert and key"):
+        async with service_of().running(cert=own["cert"]):
+            pass
 
 
 @pytest.mark.parametrize("mutual", [False, True], ids=["server", "mutual"])

@@ -48,10 +48,24 @@ def fetched(command: Sequence[str], folder: Path, environment: Mapping[str, str]
         pytest.skip(f"the packages cannot be had: {error}")
 
 
-def go_service(folder: Path) -> list[str]:
-    """Build ``examples/go-service`` in a folder, and return how it is run."""
+def go_packages(folder: Path) -> Path:
+    """Copy ``examples/go-service`` into a folder, with the modules at hand; skips the test where they cannot be had."""
     source = Path(shutil.copytree(ROOT / "examples" / "go-service", folder / "go-service"))
     fetched(["go", "mod", "download"], source, GO)
+    return source
+
+
+def npm_packages(folder: Path) -> Path:
+    """Copy ``examples/typescript-service`` into a folder, with its packages; skips where they cannot be had."""
+    left_out = shutil.ignore_patterns("node_modules", "dist", "generated")
+    source = Path(shutil.copytree(ROOT / "examples" / "typescript-service", folder / "ts", ignore=left_out))
+    fetched(["npm", "ci", "--prefer-offline"], source, NPM)
+    return source
+
+
+def go_service(folder: Path) -> list[str]:
+    """Build ``examples/go-service``, and return how it is run."""
+    source = go_packages(folder)
     ran(["go", "vet", "./..."], source, GO)
     ran(["go", "build", "-o", "service", "."], source, GO)
     assert ran(["gofmt", "-l", "."], source, GO) == ""
@@ -59,9 +73,7 @@ def go_service(folder: Path) -> list[str]:
 
 
 def typescript_service(folder: Path) -> list[str]:
-    """Build ``examples/typescript-service`` in a folder, and return how it is run."""
-    left_out = shutil.ignore_patterns("node_modules", "dist", "generated")
-    source = Path(shutil.copytree(ROOT / "examples" / "typescript-service", folder / "ts", ignore=left_out))
-    fetched(["npm", "ci", "--prefer-offline"], source, NPM)
+    """Build ``examples/typescript-service``, and return how it is run."""
+    source = npm_packages(folder)
     ran(["npm", "run", "build"], source, NPM)
     return ["node", str(source / "dist" / "main.js")]

@@ -72,6 +72,25 @@ class GatewayDoor:
         return grpc.aio.secure_channel(_target(address), credentials, _DIALLING, interceptors=interceptors)
 
 
+@dataclass(frozen=True, slots=True)
+class OwnDoor:
+    """The files with which a service is called over TLS (``upstream.ca`` of the gateway); none: without."""
+
+    cert: Path | None = None
+    key: Path | None = None
+    client_ca: Path | None = None
+    """PEM of whoever signed the certificate that callers must show."""
+
+    def credentials(self) -> grpc.ServerCredentials | None:
+        """Read them; raises ServiceMistake for files that do not go together, ServiceNotStarted for unreadable ones."""
+        cert, key = _read(self.cert), _read(self.key)
+        if cert is None or key is None:
+            if cert or key or self.client_ca:
+                raise ServiceMistake("to be called over TLS, give cert and key; client_ca may come with them")
+            return None
+        return grpc.ssl_server_credentials([(key, cert)], _read(self.client_ca), self.client_ca is not None)
+
+
 class _ShowTokenToGateway(grpc.aio.UnaryUnaryClientInterceptor):
     def __init__(self, token: str) -> None:
         self._shown = ("authorization", f"Bearer {token}")

@@ -45,13 +45,17 @@ class ServicePort:
         add_UpstreamServiceServicer_to_server(servicer, self._server)
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
 
-    async def start(self, listen: str) -> None:
-        """Listen and answer; raises ServiceNotStarted when the port cannot be had."""
+    async def start(self, listen: str, credentials: grpc.ServerCredentials | None) -> None:
+        """Listen and answer, with credentials over TLS; raises ServiceNotStarted when the port cannot be had."""
         host, port = split(listen, "the address to listen on")
         free_port(host, port)
         shown = f"[{host}]" if ":" in host else host
         try:
-            bound = self._server.add_insecure_port(f"{shown or '0.0.0.0'}:{port}")
+            place = f"{shown or '0.0.0.0'}:{port}"
+            if credentials is None:
+                bound = self._server.add_insecure_port(place)
+            else:
+                bound = self._server.add_secure_port(place, credentials)
         except RuntimeError as error:
             raise ServiceNotStarted(f"cannot listen on {listen}: {error}; choose another port") from error
         await self._server.start()

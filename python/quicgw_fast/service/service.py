@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
-from quicgw_fast.service.access import GatewayDoor, checked_address
+from quicgw_fast.service.access import GatewayDoor, OwnDoor, checked_address
 from quicgw_fast.service.errors import ServiceMistake
 from quicgw_fast.service.gateway_link import GatewayLink
 from quicgw_fast.service.handlers import DEFAULT, Handlers, check_action
@@ -65,7 +65,7 @@ class Service:
             checked_address(each, "the gateway")
             for each in (gateway if isinstance(gateway, (list, tuple)) else [gateway])
         )
-        self._door = GatewayDoor(*(None if path is None else Path(path) for path in (token_file, ca, cert, key)))
+        self._door = GatewayDoor(*_paths(token_file, ca, cert, key))
         self._advertise = None if advertise is None else checked_address(advertise, "advertise")
         self._threads = threads
         self._renew_every = renew_every
@@ -153,13 +153,22 @@ class Service:
         return asyncio.run_coroutine_threadsafe(work, loop).result()
 
     @asynccontextmanager
-    async def running(self, listen: str = "127.0.0.1:0") -> AsyncIterator[RunningService]:
+    async def running(
+        self,
+        listen: str = "127.0.0.1:0",
+        *,
+        cert: str | Path | None = None,
+        key: str | Path | None = None,
+        client_ca: str | Path | None = None,
+    ) -> AsyncIterator[RunningService]:
         """Serve while the context lasts, in the program's own event loop.
 
         It listens at once and registers beside that, so that a gateway which is not there holds nobody up
-        (``RunningService.registered`` waits for it). Raises ServiceNotStarted and ServiceMistake.
+        (``RunningService.registered`` waits for it). With ``cert`` and ``key`` it is called over TLS, and with
+        ``client_ca`` by whoever has a certificate of it. Raises ServiceNotStarted and ServiceMistake.
         """
         roles = self._roles()
+        credentials = OwnDoor(*_paths(cert, key, client_ca)).credentials()
         self._door.check()
         if self._pusher is not None:
             raise ServiceMistake("the service runs already; for a second one make a second Service")
@@ -169,7 +178,7 @@ class Service:
         name = ", ".join((*roles, *self._zones))
         listener = ServicePort(Servicer(name, self._handlers, pusher, threads))
         try:
-            await listener.start(listen)
+            await listener.start(listen, credentials)
         except BaseException:
             await threads.close()
             raise
@@ -187,15 +196,22 @@ class Service:
             finally:
                 self._pusher = self._loop = self._running = None
 
-    def run(self, listen: str = "127.0.0.1:0") -> None:
+    def run(
+        self,
+        listen: str = "127.0.0.1:0",
+        *,
+        cert: str | Path | None = None,
+        key: str | Path | None = None,
+        client_ca: str | Path | None = None,
+    ) -> None:
         """Serve until SIGTERM or Ctrl-C: then leave the gateway, answer what is under way, and return.
 
         Prints ``ready HOST:PORT`` once every gateway has taken the service in. What goes on is told on standard error,
         unless the program has set up logging itself. A second signal ends the process at once; one that cannot start
-        ends it with status 3 and a sentence.
+        ends it with status 3 and a sentence. The arguments are those of ``running``.
         """
         log_to_standard_error()
-        run_program(self.running(listen))
+        run_program(self.running(listen, cert=cert, key=key, client_ca=client_ca))
 
     def _running_pusher(self) -> NotifySender:
         if self._pusher is None:
@@ -224,6 +240,10 @@ class Service:
 
 
 _NOT_RUNNING = "the service does not run: push within run() or `async with service.running(…)`"
+
+
+def _paths(*named: str | Path | None) -> list[Path | None]:
+    return [None if path is None else Path(path) for path in named]
 
 
 def _checked_names(names: tuple[str, ...]) -> tuple[str, ...]:
