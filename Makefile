@@ -14,7 +14,7 @@ export PYTHONDONTWRITEBYTECODE := 1
 .DEFAULT_GOAL := help
 .PHONY: help setup demo serve test test-rust test-python test-matrix test-aioquic coverage lint lint-rust lint-python format wheel
 .PHONY: bench bench-e2e bench-marks bench-check bench-overload bench-rust attacks fuzz reloads chaos restarts reference proto lock clean
-.PHONY: docs stalled soak-idle soak-churn test-slim test-lowest
+.PHONY: docs stalled soak-idle soak-churn test-slim test-lowest test-page screenshots
 .PHONY: test-go test-typescript proto-go
 
 help: ## Show this list
@@ -65,6 +65,16 @@ test-typescript: setup ## Build and test the service in TypeScript
 
 test-aioquic: setup ## Run aioquic's own tests on our short path
 	$(BIN)/python -m tests.aioquic_suite
+
+test-page: setup ## Test the page at / of the admin port in a browser
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/browser.txt
+	@command -v chromium || command -v chromium-browser || command -v google-chrome || \
+	if command -v apt-get >/dev/null && [ "$$(id -u)" = 0 ]; then apt-get install --yes --no-install-recommends chromium; \
+	else echo "There is no chromium. On Debian and Ubuntu: sudo apt-get install chromium"; exit 1; fi
+	$(BIN)/pytest tests/browser tests/control/test_web.py tests/cli/test_top.py
+
+screenshots: setup ## Take the pictures in docs/images, of a gateway that works (5 minutes; make test-page comes first)
+	$(BIN)/python -m tests.browser.pictures
 
 test-slim: setup ## Install the wheel with the client's packages alone, and beside FastAPI, and call a gateway
 	SLIM=1 $(BIN)/pytest -s tests/slim

@@ -21,6 +21,7 @@ from quicgw_fast.control import (
     ControlAccess,
     ControlServer,
     Refusals,
+    config_pages,
     drain_pages,
     health_pages,
     metrics_pages,
@@ -33,6 +34,7 @@ from quicgw_fast.control import (
     session_pages,
     stats_pages,
     upstream_pages,
+    web_pages,
 )
 from quicgw_fast.observe import (
     MOST_WAITING,
@@ -56,6 +58,8 @@ from quicgw_fast.transport import Listener, TransportLimits, Validity, listen, r
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+
+    from starlette.routing import Route
 
     from quicgw_fast.backend.engine import Engine
     from quicgw_fast.config import Config
@@ -236,21 +240,8 @@ class Gateway:
     async def _listen(self, stack: contextlib.AsyncExitStack) -> None:
         server, tls, upstream = self._config.server, self._config.tls, self._upstream
         certificate, key = tls.pair(self._tls_key)
-        pages = [
-            *health_pages(self._ready),
-            *stats_pages(self.stats),
-            *performance_pages(self._watcher.performance, self._watcher.latency),
-            *metrics_pages(self._exposition.render),
-            *reload_pages(self._reload),
-            *overload_pages(LiveLimits(self._gates, lambda: self._config, self._clock.now)),
-            *session_pages(self._path.kicks.kick, self._views),
-            *upstream_pages(self._upstream),
-            *drain_pages(self._end, self._longest_stop),
-            *profile_pages(),
-        ]
-        pages += openapi_pages(pages)
         host, port = split_address(server.admin)
-        admin = await AdminServer.start(host, port, pages, self._access.admin_guard(host, self._refusals))
+        admin = await AdminServer.start(host, port, self._pages(), self._access.admin_guard(host, self._refusals))
         stack.push_async_callback(admin.stop)
         await upstream.own.add(*admin.address)
         self._control = await ControlServer.start(
@@ -283,6 +274,23 @@ class Gateway:
         register_listener(self._metrics, self._listener, largest_step=self._config.session.window_bytes + MAX_BODY)
         await upstream.own.add(*self._listener.address)
         self.addresses = Addresses(*(join_address(*part.address) for part in (self._listener, self._control, admin)))
+
+    def _pages(self) -> list[Route]:
+        limits = LiveLimits(self._gates, lambda: self._config, self._clock.now)
+        pages = [
+            *health_pages(self._ready),
+            *stats_pages(self.stats),
+            *performance_pages(self._watcher.performance, self._watcher.latency),
+            *metrics_pages(self._exposition.render),
+            *reload_pages(self._reload),
+            *overload_pages(limits),
+            *config_pages(limits.settings),
+            *session_pages(self._path.kicks.kick, self._views),
+            *upstream_pages(self._upstream),
+            *drain_pages(self._end, self._longest_stop),
+            *profile_pages(),
+        ]
+        return [*pages, *openapi_pages(pages), *web_pages()]
 
     def _parts(self) -> list[Prepare]:
         assert self._listener is not None
