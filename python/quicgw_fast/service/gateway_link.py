@@ -42,7 +42,7 @@ _GRACE = 1.0
 """Seconds for the calls of a connection that is replaced."""
 
 
-class NotLetIn(GatewayUnreachable):
+class TokenNotTaken(GatewayUnreachable):
     """The gateway refuses the token, or wants one."""
 
 
@@ -100,7 +100,7 @@ class GatewayLink:
         except grpc.aio.UsageError:
             status, details = grpc.StatusCode.CANCELLED, "the connection is closed, as the service has stopped"
         # Raised here, so that the gRPC error does not keep its call, and the channel, alive as a context.
-        kind = NotLetIn if status is grpc.StatusCode.UNAUTHENTICATED else GatewayUnreachable
+        kind = TokenNotTaken if status is grpc.StatusCode.UNAUTHENTICATED else GatewayUnreachable
         raise kind(f"the gateway at {self.address}: {_why(status, details, seconds)}")
 
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from quicgw_fast.proto import service_pb2 as pb
 from quicgw_fast.service.errors import GatewayUnreachable, RegistrationRefused, ServiceNotStarted
-from quicgw_fast.service.gateway_link import NotLetIn
+from quicgw_fast.service.gateway_link import TokenNotTaken
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -100,7 +100,7 @@ class KeptRegistration:
             answers = [await self._link.register(request, ANSWER_TIMEOUT) for request in self._requests]
         except GatewayUnreachable as error:
             self._say("waiting for the gateway", str(error))
-            if isinstance(error, NotLetIn):
+            if isinstance(error, TokenNotTaken):
                 await self._reopen(error)
             return False
         except RegistrationRefused as error:
@@ -119,7 +119,7 @@ class KeptRegistration:
             self._registered.set()
         return True
 
-    async def _reopen(self, error: NotLetIn) -> None:
+    async def _reopen(self, error: TokenNotTaken) -> None:
         """The token may have been renewed in its file; a channel shows the one that it was made with."""
         try:
             await self._link.reopen()
