@@ -16,7 +16,8 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 
-PACKAGED = {"py.typed", "_core.pyi", "_core.abi3.so", "proto/client.proto", "proto/service.proto"}
+PAGE = {f"control/web/{path.name}" for path in (ROOT / "python/quicgw_fast/control/web").iterdir()}
+PACKAGED = {"py.typed", "_core.pyi", "_core.abi3.so", "proto/client.proto", "proto/service.proto", "cli/watch/app.tcss"}
 BUILT_FROM = {"Cargo.lock", "LICENSE", "README.md", "proto/client.proto", "proto/service.proto", "rust/core/Cargo.toml"}
 
 QUICK = {"LTO": "off", "OPT_LEVEL": "0", "CODEGEN_UNITS": "16"}
@@ -84,7 +85,7 @@ def test_the_wheel_of_the_sdist_runs_without_rust(tmp_path: Path) -> None:
     assert "-cp311-abi3-" in wheel.name, "one wheel is for every Python"
     with zipfile.ZipFile(wheel) as archive:
         names = set(archive.namelist())
-    assert names >= {f"quicgw_fast/{name}" for name in PACKAGED}
+    assert names >= {f"quicgw_fast/{name}" for name in PACKAGED | PAGE}
     assert {name.split("/")[0].partition("-")[0] for name in names} == {"quicgw_fast"}
 
     installed = install(wheel, tmp_path / "clean")

@@ -124,6 +124,14 @@ _add(
 _add(STEER, "push", "Push a notify to clients through a gateway.")
 _add(
     STEER,
+    "top",
+    "Show gateways live: load, latency, queue, upstreams, refusals, and sessions with what was said.",
+    "quicgw top",
+    "quicgw top 127.0.0.1:8080 127.0.0.1:8180",
+    "quicgw top --once --json",
+)
+_add(
+    STEER,
     "sessions",
     "List the sessions of a gateway, those of clients that are away (detached) as well.",
     "quicgw sessions --state DETACHED",

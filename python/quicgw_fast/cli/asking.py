@@ -23,6 +23,10 @@ class NoAnswer(StartupError):
     """Nobody is there, or nobody answers in time."""
 
 
+class NotLetIn(StartupError):
+    """The gateway is there, and does not answer who asks."""
+
+
 @dataclass(frozen=True, slots=True)
 class AdminPages:
     """The admin pages of one gateway, and what is shown to them."""
@@ -89,7 +93,7 @@ def ask_for_text(
         connection.close()
     if status in _DOORS:
         advice = "; --token-file names one" if status == 401 else ""
-        raise StartupError(f"the gateway at {where} refuses: {said.strip()}{advice}")
+        raise NotLetIn(f"the gateway at {where} refuses: {said.strip()}{advice}")
     return status, said
 
 

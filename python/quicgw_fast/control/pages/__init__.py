@@ -1,5 +1,6 @@
 """The admin pages: one file for each subject, whose function returns its routes."""
 
+from quicgw_fast.control.pages.config import config_pages
 from quicgw_fast.control.pages.drain import drain_pages
 from quicgw_fast.control.pages.health import health_pages
 from quicgw_fast.control.pages.metrics import metrics_pages
@@ -11,8 +12,10 @@ from quicgw_fast.control.pages.reload import reload_pages
 from quicgw_fast.control.pages.sessions import session_pages
 from quicgw_fast.control.pages.stats import stats_pages
 from quicgw_fast.control.pages.upstreams import upstream_pages
+from quicgw_fast.control.pages.web import web_pages
 
 __all__ = [
+    "config_pages",
     "drain_pages",
     "health_pages",
     "metrics_pages",
@@ -24,4 +27,5 @@ __all__ = [
     "session_pages",
     "stats_pages",
     "upstream_pages",
+    "web_pages",
 ]
