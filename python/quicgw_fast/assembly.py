@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from quicgw_fast.auth import make_authenticator
+from quicgw_fast.events import EventLog, EventOutlets
 from quicgw_fast.flow.assembly import assemble_path
 from quicgw_fast.flow.farewell import Farewell
 from quicgw_fast.flow.memory_watch import MemoryWatch
@@ -44,6 +45,8 @@ class Assembled:
     """Of which its listener asks ``connections``."""
     views: SessionViews
     """Of operators."""
+    outlets: EventOutlets
+    """Of what happens to sessions."""
 
 
 def assemble_gateway(
@@ -93,6 +96,7 @@ def assemble_gateway(
     )
     if call is None:
         call, chores = upstream.caller.begin, [*chores, upstream.tend]
+    events = EventLog(config.events.keep, metrics, clock.wall)
     path = assemble_path(
         config,
         engine,
@@ -103,6 +107,7 @@ def assemble_gateway(
         authenticator or make_authenticator(config.auth),
         store or make_store(config.offline),
         placement or placements.load(placements.DEFAULT).make_placement(),
+        events,
         call=call,
         logins_at_once=mode.logins_at_once(config.processor.logins, most_calls),
         chores=[MemoryWatch(memory or ProcessMemory(), gates.book).look, gates.book.tend, *chores],
@@ -110,4 +115,5 @@ def assemble_gateway(
     register_session_buffers(
         metrics, path.registry, path.budget, path.request_memory, config.session, gates.book.limits
     )
-    return Assembled(path, upstream, gates, SessionViews(clock, path.registry, config.server.transport))
+    views = SessionViews(clock, path.registry, config.server.transport)
+    return Assembled(path, upstream, gates, views, EventOutlets(events, metrics, config.webhook))

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from quicgw_fast.delivery import OrderedSender
     from quicgw_fast.flow.closing import Closing
     from quicgw_fast.flow.journal import Journal
+    from quicgw_fast.flow.lifecycle import Lifecycle
     from quicgw_fast.flow.offline import Offline
     from quicgw_fast.flow.pending_starts import AdmittedStart, PendingStarts
     from quicgw_fast.flow.tokens import Tokens
@@ -49,6 +50,7 @@ class Attaching:
         tokens: Tokens,
         pending: PendingStarts,
         journal: Journal,
+        lifecycle: Lifecycle,
         times: SessionConfig,
         limits: Callable[[], LimitsConfig],
     ) -> None:
@@ -80,6 +82,7 @@ class Attaching:
         self._tokens = tokens
         self._pending = pending
         self._journal = journal
+        self._lifecycle = lifecycle
         self._limits = limits
         self.reconfigure(times)
 
@@ -138,6 +141,7 @@ class Attaching:
         client.attach(session, claim.last_acked)
         self._count_outcomes[_result(verdict), verdict.reason.name].value += 1
         self._journal.began(session, client.link.peer, _how(verdict), self._clock.now())
+        self._lifecycle.began(session, verdict)
         gap = self._gap(claim.openid, verdict)
         headers = {**(gap.headers() if gap else {}), **self._tokens.lifetime(grant), **self._limits_now()}
         answer = self._answer(session, claim, verdict).SerializeToString()
