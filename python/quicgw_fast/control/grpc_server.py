@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from quicgw_fast.control.access import ControlAccess
     from quicgw_fast.control.refusals import Refusals
+    from quicgw_fast.ports import PushTracer
     from quicgw_fast.proto import service_pb2 as pb
 
     Context = grpc.aio.ServicerContext[Any, Any]
@@ -148,6 +149,7 @@ class ControlServer:
         access: ControlAccess,
         refusals: Refusals,
         *,
+        tracer: PushTracer | None = None,
         max_concurrent_calls: int = _WAITING,
         timeouts: SilenceTimeouts | None = None,
     ) -> ControlServer:
@@ -162,7 +164,7 @@ class ControlServer:
             interceptors=[Callers(access.grpc, refusals), intake],
             maximum_concurrent_rpcs=max_concurrent_calls,
         )
-        add_GatewayServiceServicer_to_server(_Servicer(pusher, registrar), server)
+        add_GatewayServiceServicer_to_server(_Servicer(pusher, registrar, tracer), server)
         health_service = health.aio.HealthServicer()
         health_pb2_grpc.add_HealthServicer_to_server(health_service, server)
         names = (GATEWAY_SERVICE, health.SERVICE_NAME, reflection.SERVICE_NAME)
@@ -219,12 +221,16 @@ def add_port(
 
 
 class _Servicer(GatewayServiceServicer):
-    def __init__(self, pusher: Pusher, registrar: Registrar) -> None:
+    def __init__(self, pusher: Pusher, registrar: Registrar, tracer: PushTracer | None) -> None:
         self._pusher = pusher
+        self._tracer = tracer
         self._registrar = registrar
 
     async def PushToClient(self, request: pb.UnicastPushRequest, context: Context) -> pb.UnicastPushResponse:
+        traced = None if self._tracer is None else self._tracer.push(request, _metadata(context))
         answer = await _answer(self._pusher.push(request), "PushToClient", context)
+        if traced is not None:
+            traced(answer)
         context.set_trailing_metadata((("pending-bytes", str(answer.pending_bytes)),))
         return answer
 
@@ -242,6 +248,10 @@ class _Servicer(GatewayServiceServicer):
             # Deployed services register the address they listen on, ":9001": the host is where they call from.
             request.address = caller_host(context.peer()) + colon + port
         return await _answer(self._registrar.register(request), "RegisterUpstream", context)
+
+
+def _metadata(context: Context) -> dict[str, str]:
+    return {key: value for key, value in context.invocation_metadata() or () if isinstance(value, str)}
 
 
 def _ms(seconds: float) -> int:
