@@ -12,7 +12,7 @@ export PYTHONDONTWRITEBYTECODE := 1
 .DEFAULT_GOAL := help
 .PHONY: help setup demo serve test test-rust test-python test-matrix test-aioquic coverage lint lint-rust lint-python format wheel
 .PHONY: bench bench-e2e bench-marks bench-check bench-overload bench-rust attacks fuzz reloads chaos restarts reference proto lock clean
-.PHONY: stalled soak-idle soak-churn test-slim test-lowest
+.PHONY: docs stalled soak-idle soak-churn test-slim test-lowest test-page screenshots
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -57,6 +57,16 @@ test-matrix: setup ## Test what clients see on every combination of compiled and
 test-aioquic: setup ## Run aioquic's own tests on our short path
 	$(BIN)/python -m tests.aioquic_suite
 
+test-page: setup ## Test the page at / of the admin port in a browser
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/browser.txt
+	@command -v chromium || command -v chromium-browser || command -v google-chrome || \
+	if command -v apt-get >/dev/null && [ "$$(id -u)" = 0 ]; then apt-get install --yes --no-install-recommends chromium; \
+	else echo "There is no chromium. On Debian and Ubuntu: sudo apt-get install chromium"; exit 1; fi
+	$(BIN)/pytest tests/browser tests/control/test_web.py tests/cli/test_top.py
+
+screenshots: setup ## Take the pictures in docs/images, of a gateway that works (5 minutes; make test-page comes first)
+	$(BIN)/python -m tests.browser.pictures
+
 test-slim: setup ## Install the wheel with the client's packages alone, and beside FastAPI, and call a gateway
 	SLIM=1 $(BIN)/pytest -s tests/slim
 
@@ -72,7 +82,7 @@ test-lowest: setup ## Run the tests that touch a dependency with the lowest vers
 coverage: setup ## Show how much of each module the tests of its own room cover; fails below 95 %
 	$(BIN)/python -m tests.own_coverage $(ROOMS)
 
-lint: lint-rust lint-python ## Check style, types, stubs and generated code
+lint: lint-rust lint-python docs ## Check style, types, stubs, generated code, and links of the documentation
 
 lint-rust: setup
 	@if cargo fmt --version >/dev/null 2>&1; then cargo fmt --all --check; \
@@ -86,6 +96,13 @@ lint-python: setup
 	$(BIN)/mypy
 	$(BIN)/mypy --strict examples/*.py
 	$(BIN)/python -m mypy.stubtest quicgw_fast._core
+
+.venv/.docs: requirements/docs.txt .venv/.requirements
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/docs.txt
+	touch $@
+
+docs: .venv/.docs ## Build the documentation's site, in build/site; fails with any warning
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build >/dev/null
 
 format: setup ## Format Python and Rust
 	$(BIN)/ruff check --fix-only --quiet .

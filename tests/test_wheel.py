@@ -16,7 +16,8 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 
-PACKAGED = {"py.typed", "_core.pyi", "_core.abi3.so", "proto/client.proto", "proto/service.proto"}
+PAGE = {f"control/web/{path.name}" for path in (ROOT / "python/quicgw_fast/control/web").iterdir()}
+PACKAGED = {"py.typed", "_core.pyi", "_core.abi3.so", "proto/client.proto", "proto/service.proto", "cli/watch/app.tcss"}
 BUILT_FROM = {"Cargo.lock", "LICENSE", "README.md", "proto/client.proto", "proto/service.proto", "rust/core/Cargo.toml"}
 
 QUICK = {"LTO": "off", "OPT_LEVEL": "0", "CODEGEN_UNITS": "16"}
@@ -84,7 +85,7 @@ def test_the_wheel_of_the_sdist_runs_without_rust(tmp_path: Path) -> None:
     assert "-cp311-abi3-" in wheel.name, "one wheel is for every Python"
     with zipfile.ZipFile(wheel) as archive:
         names = set(archive.namelist())
-    assert names >= {f"quicgw_fast/{name}" for name in PACKAGED}
+    assert names >= {f"quicgw_fast/{name}" for name in PACKAGED | PAGE}
     assert {name.split("/")[0].partition("-")[0] for name in names} == {"quicgw_fast"}
 
     installed = install(wheel, tmp_path / "clean")
@@ -94,6 +95,11 @@ def test_the_wheel_of_the_sdist_runs_without_rust(tmp_path: Path) -> None:
     assert "engine rust, transport quinn, upstream client native" in run(
         installed, "quicgw", "version", QUICGW_FAST="1"
     )
+    # The help of settings is read from the sources, which must be there and need no docstrings.
+    sample = run(installed, "quicgw", "genconfig", PYTHONOPTIMIZE="2")
+    assert "# A connection without any message" in sample
+    (installed / "gateway.toml").write_text(sample, encoding="utf-8")
+    assert "gateway.toml: good" in run(installed, "quicgw", "checkconfig", "gateway.toml")
 
 
 @pytest.mark.timeout(1200)

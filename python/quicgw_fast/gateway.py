@@ -24,19 +24,22 @@ from quicgw_fast.control import (
     drain_pages,
     health_pages,
     metrics_pages,
+    openapi_pages,
     overload_pages,
     performance_pages,
+    profile_pages,
     read_access,
     reload_pages,
     session_pages,
     stats_pages,
+    upstream_pages,
+    web_pages,
 )
 from quicgw_fast.observe import (
     MOST_WAITING,
     BufferKind,
     Descriptors,
     Door,
-    Exposition,
     Filling,
     Metrics,
     Unit,
@@ -47,6 +50,7 @@ from quicgw_fast.observe import (
     register_listener,
     render_stats,
 )
+from quicgw_fast.observe.exposition import Exposition
 from quicgw_fast.overload import LiveLimits
 from quicgw_fast.reloading import Origin, Reloader, gateway_parts
 from quicgw_fast.tracing import make_tracing
@@ -247,8 +251,12 @@ class Gateway:
             *reload_pages(self._reload),
             *overload_pages(LiveLimits(self._gates, lambda: self._config, self._clock.now)),
             *session_pages(self._path.kicks.kick, self._views),
+            *upstream_pages(self._upstream),
+            *web_pages(),
             *drain_pages(self._end, self._longest_stop),
+            *profile_pages(),
         ]
+        pages += openapi_pages(pages)
         host, port = split_address(server.admin)
         admin = await AdminServer.start(host, port, pages, self._access.admin_guard(host, self._refusals))
         stack.push_async_callback(admin.stop)

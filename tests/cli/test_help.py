@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import importlib
 import re
+import shlex
 import subprocess
 import sys
 from typing import TYPE_CHECKING
@@ -13,6 +14,8 @@ from quicgw_fast.cli.app import command_line
 from tests.cli.process import environment, in_process, quicgw
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from quicgw_fast.cli.promised import PromisedCommand
 
 PROMISED = tuple(command_line().commands.values())
@@ -110,6 +113,24 @@ def test_a_command_says_of_itself_what_the_list_says_of_it(command: PromisedComm
     assert (kept.help or "").split("\n\n")[0] == command.help
 
 
+EXAMPLES = (
+    [line for command in PROMISED for line in command.lines]
+    + [
+        line.strip()
+        for one in next(c for c in PROMISED if c.name == "push").keep(None).commands.values()  # type: ignore[attr-defined]
+        for line in one.epilog.splitlines()[1:]
+    ]
+)
+
+
+@pytest.mark.parametrize("example", EXAMPLES)
+def test_examples_can_be_typed(example: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each is understood; what they do is tested with the commands."""
+    monkeypatch.setattr("typer.core.TyperCommand.invoke", lambda _command, context: context.exit(0))
+    words = shlex.split(example[example.index("quicgw ") :].partition(" > ")[0])
+    assert exit_status(*words[1:]) == 0
+
+
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
 def test_shells_are_told_how_to_complete(shell: str) -> None:
     done = quicgw("--show-completion", shell)
@@ -129,6 +150,16 @@ def test_a_shell_completes_commands_and_options() -> None:
     assert set(completed("quicgw kick --")) >= {"--reason", "--admin", "--help"}
     assert completed("quicgw push u") == ["unicast"]
     assert completed("quicgw ki", "fish")[0] == "kick"
+
+
+def test_a_shell_completes_actions_that_were_called_from_the_prompt(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    assert completed("quicgw call h") == ["hello"]
+    (tmp_path / "quicgw").mkdir()
+    (tmp_path / "quicgw" / "repl_history").write_text("\n# now\n+call heal a=1\n+ping\n+call\n+call echo\n")
+    assert completed("quicgw call he") == ["heal", "hello"]
 
 
 @pytest.mark.parametrize(

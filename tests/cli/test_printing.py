@@ -52,6 +52,7 @@ def test_programs_get_an_object_for_each(capsys: pytest.CaptureFixture[str]) -> 
     reply, notify, refused, numbered, late, failed, closed = map(json.loads, capsys.readouterr().out.splitlines())
     assert reply == {
         "kind": "reply",
+        "version": 1,
         "code": 200,
         "message": "o\x1bk",
         "seq_id": 2,
@@ -60,6 +61,7 @@ def test_programs_get_an_object_for_each(capsys: pytest.CaptureFixture[str]) -> 
     }
     assert notify == {
         "kind": "notify",
+        "version": 1,
         "seq_id": 3,
         "message": "[mail] title",
         "type": "mail",
@@ -74,8 +76,9 @@ def test_programs_get_an_object_for_each(capsys: pytest.CaptureFixture[str]) -> 
     assert numbered == error(504, "deadline passed", seq_id=4)
     assert late == error(0, "no reply to 'echo' within 2 s")
     assert failed == error(0, "nobody\nthere", about="at home")
-    assert closed == {"kind": "closed", "message": "the gateway\nleft"}
+    assert closed == {"kind": "closed", "version": 1, "message": "the gateway\nleft"}
 
 
 def error(code: int, message: str, **more: Any) -> dict[str, Any]:
-    return {"kind": "error", "code": code, "message": message, "detail": "", "headers": {}, "seq_id": 0, **more}
+    fields = {"code": code, "message": message, "detail": "", "headers": {}, "seq_id": 0}
+    return {"kind": "error", "version": 1, **fields, **more}

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from quicgw_fast.cli.repl.language import Line, NotUnderstood, read
+from quicgw_fast.cli.repl.language import NotUnderstood, Typed, read
 from tests.cli.process import Gateway, assert_one_sentence, environment, quicgw
 
 if TYPE_CHECKING:
@@ -194,16 +194,16 @@ def test_a_script_without_a_gateway() -> None:
     [
         ("", None),
         ("  # call echo", None),
-        ("ping", Line("ping")),
-        ("call echo", Line("call", "echo")),
-        ("call echo a=1 'b=x y' c=", Line("call", "echo", {"a": "1", "b": "x y", "c": ""})),
-        ('call echo a="1 2" {"k": "v  w"}', Line("call", "echo", {"a": "1 2"}, b'{"k": "v  w"}')),
-        ("call echo [1,  2]", Line("call", "echo", {}, b"[1,  2]")),
-        ("call echo --  it's text", Line("call", "echo", {}, b"it's text")),
-        ("call 'two words'", Line("call", "two words")),
+        ("ping", Typed("ping")),
+        ("call echo", Typed("call", "echo")),
+        ("call echo a=1 'b=x y' c=", Typed("call", "echo", {"a": "1", "b": "x y", "c": ""})),
+        ('call echo a="1 2" {"k": "v  w"}', Typed("call", "echo", {"a": "1 2"}, b'{"k": "v  w"}')),
+        ("call echo [1,  2]", Typed("call", "echo", {}, b"[1,  2]")),
+        ("call echo --  it's text", Typed("call", "echo", {}, b"it's text")),
+        ("call 'two words'", Typed("call", "two words")),
     ],
 )
-def test_what_a_line_means(text: str, line: Line | None) -> None:
+def test_what_a_line_means(text: str, line: Typed | None) -> None:
     assert read(text) == line
 
 
@@ -229,4 +229,4 @@ def test_what_means_nothing_says_what_to_type(text: str, told: str) -> None:
 def test_data_of_a_file(tmp_path: Path) -> None:
     file = tmp_path / "data"
     file.write_bytes(b"\x00\xff")
-    assert read(f"call echo @{file}") == Line("call", "echo", {}, b"\x00\xff")
+    assert read(f"call echo @{file}") == Typed("call", "echo", {}, b"\x00\xff")

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from quicgw_fast.client import connect
 from tests.cli.admin_stand_in import StandIn, a_session, standing_in
-from tests.cli.process import Running, assert_one_sentence, in_process
+from tests.cli.process import Gateway, Running, assert_one_sentence, in_process
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,7 +25,7 @@ def test_the_list_is_read_page_by_page(pages: StandIn) -> None:
     done = in_process("sessions", "--admin", pages.address)
     assert done.returncode == 0, done.stderr
     lines = done.stdout.splitlines()
-    assert lines[0].split() == ["ID", "OPENID", "GID", "STATE", "ADDRESS", "SINCE", "LAST", "WINDOW", "IN", "FLIGHT"]
+    assert lines[0].split() == ["ID", "OPENID", "GID", "STATE", "ADDRESS", "AGE", "IDLE", "WINDOW", "IN", "FLIGHT"]
     assert [line.split()[0] for line in lines[1:-1]] == ["s1", "s2", "s3", "s4", "s5"]
     assert lines[-1] == "5 of 5 sessions"
     assert [asked.get("cursor") for asked in pages.asked] == [None, "2", "4"]
@@ -82,13 +83,13 @@ EVENT = {
 
 
 def test_one_session_with_its_flight_recorder(pages: StandIn) -> None:
-    pages.events = [EVENT, {**EVENT, "direction": "out", "duration": None, "size": 12}]
+    pages.events = [EVENT, {**EVENT, "direction": "out", "duration": None, "size": 12, "request": 6}]
     done = in_process("session", "s3", "--admin", pages.address)
     assert done.returncode == 0, done.stderr
     lines = done.stdout.splitlines()
     assert lines[0].split() == ["id", "s3"]
-    assert lines[-2].split()[1:] == ["→", "BUSINESS", "7", "2.0KiB", "12.5ms", "200"]
-    assert lines[-1].split()[1:] == ["←", "BUSINESS", "7", "12B", "–", "200"]
+    assert lines[-2].split()[1:] == ["→", "BUSINESS", "7", "–", "2.0KiB", "12.5ms", "200"]
+    assert lines[-1].split()[1:] == ["←", "BUSINESS", "7", "6", "12B", "–", "200"]
     told = json.loads(in_process("session", "openid:user-3", "--admin", pages.address, "--json").stdout)
     assert told["id"] == "s3"
     assert told["events"] == pages.events
@@ -105,3 +106,23 @@ def test_a_session_that_is_not_there(pages: StandIn, who: str) -> None:
 def test_without_a_gateway_it_says_so() -> None:
     for command in (["sessions"], ["session", "s1"], ["drain"]):
         assert_one_sentence(in_process(*command, "--admin", "127.0.0.1:9"), "--admin")
+
+
+async def test_a_real_gateway_has_all_that_is_shown(dev: Gateway) -> None:
+    async with connect(dev.quic, openid="shown", insecure=True) as client:
+        await client.call("echo", data=b"four")
+        done = in_process("sessions", "--admin", dev.admin, "--openid", "shown")
+        lines = done.stdout.splitlines()
+        assert lines[-1] == "1 of 1 sessions"
+        assert lines[1].split()[:2] == [client.session_id, "shown"]
+        for who in ("openid:shown", client.session_id[:8]):
+            done = in_process("session", who, "--admin", dev.admin)
+            assert done.stdout.split()[:2] == ["id", client.session_id]
+        assert done.returncode == 0, done.stderr
+        kinds = [line.split()[1:3] for line in done.stdout.split("\n\n")[1].splitlines()[1:]]
+        assert ["→", "request"] in kinds
+        assert ["←", "reply"] in kinds
+    done = in_process("session", client.session_id, "--admin", dev.admin)
+    assert "CLOSED" in done.stdout, "it is remembered for a while"
+    done = in_process("sessions", "--admin", dev.admin, "--state", "asleep")
+    assert_one_sentence(done, "asleep", "DETACHED")

@@ -8,7 +8,8 @@ import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 
-from quicgw_fast.observe import Exposition, Metrics, Unit
+from quicgw_fast.observe import Metrics, Unit
+from quicgw_fast.observe.exposition import Exposition
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tests.reference import configuration
+from tests.reference import cli, configuration, sdk
 from tests.support.drawing import ROOT, between
 
 if TYPE_CHECKING:
@@ -15,11 +15,15 @@ if TYPE_CHECKING:
 
 PAGES: dict[str, Callable[[], str]] = {
     "docs/reference/quicgw.schema.json": configuration.schema,
+    "docs/reference/sdk.md": sdk.page,
 }
 """Whole files."""
 
 PARTS: dict[tuple[str, str], Callable[[], str]] = {
     ("docs/reference/configuration.md", "tables"): configuration.tables,
+    ("docs/reference/cli.md", "overview"): cli.overview,
+    ("docs/reference/cli.md", "statuses"): cli.statuses,
+    ("docs/reference/cli.md", "commands"): cli.commands,
     ("docs/operations.md", "keys"): configuration.live_keys,
     ("README.md", "keys"): configuration.essential_keys,
 }

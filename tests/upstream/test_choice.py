@@ -189,3 +189,18 @@ def test_besides_whom_could_not_be_reached() -> None:
     (only,) = directory.instances("hello")
     with pytest.raises(NoInstance):
         choice.pick("hello", only)
+
+
+def test_one_that_an_operator_took_out_gets_nothing_whatever_the_others_are_like() -> None:
+    directory, choice = hellos()
+    first, second, third = directory.instances("hello")
+    second.drained = True
+    assert picks(choice, "hello", 4) == "1313"
+    for other in (first, third):
+        down(other)
+    assert picks(choice, "hello", 4) == "1313", "better one that is down: the operator has said no"
+    first.drained = third.drained = True
+    with pytest.raises(NoInstance):
+        choice.pick("hello")
+    second.drained = False
+    assert picks(choice, "hello", 2) == "22"

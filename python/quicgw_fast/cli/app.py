@@ -124,9 +124,17 @@ _add(
 _add(STEER, "push", "Push a notify to clients through a gateway.")
 _add(
     STEER,
+    "top",
+    "Show gateways live: load, latency, queue, upstreams, refusals, and sessions with what was said.",
+    "quicgw top",
+    "quicgw top 127.0.0.1:8080 127.0.0.1:8180",
+    "quicgw top --once --json",
+)
+_add(
+    STEER,
     "sessions",
     "List the sessions of a gateway, those of clients that are away (detached) as well.",
-    "quicgw sessions --state detached",
+    "quicgw sessions --state DETACHED",
     "quicgw sessions --query 10.1.2. --watch",
     "quicgw sessions --limit 1000 --json",
 )
@@ -150,6 +158,13 @@ _add(
     "Look at everything that a gateway's start or a night could stumble over, and say what mends it.",
     "quicgw doctor",
     "quicgw doctor --config gateway.toml --json",
+)
+_add(
+    STEER,
+    "audit",
+    "Put everything that somebody needs who is to help into one archive, without anything secret.",
+    "quicgw audit --config gateway.toml",
+    "quicgw audit --admin 127.0.0.1:9000 --token-file operator.token --output audit.tar.gz",
 )
 _add(
     PREPARE,
@@ -217,5 +232,6 @@ _add(
     "version",
     "Show the version and what runs: engine, transport, upstream client, Python.",
     "quicgw version",
+    "quicgw version --json",
     "QUICGW_FAST=1 quicgw version",
 )

@@ -19,6 +19,14 @@ _NO_PAGE = (404, 405)
 _OTHER = "--admin names another address, --config the configuration that has it"
 
 
+class NoAnswer(StartupError):
+    """Nobody is there, or nobody answers in time."""
+
+
+class NotLetIn(StartupError):
+    """The gateway is there, and does not answer who asks."""
+
+
 @dataclass(frozen=True, slots=True)
 class AdminPages:
     """The admin pages of one gateway, and what is shown to them."""
@@ -40,7 +48,8 @@ class AdminPages:
         """Return what a page says. Raises StartupError also where it refuses to say it."""
         status, answer = self.ask("GET", path)
         if status != 200:
-            raise StartupError(f"the gateway at {self.address} does not answer {path}: {refusal(answer)}")
+            page = path.partition("?")[0]
+            raise StartupError(f"the gateway at {self.address} does not answer {page}: {refusal(answer)}")
         return answer
 
 
@@ -76,15 +85,15 @@ def ask_for_text(
         told = f"what answers at {where} does not speak HTTP, so it is no admin page of a gateway"
         raise StartupError(f"{told}; {_OTHER}") from error
     except OSError as error:
-        raise StartupError(
-            f"no answer from the admin address {where}: {error or type(error).__name__}; is a gateway there? "
+        raise NoAnswer(
+            f"no answer from the admin address {where}: {error.strerror or error}; is a gateway there? "
             "Give its address with --admin, or its configuration with --config"
         ) from error
     finally:
         connection.close()
     if status in _DOORS:
         advice = "; --token-file names one" if status == 401 else ""
-        raise StartupError(f"the gateway at {where} refuses: {said.strip()}{advice}")
+        raise NotLetIn(f"the gateway at {where} refuses: {said.strip()}{advice}")
     return status, said
 
 

@@ -27,6 +27,7 @@ Out = Annotated[
 _NAME_HELP = "Host name or address of the server. Repeatable. Default: localhost, 127.0.0.1, ::1."
 _CA_HELP = "Let this authority sign; without it a new one is made."
 _CA_KEY_HELP = "Its private key. Default: the file beside it that ends in .key."
+CaKey = Annotated[Path | None, typer.Option("--ca-key", metavar="FILE", callback=file_path, help=_CA_KEY_HELP)]
 _CLIENT_HELP = "Make a certificate for a client of this name instead, for mutual TLS (control.client_ca)."
 
 
@@ -36,9 +37,7 @@ def gencert(
     client: Annotated[str | None, typer.Option("--client", metavar="NAME", callback=named, help=_CLIENT_HELP)] = None,
     days: Annotated[int, typer.Option("--days", metavar="N", min=1, max=3650, help="How long they are valid.")] = 365,
     ca: Annotated[Path | None, typer.Option("--ca", metavar="FILE", callback=file_path, help=_CA_HELP)] = None,
-    ca_key: Annotated[
-        Path | None, typer.Option("--ca-key", metavar="FILE", callback=file_path, help=_CA_KEY_HELP)
-    ] = None,
+    ca_key: CaKey = None,
     force: Annotated[bool, typer.Option("--force", "-f", metavar="", help="Replace files that are there.")] = False,
     json: options.JsonObject = False,
 ) -> None:
@@ -100,7 +99,7 @@ def _write(folder: Path, files: dict[str, bytes], *, force: bool) -> None:
     if there and not force:
         advice = "--force replaces what is there, --out names another folder"
         signed = f", --ca {folder / CA_CERTIFICATE} signs with the authority that is there" if CA_KEY in files else ""
-        raise StartupError(f"{', '.join(there)} is there already: {advice}{signed}")
+        raise StartupError(f"already there: {', '.join(there)}; {advice}{signed}")
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for name, content in files.items():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any, Protocol
 
+from quicgw_fast.cli.tables import VERSION
 from quicgw_fast.client import ReplyError
 
 if TYPE_CHECKING:
@@ -107,7 +108,7 @@ def _say_body(data: bytes, headers: dict[str, str]) -> None:
 
 def say_json(kind: str, fields: dict[str, Any]) -> None:
     """Print one object."""
-    _say(json.dumps({"kind": kind, **fields}))
+    _say(json.dumps({"kind": kind, "version": VERSION, **fields}))
 
 
 def _json_data(data: bytes) -> dict[str, str]:

@@ -29,14 +29,14 @@ class PromisedCommand(TyperCommand):
         """``section`` is where it is listed; ``lines`` are the examples of its help."""
         super().__init__(name, help=summary)
         self.section = section
-        self._lines = lines
+        self.lines = lines
 
     def keep(self, columns: int | None) -> Command:
         """Import it. Help and mistakes are plain paragraphs of so many ``columns``, or else tables."""
         assert self.name is not None
         found = getattr(importlib.import_module(f"quicgw_fast.cli.{self.name}"), self.name)
         if not isinstance(found, typer.Typer):
-            found = _alone(found, self._lines)
+            found = _alone(found, self.lines)
         fit(found, columns)
         command = typer.main.get_command(found)
         command.name = self.name

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from quicgw_fast.cli.statuses import Status
+from quicgw_fast.cli.tables import say_document
 from quicgw_fast.errors import StartupError
 from quicgw_fast.proto import service_pb2 as pb
 from quicgw_fast.upstream import GatewayCallFailed
@@ -113,4 +113,4 @@ def _say(line: str) -> None:
 
 
 def _say_json(**fields: Any) -> None:
-    _say(json.dumps(fields))
+    say_document(fields)

@@ -7,11 +7,15 @@ from quicgw_fast.control.pages import (
     drain_pages,
     health_pages,
     metrics_pages,
+    openapi_pages,
     overload_pages,
     performance_pages,
+    profile_pages,
     reload_pages,
     session_pages,
     stats_pages,
+    upstream_pages,
+    web_pages,
 )
 from quicgw_fast.control.refusals import Refusals
 from quicgw_fast.control.tokens import first_token
@@ -28,10 +32,14 @@ __all__ = [
     "first_token",
     "health_pages",
     "metrics_pages",
+    "openapi_pages",
     "overload_pages",
     "performance_pages",
+    "profile_pages",
     "read_access",
     "reload_pages",
     "session_pages",
     "stats_pages",
+    "upstream_pages",
+    "web_pages",
 ]

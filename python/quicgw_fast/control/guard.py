@@ -31,6 +31,8 @@ TRUSTED: Final = "quicgw.trusted"
 """Key of the scope: whether whoever asks may know what is inside. False for probes alone, see ``PROBES``."""
 PROBES: Final = frozenset({"/livez", "/healthz", "/readyz"})
 """Asked by load balancers, which have no token and any Host: they are answered, without a reason."""
+WEB: Final = "/web/"
+"""Below it are the files of the page at ``/``, which carry no data: a browser asks for them before it has a token."""
 LARGEST_HEAD: Final = 16 << 10
 """Bytes of all headers."""
 MOST_HEADERS: Final = 100
@@ -38,7 +40,8 @@ LARGEST_BODY: Final = 64 << 10
 """Bytes of what is sent to a page."""
 
 _TOO_LARGE = f"a request may have {LARGEST_BODY} bytes"
-_FIXED = [(b"cache-control", b"no-store"), (b"x-content-type-options", b"nosniff")]
+_NOT_KEPT = (b"cache-control", b"no-store")
+_NOT_GUESSED = (b"x-content-type-options", b"nosniff")
 
 
 class AdminGuard:
@@ -55,7 +58,7 @@ class AdminGuard:
         async def guarded(scope: Scope, receive: Receive, send: Send) -> None:
             refusal = _too_long(scope["headers"]) or self._judge(_by_name(scope["headers"]))
             scope[TRUSTED] = refusal is None
-            if refusal is None or (scope["path"] in PROBES and scope["method"] in {"GET", "HEAD"}):
+            if refusal is None or _is_open(scope, refusal[0]):
                 await app(scope, _bounded(receive), _with_fixed(send))
                 return
             reason, response = refusal
@@ -93,6 +96,14 @@ class AdminGuard:
             return _is_address(host[1:].partition("]")[0])
         name = host.partition(":")[0].lower().removesuffix(".")
         return _is_address(name) or is_loopback(name) or name in self._hosts()
+
+
+def _is_open(scope: Scope, refused_for: str) -> bool:
+    """Whether a request is answered although it would be refused."""
+    if scope["method"] not in {"GET", "HEAD"}:
+        return False
+    path = scope["path"]
+    return path in PROBES or (refused_for == "token" and (path == "/" or path.startswith(WEB)))
 
 
 def _by_name(headers: Headers) -> dict[bytes, list[str]]:
@@ -152,7 +163,9 @@ def _bounded(receive: Receive) -> Receive:
 def _with_fixed(send: Send) -> Send:
     async def send_with_fixed(message: Message) -> None:
         if message["type"] == "http.response.start":
-            message["headers"] = [*message["headers"], *_FIXED]
+            said = message["headers"]
+            kept = any(name == b"cache-control" for name, _ in said)
+            message["headers"] = [*said, _NOT_GUESSED, *([] if kept else [_NOT_KEPT])]
         await send(message)
 
     return send_with_fixed

@@ -17,6 +17,9 @@ MOST = 128
 """Connections at once. One more takes the place of the one that has been silent longest, so that whoever asks is
 answered, however many others are silent."""
 
+PATIENCE = "quicgw.patience"
+"""Key of the scope: how many seconds a page needs beyond those of every answer, set by it before it needs them."""
+
 _RESET = struct.pack("ii", 1, 0)
 
 
@@ -72,4 +75,12 @@ class AdminConnection(H11Protocol):
     def _arm(self) -> None:
         if self._late is not None:
             self._late.cancel()
-        self._late = self.loop.call_later(self._timeout, self.drop)
+        self._late = self.loop.call_later(self._timeout, self._due)
+
+    def _due(self) -> None:
+        scope: dict[str, Any] = self.scope if self.answering else {}  # type: ignore[assignment]
+        patience = scope.pop(PATIENCE, 0.0)
+        if patience:
+            self._late = self.loop.call_later(patience, self._due)
+        else:
+            self.drop()

@@ -33,7 +33,7 @@ class Replies:
         self._took = metrics.duration("request_time", "From the acceptance of a request until its reply is on its way")
         self._now = clock.now
         self._memory = memory
-        self._replied = stages.replied
+        self._stages = stages
         self._sender = sender
 
     def answer(self, task: AsyncTask[Session], outcome: UpstreamResponse | RequestError) -> bool:
@@ -46,10 +46,12 @@ class Replies:
         """Send the one terminal reply of a task; True when it is the given one and was sent."""
         self._memory.give_back(task.session, task.cost)
         task.cost = 0
-        now, before = self._now(), task.session.outbox.last_seq
+        now, before = self._now(), 0 if task.trace is None else task.session.outbox.last_seq
         self._took.observe(now - task.accepted_at)
         sent = self.send(task.session, task.request.client_seq_id, task.msg_id, reply, now - task.accepted_at)
-        self._replied(now)
+        self._stages.to_reply -= 1
+        if not self._stages.to_reply:
+            self._stages.replied(now)
         if task.trace is not None:
             number = task.session.outbox.last_seq
             task.trace.replied(reply, max(0, number - before - 1), now, partial(_handed, task.session, number))

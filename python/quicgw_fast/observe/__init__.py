@@ -3,7 +3,6 @@
 from quicgw_fast.observe.buffers import BufferKind, Filling, register_buffer
 from quicgw_fast.observe.descriptors import Descriptors
 from quicgw_fast.observe.door import Door, register_listener
-from quicgw_fast.observe.exposition import Exposition
 from quicgw_fast.observe.logs import MOST_WAITING, bytes_waiting, configure_logging, lines_dropped, set_level
 from quicgw_fast.observe.metrics import Counter, Metrics, Unit
 from quicgw_fast.observe.stats import render_stats
@@ -15,7 +14,6 @@ __all__ = [
     "Counter",
     "Descriptors",
     "Door",
-    "Exposition",
     "Filling",
     "Metrics",
     "Unit",

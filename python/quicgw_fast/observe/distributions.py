@@ -33,7 +33,7 @@ _UPPER_HALF: Final = slice(1 if sys.byteorder == "little" else 0, None, 2)
 class Distribution:
     """Values of one kind, none below 0."""
 
-    __slots__ = ("_classes", "_sum", "_unsorted", "bounds", "observe")
+    __slots__ = ("_classes", "_sum", "_unsorted", "bounds", "observe", "observe_all")
 
     def __init__(self, bounds: tuple[float, ...]) -> None:
         """``bounds``, growing, are where a histogram of it is divided."""
@@ -43,6 +43,8 @@ class Distribution:
         self._unsorted: list[float] = []
         self.observe: Callable[[float], None] = self._unsorted.append
         """Note one."""
+        self.observe_all: Callable[[Iterable[float]], None] = self._unsorted.extend
+        """Note several."""
 
     @property
     def classes(self) -> Mapping[int, int]:

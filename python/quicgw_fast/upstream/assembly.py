@@ -18,7 +18,7 @@ from quicgw_fast.upstream.names import Names
 from quicgw_fast.upstream.own import OwnAddresses
 from quicgw_fast.upstream.readiness import Readiness
 from quicgw_fast.upstream.registration import Registration
-from quicgw_fast.upstream.report import report
+from quicgw_fast.upstream.report import report, rows
 from quicgw_fast.upstream.routing import make_mode
 from quicgw_fast.upstream.tls import read_upstream_tls
 from quicgw_fast.upstream.watch import Watch
@@ -67,6 +67,24 @@ class Upstream:
     def report(self) -> list[dict[str, object]]:
         """What there is to tell of each instance."""
         return report(self.directory, self.clock, self.registration.lease_left)
+
+    def rows(self) -> list[dict[str, object]]:
+        """The same for ``/upstreams``."""
+        return rows(self.directory, self.clock, self.registration.lease_left)
+
+    def drain(self, address: str, *, on: bool) -> bool:
+        """Have an instance get no new calls, or get them again; False when it is not there.
+
+        Calls under way are answered.
+        """
+        instance = next((each for each in self.directory.instances() if each.address == address), None)
+        if instance is None:
+            return False
+        if instance.drained is not on:
+            instance.drained = on
+            self.journal.drained(instance)
+            self.readiness.look()
+        return True
 
     async def refuse_own_addresses(self) -> None:
         """Raise ConfigError when the gateway itself is configured as a service, as far as ``own`` knows it."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field
 
+from quicgw_fast.observe.distributions import Duration
 from quicgw_fast.upstream.score import Score
 
 
@@ -60,6 +61,10 @@ class Instance:
     """Calls that may be under way at once."""
     latency: float = 0.0
     """Seconds that its calls took of late, 0 before that is known."""
+    took: Duration = field(default_factory=Duration)
+    """Seconds of all its calls that were answered, or not in time, up to the last look of the watch."""
+    drained: bool = False
+    """An operator had it taken out: it gets no calls until that is taken back, or until it has left and returned."""
 
     @property
     def authority(self) -> str:
@@ -69,23 +74,25 @@ class Instance:
     @property
     def callable(self) -> bool:
         """Whether it may be called at all: what registered itself and never connected may be a black hole."""
-        return not self.silent and (not self.registered or self.reached)
+        return not (self.silent or self.drained) and (not self.registered or self.reached)
 
     @property
     def preferred(self) -> bool:
         """Whether a call has good prospects: nothing speaks against it, and it is connected, or about to be first."""
-        if self.suspect or self.silent or self.ejection is not None:
+        if self.suspect or self.silent or self.drained or self.ejection is not None:
             return False
         return self.connected or not (self.registered or self.tried)
 
     @property
     def serving(self) -> bool:
         """Whether it is taken to answer calls."""
-        return self.healthy and not self.silent
+        return self.healthy and not self.silent and not self.drained
 
     @property
     def trouble(self) -> str:
         """Why it gets no calls, or only for want of a better one; empty when nothing speaks against it."""
+        if self.drained:
+            return "an operator took it out"
         if self.silent:
             return "it does not answer"
         return self.reason or (self.ejection.reason if self.ejection else "")

@@ -100,6 +100,10 @@ class UpstreamJournal:
         why = f"{instance.reason or 'not connected'}, for {after:g} s; it may register again"
         _log.warning("upstream forgotten", extra={"address": instance.address, "reason": why})
 
+    def drained(self, instance: Instance) -> None:
+        """An operator took an instance out, or put it back."""
+        _log.info("upstream drained" if instance.drained else "upstream put back", extra=self._names(instance))
+
     def flush(self, now: float) -> None:
         """Write what was not said yet and is due; ``now`` in monotonic seconds."""
         self._repeats.flush(now)

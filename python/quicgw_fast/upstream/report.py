@@ -1,10 +1,12 @@
-"""What /stats tells of instances."""
+"""What /stats and /upstreams tell of instances."""
 
 from __future__ import annotations
 
 import math
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
+
+from quicgw_fast.observe.distributions import percentiles
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,6 +25,46 @@ def report(directory: Directory, clock: Clock, lease: Callable[[str], float | No
         {**_of(instance, directory, clock), "lease": _rounded(lease(instance.address))}
         for instance in directory.instances()
     ]
+
+
+def rows(directory: Directory, clock: Clock, lease: Callable[[str], float | None]) -> list[dict[str, object]]:
+    """The same for /upstreams: a row for each service of each instance, times in seconds."""
+    return [
+        {"service": service, **_row(instance, clock), "lease": _rounded(lease(instance.address))}
+        for instance in directory.instances()
+        for service in directory.services_of(instance)
+    ]
+
+
+def _row(instance: Instance, clock: Clock) -> dict[str, object]:
+    ejection, behind = instance.ejection, clock.wall() - clock.now()
+    p50, p99 = percentiles(instance.took.classes, (0.5, 0.99))
+    return {
+        "address": instance.address,
+        "state": _state(instance),
+        "reason": instance.trouble,
+        "under_way": instance.in_flight,
+        "calls": instance.calls,
+        "failures": instance.failures + instance.timeouts,
+        "latency": {"p50": round(p50, 6), "p99": round(p99, 6)},
+        "ejected_until": None if ejection is None else round(ejection.until + behind, 3),
+        "drained": instance.drained,
+    }
+
+
+def _state(instance: Instance) -> str:
+    """One word; where several things speak against it, the one that counts most."""
+    if instance.drained:
+        return "drained"
+    if instance.silent:
+        return "silent"
+    if instance.ejection is not None:
+        return "ejected"
+    if not instance.healthy:
+        return "down" if instance.tried else "connecting"
+    if instance.suspect:
+        return "suspect"
+    return "on-trial" if instance.on_trial else "well"
 
 
 def _rounded(seconds: float | None) -> float | None:

@@ -179,6 +179,8 @@ class Watch:
             now = sum(took) / len(took)
             instance.latency += (now - instance.latency) * (_RECENT if instance.latency else 1.0)
             self._outliers.took(instance, took)
+            instance.took.observe_all(took)
+            instance.took.sort()
         if watched.limit is not None:
             watched.limit.look(took, score.peak)
         score.peak = 0

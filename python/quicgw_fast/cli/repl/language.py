@@ -27,7 +27,7 @@ class NotUnderstood(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class Typed:
     """What a line asks for."""
 
     command: str
@@ -36,7 +36,7 @@ class Line:
     data: bytes = b""
 
 
-def read(text: str) -> Line | None:
+def read(text: str) -> Typed | None:
     """Understand a line; None for an empty one and a comment. Raises NotUnderstood."""
     text = text.strip()
     if not text or text.startswith("#"):
@@ -48,18 +48,18 @@ def read(text: str) -> Line | None:
     if command != "call":
         if rest.strip():
             raise NotUnderstood(f"{command} stands alone")
-        return Line(command)
+        return Typed(command)
     return _call(rest)
 
 
-def _call(text: str) -> Line:
+def _call(text: str) -> Typed:
     action, rest = _word(text)
     if not action:
         raise NotUnderstood(f"which action? {COMMANDS['call']}")
     params: dict[str, str] = {}
     while rest:
         if rest[0] in "{[" or rest.startswith((FILE_MARK, f"{TEXT_MARK} ")):
-            return Line("call", action, params, _data(rest))
+            return Typed("call", action, params, _data(rest))
         word, rest = _word(rest)
         key, equals, value = word.partition("=")
         if not equals or not key:
@@ -67,7 +67,7 @@ def _call(text: str) -> Line:
         if key in params:
             raise NotUnderstood(f"{key!r} is given twice")
         params[key] = value
-    return Line("call", action, params)
+    return Typed("call", action, params)
 
 
 def _word(text: str) -> tuple[str, str]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from quicgw_fast.cli.calling import GRACE, Notifies
 from quicgw_fast.cli.printing import JsonPrinter, TextPrinter, say_json
-from quicgw_fast.cli.repl.language import COMMANDS, Line, NotUnderstood, read
+from quicgw_fast.cli.repl.language import COMMANDS, NotUnderstood, Typed, read
 from quicgw_fast.cli.statuses import Status
 from quicgw_fast.client import (
     CallTimeout,
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from quicgw_fast.client import Client, Reply, StateEvent
 
 
-class Lines(Protocol):
+class Typist(Protocol):
     """Where lines come from."""
 
     async def next(self) -> str | None:
@@ -50,7 +50,7 @@ class Lines(Protocol):
 
 async def talk(caller: Caller, *, terminal: bool, as_json: bool, timeout: float, wait: float) -> int:
     """Connect, do what the lines ask for, and return the exit status; StartupError when there is no connection."""
-    lines: Lines
+    lines: Typist
     if terminal:
         from quicgw_fast.cli.repl.terminal import Terminal
 
@@ -75,7 +75,7 @@ class Talk:
     """One client, and what it is asked to do."""
 
     def __init__(
-        self, client: Client, token: str, lines: Lines, printer: Printer, *, as_json: bool, timeout: float
+        self, client: Client, token: str, lines: Typist, printer: Printer, *, as_json: bool, timeout: float
     ) -> None:
         """``token`` is what it logged in with; ``timeout`` is for each answer, in seconds."""
         self._client = client
@@ -116,7 +116,7 @@ class Talk:
         finally:
             line.cancel()
 
-    async def _obey(self, line: Line) -> None:
+    async def _obey(self, line: Typed) -> None:
         if line.command == "call":
             await self._call(line)
         elif line.command == "ping":
@@ -131,7 +131,7 @@ class Talk:
         else:
             print("\n".join(COMMANDS.values()), flush=True)
 
-    async def _call(self, line: Line) -> None:
+    async def _call(self, line: Typed) -> None:
         self._lines.learn(line.action)
         headers = {"timeout-ms": str(max(1, int(self._timeout * 1000)))}
         asked = self._client.submit(
@@ -177,7 +177,7 @@ def _json_state(event: StateEvent) -> None:
     say_json("state", {"state": event.state, "session_id": event.session_id, "delay": event.delay, "error": error})
 
 
-def _say_state(lines: Lines, event: StateEvent) -> None:
+def _say_state(lines: Typist, event: StateEvent) -> None:
     """Tell a step in the life of the client; how it begins and ends is told by the command."""
     if event.state not in {State.CONNECTING, State.CLOSED}:
         lines.say(_in_words(event))

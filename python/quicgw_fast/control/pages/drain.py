@@ -2,24 +2,40 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from starlette.responses import JSONResponse, Response
-from starlette.routing import Route
+from typing_extensions import TypedDict
+
+from quicgw_fast.control.pages.bodies import failed
+from quicgw_fast.control.pages.described import SHAPE, DescribedRoute, Operation
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from starlette.requests import Request
 
-_EMBEDDED = {
-    "code": "NOT_MINE",
-    "message": "this gateway runs inside of another program, which alone ends it",
-    "hint": "end that program",
-}
+
+class DrainAnswer(TypedDict):
+    """What comes now."""
+
+    __pydantic_config__ = SHAPE  # type: ignore[misc]
+
+    version: int
+    """Of this shape: 1."""
+    draining: bool
+    """True."""
+    at_most: float
+    """Seconds after which the gateway has surely ended: ``drain.delay`` and ``processor.drain_timeout``."""
 
 
-def drain_pages(end: Callable[[], None] | None, at_most: Callable[[], float]) -> list[Route]:
+DRAIN: Final = Operation(
+    "POST", "Stop as SIGTERM has it stop: answer what was accepted, send the clients away, and end", DrainAnswer,
+    errors={409: "The gateway runs inside of another program, which alone ends it"},
+)  # fmt: skip
+
+
+def drain_pages(end: Callable[[], None] | None, at_most: Callable[[], float]) -> list[DescribedRoute]:
     """Return POST /drain: ``end`` asks for what a first SIGTERM does, as often as it is called.
 
     None where nobody can be asked: 409. ``at_most`` is how many seconds that takes at most.
@@ -27,8 +43,8 @@ def drain_pages(end: Callable[[], None] | None, at_most: Callable[[], float]) ->
 
     async def drain(_: Request) -> Response:
         if end is None:
-            return JSONResponse({"error": _EMBEDDED}, 409)
+            return failed(409, "EMBEDDED", "this gateway runs inside of another program", "end that program")
         end()
         return JSONResponse({"version": 1, "draining": True, "at_most": at_most()})
 
-    return [Route("/drain", drain, methods=["POST"])]
+    return [DescribedRoute("/drain", drain, DRAIN)]

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Protocol
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Final, Literal, Protocol
 
 from starlette.responses import JSONResponse, Response
-from starlette.routing import Route
+from typing_extensions import TypedDict
 
 from quicgw_fast.control.pages.bodies import BadBodyError, read_object, refused
+from quicgw_fast.control.pages.described import SHAPE, DescribedRoute, Operation
 from quicgw_fast.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -26,7 +28,49 @@ class ChangeableLimits(Protocol):
         """Change keys of the configuration by their tables; ConfigError says why not, and nothing has changed then."""
 
 
-def overload_pages(limits: ChangeableLimits) -> list[Route]:
+class RuleLevel(TypedDict, total=False):
+    """How near the bound of a rule is, of those that tell it."""
+
+    __pydantic_config__ = SHAPE  # type: ignore[misc]
+
+    value: float | None
+    """What is bounded; null while nobody measures it."""
+    warns_from: float | None
+    """The value from which on it is near; null without a bound."""
+    near: bool
+
+
+class RuleView(RuleLevel):
+    """One rule at one moment."""
+
+    moment: str
+    rule: str
+    mode: Literal["enforce", "observe", "off"]
+    """Whether it refuses, only counts what it would refuse (shadow), or has no bound."""
+    bounds: dict[str, Any]
+    """By their keys."""
+    refused: int
+    would_reject: int
+
+
+class OverloadReport(TypedDict):
+    """All rules, in the order in which a client and its messages meet them."""
+
+    __pydantic_config__ = SHAPE  # type: ignore[misc]
+
+    note: str
+    rules: list[RuleView]
+
+
+SHOW: Final = Operation("GET", "The rules that refuse: mode, bounds, what they did, how near they are", OverloadReport)
+CHANGE: Final = Operation(
+    "PATCH", "Change bounds and modes, by the tables of the configuration", OverloadReport,
+    body=dict, errors={400: "A key or value cannot be used: nothing has changed"},
+)  # fmt: skip
+CHANGE_BY_POST: Final = replace(CHANGE, method="POST")
+
+
+def overload_pages(limits: ChangeableLimits) -> list[DescribedRoute]:
     """Return /overload: GET shows all rules; PATCH and POST change bounds and modes, and show what came of it."""
 
     async def show(_: Request) -> Response:
@@ -39,4 +83,4 @@ def overload_pages(limits: ChangeableLimits) -> list[Route]:
             return refused(error)
         return JSONResponse(limits.report())
 
-    return [Route("/overload", show), Route("/overload", change, methods=["PATCH", "POST"])]
+    return [DescribedRoute("/overload", show, SHOW), DescribedRoute("/overload", change, CHANGE, CHANGE_BY_POST)]

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from starlette.responses import JSONResponse, Response
-from starlette.routing import Route
 
+from quicgw_fast.control.pages.described import DescribedRoute, Operation
 from quicgw_fast.errors import GatewayError
 
 if TYPE_CHECKING:
@@ -15,7 +15,13 @@ if TYPE_CHECKING:
     from starlette.requests import Request
 
 
-def reload_pages(reload: Callable[[], Awaitable[Mapping[str, object]]]) -> list[Route]:
+RELOAD: Final = Operation(
+    "POST", "Read configuration, certificates and keys again; says what changed", dict,
+    errors={409: "They cannot be used: nothing has changed"},
+)  # fmt: skip
+
+
+def reload_pages(reload: Callable[[], Awaitable[Mapping[str, object]]]) -> list[DescribedRoute]:
     """Return POST /reload: 200 with what ``reload`` returns, or 409 with the sentence of its GatewayError."""
 
     async def do_reload(_: Request) -> Response:
@@ -24,4 +30,4 @@ def reload_pages(reload: Callable[[], Awaitable[Mapping[str, object]]]) -> list[
         except GatewayError as error:
             return JSONResponse({"error": str(error)}, 409)
 
-    return [Route("/reload", do_reload, methods=["POST"])]
+    return [DescribedRoute("/reload", do_reload, RELOAD)]

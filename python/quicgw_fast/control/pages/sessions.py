@@ -194,7 +194,7 @@ def session_pages(kick: Kick, views: Views) -> list[Route]:
         found = views.one(request.path_params["id"])
         if found is None:
             hint = "GET /sessions lists those that live; ended ones are remembered for session.resume_window"
-            return failed(404, "SESSION_NOT_FOUND", "there is no such session", hint)
+            return failed(404, "NOT_FOUND", "there is no such session", hint)
         return JSONResponse(found)
 
     return [

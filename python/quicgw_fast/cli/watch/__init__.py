@@ -1,0 +1,1 @@
+"""What ``quicgw top`` shows: gateways that are asked again and again, and how that is drawn in a terminal."""

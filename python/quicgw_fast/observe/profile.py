@@ -1,0 +1,59 @@
+"""A sampling profile of one thread of the running process: what it does, looked at so many times a second.
+
+Another thread looks at its stack (``sys._current_frames``), so it sees what the event loop is in the middle of, also
+where that is stuck. It needs the interpreter for some 20 µs each time: 0.2 % of a core at 100 Hz.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections import Counter
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+if TYPE_CHECKING:
+    from types import FrameType
+
+DEEPEST: Final = 200
+"""Frames of a stack; what is above those is left out."""
+
+
+class Profile(NamedTuple):
+    """What was seen."""
+
+    stacks: Counter[tuple[str, ...]]
+    """How often each stack was seen, the innermost function last."""
+    seconds: float
+    """How long was looked."""
+    looks: int
+    """How often."""
+
+
+def sample(thread: int, seconds: float, hz: float) -> Profile:
+    """Look for so long at a thread, given by its ``threading.get_ident``; to be called in another one."""
+    stacks: Counter[tuple[str, ...]] = Counter()
+    began = now = time.monotonic()
+    looks = 0
+    while now - began < seconds:
+        frame = sys._current_frames().get(thread)
+        if frame is not None:
+            stacks[_stack(frame)] += 1
+            del frame  # what it holds on to is not to live until the next look
+        looks += 1
+        time.sleep(max(0.0, min(began + looks / hz, began + seconds) - time.monotonic()))
+        now = time.monotonic()
+    return Profile(stacks, now - began, looks)
+
+
+def _stack(innermost: FrameType) -> tuple[str, ...]:
+    functions: list[str] = []
+    frame: FrameType | None = innermost
+    while frame is not None and len(functions) < DEEPEST:
+        code = frame.f_code
+        functions.append(f"{_module(frame)}.{code.co_qualname}:{code.co_firstlineno}")
+        frame = frame.f_back
+    return tuple(reversed(functions))
+
+
+def _module(frame: FrameType) -> str:
+    return str(frame.f_globals.get("__name__", "?"))

@@ -1,0 +1,134 @@
+"""``make screenshots``: the pictures of docs/howto/watch.md, of a gateway that works, in docs/images.
+
+The gateway is a real one with its embedded services, beside them instances that registered and are gone; the load is
+that of ``quicgw bench``. It takes as long as a history that is worth looking at: some five minutes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import sys
+import zlib
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from quicgw_fast.cli.asking import AdminPages
+from quicgw_fast.cli.watch.app import WatchApp
+from quicgw_fast.cli.watch.reading import GatewayReader, Watched
+from tests.browser.conftest import CHROMIUM
+from tests.browser.looking import FLAGS, SIZES, Looking, settled
+from tests.support.gateway_process import GatewayProcess
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+IMAGES = Path(__file__).resolve().parents[2] / "docs" / "images"
+LARGEST = 150 << 10
+"""Bytes of a picture."""
+ROOM = (132, 38)
+"""Columns and lines of the terminal."""
+LOAD = (
+    ("--sessions", "120", "--rate", "260", "--action", "echo=8", "--action", "time=2"),
+    ("--sessions", "40", "--rate", "60", "--action", "before=1", "--action", "after=1", "--param", "count=2"),
+)
+SLOW = ("--sessions", "6", "--rate", "3", "--action", "sleep=1", "--param", "ms=400")
+
+
+async def main() -> None:
+    """Load a gateway, look at it, and keep what is seen."""
+    wanted = argparse.ArgumentParser(description="Make the pictures in docs/images.")
+    wanted.add_argument("--seconds", type=float, default=305.0, help="how long the gateway works before that")
+    seconds = wanted.parse_args().seconds
+    IMAGES.mkdir(exist_ok=True)
+    async with GatewayProcess.dev() as gateway, loaded(gateway, seconds):
+        await asyncio.sleep(seconds * 3 / 4)
+        host, _, port = gateway.ready.admin.rpartition(":")
+        await of_the_page((host, int(port)))
+        await of_the_terminal(gateway.ready.admin)
+    for picture in sorted(IMAGES.iterdir()):
+        size = picture.stat().st_size
+        print(f"{picture.name}: {size / 1024:.0f} KiB")
+        if size > LARGEST:
+            sys.exit(f"{picture.name} has {size} bytes; at most {LARGEST} are wanted")
+
+
+@contextlib.asynccontextmanager
+async def loaded(gateway: GatewayProcess, seconds: float) -> AsyncIterator[None]:
+    """Clients of several kinds, until the block ends."""
+    host, port = gateway.ready.quic
+    base = ["bench", f"{host}:{port}", "--insecure", "--duration", f"{seconds + 60:.0f}s", "--json"]
+    loads = [GatewayProcess(*base, *each) for each in (*LOAD, SLOW)]
+    gone = GatewayProcess("upstream", "--gateway", gateway.ready.grpc)
+    try:
+        for each in (*loads, gone):
+            await each.launch()
+        await asyncio.sleep(seconds / 4)
+        await gone.kill()
+        yield
+    finally:
+        for each in (*loads, gone):
+            await each.kill()
+
+
+async def of_the_page(address: tuple[str, int]) -> None:
+    """The overview on a desk and on a phone, and a session."""
+    from playwright.async_api import async_playwright
+
+    async with async_playwright() as driver:
+        browser = await driver.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        looking = Looking(browser)
+        for name, size, theme, path in (
+            ("page-desk-dark", "desk", "dark", "/"),
+            ("page-phone-light", "phone", "light", "/"),
+            ("page-session-dark", "desk", "dark", "/#/sessions"),
+        ):
+            page = await looking.open(address, path, size=size, theme=theme, reduced_motion="reduce")
+            await settled(page)
+            if "sessions" in path:
+                await page.locator(".sessions a").nth(2).click()
+                await page.locator(".timeline .event").first.wait_for()
+            await page.wait_for_timeout(2500)
+            await keep(page, name)
+        await browser.close()
+        looking.assert_clean()
+
+
+async def keep(page: Any, name: str) -> None:
+    """Keep all of the page on a desk, what is in the window on a phone, and of a session its own part."""
+    if "session" in name:
+        data = await page.locator(".card.session").screenshot()
+    else:
+        data = await page.screenshot(full_page="desk" in name)
+    (IMAGES / f"{name}.png").write_bytes(smaller(data))
+
+
+def smaller(png: bytes) -> bytes:
+    """Compress a picture as well as it can be; a browser does it as fast as it can be."""
+    head, chunks, at, body = png[:8], [], 8, b""
+    while at < len(png):
+        length, kind = int.from_bytes(png[at : at + 4], "big"), png[at + 4 : at + 8]
+        data = png[at + 8 : at + 8 + length]
+        if kind == b"IDAT":
+            body += data
+        else:
+            chunks.append((kind, data))
+        at += 12 + length
+    chunks.insert(-1, (b"IDAT", zlib.compress(zlib.decompress(body), 9)))
+    return head + b"".join(
+        len(data).to_bytes(4, "big") + kind + data + zlib.crc32(kind + data).to_bytes(4, "big") for kind, data in chunks
+    )
+
+
+async def of_the_terminal(admin: str) -> None:
+    """The overview of ``quicgw top``."""
+    app = WatchApp([Watched(GatewayReader(AdminPages(admin, None, 5.0)))], 1.0)
+    async with app.run_test(size=ROOM) as pilot:
+        await pilot.pause(3.0)
+        (IMAGES / "top.svg").write_text(app.export_screenshot(), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    assert set(SIZES) == {"phone", "desk"}
+    asyncio.run(main())

@@ -1,0 +1,241 @@
+"""What the admin pages say of themselves is true: each answer is held against its description."""
+
+from __future__ import annotations
+
+import asyncio
+import http.client
+import json
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode
+
+import jsonschema
+import pytest
+from openapi_spec_validator import validate
+
+from quicgw_fast.config import split_address
+from quicgw_fast.control import AdminServer
+from quicgw_fast.control.pages.described import DescribedRoute
+from tests.support import wire
+from tests.support.parts import GATEWAYS, Parts
+
+if TYPE_CHECKING:
+    from starlette.routing import BaseRoute
+
+    from tests.support.world import World, WorldMaker
+
+DRAFT = jsonschema.Draft202012Validator
+FREE = {"get_stats", "post_reload", "get_openapi_json"}
+"""Operations whose answers have no fixed shape."""
+
+
+class Answered:
+    """An answer, held against what the description says of it."""
+
+    def __init__(self, status: int, media: str, body: bytes) -> None:
+        self.status = status
+        self.media = media.partition(";")[0]
+        self.body = body
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+    def check(self, description: dict[str, Any], operation: dict[str, Any]) -> None:
+        told = operation["operationId"], self.status, self.media, self.body[:300]
+        assert str(self.status) in operation["responses"], told
+        content = operation["responses"][str(self.status)]["content"]
+        assert self.media in content, told
+        if self.media == "application/json":
+            schema = {**content[self.media]["schema"], "components": description["components"]}
+            if schema.get("type") != "string":  # of a page that may come as text or JSON
+                DRAFT(schema).validate(self.json)
+
+
+async def ask(
+    world: World, method: str, path: str, body: object = None, headers: dict[str, str] | None = None
+) -> Answered:
+    def asked() -> Answered:
+        connection = http.client.HTTPConnection(*split_address(world.gateway.addresses.admin), timeout=20)
+        try:
+            connection.request(method, path, None if body is None else json.dumps(body), headers or {})
+            response = connection.getresponse()
+            return Answered(response.status, response.getheader("content-type", ""), response.read())
+        finally:
+            connection.close()
+
+    return await asyncio.to_thread(asked)
+
+
+async def description_of(world: World) -> dict[str, Any]:
+    found: dict[str, Any] = (await ask(world, "GET", "/openapi.json")).json
+    return found
+
+
+def operations(description: dict[str, Any]) -> list[tuple[str, str, dict[str, Any]]]:
+    return [
+        (path, method.upper(), told) for path, item in description["paths"].items() for method, told in item.items()
+    ]
+
+
+def parameters(operation: dict[str, Any], where: str) -> dict[str, str]:
+    return {one["name"]: one["example"] for one in operation["parameters"] if one["in"] == where}
+
+
+def filled(path: str, operation: dict[str, Any]) -> str:
+    return path.format(**parameters(operation, "path"))
+
+
+@pytest.fixture
+def parts() -> Parts:
+    """One choice: the pages are the same for all."""
+    return GATEWAYS["plain"]
+
+
+@pytest.fixture
+async def pages(monkeypatch: pytest.MonkeyPatch, make_world: WorldMaker) -> tuple[World, list[BaseRoute]]:
+    """A world in which somebody is at work, and all its pages."""
+    served: list[BaseRoute] = []
+    start = AdminServer.start
+
+    async def noted(host: str, port: int, pages: list[Any], guard: Any) -> AdminServer:
+        served.extend(pages)
+        return await start(host, port, pages, guard)
+
+    monkeypatch.setattr("quicgw_fast.gateway.AdminServer.start", noted)
+    world = await make_world()
+    client = await world.online("alice")
+    await client.call("echo", data=b"x")
+    await world.pusher.push("alice", content="n")
+    return world, served
+
+
+async def test_the_description_is_one_and_no_page_is_missing(pages: tuple[World, list[BaseRoute]]) -> None:
+    world, served = pages
+    description = await description_of(world)
+    validate(description)
+    described = {(path, method) for path, method, _ in operations(description)}
+    for page in served:
+        if getattr(page, "include_in_schema", True):
+            assert isinstance(page, DescribedRoute), f"{getattr(page, 'path', page)} does not say what it does"
+            assert {(page.path, operation.method) for operation in page.operations} <= described
+    names = [told["operationId"] for _, _, told in operations(description)]
+    assert len(names) == len(set(names))
+    for name, schema in description["components"]["schemas"].items():
+        assert schema.get("description"), f"{name} has no docstring"
+
+
+async def test_each_answer_is_as_described(pages: tuple[World, list[BaseRoute]]) -> None:
+    world, _ = pages
+    description = await description_of(world)
+    sessions = (await ask(world, "GET", "/sessions")).json["sessions"]
+    bodies: dict[str, object] = {
+        "patch_overload": {"limits": {"in_flight": 50}},
+        "post_overload": {"overload": {"observe": ["in-flight"]}},
+        "post_upstreams_drain": {"address": world.business.address, "on": True},
+    }
+    for path, method, told in operations(description):
+        asked = filled(path, told).replace("0" * 32, sessions[0]["id"])
+        body = bodies.get(told["operationId"], {} if "requestBody" in told else None)
+        quick = urlencode(_quick(told))
+        answered = await ask(world, method, f"{asked}?{quick}" if quick else asked, body)
+        answered.check(description, told)
+        assert answered.status == 200 or told["operationId"] in {"post_drain", "post_sessions_kick"}, answered.body
+        query = parameters(told, "query")
+        if query:
+            (await ask(world, method, f"{asked}?{urlencode(query)}")).check(description, told)
+        for name, value in query.items():
+            answered = await ask(world, method, f"{asked}?{urlencode({name: value, **_quick(told)})}")
+            answered.check(description, told)
+            assert answered.status == 200, (path, name, answered.body)
+
+
+def _quick(told: dict[str, Any]) -> dict[str, str]:
+    return {"seconds": "0.1"} if told["operationId"] == "get_profile" else {}
+
+
+async def test_bad_parameters_and_bodies_get_the_errors_that_are_described(
+    pages: tuple[World, list[BaseRoute]],
+) -> None:
+    world, _ = pages
+    description = await description_of(world)
+    for path, method, told in operations(description):
+        bad = [{"nonsense": "1"}] if parameters(told, "query") else []
+        for one in told["parameters"]:
+            if one["in"] == "query" and (one["schema"].get("type") in ("integer", "number") or "enum" in one["schema"]):
+                bad += [{one["name"]: value} for value in ("x", "-1")]
+        for query in bad:
+            answered = await ask(world, method, f"{filled(path, told)}?{urlencode(query)}")
+            answered.check(description, told)
+            assert answered.status == 400, (path, query)
+        if "requestBody" in told:
+            answered = await ask(world, method, path, [1])
+            answered.check(description, told)
+            assert answered.status == 400, path
+        if "404" in told["responses"] and "{" in path:
+            answered = await ask(world, method, filled(path, told))
+            answered.check(description, told)
+            assert answered.status == 404
+
+
+async def test_the_doors_are_described_for_every_page(pages: tuple[World, list[BaseRoute]]) -> None:
+    world, _ = pages
+    description = await description_of(world)
+    for path, method, told in operations(description):
+        if path in ("/livez", "/healthz", "/readyz"):
+            continue
+        answered = await ask(world, method, filled(path, told), headers={"Host": "elsewhere.example"})
+        assert answered.status == 403
+        answered.check(description, told)
+
+
+# What single pages promise beyond their shape
+
+
+async def test_an_instance_that_is_drained_gets_no_new_calls_until_it_is_put_back(make_world: WorldMaker) -> None:
+    world = await make_world()
+    client = await world.online("alice")
+    gate = world.business.hold("slow")
+    under_way = client.business("slow")
+    await world.business.wait_requests(1, "slow")
+    address = world.business.address
+    answered = await ask(world, "POST", "/upstreams/drain", {"address": address, "on": True})
+    (row,) = answered.json["upstreams"]
+    assert (row["drained"], row["state"], row["under_way"]) == (True, "drained", 1)
+    assert wire.error(await client.reply(client.business("other"))).error_code == 503
+    gate.open()
+    assert wire.business(await client.reply(under_way)).code == 200, "calls under way are answered"
+    await ask(world, "POST", "/upstreams/drain", {"address": address, "on": False})
+    assert wire.business(await client.reply(client.business("other"))).code == 200
+    assert (await ask(world, "POST", "/upstreams/drain", {"address": "127.0.0.1:1", "on": True})).status == 404
+
+
+async def test_one_profile_at_a_time_and_it_may_take_longer_than_other_answers(
+    make_world: WorldMaker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    start = AdminServer.start
+
+    async def impatient(host: str, port: int, pages: list[Any], guard: Any) -> AdminServer:
+        return await start(host, port, pages, guard, timeout=0.5)
+
+    monkeypatch.setattr("quicgw_fast.gateway.AdminServer.start", impatient)
+    world = await make_world()
+    asked = [ask(world, "GET", "/profile?seconds=1.5&format=collapsed") for _ in range(2)]
+    refused, made = sorted(await asyncio.gather(*asked), key=lambda answered: -answered.status)
+    assert (refused.status, refused.json["error"]["code"]) == (409, "BUSY")
+    assert (made.status, made.media) == (200, "text/plain")
+    assert b"run_forever" in made.body
+
+
+async def test_the_numbers_of_the_pages_are_those_of_the_metrics(pages: tuple[World, list[BaseRoute]]) -> None:
+    world, _ = pages
+    totals = (await ask(world, "GET", "/performance")).json["totals"]
+    text = (await ask(world, "GET", "/metrics")).body.decode()
+    read = {line.split(" ")[0]: float(line.split(" ")[1]) for line in text.splitlines() if not line.startswith("#")}
+    assert totals["requests"] == read["quicgw_requests_total"] == 2
+    assert totals["replies"] == read["quicgw_replies_total"] == 2
+    assert totals["notifies"] == read["quicgw_notifies_total"] == 1
+    assert totals["bytes_out"] == read["quicgw_sent_bytes_total"] > 0
+    assert totals["bytes_in"] <= read["quicgw_received_bytes_total"]
+    stages = (await ask(world, "GET", "/latency")).json["stages"]
+    assert stages["total"]["count"] == read["quicgw_request_time_seconds_count"] == 2
+    assert stages["decode"]["count"] == stages["reply"]["count"] == stages["flush"]["count"] == 1

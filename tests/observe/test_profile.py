@@ -1,0 +1,85 @@
+"""A profile sees what a thread does, and its pictures say the same in three ways."""
+
+from __future__ import annotations
+
+import threading
+import time
+import xml.etree.ElementTree as ET
+from collections import Counter
+
+import pytest
+
+from quicgw_fast.observe.flame import collapsed, flame_graph, speedscope
+from quicgw_fast.observe.profile import Profile, sample
+
+SVG = "{http://www.w3.org/2000/svg}"
+PROFILE = Profile(Counter({("a:1", "b<x>:2"): 30, ("a:1", "c:3"): 10, ("a:1",): 1}), 4.1, 41)
+
+
+def busy_bee(until: threading.Event) -> None:
+    while not until.wait(0.001):
+        pass
+
+
+def test_it_sees_what_the_thread_is_in_the_middle_of() -> None:
+    over = threading.Event()
+    thread = threading.Thread(target=busy_bee, args=(over,))
+    thread.start()
+    assert thread.ident is not None
+    try:
+        found = sample(thread.ident, 0.2, 100.0)
+    finally:
+        over.set()
+        thread.join()
+    assert found.seconds == pytest.approx(0.2, abs=0.15)
+    assert 1 <= found.looks <= 21
+    assert sum(found.stacks.values()) == found.looks
+    assert all(any("busy_bee" in name for name in stack) for stack in found.stacks)
+
+
+def test_a_thread_that_is_gone_is_an_empty_profile() -> None:
+    thread = threading.Thread(target=lambda: None)
+    thread.start()
+    thread.join()
+    assert thread.ident is not None
+    found = sample(thread.ident, 0.02, 100.0)
+    assert not found.stacks
+    ET.fromstring(flame_graph(found))
+
+
+def test_looking_costs_little() -> None:
+    began, cpu = time.monotonic(), time.process_time()
+    found = sample(threading.get_ident(), 0.5, 100.0)
+    assert (time.process_time() - cpu) / (time.monotonic() - began) < 0.05, "of a core, with the pauses of this thread"
+    assert found.looks <= 51
+
+
+def test_the_flame_graph_is_one_svg_whose_widths_are_shares() -> None:
+    root = ET.fromstring(flame_graph(PROFILE))
+    boxes = {g.findtext(f"{SVG}title"): g.find(f"{SVG}rect") for g in root.iter(f"{SVG}g")}
+    widths = {
+        title.partition(":")[0]: float(box.get("width", 0)) for title, box in boxes.items() if title and box is not None
+    }
+    assert widths["event loop"] == widths["a"] == 1200.0
+    assert widths["b<x>"] == pytest.approx(1200 * 30 / 41, abs=0.1)
+    assert "b<x>:2: 30 of 41 (73.2 %)" in boxes
+    text = flame_graph(PROFILE)
+    assert "script" not in text
+    assert "href" not in text
+    assert [part for part in text.split('"') if part.startswith("http")] == ["http://www.w3.org/2000/svg"]
+
+
+def test_collapsed_stacks_are_those_of_flamegraph_pl() -> None:
+    assert collapsed(PROFILE) == "a:1 1\na:1;b<x>:2 30\na:1;c:3 10\n"
+
+
+def test_speedscope_has_the_same_times() -> None:
+    made = speedscope(PROFILE)
+    (profile,) = made["profiles"]
+    names = [frame["name"] for frame in made["shared"]["frames"]]
+    stacks = {
+        tuple(names[place] for place in stack): weight
+        for stack, weight in zip(profile["samples"], profile["weights"], strict=True)
+    }
+    assert stacks == {stack: pytest.approx(count * 0.1) for stack, count in PROFILE.stacks.items()}
+    assert profile["endValue"] == pytest.approx(4.1)
