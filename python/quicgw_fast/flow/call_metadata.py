@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
-from quicgw_fast.trace_context import trace_of
+from quicgw_fast.trace_context import TRACEPARENT, trace_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -24,11 +24,7 @@ _REQUEST_ID = re.compile(r"[A-Za-z0-9._:/@=+~-]{1,128}")
 
 def metadata_of(task_id: str, headers: Mapping[str, str]) -> Metadata:
     """The metadata of a request's call; ``task_id`` is its id where its client gave it none."""
-    if not headers:
-        return ((REQUEST_ID, task_id),)
-    return ((REQUEST_ID, _request_id(task_id, headers)), *trace_of(headers))
-
-
-def _request_id(task_id: str, headers: Mapping[str, str]) -> str:
-    asked = headers.get(REQUEST_ID, "")
-    return asked if _REQUEST_ID.fullmatch(asked) else task_id
+    if REQUEST_ID in headers and _REQUEST_ID.fullmatch(headers[REQUEST_ID]):
+        task_id = headers[REQUEST_ID]
+    named = (REQUEST_ID, task_id)
+    return (named, *trace_of(headers)) if TRACEPARENT in headers else (named,)
