@@ -83,7 +83,7 @@ MAY_IMPORT = {
     "makers": frozenset({"errors"}),
     "addresses": frozenset(),
     "sharing": frozenset(),
-    "trace_context": frozenset(),
+    "trace_context": frozenset({"completions", "ports", "proto"}),
     "machine": frozenset(),
     "tracing": SHARED | {"files", "__init__"},
     "observe": frozenset({"config", "clock", "errors", "codes", "addresses", "writer"}),

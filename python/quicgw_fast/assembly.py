@@ -29,8 +29,9 @@ if TYPE_CHECKING:
     from quicgw_fast.observe import Metrics
     from quicgw_fast.overload import Gates
     from quicgw_fast.placement import Placement
-    from quicgw_fast.ports import Call, RequestTracer
+    from quicgw_fast.ports import Call
     from quicgw_fast.store import OfflineStore
+    from quicgw_fast.trace_context import RequestTracer
     from quicgw_fast.upstream import Upstream
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from enum import Enum
-from typing import TYPE_CHECKING, Final, NamedTuple, Protocol, TypeAlias, runtime_checkable
+from typing import TYPE_CHECKING, Final, NamedTuple, Protocol, TypeAlias
 
 from quicgw_fast.codes import PushType
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from quicgw_fast.completions import Cancellable, Done
     from quicgw_fast.errors import ProtocolError, RequestError
     from quicgw_fast.proto.client_pb2 import ClientRequest
-    from quicgw_fast.proto.service_pb2 import UnicastPushRequest, UnicastPushResponse, UpstreamResponse
+    from quicgw_fast.proto.service_pb2 import UnicastPushResponse, UpstreamResponse
 
 NO_HEADERS: Final[Mapping[str, str]] = {}
 """Of a message without any."""
@@ -105,55 +105,6 @@ class Call(Protocol):
 
         A RequestError, raised or told to ``done``, is the reply then.
         """
-
-
-@runtime_checkable
-class Placed(Protocol):
-    """A call that is with an instance of its service."""
-
-    @property
-    def address(self) -> str:
-        """Of the instance."""
-
-
-class RequestTrace(Protocol):
-    """The trace of one accepted request, which is told how it goes."""
-
-    def call(
-        self,
-        call: Call,
-        request: ServiceRequest,
-        timeout: float,
-        done: Done[UpstreamResponse],
-        metadata: Metadata,
-        /,
-    ) -> Cancellable:
-        """Have the service called, as a part of the trace."""
-
-    def replied(self, reply: TerminalReply, bound: int, began: float, handed: Callable[[], bool], /) -> None:
-        """Its reply is numbered, with so many notifies bound to it, in a step that began then (monotonic seconds).
-
-        ``handed`` tells whether a connection has it.
-        """
-
-
-class RequestTracer(Protocol):
-    """Who traces requests."""
-
-    def begin(self, request: ServiceRequest, metadata: Metadata, came: float, now: float, /) -> RequestTrace | None:
-        """Trace a request that is accepted at ``now`` and whose bytes came before; None for one that is not traced."""
-
-    def given_up(self, session_id: str, /) -> None:
-        """The requests of a session get no reply any more."""
-
-
-class PushTracer(Protocol):
-    """Who traces the pushes of services."""
-
-    def push(
-        self, request: UnicastPushRequest, metadata: Mapping[str, str], /
-    ) -> Callable[[UnicastPushResponse], None] | None:
-        """Trace a push that came with that metadata; what is returned is told its answer. None: it is not traced."""
 
 
 class CallFacts(NamedTuple):

@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 
     from quicgw_fast.control.access import ControlAccess
     from quicgw_fast.control.refusals import Refusals
-    from quicgw_fast.ports import PushTracer, TakenPush
+    from quicgw_fast.ports import TakenPush
+    from quicgw_fast.trace_context import PushTracer
 
     Context = grpc.aio.ServicerContext[Any, Any]
     Answer = TypeVar("Answer")

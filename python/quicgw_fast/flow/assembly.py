@@ -61,8 +61,9 @@ if TYPE_CHECKING:
     from quicgw_fast.observe import Metrics
     from quicgw_fast.overload import AttemptLimiter, Gates
     from quicgw_fast.placement import Placement
-    from quicgw_fast.ports import Call, ReadingPace, RequestTracer
+    from quicgw_fast.ports import Call, ReadingPace
     from quicgw_fast.store import OfflineStore
+    from quicgw_fast.trace_context import RequestTracer
 
 R = TypeVar("R")
 """What the work on a task comes to."""

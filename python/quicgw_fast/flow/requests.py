@@ -29,10 +29,11 @@ if TYPE_CHECKING:
     from quicgw_fast.flow.request_memory import RequestMemory
     from quicgw_fast.observe import Metrics
     from quicgw_fast.overload import Gate, Refusal, Traffic
-    from quicgw_fast.ports import Inflow, RequestTracer
+    from quicgw_fast.ports import Inflow
     from quicgw_fast.processor import AsyncRequestProcessor
     from quicgw_fast.proto.client_pb2 import ClientRequest
     from quicgw_fast.proto.service_pb2 import UpstreamResponse
+    from quicgw_fast.trace_context import RequestTracer
 
     RequestProcessor: TypeAlias = AsyncRequestProcessor[Session, UpstreamResponse]
 

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 from quicgw_fast.ports import NO_METADATA
 
 if TYPE_CHECKING:
-    from quicgw_fast.ports import Metadata, RequestTrace, ServiceRequest
+    from quicgw_fast.ports import Metadata, ServiceRequest
+    from quicgw_fast.trace_context import RequestTrace
 
 S = TypeVar("S")
 """A session: here it is only told apart from others."""

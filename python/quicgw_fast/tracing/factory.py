@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from quicgw_fast.clock import Clock
     from quicgw_fast.config import TracingConfig
     from quicgw_fast.observe import Metrics
-    from quicgw_fast.ports import PushTracer, RequestTracer
+    from quicgw_fast.trace_context import PushTracer, RequestTracer
 
 
 class SpanExport(Protocol):

@@ -32,8 +32,7 @@ from opentelemetry.trace import (
 
 from quicgw_fast.codes import PushType
 from quicgw_fast.errors import RequestError
-from quicgw_fast.ports import Placed
-from quicgw_fast.trace_context import TRACEPARENT, TRACESTATE, trace_of
+from quicgw_fast.trace_context import TRACEPARENT, TRACESTATE, Placed, trace_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
