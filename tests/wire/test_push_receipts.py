@@ -153,3 +153,12 @@ async def test_what_is_stored_is_followed_to_the_client(make_world: WorldMaker, 
     client.ack(client.notifies[0].seq_id)
     answer = await push
     assert (answer.message, answer.outcome, answer.seq_id) == ("stored", ACKNOWLEDGED, client.notifies[0].seq_id)
+
+
+async def test_a_stream_for_a_push_that_nobody_followed(world: World) -> None:
+    """The first try asked for no receipt: there is one terminal message all the same."""
+    await world.online("alice")
+    assert (await world.pusher.push("alice", idempotency_key="k", title="", msg_type="")).success
+    call = world.pusher.stub.PushWithReceipts(a_push("", idempotency_key="k"), timeout=20)
+    assert [(await call.read()).outcome for _ in range(2)] == [pb.PUSH_OUTCOME_ACCEPTED, PENDING]
+    assert await call.read() is grpc.aio.EOF

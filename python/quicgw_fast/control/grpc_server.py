@@ -250,7 +250,8 @@ class _Servicer(GatewayServiceServicer):
     # Not a generator, as the stub has it: what is awaited here has a place, what comes behind the first receipt none.
     async def PushWithReceipts(self, request: pb.UnicastPushRequest, context: Context) -> Any:  # type: ignore[override]
         taken = await _answer(self._pusher.push(request, follow=True), "PushWithReceipts", context)
-        outcome = pb.PUSH_OUTCOME_ACCEPTED if taken.waits else pb.PUSH_OUTCOME_REFUSED
+        accepted = taken.waits or taken.answer.success
+        outcome = pb.PUSH_OUTCOME_ACCEPTED if accepted else pb.PUSH_OUTCOME_REFUSED
         try:
             await context.write(pb.PushReceipt(outcome=outcome, seq_id=taken.answer.seq_id, answer=taken.answer))
         except BaseException:
@@ -259,10 +260,11 @@ class _Servicer(GatewayServiceServicer):
 
         async def settled() -> None:
             told = await taken.settled()
-            receipt = pb.PushReceipt(outcome=told.outcome, lost_reason=told.lost_reason, seq_id=told.seq_id)
-            await context.write(receipt)
+            # Not asked for by the first push with this idempotency key: nobody knows.
+            outcome = told.outcome or pb.PUSH_OUTCOME_PENDING
+            await context.write(pb.PushReceipt(outcome=outcome, lost_reason=told.lost_reason, seq_id=told.seq_id))
 
-        return Later(settled) if taken.waits else None
+        return Later(settled) if accepted else None
 
     async def BroadcastToClients(self, request: pb.BroadcastRequest, context: Context) -> pb.BroadcastResponse:
         answer = await _answer(self._pusher.broadcast(request), "BroadcastToClients", context)
