@@ -29,6 +29,8 @@ LARGEST = 150 << 10
 """Bytes of a picture."""
 ROOM = (132, 38)
 """Columns and lines of the terminal."""
+GONE = 10.0
+"""Seconds that the instances are gone at the end; a gateway forgets them after twice that."""
 LOAD = (
     ("--sessions", "120", "--rate", "260", "--action", "echo=8", "--action", "time=2"),
     ("--sessions", "40", "--rate", "60", "--action", "before=1", "--action", "after=1", "--param", "count=2"),
@@ -43,7 +45,7 @@ async def main() -> None:
     seconds = wanted.parse_args().seconds
     IMAGES.mkdir(exist_ok=True)
     async with GatewayProcess.dev() as gateway, loaded(gateway, seconds):
-        await asyncio.sleep(seconds * 3 / 4)
+        await asyncio.sleep(GONE / 2)
         host, _, port = gateway.ready.admin.rpartition(":")
         await of_the_page((host, int(port)))
         await of_the_terminal(gateway.ready.admin)
@@ -64,7 +66,7 @@ async def loaded(gateway: GatewayProcess, seconds: float) -> AsyncIterator[None]
     try:
         for each in (*loads, gone):
             await each.launch()
-        await asyncio.sleep(seconds / 4)
+        await asyncio.sleep(seconds - GONE)
         await gone.kill()
         yield
     finally:
