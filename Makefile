@@ -101,8 +101,8 @@ lint-python: setup
 	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/docs.txt
 	touch $@
 
-docs: .venv/.docs ## Build the documentation's site, in build/site; fails where a link leads nowhere
-	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
+docs: .venv/.docs ## Build the documentation's site, in build/site; fails with any warning
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build >/dev/null
 
 format: setup ## Format Python and Rust
 	$(BIN)/ruff check --fix-only --quiet .

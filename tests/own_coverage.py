@@ -25,6 +25,7 @@ MORE_TESTS = {
     "client": ["support"],
     "codes": ["test_protocol.py"],
     "demo": ["demo_tour"],
+    "sync": ["client/test_sync.py"],
     "proto": ["client/test_own_stubs.py", "test_protocol.py"],
 }
 """Tests of a room that do not have its name."""

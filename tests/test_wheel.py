@@ -95,6 +95,11 @@ def test_the_wheel_of_the_sdist_runs_without_rust(tmp_path: Path) -> None:
     assert "engine rust, transport quinn, upstream client native" in run(
         installed, "quicgw", "version", QUICGW_FAST="1"
     )
+    # The help of settings is read from the sources, which must be there and need no docstrings.
+    sample = run(installed, "quicgw", "genconfig", PYTHONOPTIMIZE="2")
+    assert "# A connection without any message" in sample
+    (installed / "gateway.toml").write_text(sample, encoding="utf-8")
+    assert "gateway.toml: good" in run(installed, "quicgw", "checkconfig", "gateway.toml")
 
 
 @pytest.mark.timeout(1200)

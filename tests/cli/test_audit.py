@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from quicgw_fast.auth import issue_token
-from quicgw_fast.cli.redaction import Redaction
+from quicgw_fast.cli.audit.redaction import Redaction
 from quicgw_fast.client import connect
 from quicgw_fast.transport import development_certificate
 from tests.cli.process import Gateway, assert_one_sentence, in_process, quicgw

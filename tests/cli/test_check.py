@@ -55,6 +55,8 @@ def test_nobody_there_is_critical_and_who_cannot_be_asked_unknown(dev: Gateway) 
     done = in_process("check", "--admin", "127.0.0.1:9")
     assert (done.returncode, done.stdout.startswith("CRITICAL - no answer")) == (2, True)
     assert done.stdout.count("\n") == 1
+    done = in_process("check", "--admin", dev.admin, "--token-file", "/no/such/file")
+    assert (done.returncode, done.stdout.startswith("UNKNOWN - cannot read")) == (3, True)
     done = in_process("check", "--admin", dev.admin, "--warning", "temperature=30")
     assert (done.returncode, done.stdout.startswith("UNKNOWN - --warning 'temperature=30'")) == (3, True)
 

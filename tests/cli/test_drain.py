@@ -9,7 +9,7 @@ import pytest
 
 from quicgw_fast.client import ConnectionClosed, connect
 from quicgw_fast.codes import CloseCode
-from tests.cli.process import Gateway, assert_one_sentence, in_process, quicgw
+from tests.cli.process import Gateway, assert_one_sentence, in_process
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -21,9 +21,9 @@ async def test_a_gateway_stops_as_if_by_sigterm() -> None:
     with Gateway("dev") as gateway:
         client = connect(gateway.quic, openid="drained", insecure=True, reconnect=False)
         async with client:
-            slow = asyncio.ensure_future(client.call("sleep", params={"ms": "1500"}))
+            slow = asyncio.ensure_future(client.call("sleep", params={"ms": "2500"}))
             await client.call("echo")  # and so the other one is there as well
-            done = await asyncio.to_thread(quicgw, "drain", "--wait", "--admin", gateway.admin)
+            done = await asyncio.to_thread(in_process, "drain", "--wait", "--admin", gateway.admin)
             assert (done.returncode, done.stdout[:12]) == (0, "ended after "), done.stderr
             assert "1 requests open" in done.stderr
             assert (await slow).ok, "what was accepted is answered"
@@ -34,10 +34,10 @@ async def test_a_gateway_stops_as_if_by_sigterm() -> None:
 
 
 def test_asking_again_and_a_first_signal_change_nothing() -> None:
-    with Gateway("dev", extra={"QUICGW_DRAIN__DELAY": "2s"}) as gateway:
-        told = json.loads(quicgw("drain", "--admin", gateway.admin, "--json").stdout)
-        assert told == {"version": 1, "draining": True, "at_most": 32.0}
-        assert quicgw("drain", "--admin", gateway.admin).stdout == "drains, at most 32 s\n"
+    with Gateway("dev", extra={"QUICGW_DRAIN__DELAY": "3s"}) as gateway:
+        told = json.loads(in_process("drain", "--admin", gateway.admin, "--json").stdout)
+        assert told == {"version": 1, "draining": True, "at_most": 33.0}
+        assert in_process("drain", "--admin", gateway.admin).stdout == "drains, at most 33 s\n"
         gateway.process.terminate()
         began = time.monotonic()
         assert gateway.ended()[0] == 0

@@ -82,7 +82,7 @@ def test_nothing_is_overwritten_unless_told(tmp_path: Path) -> None:
     out = ["--out", str(tmp_path)]
     assert in_process("gencert", *out).returncode == 0
     before = (tmp_path / "server.pem").read_bytes()
-    assert_one_sentence(in_process("gencert", *out), "is there already", "--force", f"--ca {tmp_path}/ca.pem")
+    assert_one_sentence(in_process("gencert", *out), "already there", "--force", f"--ca {tmp_path}/ca.pem")
     assert (tmp_path / "server.pem").read_bytes() == before
     (tmp_path / "server.key").chmod(0o644)
     assert in_process("gencert", *out, "--force").returncode == 0

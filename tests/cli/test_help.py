@@ -14,6 +14,8 @@ from quicgw_fast.cli.app import command_line
 from tests.cli.process import environment, in_process, quicgw
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from quicgw_fast.cli.promised import PromisedCommand
 
 PROMISED = tuple(command_line().commands.values())
@@ -148,6 +150,16 @@ def test_a_shell_completes_commands_and_options() -> None:
     assert set(completed("quicgw kick --")) >= {"--reason", "--admin", "--help"}
     assert completed("quicgw push u") == ["unicast"]
     assert completed("quicgw ki", "fish")[0] == "kick"
+
+
+def test_a_shell_completes_actions_that_were_called_from_the_prompt(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    assert completed("quicgw call h") == ["hello"]
+    (tmp_path / "quicgw").mkdir()
+    (tmp_path / "quicgw" / "repl_history").write_text("\n# now\n+call heal a=1\n+ping\n+call\n+call echo\n")
+    assert completed("quicgw call he") == ["heal", "hello"]
 
 
 @pytest.mark.parametrize(

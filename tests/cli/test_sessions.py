@@ -25,7 +25,7 @@ def test_the_list_is_read_page_by_page(pages: StandIn) -> None:
     done = in_process("sessions", "--admin", pages.address)
     assert done.returncode == 0, done.stderr
     lines = done.stdout.splitlines()
-    assert lines[0].split() == ["ID", "OPENID", "GID", "STATE", "ADDRESS", "SINCE", "LAST", "WINDOW", "IN", "FLIGHT"]
+    assert lines[0].split() == ["ID", "OPENID", "GID", "STATE", "ADDRESS", "AGE", "IDLE", "WINDOW", "IN", "FLIGHT"]
     assert [line.split()[0] for line in lines[1:-1]] == ["s1", "s2", "s3", "s4", "s5"]
     assert lines[-1] == "5 of 5 sessions"
     assert [asked.get("cursor") for asked in pages.asked] == [None, "2", "4"]
@@ -83,13 +83,13 @@ EVENT = {
 
 
 def test_one_session_with_its_flight_recorder(pages: StandIn) -> None:
-    pages.events = [EVENT, {**EVENT, "direction": "out", "duration": None, "size": 12}]
+    pages.events = [EVENT, {**EVENT, "direction": "out", "duration": None, "size": 12, "request": 6}]
     done = in_process("session", "s3", "--admin", pages.address)
     assert done.returncode == 0, done.stderr
     lines = done.stdout.splitlines()
     assert lines[0].split() == ["id", "s3"]
-    assert lines[-2].split()[1:] == ["→", "BUSINESS", "7", "2.0KiB", "12.5ms", "200"]
-    assert lines[-1].split()[1:] == ["←", "BUSINESS", "7", "12B", "–", "200"]
+    assert lines[-2].split()[1:] == ["→", "BUSINESS", "7", "–", "2.0KiB", "12.5ms", "200"]
+    assert lines[-1].split()[1:] == ["←", "BUSINESS", "7", "6", "12B", "–", "200"]
     told = json.loads(in_process("session", "openid:user-3", "--admin", pages.address, "--json").stdout)
     assert told["id"] == "s3"
     assert told["events"] == pages.events
@@ -115,7 +115,9 @@ async def test_a_real_gateway_has_all_that_is_shown(dev: Gateway) -> None:
         lines = done.stdout.splitlines()
         assert lines[-1] == "1 of 1 sessions"
         assert lines[1].split()[:2] == [client.session_id, "shown"]
-        done = in_process("session", "openid:shown", "--admin", dev.admin)
+        for who in ("openid:shown", client.session_id[:8]):
+            done = in_process("session", who, "--admin", dev.admin)
+            assert done.stdout.split()[:2] == ["id", client.session_id]
         assert done.returncode == 0, done.stderr
         kinds = [line.split()[1:3] for line in done.stdout.split("\n\n")[1].splitlines()[1:]]
         assert ["→", "request"] in kinds

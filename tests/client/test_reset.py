@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -355,3 +356,35 @@ async def test_what_a_gateway_that_stops_never_accepted_is_sent_anew(
         with pytest.raises(SessionReset):
             await second
     assert client.stats.repeated == len(again)
+
+
+@pytest.mark.parametrize("thread", [True, False])
+async def test_whoever_iterates_is_told_and_goes_on(
+    gateway: ScriptedGateway, connect: Connect, states: States, thread: bool
+) -> None:
+    client = await connect(thread=thread)
+    read: list[tuple[bytes, bool]] = []
+
+    async def iterate() -> None:
+        async for notify in client.notifies():
+            read.append((notify.data, notify.after_reset))  # noqa: PERF401 - it is looked at meanwhile
+
+    reader = asyncio.create_task(iterate())
+    gateway.notify(b"first")
+    await states.reach(State.CONNECTED)
+    gateway.peer.close(CloseCode.INTERNAL)
+    await states.reach(State.RESUMED)
+    gateway.notify(b"resumed")
+    gateway.refuse_resume = ResetReason.UNKNOWN_SESSION
+    await gateway.until(lambda: gateway.session is not None and gateway.acks and max(gateway.acks) >= 3)
+    gateway.peer.close(CloseCode.INTERNAL)
+    await states.reach(State.CONNECTED, count=2)
+    gateway.notify(b"after a reset")
+    gateway.notify(b"and on")
+    async with asyncio.timeout(20):
+        while len(read) < 4:
+            await asyncio.sleep(0.01)
+    assert not reader.done()
+    await client.close()
+    await reader
+    assert read == [(b"first", False), (b"resumed", False), (b"after a reset", True), (b"and on", False)]

@@ -85,8 +85,9 @@ async def registered_service(folder: Path, **tables: str) -> AsyncIterator[tuple
         yield gateway, service
 
 
-async def test_call_and_listen_and_push() -> None:
-    async with GatewayProcess.dev() as gateway, run("call_and_listen.py", at(gateway), "alice") as client:
+@pytest.mark.parametrize("example", ["call_and_listen.py", "without_a_loop.py"])
+async def test_call_and_listen_and_push(example: str) -> None:
+    async with GatewayProcess.dev() as gateway, run(example, at(gateway), "alice") as client:
         assert [await client.line() for _ in range(3)] == [f"reply 200 call {n}" for n in range(3)]
         assert await finished("push.py", gateway.ready.grpc, "alice", "hello there") == ["sent"]
         assert await client.ends() == (["notify mail New mail hello there"], 0)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tests.reference import cli, configuration
+from tests.reference import cli, configuration, sdk
 from tests.support.drawing import ROOT, between
 
 if TYPE_CHECKING:
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 PAGES: dict[str, Callable[[], str]] = {
     "docs/reference/quicgw.schema.json": configuration.schema,
+    "docs/reference/sdk.md": sdk.page,
 }
 """Whole files."""
 

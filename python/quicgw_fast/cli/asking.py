@@ -19,6 +19,10 @@ _NO_PAGE = (404, 405)
 _OTHER = "--admin names another address, --config the configuration that has it"
 
 
+class NoAnswer(StartupError):
+    """Nobody is there, or nobody answers in time."""
+
+
 class NotLetIn(StartupError):
     """The gateway is there, and does not answer who asks."""
 
@@ -81,8 +85,8 @@ def ask_for_text(
         told = f"what answers at {where} does not speak HTTP, so it is no admin page of a gateway"
         raise StartupError(f"{told}; {_OTHER}") from error
     except OSError as error:
-        raise StartupError(
-            f"no answer from the admin address {where}: {error or type(error).__name__}; is a gateway there? "
+        raise NoAnswer(
+            f"no answer from the admin address {where}: {error.strerror or error}; is a gateway there? "
             "Give its address with --admin, or its configuration with --config"
         ) from error
     finally:

@@ -15,7 +15,16 @@ from quicgw_fast.cli import options
 from quicgw_fast.cli.options import Seconds
 from quicgw_fast.cli.text import content, file_path, pairs, peer_address, plain
 
-Action = Annotated[str, typer.Argument(callback=plain, help="The action to call, for example echo, time or sleep.")]
+
+def _actions(incomplete: str) -> list[str]:
+    """What a shell completes: what was called from the prompt of quicgw repl."""
+    from quicgw_fast.cli.repl.history import known_actions
+
+    return sorted(action for action in known_actions() if action.startswith(incomplete))
+
+
+_ACTION_HELP = "The action to call, for example echo, time or sleep."
+Action = Annotated[str, typer.Argument(callback=plain, autocompletion=_actions, help=_ACTION_HELP)]
 Params = Annotated[
     list[str] | None, typer.Option("--param", "-p", metavar="KEY=VALUE", help="A parameter. Repeatable.")
 ]

@@ -36,15 +36,17 @@ def check(
     or beyond a bound. 3: UNKNOWN: what is there lets nobody in or is no gateway, or a bound cannot be read. Without
     other bounds queue has 50 and 90, memory 80 and 95, refused 10 and 100, certificate 21 and 7.
     """
+    from quicgw_fast.cli.asking import NoAnswer
     from quicgw_fast.cli.plugin import PluginState, judge, measure, read_bounds, say, unknown
     from quicgw_fast.errors import StartupError
 
     try:
         bounds = read_bounds(warning or (), critical or ())
-        verdict = judge(measure(options.admin_pages(admin, config, token_file, timeout), over), bounds)
-    except StartupError as error:
-        # Nobody there is what a monitor is for; who is there and cannot be asked is a matter of the monitor.
-        gone = isinstance(error.__cause__, OSError)
-        verdict = unknown(PluginState.CRITICAL if gone else PluginState.UNKNOWN, str(error))
+        pages = options.admin_pages(admin, config, token_file, timeout)
+        verdict = judge(measure(pages, over), bounds)
+    except NoAnswer as error:
+        verdict = unknown(PluginState.CRITICAL, str(error))
+    except StartupError as error:  # who is there and cannot be asked is a matter of the monitor
+        verdict = unknown(PluginState.UNKNOWN, str(error))
     say(verdict, as_json=json)
     raise typer.Exit(verdict.state.value)

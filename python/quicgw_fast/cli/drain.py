@@ -65,15 +65,13 @@ def _watch(pages: AdminPages, *, quiet: bool) -> float:
 
 
 def _left(pages: AdminPages) -> Iterator[str]:
-    from quicgw_fast.errors import StartupError
+    from quicgw_fast.cli.asking import NoAnswer
 
     while True:
         try:
             stats: Any = pages.get("/stats")
-        except StartupError as error:
-            if isinstance(error.__cause__, OSError):  # the port is closed
-                return
-            raise
+        except NoAnswer:  # the port is closed
+            return
         queue, logins = stats["processor"], stats["logins"]
         requests = sum(pool["queue_length"] + pool["busy_workers"] for pool in (queue, logins))
         sessions = stats["sessions"]["INITED"] + stats["sessions"]["NORMAL"]

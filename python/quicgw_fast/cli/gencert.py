@@ -99,7 +99,7 @@ def _write(folder: Path, files: dict[str, bytes], *, force: bool) -> None:
     if there and not force:
         advice = "--force replaces what is there, --out names another folder"
         signed = f", --ca {folder / CA_CERTIFICATE} signs with the authority that is there" if CA_KEY in files else ""
-        raise StartupError(f"{', '.join(there)} is there already: {advice}{signed}")
+        raise StartupError(f"already there: {', '.join(there)}; {advice}{signed}")
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for name, content in files.items():

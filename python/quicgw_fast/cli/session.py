@@ -17,13 +17,16 @@ if TYPE_CHECKING:
 
     from quicgw_fast.cli.asking import AdminPages
 
+_WHO_HELP = "A session's id, its first 8 characters, or openid:NAME."
 BY_OPENID = "openid:"
-COLUMNS = ("AT", "", "KIND", "NUMBER", "SIZE", "TOOK", "OUTCOME")
+MOST_ALIKE = 10
+"""Sessions that are looked at for the one whose id begins so."""
+COLUMNS = ("AT", "", "KIND", "NUMBER", "OF REQUEST", "SIZE", "TOOK", "OUTCOME")
 _ARROWS = {"in": "→", "up": "→", "out": "←", "down": "←"}
 
 
 def session(
-    who: Annotated[str, typer.Argument(metavar="ID", callback=named, help="A session's id, or openid:NAME.")],
+    who: Annotated[str, typer.Argument(metavar="ID", callback=named, help=_WHO_HELP)],
     admin: options.AdminAddress = None,
     config: options.Config = None,
     token_file: options.AdminTokenFile = None,
@@ -49,7 +52,7 @@ def session(
 
 
 def _ask(pages: AdminPages, who: str) -> tuple[int, Any]:
-    from quicgw_fast.cli.sessions import find
+    from quicgw_fast.cli.sessions import SHORT_ID, find
 
     if who.startswith(BY_OPENID):
         openid = who.removeprefix(BY_OPENID)
@@ -58,14 +61,19 @@ def _ask(pages: AdminPages, who: str) -> tuple[int, Any]:
             hint = "quicgw sessions lists those that are there"
             return 404, {"error": {"code": "NOT_FOUND", "message": f"no session of {openid!r}", "hint": hint}}
         who = found[0]["id"]
-    return pages.ask("GET", f"/sessions/{quote(who, safe='')}")
+    status, answer = pages.ask("GET", f"/sessions/{quote(who, safe='')}")
+    if status == 404 and len(who) >= SHORT_ID:
+        begun = [one["id"] for one in find(pages, {"q": who}, MOST_ALIKE)["sessions"] if one["id"].startswith(who)]
+        if len(begun) == 1:
+            return pages.ask("GET", f"/sessions/{begun[0]}")
+    return status, answer
 
 
 def _lines(one: dict[str, Any]) -> Iterator[str]:
     from quicgw_fast.cli.sessions import row_of
     from quicgw_fast.cli.tables import shown, table
 
-    labels = ("id", "openid", "gid", "state", "address", "since", "last message", "window", "in flight")
+    labels = ("id", "openid", "gid", "state", "address", "age", "idle", "window", "in flight")
     for label, value in zip(labels, row_of(one, time.time()), strict=True):
         yield f"{label.ljust(12)}  {shown(value)}"
     events = one["events"]
@@ -82,7 +90,16 @@ def _event(event: dict[str, Any]) -> tuple[object, ...]:
     at = time.strftime("%H:%M:%S", time.localtime(event["at"])) + f"{event['at'] % 1:.3f}"[1:]
     took = None if event["duration"] is None else _quick(event["duration"])
     direction = _ARROWS.get(event["direction"], event["direction"])
-    return at, direction, event["kind"], event["number"], amount(event["size"]), took, event["outcome"]
+    return (
+        at,
+        direction,
+        event["kind"],
+        event["number"],
+        event.get("request"),
+        amount(event["size"]),
+        took,
+        event["outcome"],
+    )
 
 
 def _quick(seconds: float) -> str:

@@ -18,8 +18,10 @@ if TYPE_CHECKING:
 
     from quicgw_fast.cli.asking import AdminPages
 
-COLUMNS = ("ID", "OPENID", "GID", "STATE", "ADDRESS", "SINCE", "LAST", "WINDOW", "IN FLIGHT")
+COLUMNS = ("ID", "OPENID", "GID", "STATE", "ADDRESS", "AGE", "IDLE", "WINDOW", "IN FLIGHT")
 MOST = 100_000
+SHORT_ID = 8
+"""Characters of an id where the terminal is too narrow for all of it."""
 
 _AGAIN = "\033[H\033[J"
 """Back to the corner, and everything below goes."""
@@ -85,13 +87,20 @@ def _show(found: dict[str, Any], *, as_json: bool, over: bool) -> None:
 
 
 def _lines(found: dict[str, Any]) -> Iterator[str]:
-    from quicgw_fast.cli.tables import table
+    from quicgw_fast.cli.tables import is_too_wide, table
 
     rows = [row_of(session, time.time()) for session in found["sessions"]]
-    if rows:
-        yield from table(COLUMNS, rows)
+    lines = list(table(COLUMNS, rows)) if rows else []
+    if is_too_wide(lines):
+        lines = list(table(COLUMNS, [(_short(row[0]), *row[1:]) for row in rows]))
+    yield from lines
     more = "; --limit shows more" if len(rows) < found["total"] else ""
     yield f"{len(rows)} of {found['total']} sessions{more}"
+
+
+def _short(session_id: object) -> str:
+    """The beginning of an id, which ``quicgw session`` takes as well."""
+    return str(session_id)[:SHORT_ID]
 
 
 def row_of(session: dict[str, Any], now: float) -> tuple[object, ...]:

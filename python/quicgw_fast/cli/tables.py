@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import sys
 import time
 import unicodedata
@@ -32,6 +33,11 @@ def table(headings: Sequence[str], rows: Iterable[Sequence[object]]) -> Iterator
     for row in cells:
         padded = (cell + " " * (wide - width(cell)) for cell, wide in zip(row, widths, strict=True))
         yield GAP.join(padded).rstrip()
+
+
+def is_too_wide(lines: Sequence[str]) -> bool:
+    """Whether a table would be wrapped on the terminal that is there."""
+    return sys.stdout.isatty() and max(map(width, lines), default=0) > shutil.get_terminal_size().columns
 
 
 def shown(cell: object) -> str:

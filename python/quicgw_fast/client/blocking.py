@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import concurrent.futures
 import functools
+import inspect
 import math
 import time
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Self, TypeVar
@@ -257,6 +258,7 @@ def connected(make: Callable[P, Client]) -> Callable[P, SyncClient]:
             raise ValueError("thread=False is for programs with an event loop: use quicgw_fast.connect")
         return SyncClient(make(*args, **kwargs).options).start()
 
+    connect.__signature__ = inspect.signature(make).replace(return_annotation="SyncClient")  # type: ignore[attr-defined]
     return connect
 
 

@@ -28,9 +28,13 @@ if TYPE_CHECKING:
 class Client(Known):
     """One session with a gateway, kept over any number of connections.
 
-    Made by `connect`. Use it from one event loop. Calls and notifies survive a lost connection: the client comes
-    back, resumes, sends again what did not arrive, and drops what it already has. When the gateway cannot
-    resume, calls in flight raise SessionReset and ``on_state`` says what was lost.
+    Made by `connect`. Use it in one event loop, which may be held up: the connection lives in a thread of its own,
+    unless ``thread=False`` was said. Code that keeps the interpreter's lock, as an extension may, still holds it up.
+    After a fork the child connects anew: there, a client of its parent raises RuntimeError.
+
+    Calls and notifies survive a lost connection: the client comes back, resumes, sends again what did not arrive, and
+    drops what it already has. When the gateway cannot resume, calls in flight raise SessionReset and ``on_state`` says
+    what was lost.
     """
 
     def __init__(self, options: ClientOptions) -> None:
@@ -78,8 +82,8 @@ class Client(Known):
     async def close(self, reason: StopReason = StopReason.APP_CLOSE) -> None:
         """Acknowledge, end the session with STOP, close the connection, within ``close_timeout``; idempotent.
 
-        Calls in flight raise ConnectionClosed. Notifies that were received can still be read. Cancelled, it still
-        leaves a closed client; only that the gateway has confirmed it is then unknown.
+        Raises nothing. Calls in flight raise ConnectionClosed. Notifies that were received can still be read.
+        Cancelled, it still leaves a closed client; only that the gateway has confirmed it is then unknown.
         """
         if self._runner is not None:
             await self._runner.shut_down(reason)
@@ -105,7 +109,7 @@ class Client(Known):
         """Take no new calls, wait for those in flight, acknowledge everything; the client stays connected.
 
         False when calls were still open after ``timeout`` seconds (None: wait as long as they do). Cancelled, it
-        leaves the client draining: wait again, or close it.
+        leaves the client draining: wait again, or close it. Raises RuntimeError before the client was started.
         """
         runner = self._live()
         if timeout is not None:
@@ -155,8 +159,9 @@ class Client(Known):
     ) -> asyncio.Future[Reply]:
         """Send a request now and return the future of its reply: many calls in flight without a task each.
 
-        Requests are numbered in the order of submit(). Parameters and errors as in call(); those of the reply
-        come out of the future. Cancelling the future gives the reply up, not the request.
+        Requests are numbered in the order of submit(). Parameters as in call(). Raises Draining, ConnectionClosed, and
+        TypeError or ValueError for what cannot be sent; the errors of the reply come out of the future. Cancelling the
+        future gives the reply up, not the request.
         """
         return self._send(self._draft(action, params, data, headers, timeout))
 
@@ -190,7 +195,10 @@ class Client(Known):
     async def notifies(self) -> AsyncIterator[Notify]:
         """Iterate over the notifies, each once and in order, until the client is closed.
 
-        When the client ends for another reason than close() or detach(), its error is raised after the last one.
+        A lost connection does not end it, nor does a session that could not be resumed: the first notify of the new one
+        has ``after_reset``. It ends after close() or detach(), when all that came is read. Raises the error with which
+        the client ended for another reason (ConnectionClosed, or one with the cause) after the last notify, and
+        RuntimeError before the client was started.
         """
         while (notify := await self._live().inbox.queue.get()) is not None:
             yield notify
@@ -199,7 +207,8 @@ class Client(Known):
     async def next_notify(self, timeout: float | None = None) -> Notify:
         """Wait for the next notify.
 
-        Raises TimeoutError after ``timeout`` seconds, and ConnectionClosed when the client has ended and all are read.
+        Raises TimeoutError after ``timeout`` seconds (None: never), ConnectionClosed when the client has ended and all
+        are read, and RuntimeError before the client was started.
         """
         runner = self._live()
         if timeout is not None:
@@ -221,7 +230,8 @@ class Client(Known):
     ) -> None:
         """Give the gateway a fresh token without reconnecting; None takes one from the token source.
 
-        Raises Unauthorized when the gateway refuses it, and CallTimeout without an answer in time.
+        Raises Unauthorized when the gateway refuses it, CallTimeout without an answer in time, ConnectionClosed when
+        the client has ended, and whatever the token source raises.
         """
         runner = self._live()
         if runner.over:

@@ -59,6 +59,8 @@ class Inbox:
         self._unread_timer: asyncio.TimerHandle | None = None
         self._kept_bytes = 0
         self._told_slow = False
+        self._after_reset = False
+        """There was a reset, and no notify since."""
         self.queue = ReceiveQueue(options.queue_size, options.queue_policy, self._has_room)
 
     def attach(self, link: ClientLink) -> None:
@@ -71,6 +73,10 @@ class Inbox:
         if self._ack_timer is not None:
             self._ack_timer.cancel()
             self._ack_timer = None
+
+    def reset(self) -> None:
+        """A new session began: the next notify says so to whoever reads."""
+        self._after_reset = True
 
     def take(self, link: ClientLink, push: ServerPush, now: float, size: int) -> None:
         """Take a reply, an error or a notify of ``size`` bytes, unless its number was seen before.
@@ -104,6 +110,7 @@ class Inbox:
         if offline_id is not None and not self._session.first_time(offline_id):
             self._stats.offline_duplicates += 1
             return
+        notify.after_reset, self._after_reset = self._after_reset, False
         try:
             put = self.queue.put(notify, self._session.generation)
         except ReceiveQueueFull:

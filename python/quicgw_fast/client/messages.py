@@ -42,6 +42,9 @@ class Notify:
     headers: dict[str, str]
     seq_id: int
     """The message's number in the session's order (protocol §4)."""
+    after_reset: bool = False
+    """It is the first one of a new session: something before it may have been lost, and ``on_state`` was told what
+    (State.RESET)."""
 
 
 @dataclass(slots=True, frozen=True)

@@ -309,6 +309,7 @@ class Runner:
 
     def _reset(self, outcome: StartOutcome[ClientCall], answer: StartAnswer) -> None:
         self.stats.resets += 1
+        self.inbox.reset()
         gone = [*outcome.lost, *self.calls.send_anew(outcome.not_taken)]
         lost = self.calls.fail(gone, lambda: SessionReset(outcome.reason, answer.gap))
         self._events.emit(State.RESET, reason=outcome.reason, gap=answer.gap, lost=lost)

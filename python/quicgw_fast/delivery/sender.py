@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from quicgw_fast.backend.engine import PushToAll
     from quicgw_fast.errors import AnsweredError
     from quicgw_fast.observe import Metrics
-    from quicgw_fast.ports import Link, TerminalReply
+    from quicgw_fast.ports import TerminalReply
 
 CHUNK = 64 << 10
 """Bytes that are taken from the outbox at once when a connection catches up."""
@@ -76,7 +76,8 @@ class OrderedSender(Generic[R]):
             else:
                 to.cursor = outbox.last_seq
                 to.handed = max(to.handed, to.cursor)
-                self._give(room, frames)
+                self._sent.value += len(frames)
+                room.send(frames)
         return count
 
     def hold(self, to: R, body: bytes) -> None:
@@ -129,7 +130,8 @@ class OrderedSender(Generic[R]):
             # As in _flow, where a link is asked first; between the step and here nothing has happened to this one.
             if link is not None and to.cursor == number - 1 and link.ready():
                 to.cursor, to.handed = number, max(to.handed, number)
-                self._give(link, frame)
+                self._sent.value += len(frame)
+                link.send(frame)
             else:
                 self.pump(to)
         return hindered
@@ -155,7 +157,8 @@ class OrderedSender(Generic[R]):
             to.cursor, to.handed = cursor, max(to.handed, cursor)
             if not frames:  # overflowed: there is nothing to replay
                 return
-            self._give(link, frames)
+            self._sent.value += len(frames)
+            link.send(frames)
 
     def _release_first(self, to: R) -> None:
         if to.outbox.releasing and not self.release(to):
@@ -188,12 +191,9 @@ class OrderedSender(Generic[R]):
         elif frames:
             to.cursor = outbox.last_seq
             to.handed = max(to.handed, to.cursor)
-            self._give(room, frames)
+            self._sent.value += len(frames)
+            room.send(frames)
         return frames
-
-    def _give(self, link: Link, frames: bytes) -> None:
-        self._sent.value += len(frames)
-        link.send(frames)
 
     def _with_room(self, to: R, commit: Callable[[], T], full: BudgetFull) -> T:
         """Make room as long as others can give some, and try again; BudgetFull if ``to`` had to give it itself."""

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from quicgw_fast.ports import Carrier, Link, MessageReceiver
     from quicgw_fast.proto.client_pb2 import ClientRequest
     from quicgw_fast.session import Session
+    from quicgw_fast.session.trail import Trail
 
 COUNTED = frozenset({RequestType.BUSINESS, RequestType.HEARTBEAT})
 """Types that count towards their rate before they are looked at; others count when nothing good came of them.
@@ -75,8 +76,7 @@ class Legs:
         self.requests = requests
         self.control = control
         self.arriving = arriving
-        self.accepted = stages.accepted
-        self.inflow = stages.inflow
+        self.stages = stages
         self.judge_held = held.judge
         self.judge_message = message.judge
 
@@ -204,6 +204,8 @@ class Conversation:
             return
         now = self._legs.clock.now()
         session.last_activity = now
+        if session.trail is not None and int(request.type) != RequestType.ACK:
+            self._record(session.trail, request, now)
         try:
             self._route(session, request, now)
         except RequestError as error:
@@ -229,18 +231,20 @@ class Conversation:
                 (now, DOWN, EntryKind.ERROR, number, len(error.detail), None, error.code, request.seq_id)
             )
 
+    def _record(self, trail: Trail, request: ClientRequest, now: float) -> None:
+        kind = KINDS.get(int(request.type), EntryKind.OTHER)
+        trail.append((now, UP, kind, request.seq_id, self._legs.stages.inflow.size, None, "", None))
+
     def _route(self, session: Session, request: ClientRequest, now: float) -> None:
-        kind = int(request.type)
-        if session.trail is not None and kind != RequestType.ACK:
-            entry = (now, UP, KINDS.get(kind, EntryKind.OTHER), request.seq_id, self._legs.inflow.size, None, "", None)
-            session.trail.append(entry)
-        match kind:
+        match int(request.type):
             case RequestType.BUSINESS:
                 refusal = self._legs.requests.accept(session, request, self._traffic)
                 if refusal is not None:
                     self._turn_away(refusal)
                 else:
-                    self._legs.accepted()
+                    self._legs.stages.to_decode -= 1
+                    if not self._legs.stages.to_decode:
+                        self._legs.stages.accepted()
             case RequestType.ACK:
                 if not self._legs.control.acknowledge(session, request):
                     self._floods(now)

@@ -32,7 +32,7 @@ class Replies:
         self._took = metrics.duration("request_time", "From the acceptance of a request until its reply is on its way")
         self._now = clock.now
         self._memory = memory
-        self._replied = stages.replied
+        self._stages = stages
         self._sender = sender
 
     def answer(self, task: AsyncTask[Session], outcome: UpstreamResponse | RequestError) -> bool:
@@ -48,7 +48,9 @@ class Replies:
         now = self._now()
         self._took.observe(now - task.accepted_at)
         sent = self.send(task.session, task.request.client_seq_id, task.msg_id, reply, now - task.accepted_at)
-        self._replied(now)
+        self._stages.to_reply -= 1
+        if not self._stages.to_reply:
+            self._stages.replied(now)
         return sent
 
     def turn_away(self, session: Session, messages: list[bytes], begin: int, error: bytes) -> int:

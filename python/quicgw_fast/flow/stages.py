@@ -34,25 +34,21 @@ class StageTimes:
         self.inflow = Inflow()
         """What is being handed over, of which decode begins: the carriers write it."""
         self._decode, self._reply, self._flush = (took[stage].observe for stage in STAGES)
-        self._to_decode = self._to_reply = 1
-        """How many more come until one is measured."""
+        self.to_decode = self.to_reply = 1
+        """How many more come until one is measured: the legs count them down, which costs no call, and call at 0."""
 
     def accepted(self) -> None:
-        """A request is in its place."""
-        self._to_decode -= 1
-        if not self._to_decode:
-            self._to_decode = EVERY
-            self._decode(self._clock.now() - self.inflow.began)
+        """The request that is measured is in its place."""
+        self.to_decode = EVERY
+        self._decode(self._clock.now() - self.inflow.began)
 
     def replied(self, began: float) -> None:
-        """A reply is with the connection; the step that brought it there began at that time (monotonic)."""
-        self._to_reply -= 1
-        if not self._to_reply:
-            self._to_reply = EVERY
-            now = self._clock.now()
-            self._reply(now - began)
-            # The connection makes its packets at the end of this burst, or first thing in the next turn of the loop.
-            self._clock.call_later(0.0, partial(self._flushed, now))
+        """The reply that is measured is with the connection; the step that brought it there began then (monotonic)."""
+        self.to_reply = EVERY
+        now = self._clock.now()
+        self._reply(now - began)
+        # The connection makes its packets at the end of this burst, or first thing in the next turn of the loop.
+        self._clock.call_later(0.0, partial(self._flushed, now))
 
     def _flushed(self, began: float) -> None:
         self._flush(self._clock.now() - began)

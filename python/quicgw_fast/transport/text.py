@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from ipaddress import IPv6Address
 from typing import Any
 
@@ -14,6 +15,7 @@ def printable(text: str, limit: int = 128) -> str:
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in cut)[:limit]
 
 
+@lru_cache(maxsize=1024)  # whoever connects is asked for its address several times, by several stages
 def format_address(address: Any) -> str:
     """Return a socket address as ``host:port``, IPv6 in brackets, IPv4-mapped IPv6 as IPv4."""
     if not address:

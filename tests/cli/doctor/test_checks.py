@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import datetime
 import os
 import socket
@@ -261,12 +262,24 @@ def test_services_that_are_not_there_or_speak_something_else() -> None:
 
 
 async def test_a_service_that_is_there() -> None:
-    import asyncio
-
     async with RawUpstream() as service:
         settings = config(upstream={name: [service.address] for name in ("hello", "business", "zone")})
         found = await asyncio.to_thread(lambda: list(upstreams(settings)))
     assert "problem" not in levels(found)
+
+
+async def test_a_service_that_is_called_over_tls(tmp_path: Path) -> None:
+    ours, others = Authority("ours"), Authority("others")
+    service = RawUpstream()
+    await service.start("127.0.0.1:0", ours.service())
+    try:
+        for authority, expected in ((ours, "ok"), (others, "problem")):
+            upstream = {"business": [service.address], "ca": str(authority.write(tmp_path))}
+            found = await asyncio.to_thread(lambda settings: list(upstreams(settings)), config(upstream=upstream))
+            assert found[0].level == expected, found
+    finally:
+        await service.stop()
+    assert "upstream.ca" in found[0].remedy
 
 
 def test_packages_outside_of_their_ranges() -> None:

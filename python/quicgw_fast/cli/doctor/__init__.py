@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
+import sys
+import textwrap
 from typing import TYPE_CHECKING
 
 import typer
@@ -11,6 +14,9 @@ from quicgw_fast.cli.statuses import Status
 
 if TYPE_CHECKING:
     from quicgw_fast.cli.doctor.result import CheckResult
+
+NARROWEST = 30
+"""Columns for words, below which they are not folded."""
 
 
 def doctor(config: options.Config = None, json: options.JsonObject = False) -> None:
@@ -43,10 +49,19 @@ def _print(findings: list[CheckResult], *, as_json: bool) -> None:
     widest = max(len(finding.check) for finding in findings)
     for finding in findings:
         color, mark = _MARKS[finding.level]
-        print(f"{painted(mark, color)}  {finding.check.ljust(widest)}  {finding.found}")
+        space = " " * (len(mark) + widest + 4)
+        print(f"{painted(mark, color)}  {finding.check.ljust(widest)}  {_folded(finding.found, space)}")
         if finding.remedy:
-            print(f"{' ' * 9}{' ' * widest}  → {finding.remedy}")
+            print(f"{space}→ {_folded(finding.remedy, f'{space}  ')}")
     print(", ".join(f"{count} {name if count != 1 else name.removesuffix('s')}" for name, count in counts.items()))
+
+
+def _folded(text: str, space: str) -> str:
+    """Fold a long line on a terminal, under itself; a program gets it whole."""
+    columns = shutil.get_terminal_size().columns - len(space)
+    if not sys.stdout.isatty() or columns < NARROWEST:
+        return text
+    return f"\n{space}".join(textwrap.wrap(text, columns, break_on_hyphens=False, break_long_words=False))
 
 
 _COUNTED = {"problems": "problem", "warnings": "warning"}

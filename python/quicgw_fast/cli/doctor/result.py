@@ -44,6 +44,8 @@ def problem(check: str, found: str, remedy: str) -> CheckResult:
 
 
 def refused(check: str, error: Exception) -> CheckResult:
-    """What a gateway would refuse to start with, in its own words: behind the colon they say what to do."""
-    found, _, remedy = str(error).removeprefix("bad configuration: ").rpartition(": ")
+    """What a gateway would refuse to start with, in its own words, which say at their end what to do."""
+    told = str(error).removeprefix("bad configuration: ")
+    mark = "; " if "; " in told else ": "
+    found, _, remedy = told.rpartition(mark)
     return problem(check, found or remedy, remedy if found else "")

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from prompt_toolkit import PromptSession
@@ -13,6 +11,7 @@ from prompt_toolkit.history import FileHistory
 from prompt_toolkit.output import create_output
 from prompt_toolkit.patch_stdout import patch_stdout
 
+from quicgw_fast.cli.repl.history import history_file, known_actions
 from quicgw_fast.cli.repl.language import COMMANDS
 
 if TYPE_CHECKING:
@@ -21,9 +20,6 @@ if TYPE_CHECKING:
     from prompt_toolkit.completion import CompleteEvent
     from prompt_toolkit.document import Document
 
-KNOWN_ACTIONS = ("hello",)
-"""What every gateway has."""
-
 
 class Terminal:
     """A prompt with the name of who talks."""
@@ -31,11 +27,10 @@ class Terminal:
     goes_on = True
 
     def __init__(self, openid: str) -> None:
-        history = history_file()
-        self._actions = set(KNOWN_ACTIONS) | actions_in(history)
+        self._actions = known_actions()
         self._prompt = f"{openid if openid.isprintable() else ascii(openid)}> "
         self._session: PromptSession[str] = PromptSession(
-            history=FileHistory(str(history)),
+            history=FileHistory(str(history_file())),
             completer=_Words(self._actions),
             complete_while_typing=False,
             output=create_output(sys.__stdout__),
@@ -83,20 +78,3 @@ class _Words(Completer):
         for choice in choices:
             if choice.startswith(words[-1]):
                 yield Completion(choice, start_position=-len(words[-1]))
-
-
-def history_file() -> Path:
-    """Return the file of lines that were typed, which only its owner may read: there may be anything in it."""
-    state = os.environ.get("XDG_STATE_HOME") or str(Path.home() / ".local" / "state")
-    folder = Path(state) / "quicgw"
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    path = folder / "repl_history"
-    path.touch(mode=0o600)
-    return path
-
-
-def actions_in(history: Path) -> set[str]:
-    """Return the actions that were called before."""
-    lines = history.read_text(encoding="utf-8", errors="replace").splitlines()
-    words = (line.removeprefix("+").split() for line in lines if line.startswith("+call "))
-    return {found[1] for found in words if len(found) > 1}

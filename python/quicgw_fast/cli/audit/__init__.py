@@ -15,7 +15,7 @@ from quicgw_fast.cli.statuses import Status
 from quicgw_fast.cli.text import file_path
 
 if TYPE_CHECKING:
-    from quicgw_fast.cli.members import Members
+    from quicgw_fast.cli.audit.members import Members
 
 _OUTPUT_HELP = "The archive, which must not be there. Default: quicgw-audit-DATE-TIME.tar.gz."
 Output = Annotated[Path | None, typer.Option("--output", "-o", metavar="FILE", callback=file_path, help=_OUTPUT_HELP)]
@@ -52,8 +52,8 @@ def audit(
     stand; openids and addresses of clients are in it. Exit status 0: done. 1: done, but no gateway was there. 3: it
     cannot be written.
     """
-    from quicgw_fast.cli.members import Members, add_log, add_own, add_pages, add_sessions
-    from quicgw_fast.cli.redaction import Redaction, secrets_of
+    from quicgw_fast.cli.audit.members import Members, add_log, add_own, add_pages, add_sessions
+    from quicgw_fast.cli.audit.redaction import Redaction, secrets_of
     from quicgw_fast.cli.tables import live_line
     from quicgw_fast.config import read
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from quicgw_fast.config import read_small, warn_if_exposed
+from quicgw_fast.files import read_small, warn_if_exposed
 
 
 @pytest.mark.parametrize(

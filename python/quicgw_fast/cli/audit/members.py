@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from quicgw_fast.cli.asking import AdminPages
-    from quicgw_fast.cli.redaction import Redaction
+    from quicgw_fast.cli.audit.redaction import Redaction
     from quicgw_fast.config import Config
 
 PAGES: Final = {

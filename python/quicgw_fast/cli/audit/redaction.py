@@ -53,7 +53,7 @@ class Redaction:
 def secrets_of(config: Config, *others: Path | None) -> Iterator[str]:
     """What is secret in the files of a configuration, in ``others``, and in the environment."""
     control, auth = config.control, config.auth
-    keys = (config.tls.key, control.key, auth.key_file, config.server.reset_key_file)
+    keys = (config.tls.key, control.key, config.upstream.key, auth.key_file, config.server.reset_key_file)
     for path in (control.grpc_token_file, control.admin_token_file, *keys, *others):
         yield from () if path is None else _lines(path)
     for name, value in os.environ.items():
