@@ -6,6 +6,8 @@ RUST := Cargo.toml Cargo.lock $(shell find rust -name '*.rs' -o -name 'Cargo.tom
 COMPILE := CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/pip-compile --quiet --allow-unsafe --generate-hashes \
 	--no-emit-index-url --no-emit-trusted-host --no-emit-find-links --strip-extras
 WORKERS ?= 2
+GO_BIN := $(CURDIR)/.venv/go/bin
+GO_OUT ?= examples/go-service/gatesvr
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export PYTHONDONTWRITEBYTECODE := 1
 
@@ -13,9 +15,10 @@ export PYTHONDONTWRITEBYTECODE := 1
 .PHONY: help setup demo serve test test-rust test-python test-matrix test-aioquic coverage lint lint-rust lint-python format wheel
 .PHONY: bench bench-e2e bench-marks bench-check bench-overload bench-rust attacks fuzz reloads chaos restarts reference proto lock clean
 .PHONY: docs stalled soak-idle soak-churn test-slim test-lowest test-page screenshots
+.PHONY: test-go test-typescript proto-go
 
 help: ## Show this list
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-15s %s\n", $$1, $$2}'
 
 setup: $(EXTENSION) ## Make .venv and build the extension in release mode
 
@@ -53,6 +56,12 @@ test-python: setup
 
 test-matrix: setup ## Test what clients see on every combination of compiled and plain parts
 	TEST_MATRIX=1 $(BIN)/pytest -n $(WORKERS) --dist worksteal tests/wire tests/chaos tests/client
+
+test-go: setup ## Build and test the service in Go
+	$(BIN)/pytest -rs -k "go" tests/examples/test_other_languages.py
+
+test-typescript: setup ## Build and test the service in TypeScript
+	$(BIN)/pytest -rs -k "typescript or npm" tests/examples/test_other_languages.py
 
 test-aioquic: setup ## Run aioquic's own tests on our short path
 	$(BIN)/python -m tests.aioquic_suite
@@ -160,8 +169,16 @@ restarts: setup ## Restart a gateway twenty times under load, and count what was
 reference: setup ## Make the pages of docs/ that come from the code
 	$(BIN)/python -m tests.reference
 
-proto: .venv/.requirements ## Generate the Python modules of proto/
+proto: .venv/.requirements ## Generate the Python modules of proto/, and the Go ones of examples/go-service
 	$(BIN)/python proto/generate.py
+	@if command -v go >/dev/null; then $(MAKE) --no-print-directory proto-go; \
+	else echo "NOT GENERATED: examples/go-service/gatesvr, as go is not installed"; fi
+
+proto-go: .venv/.requirements
+	GOBIN=$(GO_BIN) go install google.golang.org/protobuf/cmd/protoc-gen-go@v1.36.11
+	GOBIN=$(GO_BIN) go install google.golang.org/grpc/cmd/protoc-gen-go-grpc@v1.6.2
+	PATH="$(GO_BIN):$$PATH" $(BIN)/python -m grpc_tools.protoc -Iproto --go_out=$(GO_OUT) --go_opt=paths=source_relative \
+		--go-grpc_out=$(GO_OUT) --go-grpc_opt=paths=source_relative service.proto
 
 lock: .venv/.requirements ## Compile requirements/*.txt and Cargo.lock from the ranges
 	$(BIN)/pip install --quiet pip-tools

@@ -62,7 +62,11 @@ SHARED = frozenset(
         "proto",
     }
 )
-EVERYTHING = STAGES | SHARED | {"flow", "assembly", "gateway", "machine", "reloading", "client", "cli", "demo", "_core"}
+EVERYTHING = (
+    STAGES
+    | SHARED
+    | {"flow", "assembly", "gateway", "machine", "reloading", "client", "service", "cli", "demo", "_core"}
+)
 
 # What a part of the package may import of the others.
 MAY_IMPORT = {
@@ -91,6 +95,7 @@ MAY_IMPORT = {
     "gateway": SHARED | {"assembly", "carrier", "control", "overload", "reloading", "transport"},
     "reloading": SHARED | {"auth", "control", "flow", "overload", "transport", "upstream"},
     "client": SHARED | {"transport", "carrier"},
+    "service": frozenset({"codes", "errors", "proto"}),  # nothing of the gateway, nor what only it needs
     "sync": frozenset({"client"}),
     "cli": EVERYTHING,
     "demo": EVERYTHING,
@@ -253,7 +258,7 @@ def test_the_drawn_path_is_the_same_in_both_documents() -> None:
 
 def test_the_drawn_path_has_every_room_and_no_other() -> None:
     """README and ARCHITECTURE show the way of a message; each of its stations is a folder, and none is missing."""
-    stations = {name for name in read_path("README.md").named if (PACKAGE / name).is_dir()} - {"client"}
+    stations = {name for name in read_path("README.md").named if (PACKAGE / name).is_dir()} - {"client", "service"}
     assert stations == STAGES | {"flow", "observe"}, stations ^ (STAGES | {"flow", "observe"})
 
 
@@ -306,18 +311,18 @@ def test_the_shared_tests_of_a_seam_look_into_no_maker(seam: str, its_makers: Mo
 
 
 def test_grpc_is_imported_only_where_it_is_spoken() -> None:
-    ours = {"upstream", "control", "demo"}
+    ours = {"upstream", "control", "demo", "service"}
     wrong = [str(i) for i in ALL_IMPORTS if i.top.startswith("grpc") and i.part not in ours]
     assert not wrong, "\n".join(wrong)
 
 
-def test_only_its_maker_of_upstream_calls_uses_the_client_side_of_grpc() -> None:
-    maker = PACKAGE / "upstream" / "grpcio"
+def test_only_its_maker_of_upstream_calls_and_services_use_the_client_side_of_grpc() -> None:
+    users = {PACKAGE / "upstream" / "grpcio", PACKAGE / "service"}
     wrong = []
     for path in sources():
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             name = node.attr if isinstance(node, ast.Attribute) else node.id if isinstance(node, ast.Name) else ""
-            if (name in CLIENT_SIDE_OF_GRPC or name.endswith("ServiceStub")) and maker not in path.parents:
+            if (name in CLIENT_SIDE_OF_GRPC or name.endswith("ServiceStub")) and not users & {*path.parents}:
                 wrong.append(f"{path.relative_to(ROOT)}:{node.lineno} uses {name}")
     assert not wrong, "\n".join(wrong)
 

@@ -21,6 +21,7 @@ from quicgw_fast.control import (
     ControlAccess,
     ControlServer,
     Refusals,
+    config_pages,
     drain_pages,
     health_pages,
     metrics_pages,
@@ -56,7 +57,9 @@ from quicgw_fast.reloading import Origin, Reloader, gateway_parts
 from quicgw_fast.transport import Listener, TransportLimits, Validity, listen, reset_key_for
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
+
+    from starlette.routing import Route
 
     from quicgw_fast.backend.engine import Engine
     from quicgw_fast.config import Config
@@ -98,12 +101,13 @@ class Gateway:
         tls_key: bytes | None = None,
         origin: Origin | None = None,
         end: Callable[[], None] | None = None,
+        stand_ins: Mapping[str, str] | None = None,
     ) -> None:
         """``engine`` is a maker of ``backend.load``; ``dev`` spares the warning of ``auth.mode = "none"``.
 
         ``tls_key`` is the private key of ``tls.cert`` as PEM, for one that is in no file. ``origin`` is where
         ``config`` is from, to be read again; without one only the files that it names are. ``end`` asks whoever runs it
-        to stop it, for POST /drain.
+        to stop it, for POST /drain. ``stand_ins`` are addresses that serve (by service or zone) while no other does.
 
         Raises ConfigError for what cannot be used.
         """
@@ -133,6 +137,8 @@ class Gateway:
         assembled = assemble_gateway(config, engine, self._clock, metrics, chores=chores)
         self._path, self._upstream = assembled.path, assembled.upstream
         self._gates, self._views = assembled.gates, assembled.views
+        for service, address in (stand_ins or {}).items():
+            self._upstream.directory.stand_in(service, address)
         metrics.gauge("ready", "Whether it takes work, as /readyz says", lambda: self._ready() is None, Unit.FLAG)
         origin = origin or Origin(lambda: contextlib.nullcontext(config), None)
         self.reloader = Reloader(config, origin, self._parts, self._stopping, self._clock, metrics)
@@ -234,22 +240,8 @@ class Gateway:
     async def _listen(self, stack: contextlib.AsyncExitStack) -> None:
         server, tls, upstream = self._config.server, self._config.tls, self._upstream
         certificate, key = tls.pair(self._tls_key)
-        pages = [
-            *health_pages(self._ready),
-            *stats_pages(self.stats),
-            *performance_pages(self._watcher.performance, self._watcher.latency),
-            *metrics_pages(self._exposition.render),
-            *reload_pages(self._reload),
-            *overload_pages(LiveLimits(self._gates, lambda: self._config, self._clock.now)),
-            *session_pages(self._path.kicks.kick, self._views),
-            *upstream_pages(self._upstream),
-            *web_pages(),
-            *drain_pages(self._end, self._longest_stop),
-            *profile_pages(),
-        ]
-        pages += openapi_pages(pages)
         host, port = split_address(server.admin)
-        admin = await AdminServer.start(host, port, pages, self._access.admin_guard(host, self._refusals))
+        admin = await AdminServer.start(host, port, self._pages(), self._access.admin_guard(host, self._refusals))
         stack.push_async_callback(admin.stop)
         await upstream.own.add(*admin.address)
         self._control = await ControlServer.start(
@@ -282,6 +274,23 @@ class Gateway:
         register_listener(self._metrics, self._listener, largest_step=self._config.session.window_bytes + MAX_BODY)
         await upstream.own.add(*self._listener.address)
         self.addresses = Addresses(*(join_address(*part.address) for part in (self._listener, self._control, admin)))
+
+    def _pages(self) -> list[Route]:
+        limits = LiveLimits(self._gates, lambda: self._config, self._clock.now)
+        pages = [
+            *health_pages(self._ready),
+            *stats_pages(self.stats),
+            *performance_pages(self._watcher.performance, self._watcher.latency),
+            *metrics_pages(self._exposition.render),
+            *reload_pages(self._reload),
+            *overload_pages(limits),
+            *config_pages(limits.settings),
+            *session_pages(self._path.kicks.kick, self._views),
+            *upstream_pages(self._upstream),
+            *drain_pages(self._end, self._longest_stop),
+            *profile_pages(),
+        ]
+        return [*pages, *openapi_pages(pages), *web_pages()]
 
     def _parts(self) -> list[Prepare]:
         assert self._listener is not None

@@ -6,7 +6,7 @@ import pytest
 
 from quicgw_fast.client.errors import NumberGap, ProtocolFailure
 from quicgw_fast.client.messages import Ticket
-from quicgw_fast.client.session import ACK_BYTES, OFFLINE_IDS, ClientSession, Request, Start
+from quicgw_fast.client.session import ACK_BYTES, OFFLINE_IDS, ClientSession, NumberedRequest, Start
 from quicgw_fast.client.wire import ResumeClaim, StartAnswer
 from quicgw_fast.codes import ResetReason
 
@@ -19,15 +19,15 @@ def resumed(max_client_seq: int, replay_from: int = 0, session_id: str = "s1", e
     return StartAnswer(session_id, epoch, True, max_client_seq, ResetReason.NONE, replay_from, 30)
 
 
-def begun() -> ClientSession[Request]:
-    session: ClientSession[Request] = ClientSession()
+def begun() -> ClientSession[NumberedRequest]:
+    session: ClientSession[NumberedRequest] = ClientSession()
     assert session.claim() == ResumeClaim(attempt=1)
     assert session.started(fresh()).start is Start.FRESH
     return session
 
 
-def ask(session: ClientSession[Request], count: int) -> list[Request]:
-    requests = [Request() for _ in range(count)]
+def ask(session: ClientSession[NumberedRequest], count: int) -> list[NumberedRequest]:
+    requests = [NumberedRequest() for _ in range(count)]
     for request in requests:
         session.number(request)
     return requests
@@ -80,7 +80,7 @@ class TestRequests:
             with pytest.raises(ProtocolFailure):
                 session.started(answer)
         with pytest.raises(ProtocolFailure):
-            ClientSession[Request]().started(resumed(0))
+            ClientSession[NumberedRequest]().started(resumed(0))
 
     def test_a_session_given_up_starts_fresh_and_counts_as_reset(self) -> None:
         session = begun()
@@ -130,7 +130,7 @@ class TestAcknowledging:
         assert session.take_ack() is None
 
     def test_after_so_many_messages_or_so_much_time(self) -> None:
-        session: ClientSession[Request] = ClientSession(ack_every=3, ack_delay=0.05)
+        session: ClientSession[NumberedRequest] = ClientSession(ack_every=3, ack_delay=0.05)
         session.claim()
         session.started(fresh())
         session.receive(1, 10.0)
@@ -193,7 +193,7 @@ class TestAcknowledging:
 
 class TestTickets:
     def test_there_is_none_before_the_first_session(self) -> None:
-        assert ClientSession[Request]().ticket() is None
+        assert ClientSession[NumberedRequest]().ticket() is None
 
     def test_another_process_goes_on(self) -> None:
         first = begun()
@@ -203,7 +203,7 @@ class TestTickets:
         first.receive(2, 0.0)
         ticket = first.ticket()
         assert ticket == Ticket("s1", "e1", 2, True, 1)
-        second: ClientSession[Request] = ClientSession(ticket)
+        second: ClientSession[NumberedRequest] = ClientSession(ticket)
         assert second.claim() == ResumeClaim(2, "s1", "e1", 2)
         assert second.started(resumed(4, replay_from=3)).start is Start.RESUMED
         assert second.logged_in
@@ -211,7 +211,7 @@ class TestTickets:
         assert second.receive(3, 0.0)
 
     def test_a_ticket_that_is_no_longer_good_is_a_reset(self) -> None:
-        session: ClientSession[Request] = ClientSession(Ticket("s1", "e1", 7))
+        session: ClientSession[NumberedRequest] = ClientSession(Ticket("s1", "e1", 7))
         session.claim()
         outcome = session.started(fresh("s2", "e2", ResetReason.EXPIRED))
         assert outcome.start is Start.RESET
@@ -225,7 +225,7 @@ class TestTickets:
         written_down = session.ticket()
         session.claim(2000)
         assert written_down is not None
-        again: ClientSession[Request] = ClientSession(written_down)
+        again: ClientSession[NumberedRequest] = ClientSession(written_down)
         assert again.claim(2001).attempt == 2001, "the process died after another START"
         assert ClientSession(Ticket("s1", "e1", 2)).claim(3000).attempt == 3000, "a ticket of an earlier version"
 
@@ -243,7 +243,7 @@ class TestBytes:
 
     def test_what_is_on_its_way_is_counted(self) -> None:
         session = begun()
-        first, second = Request(), Request()
+        first, second = NumberedRequest(), NumberedRequest()
         session.number(first, 100)
         session.number(second, 20)
         assert session.bytes_in_flight == 120

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from quicgw_fast.client.messages import Ticket
-from quicgw_fast.client.session import ClientSession, Request, Start
+from quicgw_fast.client.session import ClientSession, NumberedRequest, Start
 from quicgw_fast.client.wire import ResumeClaim, StartAnswer
 from quicgw_fast.codes import ResetReason
 
@@ -32,7 +32,7 @@ class SessionLife(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.session: ClientSession[Request] = ClientSession(ack_every=4, ack_delay=0.05)
+        self.session: ClientSession[NumberedRequest] = ClientSession(ack_every=4, ack_delay=0.05)
         self.sessions = 0
         self.gateway: Model
         self.now = 0.0
@@ -42,7 +42,7 @@ class SessionLife(RuleBasedStateMachine):
         self.connected = False
         self.application: list[tuple[int, int]] = []
         self.kept_back: deque[tuple[int, int]] = deque()
-        self.asked: list[Request] = []
+        self.asked: list[NumberedRequest] = []
         self.settled: set[int] = set()
 
     @initialize()
@@ -67,7 +67,7 @@ class SessionLife(RuleBasedStateMachine):
     @rule()
     def ask(self) -> None:
         if self.connected:
-            request = Request()
+            request = NumberedRequest()
             self.session.number(request)
             self.asked.append(request)
             assert request.seq == len(self.asked)

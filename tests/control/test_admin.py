@@ -11,7 +11,7 @@ import pytest
 import pytest_asyncio
 import uvloop
 
-from quicgw_fast.control import AdminServer, health_pages, reload_pages, stats_pages
+from quicgw_fast.control import AdminServer, drain_pages, health_pages, reload_pages, stats_pages
 from quicgw_fast.errors import GatewayError, StartupError
 from tests.control.doors import start_admin
 
@@ -193,3 +193,21 @@ async def test_a_reload_answers_with_what_changed() -> None:
 async def test_a_reload_that_is_refused_answers_why() -> None:
     status, _, body = await reloading(GatewayError("no such key"))
     assert (status, json.loads(body)) == (409, {"error": "no such key"})
+
+
+async def test_a_drain_is_asked_for_as_often_as_anybody_likes() -> None:
+    asked: list[int] = []
+    server = await start_admin(drain_pages(lambda: asked.append(1), lambda: 32.5))
+    for _ in range(2):
+        status, _, body = await get(server, "/drain", "POST")
+        assert (status, json.loads(body)) == (200, {"version": 1, "draining": True, "at_most": 32.5})
+    assert (await get(server, "/drain"))[0] == 405
+    await server.stop()
+    assert len(asked) == 2
+
+
+async def test_a_gateway_that_nobody_can_end_says_who_can() -> None:
+    server = await start_admin(drain_pages(None, lambda: 0.0))
+    status, _, body = await get(server, "/drain", "POST")
+    assert (status, json.loads(body)["error"]["code"]) == (409, "EMBEDDED")
+    await server.stop()

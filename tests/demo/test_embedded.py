@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import json
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import grpc
 import pytest
@@ -13,6 +13,7 @@ from quicgw_fast.demo.embedded import Certificate, embedded_gateway, for_develop
 from quicgw_fast.demo.services import start_services
 from quicgw_fast.proto import service_pb2 as pb
 from quicgw_fast.proto.service_pb2_grpc import UpstreamServiceStub
+from quicgw_fast.service import Service
 from quicgw_fast.transport import development_certificate
 from quicgw_fast.upstream import ZONES
 
@@ -91,6 +92,24 @@ async def test_in_zone_mode_every_zone_is_embedded_and_registered() -> None:
         async with embedded_gateway(config, certificate) as gateway:
             told = json.dumps(gateway.stats()["upstream"])
             assert [zone for zone in ZONES if zone not in told] == []
+
+
+@pytest.mark.parametrize("mode", ["service", "zone"])
+async def test_an_embedded_service_steps_aside_for_one_that_registers(mode: str) -> None:
+    config = Config(server=SERVER, routing=RoutingConfig(mode=mode))
+    roles: dict[str, Any] = {"service": {}, "zone": {"zones": ZONES}}[mode]
+    with Certificate() as certificate:
+        async with (
+            embedded_gateway(config, certificate) as gateway,
+            connect(gateway.addresses.quic, openid="alice", ca=certificate.path) as client,
+        ):
+            assert (await client.call("data_sync", data=b"word")).data == b"word"
+            own = Service(gateway=gateway.addresses.grpc, **roles)
+            own.default(lambda: "own")
+            async with own.running() as running:
+                await running.registered(10)
+                assert {(await client.call("data_sync", data=b"word")).data for _ in range(8)} == {b"own"}
+            assert {(await client.call("data_sync", data=b"word")).data for _ in range(8)} == {b"word"}
 
 
 async def test_what_the_configuration_names_is_used_as_it_is(tmp_path: Path) -> None:

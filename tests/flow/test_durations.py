@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from quicgw_fast.flow.stages import EVERY, STAGES
+
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
@@ -51,3 +53,15 @@ async def test_what_waits_behind_a_hello_waits_too(make_house: MakeHouse) -> Non
     assert measured(house, "queue_wait_logins") == (1, 0.0)
     assert measured(house, "queue_wait_requests") == (1, 0.3)
     assert measured(house, "request_time") == (3, 0.7)
+
+
+async def test_short_stages_are_measured_for_one_request_in_so_many(make_house: MakeHouse) -> None:
+    house = await make_house()
+    client = await house.online()
+    for _ in range(2 * EVERY):
+        client.call("echo")
+        await house.settle()
+    house.clock.advance(0.001)
+    counts = {stage: measured(house, f"request_stage_{stage}")[0] for stage in STAGES}
+    assert counts == {"decode": 3, "reply": 3, "flush": 3}, "of 33 requests the first, the 17th and the 33rd"
+    assert measured(house, "request_time")[0] == 2 * EVERY + 1

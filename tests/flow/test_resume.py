@@ -305,3 +305,23 @@ async def test_ten_clients_race_for_one_openid_and_one_is_left(house: House) -> 
     assert clients[-1].texts == [str(number) for number in range(1, 10)]
     assert len(house.path.registry) == 1
     assert len(house.path.conversations.open) == 1
+
+
+# How it is counted
+
+
+async def test_starts_are_counted_by_what_came_of_them_and_resumes_by_what_they_sent_again(house: House) -> None:
+    client = await house.online()
+    for _ in range(3):
+        client.call("echo")
+    await house.settle()
+    assert house.back(client, 2).answer.resumed
+    fresh = house.connect()
+    fresh.start("alice", 99, client.answer.connection_id, client.answer.epoch)
+    assert not fresh.answer.resumed
+    shown = {key: value for family in house.metrics if family.name == "session_starts" for key, value in family.read()}
+    assert {key: value for key, value in shown.items() if value} == {
+        ("started", "NONE"): 1, ("resumed", "NONE"): 1, ("reset", "FUTURE_ACK"): 1,
+    }  # fmt: skip
+    ((_, recovered),) = house.metrics.distributions("resume_recovered_messages")
+    assert (recovered.count, recovered.sum) == (1, 2), "of the replies 1 to 4 its client had two"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import http.client
 import json
+import threading
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
@@ -115,8 +116,9 @@ async def test_the_description_is_one_and_no_page_is_missing(pages: tuple[World,
     validate(description)
     described = {(path, method) for path, method, _ in operations(description)}
     for page in served:
-        if getattr(page, "include_in_schema", True):
-            assert isinstance(page, DescribedRoute), f"{getattr(page, 'path', page)} does not say what it does"
+        path = getattr(page, "path", "")
+        if path != "/" and not path.startswith("/web/"):  # the page for people, and its files
+            assert isinstance(page, DescribedRoute), f"{path or page} does not say what it does"
             assert {(page.path, operation.method) for operation in page.operations} <= described
     names = [told["operationId"] for _, _, told in operations(description)]
     assert len(names) == len(set(names))
@@ -239,3 +241,28 @@ async def test_the_numbers_of_the_pages_are_those_of_the_metrics(pages: tuple[Wo
     stages = (await ask(world, "GET", "/latency")).json["stages"]
     assert stages["total"]["count"] == read["quicgw_request_time_seconds_count"] == 2
     assert stages["decode"]["count"] == stages["reply"]["count"] == stages["flush"]["count"] == 1
+
+
+async def test_the_configuration_says_where_each_value_is_from_and_what_was_changed_since(
+    make_world: WorldMaker,
+) -> None:
+    world = await make_world(limits={"in_flight": 40})
+    await ask(world, "PATCH", "/overload", {"limits": {"message_burst": 77}})
+    settings = (await ask(world, "GET", "/config")).json["settings"]
+    shown = {key: (settings[key]["value"], settings[key]["from"]) for key in settings if key.startswith("limits.")}
+    assert shown["limits.in_flight"] == (40, "flag")
+    assert shown["limits.message_burst"] == (77, "change")
+    assert shown["limits.request_memory"][1] == "default"
+    assert settings["session.flight_recorder"]["value"] == 32
+
+
+async def test_a_gateway_that_stops_does_not_wait_for_a_profile(make_world: WorldMaker) -> None:
+    world = await make_world()
+    threads = threading.active_count()
+    asked = asyncio.create_task(ask(world, "GET", "/profile?seconds=60"))
+    await wire.until(lambda: threading.active_count() >= threads + 2, what="a thread that asks and one that looks")
+    async with asyncio.timeout(30.0):
+        await world.gateway.stop()
+        await asyncio.get_running_loop().shutdown_default_executor()
+    (answered,) = await asyncio.gather(asked, return_exceptions=True)
+    assert isinstance(answered, Exception) or answered.status == 500

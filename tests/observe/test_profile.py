@@ -27,7 +27,7 @@ def test_it_sees_what_the_thread_is_in_the_middle_of() -> None:
     thread.start()
     assert thread.ident is not None
     try:
-        found = sample(thread.ident, 0.2, 100.0)
+        found = sample(thread.ident, 0.2, 100.0, threading.Event())
     finally:
         over.set()
         thread.join()
@@ -42,14 +42,14 @@ def test_a_thread_that_is_gone_is_an_empty_profile() -> None:
     thread.start()
     thread.join()
     assert thread.ident is not None
-    found = sample(thread.ident, 0.02, 100.0)
+    found = sample(thread.ident, 0.02, 100.0, threading.Event())
     assert not found.stacks
     ET.fromstring(flame_graph(found))
 
 
 def test_looking_costs_little() -> None:
     began, cpu = time.monotonic(), time.process_time()
-    found = sample(threading.get_ident(), 0.5, 100.0)
+    found = sample(threading.get_ident(), 0.5, 100.0, threading.Event())
     assert (time.process_time() - cpu) / (time.monotonic() - began) < 0.05, "of a core, with the pauses of this thread"
     assert found.looks <= 51
 
@@ -83,3 +83,9 @@ def test_speedscope_has_the_same_times() -> None:
     }
     assert stacks == {stack: pytest.approx(count * 0.1) for stack, count in PROFILE.stacks.items()}
     assert profile["endValue"] == pytest.approx(4.1)
+
+
+def test_it_ends_when_it_is_over() -> None:
+    over = threading.Event()
+    threading.Timer(0.05, over.set).start()
+    assert sample(threading.get_ident(), 60.0, 100.0, over).seconds < 30.0

@@ -7,13 +7,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tests.reference import cli, configuration, sdk
+from tests.reference import admin, cli, configuration, metrics, sdk
 from tests.support.drawing import ROOT, between
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 PAGES: dict[str, Callable[[], str]] = {
+    "docs/reference/admin.md": admin.page,
+    "docs/reference/metrics.md": metrics.page,
     "docs/reference/quicgw.schema.json": configuration.schema,
     "docs/reference/sdk.md": sdk.page,
 }

@@ -70,6 +70,22 @@ def test_add_names_the_key_that_is_wrong() -> None:
         directory.add("hello", "127.0.0.1:9002")
 
 
+def test_a_stand_in_serves_while_nobody_else_does() -> None:
+    directory = Directory(SERVICES)
+    recorder = Recorder()
+    directory.follow(recorder)
+    directory.stand_in("hello", "127.0.0.1:9001")
+    directory.stand_in("zone", "127.0.0.1:9001")
+    for port in (9002, 9003):
+        directory.register(f"127.0.0.1:{port}", "hello")
+    assert addresses(directory, "hello") == ["127.0.0.1:9002", "127.0.0.1:9003"]
+    assert addresses(directory, "zone") == ["127.0.0.1:9001"]
+    for port in (9002, 9003):
+        directory.deregister(f"127.0.0.1:{port}", "hello")
+    assert addresses(directory, "hello") == ["127.0.0.1:9001"]
+    assert "-127.0.0.1:9001" not in recorder.events, "it served the zone all the time"
+
+
 def test_registering_is_idempotent() -> None:
     directory = Directory(SERVICES)
     told = [directory.register("127.0.0.1:9001", service) for service in ("hello", "hello", "zone")]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from quicgw_fast.client import checks
 from quicgw_fast.client.errors import CallTimeout, RateLimited, TooLarge
-from quicgw_fast.client.session import Request
+from quicgw_fast.client.session import NumberedRequest
 from quicgw_fast.client.wire import TIMEOUT_HEADER, business_frame, business_request
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ def draft(
     return Draft(action, message, memoryview(data).nbytes, checks.seconds("timeout", timeout, forever=True))
 
 
-class ClientCall(Request):
+class ClientCall(NumberedRequest):
     """One call: its message, who waits for it, and until when."""
 
     __slots__ = ("_own_deadline", "action", "deadline", "future", "message", "order", "repeats", "timeout")

@@ -26,7 +26,7 @@ OFFLINE_IDS = 1024
 """Ids of stored notifies that are remembered, to drop those that come again after a reset."""
 
 
-class Request:
+class NumberedRequest:
     """One request that took a number, until its reply. Subclasses add who waits for it."""
 
     __slots__ = ("seq", "size")
@@ -38,7 +38,7 @@ class Request:
         """Bytes that it took on the wire; before it is sent, about that."""
 
 
-R = TypeVar("R", bound=Request)
+R = TypeVar("R", bound=NumberedRequest)
 
 
 class Start(Enum):

@@ -4,6 +4,7 @@ from quicgw_fast.control.access import AccessFiles, ControlAccess, read_access
 from quicgw_fast.control.admin import AdminServer
 from quicgw_fast.control.grpc_server import MOST_BUFFERED, ControlServer, Pusher
 from quicgw_fast.control.pages import (
+    config_pages,
     drain_pages,
     health_pages,
     metrics_pages,
@@ -28,6 +29,7 @@ __all__ = [
     "ControlServer",
     "Pusher",
     "Refusals",
+    "config_pages",
     "drain_pages",
     "first_token",
     "health_pages",

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from quicgw_fast.proto import service_pb2 as pb
     from quicgw_fast.upstream.grpcio.gateway_client import GatewayClient
 
-    Handler = Callable[["Service", pb.UpstreamRequest], Awaitable["ActionReply"]]
+    Handler = Callable[["EmbeddedService", pb.UpstreamRequest], Awaitable["ActionReply"]]
 
 _MOST_USERS = 1000
 _LARGEST_ECHO = 8 << 20
@@ -71,7 +71,7 @@ class Shared:
 
 
 @dataclass
-class Service:
+class EmbeddedService:
     """One embedded service, as its actions see it."""
 
     name: str
@@ -112,7 +112,7 @@ def _json(value: object) -> bytes:
 
 
 @action("hello", "login")
-async def hello(service: Service, request: pb.UpstreamRequest) -> ActionReply:
+async def hello(service: EmbeddedService, request: pb.UpstreamRequest) -> ActionReply:
     """Log in: headers ``zone`` and ``gid`` derived from the openid. Param refuse=1 (or a code) refuses."""
     refuse = whole_number(request.params, "refuse", 0, 0, 999)
     if refuse:
@@ -127,33 +127,33 @@ async def hello(service: Service, request: pb.UpstreamRequest) -> ActionReply:
 
 
 @action("logout")
-async def logout(service: Service, request: pb.UpstreamRequest) -> ActionReply:
+async def logout(service: EmbeddedService, request: pb.UpstreamRequest) -> ActionReply:
     """Forget the user."""
     known = service.shared.users.pop(request.openid, None) is not None
     return ActionReply(message="goodbye" if known else "was not logged in")
 
 
 @action("echo")
-async def echo(_: Service, request: pb.UpstreamRequest) -> ActionReply:
+async def echo(_: EmbeddedService, request: pb.UpstreamRequest) -> ActionReply:
     """Answer the data that came; without data the param ``text``, or ``size`` bytes of filling."""
     size = whole_number(request.params, "size", 0, 0, _LARGEST_ECHO)
     return ActionReply(request.data or request.params.get("text", "").encode() or b"x" * size)
 
 
 @action("zone", "business_msg")
-async def accept(service: Service, request: pb.UpstreamRequest) -> ActionReply:
+async def accept(service: EmbeddedService, request: pb.UpstreamRequest) -> ActionReply:
     """Answer the data that came, and in the message who took it."""
     return ActionReply(request.data or request.params.get("text", "").encode(), f"taken by {service.name}")
 
 
 @action("time", "heartbeat")
-async def tell_time(_: Service, request: pb.UpstreamRequest) -> ActionReply:  # noqa: ARG001
+async def tell_time(_: EmbeddedService, request: pb.UpstreamRequest) -> ActionReply:  # noqa: ARG001
     """Answer the service's clock in milliseconds since 1970."""
     return ActionReply(str(time.time_ns() // 1_000_000).encode())
 
 
 @action("calculate")
-async def calculate(_: Service, request: pb.UpstreamRequest) -> ActionReply:
+async def calculate(_: EmbeddedService, request: pb.UpstreamRequest) -> ActionReply:
     """Params op (add, sub, mul, div), a and b; 400 for anything that has no finite result."""
     name = request.params.get("op", "")
     if name not in _OPERATIONS:
@@ -179,7 +179,7 @@ def _operand(params: Mapping[str, str], name: str) -> float:
 
 
 @action("status")
-async def status(service: Service, request: pb.UpstreamRequest) -> ActionReply:  # noqa: ARG001
+async def status(service: EmbeddedService, request: pb.UpstreamRequest) -> ActionReply:  # noqa: ARG001
     """Answer what the service has done, as JSON."""
     return ActionReply(
         _json(
@@ -194,7 +194,7 @@ async def status(service: Service, request: pb.UpstreamRequest) -> ActionReply: 
 
 
 @action("session_info")
-async def session_info(_: Service, request: pb.UpstreamRequest) -> ActionReply:
+async def session_info(_: EmbeddedService, request: pb.UpstreamRequest) -> ActionReply:
     """Answer what the gateway says about the caller, as JSON."""
     return ActionReply(
         _json(
@@ -209,19 +209,19 @@ async def session_info(_: Service, request: pb.UpstreamRequest) -> ActionReply:
 
 
 @action("user_list")
-async def user_list(service: Service, request: pb.UpstreamRequest) -> ActionReply:  # noqa: ARG001
+async def user_list(service: EmbeddedService, request: pb.UpstreamRequest) -> ActionReply:  # noqa: ARG001
     """Answer the openids that said hello and not logout, as a JSON list in order of their hello."""
     return ActionReply(_json(list(service.shared.users)))
 
 
 @action("data_sync")
-async def data_sync(_: Service, request: pb.UpstreamRequest) -> ActionReply:
+async def data_sync(_: EmbeddedService, request: pb.UpstreamRequest) -> ActionReply:
     """Answer the data that came and its length."""
     return ActionReply(request.data, f"synced {len(request.data)} bytes")
 
 
 @action("sleep")
-async def sleep(_: Service, request: pb.UpstreamRequest) -> ActionReply:
+async def sleep(_: EmbeddedService, request: pb.UpstreamRequest) -> ActionReply:
     """Answer after ``ms`` milliseconds (default 100)."""
     ms = whole_number(request.params, "ms", 100, 0, _LONGEST_SLEEP_MS)
     await asyncio.sleep(ms / 1000)
@@ -229,7 +229,7 @@ async def sleep(_: Service, request: pb.UpstreamRequest) -> ActionReply:
 
 
 @action("fail")
-async def fail(_: Service, request: pb.UpstreamRequest) -> ActionReply:
+async def fail(_: EmbeddedService, request: pb.UpstreamRequest) -> ActionReply:
     """Answer with the param ``code`` (default 500), or with grpc=1 end the call with the gRPC ``status``."""
     code = whole_number(request.params, "code", 500, 1, 999)
     if whole_number(request.params, "grpc", 0, 0, 1):

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from quicgw_fast.config import join_address, read_small, split_address
 from quicgw_fast.control import first_token
 from quicgw_fast.demo.scratch import Scratch
-from quicgw_fast.demo.services import Services, start_services
+from quicgw_fast.demo.services import start_services
 from quicgw_fast.errors import ConfigError
 from quicgw_fast.gateway import Gateway
 from quicgw_fast.transport import development_pair
@@ -78,8 +78,9 @@ async def embedded_gateway(
 ) -> AsyncIterator[Gateway]:
     """Start services and gateway; stop the gateway first, so that it can answer what it accepted.
 
-    What ``config`` does not name is embedded: each service (or zone) without an address, and the certificate. ``end``
-    is the gateway's. Raises StartupError.
+    What ``config`` does not name is embedded: each service (or zone) without an address, and the certificate. An
+    embedded service steps aside while another one is registered in its place. ``end`` is the gateway's. Raises
+    StartupError.
     """
     mode = MODES[config.routing.mode]
     configured = mode.configured(config.upstream)
@@ -87,18 +88,12 @@ async def embedded_gateway(
     async with AsyncExitStack() as stack:
         services = await start_services(names=names, ports=[0] * len(names))
         stack.push_async_callback(services.stop)
-        if configured:
-            config = _with_upstreams(config, services)
         key = None
         if config.tls.cert is None and config.tls.key is None:
             config, key = _with_certificate(config, certificate), certificate.key
-        gateway = Gateway(config, dev=True, tls_key=key, end=end)
+        gateway = Gateway(config, dev=True, tls_key=key, stand_ins=services.addresses, end=end)
         await stack.enter_async_context(gateway)
-        address = reachable(gateway.addresses.grpc)
-        access = _own_access(config.control)
-        await services.use_gateway(address, access)
-        if not configured:  # in this mode there is no key for addresses
-            await services.register(address, mode, access=access)
+        await services.use_gateway(reachable(gateway.addresses.grpc), _own_access(config.control))
         yield gateway
 
 
@@ -114,11 +109,6 @@ def _own_access(control: ControlConfig) -> GatewayAccess:
         raise ConfigError("the embedded services have no certificate of control.client_ca: leave it out here")
     ca = None if control.cert is None else read_small(control.cert)
     return GatewayAccess(first_token(control.grpc_token_file), ca)
-
-
-def _with_upstreams(config: Config, services: Services) -> Config:
-    update = {name: (address,) for name, address in services.addresses.items()}
-    return config.model_copy(update={"upstream": config.upstream.model_copy(update=update)})
 
 
 def _with_certificate(config: Config, certificate: Certificate) -> Config:

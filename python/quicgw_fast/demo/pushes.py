@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from quicgw_fast.demo.actions import ActionRefused, ActionReply, Service, action, whole_number
+from quicgw_fast.demo.actions import ActionRefused, ActionReply, EmbeddedService, action, whole_number
 from quicgw_fast.proto import service_pb2 as pb
 from quicgw_fast.upstream import GatewayCallFailed
 
@@ -15,25 +15,25 @@ _MOST_PUSHES = 2000
 
 
 @action("notification")
-async def notification(service: Service, request: pb.UpstreamRequest) -> ActionReply:
+async def notification(service: EmbeddedService, request: pb.UpstreamRequest) -> ActionReply:
     """Push at once, to the caller's session or to ``target_type`` and ``target_id``."""
     return await _push(service, request, pb.NSH_IMMEDIATELY)
 
 
 @action("before")
-async def before(service: Service, request: pb.UpstreamRequest) -> ActionReply:
+async def before(service: EmbeddedService, request: pb.UpstreamRequest) -> ActionReply:
     """Push notifies that must reach the caller before this answer."""
     return await _push(service, request, pb.NSH_BEFORE_RESPONSE)
 
 
 @action("after")
-async def after(service: Service, request: pb.UpstreamRequest) -> ActionReply:
+async def after(service: EmbeddedService, request: pb.UpstreamRequest) -> ActionReply:
     """Push notifies that must reach the caller right after this answer."""
     return await _push(service, request, pb.NSH_AFTER_RESPONSE)
 
 
 @action("broadcast")
-async def broadcast(service: Service, request: pb.UpstreamRequest) -> ActionReply:
+async def broadcast(service: EmbeddedService, request: pb.UpstreamRequest) -> ActionReply:
     """Push to every logged-in client; answers how many took it."""
     push = pb.BroadcastRequest(
         msg_type="broadcast",
@@ -49,7 +49,9 @@ async def broadcast(service: Service, request: pb.UpstreamRequest) -> ActionRepl
     return ActionReply(str(answer.sent_count).encode(), answer.message or "ok")
 
 
-async def _push(service: Service, request: pb.UpstreamRequest, hint: pb.NotifySyncHint.ValueType) -> ActionReply:
+async def _push(
+    service: EmbeddedService, request: pb.UpstreamRequest, hint: pb.NotifySyncHint.ValueType
+) -> ActionReply:
     """Send ``count`` pushes one after the other; 409 with the first error code when some were refused."""
     count = whole_number(request.params, "count", 1, 1, _MOST_PUSHES)
     gateway = _gateway(service)
@@ -86,7 +88,7 @@ def _notify(
     )
 
 
-def _gateway(service: Service) -> GatewayClient:
+def _gateway(service: EmbeddedService) -> GatewayClient:
     if service.shared.gateway is None:
         raise ActionRefused(503, f"the {service.name} service knows no gateway to push through")
     return service.shared.gateway

@@ -13,7 +13,7 @@ from quicgw_fast.codes import RegisterCode
 from quicgw_fast.config import join_address
 from quicgw_fast.control.grpc_server import add_port
 from quicgw_fast.demo import pushes  # noqa: F401 - enters its actions
-from quicgw_fast.demo.actions import ACTIONS, ActionRefused, ActionReply, BrokenOff, Service, Shared
+from quicgw_fast.demo.actions import ACTIONS, ActionRefused, ActionReply, BrokenOff, EmbeddedService, Shared
 from quicgw_fast.errors import StartupError
 from quicgw_fast.proto import service_pb2 as pb
 from quicgw_fast.proto.service_pb2_grpc import UpstreamServiceServicer, add_UpstreamServiceServicer_to_server
@@ -111,7 +111,7 @@ class Services:
     async def start_one(self, name: str, port: int) -> None:
         """Serve one more service; StartupError when its port cannot be had."""
         server = grpc.aio.server(options=(("grpc.so_reuseport", 0), ("grpc.max_receive_message_length", 4 << 20)))
-        add_UpstreamServiceServicer_to_server(_EmbeddedServicer(Service(name, self._shared)), server)
+        add_UpstreamServiceServicer_to_server(_EmbeddedServicer(EmbeddedService(name, self._shared)), server)
         bound = add_port(server, self._host, port, f"the {name} service", "choose another port")
         await server.start()
         self._servers.append(server)
@@ -217,7 +217,7 @@ async def _keep_registered(client: GatewayClient, requests: Sequence[pb.Upstream
 
 
 class _EmbeddedServicer(UpstreamServiceServicer):
-    def __init__(self, service: Service) -> None:
+    def __init__(self, service: EmbeddedService) -> None:
         self._service = service
 
     async def ProcessRequest(self, request: pb.UpstreamRequest, context: Context) -> pb.UpstreamResponse:
@@ -248,7 +248,7 @@ class _EmbeddedServicer(UpstreamServiceServicer):
         )
 
 
-async def _run(service: Service, request: pb.UpstreamRequest) -> ActionReply:
+async def _run(service: EmbeddedService, request: pb.UpstreamRequest) -> ActionReply:
     handler = ACTIONS.get(request.action.lower())
     if handler is None:
         return ActionReply(message=f"unknown action {request.action[:64]!r}", code=404)

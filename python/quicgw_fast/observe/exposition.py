@@ -7,7 +7,9 @@ give it, without the prefix. This is the one module that knows prometheus_client
 
 from __future__ import annotations
 
+import asyncio
 import platform
+import time
 from importlib.metadata import version
 from itertools import accumulate
 from typing import TYPE_CHECKING, Final, NamedTuple
@@ -25,7 +27,7 @@ from quicgw_fast.observe.distributions import Distribution
 from quicgw_fast.observe.metrics import MetricKind, Unit
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Mapping
 
     from prometheus_client.core import Metric
 
@@ -40,6 +42,8 @@ OTHER_NAMES: Final = {
     "config_read": "config_read_timestamp",
 }
 """What others call it: of the process, and points in time, which are not how long something takes."""
+SLICE: Final = 0.002
+"""Seconds that are spent on reading before the loop has its turn."""
 UNITS: Final = {Unit.BYTES: "bytes", Unit.SECONDS: "seconds"}
 """Those that are in the name; of the others the name says what is counted."""
 
@@ -79,17 +83,32 @@ class Exposition:
         self._metrics = metrics
         self._build = {"version": version("quicgw-fast"), "python": platform.python_version(), **makers}
 
-    def render(self, accept: str) -> tuple[bytes, str]:
-        """Return the page and its media type, in the form that the header ``accept`` prefers."""
-        encode, media = choose_encoder(accept)
-        page: bytes = encode(self)
-        return page, media
+    async def render(self, accept: str) -> tuple[bytes, str]:
+        """Return the page and its media type, in the form that the header ``accept`` prefers.
 
-    def collect(self) -> Iterator[Metric]:
-        """All families as they are now (prometheus_client)."""
-        yield InfoMetricFamily("quicgw_build", "Which release runs, and what it is made of", self._build)
-        for family in self._metrics:
-            yield _MAKE[family.kind](family, exported(family))
+        With many sessions some sums take milliseconds: others have their turn between the families, and the text is
+        written in a thread.
+        """
+        read: list[Metric] = [
+            InfoMetricFamily("quicgw_build", "Which release runs, and what it is made of", self._build)
+        ]
+        until = time.monotonic() + SLICE
+        for family in list(self._metrics):
+            read.append(_MAKE[family.kind](family, exported(family)))
+            if time.monotonic() >= until:
+                await asyncio.sleep(0)
+                until = time.monotonic() + SLICE
+        encode, media = choose_encoder(accept)
+        return await asyncio.to_thread(encode, _Read(read)), media
+
+
+class _Read(NamedTuple):
+    """Families as they were read, in the form in which prometheus_client takes them."""
+
+    families: list[Metric]
+
+    def collect(self) -> list[Metric]:
+        return self.families
 
 
 def _counter(family: Family, about: Exported) -> Metric:

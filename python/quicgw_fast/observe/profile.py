@@ -1,7 +1,7 @@
 """A sampling profile of one thread of the running process: what it does, looked at so many times a second.
 
 Another thread looks at its stack (``sys._current_frames``), so it sees what the event loop is in the middle of, also
-where that is stuck. It needs the interpreter for some 20 µs each time: 0.2 % of a core at 100 Hz.
+where that is stuck. It needs the interpreter for some 10 µs each time: 0.1 % of a core at 100 Hz.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 if TYPE_CHECKING:
+    import threading
     from types import FrameType
 
 DEEPEST: Final = 200
@@ -29,18 +30,21 @@ class Profile(NamedTuple):
     """How often."""
 
 
-def sample(thread: int, seconds: float, hz: float) -> Profile:
-    """Look for so long at a thread, given by its ``threading.get_ident``; to be called in another one."""
+def sample(thread: int, seconds: float, hz: float, over: threading.Event) -> Profile:
+    """Look for so long, or until it is ``over``, at a thread that is given by its ``threading.get_ident``.
+
+    To be called in another one.
+    """
     stacks: Counter[tuple[str, ...]] = Counter()
     began = now = time.monotonic()
     looks = 0
-    while now - began < seconds:
+    while now - began < seconds and not over.is_set():
         frame = sys._current_frames().get(thread)
         if frame is not None:
             stacks[_stack(frame)] += 1
             del frame  # what it holds on to is not to live until the next look
         looks += 1
-        time.sleep(max(0.0, min(began + looks / hz, began + seconds) - time.monotonic()))
+        over.wait(max(0.0, min(began + looks / hz, began + seconds) - time.monotonic()))
         now = time.monotonic()
     return Profile(stacks, now - began, looks)
 

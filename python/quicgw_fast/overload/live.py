@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any, Final
 
-from quicgw_fast.config import changed
+from quicgw_fast.config import changed, effective_report
+from quicgw_fast.config.places import PlaceKind
 from quicgw_fast.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -47,6 +48,16 @@ class LiveLimits:
         wanted = changed(self._running(), tables)
         self._gates.reconfigure(wanted.limits, wanted.overload, max_concurrency=wanted.upstream.max_concurrency)
         _log.warning("limits changed", extra={f"{table}.{key}": told for table, key, told in _flat(tables)})
+
+    def settings(self) -> dict[str, Any]:
+        """All settings in use (``config.effective_report``); of what was changed here it says so."""
+        written, running = effective_report(self._config()), effective_report(self._running())
+        for key, row in running["settings"].items():
+            if row["value"] != written["settings"][key]["value"]:
+                for place in ("file", "line", "variable"):
+                    row.pop(place, None)
+                row["from"] = str(PlaceKind.CHANGE)
+        return running
 
     def _running(self) -> Config:
         config, bounds = self._config(), self._gates.book.bounds

@@ -70,11 +70,11 @@ class Channels:
         return self._open[instance.address]
 
     async def wait_reached(self, instance: Instance, seconds: float) -> bool:
-        """Wait at most ``seconds`` until the instance is connected for the first time; return whether it ever was."""
+        """Wait at most ``seconds`` until the instance is connected; return whether it is."""
         channel = self._open.get(instance.address)
         if channel is not None:
             await channel.wait_reached(seconds)
-        return instance.reached
+        return instance.connected
 
     async def lives(self, instance: Instance, seconds: float) -> bool:
         """Whether the instance answers a health check within that time, with whatever status."""

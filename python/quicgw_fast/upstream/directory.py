@@ -49,6 +49,8 @@ class Directory:
         self._configured: set[tuple[str, str]] = set()
         self._expanded: dict[tuple[str, str], str] = {}
         """Service and address to the configured name of which it is an address."""
+        self._stand_ins: dict[str, str] = {}
+        """Service to the address that serves it only while nobody else does."""
         self._max_instances = max_instances
         self._listener: DirectoryListener | None = None
 
@@ -128,6 +130,16 @@ class Directory:
         before = self._by_address.get(address := usable(address))
         is_new = before not in self._members[service]
         return Registered(self._join(service, address, registered=True), is_new)
+
+    def stand_in(self, service: str, address: str) -> None:
+        """Have an address serve while no other one does: it leaves when one comes, and returns after the last."""
+        self._stand_ins[service] = parse_address(address)
+        self._let_stand_in(service)
+
+    def _let_stand_in(self, service: str) -> None:
+        address = self._stand_ins.get(service)
+        if address is not None and not self._members[service]:
+            self._join(service, address, registered=False)
 
     def deregister(self, address: str, service: str) -> None:
         """Take a registered instance out of one service; calls under way are answered.
@@ -227,6 +239,9 @@ class Directory:
             if self._listener is not None:
                 self._listener.instance_added(instance)
         members.append(instance)
+        stand_in = self._stand_ins.get(service, address)
+        if stand_in != address:
+            self._leave_if_there(service, stand_in)
         return instance
 
     def _make_room(self, service: str) -> None:
@@ -242,3 +257,4 @@ class Directory:
             del self._by_address[instance.address]
             if self._listener is not None:
                 self._listener.instance_removed(instance, hang_up=hang_up)
+        self._let_stand_in(service)

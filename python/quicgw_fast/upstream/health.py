@@ -19,7 +19,7 @@ class ChannelHealth:
     def __init__(self, instance: Instance, listener: ChannelListener) -> None:
         self._instance = instance
         self._listener = listener
-        self._reached = asyncio.Event()
+        self._connected = asyncio.Event()
 
     @property
     def would_be_news(self) -> bool:
@@ -32,13 +32,14 @@ class ChannelHealth:
         was_healthy = instance.healthy
         instance.connected = instance.healthy = instance.tried = instance.reached = True
         instance.reason = ""
-        self._reached.set()
+        self._connected.set()
         if not was_healthy:
             self._listener.channel_up(instance)
 
     def disconnected(self) -> None:
         """It is not connected; whether it is healthy still, the next attempt tells."""
         self._instance.connected = False
+        self._connected.clear()
 
     def down(self, cause: str) -> None:
         """An attempt to connect failed, which was news."""
@@ -48,10 +49,10 @@ class ChannelHealth:
         self._listener.channel_down(self._instance)
 
     async def wait_reached(self, seconds: float) -> None:
-        """Wait until it was connected once, at most ``seconds``."""
+        """Wait until it is connected, at most ``seconds``."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
-                await self._reached.wait()
+                await self._connected.wait()
 
 
 class CallsUnderWay:

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from quicgw_fast.upstream.routing import RoutingMode
 
 WAIT = 1.0
-"""Seconds for the first connection: who registers and listens is in service with the answer."""
+"""Seconds for the connection: who registers and listens is in service with the answer."""
 
 
 class Registration:
@@ -126,7 +126,7 @@ class Registration:
         return instances, new
 
     async def _reached(self, instances: list[Instance]) -> bool:
-        """Wait until one of them is connected for the first time, at most ``WAIT`` seconds."""
+        """Wait until one of them is connected, at most ``WAIT`` seconds."""
         if len(instances) == 1:
             return await self._channels.wait_reached(instances[0], WAIT)
         waits = {asyncio.ensure_future(self._channels.wait_reached(instance, WAIT)) for instance in instances}

@@ -42,7 +42,7 @@ class Channel(Protocol):
         """
 
     async def wait_reached(self, seconds: float) -> None:
-        """Wait until it was connected once, at most ``seconds``."""
+        """Wait until it is connected, at most ``seconds``."""
 
     async def lives(self, seconds: float) -> bool:
         """Whether a health check is answered within that time, with whatever status."""

@@ -1,5 +1,6 @@
 """The admin pages: one file for each subject, whose function returns its routes."""
 
+from quicgw_fast.control.pages.config import config_pages
 from quicgw_fast.control.pages.drain import drain_pages
 from quicgw_fast.control.pages.health import health_pages
 from quicgw_fast.control.pages.metrics import metrics_pages
@@ -14,6 +15,7 @@ from quicgw_fast.control.pages.upstreams import upstream_pages
 from quicgw_fast.control.pages.web import web_pages
 
 __all__ = [
+    "config_pages",
     "drain_pages",
     "health_pages",
     "metrics_pages",

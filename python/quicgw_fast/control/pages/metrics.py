@@ -9,7 +9,7 @@ from starlette.responses import Response
 from quicgw_fast.control.pages.described import TEXT, DescribedRoute, Operation
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable
 
     from starlette.requests import Request
 
@@ -19,11 +19,11 @@ METRICS: Final = Operation(
 )  # fmt: skip
 
 
-def metrics_pages(render: Callable[[str], tuple[bytes, str]]) -> list[DescribedRoute]:
+def metrics_pages(render: Callable[[str], Awaitable[tuple[bytes, str]]]) -> list[DescribedRoute]:
     """Return /metrics; ``render`` takes the header Accept, and returns the page and its media type."""
 
     async def show(request: Request) -> Response:
-        page, media = render(request.headers.get("accept", ""))
+        page, media = await render(request.headers.get("accept", ""))
         return Response(page, media_type=media)
 
     return [DescribedRoute("/metrics", show, METRICS)]

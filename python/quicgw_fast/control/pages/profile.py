@@ -55,7 +55,11 @@ def profile_pages() -> list[DescribedRoute]:
             return failed(409, "BUSY", "a profile is being made", f"ask again in {LONGEST:g} s at the latest")
         async with busy:
             request.scope[PATIENCE] = seconds
-            profile = await asyncio.to_thread(sample, threading.get_ident(), seconds, hz)
+            over = threading.Event()
+            try:
+                profile = await asyncio.to_thread(sample, threading.get_ident(), seconds, hz, over)
+            finally:
+                over.set()  # a gateway that stops does not wait for the rest of it
             return await asyncio.to_thread(_answer, profile, form)
 
     return [DescribedRoute("/profile", show, SHOW)]

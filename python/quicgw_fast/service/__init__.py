@@ -1,0 +1,51 @@
+"""Services behind the gateway in a few lines: handlers by action, notifies, and a registration that renews itself.
+
+Needs ``pip install "quicgw-fast[service]"`` and nothing of the gateway. docs/howto/service-in-python.md shows a service
+from an empty folder on; docs/services.md says the same for authors in any language, by the protocol.
+"""
+
+try:
+    import grpc as _grpc  # noqa: F401
+    import grpc_health.v1 as _health  # noqa: F401
+except ImportError as error:
+    raise ImportError(
+        f'{error}: quicgw_fast.service needs more packages: pip install "quicgw-fast[service]"'
+    ) from error
+
+from quicgw_fast.service.errors import (
+    BindLimitReached,
+    GatewayUnreachable,
+    NotifyRefused,
+    RegistrationRefused,
+    ResponseGone,
+    ServiceError,
+    ServiceMistake,
+    ServiceNotStarted,
+    TargetMissing,
+    WindowIsFull,
+)
+from quicgw_fast.service.pushing import Broadcasted, Pushed
+from quicgw_fast.service.replies import Answer, Welcome
+from quicgw_fast.service.request import Request
+from quicgw_fast.service.running import RunningService
+from quicgw_fast.service.service import Service
+
+__all__ = [
+    "Answer",
+    "BindLimitReached",
+    "Broadcasted",
+    "GatewayUnreachable",
+    "NotifyRefused",
+    "Pushed",
+    "RegistrationRefused",
+    "Request",
+    "ResponseGone",
+    "RunningService",
+    "Service",
+    "ServiceError",
+    "ServiceMistake",
+    "ServiceNotStarted",
+    "TargetMissing",
+    "Welcome",
+    "WindowIsFull",
+]

@@ -1,0 +1,37 @@
+"""The reference of metrics, made of the registry of a gateway that listens."""
+
+from __future__ import annotations
+
+from quicgw_fast.observe.exposition import Exported, exported
+from tests.reference.running import running
+
+MOST_VALUES = 12
+"""Values of a label that are named."""
+HEAD = """# Metrics
+
+`GET /metrics` on the admin port, in Prometheus' text form or, by the header `Accept`, as OpenMetrics. The sets of
+labels are closed: there are never other values than those of the configuration and of this release.
+`quicgw_build_info` has the version and what runs as labels, and is always 1. `deploy/observability/` has a dashboard,
+alerts and recording rules that read them; [operations](../operations.md#what-the-alerts-mean) says what to do.
+
+A histogram's classes are exact to 1/128 of their bound. Rates and percentiles over time are Prometheus' to compute;
+those of the last minutes are on `/performance` and `/latency`.
+"""
+
+
+def page() -> str:
+    """The whole page."""
+    with running() as (_, gateway):
+        found = sorted((exported(family) for family in gateway.metrics), key=lambda one: one.name)
+    rows = ["| metric | type | labels | what it is |", "|---|---|---|---|"]
+    rows += [f"| `{one.name}` | {one.type} | {_labels(one)} | {one.help} |" for one in found]
+    return f"{HEAD}\n" + "\n".join(rows) + "\n"
+
+
+def _labels(one: Exported) -> str:
+    values = [list(dict.fromkeys(key[place] for key in one.keys)) for place in range(len(one.labels))]
+    told = []
+    for label, known in zip(one.labels, values, strict=True):
+        few = len(known) <= MOST_VALUES
+        told.append(f"`{label}`: " + (", ".join(f"`{value}`" for value in known) if few else f"{len(known)} values"))
+    return "; ".join(told) or "–"
