@@ -1,7 +1,7 @@
 """``make screenshots``: the pictures of docs/howto/watch.md, of a gateway that works, in docs/images.
 
-The gateway is a real one with its embedded services, beside them instances that registered and are gone; the load is
-that of ``quicgw bench``. It takes as long as a history that is worth looking at: some five minutes.
+The gateway is a real one with its embedded services, and the load is that of ``quicgw bench``. It takes as long as a
+history that is worth looking at: some five minutes.
 """
 
 from __future__ import annotations
@@ -31,10 +31,8 @@ if TYPE_CHECKING:
 IMAGES = Path(__file__).resolve().parents[2] / "docs" / "images"
 LARGEST = 150 << 10
 """Bytes of a picture."""
-ROOM = (132, 38)
+ROOM = (140, 32)
 """Columns and lines of the terminal."""
-GONE = 10.0
-"""Seconds that the instances are gone at the end; a gateway forgets them after twice that."""
 LOAD = (
     ("--sessions", "120", "--rate", "260", "--action", "echo=8", "--action", "time=2"),
     ("--sessions", "40", "--rate", "60", "--action", "before=1", "--action", "after=1", "--param", "count=2"),
@@ -74,7 +72,7 @@ async def main() -> None:
     seconds = wanted.parse_args().seconds
     IMAGES.mkdir(exist_ok=True)
     async with GatewayProcess.dev() as gateway, loaded(gateway, seconds):
-        await asyncio.sleep(GONE / 2)
+        await asyncio.sleep(seconds)
         host, _, port = gateway.ready.admin.rpartition(":")
         await of_the_page((host, int(port)))
         await of_the_terminal(gateway.ready.admin)
@@ -91,15 +89,12 @@ async def loaded(gateway: GatewayProcess, seconds: float) -> AsyncIterator[None]
     host, port = gateway.ready.quic
     base = ["bench", f"{host}:{port}", "--insecure", "--duration", f"{seconds + 60:.0f}s", "--json"]
     loads = [GatewayProcess(*base, *each) for each in (*LOAD, SLOW)]
-    gone = GatewayProcess("upstream", "--gateway", gateway.ready.grpc)
     try:
-        for each in (*loads, gone):
+        for each in loads:
             await each.launch()
-        await asyncio.sleep(seconds - GONE)
-        await gone.kill()
         yield
     finally:
-        for each in (*loads, gone):
+        for each in loads:
             await each.kill()
 
 

@@ -34,7 +34,7 @@ ALL: Final = "all"
 """The tab that shows all gateways, where there are several."""
 NARROW: Final = 100
 """Columns of a terminal in which panels stand below each other."""
-TALL: Final = 38
+TALL: Final = 40
 """Lines of a terminal in which they are higher."""
 
 LOAD: Final = (
