@@ -89,7 +89,7 @@ def forget_the_most(pid: int) -> None:
 async def honest(address: str, number: int, until: float, seen: Seen) -> None:
     """Call ``echo`` now and then until the time is over, connecting again as the SDK does."""
     name = f"honest-{number}"
-    async with quicgw_fast.connect(address, openid=name, token=token(name), insecure=True) as client:
+    async with quicgw_fast.connect(address, openid=name, token=token(name), insecure=True, thread=False) as client:
         while (begin := time.monotonic()) < until:
             await _timed(lambda: client.call("echo", data=b"x" * 128, timeout=GIVE_UP), seen)
             await asyncio.sleep(max(0.0, begin + PAUSE - time.monotonic()))
@@ -113,7 +113,7 @@ async def newcomers(address: str, until: float, seen: Seen) -> None:
         try:
             async with (
                 asyncio.timeout(GIVE_UP),
-                quicgw_fast.connect(address, openid=name, token=token(name), insecure=True) as client,
+                quicgw_fast.connect(address, openid=name, token=token(name), insecure=True, thread=False) as client,
             ):
                 await client.call("echo", timeout=GIVE_UP)
         except (GatewayError, TimeoutError):

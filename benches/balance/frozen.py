@@ -47,7 +47,9 @@ async def run(combination: Combination) -> tuple[list[Offered], Counter[str], li
         running = gateway(combination, Path(folder), {}, limits=NO_LIMITS, upstream=dict.fromkeys(upstream, addresses))
         at, _ = await stack.enter_async_context(running)
         clients = [
-            await stack.enter_async_context(quicgw_fast.connect(at["quic"], openid=f"user-{number}", insecure=True))
+            await stack.enter_async_context(
+                quicgw_fast.connect(at["quic"], openid=f"user-{number}", insecure=True, thread=False)
+            )
             for number in range(SESSIONS)
         ]
         looks: list[Look] = []

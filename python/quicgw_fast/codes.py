@@ -59,6 +59,30 @@ class SyncHint(IntEnum):
     AFTER_RESPONSE = 2
 
 
+class PushOutcome(IntEnum):
+    """What became of a push whose sender wants to know (protocol §4)."""
+
+    NOT_ASKED = 0
+    ACKNOWLEDGED = 1
+    PENDING = 2
+    LOST = 3
+    ACCEPTED = 4
+    REFUSED = 5
+
+
+class LostReason(IntEnum):
+    """Why a push that was accepted will not be acknowledged any more (protocol §4)."""
+
+    NONE = 0
+    SESSION_ENDED = 1
+    OVERFLOWED = 2
+    REPLACED = 3
+    BIND_EXPIRED = 4
+    STORE_DROPPED = 5
+    TTL = 6
+    SUPERSEDED = 7
+
+
 # The replies to requests
 
 OK: Final = 200
@@ -194,6 +218,9 @@ class PushCode(_RefusalCode):
     WINDOW_FULL = "WINDOW_FULL", "the client has too much that it did not acknowledge", LATER
     CACHE_FULL = "CACHE_FULL", "too much waits for the login of the session", LATER
     DRAINING = "DRAINING", "the gateway stops, and the client would never get it", LATER
+    BAD_OPTIONS = "BAD_OPTIONS", "wait_ack_ms, idempotency_key, ttl_ms or supersede_key cannot be used like this"
+    IDEMPOTENCY_CONFLICT = "IDEMPOTENCY_CONFLICT", "another push came with this key for this target"
+    RECEIPT_LIMIT = "RECEIPT_LIMIT", "too many pushes wait for their acknowledgement, of the client or in all", LATER
 
 
 class BindCode(_RefusalCode):

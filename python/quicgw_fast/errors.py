@@ -35,17 +35,26 @@ class SettingError(ConfigError):
 class ExtraMissing(StartupError, ImportError):
     """Packages are needed that `pip install quicgw-fast` alone does not bring; the message says how to get them."""
 
+    def __init__(self, what: str, missing: str, extra: str) -> None:
+        super().__init__(f'{what} needs {missing}: pip install "quicgw-fast[{extra}]"')
+        self.missing = missing
+
 
 @contextmanager
 def needs_extra(extra: str, what: str) -> Iterator[None]:
-    """Import packages of an extra, of which ``what`` is made: raises ExtraMissing where one is not installed."""
+    """Import packages of an extra, of which ``what`` is made: raises ExtraMissing where one is not installed.
+
+    Of two around each other the outer one knows what the program is after.
+    """
     try:
         yield
+    except ExtraMissing as error:
+        raise ExtraMissing(what, error.missing, extra) from error
     except ModuleNotFoundError as error:
         missing = (error.name or "").partition(".")[0]
         if missing == __name__.partition(".")[0]:
             raise
-        raise ExtraMissing(f'{what} needs {missing}: pip install "quicgw-fast[{extra}]"') from error
+        raise ExtraMissing(what, missing, extra) from error
 
 
 @contextmanager

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from quicgw_fast.codes import CloseCode
     from quicgw_fast.errors import ProtocolError, RequestError
     from quicgw_fast.proto.client_pb2 import ClientRequest
-    from quicgw_fast.proto.service_pb2 import UpstreamResponse
+    from quicgw_fast.proto.service_pb2 import UnicastPushResponse, UpstreamResponse
 
 NO_HEADERS: Final[Mapping[str, str]] = {}
 """Of a message without any."""
@@ -329,8 +329,31 @@ class Recipient(Protocol):
     """The highest number that was handed to ``link``; behind ``outbox.last_seq`` while the link is congested."""
     handed: int
     """The highest number that was ever handed to a connection: what is above it, no client can have."""
+
+    @property
+    def may_release(self) -> bool:
+        """Whether what its outbox holds may be sent as soon as there is room."""
+
     look_at: float
     """Monotonic seconds until which nobody need look after it; set to 0 when it is given something to keep."""
+
+
+class TakenPush(Protocol):
+    """A push that was taken or refused."""
+
+    @property
+    def answer(self) -> UnicastPushResponse:
+        """What its sender is told of that."""
+
+    @property
+    def waits(self) -> bool:
+        """Whether its sender wants to know what becomes of it."""
+
+    async def settled(self) -> UnicastPushResponse:
+        """Wait for that, and return the answer with it; at once where nobody wants to know."""
+
+    def forgo(self) -> None:
+        """Its sender went away before it began to wait."""
 
 
 class TerminalReply(NamedTuple):

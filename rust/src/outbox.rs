@@ -183,6 +183,8 @@ impl Outbox {
     /// BindRefused BIND_SEQ_REQUIRED for client_seq 0, FrameTooLarge, Overflowed, BudgetFull, and BindRefused
     /// BIND_LIMIT as NotifyBuffers.bind() does, or if its step would have more messages, or all that is bound
     /// more bytes, than the window.
+    /// ticket: names it for withdraw() and fates() if it is kept; 0 for none, else one that nothing here has.
+    #[pyo3(signature = (client_seq, before, body, expires_at, ticket = 0))]
     fn bind<'py>(
         &self,
         py: Python<'py>,
@@ -190,10 +192,11 @@ impl Outbox {
         before: bool,
         body: &[u8],
         expires_at: f64,
+        ticket: u64,
     ) -> PyResult<Bound<'py, PyBytes>> {
         self.0
             .lock(py)
-            .bind(client_seq, place(before), body, expires_at, give(py))
+            .bind(client_seq, place(before), body, expires_at, ticket, give(py))
             .map_err(raise)
     }
 
@@ -203,8 +206,24 @@ impl Outbox {
     }
 
     /// Keep a notify until release(). Raises FrameTooLarge, Overflowed, BudgetFull, and CacheFull over the bound.
-    fn hold(&self, py: Python<'_>, body: &[u8]) -> PyResult<()> {
-        self.0.lock(py).hold(body).map_err(raise)
+    ///
+    /// ticket: names it as in bind(). instead_of: the ticket of one that is held, which is withdrawn in the same step;
+    /// the new one comes last nevertheless. Where none is held with it, it means nothing.
+    #[pyo3(signature = (body, ticket = 0, instead_of = 0))]
+    fn hold(&self, py: Python<'_>, body: &[u8], ticket: u64, instead_of: u64) -> PyResult<()> {
+        self.0.lock(py).hold(body, ticket, instead_of).map_err(raise)
+    }
+
+    /// Drop the notify with that ticket, which is held or bound and counts as lost; False where there is none.
+    fn withdraw(&self, py: Python<'_>, ticket: u64) -> bool {
+        self.0.lock(py).withdraw(ticket)
+    }
+
+    /// Return what became of notifies with a ticket since the last call, as (ticket, number).
+    ///
+    /// The number that it took, or 0 for one that expire() dropped.
+    fn fates(&self, py: Python<'_>) -> Vec<(u64, u64)> {
+        self.0.lock(py).fates()
     }
 
     /// Send what was held, in order, as far as it fits, and keep the rest: b"" when nothing fits now.
@@ -260,6 +279,11 @@ impl Outbox {
             unsent.append(bytes(py, &body)?)?;
         }
         Ok(unsent)
+    }
+
+    /// Return of each notify of unsent() the number, and of one without a number 0 and its ticket.
+    fn unsent_names(&self, py: Python<'_>, after: u64) -> Vec<(u64, u64)> {
+        self.0.lock(py).unsent_names(after)
     }
 
     /// End: drop frames, requests in flight, bound and held notifies; missed() still tells.

@@ -41,14 +41,16 @@ CALLS: list[tuple[str, tuple[Any, ...], str, dict[str, Any]]] = [
     ),
     ("Outbox", (), "refuse", {"msg_id": 5, "code": 0, "message": "", "detail": "", "headers": {}}),
     ("Outbox", (), "push", {"body": b"", "kept": False}),
-    ("Outbox", (), "bind", {"client_seq": 5, "before": True, "body": b"", "expires_at": 5.0}),
+    ("Outbox", (), "bind", {"client_seq": 5, "before": True, "body": b"", "expires_at": 5.0, "ticket": 5}),
     ("Outbox", (), "expire", {"now": 5.0}),
-    ("Outbox", (), "hold", {"body": b""}),
+    ("Outbox", (), "hold", {"body": b"", "ticket": 5, "instead_of": 5}),
+    ("Outbox", (), "withdraw", {"ticket": 5}),
     ("Outbox", (), "ack", {"seq": 0}),
     ("Outbox", (), "replay", {"after": 5, "max_bytes": 5}),
     ("Outbox", (), "mark_overflow", {"responses": 5, "notifies": 5}),
     ("Outbox", (), "missed", {"after": 5}),
     ("Outbox", (), "unsent", {"after": 5}),
+    ("Outbox", (), "unsent_names", {"after": 5}),
     ("Outbox", (), "close", {"saved": 5}),
 ]
 I32 = (-(2**31), 2**31 - 1)

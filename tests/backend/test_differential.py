@@ -82,7 +82,13 @@ OUTBOX_STEPS = st.one_of(
     operation("bind near the highest", st.integers(-2, 2), st.booleans(), BODIES, TIMES),
     operation("expire", TIMES),
     operation("hold", BODIES),
-    operation("hold", BODIES),
+    operation("hold with a ticket", BODIES, st.integers(0, 3)),
+    operation("hold with a ticket", BODIES, st.integers(0, 3)),
+    operation("bind with a ticket", GRIDS, st.booleans(), BODIES, TIMES),
+    operation("bind with a ticket near the highest", st.integers(-2, 2), st.booleans(), BODIES, TIMES),
+    operation("withdraw a late one", st.integers(0, 3)),
+    operation("withdraw", SEQS),
+    operation("fates"),
     operation("release"),
     operation("ack", SEQS),
     operation("ack some", st.integers(0, 4)),
@@ -139,13 +145,22 @@ def looks(outbox: Any) -> list[Any]:
         outbox.missed(0),
         outbox.replay(0, TOP),
         outbox.unsent(0),
+        outbox.unsent_names(0),
         [seq for seq in range(12) if outbox.is_open(seq)],
     ]
 
 
-def resolve(reference: Any, step: Operation) -> Operation:
-    """Turn an operation that depends on the state into a call."""
+def resolve(reference: Any, step: Operation, ticket: int) -> Operation:
+    """Turn an operation that depends on the state into a call; ``ticket`` names whatever it lets wait."""
     name, arguments = step
+    if name == "hold with a ticket":
+        return "hold", (arguments[0], ticket, ticket - arguments[1] if arguments[1] else 0)
+    if name == "bind with a ticket":
+        return "bind", (*arguments, ticket)
+    if name == "bind with a ticket near the highest":
+        return "bind", (min(max(reference.max_client_seq + arguments[0], 0), TOP), *arguments[1:], ticket)
+    if name == "withdraw a late one":
+        return "withdraw", (max(ticket - arguments[0], 0),)
     if name == "accept next":
         return "accept", (min(reference.max_client_seq + 1, TOP),)
     if name == "bind near the highest":
@@ -178,7 +193,7 @@ def test_outbox(
         (RUST.Outbox(budget=budgets[0], **chosen), PYTHON.Outbox(budget=budgets[1], **chosen)) for chosen in options
     ]
 
-    for which, step in steps:
+    for ticket, (which, step) in enumerate(steps, 1):
         if step[0] == "push to all":
             sent = [
                 maker.push_to_all([pair[at] for pair in (pairs[which], *pairs)], *step[1])
@@ -187,7 +202,7 @@ def test_outbox(
             assert sent[0] == sent[1], step
             assert all(looks(pair[0]) == looks(pair[1]) for pair in pairs), step
         else:
-            compare(pairs[which], resolve(pairs[which][1], step), looks)
+            compare(pairs[which], resolve(pairs[which][1], step, ticket), looks)
         if limit is not None:
             assert budgets[0].used == budgets[1].used
 

@@ -9,18 +9,19 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.cli.process import assert_one_sentence, in_process, quicgw
+from tests.config.likely import FILE, FILES, FOUND_BY_PARTS, LIKELY, NO_TOML
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-FILE = "gateway.toml"
+    from tests.config.likely import Likely, NoToml
 
 
 @pytest.fixture
 def write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
     """Write the configuration into the folder that the test is in."""
     monkeypatch.chdir(tmp_path)
-    for name in ("server.pem", "server.key"):
+    for name in FILES:
         (tmp_path / name).touch()
 
     def write(text: str) -> None:
@@ -38,41 +39,9 @@ def report(status: int) -> dict[str, Any]:
     return found
 
 
-@pytest.mark.parametrize(
-    ("text", "line", "column", "key", "told", "suggestion"),
-    [
-        ('[session]\ntimeot = "5m"', 2, 1, "session.timeot", "did you mean timeout?", "session.timeout"),
-        ("[session]\nwindowBytes = 1", 2, 1, "session.windowBytes", "did you mean window_bytes?", None),
-        ("[sesion]", 1, 2, "sesion", "unknown table; did you mean session?", "session"),
-        ("[x]", 1, 2, "x", "known: server, tls", None),
-        ("[server]\nmax_workers = 3", 2, 1, "server.max_workers", "belongs to [processor]", "processor.max_workers"),
-        ('timeout = "5m"', 1, 1, "timeout", "belongs to [session], which must stand above it", "session.timeout"),
-        ("[server]\nwork_timeout = 3", 2, 1, "server.work_timeout", "processor.task_timeout, in another", None),
-        ("server = 3", 1, 1, "server", "write [server] on a line of its own", None),
-        ("[session.timeout]\nx = 1", 1, 10, "session.timeout", "it is a key and no table", None),
-        ('[session]\ntimeout = "30 sec"', 2, 1, "session.timeout", "did you mean 30s?", None),
-        ('[session]\ntimeout = "5 Minutes"', 2, 1, "session.timeout", "did you mean 5m?", None),
-        ('[session]\nmemory = "2GB"', 2, 1, "session.memory", "did you mean 2GiB?", None),
-        ('[session]\ntimeout = "soon"', 2, 1, "session.timeout", "write for example 250ms", None),
-        ('[upstream]\nejection = "maybe"', 2, 1, "upstream.ejection", "must be true or false", None),
-        ('[server]\n\n  quic = "127.0.0.1:70000"', 3, 3, "server.quic", "a port up to 65535", None),
-        ('[server]\ntransport = "quin"', 2, 1, "server.transport", "did you mean quinn?", "quinn"),
-        ('[control]\nopen_to_network = ["grcp"]', 2, 1, "control.open_to_network", "did you mean grpc?", "grpc"),
-        ('[log]\nlevel = "INFO"', 2, 1, "log.level", "did you mean info?", "info"),
-        ('[tls]\ncert = "sever.pem"\nkey = "server.key"', 2, 1, "tls.cert", "did you mean server.pem?", None),
-        ('[tls]\ncert = "no/server.pem"\nkey = "server.key"', 2, 1, "tls.cert", "there is no folder no", None),
-        ('[tls]\ncert = "."\nkey = "server.key"', 2, 1, "tls.cert", "is a folder; name a file in it", None),
-        ('[tls]\ncert = "server.pem"', 2, 1, "tls.cert", "tls.key is not", None),
-        ('[overload]\nobserve = ["ful"]', 2, 1, "overload.observe", "names 'ful'", None),
-        ('[routing.exact]\nhello = "zone"', 2, 1, "routing.exact.hello", "the action hello", None),
-        ("[control]\ngrpc_token_file = 'server.pem'", 2, 1, "control.grpc_token_file", "has no token", None),
-        ("[upstream]\nca = 'server.pem'", 2, 1, "upstream.ca", "certificate", None),
-        ("[offline]\nstore = 'sqlite'\npath = 'no/x.db'", 3, 1, "offline.path", "there is no folder no", None),
-    ],
-)
-def test_a_mistake(
-    write: Callable[[str], None], text: str, line: int, column: int, key: str, told: str, suggestion: str | None
-) -> None:
+@pytest.mark.parametrize("likely", [*LIKELY, *FOUND_BY_PARTS], ids=lambda likely: likely.text)
+def test_a_mistake(write: Callable[[str], None], likely: Likely) -> None:
+    text, line, column, key, told, suggestion = likely
     write(text)
     (mistake,) = report(1)["mistakes"]
     assert told in mistake["message"]
@@ -88,24 +57,9 @@ def test_a_mistake(
     assert shown.stdout.endswith(f"{FILE}: 1 mistake\n") or "warning" in shown.stdout
 
 
-@pytest.mark.parametrize(
-    ("text", "line", "column", "told"),
-    [
-        ("[server", 1, 8, "expected ']'"),
-        ("[server]\nquic = 127.0.0.1:0", 2, 13, 'text, times and sizes stand in quotes: quic = "127.0.0.1:0"'),
-        ("[session]\ntimeout = 5m", 2, 12, 'timeout = "5m"'),
-        ("[server]\nshort_path = False", 2, 14, "write short_path = false"),
-        ("[server]\nquic: '127.0.0.1:0'", 2, 5, "written quic = "),
-        ("[server]\nquic = “127.0.0.1:0”", 2, 8, "straight quotes"),
-        ('[tls]\ncert = "C:\\keys\\x.pem"', 2, None, "single quotes"),
-        ("[server]\n[tls]\n[server]", 3, None, "a table has one place"),
-        ("[server]\nquic = 'a:1'\nquic = 'b:1'", 3, None, "it is written twice"),
-        ("[server]\nquic = 'a:1", 2, None, "correct that line"),
-    ],
-)
-def test_a_file_that_is_no_toml(
-    write: Callable[[str], None], text: str, line: int, column: int | None, told: str
-) -> None:
+@pytest.mark.parametrize("no_toml", NO_TOML, ids=lambda no_toml: no_toml.text)
+def test_a_file_that_is_no_toml(write: Callable[[str], None], no_toml: NoToml) -> None:
+    text, line, column, told = no_toml
     write(text)
     (mistake,) = report(1)["mistakes"]
     assert told in mistake["message"]

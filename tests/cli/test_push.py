@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import json
 import socket
 from typing import TYPE_CHECKING
@@ -54,6 +55,71 @@ def test_refused_because_nobody_is_there(dev: Gateway) -> None:
     assert done.stdout.startswith("refused: TARGET_NOT_FOUND ")
     told = json.loads(push(dev, "unicast", "--to", "openid:nobody", "--json").stdout)
     assert (told["success"], told["error_code"]) == (False, "TARGET_NOT_FOUND")
+
+
+async def pushed(dev: Gateway, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """While a client of the test acknowledges."""
+    return await asyncio.to_thread(push, dev, *arguments)
+
+
+async def test_what_may_be_asked_for(dev: Gateway) -> None:
+    async with connect(dev.quic, openid="asked", insecure=True) as client:
+        to = ("unicast", "--to", "openid:asked")
+        done = await pushed(
+            dev, *to, "--wait-ack", "10s", "--ttl", "30s", "--supersede", "score", "--idempotency-key", "k"
+        )
+        assert (done.returncode, done.stdout) == (0, "sent, acknowledged\n")
+        again = await pushed(dev, *to, "--ttl", "30s", "--supersede", "score", "--idempotency-key", "k", "--json")
+        told = json.loads(again.stdout)
+        assert (told["version"], told["outcome"], told["success"]) == (1, "ACKNOWLEDGED", True)
+        other = await pushed(dev, *to, "--content", "other", "--idempotency-key", "k")
+        assert (other.returncode, other.stdout.split()[1]) == (1, "IDEMPOTENCY_CONFLICT")
+        assert (await pushed(dev, *to, "--title", "last")).returncode == 0
+        assert [(await client.next_notify(10)).title for _ in range(2)] == ["", "last"]
+
+
+async def test_what_is_not_acknowledged_is_no_success(dev: Gateway) -> None:
+    client = await connect(dev.quic, openid="away", insecure=True)
+    await client.detach()
+    done = await pushed(dev, "unicast", "--to", "openid:away", "--wait-ack", "200ms")
+    assert (done.returncode, done.stdout) == (1, "retained, pending\n")
+    done = await pushed(dev, "unicast", "--to", "openid:away", "--wait-ack", "10s", "--ttl", "100ms")
+    assert (done.returncode, done.stdout) == (1, "waiting, lost: TTL\n")
+
+
+async def test_a_batch(dev: Gateway, tmp_path: Path) -> None:
+    lines = [{"target_type": "openid", "target_id": "batched", "content": str(at)} for at in range(3)]
+    lines[0] |= {"wait_ack_ms": 10_000}
+    file = tmp_path / "pushes.jsonl"
+    async with connect(dev.quic, openid="batched", insecure=True) as client:
+        file.write_text("\n".join(map(json.dumps, lines)) + "\n\n")
+        done = await pushed(dev, "batch", str(file))
+        assert (done.returncode, done.stdout) == (0, "sent, acknowledged\nsent\nsent\n")
+        assert [(await client.next_notify(10)).data for _ in range(3)] == [b"0", b"1", b"2"]
+        file.write_text("\n".join(map(json.dumps, [*lines[1:], {"target_type": "openid", "target_id": "nobody"}])))
+        done = await pushed(dev, "batch", str(file), "--json")
+        told = json.loads(done.stdout)
+        assert (done.returncode, told["version"]) == (1, 1)
+        assert [each["error_code"] for each in told["responses"]] == ["", "", "TARGET_NOT_FOUND"]
+
+
+def test_a_file_that_is_more_than_one_call(dev: Gateway, tmp_path: Path) -> None:
+    file = tmp_path / "pushes.jsonl"
+    file.write_text('{"target_type": "openid", "target_id": "nobody"}\n' * 2000)
+    done = push(dev, "batch", str(file))
+    assert (done.returncode, len(done.stdout.splitlines())) == (1, 2000)
+
+
+def test_a_line_that_is_no_push(tmp_path: Path) -> None:
+    file = tmp_path / "pushes.jsonl"
+    file.write_text('{"target_type": "openid"}\n{"target": "x"}\n')
+    done = in_process("push", "batch", str(file))
+    assert done.returncode == 2
+    assert "line 2" in done.stderr
+    assert in_process("push", "batch", str(tmp_path / "none.jsonl")).returncode == 3
+    too_long = in_process("push", "unicast", "--to", "openid:a", "--ttl", "60d")
+    assert too_long.returncode == 2
+    assert "49 days" in too_long.stderr
 
 
 async def test_broadcast(dev: Gateway) -> None:

@@ -187,6 +187,12 @@ def test_a_file_that_is_no_text(tmp_path: Path) -> None:
     assert "is not valid TOML: it is not UTF-8 but UTF-16; save it as UTF-8" in problem(path)
 
 
+def test_a_file_in_another_encoding(tmp_path: Path) -> None:
+    path = tmp_path / "x.toml"
+    path.write_bytes("[log]\nlevel = 'é'".encode("latin-1"))
+    assert "it is not UTF-8 from byte 15; save it as UTF-8" in problem(path)
+
+
 @pytest.mark.parametrize("text", ["server = 5\n", '[[server]]\nquic = "127.0.0.1:1"\n'])
 def test_what_should_be_a_table_is_not_replaced_by_what_lies_over_it(
     write: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch, text: str

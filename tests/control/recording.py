@@ -2,7 +2,32 @@
 
 from __future__ import annotations
 
+import asyncio
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
 from quicgw_fast.proto import service_pb2 as pb
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+@dataclass
+class Taken:
+    """A push whose answer may be waited for."""
+
+    answer: pb.UnicastPushResponse
+    waits: bool
+    leave: asyncio.Event
+
+    async def settled(self) -> pb.UnicastPushResponse:
+        if self.waits:
+            await self.leave.wait()
+            self.answer.outcome = pb.PUSH_OUTCOME_ACKNOWLEDGED
+        return self.answer
+
+    def forgo(self) -> None:
+        self.waits = False
 
 
 class RecordingPusher:
@@ -11,15 +36,21 @@ class RecordingPusher:
     def __init__(self) -> None:
         self.seen: list[object] = []
         self.error: Exception | None = None
+        self.acknowledged = asyncio.Event()
+        """Until it is set, whoever wants to wait does."""
 
     def _record(self, request: object) -> None:
         self.seen.append(request)
         if self.error is not None:
             raise self.error
 
-    async def push(self, request: pb.UnicastPushRequest) -> pb.UnicastPushResponse:
+    async def push(self, request: pb.UnicastPushRequest, *, follow: bool = False) -> Taken:
         self._record(request)
-        return pb.UnicastPushResponse(success=False, message="nobody there", error_code="TARGET_NOT_FOUND")
+        answer = pb.UnicastPushResponse(success=False, message="nobody there", error_code="TARGET_NOT_FOUND")
+        return Taken(answer, waits=follow or request.wait_ack_ms > 0, leave=self.acknowledged)
+
+    async def batch(self, requests: Sequence[pb.UnicastPushRequest]) -> list[Taken]:
+        return [await self.push(request) for request in requests]
 
     async def broadcast(self, request: pb.BroadcastRequest) -> pb.BroadcastResponse:
         self._record(request)

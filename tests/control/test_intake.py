@@ -19,7 +19,7 @@ from quicgw_fast.control.intake import Intake
 from quicgw_fast.proto import service_pb2 as pb
 from quicgw_fast.proto.service_pb2_grpc import GatewayServiceStub
 from tests.control.doors import start_control
-from tests.control.recording import RecordingPusher
+from tests.control.recording import RecordingPusher, Taken
 from tests.control.test_silent_connections import PREFACE, SETTINGS, SETTINGS_ACK
 
 if TYPE_CHECKING:
@@ -43,13 +43,13 @@ class SlowPusher(RecordingPusher):
         self.leave = asyncio.Event()
         self.entered = asyncio.Event()
 
-    async def push(self, request: pb.UnicastPushRequest) -> pb.UnicastPushResponse:
+    async def push(self, request: pb.UnicastPushRequest, *, follow: bool = False) -> Taken:
         self.inside += 1
         self.most = max(self.most, self.inside)
         self.entered.set()
         try:
             await self.leave.wait()
-            return await super().push(request)
+            return await super().push(request, follow=follow)
         finally:
             self.inside -= 1
 

@@ -66,6 +66,7 @@ class Client:
     after: int = 0
     link: Link | None = field(default_factory=Link)
     look_at: float = 60.0
+    may_release: bool = True
     overflows: int = 0
     room: list[int] = field(default_factory=list)
     """What was asked for when the memory was full."""

@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from quicgw_fast.store import MemoryStore, StoreFailed
+from quicgw_fast.store import NO_TERMS, MemoryStore, StoreFailed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from quicgw_fast.config import OfflineConfig
-    from quicgw_fast.store import PutResult, Stored
+    from quicgw_fast.store import PutResult, Stored, Terms
 
 
 class SlowStore(MemoryStore):
@@ -37,9 +37,9 @@ class SlowStore(MemoryStore):
         if self.broken or method in self.failing:
             raise StoreFailed("disk error")
 
-    async def put(self, openid: str, body: bytes, wall: float) -> PutResult:
+    async def put(self, openid: str, body: bytes, wall: float, terms: Terms = NO_TERMS) -> PutResult:
         await self._pass("put")
-        return await super().put(openid, body, wall)
+        return await super().put(openid, body, wall, terms)
 
     async def load(self, openid: str, wall: float) -> list[Stored]:
         found = await super().load(openid, wall)

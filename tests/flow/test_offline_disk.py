@@ -11,13 +11,14 @@ import pytest
 from quicgw_fast.flow import stored_messages
 from quicgw_fast.session import SessionState
 from quicgw_fast.store import MemoryStore, SqliteStore, Stored
+from tests.flow.receipts import online
 from tests.flow.slow_store import SlowStore
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
     from pathlib import Path
 
-    from quicgw_fast.store import PutResult
+    from quicgw_fast.store import PutResult, Terms
     from tests.flow.house import Client, House
 
     MakeHouse = Callable[..., Awaitable[House]]
@@ -268,11 +269,8 @@ async def test_what_a_store_whose_file_is_gone_does_not_take_is_counted_as_a_fai
     make_house: MakeHouse, tmp_path: Path
 ) -> None:
     path = tmp_path / "store.db"
-    house = await make_house(store=(store := SqliteStore(path)))
-    client = house.started()
-    client.call("hello")
-    await store.load("alice", house.clock.wall)  # behind that of the login
-    await house.settle()
+    house = await make_house(store=SqliteStore(path))
+    client = await online(house)
     path.unlink()
     refused = await house.push("bob", content="1")
     assert (refused.error_code, house.count("store_failures")) == ("STORE_FAILED", 1)
@@ -290,11 +288,13 @@ class StuckStore(MemoryStore):
 
     def __init__(self) -> None:
         super().__init__()
-        self.asked: list[tuple[asyncio.Future[list[PutResult]], str, Sequence[bytes], float]] = []
+        self.asked: list[tuple[asyncio.Future[list[PutResult]], str, Sequence[bytes], float, Sequence[Terms]]] = []
 
-    def put_all(self, openid: str, bodies: Sequence[bytes], wall: float) -> asyncio.Future[list[PutResult]]:
+    def put_all(
+        self, openid: str, bodies: Sequence[bytes], wall: float, terms: Sequence[Terms] = ()
+    ) -> asyncio.Future[list[PutResult]]:
         decided: asyncio.Future[list[PutResult]] = asyncio.get_running_loop().create_future()
-        self.asked.append((decided, openid, bodies, wall))
+        self.asked.append((decided, openid, bodies, wall, terms))
         return decided
 
     def go_on(self) -> None:
@@ -311,7 +311,7 @@ async def test_what_ended_sessions_owed_does_not_pile_up_before_a_disk_that_hang
         for _ in range(2):
             assert (await house.push(name, data=b"x" * 24_000)).message == "retained"
     await house.pass_time(house.config.session.resume_window + 1.0)
-    assert [len(bodies) for _, _, bodies, _ in store.asked] == [2, 2, 0]
+    assert [len(bodies) for _, _, bodies, _, _ in store.asked] == [2, 2, 0]
     buffered = house.stats("buffered")
     assert 96_000 < buffered["used"]["handovers"] < buffered["limit"]["handovers"] == 100_000
     store.go_on()

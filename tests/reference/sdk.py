@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import quicgw_fast
 import quicgw_fast.sync
+from quicgw_fast import testing
 from quicgw_fast.client.known import Known
 
 if TYPE_CHECKING:
@@ -19,8 +20,9 @@ if TYPE_CHECKING:
 HEAD = """# The client SDK
 
 `pip install quicgw-fast`, then `import quicgw_fast`. Every name here is one of `quicgw_fast`, but those of
-[`quicgw_fast.sync`](#quicgw_fastsync), the client for programs without an event loop. All are typed (`py.typed`). This
-page is made from the code by `make reference`.
+[`quicgw_fast.sync`](#quicgw_fastsync), the client for programs without an event loop, and of
+[`quicgw_fast.testing`](#quicgw_fasttesting), for tests. All are typed (`py.typed`). This page is made from the code by
+`make reference`.
 
 In signatures, `Octets` is `bytes`, a `bytearray` or a `memoryview`; a `TokenSource` is a token, or a callable (plain or
 async) that returns one; a `StateCallback` takes a [StateEvent](#stateevent).
@@ -46,6 +48,11 @@ def page() -> str:
         "### sync.Client",
         _words(inspect.getdoc(quicgw_fast.sync.Client)),
         _sync_methods(),
+        "## quicgw_fast.testing",
+        _words(inspect.getdoc(testing)),
+        _function("local_gateway", testing.local_gateway),
+        _class("LocalGateway", testing.LocalGateway),
+        _class("FakeUpstream", testing.FakeUpstream),
         "## What it raises",
         _tree(quicgw_fast.QuicgwClientError),
         *(_class(name, getattr(quicgw_fast, name)) for name in ERRORS),
@@ -109,8 +116,9 @@ def _line(name: str, function: Any) -> str:
 
 
 def _parameter(one: inspect.Parameter) -> str:
+    stars = {one.VAR_POSITIONAL: "*", one.VAR_KEYWORD: "**"}.get(one.kind, "")
     if one.default is one.empty:
-        return f"{one.name}: {one.annotation}"
+        return f"{stars}{one.name}: {one.annotation}"
     value = one.default
     default = f"{type(value).__name__}.{value.name}" if isinstance(value, enum.Enum) else repr(value).replace("'", '"')
     return f"{one.name}: {one.annotation} = {default}"

@@ -58,7 +58,7 @@ def test_it_needs_nothing_of_the_gateway() -> None:
 
 def test_without_its_packages_it_says_what_to_install() -> None:
     told = import_without("grpc").stderr.splitlines()[-1]
-    assert told.endswith('quicgw_fast.service needs more packages: pip install "quicgw-fast[service]"')
+    assert told.endswith('quicgw_fast.service needs grpc: pip install "quicgw-fast[service]"')
 
 
 async def test_in_a_web_application(make_gateway: MakeGateway) -> None:

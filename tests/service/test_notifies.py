@@ -115,6 +115,28 @@ async def test_a_gateway_that_is_not_there() -> None:
             await running.registered(0.5)
 
 
+async def test_a_service_that_has_stopped(make_gateway: MakeGateway) -> None:
+    gateway = await make_gateway()
+    kept: list[Request] = []
+    service = Service("hello", gateway=gateway.addresses.grpc)
+    service.hello(kept.append)
+    async with service.running() as running:
+        await running.registered(PATIENCE)
+        async with connect(gateway.addresses.quic, openid="alice", insecure=True):
+            pass
+    with pytest.raises(GatewayUnreachable, match="the connection is closed, as the service has stopped"):
+        await kept[0].notify("late")
+
+
+async def test_a_service_without_a_gateway_says_so(caplog: pytest.LogCaptureFixture) -> None:
+    service = Service()
+    service.default(lambda: None)
+    async with service.running() as running:
+        await running.registered(PATIENCE)
+        (record,) = [each for each in caplog.records if each.name == "quicgw.service"]
+        assert (record.getMessage(), vars(record)["address"]) == ("registered with no gateway", running.address)
+
+
 def test_each_refusal_has_its_exception() -> None:
     kinds = {
         "TARGET_NOT_FOUND": TargetMissing,

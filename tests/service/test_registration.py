@@ -166,6 +166,8 @@ async def test_a_token_is_shown_and_may_be_renewed(
     async with service_of(gateway=gateway.addresses.grpc, token_file=ours).running() as running:
         await until(lambda: said(caplog))
         assert "token_file=… has to be one of its control.grpc_token_file" in said(caplog)[0][1]
+        ours.unlink()
+        await until(lambda: "cannot read" in said(caplog)[-1][1])
         ours.write_text("new-token-0123456789\n")
         await running.registered(PATIENCE)
 

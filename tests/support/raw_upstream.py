@@ -181,6 +181,7 @@ class RawPusher:
         hint: int = 0,
         bind: int = 0,
         within: float = 20.0,
+        **wishes: Any,
     ) -> pb.UnicastPushResponse:
         """Push to one target; ``hint`` 1 is before and 2 after the response to request ``bind``."""
         request = pb.UnicastPushRequest(
@@ -192,6 +193,7 @@ class RawPusher:
             data=data,
             metadata=metadata or {},
             bind_client_seq_id=bind,
+            **wishes,
         )
         request.sync_hint = hint  # type: ignore[assignment]  # also numbers that the enum does not know
         return await self.stub.PushToClient(request, timeout=within)

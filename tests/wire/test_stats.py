@@ -82,7 +82,7 @@ async def test_the_store_tells_what_it_has(make_world: WorldMaker) -> None:
     assert (await world.pusher.push("away", data=b"for later")).success
     shown = world.gateway.stats()["offline"]
     assert 128 < shown.pop("size") < 1024
-    assert shown == {"messages": 1, "stored": 1, "refused": 0, "expired": 0, "deleted": 0}
+    assert shown == {"messages": 1, "stored": 1, "refused": 0, "expired": 0, "superseded": 0, "deleted": 0}
     world = await make_world()
     assert "offline" not in world.gateway.stats()
 

@@ -73,6 +73,130 @@ func (NotifySyncHint) EnumDescriptor() ([]byte, []int) {
 	return file_service_proto_rawDescGZIP(), []int{0}
 }
 
+// What became of a push whose sender wants to know; the values carry a prefix as those of ResetReason do.
+type PushOutcome int32
+
+const (
+	PushOutcome_PUSH_OUTCOME_NOT_ASKED    PushOutcome = 0
+	PushOutcome_PUSH_OUTCOME_ACKNOWLEDGED PushOutcome = 1
+	PushOutcome_PUSH_OUTCOME_PENDING      PushOutcome = 2
+	PushOutcome_PUSH_OUTCOME_LOST         PushOutcome = 3
+	PushOutcome_PUSH_OUTCOME_ACCEPTED     PushOutcome = 4
+	PushOutcome_PUSH_OUTCOME_REFUSED      PushOutcome = 5
+)
+
+// Enum value maps for PushOutcome.
+var (
+	PushOutcome_name = map[int32]string{
+		0: "PUSH_OUTCOME_NOT_ASKED",
+		1: "PUSH_OUTCOME_ACKNOWLEDGED",
+		2: "PUSH_OUTCOME_PENDING",
+		3: "PUSH_OUTCOME_LOST",
+		4: "PUSH_OUTCOME_ACCEPTED",
+		5: "PUSH_OUTCOME_REFUSED",
+	}
+	PushOutcome_value = map[string]int32{
+		"PUSH_OUTCOME_NOT_ASKED":    0,
+		"PUSH_OUTCOME_ACKNOWLEDGED": 1,
+		"PUSH_OUTCOME_PENDING":      2,
+		"PUSH_OUTCOME_LOST":         3,
+		"PUSH_OUTCOME_ACCEPTED":     4,
+		"PUSH_OUTCOME_REFUSED":      5,
+	}
+)
+
+func (x PushOutcome) Enum() *PushOutcome {
+	p := new(PushOutcome)
+	*p = x
+	return p
+}
+
+func (x PushOutcome) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (PushOutcome) Descriptor() protoreflect.EnumDescriptor {
+	return file_service_proto_enumTypes[1].Descriptor()
+}
+
+func (PushOutcome) Type() protoreflect.EnumType {
+	return &file_service_proto_enumTypes[1]
+}
+
+func (x PushOutcome) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use PushOutcome.Descriptor instead.
+func (PushOutcome) EnumDescriptor() ([]byte, []int) {
+	return file_service_proto_rawDescGZIP(), []int{1}
+}
+
+// Why a push that was accepted will not be acknowledged any more.
+type LostReason int32
+
+const (
+	LostReason_LOST_REASON_NONE          LostReason = 0
+	LostReason_LOST_REASON_SESSION_ENDED LostReason = 1
+	LostReason_LOST_REASON_OVERFLOWED    LostReason = 2
+	LostReason_LOST_REASON_REPLACED      LostReason = 3
+	LostReason_LOST_REASON_BIND_EXPIRED  LostReason = 4
+	LostReason_LOST_REASON_STORE_DROPPED LostReason = 5
+	LostReason_LOST_REASON_TTL           LostReason = 6
+	LostReason_LOST_REASON_SUPERSEDED    LostReason = 7
+)
+
+// Enum value maps for LostReason.
+var (
+	LostReason_name = map[int32]string{
+		0: "LOST_REASON_NONE",
+		1: "LOST_REASON_SESSION_ENDED",
+		2: "LOST_REASON_OVERFLOWED",
+		3: "LOST_REASON_REPLACED",
+		4: "LOST_REASON_BIND_EXPIRED",
+		5: "LOST_REASON_STORE_DROPPED",
+		6: "LOST_REASON_TTL",
+		7: "LOST_REASON_SUPERSEDED",
+	}
+	LostReason_value = map[string]int32{
+		"LOST_REASON_NONE":          0,
+		"LOST_REASON_SESSION_ENDED": 1,
+		"LOST_REASON_OVERFLOWED":    2,
+		"LOST_REASON_REPLACED":      3,
+		"LOST_REASON_BIND_EXPIRED":  4,
+		"LOST_REASON_STORE_DROPPED": 5,
+		"LOST_REASON_TTL":           6,
+		"LOST_REASON_SUPERSEDED":    7,
+	}
+)
+
+func (x LostReason) Enum() *LostReason {
+	p := new(LostReason)
+	*p = x
+	return p
+}
+
+func (x LostReason) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (LostReason) Descriptor() protoreflect.EnumDescriptor {
+	return file_service_proto_enumTypes[2].Descriptor()
+}
+
+func (LostReason) Type() protoreflect.EnumType {
+	return &file_service_proto_enumTypes[2]
+}
+
+func (x LostReason) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use LostReason.Descriptor instead.
+func (LostReason) EnumDescriptor() ([]byte, []int) {
+	return file_service_proto_rawDescGZIP(), []int{2}
+}
+
 type UpstreamRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	SessionId     string                 `protobuf:"bytes,1,opt,name=session_id,json=sessionId,proto3" json:"session_id,omitempty"`
@@ -364,6 +488,10 @@ type UnicastPushRequest struct {
 	Metadata        map[string]string      `protobuf:"bytes,7,rep,name=metadata,proto3" json:"metadata,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
 	SyncHint        NotifySyncHint         `protobuf:"varint,8,opt,name=sync_hint,json=syncHint,proto3,enum=gatesvr.proto.NotifySyncHint" json:"sync_hint,omitempty"`
 	BindClientSeqId uint64                 `protobuf:"varint,9,opt,name=bind_client_seq_id,json=bindClientSeqId,proto3" json:"bind_client_seq_id,omitempty"`
+	WaitAckMs       uint32                 `protobuf:"varint,10,opt,name=wait_ack_ms,json=waitAckMs,proto3" json:"wait_ack_ms,omitempty"`             // answer when the client has acknowledged it, after so long at the latest; 0: at once
+	IdempotencyKey  string                 `protobuf:"bytes,11,opt,name=idempotency_key,json=idempotencyKey,proto3" json:"idempotency_key,omitempty"` // the same key for the same target: sent once, answered alike
+	TtlMs           uint32                 `protobuf:"varint,12,opt,name=ttl_ms,json=ttlMs,proto3" json:"ttl_ms,omitempty"`                           // drop it when it was not sent in this time; 0: keep it
+	SupersedeKey    string                 `protobuf:"bytes,13,opt,name=supersede_key,json=supersedeKey,proto3" json:"supersede_key,omitempty"`       // replaces an older one with the same key that was not sent yet
 	unknownFields   protoimpl.UnknownFields
 	sizeCache       protoimpl.SizeCache
 }
@@ -461,12 +589,43 @@ func (x *UnicastPushRequest) GetBindClientSeqId() uint64 {
 	return 0
 }
 
+func (x *UnicastPushRequest) GetWaitAckMs() uint32 {
+	if x != nil {
+		return x.WaitAckMs
+	}
+	return 0
+}
+
+func (x *UnicastPushRequest) GetIdempotencyKey() string {
+	if x != nil {
+		return x.IdempotencyKey
+	}
+	return ""
+}
+
+func (x *UnicastPushRequest) GetTtlMs() uint32 {
+	if x != nil {
+		return x.TtlMs
+	}
+	return 0
+}
+
+func (x *UnicastPushRequest) GetSupersedeKey() string {
+	if x != nil {
+		return x.SupersedeKey
+	}
+	return ""
+}
+
 type UnicastPushResponse struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Success       bool                   `protobuf:"varint,1,opt,name=success,proto3" json:"success,omitempty"`
 	Message       string                 `protobuf:"bytes,2,opt,name=message,proto3" json:"message,omitempty"`
 	ErrorCode     string                 `protobuf:"bytes,3,opt,name=error_code,json=errorCode,proto3" json:"error_code,omitempty"`
 	PendingBytes  uint64                 `protobuf:"varint,4,opt,name=pending_bytes,json=pendingBytes,proto3" json:"pending_bytes,omitempty"` // kept for the target session and not acknowledged, this message included
+	Outcome       PushOutcome            `protobuf:"varint,5,opt,name=outcome,proto3,enum=gatesvr.proto.PushOutcome" json:"outcome,omitempty"`
+	LostReason    LostReason             `protobuf:"varint,6,opt,name=lost_reason,json=lostReason,proto3,enum=gatesvr.proto.LostReason" json:"lost_reason,omitempty"`
+	SeqId         uint64                 `protobuf:"varint,7,opt,name=seq_id,json=seqId,proto3" json:"seq_id,omitempty"` // the number that it took; 0 if it has none yet
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -529,6 +688,183 @@ func (x *UnicastPushResponse) GetPendingBytes() uint64 {
 	return 0
 }
 
+func (x *UnicastPushResponse) GetOutcome() PushOutcome {
+	if x != nil {
+		return x.Outcome
+	}
+	return PushOutcome_PUSH_OUTCOME_NOT_ASKED
+}
+
+func (x *UnicastPushResponse) GetLostReason() LostReason {
+	if x != nil {
+		return x.LostReason
+	}
+	return LostReason_LOST_REASON_NONE
+}
+
+func (x *UnicastPushResponse) GetSeqId() uint64 {
+	if x != nil {
+		return x.SeqId
+	}
+	return 0
+}
+
+type BatchPushRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Pushes        []*UnicastPushRequest  `protobuf:"bytes,1,rep,name=pushes,proto3" json:"pushes,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *BatchPushRequest) Reset() {
+	*x = BatchPushRequest{}
+	mi := &file_service_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *BatchPushRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*BatchPushRequest) ProtoMessage() {}
+
+func (x *BatchPushRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_service_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use BatchPushRequest.ProtoReflect.Descriptor instead.
+func (*BatchPushRequest) Descriptor() ([]byte, []int) {
+	return file_service_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *BatchPushRequest) GetPushes() []*UnicastPushRequest {
+	if x != nil {
+		return x.Pushes
+	}
+	return nil
+}
+
+type BatchPushResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Responses     []*UnicastPushResponse `protobuf:"bytes,1,rep,name=responses,proto3" json:"responses,omitempty"` // in the order of the pushes
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *BatchPushResponse) Reset() {
+	*x = BatchPushResponse{}
+	mi := &file_service_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *BatchPushResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*BatchPushResponse) ProtoMessage() {}
+
+func (x *BatchPushResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_service_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use BatchPushResponse.ProtoReflect.Descriptor instead.
+func (*BatchPushResponse) Descriptor() ([]byte, []int) {
+	return file_service_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *BatchPushResponse) GetResponses() []*UnicastPushResponse {
+	if x != nil {
+		return x.Responses
+	}
+	return nil
+}
+
+type PushReceipt struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Outcome       PushOutcome            `protobuf:"varint,1,opt,name=outcome,proto3,enum=gatesvr.proto.PushOutcome" json:"outcome,omitempty"`
+	LostReason    LostReason             `protobuf:"varint,2,opt,name=lost_reason,json=lostReason,proto3,enum=gatesvr.proto.LostReason" json:"lost_reason,omitempty"`
+	SeqId         uint64                 `protobuf:"varint,3,opt,name=seq_id,json=seqId,proto3" json:"seq_id,omitempty"` // as in the answer
+	Answer        *UnicastPushResponse   `protobuf:"bytes,4,opt,name=answer,proto3" json:"answer,omitempty"`             // with ACCEPTED and REFUSED
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PushReceipt) Reset() {
+	*x = PushReceipt{}
+	mi := &file_service_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PushReceipt) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PushReceipt) ProtoMessage() {}
+
+func (x *PushReceipt) ProtoReflect() protoreflect.Message {
+	mi := &file_service_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PushReceipt.ProtoReflect.Descriptor instead.
+func (*PushReceipt) Descriptor() ([]byte, []int) {
+	return file_service_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *PushReceipt) GetOutcome() PushOutcome {
+	if x != nil {
+		return x.Outcome
+	}
+	return PushOutcome_PUSH_OUTCOME_NOT_ASKED
+}
+
+func (x *PushReceipt) GetLostReason() LostReason {
+	if x != nil {
+		return x.LostReason
+	}
+	return LostReason_LOST_REASON_NONE
+}
+
+func (x *PushReceipt) GetSeqId() uint64 {
+	if x != nil {
+		return x.SeqId
+	}
+	return 0
+}
+
+func (x *PushReceipt) GetAnswer() *UnicastPushResponse {
+	if x != nil {
+		return x.Answer
+	}
+	return nil
+}
+
 type BroadcastRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	MsgType       string                 `protobuf:"bytes,1,opt,name=msg_type,json=msgType,proto3" json:"msg_type,omitempty"`
@@ -542,7 +878,7 @@ type BroadcastRequest struct {
 
 func (x *BroadcastRequest) Reset() {
 	*x = BroadcastRequest{}
-	mi := &file_service_proto_msgTypes[6]
+	mi := &file_service_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -554,7 +890,7 @@ func (x *BroadcastRequest) String() string {
 func (*BroadcastRequest) ProtoMessage() {}
 
 func (x *BroadcastRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_service_proto_msgTypes[6]
+	mi := &file_service_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -567,7 +903,7 @@ func (x *BroadcastRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BroadcastRequest.ProtoReflect.Descriptor instead.
 func (*BroadcastRequest) Descriptor() ([]byte, []int) {
-	return file_service_proto_rawDescGZIP(), []int{6}
+	return file_service_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *BroadcastRequest) GetMsgType() string {
@@ -617,7 +953,7 @@ type BroadcastResponse struct {
 
 func (x *BroadcastResponse) Reset() {
 	*x = BroadcastResponse{}
-	mi := &file_service_proto_msgTypes[7]
+	mi := &file_service_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -629,7 +965,7 @@ func (x *BroadcastResponse) String() string {
 func (*BroadcastResponse) ProtoMessage() {}
 
 func (x *BroadcastResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_service_proto_msgTypes[7]
+	mi := &file_service_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -642,7 +978,7 @@ func (x *BroadcastResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BroadcastResponse.ProtoReflect.Descriptor instead.
 func (*BroadcastResponse) Descriptor() ([]byte, []int) {
-	return file_service_proto_rawDescGZIP(), []int{7}
+	return file_service_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *BroadcastResponse) GetSentCount() int32 {
@@ -686,7 +1022,7 @@ type UpstreamRegisterRequest struct {
 
 func (x *UpstreamRegisterRequest) Reset() {
 	*x = UpstreamRegisterRequest{}
-	mi := &file_service_proto_msgTypes[8]
+	mi := &file_service_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -698,7 +1034,7 @@ func (x *UpstreamRegisterRequest) String() string {
 func (*UpstreamRegisterRequest) ProtoMessage() {}
 
 func (x *UpstreamRegisterRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_service_proto_msgTypes[8]
+	mi := &file_service_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -711,7 +1047,7 @@ func (x *UpstreamRegisterRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpstreamRegisterRequest.ProtoReflect.Descriptor instead.
 func (*UpstreamRegisterRequest) Descriptor() ([]byte, []int) {
-	return file_service_proto_rawDescGZIP(), []int{8}
+	return file_service_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *UpstreamRegisterRequest) GetAddress() string {
@@ -760,7 +1096,7 @@ type UpstreamRegisterResponse struct {
 
 func (x *UpstreamRegisterResponse) Reset() {
 	*x = UpstreamRegisterResponse{}
-	mi := &file_service_proto_msgTypes[9]
+	mi := &file_service_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -772,7 +1108,7 @@ func (x *UpstreamRegisterResponse) String() string {
 func (*UpstreamRegisterResponse) ProtoMessage() {}
 
 func (x *UpstreamRegisterResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_service_proto_msgTypes[9]
+	mi := &file_service_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -785,7 +1121,7 @@ func (x *UpstreamRegisterResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpstreamRegisterResponse.ProtoReflect.Descriptor instead.
 func (*UpstreamRegisterResponse) Descriptor() ([]byte, []int) {
-	return file_service_proto_rawDescGZIP(), []int{9}
+	return file_service_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *UpstreamRegisterResponse) GetSuccess() bool {
@@ -847,7 +1183,7 @@ const file_service_proto_rawDesc = "" +
 	"\bmetadata\x18\x04 \x03(\v2+.gatesvr.proto.StatusResponse.MetadataEntryR\bmetadata\x1a;\n" +
 	"\rMetadataEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xa4\x03\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xa9\x04\n" +
 	"\x12UnicastPushRequest\x12\x1f\n" +
 	"\vtarget_type\x18\x01 \x01(\tR\n" +
 	"targetType\x12\x1b\n" +
@@ -858,16 +1194,35 @@ const file_service_proto_rawDesc = "" +
 	"\x04data\x18\x06 \x01(\fR\x04data\x12K\n" +
 	"\bmetadata\x18\a \x03(\v2/.gatesvr.proto.UnicastPushRequest.MetadataEntryR\bmetadata\x12:\n" +
 	"\tsync_hint\x18\b \x01(\x0e2\x1d.gatesvr.proto.NotifySyncHintR\bsyncHint\x12+\n" +
-	"\x12bind_client_seq_id\x18\t \x01(\x04R\x0fbindClientSeqId\x1a;\n" +
+	"\x12bind_client_seq_id\x18\t \x01(\x04R\x0fbindClientSeqId\x12\x1e\n" +
+	"\vwait_ack_ms\x18\n" +
+	" \x01(\rR\twaitAckMs\x12'\n" +
+	"\x0fidempotency_key\x18\v \x01(\tR\x0eidempotencyKey\x12\x15\n" +
+	"\x06ttl_ms\x18\f \x01(\rR\x05ttlMs\x12#\n" +
+	"\rsupersede_key\x18\r \x01(\tR\fsupersedeKey\x1a;\n" +
 	"\rMetadataEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\x8d\x01\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\x96\x02\n" +
 	"\x13UnicastPushResponse\x12\x18\n" +
 	"\asuccess\x18\x01 \x01(\bR\asuccess\x12\x18\n" +
 	"\amessage\x18\x02 \x01(\tR\amessage\x12\x1d\n" +
 	"\n" +
 	"error_code\x18\x03 \x01(\tR\terrorCode\x12#\n" +
-	"\rpending_bytes\x18\x04 \x01(\x04R\fpendingBytes\"\xf9\x01\n" +
+	"\rpending_bytes\x18\x04 \x01(\x04R\fpendingBytes\x124\n" +
+	"\aoutcome\x18\x05 \x01(\x0e2\x1a.gatesvr.proto.PushOutcomeR\aoutcome\x12:\n" +
+	"\vlost_reason\x18\x06 \x01(\x0e2\x19.gatesvr.proto.LostReasonR\n" +
+	"lostReason\x12\x15\n" +
+	"\x06seq_id\x18\a \x01(\x04R\x05seqId\"M\n" +
+	"\x10BatchPushRequest\x129\n" +
+	"\x06pushes\x18\x01 \x03(\v2!.gatesvr.proto.UnicastPushRequestR\x06pushes\"U\n" +
+	"\x11BatchPushResponse\x12@\n" +
+	"\tresponses\x18\x01 \x03(\v2\".gatesvr.proto.UnicastPushResponseR\tresponses\"\xd2\x01\n" +
+	"\vPushReceipt\x124\n" +
+	"\aoutcome\x18\x01 \x01(\x0e2\x1a.gatesvr.proto.PushOutcomeR\aoutcome\x12:\n" +
+	"\vlost_reason\x18\x02 \x01(\x0e2\x19.gatesvr.proto.LostReasonR\n" +
+	"lostReason\x12\x15\n" +
+	"\x06seq_id\x18\x03 \x01(\x04R\x05seqId\x12:\n" +
+	"\x06answer\x18\x04 \x01(\v2\".gatesvr.proto.UnicastPushResponseR\x06answer\"\xf9\x01\n" +
 	"\x10BroadcastRequest\x12\x19\n" +
 	"\bmsg_type\x18\x01 \x01(\tR\amsgType\x12\x14\n" +
 	"\x05title\x18\x02 \x01(\tR\x05title\x12\x18\n" +
@@ -899,14 +1254,33 @@ const file_service_proto_rawDesc = "" +
 	"\x0eNotifySyncHint\x12\x13\n" +
 	"\x0fNSH_IMMEDIATELY\x10\x00\x12\x17\n" +
 	"\x13NSH_BEFORE_RESPONSE\x10\x01\x12\x16\n" +
-	"\x12NSH_AFTER_RESPONSE\x10\x022\xae\x01\n" +
+	"\x12NSH_AFTER_RESPONSE\x10\x02*\xae\x01\n" +
+	"\vPushOutcome\x12\x1a\n" +
+	"\x16PUSH_OUTCOME_NOT_ASKED\x10\x00\x12\x1d\n" +
+	"\x19PUSH_OUTCOME_ACKNOWLEDGED\x10\x01\x12\x18\n" +
+	"\x14PUSH_OUTCOME_PENDING\x10\x02\x12\x15\n" +
+	"\x11PUSH_OUTCOME_LOST\x10\x03\x12\x19\n" +
+	"\x15PUSH_OUTCOME_ACCEPTED\x10\x04\x12\x18\n" +
+	"\x14PUSH_OUTCOME_REFUSED\x10\x05*\xe5\x01\n" +
+	"\n" +
+	"LostReason\x12\x14\n" +
+	"\x10LOST_REASON_NONE\x10\x00\x12\x1d\n" +
+	"\x19LOST_REASON_SESSION_ENDED\x10\x01\x12\x1a\n" +
+	"\x16LOST_REASON_OVERFLOWED\x10\x02\x12\x18\n" +
+	"\x14LOST_REASON_REPLACED\x10\x03\x12\x1c\n" +
+	"\x18LOST_REASON_BIND_EXPIRED\x10\x04\x12\x1d\n" +
+	"\x19LOST_REASON_STORE_DROPPED\x10\x05\x12\x13\n" +
+	"\x0fLOST_REASON_TTL\x10\x06\x12\x1a\n" +
+	"\x16LOST_REASON_SUPERSEDED\x10\a2\xae\x01\n" +
 	"\x0fUpstreamService\x12Q\n" +
 	"\x0eProcessRequest\x12\x1e.gatesvr.proto.UpstreamRequest\x1a\x1f.gatesvr.proto.UpstreamResponse\x12H\n" +
-	"\tGetStatus\x12\x1c.gatesvr.proto.StatusRequest\x1a\x1d.gatesvr.proto.StatusResponse2\xa5\x02\n" +
+	"\tGetStatus\x12\x1c.gatesvr.proto.StatusRequest\x1a\x1d.gatesvr.proto.StatusResponse2\xca\x03\n" +
 	"\x0eGatewayService\x12U\n" +
 	"\fPushToClient\x12!.gatesvr.proto.UnicastPushRequest\x1a\".gatesvr.proto.UnicastPushResponse\x12W\n" +
 	"\x12BroadcastToClients\x12\x1f.gatesvr.proto.BroadcastRequest\x1a .gatesvr.proto.BroadcastResponse\x12c\n" +
-	"\x10RegisterUpstream\x12&.gatesvr.proto.UpstreamRegisterRequest\x1a'.gatesvr.proto.UpstreamRegisterResponseB5Z3github.com/quicgw/quicgw_fast/proto/gatesvr;gatesvrb\x06proto3"
+	"\x10RegisterUpstream\x12&.gatesvr.proto.UpstreamRegisterRequest\x1a'.gatesvr.proto.UpstreamRegisterResponse\x12N\n" +
+	"\tPushBatch\x12\x1f.gatesvr.proto.BatchPushRequest\x1a .gatesvr.proto.BatchPushResponse\x12S\n" +
+	"\x10PushWithReceipts\x12!.gatesvr.proto.UnicastPushRequest\x1a\x1a.gatesvr.proto.PushReceipt0\x01B5Z3github.com/quicgw/quicgw_fast/proto/gatesvr;gatesvrb\x06proto3"
 
 var (
 	file_service_proto_rawDescOnce sync.Once
@@ -920,50 +1294,66 @@ func file_service_proto_rawDescGZIP() []byte {
 	return file_service_proto_rawDescData
 }
 
-var file_service_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_service_proto_msgTypes = make([]protoimpl.MessageInfo, 16)
+var file_service_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
+var file_service_proto_msgTypes = make([]protoimpl.MessageInfo, 19)
 var file_service_proto_goTypes = []any{
 	(NotifySyncHint)(0),              // 0: gatesvr.proto.NotifySyncHint
-	(*UpstreamRequest)(nil),          // 1: gatesvr.proto.UpstreamRequest
-	(*UpstreamResponse)(nil),         // 2: gatesvr.proto.UpstreamResponse
-	(*StatusRequest)(nil),            // 3: gatesvr.proto.StatusRequest
-	(*StatusResponse)(nil),           // 4: gatesvr.proto.StatusResponse
-	(*UnicastPushRequest)(nil),       // 5: gatesvr.proto.UnicastPushRequest
-	(*UnicastPushResponse)(nil),      // 6: gatesvr.proto.UnicastPushResponse
-	(*BroadcastRequest)(nil),         // 7: gatesvr.proto.BroadcastRequest
-	(*BroadcastResponse)(nil),        // 8: gatesvr.proto.BroadcastResponse
-	(*UpstreamRegisterRequest)(nil),  // 9: gatesvr.proto.UpstreamRegisterRequest
-	(*UpstreamRegisterResponse)(nil), // 10: gatesvr.proto.UpstreamRegisterResponse
-	nil,                              // 11: gatesvr.proto.UpstreamRequest.ParamsEntry
-	nil,                              // 12: gatesvr.proto.UpstreamRequest.HeadersEntry
-	nil,                              // 13: gatesvr.proto.UpstreamResponse.HeadersEntry
-	nil,                              // 14: gatesvr.proto.StatusResponse.MetadataEntry
-	nil,                              // 15: gatesvr.proto.UnicastPushRequest.MetadataEntry
-	nil,                              // 16: gatesvr.proto.BroadcastRequest.MetadataEntry
+	(PushOutcome)(0),                 // 1: gatesvr.proto.PushOutcome
+	(LostReason)(0),                  // 2: gatesvr.proto.LostReason
+	(*UpstreamRequest)(nil),          // 3: gatesvr.proto.UpstreamRequest
+	(*UpstreamResponse)(nil),         // 4: gatesvr.proto.UpstreamResponse
+	(*StatusRequest)(nil),            // 5: gatesvr.proto.StatusRequest
+	(*StatusResponse)(nil),           // 6: gatesvr.proto.StatusResponse
+	(*UnicastPushRequest)(nil),       // 7: gatesvr.proto.UnicastPushRequest
+	(*UnicastPushResponse)(nil),      // 8: gatesvr.proto.UnicastPushResponse
+	(*BatchPushRequest)(nil),         // 9: gatesvr.proto.BatchPushRequest
+	(*BatchPushResponse)(nil),        // 10: gatesvr.proto.BatchPushResponse
+	(*PushReceipt)(nil),              // 11: gatesvr.proto.PushReceipt
+	(*BroadcastRequest)(nil),         // 12: gatesvr.proto.BroadcastRequest
+	(*BroadcastResponse)(nil),        // 13: gatesvr.proto.BroadcastResponse
+	(*UpstreamRegisterRequest)(nil),  // 14: gatesvr.proto.UpstreamRegisterRequest
+	(*UpstreamRegisterResponse)(nil), // 15: gatesvr.proto.UpstreamRegisterResponse
+	nil,                              // 16: gatesvr.proto.UpstreamRequest.ParamsEntry
+	nil,                              // 17: gatesvr.proto.UpstreamRequest.HeadersEntry
+	nil,                              // 18: gatesvr.proto.UpstreamResponse.HeadersEntry
+	nil,                              // 19: gatesvr.proto.StatusResponse.MetadataEntry
+	nil,                              // 20: gatesvr.proto.UnicastPushRequest.MetadataEntry
+	nil,                              // 21: gatesvr.proto.BroadcastRequest.MetadataEntry
 }
 var file_service_proto_depIdxs = []int32{
-	11, // 0: gatesvr.proto.UpstreamRequest.params:type_name -> gatesvr.proto.UpstreamRequest.ParamsEntry
-	12, // 1: gatesvr.proto.UpstreamRequest.headers:type_name -> gatesvr.proto.UpstreamRequest.HeadersEntry
-	13, // 2: gatesvr.proto.UpstreamResponse.headers:type_name -> gatesvr.proto.UpstreamResponse.HeadersEntry
-	14, // 3: gatesvr.proto.StatusResponse.metadata:type_name -> gatesvr.proto.StatusResponse.MetadataEntry
-	15, // 4: gatesvr.proto.UnicastPushRequest.metadata:type_name -> gatesvr.proto.UnicastPushRequest.MetadataEntry
+	16, // 0: gatesvr.proto.UpstreamRequest.params:type_name -> gatesvr.proto.UpstreamRequest.ParamsEntry
+	17, // 1: gatesvr.proto.UpstreamRequest.headers:type_name -> gatesvr.proto.UpstreamRequest.HeadersEntry
+	18, // 2: gatesvr.proto.UpstreamResponse.headers:type_name -> gatesvr.proto.UpstreamResponse.HeadersEntry
+	19, // 3: gatesvr.proto.StatusResponse.metadata:type_name -> gatesvr.proto.StatusResponse.MetadataEntry
+	20, // 4: gatesvr.proto.UnicastPushRequest.metadata:type_name -> gatesvr.proto.UnicastPushRequest.MetadataEntry
 	0,  // 5: gatesvr.proto.UnicastPushRequest.sync_hint:type_name -> gatesvr.proto.NotifySyncHint
-	16, // 6: gatesvr.proto.BroadcastRequest.metadata:type_name -> gatesvr.proto.BroadcastRequest.MetadataEntry
-	1,  // 7: gatesvr.proto.UpstreamService.ProcessRequest:input_type -> gatesvr.proto.UpstreamRequest
-	3,  // 8: gatesvr.proto.UpstreamService.GetStatus:input_type -> gatesvr.proto.StatusRequest
-	5,  // 9: gatesvr.proto.GatewayService.PushToClient:input_type -> gatesvr.proto.UnicastPushRequest
-	7,  // 10: gatesvr.proto.GatewayService.BroadcastToClients:input_type -> gatesvr.proto.BroadcastRequest
-	9,  // 11: gatesvr.proto.GatewayService.RegisterUpstream:input_type -> gatesvr.proto.UpstreamRegisterRequest
-	2,  // 12: gatesvr.proto.UpstreamService.ProcessRequest:output_type -> gatesvr.proto.UpstreamResponse
-	4,  // 13: gatesvr.proto.UpstreamService.GetStatus:output_type -> gatesvr.proto.StatusResponse
-	6,  // 14: gatesvr.proto.GatewayService.PushToClient:output_type -> gatesvr.proto.UnicastPushResponse
-	8,  // 15: gatesvr.proto.GatewayService.BroadcastToClients:output_type -> gatesvr.proto.BroadcastResponse
-	10, // 16: gatesvr.proto.GatewayService.RegisterUpstream:output_type -> gatesvr.proto.UpstreamRegisterResponse
-	12, // [12:17] is the sub-list for method output_type
-	7,  // [7:12] is the sub-list for method input_type
-	7,  // [7:7] is the sub-list for extension type_name
-	7,  // [7:7] is the sub-list for extension extendee
-	0,  // [0:7] is the sub-list for field type_name
+	1,  // 6: gatesvr.proto.UnicastPushResponse.outcome:type_name -> gatesvr.proto.PushOutcome
+	2,  // 7: gatesvr.proto.UnicastPushResponse.lost_reason:type_name -> gatesvr.proto.LostReason
+	7,  // 8: gatesvr.proto.BatchPushRequest.pushes:type_name -> gatesvr.proto.UnicastPushRequest
+	8,  // 9: gatesvr.proto.BatchPushResponse.responses:type_name -> gatesvr.proto.UnicastPushResponse
+	1,  // 10: gatesvr.proto.PushReceipt.outcome:type_name -> gatesvr.proto.PushOutcome
+	2,  // 11: gatesvr.proto.PushReceipt.lost_reason:type_name -> gatesvr.proto.LostReason
+	8,  // 12: gatesvr.proto.PushReceipt.answer:type_name -> gatesvr.proto.UnicastPushResponse
+	21, // 13: gatesvr.proto.BroadcastRequest.metadata:type_name -> gatesvr.proto.BroadcastRequest.MetadataEntry
+	3,  // 14: gatesvr.proto.UpstreamService.ProcessRequest:input_type -> gatesvr.proto.UpstreamRequest
+	5,  // 15: gatesvr.proto.UpstreamService.GetStatus:input_type -> gatesvr.proto.StatusRequest
+	7,  // 16: gatesvr.proto.GatewayService.PushToClient:input_type -> gatesvr.proto.UnicastPushRequest
+	12, // 17: gatesvr.proto.GatewayService.BroadcastToClients:input_type -> gatesvr.proto.BroadcastRequest
+	14, // 18: gatesvr.proto.GatewayService.RegisterUpstream:input_type -> gatesvr.proto.UpstreamRegisterRequest
+	9,  // 19: gatesvr.proto.GatewayService.PushBatch:input_type -> gatesvr.proto.BatchPushRequest
+	7,  // 20: gatesvr.proto.GatewayService.PushWithReceipts:input_type -> gatesvr.proto.UnicastPushRequest
+	4,  // 21: gatesvr.proto.UpstreamService.ProcessRequest:output_type -> gatesvr.proto.UpstreamResponse
+	6,  // 22: gatesvr.proto.UpstreamService.GetStatus:output_type -> gatesvr.proto.StatusResponse
+	8,  // 23: gatesvr.proto.GatewayService.PushToClient:output_type -> gatesvr.proto.UnicastPushResponse
+	13, // 24: gatesvr.proto.GatewayService.BroadcastToClients:output_type -> gatesvr.proto.BroadcastResponse
+	15, // 25: gatesvr.proto.GatewayService.RegisterUpstream:output_type -> gatesvr.proto.UpstreamRegisterResponse
+	10, // 26: gatesvr.proto.GatewayService.PushBatch:output_type -> gatesvr.proto.BatchPushResponse
+	11, // 27: gatesvr.proto.GatewayService.PushWithReceipts:output_type -> gatesvr.proto.PushReceipt
+	21, // [21:28] is the sub-list for method output_type
+	14, // [14:21] is the sub-list for method input_type
+	14, // [14:14] is the sub-list for extension type_name
+	14, // [14:14] is the sub-list for extension extendee
+	0,  // [0:14] is the sub-list for field type_name
 }
 
 func init() { file_service_proto_init() }
@@ -976,8 +1366,8 @@ func file_service_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_service_proto_rawDesc), len(file_service_proto_rawDesc)),
-			NumEnums:      1,
-			NumMessages:   16,
+			NumEnums:      3,
+			NumMessages:   19,
 			NumExtensions: 0,
 			NumServices:   2,
 		},

@@ -169,6 +169,8 @@ const (
 	GatewayService_PushToClient_FullMethodName       = "/gatesvr.proto.GatewayService/PushToClient"
 	GatewayService_BroadcastToClients_FullMethodName = "/gatesvr.proto.GatewayService/BroadcastToClients"
 	GatewayService_RegisterUpstream_FullMethodName   = "/gatesvr.proto.GatewayService/RegisterUpstream"
+	GatewayService_PushBatch_FullMethodName          = "/gatesvr.proto.GatewayService/PushBatch"
+	GatewayService_PushWithReceipts_FullMethodName   = "/gatesvr.proto.GatewayService/PushWithReceipts"
 )
 
 // GatewayServiceClient is the client API for GatewayService service.
@@ -180,6 +182,8 @@ type GatewayServiceClient interface {
 	PushToClient(ctx context.Context, in *UnicastPushRequest, opts ...grpc.CallOption) (*UnicastPushResponse, error)
 	BroadcastToClients(ctx context.Context, in *BroadcastRequest, opts ...grpc.CallOption) (*BroadcastResponse, error)
 	RegisterUpstream(ctx context.Context, in *UpstreamRegisterRequest, opts ...grpc.CallOption) (*UpstreamRegisterResponse, error)
+	PushBatch(ctx context.Context, in *BatchPushRequest, opts ...grpc.CallOption) (*BatchPushResponse, error)
+	PushWithReceipts(ctx context.Context, in *UnicastPushRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[PushReceipt], error)
 }
 
 type gatewayServiceClient struct {
@@ -220,6 +224,35 @@ func (c *gatewayServiceClient) RegisterUpstream(ctx context.Context, in *Upstrea
 	return out, nil
 }
 
+func (c *gatewayServiceClient) PushBatch(ctx context.Context, in *BatchPushRequest, opts ...grpc.CallOption) (*BatchPushResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(BatchPushResponse)
+	err := c.cc.Invoke(ctx, GatewayService_PushBatch_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *gatewayServiceClient) PushWithReceipts(ctx context.Context, in *UnicastPushRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[PushReceipt], error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	stream, err := c.cc.NewStream(ctx, &GatewayService_ServiceDesc.Streams[0], GatewayService_PushWithReceipts_FullMethodName, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	x := &grpc.GenericClientStream[UnicastPushRequest, PushReceipt]{ClientStream: stream}
+	if err := x.ClientStream.SendMsg(in); err != nil {
+		return nil, err
+	}
+	if err := x.ClientStream.CloseSend(); err != nil {
+		return nil, err
+	}
+	return x, nil
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type GatewayService_PushWithReceiptsClient = grpc.ServerStreamingClient[PushReceipt]
+
 // GatewayServiceServer is the server API for GatewayService service.
 // All implementations must embed UnimplementedGatewayServiceServer
 // for forward compatibility.
@@ -229,6 +262,8 @@ type GatewayServiceServer interface {
 	PushToClient(context.Context, *UnicastPushRequest) (*UnicastPushResponse, error)
 	BroadcastToClients(context.Context, *BroadcastRequest) (*BroadcastResponse, error)
 	RegisterUpstream(context.Context, *UpstreamRegisterRequest) (*UpstreamRegisterResponse, error)
+	PushBatch(context.Context, *BatchPushRequest) (*BatchPushResponse, error)
+	PushWithReceipts(*UnicastPushRequest, grpc.ServerStreamingServer[PushReceipt]) error
 	mustEmbedUnimplementedGatewayServiceServer()
 }
 
@@ -247,6 +282,12 @@ func (UnimplementedGatewayServiceServer) BroadcastToClients(context.Context, *Br
 }
 func (UnimplementedGatewayServiceServer) RegisterUpstream(context.Context, *UpstreamRegisterRequest) (*UpstreamRegisterResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method RegisterUpstream not implemented")
+}
+func (UnimplementedGatewayServiceServer) PushBatch(context.Context, *BatchPushRequest) (*BatchPushResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method PushBatch not implemented")
+}
+func (UnimplementedGatewayServiceServer) PushWithReceipts(*UnicastPushRequest, grpc.ServerStreamingServer[PushReceipt]) error {
+	return status.Error(codes.Unimplemented, "method PushWithReceipts not implemented")
 }
 func (UnimplementedGatewayServiceServer) mustEmbedUnimplementedGatewayServiceServer() {}
 func (UnimplementedGatewayServiceServer) testEmbeddedByValue()                        {}
@@ -323,6 +364,35 @@ func _GatewayService_RegisterUpstream_Handler(srv interface{}, ctx context.Conte
 	return interceptor(ctx, in, info, handler)
 }
 
+func _GatewayService_PushBatch_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(BatchPushRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(GatewayServiceServer).PushBatch(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: GatewayService_PushBatch_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(GatewayServiceServer).PushBatch(ctx, req.(*BatchPushRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _GatewayService_PushWithReceipts_Handler(srv interface{}, stream grpc.ServerStream) error {
+	m := new(UnicastPushRequest)
+	if err := stream.RecvMsg(m); err != nil {
+		return err
+	}
+	return srv.(GatewayServiceServer).PushWithReceipts(m, &grpc.GenericServerStream[UnicastPushRequest, PushReceipt]{ServerStream: stream})
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type GatewayService_PushWithReceiptsServer = grpc.ServerStreamingServer[PushReceipt]
+
 // GatewayService_ServiceDesc is the grpc.ServiceDesc for GatewayService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -342,7 +412,17 @@ var GatewayService_ServiceDesc = grpc.ServiceDesc{
 			MethodName: "RegisterUpstream",
 			Handler:    _GatewayService_RegisterUpstream_Handler,
 		},
+		{
+			MethodName: "PushBatch",
+			Handler:    _GatewayService_PushBatch_Handler,
+		},
 	},
-	Streams:  []grpc.StreamDesc{},
+	Streams: []grpc.StreamDesc{
+		{
+			StreamName:    "PushWithReceipts",
+			Handler:       _GatewayService_PushWithReceipts_Handler,
+			ServerStreams: true,
+		},
+	},
 	Metadata: "service.proto",
 }

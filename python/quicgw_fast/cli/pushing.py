@@ -6,8 +6,11 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import typer
+
 from quicgw_fast.cli.statuses import Status
 from quicgw_fast.cli.tables import say_document
+from quicgw_fast.codes import LostReason, PushOutcome
 from quicgw_fast.errors import StartupError
 from quicgw_fast.proto import service_pb2 as pb
 from quicgw_fast.upstream import GatewayCallFailed
@@ -40,6 +43,25 @@ class PushMessage:
         }
 
 
+@dataclass(frozen=True, slots=True)
+class Wishes:
+    """What is asked for beside sending it; times in seconds, 0 and empty for nothing."""
+
+    wait_ack: float
+    idempotency_key: str
+    ttl: float
+    supersede_key: str
+
+    def fields(self) -> dict[str, Any]:
+        """The fields of the request."""
+        return {
+            "wait_ack_ms": _ms(self.wait_ack, "--wait-ack"),
+            "idempotency_key": self.idempotency_key,
+            "ttl_ms": _ms(self.ttl, "--ttl"),
+            "supersede_key": self.supersede_key,
+        }
+
+
 async def unicast(
     gateway: str,
     access: GatewayAccess,
@@ -50,6 +72,7 @@ async def unicast(
     *,
     before: int | None,
     after: int | None,
+    wishes: Wishes,
     as_json: bool,
 ) -> int:
     """Push to one target, print the outcome, return the exit status; StartupError when there is no gateway."""
@@ -64,33 +87,57 @@ async def unicast(
         sync_hint=hint,
         bind_client_seq_id=before or after or 0,
         **message.fields(),
+        **wishes.fields(),
     )
-    async with _client(gateway, access) as client:
-        answer = await client.push(request, timeout)
+    async with gateway_client(gateway, access) as client:
+        answer = await client.push(request, timeout + wishes.wait_ack)
     if as_json:
-        _say_json(
-            success=answer.success,
-            message=answer.message,
-            error_code=answer.error_code,
-            pending_bytes=answer.pending_bytes,
-        )
-    elif answer.success:
-        _say(answer.message or "sent")
+        say_document(fields_of(answer))
     else:
-        _say(f"refused: {answer.error_code} {answer.message}".rstrip())
-    return Status.DONE if answer.success else Status.NO
+        _say(told_of(answer))
+    return Status.DONE if is_well(answer) else Status.NO
+
+
+def fields_of(answer: pb.UnicastPushResponse) -> dict[str, Any]:
+    """The answer as JSON has it."""
+    return {
+        "success": answer.success,
+        "message": answer.message,
+        "error_code": answer.error_code,
+        "pending_bytes": answer.pending_bytes,
+        "outcome": PushOutcome(answer.outcome).name,
+        "lost_reason": LostReason(answer.lost_reason).name,
+        "seq_id": answer.seq_id,
+    }
+
+
+def told_of(answer: pb.UnicastPushResponse) -> str:
+    """The answer in a line."""
+    if not answer.success:
+        return f"refused: {answer.error_code} {answer.message}".rstrip()
+    told, outcome = answer.message or "sent", PushOutcome(answer.outcome)
+    if outcome is PushOutcome.LOST:
+        return f"{told}, lost: {LostReason(answer.lost_reason).name}"
+    return told if outcome is PushOutcome.NOT_ASKED else f"{told}, {outcome.name.lower()}"
+
+
+def is_well(answer: pb.UnicastPushResponse) -> bool:
+    """Whether it was taken, and acknowledged if that was waited for."""
+    return answer.success and PushOutcome(answer.outcome) in (PushOutcome.NOT_ASKED, PushOutcome.ACKNOWLEDGED)
 
 
 async def broadcast(gateway: str, access: GatewayAccess, timeout: float, message: PushMessage, *, as_json: bool) -> int:
     """Push to everybody, print how many took it, return the exit status; StartupError when there is no gateway."""
-    async with _client(gateway, access) as client:
+    async with gateway_client(gateway, access) as client:
         answer = await client.broadcast(pb.BroadcastRequest(**message.fields()), timeout)
     if as_json:
-        _say_json(
-            sent_count=answer.sent_count,
-            message=answer.message,
-            pending_bytes=answer.pending_bytes,
-            most_pending_bytes=answer.most_pending_bytes,
+        say_document(
+            {
+                "sent_count": answer.sent_count,
+                "message": answer.message,
+                "pending_bytes": answer.pending_bytes,
+                "most_pending_bytes": answer.most_pending_bytes,
+            }
         )
     else:
         _say(f"sent to {answer.sent_count} clients")
@@ -98,7 +145,8 @@ async def broadcast(gateway: str, access: GatewayAccess, timeout: float, message
 
 
 @asynccontextmanager
-async def _client(gateway: str, access: GatewayAccess) -> AsyncIterator[GatewayClient]:
+async def gateway_client(gateway: str, access: GatewayAccess) -> AsyncIterator[GatewayClient]:
+    """The way to a gateway; StartupError when a call fails."""
     client = GatewayClient(gateway, access, patient=False)
     try:
         yield client
@@ -108,9 +156,12 @@ async def _client(gateway: str, access: GatewayAccess) -> AsyncIterator[GatewayC
         await client.close()
 
 
+def _ms(seconds: float, option: str) -> int:
+    milliseconds = round(seconds * 1000) or (1 if seconds else 0)
+    if milliseconds >= 1 << 32:
+        raise typer.BadParameter("is at most 49 days", param_hint=option)
+    return milliseconds
+
+
 def _say(line: str) -> None:
     print(line, flush=True)
-
-
-def _say_json(**fields: Any) -> None:
-    say_document(fields)

@@ -17,6 +17,7 @@ from quicgw_fast.config.tables.drain import DrainConfig
 from quicgw_fast.config.tables.limits import LimitsConfig
 from quicgw_fast.config.tables.overload import OverloadConfig
 from quicgw_fast.config.tables.processor import ProcessorConfig
+from quicgw_fast.config.tables.push import PushConfig
 from quicgw_fast.config.tables.routing import DEFAULT_CONTAINING, DEFAULT_EXACT, RoutingConfig
 from quicgw_fast.config.tables.server import LogConfig, ServerConfig, TlsConfig
 from quicgw_fast.config.tables.session import OfflineConfig, SessionConfig
@@ -38,6 +39,7 @@ __all__ = [
     "OfflineConfig",
     "OverloadConfig",
     "ProcessorConfig",
+    "PushConfig",
     "RoutingConfig",
     "ServerConfig",
     "SessionConfig",

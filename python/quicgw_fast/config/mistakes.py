@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from quicgw_fast.config.places import Key, SettingPlace
 
-_ALIKE = 0.7
+ALIKE = 0.7
 """How alike two names are, of 1, when one of them may have been meant by the other."""
 
 
@@ -48,12 +48,12 @@ class BadConfigError(ConfigError):
         super().__init__(f"bad configuration: {'; '.join(dict.fromkeys(one.told for one in self.mistakes))}")
 
 
-def nearest(name: str, known: Iterable[str]) -> str:
-    """Return which of the known names was probably meant; empty when none is near."""
+def nearest(name: str, known: Iterable[str], *, alike: float = ALIKE) -> str:
+    """Return which of the known names was probably meant; empty when none is as much ``alike``, of 1."""
     plain = {each.lower().replace("-", "_"): each for each in known}
     wanted = "".join(f"_{letter}" if letter.isupper() else letter for letter in name)  # as camelCase has it
     for spelling in (name, wanted.lstrip("_")):
-        found = difflib.get_close_matches(spelling.lower().replace("-", "_"), plain, n=1, cutoff=_ALIKE)
+        found = difflib.get_close_matches(spelling.lower().replace("-", "_"), plain, n=1, cutoff=alike)
         if found:
             return plain[found[0]]
     return ""

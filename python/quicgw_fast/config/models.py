@@ -14,6 +14,7 @@ from quicgw_fast.config.tables.drain import DrainConfig
 from quicgw_fast.config.tables.limits import LimitsConfig
 from quicgw_fast.config.tables.overload import OverloadConfig
 from quicgw_fast.config.tables.processor import ProcessorConfig
+from quicgw_fast.config.tables.push import PushConfig
 from quicgw_fast.config.tables.routing import RoutingConfig
 from quicgw_fast.config.tables.server import LogConfig, ServerConfig, TlsConfig
 from quicgw_fast.config.tables.session import OfflineConfig, SessionConfig
@@ -37,6 +38,7 @@ class Config(BaseModel):
     routing: RoutingConfig = RoutingConfig()
     processor: ProcessorConfig = ProcessorConfig()
     drain: DrainConfig = DrainConfig()
+    push: PushConfig = PushConfig()
     session: SessionConfig = SessionConfig()
     auth: AuthConfig = AuthConfig()
     limits: LimitsConfig = LimitsConfig()

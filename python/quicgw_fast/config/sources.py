@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args, get_origin
 
-from quicgw_fast.config.mistakes import Mistake, did_you_mean
+from quicgw_fast.config.mistakes import Mistake, did_you_mean, nearest
 from quicgw_fast.config.places import DEFAULT, FLAG, Key, SettingPlace, in_file, in_variable
 from quicgw_fast.config.positions import positions
 from quicgw_fast.config.syntax import broken_toml, encoding_of
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 PREFIX = "QUICGW_"
 SEPARATOR = "__"
+SURELY = 0.85
+"""How alike a variable has to be to one of ours to be meant for it: those of platforms are somewhat alike."""
 OTHERS = frozenset({"QUICGW_BACKEND", "QUICGW_FAST", "QUICGW_TOKEN"})
 """Variables of ours that are no settings."""
 
@@ -167,9 +169,10 @@ def stray(environment: Mapping[str, str], sections: Mapping[str, type[BaseModel]
 
 def _meant(written: str, sections: Mapping[str, type[BaseModel]]) -> str | None:
     """Return the variable that one with a single underscore was to be, or one of ours that is no setting."""
-    name, _, key = written.partition("_")
-    if name in sections and key in sections[name].model_fields:
-        return f"{PREFIX}{name}{SEPARATOR}{key}".upper()
+    ours = {f"{name}_{key}": (name, key) for name, section in sections.items() for key in section.model_fields}
+    near = written if written in ours else nearest(written, ours, alike=SURELY)
+    if near:
+        return f"{PREFIX}{SEPARATOR.join(ours[near])}".upper()
     meant, _ = did_you_mean(written, (other.removeprefix(PREFIX) for other in OTHERS))
     return f"{PREFIX}{meant}" if meant else None
 

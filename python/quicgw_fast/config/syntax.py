@@ -8,8 +8,12 @@ from typing import NamedTuple
 
 _AT = re.compile(r" \(at (?:line (\d+), column (\d+)|end of document)\)$")
 _PAIR = re.compile(r"""\s*(?P<key>[A-Za-z0-9_.-]+)\s*=\s*(?P<value>[^"'\[{#\s][^#"']*?)\s*(#.*)?""")
+_NOTHING = re.compile(r"\s*[A-Za-z0-9_.-]+\s*=\s*(#.*)?")
+_YAML_TABLE = re.compile(r"\s*(?P<name>[A-Za-z0-9_-]+):\s*")
+_TWICE = re.compile(r"Cannot declare \((.+?),?\) twice")
+_SWITCHES = {**dict.fromkeys(("true", "yes", "on"), "true"), **dict.fromkeys(("false", "no", "off"), "false")}
 _NOT_EQUAL = re.compile(r"\s*(?P<key>[A-Za-z0-9_-]+)\s*(:|\s)\s*(?P<value>[^=]+)")
-_SIMPLE = re.compile(r"[A-Za-z0-9_.+:-]+")
+_SIMPLE = re.compile(r"[A-Za-z0-9_.+:/~-]+")
 _LONGEST = 40
 """Characters of a value that are repeated."""
 
@@ -32,11 +36,15 @@ def broken_toml(error: ValueError, text: str) -> Fault:
     said = told[: at.start()]
     line = int(at[1] or len(text.rstrip().split("\n")))
     column = int(at[2]) if at[2] else len(lines[line - 1]) + 1
-    return Fault(f"{_small(said)}; {_advice(said, lines[line - 1])}", line, column)
+    return Fault(f"{_plainly(said)}; {_advice(said, lines[line - 1])}", line, column)
 
 
-def _small(sentence: str) -> str:
-    return sentence[:1].lower() + sentence[1:]
+def _plainly(said: str) -> str:
+    """Write what the parser says as a part of a sentence, and a table as people write it."""
+    twice = _TWICE.fullmatch(said)
+    if twice is not None:
+        return f"[{twice[1].replace(', ', '.').replace(chr(39), '')}] is there twice"
+    return said[:1].lower() + said[1:]
 
 
 def _advice(said: str, line: str) -> str:
@@ -46,6 +54,13 @@ def _advice(said: str, line: str) -> str:
         return "it is written twice: take one away"
     if "“" in line or "”" in line or "‘" in line or "’" in line:
         return 'text stands in straight quotes: "…"'
+    if line.startswith("{"):
+        return "this looks like JSON: write tables as [server], and below them keys as quic = …"
+    table = _YAML_TABLE.fullmatch(line)
+    if table is not None:
+        return f"a table is written [{table['name']}], and a key below it name = …"
+    if _NOTHING.fullmatch(line):
+        return "write the value behind the equals sign, or take the key away"
     if "\\" in line:
         return "in double quotes a backslash is special: write the text in single quotes"
     pair = _PAIR.fullmatch(line)
@@ -58,8 +73,8 @@ def _advice(said: str, line: str) -> str:
 
 
 def _advice_for_value(key: str, value: str) -> str:
-    if value.lower() in {"true", "false"}:
-        return f"write {key} = {value.lower()}"
+    if value.lower() in _SWITCHES:
+        return f"write {key} = {_SWITCHES[value.lower()]}"
     if len(value) > _LONGEST or not _SIMPLE.fullmatch(value):
         return 'text stands in quotes: "…"'
     return f'text, times and sizes stand in quotes: {key} = "{value}"'

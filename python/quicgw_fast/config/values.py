@@ -68,10 +68,14 @@ _SIZE_UNITS = {
 
 
 def _guess(text: str, units: dict[str, str]) -> str:
-    """Say what was probably meant by an amount with a unit that is not known."""
+    """Say what was probably meant by an amount with a unit that is not known, or by a size in parts of one."""
     match = _AMOUNT.fullmatch(text.strip())
     unit = units.get(match[2].lower()) if match else None
-    return f"did you mean {match[1]}{unit}? " if match and unit else ""
+    if match is None or unit is None:
+        return ""
+    size = float(match[1]) * _BYTES[unit] if unit in _BYTES and "." in match[1] else None
+    meant = f"{match[1]}{unit}" if size is None else write_size(round(size))
+    return f"did you mean {meant}? "
 
 
 def parse_duration(value: object) -> object:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any, get_args
 
 from quicgw_fast.config.mistakes import Mistake, did_you_mean
@@ -106,6 +107,9 @@ def _bad_value(problem: Any, key: Key, sections: Sections) -> str:
         return f"{_RANGE}, not {shown(value)}"
     if kind == "tuple_type":
         return f"must be a list, for example {example(sections[key[0]].model_fields[key[1]])}, not {shown(value)}"
+    default = sections[key[0]].model_fields[key[1]].default if len(key) == 2 else None
+    if kind == "string_type" and isinstance(default, str):
+        return f"{_WORDS[kind]}, for example {json.dumps(default)}, not {shown(value)}"
     told = f"{_WORDS.get(kind, problem['msg'])}, not {shown(value)}"
     if isinstance(value, dict) and kind != "dict_type":
         return f"{told}; it is a key and no table: write {key[-1]} = … below [{'.'.join(key[:-1])}]"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
@@ -12,19 +13,19 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection, reflection_pb2
 
 from quicgw_fast.control.callers import HEALTH_CHECK, Callers
-from quicgw_fast.control.intake import Intake
+from quicgw_fast.control.intake import Intake, Later
 from quicgw_fast.control.listen import free_address
 from quicgw_fast.control.peers import caller_host
 from quicgw_fast.errors import StartupError
-from quicgw_fast.proto import service_pb2
+from quicgw_fast.proto import service_pb2 as pb
 from quicgw_fast.proto.service_pb2_grpc import GatewayServiceServicer, add_GatewayServiceServicer_to_server
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable
+    from collections.abc import Awaitable, Sequence
 
     from quicgw_fast.control.access import ControlAccess
     from quicgw_fast.control.refusals import Refusals
-    from quicgw_fast.proto import service_pb2 as pb
+    from quicgw_fast.ports import TakenPush
 
     Context = grpc.aio.ServicerContext[Any, Any]
     Answer = TypeVar("Answer")
@@ -41,11 +42,15 @@ _WAITING = 4096
 """Calls at once, nearly all of them waiting for their turn."""
 _PLACES = {
     f"/{GATEWAY_SERVICE}/PushToClient": 32,
+    f"/{GATEWAY_SERVICE}/PushWithReceipts": 16,
+    f"/{GATEWAY_SERVICE}/PushBatch": 4,
     f"/{GATEWAY_SERVICE}/BroadcastToClients": 8,
     f"/{GATEWAY_SERVICE}/RegisterUpstream": 16,
     HEALTH_CHECK: 16,
 }
-"""Calls of a method whose message is in memory at once."""
+"""Calls of a method whose message is in memory at once; those that wait for an acknowledgement have no place."""
+_BATCH = 1024
+"""Pushes of a batch; their bytes are bounded as those of any message."""
 MOST_BUFFERED = sum(_PLACES.values()) * _LARGEST
 """Bytes of messages that are in memory at once, if every one is as large as it may be."""
 _STREAMS = {f"/{health.SERVICE_NAME}/Watch": 64, f"/{reflection.SERVICE_NAME}/ServerReflectionInfo": 16}
@@ -106,8 +111,11 @@ _OPTIONS = (
 class Pusher(Protocol):
     """What the gateway does with what a service pushes."""
 
-    async def push(self, request: pb.UnicastPushRequest) -> pb.UnicastPushResponse:
-        """Deliver, keep or refuse a push to one client."""
+    async def push(self, request: pb.UnicastPushRequest, *, follow: bool = False) -> TakenPush:
+        """Deliver, keep or refuse a push to one client; with ``follow`` its sender wants to know what becomes of it."""
+
+    async def batch(self, requests: Sequence[pb.UnicastPushRequest]) -> Sequence[TakenPush]:
+        """Do so with many, in their order."""
 
     async def broadcast(self, request: pb.BroadcastRequest) -> pb.BroadcastResponse:
         """Push to every logged-in session."""
@@ -193,7 +201,7 @@ class ControlServer:
 def _described() -> DescriptorPool:
     """Return a pool with what reflection tells about: our messages are in a pool of their own, the others' are not."""
     pool = DescriptorPool()
-    for file in (service_pb2.DESCRIPTOR, health_pb2.DESCRIPTOR, reflection_pb2.DESCRIPTOR):
+    for file in (pb.DESCRIPTOR, health_pb2.DESCRIPTOR, reflection_pb2.DESCRIPTOR):
         pool.AddSerializedFile(file.serialized_pb)
     return pool
 
@@ -223,10 +231,40 @@ class _Servicer(GatewayServiceServicer):
         self._pusher = pusher
         self._registrar = registrar
 
-    async def PushToClient(self, request: pb.UnicastPushRequest, context: Context) -> pb.UnicastPushResponse:
-        answer = await _answer(self._pusher.push(request), "PushToClient", context)
-        context.set_trailing_metadata((("pending-bytes", str(answer.pending_bytes)),))
-        return answer
+    async def PushToClient(self, request: pb.UnicastPushRequest, context: Context) -> Any:
+        taken = await _answer(self._pusher.push(request), "PushToClient", context)
+        context.set_trailing_metadata((("pending-bytes", str(taken.answer.pending_bytes)),))
+        return Later(taken.settled) if taken.waits else taken.answer
+
+    async def PushBatch(self, request: pb.BatchPushRequest, context: Context) -> Any:
+        if len(request.pushes) > _BATCH:
+            told = f"a batch may have {_BATCH} pushes, this one has {len(request.pushes)}: send several"
+            await context.abort(grpc.StatusCode.INVALID_ARGUMENT, told)
+        taken = await _answer(self._pusher.batch(request.pushes), "PushBatch", context)
+
+        async def settled() -> pb.BatchPushResponse:
+            return pb.BatchPushResponse(responses=await asyncio.gather(*(each.settled() for each in taken)))
+
+        return Later(settled)
+
+    # Not a generator, as the stub has it: what is awaited here has a place, what comes behind the first receipt none.
+    async def PushWithReceipts(self, request: pb.UnicastPushRequest, context: Context) -> Any:  # type: ignore[override]
+        taken = await _answer(self._pusher.push(request, follow=True), "PushWithReceipts", context)
+        accepted = taken.waits or taken.answer.success
+        outcome = pb.PUSH_OUTCOME_ACCEPTED if accepted else pb.PUSH_OUTCOME_REFUSED
+        try:
+            await context.write(pb.PushReceipt(outcome=outcome, seq_id=taken.answer.seq_id, answer=taken.answer))
+        except BaseException:
+            taken.forgo()
+            raise
+
+        async def settled() -> None:
+            told = await taken.settled()
+            # Not asked for by the first push with this idempotency key: nobody knows.
+            outcome = told.outcome or pb.PUSH_OUTCOME_PENDING
+            await context.write(pb.PushReceipt(outcome=outcome, lost_reason=told.lost_reason, seq_id=told.seq_id))
+
+        return Later(settled) if accepted else None
 
     async def BroadcastToClients(self, request: pb.BroadcastRequest, context: Context) -> pb.BroadcastResponse:
         answer = await _answer(self._pusher.broadcast(request), "BroadcastToClients", context)

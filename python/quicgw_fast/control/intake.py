@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import grpc
 
@@ -19,8 +20,17 @@ if TYPE_CHECKING:
     Handler = grpc.RpcMethodHandler[Any, Any] | None
     Continuation = Callable[[grpc.HandlerCallDetails], Awaitable[Handler]]
 
+Answer = TypeVar("Answer")
+
 ARRIVAL = 5.0
 """Seconds that a message may take to arrive once its turn has come."""
+
+
+@dataclass(frozen=True, slots=True)
+class Later(Generic[Answer]):
+    """What a servicer returns whose answer takes long, and needs neither the message nor a place any more."""
+
+    wait: Callable[[], Awaitable[Answer]]
 
 
 class Intake(grpc.aio.ServerInterceptor):
@@ -57,7 +67,11 @@ class Intake(grpc.aio.ServerInterceptor):
         turns = self._turns.get(method)
         if turns is not None and handler.unary_unary is not None:
             return grpc.stream_unary_rpc_method_handler(
-                self._unary(turns, handler.unary_unary), handler.request_deserializer, handler.response_serializer
+                self._placed(turns, handler.unary_unary), handler.request_deserializer, handler.response_serializer
+            )
+        if turns is not None:
+            return grpc.stream_stream_rpc_method_handler(
+                self._placed(turns, handler.unary_stream), handler.request_deserializer, handler.response_serializer
             )
         if method in self._streams:
             return grpc.stream_stream_rpc_method_handler(
@@ -65,7 +79,7 @@ class Intake(grpc.aio.ServerInterceptor):
             )
         return handler
 
-    def _unary(self, turns: CallerTurns, answer: Any) -> Any:
+    def _placed(self, turns: CallerTurns, answer: Any) -> Any:
         async def serve(_: object, context: Context) -> Any:
             caller = caller_address(context.peer())
             try:
@@ -76,7 +90,7 @@ class Intake(grpc.aio.ServerInterceptor):
             if self._known.add(caller):
                 for each in self._turns.values():
                     each.welcome(caller)
-            return answered
+            return await answered.wait() if isinstance(answered, Later) else answered
 
         return serve
 

@@ -80,12 +80,15 @@ class OrderedSender(Generic[R]):
                 room.send(frames)
         return count
 
-    def hold(self, to: R, body: bytes) -> None:
-        """Keep one notify until ``release``; raises the engine's CacheFull, BudgetFull or Overflowed."""
+    def hold(self, to: R, body: bytes, ticket: int = 0, instead_of: int = 0) -> None:
+        """Keep one notify until ``release``; raises the engine's CacheFull, BudgetFull or Overflowed.
+
+        ``ticket`` and ``instead_of`` are as the engine has them.
+        """
         try:
-            to.outbox.hold(body)
+            to.outbox.hold(body, ticket, instead_of)
         except BudgetFull as full:
-            self._with_room(to, partial(to.outbox.hold, body), full)
+            self._with_room(to, partial(to.outbox.hold, body, ticket, instead_of), full)
 
     def release(self, to: R) -> bool:
         """Send of what was held as much as fits; the rest goes with ``acknowledged``, before anything new.
@@ -100,8 +103,18 @@ class OrderedSender(Generic[R]):
         return not outbox.overflowed
 
     def acknowledged(self, to: R) -> None:
-        """Go on with what a ``release`` left behind, now that the client made room."""
-        if to.outbox.releasing:
+        """Go on with what is held, now that the client made room."""
+        if to.outbox.held:
+            self.go_on(to)
+
+    def takes(self, to: R) -> bool:
+        """Whether what took its number now would leave now, or as soon as what is under way has."""
+        link = to.link
+        return link is not None and to.cursor == to.outbox.last_seq and link.ready() and to.outbox.fill < 1.0
+
+    def go_on(self, to: R) -> None:
+        """Send of what is held what waits for room alone; nothing new may overtake what a ``release`` left behind."""
+        if to.outbox.releasing or (to.may_release and self.takes(to)):
             self.release(to)
 
     def push(self, to: R, body: bytes, *, kept: bool = False) -> None:
@@ -136,13 +149,13 @@ class OrderedSender(Generic[R]):
                 self.pump(to)
         return hindered
 
-    def bind(self, to: R, client_seq: int, body: bytes, *, before: bool, expires_at: float) -> bool:
+    def bind(self, to: R, client_seq: int, body: bytes, *, before: bool, expires_at: float, ticket: int = 0) -> bool:
         """Bind a notify to the reply of ``client_seq``; True when it was sent at once, False when it is kept.
 
-        Raises the engine's BindRefused, WindowFull, BudgetFull or Overflowed.
+        ``ticket`` is as the engine has it. Raises the engine's BindRefused, WindowFull, BudgetFull or Overflowed.
         """
         self._release_first(to)
-        return bool(self._flow(to, partial(to.outbox.bind, client_seq, before, body, expires_at)))
+        return bool(self._flow(to, partial(to.outbox.bind, client_seq, before, body, expires_at, ticket)))
 
     def overflow(self, to: R, *, notifies: int = 0) -> None:
         """Mark a session that had to miss something: it goes on only by a reset."""
@@ -159,6 +172,9 @@ class OrderedSender(Generic[R]):
                 return
             self._sent.value += len(frames)
             link.send(frames)
+        # What waits for room alone; what a release left behind waits for an acknowledgement.
+        if to.outbox.held and not to.outbox.releasing and to.may_release and self.takes(to):
+            self.release(to)
 
     def _release_first(self, to: R) -> None:
         if to.outbox.releasing and not self.release(to):

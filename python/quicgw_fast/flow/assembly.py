@@ -123,9 +123,9 @@ def assemble_path(
 
     # Down
     sender = _make_sender(engine, metrics, lambda: closing, lambda: room)
-    offline = Offline(SteadyClock(clock), metrics, store, registry, sender, config.offline.max_total_bytes)
+    offline = Offline(SteadyClock(clock), metrics, store, registry, sender, config.offline)
     accounts = Accounts(metrics, lambda: (session.outbox.tally for session in registry), offline.share)
-    closing = Closing(clock, metrics, registry, accounts, offline.handovers, lambda session: requests.give_up(session))
+    closing = Closing(clock, metrics, registry, accounts, offline, lambda session: requests.give_up(session))
     room = Memory(clock, metrics, registry, budget, closing, sender.overflow)
     replies = Replies(clock, metrics, request_memory, stages, sender)
 
@@ -145,11 +145,11 @@ def assemble_path(
     pending, pace = PendingStarts(clock, draining, registry, refused), config.drain.pace
     attaching = Attaching(clock, metrics, registry, sender, closing, offline, tokens, pending, journal, times, limits)
     starts = StartHandler(clock, metrics, draining, gates.start, tokens, placement, pending, refused, attaching)
-    control = ControlMessages(clock, metrics, sender, closing, offline.stored, tokens, times.window_bytes)
+    control = ControlMessages(clock, metrics, sender, closing, offline, tokens, times.window_bytes)
     legs = Legs(clock, metrics, sender, starts, requests, control, arriving, stages, gates.held, gates.message)
     conversations = Conversations(clock, metrics, engine, legs, journal, times, processor, stages.inflow)
     to_push = Targets(placement, registry, closing), registry, sender, offline, gates.push, engine.encode_body
-    pushes = Pushes(clock, metrics, draining, *to_push, times.bind_timeout)
+    pushes = Pushes(clock, metrics, draining, *to_push, config.push, times.bind_timeout)
 
     # What passes with time
     chores = [arriving.tend, offline.tend, room.tend, journal.flush, tokens.flush, metrics.tend, *chores]

@@ -76,6 +76,7 @@ class Attaching:
         self._closing = closing
         self._handovers = offline.handovers
         self._stored = offline.stored
+        self._tracking = offline.tracking
         self._tokens = tokens
         self._pending = pending
         self._journal = journal
@@ -106,6 +107,7 @@ class Attaching:
     def _resume(self, start: AdmittedStart, verdict: ResumeDecision, session: Session) -> None:
         self._supersede(session)
         session.outbox.ack(start.claim.last_acked)
+        self._tracking.acknowledged(session)
         self._stored.acknowledged(session)
         self._count_resumes.value += 1
         self._recovered.observe(session.outbox.last_seq - start.claim.last_acked)
@@ -115,6 +117,7 @@ class Attaching:
         lost = verdict.lost
         if isinstance(lost, Session):
             lost.outbox.ack(start.claim.last_acked)  # delivered: the client says so
+            self._tracking.acknowledged(lost)
         if lost is not None:  # what the client has of it need not be delivered once more
             self._stored.received(start.claim.openid, lost.catch_up, start.claim.last_acked)
         old = self._registry.by_openid(start.claim.openid)

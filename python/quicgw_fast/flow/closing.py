@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from quicgw_fast.clock import Clock
     from quicgw_fast.flow.accounts import Accounts
-    from quicgw_fast.flow.handovers import Handovers
+    from quicgw_fast.flow.offline import Offline
     from quicgw_fast.observe import Metrics
     from quicgw_fast.session import Registry, Session
 
@@ -29,7 +29,7 @@ class Closing:
         metrics: Metrics,
         registry: Registry,
         accounts: Accounts,
-        handovers: Handovers,
+        offline: Offline,
         give_up: Callable[[Session], None],
     ) -> None:
         """``give_up`` calls off what is done for a session: nobody gets the replies (protocol §3)."""
@@ -41,7 +41,8 @@ class Closing:
         self._count_sessions_expired = metrics.counter("sessions_expired", "Sessions whose resume window passed")
         self._registry = registry
         self._accounts = accounts
-        self._handovers = handovers
+        self._handovers = offline.handovers
+        self._tracking = offline.tracking
         self._give_up = give_up
 
     def disconnect(self, session: Session, code: CloseCode, detail: str, *, flush: bool = True) -> None:
@@ -55,11 +56,16 @@ class Closing:
         session.apply(Event.DETACHED, self._clock.now())
         link.close(code, code.phrase(detail), flush=flush)
 
+    def binds_expired(self, session: Session) -> None:
+        """Some of its bound notifies have expired: who waits for one of them is told."""
+        self._tracking.look(session)
+
     def overflowed(self, session: Session) -> None:
         """The session missed something; its client learns it at once and can only start afresh (protocol §5).
 
         So nobody can get the replies to what is under way: they stay open until the session ends, and count as lost.
         """
+        self._tracking.overflowed(session)
         for action in session.apply(Event.OVERFLOWED, self._clock.now()):
             match action:
                 case Action.COUNT_OVERFLOW:
@@ -85,12 +91,13 @@ class Closing:
                     self._give_up(session)
                 case Action.HAND_OVER:
                     bodies = self._unsent(session)
+        leaving = self._tracking.ends(session, event, session.handed, handed_over=bool(bodies))
         unnumbered = min(len(bodies), session.outbox.held)
         given = NotifyCount(len(bodies) - unnumbered, unnumbered)
         dropped = self._registry.end(session, event, self._clock.now(), given)
         self._accounts.end(session.outbox.tally)
         self._count_in_flight_dropped.value += dropped
-        self._handovers.begin(session, bodies, unnumbered)
+        self._handovers.begin(session, bodies, unnumbered, leaving)
 
     def end_all(self) -> None:
         """End every session, because nobody resumes at a gateway that stops; one that cannot be ended is left."""

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from quicgw_fast.delivery import OrderedSender
     from quicgw_fast.flow.client import ConnectedClient
     from quicgw_fast.flow.closing import Closing
-    from quicgw_fast.flow.stored_messages import StoredMessages
+    from quicgw_fast.flow.offline import Offline
     from quicgw_fast.flow.tokens import Tokens
     from quicgw_fast.observe import Metrics
     from quicgw_fast.proto.client_pb2 import ClientRequest
@@ -33,7 +33,7 @@ class ControlMessages:
         metrics: Metrics,
         sender: OrderedSender[Session],
         closing: Closing,
-        stored: StoredMessages,
+        offline: Offline,
         tokens: Tokens,
         window_bytes: int,
     ) -> None:
@@ -42,7 +42,8 @@ class ControlMessages:
         self._count_stops = metrics.counter("stops", "Sessions that their clients ended with STOP")
         self._sender = sender
         self._closing = closing
-        self._stored = stored
+        self._stored = offline.stored
+        self._tracking = offline.tracking
         self._tokens = tokens
         self.reconfigure(window_bytes)
 
@@ -65,6 +66,8 @@ class ControlMessages:
             ) from error
         if freed:
             session.crowded_since = None
+            if session.parcels is not None:
+                self._tracking.acknowledged(session)
             self._sender.acknowledged(session)
             self._stored.acknowledged(session)
         return bool(freed)

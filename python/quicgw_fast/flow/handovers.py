@@ -19,8 +19,9 @@ if TYPE_CHECKING:
 
     from quicgw_fast.clock import Clock
     from quicgw_fast.flow.store_tasks import StoreJournal
+    from quicgw_fast.flow.tracking import Leaving, Tracking
     from quicgw_fast.observe import Metrics
-    from quicgw_fast.session import Session
+    from quicgw_fast.session import Parcel, Session
     from quicgw_fast.store import OfflineStore, PutResult
 
 TOO_LARGE = "too large to be stored"
@@ -40,7 +41,13 @@ class Handovers:
     """
 
     def __init__(
-        self, clock: Clock, metrics: Metrics, store: OfflineStore | None, journal: StoreJournal, most_bytes: int
+        self,
+        clock: Clock,
+        metrics: Metrics,
+        store: OfflineStore | None,
+        journal: StoreJournal,
+        tracking: Tracking,
+        most_bytes: int,
     ) -> None:
         """``most_bytes`` may be on their way at once: a disk may hang while sessions go on ending."""
         self._clock = clock
@@ -54,6 +61,7 @@ class Handovers:
         )
         self._store = store
         self._journal = journal
+        self._tracking = tracking
         self.losses = UntoldLosses()
         self.kept = 0
         """Notifies that the store took."""
@@ -75,19 +83,26 @@ class Handovers:
         """The hand-over of this openid that the store has not answered yet."""
         return self._undecided.get(openid)
 
-    def begin(self, session: Session, bodies: Sequence[bytes], unnumbered: int) -> None:
-        """Give the store what an ended session owed, oldest first; the last ``unnumbered`` bodies had no number yet."""
+    def begin(
+        self, session: Session, bodies: Sequence[bytes], unnumbered: int, leaving: Sequence[Leaving] = ()
+    ) -> None:
+        """Give the store what an ended session owed, oldest first; the last ``unnumbered`` bodies had no number yet.
+
+        ``leaving`` is what is known of each of the bodies; empty where nothing is known of any.
+        """
         store = self._store
         if store is None or not bodies:
             return
         named = [body + ServerPush(headers=offline_id()).SerializeToString() for body in bodies]
         hindrances = self._hindrances(named)
         good = [body for body, hindrance in zip(named, hindrances, strict=True) if not hindrance]
+        terms = [each.terms for each, hindrance in zip(leaving, hindrances, strict=False) if not hindrance]
+        parcels = [each.parcel for each in leaving]
         size = sum(map(len, good))
         self.waiting += len(named)
         self._waiting_bytes += size
-        decided = store.put_all(session.openid, good, self._clock.wall())
-        done = partial(self._done, session, hindrances, len(named) - unnumbered, size)
+        decided = store.put_all(session.openid, good, self._clock.wall(), terms)
+        done = partial(self._done, session, hindrances, len(named) - unnumbered, size, parcels)
         if decided.done():
             done(decided)
         else:
@@ -112,6 +127,7 @@ class Handovers:
         hindrances: list[str],
         numbered: int,
         size: int,
+        parcels: list[Parcel | None],
         decided: asyncio.Future[list[PutResult]],
     ) -> None:
         self._waiting_bytes -= size
@@ -122,8 +138,14 @@ class Handovers:
         told = decided.result()
         if any(result.error_code is StoreCode.FAILED for result in told):
             self._journal.not_put()
-        results = iter(told)
-        reasons = [hindrance or next(results).message for hindrance in hindrances]
+        answers = iter(told)
+        results = [None if hindrance else next(answers) for hindrance in hindrances]
+        reasons = [
+            hindrance if result is None else result.message
+            for hindrance, result in zip(hindrances, results, strict=True)
+        ]
+        for parcel, result in zip(parcels, results, strict=False):
+            self._follow(parcel, result)
         lost = NotifyCount(sum(map(bool, reasons[:numbered])), sum(map(bool, reasons[numbered:])))
         self.waiting -= len(reasons)
         self.kept += len(reasons) - lost.total
@@ -132,3 +154,9 @@ class Handovers:
         self.losses.add(session.openid, session.id, lost)
         if lost.total:
             self._journal.lost(session.openid, session.id, lost.total, next(filter(None, reasons)))
+
+    def _follow(self, parcel: Parcel | None, result: PutResult | None) -> None:
+        if result is not None and result.stored:
+            self._tracking.stored(parcel, result.id, result.replaced)
+        else:
+            self._tracking.not_stored(parcel)

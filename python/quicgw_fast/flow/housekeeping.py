@@ -185,6 +185,7 @@ class Housekeeping:
             return  # it ended since the round began
         if session.outbox.bound:
             self._count_binds_expired.value += session.outbox.expire(now)
+            self._closing.binds_expired(session)
         self._sender.acknowledged(session)  # in case that room was missing that others have given back since
         if not session.attached:
             self._closing.expire(session)

@@ -16,14 +16,16 @@ from quicgw_fast.flow.handovers import Handovers
 from quicgw_fast.flow.store_metrics import register_store
 from quicgw_fast.flow.store_tasks import StoreJournal, StoreTasks
 from quicgw_fast.flow.stored_messages import StoredMessages
+from quicgw_fast.flow.tracking import Tracking
 from quicgw_fast.session import MAX_OPENID, ReadingEvent
 from quicgw_fast.store import StoreFailed, StoreStats
 
 if TYPE_CHECKING:
     from quicgw_fast.clock import Clock
+    from quicgw_fast.config import OfflineConfig
     from quicgw_fast.delivery import OrderedSender
     from quicgw_fast.observe import Metrics
-    from quicgw_fast.session import Registry, Session
+    from quicgw_fast.session import Parcel, Registry, Session
     from quicgw_fast.store import OfflineStore, PutResult
 
 STORE_ROUND = 60.0
@@ -44,18 +46,20 @@ class Offline:
         store: OfflineStore | None,
         registry: Registry,
         sender: OrderedSender[Session],
-        most_bytes: int,
+        settings: OfflineConfig,
     ) -> None:
-        """``most_bytes`` of ended sessions may be on their way into the store at once."""
+        """As much as the store may hold may be on its way into it at once, of sessions that ended."""
         self._clock = clock
         self._store = store
         self._registry = registry
         self._tasks = StoreTasks()
         self._journal = StoreJournal(clock, metrics)
+        self.tracking = tracking = Tracking(clock, metrics, settings.max_age)
+        """What becomes of those that somebody asks about, here and elsewhere."""
         self._deletions = Deletions(store, clock, self._tasks.spawn, self._journal.failed)
-        self.handovers = Handovers(clock, metrics, store, self._journal, most_bytes)
+        self.handovers = Handovers(clock, metrics, store, self._journal, tracking, settings.max_total_bytes)
         """What goes into the store when a session ends."""
-        self.stored = StoredMessages(clock, store, sender, self._deletions, self._tasks, self._journal)
+        self.stored = StoredMessages(clock, store, sender, self._deletions, self._tasks, self._journal, tracking)
         """What comes out of it."""
         self._swept = clock.now()
         self._sweeping = False
@@ -70,7 +74,7 @@ class Offline:
         """Whether there is a store."""
         return self._store is not None
 
-    async def put(self, openid: str, body: bytes) -> PutResult | None:
+    async def put(self, openid: str, body: bytes, parcel: Parcel | None) -> PutResult | None:
         """Store a notify for an openid; None without a store, or for an openid that nobody can have.
 
         When a session of the openid appeared meanwhile, the message is delivered to it.
@@ -78,9 +82,11 @@ class Offline:
         store = self._store
         if store is None or len(openid.encode()) > MAX_OPENID:
             return None
-        result = await store.put(openid, body, self._clock.wall())
+        result = await store.put(openid, body, self._clock.wall(), self.tracking.terms(parcel))
         if result.error_code is StoreCode.FAILED:
             self._journal.not_put()
+        if result.stored:
+            self.tracking.stored(parcel, result.id, result.replaced)
         session = self._registry.by_openid(openid)
         if session is not None and result.stored:
             session.catch_up.apply(ReadingEvent.STORED)
@@ -132,7 +138,7 @@ class Offline:
         return StoreShare(
             accepted=before.messages + stats.stored - before.stored - handovers.kept,
             delivered=stats.deleted - before.deleted - (undeliverable - left),
-            lost=handovers.lost + stats.expired - before.expired + undeliverable,
+            lost=handovers.lost + stats.expired - before.expired + stats.superseded - before.superseded + undeliverable,
             waiting=handovers.waiting,
             stored=stats.messages - left,
         )

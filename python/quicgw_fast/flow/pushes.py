@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from typing import TYPE_CHECKING
 
 from quicgw_fast.backend.errors import (
@@ -16,14 +17,20 @@ from quicgw_fast.backend.errors import (
 from quicgw_fast.codes import BindCode, PushCode, SyncHint
 from quicgw_fast.delivery import notify_body
 from quicgw_fast.flow.handovers import offline_id
+from quicgw_fast.flow.idempotency import Idempotency
+from quicgw_fast.flow.parcels import Parcels
+from quicgw_fast.flow.taken import Taken
 from quicgw_fast.flow.targets import PushRefused, not_found
 from quicgw_fast.overload import PushFacts
 from quicgw_fast.proto.service_pb2 import BroadcastResponse, UnicastPushResponse
 from quicgw_fast.session import DOWN, EntryKind, Login, SessionState
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from quicgw_fast.backend.engine import EncodeBody
     from quicgw_fast.clock import Clock
+    from quicgw_fast.config import PushConfig
     from quicgw_fast.delivery import OrderedSender
     from quicgw_fast.flow.draining import DrainState
     from quicgw_fast.flow.offline import Offline
@@ -31,8 +38,10 @@ if TYPE_CHECKING:
     from quicgw_fast.observe import Metrics
     from quicgw_fast.overload import Gate, PushRefusal
     from quicgw_fast.proto.service_pb2 import BroadcastRequest, UnicastPushRequest
-    from quicgw_fast.session import Registry, Session
+    from quicgw_fast.session import Parcel, Registry, Session
 
+BATCH_SLICE = 64
+"""Pushes of a batch that are taken before the loop may do something else."""
 BROADCAST_SLICE = 128
 """Sessions served before a broadcast lets the loop do something else."""
 
@@ -51,6 +60,7 @@ class Pushes:
         offline: Offline,
         gate: Gate[PushFacts, PushRefusal],
         encode_body: EncodeBody,
+        settings: PushConfig,
         bind_timeout: float,
     ) -> None:
         """``encode_body`` is the engine's; ``bind_timeout`` are the seconds that a notify waits for its reply."""
@@ -67,32 +77,42 @@ class Pushes:
         self._offline = offline
         self._gate = gate
         self._encode_body = encode_body
-        self.reconfigure(bind_timeout)
+        self._keys = Idempotency(clock, metrics, settings)
+        self._parcels = Parcels(clock, metrics, offline.tracking, settings)
+        self._tracking = offline.tracking
+        self._bind_timeout = bind_timeout
         # Two broadcasts reach every session in the same order.
         self._broadcasting = asyncio.Lock()
 
-    def reconfigure(self, bind_timeout: float) -> None:
-        """Have the notifies that are bound from now on wait for so many seconds."""
+    def reconfigure(self, bind_timeout: float, settings: PushConfig) -> None:
+        """Have the notifies that are bound from now on wait for so many seconds, and go by other bounds."""
         self._bind_timeout = bind_timeout
+        self._keys.reconfigure(settings)
+        self._parcels.reconfigure(settings)
 
-    async def push(self, request: UnicastPushRequest) -> UnicastPushResponse:
-        """Deliver, cache, bind or store one notify, and say which."""
+    async def push(self, request: UnicastPushRequest, *, follow: bool = False) -> Taken:
+        """Deliver, cache, bind or store one notify, and say which; with ``follow``, to wait for what becomes of it."""
         self._count_pushes.value += 1
-        session = None
+        if not request.idempotency_key:
+            return await self._take(request, follow=follow)
         try:
-            session = await self._targets.find(request.target_type, request.target_id)
-            done = await self._push(session, request)
-            answer = UnicastPushResponse(success=True, message=done)
-            if session is not None and session.trail is not None:
-                number, size = session.outbox.last_seq, len(request.data or request.content.encode())
-                session.trail.append((self._clock.now(), DOWN, EntryKind.NOTIFY, number, size, None, done, None))
-            self._count_notifies.value += 1
+            return await self._keys.once(request, partial(self._take, request, follow=follow))
         except PushRefused as refused:
-            self._count_pushes_refused.value += 1
-            answer = UnicastPushResponse(success=False, message=str(refused), error_code=refused.code)
-        if session is not None:  # also with a refusal: a full window is what makes a service ask
-            answer.pending_bytes = session.outbox.memory
-        return answer
+            return Taken(self._refusal(refused))
+
+    async def batch(self, requests: Iterable[UnicastPushRequest]) -> list[Taken]:
+        """Take one after the other; what one of them comes to means nothing to the others."""
+        taken: list[Taken] = []
+        try:
+            for number, request in enumerate(requests, 1):
+                taken.append(await self.push(request))
+                if number % BATCH_SLICE == 0:
+                    await asyncio.sleep(0)
+        except BaseException:
+            for each in taken:
+                each.forgo()
+            raise
+        return taken
 
     async def broadcast(self, request: BroadcastRequest) -> BroadcastResponse:
         """Send one notify to every logged-in session; ``sent_count`` is how many took a number for it."""
@@ -114,7 +134,40 @@ class Pushes:
                 await asyncio.sleep(0)
         return BroadcastResponse(sent_count=sent, message="sent", pending_bytes=pending, most_pending_bytes=most)
 
-    async def _push(self, session: Session | None, request: UnicastPushRequest) -> str:
+    async def _take(self, request: UnicastPushRequest, *, follow: bool) -> Taken:
+        session = parcel = receipt = None
+        try:
+            session = await self._targets.find(request.target_type, request.target_id)
+            openid = request.target_id if session is None else session.openid
+            parcel, receipt = self._parcels.open(request, openid, follow=follow)
+            done = await self._push(session, request, parcel)
+            answer = UnicastPushResponse(success=True, message=done)
+            self._note(session, request, parcel, done)
+        except BaseException as error:
+            if receipt is not None:
+                receipt.refused()
+            if not isinstance(error, PushRefused):
+                raise
+            answer, parcel, receipt = self._refusal(error), None, None
+        if session is not None:  # also with a refusal: a full window is what makes a service ask
+            answer.pending_bytes = session.outbox.memory
+        if parcel is not None:
+            answer.seq_id = parcel.number
+        return Taken(answer, receipt, parcel)
+
+    def _note(self, session: Session | None, request: UnicastPushRequest, parcel: Parcel | None, done: str) -> None:
+        """Count it, and keep it in the trail of the session."""
+        self._count_notifies.value += 1
+        if session is not None and session.trail is not None:
+            number = session.outbox.last_seq if parcel is None else parcel.number
+            size = len(request.data or request.content.encode())
+            session.trail.append((self._clock.now(), DOWN, EntryKind.NOTIFY, number, size, None, done, None))
+
+    def _refusal(self, refused: PushRefused) -> UnicastPushResponse:
+        self._count_pushes_refused.value += 1
+        return UnicastPushResponse(success=False, message=str(refused), error_code=refused.code)
+
+    async def _push(self, session: Session | None, request: UnicastPushRequest, parcel: Parcel | None) -> str:
         # Behind the target: of two faults the sender is told that of the target, whichever way it is looked for.
         if int(request.sync_hint) not in list(SyncHint):
             raise PushRefused(PushCode.BAD_SYNC_HINT, f"sync_hint {request.sync_hint} is unknown")
@@ -124,7 +177,7 @@ class Pushes:
         except FrameTooLarge as error:
             raise PushRefused(PushCode.MESSAGE_TOO_LARGE, str(error)) from error
         if session is None:
-            return await self._store(request, body)
+            return await self._store(request, body, parcel)
         if session.outbox.overflowed:  # refused here, so that it is not counted as missed by the client
             raise PushRefused(PushCode.WINDOW_FULL, "the session overflowed and can only be reset")
         immediate = int(request.sync_hint) == SyncHint.IMMEDIATELY
@@ -133,7 +186,7 @@ class Pushes:
         if refusal is not None:
             raise PushRefused(refusal.code, refusal.why)
         try:
-            return self._now(session, body) if immediate else self._bind(session, request, body)
+            return self._now(session, body, parcel) if immediate else self._bind(session, request, body, parcel)
         except (WindowFull, Overflowed) as error:
             raise PushRefused(PushCode.WINDOW_FULL, str(error)) from error
 
@@ -165,11 +218,11 @@ class Pushes:
         """The same of a notify that is bound to request ``client_seq``; the offline store does not take those."""
         return session.reachable and client_seq <= session.outbox.max_client_seq  # others will not be called any more
 
-    async def _store(self, request: UnicastPushRequest, body: bytes) -> str:
+    async def _store(self, request: UnicastPushRequest, body: bytes, parcel: Parcel | None) -> str:
         """Keep a notify whose openid is away. One that is bound to a request has lost its request."""
         result = None
         if request.target_type == "openid" and request.target_id and int(request.sync_hint) == SyncHint.IMMEDIATELY:
-            result = await self._offline.put(request.target_id, body)
+            result = await self._offline.put(request.target_id, body, parcel)
         if result is None:
             raise not_found(request.target_type, request.target_id)
         if result.error_code is not None:
@@ -177,25 +230,56 @@ class Pushes:
         self._count_pushes_stored.value += 1
         return "stored"
 
-    def _now(self, session: Session, body: bytes) -> str:
-        if session.state is SessionState.INITED or session.catch_up.behind:
-            try:
-                self._sender.hold(session, body)
-            except (CacheFull, BudgetFull) as error:
-                raise PushRefused(PushCode.CACHE_FULL, str(error)) from error
+    def _now(self, session: Session, body: bytes, parcel: Parcel | None) -> str:
+        if not session.may_release:
+            self._hold(session, body, parcel)
             return "cached"
+        if parcel is not None and parcel.patient:
+            return self._when_it_can_leave(session, body, parcel)
         self._sender.push(session, body)
+        if parcel is not None:
+            self._tracking.sent(session, parcel)
         return _sent(session)
 
-    def _bind(self, session: Session, request: UnicastPushRequest, body: bytes) -> str:
+    def _when_it_can_leave(self, session: Session, body: bytes, parcel: Parcel) -> str:
+        """Send now, or have it take its number as soon as its connection has room: until then it can be dropped."""
+        if self._tracking.older(session, parcel.key) is None and self._sender.takes(session):
+            try:
+                self._sender.push(session, body)
+            except WindowFull:
+                pass  # it waits for the room
+            else:
+                self._tracking.sent(session, parcel)
+                return _sent(session)
+        self._hold(session, body, parcel)
+        self._sender.go_on(session)
+        self._tracking.look(session)
+        return _sent(session) if parcel.number else "waiting"
+
+    def _hold(self, session: Session, body: bytes, parcel: Parcel | None) -> None:
+        ticket = 0 if parcel is None else parcel.ticket
+        older = None if parcel is None else self._tracking.older(session, parcel.key)
+        try:
+            self._sender.hold(session, body, ticket, 0 if older is None else older.ticket)
+        except (CacheFull, BudgetFull) as error:
+            raise PushRefused(PushCode.CACHE_FULL, str(error)) from error
+        if parcel is not None:
+            self._tracking.waits(session, parcel, older)
+
+    def _bind(self, session: Session, request: UnicastPushRequest, body: bytes, parcel: Parcel | None) -> str:
         before = int(request.sync_hint) == SyncHint.BEFORE_RESPONSE
         expires_at = self._clock.now() + self._bind_timeout
+        ticket = 0 if parcel is None else parcel.ticket
         try:
-            sent = self._sender.bind(session, request.bind_client_seq_id, body, before=before, expires_at=expires_at)
+            sent = self._sender.bind(
+                session, request.bind_client_seq_id, body, before=before, expires_at=expires_at, ticket=ticket
+            )
         except BindRefused as error:
             raise PushRefused(error.code, str(error)) from error
         except BudgetFull as error:
             raise PushRefused(BindCode.LIMIT, str(error)) from error
+        if parcel is not None:
+            (self._tracking.sent if sent else self._tracking.waits)(session, parcel)
         return _sent(session) if sent else "bound"
 
     def _push_or_overflow(self, session: Session, body: bytes) -> bool:

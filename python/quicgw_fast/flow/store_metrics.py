@@ -18,4 +18,9 @@ def register_store(metrics: Metrics, store: OfflineStore) -> None:
     metrics.total("offline_stored", "Messages that the offline store took", lambda: store.stats().stored)
     metrics.total("offline_refused", "Messages that the offline store was too full for", lambda: store.stats().refused)
     metrics.total("offline_expired", "Messages that grew too old in the offline store", lambda: store.stats().expired)
+    metrics.total(
+        "offline_superseded",
+        "Messages that newer ones replaced in the offline store",
+        lambda: store.stats().superseded,
+    )
     metrics.total("offline_deleted", "Messages that were deleted, as they are done", lambda: store.stats().deleted)

@@ -6,7 +6,8 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from quicgw_fast.backend.errors import FrameTooLarge, Overflowed, WindowFull
-from quicgw_fast.session import ReadingEvent, SessionState
+from quicgw_fast.codes import LostReason
+from quicgw_fast.session import CatchUpState, ReadingEvent, SessionState
 from quicgw_fast.store import StoreFailed
 
 if TYPE_CHECKING:
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from quicgw_fast.delivery import OrderedSender
     from quicgw_fast.flow.deletions import Deletions
     from quicgw_fast.flow.store_tasks import StoreJournal, StoreTasks
+    from quicgw_fast.flow.tracking import Tracking
     from quicgw_fast.session import CatchUp, Session
     from quicgw_fast.store import OfflineStore, Stored
 
@@ -43,6 +45,7 @@ class StoredMessages:
         deletions: Deletions,
         tasks: StoreTasks,
         journal: StoreJournal,
+        tracking: Tracking,
     ) -> None:
         self._clock = clock
         self._store = store
@@ -50,6 +53,7 @@ class StoredMessages:
         self._deletions = deletions
         self._tasks = tasks
         self._journal = journal
+        self._tracking = tracking
         self._unread: set[Session] = set()
         """Sessions that are behind and for whom no acknowledgement may ever come."""
         self._read_again = 0.0
@@ -96,7 +100,11 @@ class StoredMessages:
                 self._unread.add(session)
             return
         for stored in messages:
-            if stored.id > catch_up.sent_up_to and not self._push(session, stored):
+            if stored.id <= catch_up.sent_up_to:
+                continue
+            if stored.key and catch_up.state is not CatchUpState.READ:
+                break  # something was put since, perhaps in the place of this one: it is read again
+            if not self._push(session, stored):
                 catch_up.apply(ReadingEvent.FULL)
                 return
         catch_up.apply(ReadingEvent.SENT)
@@ -143,6 +151,12 @@ class StoredMessages:
         return self._undeliverable, len(left)
 
     def _push(self, session: Session, stored: Stored) -> bool:
+        if stored.expires_at <= self._clock.wall():  # since it was read; the store cleans it up
+            session.catch_up.skipped(stored.id)
+            return True
+        if stored.key and session.parcels is not None and session.parcels.has_key(stored.key):
+            self._drop(session, stored, LostReason.SUPERSEDED)
+            return True
         try:
             self._sender.push(session, stored.body, kept=True)
         except WindowFull:
@@ -152,14 +166,20 @@ class StoredMessages:
         except Overflowed:
             return False
         except FrameTooLarge as error:  # another release, or other bounds, let it in
-            self._undeliverable += 1
-            self._undeliverable_left[stored.id] = session.openid
             self._journal.lost(session.openid, session.id, 1, str(error))
-            self._deletions.add(session.openid, [stored.id])
-            session.catch_up.skipped(stored.id)
+            self._drop(session, stored, LostReason.STORE_DROPPED)
         else:
             session.catch_up.sent(session.outbox.last_seq, stored.id)
+            self._tracking.out_of_store(session, stored.id)
         return True
+
+    def _drop(self, session: Session, stored: Stored, reason: LostReason) -> None:
+        """Delete what was not sent to anybody, and will not be."""
+        self._undeliverable += 1
+        self._undeliverable_left[stored.id] = session.openid
+        self._deletions.add(session.openid, [stored.id])
+        session.catch_up.skipped(stored.id)
+        self._tracking.dropped(stored.id, reason)
 
     def _begin_reading(self, store: OfflineStore, session: Session) -> asyncio.Task[list[Stored] | None]:
         session.catch_up.apply(ReadingEvent.BEGUN)

@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _pool.POOL.AddSerializedFile(b'\n\x1fquicgw_fast/proto/service.proto\x12\rgatesvr.proto\"\xc3\x02\n\x0fUpstreamRequest\x12\x12\n\nsession_id\x18\x01 \x01(\t\x12\x0e\n\x06openid\x18\x02 \x01(\t\x12\x0e\n\x06\x61\x63tion\x18\x03 \x01(\t\x12:\n\x06params\x18\x04 \x03(\x0b\x32*.gatesvr.proto.UpstreamRequest.ParamsEntry\x12\x0c\n\x04\x64\x61ta\x18\x05 \x01(\x0c\x12<\n\x07headers\x18\x06 \x03(\x0b\x32+.gatesvr.proto.UpstreamRequest.HeadersEntry\x12\x15\n\rclient_seq_id\x18\x07 \x01(\x04\x1a-\n\x0bParamsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x1a.\n\x0cHeadersEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\xc5\x01\n\x10UpstreamResponse\x12\x0c\n\x04\x63ode\x18\x01 \x01(\x05\x12\x0f\n\x07message\x18\x02 \x01(\t\x12\x0c\n\x04\x64\x61ta\x18\x03 \x01(\x0c\x12=\n\x07headers\x18\x04 \x03(\x0b\x32,.gatesvr.proto.UpstreamResponse.HeadersEntry\x12\x15\n\rclient_seq_id\x18\x05 \x01(\x04\x1a.\n\x0cHeadersEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"%\n\rStatusRequest\x12\x14\n\x0cservice_name\x18\x01 \x01(\t\"\xbc\x01\n\x0eStatusResponse\x12\x0e\n\x06status\x18\x01 \x01(\t\x12\x0e\n\x06uptime\x18\x02 \x01(\x03\x12\x1a\n\x12\x61\x63tive_connections\x18\x03 \x01(\x05\x12=\n\x08metadata\x18\x04 \x03(\x0b\x32+.gatesvr.proto.StatusResponse.MetadataEntry\x1a/\n\rMetadataEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\xbe\x02\n\x12UnicastPushRequest\x12\x13\n\x0btarget_type\x18\x01 \x01(\t\x12\x11\n\ttarget_id\x18\x02 \x01(\t\x12\x10\n\x08msg_type\x18\x03 \x01(\t\x12\r\n\x05title\x18\x04 \x01(\t\x12\x0f\n\x07\x63ontent\x18\x05 \x01(\t\x12\x0c\n\x04\x64\x61ta\x18\x06 \x01(\x0c\x12\x41\n\x08metadata\x18\x07 \x03(\x0b\x32/.gatesvr.proto.UnicastPushRequest.MetadataEntry\x12\x30\n\tsync_hint\x18\x08 \x01(\x0e\x32\x1d.gatesvr.proto.NotifySyncHint\x12\x1a\n\x12\x62ind_client_seq_id\x18\t \x01(\x04\x1a/\n\rMetadataEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"b\n\x13UnicastPushResponse\x12\x0f\n\x07success\x18\x01 \x01(\x08\x12\x0f\n\x07message\x18\x02 \x01(\t\x12\x12\n\nerror_code\x18\x03 \x01(\t\x12\x15\n\rpending_bytes\x18\x04 \x01(\x04\"\xc4\x01\n\x10\x42roadcastRequest\x12\x10\n\x08msg_type\x18\x01 \x01(\t\x12\r\n\x05title\x18\x02 \x01(\t\x12\x0f\n\x07\x63ontent\x18\x03 \x01(\t\x12\x0c\n\x04\x64\x61ta\x18\x04 \x01(\x0c\x12?\n\x08metadata\x18\x05 \x03(\x0b\x32-.gatesvr.proto.BroadcastRequest.MetadataEntry\x1a/\n\rMetadataEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"k\n\x11\x42roadcastResponse\x12\x12\n\nsent_count\x18\x01 \x01(\x05\x12\x0f\n\x07message\x18\x02 \x01(\t\x12\x15\n\rpending_bytes\x18\x03 \x01(\x04\x12\x1a\n\x12most_pending_bytes\x18\x04 \x01(\x04\"t\n\x17UpstreamRegisterRequest\x12\x0f\n\x07\x61\x64\x64ress\x18\x01 \x01(\t\x12\x0f\n\x07zone_id\x18\x02 \x01(\t\x12\x14\n\x0cservice_name\x18\x03 \x01(\t\x12\x12\n\nderegister\x18\x04 \x01(\x08\x12\r\n\x05lease\x18\x05 \x01(\r\"P\n\x18UpstreamRegisterResponse\x12\x0f\n\x07success\x18\x01 \x01(\x08\x12\x0f\n\x07message\x18\x02 \x01(\t\x12\x12\n\nerror_code\x18\x03 \x01(\t*V\n\x0eNotifySyncHint\x12\x13\n\x0fNSH_IMMEDIATELY\x10\x00\x12\x17\n\x13NSH_BEFORE_RESPONSE\x10\x01\x12\x16\n\x12NSH_AFTER_RESPONSE\x10\x02\x32\xae\x01\n\x0fUpstreamService\x12Q\n\x0eProcessRequest\x12\x1e.gatesvr.proto.UpstreamRequest\x1a\x1f.gatesvr.proto.UpstreamResponse\x12H\n\tGetStatus\x12\x1c.gatesvr.proto.StatusRequest\x1a\x1d.gatesvr.proto.StatusResponse2\xa5\x02\n\x0eGatewayService\x12U\n\x0cPushToClient\x12!.gatesvr.proto.UnicastPushRequest\x1a\".gatesvr.proto.UnicastPushResponse\x12W\n\x12\x42roadcastToClients\x12\x1f.gatesvr.proto.BroadcastRequest\x1a .gatesvr.proto.BroadcastResponse\x12\x63\n\x10RegisterUpstream\x12&.gatesvr.proto.UpstreamRegisterRequest\x1a\'.gatesvr.proto.UpstreamRegisterResponseB5Z3github.com/quicgw/quicgw_fast/proto/gatesvr;gatesvrb\x06proto3')
+DESCRIPTOR = _pool.POOL.AddSerializedFile(b'\n\x1fquicgw_fast/proto/service.proto\x12\rgatesvr.proto\"\xc3\x02\n\x0fUpstreamRequest\x12\x12\n\nsession_id\x18\x01 \x01(\t\x12\x0e\n\x06openid\x18\x02 \x01(\t\x12\x0e\n\x06\x61\x63tion\x18\x03 \x01(\t\x12:\n\x06params\x18\x04 \x03(\x0b\x32*.gatesvr.proto.UpstreamRequest.ParamsEntry\x12\x0c\n\x04\x64\x61ta\x18\x05 \x01(\x0c\x12<\n\x07headers\x18\x06 \x03(\x0b\x32+.gatesvr.proto.UpstreamRequest.HeadersEntry\x12\x15\n\rclient_seq_id\x18\x07 \x01(\x04\x1a-\n\x0bParamsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x1a.\n\x0cHeadersEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\xc5\x01\n\x10UpstreamResponse\x12\x0c\n\x04\x63ode\x18\x01 \x01(\x05\x12\x0f\n\x07message\x18\x02 \x01(\t\x12\x0c\n\x04\x64\x61ta\x18\x03 \x01(\x0c\x12=\n\x07headers\x18\x04 \x03(\x0b\x32,.gatesvr.proto.UpstreamResponse.HeadersEntry\x12\x15\n\rclient_seq_id\x18\x05 \x01(\x04\x1a.\n\x0cHeadersEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"%\n\rStatusRequest\x12\x14\n\x0cservice_name\x18\x01 \x01(\t\"\xbc\x01\n\x0eStatusResponse\x12\x0e\n\x06status\x18\x01 \x01(\t\x12\x0e\n\x06uptime\x18\x02 \x01(\x03\x12\x1a\n\x12\x61\x63tive_connections\x18\x03 \x01(\x05\x12=\n\x08metadata\x18\x04 \x03(\x0b\x32+.gatesvr.proto.StatusResponse.MetadataEntry\x1a/\n\rMetadataEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\x93\x03\n\x12UnicastPushRequest\x12\x13\n\x0btarget_type\x18\x01 \x01(\t\x12\x11\n\ttarget_id\x18\x02 \x01(\t\x12\x10\n\x08msg_type\x18\x03 \x01(\t\x12\r\n\x05title\x18\x04 \x01(\t\x12\x0f\n\x07\x63ontent\x18\x05 \x01(\t\x12\x0c\n\x04\x64\x61ta\x18\x06 \x01(\x0c\x12\x41\n\x08metadata\x18\x07 \x03(\x0b\x32/.gatesvr.proto.UnicastPushRequest.MetadataEntry\x12\x30\n\tsync_hint\x18\x08 \x01(\x0e\x32\x1d.gatesvr.proto.NotifySyncHint\x12\x1a\n\x12\x62ind_client_seq_id\x18\t \x01(\x04\x12\x13\n\x0bwait_ack_ms\x18\n \x01(\r\x12\x17\n\x0fidempotency_key\x18\x0b \x01(\t\x12\x0e\n\x06ttl_ms\x18\x0c \x01(\r\x12\x15\n\rsupersede_key\x18\r \x01(\t\x1a/\n\rMetadataEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\xcf\x01\n\x13UnicastPushResponse\x12\x0f\n\x07success\x18\x01 \x01(\x08\x12\x0f\n\x07message\x18\x02 \x01(\t\x12\x12\n\nerror_code\x18\x03 \x01(\t\x12\x15\n\rpending_bytes\x18\x04 \x01(\x04\x12+\n\x07outcome\x18\x05 \x01(\x0e\x32\x1a.gatesvr.proto.PushOutcome\x12.\n\x0blost_reason\x18\x06 \x01(\x0e\x32\x19.gatesvr.proto.LostReason\x12\x0e\n\x06seq_id\x18\x07 \x01(\x04\"E\n\x10\x42\x61tchPushRequest\x12\x31\n\x06pushes\x18\x01 \x03(\x0b\x32!.gatesvr.proto.UnicastPushRequest\"J\n\x11\x42\x61tchPushResponse\x12\x35\n\tresponses\x18\x01 \x03(\x0b\x32\".gatesvr.proto.UnicastPushResponse\"\xae\x01\n\x0bPushReceipt\x12+\n\x07outcome\x18\x01 \x01(\x0e\x32\x1a.gatesvr.proto.PushOutcome\x12.\n\x0blost_reason\x18\x02 \x01(\x0e\x32\x19.gatesvr.proto.LostReason\x12\x0e\n\x06seq_id\x18\x03 \x01(\x04\x12\x32\n\x06\x61nswer\x18\x04 \x01(\x0b\x32\".gatesvr.proto.UnicastPushResponse\"\xc4\x01\n\x10\x42roadcastRequest\x12\x10\n\x08msg_type\x18\x01 \x01(\t\x12\r\n\x05title\x18\x02 \x01(\t\x12\x0f\n\x07\x63ontent\x18\x03 \x01(\t\x12\x0c\n\x04\x64\x61ta\x18\x04 \x01(\x0c\x12?\n\x08metadata\x18\x05 \x03(\x0b\x32-.gatesvr.proto.BroadcastRequest.MetadataEntry\x1a/\n\rMetadataEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"k\n\x11\x42roadcastResponse\x12\x12\n\nsent_count\x18\x01 \x01(\x05\x12\x0f\n\x07message\x18\x02 \x01(\t\x12\x15\n\rpending_bytes\x18\x03 \x01(\x04\x12\x1a\n\x12most_pending_bytes\x18\x04 \x01(\x04\"t\n\x17UpstreamRegisterRequest\x12\x0f\n\x07\x61\x64\x64ress\x18\x01 \x01(\t\x12\x0f\n\x07zone_id\x18\x02 \x01(\t\x12\x14\n\x0cservice_name\x18\x03 \x01(\t\x12\x12\n\nderegister\x18\x04 \x01(\x08\x12\r\n\x05lease\x18\x05 \x01(\r\"P\n\x18UpstreamRegisterResponse\x12\x0f\n\x07success\x18\x01 \x01(\x08\x12\x0f\n\x07message\x18\x02 \x01(\t\x12\x12\n\nerror_code\x18\x03 \x01(\t*V\n\x0eNotifySyncHint\x12\x13\n\x0fNSH_IMMEDIATELY\x10\x00\x12\x17\n\x13NSH_BEFORE_RESPONSE\x10\x01\x12\x16\n\x12NSH_AFTER_RESPONSE\x10\x02*\xae\x01\n\x0bPushOutcome\x12\x1a\n\x16PUSH_OUTCOME_NOT_ASKED\x10\x00\x12\x1d\n\x19PUSH_OUTCOME_ACKNOWLEDGED\x10\x01\x12\x18\n\x14PUSH_OUTCOME_PENDING\x10\x02\x12\x15\n\x11PUSH_OUTCOME_LOST\x10\x03\x12\x19\n\x15PUSH_OUTCOME_ACCEPTED\x10\x04\x12\x18\n\x14PUSH_OUTCOME_REFUSED\x10\x05*\xe5\x01\n\nLostReason\x12\x14\n\x10LOST_REASON_NONE\x10\x00\x12\x1d\n\x19LOST_REASON_SESSION_ENDED\x10\x01\x12\x1a\n\x16LOST_REASON_OVERFLOWED\x10\x02\x12\x18\n\x14LOST_REASON_REPLACED\x10\x03\x12\x1c\n\x18LOST_REASON_BIND_EXPIRED\x10\x04\x12\x1d\n\x19LOST_REASON_STORE_DROPPED\x10\x05\x12\x13\n\x0fLOST_REASON_TTL\x10\x06\x12\x1a\n\x16LOST_REASON_SUPERSEDED\x10\x07\x32\xae\x01\n\x0fUpstreamService\x12Q\n\x0eProcessRequest\x12\x1e.gatesvr.proto.UpstreamRequest\x1a\x1f.gatesvr.proto.UpstreamResponse\x12H\n\tGetStatus\x12\x1c.gatesvr.proto.StatusRequest\x1a\x1d.gatesvr.proto.StatusResponse2\xca\x03\n\x0eGatewayService\x12U\n\x0cPushToClient\x12!.gatesvr.proto.UnicastPushRequest\x1a\".gatesvr.proto.UnicastPushResponse\x12W\n\x12\x42roadcastToClients\x12\x1f.gatesvr.proto.BroadcastRequest\x1a .gatesvr.proto.BroadcastResponse\x12\x63\n\x10RegisterUpstream\x12&.gatesvr.proto.UpstreamRegisterRequest\x1a\'.gatesvr.proto.UpstreamRegisterResponse\x12N\n\tPushBatch\x12\x1f.gatesvr.proto.BatchPushRequest\x1a .gatesvr.proto.BatchPushResponse\x12S\n\x10PushWithReceipts\x12!.gatesvr.proto.UnicastPushRequest\x1a\x1a.gatesvr.proto.PushReceipt0\x01\x42\x35Z3github.com/quicgw/quicgw_fast/proto/gatesvr;gatesvrb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -45,8 +45,12 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_UNICASTPUSHREQUEST_METADATAENTRY']._serialized_options = b'8\001'
   _globals['_BROADCASTREQUEST_METADATAENTRY']._loaded_options = None
   _globals['_BROADCASTREQUEST_METADATAENTRY']._serialized_options = b'8\001'
-  _globals['_NOTIFYSYNCHINT']._serialized_start=1735
-  _globals['_NOTIFYSYNCHINT']._serialized_end=1821
+  _globals['_NOTIFYSYNCHINT']._serialized_start=2254
+  _globals['_NOTIFYSYNCHINT']._serialized_end=2340
+  _globals['_PUSHOUTCOME']._serialized_start=2343
+  _globals['_PUSHOUTCOME']._serialized_end=2517
+  _globals['_LOSTREASON']._serialized_start=2520
+  _globals['_LOSTREASON']._serialized_end=2749
   _globals['_UPSTREAMREQUEST']._serialized_start=51
   _globals['_UPSTREAMREQUEST']._serialized_end=374
   _globals['_UPSTREAMREQUEST_PARAMSENTRY']._serialized_start=281
@@ -64,23 +68,29 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_STATUSRESPONSE_METADATAENTRY']._serialized_start=757
   _globals['_STATUSRESPONSE_METADATAENTRY']._serialized_end=804
   _globals['_UNICASTPUSHREQUEST']._serialized_start=807
-  _globals['_UNICASTPUSHREQUEST']._serialized_end=1125
+  _globals['_UNICASTPUSHREQUEST']._serialized_end=1210
   _globals['_UNICASTPUSHREQUEST_METADATAENTRY']._serialized_start=757
   _globals['_UNICASTPUSHREQUEST_METADATAENTRY']._serialized_end=804
-  _globals['_UNICASTPUSHRESPONSE']._serialized_start=1127
-  _globals['_UNICASTPUSHRESPONSE']._serialized_end=1225
-  _globals['_BROADCASTREQUEST']._serialized_start=1228
-  _globals['_BROADCASTREQUEST']._serialized_end=1424
+  _globals['_UNICASTPUSHRESPONSE']._serialized_start=1213
+  _globals['_UNICASTPUSHRESPONSE']._serialized_end=1420
+  _globals['_BATCHPUSHREQUEST']._serialized_start=1422
+  _globals['_BATCHPUSHREQUEST']._serialized_end=1491
+  _globals['_BATCHPUSHRESPONSE']._serialized_start=1493
+  _globals['_BATCHPUSHRESPONSE']._serialized_end=1567
+  _globals['_PUSHRECEIPT']._serialized_start=1570
+  _globals['_PUSHRECEIPT']._serialized_end=1744
+  _globals['_BROADCASTREQUEST']._serialized_start=1747
+  _globals['_BROADCASTREQUEST']._serialized_end=1943
   _globals['_BROADCASTREQUEST_METADATAENTRY']._serialized_start=757
   _globals['_BROADCASTREQUEST_METADATAENTRY']._serialized_end=804
-  _globals['_BROADCASTRESPONSE']._serialized_start=1426
-  _globals['_BROADCASTRESPONSE']._serialized_end=1533
-  _globals['_UPSTREAMREGISTERREQUEST']._serialized_start=1535
-  _globals['_UPSTREAMREGISTERREQUEST']._serialized_end=1651
-  _globals['_UPSTREAMREGISTERRESPONSE']._serialized_start=1653
-  _globals['_UPSTREAMREGISTERRESPONSE']._serialized_end=1733
-  _globals['_UPSTREAMSERVICE']._serialized_start=1824
-  _globals['_UPSTREAMSERVICE']._serialized_end=1998
-  _globals['_GATEWAYSERVICE']._serialized_start=2001
-  _globals['_GATEWAYSERVICE']._serialized_end=2294
+  _globals['_BROADCASTRESPONSE']._serialized_start=1945
+  _globals['_BROADCASTRESPONSE']._serialized_end=2052
+  _globals['_UPSTREAMREGISTERREQUEST']._serialized_start=2054
+  _globals['_UPSTREAMREGISTERREQUEST']._serialized_end=2170
+  _globals['_UPSTREAMREGISTERRESPONSE']._serialized_start=2172
+  _globals['_UPSTREAMREGISTERRESPONSE']._serialized_end=2252
+  _globals['_UPSTREAMSERVICE']._serialized_start=2752
+  _globals['_UPSTREAMSERVICE']._serialized_end=2926
+  _globals['_GATEWAYSERVICE']._serialized_start=2929
+  _globals['_GATEWAYSERVICE']._serialized_end=3387
 # @@protoc_insertion_point(module_scope)

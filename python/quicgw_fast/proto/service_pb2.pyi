@@ -37,6 +37,56 @@ NSH_IMMEDIATELY: NotifySyncHint.ValueType  # 0
 NSH_BEFORE_RESPONSE: NotifySyncHint.ValueType  # 1
 NSH_AFTER_RESPONSE: NotifySyncHint.ValueType  # 2
 
+class _PushOutcome:
+    ValueType = typing.NewType("ValueType", builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _PushOutcomeEnumTypeWrapper(enum_type_wrapper._EnumTypeWrapper[_PushOutcome.ValueType], builtins.type):
+    DESCRIPTOR: descriptor.EnumDescriptor
+    PUSH_OUTCOME_NOT_ASKED: _PushOutcome.ValueType  # 0
+    PUSH_OUTCOME_ACKNOWLEDGED: _PushOutcome.ValueType  # 1
+    PUSH_OUTCOME_PENDING: _PushOutcome.ValueType  # 2
+    PUSH_OUTCOME_LOST: _PushOutcome.ValueType  # 3
+    PUSH_OUTCOME_ACCEPTED: _PushOutcome.ValueType  # 4
+    PUSH_OUTCOME_REFUSED: _PushOutcome.ValueType  # 5
+
+class PushOutcome(_PushOutcome, metaclass=_PushOutcomeEnumTypeWrapper):
+    """What became of a push whose sender wants to know; the values carry a prefix as those of ResetReason do."""
+
+PUSH_OUTCOME_NOT_ASKED: PushOutcome.ValueType  # 0
+PUSH_OUTCOME_ACKNOWLEDGED: PushOutcome.ValueType  # 1
+PUSH_OUTCOME_PENDING: PushOutcome.ValueType  # 2
+PUSH_OUTCOME_LOST: PushOutcome.ValueType  # 3
+PUSH_OUTCOME_ACCEPTED: PushOutcome.ValueType  # 4
+PUSH_OUTCOME_REFUSED: PushOutcome.ValueType  # 5
+
+class _LostReason:
+    ValueType = typing.NewType("ValueType", builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _LostReasonEnumTypeWrapper(enum_type_wrapper._EnumTypeWrapper[_LostReason.ValueType], builtins.type):
+    DESCRIPTOR: descriptor.EnumDescriptor
+    LOST_REASON_NONE: _LostReason.ValueType  # 0
+    LOST_REASON_SESSION_ENDED: _LostReason.ValueType  # 1
+    LOST_REASON_OVERFLOWED: _LostReason.ValueType  # 2
+    LOST_REASON_REPLACED: _LostReason.ValueType  # 3
+    LOST_REASON_BIND_EXPIRED: _LostReason.ValueType  # 4
+    LOST_REASON_STORE_DROPPED: _LostReason.ValueType  # 5
+    LOST_REASON_TTL: _LostReason.ValueType  # 6
+    LOST_REASON_SUPERSEDED: _LostReason.ValueType  # 7
+
+class LostReason(_LostReason, metaclass=_LostReasonEnumTypeWrapper):
+    """Why a push that was accepted will not be acknowledged any more."""
+
+LOST_REASON_NONE: LostReason.ValueType  # 0
+LOST_REASON_SESSION_ENDED: LostReason.ValueType  # 1
+LOST_REASON_OVERFLOWED: LostReason.ValueType  # 2
+LOST_REASON_REPLACED: LostReason.ValueType  # 3
+LOST_REASON_BIND_EXPIRED: LostReason.ValueType  # 4
+LOST_REASON_STORE_DROPPED: LostReason.ValueType  # 5
+LOST_REASON_TTL: LostReason.ValueType  # 6
+LOST_REASON_SUPERSEDED: LostReason.ValueType  # 7
+
 @typing.final
 class UpstreamRequest(message.Message):
     DESCRIPTOR: descriptor.Descriptor
@@ -263,6 +313,10 @@ class UnicastPushRequest(message.Message):
     METADATA_FIELD_NUMBER: builtins.int
     SYNC_HINT_FIELD_NUMBER: builtins.int
     BIND_CLIENT_SEQ_ID_FIELD_NUMBER: builtins.int
+    WAIT_ACK_MS_FIELD_NUMBER: builtins.int
+    IDEMPOTENCY_KEY_FIELD_NUMBER: builtins.int
+    TTL_MS_FIELD_NUMBER: builtins.int
+    SUPERSEDE_KEY_FIELD_NUMBER: builtins.int
     target_type: builtins.str
     """"session", "openid" or "gid" """
     target_id: builtins.str
@@ -272,6 +326,14 @@ class UnicastPushRequest(message.Message):
     data: builtins.bytes
     sync_hint: NotifySyncHint.ValueType
     bind_client_seq_id: builtins.int
+    wait_ack_ms: builtins.int
+    """answer when the client has acknowledged it, after so long at the latest; 0: at once"""
+    idempotency_key: builtins.str
+    """the same key for the same target: sent once, answered alike"""
+    ttl_ms: builtins.int
+    """drop it when it was not sent in this time; 0: keep it"""
+    supersede_key: builtins.str
+    """replaces an older one with the same key that was not sent yet"""
     @builtins.property
     def metadata(self) -> containers.ScalarMap[builtins.str, builtins.str]: ...
     def __init__(
@@ -286,10 +348,14 @@ class UnicastPushRequest(message.Message):
         metadata: abc.Mapping[builtins.str, builtins.str] | None = ...,
         sync_hint: NotifySyncHint.ValueType = ...,
         bind_client_seq_id: builtins.int = ...,
+        wait_ack_ms: builtins.int = ...,
+        idempotency_key: builtins.str = ...,
+        ttl_ms: builtins.int = ...,
+        supersede_key: builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["bind_client_seq_id", b"bind_client_seq_id", "content", b"content", "data", b"data", "metadata", b"metadata", "msg_type", b"msg_type", "sync_hint", b"sync_hint", "target_id", b"target_id", "target_type", b"target_type", "title", b"title"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["bind_client_seq_id", b"bind_client_seq_id", "content", b"content", "data", b"data", "idempotency_key", b"idempotency_key", "metadata", b"metadata", "msg_type", b"msg_type", "supersede_key", b"supersede_key", "sync_hint", b"sync_hint", "target_id", b"target_id", "target_type", b"target_type", "title", b"title", "ttl_ms", b"ttl_ms", "wait_ack_ms", b"wait_ack_ms"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -301,11 +367,18 @@ class UnicastPushResponse(message.Message):
     MESSAGE_FIELD_NUMBER: builtins.int
     ERROR_CODE_FIELD_NUMBER: builtins.int
     PENDING_BYTES_FIELD_NUMBER: builtins.int
+    OUTCOME_FIELD_NUMBER: builtins.int
+    LOST_REASON_FIELD_NUMBER: builtins.int
+    SEQ_ID_FIELD_NUMBER: builtins.int
     success: builtins.bool
     message: builtins.str
     error_code: builtins.str
     pending_bytes: builtins.int
     """kept for the target session and not acknowledged, this message included"""
+    outcome: PushOutcome.ValueType
+    lost_reason: LostReason.ValueType
+    seq_id: builtins.int
+    """the number that it took; 0 if it has none yet"""
     def __init__(
         self,
         *,
@@ -313,10 +386,81 @@ class UnicastPushResponse(message.Message):
         message: builtins.str = ...,
         error_code: builtins.str = ...,
         pending_bytes: builtins.int = ...,
+        outcome: PushOutcome.ValueType = ...,
+        lost_reason: LostReason.ValueType = ...,
+        seq_id: builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["error_code", b"error_code", "message", b"message", "pending_bytes", b"pending_bytes", "success", b"success"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["error_code", b"error_code", "lost_reason", b"lost_reason", "message", b"message", "outcome", b"outcome", "pending_bytes", b"pending_bytes", "seq_id", b"seq_id", "success", b"success"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
+class BatchPushRequest(message.Message):
+    DESCRIPTOR: descriptor.Descriptor
+
+    PUSHES_FIELD_NUMBER: builtins.int
+    @builtins.property
+    def pushes(self) -> containers.RepeatedCompositeFieldContainer[UnicastPushRequest]: ...
+    def __init__(
+        self,
+        *,
+        pushes: abc.Iterable[UnicastPushRequest] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["pushes", b"pushes"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
+class BatchPushResponse(message.Message):
+    DESCRIPTOR: descriptor.Descriptor
+
+    RESPONSES_FIELD_NUMBER: builtins.int
+    @builtins.property
+    def responses(self) -> containers.RepeatedCompositeFieldContainer[UnicastPushResponse]:
+        """in the order of the pushes"""
+
+    def __init__(
+        self,
+        *,
+        responses: abc.Iterable[UnicastPushResponse] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["responses", b"responses"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
+class PushReceipt(message.Message):
+    DESCRIPTOR: descriptor.Descriptor
+
+    OUTCOME_FIELD_NUMBER: builtins.int
+    LOST_REASON_FIELD_NUMBER: builtins.int
+    SEQ_ID_FIELD_NUMBER: builtins.int
+    ANSWER_FIELD_NUMBER: builtins.int
+    outcome: PushOutcome.ValueType
+    lost_reason: LostReason.ValueType
+    seq_id: builtins.int
+    """as in the answer"""
+    @builtins.property
+    def answer(self) -> UnicastPushResponse:
+        """with ACCEPTED and REFUSED"""
+
+    def __init__(
+        self,
+        *,
+        outcome: PushOutcome.ValueType = ...,
+        lost_reason: LostReason.ValueType = ...,
+        seq_id: builtins.int = ...,
+        answer: UnicastPushResponse | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = typing.Literal["answer", b"answer"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["answer", b"answer", "lost_reason", b"lost_reason", "outcome", b"outcome", "seq_id", b"seq_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -171,6 +171,16 @@ class GatewayServiceStub:
                 request_serializer=quicgw__fast_dot_proto_dot_service__pb2.UpstreamRegisterRequest.SerializeToString,
                 response_deserializer=quicgw__fast_dot_proto_dot_service__pb2.UpstreamRegisterResponse.FromString,
                 _registered_method=True)
+        self.PushBatch = channel.unary_unary(
+                '/gatesvr.proto.GatewayService/PushBatch',
+                request_serializer=quicgw__fast_dot_proto_dot_service__pb2.BatchPushRequest.SerializeToString,
+                response_deserializer=quicgw__fast_dot_proto_dot_service__pb2.BatchPushResponse.FromString,
+                _registered_method=True)
+        self.PushWithReceipts = channel.unary_stream(
+                '/gatesvr.proto.GatewayService/PushWithReceipts',
+                request_serializer=quicgw__fast_dot_proto_dot_service__pb2.UnicastPushRequest.SerializeToString,
+                response_deserializer=quicgw__fast_dot_proto_dot_service__pb2.PushReceipt.FromString,
+                _registered_method=True)
 
 
 class GatewayServiceServicer:
@@ -195,6 +205,18 @@ class GatewayServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def PushBatch(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def PushWithReceipts(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_GatewayServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -212,6 +234,16 @@ def add_GatewayServiceServicer_to_server(servicer, server):
                     servicer.RegisterUpstream,
                     request_deserializer=quicgw__fast_dot_proto_dot_service__pb2.UpstreamRegisterRequest.FromString,
                     response_serializer=quicgw__fast_dot_proto_dot_service__pb2.UpstreamRegisterResponse.SerializeToString,
+            ),
+            'PushBatch': grpc.unary_unary_rpc_method_handler(
+                    servicer.PushBatch,
+                    request_deserializer=quicgw__fast_dot_proto_dot_service__pb2.BatchPushRequest.FromString,
+                    response_serializer=quicgw__fast_dot_proto_dot_service__pb2.BatchPushResponse.SerializeToString,
+            ),
+            'PushWithReceipts': grpc.unary_stream_rpc_method_handler(
+                    servicer.PushWithReceipts,
+                    request_deserializer=quicgw__fast_dot_proto_dot_service__pb2.UnicastPushRequest.FromString,
+                    response_serializer=quicgw__fast_dot_proto_dot_service__pb2.PushReceipt.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -296,6 +328,60 @@ class GatewayService:
             '/gatesvr.proto.GatewayService/RegisterUpstream',
             quicgw__fast_dot_proto_dot_service__pb2.UpstreamRegisterRequest.SerializeToString,
             quicgw__fast_dot_proto_dot_service__pb2.UpstreamRegisterResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def PushBatch(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/gatesvr.proto.GatewayService/PushBatch',
+            quicgw__fast_dot_proto_dot_service__pb2.BatchPushRequest.SerializeToString,
+            quicgw__fast_dot_proto_dot_service__pb2.BatchPushResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def PushWithReceipts(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/gatesvr.proto.GatewayService/PushWithReceipts',
+            quicgw__fast_dot_proto_dot_service__pb2.UnicastPushRequest.SerializeToString,
+            quicgw__fast_dot_proto_dot_service__pb2.PushReceipt.FromString,
             options,
             channel_credentials,
             insecure,

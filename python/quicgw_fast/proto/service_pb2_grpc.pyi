@@ -75,6 +75,8 @@ class GatewayServiceStub:
     PushToClient: grpc.UnaryUnaryMultiCallable[service_pb2.UnicastPushRequest, service_pb2.UnicastPushResponse]
     BroadcastToClients: grpc.UnaryUnaryMultiCallable[service_pb2.BroadcastRequest, service_pb2.BroadcastResponse]
     RegisterUpstream: grpc.UnaryUnaryMultiCallable[service_pb2.UpstreamRegisterRequest, service_pb2.UpstreamRegisterResponse]
+    PushBatch: grpc.UnaryUnaryMultiCallable[service_pb2.BatchPushRequest, service_pb2.BatchPushResponse]
+    PushWithReceipts: grpc.UnaryStreamMultiCallable[service_pb2.UnicastPushRequest, service_pb2.PushReceipt]
 
 @typing.type_check_only
 class GatewayServiceAsyncStub(GatewayServiceStub):
@@ -84,6 +86,8 @@ class GatewayServiceAsyncStub(GatewayServiceStub):
     PushToClient: aio.UnaryUnaryMultiCallable[service_pb2.UnicastPushRequest, service_pb2.UnicastPushResponse]  # type: ignore[assignment]
     BroadcastToClients: aio.UnaryUnaryMultiCallable[service_pb2.BroadcastRequest, service_pb2.BroadcastResponse]  # type: ignore[assignment]
     RegisterUpstream: aio.UnaryUnaryMultiCallable[service_pb2.UpstreamRegisterRequest, service_pb2.UpstreamRegisterResponse]  # type: ignore[assignment]
+    PushBatch: aio.UnaryUnaryMultiCallable[service_pb2.BatchPushRequest, service_pb2.BatchPushResponse]  # type: ignore[assignment]
+    PushWithReceipts: aio.UnaryStreamMultiCallable[service_pb2.UnicastPushRequest, service_pb2.PushReceipt]  # type: ignore[assignment]
 
 class GatewayServiceServicer(metaclass=abc_1.ABCMeta):
     """Served by the gateway, called by upstream services."""
@@ -108,5 +112,19 @@ class GatewayServiceServicer(metaclass=abc_1.ABCMeta):
         request: service_pb2.UpstreamRegisterRequest,
         context: _ServicerContext,
     ) -> typing.Union[service_pb2.UpstreamRegisterResponse, abc.Awaitable[service_pb2.UpstreamRegisterResponse]]: ...
+
+    @abc_1.abstractmethod
+    def PushBatch(
+        self,
+        request: service_pb2.BatchPushRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[service_pb2.BatchPushResponse, abc.Awaitable[service_pb2.BatchPushResponse]]: ...
+
+    @abc_1.abstractmethod
+    def PushWithReceipts(
+        self,
+        request: service_pb2.UnicastPushRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[abc.Iterator[service_pb2.PushReceipt], abc.AsyncIterator[service_pb2.PushReceipt]]: ...
 
 def add_GatewayServiceServicer_to_server(servicer: GatewayServiceServicer, server: typing.Union[grpc.Server, aio.Server]) -> None: ...

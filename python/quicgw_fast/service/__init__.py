@@ -4,13 +4,11 @@ Needs ``pip install "quicgw-fast[service]"`` and nothing of the gateway. docs/ho
 from an empty folder on; docs/services.md says the same for authors in any language, by the protocol.
 """
 
-try:
+from quicgw_fast.errors import needs_extra
+
+with needs_extra("service", "quicgw_fast.service"):
     import grpc as _grpc  # noqa: F401
     import grpc_health.v1 as _health  # noqa: F401
-except ImportError as error:
-    raise ImportError(
-        f'{error}: quicgw_fast.service needs more packages: pip install "quicgw-fast[service]"'
-    ) from error
 
 from quicgw_fast.service.errors import (
     BindLimitReached,

@@ -38,6 +38,14 @@ _LOST = 0.1
 """Seconds until the next attempt when the connection is gone already."""
 
 
+_GRACE = 1.0
+"""Seconds for the calls of a connection that is replaced."""
+
+
+class TokenNotTaken(GatewayUnreachable):
+    """The gateway refuses the token, or wants one."""
+
+
 class GatewayLink:
     """A channel to the gateway at ``address``, which asks for ``door``. Make it inside the running loop."""
 
@@ -74,7 +82,7 @@ class GatewayLink:
         """Begin anew, with the files as they are now; raises ServiceNotStarted, and then nothing changed."""
         before = self._channel
         self._open()
-        await before.close()
+        await before.close(_GRACE)
 
     async def close(self) -> None:
         """Close the channel."""
@@ -89,10 +97,11 @@ class GatewayLink:
             return await method(request, timeout=seconds)
         except grpc.aio.AioRpcError as error:
             status, details = error.code(), error.details() or ""
-        except grpc.aio.UsageError:  # the channel was closed under the call
-            status, details = grpc.StatusCode.CANCELLED, "the connection was closed"
+        except grpc.aio.UsageError:
+            status, details = grpc.StatusCode.CANCELLED, "the connection is closed, as the service has stopped"
         # Raised here, so that the gRPC error does not keep its call, and the channel, alive as a context.
-        raise GatewayUnreachable(f"the gateway at {self.address}: {_why(status, details, seconds)}")
+        kind = TokenNotTaken if status is grpc.StatusCode.UNAUTHENTICATED else GatewayUnreachable
+        raise kind(f"the gateway at {self.address}: {_why(status, details, seconds)}")
 
 
 def _why(status: grpc.StatusCode, details: str, seconds: float) -> str:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from quicgw_fast.proto import service_pb2 as pb
 from quicgw_fast.service.errors import GatewayUnreachable, RegistrationRefused, ServiceNotStarted
+from quicgw_fast.service.gateway_link import TokenNotTaken
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -99,12 +100,14 @@ class KeptRegistration:
             answers = [await self._link.register(request, ANSWER_TIMEOUT) for request in self._requests]
         except GatewayUnreachable as error:
             self._say("waiting for the gateway", str(error))
-            await self._reopen_if_refused(error)
+            if isinstance(error, TokenNotTaken):
+                await self._reopen(error)
             return False
         except RegistrationRefused as error:
             self._say("registration refused", str(error), logging.ERROR)
             await asyncio.sleep(self._every)
             return False
+        # What the gateway adds to "registered for …" is why it is not connected to the service.
         unreached = next((answer for answer in answers if ";" in answer), None)
         if unreached is not None:
             self._say("registered, but the gateway cannot reach it", f"{unreached}; say with advertise=… where it does")
@@ -116,13 +119,12 @@ class KeptRegistration:
             self._registered.set()
         return True
 
-    async def _reopen_if_refused(self, error: GatewayUnreachable) -> None:
+    async def _reopen(self, error: TokenNotTaken) -> None:
         """The token may have been renewed in its file; a channel shows the one that it was made with."""
-        if "does not let" in str(error):
-            try:
-                await self._link.reopen()
-            except ServiceNotStarted as unread:
-                self._say("waiting for the gateway", f"{error}; {unread}")
+        try:
+            await self._link.reopen()
+        except ServiceNotStarted as unread:
+            self._say("waiting for the gateway", f"{error}; {unread}")
 
     def _say(self, event: str, reason: str, level: int = logging.WARNING) -> None:
         if reason != self._said:

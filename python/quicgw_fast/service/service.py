@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import re
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 
     Result = TypeVar("Result")
     Function = TypeVar("Function", bound=Callable[..., Any])
+
+_log = logging.getLogger("quicgw.service")
 
 HELLO = "hello"
 """The action that logs in, and the service that answers it."""
@@ -185,6 +188,9 @@ class Service:
         wanted = registrations(self._advertise or listener.address, roles, self._zones, self._renew_every)
         keeping = [KeptRegistration(link, wanted, self._renew_every) for link in links]
         running = RunningService(listener, keeping, links, threads, self._grace)
+        if not links:
+            remedy = 'write Service(gateway="127.0.0.1:8092"), or name the address in upstream.* of the gateway'
+            _log.warning("registered with no gateway", extra={"address": listener.address, "remedy": remedy})
         self._pusher, self._loop, self._running = pusher, asyncio.get_running_loop(), running
         try:
             for each in keeping:

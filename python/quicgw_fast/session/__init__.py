@@ -1,9 +1,10 @@
 """Sessions: their states, their registry, and what a START may resume. No sockets, no clock (protocol §2, §5)."""
 
-from quicgw_fast.session.catch_up import CatchUp, ReadingEvent
+from quicgw_fast.session.catch_up import CatchUp, CatchUpState, ReadingEvent
 from quicgw_fast.session.claim import MAX_OPENID, Attempts, StartClaim
 from quicgw_fast.session.losses import UntoldLosses, gap_to_tell
 from quicgw_fast.session.notify_count import NO_NOTIFIES, NotifyCount
+from quicgw_fast.session.parcels import ACKNOWLEDGED, PENDING, Asker, Fate, Parcel, ParcelBook, lost
 from quicgw_fast.session.registry import Registry
 from quicgw_fast.session.resume import Gap, ResumeDecision, decide
 from quicgw_fast.session.session import Session
@@ -11,18 +12,25 @@ from quicgw_fast.session.states import Action, Event, Login, SessionState
 from quicgw_fast.session.trail import DOWN, UP, EntryKind, shown
 
 __all__ = [
+    "ACKNOWLEDGED",
     "DOWN",
     "MAX_OPENID",
     "NO_NOTIFIES",
+    "PENDING",
     "UP",
     "Action",
+    "Asker",
     "Attempts",
     "CatchUp",
+    "CatchUpState",
     "EntryKind",
     "Event",
+    "Fate",
     "Gap",
     "Login",
     "NotifyCount",
+    "Parcel",
+    "ParcelBook",
     "ReadingEvent",
     "Registry",
     "ResumeDecision",
@@ -32,5 +40,6 @@ __all__ = [
     "UntoldLosses",
     "decide",
     "gap_to_tell",
+    "lost",
     "shown",
 ]

@@ -12,6 +12,7 @@ from quicgw_fast.session.states import Action, Attachment, Event, Life, Login, S
 if TYPE_CHECKING:
     from quicgw_fast.backend import Outbox, TokenBucket
     from quicgw_fast.ports import Link
+    from quicgw_fast.session.parcels import ParcelBook
     from quicgw_fast.session.trail import Trail
 
 
@@ -75,6 +76,8 @@ class Session:
     """What the requests without a reply take in memory (``overload``)."""
     catch_up: CatchUp = field(default_factory=CatchUp)
     """How far it is with what the offline store has for it."""
+    parcels: ParcelBook | None = None
+    """The pushes to it of which somebody wants to know more; made with the first."""
     attempts: Attempts = field(default_factory=Attempts)
     """Which STARTs of its client come too late; also those of the sessions that this one follows."""
     zone: str = ""
@@ -119,6 +122,11 @@ class Session:
             self.crowded_since = None
             self.look_at = now
         return actions
+
+    @property
+    def may_release(self) -> bool:
+        """Whether what is held for it waits for room alone: neither for its login, nor for what is older."""
+        return self.state is SessionState.NORMAL and not self.catch_up.behind
 
     @property
     def reachable(self) -> bool:

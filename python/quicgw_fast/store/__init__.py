@@ -6,18 +6,13 @@ later.
 
 from __future__ import annotations
 
-from quicgw_fast.store.base import (
-    OfflineStore,
-    PutResult,
-    Stored,
-    StoreFailed,
-    StoreStats,
-)
+from quicgw_fast.store.base import NO_TERMS, OfflineStore, PutResult, Stored, StoreFailed, StoreStats, Terms
 from quicgw_fast.store.factory import make_store
 from quicgw_fast.store.memory import MemoryStore
 from quicgw_fast.store.sqlite import SqliteStore
 
 __all__ = [
+    "NO_TERMS",
     "MemoryStore",
     "OfflineStore",
     "PutResult",
@@ -25,5 +20,6 @@ __all__ = [
     "StoreFailed",
     "StoreStats",
     "Stored",
+    "Terms",
     "make_store",
 ]

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
 from quicgw_fast.codes import StoreCode
 from quicgw_fast.errors import GatewayError
@@ -24,6 +25,19 @@ class StoreFailed(GatewayError):
     """The store could not do it (disk error, or closed); nothing was changed."""
 
 
+class Terms(NamedTuple):
+    """On which terms a message is kept."""
+
+    expires_at: float = math.inf
+    """Wall seconds from which on it is not given out any more, however young it is."""
+    key: str = ""
+    """A newer message of the openid with the same supersede key takes its place, as the newest; empty for none."""
+
+
+NO_TERMS: Final = Terms()
+"""Those of an ordinary message."""
+
+
 @dataclass(frozen=True, slots=True)
 class Stored:
     """A message that waits: ``body`` as it was given, ``stored_at`` in wall seconds. Ids only ever grow."""
@@ -31,6 +45,10 @@ class Stored:
     id: int
     body: bytes
     stored_at: float
+    expires_at: float = math.inf
+    """As in its ``Terms``."""
+    key: str = ""
+    """Likewise."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +61,8 @@ class PutResult:
     """None if stored."""
     message: str = ""
     """The same for people."""
+    replaced: int = 0
+    """The id of the older message with the same supersede key whose place it took; 0 where there was none."""
 
     @property
     def stored(self) -> bool:
@@ -60,7 +80,9 @@ class StoreStats:
     stored: int = 0
     refused: int = 0
     expired: int = 0
+    """By their age, or by their own terms."""
     deleted: int = 0
+    superseded: int = 0
 
     def plus(
         self,
@@ -71,6 +93,7 @@ class StoreStats:
         refused: int = 0,
         expired: int = 0,
         deleted: int = 0,
+        superseded: int = 0,
     ) -> StoreStats:
         """Return the figures after these changes."""
         return StoreStats(
@@ -80,6 +103,7 @@ class StoreStats:
             self.refused + refused,
             self.expired + expired,
             self.deleted + deleted,
+            self.superseded + superseded,
         )
 
 
@@ -90,7 +114,7 @@ class OfflineStore(Protocol):
     it. So whoever hands something in needs no queue of its own to keep the order of an openid's messages.
     """
 
-    async def put(self, openid: str, body: bytes, wall: float) -> PutResult:
+    async def put(self, openid: str, body: bytes, wall: float, terms: Terms = NO_TERMS) -> PutResult:
         """Keep ``body`` for ``openid``; ``wall`` is now, in wall-clock seconds, as in every method here.
 
         Returns only when the message is as safe as this store makes it. Never raises for a full or broken
@@ -98,8 +122,12 @@ class OfflineStore(Protocol):
         """
         ...
 
-    def put_all(self, openid: str, bodies: Sequence[bytes], wall: float) -> asyncio.Future[list[PutResult]]:
+    def put_all(
+        self, openid: str, bodies: Sequence[bytes], wall: float, terms: Sequence[Terms] = ()
+    ) -> asyncio.Future[list[PutResult]]:
         """Keep these for ``openid`` in their order; each is stored or refused as by :meth:`put`, which tells why.
+
+        ``terms`` are those of each of them, or none where all are ordinary.
 
         Begun before it returns; a future, so that who asks sees whether it is decided already. It never raises.
         """
@@ -134,8 +162,16 @@ class OfflineStore(Protocol):
 
 
 def cost(openid: str, body: bytes) -> int:
-    """Return what a message takes of ``max_total_bytes``; ValueError for an openid that cannot be encoded."""
+    """Return what a message takes of ``max_total_bytes``; ValueError for an openid that cannot be encoded.
+
+    A supersede key is short, and there is one message for each: it is in what a record costs.
+    """
     return len(body) + len(openid.encode()) + RECORD_COST
+
+
+def with_terms(bodies: Sequence[bytes], terms: Sequence[Terms]) -> list[tuple[bytes, Terms]]:
+    """Return each body with its terms."""
+    return list(zip(bodies, terms or [NO_TERMS] * len(bodies), strict=True))
 
 
 def refusal_of(settings: OfflineConfig, openid: str, body: bytes) -> PutResult | None:
@@ -168,3 +204,8 @@ def exhausted(settings: OfflineConfig, openid: str, body: bytes, total: int) -> 
 def oldest_kept(settings: OfflineConfig, wall: float) -> float:
     """Return the ``stored_at`` at which, and before which, a message is too old at ``wall``."""
     return wall - settings.max_age
+
+
+def over(settings: OfflineConfig, message: Stored, wall: float) -> bool:
+    """Whether a message is not to be given out any more: too old, or by its own terms."""
+    return message.stored_at <= oldest_kept(settings, wall) or message.expires_at <= wall

@@ -8,12 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from quicgw_fast.codes import StoreCode
 from quicgw_fast.config import OfflineConfig
-from quicgw_fast.store.base import (
-    PutResult,
-    Stored,
-    StoreFailed,
-    StoreStats,
-)
+from quicgw_fast.store.base import NO_TERMS, PutResult, Stored, StoreFailed, StoreStats, Terms, with_terms
 from quicgw_fast.store.sqlite_file import open_database
 from quicgw_fast.store.sqlite_tables import SWEEP_STEP, SqliteTables
 from quicgw_fast.store.sqlite_worker import Committer
@@ -50,7 +45,7 @@ class SqliteStore:
         """Return how many transactions there were: far fewer than puts when many come at once."""
         return self._committer.commits
 
-    async def put(self, openid: str, body: bytes, wall: float) -> PutResult:
+    async def put(self, openid: str, body: bytes, wall: float, terms: Terms = NO_TERMS) -> PutResult:
         """Keep ``body`` for ``openid``, or refuse it; returns after the commit.
 
         A caller that is cancelled meanwhile does not know: the message is then stored or not.
@@ -61,7 +56,7 @@ class SqliteStore:
             return self._refuse(StoreCode.BUSY, f"{self._backlog} bytes wait for the disk")
         _check_text(openid)
         try:
-            future = self._committer.submit(partial(self._tables.put, openid, bytes(body), wall), len(body))
+            future = self._committer.submit(partial(self._tables.put, openid, bytes(body), wall, terms), len(body))
         except StoreFailed as error:
             return self._refuse(StoreCode.BUSY, str(error))
         self._backlog += len(body)
@@ -72,11 +67,13 @@ class SqliteStore:
         except StoreFailed as error:
             return self._refuse(StoreCode.FAILED, str(error))
 
-    def put_all(self, openid: str, bodies: Sequence[bytes], wall: float) -> asyncio.Future[list[PutResult]]:
+    def put_all(
+        self, openid: str, bodies: Sequence[bytes], wall: float, terms: Sequence[Terms] = ()
+    ) -> asyncio.Future[list[PutResult]]:
         """Keep these in their order, or refuse them, in one step; the future is done after the commit."""
         _check_text(openid)
-        kept = [bytes(body) for body in bodies]
-        size = sum(map(len, kept))
+        kept = with_terms([bytes(body) for body in bodies], terms)
+        size = sum(len(body) for body, _ in kept)
         told: asyncio.Future[list[PutResult]] = asyncio.get_running_loop().create_future()
         try:
             if self._handed_over + size > MAX_HANDED_OVER:

@@ -17,7 +17,7 @@ _log = logging.getLogger("quicgw.store")
 
 APPLICATION_ID: Final = 0x51475746
 """``QGWF``: says whose database it is, so that a wrong path does not write into somebody else's."""
-SCHEMA_VERSION: Final = 1
+SCHEMA_VERSION: Final = 2
 LOCK_TIMEOUT: Final = 2.0
 """Seconds to wait for another process, such as our own predecessor, to let go of the file."""
 CHECKPOINT_PAGES: Final = 32
@@ -39,8 +39,17 @@ _SCHEMA: Final = (
     "CREATE INDEX message_openid ON message (openid, id)",
     "CREATE INDEX message_age ON message (stored_at)",
     f"PRAGMA application_id = {APPLICATION_ID}",
-    f"PRAGMA user_version = {SCHEMA_VERSION}",
 )
+_STEPS: Final = {
+    0: _SCHEMA,
+    1: (  # a time of its own, and a key under which a newer one takes its place
+        "ALTER TABLE message ADD COLUMN expires_at REAL",
+        "ALTER TABLE message ADD COLUMN supersede_key TEXT NOT NULL DEFAULT ''",
+        "CREATE INDEX message_expiry ON message (expires_at) WHERE expires_at IS NOT NULL",
+        "CREATE UNIQUE INDEX message_key ON message (openid, supersede_key) WHERE supersede_key != ''",
+    ),
+}
+"""What makes the next version of each; 0 is an empty file. A file goes all steps from its own in one transaction."""
 
 
 def open_database(path: Path) -> sqlite3.Connection:
@@ -79,7 +88,7 @@ def _prepare(connection: sqlite3.Connection, path: Path) -> None:
     # The bounds, and the promise that a message is delivered by one gateway, need the file for one process
     # alone.
     connection.execute("PRAGMA locking_mode = EXCLUSIVE")
-    fresh = _identify(connection, path)  # before anything is written
+    version = _identify(connection, path)  # before anything is written
     if _value(connection, "PRAGMA journal_mode = WAL") != "wal":
         raise ConfigError(f"offline store: {path} cannot use a write-ahead log. Put it on a local file system.")
     # FULL: a commit is on the disk before it is reported. NORMAL would do against kill -9, but a power cut
@@ -89,8 +98,11 @@ def _prepare(connection: sqlite3.Connection, path: Path) -> None:
     connection.execute(f"PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}")
     connection.execute(f"PRAGMA journal_size_limit = {LOG_BYTES}")
     connection.execute("BEGIN IMMEDIATE")
-    for statement in _SCHEMA if fresh else ():
-        connection.execute(statement)
+    for step in range(version, SCHEMA_VERSION):
+        for statement in _STEPS[step]:
+            connection.execute(statement)
+    if version < SCHEMA_VERSION:
+        connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
     connection.execute("COMMIT")
     if (verdict := _value(connection, "PRAGMA quick_check(1)")) != "ok":
         raise ConfigError(_damaged(path, str(verdict)))
@@ -132,19 +144,19 @@ def free_bytes(path: Path) -> int:
     return disk.f_bavail * disk.f_frsize
 
 
-def _identify(connection: sqlite3.Connection, path: Path) -> bool:
-    """Return whether the database is still empty. Raises ConfigError if it is not ours to use."""
+def _identify(connection: sqlite3.Connection, path: Path) -> int:
+    """Return the version of the database, 0 while it is empty. Raises ConfigError if it is not ours to use."""
     if _value(connection, "SELECT count(*) FROM sqlite_master") == 0:
-        return True
+        return 0
     if _value(connection, "PRAGMA application_id") != APPLICATION_ID:
         raise ConfigError(f"offline store: {path} is a database of something else. Name another file.")
     version = _value(connection, "PRAGMA user_version")
-    if version != SCHEMA_VERSION:
+    if not isinstance(version, int) or not 1 <= version <= SCHEMA_VERSION:
         raise ConfigError(
-            f"offline store: {path} has schema version {version}, this release reads {SCHEMA_VERSION}. "
+            f"offline store: {path} has schema version {version}, this release reads up to {SCHEMA_VERSION}. "
             "Run the release that wrote it, or name another file."
         )
-    return False
+    return version
 
 
 def _value(connection: sqlite3.Connection, query: str) -> object:

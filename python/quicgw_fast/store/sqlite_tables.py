@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import logging
+import math
 from typing import TYPE_CHECKING, Final
 
 from quicgw_fast.codes import StoreCode
 from quicgw_fast.store.base import (
+    NO_TERMS,
     PutResult,
     Stored,
     StoreStats,
+    Terms,
     cost,
     crowded,
     exhausted,
@@ -27,6 +30,10 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger("quicgw.store")
 
+_COLUMNS: Final = "id, body, stored_at, coalesce(expires_at, 9e999), supersede_key"
+"""Those of a ``Stored``."""
+_OVER: Final = "stored_at <= ? OR (expires_at IS NOT NULL AND expires_at <= ?)"
+"""Not to be given out any more: too old, or by its own terms."""
 PAGE_BYTES: Final = 4096
 """SQLite's own default."""
 SWEEP_STEP: Final = 1000
@@ -80,9 +87,11 @@ class SqliteTables:
         """Close the database."""
         self._db.close()
 
-    def put(self, openid: str, body: bytes, wall: float) -> PutResult:
-        """Insert a message, or say why not."""
-        refusal = self._refusal(openid, body, wall)
+    def put(self, openid: str, body: bytes, wall: float, terms: Terms = NO_TERMS) -> PutResult:
+        """Insert a message, perhaps in place of an older one, or say why not."""
+        self.expire_of(openid, wall)
+        older = self._of_key(openid, terms.key)
+        refusal = self._refusal(openid, body, wall, older)
         if refusal is not None:
             self._now = self._now.plus(refused=1)
             return refusal
@@ -90,13 +99,22 @@ class SqliteTables:
         if not self._takes(price):
             self._now = self._now.plus(refused=1)
             return PutResult(0, StoreCode.FAILED, "the disk of the offline store is full")
+        if older is not None:
+            self._remove([(older.id, cost(openid, older.body))])
+            self._now = self._now.plus(superseded=1)
         row = self._db.execute(
-            "INSERT INTO message (openid, stored_at, cost, body) VALUES (?, ?, ?, ?)",
-            (openid, wall, price, body),
+            "INSERT INTO message (openid, stored_at, cost, body, expires_at, supersede_key) VALUES (?, ?, ?, ?, ?, ?)",
+            (openid, wall, price, body, terms.expires_at if terms.expires_at < math.inf else None, terms.key),
         )
         self._now = self._now.plus(messages=1, bytes=price, stored=1)
         assert row.lastrowid is not None  # it was an INSERT
-        return PutResult(row.lastrowid)
+        return PutResult(row.lastrowid, replaced=0 if older is None else older.id)
+
+    def _of_key(self, openid: str, key: str) -> Stored | None:
+        """Return the message with that supersede key."""
+        found = f"SELECT {_COLUMNS} FROM message WHERE openid = ? AND supersede_key = ?"
+        row = self._db.execute(found, (openid, key)).fetchone() if key else None
+        return None if row is None else Stored(*row)
 
     def _takes(self, size: int) -> bool:
         """Say whether the disk has room for so many bytes more.
@@ -117,15 +135,15 @@ class SqliteTables:
             _log.error("offline store full")
         return self._room >= 0
 
-    def put_all(self, openid: str, bodies: Sequence[bytes], wall: float) -> list[PutResult]:
+    def put_all(self, openid: str, messages: Sequence[tuple[bytes, Terms]], wall: float) -> list[PutResult]:
         """Insert messages in their order, each that is not refused."""
-        return [self.put(openid, body, wall) for body in bodies]
+        return [self.put(openid, body, wall, terms) for body, terms in messages]
 
     def load(self, openid: str, wall: float) -> list[Stored]:
         """Return the messages of ``openid`` by id, without the too old ones. Only reads: a full disk can do that."""
         rows = self._db.execute(
-            "SELECT id, body, stored_at FROM message WHERE openid = ? AND stored_at > ? ORDER BY id",
-            (openid, oldest_kept(self._settings, wall)),
+            f"SELECT {_COLUMNS} FROM message WHERE openid = ? AND NOT ({_OVER}) ORDER BY id",
+            (openid, oldest_kept(self._settings, wall), wall),
         )
         return [Stored(*row) for row in rows]
 
@@ -138,17 +156,16 @@ class SqliteTables:
         return len(rows)
 
     def expire(self, wall: float) -> int:
-        """Remove at most :data:`SWEEP_STEP` of the messages over their age; return how many."""
-        limit = oldest_kept(self._settings, wall)
+        """Remove at most :data:`SWEEP_STEP` of the messages that are over; return how many."""
         return self._expire(
-            "SELECT id, cost FROM message WHERE stored_at <= ? ORDER BY stored_at LIMIT ?",
-            (limit, SWEEP_STEP),
+            f"SELECT id, cost FROM message WHERE {_OVER} LIMIT ?",
+            (oldest_kept(self._settings, wall), wall, SWEEP_STEP),
         )
 
     def expire_of(self, openid: str, wall: float) -> int:
-        """Remove the messages of ``openid`` that are over their age; return how many."""
+        """Remove the messages of ``openid`` that are over; return how many."""
         limit = oldest_kept(self._settings, wall)
-        return self._expire("SELECT id, cost FROM message WHERE openid = ? AND stored_at <= ?", (openid, limit))
+        return self._expire(f"SELECT id, cost FROM message WHERE openid = ? AND ({_OVER})", (openid, limit, wall))
 
     def _expire(self, query: str, arguments: tuple[str | float, ...]) -> int:
         rows = self._db.execute(query, arguments).fetchall()
@@ -160,16 +177,17 @@ class SqliteTables:
         self._db.executemany("DELETE FROM message WHERE id = ?", [(number,) for number, _ in rows])
         self._now = self._now.plus(messages=-len(rows), bytes=-sum(price for _, price in rows))
 
-    def _refusal(self, openid: str, body: bytes, wall: float) -> PutResult | None:
+    def _refusal(self, openid: str, body: bytes, wall: float, older: Stored | None) -> PutResult | None:
+        """Say why not; ``older`` goes when this one comes."""
         if (refusal := refusal_of(self._settings, openid, body)) is not None:
             return refusal
-        self.expire_of(openid, wall)
         messages, size = self._db.execute(
             "SELECT count(*), coalesce(sum(length(body)), 0) FROM message WHERE openid = ?", (openid,)
         ).fetchone()
-        if (refusal := crowded(self._settings, body, messages, size)) is not None:
+        gone, freed, price = (0, 0, 0) if older is None else (1, len(older.body), cost(openid, older.body))
+        if (refusal := crowded(self._settings, body, messages - gone, size - freed)) is not None:
             return refusal
-        if exhausted(self._settings, openid, body, self._now.bytes) is None:
+        if exhausted(self._settings, openid, body, self._now.bytes - price) is None:
             return None
         self.expire(wall)
-        return exhausted(self._settings, openid, body, self._now.bytes)
+        return exhausted(self._settings, openid, body, self._now.bytes - price)

@@ -54,8 +54,8 @@ fn reply(c: &mut Criterion) {
         b.iter(|| {
             seq += 1;
             let accepted = outbox.accept(seq);
-            let before = outbox.bind(seq, Place::Before, &notify, 1.0, length);
-            let after = outbox.bind(seq, Place::After, &notify, 1.0, length);
+            let before = outbox.bind(seq, Place::Before, &notify, 1.0, 0, length);
+            let after = outbox.bind(seq, Place::After, &notify, 1.0, 0, length);
             let sent = outbox.reply(seq, 1, tail(), length);
             black_box((accepted, before, after, sent, outbox.ack(3 * seq)))
         });

@@ -19,6 +19,7 @@ mod rate;
 mod sequence;
 mod sync;
 mod tally;
+mod tickets;
 mod window;
 mod wire;
 
@@ -32,5 +33,6 @@ pub use queue::{PushError, Queue};
 pub use rate::{Rate, TokenBucket};
 pub use sequence::SequenceAllocator;
 pub use tally::{Account, Tally};
+pub use tickets::Ticket;
 pub use window::Counts;
 pub use wire::{HEAD_MAX, PUSH_ERROR, SharedBody, Tail, sort_headers};

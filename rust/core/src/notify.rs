@@ -6,6 +6,7 @@ use bytes::Bytes;
 
 use crate::budget::cost;
 use crate::error::{BindCode, Error, Result};
+use crate::tickets::Ticket;
 use crate::wire;
 
 /// On which side of the reply a notify goes out.
@@ -32,6 +33,7 @@ pub struct Waiting {
     /// The message without its number.
     pub body: Bytes,
     expires_at: f64,
+    pub(crate) ticket: Ticket,
 }
 
 /// Notifies bound to requests, by the request's number, the "client_seq" (protocol §4).
@@ -59,10 +61,23 @@ impl NotifyBuffers {
 
     /// Keeps a notify for the reply to `client_seq`, behind those kept already, until `expires_at` seconds.
     pub fn bind(&mut self, client_seq: u64, place: Place, body: &[u8], expires_at: f64) -> Result<()> {
+        self.bind_named(client_seq, place, body, expires_at, 0)
+    }
+
+    /// The same of one that somebody asks about.
+    pub(crate) fn bind_named(
+        &mut self,
+        client_seq: u64,
+        place: Place,
+        body: &[u8],
+        expires_at: f64,
+        ticket: Ticket,
+    ) -> Result<()> {
         self.check_room(client_seq)?;
         let waiting = Waiting {
             body: wire::copy(body)?,
             expires_at,
+            ticket,
         };
         self.bound.try_reserve(1).map_err(|_| Error::OutOfMemory)?;
         let side = self.bound.entry(client_seq).or_default().side(place);
@@ -129,9 +144,29 @@ impl NotifyBuffers {
 
     /// Drops the notifies whose time is not after `now`, and gives how many.
     pub fn expire(&mut self, now: f64) -> u64 {
+        self.keep(|waiting| !waiting.expired(now))
+    }
+
+    /// Calls `told` with the tickets of what `expire` drops.
+    pub(crate) fn expiring(&self, now: f64, mut told: impl FnMut(Ticket)) {
+        let bounds = self.bound.values();
+        let waiting = bounds.flat_map(|bound| bound.before.iter().chain(&bound.after));
+        for waiting in waiting.filter(|waiting| waiting.ticket != 0 && waiting.expired(now)) {
+            told(waiting.ticket);
+        }
+    }
+
+    /// Drops the notify with that ticket, and gives how many bytes it had.
+    pub(crate) fn withdraw(&mut self, ticket: Ticket) -> Option<u64> {
+        let bytes = self.bytes;
+        (self.keep(|waiting| waiting.ticket != ticket) > 0).then(|| bytes - self.bytes)
+    }
+
+    /// Drops what is not wanted, and gives how many.
+    fn keep(&mut self, wanted: impl Fn(&Waiting) -> bool) -> u64 {
         self.bound.retain(|_, bound| {
-            bound.before.retain(|waiting| !waiting.expired(now));
-            bound.after.retain(|waiting| !waiting.expired(now));
+            bound.before.retain(&wanted);
+            bound.after.retain(&wanted);
             bound.len() > 0
         });
         let before = self.len;
@@ -180,8 +215,15 @@ impl Bound {
         }
     }
 
-    fn len(&self) -> u64 {
+    pub(crate) fn len(&self) -> u64 {
         (self.before.len() + self.after.len()) as u64
+    }
+
+    /// The tickets in the order in which they are sent, and 0 for the reply between them.
+    pub(crate) fn tickets(&self) -> impl Iterator<Item = Ticket> + '_ {
+        let before = self.before.iter().map(|waiting| waiting.ticket);
+        let after = self.after.iter().map(|waiting| waiting.ticket);
+        before.chain([0]).chain(after)
     }
 
     /// Bytes of all of them.

@@ -3,17 +3,19 @@
 mod reading;
 mod resume;
 mod turning_away;
+mod waiting;
 
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use crate::budget::{ByteBudget, Share, cost};
-use crate::error::{BindCode, Error, Result};
+use crate::budget::{ByteBudget, Share};
+use crate::error::{Error, Result};
 use crate::hold::HoldCache;
 use crate::line::{Line, Message};
-use crate::notify::{Bound, NotifyBuffers, Place, Waiting};
+use crate::notify::{Bound, NotifyBuffers, Waiting};
 use crate::sequence::SequenceAllocator;
 use crate::tally::Tally;
+use crate::tickets::Tickets;
 use crate::window::{Counts, Kind, Window};
 use crate::wire::{self, Body, SharedBody, Tail};
 
@@ -48,6 +50,7 @@ pub struct Outbox {
     /// Requests that were accepted and have no reply yet.
     open: HashSet<u64>,
     held: HoldCache,
+    tickets: Tickets,
     /// A release left something behind, which nothing new may overtake.
     releasing: bool,
     tally: Tally,
@@ -78,6 +81,7 @@ impl Outbox {
                 limits.hold_messages.min(limits.window_messages),
                 limits.hold_bytes.min(limits.window_bytes),
             ),
+            tickets: Tickets::default(),
             releasing: false,
             tally: Tally::default(),
             dropped: (0, 0),
@@ -137,7 +141,10 @@ impl Outbox {
             Err(refused) => Err(refused),
             Ok(sent) => {
                 self.open.remove(&client_seq);
-                self.binds.take_all(client_seq);
+                let bound = self.binds.take_all(client_seq);
+                let tickets = bound.tickets();
+                let first = self.line.numbers.last() - bound.len();
+                self.tickets.decide(tickets, first);
                 Ok(sent)
             }
         }
@@ -202,107 +209,6 @@ impl Outbox {
         };
         let sent = self.push_checked(message, give).ok()?;
         Some((sent, self.line.numbers.last()))
-    }
-
-    /// Binds a notify to the reply to request `client_seq`: keeps it, and gives nothing, while that reply is to come.
-    ///
-    /// It is to come when `client_seq` is in flight or above all requests accepted. Else a notify for after the reply is
-    /// sent as by `push`, and one for before it is refused.
-    pub fn bind<T>(
-        &mut self,
-        client_seq: u64,
-        place: Place,
-        body: &[u8],
-        expires_at: f64,
-        give: impl Fn(&[u8]) -> Result<T>,
-    ) -> Result<T> {
-        self.check_closed()?;
-        if client_seq == 0 {
-            return Err(Error::BindRefused(BindCode::SeqRequired));
-        }
-        let size = body.len() as u64;
-        wire::check_length(size, self.max_body)?;
-        if !self.open.contains(&client_seq) && client_seq <= self.line.numbers.max_client_seq() {
-            return match place {
-                Place::Before => Err(Error::BindRefused(BindCode::ResponseAlreadySent)),
-                Place::After => self.push_checked(Message::notify(body, Kind::Attached), give),
-            };
-        }
-        if self.overflowed {
-            return Err(Error::Overflowed);
-        }
-        self.binds.check_room(client_seq)?;
-        // With its reply it must be able to go out: messages of the step, bytes of all steps.
-        let window = &self.line.window;
-        if self.binds.count(client_seq) + 2 > window.limit()
-            || self.binds.bytes() + size > window.bytes_limit()
-        {
-            return Err(Error::BindRefused(BindCode::Limit));
-        }
-        let cost = cost(1, size);
-        self.line.share.take(cost, false)?;
-        let bound = give(&[]).and_then(|nothing| {
-            self.binds.bind(client_seq, place, body, expires_at)?;
-            Ok(nothing)
-        });
-        let nothing = bound.inspect_err(|_| self.line.share.give_back(cost))?;
-        self.tally.accept(NOTIFY);
-        Ok(nothing)
-    }
-
-    /// Drops bound notifies whose time is not after `now`, and gives how many.
-    pub fn expire(&mut self, now: f64) -> u64 {
-        let before = self.binds.bytes();
-        let expired = self.binds.expire(now);
-        self.line
-            .share
-            .give_back(cost(expired, before - self.binds.bytes()));
-        self.tally.lose((0, expired));
-        expired
-    }
-
-    /// Keeps a notify until `release`.
-    pub fn hold(&mut self, body: &[u8]) -> Result<()> {
-        self.check_closed()?;
-        let size = body.len() as u64;
-        wire::check_length(size, self.max_body)?;
-        if self.overflowed {
-            return Err(Error::Overflowed);
-        }
-        if !self.held.has_room(size) {
-            return Err(Error::CacheFull);
-        }
-        let cost = cost(1, size);
-        self.line.share.take(cost, false)?;
-        let held = self.held.add(body);
-        held.inspect_err(|_| self.line.share.give_back(cost))?;
-        self.tally.accept(NOTIFY);
-        Ok(())
-    }
-
-    /// Sends of what is held as much as fits, in order, and keeps the rest, which nothing may overtake from then on.
-    pub fn release<T>(&mut self, give: impl Fn(&[u8]) -> Result<T>) -> Result<T> {
-        self.check_closed()?;
-        if self.overflowed {
-            return Err(Error::Overflowed);
-        }
-        self.line.numbers.check_left(self.held())?;
-        self.releasing = self.held() > 0;
-        let fitting = self.line.fitting(self.held.bodies());
-        let bodies = &self.held.bodies()[..fitting];
-        let size = bodies.iter().map(|body| body.len() as u64).sum();
-        let messages = bodies
-            .iter()
-            .map(|body| Message::<&str>::notify(body, Kind::Notify));
-        match self.line.send(messages, true, cost(fitting as u64, size), &give) {
-            Err(Error::BudgetFull { .. }) => give(&[]), // another thread was faster
-            Err(refused) => Err(refused),
-            Ok(sent) => {
-                self.held.forget(fitting);
-                self.releasing = self.held() > 0;
-                Ok(sent)
-            }
-        }
     }
 
     // Ends
@@ -396,6 +302,7 @@ impl Outbox {
     fn drop_waiting(&mut self) {
         self.binds.clear();
         self.held.clear();
+        self.tickets.clear();
         self.releasing = false;
         self.line.drop_frames();
     }

@@ -70,6 +70,11 @@ impl Retained<'_> {
         }
     }
 
+    /// Its number, if it is a notify of its own.
+    pub(crate) fn notify_seq(self) -> Option<u64> {
+        matches!(self.kind, Kind::Shared | Kind::Notify).then_some(self.seq)
+    }
+
     /// Its body, if it is a notify of its own.
     pub(crate) fn body(self) -> Option<Bytes> {
         match self.kind {

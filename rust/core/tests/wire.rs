@@ -113,9 +113,11 @@ fn a_step_is_what_is_bound_before_the_reply_and_what_is_bound_after() {
     let mut outbox = Outbox::new(0, LIMITS, None).unwrap();
     outbox.accept(7).unwrap().unwrap();
     let notify = |text| Tail::new(3, 200, text, b"", NO_HEADERS).encode().unwrap();
-    outbox.bind(7, Place::After, &notify("after"), 1.0, give).unwrap();
     outbox
-        .bind(7, Place::Before, &notify("before"), 1.0, give)
+        .bind(7, Place::After, &notify("after"), 1.0, 0, give)
+        .unwrap();
+    outbox
+        .bind(7, Place::Before, &notify("before"), 1.0, 0, give)
         .unwrap();
     let frames = outbox
         .reply(7, 300, Tail::new(3, 200, "reply", b"", NO_HEADERS), give)

@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
-from typing import final
+from typing import TYPE_CHECKING, NamedTuple, final
 
 from quicgw_fast.backend.errors import BindRefused
 from quicgw_fast.backend.python import checks
+from quicgw_fast.backend.python.tickets import NO_TICKET
 from quicgw_fast.codes import BindCode
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+class BoundNotify(NamedTuple):
+    """One notify that waits."""
+
+    body: bytes
+    expires_at: float
+    ticket: int
 
 
 @final
@@ -21,8 +33,8 @@ class NotifyBuffers:
     def __init__(self, per_request: int = 64, total: int = 1024) -> None:
         self._per_request = checks.u64(per_request)
         self._total = checks.u64(total)
-        self._before: dict[int, list[tuple[bytes, float]]] = {}
-        self._after: dict[int, list[tuple[bytes, float]]] = {}
+        self._before: dict[int, list[BoundNotify]] = {}
+        self._after: dict[int, list[BoundNotify]] = {}
         self._len = 0
         self._size = 0
 
@@ -32,12 +44,9 @@ class NotifyBuffers:
         expires_at: seconds on the clock of expire(). Raises BindRefused BIND_LIMIT over a bound.
         """
         client_seq = checks.u64(client_seq)
-        side = self._before if checks.flag(before) else self._after
-        bound = (checks.octets(body), checks.seconds(expires_at))
+        before, waiting = checks.flag(before), BoundNotify(checks.octets(body), checks.seconds(expires_at), NO_TICKET)
         self._check_room(client_seq)
-        side.setdefault(client_seq, []).append(bound)
-        self._len += 1
-        self._size += len(body)
+        self._bind(client_seq, before, waiting)
 
     def take_before(self, g: int) -> list[bytes]:
         """Take out what goes before the reply to g, in the order it was bound."""
@@ -49,10 +58,7 @@ class NotifyBuffers:
 
     def expire(self, now: float) -> int:
         """Drop the notifies whose expires_at is not after now, and return how many."""
-        now = checks.seconds(now)
-        dropped = [body for side in (self._before, self._after) for body in _expire(side, now)]
-        self._forget(dropped)
-        return len(dropped)
+        return len(self._expire(checks.seconds(now)))
 
     def count(self, g: int) -> int:
         """How many notifies are kept for g."""
@@ -74,10 +80,25 @@ class NotifyBuffers:
         if self._len >= self._total or self.count(client_seq) >= self._per_request:
             raise BindRefused(BindCode.LIMIT)
 
-    def _waiting(self, client_seq: int) -> tuple[list[bytes], list[bytes]]:
+    def _bind(self, client_seq: int, before: bool, waiting: BoundNotify) -> None:
+        """Keep a notify for which there is room."""
+        (self._before if before else self._after).setdefault(client_seq, []).append(waiting)
+        self._len += 1
+        self._size += len(waiting.body)
+
+    def _waiting(self, client_seq: int) -> tuple[list[BoundNotify], list[BoundNotify]]:
         """Return what goes before and after the reply to client_seq."""
-        before, after = ([body for body, _ in side.get(client_seq, ())] for side in (self._before, self._after))
-        return before, after
+        return self._before.get(client_seq, []), self._after.get(client_seq, [])
+
+    def _expire(self, now: float) -> list[BoundNotify]:
+        """Drop what expire() does, and return it."""
+        # "not <=" and not ">": a time that is not a number is never reached.
+        return self._keep(lambda waiting: not waiting.expires_at <= now)
+
+    def _withdraw(self, ticket: int) -> int | None:
+        """Drop the notify with that ticket, and return how many bytes it had; None where there is none."""
+        dropped = self._keep(lambda waiting: waiting.ticket != ticket)
+        return len(dropped[0].body) if dropped else None
 
     def _clear(self) -> None:
         """Drop everything."""
@@ -85,24 +106,23 @@ class NotifyBuffers:
         self._after.clear()
         self._len = self._size = 0
 
-    def _take(self, side: dict[int, list[tuple[bytes, float]]], client_seq: int) -> list[bytes]:
-        taken = [body for body, _ in side.pop(client_seq, [])]
+    def _take(self, side: dict[int, list[BoundNotify]], client_seq: int) -> list[bytes]:
+        taken = side.pop(client_seq, [])
         self._forget(taken)
-        return taken
+        return [waiting.body for waiting in taken]
 
-    def _forget(self, bodies: list[bytes]) -> None:
-        self._len -= len(bodies)
-        self._size -= sum(map(len, bodies))
+    def _keep(self, wanted: Callable[[BoundNotify], bool]) -> list[BoundNotify]:
+        """Keep what is wanted, and return the rest."""
+        dropped: list[BoundNotify] = []
+        for side in (self._before, self._after):
+            for client_seq, kept in list(side.items()):
+                dropped += [waiting for waiting in kept if not wanted(waiting)]
+                side[client_seq] = [waiting for waiting in kept if wanted(waiting)]
+                if not side[client_seq]:
+                    del side[client_seq]
+        self._forget(dropped)
+        return dropped
 
-
-def _expire(side: dict[int, list[tuple[bytes, float]]], now: float) -> list[bytes]:
-    dropped = []
-    for client_seq, kept in list(side.items()):
-        # "not <=" and not ">": a time that is not a number is never reached.
-        alive = [bound for bound in kept if not bound[1] <= now]
-        dropped += [body for body, expires_at in kept if expires_at <= now]
-        if alive:
-            side[client_seq] = alive
-        else:
-            del side[client_seq]
-    return dropped
+    def _forget(self, dropped: list[BoundNotify]) -> None:
+        self._len -= len(dropped)
+        self._size -= sum(len(waiting.body) for waiting in dropped)

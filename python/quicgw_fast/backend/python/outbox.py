@@ -17,22 +17,22 @@ from quicgw_fast.backend.python import checks, wire
 from quicgw_fast.backend.python.budget import ByteBudget, cost
 from quicgw_fast.backend.python.hold import HoldCache
 from quicgw_fast.backend.python.line import Line, Message
-from quicgw_fast.backend.python.notify import NotifyBuffers
+from quicgw_fast.backend.python.notify import BoundNotify, NotifyBuffers
+from quicgw_fast.backend.python.resuming import Resuming
 from quicgw_fast.backend.python.sequence import SequenceAllocator, check_left
+from quicgw_fast.backend.python.tickets import NO_TICKET, Tickets
 from quicgw_fast.backend.python.turning_away import TurningAway
-from quicgw_fast.backend.python.window import Counts, Kind, Window
+from quicgw_fast.backend.python.window import Kind, Window, add_counts
 from quicgw_fast.codes import BindCode
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from quicgw_fast.backend.python.window import Counts
+
 _NOTHING: Final = (0, 0)
 _RESPONSE: Final = (1, 0)
 _NOTIFY: Final = (0, 1)
-
-
-def _sum(one: Counts, other: Counts) -> Counts:
-    return one[0] + other[0], one[1] + other[1]
 
 
 def _cost(bodies: list[bytes]) -> int:
@@ -40,7 +40,7 @@ def _cost(bodies: list[bytes]) -> int:
 
 
 @final
-class Outbox(TurningAway):
+class Outbox(TurningAway, Resuming):
     """The ordered way down of one session (protocol §4, §5).
 
     Each step numbers, encodes, frames and retains its messages at once, and takes numbers only when nothing
@@ -88,6 +88,7 @@ class Outbox(TurningAway):
             raise ValueError("a window needs room for at least one message and one byte")
         self._line = Line(numbers, Window(window_messages, window_bytes), budget)
         self._open: set[int] = set()
+        self._tickets = Tickets()
         self._accepted = self._delivered = self._lost = self._dropped = _NOTHING
         self._saved = 0
         self._releasing = False
@@ -103,7 +104,7 @@ class Outbox(TurningAway):
         expected = self._line.numbers.accept(seq)
         if expected == 0:
             self._open.add(seq)
-            self._accepted = _sum(self._accepted, _RESPONSE)
+            self._accepted = add_counts(self._accepted, _RESPONSE)
         return expected
 
     def is_open(self, seq: int) -> bool:
@@ -143,16 +144,18 @@ class Outbox(TurningAway):
         wire.check_length(body, self._max_body)
         before, after = self._binds._waiting(client_seq)
         step = [
-            *(Message(0, notify, Kind.ATTACHED) for notify in before),
+            *(Message(0, notify.body, Kind.ATTACHED) for notify in before),
             Message(msg_id, body, Kind.RESPONSE),
-            *(Message(0, notify, Kind.ATTACHED) for notify in after),
+            *(Message(0, notify.body, Kind.ATTACHED) for notify in after),
         ]
+        tickets = [*(notify.ticket for notify in before), NO_TICKET, *(notify.ticket for notify in after)]
         try:
-            sent = self._send_or_overflow(step, freed=_cost([*before, *after]))
+            sent = self._send_or_overflow(step, freed=_cost([notify.body for notify in [*before, *after]]))
         except Overflowed:  # its notifies were dropped as all that were bound
             self._open.remove(client_seq)
             raise
         self._open.remove(client_seq)
+        self._tickets.decide(tickets, self.last_seq + 1 - len(step))
         self._binds.take_before(client_seq)
         self._binds.take_after(client_seq)
         return sent
@@ -176,9 +179,9 @@ class Outbox(TurningAway):
         try:
             sent = self._send_or_overflow([Message(msg_id, body, Kind.RESPONSE)])
         except Overflowed:
-            self._accepted = _sum(self._accepted, _RESPONSE)
+            self._accepted = add_counts(self._accepted, _RESPONSE)
             raise
-        self._accepted = _sum(self._accepted, _RESPONSE)
+        self._accepted = add_counts(self._accepted, _RESPONSE)
         return sent
 
     def push(self, body: bytes, kept: bool = False) -> bytes:
@@ -201,7 +204,7 @@ class Outbox(TurningAway):
         except EngineError:
             return None
 
-    def bind(self, client_seq: int, before: bool, body: bytes, expires_at: float) -> bytes:
+    def bind(self, client_seq: int, before: bool, body: bytes, expires_at: float, ticket: int = 0) -> bytes:
         """Bind a notify to the reply to request client_seq: keep it and return b"" while that reply is to come.
 
         It is to come when client_seq is in flight or above all requests accepted. Else a notify for after the reply
@@ -209,8 +212,9 @@ class Outbox(TurningAway):
         BindRefused BIND_SEQ_REQUIRED for client_seq 0, FrameTooLarge, Overflowed, BudgetFull, and BindRefused
         BIND_LIMIT as NotifyBuffers.bind() does, or if its step would have more messages, or all that is bound
         more bytes, than the window.
+        ticket: names it for withdraw() and fates() if it is kept; 0 for none, else one that nothing here has.
         """
-        client_seq = checks.u64(client_seq)
+        client_seq, ticket = checks.u64(client_seq), checks.u64(ticket)
         before, body, expires_at = checks.flag(before), checks.octets(body), checks.seconds(expires_at)
         self._check_closed()
         if client_seq == 0:
@@ -228,30 +232,61 @@ class Outbox(TurningAway):
         if self._binds.count(client_seq) + 2 > window.limit or self._binds.size + len(body) > window.bytes_limit:
             raise BindRefused(BindCode.LIMIT)
         self._line.share.take(cost(1, len(body)), reserve=False)
-        self._binds.bind(client_seq, before, body, expires_at)
-        self._accepted = _sum(self._accepted, _NOTIFY)
+        self._binds._bind(client_seq, before, BoundNotify(body, expires_at, ticket))
+        self._tickets.add(ticket)
+        self._accepted = add_counts(self._accepted, _NOTIFY)
         return b""
 
     def expire(self, now: float) -> int:
         """Drop bound notifies as NotifyBuffers.expire(), and return how many."""
-        before = self._binds.size
-        expired = self._binds.expire(now)
-        self._line.share.give_back(cost(expired, before - self._binds.size))
-        self._lost = _sum(self._lost, (0, expired))
-        return expired
+        expired = self._binds._expire(checks.seconds(now))
+        self._line.share.give_back(_cost([notify.body for notify in expired]))
+        self._lost = add_counts(self._lost, (0, len(expired)))
+        self._tickets.decide(sorted(notify.ticket for notify in expired), 0)
+        return len(expired)
 
-    def hold(self, body: bytes) -> None:
-        """Keep a notify until release(). Raises FrameTooLarge, Overflowed, BudgetFull, and CacheFull over the bound."""
-        body = checks.octets(body)
+    def hold(self, body: bytes, ticket: int = 0, instead_of: int = 0) -> None:
+        """Keep a notify until release(). Raises FrameTooLarge, Overflowed, BudgetFull, and CacheFull over the bound.
+
+        ticket: names it as in bind(). instead_of: the ticket of one that is held, which is withdrawn in the same step;
+        the new one comes last nevertheless. Where none is held with it, it means nothing.
+        """
+        body, ticket, instead_of = checks.octets(body), checks.u64(ticket), checks.u64(instead_of)
         self._check_closed()
         wire.check_length(body, self._max_body)
         if self._overflowed:
             raise Overflowed
-        if not self._held.has_room(len(body)):
+        if instead_of not in self._held.tickets:
+            instead_of = NO_TICKET
+        if not self._held.has_room(len(body), instead_of):
             raise CacheFull
         self._line.share.take(cost(1, len(body)), reserve=False)
-        self._held.add(body)
-        self._accepted = _sum(self._accepted, _NOTIFY)
+        if instead_of != NO_TICKET:
+            self.withdraw(instead_of)
+        self._held.add(body, ticket)
+        self._tickets.add(ticket)
+        self._accepted = add_counts(self._accepted, _NOTIFY)
+
+    def withdraw(self, ticket: int) -> bool:
+        """Drop the notify with that ticket, which is held or bound and counts as lost; False where there is none."""
+        ticket = checks.u64(ticket)
+        if ticket == NO_TICKET:
+            return False
+        size = self._held.remove(ticket) if ticket in self._held.tickets else self._binds._withdraw(ticket)
+        if size is None:
+            return False
+        self._releasing = self._releasing and self.held > 0
+        self._line.share.give_back(cost(1, size))
+        self._lost = add_counts(self._lost, _NOTIFY)
+        self._tickets.withdraw(ticket)
+        return True
+
+    def fates(self) -> list[tuple[int, int]]:
+        """Return what became of notifies with a ticket since the last call, as (ticket, number).
+
+        The number that it took, or 0 for one that expire() dropped.
+        """
+        return self._tickets.take()
 
     def release(self) -> bytes:
         """Send what was held, in order, as far as it fits, and keep the rest: b"" when nothing fits now.
@@ -266,38 +301,11 @@ class Outbox(TurningAway):
         bodies = self._held.bodies[: self._line.fitting(self._held.bodies)]
         messages = [Message(0, body, Kind.NOTIFY) for body in bodies]
         sent = self._line.send(messages, reserve=True, freed=_cost(bodies))
-        self._held.forget(len(bodies))
+        self._tickets.decide(self._held.forget(len(bodies)), self.last_seq + 1 - len(bodies))
         self._releasing = self.held > 0
         return sent
 
-    # Acknowledgement and resume
-
-    def ack(self, seq: int) -> int:
-        """Acknowledge all up to seq and return how many frames were freed; FutureAck above last_seq."""
-        acked = self.acked_seq
-        if not self._line.numbers.ack(seq):
-            return 0
-        frames, size, counts = self._line.window.free(self.acked_seq - acked)
-        self._line.share.give_back(cost(frames, size))
-        if not self._closed:
-            self._delivered = _sum(self._delivered, counts)
-        return frames
-
-    def replay(self, after: int, max_bytes: int) -> tuple[bytes, int]:
-        """Return retained frames numbered above after, oldest first, and the number of the last one of them.
-
-        As many as max_bytes hold, but at least one if there is one; if there is none, b"" and the higher one
-        of after and acked_seq.
-        """
-        after, max_bytes = max(checks.u64(after), self.acked_seq), checks.u64(max_bytes)
-        frames: list[bytes] = []
-        size = 0
-        for frame, _ in self._line.window.after(after - self.acked_seq):
-            size += len(frame)
-            if frames and size > max_bytes:
-                break
-            frames.append(frame)
-        return b"".join(frames), after + len(frames)
+    # Ends
 
     def mark_overflow(self, responses: int = 0, notifies: int = 0) -> None:
         """Overflow now: drop what is retained, bound and held, the latter two counted as dropped.
@@ -305,26 +313,8 @@ class Outbox(TurningAway):
         responses, notifies: so many more were to be sent and count as dropped.
         """
         owed = checks.u32(responses), checks.u32(notifies)
-        self._accepted = _sum(self._accepted, owed)
+        self._accepted = add_counts(self._accepted, owed)
         self._overflow(owed)
-
-    def missed(self, after: int) -> tuple[int, int]:
-        """Count (responses, notifies) numbered above after that are not acknowledged, retained or not.
-
-        Without notifies that were pushed as kept.
-        """
-        return self._line.window.kinds(max(checks.u64(after) - self.acked_seq, 0))
-
-    def unsent(self, after: int) -> list[bytes]:
-        """Return the bodies of notifies numbered above after, oldest first, and then of those held.
-
-        Without what is bound to a request or was, and without notifies that were pushed as kept. Changes
-        nothing.
-        """
-        after = max(checks.u64(after), self.acked_seq)
-        numbered = enumerate(self._line.window.after(after - self.acked_seq), after + 1)
-        bodies = [wire.body_of(frame, seq) for seq, (frame, kind) in numbered if kind is Kind.NOTIFY]
-        return bodies + self._held.bodies
 
     def close(self, saved: int = 0) -> None:
         """End: drop frames, requests in flight, bound and held notifies; missed() still tells.
@@ -335,9 +325,9 @@ class Outbox(TurningAway):
         saved = checks.u64(saved)
         if self._closed:
             return
-        responses, notifies = _sum(self.missed(0), (self.in_flight, self.bound + self.held))
+        responses, notifies = add_counts(self.missed(0), (self.in_flight, self.bound + self.held))
         self._saved = min(saved, notifies)
-        self._lost = _sum(self._lost, (responses, notifies - self._saved))
+        self._lost = add_counts(self._lost, (responses, notifies - self._saved))
         self._closed = True
         self._open.clear()
         self._drop_waiting()
@@ -356,7 +346,7 @@ class Outbox(TurningAway):
         if self._releasing:
             raise WindowFull
         sent = self._line.send([Message(0, body, kind)], reserve=False)
-        self._accepted = _sum(self._accepted, counts)
+        self._accepted = add_counts(self._accepted, counts)
         return sent
 
     def _send_or_overflow(self, step: list[Message], *, freed: int = 0) -> bytes:
@@ -374,15 +364,16 @@ class Outbox(TurningAway):
 
         owed is dropped too, and so is counted already as accepted.
         """
-        dropped = _sum(owed, (0, self.bound + self.held))
+        dropped = add_counts(owed, (0, self.bound + self.held))
         self._overflowed = True
-        self._dropped = _sum(self._dropped, dropped)
-        self._lost = _sum(self._lost, dropped)
+        self._dropped = add_counts(self._dropped, dropped)
+        self._lost = add_counts(self._lost, dropped)
         self._drop_waiting()
 
     def _drop_waiting(self) -> None:
         self._binds._clear()
         self._held.forget(self.held)
+        self._tickets.clear()
         self._releasing = False
         self._line.drop_frames()
 

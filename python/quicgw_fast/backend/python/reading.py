@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from quicgw_fast.backend.python.hold import HoldCache
     from quicgw_fast.backend.python.line import Line
     from quicgw_fast.backend.python.notify import NotifyBuffers
+    from quicgw_fast.backend.python.tickets import Tickets
     from quicgw_fast.backend.python.window import Counts
 
 
@@ -30,12 +31,14 @@ class Reading:
         "_overflowed",
         "_releasing",
         "_saved",
+        "_tickets",
     )
 
     _line: Line
     _binds: NotifyBuffers
     _open: set[int]
     _held: HoldCache
+    _tickets: Tickets
     _releasing: bool
     _accepted: Counts
     _delivered: Counts

@@ -16,6 +16,11 @@ Counts = tuple[int, int]
 """How many (responses, notifies)."""
 
 
+def add_counts(one: Counts, other: Counts) -> Counts:
+    """Return both together."""
+    return one[0] + other[0], one[1] + other[1]
+
+
 class Kind(Enum):
     """What a message counts as when it was missed."""
 

@@ -94,6 +94,10 @@ class GatewayClient:
         """PushToClient. A refusal is an answer with ``success`` false; raises GatewayCallFailed."""
         return await self._call(self._stub.PushToClient, request, timeout)
 
+    async def push_batch(self, request: pb.BatchPushRequest, timeout: float = 5.0) -> pb.BatchPushResponse:
+        """PushBatch: an answer for each, as ``push`` gives it; raises GatewayCallFailed."""
+        return await self._call(self._stub.PushBatch, request, timeout)
+
     async def broadcast(self, request: pb.BroadcastRequest, timeout: float = 5.0) -> pb.BroadcastResponse:
         """BroadcastToClients; raises GatewayCallFailed."""
         return await self._call(self._stub.BroadcastToClients, request, timeout)

@@ -5,6 +5,7 @@ use bytes::Bytes;
 use super::Outbox;
 use crate::budget::cost;
 use crate::error::Result;
+use crate::tickets::Ticket;
 use crate::window::{Counts, Retained};
 use crate::wire;
 
@@ -64,6 +65,17 @@ impl Outbox {
         numbered
             .filter_map(Retained::body)
             .chain(self.held.bodies().iter().cloned())
+            .collect()
+    }
+
+    /// Of each notify of `unsent` the number, and of one without a number 0 and its ticket.
+    #[must_use]
+    pub fn unsent_names(&self, after: u64) -> Vec<(u64, Ticket)> {
+        let acked = self.line.numbers.acked();
+        let numbered = self.line.window.above(after.max(acked), acked);
+        numbered
+            .filter_map(|message| message.notify_seq().map(|seq| (seq, 0)))
+            .chain(self.held.tickets().iter().map(|ticket| (0, *ticket)))
             .collect()
     }
 }

@@ -1,0 +1,129 @@
+"""Pushes that come a second time under the same key are not sent a second time (protocol §4).
+
+Of a key its target, a digest of its content and the answer are remembered, for a while and for so many keys: then the
+oldest is forgotten. A push that is refused leaves nothing behind, so that the next try may succeed. While one is under
+way its repetitions wait for its answer, also when its own caller went away: it is a task of its own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections import OrderedDict
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from quicgw_fast.codes import PushCode
+from quicgw_fast.flow.targets import PushRefused
+from quicgw_fast.proto.service_pb2 import UnicastPushRequest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine
+    from typing import Any
+
+    from quicgw_fast.clock import Clock
+    from quicgw_fast.config import PushConfig
+    from quicgw_fast.flow.taken import Taken
+    from quicgw_fast.observe import Metrics
+
+LONGEST_KEY = 128
+"""Bytes of a key."""
+_NOT_CONTENT = ("wait_ack_ms", "idempotency_key")
+"""Fields that do not say what is sent."""
+
+
+@dataclass(slots=True)
+class _KnownKey:
+    content: bytes
+    expires_at: float
+    work: asyncio.Task[Taken] | None
+    """While it is under way."""
+    taken: Taken | None = None
+
+
+class Idempotency:
+    """The keys that are known."""
+
+    def __init__(self, clock: Clock, metrics: Metrics, settings: PushConfig) -> None:
+        self._clock = clock
+        self._known: OrderedDict[bytes, _KnownKey] = OrderedDict()
+        """By a digest of target and key, the oldest first."""
+        self._count_repeated = metrics.counter("pushes_repeated", "Pushes that were answered as one before them was")
+        self._count_forgotten = metrics.counter(
+            "push_keys_forgotten", "Idempotency keys that were forgotten before their time, as too many came"
+        )
+        metrics.gauge("push_keys", "Idempotency keys that are remembered", lambda: len(self._known))
+        self.reconfigure(settings)
+
+    def reconfigure(self, settings: PushConfig) -> None:
+        """Remember other numbers of keys, and those to come for another time."""
+        self._settings = settings
+
+    async def once(self, request: UnicastPushRequest, work: Callable[[], Coroutine[Any, Any, Taken]]) -> Taken:
+        """Return what ``work`` makes of the push, or made of the one that came first with its key.
+
+        Raises PushRefused for a key that cannot be used, or that another push has.
+        """
+        if len(request.idempotency_key.encode()) > LONGEST_KEY:
+            raise PushRefused(PushCode.BAD_OPTIONS, f"idempotency_key may have {LONGEST_KEY} bytes")
+        self._forget_old()
+        name, content = _name(request), _content(request)
+        known = self._known.get(name)
+        if known is None:
+            known = _KnownKey(content, self._clock.now() + self._settings.idempotency_ttl, None)
+            known.work = asyncio.create_task(self._work(name, known, work()), name="push")
+            self._known[name] = known
+            self._make_room()
+        elif known.content != content:
+            raise PushRefused(PushCode.IDEMPOTENCY_CONFLICT, "another push came with this key for this target")
+        else:
+            self._count_repeated.value += 1
+        if known.taken is not None:
+            return known.taken
+        assert known.work is not None  # either it is under way, or its answer is there
+        return await asyncio.shield(known.work)
+
+    async def _work(self, name: bytes, known: _KnownKey, work: Coroutine[Any, Any, Taken]) -> Taken:
+        try:
+            taken = await work
+            if taken.answer.success:
+                known.taken = taken
+            return taken
+        finally:
+            known.work = None
+            if known.taken is None and self._known.get(name) is known:
+                del self._known[name]
+
+    def _forget_old(self) -> None:
+        now = self._clock.now()
+        while self._known:
+            name, oldest = next(iter(self._known.items()))
+            if oldest.expires_at > now or oldest.work is not None:
+                return
+            del self._known[name]
+
+    def _make_room(self) -> None:
+        """Forget the oldest beyond the bound; what is under way is bounded by the calls that there may be."""
+        for name in list(self._known) if len(self._known) > self._settings.idempotency_keys else ():
+            if len(self._known) <= self._settings.idempotency_keys:
+                return
+            if self._known[name].work is None:
+                del self._known[name]
+                self._count_forgotten.value += 1
+
+
+def _name(request: UnicastPushRequest) -> bytes:
+    parts = (request.target_type, request.target_id, request.idempotency_key)
+    return _digest("\0".join(f"{len(part)}:{part}" for part in parts).encode())
+
+
+def _content(request: UnicastPushRequest) -> bytes:
+    copy = UnicastPushRequest()
+    copy.CopyFrom(request)
+    for field in _NOT_CONTENT:
+        copy.ClearField(field)  # type: ignore[arg-type]
+    return _digest(copy.SerializeToString(deterministic=True))
+
+
+def _digest(data: bytes) -> bytes:
+    return hashlib.blake2b(data, digest_size=16).digest()

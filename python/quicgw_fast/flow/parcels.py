@@ -1,0 +1,51 @@
+"""What a push asks for beside being sent: read, judged, and made a parcel of (protocol §4)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from quicgw_fast.codes import PushCode, SyncHint
+from quicgw_fast.flow.receipts import Receipts
+from quicgw_fast.flow.targets import PushRefused
+
+if TYPE_CHECKING:
+    from quicgw_fast.clock import Clock
+    from quicgw_fast.config import PushConfig
+    from quicgw_fast.flow.receipts import Receipt
+    from quicgw_fast.flow.tracking import Tracking
+    from quicgw_fast.observe import Metrics
+    from quicgw_fast.proto.service_pb2 import UnicastPushRequest
+    from quicgw_fast.session import Parcel
+
+LONGEST_KEY = 64
+"""Bytes of a supersede key."""
+
+
+class Parcels:
+    """Makes them of pushes; of most there is nothing to make."""
+
+    def __init__(self, clock: Clock, metrics: Metrics, tracking: Tracking, settings: PushConfig) -> None:
+        self._receipts = Receipts(clock, metrics, settings)
+        self._tracking = tracking
+
+    def reconfigure(self, settings: PushConfig) -> None:
+        """Judge by other bounds from now on."""
+        self._receipts.reconfigure(settings)
+
+    def open(self, request: UnicastPushRequest, openid: str, *, follow: bool) -> tuple[Parcel | None, Receipt | None]:
+        """Return the parcel of a push to that openid and its receipt, if it asks for them; raises PushRefused.
+
+        With ``follow`` it asks for a receipt in any case.
+        """
+        waits = follow or request.wait_ack_ms > 0
+        if not (waits or request.ttl_ms or request.supersede_key):
+            return None, None
+        if len(request.supersede_key.encode()) > LONGEST_KEY:
+            raise PushRefused(PushCode.BAD_OPTIONS, f"supersede_key may have {LONGEST_KEY} bytes")
+        if request.supersede_key and int(request.sync_hint) != SyncHint.IMMEDIATELY:
+            told = "a notify that is bound to a request has its place: it has no supersede_key"
+            raise PushRefused(PushCode.BAD_OPTIONS, told)
+        receipt = None
+        if waits:
+            receipt = self._receipts.open(openid, request.wait_ack_ms, kept=bool(request.idempotency_key))
+        return self._tracking.begin(request.ttl_ms, request.supersede_key, receipt), receipt
