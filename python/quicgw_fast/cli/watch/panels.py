@@ -114,7 +114,7 @@ class LatencyPanel(ReadingPanel):
         table.add_column(ratio=1)
         for _ in range(4):
             table.add_column(justify="right", no_wrap=True)
-        table.add_row("", *(Text(name, "dim") for name in ("p50", "p95", "p99", "count")))
+        table.add_row("", *(Text(name, "dim") for name in ("p50", "p95", "p99", "in all")))
         for name in STAGES:
             if name in stages:
                 stage, recent = stages[name], stages[name]["recent"]

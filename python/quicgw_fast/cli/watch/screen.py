@@ -74,7 +74,7 @@ class WatchScreen(Screen[None]):
         self._views = ContentSwitcher(initial=ALL if several else "overview", id="views")
         self._load = [LoadPanel(*each) for each in LOAD]
         self._panels: list[ReadingPanel] = [
-            LatencyPanel("Latency", "latency"),
+            LatencyPanel("Latency of the last minute", "latency"),
             StatePanel("Queue, sessions, process", "state"),
             UpstreamsPanel("Upstreams", "upstreams"),
             RefusalsPanel("Refusals", "refusals"),
