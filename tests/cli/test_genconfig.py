@@ -10,6 +10,7 @@ from quicgw_fast.config import Config, load
 from quicgw_fast.config.catalogue import ESSENTIAL, settings
 from quicgw_fast.config.schema import ADDRESS
 from tests.cli.process import assert_one_sentence, in_process
+from tests.support.drawing import ROOT
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -57,3 +58,15 @@ def test_nothing_is_overwritten_unless_it_is_asked_for(tmp_path: Path) -> None:
 def test_a_file_that_cannot_be_written(tmp_path: Path) -> None:
     assert_one_sentence(in_process("genconfig", "--output", str(tmp_path)), "is there already", str(tmp_path))
     assert_one_sentence(in_process("genconfig", "--output", str(tmp_path / "x" / "y")), "cannot write", "--output")
+
+
+def test_the_commands_of_the_reference_work_one_after_the_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page = (ROOT / "docs" / "reference" / "configuration.md").read_text(encoding="utf-8")
+    commands = [line.split("`")[1] for line in page.splitlines() if line.startswith("| `quicgw ")]
+    assert len(commands) == 4
+    monkeypatch.chdir(tmp_path)
+    for command in commands:
+        done = in_process(*command.split()[1:])
+        assert done.returncode == 0, (command, done.stderr)

@@ -94,7 +94,7 @@ def _list(arguments: tuple[Any, ...]) -> ValueKind:
     """A list of any length, ``tuple[X, ...]``, or one in which each place has its own kind."""
     if arguments[-1] is Ellipsis:
         inner = _kind(arguments[0])
-        name = f"list of {inner.name}{'es' if inner.name.endswith('s') else 's'}"
+        name = f"list of {inner.name}{_plural(inner.name)}"
         schema: Schema = {"type": "array", "items": inner.schema}
         plain: Callable[[Any], Any] = lambda values: [inner.plain(value) for value in values]  # noqa: E731
         return ValueKind(name, plain, schema, [inner.example], inner.bounds, inner.unit, inner.choices)
@@ -102,9 +102,16 @@ def _list(arguments: tuple[Any, ...]) -> ValueKind:
     count = len(places)
     schema = {"type": "array", "prefixItems": [each.schema for each in places], "minItems": count, "maxItems": count}
     names = [each.name for each in places]
-    name = f"list of {count} {names[0]}s" if len(set(names)) == 1 else f"list [{', '.join(names)}]"
+    name = f"list of {count} {names[0]}s" if len(set(names)) == 1 else f"[{', '.join(names)}]"
     plain = lambda values: [each.plain(value) for each, value in zip(places, values, strict=True)]  # noqa: E731
     return ValueKind(name, plain, schema, [each.example for each in places], places[0].bounds, places[0].unit)
+
+
+def _plural(name: str) -> str:
+    """What makes several of the name of one."""
+    if name.endswith("]"):
+        return ""
+    return "es" if name.endswith("s") else "s"
 
 
 _SIMPLE: dict[Any, ValueKind] = {
