@@ -86,6 +86,7 @@ TOUCHING := $(addprefix tests/, config control auth observe upstream/grpcio upst
 test-lowest: setup ## Run the tests that touch a dependency with the lowest version of each
 	$(PYTHON) -m venv --clear .venv/lowest
 	$(LOWEST) -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/lowest.txt
+	cp -r .venv/lib/python3*/site-packages/quicgw_fast-*.dist-info .venv/lowest/lib/python3*/site-packages/
 	PYTHONPATH=python:. $(LOWEST) -m pytest -o filterwarnings=default $(TOUCHING)
 
 coverage: setup ## Show how much of each module the tests of its own room cover; fails below 95 %

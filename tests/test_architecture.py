@@ -59,6 +59,7 @@ SHARED = frozenset(
         "writer",
         "ports",
         "sharing",
+        "trace_context",
         "backend",
         "proto",
     }
@@ -83,17 +84,19 @@ MAY_IMPORT = {
     "makers": frozenset({"errors"}),
     "addresses": frozenset(),
     "sharing": frozenset(),
+    "trace_context": frozenset({"completions", "ports", "proto"}),
     "machine": frozenset(),
+    "tracing": SHARED | {"files", "__init__"},
     "observe": frozenset({"config", "clock", "errors", "codes", "addresses", "writer"}),
     "writer": frozenset(),
-    "ports": frozenset({"backend", "codes", "errors", "proto"}),
+    "ports": frozenset({"backend", "codes", "completions", "errors", "proto"}),
     "backend": frozenset({"errors", "codes", "_core"}),
     "_core": frozenset({"backend", "upstream"}),
     "upstream": SHARED | {"_core"},
     "proto": frozenset(),
     "flow": STAGES - {"transport", "upstream", "control"} | SHARED,
     "assembly": STAGES - {"carrier", "control", "delivery", "session", "transport"} | SHARED | {"flow", "machine"},
-    "gateway": SHARED | {"assembly", "carrier", "control", "overload", "reloading", "transport"},
+    "gateway": SHARED | {"assembly", "carrier", "control", "overload", "reloading", "tracing", "transport"},
     "reloading": SHARED | {"auth", "control", "events", "flow", "overload", "transport", "upstream"},
     "client": SHARED | {"transport", "carrier"},
     "service": frozenset({"codes", "errors", "proto"}),  # nothing of the gateway, nor what only it needs
@@ -312,8 +315,14 @@ def test_the_shared_tests_of_a_seam_look_into_no_maker(seam: str, its_makers: Mo
         assert not wrong, f"{wrong} look into {maker}"
 
 
+def test_only_the_traces_import_opentelemetry_and_nobody_the_traces_but_the_gateway() -> None:
+    wrong = [str(i) for i in ALL_IMPORTS if i.top == "opentelemetry" and i.part != "tracing"]
+    wrong += [str(i) for i in ALL_IMPORTS if i.our_part == "tracing" and i.part not in {"tracing", "gateway"}]
+    assert not wrong, "\n".join(wrong)
+
+
 def test_grpc_is_imported_only_where_it_is_spoken() -> None:
-    ours = {"upstream", "control", "demo", "service"}
+    ours = {"upstream", "control", "demo", "service", "tracing"}
     wrong = [str(i) for i in ALL_IMPORTS if i.top.startswith("grpc") and i.part not in ours]
     assert not wrong, "\n".join(wrong)
 

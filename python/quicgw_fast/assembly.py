@@ -6,8 +6,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from quicgw_fast.auth import make_authenticator
+<<<<<<< HEAD
 from quicgw_fast.events import EventLog, EventOutlets
 from quicgw_fast.flow.assembly import assemble_path
+=======
+from quicgw_fast.flow.assembly import Asked, assemble_path
+>>>>>>> main
 from quicgw_fast.flow.farewell import Farewell
 from quicgw_fast.flow.memory_watch import MemoryWatch
 from quicgw_fast.flow.session_buffers import register_session_buffers
@@ -30,8 +34,9 @@ if TYPE_CHECKING:
     from quicgw_fast.observe import Metrics
     from quicgw_fast.overload import Gates
     from quicgw_fast.placement import Placement
-    from quicgw_fast.processor import Call
+    from quicgw_fast.ports import Call
     from quicgw_fast.store import OfflineStore
+    from quicgw_fast.trace_context import RequestTracer
     from quicgw_fast.upstream import Upstream
 
 
@@ -61,6 +66,7 @@ def assemble_gateway(
     placement: Placement | None = None,
     call: Call | None = None,
     memory: MeasuredMemory | None = None,
+    tracer: RequestTracer | None = None,
 ) -> Assembled:
     """Build everything between the listener and the services; nothing runs yet.
 
@@ -104,10 +110,14 @@ def assemble_gateway(
         metrics,
         gates,
         farewell,
+<<<<<<< HEAD
         authenticator or make_authenticator(config.auth),
         store or make_store(config.offline),
         placement or placements.load(placements.DEFAULT).make_placement(),
         events,
+=======
+        _asked(config, authenticator, store, placement, tracer),
+>>>>>>> main
         call=call,
         logins_at_once=mode.logins_at_once(config.processor.logins, most_calls),
         chores=[MemoryWatch(memory or ProcessMemory(), gates.book).look, gates.book.tend, *chores],
@@ -115,5 +125,25 @@ def assemble_gateway(
     register_session_buffers(
         metrics, path.registry, path.budget, path.request_memory, config.session, gates.book.limits
     )
+<<<<<<< HEAD
     views = SessionViews(clock, path.registry, config.server.transport)
     return Assembled(path, upstream, gates, views, EventOutlets(events, metrics, config.webhook))
+=======
+    return Assembled(path, upstream, gates, SessionViews(clock, path.registry, config.server.transport))
+
+
+def _asked(
+    config: Config,
+    authenticator: Authenticator | None,
+    store: OfflineStore | None,
+    placement: Placement | None,
+    tracer: RequestTracer | None,
+) -> Asked:
+    """Those that are given, and the others as the configuration says."""
+    return Asked(
+        authenticator or make_authenticator(config.auth),
+        store or make_store(config.offline),
+        placement or placements.load(placements.DEFAULT).make_placement(),
+        tracer,
+    )
+>>>>>>> main

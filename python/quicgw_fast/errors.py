@@ -52,7 +52,8 @@ def needs_extra(extra: str, what: str) -> Iterator[None]:
         raise ExtraMissing(what, error.missing, extra) from error
     except ModuleNotFoundError as error:
         missing = (error.name or "").partition(".")[0]
-        if missing == __name__.partition(".")[0]:
+        # Our own modules are no package to install, and metadata that is not there (the same class) is no module.
+        if missing == __name__.partition(".")[0] or type(error) is not ModuleNotFoundError:
             raise
         raise ExtraMissing(what, missing, extra) from error
 

@@ -54,6 +54,7 @@ from quicgw_fast.observe import (
 from quicgw_fast.observe.exposition import Exposition
 from quicgw_fast.overload import LiveLimits
 from quicgw_fast.reloading import Origin, Reloader, gateway_parts
+from quicgw_fast.tracing import make_tracing
 from quicgw_fast.transport import Listener, TransportLimits, Validity, listen, reset_key_for
 
 if TYPE_CHECKING:
@@ -67,6 +68,9 @@ if TYPE_CHECKING:
 
 LEAST_STORE_TIME = 1.0
 """Seconds for what ended sessions hand over to the offline store, also when draining took all of its time."""
+
+LAST_SPANS = 2.0
+"""Seconds for the spans that wait for the collector at the end."""
 
 _UNAUTHENTICATED = {
     "effect": "any client may use any openid, and take over any session",
@@ -134,7 +138,9 @@ class Gateway:
         self._watcher = Watcher(metrics, self._clock)
         self._exposition = Exposition(metrics, self._makers)
         chores = [self._door.flush, self._validity.tend, self._refusals.flush, Descriptors(metrics).look]
-        assembled = assemble_gateway(config, engine, self._clock, metrics, chores=chores)
+        self._tracing = make_tracing(config.tracing, self._clock, metrics)
+        tracer = self._tracing and self._tracing.requests
+        assembled = assemble_gateway(config, engine, self._clock, metrics, chores=chores, tracer=tracer)
         self._path, self._upstream = assembled.path, assembled.upstream
         self._gates, self._views, self._outlets = assembled.gates, assembled.views, assembled.outlets
         for service, address in (stand_ins or {}).items():
@@ -158,6 +164,9 @@ class Gateway:
     async def start(self) -> None:
         """Listen on all three addresses; StartupError says what could not be had, and then nothing is left open."""
         async with contextlib.AsyncExitStack() as stack:
+            if self._tracing is not None:
+                self._tracing.export.start()
+                stack.push_async_callback(asyncio.to_thread, self._tracing.export.stop, LAST_SPANS)
             stack.push_async_callback(self._path.offline.stop)
             self._upstream.start()
             stack.push_async_callback(self._upstream.close)
@@ -248,6 +257,7 @@ class Gateway:
         stack.push_async_callback(admin.stop)
         await upstream.own.add(*admin.address)
         self._control = await ControlServer.start(
+<<<<<<< HEAD
             *split_address(server.grpc),
             self._path.pushes,
             upstream.registration,
@@ -255,6 +265,11 @@ class Gateway:
             self._access,
             self._refusals,
         )
+=======
+            *split_address(server.grpc), self._path.pushes, upstream.registration, self._access, self._refusals,
+            tracer=self._tracing and self._tracing.pushes,
+        )  # fmt: skip
+>>>>>>> main
         stack.push_async_callback(self._control.stop)
         register_buffer(self._metrics, BufferKind.CONTROL, Filling(self._control.buffered, lambda: MOST_BUFFERED))
         await upstream.own.add(*self._control.address)

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
     from quicgw_fast.backend import FrameDecoder, Outbox
     from quicgw_fast.codes import CloseCode
+    from quicgw_fast.completions import Cancellable, Done
     from quicgw_fast.errors import ProtocolError, RequestError
     from quicgw_fast.proto.client_pb2 import ClientRequest
     from quicgw_fast.proto.service_pb2 import UnicastPushResponse, UpstreamResponse
@@ -92,6 +93,18 @@ class ServiceRequest(Protocol):
 
     def SerializeToString(self) -> bytes:  # noqa: N802 - as protobuf has it
         """Encode it."""
+
+
+class Call(Protocol):
+    """How the service of a request is called."""
+
+    def __call__(
+        self, request: ServiceRequest, timeout: float, done: Done[UpstreamResponse], metadata: Metadata, /
+    ) -> Cancellable:
+        """Begin to call it once; ``timeout`` in seconds. The service gets the metadata with the request.
+
+        A RequestError, raised or told to ``done``, is the reply then.
+        """
 
 
 class CallFacts(NamedTuple):

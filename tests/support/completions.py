@@ -10,8 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from quicgw_fast.completions import Cancellable, Done
-    from quicgw_fast.ports import Metadata, ServiceRequest
-    from quicgw_fast.processor import Call
+    from quicgw_fast.ports import Call, Metadata, ServiceRequest
     from quicgw_fast.proto.service_pb2 import UpstreamResponse
 
 

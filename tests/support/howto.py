@@ -33,6 +33,11 @@ class Howto:
         """What is to be written into a shell, in order."""
         return [block[2] for block in _BLOCK.finditer(self._text) if block[1] == "sh"]
 
+    def fence(self, language: str) -> str:
+        """The one fence of that language."""
+        (block,) = (block[2] for block in _BLOCK.finditer(self._text) if block[1] == language)
+        return block
+
     def write(self, folder: Path) -> None:
         """Write each file that the paragraph before its fence names first."""
         for block in _BLOCK.finditer(self._text):

@@ -22,6 +22,7 @@ from quicgw_fast.config.tables.push import PushConfig
 from quicgw_fast.config.tables.routing import DEFAULT_CONTAINING, DEFAULT_EXACT, RoutingConfig
 from quicgw_fast.config.tables.server import LogConfig, ServerConfig, TlsConfig
 from quicgw_fast.config.tables.session import OfflineConfig, SessionConfig
+from quicgw_fast.config.tables.tracing import TracingConfig
 from quicgw_fast.config.tables.upstream import UpstreamConfig
 from quicgw_fast.config.values import checked_path, is_loopback, parse_duration, parse_size, split_address
 from quicgw_fast.files import read_small, warn_if_exposed
@@ -46,6 +47,7 @@ __all__ = [
     "ServerConfig",
     "SessionConfig",
     "TlsConfig",
+    "TracingConfig",
     "UpstreamConfig",
     "WebhookConfig",
     "advice",

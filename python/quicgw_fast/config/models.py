@@ -19,6 +19,7 @@ from quicgw_fast.config.tables.push import PushConfig
 from quicgw_fast.config.tables.routing import RoutingConfig
 from quicgw_fast.config.tables.server import LogConfig, ServerConfig, TlsConfig
 from quicgw_fast.config.tables.session import OfflineConfig, SessionConfig
+from quicgw_fast.config.tables.tracing import TracingConfig
 from quicgw_fast.config.tables.upstream import UpstreamConfig
 
 if TYPE_CHECKING:
@@ -47,6 +48,7 @@ class Config(BaseModel):
     limits: LimitsConfig = LimitsConfig()
     overload: OverloadConfig = OverloadConfig()
     offline: OfflineConfig = OfflineConfig()
+    tracing: TracingConfig = TracingConfig()
     log: LogConfig = LogConfig()
 
     _places: Mapping[Key, SettingPlace] = PrivateAttr(default_factory=dict)

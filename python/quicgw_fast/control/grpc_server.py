@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from quicgw_fast.control.event_stream import EventSource
     from quicgw_fast.control.refusals import Refusals
     from quicgw_fast.ports import TakenPush
+    from quicgw_fast.trace_context import PushTracer
 
     Context = grpc.aio.ServicerContext[Any, Any]
     Answer = TypeVar("Answer")
@@ -163,6 +164,7 @@ class ControlServer:
         access: ControlAccess,
         refusals: Refusals,
         *,
+        tracer: PushTracer | None = None,
         max_concurrent_calls: int = _WAITING,
         timeouts: SilenceTimeouts | None = None,
     ) -> ControlServer:
@@ -177,7 +179,11 @@ class ControlServer:
             interceptors=[Callers(access.grpc, refusals), intake],
             maximum_concurrent_rpcs=max_concurrent_calls,
         )
+<<<<<<< HEAD
         add_GatewayServiceServicer_to_server(_Servicer(pusher, registrar, events), server)
+=======
+        add_GatewayServiceServicer_to_server(_Servicer(pusher, registrar, tracer), server)
+>>>>>>> main
         health_service = health.aio.HealthServicer()
         health_pb2_grpc.add_HealthServicer_to_server(health_service, server)
         names = (GATEWAY_SERVICE, health.SERVICE_NAME, reflection.SERVICE_NAME)
@@ -234,13 +240,21 @@ def add_port(
 
 
 class _Servicer(GatewayServiceServicer):
+<<<<<<< HEAD
     def __init__(self, pusher: Pusher, registrar: Registrar, events: EventSource) -> None:
         self._events = events
+=======
+    def __init__(self, pusher: Pusher, registrar: Registrar, tracer: PushTracer | None) -> None:
+>>>>>>> main
         self._pusher = pusher
+        self._tracer = tracer
         self._registrar = registrar
 
     async def PushToClient(self, request: pb.UnicastPushRequest, context: Context) -> Any:
+        traced = None if self._tracer is None else self._tracer.push(request, _metadata(context))
         taken = await _answer(self._pusher.push(request), "PushToClient", context)
+        if traced is not None:
+            traced(taken.answer)
         context.set_trailing_metadata((("pending-bytes", str(taken.answer.pending_bytes)),))
         return Later(taken.settled) if taken.waits else taken.answer
 
@@ -292,6 +306,10 @@ class _Servicer(GatewayServiceServicer):
             # Deployed services register the address they listen on, ":9001": the host is where they call from.
             request.address = caller_host(context.peer()) + colon + port
         return await _answer(self._registrar.register(request), "RegisterUpstream", context)
+
+
+def _metadata(context: Context) -> dict[str, str]:
+    return {key: value for key, value in context.invocation_metadata() or () if isinstance(value, str)}
 
 
 def _ms(seconds: float) -> int:

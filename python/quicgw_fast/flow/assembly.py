@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from quicgw_fast.carrier import MAX_BODY
 from quicgw_fast.clock import SteadyClock
@@ -63,12 +63,21 @@ if TYPE_CHECKING:
     from quicgw_fast.observe import Metrics
     from quicgw_fast.overload import AttemptLimiter, Gates
     from quicgw_fast.placement import Placement
-    from quicgw_fast.ports import ReadingPace
-    from quicgw_fast.processor import Call
+    from quicgw_fast.ports import Call, ReadingPace
     from quicgw_fast.store import OfflineStore
+    from quicgw_fast.trace_context import RequestTracer
 
 R = TypeVar("R")
 """What the work on a task comes to."""
+
+
+class Asked(NamedTuple):
+    """Whom the legs ask: about tokens, about what is stored, and about where openids live; and who traces requests."""
+
+    authenticator: Authenticator
+    store: OfflineStore | None
+    placement: Placement
+    tracer: RequestTracer | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,10 +119,14 @@ def assemble_path(
     metrics: Metrics,
     gates: Gates,
     farewell: Farewell,
+<<<<<<< HEAD
     authenticator: Authenticator,
     store: OfflineStore | None,
     placement: Placement,
     events: EventLog,
+=======
+    asked: Asked,
+>>>>>>> main
     *,
     call: Call,
     logins_at_once: int,
@@ -127,7 +140,7 @@ def assemble_path(
 
     # Down
     sender = _make_sender(engine, metrics, lambda: closing, lambda: room)
-    offline = Offline(SteadyClock(clock), metrics, store, registry, sender, config.offline)
+    offline = Offline(SteadyClock(clock), metrics, asked.store, registry, sender, config.offline)
     accounts = Accounts(metrics, lambda: (session.outbox.tally for session in registry), offline.share)
     closing = Closing(clock, metrics, registry, lifecycle, accounts, offline, lambda session: requests.give_up(session))
     room = Memory(clock, metrics, registry, budget, closing, sender.overflow)
@@ -138,25 +151,36 @@ def assemble_path(
     ordered = OrderedActions(clock, metrics, config.routing.ordered, replies, lambda task: requests.submit(task))
     work, pool = partial(execute, call=call, clock=clock), partial(make, "logins", logins_at_once)
     processor: RequestProcessor = make("requests", pools.workers, work=work, reply=ordered.reply)
+<<<<<<< HEAD
     started, ask = login_way(config.auth.login, clock, metrics, registry, offline.stored, lifecycle, call)
     who = registry, offline.stored, lifecycle
     logins = Logins(clock, metrics, *who, pool, ask, replies, lambda task: requests.dispatch(task))
+=======
+    started, ask = login_way(config.auth.login, clock, metrics, registry, offline.stored, call)
+    logins = Logins(clock, metrics, registry, offline.stored, pool, ask, replies, lambda task: requests.dispatch(task))
+    traced = asked.tracer, stages.inflow
+>>>>>>> main
     rules = gates.request, gates.task, Crowding(metrics, gates.queue, processor, replies, engine), request_memory
-    requests = Requests(clock, metrics, draining, *rules, processor, logins, ordered, replies, engine, longest)
+    requests = Requests(clock, metrics, draining, *rules, processor, logins, ordered, replies, engine, longest, *traced)
 
     # Who comes in
-    tokens = Tokens(clock, metrics, authenticator, gates.renewal, gates.attempts, started)
+    tokens = Tokens(clock, metrics, asked.authenticator, gates.renewal, gates.attempts, started)
     refused, arriving = StartRefusals(metrics, farewell), Arriving(clock, metrics, lambda: limits().arriving_memory)
     pending, pace = PendingStarts(clock, draining, registry, refused), config.drain.pace
+<<<<<<< HEAD
     told = journal, lifecycle
     attaching = Attaching(clock, metrics, registry, sender, closing, offline, tokens, pending, *told, times, limits)
     starts = StartHandler(clock, metrics, draining, gates.start, tokens, placement, pending, refused, attaching)
+=======
+    attaching = Attaching(clock, metrics, registry, sender, closing, offline, tokens, pending, journal, times, limits)
+    starts = StartHandler(clock, metrics, draining, gates.start, tokens, asked.placement, pending, refused, attaching)
+>>>>>>> main
     control = ControlMessages(clock, metrics, sender, closing, offline, tokens, times.window_bytes)
     legs = Legs(
         clock, metrics, lifecycle, sender, starts, requests, control, arriving, stages, gates.held, gates.message
     )
     conversations = Conversations(clock, metrics, engine, legs, journal, times, processor, stages.inflow)
-    to_push = Targets(placement, registry, closing), registry, sender, offline, gates.push, engine.encode_body
+    to_push = Targets(asked.placement, registry, closing), registry, sender, offline, gates.push, engine.encode_body
     pushes = Pushes(clock, metrics, draining, *to_push, config.push, times.bind_timeout)
 
     # What passes with time

@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from quicgw_fast.flow.replies import Replies
     from quicgw_fast.flow.stored_messages import StoredMessages
     from quicgw_fast.observe import Metrics
-    from quicgw_fast.processor import AsyncTask, Call
+    from quicgw_fast.ports import Call
+    from quicgw_fast.processor import AsyncTask
     from quicgw_fast.proto.service_pb2 import UpstreamResponse
     from quicgw_fast.session import Registry
     from quicgw_fast.store import Stored

@@ -17,8 +17,7 @@ if TYPE_CHECKING:
     from quicgw_fast.flow.lifecycle import Lifecycle
     from quicgw_fast.flow.stored_messages import StoredMessages
     from quicgw_fast.observe import Metrics
-    from quicgw_fast.ports import Metadata, ServiceRequest
-    from quicgw_fast.processor import Call
+    from quicgw_fast.ports import Call, Metadata, ServiceRequest
     from quicgw_fast.session import Registry
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from quicgw_fast.backend.errors import FrameTooLarge
@@ -45,12 +46,15 @@ class Replies:
         """Send the one terminal reply of a task; True when it is the given one and was sent."""
         self._memory.give_back(task.session, task.cost)
         task.cost = 0
-        now = self._now()
+        now, before = self._now(), 0 if task.trace is None else task.session.outbox.last_seq
         self._took.observe(now - task.accepted_at)
         sent = self.send(task.session, task.request.client_seq_id, task.msg_id, reply, now - task.accepted_at)
         self._stages.to_reply -= 1
         if not self._stages.to_reply:
             self._stages.replied(now)
+        if task.trace is not None:
+            number = task.session.outbox.last_seq
+            task.trace.replied(reply, max(0, number - before - 1), now, partial(_handed, task.session, number))
         return sent
 
     def turn_away(self, session: Session, messages: list[bytes], begin: int, error: bytes) -> int:
@@ -95,3 +99,8 @@ class Replies:
                 kind, number = EntryKind.ERROR if failed else EntryKind.REPLY, session.outbox.last_seq
                 session.trail.append((self._now(), DOWN, kind, number, len(reply.data), took, reply.code, seq_id))
         return sent
+
+
+def _handed(session: Session, number: int) -> bool:
+    """Whether a connection of the session has everything up to a number, or none will ever have it."""
+    return session.handed >= number or session.state is SessionState.CLOSED

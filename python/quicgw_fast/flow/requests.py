@@ -29,9 +29,11 @@ if TYPE_CHECKING:
     from quicgw_fast.flow.request_memory import RequestMemory
     from quicgw_fast.observe import Metrics
     from quicgw_fast.overload import Gate, Refusal, Traffic
+    from quicgw_fast.ports import Inflow
     from quicgw_fast.processor import AsyncRequestProcessor
     from quicgw_fast.proto.client_pb2 import ClientRequest
     from quicgw_fast.proto.service_pb2 import UpstreamResponse
+    from quicgw_fast.trace_context import RequestTracer
 
     RequestProcessor: TypeAlias = AsyncRequestProcessor[Session, UpstreamResponse]
 
@@ -60,8 +62,12 @@ class Requests:
         replies: Replies,
         engine: Engine,
         timeout: float,
+        tracer: RequestTracer | None,
+        inflow: Inflow,
     ) -> None:
-        """``timeout``: the seconds a request may take."""
+        """``timeout``: the seconds a request may take; ``inflow`` has what is being handed over."""
+        self._tracer = tracer
+        self._inflow = inflow
         self._engine = engine
         self._clock = clock
         self._count_requests = metrics.counter("requests", "BUSINESS messages that were accepted")
@@ -108,6 +114,8 @@ class Requests:
         self._ordered.cancel(session)
         self._processor.cancel(session)
         self._memory.end(session)
+        if self._tracer is not None:
+            self._tracer.given_up(session.id)
 
     def accept(self, session: Session, request: ClientRequest, traffic: Traffic) -> Close | None:
         """Accept the message if its number is the expected one, and see to its reply.
@@ -136,8 +144,10 @@ class Requests:
         refusal = self._charge(task, forwarded)
         if refusal is not None:
             self._refuse(session, request, refusal)
-        else:
-            self.dispatch(task)
+            return None
+        if self._tracer is not None:
+            task.trace = self._tracer.begin(forwarded, task.metadata, self._inflow.began, now)
+        self.dispatch(task)
         return None
 
     def _refuse(self, session: Session, request: ClientRequest, refusal: Refusal) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from quicgw_fast.codes import ErrorCode
 from quicgw_fast.errors import RequestError
@@ -10,21 +10,9 @@ from quicgw_fast.errors import RequestError
 if TYPE_CHECKING:
     from quicgw_fast.clock import Clock
     from quicgw_fast.completions import Cancellable, Done
-    from quicgw_fast.ports import Metadata, ServiceRequest
+    from quicgw_fast.ports import Call
     from quicgw_fast.processor.task import AsyncTask, S
     from quicgw_fast.proto.service_pb2 import UpstreamResponse
-
-
-class Call(Protocol):
-    """How the service of a request is called."""
-
-    def __call__(
-        self, request: ServiceRequest, timeout: float, done: Done[UpstreamResponse], metadata: Metadata, /
-    ) -> Cancellable:
-        """Begin to call it once; ``timeout`` in seconds. The service gets the metadata with the request.
-
-        A RequestError, raised or told to ``done``, is the reply then.
-        """
 
 
 def too_late(task: AsyncTask[S]) -> RequestError:
@@ -42,4 +30,6 @@ def execute(task: AsyncTask[S], done: Done[UpstreamResponse], *, call: Call, clo
     remaining = task.deadline - clock.now()
     if remaining <= 0:
         raise too_late(task)
+    if task.trace is not None:
+        return task.trace.call(call, task.request, remaining, done, task.metadata)
     return call(task.request, remaining, done, task.metadata)

@@ -9,6 +9,7 @@ from quicgw_fast.ports import NO_METADATA
 
 if TYPE_CHECKING:
     from quicgw_fast.ports import Metadata, ServiceRequest
+    from quicgw_fast.trace_context import RequestTrace
 
 S = TypeVar("S")
 """A session: here it is only told apart from others."""
@@ -29,6 +30,8 @@ class AsyncTask(Generic[S]):
     is_login: bool = False
     metadata: Metadata = NO_METADATA
     """What its service is told beside it."""
+    trace: RequestTrace | None = None
+    """There when it is traced."""
     cost: int = 0
     """Bytes that are counted for it until its reply."""
     watch: int = 0

@@ -198,6 +198,11 @@ class _BalancedCall:
         self.tried = False
         """Whether another instance could not be reached before."""
 
+    @property
+    def address(self) -> str:
+        """Of the instance that is called."""
+        return self.instance.address
+
     def ended(self, outcome: UpstreamResponse | Exception) -> None:
         took = self._caller.ended(self)
         if isinstance(outcome, Exception):

@@ -84,18 +84,22 @@ def _columns(values: Sequence[float], width: int) -> list[float]:
     return [max(values[max(0, end - per_column) : end]) for end in range(len(values), 0, -per_column)][::-1]
 
 
-def heat(columns: Sequence[Sequence[int]], steps: int) -> tuple[range, list[list[int]]]:
-    """Return which rows of a heat map are worth drawing, and the step of each cell: 0 for nothing, ``steps`` for most.
+def heat(columns: Sequence[Sequence[int]], steps: int, lines: int) -> tuple[range, list[list[int]]]:
+    """Return the highest class of each row of a heat map, and the step of each cell: 0 for nothing, ``steps`` for most.
 
-    ``columns`` has the counts of one moment, in classes that grow; the rows come with the highest class first.
+    ``columns`` has the counts of one moment, in classes that grow. The rows come with the highest first, as many as are
+    worth drawing; where that is more than ``lines``, several classes make one.
     """
     used = [row for row in range(len(columns[0]) if columns else 0) if any(column[row] for column in columns)]
     if not used:
         return range(0), []
-    rows = range(min(len(columns[0]) - 1, used[-1] + 1), max(0, used[0] - 1) - 1, -1)
-    most = max(max(column) for column in columns)
+    high, low = min(len(columns[0]) - 1, used[-1] + 1), max(0, used[0] - 1)
+    together = -(-(high - low + 1) // lines)
+    rows = range(high, low - 1, -together)
+    sums = [[sum(column[max(low, row - together + 1) : row + 1]) for column in columns] for row in rows]
+    most = max(max(cells) for cells in sums)
     # By the root: what is rare is what one looks for.
-    return rows, [[-(-int(1000 * steps * (column[row] / most) ** 0.5) // 1000) for column in columns] for row in rows]
+    return rows, [[-(-int(1000 * steps * (each / most) ** 0.5) // 1000) for each in cells] for cells in sums]
 
 
 def bar(share: float, width: int) -> str:

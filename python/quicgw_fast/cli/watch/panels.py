@@ -97,9 +97,10 @@ class LatencyPanel(ReadingPanel):
     def _heat(self, latency: dict[str, Any], width: int) -> Text:
         colours, bounds = shades(self), latency["bounds"]
         history = latency["history"][-(width - 8) :]
-        rows, steps = figures.heat([column["counts"] for column in history], len(colours))
+        counts = [column["counts"] for column in history]
+        rows, steps = figures.heat(counts, len(colours), max(7, self.content_size.height))
         shown = Text(no_wrap=True)
-        for row, cells in list(zip(rows, steps, strict=True))[-max(7, self.content_size.height) :]:
+        for row, cells in zip(rows, steps, strict=True):
             name = figures.bound(bounds[row]) if row < len(bounds) else f">{figures.bound(bounds[-1])}"
             shown.append(f"{name:>7} ", "dim")
             shown.append(" " * (width - 8 - len(cells)))
@@ -113,7 +114,7 @@ class LatencyPanel(ReadingPanel):
         table.add_column(ratio=1)
         for _ in range(4):
             table.add_column(justify="right", no_wrap=True)
-        table.add_row("", *(Text(name, "dim") for name in ("p50", "p95", "p99", "count")))
+        table.add_row("", *(Text(name, "dim") for name in ("p50", "p95", "p99", "in all")))
         for name in STAGES:
             if name in stages:
                 stage, recent = stages[name], stages[name]["recent"]

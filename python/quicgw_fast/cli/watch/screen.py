@@ -34,7 +34,7 @@ ALL: Final = "all"
 """The tab that shows all gateways, where there are several."""
 NARROW: Final = 100
 """Columns of a terminal in which panels stand below each other."""
-TALL: Final = 38
+TALL: Final = 40
 """Lines of a terminal in which they are higher."""
 
 LOAD: Final = (
@@ -74,7 +74,7 @@ class WatchScreen(Screen[None]):
         self._views = ContentSwitcher(initial=ALL if several else "overview", id="views")
         self._load = [LoadPanel(*each) for each in LOAD]
         self._panels: list[ReadingPanel] = [
-            LatencyPanel("Latency", "latency"),
+            LatencyPanel("Latency of the last minute", "latency"),
             StatePanel("Queue, sessions, process", "state"),
             UpstreamsPanel("Upstreams", "upstreams"),
             RefusalsPanel("Refusals", "refusals"),

@@ -2,7 +2,7 @@
 
 import { h, svg } from "./dom.js";
 
-export const SPAN = 300; // seconds
+const SPAN = 300; // seconds
 const WIDTH = 300;
 const HEIGHT = 60;
 const GAP = 2.5; // seconds without a row break the line

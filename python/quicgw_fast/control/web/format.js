@@ -2,7 +2,7 @@
 
 const grouped = new Intl.NumberFormat("en", { maximumFractionDigits: 0 });
 
-export const NOTHING = "–";
+const NOTHING = "–";
 
 const known = (value) => typeof value === "number" && Number.isFinite(value);
 

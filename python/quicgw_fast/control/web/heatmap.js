@@ -6,6 +6,7 @@ import { clock, count, took } from "./format.js";
 const COLUMNS = 60;
 const SHADES = 8;
 const FEWEST_ROWS = 6;
+const MOST_NAMES = 9;
 
 export class HeatMap {
   #rows = h("div", { className: "heat-rows", "aria-hidden": "true" });
@@ -44,7 +45,8 @@ export class HeatMap {
       }
     });
     this.#cells.replaceChildren(...cells);
-    this.#rows.replaceChildren(...range(low, high).reverse().map((row) => h("span", {}, rowName(row, bounds))));
+    const named = (row) => height <= MOST_NAMES || (high - row) % 2 === 1; // names above each other would touch
+    this.#rows.replaceChildren(...range(low, high).reverse().map((row) => h("span", {}, named(row) ? rowName(row, bounds) : "")));
     const ends = columns.length ? [columns.at(-1).at - 240, columns.at(-1).at - 120, columns.at(-1).at] : [];
     this.#times.replaceChildren(...ends.map((at) => h("span", {}, clock(at).slice(0, 8))));
     this.#tellAll();

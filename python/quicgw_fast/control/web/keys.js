@@ -25,7 +25,9 @@ const NAMES = {
 export function showHelp(more) {
   const rows = KEYS.map(([keys, what]) => h("div", {}, h("dt", {}, ...keys.split("  ").map((key) => h("kbd", {}, key))), h("dd", {}, what)));
   const close = h("button", { className: "primary", onclick: () => dialog.remove() }, "Close");
-  const dialog = h("dialog", { className: "ask", "aria-label": "Keys" }, h("h2", {}, "Keys"), h("dl", { className: "keys" }, ...rows), h("p", { className: "hint" }, "Search takes words, and gid:7, openid:alice, address:127.0.0.1."), ...more, close);
+  const hint = h("p", { className: "hint" }, "Search takes words, and gid:7, openid:alice, address:127.0.0.1.");
+  const list = h("dl", { className: "keys" }, ...rows);
+  const dialog = h("dialog", { className: "ask", "aria-label": "Keys" }, h("h2", {}, "Keys"), list, hint, ...more, close);
   dialog.addEventListener("close", () => dialog.remove());
   document.body.append(dialog);
   dialog.showModal();

@@ -74,11 +74,10 @@ const MEASURES = [
 export class ProcessCard {
   #lines = MEASURES.map((measure) => new MeasureLine(measure));
   #descriptors = new Fact("Open files", "process.descriptors");
-  #when = h("span", { className: "when" });
 
   constructor() {
     const facts = h("dl", { className: "facts row" }, this.#descriptors.element);
-    this.element = card("Process", "process", this.#when, ...this.#lines.map((line) => line.element), facts);
+    this.element = card("Process", "process", null, ...this.#lines.map((line) => line.element), facts);
   }
 
   draw(performance) {

@@ -4,7 +4,7 @@ const KEY = "quicgw.theme";
 const root = document.documentElement;
 const prefersLight = matchMedia("(prefers-color-scheme: light)");
 
-export function currentTheme() {
+function currentTheme() {
   return root.dataset.theme ?? (prefersLight.matches ? "light" : "dark");
 }
 

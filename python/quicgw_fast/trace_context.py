@@ -1,0 +1,88 @@
+"""Which trace a message belongs to, as its two headers say (W3C Trace Context, 2021); and who is told how it goes.
+
+What is not in the form that the standard has is left out, as its §3.2 asks for: headers come from anybody, and here
+they become headers of HTTP/2 that proxies, logs and tracing libraries read.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Final, Protocol, runtime_checkable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from quicgw_fast.completions import Cancellable, Done
+    from quicgw_fast.ports import Call, Metadata, ServiceRequest, TerminalReply
+    from quicgw_fast.proto.service_pb2 import UnicastPushRequest, UnicastPushResponse, UpstreamResponse
+
+TRACEPARENT: Final = "traceparent"
+TRACESTATE: Final = "tracestate"
+
+# Version, trace id, parent id, flags; a later version may go on after them (§4.3).
+_TRACEPARENT = re.compile(
+    r"(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}(?P<more>-[\x21-\x7e]{1,200})?"
+)
+# A list of members of other systems; its length is what §3.3.1.1 has everybody carry on.
+_TRACESTATE = re.compile(r"[\x20-\x7e]{1,512}")
+
+
+def trace_of(headers: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
+    """The headers of the trace that a message belongs to, none where it names none that is valid."""
+    parent = headers.get(TRACEPARENT, "")
+    match = _TRACEPARENT.fullmatch(parent)
+    if match is None or (match["more"] and parent.startswith("00")):
+        return ()
+    state = headers.get(TRACESTATE, "")
+    if not _TRACESTATE.fullmatch(state):
+        return ((TRACEPARENT, parent),)
+    return (TRACEPARENT, parent), (TRACESTATE, state)
+
+
+@runtime_checkable
+class Placed(Protocol):
+    """A call that is with an instance of its service."""
+
+    @property
+    def address(self) -> str:
+        """Of the instance."""
+
+
+class RequestTrace(Protocol):
+    """The trace of one accepted request, which is told how it goes."""
+
+    def call(
+        self,
+        call: Call,
+        request: ServiceRequest,
+        timeout: float,
+        done: Done[UpstreamResponse],
+        metadata: Metadata,
+        /,
+    ) -> Cancellable:
+        """Have the service called, as a part of the trace."""
+
+    def replied(self, reply: TerminalReply, bound: int, began: float, handed: Callable[[], bool], /) -> None:
+        """Its reply is numbered, with so many notifies bound to it, in a step that began then (monotonic seconds).
+
+        ``handed`` tells whether a connection has it.
+        """
+
+
+class RequestTracer(Protocol):
+    """Who traces requests."""
+
+    def begin(self, request: ServiceRequest, metadata: Metadata, came: float, now: float, /) -> RequestTrace | None:
+        """Trace a request that is accepted at ``now`` and whose bytes came before; None for one that is not traced."""
+
+    def given_up(self, session_id: str, /) -> None:
+        """The requests of a session get no reply any more."""
+
+
+class PushTracer(Protocol):
+    """Who traces the pushes of services."""
+
+    def push(
+        self, request: UnicastPushRequest, metadata: Mapping[str, str], /
+    ) -> Callable[[UnicastPushResponse], None] | None:
+        """Trace a push that came with that metadata; what is returned is told its answer. None: it is not traced."""
