@@ -6,12 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from quicgw_fast.auth import make_authenticator
-<<<<<<< HEAD
 from quicgw_fast.events import EventLog, EventOutlets
-from quicgw_fast.flow.assembly import assemble_path
-=======
 from quicgw_fast.flow.assembly import Asked, assemble_path
->>>>>>> main
 from quicgw_fast.flow.farewell import Farewell
 from quicgw_fast.flow.memory_watch import MemoryWatch
 from quicgw_fast.flow.session_buffers import register_session_buffers
@@ -110,26 +106,15 @@ def assemble_gateway(
         metrics,
         gates,
         farewell,
-<<<<<<< HEAD
-        authenticator or make_authenticator(config.auth),
-        store or make_store(config.offline),
-        placement or placements.load(placements.DEFAULT).make_placement(),
-        events,
-=======
-        _asked(config, authenticator, store, placement, tracer),
->>>>>>> main
+        _asked(config, authenticator, store, placement, tracer, events),
         call=call,
         logins_at_once=mode.logins_at_once(config.processor.logins, most_calls),
         chores=[MemoryWatch(memory or ProcessMemory(), gates.book).look, gates.book.tend, *chores],
     )
-    register_session_buffers(
-        metrics, path.registry, path.budget, path.request_memory, config.session, gates.book.limits
-    )
-<<<<<<< HEAD
+    of_all = path.registry, path.budget, path.request_memory
+    register_session_buffers(metrics, *of_all, config.session, gates.book.limits)
     views = SessionViews(clock, path.registry, config.server.transport)
     return Assembled(path, upstream, gates, views, EventOutlets(events, metrics, config.webhook))
-=======
-    return Assembled(path, upstream, gates, SessionViews(clock, path.registry, config.server.transport))
 
 
 def _asked(
@@ -138,6 +123,7 @@ def _asked(
     store: OfflineStore | None,
     placement: Placement | None,
     tracer: RequestTracer | None,
+    events: EventLog,
 ) -> Asked:
     """Those that are given, and the others as the configuration says."""
     return Asked(
@@ -145,5 +131,5 @@ def _asked(
         store or make_store(config.offline),
         placement or placements.load(placements.DEFAULT).make_placement(),
         tracer,
+        events,
     )
->>>>>>> main

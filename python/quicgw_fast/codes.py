@@ -86,7 +86,7 @@ class LostReason(IntEnum):
 # What watchers are told
 
 
-class EventKind(IntEnum):
+class LifecycleKind(IntEnum):
     """What happened to a session, as watchers are told (protocol §2)."""
 
     GAP = 0

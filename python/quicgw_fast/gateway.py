@@ -257,19 +257,14 @@ class Gateway:
         stack.push_async_callback(admin.stop)
         await upstream.own.add(*admin.address)
         self._control = await ControlServer.start(
-<<<<<<< HEAD
             *split_address(server.grpc),
             self._path.pushes,
             upstream.registration,
             self._outlets.watches,
             self._access,
             self._refusals,
-        )
-=======
-            *split_address(server.grpc), self._path.pushes, upstream.registration, self._access, self._refusals,
             tracer=self._tracing and self._tracing.pushes,
-        )  # fmt: skip
->>>>>>> main
+        )
         stack.push_async_callback(self._control.stop)
         register_buffer(self._metrics, BufferKind.CONTROL, Filling(self._control.buffered, lambda: MOST_BUFFERED))
         await upstream.own.add(*self._control.address)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from quicgw_fast.codes import EventKind
+from quicgw_fast.codes import LifecycleKind
 from quicgw_fast.config import WebhookConfig
 from quicgw_fast.errors import SettingError
 from quicgw_fast.events import EventLog, EventOutlets, SessionFacts, read_hooks, webhooks
@@ -44,7 +44,7 @@ class Told:
         self.log = EventLog(keep, self.metrics, time.time)
         self.outlets = EventOutlets(self.log, self.metrics, WebhookConfig(**webhook))
 
-    def tell(self, count: int = 1, kind: EventKind = EventKind.ATTACHED) -> None:
+    def tell(self, count: int = 1, kind: LifecycleKind = LifecycleKind.ATTACHED) -> None:
         for _ in range(count):
             self.log.tell(kind, ALICE, "why")
 
@@ -96,7 +96,7 @@ async def test_only_the_kinds_that_are_named() -> None:
     with HookReceiver() as receiver:
         async with telling(urls=[receiver.url], kinds=["ENDED"]) as told:
             told.tell(3)
-            told.tell(1, EventKind.ENDED)
+            told.tell(1, LifecycleKind.ENDED)
             await until(lambda: receiver.events)
     assert [event["id"] for event in receiver.events] == [4]
 
@@ -128,7 +128,7 @@ async def test_a_receiver_that_is_down_and_comes_back() -> None:
 async def test_a_slow_receiver_holds_nobody_up_and_learns_what_it_missed() -> None:
     with HookReceiver() as slow, HookReceiver() as quick:
         slow.open.clear()
-        async with telling(keep=20, urls=[slow.url, quick.url], batch=5, timeout=30.0) as told:
+        async with telling(keep=20, urls=[slow.url, quick.url], batch=5, answer_within=30.0) as told:
             told.tell(1)
             await until(lambda: slow.tries)
             for number in range(100):
@@ -146,7 +146,7 @@ async def test_a_slow_receiver_holds_nobody_up_and_learns_what_it_missed() -> No
 async def test_one_that_never_answers_is_tried_again_in_time() -> None:
     with HookReceiver() as receiver:
         receiver.open.clear()
-        async with telling(urls=[receiver.url], timeout=0.05) as told:
+        async with telling(urls=[receiver.url], answer_within=0.05) as told:
             told.tell(1)
             await until(lambda: told.tries("failed") >= 2)
 
@@ -173,7 +173,7 @@ async def test_a_receiver_that_is_killed_and_another_in_its_place() -> None:
     try:
         assert process.stdout is not None
         port = int(await process.stdout.readline())
-        async with telling(urls=[f"http://127.0.0.1:{port}/"], timeout=30.0) as told:
+        async with telling(urls=[f"http://127.0.0.1:{port}/"], answer_within=30.0) as told:
             told.tell(2)
             assert await process.stdout.readline() == b"there\n"
             process.kill()
@@ -195,7 +195,7 @@ async def test_other_settings_while_it_runs() -> None:
             told.outlets.webhooks.prepare(read_hooks(WebhookConfig(urls=(one.url, other.url), kinds=("ENDED",))))()
             await asyncio.sleep(0)
             told.tell(1)
-            told.tell(1, EventKind.ENDED)
+            told.tell(1, LifecycleKind.ENDED)
             await until(lambda: other.events and len(one.events) == 2)
             assert [[event["id"] for event in each.events] for each in (one, other)] == [[1, 3], [3]]
             told.outlets.webhooks.prepare(read_hooks(WebhookConfig(urls=(other.url,))))()

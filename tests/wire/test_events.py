@@ -10,7 +10,7 @@ import grpc
 import pytest
 from grpc import aio
 
-from quicgw_fast.codes import CloseCode, EventKind
+from quicgw_fast.codes import CloseCode, LifecycleKind
 from quicgw_fast.proto import service_pb2 as pb
 from quicgw_fast.proto.service_pb2_grpc import GatewayServiceStub
 from tests.support import raw_upstream
@@ -25,7 +25,7 @@ Told = tuple[str, str]
 
 
 def told(event: pb.LifecycleEvent) -> Told:
-    return EventKind(event.kind).name, event.reason
+    return LifecycleKind(event.kind).name, event.reason
 
 
 class Watcher:
@@ -129,7 +129,7 @@ async def test_sessions_of_many_are_told_in_their_order(world: World) -> None:
         events = await watcher.take(6 * len(names))
     assert [e.id for e in events] == list(range(1, len(events) + 1))
     for name in names:
-        kinds = [EventKind(e.kind).name for e in events if e.openid == name]
+        kinds = [LifecycleKind(e.kind).name for e in events if e.openid == name]
         assert kinds == ["ATTACHED", "LOGGED_IN", "DETACHED", "RESUMED", "DETACHED", "ENDED"]
 
 

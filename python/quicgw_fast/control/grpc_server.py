@@ -179,11 +179,7 @@ class ControlServer:
             interceptors=[Callers(access.grpc, refusals), intake],
             maximum_concurrent_rpcs=max_concurrent_calls,
         )
-<<<<<<< HEAD
-        add_GatewayServiceServicer_to_server(_Servicer(pusher, registrar, events), server)
-=======
-        add_GatewayServiceServicer_to_server(_Servicer(pusher, registrar, tracer), server)
->>>>>>> main
+        add_GatewayServiceServicer_to_server(_Servicer(pusher, registrar, events, tracer), server)
         health_service = health.aio.HealthServicer()
         health_pb2_grpc.add_HealthServicer_to_server(health_service, server)
         names = (GATEWAY_SERVICE, health.SERVICE_NAME, reflection.SERVICE_NAME)
@@ -240,12 +236,8 @@ def add_port(
 
 
 class _Servicer(GatewayServiceServicer):
-<<<<<<< HEAD
-    def __init__(self, pusher: Pusher, registrar: Registrar, events: EventSource) -> None:
+    def __init__(self, pusher: Pusher, registrar: Registrar, events: EventSource, tracer: PushTracer | None) -> None:
         self._events = events
-=======
-    def __init__(self, pusher: Pusher, registrar: Registrar, tracer: PushTracer | None) -> None:
->>>>>>> main
         self._pusher = pusher
         self._tracer = tracer
         self._registrar = registrar

@@ -10,7 +10,7 @@ from __future__ import annotations
 import secrets
 from typing import TYPE_CHECKING, NamedTuple
 
-from quicgw_fast.codes import EventKind
+from quicgw_fast.codes import LifecycleKind
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -35,7 +35,7 @@ class LoggedEvent(NamedTuple):
     id: int
     at: float
     """Seconds since 1970."""
-    kind: EventKind
+    kind: LifecycleKind
     of: SessionFacts
     reason: str
 
@@ -59,10 +59,10 @@ class EventLog:
             "lifecycle_events",
             "What happened to sessions, as watchers are told",
             ("kind",),
-            [(kind.name,) for kind in EventKind if kind is not EventKind.GAP],
+            [(kind.name,) for kind in LifecycleKind if kind is not LifecycleKind.GAP],
         )
 
-    def tell(self, kind: EventKind, of: SessionFacts, reason: str = "") -> None:
+    def tell(self, kind: LifecycleKind, of: SessionFacts, reason: str = "") -> None:
         """Add an event, which happens now."""
         self.last += 1
         event = LoggedEvent(self.last, self._wall(), kind, of, reason)

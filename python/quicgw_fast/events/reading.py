@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple, Self
 if TYPE_CHECKING:
     from types import TracebackType
 
-    from quicgw_fast.codes import EventKind
+    from quicgw_fast.codes import LifecycleKind
     from quicgw_fast.events.log import EventLog, LoggedEvent
 
 LOOKED_AT = 512
@@ -17,10 +17,10 @@ LOOKED_AT = 512
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class WantedEvents:
     """Which events a reader wants."""
 
-    kinds: frozenset[EventKind] = frozenset()
+    kinds: frozenset[LifecycleKind] = frozenset()
     """Empty for all of them."""
     openid: str = ""
     """Empty for everybody's."""
@@ -44,7 +44,7 @@ class EventBatch(NamedTuple):
 class Reader:
     """A place in the log, ``position``: the id up to which everything was read. For a ``with`` block."""
 
-    def __init__(self, log: EventLog, wanted: Wanted, position: int) -> None:
+    def __init__(self, log: EventLog, wanted: WantedEvents, position: int) -> None:
         self.wanted = wanted
         self.position = position
         self._log = log

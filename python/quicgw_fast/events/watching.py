@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from quicgw_fast.codes import EventKind, GapReason
+from quicgw_fast.codes import GapReason, LifecycleKind
 from quicgw_fast.errors import WatchRefused
-from quicgw_fast.events.reading import Reader, Wanted
+from quicgw_fast.events.reading import Reader, WantedEvents
 from quicgw_fast.proto import service_pb2 as pb
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ class Watches:
         log = self._log
         if not log.keep:
             raise WatchRefused("events are switched off at this gateway: set events.keep")
-        known = {int(kind) for kind in EventKind if kind is not EventKind.GAP}
+        known = {int(kind) for kind in LifecycleKind if kind is not LifecycleKind.GAP}
         if not known.issuperset(request.kinds):
             raise WatchRefused(f"kinds has {sorted(set(request.kinds) - known)}, which are none to ask for")
         if request.after and not request.gateway:
@@ -56,7 +56,7 @@ class Watches:
         ours = request.gateway == log.gateway
         if ours and request.after > log.last:
             raise WatchRefused(f"after is {request.after}, and the last event of this gateway is {log.last}")
-        wanted = Wanted(frozenset(map(EventKind, request.kinds)), request.openid)
+        wanted = WantedEvents(frozenset(map(LifecycleKind, request.kinds)), request.openid)
         reader = Reader(log, wanted, request.after if ours else 0)
         until = log.last if request.until_now else None
         if not request.gateway:  # it saw nothing yet, and misses nothing that was before

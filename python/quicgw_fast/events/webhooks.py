@@ -19,11 +19,11 @@ from functools import partial
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
 
-from quicgw_fast.codes import EventKind
+from quicgw_fast.codes import LifecycleKind
 from quicgw_fast.config import read_small, warn_if_exposed
 from quicgw_fast.errors import SettingError
 from quicgw_fast.events.posting import Poster, PostFailed
-from quicgw_fast.events.reading import Reader, Wanted
+from quicgw_fast.events.reading import Reader, WantedEvents
 from quicgw_fast.observe.repeats import RepeatLog
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ class HookSettings:
     """What is sent, and where to."""
 
     urls: tuple[str, ...]
-    wanted: Wanted
+    wanted: WantedEvents
     batch: int
     timeout: float
     """Seconds."""
@@ -65,8 +65,8 @@ def read_hooks(config: WebhookConfig) -> HookSettings:
     secret = None
     if config.secret_file is not None:
         secret = _read_secret(config.secret_file)
-    wanted = Wanted(frozenset(EventKind[kind] for kind in config.kinds))
-    return HookSettings(tuple(dict.fromkeys(config.urls)), wanted, config.batch, config.timeout, secret)
+    wanted = WantedEvents(frozenset(LifecycleKind[kind] for kind in config.kinds))
+    return HookSettings(tuple(dict.fromkeys(config.urls)), wanted, config.batch, config.answer_within, secret)
 
 
 def _read_secret(path: Path) -> bytes:

@@ -72,12 +72,13 @@ R = TypeVar("R")
 
 
 class Asked(NamedTuple):
-    """Whom the legs ask: about tokens, about what is stored, and about where openids live; and who traces requests."""
+    """Whom the legs ask, about tokens, what is stored and where openids live; who traces, and who is told."""
 
     authenticator: Authenticator
     store: OfflineStore | None
     placement: Placement
     tracer: RequestTracer | None
+    events: EventLog
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,14 +120,7 @@ def assemble_path(
     metrics: Metrics,
     gates: Gates,
     farewell: Farewell,
-<<<<<<< HEAD
-    authenticator: Authenticator,
-    store: OfflineStore | None,
-    placement: Placement,
-    events: EventLog,
-=======
     asked: Asked,
->>>>>>> main
     *,
     call: Call,
     logins_at_once: int,
@@ -136,13 +130,13 @@ def assemble_path(
     times, limits, pools, stages = config.session, gates.book.limits, config.processor, StageTimes(clock, metrics)
     draining, journal, request_memory = DrainState(), Journal(metrics), RequestMemory(metrics, limits)
     budget, make_outbox, registry = _make_registry(engine, metrics, times)
-    lifecycle = Lifecycle(clock, events, registry)
+    life = Lifecycle(clock, asked.events, registry, journal)
 
     # Down
     sender = _make_sender(engine, metrics, lambda: closing, lambda: room)
     offline = Offline(SteadyClock(clock), metrics, asked.store, registry, sender, config.offline)
     accounts = Accounts(metrics, lambda: (session.outbox.tally for session in registry), offline.share)
-    closing = Closing(clock, metrics, registry, lifecycle, accounts, offline, lambda session: requests.give_up(session))
+    closing = Closing(clock, metrics, registry, life, accounts, offline, lambda session: requests.give_up(session))
     room = Memory(clock, metrics, registry, budget, closing, sender.overflow)
     replies = Replies(clock, metrics, request_memory, stages, sender)
 
@@ -151,15 +145,9 @@ def assemble_path(
     ordered = OrderedActions(clock, metrics, config.routing.ordered, replies, lambda task: requests.submit(task))
     work, pool = partial(execute, call=call, clock=clock), partial(make, "logins", logins_at_once)
     processor: RequestProcessor = make("requests", pools.workers, work=work, reply=ordered.reply)
-<<<<<<< HEAD
-    started, ask = login_way(config.auth.login, clock, metrics, registry, offline.stored, lifecycle, call)
-    who = registry, offline.stored, lifecycle
+    who, traced = (registry, offline.stored, life), (asked.tracer, stages.inflow)
+    started, ask = login_way(config.auth.login, clock, metrics, *who, call)
     logins = Logins(clock, metrics, *who, pool, ask, replies, lambda task: requests.dispatch(task))
-=======
-    started, ask = login_way(config.auth.login, clock, metrics, registry, offline.stored, call)
-    logins = Logins(clock, metrics, registry, offline.stored, pool, ask, replies, lambda task: requests.dispatch(task))
-    traced = asked.tracer, stages.inflow
->>>>>>> main
     rules = gates.request, gates.task, Crowding(metrics, gates.queue, processor, replies, engine), request_memory
     requests = Requests(clock, metrics, draining, *rules, processor, logins, ordered, replies, engine, longest, *traced)
 
@@ -167,18 +155,10 @@ def assemble_path(
     tokens = Tokens(clock, metrics, asked.authenticator, gates.renewal, gates.attempts, started)
     refused, arriving = StartRefusals(metrics, farewell), Arriving(clock, metrics, lambda: limits().arriving_memory)
     pending, pace = PendingStarts(clock, draining, registry, refused), config.drain.pace
-<<<<<<< HEAD
-    told = journal, lifecycle
-    attaching = Attaching(clock, metrics, registry, sender, closing, offline, tokens, pending, *told, times, limits)
-    starts = StartHandler(clock, metrics, draining, gates.start, tokens, placement, pending, refused, attaching)
-=======
-    attaching = Attaching(clock, metrics, registry, sender, closing, offline, tokens, pending, journal, times, limits)
+    attaching = Attaching(clock, metrics, registry, sender, closing, offline, tokens, pending, life, times, limits)
     starts = StartHandler(clock, metrics, draining, gates.start, tokens, asked.placement, pending, refused, attaching)
->>>>>>> main
     control = ControlMessages(clock, metrics, sender, closing, offline, tokens, times.window_bytes)
-    legs = Legs(
-        clock, metrics, lifecycle, sender, starts, requests, control, arriving, stages, gates.held, gates.message
-    )
+    legs = Legs(clock, metrics, life, sender, starts, requests, control, arriving, stages, gates.held, gates.message)
     conversations = Conversations(clock, metrics, engine, legs, journal, times, processor, stages.inflow)
     to_push = Targets(asked.placement, registry, closing), registry, sender, offline, gates.push, engine.encode_body
     pushes = Pushes(clock, metrics, draining, *to_push, config.push, times.bind_timeout)

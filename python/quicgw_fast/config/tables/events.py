@@ -41,7 +41,7 @@ class EventsConfig(Section):
 class WebhookConfig(Section):
     """``[webhook]``: programs that are told by HTTP what happens to sessions; a part of it needs ``events.keep``."""
 
-    live: ClassVar = frozenset({"urls", "kinds", "secret_file", "batch", "timeout"})
+    live: ClassVar = frozenset({"urls", "kinds", "secret_file", "batch", "answer_within"})
 
     urls: Annotated[tuple[Url, ...], Field(examples=[["https://hooks.example/gateway"]])] = ()
     """Where events are sent to; each gets all of them, in order."""
@@ -51,5 +51,5 @@ class WebhookConfig(Section):
     """The secret by which what is sent is signed; without one it is not signed."""
     batch: Annotated[int, number(1, 1000, "events")] = 100
     """How many are sent at once, at most."""
-    timeout: Annotated[float, duration("10ms", "5m")] = 10.0
+    answer_within: Annotated[float, duration("10ms", "5m")] = 10.0
     """How long an answer may take before it is tried again."""
