@@ -11,12 +11,17 @@ import pytest
 from grpc import aio
 
 from quicgw_fast.codes import CloseCode, LifecycleKind
+from quicgw_fast.config import WebhookConfig
+from quicgw_fast.events import read_hooks
 from quicgw_fast.proto import service_pb2 as pb
 from quicgw_fast.proto.service_pb2_grpc import GatewayServiceStub
+from quicgw_fast.upstream.grpcio.gateway_client import GatewayAccess, GatewayClient
 from tests.support import raw_upstream
+from tests.support.hook_receiver import HookReceiver
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
+    from pathlib import Path
 
     from tests.support.world import World, WorldMaker
 
@@ -249,3 +254,41 @@ async def test_a_gateway_that_stops_tells_the_rest_and_waits_for_nobody_long(wor
         await asyncio.wait_for(stopping, 20.0)
     assert [told(e) for e in rest] == [("DETACHED", "DRAINING"), ("ENDED", "DRAINING")]
     assert (await client.wait_closed()).code == CloseCode.DRAINING
+
+
+async def test_webhooks_of_a_gateway_are_taken_by_a_reload(make_world: WorldMaker, tmp_path: Path) -> None:
+    secret = tmp_path / "secret"
+    secret.write_text("0123456789abcdef0123456789abcdef")
+    secret.chmod(0o600)
+    with HookReceiver() as receiver, HookReceiver() as other:
+        world = await make_world(webhook={"urls": [receiver.url], "secret_file": str(secret)})
+        await world.online("alice")
+        async with asyncio.timeout(20.0):
+            while len(receiver.events) < 2:
+                await asyncio.sleep(0.01)
+        assert [event["kind"] for event in receiver.events] == ["ATTACHED", "LOGGED_IN"]
+        assert all("quicgw-signature" in headers for _, headers in receiver.tries)
+        world.gateway._outlets.webhooks.prepare(read_hooks(WebhookConfig(urls=(other.url,))))()
+        await world.online("bob")
+        await world.gateway.stop()
+        assert [event["openid"] for event in receiver.events] == ["alice"] * 2
+        told = [(event["openid"], event["kind"]) for event in other.events]
+    assert told[:2] == [("bob", "ATTACHED"), ("bob", "LOGGED_IN")]
+    assert sorted(told[2:]) == sorted((who, kind) for who in ("alice", "bob") for kind in ("DETACHED", "ENDED"))
+
+
+async def test_a_token_is_needed_where_one_is(make_world: WorldMaker, tmp_path: Path) -> None:
+    tokens = tmp_path / "tokens"
+    tokens.write_text("a-token-of-some-length\n")
+    tokens.chmod(0o600)
+    world = await make_world(control={"grpc_token_file": str(tokens)})
+    await world.online("alice")
+    with pytest.raises(aio.AioRpcError) as refused:
+        await until_now(world)
+    assert refused.value.code() is grpc.StatusCode.UNAUTHENTICATED
+    client = GatewayClient(world.gateway.addresses.grpc, GatewayAccess(token="a-token-of-some-length"))
+    try:
+        events = [event async for event in client.watch(pb.WatchEventsRequest(until_now=True))]
+    finally:
+        await client.close()
+    assert [event.openid for event in events] == ["alice", "alice"]
