@@ -67,13 +67,13 @@ async def test_following_goes_on_with_another_gateway() -> None:
                 first = json.loads(await asyncio.wait_for(printed.readline(), 20.0))
             await gateway.kill()
             async with GatewayProcess.dev("--grpc", address) as other:
-                async with connect(":".join(map(str, other.ready.quic)), openid="two", insecure=True):
-                    async with asyncio.timeout(20.0):
-                        while (told := json.loads(await printed.readline()))["openid"] == "one":
-                            pass
-                        gap = told
-                        while told["openid"] != "two":
-                            told = json.loads(await printed.readline())
+                two = connect(":".join(map(str, other.ready.quic)), openid="two", insecure=True)
+                async with two, asyncio.timeout(20.0):
+                    while (told := json.loads(await printed.readline()))["openid"] == "one":
+                        pass
+                    gap = told
+                    while told["openid"] != "two":
+                        told = json.loads(await printed.readline())
     assert first["openid"] == "one"
     assert (gap["kind"], gap["reason"]) == ("GAP", "OTHER_GATEWAY")
     assert told["gateway"] == gap["gateway"] != first["gateway"]
