@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 @pytest.mark.timeout(120)
-@pytest.mark.parametrize("page", ["jwt"])
+@pytest.mark.parametrize("page", ["jwt", "tls", "zones", "offline-store", "load-balancers", "migrating"])
 async def test_the_page(page: str, tmp_path: Path) -> None:
     async with Walkthrough(tmp_path, installed=True) as reader:
         await reader.follow(DOCS / "howto" / f"{page}.md")
