@@ -2,19 +2,41 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 import pytest
 
+from quicgw_fast.flow.store_metrics import register_store
+from quicgw_fast.observe import Metrics
+from quicgw_fast.observe.exposition import exported
+from quicgw_fast.store import MemoryStore
 from tests.support.howto import DOCS
 from tests.support.walkthrough import Walkthrough
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+DONE = (
+    *(f"howto/{name}.md" for name in ("jwt", "tls", "zones", "offline-store", "load-balancers", "migrating")),
+    *(f"explanation/{name}.md" for name in ("order-and-resume", "engines")),
+)
+"""Pages with something to do."""
+PAGES = sorted(path for path in DOCS.rglob("*.md") if path.parent.name in ("howto", "explanation"))
+
 
 @pytest.mark.timeout(120)
-@pytest.mark.parametrize("page", ["jwt", "tls", "zones", "offline-store", "load-balancers", "migrating"])
+@pytest.mark.parametrize("page", DONE)
 async def test_the_page(page: str, tmp_path: Path) -> None:
     async with Walkthrough(tmp_path, installed=True) as reader:
-        await reader.follow(DOCS / "howto" / f"{page}.md")
+        await reader.follow(DOCS / page)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda path: path.stem)
+def test_the_metrics_that_it_names_are_there(page: Path) -> None:
+    named = set(re.findall(r"`(quicgw_[a-z_]+[a-z])[`{]", page.read_text(encoding="utf-8")))
+    of_the_store = Metrics()
+    register_store(of_the_store, MemoryStore())
+    known = {exported(family).name for family in of_the_store}
+    known |= set(re.findall(r"^\| `(\w+)`", (DOCS / "reference/metrics.md").read_text(encoding="utf-8"), re.MULTILINE))
+    assert named - {"quicgw_build_info", "quicgw_fast"} <= known
