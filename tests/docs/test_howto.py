@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from typing import TYPE_CHECKING
 
@@ -30,6 +31,19 @@ PAGES = sorted(path for path in DOCS.rglob("*.md") if path.parent.name in ("howt
 async def test_the_page(page: str, tmp_path: Path) -> None:
     async with Walkthrough(tmp_path, installed=True) as reader:
         await reader.follow(DOCS / page)
+
+
+@pytest.mark.timeout(120)
+async def test_the_container(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All but what docker itself does, of which there is only the name here."""
+    (bin_ := tmp_path / "bin").mkdir()
+    for name in ("docker", "chown"):
+        (bin_ / name).write_text("#!/bin/sh\n")
+        (bin_ / name).chmod(0o755)
+    monkeypatch.setenv("PATH", f"{bin_}{os.pathsep}{os.environ['PATH']}")
+    (folder := tmp_path / "folder").mkdir()
+    async with Walkthrough(folder, installed=True) as reader:
+        await reader.follow(DOCS / "howto" / "docker.md")
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda path: path.stem)
