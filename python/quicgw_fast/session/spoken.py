@@ -40,6 +40,11 @@ class SpokenTrail(deque[Entry]):
         self._given: dict[int, Metadata] = {}
         """By their numbers, what the services of requests are told that were not answered."""
 
+    @property
+    def unanswered(self) -> int:
+        """How many requests it expects answers to."""
+        return len(self._given)
+
     def expect(self, number: int, metadata: Metadata) -> None:
         """A request with that number comes next, and this is what its service is told."""
         self._given[number] = metadata
