@@ -6,13 +6,13 @@ import asyncio
 import logging
 from typing import TYPE_CHECKING, Any
 
-import pytest
-
-from quicgw_fast.proto import client_pb2 as pb
 from tests.support import wire
 from tests.support.raw_upstream import Rejected
 
 if TYPE_CHECKING:
+    import pytest
+
+    from quicgw_fast.proto import client_pb2 as pb
     from tests.support.raw_client import RawClient
     from tests.support.world import WorldMaker
 
