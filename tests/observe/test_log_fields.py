@@ -64,7 +64,7 @@ def test_nothing_has_two_spellings() -> None:
 
 
 def test_whoever_names_a_session_names_its_openid() -> None:
-    """Literal dicts; those that are made elsewhere come from ``observe.ids``, which has both."""
+    """Literal dicts; those that are made elsewhere come from ``log_ids``, which has both."""
     for path in PACKAGE.rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.keyword) and node.arg == "extra" and isinstance(node.value, ast.Dict):

@@ -17,7 +17,7 @@ from quicgw_fast.control.intake import Intake, Later
 from quicgw_fast.control.listen import free_address
 from quicgw_fast.control.peers import caller_host
 from quicgw_fast.errors import StartupError
-from quicgw_fast.observe.ids import call_ids
+from quicgw_fast.log_ids import call_ids
 from quicgw_fast.proto import service_pb2 as pb
 from quicgw_fast.proto.service_pb2_grpc import GatewayServiceServicer, add_GatewayServiceServicer_to_server
 from quicgw_fast.trace_context import trace_of

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from quicgw_fast.observe.ids import REQUEST_ID
+from quicgw_fast.log_ids import REQUEST_ID
 from quicgw_fast.trace_context import TRACEPARENT, trace_of
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ import asyncio
 import logging
 from typing import TYPE_CHECKING
 
-from quicgw_fast.observe.ids import session_ids
+from quicgw_fast.log_ids import session_ids
 from quicgw_fast.observe.repeats import RepeatLog
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Generic, TypeVar
 
-from quicgw_fast.observe.ids import request_ids
+from quicgw_fast.log_ids import request_ids
 from quicgw_fast.ports import NO_METADATA
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from quicgw_fast.observe.ids import session_ids
+from quicgw_fast.log_ids import session_ids
 from quicgw_fast.session.catch_up import CatchUp
 from quicgw_fast.session.claim import Attempts
 from quicgw_fast.session.spoken import SpokenTrail

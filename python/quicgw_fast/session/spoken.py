@@ -11,7 +11,7 @@ import logging
 from collections import deque
 from typing import TYPE_CHECKING, Final
 
-from quicgw_fast.observe.ids import call_ids, session_ids
+from quicgw_fast.log_ids import call_ids, session_ids
 from quicgw_fast.session.trail import Entry, EntryKind, Trail
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Protocol
 
-from quicgw_fast.observe.ids import request_ids
+from quicgw_fast.log_ids import request_ids
 from quicgw_fast.observe.repeats import RepeatLog
 from quicgw_fast.upstream.errors import DEADLINE
 
