@@ -8,6 +8,7 @@ import logging
 import re
 import threading
 import time
+import tomllib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -22,10 +23,15 @@ from quicgw_fast.proto.service_pb2_grpc import UpstreamServiceStub
 from quicgw_fast.service import Answer, Request, Service, ServiceError, Welcome
 from quicgw_fast.service.unknown_actions import WARNED_AT_MOST, UnknownActions
 from tests.service.conftest import PATIENCE
+from tests.support.toolchains import ROOT
+from tests.support.walkthrough import blocks
 
 if TYPE_CHECKING:
     from quicgw_fast.gateway import Gateway
     from tests.service.conftest import Ask, MakeGateway
+
+
+DOCS = ROOT / "docs"
 
 
 @dataclass
@@ -154,7 +160,8 @@ async def test_an_action_that_only_another_program_has_is_told_once(
     }  # fmt: skip
     assert len(warned) == len({each["action"] for each in warned})
     assert "routing.exact" in warned[0]["remedy"]
-    apart = await make_gateway(routing={"exact": {"sell": "zone"}})
+    (shown,) = [each.text for each in blocks(DOCS / "services.md") if each.language == "toml"]
+    apart = await make_gateway(**tomllib.loads(shown))
     assert await codes(apart, program(apart, "buy", "business"), program(apart, "sell", "zone")) == {200}
 
 
