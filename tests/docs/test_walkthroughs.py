@@ -20,6 +20,18 @@ DOCS = toolchains.ROOT / "docs"
 
 
 @pytest.mark.timeout(240)
+async def test_the_home(tmp_path: Path) -> None:
+    async with Walkthrough(tmp_path) as reader:
+        await reader.follow(DOCS / "index.md")
+
+
+def test_the_home_leads_to_every_page() -> None:
+    linked = set(re.findall(r"\]\(([\w/.-]+\.md)\)", (DOCS / "index.md").read_text(encoding="utf-8")))
+    pages = {str(path.relative_to(DOCS)) for path in DOCS.rglob("*.md")} - {"index.md"}
+    assert {page for page in pages if not page.startswith("decisions/0")} <= linked
+
+
+@pytest.mark.timeout(240)
 async def test_first_steps(tmp_path: Path) -> None:
     async with Walkthrough(tmp_path) as reader:
         await reader.follow(DOCS / "tutorial" / "first-steps.md")
