@@ -195,6 +195,7 @@ class Gateway:
             finally:
                 path.closing.end_all()
                 await path.offline.stop(max(LEAST_STORE_TIME, deadline - self._clock.now()))
+                path.pushes.stop()
         path.journal.flush(math.inf)
         stats = self.stats()
         # What was accepted for clients and is lost, or was sent and never acknowledged, is said beside the counters.
