@@ -100,7 +100,7 @@ class Intake(grpc.aio.ServerInterceptor):
 
         return serve
 
-    def _is_over(self, _: object) -> None:
+    def _is_over(self, _: Any) -> None:
         self.later -= 1
 
     async def _answered(self, answer: Any, request: Any, context: Context) -> Any:
