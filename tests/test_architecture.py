@@ -34,6 +34,7 @@ STAGES = frozenset(
         "control",
         "delivery",
         "carrier",
+        "events",
         "overload",
         "placement",
         "processor",
@@ -96,7 +97,7 @@ MAY_IMPORT = {
     "flow": STAGES - {"transport", "upstream", "control"} | SHARED,
     "assembly": STAGES - {"carrier", "control", "delivery", "session", "transport"} | SHARED | {"flow", "machine"},
     "gateway": SHARED | {"assembly", "carrier", "control", "overload", "reloading", "tracing", "transport"},
-    "reloading": SHARED | {"auth", "control", "flow", "overload", "transport", "upstream"},
+    "reloading": SHARED | {"auth", "control", "events", "flow", "overload", "transport", "upstream"},
     "client": SHARED | {"transport", "carrier"},
     "service": frozenset({"codes", "errors", "proto"}),  # nothing of the gateway, nor what only it needs
     "sync": frozenset({"client"}),

@@ -9,7 +9,7 @@ from quicgw_fast.codes import CloseCode, ErrorCode, PushType, RequestType
 from quicgw_fast.errors import ProtocolError, RequestError
 from quicgw_fast.overload import Close, HeldFacts, MessageFacts, Traffic
 from quicgw_fast.proto.client_pb2 import ErrorMessage
-from quicgw_fast.session import DOWN, UP, EntryKind, Event
+from quicgw_fast.session import DOWN, UP, EntryKind
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from quicgw_fast.delivery import OrderedSender
     from quicgw_fast.flow.arriving import Arriving
     from quicgw_fast.flow.control_messages import ControlMessages
+    from quicgw_fast.flow.lifecycle import Lifecycle
     from quicgw_fast.flow.requests import Requests
     from quicgw_fast.flow.stages import StageTimes
     from quicgw_fast.flow.start import StartHandler
@@ -47,13 +48,14 @@ KINDS: Final = {
 class Legs:
     """Where the messages of a connection go, and what judges those that no leg does.
 
-    The same for all connections, so made once: a connection keeps one reference in place of nine.
+    The same for all connections, so made once: a connection keeps one reference in place of ten.
     """
 
     def __init__(
         self,
         clock: Clock,
         metrics: Metrics,
+        lifecycle: Lifecycle,
         sender: OrderedSender[Session],
         starts: StartHandler,
         requests: Requests,
@@ -71,6 +73,7 @@ class Legs:
         self.count_floods_closed = metrics.counter(
             "floods_closed", "Connections that were closed for too many messages; refused has them by rule"
         )
+        self.lifecycle = lifecycle
         self.sender = sender
         self.starts = starts
         self.requests = requests
@@ -149,7 +152,7 @@ class Conversation:
         self.over = True
         self._legs.arriving.note(self, 0)
         if self.current and self.session is not None:
-            self.session.apply(Event.DETACHED, self._legs.clock.now())
+            self._legs.lifecycle.detach(self.session, code)
         self._ended(self, code, reason, by_peer)
 
     # How it ends from here
@@ -162,7 +165,7 @@ class Conversation:
         """Close the connection; whatever still comes on it is ignored."""
         self.over = True
         if self.current and self.session is not None:
-            self.session.apply(Event.DETACHED, self._legs.clock.now())
+            self._legs.lifecycle.detach(self.session, code)
         self.link.close(code, code.phrase(detail))
 
     def fail(self, error: ProtocolError) -> None:
