@@ -212,7 +212,7 @@ class Gateway:
         if self._control is not None:
             await self._control.set_serving(False)
         if self._listener is not None and delay:
-            _log.info("gateway not ready", extra={"reason": "it is to stop", "drains_after": delay})
+            _log.info("gateway not ready", extra={"reason": "it is to stop", "seconds": delay})
             await asyncio.sleep(delay)
 
     async def _drain(self, deadline: float) -> None:

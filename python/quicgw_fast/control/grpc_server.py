@@ -18,8 +18,10 @@ from quicgw_fast.control.intake import Intake, Later
 from quicgw_fast.control.listen import free_address
 from quicgw_fast.control.peers import caller_host
 from quicgw_fast.errors import StartupError
+from quicgw_fast.log_ids import call_ids
 from quicgw_fast.proto import service_pb2 as pb
 from quicgw_fast.proto.service_pb2_grpc import GatewayServiceServicer, add_GatewayServiceServicer_to_server
+from quicgw_fast.trace_context import trace_of
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Sequence
@@ -318,5 +320,5 @@ async def _answer(result: Awaitable[Answer], method: str, context: Context) -> A
     try:
         return await result
     except Exception:
-        _log.exception("call failed", extra={"method": method})
+        _log.exception("call failed", extra={"method": method, **call_ids(trace_of(_metadata(context)))})
         await context.abort(grpc.StatusCode.INTERNAL, "internal error of the gateway")

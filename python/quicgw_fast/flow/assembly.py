@@ -129,7 +129,7 @@ def assemble_path(
     """Build the way of a message; ``call`` calls services, ``chores`` get the time (monotonic) in each housekeeping."""
     times, limits, pools, stages = config.session, gates.book.limits, config.processor, StageTimes(clock, metrics)
     draining, journal, request_memory = DrainState(), Journal(metrics), RequestMemory(metrics, limits)
-    budget, make_outbox, registry = _make_registry(engine, metrics, times)
+    budget, make_outbox, registry = _make_registry(engine, metrics, times, aloud=config.log.level == "debug")
     life = Lifecycle(clock, asked.events, registry, journal)
 
     # Down
@@ -189,16 +189,13 @@ def _make_sender(
 
 
 def _make_registry(
-    engine: Engine, metrics: Metrics, times: SessionConfig
+    engine: Engine, metrics: Metrics, times: SessionConfig, *, aloud: bool
 ) -> tuple[ByteBudget, Callable[[SessionConfig, int], Outbox], Registry]:
     """All sessions, what makes their outboxes, and the memory that those share."""
     budget = engine.ByteBudget(times.memory)
-    make_outbox = partial(_make_outbox, engine, budget)
-    return (
-        budget,
-        make_outbox,
-        Registry(partial(make_outbox, times), metrics, remember=times.resume_window, trail=times.flight_recorder),
-    )
+    make_outbox, remember, trail = partial(_make_outbox, engine, budget), times.resume_window, times.flight_recorder
+    registry = Registry(partial(make_outbox, times), metrics, remember=remember, trail=trail, aloud=aloud)
+    return budget, make_outbox, registry
 
 
 def _make_outbox(engine: Engine, budget: ByteBudget, times: SessionConfig, after: int) -> Outbox:

@@ -108,7 +108,7 @@ class Closing:
             try:
                 self.end(session, Event.EXPIRED, CloseCode.DRAINING, "the gateway stops")
             except Exception:  # a bug, and no reason to lose what the others are owed
-                _log.exception("session could not be ended", extra={"session": session.id})
+                _log.exception("session could not be ended", extra=session.ids)
 
     def expire(self, session: Session) -> bool:
         """End a session whose resume window passed, also between two rounds: its work may be skipped already."""
@@ -122,5 +122,5 @@ class Closing:
         try:
             return self._handovers.unsent(session)
         except MemoryError:  # then they are lost with the session, and its accounts and its gap report say so
-            _log.exception("no memory to hand over pushes", extra={"session": session.id})
+            _log.exception("no memory to hand over pushes", extra=session.ids)
             return []

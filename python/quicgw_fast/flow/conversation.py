@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 from quicgw_fast.carrier import unnumbered
 from quicgw_fast.codes import CloseCode, ErrorCode, PushType, RequestType
 from quicgw_fast.errors import ProtocolError, RequestError
+from quicgw_fast.flow.call_metadata import metadata_of
 from quicgw_fast.overload import Close, HeldFacts, MessageFacts, Traffic
 from quicgw_fast.proto.client_pb2 import ErrorMessage
 from quicgw_fast.session import DOWN, UP, EntryKind
@@ -208,7 +209,7 @@ class Conversation:
         now = self._legs.clock.now()
         session.last_activity = now
         if session.trail is not None and int(request.type) != RequestType.ACK:
-            self._record(session.trail, request, now)
+            self._record(session, session.trail, request, now)
         try:
             self._route(session, request, now)
         except RequestError as error:
@@ -234,8 +235,11 @@ class Conversation:
                 (now, DOWN, EntryKind.ERROR, number, len(error.detail), None, error.code, request.seq_id)
             )
 
-    def _record(self, trail: Trail, request: ClientRequest, now: float) -> None:
+    def _record(self, session: Session, trail: Trail, request: ClientRequest, now: float) -> None:
         kind = KINDS.get(int(request.type), EntryKind.OTHER)
+        if session.spoken is not None and kind is EntryKind.REQUEST:
+            metadata = metadata_of(f"{session.id}-{request.seq_id}", request.headers)
+            session.spoken.expect(request.seq_id, metadata)
         trail.append((now, UP, kind, request.seq_id, self._legs.stages.inflow.size, None, "", None))
 
     def _route(self, session: Session, request: ClientRequest, now: float) -> None:

@@ -42,7 +42,7 @@ class Journal:
         """Tell that ``session`` has a connection from ``peer``; ``how`` is started, resumed, or reset."""
         if session.trail is not None:
             session.trail.append((now, UP, EntryKind.START, session.cursor, 0, None, how, None))
-        fields = {"how": how, "openid": session.openid, "peer": peer, "session": session.id}
+        fields = {"how": how, **session.ids, "peer": peer}
         self._add(logging.INFO, "session attached", session.openid, now, fields)
 
     def ended(self, peer: str, session: Session | None, code: int, reason: str, *, by_peer: bool, now: float) -> None:
@@ -62,7 +62,7 @@ class Journal:
             "peer": peer,
         }
         if session is not None:
-            fields |= {"openid": session.openid, "session": session.id}
+            fields |= session.ids
         level = logging.WARNING if not by_peer and code in FAULTS else logging.INFO
         self._add(level, "disconnected", f"{address_group(peer)} {name} {by_peer}", now, fields)
 
