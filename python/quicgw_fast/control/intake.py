@@ -95,7 +95,7 @@ class Intake(grpc.aio.ServerInterceptor):
             if not isinstance(answered, Later):
                 return answered
             self.later += 1
-            context.add_done_callback(self._is_over)
+            context.add_done_callback(self._is_over)  # type: ignore[arg-type]  # the stubs want a class
             return await answered.wait()
 
         return serve
