@@ -198,6 +198,7 @@ class Gateway:
                 path.closing.end_all()
                 stored = path.offline.stop(max(LEAST_STORE_TIME, deadline - self._clock.now()))
                 await asyncio.gather(stored, self._outlets.finish())
+                path.pushes.stop()
         path.journal.flush(math.inf)
         stats = self.stats()
         # What was accepted for clients and is lost, or was sent and never acknowledged, is said beside the counters.

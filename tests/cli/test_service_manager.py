@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from quicgw_fast.cli import service_manager
 from quicgw_fast.cli.service_manager import ServiceManager
 from quicgw_fast.config import Config
 from quicgw_fast.errors import StartupError
@@ -146,7 +147,10 @@ def test_what_cannot_be_told_is_said_once(tmp_path: Path, caplog: pytest.LogCapt
     [
         ({"NOTIFY_SOCKET": "vsock:2:1"}, "NOTIFY_SOCKET is 'vsock:2:1'"),
         ({"NOTIFY_SOCKET": "/x", "WATCHDOG_USEC": "soon"}, "WATCHDOG_USEC is 'soon'"),
-        ({"NOTIFY_SOCKET": "/x", "WATCHDOG_USEC": "0"}, "WATCHDOG_USEC is '0'"),
+        *(
+            ({"NOTIFY_SOCKET": "/x", "WATCHDOG_USEC": usec}, f"WATCHDOG_USEC is '{usec[:32]}'; .* from 10000 to ")
+            for usec in ("0", "1", "9999", "-1", "9" * 15, "9" * 400, "9" * 5000)
+        ),
     ],
 )
 def test_what_no_manager_means(environment: dict[str, str], told: str) -> None:
@@ -154,9 +158,44 @@ def test_what_no_manager_means(environment: dict[str, str], told: str) -> None:
         ServiceManager.of(environment)
 
 
-async def test_the_watchdog_of_another_process_is_not_ours() -> None:
-    async with ServiceManager.of({"NOTIFY_SOCKET": "/x", "WATCHDOG_USEC": "1", "WATCHDOG_PID": "1"}).watching():
-        assert len(asyncio.all_tasks()) == 1
+async def test_the_watchdog_of_another_process_is_not_ours(tmp_path: Path) -> None:
+    here = Manager(str(tmp_path / "notify"))
+    try:
+        watch = {"NOTIFY_SOCKET": here.address, "WATCHDOG_USEC": "10000", "WATCHDOG_PID": "1"}
+        manager = ServiceManager.of(watch)
+        async with manager.watching():
+            await asyncio.sleep(0.05)
+            manager.stopping()
+        assert "STOPPING" in here.next()
+    finally:
+        here.close()
+
+
+@pytest.mark.parametrize("patience", [None, 0.03])
+async def test_what_a_full_socket_did_not_take_is_told_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, patience: float | None
+) -> None:
+    monkeypatch.setattr(service_manager, "AGAIN", 0.01)
+    here = Manager(str(tmp_path / "notify"))
+    try:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK) as other:
+            filled = 0
+            with pytest.raises(BlockingIOError):
+                while True:
+                    other.sendto(b"X=1", here.address)
+                    filled += 1
+        manager = ServiceManager(here.address, patience)
+        async with manager.watching():
+            manager.ready("fine")
+            for _ in range(filled):
+                assert here.next() == {"X": "1"}
+            told = await asyncio.to_thread(here.next_but, "WATCHDOG")
+            assert told == {"READY": "1", "STATUS": "fine"}
+            await asyncio.sleep(0.05)
+            manager.stopping()
+        assert "STOPPING" in here.next_but("WATCHDOG"), "it is told once"
+    finally:
+        here.close()
 
 
 def test_a_reload_that_fails_is_over_as_well(tmp_path: Path) -> None:

@@ -91,7 +91,24 @@ async def test_it_may_be_asked_for_by_address_and_by_its_names(host: str) -> Non
         assert at.refused("host") == 0
 
 
-@pytest.mark.parametrize("host", ["evil.test", "localhost.evil.test", "127.0.0.1.evil.test", "x", "[evil]", "a b"])
+@pytest.mark.parametrize(
+    "host",
+    [
+        "evil.test",
+        "localhost.evil.test",
+        "127.0.0.1.evil.test",
+        "x",
+        "[evil]",
+        "a b",
+        "[::1",
+        "[::1]x",
+        "[::1]:x",
+        "[::ffff:127.0.0.1]x",
+        "[127.0.0.1]",
+        "localhost:80:90",
+        "127.0.0.1:x",
+    ],
+)
 async def test_a_name_that_somebody_else_made_point_here_is_refused(host: str) -> None:
     async with doors() as at:
         answer = await at.ask("/inside", f"Host: {host}")

@@ -15,6 +15,7 @@ from openapi_spec_validator import validate
 
 from quicgw_fast.config import split_address
 from quicgw_fast.control import AdminServer
+from quicgw_fast.control.guard import PROBES
 from quicgw_fast.control.pages.described import DescribedRoute
 from tests.support import wire
 from tests.support.parts import GATEWAYS, Parts
@@ -161,7 +162,7 @@ async def test_bad_parameters_and_bodies_get_the_errors_that_are_described(
     world, _ = pages
     description = await description_of(world)
     for path, method, told in operations(description):
-        bad = [{"nonsense": "1"}] if parameters(told, "query") else []
+        bad = [{"nonsense": "1"}] if path not in PROBES else []
         for one in told["parameters"]:
             if one["in"] == "query" and (one["schema"].get("type") in ("integer", "number") or "enum" in one["schema"]):
                 bad += [{one["name"]: value} for value in ("x", "-1")]
@@ -226,6 +227,32 @@ async def test_one_profile_at_a_time_and_it_may_take_longer_than_other_answers(
     assert (refused.status, refused.json["error"]["code"]) == (409, "BUSY")
     assert (made.status, made.media) == (200, "text/plain")
     assert b"run_forever" in made.body
+
+
+async def test_a_profile_whose_caller_has_left_is_given_up(make_world: WorldMaker) -> None:
+    world = await make_world()
+    host, port = split_address(world.gateway.addresses.admin)
+    _, writer = await asyncio.open_connection(host, port)
+    writer.write(b"GET /profile?seconds=60 HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
+    busy = "/profile?seconds=0.1"
+    await wire.until(lambda: any(task.get_name() == "profile-caller" for task in asyncio.all_tasks()), what="a profile")
+    assert (await ask(world, "GET", busy)).status == 409
+    writer.close()
+    async with asyncio.timeout(10.0):
+        while (await ask(world, "GET", busy)).status == 409:
+            await asyncio.sleep(0.02)
+
+
+async def test_who_asks_for_the_head_of_a_profile_has_none_made(world: World) -> None:
+    async with asyncio.timeout(10.0):
+        answered = await ask(world, "HEAD", "/profile?seconds=60&format=collapsed")
+    assert (answered.status, answered.media, answered.body) == (200, "text/plain", b"")
+    assert (await ask(world, "HEAD", "/profile?second=60")).status == 400
+
+
+async def test_a_probe_may_have_any_parameter(world: World) -> None:
+    for path in PROBES:
+        assert (await ask(world, "GET", f"{path}?verbose=1")).status == 200
 
 
 async def test_the_numbers_of_the_pages_are_those_of_the_metrics(pages: tuple[World, list[BaseRoute]]) -> None:

@@ -162,3 +162,37 @@ async def test_a_stream_for_a_push_that_nobody_followed(world: World) -> None:
     call = world.pusher.stub.PushWithReceipts(a_push("", idempotency_key="k"), timeout=20)
     assert [(await call.read()).outcome for _ in range(2)] == [pb.PUSH_OUTCOME_ACCEPTED, PENDING]
     assert await call.read() is grpc.aio.EOF
+
+
+@pytest.mark.parametrize(
+    ("store", "told"),
+    [("memory", (LOST, pb.LOST_REASON_STORE_DROPPED)), ("sqlite", (PENDING, pb.LOST_REASON_NONE))],
+)
+async def test_a_gateway_that_stops_tells_what_becomes_of_what_is_stored(
+    make_world: WorldMaker, tmp_path: Path, store: str, told: tuple[int, int]
+) -> None:
+    """What is in a file is delivered after the restart; what is in memory ends with the process."""
+    offline = {"store": store, **({"path": str(tmp_path / "store.db")} if store == "sqlite" else {})}
+    world = await make_world(offline=offline)
+    push = asyncio.ensure_future(world.pusher.push("alice", wait_ack_ms=30_000))
+    calls = [world.pusher.stub.PushWithReceipts(a_push(str(n), wait_ack_ms=30_000), timeout=40) for n in range(20)]
+    assert {(await call.read()).outcome for call in calls} == {pb.PUSH_OUTCOME_ACCEPTED}
+    await stored(world, 21)
+    await world.gateway.stop()
+    for call in calls:
+        receipt = await call.read()
+        assert (receipt.outcome, receipt.lost_reason) == told
+        assert await call.read() is grpc.aio.EOF
+    answer = await push
+    assert (answer.outcome, answer.lost_reason) == told
+
+
+async def test_a_gateway_that_stops_answers_who_waits_for_a_client_that_is_away(world: World) -> None:
+    client = await world.online("alice")
+    call = world.pusher.stub.PushWithReceipts(a_push("1", wait_ack_ms=30_000), timeout=40)
+    assert (await call.read()).outcome == pb.PUSH_OUTCOME_ACCEPTED
+    client.abandon()
+    await world.gateway.stop()
+    receipt = await call.read()
+    assert (receipt.outcome, receipt.lost_reason) == (LOST, pb.LOST_REASON_SESSION_ENDED)
+    assert await call.read() is grpc.aio.EOF

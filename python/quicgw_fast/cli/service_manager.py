@@ -25,6 +25,10 @@ if TYPE_CHECKING:
 
 PART = 3
 """Signs of life in the time in which one is wanted: one may be late, another one lost."""
+AGAIN = 1.0
+"""Seconds after which what could not be told is told again, where no sign of life is wanted."""
+SHORTEST, LONGEST = 10_000, 366 * 86_400 * 1_000_000
+"""Microseconds of a watchdog. A loop with work to do is not sure to turn in less; nobody waits for more."""
 
 _log = logging.getLogger("quicgw.cli")
 
@@ -37,6 +41,8 @@ class ServiceManager:
         self._address = None if address is None else address.replace("@", "\0", 1) if address[0] == "@" else address
         self._patience = patience
         self._missed = False
+        self._owed: tuple[str, ...] = ()
+        """What it has to know and could not be told, as its socket was full at the moment."""
         self._status = ""
 
     @classmethod
@@ -50,23 +56,25 @@ class ServiceManager:
         wanted = environment.get("WATCHDOG_USEC")
         if address is None or wanted is None or not ours:
             return cls(address)
-        if not (wanted.isascii() and wanted.isdigit() and int(wanted)):
-            raise StartupError(f"WATCHDOG_USEC is {wanted[:32]!r}; it must be a number of microseconds")
-        return cls(address, int(wanted) / 1e6)
+        digits = wanted if wanted.isascii() and wanted.isdigit() and len(wanted) <= len(str(LONGEST)) else "0"
+        if not SHORTEST <= int(digits) <= LONGEST:
+            told = f"it must be a number of microseconds, from {SHORTEST} to {LONGEST} (WatchdogSec= of 10ms to a year)"
+            raise StartupError(f"WATCHDOG_USEC is {wanted[:32]!r}; {told}")
+        return cls(address, int(digits) / 1e6)
 
     def ready(self, status: str) -> None:
         """Say that everything listens; ``status`` is what its user is shown."""
         self._status = status
-        self._tell("READY=1", f"STATUS={status}")
+        self._state("READY=1", f"STATUS={status}")
 
     def stopping(self) -> None:
         """Say that the gateway drains."""
-        self._tell("STOPPING=1", "STATUS=draining")
+        self._state("STOPPING=1", "STATUS=draining")
 
     @contextlib.asynccontextmanager
     async def watching(self) -> AsyncIterator[None]:
-        """Give signs of life while the block runs, if they are wanted."""
-        task = None if self._patience is None else asyncio.create_task(self._live(self._patience), name="watchdog")
+        """Give signs of life while the block runs, if they are wanted, and tell again what could not be told."""
+        task = None if self._address is None else asyncio.create_task(self._live(self._patience), name="watchdog")
         try:
             yield
         finally:
@@ -79,31 +87,40 @@ class ServiceManager:
 
         @contextlib.contextmanager
         def read() -> Iterator[Config]:
-            self._tell("RELOADING=1", f"MONOTONIC_USEC={time.monotonic_ns() // 1000}")
+            self._state("RELOADING=1", f"MONOTONIC_USEC={time.monotonic_ns() // 1000}")
             refused = ", the configuration was refused"
             try:
                 with read_again() as config:
                     yield config
                 refused = ""
             finally:
-                self._tell("READY=1", f"STATUS={self._status}{refused}")
+                self._state("READY=1", f"STATUS={self._status}{refused}")
 
         return read
 
-    async def _live(self, patience: float) -> None:
+    async def _live(self, patience: float | None) -> None:
         while True:
-            self._tell("WATCHDOG=1")
-            await asyncio.sleep(patience / PART)
+            if self._owed:
+                self._state(*self._owed)
+            if patience is not None:
+                self._tell("WATCHDOG=1")
+            await asyncio.sleep(AGAIN if patience is None else patience / PART)
 
-    def _tell(self, *lines: str) -> None:
-        """Send it without waiting; what cannot be sent is said in the log once."""
+    def _state(self, *lines: str) -> None:
+        """Tell of a state, once more with the next sign of life if it cannot be told; a newer one takes its place."""
+        self._owed = () if self._tell(*lines) else lines
+
+    def _tell(self, *lines: str) -> bool:
+        """Send it without waiting, and say whether that went well; what cannot be sent is said in the log once."""
         if self._address is None:
-            return
+            return True
         try:
             with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC) as out:
                 out.sendto("\n".join(lines).encode(), self._address)
+            return True
         except OSError as error:
             if not self._missed:
                 fields = {"reason": str(error), "line": lines[0], "remedy": "look at NOTIFY_SOCKET and NotifyAccess="}
                 _log.warning("service manager not told", extra=fields)
             self._missed = True
+            return False

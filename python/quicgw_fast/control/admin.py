@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, cast
 
 import uvicorn
 from starlette.applications import Starlette
+from starlette.middleware import Middleware
 
+from quicgw_fast.control.failures import Failures
 from quicgw_fast.control.guard import LARGEST_HEAD
 from quicgw_fast.control.http import REQUEST_TIMEOUT, AdminConnection
 from quicgw_fast.control.listen import bind_tcp
@@ -52,7 +54,7 @@ class AdminServer:
         sock = bind_tcp(host, port, "the admin pages", "set server.admin")
         server = _Server(
             uvicorn.Config(
-                guard.around(_application(pages)),
+                guard.around(_application(pages, guard)),
                 http=cast("type[asyncio.Protocol]", partial(AdminConnection, timeout=timeout)),
                 ws="none",
                 lifespan="off",
@@ -83,8 +85,8 @@ class AdminServer:
         await self._task
 
 
-def _application(pages: Sequence[Route]) -> Starlette:
-    app = Starlette(routes=pages)
+def _application(pages: Sequence[Route], guard: AdminGuard) -> Starlette:
+    app = Starlette(routes=pages, middleware=[Middleware(Failures, guard.page_failed)])
     # To which host it would lead, the request says: whoever sends it to others could choose.
     app.router.redirect_slashes = False
     return app

@@ -54,6 +54,8 @@ _PLACES = {
     HEALTH_CHECK: 16,
 }
 """Calls of a method whose message is in memory at once; those that wait for an acknowledgement have no place."""
+LAST_ANSWERS = 0.5
+"""Seconds in which those who wait for an acknowledgement can be sent what they were told when the gateway stopped."""
 _BATCH = 1024
 """Pushes of a batch; their bytes are bounded as those of any message."""
 MOST_BUFFERED = sum(_PLACES.values()) * _LARGEST
@@ -204,9 +206,12 @@ class ControlServer:
             await self._health.set(service, status)
 
     async def stop(self, grace: float = 0.0) -> None:
-        """Close the port and give calls under way ``grace`` seconds; idempotent."""
+        """Close the port and give calls under way ``grace`` seconds; idempotent.
+
+        Where pushes wait for their acknowledgement, it is ``LAST_ANSWERS`` at least.
+        """
         await self.set_serving(False)
-        await self._server.stop(grace or None)
+        await self._server.stop(max(grace, LAST_ANSWERS if self._intake.later else 0.0) or None)
 
 
 def _described() -> DescriptorPool:

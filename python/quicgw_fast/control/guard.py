@@ -67,6 +67,10 @@ class AdminGuard:
 
         return guarded
 
+    def page_failed(self, page: str, error: Exception) -> None:
+        """Have it said in the log that a page raised what it should not."""
+        self._refusals.page_failed(page, error)
+
     def _judge(self, headers: dict[bytes, list[str]]) -> Refusal | None:
         """Return the reason and the answer of a refusal; None lets it pass."""
         if b"transfer-encoding" in headers and b"content-length" in headers:
@@ -93,8 +97,12 @@ class AdminGuard:
         if not host:
             return True
         if host.startswith("["):
-            return _is_address(host[1:].partition("]")[0])
-        name = host.partition(":")[0].lower().removesuffix(".")
+            address, closed, port = host[1:].partition("]")
+            return bool(closed) and ":" in address and _is_port(port) and _is_address(address)
+        name, colon, port = host.partition(":")
+        if not _is_port(colon + port):
+            return False
+        name = name.lower().removesuffix(".")
         return _is_address(name) or is_loopback(name) or name in self._hosts()
 
 
@@ -130,6 +138,11 @@ def _is_address(host: str) -> bool:
     except ValueError:
         return False
     return True
+
+
+def _is_port(written: str) -> bool:
+    """Whether it is nothing, or a colon and at most a number (RFC 3986 §3.2.3)."""
+    return not written or (written[0] == ":" and written.isascii() and (written == ":" or written[1:].isdigit()))
 
 
 def _number(value: str) -> int:

@@ -46,6 +46,8 @@ class Intake(grpc.aio.ServerInterceptor):
     ) -> None:
         self.used = 0
         """Bytes of the messages that are being answered."""
+        self.later = 0
+        """Calls whose answer is a ``Later``, until it is written."""
         self._streams = dict(streams)
         """Calls of each that there may be more."""
         self._known = Acquaintances()
@@ -90,9 +92,16 @@ class Intake(grpc.aio.ServerInterceptor):
             if self._known.add(caller):
                 for each in self._turns.values():
                     each.welcome(caller)
-            return await answered.wait() if isinstance(answered, Later) else answered
+            if not isinstance(answered, Later):
+                return answered
+            self.later += 1
+            context.add_done_callback(self._is_over)  # type: ignore[arg-type]  # the stubs want a class
+            return await answered.wait()
 
         return serve
+
+    def _is_over(self, _: Any) -> None:
+        self.later -= 1
 
     async def _answered(self, answer: Any, request: Any, context: Context) -> Any:
         size = request.ByteSize()

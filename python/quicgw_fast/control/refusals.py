@@ -18,6 +18,9 @@ REASONS = ("token", "host", "origin", "request", "no-message", "busy")
 foreign pages); a request that two servers could read differently; a call whose message did not come in time; calls
 that waited already."""
 
+_LONGEST = 256
+"""Characters of an exception's text beside its traceback."""
+
 _log = logging.getLogger("quicgw.control")
 
 
@@ -37,6 +40,12 @@ class Refusals:
         group = address_group(peer)
         fields = {"port": port, "reason": reason, "peer": group}
         self._repeats.add(logging.WARNING, "control request refused", f"{port} {reason} {group}", self._now(), fields)
+
+    def page_failed(self, page: str, error: Exception) -> None:
+        """An admin page raised what it should not: the traceback is written with the first of a row."""
+        fields = {"page": page, "error": f"{type(error).__name__}: {error}"[:_LONGEST]}
+        subject = f"{page} {type(error).__name__}"
+        self._repeats.add(logging.ERROR, "admin page failed", subject, self._now(), fields, error)
 
     def flush(self, now: float) -> None:
         """Write what was not said yet and is due."""

@@ -64,6 +64,8 @@ class Offline:
         self._swept = clock.now()
         self._sweeping = False
         self._stopped = False
+        self._outlives = settings.store == "sqlite"
+        """Whether the next process has what is stored."""
         # With what an earlier process left in the store.
         self._before = store.stats() if store is not None else StoreStats()
         if store is not None:
@@ -127,6 +129,8 @@ class Offline:
         except TimeoutError:
             fields = {"seconds": within, "pushes": self.handovers.waiting, "deletions": len(self._deletions)}
             _log.error("offline store did not finish in time", extra=fields)
+        if not self._outlives:
+            self.tracking.store_lost()
 
     def share(self) -> StoreShare:
         """What the store adds to the accounts."""

@@ -32,6 +32,10 @@ class Parcels:
         """Judge by other bounds from now on."""
         self._receipts.reconfigure(settings)
 
+    def stop(self) -> None:
+        """Have nobody wait any more: what has not become of a parcel by now becomes of it after a restart."""
+        self._receipts.stop()
+
     def open(self, request: UnicastPushRequest, openid: str, *, follow: bool) -> tuple[Parcel | None, Receipt | None]:
         """Return the parcel of a push to that openid and its receipt, if it asks for them; raises PushRefused.
 

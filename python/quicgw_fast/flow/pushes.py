@@ -90,6 +90,10 @@ class Pushes:
         self._keys.reconfigure(settings)
         self._parcels.reconfigure(settings)
 
+    def stop(self) -> None:
+        """Answer all who wait for an acknowledgement; what of theirs is stored waits for the next process."""
+        self._parcels.stop()
+
     async def push(self, request: UnicastPushRequest, *, follow: bool = False) -> Taken:
         """Deliver, cache, bind or store one notify, and say which; with ``follow``, to wait for what becomes of it."""
         self._count_pushes.value += 1

@@ -109,6 +109,11 @@ class Receipts:
         receipt.when_settled(timer.cancel)
         return receipt
 
+    def stop(self) -> None:
+        """Tell all who still wait that nothing is known yet: nobody here will know more."""
+        for receipt in [receipt for of_client in self._open.values() for receipt in of_client]:
+            receipt.settle(PENDING)
+
     def _closed(self, receipt: Receipt) -> None:
         of_client = self._open[receipt.openid]
         of_client.discard(receipt)

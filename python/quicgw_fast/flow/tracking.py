@@ -145,6 +145,11 @@ class Tracking:
         if parcel is not None:
             parcel.tell(lost(reason))
 
+    def store_lost(self) -> None:
+        """The process ends, and what is stored with it: nobody will be sent that."""
+        for parcel in list(self._stored.values()):
+            parcel.tell(lost(LostReason.STORE_DROPPED))
+
     # Ends
 
     def _left(self, session: Session, fate: Fate, names: list[tuple[int, int]]) -> list[Parcel | None]:

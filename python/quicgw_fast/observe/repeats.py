@@ -50,8 +50,19 @@ class RepeatLog:
         self._events: dict[str, None] = {}
         """All that ever came; they are few."""
 
-    def add(self, level: int, event: str, subject: str, now: float, fields: Mapping[str, object] | None = None) -> None:
-        """Note that ``event`` happened to ``subject``, for example an address, at ``now`` (monotonic seconds)."""
+    def add(
+        self,
+        level: int,
+        event: str,
+        subject: str,
+        now: float,
+        fields: Mapping[str, object] | None = None,
+        error: Exception | None = None,
+    ) -> None:
+        """Note that ``event`` happened to ``subject``, for example an address, at ``now`` (monotonic seconds).
+
+        The traceback of ``error`` stands with the line that is written at once, if one is.
+        """
         key = (event, subject)
         series = self._series.get(key)
         if series is None and not self._may_begin(now):
@@ -65,7 +76,7 @@ class RepeatLog:
             if key[1] != OTHERS:
                 self._say_rest_of(key[1], now)
             series = self._series[key] = _Series(level, event, dict(fields or {}), now, now)
-            self._logger.log(level, event, extra=series.fields)
+            self._logger.log(level, event, extra=series.fields, exc_info=error)
             return
         series.unsaid += 1
         series.came_at = now

@@ -27,6 +27,10 @@ async def read_object(request: Request) -> dict[str, Any]:
             raise BadBodyError(f"the body is over {LONGEST} bytes")
     try:
         found = json.loads(body)
+        json.dumps(found, ensure_ascii=False).encode()
+    except UnicodeEncodeError as error:
+        # JSON can write it (RFC 8259 §8.2), and nothing else can: it is in no name, no address, no log line.
+        raise BadBodyError("the body has half of a surrogate pair (\\ud800 to \\udfff alone), no character") from error
     except (ValueError, RecursionError) as error:
         raise BadBodyError(f"the body is not JSON: {error}") from error
     if not isinstance(found, dict):

@@ -12,8 +12,11 @@ from typing import TYPE_CHECKING, Any, Final
 from pydantic import ConfigDict
 from starlette.routing import Route
 
+from quicgw_fast.control.guard import PROBES
+from quicgw_fast.control.pages.queries import BadQueryError, check_names
+
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
 
     from starlette.requests import Request
     from starlette.responses import Response
@@ -58,8 +61,32 @@ class Operation:
 
 
 class DescribedRoute(Route):
-    """A page, with what its methods do."""
+    """A page, with what its methods do; parameters that none of them describes are answered 400.
+
+    Probes alone take any: a load balancer that adds one must not find the gateway dead.
+    """
 
     def __init__(self, path: str, handler: Handler, *operations: Operation) -> None:
-        super().__init__(path, handler, methods=[operation.method for operation in operations])
+        asked = handler if path in PROBES else _strict(handler, _names(path, operations))
+        super().__init__(path, asked, methods=[operation.method for operation in operations])
         self.operations = operations
+
+
+def _names(path: str, operations: Sequence[Operation]) -> dict[str, list[str]]:
+    """The parameters of the query, by method."""
+    names = {
+        operation.method: [each.name for each in operation.parameters if f"{{{each.name}}}" not in path]
+        for operation in operations
+    }
+    return names | ({"HEAD": names["GET"]} if "GET" in names else {})
+
+
+def _strict(handler: Handler, names: Mapping[str, list[str]]) -> Handler:
+    async def asked(request: Request) -> Response:
+        try:
+            check_names(request.query_params, names[request.method])
+        except BadQueryError as error:
+            return error.answer()
+        return await handler(request)
+
+    return asked

@@ -9,6 +9,7 @@ from pydantic import TypeAdapter
 from starlette.responses import JSONResponse, Response
 from typing_extensions import TypedDict
 
+from quicgw_fast.control.guard import PROBES
 from quicgw_fast.control.pages.described import JSON, SHAPE, TEXT, DescribedRoute, Operation, Parameter
 
 if TYPE_CHECKING:
@@ -88,6 +89,8 @@ def _operation(path: str, operation: Operation, schemas: Schemas) -> dict[str, A
     responses: dict[str, Any] = {"200": _response("Done", dict.fromkeys(operation.media, answer))}
     responses |= {str(code): _text(why) for code, why in operation.texts.items()}
     error = {JSON: _schema(ErrorAnswer, schemas)}
+    if path not in PROBES:
+        responses["400"] = _response("A parameter is not known", error)
     responses |= {str(code): _response(why, error) for code, why in operation.errors.items()}
     responses |= {code: _text(why) for code, why in DOORS.items()}
     made: dict[str, Any] = {

@@ -6,12 +6,13 @@ import asyncio
 import threading
 from typing import TYPE_CHECKING, Final
 
+from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 
 from quicgw_fast.control.http import PATIENCE
 from quicgw_fast.control.pages.bodies import failed
 from quicgw_fast.control.pages.described import JSON, TEXT, DescribedRoute, Operation, Parameter
-from quicgw_fast.control.pages.queries import BadQueryError, check_names, decimal
+from quicgw_fast.control.pages.queries import BadQueryError, decimal
 from quicgw_fast.observe.flame import collapsed, flame_graph, speedscope
 from quicgw_fast.observe.profile import Profile, sample
 
@@ -20,7 +21,8 @@ if TYPE_CHECKING:
     from starlette.requests import Request
 
 SVG: Final = "image/svg+xml"
-FORMATS: Final = ("svg", "collapsed", "speedscope")
+MEDIA: Final = {"svg": SVG, "collapsed": TEXT, "speedscope": JSON}
+FORMATS: Final = tuple(MEDIA)
 LONGEST: Final = 60.0
 MOST: Final = 1000.0
 _CSP: Final = {"content-security-policy": "default-src 'none'; style-src 'unsafe-inline'"}
@@ -51,22 +53,40 @@ def profile_pages() -> list[DescribedRoute]:
             seconds, hz, form = _query(request.query_params)
         except BadQueryError as error:
             return error.answer()
+        if request.method == "HEAD":  # whoever wants no picture needs none made
+            return Response(media_type=MEDIA[form])
         if busy.locked():
             return failed(409, "BUSY", "a profile is being made", f"ask again in {LONGEST:g} s at the latest")
         async with busy:
             request.scope[PATIENCE] = seconds
-            over = threading.Event()
-            try:
-                profile = await asyncio.to_thread(sample, threading.get_ident(), seconds, hz, over)
-            finally:
-                over.set()  # a gateway that stops does not wait for the rest of it
+            profile = await _sampled(request, seconds, hz)
             return await asyncio.to_thread(_answer, profile, form)
 
     return [DescribedRoute("/profile", show, SHOW)]
 
 
+async def _sampled(request: Request, seconds: float, hz: float) -> Profile:
+    """Look for so long; ClientDisconnect when whoever asked goes away meanwhile: the next one is let in at once."""
+    over = threading.Event()
+    gone = asyncio.create_task(_gone(request), name="profile-caller")
+    gone.add_done_callback(lambda _: over.set())
+    try:
+        profile = await asyncio.to_thread(sample, threading.get_ident(), seconds, hz, over)
+        if gone.done():
+            await gone
+            raise ClientDisconnect
+        return profile
+    finally:
+        over.set()  # a gateway that stops does not wait for the rest of it
+        gone.cancel()
+
+
+async def _gone(request: Request) -> None:
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
+
+
 def _query(given: QueryParams) -> tuple[float, float, str]:
-    check_names(given, SHOW)
     form = given.get("format", FORMATS[0])
     if form not in FORMATS:
         raise BadQueryError("format", form, f"write one of {', '.join(FORMATS)}")

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 from quicgw_fast.control.pages.bodies import failed
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from starlette.datastructures import QueryParams
     from starlette.responses import JSONResponse
-
-    from quicgw_fast.control.pages.described import Operation
 
 LONGEST = 18
 """Digits of a number."""
@@ -28,9 +28,8 @@ class BadQueryError(ValueError):
         return failed(400, "BAD_PARAMETER", self, self._hint)
 
 
-def check_names(given: QueryParams, operation: Operation) -> None:
-    """Raise BadQueryError for a parameter that the operation does not have: a search must not find more for a typo."""
-    known = [parameter.name for parameter in operation.parameters]
+def check_names(given: QueryParams, known: Collection[str]) -> None:
+    """Raise BadQueryError for a parameter that is not known: a search must not find more for a typo."""
     for name, value in given.items():
         if name not in known:
             raise BadQueryError(name, value, f"known are {', '.join(known)}" if known else "there are no parameters")

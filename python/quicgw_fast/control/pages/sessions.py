@@ -9,7 +9,7 @@ from typing_extensions import TypedDict
 
 from quicgw_fast.control.pages.bodies import BadBodyError, failed, read_object, refused
 from quicgw_fast.control.pages.described import SHAPE, DescribedRoute, Operation, Parameter
-from quicgw_fast.control.pages.queries import BadQueryError, check_names, whole
+from quicgw_fast.control.pages.queries import BadQueryError, whole
 
 if TYPE_CHECKING:
     from starlette.datastructures import QueryParams
@@ -210,7 +210,6 @@ def session_pages(kick: Kick, views: Views) -> list[Route]:
 
 def _query(given: QueryParams) -> tuple[dict[str, str], int, int]:
     """Return what is wanted, behind which place, and how many; BadQueryError."""
-    check_names(given, FIND)
     wanted = {name: given[name] for name in SEARCHES if given.get(name)}
     state = wanted.get("state")
     if state is not None:
