@@ -130,7 +130,7 @@ def test_an_empty_file_is_good_and_told(write: Callable[[str], None], text: str)
         ("[log]\n".encode("utf-16"), "but UTF-16; save it as UTF-8"),
         (b"[log]\nlevel = '\xff'", "not UTF-8 from byte 15"),
         (b"x = " + b"[" * 3000, "nested too deeply"),
-        (b"x = " + b"9" * 5000, "correct it"),
+        (b"x = " + b"9" * 5000, "write a smaller one"),
     ],
 )
 def test_a_file_that_is_no_text(write: Callable[[str], None], data: bytes, told: str) -> None:

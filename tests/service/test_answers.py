@@ -114,7 +114,7 @@ async def test_errors(ask: Ask, caplog: pytest.LogCaptureFixture) -> None:
     assert (reply.code, reply.message, reply.data) == (500, "the service failed", b"")
     (record,) = [each for each in caplog.records if each.getMessage() == "handler failed"]
     assert record.exc_info
-    assert vars(record)["request_id"].startswith(client.session_id)
+    assert vars(record)["request"].startswith(client.session_id)
     reply = await client.call("nobody knows it")
     assert (reply.code, reply.message) == (404, "unknown action 'nobody knows it'")
 

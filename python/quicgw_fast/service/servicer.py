@@ -118,4 +118,5 @@ def _is_from_outside(error: BaseException) -> bool:
 
 
 def _named(request: Request, handler: Handler) -> dict[str, str]:
-    return {"request_id": request.request_id, "action": request.action[:_LONGEST_SHOWN], "handler": handler.where}
+    ids = {"session": request.session_id, "openid": request.openid, "request": request.request_id}  # as the gateway's
+    return {**ids, "action": request.action[:_LONGEST_SHOWN], "handler": handler.where}
