@@ -275,7 +275,7 @@ async def test_whatever_a_handler_raises_is_a_500_with_its_request_id(
         reply = await client.call("fail", params={"which": str(which)}, timeout=PATIENCE)
         assert (reply.code, reply.message) == (500, "the service failed"), error
         (record,) = [one for one in caplog.records if one.getMessage() == "handler failed"]
-        assert record.__dict__["request_id"]
+        assert record.__dict__["request"]
         assert record.exc_info is not None
         assert error.__name__ in logging.Formatter().formatException(record.exc_info)
     assert (await client.call("echo", data=b"x")).data == b"x"
