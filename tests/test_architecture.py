@@ -59,6 +59,7 @@ SHARED = frozenset(
         "observe",
         "writer",
         "ports",
+        "printable",
         "sharing",
         "trace_context",
         "backend",
@@ -75,11 +76,12 @@ EVERYTHING = (
 MAY_IMPORT = {
     **dict.fromkeys(STAGES, SHARED),
     "transport": SHARED | {"_core"},  # its compiled maker alone, see below
-    "config": frozenset({"addresses", "compiled", "errors", "files"}),
+    "config": frozenset({"addresses", "compiled", "errors", "files", "printable"}),
     "errors": frozenset({"codes"}),
     "clock": frozenset(),
     "compiled": frozenset({"errors"}),
     "files": frozenset(),
+    "printable": frozenset(),
     "completions": frozenset(),
     "codes": frozenset(),
     "log_ids": frozenset({"ports", "trace_context"}),
@@ -101,7 +103,7 @@ MAY_IMPORT = {
     "gateway": SHARED | {"assembly", "carrier", "control", "overload", "reloading", "tracing", "transport"},
     "reloading": SHARED | {"auth", "control", "events", "flow", "overload", "transport", "upstream"},
     "client": SHARED | {"transport", "carrier"},
-    "service": frozenset({"codes", "errors", "proto"}),  # nothing of the gateway, nor what only it needs
+    "service": frozenset({"codes", "errors", "files", "proto"}),  # nothing of the gateway, nor what only it needs
     "sync": frozenset({"client"}),
     "cli": EVERYTHING,
     "demo": EVERYTHING,

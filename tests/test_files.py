@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from pathlib import Path
 
 import pytest
@@ -38,3 +39,17 @@ def test_what_everybody_may_do(
 def test_a_file_without_an_end_is_some_other_file(endless: str) -> None:
     with pytest.raises(OSError, match="larger than 1 MiB"):
         read_small(Path(endless))
+
+
+def test_a_named_pipe_is_refused_and_what_a_shell_has_opened_is_read(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    with pytest.raises(OSError, match="named pipe"):
+        read_small(pipe)
+    reader, writer = os.pipe()
+    os.write(writer, b"x")
+    os.close(writer)
+    try:
+        assert read_small(Path(f"/dev/fd/{reader}")) == b"x"
+    finally:
+        os.close(reader)

@@ -12,17 +12,29 @@ if TYPE_CHECKING:
 
 MAX_FILE = 1 << 20
 """Bytes: a configuration, key or certificate that is larger is some other file, ``/dev/zero`` without an end."""
+_OPEN_ALREADY = frozenset({"/dev", "/dev/fd", "/proc/self/fd"})
+"""Folders of names of what this process has open."""
 
 _log = logging.getLogger("quicgw.config")
 
 
 def read_small(path: Path) -> bytes:
-    """Read a whole file of at most ``MAX_FILE`` bytes; raises OSError, also for a larger one."""
+    """Read a whole file of at most ``MAX_FILE`` bytes; raises OSError, also for a larger one, and for a named pipe."""
+    refuse_pipe(path)
     with path.open("rb") as file:
         data = file.read(MAX_FILE + 1)
     if len(data) > MAX_FILE:
         raise OSError(errno.EFBIG, "it is larger than 1 MiB, so it is some other file", str(path))
     return data
+
+
+def refuse_pipe(path: Path) -> None:
+    """Raise OSError for a named pipe: whoever opens it waits, maybe for ever, until somebody writes.
+
+    What a shell has opened already, ``/dev/stdin`` and the ``/dev/fd/63`` of ``<(command)``, is taken.
+    """
+    if stat.S_ISFIFO(path.stat().st_mode) and path.parent.as_posix() not in _OPEN_ALREADY:
+        raise OSError(errno.ESPIPE, "it is a named pipe, from which nothing may ever come", str(path))
 
 
 def warn_if_exposed(path: Path, key: str, *, secret: bool = True) -> None:

@@ -1,10 +1,11 @@
 from __future__ import annotations
 
 import json
+import os
 import secrets
 import stat
 import tarfile
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 import pytest
 
@@ -90,6 +91,26 @@ def test_without_a_gateway_there_is_what_this_machine_tells(tmp_path: Path) -> N
     files = contents(archive)
     assert set(files) == {"config.json", "doctor.json", "versions.json", "ABOUT.txt"}
     assert "stats.json: no answer" in files["ABOUT.txt"]
+
+
+def test_a_disk_that_is_full_is_left_without_a_part_of_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(_descriptor: int, _mode: str) -> BinaryIO:
+        os.close(_descriptor)
+        return open("/dev/full", "wb", buffering=0)  # noqa: PTH123
+
+    monkeypatch.setattr(os, "fdopen", full)
+    done = in_process("audit", "--admin", "127.0.0.1:9", "--output", str(tmp_path / "a.tar.gz"))
+    assert done.returncode == 3
+    assert "No space left on device; --output names another file" in done.stderr
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_named_pipe_is_no_log(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    asked = ("--admin", "127.0.0.1:9", "--log", str(tmp_path / "pipe"), "--output", str(tmp_path / "a.tar.gz"))
+    done = in_process("audit", *asked)
+    assert "not there: log.txt" in done.stdout
+    assert "it is a named pipe" in done.stdout
 
 
 def test_nothing_is_overwritten(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -129,7 +130,7 @@ def test_an_empty_file_is_good_and_told(write: Callable[[str], None], text: str)
         ("[log]\n".encode("utf-16"), "but UTF-16; save it as UTF-8"),
         (b"[log]\nlevel = '\xff'", "not UTF-8 from byte 15"),
         (b"x = " + b"[" * 3000, "nested too deeply"),
-        (b"x = " + b"9" * 5000, "correct it"),
+        (b"x = " + b"9" * 5000, "write a smaller one"),
     ],
 )
 def test_a_file_that_is_no_text(write: Callable[[str], None], data: bytes, told: str) -> None:
@@ -181,3 +182,29 @@ def test_a_process_says_the_same(tmp_path: Path) -> None:
     done = quicgw("checkconfig", str(file))
     assert (done.returncode, done.stderr) == (1, "")
     assert done.stdout.startswith(f"{file}:1:2: error: sesion: unknown table; did you mean session?\n")
+
+
+def test_names_and_values_give_no_orders_to_a_terminal(write: Callable[[str], None]) -> None:
+    write('"\\u001b]0;pwn\\u0007" = 1\n[server]\n"a\\u202eb" = 2\n')
+    told = in_process("checkconfig", FILE).stdout
+    assert all(line.isprintable() for line in told.splitlines())
+    assert r"\x1b]0;pwn\x07: unknown table" in told
+    write('[routing.exact]\n"k\\u001b\\u202e" = "hello\\u009b\\u202e"\n')
+    told = in_process("config", "--config", FILE, "--changed").stdout
+    assert all(line.isprintable() for line in told.splitlines())
+    assert r'exact = { "k\u001b\u202e" = "hello\u009b\u202e" }' in told
+
+
+def test_what_is_piped_in_is_read_once(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    done = in_process("checkconfig", str(tmp_path / "pipe"))
+    assert done.returncode == 3
+    assert "it is a named pipe" in done.stderr
+    reader, writer = os.pipe()
+    os.write(writer, b"[server]\nfoo = 1\n")
+    os.close(writer)
+    try:
+        done = in_process("checkconfig", f"/dev/fd/{reader}")
+    finally:
+        os.close(reader)
+    assert f"/dev/fd/{reader}:2:1: error: server.foo: unknown key" in done.stdout

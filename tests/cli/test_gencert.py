@@ -123,3 +123,41 @@ def test_who_cannot_sign(tmp_path: Path) -> None:
 def test_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     assert_one_sentence(in_process("gencert", "--out", str(tmp_path / "file" / "x")), "cannot write", "--out")
+
+
+@pytest.mark.parametrize(("name", "whose"), [("ca", "authority"), ("CA", "authority"), ("server", "server")])
+def test_a_client_is_not_called_as_the_others_files_are(tmp_path: Path, name: str, whose: str) -> None:
+    done = in_process("gencert", "--client", name, "--out", str(tmp_path / "made"), "--force")
+    assert done.returncode == 2
+    assert f"{name} names the files of the {whose}" in done.stderr
+    assert not (tmp_path / "made").exists()
+
+
+def test_the_authority_that_signs_is_never_replaced(tmp_path: Path) -> None:
+    assert in_process("gencert", "--out", str(tmp_path)).returncode == 0
+    for suffix in ("pem", "key"):
+        (tmp_path / f"ca.{suffix}").rename(tmp_path / f"bob.{suffix}")
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    signs = ("--ca", str(tmp_path / "bob.pem"), "--out", str(tmp_path), "--force")
+    done = in_process("gencert", "--client", "bob", *signs)
+    assert done.returncode == 3
+    assert "bob.pem is a file of the authority that signs; give another folder with --out" in done.stderr
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
+def test_by_force_all_is_new_or_nothing(tmp_path: Path) -> None:
+    assert in_process("gencert", "--out", str(tmp_path)).returncode == 0
+    (tmp_path / "server.key").unlink()
+    (tmp_path / "server.key").mkdir()
+    before = {path.name: path.read_bytes() for path in tmp_path.glob("*.*") if path.is_file()}
+    done = in_process("gencert", "--out", str(tmp_path), "--force")
+    assert done.returncode == 3
+    assert "server.key: it is a folder" in done.stderr
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir() if path.is_file()} == before
+
+
+@pytest.mark.parametrize("name", ["999.1.1.1", "1.2.3", "127.0.0.1.", "7"])
+def test_an_address_with_a_slip_is_no_host_name(name: str) -> None:
+    done = in_process("gencert", "--name", name)
+    assert done.returncode == 2
+    assert "is no host name and no address" in done.stderr

@@ -219,6 +219,8 @@ def test_what_a_line_means(text: str, line: Typed | None) -> None:
         ("call echo @/no/such/file", "cannot read"),
         ("call echo 'a=1", "not closed"),
         ("ping pong", "stands alone"),
+        ("a \x1b]0;pwn\x07\u202e", r"call a \x1b]0;pwn\x07\u202e ("),
+        ("call '\x1b[2J", r"not closed: '\x1b[2J"),
     ],
 )
 def test_what_means_nothing_says_what_to_type(text: str, told: str) -> None:

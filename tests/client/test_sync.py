@@ -253,6 +253,38 @@ def test_a_forked_process_makes_its_own(dev_address: str) -> None:
     assert done.stdout.splitlines() == [refused] * 3 + ["child", "parent"], done.stderr
 
 
+FORKED_IN_A_LOOP = """
+import asyncio, os, sys
+import quicgw_fast
+
+async def use(client):
+    for use in (lambda: client.call("echo"), lambda: client.next_notify(5), client.close):
+        try:
+            await use()
+        except RuntimeError as error:
+            print(error)
+
+async def main():
+    client = await quicgw_fast.connect(sys.argv[1], openid="parent", insecure=True)
+    child = os.fork()
+    if child == 0:
+        await use(client)
+        sys.stdout.flush()
+        os._exit(0)
+    assert os.waitpid(child, 0)[1] == 0
+    print((await client.call("echo", data=b"parent")).data.decode())
+    await client.close()
+
+asyncio.run(main())
+"""
+
+
+def test_a_forked_process_is_told_by_every_method(dev_address: str) -> None:
+    done = run(FORKED_IN_A_LOOP, dev_address)
+    refused = "this client belongs to the process that was forked; connect again in this one"
+    assert done.stdout.splitlines() == [refused] * 3 + ["parent"], done.stderr
+
+
 def test_a_program_that_never_closes_ends(dev_address: str) -> None:
     done = run(
         "import sys, quicgw_fast.sync\n"

@@ -104,8 +104,9 @@ def test_an_unknown_flag() -> None:
         ('[session]\ntimeout = "soon"', "session.timeout: 'soon' is not a valid duration; write for example"),
         ('[session]\ntimeout = "0s"', "session.timeout: 0s is out of bounds; allowed: 1ms to 1d"),
         ("[session]\ntimeout = -1", "session.timeout: -1s is out of bounds"),
-        ("[session]\ntimeout = inf", "session.timeout: infs is out of bounds"),
-        ("[session]\ntimeout = nan", "session.timeout: nans is out of bounds"),
+        ("[session]\ntimeout = inf", "session.timeout: a huge number is out of bounds"),
+        (f'[session]\ntimeout = "{"9" * 400}s"', "session.timeout: a huge number is out of bounds; allowed: 1ms to 1d"),
+        ("[session]\ntimeout = nan", "session.timeout: nan is out of bounds"),
         ("[session]\ntimeout = 1e16", "session.timeout: 1e+16s is out of bounds; allowed: 1ms to 1d"),
         ('[session]\nresume_window = "100000d"', "session.resume_window: 100000d is out of bounds; allowed: 1ms to 7d"),
         ("[session]\ntimeout = true", "session.timeout: True is not a valid duration"),
@@ -228,3 +229,25 @@ def test_a_byte_order_mark_is_no_mistake(tmp_path: Path) -> None:
     path = tmp_path / "x.toml"
     path.write_bytes(b"\xef\xbb\xbf[session]\ntimeout = '9m'\n")
     assert load(path).session.timeout == 540.0
+
+
+def test_a_number_of_thousands_of_digits_has_its_place(write: Callable[[str], Path]) -> None:
+    path = write(f"[processor]\nmax_workers = {'9' * 5000}\n")
+    told = f"{path}:2: this is not valid TOML: a number has thousands of digits; write a smaller one"
+    assert problem(path).endswith(told)
+
+
+def test_names_give_no_orders_to_a_terminal(write: Callable[[str], Path]) -> None:
+    told = problem(write('"\\u001b]0;pwn\\u0007" = 1\n[server]\n"a\\u202eb" = 2\n["t\\u001b"]\n'))
+    assert told.isprintable()
+    for name in ("\\x1b]0;pwn\\x07: unknown table", "server.a\\u202eb: unknown key", "t\\x1b: unknown table"):
+        assert name in told
+
+
+def test_thousands_of_mistakes_are_counted(write: Callable[[str], Path]) -> None:
+    keys = "".join(f"k{n} = 1\n" for n in range(5000))
+    told = problem(write(f'[server]\n{keys}[tls]\ncert = 1\n[session]\ntimeout = "x"\n'))
+    assert told.count("unknown key") == 98
+    assert "there are 4_902 mistakes more; correct these first" in told
+    assert "tls.cert: " in told
+    assert "session.timeout: " in told

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import logging
 import re
+import signal
 import threading
 import time
 import tomllib
@@ -304,3 +305,44 @@ async def test_a_coroutine_that_blocks_is_told(ask: Ask, caplog: pytest.LogCaptu
         await asyncio.sleep(0.05)
     assert vars(found[0])["seconds"] >= 0.5
     assert found[0].levelno == logging.WARNING
+
+
+RAISED = (StopIteration, GeneratorExit, BaseException, SystemExit, KeyboardInterrupt, asyncio.CancelledError)
+
+
+@pytest.mark.parametrize("kind", ["plain", "async"])
+async def test_whatever_a_handler_raises_is_a_500_with_its_request_id(
+    ask: Ask, caplog: pytest.LogCaptureFixture, kind: str
+) -> None:
+    def raises(request: Request) -> None:
+        raise RAISED[int(request.params["which"])]("mine")
+
+    async def raises_here(request: Request) -> None:
+        raises(request)
+
+    def prepare(service: Service) -> None:
+        service.default(raises if kind == "plain" else raises_here)
+        service.action("echo")(lambda request: request.data)
+
+    client = await ask(prepare)
+    for which, error in enumerate(RAISED):
+        caplog.clear()
+        reply = await client.call("fail", params={"which": str(which)}, timeout=PATIENCE)
+        assert (reply.code, reply.message) == (500, "the service failed"), error
+        (record,) = [one for one in caplog.records if one.getMessage() == "handler failed"]
+        assert record.__dict__["request"]
+        assert record.exc_info is not None
+        assert error.__name__ in logging.Formatter().formatException(record.exc_info)
+    assert (await client.call("echo", data=b"x")).data == b"x"
+
+
+async def test_ctrl_c_in_a_program_that_leaves_it_to_python_gets_through() -> None:
+    from quicgw_fast.service.servicer import _is_from_outside
+
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        assert _is_from_outside(KeyboardInterrupt())
+        signal.signal(signal.SIGINT, lambda *_: None)
+        assert not _is_from_outside(KeyboardInterrupt())
+    finally:
+        signal.signal(signal.SIGINT, before)

@@ -9,9 +9,10 @@ import pytest
 
 from quicgw_fast.clock import SystemClock
 from quicgw_fast.config import SessionConfig
+from quicgw_fast.printable import printable
 from quicgw_fast.transport import TransportLimits
 from quicgw_fast.transport.pressure import Pressure, Signal
-from quicgw_fast.transport.text import format_address, printable
+from quicgw_fast.transport.text import format_address
 from quicgw_fast.transport.timers import LazyTimer
 
 from .helpers import until

@@ -16,6 +16,7 @@ from quicgw_fast.cli import options
 from quicgw_fast.cli.statuses import Status
 from quicgw_fast.cli.text import file_path
 from quicgw_fast.errors import SettingError, StartupError
+from quicgw_fast.printable import printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -161,12 +162,12 @@ def _told(kind: str, one: Mistake, file: Path) -> Iterator[str]:
     """Where it is, what it is, and the line with a mark under it."""
     place = one.places[0]
     where = place.short if place.column is None else f"{place.short}:{place.column}"
-    names = [".".join(key) for key in one.keys]
+    names = one.names
     others = [f"{name} ({at.short})" for name, at in zip(names[1:], one.places[1:], strict=True)]
     about = " and ".join([*names[:1], *others])
     named = f"{about}: " if about and not one.what.startswith(about) else ""
-    yield f"{where}: {kind}: {named}{one.what}"
-    if place.name == str(file) and place.line is not None:
+    yield printable(f"{where}: {kind}: {named}{one.what}", None)
+    if place.name == str(file) and place.line is not None and file.is_file():  # a pipe gives its lines once
         yield from _excerpt(file, place.line, place.column or 1, names)
 
 

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 USUAL_NAMES = ("localhost", "127.0.0.1", "::1")
 CA_CERTIFICATE, CA_KEY = "ca.pem", "ca.key"
+_OTHERS = frozenset({"ca", "server"})
+"""Names of files that are no client's, also where case does not count."""
 _LABEL = re.compile(r"(\*|(?!-)[A-Za-z0-9_-]{1,63}(?<!-))(\.(?!-)[A-Za-z0-9_-]{1,63}(?<!-))*\.?")
 _CLIENT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,63}")
 
@@ -53,21 +55,29 @@ def gencert(
         raise typer.BadParameter("is for servers: a client is known by --client", param_hint="--name")
     if client is not None and _CLIENT.fullmatch(client) is None:
         raise typer.BadParameter("must be letters, digits and ._@-, as it names files, too", param_hint="--client")
+    if client is not None and client.lower() in _OTHERS:
+        raise typer.BadParameter(f"{client} names the files of the {_whose(client)}", param_hint="--client")
     names = [_checked(one) for one in name or USUAL_NAMES] if client is None else [client]
     with options.failures_as_json(json):
         authority, made = _authority(ca, ca_key, days)
         stem = client or "server"
         issued = authority.issue(stem if client else names[0], names, days, client=client is not None)
         files = {**made, f"{stem}.pem": issued.certificate, f"{stem}.key": issued.key}
+        _check_signer(out, files, ca, ca_key)
         _write(out, files, force=force)
     _say(out, list(files), names, issued, ca or out / CA_CERTIFICATE, client=client is not None, as_json=json)
+
+
+def _whose(client: str) -> str:
+    return "authority" if client.lower() == "ca" else "server"
 
 
 def _checked(name: str) -> str:
     try:
         return str(ip_address(name))
     except ValueError:
-        if len(name) <= 253 and _LABEL.fullmatch(name):
+        # No name ends in a label of digits (RFC 3696 §2): that is an address with a slip in it.
+        if len(name) <= 253 and _LABEL.fullmatch(name) and not name.rstrip(".").rpartition(".")[2].isdigit():
             return name.lower()
     raise typer.BadParameter(f"{name[:64]!r} is no host name and no address", param_hint="--name")
 
@@ -91,6 +101,7 @@ def _authority(ca: Path | None, ca_key: Path | None, days: int) -> tuple[OwnAuth
 
 def _write(folder: Path, files: dict[str, bytes], *, force: bool) -> None:
     """Write all of them, or none where one is there. Raises StartupError."""
+    import errno
     import os
 
     from quicgw_fast.errors import StartupError
@@ -100,17 +111,38 @@ def _write(folder: Path, files: dict[str, bytes], *, force: bool) -> None:
         advice = "--force replaces what is there, --out names another folder"
         signed = f", --ca {folder / CA_CERTIFICATE} signs with the authority that is there" if CA_KEY in files else ""
         raise StartupError(f"already there: {', '.join(there)}; {advice}{signed}")
+    written: dict[Path, Path] = {}
     try:
         folder.mkdir(parents=True, exist_ok=True)
+        for path in (folder / name for name in files):
+            if path.is_dir():
+                raise IsADirectoryError(errno.EISDIR, "it is a folder", str(path))
         for name, content in files.items():
-            (folder / name).unlink(missing_ok=True)  # so that nobody who has it open reads the new one
-            mode = 0o600 if name.endswith(".key") else 0o644
-            descriptor = os.open(folder / name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+            new = folder / f".{name}.{os.getpid()}.new"
+            descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600 if name.endswith(".key") else 0o644)
+            written[new] = folder / name
             with os.fdopen(descriptor, "wb") as file:
                 file.write(content)
+        for new, path in written.items():
+            new.replace(path)
     except OSError as error:
         told = f"cannot write {error.filename or folder}: {error.strerror or error}"
         raise StartupError(f"{told}; give another folder with --out") from error
+    finally:
+        for new in written:
+            new.unlink(missing_ok=True)
+
+
+def _check_signer(folder: Path, files: dict[str, bytes], ca: Path | None, ca_key: Path | None) -> None:
+    """Raise StartupError where a file to be written is one of the authority that signs, whatever it is called."""
+    from quicgw_fast.errors import StartupError
+
+    if ca is None:
+        return
+    signers = {ca.resolve(), (ca_key or ca.with_suffix(".key")).resolve()}
+    for path in (folder / name for name in files):
+        if path.resolve() in signers:
+            raise StartupError(f"{path} is a file of the authority that signs; give another folder with --out")
 
 
 def _say(

@@ -63,7 +63,9 @@ def call_theirs(loop: asyncio.AbstractEventLoop, what: str, work: Callable[[], o
     """Call what is the application's: it may raise anything."""
     try:
         work()
-    except Exception as error:
+    except (SystemExit, KeyboardInterrupt):
+        raise  # it ends the program, as it would from any callback of a loop
+    except BaseException as error:
         loop.call_exception_handler({"message": what, "exception": error})
 
 

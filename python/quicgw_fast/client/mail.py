@@ -29,8 +29,10 @@ class Mailbox:
     def post(self, work: Callable[[*Ts], object], *arguments: *Ts) -> None:
         """Have ``work`` called in the loop; from any thread. Where that loop is closed, nobody is left to care."""
         self._waiting.append(partial(work, *arguments))
-        if self._woken:
-            return
+        if not self._woken:
+            self._wake()
+
+    def _wake(self) -> None:
         self._woken = True
         try:
             self._loop.call_soon_threadsafe(self._take)
@@ -43,5 +45,8 @@ class Mailbox:
             work = self._waiting.popleft()
             try:
                 work()
-            except Exception as error:
+            except (SystemExit, KeyboardInterrupt):
+                self._wake()  # a loop that is run on after that has the rest before it
+                raise
+            except BaseException as error:
                 self._loop.call_exception_handler({"message": "what was posted to a loop failed", "exception": error})

@@ -57,6 +57,10 @@ class ThreadClient(Client):
         """The application's, from start() on."""
         self._anchor: asyncio.Task[None] | None = None
 
+    def _live(self) -> Runner:
+        self._io.check_process()
+        return super()._live()
+
     def _home(self) -> Home:
         assert self._loop is not None, "start() sets it first"
         return self._loop

@@ -39,7 +39,7 @@ def check(path: Path, overrides: Flags | None = None) -> Checked:
 
 
 def _of_the_whole(config: Config, path: Path) -> Iterator[Mistake]:
-    if not path.read_bytes().strip():
+    if path.is_file() and not path.read_bytes().strip():  # of a pipe nothing is left to be read
         yield Mistake("the file is empty: every key has its default", places=(in_file(path),))
     if config.tls.cert is None and config.tls.key is None:
         why = "tls.cert and tls.key are not set: quicgw serve needs both, quicgw dev makes its own"

@@ -16,6 +16,7 @@ from quicgw_fast.config.sense import contradictions, risks, without_effect
 from quicgw_fast.config.sources import Source, Sources, from_environment, from_file, from_flags, stray
 from quicgw_fast.config.wording import mistakes_of
 from quicgw_fast.errors import ConfigError, SettingError
+from quicgw_fast.printable import printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -46,7 +47,7 @@ def located(path: Path | None = None, overrides: Flags | None = None) -> Iterato
     try:
         yield config
     except SettingError as error:
-        told = str(error).removesuffix(".")
+        told = printable(str(error).removesuffix("."), None)
         raise ConfigError(f"bad configuration: {told} ({sources.place(error.key)})") from error
 
 

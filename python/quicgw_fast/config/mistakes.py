@@ -6,6 +6,7 @@ import difflib
 from typing import TYPE_CHECKING, NamedTuple
 
 from quicgw_fast.errors import ConfigError
+from quicgw_fast.printable import printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -28,16 +29,23 @@ class Mistake(NamedTuple):
     """What was probably meant by something that is not known; ``what`` says so, too."""
 
     @property
+    def names(self) -> list[str]:
+        """The keys as they can be shown: one that is not known may hold anything."""
+        return [printable(".".join(key), None) for key in self.keys]
+
+    @property
     def told(self) -> str:
         """The whole sentence, with keys and places."""
-        names = [".".join(key) for key in self.keys]
+        names = self.names
         match names:
             case []:
-                return f"{self.places[0].short}: {self.what}"
+                told = f"{self.places[0].short}: {self.what}"
             case [name]:
-                return f"{name}: {self.what} ({self.places[0]})"
-        each = (f"{name} ({place})" for name, place in zip(names, self.places, strict=True))
-        return f"{' and '.join(each)}: {self.what}"
+                told = f"{name}: {self.what} ({self.places[0]})"
+            case _:
+                each = (f"{name} ({place})" for name, place in zip(names, self.places, strict=True))
+                told = f"{' and '.join(each)}: {self.what}"
+        return printable(told, None)
 
 
 class BadConfigError(ConfigError):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import re
+import sys
 from typing import NamedTuple
 
 _AT = re.compile(r" \(at (?:line (\d+), column (\d+)|end of document)\)$")
@@ -11,6 +12,7 @@ _PAIR = re.compile(r"""\s*(?P<key>[A-Za-z0-9_.-]+)\s*=\s*(?P<value>[^"'\[{#\s][^
 _NOTHING = re.compile(r"\s*[A-Za-z0-9_.-]+\s*=\s*(#.*)?")
 _YAML_TABLE = re.compile(r"\s*(?P<name>[A-Za-z0-9_-]+):\s*")
 _TWICE = re.compile(r"Cannot declare \((.+?),?\) twice")
+_HUGE = re.compile(rf"[0-9][0-9_]{{{sys.int_info.default_max_str_digits}}}")
 _SWITCHES = {**dict.fromkeys(("true", "yes", "on"), "true"), **dict.fromkeys(("false", "no", "off"), "false")}
 _NOT_EQUAL = re.compile(r"\s*(?P<key>[A-Za-z0-9_-]+)\s*(:|\s)\s*(?P<value>[^=]+)")
 _SIMPLE = re.compile(r"[A-Za-z0-9_.+:/~-]+")
@@ -31,6 +33,10 @@ def broken_toml(error: ValueError, text: str) -> Fault:
     told = str(error)
     at = _AT.search(told)
     if at is None:
+        number = _HUGE.search(text)
+        if number is not None:  # Python refuses to read it, and gives advice to programmers
+            before = text[: number.start()].replace("\r\n", "\n").split("\n")
+            return Fault("a number has thousands of digits; write a smaller one", len(before), len(before[-1]) + 1)
         return Fault(f"{told}; correct it", None, None)
     lines = text.replace("\r\n", "\n").split("\n")
     said = told[: at.start()]

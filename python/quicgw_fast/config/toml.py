@@ -16,8 +16,13 @@ def toml(value: Any) -> str:
         case int() | float():
             return plain_number(value)
         case str():
-            return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
+            return "".join(one if one.isprintable() else _escaped(one) for one in json.dumps(value, ensure_ascii=False))
         case dict():
             pairs = ", ".join(f"{json.dumps(name)} = {toml(inner)}" for name, inner in value.items())
             return f"{{ {pairs} }}" if pairs else "{}"
     return f"[{', '.join(map(toml, value))}]"
+
+
+def _escaped(letter: str) -> str:
+    number = ord(letter)
+    return f"\\u{number:04x}" if number <= 0xFFFF else f"\\U{number:08x}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import json
+import math
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
@@ -104,6 +105,8 @@ def parse_size(value: object) -> object:
 
 def write_duration(seconds: float) -> str:
     """Write seconds in the largest unit that goes into them, as ``parse_duration`` reads it."""
+    if not math.isfinite(seconds):  # for a message: of hundreds of digits, too
+        return "a huge number" if seconds > 0 else str(seconds)
     if 0 < seconds < 1:
         return f"{seconds * 1000:.12g}ms"
     for unit, length in (("d", 86400), ("h", 3600), ("m", 60)):

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
     Sections = Mapping[str, type[BaseModel]]
 
+MOST = 100
+"""Mistakes that are told: nobody reads more at once, and to guess what was meant by each takes its time."""
 _NUMBER = "must be a number"
 _WHOLE = "must be a whole number"
 _FLAG = "must be true or false"
@@ -40,13 +42,23 @@ _RANGE = 'must be [low, high, "zone"], for example [1, 9999, "001"]'
 
 def mistakes_of(error: ValidationError, place: Callable[[Key], SettingPlace], sections: Sections) -> Iterator[Mistake]:
     """Name every mistake; ``place`` says where a key is written."""
-    for problem in error.errors(include_url=False):
+    problems = error.errors(include_url=False)
+    if len(problems) > MOST:  # what is not known comes last, as it may be any number
+        problems.sort(key=lambda problem: problem["type"] == "extra_forbidden")
+    for problem in problems[:MOST]:
         location: tuple[str | int, ...] = problem["loc"]
-        key = tuple(part for part in location if isinstance(part, str) and part != "[key]")
+        key = _key(location)
         entry = next((part for part in location if isinstance(part, int)), None)
         where = f"entry {entry + 1} " if entry is not None else ""
         what, meant = _what(problem, key, sections)
         yield Mistake(f"{where}{what}", (key,), (place(key),), meant)
+    if len(problems) > MOST:
+        more = f"there are {len(problems) - MOST:_} mistakes more; correct these first"
+        yield Mistake(more, places=(place(_key(problems[MOST]["loc"])),))
+
+
+def _key(location: tuple[str | int, ...]) -> Key:
+    return tuple(part for part in location if isinstance(part, str) and part != "[key]")
 
 
 def _what(problem: Any, key: Key, sections: Sections) -> tuple[str, str]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import grpc
 
+from quicgw_fast.files import read_small
 from quicgw_fast.service.errors import ServiceMistake, ServiceNotStarted
 
 if TYPE_CHECKING:
@@ -137,6 +138,6 @@ def _read(path: Path | None) -> bytes | None:
     if path is None:
         return None
     try:
-        return path.read_bytes()
+        return read_small(path)
     except OSError as error:
         raise ServiceNotStarted(f"cannot read {path}: {error.strerror or error}") from error

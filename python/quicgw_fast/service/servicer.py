@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import signal
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -99,9 +100,22 @@ class Servicer(UpstreamServiceServicer):
             return FinishedReply(error.code, error.message, b"", error.headers)
         except ImpossibleReply as error:
             _log.error("handler returned no answer", extra={**_named(request, handler), "reason": str(error)})
-        except Exception:  # whatever a handler may raise: the client is told that much, and the log the rest
+        except BaseException as error:  # whatever a handler may raise: the client is told that much, the log the rest
+            if _is_from_outside(error):
+                raise
             _log.exception("handler failed", extra=_named(request, handler))
         return FinishedReply(500, "the service failed", b"", {})
+
+
+def _is_from_outside(error: BaseException) -> bool:
+    """Whether it only came by this call, and the handler did not raise it: the call was cancelled, or Ctrl-C came.
+
+    A program that has its own way with signals, as ``Service.run`` and ``asyncio.run`` have, gets no KeyboardInterrupt.
+    """
+    if isinstance(error, asyncio.CancelledError):
+        task = asyncio.current_task()
+        return task is None or task.cancelling() > 0
+    return isinstance(error, KeyboardInterrupt) and signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
 def _named(request: Request, handler: Handler) -> dict[str, str]:

@@ -48,7 +48,7 @@ class Threads:
         if self._busy >= self._count:
             self._say_full()
         context = contextvars.copy_context()
-        waiting = self._pool.submit(partial(context.run, function, *arguments))
+        waiting = self._pool.submit(context.run, partial(_carried, function, *arguments))
         self._busy += 1
         loop = asyncio.get_running_loop()
         # The function may go on for long after nobody waits for it any more, and its thread is busy until then.
@@ -80,6 +80,22 @@ class Threads:
                 self._said_late = before
                 remedy = "an async def blocks everybody: await what waits, or write the handler as a plain def"
                 _log.warning("event loop held up", extra={"seconds": round(late, 2), "remedy": remedy})
+
+
+def _carried(function: Callable[..., object], *arguments: object) -> object:
+    """Call it; raises RuntimeError in the place of what no future carries to a coroutine, or what ends a program.
+
+    A coroutine itself does so with StopIteration (PEP 479).
+    """
+    try:
+        return function(*arguments)
+    except Exception as error:
+        if not isinstance(error, StopIteration):
+            raise
+        raised: BaseException = error
+    except BaseException as error:
+        raised = error
+    raise RuntimeError(f"the handler raised {type(raised).__name__}") from raised
 
 
 def _call_if_open(loop: asyncio.AbstractEventLoop, function: Callable[[], None]) -> None:

@@ -8,6 +8,7 @@ import socket
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from quicgw_fast.printable import printable
 from quicgw_fast.transport import makers
 from quicgw_fast.transport.certificates import load_authorities
 from quicgw_fast.transport.errors import ConnectFailed
@@ -15,7 +16,7 @@ from quicgw_fast.transport.packets import random_connection_id
 from quicgw_fast.transport.problems import Problem
 from quicgw_fast.transport.seam import Trust
 from quicgw_fast.transport.sockets import Target, dialing_socket, resolve
-from quicgw_fast.transport.text import format_address, printable
+from quicgw_fast.transport.text import format_address
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

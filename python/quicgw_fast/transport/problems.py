@@ -7,8 +7,8 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from quicgw_fast.codes import CloseCode
+from quicgw_fast.printable import printable
 from quicgw_fast.transport.termination import CONNECTION_REFUSED, NO_APPLICATION_PROTOCOL, Finding
-from quicgw_fast.transport.text import printable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -6,7 +6,7 @@ from enum import Enum
 from typing import NamedTuple
 
 from quicgw_fast.codes import CloseCode, HandshakeFault
-from quicgw_fast.transport.text import printable
+from quicgw_fast.printable import printable
 
 TLS_ALERTS = range(0x100, 0x200)
 """QUIC's error codes for TLS alerts (RFC 9001 §4.8)."""

@@ -1,4 +1,4 @@
-"""Text that came from the network, made safe for logs and messages."""
+"""Addresses as text, for logs and messages."""
 
 from __future__ import annotations
 
@@ -6,13 +6,7 @@ from functools import lru_cache
 from ipaddress import IPv6Address
 from typing import Any
 
-
-def printable(text: str, limit: int = 128) -> str:
-    """Return the text with everything unprintable escaped and cut to ``limit`` characters."""
-    cut = text[:limit]
-    if cut.isprintable():
-        return cut
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in cut)[:limit]
+from quicgw_fast.printable import printable
 
 
 @lru_cache(maxsize=1024)  # whoever connects is asked for its address several times, by several stages

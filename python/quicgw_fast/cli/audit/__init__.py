@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import tarfile
 import time
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -90,9 +91,18 @@ def _write(path: Path, members: Members) -> None:
             entry = tarfile.TarInfo(f"{folder}/{name}")
             entry.size, entry.mtime, entry.mode = len(content), int(time.time()), 0o600
             archive.addfile(entry, io.BytesIO(content))
+    new = path.with_name(f".quicgw-audit-{os.getpid()}.new")
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
     try:
-        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-            file.write(whole.getvalue())
+        with ExitStack() as undo:
+            os.close(os.open(path, flags, 0o600))  # nobody else has this name now
+            undo.callback(path.unlink)
+            descriptor = os.open(new, flags, 0o600)
+            undo.callback(new.unlink)
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(whole.getvalue())
+            new.replace(path)
+            undo.pop_all()
     except OSError as error:
         raise StartupError(f"cannot write {path}: {error.strerror or error}; --output names another file") from error
 

@@ -9,6 +9,8 @@ from io import StringIO
 from pathlib import Path
 from typing import Final
 
+from quicgw_fast.printable import printable
+
 COMMANDS: Final = {
     "call": "call ACTION [KEY=VALUE …] [{JSON} | -- TEXT | @FILE]   ask, and wait for the answer",
     "ack": "ack      how far this client has acknowledged what it got",
@@ -44,7 +46,9 @@ def read(text: str) -> Typed | None:
     command, _, rest = text.partition(" ")
     if command not in COMMANDS:
         known = ", ".join(COMMANDS)
-        raise NotUnderstood(f"{command[:40]!r} is no command; to call an action: call {text[:40]} (commands: {known})")
+        raise NotUnderstood(
+            f"{command[:40]!r} is no command; to call an action: call {printable(text, 40)} (commands: {known})"
+        )
     if command != "call":
         if rest.strip():
             raise NotUnderstood(f"{command} stands alone")
@@ -78,7 +82,7 @@ def _word(text: str) -> tuple[str, str]:
     try:
         return lexer.get_token() or "", stream.read().strip()
     except ValueError as error:
-        raise NotUnderstood(f"a quotation is not closed: {text.strip()[:40]}") from error
+        raise NotUnderstood(f"a quotation is not closed: {printable(text.strip(), 40)}") from error
 
 
 def _data(text: str) -> bytes:
@@ -86,7 +90,7 @@ def _data(text: str) -> bytes:
         try:
             return Path(text[1:]).read_bytes()
         except OSError as error:
-            raise NotUnderstood(f"cannot read {text[1:][:100]}: {error.strerror}") from error
+            raise NotUnderstood(f"cannot read {printable(text[1:], 100)}: {error.strerror}") from error
     if text.startswith(TEXT_MARK):
         return text.removeprefix(TEXT_MARK).strip().encode()
     try:

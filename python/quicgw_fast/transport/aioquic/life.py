@@ -17,10 +17,10 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
 from quicgw_fast.codes import CloseCode
+from quicgw_fast.printable import printable
 from quicgw_fast.transport.closing import ClosingPeriod
 from quicgw_fast.transport.lifecycle import LIVE, LinkAction, LinkEvent, LinkState, step
 from quicgw_fast.transport.termination import End
-from quicgw_fast.transport.text import printable
 
 if TYPE_CHECKING:
     from quicgw_fast.transport.aioquic.core import GatewayQuic

@@ -12,9 +12,10 @@ import logging
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from quicgw_fast.codes import CloseCode
+from quicgw_fast.printable import printable
 from quicgw_fast.transport.lifecycle import LIVE, LinkAction, LinkEvent, LinkState, step
 from quicgw_fast.transport.termination import End, Finding, Termination, end_of
-from quicgw_fast.transport.text import format_address, printable
+from quicgw_fast.transport.text import format_address
 
 if TYPE_CHECKING:
     from quicgw_fast.transport.quinn.driver import Driver
