@@ -46,8 +46,8 @@ def located(path: Path | None = None, overrides: Flags | None = None) -> Iterato
     try:
         yield config
     except SettingError as error:
-        told = str(error).removesuffix(".")
-        raise ConfigError(f"bad configuration: {told} ({sources.place(error.key)})") from error
+        told = "; ".join(f"{str(one).removesuffix('.')} ({sources.place(one.key)})" for one in error.each)
+        raise ConfigError(f"bad configuration: {told}") from error
 
 
 def read(path: Path | None = None, overrides: Flags | None = None) -> Config:
