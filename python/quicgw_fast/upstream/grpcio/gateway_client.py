@@ -14,7 +14,7 @@ from quicgw_fast.proto import service_pb2 as pb
 from quicgw_fast.proto.service_pb2_grpc import GatewayServiceStub
 from quicgw_fast.upstream.address import parse_address
 from quicgw_fast.upstream.causes import NO_ANSWER
-from quicgw_fast.upstream.errors import GatewayCallFailed
+from quicgw_fast.upstream.errors import GatewayCallFailed, GatewayLetsNobodyIn
 from quicgw_fast.upstream.grpcio.causes import cause_of
 from quicgw_fast.upstream.grpcio.channel import DIALLING, target_of
 from quicgw_fast.upstream.method import HEALTH_CHECK
@@ -86,6 +86,7 @@ class GatewayClient:
         self._connect_timeout = connect_timeout
         self._patient = patient
         self._tls = access.ca is not None
+        self._shows_token = access.token is not None
         self._channel = access.channel(target_of(self.address))
         self._stub = GatewayServiceStub(self._channel)
         self._probe: grpc.aio.UnaryUnaryMultiCallable[bytes, bytes] = self._channel.unary_unary(HEALTH_CHECK)
@@ -166,4 +167,7 @@ class GatewayClient:
         why = f"{cause_of(status, details, tls=self._tls)} ({status.name}: {details})"
         if status is grpc.StatusCode.DEADLINE_EXCEEDED:
             why = f"it is connected, but did not answer within {seconds:g} s (DEADLINE_EXCEEDED)"
+        if status is grpc.StatusCode.UNAUTHENTICATED:
+            shown = "another one was shown" if self._shows_token else "none was shown"
+            raise GatewayLetsNobodyIn(f"the gateway at {self.address} asks for a token, and {shown}")
         raise GatewayCallFailed(f"the gateway at {self.address} failed: {why}")
