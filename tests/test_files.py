@@ -30,7 +30,7 @@ def test_what_everybody_may_do(
     path.chmod(mode)
     with caplog.at_level(logging.WARNING, "quicgw.config"):
         warn_if_exposed(path, "auth.key_file", secret=secret)
-    assert [record.__dict__["everybody may"] for record in caplog.records] == ([told] if told else [])
+    assert [record.__dict__["everybody_may"] for record in caplog.records] == ([told] if told else [])
     assert all(record.__dict__["setting"] == "auth.key_file" for record in caplog.records)
 
 

@@ -83,8 +83,8 @@ def test_every_reset_reason() -> None:
     assert [(name, int(value)) for name, value, _ in table("ResetReason")] == [(r.name, r) for r in codes.ResetReason]
 
 
-@pytest.mark.parametrize("code", [codes.PushOutcome, codes.LostReason])
-def test_every_fate_of_a_push(code: type[codes.PushOutcome | codes.LostReason]) -> None:
+@pytest.mark.parametrize("code", [codes.PushOutcome, codes.LostReason, codes.LifecycleKind])
+def test_what_services_are_told(code: type[codes.PushOutcome | codes.LostReason | codes.LifecycleKind]) -> None:
     assert [(name, int(value)) for name, value, _ in table(code.__name__)] == [(c.name, c) for c in code]
 
 
@@ -96,6 +96,7 @@ def test_the_codes_are_those_of_the_messages() -> None:
         (codes.SyncHint, "NSH_", "NotifySyncHint"),
         (codes.PushOutcome, "PUSH_OUTCOME_", "PushOutcome"),
         (codes.LostReason, "LOST_REASON_", "LostReason"),
+        (codes.LifecycleKind, "EVENT_KIND_", "EventKind"),
     ):
         theirs = {value.name.removeprefix(prefix): value.number for value in dict(enums())[enum].values}
         assert {member.name: member.value for member in ours} == theirs

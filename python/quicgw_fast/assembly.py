@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from quicgw_fast.auth import make_authenticator
+from quicgw_fast.events import EventLog, EventOutlets
 from quicgw_fast.flow.assembly import Asked, assemble_path
 from quicgw_fast.flow.farewell import Farewell
 from quicgw_fast.flow.memory_watch import MemoryWatch
@@ -45,6 +46,8 @@ class Assembled:
     """Of which its listener asks ``connections``."""
     views: SessionViews
     """Of operators."""
+    outlets: EventOutlets
+    """Of what happens to sessions."""
 
 
 def assemble_gateway(
@@ -95,6 +98,7 @@ def assemble_gateway(
     )
     if call is None:
         call, chores = upstream.caller.begin, [*chores, upstream.tend]
+    events = EventLog(config.events.keep, metrics, clock.wall)
     path = assemble_path(
         config,
         engine,
@@ -102,15 +106,15 @@ def assemble_gateway(
         metrics,
         gates,
         farewell,
-        _asked(config, authenticator, store, placement, tracer),
+        _asked(config, authenticator, store, placement, tracer, events),
         call=call,
         logins_at_once=mode.logins_at_once(config.processor.logins, most_calls),
         chores=[MemoryWatch(memory or ProcessMemory(), gates.book).look, gates.book.tend, *chores],
     )
-    register_session_buffers(
-        metrics, path.registry, path.budget, path.request_memory, config.session, gates.book.limits
-    )
-    return Assembled(path, upstream, gates, SessionViews(clock, path.registry, config.server.transport))
+    of_all = path.registry, path.budget, path.request_memory
+    register_session_buffers(metrics, *of_all, config.session, gates.book.limits)
+    views = SessionViews(clock, path.registry, config.server.transport)
+    return Assembled(path, upstream, gates, views, EventOutlets(events, metrics, config.webhook))
 
 
 def _asked(
@@ -119,6 +123,7 @@ def _asked(
     store: OfflineStore | None,
     placement: Placement | None,
     tracer: RequestTracer | None,
+    events: EventLog,
 ) -> Asked:
     """Those that are given, and the others as the configuration says."""
     return Asked(
@@ -126,4 +131,5 @@ def _asked(
         store or make_store(config.offline),
         placement or placements.load(placements.DEFAULT).make_placement(),
         tracer,
+        events,
     )

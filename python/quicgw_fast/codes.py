@@ -83,6 +83,28 @@ class LostReason(IntEnum):
     SUPERSEDED = 7
 
 
+# What watchers are told
+
+
+class LifecycleKind(IntEnum):
+    """What happened to a session, as watchers are told (protocol §2)."""
+
+    GAP = 0
+    ATTACHED = 1
+    RESUMED = 2
+    RESET = 3
+    LOGGED_IN = 4
+    DETACHED = 5
+    ENDED = 6
+
+
+class GapReason(StrEnum):
+    """Why a watcher cannot be told some events any more."""
+
+    OUTRUN = "OUTRUN"
+    OTHER_GATEWAY = "OTHER_GATEWAY"
+
+
 # The replies to requests
 
 OK: Final = 200
@@ -174,6 +196,17 @@ _FINAL = range(0x100, 0x200)
 def is_final(code: int) -> bool:
     """Whether a close code of the gateway says "do not come back as you are", also one that nobody knows."""
     return code == CloseCode.NORMAL or code in _FINAL
+
+
+OTHER_CLOSE = "OTHER"
+"""What a close is called whose code the protocol does not know: clients may close with any."""
+
+_CLOSES = {int(code): code.name for code in CloseCode}
+
+
+def close_name(code: int) -> str:
+    """Return what the protocol calls the code of a close."""
+    return _CLOSES.get(code, OTHER_CLOSE)
 
 
 class HandshakeFault(Enum):

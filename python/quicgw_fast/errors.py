@@ -133,6 +133,10 @@ class RequestError(AnsweredError):
         return named if self.retry_after_ms is None else {**named, "retry-after-ms": str(self.retry_after_ms)}
 
 
+class WatchRefused(GatewayError):
+    """Events cannot be watched as somebody asks for it; the message says why."""
+
+
 class BusyError(RequestError):
     """A rule of overload refused to have a service called. Another try may find room, if the code says so."""
 

@@ -35,5 +35,5 @@ def warn_if_exposed(path: Path, key: str, *, secret: bool = True) -> None:
     open_to = [name for name, bit in (*bits, ("write", stat.S_IWOTH)) if mode & bit]
     if open_to:
         remedy = "chmod 600" if secret else "chmod o-w"
-        fields = {"file": str(path), "setting": key, "everybody may": " and ".join(open_to), "remedy": remedy}
+        fields = {"file": str(path), "setting": key, "everybody_may": " and ".join(open_to), "remedy": remedy}
         _log.warning("secret file exposed" if secret else "key file exposed", extra=fields)

@@ -142,7 +142,7 @@ class Gateway:
         tracer = self._tracing and self._tracing.requests
         assembled = assemble_gateway(config, engine, self._clock, metrics, chores=chores, tracer=tracer)
         self._path, self._upstream = assembled.path, assembled.upstream
-        self._gates, self._views = assembled.gates, assembled.views
+        self._gates, self._views, self._outlets = assembled.gates, assembled.views, assembled.outlets
         for service, address in (stand_ins or {}).items():
             self._upstream.directory.stand_in(service, address)
         metrics.gauge("ready", "Whether it takes work, as /readyz says", lambda: self._ready() is None, Unit.FLAG)
@@ -172,6 +172,8 @@ class Gateway:
             stack.push_async_callback(self._upstream.close)
             await self._listen(stack)
             self._path.requests.start()
+            self._outlets.webhooks.start()
+            stack.push_async_callback(self._outlets.webhooks.stop)
             self._watcher.start()
             stack.callback(self._watcher.stop)
             for name, work in (("housekeeping", self._path.housekeeping.run()), ("reload", self.reloader.run())):
@@ -194,7 +196,8 @@ class Gateway:
                 await self._drain(deadline)
             finally:
                 path.closing.end_all()
-                await path.offline.stop(max(LEAST_STORE_TIME, deadline - self._clock.now()))
+                stored = path.offline.stop(max(LEAST_STORE_TIME, deadline - self._clock.now()))
+                await asyncio.gather(stored, self._outlets.finish())
         path.journal.flush(math.inf)
         stats = self.stats()
         # What was accepted for clients and is lost, or was sent and never acknowledged, is said beside the counters.
@@ -208,7 +211,7 @@ class Gateway:
         if self._control is not None:
             await self._control.set_serving(False)
         if self._listener is not None and delay:
-            _log.info("gateway not ready", extra={"reason": "it is to stop", "drains_after": delay})
+            _log.info("gateway not ready", extra={"reason": "it is to stop", "seconds": delay})
             await asyncio.sleep(delay)
 
     async def _drain(self, deadline: float) -> None:
@@ -254,9 +257,14 @@ class Gateway:
         stack.push_async_callback(admin.stop)
         await upstream.own.add(*admin.address)
         self._control = await ControlServer.start(
-            *split_address(server.grpc), self._path.pushes, upstream.registration, self._access, self._refusals,
+            *split_address(server.grpc),
+            self._path.pushes,
+            upstream.registration,
+            self._outlets.watches,
+            self._access,
+            self._refusals,
             tracer=self._tracing and self._tracing.pushes,
-        )  # fmt: skip
+        )
         stack.push_async_callback(self._control.stop)
         register_buffer(self._metrics, BufferKind.CONTROL, Filling(self._control.buffered, lambda: MOST_BUFFERED))
         await upstream.own.add(*self._control.address)
@@ -305,7 +313,14 @@ class Gateway:
     def _parts(self) -> list[Prepare]:
         assert self._listener is not None
         return gateway_parts(
-            self._path, self._gates, self._upstream, self._listener, self._access, self._validity, self._tls_key
+            self._path,
+            self._gates,
+            self._upstream,
+            self._listener,
+            self._access,
+            self._outlets.webhooks,
+            self._validity,
+            self._tls_key,
         )
 
     def _longest_stop(self) -> float:

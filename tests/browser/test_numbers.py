@@ -232,7 +232,7 @@ async def test_a_session_is_seen_with_what_it_said(looking: Looking, gateway: Ga
     await page.locator(".sessions a").click()
     panel = page.get_by_role("region", name="Session", exact=True)
     await panel.get_by_role("heading", name="client-0").wait_for()
-    for told in ("start", "request 1", "reply 1 to 1", "notify", "close"):
+    for told in ("start", "request 1", "reply 1 (request 1)", "notify", "close"):
         await panel.locator(".event .what", has_text=told).first.wait_for()
     await page.get_by_role("button", name="Attached").click()
     await page.locator(".sessions a").nth(1).click()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -16,6 +18,49 @@ if TYPE_CHECKING:
 
 TOKEN = "token-of-the-operators"
 VIEWS = ("/", "/#/sessions", f"/#/sessions/{3:032x}")
+
+
+CUT = """() => [...document.querySelectorAll(".scroll, .upstreams td.n, .what, .lanes span, .event .n")].filter(
+  (one) => one.checkVisibility() && one.scrollWidth > one.clientWidth + 1).map((one) => one.textContent)"""
+
+
+@pytest.mark.parametrize("size", SIZES)
+async def test_no_number_is_cut_and_no_card_scrolls_sideways(looking: Looking, size: str) -> None:
+    server = await StandIn.busy().start()
+    try:
+        for path in VIEWS:
+            page = await looking.open(server.address, path, size=size, reduced_motion="reduce")
+            await settled(page)
+            if path == VIEWS[-1]:
+                await page.locator(".timeline .event").first.wait_for()
+            assert await page.evaluate(CUT) == [], path
+            await page.context.close()
+    finally:
+        await server.stop()
+
+
+async def test_time_is_the_gateways_and_charts_begin_where_it_began(looking: Looking) -> None:
+    """The browser's clock is an hour fast; ages are right nevertheless. And what there is fills the charts."""
+    stand_in = StandIn.busy(1)
+    stand_in.seconds = 100
+    stand_in.sessions[0] |= {"since": time.time() - 30, "last_activity": time.time() - 10}
+    server = await stand_in.start()
+    try:
+        page = await looking.open(server.address)
+        await page.add_init_script("const now = Date.now; Date.now = () => now() + 3_600_000;")
+        await page.reload()
+        await settled(page)
+        left = await page.evaluate("document.querySelector('.trace .line').getAttribute('d')")
+        assert float(left[1:].split()[0]) < 5
+        assert "since the start" in await page.inner_text(".told")
+        ejected = await page.inner_text(".upstreams tbody tr:first-child")
+        assert re.search(r"for \d+ s more|for 1 m", ejected), ejected
+        await page.keyboard.press("s")
+        assert re.fullmatch(r"3\d s", await page.inner_text(".sessions .age"))
+        await page.locator(".sessions a").click()
+        await page.locator(".session .facts", has_text=re.compile(r"Quiet for\s*1\d s")).wait_for()
+    finally:
+        await server.stop()
 
 
 @pytest.mark.parametrize("theme", ["dark", "light"])
@@ -144,6 +189,9 @@ async def test_the_token_is_asked_for_and_kept_in_this_tab_alone(looking: Lookin
         page = await looking.open(server.address)
         await page.get_by_role("dialog", name="Token").wait_for()
         assert await faint(page) == []
+        box = "(name) => document.querySelector(`dialog ${name}`).getBoundingClientRect().width"
+        assert await page.evaluate(box, "button") == await page.evaluate(box, "input")
+        assert await page.evaluate("document.documentElement.clientWidth === innerWidth"), "a strip beside the backdrop"
         await page.get_by_role("textbox", name="Token").fill("a-token-of-nobody")
         await page.keyboard.press("Enter")
         await page.get_by_text("does not take this token").wait_for()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import TYPE_CHECKING, Any
@@ -51,7 +52,7 @@ class Pages(BaseHTTPRequestHandler):
         name = url.path.removeprefix("/sessions/")
         for session in self.server.sessions:
             if session["id"] == name:
-                self._say(200, {"version": 1, **session, "events": self.server.events})
+                self._say(200, {"version": 1, "at": time.time(), **session, "events": self.server.events})
                 return
         self._say(
             404, {"error": {"code": "NOT_FOUND", "message": "there is no such session", "hint": "look at /sessions"}}
@@ -63,6 +64,7 @@ class Pages(BaseHTTPRequestHandler):
         end = start + min(PAGE, int(query["limit"]))
         return {
             "version": 1,
+            "at": time.time(),
             "sessions": found[start:end],
             "next": str(end) if end < len(found) else None,
             "total": len(found),

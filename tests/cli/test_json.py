@@ -28,6 +28,7 @@ LINES = {
     "config": "--config {folder}/gateway.toml",
     "doctor": "--config {folder}/gateway.toml",
     "drain": "",  # of its own in test_drain.py: nothing is left of a gateway behind it
+    "events": "--gateway {grpc} --openid watched --kind attached",
     "gencert": "--out {folder}/certs-{how}",
     "kick": "openid:nobody --admin {admin}",
     "push batch": "{folder}/pushes --gateway {grpc}",

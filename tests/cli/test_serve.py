@@ -273,7 +273,7 @@ def test_a_platforms_variables_and_settings_without_effect_are_told_and_stop_not
         b"\xef\xbb\xbf" + b'[offline]\npath = "x.db"\n[auth]\nkey_file = "x"\n[routing.exact]\nfoo = "hello"\n'
     )
     with Gateway("dev", "--config", str(file), extra=KUBERNETES) as gateway:
-        warnings = [json.loads(line)["advice"] for line in gateway.errors.splitlines() if "quicgw.config" in line]
+        warnings = [json.loads(line)["explanation"] for line in gateway.errors.splitlines() if "quicgw.config" in line]
         assert any("QUICGW_SERVER_SERVICE_HOST" in told for told in warnings)
         assert any(told.startswith("auth.key_file is not used") for told in warnings)
         assert any(told.startswith("offline.path is not used") for told in warnings)
@@ -299,4 +299,4 @@ def test_a_key_that_everybody_may_read_or_change_is_told(tmp_path: Path) -> None
     file.write_text('[auth]\nmode = "jwt"\nkey_file = "secret.key"\n')
     with Gateway("dev", "--config", str(file)) as gateway:
         told = gateway.log("secret file exposed")
-    assert (told["setting"], told["everybody may"], told["file"]) == ("auth.key_file", "read and write", str(secret))
+    assert (told["setting"], told["everybody_may"], told["file"]) == ("auth.key_file", "read and write", str(secret))

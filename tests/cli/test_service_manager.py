@@ -138,7 +138,7 @@ def test_what_cannot_be_told_is_said_once(tmp_path: Path, caplog: pytest.LogCapt
         manager.stopping()
     (said,) = caplog.records
     assert said.getMessage() == "service manager not told"
-    assert vars(said)["told"] == "READY=1"
+    assert vars(said)["line"] == "READY=1"
 
 
 @pytest.mark.parametrize(

@@ -91,7 +91,7 @@ def test_a_written_default_is_told_with_its_place_and_not_as_a_change(write: Cal
 @pytest.mark.parametrize(
     ("text", "hidden"),
     [
-        ("valkey://me:secret@host:1/0", "valkey://***@host:1/0"),
+        ("valkey://me:hush@host:1/0", "valkey://***@host:1/0"),
         ("https://token@host", "https://***@host"),
         ("https://host/a@b", "https://host/a@b"),
         ("me@host", "me@host"),
@@ -103,7 +103,7 @@ def test_a_password_in_an_address_is_hidden(text: str, hidden: str) -> None:
 
 def test_a_password_gets_into_no_message(write: Callable[[str], Path]) -> None:
     with pytest.raises(Exception, match="reconnect_to") as caught:
-        load(write('[drain]\nreconnect_to = "valkey://me:secret@host"\n'))
-    assert "secret" not in str(caught.value)
-    config = load(write('[routing]\ndefault = "x://me:secret@host"\n'))
-    assert "secret" not in json.dumps(effective_report(config))
+        load(write('[drain]\nreconnect_to = "valkey://me:hush@host"\n'))
+    assert "hush" not in str(caught.value)
+    config = load(write('[routing]\ndefault = "x://me:hush@host"\n'))
+    assert "hush" not in json.dumps(effective_report(config))

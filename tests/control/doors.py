@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from starlette.routing import Route
 
+    from quicgw_fast.control.event_stream import EventSource
     from quicgw_fast.control.grpc_server import Registrar
 
 LOOPBACK = "127.0.0.1"
@@ -32,6 +33,7 @@ def refusals_in(metrics: Metrics) -> Refusals:
 async def start_control(
     pusher: Any,
     registrar: Registrar | None = None,
+    events: EventSource | None = None,
     *,
     port: int = 0,
     access: ControlAccess | None = None,
@@ -41,7 +43,9 @@ async def start_control(
     """The gRPC port."""
     taken = access or access_of()
     refusals = refusals_in(metrics or Metrics())
-    return await ControlServer.start(LOOPBACK, port, pusher, registrar or pusher, taken, refusals, **options)
+    return await ControlServer.start(
+        LOOPBACK, port, pusher, registrar or pusher, events or pusher, taken, refusals, **options
+    )
 
 
 async def start_admin(

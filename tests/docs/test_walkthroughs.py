@@ -2,17 +2,33 @@
 
 from __future__ import annotations
 
+import asyncio
+import re
+import signal
 from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.support import toolchains
-from tests.support.walkthrough import Walkthrough, blocks, matches
+from tests.support.gateway_process import GatewayProcess
+from tests.support.walkthrough import PATIENCE, Walkthrough, blocks, matches
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 DOCS = toolchains.ROOT / "docs"
+
+
+@pytest.mark.timeout(240)
+async def test_the_home(tmp_path: Path) -> None:
+    async with Walkthrough(tmp_path) as reader:
+        await reader.follow(DOCS / "index.md")
+
+
+def test_the_home_leads_to_every_page() -> None:
+    linked = set(re.findall(r"\]\(([\w/.-]+\.md)\)", (DOCS / "index.md").read_text(encoding="utf-8")))
+    pages = {str(path.relative_to(DOCS)) for path in DOCS.rglob("*.md")} - {"index.md"}
+    assert {page for page in pages if not page.startswith("decisions/0")} <= linked
 
 
 @pytest.mark.timeout(240)
@@ -35,6 +51,37 @@ async def test_a_service_in_another_language(tmp_path: Path, language: str) -> N
     (folder := tmp_path / "folder").mkdir()
     async with Walkthrough(folder, patience=400) as reader:
         await reader.follow(DOCS / "howto" / f"service-in-{language}.md")
+    build = ["go", "build", "-o", "shop", "."]
+    if language == "go":
+        toolchains.ran(build, folder, toolchains.GO)
+    program = {"go": ["./shop"], "typescript": ["node", "main.js"]}[language]
+    source = (folder / {"go": "main.go", "typescript": "main.ts"}[language]).read_text(encoding="utf-8")
+    (gateway,) = set(re.findall(r"127\.0\.0\.1:[1-9]\d*", source))
+    await waits_for_its_gateway(program, folder, gateway)
+
+
+async def waits_for_its_gateway(program: list[str], folder: Path, gateway: str) -> None:
+    """A service that starts before its gateway says once that it waits, and once that it has come."""
+    service = await asyncio.create_subprocess_exec(
+        *program, cwd=folder, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
+    )
+    try:
+        assert service.stdout is not None
+        assert service.stderr is not None
+        first = (await asyncio.wait_for(service.stderr.readline(), PATIENCE)).decode()
+        assert "not registered, trying again" in first
+        with pytest.raises(TimeoutError):  # neither the end nor a second word, over two more attempts
+            await asyncio.wait_for(service.stderr.readline(), 2.5)
+        async with GatewayProcess.dev("--grpc", gateway):
+            assert (await asyncio.wait_for(service.stdout.readline(), PATIENCE)).startswith(b"ready 127.0.0.1:")
+            assert b"registered" in await asyncio.wait_for(service.stderr.readline(), PATIENCE)
+            service.send_signal(signal.SIGTERM)
+            assert await asyncio.wait_for(service.stderr.read(), PATIENCE) == b""
+            assert await asyncio.wait_for(service.wait(), PATIENCE) == 0
+    finally:
+        if service.returncode is None:
+            service.kill()
+        await service.wait()
 
 
 def test_a_service_of_20_lines_and_a_client_of_10() -> None:

@@ -205,7 +205,7 @@ async def test_one_connection_that_fails_does_not_keep_the_others_waiting(
     assert [client.ended for client in clients] == [CloseCode.PROTOCOL_ERROR, None, CloseCode.PROTOCOL_ERROR]
     (line,) = caplog.records
     assert line.getMessage() == "housekeeping step failed"
-    assert (vars(line)["conversation"], "surprise" in vars(line)["exception"]) == ("192.0.2.1:1", True)
+    assert (vars(line)["peer"], "surprise" in vars(line)["exception"]) == ("192.0.2.1:1", True)
     assert house.count("housekeeping_failed") == 1
 
 

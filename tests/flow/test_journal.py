@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from quicgw_fast.codes import CloseCode
-from quicgw_fast.flow.journal import OTHER, Journal
+from quicgw_fast.codes import OTHER_CLOSE, CloseCode
+from quicgw_fast.flow.journal import Journal
 from quicgw_fast.observe import Metrics
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ async def test_it_says_how_each_session_began(house: House, caplog: pytest.LogCa
 
 @pytest.mark.parametrize(
     ("code", "name", "told"),
-    [(CloseCode.NORMAL, "NORMAL", "NORMAL"), (CloseCode.IDLE, "IDLE", "IDLE"), (0x7777, OTHER, "0x7777")],
+    [(CloseCode.NORMAL, "NORMAL", "NORMAL"), (CloseCode.IDLE, "IDLE", "IDLE"), (0x7777, OTHER_CLOSE, "0x7777")],
 )
 async def test_a_client_may_close_with_any_code(
     house: House, caplog: pytest.LogCaptureFixture, code: int, name: str, told: str

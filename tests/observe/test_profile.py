@@ -69,6 +69,19 @@ def test_the_flame_graph_is_one_svg_whose_widths_are_shares() -> None:
     assert [part for part in text.split('"') if part.startswith("http")] == ["http://www.w3.org/2000/svg"]
 
 
+def test_the_flame_graph_begins_inside_the_event_loop_and_keeps_the_ends_of_names() -> None:
+    launched = ("__main__.<module>:1", "quicgw_fast.cli.main:30", "asyncio.runners.Runner.run:86")
+    loop = ("asyncio.base_events.BaseEventLoop._run_once:1", "asyncio.events.Handle._run:2")
+    long = f"quicgw_fast.{'transport.' * 30}endpoint.Endpoint.received:41"
+    stacks = Counter({(*launched, *loop, long): 2, (*launched, "quicgw_fast.gateway.go:1"): 8, launched: 10})
+    text = flame_graph(Profile(stacks, 0.2, 20))
+    titles = [g.findtext(f"{SVG}title", "").rpartition(": ")[0] for g in ET.fromstring(text).iter(f"{SVG}g")]
+    assert titles == ["event loop", "quicgw_fast.gateway.go:1", long]
+    shown = next(each for each in ET.fromstring(text).itertext() if each.startswith("…"))
+    assert long.endswith(shown[1:])
+    assert "quicgw_fast.cli" in collapsed(Profile(stacks, 0.2, 20))
+
+
 def test_collapsed_stacks_are_those_of_flamegraph_pl() -> None:
     assert collapsed(PROFILE) == "a:1 1\na:1;b<x>:2 30\na:1;c:3 10\n"
 

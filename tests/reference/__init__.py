@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tests.reference import admin, cli, configuration, metrics, sdk
+from tests.reference import admin, cli, codes, configuration, metrics, sdk
 from tests.support.drawing import ROOT, between
 
 if TYPE_CHECKING:
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 PAGES: dict[str, Callable[[], str]] = {
     "docs/reference/admin.md": admin.page,
+    "docs/reference/codes.md": codes.page,
     "docs/reference/metrics.md": metrics.page,
     "docs/reference/quicgw.schema.json": configuration.schema,
     "docs/reference/sdk.md": sdk.page,

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import re
 import threading
 import time
+import tomllib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -15,14 +17,21 @@ import pydantic
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from quicgw_fast.client import CallTimeout, DeadlineExceeded
+from quicgw_fast.client import CallTimeout, DeadlineExceeded, connect
 from quicgw_fast.proto import service_pb2 as pb
 from quicgw_fast.proto.service_pb2_grpc import UpstreamServiceStub
 from quicgw_fast.service import Answer, Request, Service, ServiceError, Welcome
+from quicgw_fast.service.unknown_actions import WARNED_AT_MOST, UnknownActions
 from tests.service.conftest import PATIENCE
+from tests.support.toolchains import ROOT
+from tests.support.walkthrough import blocks
 
 if TYPE_CHECKING:
-    from tests.service.conftest import Ask
+    from quicgw_fast.gateway import Gateway
+    from tests.service.conftest import Ask, MakeGateway
+
+
+DOCS = ROOT / "docs"
 
 
 @dataclass
@@ -113,9 +122,55 @@ async def test_errors(ask: Ask, caplog: pytest.LogCaptureFixture) -> None:
     assert (reply.code, reply.message, reply.data) == (500, "the service failed", b"")
     (record,) = [each for each in caplog.records if each.getMessage() == "handler failed"]
     assert record.exc_info
-    assert vars(record)["request_id"].startswith(client.session_id)
+    assert vars(record)["request"].startswith(client.session_id)
     reply = await client.call("nobody knows it")
-    assert (reply.code, reply.message) == (404, "unknown action 'nobody knows it'")
+    assert (reply.code, reply.message) == (
+        404,
+        "this instance of 'hello' has no handler for 'nobody knows it' (it has: refused, failed, hello); "
+        "every instance of a service must have them all",
+    )
+
+
+async def test_an_action_that_only_another_program_has_is_told_once(
+    make_gateway: MakeGateway, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Two programs, one with only buy and one with only sell, are one service to the gateway; names keep them apart."""
+
+    def program(gateway: Gateway, action: str, *names: str) -> Service:
+        made = Service(*names, gateway=gateway.addresses.grpc)
+        made.action(action)(lambda: action)
+        return made
+
+    def door(gateway: Gateway) -> Service:
+        return program(gateway, "hello", "hello")
+
+    async def codes(gateway: Gateway, *programs: Service) -> set[int]:
+        async with contextlib.AsyncExitStack() as stack:
+            for each in (door(gateway), *programs):
+                running = await stack.enter_async_context(each.running())
+                await running.registered(PATIENCE)
+            client = await stack.enter_async_context(connect(gateway.addresses.quic, openid="alice", insecure=True))
+            return {(await client.call(action)).code for action in ("buy", "sell") for _ in range(8)}
+
+    mixed = await make_gateway(routing={})
+    assert await codes(mixed, program(mixed, "buy"), program(mixed, "sell")) == {200, 404}
+    warned = [vars(each) for each in caplog.records if each.getMessage() == "no handler for an action"]
+    assert {(each["service"], each["action"], each["handlers"]) for each in warned} <= {
+        ("business, zone", "sell", "buy"), ("business, zone", "buy", "sell"),
+    }  # fmt: skip
+    assert len(warned) == len({each["action"] for each in warned})
+    assert "routing.exact" in warned[0]["remedy"]
+    (shown,) = [each.text for each in blocks(DOCS / "services.md") if each.language == "toml"]
+    apart = await make_gateway(**tomllib.loads(shown))
+    assert await codes(apart, program(apart, "buy", "business"), program(apart, "sell", "zone")) == {200}
+
+
+def test_clients_cannot_fill_the_log_with_actions(caplog: pytest.LogCaptureFixture) -> None:
+    unknown = UnknownActions("business")
+    for number in range(2 * WARNED_AT_MOST):
+        told = unknown.told(f"{number}-{'x' * 1000}", [f"action-{n}" for n in range(100)])
+        assert len(told) < 500
+    assert len(caplog.records) == WARNED_AT_MOST
 
 
 async def test_what_a_handler_is_told(ask: Ask) -> None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from quicgw_fast.service import Service, ServiceError, ServiceMistake, ServiceNotStarted
+from quicgw_fast.service import Request, Service, ServiceError, ServiceMistake, ServiceNotStarted
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     [
         (lambda: Service("login"), "'login' is no service of a gateway; they are hello, business, zone"),
         (lambda: Service("001"), r"for a zone write Service\(zones=\['001'\]\)"),
+        (lambda: Service("127.0.0.1:8092"), "for the address of a gateway write gateway='127.0.0.1:8092'"),
         (lambda: Service("hello", zones=["001"]), "a gateway has services or zones, by its routing.mode"),
         (lambda: Service(zones=["1"]), "'1' is no zone; write three digits"),
         (lambda: Service(gateway="127.0.0.1"), "the gateway '127.0.0.1' has no port; write HOST:PORT"),
@@ -45,6 +46,12 @@ def keyword(*, request: object) -> None: ...
 def number(count: int) -> None: ...
 
 
+def two(request, x): ...  # type: ignore[no-untyped-def]
+
+
+def beside(x, asked: Request): ...  # type: ignore[no-untyped-def]
+
+
 def unknown(order: Nowhere) -> None: ...  # type: ignore[name-defined]  # noqa: F821
 
 
@@ -58,6 +65,8 @@ def unknown(order: Nowhere) -> None: ...  # type: ignore[name-defined]  # noqa: 
         (lambda s: s.action("a")(items), "yields, but a request has one answer"),
         (lambda s: s.action("a")(keyword), "request can only be given by name"),
         (lambda s: s.action("a")(number), r"number\(\) \(.*\): count is int; a handler takes the request"),
+        (lambda s: s.action("a")(two), r"two\(\) \(.*\): x has no annotation, and the request is request; a handler"),
+        (lambda s: s.default(beside), "x has no annotation, and the request is asked; .*: annotate x with that"),
         (lambda s: s.action("a")(unknown), "the annotation 'Nowhere' of order is not known while the program runs"),
     ],
 )

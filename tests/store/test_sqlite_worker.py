@@ -95,7 +95,7 @@ async def test_a_database_that_cannot_be_closed_is_told_of_and_the_thread_ends(
         patched.setattr(store._tables, "close", broken)
         await store.close()
     (record,) = caplog.records
-    assert (record.message, record.__dict__["error"]) == ("offline store not closed", "disk I/O error")
+    assert (record.message, record.__dict__["reason"]) == ("offline store not closed", "disk I/O error")
     store._tables.close()
 
 

@@ -77,7 +77,7 @@ class StandIn:
             "/latency": lambda _: self._latency(),
             "/sessions": self._list,
             "/sessions/{id}": self._one,
-            "/upstreams": lambda _: {"version": 1, "upstreams": self.upstreams},
+            "/upstreams": lambda _: {"version": 1, "at": time.time(), "upstreams": self.upstreams},
             "/overload": lambda _: {"rules": self.rules},
             "/stats": lambda _: {"makers": {"engine": "rust", "transport": "quinn", "upstream": "native"}},
         }
@@ -142,11 +142,17 @@ class StandIn:
         found = [each for each in self.sessions if all(map(each_has(each), asked.items()))]
         first, limit = int(asked.get("cursor", 0)), int(asked.get("limit", 50))
         more = str(first + limit) if first + limit < len(found) else None
-        return {"version": 1, "sessions": found[first : first + limit], "next": more, "total": len(found)}
+        return {
+            "version": 1,
+            "at": time.time(),
+            "sessions": found[first : first + limit],
+            "next": more,
+            "total": len(found),
+        }
 
     def _one(self, request: Request) -> dict[str, Any] | None:
         found = [each for each in self.sessions if each["id"] == request.path_params["id"]]
-        return {**found[0], "events": events(found[0]["since"])} if found else None
+        return {**found[0], "at": time.time(), "events": events(found[0]["since"])} if found else None
 
 
 EJECTED = {"state": "ejected", "reason": "fails 31 % of its calls", "ejected_until": time.time() + 95}

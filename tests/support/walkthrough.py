@@ -56,9 +56,10 @@ def blocks(page: Path) -> list[Block]:
 class Walkthrough:
     """A reader in a folder, with terminals."""
 
-    def __init__(self, folder: Path, patience: float = PATIENCE) -> None:
-        """``patience``: seconds for each block."""
+    def __init__(self, folder: Path, patience: float = PATIENCE, *, installed: bool = False) -> None:
+        """``patience``: seconds for each block; ``installed``: for a page that does not say how to install anything."""
         self._patience = patience
+        self._first = Path(sys.executable).parent if installed else Path(sys.base_prefix) / "bin"
         self._folder = folder
         self._addresses: list[str] = []
         self._terminals: list[asyncio.subprocess.Process] = []
@@ -124,7 +125,7 @@ class Walkthrough:
 
     async def _bash(self, *arguments: str) -> asyncio.subprocess.Process:
         free = dict.fromkeys(("QUICGW_SERVER__QUIC", "QUICGW_SERVER__GRPC", "QUICGW_SERVER__ADMIN"), "127.0.0.1:0")
-        path = os.pathsep.join((f"{sys.base_prefix}/bin", toolchains.GO["GOBIN"], os.environ["PATH"]))
+        path = os.pathsep.join((str(self._first), toolchains.GO["GOBIN"], os.environ["PATH"]))
         lent = os.pathsep.join((str(SOURCE), site.getsitepackages()[0]))
         environment = {**os.environ, **toolchains.GO, **toolchains.NPM, **free, "PATH": path, "PYTHONUNBUFFERED": "1"}
         environment |= {"WALKTHROUGH_PACKAGES": lent, "GRPC_VERBOSITY": "ERROR"}

@@ -74,7 +74,7 @@ def test_a_kept_reset_key(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> N
     assert kept_reset_key(path) == secret
     (record,) = caplog.records
     assert (record.getMessage(), record.__dict__["file"]) == ("secret file exposed", str(path))
-    assert record.__dict__["everybody may"] == "read and write"
+    assert record.__dict__["everybody_may"] == "read and write"
     path.write_bytes(b"too little")
     with pytest.raises(StartupError, match=r"not a reset key.*server\.reset_key_file"):
         kept_reset_key(path)

@@ -90,7 +90,7 @@ async def test_a_broken_file_is_refused_and_said_and_the_old_one_kept(parts: Par
         before = site.certificate
         replace(site.config, site.config.read_bytes() + b"[sesion]\ntimeout = 5\n")
         status, answer = await ask(gateway, "/reload", "POST")
-        assert (status, "sesion: unknown key" in answer["error"]) == (409, True)
+        assert (status, "sesion: unknown table" in answer["error"]) == (409, True)
         gateway.signal(signal.SIGHUP)
         (_, line) = await logged(gateway, "configuration refused", 2)
         assert "sesion: unknown key" in str(line["explanation"])

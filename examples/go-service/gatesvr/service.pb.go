@@ -197,6 +197,68 @@ func (LostReason) EnumDescriptor() ([]byte, []int) {
 	return file_service_proto_rawDescGZIP(), []int{2}
 }
 
+// What happened to a session (protocol §2); a GAP says which events cannot be told any more.
+type EventKind int32
+
+const (
+	EventKind_EVENT_KIND_GAP       EventKind = 0
+	EventKind_EVENT_KIND_ATTACHED  EventKind = 1
+	EventKind_EVENT_KIND_RESUMED   EventKind = 2
+	EventKind_EVENT_KIND_RESET     EventKind = 3
+	EventKind_EVENT_KIND_LOGGED_IN EventKind = 4
+	EventKind_EVENT_KIND_DETACHED  EventKind = 5
+	EventKind_EVENT_KIND_ENDED     EventKind = 6
+)
+
+// Enum value maps for EventKind.
+var (
+	EventKind_name = map[int32]string{
+		0: "EVENT_KIND_GAP",
+		1: "EVENT_KIND_ATTACHED",
+		2: "EVENT_KIND_RESUMED",
+		3: "EVENT_KIND_RESET",
+		4: "EVENT_KIND_LOGGED_IN",
+		5: "EVENT_KIND_DETACHED",
+		6: "EVENT_KIND_ENDED",
+	}
+	EventKind_value = map[string]int32{
+		"EVENT_KIND_GAP":       0,
+		"EVENT_KIND_ATTACHED":  1,
+		"EVENT_KIND_RESUMED":   2,
+		"EVENT_KIND_RESET":     3,
+		"EVENT_KIND_LOGGED_IN": 4,
+		"EVENT_KIND_DETACHED":  5,
+		"EVENT_KIND_ENDED":     6,
+	}
+)
+
+func (x EventKind) Enum() *EventKind {
+	p := new(EventKind)
+	*p = x
+	return p
+}
+
+func (x EventKind) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (EventKind) Descriptor() protoreflect.EnumDescriptor {
+	return file_service_proto_enumTypes[3].Descriptor()
+}
+
+func (EventKind) Type() protoreflect.EnumType {
+	return &file_service_proto_enumTypes[3]
+}
+
+func (x EventKind) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use EventKind.Descriptor instead.
+func (EventKind) EnumDescriptor() ([]byte, []int) {
+	return file_service_proto_rawDescGZIP(), []int{3}
+}
+
 type UpstreamRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	SessionId     string                 `protobuf:"bytes,1,opt,name=session_id,json=sessionId,proto3" json:"session_id,omitempty"`
@@ -865,6 +927,214 @@ func (x *PushReceipt) GetAnswer() *UnicastPushResponse {
 	return nil
 }
 
+type WatchEventsRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Gateway       string                 `protobuf:"bytes,1,opt,name=gateway,proto3" json:"gateway,omitempty"`                                  // of the event that was seen last; empty for whoever saw none
+	After         uint64                 `protobuf:"varint,2,opt,name=after,proto3" json:"after,omitempty"`                                     // its id
+	Kinds         []EventKind            `protobuf:"varint,3,rep,packed,name=kinds,proto3,enum=gatesvr.proto.EventKind" json:"kinds,omitempty"` // none: all
+	Openid        string                 `protobuf:"bytes,4,opt,name=openid,proto3" json:"openid,omitempty"`                                    // empty: all
+	UntilNow      bool                   `protobuf:"varint,5,opt,name=until_now,json=untilNow,proto3" json:"until_now,omitempty"`               // end when what there is was told
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *WatchEventsRequest) Reset() {
+	*x = WatchEventsRequest{}
+	mi := &file_service_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *WatchEventsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*WatchEventsRequest) ProtoMessage() {}
+
+func (x *WatchEventsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_service_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use WatchEventsRequest.ProtoReflect.Descriptor instead.
+func (*WatchEventsRequest) Descriptor() ([]byte, []int) {
+	return file_service_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *WatchEventsRequest) GetGateway() string {
+	if x != nil {
+		return x.Gateway
+	}
+	return ""
+}
+
+func (x *WatchEventsRequest) GetAfter() uint64 {
+	if x != nil {
+		return x.After
+	}
+	return 0
+}
+
+func (x *WatchEventsRequest) GetKinds() []EventKind {
+	if x != nil {
+		return x.Kinds
+	}
+	return nil
+}
+
+func (x *WatchEventsRequest) GetOpenid() string {
+	if x != nil {
+		return x.Openid
+	}
+	return ""
+}
+
+func (x *WatchEventsRequest) GetUntilNow() bool {
+	if x != nil {
+		return x.UntilNow
+	}
+	return false
+}
+
+type LifecycleEvent struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Gateway       string                 `protobuf:"bytes,1,opt,name=gateway,proto3" json:"gateway,omitempty"` // names the process that tells it
+	Id            uint64                 `protobuf:"varint,2,opt,name=id,proto3" json:"id,omitempty"`          // grows by one with each event of the process; of a GAP, that of the last one that is missing
+	At            float64                `protobuf:"fixed64,3,opt,name=at,proto3" json:"at,omitempty"`         // seconds since 1970
+	Kind          EventKind              `protobuf:"varint,4,opt,name=kind,proto3,enum=gatesvr.proto.EventKind" json:"kind,omitempty"`
+	SessionId     string                 `protobuf:"bytes,5,opt,name=session_id,json=sessionId,proto3" json:"session_id,omitempty"`
+	Openid        string                 `protobuf:"bytes,6,opt,name=openid,proto3" json:"openid,omitempty"`
+	Gid           string                 `protobuf:"bytes,7,opt,name=gid,proto3" json:"gid,omitempty"`
+	Zone          string                 `protobuf:"bytes,8,opt,name=zone,proto3" json:"zone,omitempty"`
+	Epoch         string                 `protobuf:"bytes,9,opt,name=epoch,proto3" json:"epoch,omitempty"`
+	Reason        string                 `protobuf:"bytes,10,opt,name=reason,proto3" json:"reason,omitempty"`                            // RESET, DETACHED and ENDED: why; GAP: OUTRUN or OTHER_GATEWAY
+	Address       string                 `protobuf:"bytes,11,opt,name=address,proto3" json:"address,omitempty"`                          // of the client
+	MissedFrom    uint64                 `protobuf:"varint,12,opt,name=missed_from,json=missedFrom,proto3" json:"missed_from,omitempty"` // GAP: the first one that is missing; above id where none of this process is
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *LifecycleEvent) Reset() {
+	*x = LifecycleEvent{}
+	mi := &file_service_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *LifecycleEvent) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*LifecycleEvent) ProtoMessage() {}
+
+func (x *LifecycleEvent) ProtoReflect() protoreflect.Message {
+	mi := &file_service_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use LifecycleEvent.ProtoReflect.Descriptor instead.
+func (*LifecycleEvent) Descriptor() ([]byte, []int) {
+	return file_service_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *LifecycleEvent) GetGateway() string {
+	if x != nil {
+		return x.Gateway
+	}
+	return ""
+}
+
+func (x *LifecycleEvent) GetId() uint64 {
+	if x != nil {
+		return x.Id
+	}
+	return 0
+}
+
+func (x *LifecycleEvent) GetAt() float64 {
+	if x != nil {
+		return x.At
+	}
+	return 0
+}
+
+func (x *LifecycleEvent) GetKind() EventKind {
+	if x != nil {
+		return x.Kind
+	}
+	return EventKind_EVENT_KIND_GAP
+}
+
+func (x *LifecycleEvent) GetSessionId() string {
+	if x != nil {
+		return x.SessionId
+	}
+	return ""
+}
+
+func (x *LifecycleEvent) GetOpenid() string {
+	if x != nil {
+		return x.Openid
+	}
+	return ""
+}
+
+func (x *LifecycleEvent) GetGid() string {
+	if x != nil {
+		return x.Gid
+	}
+	return ""
+}
+
+func (x *LifecycleEvent) GetZone() string {
+	if x != nil {
+		return x.Zone
+	}
+	return ""
+}
+
+func (x *LifecycleEvent) GetEpoch() string {
+	if x != nil {
+		return x.Epoch
+	}
+	return ""
+}
+
+func (x *LifecycleEvent) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *LifecycleEvent) GetAddress() string {
+	if x != nil {
+		return x.Address
+	}
+	return ""
+}
+
+func (x *LifecycleEvent) GetMissedFrom() uint64 {
+	if x != nil {
+		return x.MissedFrom
+	}
+	return 0
+}
+
 type BroadcastRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	MsgType       string                 `protobuf:"bytes,1,opt,name=msg_type,json=msgType,proto3" json:"msg_type,omitempty"`
@@ -878,7 +1148,7 @@ type BroadcastRequest struct {
 
 func (x *BroadcastRequest) Reset() {
 	*x = BroadcastRequest{}
-	mi := &file_service_proto_msgTypes[9]
+	mi := &file_service_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -890,7 +1160,7 @@ func (x *BroadcastRequest) String() string {
 func (*BroadcastRequest) ProtoMessage() {}
 
 func (x *BroadcastRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_service_proto_msgTypes[9]
+	mi := &file_service_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -903,7 +1173,7 @@ func (x *BroadcastRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BroadcastRequest.ProtoReflect.Descriptor instead.
 func (*BroadcastRequest) Descriptor() ([]byte, []int) {
-	return file_service_proto_rawDescGZIP(), []int{9}
+	return file_service_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *BroadcastRequest) GetMsgType() string {
@@ -953,7 +1223,7 @@ type BroadcastResponse struct {
 
 func (x *BroadcastResponse) Reset() {
 	*x = BroadcastResponse{}
-	mi := &file_service_proto_msgTypes[10]
+	mi := &file_service_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -965,7 +1235,7 @@ func (x *BroadcastResponse) String() string {
 func (*BroadcastResponse) ProtoMessage() {}
 
 func (x *BroadcastResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_service_proto_msgTypes[10]
+	mi := &file_service_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -978,7 +1248,7 @@ func (x *BroadcastResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BroadcastResponse.ProtoReflect.Descriptor instead.
 func (*BroadcastResponse) Descriptor() ([]byte, []int) {
-	return file_service_proto_rawDescGZIP(), []int{10}
+	return file_service_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *BroadcastResponse) GetSentCount() int32 {
@@ -1022,7 +1292,7 @@ type UpstreamRegisterRequest struct {
 
 func (x *UpstreamRegisterRequest) Reset() {
 	*x = UpstreamRegisterRequest{}
-	mi := &file_service_proto_msgTypes[11]
+	mi := &file_service_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1034,7 +1304,7 @@ func (x *UpstreamRegisterRequest) String() string {
 func (*UpstreamRegisterRequest) ProtoMessage() {}
 
 func (x *UpstreamRegisterRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_service_proto_msgTypes[11]
+	mi := &file_service_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1047,7 +1317,7 @@ func (x *UpstreamRegisterRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpstreamRegisterRequest.ProtoReflect.Descriptor instead.
 func (*UpstreamRegisterRequest) Descriptor() ([]byte, []int) {
-	return file_service_proto_rawDescGZIP(), []int{11}
+	return file_service_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *UpstreamRegisterRequest) GetAddress() string {
@@ -1096,7 +1366,7 @@ type UpstreamRegisterResponse struct {
 
 func (x *UpstreamRegisterResponse) Reset() {
 	*x = UpstreamRegisterResponse{}
-	mi := &file_service_proto_msgTypes[12]
+	mi := &file_service_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1108,7 +1378,7 @@ func (x *UpstreamRegisterResponse) String() string {
 func (*UpstreamRegisterResponse) ProtoMessage() {}
 
 func (x *UpstreamRegisterResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_service_proto_msgTypes[12]
+	mi := &file_service_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1121,7 +1391,7 @@ func (x *UpstreamRegisterResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpstreamRegisterResponse.ProtoReflect.Descriptor instead.
 func (*UpstreamRegisterResponse) Descriptor() ([]byte, []int) {
-	return file_service_proto_rawDescGZIP(), []int{12}
+	return file_service_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *UpstreamRegisterResponse) GetSuccess() bool {
@@ -1222,7 +1492,29 @@ const file_service_proto_rawDesc = "" +
 	"\vlost_reason\x18\x02 \x01(\x0e2\x19.gatesvr.proto.LostReasonR\n" +
 	"lostReason\x12\x15\n" +
 	"\x06seq_id\x18\x03 \x01(\x04R\x05seqId\x12:\n" +
-	"\x06answer\x18\x04 \x01(\v2\".gatesvr.proto.UnicastPushResponseR\x06answer\"\xf9\x01\n" +
+	"\x06answer\x18\x04 \x01(\v2\".gatesvr.proto.UnicastPushResponseR\x06answer\"\xa9\x01\n" +
+	"\x12WatchEventsRequest\x12\x18\n" +
+	"\agateway\x18\x01 \x01(\tR\agateway\x12\x14\n" +
+	"\x05after\x18\x02 \x01(\x04R\x05after\x12.\n" +
+	"\x05kinds\x18\x03 \x03(\x0e2\x18.gatesvr.proto.EventKindR\x05kinds\x12\x16\n" +
+	"\x06openid\x18\x04 \x01(\tR\x06openid\x12\x1b\n" +
+	"\tuntil_now\x18\x05 \x01(\bR\buntilNow\"\xbe\x02\n" +
+	"\x0eLifecycleEvent\x12\x18\n" +
+	"\agateway\x18\x01 \x01(\tR\agateway\x12\x0e\n" +
+	"\x02id\x18\x02 \x01(\x04R\x02id\x12\x0e\n" +
+	"\x02at\x18\x03 \x01(\x01R\x02at\x12,\n" +
+	"\x04kind\x18\x04 \x01(\x0e2\x18.gatesvr.proto.EventKindR\x04kind\x12\x1d\n" +
+	"\n" +
+	"session_id\x18\x05 \x01(\tR\tsessionId\x12\x16\n" +
+	"\x06openid\x18\x06 \x01(\tR\x06openid\x12\x10\n" +
+	"\x03gid\x18\a \x01(\tR\x03gid\x12\x12\n" +
+	"\x04zone\x18\b \x01(\tR\x04zone\x12\x14\n" +
+	"\x05epoch\x18\t \x01(\tR\x05epoch\x12\x16\n" +
+	"\x06reason\x18\n" +
+	" \x01(\tR\x06reason\x12\x18\n" +
+	"\aaddress\x18\v \x01(\tR\aaddress\x12\x1f\n" +
+	"\vmissed_from\x18\f \x01(\x04R\n" +
+	"missedFrom\"\xf9\x01\n" +
 	"\x10BroadcastRequest\x12\x19\n" +
 	"\bmsg_type\x18\x01 \x01(\tR\amsgType\x12\x14\n" +
 	"\x05title\x18\x02 \x01(\tR\x05title\x12\x18\n" +
@@ -1271,16 +1563,25 @@ const file_service_proto_rawDesc = "" +
 	"\x18LOST_REASON_BIND_EXPIRED\x10\x04\x12\x1d\n" +
 	"\x19LOST_REASON_STORE_DROPPED\x10\x05\x12\x13\n" +
 	"\x0fLOST_REASON_TTL\x10\x06\x12\x1a\n" +
-	"\x16LOST_REASON_SUPERSEDED\x10\a2\xae\x01\n" +
+	"\x16LOST_REASON_SUPERSEDED\x10\a*\xaf\x01\n" +
+	"\tEventKind\x12\x12\n" +
+	"\x0eEVENT_KIND_GAP\x10\x00\x12\x17\n" +
+	"\x13EVENT_KIND_ATTACHED\x10\x01\x12\x16\n" +
+	"\x12EVENT_KIND_RESUMED\x10\x02\x12\x14\n" +
+	"\x10EVENT_KIND_RESET\x10\x03\x12\x18\n" +
+	"\x14EVENT_KIND_LOGGED_IN\x10\x04\x12\x17\n" +
+	"\x13EVENT_KIND_DETACHED\x10\x05\x12\x14\n" +
+	"\x10EVENT_KIND_ENDED\x10\x062\xae\x01\n" +
 	"\x0fUpstreamService\x12Q\n" +
 	"\x0eProcessRequest\x12\x1e.gatesvr.proto.UpstreamRequest\x1a\x1f.gatesvr.proto.UpstreamResponse\x12H\n" +
-	"\tGetStatus\x12\x1c.gatesvr.proto.StatusRequest\x1a\x1d.gatesvr.proto.StatusResponse2\xca\x03\n" +
+	"\tGetStatus\x12\x1c.gatesvr.proto.StatusRequest\x1a\x1d.gatesvr.proto.StatusResponse2\x9d\x04\n" +
 	"\x0eGatewayService\x12U\n" +
 	"\fPushToClient\x12!.gatesvr.proto.UnicastPushRequest\x1a\".gatesvr.proto.UnicastPushResponse\x12W\n" +
 	"\x12BroadcastToClients\x12\x1f.gatesvr.proto.BroadcastRequest\x1a .gatesvr.proto.BroadcastResponse\x12c\n" +
 	"\x10RegisterUpstream\x12&.gatesvr.proto.UpstreamRegisterRequest\x1a'.gatesvr.proto.UpstreamRegisterResponse\x12N\n" +
 	"\tPushBatch\x12\x1f.gatesvr.proto.BatchPushRequest\x1a .gatesvr.proto.BatchPushResponse\x12S\n" +
-	"\x10PushWithReceipts\x12!.gatesvr.proto.UnicastPushRequest\x1a\x1a.gatesvr.proto.PushReceipt0\x01B5Z3github.com/quicgw/quicgw_fast/proto/gatesvr;gatesvrb\x06proto3"
+	"\x10PushWithReceipts\x12!.gatesvr.proto.UnicastPushRequest\x1a\x1a.gatesvr.proto.PushReceipt0\x01\x12Q\n" +
+	"\vWatchEvents\x12!.gatesvr.proto.WatchEventsRequest\x1a\x1d.gatesvr.proto.LifecycleEvent0\x01B5Z3github.com/quicgw/quicgw_fast/proto/gatesvr;gatesvrb\x06proto3"
 
 var (
 	file_service_proto_rawDescOnce sync.Once
@@ -1294,66 +1595,73 @@ func file_service_proto_rawDescGZIP() []byte {
 	return file_service_proto_rawDescData
 }
 
-var file_service_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
-var file_service_proto_msgTypes = make([]protoimpl.MessageInfo, 19)
+var file_service_proto_enumTypes = make([]protoimpl.EnumInfo, 4)
+var file_service_proto_msgTypes = make([]protoimpl.MessageInfo, 21)
 var file_service_proto_goTypes = []any{
 	(NotifySyncHint)(0),              // 0: gatesvr.proto.NotifySyncHint
 	(PushOutcome)(0),                 // 1: gatesvr.proto.PushOutcome
 	(LostReason)(0),                  // 2: gatesvr.proto.LostReason
-	(*UpstreamRequest)(nil),          // 3: gatesvr.proto.UpstreamRequest
-	(*UpstreamResponse)(nil),         // 4: gatesvr.proto.UpstreamResponse
-	(*StatusRequest)(nil),            // 5: gatesvr.proto.StatusRequest
-	(*StatusResponse)(nil),           // 6: gatesvr.proto.StatusResponse
-	(*UnicastPushRequest)(nil),       // 7: gatesvr.proto.UnicastPushRequest
-	(*UnicastPushResponse)(nil),      // 8: gatesvr.proto.UnicastPushResponse
-	(*BatchPushRequest)(nil),         // 9: gatesvr.proto.BatchPushRequest
-	(*BatchPushResponse)(nil),        // 10: gatesvr.proto.BatchPushResponse
-	(*PushReceipt)(nil),              // 11: gatesvr.proto.PushReceipt
-	(*BroadcastRequest)(nil),         // 12: gatesvr.proto.BroadcastRequest
-	(*BroadcastResponse)(nil),        // 13: gatesvr.proto.BroadcastResponse
-	(*UpstreamRegisterRequest)(nil),  // 14: gatesvr.proto.UpstreamRegisterRequest
-	(*UpstreamRegisterResponse)(nil), // 15: gatesvr.proto.UpstreamRegisterResponse
-	nil,                              // 16: gatesvr.proto.UpstreamRequest.ParamsEntry
-	nil,                              // 17: gatesvr.proto.UpstreamRequest.HeadersEntry
-	nil,                              // 18: gatesvr.proto.UpstreamResponse.HeadersEntry
-	nil,                              // 19: gatesvr.proto.StatusResponse.MetadataEntry
-	nil,                              // 20: gatesvr.proto.UnicastPushRequest.MetadataEntry
-	nil,                              // 21: gatesvr.proto.BroadcastRequest.MetadataEntry
+	(EventKind)(0),                   // 3: gatesvr.proto.EventKind
+	(*UpstreamRequest)(nil),          // 4: gatesvr.proto.UpstreamRequest
+	(*UpstreamResponse)(nil),         // 5: gatesvr.proto.UpstreamResponse
+	(*StatusRequest)(nil),            // 6: gatesvr.proto.StatusRequest
+	(*StatusResponse)(nil),           // 7: gatesvr.proto.StatusResponse
+	(*UnicastPushRequest)(nil),       // 8: gatesvr.proto.UnicastPushRequest
+	(*UnicastPushResponse)(nil),      // 9: gatesvr.proto.UnicastPushResponse
+	(*BatchPushRequest)(nil),         // 10: gatesvr.proto.BatchPushRequest
+	(*BatchPushResponse)(nil),        // 11: gatesvr.proto.BatchPushResponse
+	(*PushReceipt)(nil),              // 12: gatesvr.proto.PushReceipt
+	(*WatchEventsRequest)(nil),       // 13: gatesvr.proto.WatchEventsRequest
+	(*LifecycleEvent)(nil),           // 14: gatesvr.proto.LifecycleEvent
+	(*BroadcastRequest)(nil),         // 15: gatesvr.proto.BroadcastRequest
+	(*BroadcastResponse)(nil),        // 16: gatesvr.proto.BroadcastResponse
+	(*UpstreamRegisterRequest)(nil),  // 17: gatesvr.proto.UpstreamRegisterRequest
+	(*UpstreamRegisterResponse)(nil), // 18: gatesvr.proto.UpstreamRegisterResponse
+	nil,                              // 19: gatesvr.proto.UpstreamRequest.ParamsEntry
+	nil,                              // 20: gatesvr.proto.UpstreamRequest.HeadersEntry
+	nil,                              // 21: gatesvr.proto.UpstreamResponse.HeadersEntry
+	nil,                              // 22: gatesvr.proto.StatusResponse.MetadataEntry
+	nil,                              // 23: gatesvr.proto.UnicastPushRequest.MetadataEntry
+	nil,                              // 24: gatesvr.proto.BroadcastRequest.MetadataEntry
 }
 var file_service_proto_depIdxs = []int32{
-	16, // 0: gatesvr.proto.UpstreamRequest.params:type_name -> gatesvr.proto.UpstreamRequest.ParamsEntry
-	17, // 1: gatesvr.proto.UpstreamRequest.headers:type_name -> gatesvr.proto.UpstreamRequest.HeadersEntry
-	18, // 2: gatesvr.proto.UpstreamResponse.headers:type_name -> gatesvr.proto.UpstreamResponse.HeadersEntry
-	19, // 3: gatesvr.proto.StatusResponse.metadata:type_name -> gatesvr.proto.StatusResponse.MetadataEntry
-	20, // 4: gatesvr.proto.UnicastPushRequest.metadata:type_name -> gatesvr.proto.UnicastPushRequest.MetadataEntry
+	19, // 0: gatesvr.proto.UpstreamRequest.params:type_name -> gatesvr.proto.UpstreamRequest.ParamsEntry
+	20, // 1: gatesvr.proto.UpstreamRequest.headers:type_name -> gatesvr.proto.UpstreamRequest.HeadersEntry
+	21, // 2: gatesvr.proto.UpstreamResponse.headers:type_name -> gatesvr.proto.UpstreamResponse.HeadersEntry
+	22, // 3: gatesvr.proto.StatusResponse.metadata:type_name -> gatesvr.proto.StatusResponse.MetadataEntry
+	23, // 4: gatesvr.proto.UnicastPushRequest.metadata:type_name -> gatesvr.proto.UnicastPushRequest.MetadataEntry
 	0,  // 5: gatesvr.proto.UnicastPushRequest.sync_hint:type_name -> gatesvr.proto.NotifySyncHint
 	1,  // 6: gatesvr.proto.UnicastPushResponse.outcome:type_name -> gatesvr.proto.PushOutcome
 	2,  // 7: gatesvr.proto.UnicastPushResponse.lost_reason:type_name -> gatesvr.proto.LostReason
-	7,  // 8: gatesvr.proto.BatchPushRequest.pushes:type_name -> gatesvr.proto.UnicastPushRequest
-	8,  // 9: gatesvr.proto.BatchPushResponse.responses:type_name -> gatesvr.proto.UnicastPushResponse
+	8,  // 8: gatesvr.proto.BatchPushRequest.pushes:type_name -> gatesvr.proto.UnicastPushRequest
+	9,  // 9: gatesvr.proto.BatchPushResponse.responses:type_name -> gatesvr.proto.UnicastPushResponse
 	1,  // 10: gatesvr.proto.PushReceipt.outcome:type_name -> gatesvr.proto.PushOutcome
 	2,  // 11: gatesvr.proto.PushReceipt.lost_reason:type_name -> gatesvr.proto.LostReason
-	8,  // 12: gatesvr.proto.PushReceipt.answer:type_name -> gatesvr.proto.UnicastPushResponse
-	21, // 13: gatesvr.proto.BroadcastRequest.metadata:type_name -> gatesvr.proto.BroadcastRequest.MetadataEntry
-	3,  // 14: gatesvr.proto.UpstreamService.ProcessRequest:input_type -> gatesvr.proto.UpstreamRequest
-	5,  // 15: gatesvr.proto.UpstreamService.GetStatus:input_type -> gatesvr.proto.StatusRequest
-	7,  // 16: gatesvr.proto.GatewayService.PushToClient:input_type -> gatesvr.proto.UnicastPushRequest
-	12, // 17: gatesvr.proto.GatewayService.BroadcastToClients:input_type -> gatesvr.proto.BroadcastRequest
-	14, // 18: gatesvr.proto.GatewayService.RegisterUpstream:input_type -> gatesvr.proto.UpstreamRegisterRequest
-	9,  // 19: gatesvr.proto.GatewayService.PushBatch:input_type -> gatesvr.proto.BatchPushRequest
-	7,  // 20: gatesvr.proto.GatewayService.PushWithReceipts:input_type -> gatesvr.proto.UnicastPushRequest
-	4,  // 21: gatesvr.proto.UpstreamService.ProcessRequest:output_type -> gatesvr.proto.UpstreamResponse
-	6,  // 22: gatesvr.proto.UpstreamService.GetStatus:output_type -> gatesvr.proto.StatusResponse
-	8,  // 23: gatesvr.proto.GatewayService.PushToClient:output_type -> gatesvr.proto.UnicastPushResponse
-	13, // 24: gatesvr.proto.GatewayService.BroadcastToClients:output_type -> gatesvr.proto.BroadcastResponse
-	15, // 25: gatesvr.proto.GatewayService.RegisterUpstream:output_type -> gatesvr.proto.UpstreamRegisterResponse
-	10, // 26: gatesvr.proto.GatewayService.PushBatch:output_type -> gatesvr.proto.BatchPushResponse
-	11, // 27: gatesvr.proto.GatewayService.PushWithReceipts:output_type -> gatesvr.proto.PushReceipt
-	21, // [21:28] is the sub-list for method output_type
-	14, // [14:21] is the sub-list for method input_type
-	14, // [14:14] is the sub-list for extension type_name
-	14, // [14:14] is the sub-list for extension extendee
-	0,  // [0:14] is the sub-list for field type_name
+	9,  // 12: gatesvr.proto.PushReceipt.answer:type_name -> gatesvr.proto.UnicastPushResponse
+	3,  // 13: gatesvr.proto.WatchEventsRequest.kinds:type_name -> gatesvr.proto.EventKind
+	3,  // 14: gatesvr.proto.LifecycleEvent.kind:type_name -> gatesvr.proto.EventKind
+	24, // 15: gatesvr.proto.BroadcastRequest.metadata:type_name -> gatesvr.proto.BroadcastRequest.MetadataEntry
+	4,  // 16: gatesvr.proto.UpstreamService.ProcessRequest:input_type -> gatesvr.proto.UpstreamRequest
+	6,  // 17: gatesvr.proto.UpstreamService.GetStatus:input_type -> gatesvr.proto.StatusRequest
+	8,  // 18: gatesvr.proto.GatewayService.PushToClient:input_type -> gatesvr.proto.UnicastPushRequest
+	15, // 19: gatesvr.proto.GatewayService.BroadcastToClients:input_type -> gatesvr.proto.BroadcastRequest
+	17, // 20: gatesvr.proto.GatewayService.RegisterUpstream:input_type -> gatesvr.proto.UpstreamRegisterRequest
+	10, // 21: gatesvr.proto.GatewayService.PushBatch:input_type -> gatesvr.proto.BatchPushRequest
+	8,  // 22: gatesvr.proto.GatewayService.PushWithReceipts:input_type -> gatesvr.proto.UnicastPushRequest
+	13, // 23: gatesvr.proto.GatewayService.WatchEvents:input_type -> gatesvr.proto.WatchEventsRequest
+	5,  // 24: gatesvr.proto.UpstreamService.ProcessRequest:output_type -> gatesvr.proto.UpstreamResponse
+	7,  // 25: gatesvr.proto.UpstreamService.GetStatus:output_type -> gatesvr.proto.StatusResponse
+	9,  // 26: gatesvr.proto.GatewayService.PushToClient:output_type -> gatesvr.proto.UnicastPushResponse
+	16, // 27: gatesvr.proto.GatewayService.BroadcastToClients:output_type -> gatesvr.proto.BroadcastResponse
+	18, // 28: gatesvr.proto.GatewayService.RegisterUpstream:output_type -> gatesvr.proto.UpstreamRegisterResponse
+	11, // 29: gatesvr.proto.GatewayService.PushBatch:output_type -> gatesvr.proto.BatchPushResponse
+	12, // 30: gatesvr.proto.GatewayService.PushWithReceipts:output_type -> gatesvr.proto.PushReceipt
+	14, // 31: gatesvr.proto.GatewayService.WatchEvents:output_type -> gatesvr.proto.LifecycleEvent
+	24, // [24:32] is the sub-list for method output_type
+	16, // [16:24] is the sub-list for method input_type
+	16, // [16:16] is the sub-list for extension type_name
+	16, // [16:16] is the sub-list for extension extendee
+	0,  // [0:16] is the sub-list for field type_name
 }
 
 func init() { file_service_proto_init() }
@@ -1366,8 +1674,8 @@ func file_service_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_service_proto_rawDesc), len(file_service_proto_rawDesc)),
-			NumEnums:      3,
-			NumMessages:   19,
+			NumEnums:      4,
+			NumMessages:   21,
 			NumExtensions: 0,
 			NumServices:   2,
 		},

@@ -171,6 +171,7 @@ const (
 	GatewayService_RegisterUpstream_FullMethodName   = "/gatesvr.proto.GatewayService/RegisterUpstream"
 	GatewayService_PushBatch_FullMethodName          = "/gatesvr.proto.GatewayService/PushBatch"
 	GatewayService_PushWithReceipts_FullMethodName   = "/gatesvr.proto.GatewayService/PushWithReceipts"
+	GatewayService_WatchEvents_FullMethodName        = "/gatesvr.proto.GatewayService/WatchEvents"
 )
 
 // GatewayServiceClient is the client API for GatewayService service.
@@ -184,6 +185,7 @@ type GatewayServiceClient interface {
 	RegisterUpstream(ctx context.Context, in *UpstreamRegisterRequest, opts ...grpc.CallOption) (*UpstreamRegisterResponse, error)
 	PushBatch(ctx context.Context, in *BatchPushRequest, opts ...grpc.CallOption) (*BatchPushResponse, error)
 	PushWithReceipts(ctx context.Context, in *UnicastPushRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[PushReceipt], error)
+	WatchEvents(ctx context.Context, in *WatchEventsRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[LifecycleEvent], error)
 }
 
 type gatewayServiceClient struct {
@@ -253,6 +255,25 @@ func (c *gatewayServiceClient) PushWithReceipts(ctx context.Context, in *Unicast
 // This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
 type GatewayService_PushWithReceiptsClient = grpc.ServerStreamingClient[PushReceipt]
 
+func (c *gatewayServiceClient) WatchEvents(ctx context.Context, in *WatchEventsRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[LifecycleEvent], error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	stream, err := c.cc.NewStream(ctx, &GatewayService_ServiceDesc.Streams[1], GatewayService_WatchEvents_FullMethodName, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	x := &grpc.GenericClientStream[WatchEventsRequest, LifecycleEvent]{ClientStream: stream}
+	if err := x.ClientStream.SendMsg(in); err != nil {
+		return nil, err
+	}
+	if err := x.ClientStream.CloseSend(); err != nil {
+		return nil, err
+	}
+	return x, nil
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type GatewayService_WatchEventsClient = grpc.ServerStreamingClient[LifecycleEvent]
+
 // GatewayServiceServer is the server API for GatewayService service.
 // All implementations must embed UnimplementedGatewayServiceServer
 // for forward compatibility.
@@ -264,6 +285,7 @@ type GatewayServiceServer interface {
 	RegisterUpstream(context.Context, *UpstreamRegisterRequest) (*UpstreamRegisterResponse, error)
 	PushBatch(context.Context, *BatchPushRequest) (*BatchPushResponse, error)
 	PushWithReceipts(*UnicastPushRequest, grpc.ServerStreamingServer[PushReceipt]) error
+	WatchEvents(*WatchEventsRequest, grpc.ServerStreamingServer[LifecycleEvent]) error
 	mustEmbedUnimplementedGatewayServiceServer()
 }
 
@@ -288,6 +310,9 @@ func (UnimplementedGatewayServiceServer) PushBatch(context.Context, *BatchPushRe
 }
 func (UnimplementedGatewayServiceServer) PushWithReceipts(*UnicastPushRequest, grpc.ServerStreamingServer[PushReceipt]) error {
 	return status.Error(codes.Unimplemented, "method PushWithReceipts not implemented")
+}
+func (UnimplementedGatewayServiceServer) WatchEvents(*WatchEventsRequest, grpc.ServerStreamingServer[LifecycleEvent]) error {
+	return status.Error(codes.Unimplemented, "method WatchEvents not implemented")
 }
 func (UnimplementedGatewayServiceServer) mustEmbedUnimplementedGatewayServiceServer() {}
 func (UnimplementedGatewayServiceServer) testEmbeddedByValue()                        {}
@@ -393,6 +418,17 @@ func _GatewayService_PushWithReceipts_Handler(srv interface{}, stream grpc.Serve
 // This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
 type GatewayService_PushWithReceiptsServer = grpc.ServerStreamingServer[PushReceipt]
 
+func _GatewayService_WatchEvents_Handler(srv interface{}, stream grpc.ServerStream) error {
+	m := new(WatchEventsRequest)
+	if err := stream.RecvMsg(m); err != nil {
+		return err
+	}
+	return srv.(GatewayServiceServer).WatchEvents(m, &grpc.GenericServerStream[WatchEventsRequest, LifecycleEvent]{ServerStream: stream})
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type GatewayService_WatchEventsServer = grpc.ServerStreamingServer[LifecycleEvent]
+
 // GatewayService_ServiceDesc is the grpc.ServiceDesc for GatewayService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -421,6 +457,11 @@ var GatewayService_ServiceDesc = grpc.ServiceDesc{
 		{
 			StreamName:    "PushWithReceipts",
 			Handler:       _GatewayService_PushWithReceipts_Handler,
+			ServerStreams: true,
+		},
+		{
+			StreamName:    "WatchEvents",
+			Handler:       _GatewayService_WatchEvents_Handler,
 			ServerStreams: true,
 		},
 	},

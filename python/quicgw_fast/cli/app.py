@@ -132,6 +132,14 @@ _add(
 )
 _add(
     STEER,
+    "events",
+    "Print what happened to the sessions of a gateway, as far back as it keeps that.",
+    "quicgw events",
+    "quicgw events --follow --openid alice",
+    "quicgw events --kind ended --kind reset --json",
+)
+_add(
+    STEER,
     "sessions",
     "List the sessions of a gateway, those of clients that are away (detached) as well.",
     "quicgw sessions --state DETACHED",

@@ -37,6 +37,7 @@ def config(
     grpc: options.Grpc = None,
     admin: options.Admin = None,
     fast: options.Fast = False,
+    log_level: options.LogLevel = None,
     json: Annotated[bool, typer.Option("--json", metavar="", help="Print one JSON object.")] = False,
 ) -> None:
     """Print the values with which a gateway would start here, each with where it comes from.
@@ -55,7 +56,7 @@ def config(
     from quicgw_fast.config import effective_report, load
 
     with options.failures_as_json(json):
-        settings = load(file, options.server_flags(quic, grpc, admin, fast=fast))
+        settings = load(file, options.server_flags(quic, grpc, admin, fast=fast, log_level=log_level))
         if json:
             print(json_module.dumps(effective_report(settings, changed=changed)))
         else:

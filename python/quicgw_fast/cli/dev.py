@@ -18,6 +18,7 @@ def dev(
     grpc: options.Grpc = None,
     admin: options.Admin = None,
     fast: options.Fast = False,
+    log_level: options.LogLevel = None,
 ) -> None:
     """Run a gateway with embedded services until SIGTERM or Ctrl-C.
 
@@ -33,7 +34,7 @@ def dev(
     from quicgw_fast.demo.embedded import for_development
     from quicgw_fast.observe import configure_logging
 
-    flags = options.server_flags(quic, grpc, admin, fast=fast)
+    flags = options.server_flags(quic, grpc, admin, fast=fast, log_level=log_level)
     with OtherSignals() as others, located(config, flags) as settings:
         require_upb()
         configure_logging(settings.log)

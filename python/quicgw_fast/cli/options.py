@@ -6,7 +6,7 @@ import logging
 import sys
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -64,6 +64,10 @@ Admin = Annotated[
         callback=listen_address,
         help="HTTP address for operators (/healthz, /readyz, /stats).",
     ),
+]
+LogLevel = Annotated[
+    Literal["debug", "info", "warning", "error"] | None,
+    typer.Option("--log-level", help="What is logged at least; stronger than log.level of --config, also at a reload."),
 ]
 Gateway = Annotated[
     str,
@@ -123,7 +127,7 @@ AnswerTimeout = Annotated[
 
 
 def server_flags(
-    quic: str | None, grpc: str | None, admin: str | None, *, fast: bool = False
+    quic: str | None, grpc: str | None, admin: str | None, *, fast: bool = False, log_level: str | None = None
 ) -> dict[str, dict[str, str]]:
     """Return the flags that were given in the form that ``config.load`` takes."""
     from quicgw_fast.compiled import PARTS
@@ -131,6 +135,8 @@ def server_flags(
     flags = {name: dict(table) for name, table in PARTS.items()} if fast else {}
     given = {"quic": quic, "grpc": grpc, "admin": admin}
     flags.setdefault("server", {}).update({name: value for name, value in given.items() if value is not None})
+    if log_level is not None:
+        flags["log"] = {"level": log_level}
     return flags
 
 
@@ -210,4 +216,4 @@ def log_advice(settings: config.Config) -> None:
     from quicgw_fast.config import advice
 
     for told in advice(settings):
-        logging.getLogger("quicgw.config").warning("check the configuration", extra={"advice": told})
+        logging.getLogger("quicgw.config").warning("check the configuration", extra={"explanation": told})

@@ -24,6 +24,7 @@ def serve(
     grpc: options.Grpc = None,
     admin: options.Admin = None,
     fast: options.Fast = False,
+    log_level: options.LogLevel = None,
 ) -> None:
     """Run the gateway until SIGTERM or Ctrl-C.
 
@@ -37,7 +38,7 @@ def serve(
 
     # Flags and environment are over the file also when that is read again.
     with OtherSignals() as others:  # first of all: what is imported next takes most of the start
-        _start(config, options.server_flags(quic, grpc, admin, fast=fast), others)
+        _start(config, options.server_flags(quic, grpc, admin, fast=fast, log_level=log_level), others)
 
 
 def _start(path: Path | None, flags: Mapping[str, Mapping[str, str]], others: OtherSignals) -> None:

@@ -104,6 +104,6 @@ class ServiceManager:
                 out.sendto("\n".join(lines).encode(), self._address)
         except OSError as error:
             if not self._missed:
-                fields = {"reason": str(error), "told": lines[0], "remedy": "look at NOTIFY_SOCKET and NotifyAccess="}
+                fields = {"reason": str(error), "line": lines[0], "remedy": "look at NOTIFY_SOCKET and NotifyAccess="}
                 _log.warning("service manager not told", extra=fields)
             self._missed = True

@@ -74,7 +74,7 @@ def _lines(one: dict[str, Any]) -> Iterator[str]:
     from quicgw_fast.cli.tables import shown, table
 
     labels = ("id", "openid", "gid", "state", "address", "age", "idle", "window", "in flight")
-    for label, value in zip(labels, row_of(one, time.time()), strict=True):
+    for label, value in zip(labels, row_of(one, one["at"]), strict=True):
         yield f"{label.ljust(12)}  {shown(value)}"
     events = one["events"]
     yield ""

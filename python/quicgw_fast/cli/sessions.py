@@ -73,7 +73,7 @@ def find(pages: AdminPages, asked: dict[str, str], limit: int) -> dict[str, Any]
         found += page["sessions"]
         cursor = page["next"]
         if cursor is None or not page["sessions"] or len(found) >= limit:
-            return {"sessions": found[:limit], "next": cursor, "total": page["total"]}
+            return {"at": page["at"], "sessions": found[:limit], "next": cursor, "total": page["total"]}
 
 
 def _show(found: dict[str, Any], *, as_json: bool, over: bool) -> None:
@@ -89,7 +89,7 @@ def _show(found: dict[str, Any], *, as_json: bool, over: bool) -> None:
 def _lines(found: dict[str, Any]) -> Iterator[str]:
     from quicgw_fast.cli.tables import is_too_wide, table
 
-    rows = [row_of(session, time.time()) for session in found["sessions"]]
+    rows = [row_of(session, found["at"]) for session in found["sessions"]]
     lines = list(table(COLUMNS, rows)) if rows else []
     if is_too_wide(lines):
         lines = list(table(COLUMNS, [(_short(row[0]), *row[1:]) for row in rows]))

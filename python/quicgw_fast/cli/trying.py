@@ -80,7 +80,7 @@ def _log_as_warnings(config: Config, checked: Checked) -> Iterator[None]:
         def emit(self, record: logging.LogRecord) -> None:
             fields = {name: str(value) for name, value in vars(record).items() if name not in _USUAL}
             table, _, key = fields.pop("setting", "").partition(".")
-            told = ", ".join(f"{name} {value}" for name, value in fields.items())
+            told = ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in fields.items())
             about = ((table, key),) if key else ()
             checked.warnings.append(Mistake(f"{record.getMessage()}: {told}", about, (config.place((table, key)),)))
 

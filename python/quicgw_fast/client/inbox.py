@@ -137,9 +137,9 @@ class Inbox:
         self._stop_unread_timer()
         if self.queue.may_drop:
             self._stats.dropped_notifies += self.queue.drop_unread()
-            advice = "read them with notifies(), or choose a queue_policy"
+            remedy = "read them with notifies(), or choose a queue_policy"
             _log.warning(
-                "nobody reads the notifies, the oldest are dropped", extra={"openid": self._openid, "advice": advice}
+                "nobody reads the notifies, the oldest are dropped", extra={"openid": self._openid, "remedy": remedy}
             )
             self._unread()
 

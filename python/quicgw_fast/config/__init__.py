@@ -15,6 +15,7 @@ from quicgw_fast.config.pem import load_authorities, load_pair, read_pem
 from quicgw_fast.config.tables.auth import AuthConfig
 from quicgw_fast.config.tables.control import ControlConfig
 from quicgw_fast.config.tables.drain import DrainConfig
+from quicgw_fast.config.tables.events import EventsConfig, WebhookConfig
 from quicgw_fast.config.tables.limits import LimitsConfig
 from quicgw_fast.config.tables.overload import OverloadConfig
 from quicgw_fast.config.tables.processor import ProcessorConfig
@@ -37,6 +38,7 @@ __all__ = [
     "Config",
     "ControlConfig",
     "DrainConfig",
+    "EventsConfig",
     "LimitsConfig",
     "LogConfig",
     "OfflineConfig",
@@ -49,6 +51,7 @@ __all__ = [
     "TlsConfig",
     "TracingConfig",
     "UpstreamConfig",
+    "WebhookConfig",
     "advice",
     "changed",
     "changes",

@@ -11,6 +11,7 @@ from quicgw_fast.config.tables.auth import AuthConfig
 from quicgw_fast.config.tables.base import Section
 from quicgw_fast.config.tables.control import ControlConfig
 from quicgw_fast.config.tables.drain import DrainConfig
+from quicgw_fast.config.tables.events import EventsConfig, WebhookConfig
 from quicgw_fast.config.tables.limits import LimitsConfig
 from quicgw_fast.config.tables.overload import OverloadConfig
 from quicgw_fast.config.tables.processor import ProcessorConfig
@@ -40,6 +41,8 @@ class Config(BaseModel):
     processor: ProcessorConfig = ProcessorConfig()
     drain: DrainConfig = DrainConfig()
     push: PushConfig = PushConfig()
+    events: EventsConfig = EventsConfig()
+    webhook: WebhookConfig = WebhookConfig()
     session: SessionConfig = SessionConfig()
     auth: AuthConfig = AuthConfig()
     limits: LimitsConfig = LimitsConfig()

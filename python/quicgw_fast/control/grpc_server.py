@@ -13,17 +13,21 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection, reflection_pb2
 
 from quicgw_fast.control.callers import HEALTH_CHECK, Callers
+from quicgw_fast.control.event_stream import stream_events
 from quicgw_fast.control.intake import Intake, Later
 from quicgw_fast.control.listen import free_address
 from quicgw_fast.control.peers import caller_host
 from quicgw_fast.errors import StartupError
+from quicgw_fast.log_ids import call_ids
 from quicgw_fast.proto import service_pb2 as pb
 from quicgw_fast.proto.service_pb2_grpc import GatewayServiceServicer, add_GatewayServiceServicer_to_server
+from quicgw_fast.trace_context import trace_of
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Sequence
 
     from quicgw_fast.control.access import ControlAccess
+    from quicgw_fast.control.event_stream import EventSource
     from quicgw_fast.control.refusals import Refusals
     from quicgw_fast.ports import TakenPush
     from quicgw_fast.trace_context import PushTracer
@@ -54,7 +58,11 @@ _BATCH = 1024
 """Pushes of a batch; their bytes are bounded as those of any message."""
 MOST_BUFFERED = sum(_PLACES.values()) * _LARGEST
 """Bytes of messages that are in memory at once, if every one is as large as it may be."""
-_STREAMS = {f"/{health.SERVICE_NAME}/Watch": 64, f"/{reflection.SERVICE_NAME}/ServerReflectionInfo": 16}
+_STREAMS = {
+    f"/{GATEWAY_SERVICE}/WatchEvents": 64,
+    f"/{health.SERVICE_NAME}/Watch": 64,
+    f"/{reflection.SERVICE_NAME}/ServerReflectionInfo": 16,
+}
 """Calls that last as long as their callers like, and how many of a method there may be."""
 
 
@@ -154,6 +162,7 @@ class ControlServer:
         port: int,
         pusher: Pusher,
         registrar: Registrar,
+        events: EventSource,
         access: ControlAccess,
         refusals: Refusals,
         *,
@@ -172,7 +181,7 @@ class ControlServer:
             interceptors=[Callers(access.grpc, refusals), intake],
             maximum_concurrent_rpcs=max_concurrent_calls,
         )
-        add_GatewayServiceServicer_to_server(_Servicer(pusher, registrar, tracer), server)
+        add_GatewayServiceServicer_to_server(_Servicer(pusher, registrar, events, tracer), server)
         health_service = health.aio.HealthServicer()
         health_pb2_grpc.add_HealthServicer_to_server(health_service, server)
         names = (GATEWAY_SERVICE, health.SERVICE_NAME, reflection.SERVICE_NAME)
@@ -229,7 +238,8 @@ def add_port(
 
 
 class _Servicer(GatewayServiceServicer):
-    def __init__(self, pusher: Pusher, registrar: Registrar, tracer: PushTracer | None) -> None:
+    def __init__(self, pusher: Pusher, registrar: Registrar, events: EventSource, tracer: PushTracer | None) -> None:
+        self._events = events
         self._pusher = pusher
         self._tracer = tracer
         self._registrar = registrar
@@ -278,6 +288,10 @@ class _Servicer(GatewayServiceServicer):
         context.set_trailing_metadata((("pending-bytes", str(answer.pending_bytes)), most))
         return answer
 
+    # Not a generator either: so the intake has the stream written as that of a call with one message.
+    async def WatchEvents(self, request: pb.WatchEventsRequest, context: Context) -> None:  # type: ignore[override]
+        await stream_events(self._events, request, context)
+
     async def RegisterUpstream(
         self, request: pb.UpstreamRegisterRequest, context: Context
     ) -> pb.UpstreamRegisterResponse:
@@ -301,5 +315,5 @@ async def _answer(result: Awaitable[Answer], method: str, context: Context) -> A
     try:
         return await result
     except Exception:
-        _log.exception("call failed", extra={"method": method})
+        _log.exception("call failed", extra={"method": method, **call_ids(trace_of(_metadata(context)))})
         await context.abort(grpc.StatusCode.INTERNAL, "internal error of the gateway")

@@ -112,5 +112,5 @@ def _own_access(control: ControlConfig) -> GatewayAccess:
 
 
 def _with_certificate(config: Config, certificate: Certificate) -> Config:
-    _log.info("certificate made", extra={"ca": str(certificate.path)})
+    _log.info("certificate made", extra={"file": str(certificate.path)})
     return config.model_copy(update={"tls": config.tls.model_copy(update={"cert": certificate.path})})

@@ -27,6 +27,7 @@ from quicgw_fast.flow.housekeeping import Housekeeping
 from quicgw_fast.flow.journal import Journal
 from quicgw_fast.flow.kicking import Kicks
 from quicgw_fast.flow.large_sessions import LargeSessions
+from quicgw_fast.flow.lifecycle import Lifecycle
 from quicgw_fast.flow.login import Logins
 from quicgw_fast.flow.login_ways import login_way
 from quicgw_fast.flow.memory import Memory
@@ -56,6 +57,7 @@ if TYPE_CHECKING:
     from quicgw_fast.completions import Cancellable, Done
     from quicgw_fast.config import Config, ProcessorConfig, SessionConfig
     from quicgw_fast.errors import RequestError
+    from quicgw_fast.events import EventLog
     from quicgw_fast.flow.farewell import Farewell
     from quicgw_fast.flow.requests import RequestProcessor
     from quicgw_fast.observe import Metrics
@@ -70,12 +72,13 @@ R = TypeVar("R")
 
 
 class Asked(NamedTuple):
-    """Whom the legs ask: about tokens, about what is stored, and about where openids live; and who traces requests."""
+    """Whom the legs ask, about tokens, what is stored and where openids live; who traces, and who is told."""
 
     authenticator: Authenticator
     store: OfflineStore | None
     placement: Placement
     tracer: RequestTracer | None
+    events: EventLog
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,13 +129,14 @@ def assemble_path(
     """Build the way of a message; ``call`` calls services, ``chores`` get the time (monotonic) in each housekeeping."""
     times, limits, pools, stages = config.session, gates.book.limits, config.processor, StageTimes(clock, metrics)
     draining, journal, request_memory = DrainState(), Journal(metrics), RequestMemory(metrics, limits)
-    budget, make_outbox, registry = _make_registry(engine, metrics, times)
+    budget, make_outbox, registry = _make_registry(engine, metrics, times, aloud=config.log.level == "debug")
+    life = Lifecycle(clock, asked.events, registry, journal)
 
     # Down
     sender = _make_sender(engine, metrics, lambda: closing, lambda: room)
     offline = Offline(SteadyClock(clock), metrics, asked.store, registry, sender, config.offline)
     accounts = Accounts(metrics, lambda: (session.outbox.tally for session in registry), offline.share)
-    closing = Closing(clock, metrics, registry, accounts, offline, lambda session: requests.give_up(session))
+    closing = Closing(clock, metrics, registry, life, accounts, offline, lambda session: requests.give_up(session))
     room = Memory(clock, metrics, registry, budget, closing, sender.overflow)
     replies = Replies(clock, metrics, request_memory, stages, sender)
 
@@ -141,9 +145,9 @@ def assemble_path(
     ordered = OrderedActions(clock, metrics, config.routing.ordered, replies, lambda task: requests.submit(task))
     work, pool = partial(execute, call=call, clock=clock), partial(make, "logins", logins_at_once)
     processor: RequestProcessor = make("requests", pools.workers, work=work, reply=ordered.reply)
-    started, ask = login_way(config.auth.login, clock, metrics, registry, offline.stored, call)
-    logins = Logins(clock, metrics, registry, offline.stored, pool, ask, replies, lambda task: requests.dispatch(task))
-    traced = asked.tracer, stages.inflow
+    who, traced = (registry, offline.stored, life), (asked.tracer, stages.inflow)
+    started, ask = login_way(config.auth.login, clock, metrics, *who, call)
+    logins = Logins(clock, metrics, *who, pool, ask, replies, lambda task: requests.dispatch(task))
     rules = gates.request, gates.task, Crowding(metrics, gates.queue, processor, replies, engine), request_memory
     requests = Requests(clock, metrics, draining, *rules, processor, logins, ordered, replies, engine, longest, *traced)
 
@@ -151,10 +155,10 @@ def assemble_path(
     tokens = Tokens(clock, metrics, asked.authenticator, gates.renewal, gates.attempts, started)
     refused, arriving = StartRefusals(metrics, farewell), Arriving(clock, metrics, lambda: limits().arriving_memory)
     pending, pace = PendingStarts(clock, draining, registry, refused), config.drain.pace
-    attaching = Attaching(clock, metrics, registry, sender, closing, offline, tokens, pending, journal, times, limits)
+    attaching = Attaching(clock, metrics, registry, sender, closing, offline, tokens, pending, life, times, limits)
     starts = StartHandler(clock, metrics, draining, gates.start, tokens, asked.placement, pending, refused, attaching)
     control = ControlMessages(clock, metrics, sender, closing, offline, tokens, times.window_bytes)
-    legs = Legs(clock, metrics, sender, starts, requests, control, arriving, stages, gates.held, gates.message)
+    legs = Legs(clock, metrics, life, sender, starts, requests, control, arriving, stages, gates.held, gates.message)
     conversations = Conversations(clock, metrics, engine, legs, journal, times, processor, stages.inflow)
     to_push = Targets(asked.placement, registry, closing), registry, sender, offline, gates.push, engine.encode_body
     pushes = Pushes(clock, metrics, draining, *to_push, config.push, times.bind_timeout)
@@ -185,16 +189,13 @@ def _make_sender(
 
 
 def _make_registry(
-    engine: Engine, metrics: Metrics, times: SessionConfig
+    engine: Engine, metrics: Metrics, times: SessionConfig, *, aloud: bool
 ) -> tuple[ByteBudget, Callable[[SessionConfig, int], Outbox], Registry]:
     """All sessions, what makes their outboxes, and the memory that those share."""
     budget = engine.ByteBudget(times.memory)
-    make_outbox = partial(_make_outbox, engine, budget)
-    return (
-        budget,
-        make_outbox,
-        Registry(partial(make_outbox, times), metrics, remember=times.resume_window, trail=times.flight_recorder),
-    )
+    make_outbox, remember, trail = partial(_make_outbox, engine, budget), times.resume_window, times.flight_recorder
+    registry = Registry(partial(make_outbox, times), metrics, remember=remember, trail=trail, aloud=aloud)
+    return budget, make_outbox, registry
 
 
 def _make_outbox(engine: Engine, budget: ByteBudget, times: SessionConfig, after: int) -> Outbox:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from quicgw_fast.config import LimitsConfig, SessionConfig
     from quicgw_fast.delivery import OrderedSender
     from quicgw_fast.flow.closing import Closing
-    from quicgw_fast.flow.journal import Journal
+    from quicgw_fast.flow.lifecycle import Lifecycle
     from quicgw_fast.flow.offline import Offline
     from quicgw_fast.flow.pending_starts import AdmittedStart, PendingStarts
     from quicgw_fast.flow.tokens import Tokens
@@ -48,7 +48,7 @@ class Attaching:
         offline: Offline,
         tokens: Tokens,
         pending: PendingStarts,
-        journal: Journal,
+        lifecycle: Lifecycle,
         times: SessionConfig,
         limits: Callable[[], LimitsConfig],
     ) -> None:
@@ -79,7 +79,7 @@ class Attaching:
         self._tracking = offline.tracking
         self._tokens = tokens
         self._pending = pending
-        self._journal = journal
+        self._lifecycle = lifecycle
         self._limits = limits
         self.reconfigure(times)
 
@@ -137,7 +137,7 @@ class Attaching:
         session.expires_at, session.told_interval = grant.expires_at, self._times.told_interval
         client.attach(session, claim.last_acked)
         self._count_outcomes[_result(verdict), verdict.reason.name].value += 1
-        self._journal.began(session, client.link.peer, _how(verdict), self._clock.now())
+        self._lifecycle.began(session, verdict)
         gap = self._gap(claim.openid, verdict)
         headers = {**(gap.headers() if gap else {}), **self._tokens.lifetime(grant), **self._limits_now()}
         answer = self._answer(session, claim, verdict).SerializeToString()
@@ -192,10 +192,6 @@ def _result(verdict: ResumeDecision) -> str:
     if verdict.resume is not None:
         return "resumed"
     return "reset" if verdict.gap else "started"
-
-
-def _how(verdict: ResumeDecision) -> str:
-    return f"reset ({verdict.reason.name})" if verdict.gap else _result(verdict)
 
 
 def _decimal(value: float) -> str:

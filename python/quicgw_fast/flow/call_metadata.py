@@ -7,16 +7,15 @@ the header as it was written in ``UpstreamRequest.headers``.
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
+from quicgw_fast.log_ids import REQUEST_ID
 from quicgw_fast.trace_context import TRACEPARENT, trace_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from quicgw_fast.ports import Metadata
-
-REQUEST_ID: Final = "x-request-id"
 
 # What can stand in a log line or a search box as it is; UUIDs, ULIDs and most others are that.
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._:/@=+~-]{1,128}")

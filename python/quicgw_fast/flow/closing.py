@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from quicgw_fast.clock import Clock
     from quicgw_fast.flow.accounts import Accounts
+    from quicgw_fast.flow.lifecycle import Lifecycle
     from quicgw_fast.flow.offline import Offline
     from quicgw_fast.observe import Metrics
     from quicgw_fast.session import Registry, Session
@@ -28,6 +29,7 @@ class Closing:
         clock: Clock,
         metrics: Metrics,
         registry: Registry,
+        lifecycle: Lifecycle,
         accounts: Accounts,
         offline: Offline,
         give_up: Callable[[Session], None],
@@ -40,6 +42,7 @@ class Closing:
         )
         self._count_sessions_expired = metrics.counter("sessions_expired", "Sessions whose resume window passed")
         self._registry = registry
+        self._lifecycle = lifecycle
         self._accounts = accounts
         self._handovers = offline.handovers
         self._tracking = offline.tracking
@@ -53,7 +56,7 @@ class Closing:
         link = session.link
         if link is None:
             return
-        session.apply(Event.DETACHED, self._clock.now())
+        self._lifecycle.detach(session, code)
         link.close(code, code.phrase(detail), flush=flush)
 
     def binds_expired(self, session: Session) -> None:
@@ -94,7 +97,7 @@ class Closing:
         leaving = self._tracking.ends(session, event, session.handed, handed_over=bool(bodies))
         unnumbered = min(len(bodies), session.outbox.held)
         given = NotifyCount(len(bodies) - unnumbered, unnumbered)
-        dropped = self._registry.end(session, event, self._clock.now(), given)
+        dropped = self._lifecycle.end(session, event, code, given)
         self._accounts.end(session.outbox.tally)
         self._count_in_flight_dropped.value += dropped
         self._handovers.begin(session, bodies, unnumbered, leaving)
@@ -105,7 +108,7 @@ class Closing:
             try:
                 self.end(session, Event.EXPIRED, CloseCode.DRAINING, "the gateway stops")
             except Exception:  # a bug, and no reason to lose what the others are owed
-                _log.exception("session could not be ended", extra={"session": session.id})
+                _log.exception("session could not be ended", extra=session.ids)
 
     def expire(self, session: Session) -> bool:
         """End a session whose resume window passed, also between two rounds: its work may be skipped already."""
@@ -119,5 +122,5 @@ class Closing:
         try:
             return self._handovers.unsent(session)
         except MemoryError:  # then they are lost with the session, and its accounts and its gap report say so
-            _log.exception("no memory to hand over pushes", extra={"session": session.id})
+            _log.exception("no memory to hand over pushes", extra=session.ids)
             return []

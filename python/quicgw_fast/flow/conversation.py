@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Final
 from quicgw_fast.carrier import unnumbered
 from quicgw_fast.codes import CloseCode, ErrorCode, PushType, RequestType
 from quicgw_fast.errors import ProtocolError, RequestError
+from quicgw_fast.flow.call_metadata import metadata_of
 from quicgw_fast.overload import Close, HeldFacts, MessageFacts, Traffic
 from quicgw_fast.proto.client_pb2 import ErrorMessage
-from quicgw_fast.session import DOWN, UP, EntryKind, Event
+from quicgw_fast.session import DOWN, UP, EntryKind
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from quicgw_fast.delivery import OrderedSender
     from quicgw_fast.flow.arriving import Arriving
     from quicgw_fast.flow.control_messages import ControlMessages
+    from quicgw_fast.flow.lifecycle import Lifecycle
     from quicgw_fast.flow.requests import Requests
     from quicgw_fast.flow.stages import StageTimes
     from quicgw_fast.flow.start import StartHandler
@@ -47,13 +49,14 @@ KINDS: Final = {
 class Legs:
     """Where the messages of a connection go, and what judges those that no leg does.
 
-    The same for all connections, so made once: a connection keeps one reference in place of nine.
+    The same for all connections, so made once: a connection keeps one reference in place of ten.
     """
 
     def __init__(
         self,
         clock: Clock,
         metrics: Metrics,
+        lifecycle: Lifecycle,
         sender: OrderedSender[Session],
         starts: StartHandler,
         requests: Requests,
@@ -71,6 +74,7 @@ class Legs:
         self.count_floods_closed = metrics.counter(
             "floods_closed", "Connections that were closed for too many messages; refused has them by rule"
         )
+        self.lifecycle = lifecycle
         self.sender = sender
         self.starts = starts
         self.requests = requests
@@ -149,7 +153,7 @@ class Conversation:
         self.over = True
         self._legs.arriving.note(self, 0)
         if self.current and self.session is not None:
-            self.session.apply(Event.DETACHED, self._legs.clock.now())
+            self._legs.lifecycle.detach(self.session, code)
         self._ended(self, code, reason, by_peer)
 
     # How it ends from here
@@ -162,7 +166,7 @@ class Conversation:
         """Close the connection; whatever still comes on it is ignored."""
         self.over = True
         if self.current and self.session is not None:
-            self.session.apply(Event.DETACHED, self._legs.clock.now())
+            self._legs.lifecycle.detach(self.session, code)
         self.link.close(code, code.phrase(detail))
 
     def fail(self, error: ProtocolError) -> None:
@@ -205,7 +209,7 @@ class Conversation:
         now = self._legs.clock.now()
         session.last_activity = now
         if session.trail is not None and int(request.type) != RequestType.ACK:
-            self._record(session.trail, request, now)
+            self._record(session, session.trail, request, now)
         try:
             self._route(session, request, now)
         except RequestError as error:
@@ -231,8 +235,11 @@ class Conversation:
                 (now, DOWN, EntryKind.ERROR, number, len(error.detail), None, error.code, request.seq_id)
             )
 
-    def _record(self, trail: Trail, request: ClientRequest, now: float) -> None:
+    def _record(self, session: Session, trail: Trail, request: ClientRequest, now: float) -> None:
         kind = KINDS.get(int(request.type), EntryKind.OTHER)
+        if session.spoken is not None and kind is EntryKind.REQUEST:
+            metadata = metadata_of(f"{session.id}-{request.seq_id}", request.headers)
+            session.spoken.expect(request.seq_id, metadata)
         trail.append((now, UP, kind, request.seq_id, self._legs.stages.inflow.size, None, "", None))
 
     def _route(self, session: Session, request: ClientRequest, now: float) -> None:

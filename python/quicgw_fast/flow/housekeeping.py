@@ -123,7 +123,7 @@ class Housekeeping:
             try:
                 self._check_conversation(conversation, now)
             except Exception as error:
-                self._failed("conversation", conversation.link.peer, error, now)
+                self._failed("conversation", conversation.link.peer, {"peer": conversation.link.peer}, error, now)
         look_at_all, self._look_at_all = self._look_at_all, False
         for number, session in enumerate(self._registry, 1):
             # To look at a session takes a microsecond, as most of what it is made of is in no cache of the processor.
@@ -132,7 +132,7 @@ class Housekeeping:
                     self._check_session(session, now, wall)
                     session.look_at = now + self._undisturbed(session, now, wall)
                 except Exception as error:
-                    self._failed("session", session.id, error, now)
+                    self._failed("session", session.id, session.ids, error, now)
             if number % SLICE == 0:
                 yield
         self._repeats.flush(now)
@@ -140,7 +140,8 @@ class Housekeeping:
             try:
                 chore(now)
             except Exception as error:
-                self._failed("chore", getattr(chore, "__qualname__", str(number)), error, now)
+                name = getattr(chore, "__qualname__", str(number))
+                self._failed("chore", name, {"chore": name}, error, now)
         yield
 
     def _undisturbed(self, session: Session, now: float, wall: float) -> float:
@@ -158,13 +159,12 @@ class Housekeeping:
             return times.timeout
         return max(times.timeout, BEATS_MISSED * session.told_interval)  # before other settings came
 
-    def _failed(self, kind: str, name: str, error: Exception, now: float) -> None:
+    def _failed(self, kind: str, name: str, fields: dict[str, str], error: Exception, now: float) -> None:
         """Tell what failed about one session or conversation, surely a bug; the round goes on."""
         self._count_housekeeping_failed.value += 1
         trace = "".join(traceback.format_exception(error))
-        self._repeats.add(
-            logging.ERROR, "housekeeping step failed", f"{kind} {name}", now, {kind: name, "exception": trace}
-        )
+        told = {**fields, "exception": trace}
+        self._repeats.add(logging.ERROR, "housekeeping step failed", f"{kind} {name}", now, told)
 
     def _check_conversation(self, conversation: Conversation, now: float) -> None:
         longest = self._times.start_timeout

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from quicgw_fast.addresses import address_group
 from quicgw_fast.backend import TokenBucket
-from quicgw_fast.codes import CloseCode
+from quicgw_fast.codes import OTHER_CLOSE, CloseCode, close_name
 from quicgw_fast.observe.repeats import RepeatLog
 from quicgw_fast.session import DOWN, UP, EntryKind
 
@@ -19,12 +19,8 @@ if TYPE_CHECKING:
 
 LINES = (20.0, 200)
 """Lines a second, and at once, before they are told together: clients that come back do so in thousands."""
-OTHER = "OTHER"
-"""What a code is counted as that the protocol does not know: clients may close with any."""
 FAULTS = frozenset(code for code in CloseCode if code.alarming)
 """Closes by the gateway that somebody should look into."""
-
-_NAMES = {int(code): code.name for code in CloseCode}
 
 _log = logging.getLogger("quicgw.session")
 
@@ -39,14 +35,14 @@ class Journal:
             "closes",
             "Connections that ended, by who closed them and with which code",
             ("by", "code"),
-            [(by, name) for by in ("gateway", "client") for name in (*_NAMES.values(), OTHER)],
+            [(by, name) for by in ("gateway", "client") for name in (*CloseCode.__members__, OTHER_CLOSE)],
         )
 
     def began(self, session: Session, peer: str, how: str, now: float) -> None:
         """Tell that ``session`` has a connection from ``peer``; ``how`` is started, resumed, or reset."""
         if session.trail is not None:
             session.trail.append((now, UP, EntryKind.START, session.cursor, 0, None, how, None))
-        fields = {"how": how, "openid": session.openid, "peer": peer, "session": session.id}
+        fields = {"how": how, **session.ids, "peer": peer}
         self._add(logging.INFO, "session attached", session.openid, now, fields)
 
     def ended(self, peer: str, session: Session | None, code: int, reason: str, *, by_peer: bool, now: float) -> None:
@@ -54,19 +50,19 @@ class Journal:
 
         ``session`` is the one that it had, None when no START was taken.
         """
-        name = _NAMES.get(code, OTHER)
+        name = close_name(code)
         by = "client" if by_peer else "gateway"
         self._count_closes[by, name].value += 1
         if session is not None and session.trail is not None:
             session.trail.append((now, UP if by_peer else DOWN, EntryKind.CLOSE, None, 0, None, name, None))
         fields = {
-            "close": name if name != OTHER else f"{code:#x}",
+            "close": name if name != OTHER_CLOSE else f"{code:#x}",
             "by": by,
             "detail": reason.removeprefix(f"{name}: "),
             "peer": peer,
         }
         if session is not None:
-            fields |= {"openid": session.openid, "session": session.id}
+            fields |= session.ids
         level = logging.WARNING if not by_peer and code in FAULTS else logging.INFO
         self._add(level, "disconnected", f"{address_group(peer)} {name} {by_peer}", now, fields)
 

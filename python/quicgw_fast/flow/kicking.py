@@ -41,5 +41,5 @@ class Kicks:
             return False
         self._closing.end(session, Event.KICKED, CloseCode.KICKED, reason or NO_REASON)
         self._count_kicked.value += 1
-        _log.warning("session kicked", extra={"session": session.id, "openid": session.openid, "reason": reason})
+        _log.warning("session kicked", extra={**session.ids, "reason": reason})
         return True

@@ -56,7 +56,7 @@ class LargeSessions:
             if refusal is not None:
                 self._closing.disconnect(session, refusal.code, refusal.detail, flush=False)
                 self._count_closed.value += 1
-                fields = {"session": session.id, "held": _held(session)}
+                fields = {**session.ids, "held": _held(session)}
                 self._repeats.add(logging.WARNING, "large session closed", "", now, fields)
 
     def _largest(self) -> list[Session]:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from quicgw_fast.clock import Clock
     from quicgw_fast.completions import Cancellable, Done
+    from quicgw_fast.flow.lifecycle import Lifecycle
     from quicgw_fast.flow.replies import Replies
     from quicgw_fast.flow.stored_messages import StoredMessages
     from quicgw_fast.observe import Metrics
@@ -68,6 +69,7 @@ class Logins:
         metrics: Metrics,
         registry: Registry,
         stored: StoredMessages,
+        lifecycle: Lifecycle,
         make_pool: PoolMaker,
         call: Call,
         replies: Replies,
@@ -78,6 +80,7 @@ class Logins:
         self._count_logins = metrics.counter("logins", "Hellos that were answered 200")
         self._registry = registry
         self._stored = stored
+        self._lifecycle = lifecycle
         self._call_service = call
         self._replies = replies
         self._go_on = go_on
@@ -163,6 +166,7 @@ class Logins:
         gid = outcome.answer.headers.get("gid")
         if gid:
             self._registry.set_gid(session, gid)
+        self._lifecycle.logged_in(session)
         # What was stored is older than what was cached since START, which it lets out behind it.
         self._stored.deliver(session, outcome.stored)
 

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from quicgw_fast.auth import Grant
     from quicgw_fast.clock import Clock
     from quicgw_fast.completions import Cancellable, Done
+    from quicgw_fast.flow.lifecycle import Lifecycle
     from quicgw_fast.flow.stored_messages import StoredMessages
     from quicgw_fast.observe import Metrics
     from quicgw_fast.ports import Call, Metadata, ServiceRequest
@@ -30,12 +31,18 @@ class LoginWay(NamedTuple):
 
 
 def login_way(
-    name: str, clock: Clock, metrics: Metrics, registry: Registry, stored: StoredMessages, call: Call
+    name: str,
+    clock: Clock,
+    metrics: Metrics,
+    registry: Registry,
+    stored: StoredMessages,
+    lifecycle: Lifecycle,
+    call: Call,
 ) -> LoginWay:
     """The way that ``auth.login`` names; ``call`` calls services."""
     if name == "hello":
         return LoginWay(lambda *_: None, call)
-    by_token = TokenLogin(clock, metrics, registry, stored)
+    by_token = TokenLogin(clock, metrics, registry, stored, lifecycle)
     return LoginWay(by_token.started, by_token.hello)
 
 
@@ -46,11 +53,14 @@ class TokenLogin:
     requests wait for nothing.
     """
 
-    def __init__(self, clock: Clock, metrics: Metrics, registry: Registry, stored: StoredMessages) -> None:
+    def __init__(
+        self, clock: Clock, metrics: Metrics, registry: Registry, stored: StoredMessages, lifecycle: Lifecycle
+    ) -> None:
         self._now = clock.now
         self._count = metrics.counter("logins_by_token", "Sessions that were logged in by the token of their START")
         self._registry = registry
         self._stored = stored
+        self._lifecycle = lifecycle
 
     def started(self, session: Session, grant: Grant) -> None:
         """The START of a session was answered with success, for a token that grants this."""
@@ -62,6 +72,7 @@ class TokenLogin:
         session.apply(Event.LOGIN_BEGUN, self._now())
         session.apply(Event.LOGGED_IN, self._now())
         self._count.value += 1
+        self._lifecycle.logged_in(session)
         self._stored.catch_up(session)
 
     def hello(

@@ -111,5 +111,5 @@ class PendingStarts:
             if openid not in self._held:
                 client.carrier.let_go()
         except Exception:  # as for anything else that a client sends: its connection ends, and nobody else's
-            _log.exception("START failed", extra={"openid": openid})
+            _log.exception("START failed", extra={"openid": openid, "peer": client.link.peer})
             client.close(CloseCode.INTERNAL, "internal error")

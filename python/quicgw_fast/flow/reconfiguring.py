@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 def reconfigure(path: Path, config: Config, authenticator: Authenticator) -> None:
     """Have all legs go by ``config``, which was checked: nothing here can fail."""
     times = config.session
-    path.registry.reconfigure(partial(path.make_outbox, times), times.resume_window, times.flight_recorder)
+    make_outbox, aloud = partial(path.make_outbox, times), config.log.level == "debug"
+    path.registry.reconfigure(make_outbox, times.resume_window, times.flight_recorder, aloud=aloud)
     path.conversations.reconfigure(times)
     path.tokens.use(authenticator)
     path.attaching.reconfigure(times)

@@ -56,7 +56,8 @@ class SessionViews:
                 last = session.serial
             else:
                 more = True
-        return {"version": 1, "sessions": found, "next": str(last) if more else None, "total": total}
+        following = str(last) if more else None
+        return {"version": 1, "at": self._now(), "sessions": found, "next": following, "total": total}
 
     def one(self, session_id: str) -> dict[str, Any] | None:
         """Return a session with its flight recorder, also one that ended not long ago; None where there is none."""
@@ -65,7 +66,8 @@ class SessionViews:
         if session is None:
             return None
         behind = self._behind()
-        return {"version": 1, **self._view(session), "events": [shown(entry, behind) for entry in session.trail or ()]}
+        events = [shown(entry, behind) for entry in session.trail or ()]
+        return {"version": 1, "at": self._now(), **self._view(session), "events": events}
 
     async def _walk(self) -> AsyncIterator[Session]:
         """All sessions in their order; others have their turn between them."""
@@ -79,6 +81,9 @@ class SessionViews:
 
     def _behind(self) -> float:
         return self._clock.wall() - self._clock.now()
+
+    def _now(self) -> float:
+        return round(self._clock.wall(), 3)
 
     def _view(self, session: Session) -> dict[str, Any]:
         behind, outbox = self._behind(), session.outbox

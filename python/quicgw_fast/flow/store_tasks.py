@@ -6,6 +6,7 @@ import asyncio
 import logging
 from typing import TYPE_CHECKING
 
+from quicgw_fast.log_ids import session_ids
 from quicgw_fast.observe.repeats import RepeatLog
 
 if TYPE_CHECKING:
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
 
     from quicgw_fast.clock import Clock
     from quicgw_fast.observe import Metrics
+    from quicgw_fast.session import Session
     from quicgw_fast.store import StoreFailed
 
 _log = logging.getLogger("quicgw.offline")
@@ -32,10 +34,16 @@ class StoreJournal:
         )
         self._repeats = RepeatLog(_log)
 
-    def failed(self, error: StoreFailed, event: str = "offline store failed") -> None:
+    def failed(self, error: StoreFailed) -> None:
         """An operation failed; nothing was changed by it."""
         self._count_store_failures.value += 1
-        self._repeats.add(logging.ERROR, event, "", self._clock.now(), {"error": str(error)})
+        self._repeats.add(logging.ERROR, "offline store failed", "", self._clock.now(), {"reason": str(error)})
+
+    def not_read(self, session: Session, error: StoreFailed) -> None:
+        """What the store has for a session could not be read."""
+        self._count_store_failures.value += 1
+        fields = {**session.ids, "reason": str(error)}
+        self._repeats.add(logging.ERROR, "stored messages could not be read", "", self._clock.now(), fields)
 
     def not_put(self) -> None:
         """The store could not keep what it was given, and has said so by itself."""
@@ -44,7 +52,7 @@ class StoreJournal:
     def lost(self, openid: str, session_id: str, count: int, reason: str) -> None:
         """So many notifies of a session cannot be delivered any more."""
         self._count_pushes_lost.value += count
-        fields = {"openid": openid, "session": session_id, "lost": count, "reason": reason}
+        fields = {**session_ids(session_id, openid), "lost": count, "reason": reason}
         self._repeats.add(logging.WARNING, "pushes lost", openid, self._clock.now(), fields)
 
     def flush(self, now: float) -> None:

@@ -192,7 +192,7 @@ class StoredMessages:
                 messages = await store.load(session.openid, self._clock.wall())
                 catch_up.apply(ReadingEvent.LOADED)
         except StoreFailed as error:  # no reason to refuse a login: the messages stay where they are
-            self._journal.failed(error, "stored messages could not be read")
+            self._journal.not_read(session, error)
             return None
         finally:
             if catch_up.reading:

@@ -24,6 +24,10 @@ LEAST: Final = 0.5
 """Pixels below which a box is left out."""
 LETTER: Final = 6.6
 """Pixels of one, in the font that is used."""
+_RUNNER: Final = "asyncio.runners.Runner.run:"
+"""Where the launcher ends and the event loop begins."""
+_LOOP: Final = ("asyncio.base_events.", "asyncio.events.Handle._run:")
+"""The loop's own functions; that of uvloop has none in Python."""
 _STYLE: Final = (
     "text{font:11px ui-monospace,monospace;fill:#111}.h{font-size:13px;fill:currentColor}"
     "rect{stroke:#fff;stroke-width:.5}svg{color:#222;background:#fff}"
@@ -74,7 +78,8 @@ def flame_graph(profile: Profile) -> str:
     said = f"{profile.looks} looks in {profile.seconds:.1f} s; the pointer over a box shows what it is"
     drawn = "".join(_drawn(x, width, row, name, told) for x, width, row, name, told in boxes)
     return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH:g} {height:g}" width="100%" role="img">'
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH:g} {height:g}" width="100%" role="img"'
+        ' preserveAspectRatio="xMidYMin">'
         f"<title>Flame graph</title><style>{_STYLE}</style>"
         f'<text class="h" x="8" y="24">{escape(said)}</text>{drawn}</svg>\n'
     )
@@ -85,10 +90,20 @@ def _tree(profile: Profile) -> _Box:
     for stack, count in profile.stacks.items():
         box = root
         box.looks += count
-        for name in stack:
+        for name in _inside_the_loop(stack):
             box = box.inner.setdefault(name, _Box(name))
             box.looks += count
     return root
+
+
+def _inside_the_loop(stack: tuple[str, ...]) -> tuple[str, ...]:
+    """Leave out what started the event loop, and the loop's own functions: every stack begins with them."""
+    begin = next((at for at, name in enumerate(stack) if name.startswith(_RUNNER)), None)
+    if begin is None:
+        return stack
+    while begin < len(stack) and stack[begin].startswith((_RUNNER, *_LOOP)):
+        begin += 1
+    return stack[begin:]
 
 
 def _boxes(box: _Box, x: float, width: float, row: int, total: int) -> Iterator[tuple[float, float, int, str, str]]:
@@ -105,7 +120,8 @@ def _boxes(box: _Box, x: float, width: float, row: int, total: int) -> Iterator[
 def _drawn(x: float, width: float, row: int, name: str, told: str) -> str:
     y = HEAD + ROW * row
     room = int((width - 6) / LETTER)
-    short = name if len(name) <= room else f"{name[: room - 1]}…" if room > 3 else ""
+    # What tells functions apart is at the end of their names.
+    short = name if len(name) <= room else f"…{name[1 - room :]}" if room > 3 else ""
     text = f'<text x="{x + 3:.1f}" y="{y + 12:.1f}">{escape(short)}</text>' if short else ""
     box = f'<rect x="{x:.1f}" y="{y:.1f}" width="{width:.1f}" height="{ROW:g}" fill="{_color(name)}"/>'
     return f"<g><title>{escape(told)}</title>{box}{text}</g>"

@@ -72,7 +72,7 @@ class Levels:
 
     def _tell(self, level: _Level, value: float | None, bound: float) -> None:
         name = level.rule.name
-        fields = {"rule": name, "value": value, "bound": bound, "key": level.rule.keys[0]}
+        fields = {"rule": name, "value": value, "limit": bound, "setting": level.rule.keys[0]}
         if level.near:
             self._warnings[name].value += 1
             _log.warning("near a limit", extra=fields)

@@ -331,7 +331,7 @@ class AsyncRequestProcessor(Generic[S, R]):
         assert task is not None  # work that was cancelled tells of no end
         self._leave(slot, task)
         if isinstance(outcome, Exception) and not isinstance(outcome, RequestError):
-            told = {"task": task.task_id, "action": task.request.action}
+            told = {**task.ids, "action": task.request.action}
             _log.error("task failed", extra=told, exc_info=outcome)
             outcome = RequestError(ErrorCode.FAILED, "internal error")
         self._finish(task, outcome)
@@ -349,7 +349,7 @@ class AsyncRequestProcessor(Generic[S, R]):
         try:
             self._reply(task, outcome)
         except Exception:
-            _log.exception("reply failed", extra={"task": task.task_id})
+            _log.exception("reply failed", extra=task.ids)
         else:
             self._count_completed.value += 1
 

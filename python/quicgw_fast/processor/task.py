@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Generic, TypeVar
 
+from quicgw_fast.log_ids import request_ids
 from quicgw_fast.ports import NO_METADATA
 
 if TYPE_CHECKING:
@@ -41,6 +42,11 @@ class AsyncTask(Generic[S]):
     def seq_id(self) -> int:
         """The client's number of the request, to which notifies bind."""
         return self.request.client_seq_id
+
+    @property
+    def ids(self) -> dict[str, str]:
+        """By which a log line says that it is about this request."""
+        return request_ids(self.request, self.metadata)
 
     @property
     def task_id(self) -> str:

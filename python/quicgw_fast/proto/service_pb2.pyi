@@ -87,6 +87,31 @@ LOST_REASON_STORE_DROPPED: LostReason.ValueType  # 5
 LOST_REASON_TTL: LostReason.ValueType  # 6
 LOST_REASON_SUPERSEDED: LostReason.ValueType  # 7
 
+class _EventKind:
+    ValueType = typing.NewType("ValueType", builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _EventKindEnumTypeWrapper(enum_type_wrapper._EnumTypeWrapper[_EventKind.ValueType], builtins.type):
+    DESCRIPTOR: descriptor.EnumDescriptor
+    EVENT_KIND_GAP: _EventKind.ValueType  # 0
+    EVENT_KIND_ATTACHED: _EventKind.ValueType  # 1
+    EVENT_KIND_RESUMED: _EventKind.ValueType  # 2
+    EVENT_KIND_RESET: _EventKind.ValueType  # 3
+    EVENT_KIND_LOGGED_IN: _EventKind.ValueType  # 4
+    EVENT_KIND_DETACHED: _EventKind.ValueType  # 5
+    EVENT_KIND_ENDED: _EventKind.ValueType  # 6
+
+class EventKind(_EventKind, metaclass=_EventKindEnumTypeWrapper):
+    """What happened to a session (protocol §2); a GAP says which events cannot be told any more."""
+
+EVENT_KIND_GAP: EventKind.ValueType  # 0
+EVENT_KIND_ATTACHED: EventKind.ValueType  # 1
+EVENT_KIND_RESUMED: EventKind.ValueType  # 2
+EVENT_KIND_RESET: EventKind.ValueType  # 3
+EVENT_KIND_LOGGED_IN: EventKind.ValueType  # 4
+EVENT_KIND_DETACHED: EventKind.ValueType  # 5
+EVENT_KIND_ENDED: EventKind.ValueType  # 6
+
 @typing.final
 class UpstreamRequest(message.Message):
     DESCRIPTOR: descriptor.Descriptor
@@ -461,6 +486,98 @@ class PushReceipt(message.Message):
     _HasFieldArgType: _TypeAlias = typing.Literal["answer", b"answer"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
     _ClearFieldArgType: _TypeAlias = typing.Literal["answer", b"answer", "lost_reason", b"lost_reason", "outcome", b"outcome", "seq_id", b"seq_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
+class WatchEventsRequest(message.Message):
+    DESCRIPTOR: descriptor.Descriptor
+
+    GATEWAY_FIELD_NUMBER: builtins.int
+    AFTER_FIELD_NUMBER: builtins.int
+    KINDS_FIELD_NUMBER: builtins.int
+    OPENID_FIELD_NUMBER: builtins.int
+    UNTIL_NOW_FIELD_NUMBER: builtins.int
+    gateway: builtins.str
+    """of the event that was seen last; empty for whoever saw none"""
+    after: builtins.int
+    """its id"""
+    openid: builtins.str
+    """empty: all"""
+    until_now: builtins.bool
+    """end when what there is was told"""
+    @builtins.property
+    def kinds(self) -> containers.RepeatedScalarFieldContainer[EventKind.ValueType]:
+        """none: all"""
+
+    def __init__(
+        self,
+        *,
+        gateway: builtins.str = ...,
+        after: builtins.int = ...,
+        kinds: abc.Iterable[EventKind.ValueType] | None = ...,
+        openid: builtins.str = ...,
+        until_now: builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["after", b"after", "gateway", b"gateway", "kinds", b"kinds", "openid", b"openid", "until_now", b"until_now"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
+class LifecycleEvent(message.Message):
+    DESCRIPTOR: descriptor.Descriptor
+
+    GATEWAY_FIELD_NUMBER: builtins.int
+    ID_FIELD_NUMBER: builtins.int
+    AT_FIELD_NUMBER: builtins.int
+    KIND_FIELD_NUMBER: builtins.int
+    SESSION_ID_FIELD_NUMBER: builtins.int
+    OPENID_FIELD_NUMBER: builtins.int
+    GID_FIELD_NUMBER: builtins.int
+    ZONE_FIELD_NUMBER: builtins.int
+    EPOCH_FIELD_NUMBER: builtins.int
+    REASON_FIELD_NUMBER: builtins.int
+    ADDRESS_FIELD_NUMBER: builtins.int
+    MISSED_FROM_FIELD_NUMBER: builtins.int
+    gateway: builtins.str
+    """names the process that tells it"""
+    id: builtins.int
+    """grows by one with each event of the process; of a GAP, that of the last one that is missing"""
+    at: builtins.float
+    """seconds since 1970"""
+    kind: EventKind.ValueType
+    session_id: builtins.str
+    openid: builtins.str
+    gid: builtins.str
+    zone: builtins.str
+    epoch: builtins.str
+    reason: builtins.str
+    """RESET, DETACHED and ENDED: why; GAP: OUTRUN or OTHER_GATEWAY"""
+    address: builtins.str
+    """of the client"""
+    missed_from: builtins.int
+    """GAP: the first one that is missing; above id where none of this process is"""
+    def __init__(
+        self,
+        *,
+        gateway: builtins.str = ...,
+        id: builtins.int = ...,
+        at: builtins.float = ...,
+        kind: EventKind.ValueType = ...,
+        session_id: builtins.str = ...,
+        openid: builtins.str = ...,
+        gid: builtins.str = ...,
+        zone: builtins.str = ...,
+        epoch: builtins.str = ...,
+        reason: builtins.str = ...,
+        address: builtins.str = ...,
+        missed_from: builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["address", b"address", "at", b"at", "epoch", b"epoch", "gateway", b"gateway", "gid", b"gid", "id", b"id", "kind", b"kind", "missed_from", b"missed_from", "openid", b"openid", "reason", b"reason", "session_id", b"session_id", "zone", b"zone"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -181,6 +181,11 @@ class GatewayServiceStub:
                 request_serializer=quicgw__fast_dot_proto_dot_service__pb2.UnicastPushRequest.SerializeToString,
                 response_deserializer=quicgw__fast_dot_proto_dot_service__pb2.PushReceipt.FromString,
                 _registered_method=True)
+        self.WatchEvents = channel.unary_stream(
+                '/gatesvr.proto.GatewayService/WatchEvents',
+                request_serializer=quicgw__fast_dot_proto_dot_service__pb2.WatchEventsRequest.SerializeToString,
+                response_deserializer=quicgw__fast_dot_proto_dot_service__pb2.LifecycleEvent.FromString,
+                _registered_method=True)
 
 
 class GatewayServiceServicer:
@@ -217,6 +222,12 @@ class GatewayServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def WatchEvents(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_GatewayServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -244,6 +255,11 @@ def add_GatewayServiceServicer_to_server(servicer, server):
                     servicer.PushWithReceipts,
                     request_deserializer=quicgw__fast_dot_proto_dot_service__pb2.UnicastPushRequest.FromString,
                     response_serializer=quicgw__fast_dot_proto_dot_service__pb2.PushReceipt.SerializeToString,
+            ),
+            'WatchEvents': grpc.unary_stream_rpc_method_handler(
+                    servicer.WatchEvents,
+                    request_deserializer=quicgw__fast_dot_proto_dot_service__pb2.WatchEventsRequest.FromString,
+                    response_serializer=quicgw__fast_dot_proto_dot_service__pb2.LifecycleEvent.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -382,6 +398,33 @@ class GatewayService:
             '/gatesvr.proto.GatewayService/PushWithReceipts',
             quicgw__fast_dot_proto_dot_service__pb2.UnicastPushRequest.SerializeToString,
             quicgw__fast_dot_proto_dot_service__pb2.PushReceipt.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def WatchEvents(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/gatesvr.proto.GatewayService/WatchEvents',
+            quicgw__fast_dot_proto_dot_service__pb2.WatchEventsRequest.SerializeToString,
+            quicgw__fast_dot_proto_dot_service__pb2.LifecycleEvent.FromString,
             options,
             channel_credentials,
             insecure,

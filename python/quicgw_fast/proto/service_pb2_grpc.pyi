@@ -77,6 +77,7 @@ class GatewayServiceStub:
     RegisterUpstream: grpc.UnaryUnaryMultiCallable[service_pb2.UpstreamRegisterRequest, service_pb2.UpstreamRegisterResponse]
     PushBatch: grpc.UnaryUnaryMultiCallable[service_pb2.BatchPushRequest, service_pb2.BatchPushResponse]
     PushWithReceipts: grpc.UnaryStreamMultiCallable[service_pb2.UnicastPushRequest, service_pb2.PushReceipt]
+    WatchEvents: grpc.UnaryStreamMultiCallable[service_pb2.WatchEventsRequest, service_pb2.LifecycleEvent]
 
 @typing.type_check_only
 class GatewayServiceAsyncStub(GatewayServiceStub):
@@ -88,6 +89,7 @@ class GatewayServiceAsyncStub(GatewayServiceStub):
     RegisterUpstream: aio.UnaryUnaryMultiCallable[service_pb2.UpstreamRegisterRequest, service_pb2.UpstreamRegisterResponse]  # type: ignore[assignment]
     PushBatch: aio.UnaryUnaryMultiCallable[service_pb2.BatchPushRequest, service_pb2.BatchPushResponse]  # type: ignore[assignment]
     PushWithReceipts: aio.UnaryStreamMultiCallable[service_pb2.UnicastPushRequest, service_pb2.PushReceipt]  # type: ignore[assignment]
+    WatchEvents: aio.UnaryStreamMultiCallable[service_pb2.WatchEventsRequest, service_pb2.LifecycleEvent]  # type: ignore[assignment]
 
 class GatewayServiceServicer(metaclass=abc_1.ABCMeta):
     """Served by the gateway, called by upstream services."""
@@ -126,5 +128,12 @@ class GatewayServiceServicer(metaclass=abc_1.ABCMeta):
         request: service_pb2.UnicastPushRequest,
         context: _ServicerContext,
     ) -> typing.Union[abc.Iterator[service_pb2.PushReceipt], abc.AsyncIterator[service_pb2.PushReceipt]]: ...
+
+    @abc_1.abstractmethod
+    def WatchEvents(
+        self,
+        request: service_pb2.WatchEventsRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[abc.Iterator[service_pb2.LifecycleEvent], abc.AsyncIterator[service_pb2.LifecycleEvent]]: ...
 
 def add_GatewayServiceServicer_to_server(servicer: GatewayServiceServicer, server: typing.Union[grpc.Server, aio.Server]) -> None: ...

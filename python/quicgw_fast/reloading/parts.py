@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from quicgw_fast.auth import make_authenticator
 from quicgw_fast.control import read_access
+from quicgw_fast.events import read_hooks
 from quicgw_fast.flow.reconfiguring import reconfigure
 from quicgw_fast.observe import set_level
 from quicgw_fast.transport import TransportLimits, load_identity
@@ -15,6 +16,7 @@ from quicgw_fast.transport import TransportLimits, load_identity
 if TYPE_CHECKING:
     from quicgw_fast.config import Config
     from quicgw_fast.control import ControlAccess
+    from quicgw_fast.events import Webhooks
     from quicgw_fast.flow.assembly import Path
     from quicgw_fast.overload import Gates
     from quicgw_fast.reloading.reloader import Prepare, Take
@@ -28,6 +30,7 @@ def gateway_parts(
     upstream: Upstream,
     listener: Listener,
     access: ControlAccess,
+    webhooks: Webhooks,
     validity: Validity,
     key_in_memory: bytes | None,
 ) -> list[Prepare]:
@@ -41,6 +44,7 @@ def gateway_parts(
         partial(_prepare_services, upstream),
         partial(_prepare_listener, listener, validity, key_in_memory),
         partial(_prepare_access, access),
+        partial(_prepare_webhooks, webhooks),
         _prepare_log,
     ]
 
@@ -82,6 +86,10 @@ async def _prepare_listener(
 
 async def _prepare_access(access: ControlAccess, config: Config) -> Take:
     return access.prepare(await asyncio.to_thread(read_access, config.control))
+
+
+async def _prepare_webhooks(webhooks: Webhooks, config: Config) -> Take:
+    return webhooks.prepare(await asyncio.to_thread(read_hooks, config.webhook))
 
 
 async def _prepare_log(config: Config) -> Take:

@@ -11,7 +11,7 @@ from quicgw_fast.service.errors import ServiceMistake
 from quicgw_fast.service.request import Request
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Sequence
 
 DEFAULT = "*"
 """In the place of an action: whatever has no handler of its own."""
@@ -88,8 +88,9 @@ def _handler(function: Callable[..., Any]) -> Handler:
     called = function if inspect.isroutine(function) else getattr(function, "__call__", function)  # noqa: B004
     if inspect.isasyncgenfunction(called) or inspect.isgeneratorfunction(called):
         raise ServiceMistake(f"{where} yields, but a request has one answer; return it, and notify for more")
-    parameters = inspect.signature(function).parameters.values()
-    wants = tuple(_want(parameter, called, where) for parameter in parameters if _is_needed(parameter))
+    parameters = [each for each in inspect.signature(function).parameters.values() if _is_needed(each)]
+    _check_one_request(parameters, where)
+    wants = tuple(_want(parameter, called, where) for parameter in parameters)
     return Handler(function, where, inspect.iscoroutinefunction(called), wants)
 
 
@@ -97,6 +98,25 @@ def _is_needed(parameter: inspect.Parameter) -> bool:
     if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
         return False
     return parameter.default is parameter.empty
+
+
+def _check_one_request(parameters: Sequence[inspect.Parameter], where: str) -> None:
+    """Refuse an argument without annotation beside the request: it would silently be the request once more."""
+    bare = [each for each in parameters if each.annotation is each.empty]
+    typed = [each for each in parameters if _says_request(each.annotation)]
+    if len(bare) + len(typed) > 1 and bare:
+        request, other = (typed[0], bare[0]) if typed else bare[:2]
+        raise ServiceMistake(
+            f"{where}: {other.name} has no annotation, and the request is {request.name}; a handler takes one request "
+            f"and a dataclass or a pydantic model, which its data is made into: annotate {other.name} with that, or "
+            "read request.params and request.json()"
+        )
+
+
+def _says_request(annotation: Any) -> bool:
+    if isinstance(annotation, str):  # imported for type checkers alone, as it may be
+        return annotation.rpartition(".")[2] == Request.__name__
+    return annotation is Request
 
 
 def _want(parameter: inspect.Parameter, function: Callable[..., Any], where: str) -> Callable[[Request], object]:
@@ -119,7 +139,7 @@ def _annotation(parameter: inspect.Parameter, function: Callable[..., Any], wher
     text = parameter.annotation
     if not isinstance(text, str):
         return text
-    if text.rpartition(".")[2] == Request.__name__:  # imported for type checkers alone, as it may be
+    if _says_request(text):
         return Request
     inner = inspect.unwrap(function)
     known = inspect.getclosurevars(inner).nonlocals if inspect.isfunction(inner) else {}

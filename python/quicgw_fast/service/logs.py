@@ -35,7 +35,7 @@ class _Lines(logging.Formatter):
         fields = {name: value for name, value in vars(record).items() if name not in _OWN}
         if record.exc_info:
             fields["exception"] = self.formatException(record.exc_info)
-        at = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
+        at = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
         level, event = record.levelname.lower(), record.getMessage()
         if not self._text:
             said = {"event": event, **fields, "level": level, "logger": record.name, "timestamp": at}

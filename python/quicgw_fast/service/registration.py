@@ -113,7 +113,7 @@ class KeptRegistration:
             self._say("registered, but the gateway cannot reach it", f"{unreached}; say with advertise=… where it does")
         elif self._said is not None or not self._registered.is_set():
             event = "registered again" if self._registered.is_set() else "registered"
-            _log.info(event, extra={"gateway": self._link.address, "for": ", ".join(map(_role, self._requests))})
+            _log.info(event, extra={"gateway": self._link.address, "roles": ", ".join(map(_role, self._requests))})
             self._said = None
         if unreached is None:
             self._registered.set()

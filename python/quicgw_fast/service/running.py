@@ -123,7 +123,7 @@ class RunningService:
         await asyncio.gather(*(each.leave() for each in self._registrations))
         broken_off = await self._listener.stop(self._grace)
         if broken_off:
-            _log.warning("requests broken off", extra={"count": broken_off, "after": self._grace})
+            _log.warning("requests broken off", extra={"count": broken_off, "seconds": self._grace})
         await self._threads.close()
         await asyncio.gather(*(link.close() for link in self._links))
 

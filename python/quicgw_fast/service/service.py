@@ -256,9 +256,17 @@ def _checked_names(names: tuple[str, ...]) -> tuple[str, ...]:
     for name in names:
         if name not in ALL_SERVICES:
             told = f"{name!r} is no service of a gateway; they are {', '.join(ALL_SERVICES)}"
-            zone = isinstance(name, str) and re.fullmatch(r"\d{3}", name)
-            raise ServiceMistake(f"{told}{f'; for a zone write Service(zones=[{name!r}])' if zone else ''}")
+            raise ServiceMistake(f"{told}{_meant(name)}")
     return tuple(dict.fromkeys(names))
+
+
+def _meant(name: object) -> str:
+    """What was meant instead of the name of a service, where it can be seen."""
+    if isinstance(name, str) and re.fullmatch(r"\d{3}", name):
+        return f"; for a zone write Service(zones=[{name!r}])"
+    if isinstance(name, str) and ":" in name:
+        return f"; for the address of a gateway write gateway={name!r}"
+    return ""
 
 
 def _checked_zones(zones: Sequence[str], names: tuple[str, ...]) -> tuple[str, ...]:

@@ -12,6 +12,7 @@ from quicgw_fast.proto.service_pb2_grpc import UpstreamServiceServicer
 from quicgw_fast.service.errors import ServiceError
 from quicgw_fast.service.replies import FinishedReply, ImpossibleReply, finish
 from quicgw_fast.service.request import Request
+from quicgw_fast.service.unknown_actions import LONGEST_SHOWN, UnknownActions
 
 if TYPE_CHECKING:
     import grpc
@@ -27,7 +28,6 @@ _log = logging.getLogger("quicgw.service")
 NO_DEADLINE = 3600.0
 """Seconds that a call without a deadline has; the gateway gives every call one."""
 REQUEST_ID = "x-request-id"
-_LONGEST_SHOWN = 64
 
 
 class Servicer(UpstreamServiceServicer):
@@ -38,6 +38,7 @@ class Servicer(UpstreamServiceServicer):
         self._handlers = handlers
         self._pusher = pusher
         self._threads = threads
+        self._unknown = UnknownActions(name)
         self._started = time.monotonic()
         self._served = 0
         self.under_way: set[str] = set()
@@ -91,7 +92,7 @@ class Servicer(UpstreamServiceServicer):
     async def _answer(self, request: Request) -> FinishedReply:
         handler = self._handlers.find(request.action)
         if handler is None:
-            return FinishedReply(404, f"unknown action {request.action[:_LONGEST_SHOWN]!r}", b"", {})
+            return FinishedReply(404, self._unknown.told(request.action, self._handlers.actions), b"", {})
         try:
             return finish(await handler.answer(request, self._threads.run))
         except ServiceError as error:
@@ -104,4 +105,5 @@ class Servicer(UpstreamServiceServicer):
 
 
 def _named(request: Request, handler: Handler) -> dict[str, str]:
-    return {"request_id": request.request_id, "action": request.action[:_LONGEST_SHOWN], "handler": handler.where}
+    ids = {"session": request.session_id, "openid": request.openid, "request": request.request_id}  # as the gateway's
+    return {**ids, "action": request.action[:LONGEST_SHOWN], "handler": handler.where}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections import OrderedDict, deque
+from collections import OrderedDict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -61,15 +61,17 @@ class Registry:
         remember: float,
         max_ended: int = ENDED_SESSIONS,
         trail: int = 0,
+        aloud: bool = False,
     ) -> None:
         """``make_outbox(after)`` makes an outbox that numbers from after + 1; ``remember`` is in seconds.
 
-        ``trail`` are the entries of each session's flight recorder.
+        ``trail`` are the entries of each session's flight recorder; ``aloud``: each has a line in the log.
         """
         self._make_outbox = make_outbox
         self._remember = remember
         self._max_ended = max_ended
         self._trail = trail
+        self._aloud = aloud
         self._created = 0
         self._by_id: dict[str, Session] = {}
         self._by_openid: dict[str, Session] = {}
@@ -93,11 +95,20 @@ class Registry:
         )
         metrics.gauge("sessions_remembered", "Ended sessions that are remembered", lambda: self.remembered)
 
-    def reconfigure(self, make_outbox: Callable[[int], Outbox], remember: float, trail: int = 0) -> None:
-        """Make the outboxes and flight recorders of new sessions by other bounds; remember ended ones for so long."""
+    def reconfigure(
+        self, make_outbox: Callable[[int], Outbox], remember: float, trail: int = 0, *, aloud: bool = False
+    ) -> None:
+        """Make the outboxes and flight recorders of new sessions by other bounds; remember ended ones for so long.
+
+        What has a line in the log changes for all sessions.
+        """
         self._make_outbox = make_outbox
         self._trail = trail
         self._remember = remember
+        if aloud is not self._aloud:
+            self._aloud = aloud
+            for session in self:
+                session.record(0 if session.trail is None else session.trail.maxlen or 0, aloud=aloud)
 
     def __len__(self) -> int:
         return len(self._by_id)
@@ -126,8 +137,8 @@ class Registry:
             attempts=self.attempts(openid, now).copy(),
             since=now,
             serial=self._created,
-            trail=deque(maxlen=self._trail) if self._trail else None,
         )
+        session.record(self._trail, aloud=self._aloud)
         self._created += 1
         self._by_id[session.id] = session
         self._by_openid[openid] = session

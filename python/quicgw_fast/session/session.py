@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from quicgw_fast.log_ids import session_ids
 from quicgw_fast.session.catch_up import CatchUp
 from quicgw_fast.session.claim import Attempts
+from quicgw_fast.session.spoken import SpokenTrail
 from quicgw_fast.session.states import Action, Attachment, Event, Life, Login, SessionState, WindowState, step
 
 if TYPE_CHECKING:
@@ -90,6 +93,8 @@ class Session:
     """How many sessions there were when it began: lists are in this order."""
     trail: Trail | None = None
     """What went over its connections last; None where that is not kept."""
+    spoken: SpokenTrail | None = None
+    """The same trail where each entry has a line in the log; None while ``log.level`` is above debug."""
     renewals: TokenBucket | None = None
     """Its rate of token renewals, made with the first; here, so that a reconnect brings no new allowance."""
     allowance: TokenBucket | None = None
@@ -99,6 +104,19 @@ class Session:
     def attached(self) -> bool:
         """Whether a connection is there."""
         return self.link is not None
+
+    @property
+    def ids(self) -> dict[str, str]:
+        """By which a log line says that it is about this session."""
+        return session_ids(self.id, self.openid)
+
+    def record(self, length: int, *, aloud: bool) -> None:
+        """Keep so many entries of what goes over its connections; with ``aloud`` each has a line in the log, too."""
+        self.spoken = SpokenTrail(self.trail, length, self.id, self.openid) if aloud else None
+        if self.spoken is not None:
+            self.trail = self.spoken
+        else:
+            self.trail = deque(self.trail or (), length) if length else None
 
     @property
     def life(self) -> Life:

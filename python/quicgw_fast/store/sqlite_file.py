@@ -122,7 +122,7 @@ def _keep_room(log: Path) -> None:
         finally:
             os.close(file)
     except OSError as error:
-        _log.warning("offline store cannot reserve its log", extra={"path": str(log), "error": error.strerror})
+        _log.warning("offline store cannot reserve its log", extra={"file": str(log), "reason": error.strerror})
 
 
 class FileGone(OSError):

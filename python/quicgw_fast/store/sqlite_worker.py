@@ -100,7 +100,7 @@ class Committer:
         try:
             self._tables.close()
         except sqlite3.Error as error:
-            _log.error("offline store not closed", extra={"error": str(error)})
+            _log.error("offline store not closed", extra={"reason": str(error)})
         self._ended.set_result(None)
 
     def _next_batch(self) -> tuple[list[_Job], bool]:
@@ -147,11 +147,11 @@ class Committer:
             self._failing = True
             known = isinstance(error, (sqlite3.Error, OSError))
             remedy = _PUT_IT_BACK if isinstance(error, FileGone) else _MAKE_ROOM
-            _log.error("offline store down", extra={"error": str(error), "remedy": remedy}, exc_info=not known)
+            _log.error("offline store down", extra={"reason": str(error), "remedy": remedy}, exc_info=not known)
         try:
             self._tables.rollback()
         except sqlite3.Error as again:
-            _log.error("offline store not rolled back", extra={"error": str(again)})
+            _log.error("offline store not rolled back", extra={"reason": str(again)})
 
 
 def _report(batch: list[_Job], failure: StoreFailed | None) -> None:

@@ -82,7 +82,7 @@ def enlarge_buffers(sock: socket.socket, size: int) -> None:
                 sock.setsockopt(socket.SOL_SOCKET, forced, size)
     granted = sock.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF)
     if granted < size:
-        fields = {"bytes": granted, "wanted": size, "remedy": f"sysctl -w net.core.rmem_max={size}"}
+        fields = {"granted": granted, "wanted": size, "remedy": f"sysctl -w net.core.rmem_max={size}"}
         _log.info("small udp receive buffer", extra=fields)  # bursts of many clients may be lost
 
 

@@ -85,7 +85,7 @@ class BalancingCaller:
             timeout = sendable(timeout)
             if timeout <= 0:
                 raise UpstreamTimeout("no time was left for the call")
-            instance = self._pick(service)
+            instance = self._pick(service, request, metadata)
         except UpstreamCallError as error:
             self._counts[error.counter].value += 1
             raise
@@ -123,7 +123,7 @@ class BalancingCaller:
             call.give_up()
         return len(calls)
 
-    def _pick(self, service: str) -> Instance:
+    def _pick(self, service: str, request: ServiceRequest, metadata: Metadata) -> Instance:
         """Choose the instance, if the service may be called at all."""
         if self._channels.closed:
             raise UpstreamFailed("the gateway is stopping", "CANCELLED")
@@ -134,7 +134,7 @@ class BalancingCaller:
         try:
             return self._choice.pick(service)
         except NoInstance as error:
-            self._journal.no_instance(error)
+            self._journal.no_instance(error, request, metadata)
             raise
 
     def is_under_way(self, call: _BalancedCall) -> bool:
@@ -155,12 +155,12 @@ class BalancingCaller:
         if isinstance(error, UpstreamTimeout):
             instance.timeouts += 1
             instance.score.late(took)
-            self._journal.call_failed(instance, call.service, error)
+            self._journal.call_failed(call, error)
         elif isinstance(error, UpstreamFailed):
             instance.failures += 1
             instance.score.failure(error.status)
             instance.statuses[error.status] = instance.statuses.get(error.status, 0) + 1
-            self._journal.call_failed(instance, call.service, error)
+            self._journal.call_failed(call, error)
         self._judge(instance)
 
     def count(self, error: UpstreamCallError) -> None:

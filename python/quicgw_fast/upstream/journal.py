@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
+from quicgw_fast.log_ids import request_ids
 from quicgw_fast.observe.repeats import RepeatLog
 from quicgw_fast.upstream.errors import DEADLINE
 
@@ -12,11 +13,24 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from quicgw_fast.clock import Clock
+    from quicgw_fast.ports import Metadata, ServiceRequest
     from quicgw_fast.upstream.directory import Directory
     from quicgw_fast.upstream.errors import NoInstance, RegisterRefused, UpstreamFailed, UpstreamTimeout
     from quicgw_fast.upstream.instance import Instance
 
 _log = logging.getLogger("quicgw.upstream")
+
+
+class CallOfRequest(Protocol):
+    """A call that came to nothing, and for which request it was made."""
+
+    service: str
+    request: ServiceRequest
+    metadata: Metadata
+
+    @property
+    def address(self) -> str:
+        """Of the instance."""
 
 
 class UpstreamJournal:
@@ -54,22 +68,24 @@ class UpstreamJournal:
         """The instance, which was out or silent, gets calls again, one at a time at first."""
         self._repeats.add(logging.INFO, "upstream returned", instance.address, self._clock.now(), self._names(instance))
 
-    def call_failed(self, instance: Instance, service: str, error: UpstreamFailed | UpstreamTimeout) -> None:
+    def call_failed(self, call: CallOfRequest, error: UpstreamFailed | UpstreamTimeout) -> None:
         """A call came to nothing."""
         # A deadline that passed and one that the service speaks of have the same status, and are different stories.
-        subject = f"{instance.address} {error.cause if error.status == DEADLINE else error.status}"
+        subject = f"{call.address} {error.cause if error.status == DEADLINE else error.status}"
         fields = {
-            "address": instance.address,
-            "service": service,
+            **request_ids(call.request, call.metadata),
+            "address": call.address,
+            "service": call.service,
             "status": error.status,
             "cause": error.cause,
             "detail": error.internal,
         }
         self._warn("upstream call failed", subject, fields)
 
-    def no_instance(self, error: NoInstance) -> None:
+    def no_instance(self, error: NoInstance, request: ServiceRequest, metadata: Metadata) -> None:
         """A call could not be made."""
-        self._warn("no upstream in service", error.service, {"service": error.service, "reason": error.internal})
+        fields = {**request_ids(request, metadata), "service": error.service, "reason": error.internal}
+        self._warn("no upstream in service", error.service, fields)
 
     def registration_refused(self, address: str, service: str, refused: RegisterRefused) -> None:
         """Somebody who may be anybody registered with an address that may be anything."""

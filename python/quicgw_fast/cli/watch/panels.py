@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING, Any, Final
 
 from rich.console import Group
@@ -166,7 +165,7 @@ class UpstreamsPanel(ReadingPanel):
 
     def draw(self, reading: GatewayReading) -> RenderableType:
         """Return a line for each, and a second one for why it is out."""
-        upstreams = reading["upstreams"]["upstreams"]
+        upstreams, at = reading["upstreams"]["upstreams"], reading["upstreams"]["at"]
         if not upstreams:
             return Text("No upstream is known: name one in [upstream], or have a service register.", "dim")
         table = Table.grid(padding=(0, 1), expand=True)
@@ -187,16 +186,16 @@ class UpstreamsPanel(ReadingPanel):
                 "p99": Text(figures.took(one["latency"]["p99"]) if one["calls"] else figures.NOTHING),
             }
             table.add_row(one["service"], one["address"], state, *(numbers[column] for column in columns))
-        return Group(table, *(Text(f"{one['address']}: {_why(one)}", "dim") for one in upstreams if one["reason"]))
+        return Group(table, *(Text(f"{one['address']}: {_why(one, at)}", "dim") for one in upstreams if one["reason"]))
 
 
 def _sign(one: dict[str, Any]) -> tuple[str, str]:
     return STATES.get("drained" if one["drained"] else one["state"], BETWEEN)
 
 
-def _why(one: dict[str, Any]) -> str:
+def _why(one: dict[str, Any], at: float) -> str:
     until = one["ejected_until"]
-    return str(one["reason"]) + (f", for {lasting(until - time.time())} more" if until else "")
+    return str(one["reason"]) + (f", for {lasting(until - at)} more" if until else "")
 
 
 class RefusalsPanel(ReadingPanel):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from rich.text import Text
@@ -54,7 +53,7 @@ class SessionsPane(Vertical):
     def show(self, found: dict[str, Any]) -> None:
         """Show what a search found; the cursor stays on its session."""
         table = self.query_one("#sessions", DataTable)
-        rows = {session["id"]: self._cells(session) for session in found["sessions"]}
+        rows = {session["id"]: self._cells(session, found["at"]) for session in found["sessions"]}
         if [row.value for row in table.rows] == list(rows):
             for name, cells in rows.items():
                 for column, cell in zip(COLUMNS, cells, strict=True):
@@ -82,8 +81,8 @@ class SessionsPane(Vertical):
             return f"{figures.count(shown)} of {figures.count(total)}{more}"
         return "No session matches; Esc clears the search." if self.words else "No sessions."
 
-    def _cells(self, session: dict[str, Any]) -> list[Text]:
-        now, openid = time.time(), session["openid"]
+    def _cells(self, session: dict[str, Any], now: float) -> list[Text]:
+        openid = session["openid"]
         shown = openid if len(openid) <= LONGEST else openid[: LONGEST - 1] + "…"
         meaning, word = ("success", "● attached") if session["attached"] else ("warning", "◐ detached")
         state = Text(word, tone(self, meaning))
@@ -145,7 +144,7 @@ class SessionScreen(ModalScreen[None]):
             await asyncio.sleep(EVERY)
 
     def _show(self, session: dict[str, Any]) -> None:
-        ended, now = session["state"] == "CLOSED", time.time()
+        ended, now = session["state"] == "CLOSED", session["at"]
         state = "○ ended" if ended else "● attached" if session["attached"] else "◐ detached"
         self.query_one("#session-name", Static).update(Text(session["openid"], "bold").append(f"   {state}", "dim"))
         left = {"session": session["id"], "gid": session["gid"], "zone": session["zone"], "address": session["address"]}

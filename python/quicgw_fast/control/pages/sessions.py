@@ -66,6 +66,8 @@ class SessionList(TypedDict):
 
     version: int
     """Of this shape: 1."""
+    at: float
+    """Now, in seconds since 1970, by the clock by which the moments below are written."""
     sessions: list[SessionView]
     next: str | None
     """``cursor`` of the page behind this one; null: there is none."""
@@ -107,6 +109,8 @@ class SessionWithEvents(SessionView):
 
     version: int
     """Of this shape: 1."""
+    at: float
+    """Now, in seconds since 1970."""
     events: list[SessionEvent]
     """The last ones (``session.flight_recorder``), oldest first."""
 

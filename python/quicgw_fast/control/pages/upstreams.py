@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, Any, Final, Literal, Protocol
 
 from starlette.responses import JSONResponse, Response
@@ -66,6 +67,8 @@ class UpstreamList(TypedDict):
 
     version: int
     """Of this shape: 1."""
+    at: float
+    """Now, in seconds since 1970."""
     upstreams: list[UpstreamInstance]
 
 
@@ -90,7 +93,7 @@ def upstream_pages(instances: Instances) -> list[DescribedRoute]:
     """Return /upstreams and /upstreams/drain."""
 
     def listed(rows: list[dict[str, Any]]) -> Response:
-        return JSONResponse({"version": 1, "upstreams": rows})
+        return JSONResponse({"version": 1, "at": time.time(), "upstreams": rows})
 
     async def show(_: Request) -> Response:
         return listed(instances.rows())

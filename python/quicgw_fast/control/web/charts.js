@@ -1,8 +1,9 @@
-/** Small charts over the last five minutes, drawn by hand, with one cursor for all of them. */
+/** Small charts over the last five minutes, or since the start, drawn by hand, with one cursor for all of them. */
 
 import { h, svg } from "./dom.js";
 
-const SPAN = 300; // seconds
+const LONGEST = 300; // seconds from left to right
+const SHORTEST = 60; // of a gateway that has just started
 const WIDTH = 300;
 const HEIGHT = 60;
 const GAP = 2.5; // seconds without a row break the line
@@ -27,6 +28,7 @@ export class Trace {
   #mark = svg("line", { class: "mark", y1: 0, y2: HEIGHT, visibility: "hidden" });
   #rows = [];
   #end = 0;
+  #span = LONGEST;
 
   /** `label` says what is drawn, for who cannot see it; `tone` is its colour. */
   constructor(label, tone, read) {
@@ -47,6 +49,7 @@ export class Trace {
   draw(rows, end, least) {
     this.#rows = rows;
     this.#end = end;
+    this.#span = Math.min(LONGEST, Math.max(SHORTEST, end - (rows[0]?.at ?? end)));
     const values = rows.map(this.#read);
     this.peak = values.length ? Math.max(...values) : null;
     const top = Math.max(this.peak ?? 0, least) * 1.08;
@@ -70,12 +73,12 @@ export class Trace {
   }
 
   #x(at) {
-    return round(WIDTH * (1 - (this.#end - at) / SPAN));
+    return round(WIDTH * (1 - (this.#end - at) / this.#span));
   }
 
   #time(event) {
     const box = this.element.getBoundingClientRect();
-    return this.#end - SPAN * (1 - (event.clientX - box.left) / box.width);
+    return this.#end - this.#span * (1 - (event.clientX - box.left) / box.width);
   }
 
   #showMark() {

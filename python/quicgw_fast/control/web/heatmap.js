@@ -3,7 +3,9 @@
 import { h, svg, write } from "./dom.js";
 import { clock, count, took } from "./format.js";
 
-const COLUMNS = 60;
+const MOST_COLUMNS = 60;
+const FEWEST_COLUMNS = 12; // a minute, of a gateway that has just started
+const COLUMN = 5; // seconds
 const SHADES = 8;
 const FEWEST_ROWS = 6;
 const MOST_NAMES = 9;
@@ -30,13 +32,14 @@ export class HeatMap {
 
   /** `bounds` are the upper bounds of the classes in seconds; one class more is for what took longer. */
   draw({ bounds, history }) {
-    const columns = history.slice(-COLUMNS);
+    const columns = history.slice(-MOST_COLUMNS);
+    const places = Math.max(FEWEST_COLUMNS, columns.length);
     const [low, high] = rowsInUse(columns, bounds.length + 1);
-    this.#shown = { bounds, columns, low, high };
+    this.#shown = { bounds, columns, places, low, high };
     const most = Math.max(1, ...columns.flatMap(({ counts }) => counts));
     const height = high - low + 1;
-    this.#cells.setAttribute("viewBox", `0 0 ${COLUMNS} ${height}`);
-    const offset = COLUMNS - columns.length;
+    this.#cells.setAttribute("viewBox", `0 0 ${places} ${height}`);
+    const offset = places - columns.length;
     const cells = [];
     columns.forEach(({ counts }, x) => {
       for (let row = low; row <= high; row += 1) {
@@ -47,7 +50,8 @@ export class HeatMap {
     this.#cells.replaceChildren(...cells);
     const named = (row) => height <= MOST_NAMES || (high - row) % 2 === 1; // names above each other would touch
     this.#rows.replaceChildren(...range(low, high).reverse().map((row) => h("span", {}, named(row) ? rowName(row, bounds) : "")));
-    const ends = columns.length ? [columns.at(-1).at - 240, columns.at(-1).at - 120, columns.at(-1).at] : [];
+    const span = places * COLUMN;
+    const ends = columns.length ? [0.8, 0.4, 0].map((share) => columns.at(-1).at - share * span) : [];
     this.#times.replaceChildren(...ends.map((at) => h("span", {}, clock(at).slice(0, 8))));
     this.#tellAll();
   }
@@ -58,16 +62,17 @@ export class HeatMap {
     const sums = [...bounds, null].map((_, row) => columns.reduce((sum, { counts }) => sum + (counts[row] ?? 0), 0));
     const all = sums.reduce((a, b) => a + b, 0);
     const usual = sums.indexOf(Math.max(...sums));
-    const text = all ? `${count(all)} requests in 5 minutes, most of them ${className(usual, bounds)}` : "No requests in the last 5 minutes";
+    const since = columns.length < MOST_COLUMNS ? "since the start" : "in the last 5 minutes";
+    const text = all ? `${count(all)} requests ${since}, most of them ${className(usual, bounds)}` : `No requests ${since}`;
     write(this.#told, text);
     this.#cells.setAttribute("aria-label", `Heat map of the time of requests: ${text}`);
   }
 
   #point(event) {
     if (this.#shown === null) return;
-    const { bounds, columns, low, high } = this.#shown;
+    const { bounds, columns, places, low, high } = this.#shown;
     const box = this.#cells.getBoundingClientRect();
-    const x = Math.floor(((event.clientX - box.left) / box.width) * COLUMNS) - (COLUMNS - columns.length);
+    const x = Math.floor(((event.clientX - box.left) / box.width) * places) - (places - columns.length);
     const row = high - Math.floor(((event.clientY - box.top) / box.height) * (high - low + 1));
     const column = columns[x];
     if (column === undefined || row < low || row > high) return;

@@ -20,16 +20,17 @@ export class LatencyCard {
   #place = h("div");
 
   constructor() {
-    const head = ["Stage", ...PERCENTILES, "", "mean", "count"].map((name) => h("th", { scope: "col" }, name));
+    const head = ["Stage", ...PERCENTILES, "", "Mean", "Count"].map((name) => h("th", { scope: "col" }, name));
     head[4].className = "range-head";
     head[4].append(h("span", {}, took(FASTEST)), h("span", { className: "unseen" }, " range from p50 to p99 "), h("span", {}, took(FASTEST * 10 ** DECADES)));
     const table = h("table", { className: "stages" }, h("thead", {}, h("tr", {}, ...head)), this.#rows);
-    this.#body = h("div", { className: "latency" }, this.#heat.element, h("div", { className: "scroll" }, table));
     this.#choices = [[true, "Last minute"], [false, "Since start"]].map(([recent, name]) =>
       h("button", { type: "button", "aria-pressed": String(recent), onclick: () => this.#choose(recent) }, name),
     );
     const choice = h("div", { className: "segments small", role: "group", "aria-label": "Time of the stages" }, ...this.#choices);
-    this.element = card("Latency", "latency", choice, this.#body, this.#place);
+    const stages = h("div", { className: "by-stage" }, h("h3", {}, "By stage"), choice, h("div", { className: "scroll" }, table));
+    this.#body = h("div", { className: "latency" }, this.#heat.element, stages);
+    this.element = card("Latency", "latency", null, this.#body, this.#place);
   }
 
   #choose(recent) {

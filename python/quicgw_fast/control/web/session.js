@@ -11,7 +11,7 @@ export class SessionPanel {
   #title = h("h2", { tabIndex: -1 }, "…");
   #state = h("span", { className: "state mute" });
   #facts = {
-    id: new Fact("Session"), gid: new Fact("gid"), zone: new Fact("Zone"), address: new Fact("Address"), transport: new Fact("Transport"),
+    id: new Fact("Session"), gid: new Fact("Gid"), zone: new Fact("Zone"), address: new Fact("Address"), transport: new Fact("Transport"),
     since: new Fact("Began"), quiet: new Fact("Quiet for"), flight: new Fact("In flight"), window: new Fact("Unacknowledged"),
   };
   #events = h("ol", { className: "timeline" });
@@ -69,7 +69,7 @@ export class SessionPanel {
   }
 
   #put(session) {
-    const now = Date.now() / 1000;
+    const now = session.at; // the gateway's clock, by which all of it is written
     const facts = this.#facts;
     facts.id.put(session.id, session.id);
     facts.gid.put(session.gid || "–", session.gid);
@@ -102,12 +102,13 @@ function makeEvent(event) {
   if (event.pause) return h("li", { className: "pause" }, `${ago(event.pause)} quiet`);
   const up = event.direction === "up";
   const tone = isBad(event) ? "bad" : "good";
-  const number = [event.number ? ` ${count(event.number)}` : "", event.request ? ` to ${count(event.request)}` : ""].join("");
+  const number = event.number ? ` ${count(event.number)}` : "";
+  const request = event.request ? h("small", {}, ` (request ${count(event.request)})`) : null;
   return h(
     "li", { className: `event ${up ? "up" : "down"} ${tone}` },
     h("time", { dateTime: new Date(event.at * 1000).toISOString() }, clock(event.at, 3)),
     h("span", { className: "arrow", role: "img", "aria-label": up ? "from the client" : "to the client" }),
-    h("span", { className: "what" }, event.kind, h("b", {}, number)),
+    h("span", { className: "what" }, event.kind, h("b", {}, number), request),
     h("span", { className: "n" }, event.size ? bytes(event.size) : ""),
     h("span", { className: "n" }, event.duration ? took(event.duration) : ""),
     h("span", { className: `outcome ${tone}` }, event.outcome),

@@ -17,7 +17,7 @@ export class SessionsView {
   #states = new Map();
   #state = "";
   #list = h("ol", { className: "sessions" });
-  #head = h("div", { className: "sessions-head", "aria-hidden": "true" }, ...["openid", "gid", "address", "state", "age", "quiet for", "in flight"].map((name) => h("span", {}, name)));
+  #head = h("div", { className: "sessions-head", "aria-hidden": "true" }, ...["Openid", "Gid", "Address", "State", "Age", "Quiet for", "In flight"].map((name) => h("span", {}, name)));
   #place = h("div");
   #told = h("span", { role: "status" });
   #back = h("button", { type: "button", onclick: () => this.#turn(-1) }, "Previous");
@@ -141,7 +141,7 @@ export class SessionsView {
     const rows = error?.kind === "failed" ? [] : (value?.sessions ?? []);
     this.#place.replaceChildren(...this.#instead(rows));
     this.#head.hidden = rows.length === 0;
-    keyed(this.#list, rows, ({ id }) => id, makeRow, fillRow);
+    keyed(this.#list, rows, ({ id }) => id, makeRow, (item, session) => fillRow(item, session, value.at));
     this.#markOpen();
     const first = (this.#cursors.length - 1) * PAGE;
     write(this.#told, rows.length ? `${count(first + 1)}–${count(first + rows.length)} of ${count(value.total)}` : "");
@@ -180,9 +180,8 @@ function makeRow({ id }) {
   );
 }
 
-function fillRow(item, session) {
+function fillRow(item, session, now) {
   const [openid, gid, address, status, age, quiet, flight] = item.firstChild.children;
-  const now = Date.now() / 1000;
   write(openid, session.openid);
   openid.title = session.openid;
   write(gid, session.gid || "–");

@@ -9,6 +9,8 @@ const STATES = {
   "on-trial": ["warn", "on trial"], ejected: ["bad", "ejected"], down: ["bad", "down"], drained: ["mute", "drained"],
 };
 
+const NUMBERS = [["under_way", "Under way"], ["calls", "Calls"], ["failures", "Failures"], ["p50", "p50"], ["p99", "p99"]];
+
 /** The state of an instance as a sign and a word: colour alone says nothing. */
 function stateOf({ state, drained }) {
   const [tone, word] = STATES[drained ? "drained" : state] ?? ["mute", state];
@@ -22,7 +24,7 @@ export class UpstreamsCard {
   #place = h("div");
 
   constructor() {
-    const names = [["Service", ""], ["Address", ""], ["State", ""], ["under way", "n"], ["calls", "n"], ["failures", "n"], ["p50", "n"], ["p99", "n"]];
+    const names = [...["Service", "Address", "State"].map((label) => [label, ""]), ...NUMBERS.map(([, label]) => [label, "n"])];
     const head = h("tr", {}, ...names.map(([name, kind]) => h("th", { scope: "col", className: kind }, name)));
     const table = h("table", { className: "rows upstreams" }, h("thead", {}, head), this.#rows);
     this.#body = h("div", { className: "scroll", tabIndex: 0, role: "region", "aria-label": "Upstream instances" }, table);
@@ -38,7 +40,7 @@ export class UpstreamsCard {
     this.#place.hidden = upstreams.length > 0;
     if (upstreams.length === 0) this.#place.replaceChildren(empty("No upstream is known", "Name one in [upstream], or have a service register."));
     const worst = [...upstreams].sort((a, b) => rank(a) - rank(b));
-    keyed(this.#rows, worst, (one) => `${one.service} ${one.address}`, makeUpstream, fillUpstream);
+    keyed(this.#rows, worst, (one) => `${one.service} ${one.address}`, makeUpstream, (row, one) => fillUpstream(row, one, feed.value.at));
   }
 }
 
@@ -51,17 +53,16 @@ function makeUpstream({ service, address }) {
     "tr", {},
     h("td", { className: "main" }, service), h("td", { className: "mono", title: address }, address),
     h("td", {}, h("span", { className: "state" }), h("small")),
-    ...["under_way", "calls", "failures"].map((name) => h("td", { className: "n", dataset: { ...id(name), label: name.replace("_", " ") } })),
-    ...["p50", "p99"].map((name) => h("td", { className: "n", dataset: { ...id(name), label: name } })),
+    ...NUMBERS.map(([name, label]) => h("td", { className: "n", dataset: { ...id(name), label } })),
   );
 }
 
-function fillUpstream(row, one) {
+function fillUpstream(row, one, now) {
   const [, , state, underWay, calls, failures, p50, p99] = row.children;
   const { tone, word } = stateOf(one);
   state.firstChild.className = `state ${tone}`;
   write(state.firstChild, word);
-  const until = one.ejected_until ? `for ${ago(one.ejected_until - Date.now() / 1000)} more` : "";
+  const until = one.ejected_until ? `for ${ago(one.ejected_until - now)} more` : "";
   write(state.lastChild, [one.reason, until].filter(Boolean).join(", "));
   write(underWay, count(one.under_way));
   write(calls, count(one.calls));

@@ -178,7 +178,8 @@ class LinkLife:
         try:
             handler.closed(end.code, printable(end.reason, REASON_LIMIT), end.by_peer)
         except Exception as error:  # one handler's fault is not the loop's
-            self._endpoint.report("connection handler failed", error, connection=self._connection.id, call="closed")
+            about = {"connection": self._connection.id, "peer": self._connection.peer}
+            self._endpoint.report("connection handler failed", error, **about, call="closed")
 
     # Towards the network
 
@@ -196,7 +197,8 @@ class LinkLife:
         try:
             return self._core.closing_datagrams(int(self._end.code), phrase, self._endpoint.now())
         except Exception as error:  # the state is beyond repair: leave without a word
-            self._endpoint.report("closing packet failed", error, connection=self._connection.id)
+            about = {"connection": self._connection.id, "peer": self._connection.peer}
+            self._endpoint.report("closing packet failed", error, **about)
             return []
 
     def _send(self, datagrams: list[tuple[bytes, Any]]) -> None:

@@ -331,7 +331,7 @@ class QuinnConnection:
 
     def _broken(self, error: Exception) -> None:
         """End this connection alone, because it cannot be handled."""
-        _log.error("connection handler failed", exc_info=error, extra={"connection": self.id})
+        _log.error("connection handler failed", exc_info=error, extra={"connection": self.id, "peer": self._peer})
         self._apply(LinkEvent.BROKEN, End(CloseCode.INTERNAL, CloseCode.INTERNAL.phrase("internal error")))
 
     def _tell_handler(self) -> None:
@@ -346,7 +346,8 @@ class QuinnConnection:
         try:
             handler.closed(end.code, printable(end.reason, REASON_LIMIT), end.by_peer)
         except Exception:  # one handler's fault is not the loop's
-            _log.exception("connection handler failed", extra={"connection": self.id, "call": "closed"})
+            told = {"connection": self.id, "peer": self._peer, "call": "closed"}
+            _log.exception("connection handler failed", extra=told)
 
 
 def termination_of(kind: int, code: int, reason: bytes) -> Termination:

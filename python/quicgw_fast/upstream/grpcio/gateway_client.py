@@ -20,7 +20,7 @@ from quicgw_fast.upstream.grpcio.channel import DIALLING, target_of
 from quicgw_fast.upstream.method import HEALTH_CHECK
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import AsyncIterator, Awaitable, Callable
     from typing import TypeVar
 
     Answer = TypeVar("Answer")
@@ -38,9 +38,13 @@ class GatewayAccess:
     key: bytes | None = field(default=None, repr=False)
     """PEM of its private key."""
 
+    def metadata(self) -> tuple[tuple[str, str], ...]:
+        """What goes with every call; those with one answer get it by ``channel`` itself."""
+        return () if self.token is None else (("authorization", f"Bearer {self.token}"),)
+
     def channel(self, target: str) -> grpc.aio.Channel:
         """Open a channel that shows all of it. A token goes with every call, also over a connection without TLS."""
-        interceptors = [_ShowToken(self.token)] if self.token is not None else []
+        interceptors = [_ShowToken(self.metadata())] if self.token is not None else []
         if self.ca is None:
             return grpc.aio.insecure_channel(target, DIALLING, interceptors=interceptors)
         credentials = grpc.ssl_channel_credentials(self.ca, self.key, self.cert)
@@ -48,11 +52,11 @@ class GatewayAccess:
 
 
 class _ShowToken(grpc.aio.UnaryUnaryClientInterceptor):
-    def __init__(self, token: str) -> None:
-        self._shown = ("authorization", f"Bearer {token}")
+    def __init__(self, shown: tuple[tuple[str, str], ...]) -> None:
+        self._shown = shown
 
     async def intercept_unary_unary(self, continuation: Any, client_call_details: Any, request: Any) -> Any:
-        metadata = (*(client_call_details.metadata or ()), self._shown)
+        metadata = (*(client_call_details.metadata or ()), *self._shown)
         return await continuation(client_call_details._replace(metadata=grpc.aio.Metadata(*metadata)), request)
 
 
@@ -86,6 +90,7 @@ class GatewayClient:
         self._connect_timeout = connect_timeout
         self._patient = patient
         self._tls = access.ca is not None
+        self._shown = access.metadata()
         self._shows_token = access.token is not None
         self._channel = access.channel(target_of(self.address))
         self._stub = GatewayServiceStub(self._channel)
@@ -122,6 +127,20 @@ class GatewayClient:
         leaving.deregister = True
         return await self.register(leaving, timeout)
 
+    async def watch(self, request: pb.WatchEventsRequest) -> AsyncIterator[pb.LifecycleEvent]:
+        """WatchEvents: yields what the gateway tells, until it ends that; raises GatewayCallFailed."""
+        await self.connect()
+        call = self._stub.WatchEvents(request, metadata=self._shown)
+        try:
+            async for event in call:
+                yield event
+            return
+        except grpc.aio.AioRpcError as error:
+            status, details = error.code(), error.details()
+        finally:
+            call.cancel()
+        raise self._failure(status, self._cause(status, details))
+
     async def connect(self, timeout: float | None = None) -> None:
         """Wait until there is a connection, ``connect_timeout`` seconds without an own ``timeout``.
 
@@ -155,6 +174,9 @@ class GatewayClient:
             return cause_of(error.code(), error.details(), tls=self._tls)
         return NO_ANSWER
 
+    def _cause(self, status: grpc.StatusCode, details: str | None) -> str:
+        return f"{cause_of(status, details, tls=self._tls)} ({status.name}: {details})"
+
     async def _call(self, method: Callable[..., Awaitable[Answer]], request: object, seconds: float) -> Answer:
         loop = asyncio.get_running_loop()
         deadline = loop.time() + seconds
@@ -164,10 +186,13 @@ class GatewayClient:
         except grpc.aio.AioRpcError as error:
             status, details = error.code(), error.details()
         # Raised here, so that the gRPC error does not keep its call, and the channel, alive as a context.
-        why = f"{cause_of(status, details, tls=self._tls)} ({status.name}: {details})"
+        why = self._cause(status, details)
         if status is grpc.StatusCode.DEADLINE_EXCEEDED:
             why = f"it is connected, but did not answer within {seconds:g} s (DEADLINE_EXCEEDED)"
+        raise self._failure(status, why)
+
+    def _failure(self, status: grpc.StatusCode, why: str) -> GatewayCallFailed:
         if status is grpc.StatusCode.UNAUTHENTICATED:
             shown = "another one was shown" if self._shows_token else "none was shown"
-            raise GatewayLetsNobodyIn(f"the gateway at {self.address} asks for a token, and {shown}")
-        raise GatewayCallFailed(f"the gateway at {self.address} failed: {why}")
+            return GatewayLetsNobodyIn(f"the gateway at {self.address} asks for a token, and {shown}")
+        return GatewayCallFailed(f"the gateway at {self.address} failed: {why}")
