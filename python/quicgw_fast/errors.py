@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from quicgw_fast.codes import ErrorCode
 
@@ -30,6 +30,24 @@ class SettingError(ConfigError):
         """``key`` is ``("session", "timeout")`` for ``session.timeout``, which ``message`` names, too."""
         super().__init__(message)
         self.key = key
+
+    @property
+    def each(self) -> tuple[SettingError, ...]:
+        """Itself, or the several that it stands for."""
+        return (self,)
+
+
+class SettingErrors(SettingError):
+    """Values of several keys that cannot be used, all in one message; its key is that of the first."""
+
+    def __init__(self, each: Sequence[SettingError]) -> None:
+        super().__init__(each[0].key, "; ".join(map(str, each)))
+        self._each = tuple(each)
+
+    @property
+    def each(self) -> tuple[SettingError, ...]:
+        """See ``SettingError``."""
+        return self._each
 
 
 class ExtraMissing(StartupError, ImportError):

@@ -42,7 +42,13 @@ def test_services_and_pushes_show_a_token_and_a_certificate(tmp_path: Path, cert
         assert (done.returncode, "notify" in done.stdout) == (0, True), done
         assert quicgw(*push, "--gateway", gateway.grpc, *shown).stdout.startswith("refused: TARGET_NOT_FOUND")
         without_token = quicgw(*push, "--gateway", gateway.grpc, *shown[2:])
-        assert_one_sentence(without_token, "UNAUTHENTICATED", "control.grpc_token_file")
+        assert_one_sentence(
+            without_token, "asks for a token, and none was shown (--token-file", "control.grpc_token_file"
+        )
+        assert "--gateway" not in without_token.stderr
+        service = quicgw("upstream", "--gateway", gateway.grpc, *shown[2:])
+        assert_one_sentence(service, "asks for a token, and none was shown (--token-file")
+        assert "running" not in service.stderr
         assert_one_sentence(quicgw(*push, "--gateway", gateway.grpc, *shown[:4]), gateway.grpc)
         services.signal(signal.SIGTERM)
         assert services.ended() == (0, "")
@@ -70,7 +76,7 @@ def test_a_running_gateway_takes_other_tokens(tmp_path: Path, certified: str, to
         done = quicgw("reload", "--admin", gateway.admin, "--config", str(file))
         assert "control.grpc_token_file: the file has another content" in done.stdout, done
         (tmp_path / "tokens").write_text(TOKEN)
-        assert_one_sentence(quicgw(*push, "--gateway", gateway.grpc), "UNAUTHENTICATED")
+        assert_one_sentence(quicgw(*push, "--gateway", gateway.grpc), "another one was shown (--token-file")
         # What cannot be used is refused, and the tokens of before stay.
         (tmp_path / "tokens").write_text("short")
         done = quicgw("reload", "--admin", gateway.admin, "--token-file", str(operators))

@@ -71,6 +71,22 @@ def test_a_file_that_is_no_toml(write: Callable[[str], None], no_toml: NoToml) -
     assert shown[2].endswith("^")
 
 
+def test_every_contradiction_is_told_at_once(write: Callable[[str], None]) -> None:
+    write(
+        '[control]\ncert = "server.pem"\n[routing]\ndefault = "nosuch"\nzone_ranges = [[3, 1, "001"], [5, 6, "9"]]\n'
+        '[routing.exact]\nhello = "x"\necho = "y"\n'
+    )
+    told = sorted((mistake["key"], mistake["line"]) for mistake in report(1)["mistakes"])
+    assert told == [
+        ("control.cert", 2),
+        ("routing.default", 4),
+        ("routing.exact.echo", 8),
+        ("routing.exact.hello", 7),
+        ("routing.zone_ranges", 5),
+        ("routing.zone_ranges", 5),
+    ]
+
+
 def test_every_mistake_is_told_at_once_in_the_order_of_the_file(
     write: Callable[[str], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:

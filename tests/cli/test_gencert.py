@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import stat
+import tomllib
 from typing import TYPE_CHECKING
 
 import pytest
@@ -29,7 +30,8 @@ def test_a_gateway_and_its_clients_use_what_was_made(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     made = tmp_path / "tls"
     assert done.stdout.splitlines() == [str(made / name) for name in ("ca.pem", "ca.key", "server.pem", "server.key")]
-    assert f'cert = "{made}/server.pem", key = "{made}/server.key"' in done.stderr
+    needed = tomllib.loads(done.stderr.partition("needs:\n")[2])
+    assert needed == {"tls": {"cert": f"{made}/server.pem", "key": f"{made}/server.key"}}
     assert {path.name: stat.S_IMODE(path.stat().st_mode) for path in made.glob("*.key")} == {
         "ca.key": 0o600,
         "server.key": 0o600,
@@ -65,7 +67,8 @@ def test_a_client_for_mutual_tls(tmp_path: Path) -> None:
     in_process("gencert", "--out", str(tmp_path))
     done = in_process("gencert", "--client", "billing", "--ca", str(tmp_path / "ca.pem"), "--out", str(tmp_path))
     assert done.returncode == 0, done.stderr
-    assert f'control.client_ca = "{tmp_path}/ca.pem"' in done.stderr
+    needed = tomllib.loads(done.stderr.partition("needs:\n")[2])
+    assert needed == {"control": {"client_ca": f"{tmp_path}/ca.pem"}}
     usage = read(tmp_path / "billing.pem").extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
     assert list(usage) == [ExtendedKeyUsageOID.CLIENT_AUTH]
     config = tmp_path / "gateway.toml"

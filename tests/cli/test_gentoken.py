@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import signal
+import tomllib
 from typing import TYPE_CHECKING
 
 import jwt
@@ -61,4 +62,12 @@ def test_keys_that_cannot_be_used(tmp_path: Path) -> None:
     short.write_text("short")
     assert_one_sentence(in_process("gentoken", "alice", "--key", str(short)), "short.key")
     assert_one_sentence(in_process("gentoken", "alice", "--key", "/does/not/exist"), "/does/not/exist")
-    assert_one_sentence(in_process("gentoken", "alice", "--new-key", "/does/not/exist"), "/does/not/exist")
+    assert_one_sentence(in_process("gentoken", "alice", "--new-key", str(short / "keys")), str(short / "keys"))
+
+
+def test_the_settings_can_be_pasted_and_the_folder_is_made(tmp_path: Path) -> None:
+    done = in_process("gentoken", "--new-key", str(tmp_path / "a" / "keys"))
+    assert done.returncode == 0
+    needed = tomllib.loads(done.stderr.partition("needs:\n")[2])
+    key = str(tmp_path / "a" / "keys" / "secret.key")
+    assert needed == {"auth": {"mode": "jwt", "algorithms": ["HS256"], "key_file": key}}

@@ -38,8 +38,8 @@ def test_what_changed_is_printed_and_what_needs_a_restart(gateway: Gateway, conf
     done = quicgw("reload", "--admin", gateway.admin)
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines() == [
-        "session.timeout: 300.0 is 60.0 now",
-        "session.memory needs a restart: 268435456 stays, 67108864 is written",
+        "session.timeout: 5m → 1m",
+        "session.memory needs a restart: 256MiB stays, 64MiB is written",
     ]
     write(config, "session.timeout = '60s'")
     assert quicgw("reload", "--admin", gateway.admin).stdout == "nothing has changed\n"
@@ -55,6 +55,22 @@ def test_a_refusal_is_told_and_exits_1(gateway: Gateway, config: Path) -> None:
     done = quicgw("reload", "--admin", gateway.admin, "--json")
     assert done.returncode == 1
     assert json.loads(done.stdout)["error"].startswith("bad configuration: session.timeout")
+
+
+def test_a_mistake_elsewhere_in_the_file_keeps_nobody_from_asking(gateway: Gateway, config: Path) -> None:
+    write(config, f"server.admin = '{gateway.admin}'\nsession.timeout = 'soon'\nsesion.x = 1")
+    done = quicgw("reload", "--config", str(config))
+    assert done.returncode == 1
+    assert "refused, and nothing has changed: bad configuration: session.timeout: 'soon'" in done.stdout
+    assert done.stderr == (
+        f"quicgw: there are mistakes in {config}, as quicgw checkconfig tells; how to ask the gateway can be read\n"
+    )
+    assert json.loads(quicgw("sessions", "--config", str(config), "--json").stdout)["total"] == 0
+    config.write_text("no toml")
+    done = quicgw("reload", "--config", str(config))
+    assert done.returncode == 1
+    assert "refused, and nothing has changed: bad configuration" in done.stdout
+    assert quicgw("sessions", "--config", str(config)).returncode == 3
 
 
 def test_the_address_is_found_in_the_configuration(tmp_path: Path) -> None:

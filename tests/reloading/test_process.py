@@ -143,7 +143,7 @@ async def test_what_needs_a_restart_is_named_and_the_rest_is_taken(parts: Parts,
         answer = await reload(gateway)
         assert set(answer["needs_restart"]) == {"server.quic", "processor.max_queue_size"}
         assert answer["needs_restart"]["processor.max_queue_size"] == {"stays": "10000", "written": "7"}
-        assert answer["changed"] == {"processor.task_timeout": {"before": "30.0", "now": "9.0"}}
+        assert answer["changed"] == {"processor.task_timeout": {"before": "30s", "now": "9s"}}
         lines = await logged(gateway, "setting needs a restart", 2)
         assert {line["setting"] for line in lines} == {"server.quic", "processor.max_queue_size"}
         again = await reload(gateway)

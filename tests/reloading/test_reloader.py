@@ -76,7 +76,7 @@ async def test_all_prepare_before_anybody_takes(house: House) -> None:
     reloaded = await house.reloader.reload("test")
     assert house.said == ["first prepares", "second prepares", "first takes 60", "second takes 60"]
     (change,) = reloaded.changed
-    assert (change.key, change.before, change.after) == ("session.timeout", "300.0", "60.0")
+    assert (change.key, change.before, change.after) == ("session.timeout", "5m", "1m")
     assert house.reloader.config.session.timeout == 60
     assert (house.count("applied"), house.count("refused")) == (1, 0)
 
@@ -147,7 +147,7 @@ async def test_what_needs_a_restart_is_left_as_it_is_and_named_each_time(
     assert (second.changed, second.waiting) == ((), first.waiting)
     assert house.reloader.config.session.memory == 256 << 20
     lines = [vars(record) for record in caplog.records if record.getMessage() == "setting needs a restart"]
-    assert [(line["stays"], line["written"]) for line in lines] == [("268435456", "536870912")] * 2
+    assert [(line["stays"], line["written"]) for line in lines] == [("256MiB", "512MiB")] * 2
 
 
 async def test_the_mixture_of_what_is_new_and_what_stays_must_make_sense(house: House) -> None:

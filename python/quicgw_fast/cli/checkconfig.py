@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json as json_module
-import logging
 import math
-from contextlib import contextmanager
 from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -15,16 +13,14 @@ import typer
 from quicgw_fast.cli import options
 from quicgw_fast.cli.statuses import Status
 from quicgw_fast.cli.text import file_path
-from quicgw_fast.errors import SettingError, StartupError
 from quicgw_fast.printable import printable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from quicgw_fast.config.checking import Checked
     from quicgw_fast.config.mistakes import Mistake
-    from quicgw_fast.config.models import Config
-    from quicgw_fast.config.places import Key, SettingPlace
+    from quicgw_fast.config.places import SettingPlace
 
 VERSION = 1
 """Of the object of --json."""
@@ -41,84 +37,15 @@ def checkconfig(
     meant. Exit status 0: a gateway could start with it, maybe with warnings. 1: there are mistakes. 3: the file cannot
     be read.
     """
-    from quicgw_fast.config.checking import check
+    from quicgw_fast.cli.trying import tried
 
     with options.failures_as_json(json):
-        checked = check(file)
-        if checked.config is not None:
-            _try_out(checked.config, checked)
+        checked = tried(file)
         if json:
             print(json_module.dumps(_report(file, checked)))
         else:
             print("\n".join(_lines(file, checked)))
     raise typer.Exit(Status.NO if checked.mistakes else Status.DONE)
-
-
-def _try_out(config: Config, checked: Checked) -> None:
-    """Have each part of a gateway read what it would need, and add what it finds wrong."""
-    from quicgw_fast.config.mistakes import Mistake
-
-    wrong = {key[0] for mistake in checked.mistakes for key in mistake.keys}
-    with _log_as_warnings(config, checked):
-        for key, step in _steps(config):
-            if key[0] in wrong:  # a file that is missing would be missed twice
-                continue
-            try:
-                step()
-            except StartupError as error:
-                about = error.key if isinstance(error, SettingError) else key
-                told = str(error).removesuffix(".").removeprefix(f"{'.'.join(about)}: ")
-                checked.mistakes.append(Mistake(told, (about,), (config.place(about),)))
-
-
-def _steps(config: Config) -> Iterator[tuple[Key, Callable[[], object]]]:
-    """What can be tried of a gateway that does not run, each with the key that it is about."""
-    from quicgw_fast.auth import make_authenticator
-    from quicgw_fast.control import read_access
-    from quicgw_fast.observe import Metrics
-    from quicgw_fast.overload import make_gates
-    from quicgw_fast.transport import load_identity
-    from quicgw_fast.upstream.directory import Directory
-    from quicgw_fast.upstream.routing import make_mode
-    from quicgw_fast.upstream.tls import read_upstream_tls
-
-    def services() -> None:
-        mode = make_mode(config.routing)
-        Directory(mode.services).check(mode.configured(config.upstream))
-
-    yield ("overload", "observe"), lambda: make_gates(config.limits, Metrics(), config.overload)
-    yield ("routing", "exact"), services
-    yield ("auth", "mode"), lambda: make_authenticator(config.auth)
-    yield ("control", "cert"), lambda: read_access(config.control)
-    yield ("upstream", "ca"), lambda: read_upstream_tls(config.upstream)
-    if config.tls.cert is not None or config.tls.key is not None:
-        yield ("tls", "cert" if config.tls.cert else "key"), lambda: load_identity(*config.tls.pair())
-
-
-@contextmanager
-def _log_as_warnings(config: Config, checked: Checked) -> Iterator[None]:
-    """Make warnings of what the parts log, such as of a key that everybody may read."""
-    from quicgw_fast.config.mistakes import Mistake
-
-    class Collector(logging.Handler):
-        def emit(self, record: logging.LogRecord) -> None:
-            fields = {name: str(value) for name, value in vars(record).items() if name not in _USUAL}
-            table, _, key = fields.pop("setting", "").partition(".")
-            told = ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in fields.items())
-            about = ((table, key),) if key else ()
-            checked.warnings.append(Mistake(f"{record.getMessage()}: {told}", about, (config.place((table, key)),)))
-
-    collector, logger = Collector(logging.WARNING), logging.getLogger("quicgw")
-    passed_on, logger.propagate = logger.propagate, False
-    logger.addHandler(collector)
-    try:
-        yield
-    finally:
-        logger.removeHandler(collector)
-        logger.propagate = passed_on
-
-
-_USUAL = frozenset(vars(logging.makeLogRecord({}))) | {"message"}
 
 
 def _report(file: Path, checked: Checked) -> dict[str, Any]:

@@ -149,6 +149,7 @@ def _say(
     folder: Path, files: list[str], names: list[str], issued: IssuedPair, ca: Path, *, client: bool, as_json: bool
 ) -> None:
     from quicgw_fast.cli.tables import say_document
+    from quicgw_fast.cli.text import toml_lines
 
     stem = files[-1].removesuffix(".key")
     cert, key = (folder / f"{stem}.pem").absolute(), (folder / f"{stem}.key").absolute()
@@ -160,7 +161,10 @@ def _say(
     for name in files:
         print(folder / name)
     if client:
-        advice = f'the gateway needs control.client_ca = "{ca.absolute()}"; the client shows --cert {cert} --key {key}'
+        needed = toml_lines("control", client_ca=str(ca.absolute()))
+        rest = f"the client shows --cert {cert} --key {key}"
     else:
-        advice = f'the gateway needs [tls] cert = "{cert}", key = "{key}"; its clients trust it by --ca {ca}'
-    print(f"valid until {issued.not_after:%Y-%m-%d}; {advice}", file=sys.stderr)
+        needed = toml_lines("tls", cert=str(cert), key=str(key))
+        rest = f"its clients trust it by --ca {ca}"
+    valid = f"valid until {issued.not_after:%Y-%m-%d}; {rest}"
+    print(valid, "the gateway's configuration needs:", "", *needed, sep="\n", file=sys.stderr)

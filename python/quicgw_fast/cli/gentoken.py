@@ -10,7 +10,8 @@ from typing import Annotated
 import typer
 
 from quicgw_fast.cli.options import Seconds
-from quicgw_fast.cli.text import file_path, one_of, plain
+from quicgw_fast.cli.text import file_path, one_of, plain, toml_lines
+from quicgw_fast.errors import StartupError
 
 
 class Algorithm(StrEnum):
@@ -31,7 +32,10 @@ def gentoken(
     new_key: Annotated[
         Path | None,
         typer.Option(
-            "--new-key", metavar="FOLDER", callback=file_path, help="Make a new key in this folder, and use it."
+            "--new-key",
+            metavar="FOLDER",
+            callback=file_path,
+            help="Make a new key in this folder and use it; made if missing.",
         ),
     ] = None,
     algorithm: Annotated[
@@ -47,7 +51,7 @@ def gentoken(
 ) -> None:
     """Print a token for a client of a gateway with auth.mode = "jwt".
 
-    With --new-key a key is made in an existing folder: secret.key, or private.pem and public.pem. Nothing is ever
+    With --new-key a key is made in that folder: secret.key, or private.pem and public.pem. Nothing is ever
     overwritten. Standard error says which settings the gateway needs for it. Without OPENID only the key is made.
     """
     if (key is None) == (new_key is None):
@@ -80,10 +84,11 @@ def gentoken(
 def _new_key(folder: Path, algorithm: Algorithm) -> Path:
     from quicgw_fast.auth import generate_key
 
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StartupError(f"cannot make {folder}: {error.strerror or error}; give another one") from error
     made = generate_key(algorithm.value, folder)
-    print(
-        f'made {made.signing}; the gateway needs [auth] mode = "jwt", algorithms = ["{algorithm.value}"], '
-        f'key_file = "{made.verifying.absolute()}"',
-        file=sys.stderr,
-    )
+    needed = toml_lines("auth", mode="jwt", algorithms=[algorithm.value], key_file=str(made.verifying.absolute()))
+    print(f"made {made.signing}; the gateway's configuration needs:", "", *needed, sep="\n", file=sys.stderr)
     return made.signing

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sys
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -176,11 +177,24 @@ def token(path: Path | None) -> str | None:
 def admin_pages(admin: str | None, config: Path | None, token_file: Path | None, timeout: float) -> AdminPages:
     """Find out whom to ask, and with which token: flags go before the configuration. Raises StartupError."""
     from quicgw_fast.cli.asking import AdminPages
-    from quicgw_fast.config import read
 
-    settings = read(config)
+    settings = _read_to_ask(config)
     shown = token(token_file or settings.control.admin_token_file)
     return AdminPages(admin or settings.server.admin, shown, timeout)
+
+
+def _read_to_ask(path: Path | None) -> config.Config:
+    """A mistake elsewhere in the file must keep nobody from asking the gateway, as it may be what shall be mended."""
+    from quicgw_fast.config import BadConfigError, read, read_to_ask
+
+    try:
+        return read(path)
+    except BadConfigError:
+        settings = read_to_ask(path)
+    where = "the variables QUICGW_…" if path is None else str(path)
+    told = "as quicgw checkconfig tells; how to ask the gateway can be read"
+    print(f"quicgw: there are mistakes in {where}, {told}", file=sys.stderr)
+    return settings
 
 
 @contextmanager

@@ -151,7 +151,7 @@ async def gateway_client(gateway: str, access: GatewayAccess) -> AsyncIterator[G
     try:
         yield client
     except GatewayCallFailed as error:
-        raise StartupError(f"{error} (--gateway names another address: the gateway's server.grpc)") from error
+        raise StartupError(f"{error} ({error.remedy})") from error
     finally:
         await client.close()
 

@@ -11,6 +11,7 @@ from quicgw_fast.cli.statuses import Status
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 
 def reload(
@@ -28,12 +29,22 @@ def reload(
     from quicgw_fast.cli.tables import say_document
 
     with options.failures_as_json(json):
-        status, answer = options.admin_pages(admin, config, token_file, timeout).ask("POST", "/reload")
+        status, answer = _ask(admin, config, token_file, timeout)
         if json:
             say_document(answer)
         else:
             print("\n".join(_lines(answer)))
     raise typer.Exit(Status.DONE if status == 200 else Status.NO)
+
+
+def _ask(admin: str | None, config: Path | None, token_file: Path | None, timeout: float) -> tuple[int, Any]:
+    from quicgw_fast.config import BadConfigError
+
+    try:
+        pages = options.admin_pages(admin, config, token_file, timeout)
+    except BadConfigError as error:  # no gateway would take that: it need not be asked
+        return 409, {"error": str(error)}
+    return pages.ask("POST", "/reload")
 
 
 def _lines(answer: Any) -> Iterator[str]:
@@ -44,7 +55,7 @@ def _lines(answer: Any) -> Iterator[str]:
         yield f"refused, and nothing has changed: {refusal(answer)}"
         return
     for key, change in answer["changed"].items():
-        yield f"{key}: {change['before']} is {change['now']} now"
+        yield f"{key}: {change['before']} → {change['now']}"
     for key in answer["files"]:
         yield f"{key}: the file has another content, which is in use now"
     for key, change in answer["needs_restart"].items():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import json
 import re
 import sys
 from enum import StrEnum
@@ -28,6 +29,11 @@ LONGEST_NAME = 200
 def examples(*lines: str) -> str:
     """Return an epilog for a command's help: each line stays a line."""
     return "\n".join(["Examples:", *(f"  {line}" for line in lines)])
+
+
+def toml_lines(table: str, **keys: object) -> list[str]:
+    """Return lines of a configuration that can be pasted into it."""
+    return [f"[{table}]", *(f"{name} = {json.dumps(value, ensure_ascii=False)}" for name, value in keys.items())]
 
 
 def as_they_are(epilog: str) -> str:

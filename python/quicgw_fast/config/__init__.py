@@ -8,7 +8,8 @@ from quicgw_fast.addresses import join_address
 from quicgw_fast.config.allowed import Allowed, is_never, parse_allowed
 from quicgw_fast.config.changes import Change, changes, files, without_restart
 from quicgw_fast.config.effective import effective, effective_report
-from quicgw_fast.config.loading import advice, changed, load, located, read, require_sense
+from quicgw_fast.config.loading import advice, changed, load, located, read, read_to_ask, require_sense
+from quicgw_fast.config.mistakes import BadConfigError
 from quicgw_fast.config.models import Config
 from quicgw_fast.config.pem import load_authorities, load_pair, read_pem
 from quicgw_fast.config.tables.auth import AuthConfig
@@ -32,6 +33,7 @@ __all__ = [
     "DEFAULT_EXACT",
     "Allowed",
     "AuthConfig",
+    "BadConfigError",
     "Change",
     "Config",
     "ControlConfig",
@@ -70,6 +72,7 @@ __all__ = [
     "read",
     "read_pem",
     "read_small",
+    "read_to_ask",
     "require_sense",
     "split_address",
     "warn_if_exposed",

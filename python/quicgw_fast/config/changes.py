@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from quicgw_fast.config.catalogue import settings
 from quicgw_fast.config.models import SECTIONS, Config
 from quicgw_fast.config.sources import is_path
-from quicgw_fast.config.values import shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from quicgw_fast.config.places import Key, SettingPlace
     from quicgw_fast.config.tables.base import Section
+
+
+LONGEST = 60
+"""Characters of a value, but of a path, that are told."""
 
 
 class Change(NamedTuple):
@@ -34,7 +39,7 @@ def changes(before: Config, after: Config) -> Iterator[Change]:
         for key in type(new).model_fields:
             was, will = getattr(old, key), getattr(new, key)
             if was != will:
-                yield Change(f"{name}.{key}", _text(was), _text(will), key in new.taken_from(old))
+                yield Change(f"{name}.{key}", _text(name, key, was), _text(name, key, will), key in new.taken_from(old))
 
 
 def without_restart(before: Config, after: Config) -> Config:
@@ -76,5 +81,10 @@ def _mixed(before: Section, after: Section) -> Section:
     return kind.model_construct(_fields_set=written, **values)
 
 
-def _text(value: object) -> str:
-    return str(value) if isinstance(value, Path) else shown(value)
+def _text(name: str, key: str, value: object) -> str:
+    """Write it as people do."""
+    plain = None if value is None else settings()[f"{name}.{key}"].kind.plain(value)
+    if plain is None:
+        return "not set"
+    text = plain if isinstance(plain, str) else json.dumps(plain, ensure_ascii=False)
+    return text if isinstance(value, Path) or len(text) <= LONGEST else f"{text[:LONGEST]}…"

@@ -6,7 +6,7 @@ import os
 from typing import TYPE_CHECKING, NamedTuple
 
 from quicgw_fast.config.catalogue import settings
-from quicgw_fast.config.loading import advised, load
+from quicgw_fast.config.loading import advised, read, require_sense
 from quicgw_fast.config.mistakes import BadConfigError, Mistake, did_you_mean
 from quicgw_fast.config.places import in_file
 
@@ -27,15 +27,27 @@ class Checked(NamedTuple):
     warnings: list[Mistake]
 
 
-def check(path: Path, overrides: Flags | None = None) -> Checked:
-    """Read as ``load`` does, and look at the files that are named; raises ConfigError when ``path`` cannot be read."""
+def check(path: Path | None, overrides: Flags | None = None) -> Checked:
+    """Read as ``load`` does, and look at the files that are named; raises ConfigError when ``path`` cannot be read.
+
+    What contradicts itself is looked at further, as all mistakes shall be told at once.
+    """
     try:
-        config = load(path, overrides)
+        config = read(path, overrides)
     except BadConfigError as error:
         return Checked(None, list(error.mistakes), [])
-    warnings = [*_of_the_whole(config, path), *advised(config)]
+    warnings = [*(() if path is None else _of_the_whole(config, path)), *advised(config)]
     unused = {key for warning in warnings for key in warning.keys}
-    return Checked(config, [one for one in _of_files(config) if one.keys[0] not in unused], warnings)
+    missing = [one for one in _of_files(config) if one.keys[0] not in unused]
+    return Checked(config, [*_of_sense(config), *missing], warnings)
+
+
+def _of_sense(config: Config) -> tuple[Mistake, ...]:
+    try:
+        require_sense(config)
+    except BadConfigError as error:
+        return error.mistakes
+    return ()
 
 
 def _of_the_whole(config: Config, path: Path) -> Iterator[Mistake]:

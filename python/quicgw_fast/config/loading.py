@@ -27,6 +27,9 @@ if TYPE_CHECKING:
     Flags = Mapping[str, Mapping[str, Any]]
 
 
+_ASKING = (("server", "admin"), ("control", "admin_token_file"))
+
+
 def load(path: Path | None = None, overrides: Flags | None = None) -> Config:
     """Read the configuration that a gateway is to run with.
 
@@ -47,13 +50,33 @@ def located(path: Path | None = None, overrides: Flags | None = None) -> Iterato
     try:
         yield config
     except SettingError as error:
-        told = printable(str(error).removesuffix("."), None)
-        raise ConfigError(f"bad configuration: {told} ({sources.place(error.key)})") from error
+        told = "; ".join(
+            f"{printable(str(one).removesuffix('.'), None)} ({sources.place(one.key)})" for one in error.each
+        )
+        raise ConfigError(f"bad configuration: {told}") from error
 
 
 def read(path: Path | None = None, overrides: Flags | None = None) -> Config:
     """Read as ``load`` does, but take settings that contradict each other: for tests of one of them."""
     return _read(path, overrides)[0]
+
+
+def read_to_ask(path: Path | None = None) -> Config:
+    """Read how the gateway of a configuration is asked, ``server.admin`` and ``control.admin_token_file``, and no more.
+
+    Mistakes elsewhere are the gateway's to tell. Raises ConfigError as ``read`` does, for these keys and what is no
+    TOML.
+    """
+    files = [from_file(path, SECTIONS)] if path else []
+    if wrong := [mistake for source in files for mistake in source.mistakes]:
+        raise BadConfigError(wrong)
+    each = (*files, from_environment(os.environ, SECTIONS))
+    return _checked(Sources(*(Source(one.everywhere, _of_asking(one.tables), one.places) for one in each)))
+
+
+def _of_asking(tables: Flags) -> dict[str, Any]:
+    written = ((name, key, tables.get(name)) for name, key in _ASKING)
+    return {name: {key: table[key]} for name, key, table in written if isinstance(table, dict) and key in table}
 
 
 def changed(config: Config, tables: Flags) -> Config:

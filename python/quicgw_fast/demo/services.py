@@ -177,7 +177,7 @@ async def _register_all(client: GatewayClient, requests: Sequence[pb.UpstreamReg
         try:
             answer = await client.register(request, seconds)
         except GatewayCallFailed as error:
-            raise StartupError(f"cannot register {request.address}: {error}; is it running?") from error
+            raise StartupError(f"cannot register {request.address}: {error} ({error.remedy})") from error
         if not answer.success:
             raise StartupError(
                 f"the gateway at {client.address} refuses {request.address}: {answer.error_code} {answer.message}"

@@ -139,3 +139,12 @@ class RegisterRefused(GatewayError):
 
 class GatewayCallFailed(GatewayError):
     """The gateway cannot be reached or failed; the message has its address and the gRPC status."""
+
+    remedy = "is it running? --gateway names another address: the gateway's server.grpc"
+    """What who runs a command can do."""
+
+
+class GatewayLetsNobodyIn(GatewayCallFailed):
+    """The gateway asks for a token, and was shown none of its own."""
+
+    remedy = "--token-file names a file with one of its control.grpc_token_file"

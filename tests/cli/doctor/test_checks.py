@@ -222,11 +222,11 @@ def test_a_store_whose_folder_is_not_there(tmp_path: Path) -> None:
 
 def test_ports_that_are_taken_and_by_whom() -> None:
     free = {"quic": "127.0.0.1:0", "grpc": "127.0.0.1:0", "admin": "127.0.0.1:0"}
-    assert levels(ports(config(server=dict(free)).server)) == ["ok"] * 3
+    assert levels(ports(config(server=dict(free)))) == ["ok"] * 3
     with socket.create_server(("127.0.0.1", 0)) as tcp, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp:
         udp.bind(("127.0.0.1", 0))
         taken = {key: f"127.0.0.1:{sock.getsockname()[1]}" for key, sock in (("quic", udp), ("grpc", tcp))}
-        found = list(ports(config(server={**free, **taken}).server))
+        found = list(ports(config(server={**free, **taken})))
         assert levels(found) == ["problem", "problem", "ok"]
         assert all(f"process {os.getpid()}" in finding.found for finding in found[:2])
         assert f"kill {os.getpid()}" in found[0].remedy

@@ -22,10 +22,10 @@ NARROWEST = 30
 def doctor(config: options.Config = None, json: options.JsonObject = False) -> None:
     """Look at everything that a gateway's start or a night could stumble over, and say what mends it.
 
-    The configuration, packages and compiled parts, UDP buffers, open files, memory, clock, certificates, tokens and
-    keys, ports (a gateway that runs is no fault), and each configured service. Without --config the defaults are looked
-    at, and QUICGW_… variables. Exit status 0: no problem, but perhaps warnings. 1: a gateway would not start, or serve
-    nobody.
+    The configuration as checkconfig does, packages and compiled parts, UDP buffers, open files, memory, clock,
+    certificates, tokens and keys, ports (that the gateway of this configuration runs is no fault), and each configured
+    service. Without --config the defaults are looked at, and QUICGW_… variables. Exit status 0: no problem, but perhaps
+    warnings. 1: a gateway would not start, or serve nobody.
     """
     from quicgw_fast.cli.doctor.rounds import all_findings
     from quicgw_fast.cli.tables import progress

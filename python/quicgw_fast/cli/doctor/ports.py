@@ -1,4 +1,4 @@
-"""The three ports: free, taken by a gateway that runs already, or by somebody else."""
+"""The three ports: free, taken by the configuration's gateway, which runs already, or by somebody else."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import asyncio
 import errno
 from typing import TYPE_CHECKING
 
-from quicgw_fast.cli.asking import is_gateway
 from quicgw_fast.cli.doctor.holders import holder
-from quicgw_fast.cli.doctor.result import CheckResult, fine, problem
+from quicgw_fast.cli.doctor.result import CheckResult, fine, problem, warning
+from quicgw_fast.cli.doctor.running import running
 from quicgw_fast.config import split_address
 from quicgw_fast.control.listen import bind_tcp
 from quicgw_fast.errors import StartupError
@@ -17,22 +17,20 @@ from quicgw_fast.transport.sockets import listening_socket
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from quicgw_fast.config import ServerConfig
+    from quicgw_fast.config import Config
 
 CHECK = "ports"
-ASKING = 1.0
-"""Seconds that the admin pages have to say that they are there."""
 
 
-def ports(server: ServerConfig) -> Iterator[CheckResult]:
+def ports(config: Config) -> Iterator[CheckResult]:
     """Take each port for a moment, as a start does."""
-    running = split_address(server.admin)[1] != 0 and is_gateway(server.admin, ASKING)
+    server, other = config.server, running(config)
     for key, address in (("quic", server.quic), ("grpc", server.grpc), ("admin", server.admin)):
         kind = "udp" if key == "quic" else "tcp"
         try:
             _take(key, address)
         except StartupError as error:
-            yield _taken(f"server.{key}", address, kind, error, running=running)
+            yield _taken(f"server.{key}", address, kind, error, other)
         else:
             yield fine(CHECK, f"server.{key} {address} ({kind.upper()}) is free")
 
@@ -45,15 +43,18 @@ def _take(key: str, address: str) -> None:
         bind_tcp(host, port, f"server.{key}", f"set server.{key}").close()
 
 
-def _taken(key: str, address: str, kind: str, error: StartupError, *, running: bool) -> CheckResult:
+def _taken(key: str, address: str, kind: str, error: StartupError, other: str | None) -> CheckResult:
     cause = error.__cause__
     if not isinstance(cause, OSError) or cause.errno != errno.EADDRINUSE:
         found, _, remedy = str(error).rpartition(": ")
         return problem(CHECK, f"{key}: {found}", remedy)
     who = holder(kind, split_address(address)[1])
-    if running and (who is None or who.is_ours):
-        named = "" if who is None else f" ({who})"
-        return fine(CHECK, f"{key} {address} ({kind.upper()}) has a gateway that runs{named}")
+    named = "" if who is None else f" ({who})"
+    if other is not None and (who is None or who.is_ours):
+        if not other:
+            return fine(CHECK, f"{key} {address} ({kind.upper()}) has this gateway, which runs{named}")
+        told = f"{key} {address} ({kind.upper()}) has a gateway that runs{named}, which may be another: {other}"
+        return warning(CHECK, told, f"quicgw serve will not start while it runs: stop it, or set {key} to another port")
     told = f"{key} {address} ({kind.upper()}) is taken by {who or 'a process of somebody else'}"
     find = f"kill {who.pid}" if who is not None else f"sudo ss -lpn sport = :{split_address(address)[1]} names it"
     return problem(CHECK, told, f"stop it ({find}), or set {key} to another port")

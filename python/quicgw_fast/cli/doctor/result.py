@@ -43,7 +43,7 @@ def problem(check: str, found: str, remedy: str) -> CheckResult:
     return CheckResult(check, Level.PROBLEM, found, remedy)
 
 
-def refused(check: str, error: Exception) -> CheckResult:
+def refused(check: str, error: Exception | str) -> CheckResult:
     """What a gateway would refuse to start with, in its own words, which say at their end what to do."""
     told = str(error).removeprefix("bad configuration: ")
     mark = "; " if "; " in told else ": "

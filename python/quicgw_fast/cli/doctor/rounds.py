@@ -18,20 +18,26 @@ from quicgw_fast.cli.doctor.result import CheckResult, fine, refused, warning
 from quicgw_fast.cli.doctor.secrets import access, login, offline_store
 from quicgw_fast.cli.doctor.upstreams import upstreams
 from quicgw_fast.cli.doctor.versions import packages, parts
+from quicgw_fast.cli.trying import tried
+from quicgw_fast.config.checking import Checked
 from quicgw_fast.errors import ConfigError
 from quicgw_fast.machine import ProcessMemory
 from quicgw_fast.transport import TransportLimits
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterator
-
-    from quicgw_fast.config import Config
+    from collections.abc import Iterator
 
 
 def all_findings(path: Path | None) -> Iterator[CheckResult]:
     """Look at everything, by the configuration in ``path``, or by the defaults where that cannot be read."""
     logging.getLogger("quicgw").addHandler(logging.NullHandler())  # what checks log, they find, too
-    wanted = yield from _configuration(path)
+    try:
+        checked = tried(path)
+    except ConfigError as error:
+        checked = Checked(None, [], [])
+        yield refused("configuration", error)
+    yield from _configuration(checked, "the defaults and QUICGW_… variables" if path is None else str(path))
+    wanted = checked.config
     yield from packages()
     yield from parts(wanted or configs.Config())
     yield from udp_buffers(TransportLimits().socket_buffer)
@@ -40,26 +46,30 @@ def all_findings(path: Path | None) -> Iterator[CheckResult]:
         return
     yield from open_files(wanted, _hard_limit_of_files())
     yield from memory(wanted, ProcessMemory().allowed(), _memory_of_the_machine())
-    yield from certificates(wanted, written=path is not None, now=datetime.datetime.now(datetime.UTC))
-    yield from access(wanted)
-    yield from login(wanted)
-    yield from offline_store(wanted)
-    yield from ports(wanted.server)
-    yield from upstreams(wanted)
+    written, now = path is not None, datetime.datetime.now(datetime.UTC)
+    wrong = {key[0] for mistake in checked.mistakes for key in mistake.keys}
+    for tables, findings in (
+        ({"tls", "control"}, certificates(wanted, written=written, now=now)),
+        ({"control"}, access(wanted)),
+        ({"auth"}, login(wanted)),
+        ({"offline"}, offline_store(wanted)),
+        ({"server"}, ports(wanted)),
+        ({"routing", "upstream"}, upstreams(wanted)),
+    ):
+        if not tables & wrong:  # of which a mistake was told already
+            yield from findings
 
 
-def _configuration(path: Path | None) -> Generator[CheckResult, None, Config | None]:
-    """Read it as a start does; None when it cannot be used."""
-    where = "the defaults and QUICGW_… variables" if path is None else str(path)
-    try:
-        config = configs.load(path)
-    except ConfigError as error:
-        yield refused("configuration", error)
-        return None
-    yield fine("configuration", f"{where} can be used")
-    for told in configs.advice(config):
+def _configuration(checked: Checked, where: str) -> Iterator[CheckResult]:
+    """What checkconfig says of it; the files that it can read are looked at further on."""
+    for mistake in checked.mistakes:
+        yield refused("configuration", mistake.told)
+    if checked.config is None:
+        return
+    if not checked.mistakes:
+        yield fine("configuration", f"{where} can be used")
+    for told in configs.advice(checked.config):
         yield warning("configuration", told, "")
-    return config
 
 
 def _hard_limit_of_files() -> int | None:

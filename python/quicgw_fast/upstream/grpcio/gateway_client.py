@@ -14,7 +14,7 @@ from quicgw_fast.proto import service_pb2 as pb
 from quicgw_fast.proto.service_pb2_grpc import GatewayServiceStub
 from quicgw_fast.upstream.address import parse_address
 from quicgw_fast.upstream.causes import NO_ANSWER
-from quicgw_fast.upstream.errors import GatewayCallFailed
+from quicgw_fast.upstream.errors import GatewayCallFailed, GatewayLetsNobodyIn
 from quicgw_fast.upstream.grpcio.causes import cause_of
 from quicgw_fast.upstream.grpcio.channel import DIALLING, target_of
 from quicgw_fast.upstream.method import HEALTH_CHECK
@@ -91,6 +91,7 @@ class GatewayClient:
         self._patient = patient
         self._tls = access.ca is not None
         self._shown = access.metadata()
+        self._shows_token = access.token is not None
         self._channel = access.channel(target_of(self.address))
         self._stub = GatewayServiceStub(self._channel)
         self._probe: grpc.aio.UnaryUnaryMultiCallable[bytes, bytes] = self._channel.unary_unary(HEALTH_CHECK)
@@ -138,7 +139,7 @@ class GatewayClient:
             status, details = error.code(), error.details()
         finally:
             call.cancel()
-        raise GatewayCallFailed(f"the gateway at {self.address} failed: {self._cause(status, details)}")
+        raise self._failure(status, self._cause(status, details))
 
     async def connect(self, timeout: float | None = None) -> None:
         """Wait until there is a connection, ``connect_timeout`` seconds without an own ``timeout``.
@@ -188,4 +189,10 @@ class GatewayClient:
         why = self._cause(status, details)
         if status is grpc.StatusCode.DEADLINE_EXCEEDED:
             why = f"it is connected, but did not answer within {seconds:g} s (DEADLINE_EXCEEDED)"
-        raise GatewayCallFailed(f"the gateway at {self.address} failed: {why}")
+        raise self._failure(status, why)
+
+    def _failure(self, status: grpc.StatusCode, why: str) -> GatewayCallFailed:
+        if status is grpc.StatusCode.UNAUTHENTICATED:
+            shown = "another one was shown" if self._shows_token else "none was shown"
+            return GatewayLetsNobodyIn(f"the gateway at {self.address} asks for a token, and {shown}")
+        return GatewayCallFailed(f"the gateway at {self.address} failed: {why}")

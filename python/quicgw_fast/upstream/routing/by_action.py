@@ -10,7 +10,7 @@ from quicgw_fast.proto.service_pb2 import UpstreamRegisterRequest
 from quicgw_fast.upstream.routing.mode import one_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from quicgw_fast.config import RoutingConfig, UpstreamConfig
 
@@ -46,11 +46,11 @@ class ServiceMode:
         self._exact, self._containing, self._default = other._exact, other._containing, other._default
 
     @staticmethod
-    def check(config: RoutingConfig) -> None:
+    def mistakes(config: RoutingConfig) -> Iterator[SettingError]:
         """See ``RoutingMode``."""
-        _check_actions("exact", config.exact)
-        _check_actions("containing", config.containing)
-        _check_service(("routing", "default"), config.default)
+        yield from _of_actions("exact", config.exact)
+        yield from _of_actions("containing", config.containing)
+        yield from _of_service(("routing", "default"), config.default)
 
     @staticmethod
     def configured(upstream: UpstreamConfig) -> Mapping[str, Sequence[str]]:
@@ -84,17 +84,18 @@ class ServiceMode:
         return self._default
 
 
-def _check_actions(table: str, actions: Mapping[str, str]) -> None:
+def _of_actions(table: str, actions: Mapping[str, str]) -> Iterator[SettingError]:
     for action, service in actions.items():
+        key = ("routing", table, action)
         if not action or action != action.lower():
-            raise SettingError(
-                ("routing", table, action),
+            yield SettingError(
+                key,
                 f"routing.{table} has the action {action!r}; actions are compared in lower case, "
                 "so write it in lower case and not empty",
             )
-        _check_service(("routing", table, action), service)
+        yield from _of_service(key, service)
 
 
-def _check_service(key: tuple[str, ...], service: str) -> None:
+def _of_service(key: tuple[str, ...], service: str) -> Iterator[SettingError]:
     if service not in SERVICES:
-        raise SettingError(key, f"{'.'.join(key)} names the service {service!r}; known are {', '.join(SERVICES)}")
+        yield SettingError(key, f"{'.'.join(key)} names the service {service!r}; known are {', '.join(SERVICES)}")

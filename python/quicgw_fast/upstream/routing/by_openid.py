@@ -11,7 +11,7 @@ from quicgw_fast.proto.service_pb2 import UpstreamRegisterRequest
 from quicgw_fast.upstream.routing.mode import one_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from quicgw_fast.config import RoutingConfig, UpstreamConfig
 
@@ -37,18 +37,19 @@ class ZoneMode:
         self._ranges = other._ranges
 
     @staticmethod
-    def check(config: RoutingConfig) -> None:
+    def mistakes(config: RoutingConfig) -> Iterator[SettingError]:
         """See ``RoutingMode``."""
         previous: tuple[int, int, str] | None = None
         for entry in sorted(config.zone_ranges):
             low, high, zone = entry
             if not 0 <= low <= high:
                 told = f"routing.zone_ranges has {entry}; write [low, high, zone] with 0 <= low <= high"
-                raise SettingError(_KEY, told)
+                yield SettingError(_KEY, told)
+                continue
             if zone not in ZONES:
-                raise SettingError(_KEY, f"routing.zone_ranges has the zone {zone!r}; known are {', '.join(ZONES)}")
+                yield SettingError(_KEY, f"routing.zone_ranges has the zone {zone!r}; known are {', '.join(ZONES)}")
             if previous is not None and low <= previous[1]:
-                raise SettingError(_KEY, f"routing.zone_ranges: {previous} and {entry} overlap; a number has one zone")
+                yield SettingError(_KEY, f"routing.zone_ranges: {previous} and {entry} overlap; a number has one zone")
             previous = entry
 
     @staticmethod

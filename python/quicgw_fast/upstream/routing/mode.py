@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, ClassVar, Protocol, Self
 from quicgw_fast.upstream.errors import RegisterRefused
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
     from quicgw_fast.codes import RegisterCode
     from quicgw_fast.config import RoutingConfig, UpstreamConfig
+    from quicgw_fast.errors import SettingError
     from quicgw_fast.proto.service_pb2 import UpstreamRegisterRequest
 
 
@@ -31,8 +32,8 @@ class RoutingMode(Protocol):
         """Route from now on as ``other`` does, which was made of another configuration."""
 
     @staticmethod
-    def check(config: RoutingConfig) -> None:
-        """Raise ConfigError for the first of the mode's own settings that cannot be used."""
+    def mistakes(config: RoutingConfig) -> Iterable[SettingError]:
+        """The mode's own settings that cannot be used, each as the error that says why."""
 
     @staticmethod
     def configured(upstream: UpstreamConfig) -> Mapping[str, Sequence[str]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from quicgw_fast.errors import SettingErrors
 from quicgw_fast.upstream.routing.by_action import ServiceMode
 from quicgw_fast.upstream.routing.by_openid import ZoneMode
 
@@ -17,10 +18,10 @@ MODES: Final[Mapping[str, type[RoutingMode]]] = {"service": ServiceMode, "zone":
 
 
 def make_mode(config: RoutingConfig) -> RoutingMode:
-    """Return the configured mode. Raises ConfigError naming the entry that cannot be used.
+    """Return the configured mode. Raises SettingErrors naming all entries that cannot be used.
 
     Entries of the other modes are checked as well: who writes them means to use them one day.
     """
-    for mode in MODES.values():
-        mode.check(config)
+    if wrong := [error for mode in MODES.values() for error in mode.mistakes(config)]:
+        raise SettingErrors(wrong)
     return MODES[config.mode](config)
