@@ -9,7 +9,6 @@ import pytest
 
 from quicgw_fast.clock import SystemClock
 from quicgw_fast.config import SessionConfig
-from quicgw_fast.printable import printable
 from quicgw_fast.transport import TransportLimits
 from quicgw_fast.transport.pressure import Pressure, Signal
 from quicgw_fast.transport.text import format_address
@@ -71,10 +70,3 @@ async def test_a_lazy_timer_only_moves_forward() -> None:
 )
 def test_addresses_as_text(address: object, text: str) -> None:
     assert format_address(address) == text
-
-
-def test_text_of_peers_is_made_printable() -> None:
-    assert printable("plain ünïcode") == "plain ünïcode"
-    assert printable("a\r\n\x1b[2J\u202e") == "a\\r\\n\\x1b[2J\\u202e"
-    assert len(printable("\n" * 1000)) == 128
-    assert printable("x" * 10, 4) == "xxxx"
