@@ -51,15 +51,15 @@ def test_a_gateway_and_its_clients_use_what_was_made(tmp_path: Path) -> None:
 def test_an_authority_that_is_there_signs(tmp_path: Path) -> None:
     assert in_process("gencert", "--out", str(tmp_path), "--days", "30").returncode == 0
     ca = tmp_path / "ca.pem"
-    again = ["gencert", "--ca", str(ca), "--out", str(tmp_path / "b"), "--name", "GW.example", "--name", "10.1.2.3"]
+    again = ["gencert", "--ca", str(ca), "--out", str(tmp_path / "b"), "--name", "GW.example", "--name", "127.1.2.3"]
     done = in_process(*again, "--json")
     told = json.loads(done.stdout)
     assert told["version"] == 1
-    assert (told["ca"], told["names"]) == (str(ca), ["gw.example", "10.1.2.3"])
+    assert (told["ca"], told["names"]) == (str(ca), ["gw.example", "127.1.2.3"])
     assert list(told["files"]) == ["server.pem", "server.key"]
     server = read(tmp_path / "b" / "server.pem")
     server.verify_directly_issued_by(read(ca))
-    assert names_of(tmp_path / "b" / "server.pem") == ["gw.example", "10.1.2.3"]
+    assert names_of(tmp_path / "b" / "server.pem") == ["gw.example", "127.1.2.3"]
     assert server.not_valid_after_utc <= read(ca).not_valid_after_utc, "never longer than who signs"
 
 
