@@ -5,7 +5,7 @@ EXTENSION := python/quicgw_fast/_core.abi3.so
 RUST := Cargo.toml Cargo.lock $(shell find rust -name '*.rs' -o -name 'Cargo.toml')
 COMPILE := CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/pip-compile --quiet --allow-unsafe --generate-hashes \
 	--no-emit-index-url --no-emit-trusted-host --no-emit-find-links --strip-extras
-WORKERS ?= 2
+WORKERS ?= 3
 GO_BIN := $(CURDIR)/.venv/go/bin
 GO_OUT ?= examples/go-service/gatesvr
 export PATH := $(CURDIR)/$(BIN):$(PATH)
@@ -50,7 +50,7 @@ test-rust: setup
 		--package quicgw-upstream
 	RUSTFLAGS="--cfg loom" cargo test --quiet --release --locked --package quicgw-core --test loom --target-dir target/loom
 
-# Two processes, on one core too: many tests wait for time-outs. One after the other: make test-python WORKERS=0
+# More processes than cores: many tests wait for time-outs. One after the other: make test-python WORKERS=0
 test-python: setup
 	$(BIN)/pytest -n $(WORKERS) --dist worksteal
 

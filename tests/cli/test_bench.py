@@ -320,7 +320,7 @@ def test_no_answer() -> None:
 
 def test_the_certificate_is_verified(dev: Gateway, tmp_path: Path) -> None:
     assert_one_sentence(in_process("bench", dev.quic, "-q"), "certificate", "--ca", "--insecure")
-    ca = dev.log("certificate made")["ca"]
+    ca = dev.log("certificate made")["file"]
     trusted = in_process("bench", dev.quic, "-q", *SHORT, "--ca", ca, "--sessions", "1")
     assert trusted.returncode == 0, trusted.stderr
     junk = tmp_path / "ca.pem"

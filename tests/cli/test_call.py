@@ -137,7 +137,7 @@ def test_a_deadline_is_the_gateways(dev: Gateway) -> None:
 def test_the_certificate_is_verified(dev: Gateway) -> None:
     untrusted = quicgw("call", "echo", "--server", dev.quic)
     assert_one_sentence(untrusted, "certificate", "--ca", "--insecure")
-    ca = dev.log("certificate made")["ca"]
+    ca = dev.log("certificate made")["file"]
     trusted = in_process("call", "echo", "--server", dev.quic, "--ca", ca, "--data", "safe")
     assert (trusted.returncode, trusted.stdout) == (0, "reply 2 200 ok\nsafe\n")
 

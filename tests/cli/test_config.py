@@ -78,8 +78,8 @@ def test_a_configuration_that_cannot_be_used(tmp_path: Path) -> None:
 
 def test_no_password_is_shown(tmp_path: Path) -> None:
     file = tmp_path / "gateway.toml"
-    file.write_text("[routing]\ndefault = 'x://me:secret@host'\n")
+    file.write_text("[routing]\ndefault = 'x://me:hunter2@host'\n")
     for flags in ((), ("--json",)):
         shown = in_process("config", "--config", str(file), *flags).stdout
-        assert "secret" not in shown
+        assert "hunter2" not in shown
         assert "x://***@host" in shown

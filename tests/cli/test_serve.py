@@ -162,7 +162,7 @@ def test_serve_is_ready_and_ends_by_a_signal(tmp_path: Path, certified: str, num
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_dev_leaves_nothing_behind(number: signal.Signals) -> None:
     with Gateway("dev") as gateway:
-        folder = Path(gateway.log("certificate made")["ca"]).parent
+        folder = Path(gateway.log("certificate made")["file"]).parent
         assert folder.is_dir()
         gateway.signal(number)
         assert gateway.ended() == (0, "")
@@ -186,7 +186,7 @@ async def test_what_was_accepted_is_answered_and_clients_are_told() -> None:
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_second_signal_ends_at_once(number: signal.Signals, status: int) -> None:
     with Gateway("dev") as gateway:
-        folder = Path(gateway.log("certificate made")["ca"]).parent
+        folder = Path(gateway.log("certificate made")["file"]).parent
         with calling(gateway, "sleep", "--param", "ms=20000"):
             until(lambda: stats(gateway)["counters"]["requests"] == 2)  # hello and sleep
             gateway.signal(number)

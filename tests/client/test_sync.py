@@ -202,6 +202,7 @@ def test_what_the_program_gave_is_called_in_a_thread_of_its_own_and_may_use_the_
 INTERRUPTED = """
 import sys, threading, time, signal, os
 import quicgw_fast.sync
+signal.signal(signal.SIGINT, signal.default_int_handler)  # who runs tests in the background may have it ignored
 with quicgw_fast.sync.connect(sys.argv[1], openid="alice", insecure=True) as client:
     threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT)).start()
     begun = time.monotonic()

@@ -115,6 +115,6 @@ async def test_a_page_that_fails_says_so_and_writes_one_traceback(caplog: pytest
                 assert "surprise" not in told["error"]
     (said,) = caplog.records
     assert said.getMessage() == "admin page failed"
-    assert (vars(said)["page"], vars(said)["error"]) == ("/broken", "RuntimeError: surprise 0=")
+    assert (vars(said)["page"], vars(said)["reason"]) == ("/broken", "RuntimeError: surprise 0=")
     assert said.exc_info is not None
     assert said.exc_info[0] is RuntimeError

@@ -114,7 +114,7 @@ async def test_register_waits_for_the_gateway(gateway: FakeGateway, services: Se
 
 async def test_register_gives_up(gateway: FakeGateway, services: Services) -> None:
     await gateway.stop()
-    with pytest.raises(StartupError, match=r"cannot register .*nothing listens there; is it running\?"):
+    with pytest.raises(StartupError, match=r"cannot register .*nothing listens there \(is it running\?"):
         await services.register(gateway.address, timeout=0.2)
     with pytest.raises(ConfigError, match="the gateway"):
         await services.register("no address")

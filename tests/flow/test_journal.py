@@ -88,7 +88,12 @@ def test_thousands_of_reconnects_are_no_thousands_of_lines(caplog: pytest.LogCap
     for number in range(10_000):
         now = number / 2000
         address = f"127.{number >> 16 & 255}.{number >> 8 & 255}.{number & 255}:1"
-        session = SimpleNamespace(id=f"s{number}", openid=f"user-{number}", trail=None)
+        session = SimpleNamespace(
+            id=f"s{number}",
+            openid=f"user-{number}",
+            trail=None,
+            ids={"session": f"s{number}", "openid": f"user-{number}"},
+        )
         journal.began(session, address, "resumed", now)  # type: ignore[arg-type]
         journal.ended(address, session, 0, "", by_peer=True, now=now)  # type: ignore[arg-type]
     journal.flush(100.0)

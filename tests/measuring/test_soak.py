@@ -64,7 +64,7 @@ async def test_of_a_visit_nothing_is_left_however_it_ends(make_world: WorldMaker
 async def test_a_gateway_process_is_as_before(combination: Combination, tmp_path: Path) -> None:
     services = await start_services()
     try:
-        tables = {**TABLES, "session": SHORT}
+        tables = {**TABLES, "session": SHORT, "events": {"keep": 0}}  # the last events are kept, whoever left
         module = "benches.soak.counted_gateway"
         async with gateway(combination, tmp_path, services.addresses, module=module, limits=NO_LIMITS, **tables) as (
             where,

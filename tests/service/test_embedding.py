@@ -52,7 +52,8 @@ def import_without(*names: str) -> subprocess.CompletedProcess[str]:
 def test_it_needs_nothing_of_the_gateway() -> None:
     done = import_without("pydantic", "aioquic", "cryptography", "structlog", "starlette", "typer", "uvicorn", "rich")
     assert done.stdout.split() == [
-        "['quicgw_fast.codes',", "'quicgw_fast.errors',", "'quicgw_fast.proto',", "'quicgw_fast.service']"
+        "['quicgw_fast.codes',", "'quicgw_fast.errors',", "'quicgw_fast.files',", "'quicgw_fast.proto',",
+        "'quicgw_fast.service']",
     ], done.stderr  # fmt: skip
 
 
@@ -99,7 +100,8 @@ def test_lines_for_people_and_for_machines(monkeypatch: pytest.MonkeyPatch) -> N
         stream = io.StringIO()
         monkeypatch.setattr(stream, "isatty", lambda terminal=terminal: terminal)
         monkeypatch.setattr(sys, "stderr", stream)
-        monkeypatch.setattr(root, "handlers", [])
+        for logger in (root, ours):
+            monkeypatch.setattr(logger, "handlers", [])
         log_to_standard_error()
         log_to_standard_error()
         try:

@@ -113,7 +113,7 @@ async def test_the_first_signal_lets_it_finish(tmp_path: Path, certificate: tupl
         status, log = await service.ends()
     assert status == 0
     assert [each["event"] for each in log] == ["registered", "left the gateway"]
-    assert log[0] | {"gateway": gateway.ready.grpc, "for": "hello", "level": "info"} == log[0]
+    assert log[0] | {"gateway": gateway.ready.grpc, "roles": "hello", "level": "info"} == log[0]
 
 
 async def test_a_thread_that_does_not_end_holds_up_no_end(tmp_path: Path, certificate: tuple[Path, Path]) -> None:

@@ -93,7 +93,7 @@ async def test_a_broken_file_is_refused_and_said_and_the_old_one_kept(parts: Par
         assert (status, "sesion: unknown table" in answer["error"]) == (409, True)
         gateway.signal(signal.SIGHUP)
         (_, line) = await logged(gateway, "configuration refused", 2)
-        assert "sesion: unknown key" in str(line["explanation"])
+        assert "sesion: unknown table" in str(line["explanation"])
         assert str(site.config) in str(line["explanation"])
         assert line["cause"] == "SIGHUP"
         assert await shown(gateway) == before

@@ -67,7 +67,11 @@ Admin = Annotated[
 ]
 LogLevel = Annotated[
     Literal["debug", "info", "warning", "error"] | None,
-    typer.Option("--log-level", help="What is logged at least; stronger than log.level of --config, also at a reload."),
+    typer.Option(
+        "--log-level",
+        metavar="LEVEL",
+        help="What is logged at least (debug, info, warning, error); over log.level of --config, also at a reload.",
+    ),
 ]
 Gateway = Annotated[
     str,

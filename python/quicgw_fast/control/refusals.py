@@ -43,7 +43,7 @@ class Refusals:
 
     def page_failed(self, page: str, error: Exception) -> None:
         """An admin page raised what it should not: the traceback is written with the first of a row."""
-        fields = {"page": page, "error": f"{type(error).__name__}: {error}"[:_LONGEST]}
+        fields = {"page": page, "reason": f"{type(error).__name__}: {error}"[:_LONGEST]}
         subject = f"{page} {type(error).__name__}"
         self._repeats.add(logging.ERROR, "admin page failed", subject, self._now(), fields, error)
 
