@@ -9,6 +9,8 @@ from quicgw_fast.cli.tables import VERSION
 from quicgw_fast.client import ReplyError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from quicgw_fast.client import Notify, QuicgwClientError, Reply
 
 NO_CODE = 0
@@ -36,20 +38,17 @@ class TextPrinter:
 
     def reply(self, reply: Reply) -> None:
         """Show a service's answer, whatever its code."""
-        _say(f"reply {reply.seq_id} {reply.code} {_line(reply.message)}")
-        _say_body(reply.data, reply.headers)
+        _say(f"reply {reply.seq_id} {reply.code} {_line(reply.message)}", *_body(reply.data, reply.headers))
 
     def error(self, error: QuicgwClientError, about: str = "") -> None:
         """Show an error of the gateway, or that no answer came in time."""
         number = f"{error.seq_id} " if isinstance(error, ReplyError) and error.seq_id else ""
-        _say(f"error {number}{_line(str(error))}" + (f" ({about})" if about else ""))
-        if isinstance(error, ReplyError):
-            _say_body(b"", error.headers)
+        headers = error.headers if isinstance(error, ReplyError) else {}
+        _say(f"error {number}{_line(str(error))}" + (f" ({about})" if about else ""), *_body(b"", headers))
 
     def notify(self, notify: Notify) -> None:
         """Show a notify."""
-        _say(f"notify {notify.seq_id} {_line(notify.message)}")
-        _say_body(notify.data, {})
+        _say(f"notify {notify.seq_id} {_line(notify.message)}", *_body(notify.data, {}))
 
     def closed(self, why: str) -> None:
         """Show that the connection ended after the answer."""
@@ -95,15 +94,14 @@ def nobody_answered(why: str) -> dict[str, Any]:
     return {"code": NO_CODE, "message": why, "detail": "", "headers": {}, "seq_id": 0}
 
 
-def _say(line: str) -> None:
-    print(line, flush=True)
+def _say(*lines: str) -> None:
+    # At once: a prompt below them would be drawn anew in between.
+    print("\n".join(lines), flush=True)
 
 
-def _say_body(data: bytes, headers: dict[str, str]) -> None:
-    for name in sorted(headers):
-        _say(f"  {_line(name)}: {_line(headers[name])}")
-    if data:
-        _say(_text(data))
+def _body(data: bytes, headers: Mapping[str, str]) -> list[str]:
+    lines = [f"  {_line(name)}: {_line(headers[name])}" for name in sorted(headers)]
+    return [*lines, _text(data)] if data else lines
 
 
 def say_json(kind: str, fields: dict[str, Any]) -> None:
