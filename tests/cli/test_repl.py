@@ -23,6 +23,10 @@ if TYPE_CHECKING:
 ESCAPES = re.compile(r"\x1b(\[[0-9;?]*[A-Za-z]|\][^\x07]*\x07|[=>])")
 
 
+REDRAWN_AFTER = 2.0
+"""Seconds without anything new, after which the prompt is asked for anew."""
+
+
 class Typist:
     """Sits at a real terminal."""
 
@@ -58,7 +62,10 @@ class Typist:
                 self.seen = plain[found.end() :]
                 return found
             left = deadline - time.monotonic()
-            ready, _, _ = select.select([self._terminal], [], [], max(0.0, left))
+            ready, _, _ = select.select([self._terminal], [], [], min(REDRAWN_AFTER, max(0.0, left)))
+            if not ready and left > REDRAWN_AFTER:
+                os.write(self._terminal, b"\x0c")  # Ctrl-L, as who looks at a stale prompt does
+                continue
             assert ready, f"{pattern!r} was not seen in\n{plain}"
             try:
                 self.seen += os.read(self._terminal, 4096).decode(errors="replace")
