@@ -60,7 +60,7 @@ def _watch(pages: AdminPages, *, quiet: bool) -> float:
     with live_line(quiet=quiet) as show:
         for left in _left(pages):
             show(left)
-            time.sleep(LOOK_EVERY)
+            time.sleep(LOOK_EVERY)  # there is no event: another process stops
     return round(time.monotonic() - began, 3)
 
 

@@ -103,7 +103,7 @@ def measure(pages: AdminPages, over: float) -> Vitals:
     """Ask twice, ``over`` seconds apart: refusals are judged by how many there are a second."""
     before = _refused(pages.get("/stats"))
     began = time.monotonic()
-    time.sleep(over)
+    time.sleep(over)  # what is measured is what happens meanwhile
     status, reason = pages.text("/readyz")
     stats = pages.get("/stats")
     passed = time.monotonic() - began

@@ -60,7 +60,7 @@ def sessions(
             _show(found, as_json=json, over=watch and sys.stdout.isatty())
             if not watch:
                 return
-            time.sleep(every)
+            time.sleep(every)  # as often as who watches wants it
 
 
 def find(pages: AdminPages, asked: dict[str, str], limit: int) -> dict[str, Any]:

@@ -42,7 +42,7 @@ async def watch(
                 _log.warning("events broke off", extra={"reason": str(error), "again_in": AGAIN})
             if not follow:
                 return
-            await asyncio.sleep(AGAIN)
+            await asyncio.sleep(AGAIN)  # a gateway that starts anew is not to be asked all the time
 
 
 def fields_of(event: pb.LifecycleEvent) -> dict[str, Any]:

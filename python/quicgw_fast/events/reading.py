@@ -75,7 +75,7 @@ class Reader:
                 await self._news.wait()
             else:
                 self.position = batch.end  # nothing that is wanted
-                await asyncio.sleep(0)
+                await asyncio.sleep(0)  # others of the loop have their turn
 
     def look(self, most: int) -> EventBatch:
         """Return what comes next, without waiting."""
