@@ -135,7 +135,7 @@ class ErrorCode(_NumberCode):
     RATE_LIMITED = 429, "over this session's rate, requests in flight, or their memory", LATER
     FAILED = (
         500,
-        "the call of the service failed, a stop of the gateway broke it off, or its answer is larger than a frame may be",
+        "the call of the service failed, a stop of the gateway broke it off, or its answer is over the frame limit",
         LATER,
     )
     OVERLOADED = (
