@@ -1,4 +1,4 @@
-"""Generate the Python modules of the two .proto files into ``python/quicgw_fast/proto`` (never edit those by hand)."""
+"""Generate the Python modules of the .proto files into ``python/quicgw_fast/proto`` (never edit those by hand)."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from grpc_tools import protoc
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = "quicgw_fast/proto"
+NAMES = ("client", "service", "node")
 
 DEFAULT_POOL = "_descriptor_pool.Default()"
 PRIVATE_POOL = "_pool.POOL"
@@ -36,17 +37,17 @@ def main(out: Path = ROOT / "python") -> int:
     include = [f"-I{PACKAGE}={ROOT / 'proto'}", f"-I{files('grpc_tools') / '_proto'}"]
     messages = [f"--python_out={out}", f"--mypy_out=quiet,readable_stubs:{out}"]
     services = [f"--grpc_python_out={out}", f"--mypy_grpc_out=quiet,readable_stubs:{out}"]
-    both = [f"{PACKAGE}/{name}.proto" for name in ("client", "service")]
-    status = protoc.main(["protoc", *include, *messages, *both]) or protoc.main(
-        ["protoc", *include, *services, both[1]]
+    status = protoc.main(["protoc", *include, *messages, *map(_path, NAMES)]) or protoc.main(
+        ["protoc", *include, *services, _path("service")]
     )
     if not status:
-        for name in ("client", "service"):
+        for name in NAMES:
             module = out / PACKAGE / f"{name}_pb2.py"
             keep_private(module)
             lower_bound(module, r"(?<=PUBLIC,\n)    \d+,\n    \d+,\n    \d+,\n", _as_arguments(OLDEST_PROTOBUF))
-        name_the_extra(out / PACKAGE / "service_pb2_grpc.py")
-        lower_bound(out / PACKAGE / "service_pb2_grpc.py", r"(?<=GENERATED_VERSION = )'[\d.]+'", f"'{OLDEST_GRPCIO}'")
+        stubs = out / PACKAGE / "service_pb2_grpc.py"
+        name_the_extra(stubs)
+        lower_bound(stubs, r"(?<=GENERATED_VERSION = )'[\d.]+'", f"'{OLDEST_GRPCIO}'")
     return int(status)
 
 
@@ -76,6 +77,10 @@ def lower_bound(module: Path, pattern: str, oldest: str) -> None:
     if count != 1:
         raise SystemExit(f"{module}: protoc writes something new; look at it and change lower_bound()")
     module.write_text(text, encoding="utf-8")
+
+
+def _path(name: str) -> str:
+    return f"{PACKAGE}/{name}.proto"
 
 
 def _as_arguments(version: str) -> str:

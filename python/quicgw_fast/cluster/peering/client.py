@@ -1,0 +1,100 @@
+"""A node as the client of the others: what it asks them, and what it sends them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, cast
+
+from quicgw_fast.cluster.peering.carrying import Carrying
+from quicgw_fast.cluster.peering.lines import NodeLines
+from quicgw_fast.cluster.peers import PeerUnreachable
+from quicgw_fast.proto import node_pb2 as pb
+
+if TYPE_CHECKING:
+    import asyncio
+    from collections.abc import Callable, Collection, Sequence
+
+    from quicgw_fast.cluster.peering.access import NodeAccess
+    from quicgw_fast.proto.service_pb2 import (
+        BroadcastRequest,
+        BroadcastResponse,
+        UnicastPushRequest,
+        UnicastPushResponse,
+    )
+
+ANSWER_WITHIN: Final = 1.0
+"""Seconds in which a node has to answer what a START or an operator waits for."""
+CARRIED_WITHIN: Final = 5.0
+"""Seconds for pushes and replies, of which many may be in one call."""
+BROADCAST_WITHIN: Final = 30.0
+"""Seconds for a broadcast, which reaches every session of a node."""
+_MILLISECONDS: Final = 1000
+
+
+class NodeClient:
+    """Reaches the other nodes by name; is the ``Peers`` of the directory's placement. Made in the running loop.
+
+    Every call raises PeerUnreachable where no answer comes in its time.
+    """
+
+    def __init__(self, node: str, access: NodeAccess, address_of: Callable[[str], str | None]) -> None:
+        """``node`` is this one's name; ``address_of`` as ``NodeLines`` needs it."""
+        self._node = node
+        self._lines = NodeLines(access, address_of)
+        self._carrying = Carrying(self._carried)
+
+    async def close(self) -> None:
+        """Break off whatever is under way."""
+        await self._carrying.stop()
+        await self._lines.close()
+
+    def keep(self, nodes: Collection[str]) -> None:
+        """Of all nodes there are these alone."""
+        self._lines.keep(nodes)
+
+    async def fetch(self, node: str, openid: str, generation: int, session_ids: Sequence[str]) -> list[bytes]:
+        """See ``Peers``."""
+        request = pb.FetchRequest(node=self._node, openid=openid, generation=generation, session_ids=session_ids)
+        answer: pb.FetchResponse = await self._lines.call(node, "Fetch", request, ANSWER_WITHIN)
+        if answer.outdated:
+            raise PeerUnreachable(f"{node}: a newer claim was given what it had", surely=True)
+        return list(answer.sessions)
+
+    async def confirm(self, node: str, openid: str, generation: int) -> None:
+        """See ``Peers``."""
+        await self._lines.call(node, "Confirm", pb.ConfirmRequest(openid=openid, generation=generation), ANSWER_WITHIN)
+
+    async def vouch(self, node: str, era: str) -> bool:
+        """See ``Peers``."""
+        request = pb.VouchRequest(node=self._node, era=era)
+        answer: pb.VouchResponse = await self._lines.call(node, "Vouch", request, ANSWER_WITHIN)
+        return answer.granted
+
+    def hand_on(self, node: str, reply: pb.HandedReply) -> asyncio.Future[bool]:
+        """Give a node the reply of a request; whether its session is there."""
+        return self._carrying.reply(node, reply)
+
+    async def push(self, node: str, request: UnicastPushRequest) -> UnicastPushResponse:
+        """Have a node take a push for a session of its own, and return its answer."""
+        if not request.wait_ack_ms:
+            return await self._carrying.push(node, request)
+        within = ANSWER_WITHIN + request.wait_ack_ms / _MILLISECONDS
+        return cast("UnicastPushResponse", await self._lines.call(node, "Push", request, within))
+
+    async def broadcast(self, node: str, request: BroadcastRequest) -> BroadcastResponse:
+        """Have a node push to all sessions of its own."""
+        return cast("BroadcastResponse", await self._lines.call(node, "Broadcast", request, BROADCAST_WITHIN))
+
+    async def kick(self, node: str, openid: str, session_id: str, reason: str) -> int:
+        """Have a node end sessions; how many it has ended."""
+        request = pb.KickRequest(openid=openid, session_id=session_id, reason=reason)
+        answer: pb.KickResponse = await self._lines.call(node, "Kick", request, ANSWER_WITHIN)
+        return answer.ended
+
+    async def describe(self, node: str) -> pb.DescribeResponse:
+        """Ask a node how it is."""
+        return cast(
+            "pb.DescribeResponse", await self._lines.call(node, "Describe", pb.DescribeRequest(), ANSWER_WITHIN)
+        )
+
+    async def _carried(self, node: str, request: pb.CarryRequest) -> pb.CarryResponse:
+        return cast("pb.CarryResponse", await self._lines.call(node, "Carry", request, CARRIED_WITHIN))

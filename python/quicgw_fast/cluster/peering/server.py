@@ -1,0 +1,115 @@
+"""The server of a node, at which the other nodes call; on a port of its own, where no client and no service comes."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Any, Final, Protocol
+
+import grpc
+
+from quicgw_fast.cluster.peering.lines import LARGEST
+from quicgw_fast.cluster.peering.methods import METHODS, NAME
+from quicgw_fast.config import join_address
+from quicgw_fast.errors import StartupError
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from google.protobuf.message import Message
+
+    from quicgw_fast.cluster.peering.access import NodeAccess
+    from quicgw_fast.proto import node_pb2 as pb
+    from quicgw_fast.proto import service_pb2
+
+    Context = grpc.aio.ServicerContext[Any, Any]
+
+_OPTIONS: Final = (
+    ("grpc.so_reuseport", 0),
+    ("grpc.max_receive_message_length", LARGEST),
+    ("grpc.max_send_message_length", LARGEST),
+    # Their pings find out soon that this node is gone.
+    ("grpc.http2.min_ping_interval_without_data_ms", 5_000),
+)
+
+_log = logging.getLogger("quicgw.cluster")
+
+
+class NodeDesk(Protocol):
+    """What other nodes may ask of this one, about sessions that are here."""
+
+    async def fetch(self, request: pb.FetchRequest) -> pb.FetchResponse:
+        """Give up what is here of an openid, to a claim that is newer."""
+
+    async def confirm(self, request: pb.ConfirmRequest) -> pb.ConfirmResponse:
+        """Forget what was given."""
+
+    async def carry(self, request: pb.CarryRequest) -> pb.CarryResponse:
+        """Take pushes and replies."""
+
+    async def push(self, request: service_pb2.UnicastPushRequest) -> service_pb2.UnicastPushResponse:
+        """Take a push, and answer when its sender has waited as long as it wanted to."""
+
+    async def broadcast(self, request: service_pb2.BroadcastRequest) -> service_pb2.BroadcastResponse:
+        """Push to all sessions that are here."""
+
+    async def kick(self, request: pb.KickRequest) -> pb.KickResponse:
+        """End sessions that are here."""
+
+    async def vouch(self, request: pb.VouchRequest) -> pb.VouchResponse:
+        """Count a node as alive for a while."""
+
+    async def describe(self, request: pb.DescribeRequest) -> pb.DescribeResponse:
+        """Tell how this node is."""
+
+
+class NodeServer:
+    """The running server; ``start`` makes it. ``address`` is where it listens, as ``host:port``."""
+
+    def __init__(self, server: grpc.aio.Server, address: str) -> None:
+        self._server = server
+        self.address = address
+
+    @classmethod
+    async def start(cls, host: str, port: int, desk: NodeDesk, access: NodeAccess) -> NodeServer:
+        """Listen and serve; StartupError when the address cannot be had."""
+        server = grpc.aio.server(options=_OPTIONS, interceptors=access.interceptors())
+        server.add_generic_rpc_handlers((_handlers(desk),))
+        credentials, address = access.server_credentials(), join_address(host, port)
+        try:
+            if credentials is None:
+                bound = server.add_insecure_port(address)
+            else:
+                bound = server.add_secure_port(address, credentials)
+        except RuntimeError as error:
+            told = "stop what uses that address or set cluster.listen (port 0 takes any free one)"
+            raise StartupError(f"cannot listen on {address} for other nodes: {error}; {told}") from error
+        await server.start()
+        return cls(server, join_address(host, bound))
+
+    async def stop(self, grace: float = 0.0) -> None:
+        """Close the port; calls under way have so many seconds. Idempotent."""
+        await self._server.stop(grace or None)
+
+
+def _handlers(desk: NodeDesk) -> grpc.GenericRpcHandler:
+    made = {
+        method.name: grpc.unary_unary_rpc_method_handler(
+            _answering(getattr(desk, method.name.lower()), method.name),
+            request_deserializer=method.request.FromString,
+            response_serializer=method.answer.SerializeToString,
+        )
+        for method in METHODS.values()
+    }
+    return grpc.method_handlers_generic_handler(NAME, made)
+
+
+def _answering(work: Callable[[Any], Awaitable[Message]], method: str) -> Callable[[Any, Context], Awaitable[Message]]:
+    async def answer(request: Any, context: Context) -> Message:
+        try:
+            return await work(request)
+        except Exception:  # a bug: what gRPC logs by itself has neither name nor form
+            _log.exception("node call failed", extra={"method": method, "peer": context.peer()})
+            await context.abort(grpc.StatusCode.INTERNAL, "internal error; the log of that node has it")
+            raise
+
+    return answer
