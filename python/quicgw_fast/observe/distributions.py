@@ -71,7 +71,7 @@ class Distribution:
     def sort(self) -> None:
         """Count what was noted."""
         if self._unsorted:
-            self._sum += math.fsum(self._unsorted)
+            self._sum += sum(self._unsorted)
             self._classes.update(_classes_of(self._unsorted))
             self._unsorted.clear()
 
