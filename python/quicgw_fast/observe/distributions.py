@@ -11,7 +11,6 @@ single value, and no longer than to look for the place of each between a dozen b
 
 from __future__ import annotations
 
-import math
 import struct
 import sys
 from array import array
