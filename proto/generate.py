@@ -1,4 +1,4 @@
-"""Generate the Python modules of the two .proto files into ``python/quicgw_fast/proto`` (never edit those by hand)."""
+"""Generate the Python modules of the .proto files into ``python/quicgw_fast/proto`` (never edit those by hand)."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from grpc_tools import protoc
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = "quicgw_fast/proto"
+NAMES = ("client", "service", "session")
 
 DEFAULT_POOL = "_descriptor_pool.Default()"
 PRIVATE_POOL = "_pool.POOL"
@@ -36,12 +37,11 @@ def main(out: Path = ROOT / "python") -> int:
     include = [f"-I{PACKAGE}={ROOT / 'proto'}", f"-I{files('grpc_tools') / '_proto'}"]
     messages = [f"--python_out={out}", f"--mypy_out=quiet,readable_stubs:{out}"]
     services = [f"--grpc_python_out={out}", f"--mypy_grpc_out=quiet,readable_stubs:{out}"]
-    both = [f"{PACKAGE}/{name}.proto" for name in ("client", "service")]
-    status = protoc.main(["protoc", *include, *messages, *both]) or protoc.main(
-        ["protoc", *include, *services, both[1]]
+    status = protoc.main(["protoc", *include, *messages, *(f"{PACKAGE}/{name}.proto" for name in NAMES)]) or protoc.main(
+        ["protoc", *include, *services, f"{PACKAGE}/service.proto"]
     )
     if not status:
-        for name in ("client", "service"):
+        for name in NAMES:
             module = out / PACKAGE / f"{name}_pb2.py"
             keep_private(module)
             lower_bound(module, r"(?<=PUBLIC,\n)    \d+,\n    \d+,\n    \d+,\n", _as_arguments(OLDEST_PROTOBUF))

@@ -15,7 +15,7 @@ from quicgw_fast.overload import NO_REQUEST, Close, RequestFacts, TaskFacts
 from quicgw_fast.ports import NO_HEADERS, TerminalReply
 from quicgw_fast.processor import AsyncTask
 from quicgw_fast.proto.client_pb2 import BusinessRequest
-from quicgw_fast.session import Login, Session, SessionState
+from quicgw_fast.session import Login, RequestElsewhere, Session, SessionState
 
 if TYPE_CHECKING:
     from quicgw_fast.backend import ForwardedRequest
@@ -117,6 +117,11 @@ class Requests:
         if self._tracer is not None:
             self._tracer.given_up(session.id)
 
+    def unanswered(self, session: Session) -> list[RequestElsewhere]:
+        """What a session waits for, here or already elsewhere, as the gateway that takes it over has to know it."""
+        tasks = [*self._logins.tasks(session), *self._ordered.tasks(session), *self._processor.tasks(session)]
+        return [*map(_as_elsewhere, tasks), *session.elsewhere.values()]
+
     def accept(self, session: Session, request: ClientRequest, traffic: Traffic) -> Close | None:
         """Accept the message if its number is the expected one, and see to its reply.
 
@@ -217,6 +222,8 @@ class Requests:
             self._logins.wait_behind(task)
             return
         if task.is_login:
+            if task.session.moved is not None:
+                raise RequestError(ErrorCode.OVERLOADED, "session moved", "it goes on at another gateway: log in there")
             if not self._logins.submit(task):
                 raise self._crowding.no_place("logins", self._logins.pool.retry_after).error()
             return
@@ -249,6 +256,10 @@ def _reply_of(refusal: Refusal) -> TerminalReply:
     return TerminalReply.of_error(refusal.error())
 
 
+def _as_elsewhere(task: AsyncTask[Session]) -> RequestElsewhere:
+    return RequestElsewhere(task.seq_id, task.msg_id, task.request.action.lower(), task.is_login, task.deadline)
+
+
 def _take_number(session: Session, seq_id: int) -> None:
     try:
         expected = session.outbox.accept(seq_id)
@@ -261,5 +272,5 @@ def _take_number(session: Session, seq_id: int) -> None:
 
 
 def _require_login(session: Session) -> None:
-    if session.state is not SessionState.NORMAL:
+    if session.state is not SessionState.NORMAL and session.moved is not SessionState.NORMAL:
         raise RequestError(ErrorCode.UNAUTHORIZED, "not logged in", f"send {LOGIN_ACTION} first")
