@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from quicgw_fast.flow.closing import Closing
     from quicgw_fast.flow.departed import Departed
     from quicgw_fast.flow.offline import Offline
+    from quicgw_fast.flow.requests import Requests
     from quicgw_fast.observe import Metrics
     from quicgw_fast.proto.session_pb2 import SessionState as PackedSession
     from quicgw_fast.session import ArrivedSession, Registry, Session
@@ -39,6 +40,7 @@ class Arrivals:
         closing: Closing,
         offline: Offline,
         abroad: Abroad,
+        requests: Requests,
         make_room: Callable[[int], bool],
     ) -> None:
         """``make_room`` tries to have so many bytes more of the memory that all sessions share."""
@@ -50,6 +52,7 @@ class Arrivals:
         self._tracking = offline.tracking
         self._stored = offline.stored
         self._abroad = abroad
+        self._requests = requests
         self._make_room = make_room
 
     def arrive(self, states: Sequence[bytes], gateway: str) -> list[Session]:
@@ -91,6 +94,7 @@ class Arrivals:
         for parcel in arrived.parcels:
             self._tracking.waits(session, parcel)
         self._abroad.arrived(session)
+        self._requests.arrived(session, arrived.waiting)
         if session.state is SessionState.NORMAL and not session.outbox.overflowed:
             self._stored.catch_up(session)
         _log.info("session arrived", extra={**session.ids, "requests": len(session.elsewhere)})

@@ -113,6 +113,8 @@ class Departures:
             self._departed.forget(departure.session.id)
             if departure.open:
                 self._lapse(departure)
+            else:
+                self._requests.forget(departure.session)
 
     def _live(self, openid: str, session_ids: Iterable[str]) -> list[Session]:
         found = [self._registry.by_openid(openid)] if openid else map(self._registry.by_id, session_ids)
@@ -124,8 +126,10 @@ class Departures:
 
     def _leave(self, session: Session, generation: int) -> bytes:
         now = self._clock.now()
-        state = pack(session, self._requests.unanswered(session), now)  # nothing has changed if that fails
+        requests = self._requests.staying(session), self._requests.coming_along(session)
+        state = pack(session, *requests, now)  # nothing has changed if that fails
         self._closing.move(session)
+        self._requests.left(session)
         self._departed.add(Departure(session, state, generation, now))
         self._count_departed.value += 1
         _log.info("session departed", extra={**session.ids, "generation": generation, "size": len(state)})

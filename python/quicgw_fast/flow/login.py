@@ -13,7 +13,7 @@ from quicgw_fast.codes import OK
 from quicgw_fast.errors import BusyError, RequestError
 from quicgw_fast.ports import TerminalReply
 from quicgw_fast.processor import AsyncRequestProcessor, Deadlines, execute, too_late
-from quicgw_fast.session import Event, Login, Session, SessionState
+from quicgw_fast.session import Event, Login, Session
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -105,9 +105,7 @@ class Logins:
 
     def cancel(self, session: Session) -> None:
         """The session ended: its hello is called off, and nothing behind it is owed anything."""
-        waiting = self._waiting.pop(session, deque())
-        while waiting:
-            self._behind.discard(waiting.pop())
+        self.leave(session)
         self.pool.cancel(session)
 
     async def stop(self) -> None:
@@ -146,8 +144,6 @@ class Logins:
                 self._logged_in(session, outcome.answer.headers)
                 # What was stored is older than what was cached since START, which it lets out behind it.
                 self._stored.deliver(session, outcome.stored)
-            elif session.moved is not None and outcome.answer.code == OK:
-                session.moved = SessionState.NORMAL  # for what waited here behind this hello
         finally:
             self._over(session)
 
@@ -161,9 +157,14 @@ class Logins:
         finally:
             self._over(session)
 
-    def tasks(self, session: Session) -> list[AsyncTask[Session]]:
-        """Its hello, and what waits behind that."""
-        return [*self.pool.tasks(session), *self._waiting.get(session, ())]
+    def behind(self, session: Session) -> list[AsyncTask[Session]]:
+        """What waits behind its hello."""
+        return list(self._waiting.get(session, ()))
+
+    def leave(self, session: Session) -> None:
+        """The session moved, and what waits behind its hello with it; the hello itself goes on."""
+        for task in self._waiting.pop(session, ()):
+            self._behind.discard(task)
 
     def _over(self, session: Session) -> None:
         """Its hello has its reply."""

@@ -58,6 +58,6 @@ def assemble_moving(
 ) -> Moving:
     """Build them, in the order in which they need each other; ``keep`` are the seconds of a departure."""
     abroad = Abroad(clock, metrics, registry, elsewhere, replies, logins, ordered)
-    arrivals = Arrivals(clock, metrics, departed, registry, closing, offline, abroad, make_room)
+    arrivals = Arrivals(clock, metrics, departed, registry, closing, offline, abroad, requests, make_room)
     departures = Departures(clock, metrics, departed, registry, pending, requests, closing, arrivals, accounts, keep)
     return Moving(departures, arrivals, abroad)

@@ -93,7 +93,7 @@ class Replies:
         ``took`` are the seconds since the request was accepted, where that is some time ago.
         """
         if session.state is SessionState.CLOSED:  # counted with what was in flight when it ended, or moved
-            if session.moved is not None:
+            if session.moved:
                 self._hand_on(session, HandedReply(session.id, seq_id, reply))
             return False
         try:

@@ -72,6 +72,7 @@ class SessionState(message.Message):
     ALLOWANCE_FULL_IN_FIELD_NUMBER: builtins.int
     ATTEMPTS_FIELD_NUMBER: builtins.int
     TRAIL_FIELD_NUMBER: builtins.int
+    WAITING_FIELD_NUMBER: builtins.int
     version: builtins.int
     session_id: builtins.str
     """Who it is."""
@@ -102,7 +103,7 @@ class SessionState(message.Message):
     def outbox(self) -> OutboxState: ...
     @builtins.property
     def requests(self) -> containers.RepeatedCompositeFieldContainer[RequestElsewhere]:
-        """those without a reply: they end where they began"""
+        """those that have begun, or are in a queue: they end where they are"""
 
     @builtins.property
     def attempts(self) -> containers.ScalarMap[builtins.str, builtins.int]:
@@ -111,6 +112,10 @@ class SessionState(message.Message):
     @builtins.property
     def trail(self) -> containers.RepeatedCompositeFieldContainer[TrailEntry]:
         """its flight recorder, the oldest first"""
+
+    @builtins.property
+    def waiting(self) -> containers.RepeatedCompositeFieldContainer[WaitingRequest]:
+        """behind a hello, in their order: they come along"""
 
     def __init__(
         self,
@@ -135,10 +140,11 @@ class SessionState(message.Message):
         allowance_full_in: builtins.float = ...,
         attempts: abc.Mapping[builtins.str, builtins.int] | None = ...,
         trail: abc.Iterable[TrailEntry] | None = ...,
+        waiting: abc.Iterable[WaitingRequest] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = typing.Literal["_detached_for", b"_detached_for", "_token_ends_at", b"_token_ends_at", "detached_for", b"detached_for", "outbox", b"outbox", "token_ends_at", b"token_ends_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["_detached_for", b"_detached_for", "_token_ends_at", b"_token_ends_at", "age", b"age", "allowance_full_in", b"allowance_full_in", "attempts", b"attempts", "detached_for", b"detached_for", "epoch", b"epoch", "gid", b"gid", "handed", b"handed", "logged_in", b"logged_in", "openid", b"openid", "outbox", b"outbox", "peer", b"peer", "requests", b"requests", "required_features", b"required_features", "session_id", b"session_id", "silent_for", b"silent_for", "token_ends_at", b"token_ends_at", "told_interval", b"told_interval", "trail", b"trail", "version", b"version", "zone", b"zone"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["_detached_for", b"_detached_for", "_token_ends_at", b"_token_ends_at", "age", b"age", "allowance_full_in", b"allowance_full_in", "attempts", b"attempts", "detached_for", b"detached_for", "epoch", b"epoch", "gid", b"gid", "handed", b"handed", "logged_in", b"logged_in", "openid", b"openid", "outbox", b"outbox", "peer", b"peer", "requests", b"requests", "required_features", b"required_features", "session_id", b"session_id", "silent_for", b"silent_for", "token_ends_at", b"token_ends_at", "told_interval", b"told_interval", "trail", b"trail", "version", b"version", "waiting", b"waiting", "zone", b"zone"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__detached_for: _TypeAlias = typing.Literal["detached_for"]  # noqa: Y015
     _WhichOneofArgType__detached_for: _TypeAlias = typing.Literal["_detached_for", b"_detached_for"]  # noqa: Y015
@@ -299,6 +305,67 @@ class RequestElsewhere(message.Message):
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
     _ClearFieldArgType: _TypeAlias = typing.Literal["action", b"action", "client_seq", b"client_seq", "ends_in", b"ends_in", "gateway", b"gateway", "is_login", b"is_login", "msg_id", b"msg_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
+class WaitingRequest(message.Message):
+    DESCRIPTOR: descriptor.Descriptor
+
+    @typing.final
+    class MetadataEntry(message.Message):
+        DESCRIPTOR: descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: builtins.int
+        VALUE_FIELD_NUMBER: builtins.int
+        key: builtins.str
+        value: builtins.str
+        def __init__(
+            self,
+            *,
+            key: builtins.str = ...,
+            value: builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    REQUEST_FIELD_NUMBER: builtins.int
+    MSG_ID_FIELD_NUMBER: builtins.int
+    IS_LOGIN_FIELD_NUMBER: builtins.int
+    AGE_FIELD_NUMBER: builtins.int
+    ENDS_IN_FIELD_NUMBER: builtins.int
+    METADATA_FIELD_NUMBER: builtins.int
+    COST_FIELD_NUMBER: builtins.int
+    request: builtins.bytes
+    """UpstreamRequest"""
+    msg_id: builtins.int
+    is_login: builtins.bool
+    age: builtins.float
+    ends_in: builtins.float
+    """its deadline"""
+    cost: builtins.int
+    """bytes that it counts while it waits"""
+    @builtins.property
+    def metadata(self) -> containers.ScalarMap[builtins.str, builtins.str]:
+        """what its service is told beside it"""
+
+    def __init__(
+        self,
+        *,
+        request: builtins.bytes = ...,
+        msg_id: builtins.int = ...,
+        is_login: builtins.bool = ...,
+        age: builtins.float = ...,
+        ends_in: builtins.float = ...,
+        metadata: abc.Mapping[builtins.str, builtins.str] | None = ...,
+        cost: builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["age", b"age", "cost", b"cost", "ends_in", b"ends_in", "is_login", b"is_login", "metadata", b"metadata", "msg_id", b"msg_id", "request", b"request"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -2,7 +2,7 @@
 
 from quicgw_fast.session.catch_up import CatchUp, CatchUpState, ReadingEvent
 from quicgw_fast.session.claim import MAX_OPENID, Attempts, StartClaim
-from quicgw_fast.session.elsewhere import RequestElsewhere
+from quicgw_fast.session.elsewhere import RequestElsewhere, WaitingRequest
 from quicgw_fast.session.losses import UntoldLosses, gap_to_tell
 from quicgw_fast.session.notify_count import NO_NOTIFIES, NotifyCount
 from quicgw_fast.session.packing import VERSION, pack
@@ -45,6 +45,7 @@ __all__ = [
     "StartClaim",
     "UnreadableSession",
     "UntoldLosses",
+    "WaitingRequest",
     "decide",
     "gap_to_tell",
     "lost",

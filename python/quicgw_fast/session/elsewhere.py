@@ -1,12 +1,15 @@
-"""Requests of a session that another gateway works on, which had the session before."""
+"""Requests of a session that moves: those that stay where they are, and those that come along."""
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from quicgw_fast.ports import Metadata, ServiceRequest
 
 
 class RequestElsewhere(NamedTuple):
-    """A request that was accepted at one gateway, while its session went on to another one."""
+    """A request that began at one gateway, while its session went on to another one."""
 
     client_seq: int
     msg_id: int
@@ -17,3 +20,16 @@ class RequestElsewhere(NamedTuple):
     """Its deadline, in monotonic seconds."""
     gateway: str = ""
     """Which one works on it; empty for the one that says so."""
+
+
+class WaitingRequest(NamedTuple):
+    """A request that waits behind a hello, and goes where its session goes. Times are monotonic seconds."""
+
+    request: ServiceRequest
+    msg_id: int
+    is_login: bool
+    accepted_at: float
+    deadline: float
+    metadata: Metadata
+    cost: int
+    """Bytes that it counts until its reply."""

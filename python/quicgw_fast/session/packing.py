@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from quicgw_fast.backend.outbox_state import OutboxState
-    from quicgw_fast.session.elsewhere import RequestElsewhere
+    from quicgw_fast.session.elsewhere import RequestElsewhere, WaitingRequest
     from quicgw_fast.session.parcels import ParcelBook
     from quicgw_fast.session.session import Session
     from quicgw_fast.session.trail import Trail
@@ -26,8 +26,10 @@ VERSION: Final = 1
 """Of what is written here; readers go by features."""
 
 
-def pack(session: Session, requests: Iterable[RequestElsewhere], now: float) -> bytes:
-    """Return the session as it is at ``now``, with those of its ``requests`` that have no reply yet."""
+def pack(
+    session: Session, requests: Iterable[RequestElsewhere], waiting: Iterable[WaitingRequest], now: float
+) -> bytes:
+    """Return the session as it is at ``now``, with its requests without a reply: what stays, and what comes along."""
     state = pb.SessionState(
         version=VERSION,
         session_id=session.id,
@@ -55,6 +57,16 @@ def pack(session: Session, requests: Iterable[RequestElsewhere], now: float) -> 
             is_login=request.is_login,
             ends_in=request.until - now,
             gateway=request.gateway,
+        )
+    for each in waiting:
+        state.waiting.add(
+            request=each.request.SerializeToString(),
+            msg_id=each.msg_id,
+            is_login=each.is_login,
+            age=now - each.accepted_at,
+            ends_in=each.deadline - now,
+            metadata=dict(each.metadata),
+            cost=each.cost,
         )
     if session.trail:
         _pack_trail(session.trail, now, state)

@@ -159,7 +159,7 @@ class Registry:
 
     def move(self, session: Session, now: float) -> None:
         """Let a session go on at another gateway: nothing of it is remembered here."""
-        session.moved = session.state
+        session.moved = True
         session.apply(Event.MOVED, now)
         session.outbox.close()
         self._leave(session)

@@ -98,9 +98,8 @@ class Session:
     """The same trail where each entry has a line in the log; None while ``log.level`` is above debug."""
     elsewhere: dict[int, RequestElsewhere] = field(default_factory=dict)
     """Its requests that other gateways work on, which had it before: by their numbers, until their replies come."""
-    moved: SessionState | None = None
-    """How far its client had come when another gateway took it over; None while it is here. What is under way for it
-    here goes on by that, and goes there."""
+    moved: bool = False
+    """Whether another gateway took it over: it is CLOSED here, but what is under way for it goes on, and goes there."""
     renewals: TokenBucket | None = None
     """Its rate of token renewals, made with the first; here, so that a reconnect brings no new allowance."""
     allowance: TokenBucket | None = None
@@ -196,5 +195,5 @@ class Session:
         Also when it goes on elsewhere: whatever was accepted here is answered from here.
         """
         if self.state is SessionState.CLOSED:
-            return self.moved is not None
+            return self.moved
         return self.detached_at is None or now - self.detached_at <= resume_window

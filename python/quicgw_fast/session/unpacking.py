@@ -16,8 +16,9 @@ from google.protobuf.message import DecodeError
 from quicgw_fast.backend.outbox_state import BoundState, HeldState, OutboxState
 from quicgw_fast.backend.tally import Tally
 from quicgw_fast.proto import session_pb2 as pb
+from quicgw_fast.proto.service_pb2 import UpstreamRequest
 from quicgw_fast.session.claim import Attempts
-from quicgw_fast.session.elsewhere import RequestElsewhere
+from quicgw_fast.session.elsewhere import RequestElsewhere, WaitingRequest
 from quicgw_fast.session.session import Session
 from quicgw_fast.session.states import Login, SessionState, WindowState
 from quicgw_fast.session.trail import EntryKind
@@ -44,6 +45,8 @@ class ArrivedSession(NamedTuple):
     session: Session
     parcels: list[Parcel]
     """What waits in its outbox and may be dropped or replaced."""
+    waiting: list[WaitingRequest]
+    """Its requests that wait behind a hello."""
 
 
 def read(data: bytes) -> pb.SessionState:
@@ -75,10 +78,10 @@ def unpack(
     restored = _outbox(state.outbox, parcels, new_parcel, now)
     try:
         outbox.restore(restored)
-        session = _session(state, outbox, gateway, now)
-    except (ValueError, OverflowError) as error:
+        session, waiting = _session(state, outbox, gateway, now), list(_waiting(state, now))
+    except (ValueError, OverflowError, DecodeError) as error:
         raise UnreadableSession(f"session {state.session_id} contradicts itself: {error}") from error
-    return ArrivedSession(session, parcels)
+    return ArrivedSession(session, parcels, waiting)
 
 
 def _session(state: pb.SessionState, outbox: Outbox, gateway: str, now: float) -> Session:
@@ -115,6 +118,13 @@ def _requests(state: pb.SessionState, gateway: str, now: float) -> Iterator[Requ
         until = now + _seconds(each.ends_in)
         where = each.gateway or gateway
         yield RequestElsewhere(each.client_seq, each.msg_id, each.action, each.is_login, until, where)
+
+
+def _waiting(state: pb.SessionState, now: float) -> Iterator[WaitingRequest]:
+    for each in state.waiting:
+        request, metadata = UpstreamRequest.FromString(each.request), tuple(each.metadata.items())
+        times = now - _seconds(each.age), now + _seconds(each.ends_in)
+        yield WaitingRequest(request, each.msg_id, each.is_login, *times, metadata, each.cost)
 
 
 def _outbox(
