@@ -11,7 +11,7 @@ from grpc_tools import protoc
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = "quicgw_fast/proto"
-NAMES = ("client", "service", "node")
+NAMES = ("client", "service", "session", "node")
 
 DEFAULT_POOL = "_descriptor_pool.Default()"
 PRIVATE_POOL = "_pool.POOL"

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from quicgw_fast.auth import make_authenticator
 from quicgw_fast.events import EventLog, EventOutlets
 from quicgw_fast.flow.assembly import Asked, assemble_path
+from quicgw_fast.flow.elsewhere import Nobody
 from quicgw_fast.flow.farewell import Farewell
 from quicgw_fast.flow.memory_watch import MemoryWatch
 from quicgw_fast.flow.session_buffers import register_session_buffers
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from quicgw_fast.clock import Clock
     from quicgw_fast.config import Config
     from quicgw_fast.flow.assembly import Path
+    from quicgw_fast.flow.elsewhere import Elsewhere
     from quicgw_fast.flow.memory_watch import MeasuredMemory
     from quicgw_fast.observe import Metrics
     from quicgw_fast.overload import Gates
@@ -63,6 +65,7 @@ def assemble_gateway(
     call: Call | None = None,
     memory: MeasuredMemory | None = None,
     tracer: RequestTracer | None = None,
+    elsewhere: Elsewhere | None = None,
 ) -> Assembled:
     """Build everything between the listener and the services; nothing runs yet.
 
@@ -106,7 +109,7 @@ def assemble_gateway(
         metrics,
         gates,
         farewell,
-        _asked(config, authenticator, store, placement, tracer, events),
+        _asked(config, authenticator, store, placement, tracer, events, elsewhere),
         call=call,
         logins_at_once=mode.logins_at_once(config.processor.logins, most_calls),
         chores=[MemoryWatch(memory or ProcessMemory(), gates.book).look, gates.book.tend, *chores],
@@ -124,6 +127,7 @@ def _asked(
     placement: Placement | None,
     tracer: RequestTracer | None,
     events: EventLog,
+    elsewhere: Elsewhere | None,
 ) -> Asked:
     """Those that are given, and the others as the configuration says."""
     return Asked(
@@ -132,4 +136,5 @@ def _asked(
         placement or placements.load(placements.DEFAULT).make_placement(),
         tracer,
         events,
+        elsewhere or Nobody(),
     )

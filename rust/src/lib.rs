@@ -9,6 +9,7 @@ mod bench;
 mod convert;
 mod forward;
 mod frame;
+mod moving;
 mod notify;
 mod outbox;
 mod queue;

@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use pyo3::prelude::*;
-use pyo3::sync::PyOnceLock;
-use pyo3::types::{PyBytes, PyList, PyType};
+use pyo3::types::{PyBytes, PyList};
 use quicgw_core::{Counts, Limits, PUSH_ERROR, SharedBody};
 
 use crate::convert::{Headers, Locked, bytes, give};
+use crate::moving::{ExportedState, exported, shown_tally};
 use crate::notify::place;
 use crate::raise::raise;
 use crate::sequence::expected;
@@ -295,6 +295,20 @@ impl Outbox {
         self.0.lock(py).close(saved);
     }
 
+    /// Return all that there is, for restore() in another process; changes nothing. OutboxClosed after close().
+    fn export<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        let state = self.0.lock(py).export().map_err(raise)?;
+        exported(py, &state)
+    }
+
+    /// Become what export() returned elsewhere. What is kept may be beyond the bounds here; nothing is dropped.
+    ///
+    /// ValueError for a state that no outbox can be in, and where this one has done anything yet. BudgetFull where
+    /// the reserve of the budget has no room for all of it.
+    fn restore(&self, py: Python<'_>, state: ExportedState) -> PyResult<()> {
+        self.0.lock(py).restore(&state.into_core()).map_err(raise)
+    }
+
     /// How many requests are accepted and not replied to.
     #[getter]
     fn in_flight(&self, py: Python<'_>) -> u64 {
@@ -379,18 +393,8 @@ impl Outbox {
     /// session ends, also after an overflow.
     #[getter]
     fn tally<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        static CLASS: PyOnceLock<Py<PyType>> = PyOnceLock::new();
         let tally = self.0.lock(py).tally();
-        let (responses, notifies) = (tally.responses, tally.notifies);
-        CLASS.import(py, "quicgw_fast.backend.tally", "Tally")?.call1((
-            responses.accepted,
-            responses.delivered,
-            responses.lost,
-            notifies.accepted,
-            notifies.delivered,
-            notifies.lost,
-            tally.saved,
-        ))
+        shown_tally(py, &tally)
     }
 
     /// Whether close() was called.

@@ -27,9 +27,10 @@ impl Rate {
         changed.map_err(raise)
     }
 
-    /// Make a full bucket.
-    fn bucket(&self) -> TokenBucket {
-        TokenBucket(Locked::new(self.0.bucket()))
+    /// Make a bucket that is full from that time on, in monotonic seconds.
+    #[pyo3(signature = (full_at = 0.0))]
+    fn bucket(&self, full_at: f64) -> TokenBucket {
+        TokenBucket(Locked::new(self.0.bucket(full_at)))
     }
 }
 
@@ -57,5 +58,11 @@ impl TokenBucket {
     /// Return the seconds until there is a token, 0.0 if there is one at now; takes nothing.
     fn wait(&self, py: Python<'_>, now: f64) -> f64 {
         self.0.lock(py).wait(now)
+    }
+
+    /// From when on it is full, if nothing is taken meanwhile: so the allowance of who goes elsewhere goes on.
+    #[getter]
+    fn full_at(&self, py: Python<'_>) -> f64 {
+        self.0.lock(py).full_at()
     }
 }

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
     from quicgw_fast.auth import Authenticator, Grant
     from quicgw_fast.backend.engine import Engine
+    from quicgw_fast.flow.elsewhere import Elsewhere
     from quicgw_fast.placement import Placement
     from quicgw_fast.session import Session
     from quicgw_fast.store import OfflineStore
@@ -199,12 +200,14 @@ class House:
         store: OfflineStore | None = None,
         authenticator: Authenticator | None = None,
         placement: Placement | None = None,
+        elsewhere: Elsewhere | None = None,
+        beside: House | None = None,
         **sections: dict[str, Any],
     ) -> None:
-        """``sections`` are tables of the configuration."""
+        """``sections`` are tables of the configuration; clock and services are those of the house ``beside``."""
         self.config = config = configs.read(overrides=sections)
-        self.clock = Clock()
-        self.upstream = Upstream()
+        self.clock = Clock() if beside is None else beside.clock
+        self.upstream = Upstream() if beside is None else beside.upstream
         self.authenticator = authenticator or NoAuth()
         """Whom the flow asks; a test may put another one here."""
         self.metrics = Metrics()
@@ -216,6 +219,7 @@ class House:
             authenticator=self,
             store=store,
             placement=placement,
+            elsewhere=elsewhere,
             call=begun(self.upstream),
         ).path
         self.budget = self.path.budget

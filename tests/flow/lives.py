@@ -21,6 +21,7 @@ from tests.flow.oracle import BIND, HELD, WINDOW, WRONG, Life, Oracle
 
 if TYPE_CHECKING:
     from tests.flow.ends import Call
+    from tests.flow.house import House
 
 
 class Lives(Oracle):
@@ -32,8 +33,12 @@ class Lives(Oracle):
             self.take(None)
             assert self.life is not None
             assert self.have == self.life.last, "something was never sent"
-        self.run(self.house.__aexit__)
+        for house in self.houses():
+            self.run(house.__aexit__)
         self.runner.close()
+
+    def houses(self) -> list[House]:
+        return [self.house]
 
     # Connections
 

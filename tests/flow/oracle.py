@@ -112,12 +112,7 @@ class Oracle(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.runner = asyncio.Runner()
-        self.house = House(
-            backend.load(self.maker),
-            session={"window_messages": WINDOW, "timeout": LONG, "slow_consumer_after": LONG, "start_timeout": LONG},
-            processor={"max_workers": 3, "task_timeout": LONG, "drain_timeout": 0.1},
-            limits={"messages_per_second": 1e6, "message_burst": 100_000},
-        )
+        self.house = self.make_house(self.maker)
         self.house.upstream.held |= {"slow", "hello"}
         self.run(self.house.__aenter__)
         self.life: Life | None = None
@@ -127,6 +122,15 @@ class Oracle(RuleBasedStateMachine):
         self.have = 0
         self.taken = 0
         self.names = 0
+
+    def make_house(self, maker: str, **options: Any) -> House:
+        return House(
+            backend.load(maker),
+            session={"window_messages": WINDOW, "timeout": LONG, "slow_consumer_after": LONG, "start_timeout": LONG},
+            processor={"max_workers": 3, "task_timeout": LONG, "drain_timeout": 0.1},
+            limits={"messages_per_second": 1e6, "message_burst": 100_000},
+            **options,
+        )
 
     def run(self, do: Callable[[], Any]) -> Any:
         """Do something in the event loop, and let everything happen that follows from it."""

@@ -50,6 +50,7 @@ class Always:
 class Session:
     outbox: Any = field(default_factory=lambda: SimpleNamespace(in_flight=1))
     allowance: Any = None
+    allowance_full_at: float = 0.0
     renewals: Any = None
     request_bytes: int = 0
 

@@ -26,7 +26,7 @@ from quicgw_fast.session.states import (
 
 LIVES = list(itertools.starmap(Life, itertools.product(SessionState, Login, Attachment, WindowState)))
 PAIRS = list(itertools.product(LIVES, Event))
-ENDINGS = (Event.STOPPED, Event.REPLACED, Event.KICKED, Event.EXPIRED)
+ENDINGS = (Event.STOPPED, Event.REPLACED, Event.KICKED, Event.EXPIRED, Event.MOVED)
 
 
 def expected(life: Life, event: Event) -> Step | None:
@@ -48,10 +48,10 @@ def expected(life: Life, event: Event) -> Step | None:
 
 
 def expected_end(life: Life, event: Event) -> Step:
-    actions = [Action.GIVE_UP]
+    actions = [] if event is Event.MOVED else [Action.GIVE_UP]
     if life.connection is Attachment.ATTACHED:
         actions.insert(0, Action.CLOSE_CONNECTION)
-    if event is not Event.STOPPED:
+    if event not in (Event.STOPPED, Event.MOVED):
         actions.append(Action.HAND_OVER)
     return Step(Life(SessionState.CLOSED, Login.IDLE, Attachment.DETACHED, life.window), tuple(actions))
 
@@ -151,7 +151,8 @@ def test_every_connection_that_is_there_at_the_end_is_closed_and_every_hello_is_
         if before.state is not SessionState.CLOSED and owner.life.state is SessionState.CLOSED:
             assert (Action.CLOSE_CONNECTION in actions) is (before.connection is Attachment.ATTACHED)
         if before.login is Login.UNDER_WAY and owner.life.login is Login.IDLE:
-            assert (event in (Event.LOGGED_IN, Event.LOGIN_REFUSED)) is not (Action.GIVE_UP in actions)
+            goes_on = event in (Event.LOGGED_IN, Event.LOGIN_REFUSED, Event.MOVED)
+            assert goes_on is not (Action.GIVE_UP in actions)
 
 
 def test_all_lives_that_the_rules_know_can_be_reached() -> None:

@@ -1,8 +1,9 @@
 """The way of a message, put together: one line per leg, in the order in which they need each other.
 
 Everybody gets all that it needs when it is made. Where two need each other, the one that is made first is given a call
-that finds the other. That is so in four places, all of them here: what a full window or a full memory brings about has
-to come back to who is working for the session, and what waited behind a hello goes on as a request.
+that finds the other. That is so in five places, all of them here: what a full window or a full memory brings about has
+to come back to who is working for the session, what waited behind a hello goes on as a request, and a reply whose
+session moved goes to who knows other gateways.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from quicgw_fast.flow.control_messages import ControlMessages
 from quicgw_fast.flow.conversation import Legs
 from quicgw_fast.flow.conversations import Conversations
 from quicgw_fast.flow.crowding import Crowding
+from quicgw_fast.flow.departed import Departed
 from quicgw_fast.flow.draining import DrainState, HandOut
 from quicgw_fast.flow.housekeeping import Housekeeping
 from quicgw_fast.flow.journal import Journal
@@ -31,6 +33,7 @@ from quicgw_fast.flow.lifecycle import Lifecycle
 from quicgw_fast.flow.login import Logins
 from quicgw_fast.flow.login_ways import login_way
 from quicgw_fast.flow.memory import Memory
+from quicgw_fast.flow.moving import Moving, assemble_moving
 from quicgw_fast.flow.offline import Offline
 from quicgw_fast.flow.ordered import OrderedActions
 from quicgw_fast.flow.pending_starts import PendingStarts
@@ -58,6 +61,7 @@ if TYPE_CHECKING:
     from quicgw_fast.config import Config, ProcessorConfig, SessionConfig
     from quicgw_fast.errors import RequestError
     from quicgw_fast.events import EventLog
+    from quicgw_fast.flow.elsewhere import Elsewhere
     from quicgw_fast.flow.farewell import Farewell
     from quicgw_fast.flow.requests import RequestProcessor
     from quicgw_fast.observe import Metrics
@@ -72,13 +76,14 @@ R = TypeVar("R")
 
 
 class Asked(NamedTuple):
-    """Whom the legs ask, about tokens, what is stored and where openids live; who traces, and who is told."""
+    """Whom the legs ask, about tokens, what is stored and where openids live; who traces, is told, and is elsewhere."""
 
     authenticator: Authenticator
     store: OfflineStore | None
     placement: Placement
     tracer: RequestTracer | None
     events: EventLog
+    elsewhere: Elsewhere
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +100,7 @@ class Path:
     offline: Offline
     kicks: Kicks
     journal: Journal
+    moving: Moving
     pace: ReadingPace
     """Of whoever brings messages in."""
 
@@ -129,6 +135,7 @@ def assemble_path(
     """Build the way of a message; ``call`` calls services, ``chores`` get the time (monotonic) in each housekeeping."""
     times, limits, pools, stages = config.session, gates.book.limits, config.processor, StageTimes(clock, metrics)
     draining, journal, request_memory = DrainState(), Journal(metrics), RequestMemory(metrics, limits)
+    departed, keep = Departed(), times.resume_window
     budget, make_outbox, registry = _make_registry(engine, metrics, times, aloud=config.log.level == "debug")
     life = Lifecycle(clock, asked.events, registry, journal)
 
@@ -138,7 +145,7 @@ def assemble_path(
     accounts = Accounts(metrics, lambda: (session.outbox.tally for session in registry), offline.share)
     closing = Closing(clock, metrics, registry, life, accounts, offline, lambda session: requests.give_up(session))
     room = Memory(clock, metrics, registry, budget, closing, sender.overflow)
-    replies = Replies(clock, metrics, request_memory, stages, sender)
+    replies = Replies(clock, metrics, request_memory, stages, sender, lambda *to: moving.abroad.hand_on(*to))
 
     # Up
     make, longest = partial(_make_processor, engine, clock, registry, metrics, pools), pools.task_timeout
@@ -161,10 +168,12 @@ def assemble_path(
     legs = Legs(clock, metrics, life, sender, starts, requests, control, arriving, stages, gates.held, gates.message)
     conversations = Conversations(clock, metrics, engine, legs, journal, times, processor, stages.inflow)
     to_push = Targets(place, registry, closing), registry, sender, offline, gates.push, engine.encode_body
-    pushes = Pushes(clock, metrics, draining, *to_push, config.push, times.bind_timeout)
+    pushes = Pushes(clock, metrics, draining, *to_push, departed, asked.elsewhere, config.push, times.bind_timeout)
+    who_works, kept = (replies, ordered, logins, requests), (registry, offline, accounts, closing, room.make_room)
+    moving = assemble_moving(clock, metrics, asked.elsewhere, departed, *kept, *who_works, pending, keep)
 
     # What passes with time
-    chores = [arriving.tend, offline.tend, room.tend, journal.flush, tokens.flush, metrics.tend, *chores]
+    chores = [arriving.tend, offline.tend, room.tend, journal.flush, tokens.flush, metrics.tend, moving.tend, *chores]
     chores.append(LargeSessions(metrics, registry, closing, gates.session, gates.memory.closes_sessions).tend)
     housekeeping = Housekeeping(clock, metrics, registry, conversations, sender, closing, refused, times, chores)
     return Path(
@@ -172,7 +181,7 @@ def assemble_path(
         hand_out=HandOut(clock, metrics, draining, registry, closing, farewell, pace, times.slow_consumer_after),
         closing=closing, offline=offline, kicks=Kicks(metrics, registry, closing), pace=Pace(processor),
         tokens=tokens, attaching=attaching, control=control, make_outbox=make_outbox, registry=registry, logins=logins,
-        attempts=gates.attempts, request_memory=request_memory, budget=budget, journal=journal,
+        attempts=gates.attempts, request_memory=request_memory, budget=budget, journal=journal, moving=moving,
     )  # fmt: skip
 
 

@@ -102,6 +102,14 @@ class Closing:
         self._count_in_flight_dropped.value += dropped
         self._handovers.begin(session, bodies, unnumbered, leaving)
 
+    def move(self, session: Session) -> None:
+        """Let the session go on at another gateway, which has all of it: nothing of it ends, and nothing is lost."""
+        for action in session.due(Event.MOVED):
+            if action is Action.CLOSE_CONNECTION:
+                self.disconnect(session, CloseCode.SUPERSEDED, "the session goes on at another gateway")
+        self._tracking.moves(session)
+        self._registry.move(session, self._clock.now())
+
     def end_all(self) -> None:
         """End every session, because nobody resumes at a gateway that stops; one that cannot be ended is left."""
         for session in self._registry:

@@ -16,7 +16,7 @@ from quicgw_fast.processor import AsyncRequestProcessor, Deadlines, execute, too
 from quicgw_fast.session import Event, Login, Session
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from quicgw_fast.clock import Clock
     from quicgw_fast.completions import Cancellable, Done
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from quicgw_fast.ports import Call
     from quicgw_fast.processor import AsyncTask
     from quicgw_fast.proto.service_pb2 import UpstreamResponse
-    from quicgw_fast.session import Registry
+    from quicgw_fast.session import Registry, RequestElsewhere
     from quicgw_fast.store import Stored
 
 BUSY_PAUSE = 0.02
@@ -105,9 +105,7 @@ class Logins:
 
     def cancel(self, session: Session) -> None:
         """The session ended: its hello is called off, and nothing behind it is owed anything."""
-        waiting = self._waiting.pop(session, deque())
-        while waiting:
-            self._behind.discard(waiting.pop())
+        self.leave(session)
         self.pool.cancel(session)
 
     async def stop(self) -> None:
@@ -143,11 +141,36 @@ class Logins:
             if isinstance(outcome, RequestError):
                 self._replies.answer(task, outcome)
             elif self._replies.answer(task, outcome.answer) and outcome.answer.code == OK:
-                self._logged_in(session, outcome)
+                self._logged_in(session, outcome.answer.headers)
+                # What was stored is older than what was cached since START, which it lets out behind it.
+                self._stored.deliver(session, outcome.stored)
         finally:
-            if session.login is Login.UNDER_WAY:  # neither logged in, nor ended or given up with this very reply
-                session.apply(Event.LOGIN_REFUSED, self._clock.now())
-            self._go_on_behind(session)
+            self._over(session)
+
+    def told(self, session: Session, request: RequestElsewhere, reply: TerminalReply) -> None:
+        """Another gateway, which had the session when this hello came, has its answer: as above."""
+        try:
+            sent = self._replies.send(session, request.client_seq, request.msg_id, reply)
+            if sent and reply.code == OK:
+                self._logged_in(session, reply.headers)
+                self._stored.catch_up(session)
+        finally:
+            self._over(session)
+
+    def behind(self, session: Session) -> list[AsyncTask[Session]]:
+        """What waits behind its hello."""
+        return list(self._waiting.get(session, ()))
+
+    def leave(self, session: Session) -> None:
+        """The session moved, and what waits behind its hello with it; the hello itself goes on."""
+        for task in self._waiting.pop(session, ()):
+            self._behind.discard(task)
+
+    def _over(self, session: Session) -> None:
+        """Its hello has its reply."""
+        if session.login is Login.UNDER_WAY:  # neither logged in, nor ended or given up with this very reply
+            session.apply(Event.LOGIN_REFUSED, self._clock.now())
+        self._go_on_behind(session)
 
     def _go_on_behind(self, session: Session) -> None:
         """Go on with what waits behind a hello that was answered, up to the next hello of the same client."""
@@ -159,16 +182,14 @@ class Logins:
         if not waiting:
             self._waiting.pop(session, None)
 
-    def _logged_in(self, session: Session, outcome: LoginAnswer) -> None:
+    def _logged_in(self, session: Session, headers: Mapping[str, str]) -> None:
         session.apply(Event.LOGGED_IN, self._clock.now())
         self._count_logins.value += 1
-        session.zone = outcome.answer.headers.get("zone") or session.zone
-        gid = outcome.answer.headers.get("gid")
+        session.zone = headers.get("zone") or session.zone
+        gid = headers.get("gid")
         if gid:
             self._registry.set_gid(session, gid)
         self._lifecycle.logged_in(session)
-        # What was stored is older than what was cached since START, which it lets out behind it.
-        self._stored.deliver(session, outcome.stored)
 
     def _late(self, task: AsyncTask[Session]) -> None:
         """Answer a task whose deadline passed while it waited behind a hello."""

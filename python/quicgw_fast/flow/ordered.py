@@ -96,6 +96,21 @@ class OrderedActions:
             while waiting:
                 self._deadlines.discard(waiting.pop())
 
+    def tasks(self, session: Session) -> list[AsyncTask[Session]]:
+        """Those of a session that wait for one before them."""
+        return [task for waiting in self._behind.get(session, {}).values() for task in waiting]
+
+    def arrived(self, session: Session) -> None:
+        """Have requests of a session that came from another gateway wait for those of their action that run there."""
+        for request in session.elsewhere.values():
+            if self._pattern is not None and self._pattern.match(request.action):
+                self._behind.setdefault(session, {})[request.action] = deque()
+
+    def answered_elsewhere(self, session: Session, action: str) -> None:
+        """Go on with what waits for one of those, unless another one of them has no reply yet."""
+        if self and not any(request.action == action for request in session.elsewhere.values()):
+            self._go_on(session, action)
+
     def close(self) -> None:
         """Stop the timer: nothing waits any more."""
         self._deadlines.close()

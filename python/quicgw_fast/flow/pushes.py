@@ -32,7 +32,9 @@ if TYPE_CHECKING:
     from quicgw_fast.clock import Clock
     from quicgw_fast.config import PushConfig
     from quicgw_fast.delivery import OrderedSender
+    from quicgw_fast.flow.departed import Departed
     from quicgw_fast.flow.draining import DrainState
+    from quicgw_fast.flow.elsewhere import Elsewhere
     from quicgw_fast.flow.offline import Offline
     from quicgw_fast.flow.targets import Targets
     from quicgw_fast.observe import Metrics
@@ -60,6 +62,8 @@ class Pushes:
         offline: Offline,
         gate: Gate[PushFacts, PushRefusal],
         encode_body: EncodeBody,
+        departed: Departed,
+        elsewhere: Elsewhere,
         settings: PushConfig,
         bind_timeout: float,
     ) -> None:
@@ -70,6 +74,9 @@ class Pushes:
         self._count_broadcasts = metrics.counter("broadcasts", "Broadcasts that services asked for")
         self._count_pushes_stored = metrics.counter("pushes_stored", "Unicast pushes that the offline store took")
         self._count_notifies = metrics.counter("notifies", "Notifies that were taken for a client")
+        self._count_forwarded = metrics.counter(
+            "pushes_forwarded", "Unicast pushes that were given to the gateways to which their sessions went"
+        )
         self._draining = draining
         self._targets = targets
         self._registry = registry
@@ -77,6 +84,8 @@ class Pushes:
         self._offline = offline
         self._gate = gate
         self._encode_body = encode_body
+        self._departed = departed
+        self._elsewhere = elsewhere
         self._keys = Idempotency(clock, metrics, settings)
         self._parcels = Parcels(clock, metrics, offline.tracking, settings)
         self._tracking = offline.tracking
@@ -142,6 +151,8 @@ class Pushes:
         session = parcel = receipt = None
         try:
             session = await self._targets.find(request.target_type, request.target_id)
+            if session is None and self._departed.knows(request.target_type, request.target_id):
+                return await self._forward(request)
             openid = request.target_id if session is None else session.openid
             parcel, receipt = self._parcels.open(request, openid, follow=follow)
             done = await self._push(session, request, parcel)
@@ -158,6 +169,11 @@ class Pushes:
         if parcel is not None:
             answer.seq_id = parcel.number
         return Taken(answer, receipt, parcel)
+
+    async def _forward(self, request: UnicastPushRequest) -> Taken:
+        """Have it taken where the session went: services know this gateway from the requests that they had of it."""
+        self._count_forwarded.value += 1
+        return Taken(await self._elsewhere.push(request))
 
     def _note(self, session: Session | None, request: UnicastPushRequest, parcel: Parcel | None, done: str) -> None:
         """Count it, and keep it in the trail of the session."""

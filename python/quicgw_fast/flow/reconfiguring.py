@@ -27,4 +27,5 @@ def reconfigure(path: Path, config: Config, authenticator: Authenticator) -> Non
     path.requests.reconfigure(config.processor.task_timeout)
     path.pushes.reconfigure(times.bind_timeout, config.push)
     path.housekeeping.reconfigure(times)
+    path.moving.departures.reconfigure(times.resume_window)
     path.hand_out.reconfigure(config.drain, config.processor.drain_timeout, times.slow_consumer_after)

@@ -8,10 +8,13 @@ from typing import TYPE_CHECKING
 from quicgw_fast.backend.errors import FrameTooLarge
 from quicgw_fast.codes import ErrorCode, PushType
 from quicgw_fast.errors import RequestError
+from quicgw_fast.flow.elsewhere import HandedReply
 from quicgw_fast.ports import TerminalReply
 from quicgw_fast.session import DOWN, EntryKind, Session, SessionState
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from quicgw_fast.clock import Clock
     from quicgw_fast.delivery import OrderedSender
     from quicgw_fast.flow.request_memory import RequestMemory
@@ -25,8 +28,15 @@ class Replies:
     """Sends and counts terminal replies; what a request took in memory is given back with its reply."""
 
     def __init__(
-        self, clock: Clock, metrics: Metrics, memory: RequestMemory, stages: StageTimes, sender: OrderedSender[Session]
+        self,
+        clock: Clock,
+        metrics: Metrics,
+        memory: RequestMemory,
+        stages: StageTimes,
+        sender: OrderedSender[Session],
+        hand_on: Callable[[Session, HandedReply], None],
     ) -> None:
+        """``hand_on`` gives a reply to the gateway to which its session went."""
         self._count_replies = metrics.counter("replies", "Responses that were sent")
         self._count_errors = metrics.counter("errors", "Errors that were sent for accepted requests")
         self._count_replies_dropped = metrics.counter("replies_dropped", "Replies of sessions that had overflowed")
@@ -35,6 +45,7 @@ class Replies:
         self._memory = memory
         self._stages = stages
         self._sender = sender
+        self._hand_on = hand_on
 
     def answer(self, task: AsyncTask[Session], outcome: UpstreamResponse | RequestError) -> bool:
         """Send what the service of a task answered, or why it did not; True as ``to_task`` says."""
@@ -81,7 +92,9 @@ class Replies:
 
         ``took`` are the seconds since the request was accepted, where that is some time ago.
         """
-        if session.state is SessionState.CLOSED:  # counted with what was in flight when it ended
+        if session.state is SessionState.CLOSED:  # counted with what was in flight when it ended, or moved
+            if session.moved:
+                self._hand_on(session, HandedReply(session.id, seq_id, reply))
             return False
         try:
             sent = self._sender.reply(session, seq_id, msg_id, reply)

@@ -15,7 +15,7 @@ from quicgw_fast.overload import NO_REQUEST, Close, RequestFacts, TaskFacts
 from quicgw_fast.ports import NO_HEADERS, TerminalReply
 from quicgw_fast.processor import AsyncTask
 from quicgw_fast.proto.client_pb2 import BusinessRequest
-from quicgw_fast.session import Login, Session, SessionState
+from quicgw_fast.session import Login, RequestElsewhere, Session, SessionState, WaitingRequest
 
 if TYPE_CHECKING:
     from quicgw_fast.backend import ForwardedRequest
@@ -116,6 +116,34 @@ class Requests:
         self._memory.end(session)
         if self._tracer is not None:
             self._tracer.given_up(session.id)
+
+    def staying(self, session: Session) -> list[RequestElsewhere]:
+        """Of a session that moves, the requests that end here or already elsewhere; their replies follow it."""
+        tasks = [*self._logins.pool.tasks(session), *self._ordered.tasks(session), *self._processor.tasks(session)]
+        return [*map(_as_elsewhere, tasks), *session.elsewhere.values()]
+
+    def coming_along(self, session: Session) -> list[WaitingRequest]:
+        """The others: what waits behind its hello, and cannot go on before the session knows how that ended."""
+        return [_as_waiting(task) for task in self._logins.behind(session)]
+
+    def left(self, session: Session) -> None:
+        """The session moved: let go of what came along."""
+        for task in self._logins.behind(session):
+            self._memory.give_back(session, task.cost)
+        self._logins.leave(session)
+
+    def forget(self, session: Session) -> None:
+        """The session moved so long ago that whatever ran for it here has its reply."""
+        if self._tracer is not None:
+            self._tracer.given_up(session.id)  # what came along has its end elsewhere
+
+    def arrived(self, session: Session, waiting: list[WaitingRequest]) -> None:
+        """Go on with requests that came along with a session from another gateway."""
+        for each in waiting:
+            about = each.accepted_at, each.deadline, each.is_login, each.metadata
+            task = AsyncTask(session, each.msg_id, each.request, *about, cost=each.cost)
+            self._memory.take(session, each.cost)
+            self.dispatch(task)
 
     def accept(self, session: Session, request: ClientRequest, traffic: Traffic) -> Close | None:
         """Accept the message if its number is the expected one, and see to its reply.
@@ -247,6 +275,15 @@ class Requests:
 def _reply_of(refusal: Refusal) -> TerminalReply:
     """Make the reply of a refusal, once for those that come by the thousand."""
     return TerminalReply.of_error(refusal.error())
+
+
+def _as_elsewhere(task: AsyncTask[Session]) -> RequestElsewhere:
+    return RequestElsewhere(task.seq_id, task.msg_id, task.request.action.lower(), task.is_login, task.deadline)
+
+
+def _as_waiting(task: AsyncTask[Session]) -> WaitingRequest:
+    times = task.accepted_at, task.deadline
+    return WaitingRequest(task.request, task.msg_id, task.is_login, *times, task.metadata, task.cost)
 
 
 def _take_number(session: Session, seq_id: int) -> None:

@@ -12,7 +12,7 @@ from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 from quicgw_fast.codes import LostReason
-from quicgw_fast.session import ACKNOWLEDGED, Event, Parcel, ParcelBook, lost
+from quicgw_fast.session import ACKNOWLEDGED, PENDING, Event, Parcel, ParcelBook, lost
 from quicgw_fast.store import NO_TERMS, Terms
 
 if TYPE_CHECKING:
@@ -101,6 +101,19 @@ class Tracking:
     def overflowed(self, session: Session) -> None:
         """Nothing of the session can be delivered any more, but for what the store has."""
         self._left(session, lost(LostReason.OVERFLOWED), [])
+
+    def arrives(self, expires_at: float, key: str) -> Parcel:
+        """Make a parcel of a push that waits in a session of another gateway; nobody here asks about it."""
+        return Parcel(next(self._tickets), expires_at, key)
+
+    def moves(self, session: Session) -> None:
+        """The session goes to another gateway: who waits is told that nothing is known yet, and will hear no more."""
+        if session.parcels is None:
+            return
+        self.acknowledged(session)
+        _, parcels = session.parcels.leave([])
+        for parcel in parcels:
+            parcel.tell(PENDING)
 
     def ends(self, session: Session, event: Event, after: int, *, handed_over: bool) -> list[Leaving]:
         """The session is about to end: what its outbox calls ``unsent`` after that number may go to the store."""

@@ -14,6 +14,8 @@ class Charged(Protocol):
     outbox: Outbox
     allowance: TokenBucket | None
     """Its rate of requests."""
+    allowance_full_at: float
+    """When that is to be full at first: later than now for who was granted some of it elsewhere."""
     renewals: TokenBucket | None
     """Its rate of token renewals."""
     request_bytes: int

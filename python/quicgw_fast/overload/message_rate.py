@@ -33,6 +33,6 @@ class MessageRate:
         """See ``Rule``."""
         session = facts.session
         if session.allowance is None:
-            session.allowance = self._rate.bucket()
+            session.allowance = self._rate.bucket(session.allowance_full_at)
         wait = session.allowance.take(facts.now)
         return Refusal(ErrorCode.RATE_LIMITED, "too many messages", self._detail, wait) if wait > 0 else None

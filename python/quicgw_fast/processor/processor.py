@@ -202,6 +202,12 @@ class AsyncRequestProcessor(Generic[S, R]):
                     self._count_cancelled.value += 1
                     self._leave(slot, slot.task)
 
+    def tasks(self, session: S) -> list[AsyncTask[S]]:
+        """All that is accepted of a session and has no reply yet."""
+        self._take_in()
+        running = [slot.task for slot in self._slots if slot.task is not None and slot.task.session is session]
+        return running + self._turns.of(session)
+
     async def quiet(self, timeout: float) -> None:
         """Wait until nothing is waiting or under way, at most ``timeout`` seconds."""
         if not self._busy and not self.queue_length:

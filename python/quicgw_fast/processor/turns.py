@@ -98,6 +98,11 @@ class Turns(Generic[S]):
             else:
                 del self._lanes[session]
 
+    def of(self, session: S) -> list[AsyncTask[S]]:
+        """The tasks of a session that wait, in their order."""
+        lane = self._lanes.get(session)
+        return [] if lane is None else list(lane.waiting)
+
     def remove(self, task: AsyncTask[S]) -> None:
         """Forget a task that waits."""
         lane = self._lanes[task.session]

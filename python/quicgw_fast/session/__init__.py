@@ -2,14 +2,17 @@
 
 from quicgw_fast.session.catch_up import CatchUp, CatchUpState, ReadingEvent
 from quicgw_fast.session.claim import MAX_OPENID, Attempts, StartClaim
+from quicgw_fast.session.elsewhere import RequestElsewhere, WaitingRequest
 from quicgw_fast.session.losses import UntoldLosses, gap_to_tell
 from quicgw_fast.session.notify_count import NO_NOTIFIES, NotifyCount
+from quicgw_fast.session.packing import VERSION, pack
 from quicgw_fast.session.parcels import ACKNOWLEDGED, PENDING, Asker, Fate, Parcel, ParcelBook, lost
 from quicgw_fast.session.registry import Registry
 from quicgw_fast.session.resume import Gap, ResumeDecision, decide
 from quicgw_fast.session.session import Session
 from quicgw_fast.session.states import Action, Event, Login, SessionState
 from quicgw_fast.session.trail import DOWN, UP, EntryKind, shown
+from quicgw_fast.session.unpacking import ArrivedSession, UnreadableSession, read, unpack
 
 __all__ = [
     "ACKNOWLEDGED",
@@ -18,7 +21,9 @@ __all__ = [
     "NO_NOTIFIES",
     "PENDING",
     "UP",
+    "VERSION",
     "Action",
+    "ArrivedSession",
     "Asker",
     "Attempts",
     "CatchUp",
@@ -33,13 +38,19 @@ __all__ = [
     "ParcelBook",
     "ReadingEvent",
     "Registry",
+    "RequestElsewhere",
     "ResumeDecision",
     "Session",
     "SessionState",
     "StartClaim",
+    "UnreadableSession",
     "UntoldLosses",
+    "WaitingRequest",
     "decide",
     "gap_to_tell",
     "lost",
+    "pack",
+    "read",
     "shown",
+    "unpack",
 ]

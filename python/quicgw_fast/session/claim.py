@@ -55,6 +55,11 @@ class Attempts:
         """Whether a START of the same epoch that is not older was acted on before; 0 is not compared."""
         return 0 < claim.attempt <= self._by_epoch.get(claim.epoch, 0)
 
+    @property
+    def by_epoch(self) -> Mapping[str, int]:
+        """The highest attempt of each epoch; nobody changes it."""
+        return self._by_epoch
+
     def copy(self) -> Self:
         """What the session that follows knows."""
         return type(self)(self._by_epoch)

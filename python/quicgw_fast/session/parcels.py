@@ -114,6 +114,10 @@ class ParcelBook:
         if parcel.key:
             self._by_key[parcel.key] = parcel
 
+    def of_ticket(self, ticket: int) -> Parcel | None:
+        """The one with this ticket that waits."""
+        return self._waiting.get(ticket)
+
     def has_key(self, key: str) -> bool:
         """Whether one with this supersede key waits."""
         return key in self._by_key

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from quicgw_fast.session.claim import Attempts
 from quicgw_fast.session.notify_count import NO_NOTIFIES
 from quicgw_fast.session.session import Session
-from quicgw_fast.session.states import SessionState
+from quicgw_fast.session.states import Event, SessionState
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from quicgw_fast.observe import Metrics
     from quicgw_fast.session.catch_up import CatchUp
     from quicgw_fast.session.notify_count import NotifyCount
-    from quicgw_fast.session.states import Event
 
 LIVE = (SessionState.INITED, SessionState.NORMAL)
 """The states of sessions that did not end."""
@@ -140,9 +139,30 @@ class Registry:
         )
         session.record(self._trail, aloud=self._aloud)
         self._created += 1
-        self._by_id[session.id] = session
-        self._by_openid[openid] = session
+        self._enter(session)
         return session
+
+    def make_outbox(self) -> Outbox:
+        """Make one for a session that comes from another gateway."""
+        return self._make_outbox(0)
+
+    def adopt(self, session: Session) -> None:
+        """Have a session here that was at another gateway; ValueError if its openid or its id has a live one."""
+        if session.openid in self._by_openid or session.id in self._by_id:
+            raise ValueError("the session or its openid is here already; it has one place")
+        session.serial = self._created
+        session.record(self._trail, aloud=self._aloud)
+        self._created += 1
+        self._enter(session)
+        if session.gid:
+            self.set_gid(session, session.gid)
+
+    def move(self, session: Session, now: float) -> None:
+        """Let a session go on at another gateway: nothing of it is remembered here."""
+        session.moved = True
+        session.apply(Event.MOVED, now)
+        session.outbox.close()
+        self._leave(session)
 
     def by_id(self, session_id: str) -> Session | None:
         """The live session with this id."""
@@ -192,9 +212,7 @@ class Registry:
         outbox = session.outbox
         unanswered, undelivered = outbox.in_flight, outbox.held + outbox.bound
         outbox.close(given.total)
-        del self._by_id[session.id]
-        del self._by_openid[session.openid]
-        self._drop_gid(session)
+        self._leave(session)
         ended = Ended(
             id=session.id,
             openid=session.openid,
@@ -231,6 +249,15 @@ class Registry:
             self._ended_trails.pop(oldest.id, None)
             if self._ended_by_openid.get(oldest.openid) == oldest.id:
                 del self._ended_by_openid[oldest.openid]
+
+    def _enter(self, session: Session) -> None:
+        self._by_id[session.id] = session
+        self._by_openid[session.openid] = session
+
+    def _leave(self, session: Session) -> None:
+        del self._by_id[session.id]
+        del self._by_openid[session.openid]
+        self._drop_gid(session)
 
     def _keep_trail(self, session: Session) -> None:
         if session.trail is not None:

@@ -15,6 +15,7 @@ from quicgw_fast.session.states import Action, Attachment, Event, Life, Login, S
 if TYPE_CHECKING:
     from quicgw_fast.backend import Outbox, TokenBucket
     from quicgw_fast.ports import Link
+    from quicgw_fast.session.elsewhere import RequestElsewhere
     from quicgw_fast.session.parcels import ParcelBook
     from quicgw_fast.session.trail import Trail
 
@@ -95,10 +96,16 @@ class Session:
     """What went over its connections last; None where that is not kept."""
     spoken: SpokenTrail | None = None
     """The same trail where each entry has a line in the log; None while ``log.level`` is above debug."""
+    elsewhere: dict[int, RequestElsewhere] = field(default_factory=dict)
+    """Its requests that other gateways work on, which had it before: by their numbers, until their replies come."""
+    moved: bool = False
+    """Whether another gateway took it over: it is CLOSED here, but what is under way for it goes on, and goes there."""
     renewals: TokenBucket | None = None
     """Its rate of token renewals, made with the first; here, so that a reconnect brings no new allowance."""
     allowance: TokenBucket | None = None
     """Its rate of requests, made with the first; here for the same reason."""
+    allowance_full_at: float = 0.0
+    """When that is to be full, as far as another gateway granted some of it before."""
 
     @property
     def attached(self) -> bool:
@@ -183,7 +190,10 @@ class Session:
         return now - self.crowded_since
 
     def serviceable(self, now: float, resume_window: float) -> bool:
-        """Whether work for this session still has a point (protocol §3): not CLOSED, attached or resumable."""
+        """Whether work for this session still has a point (protocol §3): not CLOSED, attached or resumable.
+
+        Also when it goes on elsewhere: whatever was accepted here is answered from here.
+        """
         if self.state is SessionState.CLOSED:
-            return False
+            return self.moved
         return self.detached_at is None or now - self.detached_at <= resume_window

@@ -73,6 +73,7 @@ class Event(Enum):
     REPLACED = "replaced by a fresh session"
     KICKED = "ended by an operator"
     EXPIRED = "resume window passed"
+    MOVED = "taken over by another gateway"
 
 
 class Action(Enum):
@@ -177,6 +178,9 @@ RULES: Final = (
     *_end(Event.REPLACED, Action.HAND_OVER),
     *_end(Event.KICKED, Action.HAND_OVER),
     *_end(Event.EXPIRED, Action.HAND_OVER),
+    # It goes on elsewhere: nothing is lost, and what is under way for it ends here.
+    LifeRule(Event.MOVED, _CLOSED, (Action.CLOSE_CONNECTION,), connection=_ATTACHED),
+    LifeRule(Event.MOVED, _CLOSED, connection=_DETACHED),
 )
 
 TRANSITIONS: Final = {

@@ -28,6 +28,11 @@ impl HoldCache {
         }
     }
 
+    /// One with the same bounds and nothing in it.
+    pub(crate) fn bare(&self) -> Self {
+        Self::new(self.limit, self.bytes_limit)
+    }
+
     pub(crate) fn len(&self) -> u64 {
         self.bodies.len() as u64
     }

@@ -28,7 +28,7 @@ pub use error::{BindCode, Error, Result};
 pub use forward::Business;
 pub use frame::FrameDecoder;
 pub use notify::{Bound, NotifyBuffers, Place};
-pub use outbox::{Limits, Outbox};
+pub use outbox::{BoundState, Limits, Outbox, OutboxState};
 pub use queue::{PushError, Queue};
 pub use rate::{Rate, TokenBucket};
 pub use sequence::SequenceAllocator;

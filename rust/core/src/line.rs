@@ -17,6 +17,15 @@ pub(crate) struct Line {
 }
 
 impl Line {
+    /// One with the same bounds that has sent nothing, and has no budget.
+    pub(crate) fn bare(&self) -> Self {
+        Self {
+            numbers: SequenceAllocator::new(0),
+            window: self.window.bare(),
+            share: Share::new(None),
+        }
+    }
+
     /// Numbers, encodes, frames and retains the messages of a step, or refuses and changes nothing.
     ///
     /// A step fits into an empty window whatever its size (protocol §4), else into the bounds, with `reserve` a

@@ -6,6 +6,7 @@ use bytes::Bytes;
 
 use crate::budget::cost;
 use crate::error::{BindCode, Error, Result};
+use crate::outbox::BoundState;
 use crate::tickets::Ticket;
 use crate::wire;
 
@@ -74,6 +75,18 @@ impl NotifyBuffers {
         ticket: Ticket,
     ) -> Result<()> {
         self.check_room(client_seq)?;
+        self.keep_bound(client_seq, place, body, expires_at, ticket)
+    }
+
+    /// The same without a bound.
+    pub(crate) fn keep_bound(
+        &mut self,
+        client_seq: u64,
+        place: Place,
+        body: &[u8],
+        expires_at: f64,
+        ticket: Ticket,
+    ) -> Result<()> {
         let waiting = Waiting {
             body: wire::copy(body)?,
             expires_at,
@@ -91,6 +104,31 @@ impl NotifyBuffers {
         self.len += 1;
         self.bytes += body.len() as u64;
         Ok(())
+    }
+
+    /// One with the same bounds and nothing in it.
+    pub(crate) fn bare(&self) -> Self {
+        Self::new(self.per_request, self.total)
+    }
+
+    /// All that waits, by request, what goes before its reply first.
+    pub(crate) fn all(&self) -> Vec<BoundState<Bytes>> {
+        let mut requests: Vec<_> = self.bound.iter().collect();
+        requests.sort_unstable_by_key(|(client_seq, _)| **client_seq);
+        let sides = requests.into_iter().flat_map(|(client_seq, bound)| {
+            let before = bound.before.iter().map(|waiting| (Place::Before, waiting));
+            let after = bound.after.iter().map(|waiting| (Place::After, waiting));
+            before.chain(after).map(|side| (*client_seq, side))
+        });
+        sides
+            .map(|(client_seq, (place, waiting))| BoundState {
+                client_seq,
+                place,
+                body: waiting.body.clone(),
+                expires_at: waiting.expires_at,
+                ticket: waiting.ticket,
+            })
+            .collect()
     }
 
     /// Refuses if no more notifies may be bound to `client_seq`.

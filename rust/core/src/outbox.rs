@@ -1,5 +1,6 @@
 //! Everything that a session sends in order: the only place where its sequence numbers are taken.
 
+mod moving;
 mod reading;
 mod resume;
 mod turning_away;
@@ -18,6 +19,8 @@ use crate::tally::Tally;
 use crate::tickets::Tickets;
 use crate::window::{Counts, Kind, Window};
 use crate::wire::{self, Body, SharedBody, Tail};
+
+pub use moving::{BoundState, OutboxState};
 
 /// Bounds of one session; sizes in bytes.
 #[derive(Clone, Copy, Debug)]

@@ -45,12 +45,12 @@ impl Rate {
         Ok(())
     }
 
-    /// A full bucket.
+    /// A bucket that is full from that time on, in monotonic seconds.
     #[must_use]
-    pub fn bucket(&self) -> TokenBucket {
+    pub fn bucket(&self, full_at: f64) -> TokenBucket {
         TokenBucket {
             rate: self.clone(),
-            full_at: f64::NEG_INFINITY,
+            full_at,
         }
     }
 
@@ -89,7 +89,13 @@ impl TokenBucket {
     /// # Errors
     /// `Invalid` unless `rate` (tokens per second) is finite and above 0 and `burst` at least 1.
     pub fn new(rate: f64, burst: u64) -> Result<Self> {
-        Ok(Rate::new(rate, burst)?.bucket())
+        Ok(Rate::new(rate, burst)?.bucket(f64::NEG_INFINITY))
+    }
+
+    /// From when on it is full, if nothing is taken meanwhile.
+    #[must_use]
+    pub fn full_at(&self) -> f64 {
+        self.full_at
     }
 
     /// Takes one token at `now` (monotonic seconds) and returns 0. If there is none, nothing is taken, and the seconds

@@ -87,6 +87,11 @@ impl SequenceAllocator {
         self.max_client_seq = seq;
     }
 
+    /// Goes on from where another one was.
+    pub(crate) fn go_on_from(&mut self, last: u64, acked: u64, max_client_seq: u64) {
+        (self.last, self.acked, self.max_client_seq) = (last, acked, max_client_seq);
+    }
+
     /// Acknowledges everything up to `seq`; gives how many numbers that is, 0 if it is not news.
     pub fn ack(&mut self, seq: u64) -> Result<u64> {
         if seq > self.last {

@@ -58,6 +58,20 @@ impl Tickets {
         self.fates.drain(..).collect()
     }
 
+    /// The same, which stay untold.
+    pub(crate) fn untold(&self) -> &[(Ticket, u64)] {
+        &self.fates
+    }
+
+    /// Has these to tell, and place for those that wait.
+    pub(crate) fn go_on_with(&mut self, fates: &[(Ticket, u64)]) -> Result<()> {
+        self.fates
+            .try_reserve(fates.len() + self.waiting)
+            .map_err(|_| Error::OutOfMemory)?;
+        self.fates.extend_from_slice(fates);
+        Ok(())
+    }
+
     /// Puts those of one step without an order into the order of their tickets; `told` were there before it.
     pub(crate) fn sort_behind(&mut self, told: usize) {
         self.fates[told..].sort_unstable();

@@ -29,6 +29,25 @@ pub(crate) enum Kind {
     Kept,
 }
 
+impl Kind {
+    /// How it is written down. A shared notify is one of its own: only here others have it, too.
+    pub(crate) fn number(self) -> u8 {
+        match self {
+            Self::Response => 0,
+            Self::Attached => 1,
+            Self::Notify | Self::Shared => 2,
+            Self::Kept => 3,
+        }
+    }
+
+    /// The kind with that number.
+    pub(crate) fn of(number: u8) -> Option<Self> {
+        [Self::Response, Self::Attached, Self::Notify, Self::Kept]
+            .get(usize::from(number))
+            .copied()
+    }
+}
+
 /// How many of each kind, without the kept ones.
 pub(crate) fn count(kinds: impl Iterator<Item = Kind>) -> Counts {
     kinds.fold((0, 0), |(responses, notifies), kind| match kind {
@@ -154,6 +173,26 @@ impl Window {
         self.bytes += size;
         self.frames.push_back(frame);
         self.kinds.push_back(kind);
+    }
+
+    /// Keeps of a message its kind alone: its frame is gone.
+    pub(crate) fn keep_kind(&mut self, kind: Kind) {
+        self.kinds.push_back(kind);
+    }
+
+    /// The kind of each message that is not acknowledged, retained or not.
+    pub(crate) fn all_kinds(&self) -> impl Iterator<Item = Kind> + '_ {
+        self.kinds.iter().copied()
+    }
+
+    /// How many kinds there are.
+    pub(crate) fn kinds_len(&self) -> u64 {
+        self.kinds.len() as u64
+    }
+
+    /// One with the same bounds and nothing in it.
+    pub(crate) fn bare(&self) -> Self {
+        Self::new(self.limit, self.bytes_limit)
     }
 
     /// Forgets the `n` oldest messages, the ones behind number `acked`.

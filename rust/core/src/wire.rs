@@ -197,6 +197,30 @@ pub(crate) fn body_of(frame: &Bytes, seq: u64) -> Bytes {
     frame.slice(PREFIX + head_len(0, seq) as usize..)
 }
 
+/// Whether it is a frame of that number; `bare`: with msg_id 0.
+pub(crate) fn has_number(frame: &[u8], seq: u64, bare: bool) -> bool {
+    let mut head = &frame[PREFIX..];
+    if !bare && head.first() == Some(&MSG_ID) {
+        let long = head[1..].iter().take_while(|byte| **byte >= 0x80).count();
+        head = head.get(1 + long + 1..).unwrap_or_default();
+    }
+    let Some((&SEQ_ID, number)) = head.split_first() else {
+        return false;
+    };
+    let mut left = seq;
+    for byte in number {
+        let group = left as u8 & 0x7F;
+        left >>= 7;
+        if left == 0 {
+            return *byte == group;
+        }
+        if *byte != group | 0x80 {
+            return false;
+        }
+    }
+    false
+}
+
 /// Refuses a tail whose message could be longer than `limit` with the largest numbers at its head.
 pub(crate) fn check_length(tail: u64, limit: u64) -> Result<()> {
     let length = tail + HEAD_MAX;

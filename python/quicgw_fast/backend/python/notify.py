@@ -10,7 +10,7 @@ from quicgw_fast.backend.python.tickets import NO_TICKET
 from quicgw_fast.codes import BindCode
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 
 class BoundNotify(NamedTuple):
@@ -89,6 +89,13 @@ class NotifyBuffers:
     def _waiting(self, client_seq: int) -> tuple[list[BoundNotify], list[BoundNotify]]:
         """Return what goes before and after the reply to client_seq."""
         return self._before.get(client_seq, []), self._after.get(client_seq, [])
+
+    def _all(self) -> Iterator[tuple[int, bool, bytes, float, int]]:
+        """All that waits, as fields of a ``BoundState``, in its order."""
+        for client_seq in sorted({*self._before, *self._after}):
+            for before, side in ((True, self._before), (False, self._after)):
+                for waiting in side.get(client_seq, ()):
+                    yield client_seq, before, *waiting
 
     def _expire(self, now: float) -> list[BoundNotify]:
         """Drop what expire() does, and return it."""

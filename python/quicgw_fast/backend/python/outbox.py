@@ -17,6 +17,7 @@ from quicgw_fast.backend.python import checks, wire
 from quicgw_fast.backend.python.budget import ByteBudget, cost
 from quicgw_fast.backend.python.hold import HoldCache
 from quicgw_fast.backend.python.line import Line, Message
+from quicgw_fast.backend.python.moving import Moving
 from quicgw_fast.backend.python.notify import BoundNotify, NotifyBuffers
 from quicgw_fast.backend.python.resuming import Resuming
 from quicgw_fast.backend.python.sequence import SequenceAllocator, check_left
@@ -40,7 +41,7 @@ def _cost(bodies: list[bytes]) -> int:
 
 
 @final
-class Outbox(TurningAway, Resuming):
+class Outbox(TurningAway, Resuming, Moving):
     """The ordered way down of one session (protocol §4, §5).
 
     Each step numbers, encodes, frames and retains its messages at once, and takes numbers only when nothing

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 from quicgw_fast.backend.constants import ROUNDING
+from quicgw_fast.backend.python import checks
 
 
 class Rate:
@@ -28,10 +29,10 @@ class Rate:
         self._interval = 1.0 / rate
         self._ahead = (burst - 1) * self._interval
 
-    def bucket(self) -> TokenBucket:
-        """Make a full bucket."""
+    def bucket(self, full_at: float = 0.0) -> TokenBucket:
+        """Make a bucket that is full from that time on, in monotonic seconds."""
         bucket = TokenBucket.__new__(TokenBucket)
-        bucket._fill(self)
+        bucket._begin(self, checks.seconds(full_at))
         return bucket
 
 
@@ -48,7 +49,7 @@ class TokenBucket:
     _full_at: float
 
     def __init__(self, rate: float, burst: int) -> None:
-        self._fill(Rate(rate, burst))
+        self._begin(Rate(rate, burst), -math.inf)
 
     def take(self, now: float) -> float:
         """Take one token at now (monotonic seconds) and return 0.0.
@@ -68,6 +69,11 @@ class TokenBucket:
         wait = max(self._full_at, now) - now - rate._ahead
         return wait if wait > ROUNDING else 0.0
 
-    def _fill(self, rate: Rate) -> None:
+    @property
+    def full_at(self) -> float:
+        """From when on it is full, if nothing is taken meanwhile: so the allowance of who goes elsewhere goes on."""
+        return self._full_at
+
+    def _begin(self, rate: Rate, full_at: float) -> None:
         self._rate = rate
-        self._full_at = -math.inf
+        self._full_at = full_at

@@ -77,6 +77,10 @@ class SequenceAllocator:
         """Accept the client's next numbers up to this one."""
         self._max_client_seq = seq
 
+    def _become(self, last: int, acked: int, max_client_seq: int) -> None:
+        """Go on from where another one was."""
+        self._last, self._acked, self._max_client_seq = last, acked, max_client_seq
+
     def ack(self, seq: int) -> bool:
         """Acknowledge everything up to seq; False if that is not news, FutureAck if it was never sent."""
         seq = checks.u64(seq)

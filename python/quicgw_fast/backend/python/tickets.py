@@ -14,11 +14,11 @@ class Tickets:
     They are told when somebody asks: the steps that number messages return to nobody what they numbered.
     """
 
-    __slots__ = ("_fates", "_waiting")
+    __slots__ = ("_waiting", "untold")
 
     def __init__(self) -> None:
         self._waiting = 0
-        self._fates: list[tuple[int, int]] = []
+        self.untold: list[tuple[int, int]] = []
 
     def add(self, ticket: int) -> None:
         """One more waits."""
@@ -35,11 +35,11 @@ class Tickets:
         for at, ticket in enumerate(tickets):
             if ticket != NO_TICKET:
                 self._waiting -= 1
-                self._fates.append((ticket, first + at if first else 0))
+                self.untold.append((ticket, first + at if first else 0))
 
     def take(self) -> list[tuple[int, int]]:
         """Return the fates that were not told yet."""
-        fates, self._fates = self._fates, []
+        fates, self.untold = self.untold, []
         return fates
 
     def clear(self) -> None:

@@ -83,6 +83,17 @@ class Window:
         self.bytes -= size
         return len(freed), size, counts
 
+    @property
+    def all_kinds(self) -> Iterable[Kind]:
+        """Of each message that is not acknowledged, retained or not."""
+        return self._kinds
+
+    def become(self, frames: list[bytes], kinds: list[Kind]) -> None:
+        """Have these instead of nothing."""
+        self.frames.extend(frames)
+        self._kinds.extend(kinds)
+        self.bytes = sum(map(len, frames))
+
     def drop_frames(self) -> None:
         """Forget all frames, but not their kinds."""
         self.frames.clear()

@@ -82,6 +82,17 @@ def body_of(framed: bytes, seq: int) -> bytes:
     return framed[4 + 1 + len(varint(seq)) :]
 
 
+def has_number(framed: bytes, seq: int, *, bare: bool) -> bool:
+    """Whether it is a frame of that number; bare: with msg_id 0."""
+    at = 4
+    if not bare and framed[at : at + 1] == b"\x08":
+        at += 1
+        while framed[at : at + 1] >= b"\x80":
+            at += 1
+        at += 1
+    return framed.startswith(b"\x10" + varint(seq), at)
+
+
 def encode_body(
     push_type: int, code: int, message: str, data: bytes, headers: Mapping[str, str], limit: int = 1048576
 ) -> bytes:

@@ -1,0 +1,148 @@
+"""A session leaves: it is closed here, made into bytes, and given to the gateway that asked for it.
+
+Whoever asks has claimed the openid, under a generation that is higher than that of the claim here. It gets the bytes,
+and the same bytes when it asks once more; it confirms, and only then acts for the session (``departed`` says why).
+What nobody confirms in time comes to what it would have come to without that gateway: the session ends here, as one
+whose resume window passed. What it owed goes to the offline store or counts as lost, and its client is told.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+from quicgw_fast.backend.errors import BudgetFull
+from quicgw_fast.codes import CloseCode
+from quicgw_fast.flow.departed import Departure
+from quicgw_fast.session import Event, pack
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from quicgw_fast.clock import Clock
+    from quicgw_fast.flow.accounts import Accounts
+    from quicgw_fast.flow.arrivals import Arrivals
+    from quicgw_fast.flow.closing import Closing
+    from quicgw_fast.flow.departed import Departed
+    from quicgw_fast.flow.pending_starts import PendingStarts
+    from quicgw_fast.flow.requests import Requests
+    from quicgw_fast.observe import Metrics
+    from quicgw_fast.session import Registry, Session
+
+_log = logging.getLogger("quicgw.cluster")
+
+
+class OutdatedClaim(Exception):
+    """A session is asked for under a generation that is not the newest: somebody else has claimed its openid since."""
+
+
+class Departures:
+    """Gives sessions to gateways that claimed them."""
+
+    def __init__(
+        self,
+        clock: Clock,
+        metrics: Metrics,
+        departed: Departed,
+        registry: Registry,
+        pending: PendingStarts,
+        requests: Requests,
+        closing: Closing,
+        arrivals: Arrivals,
+        accounts: Accounts,
+        keep: float,
+    ) -> None:
+        """``keep`` are the seconds that a departure may be open, and that pushes are forwarded behind it."""
+        self._clock = clock
+        self._count_departed = metrics.counter("sessions_departed", "Sessions that were given to other gateways")
+        self._count_lapsed = metrics.counter(
+            "sessions_departed_lapsed", "Those of them that no gateway confirmed to have, so that they ended"
+        )
+        metrics.gauge(
+            "sessions_departed_open", "Those of them that are not confirmed yet", lambda: departed.unconfirmed
+        )
+        self._departed = departed
+        self._registry = registry
+        self._pending = pending
+        self._requests = requests
+        self._closing = closing
+        self._arrivals = arrivals
+        self._accounts = accounts
+        self.reconfigure(keep)
+
+    def reconfigure(self, keep: float) -> None:
+        """Keep departures for so many seconds, those that there are, too."""
+        self._keep = keep
+
+    def depart(self, generation: int, *, openid: str = "", session_ids: Iterable[str] = ()) -> list[bytes]:
+        """Give away all sessions of an openid, or these; what is not here is left out.
+
+        Their connections are closed with SUPERSEDED, and a START of them that waits for an answer is refused. Raises
+        OutdatedClaim where a higher generation was given one of them; then nothing is given.
+        """
+        if openid:
+            self._pending.newer(openid)
+        live = self._live(openid, session_ids)
+        given = self._given(openid, session_ids)
+        newest = max((departure.generation for departure in given), default=generation)
+        if newest > generation:
+            raise OutdatedClaim(f"generation {generation} is not the newest: {newest} was given the session")
+        now = self._clock.now()
+        for departure in given:
+            departure.generation, departure.at = generation, now
+            self._departed.add(departure)
+        return [departure.state for departure in given] + [self._leave(session, generation) for session in live]
+
+    def confirm(self, generation: int, session_ids: Sequence[str]) -> bool:
+        """The gateway that fetched these sessions has all of them; False when it must not go on with them.
+
+        That is so when one of them lapsed, or was fetched under another generation since. Asked again, it is the same.
+        """
+        departures = [self._departed.get(session_id) for session_id in session_ids]
+        if any(departure is None or departure.generation != generation for departure in departures):
+            return False
+        for departure in departures:
+            if departure is not None and departure.open:
+                departure.state, departure.at = b"", self._clock.now()
+                self._departed.add(departure)
+        return True
+
+    def tend(self, now: float) -> None:
+        """End what nobody confirmed in time, and forget what was confirmed long ago."""
+        for departure in self._departed.before(now - self._keep):
+            self._departed.forget(departure.session.id)
+            if departure.open:
+                self._lapse(departure)
+            else:
+                self._requests.forget(departure.session)
+
+    def _live(self, openid: str, session_ids: Iterable[str]) -> list[Session]:
+        found = [self._registry.by_openid(openid)] if openid else map(self._registry.by_id, session_ids)
+        return [session for session in found if session is not None and not self._closing.expire(session)]
+
+    def _given(self, openid: str, session_ids: Iterable[str]) -> list[Departure]:
+        found = self._departed.of_openid(openid) if openid else map(self._departed.get, session_ids)
+        return [departure for departure in found if departure is not None and departure.open]
+
+    def _leave(self, session: Session, generation: int) -> bytes:
+        now = self._clock.now()
+        requests = self._requests.staying(session), self._requests.coming_along(session)
+        state = pack(session, *requests, now)  # nothing has changed if that fails
+        self._closing.move(session)
+        self._requests.left(session)
+        self._departed.add(Departure(session, state, generation, now))
+        self._count_departed.value += 1
+        _log.info("session departed", extra={**session.ids, "generation": generation, "size": len(state)})
+        return state
+
+    def _lapse(self, departure: Departure) -> None:
+        session = departure.session
+        self._count_lapsed.value += 1
+        _log.warning("session not confirmed", extra={**session.ids, "generation": departure.generation})
+        self._requests.give_up(session)
+        try:
+            (back,) = self._arrivals.arrive([departure.state], "")
+        except (BudgetFull, ValueError):  # there is no room to hand anything over, or its openid began afresh here
+            self._accounts.end(session.outbox.tally)
+        else:
+            self._closing.end(back, Event.EXPIRED, CloseCode.IDLE, "no gateway went on with it")

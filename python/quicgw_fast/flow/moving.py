@@ -1,0 +1,63 @@
+"""What sessions that move need, put together: who gives and takes them, and who brings their replies after them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from quicgw_fast.flow.abroad import Abroad
+from quicgw_fast.flow.arrivals import Arrivals
+from quicgw_fast.flow.departures import Departures
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from quicgw_fast.clock import Clock
+    from quicgw_fast.flow.accounts import Accounts
+    from quicgw_fast.flow.closing import Closing
+    from quicgw_fast.flow.departed import Departed
+    from quicgw_fast.flow.elsewhere import Elsewhere
+    from quicgw_fast.flow.login import Logins
+    from quicgw_fast.flow.offline import Offline
+    from quicgw_fast.flow.ordered import OrderedActions
+    from quicgw_fast.flow.pending_starts import PendingStarts
+    from quicgw_fast.flow.replies import Replies
+    from quicgw_fast.flow.requests import Requests
+    from quicgw_fast.observe import Metrics
+    from quicgw_fast.session import Registry
+
+
+class Moving(NamedTuple):
+    """Whom other gateways talk to."""
+
+    departures: Departures
+    arrivals: Arrivals
+    abroad: Abroad
+
+    def tend(self, now: float) -> None:
+        """Do what passes with time."""
+        self.departures.tend(now)
+        self.abroad.tend(now)
+
+
+def assemble_moving(
+    clock: Clock,
+    metrics: Metrics,
+    elsewhere: Elsewhere,
+    departed: Departed,
+    registry: Registry,
+    offline: Offline,
+    accounts: Accounts,
+    closing: Closing,
+    make_room: Callable[[int], bool],
+    replies: Replies,
+    ordered: OrderedActions,
+    logins: Logins,
+    requests: Requests,
+    pending: PendingStarts,
+    keep: float,
+) -> Moving:
+    """Build them, in the order in which they need each other; ``keep`` are the seconds of a departure."""
+    abroad = Abroad(clock, metrics, registry, elsewhere, replies, logins, ordered)
+    arrivals = Arrivals(clock, metrics, departed, registry, closing, offline, abroad, requests, make_room)
+    departures = Departures(clock, metrics, departed, registry, pending, requests, closing, arrivals, accounts, keep)
+    return Moving(departures, arrivals, abroad)
