@@ -186,8 +186,8 @@ proto-go: .venv/.requirements
 
 lock: .venv/.requirements ## Compile requirements/*.txt and Cargo.lock from the ranges
 	$(BIN)/pip install --quiet pip-tools
-	$(COMPILE) --extra server --extra service --extra top --extra tracing --extra dev -o requirements/dev.txt pyproject.toml
-	$(COMPILE) --extra server --extra service --extra top --extra tracing -o requirements/runtime.txt -c requirements/dev.txt pyproject.toml
+	$(COMPILE) --extra server --extra service --extra top --extra tracing --extra cluster --extra dev -o requirements/dev.txt pyproject.toml
+	$(COMPILE) --extra server --extra service --extra top --extra tracing --extra cluster -o requirements/runtime.txt -c requirements/dev.txt pyproject.toml
 	$(COMPILE) -o requirements/client.txt -c requirements/dev.txt pyproject.toml
 	$(COMPILE) -o requirements/lowest.txt requirements/lowest.in
 	$(COMPILE) -o requirements/lowest-client.txt requirements/lowest-client.in

@@ -31,11 +31,17 @@ class SlowPlacement:
         self.finds: list[Question] = []
         self.known: dict[str, Place] = {}
 
-    def claim(self, openid: str) -> Answer:
+    def claim(self, openid: str, session_id: str) -> Answer:
         return self._ask(self.claims, openid)
 
-    def find(self, openid: str) -> Answer:
-        return self._ask(self.finds, openid)
+    def find(self, target_type: str, target_id: str) -> Answer:
+        return self._ask(self.finds, target_id)
+
+    def settled(self, openid: str, session_id: str, epoch: str, gid: str) -> None:
+        """The test knows."""
+
+    def released(self, openid: str, session_id: str) -> None:
+        """The test knows."""
 
     def _ask(self, questions: list[Question], openid: str) -> Answer:
         if openid in self.known:
@@ -47,10 +53,16 @@ class SlowPlacement:
 class NextTurn:
     """One gateway alone, too, but it answers in the loop's next turn: the slowest that says what ``here`` says."""
 
-    def claim(self, openid: str) -> Answer:
+    def claim(self, openid: str, session_id: str) -> Answer:
         return self._answer()
 
     find = claim
+
+    def settled(self, openid: str, session_id: str, epoch: str, gid: str) -> None:
+        """Nobody asks."""
+
+    def released(self, openid: str, session_id: str) -> None:
+        """Nobody asks."""
 
     def _answer(self) -> Answer:
         future: asyncio.Future[Place] = asyncio.get_running_loop().create_future()

@@ -33,24 +33,24 @@ async def told(answer: Answer) -> Place:
 
 @pytest.mark.parametrize("openid", OPENIDS)
 async def test_an_openid_that_is_claimed_lives_here(placement: Placement, openid: str) -> None:
-    assert await told(placement.claim(openid)) == HERE
-    assert await told(placement.find(openid)) == HERE
+    assert await told(placement.claim(openid, "")) == HERE
+    assert await told(placement.find("openid", openid)) == HERE
 
 
 @pytest.mark.parametrize("openid", OPENIDS)
 async def test_what_is_for_an_openid_that_lives_nowhere_may_be_kept_here(placement: Placement, openid: str) -> None:
-    assert await told(placement.find(openid)) == HERE
-    assert await told(placement.find(openid)) == HERE
+    assert await told(placement.find("openid", openid)) == HERE
+    assert await told(placement.find("openid", openid)) == HERE
 
 
 async def test_an_openid_may_be_claimed_again_and_while_it_is_being_claimed(placement: Placement) -> None:
-    answers = [placement.claim("alice") for _ in range(3)]
+    answers = [placement.claim("alice", "") for _ in range(3)]
     assert [await told(answer) for answer in answers] == [HERE] * 3
-    assert await told(placement.claim("alice")) == HERE
+    assert await told(placement.claim("alice", "")) == HERE
 
 
 async def test_each_question_has_an_answer_of_its_own(placement: Placement) -> None:
-    first, second, other = placement.find("alice"), placement.find("alice"), placement.claim("bob")
+    first, second, other = placement.find("openid", "alice"), placement.find("openid", "alice"), placement.claim("bob", "")
     if not isinstance(first, Place):
         first.cancel()  # as a push does whose sender gave up
     assert await told(second) == HERE
@@ -58,12 +58,12 @@ async def test_each_question_has_an_answer_of_its_own(placement: Placement) -> N
 
 
 async def test_many_are_answered_at_once(placement: Placement) -> None:
-    answers = [placement.claim(f"user-{number}") for number in range(1000)]
+    answers = [placement.claim(f"user-{number}", "") for number in range(1000)]
     async with asyncio.timeout(IN_TIME):
         assert {await told(answer) for answer in answers} == {HERE}
 
 
 def test_a_gateway_that_is_alone_answers_without_a_loop() -> None:
     alone = makers.load("here").make_placement()
-    assert alone.claim("alice") is HERE
-    assert alone.find("alice") is HERE
+    assert alone.claim("alice", "") is HERE
+    assert alone.find("openid", "alice") is HERE

@@ -42,6 +42,7 @@ class TcpRelay:
         self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._server.close()
+        self._open.set()
         for writer in self._writers:
             writer.transport.abort()
         for task in self._tasks:
@@ -49,9 +50,10 @@ class TcpRelay:
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._writers.add(writer)
         await self._open.wait()
         there, to_there = await asyncio.open_connection(self._target[0], int(self._target[2]))
-        self._writers |= {writer, to_there}
+        self._writers.add(to_there)
         for source, sink in ((reader, to_there), (there, writer)):
             task = asyncio.create_task(self._pass_on(source, sink))
             self._tasks.add(task)

@@ -13,6 +13,7 @@ from quicgw_fast.config.mistakes import BadConfigError
 from quicgw_fast.config.models import Config
 from quicgw_fast.config.pem import load_authorities, load_pair, read_pem
 from quicgw_fast.config.tables.auth import AuthConfig
+from quicgw_fast.config.tables.cluster import ClusterConfig
 from quicgw_fast.config.tables.control import ControlConfig
 from quicgw_fast.config.tables.drain import DrainConfig
 from quicgw_fast.config.tables.events import EventsConfig, WebhookConfig
@@ -35,6 +36,7 @@ __all__ = [
     "AuthConfig",
     "BadConfigError",
     "Change",
+    "ClusterConfig",
     "Config",
     "ControlConfig",
     "DrainConfig",

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, PrivateAttr
 from quicgw_fast.config.places import DEFAULT
 from quicgw_fast.config.tables.auth import AuthConfig
 from quicgw_fast.config.tables.base import Section
+from quicgw_fast.config.tables.cluster import ClusterConfig
 from quicgw_fast.config.tables.control import ControlConfig
 from quicgw_fast.config.tables.drain import DrainConfig
 from quicgw_fast.config.tables.events import EventsConfig, WebhookConfig
@@ -48,6 +49,7 @@ class Config(BaseModel):
     limits: LimitsConfig = LimitsConfig()
     overload: OverloadConfig = OverloadConfig()
     offline: OfflineConfig = OfflineConfig()
+    cluster: ClusterConfig = ClusterConfig()
     tracing: TracingConfig = TracingConfig()
     log: LogConfig = LogConfig()
 

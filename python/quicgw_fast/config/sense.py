@@ -229,6 +229,9 @@ def without_effect(config: Config) -> Iterator[Advice]:
         for key in sorted(auth.model_fields_set & {"zone_claim", "gid_claim"}):
             why = 'auth.login is "hello", whose answer has zone and gid; set it to "token"'
             yield ("auth", key), f"auth.{key} is not used: {why}"
+    if config.cluster.url is None:
+        for key in sorted(config.cluster.model_fields_set):
+            yield ("cluster", key), f"cluster.{key} is not used: cluster.url is not set; set it to the directory's"
     if offline.store != "sqlite" and offline.path is not None:
         yield ("offline", "path"), f'offline.path is not used: offline.store is "{offline.store}"; set it to "sqlite"'
     if offline.store == "off":

@@ -124,7 +124,7 @@ class StartHandler:
     def _claim_place(self, start: AdmittedStart) -> None:
         openid = start.claim.openid
         self._pending.newer(openid)
-        answer = self._placement.claim(openid)
+        answer = self._placement.claim(openid, start.claim.session_id)
         if isinstance(answer, Place):
             self._placed(start, answer)
         else:

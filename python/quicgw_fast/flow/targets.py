@@ -40,7 +40,7 @@ class Targets:
         session = self._session(target_type, target_id)
         if session is not None or target_type != "openid":
             return session
-        place = self._placement.find(target_id)
+        place = self._placement.find(target_type, target_id)
         if not isinstance(place, Place):
             place = await place
             session = self._session(target_type, target_id)  # it may have begun meanwhile

@@ -12,15 +12,21 @@ NAME: Final = "here"
 class Here:
     """Knows no other place, so every answer is there at once."""
 
-    def claim(self, openid: str) -> Place:
+    def claim(self, openid: str, session_id: str) -> Place:
         """Grant it."""
-        del openid
+        del openid, session_id
         return HERE
 
-    def find(self, openid: str) -> Place:
+    def find(self, target_type: str, target_id: str) -> Place:
         """Here: also what an openid that is away gets is kept here."""
-        del openid
+        del target_type, target_id
         return HERE
+
+    def settled(self, openid: str, session_id: str, epoch: str, gid: str) -> None:
+        """Nobody asks."""
+
+    def released(self, openid: str, session_id: str) -> None:
+        """Nobody asks."""
 
 
 make_placement = Here

@@ -5,7 +5,9 @@ may take time. It is asked at two moments, and never on the way of a request:
 
 * START claims its openid, once the client is authenticated and before anything of an earlier session is touched. A
   claim that is not granted refuses the START and changes nothing. Meanwhile the client's messages wait behind it.
-* A push to an openid that has no session at this gateway asks where it lives, before the push is kept offline here.
+* A push to somebody who has no session at this gateway asks where that is, before it is kept offline here.
+
+And it is told two things, as others may ask it meanwhile: which session came of a claim, and that a session has ended.
 
 What is here needs no question: a session, and what a session that ends still owes and the offline store is to keep,
 belong to the place that its START claimed. All calls are made on the event loop's thread, and none of them blocks.
@@ -14,11 +16,34 @@ belong to the place that its START claimed. All calls are made on the event loop
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Protocol, TypeAlias
+from enum import Enum
+from typing import TYPE_CHECKING, Final, NamedTuple, Protocol, TypeAlias
 
 if TYPE_CHECKING:
     import asyncio
     from collections.abc import Callable
+
+
+class PlaceTrouble(Enum):
+    """Why an openid does not live here, and whether another try may help."""
+
+    ELSEWHERE = "elsewhere"
+    """It lives at another node."""
+    SUPERSEDED = "superseded"
+    """A newer START came to another node."""
+    DIRECTORY_UNAVAILABLE = "DIRECTORY_UNAVAILABLE"
+    """Nobody could be asked, or not yet."""
+    NODE_UNREACHABLE = "NODE_UNREACHABLE"
+    """The node that has it does not answer."""
+
+
+class LostSession(NamedTuple):
+    """A session of the openid that died with its node."""
+
+    session_id: str
+    """Empty if it had not been told to anybody."""
+    epoch: str
+    node: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +53,15 @@ class Place:
     here: bool
     detail: str = ""
     """What whoever asked is told when it is not here: where to go, or why it is not known."""
+    trouble: PlaceTrouble | None = None
+    nodes: tuple[str, ...] = ()
+    """The other nodes that have it."""
+    retry_after: float | None = None
+    """Seconds after which another try may help."""
+    arrivals: tuple[bytes, ...] = ()
+    """Sessions that came here for a claim: told again with each answer until one is settled."""
+    lost: tuple[LostSession, ...] = ()
+    """Sessions that nobody can bring here any more; told likewise."""
 
 
 HERE: Final = Place(here=True)
@@ -43,14 +77,24 @@ pushes can wait for. Who asked may cancel it, or forget it.
 class Placement(Protocol):
     """Knows where openids live."""
 
-    def claim(self, openid: str) -> Answer:
+    def claim(self, openid: str, session_id: str) -> Answer:
         """Have the openid live here: a client that is authenticated as it has come here.
 
-        The newest claim counts, also where an earlier one still waits for its answer. Raises nothing.
+        ``session_id`` is the session that it would go on with, or empty. The newest claim counts, also where an earlier
+        one still waits for its answer. Raises nothing.
         """
 
-    def find(self, openid: str) -> Answer:
-        """Say where the openid lives; here as well when it lives nowhere. Changes and raises nothing."""
+    def find(self, target_type: str, target_id: str) -> Answer:
+        """Say where an ``openid``, a ``session`` or a ``gid`` lives; here as well when it lives nowhere.
+
+        Changes and raises nothing.
+        """
+
+    def settled(self, openid: str, session_id: str, epoch: str, gid: str) -> None:
+        """A session goes on here by a claim, or has another gid (or "") than before. Raises nothing."""
+
+    def released(self, openid: str, session_id: str) -> None:
+        """A session has ended here. Raises nothing."""
 
 
 class PlacementMaker(Protocol):

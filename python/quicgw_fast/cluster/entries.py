@@ -1,0 +1,104 @@
+"""What is asked of the directory, and what its answers mean; one method for each script."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, cast
+
+from quicgw_fast.cluster import scripts
+from quicgw_fast.cluster.records import Asserted, Granted, Holder, NodeRecord, Refused, Renewed
+
+if TYPE_CHECKING:
+    import asyncio
+    from collections.abc import Sequence
+
+    from quicgw_fast.cluster.keys import Keys
+    from quicgw_fast.cluster.link import DirectoryLink
+    from quicgw_fast.cluster.own_claims import OwnClaim
+
+REMEMBERED: Final = 3_600_000
+"""Milliseconds for which an openid without a session keeps its last generation."""
+_NONE: Final = "-"
+
+
+class DirectoryEntries:
+    """Everything of one cluster. All methods raise DirectoryUnavailable where there is no answer."""
+
+    def __init__(self, link: DirectoryLink, keys: Keys, node: str, devices: int, lease: float) -> None:
+        """``node`` is this node's name, ``lease`` in seconds."""
+        self._ask = link.ask
+        self._keys = keys
+        self._node = node
+        self._devices = devices
+        self._lease = round(lease * 1000)
+
+    async def renew(self, about: str, run: str, new_era: str, *, founding: bool) -> Renewed:
+        """Renew the lease; ``new_era`` begins if the data is new, or the server's ``run`` is.
+
+        With ``founding`` nobody can have known earlier data, so that claims are granted at once.
+        """
+        keys = self._keys
+        arguments = keys.lease, self._node, self._lease, about, run, new_era, int(founding)
+        answer = await self._ask(scripts.RENEW, [keys.era, keys.nodes], *arguments)
+        was, era, nodes = cast("tuple[int, bytes, list[bytes]]", answer)
+        known = tuple(NodeRecord(a.decode(), b.decode()) for a, b in zip(nodes[::2], nodes[1::2], strict=True))
+        return Renewed(bool(was), era.decode(), known)
+
+    async def claim(self, openid: str, session_id: str, era: str) -> Granted | Refused:
+        """Write a claim down: of an openid, or with several devices of one session of it."""
+        keys = self._keys
+        arguments = keys.lease, era, self._node, session_id or _NONE, self._devices, self._lease
+        answer = cast("list[bytes]", await self._ask(scripts.CLAIM, [keys.at + openid, keys.era], *arguments))
+        if answer[0] != b"ok":
+            return Refused(answer[0].decode())
+        return Granted(int(answer[1]), _holder(answer[2]))
+
+    async def take(self, openid: str, generation: int, holder: Holder, era: str, *, dead: bool) -> Refused | None:
+        """Have an openid to oneself after ``holder`` has yielded it, or counts as ``dead``; None when that is so."""
+        arguments = era, self._node, generation, holder.generation, self._devices, self._keys.lease, int(dead)
+        answer = await self._ask(scripts.TAKE, [self._keys.at + openid, self._keys.era], *arguments)
+        return None if answer == b"ok" else Refused(cast("bytes", answer).decode())
+
+    async def settle(self, claim: OwnClaim, session_before: str, era: str) -> Refused | None:
+        """Write down which session a claim has; ``session_before`` is the one that it had, or ""."""
+        keys, session, gid = self._keys, claim.session_id, claim.gid
+        named = [keys.at + claim.openid, keys.era, keys.sid + session, keys.gid + (gid or _NONE)]
+        before = keys.sid + (session_before or session)
+        arguments = era, self._node, claim.generation, session, claim.epoch, claim.openid, gid, before
+        answer = await self._ask(scripts.SETTLE, named, *arguments)
+        return None if answer == b"ok" else Refused(cast("bytes", answer).decode())
+
+    def release(self, claim: OwnClaim) -> asyncio.Future[object]:
+        """Remove a claim."""
+        keys, session = self._keys, claim.session_id or _NONE
+        named = [keys.at + claim.openid, keys.sid + session, keys.gid + (claim.gid or _NONE)]
+        return self._ask(scripts.RELEASE, named, self._node, claim.generation, session, REMEMBERED)
+
+    def forget(self, openid: str, claims: Sequence[OwnClaim]) -> asyncio.Future[object]:
+        """Remove what this node may have claimed without ever hearing of it; ``claims`` are what it has."""
+        return self._ask(scripts.FORGET, [self._keys.at + openid], self._node, *(each.generation for each in claims))
+
+    async def find(self, kind: str, named: str) -> list[Holder]:
+        """Who has an ``openid``, a ``session`` or a ``gid``, the oldest claim first."""
+        keys = self._keys
+        key = {"openid": keys.at, "session": keys.sid, "gid": keys.gid}[kind] + named
+        answer = cast("list[bytes]", await self._ask(scripts.FIND, [key], keys.lease, kind, keys.sid, keys.at))
+        return [found for found in map(_holder, answer) if found is not None]
+
+    async def again(self, claims: Sequence[OwnClaim], era: str, *, check: bool) -> list[Asserted] | Refused:
+        """Write claims down again, or ``check`` that they are there; an answer for each."""
+        keys = [self._keys.era]
+        arguments: list[str | int] = [self._keys.lease, era, self._node, self._devices, int(check)]
+        for claim in claims:
+            keys += [self._keys.at + claim.openid, self._keys.sid + (claim.session_id or _NONE)]
+            arguments += [claim.generation, claim.session_id or _NONE, claim.epoch or _NONE, claim.openid]
+        answer = cast("list[bytes]", await self._ask(scripts.ASSERT, keys, *arguments))
+        if answer == [b"era"]:
+            return Refused.ERA
+        return [Asserted(one[:1] != b"0", one[:1] == b"2", _holder(one[1:])) for one in answer]
+
+
+def _holder(told: bytes) -> Holder | None:
+    if not told:
+        return None
+    generation, node, session, epoch, alive = told.decode().split(" ")
+    return Holder(node, int(generation), session.strip(_NONE), epoch.strip("-+"), alive == "1")

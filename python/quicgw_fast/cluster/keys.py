@@ -1,0 +1,42 @@
+"""The keys of one cluster of gateways. All carry its name as their hash tag (``scripts``)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """By the name of the cluster, ``cluster.name``."""
+
+    name: str
+
+    @property
+    def era(self) -> str:
+        """The life of the data: an id, the server's run in which it began, and when."""
+        return f"{{{self.name}}}:era"
+
+    @property
+    def nodes(self) -> str:
+        """What each node says of itself."""
+        return f"{{{self.name}}}:nodes"
+
+    @property
+    def lease(self) -> str:
+        """Before the name of a node: its lease."""
+        return f"{{{self.name}}}:node:"
+
+    @property
+    def at(self) -> str:
+        """Before an openid: its claims."""
+        return f"{{{self.name}}}:at:"
+
+    @property
+    def sid(self) -> str:
+        """Before a session id: its openid."""
+        return f"{{{self.name}}}:sid:"
+
+    @property
+    def gid(self) -> str:
+        """Before a gid: its newest session."""
+        return f"{{{self.name}}}:gid:"

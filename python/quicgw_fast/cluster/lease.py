@@ -1,0 +1,124 @@
+"""What a node may still do: the rules of its lease. No clock, no directory: the time is an argument.
+
+A node's lease is a key of the directory that passes by itself. While it is there nobody counts the node as dead, and
+only who is counted as dead loses an openid without being asked. The node cannot see that key, so it reckons for itself
+until when it is *surely* there: from before the renewal was sent, and a little less than was asked for, as two clocks
+never run quite alike.
+
+What was written down in the directory counts for as long as nobody could have changed it behind the node's back. That
+is a *term*: the lease held without a gap, in one life (*era*) of the directory's data. A term ends when a renewal comes
+too late, or finds the directory emptied or another one. The claims of the term before are good for as long as that
+term's lease surely was, and each is good again once the directory has confirmed it in the new term.
+
+A node that cannot reach the directory does not know whether the directory is gone or only its own way there is cut. If
+every other node that it knows *vouches* for it, which is a promise not to count it as dead for one more lease, it may go
+on. If not, it is *suspended*: nothing is sent, numbered or answered until its claims were confirmed.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Final
+
+DRIFT: Final = 0.05
+"""By what share of a lease the clocks of a node and of the directory may come apart within it."""
+
+
+class Standing(Enum):
+    """What a node may do for the openids that it has claimed."""
+
+    HELD = "held"
+    """Everything: its lease surely holds."""
+    VOUCHED = "vouched"
+    """Everything for those that are here: the other nodes have promised to leave it alone."""
+    SUSPENDED = "suspended"
+    """Nothing."""
+
+
+@dataclass(slots=True)
+class OwnLease:
+    """The lease of this node; all times are its own monotonic seconds."""
+
+    length: float
+    """Seconds that a renewal is for."""
+    era: str = ""
+    """The life of the directory's data in which it holds; empty before the first renewal."""
+    term: int = 0
+    """Counts the terms; 0 before the first."""
+    era_since: int = 0
+    """The term with which the era began."""
+    held_until: float = -math.inf
+    vouched_until: float = -math.inf
+    before_until: float = -math.inf
+    """Until when the claims of the term before are good."""
+
+    @property
+    def surely(self) -> float:
+        """Seconds for which one renewal, or promise, surely holds."""
+        return self.length * (1 - DRIFT)
+
+    def renewed(self, sent: float, now: float, era: str, *, was_there: bool) -> bool:
+        """Take note of a renewal that was sent at ``sent``; whether a new term begins with it.
+
+        ``was_there`` is whether the directory still had the lease when the renewal came.
+        """
+        begins = era != self.era or not was_there or now >= self.held_until
+        if begins:
+            self.before_until = max(self.held_until, self.vouched_until)
+            self.term += 1
+            if era != self.era:
+                self.era, self.era_since = era, self.term
+            self.vouched_until = -math.inf
+        self.held_until = sent + self.surely
+        return begins
+
+    def vouched(self, asked: float) -> None:
+        """All other nodes promised, when they were asked at ``asked``, not to count this one as dead for a lease."""
+        self.vouched_until = max(self.vouched_until, asked + self.surely)
+
+    def standing(self, now: float) -> Standing:
+        """What the node may do for claims that were confirmed in this term."""
+        if now < self.held_until:
+            return Standing.HELD
+        return Standing.VOUCHED if now < self.vouched_until else Standing.SUSPENDED
+
+    def good(self, term: int, now: float) -> bool:
+        """Whether a claim that was last confirmed in ``term`` may be acted on."""
+        if term == self.term:
+            return now < self.held_until or now < self.vouched_until
+        return term == self.term - 1 and now < self.before_until
+
+
+@dataclass(slots=True)
+class Promises:
+    """What this node promised to others that cannot reach the directory."""
+
+    length: float
+    """Seconds of a lease."""
+    _until: dict[str, tuple[str, float]] = field(default_factory=dict)
+    """Of each the era that both knew then, and until when the promise binds."""
+
+    def vouch(self, node: str, its_era: str, own: OwnLease, now: float) -> bool:
+        """Promise not to count ``node`` as dead for one lease; False where this one knows more of the directory.
+
+        Who lives in another era, or begins one, would let others have what the node still acts on.
+        """
+        if not its_era or its_era != own.era:
+            return False
+        self._until[node] = (its_era, now + self.length)
+        return True
+
+    def spares(self, node: str, now: float) -> bool:
+        """Whether ``node`` must not be counted as dead yet."""
+        return self._until.get(node, ("", -math.inf))[1] > now
+
+    def closed(self, era: str, now: float) -> float:
+        """Seconds for which nothing new may be granted in ``era``, as somebody acts on what an earlier one knew."""
+        left = [until - now for of, until in self._until.values() if of != era]
+        return max(0.0, *left) if left else 0.0
+
+    def tend(self, now: float) -> None:
+        """Forget the promises that are over."""
+        self._until = {node: promise for node, promise in self._until.items() if promise[1] > now}

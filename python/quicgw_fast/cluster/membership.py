@@ -1,0 +1,175 @@
+"""This node among the others: its lease is kept, and what it may do is known at every moment.
+
+A loop renews the lease every third of it, and at once when the directory was away. Where a renewal begins a new term
+(``lease``) whoever keeps the claims is called, to have each confirmed. Where the directory cannot be reached, the other
+nodes are asked to vouch, from the moment on in which a third of the lease is over without a renewal.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import secrets
+from typing import TYPE_CHECKING, Final
+
+from quicgw_fast.cluster.lease import Standing
+from quicgw_fast.cluster.link import DirectoryUnavailable
+from quicgw_fast.cluster.peers import PeerUnreachable
+from quicgw_fast.observe import Unit
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from quicgw_fast.clock import Clock
+    from quicgw_fast.cluster.entries import DirectoryEntries
+    from quicgw_fast.cluster.lease import OwnLease, Promises
+    from quicgw_fast.cluster.link import DirectoryLink
+    from quicgw_fast.cluster.peers import Peers
+    from quicgw_fast.cluster.records import NodeRecord
+    from quicgw_fast.observe import Metrics
+
+RENEWALS: Final = 3
+"""In one lease."""
+
+_log = logging.getLogger("quicgw.cluster")
+
+
+class Membership:
+    """Keeps the lease of this node, from ``start`` to ``stop``."""
+
+    def __init__(
+        self,
+        node: str,
+        about: Callable[[], str],
+        lease: OwnLease,
+        promises: Promises,
+        link: DirectoryLink,
+        entries: DirectoryEntries,
+        peers: Peers,
+        clock: Clock,
+        metrics: Metrics,
+        *,
+        founding: bool,
+        confirm: Callable[[], None],
+        changed: Callable[[Standing], None],
+    ) -> None:
+        """``about`` gives what the others are to know of this node, as JSON. ``confirm`` is called when claims need it.
+
+        ``changed`` is told of another standing; not of a pause of the whole process, which ends with it unnoticed until
+        somebody asks.
+        """
+        self._node = node
+        self._about = about
+        self._lease = lease
+        self._promises = promises
+        self._link = link
+        self._entries = entries
+        self._peers = peers
+        self._now = clock.now
+        self._founding = founding
+        self._confirm = confirm
+        self._changed = changed
+        self._standing = Standing.SUSPENDED
+        self._wake = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+        self.nodes: tuple[NodeRecord, ...] = ()
+        """Those that the directory knew at the last renewal."""
+        metrics.gauge("lease_remaining", "For which the lease of this node surely holds", self._remaining, Unit.SECONDS)
+        metrics.gauge("cluster_nodes", "Nodes whose lease there was at the last renewal", lambda: len(self.nodes))
+        self._count_terms = metrics.counter(
+            "lease_terms", "Terms of the lease: more than one means that it ran out, or that the directory changed"
+        )
+        self._count_vouched = metrics.counter("lease_vouched", "Times that all other nodes vouched for this one")
+
+    @property
+    def standing(self) -> Standing:
+        """What this node may do now."""
+        return self._lease.standing(self._now())
+
+    def wake(self) -> None:
+        """Renew now: the directory was found, or knows more than this node."""
+        self._wake.set()
+
+    async def start(self) -> None:
+        """Take the lease; raises DirectoryUnavailable."""
+        await self._renew()
+        self._task = asyncio.create_task(self._run(), name="cluster-lease")
+
+    async def stop(self) -> None:
+        """Renew no more; idempotent. The lease passes by itself."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+            self._task = None
+
+    def _remaining(self) -> float:
+        return round(max(0.0, self._lease.held_until - self._now()), 3)
+
+    async def _run(self) -> None:
+        while True:
+            try:
+                async with asyncio.timeout(self._pause()):
+                    await self._wake.wait()
+            except TimeoutError:
+                pass  # it is time to
+            self._wake.clear()
+            try:
+                await self._renew()
+            except DirectoryUnavailable as error:
+                _log.debug("lease not renewed", extra={"reason": str(error)})
+                await self._have_vouched()
+            self._notice()
+
+    def _pause(self) -> float:
+        """Until the next renewal, or until the standing may be another one."""
+        now, step = self._now(), self._lease.length / RENEWALS
+        ends = [until - now for until in (self._lease.held_until, self._lease.vouched_until) if until > now]
+        return min(step, *ends) if ends else step
+
+    async def _renew(self) -> None:
+        server = self._link.server
+        if server is None:
+            raise DirectoryUnavailable(self._link.why)
+        # Data that is lost later was there before: others may act on it.
+        founding = self._founding and not self._lease.era
+        sent = self._now()
+        renewed = await self._entries.renew(self._about(), server.run, secrets.token_hex(6), founding=founding)
+        now, era_before = self._now(), self._lease.era
+        self.nodes = renewed.nodes
+        self._promises.tend(now)
+        begins = self._lease.renewed(sent, now, renewed.era, was_there=renewed.was_there)
+        self._notice()
+        if begins:
+            self._count_terms.value += 1
+            _log.info(
+                "lease term begins",
+                extra={"node": self._node, "term": self._lease.term, "new_data": renewed.era != era_before},
+            )
+        self._confirm()
+
+    async def _have_vouched(self) -> None:
+        """Ask all others that are known; whoever is alone has nobody to fear."""
+        asked = self._now()
+        others = [node.name for node in self.nodes if node.name != self._node]
+        answers = await asyncio.gather(*map(self._vouched_by, others))
+        if self._lease.era and all(answers):
+            self._lease.vouched(asked)
+            self._count_vouched.value += 1
+
+    async def _vouched_by(self, node: str) -> bool:
+        try:
+            return await self._peers.vouch(node, self._lease.era)
+        except PeerUnreachable as error:
+            _log.debug("node does not vouch", extra={"node": node, "reason": str(error)})
+            return False
+
+    def _notice(self) -> None:
+        standing = self.standing
+        if standing is self._standing:
+            return
+        before, self._standing = self._standing, standing
+        if standing is Standing.SUSPENDED:
+            _log.warning("node suspended", extra={"node": self._node, "reason": self._link.why})
+        elif self._lease.term > 1 or before is Standing.VOUCHED:
+            _log.info("node standing changed", extra={"node": self._node, "standing": standing.value})
+        self._changed(standing)

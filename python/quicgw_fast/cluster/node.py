@@ -1,0 +1,159 @@
+"""A node of a cluster, put together: its link to the directory, its lease, its claims, and the placement by them."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import secrets
+import socket
+from typing import TYPE_CHECKING, Final
+
+from quicgw_fast.cluster.address import DirectoryAddress
+from quicgw_fast.cluster.confirming import Confirming
+from quicgw_fast.cluster.entries import DirectoryEntries
+from quicgw_fast.cluster.keys import Keys
+from quicgw_fast.cluster.lease import OwnLease, Promises, Standing
+from quicgw_fast.cluster.link import DirectoryLink, DirectoryUnavailable, DirectoryUnusable
+from quicgw_fast.cluster.membership import Membership
+from quicgw_fast.cluster.own_claims import OwnClaims
+from quicgw_fast.cluster.placement import DirectoryPlacement
+from quicgw_fast.cluster.taking import Taking
+from quicgw_fast.config.values import write_duration
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from quicgw_fast.clock import Clock
+    from quicgw_fast.cluster.own_claims import OwnClaim
+    from quicgw_fast.cluster.peers import Peers
+    from quicgw_fast.config import ClusterConfig
+    from quicgw_fast.observe import Metrics
+
+LONGEST_ANSWER: Final = 0.5
+"""Seconds in which the directory has to answer, as a START waits for it; with a short lease a quarter of that."""
+ROUND_TRIPS: Final = 20
+"""That a lease has to be long at least: a renewal takes one, and some may be lost."""
+TENDED_EVERY: Final = 1.0
+"""Seconds between two looks at what passes with time."""
+
+
+class ClusterNode:
+    """One node, from ``start`` to ``stop``."""
+
+    def __init__(
+        self,
+        config: ClusterConfig,
+        clock: Clock,
+        metrics: Metrics,
+        peers: Peers,
+        *,
+        about: Callable[[], dict[str, object]],
+        void: Callable[[OwnClaim], None],
+        changed: Callable[[Standing], None],
+        devices: int = 1,
+        founding: bool = False,
+    ) -> None:
+        """``about`` gives what the others are to know of this node: its addresses, its version, its state.
+
+        ``void`` is told of a claim that is somebody else's now, ``changed`` of another standing. ``devices`` is how
+        many sessions an openid may have, ``founding`` that nobody can have used this directory before.
+
+        Raises ConfigError for a URL that cannot be used.
+        """
+        assert config.url is not None
+        self.name = f"{config.node_id or socket.gethostname()}.{secrets.token_hex(3)}"
+        """By which others know it: of this start alone, as what another start had is not here."""
+        self._config = config
+        self._now = clock.now
+        self.lease = OwnLease(config.lease)
+        self.promises = Promises(config.lease)
+        self.claims = OwnClaims(devices)
+        self.link = DirectoryLink(
+            DirectoryAddress(config.url),
+            clock,
+            metrics,
+            answer_within=min(LONGEST_ANSWER, config.lease / 4),
+            changed=self._directory_changed,
+        )
+        entries = DirectoryEntries(self.link, Keys(config.name), self.name, devices, config.lease)
+        taking = Taking(entries, peers, self.promises, clock, devices=devices)
+        self._confirming = Confirming(self.claims, self.lease, entries, taking, clock, metrics, void)
+        self.membership = Membership(
+            self.name,
+            lambda: json.dumps(about()),
+            self.lease,
+            self.promises,
+            self.link,
+            entries,
+            peers,
+            clock,
+            metrics,
+            founding=founding,
+            confirm=self._confirming.begin,
+            changed=changed,
+        )
+        self.placement = DirectoryPlacement(
+            self.name,
+            self.claims,
+            self.lease,
+            self.promises,
+            self.link,
+            entries,
+            taking,
+            self._confirming,
+            clock,
+            metrics,
+            accept_unseen=config.on_directory_loss == "accept",
+            outdated=self.membership.wake,
+            void=void,
+        )
+        self._tending: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Join the cluster; raises DirectoryUnusable, which says what to do, where the directory cannot be used."""
+        await self.link.start()
+        try:
+            began = self._now()
+            await self.membership.start()
+            self._check_lease(self._now() - began)
+        except DirectoryUnavailable as error:
+            await self.stop()
+            told = f"the directory {self._config.url} answers no longer ({error})"
+            raise DirectoryUnusable(f"{told}; look at its log") from error
+        except DirectoryUnusable:
+            await self.stop()
+            raise
+        self._tending = asyncio.create_task(self._tend(), name="cluster-tend")
+
+    async def stop(self) -> None:
+        """Leave it: what is claimed passes with the lease, or is fetched by others; idempotent."""
+        if self._tending is not None:
+            self._tending.cancel()
+            await asyncio.gather(self._tending, return_exceptions=True)
+        await self._confirming.stop()
+        await self.membership.stop()
+        await self.placement.stop()
+        await self.link.close()
+
+    def vouch(self, node: str, its_era: str) -> bool:
+        """Promise not to count another node as dead for a lease, as it asks for (``Peers.vouch``)."""
+        return self.promises.vouch(node, its_era, self.lease, self._now())
+
+    def _check_lease(self, round_trip: float) -> None:
+        if self._config.lease < ROUND_TRIPS * round_trip:
+            least = write_duration(round(ROUND_TRIPS * round_trip, 2))
+            told = f"a renewal takes {write_duration(round(round_trip, 3))}"
+            raise DirectoryUnusable(
+                f"cluster.lease is {write_duration(self._config.lease)}, too short for this directory, where {told}; "
+                f"set it to {least} or more"
+            )
+
+    def _directory_changed(self) -> None:
+        if self.link.up:
+            self.placement.directory_found()
+        self.membership.wake()
+
+    async def _tend(self) -> None:
+        while True:
+            await asyncio.sleep(TENDED_EVERY)
+            self.placement.tend(self._now())

@@ -1,0 +1,60 @@
+"""An openid is taken from who has it: the sessions are fetched, or known to be lost."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from quicgw_fast.cluster.peers import PeerUnreachable
+
+if TYPE_CHECKING:
+    from quicgw_fast.clock import Clock
+    from quicgw_fast.cluster.entries import DirectoryEntries
+    from quicgw_fast.cluster.lease import Promises
+    from quicgw_fast.cluster.peers import Peers
+    from quicgw_fast.cluster.records import Holder, Refused
+
+FETCHED_WITHIN: Final = 0.6
+"""Seconds in which a node has to give up its sessions, as a START waits for them (``pending_starts.LONGEST_WAIT``)."""
+
+
+class Yielded(NamedTuple):
+    """What came of it that somebody had to give something up."""
+
+    arrivals: tuple[bytes, ...]
+    lost: tuple[Holder, ...]
+    """Who died with it."""
+
+
+class Taking:
+    """Asks the holder, then the directory; in that order, so that nobody is forgotten who has not given up."""
+
+    def __init__(
+        self, entries: DirectoryEntries, peers: Peers, promises: Promises, clock: Clock, *, devices: int
+    ) -> None:
+        self._entries = entries
+        self._peers = peers
+        self._promises = promises
+        self._now = clock.now
+        self._devices = devices
+
+    async def yielded(self, openid: str, generation: int, holder: Holder) -> Yielded:
+        """Have the holder give up what it has; raises PeerUnreachable for one that lives, and does not answer."""
+        if not holder.alive and not self._promises.spares(holder.node, self._now()):
+            return Yielded((), (holder,))
+        named = (holder.session_id,) if self._devices > 1 and holder.session_id else ()
+        try:
+            async with asyncio.timeout(FETCHED_WITHIN):
+                return Yielded(tuple(await self._peers.fetch(holder.node, openid, generation, named)), ())
+        except TimeoutError as error:
+            raise PeerUnreachable(f"no answer within {FETCHED_WITHIN:g} s") from error
+
+    async def taken(
+        self, openid: str, generation: int, holder: Holder, yielded: Yielded, era: str
+    ) -> Refused | None:
+        """Have the directory forget the holder; None when that is so. Raises DirectoryUnavailable."""
+        return await self._entries.take(openid, generation, holder, era, dead=bool(yielded.lost))
+
+    async def confirm(self, openid: str, generation: int, holder: Holder) -> None:
+        """Tell the holder that all is in good hands; raises PeerUnreachable, after which it forgets by itself."""
+        await self._peers.confirm(holder.node, openid, generation)

@@ -1,0 +1,58 @@
+"""``[cluster]``: one gateway out of many, which share a directory."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Final, Literal
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, Field
+
+from quicgw_fast.config.tables.base import Section
+from quicgw_fast.config.values import Address, Form, duration, shown
+
+_SCHEMES: Final = ("valkey", "valkeys", "redis", "rediss", "unix", "sentinel")
+_FORM: Final = "write for example valkey://127.0.0.1:6379 or sentinel://127.0.0.1:26379/service"
+_NAME: Final = r"[A-Za-z0-9_-]{1,64}"
+
+
+def _checked_url(url: str) -> str:
+    try:
+        parts = urlsplit(url)
+        one_server = parts.scheme not in ("unix", "sentinel")
+        usable = parts.scheme in _SCHEMES and (not one_server or (bool(parts.hostname) and parts.port != 0))
+        usable = usable and (one_server or parts.path.strip("/") != "")
+    except ValueError:
+        usable = False
+    if not usable or not url.isascii() or not url.isprintable() or " " in url:
+        raise ValueError(f"{shown(url)} is no directory's URL; {_FORM}")
+    return url
+
+
+def _checked_name(name: str) -> str:
+    if not re.fullmatch(_NAME, name):
+        raise ValueError(f"{shown(name)} is not a name; write up to 64 letters, digits, - and _")
+    return name
+
+
+DirectoryUrl = Annotated[str, AfterValidator(_checked_url), Form("URL", rf"^({'|'.join(_SCHEMES)})://[^ ]+$")]
+PlainName = Annotated[str, AfterValidator(_checked_name), Form("name", rf"^{_NAME}$")]
+
+
+class ClusterConfig(Section):
+    """``[cluster]``: several gateways with one directory, Valkey or Redis, of who lives where; without ``url`` none."""
+
+    url: Annotated[DirectoryUrl | None, Field(examples=["valkey://127.0.0.1:6379"])] = None
+    """The directory, Valkey 8 or Redis 7 and newer: ``valkey://``, ``valkeys://`` (TLS), ``redis://``, ``rediss://``,
+    ``unix://`` or ``sentinel://HOST:PORT,HOST:PORT/SERVICE``, with user and password before an ``@``."""
+    name: PlainName = "quicgw"
+    """Of the cluster: gateways with the same one, in the same directory, are one. Its keys begin with it."""
+    node_id: Annotated[PlainName | None, Field(examples=["gateway-1"])] = None
+    """Of this gateway, and of no other; without it the machine's name and the port of ``server.grpc``."""
+    advertise: Annotated[Address | None, Field(examples=["127.0.0.1:8092"])] = None
+    """Where other gateways reach the gRPC port of this one; without it the address at which it listens."""
+    lease: Annotated[float, duration("200ms", "5m")] = 10.0
+    """After so long without a sign of life a gateway counts as dead. It is given three in that time."""
+    on_directory_loss: Literal["refuse", "accept"] = "refuse"
+    """What a START gets whose openid is not here while the directory cannot be asked: ``refuse`` answers 503;
+    ``accept`` lets it in, though it may live elsewhere: when the directory is back, the older of two sessions ends."""

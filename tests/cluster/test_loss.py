@@ -1,0 +1,210 @@
+"""The directory goes away, and comes back: with its data, without it, or only for some."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+from quicgw_fast.cluster.lease import Standing
+from quicgw_fast.placement import HERE, PlaceTrouble
+from tests.cluster.town import LEASE, Town, told
+from tests.support.directory_server import until
+from tests.support.tcp_relay import TcpRelay
+
+if TYPE_CHECKING:
+    from tests.cluster.town import Inhabitant
+    from tests.support.directory_server import DirectoryServer
+
+
+async def away(node: Inhabitant) -> None:
+    await until(lambda: not node.node.link.up)
+
+
+async def back(node: Inhabitant) -> None:
+    """The directory is there, and everything that this node has is confirmed."""
+    lease = node.node.lease
+    await until(lambda: node.node.link.up and node.node.membership.standing is Standing.HELD)
+    await until(lambda: all(claim.term == lease.term and not claim.untold for claim in node.node.claims))
+
+
+async def come_in_time(node: Inhabitant, openid: str, session_id: str = "") -> None:
+    """Ask until it is granted, as clients do that are told to come again."""
+    async with asyncio.timeout(10 * LEASE):
+        while not (await node.come(openid, session_id)).here:
+            await asyncio.sleep(0.02)
+
+
+@pytest.mark.parametrize("forgets", [False, True], ids=["with its data", "without its data"])
+@pytest.mark.parametrize("pause", [0.0, 2 * LEASE], ids=["soon", "late"])
+async def test_a_restart_of_the_directory_loses_nothing(
+    shaky_town: Town, own_server: DirectoryServer, *, forgets: bool, pause: float
+) -> None:
+    one, two = await shaky_town.join("one", founding=False), await shaky_town.join("two", founding=False)
+    await come_in_time(one, "alice", "s1")
+    await come_in_time(two, "bob", "s2")
+    await until(lambda: not one.node.placement._writes and not two.node.placement._writes)
+    own_server.kill()
+    await away(one)
+    await away(two)
+    assert one.node.placement.claim("alice", "s1") is HERE, "what is here needs no directory"
+    asked = time.monotonic()
+    place = await two.come("alice")
+    assert (place.here, place.trouble) == (False, PlaceTrouble.DIRECTORY_UNAVAILABLE)
+    assert place.retry_after
+    assert time.monotonic() - asked < 0.2, "nobody waits for who is known to be away"
+    found = await told(two.node.placement.find("openid", "alice"))
+    assert found.trouble is PlaceTrouble.DIRECTORY_UNAVAILABLE
+    await asyncio.sleep(pause)
+    assert one.node.placement.may_act("alice"), "the others vouch"
+    if forgets:
+        own_server.forget()
+    own_server.start()
+    await back(one)
+    await back(two)
+    assert not one.voided
+    await come_in_time(two, "alice")
+    assert two.sessions["alice"] == ("s1", b"s1")
+    await come_in_time(one, "bob")
+    assert one.sessions["bob"] == ("s2", b"s2")
+
+
+async def test_a_directory_that_forgets_everything_while_it_runs_is_found_out(
+    shaky_town: Town, own_server: DirectoryServer
+) -> None:
+    one, two = await shaky_town.join("one"), await shaky_town.join("two")
+    await one.come("alice", "s1")
+    await until(lambda: not one.node.placement._writes)
+    own_server.flush()
+    place = await two.come("alice")
+    assert (place.here, place.trouble) == (False, PlaceTrouble.DIRECTORY_UNAVAILABLE)
+    assert one.node.placement.may_act("alice")
+    await come_in_time(two, "alice")
+    assert two.sessions["alice"] == ("s1", b"s1")
+
+
+async def test_a_directory_that_stands_still_is_given_up_and_found_again(
+    shaky_town: Town, own_server: DirectoryServer
+) -> None:
+    one, two = await shaky_town.join("one"), await shaky_town.join("two")
+    await one.come("alice", "s1")
+    own_server.pause()
+    place = await two.come("alice")
+    assert (place.here, place.trouble) == (False, PlaceTrouble.DIRECTORY_UNAVAILABLE)
+    await asyncio.sleep(2 * LEASE)
+    assert one.node.placement.may_act("alice")
+    own_server.go_on()
+    await back(one)
+    await back(two)
+    await come_in_time(two, "alice")
+    assert two.sessions["alice"] == ("s1", b"s1")
+
+
+async def test_who_is_cut_off_from_everybody_stops_in_time(shaky_town: Town, own_server: DirectoryServer) -> None:
+    async with TcpRelay(own_server.address) as relay:
+        two = await shaky_town.join("two")
+        one = await shaky_town.join("one", url=f"valkey://{relay.address}")
+        await two.node.membership._renew()
+        await one.come("alice", "s1")
+        await until(lambda: not one.node.placement._writes)
+        relay.lose()
+        shaky_town.unreachable = {("two", "one"), ("one", "two")}
+        while not (place := await two.come("alice", "s2")).here:
+            assert place.trouble is PlaceTrouble.NODE_UNREACHABLE
+            await asyncio.sleep(0.01)
+        assert [lost.session_id for lost in place.lost] == ["s1"]
+        assert not one.node.placement.may_act("alice"), "before another one began"
+        assert one.standings[-1] is Standing.SUSPENDED
+        assert not (await one.come("carol", "s3")).here
+        shaky_town.unreachable.clear()
+        relay.restore()
+        await back(one)
+        assert one.voided == ["alice"]
+        assert (await one.come("alice")).arrivals == (b"s2",)
+
+
+async def test_who_is_cut_off_from_the_directory_alone_goes_on(shaky_town: Town, own_server: DirectoryServer) -> None:
+    async with TcpRelay(own_server.address) as relay:
+        two = await shaky_town.join("two")
+        one = await shaky_town.join("one", url=f"valkey://{relay.address}")
+        await one.come("alice", "s1")
+        await until(lambda: not one.node.placement._writes)
+        relay.lose()
+        await asyncio.sleep(2 * LEASE)
+        assert one.node.membership.standing is Standing.VOUCHED
+        assert one.node.placement.may_act("alice")
+        assert (await two.come("alice")).arrivals == (b"s1",), "it can be asked"
+        assert not one.node.placement.may_act("alice")
+
+
+async def test_a_pause_longer_than_the_lease_is_noticed_before_anything_is_done(shaky_town: Town) -> None:
+    one, two = await shaky_town.join("one"), await shaky_town.join("two")
+    await one.come("alice", "s1")
+    await one.come("bob", "s2")
+    await until(lambda: not one.node.placement._writes)
+    await one.node.membership.stop()  # it stands still, and so does whatever it would answer
+    shaky_town.unreachable = {("two", "one")}
+    await asyncio.sleep(1.2 * LEASE)
+    await come_in_time(two, "alice", "s3")
+    assert not one.node.placement.may_act("alice")
+    assert not one.node.placement.may_act("bob")
+    assert one.node.placement.claim("bob", "s2") is not HERE
+    shaky_town.unreachable.clear()
+    await one.node.membership.start()
+    await back(one)
+    assert one.voided == ["alice"]
+    assert one.node.placement.may_act("bob"), "nobody wanted it meanwhile"
+    assert one.node.placement.claim("bob", "s2") is HERE
+
+
+async def test_who_accepts_without_the_directory_is_the_newer_one_when_it_is_back(
+    shaky_town: Town, own_server: DirectoryServer
+) -> None:
+    one = await shaky_town.join("one")
+    two = await shaky_town.join("two", on_directory_loss="accept")
+    await one.come("alice", "s1")
+    await until(lambda: not one.node.placement._writes)
+    own_server.kill()
+    await away(two)
+    assert await two.come("alice", "s2") == HERE
+    assert two.count("accepted") == 1
+    own_server.start()
+    await back(one)
+    await back(two)
+    await until(lambda: not one.node.placement.may_act("alice"))
+    assert two.node.placement.may_act("alice")
+    assert two.sessions["alice"] == ("s2", b"s2")
+
+
+async def test_what_ended_while_it_was_away_is_released_afterwards(
+    shaky_town: Town, own_server: DirectoryServer
+) -> None:
+    one, two = await shaky_town.join("one"), await shaky_town.join("two")
+    await one.come("alice", "s1")
+    await until(lambda: not one.node.placement._writes)
+    own_server.kill()
+    await away(one)
+    one.leave("alice")
+    own_server.start()
+    await back(one)
+    await back(two)
+    one.node.placement.tend(time.monotonic())
+    await asyncio.sleep(0.05)
+    assert await told(two.node.placement.find("session", "s1")) == HERE
+
+
+async def test_many_claims_are_back_soon_and_nobody_is_held_up(
+    shaky_town: Town, own_server: DirectoryServer
+) -> None:
+    one = await shaky_town.join("one", lease=2.0)
+    for start in range(0, 4000, 500):
+        await asyncio.gather(*(one.come(f"user-{number}", f"s{number}") for number in range(start, start + 500)))
+    await until(lambda: not one.node.placement._writes)
+    own_server.kill()
+    await away(one)
+    own_server.forget()
+    own_server.start()
+    await until(lambda: one.metrics.count("claims_confirmed", "confirmed") >= 4000)
+    assert own_server.command("DBSIZE") == b":8003\r\n", "two keys a session, and those of era, nodes and lease"
