@@ -195,9 +195,7 @@ async def test_what_ended_while_it_was_away_is_released_afterwards(
     assert await told(two.node.placement.find("session", "s1")) == HERE
 
 
-async def test_many_claims_are_back_soon_and_nobody_is_held_up(
-    shaky_town: Town, own_server: DirectoryServer
-) -> None:
+async def test_many_claims_are_back_soon_and_nobody_is_held_up(shaky_town: Town, own_server: DirectoryServer) -> None:
     one = await shaky_town.join("one", lease=2.0)
     for start in range(0, 4000, 500):
         await asyncio.gather(*(one.come(f"user-{number}", f"s{number}") for number in range(start, start + 500)))

@@ -94,9 +94,7 @@ class DirectoryLink:
         self._repeats = RepeatLog(_log)
         self._took = metrics.duration("directory_call", "Of what the directory was asked together, until it answered")
         self._count_lost = metrics.counter("directory_losses", "Times that the directory became unreachable")
-        self._count_attempts = metrics.counter(
-            "directory_attempts", "Attempts to connect to the directory that failed"
-        )
+        self._count_attempts = metrics.counter("directory_attempts", "Attempts to connect to the directory that failed")
         metrics.gauge("directory_up", "Whether the directory answers", lambda: self.up, Unit.FLAG)
 
     @property

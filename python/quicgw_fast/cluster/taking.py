@@ -49,9 +49,7 @@ class Taking:
         except TimeoutError as error:
             raise PeerUnreachable(f"no answer within {FETCHED_WITHIN:g} s") from error
 
-    async def taken(
-        self, openid: str, generation: int, holder: Holder, yielded: Yielded, era: str
-    ) -> Refused | None:
+    async def taken(self, openid: str, generation: int, holder: Holder, yielded: Yielded, era: str) -> Refused | None:
         """Have the directory forget the holder; None when that is so. Raises DirectoryUnavailable."""
         return await self._entries.take(openid, generation, holder, era, dead=bool(yielded.lost))
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from quicgw_fast.backend.engine import PushToAll
     from quicgw_fast.errors import AnsweredError
     from quicgw_fast.observe import Metrics
-    from quicgw_fast.ports import TerminalReply
+    from quicgw_fast.ports import Link, TerminalReply
 
 CHUNK = 64 << 10
 """Bytes that are taken from the outbox at once when a connection catches up."""
@@ -38,17 +38,20 @@ class OrderedSender(Generic[R]):
         on_overflow: Callable[[R], None],
         make_room: Callable[[int], bool],
         push_to_all: PushToAll,
+        link_of: Callable[[R], Link | None],
     ) -> None:
         """``on_overflow`` is called once the recipient can only be reset (protocol §5).
 
         ``make_room(bytes)`` is called when the memory that all recipients share has no room for so many more; True
-        when some was given back, so that another try has a point. ``push_to_all`` is the engine's.
+        when some was given back, so that another try has a point. ``push_to_all`` is the engine's. ``link_of`` gives the
+        connection of a recipient; None also while nothing may be sent to it, which is then retained for ``pump``.
         """
         help = "Bytes of numbered messages that connections were given, also of those that they were given again"
         self._sent = metrics.counter("sent", help, Unit.BYTES)
         self._on_overflow = on_overflow
         self._make_room = make_room
         self._push_to_all = push_to_all
+        self._link_of = link_of
 
     def reply(self, to: R, client_seq: int, msg_id: int, reply: TerminalReply) -> bool:
         """Send the reply to request ``client_seq`` with the notifies bound to it, as one step.
@@ -65,7 +68,7 @@ class OrderedSender(Generic[R]):
 
     def turn_away(self, to: R, messages: list[bytes], begin: int, body: bytes) -> int:
         """Refuse requests with which the messages begin, as the engine does it, and return how many."""
-        outbox, link = to.outbox, to.link
+        outbox, link = to.outbox, self._link_of(to)
         # As in _flow. There is nothing for which others would have to make room.
         room = link if link is not None and to.cursor == outbox.last_seq and link.ready() else None
         count, frames = outbox.turn_away(messages, begin, body)
@@ -109,7 +112,7 @@ class OrderedSender(Generic[R]):
 
     def takes(self, to: R) -> bool:
         """Whether what took its number now would leave now, or as soon as what is under way has."""
-        link = to.link
+        link = self._link_of(to)
         return link is not None and to.cursor == to.outbox.last_seq and link.ready() and to.outbox.fill < 1.0
 
     def go_on(self, to: R) -> None:
@@ -139,7 +142,7 @@ class OrderedSender(Generic[R]):
                 hindered.append(to)
                 continue
             to.look_at = 0.0
-            (frame, number), link = sent, to.link
+            (frame, number), link = sent, self._link_of(to)
             # As in _flow, where a link is asked first; between the step and here nothing has happened to this one.
             if link is not None and to.cursor == number - 1 and link.ready():
                 to.cursor, to.handed = number, max(to.handed, number)
@@ -164,7 +167,7 @@ class OrderedSender(Generic[R]):
 
     def pump(self, to: R) -> None:
         """Hand over what is retained behind the cursor, as far as the connection has room."""
-        link = to.link
+        link = self._link_of(to)
         while link is not None and to.cursor < to.outbox.last_seq and link.ready():
             frames, cursor = to.outbox.replay(to.cursor, CHUNK)
             to.cursor, to.handed = cursor, max(to.handed, cursor)
@@ -193,7 +196,7 @@ class OrderedSender(Generic[R]):
         return True
 
     def _flow(self, to: R, commit: Callable[[], bytes]) -> bytes:
-        outbox, link = to.outbox, to.link
+        outbox, link = to.outbox, self._link_of(to)
         caught_up = to.cursor == outbox.last_seq
         # Before the commit: a link that is not ready wakes the pump later, and what is new must not overtake.
         room = link if link is not None and caught_up and link.ready() else None

@@ -55,14 +55,16 @@ class Arrivals:
         self._requests = requests
         self._make_room = make_room
 
-    def arrive(self, states: Sequence[bytes], gateway: str) -> list[Session]:
-        """Have sessions here that ``gateway`` gave, all or none of them.
+    def arrive(self, states: Sequence[bytes], gateway: str = "") -> list[Session]:
+        """Have sessions here that ``gateway`` gave, unless they say more; all or none, without what is here by now.
 
-        Raises UnreadableSession, the engine's BudgetFull, and ValueError where one of them is here already.
+        Raises UnreadableSession, the engine's BudgetFull, and ValueError where the openid of one has a live session here.
         """
         here: list[ArrivedSession] = []
         try:
             for state in map(read, states):
+                if self._registry.by_id(state.session_id) is not None:
+                    continue
                 arrived = self._restore(state, gateway)
                 self._registry.adopt(arrived.session)
                 here.append(arrived)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
+from operator import attrgetter
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from quicgw_fast.carrier import MAX_BODY
@@ -25,6 +26,7 @@ from quicgw_fast.flow.conversations import Conversations
 from quicgw_fast.flow.crowding import Crowding
 from quicgw_fast.flow.departed import Departed
 from quicgw_fast.flow.draining import DrainState, HandOut
+from quicgw_fast.flow.fence import Fence
 from quicgw_fast.flow.housekeeping import Housekeeping
 from quicgw_fast.flow.journal import Journal
 from quicgw_fast.flow.kicking import Kicks
@@ -84,6 +86,8 @@ class Asked(NamedTuple):
     tracer: RequestTracer | None
     events: EventLog
     elsewhere: Elsewhere
+    may_act: Callable[[str], bool] | None = None
+    """Whether anything may be done for an openid now; None where that is always so."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,10 +141,11 @@ def assemble_path(
     draining, journal, request_memory = DrainState(), Journal(metrics), RequestMemory(metrics, limits)
     departed, keep = Departed(), times.resume_window
     budget, make_outbox, registry = _make_registry(engine, metrics, times, aloud=config.log.level == "debug")
-    life = Lifecycle(clock, asked.events, registry, journal)
+    life = Lifecycle(clock, asked.events, registry, journal, asked.placement)
 
     # Down
-    sender = _make_sender(engine, metrics, lambda: closing, lambda: room)
+    fence = None if asked.may_act is None else Fence(asked.may_act, lambda session: sender.pump(session))
+    sender = _make_sender(engine, metrics, lambda: closing, lambda: room, fence)
     offline = Offline(SteadyClock(clock), metrics, asked.store, registry, sender, config.offline)
     accounts = Accounts(metrics, lambda: (session.outbox.tally for session in registry), offline.share)
     closing = Closing(clock, metrics, registry, life, accounts, offline, lambda session: requests.give_up(session))
@@ -163,9 +168,25 @@ def assemble_path(
     refused, arriving = StartRefusals(metrics, farewell), Arriving(clock, metrics, lambda: limits().arriving_memory)
     pending, pace = PendingStarts(clock, draining, registry, refused), config.drain.pace
     attaching = Attaching(clock, metrics, registry, sender, closing, offline, tokens, pending, life, times, limits)
-    starts = StartHandler(clock, metrics, draining, gates.start, tokens, place, pending, refused, attaching, *traced)
+    arrive: Callable[[Sequence[bytes]], object] = lambda states: moving.arrivals.arrive(states)
+    starts = StartHandler(
+        clock, metrics, draining, gates.start, tokens, place, pending, refused, attaching, arrive, *traced
+    )
     control = ControlMessages(clock, metrics, sender, closing, offline, tokens, times.window_bytes)
-    legs = Legs(clock, metrics, life, sender, starts, requests, control, arriving, stages, gates.held, gates.message)
+    legs = Legs(
+        clock,
+        metrics,
+        life,
+        sender,
+        starts,
+        requests,
+        control,
+        arriving,
+        stages,
+        gates.held,
+        gates.message,
+        asked.may_act,
+    )
     conversations = Conversations(clock, metrics, engine, legs, journal, times, processor, stages.inflow)
     to_push = Targets(place, registry, closing), registry, sender, offline, gates.push, engine.encode_body
     pushes = Pushes(clock, metrics, draining, *to_push, departed, asked.elsewhere, config.push, times.bind_timeout)
@@ -174,6 +195,8 @@ def assemble_path(
 
     # What passes with time
     chores = [arriving.tend, offline.tend, room.tend, journal.flush, tokens.flush, metrics.tend, moving.tend, *chores]
+    if fence is not None:
+        chores.append(fence.tend)
     chores.append(LargeSessions(metrics, registry, closing, gates.session, gates.memory.closes_sessions).tend)
     housekeeping = Housekeeping(clock, metrics, registry, conversations, sender, closing, refused, times, chores)
     return Path(
@@ -186,7 +209,11 @@ def assemble_path(
 
 
 def _make_sender(
-    engine: Engine, metrics: Metrics, closing: Callable[[], Closing], room: Callable[[], Memory]
+    engine: Engine,
+    metrics: Metrics,
+    closing: Callable[[], Closing],
+    room: Callable[[], Memory],
+    fence: Fence | None,
 ) -> OrderedSender[Session]:
     """The way down. What a full window or memory brings about has to come back to who is made after it."""
     return OrderedSender(
@@ -194,6 +221,7 @@ def _make_sender(
         lambda session: closing().overflowed(session),
         lambda needed: room().make_room(needed),
         engine.push_to_all,
+        attrgetter("link") if fence is None else fence.link_of,
     )
 
 

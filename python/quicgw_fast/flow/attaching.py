@@ -11,7 +11,7 @@ from quicgw_fast.proto.client_pb2 import StartResponse
 from quicgw_fast.session import NO_NOTIFIES, Event, Gap, ResumeDecision, Session, StartClaim, decide, gap_to_tell
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from quicgw_fast.clock import Clock
     from quicgw_fast.config import LimitsConfig, SessionConfig
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from quicgw_fast.flow.pending_starts import AdmittedStart, PendingStarts
     from quicgw_fast.flow.tokens import Tokens
     from quicgw_fast.observe import Metrics
+    from quicgw_fast.placement import LostSession
     from quicgw_fast.session import Registry
 
 
@@ -88,12 +89,16 @@ class Attaching:
         self._times = times
         self._told = self._limits(), _headers(self._limits(), times)
 
-    def attach(self, start: AdmittedStart) -> None:
-        """Answer a START whose openid lives here; it may have to wait for the offline store first."""
+    def attach(self, start: AdmittedStart, lost: Sequence[LostSession] = ()) -> None:
+        """Answer a START whose openid lives here; it may have to wait for the offline store first.
+
+        ``lost`` are sessions of the openid that died with their gateways.
+        """
         old = self._registry.by_openid(start.claim.openid)
         if old is not None:
             self._closing.expire(old)
-        verdict = decide(start.claim, self._registry, self._clock.now())
+        died = [each.session_id for each in lost]
+        verdict = decide(start.claim, self._registry, self._clock.now(), died)
         if verdict.resume is not None:
             self._resume(start, verdict, verdict.resume)
             return

@@ -66,7 +66,9 @@ class Legs:
         stages: StageTimes,
         held: Gate[HeldFacts, Close],
         message: Gate[MessageFacts, Close],
+        may_act: Callable[[str], bool] | None,
     ) -> None:
+        """``may_act`` says whether anything may be done for an openid now; None where that is always so."""
         self.clock = clock
         self.count_protocol_errors = metrics.counter(
             "protocol_errors", "Connections that were closed for breaking the protocol"
@@ -76,6 +78,7 @@ class Legs:
             "floods_closed", "Connections that were closed for too many messages; refused has them by rule"
         )
         self.lifecycle = lifecycle
+        self.may_act = may_act
         self.sender = sender
         self.starts = starts
         self.requests = requests
@@ -209,6 +212,10 @@ class Conversation:
             return
         if not self.current:
             self.over = True
+            return
+        if self._legs.may_act is not None and not self._legs.may_act(session.openid):
+            # What it sends may be old, and be acted on elsewhere. It comes back to whoever has its session.
+            self.close(CloseCode.INTERNAL, "this node has lost touch with its cluster")
             return
         now = self._legs.clock.now()
         session.last_activity = now

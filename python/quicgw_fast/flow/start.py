@@ -5,16 +5,18 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
+from quicgw_fast.backend.errors import BudgetFull
 from quicgw_fast.codes import CloseCode, ErrorCode, RequestType
 from quicgw_fast.errors import ProtocolError, RequestError
 from quicgw_fast.flow.payloads import parse_start
 from quicgw_fast.flow.pending_starts import AdmittedStart
 from quicgw_fast.overload import StartFacts
 from quicgw_fast.placement import Place
-from quicgw_fast.session import MAX_OPENID, StartClaim
+from quicgw_fast.session import MAX_OPENID, StartClaim, UnreadableSession
 
 if TYPE_CHECKING:
     import asyncio
+    from collections.abc import Callable, Sequence
 
     from quicgw_fast.auth import Grant
     from quicgw_fast.clock import Clock
@@ -33,6 +35,8 @@ if TYPE_CHECKING:
 
 MAX_LAST_ACKED = (1 << 63) - 1
 """A fresh session numbers on from what the client names, and numbers must not run out."""
+RETRY_ARRIVAL: Final = 1.0
+"""Seconds after which there may be memory for a session that could not be taken over."""
 NO_ANSWER: Final = Place(here=False, detail="it was not found out in time whether the openid may live here")
 
 
@@ -50,10 +54,11 @@ class StartHandler:
         pending: PendingStarts,
         refusals: StartRefusals,
         attaching: Attaching,
+        arrive: Callable[[Sequence[bytes]], object],
         tracer: RequestTracer | None,
         inflow: Inflow,
     ) -> None:
-        """``inflow`` has what is being handed over."""
+        """``arrive`` has sessions here that other gateways gave; ``inflow`` has what is being handed over."""
         self._clock = clock
         self._count_starts_departed = metrics.counter(
             "starts_departed", "STARTs that were not acted on, as their client had left already"
@@ -71,6 +76,7 @@ class StartHandler:
         self._pending = pending
         self._refusals = refusals
         self._attaching = attaching
+        self._arrive = arrive
         self._tracer = tracer
         self._inflow = inflow
 
@@ -134,11 +140,23 @@ class StartHandler:
         self._placed(start, answer.result() if answer.done() else NO_ANSWER)
 
     def _placed(self, start: AdmittedStart, place: Place) -> None:
-        if place.here:
-            self._attaching.attach(start)
+        if not place.here:
+            self._count_starts_misplaced.value += 1
+            self._refuse(start, place.detail, place.retry_after)
             return
-        self._count_starts_misplaced.value += 1
-        error = RequestError(ErrorCode.OVERLOADED, "not at this gateway", place.detail)
+        try:
+            if place.arrivals:
+                self._arrive(place.arrivals)
+        except BudgetFull:
+            self._refuse(start, "there is no memory for the session that comes with it", RETRY_ARRIVAL)
+        except UnreadableSession as error:
+            self._refuse(start, f"its session comes from a gateway of another release ({error})", None)
+        else:
+            self._attaching.attach(start, place.lost)
+
+    def _refuse(self, start: AdmittedStart, why: str, retry_after: float | None) -> None:
+        retry_after_ms = None if retry_after is None else round(retry_after * 1000)
+        error = RequestError(ErrorCode.OVERLOADED, "not at this gateway", why, retry_after_ms=retry_after_ms)
         # Not DRAINING: this gateway goes on, and others of its clients may come back to it.
         self._refusals.refuse(start.client, start.msg_id, error, CloseCode.INTERNAL)
 

@@ -73,6 +73,7 @@ class SessionState(message.Message):
     ATTEMPTS_FIELD_NUMBER: builtins.int
     TRAIL_FIELD_NUMBER: builtins.int
     WAITING_FIELD_NUMBER: builtins.int
+    CAME_FROM_FIELD_NUMBER: builtins.int
     version: builtins.int
     session_id: builtins.str
     """Who it is."""
@@ -97,6 +98,8 @@ class SessionState(message.Message):
     told_interval: builtins.int
     allowance_full_in: builtins.float
     """until its rate of requests has its whole burst again"""
+    came_from: builtins.str
+    """the gateway that gave it, put before the rest by whoever fetched it"""
     @builtins.property
     def required_features(self) -> containers.RepeatedScalarFieldContainer[builtins.int]: ...
     @builtins.property
@@ -141,10 +144,11 @@ class SessionState(message.Message):
         attempts: abc.Mapping[builtins.str, builtins.int] | None = ...,
         trail: abc.Iterable[TrailEntry] | None = ...,
         waiting: abc.Iterable[WaitingRequest] | None = ...,
+        came_from: builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = typing.Literal["_detached_for", b"_detached_for", "_token_ends_at", b"_token_ends_at", "detached_for", b"detached_for", "outbox", b"outbox", "token_ends_at", b"token_ends_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["_detached_for", b"_detached_for", "_token_ends_at", b"_token_ends_at", "age", b"age", "allowance_full_in", b"allowance_full_in", "attempts", b"attempts", "detached_for", b"detached_for", "epoch", b"epoch", "gid", b"gid", "handed", b"handed", "logged_in", b"logged_in", "openid", b"openid", "outbox", b"outbox", "peer", b"peer", "requests", b"requests", "required_features", b"required_features", "session_id", b"session_id", "silent_for", b"silent_for", "token_ends_at", b"token_ends_at", "told_interval", b"told_interval", "trail", b"trail", "version", b"version", "waiting", b"waiting", "zone", b"zone"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["_detached_for", b"_detached_for", "_token_ends_at", b"_token_ends_at", "age", b"age", "allowance_full_in", b"allowance_full_in", "attempts", b"attempts", "came_from", b"came_from", "detached_for", b"detached_for", "epoch", b"epoch", "gid", b"gid", "handed", b"handed", "logged_in", b"logged_in", "openid", b"openid", "outbox", b"outbox", "peer", b"peer", "requests", b"requests", "required_features", b"required_features", "session_id", b"session_id", "silent_for", b"silent_for", "token_ends_at", b"token_ends_at", "told_interval", b"told_interval", "trail", b"trail", "version", b"version", "waiting", b"waiting", "zone", b"zone"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__detached_for: _TypeAlias = typing.Literal["detached_for"]  # noqa: Y015
     _WhichOneofArgType__detached_for: _TypeAlias = typing.Literal["_detached_for", b"_detached_for"]  # noqa: Y015

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 from quicgw_fast.codes import ResetReason
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from quicgw_fast.backend import Outbox
     from quicgw_fast.session.claim import StartClaim
     from quicgw_fast.session.registry import Ended, Registry
@@ -62,16 +64,17 @@ class ResumeDecision:
         return self.gap.reason if self.gap else ResetReason.NONE
 
 
-def decide(claim: StartClaim, registry: Registry, now: float) -> ResumeDecision:
+def decide(claim: StartClaim, registry: Registry, now: float, died: Collection[str] = ()) -> ResumeDecision:
     """Judge a START whose openid is authenticated; changes nothing.
 
-    A session of another openid looks exactly like one that never was: nothing may be learnt by guessing ids.
+    ``died`` are the ids of sessions of the openid that are known to be lost with their gateways, empty for one whose id
+    nobody knows. A session of another openid looks exactly like one that never was: nothing may be learnt by guessing ids.
     """
     if claim.fresh:
         return ResumeDecision()
     session = _claimed(claim, registry)
     if session is None:
-        return _judge_ended(claim, registry, now)
+        return _judge_ended(claim, registry, now, died)
     reason = _refusal(claim, session)
     if reason is ResetReason.NONE:
         return ResumeDecision(resume=session)
@@ -100,13 +103,15 @@ def _refusal(claim: StartClaim, session: Session) -> ResetReason:
     return ResetReason.NONE
 
 
-def _judge_ended(claim: StartClaim, registry: Registry, now: float) -> ResumeDecision:
+def _judge_ended(claim: StartClaim, registry: Registry, now: float, died: Collection[str]) -> ResumeDecision:
     if claim.session_id:
         ended = registry.ended_by_id(claim.session_id, now)
     else:
         ended = registry.ended_by_openid(claim.openid, now)
     if ended is None or ended.openid != claim.openid:
-        return ResumeDecision(gap=Gap(ResetReason.UNKNOWN_SESSION, claim.last_acked + 1))
+        known = claim.session_id in died or "" in died or (bool(died) and not claim.session_id)
+        reason = ResetReason.NODE_LOST if known else ResetReason.UNKNOWN_SESSION
+        return ResumeDecision(gap=Gap(reason, claim.last_acked + 1))
     if (claim.epoch and claim.epoch != ended.epoch) or claim.last_acked > ended.outbox.last_seq:
         # As above: it ended, but the number is of another history.
         return ResumeDecision(gap=Gap(ResetReason.EXPIRED, claim.last_acked + 1))

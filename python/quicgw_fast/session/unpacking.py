@@ -69,7 +69,7 @@ def read(data: bytes) -> pb.SessionState:
 def unpack(
     state: pb.SessionState, gateway: str, outbox: Outbox, new_parcel: Callable[[float, str], Parcel], now: float
 ) -> ArrivedSession:
-    """Make the session that came from ``gateway``; ``outbox`` becomes its.
+    """Make the session, which came from ``gateway`` unless it says more; ``outbox`` becomes its.
 
     ``new_parcel`` makes one by its end and its supersede key. Raises the engine's BudgetFull, and UnreadableSession for
     what no session can be in.
@@ -116,7 +116,7 @@ def _session(state: pb.SessionState, outbox: Outbox, gateway: str, now: float) -
 def _requests(state: pb.SessionState, gateway: str, now: float) -> Iterator[RequestElsewhere]:
     for each in state.requests:
         until = now + _seconds(each.ends_in)
-        where = each.gateway or gateway
+        where = each.gateway or state.came_from or gateway
         yield RequestElsewhere(each.client_seq, each.msg_id, each.action, each.is_login, until, where)
 
 

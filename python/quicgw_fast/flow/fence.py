@@ -1,0 +1,43 @@
+"""Nothing is sent to a client for whom this gateway may not act at the moment, as another one might.
+
+Where there are several gateways, one that was paused or cut off does not know whether it still has its sessions. It is
+asked right before something would be sent: a check at the beginning of the pause's end would come too late for what
+runs before it. What has taken its number meanwhile is retained like anything that a connection has no room for, and
+goes out once the session is known to be here still; if it is not, nobody has seen it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from quicgw_fast.ports import Link
+    from quicgw_fast.session import Session
+
+
+class Fence:
+    """Between the sender and the connections."""
+
+    def __init__(self, may_act: Callable[[str], bool], pump: Callable[[Session], None]) -> None:
+        """``may_act`` says it of an openid, now; ``pump`` sends what was retained."""
+        self._may_act = may_act
+        self._pump = pump
+        self._held_back: set[Session] = set()
+
+    def link_of(self, session: Session) -> Link | None:
+        """The connection of a session, unless nothing may be sent to it."""
+        link = session.link
+        if link is None or self._may_act(session.openid):
+            return link
+        self._held_back.add(session)
+        return None
+
+    def tend(self, now: float) -> None:
+        """Go on with those for whom it may be acted again."""
+        del now
+        for session in [session for session in self._held_back if self._may_act(session.openid)]:
+            self._held_back.discard(session)
+            self._pump(session)
+        self._held_back = {session for session in self._held_back if session.attached}
