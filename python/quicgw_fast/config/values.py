@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import ipaddress
 import json
 import math
@@ -218,6 +219,32 @@ class Within:
         """Parse first, then the number's own type, then the bounds."""
         checked = core_schema.no_info_after_validator_function(self.check, handler(source))
         return core_schema.no_info_before_validator_function(self.parse, checked)
+
+
+@dataclass(frozen=True, slots=True)
+class WordOrNumber:
+    """One of a few words, or a whole number within bounds, for pydantic: goes into ``Annotated``."""
+
+    words: tuple[str, ...]
+    within: Within
+
+    def check(self, value: object) -> str | int:
+        """Return the word or the number; ValueError says what may be written, and what was probably meant."""
+        if isinstance(value, str) and value in self.words:
+            return value
+        digits = isinstance(value, str) and value.isascii() and value.isdigit()  # as the environment has numbers
+        number = int(value[:9]) if digits and isinstance(value, str) else value
+        if isinstance(number, int) and not isinstance(number, bool):
+            self.within.check(number)
+            return number
+        words = ", ".join(map(repr, self.words))
+        meant = difflib.get_close_matches(str(value).lower(), self.words, n=1, cutoff=0.7)
+        asked = f"; did you mean {meant[0]}?" if meant else ""
+        raise ValueError(f"must be {words} or a number from {self.within.bounds}, not {shown(value)}{asked}")
+
+    def __get_pydantic_core_schema__(self, source: object, handler: GetCoreSchemaHandler) -> core_schema.CoreSchema:
+        """Nothing but the check."""
+        return core_schema.no_info_plain_validator_function(self.check)
 
 
 def duration(low: str, high: str) -> Within:
