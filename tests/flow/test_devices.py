@@ -8,18 +8,22 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from quicgw_fast.codes import CloseCode, LostReason, PushCode, PushOutcome, RequestType, ResetReason, SyncHint
+from quicgw_fast.config import OfflineConfig
 from quicgw_fast.flow.reconfiguring import reconfigure
 from quicgw_fast.placement import HERE
 from quicgw_fast.proto import client_pb2 as pb
 from quicgw_fast.proto.service_pb2 import UnicastPushRequest
 from quicgw_fast.session import SessionState
-from quicgw_fast.store import MemoryStore
+from quicgw_fast.store import MemoryStore, SqliteStore
+from tests.flow.endings import answered, away, until
 from tests.flow.receipts import ACKNOWLEDGED, PENDING, lost, waiting
 from tests.flow.slow_store import SlowStore
 from tests.placement.slow import SlowPlacement
+from tests.store.test_sqlite import Gate
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
+    from pathlib import Path
 
     from tests.flow.house import Client, House
 
@@ -577,6 +581,27 @@ async def test_who_comes_back_meanwhile_is_not_sent_away(make_house: MakeHouse, 
     await house.settle()
     assert back.ended is None
     assert other.ended is CloseCode.SUPERSEDED
+
+
+async def test_devices_that_wait_for_the_store_come_in_together(make_house: MakeHouse, tmp_path: Path) -> None:
+    disk = SqliteStore(tmp_path / "store.db", OfflineConfig.model_construct(store="sqlite", max_messages=1000))
+    house = await make_house(session={"devices": 2}, store=disk)
+    owed = await away(house, "alice", "kept")
+    gate = await Gate.shut(disk)
+    owed.session.detached_at = -1e6  # its end hands it over, and every START waits to hear of that
+    clients = [come(house) for _ in range(3)]
+    await house.settle()
+    assert clients[0].ended is CloseCode.SUPERSEDED
+    assert [answered(client) for client in clients[1:]] == [False, False]
+    gate.opened.set()
+    await until(lambda: all(answered(client) for client in clients))
+    assert [client.started(7).success for client in clients] == [False, True, True]
+    assert [client.ended for client in clients[1:]] == [None, None]
+    for client in clients[1:]:
+        client.call("hello")
+    await until(lambda: sum(len(client.numbers) for client in clients) == 3)
+    assert sorted(texts(*clients[1:])) == [["200 "], ["200 ", "kept"]]
+    await disk.close()
 
 
 # Another policy

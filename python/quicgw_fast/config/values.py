@@ -25,6 +25,7 @@ _SIZE = re.compile(r"(\d{1,30})\s*(B|KiB|MiB|GiB|TiB)?", re.ASCII)
 _BYTES = {"B": 1, None: 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30, "TiB": 1 << 40}
 MAX_PORT = 65535
 _LONGEST_SHOWN = 60
+_FEW_DIGITS = re.compile(r"\d{1,9}", re.ASCII)
 _LONGEST_PATH = 1024
 
 
@@ -232,11 +233,11 @@ class WordOrNumber:
         """Return the word or the number; ValueError says what may be written, and what was probably meant."""
         if isinstance(value, str) and value in self.words:
             return value
-        digits = isinstance(value, str) and value.isascii() and value.isdigit()  # as the environment has numbers
-        number = int(value[:9]) if digits and isinstance(value, str) else value
-        if isinstance(number, int) and not isinstance(number, bool):
-            self.within.check(number)
-            return number
+        if isinstance(value, str) and _FEW_DIGITS.fullmatch(value):  # as the environment has numbers
+            value = int(value)
+        if isinstance(value, int) and not isinstance(value, bool):
+            self.within.check(value)
+            return value
         words = ", ".join(map(repr, self.words))
         meant = difflib.get_close_matches(str(value).lower(), self.words, n=1, cutoff=0.7)
         asked = f"; did you mean {meant[0]}?" if meant else ""
