@@ -52,24 +52,25 @@ class Devices:
 
     def add(self, session: Session) -> None:
         """One has begun; ValueError where the openid has as many as it may have."""
-        before = self.of(session.openid)
-        if len(before) >= self.policy.most:
+        before = self._of.get(session.openid)
+        if before is None:
+            self._of[session.openid] = (session,)
+        elif len(before) < self.policy.most:
+            self._of[session.openid] = (*before, session)
+        else:
             raise ValueError("the openid has as many live sessions as it may have; end one first")
-        self._of[session.openid] = (*before, session)
 
     def attached(self, session: Session) -> None:
         """A client has just attached to one."""
-        of_openid = self.of(session.openid)
+        of_openid = self._of[session.openid]
         if of_openid[-1] is not session:
             self._of[session.openid] = (*(one for one in of_openid if one is not session), session)
 
     def remove(self, session: Session) -> None:
         """One has ended."""
-        left = tuple(one for one in self.of(session.openid) if one is not session)
-        if left:
-            self._of[session.openid] = left
-        else:
-            del self._of[session.openid]
+        before = self._of.pop(session.openid)
+        if len(before) > 1:
+            self._of[session.openid] = tuple(one for one in before if one is not session)
 
     def meant(self, claim: StartClaim) -> Session | None:
         """The session that a START wants to go on with. One of another openid is none (``resume.decide``)."""
@@ -83,7 +84,10 @@ class Devices:
 
         Those go first that have no client, then those whose client attached longest ago.
         """
-        others = [session for session in self.of(openid) if session is not instead_of]
+        sessions = self._of.get(openid)
+        if sessions is None:
+            return []
+        others = [session for session in sessions if session is not instead_of]
         others.sort(key=lambda session: session.attached)  # keeps the order among equals
         too_many = max(0, len(others) + 1 - self.policy.most)
         return [*([] if instead_of is None else [instead_of]), *others[:too_many]]

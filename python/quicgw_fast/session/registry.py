@@ -243,8 +243,8 @@ class Registry:
 
     def _attempts_of_another(self, openid: str, now: float) -> Attempts:
         """What one more session of this openid knows: the same as the others, which share it."""
-        known = self.attempts(openid, now)
-        return known if self.devices.of(openid) else known.copy(self.devices.policy.most)
+        others = self.devices.of(openid)
+        return others[0].attempts if others else self.attempts(openid, now).copy(self.devices.policy.most)
 
     def _keep_trail(self, session: Session) -> None:
         if session.trail is not None:
