@@ -37,11 +37,17 @@ TENDED_EVERY: Final = 1.0
 """Seconds between two looks at what passes with time."""
 
 
+def new_name(config: ClusterConfig) -> str:
+    """By which others know a node: of one start alone, as what another start of it had is not there any more."""
+    return f"{config.node_id or socket.gethostname()}.{secrets.token_hex(3)}"
+
+
 class ClusterNode:
     """One node, from ``start`` to ``stop``."""
 
     def __init__(
         self,
+        name: str,
         config: ClusterConfig,
         clock: Clock,
         metrics: Metrics,
@@ -53,16 +59,15 @@ class ClusterNode:
         devices: int = 1,
         founding: bool = False,
     ) -> None:
-        """``about`` gives what the others are to know of this node: its addresses, its version, its state.
-
-        ``void`` is told of a claim that is somebody else's now, ``changed`` of another standing. ``devices`` is how
-        many sessions an openid may have, ``founding`` that nobody can have used this directory before.
+        """``name`` is of this start alone (``new_name``). ``about`` gives what the others are to know of this node: its
+        addresses, its version, its state. ``void`` is told of a claim that is somebody else's now, ``changed`` of
+        another standing. ``devices`` is how many sessions an openid may have, ``founding`` that nobody can have used
+        this directory before.
 
         Raises ConfigError for a URL that cannot be used.
         """
         assert config.url is not None
-        self.name = f"{config.node_id or socket.gethostname()}.{secrets.token_hex(3)}"
-        """By which others know it: of this start alone, as what another start had is not here."""
+        self.name = name
         self._config = config
         self._now = clock.now
         self.lease = OwnLease(config.lease)

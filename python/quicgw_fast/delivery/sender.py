@@ -43,8 +43,8 @@ class OrderedSender(Generic[R]):
         """``on_overflow`` is called once the recipient can only be reset (protocol §5).
 
         ``make_room(bytes)`` is called when the memory that all recipients share has no room for so many more; True
-        when some was given back, so that another try has a point. ``push_to_all`` is the engine's. ``link_of`` gives the
-        connection of a recipient; None also while nothing may be sent to it, which is then retained for ``pump``.
+        when some was given back, so that another try has a point. ``push_to_all`` is the engine's. ``link_of`` gives
+        the connection of a recipient; None also while nothing may be sent to it, which then waits for ``pump``.
         """
         help = "Bytes of numbered messages that connections were given, also of those that they were given again"
         self._sent = metrics.counter("sent", help, Unit.BYTES)

@@ -58,7 +58,7 @@ class Arrivals:
     def arrive(self, states: Sequence[bytes], gateway: str = "") -> list[Session]:
         """Have sessions here that ``gateway`` gave, unless they say more; all or none, without what is here by now.
 
-        Raises UnreadableSession, the engine's BudgetFull, and ValueError where the openid of one has a live session here.
+        Raises UnreadableSession, the engine's BudgetFull, and ValueError where an openid has too many sessions by that.
         """
         here: list[ArrivedSession] = []
         try:

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
-from operator import attrgetter
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from quicgw_fast.carrier import MAX_BODY
@@ -50,7 +49,7 @@ from quicgw_fast.flow.targets import Targets
 from quicgw_fast.flow.tokens import Tokens
 from quicgw_fast.overload import Pace, StandingQueue
 from quicgw_fast.processor import AsyncRequestProcessor, AsyncTask, execute
-from quicgw_fast.session import Registry, Session
+from quicgw_fast.session import DevicePolicy, Registry, Session
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -144,7 +143,7 @@ def assemble_path(
     life = Lifecycle(clock, asked.events, registry, journal, asked.placement)
 
     # Down
-    fence = None if asked.may_act is None else Fence(asked.may_act, lambda session: sender.pump(session))
+    fence = Fence(asked.may_act, lambda session: sender.pump(session))
     sender = _make_sender(engine, metrics, lambda: closing, lambda: room, fence)
     offline = Offline(SteadyClock(clock), metrics, asked.store, registry, sender, config.offline)
     accounts = Accounts(metrics, lambda: (session.outbox.tally for session in registry), offline.share)
@@ -157,9 +156,9 @@ def assemble_path(
     ordered = OrderedActions(clock, metrics, config.routing.ordered, replies, lambda task: requests.submit(task))
     work, pool = partial(execute, call=call, clock=clock), partial(make, "logins", logins_at_once)
     processor: RequestProcessor = make("requests", pools.workers, work=work, reply=ordered.reply)
-    who, traced, place = (registry, offline.stored, life), (asked.tracer, stages.inflow), asked.placement
-    started, ask = login_way(config.auth.login, clock, metrics, *who, call)
-    logins = Logins(clock, metrics, *who, pool, ask, replies, lambda task: requests.dispatch(task))
+    about, traced, place = (registry, offline.stored, life), (asked.tracer, stages.inflow), asked.placement
+    started, ask = login_way(config.auth.login, clock, metrics, *about, call)
+    logins = Logins(clock, metrics, *about, pool, ask, replies, lambda task: requests.dispatch(task))
     rules = gates.request, gates.task, Crowding(metrics, gates.queue, processor, replies, engine), request_memory
     requests = Requests(clock, metrics, draining, *rules, processor, logins, ordered, replies, engine, longest, *traced)
 
@@ -167,36 +166,31 @@ def assemble_path(
     tokens = Tokens(clock, metrics, asked.authenticator, gates.renewal, gates.attempts, started)
     refused, arriving = StartRefusals(metrics, farewell), Arriving(clock, metrics, lambda: limits().arriving_memory)
     pending, pace = PendingStarts(clock, draining, registry, refused), config.drain.pace
-    attaching = Attaching(clock, metrics, registry, sender, closing, offline, tokens, pending, life, times, limits)
-    arrive: Callable[[Sequence[bytes]], object] = lambda states: moving.arrivals.arrive(states)
-    starts = StartHandler(
-        clock, metrics, draining, gates.start, tokens, place, pending, refused, attaching, arrive, *traced
+    stays = refused, asked.may_act
+    attaching = Attaching(
+        clock, metrics, registry, sender, closing, offline, tokens, pending, life, times, limits, *stays
     )
+    who = place, pending, refused, attaching, lambda states: moving.arrive(states)
+    starts = StartHandler(clock, metrics, draining, gates.start, tokens, *who, *traced)
     control = ControlMessages(clock, metrics, sender, closing, offline, tokens, times.window_bytes)
-    legs = Legs(
-        clock,
-        metrics,
-        life,
-        sender,
-        starts,
-        requests,
-        control,
-        arriving,
-        stages,
-        gates.held,
-        gates.message,
-        asked.may_act,
-    )
+    judges = gates.held, gates.message, asked.may_act
+    legs = Legs(clock, metrics, life, sender, starts, requests, control, arriving, stages, *judges)
     conversations = Conversations(clock, metrics, engine, legs, journal, times, processor, stages.inflow)
-    to_push = Targets(place, registry, closing), registry, sender, offline, gates.push, engine.encode_body
+    to_push = (
+        Targets(place, registry, closing, asked.may_act),
+        registry,
+        sender,
+        offline,
+        gates.push,
+        engine.encode_body,
+    )
     pushes = Pushes(clock, metrics, draining, *to_push, departed, asked.elsewhere, config.push, times.bind_timeout)
     who_works, kept = (replies, ordered, logins, requests), (registry, offline, accounts, closing, room.make_room)
-    moving = assemble_moving(clock, metrics, asked.elsewhere, departed, *kept, *who_works, pending, keep)
+    moving: Moving = assemble_moving(clock, metrics, asked.elsewhere, departed, *kept, *who_works, keep)
 
     # What passes with time
     chores = [arriving.tend, offline.tend, room.tend, journal.flush, tokens.flush, metrics.tend, moving.tend, *chores]
-    if fence is not None:
-        chores.append(fence.tend)
+    chores.append(fence.tend)
     chores.append(LargeSessions(metrics, registry, closing, gates.session, gates.memory.closes_sessions).tend)
     housekeeping = Housekeeping(clock, metrics, registry, conversations, sender, closing, refused, times, chores)
     return Path(
@@ -213,7 +207,7 @@ def _make_sender(
     metrics: Metrics,
     closing: Callable[[], Closing],
     room: Callable[[], Memory],
-    fence: Fence | None,
+    fence: Fence,
 ) -> OrderedSender[Session]:
     """The way down. What a full window or memory brings about has to come back to who is made after it."""
     return OrderedSender(
@@ -221,7 +215,7 @@ def _make_sender(
         lambda session: closing().overflowed(session),
         lambda needed: room().make_room(needed),
         engine.push_to_all,
-        attrgetter("link") if fence is None else fence.link_of,
+        fence.link_of,
     )
 
 
@@ -231,7 +225,10 @@ def _make_registry(
     """All sessions, what makes their outboxes, and the memory that those share."""
     budget = engine.ByteBudget(times.memory)
     make_outbox, remember, trail = partial(_make_outbox, engine, budget), times.resume_window, times.flight_recorder
-    registry = Registry(partial(make_outbox, times), metrics, remember=remember, trail=trail, aloud=aloud)
+    policy = DevicePolicy.of(times.devices)
+    registry = Registry(
+        partial(make_outbox, times), metrics, remember=remember, trail=trail, aloud=aloud, policy=policy
+    )
     return budget, make_outbox, registry
 
 

@@ -6,7 +6,8 @@ from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from quicgw_fast.carrier import unnumbered
-from quicgw_fast.codes import CloseCode, PushType, ResetReason
+from quicgw_fast.codes import CloseCode, ErrorCode, PushType, ResetReason
+from quicgw_fast.errors import RequestError
 from quicgw_fast.proto.client_pb2 import StartResponse
 from quicgw_fast.session import NO_NOTIFIES, Event, Gap, ResumeDecision, Session, StartClaim, decide, gap_to_tell
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from quicgw_fast.flow.lifecycle import Lifecycle
     from quicgw_fast.flow.offline import Offline
     from quicgw_fast.flow.pending_starts import AdmittedStart, PendingStarts
+    from quicgw_fast.flow.start_refusals import StartRefusals
     from quicgw_fast.flow.tokens import Tokens
     from quicgw_fast.observe import Metrics
     from quicgw_fast.placement import LostSession
@@ -52,8 +54,13 @@ class Attaching:
         lifecycle: Lifecycle,
         times: SessionConfig,
         limits: Callable[[], LimitsConfig],
+        refusals: StartRefusals,
+        may_act: Callable[[str], bool] | None,
     ) -> None:
-        """``limits`` are those that hold when a client comes, which it is told (protocol §2)."""
+        """``limits`` are those that hold when a client comes, which it is told (protocol §2).
+
+        ``may_act`` says whether an openid is still here; None where it cannot go.
+        """
         self._clock = clock
         self._count_starts = metrics.counter("starts", "Sessions that began without anything lost")
         self._count_resets = metrics.counter(
@@ -82,6 +89,8 @@ class Attaching:
         self._pending = pending
         self._lifecycle = lifecycle
         self._limits = limits
+        self._refusals = refusals
+        self._may_act = may_act
         self.reconfigure(times)
 
     def reconfigure(self, times: SessionConfig) -> None:
@@ -94,9 +103,8 @@ class Attaching:
 
         ``lost`` are sessions of the openid that died with their gateways.
         """
-        old = self._registry.by_openid(start.claim.openid)
-        if old is not None:
-            self._closing.expire(old)
+        for session in self._registry.devices.of(start.claim.openid):
+            self._closing.expire(session)
         died = [each.session_id for each in lost]
         verdict = decide(start.claim, self._registry, self._clock.now(), died)
         if verdict.resume is not None:
@@ -110,7 +118,7 @@ class Attaching:
             self._pending.hold(start, undecided, partial(self._begin_fresh, start, verdict))
 
     def _resume(self, start: AdmittedStart, verdict: ResumeDecision, session: Session) -> None:
-        self._supersede(session)
+        self._supersede(session, "a newer connection took over")
         session.outbox.ack(start.claim.last_acked)
         self._tracking.acknowledged(session)
         self._stored.acknowledged(session)
@@ -125,13 +133,26 @@ class Attaching:
             self._tracking.acknowledged(lost)
         if lost is not None:  # what the client has of it need not be delivered once more
             self._stored.received(start.claim.openid, lost.catch_up, start.claim.last_acked)
-        old = self._registry.by_openid(start.claim.openid)
-        if old is not None:
-            self._supersede(old)
-            self._closing.end(old, Event.REPLACED, CloseCode.SUPERSEDED, "a fresh session began")
+        self._make_room(start.claim.openid, verdict.instead_of)
+
+    def _make_room(self, openid: str, instead_of: Session | None = None) -> None:
+        """End the sessions that give way to another one of their openid."""
+        most = self._registry.devices.policy.most
+        for session in self._registry.devices.leaving(openid, instead_of):
+            alone = most == 1 or session is instead_of
+            told = "a newer connection took over" if alone else f"another device came, and {most} may be there"
+            self._supersede(session, told)
+            self._closing.end(session, Event.REPLACED, CloseCode.SUPERSEDED, "a fresh session began")
 
     def _begin_fresh(self, start: AdmittedStart, verdict: ResumeDecision) -> None:
         claim = start.claim
+        if self._may_act is not None and not self._may_act(claim.openid):
+            gone = RequestError(
+                ErrorCode.OVERLOADED, "not at this gateway", "a newer START came to another one meanwhile"
+            )
+            self._refusals.refuse(start.client, start.msg_id, gone, CloseCode.INTERNAL)
+            return
+        self._make_room(claim.openid)  # others may have come while this one waited for the offline store
         (self._count_resets if verdict.gap else self._count_starts).value += 1
         session = self._registry.create(claim.openid, claim.last_acked, self._clock.now())
         self._attach(start, verdict, session)
@@ -141,6 +162,7 @@ class Attaching:
         session.attempts.note(claim)
         session.expires_at, session.told_interval = grant.expires_at, self._times.told_interval
         client.attach(session, claim.last_acked)
+        self._registry.devices.attached(session)
         self._count_outcomes[_result(verdict), verdict.reason.name].value += 1
         self._lifecycle.began(session, verdict)
         gap = self._gap(claim.openid, verdict)
@@ -167,10 +189,10 @@ class Attaching:
         losses = self._handovers.losses.take(openid, lost_id)
         return gap_to_tell(verdict.gap, NO_NOTIFIES if ended is None else ended.given, losses)
 
-    def _supersede(self, session: Session) -> None:
+    def _supersede(self, session: Session, told: str) -> None:
         if session.attached:
             self._count_takeovers.value += 1
-            self._closing.disconnect(session, CloseCode.SUPERSEDED, "a newer connection took over")
+            self._closing.disconnect(session, CloseCode.SUPERSEDED, told)
 
     def _answer(self, session: Session, claim: StartClaim, verdict: ResumeDecision) -> StartResponse:
         times = self._times

@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from quicgw_fast.flow.arrivals import Arrivals
     from quicgw_fast.flow.closing import Closing
     from quicgw_fast.flow.departed import Departed
-    from quicgw_fast.flow.pending_starts import PendingStarts
     from quicgw_fast.flow.requests import Requests
     from quicgw_fast.observe import Metrics
     from quicgw_fast.session import Registry, Session
@@ -45,7 +44,6 @@ class Departures:
         metrics: Metrics,
         departed: Departed,
         registry: Registry,
-        pending: PendingStarts,
         requests: Requests,
         closing: Closing,
         arrivals: Arrivals,
@@ -63,7 +61,6 @@ class Departures:
         )
         self._departed = departed
         self._registry = registry
-        self._pending = pending
         self._requests = requests
         self._closing = closing
         self._arrivals = arrivals
@@ -77,11 +74,9 @@ class Departures:
     def depart(self, generation: int, *, openid: str = "", session_ids: Iterable[str] = ()) -> list[bytes]:
         """Give away all sessions of an openid, or these; what is not here is left out.
 
-        Their connections are closed with SUPERSEDED, and a START of them that waits for an answer is refused. Raises
-        OutdatedClaim where a higher generation was given one of them; then nothing is given.
+        Their connections are closed with SUPERSEDED. Raises OutdatedClaim where a higher generation was given one of
+        them; then nothing is given.
         """
-        if openid:
-            self._pending.newer(openid)
         live = self._live(openid, session_ids)
         given = self._given(openid, session_ids)
         newest = max((departure.generation for departure in given), default=generation)

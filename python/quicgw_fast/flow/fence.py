@@ -8,7 +8,8 @@ goes out once the session is known to be here still; if it is not, nobody has se
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from operator import attrgetter
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -17,17 +18,22 @@ if TYPE_CHECKING:
     from quicgw_fast.session import Session
 
 
+ALWAYS: Final = attrgetter("link")
+"""For a gateway that is alone: nobody else ever acts, and nothing is asked."""
+
+
 class Fence:
     """Between the sender and the connections."""
 
-    def __init__(self, may_act: Callable[[str], bool], pump: Callable[[Session], None]) -> None:
-        """``may_act`` says it of an openid, now; ``pump`` sends what was retained."""
-        self._may_act = may_act
+    def __init__(self, may_act: Callable[[str], bool] | None, pump: Callable[[Session], None]) -> None:
+        """``may_act`` says it of an openid, now; None where that is always so. ``pump`` sends what was retained."""
+        self.link_of: Callable[[Session], Link | None] = ALWAYS if may_act is None else self._link_of
+        """The connection of a session, unless nothing may be sent to it."""
+        self._may_act = may_act or (lambda _: True)
         self._pump = pump
         self._held_back: set[Session] = set()
 
-    def link_of(self, session: Session) -> Link | None:
-        """The connection of a session, unless nothing may be sent to it."""
+    def _link_of(self, session: Session) -> Link | None:
         link = session.link
         if link is None or self._may_act(session.openid):
             return link

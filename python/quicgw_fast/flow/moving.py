@@ -9,7 +9,7 @@ from quicgw_fast.flow.arrivals import Arrivals
 from quicgw_fast.flow.departures import Departures
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from quicgw_fast.clock import Clock
     from quicgw_fast.flow.accounts import Accounts
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from quicgw_fast.flow.login import Logins
     from quicgw_fast.flow.offline import Offline
     from quicgw_fast.flow.ordered import OrderedActions
-    from quicgw_fast.flow.pending_starts import PendingStarts
     from quicgw_fast.flow.replies import Replies
     from quicgw_fast.flow.requests import Requests
     from quicgw_fast.observe import Metrics
@@ -32,6 +31,10 @@ class Moving(NamedTuple):
     departures: Departures
     arrivals: Arrivals
     abroad: Abroad
+
+    def arrive(self, states: Sequence[bytes]) -> None:
+        """Have sessions here that another gateway gave (``Arrivals.arrive``)."""
+        self.arrivals.arrive(states)
 
     def tend(self, now: float) -> None:
         """Do what passes with time."""
@@ -53,11 +56,10 @@ def assemble_moving(
     ordered: OrderedActions,
     logins: Logins,
     requests: Requests,
-    pending: PendingStarts,
     keep: float,
 ) -> Moving:
     """Build them, in the order in which they need each other; ``keep`` are the seconds of a departure."""
     abroad = Abroad(clock, metrics, registry, elsewhere, replies, logins, ordered)
     arrivals = Arrivals(clock, metrics, departed, registry, closing, offline, abroad, requests, make_room)
-    departures = Departures(clock, metrics, departed, registry, pending, requests, closing, arrivals, accounts, keep)
+    departures = Departures(clock, metrics, departed, registry, requests, closing, arrivals, accounts, keep)
     return Moving(departures, arrivals, abroad)

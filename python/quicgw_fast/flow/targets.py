@@ -1,17 +1,25 @@
-"""Whom a push is for: a session by its id, its openid or its gid (protocol §4), at this gateway or at another one."""
+"""Whom a push is for: a session by its id or gid, or all of an openid (protocol §4), at this gateway or another one."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from quicgw_fast.codes import PushCode
-from quicgw_fast.placement import Place
+from quicgw_fast.placement import Place, PlaceTrouble
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
     from quicgw_fast.codes import BindCode, StoreCode
     from quicgw_fast.flow.closing import Closing
     from quicgw_fast.placement import Placement
     from quicgw_fast.session import Registry, Session
+
+TYPES: Final = ("session", "openid", "gid")
+_CODES: Final = {
+    PlaceTrouble.DIRECTORY_UNAVAILABLE: PushCode.DIRECTORY_UNAVAILABLE,
+    PlaceTrouble.NODE_UNREACHABLE: PushCode.NODE_UNREACHABLE,
+}
 
 
 class PushRefused(Exception):
@@ -23,37 +31,75 @@ class PushRefused(Exception):
 
 
 class Targets:
-    """Finds the session of a target; one whose resume window has just passed is ended instead."""
+    """Finds the sessions of a target; one whose resume window has just passed is ended instead."""
 
-    def __init__(self, placement: Placement, registry: Registry, closing: Closing) -> None:
+    def __init__(
+        self, placement: Placement, registry: Registry, closing: Closing, may_act: Callable[[str], bool] | None
+    ) -> None:
+        """``may_act`` says whether this gateway still has an openid; None where it cannot lose one."""
         self._placement = placement
-        self._lookup = {"session": registry.by_id, "openid": registry.by_openid, "gid": registry.by_gid}
+        self._may_act = may_act
+        self._of_one = {"session": registry.by_id, "gid": registry.by_gid}
+        self._devices = registry.devices
         self._closing = closing
 
-    async def find(self, target_type: str, target_id: str) -> Session | None:
-        """The session; None when there is none and the target may be away. Raises PushRefused for any other target.
+    async def find(self, target_type: str, target_id: str, *, ask: bool = True) -> Sequence[Session] | None:
+        """Those that get a push: of an openid all, the one that attached last first, and else one.
 
-        Only where openids live is known of other places: sessions and gids are looked for here alone.
+        Empty when there is none anywhere and the target may be away; None when another gateway has it, also where that
+        is not to be asked for. Raises PushRefused for any other target.
         """
-        if target_type not in self._lookup:
-            raise PushRefused(PushCode.BAD_TARGET, f"target_type must be one of {', '.join(self._lookup)}")
-        session = self._session(target_type, target_id)
-        if session is not None or target_type != "openid":
-            return session
+        if target_type not in TYPES:
+            raise PushRefused(PushCode.BAD_TARGET, f"target_type must be one of {', '.join(TYPES)}")
+        sessions = self._here(target_type, target_id)
+        if sessions:
+            return sessions
+        if not ask:
+            return None
         place = self._placement.find(target_type, target_id)
         if not isinstance(place, Place):
             place = await place
-            session = self._session(target_type, target_id)  # it may have begun meanwhile
-        if session is None and not place.here:
-            raise not_found(target_type, target_id, place.detail)
-        return session
+            sessions = self._here(target_type, target_id)  # one may have begun meanwhile
+        if sessions or place.here:
+            return sessions
+        if place.nodes and place.trouble is PlaceTrouble.ELSEWHERE:
+            return None
+        raise away(target_type, target_id, place)
 
-    def _session(self, target_type: str, target_id: str) -> Session | None:
-        find = self._lookup[target_type]
+    def _here(self, target_type: str, target_id: str) -> Sequence[Session]:
+        sessions = self._devices_of(target_id) if target_type == "openid" else self._one(target_type, target_id)
+        if self._may_act is None or not sessions or self._may_act(sessions[0].openid):
+            return sessions
+        return ()  # another gateway may have it by now: it is asked like any that is not here
+
+    def _devices_of(self, openid: str) -> Sequence[Session]:
+        return [one for one in reversed(self._devices.of(openid)) if not self._closing.expire(one)]
+
+    def _one(self, target_type: str, target_id: str) -> Sequence[Session]:
+        find = self._of_one[target_type]
         session = find(target_id)
         while session is not None and self._closing.expire(session):
             session = find(target_id)  # a gid may have an older one
-        return session
+        return () if session is None else (session,)
+
+
+def asking(sessions: Sequence[Session], number: int) -> Sequence[Session]:
+    """Of the devices of an openid the one that has a request of that number in flight, for what is bound to it.
+
+    Raises PushRefused where that is not exactly one: numbers of requests are a session's own (protocol §3).
+    """
+    asked = [session for session in sessions if session.outbox.is_open(number)]
+    if len(asked) != 1:
+        told = f"of {len(sessions)} sessions of the openid {len(asked)} have request {number} in flight"
+        raise PushRefused(PushCode.SESSION_REQUIRED, f"{told}: push to the session that asked")
+    return asked
+
+
+def away(target_type: str, target_id: str, place: Place) -> PushRefused:
+    """The refusal of a push to whom nobody can be reached who would know."""
+    refused = not_found(target_type, target_id, place.detail)
+    code = None if place.trouble is None else _CODES.get(place.trouble)
+    return refused if code is None else PushRefused(code, str(refused))
 
 
 def not_found(target_type: str, target_id: str, why: str = "") -> PushRefused:
