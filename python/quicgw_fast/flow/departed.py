@@ -29,6 +29,8 @@ class Departure:
     """Under which it was fetched last."""
     at: float
     """When that was, or when it was confirmed, in monotonic seconds."""
+    held: int = 0
+    """The claim by which it was here, where those that ask know of it."""
 
     @property
     def open(self) -> bool:

@@ -71,14 +71,24 @@ class Departures:
         """Keep departures for so many seconds, those that there are, too."""
         self._keep = keep
 
-    def depart(self, generation: int, *, openid: str = "", session_ids: Iterable[str] = ()) -> list[bytes]:
+    def depart(
+        self,
+        generation: int,
+        *,
+        openid: str = "",
+        session_ids: Iterable[str] = (),
+        held: int = 0,
+        again: bool = False,
+    ) -> list[bytes]:
         """Give away all sessions of an openid, or these; what is not here is left out.
+
+        ``held`` is the claim by which they are here, if there are claims; ``again`` gives only what was given of it.
 
         Their connections are closed with SUPERSEDED. Raises OutdatedClaim where a higher generation was given one of
         them; then nothing is given.
         """
-        live = self._live(openid, session_ids)
-        given = self._given(openid, session_ids)
+        live = [] if again else self._live(openid, session_ids)
+        given = [departure for departure in self._given(openid, session_ids) if departure.held == held]
         newest = max((departure.generation for departure in given), default=generation)
         if newest > generation:
             raise OutdatedClaim(f"generation {generation} is not the newest: {newest} was given the session")
@@ -86,7 +96,7 @@ class Departures:
         for departure in given:
             departure.generation, departure.at = generation, now
             self._departed.add(departure)
-        return [departure.state for departure in given] + [self._leave(session, generation) for session in live]
+        return [departure.state for departure in given] + [self._leave(session, generation, held) for session in live]
 
     def confirm(self, generation: int, session_ids: Sequence[str]) -> bool:
         """The gateway that fetched these sessions has all of them; False when it must not go on with them.
@@ -102,6 +112,12 @@ class Departures:
                 self._departed.add(departure)
         return True
 
+    def confirm_claim(self, openid: str, held: int) -> None:
+        """The gateway that fetched what was here of an openid by a claim has all of it."""
+        for departure in self._departed.of_openid(openid):
+            if departure.held == held:
+                self.confirm(departure.generation, (departure.session.id,))
+
     def tend(self, now: float) -> None:
         """End what nobody confirmed in time, and forget what was confirmed long ago."""
         for departure in self._departed.before(now - self._keep):
@@ -112,20 +128,20 @@ class Departures:
                 self._requests.forget(departure.session)
 
     def _live(self, openid: str, session_ids: Iterable[str]) -> list[Session]:
-        found = [self._registry.by_openid(openid)] if openid else map(self._registry.by_id, session_ids)
+        found = self._registry.devices.of(openid) if openid else map(self._registry.by_id, session_ids)
         return [session for session in found if session is not None and not self._closing.expire(session)]
 
     def _given(self, openid: str, session_ids: Iterable[str]) -> list[Departure]:
         found = self._departed.of_openid(openid) if openid else map(self._departed.get, session_ids)
         return [departure for departure in found if departure is not None and departure.open]
 
-    def _leave(self, session: Session, generation: int) -> bytes:
+    def _leave(self, session: Session, generation: int, held: int) -> bytes:
         now = self._clock.now()
         requests = self._requests.staying(session), self._requests.coming_along(session)
         state = pack(session, *requests, now)  # nothing has changed if that fails
         self._closing.move(session)
         self._requests.left(session)
-        self._departed.add(Departure(session, state, generation, now))
+        self._departed.add(Departure(session, state, generation, now, held))
         self._count_departed.value += 1
         _log.info("session departed", extra={**session.ids, "generation": generation, "size": len(state)})
         return state

@@ -29,10 +29,14 @@ class FetchRequest(message.Message):
     OPENID_FIELD_NUMBER: builtins.int
     GENERATION_FIELD_NUMBER: builtins.int
     SESSION_IDS_FIELD_NUMBER: builtins.int
+    HELD_FIELD_NUMBER: builtins.int
     node: builtins.str
     """who asks, and where replies go that come later"""
     openid: builtins.str
     generation: builtins.int
+    """of the claim of the node that asks"""
+    held: builtins.int
+    """the older claim, by which this node has it"""
     @builtins.property
     def session_ids(self) -> containers.RepeatedScalarFieldContainer[builtins.str]:
         """none: all of the openid"""
@@ -44,10 +48,11 @@ class FetchRequest(message.Message):
         openid: builtins.str = ...,
         generation: builtins.int = ...,
         session_ids: abc.Iterable[builtins.str] | None = ...,
+        held: builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["generation", b"generation", "node", b"node", "openid", b"openid", "session_ids", b"session_ids"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["generation", b"generation", "held", b"held", "node", b"node", "openid", b"openid", "session_ids", b"session_ids"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -78,18 +83,18 @@ class ConfirmRequest(message.Message):
     DESCRIPTOR: descriptor.Descriptor
 
     OPENID_FIELD_NUMBER: builtins.int
-    GENERATION_FIELD_NUMBER: builtins.int
+    HELD_FIELD_NUMBER: builtins.int
     openid: builtins.str
-    generation: builtins.int
+    held: builtins.int
     def __init__(
         self,
         *,
         openid: builtins.str = ...,
-        generation: builtins.int = ...,
+        held: builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["generation", b"generation", "openid", b"openid"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["held", b"held", "openid", b"openid"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -97,17 +102,12 @@ class ConfirmRequest(message.Message):
 class ConfirmResponse(message.Message):
     DESCRIPTOR: descriptor.Descriptor
 
-    ACCEPTED_FIELD_NUMBER: builtins.int
-    accepted: builtins.bool
-    """false: they were fetched by a newer generation, or ended, since nobody confirmed in time"""
     def __init__(
         self,
-        *,
-        accepted: builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["accepted", b"accepted"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -282,16 +282,17 @@ class VouchRequest(message.Message):
 class VouchResponse(message.Message):
     DESCRIPTOR: descriptor.Descriptor
 
-    GRANTED_FIELD_NUMBER: builtins.int
-    granted: builtins.bool
+    OUTCOME_FIELD_NUMBER: builtins.int
+    outcome: builtins.str
+    """of cluster.lease.Vouched"""
     def __init__(
         self,
         *,
-        granted: builtins.bool = ...,
+        outcome: builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["granted", b"granted"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["outcome", b"outcome"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, cast
 
+from quicgw_fast.cluster.lease import Vouched
 from quicgw_fast.cluster.peering.carrying import Carrying
 from quicgw_fast.cluster.peering.lines import NodeLines
 from quicgw_fast.cluster.peers import PeerUnreachable
@@ -51,23 +52,26 @@ class NodeClient:
         """Of all nodes there are these alone."""
         self._lines.keep(nodes)
 
-    async def fetch(self, node: str, openid: str, generation: int, session_ids: Sequence[str]) -> list[bytes]:
+    async def fetch(
+        self, node: str, openid: str, held: int, generation: int, session_ids: Sequence[str]
+    ) -> list[bytes]:
         """See ``Peers``."""
-        request = pb.FetchRequest(node=self._node, openid=openid, generation=generation, session_ids=session_ids)
+        asked = {"openid": openid, "held": held, "generation": generation, "session_ids": session_ids}
+        request = pb.FetchRequest(node=self._node, **asked)
         answer: pb.FetchResponse = await self._lines.call(node, "Fetch", request, ANSWER_WITHIN)
         if answer.outdated:
             raise PeerUnreachable(f"{node}: a newer claim was given what it had", surely=True)
         return list(answer.sessions)
 
-    async def confirm(self, node: str, openid: str, generation: int) -> None:
+    async def confirm(self, node: str, openid: str, held: int) -> None:
         """See ``Peers``."""
-        await self._lines.call(node, "Confirm", pb.ConfirmRequest(openid=openid, generation=generation), ANSWER_WITHIN)
+        await self._lines.call(node, "Confirm", pb.ConfirmRequest(openid=openid, held=held), ANSWER_WITHIN)
 
-    async def vouch(self, node: str, era: str) -> bool:
+    async def vouch(self, node: str, era: str) -> Vouched:
         """See ``Peers``."""
         request = pb.VouchRequest(node=self._node, era=era)
         answer: pb.VouchResponse = await self._lines.call(node, "Vouch", request, ANSWER_WITHIN)
-        return answer.granted
+        return Vouched(answer.outcome)
 
     def hand_on(self, node: str, reply: pb.HandedReply) -> asyncio.Future[bool]:
         """Give a node the reply of a request; whether its session is there."""

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field
 
-from quicgw_fast.config.tables.base import Section
+from quicgw_fast.config.tables.base import File, Section
 from quicgw_fast.config.values import Address, Form, duration, shown
 
 _SCHEMES: Final = ("valkey", "valkeys", "redis", "rediss", "unix", "sentinel")
@@ -49,8 +49,19 @@ class ClusterConfig(Section):
     """Of the cluster: gateways with the same one, in the same directory, are one. Its keys begin with it."""
     node_id: Annotated[PlainName | None, Field(examples=["gateway-1"])] = None
     """Of this gateway, and of no other; without it the machine's name and the port of ``server.grpc``."""
-    advertise: Annotated[Address | None, Field(examples=["127.0.0.1:8092"])] = None
-    """Where other gateways reach the gRPC port of this one; without it the address at which it listens."""
+    listen: Address = "127.0.0.1:0"
+    """Where this gateway listens for the others; port 0 takes any free one, which they learn from the directory. On an
+    address that is not loopback ``secret_file`` or ``ca`` is needed."""
+    advertise: Annotated[Address | None, Field(examples=["127.0.0.1:7000"])] = None
+    """Where the others reach it, if that is not the address at which it listens."""
+    secret_file: Annotated[File | None, Field(examples=["cluster.secret"])] = None
+    """A secret that all gateways of the cluster show each other; 16 characters at least."""
+    ca: Annotated[File | None, Field(examples=["nodes-ca.pem"])] = None
+    """Who signed the certificates of all gateways: with it they speak TLS, and each shows its own."""
+    cert: Annotated[File | None, Field(examples=["node.pem"])] = None
+    """This gateway's certificate, which names the host of ``advertise``."""
+    key: Annotated[File | None, Field(examples=["node.key"])] = None
+    """Its private key."""
     lease: Annotated[float, duration("200ms", "5m")] = 10.0
     """After so long without a sign of life a gateway counts as dead. It is given three in that time."""
     on_directory_loss: Literal["refuse", "accept"] = "refuse"

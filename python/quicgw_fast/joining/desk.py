@@ -1,0 +1,98 @@
+"""What other nodes ask of this one, and how it is done: the ``NodeDesk`` of a gateway."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from quicgw_fast.codes import PushType
+from quicgw_fast.flow.departures import OutdatedClaim
+from quicgw_fast.flow.elsewhere import HandedReply
+from quicgw_fast.ports import TerminalReply
+from quicgw_fast.proto import node_pb2 as pb
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from quicgw_fast.cluster.membership import Membership
+    from quicgw_fast.cluster.placement import DirectoryPlacement
+    from quicgw_fast.flow.assembly import Path
+    from quicgw_fast.proto import service_pb2
+
+
+class Desk:
+    """Serves other nodes with what is here."""
+
+    def __init__(
+        self,
+        path: Path,
+        placement: DirectoryPlacement,
+        membership: Membership,
+        describe: Callable[[], pb.DescribeResponse],
+    ) -> None:
+        self._path = path
+        self._placement = placement
+        self._membership = membership
+        self._describe = describe
+
+    async def fetch(self, request: pb.FetchRequest) -> pb.FetchResponse:
+        """Give up what is here by the claim that was found, and nothing that is here by a newer one."""
+        held = self._placement.holds(request.openid, request.held)
+        parked = self._placement.yielded(request.openid, request.held)
+        named = {"session_ids": request.session_ids} if request.session_ids else {"openid": request.openid}
+        try:
+            left = self._path.moving.departures.depart(
+                request.generation, **named, held=request.held, again=not held
+            )
+        except OutdatedClaim:
+            return pb.FetchResponse(outdated=True)
+        return pb.FetchResponse(sessions=[*parked, *left])
+
+    async def confirm(self, request: pb.ConfirmRequest) -> pb.ConfirmResponse:
+        """Forget it."""
+        self._placement.confirmed(request.openid, request.held)
+        self._path.moving.departures.confirm_claim(request.openid, request.held)
+        return pb.ConfirmResponse()
+
+    async def carry(self, request: pb.CarryRequest) -> pb.CarryResponse:
+        """Take replies first: pushes may be bound behind them, and neither waits for the other."""
+        taken = [self._path.moving.abroad.take(_handed(reply)) for reply in request.replies]
+        return pb.CarryResponse(answers=await self._take(request.pushes), taken=taken)
+
+    async def push(self, request: service_pb2.UnicastPushRequest) -> service_pb2.UnicastPushResponse:
+        """Take one, and wait as its sender does."""
+        taken = await self._path.pushes.push(request, ask=False)
+        return await taken.settled()
+
+    async def broadcast(self, request: service_pb2.BroadcastRequest) -> service_pb2.BroadcastResponse:
+        """To all that are here."""
+        return await self._path.pushes.broadcast(request)
+
+    async def kick(self, request: pb.KickRequest) -> pb.KickResponse:
+        """End what is here of an openid, or one session."""
+        ended = self._path.kicks.kick(openid=request.openid, session_id=request.session_id, reason=request.reason)
+        return pb.KickResponse(ended=ended)
+
+    async def vouch(self, request: pb.VouchRequest) -> pb.VouchResponse:
+        """Vouch for a node that cannot reach the directory."""
+        return pb.VouchResponse(outcome=(await self._membership.vouch(request.node, request.era)).value)
+
+    async def describe(self, request: pb.DescribeRequest) -> pb.DescribeResponse:
+        """Tell how this node is."""
+        del request
+        return self._describe()
+
+    async def _take(
+        self, pushes: Sequence[service_pb2.UnicastPushRequest]
+    ) -> list[service_pb2.UnicastPushResponse]:
+        answers = []
+        for number, push in enumerate(pushes, 1):
+            answers.append((await self._path.pushes.push(push, ask=False)).answer)
+            if number % 64 == 0:
+                await asyncio.sleep(0)
+        return answers
+
+
+def _handed(reply: pb.HandedReply) -> HandedReply:
+    told = TerminalReply(PushType(reply.push_type), reply.code, reply.message, reply.data, dict(reply.headers))
+    return HandedReply(reply.session_id, reply.client_seq, told)

@@ -1,0 +1,125 @@
+"""The other gateways, as the flow of this one sees them: who has a session is asked of the directory, then reached."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import TYPE_CHECKING, Final
+
+from quicgw_fast.cluster.peers import PeerUnreachable
+from quicgw_fast.codes import PushCode
+from quicgw_fast.placement import HERE, Place
+from quicgw_fast.proto import node_pb2 as pb
+from quicgw_fast.proto.service_pb2 import UnicastPushResponse
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from quicgw_fast.clock import Clock
+    from quicgw_fast.cluster.peering import NodeClient
+    from quicgw_fast.flow.elsewhere import HandedReply
+    from quicgw_fast.observe import Metrics
+    from quicgw_fast.placement import Placement
+    from quicgw_fast.proto.service_pb2 import UnicastPushRequest
+
+TRIED_FOR: Final = 30.0
+"""Seconds in which a reply is brought to its session: whoever has that answers 500 by itself, sooner or later."""
+FIRST_PAUSE, LONGEST_PAUSE = 0.02, 1.0
+"""Seconds between two tries."""
+
+_log = logging.getLogger("quicgw.cluster")
+
+
+class OtherNodes:
+    """Brings pushes and replies to where their sessions are."""
+
+    def __init__(
+        self,
+        clock: Clock,
+        metrics: Metrics,
+        client: NodeClient,
+        placement: Placement,
+        take: Callable[[HandedReply], bool],
+        push: Callable[[UnicastPushRequest], asyncio.Future[UnicastPushResponse]],
+    ) -> None:
+        """``take`` and ``push`` are for what turns out to be here by now."""
+        self._now = clock.now
+        self._count_undelivered = metrics.counter(
+            "replies_undelivered", "Replies whose session could not be reached at the gateway to which it went"
+        )
+        self._client = client
+        self._placement = placement
+        self._take = take
+        self._push = push
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def stop(self) -> None:
+        """Bring nothing any more."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def hand_on(self, handed: HandedReply) -> None:
+        """See ``Elsewhere``."""
+        task = asyncio.create_task(self._bring(handed), name="hand-on")
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def push(self, request: UnicastPushRequest) -> UnicastPushResponse:
+        """See ``Elsewhere``: where the session moves at that moment, it is looked for once more."""
+        for _attempt in range(2):
+            place = await self._find(request.target_type, request.target_id)
+            if place.here:
+                answer = await self._push(request)
+            elif not place.nodes:
+                return _refused(PushCode.NODE_UNREACHABLE, place.detail)
+            else:
+                try:
+                    answer = await self._client.push(place.nodes[0], request)
+                except PeerUnreachable as error:
+                    taken = "" if error.surely else "; it may have been taken"
+                    return _refused(PushCode.NODE_UNREACHABLE, f"{error}{taken}")
+            if answer.error_code != PushCode.MOVED:
+                return answer
+        return answer
+
+    async def _bring(self, handed: HandedReply) -> None:
+        until, pause = self._now() + TRIED_FOR, FIRST_PAUSE
+        while not await self._brought(handed):
+            if self._now() > until:
+                self._count_undelivered.value += 1
+                fields = {"session": handed.session_id, "number": handed.client_seq}
+                _log.warning("reply not delivered", extra=fields)
+                return
+            await asyncio.sleep(pause)  # the node that takes the session over has not told the directory yet
+            pause = min(2 * pause, LONGEST_PAUSE)
+
+    async def _brought(self, handed: HandedReply) -> bool:
+        place = await self._find("session", handed.session_id)
+        if place.here:
+            return self._take(handed)
+        reply = handed.reply
+        message = pb.HandedReply(
+            session_id=handed.session_id,
+            client_seq=handed.client_seq,
+            push_type=int(reply.push_type),
+            code=reply.code,
+            message=reply.message,
+            data=reply.data,
+            headers=reply.headers,
+        )
+        for node in place.nodes:
+            try:
+                if await self._client.hand_on(node, message):
+                    return True
+            except PeerUnreachable as error:
+                _log.debug("reply not taken", extra={"node": node, "reason": str(error)})
+        return False
+
+    async def _find(self, target_type: str, target_id: str) -> Place:
+        answer = self._placement.find(target_type, target_id)
+        return answer if isinstance(answer, Place) else await answer
+
+
+def _refused(code: PushCode, why: str) -> UnicastPushResponse:
+    return UnicastPushResponse(success=False, error_code=code, message=why)
