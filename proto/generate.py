@@ -37,7 +37,8 @@ def main(out: Path = ROOT / "python") -> int:
     include = [f"-I{PACKAGE}={ROOT / 'proto'}", f"-I{files('grpc_tools') / '_proto'}"]
     messages = [f"--python_out={out}", f"--mypy_out=quiet,readable_stubs:{out}"]
     services = [f"--grpc_python_out={out}", f"--mypy_grpc_out=quiet,readable_stubs:{out}"]
-    status = protoc.main(["protoc", *include, *messages, *(f"{PACKAGE}/{name}.proto" for name in NAMES)]) or protoc.main(
+    all_files = [f"{PACKAGE}/{name}.proto" for name in NAMES]
+    status = protoc.main(["protoc", *include, *messages, *all_files]) or protoc.main(
         ["protoc", *include, *services, f"{PACKAGE}/service.proto"]
     )
     if not status:
