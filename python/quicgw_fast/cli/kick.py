@@ -28,7 +28,7 @@ def kick(
 
     Exit status 0: done. 1: there is no such session, or the reason cannot be used. 3: no gateway there.
     """
-    from quicgw_fast.cli.asking import refusal
+    from quicgw_fast.cli.asking import in_words_of_commands, refusal
     from quicgw_fast.cli.tables import say_document
 
     kind, _, name = who.partition(":")
@@ -38,7 +38,7 @@ def kick(
     with options.failures_as_json(json):
         pages = options.admin_pages(admin, config, token_file, timeout)
         status, answer = pages.ask("POST", "/sessions/kick", body)
-    done = status == 200
+    done, answer = status == 200, in_words_of_commands(answer)
     if json:
         say_document(answer)
     else:

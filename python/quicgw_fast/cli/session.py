@@ -38,12 +38,13 @@ def session(
     One that has ended is remembered for a while. Exit status 0: done. 1: there is no such session. 3: no gateway there,
     or it is too old for that.
     """
-    from quicgw_fast.cli.asking import refusal
+    from quicgw_fast.cli.asking import in_words_of_commands, refusal
     from quicgw_fast.cli.tables import say_document
 
     with options.failures_as_json(json):
         pages = options.admin_pages(admin, config, token_file, timeout)
         status, answer = _ask(pages, who)
+        answer = in_words_of_commands(answer)
     if json:
         say_document(answer)
     else:
@@ -52,14 +53,14 @@ def session(
 
 
 def _ask(pages: AdminPages, who: str) -> tuple[int, Any]:
+    from quicgw_fast.cli.asking import no_session
     from quicgw_fast.cli.sessions import SHORT_ID, find
 
     if who.startswith(BY_OPENID):
         openid = who.removeprefix(BY_OPENID)
         found = find(pages, {"openid": openid}, 1)["sessions"]
         if not found:
-            hint = "quicgw sessions lists those that are there"
-            return 404, {"error": {"code": "NOT_FOUND", "message": f"no session of {openid!r}", "hint": hint}}
+            return 404, no_session(f"no session of {openid!r}")
         who = found[0]["id"]
     status, answer = pages.ask("GET", f"/sessions/{quote(who, safe='')}")
     if status == 404 and len(who) >= SHORT_ID:

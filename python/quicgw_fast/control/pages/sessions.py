@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any, Final, Literal, Protocol, TypeAlias
 from starlette.responses import JSONResponse, Response
 from typing_extensions import TypedDict
 
-from quicgw_fast.control.pages.bodies import BadBodyError, failed, read_object, refused
+from quicgw_fast.control.errors import failed
+from quicgw_fast.control.pages.bodies import BadBodyError, read_object
 from quicgw_fast.control.pages.described import SHAPE, DescribedRoute, Operation, Parameter
 from quicgw_fast.control.pages.queries import BadQueryError, whole
 
@@ -138,6 +139,7 @@ KICK: Final = Operation(
     "POST", "End the session of an openid or a session id: its client is closed with KICKED", KickAnswer,
     body=KickBody, errors={400: "The body says nothing that means anything here", 404: "There is no such session"},
 )  # fmt: skip
+_SENT: Final = '{"openid": "alice", "reason": "why"} or {"session_id": "…"}'
 FIND: Final = Operation(
     "GET", "Sessions, one page after the other", SessionList,
     parameters=(
@@ -182,9 +184,9 @@ def session_pages(kick: Kick, views: Views) -> list[Route]:
         try:
             wanted = _wanted(await read_object(request))
         except BadBodyError as error:
-            return refused(error)
+            return error.answer(f"send {_SENT}")
         if not kick(**wanted):
-            return refused("there is no such session", 404)
+            return failed(404, "NOT_FOUND", "there is no such session", "GET /sessions lists those that live")
         return JSONResponse({"kicked": 1})
 
     async def find(request: Request) -> Response:
