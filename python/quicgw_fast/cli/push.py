@@ -13,8 +13,6 @@ from quicgw_fast.cli.text import examples, help_of, pairs
 if TYPE_CHECKING:
     from quicgw_fast.cli.pushing import PushMessage
 
-TARGETS = ("session", "openid", "gid")
-
 Type = Annotated[
     str,
     typer.Option("--type", metavar="NAME", help="Type of the notify: header notify-type, and [NAME] in its message."),
@@ -81,6 +79,7 @@ def unicast(
     """
     from quicgw_fast.cli import pushing
     from quicgw_fast.cli.event_loop import run
+    from quicgw_fast.cli.push_lines import TARGETS
 
     kind, _, target = to.partition(":")
     if kind not in TARGETS or not target:

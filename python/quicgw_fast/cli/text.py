@@ -156,7 +156,7 @@ def content(value: str, option: str) -> bytes:
         raise typer.BadParameter("names no file after the @", param_hint=option)
     from quicgw_fast.carrier import MAX_BODY
 
-    data = _read(name, option, MAX_BODY + 1)
+    data = read_file(name, option, MAX_BODY + 1)
     if len(data) > MAX_BODY:
         raise StartupError(f"{option}: {_short(name)} is larger than a message may be (1 MiB); send it in parts")
     return data
@@ -173,9 +173,13 @@ def file_path(path: Path | None) -> Path | None:
     return path
 
 
-def _read(name: str, option: str, most: int) -> bytes:
+def read_file(name: str, option: str, most: int = -1) -> bytes:
+    """Read ``most`` bytes of a file, all for -1; ``-`` is standard input. Raises StartupError, naming ``option``."""
+    from quicgw_fast.files import refuse_endless
+
     try:
         if name != "-":
+            refuse_endless(Path(name))
             with Path(name).open("rb") as file:
                 return file.read(most)
         if sys.stdin is None:

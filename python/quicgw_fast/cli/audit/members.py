@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from quicgw_fast.errors import StartupError
-from quicgw_fast.files import refuse_pipe
+from quicgw_fast.files import refuse_endless
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -129,7 +129,7 @@ def _log_of_the_gateway(admin: str) -> Path | None:
 
 
 def _tail(path: Path) -> str:
-    refuse_pipe(path)
+    refuse_endless(path)
     with path.open("rb") as file:
         size = file.seek(0, 2)
         file.seek(max(0, size - LOG_TAIL))

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from quicgw_fast.codes import CloseCode
 from quicgw_fast.errors import StartupError
+from quicgw_fast.files import read_small
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -81,7 +82,7 @@ def load_figures(path: Path) -> dict[str, Any]:
     """Read what ``--json`` printed once; StartupError when it is something else."""
     advice = "give a file that quicgw bench --json wrote"
     try:
-        read = json.loads(path.read_text(encoding="utf-8"))
+        read = json.loads(read_small(path))
     except OSError as error:
         raise StartupError(f"--compare: cannot read {path}: {error.strerror}; {advice}") from error
     except ValueError as error:
