@@ -27,7 +27,11 @@ VERSION = 1
 
 
 def checkconfig(
-    file: Annotated[Path, typer.Argument(metavar="FILE", callback=file_path, help="The TOML file.")],
+    file: Annotated[Path | None, typer.Argument(metavar="FILE", callback=file_path, help="The TOML file.")] = None,
+    config: Annotated[
+        Path | None,
+        typer.Option("--config", "-c", metavar="FILE", callback=file_path, help="The same, as other commands name it."),
+    ] = None,
     json: Annotated[bool, typer.Option("--json", metavar="", help="Print one JSON object.")] = False,
 ) -> None:
     """Name every mistake in a configuration, each with its line, without starting anything.
@@ -39,6 +43,10 @@ def checkconfig(
     """
     from quicgw_fast.cli.trying import tried
 
+    given = [one for one in (file, config) if one is not None]
+    if len(given) != 1:
+        raise typer.BadParameter("give the file" if not given else "give one file", param_hint="FILE")
+    (file,) = given
     with options.failures_as_json(json):
         checked = tried(file)
         if json:

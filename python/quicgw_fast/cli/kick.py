@@ -8,6 +8,7 @@ import typer
 
 from quicgw_fast.cli import options
 from quicgw_fast.cli.statuses import Status
+from quicgw_fast.cli.text import openid_meant
 
 KINDS = {"openid": "openid", "session": "session_id"}
 """What a session may be named by, and how the gateway calls that."""
@@ -33,7 +34,8 @@ def kick(
 
     kind, _, name = who.partition(":")
     if kind not in KINDS or not name:
-        raise typer.BadParameter(f"{who!r} is not of the form openid:ID or session:ID", param_hint="KIND:ID")
+        told = f"{who!r} is not of the form openid:ID or session:ID{openid_meant(kind, name, KINDS)}"
+        raise typer.BadParameter(told, param_hint="KIND:ID")
     body = {KINDS[kind]: name, "reason": reason}
     with options.failures_as_json(json):
         pages = options.admin_pages(admin, config, token_file, timeout)

@@ -93,7 +93,9 @@ def read_bounds(warnings: Iterable[str], criticals: Iterable[str]) -> dict[str, 
             value = -1.0
         if name not in bounds or not 0 <= value < 1e15:
             names = ", ".join(DEFAULTS)
-            raise StartupError(f"--{key} {text[:40]!r} is not of the form NAME=N with a name of {names}")
+            told = f"--{key} {text[:40]!r} is not of the form NAME=N with a name of {names}"
+            # -c is a configuration elsewhere, and here what plug-ins of monitoring systems have it for.
+            raise StartupError(told if "=" in text else f"{told}; a configuration is named with --config")
         bound = bounds[name]
         bounds[name] = replace(bound, warning=value) if key == "warning" else replace(bound, critical=value)
     return bounds

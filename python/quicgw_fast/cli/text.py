@@ -15,7 +15,7 @@ import typer
 from quicgw_fast.errors import StartupError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Collection, Iterable
 
 Choice = TypeVar("Choice", bound=StrEnum)
 
@@ -127,6 +127,12 @@ def named(value: str | None) -> str | None:
     if value == "":
         raise typer.BadParameter("is empty")
     return plain(value)
+
+
+def openid_meant(kind: str, name: str, kinds: Collection[str]) -> str:
+    """Say what KIND:ID was probably meant to be, where either is missing or there is no such kind."""
+    meant = name or kind
+    return "" if not meant or meant in kinds else f"; did you mean openid:{meant[:LONGEST_NAME]}?"
 
 
 def pairs(values: Iterable[str], option: str) -> dict[str, str]:

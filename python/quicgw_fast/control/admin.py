@@ -53,7 +53,7 @@ class AdminServer:
         A connection without a complete request for ``timeout`` seconds is closed. Raises StartupError when the address
         cannot be had.
         """
-        sock = bind_tcp(host, port, "the admin pages", "set server.admin")
+        sock = bind_tcp(host, port, "the admin pages", "set server.admin (--admin)")
         server = _Server(
             uvicorn.Config(
                 guard.around(_application(pages, guard)),
