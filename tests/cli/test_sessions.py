@@ -114,7 +114,7 @@ async def test_a_real_gateway_has_all_that_is_shown(dev: Gateway) -> None:
         await client.call("echo", data=b"four")
         done = in_process("sessions", "--admin", dev.admin, "--openid", "shown")
         lines = done.stdout.splitlines()
-        assert lines[-1] == "1 of 1 sessions"
+        assert lines[-1] == "1 of 1 session"
         assert lines[1].split()[:2] == [client.session_id, "shown"]
         for who in ("openid:shown", client.session_id[:8]):
             done = in_process("session", who, "--admin", dev.admin)

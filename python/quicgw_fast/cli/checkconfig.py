@@ -12,6 +12,7 @@ import typer
 
 from quicgw_fast.cli import options
 from quicgw_fast.cli.statuses import Status
+from quicgw_fast.cli.tables import counted
 from quicgw_fast.cli.text import file_path
 from quicgw_fast.printable import printable
 
@@ -84,13 +85,9 @@ def _lines(file: Path, checked: Checked) -> Iterator[str]:
     for _, kind, one in sorted(found, key=itemgetter(0)):
         yield from _told(kind, one, file)
     mistakes, warnings = len(checked.mistakes), len(checked.warnings)
-    said = [_counted(mistakes, "mistake")] if mistakes else ["good"]
-    said += [_counted(warnings, "warning")] if warnings else []
+    said = [counted(mistakes, "mistake")] if mistakes else ["good"]
+    said += [counted(warnings, "warning")] if warnings else []
     yield f"{file}: {', '.join(said)}"
-
-
-def _counted(number: int, what: str) -> str:
-    return f"{number} {what}{'s' if number > 1 else ''}"
 
 
 def _told(kind: str, one: Mistake, file: Path) -> Iterator[str]:

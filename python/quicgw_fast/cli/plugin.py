@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from enum import IntEnum
 from typing import TYPE_CHECKING, Any, Final
 
+from quicgw_fast.cli.tables import counted
 from quicgw_fast.errors import StartupError
 
 if TYPE_CHECKING:
@@ -132,7 +133,7 @@ def judge(measured: Vitals, bounds: Mapping[str, Bound]) -> Verdict:
     if measured.reason is not None:
         bad.insert(0, f"not ready: {measured.reason}")
     worst = max(states.values()) if measured.reason is None else PluginState.CRITICAL
-    said = "; ".join(bad) or f"ready, {measured.values['sessions']:.0f} sessions"
+    said = "; ".join(bad) or f"ready, {counted(measured.values['sessions'], 'session')}"
     return Verdict(worst, said, measured.values, bounds)
 
 

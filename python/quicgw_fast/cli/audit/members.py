@@ -55,10 +55,11 @@ class Members:
         self.files[name] = self.redaction.clean(text).encode()
 
 
-def add_pages(members: Members, pages: AdminPages) -> None:
-    """Everything that the gateway tells of itself."""
+def add_pages(members: Members, pages: AdminPages, step: Callable[[], None]) -> None:
+    """Everything that the gateway tells of itself; ``step`` is called for each page."""
     for name, path in PAGES.items():
         members.add(name, lambda path=path: _page(pages, path))  # type: ignore[misc]
+        step()
 
 
 def _page(pages: AdminPages, path: str) -> str:
@@ -68,8 +69,8 @@ def _page(pages: AdminPages, path: str) -> str:
     return said
 
 
-def add_sessions(members: Members, pages: AdminPages, count: int) -> None:
-    """The list, and the flight recorders of those whose clients sent something last."""
+def add_sessions(members: Members, pages: AdminPages, count: int, step: Callable[[], None]) -> None:
+    """The list, and the flight recorders of ``count`` whose clients sent something last; ``step`` after each."""
     from quicgw_fast.cli.sessions import find
 
     listed: dict[str, Any] = {"sessions": []}
@@ -83,6 +84,7 @@ def add_sessions(members: Members, pages: AdminPages, count: int) -> None:
     for session in latest[:count]:
         name = session["id"]
         members.add(f"sessions/{name}.json", lambda name=name: pages.get(f"/sessions/{name}"))  # type: ignore[misc]
+        step()
 
 
 def add_own(members: Members, path: Path | None, config: Config) -> None:

@@ -6,6 +6,7 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from quicgw_fast.cli.tables import counted
 from quicgw_fast.codes import CloseCode
 from quicgw_fast.errors import StartupError
 from quicgw_fast.files import read_small
@@ -142,7 +143,8 @@ def _headline(run: dict[str, Any]) -> str:
     load = f"{plan['in_flight']} in flight each" if closed_loop else f"{plan['rate']:g} requests/s in all"
     actions = ", ".join(_weighted(plan["actions"]))
     sizes = ", ".join(_weighted(plan["payloads"]))
-    return f"{plan['sessions']} sessions, {load}, {actions} of {sizes} bytes, {run['seconds']:.1f} s measured"
+    sessions = counted(plan["sessions"], "session")
+    return f"{sessions}, {load}, {actions} of {sizes} bytes, {run['seconds']:.1f} s measured"
 
 
 def _weighted(pairs: list[list[Any]]) -> list[str]:
