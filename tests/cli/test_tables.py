@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from quicgw_fast.cli.progress_bar import steps
-from quicgw_fast.cli.tables import counted, ago, amount, lasting, live_line, shown, table, width
+from quicgw_fast.cli.tables import ago, amount, counted, lasting, live_line, shown, table, width
 from tests.cli.process import environment
 
 
@@ -88,7 +88,9 @@ def test_one_is_one(count: float) -> None:
 )
 def test_and_in_one_place_on_a_terminal(what: str) -> None:
     ours, theirs = pty.openpty()
-    program = f"import time\nfrom quicgw_fast.cli.tables import *\nfrom quicgw_fast.cli.progress_bar import steps\n{what}"
+    program = (
+        f"import time\nfrom quicgw_fast.cli.tables import *\nfrom quicgw_fast.cli.progress_bar import steps\n{what}"
+    )
     subprocess.run([sys.executable, "-c", program], stderr=theirs, env=environment({"TERM": "xterm"}), check=True)
     os.close(theirs)
     seen = b""
@@ -100,7 +102,7 @@ def test_and_in_one_place_on_a_terminal(what: str) -> None:
     os.close(ours)
     assert b"looking" in seen
     assert b"\x1b[2K" in seen, "it is taken away again"
-    assert ("100%".encode() in seen) == (what == WITH_STEPS)
+    assert (b"100%" in seen) == (what == WITH_STEPS)
 
 
 def test_colors_are_for_terminals_that_want_them(monkeypatch: pytest.MonkeyPatch) -> None:

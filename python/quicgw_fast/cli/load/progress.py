@@ -81,13 +81,14 @@ class OnTerminal:
         self._clients = len(plan.clients)
         self._phase, self._since = "ramp", 0.0
         self._bar = bar()
-        self._task = self._bar.add_task(self._phase, total=self._clients, words="")
+        self._task = self._bar.add_task(f"{self._phase:<8}", total=self._clients, words="")
 
     def show(self, found: LoadSnapshot, now: float) -> None:
         """Draw it anew; how long the last phases take nobody knows."""
         if found.phase != self._phase:
             self._phase, self._since = found.phase, now
-            self._bar.reset(self._task, total=self._times.get(self._phase), description=f"{self._phase:<8}")
+            self._bar.remove_task(self._task)
+            self._task = self._bar.add_task(f"{self._phase:<8}", total=self._times.get(self._phase), words="")
         done = float(found.online) if self._phase == "ramp" else now - self._since
         self._bar.update(self._task, completed=done, words=self._line.words(found, now))
 
