@@ -106,6 +106,13 @@ def test_a_disk_that_is_full_is_left_without_a_part_of_it(tmp_path: Path, monkey
     assert not list(tmp_path.iterdir())
 
 
+def test_a_log_that_is_not_there_is_told_without_numbers(tmp_path: Path) -> None:
+    asked = ("--admin", "127.0.0.1:9", "--log", str(tmp_path / "none"), "--output", str(tmp_path / "a.tar.gz"))
+    done = in_process("audit", *asked)
+    assert f"not there: log.txt: {tmp_path / 'none'}: No such file or directory" in done.stdout
+    assert "Errno" not in done.stdout
+
+
 def test_a_named_pipe_is_no_log(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     asked = ("--admin", "127.0.0.1:9", "--log", str(tmp_path / "pipe"), "--output", str(tmp_path / "a.tar.gz"))

@@ -60,7 +60,10 @@ WRONG = (
     ("gentoken '' --key a", "must not be empty"),
     ("gentoken alice --key a --algorithm none", "none"),
     ("gentoken alice --key a --ttl 0", "above 0"),
-    ("demo --clients 1", "--clients"),
+    ("demo --clients 1", "must be at least 2"),
+    ("demo --clients 999", "must be at most 200"),
+    ("demo --clients x", "must be a whole number"),
+    ("bench --rate x", "must be a number"),
     ("demo --requests 0", "--requests"),
     # What was probably meant
     ("sevre", "Did you mean 'serve'?"),
@@ -111,6 +114,12 @@ def test_wrong_usage(
     assert exited.value.code == 2
     assert captured.out == ""
     assert fragment.format(file=file) in captured.err
+
+
+def test_what_is_like_nothing_that_there_is_gets_no_guess(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["events", "--since", "yesterday"])
+    assert "Did you mean" not in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("line", ["call echo --bogus", "sessions --admin x", "push unicast", "--bogus", "frobnicate"])

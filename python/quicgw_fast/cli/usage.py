@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -21,6 +22,17 @@ JSON: Final = "--json"
 _KINDS: Final = ("openid:", "session:", "gid:")
 _ADDRESSES: Final = ("--admin", "--server", "--gateway")
 _ADDRESS: Final = re.compile(r"\S+:[0-9]{1,5}")
+_WORDS: Final = tuple(
+    (re.compile(rf"Input should be {theirs}"), ours)
+    for theirs, ours in (
+        (r"a valid integer, .*", "must be a whole number"),
+        (r"a valid number, .*", "must be a number"),
+        (r"greater than or equal to (\S+)", r"must be at least \1"),
+        (r"less than or equal to (\S+)", r"must be at most \1"),
+    )
+)
+ALIKE: Final = 0.7
+"""How much of an option must be as in another one for that to be meant (``difflib``)."""
 _LONGEST: Final = 60
 """Characters of an argument that a hint repeats."""
 
@@ -30,11 +42,11 @@ def tell(error: Any, arguments: Sequence[str], *, plain: bool) -> int:
     command = "" if error.ctx is None else error.ctx.command.name
     named = _options(error)
     hint = next(_hints(error, list(arguments), named), "")
-    possible = getattr(error, "possibilities", None)
-    if possible and not hint:
-        hint = f"did you mean {' or '.join(sorted(possible))}?"
-    if possible:
+    if possible := getattr(error, "possibilities", None):
         error.possibilities = None
+        near = difflib.get_close_matches(error.option_name, possible, 1, ALIKE)
+        hint = hint or (f"did you mean {near[0]}?" if near else "")
+    error.message = _in_plain_words(error.message)
     wants_json = JSON in arguments
     if command == PLUGIN:
         return _tell_monitor(_joined(error.format_message(), hint), as_json=wants_json)
@@ -51,6 +63,13 @@ def tell(error: Any, arguments: Sequence[str], *, plain: bool) -> int:
 
         rich_utils.rich_format_error(error)
     return Status.USAGE
+
+
+def _in_plain_words(message: str) -> str:
+    """Put what the library that reads numbers says as our own checks would."""
+    for theirs, ours in _WORDS:
+        message = theirs.sub(ours, message)
+    return message
 
 
 def _tell_monitor(told: str, *, as_json: bool) -> int:

@@ -48,8 +48,11 @@ class Members:
         """Keep what ``make`` returns, a text or what can be JSON; or why it could not."""
         try:
             made = make()
-        except (StartupError, OSError) as error:
+        except StartupError as error:
             self.missing[name] = self.redaction.clean(str(error))
+            return
+        except OSError as error:
+            self.missing[name] = self.redaction.clean(f"{error.filename}: {error.strerror or error}")
             return
         text = made if isinstance(made, str) else json.dumps(made, indent=1, default=str) + "\n"
         self.files[name] = self.redaction.clean(text).encode()
