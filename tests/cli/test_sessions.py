@@ -99,7 +99,8 @@ def test_one_session_with_its_flight_recorder(pages: StandIn) -> None:
 def test_a_session_that_is_not_there(pages: StandIn, who: str) -> None:
     done = in_process("session", who, "--admin", pages.address)
     assert (done.returncode, done.stdout[:11]) == (1, "not found: ")
-    assert done.stdout.endswith("; quicgw sessions lists those that are there\n"), "no word of HTTP"
+    assert done.stdout.endswith(" quicgw sessions lists those that are there\n"), "no word of HTTP"
+    assert (f"did you mean openid:{who}?" in done.stdout) == (who != "openid:nobody")
     done = in_process("session", who, "--admin", pages.address, "--json")
     assert (done.returncode, json.loads(done.stdout)["error"]["code"]) == (1, "NOT_FOUND")
 

@@ -128,16 +128,18 @@ def refusal(answer: Any) -> str:
     return f"{error.get('message', error)}" + (f"; {hint}" if hint else "")
 
 
-def in_words_of_commands(answer: Any) -> Any:
+def in_words_of_commands(answer: Any, meant: str = "") -> Any:
     """Return the answer about a session that is not there with the command to look with in place of the page."""
     if _code_of(answer) != "NOT_FOUND":
         return answer
-    return no_session(answer["error"]["message"])
+    return no_session(answer["error"]["message"], meant)
 
 
-def no_session(message: str) -> dict[str, Any]:
-    """Return the answer about a session that is not there."""
-    return {"error": {"code": "NOT_FOUND", "message": message, "hint": "quicgw sessions lists those that are there"}}
+def no_session(message: str, meant: str = "") -> dict[str, Any]:
+    """Return the answer about a session that is not there; ``meant`` is how it was probably to be named."""
+    hint = "quicgw sessions lists those that are there"
+    asked = f"did you mean {meant}? {hint}" if meant else hint
+    return {"error": {"code": "NOT_FOUND", "message": message, "hint": asked}}
 
 
 def _no_json(address: str, path: str, status: int, timeout: float) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from typing import TYPE_CHECKING, Annotated, Any
 from urllib.parse import quote
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 _WHO_HELP = "A session's id, its first 8 characters, or openid:NAME."
 BY_OPENID = "openid:"
+_ID = re.compile(r"[0-9a-f]+")
 MOST_ALIKE = 10
 """Sessions that are looked at for the one whose id begins so."""
 COLUMNS = ("AT", "", "KIND", "NUMBER", "OF REQUEST", "SIZE", "TOOK", "OUTCOME")
@@ -44,7 +46,8 @@ def session(
     with options.failures_as_json(json):
         pages = options.admin_pages(admin, config, token_file, timeout)
         status, answer = _ask(pages, who)
-        answer = in_words_of_commands(answer)
+        known = who.startswith(BY_OPENID) or _ID.fullmatch(who)
+        answer = in_words_of_commands(answer, "" if known else f"{BY_OPENID}{who}")
     if json:
         say_document(answer)
     else:
