@@ -64,7 +64,7 @@ class Arrivals:
         try:
             for state in map(read, states):
                 arrived = self._restore(state, gateway)
-                self._registry.adopt(arrived.session)
+                self._registry.adopt(arrived.session, self._clock.now())
                 here.append(arrived)
         except BaseException:
             for arrived in here:

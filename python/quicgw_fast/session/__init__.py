@@ -2,6 +2,7 @@
 
 from quicgw_fast.session.catch_up import CatchUp, CatchUpState, ReadingEvent
 from quicgw_fast.session.claim import MAX_OPENID, Attempts, StartClaim
+from quicgw_fast.session.devices import NEWEST, DevicePolicy, Devices
 from quicgw_fast.session.elsewhere import RequestElsewhere, WaitingRequest
 from quicgw_fast.session.losses import UntoldLosses, gap_to_tell
 from quicgw_fast.session.notify_count import NO_NOTIFIES, NotifyCount
@@ -18,6 +19,7 @@ __all__ = [
     "ACKNOWLEDGED",
     "DOWN",
     "MAX_OPENID",
+    "NEWEST",
     "NO_NOTIFIES",
     "PENDING",
     "UP",
@@ -28,6 +30,8 @@ __all__ = [
     "Attempts",
     "CatchUp",
     "CatchUpState",
+    "DevicePolicy",
+    "Devices",
     "EntryKind",
     "Event",
     "Fate",
