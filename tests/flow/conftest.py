@@ -9,6 +9,7 @@ import pytest
 import pytest_asyncio
 
 from tests.flow.house import House
+from tests.flow.street import Pair, Street
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
@@ -26,6 +27,21 @@ async def make_house(engine: ModuleType) -> AsyncIterator[Callable[..., Awaitabl
             return await stack.enter_async_context(House(engine, **options))
 
         yield make
+
+
+@pytest.fixture
+def make_pair(make_house: Callable[..., Awaitable[House]]) -> Callable[..., Awaitable[Pair]]:
+    """Make two houses with the same tables of the configuration; a store is that of the first."""
+
+    async def make(**options: Any) -> Pair:
+        street = Street()
+        here = await make_house(elsewhere=street, **options)
+        options.pop("store", None)
+        there = await make_house(elsewhere=street, beside=here, **options)
+        street.houses += [here, there]
+        return Pair(street, here, there)
+
+    return make
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from quicgw_fast.flow.elsewhere import HandedReply
     from quicgw_fast.proto.service_pb2 import UnicastPushRequest
     from quicgw_fast.session import Session
-    from tests.flow.house import House
+    from tests.flow.house import Client, House
     from tests.flow.oracle import Life
 
 
@@ -110,3 +110,24 @@ class Movers(Lives):
         assert self.other.budget.used == 0
         accounts = self.other.accounts()
         assert (accounts["responses"]["open"], accounts["notifies"]["open"]) == (0, 0)
+
+
+class Pair:
+    """Two houses of the same settings, and what lies between them."""
+
+    def __init__(self, street: Street, here: House, there: House) -> None:
+        self.street, self.here, self.there = street, here, there
+        self.generation = 0
+
+    def move(self, openid: str = "alice") -> None:
+        """From here to there."""
+        self.generation += 1
+        move(openid, self.here, self.there, self.generation)
+
+    def come_after(self, client: Client, last_acked: int, **claim: str) -> Client:
+        """The client comes to the other house, as it does after the move."""
+        again = self.there.connect()
+        claim = claim or {"session_id": client.answer.connection_id, "epoch": client.answer.epoch}
+        assert again.start("alice", last_acked, **claim).resumed
+        again.seq = client.seq
+        return again

@@ -1,64 +1,40 @@
-"""A session that goes on at another gateway: nothing of it is lost or doubled, and what ran stays where it ran."""
+"""A session that goes on at another gateway: nothing of it is lost or doubled."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import asyncio
+from typing import TYPE_CHECKING
 
 import pytest
 
 from quicgw_fast.backend.errors import BudgetFull
-from quicgw_fast.codes import CloseCode, ErrorCode, LifecycleKind, LostReason, ResetReason, SyncHint
-from quicgw_fast.errors import RequestError
-from quicgw_fast.flow.abroad import GRACE
+from quicgw_fast.codes import CloseCode, LifecycleKind, LostReason, RequestType, ResetReason
 from quicgw_fast.flow.departures import OutdatedClaim
-from quicgw_fast.session import SessionState, StartClaim, UnreadableSession
+from quicgw_fast.proto.client_pb2 import StartRequest
+from quicgw_fast.session import StartClaim, UnreadableSession
 from quicgw_fast.store import MemoryStore
 from tests.flow.receipts import PENDING, waiting
 from tests.flow.slow_store import SlowStore
-from tests.flow.street import Street, move
-from tests.support.wire import business
+from tests.flow.street import Pair, Street
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
+    from quicgw_fast.placement import Place
     from tests.flow.house import Client, House
 
     MakeHouse = Callable[..., Awaitable[House]]
-    MakePair = Callable[..., Awaitable["Pair"]]
+    MakePair = Callable[..., Awaitable[Pair]]
 
 
-class Pair:
-    """Two houses of the same settings, and what lies between them."""
+class Undecided:
+    """A placement that never answers."""
 
-    def __init__(self, street: Street, here: House, there: House) -> None:
-        self.street, self.here, self.there = street, here, there
-        self.generation = 0
+    def claim(self, openid: str) -> asyncio.Future[Place]:
+        del openid
+        return asyncio.get_running_loop().create_future()
 
-    def move(self, openid: str = "alice") -> None:
-        """From here to there."""
-        self.generation += 1
-        move(openid, self.here, self.there, self.generation)
-
-    def come_after(self, client: Client, last_acked: int, **claim: str) -> Client:
-        """The client comes to the other house, as it does after the move."""
-        again = self.there.connect()
-        claim = claim or {"session_id": client.answer.connection_id, "epoch": client.answer.epoch}
-        assert again.start("alice", last_acked, **claim).resumed
-        again.seq = client.seq
-        return again
-
-
-@pytest.fixture
-def make_pair(make_house: MakeHouse) -> MakePair:
-    async def make(**options: Any) -> Pair:
-        street = Street()
-        here = await make_house(elsewhere=street, **options)
-        options.pop("store", None)
-        there = await make_house(elsewhere=street, beside=here, **options)
-        street.houses += [here, there]
-        return Pair(street, here, there)
-
-    return make
+    find = claim
 
 
 def seen(house: House) -> dict[str, float]:
@@ -133,6 +109,26 @@ async def test_the_newest_claim_gets_it(make_pair: MakePair) -> None:
     assert departures.confirm(7, [client.session.id])
 
 
+async def test_all_sessions_of_an_openid_move_or_one(make_pair: MakePair) -> None:
+    pair = await make_pair(session={"devices": 2})
+    phone, tablet = await pair.here.online(), await pair.here.online()
+    departures, arrivals = pair.here.path.moving.departures, pair.there.path.moving.arrivals
+    (state,) = departures.depart(1, session_ids=[phone.session.id, "not here"])
+    assert phone.ended is CloseCode.SUPERSEDED
+    assert tablet.ended is None
+    assert len(departures.depart(2, openid="alice")) == 2  # the one that was fetched, too
+    sessions = arrivals.arrive(departures.depart(2, openid="alice"), "here")
+    assert {session.id for session in sessions} == {phone.session.id, tablet.session.id}
+    assert not departures.confirm(1, [phone.session.id])
+    assert departures.confirm(2, [session.id for session in sessions])
+    with pytest.raises(ValueError, match="one place"):
+        arrivals.arrive([state], "here")
+    assert sessions[0].attempts is sessions[1].attempts
+    again = pair.come_after(phone, 1)
+    await pair.there.push(content="to both")
+    assert again.texts == ["to both"]
+
+
 async def test_who_is_refused_its_confirmation_forgets_the_session(make_pair: MakePair) -> None:
     pair = await make_pair()
     await pair.here.online()
@@ -145,9 +141,15 @@ async def test_who_is_refused_its_confirmation_forgets_the_session(make_pair: Ma
     assert arrivals.arrive(states, "here")
 
 
-async def test_a_start_that_waits_here_gives_way(make_pair: MakePair) -> None:
-    pair = await make_pair()
-    assert pair.here.path.moving.departures.depart(1, openid="nobody") == []
+async def test_a_start_that_waits_here_gives_way(make_house: MakeHouse) -> None:
+    """Somebody else has claimed the openid since."""
+    house = await make_house(placement=Undecided())
+    client = house.connect()
+    start = StartRequest(openid="alice")
+    client.send(RequestType.START, start.SerializeToString())
+    assert house.path.moving.departures.depart(1, openid="alice") == []
+    assert client.ended is CloseCode.SUPERSEDED
+    assert house.path.moving.departures.depart(1, openid="nobody") == []
 
 
 # What nobody takes
@@ -179,197 +181,6 @@ async def test_what_nobody_confirms_ends_like_an_expired_session(make_pair: Make
     answer = again.start("alice", 1, client.answer.connection_id, client.answer.epoch)
     assert ResetReason(answer.reset_reason) is ResetReason.EXPIRED
     assert again.answer_headers["gap-unanswered"] == "1"
-
-
-# Requests under way
-
-
-async def calling(pair: Pair, *actions: str) -> Client:
-    """A client whose calls of these actions are under way here."""
-    client = await pair.here.online()
-    pair.here.upstream.held |= set(actions)
-    for action in actions:
-        client.call(action, action.encode())
-    await pair.here.settle()
-    return client
-
-
-async def test_a_request_ends_where_it_runs_and_is_answered_where_its_client_is(
-    make_pair: MakePair,
-) -> None:
-    pair = await make_pair()
-    client = await calling(pair, "slow")
-    pair.move()
-    again = pair.come_after(client, 1)
-    assert pair.there.count("requests_elsewhere") == 1
-    pair.here.upstream.waiting("slow")[0].answer(message="fine", data=b"it", one="header")
-    await pair.here.settle()
-    reply = again.reply(client.seq)
-    assert (business(reply).message, business(reply).data, dict(reply.headers)) == ("fine", b"it", {"one": "header"})
-    assert reply.seq_id == 2
-    assert pair.here.count("replies_handed_on") == pair.there.count("replies_from_elsewhere") == 1
-    assert pair.there.count("requests_elsewhere") == 0
-    assert pair.here.path.request_memory.used == pair.there.path.request_memory.used == 0
-
-
-async def test_an_error_is_handed_on_too(make_pair: MakePair) -> None:
-    pair = await make_pair(processor={"task_timeout": 5.0})
-    client = await calling(pair, "slow")
-    pair.move()
-    again = pair.come_after(client, 1)
-    pair.here.upstream.waiting("slow")[0].fail(RequestError(ErrorCode.DEADLINE_PASSED, "deadline passed"))
-    await pair.here.settle()
-    assert again.error_of(client.seq).error_code == 504
-
-
-async def test_what_waits_in_the_queue_runs_where_it_waits(make_pair: MakePair) -> None:
-    pair = await make_pair(processor={"max_workers": 2})
-    client = await calling(pair, "slow")
-    waits = client.call("slow", b"later")
-    pair.move()
-    again = pair.come_after(client, 1)
-    for _ in range(2):
-        pair.here.upstream.waiting("slow")[0].answer()
-        await pair.here.settle()
-    assert business(again.reply(waits)).code == 200
-    assert again.numbers == [2, 3]
-
-
-async def test_it_finds_its_session_after_a_second_move_and_after_its_return(
-    make_pair: MakePair,
-) -> None:
-    pair = await make_pair()
-    client = await calling(pair, "slow", "slower")
-    pair.move()
-    move("alice", pair.there, pair.here, 2)
-    pair.here.upstream.waiting("slow")[0].answer()
-    await pair.here.settle()
-    move("alice", pair.here, pair.there, 3)
-    pair.here.upstream.waiting("slower")[0].answer()
-    await pair.here.settle()
-    again = pair.come_after(client, 1)
-    assert again.numbers == [2, 3]
-    assert not pair.street.undelivered
-
-
-async def test_a_second_reply_is_left_out(make_pair: MakePair) -> None:
-    pair = await make_pair()
-    client = await calling(pair, "slow")
-    pair.street.holds_back = True
-    pair.move()
-    again = pair.come_after(client, 1)
-    pair.here.upstream.waiting("slow")[0].answer()
-    await pair.here.settle()
-    pair.street.on_the_way *= 2
-    pair.street.deliver()
-    assert again.numbers == [2]
-    assert pair.there.count("replies_from_elsewhere_late") == 1
-
-
-async def test_when_its_gateway_dies_the_outcome_is_unknown(make_pair: MakePair) -> None:
-    pair = await make_pair()
-    client = await calling(pair, "slow")
-    await pair.here.push(content="before", hint=SyncHint.BEFORE_RESPONSE, client_seq=client.seq)
-    pair.move()
-    again = pair.come_after(client, 1)
-    pair.there.path.moving.abroad.gateway_lost("another")
-    assert not again.numbered
-    pair.there.path.moving.abroad.gateway_lost("here")
-    assert again.texts == ["before", "error 500"]
-    assert again.error_of(client.seq).error_message == "outcome unknown"
-    assert pair.there.count("replies_unknown") == 1
-
-
-async def test_nobody_waits_for_ever(make_pair: MakePair) -> None:
-    pair = await make_pair(processor={"task_timeout": 5.0})
-    client = await calling(pair, "slow")
-    pair.move()
-    again = pair.come_after(client, 1)
-    await pair.there.pass_time(5.0 + GRACE)
-    assert not again.numbered
-    await pair.there.pass_time(0.1)
-    assert again.texts == ["error 500"]
-
-
-async def test_services_push_to_the_gateway_that_called_them(make_pair: MakePair) -> None:
-    pair = await make_pair()
-    client = await calling(pair, "slow")
-    pair.move()
-    again = pair.come_after(client, 1)
-    for hint, kind, target in (
-        (SyncHint.BEFORE_RESPONSE, "session", client.session.id),
-        (SyncHint.AFTER_RESPONSE, "openid", "alice"),
-    ):
-        told = await pair.here.push(target, hint.name, hint, client.seq, kind)
-        assert (told.success, told.message) == (True, "bound")
-    pair.here.upstream.waiting("slow")[0].answer(data=b"reply")
-    await pair.here.settle()
-    assert again.texts == ["BEFORE_RESPONSE", "200 reply", "AFTER_RESPONSE"]
-    assert pair.here.count("pushes_forwarded") == 2
-
-
-# The login
-
-
-async def test_a_hello_under_way_ends_where_the_session_is(make_pair: MakePair) -> None:
-    pair = await make_pair()
-    client = pair.here.started()
-    pair.here.upstream.held.add("hello")
-    client.call("hello")
-    client.call("echo", b"behind, here")
-    await pair.here.settle()
-    await pair.here.push(content="cached")
-    pair.move()
-    again = pair.come_after(client, 0)
-    again.call("echo", b"behind, there")
-    await pair.there.settle()
-    assert not again.numbered
-    pair.here.upstream.waiting("hello")[0].answer(zone="7", gid="friends")
-    await pair.here.settle()
-    assert again.texts == ["200 ", "cached", "200 behind, here", "200 behind, there"]
-    assert again.session.state is SessionState.NORMAL
-    assert again.session.zone == "7"
-    assert (await pair.there.push("friends", kind="gid")).success
-    assert pair.here.path.request_memory.used == pair.there.path.request_memory.used == 0
-
-
-async def test_a_hello_whose_gateway_dies_is_one_that_failed(make_pair: MakePair) -> None:
-    pair = await make_pair()
-    client = pair.here.started()
-    pair.here.upstream.held.add("hello")
-    client.call("hello")
-    client.call("echo")
-    await pair.here.settle()
-    pair.move()
-    again = pair.come_after(client, 0)
-    pair.there.path.moving.abroad.gateway_lost("here")
-    assert again.texts == ["error 500", "error 401"]
-    again.call("hello")
-    await pair.there.settle()
-    pair.there.upstream.waiting("hello")[-1].answer()
-    await pair.there.settle()
-    assert again.session.state is SessionState.NORMAL
-
-
-# Ordered actions
-
-
-async def test_ordered_actions_stay_in_order_across_a_move(make_pair: MakePair) -> None:
-    pair = await make_pair(routing={"ordered": ["step"]})
-    client = await calling(pair, "step")
-    client.call("step", b"second")
-    await pair.here.settle()
-    pair.move()
-    again = pair.come_after(client, 1)
-    again.call("step", b"third")
-    again.call("echo", b"not ordered")
-    await pair.there.settle()
-    assert again.texts == ["200 not ordered"]
-    for name in (b"step", b"second", b"third"):
-        (call,) = pair.here.upstream.waiting("step")
-        assert call.request.data == name
-        call.answer()
-        await pair.here.settle()
 
 
 # Pushes that ask for more

@@ -20,6 +20,7 @@ from quicgw_fast.proto.service_pb2 import UpstreamRequest
 from quicgw_fast.session import Event
 
 if TYPE_CHECKING:
+    from quicgw_fast.flow.elsewhere import HandedReply
     from quicgw_fast.session import Session
     from tests.flow.house import Client, House
 
@@ -30,12 +31,20 @@ class Desk:
     def __init__(self, client: Client) -> None:
         self.session = client.session
         self.metrics = Metrics()
+        self.handed: list[HandedReply] = []
         self.memory = RequestMemory(self.metrics, LimitsConfig)
         sender: OrderedSender[Session] = OrderedSender(
             self.metrics, lambda _: None, lambda _: False, backend.push_to_all
         )
         stages = StageTimes(client.house.clock.face, self.metrics)
-        self.replies = Replies(client.house.clock.face, self.metrics, self.memory, stages, sender)
+        self.replies = Replies(
+            client.house.clock.face,
+            self.metrics,
+            self.memory,
+            stages,
+            sender,
+            lambda _, handed: self.handed.append(handed),
+        )
         seq = self.session.outbox.max_client_seq + 1
         assert self.session.outbox.accept(seq) == 0
         request = UpstreamRequest(action="echo", client_seq_id=seq)
@@ -69,6 +78,17 @@ async def test_a_session_that_ended_gets_no_reply(client: Client) -> None:
     client.session.apply(Event.STOPPED, 0.0)
     assert desk.reply() is False
     assert client.texts == []
+    assert desk.counts() == {"replies": 0, "errors": 0, "replies_dropped": 0}
+    assert desk.memory.used == 0
+    assert not desk.handed
+
+
+async def test_one_of_a_session_that_moved_is_handed_on(client: Client, house: House) -> None:
+    desk = Desk(client)
+    house.path.registry.move(client.session, 0.0)
+    assert desk.reply(b"x") is False
+    (handed,) = desk.handed
+    assert (handed.session_id, handed.client_seq, handed.reply.data) == (client.session.id, 2, b"x")
     assert desk.counts() == {"replies": 0, "errors": 0, "replies_dropped": 0}
     assert desk.memory.used == 0
 

@@ -66,7 +66,7 @@ class Arrivals:
                 if self._registry.by_id(state.session_id) is not None:
                     continue
                 arrived = self._restore(state, gateway)
-                self._registry.adopt(arrived.session)
+                self._registry.adopt(arrived.session, self._clock.now())
                 here.append(arrived)
         except BaseException:
             for arrived in here:

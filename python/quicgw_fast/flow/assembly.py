@@ -23,7 +23,6 @@ from quicgw_fast.flow.control_messages import ControlMessages
 from quicgw_fast.flow.conversation import Legs
 from quicgw_fast.flow.conversations import Conversations
 from quicgw_fast.flow.crowding import Crowding
-from quicgw_fast.flow.departed import Departed
 from quicgw_fast.flow.draining import DrainState, HandOut
 from quicgw_fast.flow.fence import Fence
 from quicgw_fast.flow.housekeeping import Housekeeping
@@ -34,7 +33,7 @@ from quicgw_fast.flow.lifecycle import Lifecycle
 from quicgw_fast.flow.login import Logins
 from quicgw_fast.flow.login_ways import login_way
 from quicgw_fast.flow.memory import Memory
-from quicgw_fast.flow.moving import Moving, assemble_moving
+from quicgw_fast.flow.moving import MovingSessions, assemble_moving
 from quicgw_fast.flow.offline import Offline
 from quicgw_fast.flow.ordered import OrderedActions
 from quicgw_fast.flow.pending_starts import PendingStarts
@@ -103,7 +102,7 @@ class Path:
     offline: Offline
     kicks: Kicks
     journal: Journal
-    moving: Moving
+    moving: MovingSessions
     pace: ReadingPace
     """Of whoever brings messages in."""
 
@@ -138,7 +137,6 @@ def assemble_path(
     """Build the way of a message; ``call`` calls services, ``chores`` get the time (monotonic) in each housekeeping."""
     times, limits, pools, stages = config.session, gates.book.limits, config.processor, StageTimes(clock, metrics)
     draining, journal, request_memory = DrainState(), Journal(metrics), RequestMemory(metrics, limits)
-    departed, keep = Departed(), times.resume_window
     budget, make_outbox, registry = _make_registry(engine, metrics, times, aloud=config.log.level == "debug")
     life = Lifecycle(clock, asked.events, registry, journal, asked.placement)
 
@@ -146,9 +144,7 @@ def assemble_path(
     fence = Fence(asked.may_act, lambda session: sender.pump(session))
     sender = _make_sender(engine, metrics, lambda: closing, lambda: room, fence)
     offline = Offline(SteadyClock(clock), metrics, asked.store, registry, sender, config.offline)
-    accounts = Accounts(metrics, lambda: (session.outbox.tally for session in registry), offline.share)
-    closing = Closing(clock, metrics, registry, life, accounts, offline, lambda session: requests.give_up(session))
-    room = Memory(clock, metrics, registry, budget, closing, sender.overflow)
+    accounts, closing, room = _make_ends(clock, metrics, registry, budget, life, offline, sender, lambda: requests)
     replies = Replies(clock, metrics, request_memory, stages, sender, lambda *to: moving.abroad.hand_on(*to))
 
     # Up
@@ -176,17 +172,11 @@ def assemble_path(
     judges = gates.held, gates.message, asked.may_act
     legs = Legs(clock, metrics, life, sender, starts, requests, control, arriving, stages, *judges)
     conversations = Conversations(clock, metrics, engine, legs, journal, times, processor, stages.inflow)
-    to_push = (
-        Targets(place, registry, closing, asked.may_act),
-        registry,
-        sender,
-        offline,
-        gates.push,
-        engine.encode_body,
-    )
-    pushes = Pushes(clock, metrics, draining, *to_push, departed, asked.elsewhere, config.push, times.bind_timeout)
+    targets = Targets(place, registry, closing, asked.may_act)
+    to_push = targets, registry, sender, offline, gates.push, engine.encode_body
     who_works, kept = (replies, ordered, logins, requests), (registry, offline, accounts, closing, room.make_room)
-    moving: Moving = assemble_moving(clock, metrics, asked.elsewhere, departed, *kept, *who_works, keep)
+    moving: MovingSessions = assemble_moving(clock, metrics, asked.elsewhere, *kept, *who_works, times.resume_window)
+    pushes = Pushes(clock, metrics, draining, *to_push, *moving.away, config.push, times.bind_timeout)
 
     # What passes with time
     chores = [arriving.tend, offline.tend, room.tend, journal.flush, tokens.flush, metrics.tend, moving.tend, *chores]
@@ -217,6 +207,22 @@ def _make_sender(
         engine.push_to_all,
         fence.link_of,
     )
+
+
+def _make_ends(
+    clock: Clock,
+    metrics: Metrics,
+    registry: Registry,
+    budget: ByteBudget,
+    life: Lifecycle,
+    offline: Offline,
+    sender: OrderedSender[Session],
+    requests: Callable[[], Requests],
+) -> tuple[Accounts, Closing, Memory]:
+    """How sessions end, what they are counted as then, and who has to when the memory of all is full."""
+    accounts = Accounts(metrics, lambda: (session.outbox.tally for session in registry), offline.share)
+    closing = Closing(clock, metrics, registry, life, accounts, offline, lambda session: requests().give_up(session))
+    return accounts, closing, Memory(clock, metrics, registry, budget, closing, sender.overflow)
 
 
 def _make_registry(

@@ -43,8 +43,8 @@ class Departed:
 
     def __init__(self) -> None:
         self._by_id: OrderedDict[str, Departure] = OrderedDict()
-        self._by_name: dict[tuple[str, str], str] = {}
-        """Session id by target type and id, as pushes name it."""
+        self._by_name: dict[tuple[str, str], dict[str, Departure]] = {}
+        """By target type and id, as pushes name it, and then by session id."""
 
     def __len__(self) -> int:
         return len(self._by_id)
@@ -55,7 +55,7 @@ class Departed:
         self._by_id[session.id] = departure
         self._by_id.move_to_end(session.id)
         for name in _names(session):
-            self._by_name[name] = session.id
+            self._by_name.setdefault(name, {})[session.id] = departure
 
     def get(self, session_id: str) -> Departure | None:
         """The departure of this session."""
@@ -63,7 +63,7 @@ class Departed:
 
     def of_openid(self, openid: str) -> list[Departure]:
         """The open departures of an openid."""
-        return [each for each in self._by_id.values() if each.open and each.session.openid == openid]
+        return [each for each in self._by_name.get(("openid", openid), {}).values() if each.open]
 
     def knows(self, target_type: str, target_id: str) -> bool:
         """Whether a push to this target is for a session that left."""
@@ -73,7 +73,8 @@ class Departed:
         """The session is here again, or nobody will ask for it any more."""
         departure = self._by_id.pop(session_id, None)
         for name in () if departure is None else _names(departure.session):
-            if self._by_name.get(name) == session_id:
+            del self._by_name[name][session_id]
+            if not self._by_name[name]:
                 del self._by_name[name]
 
     def before(self, moment: float) -> list[Departure]:

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING
 from quicgw_fast.backend.errors import BudgetFull
 from quicgw_fast.codes import CloseCode
 from quicgw_fast.flow.departed import Departure
-from quicgw_fast.session import Event, pack
+from quicgw_fast.session import Event, StartClaim, pack
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
     from quicgw_fast.clock import Clock
     from quicgw_fast.flow.accounts import Accounts
@@ -76,7 +76,7 @@ class Departures:
         generation: int,
         *,
         openid: str = "",
-        session_ids: Iterable[str] = (),
+        session_ids: Sequence[str] = (),
         held: int = 0,
         again: bool = False,
     ) -> list[bytes]:
@@ -127,11 +127,11 @@ class Departures:
             else:
                 self._requests.forget(departure.session)
 
-    def _live(self, openid: str, session_ids: Iterable[str]) -> list[Session]:
+    def _live(self, openid: str, session_ids: Sequence[str]) -> list[Session]:
         found = self._registry.devices.of(openid) if openid else map(self._registry.by_id, session_ids)
         return [session for session in found if session is not None and not self._closing.expire(session)]
 
-    def _given(self, openid: str, session_ids: Iterable[str]) -> list[Departure]:
+    def _given(self, openid: str, session_ids: Sequence[str]) -> list[Departure]:
         found = self._departed.of_openid(openid) if openid else map(self._departed.get, session_ids)
         return [departure for departure in found if departure is not None and departure.open]
 

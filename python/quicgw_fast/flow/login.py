@@ -163,8 +163,9 @@ class Logins:
 
     def leave(self, session: Session) -> None:
         """The session moved, and what waits behind its hello with it; the hello itself goes on."""
-        for task in self._waiting.pop(session, ()):
-            self._behind.discard(task)
+        waiting = self._waiting.pop(session, deque())
+        while waiting:  # emptied, in case that somebody is going through it
+            self._behind.discard(waiting.pop())
 
     def _over(self, session: Session) -> None:
         """Its hello has its reply."""

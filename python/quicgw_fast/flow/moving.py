@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from quicgw_fast.flow.abroad import Abroad
 from quicgw_fast.flow.arrivals import Arrivals
+from quicgw_fast.flow.departed import Departed
 from quicgw_fast.flow.departures import Departures
 
 if TYPE_CHECKING:
@@ -14,7 +15,6 @@ if TYPE_CHECKING:
     from quicgw_fast.clock import Clock
     from quicgw_fast.flow.accounts import Accounts
     from quicgw_fast.flow.closing import Closing
-    from quicgw_fast.flow.departed import Departed
     from quicgw_fast.flow.elsewhere import Elsewhere
     from quicgw_fast.flow.login import Logins
     from quicgw_fast.flow.offline import Offline
@@ -25,12 +25,19 @@ if TYPE_CHECKING:
     from quicgw_fast.session import Registry
 
 
-class Moving(NamedTuple):
-    """Whom other gateways talk to."""
+class MovingSessions(NamedTuple):
+    """Whom other gateways talk to, and who talks to them."""
 
     departures: Departures
     arrivals: Arrivals
     abroad: Abroad
+    departed: Departed
+    elsewhere: Elsewhere
+
+    @property
+    def away(self) -> tuple[Departed, Elsewhere]:
+        """For who is asked for a session that left: which did, and how to reach them."""
+        return self.departed, self.elsewhere
 
     def arrive(self, states: Sequence[bytes]) -> None:
         """Have sessions here that another gateway gave (``Arrivals.arrive``)."""
@@ -46,7 +53,6 @@ def assemble_moving(
     clock: Clock,
     metrics: Metrics,
     elsewhere: Elsewhere,
-    departed: Departed,
     registry: Registry,
     offline: Offline,
     accounts: Accounts,
@@ -57,9 +63,9 @@ def assemble_moving(
     logins: Logins,
     requests: Requests,
     keep: float,
-) -> Moving:
+) -> MovingSessions:
     """Build them, in the order in which they need each other; ``keep`` are the seconds of a departure."""
-    abroad = Abroad(clock, metrics, registry, elsewhere, replies, logins, ordered)
+    departed, abroad = Departed(), Abroad(clock, metrics, registry, elsewhere, replies, logins, ordered)
     arrivals = Arrivals(clock, metrics, departed, registry, closing, offline, abroad, requests, make_room)
     departures = Departures(clock, metrics, departed, registry, requests, closing, arrivals, accounts, keep)
-    return Moving(departures, arrivals, abroad)
+    return MovingSessions(departures, arrivals, abroad, departed, elsewhere)

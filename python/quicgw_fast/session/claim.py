@@ -67,6 +67,15 @@ class Attempts:
         """Whether a START of the same epoch that is not older was acted on before; 0 is not compared."""
         return 0 < claim.attempt <= self._by_epoch.get(claim.epoch, 0)
 
+    def join(self, other: Attempts) -> None:
+        """Remember what another one knows, too."""
+        if other._by_epoch:
+            known = self._by_epoch
+            self._by_epoch = {
+                **known,
+                **{epoch: max(attempt, known.get(epoch, 0)) for epoch, attempt in other._by_epoch.items()},
+            }
+
     @property
     def by_epoch(self) -> Mapping[str, int]:
         """The highest attempt of each epoch; nobody changes it."""

@@ -146,22 +146,21 @@ class Registry:
             serial=self._created,
         )
         self._enter(session)
-        session.record(self._trail, aloud=self._aloud)
-        self._created += 1
         return session
 
     def make_outbox(self) -> Outbox:
         """Make one for a session that comes from another gateway."""
         return self._make_outbox(0)
 
-    def adopt(self, session: Session) -> None:
+    def adopt(self, session: Session, now: float) -> None:
         """Have a session here that was at another gateway; ValueError if it is here, or its openid has too many."""
         if session.id in self._by_id:
             raise ValueError("the session is here already; it has one place")
-        self._enter(session)
+        attempts = self._attempts_of_another(session.openid, now)
         session.serial = self._created
-        session.record(self._trail, aloud=self._aloud)
-        self._created += 1
+        self._enter(session)
+        attempts.join(session.attempts)
+        session.attempts = attempts
         if session.gid:
             self.set_gid(session, session.gid)
 
@@ -261,6 +260,8 @@ class Registry:
 
     def _enter(self, session: Session) -> None:
         self.devices.add(session)
+        session.record(self._trail, aloud=self._aloud)
+        self._created += 1
         self._by_id[session.id] = session
 
     def _leave(self, session: Session) -> None:
