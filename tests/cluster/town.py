@@ -19,7 +19,7 @@ from quicgw_fast.placement import Place
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from quicgw_fast.cluster.lease import Standing
+    from quicgw_fast.cluster.lease import Standing, Vouched
     from quicgw_fast.cluster.own_claims import OwnClaim
     from quicgw_fast.placement import Answer
 
@@ -33,7 +33,8 @@ class Inhabitant:
     node: ClusterNode
     metrics: Metrics
     sessions: dict[str, tuple[str, bytes]] = field(default_factory=dict)
-    departed: dict[str, list[bytes]] = field(default_factory=dict)
+    departed: dict[str, tuple[int, list[bytes]]] = field(default_factory=dict)
+    """What was given away, by openid, and by which claim it was here."""
     voided: list[str] = field(default_factory=list)
     standings: list[Standing] = field(default_factory=list)
     confirmed: list[str] = field(default_factory=list)
@@ -55,11 +56,13 @@ class Inhabitant:
         session_id, _ = self.sessions.pop(openid)
         self.node.placement.released(openid, session_id)
 
-    def gives(self, openid: str, generation: int, session_ids: Sequence[str]) -> list[bytes]:
-        parked = self.node.placement.yielded(openid, generation, session_ids)
-        if openid in self.sessions:
-            self.departed[openid] = [self.sessions.pop(openid)[1]]
-        return parked or self.departed.get(openid, [])
+    def gives(self, openid: str, held: int, generation: int, session_ids: Sequence[str]) -> list[bytes]:
+        has = any(claim.generation == held for claim in self.node.claims.of(openid))
+        parked = self.node.placement.yielded(openid, held)
+        if has and openid in self.sessions:
+            self.departed[openid] = held, [self.sessions.pop(openid)[1]]
+        by, departed = self.departed.get(openid, (0, []))
+        return parked or (departed if by == held else [])
 
     def void(self, claim: OwnClaim) -> None:
         self.voided.append(claim.openid)
@@ -119,17 +122,18 @@ class _Peers:
             raise PeerUnreachable("cut off")
         return there
 
-    async def fetch(self, node: str, openid: str, generation: int, session_ids: Sequence[str]) -> list[bytes]:
-        return self._reach(node).gives(openid, generation, session_ids)
+    async def fetch(self, node: str, openid: str, held: int, generation: int, session_ids: Sequence[str]) -> list[bytes]:
+        return self._reach(node).gives(openid, held, generation, session_ids)
 
-    async def confirm(self, node: str, openid: str, generation: int) -> None:
+    async def confirm(self, node: str, openid: str, held: int) -> None:
         there = self._reach(node)
-        there.departed.pop(openid, None)
-        there.node.placement.confirmed(openid)
+        if there.departed.get(openid, (0, []))[0] == held:
+            del there.departed[openid]
+        there.node.placement.confirmed(openid, held)
         there.confirmed.append(openid)
 
-    async def vouch(self, node: str, era: str) -> bool:
-        return self._reach(node).node.vouch(self.town.nodes[self.me].node.name, era)
+    async def vouch(self, node: str, era: str) -> Vouched:
+        return await self._reach(node).node.membership.vouch(self.town.nodes[self.me].node.name, era)
 
 
 async def told(answer: Answer) -> Place:

@@ -1,8 +1,9 @@
 """Claims confirmed again: all of this node, after its lease ran out or when the directory's data is new.
 
 In slices, so that 100 000 claims hold up nobody: each takes some milliseconds of the directory's time and of the
-loop's. A claim of this era is *checked*: it has to be there still. One of an earlier era is written down *again*: the
-directory cannot know it. What is not confirmed is void: somebody newer has it, and its session is closed here. Who has
+loop's. A claim of this era is *checked*: it has to be there still. One of an earlier era is written down *again*, as
+the directory may not know it; if it was not good any more when the era began, somebody may have had it since, and it
+has to be there. What is not confirmed is void: somebody newer has it, and its session is closed here. Who has
 the same by an older claim (as the directory's data may be older than a hand-over) has to give it up.
 """
 
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 
 from quicgw_fast.cluster.link import DirectoryUnavailable
 from quicgw_fast.cluster.peers import PeerUnreachable
-from quicgw_fast.cluster.records import Refused
+from quicgw_fast.cluster.records import Again, Refused
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -83,7 +84,7 @@ class Confirming:
             _log.error("claims not confirmed", exc_info=task.exception())
 
     def _needs_it(self, claim: OwnClaim) -> bool:
-        return claim.term != self._lease.term or claim.unwritten or claim.untold
+        return claim.term != self._lease.term or claim.unwritten or claim.untold or claim.unsure
 
     async def _all(self) -> None:
         began, confirmed = self._now(), 0
@@ -105,18 +106,26 @@ class Confirming:
 
     async def _ask(self, claims: list[OwnClaim]) -> int:
         """Ask about some; how many of them this node has still."""
-        term, era, since = self._lease.term, self._lease.era, self._lease.era_since
+        term, era = self._lease.term, self._lease.era
         confirmed = 0
-        for check in (True, False):
-            some = [claim for claim in claims if (claim.term >= since and not claim.unwritten) is check]
+        for how in Again:
+            some = [claim for claim in claims if self._how(claim) is how]
             if not some:
                 continue
-            answers = await self._entries.again(some, era, check=check)
+            answers = await self._entries.again(some, era, how)
             if isinstance(answers, Refused):
                 raise DirectoryUnavailable("its data is another one than at the last renewal")
             for claim, answer in zip(some, answers, strict=True):
                 confirmed += await self._told(claim, answer, term, era)
         return confirmed
+
+    def _how(self, claim: OwnClaim) -> Again:
+        lease = self._lease
+        if claim.unwritten:
+            return Again.AGAIN
+        if claim.term >= lease.era_since:
+            return Again.CHECK
+        return Again.AGAIN if lease.continued(claim.term) else Again.STRICT
 
     async def _told(self, claim: OwnClaim, answer: Asserted, term: int, era: str) -> bool:
         if claim not in self._claims.of(claim.openid):  # yielded or released meanwhile
@@ -125,6 +134,7 @@ class Confirming:
         if not answer.holds or (claim.unsure and claim.term < self._lease.era_since):
             self._count["void"].value += 1
             self._claims.drop(claim)
+            self._entries.release(claim)
             self._void(claim)
             return False
         if answer.waits:

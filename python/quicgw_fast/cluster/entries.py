@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, cast
 
 from quicgw_fast.cluster import scripts
-from quicgw_fast.cluster.records import Asserted, Granted, Holder, NodeRecord, Refused, Renewed
+from quicgw_fast.cluster.records import Again, Asserted, Granted, Holder, NodeRecord, Refused, Renewed
 
 if TYPE_CHECKING:
     import asyncio
@@ -43,6 +43,12 @@ class DirectoryEntries:
         known = tuple(NodeRecord(a.decode(), b.decode()) for a, b in zip(nodes[::2], nodes[1::2], strict=True))
         return Renewed(bool(was), era.decode(), known)
 
+    async def vouch(self, node: str, era: str) -> Refused | None:
+        """Renew the lease of another node, if it is there in that era; None when it was."""
+        keys = self._keys
+        answer = await self._ask(scripts.VOUCH, [keys.era, keys.lease + node], era, self._lease)
+        return None if answer == b"ok" else Refused(cast("bytes", answer).decode())
+
     async def claim(self, openid: str, session_id: str, era: str) -> Granted | Refused:
         """Write a claim down: of an openid, or with several devices of one session of it."""
         keys = self._keys
@@ -69,9 +75,15 @@ class DirectoryEntries:
 
     def release(self, claim: OwnClaim) -> asyncio.Future[object]:
         """Remove a claim."""
-        keys, session = self._keys, claim.session_id or _NONE
-        named = [keys.at + claim.openid, keys.sid + session, keys.gid + (claim.gid or _NONE)]
-        return self._ask(scripts.RELEASE, named, self._node, claim.generation, session, REMEMBERED)
+        return self._release(claim.openid, claim.generation, claim.session_id or _NONE, claim.gid or _NONE)
+
+    def withdraw(self, openid: str, generation: int) -> asyncio.Future[object]:
+        """Remove a claim that came to nothing."""
+        return self._release(openid, generation, _NONE, _NONE)
+
+    def _release(self, openid: str, generation: int, session: str, gid: str) -> asyncio.Future[object]:
+        named = [self._keys.at + openid, self._keys.sid + session, self._keys.gid + gid]
+        return self._ask(scripts.RELEASE, named, self._node, generation, session, REMEMBERED)
 
     def forget(self, openid: str, claims: Sequence[OwnClaim]) -> asyncio.Future[object]:
         """Remove what this node may have claimed without ever hearing of it; ``claims`` are what it has."""
@@ -84,10 +96,10 @@ class DirectoryEntries:
         answer = cast("list[bytes]", await self._ask(scripts.FIND, [key], keys.lease, kind, keys.sid, keys.at))
         return [found for found in map(_holder, answer) if found is not None]
 
-    async def again(self, claims: Sequence[OwnClaim], era: str, *, check: bool) -> list[Asserted] | Refused:
-        """Write claims down again, or ``check`` that they are there; an answer for each."""
+    async def again(self, claims: Sequence[OwnClaim], era: str, how: Again) -> list[Asserted] | Refused:
+        """Confirm claims; an answer for each."""
         keys = [self._keys.era]
-        arguments: list[str | int] = [self._keys.lease, era, self._node, self._devices, int(check)]
+        arguments: list[str | int] = [self._keys.lease, era, self._node, self._devices, how.value]
         for claim in claims:
             keys += [self._keys.at + claim.openid, self._keys.sid + (claim.session_id or _NONE)]
             arguments += [claim.generation, claim.session_id or _NONE, claim.epoch or _NONE, claim.openid]

@@ -10,9 +10,13 @@ is a *term*: the lease held without a gap, in one life (*era*) of the directory'
 too late, or finds the directory emptied or another one. The claims of the term before are good for as long as that
 term's lease surely was, and each is good again once the directory has confirmed it in the new term.
 
-A node that cannot reach the directory does not know whether the directory is gone or only its own way there is cut. If
-every other node that it knows *vouches* for it, which is a promise not to count it as dead for one more lease, it may go
-on. If not, it is *suspended*: nothing is sent, numbered or answered until its claims were confirmed.
+A node that cannot reach the directory does not know whether the directory is gone or only its own way there is cut. So
+it asks all others that it knows to *vouch* for it. One that has a directory renews the lease in its place. One that has
+none, either, promises not to count it as dead for one more lease; if all promise, it may go on. If not, or if it knows
+nobody, it is *suspended*: nothing is sent, numbered or answered until its claims were confirmed.
+
+Nobody can ask a node to vouch that it does not know yet. Therefore whoever joins counts nobody as dead for a lease, in
+which all who can reach the directory come to be known again.
 """
 
 from __future__ import annotations
@@ -20,7 +24,10 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Final
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 DRIFT: Final = 0.05
 """By what share of a lease the clocks of a node and of the directory may come apart within it."""
@@ -37,6 +44,15 @@ class Standing(Enum):
     """Nothing."""
 
 
+class Vouched(Enum):
+    """What came of asking another node to vouch."""
+
+    RENEWED = "renewed"
+    """The lease was there, and holds for another length."""
+    PROMISED = "promised"
+    REFUSED = "refused"
+
+
 @dataclass(slots=True)
 class OwnLease:
     """The lease of this node; all times are its own monotonic seconds."""
@@ -51,8 +67,8 @@ class OwnLease:
     """The term with which the era began."""
     held_until: float = -math.inf
     vouched_until: float = -math.inf
-    before_until: float = -math.inf
-    """Until when the claims of the term before are good."""
+    _ends: dict[int, float] = field(default_factory=dict)
+    """Of the terms before that were not over when a new one began: until when their claims are good."""
 
     @property
     def surely(self) -> float:
@@ -66,7 +82,8 @@ class OwnLease:
         """
         begins = era != self.era or not was_there or now >= self.held_until
         if begins:
-            self.before_until = max(self.held_until, self.vouched_until)
+            ends = {**self._ends, self.term: max(self.held_until, self.vouched_until)}
+            self._ends = {term: until for term, until in ends.items() if until > now}
             self.term += 1
             if era != self.era:
                 self.era, self.era_since = era, self.term
@@ -74,9 +91,13 @@ class OwnLease:
         self.held_until = sent + self.surely
         return begins
 
-    def vouched(self, asked: float) -> None:
-        """All other nodes promised, when they were asked at ``asked``, not to count this one as dead for a lease."""
-        self.vouched_until = max(self.vouched_until, asked + self.surely)
+    def vouched(self, asked: float, answers: Sequence[Vouched]) -> bool:
+        """All other nodes that are known were asked at ``asked``; whether that lets this one go on."""
+        promised = bool(answers) and all(answer is not Vouched.REFUSED for answer in answers)
+        if promised or Vouched.RENEWED in answers:
+            self.vouched_until = max(self.vouched_until, asked + self.surely)
+            return True
+        return False
 
     def standing(self, now: float) -> Standing:
         """What the node may do for claims that were confirmed in this term."""
@@ -88,7 +109,11 @@ class OwnLease:
         """Whether a claim that was last confirmed in ``term`` may be acted on."""
         if term == self.term:
             return now < self.held_until or now < self.vouched_until
-        return term == self.term - 1 and now < self.before_until
+        return now < self._ends.get(term, -math.inf)
+
+    def continued(self, term: int) -> bool:
+        """Whether claims of ``term`` were good when the present one began, so that nobody can have had them since."""
+        return term == self.term or term in self._ends
 
 
 @dataclass(slots=True)
@@ -97,6 +122,8 @@ class Promises:
 
     length: float
     """Seconds of a lease."""
+    joined: float = math.inf
+    """When this node took its first lease."""
     _until: dict[str, tuple[str, float]] = field(default_factory=dict)
     """Of each the era that both knew then, and until when the promise binds."""
 
@@ -112,7 +139,7 @@ class Promises:
 
     def spares(self, node: str, now: float) -> bool:
         """Whether ``node`` must not be counted as dead yet."""
-        return self._until.get(node, ("", -math.inf))[1] > now
+        return now < self.joined + self.length or self._until.get(node, ("", -math.inf))[1] > now
 
     def closed(self, era: str, now: float) -> float:
         """Seconds for which nothing new may be granted in ``era``, as somebody acts on what an earlier one knew."""

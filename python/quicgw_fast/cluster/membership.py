@@ -12,7 +12,7 @@ import logging
 import secrets
 from typing import TYPE_CHECKING, Final
 
-from quicgw_fast.cluster.lease import Standing
+from quicgw_fast.cluster.lease import Standing, Vouched
 from quicgw_fast.cluster.link import DirectoryUnavailable
 from quicgw_fast.cluster.peers import PeerUnreachable
 from quicgw_fast.observe import Unit
@@ -137,6 +137,7 @@ class Membership:
         now, era_before = self._now(), self._lease.era
         self.nodes = renewed.nodes
         self._promises.tend(now)
+        self._promises.joined = min(self._promises.joined, now)
         begins = self._lease.renewed(sent, now, renewed.era, was_there=renewed.was_there)
         self._notice()
         if begins:
@@ -148,20 +149,32 @@ class Membership:
         self._confirm()
 
     async def _have_vouched(self) -> None:
-        """Ask all others that are known; whoever is alone has nobody to fear."""
+        """Ask all others that are known."""
         asked = self._now()
         others = [node.name for node in self.nodes if node.name != self._node]
         answers = await asyncio.gather(*map(self._vouched_by, others))
-        if self._lease.era and all(answers):
-            self._lease.vouched(asked)
+        if self._lease.vouched(asked, answers):
             self._count_vouched.value += 1
 
-    async def _vouched_by(self, node: str) -> bool:
+    async def vouch(self, node: str, era: str) -> Vouched:
+        """Vouch for another node, as it asks for (``Peers.vouch``)."""
+        if not self._promises.vouch(node, era, self._lease, self._now()):
+            return Vouched.REFUSED
+        if self._link.up:
+            try:
+                refused = await self._entries.vouch(node, era)
+            except DirectoryUnavailable as error:
+                _log.debug("lease of another not renewed", extra={"node": node, "reason": str(error)})
+            else:
+                return Vouched.RENEWED if refused is None else Vouched.REFUSED
+        return Vouched.PROMISED
+
+    async def _vouched_by(self, node: str) -> Vouched:
         try:
             return await self._peers.vouch(node, self._lease.era)
         except PeerUnreachable as error:
             _log.debug("node does not vouch", extra={"node": node, "reason": str(error)})
-            return False
+            return Vouched.REFUSED
 
     def _notice(self) -> None:
         standing = self.standing

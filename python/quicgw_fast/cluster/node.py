@@ -140,10 +140,6 @@ class ClusterNode:
         await self.placement.stop()
         await self.link.close()
 
-    def vouch(self, node: str, its_era: str) -> bool:
-        """Promise not to count another node as dead for a lease, as it asks for (``Peers.vouch``)."""
-        return self.promises.vouch(node, its_era, self.lease, self._now())
-
     def _check_lease(self, round_trip: float) -> None:
         if self._config.lease < ROUND_TRIPS * round_trip:
             least = write_duration(round(ROUND_TRIPS * round_trip, 2))

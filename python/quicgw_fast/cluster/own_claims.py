@@ -15,11 +15,11 @@ In the mode *newest* (one device) a claim is for all of an openid, else for one 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
 
     from quicgw_fast.cluster.records import Holder
 
@@ -58,8 +58,10 @@ class Asking:
     """A claim that waits for its answer."""
 
     openid: str
-    yielded: int = 0
-    """The highest generation for which the openid was given up meanwhile."""
+    given_up: set[int] = field(default_factory=set)
+    """Claims of the openid that somebody newer asked for meanwhile: it may be this one."""
+    generation: int = 0
+    """Of its claim, once the directory has written that down."""
     fetched: tuple[bytes, ...] = ()
     """What another node has given for it, before the directory has confirmed it."""
 
@@ -108,17 +110,21 @@ class OwnClaims:
 
     # Steps
 
-    def granted(self, asking: Asking, generation: int, term: int, now: float) -> OwnClaim | None:
-        """The directory granted it; None if it was yielded to somebody newer meanwhile, and then nothing is kept."""
-        if asking.yielded > generation:
+    def granted(
+        self, asking: Asking, generation: int, term: int, now: float, arrivals: tuple[bytes, ...], lost: tuple[Holder, ...]
+    ) -> OwnClaim | None:
+        """The directory granted it; None if it was given up to somebody newer meanwhile, and then nothing is kept."""
+        if generation in asking.given_up:
             return None
-        claim = OwnClaim(asking.openid, generation, term, now)
+        claim = OwnClaim(asking.openid, generation, term, now, parked=arrivals, lost=lost)
+        asking.fetched = ()
         others = self.of(claim.openid)
-        if self.devices == 1:
+        if self.devices == 1 and others:
+            (older,) = others
+            if older.generation > generation:
+                return older  # it was asked for later, and answered first
             # Two STARTs asked at the same time: the newer claim goes on with what the older one has.
-            for older in others:
-                claim.session_id, claim.epoch, claim.gid = older.session_id, older.epoch, older.gid
-                claim.parked, claim.lost, claim.untold = older.parked, older.lost, bool(older.session_id)
+            claim = replace(older, generation=generation, term=term, granted_at=now, untold=bool(older.session_id))
             others = ()
         self._of[claim.openid] = (*others, claim)
         return claim
@@ -160,23 +166,23 @@ class OwnClaims:
         else:
             self._of.pop(claim.openid, None)
 
-    def yielded(self, openid: str, generation: int, session_ids: Sequence[str]) -> list[bytes]:
-        """Somebody claimed the openid by that generation: give up what is older, and return what had come for it.
+    def yielded(self, openid: str, held: int) -> list[bytes]:
+        """Somebody newer found the claim ``held`` in the directory: give it up, and return what had come for it.
 
-        Without ``session_ids`` that is all of the openid. A claim that is newer stays.
+        It may be one whose answer is on its way still. Another claim of the same openid stays: who wants that has to
+        find it.
         """
         parcels: list[bytes] = []
         for asking in self._asking.get(openid, ()):
-            asking.yielded = max(asking.yielded, generation)
-            parcels += asking.fetched
-            asking.fetched = ()
-        whole = not session_ids or self.devices == 1
-        older = (claim for claim in self.of(openid) if claim.generation < generation)
-        gone = [claim for claim in older if whole or claim.session_id in session_ids]
-        for claim in gone:
-            self.drop(claim)
-            parcels += claim.parked
-        return list(dict.fromkeys(parcels))
+            asking.given_up.add(held)
+            if asking.generation == held:
+                parcels += asking.fetched
+                asking.fetched = ()
+        for claim in self.of(openid):
+            if claim.generation == held:
+                self.drop(claim)
+                parcels += claim.parked
+        return parcels
 
     def idle(self, before: float) -> list[OwnClaim]:
         """Those that were granted before that time, and never had a session: their clients went away."""

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from quicgw_fast.cluster.lease import Vouched
+
 
 class PeerUnreachable(Exception):
     """A node did not answer in time, or cannot be connected to; the message says why."""
@@ -18,36 +20,40 @@ class PeerUnreachable(Exception):
 
 
 class Peers(Protocol):
-    """The other nodes. Each call ends in a time that a START can wait for, and raises PeerUnreachable for no answer."""
+    """The nodes, this one included, as it may be told to have from itself what it gave up and nobody took.
 
-    async def fetch(self, node: str, openid: str, generation: int, session_ids: Sequence[str]) -> list[bytes]:
-        """Have a node give up an openid, or the named sessions of it, to the claim of ``generation``; its sessions.
+    Each call ends in a time that a START can wait for, and raises PeerUnreachable where there is no answer.
+    """
 
-        Nothing where it has none any more. Asked again by the same or a newer generation it gives the same, until that
-        is confirmed.
+    async def fetch(self, node: str, openid: str, held: int, generation: int, session_ids: Sequence[str]) -> list[bytes]:
+        """Have a node give up what it has of an openid by its claim ``held``, to the newer claim of ``generation``.
+
+        Returns the sessions, or of them those that are named; nothing where there are none by that claim any more. Asked
+        again by the same or a newer claim it gives the same, until that is confirmed, or until the node has the openid
+        by another claim: what it gave away for an older one is an old state then, and must not come back.
         """
 
-    async def confirm(self, node: str, openid: str, generation: int) -> None:
-        """Say that what was fetched is in good hands, and can be forgotten there."""
+    async def confirm(self, node: str, openid: str, held: int) -> None:
+        """Say that what was fetched of its claim ``held`` is in good hands, and can be forgotten there."""
 
-    async def vouch(self, node: str, era: str) -> bool:
-        """Ask a node not to count this one as dead for one lease, though it cannot renew it (``lease.Promises``)."""
+    async def vouch(self, node: str, era: str) -> Vouched:
+        """Ask a node to vouch for this one, which cannot reach the directory of ``era`` (``Membership.vouch`` there)."""
 
 
 class Alone:
     """Nobody can be reached: for a node that has no way to the others."""
 
-    async def fetch(self, node: str, openid: str, generation: int, session_ids: Sequence[str]) -> list[bytes]:
+    async def fetch(self, node: str, openid: str, held: int, generation: int, session_ids: Sequence[str]) -> list[bytes]:
         """See ``Peers``."""
-        del openid, generation, session_ids
+        del openid, held, generation, session_ids
         raise PeerUnreachable(f"this node has no way to {node}")
 
-    async def confirm(self, node: str, openid: str, generation: int) -> None:
+    async def confirm(self, node: str, openid: str, held: int) -> None:
         """See ``Peers``."""
-        del openid, generation
+        del openid, held
         raise PeerUnreachable(f"this node has no way to {node}")
 
-    async def vouch(self, node: str, era: str) -> bool:
+    async def vouch(self, node: str, era: str) -> Vouched:
         """See ``Peers``."""
         del era
         raise PeerUnreachable(f"this node has no way to {node}")

@@ -16,10 +16,11 @@ from quicgw_fast.cluster.lease import Standing
 from quicgw_fast.cluster.link import DirectoryUnavailable
 from quicgw_fast.cluster.peers import PeerUnreachable
 from quicgw_fast.cluster.records import Refused
+from quicgw_fast.cluster.taking import NOTHING
 from quicgw_fast.placement import HERE, LostSession, Place, PlaceTrouble
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Sequence
+    from collections.abc import Callable, Coroutine
 
     from quicgw_fast.clock import Clock
     from quicgw_fast.cluster.confirming import Confirming
@@ -48,6 +49,8 @@ _log = logging.getLogger("quicgw.cluster")
 class _Given(NamedTuple):
     """What came for an openid, did not begin here, and went on to another node."""
 
+    held: int
+    """The claim by which they were here."""
     parcels: tuple[bytes, ...]
     until: float
 
@@ -135,21 +138,23 @@ class DirectoryPlacement:
         now = self._clock.now()
         return any(self._lease.good(claim.term, now) for claim in self._claims.of(openid))
 
-    def yielded(self, openid: str, generation: int, session_ids: Sequence[str]) -> list[bytes]:
-        """Another node has a claim of ``generation``; what had come here for older ones, and has not begun.
+    def yielded(self, openid: str, held: int) -> list[bytes]:
+        """Another node has a newer claim than ``held``; what had come here by that, and has not begun.
 
         Whoever serves other nodes calls it before it has the sessions depart. Asked again it gives the same, as the
         answer may have been lost on the way, until ``confirmed`` is called.
         """
-        parcels = self._claims.yielded(openid, generation, session_ids)
+        parcels = self._claims.yielded(openid, held)
         if parcels:
-            self._given[openid] = _Given(tuple(parcels), self._clock.now() + GIVEN)
+            self._given[openid] = _Given(held, tuple(parcels), self._clock.now() + GIVEN)
         given = self._given.get(openid)
-        return [] if given is None else list(given.parcels)
+        return list(given.parcels) if given is not None and given.held == held else []
 
-    def confirmed(self, openid: str) -> None:
-        """What was given away is in good hands."""
-        self._given.pop(openid, None)
+    def confirmed(self, openid: str, held: int) -> None:
+        """What was given away of the claim ``held`` is in good hands."""
+        given = self._given.get(openid)
+        if given is not None and given.held == held:
+            del self._given[openid]
 
     # What passes with time
 
@@ -163,8 +168,7 @@ class DirectoryPlacement:
         """Give back what nobody used, and what could not be given back before."""
         for openid, given in list(self._given.items()):
             if given.until < now:
-                del self._given[openid]
-                _log.warning("sessions not taken", extra={"openid": openid, "sessions": len(given.parcels)})
+                self._not_taken(openid)
         for claim in self._claims.idle(now - IDLE):
             if not claim.parked and not claim.lost:
                 self._claims.drop(claim)
@@ -217,13 +221,19 @@ class DirectoryPlacement:
                 self._outdated()
             return self._unavailable(asking, "its data is new, and not complete yet", "early")
         if granted.holder is None:
-            return self._granted(asking, granted.generation, term, "granted")
-        return await self._take(asking, granted, granted.holder, term, era)
+            place = self._granted(asking, granted.generation, term, "granted")
+        else:
+            place = await self._take(asking, granted, granted.holder, term, era)
+        if not place.here:
+            self._withdraw(openid, granted.generation)
+        return place
 
     async def _take(self, asking: Asking, granted: Granted, holder: Holder, term: int, era: str) -> Place:
         openid, generation = asking.openid, granted.generation
+        asking.generation = generation
+        mine = holder.node == self._node and bool(self._claims.of(openid))
         try:
-            yielded = await self._taking.yielded(openid, generation, holder)
+            yielded = NOTHING if mine else await self._taking.yielded(openid, generation, holder)
         except PeerUnreachable as error:
             return self._unreachable(holder, str(error))
         asking.fetched = yielded.arrivals
@@ -242,8 +252,17 @@ class DirectoryPlacement:
             raise DirectoryUnavailable("its data has just become new")
         if refused is not None:
             return self._superseded()
-        self._write(self._confirm(openid, generation, holder))
+        if mine and not self._claims.of(openid):  # somebody asked for it meanwhile, who cannot take it any more
+            yielded = await self._from_here(openid, generation, holder)
+        self._write(self._confirm(openid, holder))
         return self._granted(asking, generation, term, "lost" if yielded.lost else "fetched", yielded)
+
+    async def _from_here(self, openid: str, generation: int, holder: Holder) -> Yielded:
+        try:
+            return await self._taking.yielded(openid, generation, holder)
+        except PeerUnreachable as error:
+            _log.error("own sessions not given", extra={"openid": openid, "reason": str(error)})
+            return NOTHING
 
     def _granted(
         self, asking: Asking, generation: int, term: int, outcome: str, yielded: Yielded | None = None
@@ -259,9 +278,9 @@ class DirectoryPlacement:
         return self._let_in(claim)
 
     def _kept(self, asking: Asking, generation: int, term: int, yielded: Yielded | None) -> OwnClaim | None:
-        claim = self._claims.granted(asking, generation, term, self._clock.now())
-        if claim is not None and yielded is not None:
-            claim.parked, claim.lost = yielded
+        claim = self._claims.granted(asking, generation, term, self._clock.now(), *(yielded or NOTHING))
+        if claim is not None:
+            self._not_taken(asking.openid)  # who asked by an older claim cannot take it any more
         return claim
 
     def _unreachable(self, holder: Holder, why: str) -> Place:
@@ -276,9 +295,9 @@ class DirectoryPlacement:
     def _unavailable(self, asking: Asking, why: str, outcome: str) -> Place:
         """Refuse, or let in what nobody here or elsewhere is known to have."""
         openid = asking.openid
-        unseen = self._accept_unseen and not self._claims.of(openid) and not asking.yielded
+        unseen = self._accept_unseen and not self._claims.of(openid) and not asking.given_up
         if unseen and self._lease.standing(self._clock.now()) is not Standing.SUSPENDED:
-            claim = self._claims.granted(asking, round(self._clock.wall() * 1000), self._lease.term, self._clock.now())
+            claim = self._claims.granted(asking, round(self._clock.wall() * 1000), self._lease.term, self._clock.now(), (), ())
             if claim is not None:
                 claim.unwritten = True
                 self._count["accepted"].value += 1
@@ -321,11 +340,23 @@ class DirectoryPlacement:
             self._claims.drop(claim)
             self._void(claim)
 
-    async def _confirm(self, openid: str, generation: int, holder: Holder) -> None:
+    async def _confirm(self, openid: str, holder: Holder) -> None:
         try:
-            await self._taking.confirm(openid, generation, holder)
+            await self._taking.confirm(openid, holder)
         except PeerUnreachable as error:
             _log.debug("hand-over not confirmed", extra={"node": holder.node, "reason": str(error)})
+
+    def _not_taken(self, openid: str) -> None:
+        given = self._given.pop(openid, None)
+        if given is not None:
+            _log.warning("sessions not taken", extra={"openid": openid, "sessions": len(given.parcels)})
+
+    def _withdraw(self, openid: str, generation: int) -> None:
+        """Leave no claim in the directory that this node does not have: others would wait for what comes of it."""
+        if self._link.up:
+            self._entries.withdraw(openid, generation)
+        else:
+            self._unanswered.add(openid)
 
     def _release(self, claim: OwnClaim) -> None:
         if self._link.up:

@@ -58,6 +58,17 @@ class Renewed(NamedTuple):
     """All whose lease is there, this one included."""
 
 
+class Again(Enum):
+    """How a claim is confirmed."""
+
+    AGAIN = "again"
+    """The data is new: it is written down, unless somebody newer has done so."""
+    CHECK = "check"
+    """The data is that in which it was written down: it has to be there still."""
+    STRICT = "strict"
+    """The data is new, and the claim was not good any more when that began: it has to be there, and the newest."""
+
+
 class Asserted(NamedTuple):
     """What came of one claim that was written down again, or checked."""
 

@@ -5,7 +5,8 @@ A hash ``at:<openid>`` has the openid's last generation in ``g``, and for each c
 has said so again, to data that was new. A claimer writes its field in the same step in
 which it learns of the others, so of two the later one always finds the earlier one. Who is found has to yield before
 the claimer acts, and ``take`` removes it. So of all fields for one openid (with several devices: for one session) the
-*lowest* alone can be acted on: each higher one was told to wait for a lower one.
+*lowest* alone can be acted on: each higher one was told to wait for a lower one. That may be an own one, of a session
+that has been given up to somebody who has not taken it yet.
 
 Generations grow with the directory's clock (milliseconds since 1970), so that they do not begin anew when its data is
 lost. Lua writes large numbers with an exponent, therefore ``%.0f``.
@@ -62,6 +63,14 @@ end
 return {was, era[1], there}
 """
 
+_VOUCH: Final = """
+-- KEYS: era, lease of the other; ARGV: era, lease in ms
+if redis.call('HGET', KEYS[1], 'id') ~= ARGV[1] then return 'era' end
+if redis.call('EXISTS', KEYS[2]) == 0 then return 'gone' end
+redis.call('PEXPIRE', KEYS[2], ARGV[2])
+return 'ok'
+"""
+
 _CLAIM: Final = """
 -- KEYS: at, era; ARGV: prefix, era, node, named session or -, devices, ms of grace
 local era = redis.call('HMGET', KEYS[2], 'id', 'born')
@@ -71,8 +80,7 @@ if now - tonumber(era[2]) < tonumber(ARGV[6]) then return {'early'} end
 local g, list = fields(KEYS[1])
 local holder, lowest, settled = nil, nil, 0
 for _, f in ipairs(list) do
-  if devices == 1 then
-    if f.node == ARGV[3] then redis.call('HDEL', KEYS[1], f.key) else holder = holder or f end
+  if devices == 1 then holder = holder or f
   elseif f.node == ARGV[3] and f.epoch == '-' and now - f.gen > 60000 then redis.call('HDEL', KEYS[1], f.key)
   else
     if f.session == ARGV[4] and f.session ~= '-' and f.node ~= ARGV[3] then holder = holder or f end
@@ -164,7 +172,7 @@ return 'ok'
 """
 
 _ASSERT: Final = """
--- KEYS: era, then at and sid of each claim; ARGV: prefix, era, node, devices, 1 to check only,
+-- KEYS: era, then at and sid of each claim; ARGV: prefix, era, node, devices, again | check | strict,
 -- then generation, session or -, epoch or -, openid of each
 if redis.call('HGET', KEYS[1], 'id') ~= ARGV[2] then return {'era'} end
 local one, answers = ARGV[4] == '1', {}
@@ -178,13 +186,13 @@ for i = 2, #KEYS, 2 do
     elseif one or (f.session == session and session ~= '-') then
       if f.gen < mine then
         if f.node ~= ARGV[3] then lower = lower or f else redis.call('HDEL', at, f.key) end
-      elseif ARGV[5] ~= '1' then
+      elseif ARGV[5] ~= 'check' then
         if f.epoch == '-' and redis.call('EXISTS', ARGV[1] .. f.node) == 1 then wait = true else holds = false end
       end
     end
   end
-  if ARGV[5] == '1' then holds = here
-  elseif epoch == '-' then epoch = '+' end
+  if ARGV[5] == 'check' then holds = here elseif ARGV[5] == 'strict' and not here then holds = false end
+  if ARGV[5] ~= 'check' and epoch == '-' then epoch = '+' end
   if holds and not wait then
     redis.call('HSET', at, 'g', num(math.max(g, mine)), key, ARGV[3] .. ' ' .. session .. ' ' .. epoch)
     redis.call('PERSIST', at)
@@ -217,4 +225,5 @@ RELEASE: Final = Script("release", _COMMON + _RELEASE)
 FIND: Final = Script("find", _COMMON + _FIND)
 FORGET: Final = Script("forget", _COMMON + _FORGET)
 ASSERT: Final = Script("assert", _COMMON + _ASSERT)
-ALL: Final = (RENEW, CLAIM, TAKE, SETTLE, RELEASE, FIND, FORGET, ASSERT)
+VOUCH: Final = Script("vouch", _COMMON + _VOUCH)
+ALL: Final = (RENEW, VOUCH, CLAIM, TAKE, SETTLE, RELEASE, FIND, FORGET, ASSERT)

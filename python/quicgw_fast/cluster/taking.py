@@ -26,6 +26,9 @@ class Yielded(NamedTuple):
     """Who died with it."""
 
 
+NOTHING: Final = Yielded((), ())
+
+
 class Taking:
     """Asks the holder, then the directory; in that order, so that nobody is forgotten who has not given up."""
 
@@ -39,20 +42,24 @@ class Taking:
         self._devices = devices
 
     async def yielded(self, openid: str, generation: int, holder: Holder) -> Yielded:
-        """Have the holder give up what it has; raises PeerUnreachable for one that lives, and does not answer."""
-        if not holder.alive and not self._promises.spares(holder.node, self._now()):
-            return Yielded((), (holder,))
+        """Have the holder give up what it has; raises PeerUnreachable for one that may live, and does not answer.
+
+        One whose lease is over is asked as well: perhaps its way to the directory alone is cut.
+        """
         named = (holder.session_id,) if self._devices > 1 and holder.session_id else ()
         try:
             async with asyncio.timeout(FETCHED_WITHIN):
-                return Yielded(tuple(await self._peers.fetch(holder.node, openid, generation, named)), ())
-        except TimeoutError as error:
-            raise PeerUnreachable(f"no answer within {FETCHED_WITHIN:g} s") from error
+                fetched = await self._peers.fetch(holder.node, openid, holder.generation, generation, named)
+        except (TimeoutError, PeerUnreachable) as error:
+            if not holder.alive and not self._promises.spares(holder.node, self._now()):
+                return Yielded((), (holder,))
+            raise PeerUnreachable(str(error) or f"no answer within {FETCHED_WITHIN:g} s") from error
+        return Yielded(tuple(fetched), ())
 
     async def taken(self, openid: str, generation: int, holder: Holder, yielded: Yielded, era: str) -> Refused | None:
         """Have the directory forget the holder; None when that is so. Raises DirectoryUnavailable."""
         return await self._entries.take(openid, generation, holder, era, dead=bool(yielded.lost))
 
-    async def confirm(self, openid: str, generation: int, holder: Holder) -> None:
+    async def confirm(self, openid: str, holder: Holder) -> None:
         """Tell the holder that all is in good hands; raises PeerUnreachable, after which it forgets by itself."""
-        await self._peers.confirm(holder.node, openid, generation)
+        await self._peers.confirm(holder.node, openid, holder.generation)
