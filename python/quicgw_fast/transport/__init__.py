@@ -10,7 +10,7 @@ from quicgw_fast.transport.observer import Observer
 from quicgw_fast.transport.problems import Problem, told_accepted, told_address, told_delay
 from quicgw_fast.transport.reset_key import reset_key_for
 from quicgw_fast.transport.seam import Connection, ConnectionHandler, HandlerFactory, Listener, ListenerCounters
-from quicgw_fast.transport.steering import MOST_SHARING, Share, shared_sockets
+from quicgw_fast.transport.steering import MOST_SHARING, PortShare, shared_sockets
 from quicgw_fast.transport.validity import Validity
 
 __all__ = [
@@ -22,8 +22,8 @@ __all__ = [
     "Listener",
     "ListenerCounters",
     "Observer",
+    "PortShare",
     "Problem",
-    "Share",
     "TransportLimits",
     "Validity",
     "development_certificate",

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from quicgw_fast.transport.limits import TransportLimits
     from quicgw_fast.transport.observer import Observer
     from quicgw_fast.transport.seam import HandlerFactory, Listener
-    from quicgw_fast.transport.steering import Share
+    from quicgw_fast.transport.steering import PortShare
 
 
 async def listen(
@@ -38,7 +38,7 @@ async def listen(
     pace: ReadingPace,
     validity: Validity | None = None,
     maker: str = makers.DEFAULT,
-    share: Share | None = None,
+    share: PortShare | None = None,
 ) -> Listener:
     """Listen on ``host:port`` (port 0: any free one) for clients that offer one of ``alpn``.
 

@@ -38,7 +38,7 @@ _LOAD_BYTE, _JUMP, _JUMP_IF_SET, _REMAINDER, _RETURN = 0x30, 0x05, 0x45, 0x94, 0
 
 
 @dataclass(frozen=True, slots=True)
-class Share:
+class PortShare:
     """What one process has of a shared port."""
 
     socket: socket.socket

@@ -2,6 +2,6 @@
 
 from quicgw_fast.workers.seat import ALONE, Seat
 from quicgw_fast.workers.supervisor import Supervisor
-from quicgw_fast.workers.worker import Backoff
+from quicgw_fast.workers.worker import RestartDelays
 
-__all__ = ["ALONE", "Backoff", "Seat", "Supervisor"]
+__all__ = ["ALONE", "RestartDelays", "Seat", "Supervisor"]

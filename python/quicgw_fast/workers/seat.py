@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from quicgw_fast.config import split_address
 from quicgw_fast.errors import StartupError
-from quicgw_fast.transport import Share
+from quicgw_fast.transport import PortShare
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -49,11 +49,11 @@ class Seat:
         """Whether others listen on the same ports."""
         return self.quic >= 0
 
-    def share(self) -> Share | None:
+    def share(self) -> PortShare | None:
         """What it has of the shared UDP port; None for one that is alone. Takes the descriptor: call it once."""
         if not self.shared:
             return None
-        return Share(socket.socket(fileno=self.quic), self.index, self.of)
+        return PortShare(socket.socket(fileno=self.quic), self.index, self.of)
 
     def grpc_address(self, server: ServerConfig) -> tuple[str, int]:
         """Where it listens for gRPC."""

@@ -19,7 +19,7 @@ from quicgw_fast.control import reserved_port
 from quicgw_fast.errors import StartupError
 from quicgw_fast.transport import shared_sockets
 from quicgw_fast.workers.seat import Seat
-from quicgw_fast.workers.worker import Backoff, Worker
+from quicgw_fast.workers.worker import RestartDelays, Worker
 
 if TYPE_CHECKING:
     import signal
@@ -38,13 +38,13 @@ class Supervisor:
     """``start()``, then ``ready_line``; at the end ``stop()``."""
 
     def __init__(
-        self, server: ServerConfig, command: Sequence[str], number: int, *, backoff: Backoff | None = None
+        self, server: ServerConfig, command: Sequence[str], number: int, *, delays: RestartDelays | None = None
     ) -> None:
         """``command`` starts one worker when ``--seat`` is added to it."""
         self._server = server
         self._command = command
         self._number = number
-        self._backoff = backoff or Backoff()
+        self._delays = delays or RestartDelays()
         self._sockets: list[socket.socket] = []
         self._workers: list[Worker] = []
         self._keeping: list[asyncio.Task[None]] = []
@@ -64,7 +64,7 @@ class Supervisor:
             quic, grpc = await self._open()
             for index, sock in enumerate(self._sockets[: self._number]):
                 seat = Seat(index, self._number, sock.fileno(), grpc)
-                self._workers.append(Worker(self._command, environment, seat, clock, self._backoff))
+                self._workers.append(Worker(self._command, environment, seat, clock, self._delays))
             up = await asyncio.gather(*(worker.start() for worker in self._workers))
             if not all(up):
                 raise StartupError(f"worker {up.index(False)} could not start, as it says above; none is left running")

@@ -23,7 +23,7 @@ _log = logging.getLogger("quicgw.workers")
 
 
 @dataclass(frozen=True, slots=True)
-class Backoff:
+class RestartDelays:
     """How long a worker that ended stays away; all in seconds."""
 
     first: float = 0.5
@@ -36,18 +36,18 @@ class Worker:
     """The process in one seat, and those that follow it there."""
 
     def __init__(
-        self, command: Sequence[str], environment: Mapping[str, str], seat: Seat, clock: Clock, backoff: Backoff
+        self, command: Sequence[str], environment: Mapping[str, str], seat: Seat, clock: Clock, delays: RestartDelays
     ) -> None:
         """``command`` is what a worker runs but for its seat, whose ``lifeline`` is made anew for each process."""
         self._command = command
         self._environment = environment
         self._seat = seat
         self._clock = clock
-        self._backoff = backoff
+        self._delays = delays
         self._process: asyncio.subprocess.Process | None = None
         self._lifeline = -1
         self._began = 0.0
-        self._delay = backoff.first
+        self._delay = delays.first
         self.admin = ""
         """Where its admin pages are; known once it is ready."""
         self.restarts = 0
@@ -94,12 +94,12 @@ class Worker:
         while True:
             status = await self._ended()
             served = self._clock.now() - self._began
-            if served >= self._backoff.forgiven_after:
-                self._delay = self._backoff.first
+            if served >= self._delays.forgiven_after:
+                self._delay = self._delays.first
             fields = {"worker": self.index, "status": status, "served": round(served, 1), "again_in": self._delay}
             _log.error("worker ended", extra=fields)
             await asyncio.sleep(self._delay)  # one that cannot live must not take all of the machine's time
-            self._delay = min(2 * self._delay, self._backoff.most)
+            self._delay = min(2 * self._delay, self._delays.most)
             self.restarts += 1
             await self.start()
 
