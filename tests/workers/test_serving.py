@@ -148,7 +148,7 @@ async def test_a_killed_worker_is_followed_by_another_and_nobody_else_notices(
         for client in gone:
             client.heartbeat()
         async with asyncio.timeout(20):
-            while (await asyncio.to_thread(served.stats, 1))["counters"]["transport_stateless_resets"] < len(gone):
+            while (await asyncio.to_thread(served.stats, 1))["transport"]["stateless_resets"] < len(gone):
                 await asyncio.sleep(0.02)
         for client in stayed:
             assert wire.business(await client.call("echo")).code == 200
