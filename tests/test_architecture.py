@@ -69,7 +69,20 @@ SHARED = frozenset(
 EVERYTHING = (
     STAGES
     | SHARED
-    | {"assembly", "cli", "client", "demo", "flow", "gateway", "machine", "reloading", "service", "sync", "_core"}
+    | {
+        "assembly",
+        "cli",
+        "client",
+        "demo",
+        "flow",
+        "gateway",
+        "machine",
+        "reloading",
+        "service",
+        "sync",
+        "workers",
+        "_core",
+    }
 )
 
 # What a part of the package may import of the others.
@@ -100,7 +113,8 @@ MAY_IMPORT = {
     "proto": frozenset(),
     "flow": STAGES - {"transport", "upstream", "control"} | SHARED,
     "assembly": STAGES - {"carrier", "control", "delivery", "session", "transport"} | SHARED | {"flow", "machine"},
-    "gateway": SHARED | {"assembly", "carrier", "control", "overload", "reloading", "tracing", "transport"},
+    "gateway": SHARED | {"assembly", "carrier", "control", "overload", "reloading", "tracing", "transport", "workers"},
+    "workers": SHARED | {"control", "transport"},
     "reloading": SHARED | {"auth", "control", "events", "flow", "overload", "transport", "upstream"},
     "client": SHARED | {"transport", "carrier"},
     "service": frozenset({"codes", "errors", "files", "proto"}),  # nothing of the gateway, nor what only it needs

@@ -56,6 +56,7 @@ from quicgw_fast.overload import LiveLimits
 from quicgw_fast.reloading import Origin, Reloader, gateway_parts
 from quicgw_fast.tracing import make_tracing
 from quicgw_fast.transport import Listener, TransportLimits, Validity, listen, reset_key_for
+from quicgw_fast.workers import ALONE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -65,6 +66,7 @@ if TYPE_CHECKING:
     from quicgw_fast.backend.engine import Engine
     from quicgw_fast.config import Config
     from quicgw_fast.reloading import Prepare
+    from quicgw_fast.workers import Seat
 
 LEAST_STORE_TIME = 1.0
 """Seconds for what ended sessions hand over to the offline store, also when draining took all of its time."""
@@ -106,12 +108,14 @@ class Gateway:
         origin: Origin | None = None,
         end: Callable[[], None] | None = None,
         stand_ins: Mapping[str, str] | None = None,
+        seat: Seat = ALONE,
     ) -> None:
         """``engine`` is a maker of ``backend.load``; ``dev`` spares the warning of ``auth.mode = "none"``.
 
         ``tls_key`` is the private key of ``tls.cert`` as PEM, for one that is in no file. ``origin`` is where
         ``config`` is from, to be read again; without one only the files that it names are. ``end`` asks whoever runs it
-        to stop it, for POST /drain. ``stand_ins`` are addresses that serve (by service or zone) while no other does.
+        to stop it, for POST /drain. ``seat`` is its place among the workers of a machine. ``stand_ins`` are addresses
+        that serve (by service or zone) while no other does.
 
         Raises ConfigError for what cannot be used.
         """
@@ -124,6 +128,7 @@ class Gateway:
         self._dev = dev
         self._tls_key = tls_key
         self._end = end
+        self._seat = seat
         self._clock = SystemClock()
         self._metrics = metrics = Metrics()
         began = self._clock.now()
@@ -253,18 +258,19 @@ class Gateway:
     async def _listen(self, stack: contextlib.AsyncExitStack) -> None:
         server, tls, upstream = self._config.server, self._config.tls, self._upstream
         certificate, key = tls.pair(self._tls_key)
-        host, port = split_address(server.admin)
+        host, port = self._seat.admin_address(server)
         admin = await AdminServer.start(host, port, self._pages(), self._access.admin_guard(host, self._refusals))
         stack.push_async_callback(admin.stop)
         await upstream.own.add(*admin.address)
         self._control = await ControlServer.start(
-            *split_address(server.grpc),
+            *self._seat.grpc_address(server),
             self._path.pushes,
             upstream.registration,
             self._outlets.watches,
             self._access,
             self._refusals,
             tracer=self._tracing and self._tracing.pushes,
+            shared=self._seat.shared,
         )
         stack.push_async_callback(self._control.stop)
         register_buffer(self._metrics, BufferKind.CONTROL, Filling(self._control.buffered, lambda: MOST_BUFFERED))
@@ -286,6 +292,7 @@ class Gateway:
             pace=self._path.pace,
             validity=self._validity,
             reset_key=reset_key_for(server.reset_key_file, tls.key or certificate, 0 if self._dev else port),
+            share=self._seat.share(),
         )
         stack.push_async_callback(
             self._listener.close, CloseCode.INTERNAL, CloseCode.INTERNAL.phrase("the gateway could not start")

@@ -3,19 +3,30 @@
 from __future__ import annotations
 
 import os
+import signal
+import sys
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
+
+import typer
 
 from quicgw_fast.cli import options
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from quicgw_fast.cli.other_signals import OtherSignals
     from quicgw_fast.cli.service_manager import ServiceManager
     from quicgw_fast.config import Config
     from quicgw_fast.reloading import Origin
+    from quicgw_fast.workers import Seat
+
+Workers = Annotated[
+    int | None,
+    typer.Option("--workers", min=1, max=64, metavar="N", help="Processes that share the ports; over server.workers."),
+]
+HiddenSeat = Annotated[str | None, typer.Option("--seat", hidden=True, help="The place of a worker, from its starter.")]
 
 
 def serve(
@@ -25,23 +36,28 @@ def serve(
     admin: options.Admin = None,
     fast: options.Fast = False,
     log_level: options.LogLevel = None,
+    workers: Workers = None,
+    seat: HiddenSeat = None,
 ) -> None:
     """Run the gateway until SIGTERM or Ctrl-C.
 
     Prints one line "ready quic=HOST:PORT grpc=HOST:PORT admin=HOST:PORT" when everything listens. The first signal
     stops it: what was accepted is answered, clients are closed with DRAINING, exit status 0. The second one ends it at
     once. SIGHUP has it read its configuration, certificate and keys again, as quicgw reload does; SIGUSR1 has it log
-    its numbers. The log goes to standard error. A service manager that set NOTIFY_SOCKET, as systemd does, is told of
-    all that.
+    its numbers. With --workers all of that goes for each of them, and the admin address is that of the first. The log
+    goes to standard error. A service manager that set NOTIFY_SOCKET, as systemd does, is told of all that.
     """
     from quicgw_fast.cli.other_signals import OtherSignals
 
     # Flags and environment are over the file also when that is read again.
     with OtherSignals() as others:  # first of all: what is imported next takes most of the start
-        _start(config, options.server_flags(quic, grpc, admin, fast=fast, log_level=log_level), others)
+        flags = options.server_flags(quic, grpc, admin, fast=fast, log_level=log_level)
+        if workers is not None:
+            flags["server"]["workers"] = str(workers)
+        _start(config, flags, others, seat)
 
 
-def _start(path: Path | None, flags: Mapping[str, Mapping[str, str]], others: OtherSignals) -> None:
+def _start(path: Path | None, flags: Mapping[str, Mapping[str, str]], others: OtherSignals, seat: str | None) -> None:
     from quicgw_fast.cli.descriptors import raise_descriptor_limit
     from quicgw_fast.cli.event_loop import run
     from quicgw_fast.cli.preflight import require_upb
@@ -49,25 +65,32 @@ def _start(path: Path | None, flags: Mapping[str, Mapping[str, str]], others: Ot
     from quicgw_fast.config import located
     from quicgw_fast.observe import configure_logging
     from quicgw_fast.reloading import Origin
+    from quicgw_fast.workers import ALONE, Seat
 
     manager = ServiceManager.of(os.environ)
+    place = ALONE if seat is None else Seat.parse(seat)
     read = partial(located, path, flags)
     with read() as settings:
         require_upb()
-        configure_logging(settings.log)
+        configure_logging(settings.log, **place.told())
         raise_descriptor_limit()
-        options.log_advice(settings)
-        run(_serve(settings, Origin(manager.told_of(read), path), others, manager))
+        if settings.server.workers > 1 and not place.shared:
+            options.log_advice(settings)
+            run(_supervise(settings, _command(path, flags), others, manager))
+            return
+        if not place.index:  # the others have nothing else to say
+            options.log_advice(settings)
+        run(_serve(settings, Origin(manager.told_of(read), path), others, manager, place))
 
 
-async def _serve(config: Config, origin: Origin, others: OtherSignals, manager: ServiceManager) -> None:
+async def _serve(config: Config, origin: Origin, others: OtherSignals, manager: ServiceManager, seat: Seat) -> None:
     from quicgw_fast.cli.collector import spare_collections
     from quicgw_fast.cli.event_loop import Signals, announce
     from quicgw_fast.cli.spare_memory import giving_back
     from quicgw_fast.gateway import Gateway
 
-    with Signals() as signals:
-        gateway = Gateway(config, origin=origin, end=signals.end)
+    with Signals() as signals, seat.supervised(signals.end):
+        gateway = Gateway(config, origin=origin, end=signals.end, seat=seat)
         hang_up = partial(gateway.reloader.ask, "SIGHUP")
         with others.following(hang_up=hang_up, user_1=gateway.log_numbers):
             async with manager.watching(), gateway, giving_back():
@@ -76,3 +99,30 @@ async def _serve(config: Config, origin: Origin, others: OtherSignals, manager: 
                 await announce(gateway.addresses.ready_line())
                 await signals.wait()
                 manager.stopping()
+
+
+async def _supervise(config: Config, command: Sequence[str], others: OtherSignals, manager: ServiceManager) -> None:
+    from quicgw_fast.cli.event_loop import Signals, announce
+    from quicgw_fast.workers import Supervisor
+
+    supervisor = Supervisor(config.server, command, config.server.workers)
+    with Signals(at_once=supervisor.kill) as signals:
+        hang_up, user_1 = (partial(supervisor.signal, number) for number in (signal.SIGHUP, signal.SIGUSR1))
+        with others.following(hang_up=hang_up, user_1=user_1):
+            async with manager.watching(), supervisor:
+                manager.ready(supervisor.ready_line)
+                await announce(supervisor.ready_line)
+                await signals.wait()
+                manager.stopping()
+
+
+def _command(path: Path | None, flags: Mapping[str, Mapping[str, str]]) -> list[str]:
+    """What starts one worker: this command with what it was given."""
+    given = [] if path is None else ["--config", str(path)]
+    for name in ("quic", "grpc", "admin"):
+        if (address := flags.get("server", {}).get(name)) is not None:
+            given += [f"--{name}", address]
+    if "log" in flags:
+        given += ["--log-level", flags["log"]["level"]]
+    fast = ["--fast"] if "backend" in flags else []
+    return [sys.executable, "-m", "quicgw_fast", "serve", *given, *fast]

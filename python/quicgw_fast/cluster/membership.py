@@ -86,6 +86,13 @@ class Membership:
         """What this node may do now."""
         return self._lease.standing(self._now())
 
+    async def look_again(self) -> None:
+        """Learn which nodes there are now, if the directory can be asked."""
+        try:
+            await self._renew()
+        except DirectoryUnavailable as error:
+            _log.debug("lease not renewed", extra={"reason": str(error)})
+
     def wake(self) -> None:
         """Renew now: the directory was found, or knows more than this node."""
         self._wake.set()

@@ -111,7 +111,13 @@ class OwnClaims:
     # Steps
 
     def granted(
-        self, asking: Asking, generation: int, term: int, now: float, arrivals: tuple[bytes, ...], lost: tuple[Holder, ...]
+        self,
+        asking: Asking,
+        generation: int,
+        term: int,
+        now: float,
+        arrivals: tuple[bytes, ...],
+        lost: tuple[Holder, ...],
     ) -> OwnClaim | None:
         """The directory granted it; None if it was given up to somebody newer meanwhile, and then nothing is kept."""
         if generation in asking.given_up:

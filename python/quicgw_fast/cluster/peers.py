@@ -25,7 +25,9 @@ class Peers(Protocol):
     Each call ends in a time that a START can wait for, and raises PeerUnreachable where there is no answer.
     """
 
-    async def fetch(self, node: str, openid: str, held: int, generation: int, session_ids: Sequence[str]) -> list[bytes]:
+    async def fetch(
+        self, node: str, openid: str, held: int, generation: int, session_ids: Sequence[str]
+    ) -> list[bytes]:
         """Have a node give up what it has of an openid by its claim ``held``, to the newer claim of ``generation``.
 
         Returns the sessions, or of them those that are named; nothing where there are none by that claim any more. Asked
@@ -43,7 +45,9 @@ class Peers(Protocol):
 class Alone:
     """Nobody can be reached: for a node that has no way to the others."""
 
-    async def fetch(self, node: str, openid: str, held: int, generation: int, session_ids: Sequence[str]) -> list[bytes]:
+    async def fetch(
+        self, node: str, openid: str, held: int, generation: int, session_ids: Sequence[str]
+    ) -> list[bytes]:
         """See ``Peers``."""
         del openid, held, generation, session_ids
         raise PeerUnreachable(f"this node has no way to {node}")

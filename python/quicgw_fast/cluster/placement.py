@@ -297,7 +297,9 @@ class DirectoryPlacement:
         openid = asking.openid
         unseen = self._accept_unseen and not self._claims.of(openid) and not asking.given_up
         if unseen and self._lease.standing(self._clock.now()) is not Standing.SUSPENDED:
-            claim = self._claims.granted(asking, round(self._clock.wall() * 1000), self._lease.term, self._clock.now(), (), ())
+            claim = self._claims.granted(
+                asking, round(self._clock.wall() * 1000), self._lease.term, self._clock.now(), (), ()
+            )
             if claim is not None:
                 claim.unwritten = True
                 self._count["accepted"].value += 1

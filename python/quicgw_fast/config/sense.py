@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from quicgw_fast.config.tables.base import ReadIn
-from quicgw_fast.config.values import is_loopback, split_address, write_duration, write_size
+from quicgw_fast.config.values import MAX_PORT, is_loopback, split_address, write_duration, write_size
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -53,6 +53,7 @@ def contradictions(config: Config) -> Iterator[tuple[tuple[Key, ...], str]]:
     yield from _of_sessions(config)
     yield from _of_limits(config)
     yield from _of_queue(config)
+    yield from _of_workers(config)
     if config.server.grpc == config.server.admin and not config.server.grpc.endswith(":0"):
         why = "gRPC and the admin pages each need an address of their own: change one"
         yield (("server", "grpc"), ("server", "admin")), why
@@ -136,6 +137,22 @@ def _of_limits(config: Config) -> Iterator[tuple[tuple[Key, ...], str]]:
     if limits.control_per_second * beat < HEARTBEATS:
         why = f"a client with heartbeats every {write_duration(beat)} would be over its rate"
         yield (("limits", "control_per_second"), ("session", "heartbeat_interval")), f"{why}: raise the first"
+
+
+def _of_workers(config: Config) -> Iterator[tuple[tuple[Key, ...], str]]:
+    workers, (host, first) = config.server.workers, split_address(config.server.admin)
+    if workers == 1:
+        return
+    last, keys = first + workers - 1, (("server", "workers"), ("server", "admin"))
+    if first and last > MAX_PORT:
+        yield keys, f"each of {workers} workers needs the next admin port, and {last} does not exist: begin lower"
+    grpc_host, grpc = split_address(config.server.grpc)
+    if first and grpc_host == host and first < grpc <= last:
+        why = f"the workers' admin pages take the ports {first} to {last}, and gRPC has one of them: move it"
+        yield (*keys, ("server", "grpc")), why
+    if config.offline.store == "sqlite":
+        why = "a file belongs to one process: use another offline store, or one worker"
+        yield (("server", "workers"), ("offline", "store")), why
 
 
 def _of_queue(config: Config) -> Iterator[tuple[tuple[Key, ...], str]]:

@@ -3,6 +3,7 @@
 from quicgw_fast.control.access import AccessFiles, ControlAccess, read_access
 from quicgw_fast.control.admin import AdminServer
 from quicgw_fast.control.grpc_server import MOST_BUFFERED, ControlServer, Pusher
+from quicgw_fast.control.listen import reserved_port
 from quicgw_fast.control.pages import (
     config_pages,
     drain_pages,
@@ -40,6 +41,7 @@ __all__ = [
     "profile_pages",
     "read_access",
     "reload_pages",
+    "reserved_port",
     "session_pages",
     "stats_pages",
     "upstream_pages",

@@ -12,6 +12,7 @@ from google.protobuf.descriptor_pool import DescriptorPool
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection, reflection_pb2
 
+from quicgw_fast.config import join_address
 from quicgw_fast.control.callers import HEALTH_CHECK, Callers
 from quicgw_fast.control.event_stream import stream_events
 from quicgw_fast.control.intake import Intake, Later
@@ -96,8 +97,6 @@ class SilenceTimeouts:
 
 
 _OPTIONS = (
-    # Two gateways on one port would share its connections by chance.
-    ("grpc.so_reuseport", 0),
     ("grpc.max_receive_message_length", _LARGEST),
     # Of a call whose turn has not come only 64 KiB come in, whatever the line could carry.
     ("grpc.http2.bdp_probe", 0),
@@ -169,17 +168,20 @@ class ControlServer:
         refusals: Refusals,
         *,
         tracer: PushTracer | None = None,
+        shared: bool = False,
         max_concurrent_calls: int = _WAITING,
         timeouts: SilenceTimeouts | None = None,
     ) -> ControlServer:
         """Listen and serve whom ``access`` lets in; health is SERVING at once.
 
-        Calls above ``max_concurrent_calls`` get RESOURCE_EXHAUSTED.
+        Calls above ``max_concurrent_calls`` get RESOURCE_EXHAUSTED. ``shared``: the port was reserved for several
+        gateways (``listen.reserved_port``), which take its connections as they come.
         Raises StartupError when the address cannot be had.
         """
         intake = Intake(_PLACES, _STREAMS, refusals)
         server = grpc.aio.server(
-            options=[*_OPTIONS, *(timeouts or SilenceTimeouts()).options()],
+            # Two gateways on one port would share its connections by chance, unless they are meant to.
+            options=[("grpc.so_reuseport", int(shared)), *_OPTIONS, *(timeouts or SilenceTimeouts()).options()],
             interceptors=[Callers(access.grpc, refusals), intake],
             maximum_concurrent_rpcs=max_concurrent_calls,
         )
@@ -188,7 +190,7 @@ class ControlServer:
         health_pb2_grpc.add_HealthServicer_to_server(health_service, server)
         names = (GATEWAY_SERVICE, health.SERVICE_NAME, reflection.SERVICE_NAME)
         reflection.enable_server_reflection(names, server, pool=_described())
-        bound = add_port(server, host, port, "gRPC", _ADVICE, access.credentials())
+        bound = add_port(server, host, port, "gRPC", _ADVICE, access.credentials(), shared=shared)
         control = cls(server, health_service, (host, bound), intake)
         await control.set_serving(True)
         await server.start()
@@ -229,9 +231,14 @@ def add_port(
     what: str,
     advice: str,
     credentials: grpc.ServerCredentials | None = None,
+    *,
+    shared: bool = False,
 ) -> int:
-    """Add the port to a gRPC server and return it as bound; StartupError as in ``listen.bind_tcp``."""
-    address = free_address(host, port, what, advice)
+    """Add the port to a gRPC server and return it as bound; StartupError as in ``listen.bind_tcp``.
+
+    A ``shared`` one belongs to this gateway among others, so that it is not looked whether it is free.
+    """
+    address = join_address(host, port) if shared else free_address(host, port, what, advice)
     try:
         if credentials is not None:
             return server.add_secure_port(address, credentials)

@@ -15,18 +15,8 @@ def bind_tcp(host: str, port: int, what: str, advice: str) -> socket.socket:
     and half a listener is worse than none. Raises StartupError; ``what`` names the listener (``gRPC``) and
     ``advice`` the remedy (``set server.grpc``).
     """
+    sock = _bound(host, port, what, advice)
     try:
-        family, kind, protocol, _, address = socket.getaddrinfo(
-            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-        )[0]
-    except OSError as error:
-        raise _cannot(host, port, what, advice, error) from error
-    sock = socket.socket(family, kind, protocol)
-    try:
-        # Without it a restart would have to wait for the old connections' TIME_WAIT; on Linux it does not let
-        # two sockets listen on one port.
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        sock.bind(address)
         # A port that somebody else bound with the same option shows only when both want to listen.
         sock.listen()
     except OSError as error:
@@ -43,6 +33,36 @@ def free_address(host: str, port: int, what: str, advice: str) -> str:
     """
     with bind_tcp(host, port, what, advice) as sock:
         return join_address(sock.getsockname()[0], port)
+
+
+def reserved_port(host: str, port: int, what: str, advice: str) -> socket.socket:
+    """Take a TCP port for several processes of this user, which listen on it with ``SO_REUSEPORT``.
+
+    Not listening, the socket gets no connection; held open, it keeps the port theirs. It is bound before it is shared,
+    so that it joins nobody else's. Raises StartupError as ``bind_tcp`` does.
+    """
+    sock = _bound(host, port, what, advice)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    return sock
+
+
+def _bound(host: str, port: int, what: str, advice: str) -> socket.socket:
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+    except OSError as error:
+        raise _cannot(host, port, what, advice, error) from error
+    sock = socket.socket(family, kind, protocol)
+    try:
+        # Without it a restart would have to wait for the old connections' TIME_WAIT; on Linux it does not let
+        # two sockets listen on one port.
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        sock.bind(address)
+    except OSError as error:
+        sock.close()
+        raise _cannot(host, port, what, advice, error) from error
+    return sock
 
 
 def _cannot(host: str, port: int, what: str, advice: str, error: OSError) -> StartupError:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from quicgw_fast.backend.errors import BudgetFull
 from quicgw_fast.codes import CloseCode
 from quicgw_fast.flow.departed import Departure
-from quicgw_fast.session import Event, StartClaim, pack
+from quicgw_fast.session import Event, pack
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

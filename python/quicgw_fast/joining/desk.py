@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from quicgw_fast.cluster.membership import Membership
+    from quicgw_fast.cluster.own_claims import OwnClaims
     from quicgw_fast.cluster.placement import DirectoryPlacement
     from quicgw_fast.flow.assembly import Path
     from quicgw_fast.proto import service_pb2
@@ -27,22 +28,24 @@ class Desk:
         self,
         path: Path,
         placement: DirectoryPlacement,
+        claims: OwnClaims,
         membership: Membership,
         describe: Callable[[], pb.DescribeResponse],
     ) -> None:
         self._path = path
         self._placement = placement
+        self._claims = claims
         self._membership = membership
         self._describe = describe
 
     async def fetch(self, request: pb.FetchRequest) -> pb.FetchResponse:
         """Give up what is here by the claim that was found, and nothing that is here by a newer one."""
-        held = self._placement.holds(request.openid, request.held)
+        held = any(claim.generation == request.held for claim in self._claims.of(request.openid))
         parked = self._placement.yielded(request.openid, request.held)
-        named = {"session_ids": request.session_ids} if request.session_ids else {"openid": request.openid}
+        openid = "" if request.session_ids else request.openid
         try:
             left = self._path.moving.departures.depart(
-                request.generation, **named, held=request.held, again=not held
+                request.generation, openid=openid, session_ids=request.session_ids, held=request.held, again=not held
             )
         except OutdatedClaim:
             return pb.FetchResponse(outdated=True)
@@ -82,9 +85,7 @@ class Desk:
         del request
         return self._describe()
 
-    async def _take(
-        self, pushes: Sequence[service_pb2.UnicastPushRequest]
-    ) -> list[service_pb2.UnicastPushResponse]:
+    async def _take(self, pushes: Sequence[service_pb2.UnicastPushRequest]) -> list[service_pb2.UnicastPushResponse]:
         answers = []
         for number, push in enumerate(pushes, 1):
             answers.append((await self._path.pushes.push(push, ask=False)).answer)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from quicgw_fast.cluster.peers import PeerUnreachable
 from quicgw_fast.codes import PushCode
-from quicgw_fast.placement import HERE, Place
+from quicgw_fast.placement import Place
 from quicgw_fast.proto import node_pb2 as pb
 from quicgw_fast.proto.service_pb2 import UnicastPushResponse
 

@@ -40,8 +40,11 @@ def tame_values(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> 
     return event
 
 
-def configure_logging(config: LogConfig) -> None:
-    """Route the standard library's logging and structlog's own through one handler, as ``config`` says."""
+def configure_logging(config: LogConfig, **always: int) -> None:
+    """Route the standard library's logging and structlog's own through one handler, as ``config`` says.
+
+    Every line has the fields ``always``.
+    """
     import structlog  # by who runs a gateway or a command, and not by every client
 
     terminal = sys.stderr is not None and sys.stderr.isatty()
@@ -51,6 +54,7 @@ def configure_logging(config: LogConfig) -> None:
         structlog.stdlib.add_logger_name,
         structlog.stdlib.ExtraAdder(),
         structlog.processors.TimeStamper(fmt="iso"),
+        *([lambda _logger, _method, event: {**event, **always}] if always else ()),
         structlog.processors.format_exc_info,
         tame_values,
     ]

@@ -6,7 +6,7 @@ from quicgw_fast.session.devices import NEWEST, DevicePolicy, Devices
 from quicgw_fast.session.elsewhere import RequestElsewhere, WaitingRequest
 from quicgw_fast.session.losses import UntoldLosses, gap_to_tell
 from quicgw_fast.session.notify_count import NO_NOTIFIES, NotifyCount
-from quicgw_fast.session.packing import VERSION, from_gateway, pack
+from quicgw_fast.session.packing import VERSION, pack
 from quicgw_fast.session.parcels import ACKNOWLEDGED, PENDING, Asker, Fate, Parcel, ParcelBook, lost
 from quicgw_fast.session.registry import Registry
 from quicgw_fast.session.resume import Gap, ResumeDecision, decide
@@ -51,7 +51,6 @@ __all__ = [
     "UntoldLosses",
     "WaitingRequest",
     "decide",
-    "from_gateway",
     "gap_to_tell",
     "lost",
     "pack",

@@ -73,15 +73,6 @@ def pack(
     return state.SerializeToString()
 
 
-def from_gateway(name: str) -> bytes:
-    """Return what stands before the bytes of a session that this gateway gave.
-
-    Joined bytes are one message (protobuf's encoding, "Last One Wins"), and where the session came from before that one
-    it says so itself.
-    """
-    return pb.SessionState(came_from=name).SerializeToString()
-
-
 def _allowance_full_at(session: Session) -> float:
     return session.allowance_full_at if session.allowance is None else session.allowance.full_at
 

@@ -10,9 +10,11 @@ from quicgw_fast.transport.observer import Observer
 from quicgw_fast.transport.problems import Problem, told_accepted, told_address, told_delay
 from quicgw_fast.transport.reset_key import reset_key_for
 from quicgw_fast.transport.seam import Connection, ConnectionHandler, HandlerFactory, Listener, ListenerCounters
+from quicgw_fast.transport.steering import MOST_SHARING, PortShare, shared_sockets
 from quicgw_fast.transport.validity import Validity
 
 __all__ = [
+    "MOST_SHARING",
     "ConnectFailed",
     "Connection",
     "ConnectionHandler",
@@ -20,6 +22,7 @@ __all__ = [
     "Listener",
     "ListenerCounters",
     "Observer",
+    "PortShare",
     "Problem",
     "TransportLimits",
     "Validity",
@@ -30,6 +33,7 @@ __all__ = [
     "load",
     "load_identity",
     "reset_key_for",
+    "shared_sockets",
     "told_accepted",
     "told_address",
     "told_delay",

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from quicgw_fast.transport.limits import TransportLimits
     from quicgw_fast.transport.observer import Observer
     from quicgw_fast.transport.seam import HandlerFactory, Listener
+    from quicgw_fast.transport.steering import PortShare
 
 
 async def listen(
@@ -37,20 +38,21 @@ async def listen(
     pace: ReadingPace,
     validity: Validity | None = None,
     maker: str = makers.DEFAULT,
+    share: PortShare | None = None,
 ) -> Listener:
     """Listen on ``host:port`` (port 0: any free one) for clients that offer one of ``alpn``.
 
-    ``private_key`` is a PEM file or, for a key that is in no file, its bytes. ``factory`` makes the handler of
-    each connection when its handshake is complete; ``gatekeeper`` says who may get so far, and ``pace`` how much of
-    the time is for reading. ``reset_key`` is the secret of stateless resets: that of an earlier process has its clients
-    told that it is gone. ``validity`` is told of the certificate, and says what is wrong with its dates. Raises
-    StartupError for an address that cannot be bound and for a certificate or key that cannot be used, and ConfigError
-    for an unknown ``maker``.
+    ``private_key`` is a PEM file or, for a key that is in no file, its bytes. ``factory`` makes the handler of each
+    connection when its handshake is complete; ``gatekeeper`` says who may get so far, and ``pace`` how much of the time
+    is for reading. ``reset_key`` is the secret of stateless resets: that of an earlier process has its clients told
+    that it is gone. ``share`` is what this process has of a port that was bound for several. ``validity`` is told of
+    the certificate, and says what is wrong with its dates. Raises StartupError for an address that cannot be bound and
+    for a certificate or key that cannot be used, and ConfigError for an unknown ``maker``.
     """
     quic = makers.load(maker)
     identity = load_identity(certificate, private_key)
     listener = quic.listen(
-        await listening_socket(host, port),
+        await listening_socket(host, port) if share is None else share.socket,
         identity,
         factory,
         alpn=alpn,
@@ -58,7 +60,7 @@ async def listen(
         gatekeeper=gatekeeper,
         observer=observer,
         reset_key=reset_key,
-        connection_ids=random_connection_id,
+        connection_ids=random_connection_id if share is None else share.connection_ids,
         clock=clock,
         pace=pace,
     )

@@ -7,9 +7,12 @@ import contextlib
 import errno
 import logging
 import socket
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from quicgw_fast.errors import StartupError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 _log = logging.getLogger("quicgw.transport")
 
@@ -33,8 +36,13 @@ async def resolve(host: str, port: int, *, passive: bool = False) -> list[Target
     return list(dict.fromkeys(Target(socket.AddressFamily(family), address) for family, _, _, _, address in found))
 
 
-async def listening_socket(host: str, port: int) -> socket.socket:
-    """Bind a UDP socket; StartupError says what to do when that is impossible. ``::`` also takes IPv4."""
+async def listening_socket(
+    host: str, port: int, *, before: Callable[[socket.socket], None] | None = None
+) -> socket.socket:
+    """Bind a UDP socket; StartupError says what to do when that is impossible. ``::`` also takes IPv4.
+
+    ``before`` is called with the socket right before it is bound.
+    """
     where = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
     try:
         target = (await resolve(host, port, passive=True))[0]
@@ -47,6 +55,8 @@ async def listening_socket(host: str, port: int) -> socket.socket:
     try:
         if target.family == socket.AF_INET6:
             sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+        if before is not None:
+            before(sock)
         sock.bind(target.address)
     except OSError as error:
         sock.close()

@@ -9,12 +9,14 @@ from quicgw_fast.cluster.peering.carrying import Carrying
 from quicgw_fast.cluster.peering.lines import NodeLines
 from quicgw_fast.cluster.peers import PeerUnreachable
 from quicgw_fast.proto import node_pb2 as pb
+from quicgw_fast.proto.session_pb2 import SessionState
 
 if TYPE_CHECKING:
     import asyncio
-    from collections.abc import Callable, Collection, Sequence
+    from collections.abc import Collection, Sequence
 
     from quicgw_fast.cluster.peering.access import NodeAccess
+    from quicgw_fast.cluster.peering.lines import AddressOf
     from quicgw_fast.proto.service_pb2 import (
         BroadcastRequest,
         BroadcastResponse,
@@ -37,7 +39,7 @@ class NodeClient:
     Every call raises PeerUnreachable where no answer comes in its time.
     """
 
-    def __init__(self, node: str, access: NodeAccess, address_of: Callable[[str], str | None]) -> None:
+    def __init__(self, node: str, access: NodeAccess, address_of: AddressOf) -> None:
         """``node`` is this one's name; ``address_of`` as ``NodeLines`` needs it."""
         self._node = node
         self._lines = NodeLines(access, address_of)
@@ -56,12 +58,13 @@ class NodeClient:
         self, node: str, openid: str, held: int, generation: int, session_ids: Sequence[str]
     ) -> list[bytes]:
         """See ``Peers``."""
-        asked = {"openid": openid, "held": held, "generation": generation, "session_ids": session_ids}
-        request = pb.FetchRequest(node=self._node, **asked)
+        request = pb.FetchRequest(
+            node=self._node, openid=openid, held=held, generation=generation, session_ids=session_ids
+        )
         answer: pb.FetchResponse = await self._lines.call(node, "Fetch", request, ANSWER_WITHIN)
         if answer.outdated:
             raise PeerUnreachable(f"{node}: a newer claim was given what it had", surely=True)
-        return list(answer.sessions)
+        return [_from_node(node) + session for session in answer.sessions]
 
     async def confirm(self, node: str, openid: str, held: int) -> None:
         """See ``Peers``."""
@@ -102,3 +105,11 @@ class NodeClient:
 
     async def _carried(self, node: str, request: pb.CarryRequest) -> pb.CarryResponse:
         return cast("pb.CarryResponse", await self._lines.call(node, "Carry", request, CARRIED_WITHIN))
+
+
+def _from_node(name: str) -> bytes:
+    """Return what stands before the bytes of a session that this node gave.
+
+    Joined bytes are one message (protobuf's "last one wins"), so where it came from before that it says itself.
+    """
+    return SessionState(came_from=name).SerializeToString()

@@ -11,11 +11,14 @@ from quicgw_fast.cluster.peering.methods import METHODS
 from quicgw_fast.cluster.peers import PeerUnreachable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection
+    from collections.abc import Awaitable, Callable, Collection
+    from typing import TypeAlias
 
     from google.protobuf.message import Message
 
     from quicgw_fast.cluster.peering.access import NodeAccess
+
+    AddressOf: TypeAlias = Callable[[str], Awaitable[str | None]]
 
 LARGEST: Final = 64 << 20
 """Bytes of a message: what a session may keep is the gateway's own to bound, and many go in one answer."""
@@ -41,7 +44,7 @@ _NOT_SENT: Final = frozenset({grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.UNAUT
 class NodeLines:
     """Calls other nodes by their names."""
 
-    def __init__(self, access: NodeAccess, address_of: Callable[[str], str | None]) -> None:
+    def __init__(self, access: NodeAccess, address_of: AddressOf) -> None:
         """``address_of`` knows where a node listens, as ``host:port``; None for a node that is not known."""
         self._access = access
         self._address_of = address_of
@@ -54,7 +57,7 @@ class NodeLines:
         Raises PeerUnreachable where no answer comes within so many seconds.
         """
         method = METHODS[name]
-        call = self._channel(node).unary_unary(
+        call = (await self._channel(node)).unary_unary(
             method.path,
             request_serializer=method.request.SerializeToString,
             response_deserializer=method.answer.FromString,
@@ -77,10 +80,11 @@ class NodeLines:
         self.keep(())
         await asyncio.gather(*self._closing)
 
-    def _channel(self, node: str) -> grpc.aio.Channel:
+    async def _channel(self, node: str) -> grpc.aio.Channel:
         if node not in self._open:
-            address = self._address_of(node)
+            address = await self._address_of(node)
             if address is None:
                 raise PeerUnreachable(f"{node} is no node of the cluster, or has not been heard of yet", surely=True)
-            self._open[node] = self._access.channel(address, _OPTIONS)
+            if node not in self._open:  # opened while this one was asked for
+                self._open[node] = self._access.channel(address, _OPTIONS)
         return self._open[node]

@@ -8,7 +8,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field
 
 from quicgw_fast.config.tables.base import File, MadeFile, Section
-from quicgw_fast.config.values import Address, duration
+from quicgw_fast.config.values import Address, duration, number
 from quicgw_fast.errors import ConfigError
 
 
@@ -23,6 +23,9 @@ class ServerConfig(Section):
     """Address of the gateway's own gRPC services: pushes, registration, health, reflection."""
     admin: Address = "127.0.0.1:8080"
     """HTTP address for operators: health, numbers, and what can be changed while it runs."""
+    workers: Annotated[int, number(1, 64, "processes")] = 1
+    """How many processes share the UDP port and the gRPC port of this machine; each has admin pages of its own, on the
+    port of ``admin`` and those after it. More than one needs ``[cluster]``."""
     transport: Literal["aioquic", "quinn"] = "aioquic"
     """Who does QUIC: aioquic, in Python, or quinn, which is compiled and takes a fraction of the time."""
     short_path: bool = True

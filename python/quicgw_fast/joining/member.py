@@ -1,0 +1,167 @@
+"""A gateway that is a node of a cluster: it listens for the others, joins the directory, and leaves it again."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from typing import TYPE_CHECKING, Final
+
+from quicgw_fast.cluster import ClusterNode, new_name
+from quicgw_fast.cluster.link import DirectoryUnusable
+from quicgw_fast.cluster.peering import NodeClient, NodeServer
+from quicgw_fast.codes import CloseCode
+from quicgw_fast.config import split_address
+from quicgw_fast.errors import StartupError
+from quicgw_fast.joining.access import read_node_access
+from quicgw_fast.joining.desk import Desk
+from quicgw_fast.joining.elsewhere import OtherNodes
+from quicgw_fast.proto import node_pb2 as pb
+from quicgw_fast.session import Event
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from quicgw_fast.clock import Clock
+    from quicgw_fast.cluster.lease import Standing
+    from quicgw_fast.cluster.own_claims import OwnClaim
+    from quicgw_fast.config import Config
+    from quicgw_fast.flow.assembly import Path
+    from quicgw_fast.observe import Metrics
+    from quicgw_fast.placement import Placement
+    from quicgw_fast.proto.service_pb2 import UnicastPushRequest, UnicastPushResponse
+    from quicgw_fast.workers import Seat
+
+LEAVE_WITHIN: Final = 1.0
+"""Seconds for what other nodes ask of one that leaves."""
+
+_log = logging.getLogger("quicgw.cluster")
+
+
+class Member:
+    """What a gateway needs of its cluster, from ``start`` to ``stop``."""
+
+    def __init__(
+        self, config: Config, clock: Clock, metrics: Metrics, seat: Seat, path: Callable[[], Path], version: str
+    ) -> None:
+        """``path`` gives the way of a message, which is put together after this; ``version`` is the gateway's.
+
+        Raises ConfigError and SettingError for what of ``[cluster]`` cannot be used.
+        """
+        self._config = config.cluster
+        self._clock = clock
+        self._seat = seat
+        self._path = path
+        self._version = version
+        self._began = clock.now()
+        self._access = read_node_access(config.cluster)
+        name = seat.name(new_name(config.cluster))
+        self._client = NodeClient(name, self._access, self._address_of)
+        self._node = ClusterNode(
+            name,
+            config.cluster,
+            clock,
+            metrics,
+            self._client,
+            about=self._about,
+            void=self._void,
+            changed=self._changed,
+        )
+        self._addresses: dict[str, str] = {}
+        """Of the nodes that are known."""
+        self._server: NodeServer | None = None
+        self._advertised = ""
+        self.elsewhere = OtherNodes(
+            clock,
+            metrics,
+            self._client,
+            self._node.placement,
+            lambda handed: path().moving.abroad.take(handed),
+            self._push_here,
+        )
+
+    @property
+    def placement(self) -> Placement:
+        """Where openids live."""
+        return self._node.placement
+
+    def may_act(self, openid: str) -> bool:
+        """Whether anything may be done for an openid now."""
+        return self._node.placement.may_act(openid)
+
+    async def start(self) -> None:
+        """Listen for the other nodes and join; StartupError says what cannot be had, and then nothing is left open."""
+        host, port = split_address(self._config.listen)
+        desk = Desk(self._path(), self._node.placement, self._node.claims, self._node.membership, self._describe)
+        self._server = await NodeServer.start(host, port + self._seat.index if port else 0, desk, self._access)
+        self._advertised = self._config.advertise or self._server.address
+        try:
+            await self._node.start()
+        except DirectoryUnusable as error:
+            await self.stop()
+            raise StartupError(str(error)) from error
+        except BaseException:
+            await self.stop()
+            raise
+        _log.info("cluster joined", extra={"node": self._node.name, "address": self._advertised})
+
+    async def stop(self) -> None:
+        """Leave; idempotent."""
+        await self.elsewhere.stop()
+        await self._node.stop()
+        await self._client.close()
+        if self._server is not None:
+            await self._server.stop(LEAVE_WITHIN)
+
+    def tend(self, now: float) -> None:
+        """Learn which nodes there are, and answer what those that are gone cannot answer any more."""
+        del now
+        there = {record.name: record.about for record in self._node.membership.nodes}
+        gone = self._addresses.keys() - there.keys()
+        for node in gone:
+            del self._addresses[node]
+            self._path().moving.abroad.gateway_lost(node)
+        for node in there.keys() - self._addresses.keys():
+            self._addresses[node] = json.loads(there[node])["address"]
+        if gone:
+            self._client.keep(there.keys())
+
+    # What the node asks
+
+    def _about(self) -> dict[str, object]:
+        state = "draining" if self._path().draining.leaving else "serving"
+        return {"address": self._advertised, "version": self._version, "state": state}
+
+    def _void(self, claim: OwnClaim) -> None:
+        """Somebody else has the openid by now: what is here of it is closed, and acts no more."""
+        path = self._path()
+        for session in path.registry.devices.of(claim.openid):
+            if not claim.session_id or session.id == claim.session_id:
+                path.closing.end(session, Event.REPLACED, CloseCode.SUPERSEDED, "another node has the session")
+
+    def _changed(self, standing: Standing) -> None:
+        _log.debug("standing", extra={"standing": standing.value})
+
+    async def _address_of(self, node: str) -> str | None:
+        if node not in self._addresses:
+            await self._node.membership.look_again()
+            self.tend(0.0)
+        return self._addresses.get(node)
+
+    def _push_here(self, request: UnicastPushRequest) -> asyncio.Future[UnicastPushResponse]:
+        return asyncio.ensure_future(self._pushed_here(request))
+
+    async def _pushed_here(self, request: UnicastPushRequest) -> UnicastPushResponse:
+        return await (await self._path().pushes.push(request, ask=False)).settled()
+
+    def _describe(self) -> pb.DescribeResponse:
+        registry, now = self._path().registry, self._clock.now()
+        return pb.DescribeResponse(
+            version=self._version,
+            state=str(self._about()["state"]),
+            uptime=now - self._began,
+            sessions=len(registry),
+            sessions_detached=sum(not session.attached for session in registry),
+            lease_remaining=max(0.0, self._node.lease.held_until - now),
+            directory="up" if self._node.link.up else self._node.link.why,
+        )

@@ -1,0 +1,196 @@
+"""``quicgw serve --workers``: real processes behind one port, with real clients."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import urllib.request
+from collections import Counter
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from quicgw_fast.cli.event_loop import SAME_SIGNAL
+from tests.support import raw_client, wire
+from tests.support.gateway_process import GatewayProcess, NotReadyError, write_config
+from tests.support.parts import Parts
+from tests.support.raw_upstream import RawPusher, RawUpstream
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from tests.support.raw_client import RawClient
+
+WORKERS = 3
+
+
+class Served:
+    """Some workers, and clients that are logged in."""
+
+    def __init__(self, process: GatewayProcess, clients: AsyncExitStack) -> None:
+        self.process = process
+        self._clients = clients
+
+    def log(self, event: str) -> list[dict[str, Any]]:
+        lines = (json.loads(line) for line in self.process.errors.splitlines() if line.startswith("{"))
+        return [line for line in lines if line["event"] == event]
+
+    async def logged(self, event: str, count: int = 1) -> list[dict[str, Any]]:
+        async with asyncio.timeout(20):
+            while len(found := self.log(event)) < count:
+                await asyncio.sleep(0.02)
+        return found
+
+    def pids(self) -> dict[int, int]:
+        """The process of each worker."""
+        return {line["worker"]: line["pid"] for line in self.log("worker ready")}
+
+    def stats(self, worker: int) -> Any:
+        return self.ask(worker, "stats")
+
+    def ask(self, worker: int, page: str) -> Any:
+        admin = next(line["admin"] for line in reversed(self.log("worker ready")) if line["worker"] == worker)
+        with urllib.request.urlopen(f"http://{admin}/{page}", timeout=20) as answer:
+            return json.load(answer)
+
+    def openids(self, worker: int) -> list[str]:
+        return [session["openid"] for session in self.ask(worker, "sessions")["sessions"]]
+
+    def sessions(self) -> list[int]:
+        return [sum(self.stats(worker)["sessions"].values()) for worker in range(WORKERS)]
+
+    async def client(self, openid: str) -> RawClient:
+        client = await raw_client.connect(*self.process.ready.quic)
+        self._clients.push_async_callback(client.bury)
+        await client.start(openid)
+        await client.hello()
+        return client
+
+
+@asynccontextmanager
+async def serving(
+    folder: Path, certificate: tuple[Path, Path], parts: Parts, tables: str = "", **variables: str
+) -> AsyncIterator[Served]:
+    async with RawUpstream() as upstream, AsyncExitStack() as clients:
+        config = write_config(folder, certificate, upstream.address, tables)
+        arguments = ("serve", "--config", str(config), "--workers", str(WORKERS))
+        async with GatewayProcess(*arguments, parts=parts, environment=variables) as process:
+            yield Served(process, clients)
+            await clients.aclose()
+            if process.status is None:
+                process.terminate()
+                assert await process.wait() == 0
+
+
+async def all_gone(pids: dict[int, int]) -> None:
+    """Wait for the end of processes that are not our children: they are gone, or nobody asked how they ended."""
+    async with asyncio.timeout(20):
+        for pid in pids.values():
+            while is_alive(pid):
+                await asyncio.sleep(0.02)
+
+
+def is_alive(pid: int) -> bool:
+    try:
+        return "\nState:\tZ" not in Path(f"/proc/{pid}/status").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
+async def test_clients_spread_and_stay_with_their_worker_when_they_move(
+    parts: Parts, tmp_path: Path, certificate: tuple[Path, Path]
+) -> None:
+    async with serving(tmp_path, certificate, parts) as served:
+        clients = [await served.client(f"c{number}") for number in range(24)]
+        shares = await asyncio.to_thread(served.sessions)
+        assert sum(shares) == len(clients)
+        assert all(shares), "each has some: that one has none is as likely as 1 in 17 000"
+        for client in clients:
+            await client.rebind()
+            assert wire.business(await client.call("echo")).code == 200
+        assert await asyncio.to_thread(served.sessions) == shares
+
+
+async def test_connections_of_services_spread(parts: Parts, tmp_path: Path, certificate: tuple[Path, Path]) -> None:
+    """Each is with one worker: what reaches the others through it is the cluster's."""
+    async with serving(tmp_path, certificate, parts) as served:
+        assert len({admin for line in await served.logged("workers ready") for admin in line["admin"]}) == WORKERS
+        taken: Counter[int] = Counter()
+        for _ in range(24):
+            async with RawPusher(served.process.ready.grpc) as pusher:
+                await pusher.broadcast()
+        for worker in range(WORKERS):
+            taken[worker] = (await asyncio.to_thread(served.stats, worker))["counters"]["broadcasts"]
+        assert taken.total() == 24
+        assert len(+taken) == WORKERS
+
+
+async def test_a_killed_worker_is_followed_by_another_and_nobody_else_notices(
+    parts: Parts, tmp_path: Path, certificate: tuple[Path, Path]
+) -> None:
+    async with serving(tmp_path, certificate, parts, QUICGW_SERVER__RESET_KEY_FILE=f"{tmp_path}/key") as served:
+        clients = [await served.client(f"c{number}") for number in range(24)]
+        before = await asyncio.to_thread(served.sessions)
+        os.kill(served.pids()[1], signal.SIGKILL)
+        (ended,) = await served.logged("worker ended")
+        assert (ended["worker"], ended["status"]) == (1, -signal.SIGKILL)
+        await served.logged("worker ready", WORKERS + 1)
+
+        # Its clients are told by its successor, with stateless resets, which a stock client does not look at.
+        there = {openid for worker in (0, 2) for openid in await asyncio.to_thread(served.openids, worker)}
+        stayed = [client for client in clients if client.openid in there]
+        gone = [client for client in clients if client.openid not in there]
+        assert (len(stayed), len(gone)) == (before[0] + before[2], before[1])
+        for client in gone:
+            client.heartbeat()
+        async with asyncio.timeout(20):
+            while (await asyncio.to_thread(served.stats, 1))["transport"]["stateless_resets"] < len(gone):
+                await asyncio.sleep(0.02)
+        for client in stayed:
+            assert wire.business(await client.call("echo")).code == 200
+        for client in gone:
+            assert (await served.client(client.openid)).started is not None
+
+
+async def test_workers_end_with_their_supervisor(tmp_path: Path, certificate: tuple[Path, Path]) -> None:
+    async with serving(tmp_path, certificate, Parts()) as served:
+        await served.process.kill()
+        await all_gone(served.pids())
+
+
+async def test_a_second_signal_ends_all_at_once(tmp_path: Path, certificate: tuple[Path, Path]) -> None:
+    async with serving(tmp_path, certificate, Parts(), "[drain]\ndelay = 60") as served:
+        served.process.terminate()
+        await served.logged("gateway not ready", WORKERS)
+        await asyncio.sleep(2 * SAME_SIGNAL)  # sooner it would be the first one, delivered twice
+        served.process.terminate()
+        assert await served.process.wait() == 128 + signal.SIGTERM
+        await all_gone(served.pids())
+
+
+async def test_a_reload_is_passed_on_to_all(tmp_path: Path, certificate: tuple[Path, Path]) -> None:
+    async with serving(tmp_path, certificate, Parts(), QUICGW_SERVER__WATCH="0") as served:
+        served.process.signal(signal.SIGHUP)
+        lines = await served.logged("configuration reloaded", WORKERS)
+        assert {line["worker"] for line in lines} == set(range(WORKERS))
+
+
+@pytest.mark.parametrize(
+    ("tables", "told"),
+    [
+        ('[auth]\nmode = "jwt"\nkey_file = "absent"', "auth.key_file: cannot read"),
+        ('[offline]\nstore = "sqlite"\npath = "x.db"', "a file belongs to one process"),
+    ],
+)
+async def test_what_a_worker_cannot_start_with_is_told_once_or_by_each(
+    tables: str, told: str, tmp_path: Path, certificate: tuple[Path, Path]
+) -> None:
+    with pytest.raises(NotReadyError, match=r"exit status 3") as refused:
+        async with serving(tmp_path, certificate, Parts(), tables):
+            pass
+    assert told in str(refused.value)
+    assert "Traceback" not in str(refused.value)

@@ -1,0 +1,116 @@
+"""Datagrams on a port that several sockets share, against the kernel's own program."""
+
+from __future__ import annotations
+
+import os
+import select
+import socket
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from quicgw_fast.errors import StartupError
+from quicgw_fast.transport import MOST_SHARING, shared_sockets
+from quicgw_fast.transport.packets import CID_LENGTH
+from quicgw_fast.transport.sockets import listening_socket
+from quicgw_fast.transport.steering import steered_id, steered_to
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+HOST = "127.0.0.1"
+LONG = b"\xc3\x00\x00\x00\x01\x08"
+"""Before the destination connection id of a long header."""
+SHORT = b"\x43"
+
+
+@pytest.fixture
+def sender() -> Iterator[socket.socket]:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        yield sock
+
+
+def taker(sockets: list[socket.socket], datagram: bytes) -> int:
+    """Which socket got the datagram."""
+    ready, _, _ = select.select(sockets, [], [], 20)
+    (one,) = ready
+    assert one.recv(2048) == datagram
+    return sockets.index(one)
+
+
+@pytest.mark.parametrize("number", [2, 3, 5, MOST_SHARING])
+async def test_each_datagram_goes_where_its_connection_id_says(number: int, sender: socket.socket) -> None:
+    sockets = await shared_sockets(HOST, 0, number)
+    try:
+        address = sockets[0].getsockname()
+        for index in range(number):
+            for header in (LONG, SHORT):
+                datagram = header + steered_id(index, number) + os.urandom(40)
+                sender.sendto(datagram, address)
+                assert taker(sockets, datagram) == index
+        for length in range(12):  # too short to have an id, some of them
+            for first in (0x40, 0xC0):
+                datagram = bytes((first, *os.urandom(length)))
+                sender.sendto(datagram, address)
+                assert taker(sockets, datagram) == steered_to(datagram, number)
+    finally:
+        for sock in sockets:
+            sock.close()
+
+
+async def test_what_a_client_chose_leads_to_one_socket_also_from_another_port(sender: socket.socket) -> None:
+    sockets = await shared_sockets(HOST, 0, 3)
+    try:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as moved:
+            for _ in range(50):
+                datagram = LONG + os.urandom(20)
+                takers = set()
+                for sock in (sender, moved):
+                    sock.sendto(datagram, sockets[0].getsockname())
+                    takers.add(taker(sockets, datagram))
+                assert len(takers) == 1
+    finally:
+        for sock in sockets:
+            sock.close()
+
+
+@given(st.integers(1, MOST_SHARING), st.data())
+def test_an_id_is_of_the_right_length_and_leads_back(number: int, data: st.DataObject) -> None:
+    index = data.draw(st.integers(0, number - 1))
+    made = steered_id(index, number)
+    assert len(made) == CID_LENGTH
+    assert steered_to(SHORT + made, number) == steered_to(LONG + made, number) == index
+
+
+def test_ids_are_as_random_as_they_can_be() -> None:
+    made = {steered_id(1, 3) for _ in range(1000)}
+    assert len(made) == 1000
+    assert {each[0] for each in made} == set(range(1, 256, 3))
+
+
+async def test_a_port_that_others_share_is_refused() -> None:
+    sockets = await shared_sockets(HOST, 0, 2)
+    try:
+        port = sockets[0].getsockname()[1]
+        with pytest.raises(StartupError, match="another process has this port"):
+            await shared_sockets(HOST, port, 2)
+        with pytest.raises(StartupError, match="another process has this port"):
+            await listening_socket(HOST, port)
+    finally:
+        for sock in sockets:
+            sock.close()
+
+
+def open_files() -> int:
+    return len(list(Path("/proc/self/fd").iterdir()))
+
+
+async def test_nothing_stays_open_when_a_port_is_refused() -> None:
+    taken = await listening_socket(HOST, 0)
+    before = open_files()
+    with taken, pytest.raises(StartupError):
+        await shared_sockets(HOST, taken.getsockname()[1], 4)
+    assert open_files() == before - 1
