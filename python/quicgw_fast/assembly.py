@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from quicgw_fast.auth import make_authenticator
 from quicgw_fast.events import EventLog, EventOutlets
@@ -38,6 +38,24 @@ if TYPE_CHECKING:
     from quicgw_fast.upstream import Upstream
 
 
+class Clustered(Protocol):
+    """What a gateway has of its cluster."""
+
+    @property
+    def placement(self) -> Placement:
+        """Where openids live."""
+
+    @property
+    def elsewhere(self) -> Elsewhere:
+        """The other gateways."""
+
+    def may_act(self, openid: str) -> bool:
+        """Whether anything may be done for an openid now."""
+
+    def tend(self, now: float) -> None:
+        """Do what passes with time (monotonic)."""
+
+
 @dataclass(frozen=True, slots=True)
 class Assembled:
     """What a gateway starts, drains and stops."""
@@ -66,12 +84,13 @@ def assemble_gateway(
     memory: MeasuredMemory | None = None,
     tracer: RequestTracer | None = None,
     elsewhere: Elsewhere | None = None,
+    member: Clustered | None = None,
 ) -> Assembled:
     """Build everything between the listener and the services; nothing runs yet.
 
     ``chores`` are called with the time (monotonic) in every round of the housekeeping. Whoever is asked (for a token,
     for what is stored, for a place, and the services by ``call``) is made as the configuration says where none is
-    given; so is who tells what the process takes in ``memory``. Raises ConfigError for what cannot be used.
+    given; so is who tells what the process takes in ``memory``. ``member`` knows the other gateways. Raises ConfigError for what cannot be used.
     """
     mode, most_calls = make_mode(config.routing), config.upstream.max_concurrency
     farewell = Farewell(config.drain, config.processor.drain_timeout)
@@ -99,6 +118,8 @@ def assemble_gateway(
         abreast=config.processor.workers + config.processor.logins,
         hello=config.auth.login == "hello",
     )
+    if member is not None:
+        chores = [*chores, member.tend]
     if call is None:
         call, chores = upstream.caller.begin, [*chores, upstream.tend]
     events = EventLog(config.events.keep, metrics, clock.wall)
@@ -109,7 +130,7 @@ def assemble_gateway(
         metrics,
         gates,
         farewell,
-        _asked(config, authenticator, store, placement, tracer, events, elsewhere),
+        _asked(config, authenticator, store, placement, tracer, events, elsewhere, member),
         call=call,
         logins_at_once=mode.logins_at_once(config.processor.logins, most_calls),
         chores=[MemoryWatch(memory or ProcessMemory(), gates.book).look, gates.book.tend, *chores],
@@ -128,8 +149,11 @@ def _asked(
     tracer: RequestTracer | None,
     events: EventLog,
     elsewhere: Elsewhere | None,
+    member: Clustered | None,
 ) -> Asked:
     """Those that are given, and the others as the configuration says."""
+    if member is not None:
+        placement, elsewhere = member.placement, member.elsewhere
     return Asked(
         authenticator or make_authenticator(config.auth),
         store or make_store(config.offline),
@@ -137,4 +161,5 @@ def _asked(
         tracer,
         events,
         elsewhere or Nobody(),
+        None if member is None else member.may_act,
     )

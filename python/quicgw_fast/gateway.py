@@ -36,6 +36,7 @@ from quicgw_fast.control import (
     upstream_pages,
     web_pages,
 )
+from quicgw_fast.joining import join
 from quicgw_fast.observe import (
     MOST_WAITING,
     BufferKind,
@@ -145,7 +146,10 @@ class Gateway:
         chores = [self._door.flush, self._validity.tend, self._refusals.flush, Descriptors(metrics).look]
         self._tracing = make_tracing(config.tracing, self._clock, metrics)
         tracer = self._tracing and self._tracing.requests
-        assembled = assemble_gateway(config, engine, self._clock, metrics, chores=chores, tracer=tracer)
+        self._member = join(config, self._clock, metrics, seat, lambda: self._path)
+        assembled = assemble_gateway(
+            config, engine, self._clock, metrics, chores=chores, tracer=tracer, member=self._member
+        )
         self._path, self._upstream = assembled.path, assembled.upstream
         self._gates, self._views, self._outlets = assembled.gates, assembled.views, assembled.outlets
         for service, address in (stand_ins or {}).items():
@@ -175,6 +179,9 @@ class Gateway:
             stack.push_async_callback(self._path.offline.stop)
             self._upstream.start()
             stack.push_async_callback(self._upstream.close)
+            if self._member is not None:
+                await self._member.start()
+                stack.push_async_callback(self._member.stop)
             await self._listen(stack)
             self._path.requests.start()
             self._outlets.webhooks.start()

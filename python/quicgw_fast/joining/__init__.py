@@ -1,5 +1,8 @@
-"""A gateway that is one of many: the desk at which others are served, the way to them, and the member that it is."""
+"""A gateway that is one of many: the desk at which others are served, the way to them, and the member that it is.
 
-from quicgw_fast.joining.member import Member
+Nothing of it is imported unless ``cluster.url`` is set.
+"""
 
-__all__ = ["Member"]
+from quicgw_fast.joining.factory import join
+
+__all__ = ["join"]

@@ -30,11 +30,8 @@ def read_node_access(config: ClusterConfig) -> NodeAccess:
         raise SettingError(("cluster", "listen"), f"cluster.listen is {config.listen}: {told}")
     if config.ca is None:
         return NodeAccess(secret)
-    assert config.cert is not None
-    assert config.key is not None
-    warn_if_exposed(config.key, "cluster.key")
-    ca, cert, key = (read_pem(path, f"cluster.{name}") for name, path in pems.items())
-    return NodeAccess(secret, ca, cert, key)
+    warn_if_exposed(pems["key"], "cluster.key")
+    return NodeAccess(secret, *(read_pem(path, "cluster", name) for name, path in pems.items() if path is not None))
 
 
 def _secret(path: Path) -> str:

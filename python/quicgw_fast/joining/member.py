@@ -7,6 +7,7 @@ import json
 import logging
 from typing import TYPE_CHECKING, Final
 
+from quicgw_fast import __version__
 from quicgw_fast.cluster import ClusterNode, new_name
 from quicgw_fast.cluster.link import DirectoryUnusable
 from quicgw_fast.cluster.peering import NodeClient, NodeServer
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from quicgw_fast.cluster.own_claims import OwnClaim
     from quicgw_fast.config import Config
     from quicgw_fast.flow.assembly import Path
+    from quicgw_fast.flow.elsewhere import Elsewhere
     from quicgw_fast.observe import Metrics
     from quicgw_fast.placement import Placement
     from quicgw_fast.proto.service_pb2 import UnicastPushRequest, UnicastPushResponse
@@ -42,9 +44,9 @@ class Member:
     """What a gateway needs of its cluster, from ``start`` to ``stop``."""
 
     def __init__(
-        self, config: Config, clock: Clock, metrics: Metrics, seat: Seat, path: Callable[[], Path], version: str
+        self, config: Config, clock: Clock, metrics: Metrics, seat: Seat, path: Callable[[], Path]
     ) -> None:
-        """``path`` gives the way of a message, which is put together after this; ``version`` is the gateway's.
+        """``path`` gives the way of a message, which is put together after this.
 
         Raises ConfigError and SettingError for what of ``[cluster]`` cannot be used.
         """
@@ -52,7 +54,6 @@ class Member:
         self._clock = clock
         self._seat = seat
         self._path = path
-        self._version = version
         self._began = clock.now()
         self._access = read_node_access(config.cluster)
         name = seat.name(new_name(config.cluster))
@@ -71,7 +72,7 @@ class Member:
         """Of the nodes that are known."""
         self._server: NodeServer | None = None
         self._advertised = ""
-        self.elsewhere = OtherNodes(
+        self._elsewhere = OtherNodes(
             clock,
             metrics,
             self._client,
@@ -84,6 +85,11 @@ class Member:
     def placement(self) -> Placement:
         """Where openids live."""
         return self._node.placement
+
+    @property
+    def elsewhere(self) -> Elsewhere:
+        """The other gateways."""
+        return self._elsewhere
 
     def may_act(self, openid: str) -> bool:
         """Whether anything may be done for an openid now."""
@@ -107,7 +113,7 @@ class Member:
 
     async def stop(self) -> None:
         """Leave; idempotent."""
-        await self.elsewhere.stop()
+        await self._elsewhere.stop()
         await self._node.stop()
         await self._client.close()
         if self._server is not None:
@@ -130,7 +136,7 @@ class Member:
 
     def _about(self) -> dict[str, object]:
         state = "draining" if self._path().draining.leaving else "serving"
-        return {"address": self._advertised, "version": self._version, "state": state}
+        return {"address": self._advertised, "version": __version__, "state": state}
 
     def _void(self, claim: OwnClaim) -> None:
         """Somebody else has the openid by now: what is here of it is closed, and acts no more."""
@@ -157,7 +163,7 @@ class Member:
     def _describe(self) -> pb.DescribeResponse:
         registry, now = self._path().registry, self._clock.now()
         return pb.DescribeResponse(
-            version=self._version,
+            version=__version__,
             state=str(self._about()["state"]),
             uptime=now - self._began,
             sessions=len(registry),
