@@ -206,6 +206,16 @@ async def test_a_push_is_taken_when_one_device_takes_it(make_house: MakeHouse) -
     assert house.count("pushes_refused") == 1
 
 
+@pytest.mark.parametrize("number", [1, 2])
+async def test_what_is_wrong_with_a_push_is_told_whoever_it_is_for(three: House, number: int) -> None:
+    for _ in range(number):
+        await three.online()
+    for fields, code in (({"hint": 9}, "BAD_SYNC_HINT"), ({"supersede_key": "k" * 65}, "BAD_OPTIONS")):
+        told = await three.push(**fields)  # type: ignore[arg-type]
+        assert (told.success, told.error_code, told.sessions) == (False, code, 0)
+        assert told.pending_bytes == 0
+
+
 async def test_what_one_waits_for_by_login_another_has_at_once(three: House) -> None:
     before, there = three.started(), await three.online()
     told = await three.push()

@@ -21,7 +21,7 @@ from quicgw_fast.flow.handovers import offline_id
 from quicgw_fast.flow.idempotency import Idempotency
 from quicgw_fast.flow.parcels import Parcels
 from quicgw_fast.flow.taken import Taken
-from quicgw_fast.flow.targets import PushRefused, asking, not_found
+from quicgw_fast.flow.targets import PushRefused, meant, not_found
 from quicgw_fast.overload import PushFacts
 from quicgw_fast.proto.service_pb2 import BroadcastResponse, UnicastPushResponse
 from quicgw_fast.session import DOWN, EntryKind, Login, SessionState
@@ -143,14 +143,17 @@ class Pushes:
     async def _take(self, request: UnicastPushRequest, *, follow: bool) -> Taken:
         sessions: Sequence[Session] = ()
         parcel = receipt = None
+        count = 0
         try:
             sessions = await self._targets.find(request.target_type, request.target_id)
+            count = len(sessions)
             openid = sessions[0].openid if sessions else request.target_id
             receipt = self._parcels.open(request, openid, follow=follow)
             body = self._body(request, stored=not sessions)
-            if len(sessions) > 1 and request.bind_client_seq_id and int(request.sync_hint) != SyncHint.IMMEDIATELY:
-                sessions = asking(sessions, request.bind_client_seq_id)
-            if len(sessions) > 1:
+            if count > 1:
+                sessions = meant(sessions, request)
+                count = len(sessions)
+            if count > 1:
                 answer = self._to_devices(sessions, request, body, receipt)
             else:
                 parcel = self._parcels.make(request, receipt)
@@ -158,7 +161,7 @@ class Pushes:
                     done = self._give(sessions[0], request, body, parcel)
                 else:
                     done = await self._store(request, body, parcel)
-                answer = UnicastPushResponse(success=True, message=done, sessions=len(sessions))
+                answer = UnicastPushResponse(success=True, message=done, sessions=count)
         except BaseException as error:
             if receipt is not None:
                 receipt.refused()
@@ -166,7 +169,7 @@ class Pushes:
                 raise
             answer, parcel, receipt = self._refusal(error), None, None
         if sessions:  # also with a refusal: a full window is what makes a service ask
-            answer.pending_bytes = max(session.outbox.memory for session in sessions)
+            answer.pending_bytes = sessions[0].outbox.memory if count == 1 else _most_pending(sessions)
         if parcel is not None:
             answer.seq_id = parcel.number
         return Taken(answer, receipt, parcel)
@@ -333,6 +336,11 @@ class Pushes:
         except Overflowed:
             return False
         return True
+
+
+def _most_pending(sessions: Sequence[Session]) -> int:
+    """Bytes that are kept for the one of them for which most are."""
+    return max(session.outbox.memory for session in sessions)
 
 
 def _sent(session: Session) -> str:
