@@ -526,7 +526,12 @@ async def test_devices_that_come_at_once_wait_beside_each_other(
     make_house: MakeHouse, placement: SlowPlacement
 ) -> None:
     house = await make_house(session={"devices": 3}, placement=placement)
-    clients = [come(house) for _ in range(4)]
+    left = come(house)
+    clients = [come(house) for _ in range(2)]
+    left.link.lose()
+    clients.append(come(house))
+    assert [waits(client) for client in clients] == [True] * 3, "who left takes no place"
+    clients.append(come(house))
     assert clients[0].started(7).error.error_code == 403
     assert clients[0].ended is CloseCode.SUPERSEDED
     assert [waits(client) for client in clients[1:]] == [True] * 3
