@@ -16,7 +16,7 @@ from quicgw_fast.backend.errors import (
 )
 from quicgw_fast.codes import BindCode, PushCode, SyncHint
 from quicgw_fast.delivery import notify_body
-from quicgw_fast.flow.copies import Copies
+from quicgw_fast.flow.copies import give_each
 from quicgw_fast.flow.handovers import offline_id
 from quicgw_fast.flow.idempotency import Idempotency
 from quicgw_fast.flow.parcels import Parcels
@@ -35,12 +35,11 @@ if TYPE_CHECKING:
     from quicgw_fast.delivery import OrderedSender
     from quicgw_fast.flow.draining import DrainState
     from quicgw_fast.flow.offline import Offline
-    from quicgw_fast.flow.receipts import Receipt
     from quicgw_fast.flow.targets import Targets
     from quicgw_fast.observe import Metrics
     from quicgw_fast.overload import Gate, PushRefusal
     from quicgw_fast.proto.service_pb2 import BroadcastRequest, UnicastPushRequest
-    from quicgw_fast.session import Parcel, Registry, Session
+    from quicgw_fast.session import Asker, Parcel, Registry, Session
 
 BATCH_SLICE = 64
 """Pushes of a batch that are taken before the loop may do something else."""
@@ -154,7 +153,9 @@ class Pushes:
                 sessions = meant(sessions, request)
                 count = len(sessions)
             if count > 1:
-                answer = self._to_devices(sessions, request, body, receipt)
+                give = partial(self._give_copy, request, body)
+                told = give_each(sessions, give, receipt)
+                answer = UnicastPushResponse(success=True, message=told[0], sessions=len(told))
             else:
                 parcel = self._parcels.make(request, receipt)
                 if sessions:
@@ -174,27 +175,6 @@ class Pushes:
             answer.seq_id = parcel.number
         return Taken(answer, receipt, parcel)
 
-    def _to_devices(
-        self, sessions: Sequence[Session], request: UnicastPushRequest, body: bytes, receipt: Receipt | None
-    ) -> UnicastPushResponse:
-        """Give each device its copy, as if it were the only one; raises PushRefused where none takes it."""
-        copies = None if receipt is None else Copies(receipt)
-        done: list[str] = []
-        refusals: list[PushRefused] = []
-        for session in sessions:
-            copy = None if copies is None else copies.one_more()
-            try:
-                done.append(self._give(session, request, body, self._parcels.make(request, copy)))
-            except PushRefused as refused:
-                refusals.append(refused)
-                if copy is not None:
-                    copy.refused()
-        if not done:
-            raise refusals[0]
-        if copies is not None:
-            copies.complete()
-        return UnicastPushResponse(success=True, message=done[0], sessions=len(done))
-
     def _refusal(self, refused: PushRefused) -> UnicastPushResponse:
         self._count_pushes_refused.value += 1
         return UnicastPushResponse(success=False, message=str(refused), error_code=refused.code)
@@ -208,6 +188,9 @@ class Pushes:
             return notify_body(request, self._encode_body, offline_id() if stored else None)
         except FrameTooLarge as error:
             raise PushRefused(PushCode.MESSAGE_TOO_LARGE, str(error)) from error
+
+    def _give_copy(self, request: UnicastPushRequest, body: bytes, session: Session, asker: Asker | None) -> str:
+        return self._give(session, request, body, self._parcels.make(request, asker))
 
     def _give(self, session: Session, request: UnicastPushRequest, body: bytes, parcel: Parcel | None) -> str:
         """Have one session take it, and say what became of it there; raises PushRefused."""
