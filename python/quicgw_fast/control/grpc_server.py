@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 _log = logging.getLogger("quicgw.control")
 
 GATEWAY_SERVICE = "gatesvr.proto.GatewayService"
-_ADVICE = "set server.grpc"
+_ADVICE = "set server.grpc (--grpc)"
 _EVERYWHERE = ("", "0.0.0.0", "[::]")
 
 _LARGEST = (1 << 20) + (256 << 10)
