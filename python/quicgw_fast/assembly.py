@@ -90,7 +90,8 @@ def assemble_gateway(
 
     ``chores`` are called with the time (monotonic) in every round of the housekeeping. Whoever is asked (for a token,
     for what is stored, for a place, and the services by ``call``) is made as the configuration says where none is
-    given; so is who tells what the process takes in ``memory``. ``member`` knows the other gateways. Raises ConfigError for what cannot be used.
+    given; so is who tells what the process takes in ``memory``. ``member`` knows the other gateways. Raises ConfigError
+    for what cannot be used.
     """
     mode, most_calls = make_mode(config.routing), config.upstream.max_concurrency
     farewell = Farewell(config.drain, config.processor.drain_timeout)

@@ -172,11 +172,11 @@ def assemble_path(
     judges = gates.held, gates.message, asked.may_act
     legs = Legs(clock, metrics, life, sender, starts, requests, control, arriving, stages, *judges)
     conversations = Conversations(clock, metrics, engine, legs, journal, times, processor, stages.inflow)
-    targets = Targets(place, registry, closing, asked.may_act)
-    to_push = targets, registry, sender, offline, gates.push, engine.encode_body
     who_works, kept = (replies, ordered, logins, requests), (registry, offline, accounts, closing, room.make_room)
     moving: MovingSessions = assemble_moving(clock, metrics, asked.elsewhere, *kept, *who_works, times.resume_window)
-    pushes = Pushes(clock, metrics, draining, *to_push, *moving.away, config.push, times.bind_timeout)
+    targets = Targets(place, registry, closing, moving.departed, asked.may_act)
+    to_push = targets, registry, sender, offline, gates.push, engine.encode_body
+    pushes = Pushes(clock, metrics, draining, *to_push, asked.elsewhere, config.push, times.bind_timeout)
 
     # What passes with time
     chores = [arriving.tend, offline.tend, room.tend, journal.flush, tokens.flush, metrics.tend, moving.tend, *chores]

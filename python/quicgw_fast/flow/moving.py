@@ -32,12 +32,6 @@ class MovingSessions(NamedTuple):
     arrivals: Arrivals
     abroad: Abroad
     departed: Departed
-    elsewhere: Elsewhere
-
-    @property
-    def away(self) -> tuple[Departed, Elsewhere]:
-        """For who is asked for a session that left: which did, and how to reach them."""
-        return self.departed, self.elsewhere
 
     def arrive(self, states: Sequence[bytes]) -> None:
         """Have sessions here that another gateway gave (``Arrivals.arrive``)."""
@@ -68,4 +62,4 @@ def assemble_moving(
     departed, abroad = Departed(), Abroad(clock, metrics, registry, elsewhere, replies, logins, ordered)
     arrivals = Arrivals(clock, metrics, departed, registry, closing, offline, abroad, requests, make_room)
     departures = Departures(clock, metrics, departed, registry, requests, closing, arrivals, accounts, keep)
-    return MovingSessions(departures, arrivals, abroad, departed, elsewhere)
+    return MovingSessions(departures, arrivals, abroad, departed)

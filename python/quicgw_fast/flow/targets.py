@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from quicgw_fast.codes import PushCode
+from quicgw_fast.codes import PushCode, SyncHint
 from quicgw_fast.placement import Place, PlaceTrouble
 
 if TYPE_CHECKING:
@@ -12,7 +12,9 @@ if TYPE_CHECKING:
 
     from quicgw_fast.codes import BindCode, StoreCode
     from quicgw_fast.flow.closing import Closing
+    from quicgw_fast.flow.departed import Departed
     from quicgw_fast.placement import Placement
+    from quicgw_fast.proto.service_pb2 import UnicastPushRequest
     from quicgw_fast.session import Registry, Session
 
 TYPES: Final = ("session", "openid", "gid")
@@ -34,10 +36,16 @@ class Targets:
     """Finds the sessions of a target; one whose resume window has just passed is ended instead."""
 
     def __init__(
-        self, placement: Placement, registry: Registry, closing: Closing, may_act: Callable[[str], bool] | None
+        self,
+        placement: Placement,
+        registry: Registry,
+        closing: Closing,
+        departed: Departed,
+        may_act: Callable[[str], bool] | None,
     ) -> None:
-        """``may_act`` says whether this gateway still has an openid; None where it cannot lose one."""
+        """``departed`` knows who has just gone to another gateway. ``may_act`` says whether this gateway still has an openid; None where it cannot lose one."""
         self._placement = placement
+        self._departed = departed
         self._may_act = may_act
         self._of_one = {"session": registry.by_id, "gid": registry.by_gid}
         self._devices = registry.devices
@@ -54,7 +62,7 @@ class Targets:
         sessions = self._here(target_type, target_id)
         if sessions:
             return sessions
-        if not ask:
+        if not ask or self._departed.knows(target_type, target_id):
             return None
         place = self._placement.find(target_type, target_id)
         if not isinstance(place, Place):
@@ -73,7 +81,10 @@ class Targets:
         return ()  # another gateway may have it by now: it is asked like any that is not here
 
     def _devices_of(self, openid: str) -> Sequence[Session]:
-        return [one for one in reversed(self._devices.of(openid)) if not self._closing.expire(one)]
+        sessions = self._devices.of(openid)
+        if len(sessions) > 1:
+            return [one for one in reversed(sessions) if not self._closing.expire(one)]
+        return () if not sessions or self._closing.expire(sessions[0]) else sessions
 
     def _one(self, target_type: str, target_id: str) -> Sequence[Session]:
         find = self._of_one[target_type]
@@ -83,11 +94,14 @@ class Targets:
         return () if session is None else (session,)
 
 
-def asking(sessions: Sequence[Session], number: int) -> Sequence[Session]:
-    """Of the devices of an openid the one that has a request of that number in flight, for what is bound to it.
+def meant(sessions: Sequence[Session], request: UnicastPushRequest) -> Sequence[Session]:
+    """Of the devices of an openid those that a push is for: all, or, for what is bound, the one that asked.
 
-    Raises PushRefused where that is not exactly one: numbers of requests are a session's own (protocol §3).
+    Raises PushRefused where not exactly one has that request in flight: its number is a session's own (protocol §3).
     """
+    number = request.bind_client_seq_id
+    if not number or int(request.sync_hint) == SyncHint.IMMEDIATELY:
+        return sessions
     asked = [session for session in sessions if session.outbox.is_open(number)]
     if len(asked) != 1:
         told = f"of {len(sessions)} sessions of the openid {len(asked)} have request {number} in flight"

@@ -43,9 +43,7 @@ _log = logging.getLogger("quicgw.cluster")
 class Member:
     """What a gateway needs of its cluster, from ``start`` to ``stop``."""
 
-    def __init__(
-        self, config: Config, clock: Clock, metrics: Metrics, seat: Seat, path: Callable[[], Path]
-    ) -> None:
+    def __init__(self, config: Config, clock: Clock, metrics: Metrics, seat: Seat, path: Callable[[], Path]) -> None:
         """``path`` gives the way of a message, which is put together after this.
 
         Raises ConfigError and SettingError for what of ``[cluster]`` cannot be used.
