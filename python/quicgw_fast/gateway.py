@@ -350,7 +350,8 @@ class Gateway:
     def _ready(self) -> str | None:
         if self._path.draining.leaving:
             return "the gateway stops"
-        return self._gates.memory.reason() or self._upstream.readiness.reason()
+        joined = None if self._member is None else self._member.reason()
+        return joined or self._gates.memory.reason() or self._upstream.readiness.reason()
 
 
 async def _cancel(task: asyncio.Task[None]) -> None:

@@ -345,7 +345,9 @@ class Node:
         if not self.world.reaches(self.name, node.partition(".")[0]) or self.world.rng.random() < 0.05:
             raise PeerUnreachable("the answer was lost")
 
-    async def fetch(self, node: str, openid: str, held: int, generation: int, session_ids: Sequence[str]) -> list[bytes]:
+    async def fetch(
+        self, node: str, openid: str, held: int, generation: int, session_ids: Sequence[str]
+    ) -> list[bytes]:
         there = await self._there(node)
         parcels = there.gives(openid, held, generation, session_ids)
         await self._back(node)

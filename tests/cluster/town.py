@@ -122,7 +122,9 @@ class _Peers:
             raise PeerUnreachable("cut off")
         return there
 
-    async def fetch(self, node: str, openid: str, held: int, generation: int, session_ids: Sequence[str]) -> list[bytes]:
+    async def fetch(
+        self, node: str, openid: str, held: int, generation: int, session_ids: Sequence[str]
+    ) -> list[bytes]:
         return self._reach(node).gives(openid, held, generation, session_ids)
 
     async def confirm(self, node: str, openid: str, held: int) -> None:

@@ -245,5 +245,3 @@ class ToyDirectory:
         if epoch not in "-+":
             self.data[sid] = openid
         return b"1" + self._told(lower, prefix)
-
-

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import secrets
 from typing import TYPE_CHECKING, Final
 
@@ -72,6 +73,8 @@ class Membership:
         self._standing = Standing.SUSPENDED
         self._wake = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
+        self._complete_at = -math.inf
+        """When the directory grants claims again, whose data this node found to be new."""
         self.nodes: tuple[NodeRecord, ...] = ()
         """Those that the directory knew at the last renewal."""
         metrics.gauge("lease_remaining", "For which the lease of this node surely holds", self._remaining, Unit.SECONDS)
@@ -92,6 +95,15 @@ class Membership:
             await self._renew()
         except DirectoryUnavailable as error:
             _log.debug("lease not renewed", extra={"reason": str(error)})
+
+    def reason(self) -> str | None:
+        """Why no new openid can come to this node now; None where one can."""
+        now = self._now()
+        if self._lease.standing(now) is not Standing.HELD:
+            return f"the lease of this node is over, and the directory cannot renew it ({self._link.why})"
+        if now < self._complete_at:
+            return "the directory's data is new: until one lease is over, somebody may have what it does not know of"
+        return None
 
     def wake(self) -> None:
         """Renew now: the directory was found, or knows more than this node."""
@@ -139,9 +151,11 @@ class Membership:
             raise DirectoryUnavailable(self._link.why)
         # Data that is lost later was there before: others may act on it.
         founding = self._founding and not self._lease.era
-        sent = self._now()
-        renewed = await self._entries.renew(self._about(), server.run, secrets.token_hex(6), founding=founding)
+        sent, new_era = self._now(), secrets.token_hex(6)
+        renewed = await self._entries.renew(self._about(), server.run, new_era, founding=founding)
         now, era_before = self._now(), self._lease.era
+        if renewed.era == new_era and not founding:
+            self._complete_at = now + self._lease.length
         self.nodes = renewed.nodes
         self._promises.tend(now)
         self._promises.joined = min(self._promises.joined, now)

@@ -93,6 +93,10 @@ class Member:
         """Whether anything may be done for an openid now."""
         return self._node.placement.may_act(openid)
 
+    def reason(self) -> str | None:
+        """Why no client can come here now that was not here before; None where one can."""
+        return self._node.membership.reason()
+
     async def start(self) -> None:
         """Listen for the other nodes and join; StartupError says what cannot be had, and then nothing is left open."""
         host, port = split_address(self._config.listen)

@@ -1,0 +1,90 @@
+"""Several whole gateways with one real directory, with real clients before them and one set of services behind."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from typing import TYPE_CHECKING, Any
+
+from quicgw_fast import backend as backends
+from quicgw_fast import config as configs
+from quicgw_fast.addresses import join_address
+from quicgw_fast.config import split_address
+from quicgw_fast.gateway import Gateway
+from tests.support import raw_client
+from tests.support.raw_upstream import RawPusher, RawUpstream
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.support.parts import Parts
+    from tests.support.raw_client import RawClient
+
+LEASE = 1.0
+
+
+class Nodes:
+    """``gateways`` by their number; ``service`` is behind all of them."""
+
+    def __init__(self, parts: Parts, certificate: tuple[Path, Path], url: str, count: int = 2, **tables: Any) -> None:
+        self._parts = parts
+        self._certificate = certificate
+        self._url = url
+        self._count = count
+        self._tables = tables
+        self.service = RawUpstream("service")
+        self.gateways: list[Gateway] = []
+        self.pushers: list[RawPusher] = []
+        self._stack = contextlib.AsyncExitStack()
+
+    async def __aenter__(self) -> Nodes:
+        async with contextlib.AsyncExitStack() as stack:
+            await stack.enter_async_context(self.service)
+            for number in range(self._count):
+                gateway = Gateway(self._config(number), engine=backends.load(self._parts.engine), dev=True)
+                self.gateways.append(await stack.enter_async_context(gateway))
+                self.pushers.append(await stack.enter_async_context(RawPusher(gateway.addresses.grpc)))
+            await self._all_ready()
+            self._stack = stack.pop_all()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._stack.aclose()
+
+    async def client(self, node: int) -> RawClient:
+        """A connection to a node."""
+        client = await raw_client.connect(*split_address(self.gateways[node].addresses.quic))
+        self._stack.push_async_callback(client.bury)
+        return client
+
+    async def online(self, node: int, openid: str) -> RawClient:
+        """A client that is logged in there."""
+        client = await self.client(node)
+        assert (await client.start(openid)).success
+        await client.hello()
+        return client
+
+    def count(self, node: int, name: str) -> int:
+        """A counter of a node."""
+        found = self.gateways[node].stats()["counters"][name]
+        assert isinstance(found, int)
+        return found
+
+    async def _all_ready(self) -> None:
+        async with asyncio.timeout(20):
+            for gateway in self.gateways:
+                while gateway._ready() is not None:  # as /readyz says
+                    await asyncio.sleep(0.02)
+
+    def _config(self, number: int) -> configs.Config:
+        free, address = join_address("127.0.0.1", 0), [self.service.address]
+        tables: dict[str, Any] = {
+            "server": {"quic": free, "grpc": free, "admin": free},
+            "tls": dict(zip(("cert", "key"), self._certificate, strict=True)),
+            "upstream": {"hello": address, "business": address, "zone": address},
+            "cluster": {"url": self._url, "lease": LEASE, "node_id": f"node-{number}"},
+            "drain": {"delay": 0},
+        }
+        for name, table in (*self._parts.tables.items(), *self._tables.items()):
+            tables.setdefault(name, {}).update(table)
+        return configs.Config.model_validate(tables)
