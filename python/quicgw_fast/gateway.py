@@ -66,6 +66,7 @@ if TYPE_CHECKING:
 
     from quicgw_fast.backend.engine import Engine
     from quicgw_fast.config import Config
+    from quicgw_fast.proto.service_pb2 import UpstreamRegisterRequest, UpstreamRegisterResponse
     from quicgw_fast.reloading import Prepare
     from quicgw_fast.workers import Seat
 
@@ -146,7 +147,7 @@ class Gateway:
         chores = [self._door.flush, self._validity.tend, self._refusals.flush, Descriptors(metrics).look]
         self._tracing = make_tracing(config.tracing, self._clock, metrics)
         tracer = self._tracing and self._tracing.requests
-        self._member = join(config, self._clock, metrics, seat, lambda: self._path)
+        self._member = join(config, self._clock, metrics, seat, lambda: self._path, self._register)
         assembled = assemble_gateway(
             config, engine, self._clock, metrics, chores=chores, tracer=tracer, member=self._member
         )
@@ -235,6 +236,8 @@ class Gateway:
         _log.info("gateway draining", extra={"clients": listener.connections})
         listener.stop_accepting()
         await path.hand_out.run(deadline, lambda: path.requests.stop(deadline))
+        if self._member is not None:
+            await self._member.fetched(deadline)
         await listener.close(CloseCode.DRAINING, CloseCode.DRAINING.phrase("the gateway stops"))
 
     async def __aenter__(self) -> Gateway:
@@ -271,8 +274,8 @@ class Gateway:
         await upstream.own.add(*admin.address)
         self._control = await ControlServer.start(
             *self._seat.grpc_address(server),
-            self._path.pushes,
-            upstream.registration,
+            self._path.pushes if self._member is None else self._member.everywhere,
+            upstream.registration if self._member is None else self._member.everywhere,
             self._outlets.watches,
             self._access,
             self._refusals,
@@ -318,7 +321,7 @@ class Gateway:
             *reload_pages(self._reload),
             *overload_pages(limits),
             *config_pages(limits.settings),
-            *session_pages(self._path.kicks.kick, self._views),
+            *session_pages(self._kick, self._views),
             *upstream_pages(self._upstream),
             *drain_pages(self._end, self._longest_stop),
             *profile_pages(),
@@ -337,6 +340,14 @@ class Gateway:
             self._validity,
             self._tls_key,
         )
+
+    async def _register(self, request: UpstreamRegisterRequest) -> UpstreamRegisterResponse:
+        return await self._upstream.registration.register(request)
+
+    async def _kick(self, *, openid: str, session_id: str, reason: str) -> int:
+        if self._member is not None:
+            return await self._member.everywhere.kick(openid=openid, session_id=session_id, reason=reason)
+        return self._path.kicks.kick(openid=openid, session_id=session_id, reason=reason)
 
     def _longest_stop(self) -> float:
         return self._config.drain.delay + self._config.processor.drain_timeout

@@ -12,6 +12,7 @@ from quicgw_fast.addresses import join_address
 from quicgw_fast.config import split_address
 from quicgw_fast.gateway import Gateway
 from tests.support import raw_client
+from tests.support.pages import readiness
 from tests.support.raw_upstream import RawPusher, RawUpstream
 
 if TYPE_CHECKING:
@@ -73,7 +74,7 @@ class Nodes:
     async def _all_ready(self) -> None:
         async with asyncio.timeout(20):
             for gateway in self.gateways:
-                while gateway._ready() is not None:  # as /readyz says
+                while (await readiness(gateway.addresses.admin))[0] != 200:
                     await asyncio.sleep(0.02)
 
     def _config(self, number: int) -> configs.Config:
@@ -84,6 +85,7 @@ class Nodes:
             "upstream": {"hello": address, "business": address, "zone": address},
             "cluster": {"url": self._url, "lease": LEASE, "node_id": f"node-{number}"},
             "drain": {"delay": 0},
+            "processor": {"drain_timeout": 1.0},
         }
         for name, table in (*self._parts.tables.items(), *self._tables.items()):
             tables.setdefault(name, {}).update(table)

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+from functools import partial
 from typing import TYPE_CHECKING
 
+from quicgw_fast.cli.asking import AdminPages
 from quicgw_fast.codes import CloseCode
 from tests.support import wire
+from tests.support.raw_upstream import RawUpstream
 
 if TYPE_CHECKING:
     from tests.joining.nodes import Nodes
@@ -67,3 +71,49 @@ async def test_a_push_through_any_node_reaches_the_session(nodes: Nodes) -> None
         assert (answer.success, answer.error_code) == (True, "")
     await client.wait_count(3)
     assert nodes.count(0, "pushes_forwarded") == 2
+
+
+async def test_a_broadcast_reaches_all_nodes(nodes: Nodes) -> None:
+    clients = [await nodes.online(node, f"user-{node}") for node in (0, 1)]
+    answer = await nodes.pushers[1].broadcast(data=b"news")
+    assert (answer.sent_count, list(answer.unreached_nodes)) == (2, [])
+    for client in clients:
+        await client.wait_count(2)
+
+
+async def test_a_service_that_registers_at_one_node_serves_all(nodes: Nodes) -> None:
+    client = await nodes.online(1, "alice")
+    async with RawUpstream("other") as other:
+        assert (await nodes.pushers[0].register(other.address, "001", "business")).success
+        async with asyncio.timeout(20):
+            while not other.requests:
+                assert wire.business(await client.call("echo")).code == 200
+                await asyncio.sleep(0.02)  # else it is over its rate of requests
+
+
+async def test_a_kick_at_any_node_ends_the_session(nodes: Nodes) -> None:
+    client = await nodes.online(1, "alice")
+    pages = AdminPages(nodes.gateways[0].addresses.admin, None, 20.0)
+    kick = partial(asyncio.to_thread, pages.ask, "POST", "/sessions/kick", {"openid": "alice"})
+    assert await kick() == (200, {"kicked": 1})
+    assert (await client.wait_closed()).code == CloseCode.KICKED
+    assert (await kick())[0] == 404
+
+
+async def test_a_node_that_stops_loses_nothing_that_is_fetched_in_time(nodes: Nodes) -> None:
+    """A rolling restart, seen by one client: it comes back at another node, and goes on."""
+    gate = nodes.service.hold("slow")
+    first = await nodes.online(0, "alice")
+    assert first.started is not None
+    message = first.business("slow")
+    await nodes.service.wait_requests(1, "slow")
+    stopping = asyncio.create_task(nodes.gateways[0].stop())
+    await asyncio.sleep(0.1)
+    second = await nodes.client(1)
+    assert (await second.start("alice", "", 1, first.started.connection_id, first.started.epoch)).resumed
+    gate.open()
+    assert wire.business(await second.reply(message)).code == 200
+    await stopping
+    second.next_seq = 3
+    assert wire.business(await second.call("echo")).code == 200
+    second.assert_gap_free(2)

@@ -43,7 +43,10 @@ class Targets:
         departed: Departed,
         may_act: Callable[[str], bool] | None,
     ) -> None:
-        """``departed`` knows who has just gone to another gateway. ``may_act`` says whether this gateway still has an openid; None where it cannot lose one."""
+        """``departed`` knows who has just gone to another gateway.
+
+        ``may_act`` says whether this gateway still has an openid; None where it cannot lose one.
+        """
         self._placement = placement
         self._departed = departed
         self._may_act = may_act

@@ -12,13 +12,18 @@ from quicgw_fast.ports import TerminalReply
 from quicgw_fast.proto import node_pb2 as pb
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Awaitable, Callable, Sequence
+    from typing import TypeAlias
 
     from quicgw_fast.cluster.membership import Membership
     from quicgw_fast.cluster.own_claims import OwnClaims
     from quicgw_fast.cluster.placement import DirectoryPlacement
     from quicgw_fast.flow.assembly import Path
     from quicgw_fast.proto import service_pb2
+
+    Register: TypeAlias = Callable[
+        [service_pb2.UpstreamRegisterRequest], Awaitable[service_pb2.UpstreamRegisterResponse]
+    ]
 
 
 class Desk:
@@ -30,12 +35,14 @@ class Desk:
         placement: DirectoryPlacement,
         claims: OwnClaims,
         membership: Membership,
+        register: Register,
         describe: Callable[[], pb.DescribeResponse],
     ) -> None:
         self._path = path
         self._placement = placement
         self._claims = claims
         self._membership = membership
+        self._register = register
         self._describe = describe
 
     async def fetch(self, request: pb.FetchRequest) -> pb.FetchResponse:
@@ -75,6 +82,10 @@ class Desk:
         """End what is here of an openid, or one session."""
         ended = self._path.kicks.kick(openid=request.openid, session_id=request.session_id, reason=request.reason)
         return pb.KickResponse(ended=ended)
+
+    async def register(self, request: service_pb2.UpstreamRegisterRequest) -> service_pb2.UpstreamRegisterResponse:
+        """Take a service in that offered itself elsewhere, or let it go."""
+        return await self._register(request)
 
     async def vouch(self, request: pb.VouchRequest) -> pb.VouchResponse:
         """Vouch for a node that cannot reach the directory."""

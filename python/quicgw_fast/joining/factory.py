@@ -12,20 +12,23 @@ if TYPE_CHECKING:
     from quicgw_fast.clock import Clock
     from quicgw_fast.config import Config
     from quicgw_fast.flow.assembly import Path
+    from quicgw_fast.joining.desk import Register
     from quicgw_fast.joining.member import Member
     from quicgw_fast.observe import Metrics
     from quicgw_fast.workers import Seat
 
 
-def join(config: Config, clock: Clock, metrics: Metrics, seat: Seat, path: Callable[[], Path]) -> Member | None:
+def join(
+    config: Config, clock: Clock, metrics: Metrics, seat: Seat, path: Callable[[], Path], register: Register
+) -> Member | None:
     """Make the member of a cluster that ``[cluster]`` describes; None for a gateway that is alone.
 
-    ``path`` gives the way of a message, which is put together behind this. Raises ConfigError for what cannot be used,
-    also where the directory's client is not installed.
+    ``path`` gives the way of a message, which is put together behind this, and ``register`` takes a service in. Raises
+    ConfigError for what cannot be used, also where the directory's client is not installed.
     """
     if config.cluster.url is None:
         return None
     with needs_extra("cluster", "[cluster]"):
         from quicgw_fast.joining.member import Member
 
-    return Member(config, clock, metrics, seat, path)
+    return Member(config, clock, metrics, seat, path, register)

@@ -17,11 +17,12 @@ from quicgw_fast.errors import StartupError
 from quicgw_fast.joining.access import read_node_access
 from quicgw_fast.joining.desk import Desk
 from quicgw_fast.joining.elsewhere import OtherNodes
+from quicgw_fast.joining.everywhere import Everywhere
 from quicgw_fast.proto import node_pb2 as pb
 from quicgw_fast.session import Event
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
 
     from quicgw_fast.clock import Clock
     from quicgw_fast.cluster.lease import Standing
@@ -29,11 +30,14 @@ if TYPE_CHECKING:
     from quicgw_fast.config import Config
     from quicgw_fast.flow.assembly import Path
     from quicgw_fast.flow.elsewhere import Elsewhere
+    from quicgw_fast.joining.desk import Register
     from quicgw_fast.observe import Metrics
     from quicgw_fast.placement import Placement
     from quicgw_fast.proto.service_pb2 import UnicastPushRequest, UnicastPushResponse
     from quicgw_fast.workers import Seat
 
+LOOK: Final = 0.05
+"""Seconds between two looks whether sessions are left."""
 LEAVE_WITHIN: Final = 1.0
 """Seconds for what other nodes ask of one that leaves."""
 
@@ -43,8 +47,16 @@ _log = logging.getLogger("quicgw.cluster")
 class Member:
     """What a gateway needs of its cluster, from ``start`` to ``stop``."""
 
-    def __init__(self, config: Config, clock: Clock, metrics: Metrics, seat: Seat, path: Callable[[], Path]) -> None:
-        """``path`` gives the way of a message, which is put together after this.
+    def __init__(
+        self,
+        config: Config,
+        clock: Clock,
+        metrics: Metrics,
+        seat: Seat,
+        path: Callable[[], Path],
+        register: Register,
+    ) -> None:
+        """``path`` gives the way of a message, which is put together after this; ``register`` takes a service in here.
 
         Raises ConfigError and SettingError for what of ``[cluster]`` cannot be used.
         """
@@ -52,6 +64,7 @@ class Member:
         self._clock = clock
         self._seat = seat
         self._path = path
+        self._register = register
         self._began = clock.now()
         self._access = read_node_access(config.cluster)
         name = seat.name(new_name(config.cluster))
@@ -69,6 +82,7 @@ class Member:
         self._addresses: dict[str, str] = {}
         """Of the nodes that are known."""
         self._server: NodeServer | None = None
+        self._everywhere: Everywhere | None = None
         self._advertised = ""
         self._elsewhere = OtherNodes(
             clock,
@@ -89,6 +103,12 @@ class Member:
         """The other gateways."""
         return self._elsewhere
 
+    @property
+    def everywhere(self) -> Everywhere:
+        """What services and operators are served with; there after ``start``."""
+        assert self._everywhere is not None
+        return self._everywhere
+
     def may_act(self, openid: str) -> bool:
         """Whether anything may be done for an openid now."""
         return self._node.placement.may_act(openid)
@@ -100,7 +120,10 @@ class Member:
     async def start(self) -> None:
         """Listen for the other nodes and join; StartupError says what cannot be had, and then nothing is left open."""
         host, port = split_address(self._config.listen)
-        desk = Desk(self._path(), self._node.placement, self._node.claims, self._node.membership, self._describe)
+        node, path = self._node, self._path()
+        desk = Desk(path, node.placement, node.claims, node.membership, self._register, self._describe)
+        pushes, kicks = path.pushes, path.kicks
+        self._everywhere = Everywhere(self._clock, self._client, self._others, pushes, kicks, self._register)
         self._server = await NodeServer.start(host, port + self._seat.index if port else 0, desk, self._access)
         self._advertised = self._config.advertise or self._server.address
         try:
@@ -113,9 +136,22 @@ class Member:
             raise
         _log.info("cluster joined", extra={"node": self._node.name, "address": self._advertised})
 
+    async def fetched(self, deadline: float) -> None:
+        """Wait until other nodes have fetched all sessions, or until ``deadline`` (monotonic): then the rest ends here.
+
+        Clients were told to come back, and bring theirs to wherever that is.
+        """
+        path = self._path()
+        while self._others() and len(path.registry) and self._clock.now() < deadline:
+            await asyncio.sleep(LOOK)
+        if len(path.registry):
+            _log.info("sessions not fetched", extra={"sessions": len(path.registry)})
+
     async def stop(self) -> None:
         """Leave; idempotent."""
         await self._elsewhere.stop()
+        if self._everywhere is not None:
+            await self._everywhere.stop()
         await self._node.stop()
         await self._client.close()
         if self._server is not None:
@@ -131,6 +167,8 @@ class Member:
             self._path().moving.abroad.gateway_lost(node)
         for node in there.keys() - self._addresses.keys():
             self._addresses[node] = json.loads(there[node])["address"]
+            if node != self._node.name:
+                self.everywhere.joined(node)
         if gone:
             self._client.keep(there.keys())
 
@@ -139,6 +177,9 @@ class Member:
     def _about(self) -> dict[str, object]:
         state = "draining" if self._path().draining.leaving else "serving"
         return {"address": self._advertised, "version": __version__, "state": state}
+
+    def _others(self) -> Collection[str]:
+        return self._addresses.keys() - {self._node.name}
 
     def _void(self, claim: OwnClaim) -> None:
         """Somebody else has the openid by now: what is here of it is closed, and acts no more."""

@@ -643,12 +643,17 @@ class BroadcastResponse(message.Message):
     MESSAGE_FIELD_NUMBER: builtins.int
     PENDING_BYTES_FIELD_NUMBER: builtins.int
     MOST_PENDING_BYTES_FIELD_NUMBER: builtins.int
+    UNREACHED_NODES_FIELD_NUMBER: builtins.int
     sent_count: builtins.int
     message: builtins.str
     pending_bytes: builtins.int
     """kept for all sessions that were sent to, together"""
     most_pending_bytes: builtins.int
     """the same of the one with most"""
+    @builtins.property
+    def unreached_nodes(self) -> containers.RepeatedScalarFieldContainer[builtins.str]:
+        """of a cluster: they did not answer, and may have sent it or not"""
+
     def __init__(
         self,
         *,
@@ -656,10 +661,11 @@ class BroadcastResponse(message.Message):
         message: builtins.str = ...,
         pending_bytes: builtins.int = ...,
         most_pending_bytes: builtins.int = ...,
+        unreached_nodes: abc.Iterable[builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["message", b"message", "most_pending_bytes", b"most_pending_bytes", "pending_bytes", b"pending_bytes", "sent_count", b"sent_count"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["message", b"message", "most_pending_bytes", b"most_pending_bytes", "pending_bytes", b"pending_bytes", "sent_count", b"sent_count", "unreached_nodes", b"unreached_nodes"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

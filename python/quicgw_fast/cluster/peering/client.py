@@ -22,6 +22,8 @@ if TYPE_CHECKING:
         BroadcastResponse,
         UnicastPushRequest,
         UnicastPushResponse,
+        UpstreamRegisterRequest,
+        UpstreamRegisterResponse,
     )
 
 ANSWER_WITHIN: Final = 1.0
@@ -96,6 +98,10 @@ class NodeClient:
         request = pb.KickRequest(openid=openid, session_id=session_id, reason=reason)
         answer: pb.KickResponse = await self._lines.call(node, "Kick", request, ANSWER_WITHIN)
         return answer.ended
+
+    async def register(self, node: str, request: UpstreamRegisterRequest) -> UpstreamRegisterResponse:
+        """Have a node take a service in, or let it go."""
+        return cast("UpstreamRegisterResponse", await self._lines.call(node, "Register", request, CARRIED_WITHIN))
 
     async def describe(self, node: str) -> pb.DescribeResponse:
         """Ask a node how it is."""

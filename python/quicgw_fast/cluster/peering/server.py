@@ -55,6 +55,9 @@ class NodeDesk(Protocol):
     async def kick(self, request: pb.KickRequest) -> pb.KickResponse:
         """End sessions that are here."""
 
+    async def register(self, request: service_pb2.UpstreamRegisterRequest) -> service_pb2.UpstreamRegisterResponse:
+        """Take a service in, or let it go."""
+
     async def vouch(self, request: pb.VouchRequest) -> pb.VouchResponse:
         """Count a node as alive for a while."""
 

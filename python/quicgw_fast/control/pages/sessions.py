@@ -164,7 +164,7 @@ ONE: Final = Operation(
 class Kick(Protocol):
     """How a session is ended by an operator."""
 
-    def __call__(self, *, openid: str, session_id: str, reason: str) -> int:
+    async def __call__(self, *, openid: str, session_id: str, reason: str) -> int:
         """End the live sessions with that openid or id, one of which is empty; return how many there were."""
 
 
@@ -186,7 +186,7 @@ def session_pages(kick: Kick, views: Views) -> list[Route]:
             wanted = _wanted(await read_object(request))
         except BadBodyError as error:
             return error.answer(f"send {_SENT}")
-        kicked = kick(**wanted)
+        kicked = await kick(**wanted)
         if not kicked:
             return failed(404, "NOT_FOUND", "there is no such session", "GET /sessions lists those that live")
         return JSONResponse({"kicked": kicked})

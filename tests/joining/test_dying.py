@@ -1,0 +1,110 @@
+"""Nodes that die, hang and wake up again: as processes, with real signals."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+from typing import TYPE_CHECKING
+
+import pytest
+
+from quicgw_fast.proto import client_pb2 as pb
+from tests.support import raw_client, wire
+from tests.support.gateway_process import GatewayProcess, write_config
+from tests.support.pages import readiness
+from tests.support.parts import Parts
+from tests.support.raw_upstream import RawPusher, RawUpstream
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from pathlib import Path
+
+    from tests.support.directory_server import DirectoryServer
+    from tests.support.raw_client import RawClient
+
+LEASE = 1.0
+
+
+class Processes:
+    """Two gateways, of which one may be killed or stopped."""
+
+    def __init__(self, nodes: list[GatewayProcess]) -> None:
+        self.nodes = nodes
+        self.clients: list[RawClient] = []
+
+    async def connect(self, node: int) -> RawClient:
+        client = await raw_client.connect(*self.nodes[node].ready.quic)
+        self.clients.append(client)
+        return client
+
+    async def online(self, node: int, openid: str) -> RawClient:
+        client = await self.connect(node)
+        assert (await client.start(openid)).success
+        await client.hello()
+        return client
+
+    async def comes_back(self, node: int, before: RawClient, last: int) -> RawClient:
+        """Come for a session until it is decided what becomes of it."""
+        assert before.started is not None
+        async with asyncio.timeout(20):
+            while True:
+                client = await self.connect(node)
+                answer = await client.start(before.openid, "", last, before.started.connection_id, before.started.epoch)
+                if answer.success:
+                    return client
+                assert answer.error.error_code == 503, answer.error
+                await asyncio.sleep(0.1)
+
+
+@pytest.fixture
+async def processes(
+    certificate: tuple[Path, Path], empty_server: DirectoryServer, tmp_path: Path
+) -> AsyncIterator[Processes]:
+    async with contextlib.AsyncExitStack() as stack:
+        service = await stack.enter_async_context(RawUpstream())
+        nodes = []
+        for number in range(2):
+            folder = tmp_path / str(number)
+            folder.mkdir()
+            tables = f'[cluster]\nurl = "{empty_server.url}"\nlease = {LEASE}\nnode_id = "node-{number}"\n'
+            config = write_config(folder, certificate, service.address, f"{tables}[processor]\ndrain_timeout = 1\n")
+            nodes.append(await stack.enter_async_context(GatewayProcess.serve(config, parts=Parts())))
+        async with asyncio.timeout(20):
+            for node in nodes:
+                while (await readiness(node.ready.admin))[0] != 200:
+                    await asyncio.sleep(0.05)
+        processes = Processes(nodes)
+        yield processes
+        for client in processes.clients:
+            await client.bury()
+
+
+async def test_a_session_whose_node_was_killed_is_reset_with_that_reason(processes: Processes) -> None:
+    first = await processes.online(0, "alice")
+    await processes.nodes[0].kill()
+    second = await processes.comes_back(1, first, first.last_seq)
+    assert second.started is not None
+    assert (second.started.resumed, second.started.reset_reason) == (False, pb.RESET_REASON_NODE_LOST)
+    await second.hello()
+    assert wire.business(await second.call("echo")).code == 200
+
+
+async def test_a_node_that_was_stopped_for_long_acts_for_nobody_who_left_it(processes: Processes) -> None:
+    first, stays = await processes.online(0, "alice"), await processes.online(0, "bob")
+    processes.nodes[0].signal(signal.SIGSTOP)
+    second = await processes.comes_back(1, first, first.last_seq)
+    assert second.started is not None
+    assert second.started.reset_reason == pb.RESET_REASON_NODE_LOST
+    await second.hello()
+    before = len(first.log)
+    processes.nodes[0].signal(signal.SIGCONT)
+    async with RawPusher(processes.nodes[0].ready.grpc) as pusher:
+        async with asyncio.timeout(20):
+            while not (answer := await pusher.push("alice", data=b"hi")).success:
+                assert answer.error_code in {"DIRECTORY_UNAVAILABLE", "NODE_UNREACHABLE", "MOVED"}, answer
+                await asyncio.sleep(0.05)
+        await second.wait_for(wire.is_notify)
+        assert (await pusher.push("bob", data=b"hi")).success
+    await stays.wait_for(wire.is_notify)
+    assert not [push for push in first.log[before:] if push.seq_id], "the woken node sends alice nothing"
