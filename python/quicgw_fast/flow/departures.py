@@ -9,6 +9,7 @@ whose resume window passed. What it owed goes to the offline store or counts as 
 from __future__ import annotations
 
 import logging
+import math
 from typing import TYPE_CHECKING
 
 from quicgw_fast.backend.errors import BudgetFull
@@ -115,6 +116,10 @@ class Departures:
                 self._lapse(departure)
             else:
                 self._requests.forget(departure.session)
+
+    def stop(self) -> None:
+        """End what is open: the gateway goes, and with it whoever could be told."""
+        self.tend(math.inf)
 
     def _live(self, openid: str, session_ids: Sequence[str]) -> list[Session]:
         found = self._registry.devices.of(openid) if openid else map(self._registry.by_id, session_ids)
