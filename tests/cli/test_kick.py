@@ -9,7 +9,6 @@ from quicgw_fast.client import ConnectionClosed, connect
 from quicgw_fast.codes import CloseCode
 from tests.cli.process import Gateway, assert_one_sentence, in_process, quicgw
 
-
 NOBODY = {
     "error": {
         "code": "NOT_FOUND",
