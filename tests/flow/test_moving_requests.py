@@ -14,7 +14,9 @@ from tests.support.wire import business
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from tests.flow.house import Client
+    import pytest
+
+    from tests.flow.house import Client, House
     from tests.flow.street import Pair
 
     MakePair = Callable[..., Awaitable[Pair]]
@@ -206,3 +208,21 @@ async def test_ordered_actions_stay_in_order_across_a_move(make_pair: MakePair) 
         assert call.request.data == name
         call.answer()
         await pair.here.settle()
+
+
+# A gateway that knows no others
+
+
+async def test_where_nobody_is_that_is_said(house: House, caplog: pytest.LogCaptureFixture) -> None:
+    client = await house.online()
+    house.upstream.held.add("slow")
+    client.call("slow")
+    await house.settle()
+    house.path.moving.departures.depart(1, openid="alice")
+    told = await house.push()
+    assert (told.success, told.error_code) == (False, "TARGET_NOT_FOUND")
+    assert "went to a gateway that is not known" in told.message
+    house.upstream.waiting("slow")[0].answer()
+    await house.settle()
+    (record,) = [each for each in caplog.records if each.msg == "reply without a gateway"]
+    assert (record.levelname, record.number, record.session) == ("ERROR", client.seq, client.session.id)  # type: ignore[attr-defined]

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from quicgw_fast.codes import ErrorCode
 from quicgw_fast.errors import RequestError
+from quicgw_fast.observe.repeats import RepeatLog
 from quicgw_fast.ports import TerminalReply
 from quicgw_fast.session import Login
 
@@ -67,6 +68,7 @@ class Abroad:
         self._replies = replies
         self._logins = logins
         self._ordered = ordered
+        self._repeats = RepeatLog(_log)
         self._sessions: set[Session] = set()
         """Those that wait for replies of other gateways, or did."""
 
@@ -115,11 +117,12 @@ class Abroad:
                     self._unknown(session, request)
             if not session.elsewhere or self._registry.by_id(session.id) is not session:
                 self._sessions.discard(session)
+        self._repeats.flush(now)
 
     def _unknown(self, session: Session, request: RequestElsewhere) -> None:
         self._count_unknown.value += 1
         fields = {**session.ids, "number": request.client_seq, "gateway": request.gateway}
-        _log.warning("reply unknown", extra=fields)
+        self._repeats.add(logging.WARNING, "reply unknown", request.gateway, self._clock.now(), fields)
         self._answer(session, request, UNKNOWN)
 
     def _answer(self, session: Session, request: RequestElsewhere, reply: TerminalReply) -> None:

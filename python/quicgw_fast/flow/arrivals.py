@@ -97,4 +97,4 @@ class Arrivals:
         self._requests.arrived(session, arrived.waiting)
         if session.state is SessionState.NORMAL and not session.outbox.overflowed:
             self._stored.catch_up(session)
-        _log.info("session arrived", extra={**session.ids, "requests": len(session.elsewhere)})
+        _log.debug("session arrived", extra={**session.ids, "requests": len(session.elsewhere)})
