@@ -77,6 +77,7 @@ class Arrivals:
     def discard(self, session: Session) -> None:
         """Forget a session that arrived and is somebody else's by now; nothing of it is lost with that."""
         self._closing.move(session)
+        self._requests.left(session)
 
     def _restore(self, state: PackedSession, gateway: str) -> ArrivedSession:
         while True:
