@@ -208,6 +208,7 @@ class Gateway:
                 await self._be_left()
                 await self._drain(deadline)
             finally:
+                path.moving.departures.stop()
                 path.closing.end_all()
                 stored = path.offline.stop(max(LEAST_STORE_TIME, deadline - self._clock.now()))
                 await asyncio.gather(stored, self._outlets.finish())

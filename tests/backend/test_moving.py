@@ -69,7 +69,7 @@ class Traveller:
         self.outbox: Any = self.maker.Outbox(budget=self._budgets[name], **self._chosen)
 
 
-@settings(CALM, max_examples=SEQUENCES // 2)
+@settings(CALM, max_examples=SEQUENCES // 5)
 @given(
     chosen=OUTBOX_SETTINGS,
     limit=st.sampled_from([None, None, 0, 102, 400, 1000, 2000]),

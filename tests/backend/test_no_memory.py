@@ -65,6 +65,10 @@ for room in (8, 56, 104, 250):
     full.push(BIG)
     tight(room, full, "replay", 0, 2**40)
     tight(room, full, "unsent", 0)
+    tight(room, full, "export")
+    state, fresh = full.export(), engine.Outbox(budget=engine.ByteBudget(2**40))
+    tight(room, fresh, "restore", state)
+    state = fresh = None
     full = None
     buffers = engine.NotifyBuffers()
     tight(room, buffers, "bind", 1, True, BIG, 1.0)

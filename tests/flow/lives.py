@@ -273,11 +273,13 @@ class Lives(Oracle):
 
     def answer_the_login(self, call: Call, code: int) -> None:
         self.run(lambda: call.answer(code=code, data=b"hello"))
-        life = self.life
-        if life is None or call.request.session_id != life.id:
-            return
+        if self.life is not None and call.request.session_id == self.life.id:
+            self.login_ends(call.request.client_seq_id, f"{code} hello")
+
+    def login_ends(self, seq: int, text: str) -> None:
+        life = self.alive
         life.login = None
-        if self.reply(call.request.client_seq_id, f"{code} hello") and code == 200:
+        if self.reply(seq, text) and text.startswith("200"):
             life.logged_in = True
             life.release()
         while life.behind:  # an overflow by one of them is the end for the rest

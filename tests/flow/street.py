@@ -14,7 +14,7 @@ from tests.flow.lives import Lives
 if TYPE_CHECKING:
     from quicgw_fast.flow.elsewhere import HandedReply
     from quicgw_fast.proto.service_pb2 import UnicastPushRequest
-    from quicgw_fast.session import Session
+    from quicgw_fast.session import RequestElsewhere, Session
     from tests.flow.house import Client, House
     from tests.flow.oracle import Life
 
@@ -95,10 +95,40 @@ class Movers(Lives):
         if client is not None:
             assert client.ended is CloseCode.SUPERSEDED
         self.detach()
-        (arrived,) = self.run(lambda: self.other.path.moving.arrivals.arrive(states, "there"))
+        (arrived,) = self.run(lambda: self.other.path.moving.arrivals.arrive(states, self.name_of(self.house)))
         assert departures.confirm(self.generation, [arrived.id])
         self.house, self.other = self.other, self.house
         self.ended, self.ended_there = self.ended_there, self.ended
+
+    def name_of(self, house: House) -> str:
+        return f"house {self.street.houses.index(house)}"
+
+    @precondition(lambda self: self.life and self.waits_for_the_other())
+    @rule()
+    def the_other_house_is_lost(self) -> None:
+        """Nobody knows what becomes of what runs there; should it answer later, it comes too late."""
+        lost = self.waits_for_the_other()
+        self.run(lambda: self.house.path.moving.abroad.gateway_lost(self.name_of(self.other)))
+        for request in lost:
+            if self.life is not None and request.client_seq == self.alive.login:
+                self.login_ends(request.client_seq, "error 500")
+            else:
+                self.reply(request.client_seq, "error 500")
+
+    def waits_for_the_other(self) -> list[RequestElsewhere]:
+        session = self.house.path.registry.by_openid("alice")
+        name = self.name_of(self.other)
+        return [each for each in session.elsewhere.values() if each.gateway == name] if session is not None else []
+
+    def login_ends(self, seq: int, text: str) -> None:
+        if seq == self.alive.login:
+            super().login_ends(seq, text)
+        else:  # it was given up
+            self.reply(seq, text)
+
+    def reply(self, seq: int, text: str) -> bool:
+        """As for a life that stays, but an answer may come for what was given up as unknown."""
+        return super().reply(seq, text) if seq in self.alive.open else False
 
     def pass_time(self, seconds: float) -> None:
         super().pass_time(seconds)

@@ -219,6 +219,20 @@ async def test_who_waits_for_an_acknowledgement_is_told_that_nothing_is_known_ye
     assert told.told[1] is LostReason.NONE
 
 
+async def test_at_the_end_of_a_gateway_nothing_stays_open(make_pair: MakePair) -> None:
+    store = MemoryStore()
+    pair = await make_pair(store=store)
+    client = await pair.here.online()
+    client.link.lose()
+    await pair.here.push(content="kept")
+    departures = pair.here.path.moving.departures
+    departures.depart(1, openid="alice")
+    departures.stop()
+    await pair.here.settle()
+    assert pair.here.accounts()["notifies"]["stored"] == 1
+    assert not departures.confirm(1, [client.session.id])
+
+
 # What holds for it
 
 

@@ -36,6 +36,9 @@ def test_long_lives(maker: str, seed: int) -> None:
         lives.set_out(login=True)
         for _ in range(500):
             walk(lives, chance)
+            if lives.waits_for_the_other() and chance.random() < 0.05:
+                lives.the_other_house_is_lost()
+                lives.the_gateway_agrees_with_the_oracle()
             if lives.life is not None and chance.random() < 0.1:
                 moves(chance.random() < 0.3)
                 lives.nothing_is_left_behind()

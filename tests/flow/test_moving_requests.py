@@ -14,7 +14,9 @@ from tests.support.wire import business
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from tests.flow.house import Client
+    import pytest
+
+    from tests.flow.house import Client, House
     from tests.flow.street import Pair
 
     MakePair = Callable[..., Awaitable[Pair]]
@@ -116,6 +118,34 @@ async def test_when_its_gateway_dies_the_outcome_is_unknown(make_pair: MakePair)
     assert pair.there.count("replies_unknown") == 1
 
 
+async def test_who_gave_a_session_on_answers_for_nothing_of_it(make_pair: MakePair) -> None:
+    pair = await make_pair()
+    client = await calling(pair, "slow")
+    pair.move()
+    move("alice", pair.there, pair.here, 2)
+    pair.there.path.moving.abroad.gateway_lost("here")
+    await pair.there.settle()
+    pair.here.upstream.waiting("slow")[0].answer(data=b"known")
+    await pair.here.settle()
+    assert pair.here.back(client, 1).texts == ["200 known"]
+    assert pair.there.count("replies_unknown") == 0
+
+
+async def test_what_came_along_with_a_session_that_is_refused_is_forgotten_with_it(make_pair: MakePair) -> None:
+    pair = await make_pair()
+    client = pair.here.started()
+    pair.here.upstream.held.add("hello")
+    client.call("hello")
+    client.call("echo")
+    await pair.here.settle()
+    states = pair.here.path.moving.departures.depart(1, openid="alice")
+    arrivals = pair.there.path.moving.arrivals
+    (session,) = arrivals.arrive(states, "here")
+    arrivals.discard(session)
+    assert pair.there.path.request_memory.used == 0
+    assert pair.there.count("logins_waiting_behind") == pair.there.count("requests_elsewhere") == 0
+
+
 async def test_nobody_waits_for_ever(make_pair: MakePair) -> None:
     pair = await make_pair(processor={"task_timeout": 5.0})
     client = await calling(pair, "slow")
@@ -206,3 +236,21 @@ async def test_ordered_actions_stay_in_order_across_a_move(make_pair: MakePair) 
         assert call.request.data == name
         call.answer()
         await pair.here.settle()
+
+
+# A gateway that knows no others
+
+
+async def test_where_nobody_is_that_is_said(house: House, caplog: pytest.LogCaptureFixture) -> None:
+    client = await house.online()
+    house.upstream.held.add("slow")
+    client.call("slow")
+    await house.settle()
+    house.path.moving.departures.depart(1, openid="alice")
+    told = await house.push()
+    assert (told.success, told.error_code) == (False, "TARGET_NOT_FOUND")
+    assert "went to a gateway that is not known" in told.message
+    house.upstream.waiting("slow")[0].answer()
+    await house.settle()
+    (record,) = [each for each in caplog.records if each.msg == "reply without a gateway"]
+    assert (record.levelname, record.number, record.session) == ("ERROR", client.seq, client.session.id)  # type: ignore[attr-defined]

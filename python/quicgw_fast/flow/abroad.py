@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from quicgw_fast.codes import ErrorCode
 from quicgw_fast.errors import RequestError
+from quicgw_fast.observe.repeats import RepeatLog
 from quicgw_fast.ports import TerminalReply
 from quicgw_fast.session import Login
 
@@ -67,6 +68,7 @@ class Abroad:
         self._replies = replies
         self._logins = logins
         self._ordered = ordered
+        self._repeats = RepeatLog(_log)
         self._sessions: set[Session] = set()
         """Those that wait for replies of other gateways, or did."""
 
@@ -102,24 +104,29 @@ class Abroad:
 
     def gateway_lost(self, gateway: str) -> None:
         """A gateway died: what it had to answer it will not."""
-        for session in list(self._sessions):
+        for session in self._live():
             for request in list(session.elsewhere.values()):
                 if request.gateway == gateway:
                     self._unknown(session, request)
 
     def tend(self, now: float) -> None:
         """Answer those whose time is over: their gateway would have, if it could."""
-        for session in list(self._sessions):
+        for session in self._live():
             for request in list(session.elsewhere.values()):
                 if now > request.until + GRACE:
                     self._unknown(session, request)
-            if not session.elsewhere or self._registry.by_id(session.id) is not session:
-                self._sessions.discard(session)
+        self._repeats.flush(now)
+
+    def _live(self) -> list[Session]:
+        """Those that still wait here: who ended or went on to a third gateway is nothing to answer for."""
+        here = self._registry.by_id
+        self._sessions = {each for each in self._sessions if each.elsewhere and here(each.id) is each}
+        return list(self._sessions)
 
     def _unknown(self, session: Session, request: RequestElsewhere) -> None:
         self._count_unknown.value += 1
         fields = {**session.ids, "number": request.client_seq, "gateway": request.gateway}
-        _log.warning("reply unknown", extra=fields)
+        self._repeats.add(logging.WARNING, "reply unknown", request.gateway, self._clock.now(), fields)
         self._answer(session, request, UNKNOWN)
 
     def _answer(self, session: Session, request: RequestElsewhere, reply: TerminalReply) -> None:
@@ -133,4 +140,4 @@ class Abroad:
             self._ordered.answered_elsewhere(session, request.action)
 
     def _waiting(self) -> int:
-        return sum(len(session.elsewhere) for session in self._sessions)
+        return sum(len(session.elsewhere) for session in self._live())

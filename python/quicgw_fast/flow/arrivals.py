@@ -79,6 +79,7 @@ class Arrivals:
     def discard(self, session: Session) -> None:
         """Forget a session that arrived and is somebody else's by now; nothing of it is lost with that."""
         self._closing.move(session)
+        self._requests.left(session)
 
     def _restore(self, state: PackedSession, gateway: str) -> ArrivedSession:
         while True:
@@ -99,4 +100,4 @@ class Arrivals:
         self._requests.arrived(session, arrived.waiting)
         if session.state is SessionState.NORMAL and not session.outbox.overflowed:
             self._stored.catch_up(session)
-        _log.info("session arrived", extra={**session.ids, "requests": len(session.elsewhere)})
+        _log.debug("session arrived", extra={**session.ids, "requests": len(session.elsewhere)})

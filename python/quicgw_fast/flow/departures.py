@@ -9,11 +9,13 @@ whose resume window passed. What it owed goes to the offline store or counts as 
 from __future__ import annotations
 
 import logging
+import math
 from typing import TYPE_CHECKING
 
 from quicgw_fast.backend.errors import BudgetFull
 from quicgw_fast.codes import CloseCode
 from quicgw_fast.flow.departed import Departure
+from quicgw_fast.observe.repeats import RepeatLog
 from quicgw_fast.session import Event, pack
 
 if TYPE_CHECKING:
@@ -65,6 +67,7 @@ class Departures:
         self._closing = closing
         self._arrivals = arrivals
         self._accounts = accounts
+        self._repeats = RepeatLog(_log)
         self.reconfigure(keep)
 
     def reconfigure(self, keep: float) -> None:
@@ -126,6 +129,11 @@ class Departures:
                 self._lapse(departure)
             else:
                 self._requests.forget(departure.session)
+        self._repeats.flush(now)
+
+    def stop(self) -> None:
+        """End what is open: the gateway goes, and with it whoever could be told."""
+        self.tend(math.inf)
 
     def _live(self, openid: str, session_ids: Sequence[str]) -> list[Session]:
         found = self._registry.devices.of(openid) if openid else map(self._registry.by_id, session_ids)
@@ -143,13 +151,14 @@ class Departures:
         self._requests.left(session)
         self._departed.add(Departure(session, state, generation, now, held))
         self._count_departed.value += 1
-        _log.info("session departed", extra={**session.ids, "generation": generation, "size": len(state)})
+        _log.debug("session departed", extra={**session.ids, "generation": generation, "size": len(state)})
         return state
 
     def _lapse(self, departure: Departure) -> None:
         session = departure.session
         self._count_lapsed.value += 1
-        _log.warning("session not confirmed", extra={**session.ids, "generation": departure.generation})
+        fields = {**session.ids, "generation": departure.generation}
+        self._repeats.add(logging.WARNING, "session not confirmed", "", self._clock.now(), fields)
         self._requests.give_up(session)
         try:
             (back,) = self._arrivals.arrive([departure.state], "")
