@@ -11,11 +11,10 @@ import asyncio
 import hashlib
 from collections import OrderedDict
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 from quicgw_fast.codes import PushCode
 from quicgw_fast.flow.targets import PushRefused
-from quicgw_fast.proto.service_pb2 import UnicastPushRequest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -23,8 +22,11 @@ if TYPE_CHECKING:
 
     from quicgw_fast.clock import Clock
     from quicgw_fast.config import PushConfig
-    from quicgw_fast.flow.taken import Taken
     from quicgw_fast.observe import Metrics
+    from quicgw_fast.proto.service_pb2 import GroupPushRequest, UnicastPushRequest
+
+T = TypeVar("T")
+"""What a push came to."""
 
 LONGEST_KEY = 128
 """Bytes of a key."""
@@ -33,41 +35,59 @@ _NOT_CONTENT = ("wait_ack_ms", "idempotency_key")
 
 
 @dataclass(slots=True)
-class _KnownKey:
+class _KnownKey(Generic[T]):
     content: bytes
     expires_at: float
-    work: asyncio.Task[Taken] | None
+    work: asyncio.Task[T] | None
     """While it is under way."""
-    taken: Taken | None = None
+    taken: T | None = None
 
 
-class Idempotency:
-    """The keys that are known."""
+class Idempotency(Generic[T]):
+    """The keys that are known of one kind of pushes."""
 
-    def __init__(self, clock: Clock, metrics: Metrics, settings: PushConfig) -> None:
+    def __init__(
+        self,
+        clock: Clock,
+        metrics: Metrics,
+        settings: PushConfig,
+        success: Callable[[T], bool],
+        kind: str = "",
+        pushes: str = "pushes",
+    ) -> None:
+        """``success`` says whether a push was taken. ``kind`` goes before the names of the metrics."""
         self._clock = clock
-        self._known: OrderedDict[bytes, _KnownKey] = OrderedDict()
+        self._success = success
+        self._known: OrderedDict[bytes, _KnownKey[T]] = OrderedDict()
         """By a digest of target and key, the oldest first."""
-        self._count_repeated = metrics.counter("pushes_repeated", "Pushes that were answered as one before them was")
-        self._count_forgotten = metrics.counter(
-            "push_keys_forgotten", "Idempotency keys that were forgotten before their time, as too many came"
+        self._count_repeated = metrics.counter(
+            f"{kind}pushes_repeated", f"{pushes.capitalize()} that were answered as one before them was"
         )
-        metrics.gauge("push_keys", "Idempotency keys that are remembered", lambda: len(self._known))
+        keys = f"Idempotency keys of {pushes} that"
+        self._count_forgotten = metrics.counter(
+            f"{kind}push_keys_forgotten", f"{keys} were forgotten before their time, as too many came"
+        )
+        metrics.gauge(f"{kind}push_keys", f"{keys} are remembered", lambda: len(self._known))
         self.reconfigure(settings)
 
     def reconfigure(self, settings: PushConfig) -> None:
         """Remember other numbers of keys, and those to come for another time."""
         self._settings = settings
 
-    async def once(self, request: UnicastPushRequest, work: Callable[[], Coroutine[Any, Any, Taken]]) -> Taken:
-        """Return what ``work`` makes of the push, or made of the one that came first with its key.
+    async def once(
+        self,
+        target: tuple[str, ...],
+        request: UnicastPushRequest | GroupPushRequest,
+        work: Callable[[], Coroutine[Any, Any, T]],
+    ) -> T:
+        """Return what ``work`` makes of the push, or made of the one that came first with its key for that target.
 
         Raises PushRefused for a key that cannot be used, or that another push has.
         """
         if len(request.idempotency_key.encode()) > LONGEST_KEY:
             raise PushRefused(PushCode.BAD_OPTIONS, f"idempotency_key may have {LONGEST_KEY} bytes")
         self._forget_old()
-        name, content = _name(request), _content(request)
+        name, content = _name((*target, request.idempotency_key)), _content(request)
         known = self._known.get(name)
         if known is None:
             known = _KnownKey(content, self._clock.now() + self._settings.idempotency_ttl, None)
@@ -83,10 +103,10 @@ class Idempotency:
         assert known.work is not None  # either it is under way, or its answer is there
         return await asyncio.shield(known.work)
 
-    async def _work(self, name: bytes, known: _KnownKey, work: Coroutine[Any, Any, Taken]) -> Taken:
+    async def _work(self, name: bytes, known: _KnownKey[T], work: Coroutine[Any, Any, T]) -> T:
         try:
             taken = await work
-            if taken.answer.success:
+            if self._success(taken):
                 known.taken = taken
             return taken
         finally:
@@ -112,16 +132,16 @@ class Idempotency:
                 self._count_forgotten.value += 1
 
 
-def _name(request: UnicastPushRequest) -> bytes:
-    parts = (request.target_type, request.target_id, request.idempotency_key)
+def _name(parts: tuple[str, ...]) -> bytes:
     return _digest("\0".join(f"{len(part)}:{part}" for part in parts).encode())
 
 
-def _content(request: UnicastPushRequest) -> bytes:
-    copy = UnicastPushRequest()
-    copy.CopyFrom(request)
+def _content(request: UnicastPushRequest | GroupPushRequest) -> bytes:
+    copy = type(request)()
+    copy.MergeFrom(request)  # type: ignore[arg-type]
     for field in _NOT_CONTENT:
-        copy.ClearField(field)  # type: ignore[arg-type]
+        if field in copy.DESCRIPTOR.fields_by_name:
+            copy.ClearField(field)  # type: ignore[arg-type]
     return _digest(copy.SerializeToString(deterministic=True))
 
 

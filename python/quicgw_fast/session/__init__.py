@@ -2,6 +2,7 @@
 
 from quicgw_fast.session.catch_up import CatchUp, CatchUpState, ReadingEvent
 from quicgw_fast.session.claim import MAX_OPENID, Attempts, StartClaim
+from quicgw_fast.session.groups import LONGEST_NAME, MOST_OF_A_SESSION, Group, PageOf, is_member
 from quicgw_fast.session.losses import UntoldLosses, gap_to_tell
 from quicgw_fast.session.notify_count import NO_NOTIFIES, NotifyCount
 from quicgw_fast.session.parcels import ACKNOWLEDGED, PENDING, Asker, Fate, Parcel, ParcelBook, lost
@@ -14,7 +15,9 @@ from quicgw_fast.session.trail import DOWN, UP, EntryKind, shown
 __all__ = [
     "ACKNOWLEDGED",
     "DOWN",
+    "LONGEST_NAME",
     "MAX_OPENID",
+    "MOST_OF_A_SESSION",
     "NO_NOTIFIES",
     "PENDING",
     "UP",
@@ -27,8 +30,10 @@ __all__ = [
     "Event",
     "Fate",
     "Gap",
+    "Group",
     "Login",
     "NotifyCount",
+    "PageOf",
     "Parcel",
     "ParcelBook",
     "ReadingEvent",
@@ -40,6 +45,7 @@ __all__ = [
     "UntoldLosses",
     "decide",
     "gap_to_tell",
+    "is_member",
     "lost",
     "shown",
 ]

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from quicgw_fast.session.claim import Attempts
+from quicgw_fast.session.groups import GroupIndex
 from quicgw_fast.session.notify_count import NO_NOTIFIES
 from quicgw_fast.session.session import Session
 from quicgw_fast.session.states import SessionState
@@ -77,6 +78,8 @@ class Registry:
         self._by_openid: dict[str, Session] = {}
         # By gid and then by session id, the newest last.
         self._by_gid: dict[str, dict[str, Session]] = {}
+        self.groups = GroupIndex(metrics)
+        """The same by group."""
         self._ended: OrderedDict[str, Ended] = OrderedDict()
         self._ended_by_openid: dict[str, str] = {}
         self._ended_trails: OrderedDict[str, Session] = OrderedDict()
@@ -195,6 +198,7 @@ class Registry:
         del self._by_id[session.id]
         del self._by_openid[session.openid]
         self._drop_gid(session)
+        self.groups.ended(session)
         ended = Ended(
             id=session.id,
             openid=session.openid,
