@@ -6,6 +6,7 @@ from quicgw_fast.control.grpc_server import MOST_BUFFERED, ControlServer, Pusher
 from quicgw_fast.control.pages import (
     config_pages,
     drain_pages,
+    group_pages,
     health_pages,
     metrics_pages,
     openapi_pages,
@@ -32,6 +33,7 @@ __all__ = [
     "config_pages",
     "drain_pages",
     "first_token",
+    "group_pages",
     "health_pages",
     "metrics_pages",
     "openapi_pages",
