@@ -133,7 +133,11 @@ class ErrorCode(_NumberCode):
     FORBIDDEN = 403, "the state of the session forbids it"
     TOO_LARGE = 413, "the message is over the frame limit"
     RATE_LIMITED = 429, "over this session's rate, requests in flight, or their memory", LATER
-    FAILED = 500, "the call of the service failed, or its answer is larger than a frame may be", LATER
+    FAILED = (
+        500,
+        "the call of the service failed, a stop of the gateway broke it off, or its answer is over the frame limit",
+        LATER,
+    )
     OVERLOADED = (
         503,
         "queue, memory or calls of the service are full, no instance is known or in service, or the gateway stops",

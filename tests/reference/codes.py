@@ -68,8 +68,7 @@ AFTER_REPLY: Final = {
     ErrorCode.TOO_LARGE: "send less: a message is at most 1 MiB, before START 4 KiB; the connection is closed as well",
     ErrorCode.RATE_LIMITED: "wait for `retry-after-ms` and send it again: it was not passed on",
     ErrorCode.FAILED: "ask again only if twice does no harm: the service may have done it",
-    ErrorCode.OVERLOADED: "wait for `retry-after-ms` and send it again: it was not passed on, unless the message says "
-    "`gateway stopping` (then as for 500)",
+    ErrorCode.OVERLOADED: "wait for `retry-after-ms` and send it again: it was not passed on",
     ErrorCode.DEADLINE_PASSED: "as for 500; or give it more time (`timeout-ms`, `processor.task_timeout`)",
 }
 """What a client does about an error."""

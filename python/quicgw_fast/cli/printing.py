@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from quicgw_fast.cli.tables import VERSION
 from quicgw_fast.client import ReplyError
+from quicgw_fast.printable import printable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -118,7 +119,7 @@ def _json_data(data: bytes) -> dict[str, str]:
 
 def _line(text: str) -> str:
     """Make one harmless line: what a service sends must not move the terminal's cursor."""
-    return text if text.isprintable() else text.encode("unicode_escape").decode("ascii")
+    return printable(text, None)
 
 
 def _text(data: bytes) -> str:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Protocol
 
-from quicgw_fast.control.answering import answered
+from quicgw_fast.control.answering import answered, metadata_of
 from quicgw_fast.proto.service_pb2_grpc import GatewayServiceServicer
 
 if TYPE_CHECKING:
     import grpc
 
     from quicgw_fast.proto import service_pb2 as pb
+    from quicgw_fast.trace_context import PushTracer
 
     Context = grpc.aio.ServicerContext[Any, Any]
 
@@ -41,7 +42,8 @@ class PresenceTeller(Protocol):
 class GroupServicer(GatewayServiceServicer):
     """Answers them; the others are a subclass's."""
 
-    def __init__(self, groups: GroupKeeper, presence: PresenceTeller) -> None:
+    def __init__(self, groups: GroupKeeper, presence: PresenceTeller, tracer: PushTracer | None) -> None:
+        self._tracer = tracer
         self._groups = groups
         self._presence = presence
 
@@ -55,7 +57,10 @@ class GroupServicer(GatewayServiceServicer):
 
     async def PushToGroup(self, request: pb.GroupPushRequest, context: Context) -> pb.GroupPushResponse:
         """See ``GroupKeeper``."""
+        traced = None if self._tracer is None else self._tracer.push_to_group(request, metadata_of(context))
         answer = await answered(self._groups.push(request), "PushToGroup", context)
+        if traced is not None:
+            traced(answer)
         most = ("most-pending-bytes", str(answer.most_pending_bytes))
         context.set_trailing_metadata((("pending-bytes", str(answer.pending_bytes)), most))
         return answer

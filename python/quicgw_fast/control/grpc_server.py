@@ -253,14 +253,13 @@ class _Servicer(GroupServicer):
         events: EventSource,
         tracer: PushTracer | None,
     ) -> None:
-        super().__init__(groups, presence)
+        super().__init__(groups, presence, tracer)
         self._events = events
         self._pusher = pusher
-        self._tracer = tracer
         self._registrar = registrar
 
     async def PushToClient(self, request: pb.UnicastPushRequest, context: Context) -> Any:
-        traced = None if self._tracer is None else self._tracer.push(request, metadata_of(context))
+        traced = None if self._tracer is None else self._tracer.push(request, metadata_of(context), "PushToClient")
         taken = await answered(self._pusher.push(request), "PushToClient", context)
         if traced is not None:
             traced(taken.answer)
@@ -271,7 +270,10 @@ class _Servicer(GroupServicer):
         if len(request.pushes) > _BATCH:
             told = f"a batch may have {_BATCH} pushes, this one has {len(request.pushes)}: send several"
             await context.abort(grpc.StatusCode.INVALID_ARGUMENT, told)
+        traced = None if self._tracer is None else self._tracer.batch(request.pushes, metadata_of(context))
         taken = await answered(self._pusher.batch(request.pushes), "PushBatch", context)
+        if traced is not None:
+            traced([each.answer for each in taken])
 
         async def settled() -> pb.BatchPushResponse:
             return pb.BatchPushResponse(responses=await asyncio.gather(*(each.settled() for each in taken)))
@@ -280,7 +282,10 @@ class _Servicer(GroupServicer):
 
     # Not a generator, as the stub has it: what is awaited here has a place, what comes behind the first receipt none.
     async def PushWithReceipts(self, request: pb.UnicastPushRequest, context: Context) -> Any:  # type: ignore[override]
+        traced = None if self._tracer is None else self._tracer.push(request, metadata_of(context), "PushWithReceipts")
         taken = await answered(self._pusher.push(request, follow=True), "PushWithReceipts", context)
+        if traced is not None:
+            traced(taken.answer)
         accepted = taken.waits or taken.answer.success
         outcome = pb.PUSH_OUTCOME_ACCEPTED if accepted else pb.PUSH_OUTCOME_REFUSED
         try:
@@ -298,7 +303,10 @@ class _Servicer(GroupServicer):
         return Later(settled) if accepted else None
 
     async def BroadcastToClients(self, request: pb.BroadcastRequest, context: Context) -> pb.BroadcastResponse:
+        traced = None if self._tracer is None else self._tracer.broadcast(request, metadata_of(context))
         answer = await answered(self._pusher.broadcast(request), "BroadcastToClients", context)
+        if traced is not None:
+            traced(answer)
         most = ("most-pending-bytes", str(answer.most_pending_bytes))
         context.set_trailing_metadata((("pending-bytes", str(answer.pending_bytes)), most))
         return answer

@@ -132,7 +132,7 @@ def assemble_path(
 ) -> Path:
     """Build the way of a message; ``call`` calls services, ``chores`` get the time (monotonic) in each housekeeping."""
     times, limits, pools, stages = config.session, gates.book.limits, config.processor, StageTimes(clock, metrics)
-    draining, journal, call_back = DrainState(), Journal(metrics), CallBack()
+    draining, journal, call_back, longest = DrainState(), Journal(metrics), CallBack(), pools.task_timeout
     budget, make_outbox, registry = _make_registry(engine, metrics, times, aloud=config.log.level == "debug")
     life, request_memory = Lifecycle(clock, asked.events, registry, journal), RequestMemory(metrics, limits)
 
@@ -145,26 +145,26 @@ def assemble_path(
     replies = Replies(clock, metrics, request_memory, stages, sender)
 
     # Up
-    make, longest = partial(_make_processor, engine, clock, registry, metrics, pools), pools.task_timeout
+    make, forwards = partial(_make_processor, engine, clock, registry, metrics, pools), (engine, longest, call_back)
     ordered = OrderedActions(clock, metrics, config.routing.ordered, replies, lambda task: requests.submit(task))
     work, pool = partial(execute, call=call, clock=clock), partial(make, "logins", logins_at_once)
     processor: RequestProcessor = make("requests", pools.workers, work=work, reply=ordered.reply)
-    who, traced = (registry, offline.stored, life), (asked.tracer, stages.inflow, call_back)
+    who, traced, place = (registry, offline.stored, life), (asked.tracer, stages.inflow), asked.placement
     started, ask = login_way(config.auth.login, clock, metrics, *who, call)
     logins = Logins(clock, metrics, *who, pool, ask, replies, lambda task: requests.dispatch(task))
     rules = gates.request, gates.task, Crowding(metrics, gates.queue, processor, replies, engine), request_memory
-    requests = Requests(clock, metrics, draining, *rules, processor, logins, ordered, replies, engine, longest, *traced)
+    requests = Requests(clock, metrics, draining, *rules, processor, logins, ordered, replies, *forwards, *traced)
 
     # Who comes in
     tokens = Tokens(clock, metrics, asked.authenticator, gates.renewal, gates.attempts, started)
     refused, arriving = StartRefusals(metrics, farewell), Arriving(clock, metrics, lambda: limits().arriving_memory)
     pending, pace = PendingStarts(clock, draining, registry, refused), config.drain.pace
     attaching = Attaching(clock, metrics, registry, sender, closing, offline, tokens, pending, life, times, limits)
-    starts = StartHandler(clock, metrics, draining, gates.start, tokens, asked.placement, pending, refused, attaching)
+    starts = StartHandler(clock, metrics, draining, gates.start, tokens, place, pending, refused, attaching, *traced)
     control = ControlMessages(clock, metrics, sender, closing, offline, tokens, times.window_bytes)
     legs = Legs(clock, metrics, life, sender, starts, requests, control, arriving, stages, gates.held, gates.message)
     conversations = Conversations(clock, metrics, engine, legs, journal, times, processor, stages.inflow)
-    to_push = Targets(asked.placement, registry, closing), registry, sender, offline, gates.push, engine.encode_body
+    to_push = Targets(place, registry, closing), registry, sender, offline, gates.push, engine.encode_body
     services = make_from_services(clock, metrics, draining, *to_push, config)
 
     # What passes with time

@@ -142,6 +142,9 @@ class Attaching:
         headers = {**(gap.headers() if gap else {}), **self._tokens.lifetime(grant), **self._limits_now()}
         answer = self._answer(session, claim, verdict).SerializeToString()
         client.link.send(unnumbered(start.msg_id, PushType.START_RESP, answer, headers))
+        if client.start_trace is not None:
+            client.start_trace.attached(session.id, _result(verdict))
+            client.start_trace = None
         self._sender.acknowledged(session)
         self._sender.pump(session)
         self._tokens.granted(session, grant)

@@ -63,9 +63,9 @@ class Requests:
         replies: Replies,
         engine: Engine,
         timeout: float,
+        call_back: CallBack,
         tracer: RequestTracer | None,
         inflow: Inflow,
-        call_back: CallBack,
     ) -> None:
         """``timeout``: the seconds a request may take; ``inflow`` has what is being handed over."""
         self._call_back = call_back
@@ -99,7 +99,7 @@ class Requests:
         self._processor.start()
 
     async def stop(self, deadline: float) -> None:
-        """Wait until ``deadline`` (monotonic) for what was accepted, then answer the rest 503.
+        """Wait until ``deadline`` (monotonic) for what was accepted, then answer the rest as the processor does.
 
         Logins first: what waits behind them was accepted too and still has to go through the queue.
         """

@@ -27,7 +27,9 @@ if TYPE_CHECKING:
     from quicgw_fast.observe import Metrics
     from quicgw_fast.overload import Gate, StartRefusal
     from quicgw_fast.placement import Placement
+    from quicgw_fast.ports import Inflow
     from quicgw_fast.proto.client_pb2 import ClientRequest
+    from quicgw_fast.trace_context import RequestTracer
 
 MAX_LAST_ACKED = (1 << 63) - 1
 """A fresh session numbers on from what the client names, and numbers must not run out."""
@@ -48,7 +50,10 @@ class StartHandler:
         pending: PendingStarts,
         refusals: StartRefusals,
         attaching: Attaching,
+        tracer: RequestTracer | None,
+        inflow: Inflow,
     ) -> None:
+        """``inflow`` has what is being handed over."""
         self._clock = clock
         self._count_starts_departed = metrics.counter(
             "starts_departed", "STARTs that were not acted on, as their client had left already"
@@ -66,6 +71,8 @@ class StartHandler:
         self._pending = pending
         self._refusals = refusals
         self._attaching = attaching
+        self._tracer = tracer
+        self._inflow = inflow
 
     def start(self, client: ConnectedClient, request: ClientRequest) -> None:
         """Handle the first message of a connection; ProtocolError when it is not a START."""
@@ -84,6 +91,8 @@ class StartHandler:
         """Refuse the START, or go on with where its openid lives."""
         try:
             claim, token = _claim(request)
+            if self._tracer is not None:
+                client.start_trace = self._tracer.start(claim.openid, request.headers, self._inflow.began)
             now = self._clock.now()
             refusal = self._gate.judge(StartFacts(client.link.peer, claim.openid, self._draining.active, now))
             if refusal is not None:

@@ -16,11 +16,6 @@ _log = logging.getLogger("quicgw.transport")
 SO_RCVBUFFORCE, SO_SNDBUFFORCE = 33, 32
 """Linux's names of the options that go past the system's limit; Python has none."""
 
-_log = logging.getLogger("quicgw.transport")
-
-SO_RCVBUFFORCE = 33
-SO_SNDBUFFORCE = 32
-
 
 class Target(NamedTuple):
     """One resolved UDP address."""
