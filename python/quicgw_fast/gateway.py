@@ -21,6 +21,7 @@ from quicgw_fast.control import (
     ControlAccess,
     ControlServer,
     Refusals,
+    advertised_address,
     config_pages,
     drain_pages,
     group_pages,
@@ -37,7 +38,6 @@ from quicgw_fast.control import (
     upstream_pages,
     web_pages,
 )
-from quicgw_fast.flow.call_back import told_address
 from quicgw_fast.observe import (
     MOST_WAITING,
     BufferKind,
@@ -325,7 +325,7 @@ class Gateway:
 
     def _told_services(self) -> str:
         assert self._control is not None
-        address = told_address(self._config.server.grpc_advertise, *self._control.address)
+        address = advertised_address(self._config.server.grpc_advertise, *self._control.address)
         if not address:
             _log.warning("services are not told the gateway's address", extra=_NOT_TOLD)
         return address

@@ -2,6 +2,7 @@
 
 from quicgw_fast.control.access import AccessFiles, ControlAccess, read_access
 from quicgw_fast.control.admin import AdminServer
+from quicgw_fast.control.advertised import advertised_address
 from quicgw_fast.control.grpc_server import MOST_BUFFERED, ControlServer, Pusher
 from quicgw_fast.control.pages import (
     config_pages,
@@ -30,6 +31,7 @@ __all__ = [
     "ControlServer",
     "Pusher",
     "Refusals",
+    "advertised_address",
     "config_pages",
     "drain_pages",
     "first_token",

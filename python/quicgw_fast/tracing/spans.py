@@ -10,8 +10,8 @@ One request is one trace: ``request``, which goes on from the client's ``tracepa
 A START is ``start``, from its bytes until it is answered, or its client is gone.
 
 A push is a trace of its own, or a part of its sender's: ``push``, ``push batch``, ``broadcast`` or ``push to group``.
-What is bound to a request which is traced has a link to that. Names and attributes are those of OpenTelemetry's semantic
-conventions where there are any, else they begin with ``quicgw``.
+What is bound to a request which is traced has a link to that. Names and attributes are those of OpenTelemetry's
+semantic conventions where there are any, else they begin with ``quicgw``.
 """
 
 from __future__ import annotations
