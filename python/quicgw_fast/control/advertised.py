@@ -11,8 +11,8 @@ from quicgw_fast.config import split_address
 def advertised_address(advertise: str | None, host: str, port: int) -> str:
     """Return it as ``host:port``, where ``host`` and ``port`` are what the port is bound to.
 
-    ``advertise`` goes before it, with the port that is bound if its own is 0. Empty where only a wildcard is known: which
-    of the machine's addresses and names others can reach cannot be known from here.
+    ``advertise`` goes before it, with the port that is bound if its own is 0. Empty where only a wildcard is known:
+    which of the machine's addresses and names others can reach cannot be known from here.
     """
     if advertise is not None:
         name, own_port = split_address(advertise)
