@@ -20,7 +20,12 @@ if TYPE_CHECKING:
 
 PROMISED = tuple(command_line().commands.values())
 NAMES = [command.name or "" for command in PROMISED]
-COMMANDS = ((), *((name,) for name in NAMES if name != "push"), ("push", "unicast"), ("push", "broadcast"))
+COMMANDS = (
+    (),
+    *((name,) for name in NAMES if name not in ("push", "group")),
+    ("push", "unicast"),
+    ("push", "broadcast"),
+)
 NOT_FOR_HELP = (
     "grpc",
     "google.protobuf",
