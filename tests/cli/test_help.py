@@ -122,7 +122,9 @@ EXAMPLES = (
     [line for command in PROMISED for line in command.lines]
     + [
         line.strip()
-        for one in next(c for c in PROMISED if c.name == "push").keep(None).commands.values()  # type: ignore[attr-defined]
+        for command in PROMISED
+        if command.name in ("push", "group")
+        for one in command.keep(None).commands.values()  # type: ignore[attr-defined]
         for line in one.epilog.splitlines()[1:]
     ]
 )

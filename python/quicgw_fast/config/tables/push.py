@@ -31,7 +31,7 @@ class PushConfig(Section):
     receipts_per_client: Annotated[int, number(0, MOST_RECEIPTS, "pushes")] = 256
     """The same, of one openid."""
     group_memberships: Annotated[int, number(0, 10_000_000, "memberships")] = 500_000
-    """Memberships of sessions in groups, for all sessions together; a session that would join beyond it is refused with
-    ``GROUP_LIMIT``."""
+    """Memberships of sessions in groups, for all sessions together, each some 150 bytes, or up to 700 where every group
+    has one member; more are refused with ``GROUP_LIMIT``."""
     longest_wait: Annotated[float, duration("1ms", "1h")] = 300.0
     """The longest ``wait_ack_ms``, and how long receipts are waited for where none is given."""
