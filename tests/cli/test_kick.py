@@ -1,16 +1,13 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from functools import partial
 
 import pytest
 
 from quicgw_fast.client import ConnectionClosed, connect
 from quicgw_fast.codes import CloseCode
-from tests.cli.process import assert_one_sentence, in_process, quicgw
-
-if TYPE_CHECKING:
-    from tests.cli.process import Gateway
+from tests.cli.process import Gateway, assert_one_sentence, in_process, quicgw
 
 
 @pytest.mark.parametrize("kind", ["openid", "session"])
@@ -43,3 +40,17 @@ def test_without_a_gateway_it_says_so() -> None:
     done = in_process("kick", "openid:alice", "--admin", "127.0.0.1:9")
     assert done.returncode == 3
     assert_one_sentence(done)
+
+
+async def test_all_devices_of_an_openid_go_at_once() -> None:
+    with Gateway("dev", extra={"QUICGW_SESSION__DEVICES": "2"}) as dev:
+        alice = partial(connect, dev.quic, openid="alice", insecure=True)
+        async with alice() as first, alice() as second:
+            pushed = quicgw("push", "unicast", "--to", "openid:alice", "--gateway", dev.grpc)
+            assert pushed.stdout == "sent, in 2 sessions\n"
+            done = quicgw("kick", "openid:alice", "--admin", dev.admin)
+            assert (done.returncode, done.stdout) == (0, "kicked 2 sessions\n")
+            for client in (first, second):
+                with pytest.raises(ConnectionClosed) as closed:
+                    await client.call("echo", timeout=10)
+                assert closed.value.code == CloseCode.KICKED

@@ -95,6 +95,16 @@ def test_one_session_with_its_flight_recorder(pages: StandIn) -> None:
     assert told["events"] == pages.events
 
 
+def test_of_several_devices_one_has_to_be_named(pages: StandIn) -> None:
+    pages.sessions = [a_session(1, openid="alice"), a_session(2, openid="alice")]
+    done = in_process("session", "openid:alice", "--admin", pages.address)
+    assert done.returncode == 1
+    assert done.stdout.startswith("refused: 'alice' has several sessions: s1, s2")
+    done = in_process("session", "openid:alice", "--admin", pages.address, "--json")
+    assert json.loads(done.stdout)["error"]["code"] == "SEVERAL"
+    assert in_process("session", "s2", "--admin", pages.address).returncode == 0
+
+
 @pytest.mark.parametrize("who", ["s9", "openid:nobody", "a/b?c"])
 def test_a_session_that_is_not_there(pages: StandIn, who: str) -> None:
     done = in_process("session", who, "--admin", pages.address)

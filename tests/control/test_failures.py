@@ -26,8 +26,8 @@ HEAD = "{} HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\nContent-Length: {
 class Nobody:
     """Knows no session, no instance and no limit."""
 
-    def kick(self, **_: str) -> bool:
-        return False
+    def kick(self, **_: str) -> int:
+        return 0
 
     def drain(self, _: str, *, on: bool) -> bool:
         return on and False

@@ -329,3 +329,16 @@ async def test_the_sessions_of_an_openid(house: House) -> None:
     assert list(there.groups) == ["b"]
     house.clock.advance(house.config.session.resume_window)
     assert await told() == []
+
+
+async def test_all_devices_of_an_openid_join_and_are_told_of(make_house: MakeHouse) -> None:
+    house = await make_house(session={"devices": 2})
+    clients = [await house.online() for _ in range(2)]
+    assert (await join(house, "alice")).sessions == 2
+    told = await push_to(house)
+    assert (told.sent_count, told.member_count) == (2, 2)
+    assert [client.texts for client in clients] == [["n"], ["n"]]
+    assert (await leave(house, clients[0].session.id, kind="session")).sessions == 1
+    sessions = (await house.path.services.presence.sessions_of(pb.SessionsOfRequest(openid="alice"))).sessions
+    by_id = {session.session_id: list(session.groups) for session in sessions}
+    assert by_id == {clients[0].session.id: [], clients[1].session.id: ["g"]}

@@ -48,6 +48,8 @@ Login, heartbeats, acknowledgements, reconnecting and resuming. Beyond that:
 - **A gateway that stops** says which request was the last that it accepted, when to come back and perhaps where
   (`reconnect-to`, for which `Reconnect(follow=False)` is deaf); the client does so. The other gateway's certificate
   has to carry the same name, and where nobody is there the client goes home.
+- **Other devices of its user** end it where the gateway says so: `Superseded` when one took its session or its place,
+  `AlreadyOnline` when it is not let in beside one ([several devices](../howto/devices.md)). Then it stays away.
 - **`call(timeout=…)` ends in that time**, whatever happens to the gateway (`CallTimeout.sent` tells whether the call
   was sent; one that still waited for its turn did not run), and `close()` within `close_timeout`. Cancelling
   `close()`, `detach()` or the connecting leaves a closed client: nobody waits for it any more.

@@ -29,6 +29,7 @@ def test_the_numbers_of_the_close_codes() -> None:
         "SUPERSEDED": 0x103,
         "KICKED": 0x104,
         "TOKEN_EXPIRED": 0x105,
+        "ALREADY_ONLINE": 0x106,
         "IDLE": 0x201,
         "OVERLOADED": 0x202,
         "DRAINING": 0x203,

@@ -1,4 +1,4 @@
-"""``quicgw kick``: end the session of a client of a running gateway."""
+"""``quicgw kick``: end the sessions of a client of a running gateway."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ KINDS = {"openid": "openid", "session": "session_id"}
 
 
 def kick(
-    who: Annotated[str, typer.Argument(metavar="KIND:ID", help="Whose session; KIND is openid or session.")],
+    who: Annotated[str, typer.Argument(metavar="KIND:ID", help="openid:ID for all its sessions, session:ID for one.")],
     reason: Annotated[
         str, typer.Option("--reason", "-r", metavar="TEXT", help="Told to the client; at most 128 ASCII characters.")
     ] = "",
@@ -24,7 +24,7 @@ def kick(
     timeout: options.AnswerTimeout = 5.0,
     json: options.JsonObject = False,
 ) -> None:
-    """End a session for good: its client is closed with KICKED and cannot resume.
+    """End sessions for good: their clients are closed with KICKED and cannot resume.
 
     Exit status 0: done. 1: there is no such session, or the reason cannot be used. 3: no gateway there.
     """
@@ -39,8 +39,9 @@ def kick(
         pages = options.admin_pages(admin, config, token_file, timeout)
         status, answer = pages.ask("POST", "/sessions/kick", body)
     done = status == 200
+    count = answer["kicked"] if done else 0
     if json:
         say_document(answer)
     else:
-        print("kicked" if done else f"refused: {refusal(answer)}")
+        print(f"kicked{f' {count} sessions' if count > 1 else ''}" if done else f"refused: {refusal(answer)}")
     raise typer.Exit(Status.DONE if done else Status.NO)

@@ -108,6 +108,7 @@ def fields_of(answer: pb.UnicastPushResponse) -> dict[str, Any]:
         "outcome": PushOutcome(answer.outcome).name,
         "lost_reason": LostReason(answer.lost_reason).name,
         "seq_id": answer.seq_id,
+        "sessions": answer.sessions,
     }
 
 
@@ -116,6 +117,8 @@ def told_of(answer: pb.UnicastPushResponse) -> str:
     if not answer.success:
         return f"refused: {answer.error_code} {answer.message}".rstrip()
     told, outcome = answer.message or "sent", PushOutcome(answer.outcome)
+    if answer.sessions > 1:
+        told = f"{told}, in {answer.sessions} sessions"
     if outcome is PushOutcome.LOST:
         return f"{told}, lost: {LostReason(answer.lost_reason).name}"
     return told if outcome is PushOutcome.NOT_ASKED else f"{told}, {outcome.name.lower()}"

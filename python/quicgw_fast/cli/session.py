@@ -35,8 +35,8 @@ def session(
 ) -> None:
     """Show one session and its flight recorder: the last messages, each with its number, size, time and outcome.
 
-    One that has ended is remembered for a while. Exit status 0: done. 1: there is no such session. 3: no gateway there,
-    or it is too old for that.
+    One that has ended is remembered for a while. Exit status 0: done. 1: there is no such session, or the openid has
+    several. 3: no gateway there, or it is too old for that.
     """
     from quicgw_fast.cli.asking import refusal
     from quicgw_fast.cli.tables import say_document
@@ -47,7 +47,8 @@ def session(
     if json:
         say_document(answer)
     else:
-        print("\n".join(_lines(answer)) if status == 200 else f"not found: {refusal(answer)}")
+        why = "not found" if status == 404 else "refused"
+        print("\n".join(_lines(answer)) if status == 200 else f"{why}: {refusal(answer)}")
     raise typer.Exit(Status.DONE if status == 200 else Status.NO)
 
 
@@ -56,7 +57,10 @@ def _ask(pages: AdminPages, who: str) -> tuple[int, Any]:
 
     if who.startswith(BY_OPENID):
         openid = who.removeprefix(BY_OPENID)
-        found = find(pages, {"openid": openid}, 1)["sessions"]
+        found = find(pages, {"openid": openid}, MOST_ALIKE)["sessions"]
+        if len(found) > 1:
+            several = f"{openid!r} has several sessions: {', '.join(one['id'][:SHORT_ID] for one in found)}"
+            return 409, {"error": {"code": "SEVERAL", "message": several, "hint": "name one by its id"}}
         if not found:
             hint = "quicgw sessions lists those that are there"
             return 404, {"error": {"code": "NOT_FOUND", "message": f"no session of {openid!r}", "hint": hint}}

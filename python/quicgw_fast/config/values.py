@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import ipaddress
 import json
 import math
@@ -24,6 +25,7 @@ _SIZE = re.compile(r"(\d{1,30})\s*(B|KiB|MiB|GiB|TiB)?", re.ASCII)
 _BYTES = {"B": 1, None: 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30, "TiB": 1 << 40}
 MAX_PORT = 65535
 _LONGEST_SHOWN = 60
+_FEW_DIGITS = re.compile(r"\d{1,9}", re.ASCII)
 _LONGEST_PATH = 1024
 
 
@@ -218,6 +220,32 @@ class Within:
         """Parse first, then the number's own type, then the bounds."""
         checked = core_schema.no_info_after_validator_function(self.check, handler(source))
         return core_schema.no_info_before_validator_function(self.parse, checked)
+
+
+@dataclass(frozen=True, slots=True)
+class WordOrNumber:
+    """One of a few words, or a whole number within bounds, for pydantic: goes into ``Annotated``."""
+
+    words: tuple[str, ...]
+    within: Within
+
+    def check(self, value: object) -> str | int:
+        """Return the word or the number; ValueError says what may be written, and what was probably meant."""
+        if isinstance(value, str) and value in self.words:
+            return value
+        if isinstance(value, str) and _FEW_DIGITS.fullmatch(value):  # as the environment has numbers
+            value = int(value)
+        if isinstance(value, int) and not isinstance(value, bool):
+            self.within.check(value)
+            return value
+        words = ", ".join(map(repr, self.words))
+        meant = difflib.get_close_matches(str(value).lower(), self.words, n=1, cutoff=0.7)
+        asked = f"; did you mean {meant[0]}?" if meant else ""
+        raise ValueError(f"must be {words} or a number from {self.within.bounds}, not {shown(value)}{asked}")
+
+    def __get_pydantic_core_schema__(self, source: object, handler: GetCoreSchemaHandler) -> core_schema.CoreSchema:
+        """Nothing but the check."""
+        return core_schema.no_info_plain_validator_function(self.check)
 
 
 def duration(low: str, high: str) -> Within:

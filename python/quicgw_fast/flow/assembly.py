@@ -46,7 +46,7 @@ from quicgw_fast.flow.targets import Targets
 from quicgw_fast.flow.tokens import Tokens
 from quicgw_fast.overload import Pace, StandingQueue
 from quicgw_fast.processor import AsyncRequestProcessor, AsyncTask, execute
-from quicgw_fast.session import Registry, Session
+from quicgw_fast.session import DevicePolicy, Registry, Session
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -198,7 +198,10 @@ def _make_registry(
     """All sessions, what makes their outboxes, and the memory that those share."""
     budget = engine.ByteBudget(times.memory)
     make_outbox, remember, trail = partial(_make_outbox, engine, budget), times.resume_window, times.flight_recorder
-    registry = Registry(partial(make_outbox, times), metrics, remember=remember, trail=trail, aloud=aloud)
+    policy = DevicePolicy.of(times.devices)
+    registry = Registry(
+        partial(make_outbox, times), metrics, remember=remember, trail=trail, aloud=aloud, policy=policy
+    )
     return budget, make_outbox, registry
 
 

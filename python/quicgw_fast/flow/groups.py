@@ -14,13 +14,14 @@ from quicgw_fast.backend.errors import FrameTooLarge
 from quicgw_fast.codes import PushCode
 from quicgw_fast.delivery import notify_body
 from quicgw_fast.flow.idempotency import Idempotency
-from quicgw_fast.flow.presence import sessions_of
 from quicgw_fast.flow.targets import PushRefused, not_found
 from quicgw_fast.flow.to_many import ForMany
 from quicgw_fast.proto.service_pb2 import GroupMember, GroupMembersResponse, GroupPushResponse, GroupResponse
 from quicgw_fast.session import LONGEST_NAME, MOST_OF_A_SESSION, EntryKind, is_member
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from quicgw_fast.backend.engine import EncodeBody
     from quicgw_fast.clock import Clock
     from quicgw_fast.config import PushConfig
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
         JoinGroupRequest,
         LeaveGroupRequest,
     )
-    from quicgw_fast.session import Registry, Session
+    from quicgw_fast.session import GroupIndex, Session
 
 USUAL_PAGE: Final = 100
 """Members of a page where nobody says how many."""
@@ -48,7 +49,7 @@ class Groups:
         clock: Clock,
         metrics: Metrics,
         targets: Targets,
-        registry: Registry,
+        index: GroupIndex,
         many: ToMany,
         encode_body: EncodeBody,
         settings: PushConfig,
@@ -62,8 +63,7 @@ class Groups:
         self._count_pushes = metrics.counter("group_pushes", "Pushes to groups that services asked for")
         self._count_refused = metrics.counter("group_pushes_refused", "Pushes to groups that were refused")
         self._targets = targets
-        self._registry = registry
-        self._index = registry.groups
+        self._index = index
         self._many = many
         self._encode_body = encode_body
         self._keys = Idempotency[GroupPushResponse](
@@ -159,16 +159,16 @@ class Groups:
         self._count_refused.value += 1
         return GroupPushResponse(success=False, message=why, error_code=code)
 
-    async def _sessions(self, target_type: str, target_id: str) -> list[Session]:
+    async def _sessions(self, target_type: str, target_id: str) -> Sequence[Session]:
         """Whom a target stands for, one at least; PushRefused."""
         if target_type not in ("session", "openid"):
             raise PushRefused(PushCode.BAD_TARGET, "target_type must be one of session, openid")
-        session = await self._targets.find(target_type, target_id)
-        if session is None:
+        sessions = await self._targets.find(target_type, target_id)
+        if not sessions:
             raise not_found(target_type, target_id)
-        return [session] if target_type == "session" else sessions_of(self._registry, target_id)
+        return sessions
 
-    def _check_room(self, sessions: list[Session], group: str) -> None:
+    def _check_room(self, sessions: Sequence[Session], group: str) -> None:
         """PushRefused where the sessions cannot all be in one group more."""
         now = self._clock.now()
         for session in sessions:

@@ -13,12 +13,6 @@ if TYPE_CHECKING:
     from quicgw_fast.session import Registry, Session
 
 
-def sessions_of(registry: Registry, openid: str) -> list[Session]:
-    """All sessions of an openid that are here."""
-    session = registry.by_openid(openid)
-    return [] if session is None else [session]
-
-
 class Presence:
     """Answers SessionsOf."""
 
@@ -30,7 +24,8 @@ class Presence:
         """Tell of each session of an openid; of those whose resume window has passed nothing."""
         now = self._clock.now()
         behind = self._clock.wall() - now
-        there = [s for s in sessions_of(self._registry, request.openid) if self._registry.serviceable(s, now)]
+        devices = self._registry.devices.of(request.openid)
+        there = [session for session in devices if self._registry.serviceable(session, now)]
         return SessionsOfResponse(sessions=[_shown(session, now, behind) for session in there])
 
 

@@ -1,4 +1,4 @@
-"""What services push through the gateway: to one session, to an openid, to a gid, or to all (protocol §4)."""
+"""What services push through the gateway: to one session, to all of an openid, to a gid, or to all (protocol §4)."""
 
 from __future__ import annotations
 
@@ -16,18 +16,19 @@ from quicgw_fast.backend.errors import (
 )
 from quicgw_fast.codes import BindCode, PushCode, SyncHint
 from quicgw_fast.delivery import notify_body
+from quicgw_fast.flow.copies import Copies
 from quicgw_fast.flow.handovers import offline_id
 from quicgw_fast.flow.idempotency import Idempotency
 from quicgw_fast.flow.parcels import Parcels
 from quicgw_fast.flow.taken import Taken
-from quicgw_fast.flow.targets import PushRefused, not_found
+from quicgw_fast.flow.targets import PushRefused, asking, not_found
 from quicgw_fast.flow.to_many import ForMany
 from quicgw_fast.overload import PushFacts
 from quicgw_fast.proto.service_pb2 import BroadcastResponse, UnicastPushResponse
 from quicgw_fast.session import DOWN, EntryKind, SessionState
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from quicgw_fast.backend.engine import EncodeBody
     from quicgw_fast.clock import Clock
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from quicgw_fast.delivery import OrderedSender
     from quicgw_fast.flow.draining import DrainState
     from quicgw_fast.flow.offline import Offline
+    from quicgw_fast.flow.receipts import Receipt
     from quicgw_fast.flow.targets import Targets
     from quicgw_fast.flow.to_many import ToMany
     from quicgw_fast.observe import Metrics
@@ -132,49 +134,73 @@ class Pushes:
         )
 
     async def _take(self, request: UnicastPushRequest, *, follow: bool) -> Taken:
-        session = parcel = receipt = None
+        sessions: Sequence[Session] = ()
+        parcel = receipt = None
         try:
-            session = await self._targets.find(request.target_type, request.target_id)
-            openid = request.target_id if session is None else session.openid
-            parcel, receipt = self._parcels.open(request, openid, follow=follow)
-            done = await self._push(session, request, parcel)
-            answer = UnicastPushResponse(success=True, message=done)
-            self._note(session, request, parcel, done)
+            sessions = await self._targets.find(request.target_type, request.target_id)
+            openid = sessions[0].openid if sessions else request.target_id
+            receipt = self._parcels.open(request, openid, follow=follow)
+            body = self._body(request, stored=not sessions)
+            if len(sessions) > 1 and request.bind_client_seq_id and int(request.sync_hint) != SyncHint.IMMEDIATELY:
+                sessions = asking(sessions, request.bind_client_seq_id)
+            if len(sessions) > 1:
+                answer = self._to_devices(sessions, request, body, receipt)
+            else:
+                parcel = self._parcels.make(request, receipt)
+                if sessions:
+                    done = self._give(sessions[0], request, body, parcel)
+                else:
+                    done = await self._store(request, body, parcel)
+                answer = UnicastPushResponse(success=True, message=done, sessions=len(sessions))
         except BaseException as error:
             if receipt is not None:
                 receipt.refused()
             if not isinstance(error, PushRefused):
                 raise
             answer, parcel, receipt = self._refusal(error), None, None
-        if session is not None:  # also with a refusal: a full window is what makes a service ask
-            answer.pending_bytes = session.outbox.memory
+        if sessions:  # also with a refusal: a full window is what makes a service ask
+            answer.pending_bytes = max(session.outbox.memory for session in sessions)
         if parcel is not None:
             answer.seq_id = parcel.number
         return Taken(answer, receipt, parcel)
 
-    def _note(self, session: Session | None, request: UnicastPushRequest, parcel: Parcel | None, done: str) -> None:
-        """Count it, and keep it in the trail of the session."""
-        self._many.taken.value += 1
-        if session is not None and session.trail is not None:
-            number = session.outbox.last_seq if parcel is None else parcel.number
-            size = len(request.data or request.content.encode())
-            session.trail.append((self._clock.now(), DOWN, EntryKind.NOTIFY, number, size, None, done, None))
+    def _to_devices(
+        self, sessions: Sequence[Session], request: UnicastPushRequest, body: bytes, receipt: Receipt | None
+    ) -> UnicastPushResponse:
+        """Give each device its copy, as if it were the only one; raises PushRefused where none takes it."""
+        copies = None if receipt is None else Copies(receipt)
+        done: list[str] = []
+        refusals: list[PushRefused] = []
+        for session in sessions:
+            copy = None if copies is None else copies.one_more()
+            try:
+                done.append(self._give(session, request, body, self._parcels.make(request, copy)))
+            except PushRefused as refused:
+                refusals.append(refused)
+                if copy is not None:
+                    copy.refused()
+        if not done:
+            raise refusals[0]
+        if copies is not None:
+            copies.complete()
+        return UnicastPushResponse(success=True, message=done[0], sessions=len(done))
 
     def _refusal(self, refused: PushRefused) -> UnicastPushResponse:
         self._count_pushes_refused.value += 1
         return UnicastPushResponse(success=False, message=str(refused), error_code=refused.code)
 
-    async def _push(self, session: Session | None, request: UnicastPushRequest, parcel: Parcel | None) -> str:
+    def _body(self, request: UnicastPushRequest, *, stored: bool) -> bytes:
+        """The notify, as every session gets it; one that is to be stored has a name by which it is known again."""
         # Behind the target: of two faults the sender is told that of the target, whichever way it is looked for.
         if int(request.sync_hint) not in list(SyncHint):
             raise PushRefused(PushCode.BAD_SYNC_HINT, f"sync_hint {request.sync_hint} is unknown")
-        extra = offline_id() if session is None else None
         try:
-            body = notify_body(request, self._encode_body, extra)
+            return notify_body(request, self._encode_body, offline_id() if stored else None)
         except FrameTooLarge as error:
             raise PushRefused(PushCode.MESSAGE_TOO_LARGE, str(error)) from error
-        if session is None:
-            return await self._store(request, body, parcel)
+
+    def _give(self, session: Session, request: UnicastPushRequest, body: bytes, parcel: Parcel | None) -> str:
+        """Have one session take it, and say what became of it there; raises PushRefused."""
         if session.outbox.overflowed:  # refused here, so that it is not counted as missed by the client
             raise PushRefused(PushCode.WINDOW_FULL, "the session overflowed and can only be reset")
         immediate = int(request.sync_hint) == SyncHint.IMMEDIATELY
@@ -185,9 +211,19 @@ class Pushes:
         if refusal is not None:
             raise PushRefused(refusal.code, refusal.why)
         try:
-            return self._now(session, body, parcel) if immediate else self._bind(session, request, body, parcel)
+            done = self._now(session, body, parcel) if immediate else self._bind(session, request, body, parcel)
         except (WindowFull, Overflowed) as error:
             raise PushRefused(PushCode.WINDOW_FULL, str(error)) from error
+        self._note(session, request, parcel, done)
+        return done
+
+    def _note(self, session: Session, request: UnicastPushRequest, parcel: Parcel | None, done: str) -> None:
+        """Count it, and keep it in the trail of the session."""
+        self._many.taken.value += 1
+        if session.trail is not None:
+            number = session.outbox.last_seq if parcel is None else parcel.number
+            size = len(request.data or request.content.encode())
+            session.trail.append((self._clock.now(), DOWN, EntryKind.NOTIFY, number, size, None, done, None))
 
     def _bindable(self, session: Session, client_seq: int) -> bool:
         """As ``ToMany.deliverable``, of a notify that is bound to a request; the offline store does not take those."""
@@ -203,6 +239,7 @@ class Pushes:
         if result.error_code is not None:
             raise PushRefused(result.error_code, result.message)
         self._count_pushes_stored.value += 1
+        self._many.taken.value += 1
         return "stored"
 
     def _now(self, session: Session, body: bytes, parcel: Parcel | None) -> str:

@@ -61,6 +61,9 @@ class StartHandler:
         self._count_starts_outdated = metrics.counter(
             "starts_outdated", "STARTs that were refused, as a newer attempt of the same epoch was here before"
         )
+        self._count_starts_elsewhere = metrics.counter(
+            "starts_online_elsewhere", "STARTs that were refused, as another client of their openid was online"
+        )
         self._count_starts_misplaced = metrics.counter(
             "starts_misplaced", "STARTs that were refused, as it was not granted that their openid lives here"
         )
@@ -122,16 +125,32 @@ class StartHandler:
         return grant
 
     def _claim_place(self, start: AdmittedStart) -> None:
-        openid = start.claim.openid
-        self._pending.newer(openid)
-        answer = self._placement.claim(openid)
+        if self._pending.online_elsewhere(start.claim):
+            self._refuse_another(start)
+            return
+        self._pending.newer(start.claim)
+        answer = self._placement.claim(start.claim.openid)
         if isinstance(answer, Place):
             self._placed(start, answer)
         else:
             self._pending.hold(start, answer, partial(self._answered, start, answer))
 
     def _answered(self, start: AdmittedStart, answer: asyncio.Future[Place]) -> None:
-        self._placed(start, answer.result() if answer.done() else NO_ANSWER)
+        if self._pending.online_elsewhere(start.claim):  # who was there all along has come back meanwhile
+            self._refuse_another(start)
+        else:
+            self._placed(start, answer.result() if answer.done() else NO_ANSWER)
+
+    def _refuse_another(self, start: AdmittedStart) -> None:
+        """Tell a client that another one of its openid is online and stays (``session.devices``)."""
+        self._count_starts_elsewhere.value += 1
+        error = RequestError(
+            ErrorCode.FORBIDDEN,
+            "already online",
+            "another client of this openid is online, and its session is not taken over",
+            error_code=CloseCode.ALREADY_ONLINE.name,
+        )
+        self._refusals.refuse(start.client, start.msg_id, error, CloseCode.ALREADY_ONLINE)
 
     def _placed(self, start: AdmittedStart, place: Place) -> None:
         if place.here:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 CLOSES = {
     ErrorCode.UNAUTHORIZED: CloseCode.AUTH_FAILED,
-    # A START is forbidden for one reason alone: a newer one of the same client was here before.
+    # But for who names another code, a START is forbidden because a newer one of the same client was here before.
     ErrorCode.FORBIDDEN: CloseCode.SUPERSEDED,
     ErrorCode.RATE_LIMITED: CloseCode.OVERLOADED,
     ErrorCode.OVERLOADED: CloseCode.OVERLOADED,

@@ -2,7 +2,8 @@
 
 from quicgw_fast.session.catch_up import CatchUp, CatchUpState, ReadingEvent
 from quicgw_fast.session.claim import MAX_OPENID, Attempts, StartClaim
-from quicgw_fast.session.groups import LONGEST_NAME, MOST_OF_A_SESSION, Group, PageOf, is_member
+from quicgw_fast.session.devices import NEWEST, DevicePolicy, Devices
+from quicgw_fast.session.groups import LONGEST_NAME, MOST_OF_A_SESSION, GroupIndex, is_member
 from quicgw_fast.session.losses import UntoldLosses, gap_to_tell
 from quicgw_fast.session.notify_count import NO_NOTIFIES, NotifyCount
 from quicgw_fast.session.parcels import ACKNOWLEDGED, PENDING, Asker, Fate, Parcel, ParcelBook, lost
@@ -18,6 +19,7 @@ __all__ = [
     "LONGEST_NAME",
     "MAX_OPENID",
     "MOST_OF_A_SESSION",
+    "NEWEST",
     "NO_NOTIFIES",
     "PENDING",
     "UP",
@@ -26,14 +28,15 @@ __all__ = [
     "Attempts",
     "CatchUp",
     "CatchUpState",
+    "DevicePolicy",
+    "Devices",
     "EntryKind",
     "Event",
     "Fate",
     "Gap",
-    "Group",
+    "GroupIndex",
     "Login",
     "NotifyCount",
-    "PageOf",
     "Parcel",
     "ParcelBook",
     "ReadingEvent",

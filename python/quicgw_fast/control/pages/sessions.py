@@ -138,15 +138,16 @@ class KickBody(TypedDict, total=False):
 
 
 class KickAnswer(TypedDict):
-    """It has ended."""
+    """What has ended."""
 
     __pydantic_config__ = SHAPE  # type: ignore[misc]
 
     kicked: int
+    """Sessions: all of the openid, or the one with that id."""
 
 
 KICK: Final = Operation(
-    "POST", "End the session of an openid or a session id: its client is closed with KICKED", KickAnswer,
+    "POST", "End all sessions of an openid, or one by its id: their clients are closed with KICKED", KickAnswer,
     body=KickBody, errors={400: "The body says nothing that means anything here", 404: "There is no such session"},
 )  # fmt: skip
 FIND: Final = Operation(
@@ -172,8 +173,8 @@ ONE: Final = Operation(
 class Kick(Protocol):
     """How a session is ended by an operator."""
 
-    def __call__(self, *, openid: str, session_id: str, reason: str) -> bool:
-        """End the live session with that openid or id, one of which is empty; False when there is none."""
+    def __call__(self, *, openid: str, session_id: str, reason: str) -> int:
+        """End the live sessions with that openid or id, one of which is empty; return how many there were."""
 
 
 class Views(Protocol):
@@ -194,9 +195,10 @@ def session_pages(kick: Kick, views: Views) -> list[Route]:
             wanted = _wanted(await read_object(request))
         except BadBodyError as error:
             return refused(error)
-        if not kick(**wanted):
+        kicked = kick(**wanted)
+        if not kicked:
             return refused("there is no such session", 404)
-        return JSONResponse({"kicked": 1})
+        return JSONResponse({"kicked": kicked})
 
     async def find(request: Request) -> Response:
         try:
