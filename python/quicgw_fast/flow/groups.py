@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 from quicgw_fast.backend.errors import FrameTooLarge
 from quicgw_fast.codes import PushCode
 from quicgw_fast.delivery import notify_body
-from quicgw_fast.flow.idempotency import Idempotency
+from quicgw_fast.flow.idempotency import Idempotency, KeyCounters
 from quicgw_fast.flow.targets import PushRefused, not_found
 from quicgw_fast.flow.to_many import ForMany
 from quicgw_fast.proto.service_pb2 import GroupMember, GroupMembersResponse, GroupPushResponse, GroupResponse
@@ -66,9 +66,15 @@ class Groups:
         self._index = index
         self._many = many
         self._encode_body = encode_body
-        self._keys = Idempotency[GroupPushResponse](
-            clock, metrics, settings, lambda answer: answer.success, "group_", "pushes to groups"
+        counted = KeyCounters(
+            metrics.counter("group_pushes_repeated", "Pushes to groups that were answered as one before them was"),
+            metrics.counter(
+                "group_push_keys_forgotten",
+                "Idempotency keys of pushes to groups that were forgotten before their time",
+            ),
         )
+        self._keys = keys = Idempotency[GroupPushResponse](clock, settings, lambda answer: answer.success, counted)
+        metrics.gauge("group_push_keys", "Idempotency keys of pushes to groups that are remembered", lambda: len(keys))
         self.reconfigure(settings)
 
     def reconfigure(self, settings: PushConfig) -> None:

@@ -11,7 +11,7 @@ import asyncio
 import hashlib
 from collections import OrderedDict
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar
 
 from quicgw_fast.codes import PushCode
 from quicgw_fast.flow.targets import PushRefused
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from quicgw_fast.clock import Clock
     from quicgw_fast.config import PushConfig
-    from quicgw_fast.observe import Metrics
+    from quicgw_fast.observe import Counter
     from quicgw_fast.proto.service_pb2 import GroupPushRequest, UnicastPushRequest
 
 T = TypeVar("T")
@@ -32,6 +32,15 @@ LONGEST_KEY = 128
 """Bytes of a key."""
 _NOT_CONTENT = ("wait_ack_ms", "idempotency_key")
 """Fields that do not say what is sent."""
+
+
+class KeyCounters(NamedTuple):
+    """What is counted of the pushes of one kind."""
+
+    repeated: Counter
+    """Those that were answered as one before them was."""
+    forgotten: Counter
+    """Keys that were forgotten before their time."""
 
 
 @dataclass(slots=True)
@@ -49,30 +58,25 @@ class Idempotency(Generic[T]):
     def __init__(
         self,
         clock: Clock,
-        metrics: Metrics,
         settings: PushConfig,
         success: Callable[[T], bool],
-        kind: str = "",
-        pushes: str = "pushes",
+        counters: KeyCounters,
     ) -> None:
-        """``success`` says whether a push was taken. ``kind`` goes before the names of the metrics."""
+        """``success`` says whether a push was taken."""
         self._clock = clock
         self._success = success
         self._known: OrderedDict[bytes, _KnownKey[T]] = OrderedDict()
         """By a digest of target and key, the oldest first."""
-        self._count_repeated = metrics.counter(
-            f"{kind}pushes_repeated", f"{pushes.capitalize()} that were answered as one before them was"
-        )
-        keys = f"Idempotency keys of {pushes} that"
-        self._count_forgotten = metrics.counter(
-            f"{kind}push_keys_forgotten", f"{keys} were forgotten before their time, as too many came"
-        )
-        metrics.gauge(f"{kind}push_keys", f"{keys} are remembered", lambda: len(self._known))
+        self._counters = counters
         self.reconfigure(settings)
 
     def reconfigure(self, settings: PushConfig) -> None:
         """Remember other numbers of keys, and those to come for another time."""
         self._settings = settings
+
+    def __len__(self) -> int:
+        """How many are remembered."""
+        return len(self._known)
 
     async def once(
         self,
@@ -97,7 +101,7 @@ class Idempotency(Generic[T]):
         elif known.content != content:
             raise PushRefused(PushCode.IDEMPOTENCY_CONFLICT, "another push came with this key for this target")
         else:
-            self._count_repeated.value += 1
+            self._counters.repeated.value += 1
         if known.taken is not None:
             return known.taken
         assert known.work is not None  # either it is under way, or its answer is there
@@ -129,7 +133,7 @@ class Idempotency(Generic[T]):
                 return
             if self._known[name].work is None:
                 del self._known[name]
-                self._count_forgotten.value += 1
+                self._counters.forgotten.value += 1
 
 
 def _name(parts: tuple[str, ...]) -> bytes:

@@ -18,7 +18,7 @@ from quicgw_fast.codes import BindCode, PushCode, SyncHint
 from quicgw_fast.delivery import notify_body
 from quicgw_fast.flow.copies import Copies
 from quicgw_fast.flow.handovers import offline_id
-from quicgw_fast.flow.idempotency import Idempotency
+from quicgw_fast.flow.idempotency import Idempotency, KeyCounters
 from quicgw_fast.flow.parcels import Parcels
 from quicgw_fast.flow.taken import Taken
 from quicgw_fast.flow.targets import PushRefused, asking, not_found
@@ -80,7 +80,14 @@ class Pushes:
         self._gate = gate
         self._many = many
         self._encode_body = encode_body
-        self._keys = Idempotency[Taken](clock, metrics, settings, lambda taken: taken.answer.success)
+        counted = KeyCounters(
+            metrics.counter("pushes_repeated", "Pushes that were answered as one before them was"),
+            metrics.counter(
+                "push_keys_forgotten", "Idempotency keys that were forgotten before their time, as too many came"
+            ),
+        )
+        self._keys = keys = Idempotency[Taken](clock, settings, lambda taken: taken.answer.success, counted)
+        metrics.gauge("push_keys", "Idempotency keys that are remembered", lambda: len(keys))
         self._parcels = Parcels(clock, metrics, offline.tracking, settings)
         self._tracking = offline.tracking
         self._bind_timeout = bind_timeout
