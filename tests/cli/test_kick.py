@@ -9,6 +9,14 @@ from quicgw_fast.client import ConnectionClosed, connect
 from quicgw_fast.codes import CloseCode
 from tests.cli.process import Gateway, assert_one_sentence, in_process, quicgw
 
+NOBODY = {
+    "error": {
+        "code": "NOT_FOUND",
+        "message": "there is no such session",
+        "hint": "quicgw sessions lists those that are there",
+    }
+}
+
 
 @pytest.mark.parametrize("kind", ["openid", "session"])
 async def test_a_client_is_gone_and_does_not_come_back(dev: Gateway, kind: str) -> None:
@@ -20,12 +28,13 @@ async def test_a_client_is_gone_and_does_not_come_back(dev: Gateway, kind: str) 
             await client.call("echo", timeout=10)
         assert closed.value.code == CloseCode.KICKED
     again = quicgw("kick", f"{kind}:{name}", "--admin", dev.admin, "--json")
-    assert (again.returncode, json.loads(again.stdout)) == (1, {"version": 1, "error": "there is no such session"})
+    assert (again.returncode, json.loads(again.stdout)) == (1, {"version": 1, **NOBODY})
 
 
 def test_who_is_not_there_cannot_be_kicked(dev: Gateway) -> None:
+    told = "there is no such session; quicgw sessions lists those that are there"
     done = quicgw("kick", "openid:nobody", "--admin", dev.admin)
-    assert (done.returncode, done.stdout) == (1, "refused: there is no such session\n")
+    assert (done.returncode, done.stdout) == (1, f"refused: {told}\n")
     done = quicgw("kick", "openid:nobody", "--reason", "two\nlines", "--admin", dev.admin)
     assert done.returncode == 1
     assert done.stdout.startswith("refused: reason must be one line")

@@ -54,7 +54,7 @@ def test_a_refusal_is_told_and_exits_1(gateway: Gateway, config: Path) -> None:
     assert "refused, and nothing has changed: bad configuration: session.timeout: 'soon'" in done.stdout
     done = quicgw("reload", "--admin", gateway.admin, "--json")
     assert done.returncode == 1
-    assert json.loads(done.stdout)["error"].startswith("bad configuration: session.timeout")
+    assert json.loads(done.stdout)["error"]["message"].startswith("bad configuration: session.timeout")
 
 
 def test_a_mistake_elsewhere_in_the_file_keeps_nobody_from_asking(gateway: Gateway, config: Path) -> None:

@@ -8,6 +8,7 @@ import typer
 
 from quicgw_fast.cli import options
 from quicgw_fast.cli.statuses import Status
+from quicgw_fast.cli.text import openid_meant
 
 KINDS = {"openid": "openid", "session": "session_id"}
 """What a session may be named by, and how the gateway calls that."""
@@ -28,17 +29,18 @@ def kick(
 
     Exit status 0: done. 1: there is no such session, or the reason cannot be used. 3: no gateway there.
     """
-    from quicgw_fast.cli.asking import refusal
+    from quicgw_fast.cli.asking import in_words_of_commands, refusal
     from quicgw_fast.cli.tables import say_document
 
     kind, _, name = who.partition(":")
     if kind not in KINDS or not name:
-        raise typer.BadParameter(f"{who!r} is not of the form openid:ID or session:ID", param_hint="KIND:ID")
+        told = f"{who!r} is not of the form openid:ID or session:ID{openid_meant(kind, name, KINDS)}"
+        raise typer.BadParameter(told, param_hint="KIND:ID")
     body = {KINDS[kind]: name, "reason": reason}
     with options.failures_as_json(json):
         pages = options.admin_pages(admin, config, token_file, timeout)
         status, answer = pages.ask("POST", "/sessions/kick", body)
-    done = status == 200
+    done, answer = status == 200, in_words_of_commands(answer)
     count = answer["kicked"] if done else 0
     if json:
         say_document(answer)

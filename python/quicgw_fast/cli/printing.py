@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any, Protocol
 
+from quicgw_fast.cli.failing import nobody_answered
 from quicgw_fast.cli.tables import VERSION
 from quicgw_fast.client import ReplyError
 from quicgw_fast.printable import printable
@@ -13,9 +14,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from quicgw_fast.client import Notify, QuicgwClientError, Reply
-
-NO_CODE = 0
-"""Stands for the code where this side gave up and nobody answered."""
 
 
 class Printer(Protocol):
@@ -88,11 +86,6 @@ class JsonPrinter:
     def closed(self, why: str) -> None:
         """Show that the connection ended after the answer."""
         say_json("closed", {"message": why})
-
-
-def nobody_answered(why: str) -> dict[str, Any]:
-    """Return the fields of an error that is not an answer: this side gave up."""
-    return {"code": NO_CODE, "message": why, "detail": "", "headers": {}, "seq_id": 0}
 
 
 def _say(*lines: str) -> None:

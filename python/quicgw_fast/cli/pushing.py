@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from quicgw_fast.cli.statuses import Status
-from quicgw_fast.cli.tables import say_document
+from quicgw_fast.cli.tables import counted, say_document
 from quicgw_fast.codes import LostReason, PushOutcome
 from quicgw_fast.errors import StartupError
 from quicgw_fast.proto import service_pb2 as pb
@@ -143,7 +143,7 @@ async def broadcast(gateway: str, access: GatewayAccess, timeout: float, message
             }
         )
     else:
-        _say(f"sent to {answer.sent_count} clients")
+        _say(f"sent to {counted(answer.sent_count, 'client')}")
     return Status.DONE
 
 

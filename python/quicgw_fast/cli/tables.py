@@ -47,6 +47,11 @@ def shown(cell: object) -> str:
     return "–" if cell is None or cell == "" else printable(str(cell), None)
 
 
+def counted(number: float, what: str) -> str:
+    """Write so many of something: 1 session, 2 sessions."""
+    return f"{number:.0f} {what}{'' if number == 1 else 's'}"
+
+
 def width(text: str) -> int:
     """Return how many columns a terminal needs for it."""
     wide = sum(unicodedata.east_asian_width(one) in "WF" for one in text)

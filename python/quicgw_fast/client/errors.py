@@ -92,6 +92,12 @@ class Overloaded(ReplyError):
     """503: the gateway has no room or no instance for it; see ``retry_after``."""
 
 
+def no_notify(timeout: float | None) -> TimeoutError:
+    """Return what next_notify() raises after ``timeout`` seconds."""
+    assert timeout is not None
+    return TimeoutError(f"no notify came within {timeout:g} s; the connection may be well all the same")
+
+
 class DeadlineExceeded(ReplyError, TimeoutError):
     """504: the gateway gave the request up at its deadline."""
 

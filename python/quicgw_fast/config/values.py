@@ -125,17 +125,43 @@ def write_size(count: int) -> str:
     return f"{count}B"
 
 
+_ADDRESS = re.compile(r"(\[[^\[\]]+\]|[^\[\]:]+):([0-9]{1,9})", re.ASCII)
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:/+", re.ASCII)
+_FORM = "write HOST:PORT, for example 127.0.0.1:8443"
+
+
 def split_address(value: str) -> tuple[str, int]:
-    """Split ``host:port`` (IPv6 in brackets) into its parts; ValueError when it is not of that form."""
-    host, colon, port = value.rpartition(":")
-    host = host.removeprefix("[").removesuffix("]")
-    digits = port.isascii() and port.isdigit()
-    if colon and host and digits and int(port[:9]) > MAX_PORT:
-        form = f"write HOST:PORT, for example 127.0.0.1:8443, with a port up to {MAX_PORT}"
-        raise ValueError(f"{shown(value)} has a port that does not exist; {form}")
-    if not colon or not host or not digits:
-        raise ValueError(f"{shown(value)} is not a valid address; write HOST:PORT, for example 127.0.0.1:8443")
-    return host, int(port)
+    """Split ``host:port`` (IPv6 in brackets) into its parts; ValueError says what is wrong and how it is written."""
+    match = _ADDRESS.fullmatch(value)
+    if match is None:
+        raise ValueError(_no_address(value))
+    if int(match[2]) > MAX_PORT:
+        raise ValueError(f"{shown(value)} has a port that does not exist; {_FORM}, with a port up to {MAX_PORT}")
+    return match[1].removeprefix("[").removesuffix("]"), int(match[2])
+
+
+def _no_address(value: str) -> str:
+    """Say what keeps a text from being an address, and what to write if that can be told."""
+    scheme = _SCHEME.match(value)
+    inner, path, _ = (value[scheme.end() :] if scheme else value).strip().partition("/")
+    told = f"{shown(value)} is not a valid address"
+    if scheme or (path and _ADDRESS.fullmatch(inner)):
+        what = f"{scheme[0]} in front" if scheme else "what stands behind the port"
+        return f"{told}; leave out {what}, and write {inner if _ADDRESS.fullmatch(inner) else 'HOST:PORT'}"
+    host, _, port = inner.rpartition(":")
+    bare, meant = (host, port) if port.isdigit() and ":" in host and _is_ipv6(host) else (inner, "PORT")
+    if _is_ipv6(bare):
+        return f"{told}: an IPv6 address stands in brackets; write [{bare}]:{meant}"
+    if inner and ":" not in inner.partition("]")[2 if "[" in inner else 0]:
+        return f"{told}, as it has no {'host' if inner.isdigit() else 'port'}; {_FORM}"
+    return f"{told}; {_FORM}"
+
+
+def _is_ipv6(text: str) -> bool:
+    try:
+        return ipaddress.ip_address(text).version == 6
+    except ValueError:
+        return False
 
 
 def is_loopback(host: str) -> bool:

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     Context = grpc.aio.ServicerContext[Any, Any]
 
 GATEWAY_SERVICE = "gatesvr.proto.GatewayService"
-_ADVICE = "set server.grpc"
+_ADVICE = "set server.grpc (--grpc)"
 _EVERYWHERE = ("", "0.0.0.0", "[::]")
 
 _LARGEST = (1 << 20) + (256 << 10)

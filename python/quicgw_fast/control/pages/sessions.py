@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any, Final, Literal, Protocol, TypeAlias
 from starlette.responses import JSONResponse, Response
 from typing_extensions import TypedDict
 
-from quicgw_fast.control.pages.bodies import BadBodyError, failed, read_object, refused
+from quicgw_fast.control.errors import failed
+from quicgw_fast.control.pages.bodies import BadBodyError, read_object
 from quicgw_fast.control.pages.described import SHAPE, DescribedRoute, Operation, Parameter
 from quicgw_fast.control.pages.queries import BadQueryError, whole
 
@@ -150,6 +151,7 @@ KICK: Final = Operation(
     "POST", "End all sessions of an openid, or one by its id: their clients are closed with KICKED", KickAnswer,
     body=KickBody, errors={400: "The body says nothing that means anything here", 404: "There is no such session"},
 )  # fmt: skip
+_SENT: Final = '{"openid": "alice", "reason": "why"} or {"session_id": "…"}'
 FIND: Final = Operation(
     "GET", "Sessions, one page after the other", SessionList,
     parameters=(
@@ -194,10 +196,10 @@ def session_pages(kick: Kick, views: Views) -> list[Route]:
         try:
             wanted = _wanted(await read_object(request))
         except BadBodyError as error:
-            return refused(error)
+            return error.answer(f"send {_SENT}")
         kicked = kick(**wanted)
         if not kicked:
-            return refused("there is no such session", 404)
+            return failed(404, "NOT_FOUND", "there is no such session", "GET /sessions lists those that live")
         return JSONResponse({"kicked": kicked})
 
     async def find(request: Request) -> Response:
