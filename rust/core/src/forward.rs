@@ -159,7 +159,9 @@ mod tests {
     fn an_ordinary_payload_is_read_and_encoded() {
         let business = Business::read(ECHO).unwrap();
         assert_eq!((business.action, business.params()), ("echo", 0));
-        let encoded = business.encode::<&str>("s", "o", &[("k", "v")], b"\x32\x00", 300).unwrap();
+        let encoded = business
+            .encode::<&str>("s", "o", &[("k", "v")], b"\x32\x00", 300)
+            .unwrap();
         assert_eq!(
             encoded,
             b"\x0a\x01s\x12\x01o\x1a\x04echo\x2a\x02hi\x32\x06\x0a\x01k\x12\x01v\x32\x00\x38\xac\x02"
