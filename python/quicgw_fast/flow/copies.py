@@ -8,11 +8,37 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from quicgw_fast.codes import PushOutcome
+from quicgw_fast.flow.targets import PushRefused
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
-    from quicgw_fast.session import Asker, Fate
+    from quicgw_fast.session import Asker, Fate, Session
+
+
+def give_each(
+    sessions: Iterable[Session], give: Callable[[Session, Asker | None], str], asker: Asker | None
+) -> list[str]:
+    """Give each session its copy, as if it were the only one, and return what became of those that were taken.
+
+    ``give`` is told who waits for the copy, where anybody does. Raises the first PushRefused where none takes it.
+    """
+    copies = None if asker is None else Copies(asker)
+    told: list[str] = []
+    refusals: list[PushRefused] = []
+    for session in sessions:
+        copy = None if copies is None else copies.one_more()
+        try:
+            told.append(give(session, copy))
+        except PushRefused as refused:
+            refusals.append(refused)
+            if copy is not None:
+                copy.refused()
+    if not told:
+        raise refusals[0]
+    if copies is not None:
+        copies.complete()
+    return told
 
 
 class Copies:

@@ -41,12 +41,15 @@ class Parcels:
 
         With ``follow`` it wants that in any case.
         """
+        waits = follow or request.wait_ack_ms > 0
+        if not (waits or request.supersede_key):
+            return None
         if len(request.supersede_key.encode()) > LONGEST_KEY:
             raise PushRefused(PushCode.BAD_OPTIONS, f"supersede_key may have {LONGEST_KEY} bytes")
         if request.supersede_key and int(request.sync_hint) != SyncHint.IMMEDIATELY:
             told = "a notify that is bound to a request has its place: it has no supersede_key"
             raise PushRefused(PushCode.BAD_OPTIONS, told)
-        if not follow and not request.wait_ack_ms:
+        if not waits:
             return None
         return self._receipts.open(openid, request.wait_ack_ms, kept=bool(request.idempotency_key))
 

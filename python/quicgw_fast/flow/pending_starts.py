@@ -87,7 +87,7 @@ class PendingStarts:
         if waiting is None:
             return
         places = self._registry.devices.policy.most - 1
-        others = [held for held in waiting if not held.start.claim.same_client(claim)]
+        others = [held for held in waiting if held.start.client.open and not held.start.claim.same_client(claim)]
         stay = others[max(0, len(others) - places) :]
         for held in [held for held in waiting if held not in stay]:
             self._remove(held)

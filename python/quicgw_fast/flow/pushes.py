@@ -16,12 +16,12 @@ from quicgw_fast.backend.errors import (
 )
 from quicgw_fast.codes import BindCode, PushCode, SyncHint
 from quicgw_fast.delivery import notify_body
-from quicgw_fast.flow.copies import Copies
+from quicgw_fast.flow.copies import give_each
 from quicgw_fast.flow.handovers import offline_id
 from quicgw_fast.flow.idempotency import Idempotency, KeyCounters
 from quicgw_fast.flow.parcels import Parcels
 from quicgw_fast.flow.taken import Taken
-from quicgw_fast.flow.targets import PushRefused, asking, not_found
+from quicgw_fast.flow.targets import PushRefused, meant, not_found
 from quicgw_fast.flow.to_many import ForMany
 from quicgw_fast.overload import PushFacts
 from quicgw_fast.proto.service_pb2 import BroadcastResponse, UnicastPushResponse
@@ -36,13 +36,12 @@ if TYPE_CHECKING:
     from quicgw_fast.delivery import OrderedSender
     from quicgw_fast.flow.draining import DrainState
     from quicgw_fast.flow.offline import Offline
-    from quicgw_fast.flow.receipts import Receipt
     from quicgw_fast.flow.targets import Targets
     from quicgw_fast.flow.to_many import ToMany
     from quicgw_fast.observe import Metrics
     from quicgw_fast.overload import Gate, PushRefusal
     from quicgw_fast.proto.service_pb2 import BroadcastRequest, UnicastPushRequest
-    from quicgw_fast.session import Parcel, Registry, Session
+    from quicgw_fast.session import Asker, Parcel, Registry, Session
 
 BATCH_SLICE = 64
 """Pushes of a batch that are taken before the loop may do something else."""
@@ -143,22 +142,27 @@ class Pushes:
     async def _take(self, request: UnicastPushRequest, *, follow: bool) -> Taken:
         sessions: Sequence[Session] = ()
         parcel = receipt = None
+        count = 0
         try:
             sessions = await self._targets.find(request.target_type, request.target_id)
+            count = len(sessions)
             openid = sessions[0].openid if sessions else request.target_id
             receipt = self._parcels.open(request, openid, follow=follow)
             body = self._body(request, stored=not sessions)
-            if len(sessions) > 1 and request.bind_client_seq_id and int(request.sync_hint) != SyncHint.IMMEDIATELY:
-                sessions = asking(sessions, request.bind_client_seq_id)
-            if len(sessions) > 1:
-                answer = self._to_devices(sessions, request, body, receipt)
+            if count > 1:
+                sessions = meant(sessions, request)
+                count = len(sessions)
+            if count > 1:
+                give = partial(self._give_copy, request, body)
+                told = give_each(sessions, give, receipt)
+                answer = UnicastPushResponse(success=True, message=told[0], sessions=len(told))
             else:
                 parcel = self._parcels.make(request, receipt)
                 if sessions:
                     done = self._give(sessions[0], request, body, parcel)
                 else:
                     done = await self._store(request, body, parcel)
-                answer = UnicastPushResponse(success=True, message=done, sessions=len(sessions))
+                answer = UnicastPushResponse(success=True, message=done, sessions=count)
         except BaseException as error:
             if receipt is not None:
                 receipt.refused()
@@ -166,31 +170,10 @@ class Pushes:
                 raise
             answer, parcel, receipt = self._refusal(error), None, None
         if sessions:  # also with a refusal: a full window is what makes a service ask
-            answer.pending_bytes = max(session.outbox.memory for session in sessions)
+            answer.pending_bytes = sessions[0].outbox.memory if count == 1 else _most_pending(sessions)
         if parcel is not None:
             answer.seq_id = parcel.number
         return Taken(answer, receipt, parcel)
-
-    def _to_devices(
-        self, sessions: Sequence[Session], request: UnicastPushRequest, body: bytes, receipt: Receipt | None
-    ) -> UnicastPushResponse:
-        """Give each device its copy, as if it were the only one; raises PushRefused where none takes it."""
-        copies = None if receipt is None else Copies(receipt)
-        done: list[str] = []
-        refusals: list[PushRefused] = []
-        for session in sessions:
-            copy = None if copies is None else copies.one_more()
-            try:
-                done.append(self._give(session, request, body, self._parcels.make(request, copy)))
-            except PushRefused as refused:
-                refusals.append(refused)
-                if copy is not None:
-                    copy.refused()
-        if not done:
-            raise refusals[0]
-        if copies is not None:
-            copies.complete()
-        return UnicastPushResponse(success=True, message=done[0], sessions=len(done))
 
     def _refusal(self, refused: PushRefused) -> UnicastPushResponse:
         self._count_pushes_refused.value += 1
@@ -205,6 +188,9 @@ class Pushes:
             return notify_body(request, self._encode_body, offline_id() if stored else None)
         except FrameTooLarge as error:
             raise PushRefused(PushCode.MESSAGE_TOO_LARGE, str(error)) from error
+
+    def _give_copy(self, request: UnicastPushRequest, body: bytes, session: Session, asker: Asker | None) -> str:
+        return self._give(session, request, body, self._parcels.make(request, asker))
 
     def _give(self, session: Session, request: UnicastPushRequest, body: bytes, parcel: Parcel | None) -> str:
         """Have one session take it, and say what became of it there; raises PushRefused."""
@@ -304,6 +290,11 @@ class Pushes:
 
 def _is_logged_in(session: Session) -> bool:
     return session.state is SessionState.NORMAL
+
+
+def _most_pending(sessions: Sequence[Session]) -> int:
+    """Bytes that are kept for the one of them for which most are."""
+    return max(session.outbox.memory for session in sessions)
 
 
 def _sent(session: Session) -> str:

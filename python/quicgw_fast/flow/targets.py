@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from quicgw_fast.codes import PushCode
+from quicgw_fast.codes import PushCode, SyncHint
 from quicgw_fast.placement import Place
 
 if TYPE_CHECKING:
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from quicgw_fast.codes import BindCode, StoreCode
     from quicgw_fast.flow.closing import Closing
     from quicgw_fast.placement import Placement
+    from quicgw_fast.proto.service_pb2 import UnicastPushRequest
     from quicgw_fast.session import Registry, Session
 
 TYPES: Final = ("session", "openid", "gid")
@@ -38,7 +39,7 @@ class Targets:
     async def find(self, target_type: str, target_id: str) -> Sequence[Session]:
         """Those that get a push: of an openid all, the one that attached last first, and else one.
 
-        None when there is none and the target may be away. Raises PushRefused for any other target. Only where openids
+        Empty when there is none and the target may be away. Raises PushRefused for any other target. Only where openids
         live is known of other places: sessions and gids are looked for here alone.
         """
         if target_type != "openid":
@@ -55,7 +56,10 @@ class Targets:
         return sessions
 
     def _devices_of(self, openid: str) -> Sequence[Session]:
-        return [one for one in reversed(self._devices.of(openid)) if not self._closing.expire(one)]
+        sessions = self._devices.of(openid)
+        if len(sessions) > 1:
+            return [one for one in reversed(sessions) if not self._closing.expire(one)]
+        return () if not sessions or self._closing.expire(sessions[0]) else sessions
 
     def _one(self, target_type: str, target_id: str) -> Sequence[Session]:
         find = self._of_one.get(target_type)
@@ -67,11 +71,14 @@ class Targets:
         return () if session is None else (session,)
 
 
-def asking(sessions: Sequence[Session], number: int) -> Sequence[Session]:
-    """Of the devices of an openid the one that has a request of that number in flight, for what is bound to it.
+def meant(sessions: Sequence[Session], request: UnicastPushRequest) -> Sequence[Session]:
+    """Of the devices of an openid those that a push is for: all, or, for what is bound, the one that asked.
 
-    Raises PushRefused where that is not exactly one: numbers of requests are a session's own (protocol §3).
+    Raises PushRefused where not exactly one has that request in flight: its number is a session's own (protocol §3).
     """
+    number = request.bind_client_seq_id
+    if not number or int(request.sync_hint) == SyncHint.IMMEDIATELY:
+        return sessions
     asked = [session for session in sessions if session.outbox.is_open(number)]
     if len(asked) != 1:
         told = f"of {len(sessions)} sessions of the openid {len(asked)} have request {number} in flight"
