@@ -142,13 +142,7 @@ class Groups:
             body = notify_body(request, self._encode_body, {"notify-group": group})
         except FrameTooLarge as error:
             return self._refusal(PushCode.MESSAGE_TOO_LARGE, str(error))
-        many = ForMany(
-            body,
-            EntryKind.GROUP,
-            group,
-            lambda: self._index.members(group, self._clock.now()),
-            lambda session: is_member(session, group, self._clock.now()),
-        )
+        many = ForMany(body, EntryKind.GROUP, group, partial(self._members, group), partial(self._still, group))
         reached = await self._many.send(many)
         if reached.refusal is not None and not reached.sent:
             return self._refusal(reached.refusal.code, reached.refusal.why)
@@ -160,6 +154,13 @@ class Groups:
             pending_bytes=reached.pending,
             most_pending_bytes=reached.most,
         )
+
+    def _members(self, group: str) -> list[Session]:
+        return self._index.members(group, self._clock.now())
+
+    def _still(self, group: str, sessions: list[Session]) -> list[Session]:
+        now = self._clock.now()
+        return [session for session in sessions if is_member(session, group, now)]
 
     def _refusal(self, code: str, why: str) -> GroupPushResponse:
         self._count_refused.value += 1

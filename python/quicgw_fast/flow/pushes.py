@@ -133,7 +133,7 @@ class Pushes:
             body = notify_body(request, self._encode_body)
         except FrameTooLarge as error:
             return BroadcastResponse(sent_count=0, message=f"refused: {error}")
-        many = ForMany(body, EntryKind.BROADCAST, "", lambda: list(self._registry), _is_logged_in)
+        many = ForMany(body, EntryKind.BROADCAST, "", lambda: list(self._registry), _logged_in)
         reached = await self._many.send(many)
         return BroadcastResponse(
             sent_count=reached.sent, message="sent", pending_bytes=reached.pending, most_pending_bytes=reached.most
@@ -288,8 +288,8 @@ class Pushes:
         return _sent(session) if sent else "bound"
 
 
-def _is_logged_in(session: Session) -> bool:
-    return session.state is SessionState.NORMAL
+def _logged_in(sessions: list[Session]) -> list[Session]:
+    return [session for session in sessions if session.state is SessionState.NORMAL]
 
 
 def _most_pending(sessions: Sequence[Session]) -> int:

@@ -42,8 +42,8 @@ class ForMany(NamedTuple):
     """Its name; empty for a broadcast."""
     receivers: Callable[[], list[Session]]
     """Asked when it is the notify's turn."""
-    gets_it: Callable[[Session], bool]
-    """Whether one of those is to get it still."""
+    still: Callable[[list[Session]], list[Session]]
+    """Those of some of them that are to get it now that it is their turn."""
 
 
 @dataclass(slots=True)
@@ -102,7 +102,7 @@ class ToMany:
         return session.reachable and (session.state is SessionState.NORMAL or session.login is Login.UNDER_WAY)
 
     def _serve(self, notify: ForMany, receivers: list[Session], reached: Reached) -> None:
-        admitted = self._admitted([session for session in receivers if notify.gets_it(session)], reached)
+        admitted = self._admitted(notify.still(receivers), reached)
         now = [session for session in admitted if session.may_release]
         taken = self._send_all(now, notify.body)
         if len(now) < len(admitted):
