@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Generic, NamedTuple, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable
 
     from quicgw_fast.observe import Metrics
     from quicgw_fast.session.session import Session
@@ -103,12 +103,12 @@ class GroupIndex:
         group = self._groups.get(name)
         if group is None:
             return PageOf([], None)
-        page = _page(group.members, after, most)
+        page = _page(list(group.members), group.members.__getitem__, after, most)
         return PageOf([session for session in page.there if is_member(session, name, now)], page.cursor)
 
     def page(self, after: int, most: int) -> PageOf[Group]:
         """So many groups at most, behind the one that has the number ``after``."""
-        return _page({group: group.serial for group in self._groups.values()}, after, most)
+        return _page(list(self._groups.values()), lambda group: group.serial, after, most)
 
 
 def is_member(session: Session, name: str, now: float) -> bool:
@@ -121,9 +121,8 @@ def _is_over(ends_at: float | None, now: float) -> bool:
     return ends_at is not None and ends_at <= now
 
 
-def _page(numbered: Mapping[T, int], after: int, most: int) -> PageOf[T]:
+def _page(numbered: list[T], number: Callable[[T], int], after: int, most: int) -> PageOf[T]:
     """Of what was numbered in its order, so many behind a number."""
-    numbers = list(numbered.values())
-    begin = bisect_right(numbers, after)
+    begin = bisect_right(numbered, after, key=number)
     end = begin + most
-    return PageOf(list(itertools.islice(numbered, begin, end)), numbers[end - 1] if end < len(numbers) else None)
+    return PageOf(numbered[begin:end], number(numbered[end - 1]) if end < len(numbered) else None)
