@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from quicgw_fast import backend
+from quicgw_fast.session import Event, is_member
 from tests.session.making import make_registry
 
 if TYPE_CHECKING:
@@ -64,3 +65,17 @@ def test_pages_are_in_the_order_of_joining_and_end_where_nothing_follows() -> No
     second = registry.groups.members_page("g", first.cursor, 3, 0.0)
     assert (first.there, second.there, second.cursor) == (sessions[:2], sessions[2:], None)
     assert registry.groups.members_page("h", 0, 2, 0.0) == ([], None)
+
+
+def test_a_membership_counts_until_its_end() -> None:
+    registry = make_registry(backend.load("python"))
+    stays, leaves = [registry.create(f"u{number}", 0, 0.0) for number in range(2)]
+    registry.groups.join(stays, "g", None)
+    registry.groups.join(leaves, "g", 5.0)
+    assert registry.groups.members("g", 4.999) == [stays, leaves]
+    assert registry.groups.members("g", 5.0) == [stays]
+    assert [is_member(session, "g", 5.0) for session in (stays, leaves)] == [True, False]
+    assert registry.groups.members("h", 0.0) == []
+    registry.groups.tidy(leaves, 5.0)
+    registry.end(stays, Event.EXPIRED, 6.0)
+    assert (len(registry.groups), registry.groups.memberships) == (0, 0)
