@@ -21,8 +21,10 @@ from quicgw_fast.control import (
     ControlAccess,
     ControlServer,
     Refusals,
+    advertised_address,
     config_pages,
     drain_pages,
+    group_pages,
     health_pages,
     metrics_pages,
     openapi_pages,
@@ -66,6 +68,7 @@ if TYPE_CHECKING:
 
     from quicgw_fast.backend.engine import Engine
     from quicgw_fast.config import Config
+    from quicgw_fast.control import GroupKeeper, PresenceTeller, Pusher, Registrar
     from quicgw_fast.proto.service_pb2 import UpstreamRegisterRequest, UpstreamRegisterResponse
     from quicgw_fast.reloading import Prepare
     from quicgw_fast.workers import Seat
@@ -79,6 +82,12 @@ LAST_SPANS = 2.0
 _UNAUTHENTICATED = {
     "effect": "any client may use any openid, and take over any session",
     "remedy": 'set auth.mode = "jwt" and auth.key_file or auth.jwks_file',
+}
+
+_NOT_TOLD = {
+    "reason": "server.grpc is bound to every address of the machine",
+    "effect": "the header gateway is empty; services push through the gateways of their own configuration",
+    "remedy": "set server.grpc_advertise to where services reach this gateway",
 }
 
 _log = logging.getLogger("quicgw.gateway")
@@ -212,7 +221,7 @@ class Gateway:
                 path.closing.end_all()
                 stored = path.offline.stop(max(LEAST_STORE_TIME, deadline - self._clock.now()))
                 await asyncio.gather(stored, self._outlets.finish())
-                path.pushes.stop()
+                path.services.pushes.stop()
         path.journal.flush(math.inf)
         stats = self.stats()
         # What was accepted for clients and is lost, or was sent and never acknowledged, is said beside the counters.
@@ -273,10 +282,13 @@ class Gateway:
         admin = await AdminServer.start(host, port, self._pages(), self._access.admin_guard(host, self._refusals))
         stack.push_async_callback(admin.stop)
         await upstream.own.add(*admin.address)
+        pushes, groups, presence, registrar = self._served()
         self._control = await ControlServer.start(
             *self._seat.grpc_address(server),
-            self._path.pushes if self._member is None else self._member.everywhere,
-            upstream.registration if self._member is None else self._member.everywhere,
+            pushes,
+            groups,
+            presence,
+            registrar,
             self._outlets.watches,
             self._access,
             self._refusals,
@@ -286,6 +298,7 @@ class Gateway:
         stack.push_async_callback(self._control.stop)
         register_buffer(self._metrics, BufferKind.CONTROL, Filling(self._control.buffered, lambda: MOST_BUFFERED))
         await upstream.own.add(*self._control.address)
+        self._path.call_back.be_at(self._told_services())
         await upstream.refuse_own_addresses()
         host, port = split_address(server.quic)
         self._listener = await listen(
@@ -323,11 +336,19 @@ class Gateway:
             *overload_pages(limits),
             *config_pages(limits.settings),
             *session_pages(self._kick, self._views),
+            *group_pages(self._views),
             *upstream_pages(self._upstream),
             *drain_pages(self._end, self._longest_stop),
             *profile_pages(),
         ]
         return [*pages, *openapi_pages(pages), *web_pages()]
+
+    def _told_services(self) -> str:
+        assert self._control is not None
+        address = advertised_address(self._config.server.grpc_advertise, *self._control.address)
+        if not address:
+            _log.warning("services are not told the gateway's address", extra=_NOT_TOLD)
+        return address
 
     def _parts(self) -> list[Prepare]:
         assert self._listener is not None
@@ -341,6 +362,14 @@ class Gateway:
             self._validity,
             self._tls_key,
         )
+
+    def _served(self) -> tuple[Pusher, GroupKeeper, PresenceTeller, Registrar]:
+        """Who answers services: this gateway alone, or with all other nodes."""
+        if self._member is not None:
+            everywhere = self._member.everywhere
+            return everywhere, everywhere.groups, everywhere.groups, everywhere
+        services = self._path.services
+        return services.pushes, services.groups, services.presence, self._upstream.registration
 
     async def _register(self, request: UpstreamRegisterRequest) -> UpstreamRegisterResponse:
         return await self._upstream.registration.register(request)

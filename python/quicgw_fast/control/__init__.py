@@ -2,11 +2,14 @@
 
 from quicgw_fast.control.access import AccessFiles, ControlAccess, read_access
 from quicgw_fast.control.admin import AdminServer
-from quicgw_fast.control.grpc_server import MOST_BUFFERED, ControlServer, Pusher
+from quicgw_fast.control.advertised import advertised_address
+from quicgw_fast.control.group_calls import GroupKeeper, PresenceTeller
+from quicgw_fast.control.grpc_server import MOST_BUFFERED, ControlServer, Pusher, Registrar
 from quicgw_fast.control.listen import reserved_port
 from quicgw_fast.control.pages import (
     config_pages,
     drain_pages,
+    group_pages,
     health_pages,
     metrics_pages,
     openapi_pages,
@@ -28,11 +31,16 @@ __all__ = [
     "AdminServer",
     "ControlAccess",
     "ControlServer",
+    "GroupKeeper",
+    "PresenceTeller",
     "Pusher",
     "Refusals",
+    "Registrar",
+    "advertised_address",
     "config_pages",
     "drain_pages",
     "first_token",
+    "group_pages",
     "health_pages",
     "metrics_pages",
     "openapi_pages",

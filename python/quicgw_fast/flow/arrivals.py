@@ -96,6 +96,8 @@ class Arrivals:
         self._departed.forget(session.id)  # in case that it was here before
         for parcel in arrived.parcels:
             self._tracking.waits(session, parcel)
+        for group, ends_at in arrived.groups.items():
+            self._registry.groups.join(session, group, ends_at)
         self._abroad.arrived(session)
         self._requests.arrived(session, arrived.waiting)
         if session.state is SessionState.NORMAL and not session.outbox.overflowed:

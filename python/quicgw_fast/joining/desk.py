@@ -39,6 +39,7 @@ class Desk:
         describe: Callable[[], pb.DescribeResponse],
     ) -> None:
         self._path = path
+        self._services = path.services
         self._placement = placement
         self._claims = claims
         self._membership = membership
@@ -71,12 +72,32 @@ class Desk:
 
     async def push(self, request: service_pb2.UnicastPushRequest) -> service_pb2.UnicastPushResponse:
         """Take one, and wait as its sender does."""
-        taken = await self._path.pushes.push(request, ask=False)
+        taken = await self._services.pushes.push(request, ask=False)
         return await taken.settled()
 
     async def broadcast(self, request: service_pb2.BroadcastRequest) -> service_pb2.BroadcastResponse:
         """To all that are here."""
-        return await self._path.pushes.broadcast(request)
+        return await self._services.pushes.broadcast(request)
+
+    async def join(self, request: service_pb2.JoinGroupRequest) -> service_pb2.GroupResponse:
+        """Have sessions that are here be in a group."""
+        return await self._services.groups.join(request)
+
+    async def leave(self, request: service_pb2.LeaveGroupRequest) -> service_pb2.GroupResponse:
+        """Take sessions that are here out of one."""
+        return await self._services.groups.leave(request)
+
+    async def spread(self, request: service_pb2.GroupPushRequest) -> service_pb2.GroupPushResponse:
+        """Push to all who are here and in a group."""
+        return await self._services.groups.push(request)
+
+    async def members(self, request: service_pb2.GroupMembersRequest) -> service_pb2.GroupMembersResponse:
+        """Return a page of those."""
+        return await self._services.groups.members(request)
+
+    async def present(self, request: service_pb2.SessionsOfRequest) -> service_pb2.SessionsOfResponse:
+        """Tell of the sessions of an openid that are here."""
+        return await self._services.presence.sessions_of(request)
 
     async def kick(self, request: pb.KickRequest) -> pb.KickResponse:
         """End what is here of an openid, or one session."""
@@ -99,7 +120,7 @@ class Desk:
     async def _take(self, pushes: Sequence[service_pb2.UnicastPushRequest]) -> list[service_pb2.UnicastPushResponse]:
         answers = []
         for number, push in enumerate(pushes, 1):
-            answers.append((await self._path.pushes.push(push, ask=False)).answer)
+            answers.append((await self._services.pushes.push(push, ask=False)).answer)
             if number % 64 == 0:
                 await asyncio.sleep(0)
         return answers

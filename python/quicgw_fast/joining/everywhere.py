@@ -8,6 +8,7 @@ import math
 from typing import TYPE_CHECKING
 
 from quicgw_fast.cluster.peers import PeerUnreachable
+from quicgw_fast.joining.groups import GroupsEverywhere
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Collection, Coroutine, Sequence
@@ -15,9 +16,10 @@ if TYPE_CHECKING:
 
     from quicgw_fast.clock import Clock
     from quicgw_fast.cluster.peering import NodeClient
+    from quicgw_fast.flow.from_services import FromServices
     from quicgw_fast.flow.kicking import Kicks
-    from quicgw_fast.flow.pushes import Pushes
     from quicgw_fast.flow.taken import Taken
+    from quicgw_fast.placement import Placement
     from quicgw_fast.proto import service_pb2 as pb
 
 _log = logging.getLogger("quicgw.cluster")
@@ -31,15 +33,17 @@ class Everywhere:
         clock: Clock,
         client: NodeClient,
         others: Callable[[], Collection[str]],
-        pushes: Pushes,
+        placement: Placement,
+        services: FromServices,
         kicks: Kicks,
         register: Callable[[pb.UpstreamRegisterRequest], Awaitable[pb.UpstreamRegisterResponse]],
     ) -> None:
-        """``others`` are the other nodes that are known; ``register`` takes a service in here."""
+        """``others`` are the other nodes that are known; ``services`` and ``register`` are for what is here."""
+        self.groups = GroupsEverywhere(client, others, placement, services)
         self._now = clock.now
         self._client = client
         self._others = others
-        self._pushes = pushes
+        self._pushes = services.pushes
         self._kicks = kicks
         self._register = register
         self._registered: dict[tuple[str, str, str], tuple[pb.UpstreamRegisterRequest, float]] = {}

@@ -122,8 +122,8 @@ class Member:
         host, port = split_address(self._config.listen)
         node, path = self._node, self._path()
         desk = Desk(path, node.placement, node.claims, node.membership, self._register, self._describe)
-        pushes, kicks = path.pushes, path.kicks
-        self._everywhere = Everywhere(self._clock, self._client, self._others, pushes, kicks, self._register)
+        here = path.services, path.kicks, self._register
+        self._everywhere = Everywhere(self._clock, self._client, self._others, node.placement, *here)
         self._server = await NodeServer.start(host, port + self._seat.index if port else 0, desk, self._access)
         self._advertised = self._config.advertise or self._server.address
         try:
@@ -142,7 +142,7 @@ class Member:
         Clients were told to come back, and bring theirs to wherever that is.
         """
         path = self._path()
-        while self._others() and len(path.registry) and self._clock.now() < deadline:
+        while self._others() and len(path.registry) and self._clock.now() < deadline:  # noqa: ASYNC110 - nobody tells
             await asyncio.sleep(LOOK)
         if len(path.registry):
             _log.info("sessions not fetched", extra={"sessions": len(path.registry)})
@@ -201,7 +201,7 @@ class Member:
         return asyncio.ensure_future(self._pushed_here(request))
 
     async def _pushed_here(self, request: UnicastPushRequest) -> UnicastPushResponse:
-        return await (await self._path().pushes.push(request, ask=False)).settled()
+        return await (await self._path().services.pushes.push(request, ask=False)).settled()
 
     def _describe(self) -> pb.DescribeResponse:
         registry, now = self._path().registry, self._clock.now()

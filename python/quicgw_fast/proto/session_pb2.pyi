@@ -74,6 +74,7 @@ class SessionState(message.Message):
     TRAIL_FIELD_NUMBER: builtins.int
     WAITING_FIELD_NUMBER: builtins.int
     CAME_FROM_FIELD_NUMBER: builtins.int
+    GROUPS_FIELD_NUMBER: builtins.int
     version: builtins.int
     session_id: builtins.str
     """Who it is."""
@@ -120,6 +121,8 @@ class SessionState(message.Message):
     def waiting(self) -> containers.RepeatedCompositeFieldContainer[WaitingRequest]:
         """behind a hello, in their order: they come along"""
 
+    @builtins.property
+    def groups(self) -> containers.RepeatedCompositeFieldContainer[GroupMembership]: ...
     def __init__(
         self,
         *,
@@ -145,10 +148,11 @@ class SessionState(message.Message):
         trail: abc.Iterable[TrailEntry] | None = ...,
         waiting: abc.Iterable[WaitingRequest] | None = ...,
         came_from: builtins.str = ...,
+        groups: abc.Iterable[GroupMembership] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = typing.Literal["_detached_for", b"_detached_for", "_token_ends_at", b"_token_ends_at", "detached_for", b"detached_for", "outbox", b"outbox", "token_ends_at", b"token_ends_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["_detached_for", b"_detached_for", "_token_ends_at", b"_token_ends_at", "age", b"age", "allowance_full_in", b"allowance_full_in", "attempts", b"attempts", "came_from", b"came_from", "detached_for", b"detached_for", "epoch", b"epoch", "gid", b"gid", "handed", b"handed", "logged_in", b"logged_in", "openid", b"openid", "outbox", b"outbox", "peer", b"peer", "requests", b"requests", "required_features", b"required_features", "session_id", b"session_id", "silent_for", b"silent_for", "token_ends_at", b"token_ends_at", "told_interval", b"told_interval", "trail", b"trail", "version", b"version", "waiting", b"waiting", "zone", b"zone"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["_detached_for", b"_detached_for", "_token_ends_at", b"_token_ends_at", "age", b"age", "allowance_full_in", b"allowance_full_in", "attempts", b"attempts", "came_from", b"came_from", "detached_for", b"detached_for", "epoch", b"epoch", "gid", b"gid", "groups", b"groups", "handed", b"handed", "logged_in", b"logged_in", "openid", b"openid", "outbox", b"outbox", "peer", b"peer", "requests", b"requests", "required_features", b"required_features", "session_id", b"session_id", "silent_for", b"silent_for", "token_ends_at", b"token_ends_at", "told_interval", b"told_interval", "trail", b"trail", "version", b"version", "waiting", b"waiting", "zone", b"zone"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__detached_for: _TypeAlias = typing.Literal["detached_for"]  # noqa: Y015
     _WhichOneofArgType__detached_for: _TypeAlias = typing.Literal["_detached_for", b"_detached_for"]  # noqa: Y015
@@ -428,3 +432,26 @@ class TrailEntry(message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType__request) -> _WhichOneofReturnType__request | None: ...
     @typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType_outcome) -> _WhichOneofReturnType_outcome | None: ...
+
+@typing.final
+class GroupMembership(message.Message):
+    DESCRIPTOR: descriptor.Descriptor
+
+    GROUP_FIELD_NUMBER: builtins.int
+    ENDS_IN_FIELD_NUMBER: builtins.int
+    group: builtins.str
+    ends_in: builtins.float
+    """none: as long as the session lives"""
+    def __init__(
+        self,
+        *,
+        group: builtins.str = ...,
+        ends_in: builtins.float | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = typing.Literal["_ends_in", b"_ends_in", "ends_in", b"ends_in"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["_ends_in", b"_ends_in", "ends_in", b"ends_in", "group", b"group"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__ends_in: _TypeAlias = typing.Literal["ends_in"]  # noqa: Y015
+    _WhichOneofArgType__ends_in: _TypeAlias = typing.Literal["_ends_in", b"_ends_in"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__ends_in) -> _WhichOneofReturnType__ends_in | None: ...

@@ -4,6 +4,7 @@ from quicgw_fast.session.catch_up import CatchUp, CatchUpState, ReadingEvent
 from quicgw_fast.session.claim import MAX_OPENID, Attempts, StartClaim
 from quicgw_fast.session.devices import NEWEST, DevicePolicy, Devices
 from quicgw_fast.session.elsewhere import RequestElsewhere, WaitingRequest
+from quicgw_fast.session.groups import LONGEST_NAME, MOST_OF_A_SESSION, GroupIndex, is_member
 from quicgw_fast.session.losses import UntoldLosses, gap_to_tell
 from quicgw_fast.session.notify_count import NO_NOTIFIES, NotifyCount
 from quicgw_fast.session.packing import VERSION, pack
@@ -18,7 +19,9 @@ from quicgw_fast.session.unpacking import ArrivedSession, UnreadableSession, rea
 __all__ = [
     "ACKNOWLEDGED",
     "DOWN",
+    "LONGEST_NAME",
     "MAX_OPENID",
+    "MOST_OF_A_SESSION",
     "NEWEST",
     "NO_NOTIFIES",
     "PENDING",
@@ -36,6 +39,7 @@ __all__ = [
     "Event",
     "Fate",
     "Gap",
+    "GroupIndex",
     "Login",
     "NotifyCount",
     "Parcel",
@@ -52,6 +56,7 @@ __all__ = [
     "WaitingRequest",
     "decide",
     "gap_to_tell",
+    "is_member",
     "lost",
     "pack",
     "read",

@@ -68,6 +68,8 @@ def pack(
             metadata=dict(each.metadata),
             cost=each.cost,
         )
+    for name, ends_at in (session.groups or {}).items():
+        state.groups.add(group=name, ends_in=None if ends_at is None else ends_at - now)
     if session.trail:
         _pack_trail(session.trail, now, state)
     return state.SerializeToString()

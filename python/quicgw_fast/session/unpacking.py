@@ -47,6 +47,8 @@ class ArrivedSession(NamedTuple):
     """What waits in its outbox and may be dropped or replaced."""
     waiting: list[WaitingRequest]
     """Its requests that wait behind a hello."""
+    groups: dict[str, float | None]
+    """That it is in, and until when."""
 
 
 def read(data: bytes) -> pb.SessionState:
@@ -81,7 +83,8 @@ def unpack(
         session, waiting = _session(state, outbox, gateway, now), list(_waiting(state, now))
     except (ValueError, OverflowError, DecodeError) as error:
         raise UnreadableSession(f"session {state.session_id} contradicts itself: {error}") from error
-    return ArrivedSession(session, parcels, waiting)
+    groups = {each.group: now + each.ends_in if each.HasField("ends_in") else None for each in state.groups}
+    return ArrivedSession(session, parcels, waiting, groups)
 
 
 def _session(state: pb.SessionState, outbox: Outbox, gateway: str, now: float) -> Session:

@@ -20,6 +20,15 @@ if TYPE_CHECKING:
     from quicgw_fast.proto.service_pb2 import (
         BroadcastRequest,
         BroadcastResponse,
+        GroupMembersRequest,
+        GroupMembersResponse,
+        GroupPushRequest,
+        GroupPushResponse,
+        GroupResponse,
+        JoinGroupRequest,
+        LeaveGroupRequest,
+        SessionsOfRequest,
+        SessionsOfResponse,
         UnicastPushRequest,
         UnicastPushResponse,
         UpstreamRegisterRequest,
@@ -98,6 +107,26 @@ class NodeClient:
         request = pb.KickRequest(openid=openid, session_id=session_id, reason=reason)
         answer: pb.KickResponse = await self._lines.call(node, "Kick", request, ANSWER_WITHIN)
         return answer.ended
+
+    async def join(self, node: str, request: JoinGroupRequest) -> GroupResponse:
+        """Have sessions of a node be in a group."""
+        return cast("GroupResponse", await self._lines.call(node, "Join", request, CARRIED_WITHIN))
+
+    async def leave(self, node: str, request: LeaveGroupRequest) -> GroupResponse:
+        """Take sessions of a node out of a group."""
+        return cast("GroupResponse", await self._lines.call(node, "Leave", request, CARRIED_WITHIN))
+
+    async def spread(self, node: str, request: GroupPushRequest) -> GroupPushResponse:
+        """Have a node push to those of its sessions that are in a group."""
+        return cast("GroupPushResponse", await self._lines.call(node, "Spread", request, BROADCAST_WITHIN))
+
+    async def members(self, node: str, request: GroupMembersRequest) -> GroupMembersResponse:
+        """Ask a node for a page of those of its sessions that are in a group."""
+        return cast("GroupMembersResponse", await self._lines.call(node, "Members", request, CARRIED_WITHIN))
+
+    async def present(self, node: str, request: SessionsOfRequest) -> SessionsOfResponse:
+        """Ask a node for its sessions of an openid."""
+        return cast("SessionsOfResponse", await self._lines.call(node, "Present", request, CARRIED_WITHIN))
 
     async def register(self, node: str, request: UpstreamRegisterRequest) -> UpstreamRegisterResponse:
         """Have a node take a service in, or let it go."""

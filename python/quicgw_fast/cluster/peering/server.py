@@ -52,6 +52,21 @@ class NodeDesk(Protocol):
     async def broadcast(self, request: service_pb2.BroadcastRequest) -> service_pb2.BroadcastResponse:
         """Push to all sessions that are here."""
 
+    async def join(self, request: service_pb2.JoinGroupRequest) -> service_pb2.GroupResponse:
+        """Have sessions that are here be in a group."""
+
+    async def leave(self, request: service_pb2.LeaveGroupRequest) -> service_pb2.GroupResponse:
+        """Take sessions that are here out of one."""
+
+    async def spread(self, request: service_pb2.GroupPushRequest) -> service_pb2.GroupPushResponse:
+        """Push to all who are here and in a group."""
+
+    async def members(self, request: service_pb2.GroupMembersRequest) -> service_pb2.GroupMembersResponse:
+        """Return a page of those."""
+
+    async def present(self, request: service_pb2.SessionsOfRequest) -> service_pb2.SessionsOfResponse:
+        """Tell of the sessions of an openid that are here."""
+
     async def kick(self, request: pb.KickRequest) -> pb.KickResponse:
         """End sessions that are here."""
 
