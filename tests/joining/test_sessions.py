@@ -84,7 +84,7 @@ async def test_a_broadcast_reaches_all_nodes(nodes: Nodes) -> None:
 async def test_a_service_that_registers_at_one_node_serves_all(nodes: Nodes) -> None:
     client = await nodes.online(1, "alice")
     async with RawUpstream("other") as other:
-        assert (await nodes.pushers[0].register(other.address, "001", "business")).success
+        assert (await nodes.pushers[0].register(other.address, "001")).success
         async with asyncio.timeout(20):
             while not other.requests:
                 assert wire.business(await client.call("echo")).code == 200

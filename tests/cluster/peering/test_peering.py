@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, Any, Never
 
 import pytest
 
+from quicgw_fast.cluster.lease import Vouched
 from quicgw_fast.cluster.peering import NodeAccess, NodeClient, NodeServer
 from quicgw_fast.cluster.peering.carrying import MOST_BYTES, MOST_ITEMS, UNDER_WAY
 from quicgw_fast.cluster.peers import PeerUnreachable
@@ -20,16 +22,34 @@ from quicgw_fast.proto.service_pb2 import (
     UnicastPushRequest,
     UnicastPushResponse,
 )
+from quicgw_fast.proto.session_pb2 import SessionState
 from tests.support.authority import Authority
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
+    from quicgw_fast.cluster.peering.lines import AddressOf
+
 NODE, OTHER = "node-1.aaaa", "node-2.bbbb"
+GIVEN = [SessionState(came_from=OTHER).SerializeToString() + each for each in (b"one", b"two")]
+"""Each says where it is from."""
+
+
+def knows(addresses: dict[str, str]) -> AddressOf:
+    async def address_of(node: str) -> str | None:
+        return addresses.get(node)
+
+    return address_of
 
 
 class NotingDesk:
-    """Answers everything, and knows what it was asked for."""
+    """Answers nearly everything, and knows what it was asked for."""
+
+    def __getattr__(self, name: str) -> Any:
+        return partial(self._unasked, name)
+
+    async def _unasked(self, name: str, request: object) -> Never:
+        raise NotImplementedError(f"{name}: {request}")
 
     def __init__(self) -> None:
         self.asked: list[object] = []
@@ -42,7 +62,7 @@ class NotingDesk:
 
     async def confirm(self, request: pb.ConfirmRequest) -> pb.ConfirmResponse:
         self.asked.append(request)
-        return pb.ConfirmResponse(accepted=True)
+        return pb.ConfirmResponse()
 
     async def carry(self, request: pb.CarryRequest) -> pb.CarryResponse:
         self.asked.append(request)
@@ -64,7 +84,7 @@ class NotingDesk:
         return pb.KickResponse(ended=2)
 
     async def vouch(self, request: pb.VouchRequest) -> pb.VouchResponse:
-        return pb.VouchResponse(granted=request.node == NODE)
+        return pb.VouchResponse(outcome=("promised" if request.node == NODE else "refused"))
 
     async def describe(self, request: pb.DescribeRequest) -> pb.DescribeResponse:
         del request
@@ -81,7 +101,7 @@ async def lined(
     """A client of one node, whose name is OTHER."""
     access = server or NodeAccess()
     running = await NodeServer.start("127.0.0.1", 0, desk, access)
-    lines = NodeClient(NODE, client or access, {OTHER: running.address}.get)
+    lines = NodeClient(NODE, client or access, knows({OTHER: running.address}))
     try:
         yield lines
     finally:
@@ -100,23 +120,23 @@ def a_push(target: str, size: int = 0, wait: int = 0) -> UnicastPushRequest:
 
 async def test_each_question_has_its_answer(desk: NotingDesk) -> None:
     async with lined(desk) as node:
-        assert await node.fetch(OTHER, "alice", 9, ("s1",)) == [b"one", b"two"]
-        await node.confirm(OTHER, "alice", 9)
-        assert await node.vouch(OTHER, "era")
+        assert await node.fetch(OTHER, "alice", 3, 9, ("s1",)) == GIVEN
+        await node.confirm(OTHER, "alice", 3)
+        assert await node.vouch(OTHER, "era") is Vouched.PROMISED
         assert await node.kick(OTHER, "alice", "", "why") == 2
         assert (await node.broadcast(OTHER, BroadcastRequest(title="all"))).sent_count == 3
         assert (await node.describe(OTHER)).sessions == 7
         assert (await node.push(OTHER, a_push("bob", wait=50))).message == "waited"
     assert desk.asked[:2] == [
-        pb.FetchRequest(node=NODE, openid="alice", generation=9, session_ids=["s1"]),
-        pb.ConfirmRequest(openid="alice", generation=9),
+        pb.FetchRequest(node=NODE, openid="alice", held=3, generation=9, session_ids=["s1"]),
+        pb.ConfirmRequest(openid="alice", held=3),
     ]
 
 
 async def test_an_outdated_claim_gets_nothing_and_hears_why(desk: NotingDesk) -> None:
     async with lined(desk) as node:
         with pytest.raises(PeerUnreachable, match="a newer claim"):
-            await node.fetch(OTHER, "alice", 4, ())
+            await node.fetch(OTHER, "alice", 3, 4, ())
 
 
 async def test_pushes_and_replies_of_one_turn_go_together_and_are_answered_one_by_one(desk: NotingDesk) -> None:
@@ -159,7 +179,7 @@ async def test_who_does_not_know_the_secret_is_refused_before_anything_is_read(
 ) -> None:
     async with lined(desk, NodeAccess("the secret of all nodes"), NodeAccess(shown)) as node:
         with pytest.raises(PeerUnreachable, match=r"cluster\.secret_file") as refused:
-            await node.fetch(OTHER, "alice", 9, ())
+            await node.fetch(OTHER, "alice", 3, 9, ())
         assert refused.value.surely
         with pytest.raises(PeerUnreachable):
             await node.push(OTHER, a_push("alice"))
@@ -168,14 +188,14 @@ async def test_who_does_not_know_the_secret_is_refused_before_anything_is_read(
 
 async def test_who_knows_the_secret_is_served(desk: NotingDesk) -> None:
     async with lined(desk, NodeAccess("the secret of all nodes")) as node:
-        assert await node.fetch(OTHER, "alice", 9, ()) == [b"one", b"two"]
+        assert await node.fetch(OTHER, "alice", 3, 9, ()) == GIVEN
 
 
 async def test_nodes_show_each_other_certificates_of_their_authority(desk: NotingDesk) -> None:
     ours, strange = Authority("nodes"), Authority("strangers")
     access = NodeAccess(ca=ours.pem, **ours.client("node-2"))
     async with lined(desk, access, NodeAccess(ca=ours.pem, **ours.client("node-1"))) as node:
-        assert await node.vouch(OTHER, "era")
+        assert await node.vouch(OTHER, "era") is Vouched.PROMISED
     for stranger in (
         NodeAccess(ca=ours.pem, **strange.client("node-1")),
         NodeAccess(ca=strange.pem, **ours.client("node-1")),
@@ -183,7 +203,7 @@ async def test_nodes_show_each_other_certificates_of_their_authority(desk: Notin
     ):
         async with lined(desk, access, stranger) as node:
             with pytest.raises(PeerUnreachable) as refused:
-                await node.fetch(OTHER, "alice", 9, ())
+                await node.fetch(OTHER, "alice", 3, 9, ())
             assert refused.value.surely
     assert not desk.asked
 
@@ -191,9 +211,9 @@ async def test_nodes_show_each_other_certificates_of_their_authority(desk: Notin
 async def test_a_node_that_is_gone_is_told_at_once_and_surely(desk: NotingDesk) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))  # nobody listens there
-        node = NodeClient(NODE, NodeAccess(), {OTHER: f"127.0.0.1:{taken.getsockname()[1]}"}.get)
+        node = NodeClient(NODE, NodeAccess(), knows({OTHER: f"127.0.0.1:{taken.getsockname()[1]}"}))
         async with asyncio.timeout(10):
-            for ask in (node.fetch(OTHER, "alice", 9, ()), node.push(OTHER, a_push("alice"))):
+            for ask in (node.fetch(OTHER, "alice", 3, 9, ()), node.push(OTHER, a_push("alice"))):
                 with pytest.raises(PeerUnreachable, match=OTHER) as gone:
                     await ask
                 assert gone.value.surely
@@ -228,9 +248,9 @@ async def test_whoever_waits_is_told_when_this_node_stops(desk: NotingDesk) -> N
 
 async def test_a_line_is_closed_when_its_node_is_gone_and_opened_again(desk: NotingDesk) -> None:
     async with lined(desk) as node:
-        assert await node.vouch(OTHER, "era")
+        assert await node.vouch(OTHER, "era") is Vouched.PROMISED
         node.keep(())
-        assert await node.vouch(OTHER, "era")
+        assert await node.vouch(OTHER, "era") is Vouched.PROMISED
 
 
 async def test_a_bug_at_the_desk_is_an_answer(desk: NotingDesk, caplog: pytest.LogCaptureFixture) -> None:
