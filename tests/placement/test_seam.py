@@ -50,7 +50,11 @@ async def test_an_openid_may_be_claimed_again_and_while_it_is_being_claimed(plac
 
 
 async def test_each_question_has_an_answer_of_its_own(placement: Placement) -> None:
-    first, second, other = placement.find("openid", "alice"), placement.find("openid", "alice"), placement.claim("bob", "")
+    first, second, other = (
+        placement.find("openid", "alice"),
+        placement.find("openid", "alice"),
+        placement.claim("bob", ""),
+    )
     if not isinstance(first, Place):
         first.cancel()  # as a push does whose sender gave up
     assert await told(second) == HERE

@@ -1,1 +1,1 @@
-"""One gateway out of many: the directory of who lives where, and what each may do by it. Imported with ``[cluster]``."""
+"""One gateway out of many: the directory of who lives where, and what each may do. Imported for ``[cluster]``."""

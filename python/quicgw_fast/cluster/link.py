@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from quicgw_fast.clock import Clock
     from quicgw_fast.cluster.address import DirectoryAddress
-    from quicgw_fast.cluster.scripts import Script
+    from quicgw_fast.cluster.scripts import AtomicScript
     from quicgw_fast.observe import Metrics
 
 SHORTEST_PAUSE: Final = 0.05
@@ -94,9 +94,7 @@ class DirectoryLink:
         self._repeats = RepeatLog(_log)
         self._took = metrics.duration("directory_call", "Of what the directory was asked together, until it answered")
         self._count_lost = metrics.counter("directory_losses", "Times that the directory became unreachable")
-        self._count_attempts = metrics.counter(
-            "directory_attempts", "Attempts to connect to the directory that failed"
-        )
+        self._count_attempts = metrics.counter("directory_attempts", "Attempts to connect to the directory that failed")
         metrics.gauge("directory_up", "Whether the directory answers", lambda: self.up, Unit.FLAG)
 
     @property
@@ -133,7 +131,7 @@ class DirectoryLink:
             self._task = None
         await self._give_up("it is not asked any more")
 
-    def ask(self, script: Script, keys: Sequence[str], *arguments: str | bytes | int) -> asyncio.Future[object]:
+    def ask(self, script: AtomicScript, keys: Sequence[str], *arguments: str | bytes | int) -> asyncio.Future[object]:
         """Run a script; the future raises DirectoryUnavailable where there is no answer."""
         answer: asyncio.Future[object] = asyncio.get_running_loop().create_future()
         if self._server is None:
@@ -150,7 +148,11 @@ class DirectoryLink:
         try:
             async with asyncio.timeout(within):
                 connection = await self._address.open()
-                self._server = await _introduced(connection, str(self._address))
+                try:
+                    self._server = await _introduced(connection, str(self._address))
+                except BaseException:
+                    await connection.disconnect(nowait=True)
+                    raise
                 self._connection = connection
         except TimeoutError as error:
             raise DirectoryUnavailable(f"no answer within {within:g} s") from error

@@ -12,7 +12,7 @@ import logging
 import secrets
 from typing import TYPE_CHECKING, Final
 
-from quicgw_fast.cluster.lease import Standing, Vouched
+from quicgw_fast.cluster.lease import NodeStanding, Vouched
 from quicgw_fast.cluster.link import DirectoryUnavailable
 from quicgw_fast.cluster.peers import PeerUnreachable
 from quicgw_fast.observe import Unit
@@ -51,7 +51,7 @@ class Membership:
         *,
         founding: bool,
         confirm: Callable[[], None],
-        changed: Callable[[Standing], None],
+        changed: Callable[[NodeStanding], None],
     ) -> None:
         """``about`` gives what the others are to know of this node, as JSON. ``confirm`` is called when claims need it.
 
@@ -69,7 +69,7 @@ class Membership:
         self._founding = founding
         self._confirm = confirm
         self._changed = changed
-        self._standing = Standing.SUSPENDED
+        self._standing = NodeStanding.SUSPENDED
         self._wake = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self.nodes: tuple[NodeRecord, ...] = ()
@@ -82,7 +82,7 @@ class Membership:
         self._count_vouched = metrics.counter("lease_vouched", "Times that all other nodes vouched for this one")
 
     @property
-    def standing(self) -> Standing:
+    def standing(self) -> NodeStanding:
         """What this node may do now."""
         return self._lease.standing(self._now())
 
@@ -181,8 +181,8 @@ class Membership:
         if standing is self._standing:
             return
         before, self._standing = self._standing, standing
-        if standing is Standing.SUSPENDED:
+        if standing is NodeStanding.SUSPENDED:
             _log.warning("node suspended", extra={"node": self._node, "reason": self._link.why})
-        elif self._lease.term > 1 or before is Standing.VOUCHED:
+        elif self._lease.term > 1 or before is NodeStanding.VOUCHED:
             _log.info("node standing changed", extra={"node": self._node, "standing": standing.value})
         self._changed(standing)

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 class PeerUnreachable(Exception):
-    """A node did not answer in time, or cannot be connected to, and may have done what was asked; the message says why."""
+    """A node did not answer in time, and may have done what it was asked for; the message says why."""
 
 
 class Peers(Protocol):
@@ -20,25 +20,29 @@ class Peers(Protocol):
     Each call ends in a time that a START can wait for, and raises PeerUnreachable where there is no answer.
     """
 
-    async def fetch(self, node: str, openid: str, held: int, generation: int, session_ids: Sequence[str]) -> list[bytes]:
+    async def fetch(
+        self, node: str, openid: str, held: int, generation: int, session_ids: Sequence[str]
+    ) -> list[bytes]:
         """Have a node give up what it has of an openid by its claim ``held``, to the newer claim of ``generation``.
 
-        Returns the sessions, or of them those that are named; nothing where there are none by that claim any more. Asked
-        again by the same or a newer claim it gives the same, until that is confirmed, or until the node has the openid
-        by another claim: what it gave away for an older one is an old state then, and must not come back.
+        Returns the sessions, or of them those that are named; nothing where there are none by that claim. Asked again
+        by the same or a newer claim it gives the same, until that is confirmed, or until the node has the openid by
+        another claim: what it gave away for an older one is an old state then, and must not come back.
         """
 
     async def confirm(self, node: str, openid: str, held: int) -> None:
         """Say that what was fetched of its claim ``held`` is in good hands, and can be forgotten there."""
 
     async def vouch(self, node: str, era: str) -> Vouched:
-        """Ask a node to vouch for this one, which cannot reach the directory of ``era`` (``Membership.vouch`` there)."""
+        """Ask a node to vouch for this one, which cannot reach the directory of ``era`` (``Membership.vouch``)."""
 
 
 class Alone:
     """Nobody can be reached: for a node that has no way to the others."""
 
-    async def fetch(self, node: str, openid: str, held: int, generation: int, session_ids: Sequence[str]) -> list[bytes]:
+    async def fetch(
+        self, node: str, openid: str, held: int, generation: int, session_ids: Sequence[str]
+    ) -> list[bytes]:
         """See ``Peers``."""
         del openid, held, generation, session_ids
         raise PeerUnreachable(f"this node has no way to {node}")
