@@ -69,7 +69,20 @@ SHARED = frozenset(
 EVERYTHING = (
     STAGES
     | SHARED
-    | {"assembly", "cli", "client", "demo", "flow", "gateway", "machine", "reloading", "service", "sync", "_core"}
+    | {
+        "assembly",
+        "cli",
+        "client",
+        "cluster",
+        "demo",
+        "flow",
+        "gateway",
+        "machine",
+        "reloading",
+        "service",
+        "sync",
+        "_core",
+    }
 )
 
 # What a part of the package may import of the others.

@@ -87,15 +87,20 @@ async def impostor(**about: str) -> AsyncIterator[str]:
     told = {"redis_version": "7.2.4", "role": "master", "run_id": "r", **about}
     text = "".join(f"{name}:{value}\r\n" for name, value in told.items()).encode()
 
+    gone = asyncio.Event()
+
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while data := await reader.read(4096):
             for _ in range(data.count(b"*2\r\n$4\r\nINFO")):
                 writer.write(b"$%d\r\n%s\r\n" % (len(text), text))
         writer.close()
+        await writer.wait_closed()
+        gone.set()
 
     server = await asyncio.start_server(answer, "127.0.0.1", 0)
     async with server:
         yield f"valkey://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        await gone.wait()
 
 
 @pytest.mark.parametrize(

@@ -151,7 +151,8 @@ class Claiming:
             self._outdated()
             raise DirectoryUnavailable("its data has just become new")
         if refused is not None:
-            return self._superseded()
+            # By a START at another node, or by one that came here at the same time, for which the openid is here.
+            return (mine and self.at_once(openid, "")) or self._superseded()
         if mine and not self._claims.of(openid):  # somebody asked for it meanwhile, who cannot take it any more
             yielded = await self._from_here(openid, generation, holder)
         self._telling.taken(openid, holder)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def probe(url: str) -> tuple[Server, float]:
-    """Who answers there, and in how many seconds it was connected to; raises DirectoryUnusable, which says what to do."""
+    """Who answers there, and after how many seconds; raises DirectoryUnusable, which says what to do."""
     return asyncio.run(_probe(url))
 
 
