@@ -13,7 +13,7 @@ export PYTHONDONTWRITEBYTECODE := 1
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo serve test test-rust test-python test-matrix test-aioquic coverage lint lint-rust lint-python format wheel
-.PHONY: bench bench-e2e bench-marks bench-check bench-overload bench-rust attacks fuzz reloads chaos restarts reference proto lock clean
+.PHONY: bench bench-e2e bench-marks bench-check bench-metrics bench-overload bench-rust attacks fuzz reloads chaos restarts reference proto lock clean
 .PHONY: docs stalled soak-idle soak-churn test-slim test-lowest test-page screenshots
 .PHONY: model-cluster
 .PHONY: test-go test-typescript proto-go
@@ -137,6 +137,9 @@ bench-marks: setup ## Measure some marks, each beside what it is compared to: RO
 
 bench-check: setup ## Fail where a request or a session makes more calls than benches/calls.json expects
 	$(BIN)/python -m benches.check
+
+bench-metrics: setup ## Measure what counting costs of a request, and write the table into docs/performance.md
+	$(BIN)/python -m benches.metrics_cost --write
 
 bench-overload: setup ## Measure goodput at 1 to 10 times the capacity, and write the table into docs/overload.md
 	$(BIN)/python -m benches.overload --write

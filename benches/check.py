@@ -81,9 +81,9 @@ async def count(combination: Combination) -> dict[str, dict[str, float]]:
         async with embedded_gateway(load(overrides=flags), certificate) as gateway:
             address = gateway.addresses.quic
             async with sessions(address, ["alice"]) as seen:
-                await _replies(seen, 50)  # what only the first ones need has been done
+                await replies(seen, 50)  # what only the first ones need has been done
                 with Calls() as requests:
-                    made = await _replies(seen, _REQUESTS)
+                    made = await replies(seen, _REQUESTS)
                 if refused := seen().errors:
                     raise SystemExit(f"requests were refused, which costs less than an answer: {refused}")
             with Calls() as logins:
@@ -92,7 +92,7 @@ async def count(combination: Combination) -> dict[str, dict[str, float]]:
     return {"request": _each(requests, made), "session": _each(logins, _LOGINS)}
 
 
-async def _replies(seen: Any, count: int) -> int:
+async def replies(seen: Any, count: int) -> int:
     """Wait for so many replies, and return how many there were."""
     begin = now = seen().replies
     while now - begin < count:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import logging
+import os
+import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import hypothesis
@@ -15,6 +18,12 @@ if TYPE_CHECKING:
     from types import ModuleType
 
 ENGINES = ("rust", "python")
+
+# Hundreds of processes are started, and each would compile what it imports anew, which is half of what its start takes.
+# What is compiled lies beside the packages, and not in the folder that is tested.
+if sys.prefix != sys.base_prefix:
+    os.environ["PYTHONPYCACHEPREFIX"] = str(Path(sys.prefix) / "compiled")
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 # A busy machine makes no property false.
 hypothesis.settings.register_profile("busy", deadline=None)

@@ -105,7 +105,7 @@ MAY_IMPORT = {
     "machine": frozenset(),
     "cluster": SHARED | {"placement"},
     "tracing": SHARED | {"files", "__init__"},
-    "observe": frozenset({"config", "clock", "errors", "codes", "addresses", "writer"}),
+    "observe": frozenset({"config", "clock", "errors", "codes", "addresses", "printable", "writer"}),
     "writer": frozenset(),
     "ports": frozenset({"backend", "codes", "completions", "errors", "proto"}),
     "backend": frozenset({"errors", "codes", "_core"}),

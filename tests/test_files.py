@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from quicgw_fast.files import read_small, warn_if_exposed
+from quicgw_fast.files import MAX_FILE, read_small, warn_if_exposed
 
 
 @pytest.mark.parametrize(
@@ -35,10 +35,18 @@ def test_what_everybody_may_do(
     assert all(record.__dict__["setting"] == "auth.key_file" for record in caplog.records)
 
 
-@pytest.mark.parametrize("endless", ["/dev/zero", "/dev/full", "/dev/urandom"])
-def test_a_file_without_an_end_is_some_other_file(endless: str) -> None:
-    with pytest.raises(OSError, match="larger than 1 MiB"):
+@pytest.mark.parametrize("endless", ["/dev/zero", "/dev/full", "/dev/urandom", "/dev/tty"])
+def test_a_device_is_refused_before_it_is_read(endless: str) -> None:
+    with pytest.raises(OSError, match="it is a device"):
         read_small(Path(endless))
+
+
+def test_a_file_that_is_too_large_is_some_other_file_and_an_empty_one_is_read(tmp_path: Path) -> None:
+    large = tmp_path / "large"
+    large.write_bytes(bytes(MAX_FILE + 1))
+    with pytest.raises(OSError, match="larger than 1 MiB"):
+        read_small(large)
+    assert read_small(Path(os.devnull)) == b""
 
 
 def test_a_named_pipe_is_refused_and_what_a_shell_has_opened_is_read(tmp_path: Path) -> None:

@@ -20,7 +20,15 @@ PAGE = {f"control/web/{path.name}" for path in (ROOT / "python/quicgw_fast/contr
 PACKAGED = {"py.typed", "_core.pyi", "_core.abi3.so", "proto/client.proto", "proto/service.proto", "cli/watch/app.tcss"}
 BUILT_FROM = {"Cargo.lock", "LICENSE", "README.md", "proto/client.proto", "proto/service.proto", "rust/core/Cargo.toml"}
 
-QUICK = {"LTO": "off", "OPT_LEVEL": "0", "CODEGEN_UNITS": "16"}
+QUICK = {
+    **{
+        f"CARGO_PROFILE_RELEASE_{name}": value
+        for name, value in (("LTO", "off"), ("OPT_LEVEL", "0"), ("CODEGEN_UNITS", "16"))
+    },
+    "CARGO_TARGET_DIR": str(ROOT / "target/quick"),
+}
+"""How fast the code is does not matter here, and optimising it takes most of the time. What others wrote is compiled
+once for all builds."""
 
 USE = """
 from pathlib import Path
@@ -35,17 +43,14 @@ print(proto.__file__, backend.NAME, UpstreamRequest(action="hello").action)
 
 def build(out: Path) -> tuple[Path, Path]:
     """Return sdist and wheel; ``--sdist`` makes maturin build the wheel from the sdist and not from the checkout."""
-    # How fast the code is does not matter here, and optimising it takes most of the time.
-    quick = {f"CARGO_PROFILE_RELEASE_{name}": value for name, value in QUICK.items()}
-    maturin("build", "--sdist", "--out", str(out), **quick)
+    maturin("build", "--sdist", "--out", str(out))
     return next(out.glob("*.tar.gz")), next(out.glob("*.whl"))
 
 
-def maturin(command: str, *arguments: str, **variables: str) -> None:
+def maturin(command: str, *arguments: str) -> None:
     program = [str(Path(sys.executable).parent / "maturin"), command, "--release", "--locked"]
-    environment = {**os.environ, **variables}
     done = subprocess.run(
-        [*program, *arguments], cwd=ROOT, env=environment, capture_output=True, text=True, check=False
+        [*program, *arguments], cwd=ROOT, env={**os.environ, **QUICK}, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
 

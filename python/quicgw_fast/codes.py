@@ -133,7 +133,11 @@ class ErrorCode(_NumberCode):
     FORBIDDEN = 403, "the state of the session forbids it"
     TOO_LARGE = 413, "the message is over the frame limit"
     RATE_LIMITED = 429, "over this session's rate, requests in flight, or their memory", LATER
-    FAILED = 500, "the call of the service failed, or its answer is larger than a frame may be", LATER
+    FAILED = (
+        500,
+        "the call of the service failed, a stop of the gateway broke it off, or its answer is over the frame limit",
+        LATER,
+    )
     OVERLOADED = (
         503,
         "queue, memory or calls of the service are full, no instance is known or in service, or the gateway stops",
@@ -166,9 +170,10 @@ class CloseCode(_NumberCode):
     NORMAL = 0, "the client said STOP"
     AUTH_FAILED = 0x101, "the token is refused", ALARM
     PROTOCOL_ERROR = 0x102, "the client broke the protocol", ALARM
-    SUPERSEDED = 0x103, "a newer connection of the same client took over"
+    SUPERSEDED = 0x103, "a newer connection of the same client took over, or another device its place"
     KICKED = 0x104, "an operator ended the session"
     TOKEN_EXPIRED = 0x105, "the token ended; come back with a new one"
+    ALREADY_ONLINE = 0x106, "another client of the openid is online, and its session is not taken over"
     IDLE = 0x201, "no message came for too long"
     OVERLOADED = 0x202, "the gateway has no room for the client, or the client sends too much", ALARM
     DRAINING = 0x203, "the gateway stops"
@@ -246,6 +251,10 @@ class PushCode(_RefusalCode):
 
     BAD_TARGET = "BAD_TARGET", "target_type is unknown"
     BAD_SYNC_HINT = "BAD_SYNC_HINT", "sync_hint is unknown"
+    SESSION_REQUIRED = (
+        "SESSION_REQUIRED",
+        "the openid has several sessions, and it is not clear which one asked: name that",
+    )
     TARGET_NOT_FOUND = "TARGET_NOT_FOUND", "there is no such session, and nothing is kept for it", LATER
     MESSAGE_TOO_LARGE = "MESSAGE_TOO_LARGE", "the notify is over the frame limit"
     WINDOW_FULL = "WINDOW_FULL", "the client has too much that it did not acknowledge", LATER

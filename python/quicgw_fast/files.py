@@ -12,15 +12,17 @@ if TYPE_CHECKING:
 
 MAX_FILE = 1 << 20
 """Bytes: a configuration, key or certificate that is larger is some other file, ``/dev/zero`` without an end."""
-_OPEN_ALREADY = frozenset({"/dev", "/dev/fd", "/proc/self/fd"})
+_OPEN_ALREADY = frozenset({"/dev/fd", "/proc/self/fd"})
 """Folders of names of what this process has open."""
+_TAKEN = frozenset({"/dev/stdin", "/dev/null"})
+"""What is no file and can be read to an end all the same."""
 
 _log = logging.getLogger("quicgw.config")
 
 
 def read_small(path: Path) -> bytes:
-    """Read a whole file of at most ``MAX_FILE`` bytes; raises OSError, also for a larger one, and for a named pipe."""
-    refuse_pipe(path)
+    """Read a whole file of at most ``MAX_FILE`` bytes; raises OSError, also for a larger one, a pipe and a device."""
+    refuse_endless(path)
     with path.open("rb") as file:
         data = file.read(MAX_FILE + 1)
     if len(data) > MAX_FILE:
@@ -28,13 +30,18 @@ def read_small(path: Path) -> bytes:
     return data
 
 
-def refuse_pipe(path: Path) -> None:
-    """Raise OSError for a named pipe: whoever opens it waits, maybe for ever, until somebody writes.
+def refuse_endless(path: Path) -> None:
+    """Raise OSError for a named pipe and a device: whoever opens or reads one waits, maybe for ever.
 
     What a shell has opened already, ``/dev/stdin`` and the ``/dev/fd/63`` of ``<(command)``, is taken.
     """
-    if stat.S_ISFIFO(path.stat().st_mode) and path.parent.as_posix() not in _OPEN_ALREADY:
+    mode = path.stat().st_mode
+    if path.as_posix() in _TAKEN or path.parent.as_posix() in _OPEN_ALREADY:
+        return
+    if stat.S_ISFIFO(mode):
         raise OSError(errno.ESPIPE, "it is a named pipe, from which nothing may ever come", str(path))
+    if stat.S_ISCHR(mode) or stat.S_ISBLK(mode):
+        raise OSError(errno.ESPIPE, "it is a device, which may have no end", str(path))
 
 
 def warn_if_exposed(path: Path, key: str, *, secret: bool = True) -> None:

@@ -10,11 +10,17 @@ import re
 from typing import TYPE_CHECKING, Final, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from quicgw_fast.completions import Cancellable, Done
     from quicgw_fast.ports import Call, Metadata, ServiceRequest, TerminalReply
-    from quicgw_fast.proto.service_pb2 import UnicastPushRequest, UnicastPushResponse, UpstreamResponse
+    from quicgw_fast.proto.service_pb2 import (
+        BroadcastRequest,
+        BroadcastResponse,
+        UnicastPushRequest,
+        UnicastPushResponse,
+        UpstreamResponse,
+    )
 
 TRACEPARENT: Final = "traceparent"
 TRACESTATE: Final = "tracestate"
@@ -69,8 +75,24 @@ class RequestTrace(Protocol):
         """
 
 
+class StartTrace(Protocol):
+    """The trace of one START, which is told what becomes of it, once."""
+
+    def attached(self, session_id: str, result: str, /) -> None:
+        """Its client has that session, and the answer: ``started``, ``resumed`` or ``reset``."""
+
+    def refused(self, code: int, message: str, /) -> None:
+        """Its client was told that."""
+
+    def left(self) -> None:
+        """The connection ended while it waited."""
+
+
 class RequestTracer(Protocol):
-    """Who traces requests."""
+    """Who traces what clients send."""
+
+    def start(self, openid: str, headers: Mapping[str, str], came: float, /) -> StartTrace | None:
+        """Trace a START whose bytes came then (monotonic seconds); None for one that is not traced."""
 
     def begin(self, request: ServiceRequest, metadata: Metadata, came: float, now: float, /) -> RequestTrace | None:
         """Trace a request that is accepted at ``now`` and whose bytes came before; None for one that is not traced."""
@@ -80,9 +102,22 @@ class RequestTracer(Protocol):
 
 
 class PushTracer(Protocol):
-    """Who traces the pushes of services."""
+    """Who traces the pushes of services.
+
+    Each method is given what came with which metadata, and returns whom to tell the answer; None: it is not traced.
+    """
 
     def push(
-        self, request: UnicastPushRequest, metadata: Mapping[str, str], /
+        self, request: UnicastPushRequest, metadata: Mapping[str, str], method: str, /
     ) -> Callable[[UnicastPushResponse], None] | None:
-        """Trace a push that came with that metadata; what is returned is told its answer. None: it is not traced."""
+        """Trace a push, that came by the method of this name."""
+
+    def batch(
+        self, pushes: Sequence[UnicastPushRequest], metadata: Mapping[str, str], /
+    ) -> Callable[[Sequence[UnicastPushResponse]], None] | None:
+        """Trace pushes that came together."""
+
+    def broadcast(
+        self, request: BroadcastRequest, metadata: Mapping[str, str], /
+    ) -> Callable[[BroadcastResponse], None] | None:
+        """Trace a broadcast."""

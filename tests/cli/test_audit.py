@@ -87,7 +87,8 @@ def test_without_a_gateway_there_is_what_this_machine_tells(tmp_path: Path) -> N
     archive = tmp_path / "a.tar.gz"
     done = in_process("audit", "--admin", "127.0.0.1:9", "--output", str(archive))
     assert done.returncode == 1
-    assert "not there: stats.json: no answer from the admin address 127.0.0.1:9" in done.stdout
+    assert "readyz.txt, sessions.json: no answer from the admin address 127.0.0.1:9" in done.stdout
+    assert done.stdout.count("no answer from") == 1, "one sentence for all that nobody answered"
     files = contents(archive)
     assert set(files) == {"config.json", "doctor.json", "versions.json", "ABOUT.txt"}
     assert "stats.json: no answer" in files["ABOUT.txt"]
@@ -103,6 +104,13 @@ def test_a_disk_that_is_full_is_left_without_a_part_of_it(tmp_path: Path, monkey
     assert done.returncode == 3
     assert "No space left on device; --output names another file" in done.stderr
     assert not list(tmp_path.iterdir())
+
+
+def test_a_log_that_is_not_there_is_told_without_numbers(tmp_path: Path) -> None:
+    asked = ("--admin", "127.0.0.1:9", "--log", str(tmp_path / "none"), "--output", str(tmp_path / "a.tar.gz"))
+    done = in_process("audit", *asked)
+    assert f"not there: log.txt: {tmp_path / 'none'}: No such file or directory" in done.stdout
+    assert "Errno" not in done.stdout
 
 
 def test_a_named_pipe_is_no_log(tmp_path: Path) -> None:

@@ -25,7 +25,7 @@ async def test_a_gateway_stops_as_if_by_sigterm() -> None:
             await client.call("echo")  # and so the other one is there as well
             done = await asyncio.to_thread(in_process, "drain", "--wait", "--admin", gateway.admin)
             assert (done.returncode, done.stdout[:12]) == (0, "ended after "), done.stderr
-            assert "1 requests open" in done.stderr
+            assert "1 request open" in done.stderr
             assert (await slow).ok, "what was accepted is answered"
             with pytest.raises(ConnectionClosed) as closed:
                 await client.call("echo")

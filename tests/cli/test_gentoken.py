@@ -5,6 +5,9 @@ import tomllib
 from typing import TYPE_CHECKING
 
 import jwt
+import pytest
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from tests.cli.process import Gateway, assert_one_sentence, in_process, quicgw
 
@@ -63,6 +66,33 @@ def test_keys_that_cannot_be_used(tmp_path: Path) -> None:
     assert_one_sentence(in_process("gentoken", "alice", "--key", str(short)), "short.key")
     assert_one_sentence(in_process("gentoken", "alice", "--key", "/does/not/exist"), "/does/not/exist")
     assert_one_sentence(in_process("gentoken", "alice", "--new-key", str(short / "keys")), str(short / "keys"))
+
+
+@pytest.mark.parametrize(
+    ("key", "algorithm", "told"),
+    [
+        ("EdDSA/private.pem", "HS256", "holds a key for EdDSA, not for HS256. Name its algorithm: --algorithm EdDSA."),
+        ("EdDSA/private.pem", "RS256", "holds a key for EdDSA, not for RS256. Name its algorithm: --algorithm EdDSA."),
+        ("EdDSA/public.pem", "EdDSA", "holds no private key, and no other makes tokens"),
+        ("EdDSA/public.pem", "HS256", "holds no private key, and no other makes tokens"),
+        (
+            "HS256/secret.key",
+            "ES256",
+            "is no PEM private key, which ES256 needs. A secret goes with --algorithm HS256.",
+        ),
+        ("broken.pem", "HS256", "is not an unencrypted PEM private key"),
+        ("curve.pem", "ES256", "holds a key of a kind that no gateway verifies. Make one with --new-key."),
+    ],
+)
+def test_a_key_for_another_algorithm_says_which_to_name(key: str, algorithm: str, told: str, tmp_path: Path) -> None:
+    for kind in ("EdDSA", "HS256"):
+        assert in_process("gentoken", "--new-key", str(tmp_path / kind), "-a", kind).returncode == 0
+    (tmp_path / "broken.pem").write_text("-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n")
+    plain, pem = serialization.NoEncryption(), serialization.Encoding.PEM
+    other = ec.generate_private_key(ec.SECP384R1()).private_bytes(pem, serialization.PrivateFormat.PKCS8, plain)
+    (tmp_path / "curve.pem").write_bytes(other)
+    done = in_process("gentoken", "alice", "--key", str(tmp_path / key), "--algorithm", algorithm)
+    assert_one_sentence(done, str(tmp_path / key), told)
 
 
 def test_the_settings_can_be_pasted_and_the_folder_is_made(tmp_path: Path) -> None:

@@ -1,16 +1,21 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from functools import partial
 
 import pytest
 
 from quicgw_fast.client import ConnectionClosed, connect
 from quicgw_fast.codes import CloseCode
-from tests.cli.process import assert_one_sentence, in_process, quicgw
+from tests.cli.process import Gateway, assert_one_sentence, in_process, quicgw
 
-if TYPE_CHECKING:
-    from tests.cli.process import Gateway
+NOBODY = {
+    "error": {
+        "code": "NOT_FOUND",
+        "message": "there is no such session",
+        "hint": "quicgw sessions lists those that are there",
+    }
+}
 
 
 @pytest.mark.parametrize("kind", ["openid", "session"])
@@ -23,12 +28,13 @@ async def test_a_client_is_gone_and_does_not_come_back(dev: Gateway, kind: str) 
             await client.call("echo", timeout=10)
         assert closed.value.code == CloseCode.KICKED
     again = quicgw("kick", f"{kind}:{name}", "--admin", dev.admin, "--json")
-    assert (again.returncode, json.loads(again.stdout)) == (1, {"version": 1, "error": "there is no such session"})
+    assert (again.returncode, json.loads(again.stdout)) == (1, {"version": 1, **NOBODY})
 
 
 def test_who_is_not_there_cannot_be_kicked(dev: Gateway) -> None:
+    told = "there is no such session; quicgw sessions lists those that are there"
     done = quicgw("kick", "openid:nobody", "--admin", dev.admin)
-    assert (done.returncode, done.stdout) == (1, "refused: there is no such session\n")
+    assert (done.returncode, done.stdout) == (1, f"refused: {told}\n")
     done = quicgw("kick", "openid:nobody", "--reason", "two\nlines", "--admin", dev.admin)
     assert done.returncode == 1
     assert done.stdout.startswith("refused: reason must be one line")
@@ -43,3 +49,17 @@ def test_without_a_gateway_it_says_so() -> None:
     done = in_process("kick", "openid:alice", "--admin", "127.0.0.1:9")
     assert done.returncode == 3
     assert_one_sentence(done)
+
+
+async def test_all_devices_of_an_openid_go_at_once() -> None:
+    with Gateway("dev", extra={"QUICGW_SESSION__DEVICES": "2"}) as dev:
+        alice = partial(connect, dev.quic, openid="alice", insecure=True)
+        async with alice() as first, alice() as second:
+            pushed = quicgw("push", "unicast", "--to", "openid:alice", "--gateway", dev.grpc)
+            assert pushed.stdout == "sent, in 2 sessions\n"
+            done = quicgw("kick", "openid:alice", "--admin", dev.admin)
+            assert (done.returncode, done.stdout) == (0, "kicked 2 sessions\n")
+            for client in (first, second):
+                with pytest.raises(ConnectionClosed) as closed:
+                    await client.call("echo", timeout=10)
+                assert closed.value.code == CloseCode.KICKED

@@ -83,6 +83,9 @@ def test_ratios_are_of_what_both_runs_have() -> None:
     assert any(row.startswith("gateway CPU us/request") for row in rows)
 
 
+SMALL: Any = SimpleNamespace(clients=[("a", ""), ("b", "")], warm_up=2.0, duration=4.0)
+
+
 def snapshot(**changes: Any) -> LoadSnapshot:
     usual = {"phase": "measure", "online": 2, "replies": 0, "errors": {}, "answers": {}, "violations": 0}
     found: Any = SimpleNamespace(**{**usual, "latency": SimpleNamespace(count=0, p50=1.5, p99=2.5), **changes})
@@ -90,7 +93,7 @@ def snapshot(**changes: Any) -> LoadSnapshot:
 
 
 def test_lines_come_with_each_phase_and_now_and_then(capsys: pytest.CaptureFixture[str]) -> None:
-    with progress(2, quiet=False) as shown:
+    with progress(SMALL, quiet=False) as shown:
         shown.show(snapshot(), 10.0)
         shown.show(snapshot(replies=50), 10.5)
         shown.show(snapshot(replies=100), 10.0 + EVERY)
@@ -100,16 +103,29 @@ def test_lines_come_with_each_phase_and_now_and_then(capsys: pytest.CaptureFixtu
     assert lines[-1].endswith("3 errors  3 VIOLATIONS")
 
 
-def test_a_terminal_has_one_line_that_is_written_over(
+def test_a_terminal_has_a_bar_of_clients_and_then_of_the_time_of_a_phase(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
     monkeypatch.setenv("FORCE_COLOR", "1")
     monkeypatch.setenv("TERM", "xterm")
-    with progress(2, quiet=False) as shown:
+    with progress(SMALL, quiet=False) as shown:
         assert isinstance(shown, OnTerminal)
+        shown.show(snapshot(phase="ramp", online=1), 9.0)
+        assert done(shown) == (1, 2)
         shown.show(snapshot(latency=SimpleNamespace(count=1, p50=1.5, p99=2.5)), 10.0)
-    assert "p50 1.50 ms  p99 2.50 ms" in capsys.readouterr().err
+        shown.show(snapshot(latency=SimpleNamespace(count=1, p50=1.5, p99=2.5)), 13.0)
+        assert done(shown) == (3.0, 4.0)
+        shown._bar.refresh()  # it does by itself ten times a second
+        shown.show(snapshot(phase="drain"), 14.0)
+        assert done(shown) == (0.0, None), "nobody knows how long that takes"
+    said = capsys.readouterr().err
+    assert "p50 1.50 ms  p99 2.50 ms" in said
+
+
+def done(shown: OnTerminal) -> tuple[float, float | None]:
+    (task,) = shown._bar.tasks
+    return task.completed, task.total
 
 
 def test_processor_time_needs_proc(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

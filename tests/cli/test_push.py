@@ -5,6 +5,9 @@ import json
 import socket
 from typing import TYPE_CHECKING
 
+import pytest
+
+from quicgw_fast.cli.push_lines import read_push
 from quicgw_fast.client import connect
 from tests.cli.process import assert_one_sentence, in_process, quicgw
 
@@ -110,12 +113,81 @@ def test_a_file_that_is_more_than_one_call(dev: Gateway, tmp_path: Path) -> None
     assert (done.returncode, len(done.stdout.splitlines())) == (1, 2000)
 
 
+GOOD = '"target_type": "openid", "target_id": "alice"'
+WRONG = (
+    ("{", "it is not JSON from column 2 on; write for example {"),
+    ("nonsense", "it is not JSON from column 1 on"),
+    ("[" * 100_000, "it is not JSON; write for example {"),
+    ("[1]", "it is [1]; write an object, for example {"),
+    ("{}", "target_type is missing; write for example {"),
+    ('{"target_type": "openid"}', "target_id is missing"),
+    ('{"target_type": "openid", "target_id": ""}', "target_id is missing"),
+    ('{"target_type": "room", "target_id": "a"}', 'target_type is "room"; write one of session, openid, gid'),
+    (f'{{{GOOD}, "contents": "x"}}', "there is no field contents; did you mean content?"),
+    (f'{{{GOOD}, "xyz": "x"}}', "there is no field xyz; known: target_type, target_id,"),
+    (f'{{{GOOD}, "\\u001b[2J": "x"}}', "there is no field \\x1b[2J"),
+    (f'{{{GOOD}, "content": 7}}', 'content is 7; write a text, for example "hello"'),
+    (f'{{{GOOD}, "content": "\\ud800"}}', "; write a text"),
+    (f'{{{GOOD}, "content": "a", "content": "b"}}', "content is written twice"),
+    (f'{{{GOOD}, "wait_ack_ms": "soon"}}', 'wait_ack_ms is "soon"; write a whole number from 0 to 4294967295'),
+    (f'{{{GOOD}, "wait_ack_ms": -1}}', "wait_ack_ms is -1; write a whole number"),
+    (f'{{{GOOD}, "ttl_ms": 1.5}}', "ttl_ms is 1.5; write a whole number"),
+    (f'{{{GOOD}, "ttl_ms": 4294967296}}', "ttl_ms is 4294967296; write a whole number"),
+    (f'{{{GOOD}, "ttl_ms": true}}', "ttl_ms is true; write a whole number"),
+    (f'{{{GOOD}, "data": "n o t"}}', 'data is "n o t"; write bytes in base64, for example "aGVsbG8="'),
+    (f'{{{GOOD}, "data": "ü"}}', 'data is "ü"; write bytes in base64'),
+    (f'{{{GOOD}, "metadata": {{"a": 1}}}}', 'metadata is {"a": 1}; write an object of texts'),
+    (f'{{{GOOD}, "sync_hint": "NOW"}}', "write one of NSH_IMMEDIATELY, NSH_BEFORE_RESPONSE, NSH_AFTER_RESPONSE"),
+)
+
+
+def plain(told: str) -> str:
+    """A usage error without its frame, on one line."""
+    return " ".join(told.replace("│", " ").split())
+
+
+@pytest.mark.parametrize(("line", "why"), WRONG, ids=[line[:50] for line, _ in WRONG])
+def test_each_mistake_of_a_line_is_told_in_our_words(
+    line: str, why: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "400")
+    file = tmp_path / "pushes.jsonl"
+    file.write_text(f"{{{GOOD}}}\n\n{line}\n")
+    done = in_process("push", "batch", str(file))
+    assert done.returncode == 2
+    told = plain(done.stderr)
+    assert f"{file}, line 3: " in told
+    assert why in told
+    for word in ("Message type", "invalid literal", "Failed to parse", "Expecting", "codec", "Errno"):
+        assert word not in told
+
+
+def test_a_file_of_other_bytes_and_one_without_a_push(tmp_path: Path) -> None:
+    file = tmp_path / "pushes.jsonl"
+    file.write_bytes(b"\n\xff\n")
+    assert "line 2: it is not UTF-8 from byte 1 on" in plain(in_process("push", "batch", str(file)).stderr)
+    file.write_bytes(b"\n  \n")
+    assert "has no pushes; write one in each line" in plain(in_process("push", "batch", str(file)).stderr)
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        '"targetType": "openid", "targetId": "a", "bindClientSeqId": "18446744073709551615"',
+        '"target_type": "gid", "target_id": "a", "sync_hint": 1, "bind_client_seq_id": 7, "title": null',
+        '"target_type": "session", "target_id": "a", "metadata": {"k": "v"}, "data": "aGVsbG8=", "content": ""',
+    ],
+)
+def test_a_line_may_be_written_as_protobuf_writes_it(more: str) -> None:
+    assert read_push(f"{{{more}}}").target_id == "a"
+
+
 def test_a_line_that_is_no_push(tmp_path: Path) -> None:
     file = tmp_path / "pushes.jsonl"
     file.write_text('{"target_type": "openid"}\n{"target": "x"}\n')
     done = in_process("push", "batch", str(file))
     assert done.returncode == 2
-    assert "line 2" in done.stderr
+    assert "line 1: target_id is missing" in plain(done.stderr)
     assert in_process("push", "batch", str(tmp_path / "none.jsonl")).returncode == 3
     too_long = in_process("push", "unicast", "--to", "openid:a", "--ttl", "60d")
     assert too_long.returncode == 2

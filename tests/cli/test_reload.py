@@ -54,7 +54,7 @@ def test_a_refusal_is_told_and_exits_1(gateway: Gateway, config: Path) -> None:
     assert "refused, and nothing has changed: bad configuration: session.timeout: 'soon'" in done.stdout
     done = quicgw("reload", "--admin", gateway.admin, "--json")
     assert done.returncode == 1
-    assert json.loads(done.stdout)["error"].startswith("bad configuration: session.timeout")
+    assert json.loads(done.stdout)["error"]["message"].startswith("bad configuration: session.timeout")
 
 
 def test_a_mistake_elsewhere_in_the_file_keeps_nobody_from_asking(gateway: Gateway, config: Path) -> None:
@@ -90,3 +90,14 @@ def test_a_terminal_that_goes_away_ends_what_was_tried_out_in_it() -> None:
         until(lambda: '"numbers"' in gateway.errors)
         gateway.signal(signal.SIGHUP)
         assert gateway.ended()[0] == 0
+
+
+def test_dev_reads_its_file_again_too(tmp_path: Path) -> None:
+    path = tmp_path / "dev.toml"
+    path.write_text("server.watch = '50ms'\nsession.timeout = '5m'\n")
+    with Gateway("dev", "--config", str(path)) as gateway:
+        path.write_text("server.watch = '50ms'\nsession.timeout = '60s'\n")
+        until(lambda: '"setting changed"' in gateway.errors)
+        assert {"setting": "session.timeout", "now": "1m"}.items() <= gateway.log("setting changed").items()
+        path.write_text("server.watch = 0\nsession.timeout = 'soon'\n")
+        until(lambda: '"configuration refused"' in gateway.errors)

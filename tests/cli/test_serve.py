@@ -300,3 +300,17 @@ def test_a_key_that_everybody_may_read_or_change_is_told(tmp_path: Path) -> None
     with Gateway("dev", "--config", str(file)) as gateway:
         told = gateway.log("secret file exposed")
     assert (told["setting"], told["everybody_may"], told["file"]) == ("auth.key_file", "read and write", str(secret))
+
+
+@pytest.mark.parametrize("flag", ["quic", "grpc", "admin"])
+def test_an_address_that_is_taken_names_the_flag_as_well(flag: str) -> None:
+    """Whoever runs quicgw dev has no file with a setting to change."""
+    kind = socket.SOCK_DGRAM if flag == "quic" else socket.SOCK_STREAM
+    with socket.socket(socket.AF_INET, kind) as taken:
+        taken.bind(("127.0.0.1", 0))
+        if flag != "quic":
+            taken.listen()
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        others = {"quic": FREE, "grpc": FREE, "admin": FREE, flag: address}
+        words = [word for name, where in others.items() for word in (f"--{name}", where)]
+        assert_one_sentence(quicgw("dev", *words), address, f"server.{flag} (--{flag})")

@@ -95,10 +95,22 @@ def test_one_session_with_its_flight_recorder(pages: StandIn) -> None:
     assert told["events"] == pages.events
 
 
+def test_of_several_devices_one_has_to_be_named(pages: StandIn) -> None:
+    pages.sessions = [a_session(1, openid="alice"), a_session(2, openid="alice")]
+    done = in_process("session", "openid:alice", "--admin", pages.address)
+    assert done.returncode == 1
+    assert done.stdout.startswith("refused: 'alice' has several sessions: s1, s2")
+    done = in_process("session", "openid:alice", "--admin", pages.address, "--json")
+    assert json.loads(done.stdout)["error"]["code"] == "SEVERAL"
+    assert in_process("session", "s2", "--admin", pages.address).returncode == 0
+
+
 @pytest.mark.parametrize("who", ["s9", "openid:nobody", "a/b?c"])
 def test_a_session_that_is_not_there(pages: StandIn, who: str) -> None:
     done = in_process("session", who, "--admin", pages.address)
     assert (done.returncode, done.stdout[:11]) == (1, "not found: ")
+    assert done.stdout.endswith(" quicgw sessions lists those that are there\n"), "no word of HTTP"
+    assert (f"did you mean openid:{who}?" in done.stdout) == (who != "openid:nobody")
     done = in_process("session", who, "--admin", pages.address, "--json")
     assert (done.returncode, json.loads(done.stdout)["error"]["code"]) == (1, "NOT_FOUND")
 
@@ -113,7 +125,7 @@ async def test_a_real_gateway_has_all_that_is_shown(dev: Gateway) -> None:
         await client.call("echo", data=b"four")
         done = in_process("sessions", "--admin", dev.admin, "--openid", "shown")
         lines = done.stdout.splitlines()
-        assert lines[-1] == "1 of 1 sessions"
+        assert lines[-1] == "1 of 1 session"
         assert lines[1].split()[:2] == [client.session_id, "shown"]
         for who in ("openid:shown", client.session_id[:8]):
             done = in_process("session", who, "--admin", dev.admin)

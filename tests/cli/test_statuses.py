@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import signal
 import socket
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 CALL = [sys.executable, "-X", "dev", "-m", "quicgw_fast", "call", "--insecure"]
-README = Path(__file__).parents[2] / "README.md"
+CODES = Path(__file__).parents[2] / "docs/reference/codes.md"
 
 
 def shell(line: str, *arguments: str, data: int = subprocess.DEVNULL) -> subprocess.CompletedProcess[str]:
@@ -38,9 +39,10 @@ def shell(line: str, *arguments: str, data: int = subprocess.DEVNULL) -> subproc
     )
 
 
-def test_the_readme_has_the_table() -> None:
-    text = README.read_text(encoding="utf-8")
-    told = {int(number) for number in re.findall(r"^\| (\d+) \|", text, re.MULTILINE)}
+def test_the_reference_has_the_table() -> None:
+    _, _, section = CODES.read_text(encoding="utf-8").partition("## Exit statuses")
+    ours, _, _ = section.partition("quicgw check`, as")
+    told = {int(number) for number in re.findall(r"^\| (\d+) \|", ours, re.MULTILINE)}
     assert told == set(Status)
 
 
@@ -69,6 +71,14 @@ def test_output_that_cannot_be_written(dev: Gateway, line: str, tmp_path: Path) 
         "call echo -d @{missing}",
         "call echo -d @{folder}",
         "call echo -k -d @/dev/zero",
+        "call echo -k -d @{pipe}",
+        "push batch {pipe}",
+        "push batch /dev/tty",
+        "push batch {folder}",
+        "push batch {missing}",
+        "push unicast --to openid:a -d @{pipe}",
+        "bench -k --compare {pipe}",
+        "gentoken alice --key {pipe}",
         "call echo --ca {missing} -s 127.0.0.1:1",
         "push broadcast -d @{missing}",
         "call echo --ca /dev/zero -s 127.0.0.1:1",
@@ -81,11 +91,14 @@ def test_output_that_cannot_be_written(dev: Gateway, line: str, tmp_path: Path) 
     ],
 )
 def test_a_file_that_cannot_be_read_is_one_status_everywhere(line: str, tmp_path: Path) -> None:
-    done = in_process(*line.format(missing=tmp_path / "missing", folder=tmp_path).split())
+    os.mkfifo(tmp_path / "pipe")
+    done = in_process(*line.format(missing=tmp_path / "missing", folder=tmp_path, pipe=tmp_path / "pipe").split())
     assert done.returncode == Status.FAILED
     assert done.stdout == ""
     assert done.stderr.startswith("quicgw: ")
     assert done.stderr.count("\n") == 1
+    assert "Errno" not in done.stderr
+    assert ("{pipe}" in line) == ("it is a named pipe" in done.stderr)
 
 
 def test_standard_input_that_is_closed() -> None:

@@ -7,7 +7,8 @@ import sys
 
 import pytest
 
-from quicgw_fast.cli.tables import ago, amount, lasting, live_line, shown, table, width
+from quicgw_fast.cli.progress_bar import steps
+from quicgw_fast.cli.tables import ago, amount, counted, lasting, live_line, shown, table, width
 from tests.cli.process import environment
 
 
@@ -65,10 +66,31 @@ def test_what_goes_on_is_told_as_lines_where_there_is_no_terminal(capsys: pytest
     assert capsys.readouterr().err == "one\ntwo\n"
 
 
-@pytest.mark.parametrize("what", ["with progress('looking'): pass", "with live_line() as show: show('looking')"])
+WITH_STEPS = "with steps(2, quiet=False) as (show, step): show('looking'); step(); step()"
+
+
+def test_steps_are_told_as_lines_where_there_is_no_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    for quiet in (False, True):
+        with steps(2, quiet=quiet) as (show, step):
+            show("one")
+            step()
+            show("two")
+    assert capsys.readouterr().err == "one\ntwo\n", "no bar, and with --json nothing at all"
+
+
+@pytest.mark.parametrize("count", [0, 1, 2, 1.0])
+def test_one_is_one(count: float) -> None:
+    assert counted(count, "session") == f"{count:.0f} session" + ("" if count == 1 else "s")
+
+
+@pytest.mark.parametrize(
+    "what", ["with progress('looking'): pass", "with live_line() as show: show('looking')", WITH_STEPS]
+)
 def test_and_in_one_place_on_a_terminal(what: str) -> None:
     ours, theirs = pty.openpty()
-    program = f"import time\nfrom quicgw_fast.cli.tables import *\n{what}"
+    program = (
+        f"import time\nfrom quicgw_fast.cli.tables import *\nfrom quicgw_fast.cli.progress_bar import steps\n{what}"
+    )
     subprocess.run([sys.executable, "-c", program], stderr=theirs, env=environment({"TERM": "xterm"}), check=True)
     os.close(theirs)
     seen = b""
@@ -80,6 +102,7 @@ def test_and_in_one_place_on_a_terminal(what: str) -> None:
     os.close(ours)
     assert b"looking" in seen
     assert b"\x1b[2K" in seen, "it is taken away again"
+    assert (b"100%" in seen) == (what == WITH_STEPS)
 
 
 def test_colors_are_for_terminals_that_want_them(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -219,7 +219,7 @@ async def test_what_was_received_can_be_read_after_the_close(gateway: ScriptedGa
 
 async def test_waiting_for_one_notify(gateway: ScriptedGateway, connect: Connect) -> None:
     client = await connect()
-    with pytest.raises(TimeoutError):
+    with pytest.raises(TimeoutError, match=r"no notify came within 0\.05 s"):
         await client.next_notify(timeout=0.05)
     gateway.notify(b"x")
     assert (await client.next_notify(timeout=5)).data == b"x"

@@ -47,7 +47,13 @@ def refusing(gateway: ScriptedGateway, code: int, times: int, headers: dict[str,
 
 
 @pytest.mark.parametrize(
-    ("code", "headers"), [(503, {"retry-after-ms": "50"}), (429, {"retry-after-ms": "50"}), (504, {})]
+    ("code", "headers"),
+    [
+        (503, {"retry-after-ms": "50"}),
+        (429, {"retry-after-ms": "50"}),
+        (500, {"retry-after-ms": "50"}),  # a stop of the gateway broke it off
+        (504, {}),
+    ],
 )
 async def test_a_hello_that_there_was_no_room_for_is_said_again(
     gateway: ScriptedGateway, connect: Connect, code: int, headers: dict[str, str]

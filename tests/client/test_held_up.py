@@ -27,13 +27,14 @@ FREE = [f"--{port}=127.0.0.1:0" for port in ("quic", "grpc", "admin")]
 
 
 async def test_a_callback_that_sleeps_ten_seconds_costs_nothing(states: States, ends: Ends) -> None:
-    slept: list[float] = []
+    """With compiled ends half as long, which is beyond the patience of the gateway as well."""
+    slept, seconds = list[float](), 5 if ends.client == "quinn" else 10
 
     def on_state(event: StateEvent) -> None:
         states(event)
         if event.state is State.CONNECTED:
             begun = time.monotonic()
-            time.sleep(10)
+            time.sleep(seconds)
             slept.append(time.monotonic() - begun)
 
     async with GatewayProcess("dev", *FREE, parts=ends.gateway, environment=PATIENCE) as gateway:
@@ -48,7 +49,7 @@ async def test_a_callback_that_sleeps_ten_seconds_costs_nothing(states: States, 
             assert {note.data for note in notes} == {b"%d" % number for number in range(20)}
             assert [note.seq_id for note in notes] == sorted(note.seq_id for note in notes)
             assert (client.stats.connects, client.session_id) == (1, session)
-            assert client.stats.heartbeats >= 10, "one a second, as the gateway asked for"
+            assert client.stats.heartbeats >= seconds, "one a second, as the gateway asked for"
     assert states.names == ["connecting", "connected", "closed"]
 
 

@@ -100,7 +100,7 @@ def test_an_unknown_flag() -> None:
 @pytest.mark.parametrize(
     ("table", "told"),
     [
-        ('[server]\nquic = "8443"', "server.quic: '8443' is not a valid address; write HOST:PORT"),
+        ('[server]\nquic = "8443"', "server.quic: '8443' is not a valid address, as it has no host; write HOST:PORT"),
         ('[session]\ntimeout = "soon"', "session.timeout: 'soon' is not a valid duration; write for example"),
         ('[session]\ntimeout = "0s"', "session.timeout: 0s is out of bounds; allowed: 1ms to 1d"),
         ("[session]\ntimeout = -1", "session.timeout: -1s is out of bounds"),

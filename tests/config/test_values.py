@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from quicgw_fast.config import checked_path, join_address, parse_duration, parse_size, split_address
-from quicgw_fast.config.values import Within, shown
+from quicgw_fast.config.values import Within, WordOrNumber, number, shown
+
+DEVICES = WordOrNumber(("newest", "refuse"), number(1, 64, "sessions"))
 
 
 @pytest.mark.parametrize(
@@ -46,6 +50,34 @@ def test_sizes(text: object, size: int) -> None:
 def test_what_is_no_size_is_told_the_forms(text: object) -> None:
     with pytest.raises(ValueError, match="write for example 4096, 64KiB, 1MiB or 2GiB"):
         parse_size(text)
+
+
+@pytest.mark.parametrize(
+    ("written", "value"), [("newest", "newest"), ("refuse", "refuse"), (1, 1), (64, 64), ("3", 3), (" 3", None)]
+)
+def test_a_word_or_a_number(written: object, value: object) -> None:
+    if value is None:
+        with pytest.raises(ValueError, match="must be"):
+            DEVICES.check(written)
+    else:
+        assert DEVICES.check(written) == value
+
+
+@pytest.mark.parametrize(
+    ("written", "told"),
+    [
+        ("newst", "must be 'newest', 'refuse' or a number from 1 to 64, not 'newst'; did you mean newest?"),
+        ("allow", "must be 'newest', 'refuse' or a number from 1 to 64, not 'allow'"),
+        (2.5, "must be 'newest', 'refuse' or a number from 1 to 64, not 2.5"),
+        (True, "must be 'newest', 'refuse' or a number from 1 to 64, not True"),
+        (0, "0 is out of bounds; allowed: 1 to 64 sessions"),
+        ("999", "999 is out of bounds; allowed: 1 to 64 sessions"),
+        ("9" * 5000, f"must be 'newest', 'refuse' or a number from 1 to 64, not '{'9' * 59}…"),
+    ],
+)
+def test_what_is_neither_is_told_both(written: object, told: str) -> None:
+    with pytest.raises(ValueError, match=f"^{re.escape(told)}$"):
+        DEVICES.check(written)
 
 
 @pytest.mark.parametrize(

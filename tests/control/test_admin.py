@@ -192,7 +192,9 @@ async def test_a_reload_answers_with_what_changed() -> None:
 
 async def test_a_reload_that_is_refused_answers_why() -> None:
     status, _, body = await reloading(GatewayError("no such key"))
-    assert (status, json.loads(body)) == (409, {"error": "no such key"})
+    error = json.loads(body)["error"]
+    assert (status, error["code"], error["message"]) == (409, "NOT_RELOADED", "no such key")
+    assert "checkconfig" in error["hint"]
 
 
 async def test_a_drain_is_asked_for_as_often_as_anybody_likes() -> None:

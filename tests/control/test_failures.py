@@ -26,8 +26,8 @@ HEAD = "{} HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\nContent-Length: {
 class Nobody:
     """Knows no session, no instance and no limit."""
 
-    def kick(self, **_: str) -> bool:
-        return False
+    def kick(self, **_: str) -> int:
+        return 0
 
     def drain(self, _: str, *, on: bool) -> bool:
         return on and False
@@ -112,7 +112,7 @@ async def test_a_page_that_fails_says_so_and_writes_one_traceback(caplog: pytest
             for number in range(20):
                 status, told = await ask(address, f"GET /broken?{number}")
                 assert (status, list(told)) == (500, ["error"])
-                assert "surprise" not in told["error"]
+                assert (told["error"]["code"], "surprise" in str(told)) == ("PAGE_FAILED", False)
     (said,) = caplog.records
     assert said.getMessage() == "admin page failed"
     assert (vars(said)["page"], vars(said)["reason"]) == ("/broken", "RuntimeError: surprise 0=")

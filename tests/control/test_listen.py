@@ -38,7 +38,7 @@ def test_busy_port_is_an_error_that_helps(busy: int) -> None:
     assert f"127.0.0.1:{busy}" in message
     assert "for gRPC" in message
     assert "Address already in use" in message
-    assert "set server.grpc (port 0 takes any free one)" in message
+    assert "set server.grpc; port 0 takes any free one" in message
 
 
 def test_bound_but_silent_port_is_busy_too() -> None:

@@ -8,22 +8,26 @@ import grpc
 import pytest
 
 from quicgw_fast.client import connect
-from quicgw_fast.config import Config, RoutingConfig, ServerConfig, TlsConfig, UpstreamConfig, load
+from quicgw_fast.config import Config, RoutingConfig, ServerConfig, TlsConfig, UpstreamConfig, load, located
 from quicgw_fast.demo.embedded import Certificate, embedded_gateway, for_development, reachable
 from quicgw_fast.demo.services import start_services
 from quicgw_fast.proto import service_pb2 as pb
 from quicgw_fast.proto.service_pb2_grpc import UpstreamServiceStub
+from quicgw_fast.reloading import Origin, ReloadRefused
 from quicgw_fast.service import Service
 from quicgw_fast.transport import development_certificate
 from quicgw_fast.upstream import ZONES
+from tests.support.raw_upstream import RawUpstream
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
     from quicgw_fast.client import Client
+    from quicgw_fast.gateway import Gateway
 
 FREE = "127.0.0.1:0"
+FREE_PORTS = {"server": {"quic": FREE, "grpc": FREE, "admin": FREE}}
 SERVER = ServerConfig(quic=FREE, grpc=FREE, admin=FREE)
 
 
@@ -110,6 +114,49 @@ async def test_an_embedded_service_steps_aside_for_one_that_registers(mode: str)
                 await running.registered(10)
                 assert {(await client.call("data_sync", data=b"word")).data for _ in range(8)} == {b"own"}
             assert {(await client.call("data_sync", data=b"word")).data for _ in range(8)} == {b"word"}
+
+
+@asynccontextmanager
+async def reloading(path: Path, text: str) -> AsyncIterator[Gateway]:
+    path.write_text(text)  # noqa: ASYNC240 - one small file
+    with Certificate() as certificate, located(path, FREE_PORTS) as config:
+        origin = Origin(lambda: located(path, FREE_PORTS), path)
+        async with embedded_gateway(config, certificate, origin=origin) as gateway:
+            yield gateway
+
+
+async def test_a_reload_names_a_service_in_the_place_of_the_embedded_one(tmp_path: Path) -> None:
+    async with RawUpstream() as own, reloading(path := tmp_path / "dev.toml", "") as gateway:
+        path.write_text(f"upstream.hello = ['{own.address}']\nsession.timeout = '60s'")
+        assert {change.key for change in (await gateway.reloader.reload("test")).changed} == {
+            "upstream.hello",
+            "session.timeout",
+        }
+        async with connect(gateway.addresses.quic, openid="alice", insecure=True):
+            assert own.requests
+        path.write_text("")
+        await gateway.reloader.reload("test")
+        async with connect(gateway.addresses.quic, openid="bob", insecure=True) as client:
+            assert (await client.call("echo", data=b"word")).data == b"word"
+        assert len(own.requests) == 1
+
+
+async def test_a_reload_cannot_have_more_embedded_than_the_start_had(tmp_path: Path) -> None:
+    cert, key = development_certificate(tmp_path)
+    async with RawUpstream() as own:
+        named = f"upstream.hello = ['{own.address}']\n"
+        tls = f"tls.cert = '{cert}'\ntls.key = '{key}'\n"
+        async with reloading(path := tmp_path / "dev.toml", named) as gateway:
+            path.write_text("session.timeout = '60s'")
+            with pytest.raises(ReloadRefused, match=r"upstream\.hello names no instance any more: .* start it again"):
+                await gateway.reloader.reload("test")
+            path.write_text(f"{named}{tls}")
+            with pytest.raises(ReloadRefused, match=r"tls\.cert and tls\.key: .* start it again"):
+                await gateway.reloader.reload("test")
+            path.write_text(f"{named}routing.mode = 'zone'")
+            (waiting,) = (await gateway.reloader.reload("test")).waiting
+            assert waiting.key == "routing.mode"
+            assert gateway.reloader.config.session.timeout == Config().session.timeout
 
 
 async def test_what_the_configuration_names_is_used_as_it_is(tmp_path: Path) -> None:

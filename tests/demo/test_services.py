@@ -114,7 +114,7 @@ async def test_register_waits_for_the_gateway(gateway: FakeGateway, services: Se
 
 async def test_register_gives_up(gateway: FakeGateway, services: Services) -> None:
     await gateway.stop()
-    with pytest.raises(StartupError, match=r"cannot register .*nothing listens there \(is it running\?"):
+    with pytest.raises(StartupError, match=r"cannot register: .*nothing listens there \(is it running\?"):
         await services.register(gateway.address, timeout=0.2)
     with pytest.raises(ConfigError, match="the gateway"):
         await services.register("no address")
@@ -129,23 +129,20 @@ async def test_refused_registration_is_an_error(gateway: FakeGateway, services: 
 async def test_renewal_survives_a_restart_of_the_gateway(
     gateway: FakeGateway, services: Services, caplog: pytest.LogCaptureFixture
 ) -> None:
-    caplog.set_level("INFO", "quicgw.demo")
+    caplog.set_level("INFO", "quicgw.service")
     await services.register(gateway.address, renew_every=0.05)
     await until(lambda: len(gateway.registered) >= 9)
     port = int(gateway.address.rpartition(":")[2])
     await gateway.stop()
-    await until(lambda: "registration fails" in caplog.text)
+    await until(lambda: "waiting for the gateway" in caplog.text)
     gateway.registered.clear()
     await gateway.start(port)
     await until(lambda: len(gateway.registered) >= 3 and "registered again" in caplog.text)
-    assert caplog.text.count("registration fails") == 1
-    await services.register(gateway.address, renew_every=60.0)
 
 
 async def test_a_gateway_that_is_not_there_is_said_while_it_is_waited_for(
-    gateway: FakeGateway, services: Services, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    gateway: FakeGateway, services: Services, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr("quicgw_fast.demo.services.SAY_WAITING_AFTER", 0.1)
     port = int(gateway.address.rpartition(":")[2])
     await gateway.stop()
     waiting = asyncio.create_task(services.register(gateway.address, timeout=20.0))

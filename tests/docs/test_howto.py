@@ -19,7 +19,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 DONE = (
-    *(f"howto/{name}.md" for name in ("jwt", "tls", "zones", "offline-store", "load-balancers", "migrating")),
+    *(
+        f"howto/{name}.md"
+        for name in ("jwt", "tls", "zones", "offline-store", "devices", "load-balancers", "migrating")
+    ),
     *(f"explanation/{name}.md" for name in ("order-and-resume", "engines")),
 )
 """Pages with something to do."""

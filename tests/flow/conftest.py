@@ -38,3 +38,15 @@ def store() -> OfflineStore | None:
 async def house(make_house: Callable[..., Awaitable[House]], store: OfflineStore | None) -> House:
     """A house with the defaults, and with ``store``."""
     return await make_house(store=store)
+
+
+@pytest_asyncio.fixture
+async def three(make_house: Callable[..., Awaitable[House]]) -> House:
+    """A house where an openid may have three devices."""
+    return await make_house(session={"devices": 3})
+
+
+@pytest_asyncio.fixture
+async def refusing(make_house: Callable[..., Awaitable[House]]) -> House:
+    """A house where an openid keeps its client."""
+    return await make_house(session={"devices": "refuse"})

@@ -12,11 +12,12 @@ import pytest
 import yaml
 
 from quicgw_fast.observe.exposition import Exported, exported
+from tests.reference.metrics import EVERYTHING
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tests.support.world import World
+    from tests.support.world import WorldMaker
 
 ROOT = Path(__file__).resolve().parents[2]
 FOLDER = ROOT / "deploy/observability"
@@ -75,7 +76,8 @@ def series(about: Exported) -> list[str]:
     )
 
 
-async def test_every_expression_reads_what_a_gateway_exports(world: World) -> None:
+async def test_every_expression_reads_what_a_gateway_exports(make_world: WorldMaker) -> None:
+    world = await make_world(**EVERYTHING)
     await world.online("alice")
     known = {name: about for family in world.gateway.metrics for about in [exported(family)] for name in series(about)}
     recorded = {rule["record"] for rule in rules("recording.yml")}

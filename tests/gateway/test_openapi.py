@@ -33,10 +33,11 @@ FREE = {"get_stats", "post_reload", "get_openapi_json"}
 class Answered:
     """An answer, held against what the description says of it."""
 
-    def __init__(self, status: int, media: str, body: bytes) -> None:
+    def __init__(self, status: int, media: str, body: bytes, allow: str) -> None:
         self.status = status
         self.media = media.partition(";")[0]
         self.body = body
+        self.allow = allow
 
     @property
     def json(self) -> Any:
@@ -59,9 +60,11 @@ async def ask(
     def asked() -> Answered:
         connection = http.client.HTTPConnection(*split_address(world.gateway.addresses.admin), timeout=20)
         try:
-            connection.request(method, path, None if body is None else json.dumps(body), headers or {})
+            sent = body if body is None or isinstance(body, bytes) else json.dumps(body)
+            connection.request(method, path, sent, headers or {})
             response = connection.getresponse()
-            return Answered(response.status, response.getheader("content-type", ""), response.read())
+            media, allow = (response.getheader(name, "") for name in ("content-type", "allow"))
+            return Answered(response.status, media, response.read(), allow)
         finally:
             connection.close()
 
@@ -189,6 +192,96 @@ async def test_the_doors_are_described_for_every_page(pages: tuple[World, list[B
         answered = await ask(world, method, filled(path, told), headers={"Host": "elsewhere.example"})
         assert answered.status == 403
         answered.check(description, told)
+        error_of(answered, description)
+
+
+METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "NONSENSE")
+
+
+def error_of(answered: Answered, description: dict[str, Any]) -> dict[str, str]:
+    """The error of an answer, which has the one shape that all have."""
+    assert answered.media == "application/json", answered.body
+    schema = {"$ref": "#/components/schemas/ErrorAnswer", "components": description["components"]}
+    DRAFT(schema).validate(answered.json)
+    error: dict[str, str] = answered.json["error"]
+    assert all(error.values()), "no part of it is empty"
+    return error
+
+
+async def test_a_method_that_a_page_has_not_is_an_error_that_says_which_it_has(
+    pages: tuple[World, list[BaseRoute]],
+) -> None:
+    world, served = pages
+    description = await description_of(world)
+    paths = {path: {method.upper() for method in item} for path, item in description["paths"].items()}
+    paths |= {getattr(page, "path", ""): {"GET"} for page in served if not isinstance(page, DescribedRoute)}
+    for path, has in paths.items():
+        allowed = sorted(has | ({"HEAD"} if "GET" in has else set()))
+        for method in METHODS:
+            if method not in has:
+                answered = await ask(world, method, path.replace("{id}", "0" * 32))
+                error = error_of(answered, description)
+                assert (answered.status, error["code"]) == (405, "METHOD_NOT_ALLOWED"), (method, path)
+                assert answered.allow.split(", ") == allowed, (method, path)
+                assert all(each in error["hint"] for each in allowed)
+
+
+@pytest.mark.parametrize(
+    "path", ["/nosuch", "/stats/", "/Stats", "/web/nosuch.js", "/sessions/a/b", "/%ff", "/" + "x" * 9000]
+)
+async def test_a_page_that_there_is_not_is_an_error_that_says_where_all_are(world: World, path: str) -> None:
+    description = await description_of(world)
+    for method in ("GET", "POST"):
+        answered = await ask(world, method, path)
+        error = error_of(answered, description)
+        assert (answered.status, error["code"]) == (404, "NO_SUCH_PAGE")
+        assert "/openapi.json" in error["hint"]
+        assert ("did you mean /stats?" in error["hint"]) == (path in {"/stats/", "/Stats"})
+        assert len(answered.body) < 1000
+
+
+async def test_what_is_sent_in_a_wrong_way_is_an_error_of_every_page_that_is_sent_something(
+    pages: tuple[World, list[BaseRoute]],
+) -> None:
+    world, _ = pages
+    description = await description_of(world)
+    asked = 0
+    for path, method, told in operations(description):
+        if "requestBody" not in told:
+            continue
+        for body, media, status, code in (
+            (b"", "", 400, "BAD_BODY"),
+            (b"{", "", 400, "BAD_BODY"),
+            (b"\xff", "application/json", 400, "BAD_BODY"),
+            (b"[" * 60_000, "", 400, "BAD_BODY"),
+            (b"[1]", "application/json; charset=utf-8", 400, "BAD_BODY"),
+            (b'{"nonsense": 1}', "application/x-www-form-urlencoded", 400, ""),
+            (b"{}", "application/xml", 415, "NOT_JSON"),
+            (b"x" * 65_537, "", 413, "TOO_LARGE"),
+        ):
+            answered = await ask(world, method, path, body, {"Content-Type": media} if media else {})
+            answered.check(description, told)
+            error = error_of(answered, description)
+            assert (answered.status, code or error["code"]) == (status, error["code"]), (path, body[:20], answered.body)
+            asked += 1
+    assert asked >= 8 * 3
+
+
+async def test_what_is_no_request_is_such_an_error_too(world: World) -> None:
+    description = await description_of(world)
+    for said in (
+        b"nonsense\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n",
+        b"\x16\x03\x01\x02\x00\x01\r\n\r\n",
+    ):
+        reader, writer = await asyncio.open_connection(*split_address(world.gateway.addresses.admin))
+        writer.write(said)
+        async with asyncio.timeout(10.0):
+            head, _, body = (await reader.read()).partition(b"\r\n\r\n")
+        writer.close()
+        assert head.startswith(b"HTTP/1.1 400 ")
+        error = error_of(Answered(400, "application/json", body, ""), description)
+        assert error["code"] == "BAD_REQUEST"
 
 
 # What single pages promise beyond their shape

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from quicgw_fast.errors import RequestError
+from quicgw_fast.processor.processor import TURN
 from tests.processor.bench import RealTime, Session
 
 if TYPE_CHECKING:
@@ -267,7 +268,9 @@ async def test_a_stop_right_after_the_start_works_off_the_queue_too(make_bench: 
     assert bench.codes == {"a": [200]}
 
 
-async def test_when_its_time_is_over_a_stop_answers_the_rest_503_once_each(make_bench: Callable[..., Bench]) -> None:
+async def test_when_its_time_is_over_a_stop_says_503_only_of_what_was_not_passed_on(
+    make_bench: Callable[..., Bench],
+) -> None:
     bench = make_bench(workers=2)
     bench.processor.start()
     names = ["hold1", "hold2", "queued1", "queued2", "queued3"]
@@ -275,12 +278,13 @@ async def test_when_its_time_is_over_a_stop_answers_the_rest_503_once_each(make_
         bench.submit(name, session=Session())
     await bench.settle()
     await bench.processor.stop(0.0)
-    assert bench.codes == {name: [503] for name in names}
+    assert bench.codes == {name: [500 if name in ("hold1", "hold2") else 503] for name in names}
     assert bench.calls == ["hold1", "hold2"]
-    outcome = bench.replies[0][1]
-    assert isinstance(outcome, RequestError)
-    assert int(outcome.headers["retry-after-ms"]) > 0
+    for _, outcome in bench.replies:
+        assert isinstance(outcome, RequestError)
+        assert int(outcome.headers["retry-after-ms"]) > 0
     await bench.settle()
+    assert bench.cancelled == ["hold1", "hold2"]
     assert len(bench.replies) == len(names)
 
 
@@ -297,6 +301,18 @@ async def test_an_answer_that_comes_with_the_end_of_the_time_is_no_second_reply(
     await stopping
     await bench.settle()
     assert len(bench.replies) == 1
+
+
+async def test_what_got_a_worker_and_did_not_begin_was_not_passed_on(make_bench: Callable[..., Bench]) -> None:
+    """A worker is taken with the submission, and so many begin in one turn of the loop."""
+    bench = make_bench(workers=100 * TURN, capacity=100 * TURN)
+    bench.processor.start()
+    for _ in range(99 * TURN):
+        bench.submit("hold")
+    await bench.processor.stop(0.0)
+    broken_off, not_passed_on = (bench.codes["hold"].count(code) for code in (500, 503))
+    assert 0 < len(bench.calls) <= broken_off < 99 * TURN
+    assert not_passed_on == 99 * TURN - broken_off
 
 
 async def test_a_stop_may_be_repeated_and_needs_no_start(make_bench: Callable[..., Bench]) -> None:

@@ -14,9 +14,10 @@ HEAD = """# Admin pages
 HTTP on `server.admin`, for operators and their programs;
 [access](../operations.md#access-to-the-ports-for-services-and-operators) says who is let in. Times are seconds,
 moments seconds since 1970, sizes bytes. New documents have `"version": 1`, keys are only added. What goes wrong is
-answered with its status and `{"error": {"code": …, "message": …, "hint": …}}`; older pages (`/reload`, `/overload`,
-`/sessions/kick`) say it in one sentence, `{"error": "…"}`. A request without a token where one is needed gets 401,
-one with a `Host` or `Origin` that is none of the gateway's 403, both as text.
+answered with its status and `{"error": {"code": …, "message": …, "hint": …}}`, whatever it is; only probes answer in
+text. A request without a token where one is needed gets 401, one with a `Host` or `Origin` that is none of the
+gateway's 403, one for a page that there is not 404, and one with a method that a page does not have 405, with the
+header `Allow`. A body is a JSON object of at most 64 KiB; where `Content-Type` names something else, it gets 415.
 
 `/openapi.json` has all this for programs (OpenAPI 3.1), and this page is made of it.
 """

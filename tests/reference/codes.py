@@ -44,7 +44,8 @@ by its range:
 | 0x200 to 0x2ff | comes back as it is, with growing delays, and resumes |
 | any other, also those of QUIC itself, and silence | comes back likewise |
 
-The SDK does so by itself; what it cannot mend it raises as `ConnectionClosed`, with the code.
+The SDK does so by itself; what it cannot mend it raises as `ConnectionClosed`, with the code; `SUPERSEDED` as
+`Superseded`, which is one, and `ALREADY_ONLINE` as `AlreadyOnline`, as START has an answer that says so.
 """
 PUSHES: Final = """## Refused pushes
 
@@ -64,12 +65,12 @@ PLUGIN: Final = """Of `quicgw check`, as monitoring plug-ins have them:
 AFTER_REPLY: Final = {
     ErrorCode.BAD_REQUEST: "mend it; the message says what is wrong, for a number also which one is expected",
     ErrorCode.UNAUTHORIZED: "log in (`hello`), or get another token",
-    ErrorCode.FORBIDDEN: "leave it: a newer connection of the client is there",
+    ErrorCode.FORBIDDEN: "leave it: a newer connection of the client is there, or another client that stays "
+    "(`error-code` `ALREADY_ONLINE`)",
     ErrorCode.TOO_LARGE: "send less: a message is at most 1 MiB, before START 4 KiB; the connection is closed as well",
     ErrorCode.RATE_LIMITED: "wait for `retry-after-ms` and send it again: it was not passed on",
     ErrorCode.FAILED: "ask again only if twice does no harm: the service may have done it",
-    ErrorCode.OVERLOADED: "wait for `retry-after-ms` and send it again: it was not passed on, unless the message says "
-    "`gateway stopping` (then as for 500)",
+    ErrorCode.OVERLOADED: "wait for `retry-after-ms` and send it again: it was not passed on",
     ErrorCode.DEADLINE_PASSED: "as for 500; or give it more time (`timeout-ms`, `processor.task_timeout`)",
 }
 """What a client does about an error."""
@@ -80,6 +81,7 @@ AFTER_CLOSE: Final = {
     CloseCode.SUPERSEDED: "leave it: the openid connected elsewhere, and two that come back take turns for ever",
     CloseCode.KICKED: "tell its user; a new login begins a new session",
     CloseCode.TOKEN_EXPIRED: "get a new token, come back and resume; renew in time the next time",
+    CloseCode.ALREADY_ONLINE: "tell its user; once the other client is gone, a START is taken",
     CloseCode.IDLE: "come back and resume; send heartbeats",
     CloseCode.OVERLOADED: "come back after `retry-after-ms`, if the phrase names it",
     CloseCode.DRAINING: "come back after `reconnect-after-ms`, to `reconnect-to` if the phrase names it",

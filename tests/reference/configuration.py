@@ -52,6 +52,7 @@ def _value(one: Setting) -> str:
     kind = one.kind
     if kind.choices:
         choices = ", ".join(f"`{choice}`" for choice in kind.choices)
+        choices = f"{choices}, or {kind.bounds} {kind.unit}".rstrip() if kind.bounds else choices
         return f"list of {choices}" if isinstance(one.example, list) else choices
     name = "`true`, `false`" if kind.name == "true or false" else kind.name
     return f"{name}, {kind.bounds} {kind.unit}".rstrip() if kind.bounds else name

@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Final
+
 from quicgw_fast.observe.exposition import Exported, exported
 from tests.reference.running import running
 
+if TYPE_CHECKING:
+    from tests.reference.running import Flags
+
 MOST_VALUES = 12
 """Values of a label that are named."""
+OPTIONAL: Final[dict[str, Flags]] = {
+    "offline.store": {"offline": {"store": "memory"}},
+    "tracing.endpoint": {"tracing": {"endpoint": "127.0.0.1:1"}},
+}
+"""Settings with which a gateway has more metrics than without."""
+EVERYTHING: Final[Flags] = {name: table for tables in OPTIONAL.values() for name, table in tables.items()}
+"""All of them: what a gateway with these exports is all that one can ever export."""
 HEAD = """# Metrics
 
 `GET /metrics` on the admin port, in Prometheus' text form or, by the header `Accept`, as OpenMetrics. The sets of
@@ -21,11 +33,19 @@ those of the last minutes are on `/performance` and `/latency`.
 
 def page() -> str:
     """The whole page."""
-    with running() as (_, gateway):
-        found = sorted((exported(family) for family in gateway.metrics), key=lambda one: one.name)
+    always = {one.name for one in _exported({})}
+    needs = {one.name: key for key, tables in OPTIONAL.items() for one in _exported(tables) if one.name not in always}
+    found = sorted(_exported(EVERYTHING), key=lambda one: one.name)
     rows = ["| metric | type | labels | what it is |", "|---|---|---|---|"]
-    rows += [f"| `{one.name}` | {one.type} | {_labels(one)} | {one.help} |" for one in found]
+    for one in found:
+        only = f"; only with `{needs[one.name]}`" if one.name in needs else ""
+        rows.append(f"| `{one.name}` | {one.type} | {_labels(one)} | {one.help}{only} |")
     return f"{HEAD}\n" + "\n".join(rows) + "\n"
+
+
+def _exported(tables: Flags) -> list[Exported]:
+    with running(tables) as (_, gateway):
+        return [exported(family) for family in gateway.metrics]
 
 
 def _labels(one: Exported) -> str:

@@ -26,6 +26,40 @@ HEAD = """# The client SDK
 
 In signatures, `Octets` is `bytes`, a `bytearray` or a `memoryview`; a `TokenSource` is a token, or a callable (plain or
 async) that returns one; a `StateCallback` takes a [StateEvent](#stateevent).
+
+## What it does by itself
+
+Login, heartbeats, acknowledgements, reconnecting and resuming. Beyond that:
+
+- **Your code may take its time**: the connection lives in a thread of its own, so a callback that sleeps for ten
+  seconds stops no heartbeat (`connect(thread=False)` for your own event loop, which then must not be held up).
+- **Limits are kept**: the gateway names them at START (`limits.in_flight`, `limits.messages_per_second`, the window;
+  raise them there), and calls beyond wait for their turn within their timeout. A request that was refused for its
+  rate all the same (429, it was never passed on) is sent again in its old place, as is one that a gateway which
+  stopped says it never accepted; no other request is ever sent twice: what to do about a 503 is your decision.
+- **The login is the client's**: its own `hello` is sent again when it is answered 429, 503 or 504, or broken off by a
+  gateway that stops.
+- **A first connection** waits, within `connect_timeout`, while the gateway says `retry-after-ms` or has no room or no
+  time for hello. What is raised is the real cause; `problem` of `ConnectionFailed` and `ConnectionClosed` tells an
+  unknown host, a dead port, no answer at all, a full or draining gateway and each fault of a certificate apart.
+- **Read the notifies**, with `notifies()` or `next_notify()`. For a program that never does, the oldest are dropped
+  after a warning in the log and the state `unread` (`queue_policy="auto"`); `pause`, `drop_oldest` and `fail` are
+  there to choose.
+- **A gateway that stops** says which request was the last that it accepted, when to come back and perhaps where
+  (`reconnect-to`, for which `Reconnect(follow=False)` is deaf); the client does so. The other gateway's certificate
+  has to carry the same name, and where nobody is there the client goes home.
+- **Other devices of its user** end it where the gateway says so: `Superseded` when one took its session or its place,
+  `AlreadyOnline` when it is not let in beside one ([several devices](../howto/devices.md)). Then it stays away.
+- **`call(timeout=…)` ends in that time**, whatever happens to the gateway (`CallTimeout.sent` tells whether the call
+  was sent; one that still waited for its turn did not run), and `close()` within `close_timeout`. Cancelling
+  `close()`, `detach()` or the connecting leaves a closed client: nobody waits for it any more.
+- **`transport="quinn"`** has QUIC done by the compiled part, as `QUICGW_FAST=1` has for every client that names none
+  ([what differs](../transports.md)).
+- **To watch the messages**, give `connect(observer=…)` a `ClientObserver`: it is told each message as it goes over
+  the wire, and each connection that comes and goes.
+
+`quicgw_fast.proto` has the messages and gRPC stubs for services; your own stubs of `proto/*.proto` may live in the same
+process. [Your own tests](../howto/testing.md) get a real gateway.
 """
 
 CLASSES = {name: made for name in quicgw_fast.__all__ if isinstance(made := getattr(quicgw_fast, name), type)}

@@ -114,7 +114,7 @@ async def test_a_gateway_that_stops_takes_nothing_new(parts: Parts, site: Site, 
         site.tables["session"] = {"heartbeat_interval": "9s"}
         site.write()
         status, answer = await ask(gateway, "/reload", "POST")
-        assert (status, answer["error"]) == (409, "the gateway stops and takes no other configuration")
+        assert (status, answer["error"]["message"]) == (409, "the gateway stops and takes no other configuration")
         gateway.signal(signal.SIGHUP)
         await logged(gateway, "configuration refused", 2)
         gate.open()

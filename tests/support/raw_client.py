@@ -184,6 +184,7 @@ class RawClient(PushLog):
         epoch: str = "",
         *,
         attempt: int = 0,
+        headers: Mapping[str, str] | None = None,
         within: float = 20.0,
     ) -> pb.StartResponse:
         """Send START and return its answer; it is kept in ``started``, its push in ``start_push``."""
@@ -196,7 +197,7 @@ class RawClient(PushLog):
             epoch=epoch,
             attempt=attempt,
         )
-        msg_id = self.request(pb.REQUEST_START, body.SerializeToString())
+        msg_id = self.request(pb.REQUEST_START, body.SerializeToString(), headers=headers)
         push = await self.wait_for(lambda p: p.type == pb.PUSH_START_RESP and p.msg_id == msg_id, within)
         self.start_push, self.started = push, pb.StartResponse.FromString(push.payload)
         return self.started

@@ -42,8 +42,8 @@ RAW = "raw"
 class Plan:
     """How long, and how much."""
 
-    restarts: int = 3
-    serving: float = 1.5
+    restarts: int = 2
+    serving: float = 1.0
     """Seconds under load between two restarts."""
     workers: int = 4
     load: float = 0.7

@@ -1,8 +1,9 @@
-"""What one openid's session must be like after every step, in plain words of the protocol (§2, §4, §5)."""
+"""What one openid's sessions must be like after every step, in plain words of the protocol (§2, §4, §5)."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from quicgw_fast.proto import client_pb2 as pb
 
@@ -164,3 +165,79 @@ class SessionModel:
         if self.overflowed:
             reasons.add(pb.RESET_REASON_OVERFLOW)
         return {int(reason) for reason in reasons}
+
+
+class Coming(NamedTuple):
+    """What a START must come to: refused, resumed, or a new session for one of these reasons."""
+
+    refused: bool = False
+    resumed: SessionModel | None = None
+    reasons: frozenset[int] = frozenset()
+    gone: tuple[SessionModel, ...] = ()
+    """Sessions that end by it."""
+
+
+@dataclass
+class OpenidModel:
+    """All sessions of one openid, by the policy of ``session.devices`` (§2, "Devices")."""
+
+    policy: str | int
+    window: int
+    sessions: list[SessionModel] = field(default_factory=list)
+    """The one whose client attached last is the last."""
+    attached: set[str] = field(default_factory=set)
+    """Ids of those that have a client."""
+    ended: dict[str, str] = field(default_factory=dict)
+    """Ids with their epochs, the last one to end at the end."""
+
+    @property
+    def places(self) -> int:
+        """How many there may be."""
+        return self.policy if isinstance(self.policy, int) else 1
+
+    def find(self, session_id: str) -> SessionModel:
+        """The one with that id, which must be there."""
+        return next(one for one in self.sessions if one.session_id == session_id)
+
+    def starts(self, number: int, session_id: str, epoch: str) -> Coming:
+        """What a START is answered; nothing changes."""
+        named = [one for one in self.sessions if self._names(one, session_id, epoch)]
+        if self.policy == "refuse" and not named and self.attached:
+            return Coming(refused=True)
+        if number == 0 and not session_id:
+            return self._anew({int(pb.RESET_REASON_NONE)}, None)
+        if not session_id and self.places == 1 and len(self.sessions) == 1:
+            named = self.sessions
+        if named:
+            reasons = named[0].refusals(number, epoch)
+            return self._anew(reasons, named[0]) if reasons else Coming(resumed=named[0])
+        known = session_id in self.ended if session_id else self.places == 1 and bool(self.ended)
+        return self._anew({int(pb.RESET_REASON_EXPIRED if known else pb.RESET_REASON_UNKNOWN_SESSION)}, None)
+
+    def _names(self, session: SessionModel, session_id: str, epoch: str) -> bool:
+        if session_id:
+            return session.session_id == session_id
+        return bool(epoch) and session.epoch == epoch
+
+    def _anew(self, reasons: set[int], instead_of: SessionModel | None) -> Coming:
+        gone = [] if instead_of is None else [instead_of]
+        others = [one for one in self.sessions if one is not instead_of]
+        away = [one for one in others if one.session_id not in self.attached]
+        there = [one for one in others if one.session_id in self.attached]
+        too_many = len(others) + 1 - self.places
+        return Coming(reasons=frozenset(reasons), gone=(*gone, *(away + there)[: max(0, too_many)]))
+
+    def attach(self, session: SessionModel) -> None:
+        """A client has the session, a new one or one that it had before."""
+        self.sessions = [one for one in self.sessions if one is not session] + [session]
+        self.attached.add(session.session_id)
+
+    def end(self, session: SessionModel) -> None:
+        """The session is no more."""
+        self.sessions.remove(session)
+        self.attached.discard(session.session_id)
+        self.ended[session.session_id] = session.epoch
+
+    def push(self, data: bytes) -> dict[str, str]:
+        """A push to the openid: of each session the error code, empty for success."""
+        return {one.session_id: one.push(data) for one in self.sessions}

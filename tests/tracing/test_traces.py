@@ -179,12 +179,71 @@ async def test_a_refused_push_says_why(world: World, collector: Collector) -> No
     assert attributes(push)["error.type"] == "TARGET_NOT_FOUND"
 
 
+async def test_a_start_is_traced_until_it_is_answered(world: World, collector: Collector) -> None:
+    client = await world.connect()
+    started = await client.start("alice", headers=SAMPLED)
+    again = await world.connect()
+    assert not (await again.start("", headers=SAMPLED)).success, "which is not even the START of anybody"
+    other = await world.connect()
+    resumed = await other.start("alice", session_id=started.connection_id, epoch=started.epoch, headers=SAMPLED)
+    assert resumed.resumed
+    late = await world.connect()
+    claim = {"session_id": "gone", "epoch": "e", "headers": SAMPLED}
+    assert not (await late.start("alice", last_acked=1, **claim)).resumed  # type: ignore[arg-type]
+    spans = await collector.wait(3, "start")
+    assert [span.name for span in spans] == ["start"] * 3
+    assert {span.parent_span_id.hex() for span in spans} == {PARENT}
+    told = [attributes(span) for span in spans]
+    assert [each["quicgw.outcome"] for each in told] == ["started", "resumed", "reset"]
+    assert told[0] == {
+        "network.transport": "quic",
+        "user.id": "alice",
+        "quicgw.session.id": started.connection_id,
+        "quicgw.outcome": "started",
+    }
+
+
+async def test_a_start_that_is_refused_says_why(world: World, collector: Collector) -> None:
+    first = await (await world.connect()).start("alice")
+    same = {"session_id": first.connection_id, "epoch": first.epoch}
+    assert (await (await world.connect()).start("alice", **same, attempt=5)).resumed
+    assert not (await (await world.connect()).start("alice", **same, attempt=4, headers=SAMPLED)).success
+    (start,) = await collector.wait(1, "start")
+    told = attributes(start)
+    assert (told["quicgw.code"], told["error.type"], told["quicgw.outcome"]) == (403, "403", "error")
+    assert (start.status.code, start.status.message) == (2, "outdated START")
+
+
+async def test_all_ways_to_push_are_traced(world: World, collector: Collector) -> None:
+    await world.online("alice")
+    one, none = (
+        pb.UnicastPushRequest(target_type="openid", target_id=name, msg_type="score", data=b"1")
+        for name in ("alice", "nobody")
+    )
+    stub, metadata = world.pusher.stub, tuple(SAMPLED.items())
+    await stub.PushBatch(pb.BatchPushRequest(pushes=[one, none]), metadata=metadata)
+    await stub.BroadcastToClients(pb.BroadcastRequest(msg_type="news", data=b"1"), metadata=metadata)
+    async for receipt in stub.PushWithReceipts(one, metadata=metadata):
+        assert receipt.outcome == pb.PUSH_OUTCOME_ACCEPTED
+        break
+    await collector.wait(1, "push")
+    by_name = {span.name: span for span in collector.spans}
+    assert {span.parent_span_id.hex() for span in collector.spans} == {PARENT}
+    service = {"rpc.system": "grpc", "rpc.service": "gatesvr.proto.GatewayService"}
+    batch, broadcast = attributes(by_name["push batch"]), attributes(by_name["broadcast"])
+    assert batch == {**service, "rpc.method": "PushBatch", "quicgw.pushes": 2, "quicgw.refused": 1}
+    assert by_name["push batch"].status.message == "1 of 2 were refused"
+    sent = {"rpc.method": "BroadcastToClients", "quicgw.push.type": "news", "quicgw.sent": 1}
+    assert broadcast == {**service, **sent}
+    assert attributes(by_name["push"])["rpc.method"] == "PushWithReceipts"
+
+
 async def test_what_is_sampled_by_the_gateway_itself(make_world: WorldMaker, collector: Collector) -> None:
     world = await make_world(tracing={"endpoint": collector.address, "service_name": "edge"})
     client = await world.online("alice")
     await client.call("work")
     spans = await collector.wait(2)
-    assert len({span.trace_id for span in spans}) == 2, "the hello and the request"
+    assert len({span.trace_id for span in spans}) == 3, "the START, the hello and the request"
     assert collector.resources[0]["service.name"] == "edge"
 
 

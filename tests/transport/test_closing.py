@@ -200,14 +200,16 @@ async def test_idle_timeout(identity: Identity) -> None:
             await until(lambda: listener.connections == 0)
 
 
-async def test_the_connection_survives_a_change_of_the_client_port(identity: Identity) -> None:
+async def test_the_connection_survives_a_change_of_the_client_port(identity: Identity, maker: str) -> None:
+    """Quinn does not tell when it has validated an address, so each takes its 3 s."""
+    moves = 3 if maker == "quinn" else 10
     server = Recorders(echo=True)
     async with listening(identity, server) as listener, RawClient(listener.address) as client:
         await client.connected()
         client.send(b"one;")
         await client.received(4)
         recorder = server[0]
-        for turn in range(2, 12):
+        for turn in range(2, 2 + moves):
             before = recorder.connection.peer
             client.rebind()
             client.send(b"two;")

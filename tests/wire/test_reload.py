@@ -12,6 +12,7 @@ import pytest
 
 from quicgw_fast.proto import client_pb2 as pb
 from tests.support import raw_client, wire
+from tests.support.hook_receiver import HookReceiver
 from tests.support.raw_upstream import RawUpstream
 from tests.support.site import Site, ask, calling, counted, logged, online, reload, replace, shown, until
 
@@ -90,7 +91,7 @@ async def test_a_broken_file_is_refused_and_said_and_the_old_one_kept(parts: Par
         before = site.certificate
         replace(site.config, site.config.read_bytes() + b"[sesion]\ntimeout = 5\n")
         status, answer = await ask(gateway, "/reload", "POST")
-        assert (status, "sesion: unknown table" in answer["error"]) == (409, True)
+        assert (status, "sesion: unknown table" in answer["error"]["message"]) == (409, True)
         gateway.signal(signal.SIGHUP)
         (_, line) = await logged(gateway, "configuration refused", 2)
         assert "sesion: unknown table" in str(line["explanation"])
@@ -115,7 +116,7 @@ async def test_a_certificate_without_its_key_changes_nothing(parts: Parts, site:
         site.write()
         status, answer = await ask(gateway, "/reload", "POST")
         assert status == 409
-        assert "does not belong to the first certificate" in answer["error"]
+        assert "does not belong to the first certificate" in answer["error"]["message"]
         assert await shown(gateway) == before
         async with await raw_client.connect(*gateway.ready.quic) as client:
             assert (await client.start("alice")).heartbeat_interval == 30
@@ -162,3 +163,26 @@ async def test_many_at_once_are_taken_in_turn(parts: Parts, site: Site) -> None:
         taken = [answer["changed"] for _, answer in answers if answer["changed"]]
         assert len(taken) <= 1
         await callers.more()
+
+
+async def test_webhooks_are_taken_by_a_reload_and_a_table_written_twice_is_refused(parts: Parts, site: Site) -> None:
+    with HookReceiver() as receiver:
+        async with site.serve(parts) as gateway:
+            site.tables["webhook"] = {"urls": [receiver.url], "kinds": ["ATTACHED"]}
+            site.write()
+            changed = (await reload(gateway))["changed"]
+            assert set(changed) == {"webhook.urls", "webhook.kinds"}
+            assert receiver.url in changed["webhook.urls"]["now"]
+            client = await online(gateway, "alice")
+            await until(lambda: _is_true(receiver.events), "the event")
+            assert [event["openid"] for event in receiver.events] == ["alice"]
+            await client.close()
+            replace(site.config, site.config.read_bytes().replace(b"[webhook]", b"[[webhook]]"))
+            status, answer = await ask(gateway, "/reload", "POST")
+            assert (status, answer["error"]["code"]) == (409, "NOT_RELOADED")
+            assert "write [webhook] on a line of its own" in answer["error"]["message"], answer
+            assert str(site.config) in answer["error"]["message"]
+
+
+async def _is_true(found: object) -> bool:
+    return bool(found)

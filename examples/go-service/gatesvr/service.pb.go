@@ -687,7 +687,8 @@ type UnicastPushResponse struct {
 	PendingBytes  uint64                 `protobuf:"varint,4,opt,name=pending_bytes,json=pendingBytes,proto3" json:"pending_bytes,omitempty"` // kept for the target session and not acknowledged, this message included
 	Outcome       PushOutcome            `protobuf:"varint,5,opt,name=outcome,proto3,enum=gatesvr.proto.PushOutcome" json:"outcome,omitempty"`
 	LostReason    LostReason             `protobuf:"varint,6,opt,name=lost_reason,json=lostReason,proto3,enum=gatesvr.proto.LostReason" json:"lost_reason,omitempty"`
-	SeqId         uint64                 `protobuf:"varint,7,opt,name=seq_id,json=seqId,proto3" json:"seq_id,omitempty"` // the number that it took; 0 if it has none yet
+	SeqId         uint64                 `protobuf:"varint,7,opt,name=seq_id,json=seqId,proto3" json:"seq_id,omitempty"` // the number that it took; 0 if it has none yet, or one in each of several sessions
+	Sessions      uint32                 `protobuf:"varint,8,opt,name=sessions,proto3" json:"sessions,omitempty"`        // how many took it: an openid may have several devices; 0 if it is stored
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -767,6 +768,13 @@ func (x *UnicastPushResponse) GetLostReason() LostReason {
 func (x *UnicastPushResponse) GetSeqId() uint64 {
 	if x != nil {
 		return x.SeqId
+	}
+	return 0
+}
+
+func (x *UnicastPushResponse) GetSessions() uint32 {
+	if x != nil {
+		return x.Sessions
 	}
 	return 0
 }
@@ -1472,7 +1480,7 @@ const file_service_proto_rawDesc = "" +
 	"\rsupersede_key\x18\r \x01(\tR\fsupersedeKey\x1a;\n" +
 	"\rMetadataEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\x96\x02\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xb2\x02\n" +
 	"\x13UnicastPushResponse\x12\x18\n" +
 	"\asuccess\x18\x01 \x01(\bR\asuccess\x12\x18\n" +
 	"\amessage\x18\x02 \x01(\tR\amessage\x12\x1d\n" +
@@ -1482,7 +1490,8 @@ const file_service_proto_rawDesc = "" +
 	"\aoutcome\x18\x05 \x01(\x0e2\x1a.gatesvr.proto.PushOutcomeR\aoutcome\x12:\n" +
 	"\vlost_reason\x18\x06 \x01(\x0e2\x19.gatesvr.proto.LostReasonR\n" +
 	"lostReason\x12\x15\n" +
-	"\x06seq_id\x18\a \x01(\x04R\x05seqId\"M\n" +
+	"\x06seq_id\x18\a \x01(\x04R\x05seqId\x12\x1a\n" +
+	"\bsessions\x18\b \x01(\rR\bsessions\"M\n" +
 	"\x10BatchPushRequest\x129\n" +
 	"\x06pushes\x18\x01 \x03(\v2!.gatesvr.proto.UnicastPushRequestR\x06pushes\"U\n" +
 	"\x11BatchPushResponse\x12@\n" +

@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 
 PrivateKey = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey
 
+SECRET_ALGORITHM: Final = "HS256"
+_PEM: Final = b"-----BEGIN "
 _MAKERS: Final[dict[str, Callable[[], PrivateKey]]] = {
     "RS256": lambda: rsa.generate_private_key(65537, 2048),
     "ES256": lambda: ec.generate_private_key(ec.SECP256R1()),
@@ -79,8 +81,9 @@ def issue_token(
     # Whole seconds, which every verifier reads; rounded so that no second of the promise is lost.
     claims: dict[str, Any] = {"sub": openid, "iat": int(wall), "exp": math.ceil(wall + ttl)}
     claims |= {name: value for name, value in (("aud", audience), ("iss", issuer)) if value is not None}
-    key = read_secret(key_file, "key file") if algorithm == "HS256" else _private_key(key_file, algorithm)
-    return jwt.encode(claims, key, algorithm, headers=None if kid is None else {"kid": kid})
+    return jwt.encode(
+        claims, _signing_key(key_file, algorithm), algorithm, headers=None if kid is None else {"kid": kid}
+    )
 
 
 def generate_key(algorithm: str, folder: Path) -> GeneratedKey:
@@ -91,7 +94,7 @@ def generate_key(algorithm: str, folder: Path) -> GeneratedKey:
     Raises ConfigError when the algorithm is unknown or the files cannot be made.
     """
     check_algorithms((algorithm,), "algorithm")
-    if algorithm == "HS256":
+    if algorithm == SECRET_ALGORITHM:
         path = folder / "secret.key"
         # As text, so that it survives editors and copying; 256 bits all the same.
         _write_new(path, f"{secrets.token_hex(MIN_SECRET)}\n".encode(), 0o600)
@@ -107,18 +110,30 @@ def generate_key(algorithm: str, folder: Path) -> GeneratedKey:
     return made
 
 
-def _private_key(path: Path, algorithm: str) -> PrivateKey:
-    try:
-        key = load_pem_private_key(read_file(path, "key file"), password=None)
-    except (ValueError, TypeError, UnsupportedAlgorithm) as error:
+def _signing_key(path: Path, algorithm: str) -> PrivateKey | bytes:
+    data, what = read_file(path, "key file"), f"key file: {path}"
+    if _PEM not in data:
+        if algorithm == SECRET_ALGORITHM:
+            return read_secret(path, "key file")
         raise ConfigError(
-            f"key file: {path} is not an unencrypted PEM private key, which {algorithm} needs to make tokens."
-        ) from error
+            f"{what} is no PEM private key, which {algorithm} needs. A secret goes with --algorithm {SECRET_ALGORITHM}."
+        )
+    if b"PRIVATE KEY" not in data:
+        raise ConfigError(f"{what} holds no private key, and no other makes tokens. Give the one that belongs to it.")
+    try:
+        key = load_pem_private_key(data, password=None)
+    except (ValueError, TypeError, UnsupportedAlgorithm) as error:
+        raise ConfigError(f"{what} is not an unencrypted PEM private key, which is needed to make tokens.") from error
     public = key.public_key()
-    if algorithm_of(public) != algorithm:
-        raise ConfigError(f"key file: {path} does not hold a key for {algorithm}. Name the algorithm of the key.")
-    check_strength(public, f"key file: {path}")
-    assert isinstance(key, PrivateKey)  # algorithm_of() has said so
+    kind = algorithm_of(public)
+    if kind is None:
+        raise ConfigError(f"{what} holds a key of a kind that no gateway verifies. Make one with --new-key.")
+    if kind != algorithm:
+        raise ConfigError(
+            f"{what} holds a key for {kind}, not for {algorithm}. Name its algorithm: --algorithm {kind}."
+        )
+    check_strength(public, what)
+    assert isinstance(key, PrivateKey)
     return key
 
 

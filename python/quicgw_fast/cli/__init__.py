@@ -118,15 +118,22 @@ def _run(arguments: Sequence[str] | None, output: Output) -> int:
 
 
 def _run_app(arguments: Sequence[str] | None, output: Output) -> int:
+    from quicgw_fast.cli import usage
     from quicgw_fast.cli.app import command_line
     from quicgw_fast.cli.statuses import Interrupted
 
+    group = command_line()
+    words = sys.argv[1:] if arguments is None else arguments
     try:
-        command_line().main(args=arguments, prog_name="quicgw")
-    except SystemExit as done:
-        if done.code == Status.INTERRUPTED:  # a Ctrl-C that came outside of the event loop
+        # Not as a program of its own: its mistakes are told here.
+        status = group.main(args=words, prog_name="quicgw", standalone_mode=False)
+        if status == Status.INTERRUPTED:  # a Ctrl-C that came outside of the event loop
             output.settle(LAST_MOMENT)
             output.abandon()
+        return status if isinstance(status, int) else Status.DONE
+    except usage.UsageError as error:
+        return usage.tell(error, words, plain=group.columns is not None)
+    except SystemExit as done:  # of the completion of a shell
         return done.code if isinstance(done.code, int) else Status.DONE
     except Interrupted as ended:
         output.settle(LAST_MOMENT)  # for a reader that reads; nobody waits for one that does not

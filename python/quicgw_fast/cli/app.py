@@ -156,7 +156,7 @@ _add(
 _add(
     STEER,
     "kick",
-    "End a session for good: its client is closed with KICKED and cannot resume.",
+    "End sessions for good: their clients are closed with KICKED and cannot resume.",
     "quicgw kick openid:alice --reason 'too many accounts'",
     "quicgw kick session:4f2a09… --admin 127.0.0.1:9000",
 )

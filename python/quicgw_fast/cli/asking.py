@@ -16,6 +16,7 @@ _HERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}
 _DOORS = (401, 403)
 """Statuses of who may not ask at all."""
 _NO_PAGE = (404, 405)
+_NO_PAGE_CODES = ("NO_SUCH_PAGE", "METHOD_NOT_ALLOWED")
 _OTHER = "--admin names another address, --config the configuration that has it"
 
 
@@ -64,9 +65,12 @@ def ask_admin(
     """
     status, said = ask_for_text(method, address, path, timeout, token, body=body)
     try:
-        return status, json.loads(said)
+        answer = json.loads(said)
     except ValueError as error:
         raise StartupError(_no_json(address, path, status, timeout)) from error
+    if status in _NO_PAGE and _code_of(answer) in _NO_PAGE_CODES:
+        raise StartupError(_too_old(address, path))
+    return status, answer
 
 
 def ask_for_text(
@@ -92,9 +96,27 @@ def ask_for_text(
     finally:
         connection.close()
     if status in _DOORS:
-        advice = "; --token-file names one" if status == 401 else ""
-        raise NotLetIn(f"the gateway at {where} refuses: {said.strip()}{advice}")
+        told = f"{_without_hint(said)}; --token-file names one" if status == 401 else _sentence(said)
+        raise NotLetIn(f"the gateway at {where} refuses: {told}")
     return status, said
+
+
+def _sentence(said: str) -> str:
+    """What a refusal says; those of older gateways are text."""
+    try:
+        return refusal(json.loads(said))
+    except ValueError:
+        return said.strip()
+
+
+def _without_hint(said: str) -> str:
+    """What a refusal says without its advice, for which the command has an option."""
+    return _sentence(said).partition("; ")[0]
+
+
+def _code_of(answer: Any) -> object:
+    error = answer.get("error") if isinstance(answer, dict) else None
+    return error.get("code") if isinstance(error, dict) else None
 
 
 def refusal(answer: Any) -> str:
@@ -106,12 +128,31 @@ def refusal(answer: Any) -> str:
     return f"{error.get('message', error)}" + (f"; {hint}" if hint else "")
 
 
+def in_words_of_commands(answer: Any, meant: str = "") -> Any:
+    """Return the answer about a session that is not there with the command to look with in place of the page."""
+    if _code_of(answer) != "NOT_FOUND":
+        return answer
+    return no_session(answer["error"]["message"], meant)
+
+
+def no_session(message: str, meant: str = "") -> dict[str, Any]:
+    """Return the answer about a session that is not there; ``meant`` is how it was probably to be named."""
+    hint = "quicgw sessions lists those that are there"
+    asked = f"did you mean {meant}? {hint}" if meant else hint
+    return {"error": {"code": "NOT_FOUND", "message": message, "hint": asked}}
+
+
 def _no_json(address: str, path: str, status: int, timeout: float) -> str:
     page = path.partition("?")[0]
     if status in _NO_PAGE and is_gateway(address, timeout):
-        return f"the gateway at {address} has no page {page}: it is older than this command; update the gateway"
+        return _too_old(address, path)
     told = f"what answers at {address} is no admin page of a gateway (status {status}, no JSON, for {page})"
     return f"{told}; {_OTHER}"
+
+
+def _too_old(address: str, path: str) -> str:
+    page = path.partition("?")[0]
+    return f"the gateway at {address} has no page {page}: it is older than this command; update the gateway"
 
 
 def is_gateway(address: str, timeout: float) -> bool:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import json as json_module
 import secrets
 import sys
 from pathlib import Path
@@ -96,21 +94,12 @@ def call(
 
 def who(command: str, openid: str | None, token: str) -> str:
     """Choose the openid of a ``command``: one of its own by default, so that two at once do not share a session."""
-    subject = _subject(token)
+    from quicgw_fast.cli.own_token import subject_of
+
+    subject = subject_of(token)
     if openid is None:
         return subject or f"quicgw-{command}-{secrets.token_hex(4)}"
     if subject is not None and subject != openid:
         said = f"the token is for {subject[:64]!r} (claim sub), --openid is {openid[:64]!r}: a gateway will refuse that"
         print(f"quicgw: {said}", file=sys.stderr)
     return openid
-
-
-def _subject(token: str) -> str | None:
-    """Return whom a token is for; None when it is not of the usual form, of which the gateway is the judge."""
-    try:
-        body = token.split(".")[1]
-        claims = json_module.loads(base64.urlsafe_b64decode(body + "=" * (-len(body) % 4)))
-        subject = claims["sub"]
-    except (ValueError, LookupError, TypeError):
-        return None
-    return subject if isinstance(subject, str) and subject else None

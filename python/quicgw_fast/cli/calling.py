@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import math
+import time
 from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import typer
 
+from quicgw_fast.cli.own_token import why_refused
 from quicgw_fast.cli.printing import JsonPrinter, TextPrinter
 from quicgw_fast.cli.statuses import Status
 from quicgw_fast.client import (
@@ -131,9 +133,7 @@ class Caller:
         return text + advice_for(error.problem, elsewhere) if isinstance(error, ConnectionFailed) else text
 
     def _about_the_token(self) -> str:
-        if self.token:
-            return "give a valid --token (see quicgw gentoken)"
-        return "the gateway needs a token: give --token (see quicgw gentoken)"
+        return why_refused(self.token, self.openid, time.time())
 
 
 async def _ask(client: Client, wish: Wish, printer: Printer) -> int:

@@ -33,7 +33,7 @@ def check(
     """Say in one line, with performance data, whether a gateway is well: for Nagios and its kind.
 
     The exit status is a plug-in's and not that of other commands. 0: OK. 1: WARNING. 2: CRITICAL: not ready, not there,
-    or beyond a bound. 3: UNKNOWN: what is there lets nobody in or is no gateway, or a bound cannot be read. Without
+    or beyond a bound. 3: UNKNOWN: what is there lets nobody in or is no gateway, or the command line is wrong. Without
     other bounds queue has 50 and 90, memory 80 and 95, refused 10 and 100, certificate 21 and 7.
     """
     from quicgw_fast.cli.asking import NoAnswer

@@ -12,6 +12,7 @@ import typer
 
 from quicgw_fast.cli import options
 from quicgw_fast.cli.statuses import Status
+from quicgw_fast.cli.tables import counted
 from quicgw_fast.cli.text import file_path
 from quicgw_fast.printable import printable
 
@@ -27,7 +28,11 @@ VERSION = 1
 
 
 def checkconfig(
-    file: Annotated[Path, typer.Argument(metavar="FILE", callback=file_path, help="The TOML file.")],
+    file: Annotated[Path | None, typer.Argument(metavar="FILE", callback=file_path, help="The TOML file.")] = None,
+    config: Annotated[
+        Path | None,
+        typer.Option("--config", "-c", metavar="FILE", callback=file_path, help="The same, as other commands name it."),
+    ] = None,
     json: Annotated[bool, typer.Option("--json", metavar="", help="Print one JSON object.")] = False,
 ) -> None:
     """Name every mistake in a configuration, each with its line, without starting anything.
@@ -39,6 +44,10 @@ def checkconfig(
     """
     from quicgw_fast.cli.trying import tried
 
+    given = [one for one in (file, config) if one is not None]
+    if len(given) != 1:
+        raise typer.BadParameter("give the file" if not given else "give one file", param_hint="FILE")
+    (file,) = given
     with options.failures_as_json(json):
         checked = tried(file)
         if json:
@@ -76,13 +85,9 @@ def _lines(file: Path, checked: Checked) -> Iterator[str]:
     for _, kind, one in sorted(found, key=itemgetter(0)):
         yield from _told(kind, one, file)
     mistakes, warnings = len(checked.mistakes), len(checked.warnings)
-    said = [_counted(mistakes, "mistake")] if mistakes else ["good"]
-    said += [_counted(warnings, "warning")] if warnings else []
+    said = [counted(mistakes, "mistake")] if mistakes else ["good"]
+    said += [counted(warnings, "warning")] if warnings else []
     yield f"{file}: {', '.join(said)}"
-
-
-def _counted(number: int, what: str) -> str:
-    return f"{number} {what}{'s' if number > 1 else ''}"
 
 
 def _told(kind: str, one: Mistake, file: Path) -> Iterator[str]:

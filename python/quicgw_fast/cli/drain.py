@@ -66,6 +66,7 @@ def _watch(pages: AdminPages, *, quiet: bool) -> float:
 
 def _left(pages: AdminPages) -> Iterator[str]:
     from quicgw_fast.cli.asking import NoAnswer
+    from quicgw_fast.cli.tables import counted
 
     while True:
         try:
@@ -75,4 +76,5 @@ def _left(pages: AdminPages) -> Iterator[str]:
         queue, logins = stats["processor"], stats["logins"]
         requests = sum(pool["queue_length"] + pool["busy_workers"] for pool in (queue, logins))
         sessions = stats["sessions"]["INITED"] + stats["sessions"]["NORMAL"]
-        yield f"{sessions} sessions, {stats['connections']} connections, {requests} requests open"
+        left = ((sessions, "session"), (stats["connections"], "connection"), (requests, "request"))
+        yield ", ".join(counted(number, what) for number, what in left) + " open"

@@ -1,4 +1,4 @@
-"""``quicgw kick``: end the session of a client of a running gateway."""
+"""``quicgw kick``: end the sessions of a client of a running gateway."""
 
 from __future__ import annotations
 
@@ -8,13 +8,14 @@ import typer
 
 from quicgw_fast.cli import options
 from quicgw_fast.cli.statuses import Status
+from quicgw_fast.cli.text import openid_meant
 
 KINDS = {"openid": "openid", "session": "session_id"}
 """What a session may be named by, and how the gateway calls that."""
 
 
 def kick(
-    who: Annotated[str, typer.Argument(metavar="KIND:ID", help="Whose session; KIND is openid or session.")],
+    who: Annotated[str, typer.Argument(metavar="KIND:ID", help="openid:ID for all its sessions, session:ID for one.")],
     reason: Annotated[
         str, typer.Option("--reason", "-r", metavar="TEXT", help="Told to the client; at most 128 ASCII characters.")
     ] = "",
@@ -24,23 +25,25 @@ def kick(
     timeout: options.AnswerTimeout = 5.0,
     json: options.JsonObject = False,
 ) -> None:
-    """End a session for good: its client is closed with KICKED and cannot resume.
+    """End sessions for good: their clients are closed with KICKED and cannot resume.
 
     Exit status 0: done. 1: there is no such session, or the reason cannot be used. 3: no gateway there.
     """
-    from quicgw_fast.cli.asking import refusal
+    from quicgw_fast.cli.asking import in_words_of_commands, refusal
     from quicgw_fast.cli.tables import say_document
 
     kind, _, name = who.partition(":")
     if kind not in KINDS or not name:
-        raise typer.BadParameter(f"{who!r} is not of the form openid:ID or session:ID", param_hint="KIND:ID")
+        told = f"{who!r} is not of the form openid:ID or session:ID{openid_meant(kind, name, KINDS)}"
+        raise typer.BadParameter(told, param_hint="KIND:ID")
     body = {KINDS[kind]: name, "reason": reason}
     with options.failures_as_json(json):
         pages = options.admin_pages(admin, config, token_file, timeout)
         status, answer = pages.ask("POST", "/sessions/kick", body)
-    done = status == 200
+    done, answer = status == 200, in_words_of_commands(answer)
+    count = answer["kicked"] if done else 0
     if json:
         say_document(answer)
     else:
-        print("kicked" if done else f"refused: {refusal(answer)}")
+        print(f"kicked{f' {count} sessions' if count > 1 else ''}" if done else f"refused: {refusal(answer)}")
     raise typer.Exit(Status.DONE if done else Status.NO)

@@ -209,9 +209,9 @@ def failures_as_json(wanted: bool) -> Iterator[None]:
     except StartupError as error:
         if not wanted:
             raise
-        from quicgw_fast.cli.printing import nobody_answered, say_json
+        from quicgw_fast.cli.failing import say_failure
 
-        say_json("error", {**nobody_answered(str(error)), "status": Status.FAILED})
+        say_failure(Status.FAILED, "FAILED", str(error))
         raise typer.Exit(Status.FAILED) from None
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from enum import IntEnum
 from typing import TYPE_CHECKING, Any, Final
 
+from quicgw_fast.cli.tables import counted
 from quicgw_fast.errors import StartupError
 
 if TYPE_CHECKING:
@@ -93,7 +94,9 @@ def read_bounds(warnings: Iterable[str], criticals: Iterable[str]) -> dict[str, 
             value = -1.0
         if name not in bounds or not 0 <= value < 1e15:
             names = ", ".join(DEFAULTS)
-            raise StartupError(f"--{key} {text[:40]!r} is not of the form NAME=N with a name of {names}")
+            told = f"--{key} {text[:40]!r} is not of the form NAME=N with a name of {names}"
+            # -c is a configuration elsewhere, and here what plug-ins of monitoring systems have it for.
+            raise StartupError(told if "=" in text else f"{told}; a configuration is named with --config")
         bound = bounds[name]
         bounds[name] = replace(bound, warning=value) if key == "warning" else replace(bound, critical=value)
     return bounds
@@ -130,7 +133,7 @@ def judge(measured: Vitals, bounds: Mapping[str, Bound]) -> Verdict:
     if measured.reason is not None:
         bad.insert(0, f"not ready: {measured.reason}")
     worst = max(states.values()) if measured.reason is None else PluginState.CRITICAL
-    said = "; ".join(bad) or f"ready, {measured.values['sessions']:.0f} sessions"
+    said = "; ".join(bad) or f"ready, {counted(measured.values['sessions'], 'session')}"
     return Verdict(worst, said, measured.values, bounds)
 
 

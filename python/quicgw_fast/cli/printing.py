@@ -5,16 +5,15 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any, Protocol
 
+from quicgw_fast.cli.failing import nobody_answered
 from quicgw_fast.cli.tables import VERSION
 from quicgw_fast.client import ReplyError
+from quicgw_fast.printable import printable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from quicgw_fast.client import Notify, QuicgwClientError, Reply
-
-NO_CODE = 0
-"""Stands for the code where this side gave up and nobody answered."""
 
 
 class Printer(Protocol):
@@ -89,11 +88,6 @@ class JsonPrinter:
         say_json("closed", {"message": why})
 
 
-def nobody_answered(why: str) -> dict[str, Any]:
-    """Return the fields of an error that is not an answer: this side gave up."""
-    return {"code": NO_CODE, "message": why, "detail": "", "headers": {}, "seq_id": 0}
-
-
 def _say(*lines: str) -> None:
     # At once: a prompt below them would be drawn anew in between.
     print("\n".join(lines), flush=True)
@@ -118,7 +112,7 @@ def _json_data(data: bytes) -> dict[str, str]:
 
 def _line(text: str) -> str:
     """Make one harmless line: what a service sends must not move the terminal's cursor."""
-    return text if text.isprintable() else text.encode("unicode_escape").decode("ascii")
+    return printable(text, None)
 
 
 def _text(data: bytes) -> str:

@@ -8,12 +8,10 @@ import typer
 
 from quicgw_fast.cli import options, text
 from quicgw_fast.cli.options import Seconds
-from quicgw_fast.cli.text import examples, help_of, pairs
+from quicgw_fast.cli.text import examples, help_of, openid_meant, pairs
 
 if TYPE_CHECKING:
     from quicgw_fast.cli.pushing import PushMessage
-
-TARGETS = ("session", "openid", "gid")
 
 Type = Annotated[
     str,
@@ -81,10 +79,12 @@ def unicast(
     """
     from quicgw_fast.cli import pushing
     from quicgw_fast.cli.event_loop import run
+    from quicgw_fast.cli.push_lines import TARGETS
 
     kind, _, target = to.partition(":")
     if kind not in TARGETS or not target:
-        raise typer.BadParameter(f"{to!r} is not of the form session:ID, openid:ID or gid:ID", param_hint="--to")
+        told = f"{to!r} is not of the form session:ID, openid:ID or gid:ID{openid_meant(kind, target, TARGETS)}"
+        raise typer.BadParameter(told, param_hint="--to")
     if before is not None and after is not None:
         raise typer.BadParameter("cannot be combined with --after", param_hint="--before")
     with options.failures_as_json(json):

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
+import codecs
 from typing import TYPE_CHECKING
 
 import typer
-from google.protobuf.json_format import Parse, ParseError
 
+from quicgw_fast.cli.push_lines import FORM, BadPushError, read_push
 from quicgw_fast.cli.pushing import fields_of, gateway_client, is_well, told_of
 from quicgw_fast.cli.statuses import Status
 from quicgw_fast.cli.tables import say_document
-from quicgw_fast.errors import StartupError
+from quicgw_fast.cli.text import read_file
 from quicgw_fast.proto import service_pb2 as pb
 
 if TYPE_CHECKING:
@@ -27,13 +26,13 @@ MOST_BYTES = 1 << 20
 
 
 def read(file: str) -> list[pb.UnicastPushRequest]:
-    """Read a file of pushes; StartupError where it cannot be read, BadParameter for a line that is no push."""
-    try:
-        text = sys.stdin.read() if file == "-" else Path(file).read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise StartupError(f"{file} cannot be read: {error}") from error
-    lines = [(number, line) for number, line in enumerate(text.splitlines(), 1) if line.strip()]
-    return [_parse(file, number, line) for number, line in lines]
+    """Read a file of pushes; StartupError where it cannot be read, BadParameter for what in it is no push."""
+    name = "standard input" if file == "-" else file
+    content = read_file(file, "FILE").removeprefix(codecs.BOM_UTF8)
+    lines = [(number, line) for number, line in enumerate(content.splitlines(), 1) if line.strip()]
+    if not lines:
+        raise typer.BadParameter(f"{name} has no pushes; write one in each line, for example {FORM}", param_hint="FILE")
+    return [_parse(name, number, line) for number, line in lines]
 
 
 async def push(
@@ -53,11 +52,14 @@ async def push(
     return Status.DONE if all(map(is_well, answers)) else Status.NO
 
 
-def _parse(file: str, number: int, line: str) -> pb.UnicastPushRequest:
+def _parse(name: str, number: int, line: bytes) -> pb.UnicastPushRequest:
     try:
-        return Parse(line, pb.UnicastPushRequest())
-    except ParseError as error:
-        raise typer.BadParameter(f"{file}, line {number}: {error}", param_hint="FILE") from error
+        return read_push(line.decode())
+    except UnicodeDecodeError as error:
+        why = f"it is not UTF-8 from byte {error.start + 1} on"
+    except BadPushError as error:
+        why = str(error)
+    raise typer.BadParameter(f"{name}, line {number}: {why}", param_hint="FILE")
 
 
 def _batches(requests: list[pb.UnicastPushRequest]) -> Iterator[list[pb.UnicastPushRequest]]:

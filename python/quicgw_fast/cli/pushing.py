@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from quicgw_fast.cli.statuses import Status
-from quicgw_fast.cli.tables import say_document
+from quicgw_fast.cli.tables import counted, say_document
 from quicgw_fast.codes import LostReason, PushOutcome
 from quicgw_fast.errors import StartupError
 from quicgw_fast.proto import service_pb2 as pb
@@ -108,6 +108,7 @@ def fields_of(answer: pb.UnicastPushResponse) -> dict[str, Any]:
         "outcome": PushOutcome(answer.outcome).name,
         "lost_reason": LostReason(answer.lost_reason).name,
         "seq_id": answer.seq_id,
+        "sessions": answer.sessions,
     }
 
 
@@ -116,6 +117,8 @@ def told_of(answer: pb.UnicastPushResponse) -> str:
     if not answer.success:
         return f"refused: {answer.error_code} {answer.message}".rstrip()
     told, outcome = answer.message or "sent", PushOutcome(answer.outcome)
+    if answer.sessions > 1:
+        told = f"{told}, in {answer.sessions} sessions"
     if outcome is PushOutcome.LOST:
         return f"{told}, lost: {LostReason(answer.lost_reason).name}"
     return told if outcome is PushOutcome.NOT_ASKED else f"{told}, {outcome.name.lower()}"
@@ -140,7 +143,7 @@ async def broadcast(gateway: str, access: GatewayAccess, timeout: float, message
             }
         )
     else:
-        _say(f"sent to {answer.sent_count} clients")
+        _say(f"sent to {counted(answer.sent_count, 'client')}")
     return Status.DONE
 
 

@@ -43,7 +43,8 @@ def _ask(admin: str | None, config: Path | None, token_file: Path | None, timeou
     try:
         pages = options.admin_pages(admin, config, token_file, timeout)
     except BadConfigError as error:  # no gateway would take that: it need not be asked
-        return 409, {"error": str(error)}
+        hint = "quicgw checkconfig FILE names every mistake of a file, with its line"
+        return 409, {"error": {"code": "NOT_RELOADED", "message": str(error), "hint": hint}}
     return pages.ask("POST", "/reload")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from typing import TYPE_CHECKING, Annotated, Any
 from urllib.parse import quote
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 _WHO_HELP = "A session's id, its first 8 characters, or openid:NAME."
 BY_OPENID = "openid:"
+_ID = re.compile(r"[0-9a-f]+")
 MOST_ALIKE = 10
 """Sessions that are looked at for the one whose id begins so."""
 COLUMNS = ("AT", "", "KIND", "NUMBER", "OF REQUEST", "SIZE", "TOOK", "OUTCOME")
@@ -35,31 +37,37 @@ def session(
 ) -> None:
     """Show one session and its flight recorder: the last messages, each with its number, size, time and outcome.
 
-    One that has ended is remembered for a while. Exit status 0: done. 1: there is no such session. 3: no gateway there,
-    or it is too old for that.
+    One that has ended is remembered for a while. Exit status 0: done. 1: there is no such session, or the openid has
+    several. 3: no gateway there, or it is too old for that.
     """
-    from quicgw_fast.cli.asking import refusal
+    from quicgw_fast.cli.asking import in_words_of_commands, refusal
     from quicgw_fast.cli.tables import say_document
 
     with options.failures_as_json(json):
         pages = options.admin_pages(admin, config, token_file, timeout)
         status, answer = _ask(pages, who)
+        known = who.startswith(BY_OPENID) or _ID.fullmatch(who)
+        answer = in_words_of_commands(answer, "" if known else f"{BY_OPENID}{who}")
     if json:
         say_document(answer)
     else:
-        print("\n".join(_lines(answer)) if status == 200 else f"not found: {refusal(answer)}")
+        why = "not found" if status == 404 else "refused"
+        print("\n".join(_lines(answer)) if status == 200 else f"{why}: {refusal(answer)}")
     raise typer.Exit(Status.DONE if status == 200 else Status.NO)
 
 
 def _ask(pages: AdminPages, who: str) -> tuple[int, Any]:
+    from quicgw_fast.cli.asking import no_session
     from quicgw_fast.cli.sessions import SHORT_ID, find
 
     if who.startswith(BY_OPENID):
         openid = who.removeprefix(BY_OPENID)
-        found = find(pages, {"openid": openid}, 1)["sessions"]
+        found = find(pages, {"openid": openid}, MOST_ALIKE)["sessions"]
+        if len(found) > 1:
+            several = f"{openid!r} has several sessions: {', '.join(one['id'][:SHORT_ID] for one in found)}"
+            return 409, {"error": {"code": "SEVERAL", "message": several, "hint": "name one by its id"}}
         if not found:
-            hint = "quicgw sessions lists those that are there"
-            return 404, {"error": {"code": "NOT_FOUND", "message": f"no session of {openid!r}", "hint": hint}}
+            return 404, no_session(f"no session of {openid!r}")
         who = found[0]["id"]
     status, answer = pages.ask("GET", f"/sessions/{quote(who, safe='')}")
     if status == 404 and len(who) >= SHORT_ID:

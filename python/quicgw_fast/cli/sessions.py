@@ -87,7 +87,7 @@ def _show(found: dict[str, Any], *, as_json: bool, over: bool) -> None:
 
 
 def _lines(found: dict[str, Any]) -> Iterator[str]:
-    from quicgw_fast.cli.tables import is_too_wide, table
+    from quicgw_fast.cli.tables import counted, is_too_wide, table
 
     rows = [row_of(session, found["at"]) for session in found["sessions"]]
     lines = list(table(COLUMNS, rows)) if rows else []
@@ -95,7 +95,7 @@ def _lines(found: dict[str, Any]) -> Iterator[str]:
         lines = list(table(COLUMNS, [(_short(row[0]), *row[1:]) for row in rows]))
     yield from lines
     more = "; --limit shows more" if len(rows) < found["total"] else ""
-    yield f"{len(rows)} of {found['total']} sessions{more}"
+    yield f"{len(rows)} of {counted(found['total'], 'session')}{more}"
 
 
 def _short(session_id: object) -> str:

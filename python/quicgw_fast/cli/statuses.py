@@ -1,4 +1,4 @@
-"""The exit statuses of every command, and what leads to them; the README has the same table."""
+"""The exit statuses of every command, and what leads to them; docs/reference/codes.md has the same table."""
 
 from __future__ import annotations
 

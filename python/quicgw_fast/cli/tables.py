@@ -11,6 +11,8 @@ import unicodedata
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
+from quicgw_fast.printable import printable
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
@@ -42,8 +44,12 @@ def is_too_wide(lines: Sequence[str]) -> bool:
 
 def shown(cell: object) -> str:
     """Write one cell on one line: what a client is called must not move the cursor."""
-    text = "–" if cell is None or cell == "" else str(cell)
-    return text if text.isprintable() else text.encode("unicode_escape").decode("ascii")
+    return "–" if cell is None or cell == "" else printable(str(cell), None)
+
+
+def counted(number: float, what: str) -> str:
+    """Write so many of something: 1 session, 2 sessions."""
+    return f"{number:.0f} {what}{'' if number == 1 else 's'}"
 
 
 def width(text: str) -> int:

@@ -15,7 +15,7 @@ import typer
 from quicgw_fast.errors import StartupError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Collection, Iterable
 
 Choice = TypeVar("Choice", bound=StrEnum)
 
@@ -129,6 +129,12 @@ def named(value: str | None) -> str | None:
     return plain(value)
 
 
+def openid_meant(kind: str, name: str, kinds: Collection[str]) -> str:
+    """Say what KIND:ID was probably meant to be, where either is missing or there is no such kind."""
+    meant = name or kind
+    return "" if not meant or meant in kinds else f"; did you mean openid:{meant[:LONGEST_NAME]}?"
+
+
 def pairs(values: Iterable[str], option: str) -> dict[str, str]:
     """Turn every ``KEY=VALUE`` of ``option`` into an entry; the value may be empty and contain ``=``."""
     entries = {}
@@ -156,7 +162,7 @@ def content(value: str, option: str) -> bytes:
         raise typer.BadParameter("names no file after the @", param_hint=option)
     from quicgw_fast.carrier import MAX_BODY
 
-    data = _read(name, option, MAX_BODY + 1)
+    data = read_file(name, option, MAX_BODY + 1)
     if len(data) > MAX_BODY:
         raise StartupError(f"{option}: {_short(name)} is larger than a message may be (1 MiB); send it in parts")
     return data
@@ -173,9 +179,13 @@ def file_path(path: Path | None) -> Path | None:
     return path
 
 
-def _read(name: str, option: str, most: int) -> bytes:
+def read_file(name: str, option: str, most: int = -1) -> bytes:
+    """Read ``most`` bytes of a file, all for -1; ``-`` is standard input. Raises StartupError, naming ``option``."""
+    from quicgw_fast.files import refuse_endless
+
     try:
         if name != "-":
+            refuse_endless(Path(name))
             with Path(name).open("rb") as file:
                 return file.read(most)
         if sys.stdin is None:

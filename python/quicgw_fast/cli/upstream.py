@@ -14,9 +14,6 @@ from quicgw_fast.cli.text import one_of
 if TYPE_CHECKING:
     from quicgw_fast.upstream.grpcio.gateway_client import GatewayAccess
 
-RENEW_EVERY = 5.0
-"""Seconds between two registrations: a gateway that was restarted remembers nobody."""
-
 
 class Mode(StrEnum):
     """What the services are registered for: a ``routing.mode``, of those in ``upstream.routing.MODES``."""
@@ -118,9 +115,7 @@ async def _serve(
     with Signals() as signals:
         services = await start_services(gateway, ports, access=access, names=names, host=host)
         try:
-            await signals.unless(
-                services.register(gateway, MODES[mode], access=access, timeout=timeout, renew_every=RENEW_EVERY)
-            )
+            await signals.unless(services.register(gateway, MODES[mode], access=access, timeout=timeout))
             await announce("ready " + " ".join(f"{name}={address}" for name, address in services.addresses.items()))
             await signals.wait()
         except Interrupted:

@@ -3,6 +3,7 @@
 from quicgw_fast.client.client import Client
 from quicgw_fast.client.connecting import connect
 from quicgw_fast.client.errors import (
+    AlreadyOnline,
     BadRequest,
     CallTimeout,
     ConnectionClosed,
@@ -17,6 +18,7 @@ from quicgw_fast.client.errors import (
     ReceiveQueueFull,
     ReplyError,
     SessionReset,
+    Superseded,
     TooLarge,
     Unauthorized,
     UpstreamError,
@@ -35,6 +37,7 @@ from quicgw_fast.client.options import ReceivePolicy, Reconnect
 from quicgw_fast.transport import Problem
 
 __all__ = [
+    "AlreadyOnline",
     "BadRequest",
     "CallTimeout",
     "Client",
@@ -61,6 +64,7 @@ __all__ = [
     "State",
     "StateEvent",
     "StopReason",
+    "Superseded",
     "Ticket",
     "TooLarge",
     "Unauthorized",

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Self, TypeVar
 from quicgw_fast.client import checks
 from quicgw_fast.client.client import Client
 from quicgw_fast.client.connecting import connect as connect_async
-from quicgw_fast.client.errors import QuicgwClientError
+from quicgw_fast.client.errors import QuicgwClientError, no_notify
 from quicgw_fast.client.home import OtherLoop
 from quicgw_fast.client.io_thread import LoopThread, io_thread
 from quicgw_fast.client.known import Known, like
@@ -146,7 +146,10 @@ class SyncClient(Known):
     def _next(self, timeout: float | None) -> Notify | None:
         self._thread.check_process()
         deadline = None if timeout is None or timeout == math.inf else time.monotonic() + timeout
-        return self._live().inbox.queue.get_blocking(deadline, time.monotonic)
+        try:
+            return self._live().inbox.queue.get_blocking(deadline, time.monotonic)
+        except TimeoutError:
+            raise no_notify(timeout) from None
 
     @property
     def ticket(self) -> Ticket | None:

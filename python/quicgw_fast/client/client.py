@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Self
 
 from quicgw_fast.client import checks
 from quicgw_fast.client.calls import draft
-from quicgw_fast.client.errors import Draining, QuicgwClientError
+from quicgw_fast.client.errors import Draining, QuicgwClientError, no_notify
 from quicgw_fast.client.home import SameLoop
 from quicgw_fast.client.known import Known
 from quicgw_fast.client.messages import StopReason
@@ -213,8 +213,11 @@ class Client(Known):
         runner = self._live()
         if timeout is not None:
             checks.seconds("timeout", timeout, zero=True, forever=True)
-        async with asyncio.timeout(None if timeout == math.inf else timeout):
-            notify = await runner.inbox.queue.get()
+        try:
+            async with asyncio.timeout(None if timeout == math.inf else timeout):
+                notify = await runner.inbox.queue.get()
+        except TimeoutError:
+            raise no_notify(timeout) from None
         if notify is None:
             self._raise_failure()
             raise runner.closing_error()

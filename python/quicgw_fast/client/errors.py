@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from quicgw_fast.client.messages import GapReport
 
 RETRY_AFTER = "retry-after-ms"
+ERROR_CODE = "error-code"
 
 
 class QuicgwClientError(GatewayError):
@@ -68,6 +69,13 @@ class Forbidden(ReplyError):
     """403: the session's state forbids it."""
 
 
+class AlreadyOnline(Forbidden):
+    """403 to START: another client of the openid is online, and this gateway has nobody take its session over.
+
+    A client that comes back to a session of its own is not refused, nor is anybody once the other one is gone.
+    """
+
+
 class TooLarge(ReplyError):
     """413: the message is over the frame limit. The client raises it itself, before anything is sent."""
 
@@ -82,6 +90,12 @@ class UpstreamError(ReplyError):
 
 class Overloaded(ReplyError):
     """503: the gateway has no room or no instance for it; see ``retry_after``."""
+
+
+def no_notify(timeout: float | None) -> TimeoutError:
+    """Return what next_notify() raises after ``timeout`` seconds."""
+    assert timeout is not None
+    return TimeoutError(f"no notify came within {timeout:g} s; the connection may be well all the same")
 
 
 class DeadlineExceeded(ReplyError, TimeoutError):
@@ -154,6 +168,10 @@ class ConnectionClosed(QuicgwClientError, ConnectionError):
         return told_address(self.reason) if self.code == CloseCode.DRAINING else None
 
 
+class Superseded(ConnectionClosed):
+    """0x103: another client of the openid took the session over, or the place of this device; ``reason`` says which."""
+
+
 class ReceiveQueueFull(ConnectionClosed):
     """The receive queue was full under the policy ``fail``, or far more came than was acknowledged."""
 
@@ -220,6 +238,18 @@ _BY_CODE: dict[int, type[ReplyError]] = {
 def reply_error(code: int, message: str = "", detail: str = "", headers: Mapping[str, str] | None = None) -> ReplyError:
     """Make the error of the class that stands for ``code``, ReplyError itself for an unknown one."""
     return _BY_CODE.get(code, ReplyError)(code, message, detail, headers)
+
+
+def start_refusal(code: int, message: str, detail: str, headers: Mapping[str, str]) -> ReplyError:
+    """Make the error of a refused START: the reason may have a name beside its code."""
+    if headers.get(ERROR_CODE) == CloseCode.ALREADY_ONLINE.name:
+        return AlreadyOnline(code, message, detail, headers)
+    return reply_error(code, message, detail, headers)
+
+
+def connection_closed(code: int, reason: str) -> ConnectionClosed:
+    """Make the error of the class that stands for a close code, ConnectionClosed itself for most of them."""
+    return (Superseded if code == CloseCode.SUPERSEDED else ConnectionClosed)(code, reason)
 
 
 def ended_by(cause: QuicgwClientError | None) -> QuicgwClientError:

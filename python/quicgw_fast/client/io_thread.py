@@ -39,6 +39,11 @@ class LoopThread:
         self.check_process()
         self._mail.post(work)
 
+    def post_if_ours(self, work: Callable[[], object]) -> None:
+        """Post what tidies up; in a process that was forked there is nobody to do it, nor anything to tidy up."""
+        if self._process == os.getpid():
+            self._mail.post(work)
+
     def begin(self, coroutine: Coroutine[Any, Any, T]) -> Errand[T]:
         """Have ``coroutine`` run in the loop, begun behind everything that was posted before."""
         errand = Errand(coroutine, self.loop)

@@ -138,9 +138,9 @@ class LoginStep:
 def _is_passing(error: QuicgwClientError, *, first: bool) -> bool:
     """Whether another hello may succeed.
 
-    The ``first`` one is said again only where the gateway had no room or no time for it: whoever connects wants to
-    hear at once that the service behind hello fails.
+    The ``first`` one is said again only where the gateway had no room or no time for it, or stopped: whoever connects
+    wants to hear at once that the service behind hello fails. A 500 that says when to come back is of a stop.
     """
     if isinstance(error, ReplyError):
-        return may_pass(error.code) and not (first and error.code == ErrorCode.FAILED)
+        return may_pass(error.code) and not (first and error.code == ErrorCode.FAILED and error.retry_after is None)
     return isinstance(error, CallTimeout) and not first

@@ -8,7 +8,13 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from quicgw_fast.addresses import join_address
 from quicgw_fast.client.backoff import Backoff
-from quicgw_fast.client.errors import ConnectionClosed, ConnectionFailed, QuicgwClientError, ReplyError
+from quicgw_fast.client.errors import (
+    ConnectionClosed,
+    ConnectionFailed,
+    QuicgwClientError,
+    ReplyError,
+    connection_closed,
+)
 from quicgw_fast.client.options import parse_address
 from quicgw_fast.codes import CloseCode, ErrorCode, is_final, may_pass
 from quicgw_fast.transport import Problem
@@ -129,7 +135,7 @@ def decide(end: LinkEnd, *, renewable_token: bool) -> ReconnectDecision:
         return _refused(end.error)
     if end.error is not None:
         return ReconnectDecision(True, end.error, _told(end.error) if isinstance(end.error, ConnectionFailed) else None)
-    closed = ConnectionClosed(end.code, end.reason)
+    closed = connection_closed(end.code, end.reason)
     if end.by_peer and is_final(end.code):
         return ReconnectDecision(end.code == CloseCode.TOKEN_EXPIRED and renewable_token, closed)
     return ReconnectDecision(True, closed, closed.retry_after if end.by_peer else None)

@@ -120,7 +120,7 @@ class ThreadClient(Client):
             await ended
         except asyncio.CancelledError:
             error = ConnectionClosed(CloseCode.NORMAL, "NORMAL: the client's task was cancelled")
-            self._io.post(functools.partial(runner.finish, error))
+            self._io.post_if_ours(functools.partial(runner.finish, error))
             raise
 
 
@@ -154,7 +154,7 @@ class Crossing:
 
     def _left(self, reply: asyncio.Future[Reply]) -> None:
         if reply.cancelled():
-            self._thread.post(self._give_up)
+            self._thread.post_if_ours(self._give_up)
 
     def _give_up(self) -> None:
         if self._sent is not None:

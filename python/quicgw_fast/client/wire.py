@@ -9,7 +9,7 @@ from google.protobuf.message import DecodeError
 
 from quicgw_fast.carrier import MAX_BODY, MAX_BODY_BEFORE_START
 from quicgw_fast.client import checks
-from quicgw_fast.client.errors import ProtocolFailure, ReplyError, TooLarge, reply_error
+from quicgw_fast.client.errors import ProtocolFailure, ReplyError, TooLarge, reply_error, start_refusal
 from quicgw_fast.client.headers import whole
 from quicgw_fast.client.messages import GapReport, Notify, Reply
 from quicgw_fast.codes import ErrorCode, ResetReason
@@ -177,7 +177,7 @@ def parse_start(push: ServerPush) -> StartAnswer:
     headers = dict(push.headers)
     if not answer.success:
         refusal = answer.error
-        raise reply_error(refusal.error_code, refusal.error_message, refusal.detail, headers)
+        raise start_refusal(refusal.error_code, refusal.error_message, refusal.detail, headers)
     return StartAnswer(
         session_id=answer.connection_id,
         epoch=answer.epoch,

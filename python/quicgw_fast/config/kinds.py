@@ -7,7 +7,7 @@ from pathlib import Path
 from types import UnionType
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, Union, get_args, get_origin
 
-from quicgw_fast.config.values import Form, Within, parse_duration, parse_size, without_password
+from quicgw_fast.config.values import Form, Within, WordOrNumber, parse_duration, parse_size, without_password
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -35,6 +35,13 @@ class ValueKind:
     bounds: str = ""
     unit: str = ""
     choices: tuple[str, ...] = ()
+    """Words, of which one may be written; where there are bounds, too, or a number within them."""
+
+    @property
+    def allowed(self) -> tuple[str, ...]:
+        """What may be written, where not everything of the kind may: the words, the bounds, or both."""
+        bounds = f"{self.bounds} {self.unit}".strip()
+        return (*self.choices, bounds) if bounds else self.choices
 
 
 def kind_of(known: FieldInfo) -> ValueKind:
@@ -51,6 +58,8 @@ def _kind(annotation: Any, marks: tuple[object, ...] = ()) -> ValueKind:
     if form is not None:
         checked = {"type": "string", "pattern": form.pattern}
         return ValueKind(form.name, without_password, checked, "gateway.example:8443")
+    if (either := _mark(WordOrNumber, marks)) is not None:
+        return _word_or_number(either)
     origin, arguments = get_origin(annotation), get_args(annotation)
     if origin in (Union, UnionType):
         (inner,) = (each for each in arguments if each is not type(None))
@@ -84,6 +93,18 @@ def _bounded(within: Within, annotation: object) -> ValueKind:
             return ValueKind(name, within.write, schema, example, within.bounds)
     name = "whole number" if annotation is int else "number"
     return ValueKind(name, _number, number, 1, within.bounds, within.unit)
+
+
+def _word_or_number(either: WordOrNumber) -> ValueKind:
+    within = either.within
+    number: Schema = {"type": "integer", "minimum": within.low, "maximum": within.high}
+    schema = {"anyOf": [{"enum": list(either.words)}, number]}
+    words = either.words
+    return ValueKind("choice or whole number", _same, schema, words[0], within.bounds, within.unit, words)
+
+
+def _same(value: Any) -> Any:
+    return value
 
 
 def _number(value: float) -> float:

@@ -43,9 +43,8 @@ def sample(*, minimal: bool = False) -> str:
 
 def _lines(setting: Setting) -> Iterator[str]:
     """What a key means and may be, and the line to change."""
-    kind = setting.kind
-    bounds = f"{kind.bounds} {kind.unit}".strip()
-    notes = [f"Allowed: {', '.join(kind.choices) or bounds}."] if kind.choices or bounds else []
+    allowed = setting.kind.allowed
+    notes = [f"Allowed: {', '.join(allowed)}."] if allowed else []
     notes += [] if setting.default == setting.example else ["Not set; for example:"]
     yield from _comment(setting.help)
     yield from _comment(" ".join(notes))

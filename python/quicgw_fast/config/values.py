@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import ipaddress
 import json
 import math
@@ -24,6 +25,7 @@ _SIZE = re.compile(r"(\d{1,30})\s*(B|KiB|MiB|GiB|TiB)?", re.ASCII)
 _BYTES = {"B": 1, None: 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30, "TiB": 1 << 40}
 MAX_PORT = 65535
 _LONGEST_SHOWN = 60
+_FEW_DIGITS = re.compile(r"\d{1,9}", re.ASCII)
 _LONGEST_PATH = 1024
 
 
@@ -123,17 +125,43 @@ def write_size(count: int) -> str:
     return f"{count}B"
 
 
+_ADDRESS = re.compile(r"(\[[^\[\]]+\]|[^\[\]:]+):([0-9]{1,9})", re.ASCII)
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:/+", re.ASCII)
+_FORM = "write HOST:PORT, for example 127.0.0.1:8443"
+
+
 def split_address(value: str) -> tuple[str, int]:
-    """Split ``host:port`` (IPv6 in brackets) into its parts; ValueError when it is not of that form."""
-    host, colon, port = value.rpartition(":")
-    host = host.removeprefix("[").removesuffix("]")
-    digits = port.isascii() and port.isdigit()
-    if colon and host and digits and int(port[:9]) > MAX_PORT:
-        form = f"write HOST:PORT, for example 127.0.0.1:8443, with a port up to {MAX_PORT}"
-        raise ValueError(f"{shown(value)} has a port that does not exist; {form}")
-    if not colon or not host or not digits:
-        raise ValueError(f"{shown(value)} is not a valid address; write HOST:PORT, for example 127.0.0.1:8443")
-    return host, int(port)
+    """Split ``host:port`` (IPv6 in brackets) into its parts; ValueError says what is wrong and how it is written."""
+    match = _ADDRESS.fullmatch(value)
+    if match is None:
+        raise ValueError(_no_address(value))
+    if int(match[2]) > MAX_PORT:
+        raise ValueError(f"{shown(value)} has a port that does not exist; {_FORM}, with a port up to {MAX_PORT}")
+    return match[1].removeprefix("[").removesuffix("]"), int(match[2])
+
+
+def _no_address(value: str) -> str:
+    """Say what keeps a text from being an address, and what to write if that can be told."""
+    scheme = _SCHEME.match(value)
+    inner, path, _ = (value[scheme.end() :] if scheme else value).strip().partition("/")
+    told = f"{shown(value)} is not a valid address"
+    if scheme or (path and _ADDRESS.fullmatch(inner)):
+        what = f"{scheme[0]} in front" if scheme else "what stands behind the port"
+        return f"{told}; leave out {what}, and write {inner if _ADDRESS.fullmatch(inner) else 'HOST:PORT'}"
+    host, _, port = inner.rpartition(":")
+    bare, meant = (host, port) if port.isdigit() and ":" in host and _is_ipv6(host) else (inner, "PORT")
+    if _is_ipv6(bare):
+        return f"{told}: an IPv6 address stands in brackets; write [{bare}]:{meant}"
+    if inner and ":" not in inner.partition("]")[2 if "[" in inner else 0]:
+        return f"{told}, as it has no {'host' if inner.isdigit() else 'port'}; {_FORM}"
+    return f"{told}; {_FORM}"
+
+
+def _is_ipv6(text: str) -> bool:
+    try:
+        return ipaddress.ip_address(text).version == 6
+    except ValueError:
+        return False
 
 
 def is_loopback(host: str) -> bool:
@@ -218,6 +246,32 @@ class Within:
         """Parse first, then the number's own type, then the bounds."""
         checked = core_schema.no_info_after_validator_function(self.check, handler(source))
         return core_schema.no_info_before_validator_function(self.parse, checked)
+
+
+@dataclass(frozen=True, slots=True)
+class WordOrNumber:
+    """One of a few words, or a whole number within bounds, for pydantic: goes into ``Annotated``."""
+
+    words: tuple[str, ...]
+    within: Within
+
+    def check(self, value: object) -> str | int:
+        """Return the word or the number; ValueError says what may be written, and what was probably meant."""
+        if isinstance(value, str) and value in self.words:
+            return value
+        if isinstance(value, str) and _FEW_DIGITS.fullmatch(value):  # as the environment has numbers
+            value = int(value)
+        if isinstance(value, int) and not isinstance(value, bool):
+            self.within.check(value)
+            return value
+        words = ", ".join(map(repr, self.words))
+        meant = difflib.get_close_matches(str(value).lower(), self.words, n=1, cutoff=0.7)
+        asked = f"; did you mean {meant[0]}?" if meant else ""
+        raise ValueError(f"must be {words} or a number from {self.within.bounds}, not {shown(value)}{asked}")
+
+    def __get_pydantic_core_schema__(self, source: object, handler: GetCoreSchemaHandler) -> core_schema.CoreSchema:
+        """Nothing but the check."""
+        return core_schema.no_info_plain_validator_function(self.check)
 
 
 def duration(low: str, high: str) -> Within:

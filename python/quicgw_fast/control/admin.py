@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, cast
 
 import uvicorn
 from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 
+from quicgw_fast.control.errors import unserved
 from quicgw_fast.control.failures import Failures
 from quicgw_fast.control.guard import LARGEST_HEAD
 from quicgw_fast.control.http import REQUEST_TIMEOUT, AdminConnection
@@ -51,7 +53,7 @@ class AdminServer:
         A connection without a complete request for ``timeout`` seconds is closed. Raises StartupError when the address
         cannot be had.
         """
-        sock = bind_tcp(host, port, "the admin pages", "set server.admin")
+        sock = bind_tcp(host, port, "the admin pages", "set server.admin (--admin)")
         server = _Server(
             uvicorn.Config(
                 guard.around(_application(pages, guard)),
@@ -86,7 +88,11 @@ class AdminServer:
 
 
 def _application(pages: Sequence[Route], guard: AdminGuard) -> Starlette:
-    app = Starlette(routes=pages, middleware=[Middleware(Failures, guard.page_failed)])
+    app = Starlette(
+        routes=pages,
+        middleware=[Middleware(Failures, guard.page_failed)],
+        exception_handlers={HTTPException: unserved(pages)},
+    )
     # To which host it would lead, the request says: whoever sends it to others could choose.
     app.router.redirect_slashes = False
     return app

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from starlette.requests import ClientDisconnect
-from starlette.responses import JSONResponse
+
+from quicgw_fast.control.errors import failed
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -38,6 +39,5 @@ class Failures:
             # The page, not what was written: that could be another one each time.
             self._note(getattr(scope.get("route"), "path", "?"), error)
             if not begun:
-                await JSONResponse({"error": "the page failed; the log of the gateway says why"}, 500)(
-                    scope, receive, send
-                )
+                told = failed(500, "PAGE_FAILED", "the page failed", "the log of the gateway says why")
+                await told(scope, receive, send)

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 _log = logging.getLogger("quicgw.control")
 
 GATEWAY_SERVICE = "gatesvr.proto.GatewayService"
-_ADVICE = "set server.grpc"
+_ADVICE = "set server.grpc (--grpc)"
 _EVERYWHERE = ("", "0.0.0.0", "[::]")
 
 _LARGEST = (1 << 20) + (256 << 10)
@@ -250,7 +250,7 @@ class _Servicer(GatewayServiceServicer):
         self._registrar = registrar
 
     async def PushToClient(self, request: pb.UnicastPushRequest, context: Context) -> Any:
-        traced = None if self._tracer is None else self._tracer.push(request, _metadata(context))
+        traced = None if self._tracer is None else self._tracer.push(request, _metadata(context), "PushToClient")
         taken = await _answer(self._pusher.push(request), "PushToClient", context)
         if traced is not None:
             traced(taken.answer)
@@ -261,7 +261,10 @@ class _Servicer(GatewayServiceServicer):
         if len(request.pushes) > _BATCH:
             told = f"a batch may have {_BATCH} pushes, this one has {len(request.pushes)}: send several"
             await context.abort(grpc.StatusCode.INVALID_ARGUMENT, told)
+        traced = None if self._tracer is None else self._tracer.batch(request.pushes, _metadata(context))
         taken = await _answer(self._pusher.batch(request.pushes), "PushBatch", context)
+        if traced is not None:
+            traced([each.answer for each in taken])
 
         async def settled() -> pb.BatchPushResponse:
             return pb.BatchPushResponse(responses=await asyncio.gather(*(each.settled() for each in taken)))
@@ -270,7 +273,10 @@ class _Servicer(GatewayServiceServicer):
 
     # Not a generator, as the stub has it: what is awaited here has a place, what comes behind the first receipt none.
     async def PushWithReceipts(self, request: pb.UnicastPushRequest, context: Context) -> Any:  # type: ignore[override]
+        traced = None if self._tracer is None else self._tracer.push(request, _metadata(context), "PushWithReceipts")
         taken = await _answer(self._pusher.push(request, follow=True), "PushWithReceipts", context)
+        if traced is not None:
+            traced(taken.answer)
         accepted = taken.waits or taken.answer.success
         outcome = pb.PUSH_OUTCOME_ACCEPTED if accepted else pb.PUSH_OUTCOME_REFUSED
         try:
@@ -288,7 +294,10 @@ class _Servicer(GatewayServiceServicer):
         return Later(settled) if accepted else None
 
     async def BroadcastToClients(self, request: pb.BroadcastRequest, context: Context) -> pb.BroadcastResponse:
+        traced = None if self._tracer is None else self._tracer.broadcast(request, _metadata(context))
         answer = await _answer(self._pusher.broadcast(request), "BroadcastToClients", context)
+        if traced is not None:
+            traced(answer)
         most = ("most-pending-bytes", str(answer.most_pending_bytes))
         context.set_trailing_metadata((("pending-bytes", str(answer.pending_bytes)), most))
         return answer

@@ -12,20 +12,21 @@ import ipaddress
 from typing import TYPE_CHECKING, Final
 
 from starlette.exceptions import HTTPException
-from starlette.responses import PlainTextResponse
 
 from quicgw_fast.config import is_loopback
+from quicgw_fast.control.errors import failed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
 
+    from starlette.responses import Response
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
     from quicgw_fast.control.refusals import Refusals
     from quicgw_fast.control.tokens import TokenSet
 
     Headers = list[tuple[bytes, bytes]]
-    Refusal = tuple[str, PlainTextResponse]
+    Refusal = tuple[str, Response]
 
 TRUSTED: Final = "quicgw.trusted"
 """Key of the scope: whether whoever asks may know what is inside. False for probes alone, see ``PROBES``."""
@@ -39,7 +40,8 @@ MOST_HEADERS: Final = 100
 LARGEST_BODY: Final = 64 << 10
 """Bytes of what is sent to a page."""
 
-_TOO_LARGE = f"a request may have {LARGEST_BODY} bytes"
+_TOO_LARGE = f"the body of a request may have {LARGEST_BODY} bytes"
+_CLOSE = {"connection": "close"}
 _NOT_KEPT = (b"cache-control", b"no-store")
 _NOT_GUESSED = (b"x-content-type-options", b"nosniff")
 
@@ -75,21 +77,23 @@ class AdminGuard:
         """Return the reason and the answer of a refusal; None lets it pass."""
         if b"transfer-encoding" in headers and b"content-length" in headers:
             # RFC 9112 §6.3: a server before this one may have read the other length, and the rest as a request.
-            return "request", _refused(400, "a request has one length: leave out Content-Length", close=True)
+            told = "a request has one length, and this one has two"
+            return "request", failed(400, "BAD_REQUEST", told, "leave out Content-Length", _CLOSE)
         if any(_number(value) > LARGEST_BODY for value in headers.get(b"content-length", ())):
-            return "request", _refused(413, _TOO_LARGE, close=True)
+            return "request", failed(413, "TOO_LARGE", _TOO_LARGE, "send less, in several requests if need be", _CLOSE)
         (host,) = headers.get(b"host", [""])[:1]
         if not self._ours(host):
-            told = f"{_shown(host)} is none of this gateway's names; ask for its address, or set control.admin_hosts"
-            return "host", _refused(403, told)
+            told = f"{_shown(host)} is none of this gateway's names"
+            return "host", failed(403, "WRONG_HOST", told, "ask for its address, or set control.admin_hosts")
         for origin in headers.get(b"origin", ()):
             if origin.lower() not in {f"http://{host.lower()}", f"https://{host.lower()}"}:
-                return "origin", _refused(403, f"pages of {_shown(origin)} may not use this gateway")
+                told = f"pages of {_shown(origin)} may not use this gateway"
+                return "origin", failed(403, "WRONG_ORIGIN", told, "ask without a browser, or from the gateway's page")
         if not any(self._tokens.take(value) for value in headers.get(b"authorization", [""])):
-            told = "the gateway asks for a token: header `Authorization: Bearer …`, one of control.admin_token_file"
-            response = _refused(401, told)
-            response.headers["www-authenticate"] = "Bearer"
-            return "token", response
+            shown = "a token that is none of the gateway's" if b"authorization" in headers else "no token"
+            hint = "send the header `Authorization: Bearer …` with one of control.admin_token_file"
+            told = f"the gateway asks for a token, and the request has {shown}"
+            return "token", failed(401, "TOKEN_NEEDED", told, hint, {"www-authenticate": "Bearer"})
         return None
 
     def _ours(self, host: str) -> bool:
@@ -98,7 +102,9 @@ class AdminGuard:
             return True
         if host.startswith("["):
             address, closed, port = host[1:].partition("]")
-            return bool(closed) and ":" in address and _is_port(port) and _is_address(address)
+            # A zone is of this machine alone and in no Host (RFC 6874 §4); in it could stand anything.
+            is_one = ":" in address and "%" not in address and _is_address(address)
+            return bool(closed) and is_one and _is_port(port)
         name, colon, port = host.partition(":")
         if not _is_port(colon + port):
             return False
@@ -125,11 +131,7 @@ def _too_long(headers: Headers) -> Refusal | None:
     if len(headers) <= MOST_HEADERS and sum(len(name) + len(value) for name, value in headers) <= LARGEST_HEAD:
         return None
     told = f"a request may have {MOST_HEADERS} headers in {LARGEST_HEAD} bytes"
-    return "request", _refused(431, told, close=True)
-
-
-def _refused(status: int, told: str, *, close: bool = False) -> PlainTextResponse:
-    return PlainTextResponse(f"{told}\n", status, headers={"connection": "close"} if close else None)
+    return "request", failed(431, "TOO_LARGE", told, "leave some out; cookies of other pages count", _CLOSE)
 
 
 def _is_address(host: str) -> bool:
@@ -167,7 +169,7 @@ def _bounded(receive: Receive) -> Receive:
         message = await receive()
         taken += len(message.get("body", b""))
         if taken > LARGEST_BODY:
-            raise HTTPException(413, _TOO_LARGE, {"connection": "close"})
+            raise HTTPException(413, _TOO_LARGE, _CLOSE)
         return message
 
     return receive_bounded

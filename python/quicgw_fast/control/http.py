@@ -6,7 +6,10 @@ import socket
 import struct
 from typing import TYPE_CHECKING, Any
 
+import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from quicgw_fast.control.errors import failed
 
 if TYPE_CHECKING:
     import asyncio
@@ -21,6 +24,7 @@ PATIENCE = "quicgw.patience"
 """Key of the scope: how many seconds a page needs beyond those of every answer, set by it before it needs them."""
 
 _RESET = struct.pack("ii", 1, 0)
+_CLOSE = {"connection": "close"}
 
 
 class AdminConnection(H11Protocol):
@@ -64,6 +68,17 @@ class AdminConnection(H11Protocol):
             self._late.cancel()
             self._late = None
         super().connection_lost(exc)
+
+    def send_400_response(self, msg: str) -> None:  # noqa: ARG002 - the sentence is our own
+        """Answer what is no request as all errors are answered (uvicorn)."""
+        told = failed(400, "BAD_REQUEST", "this is no HTTP request", "ask for example with curl or a browser", _CLOSE)
+        for event in (
+            h11.Response(status_code=400, headers=told.raw_headers, reason=b"Bad Request"),
+            h11.Data(data=bytes(told.body)),
+            h11.EndOfMessage(),
+        ):
+            self.transport.write(self.conn.send(event) or b"")
+        self.transport.close()
 
     def drop(self) -> None:
         """Close at once. What a deaf peer has not read is thrown away, in the kernel too."""

@@ -49,5 +49,5 @@ def _cannot(host: str, port: int, what: str, advice: str, error: OSError) -> Sta
     reason = error.strerror or str(error)
     return StartupError(
         f"cannot listen on {join_address(host, port)} for {what}: {reason}; "
-        f"stop what uses that address or {advice} (port 0 takes any free one)"
+        f"stop what uses that address or {advice}; port 0 takes any free one"
     )

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import grpc
 
+from quicgw_fast.service.unknown_actions import UnknownActions
 from quicgw_fast.upstream import zone_of
 
 if TYPE_CHECKING:
@@ -79,6 +80,11 @@ class EmbeddedService:
     started: float = field(default_factory=time.monotonic)
     served: int = 0
     in_flight: int = 0
+    unknown: UnknownActions = field(init=False)
+    """Says what it says of an action that it does not have as any service does."""
+
+    def __post_init__(self) -> None:
+        self.unknown = UnknownActions(self.name)
 
     @property
     def uptime(self) -> int:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,17 +14,20 @@ from quicgw_fast.demo.scratch import Scratch
 from quicgw_fast.demo.services import start_services
 from quicgw_fast.errors import ConfigError
 from quicgw_fast.gateway import Gateway
+from quicgw_fast.reloading import Origin
 from quicgw_fast.transport import development_pair
 from quicgw_fast.upstream.grpcio.gateway_client import GatewayAccess
 from quicgw_fast.upstream.routing import MODES
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator, Callable, Iterator
     from types import TracebackType
 
-    from quicgw_fast.config import Config, ControlConfig
+    from quicgw_fast.config import Config, ControlConfig, UpstreamConfig
+    from quicgw_fast.reloading import ReadAgain
 
 LOOPBACK = "127.0.0.1"
+_CHOSEN = "has one of its own is chosen at its start; start it again for that"
 _EVERYWHERE = {"0.0.0.0": LOOPBACK, "::": "::1"}
 
 _log = logging.getLogger("quicgw.dev")
@@ -74,24 +78,28 @@ def for_development(config: Config) -> Config:
 
 @asynccontextmanager
 async def embedded_gateway(
-    config: Config, certificate: Certificate, end: Callable[[], None] | None = None
+    config: Config,
+    certificate: Certificate,
+    end: Callable[[], None] | None = None,
+    origin: Origin | None = None,
 ) -> AsyncIterator[Gateway]:
     """Start services and gateway; stop the gateway first, so that it can answer what it accepted.
 
     What ``config`` does not name is embedded: each service (or zone) without an address, and the certificate. An
-    embedded service steps aside while another one is registered in its place. ``end`` is the gateway's. Raises
-    StartupError.
+    embedded service steps aside while another one is registered in its place, or is named by a reload. ``end`` and
+    ``origin`` are the gateway's. Raises StartupError.
     """
-    mode = MODES[config.routing.mode]
-    configured = mode.configured(config.upstream)
-    names = [name for name in mode.services if not configured.get(name)]
+    names = _not_named(config.upstream, config)
     async with AsyncExitStack() as stack:
         services = await start_services(names=names, ports=[0] * len(names))
         stack.push_async_callback(services.stop)
         key = None
-        if config.tls.cert is None and config.tls.key is None:
+        if origin is not None:
+            origin = Origin(partial(_read_embedded, origin.read_again, certificate, config), origin.path)
+        if not _names_certificate(config):
+            _log.info("certificate made", extra={"file": str(certificate.path)})
             config, key = _with_certificate(config, certificate), certificate.key
-        gateway = Gateway(config, dev=True, tls_key=key, stand_ins=services.addresses, end=end)
+        gateway = Gateway(config, dev=True, tls_key=key, stand_ins=services.addresses, end=end, origin=origin)
         await stack.enter_async_context(gateway)
         await services.use_gateway(reachable(gateway.addresses.grpc), _own_access(config.control))
         yield gateway
@@ -111,6 +119,32 @@ def _own_access(control: ControlConfig) -> GatewayAccess:
     return GatewayAccess(first_token(control.grpc_token_file), ca)
 
 
+@contextmanager
+def _read_embedded(read_again: ReadAgain, certificate: Certificate, began: Config) -> Iterator[Config]:
+    """Read what is written now, and embed in it what was embedded in what was written when the gateway ``began``.
+
+    Raises ConfigError where that would be another choice: services and the certificate are embedded at a start alone.
+    """
+    with read_again() as written:
+        if _names_certificate(written) is not _names_certificate(began):
+            raise ConfigError(f"tls.cert and tls.key: whether quicgw dev {_CHOSEN}")
+        missing = set(_not_named(written.upstream, began)) - set(_not_named(began.upstream, began))
+        if missing:
+            raise ConfigError(f"upstream.{min(missing)} names no instance any more: whether quicgw dev {_CHOSEN}")
+        config = for_development(written)
+        yield config if _names_certificate(began) else _with_certificate(config, certificate)
+
+
+def _not_named(upstream: UpstreamConfig, began: Config) -> list[str]:
+    """The services (or zones) that have no instance by configuration."""
+    mode = MODES[began.routing.mode]
+    configured = mode.configured(upstream)
+    return [name for name in mode.services if not configured.get(name)]
+
+
+def _names_certificate(config: Config) -> bool:
+    return config.tls.cert is not None or config.tls.key is not None
+
+
 def _with_certificate(config: Config, certificate: Certificate) -> Config:
-    _log.info("certificate made", extra={"file": str(certificate.path)})
     return config.model_copy(update={"tls": config.tls.model_copy(update={"cert": certificate.path})})

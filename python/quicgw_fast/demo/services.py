@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
-import math
 from typing import TYPE_CHECKING, Any
 
 import grpc
@@ -17,8 +15,12 @@ from quicgw_fast.demo.actions import ACTIONS, ActionRefused, ActionReply, Broken
 from quicgw_fast.errors import StartupError
 from quicgw_fast.proto import service_pb2 as pb
 from quicgw_fast.proto.service_pb2_grpc import UpstreamServiceServicer, add_UpstreamServiceServicer_to_server
+from quicgw_fast.service import GatewayUnreachable, RegistrationRefused
+from quicgw_fast.service.gateway_link import TokenNotTaken
+from quicgw_fast.service.registration import KeptRegistration, lease_for
 from quicgw_fast.upstream import SERVICES, GatewayCallFailed, ServiceMode
-from quicgw_fast.upstream.grpcio.gateway_client import OPEN_TO_ALL, GatewayAccess, GatewayClient
+from quicgw_fast.upstream.errors import GatewayLetsNobodyIn
+from quicgw_fast.upstream.grpcio.gateway_client import CONNECT_TIMEOUT, OPEN_TO_ALL, GatewayAccess, GatewayClient
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,14 +29,8 @@ if TYPE_CHECKING:
 
     Context = grpc.aio.ServicerContext[Any, Any]
 
-_log = logging.getLogger("quicgw.demo")
-
-SAY_WAITING_AFTER = 2.0
-"""Seconds without a connection to the gateway after which that is said."""
-LEASES = 4
-"""Times the interval of renewals is the lease: some may fail without that the services leave."""
-LEAVE_TIMEOUT = 1.0
-"""Seconds that a stop spends on telling the gateway."""
+RENEW_EVERY = 5.0
+"""Seconds between two registrations: a gateway that was restarted remembers nobody."""
 
 
 class Services:
@@ -48,9 +44,7 @@ class Services:
         self._host = host
         self._shared = Shared()
         self._servers: list[grpc.aio.Server] = []
-        self._renewal: asyncio.Task[None] | None = None
-        self._registered: list[tuple[str, GatewayAccess, pb.UpstreamRegisterRequest]] = []
-        """Gateway, what it asks for, and request of each registration that holds."""
+        self._registrations: list[tuple[KeptRegistration, GatewayClient]] = []
 
     async def use_gateway(self, address: str, access: GatewayAccess = OPEN_TO_ALL) -> None:
         """Push through the gateway at ``address`` from now on."""
@@ -66,42 +60,39 @@ class Services:
         *,
         access: GatewayAccess = OPEN_TO_ALL,
         timeout: float = 30.0,
-        renew_every: float | None = None,
+        renew_every: float = RENEW_EVERY,
     ) -> None:
-        """Register every service with the gateway, waiting up to ``timeout`` seconds for it to be there.
+        """Register every service until the stop, waiting up to ``timeout`` seconds for the gateway to be there.
 
-        Each registers under its own name, or under that of ``labels`` in its place: a zone for example. ``renew_every``
-        (seconds) registers again and again from then on, as a restarted gateway remembers nobody; with a lease, so that
-        the gateway forgets services that are gone. Raises StartupError when the gateway is not there or refuses.
+        Each registers under its own name, or under that of ``labels`` in its place: a zone for example. Raises
+        StartupError when the gateway is not there or refuses.
         """
         labels = labels or list(self.addresses)
-        lease = 0 if renew_every is None else math.ceil(LEASES * renew_every)
         if len(labels) != len(self.addresses):
             raise StartupError(f"{len(self.addresses)} services cannot serve {len(labels)} zones; give one each")
         requests = [
             mode.registration(address, label) for label, address in zip(labels, self.addresses.values(), strict=True)
         ]
         for request in requests:
-            request.lease = lease
-        client = GatewayClient(gateway_address, access, connect_timeout=timeout)
+            request.lease = lease_for(renew_every)
+        client = GatewayClient(
+            gateway_address, access, connect_timeout=min(CONNECT_TIMEOUT, timeout / 2), patient=False
+        )
+        kept = KeptRegistration(_CommandLink(client), requests, renew_every)
+        self._registrations.append((kept, client))
+        kept.start()
         try:
-            await _say_if_it_takes_long(client, timeout)
-            await _register_all(client, requests, timeout)
-            self._registered.extend((client.address, access, request) for request in requests)
-        except BaseException:
-            await client.close()
-            raise
-        if renew_every is None:
-            await client.close()
-        else:
-            await self._stop_renewal()
-            self._renewal = asyncio.create_task(
-                _keep_registered(client, requests, renew_every), name="demo-registration"
-            )
+            async with asyncio.timeout(timeout):
+                await kept.accepted()
+        except TimeoutError:
+            raise StartupError(f"cannot register: {kept.problem or 'no answer yet'}") from None
+        except RegistrationRefused as error:
+            raise StartupError(f"the gateway at {client.address} refuses {error}") from error
+        except GatewayUnreachable as error:
+            raise StartupError(f"cannot register: {error}") from error
 
     async def stop(self, grace: float = 0.0) -> None:
         """Leave the gateway, close the ports and break off what is under way after ``grace`` seconds; idempotent."""
-        await self._stop_renewal()
         await self._leave()
         await asyncio.gather(*(server.stop(grace or None) for server in self._servers))
         if self._shared.gateway is not None:
@@ -119,22 +110,10 @@ class Services:
 
     async def _leave(self) -> None:
         """Take back every registration, so that the gateway sends nothing more to a port that closes."""
-        registered, self._registered = self._registered, []
-        for address, access in dict.fromkeys((address, access) for address, access, _ in registered):
-            client = GatewayClient(address, access, connect_timeout=LEAVE_TIMEOUT, patient=False)
-            try:
-                for request in [request for gateway, _, request in registered if gateway == address]:
-                    await client.deregister(request, LEAVE_TIMEOUT)
-            except GatewayCallFailed as error:  # it is gone too, and will find out by itself
-                _log.debug("not deregistered", extra={"gateway": address, "reason": str(error)})
-            finally:
-                await client.close()
-
-    async def _stop_renewal(self) -> None:
-        if self._renewal is not None:
-            task, self._renewal = self._renewal, None
-            task.cancel()
-            await asyncio.wait([task])
+        registrations, self._registrations = self._registrations, []
+        for kept, client in registrations:
+            await kept.leave()
+            await client.close()
 
 
 async def start_services(
@@ -162,29 +141,6 @@ async def start_services(
     return services
 
 
-async def _say_if_it_takes_long(client: GatewayClient, seconds: float) -> None:
-    """Wait a little for the gateway; if it is not there, say why before the long wait begins."""
-    if seconds <= SAY_WAITING_AFTER:
-        return
-    try:
-        await client.connect(SAY_WAITING_AFTER)
-    except GatewayCallFailed as error:
-        _log.warning("waiting for the gateway", extra={"gateway": client.address, "reason": str(error)})
-
-
-async def _register_all(client: GatewayClient, requests: Sequence[pb.UpstreamRegisterRequest], seconds: float) -> None:
-    for request in requests:
-        try:
-            answer = await client.register(request, seconds)
-        except GatewayCallFailed as error:
-            raise StartupError(f"cannot register {request.address}: {error} ({error.remedy})") from error
-        if not answer.success:
-            raise StartupError(
-                f"the gateway at {client.address} refuses {request.address}: {answer.error_code} {answer.message}"
-                f"{_other_mode(request, answer.error_code)}"
-            )
-
-
 def _other_mode(request: pb.UpstreamRegisterRequest, code: str) -> str:
     """What to do where the gateway misses a name that services of this mode do not have: it routes by the other one."""
     for mode, missing, name in (
@@ -196,24 +152,31 @@ def _other_mode(request: pb.UpstreamRegisterRequest, code: str) -> str:
     return ""
 
 
-async def _keep_registered(client: GatewayClient, requests: Sequence[pb.UpstreamRegisterRequest], every: float) -> None:
-    """Register every ``every`` seconds for ever; says in the log when that begins or ceases to fail."""
-    failing = False
-    try:
-        while True:
-            await asyncio.sleep(every)
-            try:
-                await _register_all(client, requests, every)
-            except StartupError as error:
-                if not failing:
-                    _log.warning("registration fails", extra={"gateway": client.address, "reason": str(error)})
-                failing = True
-            else:
-                if failing:
-                    _log.info("registered again", extra={"gateway": client.address})
-                failing = False
-    finally:
-        await client.close()
+class _CommandLink:
+    """A gateway as registrations see it (``RegistrationLink``), with the words of the commands about what fails."""
+
+    def __init__(self, client: GatewayClient) -> None:
+        self._client = client
+        self.address = client.address
+        self.reopen = _nothing
+        """What a command shows to the gateway was read when it began."""
+        self.gone = asyncio.sleep
+        """A lost connection is noticed at the next renewal."""
+
+    async def register(self, request: pb.UpstreamRegisterRequest, timeout: float) -> str:
+        try:
+            answer = await self._client.register(request, timeout)
+        except GatewayCallFailed as error:
+            kind = TokenNotTaken if isinstance(error, GatewayLetsNobodyIn) else GatewayUnreachable
+            raise kind(f"{error} ({error.remedy})") from error
+        if not answer.success:
+            told = f"{request.address}: {answer.error_code} {answer.message}{_other_mode(request, answer.error_code)}"
+            raise RegistrationRefused(answer.error_code, told)
+        return answer.message
+
+
+async def _nothing() -> None:
+    pass
 
 
 class _EmbeddedServicer(UpstreamServiceServicer):
@@ -251,7 +214,7 @@ class _EmbeddedServicer(UpstreamServiceServicer):
 async def _run(service: EmbeddedService, request: pb.UpstreamRequest) -> ActionReply:
     handler = ACTIONS.get(request.action.lower())
     if handler is None:
-        return ActionReply(message=f"unknown action {request.action[:64]!r}", code=404)
+        return ActionReply(message=service.unknown.told(request.action, list(ACTIONS)), code=404)
     try:
         return await handler(service, request)
     except ActionRefused as error:

@@ -45,7 +45,7 @@ from quicgw_fast.flow.targets import Targets
 from quicgw_fast.flow.tokens import Tokens
 from quicgw_fast.overload import Pace, StandingQueue
 from quicgw_fast.processor import AsyncRequestProcessor, AsyncTask, execute
-from quicgw_fast.session import Registry, Session
+from quicgw_fast.session import DevicePolicy, Registry, Session
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -145,7 +145,7 @@ def assemble_path(
     ordered = OrderedActions(clock, metrics, config.routing.ordered, replies, lambda task: requests.submit(task))
     work, pool = partial(execute, call=call, clock=clock), partial(make, "logins", logins_at_once)
     processor: RequestProcessor = make("requests", pools.workers, work=work, reply=ordered.reply)
-    who, traced = (registry, offline.stored, life), (asked.tracer, stages.inflow)
+    who, traced, place = (registry, offline.stored, life), (asked.tracer, stages.inflow), asked.placement
     started, ask = login_way(config.auth.login, clock, metrics, *who, call)
     logins = Logins(clock, metrics, *who, pool, ask, replies, lambda task: requests.dispatch(task))
     rules = gates.request, gates.task, Crowding(metrics, gates.queue, processor, replies, engine), request_memory
@@ -156,11 +156,11 @@ def assemble_path(
     refused, arriving = StartRefusals(metrics, farewell), Arriving(clock, metrics, lambda: limits().arriving_memory)
     pending, pace = PendingStarts(clock, draining, registry, refused), config.drain.pace
     attaching = Attaching(clock, metrics, registry, sender, closing, offline, tokens, pending, life, times, limits)
-    starts = StartHandler(clock, metrics, draining, gates.start, tokens, asked.placement, pending, refused, attaching)
+    starts = StartHandler(clock, metrics, draining, gates.start, tokens, place, pending, refused, attaching, *traced)
     control = ControlMessages(clock, metrics, sender, closing, offline, tokens, times.window_bytes)
     legs = Legs(clock, metrics, life, sender, starts, requests, control, arriving, stages, gates.held, gates.message)
     conversations = Conversations(clock, metrics, engine, legs, journal, times, processor, stages.inflow)
-    to_push = Targets(asked.placement, registry, closing), registry, sender, offline, gates.push, engine.encode_body
+    to_push = Targets(place, registry, closing), registry, sender, offline, gates.push, engine.encode_body
     pushes = Pushes(clock, metrics, draining, *to_push, config.push, times.bind_timeout)
 
     # What passes with time
@@ -194,7 +194,10 @@ def _make_registry(
     """All sessions, what makes their outboxes, and the memory that those share."""
     budget = engine.ByteBudget(times.memory)
     make_outbox, remember, trail = partial(_make_outbox, engine, budget), times.resume_window, times.flight_recorder
-    registry = Registry(partial(make_outbox, times), metrics, remember=remember, trail=trail, aloud=aloud)
+    policy = DevicePolicy.of(times.devices)
+    registry = Registry(
+        partial(make_outbox, times), metrics, remember=remember, trail=trail, aloud=aloud, policy=policy
+    )
     return budget, make_outbox, registry
 
 

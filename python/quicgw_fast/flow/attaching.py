@@ -90,9 +90,8 @@ class Attaching:
 
     def attach(self, start: AdmittedStart) -> None:
         """Answer a START whose openid lives here; it may have to wait for the offline store first."""
-        old = self._registry.by_openid(start.claim.openid)
-        if old is not None:
-            self._closing.expire(old)
+        for session in self._registry.devices.of(start.claim.openid):
+            self._closing.expire(session)
         verdict = decide(start.claim, self._registry, self._clock.now())
         if verdict.resume is not None:
             self._resume(start, verdict, verdict.resume)
@@ -105,7 +104,7 @@ class Attaching:
             self._pending.hold(start, undecided, partial(self._begin_fresh, start, verdict))
 
     def _resume(self, start: AdmittedStart, verdict: ResumeDecision, session: Session) -> None:
-        self._supersede(session)
+        self._supersede(session, "a newer connection took over")
         session.outbox.ack(start.claim.last_acked)
         self._tracking.acknowledged(session)
         self._stored.acknowledged(session)
@@ -120,13 +119,20 @@ class Attaching:
             self._tracking.acknowledged(lost)
         if lost is not None:  # what the client has of it need not be delivered once more
             self._stored.received(start.claim.openid, lost.catch_up, start.claim.last_acked)
-        old = self._registry.by_openid(start.claim.openid)
-        if old is not None:
-            self._supersede(old)
-            self._closing.end(old, Event.REPLACED, CloseCode.SUPERSEDED, "a fresh session began")
+        self._make_room(start.claim.openid, verdict.instead_of)
+
+    def _make_room(self, openid: str, instead_of: Session | None = None) -> None:
+        """End the sessions that give way to another one of their openid."""
+        most = self._registry.devices.policy.most
+        for session in self._registry.devices.leaving(openid, instead_of):
+            alone = most == 1 or session is instead_of
+            told = "a newer connection took over" if alone else f"another device came, and {most} may be there"
+            self._supersede(session, told)
+            self._closing.end(session, Event.REPLACED, CloseCode.SUPERSEDED, "a fresh session began")
 
     def _begin_fresh(self, start: AdmittedStart, verdict: ResumeDecision) -> None:
         claim = start.claim
+        self._make_room(claim.openid)  # others may have come while this one waited for the offline store
         (self._count_resets if verdict.gap else self._count_starts).value += 1
         session = self._registry.create(claim.openid, claim.last_acked, self._clock.now())
         self._attach(start, verdict, session)
@@ -136,12 +142,16 @@ class Attaching:
         session.attempts.note(claim)
         session.expires_at, session.told_interval = grant.expires_at, self._times.told_interval
         client.attach(session, claim.last_acked)
+        self._registry.devices.attached(session)
         self._count_outcomes[_result(verdict), verdict.reason.name].value += 1
         self._lifecycle.began(session, verdict)
         gap = self._gap(claim.openid, verdict)
         headers = {**(gap.headers() if gap else {}), **self._tokens.lifetime(grant), **self._limits_now()}
         answer = self._answer(session, claim, verdict).SerializeToString()
         client.link.send(unnumbered(start.msg_id, PushType.START_RESP, answer, headers))
+        if client.start_trace is not None:
+            client.start_trace.attached(session.id, _result(verdict))
+            client.start_trace = None
         self._sender.acknowledged(session)
         self._sender.pump(session)
         self._tokens.granted(session, grant)
@@ -159,10 +169,10 @@ class Attaching:
         losses = self._handovers.losses.take(openid, lost_id)
         return gap_to_tell(verdict.gap, NO_NOTIFIES if ended is None else ended.given, losses)
 
-    def _supersede(self, session: Session) -> None:
+    def _supersede(self, session: Session, told: str) -> None:
         if session.attached:
             self._count_takeovers.value += 1
-            self._closing.disconnect(session, CloseCode.SUPERSEDED, "a newer connection took over")
+            self._closing.disconnect(session, CloseCode.SUPERSEDED, told)
 
     def _answer(self, session: Session, claim: StartClaim, verdict: ResumeDecision) -> StartResponse:
         times = self._times

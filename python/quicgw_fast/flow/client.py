@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from quicgw_fast.codes import CloseCode
     from quicgw_fast.ports import Carrier, Link
     from quicgw_fast.session import Session
+    from quicgw_fast.trace_context import StartTrace
 
 
 class ConnectedClient(Protocol):
@@ -15,6 +16,8 @@ class ConnectedClient(Protocol):
 
     refused_tokens: int
     """Renewals that were refused; a few end the connection."""
+    start_trace: StartTrace | None
+    """Of its START, where that is traced, until that is answered."""
 
     @property
     def link(self) -> Link:

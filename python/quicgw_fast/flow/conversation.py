@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from quicgw_fast.proto.client_pb2 import ClientRequest
     from quicgw_fast.session import Session
     from quicgw_fast.session.trail import Trail
+    from quicgw_fast.trace_context import StartTrace
 
 COUNTED = frozenset({RequestType.BUSINESS, RequestType.HEARTBEAT})
 """Types that count towards their rate before they are looked at; others count when nothing good came of them.
@@ -91,7 +92,7 @@ class Conversation:
     # A gateway keeps one for each of many thousand clients.
     __slots__ = (
         "_ended", "_legs", "_traffic", "_watched", "arriving", "born", "carrier", "generation", "link", "over",
-        "refused_tokens", "session"
+        "refused_tokens", "session", "start_trace"
     )  # fmt: skip
 
     def __init__(
@@ -113,6 +114,7 @@ class Conversation:
         self.born = legs.clock.now()
         self.refused_tokens = 0
         """Renewals that were refused; a few end the connection."""
+        self.start_trace: StartTrace | None = None
         self.over = False
         """Whether the connection is closed, or about to be."""
         self.arriving = 0
@@ -151,6 +153,8 @@ class Conversation:
     def closed(self, code: int, reason: str, by_peer: bool) -> None:
         """The connection is gone, whoever decided it; without STOP the session can be resumed."""
         self.over = True
+        if self.start_trace is not None:
+            self.start_trace.left()
         self._legs.arriving.note(self, 0)
         if self.current and self.session is not None:
             self._legs.lifecycle.detach(self.session, code)

@@ -30,16 +30,15 @@ class Kicks:
         self._registry = registry
         self._closing = closing
 
-    def kick(self, *, openid: str = "", session_id: str = "", reason: str = "") -> bool:
-        """End the live session with that openid, or with that id; False when there is none.
+    def kick(self, *, openid: str = "", session_id: str = "", reason: str = "") -> int:
+        """End all live sessions with that openid, or the one with that id; return how many there were.
 
         ``reason`` is told to the client: printable, and short enough for one packet.
         """
-        find, name = (self._registry.by_id, session_id) if session_id else (self._registry.by_openid, openid)
-        session = find(name)
-        if session is None:
-            return False
-        self._closing.end(session, Event.KICKED, CloseCode.KICKED, reason or NO_REASON)
-        self._count_kicked.value += 1
-        _log.warning("session kicked", extra={**session.ids, "reason": reason})
-        return True
+        session = self._registry.by_id(session_id)
+        found = self._registry.devices.of(openid) if not session_id else () if session is None else (session,)
+        for one in found:
+            self._closing.end(one, Event.KICKED, CloseCode.KICKED, reason or NO_REASON)
+            self._count_kicked.value += 1
+            _log.warning("session kicked", extra={**one.ids, "reason": reason})
+        return len(found)

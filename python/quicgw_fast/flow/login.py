@@ -111,7 +111,7 @@ class Logins:
         self.pool.cancel(session)
 
     async def stop(self) -> None:
-        """Answer 503 whatever is left; what waits behind a hello goes on first."""
+        """Answer whatever is left as the processor does; what waits behind a hello goes on first."""
         await self.pool.stop(0.0)
         self._behind.close()
 

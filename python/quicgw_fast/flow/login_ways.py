@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from quicgw_fast.completions import Cancellable, Done
     from quicgw_fast.flow.lifecycle import Lifecycle
     from quicgw_fast.flow.stored_messages import StoredMessages
-    from quicgw_fast.observe import Metrics
+    from quicgw_fast.observe import Counter, Metrics
     from quicgw_fast.ports import Call, Metadata, ServiceRequest
     from quicgw_fast.session import Registry
 
@@ -40,9 +40,10 @@ def login_way(
     call: Call,
 ) -> LoginWay:
     """The way that ``auth.login`` names; ``call`` calls services."""
+    count = metrics.counter("logins_by_token", "Sessions that were logged in by the token of their START")
     if name == "hello":
         return LoginWay(lambda *_: None, call)
-    by_token = TokenLogin(clock, metrics, registry, stored, lifecycle)
+    by_token = TokenLogin(clock, count, registry, stored, lifecycle)
     return LoginWay(by_token.started, by_token.hello)
 
 
@@ -54,10 +55,10 @@ class TokenLogin:
     """
 
     def __init__(
-        self, clock: Clock, metrics: Metrics, registry: Registry, stored: StoredMessages, lifecycle: Lifecycle
+        self, clock: Clock, count: Counter, registry: Registry, stored: StoredMessages, lifecycle: Lifecycle
     ) -> None:
         self._now = clock.now
-        self._count = metrics.counter("logins_by_token", "Sessions that were logged in by the token of their START")
+        self._count = count
         self._registry = registry
         self._stored = stored
         self._lifecycle = lifecycle

@@ -51,7 +51,7 @@ class Offline:
         """As much as the store may hold may be on its way into it at once, of sessions that ended."""
         self._clock = clock
         self._store = store
-        self._registry = registry
+        self._devices = registry.devices
         self._tasks = StoreTasks()
         self._journal = StoreJournal(clock, metrics)
         self.tracking = tracking = Tracking(clock, metrics, settings.max_age)
@@ -59,7 +59,9 @@ class Offline:
         self._deletions = Deletions(store, clock, self._tasks.spawn, self._journal.failed)
         self.handovers = Handovers(clock, metrics, store, self._journal, tracking, settings.max_total_bytes)
         """What goes into the store when a session ends."""
-        self.stored = StoredMessages(clock, store, sender, self._deletions, self._tasks, self._journal, tracking)
+        self.stored = StoredMessages(
+            clock, store, registry.devices, sender, self._deletions, self._tasks, self._journal, tracking
+        )
         """What comes out of it."""
         self._swept = clock.now()
         self._sweeping = False
@@ -79,7 +81,7 @@ class Offline:
     async def put(self, openid: str, body: bytes, parcel: Parcel | None) -> PutResult | None:
         """Store a notify for an openid; None without a store, or for an openid that nobody can have.
 
-        When a session of the openid appeared meanwhile, the message is delivered to it.
+        When a session of the openid appeared meanwhile, the message is delivered to it; of several, to one.
         """
         store = self._store
         if store is None or len(openid.encode()) > MAX_OPENID:
@@ -89,8 +91,7 @@ class Offline:
             self._journal.not_put()
         if result.stored:
             self.tracking.stored(parcel, result.id, result.replaced)
-        session = self._registry.by_openid(openid)
-        if session is not None and result.stored:
+        for session in self._devices.of(openid) if result.stored else ():
             session.catch_up.apply(ReadingEvent.STORED)
             self.stored.go_on(session)
         return result

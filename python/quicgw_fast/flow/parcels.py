@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from quicgw_fast.flow.tracking import Tracking
     from quicgw_fast.observe import Metrics
     from quicgw_fast.proto.service_pb2 import UnicastPushRequest
-    from quicgw_fast.session import Parcel
+    from quicgw_fast.session import Asker, Parcel
 
 LONGEST_KEY = 64
 """Bytes of a supersede key."""
@@ -36,20 +36,25 @@ class Parcels:
         """Have nobody wait any more: what has not become of a parcel by now becomes of it after a restart."""
         self._receipts.stop()
 
-    def open(self, request: UnicastPushRequest, openid: str, *, follow: bool) -> tuple[Parcel | None, Receipt | None]:
-        """Return the parcel of a push to that openid and its receipt, if it asks for them; raises PushRefused.
+    def open(self, request: UnicastPushRequest, openid: str, *, follow: bool) -> Receipt | None:
+        """Judge what a push to that openid asks for, and begin to wait if it wants that; raises PushRefused.
 
-        With ``follow`` it asks for a receipt in any case.
+        With ``follow`` it wants that in any case.
         """
         waits = follow or request.wait_ack_ms > 0
-        if not (waits or request.ttl_ms or request.supersede_key):
-            return None, None
+        if not (waits or request.supersede_key):
+            return None
         if len(request.supersede_key.encode()) > LONGEST_KEY:
             raise PushRefused(PushCode.BAD_OPTIONS, f"supersede_key may have {LONGEST_KEY} bytes")
         if request.supersede_key and int(request.sync_hint) != SyncHint.IMMEDIATELY:
             told = "a notify that is bound to a request has its place: it has no supersede_key"
             raise PushRefused(PushCode.BAD_OPTIONS, told)
-        receipt = None
-        if waits:
-            receipt = self._receipts.open(openid, request.wait_ack_ms, kept=bool(request.idempotency_key))
-        return self._tracking.begin(request.ttl_ms, request.supersede_key, receipt), receipt
+        if not waits:
+            return None
+        return self._receipts.open(openid, request.wait_ack_ms, kept=bool(request.idempotency_key))
+
+    def make(self, request: UnicastPushRequest, asker: Asker | None) -> Parcel | None:
+        """Make the parcel of what one session, or the store, is about to get; most pushes have none."""
+        if asker is None and not request.ttl_ms and not request.supersede_key:
+            return None
+        return self._tracking.begin(request.ttl_ms, request.supersede_key, asker)

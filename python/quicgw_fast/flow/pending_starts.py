@@ -53,29 +53,47 @@ class _Held:
 
 
 class PendingStarts:
-    """At most one START of an openid waits: a newer one takes its place, as it would take over its session."""
+    """At most as many STARTs of an openid wait as it may have sessions: a newer one takes a place as it would there.
+
+    Of one client there is one at most, the newest.
+    """
 
     def __init__(self, clock: Clock, draining: DrainState, registry: Registry, refusals: StartRefusals) -> None:
         self._clock = clock
         self._draining = draining
         self._registry = registry
         self._refusals = refusals
-        self._held: dict[str, _Held] = {}
+        self._held: dict[str, list[_Held]] = {}
+        """By openid, the oldest first."""
 
     def attempts(self, openid: str) -> Attempts:
-        """Which STARTs of an openid come too late: what the one knows that waits, or else its last session."""
-        held = self._held.get(openid)
-        return self._registry.attempts(openid, self._clock.now()) if held is None else held.attempts
+        """Which STARTs of an openid come too late: what those know that wait, or else its sessions."""
+        waiting = self._held.get(openid)
+        return waiting[0].attempts if waiting else self._registry.attempts(openid, self._clock.now())
 
-    def newer(self, openid: str) -> None:
-        """Another START of this openid came and was admitted: one that waits gives way."""
-        held = self._held.pop(openid, None)
-        if held is None:
+    def online_elsewhere(self, claim: StartClaim) -> bool:
+        """Whether a START is refused, as another client of its openid is there or about to be."""
+        devices = self._registry.devices
+        if devices.online_elsewhere(claim):
+            return True
+        if not devices.policy.refuses or devices.named(claim):
+            return False
+        waiting = [held.start for held in self._held.get(claim.openid, ())]
+        return any(start.client.open and not start.claim.same_client(claim) for start in waiting)
+
+    def newer(self, claim: StartClaim) -> None:
+        """Another START came and was admitted: those that wait give way, of its client and beyond their number."""
+        waiting = self._held.get(claim.openid)
+        if waiting is None:
             return
-        held.timer.cancel()
-        if held.start.client.open:
-            superseded = RequestError(ErrorCode.FORBIDDEN, "superseded", "a newer connection took over")
-            self._refusals.refuse(held.start.client, held.start.msg_id, superseded)
+        places = self._registry.devices.policy.most - 1
+        others = [held for held in waiting if held.start.client.open and not held.start.claim.same_client(claim)]
+        stay = others[max(0, len(others) - places) :]
+        for held in [held for held in waiting if held not in stay]:
+            self._remove(held)
+            if held.start.client.open:
+                superseded = RequestError(ErrorCode.FORBIDDEN, "superseded", "a newer connection took over")
+                self._refusals.refuse(held.start.client, held.start.msg_id, superseded)
 
     def hold(self, start: AdmittedStart, until: Awaited, go_on: Callable[[], None]) -> None:
         """Call ``go_on`` once ``until`` is done or the longest wait is over; it may have the START wait once more.
@@ -88,28 +106,37 @@ class PendingStarts:
         attempts.note(start.claim)  # an older one must not take its place
         if not carrier.held:
             carrier.hold()
-        timer = asyncio.get_running_loop().call_later(LONGEST_WAIT, self._release, openid, until)
-        self._held[openid] = _Held(start, attempts, until, go_on, timer)
-        until.add_done_callback(lambda _: self._release(openid, until))
+        timer = asyncio.get_running_loop().call_later(LONGEST_WAIT, self._release, start, until)
+        self._held.setdefault(openid, []).append(_Held(start, attempts, until, go_on, timer))
+        until.add_done_callback(lambda _: self._release(start, until))
 
-    def _release(self, openid: str, until: Awaited) -> None:
-        held = self._held.get(openid)
+    def _release(self, start: AdmittedStart, until: Awaited) -> None:
+        held = self._find(start)
         if held is None or held.until is not until:
             return
-        del self._held[openid]
-        held.timer.cancel()
-        if held.start.client.open:
+        self._remove(held)
+        if start.client.open:
             self._go_on(held)
 
+    def _find(self, start: AdmittedStart) -> _Held | None:
+        return next((held for held in self._held.get(start.claim.openid, ()) if held.start is start), None)
+
+    def _remove(self, held: _Held) -> None:
+        held.timer.cancel()
+        openid = held.start.claim.openid
+        self._held[openid].remove(held)
+        if not self._held[openid]:
+            del self._held[openid]
+
     def _go_on(self, held: _Held) -> None:
-        client, openid = held.start.client, held.start.claim.openid
+        client = held.start.client
         try:
             if self._draining.active:  # since it was held
                 self._refusals.refuse_by_rule(client, held.start.msg_id, NO_START)
             else:
                 held.go_on()
-            if openid not in self._held:
+            if self._find(held.start) is None:
                 client.carrier.let_go()
         except Exception:  # as for anything else that a client sends: its connection ends, and nobody else's
-            _log.exception("START failed", extra={"openid": openid, "peer": client.link.peer})
+            _log.exception("START failed", extra={"openid": held.start.claim.openid, "peer": client.link.peer})
             client.close(CloseCode.INTERNAL, "internal error")

@@ -1,4 +1,4 @@
-"""What services push through the gateway: to one session, to an openid, to a gid, or to all (protocol §4)."""
+"""What services push through the gateway: to one session, to all of an openid, to a gid, or to all (protocol §4)."""
 
 from __future__ import annotations
 
@@ -16,17 +16,18 @@ from quicgw_fast.backend.errors import (
 )
 from quicgw_fast.codes import BindCode, PushCode, SyncHint
 from quicgw_fast.delivery import notify_body
+from quicgw_fast.flow.copies import give_each
 from quicgw_fast.flow.handovers import offline_id
 from quicgw_fast.flow.idempotency import Idempotency
 from quicgw_fast.flow.parcels import Parcels
 from quicgw_fast.flow.taken import Taken
-from quicgw_fast.flow.targets import PushRefused, not_found
+from quicgw_fast.flow.targets import PushRefused, meant, not_found
 from quicgw_fast.overload import PushFacts
 from quicgw_fast.proto.service_pb2 import BroadcastResponse, UnicastPushResponse
 from quicgw_fast.session import DOWN, EntryKind, Login, SessionState
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from quicgw_fast.backend.engine import EncodeBody
     from quicgw_fast.clock import Clock
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
     from quicgw_fast.observe import Metrics
     from quicgw_fast.overload import Gate, PushRefusal
     from quicgw_fast.proto.service_pb2 import BroadcastRequest, UnicastPushRequest
-    from quicgw_fast.session import Parcel, Registry, Session
+    from quicgw_fast.session import Asker, Parcel, Registry, Session
 
 BATCH_SLICE = 64
 """Pushes of a batch that are taken before the loop may do something else."""
@@ -139,49 +140,60 @@ class Pushes:
         return BroadcastResponse(sent_count=sent, message="sent", pending_bytes=pending, most_pending_bytes=most)
 
     async def _take(self, request: UnicastPushRequest, *, follow: bool) -> Taken:
-        session = parcel = receipt = None
+        sessions: Sequence[Session] = ()
+        parcel = receipt = None
+        count = 0
         try:
-            session = await self._targets.find(request.target_type, request.target_id)
-            openid = request.target_id if session is None else session.openid
-            parcel, receipt = self._parcels.open(request, openid, follow=follow)
-            done = await self._push(session, request, parcel)
-            answer = UnicastPushResponse(success=True, message=done)
-            self._note(session, request, parcel, done)
+            sessions = await self._targets.find(request.target_type, request.target_id)
+            count = len(sessions)
+            openid = sessions[0].openid if sessions else request.target_id
+            receipt = self._parcels.open(request, openid, follow=follow)
+            body = self._body(request, stored=not sessions)
+            if count > 1:
+                sessions = meant(sessions, request)
+                count = len(sessions)
+            if count > 1:
+                give = partial(self._give_copy, request, body)
+                told = give_each(sessions, give, receipt)
+                answer = UnicastPushResponse(success=True, message=told[0], sessions=len(told))
+            else:
+                parcel = self._parcels.make(request, receipt)
+                if sessions:
+                    done = self._give(sessions[0], request, body, parcel)
+                else:
+                    done = await self._store(request, body, parcel)
+                answer = UnicastPushResponse(success=True, message=done, sessions=count)
         except BaseException as error:
             if receipt is not None:
                 receipt.refused()
             if not isinstance(error, PushRefused):
                 raise
             answer, parcel, receipt = self._refusal(error), None, None
-        if session is not None:  # also with a refusal: a full window is what makes a service ask
-            answer.pending_bytes = session.outbox.memory
+        if sessions:  # also with a refusal: a full window is what makes a service ask
+            answer.pending_bytes = sessions[0].outbox.memory if count == 1 else _most_pending(sessions)
         if parcel is not None:
             answer.seq_id = parcel.number
         return Taken(answer, receipt, parcel)
-
-    def _note(self, session: Session | None, request: UnicastPushRequest, parcel: Parcel | None, done: str) -> None:
-        """Count it, and keep it in the trail of the session."""
-        self._count_notifies.value += 1
-        if session is not None and session.trail is not None:
-            number = session.outbox.last_seq if parcel is None else parcel.number
-            size = len(request.data or request.content.encode())
-            session.trail.append((self._clock.now(), DOWN, EntryKind.NOTIFY, number, size, None, done, None))
 
     def _refusal(self, refused: PushRefused) -> UnicastPushResponse:
         self._count_pushes_refused.value += 1
         return UnicastPushResponse(success=False, message=str(refused), error_code=refused.code)
 
-    async def _push(self, session: Session | None, request: UnicastPushRequest, parcel: Parcel | None) -> str:
+    def _body(self, request: UnicastPushRequest, *, stored: bool) -> bytes:
+        """The notify, as every session gets it; one that is to be stored has a name by which it is known again."""
         # Behind the target: of two faults the sender is told that of the target, whichever way it is looked for.
         if int(request.sync_hint) not in list(SyncHint):
             raise PushRefused(PushCode.BAD_SYNC_HINT, f"sync_hint {request.sync_hint} is unknown")
-        extra = offline_id() if session is None else None
         try:
-            body = notify_body(request, self._encode_body, extra)
+            return notify_body(request, self._encode_body, offline_id() if stored else None)
         except FrameTooLarge as error:
             raise PushRefused(PushCode.MESSAGE_TOO_LARGE, str(error)) from error
-        if session is None:
-            return await self._store(request, body, parcel)
+
+    def _give_copy(self, request: UnicastPushRequest, body: bytes, session: Session, asker: Asker | None) -> str:
+        return self._give(session, request, body, self._parcels.make(request, asker))
+
+    def _give(self, session: Session, request: UnicastPushRequest, body: bytes, parcel: Parcel | None) -> str:
+        """Have one session take it, and say what became of it there; raises PushRefused."""
         if session.outbox.overflowed:  # refused here, so that it is not counted as missed by the client
             raise PushRefused(PushCode.WINDOW_FULL, "the session overflowed and can only be reset")
         immediate = int(request.sync_hint) == SyncHint.IMMEDIATELY
@@ -190,9 +202,19 @@ class Pushes:
         if refusal is not None:
             raise PushRefused(refusal.code, refusal.why)
         try:
-            return self._now(session, body, parcel) if immediate else self._bind(session, request, body, parcel)
+            done = self._now(session, body, parcel) if immediate else self._bind(session, request, body, parcel)
         except (WindowFull, Overflowed) as error:
             raise PushRefused(PushCode.WINDOW_FULL, str(error)) from error
+        self._note(session, request, parcel, done)
+        return done
+
+    def _note(self, session: Session, request: UnicastPushRequest, parcel: Parcel | None, done: str) -> None:
+        """Count it, and keep it in the trail of the session."""
+        self._count_notifies.value += 1
+        if session.trail is not None:
+            number = session.outbox.last_seq if parcel is None else parcel.number
+            size = len(request.data or request.content.encode())
+            session.trail.append((self._clock.now(), DOWN, EntryKind.NOTIFY, number, size, None, done, None))
 
     def _send_all(self, reached: list[Session], body: bytes) -> int:
         """Send one notify to these sessions; how many took a number for it."""
@@ -232,6 +254,7 @@ class Pushes:
         if result.error_code is not None:
             raise PushRefused(result.error_code, result.message)
         self._count_pushes_stored.value += 1
+        self._count_notifies.value += 1
         return "stored"
 
     def _now(self, session: Session, body: bytes, parcel: Parcel | None) -> str:
@@ -296,6 +319,11 @@ class Pushes:
         except Overflowed:
             return False
         return True
+
+
+def _most_pending(sessions: Sequence[Session]) -> int:
+    """Bytes that are kept for the one of them for which most are."""
+    return max(session.outbox.memory for session in sessions)
 
 
 def _sent(session: Session) -> str:

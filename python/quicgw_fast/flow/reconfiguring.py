@@ -9,6 +9,8 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
+from quicgw_fast.session import DevicePolicy
+
 if TYPE_CHECKING:
     from quicgw_fast.auth import Authenticator
     from quicgw_fast.config import Config
@@ -19,7 +21,8 @@ def reconfigure(path: Path, config: Config, authenticator: Authenticator) -> Non
     """Have all legs go by ``config``, which was checked: nothing here can fail."""
     times = config.session
     make_outbox, aloud = partial(path.make_outbox, times), config.log.level == "debug"
-    path.registry.reconfigure(make_outbox, times.resume_window, times.flight_recorder, aloud=aloud)
+    bounds = make_outbox, times.resume_window, times.flight_recorder
+    path.registry.reconfigure(*bounds, aloud=aloud, policy=DevicePolicy.of(times.devices))
     path.conversations.reconfigure(times)
     path.tokens.use(authenticator)
     path.attaching.reconfigure(times)

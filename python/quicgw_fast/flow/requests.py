@@ -96,7 +96,7 @@ class Requests:
         self._processor.start()
 
     async def stop(self, deadline: float) -> None:
-        """Wait until ``deadline`` (monotonic) for what was accepted, then answer the rest 503.
+        """Wait until ``deadline`` (monotonic) for what was accepted, then answer the rest as the processor does.
 
         Logins first: what waits behind them was accepted too and still has to go through the queue.
         """

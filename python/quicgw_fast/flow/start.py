@@ -27,7 +27,9 @@ if TYPE_CHECKING:
     from quicgw_fast.observe import Metrics
     from quicgw_fast.overload import Gate, StartRefusal
     from quicgw_fast.placement import Placement
+    from quicgw_fast.ports import Inflow
     from quicgw_fast.proto.client_pb2 import ClientRequest
+    from quicgw_fast.trace_context import RequestTracer
 
 MAX_LAST_ACKED = (1 << 63) - 1
 """A fresh session numbers on from what the client names, and numbers must not run out."""
@@ -48,13 +50,19 @@ class StartHandler:
         pending: PendingStarts,
         refusals: StartRefusals,
         attaching: Attaching,
+        tracer: RequestTracer | None,
+        inflow: Inflow,
     ) -> None:
+        """``inflow`` has what is being handed over."""
         self._clock = clock
         self._count_starts_departed = metrics.counter(
             "starts_departed", "STARTs that were not acted on, as their client had left already"
         )
         self._count_starts_outdated = metrics.counter(
             "starts_outdated", "STARTs that were refused, as a newer attempt of the same epoch was here before"
+        )
+        self._count_starts_elsewhere = metrics.counter(
+            "starts_online_elsewhere", "STARTs that were refused, as another client of their openid was online"
         )
         self._count_starts_misplaced = metrics.counter(
             "starts_misplaced", "STARTs that were refused, as it was not granted that their openid lives here"
@@ -66,6 +74,8 @@ class StartHandler:
         self._pending = pending
         self._refusals = refusals
         self._attaching = attaching
+        self._tracer = tracer
+        self._inflow = inflow
 
     def start(self, client: ConnectedClient, request: ClientRequest) -> None:
         """Handle the first message of a connection; ProtocolError when it is not a START."""
@@ -84,6 +94,8 @@ class StartHandler:
         """Refuse the START, or go on with where its openid lives."""
         try:
             claim, token = _claim(request)
+            if self._tracer is not None:
+                client.start_trace = self._tracer.start(claim.openid, request.headers, self._inflow.began)
             now = self._clock.now()
             refusal = self._gate.judge(StartFacts(client.link.peer, claim.openid, self._draining.active, now))
             if refusal is not None:
@@ -113,16 +125,32 @@ class StartHandler:
         return grant
 
     def _claim_place(self, start: AdmittedStart) -> None:
-        openid = start.claim.openid
-        self._pending.newer(openid)
-        answer = self._placement.claim(openid, start.claim.session_id)
+        if self._pending.online_elsewhere(start.claim):
+            self._refuse_another(start)
+            return
+        self._pending.newer(start.claim)
+        answer = self._placement.claim(start.claim.openid, start.claim.session_id)
         if isinstance(answer, Place):
             self._placed(start, answer)
         else:
             self._pending.hold(start, answer, partial(self._answered, start, answer))
 
     def _answered(self, start: AdmittedStart, answer: asyncio.Future[Place]) -> None:
-        self._placed(start, answer.result() if answer.done() else NO_ANSWER)
+        if self._pending.online_elsewhere(start.claim):  # who was there all along has come back meanwhile
+            self._refuse_another(start)
+        else:
+            self._placed(start, answer.result() if answer.done() else NO_ANSWER)
+
+    def _refuse_another(self, start: AdmittedStart) -> None:
+        """Tell a client that another one of its openid is online and stays (``session.devices``)."""
+        self._count_starts_elsewhere.value += 1
+        error = RequestError(
+            ErrorCode.FORBIDDEN,
+            "already online",
+            "another client of this openid is online, and its session is not taken over",
+            error_code=CloseCode.ALREADY_ONLINE.name,
+        )
+        self._refusals.refuse(start.client, start.msg_id, error, CloseCode.ALREADY_ONLINE)
 
     def _placed(self, start: AdmittedStart, place: Place) -> None:
         if place.here:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 CLOSES = {
     ErrorCode.UNAUTHORIZED: CloseCode.AUTH_FAILED,
-    # A START is forbidden for one reason alone: a newer one of the same client was here before.
+    # But for who names another code, a START is forbidden because a newer one of the same client was here before.
     ErrorCode.FORBIDDEN: CloseCode.SUPERSEDED,
     ErrorCode.RATE_LIMITED: CloseCode.OVERLOADED,
     ErrorCode.OVERLOADED: CloseCode.OVERLOADED,
@@ -43,5 +43,8 @@ class StartRefusals:
         told = ErrorMessage(error_code=error.code, error_message=error.message, detail=error.detail)
         answer = StartResponse(success=False, error=told).SerializeToString()
         client.link.send(unnumbered(msg_id, PushType.START_RESP, answer, error.headers))
+        if client.start_trace is not None:
+            client.start_trace.refused(error.code, error.message)
+            client.start_trace = None
         code = CLOSES.get(error.code, CloseCode.PROTOCOL_ERROR) if code is None else code
         client.close(code, self._farewell.detail() if code is CloseCode.DRAINING else error.message)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from quicgw_fast.flow.deletions import Deletions
     from quicgw_fast.flow.store_tasks import StoreJournal, StoreTasks
     from quicgw_fast.flow.tracking import Tracking
-    from quicgw_fast.session import CatchUp, Session
+    from quicgw_fast.session import CatchUp, Devices, Session
     from quicgw_fast.store import OfflineStore, Stored
 
 LONGEST_READ = 1.0
@@ -35,12 +35,15 @@ class StoredMessages:
 
     While a session is ``behind``, not all that is stored for it was sent. What is pushed to it meanwhile is held, as
     before the login, and released behind it: the older ones come first, however slow the store is.
+
+    Where an openid has several devices, a message goes to the first that reads it, and to no other while that lives.
     """
 
     def __init__(
         self,
         clock: Clock,
         store: OfflineStore | None,
+        devices: Devices,
         sender: OrderedSender[Session],
         deletions: Deletions,
         tasks: StoreTasks,
@@ -49,6 +52,7 @@ class StoredMessages:
     ) -> None:
         self._clock = clock
         self._store = store
+        self._devices = devices
         self._sender = sender
         self._deletions = deletions
         self._tasks = tasks
@@ -99,8 +103,12 @@ class StoredMessages:
             if not catch_up.reading:  # else it comes late
                 self._unread.add(session)
             return
+        elsewhere = self._sent_elsewhere(session)
         for stored in messages:
             if stored.id <= catch_up.sent_up_to:
+                continue
+            if stored.id in elsewhere:
+                catch_up.skipped(stored.id)
                 continue
             if stored.key and catch_up.state is not CatchUpState.READ:
                 break  # something was put since, perhaps in the place of this one: it is read again
@@ -124,6 +132,8 @@ class StoredMessages:
         ids = catch_up.acknowledged(up_to)
         if ids:
             self._deletions.add(openid, ids)
+            for session in self._devices.of(openid):  # one of them may have read it, and not have sent it yet
+                session.catch_up.acknowledged_elsewhere(max(ids))
 
     def go_on(self, session: Session) -> None:
         """Read what was not sent yet and push it, unless that is under way."""
@@ -149,6 +159,11 @@ class StoredMessages:
         left = {i: o for i, o in self._undeliverable_left.items() if i in self._deletions.pending(o)}
         self._undeliverable_left = left
         return self._undeliverable, len(left)
+
+    def _sent_elsewhere(self, session: Session) -> set[int]:
+        """What other devices of its openid were sent, and may acknowledge yet."""
+        others = [other for other in self._devices.of(session.openid) if other is not session]
+        return {stored_id for other in others for stored_id in other.catch_up.unacknowledged.values()}
 
     def _push(self, session: Session, stored: Stored) -> bool:
         if stored.expires_at <= self._clock.wall():  # since it was read; the store cleans it up

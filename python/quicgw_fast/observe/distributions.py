@@ -11,7 +11,6 @@ single value, and no longer than to look for the place of each between a dozen b
 
 from __future__ import annotations
 
-import math
 import struct
 import sys
 from array import array
@@ -71,7 +70,7 @@ class Distribution:
     def sort(self) -> None:
         """Count what was noted."""
         if self._unsorted:
-            self._sum += math.fsum(self._unsorted)
+            self._sum += sum(self._unsorted)
             self._classes.update(_classes_of(self._unsorted))
             self._unsorted.clear()
 

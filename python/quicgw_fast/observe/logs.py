@@ -8,6 +8,7 @@ import sys
 import traceback
 from typing import TYPE_CHECKING, Any
 
+from quicgw_fast.printable import printable
 from quicgw_fast.writer import Writer
 
 if TYPE_CHECKING:
@@ -30,17 +31,13 @@ def tame_values(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> 
     for name, value in event.items():
         if isinstance(value, str):
             if name == "exception":  # a traceback has lines, but nothing else that a terminal would obey
-                event[name] = "\n".join(map(_printable, value.split("\n")))
+                event[name] = "\n".join(printable(line, None) for line in value.split("\n"))
             elif name in UNCUT:
-                event[name] = _printable(value)
+                event[name] = printable(value, None)
             else:
-                clean = _printable(value)
+                clean = printable(value, None)
                 event[name] = clean if len(clean) <= LONGEST_VALUE else clean[:LONGEST_VALUE] + "…"
     return event
-
-
-def _printable(text: str) -> str:
-    return text if text.isprintable() else text.encode("unicode_escape").decode("ascii")
 
 
 def configure_logging(config: LogConfig) -> None:

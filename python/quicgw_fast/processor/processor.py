@@ -10,7 +10,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from quicgw_fast.codes import ErrorCode
-from quicgw_fast.errors import RequestError
+from quicgw_fast.errors import RETRY_AFTER_MS, RequestError
 from quicgw_fast.observe import Unit
 from quicgw_fast.processor.deadlines import Deadlines
 from quicgw_fast.processor.execute import too_late
@@ -212,7 +212,10 @@ class AsyncRequestProcessor(Generic[S, R]):
                 await self._rested.wait()
 
     async def stop(self, drain_timeout: float) -> None:
-        """Take no more tasks, work off the queue for at most ``drain_timeout`` seconds, then answer the rest 503."""
+        """Take no more tasks and work off the queue for at most ``drain_timeout`` seconds; then answer the rest.
+
+        503 says that a service was never asked; a task whose service works on it is answered 500 (protocol §3).
+        """
         was_started, self._started = self._started, False
         self._queue.close()
         if not was_started:
@@ -220,8 +223,11 @@ class AsyncRequestProcessor(Generic[S, R]):
         await self.quiet(drain_timeout)
         self._deadlines.close()
         self._take_in()
-        for task in self._empty_slots() + self._turns.drop_all():
-            self._finish(task, _stopping())
+        broken_off, not_begun = self._empty_slots()
+        for task in broken_off:
+            self._finish(task, _broken_off())
+        for task in not_begun + self._turns.drop_all():
+            self._finish(task, _never_begun())
         if self._next_turn is not None:
             self._next_turn.cancel()
 
@@ -234,17 +240,18 @@ class AsyncRequestProcessor(Generic[S, R]):
     def _busy(self) -> int:
         return len(self._slots) - self._turns.free
 
-    def _empty_slots(self) -> list[AsyncTask[S]]:
-        """Break off what is under way, and return what is owed a reply."""
-        owed = []
+    def _empty_slots(self) -> tuple[list[AsyncTask[S]], list[AsyncTask[S]]]:
+        """Break off what is under way; return that, and what had a slot and did not begin, to be replied to."""
+        broken_off, not_begun = [], []
         for slot in self._slots:
             if slot.task is not None:
                 if slot.work is not None:
                     slot.work.cancel()
-                if not slot.given_up:
-                    owed.append(slot.task)
+                    broken_off.append(slot.task)
+                elif not slot.given_up:
+                    not_begun.append(slot.task)
                 self._leave(slot, slot.task)
-        return owed
+        return broken_off, not_begun
 
     # Who is next
 
@@ -354,5 +361,10 @@ class AsyncRequestProcessor(Generic[S, R]):
             self._count_completed.value += 1
 
 
-def _stopping() -> RequestError:
-    return RequestError(ErrorCode.OVERLOADED, "gateway stopping", "the request was not finished in time")
+def _never_begun() -> RequestError:
+    return RequestError(ErrorCode.OVERLOADED, "gateway stopping", "the request was not passed on")
+
+
+def _broken_off() -> RequestError:
+    told = "the service did not answer in time; whether it did what was asked is not known"
+    return RequestError(ErrorCode.FAILED, "gateway stopping", told, retry_after_ms=RETRY_AFTER_MS)

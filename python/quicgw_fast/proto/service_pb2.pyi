@@ -395,6 +395,7 @@ class UnicastPushResponse(message.Message):
     OUTCOME_FIELD_NUMBER: builtins.int
     LOST_REASON_FIELD_NUMBER: builtins.int
     SEQ_ID_FIELD_NUMBER: builtins.int
+    SESSIONS_FIELD_NUMBER: builtins.int
     success: builtins.bool
     message: builtins.str
     error_code: builtins.str
@@ -403,7 +404,9 @@ class UnicastPushResponse(message.Message):
     outcome: PushOutcome.ValueType
     lost_reason: LostReason.ValueType
     seq_id: builtins.int
-    """the number that it took; 0 if it has none yet"""
+    """the number that it took; 0 if it has none yet, or one in each of several sessions"""
+    sessions: builtins.int
+    """how many took it: an openid may have several devices; 0 if it is stored"""
     def __init__(
         self,
         *,
@@ -414,10 +417,11 @@ class UnicastPushResponse(message.Message):
         outcome: PushOutcome.ValueType = ...,
         lost_reason: LostReason.ValueType = ...,
         seq_id: builtins.int = ...,
+        sessions: builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["error_code", b"error_code", "lost_reason", b"lost_reason", "message", b"message", "outcome", b"outcome", "pending_bytes", b"pending_bytes", "seq_id", b"seq_id", "success", b"success"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["error_code", b"error_code", "lost_reason", b"lost_reason", "message", b"message", "outcome", b"outcome", "pending_bytes", b"pending_bytes", "seq_id", b"seq_id", "sessions", b"sessions", "success", b"success"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

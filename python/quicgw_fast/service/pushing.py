@@ -27,7 +27,10 @@ class Pushed:
     outcome: str
     """``sent``, ``retained`` (for when the client is back), ``cached`` (until login), ``bound`` or ``stored``."""
     pending_bytes: int
-    """What the gateway keeps for that session until its client acknowledges it, this notify included."""
+    """What the gateway keeps for that session until its client acknowledges it, this notify included; of several
+    devices of an openid that of the one with most."""
+    sessions: int = 1
+    """How many sessions took it: an openid may have several devices. 0 where it is stored."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +95,7 @@ class NotifySender:
         for link in self._links:
             answer = await link.push(request, self._timeout)
             if answer.success:
-                return Pushed(answer.message, answer.pending_bytes)
+                return Pushed(answer.message, answer.pending_bytes, answer.sessions)
             refused = notify_refused(answer.error_code, answer.message)
             if answer.error_code != PushCode.TARGET_NOT_FOUND:
                 break

@@ -12,7 +12,7 @@ import asyncio
 import logging
 import math
 import random
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from quicgw_fast.proto import service_pb2 as pb
 from quicgw_fast.service.errors import GatewayUnreachable, RegistrationRefused, ServiceNotStarted
@@ -20,8 +20,6 @@ from quicgw_fast.service.gateway_link import TokenNotTaken
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-    from quicgw_fast.service.gateway_link import GatewayLink
 
 _log = logging.getLogger("quicgw.service")
 
@@ -34,11 +32,33 @@ LEAVE_TIMEOUT = 1.0
 """Seconds that a stop spends on telling one gateway."""
 
 
+class RegistrationLink(Protocol):
+    """The calls to one gateway that a registration needs."""
+
+    @property
+    def address(self) -> str:
+        """Of the gateway, for the log."""
+
+    async def register(self, request: pb.UpstreamRegisterRequest, timeout: float, /) -> str:
+        """RegisterUpstream, and what the gateway says to it; raises RegistrationRefused and GatewayUnreachable."""
+
+    async def gone(self, seconds: float, /) -> None:
+        """Wait until the connection is lost, but not for longer."""
+
+    async def reopen(self) -> None:
+        """Begin anew after TokenNotTaken; raises ServiceNotStarted, and then nothing changed."""
+
+
+def lease_for(every: float) -> int:
+    """Return the seconds that a registration has which is renewed ``every`` so many."""
+    return math.ceil(LEASES * every)
+
+
 def registrations(
     address: str, services: Sequence[str], zones: Sequence[str], every: float
 ) -> list[pb.UpstreamRegisterRequest]:
     """Return what a service at ``address`` asks for, renewed ``every`` so many seconds."""
-    lease = math.ceil(LEASES * every)
+    lease = lease_for(every)
     named = [pb.UpstreamRegisterRequest(address=address, service_name=name, lease=lease) for name in services]
     return named + [pb.UpstreamRegisterRequest(address=address, zone_id=zone, lease=lease) for zone in zones]
 
@@ -46,12 +66,15 @@ def registrations(
 class KeptRegistration:
     """Keeps ``requests`` registered with the gateway of ``link``, from ``start`` to ``leave``."""
 
-    def __init__(self, link: GatewayLink, requests: Sequence[pb.UpstreamRegisterRequest], every: float) -> None:
+    def __init__(self, link: RegistrationLink, requests: Sequence[pb.UpstreamRegisterRequest], every: float) -> None:
         self._link = link
         self._requests = requests
         self._every = every
         self._said: str | None = None
         """What was said last and still holds: why the service is not registered, or not reached; None when it is."""
+        self._refusal: GatewayUnreachable | RegistrationRefused | None = None
+        """What the gateway said to the last attempt, if it answered that it does not want it."""
+        self._answered = asyncio.Event()
         self._registered = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
@@ -63,6 +86,15 @@ class KeptRegistration:
     def problem(self) -> str | None:
         """Why the service is not registered, or cannot be reached; None while nothing is known to be wrong."""
         return self._said
+
+    async def accepted(self) -> None:
+        """Wait for the gateway's first answer: that it takes the service in, whether it reaches it yet or not.
+
+        Raises RegistrationRefused, or TokenNotTaken, where it does not. It is asked again all the same.
+        """
+        await self._answered.wait()
+        if self._refusal is not None:
+            raise self._refusal
 
     async def registered(self) -> None:
         """Wait until the gateway has taken the service in for the first time, in all its roles."""
@@ -101,12 +133,15 @@ class KeptRegistration:
         except GatewayUnreachable as error:
             self._say("waiting for the gateway", str(error))
             if isinstance(error, TokenNotTaken):
+                self._answer(error)
                 await self._reopen(error)
             return False
         except RegistrationRefused as error:
             self._say("registration refused", str(error), logging.ERROR)
+            self._answer(error)
             await asyncio.sleep(self._every)
             return False
+        self._answer(None)
         # What the gateway adds to "registered for …" is why it is not connected to the service.
         unreached = next((answer for answer in answers if ";" in answer), None)
         if unreached is not None:
@@ -118,6 +153,10 @@ class KeptRegistration:
         if unreached is None:
             self._registered.set()
         return True
+
+    def _answer(self, refusal: GatewayUnreachable | RegistrationRefused | None) -> None:
+        self._refusal = refusal
+        self._answered.set()
 
     async def _reopen(self, error: TokenNotTaken) -> None:
         """The token may have been renewed in its file; a channel shows the one that it was made with."""

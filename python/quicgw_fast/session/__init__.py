@@ -2,6 +2,7 @@
 
 from quicgw_fast.session.catch_up import CatchUp, CatchUpState, ReadingEvent
 from quicgw_fast.session.claim import MAX_OPENID, Attempts, StartClaim
+from quicgw_fast.session.devices import NEWEST, DevicePolicy, Devices
 from quicgw_fast.session.losses import UntoldLosses, gap_to_tell
 from quicgw_fast.session.notify_count import NO_NOTIFIES, NotifyCount
 from quicgw_fast.session.parcels import ACKNOWLEDGED, PENDING, Asker, Fate, Parcel, ParcelBook, lost
@@ -15,6 +16,7 @@ __all__ = [
     "ACKNOWLEDGED",
     "DOWN",
     "MAX_OPENID",
+    "NEWEST",
     "NO_NOTIFIES",
     "PENDING",
     "UP",
@@ -23,6 +25,8 @@ __all__ = [
     "Attempts",
     "CatchUp",
     "CatchUpState",
+    "DevicePolicy",
+    "Devices",
     "EntryKind",
     "Event",
     "Fate",

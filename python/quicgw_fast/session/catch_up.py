@@ -85,6 +85,10 @@ class CatchUp:
         """Note that the stored message ``stored_id`` can never go out."""
         self.sent_up_to = stored_id
 
+    def acknowledged_elsewhere(self, stored_id: int) -> None:
+        """Another session of the openid is done with all up to that one: it is sent everything in order, too."""
+        self.sent_up_to = max(self.sent_up_to, stored_id)
+
     def acknowledged(self, up_to: int) -> list[int]:
         """Return the ids of the stored messages that the client has, now that it has the numbers up to ``up_to``."""
         return [self.unacknowledged.pop(seq) for seq in list(self.unacknowledged) if seq <= up_to]

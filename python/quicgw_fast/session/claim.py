@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 MAX_OPENID = 256
 """Bytes of an openid; longer ones are refused (protocol §2)."""
 REMEMBERED_EPOCHS = 4
-"""Epochs of one openid whose attempts are compared: the session's own and those it came from."""
+"""Epochs whose attempts are compared, for each session of an openid: its own and those it came from."""
 
 _NONE: Final[Mapping[str, int]] = {}
 
@@ -32,22 +32,34 @@ class StartClaim:
         """A start that asks for nothing old."""
         return self.last_acked == 0 and not self.session_id
 
+    def names(self, session_id: str, epoch: str) -> bool:
+        """Whether it names such a session: by its id, or without any id by its epoch. Nobody guesses either."""
+        return self.session_id == session_id if self.session_id else bool(epoch) and self.epoch == epoch
+
+    def same_client(self, other: StartClaim) -> bool:
+        """Whether both want the same session: a START that names none is a client of its own."""
+        return self.names(other.session_id, other.epoch)
+
 
 class Attempts:
     """The highest attempt of each epoch that was acted on: a START that comes late must not undo a newer one."""
 
-    __slots__ = ("_by_epoch",)
+    __slots__ = ("_by_epoch", "_sessions")
 
-    def __init__(self, by_epoch: Mapping[str, int] = _NONE) -> None:
-        """``by_epoch`` is not changed, but replaced: most clients do not count, and share one that is empty."""
+    def __init__(self, by_epoch: Mapping[str, int] = _NONE, sessions: int = 1) -> None:
+        """``by_epoch`` is not changed, but replaced: most clients do not count, and share one that is empty.
+
+        It is of as many ``sessions``.
+        """
         self._by_epoch = by_epoch
+        self._sessions = sessions
 
     def note(self, claim: StartClaim) -> None:
         """Remember that this START is acted on."""
         if claim.epoch and claim.attempt:
             others = {epoch: attempt for epoch, attempt in self._by_epoch.items() if epoch != claim.epoch}
             others[claim.epoch] = max(claim.attempt, self._by_epoch.get(claim.epoch, 0))
-            if len(others) > REMEMBERED_EPOCHS:
+            if len(others) > REMEMBERED_EPOCHS * self._sessions:
                 del others[next(iter(others))]
             self._by_epoch = others
 
@@ -55,6 +67,6 @@ class Attempts:
         """Whether a START of the same epoch that is not older was acted on before; 0 is not compared."""
         return 0 < claim.attempt <= self._by_epoch.get(claim.epoch, 0)
 
-    def copy(self) -> Self:
-        """What the session that follows knows."""
-        return type(self)(self._by_epoch)
+    def copy(self, sessions: int = 1) -> Self:
+        """What the sessions that follow know, of which there may be so many."""
+        return type(self)(self._by_epoch, sessions)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from quicgw_fast.session.claim import Attempts
+from quicgw_fast.session.devices import NEWEST, DevicePolicy, Devices
 from quicgw_fast.session.notify_count import NO_NOTIFIES
 from quicgw_fast.session.session import Session
 from quicgw_fast.session.states import SessionState
@@ -51,7 +52,7 @@ class Ended:
 
 
 class Registry:
-    """The one place that knows which sessions there are. One openid has at most one live session."""
+    """The one place that knows which sessions there are."""
 
     def __init__(
         self,
@@ -62,6 +63,7 @@ class Registry:
         max_ended: int = ENDED_SESSIONS,
         trail: int = 0,
         aloud: bool = False,
+        policy: DevicePolicy = NEWEST,
     ) -> None:
         """``make_outbox(after)`` makes an outbox that numbers from after + 1; ``remember`` is in seconds.
 
@@ -74,7 +76,8 @@ class Registry:
         self._aloud = aloud
         self._created = 0
         self._by_id: dict[str, Session] = {}
-        self._by_openid: dict[str, Session] = {}
+        self.devices = Devices(policy)
+        """The same by openid."""
         # By gid and then by session id, the newest last.
         self._by_gid: dict[str, dict[str, Session]] = {}
         self._ended: OrderedDict[str, Ended] = OrderedDict()
@@ -96,12 +99,19 @@ class Registry:
         metrics.gauge("sessions_remembered", "Ended sessions that are remembered", lambda: self.remembered)
 
     def reconfigure(
-        self, make_outbox: Callable[[int], Outbox], remember: float, trail: int = 0, *, aloud: bool = False
+        self,
+        make_outbox: Callable[[int], Outbox],
+        remember: float,
+        trail: int = 0,
+        *,
+        aloud: bool = False,
+        policy: DevicePolicy = NEWEST,
     ) -> None:
         """Make the outboxes and flight recorders of new sessions by other bounds; remember ended ones for so long.
 
         What has a line in the log changes for all sessions.
         """
+        self.devices.policy = policy
         self._make_outbox = make_outbox
         self._trail = trail
         self._remember = remember
@@ -123,9 +133,7 @@ class Registry:
         return len(self._ended)
 
     def create(self, openid: str, after: int, now: float) -> Session:
-        """Make a fresh session whose numbers begin at ``after`` + 1; the openid must have no live one."""
-        if openid in self._by_openid:
-            raise ValueError("the openid has a live session; end it first")
+        """Make a fresh session whose numbers begin at ``after`` + 1; ValueError where its openid has too many."""
         session = Session(
             id=secrets.token_hex(16),
             openid=openid,
@@ -134,14 +142,14 @@ class Registry:
             last_activity=now,
             cursor=after,
             handed=after,
-            attempts=self.attempts(openid, now).copy(),
+            attempts=self._attempts_of_another(openid, now),
             since=now,
             serial=self._created,
         )
+        self.devices.add(session)
         session.record(self._trail, aloud=self._aloud)
         self._created += 1
         self._by_id[session.id] = session
-        self._by_openid[openid] = session
         return session
 
     def by_id(self, session_id: str) -> Session | None:
@@ -149,8 +157,9 @@ class Registry:
         return self._by_id.get(session_id)
 
     def by_openid(self, openid: str) -> Session | None:
-        """The live session of this openid."""
-        return self._by_openid.get(openid)
+        """The live session of this openid whose client attached last."""
+        sessions = self.devices.of(openid)
+        return sessions[-1] if sessions else None
 
     def by_gid(self, gid: str) -> Session | None:
         """The newest live session that was given this gid."""
@@ -179,9 +188,9 @@ class Registry:
         return self._ended.get(self._ended_by_openid.get(openid, ""))
 
     def attempts(self, openid: str, now: float) -> Attempts:
-        """What is known of the STARTs that were acted on for this openid, by its session or the last one that ended."""
+        """What is known of the STARTs of this openid that were acted on, by its sessions or the last one that ended."""
         last = self.by_openid(openid) or self.ended_by_openid(openid, now)
-        return Attempts() if last is None else last.attempts
+        return Attempts(sessions=self.devices.policy.most) if last is None else last.attempts
 
     def end(self, session: Session, event: Event, now: float, given: NotifyCount = NO_NOTIFIES) -> int:
         """End a session: nothing is kept but its memory. Returns how many requests were left unanswered.
@@ -193,7 +202,7 @@ class Registry:
         unanswered, undelivered = outbox.in_flight, outbox.held + outbox.bound
         outbox.close(given.total)
         del self._by_id[session.id]
-        del self._by_openid[session.openid]
+        self.devices.remove(session)
         self._drop_gid(session)
         ended = Ended(
             id=session.id,
@@ -231,6 +240,11 @@ class Registry:
             self._ended_trails.pop(oldest.id, None)
             if self._ended_by_openid.get(oldest.openid) == oldest.id:
                 del self._ended_by_openid[oldest.openid]
+
+    def _attempts_of_another(self, openid: str, now: float) -> Attempts:
+        """What one more session of this openid knows: the same as the others, which share it."""
+        others = self.devices.of(openid)
+        return others[0].attempts if others else self.attempts(openid, now).copy(self.devices.policy.most)
 
     def _keep_trail(self, session: Session) -> None:
         if session.trail is not None:

@@ -55,6 +55,8 @@ class ResumeDecision:
     gap: Gap | None = None
     lost: Session | Ended | None = None
     """The session that the claim's number belongs to and that cannot go on; None where there is none."""
+    instead_of: Session | None = None
+    """The live session that the claim means, where a fresh one is made."""
 
     @property
     def reason(self) -> ResetReason:
@@ -69,23 +71,17 @@ def decide(claim: StartClaim, registry: Registry, now: float) -> ResumeDecision:
     """
     if claim.fresh:
         return ResumeDecision()
-    session = _claimed(claim, registry)
+    session = registry.devices.meant(claim)
     if session is None:
         return _judge_ended(claim, registry, now)
     reason = _refusal(claim, session)
     if reason is ResetReason.NONE:
         return ResumeDecision(resume=session)
     if reason in (ResetReason.EPOCH, ResetReason.FUTURE_ACK):  # a number of another history says nothing of this one
-        return ResumeDecision(gap=Gap(reason, claim.last_acked + 1))
+        return ResumeDecision(gap=Gap(reason, claim.last_acked + 1), instead_of=session)
     outbox = session.outbox
-    return ResumeDecision(gap=_gap(claim, reason, outbox, outbox.in_flight, outbox.held + outbox.bound), lost=session)
-
-
-def _claimed(claim: StartClaim, registry: Registry) -> Session | None:
-    if not claim.session_id:
-        return registry.by_openid(claim.openid)
-    session = registry.by_id(claim.session_id)
-    return session if session is not None and session.openid == claim.openid else None
+    gap = _gap(claim, reason, outbox, outbox.in_flight, outbox.held + outbox.bound)
+    return ResumeDecision(gap=gap, lost=session, instead_of=session)
 
 
 def _refusal(claim: StartClaim, session: Session) -> ResetReason:
@@ -101,9 +97,10 @@ def _refusal(claim: StartClaim, session: Session) -> ResetReason:
 
 
 def _judge_ended(claim: StartClaim, registry: Registry, now: float) -> ResumeDecision:
+    ended = None
     if claim.session_id:
         ended = registry.ended_by_id(claim.session_id, now)
-    else:
+    elif registry.devices.policy.numbers_suffice:
         ended = registry.ended_by_openid(claim.openid, now)
     if ended is None or ended.openid != claim.openid:
         return ResumeDecision(gap=Gap(ResetReason.UNKNOWN_SESSION, claim.last_acked + 1))

@@ -27,7 +27,7 @@ class Session:
     id: str
     """Secret, as whoever knows it may ask for a resume; told as ``connection_id``."""
     openid: str
-    """Whom the client is authenticated as; it has no other live session."""
+    """Whom the client is authenticated as; its other live sessions are in ``Registry.devices``."""
     epoch: str
     """Names one history of numbers; a resume under another epoch cannot continue it (protocol §5)."""
     outbox: Outbox

@@ -1,4 +1,4 @@
-"""The spans of requests and pushes.
+"""The spans of what clients send and services push.
 
 One request is one trace: ``request``, which goes on from the client's ``traceparent`` if it sent one, and below it
 
@@ -7,9 +7,11 @@ One request is one trace: ``request``, which goes on from the client's ``tracepa
 * ``call``, the call of the service, which gets this span as its parent; a hello may make several,
 * ``reply``, the step that numbers the reply with what is bound to it, until the connection has it.
 
-A push is a trace of its own, or a part of its sender's; one that is bound to a request which is traced has a link to
-that. Names and attributes are those of OpenTelemetry's semantic conventions where there are any, else they begin with
-``quicgw``.
+A START is ``start``, from its bytes until it is answered, or its client is gone.
+
+A push is a trace of its own, or a part of its sender's: ``push``, ``push batch`` or ``broadcast``. What is bound to a
+request which is traced has a link to that. Names and attributes are those of OpenTelemetry's semantic conventions where
+there are any, else they begin with ``quicgw``.
 """
 
 from __future__ import annotations
@@ -35,7 +37,7 @@ from quicgw_fast.errors import RequestError
 from quicgw_fast.trace_context import TRACEPARENT, TRACESTATE, Placed, trace_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from opentelemetry.context import Context
     from opentelemetry.trace import Span, Tracer
@@ -44,7 +46,13 @@ if TYPE_CHECKING:
     from quicgw_fast.clock import Clock
     from quicgw_fast.completions import Cancellable, Done
     from quicgw_fast.ports import Call, Metadata, ServiceRequest, TerminalReply
-    from quicgw_fast.proto.service_pb2 import UnicastPushRequest, UnicastPushResponse, UpstreamResponse
+    from quicgw_fast.proto.service_pb2 import (
+        BroadcastRequest,
+        BroadcastResponse,
+        UnicastPushRequest,
+        UnicastPushResponse,
+        UpstreamResponse,
+    )
 
 LOOK: Final = 0.05
 """Seconds between two looks whether a connection that was congested has the reply."""
@@ -56,7 +64,7 @@ _CALL: Final = {
     "rpc.service": "gatesvr.proto.UpstreamService",
     "rpc.method": "ProcessRequest",
 }
-_PUSH: Final = {"rpc.system": "grpc", "rpc.service": "gatesvr.proto.GatewayService", "rpc.method": "PushToClient"}
+_PUSH: Final = {"rpc.system": "grpc", "rpc.service": "gatesvr.proto.GatewayService"}
 
 
 class Spans:
@@ -82,6 +90,14 @@ class Spans:
         self._session_of[request.openid] = request.session_id
         return began
 
+    def start(self, openid: str, headers: Mapping[str, str], came: float) -> StartSpan | None:
+        """See ``RequestTracer``."""
+        parent = self._parent(dict(trace_of(headers)))
+        if parent is None:
+            return None
+        at = came + self.clock.wall() - self.clock.now()
+        return StartSpan(self.span("start", parent, at, SpanKind.SERVER, network__transport="quic", user__id=openid))
+
     def given_up(self, session_id: str) -> None:
         """See ``RequestTracer``."""
         for spans in list(self._open.get(session_id, {}).values()):
@@ -95,22 +111,45 @@ class Spans:
             self._session_of.pop(request.openid, None)
 
     def push(
-        self, request: UnicastPushRequest, metadata: Mapping[str, str]
+        self, request: UnicastPushRequest, metadata: Mapping[str, str], method: str
     ) -> Callable[[UnicastPushResponse], None] | None:
         """See ``PushTracer``."""
+        named = {"quicgw.push.target_type": request.target_type[:32], "quicgw.push.type": request.msg_type[:128]}
+        span = self._of_service("push", metadata, method, named, [request])
+        return None if span is None else partial(_pushed, span)
+
+    def batch(
+        self, pushes: Sequence[UnicastPushRequest], metadata: Mapping[str, str]
+    ) -> Callable[[Sequence[UnicastPushResponse]], None] | None:
+        """See ``PushTracer``."""
+        span = self._of_service("push batch", metadata, "PushBatch", {"quicgw.pushes": len(pushes)}, pushes)
+        return None if span is None else partial(_pushed_together, span)
+
+    def broadcast(
+        self, request: BroadcastRequest, metadata: Mapping[str, str]
+    ) -> Callable[[BroadcastResponse], None] | None:
+        """See ``PushTracer``."""
+        named = {"quicgw.push.type": request.msg_type[:128]}
+        span = self._of_service("broadcast", metadata, "BroadcastToClients", named, ())
+        return None if span is None else partial(_broadcast, span)
+
+    def _of_service(
+        self,
+        name: str,
+        metadata: Mapping[str, str],
+        method: str,
+        named: Mapping[str, AttributeValue],
+        pushes: Sequence[UnicastPushRequest],
+    ) -> Span | None:
+        """Begin the span of what a service asks for, with links to the requests that its ``pushes`` are bound to."""
         parent = self._parent(dict(trace_of(metadata)))
         if parent is None:
             return None
-        named = {"quicgw.push.target_type": request.target_type[:32], "quicgw.push.type": request.msg_type[:128]}
-        bound = self._bound(request) if request.sync_hint else None
-        span = self._tracer.start_span(
-            "push",
-            parent,
-            SpanKind.SERVER,
-            {**_PUSH, **named},
-            [Link(bound, {"quicgw.request.number": request.bind_client_seq_id})] if bound else None,
+        bound = ((self._bound(push), push.bind_client_seq_id) for push in pushes if push.sync_hint)
+        links = [Link(context, {"quicgw.request.number": number}) for context, number in bound if context is not None]
+        return self._tracer.start_span(
+            name, parent, SpanKind.SERVER, {**_PUSH, "rpc.method": method, **named}, links or None
         )
-        return partial(_pushed, span)
 
     def span(
         self, name: str, parent: Context, at: float, kind: SpanKind = SpanKind.INTERNAL, **named: AttributeValue
@@ -137,6 +176,32 @@ class Spans:
         session_id = target if request.target_type == "session" else self._session_of.get(target, "")
         found = self._open.get(session_id, {}).get(request.bind_client_seq_id)
         return None if found is None else found.context
+
+
+class StartSpan:
+    """The span of one START (``StartTrace``)."""
+
+    __slots__ = ("_span",)
+
+    def __init__(self, span: Span) -> None:
+        self._span = span
+
+    def attached(self, session_id: str, result: str) -> None:
+        """See ``StartTrace``."""
+        self._span.set_attributes({"quicgw.session.id": session_id, "quicgw.outcome": result})
+        self._span.end()
+
+    def refused(self, code: int, message: str) -> None:
+        """See ``StartTrace``."""
+        self._span.set_attributes({"quicgw.code": int(code), "quicgw.outcome": "error", "error.type": str(int(code))})
+        self._span.set_status(Status(StatusCode.ERROR, message))
+        self._span.end()
+
+    def left(self) -> None:
+        """See ``StartTrace``."""
+        self._span.set_attribute("quicgw.outcome", "given up")
+        self._span.set_status(Status(StatusCode.ERROR, "the connection ended before it was answered"))
+        self._span.end()
 
 
 class RequestSpans:
@@ -266,6 +331,19 @@ def _pushed(span: Span, answer: UnicastPushResponse) -> None:
     else:
         span.set_attribute("error.type", answer.error_code)
         span.set_status(Status(StatusCode.ERROR, answer.message))
+    span.end()
+
+
+def _pushed_together(span: Span, answers: Sequence[UnicastPushResponse]) -> None:
+    refused = sum(not answer.success for answer in answers)
+    span.set_attribute("quicgw.refused", refused)
+    if refused:
+        span.set_status(Status(StatusCode.ERROR, f"{refused} of {len(answers)} were refused"))
+    span.end()
+
+
+def _broadcast(span: Span, answer: BroadcastResponse) -> None:
+    span.set_attribute("quicgw.sent", answer.sent_count)
     span.end()
 
 

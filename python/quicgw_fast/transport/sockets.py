@@ -16,11 +16,6 @@ _log = logging.getLogger("quicgw.transport")
 SO_RCVBUFFORCE, SO_SNDBUFFORCE = 33, 32
 """Linux's names of the options that go past the system's limit; Python has none."""
 
-_log = logging.getLogger("quicgw.transport")
-
-SO_RCVBUFFORCE = 33
-SO_SNDBUFFORCE = 32
-
 
 class Target(NamedTuple):
     """One resolved UDP address."""
@@ -46,7 +41,7 @@ async def listening_socket(host: str, port: int) -> socket.socket:
     except (OSError, UnicodeError) as error:
         raise StartupError(
             f"the QUIC address {where} cannot be used ({_why(error)}): "
-            "check server.quic, it is HOST:PORT with a local address"
+            "check server.quic (--quic), it is HOST:PORT with a local address"
         ) from error
     sock = socket.socket(target.family, socket.SOCK_DGRAM)
     try:
@@ -92,7 +87,7 @@ def _why(error: BaseException) -> str:
 
 def _advice(error: OSError) -> str:
     if error.errno == errno.EADDRINUSE:
-        return "another process has this port; stop it or choose another port in server.quic"
+        return "another process has this port; stop it or choose another port in server.quic (--quic)"
     if error.errno == errno.EACCES:
-        return "ports below 1024 need privileges; choose a higher port in server.quic"
-    return "server.quic must name an address of this machine"
+        return "ports below 1024 need privileges; choose a higher port in server.quic (--quic)"
+    return "server.quic (--quic) must name an address of this machine"

@@ -53,24 +53,26 @@ def audit(
     stand; openids and addresses of clients are in it. Exit status 0: done. 1: done, but no gateway was there. 3: it
     cannot be written.
     """
-    from quicgw_fast.cli.audit.members import Members, add_log, add_own, add_pages, add_sessions
+    from quicgw_fast.cli.audit.members import PAGES, Members, add_log, add_own, add_pages, add_sessions
     from quicgw_fast.cli.audit.redaction import Redaction, secrets_of
-    from quicgw_fast.cli.tables import live_line
+    from quicgw_fast.cli.progress_bar import steps
     from quicgw_fast.config import read
 
     with options.failures_as_json(json):
         settings = read(config)
         pages = options.admin_pages(admin, config, token_file, timeout)
         members = Members(Redaction(secrets_of(settings, token_file)))
-        with live_line(quiet=json) as show:
+        with steps(2 + len(PAGES) + sessions, quiet=json) as (show, step):
             show("looking at this machine")
             add_own(members, config, settings)
+            step()
             show("asking the gateway")
-            add_pages(members, pages)
+            add_pages(members, pages, step)
             if sessions:
                 show("asking for sessions")
-                add_sessions(members, pages, sessions)
+                add_sessions(members, pages, sessions, step)
             add_log(members, log, pages.address)
+            step()
         path = output or Path(time.strftime("quicgw-audit-%Y%m%d-%H%M%S.tar.gz"))
         _write(path, members)
     _say(path, members, as_json=json)
@@ -125,6 +127,9 @@ def _say(path: Path, members: Members, *, as_json: bool) -> None:
         return
     rows = [(name, amount(len(content))) for name, content in members.files.items()]
     print("\n".join(table(("IN IT", "SIZE"), rows)))
+    reasons: dict[str, list[str]] = {}
     for name, why in members.missing.items():
-        print(f"not there: {name}: {why}")
+        reasons.setdefault(why, []).append(name)
+    for why, names in reasons.items():
+        print(f"not there: {', '.join(names)}: {why}")
     print(f"{path}: tokens, keys and passwords were taken out; openids and addresses of clients are in it")

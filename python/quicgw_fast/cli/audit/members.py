@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from quicgw_fast.errors import StartupError
-from quicgw_fast.files import refuse_pipe
+from quicgw_fast.files import refuse_endless
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -48,17 +48,21 @@ class Members:
         """Keep what ``make`` returns, a text or what can be JSON; or why it could not."""
         try:
             made = make()
-        except (StartupError, OSError) as error:
+        except StartupError as error:
             self.missing[name] = self.redaction.clean(str(error))
+            return
+        except OSError as error:
+            self.missing[name] = self.redaction.clean(f"{error.filename}: {error.strerror or error}")
             return
         text = made if isinstance(made, str) else json.dumps(made, indent=1, default=str) + "\n"
         self.files[name] = self.redaction.clean(text).encode()
 
 
-def add_pages(members: Members, pages: AdminPages) -> None:
-    """Everything that the gateway tells of itself."""
+def add_pages(members: Members, pages: AdminPages, step: Callable[[], None]) -> None:
+    """Everything that the gateway tells of itself; ``step`` is called for each page."""
     for name, path in PAGES.items():
         members.add(name, lambda path=path: _page(pages, path))  # type: ignore[misc]
+        step()
 
 
 def _page(pages: AdminPages, path: str) -> str:
@@ -68,8 +72,8 @@ def _page(pages: AdminPages, path: str) -> str:
     return said
 
 
-def add_sessions(members: Members, pages: AdminPages, count: int) -> None:
-    """The list, and the flight recorders of those whose clients sent something last."""
+def add_sessions(members: Members, pages: AdminPages, count: int, step: Callable[[], None]) -> None:
+    """The list, and the flight recorders of ``count`` whose clients sent something last; ``step`` after each."""
     from quicgw_fast.cli.sessions import find
 
     listed: dict[str, Any] = {"sessions": []}
@@ -83,6 +87,7 @@ def add_sessions(members: Members, pages: AdminPages, count: int) -> None:
     for session in latest[:count]:
         name = session["id"]
         members.add(f"sessions/{name}.json", lambda name=name: pages.get(f"/sessions/{name}"))  # type: ignore[misc]
+        step()
 
 
 def add_own(members: Members, path: Path | None, config: Config) -> None:
@@ -129,7 +134,7 @@ def _log_of_the_gateway(admin: str) -> Path | None:
 
 
 def _tail(path: Path) -> str:
-    refuse_pipe(path)
+    refuse_endless(path)
     with path.open("rb") as file:
         size = file.seek(0, 2)
         file.seek(max(0, size - LOG_TAIL))

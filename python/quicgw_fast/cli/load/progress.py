@@ -1,14 +1,17 @@
-"""How far a run is: one line that is written over on a terminal, a line now and then elsewhere."""
+"""How far a run is: a bar on a terminal, a line now and then elsewhere."""
 
 from __future__ import annotations
 
 import sys
 from typing import TYPE_CHECKING, Protocol
 
+from quicgw_fast.cli.progress_bar import bar
+
 if TYPE_CHECKING:
     from types import TracebackType
 
     from quicgw_fast._core import LoadSnapshot
+    from quicgw_fast.cli.load.plan import LoadPlan
 
 EVERY = 2.0
 """Seconds between two lines where they are not written over."""
@@ -27,11 +30,11 @@ class Progress(Protocol):
     ) -> None: ...
 
 
-def progress(sessions: int, *, quiet: bool) -> Progress:
+def progress(plan: LoadPlan, *, quiet: bool) -> Progress:
     """Choose by what standard error is."""
     if quiet:
         return Silent()
-    return OnTerminal(sessions) if sys.stderr.isatty() else Lines(sessions)
+    return OnTerminal(plan) if sys.stderr.isatty() else Lines(len(plan.clients))
 
 
 class Silent:
@@ -70,24 +73,31 @@ class Lines:
 
 
 class OnTerminal:
-    """Keeps one line of the terminal up to date."""
+    """Keeps a bar up to date: of clients while they begin, then of the time that each phase takes."""
 
-    def __init__(self, sessions: int) -> None:
-        from rich.console import Console
-
-        self._line = ProgressLine(sessions)
-        self._status = Console(stderr=True).status("ramp")
+    def __init__(self, plan: LoadPlan) -> None:
+        self._line = ProgressLine(len(plan.clients))
+        self._times = {"warm-up": plan.warm_up, "measure": plan.duration}
+        self._clients = len(plan.clients)
+        self._phase, self._since = "ramp", 0.0
+        self._bar = bar()
+        self._task = self._bar.add_task(f"{self._phase:<8}", total=self._clients, words="")
 
     def show(self, found: LoadSnapshot, now: float) -> None:
-        """Write the line anew."""
-        self._status.update(self._line.text(found, now))
+        """Draw it anew; how long the last phases take nobody knows."""
+        if found.phase != self._phase:
+            self._phase, self._since = found.phase, now
+            self._bar.remove_task(self._task)
+            self._task = self._bar.add_task(f"{self._phase:<8}", total=self._times.get(self._phase), words="")
+        done = float(found.online) if self._phase == "ramp" else now - self._since
+        self._bar.update(self._task, completed=done, words=self._line.words(found, now))
 
     def __enter__(self) -> Progress:
-        self._status.start()
+        self._bar.start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._status.stop()
+        self._bar.stop()
 
 
 class ProgressLine:
@@ -98,11 +108,15 @@ class ProgressLine:
         self._replies, self._at = 0, 0.0
 
     def text(self, found: LoadSnapshot, now: float) -> str:
+        """Say in which phase it is, and how far."""
+        return f"{found.phase:<8} {self.words(found, now)}"
+
+    def words(self, found: LoadSnapshot, now: float) -> str:
         """Say how far it is."""
         passed = now - self._at
         rate = (found.replies - self._replies) / passed if self._at and passed else 0.0
         self._replies, self._at = found.replies, now
-        words = f"{found.phase:<8} {found.online}/{self._sessions} sessions  {rate:,.0f} replies/s"
+        words = f"{found.online}/{self._sessions} sessions  {rate:,.0f} replies/s"
         latency = found.latency
         if latency.count:
             words += f"  p50 {latency.p50:.2f} ms  p99 {latency.p99:.2f} ms"

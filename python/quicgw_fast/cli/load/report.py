@@ -6,8 +6,10 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from quicgw_fast.cli.tables import counted
 from quicgw_fast.codes import CloseCode
 from quicgw_fast.errors import StartupError
+from quicgw_fast.files import read_small
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -81,7 +83,7 @@ def load_figures(path: Path) -> dict[str, Any]:
     """Read what ``--json`` printed once; StartupError when it is something else."""
     advice = "give a file that quicgw bench --json wrote"
     try:
-        read = json.loads(path.read_text(encoding="utf-8"))
+        read = json.loads(read_small(path))
     except OSError as error:
         raise StartupError(f"--compare: cannot read {path}: {error.strerror}; {advice}") from error
     except ValueError as error:
@@ -141,7 +143,8 @@ def _headline(run: dict[str, Any]) -> str:
     load = f"{plan['in_flight']} in flight each" if closed_loop else f"{plan['rate']:g} requests/s in all"
     actions = ", ".join(_weighted(plan["actions"]))
     sizes = ", ".join(_weighted(plan["payloads"]))
-    return f"{plan['sessions']} sessions, {load}, {actions} of {sizes} bytes, {run['seconds']:.1f} s measured"
+    sessions = counted(plan["sessions"], "session")
+    return f"{sessions}, {load}, {actions} of {sizes} bytes, {run['seconds']:.1f} s measured"
 
 
 def _weighted(pairs: list[list[Any]]) -> list[str]:

@@ -103,7 +103,7 @@ async def _watch(
     signal = asyncio.ensure_future(signals.wait())
     signal.add_done_callback(lambda _: run.stop())
     try:
-        with progress(len(plan.clients), quiet=wanted.quiet) as shown:
+        with progress(plan, quiet=wanted.quiet or wanted.as_json) as shown:
             while not work.done():
                 await asyncio.wait((work,), timeout=TICK)
                 found = run.snapshot()

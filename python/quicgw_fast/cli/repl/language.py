@@ -9,6 +9,7 @@ from io import StringIO
 from pathlib import Path
 from typing import Final
 
+from quicgw_fast.files import read_small
 from quicgw_fast.printable import printable
 
 COMMANDS: Final = {
@@ -88,13 +89,15 @@ def _word(text: str) -> tuple[str, str]:
 def _data(text: str) -> bytes:
     if text.startswith(FILE_MARK):
         try:
-            return Path(text[1:]).read_bytes()
-        except OSError as error:
-            raise NotUnderstood(f"cannot read {printable(text[1:], 100)}: {error.strerror}") from error
+            return read_small(Path(text[1:]))
+        except (OSError, ValueError) as error:  # ValueError: a name that no file can have
+            why = getattr(error, "strerror", None) or error
+            raise NotUnderstood(f"cannot read {printable(text[1:], 100)}: {why}") from error
     if text.startswith(TEXT_MARK):
         return text.removeprefix(TEXT_MARK).strip().encode()
     try:
         json.loads(text)
     except ValueError as error:
-        raise NotUnderstood(f"the data is not JSON ({error}); text as it is stands behind --") from error
+        where = f" from column {error.colno} on" if isinstance(error, json.JSONDecodeError) else ""
+        raise NotUnderstood(f"the data is not JSON{where}; text as it is stands behind --") from error
     return text.encode()

@@ -12,6 +12,7 @@ from quicgw_fast.cli.calling import GRACE, Notifies
 from quicgw_fast.cli.printing import JsonPrinter, TextPrinter, say_json
 from quicgw_fast.cli.repl.language import COMMANDS, NotUnderstood, Typed, read
 from quicgw_fast.cli.statuses import Status
+from quicgw_fast.cli.tables import counted
 from quicgw_fast.client import (
     CallTimeout,
     ConnectionClosed,
@@ -190,7 +191,8 @@ def _in_words(event: StateEvent) -> str:
         case State.RECONNECTING:
             return f"connection lost ({event.error}); again in {event.delay:.1f} s"
         case State.RESUMED:
-            return f"resumed: nothing was missed, {event.resent} requests were sent again"
+            return f"resumed: nothing was missed, sent again: {counted(event.resent, 'request')}"
         case State.RESET:
-            return f"a new session, {event.session_id}: the old one could not be resumed, {event.lost} calls are lost"
+            lost = f"lost: {counted(event.lost, 'call')}"
+            return f"a new session, {event.session_id}: the old one could not be resumed, {lost}"
     return str(event.state)

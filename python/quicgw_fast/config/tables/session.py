@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field
 
 from quicgw_fast.config.tables.base import File, MadeFile, Section
-from quicgw_fast.config.values import Count, Duration, Size, duration, number, size
+from quicgw_fast.config.values import Count, Duration, Size, WordOrNumber, duration, number, size
 
 
 class SessionConfig(Section):
@@ -26,6 +26,7 @@ class SessionConfig(Section):
             "slow_consumer_after",
             "bind_timeout",
             "flight_recorder",
+            "devices",
         }
     )
 
@@ -56,6 +57,11 @@ class SessionConfig(Section):
     flight_recorder: Annotated[int, number(0, 1000, "envelopes")] = 32
     """Envelopes of each session that are remembered, without what was in them, for ``/sessions/{id}``; 0: none. Of
     sessions that have ended it is kept for the last 1000, as long as ``resume_window``."""
+
+    devices: Annotated[str | int, WordOrNumber(("newest", "refuse"), number(1, 64, "sessions"))] = "newest"
+    """Sessions of one openid at once. ``newest``: one, and whoever comes takes over from it; ``refuse``: one, and
+    whoever else comes while its client is online is refused; a number: so many devices, each with a session of its own,
+    and one more takes the place of the oldest. Another value counts for the STARTs to come and sends nobody away."""
 
     @property
     def told_interval(self) -> int:

@@ -1,48 +1,53 @@
-"""What is sent to the admin pages: one JSON object, not too large, and what is wrong with it."""
+"""What is sent to the admin pages: one JSON object, and what is wrong with it."""
 
 from __future__ import annotations
 
 import json
 from typing import TYPE_CHECKING, Any, Final
 
-from starlette.responses import JSONResponse
+from quicgw_fast.control.errors import failed
 
 if TYPE_CHECKING:
     from starlette.requests import Request
+    from starlette.responses import JSONResponse
 
-LONGEST: Final = 64 << 10
-"""Bytes of a body."""
+SAID_OF_ALL: Final = frozenset({"", "text/plain", "application/x-www-form-urlencoded"})
+"""Media types that programs name unless they are told what they send: browsers, and ``curl -d``."""
 
 
 class BadBodyError(ValueError):
-    """The body is no JSON object, or not one that means anything here; the text says what to send."""
+    """The body is no JSON object, or not one that means anything here; the text says what is wrong."""
+
+    status, code = 400, "BAD_BODY"
+
+    def answer(self, hint: str) -> JSONResponse:
+        """What is answered; ``hint`` says what to send."""
+        return failed(self.status, self.code, self, hint)
+
+
+class NoJsonError(BadBodyError):
+    """The body says of itself that it is something else."""
+
+    status, code = 415, "NOT_JSON"
 
 
 async def read_object(request: Request) -> dict[str, Any]:
-    """Read the body; BadBodyError when it is too large, or no JSON object."""
-    body = bytearray()
-    async for part in request.stream():
-        body += part
-        if len(body) > LONGEST:
-            raise BadBodyError(f"the body is over {LONGEST} bytes")
+    """Read the body, which the guard has bounded; BadBodyError when it is no JSON object."""
+    media = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if not (media in SAID_OF_ALL or media == "application/json" or media.endswith("+json")):
+        raise NoJsonError(f"the body is {media[:64]!r}, and must be application/json")
+    body = await request.body()
     try:
         found = json.loads(body)
         json.dumps(found, ensure_ascii=False).encode()
     except UnicodeEncodeError as error:
         # JSON can write it (RFC 8259 §8.2), and nothing else can: it is in no name, no address, no log line.
         raise BadBodyError("the body has half of a surrogate pair (\\ud800 to \\udfff alone), no character") from error
+    except json.JSONDecodeError as error:
+        where = f"line {error.lineno}, column {error.colno}"
+        raise BadBodyError(f"the body is not JSON, {where}" if body else "there is no body") from error
     except (ValueError, RecursionError) as error:
-        raise BadBodyError(f"the body is not JSON: {error}") from error
+        raise BadBodyError("the body is not JSON") from error
     if not isinstance(found, dict):
         raise BadBodyError("the body must be a JSON object")
     return found
-
-
-def failed(status: int, code: str, message: object, hint: str) -> JSONResponse:
-    """Say why something was not done, for programs (``code``) and people, and what to do about it."""
-    return JSONResponse({"error": {"code": code, "message": str(message), "hint": hint}}, status)
-
-
-def refused(why: object, status: int = 400) -> JSONResponse:
-    """Say why something was not done."""
-    return JSONResponse({"error": str(why)}, status)

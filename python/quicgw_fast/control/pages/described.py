@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from pydantic import ConfigDict
-from starlette.routing import Route
+from starlette.routing import Match, Route
 
 from quicgw_fast.control.guard import PROBES
 from quicgw_fast.control.pages.queries import BadQueryError, check_names
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from starlette.requests import Request
     from starlette.responses import Response
+    from starlette.types import Scope
 
     Handler = Callable[[Request], Awaitable[Response]]
 
@@ -70,6 +71,11 @@ class DescribedRoute(Route):
         asked = handler if path in PROBES else _strict(handler, _names(path, operations))
         super().__init__(path, asked, methods=[operation.method for operation in operations])
         self.operations = operations
+
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        """Take a path with every method (starlette): what it does not do it refuses, and no other page is asked."""
+        match, child = super().matches(scope)
+        return Match.NONE if match is Match.NONE else Match.FULL, child
 
 
 def _names(path: str, operations: Sequence[Operation]) -> dict[str, list[str]]:

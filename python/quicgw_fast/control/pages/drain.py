@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 from starlette.responses import JSONResponse, Response
 from typing_extensions import TypedDict
 
-from quicgw_fast.control.pages.bodies import failed
+from quicgw_fast.control.errors import failed
 from quicgw_fast.control.pages.described import SHAPE, DescribedRoute, Operation
 
 if TYPE_CHECKING:

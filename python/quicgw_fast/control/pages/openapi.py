@@ -9,6 +9,7 @@ from pydantic import TypeAdapter
 from starlette.responses import JSONResponse, Response
 from typing_extensions import TypedDict
 
+from quicgw_fast.control.errors import DESCRIPTION
 from quicgw_fast.control.guard import PROBES
 from quicgw_fast.control.pages.described import JSON, SHAPE, TEXT, DescribedRoute, Operation, Parameter
 
@@ -25,7 +26,9 @@ DOORS: Final = {
     "401": "No token, or none of `control.admin_token_file`",
     "403": "The header Host or Origin is none of this gateway's",
 }
-"""Answers of the guard before every page, as text."""
+"""Answers of the guard before every page."""
+BODIES: Final = {"413": "The body is too large", "415": "The body says that it is no JSON"}
+"""Answers to what is sent."""
 SHOW: Final = Operation("GET", "This description", dict)
 
 
@@ -41,11 +44,11 @@ class ErrorBody(TypedDict):
 
 
 class ErrorAnswer(TypedDict):
-    """Why something was not done. Pages that are older say it in one sentence."""
+    """Why something was not done."""
 
     __pydantic_config__ = SHAPE  # type: ignore[misc]
 
-    error: ErrorBody | str
+    error: ErrorBody
 
 
 def openapi_pages(pages: Sequence[BaseRoute]) -> list[DescribedRoute]:
@@ -54,7 +57,7 @@ def openapi_pages(pages: Sequence[BaseRoute]) -> list[DescribedRoute]:
     async def show(_: Request) -> Response:
         return JSONResponse(description([*pages, *own]))
 
-    own = [DescribedRoute("/openapi.json", show, SHOW)]
+    own = [DescribedRoute(DESCRIPTION, show, SHOW)]
     return own
 
 
@@ -92,7 +95,8 @@ def _operation(path: str, operation: Operation, schemas: Schemas) -> dict[str, A
     if path not in PROBES:
         responses["400"] = _response("A parameter is not known", error)
     responses |= {str(code): _response(why, error) for code, why in operation.errors.items()}
-    responses |= {code: _text(why) for code, why in DOORS.items()}
+    refusals = DOORS if operation.body is None else {**BODIES, **DOORS}
+    responses |= {code: _response(why, error) for code, why in refusals.items()}
     made: dict[str, Any] = {
         "operationId": _name(operation.method, path),
         "summary": operation.summary,

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, Final, Literal, Protocol
 from starlette.responses import JSONResponse, Response
 from typing_extensions import TypedDict
 
-from quicgw_fast.control.pages.bodies import BadBodyError, read_object, refused
+from quicgw_fast.control.errors import failed
+from quicgw_fast.control.pages.bodies import BadBodyError, read_object
 from quicgw_fast.control.pages.described import SHAPE, DescribedRoute, Operation
 from quicgw_fast.errors import ConfigError
 
@@ -68,6 +69,7 @@ CHANGE: Final = Operation(
     body=dict, errors={400: "A key or value cannot be used: nothing has changed"},
 )  # fmt: skip
 CHANGE_BY_POST: Final = replace(CHANGE, method="POST")
+_SENT: Final = '{"limits": {"in_flight": 32}, "overload": {"observe": ["full"]}}'
 
 
 def overload_pages(limits: ChangeableLimits) -> list[DescribedRoute]:
@@ -79,8 +81,13 @@ def overload_pages(limits: ChangeableLimits) -> list[DescribedRoute]:
     async def change(request: Request) -> Response:
         try:
             limits.change(await read_object(request))
-        except (BadBodyError, ConfigError) as error:
-            return refused(error)
-        return JSONResponse(limits.report())
+        except BadBodyError as error:
+            return error.answer(f"send {_SENT}")
+        except ConfigError as error:
+            return failed(400, "BAD_SETTING", error, "GET /overload has what can be changed; nothing has changed now")
+        return await show(request)
 
-    return [DescribedRoute("/overload", show, SHOW), DescribedRoute("/overload", change, CHANGE, CHANGE_BY_POST)]
+    async def show_or_change(request: Request) -> Response:
+        return await (show if request.method in {"GET", "HEAD"} else change)(request)
+
+    return [DescribedRoute("/overload", show_or_change, SHOW, CHANGE, CHANGE_BY_POST)]

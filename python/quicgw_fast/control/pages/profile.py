@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Final
 from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 
+from quicgw_fast.control.errors import failed
 from quicgw_fast.control.http import PATIENCE
-from quicgw_fast.control.pages.bodies import failed
 from quicgw_fast.control.pages.described import JSON, TEXT, DescribedRoute, Operation, Parameter
 from quicgw_fast.control.pages.queries import BadQueryError, decimal
 from quicgw_fast.observe.flame import collapsed, flame_graph, speedscope

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from quicgw_fast.control.pages.bodies import failed
+from quicgw_fast.control.errors import failed
 
 if TYPE_CHECKING:
     from collections.abc import Collection

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from starlette.responses import JSONResponse, Response
 
+from quicgw_fast.control.errors import failed
 from quicgw_fast.control.pages.described import DescribedRoute, Operation
 from quicgw_fast.errors import GatewayError
 
@@ -19,6 +20,7 @@ RELOAD: Final = Operation(
     "POST", "Read configuration, certificates and keys again; says what changed", dict,
     errors={409: "They cannot be used: nothing has changed"},
 )  # fmt: skip
+_ADVICE: Final = "quicgw checkconfig FILE names every mistake of a file, with its line"
 
 
 def reload_pages(reload: Callable[[], Awaitable[Mapping[str, object]]]) -> list[DescribedRoute]:
@@ -28,6 +30,6 @@ def reload_pages(reload: Callable[[], Awaitable[Mapping[str, object]]]) -> list[
         try:
             return JSONResponse(await reload())
         except GatewayError as error:
-            return JSONResponse({"error": str(error)}, 409)
+            return failed(409, "NOT_RELOADED", error, _ADVICE)
 
     return [DescribedRoute("/reload", do_reload, RELOAD)]

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any, Final, Literal, Protocol, TypeAlias
 from starlette.responses import JSONResponse, Response
 from typing_extensions import TypedDict
 
-from quicgw_fast.control.pages.bodies import BadBodyError, failed, read_object, refused
+from quicgw_fast.control.errors import failed
+from quicgw_fast.control.pages.bodies import BadBodyError, read_object
 from quicgw_fast.control.pages.described import SHAPE, DescribedRoute, Operation, Parameter
 from quicgw_fast.control.pages.queries import BadQueryError, whole
 
@@ -127,17 +128,19 @@ class KickBody(TypedDict, total=False):
 
 
 class KickAnswer(TypedDict):
-    """It has ended."""
+    """What has ended."""
 
     __pydantic_config__ = SHAPE  # type: ignore[misc]
 
     kicked: int
+    """Sessions: all of the openid, or the one with that id."""
 
 
 KICK: Final = Operation(
-    "POST", "End the session of an openid or a session id: its client is closed with KICKED", KickAnswer,
+    "POST", "End all sessions of an openid, or one by its id: their clients are closed with KICKED", KickAnswer,
     body=KickBody, errors={400: "The body says nothing that means anything here", 404: "There is no such session"},
 )  # fmt: skip
+_SENT: Final = '{"openid": "alice", "reason": "why"} or {"session_id": "…"}'
 FIND: Final = Operation(
     "GET", "Sessions, one page after the other", SessionList,
     parameters=(
@@ -161,8 +164,8 @@ ONE: Final = Operation(
 class Kick(Protocol):
     """How a session is ended by an operator."""
 
-    def __call__(self, *, openid: str, session_id: str, reason: str) -> bool:
-        """End the live session with that openid or id, one of which is empty; False when there is none."""
+    def __call__(self, *, openid: str, session_id: str, reason: str) -> int:
+        """End the live sessions with that openid or id, one of which is empty; return how many there were."""
 
 
 class Views(Protocol):
@@ -182,10 +185,11 @@ def session_pages(kick: Kick, views: Views) -> list[Route]:
         try:
             wanted = _wanted(await read_object(request))
         except BadBodyError as error:
-            return refused(error)
-        if not kick(**wanted):
-            return refused("there is no such session", 404)
-        return JSONResponse({"kicked": 1})
+            return error.answer(f"send {_SENT}")
+        kicked = kick(**wanted)
+        if not kicked:
+            return failed(404, "NOT_FOUND", "there is no such session", "GET /sessions lists those that live")
+        return JSONResponse({"kicked": kicked})
 
     async def find(request: Request) -> Response:
         try:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, Final, Literal, Protocol
 from starlette.responses import JSONResponse, Response
 from typing_extensions import TypedDict
 
-from quicgw_fast.control.pages.bodies import BadBodyError, failed, read_object
+from quicgw_fast.control.errors import failed
+from quicgw_fast.control.pages.bodies import BadBodyError, read_object
 from quicgw_fast.control.pages.described import SHAPE, DescribedRoute, Operation
 
 if TYPE_CHECKING:
@@ -102,7 +103,7 @@ def upstream_pages(instances: Instances) -> list[DescribedRoute]:
         try:
             address, on = _wanted(await read_object(request))
         except BadBodyError as error:
-            return failed(400, "BAD_BODY", error, f"send {_SENT}")
+            return error.answer(f"send {_SENT}")
         if not instances.drain(address, on=on):
             hint = "GET /upstreams has the addresses, each in the spelling that is meant"
             return failed(404, "NOT_FOUND", f"{address[:128]} is no instance of a service", hint)
