@@ -106,7 +106,8 @@ def test_every_header() -> None:
     told = {name.strip("` ") for row in table("header") for name in row[0].split(",")}
     package = ROOT / "python" / "quicgw_fast"
     paths = [p for p in package.rglob("*.py") if not {"demo", "cli"} & set(p.relative_to(package).parts)]
-    names = r"(?:auth|error|gap|limit|notify|offline|retry-after|timeout|token|x-request)-[a-z-]+|trace(?:parent|state)"
+    begins = "auth|error|gap|limit|notify|offline|retry-after|timeout|token|x-request"
+    names = rf"(?:{begins})-[a-z-]+|trace(?:parent|state)|gateway"
     literal = re.compile(rf'"({names})"')
     assert told == {name for path in paths for name in literal.findall(path.read_text(encoding="utf-8"))}
 

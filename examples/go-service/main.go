@@ -13,6 +13,7 @@ import (
 	"os"
 	"os/signal"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 
@@ -32,10 +33,11 @@ const (
 	stopWithin = 10 * time.Second // how long a stop waits for what is under way
 )
 
-// service answers the gateway's calls, and pushes through gateway.
+// service answers the calls of gateways, and pushes through them.
 type service struct {
 	pb.UnimplementedUpstreamServiceServer
-	gateway pb.GatewayServiceClient
+	gateway pb.GatewayServiceClient // where it registers
+	callers sync.Map                // others that called, by address: *grpc.ClientConn
 }
 
 // ProcessRequest answers one request of a client. The openid can be relied on: the gateway has checked it.
@@ -61,9 +63,33 @@ func (s *service) GetStatus(context.Context, *pb.StatusRequest) (*pb.StatusRespo
 	return &pb.StatusResponse{Status: "running"}, nil
 }
 
+// caller finds the gateway that sent a request, which has the client's session: the header names its address. An own
+// token must be shown at such an address only over TLS; here none is.
+func (s *service) caller(r *pb.UpstreamRequest) pb.GatewayServiceClient {
+	address := r.Headers["gateway"] // the gateway's own, whatever the client wrote; empty where it does not know one
+	if address == "" {
+		return s.gateway
+	}
+	channel, there := s.callers.Load(address)
+	if !there {
+		opened, err := dial(address)
+		if err != nil {
+			return s.gateway
+		}
+		if channel, there = s.callers.LoadOrStore(address, opened); there {
+			opened.Close()
+		}
+	}
+	return pb.NewGatewayServiceClient(channel.(*grpc.ClientConn))
+}
+
+func dial(address string) (*grpc.ClientConn, error) {
+	return grpc.NewClient(address, grpc.WithTransportCredentials(insecure.NewCredentials()))
+}
+
 // notify binds a notify to the answer of a request: it goes out with it, right before or right behind it.
 func (s *service) notify(ctx context.Context, r *pb.UpstreamRequest, hint pb.NotifySyncHint, kind, content string) {
-	answer, err := s.gateway.PushToClient(ctx, &pb.UnicastPushRequest{
+	answer, err := s.caller(r).PushToClient(ctx, &pb.UnicastPushRequest{
 		TargetType:      "session",
 		TargetId:        r.SessionId,
 		MsgType:         kind,
@@ -123,7 +149,7 @@ func (s *service) stayRegistered(ctx context.Context, address string) {
 func run(gatewayAddress, listen string) error {
 	signals, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, os.Interrupt)
 	defer stop()
-	channel, err := grpc.NewClient(gatewayAddress, grpc.WithTransportCredentials(insecure.NewCredentials()))
+	channel, err := dial(gatewayAddress)
 	if err != nil {
 		return err
 	}
@@ -152,6 +178,7 @@ func run(gatewayAddress, listen string) error {
 	late := time.AfterFunc(stopWithin, server.Stop)
 	defer late.Stop()
 	server.GracefulStop()
+	s.callers.Range(func(_, channel any) bool { return channel.(*grpc.ClientConn).Close() == nil })
 	return nil
 }
 

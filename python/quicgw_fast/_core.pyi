@@ -350,5 +350,6 @@ def forward(
     client_seq_id: int,
     payload: bytes,
     headers: Mapping[str, str],
+    own: bytes,
 ) -> ForwardedRequest | None: ...
 def push_to_all(outboxes: list[Outbox], body: bytes) -> list[tuple[bytes, int] | None]: ...

@@ -260,9 +260,14 @@ class PushCode(_RefusalCode):
     WINDOW_FULL = "WINDOW_FULL", "the client has too much that it did not acknowledge", LATER
     CACHE_FULL = "CACHE_FULL", "too much waits for the login of the session", LATER
     DRAINING = "DRAINING", "the gateway stops, and the client would never get it", LATER
-    BAD_OPTIONS = "BAD_OPTIONS", "wait_ack_ms, idempotency_key, ttl_ms or supersede_key cannot be used like this"
+    BAD_OPTIONS = (
+        "BAD_OPTIONS",
+        "wait_ack_ms, idempotency_key, ttl_ms, supersede_key or cursor cannot be used like this",
+    )
     IDEMPOTENCY_CONFLICT = "IDEMPOTENCY_CONFLICT", "another push came with this key for this target"
     RECEIPT_LIMIT = "RECEIPT_LIMIT", "too many pushes wait for their acknowledgement, of the client or in all", LATER
+    BAD_GROUP = "BAD_GROUP", "the name of the group is empty, too long or not printable"
+    GROUP_LIMIT = "GROUP_LIMIT", "the session is in too many groups, or there are too many memberships in all", LATER
 
 
 class BindCode(_RefusalCode):

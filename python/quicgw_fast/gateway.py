@@ -21,8 +21,10 @@ from quicgw_fast.control import (
     ControlAccess,
     ControlServer,
     Refusals,
+    advertised_address,
     config_pages,
     drain_pages,
+    group_pages,
     health_pages,
     metrics_pages,
     openapi_pages,
@@ -75,6 +77,12 @@ LAST_SPANS = 2.0
 _UNAUTHENTICATED = {
     "effect": "any client may use any openid, and take over any session",
     "remedy": 'set auth.mode = "jwt" and auth.key_file or auth.jwks_file',
+}
+
+_NOT_TOLD = {
+    "reason": "server.grpc is bound to every address of the machine",
+    "effect": "the header gateway is empty; services push through the gateways of their own configuration",
+    "remedy": "set server.grpc_advertise to where services reach this gateway",
 }
 
 _log = logging.getLogger("quicgw.gateway")
@@ -198,7 +206,7 @@ class Gateway:
                 path.closing.end_all()
                 stored = path.offline.stop(max(LEAST_STORE_TIME, deadline - self._clock.now()))
                 await asyncio.gather(stored, self._outlets.finish())
-                path.pushes.stop()
+                path.services.pushes.stop()
         path.journal.flush(math.inf)
         stats = self.stats()
         # What was accepted for clients and is lost, or was sent and never acknowledged, is said beside the counters.
@@ -251,7 +259,7 @@ class Gateway:
         _log.info("numbers", extra={**now, **counted})
 
     async def _listen(self, stack: contextlib.AsyncExitStack) -> None:
-        server, tls, upstream = self._config.server, self._config.tls, self._upstream
+        server, tls, upstream, services = self._config.server, self._config.tls, self._upstream, self._path.services
         certificate, key = tls.pair(self._tls_key)
         host, port = split_address(server.admin)
         admin = await AdminServer.start(host, port, self._pages(), self._access.admin_guard(host, self._refusals))
@@ -259,7 +267,9 @@ class Gateway:
         await upstream.own.add(*admin.address)
         self._control = await ControlServer.start(
             *split_address(server.grpc),
-            self._path.pushes,
+            services.pushes,
+            services.groups,
+            services.presence,
             upstream.registration,
             self._outlets.watches,
             self._access,
@@ -269,6 +279,7 @@ class Gateway:
         stack.push_async_callback(self._control.stop)
         register_buffer(self._metrics, BufferKind.CONTROL, Filling(self._control.buffered, lambda: MOST_BUFFERED))
         await upstream.own.add(*self._control.address)
+        self._path.call_back.be_at(self._told_services())
         await upstream.refuse_own_addresses()
         host, port = split_address(server.quic)
         self._listener = await listen(
@@ -305,11 +316,19 @@ class Gateway:
             *overload_pages(limits),
             *config_pages(limits.settings),
             *session_pages(self._path.kicks.kick, self._views),
+            *group_pages(self._views),
             *upstream_pages(self._upstream),
             *drain_pages(self._end, self._longest_stop),
             *profile_pages(),
         ]
         return [*pages, *openapi_pages(pages), *web_pages()]
+
+    def _told_services(self) -> str:
+        assert self._control is not None
+        address = advertised_address(self._config.server.grpc_advertise, *self._control.address)
+        if not address:
+            _log.warning("services are not told the gateway's address", extra=_NOT_TOLD)
+        return address
 
     def _parts(self) -> list[Prepare]:
         assert self._listener is not None

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from quicgw_fast.proto.service_pb2 import (
         BroadcastRequest,
         BroadcastResponse,
+        GroupPushRequest,
+        GroupPushResponse,
         UnicastPushRequest,
         UnicastPushResponse,
         UpstreamResponse,
@@ -121,3 +123,8 @@ class PushTracer(Protocol):
         self, request: BroadcastRequest, metadata: Mapping[str, str], /
     ) -> Callable[[BroadcastResponse], None] | None:
         """Trace a broadcast."""
+
+    def push_to_group(
+        self, request: GroupPushRequest, metadata: Mapping[str, str], /
+    ) -> Callable[[GroupPushResponse], None] | None:
+        """Trace a push to a group."""

@@ -61,7 +61,8 @@ impl ForwardedRequest {
 
 /// Make what a service gets of a BUSINESS message, without parsing more of its payload than that takes.
 ///
-/// payload: a BusinessRequest; headers: of the envelope. None for a payload that is not in the ordinary form (known
+/// payload: a BusinessRequest; headers: of the envelope; own: encoded entries of UpstreamRequest.headers that come
+/// behind them, so that of two with one name these count. None for a payload that is not in the ordinary form (known
 /// fields alone, each once but for the parameters), which does not say whether it is valid.
 #[pyfunction]
 pub(crate) fn forward(
@@ -71,6 +72,7 @@ pub(crate) fn forward(
     client_seq_id: u64,
     payload: &[u8],
     headers: Headers,
+    own: &[u8],
 ) -> PyResult<Option<ForwardedRequest>> {
     let Some(business) = Business::read(payload) else {
         return Ok(None);
@@ -80,6 +82,7 @@ pub(crate) fn forward(
             session_id.to_str()?,
             openid.to_str()?,
             headers.sorted(),
+            own,
             client_seq_id,
         )
         .map_err(raise)?;

@@ -63,7 +63,7 @@ def test_it_says_what_protobuf_says(
     maker: str, action: str, params: dict[str, str], data: bytes, headers: dict[str, str], seq: int, who: str
 ) -> None:
     payload = BusinessRequest(action=action, params=params, data=data).SerializeToString()
-    made = backend.load(maker).forward("id", who, seq, payload, headers)
+    made = backend.load(maker).forward("id", who, seq, payload, headers, b"")
     assert (made.session_id, made.openid, made.action, made.client_seq_id) == ("id", who, action, seq)
     assert made.entries == len(params) + len(headers)
     expected = by_protobuf(payload, session_id="id", openid=who, client_seq_id=seq, headers=headers)
@@ -74,7 +74,7 @@ def test_it_says_what_protobuf_says(
 @CALM
 @given(payload=st.one_of(st.binary(max_size=40), pieces.map(b"".join)))
 def test_whatever_bytes_come_the_makers_agree_and_never_take_what_is_not_valid(payload: bytes) -> None:
-    made = [backend.load(maker).forward("s", "o", 7, payload, {}) for maker in MAKERS]
+    made = [backend.load(maker).forward("s", "o", 7, payload, {}, b"") for maker in MAKERS]
     assert len({None if one is None else (one.action, one.entries, one.SerializeToString()) for one in made}) == 1
     if made[0] is not None:
         expected = by_protobuf(payload, session_id="s", openid="o", client_seq_id=7)
@@ -83,7 +83,7 @@ def test_whatever_bytes_come_the_makers_agree_and_never_take_what_is_not_valid(p
 
 @pytest.mark.parametrize("payload", NOT_ORDINARY.values(), ids=NOT_ORDINARY)
 def test_what_is_not_ordinary_is_left_to_others(engine: ModuleType, payload: bytes) -> None:
-    assert engine.forward("s", "o", 1, payload, {}) is None
+    assert engine.forward("s", "o", 1, payload, {}, b"") is None
 
 
 @pytest.mark.parametrize("payload", NOT_ORDINARY.values(), ids=NOT_ORDINARY)
@@ -93,42 +93,56 @@ def test_what_protobuf_writes_of_it_is_ordinary(engine: ModuleType, payload: byt
     except DecodeError:
         return
     business.DiscardUnknownFields()
-    assert engine.forward("s", "o", 1, business.SerializeToString(), {}).action == business.action
+    assert engine.forward("s", "o", 1, business.SerializeToString(), {}, b"").action == business.action
 
 
 def test_a_parameter_that_comes_twice_goes_on_twice_and_the_last_one_counts(engine: ModuleType) -> None:
-    made = engine.forward("s", "o", 1, PARAM + b"\x12\x06\x0a\x01a\x12\x01c", {})
+    made = engine.forward("s", "o", 1, PARAM + b"\x12\x06\x0a\x01a\x12\x01c", {}, b"")
     assert made.entries == 2
     assert UpstreamRequest.FromString(made.SerializeToString()).params == {"a": "c"}
 
 
 def test_a_parameter_may_lack_its_key_or_value(engine: ModuleType) -> None:
-    made = engine.forward("s", "o", 1, b"\x12\x03\x0a\x01a\x12\x03\x12\x01b", {})
+    made = engine.forward("s", "o", 1, b"\x12\x03\x0a\x01a\x12\x03\x12\x01b", {}, b"")
     assert UpstreamRequest.FromString(made.SerializeToString()).params == {"a": "", "": "b"}
 
 
 def test_the_headers_of_a_parsed_message_will_do(engine: ModuleType) -> None:
     headers = UpstreamRequest(headers={"b": "2", "a": "1"}).headers
-    made = engine.forward("s", "o", 1, ACTION, headers)
+    made = engine.forward("s", "o", 1, ACTION, headers, b"")
     assert UpstreamRequest.FromString(made.SerializeToString()).headers == {"a": "1", "b": "2"}
+
+
+def test_headers_of_the_gateway_come_last_and_count(engine: ModuleType) -> None:
+    own = UpstreamRequest(headers={"gateway": "127.0.0.1:8092"}).SerializeToString()
+    made = engine.forward("s", "o", 7, ACTION + DATA, {"gateway": "somebody else's", "k": "v"}, own)
+    told = UpstreamRequest.FromString(made.SerializeToString())
+    assert told == by_protobuf(
+        ACTION + DATA,
+        session_id="s",
+        openid="o",
+        client_seq_id=7,
+        headers={"gateway": "127.0.0.1:8092", "k": "v"},
+    )
 
 
 def test_nobody_else_makes_one(engine: ModuleType) -> None:
     with pytest.raises(TypeError):
         engine.ForwardedRequest()
     with pytest.raises(AttributeError):
-        engine.forward("s", "o", 1, ACTION, {}).action = "other"
+        engine.forward("s", "o", 1, ACTION, {}, b"").action = "other"
 
 
 def test_arguments_of_a_wrong_type_are_refused(engine: ModuleType) -> None:
     for arguments in (
-        (1, "o", 1, ACTION, {}),
-        ("s", 1, 1, ACTION, {}),
-        ("s", "o", "1", ACTION, {}),
-        ("s", "o", 1, "text", {}),
-        ("s", "o", 1, ACTION, {"a": 1}),
+        (1, "o", 1, ACTION, {}, b""),
+        ("s", 1, 1, ACTION, {}, b""),
+        ("s", "o", "1", ACTION, {}, b""),
+        ("s", "o", 1, "text", {}, b""),
+        ("s", "o", 1, ACTION, {"a": 1}, b""),
+        ("s", "o", 1, ACTION, {}, "text"),
     ):
         with pytest.raises(TypeError):
             engine.forward(*arguments)
     with pytest.raises(OverflowError):
-        engine.forward("s", "o", 2**64, ACTION, {})
+        engine.forward("s", "o", 2**64, ACTION, {}, b"")

@@ -53,7 +53,7 @@ THINGS = {name: (ours, reference) for name, ours, reference in public()}
 def one(maker: Any, cls: str) -> Any:
     """An object of the class."""
     if cls == "ForwardedRequest":
-        return maker.forward("", "", 0, b"", {})
+        return maker.forward("", "", 0, b"", {}, b"")
     sizes, rate = dict.fromkeys(("ByteBudget", "FrameDecoder", "TaskQueue"), (9,)), (1.0, 9)
     arguments: dict[str, tuple[float, ...]] = {**sizes, "Rate": rate, "TokenBucket": rate}
     return getattr(maker, cls)(*arguments.get(cls, ()))

@@ -20,7 +20,12 @@ if TYPE_CHECKING:
 
 PROMISED = tuple(command_line().commands.values())
 NAMES = [command.name or "" for command in PROMISED]
-COMMANDS = ((), *((name,) for name in NAMES if name != "push"), ("push", "unicast"), ("push", "broadcast"))
+COMMANDS = (
+    (),
+    *((name,) for name in NAMES if name not in ("push", "group")),
+    ("push", "unicast"),
+    ("push", "broadcast"),
+)
 NOT_FOR_HELP = (
     "grpc",
     "google.protobuf",
@@ -117,7 +122,9 @@ EXAMPLES = (
     [line for command in PROMISED for line in command.lines]
     + [
         line.strip()
-        for one in next(c for c in PROMISED if c.name == "push").keep(None).commands.values()  # type: ignore[attr-defined]
+        for command in PROMISED
+        if command.name in ("push", "group")
+        for one in command.keep(None).commands.values()  # type: ignore[attr-defined]
         for line in one.epilog.splitlines()[1:]
     ]
 )

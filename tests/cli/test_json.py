@@ -30,6 +30,11 @@ LINES = {
     "drain": "",  # of its own in test_drain.py: nothing is left of a gateway behind it
     "events": "--gateway {grpc} --openid watched --kind attached",
     "gencert": "--out {folder}/certs-{how}",
+    "group join": "g --member openid:watched --gateway {grpc}",
+    "group leave": "g --member openid:watched --gateway {grpc}",
+    "group list": "--admin {admin}",
+    "group members": "g --gateway {grpc}",
+    "group push": "g --content hello --gateway {grpc}",
     "kick": "openid:nobody --admin {admin}",
     "push batch": "{folder}/pushes --gateway {grpc}",
     "push broadcast": "--content hello --gateway {grpc}",

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from quicgw_fast.config import ControlConfig
 from quicgw_fast.control import AdminServer, ControlAccess, ControlServer, Refusals, read_access
 from quicgw_fast.observe import Metrics
+from tests.control.recording import RecordingGroups
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -34,6 +35,7 @@ async def start_control(
     pusher: Any,
     registrar: Registrar | None = None,
     events: EventSource | None = None,
+    groups: RecordingGroups | None = None,
     *,
     port: int = 0,
     access: ControlAccess | None = None,
@@ -42,9 +44,9 @@ async def start_control(
 ) -> ControlServer:
     """The gRPC port."""
     taken = access or access_of()
-    refusals = refusals_in(metrics or Metrics())
+    refusals, groups = refusals_in(metrics or Metrics()), groups or RecordingGroups()
     return await ControlServer.start(
-        LOOPBACK, port, pusher, registrar or pusher, events or pusher, taken, refusals, **options
+        LOOPBACK, port, pusher, groups, groups, registrar or pusher, events or pusher, taken, refusals, **options
     )
 
 

@@ -59,3 +59,36 @@ class RecordingPusher:
     async def register(self, request: pb.UpstreamRegisterRequest) -> pb.UpstreamRegisterResponse:
         self._record(request)
         return pb.UpstreamRegisterResponse(success=True, message="welcome")
+
+
+class RecordingGroups:
+    """The same for groups and presence."""
+
+    def __init__(self) -> None:
+        self.seen: list[object] = []
+        self.error: Exception | None = None
+
+    def _record(self, request: object) -> None:
+        self.seen.append(request)
+        if self.error is not None:
+            raise self.error
+
+    async def join(self, request: pb.JoinGroupRequest) -> pb.GroupResponse:
+        self._record(request)
+        return pb.GroupResponse(success=True, message="joined", sessions=1)
+
+    async def leave(self, request: pb.LeaveGroupRequest) -> pb.GroupResponse:
+        self._record(request)
+        return pb.GroupResponse(success=True, message="left", sessions=1)
+
+    async def push(self, request: pb.GroupPushRequest) -> pb.GroupPushResponse:
+        self._record(request)
+        return pb.GroupPushResponse(success=True, message="sent", sent_count=3, pending_bytes=9, most_pending_bytes=4)
+
+    async def members(self, request: pb.GroupMembersRequest) -> pb.GroupMembersResponse:
+        self._record(request)
+        return pb.GroupMembersResponse(success=True, members=[pb.GroupMember(openid="alice")])
+
+    async def sessions_of(self, request: pb.SessionsOfRequest) -> pb.SessionsOfResponse:
+        self._record(request)
+        return pb.SessionsOfResponse(sessions=[pb.SessionPresence(session_id="s")])

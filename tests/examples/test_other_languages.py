@@ -29,10 +29,12 @@ EXAMPLES = toolchains.ROOT / "examples"
 PATIENCE = 30.0
 
 
-def gateway_process(folder: Path, certificate: tuple[Path, Path], grpc_address: str = "127.0.0.1:0") -> GatewayProcess:
+def gateway_process(
+    folder: Path, certificate: tuple[Path, Path], grpc_address: str = "127.0.0.1:0", **more: str
+) -> GatewayProcess:
     free = dict.fromkeys(("QUICGW_SERVER__QUIC", "QUICGW_SERVER__ADMIN"), "127.0.0.1:0")
     tls = {"QUICGW_TLS__CERT": str(certificate[0]), "QUICGW_TLS__KEY": str(certificate[1])}
-    environment = {**free, **tls, "QUICGW_SERVER__GRPC": grpc_address}
+    environment = {**free, **tls, "QUICGW_SERVER__GRPC": grpc_address, **more}
     return GatewayProcess("serve", "--config", str(EXAMPLES / "gateway.toml"), environment=environment)
 
 
@@ -88,6 +90,9 @@ async def service_lives(make: list[str], folder: Path) -> None:
         at = first.ready.grpc
         async with started([*make, at] if make[0] == "node" else [*make, "-gateway", at]) as (service, address):
             await answers(first)
+            # One that the service does not know: its notifies go there, as that is where the call came from.
+            async with gateway_process(folder, certificate, QUICGW_UPSTREAM__HELLO=f'["{address}"]') as other:
+                await answers(other)
             (told,) = await instances(first)
             assert (told["address"], told["services"]) == (address, ["hello"])
             assert 14 < told["lease"] <= 20

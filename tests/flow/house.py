@@ -287,10 +287,12 @@ class House:
             bind_client_seq_id=client_seq,
             **fields,
         )
-        return await (await self.path.pushes.push(request)).settled()
+        return await (await self.path.services.pushes.push(request)).settled()
 
     async def broadcast(self, content: str = "b", **fields: Any) -> BroadcastResponse:
-        return await self.path.pushes.broadcast(BroadcastRequest(msg_type="t", title="x", content=content, **fields))
+        return await self.path.services.pushes.broadcast(
+            BroadcastRequest(msg_type="t", title="x", content=content, **fields)
+        )
 
     # Time
 

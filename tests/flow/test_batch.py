@@ -22,7 +22,7 @@ def a_push(target: str, content: str, wait_ack_ms: int = 0) -> UnicastPushReques
 async def test_each_is_answered_and_none_depends_on_another(house: House) -> None:
     alice, bob = await house.online(), await house.online("bob")
     batch = [a_push("alice", "1"), a_push("nobody", "2"), a_push("bob", "3"), a_push("alice", "4")]
-    answers = [taken.answer for taken in await house.path.pushes.batch(batch)]
+    answers = [taken.answer for taken in await house.path.services.pushes.batch(batch)]
     assert [answer.success for answer in answers] == [True, False, True, True]
     assert answers[1].error_code == PushCode.TARGET_NOT_FOUND
     assert (alice.texts, bob.texts) == (["1", "4"], ["3"])
@@ -39,14 +39,14 @@ async def test_others_have_their_turn_meanwhile(house: House) -> None:
             await asyncio.sleep(0)
 
     task = asyncio.create_task(others())
-    await house.path.pushes.batch([a_push("alice", "x")] * (BATCH_SLICE * 4))
+    await house.path.services.pushes.batch([a_push("alice", "x")] * (BATCH_SLICE * 4))
     task.cancel()
     assert turns >= 4
 
 
 async def test_who_goes_away_frees_all_places(house: House) -> None:
     await house.online()
-    batch = asyncio.create_task(house.path.pushes.batch([a_push("alice", "x", 5000)] * (BATCH_SLICE + 10)))
+    batch = asyncio.create_task(house.path.services.pushes.batch([a_push("alice", "x", 5000)] * (BATCH_SLICE + 10)))
     await asyncio.sleep(0)
     assert house.count("push_receipts_open") == BATCH_SLICE
     batch.cancel()

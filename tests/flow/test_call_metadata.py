@@ -47,4 +47,4 @@ async def test_requests_and_logins_carry_their_ids(house: House) -> None:
         (("x-request-id", "mine"),),
         (("x-request-id", f"{session}-3"),),
     ]
-    assert house.upstream.calls[1].request.headers == {"x-request-id": "mine"}, "as it was written"
+    assert house.upstream.calls[1].request.headers == {"x-request-id": "mine", "gateway": ""}, "as it was written"

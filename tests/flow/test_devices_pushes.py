@@ -190,7 +190,9 @@ async def test_a_time_to_live_is_that_of_each_copy(three: House) -> None:
 
 async def test_a_batch_answers_for_all_devices_of_each(three: House) -> None:
     clients = [await three.online() for _ in range(2)]
-    taken = await three.path.pushes.batch([pb_push("alice", text) for text in ("a", "b")] + [pb_push("nobody", "c")])
+    taken = await three.path.services.pushes.batch(
+        [pb_push("alice", text) for text in ("a", "b")] + [pb_push("nobody", "c")]
+    )
     assert [one.answer.sessions for one in taken] == [2, 2, 0]
     assert texts(*clients) == [["a", "b"], ["a", "b"]]
 

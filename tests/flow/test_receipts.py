@@ -232,7 +232,9 @@ async def test_followed_without_a_time_it_is_waited_for_as_long_as_may_be(make_h
 
     house = await make_house(push={"longest_wait": 10.0})
     await house.online()
-    taken = await house.path.pushes.push(UnicastPushRequest(target_type="openid", target_id="alice"), follow=True)
+    taken = await house.path.services.pushes.push(
+        UnicastPushRequest(target_type="openid", target_id="alice"), follow=True
+    )
     assert (taken.answer.seq_id, taken.waits) == (2, True)
     await house.pass_time(10.1)
     assert (await taken.settled()).outcome == PushOutcome.PENDING

@@ -165,7 +165,7 @@ def test_nothing_is_given_back_twice_after_a_session_ended() -> None:
 
 
 def size(headers: dict[str, str] | None = None, **business: Any) -> int:
-    forwarded = backend.forward("", "", 0, pb.BusinessRequest(**business).SerializeToString(), headers or {})
+    forwarded = backend.forward("", "", 0, pb.BusinessRequest(**business).SerializeToString(), headers or {}, b"")
     assert forwarded is not None
     return size_of(forwarded)
 

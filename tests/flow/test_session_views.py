@@ -15,6 +15,7 @@ from quicgw_fast.flow.session_views import SessionViews
 from quicgw_fast.proto.service_pb2 import UpstreamResponse
 from quicgw_fast.session import Event
 from quicgw_fast.session.registry import ENDED_TRAILS
+from tests.flow.grouping import join, leave
 from tests.session.making import make_registry
 
 if TYPE_CHECKING:
@@ -189,3 +190,24 @@ async def test_ten_thousand_sessions_do_not_hold_the_loop() -> None:
     assert (page["total"], len(page["sessions"]), page["next"]) == (10_000, 500, "499")
     assert len(turns) > 3, "others had their turn"
     assert max(turns) < 0.005, "processor time between two of them: a busy machine counts for nothing"
+
+
+async def test_the_groups_of_a_session_and_all_groups(house: House) -> None:
+    clients = [await house.online(name) for name in ("alice", "bob")]
+    for number in range(3):
+        await join(house, "alice", f"g{number}")
+    await join(house, "bob", "g1", ttl=5)
+    views = views_of(house)
+    shown = views.one(clients[1].session.id)
+    assert shown is not None
+    assert shown["groups"] == [{"name": "g1", "ends_at": round(house.clock.wall + 5, 3)}]
+    first = views.groups(0, 2)
+    assert first["groups"] == [{"name": "g0", "members": 1}, {"name": "g1", "members": 2}]
+    assert (first["total"], first["memberships"]) == (3, 4)
+    await leave(house, "alice", "g0")
+    second = views.groups(int(first["next"]), 2)
+    assert (second["groups"], second["next"]) == ([{"name": "g2", "members": 1}], None)
+    house.clock.advance(5)
+    shown = views.one(clients[1].session.id)
+    assert shown is not None
+    assert shown["groups"] == []

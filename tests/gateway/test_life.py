@@ -67,6 +67,18 @@ def nothing_left_running() -> Iterator[None]:
 # It starts
 
 
+async def test_one_that_does_not_know_its_address_says_so(
+    make_world: WorldMaker, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("quicgw_fast.gateway.advertised_address", lambda *_: "")  # as with a wildcard
+    world = await make_world()
+    await world.online("alice")
+    assert [dict(request.headers) for request in world.hello.requests] == [{"gateway": ""}]
+    (told,) = [record for record in caplog.records if "gateway's address" in record.message]
+    assert told.levelname == "WARNING"
+    assert "server.grpc_advertise" in told.remedy
+
+
 def test_the_line_that_commands_print() -> None:
     addresses = Addresses("127.0.0.1:1", "[::1]:2", "127.0.0.1:3")
     assert addresses.ready_line() == "ready quic=127.0.0.1:1 grpc=[::1]:2 admin=127.0.0.1:3"

@@ -223,6 +223,8 @@ async def test_all_ways_to_push_are_traced(world: World, collector: Collector) -
     stub, metadata = world.pusher.stub, tuple(SAMPLED.items())
     await stub.PushBatch(pb.BatchPushRequest(pushes=[one, none]), metadata=metadata)
     await stub.BroadcastToClients(pb.BroadcastRequest(msg_type="news", data=b"1"), metadata=metadata)
+    await stub.PushToGroup(pb.GroupPushRequest(group="g", msg_type="news", data=b"1"), metadata=metadata)
+    await stub.PushToGroup(pb.GroupPushRequest(group="", msg_type="news"), metadata=metadata)
     async for receipt in stub.PushWithReceipts(one, metadata=metadata):
         assert receipt.outcome == pb.PUSH_OUTCOME_ACCEPTED
         break
@@ -235,6 +237,10 @@ async def test_all_ways_to_push_are_traced(world: World, collector: Collector) -
     assert by_name["push batch"].status.message == "1 of 2 were refused"
     sent = {"rpc.method": "BroadcastToClients", "quicgw.push.type": "news", "quicgw.sent": 1}
     assert broadcast == {**service, **sent}
+    groups = [attributes(span) for span in collector.spans if span.name == "push to group"]
+    same = {**service, "rpc.method": "PushToGroup", "quicgw.push.type": "news", "quicgw.sent": 0}
+    refused = {"quicgw.group": "", "error.type": "BAD_GROUP"}
+    assert groups == [{**same, "quicgw.group": "g"}, {**same, **refused}]
     assert attributes(by_name["push"])["rpc.method"] == "PushWithReceipts"
 
 

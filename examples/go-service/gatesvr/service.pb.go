@@ -1143,6 +1143,787 @@ func (x *LifecycleEvent) GetMissedFrom() uint64 {
 	return 0
 }
 
+// A session is in a group until it leaves, its time is over, or it ends; joining again gives it another time.
+type JoinGroupRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	TargetType    string                 `protobuf:"bytes,1,opt,name=target_type,json=targetType,proto3" json:"target_type,omitempty"` // "session", or "openid": all its sessions
+	TargetId      string                 `protobuf:"bytes,2,opt,name=target_id,json=targetId,proto3" json:"target_id,omitempty"`
+	Group         string                 `protobuf:"bytes,3,opt,name=group,proto3" json:"group,omitempty"`               // printable, 128 bytes of UTF-8 at most
+	TtlMs         uint32                 `protobuf:"varint,4,opt,name=ttl_ms,json=ttlMs,proto3" json:"ttl_ms,omitempty"` // 0: as long as the session lives
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *JoinGroupRequest) Reset() {
+	*x = JoinGroupRequest{}
+	mi := &file_service_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *JoinGroupRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*JoinGroupRequest) ProtoMessage() {}
+
+func (x *JoinGroupRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_service_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use JoinGroupRequest.ProtoReflect.Descriptor instead.
+func (*JoinGroupRequest) Descriptor() ([]byte, []int) {
+	return file_service_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *JoinGroupRequest) GetTargetType() string {
+	if x != nil {
+		return x.TargetType
+	}
+	return ""
+}
+
+func (x *JoinGroupRequest) GetTargetId() string {
+	if x != nil {
+		return x.TargetId
+	}
+	return ""
+}
+
+func (x *JoinGroupRequest) GetGroup() string {
+	if x != nil {
+		return x.Group
+	}
+	return ""
+}
+
+func (x *JoinGroupRequest) GetTtlMs() uint32 {
+	if x != nil {
+		return x.TtlMs
+	}
+	return 0
+}
+
+type LeaveGroupRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	TargetType    string                 `protobuf:"bytes,1,opt,name=target_type,json=targetType,proto3" json:"target_type,omitempty"` // as in JoinGroupRequest
+	TargetId      string                 `protobuf:"bytes,2,opt,name=target_id,json=targetId,proto3" json:"target_id,omitempty"`
+	Group         string                 `protobuf:"bytes,3,opt,name=group,proto3" json:"group,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *LeaveGroupRequest) Reset() {
+	*x = LeaveGroupRequest{}
+	mi := &file_service_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *LeaveGroupRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*LeaveGroupRequest) ProtoMessage() {}
+
+func (x *LeaveGroupRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_service_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use LeaveGroupRequest.ProtoReflect.Descriptor instead.
+func (*LeaveGroupRequest) Descriptor() ([]byte, []int) {
+	return file_service_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *LeaveGroupRequest) GetTargetType() string {
+	if x != nil {
+		return x.TargetType
+	}
+	return ""
+}
+
+func (x *LeaveGroupRequest) GetTargetId() string {
+	if x != nil {
+		return x.TargetId
+	}
+	return ""
+}
+
+func (x *LeaveGroupRequest) GetGroup() string {
+	if x != nil {
+		return x.Group
+	}
+	return ""
+}
+
+type GroupResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Success       bool                   `protobuf:"varint,1,opt,name=success,proto3" json:"success,omitempty"`
+	Message       string                 `protobuf:"bytes,2,opt,name=message,proto3" json:"message,omitempty"`
+	ErrorCode     string                 `protobuf:"bytes,3,opt,name=error_code,json=errorCode,proto3" json:"error_code,omitempty"`
+	Sessions      int32                  `protobuf:"varint,4,opt,name=sessions,proto3" json:"sessions,omitempty"` // that are in the group now, or were and are not any more
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GroupResponse) Reset() {
+	*x = GroupResponse{}
+	mi := &file_service_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GroupResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GroupResponse) ProtoMessage() {}
+
+func (x *GroupResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_service_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GroupResponse.ProtoReflect.Descriptor instead.
+func (*GroupResponse) Descriptor() ([]byte, []int) {
+	return file_service_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *GroupResponse) GetSuccess() bool {
+	if x != nil {
+		return x.Success
+	}
+	return false
+}
+
+func (x *GroupResponse) GetMessage() string {
+	if x != nil {
+		return x.Message
+	}
+	return ""
+}
+
+func (x *GroupResponse) GetErrorCode() string {
+	if x != nil {
+		return x.ErrorCode
+	}
+	return ""
+}
+
+func (x *GroupResponse) GetSessions() int32 {
+	if x != nil {
+		return x.Sessions
+	}
+	return 0
+}
+
+type GroupPushRequest struct {
+	state          protoimpl.MessageState `protogen:"open.v1"`
+	Group          string                 `protobuf:"bytes,1,opt,name=group,proto3" json:"group,omitempty"`
+	MsgType        string                 `protobuf:"bytes,2,opt,name=msg_type,json=msgType,proto3" json:"msg_type,omitempty"`
+	Title          string                 `protobuf:"bytes,3,opt,name=title,proto3" json:"title,omitempty"`
+	Content        string                 `protobuf:"bytes,4,opt,name=content,proto3" json:"content,omitempty"`
+	Data           []byte                 `protobuf:"bytes,5,opt,name=data,proto3" json:"data,omitempty"`
+	Metadata       map[string]string      `protobuf:"bytes,6,rep,name=metadata,proto3" json:"metadata,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	IdempotencyKey string                 `protobuf:"bytes,7,opt,name=idempotency_key,json=idempotencyKey,proto3" json:"idempotency_key,omitempty"` // the same key for the same group: sent once, answered alike
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
+}
+
+func (x *GroupPushRequest) Reset() {
+	*x = GroupPushRequest{}
+	mi := &file_service_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GroupPushRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GroupPushRequest) ProtoMessage() {}
+
+func (x *GroupPushRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_service_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GroupPushRequest.ProtoReflect.Descriptor instead.
+func (*GroupPushRequest) Descriptor() ([]byte, []int) {
+	return file_service_proto_rawDescGZIP(), []int{14}
+}
+
+func (x *GroupPushRequest) GetGroup() string {
+	if x != nil {
+		return x.Group
+	}
+	return ""
+}
+
+func (x *GroupPushRequest) GetMsgType() string {
+	if x != nil {
+		return x.MsgType
+	}
+	return ""
+}
+
+func (x *GroupPushRequest) GetTitle() string {
+	if x != nil {
+		return x.Title
+	}
+	return ""
+}
+
+func (x *GroupPushRequest) GetContent() string {
+	if x != nil {
+		return x.Content
+	}
+	return ""
+}
+
+func (x *GroupPushRequest) GetData() []byte {
+	if x != nil {
+		return x.Data
+	}
+	return nil
+}
+
+func (x *GroupPushRequest) GetMetadata() map[string]string {
+	if x != nil {
+		return x.Metadata
+	}
+	return nil
+}
+
+func (x *GroupPushRequest) GetIdempotencyKey() string {
+	if x != nil {
+		return x.IdempotencyKey
+	}
+	return ""
+}
+
+type GroupPushResponse struct {
+	state            protoimpl.MessageState `protogen:"open.v1"`
+	Success          bool                   `protobuf:"varint,1,opt,name=success,proto3" json:"success,omitempty"`
+	Message          string                 `protobuf:"bytes,2,opt,name=message,proto3" json:"message,omitempty"`
+	ErrorCode        string                 `protobuf:"bytes,3,opt,name=error_code,json=errorCode,proto3" json:"error_code,omitempty"`
+	SentCount        int32                  `protobuf:"varint,4,opt,name=sent_count,json=sentCount,proto3" json:"sent_count,omitempty"`          // members that have a number for it, or have it kept until they are logged in
+	MemberCount      int32                  `protobuf:"varint,5,opt,name=member_count,json=memberCount,proto3" json:"member_count,omitempty"`    // members when it was its turn
+	PendingBytes     uint64                 `protobuf:"varint,6,opt,name=pending_bytes,json=pendingBytes,proto3" json:"pending_bytes,omitempty"` // as in BroadcastResponse
+	MostPendingBytes uint64                 `protobuf:"varint,7,opt,name=most_pending_bytes,json=mostPendingBytes,proto3" json:"most_pending_bytes,omitempty"`
+	unknownFields    protoimpl.UnknownFields
+	sizeCache        protoimpl.SizeCache
+}
+
+func (x *GroupPushResponse) Reset() {
+	*x = GroupPushResponse{}
+	mi := &file_service_proto_msgTypes[15]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GroupPushResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GroupPushResponse) ProtoMessage() {}
+
+func (x *GroupPushResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_service_proto_msgTypes[15]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GroupPushResponse.ProtoReflect.Descriptor instead.
+func (*GroupPushResponse) Descriptor() ([]byte, []int) {
+	return file_service_proto_rawDescGZIP(), []int{15}
+}
+
+func (x *GroupPushResponse) GetSuccess() bool {
+	if x != nil {
+		return x.Success
+	}
+	return false
+}
+
+func (x *GroupPushResponse) GetMessage() string {
+	if x != nil {
+		return x.Message
+	}
+	return ""
+}
+
+func (x *GroupPushResponse) GetErrorCode() string {
+	if x != nil {
+		return x.ErrorCode
+	}
+	return ""
+}
+
+func (x *GroupPushResponse) GetSentCount() int32 {
+	if x != nil {
+		return x.SentCount
+	}
+	return 0
+}
+
+func (x *GroupPushResponse) GetMemberCount() int32 {
+	if x != nil {
+		return x.MemberCount
+	}
+	return 0
+}
+
+func (x *GroupPushResponse) GetPendingBytes() uint64 {
+	if x != nil {
+		return x.PendingBytes
+	}
+	return 0
+}
+
+func (x *GroupPushResponse) GetMostPendingBytes() uint64 {
+	if x != nil {
+		return x.MostPendingBytes
+	}
+	return 0
+}
+
+type GroupMembersRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Group         string                 `protobuf:"bytes,1,opt,name=group,proto3" json:"group,omitempty"`
+	Limit         uint32                 `protobuf:"varint,2,opt,name=limit,proto3" json:"limit,omitempty"`  // members of a page; 0: 100, 1000 at most
+	Cursor        string                 `protobuf:"bytes,3,opt,name=cursor,proto3" json:"cursor,omitempty"` // next of the page before; empty for the first one
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GroupMembersRequest) Reset() {
+	*x = GroupMembersRequest{}
+	mi := &file_service_proto_msgTypes[16]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GroupMembersRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GroupMembersRequest) ProtoMessage() {}
+
+func (x *GroupMembersRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_service_proto_msgTypes[16]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GroupMembersRequest.ProtoReflect.Descriptor instead.
+func (*GroupMembersRequest) Descriptor() ([]byte, []int) {
+	return file_service_proto_rawDescGZIP(), []int{16}
+}
+
+func (x *GroupMembersRequest) GetGroup() string {
+	if x != nil {
+		return x.Group
+	}
+	return ""
+}
+
+func (x *GroupMembersRequest) GetLimit() uint32 {
+	if x != nil {
+		return x.Limit
+	}
+	return 0
+}
+
+func (x *GroupMembersRequest) GetCursor() string {
+	if x != nil {
+		return x.Cursor
+	}
+	return ""
+}
+
+type GroupMembersResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Success       bool                   `protobuf:"varint,1,opt,name=success,proto3" json:"success,omitempty"`
+	Message       string                 `protobuf:"bytes,2,opt,name=message,proto3" json:"message,omitempty"`
+	ErrorCode     string                 `protobuf:"bytes,3,opt,name=error_code,json=errorCode,proto3" json:"error_code,omitempty"`
+	Members       []*GroupMember         `protobuf:"bytes,4,rep,name=members,proto3" json:"members,omitempty"` // in the order in which they joined
+	Next          string                 `protobuf:"bytes,5,opt,name=next,proto3" json:"next,omitempty"`       // cursor of the page behind this one; empty: there is none
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GroupMembersResponse) Reset() {
+	*x = GroupMembersResponse{}
+	mi := &file_service_proto_msgTypes[17]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GroupMembersResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GroupMembersResponse) ProtoMessage() {}
+
+func (x *GroupMembersResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_service_proto_msgTypes[17]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GroupMembersResponse.ProtoReflect.Descriptor instead.
+func (*GroupMembersResponse) Descriptor() ([]byte, []int) {
+	return file_service_proto_rawDescGZIP(), []int{17}
+}
+
+func (x *GroupMembersResponse) GetSuccess() bool {
+	if x != nil {
+		return x.Success
+	}
+	return false
+}
+
+func (x *GroupMembersResponse) GetMessage() string {
+	if x != nil {
+		return x.Message
+	}
+	return ""
+}
+
+func (x *GroupMembersResponse) GetErrorCode() string {
+	if x != nil {
+		return x.ErrorCode
+	}
+	return ""
+}
+
+func (x *GroupMembersResponse) GetMembers() []*GroupMember {
+	if x != nil {
+		return x.Members
+	}
+	return nil
+}
+
+func (x *GroupMembersResponse) GetNext() string {
+	if x != nil {
+		return x.Next
+	}
+	return ""
+}
+
+type GroupMember struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	SessionId     string                 `protobuf:"bytes,1,opt,name=session_id,json=sessionId,proto3" json:"session_id,omitempty"`
+	Openid        string                 `protobuf:"bytes,2,opt,name=openid,proto3" json:"openid,omitempty"`
+	Attached      bool                   `protobuf:"varint,3,opt,name=attached,proto3" json:"attached,omitempty"`           // a client is there
+	LeftMs        uint64                 `protobuf:"varint,4,opt,name=left_ms,json=leftMs,proto3" json:"left_ms,omitempty"` // until the membership ends by itself; 0: never
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GroupMember) Reset() {
+	*x = GroupMember{}
+	mi := &file_service_proto_msgTypes[18]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GroupMember) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GroupMember) ProtoMessage() {}
+
+func (x *GroupMember) ProtoReflect() protoreflect.Message {
+	mi := &file_service_proto_msgTypes[18]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GroupMember.ProtoReflect.Descriptor instead.
+func (*GroupMember) Descriptor() ([]byte, []int) {
+	return file_service_proto_rawDescGZIP(), []int{18}
+}
+
+func (x *GroupMember) GetSessionId() string {
+	if x != nil {
+		return x.SessionId
+	}
+	return ""
+}
+
+func (x *GroupMember) GetOpenid() string {
+	if x != nil {
+		return x.Openid
+	}
+	return ""
+}
+
+func (x *GroupMember) GetAttached() bool {
+	if x != nil {
+		return x.Attached
+	}
+	return false
+}
+
+func (x *GroupMember) GetLeftMs() uint64 {
+	if x != nil {
+		return x.LeftMs
+	}
+	return 0
+}
+
+type SessionsOfRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Openid        string                 `protobuf:"bytes,1,opt,name=openid,proto3" json:"openid,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SessionsOfRequest) Reset() {
+	*x = SessionsOfRequest{}
+	mi := &file_service_proto_msgTypes[19]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SessionsOfRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SessionsOfRequest) ProtoMessage() {}
+
+func (x *SessionsOfRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_service_proto_msgTypes[19]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SessionsOfRequest.ProtoReflect.Descriptor instead.
+func (*SessionsOfRequest) Descriptor() ([]byte, []int) {
+	return file_service_proto_rawDescGZIP(), []int{19}
+}
+
+func (x *SessionsOfRequest) GetOpenid() string {
+	if x != nil {
+		return x.Openid
+	}
+	return ""
+}
+
+type SessionsOfResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Sessions      []*SessionPresence     `protobuf:"bytes,1,rep,name=sessions,proto3" json:"sessions,omitempty"` // none: the openid is not here
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SessionsOfResponse) Reset() {
+	*x = SessionsOfResponse{}
+	mi := &file_service_proto_msgTypes[20]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SessionsOfResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SessionsOfResponse) ProtoMessage() {}
+
+func (x *SessionsOfResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_service_proto_msgTypes[20]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SessionsOfResponse.ProtoReflect.Descriptor instead.
+func (*SessionsOfResponse) Descriptor() ([]byte, []int) {
+	return file_service_proto_rawDescGZIP(), []int{20}
+}
+
+func (x *SessionsOfResponse) GetSessions() []*SessionPresence {
+	if x != nil {
+		return x.Sessions
+	}
+	return nil
+}
+
+type SessionPresence struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	SessionId     string                 `protobuf:"bytes,1,opt,name=session_id,json=sessionId,proto3" json:"session_id,omitempty"`
+	Attached      bool                   `protobuf:"varint,2,opt,name=attached,proto3" json:"attached,omitempty"` // a client is there
+	LoggedIn      bool                   `protobuf:"varint,3,opt,name=logged_in,json=loggedIn,proto3" json:"logged_in,omitempty"`
+	Since         float64                `protobuf:"fixed64,4,opt,name=since,proto3" json:"since,omitempty"`                                      // when the session began, in seconds since 1970
+	DetachedSince float64                `protobuf:"fixed64,5,opt,name=detached_since,json=detachedSince,proto3" json:"detached_since,omitempty"` // when its client went; 0 while one is there
+	Address       string                 `protobuf:"bytes,6,opt,name=address,proto3" json:"address,omitempty"`                                    // of the client, also after that has gone
+	Zone          string                 `protobuf:"bytes,7,opt,name=zone,proto3" json:"zone,omitempty"`
+	Gid           string                 `protobuf:"bytes,8,opt,name=gid,proto3" json:"gid,omitempty"`
+	Groups        []string               `protobuf:"bytes,9,rep,name=groups,proto3" json:"groups,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SessionPresence) Reset() {
+	*x = SessionPresence{}
+	mi := &file_service_proto_msgTypes[21]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SessionPresence) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SessionPresence) ProtoMessage() {}
+
+func (x *SessionPresence) ProtoReflect() protoreflect.Message {
+	mi := &file_service_proto_msgTypes[21]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SessionPresence.ProtoReflect.Descriptor instead.
+func (*SessionPresence) Descriptor() ([]byte, []int) {
+	return file_service_proto_rawDescGZIP(), []int{21}
+}
+
+func (x *SessionPresence) GetSessionId() string {
+	if x != nil {
+		return x.SessionId
+	}
+	return ""
+}
+
+func (x *SessionPresence) GetAttached() bool {
+	if x != nil {
+		return x.Attached
+	}
+	return false
+}
+
+func (x *SessionPresence) GetLoggedIn() bool {
+	if x != nil {
+		return x.LoggedIn
+	}
+	return false
+}
+
+func (x *SessionPresence) GetSince() float64 {
+	if x != nil {
+		return x.Since
+	}
+	return 0
+}
+
+func (x *SessionPresence) GetDetachedSince() float64 {
+	if x != nil {
+		return x.DetachedSince
+	}
+	return 0
+}
+
+func (x *SessionPresence) GetAddress() string {
+	if x != nil {
+		return x.Address
+	}
+	return ""
+}
+
+func (x *SessionPresence) GetZone() string {
+	if x != nil {
+		return x.Zone
+	}
+	return ""
+}
+
+func (x *SessionPresence) GetGid() string {
+	if x != nil {
+		return x.Gid
+	}
+	return ""
+}
+
+func (x *SessionPresence) GetGroups() []string {
+	if x != nil {
+		return x.Groups
+	}
+	return nil
+}
+
 type BroadcastRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	MsgType       string                 `protobuf:"bytes,1,opt,name=msg_type,json=msgType,proto3" json:"msg_type,omitempty"`
@@ -1156,7 +1937,7 @@ type BroadcastRequest struct {
 
 func (x *BroadcastRequest) Reset() {
 	*x = BroadcastRequest{}
-	mi := &file_service_proto_msgTypes[11]
+	mi := &file_service_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1168,7 +1949,7 @@ func (x *BroadcastRequest) String() string {
 func (*BroadcastRequest) ProtoMessage() {}
 
 func (x *BroadcastRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_service_proto_msgTypes[11]
+	mi := &file_service_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1181,7 +1962,7 @@ func (x *BroadcastRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BroadcastRequest.ProtoReflect.Descriptor instead.
 func (*BroadcastRequest) Descriptor() ([]byte, []int) {
-	return file_service_proto_rawDescGZIP(), []int{11}
+	return file_service_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *BroadcastRequest) GetMsgType() string {
@@ -1231,7 +2012,7 @@ type BroadcastResponse struct {
 
 func (x *BroadcastResponse) Reset() {
 	*x = BroadcastResponse{}
-	mi := &file_service_proto_msgTypes[12]
+	mi := &file_service_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1243,7 +2024,7 @@ func (x *BroadcastResponse) String() string {
 func (*BroadcastResponse) ProtoMessage() {}
 
 func (x *BroadcastResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_service_proto_msgTypes[12]
+	mi := &file_service_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1256,7 +2037,7 @@ func (x *BroadcastResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BroadcastResponse.ProtoReflect.Descriptor instead.
 func (*BroadcastResponse) Descriptor() ([]byte, []int) {
-	return file_service_proto_rawDescGZIP(), []int{12}
+	return file_service_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *BroadcastResponse) GetSentCount() int32 {
@@ -1300,7 +2081,7 @@ type UpstreamRegisterRequest struct {
 
 func (x *UpstreamRegisterRequest) Reset() {
 	*x = UpstreamRegisterRequest{}
-	mi := &file_service_proto_msgTypes[13]
+	mi := &file_service_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1312,7 +2093,7 @@ func (x *UpstreamRegisterRequest) String() string {
 func (*UpstreamRegisterRequest) ProtoMessage() {}
 
 func (x *UpstreamRegisterRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_service_proto_msgTypes[13]
+	mi := &file_service_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1325,7 +2106,7 @@ func (x *UpstreamRegisterRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpstreamRegisterRequest.ProtoReflect.Descriptor instead.
 func (*UpstreamRegisterRequest) Descriptor() ([]byte, []int) {
-	return file_service_proto_rawDescGZIP(), []int{13}
+	return file_service_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *UpstreamRegisterRequest) GetAddress() string {
@@ -1374,7 +2155,7 @@ type UpstreamRegisterResponse struct {
 
 func (x *UpstreamRegisterResponse) Reset() {
 	*x = UpstreamRegisterResponse{}
-	mi := &file_service_proto_msgTypes[14]
+	mi := &file_service_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1386,7 +2167,7 @@ func (x *UpstreamRegisterResponse) String() string {
 func (*UpstreamRegisterResponse) ProtoMessage() {}
 
 func (x *UpstreamRegisterResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_service_proto_msgTypes[14]
+	mi := &file_service_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1399,7 +2180,7 @@ func (x *UpstreamRegisterResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpstreamRegisterResponse.ProtoReflect.Descriptor instead.
 func (*UpstreamRegisterResponse) Descriptor() ([]byte, []int) {
-	return file_service_proto_rawDescGZIP(), []int{14}
+	return file_service_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *UpstreamRegisterResponse) GetSuccess() bool {
@@ -1523,7 +2304,77 @@ const file_service_proto_rawDesc = "" +
 	" \x01(\tR\x06reason\x12\x18\n" +
 	"\aaddress\x18\v \x01(\tR\aaddress\x12\x1f\n" +
 	"\vmissed_from\x18\f \x01(\x04R\n" +
-	"missedFrom\"\xf9\x01\n" +
+	"missedFrom\"}\n" +
+	"\x10JoinGroupRequest\x12\x1f\n" +
+	"\vtarget_type\x18\x01 \x01(\tR\n" +
+	"targetType\x12\x1b\n" +
+	"\ttarget_id\x18\x02 \x01(\tR\btargetId\x12\x14\n" +
+	"\x05group\x18\x03 \x01(\tR\x05group\x12\x15\n" +
+	"\x06ttl_ms\x18\x04 \x01(\rR\x05ttlMs\"g\n" +
+	"\x11LeaveGroupRequest\x12\x1f\n" +
+	"\vtarget_type\x18\x01 \x01(\tR\n" +
+	"targetType\x12\x1b\n" +
+	"\ttarget_id\x18\x02 \x01(\tR\btargetId\x12\x14\n" +
+	"\x05group\x18\x03 \x01(\tR\x05group\"~\n" +
+	"\rGroupResponse\x12\x18\n" +
+	"\asuccess\x18\x01 \x01(\bR\asuccess\x12\x18\n" +
+	"\amessage\x18\x02 \x01(\tR\amessage\x12\x1d\n" +
+	"\n" +
+	"error_code\x18\x03 \x01(\tR\terrorCode\x12\x1a\n" +
+	"\bsessions\x18\x04 \x01(\x05R\bsessions\"\xb8\x02\n" +
+	"\x10GroupPushRequest\x12\x14\n" +
+	"\x05group\x18\x01 \x01(\tR\x05group\x12\x19\n" +
+	"\bmsg_type\x18\x02 \x01(\tR\amsgType\x12\x14\n" +
+	"\x05title\x18\x03 \x01(\tR\x05title\x12\x18\n" +
+	"\acontent\x18\x04 \x01(\tR\acontent\x12\x12\n" +
+	"\x04data\x18\x05 \x01(\fR\x04data\x12I\n" +
+	"\bmetadata\x18\x06 \x03(\v2-.gatesvr.proto.GroupPushRequest.MetadataEntryR\bmetadata\x12'\n" +
+	"\x0fidempotency_key\x18\a \x01(\tR\x0eidempotencyKey\x1a;\n" +
+	"\rMetadataEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xfb\x01\n" +
+	"\x11GroupPushResponse\x12\x18\n" +
+	"\asuccess\x18\x01 \x01(\bR\asuccess\x12\x18\n" +
+	"\amessage\x18\x02 \x01(\tR\amessage\x12\x1d\n" +
+	"\n" +
+	"error_code\x18\x03 \x01(\tR\terrorCode\x12\x1d\n" +
+	"\n" +
+	"sent_count\x18\x04 \x01(\x05R\tsentCount\x12!\n" +
+	"\fmember_count\x18\x05 \x01(\x05R\vmemberCount\x12#\n" +
+	"\rpending_bytes\x18\x06 \x01(\x04R\fpendingBytes\x12,\n" +
+	"\x12most_pending_bytes\x18\a \x01(\x04R\x10mostPendingBytes\"Y\n" +
+	"\x13GroupMembersRequest\x12\x14\n" +
+	"\x05group\x18\x01 \x01(\tR\x05group\x12\x14\n" +
+	"\x05limit\x18\x02 \x01(\rR\x05limit\x12\x16\n" +
+	"\x06cursor\x18\x03 \x01(\tR\x06cursor\"\xb3\x01\n" +
+	"\x14GroupMembersResponse\x12\x18\n" +
+	"\asuccess\x18\x01 \x01(\bR\asuccess\x12\x18\n" +
+	"\amessage\x18\x02 \x01(\tR\amessage\x12\x1d\n" +
+	"\n" +
+	"error_code\x18\x03 \x01(\tR\terrorCode\x124\n" +
+	"\amembers\x18\x04 \x03(\v2\x1a.gatesvr.proto.GroupMemberR\amembers\x12\x12\n" +
+	"\x04next\x18\x05 \x01(\tR\x04next\"y\n" +
+	"\vGroupMember\x12\x1d\n" +
+	"\n" +
+	"session_id\x18\x01 \x01(\tR\tsessionId\x12\x16\n" +
+	"\x06openid\x18\x02 \x01(\tR\x06openid\x12\x1a\n" +
+	"\battached\x18\x03 \x01(\bR\battached\x12\x17\n" +
+	"\aleft_ms\x18\x04 \x01(\x04R\x06leftMs\"+\n" +
+	"\x11SessionsOfRequest\x12\x16\n" +
+	"\x06openid\x18\x01 \x01(\tR\x06openid\"P\n" +
+	"\x12SessionsOfResponse\x12:\n" +
+	"\bsessions\x18\x01 \x03(\v2\x1e.gatesvr.proto.SessionPresenceR\bsessions\"\xfe\x01\n" +
+	"\x0fSessionPresence\x12\x1d\n" +
+	"\n" +
+	"session_id\x18\x01 \x01(\tR\tsessionId\x12\x1a\n" +
+	"\battached\x18\x02 \x01(\bR\battached\x12\x1b\n" +
+	"\tlogged_in\x18\x03 \x01(\bR\bloggedIn\x12\x14\n" +
+	"\x05since\x18\x04 \x01(\x01R\x05since\x12%\n" +
+	"\x0edetached_since\x18\x05 \x01(\x01R\rdetachedSince\x12\x18\n" +
+	"\aaddress\x18\x06 \x01(\tR\aaddress\x12\x12\n" +
+	"\x04zone\x18\a \x01(\tR\x04zone\x12\x10\n" +
+	"\x03gid\x18\b \x01(\tR\x03gid\x12\x16\n" +
+	"\x06groups\x18\t \x03(\tR\x06groups\"\xf9\x01\n" +
 	"\x10BroadcastRequest\x12\x19\n" +
 	"\bmsg_type\x18\x01 \x01(\tR\amsgType\x12\x14\n" +
 	"\x05title\x18\x02 \x01(\tR\x05title\x12\x18\n" +
@@ -1583,14 +2434,21 @@ const file_service_proto_rawDesc = "" +
 	"\x10EVENT_KIND_ENDED\x10\x062\xae\x01\n" +
 	"\x0fUpstreamService\x12Q\n" +
 	"\x0eProcessRequest\x12\x1e.gatesvr.proto.UpstreamRequest\x1a\x1f.gatesvr.proto.UpstreamResponse\x12H\n" +
-	"\tGetStatus\x12\x1c.gatesvr.proto.StatusRequest\x1a\x1d.gatesvr.proto.StatusResponse2\x9d\x04\n" +
+	"\tGetStatus\x12\x1c.gatesvr.proto.StatusRequest\x1a\x1d.gatesvr.proto.StatusResponse2\xb5\a\n" +
 	"\x0eGatewayService\x12U\n" +
 	"\fPushToClient\x12!.gatesvr.proto.UnicastPushRequest\x1a\".gatesvr.proto.UnicastPushResponse\x12W\n" +
 	"\x12BroadcastToClients\x12\x1f.gatesvr.proto.BroadcastRequest\x1a .gatesvr.proto.BroadcastResponse\x12c\n" +
 	"\x10RegisterUpstream\x12&.gatesvr.proto.UpstreamRegisterRequest\x1a'.gatesvr.proto.UpstreamRegisterResponse\x12N\n" +
 	"\tPushBatch\x12\x1f.gatesvr.proto.BatchPushRequest\x1a .gatesvr.proto.BatchPushResponse\x12S\n" +
 	"\x10PushWithReceipts\x12!.gatesvr.proto.UnicastPushRequest\x1a\x1a.gatesvr.proto.PushReceipt0\x01\x12Q\n" +
-	"\vWatchEvents\x12!.gatesvr.proto.WatchEventsRequest\x1a\x1d.gatesvr.proto.LifecycleEvent0\x01B5Z3github.com/quicgw/quicgw_fast/proto/gatesvr;gatesvrb\x06proto3"
+	"\vWatchEvents\x12!.gatesvr.proto.WatchEventsRequest\x1a\x1d.gatesvr.proto.LifecycleEvent0\x01\x12J\n" +
+	"\tJoinGroup\x12\x1f.gatesvr.proto.JoinGroupRequest\x1a\x1c.gatesvr.proto.GroupResponse\x12L\n" +
+	"\n" +
+	"LeaveGroup\x12 .gatesvr.proto.LeaveGroupRequest\x1a\x1c.gatesvr.proto.GroupResponse\x12P\n" +
+	"\vPushToGroup\x12\x1f.gatesvr.proto.GroupPushRequest\x1a .gatesvr.proto.GroupPushResponse\x12W\n" +
+	"\fGroupMembers\x12\".gatesvr.proto.GroupMembersRequest\x1a#.gatesvr.proto.GroupMembersResponse\x12Q\n" +
+	"\n" +
+	"SessionsOf\x12 .gatesvr.proto.SessionsOfRequest\x1a!.gatesvr.proto.SessionsOfResponseB5Z3github.com/quicgw/quicgw_fast/proto/gatesvr;gatesvrb\x06proto3"
 
 var (
 	file_service_proto_rawDescOnce sync.Once
@@ -1605,7 +2463,7 @@ func file_service_proto_rawDescGZIP() []byte {
 }
 
 var file_service_proto_enumTypes = make([]protoimpl.EnumInfo, 4)
-var file_service_proto_msgTypes = make([]protoimpl.MessageInfo, 21)
+var file_service_proto_msgTypes = make([]protoimpl.MessageInfo, 33)
 var file_service_proto_goTypes = []any{
 	(NotifySyncHint)(0),              // 0: gatesvr.proto.NotifySyncHint
 	(PushOutcome)(0),                 // 1: gatesvr.proto.PushOutcome
@@ -1622,23 +2480,35 @@ var file_service_proto_goTypes = []any{
 	(*PushReceipt)(nil),              // 12: gatesvr.proto.PushReceipt
 	(*WatchEventsRequest)(nil),       // 13: gatesvr.proto.WatchEventsRequest
 	(*LifecycleEvent)(nil),           // 14: gatesvr.proto.LifecycleEvent
-	(*BroadcastRequest)(nil),         // 15: gatesvr.proto.BroadcastRequest
-	(*BroadcastResponse)(nil),        // 16: gatesvr.proto.BroadcastResponse
-	(*UpstreamRegisterRequest)(nil),  // 17: gatesvr.proto.UpstreamRegisterRequest
-	(*UpstreamRegisterResponse)(nil), // 18: gatesvr.proto.UpstreamRegisterResponse
-	nil,                              // 19: gatesvr.proto.UpstreamRequest.ParamsEntry
-	nil,                              // 20: gatesvr.proto.UpstreamRequest.HeadersEntry
-	nil,                              // 21: gatesvr.proto.UpstreamResponse.HeadersEntry
-	nil,                              // 22: gatesvr.proto.StatusResponse.MetadataEntry
-	nil,                              // 23: gatesvr.proto.UnicastPushRequest.MetadataEntry
-	nil,                              // 24: gatesvr.proto.BroadcastRequest.MetadataEntry
+	(*JoinGroupRequest)(nil),         // 15: gatesvr.proto.JoinGroupRequest
+	(*LeaveGroupRequest)(nil),        // 16: gatesvr.proto.LeaveGroupRequest
+	(*GroupResponse)(nil),            // 17: gatesvr.proto.GroupResponse
+	(*GroupPushRequest)(nil),         // 18: gatesvr.proto.GroupPushRequest
+	(*GroupPushResponse)(nil),        // 19: gatesvr.proto.GroupPushResponse
+	(*GroupMembersRequest)(nil),      // 20: gatesvr.proto.GroupMembersRequest
+	(*GroupMembersResponse)(nil),     // 21: gatesvr.proto.GroupMembersResponse
+	(*GroupMember)(nil),              // 22: gatesvr.proto.GroupMember
+	(*SessionsOfRequest)(nil),        // 23: gatesvr.proto.SessionsOfRequest
+	(*SessionsOfResponse)(nil),       // 24: gatesvr.proto.SessionsOfResponse
+	(*SessionPresence)(nil),          // 25: gatesvr.proto.SessionPresence
+	(*BroadcastRequest)(nil),         // 26: gatesvr.proto.BroadcastRequest
+	(*BroadcastResponse)(nil),        // 27: gatesvr.proto.BroadcastResponse
+	(*UpstreamRegisterRequest)(nil),  // 28: gatesvr.proto.UpstreamRegisterRequest
+	(*UpstreamRegisterResponse)(nil), // 29: gatesvr.proto.UpstreamRegisterResponse
+	nil,                              // 30: gatesvr.proto.UpstreamRequest.ParamsEntry
+	nil,                              // 31: gatesvr.proto.UpstreamRequest.HeadersEntry
+	nil,                              // 32: gatesvr.proto.UpstreamResponse.HeadersEntry
+	nil,                              // 33: gatesvr.proto.StatusResponse.MetadataEntry
+	nil,                              // 34: gatesvr.proto.UnicastPushRequest.MetadataEntry
+	nil,                              // 35: gatesvr.proto.GroupPushRequest.MetadataEntry
+	nil,                              // 36: gatesvr.proto.BroadcastRequest.MetadataEntry
 }
 var file_service_proto_depIdxs = []int32{
-	19, // 0: gatesvr.proto.UpstreamRequest.params:type_name -> gatesvr.proto.UpstreamRequest.ParamsEntry
-	20, // 1: gatesvr.proto.UpstreamRequest.headers:type_name -> gatesvr.proto.UpstreamRequest.HeadersEntry
-	21, // 2: gatesvr.proto.UpstreamResponse.headers:type_name -> gatesvr.proto.UpstreamResponse.HeadersEntry
-	22, // 3: gatesvr.proto.StatusResponse.metadata:type_name -> gatesvr.proto.StatusResponse.MetadataEntry
-	23, // 4: gatesvr.proto.UnicastPushRequest.metadata:type_name -> gatesvr.proto.UnicastPushRequest.MetadataEntry
+	30, // 0: gatesvr.proto.UpstreamRequest.params:type_name -> gatesvr.proto.UpstreamRequest.ParamsEntry
+	31, // 1: gatesvr.proto.UpstreamRequest.headers:type_name -> gatesvr.proto.UpstreamRequest.HeadersEntry
+	32, // 2: gatesvr.proto.UpstreamResponse.headers:type_name -> gatesvr.proto.UpstreamResponse.HeadersEntry
+	33, // 3: gatesvr.proto.StatusResponse.metadata:type_name -> gatesvr.proto.StatusResponse.MetadataEntry
+	34, // 4: gatesvr.proto.UnicastPushRequest.metadata:type_name -> gatesvr.proto.UnicastPushRequest.MetadataEntry
 	0,  // 5: gatesvr.proto.UnicastPushRequest.sync_hint:type_name -> gatesvr.proto.NotifySyncHint
 	1,  // 6: gatesvr.proto.UnicastPushResponse.outcome:type_name -> gatesvr.proto.PushOutcome
 	2,  // 7: gatesvr.proto.UnicastPushResponse.lost_reason:type_name -> gatesvr.proto.LostReason
@@ -1649,28 +2519,41 @@ var file_service_proto_depIdxs = []int32{
 	9,  // 12: gatesvr.proto.PushReceipt.answer:type_name -> gatesvr.proto.UnicastPushResponse
 	3,  // 13: gatesvr.proto.WatchEventsRequest.kinds:type_name -> gatesvr.proto.EventKind
 	3,  // 14: gatesvr.proto.LifecycleEvent.kind:type_name -> gatesvr.proto.EventKind
-	24, // 15: gatesvr.proto.BroadcastRequest.metadata:type_name -> gatesvr.proto.BroadcastRequest.MetadataEntry
-	4,  // 16: gatesvr.proto.UpstreamService.ProcessRequest:input_type -> gatesvr.proto.UpstreamRequest
-	6,  // 17: gatesvr.proto.UpstreamService.GetStatus:input_type -> gatesvr.proto.StatusRequest
-	8,  // 18: gatesvr.proto.GatewayService.PushToClient:input_type -> gatesvr.proto.UnicastPushRequest
-	15, // 19: gatesvr.proto.GatewayService.BroadcastToClients:input_type -> gatesvr.proto.BroadcastRequest
-	17, // 20: gatesvr.proto.GatewayService.RegisterUpstream:input_type -> gatesvr.proto.UpstreamRegisterRequest
-	10, // 21: gatesvr.proto.GatewayService.PushBatch:input_type -> gatesvr.proto.BatchPushRequest
-	8,  // 22: gatesvr.proto.GatewayService.PushWithReceipts:input_type -> gatesvr.proto.UnicastPushRequest
-	13, // 23: gatesvr.proto.GatewayService.WatchEvents:input_type -> gatesvr.proto.WatchEventsRequest
-	5,  // 24: gatesvr.proto.UpstreamService.ProcessRequest:output_type -> gatesvr.proto.UpstreamResponse
-	7,  // 25: gatesvr.proto.UpstreamService.GetStatus:output_type -> gatesvr.proto.StatusResponse
-	9,  // 26: gatesvr.proto.GatewayService.PushToClient:output_type -> gatesvr.proto.UnicastPushResponse
-	16, // 27: gatesvr.proto.GatewayService.BroadcastToClients:output_type -> gatesvr.proto.BroadcastResponse
-	18, // 28: gatesvr.proto.GatewayService.RegisterUpstream:output_type -> gatesvr.proto.UpstreamRegisterResponse
-	11, // 29: gatesvr.proto.GatewayService.PushBatch:output_type -> gatesvr.proto.BatchPushResponse
-	12, // 30: gatesvr.proto.GatewayService.PushWithReceipts:output_type -> gatesvr.proto.PushReceipt
-	14, // 31: gatesvr.proto.GatewayService.WatchEvents:output_type -> gatesvr.proto.LifecycleEvent
-	24, // [24:32] is the sub-list for method output_type
-	16, // [16:24] is the sub-list for method input_type
-	16, // [16:16] is the sub-list for extension type_name
-	16, // [16:16] is the sub-list for extension extendee
-	0,  // [0:16] is the sub-list for field type_name
+	35, // 15: gatesvr.proto.GroupPushRequest.metadata:type_name -> gatesvr.proto.GroupPushRequest.MetadataEntry
+	22, // 16: gatesvr.proto.GroupMembersResponse.members:type_name -> gatesvr.proto.GroupMember
+	25, // 17: gatesvr.proto.SessionsOfResponse.sessions:type_name -> gatesvr.proto.SessionPresence
+	36, // 18: gatesvr.proto.BroadcastRequest.metadata:type_name -> gatesvr.proto.BroadcastRequest.MetadataEntry
+	4,  // 19: gatesvr.proto.UpstreamService.ProcessRequest:input_type -> gatesvr.proto.UpstreamRequest
+	6,  // 20: gatesvr.proto.UpstreamService.GetStatus:input_type -> gatesvr.proto.StatusRequest
+	8,  // 21: gatesvr.proto.GatewayService.PushToClient:input_type -> gatesvr.proto.UnicastPushRequest
+	26, // 22: gatesvr.proto.GatewayService.BroadcastToClients:input_type -> gatesvr.proto.BroadcastRequest
+	28, // 23: gatesvr.proto.GatewayService.RegisterUpstream:input_type -> gatesvr.proto.UpstreamRegisterRequest
+	10, // 24: gatesvr.proto.GatewayService.PushBatch:input_type -> gatesvr.proto.BatchPushRequest
+	8,  // 25: gatesvr.proto.GatewayService.PushWithReceipts:input_type -> gatesvr.proto.UnicastPushRequest
+	13, // 26: gatesvr.proto.GatewayService.WatchEvents:input_type -> gatesvr.proto.WatchEventsRequest
+	15, // 27: gatesvr.proto.GatewayService.JoinGroup:input_type -> gatesvr.proto.JoinGroupRequest
+	16, // 28: gatesvr.proto.GatewayService.LeaveGroup:input_type -> gatesvr.proto.LeaveGroupRequest
+	18, // 29: gatesvr.proto.GatewayService.PushToGroup:input_type -> gatesvr.proto.GroupPushRequest
+	20, // 30: gatesvr.proto.GatewayService.GroupMembers:input_type -> gatesvr.proto.GroupMembersRequest
+	23, // 31: gatesvr.proto.GatewayService.SessionsOf:input_type -> gatesvr.proto.SessionsOfRequest
+	5,  // 32: gatesvr.proto.UpstreamService.ProcessRequest:output_type -> gatesvr.proto.UpstreamResponse
+	7,  // 33: gatesvr.proto.UpstreamService.GetStatus:output_type -> gatesvr.proto.StatusResponse
+	9,  // 34: gatesvr.proto.GatewayService.PushToClient:output_type -> gatesvr.proto.UnicastPushResponse
+	27, // 35: gatesvr.proto.GatewayService.BroadcastToClients:output_type -> gatesvr.proto.BroadcastResponse
+	29, // 36: gatesvr.proto.GatewayService.RegisterUpstream:output_type -> gatesvr.proto.UpstreamRegisterResponse
+	11, // 37: gatesvr.proto.GatewayService.PushBatch:output_type -> gatesvr.proto.BatchPushResponse
+	12, // 38: gatesvr.proto.GatewayService.PushWithReceipts:output_type -> gatesvr.proto.PushReceipt
+	14, // 39: gatesvr.proto.GatewayService.WatchEvents:output_type -> gatesvr.proto.LifecycleEvent
+	17, // 40: gatesvr.proto.GatewayService.JoinGroup:output_type -> gatesvr.proto.GroupResponse
+	17, // 41: gatesvr.proto.GatewayService.LeaveGroup:output_type -> gatesvr.proto.GroupResponse
+	19, // 42: gatesvr.proto.GatewayService.PushToGroup:output_type -> gatesvr.proto.GroupPushResponse
+	21, // 43: gatesvr.proto.GatewayService.GroupMembers:output_type -> gatesvr.proto.GroupMembersResponse
+	24, // 44: gatesvr.proto.GatewayService.SessionsOf:output_type -> gatesvr.proto.SessionsOfResponse
+	32, // [32:45] is the sub-list for method output_type
+	19, // [19:32] is the sub-list for method input_type
+	19, // [19:19] is the sub-list for extension type_name
+	19, // [19:19] is the sub-list for extension extendee
+	0,  // [0:19] is the sub-list for field type_name
 }
 
 func init() { file_service_proto_init() }
@@ -1684,7 +2567,7 @@ func file_service_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_service_proto_rawDesc), len(file_service_proto_rawDesc)),
 			NumEnums:      4,
-			NumMessages:   21,
+			NumMessages:   33,
 			NumExtensions: 0,
 			NumServices:   2,
 		},

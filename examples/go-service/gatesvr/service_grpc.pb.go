@@ -172,6 +172,11 @@ const (
 	GatewayService_PushBatch_FullMethodName          = "/gatesvr.proto.GatewayService/PushBatch"
 	GatewayService_PushWithReceipts_FullMethodName   = "/gatesvr.proto.GatewayService/PushWithReceipts"
 	GatewayService_WatchEvents_FullMethodName        = "/gatesvr.proto.GatewayService/WatchEvents"
+	GatewayService_JoinGroup_FullMethodName          = "/gatesvr.proto.GatewayService/JoinGroup"
+	GatewayService_LeaveGroup_FullMethodName         = "/gatesvr.proto.GatewayService/LeaveGroup"
+	GatewayService_PushToGroup_FullMethodName        = "/gatesvr.proto.GatewayService/PushToGroup"
+	GatewayService_GroupMembers_FullMethodName       = "/gatesvr.proto.GatewayService/GroupMembers"
+	GatewayService_SessionsOf_FullMethodName         = "/gatesvr.proto.GatewayService/SessionsOf"
 )
 
 // GatewayServiceClient is the client API for GatewayService service.
@@ -186,6 +191,11 @@ type GatewayServiceClient interface {
 	PushBatch(ctx context.Context, in *BatchPushRequest, opts ...grpc.CallOption) (*BatchPushResponse, error)
 	PushWithReceipts(ctx context.Context, in *UnicastPushRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[PushReceipt], error)
 	WatchEvents(ctx context.Context, in *WatchEventsRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[LifecycleEvent], error)
+	JoinGroup(ctx context.Context, in *JoinGroupRequest, opts ...grpc.CallOption) (*GroupResponse, error)
+	LeaveGroup(ctx context.Context, in *LeaveGroupRequest, opts ...grpc.CallOption) (*GroupResponse, error)
+	PushToGroup(ctx context.Context, in *GroupPushRequest, opts ...grpc.CallOption) (*GroupPushResponse, error)
+	GroupMembers(ctx context.Context, in *GroupMembersRequest, opts ...grpc.CallOption) (*GroupMembersResponse, error)
+	SessionsOf(ctx context.Context, in *SessionsOfRequest, opts ...grpc.CallOption) (*SessionsOfResponse, error)
 }
 
 type gatewayServiceClient struct {
@@ -274,6 +284,56 @@ func (c *gatewayServiceClient) WatchEvents(ctx context.Context, in *WatchEventsR
 // This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
 type GatewayService_WatchEventsClient = grpc.ServerStreamingClient[LifecycleEvent]
 
+func (c *gatewayServiceClient) JoinGroup(ctx context.Context, in *JoinGroupRequest, opts ...grpc.CallOption) (*GroupResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(GroupResponse)
+	err := c.cc.Invoke(ctx, GatewayService_JoinGroup_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *gatewayServiceClient) LeaveGroup(ctx context.Context, in *LeaveGroupRequest, opts ...grpc.CallOption) (*GroupResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(GroupResponse)
+	err := c.cc.Invoke(ctx, GatewayService_LeaveGroup_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *gatewayServiceClient) PushToGroup(ctx context.Context, in *GroupPushRequest, opts ...grpc.CallOption) (*GroupPushResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(GroupPushResponse)
+	err := c.cc.Invoke(ctx, GatewayService_PushToGroup_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *gatewayServiceClient) GroupMembers(ctx context.Context, in *GroupMembersRequest, opts ...grpc.CallOption) (*GroupMembersResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(GroupMembersResponse)
+	err := c.cc.Invoke(ctx, GatewayService_GroupMembers_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *gatewayServiceClient) SessionsOf(ctx context.Context, in *SessionsOfRequest, opts ...grpc.CallOption) (*SessionsOfResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(SessionsOfResponse)
+	err := c.cc.Invoke(ctx, GatewayService_SessionsOf_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // GatewayServiceServer is the server API for GatewayService service.
 // All implementations must embed UnimplementedGatewayServiceServer
 // for forward compatibility.
@@ -286,6 +346,11 @@ type GatewayServiceServer interface {
 	PushBatch(context.Context, *BatchPushRequest) (*BatchPushResponse, error)
 	PushWithReceipts(*UnicastPushRequest, grpc.ServerStreamingServer[PushReceipt]) error
 	WatchEvents(*WatchEventsRequest, grpc.ServerStreamingServer[LifecycleEvent]) error
+	JoinGroup(context.Context, *JoinGroupRequest) (*GroupResponse, error)
+	LeaveGroup(context.Context, *LeaveGroupRequest) (*GroupResponse, error)
+	PushToGroup(context.Context, *GroupPushRequest) (*GroupPushResponse, error)
+	GroupMembers(context.Context, *GroupMembersRequest) (*GroupMembersResponse, error)
+	SessionsOf(context.Context, *SessionsOfRequest) (*SessionsOfResponse, error)
 	mustEmbedUnimplementedGatewayServiceServer()
 }
 
@@ -313,6 +378,21 @@ func (UnimplementedGatewayServiceServer) PushWithReceipts(*UnicastPushRequest, g
 }
 func (UnimplementedGatewayServiceServer) WatchEvents(*WatchEventsRequest, grpc.ServerStreamingServer[LifecycleEvent]) error {
 	return status.Error(codes.Unimplemented, "method WatchEvents not implemented")
+}
+func (UnimplementedGatewayServiceServer) JoinGroup(context.Context, *JoinGroupRequest) (*GroupResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method JoinGroup not implemented")
+}
+func (UnimplementedGatewayServiceServer) LeaveGroup(context.Context, *LeaveGroupRequest) (*GroupResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method LeaveGroup not implemented")
+}
+func (UnimplementedGatewayServiceServer) PushToGroup(context.Context, *GroupPushRequest) (*GroupPushResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method PushToGroup not implemented")
+}
+func (UnimplementedGatewayServiceServer) GroupMembers(context.Context, *GroupMembersRequest) (*GroupMembersResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method GroupMembers not implemented")
+}
+func (UnimplementedGatewayServiceServer) SessionsOf(context.Context, *SessionsOfRequest) (*SessionsOfResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method SessionsOf not implemented")
 }
 func (UnimplementedGatewayServiceServer) mustEmbedUnimplementedGatewayServiceServer() {}
 func (UnimplementedGatewayServiceServer) testEmbeddedByValue()                        {}
@@ -429,6 +509,96 @@ func _GatewayService_WatchEvents_Handler(srv interface{}, stream grpc.ServerStre
 // This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
 type GatewayService_WatchEventsServer = grpc.ServerStreamingServer[LifecycleEvent]
 
+func _GatewayService_JoinGroup_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(JoinGroupRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(GatewayServiceServer).JoinGroup(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: GatewayService_JoinGroup_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(GatewayServiceServer).JoinGroup(ctx, req.(*JoinGroupRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _GatewayService_LeaveGroup_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(LeaveGroupRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(GatewayServiceServer).LeaveGroup(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: GatewayService_LeaveGroup_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(GatewayServiceServer).LeaveGroup(ctx, req.(*LeaveGroupRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _GatewayService_PushToGroup_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(GroupPushRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(GatewayServiceServer).PushToGroup(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: GatewayService_PushToGroup_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(GatewayServiceServer).PushToGroup(ctx, req.(*GroupPushRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _GatewayService_GroupMembers_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(GroupMembersRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(GatewayServiceServer).GroupMembers(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: GatewayService_GroupMembers_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(GatewayServiceServer).GroupMembers(ctx, req.(*GroupMembersRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _GatewayService_SessionsOf_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(SessionsOfRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(GatewayServiceServer).SessionsOf(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: GatewayService_SessionsOf_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(GatewayServiceServer).SessionsOf(ctx, req.(*SessionsOfRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // GatewayService_ServiceDesc is the grpc.ServiceDesc for GatewayService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -451,6 +621,26 @@ var GatewayService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "PushBatch",
 			Handler:    _GatewayService_PushBatch_Handler,
+		},
+		{
+			MethodName: "JoinGroup",
+			Handler:    _GatewayService_JoinGroup_Handler,
+		},
+		{
+			MethodName: "LeaveGroup",
+			Handler:    _GatewayService_LeaveGroup_Handler,
+		},
+		{
+			MethodName: "PushToGroup",
+			Handler:    _GatewayService_PushToGroup_Handler,
+		},
+		{
+			MethodName: "GroupMembers",
+			Handler:    _GatewayService_GroupMembers_Handler,
+		},
+		{
+			MethodName: "SessionsOf",
+			Handler:    _GatewayService_SessionsOf_Handler,
 		},
 	},
 	Streams: []grpc.StreamDesc{

@@ -45,7 +45,15 @@ function ask<Answer extends { success?: boolean; errorCode?: string; message?: s
   });
 }
 
+function dial(address: string): GatewayServiceClient {
+  return new gatesvr.proto.GatewayService(address, grpc.credentials.createInsecure());
+}
+
 class Service {
+  /** Gateways that called, by address. */
+  private readonly callers = new Map<string, GatewayServiceClient>();
+
+  /** It registers with `gateway`. */
   constructor(private readonly gateway: GatewayServiceClient) {}
 
   /** Answers one request of a client. The openid can be relied on: the gateway has checked it. */
@@ -65,6 +73,22 @@ class Service {
     }
   }
 
+  /**
+   * The gateway that sent a request, which has the client's session: the header names its address. An own token must be
+   * shown at such an address only over TLS; here none is.
+   */
+  private caller(request: UpstreamRequest__Output): GatewayServiceClient {
+    const address = request.headers["gateway"]; // the gateway's own; empty where it does not know one
+    if (!address) return this.gateway;
+    const known = this.callers.get(address) ?? dial(address);
+    this.callers.set(address, known);
+    return known;
+  }
+
+  close(): void {
+    for (const gateway of [this.gateway, ...this.callers.values()]) gateway.close();
+  }
+
   /** Binds a notify to the answer of a request: it goes out with it, right before or right behind it. */
   private async notify(
     request: UpstreamRequest__Output,
@@ -81,7 +105,7 @@ class Service {
       bindClientSeqId: request.clientSeqId,
     };
     try {
-      await ask((options, done) => this.gateway.PushToClient(push, options, done));
+      await ask((options, done) => this.caller(request).PushToClient(push, options, done));
     } catch (error) {
       log("notify not sent", { kind: msgType, reason: String(error) });
     }
@@ -116,8 +140,7 @@ class Service {
 }
 
 async function main(gatewayAddress: string, listen: string): Promise<void> {
-  const gateway = new gatesvr.proto.GatewayService(gatewayAddress, grpc.credentials.createInsecure());
-  const service = new Service(gateway);
+  const service = new Service(dial(gatewayAddress));
   const handlers: UpstreamServiceHandlers = {
     ProcessRequest: (call, done) => {
       service.answer(call.request).then(
@@ -149,7 +172,7 @@ async function main(gatewayAddress: string, listen: string): Promise<void> {
   const late = setTimeout(() => server.forceShutdown(), STOP_WITHIN);
   await new Promise<void>((resolve) => server.tryShutdown(() => resolve()));
   clearTimeout(late);
-  gateway.close();
+  service.close();
 }
 
 main(process.argv[2] ?? "127.0.0.1:8092", process.argv[3] ?? "127.0.0.1:0").catch((error: unknown) => {

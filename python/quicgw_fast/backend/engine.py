@@ -34,9 +34,16 @@ class Forward(Protocol):
     """How a BUSINESS message becomes what its service gets."""
 
     def __call__(
-        self, session_id: str, openid: str, client_seq_id: int, payload: bytes, headers: Mapping[str, str], /
+        self,
+        session_id: str,
+        openid: str,
+        client_seq_id: int,
+        payload: bytes,
+        headers: Mapping[str, str],
+        own: bytes,
+        /,
     ) -> ForwardedRequest | None:
-        """Return None for a payload that a protobuf library has to look at."""
+        """Return None for a payload that a protobuf library has to look at. ``own`` are encoded headers of ours."""
 
 
 class PushToAll(Protocol):

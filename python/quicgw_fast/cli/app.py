@@ -122,6 +122,7 @@ _add(
     "quicgw upstream --mode zone --zone 001 --zone 002 --ports 9001,9002",
 )
 _add(STEER, "push", "Push a notify to clients through a gateway.")
+_add(STEER, "group", "Groups of sessions: who is in them, pushes to all.")
 _add(
     STEER,
     "top",

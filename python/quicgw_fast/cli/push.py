@@ -88,7 +88,7 @@ def unicast(
     if before is not None and after is not None:
         raise typer.BadParameter("cannot be combined with --after", param_hint="--before")
     with options.failures_as_json(json):
-        message = _message(type, title, content, data, meta)
+        message = message_of(type, title, content, data, meta)
         access = options.gateway_access(token_file, ca, cert, key)
         wishes = pushing.Wishes(wait_ack, idempotency_key, ttl, supersede)
         work = pushing.unicast(
@@ -145,7 +145,7 @@ def broadcast(
     from quicgw_fast.cli.event_loop import run
 
     with options.failures_as_json(json):
-        message = _message(type, title, content, data, meta)
+        message = message_of(type, title, content, data, meta)
         access = options.gateway_access(token_file, ca, cert, key)
         raise typer.Exit(run(pushing.broadcast(gateway, access, timeout, message, as_json=json)))
 
@@ -168,7 +168,8 @@ push.command(
 )(broadcast)
 
 
-def _message(kind: str, title: str, content: str, data: str, meta: list[str] | None) -> PushMessage:
+def message_of(kind: str, title: str, content: str, data: str, meta: list[str] | None) -> PushMessage:
+    """Make it of the options; BadParameter for what they cannot mean."""
     from quicgw_fast.cli.pushing import PushMessage
 
     return PushMessage(kind, title, content, text.content(data, "--data"), pairs(meta or (), "--meta"))

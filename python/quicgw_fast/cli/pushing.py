@@ -55,9 +55,9 @@ class Wishes:
     def fields(self) -> dict[str, Any]:
         """The fields of the request."""
         return {
-            "wait_ack_ms": _ms(self.wait_ack, "--wait-ack"),
+            "wait_ack_ms": milliseconds(self.wait_ack, "--wait-ack"),
             "idempotency_key": self.idempotency_key,
-            "ttl_ms": _ms(self.ttl, "--ttl"),
+            "ttl_ms": milliseconds(self.ttl, "--ttl"),
             "supersede_key": self.supersede_key,
         }
 
@@ -159,7 +159,8 @@ async def gateway_client(gateway: str, access: GatewayAccess) -> AsyncIterator[G
         await client.close()
 
 
-def _ms(seconds: float, option: str) -> int:
+def milliseconds(seconds: float, option: str) -> int:
+    """A time as it is sent; BadParameter for one that is too long."""
     milliseconds = round(seconds * 1000) or (1 if seconds else 0)
     if milliseconds >= 1 << 32:
         raise typer.BadParameter("is at most 49 days", param_hint=option)

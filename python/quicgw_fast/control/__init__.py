@@ -2,10 +2,12 @@
 
 from quicgw_fast.control.access import AccessFiles, ControlAccess, read_access
 from quicgw_fast.control.admin import AdminServer
+from quicgw_fast.control.advertised import advertised_address
 from quicgw_fast.control.grpc_server import MOST_BUFFERED, ControlServer, Pusher
 from quicgw_fast.control.pages import (
     config_pages,
     drain_pages,
+    group_pages,
     health_pages,
     metrics_pages,
     openapi_pages,
@@ -29,9 +31,11 @@ __all__ = [
     "ControlServer",
     "Pusher",
     "Refusals",
+    "advertised_address",
     "config_pages",
     "drain_pages",
     "first_token",
+    "group_pages",
     "health_pages",
     "metrics_pages",
     "openapi_pages",

@@ -3,39 +3,36 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol
 
 import grpc
 from google.protobuf.descriptor_pool import DescriptorPool
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection, reflection_pb2
 
+from quicgw_fast.control.answering import answered, metadata_of
 from quicgw_fast.control.callers import HEALTH_CHECK, Callers
 from quicgw_fast.control.event_stream import stream_events
+from quicgw_fast.control.group_calls import GroupServicer
 from quicgw_fast.control.intake import Intake, Later
 from quicgw_fast.control.listen import free_address
 from quicgw_fast.control.peers import caller_host
 from quicgw_fast.errors import StartupError
-from quicgw_fast.log_ids import call_ids
 from quicgw_fast.proto import service_pb2 as pb
-from quicgw_fast.proto.service_pb2_grpc import GatewayServiceServicer, add_GatewayServiceServicer_to_server
-from quicgw_fast.trace_context import trace_of
+from quicgw_fast.proto.service_pb2_grpc import add_GatewayServiceServicer_to_server
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Sequence
+    from collections.abc import Sequence
 
     from quicgw_fast.control.access import ControlAccess
     from quicgw_fast.control.event_stream import EventSource
+    from quicgw_fast.control.group_calls import GroupKeeper, PresenceTeller
     from quicgw_fast.control.refusals import Refusals
     from quicgw_fast.ports import TakenPush
     from quicgw_fast.trace_context import PushTracer
 
     Context = grpc.aio.ServicerContext[Any, Any]
-    Answer = TypeVar("Answer")
-
-_log = logging.getLogger("quicgw.control")
 
 GATEWAY_SERVICE = "gatesvr.proto.GatewayService"
 _ADVICE = "set server.grpc (--grpc)"
@@ -51,6 +48,8 @@ _PLACES = {
     f"/{GATEWAY_SERVICE}/PushBatch": 4,
     f"/{GATEWAY_SERVICE}/BroadcastToClients": 8,
     f"/{GATEWAY_SERVICE}/RegisterUpstream": 16,
+    f"/{GATEWAY_SERVICE}/PushToGroup": 8,
+    **{f"/{GATEWAY_SERVICE}/{name}": 8 for name in ("JoinGroup", "LeaveGroup", "GroupMembers", "SessionsOf")},
     HEALTH_CHECK: 16,
 }
 """Calls of a method whose message is in memory at once; those that wait for an acknowledgement have no place."""
@@ -163,6 +162,8 @@ class ControlServer:
         host: str,
         port: int,
         pusher: Pusher,
+        groups: GroupKeeper,
+        presence: PresenceTeller,
         registrar: Registrar,
         events: EventSource,
         access: ControlAccess,
@@ -183,7 +184,7 @@ class ControlServer:
             interceptors=[Callers(access.grpc, refusals), intake],
             maximum_concurrent_rpcs=max_concurrent_calls,
         )
-        add_GatewayServiceServicer_to_server(_Servicer(pusher, registrar, events, tracer), server)
+        add_GatewayServiceServicer_to_server(_Servicer(pusher, groups, presence, registrar, events, tracer), server)
         health_service = health.aio.HealthServicer()
         health_pb2_grpc.add_HealthServicer_to_server(health_service, server)
         names = (GATEWAY_SERVICE, health.SERVICE_NAME, reflection.SERVICE_NAME)
@@ -242,16 +243,24 @@ def add_port(
         ) from error
 
 
-class _Servicer(GatewayServiceServicer):
-    def __init__(self, pusher: Pusher, registrar: Registrar, events: EventSource, tracer: PushTracer | None) -> None:
+class _Servicer(GroupServicer):
+    def __init__(
+        self,
+        pusher: Pusher,
+        groups: GroupKeeper,
+        presence: PresenceTeller,
+        registrar: Registrar,
+        events: EventSource,
+        tracer: PushTracer | None,
+    ) -> None:
+        super().__init__(groups, presence, tracer)
         self._events = events
         self._pusher = pusher
-        self._tracer = tracer
         self._registrar = registrar
 
     async def PushToClient(self, request: pb.UnicastPushRequest, context: Context) -> Any:
-        traced = None if self._tracer is None else self._tracer.push(request, _metadata(context), "PushToClient")
-        taken = await _answer(self._pusher.push(request), "PushToClient", context)
+        traced = None if self._tracer is None else self._tracer.push(request, metadata_of(context), "PushToClient")
+        taken = await answered(self._pusher.push(request), "PushToClient", context)
         if traced is not None:
             traced(taken.answer)
         context.set_trailing_metadata((("pending-bytes", str(taken.answer.pending_bytes)),))
@@ -261,8 +270,8 @@ class _Servicer(GatewayServiceServicer):
         if len(request.pushes) > _BATCH:
             told = f"a batch may have {_BATCH} pushes, this one has {len(request.pushes)}: send several"
             await context.abort(grpc.StatusCode.INVALID_ARGUMENT, told)
-        traced = None if self._tracer is None else self._tracer.batch(request.pushes, _metadata(context))
-        taken = await _answer(self._pusher.batch(request.pushes), "PushBatch", context)
+        traced = None if self._tracer is None else self._tracer.batch(request.pushes, metadata_of(context))
+        taken = await answered(self._pusher.batch(request.pushes), "PushBatch", context)
         if traced is not None:
             traced([each.answer for each in taken])
 
@@ -273,8 +282,8 @@ class _Servicer(GatewayServiceServicer):
 
     # Not a generator, as the stub has it: what is awaited here has a place, what comes behind the first receipt none.
     async def PushWithReceipts(self, request: pb.UnicastPushRequest, context: Context) -> Any:  # type: ignore[override]
-        traced = None if self._tracer is None else self._tracer.push(request, _metadata(context), "PushWithReceipts")
-        taken = await _answer(self._pusher.push(request, follow=True), "PushWithReceipts", context)
+        traced = None if self._tracer is None else self._tracer.push(request, metadata_of(context), "PushWithReceipts")
+        taken = await answered(self._pusher.push(request, follow=True), "PushWithReceipts", context)
         if traced is not None:
             traced(taken.answer)
         accepted = taken.waits or taken.answer.success
@@ -294,8 +303,8 @@ class _Servicer(GatewayServiceServicer):
         return Later(settled) if accepted else None
 
     async def BroadcastToClients(self, request: pb.BroadcastRequest, context: Context) -> pb.BroadcastResponse:
-        traced = None if self._tracer is None else self._tracer.broadcast(request, _metadata(context))
-        answer = await _answer(self._pusher.broadcast(request), "BroadcastToClients", context)
+        traced = None if self._tracer is None else self._tracer.broadcast(request, metadata_of(context))
+        answer = await answered(self._pusher.broadcast(request), "BroadcastToClients", context)
         if traced is not None:
             traced(answer)
         most = ("most-pending-bytes", str(answer.most_pending_bytes))
@@ -313,21 +322,8 @@ class _Servicer(GatewayServiceServicer):
         if colon and host in _EVERYWHERE:
             # Deployed services register the address they listen on, ":9001": the host is where they call from.
             request.address = caller_host(context.peer()) + colon + port
-        return await _answer(self._registrar.register(request), "RegisterUpstream", context)
-
-
-def _metadata(context: Context) -> dict[str, str]:
-    return {key: value for key, value in context.invocation_metadata() or () if isinstance(value, str)}
+        return await answered(self._registrar.register(request), "RegisterUpstream", context)
 
 
 def _ms(seconds: float) -> int:
     return round(seconds * 1000)
-
-
-async def _answer(result: Awaitable[Answer], method: str, context: Context) -> Answer:
-    """Await the gateway's answer; an unexpected error is logged and goes out as INTERNAL, without detail."""
-    try:
-        return await result
-    except Exception:
-        _log.exception("call failed", extra={"method": method, **call_ids(trace_of(_metadata(context)))})
-        await context.abort(grpc.StatusCode.INTERNAL, "internal error of the gateway")

@@ -8,11 +8,11 @@ from quicgw_fast.codes import OK, PushType
 
 if TYPE_CHECKING:
     from quicgw_fast.backend.engine import EncodeBody
-    from quicgw_fast.proto.service_pb2 import BroadcastRequest, UnicastPushRequest
+    from quicgw_fast.proto.service_pb2 import BroadcastRequest, GroupPushRequest, UnicastPushRequest
 
 
 def notify_body(
-    push: UnicastPushRequest | BroadcastRequest,
+    push: UnicastPushRequest | BroadcastRequest | GroupPushRequest,
     encode: EncodeBody,
     extra: dict[str, str] | None = None,
 ) -> bytes:

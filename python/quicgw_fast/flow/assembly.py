@@ -17,12 +17,14 @@ from quicgw_fast.delivery import OrderedSender
 from quicgw_fast.flow.accounts import Accounts
 from quicgw_fast.flow.arriving import Arriving
 from quicgw_fast.flow.attaching import Attaching
+from quicgw_fast.flow.call_back import CallBack
 from quicgw_fast.flow.closing import Closing
 from quicgw_fast.flow.control_messages import ControlMessages
 from quicgw_fast.flow.conversation import Legs
 from quicgw_fast.flow.conversations import Conversations
 from quicgw_fast.flow.crowding import Crowding
 from quicgw_fast.flow.draining import DrainState, HandOut
+from quicgw_fast.flow.from_services import make_from_services
 from quicgw_fast.flow.housekeeping import Housekeeping
 from quicgw_fast.flow.journal import Journal
 from quicgw_fast.flow.kicking import Kicks
@@ -34,7 +36,6 @@ from quicgw_fast.flow.memory import Memory
 from quicgw_fast.flow.offline import Offline
 from quicgw_fast.flow.ordered import OrderedActions
 from quicgw_fast.flow.pending_starts import PendingStarts
-from quicgw_fast.flow.pushes import Pushes
 from quicgw_fast.flow.replies import Replies
 from quicgw_fast.flow.request_memory import RequestMemory
 from quicgw_fast.flow.requests import Requests
@@ -59,6 +60,7 @@ if TYPE_CHECKING:
     from quicgw_fast.errors import RequestError
     from quicgw_fast.events import EventLog
     from quicgw_fast.flow.farewell import Farewell
+    from quicgw_fast.flow.from_services import FromServices
     from quicgw_fast.flow.requests import RequestProcessor
     from quicgw_fast.observe import Metrics
     from quicgw_fast.overload import AttemptLimiter, Gates
@@ -87,7 +89,8 @@ class Path:
 
     conversations: Conversations
     requests: Requests
-    pushes: Pushes
+    services: FromServices
+    """Who answers what services ask for."""
     housekeeping: Housekeeping
     draining: DrainState
     hand_out: HandOut
@@ -95,6 +98,7 @@ class Path:
     offline: Offline
     kicks: Kicks
     journal: Journal
+    call_back: CallBack
     pace: ReadingPace
     """Of whoever brings messages in."""
 
@@ -128,9 +132,9 @@ def assemble_path(
 ) -> Path:
     """Build the way of a message; ``call`` calls services, ``chores`` get the time (monotonic) in each housekeeping."""
     times, limits, pools, stages = config.session, gates.book.limits, config.processor, StageTimes(clock, metrics)
-    draining, journal, request_memory = DrainState(), Journal(metrics), RequestMemory(metrics, limits)
+    draining, journal, call_back, longest = DrainState(), Journal(metrics), CallBack(), pools.task_timeout
     budget, make_outbox, registry = _make_registry(engine, metrics, times, aloud=config.log.level == "debug")
-    life = Lifecycle(clock, asked.events, registry, journal)
+    life, request_memory = Lifecycle(clock, asked.events, registry, journal), RequestMemory(metrics, limits)
 
     # Down
     sender = _make_sender(engine, metrics, lambda: closing, lambda: room)
@@ -141,7 +145,7 @@ def assemble_path(
     replies = Replies(clock, metrics, request_memory, stages, sender)
 
     # Up
-    make, longest = partial(_make_processor, engine, clock, registry, metrics, pools), pools.task_timeout
+    make, forwards = partial(_make_processor, engine, clock, registry, metrics, pools), (engine, longest, call_back)
     ordered = OrderedActions(clock, metrics, config.routing.ordered, replies, lambda task: requests.submit(task))
     work, pool = partial(execute, call=call, clock=clock), partial(make, "logins", logins_at_once)
     processor: RequestProcessor = make("requests", pools.workers, work=work, reply=ordered.reply)
@@ -149,7 +153,7 @@ def assemble_path(
     started, ask = login_way(config.auth.login, clock, metrics, *who, call)
     logins = Logins(clock, metrics, *who, pool, ask, replies, lambda task: requests.dispatch(task))
     rules = gates.request, gates.task, Crowding(metrics, gates.queue, processor, replies, engine), request_memory
-    requests = Requests(clock, metrics, draining, *rules, processor, logins, ordered, replies, engine, longest, *traced)
+    requests = Requests(clock, metrics, draining, *rules, processor, logins, ordered, replies, *forwards, *traced)
 
     # Who comes in
     tokens = Tokens(clock, metrics, asked.authenticator, gates.renewal, gates.attempts, started)
@@ -161,18 +165,18 @@ def assemble_path(
     legs = Legs(clock, metrics, life, sender, starts, requests, control, arriving, stages, gates.held, gates.message)
     conversations = Conversations(clock, metrics, engine, legs, journal, times, processor, stages.inflow)
     to_push = Targets(place, registry, closing), registry, sender, offline, gates.push, engine.encode_body
-    pushes = Pushes(clock, metrics, draining, *to_push, config.push, times.bind_timeout)
+    services = make_from_services(clock, metrics, draining, *to_push, config)
 
     # What passes with time
     chores = [arriving.tend, offline.tend, room.tend, journal.flush, tokens.flush, metrics.tend, *chores]
     chores.append(LargeSessions(metrics, registry, closing, gates.session, gates.memory.closes_sessions).tend)
     housekeeping = Housekeeping(clock, metrics, registry, conversations, sender, closing, refused, times, chores)
     return Path(
-        conversations=conversations, requests=requests, pushes=pushes, housekeeping=housekeeping, draining=draining,
+        conversations=conversations, requests=requests, services=services, housekeeping=housekeeping, draining=draining,
         hand_out=HandOut(clock, metrics, draining, registry, closing, farewell, pace, times.slow_consumer_after),
         closing=closing, offline=offline, kicks=Kicks(metrics, registry, closing), pace=Pace(processor),
         tokens=tokens, attaching=attaching, control=control, make_outbox=make_outbox, registry=registry, logins=logins,
-        attempts=gates.attempts, request_memory=request_memory, budget=budget, journal=journal,
+        attempts=gates.attempts, request_memory=request_memory, budget=budget, journal=journal, call_back=call_back,
     )  # fmt: skip
 
 

@@ -186,6 +186,8 @@ class Housekeeping:
         if session.outbox.bound:
             self._count_binds_expired.value += session.outbox.expire(now)
             self._closing.binds_expired(session)
+        if session.groups:
+            self._registry.groups.tidy(session, now)
         self._sender.acknowledged(session)  # in case that room was missing that others have given back since
         if not session.attached:
             self._closing.expire(session)

@@ -11,11 +11,10 @@ import asyncio
 import hashlib
 from collections import OrderedDict
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar
 
 from quicgw_fast.codes import PushCode
 from quicgw_fast.flow.targets import PushRefused
-from quicgw_fast.proto.service_pb2 import UnicastPushRequest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -23,8 +22,11 @@ if TYPE_CHECKING:
 
     from quicgw_fast.clock import Clock
     from quicgw_fast.config import PushConfig
-    from quicgw_fast.flow.taken import Taken
-    from quicgw_fast.observe import Metrics
+    from quicgw_fast.observe import Counter
+    from quicgw_fast.proto.service_pb2 import GroupPushRequest, UnicastPushRequest
+
+T = TypeVar("T")
+"""What a push came to."""
 
 LONGEST_KEY = 128
 """Bytes of a key."""
@@ -32,42 +34,64 @@ _NOT_CONTENT = ("wait_ack_ms", "idempotency_key")
 """Fields that do not say what is sent."""
 
 
+class KeyCounters(NamedTuple):
+    """What is counted of the pushes of one kind."""
+
+    repeated: Counter
+    """Those that were answered as one before them was."""
+    forgotten: Counter
+    """Keys that were forgotten before their time."""
+
+
 @dataclass(slots=True)
-class _KnownKey:
+class _KnownKey(Generic[T]):
     content: bytes
     expires_at: float
-    work: asyncio.Task[Taken] | None
+    work: asyncio.Task[T] | None
     """While it is under way."""
-    taken: Taken | None = None
+    taken: T | None = None
 
 
-class Idempotency:
-    """The keys that are known."""
+class Idempotency(Generic[T]):
+    """The keys that are known of one kind of pushes."""
 
-    def __init__(self, clock: Clock, metrics: Metrics, settings: PushConfig) -> None:
+    def __init__(
+        self,
+        clock: Clock,
+        settings: PushConfig,
+        success: Callable[[T], bool],
+        counters: KeyCounters,
+    ) -> None:
+        """``success`` says whether a push was taken."""
         self._clock = clock
-        self._known: OrderedDict[bytes, _KnownKey] = OrderedDict()
+        self._success = success
+        self._known: OrderedDict[bytes, _KnownKey[T]] = OrderedDict()
         """By a digest of target and key, the oldest first."""
-        self._count_repeated = metrics.counter("pushes_repeated", "Pushes that were answered as one before them was")
-        self._count_forgotten = metrics.counter(
-            "push_keys_forgotten", "Idempotency keys that were forgotten before their time, as too many came"
-        )
-        metrics.gauge("push_keys", "Idempotency keys that are remembered", lambda: len(self._known))
+        self._counters = counters
         self.reconfigure(settings)
 
     def reconfigure(self, settings: PushConfig) -> None:
         """Remember other numbers of keys, and those to come for another time."""
         self._settings = settings
 
-    async def once(self, request: UnicastPushRequest, work: Callable[[], Coroutine[Any, Any, Taken]]) -> Taken:
-        """Return what ``work`` makes of the push, or made of the one that came first with its key.
+    def __len__(self) -> int:
+        """How many are remembered."""
+        return len(self._known)
+
+    async def once(
+        self,
+        target: tuple[str, ...],
+        request: UnicastPushRequest | GroupPushRequest,
+        work: Callable[[], Coroutine[Any, Any, T]],
+    ) -> T:
+        """Return what ``work`` makes of the push, or made of the one that came first with its key for that target.
 
         Raises PushRefused for a key that cannot be used, or that another push has.
         """
         if len(request.idempotency_key.encode()) > LONGEST_KEY:
             raise PushRefused(PushCode.BAD_OPTIONS, f"idempotency_key may have {LONGEST_KEY} bytes")
         self._forget_old()
-        name, content = _name(request), _content(request)
+        name, content = _name((*target, request.idempotency_key)), _content(request)
         known = self._known.get(name)
         if known is None:
             known = _KnownKey(content, self._clock.now() + self._settings.idempotency_ttl, None)
@@ -77,16 +101,16 @@ class Idempotency:
         elif known.content != content:
             raise PushRefused(PushCode.IDEMPOTENCY_CONFLICT, "another push came with this key for this target")
         else:
-            self._count_repeated.value += 1
+            self._counters.repeated.value += 1
         if known.taken is not None:
             return known.taken
         assert known.work is not None  # either it is under way, or its answer is there
         return await asyncio.shield(known.work)
 
-    async def _work(self, name: bytes, known: _KnownKey, work: Coroutine[Any, Any, Taken]) -> Taken:
+    async def _work(self, name: bytes, known: _KnownKey[T], work: Coroutine[Any, Any, T]) -> T:
         try:
             taken = await work
-            if taken.answer.success:
+            if self._success(taken):
                 known.taken = taken
             return taken
         finally:
@@ -109,19 +133,19 @@ class Idempotency:
                 return
             if self._known[name].work is None:
                 del self._known[name]
-                self._count_forgotten.value += 1
+                self._counters.forgotten.value += 1
 
 
-def _name(request: UnicastPushRequest) -> bytes:
-    parts = (request.target_type, request.target_id, request.idempotency_key)
+def _name(parts: tuple[str, ...]) -> bytes:
     return _digest("\0".join(f"{len(part)}:{part}" for part in parts).encode())
 
 
-def _content(request: UnicastPushRequest) -> bytes:
-    copy = UnicastPushRequest()
-    copy.CopyFrom(request)
+def _content(request: UnicastPushRequest | GroupPushRequest) -> bytes:
+    copy = type(request)()
+    copy.MergeFrom(request)  # type: ignore[arg-type]
     for field in _NOT_CONTENT:
-        copy.ClearField(field)  # type: ignore[arg-type]
+        if field in copy.DESCRIPTOR.fields_by_name:
+            copy.ClearField(field)  # type: ignore[arg-type]
     return _digest(copy.SerializeToString(deterministic=True))
 
 

@@ -18,13 +18,14 @@ from quicgw_fast.codes import BindCode, PushCode, SyncHint
 from quicgw_fast.delivery import notify_body
 from quicgw_fast.flow.copies import give_each
 from quicgw_fast.flow.handovers import offline_id
-from quicgw_fast.flow.idempotency import Idempotency
+from quicgw_fast.flow.idempotency import Idempotency, KeyCounters
 from quicgw_fast.flow.parcels import Parcels
 from quicgw_fast.flow.taken import Taken
 from quicgw_fast.flow.targets import PushRefused, meant, not_found
+from quicgw_fast.flow.to_many import ForMany
 from quicgw_fast.overload import PushFacts
 from quicgw_fast.proto.service_pb2 import BroadcastResponse, UnicastPushResponse
-from quicgw_fast.session import DOWN, EntryKind, Login, SessionState
+from quicgw_fast.session import DOWN, EntryKind, SessionState
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from quicgw_fast.flow.draining import DrainState
     from quicgw_fast.flow.offline import Offline
     from quicgw_fast.flow.targets import Targets
+    from quicgw_fast.flow.to_many import ToMany
     from quicgw_fast.observe import Metrics
     from quicgw_fast.overload import Gate, PushRefusal
     from quicgw_fast.proto.service_pb2 import BroadcastRequest, UnicastPushRequest
@@ -43,8 +45,6 @@ if TYPE_CHECKING:
 
 BATCH_SLICE = 64
 """Pushes of a batch that are taken before the loop may do something else."""
-BROADCAST_SLICE = 128
-"""Sessions served before a broadcast lets the loop do something else."""
 
 
 class Pushes:
@@ -60,6 +60,7 @@ class Pushes:
         sender: OrderedSender[Session],
         offline: Offline,
         gate: Gate[PushFacts, PushRefusal],
+        many: ToMany,
         encode_body: EncodeBody,
         settings: PushConfig,
         bind_timeout: float,
@@ -70,20 +71,25 @@ class Pushes:
         self._count_pushes_refused = metrics.counter("pushes_refused", "Unicast pushes that were refused")
         self._count_broadcasts = metrics.counter("broadcasts", "Broadcasts that services asked for")
         self._count_pushes_stored = metrics.counter("pushes_stored", "Unicast pushes that the offline store took")
-        self._count_notifies = metrics.counter("notifies", "Notifies that were taken for a client")
         self._draining = draining
         self._targets = targets
         self._registry = registry
         self._sender = sender
         self._offline = offline
         self._gate = gate
+        self._many = many
         self._encode_body = encode_body
-        self._keys = Idempotency(clock, metrics, settings)
+        counted = KeyCounters(
+            metrics.counter("pushes_repeated", "Pushes that were answered as one before them was"),
+            metrics.counter(
+                "push_keys_forgotten", "Idempotency keys that were forgotten before their time, as too many came"
+            ),
+        )
+        self._keys = keys = Idempotency[Taken](clock, settings, lambda taken: taken.answer.success, counted)
+        metrics.gauge("push_keys", "Idempotency keys that are remembered", lambda: len(keys))
         self._parcels = Parcels(clock, metrics, offline.tracking, settings)
         self._tracking = offline.tracking
         self._bind_timeout = bind_timeout
-        # Two broadcasts reach every session in the same order.
-        self._broadcasting = asyncio.Lock()
 
     def reconfigure(self, bind_timeout: float, settings: PushConfig) -> None:
         """Have the notifies that are bound from now on wait for so many seconds, and go by other bounds."""
@@ -101,7 +107,8 @@ class Pushes:
         if not request.idempotency_key:
             return await self._take(request, follow=follow)
         try:
-            return await self._keys.once(request, partial(self._take, request, follow=follow))
+            target, work = (request.target_type, request.target_id), partial(self._take, request, follow=follow)
+            return await self._keys.once(target, request, work)
         except PushRefused as refused:
             return Taken(self._refusal(refused))
 
@@ -120,24 +127,17 @@ class Pushes:
         return taken
 
     async def broadcast(self, request: BroadcastRequest) -> BroadcastResponse:
-        """Send one notify to every logged-in session; ``sent_count`` is how many took a number for it."""
+        """Send one notify to every logged-in session; ``sent_count`` is how many took it."""
         self._count_broadcasts.value += 1
         try:
             body = notify_body(request, self._encode_body)
         except FrameTooLarge as error:
             return BroadcastResponse(sent_count=0, message=f"refused: {error}")
-        sent = pending = most = 0
-        async with self._broadcasting:
-            sessions = list(self._registry)
-            for at in range(0, len(sessions), BROADCAST_SLICE):
-                reached = self._admitted(sessions[at : at + BROADCAST_SLICE])
-                taken = self._send_all(reached, body)
-                self._count_notifies.value += taken
-                sent += taken
-                kept = [session.outbox.memory for session in reached]
-                pending, most = pending + sum(kept), max([most, *kept])
-                await asyncio.sleep(0)
-        return BroadcastResponse(sent_count=sent, message="sent", pending_bytes=pending, most_pending_bytes=most)
+        many = ForMany(body, EntryKind.BROADCAST, "", lambda: list(self._registry), _logged_in)
+        reached = await self._many.send(many)
+        return BroadcastResponse(
+            sent_count=reached.sent, message="sent", pending_bytes=reached.pending, most_pending_bytes=reached.most
+        )
 
     async def _take(self, request: UnicastPushRequest, *, follow: bool) -> Taken:
         sessions: Sequence[Session] = ()
@@ -197,7 +197,9 @@ class Pushes:
         if session.outbox.overflowed:  # refused here, so that it is not counted as missed by the client
             raise PushRefused(PushCode.WINDOW_FULL, "the session overflowed and can only be reset")
         immediate = int(request.sync_hint) == SyncHint.IMMEDIATELY
-        deliverable = self._deliverable(session) if immediate else self._bindable(session, request.bind_client_seq_id)
+        deliverable = (
+            self._many.deliverable(session) if immediate else self._bindable(session, request.bind_client_seq_id)
+        )
         refusal = self._gate.judge(PushFacts(self._draining.active, deliverable))
         if refusal is not None:
             raise PushRefused(refusal.code, refusal.why)
@@ -210,38 +212,14 @@ class Pushes:
 
     def _note(self, session: Session, request: UnicastPushRequest, parcel: Parcel | None, done: str) -> None:
         """Count it, and keep it in the trail of the session."""
-        self._count_notifies.value += 1
+        self._many.taken.value += 1
         if session.trail is not None:
             number = session.outbox.last_seq if parcel is None else parcel.number
             size = len(request.data or request.content.encode())
             session.trail.append((self._clock.now(), DOWN, EntryKind.NOTIFY, number, size, None, done, None))
 
-    def _send_all(self, reached: list[Session], body: bytes) -> int:
-        """Send one notify to these sessions; how many took a number for it."""
-        hindered = self._sender.push_to_all(reached, body)
-        entry = (self._clock.now(), DOWN, EntryKind.BROADCAST, None, len(body), None, "", None)
-        for session in reached:
-            if session.trail is not None:
-                session.trail.append(entry)
-        return len(reached) - len(hindered) + sum(self._push_or_overflow(session, body) for session in hindered)
-
-    def _admitted(self, sessions: list[Session]) -> list[Session]:
-        """Those of the sessions that are logged in, and for which a notify may be accepted now."""
-        sessions = [session for session in sessions if session.state is SessionState.NORMAL]
-        if not self._draining.active:
-            # A gateway that goes on can deliver to every one: the facts are the same for all, and so is the answer.
-            return sessions if self._gate.judge(PushFacts(draining=False, deliverable=True)) is None else []
-        judge = self._gate.judge
-        return [session for session in sessions if judge(PushFacts(True, self._deliverable(session))) is None]
-
-    def _deliverable(self, session: Session) -> bool:
-        """Whether a gateway that stops could still deliver what is kept for a session: nobody comes back to it."""
-        if self._offline.enabled:
-            return True
-        return session.reachable and (session.state is SessionState.NORMAL or session.login is Login.UNDER_WAY)
-
     def _bindable(self, session: Session, client_seq: int) -> bool:
-        """The same of a notify that is bound to request ``client_seq``; the offline store does not take those."""
+        """As ``ToMany.deliverable``, of a notify that is bound to a request; the offline store does not take those."""
         return session.reachable and client_seq <= session.outbox.max_client_seq  # others will not be called any more
 
     async def _store(self, request: UnicastPushRequest, body: bytes, parcel: Parcel | None) -> str:
@@ -254,7 +232,7 @@ class Pushes:
         if result.error_code is not None:
             raise PushRefused(result.error_code, result.message)
         self._count_pushes_stored.value += 1
-        self._count_notifies.value += 1
+        self._many.taken.value += 1
         return "stored"
 
     def _now(self, session: Session, body: bytes, parcel: Parcel | None) -> str:
@@ -309,16 +287,9 @@ class Pushes:
             (self._tracking.sent if sent else self._tracking.waits)(session, parcel)
         return _sent(session) if sent else "bound"
 
-    def _push_or_overflow(self, session: Session, body: bytes) -> bool:
-        """Send a notify that many get; who has no room for it has missed it, and so overflows."""
-        try:
-            self._sender.push(session, body)
-        except WindowFull:
-            self._sender.overflow(session, notifies=1)
-            return False
-        except Overflowed:
-            return False
-        return True
+
+def _logged_in(sessions: list[Session]) -> list[Session]:
+    return [session for session in sessions if session.state is SessionState.NORMAL]
 
 
 def _most_pending(sessions: Sequence[Session]) -> int:

@@ -28,6 +28,7 @@ def reconfigure(path: Path, config: Config, authenticator: Authenticator) -> Non
     path.attaching.reconfigure(times)
     path.control.reconfigure(times.window_bytes)
     path.requests.reconfigure(config.processor.task_timeout)
-    path.pushes.reconfigure(times.bind_timeout, config.push)
+    path.services.pushes.reconfigure(times.bind_timeout, config.push)
+    path.services.groups.reconfigure(config.push)
     path.housekeeping.reconfigure(times)
     path.hand_out.reconfigure(config.drain, config.processor.drain_timeout, times.slow_consumer_after)

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from quicgw_fast.backend import ForwardedRequest
     from quicgw_fast.backend.engine import Engine
     from quicgw_fast.clock import Clock
+    from quicgw_fast.flow.call_back import CallBack
     from quicgw_fast.flow.crowding import Crowding
     from quicgw_fast.flow.draining import DrainState
     from quicgw_fast.flow.login import Logins
@@ -62,10 +63,12 @@ class Requests:
         replies: Replies,
         engine: Engine,
         timeout: float,
+        call_back: CallBack,
         tracer: RequestTracer | None,
         inflow: Inflow,
     ) -> None:
         """``timeout``: the seconds a request may take; ``inflow`` has what is being handed over."""
+        self._call_back = call_back
         self._tracer = tracer
         self._inflow = inflow
         self._engine = engine
@@ -180,12 +183,13 @@ class Requests:
         """Make what the service gets: the client's words, and the gateway's own as to whose they are."""
         about = session.id, session.openid, request.seq_id
         headers = request.headers or NO_HEADERS
-        forwarded = self._engine.forward(*about, request.payload, headers)
+        own = self._call_back.header
+        forwarded = self._engine.forward(*about, request.payload, headers, own)
         if forwarded is None:
             # Valid or not, that is protobuf's to say; what it writes itself is in the ordinary form.
             business = parse_payload(BusinessRequest, request.payload)
             business.DiscardUnknownFields()
-            forwarded = self._engine.forward(*about, business.SerializeToString(), headers)
+            forwarded = self._engine.forward(*about, business.SerializeToString(), headers, own)
             assert forwarded is not None
         return forwarded
 

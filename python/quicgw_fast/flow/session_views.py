@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any, Final
 
-from quicgw_fast.session import SessionState, shown
+from quicgw_fast.session import SessionState, is_member, shown
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -67,7 +67,29 @@ class SessionViews:
             return None
         behind = self._behind()
         events = [shown(entry, behind) for entry in session.trail or ()]
-        return {"version": 1, "at": self._now(), **self._view(session), "events": events}
+        groups = self._groups(session, behind)
+        return {"version": 1, "at": self._now(), **self._view(session), "groups": groups, "events": events}
+
+    def groups(self, after: int, limit: int) -> dict[str, Any]:
+        """Return so many groups, behind the place ``after``, and how many there are in all."""
+        index = self._registry.groups
+        page = index.page(after, limit)
+        return {
+            "version": 1,
+            "at": self._now(),
+            "groups": [{"name": group.name, "members": len(group.members)} for group in page.there],
+            "next": None if page.cursor is None else str(page.cursor),
+            "total": len(index),
+            "memberships": index.memberships,
+        }
+
+    def _groups(self, session: Session, behind: float) -> list[dict[str, Any]]:
+        now = self._clock.now()
+        return [
+            {"name": name, "ends_at": None if ends_at is None else round(ends_at + behind, 3)}
+            for name, ends_at in (session.groups or {}).items()
+            if is_member(session, name, now)
+        ]
 
     async def _walk(self) -> AsyncIterator[Session]:
         """All sessions in their order; others have their turn between them."""

@@ -586,6 +586,352 @@ class LifecycleEvent(message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 @typing.final
+class JoinGroupRequest(message.Message):
+    """A session is in a group until it leaves, its time is over, or it ends; joining again gives it another time."""
+
+    DESCRIPTOR: descriptor.Descriptor
+
+    TARGET_TYPE_FIELD_NUMBER: builtins.int
+    TARGET_ID_FIELD_NUMBER: builtins.int
+    GROUP_FIELD_NUMBER: builtins.int
+    TTL_MS_FIELD_NUMBER: builtins.int
+    target_type: builtins.str
+    """"session", or "openid": all its sessions"""
+    target_id: builtins.str
+    group: builtins.str
+    """printable, 128 bytes of UTF-8 at most"""
+    ttl_ms: builtins.int
+    """0: as long as the session lives"""
+    def __init__(
+        self,
+        *,
+        target_type: builtins.str = ...,
+        target_id: builtins.str = ...,
+        group: builtins.str = ...,
+        ttl_ms: builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["group", b"group", "target_id", b"target_id", "target_type", b"target_type", "ttl_ms", b"ttl_ms"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
+class LeaveGroupRequest(message.Message):
+    DESCRIPTOR: descriptor.Descriptor
+
+    TARGET_TYPE_FIELD_NUMBER: builtins.int
+    TARGET_ID_FIELD_NUMBER: builtins.int
+    GROUP_FIELD_NUMBER: builtins.int
+    target_type: builtins.str
+    """as in JoinGroupRequest"""
+    target_id: builtins.str
+    group: builtins.str
+    def __init__(
+        self,
+        *,
+        target_type: builtins.str = ...,
+        target_id: builtins.str = ...,
+        group: builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["group", b"group", "target_id", b"target_id", "target_type", b"target_type"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
+class GroupResponse(message.Message):
+    DESCRIPTOR: descriptor.Descriptor
+
+    SUCCESS_FIELD_NUMBER: builtins.int
+    MESSAGE_FIELD_NUMBER: builtins.int
+    ERROR_CODE_FIELD_NUMBER: builtins.int
+    SESSIONS_FIELD_NUMBER: builtins.int
+    success: builtins.bool
+    message: builtins.str
+    error_code: builtins.str
+    sessions: builtins.int
+    """that are in the group now, or were and are not any more"""
+    def __init__(
+        self,
+        *,
+        success: builtins.bool = ...,
+        message: builtins.str = ...,
+        error_code: builtins.str = ...,
+        sessions: builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["error_code", b"error_code", "message", b"message", "sessions", b"sessions", "success", b"success"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
+class GroupPushRequest(message.Message):
+    DESCRIPTOR: descriptor.Descriptor
+
+    @typing.final
+    class MetadataEntry(message.Message):
+        DESCRIPTOR: descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: builtins.int
+        VALUE_FIELD_NUMBER: builtins.int
+        key: builtins.str
+        value: builtins.str
+        def __init__(
+            self,
+            *,
+            key: builtins.str = ...,
+            value: builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    GROUP_FIELD_NUMBER: builtins.int
+    MSG_TYPE_FIELD_NUMBER: builtins.int
+    TITLE_FIELD_NUMBER: builtins.int
+    CONTENT_FIELD_NUMBER: builtins.int
+    DATA_FIELD_NUMBER: builtins.int
+    METADATA_FIELD_NUMBER: builtins.int
+    IDEMPOTENCY_KEY_FIELD_NUMBER: builtins.int
+    group: builtins.str
+    msg_type: builtins.str
+    title: builtins.str
+    content: builtins.str
+    data: builtins.bytes
+    idempotency_key: builtins.str
+    """the same key for the same group: sent once, answered alike"""
+    @builtins.property
+    def metadata(self) -> containers.ScalarMap[builtins.str, builtins.str]: ...
+    def __init__(
+        self,
+        *,
+        group: builtins.str = ...,
+        msg_type: builtins.str = ...,
+        title: builtins.str = ...,
+        content: builtins.str = ...,
+        data: builtins.bytes = ...,
+        metadata: abc.Mapping[builtins.str, builtins.str] | None = ...,
+        idempotency_key: builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["content", b"content", "data", b"data", "group", b"group", "idempotency_key", b"idempotency_key", "metadata", b"metadata", "msg_type", b"msg_type", "title", b"title"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
+class GroupPushResponse(message.Message):
+    DESCRIPTOR: descriptor.Descriptor
+
+    SUCCESS_FIELD_NUMBER: builtins.int
+    MESSAGE_FIELD_NUMBER: builtins.int
+    ERROR_CODE_FIELD_NUMBER: builtins.int
+    SENT_COUNT_FIELD_NUMBER: builtins.int
+    MEMBER_COUNT_FIELD_NUMBER: builtins.int
+    PENDING_BYTES_FIELD_NUMBER: builtins.int
+    MOST_PENDING_BYTES_FIELD_NUMBER: builtins.int
+    success: builtins.bool
+    message: builtins.str
+    error_code: builtins.str
+    sent_count: builtins.int
+    """members that have a number for it, or have it kept until they are logged in"""
+    member_count: builtins.int
+    """members when it was its turn"""
+    pending_bytes: builtins.int
+    """as in BroadcastResponse"""
+    most_pending_bytes: builtins.int
+    def __init__(
+        self,
+        *,
+        success: builtins.bool = ...,
+        message: builtins.str = ...,
+        error_code: builtins.str = ...,
+        sent_count: builtins.int = ...,
+        member_count: builtins.int = ...,
+        pending_bytes: builtins.int = ...,
+        most_pending_bytes: builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["error_code", b"error_code", "member_count", b"member_count", "message", b"message", "most_pending_bytes", b"most_pending_bytes", "pending_bytes", b"pending_bytes", "sent_count", b"sent_count", "success", b"success"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
+class GroupMembersRequest(message.Message):
+    DESCRIPTOR: descriptor.Descriptor
+
+    GROUP_FIELD_NUMBER: builtins.int
+    LIMIT_FIELD_NUMBER: builtins.int
+    CURSOR_FIELD_NUMBER: builtins.int
+    group: builtins.str
+    limit: builtins.int
+    """members of a page; 0: 100, 1000 at most"""
+    cursor: builtins.str
+    """next of the page before; empty for the first one"""
+    def __init__(
+        self,
+        *,
+        group: builtins.str = ...,
+        limit: builtins.int = ...,
+        cursor: builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["cursor", b"cursor", "group", b"group", "limit", b"limit"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
+class GroupMembersResponse(message.Message):
+    DESCRIPTOR: descriptor.Descriptor
+
+    SUCCESS_FIELD_NUMBER: builtins.int
+    MESSAGE_FIELD_NUMBER: builtins.int
+    ERROR_CODE_FIELD_NUMBER: builtins.int
+    MEMBERS_FIELD_NUMBER: builtins.int
+    NEXT_FIELD_NUMBER: builtins.int
+    success: builtins.bool
+    message: builtins.str
+    error_code: builtins.str
+    next: builtins.str
+    """cursor of the page behind this one; empty: there is none"""
+    @builtins.property
+    def members(self) -> containers.RepeatedCompositeFieldContainer[GroupMember]:
+        """in the order in which they joined"""
+
+    def __init__(
+        self,
+        *,
+        success: builtins.bool = ...,
+        message: builtins.str = ...,
+        error_code: builtins.str = ...,
+        members: abc.Iterable[GroupMember] | None = ...,
+        next: builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["error_code", b"error_code", "members", b"members", "message", b"message", "next", b"next", "success", b"success"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
+class GroupMember(message.Message):
+    DESCRIPTOR: descriptor.Descriptor
+
+    SESSION_ID_FIELD_NUMBER: builtins.int
+    OPENID_FIELD_NUMBER: builtins.int
+    ATTACHED_FIELD_NUMBER: builtins.int
+    LEFT_MS_FIELD_NUMBER: builtins.int
+    session_id: builtins.str
+    openid: builtins.str
+    attached: builtins.bool
+    """a client is there"""
+    left_ms: builtins.int
+    """until the membership ends by itself; 0: never"""
+    def __init__(
+        self,
+        *,
+        session_id: builtins.str = ...,
+        openid: builtins.str = ...,
+        attached: builtins.bool = ...,
+        left_ms: builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["attached", b"attached", "left_ms", b"left_ms", "openid", b"openid", "session_id", b"session_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
+class SessionsOfRequest(message.Message):
+    DESCRIPTOR: descriptor.Descriptor
+
+    OPENID_FIELD_NUMBER: builtins.int
+    openid: builtins.str
+    def __init__(
+        self,
+        *,
+        openid: builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["openid", b"openid"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
+class SessionsOfResponse(message.Message):
+    DESCRIPTOR: descriptor.Descriptor
+
+    SESSIONS_FIELD_NUMBER: builtins.int
+    @builtins.property
+    def sessions(self) -> containers.RepeatedCompositeFieldContainer[SessionPresence]:
+        """none: the openid is not here"""
+
+    def __init__(
+        self,
+        *,
+        sessions: abc.Iterable[SessionPresence] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["sessions", b"sessions"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
+class SessionPresence(message.Message):
+    DESCRIPTOR: descriptor.Descriptor
+
+    SESSION_ID_FIELD_NUMBER: builtins.int
+    ATTACHED_FIELD_NUMBER: builtins.int
+    LOGGED_IN_FIELD_NUMBER: builtins.int
+    SINCE_FIELD_NUMBER: builtins.int
+    DETACHED_SINCE_FIELD_NUMBER: builtins.int
+    ADDRESS_FIELD_NUMBER: builtins.int
+    ZONE_FIELD_NUMBER: builtins.int
+    GID_FIELD_NUMBER: builtins.int
+    GROUPS_FIELD_NUMBER: builtins.int
+    session_id: builtins.str
+    attached: builtins.bool
+    """a client is there"""
+    logged_in: builtins.bool
+    since: builtins.float
+    """when the session began, in seconds since 1970"""
+    detached_since: builtins.float
+    """when its client went; 0 while one is there"""
+    address: builtins.str
+    """of the client, also after that has gone"""
+    zone: builtins.str
+    gid: builtins.str
+    @builtins.property
+    def groups(self) -> containers.RepeatedScalarFieldContainer[builtins.str]: ...
+    def __init__(
+        self,
+        *,
+        session_id: builtins.str = ...,
+        attached: builtins.bool = ...,
+        logged_in: builtins.bool = ...,
+        since: builtins.float = ...,
+        detached_since: builtins.float = ...,
+        address: builtins.str = ...,
+        zone: builtins.str = ...,
+        gid: builtins.str = ...,
+        groups: abc.Iterable[builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["address", b"address", "attached", b"attached", "detached_since", b"detached_since", "gid", b"gid", "groups", b"groups", "logged_in", b"logged_in", "session_id", b"session_id", "since", b"since", "zone", b"zone"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
 class BroadcastRequest(message.Message):
     DESCRIPTOR: descriptor.Descriptor
 

@@ -186,6 +186,31 @@ class GatewayServiceStub:
                 request_serializer=quicgw__fast_dot_proto_dot_service__pb2.WatchEventsRequest.SerializeToString,
                 response_deserializer=quicgw__fast_dot_proto_dot_service__pb2.LifecycleEvent.FromString,
                 _registered_method=True)
+        self.JoinGroup = channel.unary_unary(
+                '/gatesvr.proto.GatewayService/JoinGroup',
+                request_serializer=quicgw__fast_dot_proto_dot_service__pb2.JoinGroupRequest.SerializeToString,
+                response_deserializer=quicgw__fast_dot_proto_dot_service__pb2.GroupResponse.FromString,
+                _registered_method=True)
+        self.LeaveGroup = channel.unary_unary(
+                '/gatesvr.proto.GatewayService/LeaveGroup',
+                request_serializer=quicgw__fast_dot_proto_dot_service__pb2.LeaveGroupRequest.SerializeToString,
+                response_deserializer=quicgw__fast_dot_proto_dot_service__pb2.GroupResponse.FromString,
+                _registered_method=True)
+        self.PushToGroup = channel.unary_unary(
+                '/gatesvr.proto.GatewayService/PushToGroup',
+                request_serializer=quicgw__fast_dot_proto_dot_service__pb2.GroupPushRequest.SerializeToString,
+                response_deserializer=quicgw__fast_dot_proto_dot_service__pb2.GroupPushResponse.FromString,
+                _registered_method=True)
+        self.GroupMembers = channel.unary_unary(
+                '/gatesvr.proto.GatewayService/GroupMembers',
+                request_serializer=quicgw__fast_dot_proto_dot_service__pb2.GroupMembersRequest.SerializeToString,
+                response_deserializer=quicgw__fast_dot_proto_dot_service__pb2.GroupMembersResponse.FromString,
+                _registered_method=True)
+        self.SessionsOf = channel.unary_unary(
+                '/gatesvr.proto.GatewayService/SessionsOf',
+                request_serializer=quicgw__fast_dot_proto_dot_service__pb2.SessionsOfRequest.SerializeToString,
+                response_deserializer=quicgw__fast_dot_proto_dot_service__pb2.SessionsOfResponse.FromString,
+                _registered_method=True)
 
 
 class GatewayServiceServicer:
@@ -228,6 +253,36 @@ class GatewayServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def JoinGroup(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def LeaveGroup(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def PushToGroup(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GroupMembers(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SessionsOf(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_GatewayServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -260,6 +315,31 @@ def add_GatewayServiceServicer_to_server(servicer, server):
                     servicer.WatchEvents,
                     request_deserializer=quicgw__fast_dot_proto_dot_service__pb2.WatchEventsRequest.FromString,
                     response_serializer=quicgw__fast_dot_proto_dot_service__pb2.LifecycleEvent.SerializeToString,
+            ),
+            'JoinGroup': grpc.unary_unary_rpc_method_handler(
+                    servicer.JoinGroup,
+                    request_deserializer=quicgw__fast_dot_proto_dot_service__pb2.JoinGroupRequest.FromString,
+                    response_serializer=quicgw__fast_dot_proto_dot_service__pb2.GroupResponse.SerializeToString,
+            ),
+            'LeaveGroup': grpc.unary_unary_rpc_method_handler(
+                    servicer.LeaveGroup,
+                    request_deserializer=quicgw__fast_dot_proto_dot_service__pb2.LeaveGroupRequest.FromString,
+                    response_serializer=quicgw__fast_dot_proto_dot_service__pb2.GroupResponse.SerializeToString,
+            ),
+            'PushToGroup': grpc.unary_unary_rpc_method_handler(
+                    servicer.PushToGroup,
+                    request_deserializer=quicgw__fast_dot_proto_dot_service__pb2.GroupPushRequest.FromString,
+                    response_serializer=quicgw__fast_dot_proto_dot_service__pb2.GroupPushResponse.SerializeToString,
+            ),
+            'GroupMembers': grpc.unary_unary_rpc_method_handler(
+                    servicer.GroupMembers,
+                    request_deserializer=quicgw__fast_dot_proto_dot_service__pb2.GroupMembersRequest.FromString,
+                    response_serializer=quicgw__fast_dot_proto_dot_service__pb2.GroupMembersResponse.SerializeToString,
+            ),
+            'SessionsOf': grpc.unary_unary_rpc_method_handler(
+                    servicer.SessionsOf,
+                    request_deserializer=quicgw__fast_dot_proto_dot_service__pb2.SessionsOfRequest.FromString,
+                    response_serializer=quicgw__fast_dot_proto_dot_service__pb2.SessionsOfResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -425,6 +505,141 @@ class GatewayService:
             '/gatesvr.proto.GatewayService/WatchEvents',
             quicgw__fast_dot_proto_dot_service__pb2.WatchEventsRequest.SerializeToString,
             quicgw__fast_dot_proto_dot_service__pb2.LifecycleEvent.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def JoinGroup(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/gatesvr.proto.GatewayService/JoinGroup',
+            quicgw__fast_dot_proto_dot_service__pb2.JoinGroupRequest.SerializeToString,
+            quicgw__fast_dot_proto_dot_service__pb2.GroupResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def LeaveGroup(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/gatesvr.proto.GatewayService/LeaveGroup',
+            quicgw__fast_dot_proto_dot_service__pb2.LeaveGroupRequest.SerializeToString,
+            quicgw__fast_dot_proto_dot_service__pb2.GroupResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def PushToGroup(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/gatesvr.proto.GatewayService/PushToGroup',
+            quicgw__fast_dot_proto_dot_service__pb2.GroupPushRequest.SerializeToString,
+            quicgw__fast_dot_proto_dot_service__pb2.GroupPushResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GroupMembers(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/gatesvr.proto.GatewayService/GroupMembers',
+            quicgw__fast_dot_proto_dot_service__pb2.GroupMembersRequest.SerializeToString,
+            quicgw__fast_dot_proto_dot_service__pb2.GroupMembersResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SessionsOf(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/gatesvr.proto.GatewayService/SessionsOf',
+            quicgw__fast_dot_proto_dot_service__pb2.SessionsOfRequest.SerializeToString,
+            quicgw__fast_dot_proto_dot_service__pb2.SessionsOfResponse.FromString,
             options,
             channel_credentials,
             insecure,

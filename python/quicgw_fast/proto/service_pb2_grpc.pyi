@@ -78,6 +78,11 @@ class GatewayServiceStub:
     PushBatch: grpc.UnaryUnaryMultiCallable[service_pb2.BatchPushRequest, service_pb2.BatchPushResponse]
     PushWithReceipts: grpc.UnaryStreamMultiCallable[service_pb2.UnicastPushRequest, service_pb2.PushReceipt]
     WatchEvents: grpc.UnaryStreamMultiCallable[service_pb2.WatchEventsRequest, service_pb2.LifecycleEvent]
+    JoinGroup: grpc.UnaryUnaryMultiCallable[service_pb2.JoinGroupRequest, service_pb2.GroupResponse]
+    LeaveGroup: grpc.UnaryUnaryMultiCallable[service_pb2.LeaveGroupRequest, service_pb2.GroupResponse]
+    PushToGroup: grpc.UnaryUnaryMultiCallable[service_pb2.GroupPushRequest, service_pb2.GroupPushResponse]
+    GroupMembers: grpc.UnaryUnaryMultiCallable[service_pb2.GroupMembersRequest, service_pb2.GroupMembersResponse]
+    SessionsOf: grpc.UnaryUnaryMultiCallable[service_pb2.SessionsOfRequest, service_pb2.SessionsOfResponse]
 
 @typing.type_check_only
 class GatewayServiceAsyncStub(GatewayServiceStub):
@@ -90,6 +95,11 @@ class GatewayServiceAsyncStub(GatewayServiceStub):
     PushBatch: aio.UnaryUnaryMultiCallable[service_pb2.BatchPushRequest, service_pb2.BatchPushResponse]  # type: ignore[assignment]
     PushWithReceipts: aio.UnaryStreamMultiCallable[service_pb2.UnicastPushRequest, service_pb2.PushReceipt]  # type: ignore[assignment]
     WatchEvents: aio.UnaryStreamMultiCallable[service_pb2.WatchEventsRequest, service_pb2.LifecycleEvent]  # type: ignore[assignment]
+    JoinGroup: aio.UnaryUnaryMultiCallable[service_pb2.JoinGroupRequest, service_pb2.GroupResponse]  # type: ignore[assignment]
+    LeaveGroup: aio.UnaryUnaryMultiCallable[service_pb2.LeaveGroupRequest, service_pb2.GroupResponse]  # type: ignore[assignment]
+    PushToGroup: aio.UnaryUnaryMultiCallable[service_pb2.GroupPushRequest, service_pb2.GroupPushResponse]  # type: ignore[assignment]
+    GroupMembers: aio.UnaryUnaryMultiCallable[service_pb2.GroupMembersRequest, service_pb2.GroupMembersResponse]  # type: ignore[assignment]
+    SessionsOf: aio.UnaryUnaryMultiCallable[service_pb2.SessionsOfRequest, service_pb2.SessionsOfResponse]  # type: ignore[assignment]
 
 class GatewayServiceServicer(metaclass=abc_1.ABCMeta):
     """Served by the gateway, called by upstream services."""
@@ -135,5 +145,40 @@ class GatewayServiceServicer(metaclass=abc_1.ABCMeta):
         request: service_pb2.WatchEventsRequest,
         context: _ServicerContext,
     ) -> typing.Union[abc.Iterator[service_pb2.LifecycleEvent], abc.AsyncIterator[service_pb2.LifecycleEvent]]: ...
+
+    @abc_1.abstractmethod
+    def JoinGroup(
+        self,
+        request: service_pb2.JoinGroupRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[service_pb2.GroupResponse, abc.Awaitable[service_pb2.GroupResponse]]: ...
+
+    @abc_1.abstractmethod
+    def LeaveGroup(
+        self,
+        request: service_pb2.LeaveGroupRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[service_pb2.GroupResponse, abc.Awaitable[service_pb2.GroupResponse]]: ...
+
+    @abc_1.abstractmethod
+    def PushToGroup(
+        self,
+        request: service_pb2.GroupPushRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[service_pb2.GroupPushResponse, abc.Awaitable[service_pb2.GroupPushResponse]]: ...
+
+    @abc_1.abstractmethod
+    def GroupMembers(
+        self,
+        request: service_pb2.GroupMembersRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[service_pb2.GroupMembersResponse, abc.Awaitable[service_pb2.GroupMembersResponse]]: ...
+
+    @abc_1.abstractmethod
+    def SessionsOf(
+        self,
+        request: service_pb2.SessionsOfRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[service_pb2.SessionsOfResponse, abc.Awaitable[service_pb2.SessionsOfResponse]]: ...
 
 def add_GatewayServiceServicer_to_server(servicer: GatewayServiceServicer, server: typing.Union[grpc.Server, aio.Server]) -> None: ...

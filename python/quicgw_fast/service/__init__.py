@@ -13,6 +13,7 @@ with needs_extra("service", "quicgw_fast.service"):
 from quicgw_fast.service.errors import (
     BindLimitReached,
     GatewayUnreachable,
+    GroupRefused,
     NotifyRefused,
     RegistrationRefused,
     ResponseGone,
@@ -22,6 +23,7 @@ from quicgw_fast.service.errors import (
     TargetMissing,
     WindowIsFull,
 )
+from quicgw_fast.service.groups import MemberOfGroup, PresentSession
 from quicgw_fast.service.pushing import Broadcasted, Pushed
 from quicgw_fast.service.replies import Answer, Welcome
 from quicgw_fast.service.request import Request
@@ -33,7 +35,10 @@ __all__ = [
     "BindLimitReached",
     "Broadcasted",
     "GatewayUnreachable",
+    "GroupRefused",
+    "MemberOfGroup",
     "NotifyRefused",
+    "PresentSession",
     "Pushed",
     "RegistrationRefused",
     "Request",

@@ -52,6 +52,12 @@ class GatewayDoor:
         for path in (self.ca, self.cert, self.key):
             _read(path)
 
+    @property
+    def shows_itself_safely(self) -> bool:
+        """Whether it may be shown at an address that only a request named: a token only to a gateway that has proven
+        itself by its certificate."""
+        return self.token_file is None or self.ca is not None
+
     def token(self) -> str | None:
         """Return the first token of the file, as ``control.grpc_token_file`` has them: one a line, # for remarks."""
         text = _read(self.token_file)

@@ -49,6 +49,19 @@ class RegistrationRefused(GatewayError):
         self.error_code = error_code
 
 
+class GroupRefused(GatewayError):
+    """A gateway refused to change a group, or to tell who is in it (protocol §4).
+
+    ``error_code`` says why, ``retryable`` whether the same may succeed later.
+    """
+
+    def __init__(self, error_code: str, message: str) -> None:
+        super().__init__(f"{error_code}: {message}")
+        self.error_code = error_code
+        self.message = message
+        self.retryable = error_code in _RETRYABLE
+
+
 class NotifyRefused(GatewayError):
     """A gateway refused a push (protocol §4): the client will not get it.
 

@@ -62,12 +62,41 @@ class GatewayLink:
         """BroadcastToClients; raises GatewayUnreachable."""
         return await self._call(self._stub.BroadcastToClients, request, timeout)
 
+    async def join_group(self, request: pb.JoinGroupRequest, timeout: float) -> pb.GroupResponse:
+        """JoinGroup; a refusal is an answer. Raises GatewayUnreachable, as the next four do."""
+        return await self._call(self._stub.JoinGroup, request, timeout)
+
+    async def leave_group(self, request: pb.LeaveGroupRequest, timeout: float) -> pb.GroupResponse:
+        """LeaveGroup."""
+        return await self._call(self._stub.LeaveGroup, request, timeout)
+
+    async def push_to_group(self, request: pb.GroupPushRequest, timeout: float) -> pb.GroupPushResponse:
+        """PushToGroup."""
+        return await self._call(self._stub.PushToGroup, request, timeout)
+
+    async def group_members(self, request: pb.GroupMembersRequest, timeout: float) -> pb.GroupMembersResponse:
+        """GroupMembers."""
+        return await self._call(self._stub.GroupMembers, request, timeout)
+
+    async def sessions_of(self, request: pb.SessionsOfRequest, timeout: float) -> pb.SessionsOfResponse:
+        """SessionsOf."""
+        return await self._call(self._stub.SessionsOf, request, timeout)
+
     async def register(self, request: pb.UpstreamRegisterRequest, timeout: float) -> str:
         """RegisterUpstream, and what the gateway says to it; raises RegistrationRefused and GatewayUnreachable."""
         answer = await self._call(self._stub.RegisterUpstream, request, timeout)
         if not answer.success:
             raise registration_refused(answer.error_code, answer.message)
         return answer.message
+
+    def is_connected(self) -> bool:
+        """Whether there is a connection; if there is none, one is attempted."""
+        return self._channel.get_state(try_to_connect=True) is grpc.ChannelConnectivity.READY
+
+    async def connected(self, seconds: float) -> None:
+        """Wait for a connection, but not for longer."""
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._channel.channel_ready(), seconds)
 
     async def gone(self, seconds: float) -> None:
         """Wait until the connection is lost, but not for longer."""

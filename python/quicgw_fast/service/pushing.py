@@ -13,7 +13,7 @@ from quicgw_fast.service.errors import NotifyRefused, ServiceMistake, notify_ref
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from quicgw_fast.service.gateway_link import GatewayLink
+    from quicgw_fast.service.gateways import Gateways
 
 NOW = pb.NSH_IMMEDIATELY
 BEFORE = pb.NSH_BEFORE_RESPONSE
@@ -44,6 +44,15 @@ class Broadcasted:
     most_pending_bytes: int
     """The same of the one with most."""
 
+    @classmethod
+    def of(cls, answers: Sequence[pb.BroadcastResponse | pb.GroupPushResponse]) -> Broadcasted:
+        """Put the answers of several gateways together."""
+        return cls(
+            sum(answer.sent_count for answer in answers),
+            sum(answer.pending_bytes for answer in answers),
+            max((answer.most_pending_bytes for answer in answers), default=0),
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class OutgoingNotify:
@@ -66,9 +75,9 @@ class OutgoingNotify:
 class NotifySender:
     """Pushes through the gateways of a service: a session lives at one of them, and the others say so."""
 
-    def __init__(self, links: Sequence[GatewayLink], timeout: float) -> None:
+    def __init__(self, gateways: Gateways, timeout: float) -> None:
         """``timeout``: seconds for the answer of one gateway."""
-        self._links = links
+        self._gateways = gateways
         self._timeout = timeout
 
     async def push(
@@ -78,8 +87,12 @@ class NotifySender:
         target: str,
         hint: pb.NotifySyncHint.ValueType = NOW,
         bound_to: int = 0,
+        called_by: str = "",
     ) -> Pushed:
-        """Hand a message to the gateway at which the target is; raises NotifyRefused and GatewayUnreachable."""
+        """Hand a message to the gateway at which the target is; raises NotifyRefused and GatewayUnreachable.
+
+        ``called_by`` is the address of the gateway whose request it belongs to, which is asked first.
+        """
         request = pb.UnicastPushRequest(
             target_type=kind,
             target_id=target,
@@ -92,7 +105,7 @@ class NotifySender:
             bind_client_seq_id=bound_to,
         )
         refused: NotifyRefused | None = None
-        for link in self._links:
+        for link in await self._gateways.way(called_by):
             answer = await link.push(request, self._timeout)
             if answer.success:
                 return Pushed(answer.message, answer.pending_bytes, answer.sessions)
@@ -112,9 +125,4 @@ class NotifySender:
             data=message.encoded(),
             metadata=dict(message.metadata or {}),
         )
-        answers = [await link.broadcast(request, self._timeout) for link in self._links]
-        return Broadcasted(
-            sum(answer.sent_count for answer in answers),
-            sum(answer.pending_bytes for answer in answers),
-            max((answer.most_pending_bytes for answer in answers), default=0),
-        )
+        return Broadcasted.of([await link.broadcast(request, self._timeout) for link in self._gateways.own])

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Coroutine, Mapping
 
     from quicgw_fast.proto import service_pb2 as pb
+    from quicgw_fast.service.groups import GroupCaller
     from quicgw_fast.service.pushing import NotifySender
 
     Result = TypeVar("Result")
@@ -32,6 +33,8 @@ class Request:
     data: bytes
     headers: Mapping[str, str]
     """What the client sent along."""
+    gateway: str
+    """The address of the gateway that sent it, for services; empty where that does not know it. Notifies go there."""
     number: int
     """The client's number of the request, to which notifies are bound."""
     request_id: str
@@ -41,6 +44,7 @@ class Request:
     deadline: float
     """When nobody waits for the answer any more, on the clock of ``time.monotonic``."""
     pusher: NotifySender
+    groups: GroupCaller
     loop: asyncio.AbstractEventLoop
 
     @property
@@ -81,9 +85,21 @@ class Request:
         """Notify the client right behind the answer to this request; raises NotifyRefused and GatewayUnreachable."""
         return await self._notify(OutgoingNotify(kind, data, title, content, metadata), AFTER)
 
+    async def join_group(self, group: str, *, ttl: float = 0.0) -> None:
+        """Have the client's session be in a group, for ``ttl`` seconds or as long as it lives.
+
+        Raises GroupRefused and GatewayUnreachable.
+        """
+        await self.groups.join(group, "session", self.session_id, ttl, self.gateway)
+
+    async def leave_group(self, group: str) -> None:
+        """Take the client's session out of a group, if it is in it; raises GroupRefused and GatewayUnreachable."""
+        await self.groups.leave(group, "session", self.session_id, self.gateway)
+
     def wait(self, work: Coroutine[Any, Any, Result]) -> Result:
         """Wait for a coroutine in a handler that is a plain ``def``: ``request.wait(request.notify(…))``."""
         return asyncio.run_coroutine_threadsafe(work, self.loop).result()
 
     async def _notify(self, message: OutgoingNotify, hint: pb.NotifySyncHint.ValueType) -> Pushed:
-        return await self.pusher.push(message, "session", self.session_id, hint, 0 if hint == NOW else self.number)
+        bound_to = 0 if hint == NOW else self.number
+        return await self.pusher.push(message, "session", self.session_id, hint, bound_to, self.gateway)

@@ -19,7 +19,7 @@ from quicgw_fast.service.errors import GatewayUnreachable, ServiceNotStarted
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from quicgw_fast.service.gateway_link import GatewayLink
+    from quicgw_fast.service.gateways import Gateways
     from quicgw_fast.service.registration import KeptRegistration
     from quicgw_fast.service.servicer import Servicer
     from quicgw_fast.service.threads import Threads
@@ -84,13 +84,13 @@ class RunningService:
         self,
         listener: ServicePort,
         registrations: Sequence[KeptRegistration],
-        links: Sequence[GatewayLink],
+        gateways: Gateways,
         threads: Threads,
         grace: float,
     ) -> None:
         self._listener = listener
         self._registrations = registrations
-        self._links = links
+        self._gateways = gateways
         self._threads = threads
         self._grace = grace
 
@@ -125,7 +125,7 @@ class RunningService:
         if broken_off:
             _log.warning("requests broken off", extra={"count": broken_off, "seconds": self._grace})
         await self._threads.close()
-        await asyncio.gather(*(link.close() for link in self._links))
+        await asyncio.gather(self._gateways.close(), *(link.close() for link in self._gateways.own))
 
 
 def free_port(host: str, port: int) -> None:

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any, TypeVar, overload
 from quicgw_fast.service.access import GatewayDoor, OwnDoor, checked_address
 from quicgw_fast.service.errors import ServiceMistake
 from quicgw_fast.service.gateway_link import GatewayLink
+from quicgw_fast.service.gateways import Gateways
+from quicgw_fast.service.groups import GroupCaller, MemberOfGroup, PresentSession
 from quicgw_fast.service.handlers import DEFAULT, Handlers, check_action
 from quicgw_fast.service.logs import log_to_standard_error
 from quicgw_fast.service.program import run_program
@@ -75,7 +77,8 @@ class Service:
         self._grace = grace
         self._handlers = Handlers()
         self._pusher: NotifySender | None = None
-        """While it runs; so are the next two."""
+        """While it runs; so are the next three."""
+        self._groups: GroupCaller | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._running: RunningService | None = None
 
@@ -147,6 +150,47 @@ class Service:
         """Notify everybody who is logged in, at all gateways; raises GatewayUnreachable."""
         return await self._running_pusher().broadcast(OutgoingNotify(kind, data, title, content, metadata))
 
+    async def join_group(
+        self, group: str, *, openid: str | None = None, session: str | None = None, ttl: float = 0.0
+    ) -> int:
+        """Have all sessions of an ``openid``, or one ``session``, be in a group; how many.
+
+        For ``ttl`` seconds, or as long as they live; joining again gives them another time. Raises GroupRefused and
+        GatewayUnreachable.
+        """
+        return await self._running_groups().join(group, *_member(openid, session), ttl)
+
+    async def leave_group(self, group: str, *, openid: str | None = None, session: str | None = None) -> int:
+        """Take them out of it; how many were in it. Raises GroupRefused and GatewayUnreachable."""
+        return await self._running_groups().leave(group, *_member(openid, session))
+
+    async def push_to_group(
+        self,
+        group: str,
+        kind: str,
+        data: object = b"",
+        *,
+        title: str = "",
+        content: str = "",
+        metadata: Mapping[str, str] | None = None,
+        idempotency_key: str = "",
+    ) -> Broadcasted:
+        """Notify all who are in a group, at all gateways; a group that nobody is in is no mistake.
+
+        With an ``idempotency_key`` that was used before for this group nothing is sent. Raises NotifyRefused and
+        GatewayUnreachable.
+        """
+        message = OutgoingNotify(kind, data, title, content, metadata)
+        return await self._running_groups().push(group, message, idempotency_key)
+
+    def group_members(self, group: str) -> AsyncIterator[MemberOfGroup]:
+        """Yield the sessions that are in a group (``async for``); raises GroupRefused and GatewayUnreachable."""
+        return self._running_groups().members(group)
+
+    async def sessions_of(self, openid: str) -> list[PresentSession]:
+        """Tell which sessions an openid has, and whether its client is there; raises GatewayUnreachable."""
+        return await self._running_groups().sessions_of(openid)
+
     def wait(self, work: Coroutine[Any, Any, Result]) -> Result:
         """Wait for a coroutine in another thread than that of the service: ``service.wait(service.push(…))``."""
         loop = self._loop
@@ -176,10 +220,11 @@ class Service:
         if self._pusher is not None:
             raise ServiceMistake("the service runs already; for a second one make a second Service")
         links = [GatewayLink(address, self._door) for address in self._gateways]
-        pusher = NotifySender(links, PUSH_TIMEOUT)
+        gateways = Gateways(links, self._door)
+        pusher, groups = NotifySender(gateways, PUSH_TIMEOUT), GroupCaller(gateways, PUSH_TIMEOUT)
         threads = Threads(self._threads)
         name = ", ".join((*roles, *self._zones))
-        listener = ServicePort(Servicer(name, self._handlers, pusher, threads))
+        listener = ServicePort(Servicer(name, self._handlers, pusher, groups, threads))
         try:
             await listener.start(listen, credentials)
         except BaseException:
@@ -187,11 +232,12 @@ class Service:
             raise
         wanted = registrations(self._advertise or listener.address, roles, self._zones, self._renew_every)
         keeping = [KeptRegistration(link, wanted, self._renew_every) for link in links]
-        running = RunningService(listener, keeping, links, threads, self._grace)
+        running = RunningService(listener, keeping, gateways, threads, self._grace)
         if not links:
             remedy = 'write Service(gateway="127.0.0.1:8092"), or name the address in upstream.* of the gateway'
             _log.warning("registered with no gateway", extra={"address": listener.address, "remedy": remedy})
-        self._pusher, self._loop, self._running = pusher, asyncio.get_running_loop(), running
+        self._pusher, self._groups = pusher, groups
+        self._loop, self._running = asyncio.get_running_loop(), running
         try:
             for each in keeping:
                 each.start()
@@ -200,7 +246,7 @@ class Service:
             try:
                 await running.stop()
             finally:
-                self._pusher = self._loop = self._running = None
+                self._pusher = self._groups = self._loop = self._running = None
 
     def run(
         self,
@@ -218,6 +264,11 @@ class Service:
         """
         log_to_standard_error()
         run_program(self.running(listen, cert=cert, key=key, client_ca=client_ca))
+
+    def _running_groups(self) -> GroupCaller:
+        if self._groups is None:
+            raise ServiceMistake(_NOT_RUNNING)
+        return self._groups
 
     def _running_pusher(self) -> NotifySender:
         if self._pusher is None:
@@ -246,6 +297,14 @@ class Service:
 
 
 _NOT_RUNNING = "the service does not run: push within run() or `async with service.running(…)`"
+
+
+def _member(openid: str | None, session: str | None) -> tuple[str, str]:
+    if openid is not None and session is None:
+        return "openid", openid
+    if session is not None and openid is None:
+        return "session", session
+    raise ServiceMistake("a group has sessions as members: give openid=… or session=…")
 
 
 def _paths(*named: str | Path | None) -> list[Path | None]:

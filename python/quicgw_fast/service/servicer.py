@@ -18,6 +18,7 @@ from quicgw_fast.service.unknown_actions import LONGEST_SHOWN, UnknownActions
 if TYPE_CHECKING:
     import grpc
 
+    from quicgw_fast.service.groups import GroupCaller
     from quicgw_fast.service.handlers import Handler, Handlers
     from quicgw_fast.service.pushing import NotifySender
     from quicgw_fast.service.threads import Threads
@@ -29,12 +30,17 @@ _log = logging.getLogger("quicgw.service")
 NO_DEADLINE = 3600.0
 """Seconds that a call without a deadline has; the gateway gives every call one."""
 REQUEST_ID = "x-request-id"
+GATEWAY = "gateway"
+"""The header of every request by which its gateway says where it is (protocol §3)."""
 
 
 class Servicer(UpstreamServiceServicer):
     """Answers requests by the handlers."""
 
-    def __init__(self, name: str, handlers: Handlers, pusher: NotifySender, threads: Threads) -> None:
+    def __init__(
+        self, name: str, handlers: Handlers, pusher: NotifySender, groups: GroupCaller, threads: Threads
+    ) -> None:
+        self._groups = groups
         self._name = name
         self._handlers = handlers
         self._pusher = pusher
@@ -74,6 +80,8 @@ class Servicer(UpstreamServiceServicer):
 
     def _asked(self, request: pb.UpstreamRequest, context: Context) -> Request:
         metadata = {name: text for name, text in context.invocation_metadata() or () if isinstance(text, str)}
+        headers = dict(request.headers)
+        gateway = headers.pop(GATEWAY, "")  # the gateway's own, whatever the client wrote
         remaining = context.time_remaining()
         return Request(
             session_id=request.session_id,
@@ -81,12 +89,14 @@ class Servicer(UpstreamServiceServicer):
             action=request.action,
             params=dict(request.params),
             data=request.data,
-            headers=dict(request.headers),
+            headers=headers,
+            gateway=gateway,
             number=request.client_seq_id,
             request_id=metadata.get(REQUEST_ID, f"{request.session_id}-{request.client_seq_id}"),
             metadata=metadata,
             deadline=time.monotonic() + (NO_DEADLINE if remaining is None else remaining),
             pusher=self._pusher,
+            groups=self._groups,
             loop=asyncio.get_running_loop(),
         )
 

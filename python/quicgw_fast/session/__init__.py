@@ -3,6 +3,7 @@
 from quicgw_fast.session.catch_up import CatchUp, CatchUpState, ReadingEvent
 from quicgw_fast.session.claim import MAX_OPENID, Attempts, StartClaim
 from quicgw_fast.session.devices import NEWEST, DevicePolicy, Devices
+from quicgw_fast.session.groups import LONGEST_NAME, MOST_OF_A_SESSION, GroupIndex, is_member
 from quicgw_fast.session.losses import UntoldLosses, gap_to_tell
 from quicgw_fast.session.notify_count import NO_NOTIFIES, NotifyCount
 from quicgw_fast.session.parcels import ACKNOWLEDGED, PENDING, Asker, Fate, Parcel, ParcelBook, lost
@@ -15,7 +16,9 @@ from quicgw_fast.session.trail import DOWN, UP, EntryKind, shown
 __all__ = [
     "ACKNOWLEDGED",
     "DOWN",
+    "LONGEST_NAME",
     "MAX_OPENID",
+    "MOST_OF_A_SESSION",
     "NEWEST",
     "NO_NOTIFIES",
     "PENDING",
@@ -31,6 +34,7 @@ __all__ = [
     "Event",
     "Fate",
     "Gap",
+    "GroupIndex",
     "Login",
     "NotifyCount",
     "Parcel",
@@ -44,6 +48,7 @@ __all__ = [
     "UntoldLosses",
     "decide",
     "gap_to_tell",
+    "is_member",
     "lost",
     "shown",
 ]

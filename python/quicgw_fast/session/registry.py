@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from quicgw_fast.session.claim import Attempts
 from quicgw_fast.session.devices import NEWEST, DevicePolicy, Devices
+from quicgw_fast.session.groups import GroupIndex
 from quicgw_fast.session.notify_count import NO_NOTIFIES
 from quicgw_fast.session.session import Session
 from quicgw_fast.session.states import SessionState
@@ -80,6 +81,8 @@ class Registry:
         """The same by openid."""
         # By gid and then by session id, the newest last.
         self._by_gid: dict[str, dict[str, Session]] = {}
+        self.groups = GroupIndex(metrics)
+        """The same by group."""
         self._ended: OrderedDict[str, Ended] = OrderedDict()
         self._ended_by_openid: dict[str, str] = {}
         self._ended_trails: OrderedDict[str, Session] = OrderedDict()
@@ -204,6 +207,7 @@ class Registry:
         del self._by_id[session.id]
         self.devices.remove(session)
         self._drop_gid(session)
+        self.groups.ended(session)
         ended = Ended(
             id=session.id,
             openid=session.openid,

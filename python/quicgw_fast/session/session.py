@@ -83,6 +83,8 @@ class Session:
     """The pushes to it of which somebody wants to know more; made with the first."""
     attempts: Attempts = field(default_factory=Attempts)
     """Which STARTs of its client come too late; also those of the sessions that this one follows."""
+    groups: dict[str, float | None] | None = None
+    """The groups that it is in (``groups``), and until when; None for as long as it lives. Made with the first."""
     zone: str = ""
     """The zone that its login gave it."""
     since: float = 0.0

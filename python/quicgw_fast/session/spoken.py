@@ -23,6 +23,7 @@ _EVENTS: Final = {
     **dict.fromkeys(_ANSWERS, "answered"),
     EntryKind.NOTIFY: "pushed",
     EntryKind.BROADCAST: "pushed",
+    EntryKind.GROUP: "pushed",
     EntryKind.CLOSE: "closed",
 }
 

@@ -43,6 +43,8 @@ class EntryKind(Enum):
     """A push to this session; ``number`` is the highest one that the session had given then."""
     BROADCAST = "broadcast"
     """A push to all; without a number, as it is recorded once for many."""
+    GROUP = "group"
+    """The same to a group, whose name is the outcome."""
     CLOSE = "close"
     """A connection ended; up, when its client closed it."""
 

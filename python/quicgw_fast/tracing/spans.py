@@ -9,9 +9,9 @@ One request is one trace: ``request``, which goes on from the client's ``tracepa
 
 A START is ``start``, from its bytes until it is answered, or its client is gone.
 
-A push is a trace of its own, or a part of its sender's: ``push``, ``push batch`` or ``broadcast``. What is bound to a
-request which is traced has a link to that. Names and attributes are those of OpenTelemetry's semantic conventions where
-there are any, else they begin with ``quicgw``.
+A push is a trace of its own, or a part of its sender's: ``push``, ``push batch``, ``broadcast`` or ``push to group``.
+What is bound to a request which is traced has a link to that. Names and attributes are those of OpenTelemetry's
+semantic conventions where there are any, else they begin with ``quicgw``.
 """
 
 from __future__ import annotations
@@ -49,6 +49,8 @@ if TYPE_CHECKING:
     from quicgw_fast.proto.service_pb2 import (
         BroadcastRequest,
         BroadcastResponse,
+        GroupPushRequest,
+        GroupPushResponse,
         UnicastPushRequest,
         UnicastPushResponse,
         UpstreamResponse,
@@ -132,6 +134,14 @@ class Spans:
         named = {"quicgw.push.type": request.msg_type[:128]}
         span = self._of_service("broadcast", metadata, "BroadcastToClients", named, ())
         return None if span is None else partial(_broadcast, span)
+
+    def push_to_group(
+        self, request: GroupPushRequest, metadata: Mapping[str, str]
+    ) -> Callable[[GroupPushResponse], None] | None:
+        """See ``PushTracer``."""
+        named = {"quicgw.push.type": request.msg_type[:128], "quicgw.group": request.group[:128]}
+        span = self._of_service("push to group", metadata, "PushToGroup", named, ())
+        return None if span is None else partial(_pushed_to_group, span)
 
     def _of_service(
         self,
@@ -343,6 +353,14 @@ def _pushed_together(span: Span, answers: Sequence[UnicastPushResponse]) -> None
 
 
 def _broadcast(span: Span, answer: BroadcastResponse) -> None:
+    span.set_attribute("quicgw.sent", answer.sent_count)
+    span.end()
+
+
+def _pushed_to_group(span: Span, answer: GroupPushResponse) -> None:
+    if not answer.success:
+        span.set_attribute("error.type", answer.error_code)
+        span.set_status(Status(StatusCode.ERROR, answer.message))
     span.set_attribute("quicgw.sent", answer.sent_count)
     span.end()
 

@@ -63,12 +63,14 @@ impl<'a> Business<'a> {
         self.params.len()
     }
 
-    /// Encodes the UpstreamRequest of this message; the headers are those of its envelope.
+    /// Encodes the UpstreamRequest of this message; the headers are those of its envelope. `own` are encoded headers
+    /// of the gateway: they come last, and of two with one name whoever reads takes the last.
     pub fn encode<S: AsRef<str>>(
         &self,
         session_id: &str,
         openid: &str,
         headers: &[(S, S)],
+        own: &[u8],
         client_seq_id: u64,
     ) -> Result<Vec<u8>> {
         let params: u64 = self
@@ -88,6 +90,7 @@ impl<'a> Business<'a> {
                 + params
                 + bytes_len(self.data)
                 + Entries(headers).len()
+                + own.len() as u64
                 + number,
         )?;
         write_nonempty(&mut out, SESSION_ID, session_id.as_bytes());
@@ -98,6 +101,7 @@ impl<'a> Business<'a> {
         }
         write_nonempty(&mut out, UPSTREAM_DATA, self.data);
         Entries(headers).write(&mut out, UPSTREAM_HEADER);
+        out.extend_from_slice(own);
         if client_seq_id != 0 {
             out.push(CLIENT_SEQ_ID);
             write_varint(&mut out, client_seq_id);
@@ -155,10 +159,12 @@ mod tests {
     fn an_ordinary_payload_is_read_and_encoded() {
         let business = Business::read(ECHO).unwrap();
         assert_eq!((business.action, business.params()), ("echo", 0));
-        let encoded = business.encode::<&str>("s", "o", &[("k", "v")], 300).unwrap();
+        let encoded = business
+            .encode::<&str>("s", "o", &[("k", "v")], b"\x32\x00", 300)
+            .unwrap();
         assert_eq!(
             encoded,
-            b"\x0a\x01s\x12\x01o\x1a\x04echo\x2a\x02hi\x32\x06\x0a\x01k\x12\x01v\x38\xac\x02"
+            b"\x0a\x01s\x12\x01o\x1a\x04echo\x2a\x02hi\x32\x06\x0a\x01k\x12\x01v\x32\x00\x38\xac\x02"
         );
         assert_eq!(encoded.capacity(), encoded.len());
     }
@@ -167,7 +173,7 @@ mod tests {
     fn parameters_go_on_as_they_came() {
         let business = Business::read(b"\x12\x06\x0a\x01a\x12\x01b\x12\x00").unwrap();
         assert_eq!(business.params(), 2);
-        let encoded = business.encode::<&str>("", "", &[], 0).unwrap();
+        let encoded = business.encode::<&str>("", "", &[], b"", 0).unwrap();
         assert_eq!(encoded, b"\x22\x06\x0a\x01a\x12\x01b\x22\x00");
     }
 

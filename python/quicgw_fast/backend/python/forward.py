@@ -77,14 +77,15 @@ class NotOrdinary(Exception):
 
 
 def forward(
-    session_id: str, openid: str, client_seq_id: int, payload: bytes, headers: Mapping[str, str]
+    session_id: str, openid: str, client_seq_id: int, payload: bytes, headers: Mapping[str, str], own: bytes
 ) -> ForwardedRequest | None:
     """Make what a service gets of a BUSINESS message, without parsing more of its payload than that takes.
 
-    payload: a BusinessRequest; headers: of the envelope. None for a payload that is not in the ordinary form (known
+    payload: a BusinessRequest; headers: of the envelope; own: encoded entries of UpstreamRequest.headers that come
+    behind them, so that of two with one name these count. None for a payload that is not in the ordinary form (known
     fields alone, each once but for the parameters), which does not say whether it is valid.
     """
-    number, pairs = checks.u64(client_seq_id), checks.headers(headers)
+    number, pairs, own = checks.u64(client_seq_id), checks.headers(headers), checks.octets(own)
     try:
         action, params, data = _read(checks.octets(payload))
         text = action.decode()
@@ -99,6 +100,7 @@ def forward(
     if data:
         parts += [b"\x2a", varint(len(data)), data]
     parts += entry_fields(b"\x32", pairs)
+    parts.append(own)
     if number:
         parts += [b"\x38", varint(number)]
     made = object.__new__(ForwardedRequest)

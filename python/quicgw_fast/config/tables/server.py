@@ -21,6 +21,10 @@ class ServerConfig(Section):
     """UDP address for clients (QUIC)."""
     grpc: Address = "127.0.0.1:8092"
     """Address of the gateway's own gRPC services: pushes, registration, health, reflection."""
+    grpc_advertise: Annotated[Address | None, Field(examples=["gateway-1.internal:8092"])] = None
+    """Where services reach ``grpc``: each request tells them in its header ``gateway``, so that they push through the
+    gateway that has the session. With port 0 that of ``grpc`` counts. Without one it is the address that ``grpc`` is
+    bound to; where that is a wildcard the header is empty."""
     admin: Address = "127.0.0.1:8080"
     """HTTP address for operators: health, numbers, and what can be changed while it runs."""
     transport: Literal["aioquic", "quinn"] = "aioquic"

@@ -2,6 +2,7 @@
 
 from quicgw_fast.control.pages.config import config_pages
 from quicgw_fast.control.pages.drain import drain_pages
+from quicgw_fast.control.pages.groups import group_pages
 from quicgw_fast.control.pages.health import health_pages
 from quicgw_fast.control.pages.metrics import metrics_pages
 from quicgw_fast.control.pages.openapi import openapi_pages
@@ -17,6 +18,7 @@ from quicgw_fast.control.pages.web import web_pages
 __all__ = [
     "config_pages",
     "drain_pages",
+    "group_pages",
     "health_pages",
     "metrics_pages",
     "openapi_pages",

@@ -77,7 +77,7 @@ class SessionList(TypedDict):
 
 
 EventKind: TypeAlias = Literal[
-    "start", "request", "ack", "heartbeat", "stop", "other", "reply", "error", "notify", "broadcast", "close"
+    "start", "request", "ack", "heartbeat", "stop", "other", "reply", "error", "notify", "broadcast", "group", "close"
 ]
 
 
@@ -90,9 +90,7 @@ class SessionEvent(TypedDict):
     """Seconds since 1970."""
     direction: Literal["up", "down"]
     """Up is from the client."""
-    kind: Literal[
-        "start", "request", "ack", "heartbeat", "stop", "other", "reply", "error", "notify", "broadcast", "close"
-    ]
+    kind: EventKind
     number: int | None
     """The client's of a request, the acknowledged one of an ack; of what goes down the highest one given by then."""
     size: int
@@ -100,18 +98,31 @@ class SessionEvent(TypedDict):
     duration: float | None
     """Seconds from the acceptance of the request on."""
     outcome: str
-    """The code of a reply or error, what became of a notify, how a connection began or ended."""
+    """The code of a reply or error, what became of a notify, to which group one went, how a connection began or
+    ended."""
     request: int | None
     """The number of the request that a reply or error belongs to."""
 
 
+class GroupMembership(TypedDict):
+    """A group that the session is in."""
+
+    __pydantic_config__ = SHAPE  # type: ignore[misc]
+
+    name: str
+    ends_at: float | None
+    """When it leaves by itself, in seconds since 1970; null: when the session ends."""
+
+
 class SessionWithEvents(SessionView):
-    """One session with its flight recorder."""
+    """One session with its groups and its flight recorder."""
 
     version: int
     """Of this shape: 1."""
     at: float
     """Now, in seconds since 1970."""
+    groups: list[GroupMembership]
+    """In the order in which it joined them; none any more for one that has ended."""
     events: list[SessionEvent]
     """The last ones (``session.flight_recorder``), oldest first."""
 

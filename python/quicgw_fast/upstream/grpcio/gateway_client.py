@@ -108,6 +108,22 @@ class GatewayClient:
         """BroadcastToClients; raises GatewayCallFailed."""
         return await self._call(self._stub.BroadcastToClients, request, timeout)
 
+    async def join_group(self, request: pb.JoinGroupRequest, timeout: float = 5.0) -> pb.GroupResponse:
+        """JoinGroup, refused as a push is; raises GatewayCallFailed."""
+        return await self._call(self._stub.JoinGroup, request, timeout)
+
+    async def leave_group(self, request: pb.LeaveGroupRequest, timeout: float = 5.0) -> pb.GroupResponse:
+        """LeaveGroup; raises GatewayCallFailed."""
+        return await self._call(self._stub.LeaveGroup, request, timeout)
+
+    async def push_to_group(self, request: pb.GroupPushRequest, timeout: float = 5.0) -> pb.GroupPushResponse:
+        """PushToGroup; raises GatewayCallFailed."""
+        return await self._call(self._stub.PushToGroup, request, timeout)
+
+    async def group_members(self, request: pb.GroupMembersRequest, timeout: float = 5.0) -> pb.GroupMembersResponse:
+        """GroupMembers: one page; raises GatewayCallFailed."""
+        return await self._call(self._stub.GroupMembers, request, timeout)
+
     async def register(
         self,
         request: pb.UpstreamRegisterRequest,
