@@ -205,5 +205,8 @@ async def test_many_claims_are_back_soon_and_nobody_is_held_up(shaky_town: Town,
     await away(one)
     own_server.forget()
     own_server.start()
-    await until(lambda: one.metrics.count("claims_confirmed", "confirmed") >= 4000)
-    assert own_server.command("DBSIZE") == b":8003\r\n", "two keys a session, and those of era, nodes and lease"
+    await until(lambda: one.node.link.up)
+    await until(lambda: own_server.command("DBSIZE") == b":8003\r\n")  # two a session; and era, nodes, lease
+    await back(one)
+    assert one.metrics.count("claims_confirmed", "confirmed") >= 4000
+    assert not one.voided

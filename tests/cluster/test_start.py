@@ -149,6 +149,13 @@ def test_a_url_that_is_none(tmp_path: Path, url: str, why: str) -> None:
         configs.load(file)
 
 
+def test_what_is_not_used_is_told() -> None:
+    (told,) = configs.advice(Config(cluster=ClusterConfig(lease=5.0)))[-1:]
+    assert told == "cluster.lease is not used: cluster.url is not set; set it to the directory's"
+    (told,) = configs.advice(Config(cluster=ClusterConfig(url="valkey://127.0.0.1:1")))[-1:]
+    assert told.startswith("cluster.url is not used: gateways do not join each other yet")
+
+
 def test_a_gateway_that_is_alone_imports_nothing_of_it() -> None:
     code = (
         "import sys, quicgw_fast.gateway, quicgw_fast.cli.app\n"
