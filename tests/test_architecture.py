@@ -73,6 +73,7 @@ EVERYTHING = (
         "assembly",
         "cli",
         "client",
+        "cluster",
         "demo",
         "flow",
         "gateway",
@@ -103,6 +104,7 @@ MAY_IMPORT = {
     "sharing": frozenset(),
     "trace_context": frozenset({"completions", "ports", "proto"}),
     "machine": frozenset(),
+    "cluster": SHARED | {"placement"},
     "tracing": SHARED | {"files", "__init__"},
     "observe": frozenset({"config", "clock", "errors", "codes", "addresses", "printable", "writer"}),
     "writer": frozenset(),
@@ -336,6 +338,12 @@ def test_the_shared_tests_of_a_seam_look_into_no_maker(seam: str, its_makers: Mo
 def test_only_the_traces_import_opentelemetry_and_nobody_the_traces_but_the_gateway() -> None:
     wrong = [str(i) for i in ALL_IMPORTS if i.top == "opentelemetry" and i.part != "tracing"]
     wrong += [str(i) for i in ALL_IMPORTS if i.our_part == "tracing" and i.part not in {"tracing", "gateway"}]
+    assert not wrong, "\n".join(wrong)
+
+
+def test_only_the_cluster_imports_the_client_of_the_directory() -> None:
+    wrong = [str(i) for i in ALL_IMPORTS if i.top in {"valkey", "redis"} and i.part != "cluster"]
+    assert any(i.top == "valkey" for i in ALL_IMPORTS)
     assert not wrong, "\n".join(wrong)
 
 

@@ -1,9 +1,11 @@
 """Nodes, a directory and what happens to them, with a simulated clock: one schedule for each seed.
 
-The nodes are the real ones; simulated are the directory (``toy``, which a test compares to the scripts), the lines to it
-and between nodes (slow, cut, losing questions or answers), and what a gateway would do: sessions, each a number that
+The nodes are the real ones. Simulated are the directory (``toy``, which a test compares to the scripts), the lines to
+it and between nodes (slow, cut, losing questions or answers), and what a gateway would do: sessions, each a number that
 grows by one whenever somebody acts for it. A number that comes twice, or a hole, is two holders, or an old state that
 came back.
+
+A pause is simulated by what is seen of it: nothing goes in or out, and nobody acts.
 """
 
 from __future__ import annotations
@@ -14,26 +16,29 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from quicgw_fast.cluster.claiming import Claiming
 from quicgw_fast.cluster.confirming import Confirming
 from quicgw_fast.cluster.entries import DirectoryEntries
+from quicgw_fast.cluster.given import GivenAway
 from quicgw_fast.cluster.keys import Keys
-from quicgw_fast.cluster.lease import OwnLease, Promises, Standing, Vouched
+from quicgw_fast.cluster.lease import NodeStanding, OwnLease, Promises, Vouched
 from quicgw_fast.cluster.link import DirectoryUnavailable, Server
 from quicgw_fast.cluster.membership import Membership
 from quicgw_fast.cluster.own_claims import OwnClaims
 from quicgw_fast.cluster.peers import PeerUnreachable
 from quicgw_fast.cluster.placement import DirectoryPlacement
 from quicgw_fast.cluster.taking import Taking
+from quicgw_fast.cluster.telling import Telling
 from quicgw_fast.observe import Metrics
 from quicgw_fast.placement import Place
 from tests.cluster.toy import ToyDirectory
 from tests.cluster.virtual_time import VirtualClock, VirtualLoop, run
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Coroutine, Sequence
 
     from quicgw_fast.cluster.own_claims import OwnClaim
-    from quicgw_fast.cluster.scripts import Script
+    from quicgw_fast.cluster.scripts import AtomicScript
 
 LEASE = 10.0
 OPENIDS = ("alice", "bob")
@@ -70,6 +75,14 @@ class World:
     """Sessions that were given away, and of which nobody confirmed that they had come: lost, unless they are there."""
     serial: int = 0
     log: deque[str] = field(default_factory=lambda: deque(maxlen=400))
+
+    failures: list[Violation] = field(default_factory=list)
+    tasks: set[asyncio.Task[None]] = field(default_factory=set)
+
+    def begin(self, work: Coroutine[None, None, None]) -> None:
+        task = self.loop.create_task(work)
+        self.tasks.add(task)
+        task.add_done_callback(self.tasks.discard)
 
     def say(self, what: str) -> None:
         self.log.append(f"{self.loop.time():10.3f} {what}")
@@ -111,7 +124,7 @@ class Line:
         world, node = self._world, self._node
         return world.directory_up and frozenset((node.name, "directory")) not in world.cut and not node.paused
 
-    def ask(self, script: Script, keys: Sequence[str], *arguments: str | bytes | int) -> asyncio.Future[object]:
+    def ask(self, script: AtomicScript, keys: Sequence[str], *arguments: str | bytes | int) -> asyncio.Future[object]:
         world, loop = self._world, self._world.loop
         answer: asyncio.Future[object] = loop.create_future()
         if not self.up:
@@ -193,26 +206,31 @@ class Node:
             confirm=self.confirming.begin,
             changed=lambda standing: world.say(f"{self.full} {standing.value}"),
         )
-        self.placement = DirectoryPlacement(
+        outdated, self.given = self.membership.wake, GivenAway()
+        self.telling = Telling(self.claims, self.lease, self.line, entries, taking, outdated=outdated, void=self.void)
+        claiming = Claiming(
             self.full,
             self.claims,
             self.lease,
             self.promises,
-            self.line,
             entries,
             taking,
             self.confirming,
+            self.telling,
+            self.given,
             clock,
             metrics,
             accept_unseen=False,
-            outdated=self.membership.wake,
-            void=self.void,
+            outdated=outdated,
+        )
+        self.placement = DirectoryPlacement(
+            self.full, self.claims, self.lease, entries, claiming, self.telling, self.given, clock, metrics
         )
         self.line.changed = self.directory_changed
 
     def directory_changed(self) -> None:
         if self.line.up:
-            self.placement.directory_found()
+            self.telling.directory_found()
         self.membership.wake()
 
     async def start(self) -> None:
@@ -232,12 +250,11 @@ class Node:
         for _, parcels, _ in self.departed.values():
             self.world.explained |= {parcel.decode().split()[0] for parcel in parcels}
         self.world.explained |= {p.decode().split()[0] for claim in self.claims for p in claim.parked}
-        self.world.explained |= {
-            p.decode().split()[0] for given in self.placement._given.values() for p in given.parcels
-        }
+        self.world.explained |= {parcel.decode().split()[0] for parcel in self.given}
         await self.confirming.stop()
         await self.membership.stop()
         await self.placement.stop()
+        await self.telling.stop()
 
     def void(self, claim: OwnClaim) -> None:
         self.world.say(f"{self.full} void {claim.openid} @{claim.generation}")
@@ -325,7 +342,7 @@ class Node:
         for openid, (_, _, until) in list(self.departed.items()):
             if until < now:
                 self.not_taken(openid)
-        self.world.given |= {p.decode().split()[0] for given in self.placement._given.values() for p in given.parcels}
+        self.world.given |= {parcel.decode().split()[0] for parcel in self.given}
         if not self.paused and not self.dead:
             self.placement.tend(now)
 
@@ -406,7 +423,7 @@ async def _one_step(world: World, what: str, starts: dict[str, int]) -> None:
     if what == "come" and not node.paused:
         for each in rng.sample(sorted(world.nodes), rng.choice((1, 1, 2))):
             if not world.nodes[each].paused:
-                asyncio.ensure_future(_guarded(world, world.nodes[each], openid))
+                world.begin(_guarded(world, world.nodes[each], openid))
     elif what == "leave":
         node.leave(openid)
     elif what == "pause":
@@ -424,14 +441,11 @@ async def _one_step(world: World, what: str, starts: dict[str, int]) -> None:
         await _directory_goes(world, what)
 
 
-failures: dict[int, BaseException] = {}
-
-
 async def _guarded(world: World, node: Node, openid: str) -> None:
     try:
         await node.come(openid)
     except Violation as error:
-        failures.setdefault(world.seed, error)
+        world.failures.append(error)
 
 
 async def _begin_anew(world: World, name: str, starts: dict[str, int]) -> None:
@@ -440,7 +454,7 @@ async def _begin_anew(world: World, name: str, starts: dict[str, int]) -> None:
     world.nodes[name] = node
     node.line.up = False
     node.line.try_again()
-    asyncio.ensure_future(node.start())
+    world.begin(node.start())
 
 
 async def _directory_goes(world: World, how: str) -> None:
@@ -471,7 +485,7 @@ async def _mend(world: World, starts: dict[str, int]) -> None:
 
 def _judge(world: World) -> None:
     for node in world.nodes.values():
-        if node.membership.standing is not Standing.HELD:
+        if node.membership.standing is not NodeStanding.HELD:
             raise world.broken(f"{node.full} is {node.membership.standing}, though all is well")
     for session, openid in world.owner.items():
         having = [node.full for node in world.nodes.values() if node.sessions.get(openid, ("",))[0] == session]
@@ -505,9 +519,8 @@ def play_seed(seed: int, steps: int = 60, faults: Sequence[str] = FAULTS) -> Wor
         run(play(world, steps, faults), loop)
     finally:
         asyncio.set_event_loop(None)
-    error = failures.pop(seed, None)
-    if error is not None:
-        raise error
+    if world.failures:
+        raise world.failures[0]
     return world
 
 

@@ -49,7 +49,7 @@ async def test_two_nodes_race_and_one_of_them_has_it(town: Town) -> None:
     await nodes[2].come("alice", "s0")
     for _ in range(30):
         await asyncio.gather(*(node.come("alice") for node in nodes))
-        await until(lambda: not any(node.node.placement._writes for node in nodes))
+        await until(lambda: not any(node.node.telling.under_way for node in nodes))
         having = [node for node in nodes if "alice" in node.sessions]
         assert len(having) <= 1
         acting = [node for node in nodes if node.node.placement.may_act("alice")]
@@ -72,7 +72,7 @@ async def test_who_does_not_answer_keeps_it_while_its_lease_holds(town: Town) ->
 async def test_of_a_node_that_died_it_is_known_what_was_lost(town: Town) -> None:
     one, two = await town.join("one"), await town.join("two")
     await one.come("alice", "s1")
-    await until(lambda: not one.node.placement._writes)
+    await until(lambda: not one.node.telling.under_way)
     await town.die("one")
     assert not (await two.come("alice")).here
     died = asyncio.get_running_loop().time()
@@ -101,7 +101,7 @@ async def test_a_session_and_a_gid_are_found_wherever_they_are(town: Town) -> No
     one, two = await town.join("one"), await town.join("two")
     await one.come("alice", "s1")
     one.node.placement.settled("alice", "s1", "e", "friends")
-    await until(lambda: not one.node.placement._writes)
+    await until(lambda: not one.node.telling.under_way)
     for kind, named in (("openid", "alice"), ("session", "s1"), ("gid", "friends")):
         place = await told(two.node.placement.find(kind, named))
         assert (place.here, place.nodes, place.trouble) == (False, (one.node.name,), PlaceTrouble.ELSEWHERE)
@@ -119,11 +119,11 @@ async def test_with_several_devices_the_named_session_comes_and_the_oldest_one_t
     one.node.placement.settled("alice", "s1", "e", "")
     assert await told(one.node.placement.claim("alice", "")) == HERE
     one.node.placement.settled("alice", "s2", "e", "")
-    await until(lambda: not one.node.placement._writes)
+    await until(lambda: not one.node.telling.under_way)
     one.sessions["alice"] = "s2", b"s2"
     assert (await told(two.node.placement.claim("alice", "s2"))).arrivals == (b"s2",)
     two.node.placement.settled("alice", "s2", "e", "")
-    await until(lambda: not two.node.placement._writes)
+    await until(lambda: not two.node.telling.under_way)
     one.sessions["alice"] = "s1", b"s1"
     one.departed.clear()
     assert (await told(two.node.placement.claim("alice", ""))).arrivals == (b"s1",), "there are two already"
@@ -149,7 +149,7 @@ async def test_a_session_takes_up_to_400_bytes_in_the_directory(town: Town, empt
     before = used(empty_server)
     for start in range(0, 5000, 500):
         await asyncio.gather(*(fill(number) for number in range(start, start + 500)))
-    await until(lambda: not one.node.placement._writes)
+    await until(lambda: not one.node.telling.under_way)
     each = (used(empty_server) - before) / 5000
     print(f"{each:.0f} bytes a session")
     assert each <= 400

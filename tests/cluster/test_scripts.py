@@ -68,10 +68,8 @@ def step(rng: random.Random, devices: int, known: list[str]) -> tuple[str, list[
     openid, node, session = rng.choice("xy"), rng.choice(NODES), rng.choice(SESSIONS)
     at, sid, gid, era = f"{T}at:{openid}", f"{T}sid:{session}", f"{T}gid:g", f"{T}era"
     generation, life = rng.choice(known[-8:]), rng.choice(["one"] * 12 + ["other"])
-    kind = rng.choice(
-        ["renew", "vouch", *["claim"] * 3, *["take"] * 2, *["settle"] * 2, *["release"] * 2, "find", "forget"]
-        + ["assert"] * 3
-    )
+    often = ("claim", "take", "settle", "release", "assert") * 2
+    kind = rng.choice(("renew", "vouch", "find", "forget", "claim", "assert", *often))
     if kind == "renew":
         return kind, [era, f"{T}nodes"], [PREFIX, node, LONG, "{}", "run", "one", 1]
     if kind == "vouch":
@@ -95,11 +93,8 @@ def step(rng: random.Random, devices: int, known: list[str]) -> tuple[str, list[
         return kind, [at], [node, *rng.sample(known, 2)]
     epoch = "-" if session == "-" else rng.choice(["-", "e"])
     both = [generation, session, epoch, openid, rng.choice(known), "s2", "e", "y"]
-    return (
-        kind,
-        [era, at, sid, f"{T}at:y", f"{T}sid:s2"],
-        [PREFIX, life, node, devices, rng.choice(["again", "check", "strict"]), *both],
-    )
+    how = rng.choice(["again", "check", "strict"])
+    return kind, [era, at, sid, f"{T}at:y", f"{T}sid:s2"], [PREFIX, life, node, devices, how, *both]
 
 
 def plain(answer: object) -> object:

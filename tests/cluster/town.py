@@ -19,7 +19,7 @@ from quicgw_fast.placement import Place
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from quicgw_fast.cluster.lease import Standing, Vouched
+    from quicgw_fast.cluster.lease import NodeStanding, Vouched
     from quicgw_fast.cluster.own_claims import OwnClaim
     from quicgw_fast.placement import Answer
 
@@ -36,7 +36,7 @@ class Inhabitant:
     departed: dict[str, tuple[int, list[bytes]]] = field(default_factory=dict)
     """What was given away, by openid, and by which claim it was here."""
     voided: list[str] = field(default_factory=list)
-    standings: list[Standing] = field(default_factory=list)
+    standings: list[NodeStanding] = field(default_factory=list)
     confirmed: list[str] = field(default_factory=list)
 
     async def come(self, openid: str, session_id: str = "", *, named: str = "") -> Place:

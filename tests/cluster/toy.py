@@ -217,21 +217,17 @@ class ToyDirectory:
     ) -> bytes:  # fmt: skip
         last, found = self._fields(at)
         claims = self._hash(at)
-        holds, waits, here, lower = True, False, False, None
-        for each in found:
-            if each.key == key and each.node == node:
-                here = True
-            elif devices == "1" or (each.session == session and session != "-"):
-                if each.gen < int(key):
-                    if each.node != node:
-                        lower = lower or each
-                    else:
-                        del claims[each.key]
-                elif check != "check":
-                    if each.epoch == "-" and prefix + each.node in self.data:
-                        waits = True
-                    else:
-                        holds = False
+        here = any(each.key == key and each.node == node for each in found)
+        others = [each for each in found if not (each.key == key and each.node == node)]
+        rivals = [e for e in others if devices == "1" or (e.session == session and session != "-")]
+        older = [each for each in rivals if each.gen < int(key)]
+        lower = next((each for each in older if each.node != node), None)
+        for each in older:
+            if each.node == node:
+                del claims[each.key]
+        newer = [each for each in rivals if each.gen >= int(key)] if check != "check" else []
+        undecided = [each for each in newer if each.epoch == "-" and prefix + each.node in self.data]
+        waits, holds = bool(undecided), len(undecided) == len(newer)
         if check == "check" or (check == "strict" and not here):
             holds = here
         if check != "check" and epoch == "-":

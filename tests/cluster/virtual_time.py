@@ -47,9 +47,9 @@ def run(main: Coroutine[None, None, None], loop: VirtualLoop) -> None:
     """Run it to its end, and see to it that nothing is left."""
     try:
         loop.run_until_complete(main)
-        left = asyncio.all_tasks(loop)
-        for task in left:
-            task.cancel()
-        loop.run_until_complete(asyncio.gather(*left, return_exceptions=True))
     finally:
+        while left := asyncio.all_tasks(loop):
+            for task in left:
+                task.cancel()
+            loop.run_until_complete(asyncio.gather(*left, return_exceptions=True))
         loop.close()

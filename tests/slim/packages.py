@@ -55,7 +55,7 @@ def locked() -> set[str]:
 
 def blocked() -> set[str]:
     """The modules of all packages that only an extra brings."""
-    packages = set().union(*(names(EXTRAS[extra]) for extra in ("server", "service", "top", "tracing")))
+    packages = set().union(*(names(EXTRAS[extra]) for extra in ("server", "service", "top", "tracing", "cluster")))
     return {MODULES.get(package, package.lower()) for package in packages}
 
 

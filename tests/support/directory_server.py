@@ -30,9 +30,11 @@ def binaries() -> dict[str, str]:
 class DirectoryServer:
     """One server process; what it knew is kept in its folder, as after every write (``appendfsync always``)."""
 
-    def __init__(self, kind: str = "valkey", *, password: str = "") -> None:
+    def __init__(self, kind: str = "valkey", *, password: str = "", follows: int = 0) -> None:
+        """``follows`` is the port of a server whose replica it is."""
         self._binary = binaries()[kind]
         self._password = password
+        self._follows = follows
         self.folder = Path(tempfile.mkdtemp(prefix="directory-"))
         self._process: subprocess.Popen[bytes] | None = None
         self.port = 0
@@ -61,6 +63,7 @@ class DirectoryServer:
                     *("--dir", str(self.folder), "--save", "", "--appendonly", "yes", "--appendfsync", "always"),
                     *("--daemonize", "no", "--loglevel", "warning"),
                     *(("--requirepass", self._password) if self._password else ()),
+                    *(("--replicaof", "127.0.0.1", str(self._follows)) if self._follows else ()),
                 ],
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
@@ -120,6 +123,23 @@ class DirectoryServer:
         with _connected(self.port) as link:
             link.sendall((" ".join(words) + "\r\n").encode())
             return link.recv(65536)
+
+
+class SentinelServer(DirectoryServer):
+    """Watches one server, and has its replica take its place when it is gone."""
+
+    def watch(self, port: int) -> None:
+        """Start, and watch the server at that port as ``mine``."""
+        self.port = _free_port()
+        file = self.folder / "sentinel.conf"
+        file.write_text(
+            f"port {self.port}\nbind 127.0.0.1\ndir {self.folder}\nsentinel monitor mine 127.0.0.1 {port} 1\n"
+            "sentinel down-after-milliseconds mine 300\nsentinel failover-timeout mine 3000\n"
+        )
+        self._process = subprocess.Popen(
+            [self._binary, str(file), "--sentinel"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+        assert self._answers(self.port)
 
 
 def _connected(port: int) -> socket.socket:

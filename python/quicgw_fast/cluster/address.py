@@ -35,7 +35,11 @@ class DirectoryAddress:
             connection = await self._by_sentinel()
         else:
             connection = _made(self.url)
-        await connection.connect()  # type: ignore[no-untyped-call]
+        try:
+            await connection.connect()  # type: ignore[no-untyped-call]
+        except BaseException:  # the time was over while it logged in
+            await connection.disconnect(nowait=True)
+            raise
         return connection
 
     async def _by_sentinel(self) -> AbstractConnection:

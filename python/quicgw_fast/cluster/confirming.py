@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from quicgw_fast.cluster.entries import DirectoryEntries
     from quicgw_fast.cluster.lease import OwnLease
     from quicgw_fast.cluster.own_claims import OwnClaim, OwnClaims
-    from quicgw_fast.cluster.records import Asserted, Holder
+    from quicgw_fast.cluster.records import Asserted, ClaimHolder
     from quicgw_fast.cluster.taking import Taking
     from quicgw_fast.observe import Metrics
 
@@ -147,7 +147,7 @@ class Confirming:
         self._count["confirmed"].value += 1
         return True
 
-    async def _alone(self, claim: OwnClaim, lower: Holder, era: str) -> bool:
+    async def _alone(self, claim: OwnClaim, lower: ClaimHolder, era: str) -> bool:
         """Have an older holder give up; whether it has. What it gives is kept only for a claim without a session."""
         try:
             yielded = await self._taking.yielded(claim.openid, claim.generation, lower)

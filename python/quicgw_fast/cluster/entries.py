@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, cast
 
 from quicgw_fast.cluster import scripts
-from quicgw_fast.cluster.records import Again, Asserted, Granted, Holder, NodeRecord, Refused, Renewed
+from quicgw_fast.cluster.records import Again, Asserted, ClaimHolder, Granted, NodeRecord, Refused, Renewed
 
 if TYPE_CHECKING:
     import asyncio
@@ -58,7 +58,7 @@ class DirectoryEntries:
             return Refused(answer[0].decode())
         return Granted(int(answer[1]), _holder(answer[2]))
 
-    async def take(self, openid: str, generation: int, holder: Holder, era: str, *, dead: bool) -> Refused | None:
+    async def take(self, openid: str, generation: int, holder: ClaimHolder, era: str, *, dead: bool) -> Refused | None:
         """Have an openid to oneself after ``holder`` has yielded it, or counts as ``dead``; None when that is so."""
         arguments = era, self._node, generation, holder.generation, self._devices, self._keys.lease, int(dead)
         answer = await self._ask(scripts.TAKE, [self._keys.at + openid, self._keys.era], *arguments)
@@ -89,7 +89,7 @@ class DirectoryEntries:
         """Remove what this node may have claimed without ever hearing of it; ``claims`` are what it has."""
         return self._ask(scripts.FORGET, [self._keys.at + openid], self._node, *(each.generation for each in claims))
 
-    async def find(self, kind: str, named: str) -> list[Holder]:
+    async def find(self, kind: str, named: str) -> list[ClaimHolder]:
         """Who has an ``openid``, a ``session`` or a ``gid``, the oldest claim first."""
         keys = self._keys
         key = {"openid": keys.at, "session": keys.sid, "gid": keys.gid}[kind] + named
@@ -109,8 +109,8 @@ class DirectoryEntries:
         return [Asserted(one[:1] != b"0", one[:1] == b"2", _holder(one[1:])) for one in answer]
 
 
-def _holder(told: bytes) -> Holder | None:
+def _holder(told: bytes) -> ClaimHolder | None:
     if not told:
         return None
     generation, node, session, epoch, alive = told.decode().split(" ")
-    return Holder(node, int(generation), session.strip(_NONE), epoch.strip("-+"), alive == "1")
+    return ClaimHolder(node, int(generation), session.strip(_NONE), epoch.strip("-+"), alive == "1")

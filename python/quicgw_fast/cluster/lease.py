@@ -33,7 +33,7 @@ DRIFT: Final = 0.05
 """By what share of a lease the clocks of a node and of the directory may come apart within it."""
 
 
-class Standing(Enum):
+class NodeStanding(Enum):
     """What a node may do for the openids that it has claimed."""
 
     HELD = "held"
@@ -99,11 +99,11 @@ class OwnLease:
             return True
         return False
 
-    def standing(self, now: float) -> Standing:
+    def standing(self, now: float) -> NodeStanding:
         """What the node may do for claims that were confirmed in this term."""
         if now < self.held_until:
-            return Standing.HELD
-        return Standing.VOUCHED if now < self.vouched_until else Standing.SUSPENDED
+            return NodeStanding.HELD
+        return NodeStanding.VOUCHED if now < self.vouched_until else NodeStanding.SUSPENDED
 
     def good(self, term: int, now: float) -> bool:
         """Whether a claim that was last confirmed in ``term`` may be acted on."""

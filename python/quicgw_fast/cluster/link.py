@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from quicgw_fast.clock import Clock
     from quicgw_fast.cluster.address import DirectoryAddress
-    from quicgw_fast.cluster.scripts import Script
+    from quicgw_fast.cluster.scripts import AtomicScript
     from quicgw_fast.observe import Metrics
 
 SHORTEST_PAUSE: Final = 0.05
@@ -131,7 +131,7 @@ class DirectoryLink:
             self._task = None
         await self._give_up("it is not asked any more")
 
-    def ask(self, script: Script, keys: Sequence[str], *arguments: str | bytes | int) -> asyncio.Future[object]:
+    def ask(self, script: AtomicScript, keys: Sequence[str], *arguments: str | bytes | int) -> asyncio.Future[object]:
         """Run a script; the future raises DirectoryUnavailable where there is no answer."""
         answer: asyncio.Future[object] = asyncio.get_running_loop().create_future()
         if self._server is None:
@@ -148,7 +148,11 @@ class DirectoryLink:
         try:
             async with asyncio.timeout(within):
                 connection = await self._address.open()
-                self._server = await _introduced(connection, str(self._address))
+                try:
+                    self._server = await _introduced(connection, str(self._address))
+                except BaseException:
+                    await connection.disconnect(nowait=True)
+                    raise
                 self._connection = connection
         except TimeoutError as error:
             raise DirectoryUnavailable(f"no answer within {within:g} s") from error

@@ -13,7 +13,7 @@ import math
 import secrets
 from typing import TYPE_CHECKING, Final
 
-from quicgw_fast.cluster.lease import Standing, Vouched
+from quicgw_fast.cluster.lease import NodeStanding, Vouched
 from quicgw_fast.cluster.link import DirectoryUnavailable
 from quicgw_fast.cluster.peers import PeerUnreachable
 from quicgw_fast.observe import Unit
@@ -52,7 +52,7 @@ class Membership:
         *,
         founding: bool,
         confirm: Callable[[], None],
-        changed: Callable[[Standing], None],
+        changed: Callable[[NodeStanding], None],
     ) -> None:
         """``about`` gives what the others are to know of this node, as JSON. ``confirm`` is called when claims need it.
 
@@ -70,7 +70,7 @@ class Membership:
         self._founding = founding
         self._confirm = confirm
         self._changed = changed
-        self._standing = Standing.SUSPENDED
+        self._standing = NodeStanding.SUSPENDED
         self._wake = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._complete_at = -math.inf
@@ -85,7 +85,7 @@ class Membership:
         self._count_vouched = metrics.counter("lease_vouched", "Times that all other nodes vouched for this one")
 
     @property
-    def standing(self) -> Standing:
+    def standing(self) -> NodeStanding:
         """What this node may do now."""
         return self._lease.standing(self._now())
 
@@ -99,7 +99,7 @@ class Membership:
     def reason(self) -> str | None:
         """Why no new openid can come to this node now; None where one can."""
         now = self._now()
-        if self._lease.standing(now) is not Standing.HELD:
+        if self._lease.standing(now) is not NodeStanding.HELD:
             return f"the lease of this node is over, and the directory cannot renew it ({self._link.why})"
         if now < self._complete_at:
             return "the directory's data is new: until one lease is over, somebody may have what it does not know of"
@@ -202,8 +202,8 @@ class Membership:
         if standing is self._standing:
             return
         before, self._standing = self._standing, standing
-        if standing is Standing.SUSPENDED:
+        if standing is NodeStanding.SUSPENDED:
             _log.warning("node suspended", extra={"node": self._node, "reason": self._link.why})
-        elif self._lease.term > 1 or before is Standing.VOUCHED:
+        elif self._lease.term > 1 or before is NodeStanding.VOUCHED:
             _log.info("node standing changed", extra={"node": self._node, "standing": standing.value})
         self._changed(standing)

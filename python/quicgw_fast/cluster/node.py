@@ -9,15 +9,18 @@ import socket
 from typing import TYPE_CHECKING, Final
 
 from quicgw_fast.cluster.address import DirectoryAddress
+from quicgw_fast.cluster.claiming import Claiming
 from quicgw_fast.cluster.confirming import Confirming
 from quicgw_fast.cluster.entries import DirectoryEntries
+from quicgw_fast.cluster.given import GivenAway
 from quicgw_fast.cluster.keys import Keys
-from quicgw_fast.cluster.lease import OwnLease, Promises, Standing
+from quicgw_fast.cluster.lease import NodeStanding, OwnLease, Promises
 from quicgw_fast.cluster.link import DirectoryLink, DirectoryUnavailable, DirectoryUnusable
 from quicgw_fast.cluster.membership import Membership
 from quicgw_fast.cluster.own_claims import OwnClaims
 from quicgw_fast.cluster.placement import DirectoryPlacement
 from quicgw_fast.cluster.taking import Taking
+from quicgw_fast.cluster.telling import Telling
 from quicgw_fast.config.values import write_duration
 
 if TYPE_CHECKING:
@@ -55,7 +58,7 @@ class ClusterNode:
         *,
         about: Callable[[], dict[str, object]],
         void: Callable[[OwnClaim], None],
-        changed: Callable[[Standing], None],
+        changed: Callable[[NodeStanding], None],
         devices: int = 1,
         founding: bool = False,
     ) -> None:
@@ -97,22 +100,34 @@ class ClusterNode:
             confirm=self._confirming.begin,
             changed=changed,
         )
-        self.placement = DirectoryPlacement(
+        self.telling = Telling(
+            self.claims, self.lease, self.link, entries, taking, outdated=self.membership.wake, void=void
+        )
+        self.placement = self._make_placement(entries, taking, clock, metrics)
+        self._tending: asyncio.Task[None] | None = None
+
+    def _make_placement(
+        self, entries: DirectoryEntries, taking: Taking, clock: Clock, metrics: Metrics
+    ) -> DirectoryPlacement:
+        given = GivenAway()
+        claiming = Claiming(
             self.name,
             self.claims,
             self.lease,
             self.promises,
-            self.link,
             entries,
             taking,
             self._confirming,
+            self.telling,
+            given,
             clock,
             metrics,
-            accept_unseen=config.on_directory_loss == "accept",
+            accept_unseen=self._config.on_directory_loss == "accept",
             outdated=self.membership.wake,
-            void=void,
         )
-        self._tending: asyncio.Task[None] | None = None
+        return DirectoryPlacement(
+            self.name, self.claims, self.lease, entries, claiming, self.telling, given, clock, metrics
+        )
 
     async def start(self) -> None:
         """Join the cluster; raises DirectoryUnusable, which says what to do, where the directory cannot be used."""
@@ -138,6 +153,7 @@ class ClusterNode:
         await self._confirming.stop()
         await self.membership.stop()
         await self.placement.stop()
+        await self.telling.stop()
         await self.link.close()
 
     def _check_lease(self, round_trip: float) -> None:
@@ -151,7 +167,7 @@ class ClusterNode:
 
     def _directory_changed(self) -> None:
         if self.link.up:
-            self.placement.directory_found()
+            self.telling.directory_found()
         self.membership.wake()
 
     async def _tend(self) -> None:

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from quicgw_fast.cluster.records import Holder
+    from quicgw_fast.cluster.records import ClaimHolder
 
 
 @dataclass(slots=True, eq=False)
@@ -49,7 +49,7 @@ class OwnClaim:
     """Whether an older holder has not given up yet."""
     parked: tuple[bytes, ...] = ()
     """Sessions that were fetched for it, until it is settled."""
-    lost: tuple[Holder, ...] = ()
+    lost: tuple[ClaimHolder, ...] = ()
     """Whose sessions died with their node, likewise."""
 
 
@@ -116,8 +116,8 @@ class OwnClaims:
         generation: int,
         term: int,
         now: float,
-        arrivals: tuple[bytes, ...],
-        lost: tuple[Holder, ...],
+        arrivals: tuple[bytes, ...] = (),
+        lost: tuple[ClaimHolder, ...] = (),
     ) -> OwnClaim | None:
         """The directory granted it; None if it was given up to somebody newer meanwhile, and then nothing is kept."""
         if generation in asking.given_up:

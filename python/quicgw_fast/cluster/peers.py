@@ -30,16 +30,16 @@ class Peers(Protocol):
     ) -> list[bytes]:
         """Have a node give up what it has of an openid by its claim ``held``, to the newer claim of ``generation``.
 
-        Returns the sessions, or of them those that are named; nothing where there are none by that claim any more. Asked
-        again by the same or a newer claim it gives the same, until that is confirmed, or until the node has the openid
-        by another claim: what it gave away for an older one is an old state then, and must not come back.
+        Returns the sessions, or of them those that are named; nothing where there are none by that claim. Asked again
+        by the same or a newer claim it gives the same, until that is confirmed, or until the node has the openid by
+        another claim: what it gave away for an older one is an old state then, and must not come back.
         """
 
     async def confirm(self, node: str, openid: str, held: int) -> None:
         """Say that what was fetched of its claim ``held`` is in good hands, and can be forgotten there."""
 
     async def vouch(self, node: str, era: str) -> Vouched:
-        """Ask a node to vouch for this one, which cannot reach the directory of ``era`` (``Membership.vouch`` there)."""
+        """Ask a node to vouch for this one, which cannot reach the directory of ``era`` (``Membership.vouch``)."""
 
 
 class Alone:

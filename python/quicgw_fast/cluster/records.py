@@ -6,7 +6,7 @@ from enum import Enum
 from typing import NamedTuple
 
 
-class Holder(NamedTuple):
+class ClaimHolder(NamedTuple):
     """Who has an openid, or one session of it, by a claim."""
 
     node: str
@@ -23,7 +23,7 @@ class Granted(NamedTuple):
     """A claim is written down; whoever claims later will find it."""
 
     generation: int
-    holder: Holder | None
+    holder: ClaimHolder | None
     """Who has to give it up first; None where the claimer may act at once."""
 
 
@@ -75,5 +75,5 @@ class Asserted(NamedTuple):
     holds: bool
     waits: bool
     """Whether a newer claim is there of a living node that has not said yet whether it still has it."""
-    lower: Holder | None
+    lower: ClaimHolder | None
     """Somebody who has the same by a lower generation, and has to give it up."""

@@ -205,7 +205,7 @@ return answers
 
 
 @dataclass(frozen=True, slots=True)
-class Script:
+class AtomicScript:
     """One of them."""
 
     name: str
@@ -217,13 +217,13 @@ class Script:
         return hashlib.sha1(self.text.encode(), usedforsecurity=False).hexdigest()
 
 
-RENEW: Final = Script("renew", _COMMON + _RENEW)
-CLAIM: Final = Script("claim", _COMMON + _CLAIM)
-TAKE: Final = Script("take", _COMMON + _TAKE)
-SETTLE: Final = Script("settle", _COMMON + _SETTLE)
-RELEASE: Final = Script("release", _COMMON + _RELEASE)
-FIND: Final = Script("find", _COMMON + _FIND)
-FORGET: Final = Script("forget", _COMMON + _FORGET)
-ASSERT: Final = Script("assert", _COMMON + _ASSERT)
-VOUCH: Final = Script("vouch", _COMMON + _VOUCH)
+RENEW: Final = AtomicScript("renew", _COMMON + _RENEW)
+CLAIM: Final = AtomicScript("claim", _COMMON + _CLAIM)
+TAKE: Final = AtomicScript("take", _COMMON + _TAKE)
+SETTLE: Final = AtomicScript("settle", _COMMON + _SETTLE)
+RELEASE: Final = AtomicScript("release", _COMMON + _RELEASE)
+FIND: Final = AtomicScript("find", _COMMON + _FIND)
+FORGET: Final = AtomicScript("forget", _COMMON + _FORGET)
+ASSERT: Final = AtomicScript("assert", _COMMON + _ASSERT)
+VOUCH: Final = AtomicScript("vouch", _COMMON + _VOUCH)
 ALL: Final = (RENEW, VOUCH, CLAIM, TAKE, SETTLE, RELEASE, FIND, FORGET, ASSERT)

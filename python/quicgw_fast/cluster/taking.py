@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from quicgw_fast.cluster.entries import DirectoryEntries
     from quicgw_fast.cluster.lease import Promises
     from quicgw_fast.cluster.peers import Peers
-    from quicgw_fast.cluster.records import Holder, Refused
+    from quicgw_fast.cluster.records import ClaimHolder, Refused
 
 FETCHED_WITHIN: Final = 0.6
 """Seconds in which a node has to give up its sessions, as a START waits for them (``pending_starts.LONGEST_WAIT``)."""
@@ -22,7 +22,7 @@ class Yielded(NamedTuple):
     """What came of it that somebody had to give something up."""
 
     arrivals: tuple[bytes, ...]
-    lost: tuple[Holder, ...]
+    lost: tuple[ClaimHolder, ...]
     """Who died with it."""
 
 
@@ -41,7 +41,7 @@ class Taking:
         self._now = clock.now
         self._devices = devices
 
-    async def yielded(self, openid: str, generation: int, holder: Holder) -> Yielded:
+    async def yielded(self, openid: str, generation: int, holder: ClaimHolder) -> Yielded:
         """Have the holder give up what it has; raises PeerUnreachable for one that may live, and does not answer.
 
         One whose lease is over is asked as well: perhaps its way to the directory alone is cut.
@@ -56,10 +56,12 @@ class Taking:
             raise PeerUnreachable(str(error) or f"no answer within {FETCHED_WITHIN:g} s") from error
         return Yielded(tuple(fetched), ())
 
-    async def taken(self, openid: str, generation: int, holder: Holder, yielded: Yielded, era: str) -> Refused | None:
+    async def taken(
+        self, openid: str, generation: int, holder: ClaimHolder, yielded: Yielded, era: str
+    ) -> Refused | None:
         """Have the directory forget the holder; None when that is so. Raises DirectoryUnavailable."""
         return await self._entries.take(openid, generation, holder, era, dead=bool(yielded.lost))
 
-    async def confirm(self, openid: str, holder: Holder) -> None:
+    async def confirm(self, openid: str, holder: ClaimHolder) -> None:
         """Tell the holder that all is in good hands; raises PeerUnreachable, after which it forgets by itself."""
         await self._peers.confirm(holder.node, openid, holder.generation)

@@ -249,6 +249,9 @@ def without_effect(config: Config) -> Iterator[Advice]:
     if config.cluster.url is None:
         for key in sorted(config.cluster.model_fields_set):
             yield ("cluster", key), f"cluster.{key} is not used: cluster.url is not set; set it to the directory's"
+    else:
+        why = "gateways do not join each other yet; quicgw doctor looks whether the directory can be used"
+        yield ("cluster", "url"), f"cluster.url is not used: {why}"
     if offline.store != "sqlite" and offline.path is not None:
         yield ("offline", "path"), f'offline.path is not used: offline.store is "{offline.store}"; set it to "sqlite"'
     if offline.store == "off":

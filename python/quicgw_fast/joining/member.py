@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection
 
     from quicgw_fast.clock import Clock
-    from quicgw_fast.cluster.lease import Standing
+    from quicgw_fast.cluster.lease import NodeStanding
     from quicgw_fast.cluster.own_claims import OwnClaim
     from quicgw_fast.config import Config
     from quicgw_fast.flow.assembly import Path
@@ -188,7 +188,7 @@ class Member:
             if not claim.session_id or session.id == claim.session_id:
                 path.closing.end(session, Event.REPLACED, CloseCode.SUPERSEDED, "another node has the session")
 
-    def _changed(self, standing: Standing) -> None:
+    def _changed(self, standing: NodeStanding) -> None:
         _log.debug("standing", extra={"standing": standing.value})
 
     async def _address_of(self, node: str) -> str | None:

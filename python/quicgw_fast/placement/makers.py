@@ -1,4 +1,7 @@
-"""The makers of the placement, by name: the one place that knows them all."""
+"""The makers of the placement, by name, that need nothing.
+
+One more is part of a node of a cluster, which is started and stopped (``cluster.node.ClusterNode``).
+"""
 
 from __future__ import annotations
 

@@ -12,6 +12,7 @@ from quicgw_fast import config as configs
 from quicgw_fast.cli.doctor.buffers import udp_buffers
 from quicgw_fast.cli.doctor.certificates import certificates
 from quicgw_fast.cli.doctor.clocks import clock
+from quicgw_fast.cli.doctor.directories import directory
 from quicgw_fast.cli.doctor.ports import ports
 from quicgw_fast.cli.doctor.resources import memory, open_files
 from quicgw_fast.cli.doctor.result import CheckResult, fine, refused, warning
@@ -53,6 +54,7 @@ def all_findings(path: Path | None) -> Iterator[CheckResult]:
         ({"control"}, access(wanted)),
         ({"auth"}, login(wanted)),
         ({"offline"}, offline_store(wanted)),
+        ({"cluster"}, directory(wanted)),
         ({"server"}, ports(wanted)),
         ({"routing", "upstream"}, upstreams(wanted)),
     ):
