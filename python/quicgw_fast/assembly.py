@@ -108,19 +108,16 @@ def assemble_gateway(
         "Calls of one service that may be under way, 0: any",
         lambda: gates.book.bounds.max_concurrency,
     )
-    open_channel = makers.load(config.upstream.client).open_channel
     upstream = assemble_upstream(
         mode,
         config.upstream,
         clock,
         metrics,
-        open_channel=open_channel,
+        open_channel=makers.load(config.upstream.client).open_channel,
         gate=gates.call,
         abreast=config.processor.workers + config.processor.logins,
         hello=config.auth.login == "hello",
     )
-    if member is not None:
-        chores = [*chores, member.tend]
     if call is None:
         call, chores = upstream.caller.begin, [*chores, upstream.tend]
     events = EventLog(config.events.keep, metrics, clock.wall)
@@ -134,12 +131,16 @@ def assemble_gateway(
         _asked(config, authenticator, store, placement, tracer, events, elsewhere, member),
         call=call,
         logins_at_once=mode.logins_at_once(config.processor.logins, most_calls),
-        chores=[MemoryWatch(memory or ProcessMemory(), gates.book).look, gates.book.tend, *chores],
+        chores=[MemoryWatch(memory or ProcessMemory(), gates.book).look, gates.book.tend, *_tends(member), *chores],
     )
     of_all = path.registry, path.budget, path.request_memory
     register_session_buffers(metrics, *of_all, config.session, gates.book.limits)
     views = SessionViews(clock, path.registry, config.server.transport)
     return Assembled(path, upstream, gates, views, EventOutlets(events, metrics, config.webhook))
+
+
+def _tends(member: Clustered | None) -> list[Callable[[float], None]]:
+    return [] if member is None else [member.tend]
 
 
 def _asked(

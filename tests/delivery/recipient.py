@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from operator import attrgetter
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
@@ -78,7 +79,7 @@ class Client:
         self.cursor = self.handed = self.after
         self.metrics = Metrics()
         self.sender: OrderedSender[Client] = OrderedSender(
-            self.metrics, self._overflowed, self._make_room, self.engine.push_to_all
+            self.metrics, self._overflowed, self._make_room, self.engine.push_to_all, attrgetter("link")
         )
 
     def _make_room(self, needed: int) -> bool:

@@ -46,7 +46,7 @@ class Street:
             registry = house.path.registry
             look = {"session": registry.by_id, "openid": registry.by_openid, "gid": registry.by_gid}
             if look[request.target_type](request.target_id) is not None:
-                return await (await house.path.pushes.push(request)).settled()
+                return await (await house.path.services.pushes.push(request)).settled()
         return UnicastPushResponse(success=False, error_code="TARGET_NOT_FOUND")
 
 

@@ -10,7 +10,7 @@ import pytest
 from quicgw_fast.codes import CloseCode, ErrorCode, PushCode, RequestType
 from quicgw_fast.config import OfflineConfig
 from quicgw_fast.flow import pending_starts
-from quicgw_fast.placement import Place
+from quicgw_fast.placement import HERE, Place
 from quicgw_fast.proto import client_pb2 as pb
 from quicgw_fast.store import MemoryStore, SqliteStore
 from tests.flow.endings import answered, away, until
@@ -327,9 +327,15 @@ async def test_what_is_here_needs_no_question(house: House, placement: SlowPlace
     client.link.lose()
     assert (await house.push("alice")).message == "retained"
     assert (await house.push(client.session.id, kind="session")).message == "retained"
-    for kind in ("session", "gid"):
-        assert (await house.push("nobody", kind=kind)).error_code == PushCode.TARGET_NOT_FOUND
     assert not placement.finds
+
+
+async def test_whoever_is_not_here_is_asked_for_whatever_the_target(house: House, placement: SlowPlacement) -> None:
+    for kind in ("session", "gid"):
+        pushing = asyncio.create_task(house.push("nobody", kind=kind))
+        await house.settle()
+        placement.finds.pop().answer(HERE)
+        assert (await pushing).error_code == PushCode.TARGET_NOT_FOUND
 
 
 async def test_a_push_whose_sender_gives_up_leaves_nothing(keeping: House, placement: SlowPlacement) -> None:

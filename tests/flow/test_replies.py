@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from operator import attrgetter
 from typing import TYPE_CHECKING
 
 import pytest
@@ -34,7 +35,7 @@ class Desk:
         self.handed: list[HandedReply] = []
         self.memory = RequestMemory(self.metrics, LimitsConfig)
         sender: OrderedSender[Session] = OrderedSender(
-            self.metrics, lambda _: None, lambda _: False, backend.push_to_all
+            self.metrics, lambda _: None, lambda _: False, backend.push_to_all, attrgetter("link")
         )
         stages = StageTimes(client.house.clock.face, self.metrics)
         self.replies = Replies(

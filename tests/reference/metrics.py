@@ -15,6 +15,7 @@ MOST_VALUES = 12
 OPTIONAL: Final[dict[str, Flags]] = {
     "offline.store": {"offline": {"store": "memory"}},
     "tracing.endpoint": {"tracing": {"endpoint": "127.0.0.1:1"}},
+    "cluster.url": {"cluster": {}},
 }
 """Settings with which a gateway has more metrics than without."""
 EVERYTHING: Final[Flags] = {name: table for tables in OPTIONAL.values() for name, table in tables.items()}

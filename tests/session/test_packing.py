@@ -63,6 +63,7 @@ def full() -> tuple[Session, list[RequestElsewhere], list[WaitingRequest]]:
     session.detached_at, session.since, session.expires_at = NOW - 1.0, NOW - 99.0, 1_900_000_000.5
     session.told_interval, session.allowance_full_at = 30, NOW + 2.0
     session.attempts = Attempts({"e" * 16: 7})
+    session.groups = {"team": NOW + 5.0, "all": None}
     session.trail = deque(
         [
             (NOW - 2.0, UP, EntryKind.REQUEST, 1, 12, None, "", None),
@@ -92,7 +93,7 @@ def unpacked(data: bytes) -> ArrivedSession:
 def check(data: bytes) -> None:
     """Bytes of any release that had all of it: nothing is lost."""
     before, stays, comes = full()
-    session, parcels, waiting = unpacked(data)
+    session, parcels, waiting, groups = unpacked(data)
     told = {field.name for field in dataclasses.fields(Session)}
     same = {"id", "openid", "epoch", "state", "window", "handed", "expires_at", "told_interval", "gid", "zone", "peer"}
     same |= {"spoken", "serial", "connection", "link", "moved", "request_bytes", "look_at"}
@@ -106,6 +107,9 @@ def check(data: bytes) -> None:
     assert session.elsewhere == {
         each.client_seq: each._replace(until=each.until - EARLIER, gateway=each.gateway or "old") for each in stays
     }
+    assert groups == {
+        name: until if until is None else until - EARLIER for name, until in (before.groups or {}).items()
+    }
     assert waiting == [
         each._replace(accepted_at=each.accepted_at - EARLIER, deadline=each.deadline - EARLIER) for each in comes
     ]
@@ -118,7 +122,18 @@ def check(data: bytes) -> None:
     assert [each.ticket for each in (*now.bound, *now.held)] == [0, 101, 102]
     assert [each.expires_at for each in now.bound] == [each.expires_at - EARLIER for each in was.bound]
     of_connections = {"crowded_since", "crowded_read", "crowded_cursor", "crowded_end", "cursor", "generation"}
-    made_anew = {"parcels", "catch_up", "renewals", "allowance", "attempts", "outbox", "login", "elsewhere", "trail"}
+    made_anew = {
+        "parcels",
+        "catch_up",
+        "renewals",
+        "allowance",
+        "attempts",
+        "outbox",
+        "login",
+        "elsewhere",
+        "trail",
+        "groups",
+    }
     durations = {"last_activity", "since", "detached_at", "allowance_full_at"}
     assert told == same | of_connections | made_anew | durations, "a new field of a session: does it have to move?"
 

@@ -140,10 +140,9 @@ def assemble_path(
 ) -> Path:
     """Build the way of a message; ``call`` calls services, ``chores`` get the time (monotonic) in each housekeeping."""
     times, limits, pools, stages = config.session, gates.book.limits, config.processor, StageTimes(clock, metrics)
-    draining, journal, call_back, longest = DrainState(), Journal(metrics), CallBack(), pools.task_timeout
+    draining, journal, request_memory = DrainState(), Journal(metrics), RequestMemory(metrics, limits)
     budget, make_outbox, registry = _make_registry(engine, metrics, times, aloud=config.log.level == "debug")
-    place, request_memory = asked.placement, RequestMemory(metrics, limits)
-    life = Lifecycle(clock, asked.events, registry, journal, place)
+    life, call_back = Lifecycle(clock, asked.events, registry, journal, asked.placement), CallBack()
 
     # Down
     fence = Fence(asked.may_act, lambda session: sender.pump(session))
@@ -153,7 +152,7 @@ def assemble_path(
     replies = Replies(clock, metrics, request_memory, stages, sender, lambda *to: moving.abroad.hand_on(*to))
 
     # Up
-    make, forwards = partial(_make_processor, engine, clock, registry, metrics, pools), (engine, longest, call_back)
+    make = partial(_make_processor, engine, clock, registry, metrics, pools)
     ordered = OrderedActions(clock, metrics, config.routing.ordered, replies, lambda task: requests.submit(task))
     work, pool = partial(execute, call=call, clock=clock), partial(make, "logins", logins_at_once)
     processor: RequestProcessor = make("requests", pools.workers, work=work, reply=ordered.reply)
@@ -161,41 +160,68 @@ def assemble_path(
     started, ask = login_way(config.auth.login, clock, metrics, *about, call)
     logins = Logins(clock, metrics, *about, pool, ask, replies, lambda task: requests.dispatch(task))
     rules = gates.request, gates.task, Crowding(metrics, gates.queue, processor, replies, engine), request_memory
-    requests = Requests(clock, metrics, draining, *rules, processor, logins, ordered, replies, *forwards, *traced)
+    forwards = engine, pools.task_timeout, call_back, *traced
+    requests = Requests(clock, metrics, draining, *rules, processor, logins, ordered, replies, *forwards)
 
     # Who comes in
-    tokens = Tokens(clock, metrics, asked.authenticator, gates.renewal, gates.attempts, started)
-    refused, arriving = StartRefusals(metrics, farewell), Arriving(clock, metrics, lambda: limits().arriving_memory)
-    pending, pace = PendingStarts(clock, draining, registry, refused), config.drain.pace
-    stays = refused, asked.may_act
-    attaching = Attaching(
-        clock, metrics, registry, sender, closing, offline, tokens, pending, life, times, limits, *stays
+    arriving, pace = Arriving(clock, metrics, lambda: limits().arriving_memory), config.drain.pace
+    whole = registry, sender, closing, offline, (life, times, limits), started, traced
+    entrance = _make_entrance(
+        clock, metrics, draining, gates, farewell, asked, *whole, lambda came: moving.arrive(came)
     )
-    who = place, pending, refused, attaching, lambda states: moving.arrive(states)
-    starts = StartHandler(clock, metrics, draining, gates.start, tokens, *who, *traced)
+    tokens, refused, attaching, starts = entrance
     control = ControlMessages(clock, metrics, sender, closing, offline, tokens, times.window_bytes)
     judges = gates.held, gates.message, asked.may_act
     legs = Legs(clock, metrics, life, sender, starts, requests, control, arriving, stages, *judges)
     conversations = Conversations(clock, metrics, engine, legs, journal, times, processor, stages.inflow)
     who_works, kept = (replies, ordered, logins, requests), (registry, offline, accounts, closing, room.make_room)
     moving: MovingSessions = assemble_moving(clock, metrics, asked.elsewhere, *kept, *who_works, times.resume_window)
-    targets = Targets(place, registry, closing, moving.departed, asked.may_act)
-    to_push = targets, registry, sender, offline, gates.push, engine.encode_body
-    services = make_from_services(clock, metrics, draining, *to_push, asked.elsewhere, config)
+    to_push = (
+        Targets(asked.placement, registry, closing, moving.departed, asked.may_act),
+        registry,
+        sender,
+        offline,
+        gates.push,
+    )
+    services = make_from_services(clock, metrics, draining, *to_push, engine.encode_body, asked.elsewhere, config)
 
     # What passes with time
-    chores = [arriving.tend, offline.tend, room.tend, journal.flush, tokens.flush, metrics.tend, moving.tend, *chores]
-    chores.append(fence.tend)
-    chores.append(LargeSessions(metrics, registry, closing, gates.session, gates.memory.closes_sessions).tend)
-    housekeeping = Housekeeping(clock, metrics, registry, conversations, sender, closing, refused, times, chores)
+    large = LargeSessions(metrics, registry, closing, gates.session, gates.memory.closes_sessions)
+    tends = [part.tend for part in (arriving, offline, room, metrics, moving, fence, large)]
+    about_time = closing, refused, times, [journal.flush, tokens.flush, *tends, *chores]
+    housekeeping = Housekeeping(clock, metrics, registry, conversations, sender, *about_time)
     return Path(
         conversations=conversations, requests=requests, services=services, housekeeping=housekeeping, draining=draining,
         hand_out=HandOut(clock, metrics, draining, registry, closing, farewell, pace, times.slow_consumer_after),
-        closing=closing, offline=offline, kicks=Kicks(metrics, registry, closing), pace=Pace(processor),
+        closing=closing, offline=offline, kicks=Kicks(metrics, registry, closing), pace=Pace(processor), call_back=call_back,
         tokens=tokens, attaching=attaching, control=control, make_outbox=make_outbox, registry=registry, logins=logins,
-        attempts=gates.attempts, request_memory=request_memory, budget=budget, journal=journal, call_back=call_back,
-        moving=moving,
+        attempts=gates.attempts, request_memory=request_memory, budget=budget, journal=journal, moving=moving,
     )  # fmt: skip
+
+
+def _make_entrance(
+    clock: Clock,
+    metrics: Metrics,
+    draining: DrainState,
+    gates: Gates,
+    farewell: Farewell,
+    asked: Asked,
+    registry: Registry,
+    sender: OrderedSender[Session],
+    closing: Closing,
+    offline: Offline,
+    told: tuple[Lifecycle, SessionConfig, Callable[[], LimitsConfig]],
+    started: Callable[[Session, Grant], None],
+    traced: tuple[RequestTracer | None, Inflow],
+    arrive: Callable[[Sequence[bytes]], object],
+) -> tuple[Tokens, StartRefusals, Attaching, StartHandler]:
+    """Who lets clients in. ``told`` is who hears of it, and of what clients hear."""
+    tokens = Tokens(clock, metrics, asked.authenticator, gates.renewal, gates.attempts, started)
+    refused = StartRefusals(metrics, farewell)
+    pending, stays = PendingStarts(clock, draining, registry, refused), (refused, asked.may_act)
+    attaching = Attaching(clock, metrics, registry, sender, closing, offline, tokens, pending, *told, *stays)
+    who = asked.placement, pending, refused, attaching, arrive
+    return tokens, refused, attaching, StartHandler(clock, metrics, draining, gates.start, tokens, *who, *traced)
 
 
 def _make_sender(

@@ -7,7 +7,7 @@ import json
 import logging
 from typing import TYPE_CHECKING, Final
 
-from quicgw_fast import __version__
+import quicgw_fast
 from quicgw_fast.cluster import ClusterNode, new_name
 from quicgw_fast.cluster.link import DirectoryUnusable
 from quicgw_fast.cluster.peering import NodeClient, NodeServer
@@ -176,7 +176,7 @@ class Member:
 
     def _about(self) -> dict[str, object]:
         state = "draining" if self._path().draining.leaving else "serving"
-        return {"address": self._advertised, "version": __version__, "state": state}
+        return {"address": self._advertised, "version": quicgw_fast.__version__, "state": state}
 
     def _others(self) -> Collection[str]:
         return self._addresses.keys() - {self._node.name}
@@ -206,7 +206,7 @@ class Member:
     def _describe(self) -> pb.DescribeResponse:
         registry, now = self._path().registry, self._clock.now()
         return pb.DescribeResponse(
-            version=__version__,
+            version=quicgw_fast.__version__,
             state=str(self._about()["state"]),
             uptime=now - self._began,
             sessions=len(registry),
