@@ -191,7 +191,13 @@ class Node:
         self.line: Any = Line(world, self)
         entries = DirectoryEntries(self.line, Keys("t"), self.full, 1, LEASE)
         taking = Taking(entries, self, self.promises, clock, devices=1)
-        self.confirming = Confirming(self.claims, self.lease, entries, taking, clock, metrics, self.void)
+        self.telling = Telling(
+            self.claims, self.lease, entries, taking, outdated=lambda: self.membership.wake(), void=self.void
+        )
+        release = self.telling.release
+        self.confirming = Confirming(
+            self.claims, self.lease, entries, taking, clock, metrics, release=release, void=self.void
+        )
         self.membership = Membership(
             self.full,
             lambda: "{}",
@@ -207,7 +213,6 @@ class Node:
             changed=lambda standing: world.say(f"{self.full} {standing.value}"),
         )
         outdated, self.given = self.membership.wake, GivenAway()
-        self.telling = Telling(self.claims, self.lease, self.line, entries, taking, outdated=outdated, void=self.void)
         claiming = Claiming(
             self.full,
             self.claims,

@@ -61,9 +61,14 @@ def test_what_was_not_good_when_a_term_began_never_is_again(lease: OwnLease) -> 
     ],
 )
 def test_others_vouch(lease: OwnLease, answers: list[Vouched], *, goes_on: bool) -> None:
-    assert lease.vouched(108.0, answers) is goes_on
+    assert lease.vouched(108.0, 108.1, answers) is goes_on
     assert lease.standing(110.0) is (NodeStanding.VOUCHED if goes_on else NodeStanding.SUSPENDED)
     assert lease.standing(108.0 + SURELY) is NodeStanding.SUSPENDED
+
+
+def test_nobody_vouches_for_what_was_before(lease: OwnLease) -> None:
+    assert not lease.vouched(108.0, 100.0 + SURELY, [Vouched.PROMISED])
+    assert lease.standing(110.0) is NodeStanding.SUSPENDED
 
 
 def test_a_promise_spares_a_node_and_closes_later_lives_of_the_data(lease: OwnLease) -> None:

@@ -151,8 +151,11 @@ class Claiming:
             self._outdated()
             raise DirectoryUnavailable("its data has just become new")
         if refused is not None:
-            # By a START at another node, or by one that came here at the same time, for which the openid is here.
-            return (mine and self.at_once(openid, "")) or self._superseded()
+            here = self.at_once(openid, "") if mine else None
+            if here is None:
+                return self._superseded()
+            self._telling.withdraw(openid, generation)  # it is here by the claim of before, which holds
+            return here
         if mine and not self._claims.of(openid):  # somebody asked for it meanwhile, who cannot take it any more
             yielded = await self._from_here(openid, generation, holder)
         self._telling.taken(openid, holder)

@@ -45,14 +45,20 @@ class Confirming:
         taking: Taking,
         clock: Clock,
         metrics: Metrics,
+        *,
+        release: Callable[[OwnClaim], None],
         void: Callable[[OwnClaim], None],
     ) -> None:
-        """``void`` is called for a claim that this node has no more; its session must not be acted for."""
+        """``void`` is called for a claim that this node has no more; its session must not be acted for.
+
+        ``release`` has the directory forget one.
+        """
         self._claims = claims
         self._lease = lease
         self._entries = entries
         self._taking = taking
         self._now = clock.now
+        self._release = release
         self._void = void
         self._task: asyncio.Task[None] | None = None
         self._count = metrics.counters(
@@ -129,12 +135,12 @@ class Confirming:
 
     async def _told(self, claim: OwnClaim, answer: Asserted, term: int, era: str) -> bool:
         if claim not in self._claims.of(claim.openid):  # yielded or released meanwhile
-            self._entries.release(claim)
+            self._release(claim)
             return False
         if not answer.holds or (claim.unsure and claim.term < self._lease.era_since):
             self._count["void"].value += 1
             self._claims.drop(claim)
-            self._entries.release(claim)
+            self._release(claim)
             self._void(claim)
             return False
         if answer.waits:

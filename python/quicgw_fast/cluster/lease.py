@@ -91,8 +91,13 @@ class OwnLease:
         self.held_until = sent + self.surely
         return begins
 
-    def vouched(self, asked: float, answers: Sequence[Vouched]) -> bool:
-        """All other nodes that are known were asked at ``asked``; whether that lets this one go on."""
+    def vouched(self, asked: float, now: float, answers: Sequence[Vouched]) -> bool:
+        """All other nodes that are known were asked at ``asked``; whether that lets this one go on.
+
+        Not after a gap: before it was asked, somebody may have counted this one as dead.
+        """
+        if self.standing(now) is NodeStanding.SUSPENDED:
+            return False
         promised = bool(answers) and all(answer is not Vouched.REFUSED for answer in answers)
         if promised or Vouched.RENEWED in answers:
             self.vouched_until = max(self.vouched_until, asked + self.surely)

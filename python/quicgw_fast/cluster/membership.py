@@ -174,7 +174,7 @@ class Membership:
         asked = self._now()
         others = [node.name for node in self.nodes if node.name != self._node]
         answers = await asyncio.gather(*map(self._vouched_by, others))
-        if self._lease.vouched(asked, answers):
+        if self._lease.vouched(asked, self._now(), answers):
             self._count_vouched.value += 1
 
     async def vouch(self, node: str, era: str) -> Vouched:

@@ -85,7 +85,13 @@ class ClusterNode:
         )
         entries = DirectoryEntries(self.link, Keys(config.name), self.name, devices, config.lease)
         taking = Taking(entries, peers, self.promises, clock, devices=devices)
-        self._confirming = Confirming(self.claims, self.lease, entries, taking, clock, metrics, void)
+        self.telling = Telling(
+            self.claims, self.lease, entries, taking, outdated=lambda: self.membership.wake(), void=void
+        )
+        release = self.telling.release
+        self._confirming = Confirming(
+            self.claims, self.lease, entries, taking, clock, metrics, release=release, void=void
+        )
         self.membership = Membership(
             self.name,
             lambda: json.dumps(about()),
@@ -99,9 +105,6 @@ class ClusterNode:
             founding=founding,
             confirm=self._confirming.begin,
             changed=changed,
-        )
-        self.telling = Telling(
-            self.claims, self.lease, self.link, entries, taking, outdated=self.membership.wake, void=void
         )
         self.placement = self._make_placement(entries, taking, clock, metrics)
         self._tending: asyncio.Task[None] | None = None

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING
 
 from quicgw_fast.cluster.link import DirectoryUnavailable
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
 
     from quicgw_fast.cluster.entries import DirectoryEntries
     from quicgw_fast.cluster.lease import OwnLease
-    from quicgw_fast.cluster.link import DirectoryLink
     from quicgw_fast.cluster.own_claims import OwnClaim, OwnClaims
     from quicgw_fast.cluster.records import ClaimHolder
     from quicgw_fast.cluster.taking import Taking
@@ -34,7 +34,6 @@ class Telling:
         self,
         claims: OwnClaims,
         lease: OwnLease,
-        link: DirectoryLink,
         entries: DirectoryEntries,
         taking: Taking,
         *,
@@ -44,7 +43,6 @@ class Telling:
         """``outdated`` as in ``Claiming``, ``void`` as in ``Confirming``."""
         self._claims = claims
         self._lease = lease
-        self._link = link
         self._entries = entries
         self._taking = taking
         self._outdated = outdated
@@ -69,17 +67,11 @@ class Telling:
 
     def release(self, claim: OwnClaim) -> None:
         """A claim is given back."""
-        if self._link.up:
-            self._entries.release(claim)
-        else:
-            self._unreleased.append(claim)
+        self._begin(self._heard(self._entries.release(claim), partial(self._unreleased.append, claim)))
 
     def withdraw(self, openid: str, generation: int) -> None:
         """A claim came to nothing: others would wait for what comes of it."""
-        if self._link.up:
-            self._entries.withdraw(openid, generation)
-        else:
-            self._unanswered.add(openid)
+        self._begin(self._heard(self._entries.withdraw(openid, generation), partial(self._unanswered.add, openid)))
 
     @contextmanager
     def unanswered(self, openid: str) -> Iterator[None]:
@@ -92,10 +84,11 @@ class Telling:
         """It can be told again: of what may be left there that this node does not have others have to hear soon."""
         unanswered, self._unanswered = self._unanswered, set()
         for openid in unanswered:
-            self._entries.forget(openid, self._claims.of(openid))
+            told = self._entries.forget(openid, self._claims.of(openid))
+            self._begin(self._heard(told, partial(self._unanswered.add, openid)))
         unreleased, self._unreleased = self._unreleased, []
         for claim in unreleased:
-            self._entries.release(claim)
+            self.release(claim)
 
     async def stop(self) -> None:
         """Wait for what is being told; idempotent."""
@@ -110,6 +103,13 @@ class Telling:
         elif refused is Refused.GONE and claim in self._claims.of(claim.openid) and not claim.unwritten:
             self._claims.drop(claim)
             self._void(claim)
+
+    async def _heard(self, answer: asyncio.Future[object], otherwise: Callable[[], None]) -> None:
+        """Wait for the answer to what was asked already: before anything that is asked from now on."""
+        try:
+            await answer
+        except DirectoryUnavailable:
+            otherwise()
 
     async def _confirm(self, openid: str, holder: ClaimHolder) -> None:
         try:
