@@ -26,7 +26,7 @@ from quicgw_fast.flow.conversations import Conversations
 from quicgw_fast.flow.crowding import Crowding
 from quicgw_fast.flow.draining import DrainState, HandOut
 from quicgw_fast.flow.fence import Fence
-from quicgw_fast.flow.from_services import make_from_services
+from quicgw_fast.flow.from_services import from_services
 from quicgw_fast.flow.housekeeping import Housekeeping
 from quicgw_fast.flow.journal import Journal
 from quicgw_fast.flow.kicking import Kicks
@@ -54,12 +54,12 @@ from quicgw_fast.session import DevicePolicy, Registry, Session
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from quicgw_fast.auth import Authenticator
+    from quicgw_fast.auth import Authenticator, Grant
     from quicgw_fast.backend import ByteBudget, Outbox
     from quicgw_fast.backend.engine import Engine
     from quicgw_fast.clock import Clock
     from quicgw_fast.completions import Cancellable, Done
-    from quicgw_fast.config import Config, ProcessorConfig, SessionConfig
+    from quicgw_fast.config import Config, LimitsConfig, OfflineConfig, ProcessorConfig, SessionConfig
     from quicgw_fast.errors import RequestError
     from quicgw_fast.events import EventLog
     from quicgw_fast.flow.elsewhere import Elsewhere
@@ -69,7 +69,7 @@ if TYPE_CHECKING:
     from quicgw_fast.observe import Metrics
     from quicgw_fast.overload import AttemptLimiter, Gates
     from quicgw_fast.placement import Placement
-    from quicgw_fast.ports import Call, ReadingPace
+    from quicgw_fast.ports import Call, Inflow, ReadingPace
     from quicgw_fast.store import OfflineStore
     from quicgw_fast.trace_context import RequestTracer
 
@@ -145,10 +145,8 @@ def assemble_path(
     life, call_back = Lifecycle(clock, asked.events, registry, journal, asked.placement), CallBack()
 
     # Down
-    fence = Fence(asked.may_act, lambda session: sender.pump(session))
-    sender = _make_sender(engine, metrics, lambda: closing, lambda: room, fence)
-    offline = Offline(SteadyClock(clock), metrics, asked.store, registry, sender, config.offline)
-    accounts, closing, room = _make_ends(clock, metrics, registry, budget, life, offline, sender, lambda: requests)
+    base = engine, clock, metrics, asked, gates, config.offline
+    sender, fence, offline, accounts, closing, room, large = _down(*base, registry, budget, life, lambda: requests)
     replies = Replies(clock, metrics, request_memory, stages, sender, lambda *to: moving.abroad.hand_on(*to))
 
     # Up
@@ -160,46 +158,36 @@ def assemble_path(
     started, ask = login_way(config.auth.login, clock, metrics, *about, call)
     logins = Logins(clock, metrics, *about, pool, ask, replies, lambda task: requests.dispatch(task))
     rules = gates.request, gates.task, Crowding(metrics, gates.queue, processor, replies, engine), request_memory
-    forwards = engine, pools.task_timeout, call_back, *traced
-    requests = Requests(clock, metrics, draining, *rules, processor, logins, ordered, replies, *forwards)
+    goes = replies, engine, pools.task_timeout, call_back
+    requests = Requests(clock, metrics, draining, *rules, processor, logins, ordered, *goes, *traced)
 
     # Who comes in
     arriving, pace = Arriving(clock, metrics, lambda: limits().arriving_memory), config.drain.pace
-    whole = registry, sender, closing, offline, (life, times, limits), started, traced
-    entrance = _make_entrance(
-        clock, metrics, draining, gates, farewell, asked, *whole, lambda came: moving.arrive(came)
-    )
-    tokens, refused, attaching, starts = entrance
+    whole = gates, farewell, asked, registry, sender, closing, offline, (life, times, limits), started, traced
+    tokens, refused, attaching, starts = _entrance(clock, metrics, draining, *whole, lambda came: moving.arrive(came))
     control = ControlMessages(clock, metrics, sender, closing, offline, tokens, times.window_bytes)
     judges = gates.held, gates.message, asked.may_act
     legs = Legs(clock, metrics, life, sender, starts, requests, control, arriving, stages, *judges)
     conversations = Conversations(clock, metrics, engine, legs, journal, times, processor, stages.inflow)
     who_works, kept = (replies, ordered, logins, requests), (registry, offline, accounts, closing, room.make_room)
     moving: MovingSessions = assemble_moving(clock, metrics, asked.elsewhere, *kept, *who_works, times.resume_window)
-    to_push = (
-        Targets(asked.placement, registry, closing, moving.departed, asked.may_act),
-        registry,
-        sender,
-        offline,
-        gates.push,
-    )
-    services = make_from_services(clock, metrics, draining, *to_push, engine.encode_body, asked.elsewhere, config)
+    whom = Targets(asked.placement, registry, closing, moving.departed, asked.may_act), registry, sender, offline
+    services = from_services(clock, metrics, draining, *whom, gates.push, engine.encode_body, asked.elsewhere, config)
 
     # What passes with time
-    large = LargeSessions(metrics, registry, closing, gates.session, gates.memory.closes_sessions)
     tends = [part.tend for part in (arriving, offline, room, metrics, moving, fence, large)]
-    about_time = closing, refused, times, [journal.flush, tokens.flush, *tends, *chores]
-    housekeeping = Housekeeping(clock, metrics, registry, conversations, sender, *about_time)
+    chores = [journal.flush, tokens.flush, *tends, *chores]
+    housekeeping = Housekeeping(clock, metrics, registry, conversations, sender, closing, refused, times, chores)
     return Path(
         conversations=conversations, requests=requests, services=services, housekeeping=housekeeping, draining=draining,
         hand_out=HandOut(clock, metrics, draining, registry, closing, farewell, pace, times.slow_consumer_after),
-        closing=closing, offline=offline, kicks=Kicks(metrics, registry, closing), pace=Pace(processor), call_back=call_back,
-        tokens=tokens, attaching=attaching, control=control, make_outbox=make_outbox, registry=registry, logins=logins,
-        attempts=gates.attempts, request_memory=request_memory, budget=budget, journal=journal, moving=moving,
+        closing=closing, offline=offline, kicks=Kicks(metrics, registry, closing), pace=Pace(processor), tokens=tokens,
+        attaching=attaching, control=control, make_outbox=make_outbox, registry=registry, logins=logins, moving=moving,
+        attempts=gates.attempts, request_memory=request_memory, budget=budget, journal=journal, call_back=call_back,
     )  # fmt: skip
 
 
-def _make_entrance(
+def _entrance(
     clock: Clock,
     metrics: Metrics,
     draining: DrainState,
@@ -224,37 +212,33 @@ def _make_entrance(
     return tokens, refused, attaching, StartHandler(clock, metrics, draining, gates.start, tokens, *who, *traced)
 
 
-def _make_sender(
+def _down(
     engine: Engine,
-    metrics: Metrics,
-    closing: Callable[[], Closing],
-    room: Callable[[], Memory],
-    fence: Fence,
-) -> OrderedSender[Session]:
-    """The way down. What a full window or memory brings about has to come back to who is made after it."""
-    return OrderedSender(
-        metrics,
-        lambda session: closing().overflowed(session),
-        lambda needed: room().make_room(needed),
-        engine.push_to_all,
-        fence.link_of,
-    )
-
-
-def _make_ends(
     clock: Clock,
     metrics: Metrics,
+    asked: Asked,
+    gates: Gates,
+    offline_settings: OfflineConfig,
     registry: Registry,
     budget: ByteBudget,
     life: Lifecycle,
-    offline: Offline,
-    sender: OrderedSender[Session],
     requests: Callable[[], Requests],
-) -> tuple[Accounts, Closing, Memory]:
-    """How sessions end, what they are counted as then, and who has to when the memory of all is full."""
+) -> tuple[OrderedSender[Session], Fence, Offline, Accounts, Closing, Memory, LargeSessions]:
+    """The way down, and how sessions end: what a full window or memory brings about ends one."""
+    fence = Fence(asked.may_act, lambda session: sender.pump(session))
+    sender: OrderedSender[Session] = OrderedSender(
+        metrics,
+        lambda session: closing.overflowed(session),
+        lambda needed: room.make_room(needed),
+        engine.push_to_all,
+        fence.link_of,
+    )
+    offline = Offline(SteadyClock(clock), metrics, asked.store, registry, sender, offline_settings)
     accounts = Accounts(metrics, lambda: (session.outbox.tally for session in registry), offline.share)
     closing = Closing(clock, metrics, registry, life, accounts, offline, lambda session: requests().give_up(session))
-    return accounts, closing, Memory(clock, metrics, registry, budget, closing, sender.overflow)
+    room = Memory(clock, metrics, registry, budget, closing, sender.overflow)
+    large = LargeSessions(metrics, registry, closing, gates.session, gates.memory.closes_sessions)
+    return sender, fence, offline, accounts, closing, room, large
 
 
 def _make_registry(

@@ -31,7 +31,7 @@ class FromServices(NamedTuple):
     presence: Presence
 
 
-def make_from_services(
+def from_services(
     clock: Clock,
     metrics: Metrics,
     draining: DrainState,
