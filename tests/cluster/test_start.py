@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 def node(url: str, lease: float = 10.0) -> ClusterNode:
     return ClusterNode(
+        "node-1",
         ClusterConfig(url=url, lease=lease),
         SystemClock(),
         Metrics(),
@@ -152,8 +153,9 @@ def test_a_url_that_is_none(tmp_path: Path, url: str, why: str) -> None:
 def test_what_is_not_used_is_told() -> None:
     (told,) = configs.advice(Config(cluster=ClusterConfig(lease=5.0)))[-1:]
     assert told == "cluster.lease is not used: cluster.url is not set; set it to the directory's"
-    (told,) = configs.advice(Config(cluster=ClusterConfig(url="valkey://127.0.0.1:1")))[-1:]
-    assert told.startswith("cluster.url is not used: gateways do not join each other yet")
+    assert not [
+        told for told in configs.advice(Config(cluster=ClusterConfig(url="valkey://127.0.0.1:1"))) if "cluster" in told
+    ]
 
 
 def test_a_gateway_that_is_alone_imports_nothing_of_it() -> None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from quicgw_fast.clock import SystemClock
-from quicgw_fast.cluster.node import ClusterNode
+from quicgw_fast.cluster.node import ClusterNode, new_name
 from quicgw_fast.cluster.peers import PeerUnreachable
 from quicgw_fast.config import ClusterConfig
 from quicgw_fast.observe import Metrics
@@ -83,8 +83,10 @@ class Town:
     async def join(self, name: str, *, founding: bool = True, devices: int = 1, **config: Any) -> Inhabitant:
         metrics, clock = Metrics(), SystemClock()
         inhabitant: Inhabitant
+        settings = ClusterConfig(**{**self._config, "node_id": name, **config})
         node = ClusterNode(
-            ClusterConfig(**{**self._config, "node_id": name, **config}),
+            new_name(settings),
+            settings,
             clock,
             metrics,
             _Peers(self, name),

@@ -17,12 +17,14 @@ import pytest
 from quicgw_fast.cli.event_loop import SAME_SIGNAL
 from tests.support import raw_client, wire
 from tests.support.gateway_process import GatewayProcess, NotReadyError, write_config
+from tests.support.pages import readiness
 from tests.support.parts import Parts
 from tests.support.raw_upstream import RawPusher, RawUpstream
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
+    from tests.support.directory_server import DirectoryServer
     from tests.support.raw_client import RawClient
 
 WORKERS = 3
@@ -57,6 +59,13 @@ class Served:
         with urllib.request.urlopen(f"http://{admin}/{page}", timeout=20) as answer:
             return json.load(answer)
 
+    async def ready(self) -> None:
+        """The directory's data is new, and for one lease nobody comes in."""
+        async with asyncio.timeout(20):
+            for line in await self.logged("worker ready", WORKERS):
+                while (await readiness(line["admin"]))[0] != 200:
+                    await asyncio.sleep(0.05)
+
     def openids(self, worker: int) -> list[str]:
         return [session["openid"] for session in self.ask(worker, "sessions")["sessions"]]
 
@@ -64,22 +73,30 @@ class Served:
         return [sum(self.stats(worker)["sessions"].values()) for worker in range(WORKERS)]
 
     async def client(self, openid: str) -> RawClient:
-        client = await raw_client.connect(*self.process.ready.quic)
-        self._clients.push_async_callback(client.bury)
-        await client.start(openid)
+        """One that is logged in; where its session is another worker's that died, as soon as that is sure."""
+        async with asyncio.timeout(20):
+            while True:
+                client = await raw_client.connect(*self.process.ready.quic)
+                self._clients.push_async_callback(client.bury)
+                if (await client.start(openid)).success:
+                    break
+                await asyncio.sleep(0.1)
         await client.hello()
         return client
 
 
 @asynccontextmanager
 async def serving(
-    folder: Path, certificate: tuple[Path, Path], parts: Parts, tables: str = "", **variables: str
+    folder: Path, certificate: tuple[Path, Path], url: str, parts: Parts, tables: str = "", **variables: str
 ) -> AsyncIterator[Served]:
     async with RawUpstream() as upstream, AsyncExitStack() as clients:
-        config = write_config(folder, certificate, upstream.address, tables)
+        cluster = f'[cluster]\nurl = "{url}"\nlease = 1\n[processor]\ndrain_timeout = 1\n'
+        config = write_config(folder, certificate, upstream.address, cluster + tables)
         arguments = ("serve", "--config", str(config), "--workers", str(WORKERS))
         async with GatewayProcess(*arguments, parts=parts, environment=variables) as process:
-            yield Served(process, clients)
+            served = Served(process, clients)
+            await served.ready()
+            yield served
             await clients.aclose()
             if process.status is None:
                 process.terminate()
@@ -102,9 +119,9 @@ def is_alive(pid: int) -> bool:
 
 
 async def test_clients_spread_and_stay_with_their_worker_when_they_move(
-    parts: Parts, tmp_path: Path, certificate: tuple[Path, Path]
+    parts: Parts, tmp_path: Path, certificate: tuple[Path, Path], empty_server: DirectoryServer
 ) -> None:
-    async with serving(tmp_path, certificate, parts) as served:
+    async with serving(tmp_path, certificate, empty_server.url, parts) as served:
         clients = [await served.client(f"c{number}") for number in range(24)]
         shares = await asyncio.to_thread(served.sessions)
         assert sum(shares) == len(clients)
@@ -115,24 +132,28 @@ async def test_clients_spread_and_stay_with_their_worker_when_they_move(
         assert await asyncio.to_thread(served.sessions) == shares
 
 
-async def test_connections_of_services_spread(parts: Parts, tmp_path: Path, certificate: tuple[Path, Path]) -> None:
+async def test_connections_of_services_spread(
+    parts: Parts, tmp_path: Path, certificate: tuple[Path, Path], empty_server: DirectoryServer
+) -> None:
     """Each is with one worker: what reaches the others through it is the cluster's."""
-    async with serving(tmp_path, certificate, parts) as served:
+    async with serving(tmp_path, certificate, empty_server.url, parts) as served:
         assert len({admin for line in await served.logged("workers ready") for admin in line["admin"]}) == WORKERS
         taken: Counter[int] = Counter()
         for _ in range(24):
             async with RawPusher(served.process.ready.grpc) as pusher:
-                await pusher.broadcast()
+                await pusher.push("nobody")
         for worker in range(WORKERS):
-            taken[worker] = (await asyncio.to_thread(served.stats, worker))["counters"]["broadcasts"]
+            taken[worker] = (await asyncio.to_thread(served.stats, worker))["counters"]["pushes"]
         assert taken.total() == 24
         assert len(+taken) == WORKERS
 
 
 async def test_a_killed_worker_is_followed_by_another_and_nobody_else_notices(
-    parts: Parts, tmp_path: Path, certificate: tuple[Path, Path]
+    parts: Parts, tmp_path: Path, certificate: tuple[Path, Path], empty_server: DirectoryServer
 ) -> None:
-    async with serving(tmp_path, certificate, parts, QUICGW_SERVER__RESET_KEY_FILE=f"{tmp_path}/key") as served:
+    async with serving(
+        tmp_path, certificate, empty_server.url, parts, QUICGW_SERVER__RESET_KEY_FILE=f"{tmp_path}/key"
+    ) as served:
         clients = [await served.client(f"c{number}") for number in range(24)]
         before = await asyncio.to_thread(served.sessions)
         os.kill(served.pids()[1], signal.SIGKILL)
@@ -156,14 +177,18 @@ async def test_a_killed_worker_is_followed_by_another_and_nobody_else_notices(
             assert (await served.client(client.openid)).started is not None
 
 
-async def test_workers_end_with_their_supervisor(tmp_path: Path, certificate: tuple[Path, Path]) -> None:
-    async with serving(tmp_path, certificate, Parts()) as served:
+async def test_workers_end_with_their_supervisor(
+    tmp_path: Path, certificate: tuple[Path, Path], empty_server: DirectoryServer
+) -> None:
+    async with serving(tmp_path, certificate, empty_server.url, Parts()) as served:
         await served.process.kill()
         await all_gone(served.pids())
 
 
-async def test_a_second_signal_ends_all_at_once(tmp_path: Path, certificate: tuple[Path, Path]) -> None:
-    async with serving(tmp_path, certificate, Parts(), "[drain]\ndelay = 60") as served:
+async def test_a_second_signal_ends_all_at_once(
+    tmp_path: Path, certificate: tuple[Path, Path], empty_server: DirectoryServer
+) -> None:
+    async with serving(tmp_path, certificate, empty_server.url, Parts(), "[drain]\ndelay = 60") as served:
         served.process.terminate()
         await served.logged("gateway not ready", WORKERS)
         await asyncio.sleep(2 * SAME_SIGNAL)  # sooner it would be the first one, delivered twice
@@ -172,8 +197,10 @@ async def test_a_second_signal_ends_all_at_once(tmp_path: Path, certificate: tup
         await all_gone(served.pids())
 
 
-async def test_a_reload_is_passed_on_to_all(tmp_path: Path, certificate: tuple[Path, Path]) -> None:
-    async with serving(tmp_path, certificate, Parts(), QUICGW_SERVER__WATCH="0") as served:
+async def test_a_reload_is_passed_on_to_all(
+    tmp_path: Path, certificate: tuple[Path, Path], empty_server: DirectoryServer
+) -> None:
+    async with serving(tmp_path, certificate, empty_server.url, Parts(), QUICGW_SERVER__WATCH="0") as served:
         served.process.signal(signal.SIGHUP)
         lines = await served.logged("configuration reloaded", WORKERS)
         assert {line["worker"] for line in lines} == set(range(WORKERS))
@@ -187,10 +214,10 @@ async def test_a_reload_is_passed_on_to_all(tmp_path: Path, certificate: tuple[P
     ],
 )
 async def test_what_a_worker_cannot_start_with_is_told_once_or_by_each(
-    tables: str, told: str, tmp_path: Path, certificate: tuple[Path, Path]
+    tables: str, told: str, tmp_path: Path, certificate: tuple[Path, Path], empty_server: DirectoryServer
 ) -> None:
     with pytest.raises(NotReadyError, match=r"exit status 3") as refused:
-        async with serving(tmp_path, certificate, Parts(), tables):
+        async with serving(tmp_path, certificate, empty_server.url, Parts(), tables):
             pass
     assert told in str(refused.value)
     assert "Traceback" not in str(refused.value)

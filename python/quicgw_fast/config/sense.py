@@ -54,6 +54,7 @@ def contradictions(config: Config) -> Iterator[tuple[tuple[Key, ...], str]]:
     yield from _of_limits(config)
     yield from _of_queue(config)
     yield from _of_workers(config)
+    yield from _of_cluster(config)
     if config.server.grpc == config.server.admin and not config.server.grpc.endswith(":0"):
         why = "gRPC and the admin pages each need an address of their own: change one"
         yield (("server", "grpc"), ("server", "admin")), why
@@ -150,9 +151,18 @@ def _of_workers(config: Config) -> Iterator[tuple[tuple[Key, ...], str]]:
     if first and grpc_host == host and first < grpc <= last:
         why = f"the workers' admin pages take the ports {first} to {last}, and gRPC has one of them: move it"
         yield (*keys, ("server", "grpc")), why
+    if config.cluster.url is None:
+        why = "sessions of several workers find each other by a directory: set cluster.url, or one worker"
+        yield (("server", "workers"), ("cluster", "url")), why
     if config.offline.store == "sqlite":
         why = "a file belongs to one process: use another offline store, or one worker"
         yield (("server", "workers"), ("offline", "store")), why
+
+
+def _of_cluster(config: Config) -> Iterator[tuple[tuple[Key, ...], str]]:
+    if config.cluster.url is not None and config.session.devices != "newest":
+        why = "several devices of an openid, or one that is kept, are known to one gateway alone: leave it at newest"
+        yield (("cluster", "url"), ("session", "devices")), why
 
 
 def _of_queue(config: Config) -> Iterator[tuple[tuple[Key, ...], str]]:
@@ -249,9 +259,6 @@ def without_effect(config: Config) -> Iterator[Advice]:
     if config.cluster.url is None:
         for key in sorted(config.cluster.model_fields_set):
             yield ("cluster", key), f"cluster.{key} is not used: cluster.url is not set; set it to the directory's"
-    else:
-        why = "gateways do not join each other yet; quicgw doctor looks whether the directory can be used"
-        yield ("cluster", "url"), f"cluster.url is not used: {why}"
     if offline.store != "sqlite" and offline.path is not None:
         yield ("offline", "path"), f'offline.path is not used: offline.store is "{offline.store}"; set it to "sqlite"'
     if offline.store == "off":
