@@ -63,7 +63,7 @@ def test_every_decision_is_in_the_index_and_says_when_and_why() -> None:
     records = sorted(path for path in folder.glob("*.md") if path.name != "README.md")
     assert [path.name for path in records] == links(folder / "README.md")
     numbers = [path.name.partition("-")[0] for path in records]
-    assert numbers == sorted(set(numbers))
+    assert numbers == [f"{number:04}" for number in range(1, len(records) + 1)]
     for path in records:
         text = path.read_text(encoding="utf-8")
         assert re.match(r"# .+\n\n20\d\d-\d\d-\d\d\n\n## Context\n", text), path.name

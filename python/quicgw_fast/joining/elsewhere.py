@@ -53,8 +53,10 @@ class OtherNodes:
         self._push = push
         self._tasks: set[asyncio.Task[None]] = set()
 
-    async def stop(self) -> None:
-        """Bring nothing any more."""
+    async def stop(self, within: float) -> None:
+        """Bring what is on its way, in so many seconds, and nothing any more."""
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=within)
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)

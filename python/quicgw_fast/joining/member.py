@@ -38,6 +38,8 @@ if TYPE_CHECKING:
 
 LOOK: Final = 0.05
 """Seconds between two looks whether sessions are left."""
+LAST_REPLIES: Final = 2.0
+"""Seconds for replies that sessions are still owed which other nodes have fetched."""
 LEAVE_WITHIN: Final = 1.0
 """Seconds for what other nodes ask of one that leaves."""
 
@@ -149,7 +151,7 @@ class Member:
 
     async def stop(self) -> None:
         """Leave; idempotent."""
-        await self._elsewhere.stop()
+        await self._elsewhere.stop(LAST_REPLIES)
         if self._everywhere is not None:
             await self._everywhere.stop()
         await self._node.stop()
@@ -201,7 +203,7 @@ class Member:
         return asyncio.ensure_future(self._pushed_here(request))
 
     async def _pushed_here(self, request: UnicastPushRequest) -> UnicastPushResponse:
-        return await (await self._path().services.pushes.push(request, ask=False)).settled()
+        return await (await self._path().services.pushes.push(request)).settled()
 
     def _describe(self) -> pb.DescribeResponse:
         registry, now = self._path().registry, self._clock.now()

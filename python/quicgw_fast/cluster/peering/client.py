@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Final, cast
 
 from quicgw_fast.cluster.lease import Vouched
@@ -12,7 +13,6 @@ from quicgw_fast.proto import node_pb2 as pb
 from quicgw_fast.proto.session_pb2 import SessionState
 
 if TYPE_CHECKING:
-    import asyncio
     from collections.abc import Collection, Sequence
 
     from quicgw_fast.cluster.peering.access import NodeAccess
@@ -37,6 +37,8 @@ if TYPE_CHECKING:
 
 ANSWER_WITHIN: Final = 1.0
 """Seconds in which a node has to answer what a START or an operator waits for."""
+CONFIRMED_AGAIN: Final = (0.1, 0.5, 2.0)
+"""Seconds until the next try, each time."""
 CARRIED_WITHIN: Final = 5.0
 """Seconds for pushes and replies, of which many may be in one call."""
 BROADCAST_WITHIN: Final = 30.0
@@ -78,8 +80,16 @@ class NodeClient:
         return [_from_node(node) + session for session in answer.sessions]
 
     async def confirm(self, node: str, openid: str, held: int) -> None:
-        """See ``Peers``."""
-        await self._lines.call(node, "Confirm", pb.ConfirmRequest(openid=openid, held=held), ANSWER_WITHIN)
+        """See ``Peers``; tried again for a while: who never hears it takes what it gave for lost."""
+        request = pb.ConfirmRequest(openid=openid, held=held)
+        for pause in CONFIRMED_AGAIN:
+            try:
+                await self._lines.call(node, "Confirm", request, ANSWER_WITHIN)
+            except PeerUnreachable:
+                await asyncio.sleep(pause)
+            else:
+                return
+        await self._lines.call(node, "Confirm", request, ANSWER_WITHIN)
 
     async def vouch(self, node: str, era: str) -> Vouched:
         """See ``Peers``."""
