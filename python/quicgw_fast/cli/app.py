@@ -123,6 +123,7 @@ _add(
 )
 _add(STEER, "push", "Push a notify to clients through a gateway.")
 _add(STEER, "group", "Groups of sessions: who is in them, pushes to all.")
+_add(STEER, "cluster", "Which gateways are one, and how they are.")
 _add(
     STEER,
     "top",

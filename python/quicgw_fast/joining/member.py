@@ -5,14 +5,15 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import quicgw_fast
 from quicgw_fast.cluster import ClusterNode, new_name
 from quicgw_fast.cluster.link import DirectoryUnusable
 from quicgw_fast.cluster.peering import NodeClient, NodeServer
+from quicgw_fast.cluster.peers import PeerUnreachable
 from quicgw_fast.codes import CloseCode
-from quicgw_fast.config import split_address
+from quicgw_fast.config import join_address, split_address
 from quicgw_fast.errors import StartupError
 from quicgw_fast.joining.access import read_node_access
 from quicgw_fast.joining.desk import Desk
@@ -119,6 +120,12 @@ class Member:
         """Why no client can come here now that was not here before; None where one can."""
         return self._node.membership.reason()
 
+    async def look(self) -> dict[str, Any]:
+        """Ask all nodes how they are, as ``GET /cluster`` tells it."""
+        records = self._node.membership.nodes
+        nodes = await asyncio.gather(*(self._looked_at(record.name, record.about) for record in records))
+        return {"version": 1, "at": self._clock.wall(), "node": self._node.name, "nodes": list(nodes)}
+
     async def start(self) -> None:
         """Listen for the other nodes and join; StartupError says what cannot be had, and then nothing is left open."""
         host, port = split_address(self._config.listen)
@@ -127,7 +134,7 @@ class Member:
         here = path.services, path.kicks, self._register
         self._everywhere = Everywhere(self._clock, self._client, self._others, node.placement, *here)
         self._server = await NodeServer.start(host, port + self._seat.index if port else 0, desk, self._access)
-        self._advertised = self._config.advertise or self._server.address
+        self._advertised = self._advertise(self._server.address)
         try:
             await self._node.start()
         except DirectoryUnusable as error:
@@ -176,9 +183,31 @@ class Member:
 
     # What the node asks
 
+    def _advertise(self, bound: str) -> str:
+        if self._config.advertise is None:
+            return bound
+        host, port = split_address(self._config.advertise)
+        return join_address(host, port + self._seat.index)
+
     def _about(self) -> dict[str, object]:
         state = "draining" if self._path().draining.leaving else "serving"
         return {"address": self._advertised, "version": quicgw_fast.__version__, "state": state}
+
+    async def _looked_at(self, node: str, about: str) -> dict[str, Any]:
+        view: dict[str, Any] = {
+            "name": node, "address": json.loads(about)["address"], "reached": True, "reason": "", "version": None,
+            "state": None, "uptime": None, "sessions": None, "sessions_detached": None, "lease_remaining": None,
+            "directory": None,
+        }  # fmt: skip
+        try:
+            told = self._describe() if node == self._node.name else await self._client.describe(node)
+        except PeerUnreachable as error:
+            return {**view, "reached": False, "reason": str(error)}
+        return {
+            **view, "version": told.version, "state": told.state, "uptime": told.uptime, "sessions": told.sessions,
+            "sessions_detached": told.sessions_detached, "lease_remaining": told.lease_remaining,
+            "directory": told.directory,
+        }  # fmt: skip
 
     def _others(self) -> Collection[str]:
         return self._addresses.keys() - {self._node.name}

@@ -319,7 +319,6 @@ class DescribeResponse(message.Message):
     SESSIONS_FIELD_NUMBER: builtins.int
     SESSIONS_DETACHED_FIELD_NUMBER: builtins.int
     LEASE_REMAINING_FIELD_NUMBER: builtins.int
-    DIRECTORY_LATENCY_FIELD_NUMBER: builtins.int
     DIRECTORY_FIELD_NUMBER: builtins.int
     version: builtins.str
     state: builtins.str
@@ -330,8 +329,6 @@ class DescribeResponse(message.Message):
     sessions_detached: builtins.int
     lease_remaining: builtins.float
     """seconds"""
-    directory_latency: builtins.float
-    """seconds, of the last questions"""
     directory: builtins.str
     """up, or why it is down"""
     def __init__(
@@ -343,11 +340,10 @@ class DescribeResponse(message.Message):
         sessions: builtins.int = ...,
         sessions_detached: builtins.int = ...,
         lease_remaining: builtins.float = ...,
-        directory_latency: builtins.float = ...,
         directory: builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["directory", b"directory", "directory_latency", b"directory_latency", "lease_remaining", b"lease_remaining", "sessions", b"sessions", "sessions_detached", b"sessions_detached", "state", b"state", "uptime", b"uptime", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["directory", b"directory", "lease_remaining", b"lease_remaining", "sessions", b"sessions", "sessions_detached", b"sessions_detached", "state", b"state", "uptime", b"uptime", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...

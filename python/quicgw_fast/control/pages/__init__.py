@@ -1,5 +1,6 @@
 """The admin pages: one file for each subject, whose function returns its routes."""
 
+from quicgw_fast.control.pages.cluster import cluster_pages
 from quicgw_fast.control.pages.config import config_pages
 from quicgw_fast.control.pages.drain import drain_pages
 from quicgw_fast.control.pages.groups import group_pages
@@ -16,6 +17,7 @@ from quicgw_fast.control.pages.upstreams import upstream_pages
 from quicgw_fast.control.pages.web import web_pages
 
 __all__ = [
+    "cluster_pages",
     "config_pages",
     "drain_pages",
     "group_pages",
