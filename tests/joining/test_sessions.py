@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 from quicgw_fast.cli.asking import AdminPages
 from quicgw_fast.codes import CloseCode
+from quicgw_fast.proto import service_pb2 as pb
+from quicgw_fast.service import Request, Service
 from tests.support import wire
 from tests.support.raw_upstream import RawUpstream
 
@@ -117,3 +119,43 @@ async def test_a_node_that_stops_loses_nothing_that_is_fetched_in_time(nodes: No
     second.next_seq = 3
     assert wire.business(await second.call("echo")).code == 200
     second.assert_gap_free(2)
+
+
+async def test_groups_are_of_all_nodes(nodes: Nodes) -> None:
+    clients = [await nodes.online(node, f"user-{node}") for node in (0, 1)]
+    here, there = (pusher.stub for pusher in nodes.pushers)
+    for openid in ("user-0", "user-1"):
+        answer = await here.JoinGroup(pb.JoinGroupRequest(target_type="openid", target_id=openid, group="room"))
+        assert (answer.success, answer.sessions, answer.everywhere) == (True, 1, True)
+    cursor, members = "", []
+    while True:
+        page = await there.GroupMembers(pb.GroupMembersRequest(group="room", limit=1, cursor=cursor))
+        members += [member.openid for member in page.members]
+        cursor = page.next
+        if not cursor:
+            break
+    assert sorted(members) == ["user-0", "user-1"]
+    told = await there.PushToGroup(pb.GroupPushRequest(group="room", content="hello"))
+    assert (told.sent_count, told.member_count, told.everywhere) == (2, 2, True)
+    for client in clients:
+        await client.wait_for(wire.is_notify)
+    present = await there.SessionsOf(pb.SessionsOfRequest(openid="user-0"))
+    assert [session.attached for session in present.sessions] == [True]
+    left = await there.LeaveGroup(pb.LeaveGroupRequest(target_type="openid", target_id="user-0", group="room"))
+    assert left.sessions == 1
+
+
+async def test_a_service_that_knows_all_nodes_broadcasts_once(nodes: Nodes) -> None:
+    clients = [await nodes.online(node, f"user-{node}") for node in (0, 1)]
+    service = Service("hello", gateway=[gateway.addresses.grpc for gateway in nodes.gateways])
+
+    @service.hello
+    async def hello(request: Request) -> None:
+        del request
+
+    async with service.running() as running:
+        await running.registered(20.0)
+        assert (await service.broadcast("news")).sent_count == 2
+    for client in clients:
+        await client.wait_for(wire.is_notify)
+        assert len(client.notifies) == 1

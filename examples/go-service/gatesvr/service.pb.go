@@ -1277,7 +1277,8 @@ type GroupResponse struct {
 	Success       bool                   `protobuf:"varint,1,opt,name=success,proto3" json:"success,omitempty"`
 	Message       string                 `protobuf:"bytes,2,opt,name=message,proto3" json:"message,omitempty"`
 	ErrorCode     string                 `protobuf:"bytes,3,opt,name=error_code,json=errorCode,proto3" json:"error_code,omitempty"`
-	Sessions      int32                  `protobuf:"varint,4,opt,name=sessions,proto3" json:"sessions,omitempty"` // that are in the group now, or were and are not any more
+	Sessions      int32                  `protobuf:"varint,4,opt,name=sessions,proto3" json:"sessions,omitempty"`     // that are in the group now, or were and are not any more
+	Everywhere    bool                   `protobuf:"varint,5,opt,name=everywhere,proto3" json:"everywhere,omitempty"` // as in BroadcastResponse
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1338,6 +1339,13 @@ func (x *GroupResponse) GetSessions() int32 {
 		return x.Sessions
 	}
 	return 0
+}
+
+func (x *GroupResponse) GetEverywhere() bool {
+	if x != nil {
+		return x.Everywhere
+	}
+	return false
 }
 
 type GroupPushRequest struct {
@@ -1441,6 +1449,8 @@ type GroupPushResponse struct {
 	MemberCount      int32                  `protobuf:"varint,5,opt,name=member_count,json=memberCount,proto3" json:"member_count,omitempty"`    // members when it was its turn
 	PendingBytes     uint64                 `protobuf:"varint,6,opt,name=pending_bytes,json=pendingBytes,proto3" json:"pending_bytes,omitempty"` // as in BroadcastResponse
 	MostPendingBytes uint64                 `protobuf:"varint,7,opt,name=most_pending_bytes,json=mostPendingBytes,proto3" json:"most_pending_bytes,omitempty"`
+	UnreachedNodes   []string               `protobuf:"bytes,8,rep,name=unreached_nodes,json=unreachedNodes,proto3" json:"unreached_nodes,omitempty"`
+	Everywhere       bool                   `protobuf:"varint,9,opt,name=everywhere,proto3" json:"everywhere,omitempty"` // as in BroadcastResponse
 	unknownFields    protoimpl.UnknownFields
 	sizeCache        protoimpl.SizeCache
 }
@@ -1524,6 +1534,20 @@ func (x *GroupPushResponse) GetMostPendingBytes() uint64 {
 	return 0
 }
 
+func (x *GroupPushResponse) GetUnreachedNodes() []string {
+	if x != nil {
+		return x.UnreachedNodes
+	}
+	return nil
+}
+
+func (x *GroupPushResponse) GetEverywhere() bool {
+	if x != nil {
+		return x.Everywhere
+	}
+	return false
+}
+
 type GroupMembersRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Group         string                 `protobuf:"bytes,1,opt,name=group,proto3" json:"group,omitempty"`
@@ -1589,8 +1613,9 @@ type GroupMembersResponse struct {
 	Success       bool                   `protobuf:"varint,1,opt,name=success,proto3" json:"success,omitempty"`
 	Message       string                 `protobuf:"bytes,2,opt,name=message,proto3" json:"message,omitempty"`
 	ErrorCode     string                 `protobuf:"bytes,3,opt,name=error_code,json=errorCode,proto3" json:"error_code,omitempty"`
-	Members       []*GroupMember         `protobuf:"bytes,4,rep,name=members,proto3" json:"members,omitempty"` // in the order in which they joined
-	Next          string                 `protobuf:"bytes,5,opt,name=next,proto3" json:"next,omitempty"`       // cursor of the page behind this one; empty: there is none
+	Members       []*GroupMember         `protobuf:"bytes,4,rep,name=members,proto3" json:"members,omitempty"`        // in the order in which they joined
+	Next          string                 `protobuf:"bytes,5,opt,name=next,proto3" json:"next,omitempty"`              // cursor of the page behind this one; empty: there is none
+	Everywhere    bool                   `protobuf:"varint,6,opt,name=everywhere,proto3" json:"everywhere,omitempty"` // as in BroadcastResponse
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1658,6 +1683,13 @@ func (x *GroupMembersResponse) GetNext() string {
 		return x.Next
 	}
 	return ""
+}
+
+func (x *GroupMembersResponse) GetEverywhere() bool {
+	if x != nil {
+		return x.Everywhere
+	}
+	return false
 }
 
 type GroupMember struct {
@@ -1774,7 +1806,8 @@ func (x *SessionsOfRequest) GetOpenid() string {
 
 type SessionsOfResponse struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
-	Sessions      []*SessionPresence     `protobuf:"bytes,1,rep,name=sessions,proto3" json:"sessions,omitempty"` // none: the openid is not here
+	Sessions      []*SessionPresence     `protobuf:"bytes,1,rep,name=sessions,proto3" json:"sessions,omitempty"`      // none: the openid is not here
+	Everywhere    bool                   `protobuf:"varint,2,opt,name=everywhere,proto3" json:"everywhere,omitempty"` // as in BroadcastResponse
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1814,6 +1847,13 @@ func (x *SessionsOfResponse) GetSessions() []*SessionPresence {
 		return x.Sessions
 	}
 	return nil
+}
+
+func (x *SessionsOfResponse) GetEverywhere() bool {
+	if x != nil {
+		return x.Everywhere
+	}
+	return false
 }
 
 type SessionPresence struct {
@@ -2006,6 +2046,8 @@ type BroadcastResponse struct {
 	Message          string                 `protobuf:"bytes,2,opt,name=message,proto3" json:"message,omitempty"`
 	PendingBytes     uint64                 `protobuf:"varint,3,opt,name=pending_bytes,json=pendingBytes,proto3" json:"pending_bytes,omitempty"`               // kept for all sessions that were sent to, together
 	MostPendingBytes uint64                 `protobuf:"varint,4,opt,name=most_pending_bytes,json=mostPendingBytes,proto3" json:"most_pending_bytes,omitempty"` // the same of the one with most
+	UnreachedNodes   []string               `protobuf:"bytes,5,rep,name=unreached_nodes,json=unreachedNodes,proto3" json:"unreached_nodes,omitempty"`          // of a cluster: they did not answer, and may have sent it or not
+	Everywhere       bool                   `protobuf:"varint,6,opt,name=everywhere,proto3" json:"everywhere,omitempty"`                                       // it was for all nodes of a cluster: no other gateway of it has to be asked
 	unknownFields    protoimpl.UnknownFields
 	sizeCache        protoimpl.SizeCache
 }
@@ -2066,6 +2108,20 @@ func (x *BroadcastResponse) GetMostPendingBytes() uint64 {
 		return x.MostPendingBytes
 	}
 	return 0
+}
+
+func (x *BroadcastResponse) GetUnreachedNodes() []string {
+	if x != nil {
+		return x.UnreachedNodes
+	}
+	return nil
+}
+
+func (x *BroadcastResponse) GetEverywhere() bool {
+	if x != nil {
+		return x.Everywhere
+	}
+	return false
 }
 
 type UpstreamRegisterRequest struct {
@@ -2315,13 +2371,16 @@ const file_service_proto_rawDesc = "" +
 	"\vtarget_type\x18\x01 \x01(\tR\n" +
 	"targetType\x12\x1b\n" +
 	"\ttarget_id\x18\x02 \x01(\tR\btargetId\x12\x14\n" +
-	"\x05group\x18\x03 \x01(\tR\x05group\"~\n" +
+	"\x05group\x18\x03 \x01(\tR\x05group\"\x9e\x01\n" +
 	"\rGroupResponse\x12\x18\n" +
 	"\asuccess\x18\x01 \x01(\bR\asuccess\x12\x18\n" +
 	"\amessage\x18\x02 \x01(\tR\amessage\x12\x1d\n" +
 	"\n" +
 	"error_code\x18\x03 \x01(\tR\terrorCode\x12\x1a\n" +
-	"\bsessions\x18\x04 \x01(\x05R\bsessions\"\xb8\x02\n" +
+	"\bsessions\x18\x04 \x01(\x05R\bsessions\x12\x1e\n" +
+	"\n" +
+	"everywhere\x18\x05 \x01(\bR\n" +
+	"everywhere\"\xb8\x02\n" +
 	"\x10GroupPushRequest\x12\x14\n" +
 	"\x05group\x18\x01 \x01(\tR\x05group\x12\x19\n" +
 	"\bmsg_type\x18\x02 \x01(\tR\amsgType\x12\x14\n" +
@@ -2332,7 +2391,7 @@ const file_service_proto_rawDesc = "" +
 	"\x0fidempotency_key\x18\a \x01(\tR\x0eidempotencyKey\x1a;\n" +
 	"\rMetadataEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xfb\x01\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xc4\x02\n" +
 	"\x11GroupPushResponse\x12\x18\n" +
 	"\asuccess\x18\x01 \x01(\bR\asuccess\x12\x18\n" +
 	"\amessage\x18\x02 \x01(\tR\amessage\x12\x1d\n" +
@@ -2342,18 +2401,25 @@ const file_service_proto_rawDesc = "" +
 	"sent_count\x18\x04 \x01(\x05R\tsentCount\x12!\n" +
 	"\fmember_count\x18\x05 \x01(\x05R\vmemberCount\x12#\n" +
 	"\rpending_bytes\x18\x06 \x01(\x04R\fpendingBytes\x12,\n" +
-	"\x12most_pending_bytes\x18\a \x01(\x04R\x10mostPendingBytes\"Y\n" +
+	"\x12most_pending_bytes\x18\a \x01(\x04R\x10mostPendingBytes\x12'\n" +
+	"\x0funreached_nodes\x18\b \x03(\tR\x0eunreachedNodes\x12\x1e\n" +
+	"\n" +
+	"everywhere\x18\t \x01(\bR\n" +
+	"everywhere\"Y\n" +
 	"\x13GroupMembersRequest\x12\x14\n" +
 	"\x05group\x18\x01 \x01(\tR\x05group\x12\x14\n" +
 	"\x05limit\x18\x02 \x01(\rR\x05limit\x12\x16\n" +
-	"\x06cursor\x18\x03 \x01(\tR\x06cursor\"\xb3\x01\n" +
+	"\x06cursor\x18\x03 \x01(\tR\x06cursor\"\xd3\x01\n" +
 	"\x14GroupMembersResponse\x12\x18\n" +
 	"\asuccess\x18\x01 \x01(\bR\asuccess\x12\x18\n" +
 	"\amessage\x18\x02 \x01(\tR\amessage\x12\x1d\n" +
 	"\n" +
 	"error_code\x18\x03 \x01(\tR\terrorCode\x124\n" +
 	"\amembers\x18\x04 \x03(\v2\x1a.gatesvr.proto.GroupMemberR\amembers\x12\x12\n" +
-	"\x04next\x18\x05 \x01(\tR\x04next\"y\n" +
+	"\x04next\x18\x05 \x01(\tR\x04next\x12\x1e\n" +
+	"\n" +
+	"everywhere\x18\x06 \x01(\bR\n" +
+	"everywhere\"y\n" +
 	"\vGroupMember\x12\x1d\n" +
 	"\n" +
 	"session_id\x18\x01 \x01(\tR\tsessionId\x12\x16\n" +
@@ -2361,9 +2427,12 @@ const file_service_proto_rawDesc = "" +
 	"\battached\x18\x03 \x01(\bR\battached\x12\x17\n" +
 	"\aleft_ms\x18\x04 \x01(\x04R\x06leftMs\"+\n" +
 	"\x11SessionsOfRequest\x12\x16\n" +
-	"\x06openid\x18\x01 \x01(\tR\x06openid\"P\n" +
+	"\x06openid\x18\x01 \x01(\tR\x06openid\"p\n" +
 	"\x12SessionsOfResponse\x12:\n" +
-	"\bsessions\x18\x01 \x03(\v2\x1e.gatesvr.proto.SessionPresenceR\bsessions\"\xfe\x01\n" +
+	"\bsessions\x18\x01 \x03(\v2\x1e.gatesvr.proto.SessionPresenceR\bsessions\x12\x1e\n" +
+	"\n" +
+	"everywhere\x18\x02 \x01(\bR\n" +
+	"everywhere\"\xfe\x01\n" +
 	"\x0fSessionPresence\x12\x1d\n" +
 	"\n" +
 	"session_id\x18\x01 \x01(\tR\tsessionId\x12\x1a\n" +
@@ -2383,13 +2452,17 @@ const file_service_proto_rawDesc = "" +
 	"\bmetadata\x18\x05 \x03(\v2-.gatesvr.proto.BroadcastRequest.MetadataEntryR\bmetadata\x1a;\n" +
 	"\rMetadataEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\x9f\x01\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xe8\x01\n" +
 	"\x11BroadcastResponse\x12\x1d\n" +
 	"\n" +
 	"sent_count\x18\x01 \x01(\x05R\tsentCount\x12\x18\n" +
 	"\amessage\x18\x02 \x01(\tR\amessage\x12#\n" +
 	"\rpending_bytes\x18\x03 \x01(\x04R\fpendingBytes\x12,\n" +
-	"\x12most_pending_bytes\x18\x04 \x01(\x04R\x10mostPendingBytes\"\xa5\x01\n" +
+	"\x12most_pending_bytes\x18\x04 \x01(\x04R\x10mostPendingBytes\x12'\n" +
+	"\x0funreached_nodes\x18\x05 \x03(\tR\x0eunreachedNodes\x12\x1e\n" +
+	"\n" +
+	"everywhere\x18\x06 \x01(\bR\n" +
+	"everywhere\"\xa5\x01\n" +
 	"\x17UpstreamRegisterRequest\x12\x18\n" +
 	"\aaddress\x18\x01 \x01(\tR\aaddress\x12\x17\n" +
 	"\azone_id\x18\x02 \x01(\tR\x06zoneId\x12!\n" +

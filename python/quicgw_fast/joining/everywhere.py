@@ -71,6 +71,7 @@ class Everywhere:
         others = list(self._others())
         asked = asyncio.gather(*(self._reached(self._client.broadcast(node, request)) for node in others))
         here, there = await self._pushes.broadcast(request), await asked
+        here.everywhere = True
         for node, answer in zip(others, there, strict=True):
             if answer is None:
                 here.unreached_nodes.append(node)

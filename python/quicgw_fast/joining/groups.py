@@ -42,20 +42,23 @@ class GroupsEverywhere:
     async def join(self, request: pb.JoinGroupRequest) -> pb.GroupResponse:
         """Have sessions be in a group, at the node that has them."""
         answer = await self._here.groups.join(request)
-        if answer.error_code != PushCode.MOVED:
-            return answer
-        return await self._where(request, lambda node: self._client.join(node, request))
+        if answer.error_code == PushCode.MOVED:
+            answer = await self._where(request, lambda node: self._client.join(node, request))
+        answer.everywhere = True
+        return answer
 
     async def leave(self, request: pb.LeaveGroupRequest) -> pb.GroupResponse:
         """Take sessions out of one, likewise."""
         answer = await self._here.groups.leave(request)
-        if answer.error_code != PushCode.MOVED:
-            return answer
-        return await self._where(request, lambda node: self._client.leave(node, request))
+        if answer.error_code == PushCode.MOVED:
+            answer = await self._where(request, lambda node: self._client.leave(node, request))
+        answer.everywhere = True
+        return answer
 
     async def push(self, request: pb.GroupPushRequest) -> pb.GroupPushResponse:
         """To the members of every node; counts are sums, and nodes that did not answer are named."""
         here = await self._here.groups.push(request)
+        here.everywhere = True
         if not here.success:
             return here
         others = list(self._others())
@@ -84,6 +87,7 @@ class GroupsEverywhere:
             return pb.GroupMembersResponse(
                 success=False, message=str(error), error_code=PushCode.NODE_UNREACHABLE, next=self._behind(node)
             )
+        answer.everywhere = True
         if answer.success:
             answer.next = f"{node}{BETWEEN}{answer.next}" if answer.next else self._behind(node)
         return answer
@@ -91,6 +95,7 @@ class GroupsEverywhere:
     async def sessions_of(self, request: pb.SessionsOfRequest) -> pb.SessionsOfResponse:
         """Tell of the sessions of an openid, wherever they are."""
         here = await self._here.presence.sessions_of(request)
+        here.everywhere = True
         place = await self._found("openid", request.openid)
         for node in place.nodes:
             try:

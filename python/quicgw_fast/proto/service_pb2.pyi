@@ -648,11 +648,14 @@ class GroupResponse(message.Message):
     MESSAGE_FIELD_NUMBER: builtins.int
     ERROR_CODE_FIELD_NUMBER: builtins.int
     SESSIONS_FIELD_NUMBER: builtins.int
+    EVERYWHERE_FIELD_NUMBER: builtins.int
     success: builtins.bool
     message: builtins.str
     error_code: builtins.str
     sessions: builtins.int
     """that are in the group now, or were and are not any more"""
+    everywhere: builtins.bool
+    """as in BroadcastResponse"""
     def __init__(
         self,
         *,
@@ -660,10 +663,11 @@ class GroupResponse(message.Message):
         message: builtins.str = ...,
         error_code: builtins.str = ...,
         sessions: builtins.int = ...,
+        everywhere: builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["error_code", b"error_code", "message", b"message", "sessions", b"sessions", "success", b"success"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["error_code", b"error_code", "everywhere", b"everywhere", "message", b"message", "sessions", b"sessions", "success", b"success"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -736,6 +740,7 @@ class GroupPushResponse(message.Message):
     PENDING_BYTES_FIELD_NUMBER: builtins.int
     MOST_PENDING_BYTES_FIELD_NUMBER: builtins.int
     UNREACHED_NODES_FIELD_NUMBER: builtins.int
+    EVERYWHERE_FIELD_NUMBER: builtins.int
     success: builtins.bool
     message: builtins.str
     error_code: builtins.str
@@ -746,6 +751,8 @@ class GroupPushResponse(message.Message):
     pending_bytes: builtins.int
     """as in BroadcastResponse"""
     most_pending_bytes: builtins.int
+    everywhere: builtins.bool
+    """as in BroadcastResponse"""
     @builtins.property
     def unreached_nodes(self) -> containers.RepeatedScalarFieldContainer[builtins.str]: ...
     def __init__(
@@ -759,10 +766,11 @@ class GroupPushResponse(message.Message):
         pending_bytes: builtins.int = ...,
         most_pending_bytes: builtins.int = ...,
         unreached_nodes: abc.Iterable[builtins.str] | None = ...,
+        everywhere: builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["error_code", b"error_code", "member_count", b"member_count", "message", b"message", "most_pending_bytes", b"most_pending_bytes", "pending_bytes", b"pending_bytes", "sent_count", b"sent_count", "success", b"success", "unreached_nodes", b"unreached_nodes"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["error_code", b"error_code", "everywhere", b"everywhere", "member_count", b"member_count", "message", b"message", "most_pending_bytes", b"most_pending_bytes", "pending_bytes", b"pending_bytes", "sent_count", b"sent_count", "success", b"success", "unreached_nodes", b"unreached_nodes"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -800,11 +808,14 @@ class GroupMembersResponse(message.Message):
     ERROR_CODE_FIELD_NUMBER: builtins.int
     MEMBERS_FIELD_NUMBER: builtins.int
     NEXT_FIELD_NUMBER: builtins.int
+    EVERYWHERE_FIELD_NUMBER: builtins.int
     success: builtins.bool
     message: builtins.str
     error_code: builtins.str
     next: builtins.str
     """cursor of the page behind this one; empty: there is none"""
+    everywhere: builtins.bool
+    """as in BroadcastResponse"""
     @builtins.property
     def members(self) -> containers.RepeatedCompositeFieldContainer[GroupMember]:
         """in the order in which they joined"""
@@ -817,10 +828,11 @@ class GroupMembersResponse(message.Message):
         error_code: builtins.str = ...,
         members: abc.Iterable[GroupMember] | None = ...,
         next: builtins.str = ...,
+        everywhere: builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["error_code", b"error_code", "members", b"members", "message", b"message", "next", b"next", "success", b"success"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["error_code", b"error_code", "everywhere", b"everywhere", "members", b"members", "message", b"message", "next", b"next", "success", b"success"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -874,6 +886,9 @@ class SessionsOfResponse(message.Message):
     DESCRIPTOR: descriptor.Descriptor
 
     SESSIONS_FIELD_NUMBER: builtins.int
+    EVERYWHERE_FIELD_NUMBER: builtins.int
+    everywhere: builtins.bool
+    """as in BroadcastResponse"""
     @builtins.property
     def sessions(self) -> containers.RepeatedCompositeFieldContainer[SessionPresence]:
         """none: the openid is not here"""
@@ -882,10 +897,11 @@ class SessionsOfResponse(message.Message):
         self,
         *,
         sessions: abc.Iterable[SessionPresence] | None = ...,
+        everywhere: builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["sessions", b"sessions"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["everywhere", b"everywhere", "sessions", b"sessions"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -994,12 +1010,15 @@ class BroadcastResponse(message.Message):
     PENDING_BYTES_FIELD_NUMBER: builtins.int
     MOST_PENDING_BYTES_FIELD_NUMBER: builtins.int
     UNREACHED_NODES_FIELD_NUMBER: builtins.int
+    EVERYWHERE_FIELD_NUMBER: builtins.int
     sent_count: builtins.int
     message: builtins.str
     pending_bytes: builtins.int
     """kept for all sessions that were sent to, together"""
     most_pending_bytes: builtins.int
     """the same of the one with most"""
+    everywhere: builtins.bool
+    """it was for all nodes of a cluster: no other gateway of it has to be asked"""
     @builtins.property
     def unreached_nodes(self) -> containers.RepeatedScalarFieldContainer[builtins.str]:
         """of a cluster: they did not answer, and may have sent it or not"""
@@ -1012,10 +1031,11 @@ class BroadcastResponse(message.Message):
         pending_bytes: builtins.int = ...,
         most_pending_bytes: builtins.int = ...,
         unreached_nodes: abc.Iterable[builtins.str] | None = ...,
+        everywhere: builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["message", b"message", "most_pending_bytes", b"most_pending_bytes", "pending_bytes", b"pending_bytes", "sent_count", b"sent_count", "unreached_nodes", b"unreached_nodes"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["everywhere", b"everywhere", "message", b"message", "most_pending_bytes", b"most_pending_bytes", "pending_bytes", b"pending_bytes", "sent_count", b"sent_count", "unreached_nodes", b"unreached_nodes"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -10,14 +10,14 @@ from __future__ import annotations
 
 import contextlib
 from collections import OrderedDict
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol, TypeVar
 
 from quicgw_fast.service.access import checked_address
 from quicgw_fast.service.errors import ServiceMistake, ServiceNotStarted
 from quicgw_fast.service.gateway_link import GatewayLink
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Awaitable, Callable, Sequence
 
     from quicgw_fast.service.access import GatewayDoor
 
@@ -25,6 +25,25 @@ MOST: Final = 64
 """Connections to gateways that called and are not the service's own; of more, the one used longest ago goes."""
 FIRST_WAIT: Final = 1.0
 """Seconds for a new connection to such a one."""
+
+
+class OfAll(Protocol):
+    """An answer about whatever is at a gateway, or at all gateways of its cluster."""
+
+    everywhere: bool
+
+
+Answer = TypeVar("Answer", bound=OfAll)
+
+
+async def of_all(links: Sequence[GatewayLink], ask: Callable[[GatewayLink], Awaitable[Answer]]) -> list[Answer]:
+    """Ask one gateway after the other, until one has answered for all of its cluster."""
+    answers: list[Answer] = []
+    for link in links:
+        answers.append(await ask(link))
+        if answers[-1].everywhere:
+            break
+    return answers
 
 
 class Gateways:

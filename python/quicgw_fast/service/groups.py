@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from quicgw_fast.codes import PushCode
 from quicgw_fast.proto import service_pb2 as pb
 from quicgw_fast.service.errors import GroupRefused, ServiceMistake, notify_refused
+from quicgw_fast.service.gateways import of_all
 from quicgw_fast.service.pushing import Broadcasted
 
 if TYPE_CHECKING:
@@ -80,7 +81,7 @@ class GroupCaller:
             metadata=dict(message.metadata or {}),
             idempotency_key=idempotency_key,
         )
-        answers = [await link.push_to_group(request, self._timeout) for link in await self._way()]
+        answers = await of_all(await self._way(), lambda link: link.push_to_group(request, self._timeout))
         refused = [notify_refused(answer.error_code, answer.message) for answer in answers if not answer.success]
         if len(refused) == len(answers):
             raise refused[0]
@@ -101,11 +102,13 @@ class GroupCaller:
                 cursor = answer.next
                 if not cursor:
                     break
+            if answer.everywhere:
+                break
 
     async def sessions_of(self, openid: str) -> list[PresentSession]:
         """All sessions of an openid; raises GatewayUnreachable."""
         request = pb.SessionsOfRequest(openid=openid)
-        answers = [await link.sessions_of(request, self._timeout) for link in await self._way()]
+        answers = await of_all(await self._way(), lambda link: link.sessions_of(request, self._timeout))
         return [_present(session) for answer in answers for session in answer.sessions]
 
     async def _change(
@@ -115,7 +118,7 @@ class GroupCaller:
         answers: list[pb.GroupResponse] = []
         for link in await self._way(called_by):
             answers.append(await ask(link))
-            if kind == "session" and answers[-1].success:
+            if answers[-1].everywhere or (kind == "session" and answers[-1].success):
                 break
         return _sessions(answers)
 

@@ -9,6 +9,7 @@ from quicgw_fast.codes import PushCode
 from quicgw_fast.proto import service_pb2 as pb
 from quicgw_fast.service.bodies import NoBody, encode_data
 from quicgw_fast.service.errors import NotifyRefused, ServiceMistake, notify_refused
+from quicgw_fast.service.gateways import of_all
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -125,4 +126,4 @@ class NotifySender:
             data=message.encoded(),
             metadata=dict(message.metadata or {}),
         )
-        return Broadcasted.of([await link.broadcast(request, self._timeout) for link in self._gateways.own])
+        return Broadcasted.of(await of_all(self._gateways.own, lambda link: link.broadcast(request, self._timeout)))
