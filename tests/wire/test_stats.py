@@ -27,7 +27,7 @@ KEYS = {
     "request_memory": {"used", "limit", "refused"},
     "accounts": {"responses", "notifies"},
     "processor": PROCESSOR,
-    "logins": {*PROCESSOR, "waiting_behind", "late_behind"},
+    "logins": {*PROCESSOR, "waiting_behind", "late_behind", "by_token"},
     "upstream": {"max_concurrency", "under_way", "instances"},
     "refused": {moment.value for moment in Moment},
     "would_reject": {moment.value for moment in Moment},
