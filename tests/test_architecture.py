@@ -77,6 +77,7 @@ EVERYTHING = (
         "demo",
         "flow",
         "gateway",
+        "joining",
         "machine",
         "reloading",
         "service",

@@ -60,7 +60,7 @@ from quicgw_fast.overload import LiveLimits
 from quicgw_fast.reloading import Origin, Reloader, gateway_parts
 from quicgw_fast.tracing import make_tracing
 from quicgw_fast.transport import Listener, TransportLimits, Validity, listen, reset_key_for
-from quicgw_fast.workers import ALONE
+from quicgw_fast.workers import ALONE, look_ahead
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -191,6 +191,7 @@ class Gateway:
             self._upstream.start()
             stack.push_async_callback(self._upstream.close)
             if self._member is not None:
+                await look_ahead(self._config, self._seat, self._tls_key)
                 await self._member.start()
                 stack.push_async_callback(self._member.stop)
             await self._listen(stack)

@@ -6,7 +6,7 @@ import asyncio
 import socket
 import subprocess
 import sys
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING
 
 import pytest
@@ -64,6 +64,43 @@ async def test_a_directory_that_is_not_there() -> None:
     told = await refusal(f"valkey://{address}")
     assert told.startswith(f"the directory valkey://{address} cannot be reached (")
     assert told.endswith("; start it, or change cluster.url")
+
+
+async def test_a_database_that_is_not_there(empty_server: DirectoryServer) -> None:
+    told = await refusal(f"{empty_server.url}/99")
+    assert told.startswith(f"the directory {empty_server.url}/99 has no database of that number (DB index")
+    assert told.endswith("; change the number in cluster.url, or leave it out")
+
+
+@asynccontextmanager
+async def somebody(says: bytes) -> AsyncIterator[str]:
+    """A server of something else, which closes each connection."""
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(100)
+        writer.write(says)
+        writer.close()
+        with suppress(ConnectionError):
+            await writer.wait_closed()
+
+    async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
+        yield f"127.0.0.1:{server.sockets[0].getsockname()[1]}"
+
+
+async def test_a_port_of_something_else() -> None:
+    async with somebody(b"HTTP/1.1 400 Bad Request\r\n\r\n") as address:
+        told = await refusal(f"valkey://{address}")
+        assert told.startswith(f"what answers at valkey://{address} is neither Valkey nor Redis (")
+        assert told.endswith("; change cluster.url")
+        assert "start it with TLS and a certificate" in await refusal(f"valkeys://{address}")
+    async with somebody(b"") as address:
+        assert "see that Valkey or Redis listens there, without TLS" in await refusal(f"valkey://{address}")
+
+
+async def test_a_server_without_tls(empty_server: DirectoryServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("quicgw_fast.cluster.link.START_WITHIN", 0.3)
+    told = await refusal(f"valkeys://{empty_server.address}")
+    assert "start it with TLS and a certificate that this machine trusts, or change cluster.url" in told
 
 
 async def test_a_wrong_password_is_told_without_it(locked_server: DirectoryServer) -> None:

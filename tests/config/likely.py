@@ -56,12 +56,24 @@ LIKELY = (
     Likely('[tls]\ncert = "."\nkey = "server.key"', 2, 1, "tls.cert", "is a folder; name a file in it"),
     Likely("[offline]\nstore = 'sqlite'\npath = 'no/x.db'", 3, 1, "offline.path", "there is no folder no"),
 )
+_CLUSTER = "[cluster]\nurl = 'valkey://127.0.0.1:6379'\n"
+
 FOUND_BY_PARTS = (
     Likely('[tls]\ncert = "server.pem"', 2, 1, "tls.cert", "tls.key is not"),
     Likely('[overload]\nobserve = ["ful"]', 2, 1, "overload.observe", "names 'ful'"),
     Likely('[routing.exact]\nhello = "zone"', 2, 1, "routing.exact.hello", "the action hello"),
     Likely("[control]\ngrpc_token_file = 'server.pem'", 2, 1, "control.grpc_token_file", "has no token"),
     Likely("[upstream]\nca = 'server.pem'", 2, 1, "upstream.ca", "certificate"),
+    Likely(
+        f"{_CLUSTER}secret_file = 'server.pem'", 3, 1, "cluster.secret_file", "no secret of 16 printable characters"
+    ),
+    Likely(
+        f"{_CLUSTER}cert = 'server.pem'\nkey = 'server.key'\nca = 'server.pem'",
+        3,
+        1,
+        "cluster.cert",
+        "not a certificate",
+    ),
 )
 """Those that only the part of the gateway knows which reads the key."""
 

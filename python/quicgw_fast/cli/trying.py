@@ -12,6 +12,7 @@ from quicgw_fast.config.checking import check
 from quicgw_fast.config.mistakes import Mistake
 from quicgw_fast.control import read_access
 from quicgw_fast.errors import SettingError, StartupError
+from quicgw_fast.joining import try_joining
 from quicgw_fast.observe import Metrics
 from quicgw_fast.overload import make_gates
 from quicgw_fast.transport import load_identity
@@ -68,6 +69,7 @@ def _steps(config: Config) -> Iterator[tuple[Key, Callable[[], object]]]:
     yield ("auth", "mode"), lambda: make_authenticator(config.auth)
     yield ("control", "cert"), lambda: read_access(config.control)
     yield ("upstream", "ca"), lambda: read_upstream_tls(config.upstream)
+    yield ("cluster", "url"), lambda: try_joining(config.cluster)
     if config.tls.cert is not None or config.tls.key is not None:
         yield ("tls", "cert" if config.tls.cert else "key"), lambda: load_identity(*config.tls.pair())
 

@@ -28,6 +28,11 @@ class DirectoryAddress:
     def __str__(self) -> str:
         return without_password(self.url)
 
+    @property
+    def is_tls(self) -> bool:
+        """Whether TLS is spoken with it."""
+        return urlsplit(self.url).scheme in ("valkeys", "rediss")
+
     async def open(self) -> AbstractConnection:
         """Connect and log in; raises what the client library raises, in a time that the caller bounds."""
         parts = urlsplit(self.url)

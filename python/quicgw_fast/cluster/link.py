@@ -38,6 +38,10 @@ LONGEST_PAUSE: Final = 1.0
 """Seconds between two attempts to connect, with jitter."""
 START_WITHIN: Final = 5.0
 """Seconds for the first connection, for which the start of the gateway waits."""
+_NO_DATABASE: Final = "DB index is out of range"
+"""What a server says."""
+_CLOSED: Final = "Connection closed by server"
+"""What the client library says."""
 _TOO_OLD: Final = "is too old: Valkey 8 or Redis 7 is needed"
 
 _log = logging.getLogger("quicgw.cluster")
@@ -118,7 +122,7 @@ class DirectoryLink:
             await self._connect(START_WITHIN)
         except DirectoryUnavailable as error:
             told = f"the directory {self._address} cannot be reached ({error})"
-            raise DirectoryUnusable(f"{told}; start it, or change cluster.url") from error
+            raise DirectoryUnusable(f"{told}; {_remedy(self._address, error)}") from error
         self._task = asyncio.create_task(self._run(), name="directory-link")
         assert self._server is not None
         return self._server
@@ -159,7 +163,13 @@ class DirectoryLink:
         except (exceptions.AuthenticationError, exceptions.NoPermissionError) as error:
             remedy = "look at the user and the password in cluster.url"
             raise DirectoryUnusable(f"the directory {self._address} refused us ({error}); {remedy}") from error
+        except exceptions.InvalidResponse as error:
+            told = f"what answers at {self._address} is neither Valkey nor Redis ({error})"
+            raise DirectoryUnusable(f"{told}; change cluster.url") from error
         except (exceptions.ValkeyError, OSError) as error:
+            if _NO_DATABASE in str(error):
+                told = f"the directory {self._address} has no database of that number ({error})"
+                raise DirectoryUnusable(f"{told}; change the number in cluster.url, or leave it out") from error
             raise DirectoryUnavailable(str(error)) from error
 
     async def _give_up(self, why: str) -> None:
@@ -238,6 +248,16 @@ class DirectoryLink:
         away = round(self._now() - self._lost_at, 3)
         _log.info("directory found", extra={"directory": str(self._address), "seconds": away, "run": self._server.run})
         self._changed()
+
+
+def _remedy(address: DirectoryAddress, error: DirectoryUnavailable) -> str:
+    """What to do where nobody answers as a directory does; a server without TLS says nothing to who asks for it."""
+    if address.is_tls:
+        return "start it with TLS and a certificate that this machine trusts, or change cluster.url"
+    why = error.__cause__
+    if isinstance(why, TimeoutError) or _CLOSED in str(why):
+        return "see that Valkey or Redis listens there, without TLS (with it: valkeys://), or change cluster.url"
+    return "start it, or change cluster.url"
 
 
 def _fail(asked: _Asked, why: str) -> None:

@@ -26,7 +26,7 @@ from quicgw_fast.config.tables.server import LogConfig, ServerConfig, TlsConfig
 from quicgw_fast.config.tables.session import OfflineConfig, SessionConfig
 from quicgw_fast.config.tables.tracing import TracingConfig
 from quicgw_fast.config.tables.upstream import UpstreamConfig
-from quicgw_fast.config.values import checked_path, is_loopback, parse_duration, parse_size, split_address
+from quicgw_fast.config.values import checked_path, is_loopback, is_wildcard, parse_duration, parse_size, split_address
 from quicgw_fast.files import read_small, warn_if_exposed
 
 __all__ = [
@@ -63,6 +63,7 @@ __all__ = [
     "files",
     "is_loopback",
     "is_never",
+    "is_wildcard",
     "join_address",
     "load",
     "load_authorities",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from quicgw_fast.config.sense_of_cluster import contradictions_of_cluster
 from quicgw_fast.config.tables.base import ReadIn
 from quicgw_fast.config.values import MAX_PORT, is_loopback, split_address, write_duration, write_size
 
@@ -54,7 +55,7 @@ def contradictions(config: Config) -> Iterator[tuple[tuple[Key, ...], str]]:
     yield from _of_limits(config)
     yield from _of_queue(config)
     yield from _of_workers(config)
-    yield from _of_cluster(config)
+    yield from contradictions_of_cluster(config)
     if config.server.grpc == config.server.admin and not config.server.grpc.endswith(":0"):
         why = "gRPC and the admin pages each need an address of their own: change one"
         yield (("server", "grpc"), ("server", "admin")), why
@@ -157,12 +158,6 @@ def _of_workers(config: Config) -> Iterator[tuple[tuple[Key, ...], str]]:
     if config.offline.store == "sqlite":
         why = "a file belongs to one process: use another offline store, or one worker"
         yield (("server", "workers"), ("offline", "store")), why
-
-
-def _of_cluster(config: Config) -> Iterator[tuple[tuple[Key, ...], str]]:
-    if config.cluster.url is not None and config.session.devices != "newest":
-        why = "several devices of an openid, or one that is kept, are known to one gateway alone: leave it at newest"
-        yield (("cluster", "url"), ("session", "devices")), why
 
 
 def _of_queue(config: Config) -> Iterator[tuple[tuple[Key, ...], str]]:

@@ -172,6 +172,14 @@ def is_loopback(host: str) -> bool:
         return host.lower().removesuffix(".") == "localhost"
 
 
+def is_wildcard(host: str) -> bool:
+    """Whether it stands for every address of the machine, so that nobody can dial it."""
+    try:
+        return ipaddress.ip_address(host).is_unspecified
+    except ValueError:
+        return False
+
+
 def checked_path(value: object) -> object:
     """Refuse what names no file, and the text of a file in place of its path: that must not get into a message."""
     if isinstance(value, str):

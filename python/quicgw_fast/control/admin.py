@@ -38,6 +38,11 @@ class AdminServer:
         self._task = task
         self.address = address
 
+    @staticmethod
+    def bind(host: str, port: int) -> socket.socket:
+        """Take the address; StartupError when it cannot be had."""
+        return bind_tcp(host, port, "the admin pages", "set server.admin (--admin)")
+
     @classmethod
     async def start(
         cls,
@@ -53,7 +58,7 @@ class AdminServer:
         A connection without a complete request for ``timeout`` seconds is closed. Raises StartupError when the address
         cannot be had.
         """
-        sock = bind_tcp(host, port, "the admin pages", "set server.admin (--admin)")
+        sock = cls.bind(host, port)
         server = _Server(
             uvicorn.Config(
                 guard.around(_application(pages, guard)),

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import ipaddress
-
 from quicgw_fast.addresses import join_address
-from quicgw_fast.config import split_address
+from quicgw_fast.config import is_wildcard, split_address
 
 
 def advertised_address(advertise: str | None, host: str, port: int) -> str:
@@ -17,11 +15,4 @@ def advertised_address(advertise: str | None, host: str, port: int) -> str:
     if advertise is not None:
         name, own_port = split_address(advertise)
         return join_address(name, own_port or port)
-    return "" if _is_wildcard(host) else join_address(host, port)
-
-
-def _is_wildcard(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_unspecified
-    except ValueError:
-        return False
+    return "" if is_wildcard(host) else join_address(host, port)

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     Context = grpc.aio.ServicerContext[Any, Any]
 
 GATEWAY_SERVICE = "gatesvr.proto.GatewayService"
+_WHAT = "gRPC"
 _ADVICE = "set server.grpc (--grpc)"
 _EVERYWHERE = ("", "0.0.0.0", "[::]")
 
@@ -155,6 +156,11 @@ class ControlServer:
         self._intake = intake
         self.address = address
 
+    @staticmethod
+    def require(host: str, port: int) -> None:
+        """Look whether the address can be had; StartupError when not."""
+        free_address(host, port, _WHAT, _ADVICE)
+
     @classmethod
     async def start(
         cls,
@@ -191,7 +197,7 @@ class ControlServer:
         health_pb2_grpc.add_HealthServicer_to_server(health_service, server)
         names = (GATEWAY_SERVICE, health.SERVICE_NAME, reflection.SERVICE_NAME)
         reflection.enable_server_reflection(names, server, pool=_described())
-        bound = add_port(server, host, port, "gRPC", _ADVICE, access.credentials(), shared=shared)
+        bound = add_port(server, host, port, _WHAT, _ADVICE, access.credentials(), shared=shared)
         control = cls(server, health_service, (host, bound), intake)
         await control.set_serving(True)
         await server.start()

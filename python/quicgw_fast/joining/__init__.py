@@ -3,6 +3,6 @@
 Nothing of it is imported unless ``cluster.url`` is set.
 """
 
-from quicgw_fast.joining.factory import join
+from quicgw_fast.joining.factory import join, try_joining
 
-__all__ = ["join"]
+__all__ = ["join", "try_joining"]

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import ssl
 from typing import TYPE_CHECKING, Final
 
 from quicgw_fast.cluster.peering import NodeAccess
-from quicgw_fast.config import is_loopback, read_pem, read_small, split_address, warn_if_exposed
+from quicgw_fast.config import load_authorities, load_pair, read_pem, read_small, warn_if_exposed
 from quicgw_fast.errors import SettingError
 
 if TYPE_CHECKING:
@@ -18,20 +19,21 @@ LEAST: Final = 16
 
 
 def read_node_access(config: ClusterConfig) -> NodeAccess:
-    """Read the secret and the certificates; SettingError for a file that cannot be used, and where one is missing."""
+    """Read the secret and the certificates; SettingError for a file that cannot be used.
+
+    Which of them have to be there is said in ``config.sense_of_cluster``.
+    """
     secret = None if config.secret_file is None else _secret(config.secret_file)
-    pems = {name: getattr(config, name) for name in ("ca", "cert", "key")}
-    if any(pems.values()) and not all(pems.values()):
-        missing = next(name for name, path in pems.items() if path is None)
-        raise SettingError(("cluster", missing), f"cluster.{missing} is not set: ca, cert and key go together")
-    host, _ = split_address(config.listen)
-    if not is_loopback(host) and secret is None and config.ca is None:
-        told = "anybody who reaches it could take sessions: set cluster.secret_file, or cluster.ca, cert and key"
-        raise SettingError(("cluster", "listen"), f"cluster.listen is {config.listen}: {told}")
-    if config.ca is None:
+    if config.ca is None or config.cert is None or config.key is None:
         return NodeAccess(secret)
-    warn_if_exposed(pems["key"], "cluster.key")
-    return NodeAccess(secret, *(read_pem(path, "cluster", name) for name, path in pems.items() if path is not None))
+    named = {"ca": config.ca, "cert": config.cert, "key": config.key}
+    ca, cert, key = (read_pem(path, "cluster", name) for name, path in named.items())
+    warn_if_exposed(config.key, "cluster.key")
+    # gRPC itself would take anything, and blame the address.
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    load_pair(context, "cluster", config.cert, config.key)
+    load_authorities(context, ca, "cluster", "ca")
+    return NodeAccess(secret, ca, cert, key)
 
 
 def _secret(path: Path) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from quicgw_fast.errors import needs_extra
@@ -10,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from quicgw_fast.clock import Clock
-    from quicgw_fast.config import Config
+    from quicgw_fast.config import ClusterConfig, Config
     from quicgw_fast.flow.assembly import Path
     from quicgw_fast.joining.desk import Register
     from quicgw_fast.joining.member import Member
@@ -28,7 +29,20 @@ def join(
     """
     if config.cluster.url is None:
         return None
-    with needs_extra("cluster", "[cluster]"):
+    with _needs_client():
         from quicgw_fast.joining.member import Member
 
     return Member(config, clock, metrics, seat, path, register)
+
+
+def try_joining(config: ClusterConfig) -> None:
+    """Read what a member would read, and no more; raises ConfigError as ``join`` does."""
+    if config.url is None:
+        return
+    with _needs_client():
+        from quicgw_fast.joining.access import read_node_access
+
+    read_node_access(config)
+
+
+_needs_client = partial(needs_extra, "cluster", "[cluster]")

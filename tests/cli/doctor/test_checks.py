@@ -233,6 +233,17 @@ def test_ports_that_are_taken_and_by_whom() -> None:
         assert "server.grpc" in found[1].remedy
 
 
+def test_the_port_for_other_nodes() -> None:
+    free = {"quic": "127.0.0.1:0", "grpc": "127.0.0.1:0", "admin": "127.0.0.1:0"}
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        listen = f"127.0.0.1:{taken.getsockname()[1]}"
+        *others, nodes = ports(config(server=dict(free), cluster={"url": "valkey://127.0.0.1:1", "listen": listen}))
+    assert levels(others) == ["ok"] * 3
+    assert nodes.level == "problem"
+    assert nodes.found.startswith(f"cluster.listen {listen} (TCP) is taken by ")
+    assert nodes.remedy.endswith("or set cluster.listen to another port")
+
+
 def test_whose_port_it_is() -> None:
     taking = "s = socket.create_server(('127.0.0.1', 0)); print(s.getsockname()[1], flush=True)"
     program = f"import socket, sys; {taking}; sys.stdin.read()"

@@ -1,4 +1,4 @@
-"""The three ports: free, taken by the configuration's gateway, which runs already, or by somebody else."""
+"""The ports of a gateway: free, taken by the configuration's gateway, which runs already, or by somebody else."""
 
 from __future__ import annotations
 
@@ -25,22 +25,25 @@ CHECK = "ports"
 def ports(config: Config) -> Iterator[CheckResult]:
     """Take each port for a moment, as a start does."""
     server, other = config.server, running(config)
-    for key, address in (("quic", server.quic), ("grpc", server.grpc), ("admin", server.admin)):
-        kind = "udp" if key == "quic" else "tcp"
+    wanted = {"server.quic": server.quic, "server.grpc": server.grpc, "server.admin": server.admin}
+    if config.cluster.url is not None:
+        wanted["cluster.listen"] = config.cluster.listen
+    for key, address in wanted.items():
+        kind = "udp" if key == "server.quic" else "tcp"
         try:
             _take(key, address)
         except StartupError as error:
-            yield _taken(f"server.{key}", address, kind, error, other)
+            yield _taken(key, address, kind, error, other)
         else:
-            yield fine(CHECK, f"server.{key} {address} ({kind.upper()}) is free")
+            yield fine(CHECK, f"{key} {address} ({kind.upper()}) is free")
 
 
 def _take(key: str, address: str) -> None:
     host, port = split_address(address)
-    if key == "quic":
+    if key == "server.quic":
         asyncio.run(listening_socket(host, port)).close()
     else:
-        bind_tcp(host, port, f"server.{key}", f"set server.{key}").close()
+        bind_tcp(host, port, key, f"set {key}").close()
 
 
 def _taken(key: str, address: str, kind: str, error: StartupError, other: str | None) -> CheckResult:

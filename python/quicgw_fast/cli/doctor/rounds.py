@@ -55,7 +55,7 @@ def all_findings(path: Path | None) -> Iterator[CheckResult]:
         ({"auth"}, login(wanted)),
         ({"offline"}, offline_store(wanted)),
         ({"cluster"}, directory(wanted)),
-        ({"server"}, ports(wanted)),
+        ({"server", "cluster"}, ports(wanted)),
         ({"routing", "upstream"}, upstreams(wanted)),
     ):
         if not tables & wrong:  # of which a mistake was told already

@@ -1,0 +1,63 @@
+"""What a node cannot start with it finds out before the others hear of it."""
+
+from __future__ import annotations
+
+import logging
+import socket
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from quicgw_fast.config import Config
+from quicgw_fast.errors import StartupError
+from quicgw_fast.gateway import Gateway
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.support.directory_server import DirectoryServer
+
+FREE = "127.0.0.1:0"
+
+
+async def not_started(caplog: pytest.LogCaptureFixture, **tables: dict[str, Any]) -> str:
+    """Why a gateway did not start, which joined nothing."""
+    caplog.set_level(logging.INFO, "quicgw")
+    gateway = Gateway(Config.model_validate(tables), dev=True)
+    with pytest.raises(StartupError) as error:
+        await gateway.start()
+    assert "cluster joined" not in caplog.messages
+    return str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("key", "kind"), [("quic", socket.SOCK_DGRAM), ("grpc", socket.SOCK_STREAM), ("admin", socket.SOCK_STREAM)]
+)
+async def test_a_port_that_is_taken(
+    caplog: pytest.LogCaptureFixture,
+    certificate: tuple[Path, Path],
+    empty_server: DirectoryServer,
+    key: str,
+    kind: socket.SocketKind,
+) -> None:
+    with socket.socket(socket.AF_INET, kind) as taken:
+        taken.bind(("127.0.0.1", 0))
+        if kind is socket.SOCK_STREAM:
+            taken.listen()
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        server = {"quic": FREE, "grpc": FREE, "admin": FREE, key: address}
+        tls = dict(zip(("cert", "key"), certificate, strict=True))
+        told = await not_started(caplog, server=server, tls=tls, cluster={"url": empty_server.url})
+    assert address in told
+    assert f"server.{key}" in told
+
+
+async def test_a_certificate_that_is_not_there(
+    caplog: pytest.LogCaptureFixture, tmp_path: Path, empty_server: DirectoryServer
+) -> None:
+    server = {"quic": FREE, "grpc": FREE, "admin": FREE}
+    tls = {"cert": tmp_path / "absent.pem", "key": tmp_path / "absent.key"}
+    assert "absent.pem" in await not_started(caplog, server=server, tls=tls, cluster={"url": empty_server.url})
+    assert "tls.cert and tls.key are not set" in await not_started(
+        caplog, server=server, cluster={"url": empty_server.url}
+    )
