@@ -22,8 +22,11 @@ def cluster(**written: str) -> dict[str, dict[str, str]]:
         ({"advertise": "0.0.0.0:1"}, r"cluster\.advertise: the other gateways cannot dial 0\.0\.0\.0"),
         ({"advertise": "[::]:1"}, "cannot dial ::"),
         ({"advertise": "127.0.0.1:0"}, "cannot dial port 0"),
-        ({"ca": "ca.pem"}, r"cluster\.cert.* and cluster\.key.*: ca, cert and key go together"),
-        ({"cert": "node.pem", "key": "node.key"}, r"cluster\.ca.*: ca, cert and key go together"),
+        ({"ca": "ca.pem"}, r"cluster\.ca .*cluster\.cert .*cluster\.key .*: ca, cert and key go together"),
+        (
+            {"cert": "node.pem", "key": "node.key"},
+            r"cluster\.cert .*cluster\.key .*cluster\.ca .*: ca, cert",
+        ),
     ],
 )
 def test_a_node_that_nobody_could_reach_or_anybody(written: dict[str, str], told: str) -> None:

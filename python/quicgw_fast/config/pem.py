@@ -28,7 +28,7 @@ def load_pair(context: ssl.SSLContext, table: str, cert: Path, key: Path) -> Non
         context.load_cert_chain(cert, key, password=lambda: b"")
     except (ssl.SSLError, ValueError, OSError) as error:
         told = f"{table}.cert, {table}.key: {cert} and {key} are not a certificate and its key as PEM ({error})"
-        raise SettingError((table, "cert"), told) from error
+        raise SettingError((table, "cert"), f"{told}; name the two files of one pair") from error
 
 
 def load_authorities(context: ssl.SSLContext, pem: bytes, table: str, key: str) -> None:
@@ -37,4 +37,4 @@ def load_authorities(context: ssl.SSLContext, pem: bytes, table: str, key: str) 
         context.load_verify_locations(cadata=pem.decode("ascii"))
     except (ssl.SSLError, ValueError) as error:
         told = f"{table}.{key}: no certificates of authorities as PEM are in that file ({error})"
-        raise SettingError((table, key), told) from error
+        raise SettingError((table, key), f"{told}; name the file of their certificates, not of keys") from error

@@ -29,9 +29,11 @@ def contradictions_of_cluster(config: Config) -> Iterator[Contradiction]:
 
 
 def _of_access(cluster: ClusterConfig) -> Iterator[Contradiction]:
-    missing = tuple(("cluster", key) for key in ("ca", "cert", "key") if getattr(cluster, key) is None)
-    if 0 < len(missing) < 3:
-        yield missing, "ca, cert and key go together: set all of them, or none"
+    paths = {"ca": cluster.ca, "cert": cluster.cert, "key": cluster.key}
+    if any(paths.values()) and not all(paths.values()):
+        # First what was written: there it is told.
+        keys = tuple(("cluster", key) for key in sorted(paths, key=lambda key: paths[key] is None))
+        yield keys, "ca, cert and key go together: set all of them, or none"
     if not is_loopback(split_address(cluster.listen)[0]) and cluster.secret_file is None and cluster.ca is None:
         why = "anybody who reaches it could take sessions: set cluster.secret_file, or cluster.ca, cert and key"
         yield (("cluster", "listen"),), why

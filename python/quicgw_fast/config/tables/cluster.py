@@ -53,7 +53,7 @@ class ClusterConfig(Section):
     """Where this gateway listens for the others; port 0 takes any free one, which they learn from the directory. On an
     address that is not loopback ``secret_file`` or ``ca`` is needed."""
     advertise: Annotated[Address | None, Field(examples=["127.0.0.1:7000"])] = None
-    """Where the others reach it, if that is not the address at which it listens."""
+    """Where the others reach it, if that is not the address at which it listens; needed where that is a wildcard."""
     secret_file: Annotated[File | None, Field(examples=["cluster.secret"])] = None
     """A secret that all gateways of the cluster show each other; 16 characters at least."""
     ca: Annotated[File | None, Field(examples=["nodes-ca.pem"])] = None
