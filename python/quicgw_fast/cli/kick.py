@@ -37,7 +37,8 @@ def kick(
 ) -> None:
     """End sessions for good: their clients are closed with KICKED and cannot resume.
 
-    Exit status 0: done. 1: there is no such session. 3: no gateway there.
+    Exit status 0: done. 1: there is no such session, or a node that may have it does not answer. 3: no gateway
+    there.
     """
     from quicgw_fast.cli.asking import in_words_of_commands, refusal
     from quicgw_fast.cli.tables import say_document
