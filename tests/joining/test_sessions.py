@@ -93,6 +93,12 @@ async def test_a_service_that_registers_at_one_node_serves_all(nodes: Nodes) -> 
                 await asyncio.sleep(0.02)  # else it is over its rate of requests
 
 
+async def test_what_is_for_all_reaches_who_came_to_a_node_that_has_only_just_joined(nodes: Nodes) -> None:
+    client = await nodes.online(await nodes.add(), "alice")
+    assert (await nodes.pushers[0].broadcast(data=b"hi")).sent_count == 1
+    await client.wait_for(wire.is_notify)
+
+
 async def test_a_kick_at_any_node_ends_the_session(nodes: Nodes) -> None:
     client = await nodes.online(1, "alice")
     pages = AdminPages(nodes.gateways[0].addresses.admin, None, 20.0)
