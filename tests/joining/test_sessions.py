@@ -127,6 +127,19 @@ async def test_a_node_that_stops_loses_nothing_that_is_fetched_in_time(nodes: No
     second.assert_gap_free(2)
 
 
+async def test_what_is_pushed_while_a_node_stops_goes_with_the_session(nodes: Nodes) -> None:
+    first = await nodes.online(0, "alice")
+    assert first.started is not None
+    stopping = asyncio.create_task(nodes.gateways[0].stop())
+    await first.wait_closed()
+    pushed = await nodes.pushers[1].push("alice", content="while nobody is there")
+    assert pushed.success, pushed
+    second = await nodes.client(1)
+    assert (await second.start("alice", "", 1, first.started.connection_id, first.started.epoch)).resumed
+    await second.wait_for(wire.is_notify)
+    await stopping
+
+
 async def test_groups_are_of_all_nodes(nodes: Nodes) -> None:
     clients = [await nodes.online(node, f"user-{node}") for node in (0, 1)]
     here, there = (pusher.stub for pusher in nodes.pushers)

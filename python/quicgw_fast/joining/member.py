@@ -112,6 +112,11 @@ class Member:
         assert self._everywhere is not None
         return self._everywhere
 
+    @property
+    def alone(self) -> bool:
+        """Whether no other node is known."""
+        return not self._others()
+
     def may_act(self, openid: str) -> bool:
         """Whether anything may be done for an openid now."""
         return self._node.placement.may_act(openid)
