@@ -11,6 +11,7 @@ import pytest
 
 from quicgw_fast.cli.asking import AdminPages
 from quicgw_fast.proto import client_pb2 as pb
+from quicgw_fast.proto import service_pb2
 from tests.support import raw_client, wire
 from tests.support.gateway_process import GatewayProcess, write_config
 from tests.support.pages import readiness
@@ -100,9 +101,11 @@ async def test_what_a_node_that_hangs_holds_up_ends_soon_and_says_so(processes: 
     pages = AdminPages(processes.nodes[1].ready.admin, None, 20.0)
     kick = asyncio.to_thread(pages.ask, "POST", "/sessions/kick", {"openid": "alice"})
     async with RawPusher(processes.nodes[1].ready.grpc) as pusher:
+        present = pusher.stub.SessionsOf(service_pb2.SessionsOfRequest(openid="alice"))
         async with asyncio.timeout(PATIENCE):
-            answer, (status, told) = await asyncio.gather(pusher.broadcast(data=b"hi"), kick)
+            answer, (status, told), of_alice = await asyncio.gather(pusher.broadcast(data=b"hi"), kick, present)
     assert (answer.sent_count, len(answer.unreached_nodes)) == (1, 1)
+    assert (len(of_alice.sessions), len(of_alice.unreached_nodes)) == (0, 1)
     assert (status, told["error"]["code"]) == (503, "NODE_UNREACHABLE")
     await other.wait_for(wire.is_notify)
     processes.nodes[0].signal(signal.SIGCONT)

@@ -1805,11 +1805,12 @@ func (x *SessionsOfRequest) GetOpenid() string {
 }
 
 type SessionsOfResponse struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Sessions      []*SessionPresence     `protobuf:"bytes,1,rep,name=sessions,proto3" json:"sessions,omitempty"`      // none: the openid is not here
-	Everywhere    bool                   `protobuf:"varint,2,opt,name=everywhere,proto3" json:"everywhere,omitempty"` // as in BroadcastResponse
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	state          protoimpl.MessageState `protogen:"open.v1"`
+	Sessions       []*SessionPresence     `protobuf:"bytes,1,rep,name=sessions,proto3" json:"sessions,omitempty"`                                   // none: the openid is not here
+	Everywhere     bool                   `protobuf:"varint,2,opt,name=everywhere,proto3" json:"everywhere,omitempty"`                              // as in BroadcastResponse
+	UnreachedNodes []string               `protobuf:"bytes,3,rep,name=unreached_nodes,json=unreachedNodes,proto3" json:"unreached_nodes,omitempty"` // of a cluster: they may have sessions of it, and did not answer
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
 }
 
 func (x *SessionsOfResponse) Reset() {
@@ -1854,6 +1855,13 @@ func (x *SessionsOfResponse) GetEverywhere() bool {
 		return x.Everywhere
 	}
 	return false
+}
+
+func (x *SessionsOfResponse) GetUnreachedNodes() []string {
+	if x != nil {
+		return x.UnreachedNodes
+	}
+	return nil
 }
 
 type SessionPresence struct {
@@ -2427,12 +2435,13 @@ const file_service_proto_rawDesc = "" +
 	"\battached\x18\x03 \x01(\bR\battached\x12\x17\n" +
 	"\aleft_ms\x18\x04 \x01(\x04R\x06leftMs\"+\n" +
 	"\x11SessionsOfRequest\x12\x16\n" +
-	"\x06openid\x18\x01 \x01(\tR\x06openid\"p\n" +
+	"\x06openid\x18\x01 \x01(\tR\x06openid\"\x99\x01\n" +
 	"\x12SessionsOfResponse\x12:\n" +
 	"\bsessions\x18\x01 \x03(\v2\x1e.gatesvr.proto.SessionPresenceR\bsessions\x12\x1e\n" +
 	"\n" +
 	"everywhere\x18\x02 \x01(\bR\n" +
-	"everywhere\"\xfe\x01\n" +
+	"everywhere\x12'\n" +
+	"\x0funreached_nodes\x18\x03 \x03(\tR\x0eunreachedNodes\"\xfe\x01\n" +
 	"\x0fSessionPresence\x12\x1d\n" +
 	"\n" +
 	"session_id\x18\x01 \x01(\tR\tsessionId\x12\x1a\n" +

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from quicgw_fast.cli import options
-from quicgw_fast.cli.text import one_of, plain
+from quicgw_fast.cli.text import named, one_of
 
 
 class WatchedKind(StrEnum):
@@ -26,7 +26,7 @@ _ONE_OF = f"Only those: {', '.join(WatchedKind)}. Repeatable."
 Kinds = Annotated[
     list[WatchedKind] | None, typer.Option("--kind", "-k", metavar="KIND", parser=one_of(WatchedKind), help=_ONE_OF)
 ]
-Openid = Annotated[str | None, typer.Option("--openid", metavar="TEXT", callback=plain, help="Those of this openid.")]
+Openid = Annotated[str | None, typer.Option("--openid", metavar="TEXT", callback=named, help="Those of this openid.")]
 Follow = Annotated[bool, typer.Option("--follow", "-f", metavar="", help="Go on with what happens, until Ctrl-C.")]
 
 

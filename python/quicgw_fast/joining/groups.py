@@ -101,7 +101,7 @@ class GroupsEverywhere:
             try:
                 here.sessions.extend((await self._client.present(node, request)).sessions)
             except PeerUnreachable:
-                continue  # its sessions are of no use to anybody at the moment
+                here.unreached_nodes.append(node)
         return here
 
     def _behind(self, node: str) -> str:

@@ -887,21 +887,27 @@ class SessionsOfResponse(message.Message):
 
     SESSIONS_FIELD_NUMBER: builtins.int
     EVERYWHERE_FIELD_NUMBER: builtins.int
+    UNREACHED_NODES_FIELD_NUMBER: builtins.int
     everywhere: builtins.bool
     """as in BroadcastResponse"""
     @builtins.property
     def sessions(self) -> containers.RepeatedCompositeFieldContainer[SessionPresence]:
         """none: the openid is not here"""
 
+    @builtins.property
+    def unreached_nodes(self) -> containers.RepeatedScalarFieldContainer[builtins.str]:
+        """of a cluster: they may have sessions of it, and did not answer"""
+
     def __init__(
         self,
         *,
         sessions: abc.Iterable[SessionPresence] | None = ...,
         everywhere: builtins.bool = ...,
+        unreached_nodes: abc.Iterable[builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["everywhere", b"everywhere", "sessions", b"sessions"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["everywhere", b"everywhere", "sessions", b"sessions", "unreached_nodes", b"unreached_nodes"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

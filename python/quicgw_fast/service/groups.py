@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from quicgw_fast.codes import PushCode
 from quicgw_fast.proto import service_pb2 as pb
-from quicgw_fast.service.errors import GroupRefused, ServiceMistake, notify_refused
+from quicgw_fast.service.errors import GatewayUnreachable, GroupRefused, ServiceMistake, notify_refused
 from quicgw_fast.service.gateways import of_all
 from quicgw_fast.service.pushing import Broadcasted
 
@@ -106,9 +106,12 @@ class GroupCaller:
                 break
 
     async def sessions_of(self, openid: str) -> list[PresentSession]:
-        """All sessions of an openid; raises GatewayUnreachable."""
+        """All sessions of an openid; raises GatewayUnreachable, also where a node does not that may have some."""
         request = pb.SessionsOfRequest(openid=openid)
         answers = await of_all(await self._way(), lambda link: link.sessions_of(request, self._timeout))
+        silent = [node for answer in answers for node in answer.unreached_nodes]
+        if silent:
+            raise GatewayUnreachable(f"where {openid!r} may have sessions there is no answer: {', '.join(silent)}")
         return [_present(session) for answer in answers for session in answer.sessions]
 
     async def _change(
