@@ -137,6 +137,14 @@ class WatchRefused(GatewayError):
     """Events cannot be watched as somebody asks for it; the message says why."""
 
 
+class NodesUnreached(GatewayError):
+    """What is asked for is not here, and other nodes of the cluster, which may have it, do not answer."""
+
+    def __init__(self, nodes: Sequence[str]) -> None:
+        """``nodes`` are their names."""
+        super().__init__(f"there is none here, and no answer from {', '.join(nodes)}")
+
+
 class BusyError(RequestError):
     """A rule of overload refused to have a service called. Another try may find room, if the code says so."""
 

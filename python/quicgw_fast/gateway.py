@@ -244,6 +244,7 @@ class Gateway:
     async def _drain(self, deadline: float) -> None:
         path, listener = self._path, self._listener
         path.draining.active = True
+        path.draining.moving = self._member is not None and not self._member.alone
         if listener is None:
             return
         _log.info("gateway draining", extra={"clients": listener.connections})

@@ -42,15 +42,18 @@ class Nodes:
         async with contextlib.AsyncExitStack() as stack:
             await stack.enter_async_context(self.service)
             for number in range(self._count):
-                gateway = Gateway(self._config(number), engine=backends.load(self._parts.engine), dev=True)
-                self.gateways.append(await stack.enter_async_context(gateway))
-                self.pushers.append(await stack.enter_async_context(RawPusher(gateway.addresses.grpc)))
+                await self._add(number, stack)
             await self._all_ready()
             self._stack = stack.pop_all()
         return self
 
     async def __aexit__(self, *_: object) -> None:
         await self._stack.aclose()
+
+    async def add(self) -> int:
+        """One more gateway; its number."""
+        await self._add(len(self.gateways), self._stack)
+        return len(self.gateways) - 1
 
     async def client(self, node: int) -> RawClient:
         """A connection to a node."""
@@ -70,6 +73,11 @@ class Nodes:
         found = self.gateways[node].stats()["counters"][name]
         assert isinstance(found, int)
         return found
+
+    async def _add(self, number: int, stack: contextlib.AsyncExitStack) -> None:
+        gateway = Gateway(self._config(number), engine=backends.load(self._parts.engine), dev=True)
+        self.gateways.append(await stack.enter_async_context(gateway))
+        self.pushers.append(await stack.enter_async_context(RawPusher(gateway.addresses.grpc)))
 
     async def _all_ready(self) -> None:
         async with asyncio.timeout(20):

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from quicgw_fast.cli.asking import AdminPages
 from quicgw_fast.proto import client_pb2 as pb
 from tests.support import raw_client, wire
 from tests.support.gateway_process import GatewayProcess, write_config
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from tests.support.raw_client import RawClient
 
 LEASE = 1.0
+PATIENCE = 5.0
+"""Seconds that tools wait for an answer, if they are not told otherwise."""
 
 
 class Processes:
@@ -88,6 +91,21 @@ async def test_a_session_whose_node_was_killed_is_reset_with_that_reason(process
     assert (second.started.resumed, second.started.reset_reason) == (False, pb.RESET_REASON_NODE_LOST)
     await second.hello()
     assert wire.business(await second.call("echo")).code == 200
+
+
+async def test_what_a_node_that_hangs_holds_up_ends_soon_and_says_so(processes: Processes) -> None:
+    await processes.online(0, "alice")
+    other = await processes.online(1, "bob")
+    processes.nodes[0].signal(signal.SIGSTOP)
+    pages = AdminPages(processes.nodes[1].ready.admin, None, 20.0)
+    kick = asyncio.to_thread(pages.ask, "POST", "/sessions/kick", {"openid": "alice"})
+    async with RawPusher(processes.nodes[1].ready.grpc) as pusher:
+        async with asyncio.timeout(PATIENCE):
+            answer, (status, told) = await asyncio.gather(pusher.broadcast(data=b"hi"), kick)
+    assert (answer.sent_count, len(answer.unreached_nodes)) == (1, 1)
+    assert (status, told["error"]["code"]) == (503, "NODE_UNREACHABLE")
+    await other.wait_for(wire.is_notify)
+    processes.nodes[0].signal(signal.SIGCONT)
 
 
 async def test_a_node_that_was_stopped_for_long_acts_for_nobody_who_left_it(processes: Processes) -> None:

@@ -93,6 +93,12 @@ async def test_a_service_that_registers_at_one_node_serves_all(nodes: Nodes) -> 
                 await asyncio.sleep(0.02)  # else it is over its rate of requests
 
 
+async def test_what_is_for_all_reaches_who_came_to_a_node_that_has_only_just_joined(nodes: Nodes) -> None:
+    client = await nodes.online(await nodes.add(), "alice")
+    assert (await nodes.pushers[0].broadcast(data=b"hi")).sent_count == 1
+    await client.wait_for(wire.is_notify)
+
+
 async def test_a_kick_at_any_node_ends_the_session(nodes: Nodes) -> None:
     client = await nodes.online(1, "alice")
     pages = AdminPages(nodes.gateways[0].addresses.admin, None, 20.0)
@@ -119,6 +125,19 @@ async def test_a_node_that_stops_loses_nothing_that_is_fetched_in_time(nodes: No
     second.next_seq = 3
     assert wire.business(await second.call("echo")).code == 200
     second.assert_gap_free(2)
+
+
+async def test_what_is_pushed_while_a_node_stops_goes_with_the_session(nodes: Nodes) -> None:
+    first = await nodes.online(0, "alice")
+    assert first.started is not None
+    stopping = asyncio.create_task(nodes.gateways[0].stop())
+    await first.wait_closed()
+    pushed = await nodes.pushers[1].push("alice", content="while nobody is there")
+    assert pushed.success, pushed
+    second = await nodes.client(1)
+    assert (await second.start("alice", "", 1, first.started.connection_id, first.started.epoch)).resumed
+    await second.wait_for(wire.is_notify)
+    await stopping
 
 
 async def test_groups_are_of_all_nodes(nodes: Nodes) -> None:

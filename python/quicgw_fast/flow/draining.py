@@ -60,6 +60,8 @@ class DrainState:
     """Nobody is taken in any more."""
     refusing: bool = False
     """No request is accepted any more."""
+    moving: bool = False
+    """Other gateways fetch the sessions: what is kept for them goes there with them."""
     going: set[Session] = field(default_factory=set)
     """Whose turn has come to go, before it is everybody's."""
 

@@ -23,6 +23,7 @@ class HandedReply(NamedTuple):
     """The terminal reply of a request whose session went on to another gateway, which knows the rest of it."""
 
     session_id: str
+    openid: str
     client_seq: int
     reply: TerminalReply
 
@@ -46,7 +47,8 @@ class Nobody:
 
     def hand_on(self, handed: HandedReply) -> None:
         """See ``Elsewhere``: it is lost, and that is said."""
-        _log.error("reply without a gateway", extra={"session": handed.session_id, "number": handed.client_seq})
+        fields = {"session": handed.session_id, "openid": handed.openid, "number": handed.client_seq}
+        _log.error("reply without a gateway", extra=fields)
 
     async def push(self, request: UnicastPushRequest) -> UnicastPushResponse:
         """See ``Elsewhere``."""

@@ -238,6 +238,8 @@ class Pushes:
 
     def _bindable(self, session: Session, client_seq: int) -> bool:
         """As ``ToMany.deliverable``, of a notify that is bound to a request; the offline store does not take those."""
+        if self._draining.moving:
+            return True
         return session.reachable and client_seq <= session.outbox.max_client_seq  # others will not be called any more
 
     async def _store(self, request: UnicastPushRequest, body: bytes, parcel: Parcel | None) -> str:

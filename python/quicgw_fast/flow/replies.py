@@ -94,7 +94,7 @@ class Replies:
         """
         if session.state is SessionState.CLOSED:  # counted with what was in flight when it ended, or moved
             if session.moved:
-                self._hand_on(session, HandedReply(session.id, seq_id, reply))
+                self._hand_on(session, HandedReply(session.id, session.openid, seq_id, reply))
             return False
         try:
             sent = self._sender.reply(session, seq_id, msg_id, reply)

@@ -96,8 +96,11 @@ class ToMany:
         return reached
 
     def deliverable(self, session: Session) -> bool:
-        """Whether a gateway that stops could still deliver what is kept for a session: nobody comes back to it."""
-        if self._offline.enabled:
+        """Whether a gateway that stops could still deliver what is kept for a session: nobody comes back to it.
+
+        Other gateways may fetch it, with what is kept.
+        """
+        if self._offline.enabled or self._draining.moving:
             return True
         return session.reachable and (session.state is SessionState.NORMAL or session.login is Login.UNDER_WAY)
 

@@ -36,7 +36,7 @@ class Desk:
         claims: OwnClaims,
         membership: Membership,
         register: Register,
-        describe: Callable[[], pb.DescribeResponse],
+        describe: Callable[[str], Awaitable[pb.DescribeResponse]],
     ) -> None:
         self._path = path
         self._services = path.services
@@ -113,9 +113,8 @@ class Desk:
         return pb.VouchResponse(outcome=(await self._membership.vouch(request.node, request.era)).value)
 
     async def describe(self, request: pb.DescribeRequest) -> pb.DescribeResponse:
-        """Tell how this node is."""
-        del request
-        return self._describe()
+        """Tell how this node is, to one that is known from now on."""
+        return await self._describe(request.node)
 
     async def _take(self, pushes: Sequence[service_pb2.UnicastPushRequest]) -> list[service_pb2.UnicastPushResponse]:
         answers = []
@@ -128,4 +127,4 @@ class Desk:
 
 def _handed(reply: pb.HandedReply) -> HandedReply:
     told = TerminalReply(PushType(reply.push_type), reply.code, reply.message, reply.data, dict(reply.headers))
-    return HandedReply(reply.session_id, reply.client_seq, told)
+    return HandedReply(reply.session_id, reply.openid, reply.client_seq, told)

@@ -90,7 +90,7 @@ class OtherNodes:
         while not await self._brought(handed):
             if self._now() > until:
                 self._count_undelivered.value += 1
-                fields = {"session": handed.session_id, "number": handed.client_seq}
+                fields = {"session": handed.session_id, "openid": handed.openid, "number": handed.client_seq}
                 _log.warning("reply not delivered", extra=fields)
                 return
             await asyncio.sleep(pause)  # the node that takes the session over has not told the directory yet
@@ -103,6 +103,7 @@ class OtherNodes:
         reply = handed.reply
         message = pb.HandedReply(
             session_id=handed.session_id,
+            openid=handed.openid,
             client_seq=handed.client_seq,
             push_type=int(reply.push_type),
             code=reply.code,

@@ -8,6 +8,7 @@ import math
 from typing import TYPE_CHECKING
 
 from quicgw_fast.cluster.peers import PeerUnreachable
+from quicgw_fast.errors import NodesUnreached
 from quicgw_fast.joining.groups import GroupsEverywhere
 
 if TYPE_CHECKING:
@@ -93,12 +94,20 @@ class Everywhere:
     # As operators need it
 
     async def kick(self, *, openid: str = "", session_id: str = "", reason: str = "") -> int:
-        """End the sessions of an openid, or one session, wherever they are; how many there were."""
+        """End the sessions of an openid, or one session, wherever they are; how many there were.
+
+        Raises NodesUnreached where there is none, but may be one at a node that does not answer.
+        """
         ended = self._kicks.kick(openid=openid, session_id=session_id, reason=reason)
         if ended:
             return ended
-        asked = (self._reached(self._client.kick(node, openid, session_id, reason)) for node in self._others())
-        return sum(answer or 0 for answer in await asyncio.gather(*asked))
+        others = list(self._others())
+        asked = (self._reached(self._client.kick(node, openid, session_id, reason)) for node in others)
+        answers = await asyncio.gather(*asked)
+        ended = sum(answer or 0 for answer in answers)
+        if not ended and None in answers:
+            raise NodesUnreached([node for node, answer in zip(others, answers, strict=True) if answer is None])
+        return ended
 
     def joined(self, node: str) -> None:
         """A node is new: it is told of the services that offered themselves here."""

@@ -112,6 +112,11 @@ class Member:
         assert self._everywhere is not None
         return self._everywhere
 
+    @property
+    def alone(self) -> bool:
+        """Whether no other node is known."""
+        return not self._others()
+
     def may_act(self, openid: str) -> bool:
         """Whether anything may be done for an openid now."""
         return self._node.placement.may_act(openid)
@@ -130,7 +135,7 @@ class Member:
         """Listen for the other nodes and join; StartupError says what cannot be had, and then nothing is left open."""
         host, port = split_address(self._config.listen)
         node, path = self._node, self._path()
-        desk = Desk(path, node.placement, node.claims, node.membership, self._register, self._describe)
+        desk = Desk(path, node.placement, node.claims, node.membership, self._register, self._describe_to)
         here = path.services, path.kicks, self._register
         self._everywhere = Everywhere(self._clock, self._client, self._others, node.placement, *here)
         self._server = await NodeServer.start(host, port + self._seat.index if port else 0, desk, self._access)
@@ -143,6 +148,8 @@ class Member:
         except BaseException:
             await self.stop()
             raise
+        self.tend(0.0)
+        await asyncio.gather(*map(self._greet, self._others()))
         _log.info("cluster joined", extra={"node": self._node.name, "address": self._advertised})
 
     async def fetched(self, deadline: float) -> None:
@@ -233,6 +240,17 @@ class Member:
 
     async def _pushed_here(self, request: UnicastPushRequest) -> UnicastPushResponse:
         return await (await self._path().services.pushes.push(request)).settled()
+
+    async def _greet(self, node: str) -> None:
+        """Have a node know this one now, and not at its next renewal: what is for all must not miss who comes here."""
+        try:
+            await self._client.describe(node)
+        except PeerUnreachable as error:
+            _log.debug("node not greeted", extra={"node": node, "reason": str(error)})
+
+    async def _describe_to(self, node: str) -> pb.DescribeResponse:
+        await self._address_of(node)
+        return self._describe()
 
     def _describe(self) -> pb.DescribeResponse:
         registry, now = self._path().registry, self._clock.now()

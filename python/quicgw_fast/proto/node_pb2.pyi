@@ -192,12 +192,14 @@ class HandedReply(message.Message):
     MESSAGE_FIELD_NUMBER: builtins.int
     DATA_FIELD_NUMBER: builtins.int
     HEADERS_FIELD_NUMBER: builtins.int
+    OPENID_FIELD_NUMBER: builtins.int
     session_id: builtins.str
     client_seq: builtins.int
     push_type: builtins.int
     code: builtins.int
     message: builtins.str
     data: builtins.bytes
+    openid: builtins.str
     @builtins.property
     def headers(self) -> containers.ScalarMap[builtins.str, builtins.str]: ...
     def __init__(
@@ -210,10 +212,11 @@ class HandedReply(message.Message):
         message: builtins.str = ...,
         data: builtins.bytes = ...,
         headers: abc.Mapping[builtins.str, builtins.str] | None = ...,
+        openid: builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["client_seq", b"client_seq", "code", b"code", "data", b"data", "headers", b"headers", "message", b"message", "push_type", b"push_type", "session_id", b"session_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["client_seq", b"client_seq", "code", b"code", "data", b"data", "headers", b"headers", "message", b"message", "openid", b"openid", "push_type", b"push_type", "session_id", b"session_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -300,12 +303,17 @@ class VouchResponse(message.Message):
 class DescribeRequest(message.Message):
     DESCRIPTOR: descriptor.Descriptor
 
+    NODE_FIELD_NUMBER: builtins.int
+    node: builtins.str
+    """who asks, and is to be known from now on"""
     def __init__(
         self,
+        *,
+        node: builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["node", b"node"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -53,6 +53,7 @@ class NotingDesk:
 
     def __init__(self) -> None:
         self.asked: list[object] = []
+        self.hangs = False
         self.gate = asyncio.Event()
         self.gate.set()
 
@@ -77,6 +78,8 @@ class NotingDesk:
     async def broadcast(self, request: BroadcastRequest) -> BroadcastResponse:
         if request.title == "bug":
             raise RuntimeError("a bug")
+        self.asked.append(request)
+        await self.gate.wait()
         return BroadcastResponse(sent_count=3)
 
     async def kick(self, request: pb.KickRequest) -> pb.KickResponse:
@@ -87,7 +90,9 @@ class NotingDesk:
         return pb.VouchResponse(outcome=("promised" if request.node == NODE else "refused"))
 
     async def describe(self, request: pb.DescribeRequest) -> pb.DescribeResponse:
-        del request
+        assert request.node == NODE, "who asks"
+        if self.hangs:
+            await self.gate.wait()
         return pb.DescribeResponse(version="1", state="serving", sessions=7)
 
     def carried(self) -> list[pb.CarryRequest]:
@@ -244,6 +249,38 @@ async def test_whoever_waits_is_told_when_this_node_stops(desk: NotingDesk) -> N
         told = await asyncio.gather(*pushes, return_exceptions=True)
     assert {type(each) for each in told} == {PeerUnreachable}
     assert sum(isinstance(each, PeerUnreachable) and each.surely for each in told) == MOST_ITEMS
+
+
+async def test_whoever_waits_is_told_when_a_node_is_gone_and_goes_on(desk: NotingDesk) -> None:
+    """Its line is closed, which gRPC tells as if whoever waits had been cancelled."""
+    desk.gate.clear()
+    async with lined(desk) as node:
+        waiting = asyncio.create_task(node.broadcast(OTHER, BroadcastRequest()))
+        async with asyncio.timeout(20):
+            while not desk.asked:
+                await asyncio.sleep(0.01)
+        node.keep(())
+        with pytest.raises(PeerUnreachable, match="is gone"):
+            await waiting
+
+
+@pytest.mark.parametrize("hangs", [False, True])
+async def test_what_takes_long_is_waited_for_while_its_node_answers(
+    desk: NotingDesk, monkeypatch: pytest.MonkeyPatch, *, hangs: bool
+) -> None:
+    monkeypatch.setattr("quicgw_fast.cluster.peering.client.ANSWER_WITHIN", 0.1)
+    desk.gate.clear()
+    desk.hangs = hangs
+    async with lined(desk) as node:
+        waiting = asyncio.create_task(node.broadcast(OTHER, BroadcastRequest()))
+        if hangs:
+            with pytest.raises(PeerUnreachable, match="Deadline"):
+                await waiting
+        else:
+            done, _ = await asyncio.wait({waiting}, timeout=0.5)
+            assert not done
+            desk.gate.set()
+            assert (await waiting).sent_count == 3
 
 
 async def test_a_line_is_closed_when_its_node_is_gone_and_opened_again(desk: NotingDesk) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Final, cast
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from quicgw_fast.cluster.lease import Vouched
 from quicgw_fast.cluster.peering.carrying import Carrying
@@ -14,6 +14,8 @@ from quicgw_fast.proto.session_pb2 import SessionState
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
+
+    from google.protobuf.message import Message
 
     from quicgw_fast.cluster.peering.access import NodeAccess
     from quicgw_fast.cluster.peering.lines import AddressOf
@@ -39,10 +41,10 @@ ANSWER_WITHIN: Final = 1.0
 """Seconds in which a node has to answer what a START or an operator waits for."""
 CONFIRMED_AGAIN: Final = (0.1, 0.5, 2.0)
 """Seconds until the next try, each time."""
-CARRIED_WITHIN: Final = 5.0
-"""Seconds for pushes and replies, of which many may be in one call."""
+CARRIED_WITHIN: Final = 3.0
+"""Seconds for pushes and replies, of which many may be in one call: less than services and tools wait for theirs."""
 BROADCAST_WITHIN: Final = 30.0
-"""Seconds for a broadcast, which reaches every session of a node."""
+"""Seconds for what reaches every session of a node, as long as that answers anything else."""
 _MILLISECONDS: Final = 1000
 
 
@@ -110,7 +112,7 @@ class NodeClient:
 
     async def broadcast(self, node: str, request: BroadcastRequest) -> BroadcastResponse:
         """Have a node push to all sessions of its own."""
-        return cast("BroadcastResponse", await self._lines.call(node, "Broadcast", request, BROADCAST_WITHIN))
+        return cast("BroadcastResponse", await self._long(node, "Broadcast", request))
 
     async def kick(self, node: str, openid: str, session_id: str, reason: str) -> int:
         """Have a node end sessions; how many it has ended."""
@@ -128,7 +130,7 @@ class NodeClient:
 
     async def spread(self, node: str, request: GroupPushRequest) -> GroupPushResponse:
         """Have a node push to those of its sessions that are in a group."""
-        return cast("GroupPushResponse", await self._lines.call(node, "Spread", request, BROADCAST_WITHIN))
+        return cast("GroupPushResponse", await self._long(node, "Spread", request))
 
     async def members(self, node: str, request: GroupMembersRequest) -> GroupMembersResponse:
         """Ask a node for a page of those of its sessions that are in a group."""
@@ -143,10 +145,19 @@ class NodeClient:
         return cast("UpstreamRegisterResponse", await self._lines.call(node, "Register", request, CARRIED_WITHIN))
 
     async def describe(self, node: str) -> pb.DescribeResponse:
-        """Ask a node how it is."""
-        return cast(
-            "pb.DescribeResponse", await self._lines.call(node, "Describe", pb.DescribeRequest(), ANSWER_WITHIN)
-        )
+        """Ask a node how it is, and have it know this one."""
+        request = pb.DescribeRequest(node=self._node)
+        return cast("pb.DescribeResponse", await self._lines.call(node, "Describe", request, ANSWER_WITHIN))
+
+    async def _long(self, node: str, name: str, request: Message) -> Any:
+        """Wait for what may take long: whether the node still does it, or hangs, is seen by another call."""
+        call = asyncio.create_task(self._lines.call(node, name, request, BROADCAST_WITHIN), name="long-node-call")
+        try:
+            while not (await asyncio.wait({call}, timeout=ANSWER_WITHIN))[0]:
+                await self.describe(node)
+            return call.result()
+        finally:
+            call.cancel()
 
     async def _carried(self, node: str, request: pb.CarryRequest) -> pb.CarryResponse:
         return cast("pb.CarryResponse", await self._lines.call(node, "Carry", request, CARRIED_WITHIN))

@@ -67,6 +67,12 @@ class NodeLines:
         except grpc.aio.AioRpcError as error:
             told = error.details() or error.code().name
             raise PeerUnreachable(f"{node}: {told}", surely=error.code() in _NOT_SENT) from error
+        except asyncio.CancelledError as error:
+            caller = asyncio.current_task()
+            if caller is not None and caller.cancelling():
+                raise
+            # Its line was closed, which gRPC tells in this way; who called has to hear of it, and is not to end.
+            raise PeerUnreachable(f"{node} is gone") from error
 
     def keep(self, nodes: Collection[str]) -> None:
         """Close the lines to all nodes but these."""

@@ -29,6 +29,8 @@ _OPTIONS: Final = (
     ("grpc.max_send_message_length", LARGEST),
     # Their pings find out soon that this node is gone.
     ("grpc.http2.min_ping_interval_without_data_ms", 5_000),
+    # Without calls, too: else their pings are too many for it after a quiet while, and it closes the line.
+    ("grpc.keepalive_permit_without_calls", 1),
 )
 
 _log = logging.getLogger("quicgw.cluster")

@@ -11,6 +11,7 @@ from quicgw_fast.control.errors import failed
 from quicgw_fast.control.pages.bodies import BadBodyError, read_object
 from quicgw_fast.control.pages.described import SHAPE, DescribedRoute, Operation, Parameter
 from quicgw_fast.control.pages.queries import BadQueryError, whole
+from quicgw_fast.errors import NodesUnreached
 
 if TYPE_CHECKING:
     from starlette.datastructures import QueryParams
@@ -149,7 +150,8 @@ class KickAnswer(TypedDict):
 
 KICK: Final = Operation(
     "POST", "End all sessions of an openid, or one by its id: their clients are closed with KICKED", KickAnswer,
-    body=KickBody, errors={400: "The body says nothing that means anything here", 404: "There is no such session"},
+    body=KickBody, errors={400: "The body says nothing that means anything here", 404: "There is no such session",
+    503: "There is none here, but there may be one at a node that does not answer"},
 )  # fmt: skip
 _SENT: Final = '{"openid": "alice", "reason": "why"} or {"session_id": "…"}'
 FIND: Final = Operation(
@@ -176,7 +178,10 @@ class Kick(Protocol):
     """How a session is ended by an operator."""
 
     async def __call__(self, *, openid: str, session_id: str, reason: str) -> int:
-        """End the live sessions with that openid or id, one of which is empty; return how many there were."""
+        """End the live sessions with that openid or id, one of which is empty; return how many there were.
+
+        Raises NodesUnreached where a node that does not answer may have it.
+        """
 
 
 class Views(Protocol):
@@ -197,7 +202,10 @@ def session_pages(kick: Kick, views: Views) -> list[Route]:
             wanted = _wanted(await read_object(request))
         except BadBodyError as error:
             return error.answer(f"send {_SENT}")
-        kicked = await kick(**wanted)
+        try:
+            kicked = await kick(**wanted)
+        except NodesUnreached as error:
+            return failed(503, "NODE_UNREACHABLE", str(error), "ask again when it answers, or when its lease is over")
         if not kicked:
             return failed(404, "NOT_FOUND", "there is no such session", "GET /sessions lists those that live")
         return JSONResponse({"kicked": kicked})
