@@ -5,8 +5,10 @@ from functools import partial
 
 import pytest
 
+from quicgw_fast.cli.kick import LONGEST_REASON
 from quicgw_fast.client import ConnectionClosed, connect
 from quicgw_fast.codes import CloseCode
+from quicgw_fast.control.pages import sessions
 from tests.cli.process import Gateway, assert_one_sentence, in_process, quicgw
 
 NOBODY = {
@@ -35,9 +37,17 @@ def test_who_is_not_there_cannot_be_kicked(dev: Gateway) -> None:
     told = "there is no such session; quicgw sessions lists those that are there"
     done = quicgw("kick", "openid:nobody", "--admin", dev.admin)
     assert (done.returncode, done.stdout) == (1, f"refused: {told}\n")
-    done = quicgw("kick", "openid:nobody", "--reason", "two\nlines", "--admin", dev.admin)
-    assert done.returncode == 1
-    assert done.stdout.startswith("refused: reason must be one line")
+
+
+@pytest.mark.parametrize("reason", ["two\nlines", "x" * (LONGEST_REASON + 1), "schluß"])
+def test_a_reason_that_no_client_can_be_told_is_a_mistake_of_usage(reason: str) -> None:
+    done = in_process("kick", "openid:nobody", "--reason", reason)
+    assert done.returncode == 2
+    assert "must be one line of at most 128 ASCII" in done.stderr
+
+
+def test_what_is_too_long_is_the_same_for_the_page() -> None:
+    assert sessions.LONGEST_REASON == LONGEST_REASON
 
 
 @pytest.mark.parametrize("who", ["alice", "gid:7", "openid:"])

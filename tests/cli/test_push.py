@@ -10,6 +10,7 @@ import pytest
 from quicgw_fast.cli.push_lines import read_push
 from quicgw_fast.client import connect
 from tests.cli.process import assert_one_sentence, in_process, quicgw
+from tests.demo.fake_gateway import FakeGateway
 
 if TYPE_CHECKING:
     import subprocess
@@ -201,6 +202,27 @@ async def test_broadcast(dev: Gateway) -> None:
         assert json.loads(done.stdout)["sent_count"] >= 1
         assert (await client.next_notify(10)).title == "news"
     assert push(dev, "broadcast").stdout.startswith("sent to ")
+
+
+@pytest.mark.parametrize(
+    ("command", "sent"),
+    [(("push", "broadcast"), "sent to 42 clients"), (("group", "push", "g"), "sent to 2 of 3 members")],
+)
+async def test_nodes_of_a_cluster_that_did_not_answer(command: tuple[str, ...], sent: str) -> None:
+    gateway = FakeGateway()
+    address = await gateway.start()
+    try:
+        for nodes, behind in (
+            ([], ""),
+            (["b.1", "c.2"], "; no answer from b.1, c.2, where it may have been sent or not"),
+        ):
+            gateway.unreached = nodes
+            done = await asyncio.to_thread(quicgw, *command, "--gateway", address)
+            assert (done.returncode, done.stdout) == (bool(nodes), f"{sent}{behind}\n")
+            done = await asyncio.to_thread(quicgw, *command, "--gateway", address, "--json")
+            assert (done.returncode, json.loads(done.stdout)["unreached_nodes"]) == (bool(nodes), nodes)
+    finally:
+        await gateway.stop()
 
 
 def test_no_gateway() -> None:

@@ -6,7 +6,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from quicgw_fast.cli.asking import AdminPages
+from quicgw_fast.cli.sessions import STATES
 from quicgw_fast.client import connect
+from quicgw_fast.control.pages import sessions as page
 from tests.cli.admin_stand_in import StandIn, a_session, standing_in
 from tests.cli.process import Gateway, Running, assert_one_sentence, in_process
 
@@ -136,5 +139,26 @@ async def test_a_real_gateway_has_all_that_is_shown(dev: Gateway) -> None:
         assert ["←", "reply"] in kinds
     done = in_process("session", client.session_id, "--admin", dev.admin)
     assert "CLOSED" in done.stdout, "it is remembered for a while"
-    done = in_process("sessions", "--admin", dev.admin, "--state", "asleep")
-    assert_one_sentence(done, "asleep", "DETACHED")
+    assert in_process("sessions", "--admin", dev.admin, "--state", "normal", "--openid", "none").returncode == 0
+
+
+def test_the_states_are_those_of_the_page() -> None:
+    assert page.STATES == STATES
+
+
+@pytest.mark.parametrize("option", ["--openid", "--gid", "--address", "--state"])
+def test_nothing_is_never_everybody(option: str, pages: StandIn) -> None:
+    assert in_process("sessions", option, "", "--admin", pages.address).returncode == 2
+    assert pages.asked == []
+
+
+@pytest.mark.parametrize("name", page.EXACT)
+def test_nothing_is_never_everybody_for_the_page(name: str, dev: Gateway) -> None:
+    status, answer = AdminPages(dev.admin, None, 10.0).ask("GET", f"/sessions?{name}=")
+    assert (status, answer["error"]["code"]) == (400, "BAD_PARAMETER")
+    assert f"leave {name} out" in answer["error"]["hint"]
+
+
+def test_an_openid_without_a_name_is_nobody(pages: StandIn) -> None:
+    assert in_process("session", "openid:", "--admin", pages.address).returncode == 2
+    assert pages.asked == []

@@ -26,6 +26,8 @@ class FakeGateway(GatewayServiceServicer):
         self.left: list[tuple[str, str, str]] = []
         self.accept = 1000
         self.closed_to_upstreams = False
+        self.unreached: list[str] = []
+        """Nodes of a cluster that do not answer it."""
         self.address = ""
         self._server: grpc.aio.Server | None = None
 
@@ -48,7 +50,10 @@ class FakeGateway(GatewayServiceServicer):
 
     async def BroadcastToClients(self, request: pb.BroadcastRequest, context: Context) -> pb.BroadcastResponse:
         self.broadcasts.append(request)
-        return pb.BroadcastResponse(sent_count=42)
+        return pb.BroadcastResponse(sent_count=42, unreached_nodes=self.unreached)
+
+    async def PushToGroup(self, request: pb.GroupPushRequest, context: Context) -> pb.GroupPushResponse:
+        return pb.GroupPushResponse(success=True, sent_count=2, member_count=3, unreached_nodes=self.unreached)
 
     async def RegisterUpstream(
         self, request: pb.UpstreamRegisterRequest, context: Context

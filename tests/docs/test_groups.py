@@ -76,8 +76,9 @@ async def test_the_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
             ]
             told = await printed("python room.py", "")
             assert told == ["alice is there and in lobby, attic", *["sent to 1 of 1"] * 2]
+            assert await printed("quicgw push unicast --to openid:alice --content mail", ask) == ["sent"]
             heard = ["attic carol: hello, you two", "attic lights out at ten", "attic good night"]
-            assert await lines(clients[0], 3) == heard
+            assert await lines(clients[0], 4) == [*heard, "- mail"]
             assert await lines(clients[1], 2) == heard[:2]
 
 

@@ -38,7 +38,7 @@ def list_(
     timeout: options.AnswerTimeout = 5.0,
     json: options.JsonObject = False,
 ) -> None:
-    """List the groups that have members.
+    """List the groups that have members at one gateway; of a cluster each node has its own list.
 
     Exit status 0: done. 3: no gateway there, or it is too old for that.
     """
@@ -80,8 +80,8 @@ def join(
     name: Name,
     member: Member,
     ttl: Annotated[
-        float, Seconds("--ttl", default="none", zero=True, help="Leave by itself after so long, unless it joins again.")
-    ] = 0.0,
+        float | None, Seconds("--ttl", default="none", help="Leave by itself after so long, unless it joins again.")
+    ] = None,
     gateway: options.Gateway = options.GATEWAY_DEFAULT,
     token_file: options.TokenFile = None,
     ca: options.Ca = None,
@@ -100,7 +100,7 @@ def join(
     who = _target(member)
     with options.failures_as_json(json):
         access = options.gateway_access(token_file, ca, cert, key)
-        raise typer.Exit(run(grouping.join(gateway, access, timeout, name, who, ttl, as_json=json)))
+        raise typer.Exit(run(grouping.join(gateway, access, timeout, name, who, ttl or 0.0, as_json=json)))
 
 
 def leave(
@@ -145,7 +145,7 @@ def push(
 ) -> None:
     """Push to every member of a group; prints how many took it.
 
-    Exit status 0: done. 1: refused; the output says why. 3: no gateway.
+    Exit status 0: done. 1: refused, or nodes of a cluster did not answer; the output says why, or which. 3: no gateway.
     """
     from quicgw_fast.cli import grouping
     from quicgw_fast.cli.event_loop import run

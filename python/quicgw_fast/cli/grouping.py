@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from quicgw_fast.cli.pushing import gateway_client, milliseconds
+from quicgw_fast.cli.pushing import gateway_client, milliseconds, status_of, unreached
 from quicgw_fast.cli.statuses import Status
 from quicgw_fast.cli.tables import say_document, table
 from quicgw_fast.proto import service_pb2 as pb
@@ -72,7 +72,7 @@ async def push(
     *,
     as_json: bool,
 ) -> int:
-    """Push to the members, print how many took it, return the exit status."""
+    """Push to the members, print how many took it and which nodes did not answer, return the exit status."""
     request = pb.GroupPushRequest(group=group, idempotency_key=idempotency_key, **message.fields())
     async with gateway_client(gateway, access) as client:
         answer = await client.push_to_group(request, timeout)
@@ -83,10 +83,11 @@ async def push(
             *("success", "message", "error_code", "sent_count", "member_count"),
             *("pending_bytes", "most_pending_bytes"),
         )
-        say_document({key: getattr(answer, key) for key in keys})
+        told = {key: getattr(answer, key) for key in keys}
+        say_document({**told, "unreached_nodes": list(answer.unreached_nodes)})
     else:
-        _say(f"sent to {answer.sent_count} of {answer.member_count} members")
-    return Status.DONE
+        _say(f"sent to {answer.sent_count} of {answer.member_count} members{unreached(answer)}")
+    return status_of(answer)
 
 
 def _changed(answer: pb.GroupResponse, *, as_json: bool) -> int:

@@ -14,11 +14,21 @@ KINDS = {"openid": "openid", "session": "session_id"}
 """What a session may be named by, and how the gateway calls that."""
 
 
+LONGEST_REASON = 128
+"""Characters, as the page for it has them."""
+_REASON_HELP = f"Told to the client; at most {LONGEST_REASON} ASCII characters."
+
+
+def _reason(value: str) -> str:
+    """Check what the client is told."""
+    if len(value) > LONGEST_REASON or not value.isprintable() or not value.isascii():
+        raise typer.BadParameter(f"must be one line of at most {LONGEST_REASON} ASCII characters")
+    return value
+
+
 def kick(
     who: Annotated[str, typer.Argument(metavar="KIND:ID", help="openid:ID for all its sessions, session:ID for one.")],
-    reason: Annotated[
-        str, typer.Option("--reason", "-r", metavar="TEXT", help="Told to the client; at most 128 ASCII characters.")
-    ] = "",
+    reason: Annotated[str, typer.Option("--reason", "-r", metavar="TEXT", callback=_reason, help=_REASON_HELP)] = "",
     admin: options.AdminAddress = None,
     config: options.Config = None,
     token_file: options.AdminTokenFile = None,
@@ -27,7 +37,8 @@ def kick(
 ) -> None:
     """End sessions for good: their clients are closed with KICKED and cannot resume.
 
-    Exit status 0: done. 1: there is no such session, or the reason cannot be used. 3: no gateway there.
+    Exit status 0: done. 1: there is no such session, or a node that may have it does not answer. 3: no gateway
+    there.
     """
     from quicgw_fast.cli.asking import in_words_of_commands, refusal
     from quicgw_fast.cli.tables import say_document

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from quicgw_fast.cli import options, text
 from quicgw_fast.cli.options import Seconds
-from quicgw_fast.cli.text import examples, help_of, openid_meant, pairs
+from quicgw_fast.cli.text import LONGEST_NAME, examples, help_of, openid_meant, pairs
 
 if TYPE_CHECKING:
     from quicgw_fast.cli.pushing import PushMessage
@@ -83,7 +84,11 @@ def unicast(
 
     kind, _, target = to.partition(":")
     if kind not in TARGETS or not target:
-        told = f"{to!r} is not of the form session:ID, openid:ID or gid:ID{openid_meant(kind, target, TARGETS)}"
+        told = f"{to!r} is not of the form session:ID, openid:ID or gid:ID"
+        if kind == "group" and target:
+            told += f"; quicgw group push {shlex.quote(target[:LONGEST_NAME])} reaches the members of a group"
+        else:
+            told += openid_meant(kind, target, TARGETS)
         raise typer.BadParameter(told, param_hint="--to")
     if before is not None and after is not None:
         raise typer.BadParameter("cannot be combined with --after", param_hint="--before")
@@ -139,7 +144,7 @@ def broadcast(
 ) -> None:
     """Push to every client that is logged in; prints how many took it.
 
-    Exit status 0: done. 3: no gateway.
+    Exit status 0: done. 1: nodes of a cluster did not answer; the output names them. 3: no gateway.
     """
     from quicgw_fast.cli import pushing
     from quicgw_fast.cli.event_loop import run

@@ -130,7 +130,10 @@ def is_well(answer: pb.UnicastPushResponse) -> bool:
 
 
 async def broadcast(gateway: str, access: GatewayAccess, timeout: float, message: PushMessage, *, as_json: bool) -> int:
-    """Push to everybody, print how many took it, return the exit status; StartupError when there is no gateway."""
+    """Push to everybody, print how many took it and which nodes did not answer, return the exit status.
+
+    Raises StartupError when there is no gateway.
+    """
     async with gateway_client(gateway, access) as client:
         answer = await client.broadcast(pb.BroadcastRequest(**message.fields()), timeout)
     if as_json:
@@ -140,11 +143,23 @@ async def broadcast(gateway: str, access: GatewayAccess, timeout: float, message
                 "message": answer.message,
                 "pending_bytes": answer.pending_bytes,
                 "most_pending_bytes": answer.most_pending_bytes,
+                "unreached_nodes": list(answer.unreached_nodes),
             }
         )
     else:
-        _say(f"sent to {counted(answer.sent_count, 'client')}")
-    return Status.DONE
+        _say(f"sent to {counted(answer.sent_count, 'client')}{unreached(answer)}")
+    return status_of(answer)
+
+
+def unreached(answer: pb.BroadcastResponse | pb.GroupPushResponse) -> str:
+    """Which nodes of a cluster did not answer, to stand behind how many took it; nothing where all did."""
+    nodes = answer.unreached_nodes
+    return f"; no answer from {', '.join(nodes)}, where it may have been sent or not" if nodes else ""
+
+
+def status_of(answer: pb.BroadcastResponse | pb.GroupPushResponse) -> Status:
+    """The exit status of what went to all nodes: it is not done before all of them have said so."""
+    return Status.NO if answer.unreached_nodes else Status.DONE
 
 
 @asynccontextmanager

@@ -27,8 +27,16 @@ COLUMNS = ("AT", "", "KIND", "NUMBER", "OF REQUEST", "SIZE", "TOOK", "OUTCOME")
 _ARROWS = {"in": "→", "up": "→", "out": "←", "down": "←"}
 
 
+def _named(who: str) -> str:
+    """Check that this names a session: an openid that is empty would be asked for as anybody's."""
+    named(who)
+    if who == BY_OPENID:
+        raise typer.BadParameter(f"{who!r} has no name; write openid:NAME")
+    return who
+
+
 def session(
-    who: Annotated[str, typer.Argument(metavar="ID", callback=named, help=_WHO_HELP)],
+    who: Annotated[str, typer.Argument(metavar="ID", callback=_named, help=_WHO_HELP)],
     admin: options.AdminAddress = None,
     config: options.Config = None,
     token_file: options.AdminTokenFile = None,

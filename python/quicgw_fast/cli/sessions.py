@@ -11,7 +11,7 @@ import typer
 
 from quicgw_fast.cli import options
 from quicgw_fast.cli.options import Seconds
-from quicgw_fast.cli.text import plain
+from quicgw_fast.cli.text import named, plain
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -19,24 +19,35 @@ if TYPE_CHECKING:
     from quicgw_fast.cli.asking import AdminPages
 
 COLUMNS = ("ID", "OPENID", "GID", "STATE", "ADDRESS", "AGE", "IDLE", "WINDOW", "IN FLIGHT")
+STATES = ("INITED", "NORMAL", "ATTACHED", "DETACHED")
+"""As the page knows them, in capitals or not."""
 MOST = 100_000
 SHORT_ID = 8
 """Characters of an id where the terminal is too narrow for all of it."""
 
+_QUERY_HELP = "Part of an id, openid, gid or address."
+_STATE_HELP = f"Those in this state: {', '.join(STATES[:-1])} or {STATES[-1]}."
 _AGAIN = "\033[H\033[J"
 """Back to the corner, and everything below goes."""
 
 
-def _one(flag: str, what: str) -> Any:
-    return typer.Option(flag, metavar="TEXT", callback=plain, help=what)
+def _exactly(flag: str, what: str) -> Any:
+    return typer.Option(flag, metavar="TEXT", callback=named, help=what)
+
+
+def _state(value: str | None) -> str | None:
+    """Check that there is such a state."""
+    if value is not None and value.upper() not in STATES:
+        raise typer.BadParameter(f"{value[:40]!r} is unknown; choose from {', '.join(STATES)}")
+    return value
 
 
 def sessions(
-    query: Annotated[str | None, _one("--query", "Part of an id, openid, gid or address.")] = None,
-    openid: Annotated[str | None, _one("--openid", "Those of this openid.")] = None,
-    gid: Annotated[str | None, _one("--gid", "Those of this gid.")] = None,
-    address: Annotated[str | None, _one("--address", "Those of this client's address.")] = None,
-    state: Annotated[str | None, _one("--state", "Those in this state: INITED, NORMAL, ATTACHED or DETACHED.")] = None,
+    query: Annotated[str | None, typer.Option("--query", metavar="TEXT", callback=plain, help=_QUERY_HELP)] = None,
+    openid: Annotated[str | None, _exactly("--openid", "Those of this openid.")] = None,
+    gid: Annotated[str | None, _exactly("--gid", "Those of this gid.")] = None,
+    address: Annotated[str | None, _exactly("--address", "Those of this client's address.")] = None,
+    state: Annotated[str | None, typer.Option("--state", metavar="STATE", callback=_state, help=_STATE_HELP)] = None,
     limit: Annotated[int, typer.Option("--limit", "-n", metavar="N", min=1, max=MOST, help="At most so many.")] = 50,
     watch: Annotated[bool, typer.Option("--watch", metavar="", help="Again and again, until Ctrl-C.")] = False,
     every: Annotated[float, Seconds("--every", default="1s", help="How often --watch looks.")] = 1.0,
@@ -47,6 +58,8 @@ def sessions(
     json: options.JsonObject = False,
 ) -> None:
     """List the sessions of a gateway, those of clients that are away (detached) as well.
+
+    Of a cluster each node has its own list.
 
     With --watch and --json each look is one object on one line. Exit status 0: done. 3: no gateway there, or it is too
     old for that.

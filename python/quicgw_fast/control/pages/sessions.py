@@ -22,7 +22,8 @@ LONGEST_REASON: Final = 128
 """Characters; it goes into the phrase of the close, which has to fit into one packet."""
 KEYS: Final = ("openid", "session_id")
 KNOWN: Final = frozenset({*KEYS, "reason"})
-SEARCHES: Final = ("q", "openid", "gid", "address", "state")
+EXACT: Final = ("openid", "gid", "address", "state")
+SEARCHES: Final = ("q", *EXACT)
 STATES: Final = ("INITED", "NORMAL", "ATTACHED", "DETACHED")
 USUAL: Final = 100
 MOST: Final = 500
@@ -233,6 +234,9 @@ def session_pages(kick: Kick, views: Views) -> list[Route]:
 
 def _query(given: QueryParams) -> tuple[dict[str, str], int, int]:
     """Return what is wanted, behind which place, and how many; BadQueryError."""
+    for name in EXACT:
+        if given.get(name) == "":  # it would be everybody's sessions, in place of one's
+            raise BadQueryError(name, "", f"write a value, or leave {name} out to find all")
     wanted = {name: given[name] for name in SEARCHES if given.get(name)}
     state = wanted.get("state")
     if state is not None:
