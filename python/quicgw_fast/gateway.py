@@ -63,7 +63,7 @@ from quicgw_fast.transport import Listener, TransportLimits, Validity, listen, r
 from quicgw_fast.workers import ALONE, look_ahead
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from starlette.routing import Route
 
@@ -121,12 +121,14 @@ class Gateway:
         end: Callable[[], None] | None = None,
         stand_ins: Mapping[str, str] | None = None,
         seat: Seat = ALONE,
+        admin_ports: Callable[[], Sequence[int]] = tuple,
     ) -> None:
         """``engine`` is a maker of ``backend.load``; ``dev`` spares the warning of ``auth.mode = "none"``.
 
         ``tls_key`` is the private key of ``tls.cert`` as PEM, for one that is in no file. ``origin`` is where
         ``config`` is from, to be read again; without one only the files that it names are. ``end`` asks whoever runs it
-        to stop it, for POST /drain. ``seat`` is its place among the workers of a machine. ``stand_ins`` are addresses
+        to stop it, for POST /drain. ``seat`` is its place among the workers of a machine, and
+        ``admin_ports`` are those of all of them. ``stand_ins`` are addresses
         that serve (by service or zone) while no other does.
 
         Raises ConfigError for what cannot be used.
@@ -140,7 +142,7 @@ class Gateway:
         self._dev = dev
         self._tls_key = tls_key
         self._end = end
-        self._seat = seat
+        self._seat, self._admin_ports = seat, admin_ports
         self._clock = SystemClock()
         self._metrics = metrics = Metrics()
         began = self._clock.now()
@@ -335,14 +337,14 @@ class Gateway:
             *stats_pages(self.stats),
             *performance_pages(self._watcher.performance, self._watcher.latency),
             *metrics_pages(self._exposition.render),
-            *reload_pages(self._reload),
+            *reload_pages(self._reload, self._admin_ports),
             *overload_pages(limits),
             *config_pages(limits.settings),
             *session_pages(self._kick, self._views),
             *group_pages(self._views),
             *cluster_pages(self._member),
             *upstream_pages(self._upstream),
-            *drain_pages(self._end, self._longest_stop),
+            *drain_pages(self._end, self._longest_stop, self._admin_ports),
             *profile_pages(),
         ]
         return [*pages, *openapi_pages(pages), *web_pages()]

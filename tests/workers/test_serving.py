@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from quicgw_fast.cli.event_loop import SAME_SIGNAL
+from tests.cli.process import in_process
 from tests.support import raw_client, wire
 from tests.support.gateway_process import GatewayProcess, NotReadyError, write_config
 from tests.support.pages import readiness
@@ -22,7 +23,8 @@ from tests.support.parts import Parts
 from tests.support.raw_upstream import RawPusher, RawUpstream
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Awaitable
+    from subprocess import CompletedProcess
 
     from tests.support.directory_server import DirectoryServer
     from tests.support.raw_client import RawClient
@@ -204,6 +206,98 @@ async def test_a_reload_is_passed_on_to_all(
         served.process.signal(signal.SIGHUP)
         lines = await served.logged("configuration reloaded", WORKERS)
         assert {line["worker"] for line in lines} == set(range(WORKERS))
+
+
+def quicgw(*arguments: str) -> Awaitable[CompletedProcess[str]]:
+    return asyncio.to_thread(in_process, *arguments, "--timeout", "20s")
+
+
+def timeouts(served: Served) -> list[object]:
+    """What each worker has in use."""
+    return [served.ask(worker, "config")["settings"]["session.timeout"]["value"] for worker in range(WORKERS)]
+
+
+async def asked_by_their_number(served: Served) -> list[str]:
+    """The admin addresses of all workers, as the supervisor logged them."""
+    (line,) = await served.logged("workers ready")
+    return [str(admin) for admin in line["admin"]]
+
+
+@pytest.mark.parametrize("asked", [0, 1])
+async def test_a_reload_by_the_command_reaches_all(
+    asked: int, tmp_path: Path, certificate: tuple[Path, Path], empty_server: DirectoryServer
+) -> None:
+    async with serving(tmp_path, certificate, empty_server.url, Parts(), QUICGW_SERVER__WATCH="0") as served:
+        before = await asyncio.to_thread(timeouts, served)
+        with (tmp_path / "gateway.toml").open("a") as file:
+            file.write("[session]\ntimeout = 77\n")
+        admins = await asked_by_their_number(served)
+        done = await quicgw("reload", "--admin", admins[asked])
+        assert (done.returncode, "session.timeout: " in done.stdout) == (0, True), done
+        after = await asyncio.to_thread(timeouts, served)
+        assert len(set(after)) == 1
+        assert after[0] != before[0]
+        lines = await served.logged("configuration reloaded", WORKERS)
+        assert sorted(line["worker"] for line in lines) == list(range(WORKERS)), "each once"
+
+
+async def test_a_reload_says_which_worker_has_not_taken_it(
+    tmp_path: Path, certificate: tuple[Path, Path], empty_server: DirectoryServer
+) -> None:
+    async with serving(tmp_path, certificate, empty_server.url, Parts(), QUICGW_SERVER__WATCH="0") as served:
+        admins = await asked_by_their_number(served)
+        stopped = served.pids()[2]
+        os.kill(stopped, signal.SIGSTOP)
+        try:
+            done = await asyncio.to_thread(in_process, "reload", "--admin", admins[0], "--timeout", "1s", "--json")
+        finally:
+            os.kill(stopped, signal.SIGCONT)
+        assert done.returncode == 1, done
+        assert list(json.loads(done.stdout)["not_taken"]) == [admins[2]]
+
+
+@pytest.mark.parametrize("asked", [0, 2])
+async def test_a_drain_through_any_worker_ends_all_and_their_supervisor(
+    asked: int, parts: Parts, tmp_path: Path, certificate: tuple[Path, Path], empty_server: DirectoryServer
+) -> None:
+    async with serving(tmp_path, certificate, empty_server.url, parts, "[drain]\ndelay = 1") as served:
+        admins = await asked_by_their_number(served)
+        done = await quicgw("drain", "--wait", "--admin", admins[asked])
+        assert (done.returncode, done.stdout[:12]) == (0, "ended after "), done
+        assert await served.process.wait() == 0
+        assert not served.log("worker ended"), "none was started again"
+        assert sorted(line["worker"] for line in await served.logged("gateway stopped", WORKERS)) == [0, 1, 2]
+        await all_gone(served.pids())
+
+
+async def test_a_drain_waits_for_the_worker_that_takes_longest(
+    tmp_path: Path, certificate: tuple[Path, Path], empty_server: DirectoryServer
+) -> None:
+    """One that stands still ends last; the command waits for it though it asked another one."""
+    async with serving(tmp_path, certificate, empty_server.url, Parts(), "[drain]\ndelay = 0.5") as served:
+        admins = await asked_by_their_number(served)
+        waiting = asyncio.ensure_future(quicgw("drain", "--wait", "--admin", admins[0]))
+        await served.logged("gateway not ready", WORKERS)
+        stopped = served.pids()[1]
+        os.kill(stopped, signal.SIGSTOP)
+        await served.logged("gateway stopped", WORKERS - 1)
+        assert not waiting.done()
+        os.kill(stopped, signal.SIGCONT)
+        assert (await waiting).returncode == 0
+        assert await served.process.wait() == 0
+
+
+async def test_a_worker_that_came_later_knows_the_others_too(
+    tmp_path: Path, certificate: tuple[Path, Path], empty_server: DirectoryServer
+) -> None:
+    async with serving(tmp_path, certificate, empty_server.url, Parts(), QUICGW_SERVER__WATCH="0") as served:
+        os.kill(served.pids()[1], signal.SIGKILL)
+        admin = (await served.logged("worker ready", WORKERS + 1))[-1]["admin"]
+        for asked in (admin, (await asked_by_their_number(served))[0]):
+            assert (await quicgw("reload", "--admin", asked)).returncode == 0
+        await served.logged("configuration reloaded", 2 * WORKERS)
+        assert (await quicgw("drain", "--admin", admin)).returncode == 0
+        assert await served.process.wait() == 0
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from quicgw_fast.config import join_address, split_address
@@ -44,6 +44,12 @@ class AdminPages:
     def text(self, path: str) -> tuple[int, str]:
         """See ``ask_for_text``."""
         return ask_for_text("GET", self.address, path, self.timeout, self.token)
+
+    def of_workers(self, answer: Any) -> list[AdminPages]:
+        """Return the pages of all workers of the machine, whose ports an answer names; these where it names none."""
+        host, own = split_address(self.address)
+        ports = answer.get("admin_ports", [own])
+        return [replace(self, address=join_address(host, port)) for port in ports]
 
     def get(self, path: str) -> Any:
         """Return what a page says. Raises StartupError also where it refuses to say it."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -30,9 +31,9 @@ def drain(
 ) -> None:
     """Have a gateway stop as SIGTERM does: answer what it accepted, send its clients away, and end.
 
-    Asking again changes nothing. With --wait the command ends when the gateway has; Ctrl-C ends the watching alone.
-    Exit status 0: it drains, or with --wait has ended. 1: refused, as by a gateway inside of another program. 3: no
-    gateway there, or it is too old for that.
+    Where it has several workers all of them stop, whichever is asked. Asking again changes nothing. With --wait the
+    command ends when the gateway has; Ctrl-C ends the watching alone. Exit status 0: it drains, or with --wait has
+    ended. 1: refused, as by a gateway inside of another program. 3: no gateway there, or it is too old for that.
     """
     from quicgw_fast.cli.asking import refusal
     from quicgw_fast.cli.tables import say_document
@@ -41,7 +42,7 @@ def drain(
         pages = options.admin_pages(admin, config, token_file, timeout)
         status, answer = pages.ask("POST", "/drain")
     if status == 200 and wait:
-        answer = {**answer, "ended_after": _watch(pages, quiet=json)}
+        answer = {**answer, "ended_after": _watch(pages.of_workers(answer), quiet=json)}
     if json:
         say_document(answer)
     elif status != 200:
@@ -52,29 +53,34 @@ def drain(
     raise typer.Exit(Status.DONE if status == 200 else Status.NO)
 
 
-def _watch(pages: AdminPages, *, quiet: bool) -> float:
+def _watch(workers: list[AdminPages], *, quiet: bool) -> float:
     """Show what is left until nobody answers any more; return how many seconds that took."""
     from quicgw_fast.cli.tables import live_line
 
     began = time.monotonic()
     with live_line(quiet=quiet) as show:
-        for left in _left(pages):
+        for left in _left(workers):
             show(left)
             time.sleep(LOOK_EVERY)  # there is no event: another process stops
     return round(time.monotonic() - began, 3)
 
 
-def _left(pages: AdminPages) -> Iterator[str]:
-    from quicgw_fast.cli.asking import NoAnswer
+def _left(workers: list[AdminPages]) -> Iterator[str]:
     from quicgw_fast.cli.tables import counted
 
-    while True:
-        try:
-            stats: Any = pages.get("/stats")
-        except NoAnswer:  # the port is closed
-            return
-        queue, logins = stats["processor"], stats["logins"]
-        requests = sum(pool["queue_length"] + pool["busy_workers"] for pool in (queue, logins))
-        sessions = stats["sessions"]["INITED"] + stats["sessions"]["NORMAL"]
-        left = ((sessions, "session"), (stats["connections"], "connection"), (requests, "request"))
+    while there := list(_answers(workers)):
+        sessions = sum(stats["sessions"]["INITED"] + stats["sessions"]["NORMAL"] for stats in there)
+        connections = sum(stats["connections"] for stats in there)
+        pools = [stats[pool] for stats in there for pool in ("processor", "logins")]
+        requests = sum(pool["queue_length"] + pool["busy_workers"] for pool in pools)
+        left = ((sessions, "session"), (connections, "connection"), (requests, "request"))
         yield ", ".join(counted(number, what) for number, what in left) + " open"
+
+
+def _answers(workers: list[AdminPages]) -> Iterator[Any]:
+    """The /stats of those whose port is still open."""
+    from quicgw_fast.cli.asking import NoAnswer
+
+    for pages in workers:
+        with contextlib.suppress(NoAnswer):
+            yield pages.get("/stats")

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from quicgw_fast.cli.asking import AdminPages
+
 
 def reload(
     admin: options.AdminAddress = None,
@@ -23,8 +25,9 @@ def reload(
 ) -> None:
     """Have a gateway read its configuration, certificate and keys again, and print what changed.
 
-    No connection is dropped. What cannot be changed while it runs is named, and all else is taken. Exit status 0: done.
-    1: refused, with the reason, and the gateway goes on as it was. 3: no gateway there.
+    No connection is dropped. What cannot be changed while it runs is named, and all else is taken. Where it has several
+    workers, all of them are asked. Exit status 0: done. 1: refused, with the reason, and the gateway goes on as it was,
+    or some worker did not take it. 3: no gateway there.
     """
     from quicgw_fast.cli.tables import say_document
 
@@ -34,7 +37,7 @@ def reload(
             say_document(answer)
         else:
             print("\n".join(_lines(answer)))
-    raise typer.Exit(Status.DONE if status == 200 else Status.NO)
+    raise typer.Exit(Status.DONE if status == 200 and not answer.get("not_taken") else Status.NO)
 
 
 def _ask(admin: str | None, config: Path | None, token_file: Path | None, timeout: float) -> tuple[int, Any]:
@@ -45,7 +48,30 @@ def _ask(admin: str | None, config: Path | None, token_file: Path | None, timeou
     except BadConfigError as error:  # no gateway would take that: it need not be asked
         hint = "quicgw checkconfig FILE names every mistake of a file, with its line"
         return 409, {"error": {"code": "NOT_RELOADED", "message": str(error), "hint": hint}}
-    return pages.ask("POST", "/reload")
+    status, answer = pages.ask("POST", "/reload")
+    others = [other for other in pages.of_workers(answer) if other.address != pages.address]
+    if others and status == 200:
+        answer["not_taken"] = dict(_not_taken(others, answer))
+    return status, answer
+
+
+def _not_taken(others: list[AdminPages], told: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """Ask the other workers as well, and add to what was told; the addresses of those that fail, each with why."""
+    from quicgw_fast.cli.asking import refusal
+    from quicgw_fast.errors import StartupError
+
+    for pages in others:
+        try:
+            status, answer = pages.ask("POST", "/reload")
+        except StartupError as error:
+            yield pages.address, str(error)
+            continue
+        if status != 200:
+            yield pages.address, refusal(answer)
+            continue
+        for kind in ("changed", "needs_restart"):
+            told[kind] = answer[kind] | told[kind]
+        told["files"] = list(dict.fromkeys([*told["files"], *answer["files"]]))
 
 
 def _lines(answer: Any) -> Iterator[str]:
@@ -61,5 +87,7 @@ def _lines(answer: Any) -> Iterator[str]:
         yield f"{key}: the file has another content, which is in use now"
     for key, change in answer["needs_restart"].items():
         yield f"{key} needs a restart: {change['stays']} stays, {change['written']} is written"
-    if not any(answer.values()):
+    if not any(answer[kind] for kind in ("changed", "files", "needs_restart")):
         yield "nothing has changed"
+    for address, why in answer.get("not_taken", {}).items():
+        yield f"the worker at {address} has not taken it, and others have: {why}"

@@ -44,8 +44,9 @@ def serve(
     Prints one line "ready quic=HOST:PORT grpc=HOST:PORT admin=HOST:PORT" when everything listens. The first signal
     stops it: what was accepted is answered, clients are closed with DRAINING, exit status 0. The second one ends it at
     once. SIGHUP has it read its configuration, certificate and keys again, as quicgw reload does; SIGUSR1 has it log
-    its numbers. With --workers all of that goes for each of them, and the admin address is that of the first. The log
-    goes to standard error. A service manager that set NOTIFY_SOCKET, as systemd does, is told of all that.
+    its numbers. With --workers all of that goes for each of them; the admin address is that of the first, and one that
+    ends by itself is started again. The log goes to standard error. A service manager that set NOTIFY_SOCKET, as
+    systemd does, is told of all that.
     """
     from quicgw_fast.cli.other_signals import OtherSignals
 
@@ -88,9 +89,10 @@ async def _serve(config: Config, origin: Origin, others: OtherSignals, manager: 
     from quicgw_fast.cli.event_loop import Signals, announce
     from quicgw_fast.cli.spare_memory import giving_back
     from quicgw_fast.gateway import Gateway
+    from quicgw_fast.workers import SupervisorLine
 
-    with Signals() as signals, seat.supervised(signals.end):
-        gateway = Gateway(config, origin=origin, end=signals.end, seat=seat)
+    with Signals() as signals, SupervisorLine(seat, signals.end) as line:
+        gateway = Gateway(config, origin=origin, end=line.ask_for_end, seat=seat, admin_ports=line.admin_ports)
         hang_up = partial(gateway.reloader.ask, "SIGHUP")
         with others.following(hang_up=hang_up, user_1=gateway.log_numbers):
             async with manager.watching(), gateway, giving_back():
@@ -105,7 +107,7 @@ async def _supervise(config: Config, command: Sequence[str], others: OtherSignal
     from quicgw_fast.cli.event_loop import Signals, announce
     from quicgw_fast.workers import Supervisor
 
-    supervisor = Supervisor(config.server, command, config.server.workers)
+    supervisor = Supervisor(config.server, command, config.server.workers, lambda: signals.end())
     with Signals(at_once=supervisor.kill) as signals:
         hang_up, user_1 = (partial(supervisor.signal, number) for number in (signal.SIGHUP, signal.SIGUSR1))
         with others.following(hang_up=hang_up, user_1=user_1):

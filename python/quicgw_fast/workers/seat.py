@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 import json
 import socket
 from dataclasses import asdict, dataclass
@@ -14,8 +12,6 @@ from quicgw_fast.errors import StartupError
 from quicgw_fast.transport import PortShare
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
     from quicgw_fast.config import ServerConfig
 
 
@@ -30,7 +26,7 @@ class Seat:
     grpc: str = ""
     """Where all workers listen for gRPC; the system spreads connections over them."""
     lifeline: int = -1
-    """The reading end of a pipe. When the other end is closed, by whatever end of the supervisor, the worker stops."""
+    """The reading end of a pipe, by which the supervisor speaks to the worker (``line``)."""
 
     @classmethod
     def parse(cls, text: str) -> Seat:
@@ -67,24 +63,6 @@ class Seat:
     def name(self, node: str) -> str:
         """Return what it is called among all nodes, where its machine is called ``node``."""
         return f"{node}-{self.index}" if self.shared else node
-
-    @contextlib.contextmanager
-    def supervised(self, end: Callable[[], None]) -> Iterator[None]:
-        """Call ``end`` in the running loop when the supervisor wants an end or is gone, while the block runs."""
-        if self.lifeline < 0:
-            yield
-            return
-        loop = asyncio.get_running_loop()
-
-        def ended() -> None:
-            loop.remove_reader(self.lifeline)  # it would stay readable
-            end()
-
-        loop.add_reader(self.lifeline, ended)
-        try:
-            yield
-        finally:
-            loop.remove_reader(self.lifeline)
 
     def told(self) -> dict[str, int]:
         """By which a log line says that it is this worker's."""

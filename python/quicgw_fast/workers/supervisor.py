@@ -24,7 +24,7 @@ from quicgw_fast.workers.worker import RestartDelays, Worker
 if TYPE_CHECKING:
     import signal
     import socket
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from quicgw_fast.config import ServerConfig
 
@@ -38,12 +38,19 @@ class Supervisor:
     """``start()``, then ``ready_line``; at the end ``stop()``."""
 
     def __init__(
-        self, server: ServerConfig, command: Sequence[str], number: int, *, delays: RestartDelays | None = None
+        self,
+        server: ServerConfig,
+        command: Sequence[str],
+        number: int,
+        end: Callable[[], None],
+        *,
+        delays: RestartDelays | None = None,
     ) -> None:
-        """``command`` starts one worker when ``--seat`` is added to it."""
+        """``command`` starts one worker when ``--seat`` is added to it; ``end`` asks whoever runs this to stop it."""
         self._server = server
         self._command = command
         self._number = number
+        self._end = end
         self._delays = delays or RestartDelays()
         self._sockets: list[socket.socket] = []
         self._workers: list[Worker] = []
@@ -64,7 +71,9 @@ class Supervisor:
             quic, grpc = await self._open()
             for index, sock in enumerate(self._sockets[: self._number]):
                 seat = Seat(index, self._number, sock.fileno(), grpc)
-                self._workers.append(Worker(self._command, environment, seat, clock, self._delays))
+                self._workers.append(
+                    Worker(self._command, environment, seat, clock, self._delays, came=self._came, end=self._end)
+                )
             up = await asyncio.gather(*(worker.start() for worker in self._workers))
             if not all(up):
                 raise StartupError(f"worker {up.index(False)} could not start, as it says above; none is left running")
@@ -95,6 +104,14 @@ class Supervisor:
         """End all workers at once."""
         for worker in self._workers:
             worker.kill()
+
+    def _came(self) -> None:
+        """Say to all where each one's admin pages are, once all have some: with port 0 they move at each start."""
+        addresses = [worker.admin for worker in self._workers]
+        if all(addresses):
+            ports = [split_address(address)[1] for address in addresses]
+            for worker in self._workers:
+                worker.tell_ports(ports)
 
     async def _open(self) -> tuple[str, str]:
         """Take both ports for all workers; return them as ``host:port``."""

@@ -8,16 +8,15 @@ import logging
 import os
 import signal
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
+
+from quicgw_fast.workers.line import END, READY, ports_line
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from quicgw_fast.clock import Clock
     from quicgw_fast.workers.seat import Seat
-
-READY: Final = "ready "
-"""How the line begins that a gateway prints once it listens (protocol §7)."""
 
 _log = logging.getLogger("quicgw.workers")
 
@@ -36,14 +35,27 @@ class Worker:
     """The process in one seat, and those that follow it there."""
 
     def __init__(
-        self, command: Sequence[str], environment: Mapping[str, str], seat: Seat, clock: Clock, delays: RestartDelays
+        self,
+        command: Sequence[str],
+        environment: Mapping[str, str],
+        seat: Seat,
+        clock: Clock,
+        delays: RestartDelays,
+        *,
+        came: Callable[[], None],
+        end: Callable[[], None],
     ) -> None:
-        """``command`` is what a worker runs but for its seat, whose ``lifeline`` is made anew for each process."""
+        """``command`` is what a worker runs but for its seat, whose ``lifeline`` is made anew for each process.
+
+        ``came`` is called whenever a process serves, and ``end`` when one was asked to end all of them.
+        """
         self._command = command
         self._environment = environment
         self._seat = seat
         self._clock = clock
         self._delays = delays
+        self._came = came
+        self._end = end
         self._process: asyncio.subprocess.Process | None = None
         self._lifeline = -1
         self._began = 0.0
@@ -60,6 +72,7 @@ class Worker:
     async def start(self) -> bool:
         """Start a process and wait until it serves; False when it ended before, having said why on standard error."""
         reading, self._lifeline = os.pipe()
+        os.set_blocking(self._lifeline, False)
         seat = replace(self._seat, lifeline=reading)
         self._began = self._clock.now()
         try:
@@ -87,6 +100,7 @@ class Worker:
             return False
         self.admin = line.rpartition("admin=")[2]
         _log.info("worker ready", extra={"worker": self.index, "pid": process.pid, "admin": self.admin})
+        self._came()
         return True
 
     async def keep(self) -> None:
@@ -109,6 +123,12 @@ class Worker:
             with contextlib.suppress(ProcessLookupError):  # it ended just now, and ``keep`` will hear of it
                 self._process.send_signal(number)
 
+    def tell_ports(self, ports: Sequence[int]) -> None:
+        """Say where the admin pages of all workers are."""
+        if self._lifeline >= 0:
+            with contextlib.suppress(BrokenPipeError, BlockingIOError):  # it ended just now, or reads nothing any more
+                os.write(self._lifeline, ports_line(ports))
+
     async def stop(self) -> int:
         """Have it stop as after a first signal, and return how it ended: 0 when all was in order."""
         self._let_go()
@@ -122,7 +142,10 @@ class Worker:
         process = self._process
         assert process is not None
         assert process.stdout is not None
-        await process.stdout.read()  # nothing more is expected; what nobody reads would hold it up
+        async for line in process.stdout:
+            if line.decode(errors="replace").strip() == END:
+                _log.info("worker asked to end all", extra={"worker": self.index})
+                self._end()
         status = await process.wait()
         self._let_go()
         return status
