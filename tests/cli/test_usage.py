@@ -117,7 +117,7 @@ def test_wrong_usage(
 ) -> None:
     file = tmp_path / "file"
     file.touch()
-    monkeypatch.setenv("COLUMNS", "200")
+    monkeypatch.setenv("COLUMNS", "500")  # the path of a temporary file may be long
     arguments = ["" if word == "''" else word.format(file=file) for word in line.split()]
     with pytest.raises(SystemExit) as exited:
         main(arguments)

@@ -165,7 +165,9 @@ class RawPusher:
     """The gateway's push service as an upstream calls it."""
 
     def __init__(self, address: str) -> None:
-        self._channel = aio.insecure_channel(address, options=CHANNEL_OPTIONS)
+        # A connection of its own: channels to one address share theirs otherwise, as long as gRPC remembers it.
+        own = ("grpc.use_local_subchannel_pool", 1)
+        self._channel = aio.insecure_channel(address, options=[*CHANNEL_OPTIONS, own])
         self.stub = rpc.GatewayServiceStub(self._channel)
 
     async def push(
