@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from quicgw_fast.cluster import lease
 from tests.cluster import model, toy
-from tests.cluster.model import Violation, play_seed
+from tests.cluster.model import play_seed
+from tests.cluster.simulated import Violation
 
 SCHEDULES = int(os.environ.get("SCHEDULES", "60"))
 FIRST = int(os.environ.get("SEED", "0"))

@@ -98,7 +98,7 @@ class Confirming:
             while todo := [claim for claim in self._claims if self._needs_it(claim) and not claim.contested]:
                 for start in range(0, len(todo), SLICE):
                     confirmed += await self._ask(todo[start : start + SLICE])
-                    await asyncio.sleep(0)
+                    await asyncio.sleep(0)  # clients of this node have their turn
         except DirectoryUnavailable as error:
             _log.info("claims not confirmed yet", extra={"reason": str(error), "confirmed": confirmed})
             return

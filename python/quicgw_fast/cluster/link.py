@@ -242,6 +242,7 @@ class DirectoryLink:
                 self._count_attempts.value += 1
                 fields = {"directory": str(self._address), "reason": self._why}
                 self._repeats.add(logging.WARNING, "directory unreachable", self._why, self._now(), fields)
+                # Not all nodes at the same moment, when the directory is back.
                 await asyncio.sleep(pause * random.uniform(0.5, 1.0))
                 pause = min(2 * pause, LONGEST_PAUSE)
         assert self._server is not None

@@ -181,5 +181,5 @@ class ClusterNode:
 
     async def _tend(self) -> None:
         while True:
-            await asyncio.sleep(TENDED_EVERY)
+            await asyncio.sleep(TENDED_EVERY)  # nobody waits for these ends to the moment
             self.placement.tend(self._now())

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from quicgw_fast.codes import PushType
 from quicgw_fast.flow.departures import OutdatedClaim
 from quicgw_fast.flow.elsewhere import HandedReply
+from quicgw_fast.flow.pushes import BATCH_SLICE
 from quicgw_fast.ports import TerminalReply
 from quicgw_fast.proto import node_pb2 as pb
 
@@ -120,8 +121,8 @@ class Desk:
         answers = []
         for number, push in enumerate(pushes, 1):
             answers.append((await self._services.pushes.push(push, ask=False)).answer)
-            if number % 64 == 0:
-                await asyncio.sleep(0)
+            if number % BATCH_SLICE == 0:
+                await asyncio.sleep(0)  # as in a batch of a service
         return answers
 
 

@@ -88,7 +88,7 @@ class NodeClient:
             try:
                 await self._lines.call(node, "Confirm", request, ANSWER_WITHIN)
             except PeerUnreachable:
-                await asyncio.sleep(pause)
+                await asyncio.sleep(pause)  # nobody tells when it can be reached again
             else:
                 return
         await self._lines.call(node, "Confirm", request, ANSWER_WITHIN)
