@@ -9,7 +9,6 @@ import re
 import subprocess
 import sys
 import tomllib
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,13 +19,10 @@ from quicgw_fast.session import states
 from quicgw_fast.transport import lifecycle, makers
 from quicgw_fast.upstream import makers as upstream_makers
 from tests.support.drawing import between, read_path
+from tests.support.package_imports import PACKAGE, ROOT, imports, part_of, sources, targets
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from types import ModuleType
-
-ROOT = Path(__file__).resolve().parent.parent
-PACKAGE = ROOT / "python" / "quicgw_fast"
 
 STAGES = frozenset(
     {
@@ -136,70 +132,6 @@ PURE = ("carrier", "session", "delivery", "overload", "backend")
 IMPURE_MODULES = frozenset({"asyncio", "aioquic", "grpc", "time", "datetime", "socket", "selectors", "uvloop"})
 
 CLIENT_SIDE_OF_GRPC = frozenset({"insecure_channel", "secure_channel", "intercept_channel"})
-
-
-@dataclass(frozen=True)
-class Import:
-    """One import statement's target, wherever in the file it is: under TYPE_CHECKING and in functions, too."""
-
-    part: str
-    """The part of the package that imports: a folder or a module right under it."""
-    file: Path
-    line: int
-    target: str
-    """The dotted name of what is imported."""
-
-    def __str__(self) -> str:
-        return f"{self.file.relative_to(ROOT)}:{self.line} imports {self.target}"
-
-    @property
-    def top(self) -> str:
-        return self.target.split(".")[0]
-
-    @property
-    def our_part(self) -> str | None:
-        """The part of this package that is imported; None for other packages."""
-        names = self.target.split(".")
-        return names[1] if names[0] == PACKAGE.name and len(names) > 1 else None
-
-
-def sources(folder: Path = PACKAGE) -> list[Path]:
-    """All our Python files, without the generated ones."""
-    return sorted(path for path in folder.rglob("*.py*") if path.suffix in {".py", ".pyi"} and "_pb2" not in path.name)
-
-
-def part_of(path: Path) -> str:
-    return path.relative_to(PACKAGE).parts[0].partition(".")[0]
-
-
-def absolute(node: ast.ImportFrom, path: Path) -> str:
-    if not node.level:
-        return node.module or ""
-    package = path.relative_to(PACKAGE.parent).parent.parts
-    base = package[: len(package) - node.level + 1]
-    return ".".join([*base, *([node.module] if node.module else [])])
-
-
-def targets(node: ast.AST, path: Path) -> list[str]:
-    if isinstance(node, ast.Import):
-        return [alias.name for alias in node.names]
-    if isinstance(node, ast.ImportFrom):
-        module = absolute(node, path)
-        # `from quicgw_fast import backend` names a part only behind the import.
-        return [f"{module}.{alias.name}" for alias in node.names] if module == PACKAGE.name else [module]
-    if isinstance(node, ast.Call) and isinstance(node.func, (ast.Attribute, ast.Name)):
-        name = node.func.attr if isinstance(node.func, ast.Attribute) else node.func.id
-        if name in {"import_module", "__import__"} and node.args and isinstance(node.args[0], ast.Constant):
-            return [str(node.args[0].value)]
-    return []
-
-
-def imports() -> Iterator[Import]:
-    for path in sources():
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            for target in targets(node, path):
-                yield Import(part_of(path), path, node.lineno, target)
-
 
 ALL_IMPORTS = list(imports())
 
