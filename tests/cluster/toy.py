@@ -82,6 +82,14 @@ class ToyDirectory:
                 del listed[name]
         return [int(was), known["id"].encode(), there]
 
+    def _leave(self, keys: list[str], arguments: list[str]) -> object:
+        prefix, node = arguments
+        self.data.pop(prefix + node, None)
+        self.until.pop(prefix + node, None)
+        self._hash(keys[0]).pop(node, None)
+        self._drop_empty(keys[0])
+        return b"ok"
+
     def _vouch(self, keys: list[str], arguments: list[str]) -> object:
         era, lease = keys
         if self._era(era) != arguments[0]:

@@ -96,6 +96,7 @@ _add(
     "drain",
     "Have a gateway stop as SIGTERM does: answer what it accepted, send its clients away, and end.",
     "quicgw drain --wait",
+    "quicgw drain --node gateway-2 --wait",
     "quicgw drain --config gateway.toml --json",
 )
 _add(

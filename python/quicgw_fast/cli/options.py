@@ -125,9 +125,17 @@ def Seconds(name: str, letter: str = "", *, help: str, default: str, zero: bool 
     return typer.Option(*names, metavar="TIME", parser=parser, help=help, show_default=default)  # type: ignore[no-any-return]
 
 
+Here = Annotated[
+    bool, typer.Option("--here", metavar="", help="Of the gateway that is asked alone, not of its whole cluster.")
+]
 AnswerTimeout = Annotated[
     float, Seconds("--timeout", "-t", default="5s", help="How long to wait for the gateway's answer.")
 ]
+
+
+def scope(*, here: bool) -> dict[str, str]:
+    """Return what a page is asked with besides; nothing that an older gateway does not know, unless it is wanted."""
+    return {"scope": "node"} if here else {}
 
 
 def server_flags(

@@ -43,6 +43,10 @@ class DirectoryEntries:
         known = tuple(NodeRecord(a.decode(), b.decode()) for a, b in zip(nodes[::2], nodes[1::2], strict=True))
         return Renewed(bool(was), era.decode(), known)
 
+    async def leave(self) -> None:
+        """Give the lease back: this node counts as dead from now on."""
+        await self._ask(scripts.LEAVE, [self._keys.nodes], self._keys.lease, self._node)
+
     async def vouch(self, node: str, era: str) -> Refused | None:
         """Renew the lease of another node, if it is there in that era; None when it was."""
         keys = self._keys

@@ -150,7 +150,7 @@ class ClusterNode:
         self._tending = asyncio.create_task(self._tend(), name="cluster-tend")
 
     async def stop(self) -> None:
-        """Leave it: what is claimed passes with the lease, or is fetched by others; idempotent."""
+        """Leave it, when nothing is acted on any more that is claimed; idempotent."""
         if self._tending is not None:
             self._tending.cancel()
             await asyncio.gather(self._tending, return_exceptions=True)
@@ -158,6 +158,7 @@ class ClusterNode:
         await self.membership.stop()
         await self.placement.stop()
         await self.telling.stop()
+        await self.membership.leave()
         await self.link.close()
 
     async def _renewal_takes(self) -> float:

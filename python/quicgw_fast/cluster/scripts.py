@@ -63,6 +63,13 @@ end
 return {was, era[1], there}
 """
 
+_LEAVE: Final = """
+-- KEYS: nodes; ARGV: prefix of leases, node
+redis.call('DEL', ARGV[1] .. ARGV[2])
+redis.call('HDEL', KEYS[1], ARGV[2])
+return 'ok'
+"""
+
 _VOUCH: Final = """
 -- KEYS: era, lease of the other; ARGV: era, lease in ms
 if redis.call('HGET', KEYS[1], 'id') ~= ARGV[1] then return 'era' end
@@ -218,6 +225,7 @@ class AtomicScript:
 
 
 RENEW: Final = AtomicScript("renew", _COMMON + _RENEW)
+LEAVE: Final = AtomicScript("leave", _LEAVE)
 CLAIM: Final = AtomicScript("claim", _COMMON + _CLAIM)
 TAKE: Final = AtomicScript("take", _COMMON + _TAKE)
 SETTLE: Final = AtomicScript("settle", _COMMON + _SETTLE)
@@ -226,4 +234,4 @@ FIND: Final = AtomicScript("find", _COMMON + _FIND)
 FORGET: Final = AtomicScript("forget", _COMMON + _FORGET)
 ASSERT: Final = AtomicScript("assert", _COMMON + _ASSERT)
 VOUCH: Final = AtomicScript("vouch", _COMMON + _VOUCH)
-ALL: Final = (RENEW, VOUCH, CLAIM, TAKE, SETTLE, RELEASE, FIND, FORGET, ASSERT)
+ALL: Final = (RENEW, LEAVE, VOUCH, CLAIM, TAKE, SETTLE, RELEASE, FIND, FORGET, ASSERT)
