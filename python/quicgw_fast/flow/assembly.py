@@ -171,7 +171,8 @@ def assemble_path(
     conversations = Conversations(clock, metrics, engine, legs, journal, times, processor, stages.inflow)
     who_works, kept = (replies, ordered, logins, requests), (registry, offline, accounts, closing, room.make_room)
     moving: MovingSessions = assemble_moving(clock, metrics, asked.elsewhere, *kept, *who_works, times.resume_window)
-    whom = Targets(asked.placement, registry, closing, moving.departed, asked.may_act), registry, sender, offline
+    targets = Targets(asked.placement, registry, closing, moving.departed, asked.elsewhere, asked.may_act)
+    whom = targets, registry, sender, offline
     services = from_services(clock, metrics, draining, *whom, gates.push, engine.encode_body, asked.elsewhere, config)
 
     # What passes with time
