@@ -92,6 +92,7 @@ class Member:
             about=self._about,
             void=self._void,
             changed=self._changed,
+            dead_for=config.session.resume_window,
         )
         self._addresses: dict[str, str] = {}
         """Of the nodes that are known."""

@@ -16,7 +16,7 @@ T = TypeVar("T")
 _log = logging.getLogger("quicgw.cluster")
 
 
-class OfAll(NamedTuple, Generic[T]):
+class AnswersOfAll(NamedTuple, Generic[T]):
     """What all were asked."""
 
     answers: dict[str, T]
@@ -49,10 +49,10 @@ class Others:
         self._silent.discard(node)
         return answer
 
-    async def all(self, ask: Callable[[str], Awaitable[T]], nodes: Sequence[str] | None = None) -> OfAll[T]:
+    async def all(self, ask: Callable[[str], Awaitable[T]], nodes: Sequence[str] | None = None) -> AnswersOfAll[T]:
         """Ask each of them at the same time, or each of ``nodes``."""
         names = self.names() if nodes is None else nodes
         answers = await asyncio.gather(*(self.ask(node, ask(node)) for node in names))
         told = dict(zip(names, answers, strict=True))
         there = {node: answer for node, answer in told.items() if answer is not None}
-        return OfAll(there, [node for node in names if node not in there])
+        return AnswersOfAll(there, [node for node in names if node not in there])
