@@ -25,7 +25,7 @@ from quicgw_fast.flow.conversation import Legs
 from quicgw_fast.flow.conversations import Conversations
 from quicgw_fast.flow.crowding import Crowding
 from quicgw_fast.flow.draining import DrainState, HandOut
-from quicgw_fast.flow.fence import Fence
+from quicgw_fast.flow.fence import Fence, fenced
 from quicgw_fast.flow.from_services import from_services
 from quicgw_fast.flow.housekeeping import Housekeeping
 from quicgw_fast.flow.journal import Journal
@@ -150,7 +150,7 @@ def assemble_path(
     replies = Replies(clock, metrics, request_memory, stages, sender, lambda *to: moving.abroad.hand_on(*to))
 
     # Up
-    make = partial(_make_processor, engine, clock, registry, metrics, pools)
+    make = partial(_make_processor, engine, clock, registry, metrics, pools, asked.may_act)
     ordered = OrderedActions(clock, metrics, config.routing.ordered, replies, lambda task: requests.submit(task))
     work, pool = partial(execute, call=call, clock=clock), partial(make, "logins", logins_at_once)
     processor: RequestProcessor = make("requests", pools.workers, work=work, reply=ordered.reply)
@@ -271,13 +271,15 @@ def _make_processor(
     registry: Registry,
     metrics: Metrics,
     pools: ProcessorConfig,
+    may_act: Callable[[str], bool] | None,
     pool: str,
     workers: int,
     *,
     work: Callable[[AsyncTask[Session], Done[R]], Cancellable],
     reply: Callable[[AsyncTask[Session], R | RequestError], object],
 ) -> AsyncRequestProcessor[Session, R]:
-    """A processor of so many workers, which skips what is for sessions that are gone."""
+    """A processor of so many workers, which skips what is for sessions that are gone, here or everywhere."""
     places, of_pool, is_valid = pools.max_queue_size, metrics.part("pool", pool), registry.serviceable
     queue, watch = engine.TaskQueue(places), StandingQueue(pools.queue_target, pools.burst, workers, places)
-    return AsyncRequestProcessor(queue, workers, watch, clock, of_pool, work=work, reply=reply, is_valid=is_valid)
+    begin = fenced(work, may_act)
+    return AsyncRequestProcessor(queue, workers, watch, clock, of_pool, work=begin, reply=reply, is_valid=is_valid)
