@@ -20,7 +20,7 @@ ROUNDS = int(os.environ.get("ROUNDS", "1"))
 @pytest.mark.timeout(0 if ROUNDS > 1 else 60)
 async def test_a_rolling_restart_resets_nobody(tmp_path: Path, certificate: tuple[Path, Path]) -> None:
     tables = "[drain]\ndelay = 0\n[processor]\ndrain_timeout = 5"
-    async with playing(tmp_path, certificate, seed=1, lease=3.0, tables=tables) as (town, proxy, load):
+    async with playing(tmp_path, certificate, seed=1, lease=3.0, tables=tables) as (town, _, load):
         for _ in range(ROUNDS):
             for node in town.nodes:
                 await node.stop()

@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import json
 import random
-import signal
 import socket
 from typing import TYPE_CHECKING
 
@@ -18,6 +17,7 @@ from tests.support.parts import Parts
 from tests.support.raw_upstream import RawPusher
 
 if TYPE_CHECKING:
+    import signal
     from pathlib import Path
 
 NODES = 3

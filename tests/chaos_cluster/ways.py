@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -113,13 +112,13 @@ def who_has_port(port: int, pids: dict[int, str]) -> str:
     sockets = {f"socket:[{words[9]}]" for words in lines if words[1] == local}
     for pid, name in pids.items():
         with contextlib.suppress(FileNotFoundError):  # it has ended
-            if any(_link(pid, number) in sockets for number in os.listdir(f"/proc/{pid}/fd")):
+            if any(_target(descriptor) in sockets for descriptor in Path(f"/proc/{pid}/fd").iterdir()):
                 return name
     return ANYBODY
 
 
-def _link(pid: int, number: str) -> str:
-    """What a descriptor of a process is; empty for one that is closed by now."""
+def _target(descriptor: Path) -> str:
+    """What a descriptor is; empty for one that is closed by now."""
     with contextlib.suppress(FileNotFoundError):
-        return str(Path(f"/proc/{pid}/fd/{number}").readlink())
+        return str(descriptor.readlink())
     return ""

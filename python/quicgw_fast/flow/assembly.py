@@ -42,10 +42,12 @@ from quicgw_fast.flow.pending_starts import PendingStarts
 from quicgw_fast.flow.replies import Replies
 from quicgw_fast.flow.request_memory import RequestMemory
 from quicgw_fast.flow.requests import Requests
+from quicgw_fast.flow.spreads import Spreads
 from quicgw_fast.flow.stages import StageTimes
 from quicgw_fast.flow.start import StartHandler
 from quicgw_fast.flow.start_refusals import StartRefusals
 from quicgw_fast.flow.targets import Targets
+from quicgw_fast.flow.to_many import ToMany
 from quicgw_fast.flow.tokens import Tokens
 from quicgw_fast.overload import Pace, StandingQueue
 from quicgw_fast.processor import AsyncRequestProcessor, AsyncTask, execute
@@ -170,9 +172,10 @@ def assemble_path(
     legs = Legs(clock, metrics, life, sender, starts, requests, control, arriving, stages, *judges)
     conversations = Conversations(clock, metrics, engine, legs, journal, times, processor, stages.inflow)
     who_works, kept = (replies, ordered, logins, requests), (registry, offline, accounts, closing, room.make_room)
-    moving: MovingSessions = assemble_moving(clock, metrics, asked.elsewhere, *kept, *who_works, times.resume_window)
+    many, others = ToMany(clock, metrics, draining, sender, offline, gates.push, Spreads(clock)), asked.elsewhere
+    moving: MovingSessions = assemble_moving(clock, metrics, others, *kept, *who_works, many, times.resume_window)
     whom = Targets(asked.placement, registry, closing, moving.departed, asked.may_act), registry, sender, offline
-    services = from_services(clock, metrics, draining, *whom, gates.push, engine.encode_body, asked.elsewhere, config)
+    services = from_services(clock, metrics, draining, *whom, gates.push, many, engine.encode_body, others, config)
 
     # What passes with time
     tends = [part.tend for part in (arriving, offline, room, metrics, moving, fence, large)]
