@@ -174,13 +174,13 @@ def assemble_path(
     who_works, kept = (replies, ordered, logins, requests), (registry, offline, accounts, closing, room.make_room)
     many, others = ToMany(clock, metrics, draining, sender, offline, gates.push, Spreads(clock)), asked.elsewhere
     moving: MovingSessions = assemble_moving(clock, metrics, others, *kept, *who_works, many, times.resume_window)
-    whom = Targets(asked.placement, registry, closing, moving.departed, asked.may_act), registry, sender, offline
-    services = from_services(clock, metrics, draining, *whom, gates.push, many, engine.encode_body, others, config)
+    whom = Targets(asked.placement, registry, closing, moving.departed, others, asked.may_act), registry
+    services = from_services(clock, metrics, draining, *whom, sender, offline, gates.push, many, engine, others, config)
 
     # What passes with time
-    tends = [part.tend for part in (arriving, offline, room, metrics, moving, fence, large)]
-    chores = [journal.flush, tokens.flush, *tends, *chores]
-    housekeeping = Housekeeping(clock, metrics, registry, conversations, sender, closing, refused, times, chores)
+    tends = journal.flush, tokens.flush, *(p.tend for p in (arriving, offline, room, metrics, moving, fence, large))
+    whose = registry, conversations, sender, closing, refused, times
+    housekeeping = Housekeeping(clock, metrics, *whose, [*tends, *chores])
     return Path(
         conversations=conversations, requests=requests, services=services, housekeeping=housekeeping, draining=draining,
         hand_out=HandOut(clock, metrics, draining, registry, closing, farewell, pace, times.slow_consumer_after),

@@ -9,7 +9,7 @@ from quicgw_fast.flow.presence import Presence
 from quicgw_fast.flow.pushes import Pushes
 
 if TYPE_CHECKING:
-    from quicgw_fast.backend.engine import EncodeBody
+    from quicgw_fast.backend.engine import Engine
     from quicgw_fast.clock import Clock
     from quicgw_fast.config import Config
     from quicgw_fast.delivery import OrderedSender
@@ -41,12 +41,12 @@ def from_services(
     offline: Offline,
     gate: Gate[PushFacts, PushRefusal],
     many: ToMany,
-    encode_body: EncodeBody,
+    engine: Engine,
     elsewhere: Elsewhere,
     config: Config,
 ) -> FromServices:
     """Make all of them; broadcasts and pushes to groups go the same way, by ``many``."""
-    way = sender, offline, gate, many, encode_body, elsewhere, config.push
+    way = sender, offline, gate, many, engine.encode_body, elsewhere, config.push
     pushes = Pushes(clock, metrics, draining, targets, registry, *way, config.session.bind_timeout)
-    groups = Groups(clock, metrics, targets, registry.groups, many, encode_body, config.push)
+    groups = Groups(clock, metrics, targets, registry.groups, many, engine.encode_body, config.push)
     return FromServices(pushes, groups, Presence(clock, registry))
