@@ -49,4 +49,3 @@ async def test_claims_of_a_dead_node_go_with_what_led_to_them(town: Town, empty_
     keys = empty_server.command("KEYS", "*:[sg]id:*").decode().split()
     assert [key for key in keys if "id:" in key] == ["{quicgw}:sid:" + "f" * 32]
     assert (await second.come("user-0", "e" * 32)).here, "nobody is known to have it"
-

@@ -8,7 +8,7 @@ import math
 from typing import TYPE_CHECKING
 
 from quicgw_fast.errors import NodesUnreached
-from quicgw_fast.joining.groups import GroupsEverywhere
+from quicgw_fast.joining.groups import GroupsEverywhere, new_spread_id
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -69,6 +69,7 @@ class Everywhere:
 
     async def broadcast(self, request: pb.BroadcastRequest) -> pb.BroadcastResponse:
         """To the sessions of every node; ``sent_count`` is the sum, and nodes that did not answer are named."""
+        request.spread_id = new_spread_id()
         others = self._others.all(lambda node: self._client.broadcast(node, request))
         there, here = await asyncio.gather(others, self._pushes.broadcast(request))
         here.everywhere = True

@@ -166,7 +166,8 @@ class Member:
         self._operators = ForOperators(node.name, self._client, others, self._views(), self._drain)
         of_here = self._register, self._describe_to, self._operators, self._drain
         desk = Desk(path, node.placement, node.claims, node.membership, *of_here)
-        self._server = await NodeServer.start(host, port + self._seat.index if port else 0, desk, self._access)
+        where = host, port + self._seat.index if port else 0
+        self._server = await NodeServer.start(node.name, *where, desk, self._access)
         self._advertised = self._advertise(self._server.address)
         try:
             await self._node.start()
