@@ -78,7 +78,8 @@ class Nodes:
     async def online(self, node: int, openid: str) -> RawClient:
         """A client that is logged in there."""
         client = await self.client(node)
-        assert (await client.start(openid)).success
+        answer = await client.start(openid)
+        assert answer.success, answer
         await client.hello()
         return client
 

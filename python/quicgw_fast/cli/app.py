@@ -83,6 +83,7 @@ _add(
     "quicgw dev",
     "quicgw dev --quic 127.0.0.1:0 --grpc 127.0.0.1:0 --admin 127.0.0.1:0",
     "quicgw dev --config limits.toml",
+    "quicgw dev --workers 2",
 )
 _add(
     STEER,

@@ -23,7 +23,10 @@ TARGETS = ("session", "openid")
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="The group's.")]
 Member = Annotated[
-    str, typer.Option("--member", metavar="KIND:ID", help="Who; KIND is session, or openid for all its sessions.")
+    str,
+    typer.Option(
+        "--member", metavar="KIND:ID", help="Who; KIND is session (its whole id) or openid (all its sessions)."
+    ),
 ]
 Limit = Annotated[int, typer.Option("--limit", "-n", metavar="N", min=1, max=MOST, help="At most so many.")]
 

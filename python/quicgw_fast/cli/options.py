@@ -118,6 +118,13 @@ JsonObject = Annotated[bool, typer.Option("--json", metavar="", help="Print one 
 GATEWAY_DEFAULT = "127.0.0.1:8092"
 
 
+Workers = Annotated[
+    int | None,
+    typer.Option("--workers", min=1, max=64, metavar="N", help="Processes that share the ports; over server.workers."),
+]
+Seat = Annotated[str | None, typer.Option("--seat", hidden=True, help="The place of a worker, from its starter.")]
+
+
 def Seconds(name: str, letter: str = "", *, help: str, default: str, zero: bool = False) -> typer.models.OptionInfo:  # noqa: N802 - as typer.Option
     """Make an option for a duration such as 250ms, 30s or 5m; ``default`` is how help writes it."""
     names = [name, letter] if letter else [name]

@@ -5,7 +5,8 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-from quicgw_fast.errors import needs_extra
+from quicgw_fast.config import contradictions_of_cluster
+from quicgw_fast.errors import ConfigError, needs_extra
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -37,6 +38,8 @@ def join(
     """
     if config.cluster.url is None:
         return None
+    for keys, why in contradictions_of_cluster(config):  # one that was not loaded has not been judged yet
+        raise ConfigError(f"{', '.join('.'.join(key) for key in keys)}: {why}")
     with _needs_client():
         from quicgw_fast.joining.member import Member
 
