@@ -55,7 +55,7 @@ def told(load: Load) -> str:
 
 def _answers(player: Player) -> dict[str, pb.ServerPush]:
     """The replies to requests, by what was asked; without those whose session was reset."""
-    done = {data: asked.result() for data, asked in player.asked.items() if asked.done() and not asked.cancelled()}
+    done = {data: asked.result() for data, asked in player.asked.items() if asked.done()}
     return {data: reply for data, reply in done.items() if reply is not None}
 
 
@@ -78,7 +78,7 @@ def _missed(load: Load, player: Player) -> int:
 def _replies(player: Player) -> list[str]:
     problems = []
     resets = len(player.client.history.resets)
-    unanswered = sum(asked.done() and asked.result() is None for asked in player.asked.values())
+    unanswered = sum(not asked.done() or asked.result() is None for asked in player.asked.values())
     if unanswered and not resets:
         problems.append(f"{player.openid}: {unanswered} requests without a reply, and no reset")
     for data, reply in _answers(player).items():

@@ -73,7 +73,7 @@ class Player:
     async def answered(self) -> None:
         """Ask until the service has answered."""
         while True:
-            reply = await self.ask()
+            reply = await asyncio.shield(self.ask())
             if reply is not None and reply.type == pb.PUSH_BUSINESS_DATA:
                 return
             if reply is not None and wire.error(reply).error_code == 401:
