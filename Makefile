@@ -5,7 +5,7 @@ EXTENSION := python/quicgw_fast/_core.abi3.so
 RUST := Cargo.toml Cargo.lock $(shell find rust -name '*.rs' -o -name 'Cargo.toml')
 COMPILE := CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/pip-compile --quiet --allow-unsafe --generate-hashes \
 	--no-emit-index-url --no-emit-trusted-host --no-emit-find-links --strip-extras
-WORKERS ?= 3
+WORKERS ?= 4
 GO_BIN := $(CURDIR)/.venv/go/bin
 GO_OUT ?= examples/go-service/gatesvr
 export PATH := $(CURDIR)/$(BIN):$(PATH)
