@@ -20,7 +20,7 @@ from tests.support.parts import Parts
 from tests.support.raw_upstream import RawPusher, RawUpstream
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Awaitable, Callable
     from pathlib import Path
 
     from tests.support.directory_server import DirectoryServer
@@ -32,11 +32,22 @@ PATIENCE = 5.0
 
 
 class Processes:
-    """Two gateways, of which one may be killed or stopped."""
+    """Gateways that may be killed or stopped."""
 
-    def __init__(self, nodes: list[GatewayProcess]) -> None:
-        self.nodes = nodes
+    def __init__(self, begin: Callable[[int], Awaitable[GatewayProcess]]) -> None:
+        self._begin = begin
+        self.nodes: list[GatewayProcess] = []
         self.clients: list[RawClient] = []
+
+    async def add(self, count: int = 1) -> int:
+        """So many more; the number of the last one, when all of them take clients."""
+        new = range(len(self.nodes), len(self.nodes) + count)
+        self.nodes += await asyncio.gather(*map(self._begin, new))
+        async with asyncio.timeout(20):
+            for node in self.nodes:
+                while (await readiness(node.ready.admin))[0] != 200:
+                    await asyncio.sleep(0.05)
+        return len(self.nodes) - 1
 
     async def connect(self, node: int) -> RawClient:
         client = await raw_client.connect(*self.nodes[node].ready.quic)
@@ -68,18 +79,15 @@ async def processes(
 ) -> AsyncIterator[Processes]:
     async with contextlib.AsyncExitStack() as stack:
         service = await stack.enter_async_context(RawUpstream())
-        nodes = []
-        for number in range(2):
-            folder = tmp_path / str(number)
-            folder.mkdir()
+
+        async def begin(number: int) -> GatewayProcess:
+            (folder := tmp_path / str(number)).mkdir()
             tables = f'[cluster]\nurl = "{empty_server.url}"\nlease = {LEASE}\nnode_id = "node-{number}"\n'
             config = write_config(folder, certificate, service.address, f"{tables}[processor]\ndrain_timeout = 1\n")
-            nodes.append(await stack.enter_async_context(GatewayProcess.serve(config, parts=Parts())))
-        async with asyncio.timeout(20):
-            for node in nodes:
-                while (await readiness(node.ready.admin))[0] != 200:
-                    await asyncio.sleep(0.05)
-        processes = Processes(nodes)
+            return await stack.enter_async_context(GatewayProcess.serve(config, parts=Parts()))
+
+        processes = Processes(begin)
+        await processes.add(2)
         yield processes
         for client in processes.clients:
             await client.bury()
@@ -143,3 +151,13 @@ async def test_a_node_that_was_stopped_for_long_acts_for_nobody_who_left_it(proc
         assert (await pusher.push("bob", data=b"hi")).success
     await stays.wait_for(wire.is_notify)
     assert not [push for push in first.log[before:] if push.seq_id], "the woken node sends alice nothing"
+
+
+async def test_two_nodes_that_die_together_are_told_of_by_the_third(processes: Processes) -> None:
+    clients = [await processes.online(node, f"user-{node}") for node in (0, 1)]
+    third = await processes.add()
+    await asyncio.gather(*(node.kill() for node in processes.nodes[:2]))
+    for client in clients:
+        again = await processes.comes_back(third, client, client.last_seq)
+        assert again.started is not None
+        assert again.started.reset_reason == pb.RESET_REASON_NODE_LOST
