@@ -5,13 +5,18 @@ from __future__ import annotations
 import json
 import signal
 import sys
+import tempfile
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from quicgw_fast.demo.private_directory import PrivateDirectory
-from quicgw_fast.errors import ConfigError
+from quicgw_fast.errors import ConfigError, StartupError
 from tests.cli.process import FREE_PORTS, Gateway, quicgw, until
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 
 def left_of(folder: Path) -> list[str]:
@@ -27,8 +32,14 @@ def left_of(folder: Path) -> list[str]:
     return found
 
 
-def test_sessions_are_everywhere_and_nothing_is_left(tmp_path: Path) -> None:
-    (folder := tmp_path / "t").mkdir()
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """For temporary files; short, as sockets lie there."""
+    with tempfile.TemporaryDirectory(dir="/tmp") as made:
+        yield Path(made)
+
+
+def test_sessions_are_everywhere_and_nothing_is_left(folder: Path) -> None:
     with Gateway("dev", "--workers", "2", extra={"TMPDIR": str(folder)}) as dev:
         assert left_of(folder), "its directory runs"
         certificate = dev.log("certificate made")["file"]
@@ -43,11 +54,15 @@ def test_sessions_are_everywhere_and_nothing_is_left(tmp_path: Path) -> None:
         assert not left_of(folder)
 
 
-def test_its_directory_ends_with_it_also_where_it_is_killed(tmp_path: Path) -> None:
-    (folder := tmp_path / "t").mkdir()
+def test_its_directory_ends_with_it_also_where_it_is_killed(folder: Path) -> None:
     with Gateway("dev", "--workers", "2", extra={"TMPDIR": str(folder)}) as dev:
         dev.signal(signal.SIGKILL)
         until(lambda: not left_of(folder))
+
+
+def test_a_folder_whose_path_is_too_long_for_a_socket_is_told_with_what_to_do(tmp_path: Path) -> None:
+    with pytest.raises(StartupError, match="set TMPDIR to a shorter one"), PrivateDirectory(tmp_path / ("x" * 100)):
+        pass
 
 
 def test_a_directory_that_is_not_installed_is_told_with_what_to_do(

@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from tests.support.parts import Parts
     from tests.support.raw_client import RawClient
 
-LEASE = 1.0
+LEASE = 3.0
+"""Seconds; all nodes of a test share its loop, which may stand still for a while on a busy machine."""
 
 
 class Nodes:

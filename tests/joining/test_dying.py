@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from tests.support.directory_server import DirectoryServer
     from tests.support.raw_client import RawClient
 
-LEASE = 1.0
+LEASE = 2.0
 PATIENCE = 5.0
 """Seconds that tools wait for an answer, if they are not told otherwise."""
 
@@ -75,14 +75,14 @@ class Processes:
 
 @pytest.fixture
 async def processes(
-    certificate: tuple[Path, Path], empty_server: DirectoryServer, tmp_path: Path
+    certificate: tuple[Path, Path], used_server: DirectoryServer, tmp_path: Path
 ) -> AsyncIterator[Processes]:
     async with contextlib.AsyncExitStack() as stack:
         service = await stack.enter_async_context(RawUpstream())
 
         async def begin(number: int) -> GatewayProcess:
             (folder := tmp_path / str(number)).mkdir()
-            tables = f'[cluster]\nurl = "{empty_server.url}"\nlease = {LEASE}\nnode_id = "node-{number}"\n'
+            tables = f'[cluster]\nurl = "{used_server.url}"\nlease = {LEASE}\nnode_id = "node-{number}"\n'
             config = write_config(folder, certificate, service.address, f"{tables}[processor]\ndrain_timeout = 1\n")
             return await stack.enter_async_context(GatewayProcess.serve(config, parts=Parts()))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import os
 import signal
 import socket
 import subprocess
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 
 STARTED_WITHIN: Final = 10.0
 """Seconds."""
+LONGEST_PATH: Final = 107 if sys.platform == "linux" else 103
+"""Bytes, as the system has room for in the address of a Unix socket."""
 LOOK: Final = 0.01
 """Seconds between two looks whether it answers."""
 _LAST_LINES: Final = 500
@@ -47,6 +50,9 @@ class PrivateDirectory:
             self._process = None
 
     def __enter__(self) -> PrivateDirectory:
+        if len(os.fsencode(self._socket)) > LONGEST_PATH:
+            told = f"{self._socket} is too long for the path of a Unix socket, which has {LONGEST_PATH} bytes at most"
+            raise StartupError(f"{told}: set TMPDIR to a shorter one")
         said = self._folder / "directory.log"
         with said.open("wb") as log:
             self._process = subprocess.Popen(
