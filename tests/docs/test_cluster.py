@@ -213,3 +213,10 @@ def test_each_row_of_what_is_lost_has_its_test() -> None:
         assert named is not None, row
         source = (SOURCE.parent / "tests" / f"{named[1]}.py").read_text(encoding="utf-8")
         assert f"def {named[2]}(" in source, row
+
+
+def test_the_alerts_that_the_page_names_are_there() -> None:
+    rules = (SOURCE.parent / "deploy/observability/alerts.yml").read_text(encoding="utf-8")
+    named = re.findall(r"^\| `(Quicgw\w+)`", PAGE.read_text(encoding="utf-8"), re.MULTILINE)
+    assert named
+    assert not [name for name in named if f"alert: {name}\n" not in rules]
