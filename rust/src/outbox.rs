@@ -296,8 +296,11 @@ impl Outbox {
     }
 
     /// Return all that there is, for restore() in another process; changes nothing. OutboxClosed after close().
-    fn export<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        let state = self.0.lock(py).export().map_err(raise)?;
+    ///
+    /// after: of the messages only those with a higher number, for who has the others.
+    #[pyo3(signature = (after = 0))]
+    fn export<'py>(&self, py: Python<'py>, after: u64) -> PyResult<Bound<'py, PyAny>> {
+        let state = self.0.lock(py).export(after).map_err(raise)?;
         exported(py, &state)
     }
 

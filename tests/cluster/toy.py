@@ -123,8 +123,8 @@ class ToyDirectory:
         return [b"ok", str(generation).encode(), self._told(holder, prefix)]
 
     def _take(self, keys: list[str], arguments: list[str]) -> object:
-        at, era = keys
-        era_id, _, key, its, devices, prefix, dead = arguments
+        at, era, replica = keys
+        era_id, _, key, its, devices, prefix, dead, drops = arguments
         if self._era(era) != era_id:
             return b"era"
         _, found = self._fields(at)
@@ -142,6 +142,8 @@ class ToyDirectory:
         for each in found:
             if each.key == its or (devices == "1" and each.gen < int(key)):
                 del self._hash(at)[each.key]
+        if drops == "1":
+            self.data.pop(replica, None)
         return b"ok"
 
     def _settle(self, keys: list[str], arguments: list[str]) -> object:
@@ -160,12 +162,14 @@ class ToyDirectory:
         return b"ok"
 
     def _release(self, keys: list[str], arguments: list[str]) -> object:
-        at, sid, gid = keys
+        at, sid, gid, replica = keys
         node, key, session, remembered = arguments
-        for each in self._fields(at)[1]:
-            if each.key == key and each.node == node:
-                del self._hash(at)[key]
+        mine = any(each.key == key and each.node == node for each in self._fields(at)[1])
+        if mine:
+            del self._hash(at)[key]
         _, found = self._fields(at)
+        if mine and not found and session != "-":
+            self.data.pop(replica, None)
         elsewhere = any(each.session == session for each in found)
         if not elsewhere:
             self.data.pop(sid, None)

@@ -48,5 +48,5 @@ def from_services(
     many = ToMany(clock, metrics, draining, sender, offline, gate)
     way = sender, offline, gate, many, encode_body, elsewhere, config.push
     pushes = Pushes(clock, metrics, draining, targets, registry, *way, config.session.bind_timeout)
-    groups = Groups(clock, metrics, targets, registry.groups, many, encode_body, config.push)
+    groups = Groups(clock, metrics, targets, registry.groups, many, encode_body, config.push, sender.barrier)
     return FromServices(pushes, groups, Presence(clock, registry))
