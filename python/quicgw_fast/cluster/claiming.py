@@ -143,9 +143,7 @@ class Claiming:
         asking.fetched = yielded.arrivals
         outcome = "recovered" if yielded.lost else "fetched"
         try:
-            refused = await self._taking.taken(openid, generation, holder, yielded, era)
-            if refused is None:
-                yielded = await self._taking.recovered(openid, yielded, era)
+            refused, yielded = await self._taking.taken(openid, generation, holder, yielded, era)
         except DirectoryUnavailable:
             # It may have been done: what came is kept, and the directory asked again before anything is done with it.
             claim = self._kept(asking, generation, term, yielded)
@@ -159,6 +157,8 @@ class Claiming:
             raise DirectoryUnavailable("its data has just become new")
         if refused is not None:
             here = self.at_once(openid, "") if mine else None
+            if here is None and refused is Refused.GONE:
+                return self._unavailable(asking, "it forgot this claim", "directory_unavailable")
             if here is None:
                 return self._superseded()
             self._telling.withdraw(openid, generation)  # it is here by the claim of before, which holds

@@ -68,9 +68,13 @@ class Taking:
 
     async def taken(
         self, openid: str, generation: int, holder: ClaimHolder, yielded: Yielded, era: str
-    ) -> Refused | None:
-        """Have the directory forget the holder; None when that is so. Raises DirectoryUnavailable."""
-        return await self._entries.take(openid, generation, holder, era, dead=bool(yielded.lost))
+    ) -> tuple[Refused | None, Yielded]:
+        """Have the directory forget the holder; None when that is so, with what there is then.
+
+        Raises DirectoryUnavailable.
+        """
+        refused = await self._entries.take(openid, generation, holder, era, dead=bool(yielded.lost))
+        return refused, yielded if refused is not None else await self.recovered(openid, yielded, era)
 
     async def recovered(self, openid: str, yielded: Yielded, era: str) -> Yielded:
         """Bring back what is lost, if it is written down, once it is ``taken``; raises DirectoryUnavailable."""

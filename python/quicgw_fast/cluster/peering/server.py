@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import grpc
 
-from quicgw_fast.cluster.peering.lines import LARGEST
+from quicgw_fast.cluster.peering.lines import LARGEST, MEANT
 from quicgw_fast.cluster.peering.methods import METHODS, NAME
 from quicgw_fast.config import join_address
 from quicgw_fast.errors import StartupError
@@ -90,10 +90,10 @@ class NodeServer:
         self.address = address
 
     @classmethod
-    async def start(cls, host: str, port: int, desk: NodeDesk, access: NodeAccess) -> NodeServer:
-        """Listen and serve; StartupError when the address cannot be had."""
+    async def start(cls, name: str, host: str, port: int, desk: NodeDesk, access: NodeAccess) -> NodeServer:
+        """Listen and serve as the node ``name``; StartupError when the address cannot be had."""
         server = grpc.aio.server(options=_OPTIONS, interceptors=access.interceptors())
-        server.add_generic_rpc_handlers((_handlers(desk),))
+        server.add_generic_rpc_handlers((_handlers(desk, name),))
         credentials, address = access.server_credentials(), join_address(host, port)
         try:
             if credentials is None:
@@ -111,10 +111,10 @@ class NodeServer:
         await self._server.stop(grace or None)
 
 
-def _handlers(desk: NodeDesk) -> grpc.GenericRpcHandler:
+def _handlers(desk: NodeDesk, name: str) -> grpc.GenericRpcHandler:
     made = {
         method.name: grpc.unary_unary_rpc_method_handler(
-            _answering(getattr(desk, method.name.lower()), method.name),
+            _answering(getattr(desk, method.name.lower()), method.name, name),
             request_deserializer=method.request.FromString,
             response_serializer=method.answer.SerializeToString,
         )
@@ -123,8 +123,13 @@ def _handlers(desk: NodeDesk) -> grpc.GenericRpcHandler:
     return grpc.method_handlers_generic_handler(NAME, made)
 
 
-def _answering(work: Callable[[Any], Awaitable[Message]], method: str) -> Callable[[Any, Context], Awaitable[Message]]:
+def _answering(
+    work: Callable[[Any], Awaitable[Message]], method: str, name: str
+) -> Callable[[Any, Context], Awaitable[Message]]:
     async def answer(request: Any, context: Context) -> Message:
+        meant = dict(context.invocation_metadata() or ()).get(MEANT, name)
+        if meant != name:  # one that listened here before, and is no more: what was asked of it this one cannot know
+            await context.abort(grpc.StatusCode.UNAVAILABLE, f"it is no more: {name} listens there")
         try:
             return await work(request)
         except Exception:  # a bug: what gRPC logs by itself has neither name nor form
