@@ -68,8 +68,9 @@ def step(rng: random.Random, devices: int, known: list[str]) -> tuple[str, list[
     openid, node, session = rng.choice("xy"), rng.choice(NODES), rng.choice(SESSIONS)
     at, sid, gid, era = f"{T}at:{openid}", f"{T}sid:{session}", f"{T}gid:g", f"{T}era"
     generation, life = rng.choice(known[-8:]), rng.choice(["one"] * 12 + ["other"])
-    often = ("claim", "take", "settle", "release", "assert") * 2
-    kind = rng.choice(("renew", "vouch", "find", "forget", "claim", "assert", *often))
+    replica = f"{T}replica:{openid}"
+    often = ("claim", "take", "settle", "release", "assert", "replicate") * 2
+    kind = rng.choice(("renew", "vouch", "find", "forget", "claim", "assert", "replica", "refresh", *often))
     if kind == "renew":
         return kind, [era, f"{T}nodes"], [PREFIX, node, LONG, "{}", "run", "one", 1]
     if kind == "vouch":
@@ -77,14 +78,17 @@ def step(rng: random.Random, devices: int, known: list[str]) -> tuple[str, list[
     if kind == "claim":
         return kind, [at, era], [PREFIX, life, node, session, devices, 1000]
     if kind == "take":
-        return kind, [at, era], [life, node, generation, rng.choice(known[-8:]), devices, PREFIX, rng.randint(0, 1)]
+        its, dead, drops = rng.choice(known[-8:]), rng.randint(0, 1), rng.randint(0, 1)
+        return kind, [at, era, replica], [life, node, generation, its, devices, PREFIX, dead, drops]
     if kind == "settle":
         before = rng.choice([sid, f"{T}sid:s1"])
         named = session if session != "-" else "s9"
         keys = [at, era, f"{T}sid:{named}", gid]
         return kind, keys, [life, node, generation, named, "e", openid, rng.choice(["", "g"]), before]
     if kind == "release":
-        return kind, [at, sid, gid], [node, generation, session, LONG]
+        return kind, [at, sid, gid, replica], [node, generation, session, LONG]
+    if kind in {"replicate", "replica", "refresh"}:
+        return kind, *of_replicas(rng, kind, openid, [life, node, LONG], known)
     if kind == "find":
         what = rng.choice(["openid", "session", "gid"])
         key = {"openid": at, "session": f"{T}sid:s1", "gid": gid}[what]
@@ -95,6 +99,18 @@ def step(rng: random.Random, devices: int, known: list[str]) -> tuple[str, list[
     both = [generation, session, epoch, openid, rng.choice(known), "s2", "e", "y"]
     how = rng.choice(["again", "check", "strict"])
     return kind, [era, at, sid, f"{T}at:y", f"{T}sid:s2"], [PREFIX, life, node, devices, how, *both]
+
+
+def of_replicas(
+    rng: random.Random, kind: str, openid: str, who: list[str | int], known: list[str]
+) -> tuple[list[str], list[str | int]]:
+    prefix = f"{T}replica:"
+    if kind == "replica":
+        return [prefix + openid], []
+    if kind == "refresh":
+        return [], [prefix, LONG, openid]
+    records = [[one, rng.choice(known[-4:]), rng.choice([0, 3, 6]), "abc"] for one in ("x", "y")]
+    return [f"{T}era"], [f"{T}at:", prefix, *who, *records[0], *records[1]]
 
 
 def plain(answer: object) -> object:

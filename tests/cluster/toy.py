@@ -243,3 +243,31 @@ class ToyDirectory:
         if epoch not in "-+":
             self.data[sid] = openid
         return b"1" + self._told(lower, prefix)
+
+    def _replicate(self, keys: list[str], arguments: list[str]) -> object:
+        at, prefix, era, node, keep, *told = arguments
+        if self._era(keys[0]) != era:
+            return b"era"
+        letters = ""
+        for openid, generation, behind, data in zip(*(told[n::4] for n in range(4)), strict=True):
+            before = "" if behind == "0" else str(self.data.get(prefix + openid, ""))
+            if not any(each.key == generation and each.node == node for each in self._fields(at + openid)[1]):
+                letters += "g"
+            elif len(before) != int(behind):
+                self.data.pop(prefix + openid, None)
+                letters += "a"
+            else:
+                self.data[prefix + openid] = before + data
+                self.until[prefix + openid] = self.ms() + int(keep)
+                letters += "k"
+        return letters.encode()
+
+    def _refresh(self, keys: list[str], arguments: list[str]) -> object:
+        del keys
+        prefix, keep, *openids = arguments
+        self.until |= {prefix + one: self.ms() + int(keep) for one in openids if prefix + one in self.data}
+        return b"ok"
+
+    def _replica(self, keys: list[str], arguments: list[str]) -> object:
+        del arguments
+        return str(self.data.get(keys[0], "")).encode()

@@ -30,7 +30,7 @@ class Moving(Reading):
 
         after: of the messages only those with a higher number, for who has the others.
         """
-        skip = max(checks.u64(after) - self.acked_seq, 0)
+        skip = min(max(checks.u64(after), self.acked_seq), self.last_seq) - self.acked_seq
         if self._closed:
             raise OutboxClosed
         window = self._line.window
