@@ -108,11 +108,8 @@ def assemble_gateway(
         max_concurrency=most_calls,
         window=config.session.window_messages,
     )
-    metrics.gauge(
-        "upstream_max_concurrency",
-        "Calls of one service that may be under way, 0: any",
-        lambda: gates.book.bounds.max_concurrency,
-    )
+    help = "Calls of one service that may be under way, 0: any"
+    metrics.gauge("upstream_max_concurrency", help, lambda: gates.book.bounds.max_concurrency)
     upstream = assemble_upstream(
         mode,
         config.upstream,

@@ -57,7 +57,7 @@ FINAL: Final = frozenset({Written.DONE, Written.VOID})
 _log = logging.getLogger("quicgw.cluster")
 
 
-class _Waiting(NamedTuple):
+class _Awaiting(NamedTuple):
     """What goes on when a session is written as it is now."""
 
     go_on: Callable[[], None]
@@ -71,7 +71,7 @@ class _Sent(NamedTuple):
     session: Session
     replica: Replica
     record: Record
-    waiting: list[_Waiting]
+    waiting: list[_Awaiting]
     mark: int
     """As in ``_changed``."""
 
@@ -100,7 +100,7 @@ class Replication:
         self._changed: dict[Session, int] = {}
         """What is to be written, the oldest first, with the number of the change."""
         self._changes = 0
-        self._waiting: dict[Session, list[_Waiting]] = {}
+        self._waiting: dict[Session, list[_Awaiting]] = {}
         self._all: deque[tuple[int, asyncio.Future[None]]] = deque()
         """Who waits for all changes up to one."""
         self._under_way: list[_Sent] = []
@@ -151,7 +151,7 @@ class Replication:
         if len(msg_ids) > MANY_REQUESTS:
             for seq in [seq for seq in msg_ids if not task.session.outbox.is_open(seq)]:
                 del msg_ids[seq]
-        self._then(task.session, _Waiting(partial(go_on, task), task))
+        self._then(task.session, _Awaiting(partial(go_on, task), task))
 
     def tasks(self, session: Session) -> list[AsyncTask[Session]]:
         """Requests that wait for that."""
@@ -163,7 +163,7 @@ class Replication:
         """Wait until its client may be told of it; then it is ``answered``."""
         self._of(session).due = True
         written: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._then(session, _Waiting(partial(_done, written)))
+        self._then(session, _Awaiting(partial(_done, written)))
         return written
 
     def answered(self, session: Session) -> None:
@@ -187,7 +187,7 @@ class Replication:
             self._keeper.refresh([session.openid for session in some if session.state is not SessionState.CLOSED])
         self._repeats.flush(now)
 
-    def _then(self, session: Session, waiting: _Waiting) -> None:
+    def _then(self, session: Session, waiting: _Awaiting) -> None:
         self.changed(session)
         if self._gated(self._of(session)):
             self._waiting.setdefault(session, []).append(waiting)

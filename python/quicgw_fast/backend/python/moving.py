@@ -26,10 +26,7 @@ class Moving(Reading):
     __slots__ = ()
 
     def export(self, after: int = 0) -> OutboxState:
-        """Return all that there is, for restore() in another process; changes nothing. OutboxClosed after close().
-
-        after: of the messages only those with a higher number, for who has the others.
-        """
+        """Return all that there is, of messages those above a number, for restore(). OutboxClosed after close()."""
         skip = min(max(checks.u64(after), self.acked_seq), self.last_seq) - self.acked_seq
         if self._closed:
             raise OutboxClosed
