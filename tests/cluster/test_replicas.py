@@ -94,8 +94,8 @@ async def dies(town: Town, name: str, known_to: Inhabitant) -> None:
     await until(lambda: dead not in {record.name for record in known_to.node.membership.nodes})
 
 
-async def write(node: Inhabitant, *records: ReplicaRecord, round_: int = 1) -> list[Written]:
-    return await node.node.replicas.write(records, round_)
+async def write(node: Inhabitant, *records: ReplicaRecord) -> list[Written]:
+    return await node.node.replicas.write(records)
 
 
 async def test_what_was_written_is_what_the_next_node_finds(town: Town) -> None:

@@ -30,8 +30,7 @@ class Shelf:
         self.calls = 0
         self._waiting: list[tuple[Sequence[ReplicaRecord], asyncio.Future[list[Written]]]] = []
 
-    def write(self, records: Sequence[ReplicaRecord], round_: int) -> asyncio.Future[list[Written]]:
-        assert round_ > 0
+    def write(self, records: Sequence[ReplicaRecord]) -> asyncio.Future[list[Written]]:
         self.calls += 1
         assert not self._waiting, "one call is under way at a time"
         self._waiting.append((records, asyncio.get_running_loop().create_future()))

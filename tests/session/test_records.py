@@ -27,7 +27,7 @@ class Writer:
     def __init__(self, engine: ModuleType, **outbox: Any) -> None:
         self.engine = engine
         self.session = Session("5" * 32, "alice", "e" * 16, engine.Outbox(**outbox), NOW, state=SessionState.NORMAL)
-        self.replica = self.session.replica = Replica(1)
+        self.replica = self.session.replica = Replica()
         self.data = b""
         self.wholes = 0
 
@@ -35,7 +35,7 @@ class Writer:
         record = next_record(self.session, self.replica, NOW)
         self.data = record.data if record.whole else self.data + record.data
         self.wholes += record.whole
-        self.replica.wrote(record, 1)
+        self.replica.wrote(record)
         assert self.replica.size == len(self.data)
         assert self.replica.safe == record.last == self.session.outbox.last_seq
 

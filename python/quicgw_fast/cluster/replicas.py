@@ -6,7 +6,7 @@ written any more, and what is read then is all there is. It answers, too, whethe
 be: a directory that lost something has the session written anew.
 
 A replica is good in the life of the data (*era*) in which it was written. A directory that started again may have lost
-the last of what it said was written, and its nodes may have gone on without it.
+the last of what it said was written.
 """
 
 from __future__ import annotations
@@ -60,9 +60,9 @@ class Replicas:
         """See ``ReplicaKeeper``."""
         return self._up()
 
-    def write(self, records: Sequence[ReplicaRecord], round_: int) -> asyncio.Future[list[Written]]:
+    def write(self, records: Sequence[ReplicaRecord]) -> asyncio.Future[list[Written]]:
         """See ``ReplicaKeeper``."""
-        task = asyncio.ensure_future(self._write(records, round_))
+        task = asyncio.ensure_future(self._write(records))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return task
@@ -75,7 +75,7 @@ class Replicas:
         """Wait for what is being written; idempotent."""
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    async def _write(self, records: Sequence[ReplicaRecord], round_: int) -> list[Written]:
+    async def _write(self, records: Sequence[ReplicaRecord]) -> list[Written]:
         outcomes = {record.openid: Written.LATER for record in records}
         written: list[tuple[OwnClaim, ReplicaRecord]] = []
         for record in records:
@@ -85,12 +85,12 @@ class Replicas:
             elif claims[0].sure and claims[0].term == self._lease.term:
                 written.append((claims[0], record))
         if written:
-            outcomes |= await self._ask(written, round_)
+            outcomes |= await self._ask(written)
         return [outcomes[record.openid] for record in records]
 
-    async def _ask(self, written: list[tuple[OwnClaim, ReplicaRecord]], round_: int) -> dict[str, Written]:
+    async def _ask(self, written: list[tuple[OwnClaim, ReplicaRecord]]) -> dict[str, Written]:
         era = self._lease.era
-        head = SessionReplica(era=era, round=round_).SerializeToString()
+        head = SessionReplica(era=era).SerializeToString()
         some = []
         for claim, record in written:
             behind, data = (record.behind + len(head), record.data) if record.behind else (0, head + record.data)

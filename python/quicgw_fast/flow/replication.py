@@ -13,9 +13,8 @@ waits for it, by session:
 A session whose gateway dies is read by the next one, whose claim keeps this one from writing any more, and goes on from
 the last record (``session.replica``). What was accepted and has no reply in it is answered 500, "outcome unknown".
 
-While the directory is away nothing is written, so nothing goes on. It may go on *without* once it is sure that nobody
-takes these replicas for the sessions as they are: then all of them are void, and a new *round* begins. What is written
-later is of that round, one session after the other, and each is safe again as soon as it is written.
+While the directory does not answer nothing is written, so nothing goes on: whoever went on would be found to be behind
+what its clients have, and would give out numbers a second time.
 """
 
 from __future__ import annotations
@@ -94,9 +93,6 @@ class Replication:
         self._registry = registry
         self._link_of = link_of
         self._pump = pump
-        self._round = 1
-        """Counts the times that all replicas of this gateway became void, from 1 on."""
-        self._without = False
         self._changed: dict[Session, int] = {}
         """What is to be written, the oldest first, with the number of the change."""
         self._changes = 0
@@ -116,9 +112,6 @@ class Replication:
         self._took = metrics.duration("replica_lag", "Of records that were made together, until they were written")
         metrics.gauge("replica_waiting", "Sessions of which something is not written yet", lambda: len(self._changed))
         metrics.gauge("replica_held", "Bytes of all records of the sessions here", self._held, Unit.BYTES)
-        metrics.gauge(
-            "replica_without", "Sessions that go on without being written, as the directory is away", self._ungated
-        )
 
     # What the sender asks (``delivery.Barrier``)
 
@@ -133,8 +126,7 @@ class Replication:
 
     def safe(self, session: Session) -> int:
         """Return the number up to which its client may be given messages."""
-        replica = self._of(session)
-        return replica.safe if self._gated(replica) else session.outbox.last_seq
+        return self._of(session).safe
 
     def link_of(self, session: Session) -> Link | None:
         """Return its connection, once its START was answered."""
@@ -189,24 +181,15 @@ class Replication:
 
     def _then(self, session: Session, waiting: _Awaiting) -> None:
         self.changed(session)
-        if self._gated(self._of(session)):
-            self._waiting.setdefault(session, []).append(waiting)
-        else:
-            waiting.go_on()
+        self._waiting.setdefault(session, []).append(waiting)
 
     def _of(self, session: Session) -> Replica:
         if session.replica is None:
-            session.replica = Replica(0 if self._without else self._round)
+            session.replica = Replica()
         return session.replica
-
-    def _gated(self, replica: Replica) -> bool:
-        return replica.round == self._round
 
     def _held(self) -> int:
         return sum(session.replica.size for session in self._registry if session.replica is not None)
-
-    def _ungated(self) -> int:
-        return sum(session.replica is not None and not self._gated(session.replica) for session in self._registry)
 
     # Writing
 
@@ -222,17 +205,15 @@ class Replication:
             ReplicaRecord(sent.session.openid, sent.record.data, 0 if sent.record.whole else sent.replica.size)
             for sent in self._under_way
         ]
-        written = self._keeper.write(records, self._round)
+        written = self._keeper.write(records)
         written.add_done_callback(lambda done: self._told(_outcomes(done, len(records)), now))
 
     def _take_some(self, now: float) -> None:
         for session in list(islice(self._changed, MOST_AT_ONCE)):
             record = None
             if session.state is not SessionState.CLOSED:
-                replica = self._of(session)
-                replica.due |= not self._gated(replica)  # what there is of it is void
                 try:
-                    record = next_record(session, replica, now)
+                    record = next_record(session, self._of(session), now)
                 except MemoryError:  # there may be some later
                     self._repeats.add(logging.ERROR, "no memory to write a session", "", now, session.ids)
                     continue
@@ -247,7 +228,7 @@ class Replication:
         for each in done:
             self._count["whole" if each.record.whole else "later"].value += 1
             self._bytes.value += len(each.record.data)
-            each.replica.wrote(each.record, self._round)
+            each.replica.wrote(each.record)
         self._once_more([each for each, how in zip(sent, outcomes, strict=True) if how not in FINAL])
         for each in done:
             self._go_on(each)

@@ -44,11 +44,8 @@ class ReplicaKeeper(Protocol):
     def ready(self) -> bool:
         """Whether anything can be written now, as far as is known."""
 
-    def write(self, records: Sequence[ReplicaRecord], round_: int) -> asyncio.Future[list[Written]]:
-        """Write records of different openids, and say of each what became of it. The future raises nothing.
-
-        ``round_`` is written with each that is a whole: of a gateway's replicas those of early rounds may be void.
-        """
+    def write(self, records: Sequence[ReplicaRecord]) -> asyncio.Future[list[Written]]:
+        """Write records of different openids, and say of each what became of it. The future raises nothing."""
 
     def refresh(self, openids: Sequence[str]) -> None:
         """See to it that replicas stay for which there is nothing new to be written."""

@@ -262,11 +262,8 @@ class SessionReplica(message.Message):
     WHOLE_FIELD_NUMBER: builtins.int
     LATER_FIELD_NUMBER: builtins.int
     ERA_FIELD_NUMBER: builtins.int
-    ROUND_FIELD_NUMBER: builtins.int
     era: builtins.str
     """the life of the directory's data in which it was written: it is good in no other"""
-    round: builtins.int
-    """of the gateway that wrote it: which of its replicas are void is said by round"""
     @builtins.property
     def whole(self) -> SessionState:
         """its requests are in outbox.open_msg_ids"""
@@ -281,11 +278,10 @@ class SessionReplica(message.Message):
         whole: SessionState | None = ...,
         later: abc.Iterable[OutboxState] | None = ...,
         era: builtins.str = ...,
-        round: builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = typing.Literal["whole", b"whole"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["era", b"era", "later", b"later", "round", b"round", "whole", b"whole"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["era", b"era", "later", b"later", "whole", b"whole"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -34,8 +34,6 @@ class Record(NamedTuple):
 class Replica:
     """What was written of one session."""
 
-    round: int
-    """Of its gateway's rounds the one in which it was written last, or is to be first (``flow.replication``)."""
     safe: int = 0
     """The highest number that was seen written: up to there its client may be given messages."""
     size: int = 0
@@ -58,7 +56,7 @@ class Replica:
         """Whether what is behind the whole is too much."""
         return self.later >= MOST_LATER or self.size > 2 * self.whole_size + SMALLEST
 
-    def wrote(self, record: Record, round_: int) -> None:
+    def wrote(self, record: Record) -> None:
         """It is there."""
         size = len(record.data)
         if record.whole:
@@ -66,4 +64,4 @@ class Replica:
         else:
             self.size += size
             self.later += 1
-        self.safe, self.round = record.last, round_
+        self.safe = record.last
