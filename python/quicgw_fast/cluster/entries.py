@@ -95,14 +95,16 @@ class DirectoryEntries:
         """Remove what this node may have claimed without ever hearing of it; ``claims`` are what it has."""
         return self._ask(scripts.FORGET, [self._keys.at + openid], self._node, *(each.generation for each in claims))
 
-    async def replicate(self, records: Sequence[tuple[str, int, int, bytes]], era: str) -> str | Refused:
-        """Write records, each an openid, its claim, how many bytes are to be there, and the data; a letter for each."""
+    def replicate(self, records: Sequence[tuple[str, int, int, bytes]], era: str) -> asyncio.Future[object]:
+        """Write records, each an openid, its claim, how many bytes are to be there, and the data.
+
+        The answer is a letter for each (``scripts``), or ``era``.
+        """
         keys = self._keys
         arguments: list[str | int | bytes] = [keys.at, keys.replica, era, self._node, self._keep]
         for record in records:
             arguments += record
-        answer = cast("bytes", await self._ask(scripts.REPLICATE, [keys.era], *arguments)).decode()
-        return Refused.ERA if answer == Refused.ERA.value else answer
+        return self._ask(scripts.REPLICATE, [keys.era], *arguments)
 
     def refresh_replicas(self, openids: Sequence[str]) -> asyncio.Future[object]:
         """Keep replicas for another while."""

@@ -165,7 +165,6 @@ class ClusterNode:
         await self.membership.stop()
         await self.placement.stop()
         await self.telling.stop()
-        await self.replicas.stop()
         await self.link.close()
 
     async def _renewal_takes(self) -> float:

@@ -13,9 +13,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, cast
 
-from quicgw_fast.cluster.link import DirectoryUnavailable
 from quicgw_fast.cluster.records import Refused
 from quicgw_fast.placement import Written
 from quicgw_fast.proto.session_pb2 import SessionReplica
@@ -53,7 +52,6 @@ class Replicas:
         self._up = up
         self._outdated = outdated
         self._void = void
-        self._tasks: set[asyncio.Task[list[Written]]] = set()
 
     @property
     def ready(self) -> bool:
@@ -62,49 +60,56 @@ class Replicas:
 
     def write(self, records: Sequence[ReplicaRecord]) -> asyncio.Future[list[Written]]:
         """See ``ReplicaKeeper``."""
-        task = asyncio.ensure_future(self._write(records))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-        return task
+        outcomes: dict[str, Written] = {}
+        written: list[tuple[OwnClaim, ReplicaRecord]] = []
+        for record in records:
+            claims = self._claims.of(record.openid)
+            if claims and claims[0].sure and claims[0].term == self._lease.term:
+                written.append((claims[0], record))
+            else:
+                outcomes[record.openid] = Written.LATER if claims else Written.VOID
+        told: asyncio.Future[list[Written]] = asyncio.get_running_loop().create_future()
+
+        def tell() -> None:
+            if not told.done():
+                told.set_result([outcomes[record.openid] for record in records])
+
+        def answered(answer: asyncio.Future[object]) -> None:
+            outcomes.update(self._outcomes(answer, written))
+            tell()
+
+        if written:
+            self._ask(written).add_done_callback(answered)
+        else:
+            tell()
+        return told
 
     def refresh(self, openids: Sequence[str]) -> None:
         """See ``ReplicaKeeper``."""
         self._entries.refresh_replicas(openids)
 
-    async def stop(self) -> None:
-        """Wait for what is being written; idempotent."""
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-
-    async def _write(self, records: Sequence[ReplicaRecord]) -> list[Written]:
-        outcomes = {record.openid: Written.LATER for record in records}
-        written: list[tuple[OwnClaim, ReplicaRecord]] = []
-        for record in records:
-            claims = self._claims.of(record.openid)
-            if not claims:
-                outcomes[record.openid] = Written.VOID
-            elif claims[0].sure and claims[0].term == self._lease.term:
-                written.append((claims[0], record))
-        if written:
-            outcomes |= await self._ask(written)
-        return [outcomes[record.openid] for record in records]
-
-    async def _ask(self, written: list[tuple[OwnClaim, ReplicaRecord]]) -> dict[str, Written]:
-        era = self._lease.era
+    def _ask(self, written: list[tuple[OwnClaim, ReplicaRecord]]) -> asyncio.Future[object]:
+        era, some = self._lease.era, []
         head = SessionReplica(era=era).SerializeToString()
-        some = []
         for claim, record in written:
             behind, data = (record.behind + len(head), record.data) if record.behind else (0, head + record.data)
             some.append((claim.openid, claim.generation, behind, data))
-        try:
-            answer = await self._entries.replicate(some, era)
-        except DirectoryUnavailable as error:
-            _log.debug("sessions not written", extra={"reason": str(error), "sessions": len(written)})
-            return {}
-        if isinstance(answer, Refused):
+        return self._entries.replicate(some, era)
+
+    def _outcomes(
+        self, answer: asyncio.Future[object], written: list[tuple[OwnClaim, ReplicaRecord]]
+    ) -> dict[str, Written]:
+        letters = ""
+        if answer.cancelled() or answer.exception() is not None:
+            _log.debug("sessions not written", extra={"sessions": len(written)})
+        else:
+            letters = cast("bytes", answer.result()).decode()
+        if letters == Refused.ERA.value:
             self._outdated()
-            return {}
+        if len(letters) != len(written) or letters == Refused.ERA.value:
+            return {record.openid: Written.LATER for _, record in written}
         outcomes = {}
-        for (claim, record), letter in zip(written, answer, strict=True):
+        for (claim, record), letter in zip(written, letters, strict=True):
             outcomes[record.openid] = OUTCOMES[letter]
             if OUTCOMES[letter] is Written.VOID:
                 self._lost(claim)

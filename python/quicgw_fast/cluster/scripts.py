@@ -18,7 +18,7 @@ server, or in one slot.
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 _COMMON: Final = """
@@ -245,11 +245,12 @@ class AtomicScript:
 
     name: str
     text: str
+    sha: str = field(init=False)
+    """How the server calls it once it is loaded."""
 
-    @property
-    def sha(self) -> str:
-        """How the server calls it once it is loaded."""
-        return hashlib.sha1(self.text.encode(), usedforsecurity=False).hexdigest()
+    def __post_init__(self) -> None:
+        sha = hashlib.sha1(self.text.encode(), usedforsecurity=False).hexdigest()
+        object.__setattr__(self, "sha", sha)
 
 
 RENEW: Final = AtomicScript("renew", _COMMON + _RENEW)
