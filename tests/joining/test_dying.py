@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import signal
 from functools import partial
 from typing import TYPE_CHECKING
@@ -14,84 +13,27 @@ from quicgw_fast.cli.asking import AdminPages
 from quicgw_fast.proto import client_pb2 as pb
 from quicgw_fast.proto import service_pb2
 from quicgw_fast.service import GatewayUnreachable, Service
-from tests.support import raw_client, wire
-from tests.support.gateway_process import GatewayProcess, write_config
-from tests.support.pages import readiness
+from tests.joining.processes import Processes, two_processes
+from tests.support import wire
 from tests.support.parts import Parts
-from tests.support.raw_upstream import RawPusher, RawUpstream
+from tests.support.raw_upstream import RawPusher
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable
+    from collections.abc import AsyncIterator
     from pathlib import Path
 
     from tests.support.directory_server import DirectoryServer
-    from tests.support.raw_client import RawClient
 
-LEASE = 2.0
 PATIENCE = 5.0
 """Seconds that tools wait for an answer, if they are not told otherwise."""
-
-
-class Processes:
-    """Gateways that may be killed or stopped."""
-
-    def __init__(self, begin: Callable[[int], Awaitable[GatewayProcess]]) -> None:
-        self._begin = begin
-        self.nodes: list[GatewayProcess] = []
-        self.clients: list[RawClient] = []
-
-    async def add(self, count: int = 1) -> int:
-        """So many more; the number of the last one, when all of them take clients."""
-        new = range(len(self.nodes), len(self.nodes) + count)
-        self.nodes += await asyncio.gather(*map(self._begin, new))
-        async with asyncio.timeout(20):
-            for node in self.nodes:
-                while (await readiness(node.ready.admin))[0] != 200:
-                    await asyncio.sleep(0.05)
-        return len(self.nodes) - 1
-
-    async def connect(self, node: int) -> RawClient:
-        client = await raw_client.connect(*self.nodes[node].ready.quic)
-        self.clients.append(client)
-        return client
-
-    async def online(self, node: int, openid: str) -> RawClient:
-        client = await self.connect(node)
-        assert (await client.start(openid)).success
-        await client.hello()
-        return client
-
-    async def comes_back(self, node: int, before: RawClient, last: int) -> RawClient:
-        """Come for a session until it is decided what becomes of it."""
-        assert before.started is not None
-        async with asyncio.timeout(20):
-            while True:
-                client = await self.connect(node)
-                answer = await client.start(before.openid, "", last, before.started.connection_id, before.started.epoch)
-                if answer.success:
-                    return client
-                assert answer.error.error_code == 503, answer.error
-                await asyncio.sleep(0.1)
 
 
 @pytest.fixture
 async def processes(
     certificate: tuple[Path, Path], used_server: DirectoryServer, tmp_path: Path
 ) -> AsyncIterator[Processes]:
-    async with contextlib.AsyncExitStack() as stack:
-        service = await stack.enter_async_context(RawUpstream())
-
-        async def begin(number: int) -> GatewayProcess:
-            (folder := tmp_path / str(number)).mkdir()
-            tables = f'[cluster]\nurl = "{used_server.url}"\nlease = {LEASE}\nnode_id = "node-{number}"\n'
-            config = write_config(folder, certificate, service.address, f"{tables}[processor]\ndrain_timeout = 1\n")
-            return await stack.enter_async_context(GatewayProcess.serve(config, parts=Parts()))
-
-        processes = Processes(begin)
-        await processes.add(2)
+    async with two_processes(certificate, used_server.url, tmp_path, Parts()) as processes:
         yield processes
-        for client in processes.clients:
-            await client.bury()
 
 
 async def test_a_session_whose_node_was_killed_is_reset_with_that_reason(processes: Processes) -> None:
