@@ -54,7 +54,7 @@ class Desk:
 
     async def fetch(self, request: pb.FetchRequest) -> pb.FetchResponse:
         """Give up what is here by the claim that was found, and nothing that is here by a newer one."""
-        held = any(claim.generation == request.held for claim in self._claims.of(request.openid))
+        held = self._claims.has_by(request.openid, request.held)
         parked = self._placement.yielded(request.openid, request.held)
         openid = "" if request.session_ids else request.openid
         try:
