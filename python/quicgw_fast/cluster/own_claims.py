@@ -182,12 +182,13 @@ class OwnClaims:
 
         It may be one whose answer is on its way still. A newer claim of the same openid stays: who wants that has to
         find it. With one device an older one goes as well: ``held`` was the oldest there is, so it took that one's
-        place, though this node may not have heard so yet.
+        place, though this node may not have heard so yet. What an older one that waits for its answer has fetched is
+        only another copy of what the newer one was given.
         """
         parcels: list[bytes] = []
         for asking in self._asking.get(openid, ()):
             asking.given_up.add(held)
-            if asking.generation and self._goes_with(asking.generation, held):
+            if asking.generation == held:
                 parcels += asking.fetched
                 asking.fetched = ()
         for claim in self.of(openid):
