@@ -7,7 +7,7 @@ import logging
 from typing import TYPE_CHECKING, Final
 
 from quicgw_fast.cluster.link import DirectoryUnavailable
-from quicgw_fast.placement import HERE, Place, PlaceTrouble
+from quicgw_fast.placement import HERE, UNCOUNTED, Place, PlaceTrouble
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from quicgw_fast.cluster.own_claims import OwnClaims
     from quicgw_fast.cluster.telling import Telling
     from quicgw_fast.observe import Metrics
-    from quicgw_fast.placement import Answer
+    from quicgw_fast.placement import Answer, Attempt
 
 IDLE: Final = 30.0
 """Seconds after which a claim without a session, and with nothing that came for it, is given back."""
@@ -56,9 +56,10 @@ class DirectoryPlacement:
 
     # What the flow asks
 
-    def claim(self, openid: str, session_id: str) -> Answer:
+    def claim(self, openid: str, session_id: str, attempt: Attempt = UNCOUNTED) -> Answer:
         """See ``Placement``."""
-        return self._claiming.at_once(openid, session_id) or self._later(self._claiming.claimed(openid, session_id))
+        at_once = self._claiming.at_once(openid, session_id)
+        return at_once or self._later(self._claiming.claimed(openid, session_id, attempt))
 
     def find(self, target_type: str, target_id: str) -> Answer:
         """See ``Placement``."""

@@ -133,7 +133,7 @@ class Member:
         """Listen for the other nodes and join; StartupError says what cannot be had, and then nothing is left open."""
         host, port = split_address(self._config.listen)
         node, path = self._node, self._path()
-        desk = Desk(path, node.placement, node.claims, node.membership, self._register, self._describe_to)
+        desk = Desk(path, node.placement, node.claims, node.membership, self._register, self._describe_to, self._clock)
         here = path.services, path.kicks, self._register
         self._everywhere = Everywhere(self._clock, self._client, self._others, node.placement, *here)
         where = host, port + self._seat.index if port else 0

@@ -26,7 +26,7 @@ _sym_db = _symbol_database.Default()
 from quicgw_fast.proto import service_pb2 as quicgw__fast_dot_proto_dot_service__pb2
 
 
-DESCRIPTOR = _pool.POOL.AddSerializedFile(b'\n\x1cquicgw_fast/proto/node.proto\x12\x10gatesvr.internal\x1a\x1fquicgw_fast/proto/service.proto\"c\n\x0c\x46\x65tchRequest\x12\x0c\n\x04node\x18\x01 \x01(\t\x12\x0e\n\x06openid\x18\x02 \x01(\t\x12\x12\n\ngeneration\x18\x03 \x01(\x04\x12\x13\n\x0bsession_ids\x18\x04 \x03(\t\x12\x0c\n\x04held\x18\x05 \x01(\x04\"3\n\rFetchResponse\x12\x10\n\x08sessions\x18\x01 \x03(\x0c\x12\x10\n\x08outdated\x18\x02 \x01(\x08\".\n\x0e\x43onfirmRequest\x12\x0e\n\x06openid\x18\x01 \x01(\t\x12\x0c\n\x04held\x18\x02 \x01(\x04\"\x11\n\x0f\x43onfirmResponse\"q\n\x0c\x43\x61rryRequest\x12\x31\n\x06pushes\x18\x01 \x03(\x0b\x32!.gatesvr.proto.UnicastPushRequest\x12.\n\x07replies\x18\x02 \x03(\x0b\x32\x1d.gatesvr.internal.HandedReply\"S\n\rCarryResponse\x12\x33\n\x07\x61nswers\x18\x01 \x03(\x0b\x32\".gatesvr.proto.UnicastPushResponse\x12\r\n\x05taken\x18\x02 \x03(\x08\"\xf2\x01\n\x0bHandedReply\x12\x12\n\nsession_id\x18\x01 \x01(\t\x12\x12\n\nclient_seq\x18\x02 \x01(\x04\x12\x11\n\tpush_type\x18\x03 \x01(\x05\x12\x0c\n\x04\x63ode\x18\x04 \x01(\x05\x12\x0f\n\x07message\x18\x05 \x01(\t\x12\x0c\n\x04\x64\x61ta\x18\x06 \x01(\x0c\x12;\n\x07headers\x18\x07 \x03(\x0b\x32*.gatesvr.internal.HandedReply.HeadersEntry\x12\x0e\n\x06openid\x18\x08 \x01(\t\x1a.\n\x0cHeadersEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"A\n\x0bKickRequest\x12\x0e\n\x06openid\x18\x01 \x01(\t\x12\x12\n\nsession_id\x18\x02 \x01(\t\x12\x0e\n\x06reason\x18\x03 \x01(\t\"\x1d\n\x0cKickResponse\x12\r\n\x05\x65nded\x18\x01 \x01(\r\")\n\x0cVouchRequest\x12\x0c\n\x04node\x18\x01 \x01(\t\x12\x0b\n\x03\x65ra\x18\x02 \x01(\t\" \n\rVouchResponse\x12\x0f\n\x07outcome\x18\x01 \x01(\t\"\x1f\n\x0f\x44\x65scribeRequest\x12\x0c\n\x04node\x18\x01 \x01(\t\"\x9b\x01\n\x10\x44\x65scribeResponse\x12\x0f\n\x07version\x18\x01 \x01(\t\x12\r\n\x05state\x18\x02 \x01(\t\x12\x0e\n\x06uptime\x18\x03 \x01(\x01\x12\x10\n\x08sessions\x18\x04 \x01(\x04\x12\x19\n\x11sessions_detached\x18\x05 \x01(\x04\x12\x17\n\x0flease_remaining\x18\x06 \x01(\x01\x12\x11\n\tdirectory\x18\x07 \x01(\t2\xd2\x08\n\x0bNodeService\x12H\n\x05\x46\x65tch\x12\x1e.gatesvr.internal.FetchRequest\x1a\x1f.gatesvr.internal.FetchResponse\x12N\n\x07\x43onfirm\x12 .gatesvr.internal.ConfirmRequest\x1a!.gatesvr.internal.ConfirmResponse\x12H\n\x05\x43\x61rry\x12\x1e.gatesvr.internal.CarryRequest\x1a\x1f.gatesvr.internal.CarryResponse\x12M\n\x04Push\x12!.gatesvr.proto.UnicastPushRequest\x1a\".gatesvr.proto.UnicastPushResponse\x12N\n\tBroadcast\x12\x1f.gatesvr.proto.BroadcastRequest\x1a .gatesvr.proto.BroadcastResponse\x12\x45\n\x04Join\x12\x1f.gatesvr.proto.JoinGroupRequest\x1a\x1c.gatesvr.proto.GroupResponse\x12G\n\x05Leave\x12 .gatesvr.proto.LeaveGroupRequest\x1a\x1c.gatesvr.proto.GroupResponse\x12K\n\x06Spread\x12\x1f.gatesvr.proto.GroupPushRequest\x1a .gatesvr.proto.GroupPushResponse\x12R\n\x07Members\x12\".gatesvr.proto.GroupMembersRequest\x1a#.gatesvr.proto.GroupMembersResponse\x12N\n\x07Present\x12 .gatesvr.proto.SessionsOfRequest\x1a!.gatesvr.proto.SessionsOfResponse\x12\x45\n\x04Kick\x12\x1d.gatesvr.internal.KickRequest\x1a\x1e.gatesvr.internal.KickResponse\x12[\n\x08Register\x12&.gatesvr.proto.UpstreamRegisterRequest\x1a\'.gatesvr.proto.UpstreamRegisterResponse\x12H\n\x05Vouch\x12\x1e.gatesvr.internal.VouchRequest\x1a\x1f.gatesvr.internal.VouchResponse\x12Q\n\x08\x44\x65scribe\x12!.gatesvr.internal.DescribeRequest\x1a\".gatesvr.internal.DescribeResponseb\x06proto3')
+DESCRIPTOR = _pool.POOL.AddSerializedFile(b'\n\x1cquicgw_fast/proto/node.proto\x12\x10gatesvr.internal\x1a\x1fquicgw_fast/proto/service.proto\"\x83\x01\n\x0c\x46\x65tchRequest\x12\x0c\n\x04node\x18\x01 \x01(\t\x12\x0e\n\x06openid\x18\x02 \x01(\t\x12\x12\n\ngeneration\x18\x03 \x01(\x04\x12\x13\n\x0bsession_ids\x18\x04 \x03(\t\x12\x0c\n\x04held\x18\x05 \x01(\x04\x12\r\n\x05\x65poch\x18\x06 \x01(\t\x12\x0f\n\x07\x61ttempt\x18\x07 \x01(\x04\"A\n\rFetchResponse\x12\x10\n\x08sessions\x18\x01 \x03(\x0c\x12\x10\n\x08outdated\x18\x02 \x01(\x08\x12\x0c\n\x04late\x18\x03 \x01(\x08\".\n\x0e\x43onfirmRequest\x12\x0e\n\x06openid\x18\x01 \x01(\t\x12\x0c\n\x04held\x18\x02 \x01(\x04\"\x11\n\x0f\x43onfirmResponse\"q\n\x0c\x43\x61rryRequest\x12\x31\n\x06pushes\x18\x01 \x03(\x0b\x32!.gatesvr.proto.UnicastPushRequest\x12.\n\x07replies\x18\x02 \x03(\x0b\x32\x1d.gatesvr.internal.HandedReply\"S\n\rCarryResponse\x12\x33\n\x07\x61nswers\x18\x01 \x03(\x0b\x32\".gatesvr.proto.UnicastPushResponse\x12\r\n\x05taken\x18\x02 \x03(\x08\"\xf2\x01\n\x0bHandedReply\x12\x12\n\nsession_id\x18\x01 \x01(\t\x12\x12\n\nclient_seq\x18\x02 \x01(\x04\x12\x11\n\tpush_type\x18\x03 \x01(\x05\x12\x0c\n\x04\x63ode\x18\x04 \x01(\x05\x12\x0f\n\x07message\x18\x05 \x01(\t\x12\x0c\n\x04\x64\x61ta\x18\x06 \x01(\x0c\x12;\n\x07headers\x18\x07 \x03(\x0b\x32*.gatesvr.internal.HandedReply.HeadersEntry\x12\x0e\n\x06openid\x18\x08 \x01(\t\x1a.\n\x0cHeadersEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"A\n\x0bKickRequest\x12\x0e\n\x06openid\x18\x01 \x01(\t\x12\x12\n\nsession_id\x18\x02 \x01(\t\x12\x0e\n\x06reason\x18\x03 \x01(\t\"\x1d\n\x0cKickResponse\x12\r\n\x05\x65nded\x18\x01 \x01(\r\")\n\x0cVouchRequest\x12\x0c\n\x04node\x18\x01 \x01(\t\x12\x0b\n\x03\x65ra\x18\x02 \x01(\t\" \n\rVouchResponse\x12\x0f\n\x07outcome\x18\x01 \x01(\t\"\x1f\n\x0f\x44\x65scribeRequest\x12\x0c\n\x04node\x18\x01 \x01(\t\"\x9b\x01\n\x10\x44\x65scribeResponse\x12\x0f\n\x07version\x18\x01 \x01(\t\x12\r\n\x05state\x18\x02 \x01(\t\x12\x0e\n\x06uptime\x18\x03 \x01(\x01\x12\x10\n\x08sessions\x18\x04 \x01(\x04\x12\x19\n\x11sessions_detached\x18\x05 \x01(\x04\x12\x17\n\x0flease_remaining\x18\x06 \x01(\x01\x12\x11\n\tdirectory\x18\x07 \x01(\t2\xd2\x08\n\x0bNodeService\x12H\n\x05\x46\x65tch\x12\x1e.gatesvr.internal.FetchRequest\x1a\x1f.gatesvr.internal.FetchResponse\x12N\n\x07\x43onfirm\x12 .gatesvr.internal.ConfirmRequest\x1a!.gatesvr.internal.ConfirmResponse\x12H\n\x05\x43\x61rry\x12\x1e.gatesvr.internal.CarryRequest\x1a\x1f.gatesvr.internal.CarryResponse\x12M\n\x04Push\x12!.gatesvr.proto.UnicastPushRequest\x1a\".gatesvr.proto.UnicastPushResponse\x12N\n\tBroadcast\x12\x1f.gatesvr.proto.BroadcastRequest\x1a .gatesvr.proto.BroadcastResponse\x12\x45\n\x04Join\x12\x1f.gatesvr.proto.JoinGroupRequest\x1a\x1c.gatesvr.proto.GroupResponse\x12G\n\x05Leave\x12 .gatesvr.proto.LeaveGroupRequest\x1a\x1c.gatesvr.proto.GroupResponse\x12K\n\x06Spread\x12\x1f.gatesvr.proto.GroupPushRequest\x1a .gatesvr.proto.GroupPushResponse\x12R\n\x07Members\x12\".gatesvr.proto.GroupMembersRequest\x1a#.gatesvr.proto.GroupMembersResponse\x12N\n\x07Present\x12 .gatesvr.proto.SessionsOfRequest\x1a!.gatesvr.proto.SessionsOfResponse\x12\x45\n\x04Kick\x12\x1d.gatesvr.internal.KickRequest\x1a\x1e.gatesvr.internal.KickResponse\x12[\n\x08Register\x12&.gatesvr.proto.UpstreamRegisterRequest\x1a\'.gatesvr.proto.UpstreamRegisterResponse\x12H\n\x05Vouch\x12\x1e.gatesvr.internal.VouchRequest\x1a\x1f.gatesvr.internal.VouchResponse\x12Q\n\x08\x44\x65scribe\x12!.gatesvr.internal.DescribeRequest\x1a\".gatesvr.internal.DescribeResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -35,34 +35,34 @@ if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_HANDEDREPLY_HEADERSENTRY']._loaded_options = None
   _globals['_HANDEDREPLY_HEADERSENTRY']._serialized_options = b'8\001'
-  _globals['_FETCHREQUEST']._serialized_start=83
-  _globals['_FETCHREQUEST']._serialized_end=182
-  _globals['_FETCHRESPONSE']._serialized_start=184
-  _globals['_FETCHRESPONSE']._serialized_end=235
-  _globals['_CONFIRMREQUEST']._serialized_start=237
-  _globals['_CONFIRMREQUEST']._serialized_end=283
-  _globals['_CONFIRMRESPONSE']._serialized_start=285
-  _globals['_CONFIRMRESPONSE']._serialized_end=302
-  _globals['_CARRYREQUEST']._serialized_start=304
-  _globals['_CARRYREQUEST']._serialized_end=417
-  _globals['_CARRYRESPONSE']._serialized_start=419
-  _globals['_CARRYRESPONSE']._serialized_end=502
-  _globals['_HANDEDREPLY']._serialized_start=505
-  _globals['_HANDEDREPLY']._serialized_end=747
-  _globals['_HANDEDREPLY_HEADERSENTRY']._serialized_start=701
-  _globals['_HANDEDREPLY_HEADERSENTRY']._serialized_end=747
-  _globals['_KICKREQUEST']._serialized_start=749
-  _globals['_KICKREQUEST']._serialized_end=814
-  _globals['_KICKRESPONSE']._serialized_start=816
-  _globals['_KICKRESPONSE']._serialized_end=845
-  _globals['_VOUCHREQUEST']._serialized_start=847
-  _globals['_VOUCHREQUEST']._serialized_end=888
-  _globals['_VOUCHRESPONSE']._serialized_start=890
-  _globals['_VOUCHRESPONSE']._serialized_end=922
-  _globals['_DESCRIBEREQUEST']._serialized_start=924
-  _globals['_DESCRIBEREQUEST']._serialized_end=955
-  _globals['_DESCRIBERESPONSE']._serialized_start=958
-  _globals['_DESCRIBERESPONSE']._serialized_end=1113
-  _globals['_NODESERVICE']._serialized_start=1116
-  _globals['_NODESERVICE']._serialized_end=2222
+  _globals['_FETCHREQUEST']._serialized_start=84
+  _globals['_FETCHREQUEST']._serialized_end=215
+  _globals['_FETCHRESPONSE']._serialized_start=217
+  _globals['_FETCHRESPONSE']._serialized_end=282
+  _globals['_CONFIRMREQUEST']._serialized_start=284
+  _globals['_CONFIRMREQUEST']._serialized_end=330
+  _globals['_CONFIRMRESPONSE']._serialized_start=332
+  _globals['_CONFIRMRESPONSE']._serialized_end=349
+  _globals['_CARRYREQUEST']._serialized_start=351
+  _globals['_CARRYREQUEST']._serialized_end=464
+  _globals['_CARRYRESPONSE']._serialized_start=466
+  _globals['_CARRYRESPONSE']._serialized_end=549
+  _globals['_HANDEDREPLY']._serialized_start=552
+  _globals['_HANDEDREPLY']._serialized_end=794
+  _globals['_HANDEDREPLY_HEADERSENTRY']._serialized_start=748
+  _globals['_HANDEDREPLY_HEADERSENTRY']._serialized_end=794
+  _globals['_KICKREQUEST']._serialized_start=796
+  _globals['_KICKREQUEST']._serialized_end=861
+  _globals['_KICKRESPONSE']._serialized_start=863
+  _globals['_KICKRESPONSE']._serialized_end=892
+  _globals['_VOUCHREQUEST']._serialized_start=894
+  _globals['_VOUCHREQUEST']._serialized_end=935
+  _globals['_VOUCHRESPONSE']._serialized_start=937
+  _globals['_VOUCHRESPONSE']._serialized_end=969
+  _globals['_DESCRIBEREQUEST']._serialized_start=971
+  _globals['_DESCRIBEREQUEST']._serialized_end=1002
+  _globals['_DESCRIBERESPONSE']._serialized_start=1005
+  _globals['_DESCRIBERESPONSE']._serialized_end=1160
+  _globals['_NODESERVICE']._serialized_start=1163
+  _globals['_NODESERVICE']._serialized_end=2269
 # @@protoc_insertion_point(module_scope)
