@@ -89,11 +89,17 @@ class DirectoryEntries:
         """Remove what this node may have claimed without ever hearing of it; ``claims`` are what it has."""
         return self._ask(scripts.FORGET, [self._keys.at + openid], self._node, *(each.generation for each in claims))
 
-    async def find(self, kind: str, named: str) -> list[ClaimHolder]:
-        """Who has an ``openid``, a ``session`` or a ``gid``, the oldest claim first."""
+    async def find(self, kind: str, named: str, era: str) -> list[ClaimHolder] | Refused:
+        """Who has an ``openid``, a ``session`` or a ``gid``, the oldest claim first.
+
+        Refused.EARLY where nobody does, but the data may not be complete.
+        """
         keys = self._keys
         key = {"openid": keys.at, "session": keys.sid, "gid": keys.gid}[kind] + named
-        answer = cast("list[bytes]", await self._ask(scripts.FIND, [key], keys.lease, kind, keys.sid, keys.at))
+        arguments = keys.lease, kind, keys.sid, keys.at, era, self._lease
+        answer = cast("list[bytes]", await self._ask(scripts.FIND, [key, keys.era], *arguments))
+        if answer == [b"early"]:
+            return Refused.EARLY
         return [found for found in map(_holder, answer) if found is not None]
 
     async def again(self, claims: Sequence[OwnClaim], era: str, how: Again) -> list[Asserted] | Refused:

@@ -7,6 +7,7 @@ import logging
 from typing import TYPE_CHECKING, Final
 
 from quicgw_fast.cluster.link import DirectoryUnavailable
+from quicgw_fast.cluster.records import Refused
 from quicgw_fast.placement import HERE, UNCOUNTED, Place, PlaceTrouble
 
 if TYPE_CHECKING:
@@ -122,10 +123,11 @@ class DirectoryPlacement:
 
     async def _found(self, target_type: str, target_id: str) -> Place:
         try:
-            holders = await self._entries.find(target_type, target_id)
+            holders = await self._entries.find(target_type, target_id, self._lease.era)
         except DirectoryUnavailable as error:
-            detail = f"the directory cannot say where it lives ({error})"
-            return Place(False, detail, PlaceTrouble.DIRECTORY_UNAVAILABLE)
+            return _not_said(str(error))
+        if isinstance(holders, Refused):
+            return _not_said("its data is new, and not complete yet")
         if self._claims.devices == 1 and target_type == "openid":
             holders = holders[:1]  # the others wait for it
         if not holders or any(holder.node == self._node for holder in holders):
@@ -158,3 +160,7 @@ class DirectoryPlacement:
             future.set_exception(error)
         else:
             future.set_result(task.result())
+
+
+def _not_said(why: str) -> Place:
+    return Place(False, f"the directory cannot say where it lives ({why})", PlaceTrouble.DIRECTORY_UNAVAILABLE)
