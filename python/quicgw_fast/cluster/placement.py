@@ -130,7 +130,12 @@ class DirectoryPlacement:
             return _not_said("its data is new, and not complete yet")
         if self._claims.devices == 1 and target_type == "openid":
             holders = holders[:1]  # the others wait for it
-        if not holders or any(holder.node == self._node for holder in holders):
+        mine = [holder for holder in holders if holder.node == self._node]
+        if any(
+            holder.session_id and not holder.epoch for holder in mine
+        ):  # a START has named it, and has no answer yet
+            return Place(False, "it is on its way here", PlaceTrouble.COMING)
+        if mine or not holders:
             return HERE
         nodes = tuple(dict.fromkeys(holder.node for holder in holders if holder.alive))
         if not nodes:

@@ -29,6 +29,8 @@ class PlaceTrouble(Enum):
 
     ELSEWHERE = "elsewhere"
     """It lives at another node."""
+    COMING = "MOVED"
+    """It is on its way here."""
     SUPERSEDED = "superseded"
     """A newer START came to another node."""
     DIRECTORY_UNAVAILABLE = "DIRECTORY_UNAVAILABLE"
