@@ -87,7 +87,7 @@ class ChaosNode:
         try:
             await process.start()
         except NotReadyError as error:
-            if "the directory" not in str(error):
+            if "directory" not in str(error):
                 raise
             return None
         return process

@@ -171,7 +171,7 @@ class Member:
         here = path.services, path.kicks, self._register
         self._everywhere = Everywhere(node.name, self._clock, self._client, others, node.placement, *here)
         self._operators = ForOperators(node.name, self._client, others, self._views(), self._drain)
-        of_here = self._register, self._describe_to, self._operators, self._drain
+        of_here = self._register, self._describe_to, self._clock, self._operators, self._drain
         desk = Desk(path, node.placement, node.claims, node.membership, *of_here)
         where = host, port + self._seat.index if port else 0
         self._server = await NodeServer.start(node.name, *where, desk, self._access)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 from quicgw_fast.cluster.lease import Vouched
 from quicgw_fast.cluster.peering.carrying import Carrying
 from quicgw_fast.cluster.peering.lines import NodeLines
-from quicgw_fast.cluster.peers import PeerUnreachable
+from quicgw_fast.cluster.peers import OutdatedAttempt, PeerUnreachable
 from quicgw_fast.proto import node_pb2 as pb
 from quicgw_fast.proto.session_pb2 import SessionState
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from quicgw_fast.cluster.peering.access import NodeAccess
     from quicgw_fast.cluster.peering.lines import AddressOf
+    from quicgw_fast.placement import Attempt
     from quicgw_fast.proto.service_pb2 import (
         BroadcastRequest,
         BroadcastResponse,
@@ -71,13 +72,21 @@ class NodeClient:
         self._lines.keep(nodes)
 
     async def fetch(
-        self, node: str, openid: str, held: int, generation: int, session_ids: Sequence[str]
+        self, node: str, openid: str, held: int, generation: int, session_ids: Sequence[str], attempt: Attempt
     ) -> list[bytes]:
         """See ``Peers``."""
         request = pb.FetchRequest(
-            node=self._node, openid=openid, held=held, generation=generation, session_ids=session_ids
+            node=self._node,
+            openid=openid,
+            held=held,
+            generation=generation,
+            session_ids=session_ids,
+            epoch=attempt.epoch,
+            attempt=attempt.number,
         )
         answer: pb.FetchResponse = await self._lines.call(node, "Fetch", request, ANSWER_WITHIN)
+        if answer.late:
+            raise OutdatedAttempt(f"{node}: a newer attempt of the client is there")
         if answer.outdated:
             raise PeerUnreachable(f"{node}: a newer claim was given what it had", surely=True)
         return [_from_node(node) + session for session in answer.sessions]
