@@ -94,11 +94,13 @@ class ClusterNode:
         )
         keep = 0.0 if retaining is None else retaining.keep
         entries = DirectoryEntries(self.link, Keys(config.name), self.name, devices, config.lease, keep)
-        recovery = None if retaining is None else Recovery(metrics, retaining.revive)
+        recovery = None if retaining is None else Recovery(metrics, retaining.revive, self._life)
         taking = Taking(entries, peers, self.promises, clock, devices=devices, recovery=recovery)
         whom = self.claims, self.lease, entries
         self.telling = Telling(*whom, taking, outdated=lambda: self.membership.wake(), void=void)
-        self.replicas = Replicas(*whom, lambda: self.link.up, outdated=lambda: self.membership.wake(), void=void)
+        self.replicas = Replicas(
+            *whom, lambda: self.membership.current, outdated=lambda: self.membership.wake(), void=void
+        )
         release = self.telling.release
         self._confirming = Confirming(*whom, taking, clock, metrics, release=release, void=void)
         self.membership = Membership(
@@ -166,6 +168,9 @@ class ClusterNode:
         await self.placement.stop()
         await self.telling.stop()
         await self.link.close()
+
+    def _life(self) -> str:
+        return self.lease.era if self.membership.current else ""
 
     async def _renewal_takes(self) -> float:
         began = self._now()
