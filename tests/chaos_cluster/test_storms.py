@@ -43,5 +43,5 @@ async def test_a_storm(tmp_path: Path, certificate: tuple[Path, Path], seed: int
         print(f"seed {seed}: {told(load)}")
         problems += judge(load)
         tales.write(load, tmp_path)
-    problems = town.faults() + problems
+    problems += town.faults()
     assert not problems, "\n".join([*storm.done, f"seed {seed}, {tmp_path}", *problems[:30]])
