@@ -42,6 +42,10 @@ class Clustered(Protocol):
     """What a gateway has of its cluster."""
 
     @property
+    def name(self) -> str:
+        """By which the others know this one."""
+
+    @property
     def placement(self) -> Placement:
         """Where openids live."""
 
@@ -137,7 +141,7 @@ def assemble_gateway(
     )
     of_all = path.registry, path.budget, path.request_memory
     register_session_buffers(metrics, *of_all, config.session, gates.book.limits)
-    views = SessionViews(clock, path.registry, config.server.transport)
+    views = SessionViews(clock, path.registry, config.server.transport, "" if member is None else member.name)
     return Assembled(path, upstream, gates, views, EventOutlets(events, metrics, config.webhook))
 
 

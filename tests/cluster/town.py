@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from quicgw_fast.placement import Answer
 
 LEASE = 1.0
+DEAD_FOR = 1.0
+"""Seconds; of a node, until it is forgotten what that had claimed: the two leases that are the least."""
 
 
 @dataclass
@@ -102,6 +104,7 @@ class Town:
             about=lambda: {"grpc": "127.0.0.1:1"},
             void=lambda claim: inhabitant.void(claim),
             changed=lambda standing: inhabitant.standings.append(standing),
+            dead_for=DEAD_FOR,
             retaining=retaining,
             devices=devices,
             founding=founding,

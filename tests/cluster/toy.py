@@ -82,6 +82,14 @@ class ToyDirectory:
                 del listed[name]
         return [int(was), known["id"].encode(), there]
 
+    def _leave(self, keys: list[str], arguments: list[str]) -> object:
+        prefix, node = arguments
+        self.data.pop(prefix + node, None)
+        self.until.pop(prefix + node, None)
+        self._hash(keys[0]).pop(node, None)
+        self._drop_empty(keys[0])
+        return b"ok"
+
     def _vouch(self, keys: list[str], arguments: list[str]) -> object:
         era, lease = keys
         if self._era(era) != arguments[0]:
@@ -200,6 +208,33 @@ class ToyDirectory:
                 del self._hash(keys[0])[each.key]
         self._drop_empty(keys[0])
         return b"ok"
+
+    def _sweep(self, keys: list[str], arguments: list[str]) -> object:
+        prefix, era_id, at, sid, gid, pattern, cursor, count, remembered, *gone = arguments
+        if self._era(keys[0]) != era_id:
+            return [b"era"]
+        begin = int(cursor)
+        names = sorted(key for key in self.data if key.startswith(pattern[:-1]))
+        forgotten, dead = 0, set[str]()
+        for name in names[begin : begin + int(count)]:
+            if name.startswith(at):
+                _, found = self._fields(name)
+                without = [each for each in found if prefix + each.node not in self.data]
+                dead |= {each.node for each in without}
+                going = [each for each in without if each.node in gone]
+                for each in going:
+                    del self._hash(name)[each.key]
+                forgotten += len(going)
+                if found and len(going) == len(found):
+                    self.until[name] = self.ms() + int(remembered)
+            elif name.startswith(sid):
+                _, found = self._fields(at + str(self.data[name]))
+                if not any(each.session == name.removeprefix(sid) or each.epoch == "-" for each in found):
+                    del self.data[name]
+            elif name.startswith(gid) and sid + str(self.data[name]) not in self.data:
+                del self.data[name]
+        following = begin + int(count) if begin + int(count) < len(names) else 0
+        return [b"ok", str(following).encode(), forgotten, [node.encode() for node in sorted(dead)]]
 
     def _assert(self, keys: list[str], arguments: list[str]) -> object:
         era, *rest = keys

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from tests.support.parts import Parts
     from tests.support.raw_client import RawClient
 
-LEASE = 1.0
+LEASE = 2.0
 
 
 class Processes:

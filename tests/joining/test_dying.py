@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
@@ -28,9 +29,9 @@ PATIENCE = 5.0
 
 @pytest.fixture
 async def processes(
-    certificate: tuple[Path, Path], empty_server: DirectoryServer, tmp_path: Path
+    certificate: tuple[Path, Path], used_server: DirectoryServer, tmp_path: Path
 ) -> AsyncIterator[Processes]:
-    async with two_processes(certificate, empty_server.url, tmp_path, Parts()) as processes:
+    async with two_processes(certificate, used_server.url, tmp_path, Parts()) as processes:
         yield processes
 
 
@@ -44,6 +45,17 @@ async def test_a_session_whose_node_was_killed_is_reset_with_that_reason(process
     assert wire.business(await second.call("echo")).code == 200
 
 
+async def named_by_what_operators_ask(pages: AdminPages) -> None:
+    """What they ask about all nodes says which one hangs."""
+    ask = partial(asyncio.to_thread, pages.ask)
+    paths = ("GET", "/sessions"), ("GET", "/groups"), ("GET", "/sessions/0"), ("POST", "/drain?node=node-0")
+    (_, sessions), (_, groups), *refused = await asyncio.gather(*(ask(*path) for path in paths))
+    assert [one["openid"] for one in sessions["sessions"]] == ["bob"]
+    assert (len(sessions["unreached_nodes"]), len(groups["unreached_nodes"])) == (1, 1)
+    for status, told in refused:
+        assert (status, told["error"]["code"]) == (503, "NODE_UNREACHABLE")
+
+
 async def test_what_a_node_that_hangs_holds_up_ends_soon_and_says_so(processes: Processes) -> None:
     await processes.online(0, "alice")
     other = await processes.online(1, "bob")
@@ -53,7 +65,9 @@ async def test_what_a_node_that_hangs_holds_up_ends_soon_and_says_so(processes: 
     async with RawPusher(processes.nodes[1].ready.grpc) as pusher:
         present = pusher.stub.SessionsOf(service_pb2.SessionsOfRequest(openid="alice"))
         async with asyncio.timeout(PATIENCE):
-            answer, (status, told), of_alice = await asyncio.gather(pusher.broadcast(data=b"hi"), kick, present)
+            answer, (status, told), of_alice, _ = await asyncio.gather(
+                pusher.broadcast(data=b"hi"), kick, present, named_by_what_operators_ask(pages)
+            )
     assert (answer.sent_count, len(answer.unreached_nodes)) == (1, 1)
     assert (len(of_alice.sessions), len(of_alice.unreached_nodes)) == (0, 1)
     assert (status, told["error"]["code"]) == (503, "NODE_UNREACHABLE")

@@ -28,11 +28,11 @@ REPLICATED = 'retain = "replicated"'
 
 @pytest.mark.parametrize("made_of", ["fast", "python"])
 async def test_what_was_seen_survives_the_kill_of_a_node(
-    certificate: tuple[Path, Path], empty_server: DirectoryServer, tmp_path: Path, made_of: str
+    certificate: tuple[Path, Path], used_server: DirectoryServer, tmp_path: Path, made_of: str
 ) -> None:
     """No reset, no hole, nothing twice; each request has one reply, 500 where nobody knows; what was pushed comes."""
     parts = GATEWAYS[made_of]
-    async with two_processes(certificate, empty_server.url, tmp_path, parts, REPLICATED) as processes:
+    async with two_processes(certificate, used_server.url, tmp_path, parts, REPLICATED) as processes:
         never = processes.service.hold("never")
         first = await processes.online(0, "alice")
         first.business("never")
@@ -95,10 +95,10 @@ def _seen(*clients: RawClient) -> dict[int, ServerPush]:
 
 
 async def test_sessions_of_such_nodes_move_and_stop_as_ever(
-    certificate: tuple[Path, Path], empty_server: DirectoryServer
+    certificate: tuple[Path, Path], used_server: DirectoryServer
 ) -> None:
     cluster = {"cluster": {"retain": "replicated"}}
-    async with Nodes(GATEWAYS["plain"], certificate, empty_server.url, **cluster) as nodes:
+    async with Nodes(GATEWAYS["plain"], certificate, used_server.url, **cluster) as nodes:
         first = await nodes.online(0, "alice")
         assert first.started is not None
         assert (await nodes.pushers[1].push("alice", data=b"one")).success
@@ -110,4 +110,4 @@ async def test_sessions_of_such_nodes_move_and_stop_as_ever(
         await second.wait_for(lambda push: wire.is_notify(push) and wire.business(push).data == b"two")
         assert [push.seq_id for push in second.log if push.seq_id] == [2, 3]
         second.stop()
-        await until(lambda: empty_server.command("KEYS", "*:replica:*").strip() == b"*0")
+        await until(lambda: used_server.command("KEYS", "*:replica:*").strip() == b"*0")

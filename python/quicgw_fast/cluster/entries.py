@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, cast
 
 from quicgw_fast.cluster import scripts
-from quicgw_fast.cluster.records import Again, Asserted, ClaimHolder, Granted, NodeRecord, Refused, Renewed
+from quicgw_fast.cluster.records import Again, Asserted, ClaimHolder, Granted, NodeRecord, Refused, Renewed, Swept
 
 if TYPE_CHECKING:
     import asyncio
@@ -45,6 +45,10 @@ class DirectoryEntries:
         was, era, nodes = cast("tuple[int, bytes, list[bytes]]", answer)
         known = tuple(NodeRecord(a.decode(), b.decode()) for a, b in zip(nodes[::2], nodes[1::2], strict=True))
         return Renewed(bool(was), era.decode(), known)
+
+    async def leave(self) -> None:
+        """Give the lease back: this node counts as dead from now on."""
+        await self._ask(scripts.LEAVE, [self._keys.nodes], self._keys.lease, self._node)
 
     async def vouch(self, node: str, era: str) -> Refused | None:
         """Renew the lease of another node, if it is there in that era; None when it was."""
@@ -94,6 +98,16 @@ class DirectoryEntries:
     def forget(self, openid: str, claims: Sequence[OwnClaim]) -> asyncio.Future[object]:
         """Remove what this node may have claimed without ever hearing of it; ``claims`` are what it has."""
         return self._ask(scripts.FORGET, [self._keys.at + openid], self._node, *(each.generation for each in claims))
+
+    async def sweep(self, era: str, cursor: int, count: int, gone: Sequence[str]) -> Swept | Refused:
+        """Look at so many keys, and remove the claims of the nodes ``gone`` that have no lease, and what led there."""
+        keys = self._keys
+        prefixes = keys.lease, era, keys.at, keys.sid, keys.gid, keys.all
+        answer = await self._ask(scripts.SWEEP, [keys.era], *prefixes, cursor, count, REMEMBERED, *gone)
+        if cast("list[bytes]", answer)[0] != b"ok":
+            return Refused.ERA
+        _, following, forgotten, dead = cast("tuple[bytes, bytes, int, list[bytes]]", answer)
+        return Swept(int(following), forgotten, tuple(node.decode() for node in dead))
 
     def replicate(self, records: Sequence[tuple[str, int, int, bytes]], era: str) -> asyncio.Future[object]:
         """Write records, each an openid, its claim, how many bytes are to be there, and the data.

@@ -42,6 +42,11 @@ class Keys:
         return f"{{{self.name}}}:sid:"
 
     @property
+    def all(self) -> str:
+        """The pattern of all."""
+        return f"{{{self.name}}}:*"
+
+    @property
     def gid(self) -> str:
         """Before a gid: its newest session."""
         return f"{{{self.name}}}:gid:"

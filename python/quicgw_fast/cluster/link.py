@@ -296,6 +296,9 @@ async def _introduced(connection: AbstractConnection, address: str) -> Server:
         await connection.send_command("INFO", section)
         text = (await connection.read_response()).decode()
         about.update(line.split(":", 1) for line in text.splitlines() if ":" in line)
+    if "sentinel" in (about.get("server_mode"), about.get("redis_mode")):
+        told = f"what answers at {address} is a Sentinel, which keeps nothing itself"
+        raise DirectoryUnusable(f"{told}; write sentinel://HOST:PORT/SERVICE as cluster.url to be led by it")
     kind = about.get("server_name", "redis")
     version = about.get("valkey_version") or about["redis_version"]
     if int(version.split(".")[0]) < (8 if kind == "valkey" else 7):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import secrets
 import socket
 from typing import TYPE_CHECKING, Final
@@ -21,6 +22,7 @@ from quicgw_fast.cluster.own_claims import OwnClaims
 from quicgw_fast.cluster.placement import DirectoryPlacement
 from quicgw_fast.cluster.recovery import Recovery
 from quicgw_fast.cluster.replicas import Replicas
+from quicgw_fast.cluster.sweeping import Sweeping
 from quicgw_fast.cluster.taking import Taking
 from quicgw_fast.cluster.telling import Telling
 from quicgw_fast.config.values import write_duration
@@ -46,6 +48,8 @@ RENEWALS_TIMED: Final = 3
 TENDED_EVERY: Final = 1.0
 """Seconds between two looks at what passes with time."""
 
+_log = logging.getLogger("quicgw.cluster")
+
 
 def new_name(config: ClusterConfig) -> str:
     """By which others know a node: of one start alone, as what another start of it had is not there any more."""
@@ -66,13 +70,15 @@ class ClusterNode:
         about: Callable[[], dict[str, object]],
         void: Callable[[OwnClaim], None],
         changed: Callable[[NodeStanding], None],
+        dead_for: float,
         retaining: Retaining | None = None,
         devices: int = 1,
         founding: bool = False,
     ) -> None:
         """``name`` is of this start alone (``new_name``). ``about`` gives what the others are to know of this node: its
         addresses, its version, its state. ``void`` is told of a claim that is somebody else's now, ``changed`` of
-        another standing. ``retaining`` says how sessions are kept in the directory, None that they are not. ``devices``
+        another standing. What a node has claimed that is without a lease for ``dead_for`` seconds is
+        forgotten. ``retaining`` says how sessions are kept in the directory, None that they are not. ``devices``
         is how many sessions an openid may have, ``founding`` that nobody can have used this directory before.
 
         Raises ConfigError for a URL that cannot be used.
@@ -118,6 +124,9 @@ class ClusterNode:
             changed=changed,
         )
         self.placement = self._make_placement(entries, taking, clock, metrics)
+        self._sweeping = Sweeping(
+            name, self.membership, self.lease, self.promises, entries, clock, metrics, dead_for=dead_for
+        )
         self._tending: asyncio.Task[None] | None = None
 
     def _make_placement(
@@ -159,7 +168,7 @@ class ClusterNode:
         self._tending = asyncio.create_task(self._tend(), name="cluster-tend")
 
     async def stop(self) -> None:
-        """Leave it: what is claimed passes with the lease, or is fetched by others; idempotent."""
+        """Leave it, when nothing is acted on any more that is claimed; idempotent."""
         if self._tending is not None:
             self._tending.cancel()
             await asyncio.gather(self._tending, return_exceptions=True)
@@ -167,6 +176,7 @@ class ClusterNode:
         await self.membership.stop()
         await self.placement.stop()
         await self.telling.stop()
+        await self.membership.leave()
         await self.link.close()
 
     def _life(self) -> str:
@@ -195,3 +205,7 @@ class ClusterNode:
         while True:
             await asyncio.sleep(TENDED_EVERY)  # nobody waits for these ends to the moment
             self.placement.tend(self._now())
+            try:
+                await self._sweeping.step()
+            except DirectoryUnavailable as error:
+                _log.debug("claims not swept", extra={"reason": str(error)})

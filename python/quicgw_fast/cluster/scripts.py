@@ -63,6 +63,13 @@ end
 return {was, era[1], there}
 """
 
+_LEAVE: Final = """
+-- KEYS: nodes; ARGV: prefix of leases, node
+redis.call('DEL', ARGV[1] .. ARGV[2])
+redis.call('HDEL', KEYS[1], ARGV[2])
+return 'ok'
+"""
+
 _VOUCH: Final = """
 -- KEYS: era, lease of the other; ARGV: era, lease in ms
 if redis.call('HGET', KEYS[1], 'id') ~= ARGV[1] then return 'era' end
@@ -175,6 +182,46 @@ end
 return 'ok'
 """
 
+_SWEEP: Final = """
+-- KEYS: era; ARGV: prefix of leases, era, prefix of at, of sid, of gid, pattern of all, where the walk is,
+-- how many to look at, ms for which an empty openid is remembered, then the nodes whose claims go
+if redis.call('HGET', KEYS[1], 'id') ~= ARGV[2] then return {'era'} end
+local gone, lives, dead, forgotten = {}, {}, {}, 0
+for i = 10, #ARGV do gone[ARGV[i]] = true end
+local function behind(key, prefix)
+  if string.sub(key, 1, #prefix) == prefix then return string.sub(key, #prefix + 1) end
+end
+local function is_dead(node)
+  if lives[node] == nil then
+    lives[node] = redis.call('EXISTS', ARGV[1] .. node) == 1
+    if not lives[node] then dead[#dead + 1] = node end
+  end
+  return not lives[node]
+end
+local walk = redis.call('SCAN', ARGV[7], 'MATCH', ARGV[6], 'COUNT', ARGV[8])
+for _, key in ipairs(walk[2]) do
+  local session, of_gid = behind(key, ARGV[4]), behind(key, ARGV[5])
+  if behind(key, ARGV[3]) then
+    local _, list = fields(key)
+    local left = #list
+    for _, f in ipairs(list) do
+      if is_dead(f.node) and gone[f.node] then
+        redis.call('HDEL', key, f.key)
+        left, forgotten = left - 1, forgotten + 1
+      end
+    end
+    if left == 0 and #list > 0 then redis.call('PEXPIRE', key, ARGV[9]) end
+  elseif session then
+    local openid = redis.call('GET', key)
+    local _, list = fields(ARGV[3] .. openid)
+    local wanted = false
+    for _, f in ipairs(list) do wanted = wanted or f.session == session or f.epoch == '-' end
+    if not wanted then redis.call('DEL', key) end
+  elseif of_gid and redis.call('EXISTS', ARGV[4] .. redis.call('GET', key)) == 0 then redis.call('DEL', key) end
+end
+return {'ok', walk[1], forgotten, dead}
+"""
+
 _ASSERT: Final = """
 -- KEYS: era, then at and sid of each claim; ARGV: prefix, era, node, devices, again | check | strict,
 -- then generation, session or -, epoch or -, openid of each
@@ -254,15 +301,18 @@ class AtomicScript:
 
 
 RENEW: Final = AtomicScript("renew", _COMMON + _RENEW)
+LEAVE: Final = AtomicScript("leave", _LEAVE)
 CLAIM: Final = AtomicScript("claim", _COMMON + _CLAIM)
 TAKE: Final = AtomicScript("take", _COMMON + _TAKE)
 SETTLE: Final = AtomicScript("settle", _COMMON + _SETTLE)
 RELEASE: Final = AtomicScript("release", _COMMON + _RELEASE)
 FIND: Final = AtomicScript("find", _COMMON + _FIND)
+SWEEP: Final = AtomicScript("sweep", _COMMON + _SWEEP)
 FORGET: Final = AtomicScript("forget", _COMMON + _FORGET)
 ASSERT: Final = AtomicScript("assert", _COMMON + _ASSERT)
 VOUCH: Final = AtomicScript("vouch", _COMMON + _VOUCH)
 REPLICATE: Final = AtomicScript("replicate", _COMMON + _REPLICATE)
 REFRESH: Final = AtomicScript("refresh", _REFRESH)
 REPLICA: Final = AtomicScript("replica", _REPLICA)
-ALL: Final = (RENEW, VOUCH, CLAIM, TAKE, SETTLE, RELEASE, FIND, FORGET, ASSERT, REPLICATE, REFRESH, REPLICA)
+_CLAIMS: Final = (CLAIM, TAKE, SETTLE, RELEASE, FIND, FORGET, SWEEP, ASSERT)
+ALL: Final = (RENEW, LEAVE, VOUCH, *_CLAIMS, REPLICATE, REFRESH, REPLICA)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 from quicgw_fast.codes import PushType
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from quicgw_fast.cluster.own_claims import OwnClaims
     from quicgw_fast.cluster.placement import DirectoryPlacement
     from quicgw_fast.flow.assembly import Path
+    from quicgw_fast.joining.operators import ForOperators
     from quicgw_fast.proto import service_pb2
 
     Register: TypeAlias = Callable[
@@ -36,7 +38,10 @@ class Desk:
         membership: Membership,
         register: Register,
         describe: Callable[[str], Awaitable[pb.DescribeResponse]],
+        operators: ForOperators,
+        drain: Callable[[], float] | None,
     ) -> None:
+        """``drain`` as in ``ForOperators``."""
         self._path = path
         self._services = path.services
         self._placement = placement
@@ -44,6 +49,8 @@ class Desk:
         self._membership = membership
         self._register = register
         self._describe = describe
+        self._operators = operators
+        self._drain = drain
 
     async def fetch(self, request: pb.FetchRequest) -> pb.FetchResponse:
         """Give up what is here by the claim that was found, and nothing that is here by a newer one."""
@@ -115,6 +122,16 @@ class Desk:
     async def describe(self, request: pb.DescribeRequest) -> pb.DescribeResponse:
         """Tell how this node is, to one that is known from now on."""
         return await self._describe(request.node)
+
+    async def look(self, request: pb.LookRequest) -> pb.LookResponse:
+        """Tell operators of what is here."""
+        found = await self._operators.look(request)
+        return pb.LookResponse(page=b"" if found is None else json.dumps(found).encode())
+
+    async def drain(self, request: pb.DrainRequest) -> pb.DrainResponse:
+        """Begin to stop, unless that is another's to do."""
+        del request
+        return pb.DrainResponse() if self._drain is None else pb.DrainResponse(drains=True, at_most=self._drain())
 
 
 def _handed(reply: pb.HandedReply) -> HandedReply:
