@@ -105,8 +105,7 @@ class Claiming:
         openid = asking.openid
         claim = self._claims.answering(openid, session_id)
         if claim is not None and await self._confirming.one(claim):
-            brought = await self._taking.recovered(openid, Yielded(claim.parked, claim.lost), self._lease.era)
-            claim.parked, claim.lost = brought
+            claim.parked, claim.lost = await self._taking.recovered(openid, Yielded(claim.parked, claim.lost))
             self._count["here"].value += 1
             return _let_in(claim)
         term, era = self._lease.term, self._lease.era

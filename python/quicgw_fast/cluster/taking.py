@@ -77,14 +77,14 @@ class Taking:
         Raises DirectoryUnavailable.
         """
         refused = await self._entries.take(openid, generation, holder, era, dead=bool(yielded.lost))
-        return refused, yielded if refused is not None else await self.recovered(openid, yielded, era)
+        return refused, yielded if refused is not None else await self.recovered(openid, yielded)
 
-    async def recovered(self, openid: str, yielded: Yielded, era: str) -> Yielded:
+    async def recovered(self, openid: str, yielded: Yielded) -> Yielded:
         """Bring back what is lost, if it is written down, once it is ``taken``; raises DirectoryUnavailable."""
         if self.recovery is None or not yielded.lost:
             return yielded
         replica = await self._entries.replica(openid)
-        state = self.recovery.revived(replica, openid, yielded.lost[0].node, era)
+        state = self.recovery.revived(replica, openid, yielded.lost[0].node)
         return yielded if state is None else Yielded((*yielded.arrivals, state), ())
 
     async def confirm(self, openid: str, holder: ClaimHolder) -> None:
