@@ -73,25 +73,28 @@ def step(rng: random.Random, devices: int, known: list[str]) -> tuple[str, list[
     openid, node, session = rng.choice("xy"), rng.choice(NODES), rng.choice(SESSIONS)
     at, sid, gid, era = f"{T}at:{openid}", f"{T}sid:{session}", f"{T}gid:g", f"{T}era"
     generation, life = rng.choice(known[-8:]), rng.choice(["one"] * 12 + ["other"])
-    often = ("claim", "take", "settle", "release", "assert") * 2
-    kind = rng.choice(("renew", "leave", "vouch", "find", "forget", "sweep", "claim", "assert", *often))
+    replica = f"{T}replica:{openid}"
+    often = ("claim", "take", "settle", "release", "assert", "replicate") * 2
+    rare = ("renew", "leave", "vouch", "find", "forget", "sweep", "claim", "assert", "replica", "refresh")
+    kind = rng.choice((*rare, *often))
     if kind == "renew":
         return kind, [era, f"{T}nodes"], [PREFIX, node, LONG, "{}", "run", "one", 1]
-    if kind in ("leave", "sweep"):
-        return of_dead_nodes(rng, kind, node, life)
     if kind == "vouch":
         return kind, [era, PREFIX + node], [life, LONG]
     if kind == "claim":
         return kind, [at, era], [PREFIX, life, node, session, devices, 1000]
     if kind == "take":
-        return kind, [at, era], [life, node, generation, rng.choice(known[-8:]), devices, PREFIX, rng.randint(0, 1)]
+        its, dead, drops = rng.choice(known[-8:]), rng.randint(0, 1), rng.randint(0, 1)
+        return kind, [at, era, replica], [life, node, generation, its, devices, PREFIX, dead, drops]
     if kind == "settle":
         before = rng.choice([sid, f"{T}sid:s1"])
         named = session if session != "-" else "s9"
         keys = [at, era, f"{T}sid:{named}", gid]
         return kind, keys, [life, node, generation, named, "e", openid, rng.choice(["", "g"]), before]
     if kind == "release":
-        return kind, [at, sid, gid], [node, generation, session, LONG]
+        return kind, [at, sid, gid, replica], [node, generation, session, LONG]
+    if kind in {"leave", "sweep", "replicate", "replica", "refresh"}:
+        return kind, *beside_claims(rng, kind, openid, [life, node, LONG], known)
     if kind == "find":
         what = rng.choice(["openid", "session", "gid"])
         key = {"openid": at, "session": f"{T}sid:s1", "gid": gid}[what]
@@ -104,11 +107,23 @@ def step(rng: random.Random, devices: int, known: list[str]) -> tuple[str, list[
     return kind, [era, at, sid, f"{T}at:y", f"{T}sid:s2"], [PREFIX, life, node, devices, how, *both]
 
 
-def of_dead_nodes(rng: random.Random, kind: str, node: str, life: str) -> tuple[str, list[str], list[str | int]]:
+def beside_claims(
+    rng: random.Random, kind: str, openid: str, who: list[str | int], known: list[str]
+) -> tuple[list[str], list[str | int]]:
+    """What is of dead nodes, and of replicas."""
+    life, node, _ = who
     if kind == "leave":
-        return kind, [f"{T}nodes"], [PREFIX, node]
-    prefixes = PREFIX, life, f"{T}at:", f"{T}sid:", f"{T}gid:", f"{T}*"
-    return kind, [f"{T}era"], [*prefixes, 0, 10_000, LONG, *rng.sample(NODES, 2)]
+        return [f"{T}nodes"], [PREFIX, node]
+    if kind == "sweep":
+        prefixes = PREFIX, life, f"{T}at:", f"{T}sid:", f"{T}gid:", f"{T}*"
+        return [f"{T}era"], [*prefixes, 0, 10_000, LONG, *rng.sample(NODES, 2)]
+    prefix = f"{T}replica:"
+    if kind == "replica":
+        return [prefix + openid], []
+    if kind == "refresh":
+        return [], [prefix, LONG, openid]
+    records = [[one, rng.choice(known[-4:]), rng.choice([0, 3, 6]), "abc"] for one in ("x", "y")]
+    return [f"{T}era"], [f"{T}at:", prefix, *who, *records[0], *records[1]]
 
 
 def plain(answer: object) -> object:

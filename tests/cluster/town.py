@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from quicgw_fast.cluster.lease import NodeStanding, Vouched
     from quicgw_fast.cluster.own_claims import OwnClaim
+    from quicgw_fast.cluster.recovery import Retaining
     from quicgw_fast.placement import Answer, Attempt
 
 LEASE = 1.0
@@ -82,7 +83,15 @@ class Town:
         self.nodes: dict[str, Inhabitant] = {}
         self.unreachable: set[tuple[str, str]] = set()
 
-    async def join(self, name: str, *, founding: bool = True, devices: int = 1, **config: Any) -> Inhabitant:
+    async def join(
+        self,
+        name: str,
+        *,
+        founding: bool = True,
+        devices: int = 1,
+        retaining: Retaining | None = None,
+        **config: Any,
+    ) -> Inhabitant:
         metrics, clock = Metrics(), SystemClock()
         inhabitant: Inhabitant
         settings = ClusterConfig(**{**self._config, "node_id": name, **config})
@@ -96,6 +105,7 @@ class Town:
             void=lambda claim: inhabitant.void(claim),
             changed=lambda standing: inhabitant.standings.append(standing),
             dead_for=DEAD_FOR,
+            retaining=retaining,
             devices=devices,
             founding=founding,
         )

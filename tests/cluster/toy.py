@@ -131,25 +131,25 @@ class ToyDirectory:
         return [b"ok", str(generation).encode(), self._told(holder, prefix)]
 
     def _take(self, keys: list[str], arguments: list[str]) -> object:
-        at, era = keys
-        era_id, _, key, its, devices, prefix, dead = arguments
+        at, era, replica = keys
+        era_id, _, key, its, devices, prefix, dead, drops = arguments
         if self._era(era) != era_id:
             return b"era"
         last, found = self._fields(at)
         if key not in {each.key for each in found}:
             return b"newer" if devices == "1" and last > int(key) else b"gone"
-        session = "-"
-        for each in found:
-            if each.key == its:
-                session = each.session
-                if dead == "1" and prefix + each.node in self.data:
-                    return b"alive"
+        holder = next((each for each in found if each.key == its), None)
+        session = "-" if holder is None else holder.session
+        if holder is not None and dead == "1" and prefix + holder.node in self.data:
+            return b"alive"
         for each in found:
             if each.gen > int(key) and (devices == "1" or (session != "-" and each.session == session)):
                 return b"newer"
         for each in found:
             if each.key == its or (devices == "1" and each.gen < int(key)):
                 del self._hash(at)[each.key]
+        if drops == "1":
+            self.data.pop(replica, None)
         return b"ok"
 
     def _settle(self, keys: list[str], arguments: list[str]) -> object:
@@ -168,12 +168,14 @@ class ToyDirectory:
         return b"ok"
 
     def _release(self, keys: list[str], arguments: list[str]) -> object:
-        at, sid, gid = keys
+        at, sid, gid, replica = keys
         node, key, session, remembered = arguments
-        for each in self._fields(at)[1]:
-            if each.key == key and each.node == node:
-                del self._hash(at)[key]
+        mine = any(each.key == key and each.node == node for each in self._fields(at)[1])
+        if mine:
+            del self._hash(at)[key]
         _, found = self._fields(at)
+        if mine and not found and session != "-":
+            self.data.pop(replica, None)
         elsewhere = any(each.session == session for each in found)
         if not elsewhere:
             self.data.pop(sid, None)
@@ -281,3 +283,31 @@ class ToyDirectory:
         if epoch not in "-+":
             self.data[sid] = openid
         return b"1" + self._told(lower, prefix)
+
+    def _replicate(self, keys: list[str], arguments: list[str]) -> object:
+        at, prefix, era, node, keep, *told = arguments
+        if self._era(keys[0]) != era:
+            return b"era"
+        letters = ""
+        for openid, generation, behind, data in zip(*(told[n::4] for n in range(4)), strict=True):
+            before = "" if behind == "0" else str(self.data.get(prefix + openid, ""))
+            if not any(each.key == generation and each.node == node for each in self._fields(at + openid)[1]):
+                letters += "g"
+            elif len(before) != int(behind):
+                self.data.pop(prefix + openid, None)
+                letters += "a"
+            else:
+                self.data[prefix + openid] = before + data
+                self.until[prefix + openid] = self.ms() + int(keep)
+                letters += "k"
+        return letters.encode()
+
+    def _refresh(self, keys: list[str], arguments: list[str]) -> object:
+        del keys
+        prefix, keep, *openids = arguments
+        self.until |= {prefix + one: self.ms() + int(keep) for one in openids if prefix + one in self.data}
+        return b"ok"
+
+    def _replica(self, keys: list[str], arguments: list[str]) -> object:
+        del arguments
+        return str(self.data.get(keys[0], "")).encode()

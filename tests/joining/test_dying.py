@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import signal
 from functools import partial
 from typing import TYPE_CHECKING
@@ -13,76 +12,27 @@ import pytest
 from quicgw_fast.cli.asking import AdminPages
 from quicgw_fast.proto import client_pb2 as pb
 from quicgw_fast.proto import service_pb2
-from tests.support import raw_client, wire
-from tests.support.gateway_process import GatewayProcess, write_config
-from tests.support.pages import readiness
+from tests.joining.processes import Processes, two_processes
+from tests.support import wire
 from tests.support.parts import Parts
-from tests.support.raw_upstream import RawPusher, RawUpstream
+from tests.support.raw_upstream import RawPusher
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
     from tests.support.directory_server import DirectoryServer
-    from tests.support.raw_client import RawClient
 
-LEASE = 2.0
 PATIENCE = 5.0
 """Seconds that tools wait for an answer, if they are not told otherwise."""
-
-
-class Processes:
-    """Two gateways, of which one may be killed or stopped."""
-
-    def __init__(self, nodes: list[GatewayProcess]) -> None:
-        self.nodes = nodes
-        self.clients: list[RawClient] = []
-
-    async def connect(self, node: int) -> RawClient:
-        client = await raw_client.connect(*self.nodes[node].ready.quic)
-        self.clients.append(client)
-        return client
-
-    async def online(self, node: int, openid: str) -> RawClient:
-        client = await self.connect(node)
-        assert (await client.start(openid)).success
-        await client.hello()
-        return client
-
-    async def comes_back(self, node: int, before: RawClient, last: int) -> RawClient:
-        """Come for a session until it is decided what becomes of it."""
-        assert before.started is not None
-        async with asyncio.timeout(20):
-            while True:
-                client = await self.connect(node)
-                answer = await client.start(before.openid, "", last, before.started.connection_id, before.started.epoch)
-                if answer.success:
-                    return client
-                assert answer.error.error_code == 503, answer.error
-                await asyncio.sleep(0.1)
 
 
 @pytest.fixture
 async def processes(
     certificate: tuple[Path, Path], used_server: DirectoryServer, tmp_path: Path
 ) -> AsyncIterator[Processes]:
-    async with contextlib.AsyncExitStack() as stack:
-        service = await stack.enter_async_context(RawUpstream())
-        nodes = []
-        for number in range(2):
-            folder = tmp_path / str(number)
-            folder.mkdir()
-            tables = f'[cluster]\nurl = "{used_server.url}"\nlease = {LEASE}\nnode_id = "node-{number}"\n'
-            config = write_config(folder, certificate, service.address, f"{tables}[processor]\ndrain_timeout = 1\n")
-            nodes.append(await stack.enter_async_context(GatewayProcess.serve(config, parts=Parts())))
-        async with asyncio.timeout(20):
-            for node in nodes:
-                while (await readiness(node.ready.admin))[0] != 200:
-                    await asyncio.sleep(0.05)
-        processes = Processes(nodes)
+    async with two_processes(certificate, used_server.url, tmp_path, Parts()) as processes:
         yield processes
-        for client in processes.clients:
-            await client.bury()
 
 
 async def test_a_session_whose_node_was_killed_is_reset_with_that_reason(processes: Processes) -> None:

@@ -162,7 +162,7 @@ def _free_port() -> int:
         return int(link.getsockname()[1])
 
 
-async def until(happened: Callable[[], object], within: float = 10.0) -> None:
+async def until(happened: Callable[[], object], within: float = 30.0) -> None:
     """Wait for a condition."""
     async with asyncio.timeout(within):
         while not happened():

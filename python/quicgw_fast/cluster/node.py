@@ -20,6 +20,8 @@ from quicgw_fast.cluster.link import LONGEST_PAUSE, DirectoryLink, DirectoryUnav
 from quicgw_fast.cluster.membership import Membership
 from quicgw_fast.cluster.own_claims import OwnClaims
 from quicgw_fast.cluster.placement import DirectoryPlacement
+from quicgw_fast.cluster.recovery import Recovery
+from quicgw_fast.cluster.replicas import Replicas
 from quicgw_fast.cluster.sweeping import Sweeping
 from quicgw_fast.cluster.taking import Taking
 from quicgw_fast.cluster.telling import Telling
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
     from quicgw_fast.clock import Clock
     from quicgw_fast.cluster.own_claims import OwnClaim
     from quicgw_fast.cluster.peers import Peers
+    from quicgw_fast.cluster.recovery import Retaining
     from quicgw_fast.config import ClusterConfig
     from quicgw_fast.observe import Metrics
 
@@ -68,14 +71,15 @@ class ClusterNode:
         void: Callable[[OwnClaim], None],
         changed: Callable[[NodeStanding], None],
         dead_for: float,
+        retaining: Retaining | None = None,
         devices: int = 1,
         founding: bool = False,
     ) -> None:
         """``name`` is of this start alone (``new_name``). ``about`` gives what the others are to know of this node: its
         addresses, its version, its state. ``void`` is told of a claim that is somebody else's now, ``changed`` of
         another standing. What a node has claimed that is without a lease for ``dead_for`` seconds is
-        forgotten. ``devices`` is how many sessions an openid may have, ``founding`` that nobody can have used
-        this directory before.
+        forgotten. ``retaining`` says how sessions are kept in the directory, None that they are not. ``devices``
+        is how many sessions an openid may have, ``founding`` that nobody can have used this directory before.
 
         Raises ConfigError for a URL that cannot be used.
         """
@@ -94,15 +98,15 @@ class ClusterNode:
             longest_pause=min(LONGEST_PAUSE, config.lease / ATTEMPTS),
             changed=self._directory_changed,
         )
-        entries = DirectoryEntries(self.link, Keys(config.name), self.name, devices, config.lease)
-        taking = Taking(entries, peers, self.promises, clock, devices=devices)
-        self.telling = Telling(
-            self.claims, self.lease, entries, taking, outdated=lambda: self.membership.wake(), void=void
-        )
+        keep = 0.0 if retaining is None else retaining.keep
+        entries = DirectoryEntries(self.link, Keys(config.name), self.name, devices, config.lease, keep)
+        recovery = None if retaining is None else Recovery(metrics, retaining.revive)
+        taking = Taking(entries, peers, self.promises, clock, devices=devices, recovery=recovery)
+        whom = self.claims, self.lease, entries
+        self.telling = Telling(*whom, taking, outdated=lambda: self.membership.wake(), void=void)
+        self.replicas = Replicas(*whom, lambda: self.link.up, outdated=lambda: self.membership.wake(), void=void)
         release = self.telling.release
-        self._confirming = Confirming(
-            self.claims, self.lease, entries, taking, clock, metrics, release=release, void=void
-        )
+        self._confirming = Confirming(*whom, taking, clock, metrics, release=release, void=void)
         self.membership = Membership(
             self.name,
             lambda: json.dumps(about()),

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from typing import TYPE_CHECKING
 
 from quicgw_fast.codes import PushType
 from quicgw_fast.flow.departures import OutdatedClaim
 from quicgw_fast.flow.elsewhere import HandedReply
-from quicgw_fast.flow.pushes import BATCH_SLICE
 from quicgw_fast.ports import TerminalReply
 from quicgw_fast.proto import node_pb2 as pb
 from quicgw_fast.session import StartClaim
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import Awaitable, Callable
     from typing import TypeAlias
 
     from quicgw_fast.clock import Clock
@@ -83,7 +81,8 @@ class Desk:
     async def carry(self, request: pb.CarryRequest) -> pb.CarryResponse:
         """Take replies first: pushes may be bound behind them, and neither waits for the other."""
         taken = [self._path.moving.abroad.take(_handed(reply)) for reply in request.replies]
-        return pb.CarryResponse(answers=await self._take(request.pushes), taken=taken)
+        pushes = await self._services.pushes.batch(request.pushes, ask=False)
+        return pb.CarryResponse(answers=[push.answer for push in pushes], taken=taken)
 
     async def push(self, request: service_pb2.UnicastPushRequest) -> service_pb2.UnicastPushResponse:
         """Take one, and wait as its sender does."""
@@ -140,14 +139,6 @@ class Desk:
         """Begin to stop, unless that is another's to do."""
         del request
         return pb.DrainResponse() if self._drain is None else pb.DrainResponse(drains=True, at_most=self._drain())
-
-    async def _take(self, pushes: Sequence[service_pb2.UnicastPushRequest]) -> list[service_pb2.UnicastPushResponse]:
-        answers = []
-        for number, push in enumerate(pushes, 1):
-            answers.append((await self._services.pushes.push(push, ask=False)).answer)
-            if number % BATCH_SLICE == 0:
-                await asyncio.sleep(0)  # as in a batch of a service
-        return answers
 
 
 def _handed(reply: pb.HandedReply) -> HandedReply:

@@ -12,6 +12,7 @@ from quicgw_fast.cluster import ClusterNode, new_name
 from quicgw_fast.cluster.link import DirectoryUnusable
 from quicgw_fast.cluster.peering import NodeClient, NodeServer
 from quicgw_fast.cluster.peers import PeerUnreachable
+from quicgw_fast.cluster.recovery import Retaining
 from quicgw_fast.codes import CloseCode
 from quicgw_fast.config import join_address, split_address
 from quicgw_fast.errors import StartupError
@@ -22,7 +23,7 @@ from quicgw_fast.joining.everywhere import Everywhere
 from quicgw_fast.joining.operators import ForOperators
 from quicgw_fast.joining.others import Others
 from quicgw_fast.proto import node_pb2 as pb
-from quicgw_fast.session import Event
+from quicgw_fast.session import Event, revive
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
     from quicgw_fast.flow.session_views import SessionViews
     from quicgw_fast.joining.desk import Register
     from quicgw_fast.observe import Metrics
-    from quicgw_fast.placement import Placement
+    from quicgw_fast.placement import Placement, ReplicaKeeper
     from quicgw_fast.workers import Seat
 
 SERVING: Final = "serving"
@@ -45,6 +46,8 @@ LOOK: Final = 0.05
 """Seconds between two looks whether sessions are left."""
 LAST_REPLIES: Final = 2.0
 """Seconds for replies that sessions are still owed which other nodes have fetched."""
+KEPT: Final = 2
+"""Resume windows for which a replica stays: it is refreshed more often than once in one."""
 LEAVE_WITHIN: Final = 1.0
 """Seconds for what other nodes ask of one that leaves."""
 
@@ -92,6 +95,7 @@ class Member:
             void=self._void,
             changed=self._changed,
             dead_for=config.session.resume_window,
+            retaining=_retaining(config),
         )
         self._addresses: dict[str, str] = {}
         """Of the nodes that are known."""
@@ -116,6 +120,11 @@ class Member:
     def placement(self) -> Placement:
         """Where openids live."""
         return self._node.placement
+
+    @property
+    def replicas(self) -> ReplicaKeeper | None:
+        """Who keeps what other nodes go on from when this one dies; None where nobody does."""
+        return self._node.replicas if self._config.retain == "replicated" else None
 
     @property
     def elsewhere(self) -> Elsewhere:
@@ -296,3 +305,9 @@ class Member:
             directory="up" if self._node.link.up else self._node.link.why,
             directory_latency=self._node.membership.renewal_took,
         )
+
+
+def _retaining(config: Config) -> Retaining | None:
+    if config.cluster.retain == "memory":
+        return None
+    return Retaining(revive, KEPT * config.session.resume_window + config.cluster.lease)
