@@ -25,6 +25,7 @@ class Processes:
     """Gateways, and the service behind them."""
 
     def __init__(self, begin: Callable[[int], Awaitable[GatewayProcess]], service: RawUpstream) -> None:
+        """``begin`` starts the gateway of that number."""
         self._begin = begin
         self.nodes: list[GatewayProcess] = []
         self.service = service
