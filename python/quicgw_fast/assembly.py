@@ -49,6 +49,10 @@ class Clustered(Protocol):
     def elsewhere(self) -> Elsewhere:
         """The other gateways."""
 
+    @property
+    def store(self) -> OfflineStore | None:
+        """The offline store that all of them have; None where each has its own."""
+
     def may_act(self, openid: str) -> bool:
         """Whether anything may be done for an openid now."""
 
@@ -155,7 +159,7 @@ def _asked(
 ) -> Asked:
     """Those that are given, and the others as the configuration says."""
     if member is not None:
-        placement, elsewhere = member.placement, member.elsewhere
+        placement, elsewhere, store = member.placement, member.elsewhere, member.store or store
     return Asked(
         authenticator or make_authenticator(config.auth),
         store or make_store(config.offline),

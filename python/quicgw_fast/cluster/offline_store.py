@@ -108,9 +108,10 @@ class DirectoryStore:
     async def delete(self, openid: str, ids: Iterable[int]) -> int:
         """Forget these messages of ``openid``; return how many there were. Raises StoreFailed."""
         known = [number for number in ids if 0 < number <= _MAX_ID]
-        (gone,) = await self._answer(DELETE, openid, openid, repr(self._settings.max_age), *known)
+        told = await self._answer(DELETE, openid, openid, repr(self._settings.max_age), *known)
+        gone = int(told[0])
         self._stats = self._stats.plus(deleted=gone)
-        return int(gone)
+        return gone
 
     async def sweep(self, wall: float) -> int:
         """Remove every message over its age; return how many. Raises StoreFailed.
@@ -123,7 +124,7 @@ class DirectoryStore:
             asked = self._keys.waiting, repr(wall), repr(self._settings.max_age), SWEEP_STEP, paint
             due, gone = await self._answer(SWEEP, None, *asked)
             self._stats = self._stats.plus(expired=gone)
-            total, paint = total + gone, 0
+            total, paint = total + int(gone), 0
             if due < SWEEP_STEP:
                 return total
 
@@ -236,6 +237,7 @@ class DirectoryStore:
             raise StoreFailed(f"the directory cannot be asked ({error})") from error
         if isinstance(told, bytes):
             raise StoreFailed(f"the directory refuses to write ({told.decode()})")
+        rest: list[Any]
         messages, size, *rest = told
         self._stats = replace(self._stats, messages=messages, bytes=size)
         return rest

@@ -19,6 +19,7 @@ from quicgw_fast.joining.access import read_node_access
 from quicgw_fast.joining.desk import Desk
 from quicgw_fast.joining.elsewhere import OtherNodes
 from quicgw_fast.joining.everywhere import Everywhere
+from quicgw_fast.joining.shared_store import shared_store
 from quicgw_fast.proto import node_pb2 as pb
 from quicgw_fast.session import Event
 
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from quicgw_fast.observe import Metrics
     from quicgw_fast.placement import Placement
     from quicgw_fast.proto.service_pb2 import UnicastPushRequest, UnicastPushResponse
+    from quicgw_fast.store import OfflineStore
     from quicgw_fast.workers import Seat
 
 LOOK: Final = 0.05
@@ -82,6 +84,7 @@ class Member:
             void=self._void,
             changed=self._changed,
         )
+        self._store = shared_store(config, name, clock, self._client)
         self._addresses: dict[str, str] = {}
         """Of the nodes that are known."""
         self._server: NodeServer | None = None
@@ -105,6 +108,11 @@ class Member:
     def elsewhere(self) -> Elsewhere:
         """The other gateways."""
         return self._elsewhere
+
+    @property
+    def store(self) -> OfflineStore | None:
+        """The offline store that all nodes share, where that is configured."""
+        return None if self._store is None else self._store.messages
 
     @property
     def everywhere(self) -> Everywhere:
@@ -142,6 +150,8 @@ class Member:
         self._server = await NodeServer.start(node.name, *where, desk, self._access)
         self._advertised = self._advertise(self._server.address)
         try:
+            if self._store is not None:
+                await self._store.messages.start()
             await self._node.start()
         except DirectoryUnusable as error:
             await self.stop()
@@ -169,6 +179,8 @@ class Member:
         await self._elsewhere.stop(LAST_REPLIES)
         if self._everywhere is not None:
             await self._everywhere.stop()
+        if self._store is not None:
+            await self._store.stop()
         await self._node.stop()
         await self._client.close()
         if self._server is not None:
