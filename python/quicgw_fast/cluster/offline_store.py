@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Final
 from quicgw_fast.cluster.link import DirectoryUnavailable
 from quicgw_fast.cluster.store_scripts import DELETE, LOAD, PUT, SWEEP
 from quicgw_fast.codes import StoreCode
-from quicgw_fast.store.backlog import MAX_BACKLOG, MAX_HANDED_OVER, Backlog
+from quicgw_fast.store.unwritten import MAX_BACKLOG, MAX_HANDED_OVER, Unwritten
 from quicgw_fast.store.base import (
     NO_TERMS,
     RECORD_COST,
@@ -73,7 +73,7 @@ class DirectoryStore:
         self._node = node
         self._settings = settings
         self._tell = tell
-        self._backlog, self._handed_over = Backlog(max_backlog), Backlog(MAX_HANDED_OVER)
+        self._backlog, self._handed_over = Unwritten(max_backlog), Unwritten(MAX_HANDED_OVER)
         self._stats = StoreStats()
         self._asked: set[asyncio.Future[Any]] = set()
         """What was begun and is not answered."""
@@ -142,7 +142,7 @@ class DirectoryStore:
     # Putting
 
     def _begin(
-        self, openid: str, messages: Sequence[tuple[bytes, Terms]], wall: float, backlog: Backlog, what: str
+        self, openid: str, messages: Sequence[tuple[bytes, Terms]], wall: float, backlog: Unwritten, what: str
     ) -> asyncio.Future[list[PutResult]]:
         told: asyncio.Future[list[PutResult]] = asyncio.get_running_loop().create_future()
         refusals = [refusal_of(self._settings, openid, body) for body, _ in messages]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from quicgw_fast.codes import StoreCode
 from quicgw_fast.config import OfflineConfig
-from quicgw_fast.store.backlog import MAX_BACKLOG, MAX_HANDED_OVER, Backlog
+from quicgw_fast.store.unwritten import MAX_BACKLOG, MAX_HANDED_OVER, Unwritten
 from quicgw_fast.store.base import NO_TERMS, PutResult, Stored, StoreFailed, StoreStats, Terms, with_terms
 from quicgw_fast.store.sqlite_file import open_database
 from quicgw_fast.store.sqlite_tables import SWEEP_STEP, SqliteTables
@@ -31,7 +31,7 @@ class SqliteStore:
         """
         self._tables = SqliteTables(open_database(path), path, settings or OfflineConfig(store="sqlite", path=path))
         self._committer = Committer(self._tables)
-        self._backlog, self._handed_over = Backlog(max_backlog), Backlog(MAX_HANDED_OVER)
+        self._backlog, self._handed_over = Unwritten(max_backlog), Unwritten(MAX_HANDED_OVER)
         self._refused = 0
         self._closed = False
 

@@ -14,7 +14,7 @@ MAX_HANDED_OVER: Final = 64 << 20
 """The same of ended sessions, with room for many that end at once: nobody can be asked to try again with these."""
 
 
-class Backlog:
+class Unwritten:
     """What was given to a disk or a server that has not answered yet."""
 
     def __init__(self, most: int) -> None:
