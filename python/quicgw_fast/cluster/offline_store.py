@@ -18,7 +18,6 @@ from typing import TYPE_CHECKING, Any, Final
 from quicgw_fast.cluster.link import DirectoryUnavailable
 from quicgw_fast.cluster.store_scripts import DELETE, LOAD, PUT, SWEEP
 from quicgw_fast.codes import StoreCode
-from quicgw_fast.store.unwritten import MAX_BACKLOG, MAX_HANDED_OVER, Unwritten
 from quicgw_fast.store.base import (
     NO_TERMS,
     RECORD_COST,
@@ -33,6 +32,7 @@ from quicgw_fast.store.base import (
     refusal_of,
     with_terms,
 )
+from quicgw_fast.store.unwritten import MAX_BACKLOG, MAX_HANDED_OVER, Unwritten
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Final
 
 from quicgw_fast.codes import StoreCode
 from quicgw_fast.config import OfflineConfig
-from quicgw_fast.store.unwritten import MAX_BACKLOG, MAX_HANDED_OVER, Unwritten
 from quicgw_fast.store.base import NO_TERMS, PutResult, Stored, StoreFailed, StoreStats, Terms, with_terms
 from quicgw_fast.store.sqlite_file import open_database
 from quicgw_fast.store.sqlite_tables import SWEEP_STEP, SqliteTables
 from quicgw_fast.store.sqlite_worker import Committer
+from quicgw_fast.store.unwritten import MAX_BACKLOG, MAX_HANDED_OVER, Unwritten
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
