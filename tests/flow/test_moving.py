@@ -231,7 +231,7 @@ async def test_what_a_store_for_both_gave_out_is_known_where_the_session_goes(ma
     assert (again.texts, again.numbers) == (["b", "c", "d"], [3, 4, 5]), "each under its number, and none twice"
     again.ack(5)
     await there.settle()
-    assert await shared["store"].load("alice", there.clock.wall()) == []
+    assert await shared["store"].load("alice", there.clock.wall) == []
     for house in (here, there):
         account = house.accounts()["notifies"]
         assert account["accepted"] == account["delivered"] + account["lost"] + account["open"] + account["stored"]

@@ -98,8 +98,7 @@ class DirectoryLink:
         self._longest_pause = longest_pause
         self._changed = changed
         self._scripts = scripts
-        self._told = {"directory": str(address), "use": use}
-        """What each line of the log says."""
+        self._use = use
         self._connection: AbstractConnection | None = None
         self._server: Server | None = None
         self._waiting: list[_Asked] = []
@@ -243,7 +242,7 @@ class DirectoryLink:
         await self._give_up(why)
         self._lost_at = self._now()
         self._count_lost.value += 1
-        _log.warning("directory lost", extra={**self._told, "reason": why})
+        _log.warning("directory lost", extra={"directory": str(self._address), "use": self._use, "reason": why})
         self._changed()
 
     async def _reconnect(self) -> None:
@@ -254,14 +253,15 @@ class DirectoryLink:
             except (DirectoryUnavailable, DirectoryUnusable) as error:
                 self._why = str(error)
                 self._count_attempts.value += 1
-                fields = {**self._told, "reason": self._why}
+                fields = {"directory": str(self._address), "use": self._use, "reason": self._why}
                 self._repeats.add(logging.WARNING, "directory unreachable", self._why, self._now(), fields)
                 # Not all nodes at the same moment, when the directory is back.
                 await asyncio.sleep(pause * random.uniform(0.5, 1.0))
                 pause = min(2 * pause, self._longest_pause)
         assert self._server is not None
         away = round(self._now() - self._lost_at, 3)
-        _log.info("directory found", extra={**self._told, "seconds": away, "run": self._server.run})
+        who = {"directory": str(self._address), "use": self._use, "run": self._server.run}
+        _log.info("directory found", extra={**who, "seconds": away})
         self._changed()
 
 

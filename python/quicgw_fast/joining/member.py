@@ -178,7 +178,7 @@ class Member:
         if self._everywhere is not None:
             await self._everywhere.stop()
         if self._store is not None:
-            await self._store.stop()
+            await self._store.stop(LEAVE_WITHIN)
         await self._node.stop()
         await self._client.close()
         if self._server is not None:

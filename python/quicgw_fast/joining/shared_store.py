@@ -43,8 +43,13 @@ class SharedStore:
         )
         self.messages = DirectoryStore(link, Keys(config.cluster.name), node, config.offline, self._tell)
 
-    async def stop(self) -> None:
-        """Tell nobody any more. The store itself is closed by whoever puts into it to the last."""
+    async def stop(self, within: float) -> None:
+        """Tell whom there is to tell, in so many seconds, and nobody any more.
+
+        The store itself is closed by who puts into it to the last.
+        """
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=within)
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
