@@ -21,6 +21,7 @@ from quicgw_fast.control import (
     ControlAccess,
     ControlServer,
     Refusals,
+    Scope,
     advertised_address,
     cluster_pages,
     config_pages,
@@ -159,7 +160,10 @@ class Gateway:
         chores = [self._door.flush, self._validity.tend, self._refusals.flush, Descriptors(metrics).look]
         self._tracing = make_tracing(config.tracing, self._clock, metrics)
         tracer = self._tracing and self._tracing.requests
-        self._member = join(config, self._clock, metrics, seat, lambda: self._path, self._register)
+        drain = None if end is None else self._begin_stop
+        self._member = join(
+            config, self._clock, metrics, seat, lambda: self._path, lambda: self._views, self._register, drain
+        )
         assembled = assemble_gateway(
             config, engine, self._clock, metrics, chores=chores, tracer=tracer, member=self._member
         )
@@ -332,6 +336,8 @@ class Gateway:
 
     def _pages(self) -> list[Route]:
         limits = LiveLimits(self._gates, lambda: self._config, self._clock.now)
+        of_all = None if self._member is None else self._member.operators
+        scope = Scope(of_all)
         pages = [
             *health_pages(self._ready),
             *stats_pages(self.stats),
@@ -340,11 +346,11 @@ class Gateway:
             *reload_pages(self._reload, self._admin_ports),
             *overload_pages(limits),
             *config_pages(limits.settings),
-            *session_pages(self._kick, self._views),
-            *group_pages(self._views),
+            *session_pages(self._kick, self._views, scope),
+            *group_pages(self._views, scope),
             *cluster_pages(self._member),
             *upstream_pages(self._upstream),
-            *drain_pages(self._end, self._longest_stop, self._admin_ports),
+            *drain_pages(self._end, self._longest_stop, self._admin_ports, of_all),
             *profile_pages(),
         ]
         return [*pages, *openapi_pages(pages), *web_pages()]
@@ -384,6 +390,11 @@ class Gateway:
         if self._member is not None:
             return await self._member.everywhere.kick(openid=openid, session_id=session_id, reason=reason)
         return self._path.kicks.kick(openid=openid, session_id=session_id, reason=reason)
+
+    def _begin_stop(self) -> float:
+        assert self._end is not None
+        self._end()
+        return self._longest_stop()
 
     def _longest_stop(self) -> float:
         return self._config.drain.delay + self._config.processor.drain_timeout

@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import os
-import signal
-import sys
 from functools import partial
-from typing import TYPE_CHECKING, Annotated
-
-import typer
+from typing import TYPE_CHECKING
 
 from quicgw_fast.cli import options
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
     from pathlib import Path
 
     from quicgw_fast.cli.other_signals import OtherSignals
@@ -21,12 +17,6 @@ if TYPE_CHECKING:
     from quicgw_fast.config import Config
     from quicgw_fast.reloading import Origin
     from quicgw_fast.workers import Seat
-
-Workers = Annotated[
-    int | None,
-    typer.Option("--workers", min=1, max=64, metavar="N", help="Processes that share the ports; over server.workers."),
-]
-HiddenSeat = Annotated[str | None, typer.Option("--seat", hidden=True, help="The place of a worker, from its starter.")]
 
 
 def serve(
@@ -36,8 +26,8 @@ def serve(
     admin: options.Admin = None,
     fast: options.Fast = False,
     log_level: options.LogLevel = None,
-    workers: Workers = None,
-    seat: HiddenSeat = None,
+    workers: options.Workers = None,
+    seat: options.Seat = None,
 ) -> None:
     """Run the gateway until SIGTERM or Ctrl-C.
 
@@ -63,6 +53,7 @@ def _start(path: Path | None, flags: Mapping[str, Mapping[str, str]], others: Ot
     from quicgw_fast.cli.event_loop import run
     from quicgw_fast.cli.preflight import require_upb
     from quicgw_fast.cli.service_manager import ServiceManager
+    from quicgw_fast.cli.supervising import supervise, worker_command
     from quicgw_fast.config import located
     from quicgw_fast.observe import configure_logging
     from quicgw_fast.reloading import Origin
@@ -77,7 +68,7 @@ def _start(path: Path | None, flags: Mapping[str, Mapping[str, str]], others: Ot
         raise_descriptor_limit()
         if settings.server.workers > 1 and not place.shared:
             options.log_advice(settings)
-            run(_supervise(settings, _command(path, flags), others, manager))
+            run(supervise(settings, worker_command("serve", path, flags), others, manager))
             return
         if not place.index:  # the others have nothing else to say
             options.log_advice(settings)
@@ -101,30 +92,3 @@ async def _serve(config: Config, origin: Origin, others: OtherSignals, manager: 
                 await announce(gateway.addresses.ready_line())
                 await signals.wait()
                 manager.stopping()
-
-
-async def _supervise(config: Config, command: Sequence[str], others: OtherSignals, manager: ServiceManager) -> None:
-    from quicgw_fast.cli.event_loop import Signals, announce
-    from quicgw_fast.workers import Supervisor
-
-    supervisor = Supervisor(config.server, command, config.server.workers, lambda: signals.end())
-    with Signals(at_once=supervisor.kill) as signals:
-        hang_up, user_1 = (partial(supervisor.signal, number) for number in (signal.SIGHUP, signal.SIGUSR1))
-        with others.following(hang_up=hang_up, user_1=user_1):
-            async with manager.watching(), supervisor:
-                manager.ready(supervisor.ready_line)
-                await announce(supervisor.ready_line)
-                await signals.wait()
-                manager.stopping()
-
-
-def _command(path: Path | None, flags: Mapping[str, Mapping[str, str]]) -> list[str]:
-    """What starts one worker: this command with what it was given."""
-    given = [] if path is None else ["--config", str(path)]
-    for name in ("quic", "grpc", "admin"):
-        if (address := flags.get("server", {}).get(name)) is not None:
-            given += [f"--{name}", address]
-    if "log" in flags:
-        given += ["--log-level", flags["log"]["level"]]
-    fast = ["--fast"] if "backend" in flags else []
-    return [sys.executable, "-m", "quicgw_fast", "serve", *given, *fast]

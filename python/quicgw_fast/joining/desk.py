@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
-import asyncio
+import json
 from typing import TYPE_CHECKING
 
 from quicgw_fast.codes import PushType
 from quicgw_fast.flow.departures import OutdatedClaim
 from quicgw_fast.flow.elsewhere import HandedReply
-from quicgw_fast.flow.pushes import BATCH_SLICE
 from quicgw_fast.ports import TerminalReply
 from quicgw_fast.proto import node_pb2 as pb
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import Awaitable, Callable
     from typing import TypeAlias
 
     from quicgw_fast.cluster.membership import Membership
     from quicgw_fast.cluster.own_claims import OwnClaims
     from quicgw_fast.cluster.placement import DirectoryPlacement
     from quicgw_fast.flow.assembly import Path
+    from quicgw_fast.joining.operators import ForOperators
     from quicgw_fast.proto import service_pb2
 
     Register: TypeAlias = Callable[
@@ -38,7 +38,10 @@ class Desk:
         membership: Membership,
         register: Register,
         describe: Callable[[str], Awaitable[pb.DescribeResponse]],
+        operators: ForOperators,
+        drain: Callable[[], float] | None,
     ) -> None:
+        """``drain`` as in ``ForOperators``."""
         self._path = path
         self._services = path.services
         self._placement = placement
@@ -46,6 +49,8 @@ class Desk:
         self._membership = membership
         self._register = register
         self._describe = describe
+        self._operators = operators
+        self._drain = drain
 
     async def fetch(self, request: pb.FetchRequest) -> pb.FetchResponse:
         """Give up what is here by the claim that was found, and nothing that is here by a newer one."""
@@ -69,7 +74,8 @@ class Desk:
     async def carry(self, request: pb.CarryRequest) -> pb.CarryResponse:
         """Take replies first: pushes may be bound behind them, and neither waits for the other."""
         taken = [self._path.moving.abroad.take(_handed(reply)) for reply in request.replies]
-        return pb.CarryResponse(answers=await self._take(request.pushes), taken=taken)
+        pushes = await self._services.pushes.batch(request.pushes, ask=False)
+        return pb.CarryResponse(answers=[push.answer for push in pushes], taken=taken)
 
     async def push(self, request: service_pb2.UnicastPushRequest) -> service_pb2.UnicastPushResponse:
         """Take one, and wait as its sender does."""
@@ -123,13 +129,15 @@ class Desk:
         """Tell how this node is, to one that is known from now on."""
         return await self._describe(request.node)
 
-    async def _take(self, pushes: Sequence[service_pb2.UnicastPushRequest]) -> list[service_pb2.UnicastPushResponse]:
-        answers = []
-        for number, push in enumerate(pushes, 1):
-            answers.append((await self._services.pushes.push(push, ask=False)).answer)
-            if number % BATCH_SLICE == 0:
-                await asyncio.sleep(0)  # as in a batch of a service
-        return answers
+    async def look(self, request: pb.LookRequest) -> pb.LookResponse:
+        """Tell operators of what is here."""
+        found = await self._operators.look(request)
+        return pb.LookResponse(page=b"" if found is None else json.dumps(found).encode())
+
+    async def drain(self, request: pb.DrainRequest) -> pb.DrainResponse:
+        """Begin to stop, unless that is another's to do."""
+        del request
+        return pb.DrainResponse() if self._drain is None else pb.DrainResponse(drains=True, at_most=self._drain())
 
 
 def _handed(reply: pb.HandedReply) -> HandedReply:

@@ -38,6 +38,36 @@ def pack(
 
     ``heard`` is what was for many lately, where others have the same for theirs.
     """
+    state = state_of(session, session.outbox.export(), now)
+    for request in requests:
+        state.requests.add(
+            client_seq=request.client_seq,
+            msg_id=request.msg_id,
+            action=request.action,
+            is_login=request.is_login,
+            ends_in=request.until - now,
+            gateway=request.gateway,
+        )
+    for each in waiting:
+        state.waiting.add(
+            request=each.request.SerializeToString(),
+            msg_id=each.msg_id,
+            is_login=each.is_login,
+            age=now - each.accepted_at,
+            ends_in=each.deadline - now,
+            metadata=dict(each.metadata),
+            cost=each.cost,
+        )
+    if heard is not None:
+        state.heard.extend(heard.ids)
+        state.left_at = heard.at
+    if session.trail:
+        _pack_trail(session.trail, now, state)
+    return state.SerializeToString()
+
+
+def state_of(session: Session, outbox: OutboxState, now: float) -> pb.SessionState:
+    """Return the session without its requests and its flight recorder; ``outbox`` is what its outbox exported."""
     state = pb.SessionState(
         version=VERSION,
         session_id=session.id,
@@ -58,41 +88,18 @@ def pack(
         stored=session.catch_up.unacknowledged,
         stored_up_to=session.catch_up.sent_up_to,
     )
-    _pack_outbox(session.outbox.export(), session.parcels, now, state.outbox)
-    for request in requests:
-        state.requests.add(
-            client_seq=request.client_seq,
-            msg_id=request.msg_id,
-            action=request.action,
-            is_login=request.is_login,
-            ends_in=request.until - now,
-            gateway=request.gateway,
-        )
-    for each in waiting:
-        state.waiting.add(
-            request=each.request.SerializeToString(),
-            msg_id=each.msg_id,
-            is_login=each.is_login,
-            age=now - each.accepted_at,
-            ends_in=each.deadline - now,
-            metadata=dict(each.metadata),
-            cost=each.cost,
-        )
+    pack_outbox(outbox, session.parcels, now, state.outbox)
     for name, ends_at in (session.groups or {}).items():
         state.groups.add(group=name, ends_in=None if ends_at is None else ends_at - now)
-    if heard is not None:
-        state.heard.extend(heard.ids)
-        state.left_at = heard.at
-    if session.trail:
-        _pack_trail(session.trail, now, state)
-    return state.SerializeToString()
+    return state
 
 
 def _allowance_full_at(session: Session) -> float:
     return session.allowance_full_at if session.allowance is None else session.allowance.full_at
 
 
-def _pack_outbox(outbox: OutboxState, parcels: ParcelBook | None, now: float, into: pb.OutboxState) -> None:
+def pack_outbox(outbox: OutboxState, parcels: ParcelBook | None, now: float, into: pb.OutboxState) -> None:
+    """Write down what an outbox exported; ``parcels`` know the terms of its tickets."""
     into.acked = outbox.acked
     into.max_client_seq = outbox.max_client_seq
     into.kinds = outbox.kinds

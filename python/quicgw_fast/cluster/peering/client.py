@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from quicgw_fast.cluster.lease import Vouched
@@ -144,6 +145,16 @@ class NodeClient:
         """Ask a node how it is, and have it know this one."""
         request = pb.DescribeRequest(node=self._node)
         return cast("pb.DescribeResponse", await self._lines.call(node, "Describe", request, ANSWER_WITHIN))
+
+    async def look(self, node: str, request: pb.LookRequest) -> dict[str, Any]:
+        """Ask a node for its part of an admin page; empty for a session that it does not know."""
+        answer: pb.LookResponse = await self._lines.call(node, "Look", request, CARRIED_WITHIN)
+        page: dict[str, Any] = json.loads(answer.page or b"{}")
+        return page
+
+    async def drain(self, node: str) -> pb.DrainResponse:
+        """Have a node stop."""
+        return cast("pb.DrainResponse", await self._lines.call(node, "Drain", pb.DrainRequest(), ANSWER_WITHIN))
 
     async def _surely(self, node: str, name: str, request: Message) -> None:
         for pause in ASKED_AGAIN:

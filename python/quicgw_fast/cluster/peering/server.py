@@ -84,6 +84,12 @@ class NodeDesk(Protocol):
     async def describe(self, request: pb.DescribeRequest) -> pb.DescribeResponse:
         """Tell how this node is."""
 
+    async def look(self, request: pb.LookRequest) -> pb.LookResponse:
+        """Tell operators of what is here."""
+
+    async def drain(self, request: pb.DrainRequest) -> pb.DrainResponse:
+        """Begin to stop."""
+
 
 class NodeServer:
     """The running server; ``start`` makes it. ``address`` is where it listens, as ``host:port``."""
