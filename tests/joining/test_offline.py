@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from quicgw_fast.config import Config
+from quicgw_fast.errors import StartupError
+from quicgw_fast.gateway import Gateway
 from quicgw_fast.proto import client_pb2 as pb
 from tests.joining.nodes import Nodes
 from tests.store.opening import open_shared
@@ -132,6 +136,19 @@ async def test_what_waits_outlasts_its_directory_for_which_nobody_else_waits(
             assert texts(client) == ["1"]
     finally:
         server.close()
+
+
+async def test_a_directory_that_is_not_there_is_told_at_the_start(certificate: tuple[Path, Path]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        url = f"valkey://127.0.0.1:{taken.getsockname()[1]}"
+    tables: dict[str, Any] = {
+        "server": dict.fromkeys(("quic", "grpc", "admin"), "127.0.0.1:0"),
+        "tls": dict(zip(("cert", "key"), certificate, strict=True)),
+        "cluster": {"url": url},
+        **TABLES,
+    }
+    with pytest.raises(StartupError, match=f"the directory {url} cannot be reached.*start it, or change cluster.url"):
+        await Gateway(Config.model_validate(tables), dev=True).start()
 
 
 async def come(nodes: Nodes, node: int, openid: str) -> RawClient:
