@@ -118,6 +118,12 @@ class Desk:
         ended = self._path.kicks.kick(openid=request.openid, session_id=request.session_id, reason=request.reason)
         return pb.KickResponse(ended=ended)
 
+    async def stored(self, request: pb.StoredRequest) -> pb.StoredResponse:
+        """Bring whoever is here what another node has stored for it meanwhile."""
+        for openid in request.openids:
+            self._path.offline.came(openid)
+        return pb.StoredResponse()
+
     async def register(self, request: service_pb2.UpstreamRegisterRequest) -> service_pb2.UpstreamRegisterResponse:
         """Take a service in that offered itself elsewhere, or let it go."""
         return await self._register(request)

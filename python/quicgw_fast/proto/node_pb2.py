@@ -26,7 +26,7 @@ _sym_db = _symbol_database.Default()
 from quicgw_fast.proto import service_pb2 as quicgw__fast_dot_proto_dot_service__pb2
 
 
-DESCRIPTOR = _pool.POOL.AddSerializedFile(b'\n\x1cquicgw_fast/proto/node.proto\x12\x10gatesvr.internal\x1a\x1fquicgw_fast/proto/service.proto\"\x83\x01\n\x0c\x46\x65tchRequest\x12\x0c\n\x04node\x18\x01 \x01(\t\x12\x0e\n\x06openid\x18\x02 \x01(\t\x12\x12\n\ngeneration\x18\x03 \x01(\x04\x12\x13\n\x0bsession_ids\x18\x04 \x03(\t\x12\x0c\n\x04held\x18\x05 \x01(\x04\x12\r\n\x05\x65poch\x18\x06 \x01(\t\x12\x0f\n\x07\x61ttempt\x18\x07 \x01(\x04\"A\n\rFetchResponse\x12\x10\n\x08sessions\x18\x01 \x03(\x0c\x12\x10\n\x08outdated\x18\x02 \x01(\x08\x12\x0c\n\x04late\x18\x03 \x01(\x08\".\n\x0e\x43onfirmRequest\x12\x0e\n\x06openid\x18\x01 \x01(\t\x12\x0c\n\x04held\x18\x02 \x01(\x04\"\x11\n\x0f\x43onfirmResponse\"q\n\x0c\x43\x61rryRequest\x12\x31\n\x06pushes\x18\x01 \x03(\x0b\x32!.gatesvr.proto.UnicastPushRequest\x12.\n\x07replies\x18\x02 \x03(\x0b\x32\x1d.gatesvr.internal.HandedReply\"S\n\rCarryResponse\x12\x33\n\x07\x61nswers\x18\x01 \x03(\x0b\x32\".gatesvr.proto.UnicastPushResponse\x12\r\n\x05taken\x18\x02 \x03(\x08\"\xf2\x01\n\x0bHandedReply\x12\x12\n\nsession_id\x18\x01 \x01(\t\x12\x12\n\nclient_seq\x18\x02 \x01(\x04\x12\x11\n\tpush_type\x18\x03 \x01(\x05\x12\x0c\n\x04\x63ode\x18\x04 \x01(\x05\x12\x0f\n\x07message\x18\x05 \x01(\t\x12\x0c\n\x04\x64\x61ta\x18\x06 \x01(\x0c\x12;\n\x07headers\x18\x07 \x03(\x0b\x32*.gatesvr.internal.HandedReply.HeadersEntry\x12\x0e\n\x06openid\x18\x08 \x01(\t\x1a.\n\x0cHeadersEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"A\n\x0bKickRequest\x12\x0e\n\x06openid\x18\x01 \x01(\t\x12\x12\n\nsession_id\x18\x02 \x01(\t\x12\x0e\n\x06reason\x18\x03 \x01(\t\"\x1d\n\x0cKickResponse\x12\r\n\x05\x65nded\x18\x01 \x01(\r\")\n\x0cVouchRequest\x12\x0c\n\x04node\x18\x01 \x01(\t\x12\x0b\n\x03\x65ra\x18\x02 \x01(\t\" \n\rVouchResponse\x12\x0f\n\x07outcome\x18\x01 \x01(\t\"\x1f\n\x0f\x44\x65scribeRequest\x12\x0c\n\x04node\x18\x01 \x01(\t\"\xb6\x01\n\x10\x44\x65scribeResponse\x12\x0f\n\x07version\x18\x01 \x01(\t\x12\r\n\x05state\x18\x02 \x01(\t\x12\x0e\n\x06uptime\x18\x03 \x01(\x01\x12\x10\n\x08sessions\x18\x04 \x01(\x04\x12\x19\n\x11sessions_detached\x18\x05 \x01(\x04\x12\x17\n\x0flease_remaining\x18\x06 \x01(\x01\x12\x11\n\tdirectory\x18\x07 \x01(\t\x12\x19\n\x11\x64irectory_latency\x18\x08 \x01(\x01\"\x8d\x01\n\x0bLookRequest\x12\x32\n\x08sessions\x18\x01 \x01(\x0b\x32\x1e.gatesvr.internal.SessionsLookH\x00\x12\x14\n\nsession_id\x18\x02 \x01(\tH\x00\x12.\n\x06groups\x18\x03 \x01(\x0b\x32\x1c.gatesvr.internal.GroupsLookH\x00\x42\x04\n\x02\x61t\"\x98\x01\n\x0cSessionsLook\x12:\n\x06wanted\x18\x01 \x03(\x0b\x32*.gatesvr.internal.SessionsLook.WantedEntry\x12\x0e\n\x06\x62\x65hind\x18\x02 \x01(\t\x12\r\n\x05limit\x18\x03 \x01(\r\x1a-\n\x0bWantedEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"+\n\nGroupsLook\x12\x0e\n\x06\x62\x65hind\x18\x01 \x01(\t\x12\r\n\x05limit\x18\x02 \x01(\r\"\x1c\n\x0cLookResponse\x12\x0c\n\x04page\x18\x01 \x01(\x0c\"\x0e\n\x0c\x44rainRequest\"0\n\rDrainResponse\x12\x0e\n\x06\x64rains\x18\x01 \x01(\x08\x12\x0f\n\x07\x61t_most\x18\x02 \x01(\x01\x32\xe3\t\n\x0bNodeService\x12H\n\x05\x46\x65tch\x12\x1e.gatesvr.internal.FetchRequest\x1a\x1f.gatesvr.internal.FetchResponse\x12N\n\x07\x43onfirm\x12 .gatesvr.internal.ConfirmRequest\x1a!.gatesvr.internal.ConfirmResponse\x12H\n\x05\x43\x61rry\x12\x1e.gatesvr.internal.CarryRequest\x1a\x1f.gatesvr.internal.CarryResponse\x12M\n\x04Push\x12!.gatesvr.proto.UnicastPushRequest\x1a\".gatesvr.proto.UnicastPushResponse\x12N\n\tBroadcast\x12\x1f.gatesvr.proto.BroadcastRequest\x1a .gatesvr.proto.BroadcastResponse\x12\x45\n\x04Join\x12\x1f.gatesvr.proto.JoinGroupRequest\x1a\x1c.gatesvr.proto.GroupResponse\x12G\n\x05Leave\x12 .gatesvr.proto.LeaveGroupRequest\x1a\x1c.gatesvr.proto.GroupResponse\x12K\n\x06Spread\x12\x1f.gatesvr.proto.GroupPushRequest\x1a .gatesvr.proto.GroupPushResponse\x12R\n\x07Members\x12\".gatesvr.proto.GroupMembersRequest\x1a#.gatesvr.proto.GroupMembersResponse\x12N\n\x07Present\x12 .gatesvr.proto.SessionsOfRequest\x1a!.gatesvr.proto.SessionsOfResponse\x12\x45\n\x04Kick\x12\x1d.gatesvr.internal.KickRequest\x1a\x1e.gatesvr.internal.KickResponse\x12[\n\x08Register\x12&.gatesvr.proto.UpstreamRegisterRequest\x1a\'.gatesvr.proto.UpstreamRegisterResponse\x12H\n\x05Vouch\x12\x1e.gatesvr.internal.VouchRequest\x1a\x1f.gatesvr.internal.VouchResponse\x12Q\n\x08\x44\x65scribe\x12!.gatesvr.internal.DescribeRequest\x1a\".gatesvr.internal.DescribeResponse\x12\x45\n\x04Look\x12\x1d.gatesvr.internal.LookRequest\x1a\x1e.gatesvr.internal.LookResponse\x12H\n\x05\x44rain\x12\x1e.gatesvr.internal.DrainRequest\x1a\x1f.gatesvr.internal.DrainResponseb\x06proto3')
+DESCRIPTOR = _pool.POOL.AddSerializedFile(b'\n\x1cquicgw_fast/proto/node.proto\x12\x10gatesvr.internal\x1a\x1fquicgw_fast/proto/service.proto\"\x83\x01\n\x0c\x46\x65tchRequest\x12\x0c\n\x04node\x18\x01 \x01(\t\x12\x0e\n\x06openid\x18\x02 \x01(\t\x12\x12\n\ngeneration\x18\x03 \x01(\x04\x12\x13\n\x0bsession_ids\x18\x04 \x03(\t\x12\x0c\n\x04held\x18\x05 \x01(\x04\x12\r\n\x05\x65poch\x18\x06 \x01(\t\x12\x0f\n\x07\x61ttempt\x18\x07 \x01(\x04\"A\n\rFetchResponse\x12\x10\n\x08sessions\x18\x01 \x03(\x0c\x12\x10\n\x08outdated\x18\x02 \x01(\x08\x12\x0c\n\x04late\x18\x03 \x01(\x08\".\n\x0e\x43onfirmRequest\x12\x0e\n\x06openid\x18\x01 \x01(\t\x12\x0c\n\x04held\x18\x02 \x01(\x04\"\x11\n\x0f\x43onfirmResponse\"q\n\x0c\x43\x61rryRequest\x12\x31\n\x06pushes\x18\x01 \x03(\x0b\x32!.gatesvr.proto.UnicastPushRequest\x12.\n\x07replies\x18\x02 \x03(\x0b\x32\x1d.gatesvr.internal.HandedReply\"S\n\rCarryResponse\x12\x33\n\x07\x61nswers\x18\x01 \x03(\x0b\x32\".gatesvr.proto.UnicastPushResponse\x12\r\n\x05taken\x18\x02 \x03(\x08\"\xf2\x01\n\x0bHandedReply\x12\x12\n\nsession_id\x18\x01 \x01(\t\x12\x12\n\nclient_seq\x18\x02 \x01(\x04\x12\x11\n\tpush_type\x18\x03 \x01(\x05\x12\x0c\n\x04\x63ode\x18\x04 \x01(\x05\x12\x0f\n\x07message\x18\x05 \x01(\t\x12\x0c\n\x04\x64\x61ta\x18\x06 \x01(\x0c\x12;\n\x07headers\x18\x07 \x03(\x0b\x32*.gatesvr.internal.HandedReply.HeadersEntry\x12\x0e\n\x06openid\x18\x08 \x01(\t\x1a.\n\x0cHeadersEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"A\n\x0bKickRequest\x12\x0e\n\x06openid\x18\x01 \x01(\t\x12\x12\n\nsession_id\x18\x02 \x01(\t\x12\x0e\n\x06reason\x18\x03 \x01(\t\"\x1d\n\x0cKickResponse\x12\r\n\x05\x65nded\x18\x01 \x01(\r\" \n\rStoredRequest\x12\x0f\n\x07openids\x18\x01 \x03(\t\"\x10\n\x0eStoredResponse\")\n\x0cVouchRequest\x12\x0c\n\x04node\x18\x01 \x01(\t\x12\x0b\n\x03\x65ra\x18\x02 \x01(\t\" \n\rVouchResponse\x12\x0f\n\x07outcome\x18\x01 \x01(\t\"\x1f\n\x0f\x44\x65scribeRequest\x12\x0c\n\x04node\x18\x01 \x01(\t\"\xb6\x01\n\x10\x44\x65scribeResponse\x12\x0f\n\x07version\x18\x01 \x01(\t\x12\r\n\x05state\x18\x02 \x01(\t\x12\x0e\n\x06uptime\x18\x03 \x01(\x01\x12\x10\n\x08sessions\x18\x04 \x01(\x04\x12\x19\n\x11sessions_detached\x18\x05 \x01(\x04\x12\x17\n\x0flease_remaining\x18\x06 \x01(\x01\x12\x11\n\tdirectory\x18\x07 \x01(\t\x12\x19\n\x11\x64irectory_latency\x18\x08 \x01(\x01\"\x8d\x01\n\x0bLookRequest\x12\x32\n\x08sessions\x18\x01 \x01(\x0b\x32\x1e.gatesvr.internal.SessionsLookH\x00\x12\x14\n\nsession_id\x18\x02 \x01(\tH\x00\x12.\n\x06groups\x18\x03 \x01(\x0b\x32\x1c.gatesvr.internal.GroupsLookH\x00\x42\x04\n\x02\x61t\"\x98\x01\n\x0cSessionsLook\x12:\n\x06wanted\x18\x01 \x03(\x0b\x32*.gatesvr.internal.SessionsLook.WantedEntry\x12\x0e\n\x06\x62\x65hind\x18\x02 \x01(\t\x12\r\n\x05limit\x18\x03 \x01(\r\x1a-\n\x0bWantedEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"+\n\nGroupsLook\x12\x0e\n\x06\x62\x65hind\x18\x01 \x01(\t\x12\r\n\x05limit\x18\x02 \x01(\r\"\x1c\n\x0cLookResponse\x12\x0c\n\x04page\x18\x01 \x01(\x0c\"\x0e\n\x0c\x44rainRequest\"0\n\rDrainResponse\x12\x0e\n\x06\x64rains\x18\x01 \x01(\x08\x12\x0f\n\x07\x61t_most\x18\x02 \x01(\x01\x32\xb0\n\n\x0bNodeService\x12H\n\x05\x46\x65tch\x12\x1e.gatesvr.internal.FetchRequest\x1a\x1f.gatesvr.internal.FetchResponse\x12N\n\x07\x43onfirm\x12 .gatesvr.internal.ConfirmRequest\x1a!.gatesvr.internal.ConfirmResponse\x12H\n\x05\x43\x61rry\x12\x1e.gatesvr.internal.CarryRequest\x1a\x1f.gatesvr.internal.CarryResponse\x12M\n\x04Push\x12!.gatesvr.proto.UnicastPushRequest\x1a\".gatesvr.proto.UnicastPushResponse\x12N\n\tBroadcast\x12\x1f.gatesvr.proto.BroadcastRequest\x1a .gatesvr.proto.BroadcastResponse\x12\x45\n\x04Join\x12\x1f.gatesvr.proto.JoinGroupRequest\x1a\x1c.gatesvr.proto.GroupResponse\x12G\n\x05Leave\x12 .gatesvr.proto.LeaveGroupRequest\x1a\x1c.gatesvr.proto.GroupResponse\x12K\n\x06Spread\x12\x1f.gatesvr.proto.GroupPushRequest\x1a .gatesvr.proto.GroupPushResponse\x12R\n\x07Members\x12\".gatesvr.proto.GroupMembersRequest\x1a#.gatesvr.proto.GroupMembersResponse\x12N\n\x07Present\x12 .gatesvr.proto.SessionsOfRequest\x1a!.gatesvr.proto.SessionsOfResponse\x12\x45\n\x04Kick\x12\x1d.gatesvr.internal.KickRequest\x1a\x1e.gatesvr.internal.KickResponse\x12K\n\x06Stored\x12\x1f.gatesvr.internal.StoredRequest\x1a .gatesvr.internal.StoredResponse\x12[\n\x08Register\x12&.gatesvr.proto.UpstreamRegisterRequest\x1a\'.gatesvr.proto.UpstreamRegisterResponse\x12H\n\x05Vouch\x12\x1e.gatesvr.internal.VouchRequest\x1a\x1f.gatesvr.internal.VouchResponse\x12Q\n\x08\x44\x65scribe\x12!.gatesvr.internal.DescribeRequest\x1a\".gatesvr.internal.DescribeResponse\x12\x45\n\x04Look\x12\x1d.gatesvr.internal.LookRequest\x1a\x1e.gatesvr.internal.LookResponse\x12H\n\x05\x44rain\x12\x1e.gatesvr.internal.DrainRequest\x1a\x1f.gatesvr.internal.DrainResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -57,28 +57,32 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_KICKREQUEST']._serialized_end=861
   _globals['_KICKRESPONSE']._serialized_start=863
   _globals['_KICKRESPONSE']._serialized_end=892
-  _globals['_VOUCHREQUEST']._serialized_start=894
-  _globals['_VOUCHREQUEST']._serialized_end=935
-  _globals['_VOUCHRESPONSE']._serialized_start=937
-  _globals['_VOUCHRESPONSE']._serialized_end=969
-  _globals['_DESCRIBEREQUEST']._serialized_start=971
-  _globals['_DESCRIBEREQUEST']._serialized_end=1002
-  _globals['_DESCRIBERESPONSE']._serialized_start=1005
-  _globals['_DESCRIBERESPONSE']._serialized_end=1187
-  _globals['_LOOKREQUEST']._serialized_start=1190
-  _globals['_LOOKREQUEST']._serialized_end=1331
-  _globals['_SESSIONSLOOK']._serialized_start=1334
-  _globals['_SESSIONSLOOK']._serialized_end=1486
-  _globals['_SESSIONSLOOK_WANTEDENTRY']._serialized_start=1441
-  _globals['_SESSIONSLOOK_WANTEDENTRY']._serialized_end=1486
-  _globals['_GROUPSLOOK']._serialized_start=1488
-  _globals['_GROUPSLOOK']._serialized_end=1531
-  _globals['_LOOKRESPONSE']._serialized_start=1533
-  _globals['_LOOKRESPONSE']._serialized_end=1561
-  _globals['_DRAINREQUEST']._serialized_start=1563
-  _globals['_DRAINREQUEST']._serialized_end=1577
-  _globals['_DRAINRESPONSE']._serialized_start=1579
-  _globals['_DRAINRESPONSE']._serialized_end=1627
-  _globals['_NODESERVICE']._serialized_start=1630
-  _globals['_NODESERVICE']._serialized_end=2881
+  _globals['_STOREDREQUEST']._serialized_start=894
+  _globals['_STOREDREQUEST']._serialized_end=926
+  _globals['_STOREDRESPONSE']._serialized_start=928
+  _globals['_STOREDRESPONSE']._serialized_end=944
+  _globals['_VOUCHREQUEST']._serialized_start=946
+  _globals['_VOUCHREQUEST']._serialized_end=987
+  _globals['_VOUCHRESPONSE']._serialized_start=989
+  _globals['_VOUCHRESPONSE']._serialized_end=1021
+  _globals['_DESCRIBEREQUEST']._serialized_start=1023
+  _globals['_DESCRIBEREQUEST']._serialized_end=1054
+  _globals['_DESCRIBERESPONSE']._serialized_start=1057
+  _globals['_DESCRIBERESPONSE']._serialized_end=1239
+  _globals['_LOOKREQUEST']._serialized_start=1242
+  _globals['_LOOKREQUEST']._serialized_end=1383
+  _globals['_SESSIONSLOOK']._serialized_start=1386
+  _globals['_SESSIONSLOOK']._serialized_end=1538
+  _globals['_SESSIONSLOOK_WANTEDENTRY']._serialized_start=1493
+  _globals['_SESSIONSLOOK_WANTEDENTRY']._serialized_end=1538
+  _globals['_GROUPSLOOK']._serialized_start=1540
+  _globals['_GROUPSLOOK']._serialized_end=1583
+  _globals['_LOOKRESPONSE']._serialized_start=1585
+  _globals['_LOOKRESPONSE']._serialized_end=1613
+  _globals['_DRAINREQUEST']._serialized_start=1615
+  _globals['_DRAINREQUEST']._serialized_end=1629
+  _globals['_DRAINRESPONSE']._serialized_start=1631
+  _globals['_DRAINRESPONSE']._serialized_end=1679
+  _globals['_NODESERVICE']._serialized_start=1682
+  _globals['_NODESERVICE']._serialized_end=3010
 # @@protoc_insertion_point(module_scope)

@@ -41,8 +41,8 @@ if TYPE_CHECKING:
 
 ANSWER_WITHIN: Final = 1.0
 """Seconds in which a node has to answer what a START or an operator waits for."""
-CONFIRMED_AGAIN: Final = (0.1, 0.5, 2.0)
-"""Seconds until the next try, each time."""
+ASKED_AGAIN: Final = (0.1, 0.5, 2.0)
+"""Seconds until the next try of what a node must hear, each time."""
 CARRIED_WITHIN: Final = 3.0
 """Seconds for pushes and replies, of which many may be in one call: less than services and tools wait for theirs."""
 BROADCAST_WITHIN: Final = 30.0
@@ -93,15 +93,11 @@ class NodeClient:
 
     async def confirm(self, node: str, openid: str, held: int) -> None:
         """See ``Peers``; tried again for a while: who never hears it takes what it gave for lost."""
-        request = pb.ConfirmRequest(openid=openid, held=held)
-        for pause in CONFIRMED_AGAIN:
-            try:
-                await self._lines.call(node, "Confirm", request, ANSWER_WITHIN)
-            except PeerUnreachable:
-                await asyncio.sleep(pause)  # nobody tells when it can be reached again
-            else:
-                return
-        await self._lines.call(node, "Confirm", request, ANSWER_WITHIN)
+        await self._surely(node, "Confirm", pb.ConfirmRequest(openid=openid, held=held))
+
+    async def stored(self, node: str, openid: str) -> None:
+        """Have a node look into the offline store again for who is there; tried again for a while, as ``confirm``."""
+        await self._surely(node, "Stored", pb.StoredRequest(openids=[openid]))
 
     async def vouch(self, node: str, era: str) -> Vouched:
         """See ``Peers``."""
@@ -168,6 +164,16 @@ class NodeClient:
     async def drain(self, node: str) -> pb.DrainResponse:
         """Have a node stop."""
         return cast("pb.DrainResponse", await self._lines.call(node, "Drain", pb.DrainRequest(), ANSWER_WITHIN))
+
+    async def _surely(self, node: str, name: str, request: Message) -> None:
+        for pause in ASKED_AGAIN:
+            try:
+                await self._lines.call(node, name, request, ANSWER_WITHIN)
+            except PeerUnreachable:
+                await asyncio.sleep(pause)  # nobody tells when it can be reached again
+            else:
+                return
+        await self._lines.call(node, name, request, ANSWER_WITHIN)
 
     async def _long(self, node: str, name: str, request: Message) -> Any:
         """Wait for what may take long: whether the node still does it, or hangs, is seen by another call."""
