@@ -101,13 +101,14 @@ class ClusterNode:
             longest_pause=min(LONGEST_PAUSE, config.lease / ATTEMPTS),
             changed=self._directory_changed,
         )
-        keep = 0.0 if retaining is None else retaining.keep
+        keep, recovery = (0.0, None) if retaining is None else (retaining.keep, self._recovery(retaining, metrics))
         entries = DirectoryEntries(self.link, Keys(config.name), self.name, devices, config.lease, keep)
-        recovery = None if retaining is None else Recovery(metrics, retaining.revive)
         taking = Taking(entries, peers, self.promises, clock, devices=devices, recovery=recovery)
         whom = self.claims, self.lease, entries
         self.telling = Telling(*whom, taking, outdated=lambda: self.membership.wake(), void=void)
-        self.replicas = Replicas(*whom, lambda: self.link.up, outdated=lambda: self.membership.wake(), void=void)
+        self.replicas = Replicas(
+            *whom, lambda: self.membership.current, outdated=lambda: self.membership.wake(), void=void
+        )
         release = self.telling.release
         self._confirming = Confirming(*whom, taking, clock, metrics, release=release, void=void)
         self.membership = Membership(
@@ -192,6 +193,9 @@ class ClusterNode:
                 await asyncio.sleep(PAUSE)
             else:
                 return
+
+    def _recovery(self, retaining: Retaining, metrics: Metrics) -> Recovery:
+        return Recovery(metrics, retaining.revive, lambda: self.lease.era if self.membership.current else "")
 
     async def _renewal_takes(self) -> float:
         began = self._now()
