@@ -49,8 +49,9 @@ class Clustered(Protocol):
     def elsewhere(self) -> Elsewhere:
         """The other gateways."""
 
-    def may_act(self, openid: str) -> bool:
-        """Whether anything may be done for an openid now."""
+    @property
+    def may_act(self) -> Callable[[str], bool] | None:
+        """Whether anything may be done for an openid now; None where that is always so."""
 
     def tend(self, now: float) -> None:
         """Do what passes with time (monotonic)."""

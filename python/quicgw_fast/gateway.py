@@ -6,20 +6,22 @@ import asyncio
 import contextlib
 import logging
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from quicgw_fast import backend
+from quicgw_fast.addresses import Addresses, join_address
 from quicgw_fast.assembly import assemble_gateway
 from quicgw_fast.carrier import CARRIERS, MAX_BODY
 from quicgw_fast.clock import SystemClock
 from quicgw_fast.codes import CloseCode
-from quicgw_fast.config import join_address, split_address
+from quicgw_fast.config import split_address
 from quicgw_fast.control import (
     MOST_BUFFERED,
     AdminServer,
     ControlAccess,
     ControlServer,
+    Doors,
     Refusals,
     advertised_address,
     cluster_pages,
@@ -36,6 +38,7 @@ from quicgw_fast.control import (
     reload_pages,
     session_pages,
     stats_pages,
+    upgrade_pages,
     upstream_pages,
     web_pages,
 )
@@ -60,6 +63,7 @@ from quicgw_fast.overload import LiveLimits
 from quicgw_fast.reloading import Origin, Reloader, gateway_parts
 from quicgw_fast.tracing import make_tracing
 from quicgw_fast.transport import Listener, TransportLimits, Validity, listen, reset_key_for
+from quicgw_fast.upgrading import Succession
 from quicgw_fast.workers import ALONE, look_ahead
 
 if TYPE_CHECKING:
@@ -72,6 +76,7 @@ if TYPE_CHECKING:
     from quicgw_fast.control import GroupKeeper, PresenceTeller, Pusher, Registrar
     from quicgw_fast.proto.service_pb2 import UpstreamRegisterRequest, UpstreamRegisterResponse
     from quicgw_fast.reloading import Prepare
+    from quicgw_fast.upgrading import Heritage
     from quicgw_fast.workers import Seat
 
 LEAST_STORE_TIME = 1.0
@@ -94,19 +99,6 @@ _NOT_TOLD = {
 _log = logging.getLogger("quicgw.gateway")
 
 
-@dataclass(slots=True, frozen=True)
-class Addresses:
-    """Where the gateway listens, as ``host:port``."""
-
-    quic: str
-    grpc: str
-    admin: str
-
-    def ready_line(self) -> str:
-        """The line that the commands print once everything listens (protocol §7)."""
-        return f"ready quic={self.quic} grpc={self.grpc} admin={self.admin}"
-
-
 class Gateway:
     """One gateway in the running event loop: ``start()``, then ``addresses``, at the end ``stop()``."""
 
@@ -122,6 +114,7 @@ class Gateway:
         stand_ins: Mapping[str, str] | None = None,
         seat: Seat = ALONE,
         admin_ports: Callable[[], Sequence[int]] = tuple,
+        heritage: Heritage | None = None,
     ) -> None:
         """``engine`` is a maker of ``backend.load``; ``dev`` spares the warning of ``auth.mode = "none"``.
 
@@ -129,7 +122,7 @@ class Gateway:
         ``config`` is from, to be read again; without one only the files that it names are. ``end`` asks whoever runs it
         to stop it, for POST /drain. ``seat`` is its place among the workers of a machine, and
         ``admin_ports`` are those of all of them. ``stand_ins`` are addresses
-        that serve (by service or zone) while no other does.
+        that serve (by service or zone) while no other does. ``heritage`` is for one that may have a successor.
 
         Raises ConfigError for what cannot be used.
         """
@@ -143,6 +136,8 @@ class Gateway:
         self._tls_key = tls_key
         self._end = end
         self._seat, self._admin_ports = seat, admin_ports
+        self._ports = seat if heritage is None else heritage.ports
+        self._doors = Doors(self._open_admin, self._open_control)
         self._clock = SystemClock()
         self._metrics = metrics = Metrics()
         began = self._clock.now()
@@ -160,9 +155,9 @@ class Gateway:
         self._tracing = make_tracing(config.tracing, self._clock, metrics)
         tracer = self._tracing and self._tracing.requests
         self._member = join(config, self._clock, metrics, seat, lambda: self._path, self._register)
-        assembled = assemble_gateway(
-            config, engine, self._clock, metrics, chores=chores, tracer=tracer, member=self._member
-        )
+        self._succession = None if heritage is None else self._succeed(heritage)
+        self._others = others = self._member or self._succession
+        assembled = assemble_gateway(config, engine, self._clock, metrics, chores=chores, tracer=tracer, member=others)
         self._path, self._upstream = assembled.path, assembled.upstream
         self._gates, self._views, self._outlets = assembled.gates, assembled.views, assembled.outlets
         for service, address in (stand_ins or {}).items():
@@ -173,7 +168,6 @@ class Gateway:
         """Whoever wants the configuration read again asks it."""
         self._stack = contextlib.AsyncExitStack()
         self._listener: Listener | None = None
-        self._control: ControlServer | None = None
         self.addresses = Addresses("", "", "")
 
     @property
@@ -194,8 +188,9 @@ class Gateway:
             stack.push_async_callback(self._upstream.close)
             if self._member is not None:
                 await look_ahead(self._config, self._seat, self._tls_key)
-                await self._member.start()
-                stack.push_async_callback(self._member.stop)
+            if self._others is not None:
+                await self._others.start()
+                stack.push_async_callback(self._others.stop)
             await self._listen(stack)
             self._path.requests.start()
             self._outlets.webhooks.start()
@@ -205,6 +200,8 @@ class Gateway:
             for name, work in (("housekeeping", self._path.housekeeping.run()), ("reload", self.reloader.run())):
                 stack.push_async_callback(_cancel, asyncio.create_task(work, name=name))
             self._stack = stack.pop_all()
+        if self._succession is not None:
+            self._succession.ready()
         _log.info("gateway started", extra={**self._makers, **asdict(self.addresses)})
         if self._config.auth.mode == "none" and not self._dev:
             _log.warning("authentication is off", extra=_UNAUTHENTICATED)
@@ -235,9 +232,10 @@ class Gateway:
 
     async def _be_left(self) -> None:
         """Send nobody here any more, and wait until that has been noticed; everything works meanwhile."""
+        if self._succession is not None and not self._succession.alone:
+            return  # whoever comes there does not come here
         delay = self._config.drain.delay
-        if self._control is not None:
-            await self._control.set_serving(False)
+        await self._doors.set_serving(False)
         if self._listener is not None and delay:
             _log.info("gateway not ready", extra={"reason": "it is to stop", "seconds": delay})
             await asyncio.sleep(delay)
@@ -245,14 +243,14 @@ class Gateway:
     async def _drain(self, deadline: float) -> None:
         path, listener = self._path, self._listener
         path.draining.active = True
-        path.draining.moving = self._member is not None and not self._member.alone
+        path.draining.moving = self._others is not None and not self._others.alone
         if listener is None:
             return
         _log.info("gateway draining", extra={"clients": listener.connections})
         listener.stop_accepting()
         await path.hand_out.run(deadline, lambda: path.requests.stop(deadline))
-        if self._member is not None:
-            await self._member.fetched(deadline)
+        if self._others is not None:
+            await self._others.fetched(deadline)
         await listener.close(CloseCode.DRAINING, CloseCode.DRAINING.phrase("the gateway stops"))
 
     async def __aenter__(self) -> Gateway:
@@ -273,6 +271,13 @@ class Gateway:
         """Everything that /stats shows."""
         return render_stats(self._metrics, self._makers, self._upstream.report())
 
+    def ask_for_upgrade(self) -> None:
+        """Have a successor take over, if there can be one; what comes of it is in the log."""
+        if self._succession is None:
+            _log.error("upgrade refused", extra={"reason": "GET /upgrade says why there can be no successor"})
+        else:
+            self._succession.ask()
+
     def log_numbers(self) -> None:
         """Write to the log what has happened so far, and how much of everything there is."""
         stats = self.stats()
@@ -283,26 +288,12 @@ class Gateway:
     async def _listen(self, stack: contextlib.AsyncExitStack) -> None:
         server, tls, upstream = self._config.server, self._config.tls, self._upstream
         certificate, key = tls.pair(self._tls_key)
-        host, port = self._seat.admin_address(server)
-        admin = await AdminServer.start(host, port, self._pages(), self._access.admin_guard(host, self._refusals))
-        stack.push_async_callback(admin.stop)
-        await upstream.own.add(*admin.address)
-        pushes, groups, presence, registrar = self._served()
-        self._control = await ControlServer.start(
-            *self._seat.grpc_address(server),
-            pushes,
-            groups,
-            presence,
-            registrar,
-            self._outlets.watches,
-            self._access,
-            self._refusals,
-            tracer=self._tracing and self._tracing.pushes,
-            shared=self._seat.shared,
-        )
-        stack.push_async_callback(self._control.stop)
-        register_buffer(self._metrics, BufferKind.CONTROL, Filling(self._control.buffered, lambda: MOST_BUFFERED))
-        await upstream.own.add(*self._control.address)
+        doors = self._doors
+        stack.push_async_callback(doors.stop)
+        await doors.open()
+        register_buffer(self._metrics, BufferKind.CONTROL, Filling(doors.buffered, lambda: MOST_BUFFERED))
+        await upstream.own.add(*doors.admin)
+        await upstream.own.add(*doors.control)
         self._path.call_back.be_at(self._told_services())
         await upstream.refuse_own_addresses()
         host, port = split_address(server.quic)
@@ -321,14 +312,40 @@ class Gateway:
             pace=self._path.pace,
             validity=self._validity,
             reset_key=reset_key_for(server.reset_key_file, tls.key or certificate, 0 if self._dev else port),
-            share=self._seat.share(),
+            share=self._ports.share(),
         )
         stack.push_async_callback(
             self._listener.close, CloseCode.INTERNAL, CloseCode.INTERNAL.phrase("the gateway could not start")
         )
         register_listener(self._metrics, self._listener, largest_step=self._config.session.window_bytes + MAX_BODY)
         await upstream.own.add(*self._listener.address)
-        self.addresses = Addresses(*(join_address(*part.address) for part in (self._listener, self._control, admin)))
+        self.addresses = Addresses(*(join_address(*at) for at in (self._listener.address, doors.control, doors.admin)))
+
+    async def _open_admin(self) -> AdminServer:
+        host, port = self._ports.admin_address(self._config.server)
+        guard = self._access.admin_guard(host, self._refusals)
+        return await AdminServer.start(host, port, self._pages(), guard, sock=self._ports.admin_socket())
+
+    async def _open_control(self) -> ControlServer:
+        pushes, groups, presence, registrar = self._served()
+        return await ControlServer.start(
+            *self._ports.grpc_address(self._config.server),
+            pushes,
+            groups,
+            presence,
+            registrar,
+            self._outlets.watches,
+            self._access,
+            self._refusals,
+            tracer=self._tracing and self._tracing.pushes,
+            shared=self._ports.shared,
+        )
+
+    def _succeed(self, heritage: Heritage) -> Succession:
+        path, settings = lambda: self._path, lambda: self._config
+        half_open = lambda: 0 if self._listener is None else self._listener.half_open  # noqa: E731
+        doors = self._doors, half_open
+        return Succession(heritage, settings, self._clock, self._metrics, path, self._register, *doors)
 
     def _pages(self) -> list[Route]:
         limits = LiveLimits(self._gates, lambda: self._config, self._clock.now)
@@ -344,14 +361,14 @@ class Gateway:
             *group_pages(self._views),
             *cluster_pages(self._member),
             *upstream_pages(self._upstream),
+            *upgrade_pages(self._succession, self._config),
             *drain_pages(self._end, self._longest_stop, self._admin_ports),
             *profile_pages(),
         ]
         return [*pages, *openapi_pages(pages), *web_pages()]
 
     def _told_services(self) -> str:
-        assert self._control is not None
-        address = advertised_address(self._config.server.grpc_advertise, *self._control.address)
+        address = advertised_address(self._config.server.grpc_advertise, *self._doors.control)
         if not address:
             _log.warning("services are not told the gateway's address", extra=_NOT_TOLD)
         return address
@@ -371,8 +388,8 @@ class Gateway:
 
     def _served(self) -> tuple[Pusher, GroupKeeper, PresenceTeller, Registrar]:
         """Who answers services: this gateway alone, or with all other nodes."""
-        if self._member is not None:
-            everywhere = self._member.everywhere
+        if self._others is not None:
+            everywhere = self._others.everywhere
             return everywhere, everywhere.groups, everywhere.groups, everywhere
         services = self._path.services
         return services.pushes, services.groups, services.presence, self._upstream.registration
@@ -381,8 +398,8 @@ class Gateway:
         return await self._upstream.registration.register(request)
 
     async def _kick(self, *, openid: str, session_id: str, reason: str) -> int:
-        if self._member is not None:
-            return await self._member.everywhere.kick(openid=openid, session_id=session_id, reason=reason)
+        if self._others is not None:
+            return await self._others.everywhere.kick(openid=openid, session_id=session_id, reason=reason)
         return self._path.kicks.kick(openid=openid, session_id=session_id, reason=reason)
 
     def _longest_stop(self) -> float:

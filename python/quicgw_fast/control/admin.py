@@ -52,13 +52,14 @@ class AdminServer:
         guard: AdminGuard,
         *,
         timeout: float = REQUEST_TIMEOUT,
+        sock: socket.socket | None = None,
     ) -> AdminServer:
-        """Serve the pages to whom the guard lets in.
+        """Serve the pages to whom the guard lets in; on ``sock``, where that is bound already.
 
         A connection without a complete request for ``timeout`` seconds is closed. Raises StartupError when the address
         cannot be had.
         """
-        sock = cls.bind(host, port)
+        sock = cls.bind(host, port) if sock is None else sock
         server = _Server(
             uvicorn.Config(
                 guard.around(_application(pages, guard)),

@@ -1,4 +1,4 @@
-"""What other nodes ask of this one, and how it is done: the ``NodeDesk`` of a gateway."""
+"""What other gateways ask of this one, and how it is done: the ``NodeDesk`` of a node, and what others share of it."""
 
 from __future__ import annotations
 
@@ -27,44 +27,18 @@ if TYPE_CHECKING:
     ]
 
 
-class Desk:
-    """Serves other nodes with what is here."""
+class LocalDesk:
+    """Serves other gateways with what is here, as far as that is the same for all of them."""
 
-    def __init__(
-        self,
-        path: Path,
-        placement: DirectoryPlacement,
-        claims: OwnClaims,
-        membership: Membership,
-        register: Register,
-        describe: Callable[[str], Awaitable[pb.DescribeResponse]],
-    ) -> None:
+    def __init__(self, path: Path, register: Register, *, ask: bool = False) -> None:
+        """``register`` takes a service in here.
+
+        ``ask`` says that this gateway looks elsewhere for whom it does not have; else it answers MOVED.
+        """
         self._path = path
         self._services = path.services
-        self._placement = placement
-        self._claims = claims
-        self._membership = membership
         self._register = register
-        self._describe = describe
-
-    async def fetch(self, request: pb.FetchRequest) -> pb.FetchResponse:
-        """Give up what is here by the claim that was found, and nothing that is here by a newer one."""
-        held = any(claim.generation == request.held for claim in self._claims.of(request.openid))
-        parked = self._placement.yielded(request.openid, request.held)
-        openid = "" if request.session_ids else request.openid
-        try:
-            left = self._path.moving.departures.depart(
-                request.generation, openid=openid, session_ids=request.session_ids, held=request.held, again=not held
-            )
-        except OutdatedClaim:
-            return pb.FetchResponse(outdated=True)
-        return pb.FetchResponse(sessions=[*parked, *left])
-
-    async def confirm(self, request: pb.ConfirmRequest) -> pb.ConfirmResponse:
-        """Forget it."""
-        self._placement.confirmed(request.openid, request.held)
-        self._path.moving.departures.confirm_claim(request.openid, request.held)
-        return pb.ConfirmResponse()
+        self._ask = ask
 
     async def carry(self, request: pb.CarryRequest) -> pb.CarryResponse:
         """Take replies first: pushes may be bound behind them, and neither waits for the other."""
@@ -73,7 +47,7 @@ class Desk:
 
     async def push(self, request: service_pb2.UnicastPushRequest) -> service_pb2.UnicastPushResponse:
         """Take one, and wait as its sender does."""
-        taken = await self._services.pushes.push(request, ask=False)
+        taken = await self._services.pushes.push(request, ask=self._ask)
         return await taken.settled()
 
     async def broadcast(self, request: service_pb2.BroadcastRequest) -> service_pb2.BroadcastResponse:
@@ -109,6 +83,52 @@ class Desk:
         """Take a service in that offered itself elsewhere, or let it go."""
         return await self._register(request)
 
+    async def _take(self, pushes: Sequence[service_pb2.UnicastPushRequest]) -> list[service_pb2.UnicastPushResponse]:
+        answers = []
+        for number, push in enumerate(pushes, 1):
+            answers.append((await self._services.pushes.push(push, ask=self._ask)).answer)
+            if number % BATCH_SLICE == 0:
+                await asyncio.sleep(0)  # as in a batch of a service
+        return answers
+
+
+class Desk(LocalDesk):
+    """Serves the other nodes of a cluster."""
+
+    def __init__(
+        self,
+        path: Path,
+        placement: DirectoryPlacement,
+        claims: OwnClaims,
+        membership: Membership,
+        register: Register,
+        describe: Callable[[str], Awaitable[pb.DescribeResponse]],
+    ) -> None:
+        super().__init__(path, register)
+        self._placement = placement
+        self._claims = claims
+        self._membership = membership
+        self._describe = describe
+
+    async def fetch(self, request: pb.FetchRequest) -> pb.FetchResponse:
+        """Give up what is here by the claim that was found, and nothing that is here by a newer one."""
+        held = any(claim.generation == request.held for claim in self._claims.of(request.openid))
+        parked = self._placement.yielded(request.openid, request.held)
+        openid = "" if request.session_ids else request.openid
+        try:
+            left = self._path.moving.departures.depart(
+                request.generation, openid=openid, session_ids=request.session_ids, held=request.held, again=not held
+            )
+        except OutdatedClaim:
+            return pb.FetchResponse(outdated=True)
+        return pb.FetchResponse(sessions=[*parked, *left])
+
+    async def confirm(self, request: pb.ConfirmRequest) -> pb.ConfirmResponse:
+        """Forget it."""
+        self._placement.confirmed(request.openid, request.held)
+        self._path.moving.departures.confirm_claim(request.openid, request.held)
+        return pb.ConfirmResponse()
+
     async def vouch(self, request: pb.VouchRequest) -> pb.VouchResponse:
         """Vouch for a node that cannot reach the directory."""
         return pb.VouchResponse(outcome=(await self._membership.vouch(request.node, request.era)).value)
@@ -116,14 +136,6 @@ class Desk:
     async def describe(self, request: pb.DescribeRequest) -> pb.DescribeResponse:
         """Tell how this node is, to one that is known from now on."""
         return await self._describe(request.node)
-
-    async def _take(self, pushes: Sequence[service_pb2.UnicastPushRequest]) -> list[service_pb2.UnicastPushResponse]:
-        answers = []
-        for number, push in enumerate(pushes, 1):
-            answers.append((await self._services.pushes.push(push, ask=False)).answer)
-            if number % BATCH_SLICE == 0:
-                await asyncio.sleep(0)  # as in a batch of a service
-        return answers
 
 
 def _handed(reply: pb.HandedReply) -> HandedReply:

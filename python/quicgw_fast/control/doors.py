@@ -1,0 +1,68 @@
+"""The ports for services and operators: opened at the start, left to another process, and opened again without it."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from quicgw_fast.control.admin import AdminServer
+    from quicgw_fast.control.grpc_server import ControlServer
+
+CALLS_END_WITHIN: Final = 30.0
+"""Seconds for calls under way when another process takes over; those that last as long as callers like are cut then."""
+
+
+class Doors:
+    """Both servers of a gateway, or none."""
+
+    def __init__(
+        self, open_admin: Callable[[], Awaitable[AdminServer]], open_control: Callable[[], Awaitable[ControlServer]]
+    ) -> None:
+        """Each makes a running server; StartupError when its port cannot be had."""
+        self._open_admin = open_admin
+        self._open_control = open_control
+        self._admin: AdminServer | None = None
+        self._control: ControlServer | None = None
+
+    async def open(self) -> None:
+        """Open both; StartupError when one cannot be, and then ``stop`` closes the other."""
+        await self.stop()
+        self._admin = await self._open_admin()
+        self._control = await self._open_control()
+
+    async def leave(self) -> None:
+        """Close both, and let whoever is inside have its answer: another process has the ports already."""
+        assert self._admin is not None
+        assert self._control is not None
+        await asyncio.gather(self._admin.stop(), self._control.leave(CALLS_END_WITHIN))
+
+    async def stop(self) -> None:
+        """Close both; idempotent."""
+        if self._control is not None:
+            await self._control.stop()
+        if self._admin is not None:
+            await self._admin.stop()
+
+    async def set_serving(self, serving: bool) -> None:
+        """See ``ControlServer``."""
+        if self._control is not None:
+            await self._control.set_serving(serving)
+
+    def buffered(self) -> int:
+        """See ``ControlServer``."""
+        return 0 if self._control is None else self._control.buffered()
+
+    @property
+    def admin(self) -> tuple[str, int]:
+        """Where the admin pages are; known once they are."""
+        assert self._admin is not None
+        return self._admin.address
+
+    @property
+    def control(self) -> tuple[str, int]:
+        """Where services call; likewise."""
+        assert self._control is not None
+        return self._control.address

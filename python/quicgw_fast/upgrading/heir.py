@@ -1,0 +1,102 @@
+"""The successor's part: it serves as soon as it listens, and takes what its predecessor has until that is gone.
+
+Whatever ended the predecessor ends its end of the line. Sessions that were still there are lost then, as with any
+process that dies, and their clients are told so; requests that it was working on are answered 500.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import shutil
+import socket
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from quicgw_fast.cluster.peering import NodeAccess, NodeServer
+from quicgw_fast.upgrading.line import Line
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from quicgw_fast.cluster.peering.server import GatewayDesk
+    from quicgw_fast.upgrading.estate import Estate
+    from quicgw_fast.upgrading.inheriting import Inheriting
+    from quicgw_fast.upgrading.neighbours import Neighbours
+
+_log = logging.getLogger("quicgw.upgrade")
+
+
+class Heir:
+    """From ``start`` until the predecessor has ended."""
+
+    def __init__(
+        self,
+        estate: Estate,
+        neighbours: Neighbours,
+        inheriting: Inheriting,
+        *,
+        lost: Callable[[str], None],
+        owns: Callable[[], None],
+    ) -> None:
+        """``lost`` is told the name of the predecessor when it has ended; ``owns`` when it has no session any more."""
+        self._estate = estate
+        self._neighbours = neighbours
+        self._inheriting = inheriting
+        self._lost = lost
+        self._owns = owns
+        self._line: Line | None = None
+        self._server: NodeServer | None = None
+        self._hearing: asyncio.Task[None] | None = None
+
+    @property
+    def predecessor(self) -> str:
+        """Its name; empty once it has ended."""
+        return self._estate.predecessor if self._line is not None else ""
+
+    async def start(self, name: str, desk: GatewayDesk) -> None:
+        """Be reached by the predecessor under that name, and reach it."""
+        self._line = await Line.open(socket.socket(fileno=self._estate.line))
+        self._server = await NodeServer.start_on(Path(self._estate.folder) / name, desk, NodeAccess())
+        self._neighbours.before = self._estate.predecessor
+        self._hearing = asyncio.create_task(self._hear(self._line), name="predecessor")
+
+    def ready(self) -> None:
+        """Tell the predecessor that everything listens."""
+        if self._line is not None:
+            self._line.say(ready=True)
+
+    async def stop(self) -> None:
+        """Take nothing any more: the predecessor, if it is there, stops as well."""
+        if self._hearing is None:
+            return
+        if self._line is not None:
+            self._line.say(leaving=True)
+        self._hearing.cancel()
+        await asyncio.gather(self._hearing, return_exceptions=True)
+        await self._gone()
+
+    async def _hear(self, line: Line) -> None:
+        while (said := await line.hear()) is not None:
+            if "take" in said:
+                self._inheriting.take_all(said["take"])
+            if "done" in said:
+                self._neighbours.before = ""
+                self._owns()
+        if self._neighbours.before:
+            _log.error("predecessor ended early", extra={"effect": "the sessions that it still had are lost"})
+            self._neighbours.before = ""
+            self._owns()
+        self._lost(self._estate.predecessor)
+        await self._gone()
+
+    async def _gone(self) -> None:
+        line, self._line = self._line, None
+        if line is None:
+            return
+        line.close()
+        self._inheriting.stop()
+        if self._server is not None:
+            await self._server.stop()
+        shutil.rmtree(self._estate.folder, ignore_errors=True)
+        _log.info("predecessor ended")
