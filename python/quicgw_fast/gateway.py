@@ -232,8 +232,8 @@ class Gateway:
 
     async def _be_left(self) -> None:
         """Send nobody here any more, and wait until that has been noticed; everything works meanwhile."""
-        if self._succession is not None and not self._succession.alone:
-            return  # whoever comes there does not come here
+        if self._succession is not None and self._succession.leave():
+            return  # whoever comes does not come here
         delay = self._config.drain.delay
         await self._doors.set_serving(False)
         if self._listener is not None and delay:

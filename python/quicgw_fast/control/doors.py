@@ -11,8 +11,10 @@ if TYPE_CHECKING:
     from quicgw_fast.control.admin import AdminServer
     from quicgw_fast.control.grpc_server import ControlServer
 
-CALLS_END_WITHIN: Final = 30.0
-"""Seconds for calls under way when another process takes over; those that last as long as callers like are cut then."""
+LONGEST_CALL: Final = 60.0
+"""Seconds for calls under way when another process takes over."""
+LAST_CALLS: Final = 1.0
+"""Seconds for those that are still under way when it has all sessions; some last as long as their callers like."""
 
 
 class Doors:
@@ -37,7 +39,12 @@ class Doors:
         """Close both, and let whoever is inside have its answer: another process has the ports already."""
         assert self._admin is not None
         assert self._control is not None
-        await asyncio.gather(self._admin.stop(), self._control.leave(CALLS_END_WITHIN))
+        await asyncio.gather(self._admin.stop(), self._control.leave(LONGEST_CALL))
+
+    async def left(self) -> None:
+        """Wait, behind ``leave``, for those who are still inside; not for long."""
+        assert self._control is not None
+        await self._control.leave(LAST_CALLS)
 
     async def stop(self) -> None:
         """Close both; idempotent."""

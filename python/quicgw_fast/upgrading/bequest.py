@@ -55,7 +55,10 @@ class Doors(Protocol):
         """Open them again; StartupError when that cannot be."""
 
     async def leave(self) -> None:
-        """Close them; whoever is inside gets its answer."""
+        """Close them, and wait until whoever is inside has its answer."""
+
+    async def left(self) -> None:
+        """Do not wait much longer for that."""
 
 
 class Bequest:
@@ -137,7 +140,7 @@ class Bequest:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        if self._successor is not None:
+        if self._successor is not None and self._neighbours.behind:
             self._successor.let_go()
         await self._close()
 
@@ -186,6 +189,7 @@ class Bequest:
         await self._path.hand_out.send_on()
         await self.gone(self._now() + self._longest())
         _log.info("sessions inherited", extra={"pid": successor.pid})
+        await self._doors.left()
         # In this order: the service manager believes the successor once it knows that process.
         self._heritage.gives_way(successor.pid)
         successor.say(done=True)
@@ -195,6 +199,7 @@ class Bequest:
     async def _hear(self, successor: SuccessorProcess) -> None:
         while (said := await successor.hear()) is not None:
             if "leaving" in said:  # whoever stops it means this process as well
+                self._neighbours.behind = ""
                 self._heritage.end()
                 return
         status = await successor.kill()

@@ -56,7 +56,8 @@ class Heir:
 
     async def start(self, name: str, desk: GatewayDesk) -> None:
         """Be reached by the predecessor under that name, and reach it."""
-        self._line = await Line.open(socket.socket(fileno=self._estate.line))
+        # A copy: what else goes wrong at the start is said over the descriptor, when all of this is closed.
+        self._line = await Line.open(socket.fromfd(self._estate.line, socket.AF_UNIX, socket.SOCK_STREAM))
         self._server = await NodeServer.start_on(Path(self._estate.folder) / name, desk, NodeAccess())
         self._neighbours.before = self._estate.predecessor
         self._hearing = asyncio.create_task(self._hear(self._line), name="predecessor")
@@ -66,12 +67,15 @@ class Heir:
         if self._line is not None:
             self._line.say(ready=True)
 
-    async def stop(self) -> None:
-        """Take nothing any more: the predecessor, if it is there, stops as well."""
-        if self._hearing is None:
-            return
+    def leave(self) -> None:
+        """Have the predecessor, if it is there, stop as well."""
         if self._line is not None:
             self._line.say(leaving=True)
+
+    async def stop(self) -> None:
+        """Take nothing any more."""
+        if self._hearing is None:
+            return
         self._hearing.cancel()
         await asyncio.gather(self._hearing, return_exceptions=True)
         await self._gone()

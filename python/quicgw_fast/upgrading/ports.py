@@ -58,8 +58,8 @@ class HeldPorts:
         for name in ("quic", "grpc", "admin"):
             before, now = getattr(estate, f"{name}_address"), getattr(server, name)
             if before != now:
-                told = f"the gateway that runs listens on {before}, and its successor takes that over"
-                raise ConfigError(f"server.{name} = {now!r} needs a restart: {told}")
+                told = f'server.{name} = "{now}" needs a restart: the gateway that runs listens on {before}'
+                raise ConfigError(f"{told}, which a successor takes over")
         quic, grpc, admin = (socket.socket(fileno=number) for number in (estate.quic, estate.grpc, estate.admin))
         return cls(quic, grpc, admin, estate.mark, server)
 

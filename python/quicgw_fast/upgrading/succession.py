@@ -125,6 +125,12 @@ class Succession:
         if self._heir is not None:
             self._heir.ready()
 
+    def leave(self) -> bool:
+        """This process is to stop; whether its successor goes on, and not the gateway ends with it."""
+        if self._heir is not None:
+            self._heir.leave()
+        return bool(self._neighbours.behind)
+
     async def fetched(self, deadline: float) -> None:
         """Wait until the successor has all sessions, or until ``deadline`` (monotonic)."""
         if self._bequest is not None:
