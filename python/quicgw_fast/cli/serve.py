@@ -155,14 +155,14 @@ async def _heritage(
 ) -> Heritage | None:
     """What goes from process to process; None where none can follow this one."""
     from quicgw_fast.errors import ConfigError
-    from quicgw_fast.upgrading import HeldPorts, Heritage
+    from quicgw_fast.upgrading import HeldPorts, Heritage, spawner
 
     if config.cluster.url is not None or seat.shared or sys.platform != "linux":
         if estate is not None:
             raise ConfigError("cluster.url needs a restart: a node of a cluster takes nothing over")
         return None
     ports = await HeldPorts.open(config.server) if estate is None else HeldPorts.inherited(estate, config.server)
-    return Heritage(ports, command, end, manager.take_turn, manager.give_way, estate)
+    return Heritage(os.getpid(), ports, spawner(command), end, manager.take_turn, manager.give_way, estate)
 
 
 async def _supervise(config: Config, command: Sequence[str], others: OtherSignals, manager: ServiceManager) -> None:

@@ -87,10 +87,13 @@ class AdminServer:
             raise
         return cls(server, task, (host, sock.getsockname()[1]))
 
+    def close_port(self) -> None:
+        """Take nobody in any more, from this moment on."""
+        for listening in self._server.servers:
+            listening.close()
+
     async def stop(self) -> None:
         """Close the port, let answers under way finish for at most a second, and end. May be called twice."""
-        for listening in self._server.servers:
-            listening.close()  # at once, for another process may have the port as well
         self._server.should_exit = True
         await self._task
 

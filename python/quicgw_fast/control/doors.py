@@ -35,6 +35,11 @@ class Doors:
         self._admin = await self._open_admin()
         self._control = await self._open_control()
 
+    def turn_away(self) -> None:
+        """Leave operators who come from now on to another process, which listens on the same socket."""
+        assert self._admin is not None
+        self._admin.close_port()
+
     async def leave(self) -> None:
         """Close both, and let whoever is inside have its answer: another process has the ports already."""
         assert self._admin is not None

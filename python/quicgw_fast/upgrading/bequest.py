@@ -54,6 +54,9 @@ class Doors(Protocol):
     async def open(self) -> None:
         """Open them again; StartupError when that cannot be."""
 
+    def turn_away(self) -> None:
+        """Take in no operator from this moment on."""
+
     async def leave(self) -> None:
         """Close them, and wait until whoever is inside has its answer."""
 
@@ -122,10 +125,8 @@ class Bequest:
         desk = PredecessorDesk(self._path, self._register)
         self._server = await NodeServer.start_on(self._folder / self._name, desk, NodeAccess())
         try:
-            command = self._heritage.command
-            self._successor = successor = await SuccessorProcess.start(
-                self._heritage.ports, command, self._folder, self._name
-            )
+            give = self._heritage.ports, self._heritage.spawn
+            self._successor = successor = await SuccessorProcess.start(*give, self._folder, self._name)
             await successor.ready()
             await self._know(successor)
         except BaseException:
@@ -173,6 +174,7 @@ class Bequest:
     def _give_way(self, successor: SuccessorProcess) -> None:
         self._path.hand_out.succeeded(by_another=True)
         successor.steering.give_newcomers()
+        self._doors.turn_away()  # before this one's own caller knows of the other
         _log.info("successor serves", extra={"pid": successor.pid, "sessions": self.left})
         for work, name in (
             (self._hand_over(successor), "hand-over"),

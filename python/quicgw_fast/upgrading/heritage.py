@@ -3,22 +3,38 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
     from quicgw_fast.upgrading.estate import Estate
     from quicgw_fast.upgrading.ports import HeldPorts
+
+
+class Started(Protocol):
+    """A process that was started."""
+
+    @property
+    def pid(self) -> int:
+        """Its process id."""
+
+    def kill(self) -> None:
+        """End it at once, if it has not ended."""
+
+    def wait(self) -> int:
+        """Wait for its end; its exit status, negative for a signal."""
 
 
 @dataclass(frozen=True, slots=True)
 class Heritage:
     """For a gateway that may have a successor, or is one."""
 
+    pid: int
+    """The process id."""
     ports: HeldPorts
-    command: Sequence[str]
-    """What starts a successor, when ``--estate`` is added to it."""
+    spawn: Callable[[Estate], Started]
+    """Starts a successor, which has the descriptors of the estate when this returns; blocks, and raises OSError."""
     end: Callable[[], None]
     """Asks whoever runs the process to stop it."""
     owns: Callable[[], None]

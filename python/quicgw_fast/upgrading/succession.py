@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 from typing import TYPE_CHECKING, Final
 
 from quicgw_fast.cluster.peering import NodeAccess, NodeClient
@@ -74,7 +73,7 @@ class Succession:
         self._register = register
         self._doors = doors
         self._half_open = half_open
-        self._name = process_name(os.getpid())
+        self._name = process_name(heritage.pid)
         self._neighbours = neighbours = Neighbours()
         self._client = client = NodeClient(self._name, NodeAccess(), self._address_of)
         self._inheriting = inheriting = Inheriting(neighbours, client, lambda came: path().moving.arrive(came))
@@ -187,7 +186,7 @@ class Succession:
                 left = (await self._client.describe(before)).sessions
             except PeerUnreachable as error:
                 _log.debug("predecessor not asked", extra={"reason": str(error)})
-        return {"version": 1, "pid": os.getpid(), "predecessor": bool(before), "sessions_left": left}
+        return {"version": 1, "pid": self._heritage.pid, "predecessor": bool(before), "sessions_left": left}
 
     async def _tried(self) -> None:
         try:
@@ -203,7 +202,7 @@ class Succession:
             raise UpgradeRefused("the process before this one has not ended yet: try again when it has")
         if self._bequest is not None and not self._bequest.over:
             raise UpgradeRefused("an upgrade is under way")
-        if os.getpid() == INIT:
+        if self._heritage.pid == INIT:
             raise UpgradeRefused("this container ends with this process: start another container instead")
         store = self._config().offline.store
         if store != "off":

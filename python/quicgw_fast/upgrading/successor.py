@@ -11,12 +11,14 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from quicgw_fast.errors import GatewayError
+from quicgw_fast.errors import GatewayError, StartupError
 from quicgw_fast.upgrading.line import Line
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
+    from quicgw_fast.upgrading.estate import Estate
+    from quicgw_fast.upgrading.heritage import Started
     from quicgw_fast.upgrading.ports import Bequeathed, HeldPorts
 
 READY_WITHIN: Final = 60.0
@@ -32,23 +34,25 @@ class UpgradeRefused(GatewayError):
 class SuccessorProcess:
     """Made by ``start``."""
 
-    def __init__(self, process: subprocess.Popen[bytes], line: Line, bequeathed: Bequeathed) -> None:
+    def __init__(self, process: Started, line: Line, bequeathed: Bequeathed) -> None:
         self._process = process
         self._line = line
         self.steering = bequeathed.steering
 
     @classmethod
-    async def start(cls, ports: HeldPorts, command: Sequence[str], folder: Path, name: str) -> SuccessorProcess:
+    async def start(
+        cls, ports: HeldPorts, spawn: Callable[[Estate], Started], folder: Path, name: str
+    ) -> SuccessorProcess:
         """Start it with all that this process, ``name``, has to give; StartupError where the system does not let it."""
         bequeathed = await ports.bequeath()
         ours, theirs = socket.socketpair()
         with theirs, bequeathed.quic:  # it has them by then, or nobody needs them
             estate = ports.estate(bequeathed, theirs, str(folder), name)
             try:
-                process = await asyncio.to_thread(_popen, [*command, "--estate", estate.text()], estate.descriptors)
-            except BaseException:
+                process = await asyncio.to_thread(spawn, estate)
+            except OSError as error:
                 ours.close()
-                raise
+                raise StartupError(f"no process can be started: {error.strerror or error}") from error
         return cls(process, await Line.open(ours), bequeathed)
 
     @property
@@ -96,6 +100,12 @@ def private_folder() -> Path:
     return Path(tempfile.mkdtemp(prefix="quicgw-"))
 
 
-def _popen(command: Sequence[str], descriptors: Sequence[int]) -> subprocess.Popen[bytes]:
-    environment = {name: value for name, value in os.environ.items() if name not in NOT_THEIRS}
-    return subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL, pass_fds=descriptors)
+def spawner(command: Sequence[str]) -> Callable[[Estate], Started]:
+    """Return what starts a process by a command, to which the estate is added."""
+
+    def spawn(estate: Estate) -> Started:
+        environment = {name: value for name, value in os.environ.items() if name not in NOT_THEIRS}
+        given = [*command, "--estate", estate.text()]
+        return subprocess.Popen(given, env=environment, stdin=subprocess.DEVNULL, pass_fds=estate.descriptors)
+
+    return spawn
