@@ -5,7 +5,7 @@ EXTENSION := python/quicgw_fast/_core.abi3.so
 RUST := Cargo.toml Cargo.lock $(shell find rust -name '*.rs' -o -name 'Cargo.toml')
 COMPILE := CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/pip-compile --quiet --allow-unsafe --generate-hashes \
 	--no-emit-index-url --no-emit-trusted-host --no-emit-find-links --strip-extras
-WORKERS ?= 3
+WORKERS ?= 4
 GO_BIN := $(CURDIR)/.venv/go/bin
 GO_OUT ?= examples/go-service/gatesvr
 export PATH := $(CURDIR)/$(BIN):$(PATH)
@@ -13,7 +13,7 @@ export PYTHONDONTWRITEBYTECODE := 1
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo serve test test-rust test-python test-matrix test-aioquic coverage lint lint-rust lint-python format wheel
-.PHONY: bench bench-e2e bench-marks bench-check bench-metrics bench-overload bench-rust attacks fuzz reloads chaos restarts reference proto lock clean
+.PHONY: bench bench-cluster bench-e2e bench-marks bench-check bench-metrics bench-overload bench-rust attacks fuzz reloads chaos restarts reference proto lock clean
 .PHONY: docs stalled soak-idle soak-churn test-slim test-lowest test-page screenshots
 .PHONY: model-cluster
 .PHONY: test-go test-typescript proto-go
@@ -131,6 +131,10 @@ bench: setup ## Measure the engine, the whole path and its ends, each maker for 
 
 bench-e2e: setup ## Measure all marks over all combinations of parts, and write them into docs/performance.md
 	$(BIN)/python -m benches.marks --write
+
+bench-cluster: setup ## Measure what several gateways cost, and write the table into docs/clusters.md
+	$(BIN)/python -m benches.marks cluster-push-plain cluster-push-fast cluster-move-plain cluster-move-fast \
+		cluster-failover cluster-workers cluster-directory --write
 
 bench-marks: setup ## Measure some marks, each beside what it is compared to: ROWS="login echo-50"
 	$(BIN)/python -m benches.marks $(ROWS)

@@ -20,15 +20,9 @@ PAGE = {f"control/web/{path.name}" for path in (ROOT / "python/quicgw_fast/contr
 PACKAGED = {"py.typed", "_core.pyi", "_core.abi3.so", "proto/client.proto", "proto/service.proto", "cli/watch/app.tcss"}
 BUILT_FROM = {"Cargo.lock", "LICENSE", "README.md", "proto/client.proto", "proto/service.proto", "rust/core/Cargo.toml"}
 
-QUICK = {
-    **{
-        f"CARGO_PROFILE_RELEASE_{name}": value
-        for name, value in (("LTO", "off"), ("OPT_LEVEL", "0"), ("CODEGEN_UNITS", "16"))
-    },
-    "CARGO_TARGET_DIR": str(ROOT / "target/quick"),
-}
-"""How fast the code is does not matter here, and optimising it takes most of the time. What others wrote is compiled
-once for all builds."""
+QUICK = {"CARGO_TARGET_DIR": str(ROOT / "target")}
+"""How fast the code is does not matter here, and optimising it takes most of the time. What others wrote was compiled
+for the tests in Rust."""
 
 USE = """
 from pathlib import Path
@@ -48,7 +42,7 @@ def build(out: Path) -> tuple[Path, Path]:
 
 
 def maturin(command: str, *arguments: str) -> None:
-    program = [str(Path(sys.executable).parent / "maturin"), command, "--release", "--locked"]
+    program = [str(Path(sys.executable).parent / "maturin"), command, "--profile", "dev", "--locked"]
     done = subprocess.run(
         [*program, *arguments], cwd=ROOT, env={**os.environ, **QUICK}, capture_output=True, text=True, check=False
     )

@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from benches.marks import calls, echo, requests, sessions
+from benches.marks import calls, cluster, echo, requests, sessions
 
 if TYPE_CHECKING:
     from benches.marks.row import Row
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 Rounds = list[dict[str, float]]
 
 OUT = Path(__file__).parent.parent / "out"
-ROWS: dict[str, Row] = {row.name: row for row in (*echo.ROWS, *calls.ROWS, *requests.ROWS, *sessions.ROWS)}
+ROWS: dict[str, Row] = {row.name: row for part in (echo, calls, requests, sessions, cluster) for row in part.ROWS}
 _KEPT = OUT / "marks.json"
 
 

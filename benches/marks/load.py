@@ -30,16 +30,16 @@ class Gateway:
 
     def __init__(self, addresses: Mapping[str, str], pid: int) -> None:
         self.addresses = addresses
-        self._pid = pid
+        self.pid = pid
         self._openids = 0
 
     def cpu(self) -> float:
         """Seconds of processor time so far."""
-        return cpu_seconds(self._pid)
+        return cpu_seconds(self.pid)
 
     def memory(self) -> float:
         """KiB that are resident."""
-        status = Path(f"/proc/{self._pid}/status").read_text()
+        status = Path(f"/proc/{self.pid}/status").read_text()
         return float(status.partition("VmRSS:")[2].split()[0])
 
     @asynccontextmanager

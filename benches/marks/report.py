@@ -1,8 +1,7 @@
-"""Tables and plots of docs/performance.md, from what was measured last; nothing else of that file is touched."""
+"""Tables and plots of docs/performance.md and docs/clusters.md, from what was measured last; all else there stays."""
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 from xml.sax.saxutils import escape
@@ -16,6 +15,7 @@ if TYPE_CHECKING:
 
 DOCS = Path(__file__).parent.parent.parent / "docs"
 _WHOLE = "whole-"
+_CLUSTER = "cluster-"
 _PLOTTED = {"echo.svg": "echo-", "whole-path.svg": _WHOLE}
 """Plots, and the beginning of the names of the rows in each."""
 _WIDTH, _LABELS, _LINE = 760, 190, 22
@@ -23,16 +23,27 @@ _COLOURS = ("#9aa5b1", "#7b8794", "#4f8fba", "#5b9f78", "#d07c3e")
 
 
 def write() -> None:
-    """Write the tables into the document, and the plots beside it."""
+    """Write the tables into the documents, and the plots beside them."""
     found = {name: medians(variants) for name, variants in kept().items()}
-    document = DOCS / "performance.md"
-    text = document.read_text(encoding="utf-8")
-    for name, table in (("marks", marks_table(found)), ("whole", whole_table(found))):
-        text = re.sub(f"(?s)(<!-- {name} -->\n).*(<!-- /{name} -->)", lambda at, t=table: at[1] + t + at[2], text)  # type: ignore[misc]
-    document.write_text(text, encoding="utf-8")
+    many = {name: of for name, of in found.items() if name.startswith(_CLUSTER)}
+    alone = {name: of for name, of in found.items() if name not in many}
+    _write_tables("performance.md", {"marks": marks_table(alone), "whole": whole_table(alone)})
+    _write_tables("clusters.md", {"cluster": marks_table(many)})
     for file, beginning in _PLOTTED.items():
         rows = {ROWS[name].what: of for name, of in found.items() if name.startswith(beginning)}
         (DOCS / file).write_text(bars(rows), encoding="utf-8")
+
+
+def _write_tables(file: str, tables: Mapping[str, str]) -> None:
+    document = DOCS / file
+    text = document.read_text(encoding="utf-8")
+    for name, table in tables.items():
+        before, begin, rest = text.partition(f"<!-- {name} -->\n")
+        _, end, after = rest.partition(f"<!-- /{name} -->")
+        if not end:
+            raise SystemExit(f"{document}: there is no place for the table {name!r}")
+        text = before + begin + table + end + after
+    document.write_text(text, encoding="utf-8")
 
 
 def marks_table(found: Mapping[str, Medians]) -> str:

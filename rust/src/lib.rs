@@ -23,6 +23,34 @@ mod upstream;
 
 use pyo3::pymodule;
 
+/// At multiples of so many bytes Python lays its objects. One that needs more would be used where it must not be.
+const PYTHON_ALIGNMENT: usize = 16;
+
+const _: () = {
+    assert!(align_of::<forward::ForwardedRequest>() <= PYTHON_ALIGNMENT);
+    assert!(align_of::<frame::FrameDecoder>() <= PYTHON_ALIGNMENT);
+    assert!(align_of::<notify::NotifyBuffers>() <= PYTHON_ALIGNMENT);
+    assert!(align_of::<outbox::ByteBudget>() <= PYTHON_ALIGNMENT);
+    assert!(align_of::<outbox::Outbox>() <= PYTHON_ALIGNMENT);
+    assert!(align_of::<queue::TaskQueue>() <= PYTHON_ALIGNMENT);
+    assert!(align_of::<rate::Rate>() <= PYTHON_ALIGNMENT);
+    assert!(align_of::<rate::TokenBucket>() <= PYTHON_ALIGNMENT);
+    assert!(align_of::<sequence::SequenceAllocator>() <= PYTHON_ALIGNMENT);
+};
+
+#[cfg(feature = "bench")]
+const _: () = {
+    assert!(align_of::<bench::Latency>() <= PYTHON_ALIGNMENT);
+    assert!(align_of::<bench::LoadRun>() <= PYTHON_ALIGNMENT);
+    assert!(align_of::<bench::LoadSnapshot>() <= PYTHON_ALIGNMENT);
+};
+
+#[cfg(feature = "transport")]
+const _: () = assert!(align_of::<transport::QuicEndpoint>() <= PYTHON_ALIGNMENT);
+
+#[cfg(feature = "upstream")]
+const _: () = assert!(align_of::<upstream::Http2Connection>() <= PYTHON_ALIGNMENT);
+
 /// The engine, compiled; quicgw_fast.backend says what is in it.
 #[pymodule(gil_used = false)]
 mod _core {

@@ -12,7 +12,8 @@ use quicgw_core::Queue;
 /// A closed queue takes no more tasks and can be drained.
 #[pyclass(frozen, generic, weakref, module = "quicgw_fast._core")]
 pub(crate) struct TaskQueue {
-    queue: Queue<Py<PyAny>>,
+    /// In a place of its own, as its parts lie in cache lines of their own and Python's objects do not.
+    queue: Box<Queue<Py<PyAny>>>,
 }
 
 #[pymethods]
@@ -20,7 +21,9 @@ impl TaskQueue {
     #[new]
     fn new(capacity: u64) -> PyResult<Self> {
         match usize::try_from(capacity).ok().and_then(Queue::new) {
-            Some(queue) => Ok(Self { queue }),
+            Some(queue) => Ok(Self {
+                queue: Box::new(queue),
+            }),
             None => Err(PyValueError::new_err(format!(
                 "capacity must be 1 to {}, not {capacity}",
                 Queue::<Py<PyAny>>::MAX_CAPACITY

@@ -8,9 +8,12 @@ import pytest
 
 from tests.cluster.town import Town
 from tests.support.directory_server import DirectoryServer, binaries
+from tests.support.fixtures import empty_server
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
+
+__all__ = ["empty_server"]
 
 
 @pytest.fixture(scope="session", params=sorted(binaries()))
@@ -20,13 +23,6 @@ def shared_server(request: pytest.FixtureRequest) -> Iterator[DirectoryServer]:
     server.start()
     yield server
     server.close()
-
-
-@pytest.fixture
-def empty_server(shared_server: DirectoryServer) -> DirectoryServer:
-    """The same, knowing nothing."""
-    shared_server.flush()
-    return shared_server
 
 
 @pytest.fixture(params=sorted(binaries()))

@@ -127,9 +127,9 @@ class ToyDirectory:
         era_id, _, key, its, devices, prefix, dead = arguments
         if self._era(era) != era_id:
             return b"era"
-        _, found = self._fields(at)
+        last, found = self._fields(at)
         if key not in {each.key for each in found}:
-            return b"gone"
+            return b"newer" if devices == "1" and last > int(key) else b"gone"
         session = "-"
         for each in found:
             if each.key == its:
@@ -138,7 +138,7 @@ class ToyDirectory:
                     return b"alive"
         for each in found:
             if each.gen > int(key) and (devices == "1" or (session != "-" and each.session == session)):
-                return b"gone"
+                return b"newer"
         for each in found:
             if each.key == its or (devices == "1" and each.gen < int(key)):
                 del self._hash(at)[each.key]

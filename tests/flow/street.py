@@ -30,6 +30,9 @@ class Street:
         self.undelivered: list[HandedReply] = []
         """Those whose session was nowhere."""
 
+    def knows(self, target_type: str, target_id: str) -> bool:
+        return False
+
     def hand_on(self, handed: HandedReply) -> None:
         self.on_the_way.append(handed)
         if not self.holds_back:

@@ -4,9 +4,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.cluster.conftest import empty_server, shared_server
 from tests.joining.nodes import Nodes
-from tests.support.fixtures import certificate, parts
+from tests.support.fixtures import certificate, empty_server, parts, shared_server
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

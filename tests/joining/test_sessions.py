@@ -75,6 +75,24 @@ async def test_a_push_through_any_node_reaches_the_session(nodes: Nodes) -> None
     assert nodes.count(0, "pushes_forwarded") == 2
 
 
+async def test_whom_a_push_found_before_is_looked_for_again_after_a_move(nodes: Nodes) -> None:
+    third = await nodes.add()
+    first = await nodes.online(1, "alice")
+    assert first.started is not None
+    for _ in range(2):
+        assert (await nodes.pushers[0].push("alice", data=b"before")).success
+    second = await nodes.client(third)
+    assert (await second.start("alice", "", 3, first.started.connection_id, first.started.epoch)).resumed
+    assert (await nodes.pushers[0].push("alice", data=b"after")).success
+    await second.wait_count(1)
+    assert nodes.count(1, "pushes_refused") == 1, "where it was found before"
+    assert (await nodes.pushers[0].push("alice", data=b"again")).success
+    assert nodes.count(1, "pushes_refused") == 1
+    second.stop()
+    await second.wait_closed()
+    assert (await nodes.pushers[0].push("alice", data=b"too late")).error_code == "TARGET_NOT_FOUND"
+
+
 async def test_a_broadcast_reaches_all_nodes(nodes: Nodes) -> None:
     clients = [await nodes.online(node, f"user-{node}") for node in (0, 1)]
     answer = await nodes.pushers[1].broadcast(data=b"news")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 import threading
 import time
 import xml.etree.ElementTree as ET
@@ -35,6 +37,33 @@ def test_it_sees_what_the_thread_is_in_the_middle_of() -> None:
     assert 1 <= found.looks <= 21
     assert sum(found.stacks.values()) == found.looks
     assert all(any("busy_bee" in name for name in stack) for stack in found.stacks)
+
+
+def turns_of_a_loop(until: threading.Event) -> None:
+    """Work for a millisecond, then let others run, as an event loop does between two turns."""
+    while not until.is_set():
+        turn(time.perf_counter() + 0.001)
+        os.sched_yield()
+
+
+def turn(until: float) -> None:
+    while time.perf_counter() < until:
+        pass
+
+
+def test_it_sees_a_busy_thread_at_its_work_and_not_where_that_lets_others_run() -> None:
+    over, before = threading.Event(), sys.getswitchinterval()
+    thread = threading.Thread(target=turns_of_a_loop, args=(over,))
+    thread.start()
+    assert thread.ident is not None
+    try:
+        found = sample(thread.ident, 0.5, 200.0, threading.Event())
+    finally:
+        over.set()
+        thread.join()
+    assert sys.getswitchinterval() == before
+    working = sum(times for stack, times in found.stacks.items() if "turn:" in stack[-1])
+    assert working > found.looks / 4
 
 
 def test_a_thread_that_is_gone_is_an_empty_profile() -> None:

@@ -93,7 +93,7 @@ def unpacked(data: bytes) -> ArrivedSession:
 def check(data: bytes) -> None:
     """Bytes of any release that had all of it: nothing is lost."""
     before, stays, comes = full()
-    session, parcels, waiting, groups = unpacked(data)
+    session, parcels, waiting, groups, _ = unpacked(data)
     told = {field.name for field in dataclasses.fields(Session)}
     same = {"id", "openid", "epoch", "state", "window", "handed", "expires_at", "told_interval", "gid", "zone", "peer"}
     same |= {"spoken", "serial", "connection", "link", "moved", "request_bytes", "look_at"}

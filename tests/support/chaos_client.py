@@ -74,6 +74,8 @@ class ChaosClient:
         self.address = address
         self.history = History(openid)
         self.counts = Counts()
+        self.diary: list[tuple[float, str]] = []
+        """What happened to its connections, and when (wall clock), for people."""
         self.logged_in = asyncio.Event()
         self._habits = habits or Habits()
         self._token = token
@@ -155,6 +157,9 @@ class ChaosClient:
                 said = f"last {self.history.last}, {self.counts}, {self.history.problems[:5]}"
                 raise TimeoutError(f"{self.openid}: {what} did not come; {said}") from None
 
+    def _note(self, what: str) -> None:
+        self.diary.append((time.time(), what))
+
     # ---- its life
 
     async def _live(self) -> None:
@@ -183,6 +188,7 @@ class ChaosClient:
         finally:
             self._raw, self._attached = None, False
         self.counts.closes.append(Close(raw.closed.code, raw.closed.reason))
+        self._note(f"closed {raw.closed.code:#x} {raw.closed.reason}, last number {self.history.last}")
 
     def _start(self, raw: RawClient) -> None:
         history, current = self.history, self.history.current
@@ -200,6 +206,7 @@ class ChaosClient:
         )
         raw.next_msg, self._next_msg = self._next_msg, self._next_msg + 1
         raw.request(pb.REQUEST_START, body.SerializeToString())
+        self._note(f"START of {session_id or 'nothing'} from {resume_from}, by port {raw.local_port}")
 
     def _tick(self, raw: RawClient) -> None:
         """Acknowledge what was not, show that we live, and see whether the other side does."""
@@ -244,7 +251,10 @@ class ChaosClient:
         response = pb.StartResponse.FromString(push.payload)
         if not response.success:
             self.counts.refused.append(response.error.error_message)
+            self._note(f"refused: {response.error.error_message}, {response.error.detail}")
             return
+        how = "resumed" if response.resumed else f"new, {pb.ResetReason.Name(response.reset_reason)}"
+        self._note(f"started {response.connection_id}, {how}, {response.max_client_seq} requests are there")
         self.history.started(response, push.headers)
         self._attached = True
         if response.resumed:

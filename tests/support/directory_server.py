@@ -28,13 +28,14 @@ def binaries() -> dict[str, str]:
 
 
 class DirectoryServer:
-    """One server process; what it knew is kept in its folder, as after every write (``appendfsync always``)."""
+    """One server process; if ``durable``, all it knew is in its folder after every write (``appendfsync always``)."""
 
-    def __init__(self, kind: str = "valkey", *, password: str = "", follows: int = 0) -> None:
+    def __init__(self, kind: str = "valkey", *, password: str = "", follows: int = 0, durable: bool = True) -> None:
         """``follows`` is the port of a server whose replica it is."""
         self._binary = binaries()[kind]
         self._password = password
         self._follows = follows
+        self._durable = durable
         self.folder = Path(tempfile.mkdtemp(prefix="directory-"))
         self._process: subprocess.Popen[bytes] | None = None
         self.port = 0
@@ -60,7 +61,8 @@ class DirectoryServer:
                 [
                     self._binary,
                     *("--port", str(port), "--bind", "127.0.0.1", "--unixsocket", str(self.folder / "s")),
-                    *("--dir", str(self.folder), "--save", "", "--appendonly", "yes", "--appendfsync", "always"),
+                    *("--dir", str(self.folder), "--save", "", "--appendonly", "yes" if self._durable else "no"),
+                    *("--appendfsync", "always"),
                     *("--daemonize", "no", "--loglevel", "warning"),
                     *(("--requirepass", self._password) if self._password else ()),
                     *(("--replicaof", "127.0.0.1", str(self._follows)) if self._follows else ()),

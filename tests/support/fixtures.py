@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.support.directory_server import DirectoryServer
 from tests.support.parts import GATEWAYS, Parts
 from tests.support.world import World, write_certificate
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Iterator
     from pathlib import Path
 
     from tests.support.world import WorldMaker
@@ -44,6 +45,22 @@ def parts(request: pytest.FixtureRequest) -> Parts:
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     """Certificate and key as PEM files."""
     return write_certificate(tmp_path_factory.mktemp("tls"))
+
+
+@pytest.fixture(scope="session")
+def shared_server() -> Iterator[DirectoryServer]:
+    """A directory that goes on from test to test; both kinds of server are for the tests of what asks it."""
+    server = DirectoryServer()
+    server.start()
+    yield server
+    server.close()
+
+
+@pytest.fixture
+def empty_server(shared_server: DirectoryServer) -> DirectoryServer:
+    """The same, knowing nothing."""
+    shared_server.flush()
+    return shared_server
 
 
 @pytest.fixture

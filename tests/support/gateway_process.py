@@ -71,10 +71,12 @@ class GatewayProcess:
         parts: Parts | None = None,
         environment: Mapping[str, str] | None = None,
         prefix: Sequence[str] = (),
+        kept: int = KEPT,
     ) -> None:
-        """``prefix`` is a command that executes the one behind it."""
+        """``prefix`` is a command that executes the one behind it; ``kept`` are bytes of standard error."""
         self.arguments = arguments
         self._prefix = prefix
+        self._kept = kept
         self.output: list[str] = []
         self.ready: Ready
         self._environment = {**os.environ, "PYTHONUNBUFFERED": "1", **(environment or {})}
@@ -214,4 +216,4 @@ class GatewayProcess:
     async def _read_errors(self, stream: asyncio.StreamReader) -> None:
         while data := await stream.read(4096):
             self._errors += data
-            del self._errors[:-KEPT]
+            del self._errors[: -self._kept]

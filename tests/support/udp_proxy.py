@@ -77,20 +77,27 @@ class _Flow:
     """One client's address and the proxy's socket towards the gateway that stands for it."""
 
     client: Address
+    target: Address
     transport: asyncio.DatagramTransport | None = None
     waiting: list[bytes] = field(default_factory=list)
 
 
 class UdpProxy:
-    """Stands between clients and one gateway. Clients connect to ``address``; every client has its own flow.
+    """Stands between clients and gateways. Clients connect to ``address``; every client's port has its own flow.
 
     ``up`` and ``down`` are the impairments at first; :meth:`impair` changes them at any time.
     """
 
     def __init__(
-        self, target: Address, *, seed: int = 0, up: Impairment | None = None, down: Impairment | None = None
+        self,
+        target: Address | Callable[[], Address],
+        *,
+        seed: int = 0,
+        up: Impairment | None = None,
+        down: Impairment | None = None,
     ) -> None:
-        self._target = target
+        """``target`` is the gateway, or chooses the one for a new flow, as a balancer does."""
+        self._choose = target if callable(target) else lambda: target
         source = random.Random(seed)
         self.lanes = {
             Direction.UP: Lane(up or Impairment(), random.Random(source.getrandbits(64))),
@@ -139,6 +146,12 @@ class UdpProxy:
                 await self._dial(flow)
         self.rebinds += 1
 
+    def divert(self, chosen: Callable[[], bool]) -> None:
+        """Choose the gateway of some flows anew, in the midst of their connections."""
+        for flow in self._flows.values():
+            if chosen():
+                flow.target = self._choose()
+
     # ---- life
 
     async def start(self) -> Address:
@@ -175,7 +188,7 @@ class UdpProxy:
     def _from_client(self, data: bytes, client: Address) -> None:
         flow = self._flows.get(client)
         if flow is None:
-            flow = self._flows[client] = _Flow(client)
+            flow = self._flows[client] = _Flow(client, self._choose())
             task = asyncio.ensure_future(self._dial(flow))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
@@ -185,7 +198,7 @@ class UdpProxy:
         if flow.transport is None:
             flow.waiting.append(data)
         else:
-            flow.transport.sendto(data, self._target)
+            flow.transport.sendto(data, flow.target)
 
     async def _dial(self, flow: _Flow) -> None:
         def from_gateway(data: bytes, addr: Address) -> None:
@@ -194,7 +207,7 @@ class UdpProxy:
         flow.transport = await _open(udp_socket(), from_gateway)
         waiting, flow.waiting = flow.waiting, []
         for data in waiting:
-            flow.transport.sendto(data, self._target)
+            flow.transport.sendto(data, flow.target)
 
     def _pass(self, direction: Direction, data: bytes, send: Callable[[bytes], None]) -> None:
         lane = self.lanes[direction]

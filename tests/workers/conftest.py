@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-from tests.cluster.conftest import empty_server, shared_server
-from tests.support.fixtures import certificate, parts
+from tests.support.fixtures import certificate, empty_server, parts, shared_server
 
 __all__ = ["certificate", "empty_server", "parts", "shared_server"]

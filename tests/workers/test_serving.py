@@ -251,9 +251,9 @@ async def test_a_reload_says_which_worker_has_not_taken_it(
 
 @pytest.mark.parametrize("asked", [0, 2])
 async def test_a_drain_through_any_worker_ends_all_and_their_supervisor(
-    asked: int, parts: Parts, tmp_path: Path, certificate: tuple[Path, Path], empty_server: DirectoryServer
+    asked: int, tmp_path: Path, certificate: tuple[Path, Path], empty_server: DirectoryServer
 ) -> None:
-    async with serving(tmp_path, certificate, empty_server.url, parts, "[drain]\ndelay = 1") as served:
+    async with serving(tmp_path, certificate, empty_server.url, Parts(), "[drain]\ndelay = 1") as served:
         admins = await asked_by_their_number(served)
         done = await quicgw("drain", "--wait", "--admin", admins[asked])
         assert (done.returncode, done.stdout[:12]) == (0, "ended after "), done

@@ -1357,6 +1357,7 @@ type GroupPushRequest struct {
 	Data           []byte                 `protobuf:"bytes,5,opt,name=data,proto3" json:"data,omitempty"`
 	Metadata       map[string]string      `protobuf:"bytes,6,rep,name=metadata,proto3" json:"metadata,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
 	IdempotencyKey string                 `protobuf:"bytes,7,opt,name=idempotency_key,json=idempotencyKey,proto3" json:"idempotency_key,omitempty"` // the same key for the same group: sent once, answered alike
+	SpreadId       []byte                 `protobuf:"bytes,8,opt,name=spread_id,json=spreadId,proto3" json:"spread_id,omitempty"`                   // as that of a broadcast
 	unknownFields  protoimpl.UnknownFields
 	sizeCache      protoimpl.SizeCache
 }
@@ -1438,6 +1439,13 @@ func (x *GroupPushRequest) GetIdempotencyKey() string {
 		return x.IdempotencyKey
 	}
 	return ""
+}
+
+func (x *GroupPushRequest) GetSpreadId() []byte {
+	if x != nil {
+		return x.SpreadId
+	}
+	return nil
 }
 
 type GroupPushResponse struct {
@@ -1979,6 +1987,7 @@ type BroadcastRequest struct {
 	Content       string                 `protobuf:"bytes,3,opt,name=content,proto3" json:"content,omitempty"`
 	Data          []byte                 `protobuf:"bytes,4,opt,name=data,proto3" json:"data,omitempty"`
 	Metadata      map[string]string      `protobuf:"bytes,5,rep,name=metadata,proto3" json:"metadata,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	SpreadId      []byte                 `protobuf:"bytes,6,opt,name=spread_id,json=spreadId,proto3" json:"spread_id,omitempty"` // from gateway to gateway: which one it is, of all that went to every node; services leave it out
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2044,6 +2053,13 @@ func (x *BroadcastRequest) GetData() []byte {
 func (x *BroadcastRequest) GetMetadata() map[string]string {
 	if x != nil {
 		return x.Metadata
+	}
+	return nil
+}
+
+func (x *BroadcastRequest) GetSpreadId() []byte {
+	if x != nil {
+		return x.SpreadId
 	}
 	return nil
 }
@@ -2388,7 +2404,7 @@ const file_service_proto_rawDesc = "" +
 	"\bsessions\x18\x04 \x01(\x05R\bsessions\x12\x1e\n" +
 	"\n" +
 	"everywhere\x18\x05 \x01(\bR\n" +
-	"everywhere\"\xb8\x02\n" +
+	"everywhere\"\xd5\x02\n" +
 	"\x10GroupPushRequest\x12\x14\n" +
 	"\x05group\x18\x01 \x01(\tR\x05group\x12\x19\n" +
 	"\bmsg_type\x18\x02 \x01(\tR\amsgType\x12\x14\n" +
@@ -2396,7 +2412,8 @@ const file_service_proto_rawDesc = "" +
 	"\acontent\x18\x04 \x01(\tR\acontent\x12\x12\n" +
 	"\x04data\x18\x05 \x01(\fR\x04data\x12I\n" +
 	"\bmetadata\x18\x06 \x03(\v2-.gatesvr.proto.GroupPushRequest.MetadataEntryR\bmetadata\x12'\n" +
-	"\x0fidempotency_key\x18\a \x01(\tR\x0eidempotencyKey\x1a;\n" +
+	"\x0fidempotency_key\x18\a \x01(\tR\x0eidempotencyKey\x12\x1b\n" +
+	"\tspread_id\x18\b \x01(\fR\bspreadId\x1a;\n" +
 	"\rMetadataEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xc4\x02\n" +
@@ -2452,13 +2469,14 @@ const file_service_proto_rawDesc = "" +
 	"\aaddress\x18\x06 \x01(\tR\aaddress\x12\x12\n" +
 	"\x04zone\x18\a \x01(\tR\x04zone\x12\x10\n" +
 	"\x03gid\x18\b \x01(\tR\x03gid\x12\x16\n" +
-	"\x06groups\x18\t \x03(\tR\x06groups\"\xf9\x01\n" +
+	"\x06groups\x18\t \x03(\tR\x06groups\"\x96\x02\n" +
 	"\x10BroadcastRequest\x12\x19\n" +
 	"\bmsg_type\x18\x01 \x01(\tR\amsgType\x12\x14\n" +
 	"\x05title\x18\x02 \x01(\tR\x05title\x12\x18\n" +
 	"\acontent\x18\x03 \x01(\tR\acontent\x12\x12\n" +
 	"\x04data\x18\x04 \x01(\fR\x04data\x12I\n" +
-	"\bmetadata\x18\x05 \x03(\v2-.gatesvr.proto.BroadcastRequest.MetadataEntryR\bmetadata\x1a;\n" +
+	"\bmetadata\x18\x05 \x03(\v2-.gatesvr.proto.BroadcastRequest.MetadataEntryR\bmetadata\x12\x1b\n" +
+	"\tspread_id\x18\x06 \x01(\fR\bspreadId\x1a;\n" +
 	"\rMetadataEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xe8\x01\n" +

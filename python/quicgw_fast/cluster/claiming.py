@@ -152,6 +152,8 @@ class Claiming:
             raise DirectoryUnavailable("its data has just become new")
         if refused is not None:
             here = self.at_once(openid, "") if mine else None
+            if here is None and refused is Refused.GONE:
+                return self._unavailable(asking, "it forgot this claim", "directory_unavailable")
             if here is None:
                 return self._superseded()
             self._telling.withdraw(openid, generation)  # it is here by the claim of before, which holds

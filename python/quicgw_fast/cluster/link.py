@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 SHORTEST_PAUSE: Final = 0.05
 LONGEST_PAUSE: Final = 1.0
-"""Seconds between two attempts to connect, with jitter."""
+"""Seconds between two attempts to connect, with jitter; whoever has a short lease needs shorter ones."""
 START_WITHIN: Final = 5.0
 """Seconds for the first connection, for which the start of the gateway waits."""
 _NO_DATABASE: Final = "DB index is out of range"
@@ -81,12 +81,16 @@ class DirectoryLink:
         metrics: Metrics,
         *,
         answer_within: float,
+        longest_pause: float = LONGEST_PAUSE,
         changed: Callable[[], None],
     ) -> None:
-        """``answer_within`` are seconds; ``changed`` is called when the directory is found, and when it is lost."""
+        """``answer_within`` and ``longest_pause`` (between two attempts to connect) are seconds; ``changed`` is called
+        when the directory is found, and when it is lost.
+        """
         self._address = address
         self._now = clock.now
         self._within = answer_within
+        self._longest_pause = longest_pause
         self._changed = changed
         self._connection: AbstractConnection | None = None
         self._server: Server | None = None
@@ -244,7 +248,7 @@ class DirectoryLink:
                 self._repeats.add(logging.WARNING, "directory unreachable", self._why, self._now(), fields)
                 # Not all nodes at the same moment, when the directory is back.
                 await asyncio.sleep(pause * random.uniform(0.5, 1.0))
-                pause = min(2 * pause, LONGEST_PAUSE)
+                pause = min(2 * pause, self._longest_pause)
         assert self._server is not None
         away = round(self._now() - self._lost_at, 3)
         _log.info("directory found", extra={"directory": str(self._address), "seconds": away, "run": self._server.run})

@@ -15,7 +15,7 @@ from quicgw_fast.cluster.entries import DirectoryEntries
 from quicgw_fast.cluster.given import GivenAway
 from quicgw_fast.cluster.keys import Keys
 from quicgw_fast.cluster.lease import NodeStanding, OwnLease, Promises
-from quicgw_fast.cluster.link import DirectoryLink, DirectoryUnavailable, DirectoryUnusable
+from quicgw_fast.cluster.link import LONGEST_PAUSE, DirectoryLink, DirectoryUnavailable, DirectoryUnusable
 from quicgw_fast.cluster.membership import Membership
 from quicgw_fast.cluster.own_claims import OwnClaims
 from quicgw_fast.cluster.placement import DirectoryPlacement
@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 
 LONGEST_ANSWER: Final = 0.5
 """Seconds in which the directory has to answer, as a START waits for it; with a short lease a quarter of that."""
+ATTEMPTS: Final = 8
+"""To connect within a lease, at least: once the directory is back, a node has less than one lease to find it."""
 ROUND_TRIPS: Final = 20
 """That a lease has to be long at least: a renewal takes one, and some may be lost."""
 RENEWALS_TIMED: Final = 3
@@ -83,6 +85,7 @@ class ClusterNode:
             clock,
             metrics,
             answer_within=min(LONGEST_ANSWER, config.lease / 4),
+            longest_pause=min(LONGEST_PAUSE, config.lease / ATTEMPTS),
             changed=self._directory_changed,
         )
         entries = DirectoryEntries(self.link, Keys(config.name), self.name, devices, config.lease)

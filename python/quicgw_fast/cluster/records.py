@@ -34,8 +34,10 @@ class Refused(Enum):
     """It is not the one, or not with the data, that this node's lease is from: renew first."""
     EARLY = "early"
     """Its data is so young that others may act on claims that it does not know."""
+    NEWER = "newer"
+    """A newer claim has come."""
     GONE = "gone"
-    """The claim is not there any more: somebody newer has it."""
+    """The claim is not there any more: somebody newer has it, or the directory forgot it."""
     ALIVE = "alive"
     """Who counted as dead has renewed its lease meanwhile."""
 

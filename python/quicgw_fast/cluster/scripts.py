@@ -97,9 +97,9 @@ return {'ok', num(gen), told(holder, ARGV[1])}
 _TAKE: Final = """
 -- KEYS: at, era; ARGV: era, node, generation, generation of the holder, devices, prefix, 1 if it counts as dead
 if redis.call('HGET', KEYS[2], 'id') ~= ARGV[1] then return 'era' end
-if not redis.call('HGET', KEYS[1], ARGV[3]) then return 'gone' end
-local _, list = fields(KEYS[1])
+local g, list = fields(KEYS[1])
 local mine, its = tonumber(ARGV[3]), '-'
+if redis.call('HEXISTS', KEYS[1], ARGV[3]) == 0 then return ARGV[5] == '1' and g > mine and 'newer' or 'gone' end
 for _, f in ipairs(list) do
   if f.key == ARGV[4] then
     its = f.session
@@ -107,7 +107,7 @@ for _, f in ipairs(list) do
   end
 end
 for _, f in ipairs(list) do
-  if f.gen > mine and (ARGV[5] == '1' or (its ~= '-' and f.session == its)) then return 'gone' end
+  if f.gen > mine and (ARGV[5] == '1' or (its ~= '-' and f.session == its)) then return 'newer' end
 end
 for _, f in ipairs(list) do
   if f.key == ARGV[4] or (ARGV[5] == '1' and f.gen < mine) then redis.call('HDEL', KEYS[1], f.key) end

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from quicgw_fast.flow.requests import Requests
     from quicgw_fast.observe import Metrics
     from quicgw_fast.proto.session_pb2 import SessionState as PackedSession
-    from quicgw_fast.session import ArrivedSession, Registry, Session
+    from quicgw_fast.session import ArrivedSession, Heard, Registry, Session
 
 _log = logging.getLogger("quicgw.cluster")
 
@@ -42,8 +42,11 @@ class Arrivals:
         abroad: Abroad,
         requests: Requests,
         make_room: Callable[[int], bool],
+        catch_up: Callable[[Session, Heard], None],
     ) -> None:
-        """``make_room`` tries to have so many bytes more of the memory that all sessions share."""
+        """``make_room`` tries to have so many bytes more of the memory that all sessions share. ``catch_up`` sends what
+        was for many while a session was on its way.
+        """
         self._clock = clock
         self._count_arrived = metrics.counter("sessions_arrived", "Sessions that were taken from other gateways")
         self._departed = departed
@@ -54,6 +57,7 @@ class Arrivals:
         self._abroad = abroad
         self._requests = requests
         self._make_room = make_room
+        self._catch_up = catch_up
 
     def arrive(self, states: Sequence[bytes], gateway: str = "") -> list[Session]:
         """Have sessions here that ``gateway`` gave, unless they say more; all or none, without what is here by now.
@@ -102,4 +106,6 @@ class Arrivals:
         self._requests.arrived(session, arrived.waiting)
         if session.state is SessionState.NORMAL and not session.outbox.overflowed:
             self._stored.catch_up(session)
+        if arrived.heard is not None:
+            self._catch_up(session, arrived.heard)
         _log.debug("session arrived", extra={**session.ids, "requests": len(session.elsewhere)})

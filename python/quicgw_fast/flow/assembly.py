@@ -25,7 +25,7 @@ from quicgw_fast.flow.conversation import Legs
 from quicgw_fast.flow.conversations import Conversations
 from quicgw_fast.flow.crowding import Crowding
 from quicgw_fast.flow.draining import DrainState, HandOut
-from quicgw_fast.flow.fence import Fence
+from quicgw_fast.flow.fence import Fence, fenced
 from quicgw_fast.flow.from_services import from_services
 from quicgw_fast.flow.housekeeping import Housekeeping
 from quicgw_fast.flow.journal import Journal
@@ -42,10 +42,12 @@ from quicgw_fast.flow.pending_starts import PendingStarts
 from quicgw_fast.flow.replies import Replies
 from quicgw_fast.flow.request_memory import RequestMemory
 from quicgw_fast.flow.requests import Requests
+from quicgw_fast.flow.spreads import Spreads
 from quicgw_fast.flow.stages import StageTimes
 from quicgw_fast.flow.start import StartHandler
 from quicgw_fast.flow.start_refusals import StartRefusals
 from quicgw_fast.flow.targets import Targets
+from quicgw_fast.flow.to_many import ToMany
 from quicgw_fast.flow.tokens import Tokens
 from quicgw_fast.overload import Pace, StandingQueue
 from quicgw_fast.processor import AsyncRequestProcessor, AsyncTask, execute
@@ -150,7 +152,7 @@ def assemble_path(
     replies = Replies(clock, metrics, request_memory, stages, sender, lambda *to: moving.abroad.hand_on(*to))
 
     # Up
-    make = partial(_make_processor, engine, clock, registry, metrics, pools)
+    make = partial(_make_processor, engine, clock, registry, metrics, pools, asked.may_act)
     ordered = OrderedActions(clock, metrics, config.routing.ordered, replies, lambda task: requests.submit(task))
     work, pool = partial(execute, call=call, clock=clock), partial(make, "logins", logins_at_once)
     processor: RequestProcessor = make("requests", pools.workers, work=work, reply=ordered.reply)
@@ -170,14 +172,15 @@ def assemble_path(
     legs = Legs(clock, metrics, life, sender, starts, requests, control, arriving, stages, *judges)
     conversations = Conversations(clock, metrics, engine, legs, journal, times, processor, stages.inflow)
     who_works, kept = (replies, ordered, logins, requests), (registry, offline, accounts, closing, room.make_room)
-    moving: MovingSessions = assemble_moving(clock, metrics, asked.elsewhere, *kept, *who_works, times.resume_window)
-    whom = Targets(asked.placement, registry, closing, moving.departed, asked.may_act), registry, sender, offline
-    services = from_services(clock, metrics, draining, *whom, gates.push, engine.encode_body, asked.elsewhere, config)
+    many, others = ToMany(clock, metrics, draining, sender, offline, gates.push, Spreads(clock)), asked.elsewhere
+    moving: MovingSessions = assemble_moving(clock, metrics, others, *kept, *who_works, many, times.resume_window)
+    whom = Targets(asked.placement, registry, closing, moving.departed, others, asked.may_act), registry
+    services = from_services(clock, metrics, draining, *whom, sender, offline, gates.push, many, engine, others, config)
 
     # What passes with time
-    tends = [part.tend for part in (arriving, offline, room, metrics, moving, fence, large)]
-    chores = [journal.flush, tokens.flush, *tends, *chores]
-    housekeeping = Housekeeping(clock, metrics, registry, conversations, sender, closing, refused, times, chores)
+    tends = journal.flush, tokens.flush, *(p.tend for p in (arriving, offline, room, metrics, moving, fence, large))
+    whose = registry, conversations, sender, closing, refused, times
+    housekeeping = Housekeeping(clock, metrics, *whose, [*tends, *chores])
     return Path(
         conversations=conversations, requests=requests, services=services, housekeeping=housekeeping, draining=draining,
         hand_out=HandOut(clock, metrics, draining, registry, closing, farewell, pace, times.slow_consumer_after),
@@ -271,13 +274,15 @@ def _make_processor(
     registry: Registry,
     metrics: Metrics,
     pools: ProcessorConfig,
+    may_act: Callable[[str], bool] | None,
     pool: str,
     workers: int,
     *,
     work: Callable[[AsyncTask[Session], Done[R]], Cancellable],
     reply: Callable[[AsyncTask[Session], R | RequestError], object],
 ) -> AsyncRequestProcessor[Session, R]:
-    """A processor of so many workers, which skips what is for sessions that are gone."""
+    """A processor of so many workers, which skips what is for sessions that are gone, here or everywhere."""
     places, of_pool, is_valid = pools.max_queue_size, metrics.part("pool", pool), registry.serviceable
     queue, watch = engine.TaskQueue(places), StandingQueue(pools.queue_target, pools.burst, workers, places)
-    return AsyncRequestProcessor(queue, workers, watch, clock, of_pool, work=work, reply=reply, is_valid=is_valid)
+    begin = fenced(work, may_act)
+    return AsyncRequestProcessor(queue, workers, watch, clock, of_pool, work=begin, reply=reply, is_valid=is_valid)

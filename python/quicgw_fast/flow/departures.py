@@ -19,7 +19,7 @@ from quicgw_fast.observe.repeats import RepeatLog
 from quicgw_fast.session import Event, pack
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from quicgw_fast.clock import Clock
     from quicgw_fast.flow.accounts import Accounts
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from quicgw_fast.flow.departed import Departed
     from quicgw_fast.flow.requests import Requests
     from quicgw_fast.observe import Metrics
-    from quicgw_fast.session import Registry, Session
+    from quicgw_fast.session import Heard, Registry, Session
 
 _log = logging.getLogger("quicgw.cluster")
 
@@ -50,9 +50,13 @@ class Departures:
         closing: Closing,
         arrivals: Arrivals,
         accounts: Accounts,
+        heard: Callable[[Session], Heard],
         keep: float,
     ) -> None:
-        """``keep`` are the seconds that a departure may be open, and that pushes are forwarded behind it."""
+        """``heard`` says what was for many lately.
+
+        ``keep`` are the seconds that a departure may be open, and that pushes are forwarded behind it.
+        """
         self._clock = clock
         self._count_departed = metrics.counter("sessions_departed", "Sessions that were given to other gateways")
         self._count_lapsed = metrics.counter(
@@ -67,6 +71,7 @@ class Departures:
         self._closing = closing
         self._arrivals = arrivals
         self._accounts = accounts
+        self._heard = heard
         self._repeats = RepeatLog(_log)
         self.reconfigure(keep)
 
@@ -165,7 +170,7 @@ class Departures:
     def _leave(self, session: Session, generation: int, held: int) -> bytes:
         now = self._clock.now()
         requests = self._requests.staying(session), self._requests.coming_along(session)
-        state = pack(session, *requests, now)  # nothing has changed if that fails
+        state = pack(session, *requests, now, self._heard(session))  # nothing has changed if that fails
         self._closing.move(session)
         self._requests.left(session)
         self._departed.add(Departure(session, state, generation, now, held))

@@ -38,6 +38,9 @@ class Elsewhere(Protocol):
         whoever cannot be reached is tried again, and answers 500 by itself where it hears nothing (``Abroad``).
         """
 
+    def knows(self, target_type: str, target_id: str) -> bool:
+        """Whether the target was at another gateway lately, which can be asked at once for what is not here."""
+
     async def push(self, request: UnicastPushRequest) -> UnicastPushResponse:
         """Have the gateway that has the target take the push, and return its answer."""
 
@@ -49,6 +52,11 @@ class Nobody:
         """See ``Elsewhere``: it is lost, and that is said."""
         fields = {"session": handed.session_id, "openid": handed.openid, "number": handed.client_seq}
         _log.error("reply without a gateway", extra=fields)
+
+    def knows(self, target_type: str, target_id: str) -> bool:
+        """See ``Elsewhere``."""
+        del target_type, target_id
+        return False
 
     async def push(self, request: UnicastPushRequest) -> UnicastPushResponse:
         """See ``Elsewhere``."""

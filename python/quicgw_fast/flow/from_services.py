@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING, NamedTuple
 from quicgw_fast.flow.groups import Groups
 from quicgw_fast.flow.presence import Presence
 from quicgw_fast.flow.pushes import Pushes
-from quicgw_fast.flow.to_many import ToMany
 
 if TYPE_CHECKING:
-    from quicgw_fast.backend.engine import EncodeBody
+    from quicgw_fast.backend.engine import Engine
     from quicgw_fast.clock import Clock
     from quicgw_fast.config import Config
     from quicgw_fast.delivery import OrderedSender
@@ -18,6 +17,7 @@ if TYPE_CHECKING:
     from quicgw_fast.flow.elsewhere import Elsewhere
     from quicgw_fast.flow.offline import Offline
     from quicgw_fast.flow.targets import Targets
+    from quicgw_fast.flow.to_many import ToMany
     from quicgw_fast.observe import Metrics
     from quicgw_fast.overload import Gate, PushFacts, PushRefusal
     from quicgw_fast.session import Registry, Session
@@ -40,13 +40,13 @@ def from_services(
     sender: OrderedSender[Session],
     offline: Offline,
     gate: Gate[PushFacts, PushRefusal],
-    encode_body: EncodeBody,
+    many: ToMany,
+    engine: Engine,
     elsewhere: Elsewhere,
     config: Config,
 ) -> FromServices:
-    """Make all of them; broadcasts and pushes to groups go the same way."""
-    many = ToMany(clock, metrics, draining, sender, offline, gate)
-    way = sender, offline, gate, many, encode_body, elsewhere, config.push
+    """Make all of them; broadcasts and pushes to groups go the same way, by ``many``."""
+    way = sender, offline, gate, many, engine.encode_body, elsewhere, config.push
     pushes = Pushes(clock, metrics, draining, targets, registry, *way, config.session.bind_timeout)
-    groups = Groups(clock, metrics, targets, registry.groups, many, encode_body, config.push)
+    groups = Groups(clock, metrics, targets, registry.groups, many, engine.encode_body, config.push)
     return FromServices(pushes, groups, Presence(clock, registry))

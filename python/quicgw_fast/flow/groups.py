@@ -14,8 +14,8 @@ from quicgw_fast.backend.errors import FrameTooLarge
 from quicgw_fast.codes import PushCode
 from quicgw_fast.delivery import notify_body
 from quicgw_fast.flow.idempotency import Idempotency, KeyCounters
+from quicgw_fast.flow.spreads import ForMany
 from quicgw_fast.flow.targets import PushRefused, not_found
-from quicgw_fast.flow.to_many import ForMany
 from quicgw_fast.proto.service_pb2 import GroupMember, GroupMembersResponse, GroupPushResponse, GroupResponse
 from quicgw_fast.session import LONGEST_NAME, MOST_OF_A_SESSION, EntryKind, is_member
 
@@ -142,7 +142,8 @@ class Groups:
             body = notify_body(request, self._encode_body, {"notify-group": group})
         except FrameTooLarge as error:
             return self._refusal(PushCode.MESSAGE_TOO_LARGE, str(error))
-        many = ForMany(body, EntryKind.GROUP, group, partial(self._members, group), partial(self._still, group))
+        whom = partial(self._members, group), partial(self._still, group)
+        many = ForMany(body, EntryKind.GROUP, group, *whom, request.spread_id)
         reached = await self._many.send(many)
         if reached.refusal is not None and not reached.sent:
             return self._refusal(reached.refusal.code, reached.refusal.why)

@@ -30,7 +30,7 @@ T = TypeVar("T")
 
 LONGEST_KEY = 128
 """Bytes of a key."""
-_NOT_CONTENT = ("wait_ack_ms", "idempotency_key")
+_NOT_CONTENT = ("wait_ack_ms", "idempotency_key", "spread_id")
 """Fields that do not say what is sent."""
 
 

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from quicgw_fast.flow.ordered import OrderedActions
     from quicgw_fast.flow.replies import Replies
     from quicgw_fast.flow.requests import Requests
+    from quicgw_fast.flow.to_many import ToMany
     from quicgw_fast.observe import Metrics
     from quicgw_fast.session import Registry
 
@@ -56,10 +57,13 @@ def assemble_moving(
     ordered: OrderedActions,
     logins: Logins,
     requests: Requests,
+    many: ToMany,
     keep: float,
 ) -> MovingSessions:
     """Build them, in the order in which they need each other; ``keep`` are the seconds of a departure."""
     departed, abroad = Departed(), Abroad(clock, metrics, registry, elsewhere, replies, logins, ordered)
-    arrivals = Arrivals(clock, metrics, departed, registry, closing, offline, abroad, requests, make_room)
-    departures = Departures(clock, metrics, departed, registry, requests, closing, arrivals, accounts, keep)
+    arrivals = Arrivals(
+        clock, metrics, departed, registry, closing, offline, abroad, requests, make_room, many.catch_up
+    )
+    departures = Departures(clock, metrics, departed, registry, requests, closing, arrivals, accounts, many.heard, keep)
     return MovingSessions(departures, arrivals, abroad, departed)

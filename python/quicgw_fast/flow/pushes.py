@@ -20,9 +20,9 @@ from quicgw_fast.flow.copies import give_each
 from quicgw_fast.flow.handovers import offline_id
 from quicgw_fast.flow.idempotency import Idempotency, KeyCounters
 from quicgw_fast.flow.parcels import Parcels
+from quicgw_fast.flow.spreads import ForMany
 from quicgw_fast.flow.taken import Taken
 from quicgw_fast.flow.targets import PushRefused, meant, not_found
-from quicgw_fast.flow.to_many import ForMany
 from quicgw_fast.overload import PushFacts
 from quicgw_fast.proto.service_pb2 import BroadcastResponse, UnicastPushResponse
 from quicgw_fast.session import DOWN, EntryKind, SessionState
@@ -142,7 +142,7 @@ class Pushes:
             body = notify_body(request, self._encode_body)
         except FrameTooLarge as error:
             return BroadcastResponse(sent_count=0, message=f"refused: {error}")
-        many = ForMany(body, EntryKind.BROADCAST, "", lambda: list(self._registry), _logged_in)
+        many = ForMany(body, EntryKind.BROADCAST, "", lambda: list(self._registry), _logged_in, request.spread_id)
         reached = await self._many.send(many)
         return BroadcastResponse(
             sent_count=reached.sent, message="sent", pending_bytes=reached.pending, most_pending_bytes=reached.most

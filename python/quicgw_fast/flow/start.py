@@ -11,7 +11,7 @@ from quicgw_fast.errors import ProtocolError, RequestError
 from quicgw_fast.flow.payloads import parse_start
 from quicgw_fast.flow.pending_starts import AdmittedStart
 from quicgw_fast.overload import StartFacts
-from quicgw_fast.placement import Place
+from quicgw_fast.placement import Place, PlaceTrouble
 from quicgw_fast.session import MAX_OPENID, StartClaim, UnreadableSession
 
 if TYPE_CHECKING:
@@ -161,7 +161,11 @@ class StartHandler:
     def _placed(self, start: AdmittedStart, place: Place) -> None:
         if not place.here:
             self._count_starts_misplaced.value += 1
-            self._refuse(start, place.detail, place.retry_after)
+            if place.trouble is PlaceTrouble.SUPERSEDED:
+                superseded = RequestError(ErrorCode.FORBIDDEN, "superseded", place.detail)
+                self._refusals.refuse(start.client, start.msg_id, superseded)
+            else:
+                self._refuse(start, place.detail, place.retry_after)
             return
         try:
             if place.arrivals:

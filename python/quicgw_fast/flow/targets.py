@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from quicgw_fast.codes import BindCode, StoreCode
     from quicgw_fast.flow.closing import Closing
     from quicgw_fast.flow.departed import Departed
+    from quicgw_fast.flow.elsewhere import Elsewhere
     from quicgw_fast.placement import Placement
     from quicgw_fast.proto.service_pb2 import UnicastPushRequest
     from quicgw_fast.session import Registry, Session
@@ -41,14 +42,16 @@ class Targets:
         registry: Registry,
         closing: Closing,
         departed: Departed,
+        elsewhere: Elsewhere,
         may_act: Callable[[str], bool] | None,
     ) -> None:
-        """``departed`` knows who has just gone to another gateway.
+        """``departed`` knows who has just gone to another gateway, ``elsewhere`` who was found at one.
 
         ``may_act`` says whether this gateway still has an openid; None where it cannot lose one.
         """
         self._placement = placement
         self._departed = departed
+        self._elsewhere = elsewhere
         self._may_act = may_act
         self._of_one = {"session": registry.by_id, "gid": registry.by_gid}
         self._devices = registry.devices
@@ -65,7 +68,7 @@ class Targets:
         sessions = self._here(target_type, target_id)
         if sessions:
             return sessions
-        if not ask or self._departed.knows(target_type, target_id):
+        if not ask or self._departed.knows(target_type, target_id) or self._elsewhere.knows(target_type, target_id):
             return None
         place = self._placement.find(target_type, target_id)
         if not isinstance(place, Place):

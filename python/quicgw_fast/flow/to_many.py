@@ -12,38 +12,24 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from quicgw_fast.backend.errors import BudgetFull, CacheFull, Overflowed, WindowFull
 from quicgw_fast.overload import PushFacts
-from quicgw_fast.session import DOWN, EntryKind, Login, SessionState
+from quicgw_fast.session import DOWN, Login, SessionState
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from quicgw_fast.clock import Clock
     from quicgw_fast.delivery import OrderedSender
     from quicgw_fast.flow.draining import DrainState
     from quicgw_fast.flow.offline import Offline
+    from quicgw_fast.flow.spreads import ForMany, Spreads
     from quicgw_fast.observe import Metrics
     from quicgw_fast.overload import Gate, PushRefusal
-    from quicgw_fast.session import Session
+    from quicgw_fast.session import Heard, Session
 
 SLICE = 128
 """Sessions served before the loop may do something else."""
-
-
-class ForMany(NamedTuple):
-    """What is sent, and to whom."""
-
-    body: bytes
-    kind: EntryKind
-    group: str
-    """Its name; empty for a broadcast."""
-    receivers: Callable[[], list[Session]]
-    """Asked when it is the notify's turn."""
-    still: Callable[[list[Session]], list[Session]]
-    """Those of some of them that are to get it now that it is their turn."""
 
 
 @dataclass(slots=True)
@@ -73,6 +59,7 @@ class ToMany:
         sender: OrderedSender[Session],
         offline: Offline,
         gate: Gate[PushFacts, PushRefusal],
+        spreads: Spreads,
     ) -> None:
         self.taken = metrics.counter("notifies", "Notifies that were taken for a client")
         """Counted by whoever takes one."""
@@ -81,6 +68,7 @@ class ToMany:
         self._sender = sender
         self._offline = offline
         self._gate = gate
+        self._spreads = spreads
         self._turn = asyncio.Lock()
 
     async def send(self, notify: ForMany) -> Reached:
@@ -89,11 +77,27 @@ class ToMany:
         async with self._turn:
             receivers = notify.receivers()
             reached.receivers = len(receivers)
+            if notify.spread_id and (had := self._spreads.begin(notify)):
+                receivers = [session for session in receivers if session not in had]
             for at in range(0, len(receivers), SLICE):
                 if at:
+                    self._spreads.unserved(receivers[at:])
                     await asyncio.sleep(0)
                 self._serve(notify, receivers[at : at + SLICE], reached)
+            self._spreads.unserved(())
         return reached
+
+    def catch_up(self, session: Session, heard: Heard) -> None:
+        """Send a session that came from another node what reached all who were here while it was on its way."""
+        for notify in self._spreads.late(session, heard):
+            if notify is None:
+                self._sender.overflow(session, notifies=1)
+            else:
+                self._serve(notify, [session], Reached())
+
+    def heard(self, session: Session) -> Heard:
+        """What of it a session takes along that leaves for another node."""
+        return self._spreads.heard(session)
 
     def deliverable(self, session: Session) -> bool:
         """Whether a gateway that stops could still deliver what is kept for a session: nobody comes back to it.

@@ -26,6 +26,8 @@ TRIED_FOR: Final = 30.0
 """Seconds in which a reply is brought to its session: whoever has that answers 500 by itself, sooner or later."""
 FIRST_PAUSE, LONGEST_PAUSE = 0.02, 1.0
 """Seconds between two tries."""
+REMEMBERED: Final = 1 << 16
+"""Targets of pushes of which it is remembered where they were found last."""
 
 _log = logging.getLogger("quicgw.cluster")
 
@@ -52,6 +54,8 @@ class OtherNodes:
         self._take = take
         self._push = push
         self._tasks: set[asyncio.Task[None]] = set()
+        self._found: dict[tuple[str, str], str] = {}
+        """At which node targets of pushes were. That may be over: then the node says MOVED, and the directory knows."""
 
     async def stop(self, within: float) -> None:
         """Bring what is on its way, in so many seconds, and nothing any more."""
@@ -67,23 +71,50 @@ class OtherNodes:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
+    def knows(self, target_type: str, target_id: str) -> bool:
+        """See ``Elsewhere``."""
+        return (target_type, target_id) in self._found
+
     async def push(self, request: UnicastPushRequest) -> UnicastPushResponse:
         """See ``Elsewhere``: where the session moves at that moment, it is looked for once more."""
+        target = request.target_type, request.target_id
+        if (node := self._found.get(target)) is not None:
+            answer, again = await self._push_to(node, request)
+            if not again:
+                return answer
         for _attempt in range(2):
-            place = await self._find(request.target_type, request.target_id)
+            place = await self._find(*target)
             if place.here:
                 answer = await self._push(request)
             elif not place.nodes:
                 return _refused(PushCode.NODE_UNREACHABLE, place.detail)
             else:
-                try:
-                    answer = await self._client.push(place.nodes[0], request)
-                except PeerUnreachable as error:
-                    taken = "" if error.surely else "; it may have been taken"
-                    return _refused(PushCode.NODE_UNREACHABLE, f"{error}{taken}")
+                self._remember(target, place.nodes[0])
+                answer, _ = await self._push_to(place.nodes[0], request)
             if answer.error_code != PushCode.MOVED:
                 return answer
         return answer
+
+    async def _push_to(self, node: str, request: UnicastPushRequest) -> tuple[UnicastPushResponse, bool]:
+        """Return the answer of a node, and whether another one may take what this one surely has not."""
+        try:
+            answer = await self._client.push(node, request)
+        except PeerUnreachable as error:
+            taken = "" if error.surely else "; it may have been taken"
+            answer, again = _refused(PushCode.NODE_UNREACHABLE, f"{error}{taken}"), error.surely
+        else:
+            if answer.error_code != PushCode.MOVED:
+                return answer, False
+            again = True
+        self._found.pop((request.target_type, request.target_id), None)
+        return answer, again
+
+    def _remember(self, target: tuple[str, str], node: str) -> None:
+        if target[0] == "gid":
+            return  # the newest of its sessions is meant, and the node of an older one would not know of that
+        if len(self._found) >= REMEMBERED:
+            del self._found[next(iter(self._found))]
+        self._found[target] = node
 
     async def _bring(self, handed: HandedReply) -> None:
         until, pause = self._now() + TRIED_FOR, FIRST_PAUSE

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from quicgw_fast.cluster.peers import PeerUnreachable
 from quicgw_fast.errors import NodesUnreached
-from quicgw_fast.joining.groups import GroupsEverywhere
+from quicgw_fast.joining.groups import GroupsEverywhere, new_spread_id
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Collection, Coroutine, Sequence
@@ -69,6 +69,7 @@ class Everywhere:
 
     async def broadcast(self, request: pb.BroadcastRequest) -> pb.BroadcastResponse:
         """To the sessions of every node; ``sent_count`` is the sum, and nodes that did not answer are named."""
+        request.spread_id = new_spread_id()
         others = list(self._others())
         asked = asyncio.gather(*(self._reached(self._client.broadcast(node, request)) for node in others))
         here, there = await self._pushes.broadcast(request), await asked

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+import hashlib
+import secrets
+from typing import TYPE_CHECKING, Final
 
 from quicgw_fast.cluster.peers import PeerUnreachable
 from quicgw_fast.codes import PushCode
@@ -19,8 +21,17 @@ if TYPE_CHECKING:
 
     Joining = pb.JoinGroupRequest | pb.LeaveGroupRequest
 
+LENGTH: Final = 8
+"""Bytes of the id of something that is for many."""
 BETWEEN = "/"
 """In a cursor, between the name of a node and the cursor there; empty before it: this one."""
+
+
+def new_spread_id(group: str = "", key: str = "") -> bytes:
+    """By which all nodes know something that is for many; the same for the same key of a group."""
+    if not key:
+        return secrets.token_bytes(LENGTH)
+    return hashlib.blake2b(f"{len(key)} {key} {group}".encode(), digest_size=LENGTH).digest()
 
 
 class GroupsEverywhere:
@@ -57,6 +68,7 @@ class GroupsEverywhere:
 
     async def push(self, request: pb.GroupPushRequest) -> pb.GroupPushResponse:
         """To the members of every node; counts are sums, and nodes that did not answer are named."""
+        request.spread_id = new_spread_id(request.group, request.idempotency_key)
         here = await self._here.groups.push(request)
         here.everywhere = True
         if not here.success:

@@ -138,7 +138,8 @@ class Member:
         desk = Desk(path, node.placement, node.claims, node.membership, self._register, self._describe_to)
         here = path.services, path.kicks, self._register
         self._everywhere = Everywhere(self._clock, self._client, self._others, node.placement, *here)
-        self._server = await NodeServer.start(host, port + self._seat.index if port else 0, desk, self._access)
+        where = host, port + self._seat.index if port else 0
+        self._server = await NodeServer.start(node.name, *where, desk, self._access)
         self._advertised = self._advertise(self._server.address)
         try:
             await self._node.start()

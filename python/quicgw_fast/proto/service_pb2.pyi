@@ -702,6 +702,7 @@ class GroupPushRequest(message.Message):
     DATA_FIELD_NUMBER: builtins.int
     METADATA_FIELD_NUMBER: builtins.int
     IDEMPOTENCY_KEY_FIELD_NUMBER: builtins.int
+    SPREAD_ID_FIELD_NUMBER: builtins.int
     group: builtins.str
     msg_type: builtins.str
     title: builtins.str
@@ -709,6 +710,8 @@ class GroupPushRequest(message.Message):
     data: builtins.bytes
     idempotency_key: builtins.str
     """the same key for the same group: sent once, answered alike"""
+    spread_id: builtins.bytes
+    """as that of a broadcast"""
     @builtins.property
     def metadata(self) -> containers.ScalarMap[builtins.str, builtins.str]: ...
     def __init__(
@@ -721,10 +724,11 @@ class GroupPushRequest(message.Message):
         data: builtins.bytes = ...,
         metadata: abc.Mapping[builtins.str, builtins.str] | None = ...,
         idempotency_key: builtins.str = ...,
+        spread_id: builtins.bytes = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["content", b"content", "data", b"data", "group", b"group", "idempotency_key", b"idempotency_key", "metadata", b"metadata", "msg_type", b"msg_type", "title", b"title"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["content", b"content", "data", b"data", "group", b"group", "idempotency_key", b"idempotency_key", "metadata", b"metadata", "msg_type", b"msg_type", "spread_id", b"spread_id", "title", b"title"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -986,10 +990,13 @@ class BroadcastRequest(message.Message):
     CONTENT_FIELD_NUMBER: builtins.int
     DATA_FIELD_NUMBER: builtins.int
     METADATA_FIELD_NUMBER: builtins.int
+    SPREAD_ID_FIELD_NUMBER: builtins.int
     msg_type: builtins.str
     title: builtins.str
     content: builtins.str
     data: builtins.bytes
+    spread_id: builtins.bytes
+    """from gateway to gateway: which one it is, of all that went to every node; services leave it out"""
     @builtins.property
     def metadata(self) -> containers.ScalarMap[builtins.str, builtins.str]: ...
     def __init__(
@@ -1000,10 +1007,11 @@ class BroadcastRequest(message.Message):
         content: builtins.str = ...,
         data: builtins.bytes = ...,
         metadata: abc.Mapping[builtins.str, builtins.str] | None = ...,
+        spread_id: builtins.bytes = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["content", b"content", "data", b"data", "metadata", b"metadata", "msg_type", b"msg_type", "title", b"title"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["content", b"content", "data", b"data", "metadata", b"metadata", "msg_type", b"msg_type", "spread_id", b"spread_id", "title", b"title"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

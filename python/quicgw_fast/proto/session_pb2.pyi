@@ -75,6 +75,8 @@ class SessionState(message.Message):
     WAITING_FIELD_NUMBER: builtins.int
     CAME_FROM_FIELD_NUMBER: builtins.int
     GROUPS_FIELD_NUMBER: builtins.int
+    HEARD_FIELD_NUMBER: builtins.int
+    LEFT_AT_FIELD_NUMBER: builtins.int
     version: builtins.int
     session_id: builtins.str
     """Who it is."""
@@ -101,6 +103,8 @@ class SessionState(message.Message):
     """until its rate of requests has its whole burst again"""
     came_from: builtins.str
     """the gateway that gave it, put before the rest by whoever fetched it"""
+    left_at: builtins.float
+    """when it was exported: wall clock, seconds since 1970"""
     @builtins.property
     def required_features(self) -> containers.RepeatedScalarFieldContainer[builtins.int]: ...
     @builtins.property
@@ -123,6 +127,10 @@ class SessionState(message.Message):
 
     @builtins.property
     def groups(self) -> containers.RepeatedCompositeFieldContainer[GroupMembership]: ...
+    @builtins.property
+    def heard(self) -> containers.RepeatedScalarFieldContainer[builtins.bytes]:
+        """spread_id of what was for many lately, and went to all who were where it was then"""
+
     def __init__(
         self,
         *,
@@ -149,17 +157,23 @@ class SessionState(message.Message):
         waiting: abc.Iterable[WaitingRequest] | None = ...,
         came_from: builtins.str = ...,
         groups: abc.Iterable[GroupMembership] | None = ...,
+        heard: abc.Iterable[builtins.bytes] | None = ...,
+        left_at: builtins.float | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = typing.Literal["_detached_for", b"_detached_for", "_token_ends_at", b"_token_ends_at", "detached_for", b"detached_for", "outbox", b"outbox", "token_ends_at", b"token_ends_at"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = typing.Literal["_detached_for", b"_detached_for", "_left_at", b"_left_at", "_token_ends_at", b"_token_ends_at", "detached_for", b"detached_for", "left_at", b"left_at", "outbox", b"outbox", "token_ends_at", b"token_ends_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["_detached_for", b"_detached_for", "_token_ends_at", b"_token_ends_at", "age", b"age", "allowance_full_in", b"allowance_full_in", "attempts", b"attempts", "came_from", b"came_from", "detached_for", b"detached_for", "epoch", b"epoch", "gid", b"gid", "groups", b"groups", "handed", b"handed", "logged_in", b"logged_in", "openid", b"openid", "outbox", b"outbox", "peer", b"peer", "requests", b"requests", "required_features", b"required_features", "session_id", b"session_id", "silent_for", b"silent_for", "token_ends_at", b"token_ends_at", "told_interval", b"told_interval", "trail", b"trail", "version", b"version", "waiting", b"waiting", "zone", b"zone"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["_detached_for", b"_detached_for", "_left_at", b"_left_at", "_token_ends_at", b"_token_ends_at", "age", b"age", "allowance_full_in", b"allowance_full_in", "attempts", b"attempts", "came_from", b"came_from", "detached_for", b"detached_for", "epoch", b"epoch", "gid", b"gid", "groups", b"groups", "handed", b"handed", "heard", b"heard", "left_at", b"left_at", "logged_in", b"logged_in", "openid", b"openid", "outbox", b"outbox", "peer", b"peer", "requests", b"requests", "required_features", b"required_features", "session_id", b"session_id", "silent_for", b"silent_for", "token_ends_at", b"token_ends_at", "told_interval", b"told_interval", "trail", b"trail", "version", b"version", "waiting", b"waiting", "zone", b"zone"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__detached_for: _TypeAlias = typing.Literal["detached_for"]  # noqa: Y015
     _WhichOneofArgType__detached_for: _TypeAlias = typing.Literal["_detached_for", b"_detached_for"]  # noqa: Y015
+    _WhichOneofReturnType__left_at: _TypeAlias = typing.Literal["left_at"]  # noqa: Y015
+    _WhichOneofArgType__left_at: _TypeAlias = typing.Literal["_left_at", b"_left_at"]  # noqa: Y015
     _WhichOneofReturnType__token_ends_at: _TypeAlias = typing.Literal["token_ends_at"]  # noqa: Y015
     _WhichOneofArgType__token_ends_at: _TypeAlias = typing.Literal["_token_ends_at", b"_token_ends_at"]  # noqa: Y015
     @typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__detached_for) -> _WhichOneofReturnType__detached_for | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__left_at) -> _WhichOneofReturnType__left_at | None: ...
     @typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__token_ends_at) -> _WhichOneofReturnType__token_ends_at | None: ...
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from quicgw_fast.backend.outbox_state import OutboxState
     from quicgw_fast.session.elsewhere import RequestElsewhere, WaitingRequest
+    from quicgw_fast.session.heard import Heard
     from quicgw_fast.session.parcels import ParcelBook
     from quicgw_fast.session.session import Session
     from quicgw_fast.session.trail import Trail
@@ -27,9 +28,16 @@ VERSION: Final = 1
 
 
 def pack(
-    session: Session, requests: Iterable[RequestElsewhere], waiting: Iterable[WaitingRequest], now: float
+    session: Session,
+    requests: Iterable[RequestElsewhere],
+    waiting: Iterable[WaitingRequest],
+    now: float,
+    heard: Heard | None = None,
 ) -> bytes:
-    """Return the session as it is at ``now``, with its requests without a reply: what stays, and what comes along."""
+    """Return the session as it is at ``now``, with its requests without a reply: what stays, and what comes along.
+
+    ``heard`` is what was for many lately, where others have the same for theirs.
+    """
     state = pb.SessionState(
         version=VERSION,
         session_id=session.id,
@@ -70,6 +78,9 @@ def pack(
         )
     for name, ends_at in (session.groups or {}).items():
         state.groups.add(group=name, ends_in=None if ends_at is None else ends_at - now)
+    if heard is not None:
+        state.heard.extend(heard.ids)
+        state.left_at = heard.at
     if session.trail:
         _pack_trail(session.trail, now, state)
     return state.SerializeToString()

@@ -19,6 +19,7 @@ from quicgw_fast.proto import session_pb2 as pb
 from quicgw_fast.proto.service_pb2 import UpstreamRequest
 from quicgw_fast.session.claim import Attempts
 from quicgw_fast.session.elsewhere import RequestElsewhere, WaitingRequest
+from quicgw_fast.session.heard import Heard
 from quicgw_fast.session.session import Session
 from quicgw_fast.session.states import Login, SessionState, WindowState
 from quicgw_fast.session.trail import EntryKind
@@ -49,6 +50,8 @@ class ArrivedSession(NamedTuple):
     """Its requests that wait behind a hello."""
     groups: dict[str, float | None]
     """That it is in, and until when."""
+    heard: Heard | None
+    """What was for many lately where it comes from."""
 
 
 def read(data: bytes) -> pb.SessionState:
@@ -84,7 +87,8 @@ def unpack(
     except (ValueError, OverflowError, DecodeError) as error:
         raise UnreadableSession(f"session {state.session_id} contradicts itself: {error}") from error
     groups = {each.group: now + each.ends_in if each.HasField("ends_in") else None for each in state.groups}
-    return ArrivedSession(session, parcels, waiting, groups)
+    heard = Heard(frozenset(state.heard), state.left_at) if state.HasField("left_at") else None
+    return ArrivedSession(session, parcels, waiting, groups, heard)
 
 
 def _session(state: pb.SessionState, outbox: Outbox, gateway: str, now: float) -> Session:

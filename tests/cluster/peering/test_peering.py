@@ -105,7 +105,7 @@ async def lined(
 ) -> AsyncIterator[NodeClient]:
     """A client of one node, whose name is OTHER."""
     access = server or NodeAccess()
-    running = await NodeServer.start("127.0.0.1", 0, desk, access)
+    running = await NodeServer.start(OTHER, "127.0.0.1", 0, desk, access)
     lines = NodeClient(NODE, client or access, knows({OTHER: running.address}))
     try:
         yield lines
@@ -142,6 +142,17 @@ async def test_an_outdated_claim_gets_nothing_and_hears_why(desk: NotingDesk) ->
     async with lined(desk) as node:
         with pytest.raises(PeerUnreachable, match="a newer claim"):
             await node.fetch(OTHER, "alice", 3, 4, ())
+
+
+async def test_who_listens_where_a_node_was_before_is_not_taken_for_it(desk: NotingDesk) -> None:
+    async with lined(desk) as node:
+        address = await node._lines._address_of(OTHER)
+        gone = NodeClient(NODE, NodeAccess(), knows({"gone": str(address)}))
+        with pytest.raises(PeerUnreachable, match=f"gone: it is no more: {OTHER} listens there") as error:
+            await gone.broadcast("gone", BroadcastRequest(title="all"))
+        await gone.close()
+    assert error.value.surely
+    assert desk.asked == []
 
 
 async def test_pushes_and_replies_of_one_turn_go_together_and_are_answered_one_by_one(desk: NotingDesk) -> None:
@@ -302,4 +313,4 @@ async def test_an_address_that_is_taken_is_told() -> None:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         with pytest.raises(StartupError, match=r"set cluster\.listen"):
-            await NodeServer.start("127.0.0.1", taken.getsockname()[1], NotingDesk(), NodeAccess())
+            await NodeServer.start(OTHER, "127.0.0.1", taken.getsockname()[1], NotingDesk(), NodeAccess())

@@ -38,6 +38,8 @@ _OPTIONS: Final = (
     ("grpc.enable_http_proxy", 0),
     ("grpc.use_local_subchannel_pool", 1),
 )
+MEANT: Final = "node"
+"""Key of what goes with each call: the name of the node that it is for. Another one may listen there by now."""
 _NOT_SENT: Final = frozenset({grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.UNAUTHENTICATED})
 
 
@@ -63,7 +65,7 @@ class NodeLines:
             response_deserializer=method.answer.FromString,
         )
         try:
-            return await call(request, timeout=within, metadata=self._access.shown())
+            return await call(request, timeout=within, metadata=(*self._access.shown(), (MEANT, node)))
         except grpc.aio.AioRpcError as error:
             told = error.details() or error.code().name
             raise PeerUnreachable(f"{node}: {told}", surely=error.code() in _NOT_SENT) from error

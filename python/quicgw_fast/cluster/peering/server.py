@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import grpc
 
-from quicgw_fast.cluster.peering.lines import LARGEST
+from quicgw_fast.cluster.peering.lines import LARGEST, MEANT
 from quicgw_fast.cluster.peering.methods import METHODS, NAME
 from quicgw_fast.config import join_address
 from quicgw_fast.errors import StartupError
@@ -95,19 +95,19 @@ class NodeServer:
         self.address = address
 
     @classmethod
-    async def start(cls, host: str, port: int, desk: NodeDesk, access: NodeAccess) -> NodeServer:
-        """Listen and serve; StartupError when the address cannot be had."""
+    async def start(cls, name: str, host: str, port: int, desk: NodeDesk, access: NodeAccess) -> NodeServer:
+        """Listen and serve as the node ``name``; StartupError when the address cannot be had."""
         address = join_address(host, port)
         told = "stop what uses that address or set cluster.listen (port 0 takes any free one)"
-        server, bound = _listening(address, desk, access, told)
+        server, bound = _listening(name, address, desk, access, told)
         await server.start()
         return cls(server, join_address(host, bound))
 
     @classmethod
     async def start_on(cls, path: Path, desk: GatewayDesk, access: NodeAccess) -> NodeServer:
-        """Listen on a Unix socket, which is made; StartupError when it cannot be."""
+        """Listen on a Unix socket that is named as the node; StartupError when it cannot be made."""
         told = f"set TMPDIR to a folder with a shorter name ({len(str(path))} characters)"
-        server, _ = _listening(f"unix:{path}", desk, access, told)
+        server, _ = _listening(path.name, f"unix:{path}", desk, access, told)
         await server.start()
         return cls(server, f"unix:{path}")
 
@@ -116,9 +116,11 @@ class NodeServer:
         await self._server.stop(grace or None)
 
 
-def _listening(address: str, desk: GatewayDesk, access: NodeAccess, advice: str) -> tuple[grpc.aio.Server, int]:
+def _listening(
+    name: str, address: str, desk: GatewayDesk, access: NodeAccess, advice: str
+) -> tuple[grpc.aio.Server, int]:
     server = grpc.aio.server(options=_OPTIONS, interceptors=access.interceptors())
-    server.add_generic_rpc_handlers((_handlers(desk),))
+    server.add_generic_rpc_handlers((_handlers(desk, name),))
     credentials = access.server_credentials()
     try:
         if credentials is None:
@@ -128,11 +130,11 @@ def _listening(address: str, desk: GatewayDesk, access: NodeAccess, advice: str)
         raise StartupError(f"cannot listen on {address} for other nodes: {error}; {advice}") from error
 
 
-def _handlers(desk: GatewayDesk) -> grpc.GenericRpcHandler:
+def _handlers(desk: GatewayDesk, name: str) -> grpc.GenericRpcHandler:
     """Answer what the desk answers: not every method is for every kind of it."""
     made = {
         method.name: grpc.unary_unary_rpc_method_handler(
-            _answering(getattr(desk, method.name.lower()), method.name),
+            _answering(getattr(desk, method.name.lower()), method.name, name),
             request_deserializer=method.request.FromString,
             response_serializer=method.answer.SerializeToString,
         )
@@ -142,8 +144,13 @@ def _handlers(desk: GatewayDesk) -> grpc.GenericRpcHandler:
     return grpc.method_handlers_generic_handler(NAME, made)
 
 
-def _answering(work: Callable[[Any], Awaitable[Message]], method: str) -> Callable[[Any, Context], Awaitable[Message]]:
+def _answering(
+    work: Callable[[Any], Awaitable[Message]], method: str, name: str
+) -> Callable[[Any, Context], Awaitable[Message]]:
     async def answer(request: Any, context: Context) -> Message:
+        meant = dict(context.invocation_metadata() or ()).get(MEANT, name)
+        if meant != name:  # one that listened here before, and is no more: what was asked of it this one cannot know
+            await context.abort(grpc.StatusCode.UNAVAILABLE, f"it is no more: {name} listens there")
         try:
             return await work(request)
         except Exception:  # a bug: what gRPC logs by itself has neither name nor form
