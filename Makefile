@@ -13,7 +13,7 @@ export PYTHONDONTWRITEBYTECODE := 1
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo serve test test-rust test-python test-matrix test-aioquic coverage lint lint-rust lint-python format wheel
-.PHONY: bench bench-cluster bench-e2e bench-marks bench-check bench-metrics bench-overload bench-rust attacks fuzz reloads chaos restarts reference proto lock clean
+.PHONY: bench bench-cluster bench-e2e bench-marks bench-check bench-metrics bench-overload bench-rust attacks fuzz reloads chaos restarts upgrades reference proto lock clean
 .PHONY: docs stalled soak-idle soak-churn test-slim test-lowest test-page screenshots
 .PHONY: model-cluster
 .PHONY: test-go test-typescript proto-go
@@ -174,6 +174,9 @@ chaos: setup ## Long soak test over a lossy network (hours)
 
 restarts: setup ## Restart a gateway twenty times under load, and count what was accepted and answered
 	RESTARTS=20 $(BIN)/pytest -s tests/wire/test_restarts.py
+
+upgrades: setup ## Upgrade a gateway twenty times under load, and look at every number of every session
+	UPGRADES=20 $(BIN)/pytest -s tests/upgrading/test_under_load.py
 
 model-cluster: setup ## Play 10 000 schedules of nodes, a directory and faults with a simulated clock (minutes): SEED=0 SCHEDULES=10000
 	SCHEDULES=$(or $(SCHEDULES),10000) SEED=$(or $(SEED),0) $(BIN)/pytest tests/cluster/test_model.py -k schedules_of --timeout 0

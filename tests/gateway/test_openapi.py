@@ -102,9 +102,9 @@ async def pages(monkeypatch: pytest.MonkeyPatch, make_world: WorldMaker) -> tupl
     served: list[BaseRoute] = []
     start = AdminServer.start
 
-    async def noted(host: str, port: int, pages: list[Any], guard: Any) -> AdminServer:
+    async def noted(host: str, port: int, pages: list[Any], guard: Any, **given: Any) -> AdminServer:
         served.extend(pages)
-        return await start(host, port, pages, guard)
+        return await start(host, port, pages, guard, **given)
 
     monkeypatch.setattr("quicgw_fast.gateway.AdminServer.start", noted)
     world = await make_world()
@@ -312,8 +312,8 @@ async def test_one_profile_at_a_time_and_it_may_take_longer_than_other_answers(
 ) -> None:
     start = AdminServer.start
 
-    async def impatient(host: str, port: int, pages: list[Any], guard: Any) -> AdminServer:
-        return await start(host, port, pages, guard, timeout=0.5)
+    async def impatient(host: str, port: int, pages: list[Any], guard: Any, **given: Any) -> AdminServer:
+        return await start(host, port, pages, guard, **given, timeout=0.5)
 
     monkeypatch.setattr("quicgw_fast.gateway.AdminServer.start", impatient)
     world = await make_world()

@@ -9,7 +9,6 @@ import signal
 import urllib.request
 from collections import Counter
 from contextlib import AsyncExitStack, asynccontextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -24,6 +23,7 @@ from tests.support.raw_upstream import RawPusher, RawUpstream
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable
+    from pathlib import Path
     from subprocess import CompletedProcess
 
     from tests.support.directory_server import DirectoryServer

@@ -1,8 +1,9 @@
 """Signals that end a process unless it says otherwise, and must not end a gateway.
 
-SIGHUP has the configuration read again, SIGUSR1 has the numbers of the moment logged, SIGUSR2 has a successor take over
-where there can be one, and every other one that somebody may send by mistake, or by another program's convention, is logged and changes nothing. SIGINT and SIGTERM end it
-(``event_loop.Signals``), and SIGQUIT still ends it at once, for a core dump.
+SIGHUP has the configuration read again, SIGUSR1 has the numbers of the moment logged, SIGUSR2 has another process take
+over where one can, and every other one that somebody may send by mistake, or by another program's convention, is logged
+and changes nothing. SIGINT and SIGTERM end it (``event_loop.Signals``), and SIGQUIT still ends it at once, for a core
+dump.
 """
 
 from __future__ import annotations

@@ -50,9 +50,9 @@ def serve(
     Prints one line "ready quic=HOST:PORT grpc=HOST:PORT admin=HOST:PORT" when everything listens. The first signal
     stops it: what was accepted is answered, clients are closed with DRAINING, exit status 0. The second one ends it at
     once. SIGHUP has it read its configuration, certificate and keys again, as quicgw reload does; SIGUSR1 has it log
-    its numbers; SIGUSR2 has a new process take over with all sessions, as quicgw upgrade does. With --workers all of that goes for each of them; the admin address is that of the first, and one that
-    ends by itself is started again. The log goes to standard error. A service manager that set NOTIFY_SOCKET, as
-    systemd does, is told of all that.
+    its numbers; SIGUSR2 has a new process take over, as quicgw upgrade does. With --workers the first three go for each
+    of them; the admin address is that of the first, and one that ends by itself is started again. The log goes to
+    standard error. A service manager that set NOTIFY_SOCKET, as systemd does, is told of all that.
     """
     from quicgw_fast.cli.other_signals import OtherSignals
 

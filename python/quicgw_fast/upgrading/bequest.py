@@ -141,8 +141,8 @@ class Bequest:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        if self._successor is not None and self._neighbours.behind:
-            self._successor.let_go()
+        if self._successor is not None:
+            await self._successor.let_go()
         await self._close()
 
     async def gone(self, deadline: float) -> None:

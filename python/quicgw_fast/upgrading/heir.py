@@ -98,7 +98,7 @@ class Heir:
         line, self._line = self._line, None
         if line is None:
             return
-        line.close()
+        await line.close()
         self._inheriting.stop()
         if self._server is not None:
             await self._server.stop()

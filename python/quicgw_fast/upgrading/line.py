@@ -8,6 +8,7 @@ stop. The predecessor says ``take`` and which openids it still has, whose client
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import socket
 from typing import Any, Final
@@ -43,9 +44,11 @@ class Line:
         """Say something; whether it arrives, ``hear`` tells."""
         self._writer.write(_line(what))
 
-    def close(self) -> None:
-        """End it: the other one takes this process for gone."""
+    async def close(self) -> None:
+        """End it: the other one takes this process for gone, if it had no other copy."""
         self._writer.close()
+        with contextlib.suppress(ConnectionError):  # the other one was first
+            await self._writer.wait_closed()
 
 
 def refuse(line: int, why: str) -> None:

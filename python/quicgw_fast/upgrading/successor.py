@@ -85,14 +85,14 @@ class SuccessorProcess:
 
     async def kill(self) -> int:
         """End it at once, if it has not ended; its exit status."""
-        self._line.close()
+        await self._line.close()
         with contextlib.suppress(ProcessLookupError):
             self._process.kill()
         return await asyncio.to_thread(self._process.wait)
 
-    def let_go(self) -> None:
+    async def let_go(self) -> None:
         """It goes on without this process."""
-        self._line.close()
+        await self._line.close()
 
 
 def private_folder() -> Path:
