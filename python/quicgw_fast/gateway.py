@@ -271,12 +271,10 @@ class Gateway:
         """Everything that /stats shows."""
         return render_stats(self._metrics, self._makers, self._upstream.report())
 
-    def ask_for_upgrade(self) -> None:
-        """Have a successor take over, if there can be one; what comes of it is in the log."""
-        if self._succession is None:
-            _log.error("upgrade refused", extra={"reason": "GET /upgrade says why there can be no successor"})
-        else:
-            self._succession.ask()
+    @property
+    def ask_for_upgrade(self) -> Callable[[], None] | None:
+        """Has a successor take over; what comes of it is in the log. None where there can be none."""
+        return None if self._succession is None else self._succession.ask
 
     def log_numbers(self) -> None:
         """Write to the log what has happened so far, and how much of everything there is."""
@@ -342,10 +340,8 @@ class Gateway:
         )
 
     def _succeed(self, heritage: Heritage) -> Succession:
-        path, settings = lambda: self._path, lambda: self._config
-        half_open = lambda: 0 if self._listener is None else self._listener.half_open  # noqa: E731
-        doors = self._doors, half_open
-        return Succession(heritage, settings, self._clock, self._metrics, path, self._register, *doors)
+        about = lambda: self._config, self._clock, self._metrics, lambda: self._path, self._register
+        return Succession(heritage, *about, self._doors, lambda: self._listener)
 
     def _pages(self) -> list[Route]:
         limits = LiveLimits(self._gates, lambda: self._config, self._clock.now)

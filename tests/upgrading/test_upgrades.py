@@ -42,9 +42,7 @@ async def test_sessions_go_from_process_to_process(parts: Parts, certificate: tu
             await pair.ended(number)
             stats = pair.generations[number].gateway.stats()["counters"]
             assert (stats["sessions_departed"], stats["sessions_departed_lapsed"]) == (2, 0)
-            assert await view(pair) == {
-                "version": 1, "pid": 102 + number, "predecessor": False, "sessions_left": None,
-            }  # fmt: skip
+            assert await view(pair) == {"version": 1, "pid": 102 + number, "predecessor": False, "sessions_left": None}
         assert away.started is not None
         named = {"session_id": away.started.connection_id, "epoch": away.started.epoch, "last_acked": 1}
         back = await pair.online("away", **named)

@@ -18,7 +18,7 @@ import asyncio
 import logging
 import shutil
 from itertools import islice
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final
 
 from quicgw_fast.cluster.peering import NodeAccess, NodeServer
 from quicgw_fast.cluster.peers import PeerUnreachable
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from pathlib import Path as FilePath
 
     from quicgw_fast.clock import Clock
+    from quicgw_fast.control import Doors
     from quicgw_fast.flow.assembly import Path
     from quicgw_fast.joining.desk import Register
     from quicgw_fast.upgrading.heritage import Heritage
@@ -46,22 +47,6 @@ NAMED_AGAIN: Final = 2.0
 """Seconds after which those are named again that have not."""
 
 _log = logging.getLogger("quicgw.upgrade")
-
-
-class Doors(Protocol):
-    """The ports of a process for services and operators, of which its successor has others."""
-
-    async def open(self) -> None:
-        """Open them again; StartupError when that cannot be."""
-
-    def turn_away(self) -> None:
-        """Take in no operator from this moment on."""
-
-    async def leave(self) -> None:
-        """Close them, and wait until whoever is inside has its answer."""
-
-    async def left(self) -> None:
-        """Do not wait much longer for that."""
 
 
 class Bequest:

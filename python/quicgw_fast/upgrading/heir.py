@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from quicgw_fast.cluster.peering import NodeAccess, NodeServer
-from quicgw_fast.upgrading.line import Line
+from quicgw_fast.upgrading.line import UpgradeLine
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -45,7 +45,7 @@ class Heir:
         self._inheriting = inheriting
         self._lost = lost
         self._owns = owns
-        self._line: Line | None = None
+        self._line: UpgradeLine | None = None
         self._server: NodeServer | None = None
         self._hearing: asyncio.Task[None] | None = None
 
@@ -57,7 +57,7 @@ class Heir:
     async def start(self, name: str, desk: GatewayDesk) -> None:
         """Be reached by the predecessor under that name, and reach it."""
         # A copy: what else goes wrong at the start is said over the descriptor, when all of this is closed.
-        self._line = await Line.open(socket.fromfd(self._estate.line, socket.AF_UNIX, socket.SOCK_STREAM))
+        self._line = await UpgradeLine.open(socket.fromfd(self._estate.line, socket.AF_UNIX, socket.SOCK_STREAM))
         self._server = await NodeServer.start_on(Path(self._estate.folder) / name, desk, NodeAccess())
         self._neighbours.before = self._estate.predecessor
         self._hearing = asyncio.create_task(self._hear(self._line), name="predecessor")
@@ -80,7 +80,7 @@ class Heir:
         await asyncio.gather(self._hearing, return_exceptions=True)
         await self._gone()
 
-    async def _hear(self, line: Line) -> None:
+    async def _hear(self, line: UpgradeLine) -> None:
         while (said := await line.hear()) is not None:
             if "take" in said:
                 self._inheriting.take_all(said["take"])

@@ -17,7 +17,7 @@ LONGEST: Final = 1 << 20
 """Bytes of a line: openids are short, and few are named at once."""
 
 
-class Line:
+class UpgradeLine:
     """One end; made by ``open``."""
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -25,7 +25,7 @@ class Line:
         self._writer = writer
 
     @classmethod
-    async def open(cls, sock: socket.socket) -> Line:
+    async def open(cls, sock: socket.socket) -> UpgradeLine:
         """Take one end of a pair of Unix stream sockets."""
         return cls(*await asyncio.open_connection(sock=sock, limit=LONGEST))
 

@@ -28,13 +28,14 @@ if TYPE_CHECKING:
 
     from quicgw_fast.clock import Clock
     from quicgw_fast.config import Config
+    from quicgw_fast.control import Doors
     from quicgw_fast.flow.assembly import Path
     from quicgw_fast.flow.elsewhere import Elsewhere
     from quicgw_fast.joining.desk import Register
     from quicgw_fast.observe import Metrics
     from quicgw_fast.placement import Placement
     from quicgw_fast.proto.service_pb2 import UnicastPushRequest, UnicastPushResponse
-    from quicgw_fast.upgrading.bequest import Doors
+    from quicgw_fast.transport import Listener
     from quicgw_fast.upgrading.heritage import Heritage
 
 LAST_REPLIES: Final = 2.0
@@ -60,11 +61,11 @@ class Succession:
         path: Callable[[], Path],
         register: Register,
         doors: Doors,
-        half_open: Callable[[], int],
+        listener: Callable[[], Listener | None],
     ) -> None:
         """``path`` gives the way of a message, which is put together after this; ``register`` takes a service in here.
 
-        ``config`` is what is in use; ``doors`` and ``half_open`` are as ``Bequest`` needs them.
+        ``config`` is what is in use; ``doors`` and ``listener`` are those of the gateway.
         """
         self._heritage = heritage
         self._config = config
@@ -72,7 +73,7 @@ class Succession:
         self._path = path
         self._register = register
         self._doors = doors
-        self._half_open = half_open
+        self._listener = listener
         self._name = process_name(heritage.pid)
         self._neighbours = neighbours = Neighbours()
         self._client = client = NodeClient(self._name, NodeAccess(), self._address_of)
@@ -169,7 +170,7 @@ class Succession:
             pid = await bequest.begin()
         except StartupError as error:
             raise UpgradeRefused(str(error)) from error
-        return {"version": 1, "pid": pid, "sessions": bequest.left}
+        return {"pid": pid, "sessions": bequest.left}
 
     def ask(self) -> None:
         """Do so for whoever waits for no answer; what comes of it is in the log."""
@@ -186,7 +187,7 @@ class Succession:
                 left = (await self._client.describe(before)).sessions
             except PeerUnreachable as error:
                 _log.debug("predecessor not asked", extra={"reason": str(error)})
-        return {"version": 1, "pid": self._heritage.pid, "predecessor": bool(before), "sessions_left": left}
+        return {"pid": self._heritage.pid, "predecessor": bool(before), "sessions_left": left}
 
     async def _tried(self) -> None:
         try:
@@ -209,6 +210,10 @@ class Succession:
             raise UpgradeRefused(f'offline.store = "{store}" belongs to one process: restart the gateway instead')
 
     # What the parts ask
+
+    def _half_open(self) -> int:
+        listener = self._listener()
+        return 0 if listener is None else listener.half_open
 
     async def _address_of(self, node: str) -> str | None:
         estate = self._heritage.estate

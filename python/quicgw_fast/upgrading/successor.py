@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from quicgw_fast.errors import GatewayError, StartupError
-from quicgw_fast.upgrading.line import Line
+from quicgw_fast.upgrading.line import UpgradeLine
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -34,7 +34,7 @@ class UpgradeRefused(GatewayError):
 class SuccessorProcess:
     """Made by ``start``."""
 
-    def __init__(self, process: Started, line: Line, bequeathed: Bequeathed) -> None:
+    def __init__(self, process: Started, line: UpgradeLine, bequeathed: Bequeathed) -> None:
         self._process = process
         self._line = line
         self.steering = bequeathed.steering
@@ -53,7 +53,7 @@ class SuccessorProcess:
             except OSError as error:
                 ours.close()
                 raise StartupError(f"no process can be started: {error.strerror or error}") from error
-        return cls(process, await Line.open(ours), bequeathed)
+        return cls(process, await UpgradeLine.open(ours), bequeathed)
 
     @property
     def pid(self) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Final, Protocol
 
 from starlette.responses import JSONResponse, Response
@@ -61,21 +62,28 @@ UPGRADE: Final = Operation(
     "POST", "Start a successor with the same command, which takes over ports, clients and sessions", UpgradeAnswer,
     errors={409: "There is no successor: nothing has changed"},
 )  # fmt: skip
-LOOK: Final = Operation(
-    "GET", "How far an upgrade is", UpgradeView, errors={409: "This gateway can have no successor"}
-)  # fmt: skip
+LOOK: Final = Operation("GET", "How far an upgrade is", UpgradeView)
+ALONE: Final = {"predecessor": False, "sessions_left": None}
 
 
 def upgrade_pages(upgrades: Upgrades | None, config: Config) -> list[DescribedRoute]:
     """Return GET and POST /upgrade; ``config`` tells why there is nobody who does it."""
 
-    async def begin_or_look(request: Request) -> Response:
+    async def look(_: Request) -> Response:
+        return JSONResponse(
+            {"version": 1, "pid": os.getpid(), **(ALONE if upgrades is None else await upgrades.look())}
+        )
+
+    async def begin(_: Request) -> Response:
         if upgrades is None:
             return _no_successor(config)
         try:
-            return JSONResponse(await (upgrades.upgrade if request.method == "POST" else upgrades.look)())
+            return JSONResponse({"version": 1, **await upgrades.upgrade()})
         except GatewayError as error:
             return failed(409, "NOT_UPGRADED", error, "the gateway goes on as it was")
+
+    async def begin_or_look(request: Request) -> Response:
+        return await (begin if request.method == "POST" else look)(request)
 
     return [DescribedRoute("/upgrade", begin_or_look, LOOK, UPGRADE)]
 
