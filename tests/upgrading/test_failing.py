@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import signal
 from pathlib import Path
@@ -53,7 +54,12 @@ async def test_a_configuration_that_is_wrong_leaves_the_old_process_serving(
         gateway.config.write_text(text)
         assert client.closed is None
         assert (await gateway.ask("GET", "/upgrade"))[1]["pid"] == gateway.process.pid
-        await gateway.upgraded()
+        command = "upgrade", "--admin", gateway.process.ready.admin, "--wait", "--json"
+        done = await asyncio.to_thread(in_process, *command)
+        told = json.loads(done.stdout)
+        gateway.pids.append(told["pid"])
+        assert (done.returncode, told["sessions"], told["ended_after"] > 0) == (0, 1, True)
+        await gateway.ended(gateway.process.pid)
         assert await works(await gateway.back(client))
     assert not [folder for folder in folders() if (folder / f"process-{gateway.process.pid}").exists()]
 

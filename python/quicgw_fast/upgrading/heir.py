@@ -93,6 +93,7 @@ class Heir:
             self._owns()
         self._lost(self._estate.predecessor)
         await self._gone()
+        _log.info("predecessor ended")
 
     async def _gone(self) -> None:
         line, self._line = self._line, None
@@ -103,4 +104,3 @@ class Heir:
         if self._server is not None:
             await self._server.stop()
         shutil.rmtree(self._estate.folder, ignore_errors=True)
-        _log.info("predecessor ended")
