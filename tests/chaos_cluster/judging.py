@@ -55,7 +55,7 @@ def told(load: Load) -> str:
 
 def _answers(player: Player) -> dict[str, pb.ServerPush]:
     """The replies to requests, by what was asked; without those whose session was reset."""
-    done = {data: asked.result() for data, asked in player.asked.items() if asked.done() and not asked.cancelled()}
+    done = {data: asked.result() for data, asked in player.asked.items() if asked.done()}
     return {data: reply for data, reply in done.items() if reply is not None}
 
 
@@ -64,7 +64,7 @@ def _to_all(load: Load, player: Player) -> list[str]:
     for ledger in load.to_all.values():
         came = [push_id for _, push_id in player.client.history.notifies if push_id in ledger.order]
         problems += [f"{player.openid}: {push_id} came {n} times" for push_id, n in Counter(came).items() if n > 1]
-        numbers = [ledger.order[push_id] for push_id in came]
+        numbers = [ledger.order[push_id] for push_id in came if push_id in ledger.accepted]
         if numbers != sorted(numbers):
             problems.append(f"{player.openid}: what is for all came in the order {came}")
     return problems
@@ -78,7 +78,7 @@ def _missed(load: Load, player: Player) -> int:
 def _replies(player: Player) -> list[str]:
     problems = []
     resets = len(player.client.history.resets)
-    unanswered = sum(asked.done() and asked.result() is None for asked in player.asked.values())
+    unanswered = sum(not asked.done() or asked.result() is None for asked in player.asked.values())
     if unanswered and not resets:
         problems.append(f"{player.openid}: {unanswered} requests without a reply, and no reset")
     for data, reply in _answers(player).items():

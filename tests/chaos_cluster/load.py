@@ -73,7 +73,7 @@ class Player:
     async def answered(self) -> None:
         """Ask until the service has answered."""
         while True:
-            reply = await self.ask()
+            reply = await asyncio.shield(self.ask())
             if reply is not None and reply.type == pb.PUSH_BUSINESS_DATA:
                 return
             if reply is not None and wire.error(reply).error_code == 401:
@@ -141,8 +141,9 @@ class Load:
     async def settled(self, within: float) -> None:
         """Wait until all that was asked has ended in some way."""
         waiting = [asked for player in self.players.values() for asked in player.asked.values()]
-        _done, late = await asyncio.wait(waiting, timeout=within)
-        assert not late, f"{len(late)} of {len(waiting)} requests have no reply"
+        await asyncio.wait(waiting, timeout=within)
+        late = [data for player in self.players.values() for data, asked in player.asked.items() if not asked.done()]
+        assert not late, f"without a reply: {late}"
 
     # What clients do
 
@@ -206,13 +207,18 @@ class Load:
                 push_id = f"{kind} {number}"
                 self.to_all[kind].sending(push_id)
                 try:
-                    if kind == "group":
-                        request = service_pb2.GroupPushRequest(group=GROUP, data=push_id.encode())
-                        await pusher.stub.PushToGroup(request, timeout=PUSH_WITHIN)
-                    else:
-                        await pusher.broadcast(push_id.encode(), within=PUSH_WITHIN)
+                    answer = await self._to_all(pusher, kind, push_id.encode())
+                    if not answer.unreached_nodes:
+                        self.to_all[kind].outcome(push_id, success=True)
                 except grpc.aio.AioRpcError as error:
                     self.refusals[error.code().name] += 1
+
+    async def _to_all(
+        self, pusher: RawPusher, kind: str, data: bytes
+    ) -> service_pb2.GroupPushResponse | service_pb2.BroadcastResponse:
+        if kind == "broadcast":
+            return await pusher.broadcast(data, within=PUSH_WITHIN)
+        return await pusher.stub.PushToGroup(service_pb2.GroupPushRequest(group=GROUP, data=data), timeout=PUSH_WITHIN)
 
     async def _told(self, ledger: Ledger, push_id: str, sending: Awaitable[service_pb2.UnicastPushResponse]) -> None:
         """Send a push, and write down what became of it; nothing where nobody knows."""

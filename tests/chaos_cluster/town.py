@@ -37,6 +37,8 @@ class ChaosNode:
         self.pusher: RawPusher | None = None
         self.busy = False
         """Whether something happens to it that nothing else may happen to it beside."""
+        self._pushers: list[RawPusher] = []
+        """All that there were: one that is closed sooner would break off calls as no network does."""
         self.faults: list[str] = []
         """What went wrong with its processes: ends that nobody brought about, errors in the log."""
         self._config = config
@@ -49,6 +51,7 @@ class ChaosNode:
                 await asyncio.sleep(0.2)
         self.process, self.quic = process, process.ready.quic
         self.pusher = RawPusher(process.ready.grpc)
+        self._pushers.append(self.pusher)
 
     async def ready(self, within: float = 30.0) -> None:
         """Wait until it takes everybody in."""
@@ -58,7 +61,7 @@ class ChaosNode:
 
     async def kill(self) -> None:
         """As ``kill -9`` does."""
-        process = await self._gone()
+        process = self._gone()
         self._expect(process, None)
         await process.kill()
         self._read_log(process)
@@ -69,7 +72,7 @@ class ChaosNode:
         self._expect(self.process, None)
         self.process.terminate()
         status = await self.process.wait(within)
-        process = await self._gone()
+        process = self._gone()
         self._expect(process, 0)
         assert status == process.status
         self._read_log(process)
@@ -89,12 +92,17 @@ class ChaosNode:
             return None
         return process
 
-    async def _gone(self) -> GatewayProcess:
-        process, pusher = self.process, self.pusher
+    async def end(self) -> None:
+        """Leave nothing behind."""
+        if self.process is not None:
+            await self.kill()
+        for pusher in self._pushers:
+            await pusher.close()
+
+    def _gone(self) -> GatewayProcess:
+        process = self.process
         assert process is not None
-        assert pusher is not None
         self.process = self.quic = self.pusher = None
-        await pusher.close()
         return process
 
     def _expect(self, process: GatewayProcess, status: int | None) -> None:
@@ -185,17 +193,12 @@ advertise = "{way.address}"
 {self._tables}"""
         config = write_config(folder, self._certificate, self._service, tables)
         node = ChaosNode(name, config, port, self._parts)
-        stack.push_async_callback(_end, node)
+        stack.push_async_callback(node.end)
         return node
 
     def _who(self, port: int) -> str:
         pids = {node.process.pid: node.name for node in self.nodes if node.process is not None}
         return who_has_port(port, pids)
-
-
-async def _end(node: ChaosNode) -> None:
-    if node.process is not None:
-        await node.kill()
 
 
 def _free_port() -> int:

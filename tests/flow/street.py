@@ -8,12 +8,11 @@ from hypothesis import strategies as st
 from hypothesis.stateful import invariant, precondition, rule
 
 from quicgw_fast.codes import CloseCode
-from quicgw_fast.proto.service_pb2 import UnicastPushResponse
 from tests.flow.lives import Lives
 
 if TYPE_CHECKING:
     from quicgw_fast.flow.elsewhere import HandedReply
-    from quicgw_fast.proto.service_pb2 import UnicastPushRequest
+    from quicgw_fast.proto.service_pb2 import UnicastPushRequest, UnicastPushResponse
     from quicgw_fast.session import RequestElsewhere, Session
     from tests.flow.house import Client, House
     from tests.flow.oracle import Life
@@ -44,13 +43,13 @@ class Street:
             if not any(house.path.moving.abroad.take(handed) for house in self.houses):
                 self.undelivered.append(handed)
 
-    async def push(self, request: UnicastPushRequest) -> UnicastPushResponse:
+    async def push(self, request: UnicastPushRequest) -> UnicastPushResponse | None:
         for house in self.houses:
             registry = house.path.registry
             look = {"session": registry.by_id, "openid": registry.by_openid, "gid": registry.by_gid}
             if look[request.target_type](request.target_id) is not None:
                 return await (await house.path.services.pushes.push(request)).settled()
-        return UnicastPushResponse(success=False, error_code="TARGET_NOT_FOUND")
+        return None
 
 
 def move(openid: str, here: House, there: House, generation: int) -> list[Session]:

@@ -58,6 +58,19 @@ async def test_a_request_under_way_is_answered_at_the_other_node(nodes: Nodes) -
     assert nodes.count(1, "replies_from_elsewhere") == 1
 
 
+async def test_a_push_to_who_left_and_ended_elsewhere_is_answered_at_once(nodes: Nodes) -> None:
+    first = await nodes.online(0, "alice")
+    assert first.started is not None
+    second = await nodes.client(1)
+    assert (await second.start("alice", "", 1, first.started.connection_id, first.started.epoch)).resumed
+    second.stop()
+    await second.wait_closed()
+    by_id = partial(nodes.pushers[0].push, first.started.connection_id, by="session", data=b"hi", within=2.0)
+    assert (await by_id()).error_code == (await by_id(idempotency_key="k")).error_code == "TARGET_NOT_FOUND"
+    joining = pb.JoinGroupRequest(target_type="openid", target_id="alice", group="g")
+    assert (await nodes.pushers[0].stub.JoinGroup(joining)).error_code == "TARGET_NOT_FOUND"
+
+
 async def test_a_fresh_start_at_another_node_takes_over(nodes: Nodes) -> None:
     first = await nodes.online(0, "alice")
     second = await nodes.online(1, "alice")

@@ -41,8 +41,11 @@ class Elsewhere(Protocol):
     def knows(self, target_type: str, target_id: str) -> bool:
         """Whether the target was at another gateway lately, which can be asked at once for what is not here."""
 
-    async def push(self, request: UnicastPushRequest) -> UnicastPushResponse:
-        """Have the gateway that has the target take the push, and return its answer."""
+    async def push(self, request: UnicastPushRequest) -> UnicastPushResponse | None:
+        """Have the gateway that has the target take the push, and return its answer; None where it is not elsewhere.
+
+        Then it is here by now, or nowhere.
+        """
 
 
 class Nobody:

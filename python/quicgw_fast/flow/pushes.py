@@ -153,9 +153,9 @@ class Pushes:
         parcel = receipt = None
         count = 0
         try:
-            found = await self._targets.find(request.target_type, request.target_id, ask=ask)
-            if found is None:
-                return await self._forward(request, ask=ask)
+            found = await self._find(request, ask=ask)
+            if isinstance(found, UnicastPushResponse):
+                return Taken(found)
             sessions, count = found, len(found)
             openid = sessions[0].openid if sessions else request.target_id
             receipt = self._parcels.open(request, openid, follow=follow)
@@ -186,12 +186,20 @@ class Pushes:
             answer.seq_id = parcel.number
         return Taken(answer, receipt, parcel)
 
-    async def _forward(self, request: UnicastPushRequest, *, ask: bool) -> Taken:
-        """Have it taken where the session is; services know this gateway from the requests that they had of it."""
+    async def _find(self, request: UnicastPushRequest, *, ask: bool) -> Sequence[Session] | UnicastPushResponse:
+        """Return whom here it is for, as ``Targets.find``; or the answer of the gateway that has the session.
+
+        Services know this gateway from the requests that they had of it, wherever the session went.
+        """
+        target = request.target_type, request.target_id
+        found = await self._targets.find(*target, ask=ask)
+        if found is not None:
+            return found
         if not ask:
             raise PushRefused(PushCode.MOVED, "it has just gone from here")
         self._count_forwarded.value += 1
-        return Taken(await self._elsewhere.push(request))
+        answer = await self._elsewhere.push(request)
+        return self._targets.here(*target) if answer is None else answer
 
     def _refusal(self, refused: PushRefused) -> UnicastPushResponse:
         self._count_pushes_refused.value += 1

@@ -65,7 +65,7 @@ class Targets:
         """
         if target_type not in TYPES:
             raise PushRefused(PushCode.BAD_TARGET, f"target_type must be one of {', '.join(TYPES)}")
-        sessions = self._here(target_type, target_id)
+        sessions = self.here(target_type, target_id)
         if sessions:
             return sessions
         if not ask or self._departed.knows(target_type, target_id) or self._elsewhere.knows(target_type, target_id):
@@ -73,14 +73,15 @@ class Targets:
         place = self._placement.find(target_type, target_id)
         if not isinstance(place, Place):
             place = await place
-            sessions = self._here(target_type, target_id)  # one may have begun meanwhile
+            sessions = self.here(target_type, target_id)  # one may have begun meanwhile
         if sessions or place.here:
             return sessions
         if place.nodes and place.trouble is PlaceTrouble.ELSEWHERE:
             return None
         raise away(target_type, target_id, place)
 
-    def _here(self, target_type: str, target_id: str) -> Sequence[Session]:
+    def here(self, target_type: str, target_id: str) -> Sequence[Session]:
+        """As ``find``, of what is at this gateway."""
         sessions = self._devices_of(target_id) if target_type == "openid" else self._one(target_type, target_id)
         if self._may_act is None or not sessions or self._may_act(sessions[0].openid):
             return sessions

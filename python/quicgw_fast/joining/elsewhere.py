@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from quicgw_fast.cluster.peers import PeerUnreachable
 from quicgw_fast.codes import PushCode
+from quicgw_fast.flow.targets import PushRefused, away
 from quicgw_fast.placement import Place
 from quicgw_fast.proto import node_pb2 as pb
 from quicgw_fast.proto.service_pb2 import UnicastPushResponse
@@ -42,9 +43,8 @@ class OtherNodes:
         client: NodeClient,
         placement: Placement,
         take: Callable[[HandedReply], bool],
-        push: Callable[[UnicastPushRequest], asyncio.Future[UnicastPushResponse]],
     ) -> None:
-        """``take`` and ``push`` are for what turns out to be here by now."""
+        """``take`` is for replies of sessions that turn out to be here by now."""
         self._now = clock.now
         self._count_undelivered = metrics.counter(
             "replies_undelivered", "Replies whose session could not be reached at the gateway to which it went"
@@ -52,7 +52,6 @@ class OtherNodes:
         self._client = client
         self._placement = placement
         self._take = take
-        self._push = push
         self._tasks: set[asyncio.Task[None]] = set()
         self._found: dict[tuple[str, str], str] = {}
         """At which node targets of pushes were. That may be over: then the node says MOVED, and the directory knows."""
@@ -75,7 +74,7 @@ class OtherNodes:
         """See ``Elsewhere``."""
         return (target_type, target_id) in self._found
 
-    async def push(self, request: UnicastPushRequest) -> UnicastPushResponse:
+    async def push(self, request: UnicastPushRequest) -> UnicastPushResponse | None:
         """See ``Elsewhere``: where the session moves at that moment, it is looked for once more."""
         target = request.target_type, request.target_id
         if (node := self._found.get(target)) is not None:
@@ -85,12 +84,11 @@ class OtherNodes:
         for _attempt in range(2):
             place = await self._find(*target)
             if place.here:
-                answer = await self._push(request)
-            elif not place.nodes:
-                return _refused(PushCode.NODE_UNREACHABLE, place.detail)
-            else:
-                self._remember(target, place.nodes[0])
-                answer, _ = await self._push_to(place.nodes[0], request)
+                return None
+            if not place.nodes:
+                return _refused(away(*target, place))
+            self._remember(target, place.nodes[0])
+            answer, _ = await self._push_to(place.nodes[0], request)
             if answer.error_code != PushCode.MOVED:
                 return answer
         return answer
@@ -101,7 +99,7 @@ class OtherNodes:
             answer = await self._client.push(node, request)
         except PeerUnreachable as error:
             taken = "" if error.surely else "; it may have been taken"
-            answer, again = _refused(PushCode.NODE_UNREACHABLE, f"{error}{taken}"), error.surely
+            answer, again = _refused(PushRefused(PushCode.NODE_UNREACHABLE, f"{error}{taken}")), error.surely
         else:
             if answer.error_code != PushCode.MOVED:
                 return answer, False
@@ -155,5 +153,5 @@ class OtherNodes:
         return answer if isinstance(answer, Place) else await answer
 
 
-def _refused(code: PushCode, why: str) -> UnicastPushResponse:
-    return UnicastPushResponse(success=False, error_code=code, message=why)
+def _refused(refused: PushRefused) -> UnicastPushResponse:
+    return UnicastPushResponse(success=False, error_code=refused.code, message=str(refused))

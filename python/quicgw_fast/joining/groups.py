@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import secrets
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from quicgw_fast.cluster.peers import PeerUnreachable
 from quicgw_fast.codes import PushCode
+from quicgw_fast.flow.targets import away, not_found
 from quicgw_fast.placement import Place
 from quicgw_fast.proto import service_pb2 as pb
 
@@ -17,9 +18,10 @@ if TYPE_CHECKING:
 
     from quicgw_fast.cluster.peering import NodeClient
     from quicgw_fast.flow.from_services import FromServices
+    from quicgw_fast.flow.targets import PushRefused
     from quicgw_fast.placement import Placement
 
-    Joining = pb.JoinGroupRequest | pb.LeaveGroupRequest
+    Asked = TypeVar("Asked", pb.JoinGroupRequest, pb.LeaveGroupRequest)
 
 LENGTH: Final = 8
 """Bytes of the id of something that is for many."""
@@ -54,7 +56,7 @@ class GroupsEverywhere:
         """Have sessions be in a group, at the node that has them."""
         answer = await self._here.groups.join(request)
         if answer.error_code == PushCode.MOVED:
-            answer = await self._where(request, lambda node: self._client.join(node, request))
+            answer = await self._where(request, self._here.groups.join, self._client.join)
         answer.everywhere = True
         return answer
 
@@ -62,7 +64,7 @@ class GroupsEverywhere:
         """Take sessions out of one, likewise."""
         answer = await self._here.groups.leave(request)
         if answer.error_code == PushCode.MOVED:
-            answer = await self._where(request, lambda node: self._client.leave(node, request))
+            answer = await self._where(request, self._here.groups.leave, self._client.leave)
         answer.everywhere = True
         return answer
 
@@ -121,15 +123,29 @@ class GroupsEverywhere:
         following = sorted(other for other in self._others() if other > node)
         return f"{following[0]}{BETWEEN}" if following else ""
 
-    async def _where(self, request: Joining, ask: Callable[[str], Awaitable[pb.GroupResponse]]) -> pb.GroupResponse:
+    async def _where(
+        self,
+        request: Asked,
+        here: Callable[[Asked], Awaitable[pb.GroupResponse]],
+        ask: Callable[[str, Asked], Awaitable[pb.GroupResponse]],
+    ) -> pb.GroupResponse:
         place = await self._found(request.target_type, request.target_id)
+        if place.here:  # by now, or it is nowhere
+            answer = await here(request)
+            if answer.error_code == PushCode.MOVED:
+                answer = _refusal(not_found(request.target_type, request.target_id))
+            return answer
         if not place.nodes:
-            return pb.GroupResponse(success=False, message=place.detail, error_code=PushCode.MOVED)
+            return _refusal(away(request.target_type, request.target_id, place))
         try:
-            return await ask(place.nodes[0])
+            return await ask(place.nodes[0], request)
         except PeerUnreachable as error:
             return pb.GroupResponse(success=False, message=str(error), error_code=PushCode.NODE_UNREACHABLE)
 
     async def _found(self, target_type: str, target_id: str) -> Place:
         answer = self._placement.find(target_type, target_id)
         return answer if isinstance(answer, Place) else await answer
+
+
+def _refusal(refused: PushRefused) -> pb.GroupResponse:
+    return pb.GroupResponse(success=False, message=str(refused), error_code=refused.code)

@@ -34,7 +34,6 @@ if TYPE_CHECKING:
     from quicgw_fast.joining.desk import Register
     from quicgw_fast.observe import Metrics
     from quicgw_fast.placement import Placement
-    from quicgw_fast.proto.service_pb2 import UnicastPushRequest, UnicastPushResponse
     from quicgw_fast.workers import Seat
 
 LOOK: Final = 0.05
@@ -93,7 +92,6 @@ class Member:
             self._client,
             self._node.placement,
             lambda handed: path().moving.abroad.take(handed),
-            self._push_here,
         )
 
     @property
@@ -235,12 +233,6 @@ class Member:
             await self._node.membership.look_again()
             self.tend(0.0)
         return self._addresses.get(node)
-
-    def _push_here(self, request: UnicastPushRequest) -> asyncio.Future[UnicastPushResponse]:
-        return asyncio.ensure_future(self._pushed_here(request))
-
-    async def _pushed_here(self, request: UnicastPushRequest) -> UnicastPushResponse:
-        return await (await self._path().services.pushes.push(request)).settled()
 
     async def _greet(self, node: str) -> None:
         """Have a node know this one now, and not at its next renewal: what is for all must not miss who comes here."""
