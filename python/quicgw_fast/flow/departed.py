@@ -93,7 +93,11 @@ class Departed:
     @property
     def unconfirmed(self) -> int:
         """How many are open."""
-        return sum(departure.open for departure in self._by_id.values())
+        return len(self.open_openids())
+
+    def open_openids(self) -> list[str]:
+        """Of each that is open its openid."""
+        return [departure.session.openid for departure in self._by_id.values() if departure.open]
 
 
 def _names(session: Session) -> list[tuple[str, str]]:

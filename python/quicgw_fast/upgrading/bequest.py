@@ -99,8 +99,8 @@ class Bequest:
 
     @property
     def left(self) -> int:
-        """Sessions that are still here."""
-        return len(self._path.registry)
+        """Sessions that are still here, or are not known to have arrived."""
+        return len(self._path.registry) + self._path.moving.departed.unconfirmed
 
     async def begin(self) -> int:
         """Start a successor and let it serve; its process id. UpgradeRefused when there is none.
@@ -132,15 +132,19 @@ class Bequest:
 
     async def gone(self, deadline: float) -> None:
         """Have the successor take all sessions, until ``deadline`` (monotonic) at the latest."""
-        registry = self._path.registry
         while self.left and self._successor is not None and self._neighbours.behind and self._now() < deadline:
-            named = {session.openid for session in islice(registry, NAMED_AT_ONCE)}
+            named = self._some()
             self._successor.say(take=list(named))
             again = min(deadline, self._now() + NAMED_AGAIN)
-            while self._now() < again and any(map(registry.devices.of, named)):  # noqa: ASYNC110 - nobody tells
+            while self._now() < again and named & self._some():  # noqa: ASYNC110 - nobody tells
                 await asyncio.sleep(LOOK)
         if self.left:
             _log.warning("sessions not inherited", extra={"sessions": self.left})
+
+    def _some(self) -> set[str]:
+        """Openids of what is left: of a few, if it is much."""
+        here = (session.openid for session in islice(self._path.registry, NAMED_AT_ONCE))
+        return {*here, *self._path.moving.departed.open_openids()}
 
     # Steps
 

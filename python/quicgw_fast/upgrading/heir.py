@@ -54,11 +54,16 @@ class Heir:
         """Its name; empty once it has ended."""
         return self._estate.predecessor if self._line is not None else ""
 
+    @property
+    def folder(self) -> Path:
+        """Where both are reached."""
+        return Path(self._estate.folder)
+
     async def start(self, name: str, desk: GatewayDesk) -> None:
         """Be reached by the predecessor under that name, and reach it."""
         # A copy: what else goes wrong at the start is said over the descriptor, when all of this is closed.
         self._line = await UpgradeLine.open(socket.fromfd(self._estate.line, socket.AF_UNIX, socket.SOCK_STREAM))
-        self._server = await NodeServer.start_on(Path(self._estate.folder) / name, desk, NodeAccess())
+        self._server = await NodeServer.start_on(self.folder / name, desk, NodeAccess())
         self._neighbours.before = self._estate.predecessor
         self._hearing = asyncio.create_task(self._hear(self._line), name="predecessor")
 
@@ -103,4 +108,4 @@ class Heir:
         self._inheriting.stop()
         if self._server is not None:
             await self._server.stop()
-        shutil.rmtree(self._estate.folder, ignore_errors=True)
+        shutil.rmtree(self.folder, ignore_errors=True)

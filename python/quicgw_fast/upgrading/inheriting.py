@@ -3,15 +3,11 @@
 They arrive, then that is confirmed, and only then anything is done for them, as between the nodes of a cluster. Of each
 openid one attempt is under way at most, however many wait for it. The predecessor takes nobody in any more, so what
 was taken from it once need not be asked for again.
-
-What is for many sessions (a broadcast, a push to a group) is done at both processes while none is on its way between
-them: who moved in between would get it twice, or not at all.
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 from typing import TYPE_CHECKING, Final
 
@@ -21,7 +17,7 @@ from quicgw_fast.placement import HERE, Place, PlaceTrouble
 from quicgw_fast.session import UnreadableSession
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Sequence
+    from collections.abc import Callable, Sequence
 
     from quicgw_fast.cluster.peering import NodeClient
     from quicgw_fast.upgrading.neighbours import Neighbours
@@ -47,12 +43,6 @@ class Inheriting:
         self._had: set[str] = set()
         """Openids of which the predecessor has nothing any more."""
         self._under_way: dict[str, asyncio.Task[Place]] = {}
-        self._on_their_way: set[asyncio.Task[Place]] = set()
-        """Those of them that are not kept back by a pause."""
-        self._open = asyncio.Event()
-        """Whether sessions may be on their way."""
-        self._open.set()
-        self._pauses = 0
         self._few = asyncio.Semaphore(AT_ONCE)
         self._named: set[asyncio.Task[None]] = set()
 
@@ -77,20 +67,7 @@ class Inheriting:
 
     async def settled(self) -> None:
         """Wait until whatever is on its way at this moment has arrived."""
-        await asyncio.gather(*self._on_their_way, return_exceptions=True)
-
-    @contextlib.asynccontextmanager
-    async def paused(self) -> AsyncIterator[None]:
-        """Have nothing on its way while the context lasts."""
-        self._pauses += 1
-        self._open.clear()
-        try:
-            await self.settled()
-            yield
-        finally:
-            self._pauses -= 1
-            if not self._pauses:
-                self._open.set()
+        await asyncio.gather(*self._under_way.values(), return_exceptions=True)
 
     def stop(self) -> None:
         """Take nothing any more."""
@@ -104,14 +81,7 @@ class Inheriting:
             _log.warning("session not inherited", extra={"openid": openid, "reason": place.detail})
 
     async def _take(self, openid: str) -> Place:
-        await self._open.wait()
-        task = asyncio.current_task()
-        assert task is not None
-        self._on_their_way.add(task)
-        try:
-            place = await self._taken(openid, self._neighbours.before)
-        finally:
-            self._on_their_way.discard(task)
+        place = await self._taken(openid, self._neighbours.before)
         if place.here:
             self._had.add(openid)
         return place

@@ -1,7 +1,8 @@
 """What services and operators ask for, answered by this process, and by the one before or behind it while there is one.
 
-A push to one client goes its way by itself (``flow.pushes``). What is for many goes to the successor, which knows both:
-it asks its predecessor, and has nothing on its way between them meanwhile.
+A push to one client goes its way by itself (``flow.pushes``). What is for many goes to the successor, which asks its
+predecessor as well. It reaches a session that moves meanwhile once (``flow.spreads``); so that this goes for one that
+moves when there has just come to be a successor, it has an id also before.
 """
 
 from __future__ import annotations
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     from quicgw_fast.joining.desk import Register
     from quicgw_fast.placement import Placement
     from quicgw_fast.proto import service_pb2 as pb
-    from quicgw_fast.upgrading.inheriting import Inheriting
     from quicgw_fast.upgrading.neighbours import Neighbours
 
 
@@ -36,24 +36,25 @@ A = TypeVar("A", bound=_Answer)
 class _ForMany:
     """Who is asked for what is for many."""
 
-    def __init__(self, neighbours: Neighbours, inheriting: Inheriting) -> None:
+    def __init__(self, neighbours: Neighbours) -> None:
         self._neighbours = neighbours
-        self._inheriting = inheriting
 
     async def ask(
         self,
         request: Q,
         behind: Callable[[str, Q], Awaitable[A]],
         both: Callable[[Q], Awaitable[A]],
-        here: Callable[[Q], Awaitable[A]],
+        here: Callable[[Q], Awaitable[A]] | None = None,
     ) -> A:
-        """Ask one of them, as the neighbours are; raises PeerUnreachable where the successor does not answer."""
+        """Ask one of them, as the neighbours are; raises PeerUnreachable where the successor does not answer.
+
+        ``here`` is for a process that is alone; without it ``both`` is, for which that makes no difference.
+        """
         if self._neighbours.behind:
             return await behind(self._neighbours.behind, request)
-        if not self._neighbours.before:
+        if here is not None and not self._neighbours.before:
             return await here(request)
-        async with self._inheriting.paused():
-            answer = await both(request)
+        answer = await both(request)
         answer.everywhere = False  # there may be other gateways, of which nobody here knows
         return answer
 
@@ -77,7 +78,7 @@ class ServedGroups:
 
     async def push(self, request: pb.GroupPushRequest) -> pb.GroupPushResponse:
         """Push to all who are in one."""
-        return await self._many.ask(request, self._client.spread, self._both.push, self._here.groups.push)
+        return await self._many.ask(request, self._client.spread, self._both.push)
 
     async def members(self, request: pb.GroupMembersRequest) -> pb.GroupMembersResponse:
         """Return a page of those."""
@@ -97,7 +98,6 @@ class Served:
         clock: Clock,
         neighbours: Neighbours,
         client: NodeClient,
-        inheriting: Inheriting,
         placement: Placement,
         services: FromServices,
         kicks: Kicks,
@@ -108,7 +108,7 @@ class Served:
         self._client = client
         self._pushes = services.pushes
         self._both = Everywhere(clock, client, lambda: neighbours.there, placement, services, kicks, register)
-        self._many = _ForMany(neighbours, inheriting)
+        self._many = _ForMany(neighbours)
         self.groups = ServedGroups(self._many, client, self._both, services)
 
     async def stop(self) -> None:
@@ -125,7 +125,7 @@ class Served:
 
     async def broadcast(self, request: pb.BroadcastRequest) -> pb.BroadcastResponse:
         """To all who are logged in."""
-        return await self._many.ask(request, self._client.broadcast, self._both.broadcast, self._pushes.broadcast)
+        return await self._many.ask(request, self._client.broadcast, self._both.broadcast)
 
     async def register(self, request: pb.UpstreamRegisterRequest) -> pb.UpstreamRegisterResponse:
         """Take a service in, or let it go; a neighbour hears of it, as it has calls to make as well."""

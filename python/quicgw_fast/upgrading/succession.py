@@ -34,7 +34,6 @@ if TYPE_CHECKING:
     from quicgw_fast.joining.desk import Register
     from quicgw_fast.observe import Metrics
     from quicgw_fast.placement import Placement
-    from quicgw_fast.proto.service_pb2 import UnicastPushRequest, UnicastPushResponse
     from quicgw_fast.transport import Listener
     from quicgw_fast.upgrading.heritage import Heritage
 
@@ -80,7 +79,7 @@ class Succession:
         self._inheriting = inheriting = Inheriting(neighbours, client, lambda came: path().moving.arrive(came))
         self._placement = placement = NextOfKin(neighbours, client, inheriting)
         take = lambda handed: path().moving.abroad.take(handed)  # noqa: E731
-        self._elsewhere = OtherNodes(clock, metrics, client, placement, take, self._push_here)
+        self._elsewhere = OtherNodes(clock, metrics, client, placement, take)
         self._served: Served | None = None
         self._heir: Heir | None = None
         self._bequest: Bequest | None = None
@@ -114,9 +113,9 @@ class Succession:
         """Reach the predecessor, where there is one."""
         path, neighbours = self._path(), self._neighbours
         here = path.services, path.kicks, self._register
-        self._served = Served(self._clock, neighbours, self._client, self._inheriting, self._placement, *here)
+        self._served = Served(self._clock, neighbours, self._client, self._placement, *here)
         if self._heritage.estate is not None:
-            lost, owns = path.moving.abroad.gateway_lost, self._heritage.owns
+            lost, owns = self._gone, self._heritage.owns
             self._heir = Heir(self._heritage.estate, neighbours, self._inheriting, lost=lost, owns=owns)
             await self._heir.start(self._name, SuccessorDesk(path, self._register, self._served))
 
@@ -216,13 +215,13 @@ class Succession:
         return 0 if listener is None else listener.half_open
 
     async def _address_of(self, node: str) -> str | None:
-        estate = self._heritage.estate
-        if self._bequest is not None:
+        if self._bequest is not None and node == self._neighbours.behind:
             return f"unix:{self._bequest.folder / node}"
-        return None if estate is None else f"unix:{estate.folder}/{node}"
+        if self._heir is not None and node == self._heir.predecessor:
+            return f"unix:{self._heir.folder / node}"
+        return None  # it is no more
 
-    def _push_here(self, request: UnicastPushRequest) -> asyncio.Future[UnicastPushResponse]:
-        return asyncio.ensure_future(self._pushed_here(request))
-
-    async def _pushed_here(self, request: UnicastPushRequest) -> UnicastPushResponse:
-        return await (await self._path().services.pushes.push(request)).settled()
+    def _gone(self, node: str) -> None:
+        """Whatever it had to answer it will not, and nobody asks it."""
+        self._path().moving.abroad.gateway_lost(node)
+        self._client.keep(self._neighbours.there)

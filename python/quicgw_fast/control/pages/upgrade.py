@@ -9,6 +9,7 @@ from starlette.responses import JSONResponse, Response
 from typing_extensions import TypedDict
 
 from quicgw_fast.control.errors import failed
+from quicgw_fast.control.http import PATIENCE
 from quicgw_fast.control.pages.described import SHAPE, DescribedRoute, Operation
 from quicgw_fast.errors import GatewayError
 
@@ -63,6 +64,8 @@ UPGRADE: Final = Operation(
     errors={409: "There is no successor: nothing has changed"},
 )  # fmt: skip
 LOOK: Final = Operation("GET", "How far an upgrade is", UpgradeView)
+LONGEST_START: Final = 90.0
+"""Seconds that a successor takes at most to start or to be given up, and some more."""
 ALONE: Final = {"predecessor": False, "sessions_left": None}
 
 
@@ -74,9 +77,10 @@ def upgrade_pages(upgrades: Upgrades | None, config: Config) -> list[DescribedRo
             {"version": 1, "pid": os.getpid(), **(ALONE if upgrades is None else await upgrades.look())}
         )
 
-    async def begin(_: Request) -> Response:
+    async def begin(request: Request) -> Response:
         if upgrades is None:
             return _no_successor(config)
+        request.scope[PATIENCE] = LONGEST_START
         try:
             return JSONResponse({"version": 1, **await upgrades.upgrade()})
         except GatewayError as error:
